@@ -1,0 +1,116 @@
+//! The device-code flow: two endpoints and the page where the user enters the code (`wire.md` §1.8).
+
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use serde_json::json;
+
+use crate::auth::CLIENT_ID;
+use crate::auth::ledger::{CodeTerms, Decision, Device};
+use crate::auth::page::{escape, page};
+use crate::auth::token::challenge_of;
+use crate::inbound::Inbound;
+use crate::reply::{self, Body};
+use crate::world::World;
+
+/// How long a user code is valid.
+const LIFETIME: Duration = Duration::from_secs(15 * 60);
+
+/// `POST /api/accounts/deviceauth/usercode`.
+pub(crate) fn usercode(inbound: &Inbound, world: &World) -> Response<Body> {
+    if !world.config.device_login {
+        return reply::json(StatusCode::NOT_FOUND, &json!({"detail": "Not Found"}));
+    }
+    let client = inbound.body.fields().and_then(|fields| fields.text("client_id").map(str::to_owned));
+    if client.as_deref() != Some(CLIENT_ID) {
+        return problem(StatusCode::BAD_REQUEST, "invalid_client", "client_id is not known");
+    }
+    let mut rng = world.rng();
+    let user_code = format!("{}-{:05}", rng.alphanumeric(4).to_ascii_uppercase(), rng.next() % 100_000);
+    let device_auth_id = format!("deviceauth_{}", rng.hex(24));
+    let device =
+        Device { device_auth_id: device_auth_id.clone(), decision: Decision::Pending, expires: world.now() + LIFETIME };
+    world.ledger().devices.insert(user_code.clone(), device);
+    // The interval is a string on the real wire.
+    let interval = world.config.device_interval_secs.to_string();
+    reply::json(
+        StatusCode::OK,
+        &json!({"device_auth_id": device_auth_id, "user_code": user_code, "interval": interval}),
+    )
+}
+
+/// `POST /api/accounts/deviceauth/token`: 403 while the user has not decided.
+pub(crate) fn poll(inbound: &Inbound, world: &World) -> Response<Body> {
+    let fields = inbound.body.fields();
+    let text = |name| fields.as_ref().and_then(|fields| fields.text(name)).unwrap_or_default().to_owned();
+    let (user_code, device_auth_id) = (text("user_code"), text("device_auth_id"));
+    let (now, mut rng) = (world.now(), world.rng());
+    let mut ledger = world.ledger();
+    let known = ledger.devices.find(&user_code).filter(|device| device.device_auth_id == device_auth_id);
+    let Some(decision) = known.filter(|device| device.expires > now).map(|device| device.decision) else {
+        return problem(StatusCode::NOT_FOUND, "expired_token", "the device code is unknown or has expired");
+    };
+    match decision {
+        Decision::Pending => problem(StatusCode::FORBIDDEN, "authorization_pending", "the user has not decided yet"),
+        Decision::Denied => problem(StatusCode::UNAUTHORIZED, "authorization_declined", "Denied"),
+        Decision::Approved => {
+            ledger.devices.remove(&user_code);
+            let verifier = rng.token(64);
+            let challenge = challenge_of(&verifier);
+            let redirect_uri = format!("{}/deviceauth/callback", world.issuer);
+            let code = ledger.issue_code(CodeTerms { redirect_uri, challenge: challenge.clone() }, now, &mut rng);
+            let body = json!({"authorization_code": code, "code_challenge": challenge, "code_verifier": verifier});
+            reply::json(StatusCode::OK, &body)
+        }
+    }
+}
+
+/// `GET /codex/device`: the page where the user enters the code.
+pub(crate) fn show(inbound: &Inbound) -> Response<Body> {
+    let given = inbound.query_pairs().into_iter().find(|(name, _)| name == "user_code").map(|(_, value)| value);
+    let body = format!(
+        "<p>This is a simulated sign-in page: no real account is involved.</p>\n\
+         <form method=\"post\" action=\"/codex/device\">\n\
+         <p><label>Code shown by your device <input name=\"user_code\" value=\"{}\" autofocus></label></p>\n\
+         <button type=\"submit\" name=\"decision\" value=\"approve\" id=\"approve\">Approve</button>\n\
+         <button type=\"submit\" name=\"decision\" value=\"deny\" id=\"deny\">Deny</button>\n</form>",
+        escape(&given.unwrap_or_default())
+    );
+    reply::html(StatusCode::OK, page("Sign in to Codex on a device", &body))
+}
+
+/// The page's form.
+pub(crate) fn decide(inbound: &Inbound, world: &World) -> Response<Body> {
+    let fields = inbound.body.fields();
+    let text = |name| fields.as_ref().and_then(|fields| fields.text(name)).unwrap_or_default();
+    let decision = match text("decision") {
+        "approve" => Decision::Approved,
+        "deny" => Decision::Denied,
+        _ => return said(StatusCode::BAD_REQUEST, "Choose Approve or Deny."),
+    };
+    if settle(world, text("user_code"), decision) {
+        said(StatusCode::OK, "Done. You may close this page and return to your device.")
+    } else {
+        said(StatusCode::BAD_REQUEST, "This code is unknown or has expired.")
+    }
+}
+
+/// Records the user's decision; `false` if no such code is waiting.
+pub(crate) fn settle(world: &World, user_code: &str, decision: Decision) -> bool {
+    let now = world.now();
+    let key = user_code.trim().to_ascii_uppercase();
+    let mut ledger = world.ledger();
+    let Some(device) = ledger.devices.find_mut(&key).filter(|device| device.expires > now) else {
+        return false;
+    };
+    device.decision = decision;
+    true
+}
+
+fn said(status: StatusCode, sentence: &str) -> Response<Body> {
+    reply::html(status, page("Sign in to Codex on a device", &format!("<p id=\"result\">{sentence}</p>")))
+}
+
+fn problem(status: StatusCode, code: &str, description: &str) -> Response<Body> {
+    reply::json(status, &json!({"error": code, "error_description": description}))
+}

@@ -1,0 +1,64 @@
+//! The checks before the body is looked at: edge, bearer, account (`wire.md` §8 steps 1-2).
+
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+
+use crate::auth::ledger::{AccessRefusal, Grant};
+use crate::backend::refusal::Refusal;
+use crate::world::World;
+
+/// The grant behind the request's bearer token and account header.
+pub(crate) fn authenticate(headers: &HeaderMap, world: &World) -> Result<Grant, Refusal> {
+    let grant = bearer(headers, world)?;
+    check_account(headers, &grant)?;
+    Ok(grant)
+}
+
+/// §3.6: 401 without a bearer, and with one that is unknown, expired or revoked.
+fn bearer(headers: &HeaderMap, world: &World) -> Result<Grant, Refusal> {
+    let given = headers.get("authorization").and_then(|value| value.to_str().ok());
+    let Some(token) = given.and_then(|value| value.strip_prefix("Bearer ")).filter(|token| !token.is_empty()) else {
+        let refusal = Refusal::new(StatusCode::UNAUTHORIZED, json!({"detail": "Unauthorized"}));
+        return Err(refusal.auth_headers("missing_authorization_header"));
+    };
+    let ledger = world.ledger();
+    ledger.authenticate(token, world.now()).cloned().map_err(|refusal| match refusal {
+        AccessRefusal::Unknown | AccessRefusal::Revoked => invalidated(),
+        AccessRefusal::Expired => expired(),
+    })
+}
+
+/// §3.6: a token that was invalidated, the shape seen live.
+pub(crate) fn invalidated() -> Refusal {
+    let message = "Your authentication token has been invalidated. Please try signing in again.";
+    unauthorized("token_invalidated", message)
+}
+
+fn expired() -> Refusal {
+    let message = "Provided authentication token is expired. Please try signing in again.";
+    unauthorized("token_expired", message)
+}
+
+fn unauthorized(code: &str, message: &str) -> Refusal {
+    let error = json!({"message": message, "type": "invalid_request_error", "code": code, "param": null});
+    Refusal::new(StatusCode::UNAUTHORIZED, json!({"error": error, "status": 401})).auth_headers(code)
+}
+
+/// §3.6: an account the token is not for; clients that do not know their account leave the header out.
+fn check_account(headers: &HeaderMap, grant: &Grant) -> Result<(), Refusal> {
+    let Some(given) = headers.get("chatgpt-account-id") else {
+        return Ok(());
+    };
+    if given.as_bytes() == grant.account_id.as_bytes() { Ok(()) } else { Err(wrong_workspace()) }
+}
+
+/// §3.6: 403 as JSON.
+pub(crate) fn wrong_workspace() -> Refusal {
+    let code = "invalid_workspace_selected";
+    Refusal::new(StatusCode::FORBIDDEN, json!({"detail": {"code": code}})).auth_headers(code)
+}
+
+/// §3.6: 402, the workspace is deactivated.
+pub(crate) fn deactivated() -> Refusal {
+    Refusal::new(StatusCode::PAYMENT_REQUIRED, json!({"detail": {"code": "deactivated_workspace"}}))
+}

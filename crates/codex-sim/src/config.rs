@@ -1,0 +1,111 @@
+//! What a simulator is started with.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Access-token lifetime of the real service, by reports (`wire.md` §1.4).
+const ACCESS_LIFETIME: Duration = Duration::from_secs(864_000);
+const REFRESH_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
+const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+
+/// The settings of [`Sim::start`](crate::Sim::start). Every field has a default that a test can override one by one.
+#[derive(Debug, Clone)]
+pub struct SimConfig {
+    /// Port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// Serves the auth server on a listener of its own (always on a free port) instead of beside the backend.
+    pub separate_auth: bool,
+    /// Serves TLS with a leaf of a private CA, ALPN `h2` and `http/1.1`.
+    pub tls: bool,
+    /// Lifetime of access tokens.
+    pub token_lifetime: Duration,
+    /// Lifetime of refresh tokens.
+    pub refresh_lifetime: Duration,
+    /// Ports accepted in `redirect_uri`.
+    pub redirect_ports: RedirectPorts,
+    /// Account that tokens are minted for unless told otherwise, the value of `chatgpt-account-id`.
+    pub account_id: String,
+    /// E-mail claim of minted tokens.
+    pub email: String,
+    /// Plan claim of minted tokens, e.g. `plus`.
+    pub plan_type: String,
+    /// Whether the device-code endpoints are enabled; when not, `usercode` answers 404 as the real issuer does.
+    pub device_login: bool,
+    /// Polling interval the device-code endpoint asks for.
+    pub device_interval_secs: u64,
+    /// Source of the current time; [`Control::advance`](crate::Control::advance) adds to it.
+    pub clock: Clock,
+    /// Seed of identifiers and padding; `None` draws one, so that two simulators differ.
+    pub seed: Option<u64>,
+    /// Largest request body accepted, before and after decompression; more is answered 413.
+    pub max_body_bytes: usize,
+}
+
+impl Default for SimConfig {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            separate_auth: false,
+            tls: false,
+            token_lifetime: ACCESS_LIFETIME,
+            refresh_lifetime: REFRESH_LIFETIME,
+            redirect_ports: RedirectPorts::Registered,
+            account_id: "123e4567-e89b-42d3-a456-426614174000".to_owned(),
+            email: "user@example.com".to_owned(),
+            plan_type: "plus".to_owned(),
+            device_login: true,
+            device_interval_secs: 5,
+            clock: Clock::system(),
+            seed: None,
+            max_body_bytes: MAX_BODY_BYTES,
+        }
+    }
+}
+
+/// Which ports a login's `redirect_uri` may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RedirectPorts {
+    /// 1455 and 1457, as registered for the real client (`wire.md` §1.3).
+    Registered,
+    /// Only these.
+    Only(Vec<u16>),
+    /// Any port, for tests that listen on a free one.
+    Any,
+}
+
+impl RedirectPorts {
+    pub(crate) fn allow(&self, port: u16) -> bool {
+        match self {
+            Self::Registered => matches!(port, 1455 | 1457),
+            Self::Only(ports) => ports.contains(&port),
+            Self::Any => true,
+        }
+    }
+}
+
+/// A source of the current time.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        Self::new(SystemTime::now)
+    }
+
+    /// A clock that asks `now` each time.
+    pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Clock").field(&self.now()).finish()
+    }
+}

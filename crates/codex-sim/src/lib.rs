@@ -1,0 +1,69 @@
+//! A simulated ChatGPT Codex backend and auth server, as strict as the real one.
+//!
+//! One listener on 127.0.0.1 answers as `chatgpt.com` (`/backend-api/codex/responses`, `/backend-api/codex/models`,
+//! `/backend-api/wham/*`) and as `auth.openai.com` (`/oauth/*`, `/api/accounts/deviceauth/*`, `/codex/device`). It makes the
+//! checks the real services make, in their order and with their error bodies (`wire.md` §1-§8), refuses what they refuse,
+//! rotates refresh tokens and detects their reuse, and records every request.
+//!
+//! What it answers is chosen by a magic word in the last user text (`[sim:tool]`, `[sim:cut]`, see [`Scenario`]), by the header
+//! `x-sim-scenario`, or by [`Control::queue`]. Streams are rendered from recipes of this crate's own, so that it cannot share
+//! a bug with the translator it tests.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), codex_sim::SimError> {
+//! use codex_sim::{Mint, Sim, SimConfig};
+//!
+//! let sim = Sim::start(SimConfig::default()).await?;
+//! let tokens = sim.mint_tokens(Mint::default());
+//! assert!(sim.upstream_url().ends_with("/backend-api"));
+//! assert_eq!(tokens.access_token.split('.').count(), 3);
+//! # Ok(()) }
+//! ```
+//!
+//! # Control over HTTP
+//!
+//! Tests in other languages start the `codex-sim` program, read its addresses from the one JSON line it prints, and use the
+//! HTTP form of [`Control`]. Bodies are JSON objects whatever the content-type; answers are JSON, errors 400 `{"error":"…"}`.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /__sim/requests` | | `{"requests":[…]}` (those under `/__sim/` left out) |
+//! | `DELETE /__sim/requests` | | `{}` |
+//! | `POST /__sim/scenario` | `{"scenario":"tool,crlf"}` | `{}` |
+//! | `POST /__sim/refresh-fault` | `{"fault":"server_error"}` | `{}` |
+//! | `POST /__sim/cloudflare` | `{"on":true}` | `{}` |
+//! | `POST /__sim/quota` | `{"primary_percent":100,"secondary_percent":40}` | `{}` |
+//! | `POST /__sim/release` | | `{}` |
+//! | `POST /__sim/advance` | `{"secs":60}` | `{}` |
+//! | `POST /__sim/tokens` | `{"account_id"?,"lifetime_secs"?,"email"?,"plan_type"?,"fedramp"?}` | the tokens |
+//! | `POST /__sim/invalidate` | | `{}` |
+//! | `POST /__sim/device` | `{"user_code":"…","approve":true}` | `{}` |
+//! | `GET /__sim/refreshes` | | `{"granted":n,"uses":[{"refresh_token","uses"}]}` |
+//! | `POST /__sim/reset` | | `{}` |
+
+mod auth;
+mod backend;
+mod catalogue;
+mod config;
+mod control;
+mod control_http;
+mod ids;
+mod inbound;
+mod launch;
+mod log;
+mod recipe;
+mod reply;
+mod route;
+mod scenario;
+mod server;
+mod sim;
+mod tls;
+mod world;
+
+pub use auth::ledger::{Mint, RefreshUse, Tokens};
+pub use config::{Clock, RedirectPorts, SimConfig};
+pub use control::{Control, ControlError, RefreshFault};
+pub use launch::{Args, run};
+pub use log::{Outcome, Recorded};
+pub use scenario::{Scenario, ScenarioError};
+pub use sim::{Sim, SimError};

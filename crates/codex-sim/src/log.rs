@@ -1,0 +1,291 @@
+//! The record of every request, bounded in count and in bytes.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::reply::Body;
+
+/// Requests kept; older ones are forgotten first.
+const MAX_RECORDED: usize = 2_000;
+/// Sum of raw body bytes kept with them.
+const MAX_RECORDED_BYTES: usize = 128 * 1024 * 1024;
+
+/// One request as it arrived, and what became of its reply.
+#[derive(Clone, Serialize)]
+pub struct Recorded {
+    /// Position in the order of arrival, from 1.
+    pub id: u64,
+    /// Number of the TCP connection it came on, from 1.
+    pub connection: u64,
+    /// `HTTP/1.1` or `HTTP/2.0`.
+    pub version: String,
+    /// The method.
+    pub method: String,
+    /// The path without the query.
+    pub path: String,
+    /// The query, undecoded.
+    pub query: Option<String>,
+    /// The headers in the order of arrival, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, decompressed: JSON as it is, a form as an object of strings, `None` for anything else.
+    #[serde(serialize_with = "shared")]
+    pub body: Option<Arc<Value>>,
+    /// Length of the body as it was sent, before decompression.
+    pub body_bytes: usize,
+    /// The scenario that applied, as written.
+    pub scenario: Option<String>,
+    /// Status of the reply; `None` while there is none, or when the connection was dropped instead.
+    pub status: Option<u16>,
+    /// Stream events sent in full.
+    pub events_sent: u64,
+    /// Bytes of the reply body handed to the connection.
+    pub bytes_sent: u64,
+    /// How the reply ended.
+    pub outcome: Outcome,
+}
+
+impl Recorded {
+    /// The value of the first header called `name` (in lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+impl fmt::Debug for Recorded {
+    /// Leaves the credentials out: a misdirected client may have sent real ones.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorded")
+            .field("id", &self.id)
+            .field("connection", &self.connection)
+            .field("version", &self.version)
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("body_bytes", &self.body_bytes)
+            .field("scenario", &self.scenario)
+            .field("status", &self.status)
+            .field("events_sent", &self.events_sent)
+            .field("bytes_sent", &self.bytes_sent)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a reply ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The reply is still being made or sent.
+    InFlight,
+    /// The whole body was handed to the connection.
+    Completed,
+    /// The simulator broke the reply off, as the scenario asked.
+    Cut,
+    /// The client went away before the end.
+    Disconnected,
+}
+
+/// The bounded list of recorded requests.
+#[derive(Debug)]
+pub(crate) struct Log {
+    inner: Mutex<Inner>,
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: VecDeque<Entry>,
+    last_id: u64,
+    body_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    recorded: Recorded,
+    progress: Arc<Progress>,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    events: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Log {
+    pub(crate) fn new() -> Self {
+        Self { inner: Mutex::default(), changed: watch::Sender::new(0) }
+    }
+
+    /// Appends a request (its `id` is set here) and returns the ticket through which its reply reports.
+    pub(crate) fn append(self: &Arc<Self>, mut recorded: Recorded) -> Ticket {
+        let progress = Arc::new(Progress::default());
+        let mut inner = self.lock();
+        inner.last_id += 1;
+        recorded.id = inner.last_id;
+        let id = recorded.id;
+        inner.body_bytes += recorded.body_bytes;
+        inner.entries.push_back(Entry { recorded, progress: Arc::clone(&progress) });
+        while inner.entries.len() > MAX_RECORDED || (inner.body_bytes > MAX_RECORDED_BYTES && inner.entries.len() > 1) {
+            let Some(oldest) = inner.entries.pop_front() else {
+                break;
+            };
+            inner.body_bytes -= oldest.recorded.body_bytes;
+        }
+        drop(inner);
+        self.notify();
+        Ticket { log: Arc::clone(self), id, progress }
+    }
+
+    pub(crate) fn snapshot(&self) -> Vec<Recorded> {
+        let with_progress = |entry: &Entry| Recorded {
+            events_sent: entry.progress.events.load(Ordering::Relaxed),
+            bytes_sent: entry.progress.bytes.load(Ordering::Relaxed),
+            ..entry.recorded.clone()
+        };
+        self.lock().entries.iter().map(with_progress).collect()
+    }
+
+    pub(crate) fn clear(&self) {
+        let mut inner = self.lock();
+        inner.entries.clear();
+        inner.body_bytes = 0;
+        drop(inner);
+        self.notify();
+    }
+
+    /// Waits until `wanted` holds of the recorded requests, and returns them.
+    pub(crate) async fn until(&self, mut wanted: impl FnMut(&[Recorded]) -> bool) -> Vec<Recorded> {
+        let mut changes = self.changed.subscribe();
+        loop {
+            changes.borrow_and_update();
+            let requests = self.snapshot();
+            if wanted(&requests) || changes.changed().await.is_err() {
+                return requests;
+            }
+        }
+    }
+
+    fn update(&self, id: u64, change: impl FnOnce(&mut Recorded)) {
+        let mut inner = self.lock();
+        if let Some(entry) = inner.entries.iter_mut().rev().find(|entry| entry.recorded.id == id) {
+            change(&mut entry.recorded);
+        }
+        drop(inner);
+        self.notify();
+    }
+
+    fn notify(&self) {
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The handle through which the reply to one recorded request reports its progress.
+#[derive(Debug, Clone)]
+pub(crate) struct Ticket {
+    log: Arc<Log>,
+    id: u64,
+    progress: Arc<Progress>,
+}
+
+impl Ticket {
+    pub(crate) fn scenario(&self, words: &str) {
+        if !words.is_empty() {
+            self.log.update(self.id, |r| r.scenario = Some(words.to_owned()));
+        }
+    }
+
+    pub(crate) fn status(&self, status: u16) {
+        self.log.update(self.id, |r| r.status = Some(status));
+    }
+
+    pub(crate) fn event_sent(&self) {
+        self.progress.events.fetch_add(1, Ordering::Relaxed);
+        if self.log.changed.receiver_count() > 0 {
+            self.log.notify();
+        }
+    }
+
+    pub(crate) fn finished(&self, outcome: Outcome) {
+        self.log.update(self.id, |r| {
+            if r.outcome == Outcome::InFlight {
+                r.outcome = outcome;
+            }
+        });
+    }
+}
+
+/// A reply body that reports to its ticket what was sent and how it ended.
+#[derive(Debug)]
+pub(crate) struct Tracked {
+    inner: Body,
+    ticket: Ticket,
+    ended: bool,
+}
+
+impl Tracked {
+    pub(crate) fn new(inner: Body, ticket: Ticket) -> Self {
+        Self { inner, ticket, ended: false }
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        if !self.ended {
+            self.ended = true;
+            self.ticket.finished(outcome);
+        }
+    }
+}
+
+impl http_body::Body for Tracked {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let sent = frame.data_ref().map_or(0, Bytes::len);
+                self.ticket.progress.bytes.fetch_add(sent as u64, Ordering::Relaxed);
+                if self.inner.is_end_stream() {
+                    self.end(Outcome::Completed);
+                }
+            }
+            Poll::Ready(Some(Err(_))) => self.end(Outcome::Cut),
+            Poll::Ready(None) => self.end(Outcome::Completed),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        let outcome = if self.inner.is_end_stream() { Outcome::Completed } else { Outcome::Disconnected };
+        self.end(outcome);
+    }
+}
+
+fn shared<S: Serializer>(body: &Option<Arc<Value>>, serializer: S) -> Result<S::Ok, S::Error> {
+    body.as_deref().serialize(serializer)
+}

@@ -1,0 +1,156 @@
+//! From events to bytes: framing, and the faults of framing (`wire.md` §3.1).
+
+use std::io;
+use std::sync::Arc;
+
+use async_stream::stream;
+use bytes::Bytes;
+use futures_core::Stream;
+use serde_json::{Value, json};
+
+use crate::log::Ticket;
+use crate::recipe::event::Event;
+use crate::recipe::script::Script;
+use crate::scenario::{Framing, Point};
+use crate::world::World;
+
+/// Writes of one frame when frames are split, at most; a large frame is split into larger pieces.
+const MAX_PIECES: usize = 500;
+/// Size of a piece of a split frame: prime, and smaller than most characters' neighbourhoods.
+const PIECE: usize = 3;
+
+/// The bytes of `script`. An error among them makes the server reset the connection.
+pub(crate) fn frames(
+    script: Script,
+    framing: Framing,
+    world: Arc<World>,
+    ticket: Ticket,
+) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
+    stream! {
+        let mut writer = Writer::new(&framing);
+        let (mut cut, mut stall) = (framing.cut, framing.stall);
+        for event in script.events() {
+            writer.approach(&event);
+            if stall.is_some_and(|point| writer.at(point, &event)) {
+                stall = None;
+                world.released().await;
+            }
+            if cut.take_if(|point| writer.at(*point, &event)).is_some() {
+                let frame = writer.frame(&event);
+                yield Ok(frame.slice(..frame.len() / 2));
+                // What was written must leave before the reset discards it.
+                tokio::task::yield_now().await;
+                yield Err(io::Error::from(io::ErrorKind::ConnectionReset));
+                return;
+            }
+            if framing.no_terminal && event.is_terminal() {
+                return;
+            }
+            if framing.no_item_done && event.kind == "response.output_item.done" {
+                continue;
+            }
+            for extra in writer.extras(&event) {
+                yield Ok(extra);
+                ticket.event_sent();
+            }
+            if let Some(delay) = framing.delay {
+                tokio::time::sleep(delay).await;
+            }
+            for piece in writer.pieces(&event) {
+                yield Ok(piece);
+                if framing.split {
+                    // Each piece leaves in a write of its own.
+                    tokio::task::yield_now().await;
+                }
+            }
+            ticket.event_sent();
+        }
+        if framing.trailing {
+            yield Ok(writer.trailing());
+        }
+    }
+}
+
+/// Numbers and frames events.
+struct Writer {
+    framing: Framing,
+    sequence_number: u64,
+    sent: u64,
+    deltas: u64,
+}
+
+impl Writer {
+    fn new(framing: &Framing) -> Self {
+        Self { framing: framing.clone(), sequence_number: 0, sent: 0, deltas: 0 }
+    }
+
+    fn approach(&mut self, event: &Event) {
+        self.deltas += u64::from(event.is_delta());
+    }
+
+    /// Whether a fault at `point` strikes before `event`.
+    fn at(&self, point: Point, event: &Event) -> bool {
+        match point {
+            Point::Headers => false,
+            Point::Events(count) => self.sent == count,
+            Point::Middle => (event.is_delta() && self.deltas == 2) || event.is_terminal(),
+        }
+    }
+
+    /// Frames that stand before `event` by the framing asked for.
+    fn extras(&mut self, event: &Event) -> Vec<Bytes> {
+        let mut extras = Vec::new();
+        if self.framing.comments {
+            extras.push(Bytes::from(format!(": comment {}\n\nid: {}\nretry: 3000\n\n", self.sent, self.sent)));
+        }
+        if self.framing.keepalive && self.sent % 2 == 1 {
+            extras.push(self.frame(&Event::new("keepalive", json!({}))));
+        }
+        if self.framing.unknown && event.is_delta() {
+            extras.push(
+                self.frame(&Event::new("response.sparkle.delta", json!({"delta": "not for you", "glow": [1, 2]}))),
+            );
+        }
+        extras
+    }
+
+    fn pieces(&mut self, event: &Event) -> Vec<Bytes> {
+        let frame = self.frame(event);
+        self.sent += 1;
+        if !self.framing.split {
+            return vec![frame];
+        }
+        let size = PIECE.max(frame.len().div_ceil(MAX_PIECES));
+        (0..frame.len()).step_by(size).map(|at| frame.slice(at..frame.len().min(at + size))).collect()
+    }
+
+    fn frame(&mut self, event: &Event) -> Bytes {
+        let event = self.disguised(event);
+        let json = event.to_json(self.sequence_number);
+        self.sequence_number += u64::from(event.numbered);
+        let end = if self.framing.crlf { "\r\n" } else { "\n" };
+        Bytes::from(format!("event: {}{end}data: {json}{end}{end}", event.kind))
+    }
+
+    /// The event with what `unknown` and `legacy-delta` change about it.
+    fn disguised<'a>(&self, event: &'a Event) -> std::borrow::Cow<'a, Event> {
+        let mut out = std::borrow::Cow::Borrowed(event);
+        if self.framing.unknown {
+            out.to_mut().fields.insert("x_unknown".to_owned(), json!({"nested": [null, true]}));
+            if let Some(Value::Object(item)) = out.to_mut().fields.get_mut("item") {
+                item.insert("x_unknown".to_owned(), json!("item"));
+            }
+        }
+        if self.framing.legacy_delta && event.kind == "response.output_text.delta" {
+            out.to_mut().kind = "response.text.delta".into();
+        }
+        out
+    }
+
+    fn trailing(&mut self) -> Bytes {
+        let keepalive = self.frame(&Event::new("keepalive", json!({})));
+        let late =
+            self.frame(&Event::new("response.output_text.delta", json!({"output_index": 0, "delta": "too late"})));
+        Bytes::from([&keepalive[..], &late[..], b"data: [DONE]\n\n"].concat())
+    }
+}

@@ -1,0 +1,74 @@
+//! Token counts: derived from the texts, so that they are consistent and repeatable, not real.
+
+use std::io;
+
+use serde_json::{Value, json};
+
+use crate::backend::turn::Turn;
+use crate::recipe::outputs::Output;
+
+/// Bytes counted as one token.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// The counts of one reply. Cached tokens are among the input tokens, reasoning tokens among the output tokens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usage {
+    pub(crate) input: u64,
+    pub(crate) cached: u64,
+    output: u64,
+    reasoning: u64,
+}
+
+impl Usage {
+    pub(crate) fn count(input: u64, cached: u64, outputs: &[Output]) -> Self {
+        let (reasoning, spoken) = outputs.iter().map(Output::bytes).fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
+        let reasoning = tokens(reasoning as u64);
+        Self { input, cached: cached.min(input), output: reasoning + tokens(spoken as u64), reasoning }
+    }
+
+    /// The `usage` object; `newer` adds the keys of later replies (`wire.md` §3.2).
+    pub(crate) fn to_json(self, newer: bool) -> Value {
+        let mut usage = json!({
+            "input_tokens": self.input,
+            "input_tokens_details": {"cached_tokens": self.cached},
+            "output_tokens": self.output,
+            "output_tokens_details": {"reasoning_tokens": self.reasoning},
+            "total_tokens": self.input + self.output,
+        });
+        if newer {
+            usage["input_tokens_details"]["cache_write_tokens"] = Value::from(0);
+            usage["codex_rollout_budget_units"] = Value::from(1);
+        }
+        usage
+    }
+}
+
+/// The input tokens of a request: instructions, input and tools.
+pub(crate) fn input_tokens(turn: &Turn<'_>) -> u64 {
+    let length = |key| turn.body.get(key).map_or(0, json_length);
+    tokens(length("instructions") + length("input") + length("tools"))
+}
+
+fn tokens(bytes: u64) -> u64 {
+    bytes.div_ceil(BYTES_PER_TOKEN)
+}
+
+fn json_length(value: &Value) -> u64 {
+    let mut counter = Counter(0);
+    // Counting cannot fail.
+    let _ = serde_json::to_writer(&mut counter, value);
+    counter.0
+}
+
+struct Counter(u64);
+
+impl io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,373 @@
+//! What each scenario sends, and in which order (`wire.md` §3).
+
+use serde_json::{Value, json};
+
+use crate::peer::{Peer, Reply, turn, turn_with, weather_tool};
+
+const OPENING: [&str; 2] = ["response.created", "response.in_progress"];
+const ADDED: &str = "response.output_item.added";
+const DONE: &str = "response.output_item.done";
+const COMPLETED: &str = "response.completed";
+const MESSAGE: [&str; 6] = [
+    ADDED,
+    "response.content_part.added",
+    "response.output_text.delta",
+    "response.output_text.done",
+    "response.content_part.done",
+    DONE,
+];
+const CALL: [&str; 4] =
+    [ADDED, "response.function_call_arguments.delta", "response.function_call_arguments.done", DONE];
+
+fn sequence(parts: &[&[&str]]) -> Vec<String> {
+    parts.concat().into_iter().map(str::to_owned).collect()
+}
+
+/// The sequence numbers rise by one from zero over the numbered events.
+fn assert_numbered(reply: &Reply) {
+    let numbers: Vec<u64> = reply.events().iter().filter_map(|event| event["sequence_number"].as_u64()).collect();
+    assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_text_turn_has_the_captured_order_and_shapes() {
+    let peer = Peer::start().await;
+    let reply = peer.say("How are you?").await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.kinds(), sequence(&[&OPENING, &[ADDED, DONE], &MESSAGE, &[COMPLETED]]));
+    assert_numbered(&reply);
+    assert!(reply.answer().contains("How are you?"));
+    let events = reply.events();
+    let keys: Vec<&String> = events[0]["response"].as_object().expect("an object").keys().collect();
+    let wanted = "id object created_at status background error incomplete_details instructions max_output_tokens \
+                  max_tool_calls model output parallel_tool_calls previous_response_id prompt_cache_key reasoning \
+                  safety_identifier service_tier store temperature text tool_choice tools top_logprobs top_p truncation \
+                  usage user metadata";
+    assert_eq!(keys, wanted.split_whitespace().collect::<Vec<_>>());
+    let id = events[0]["response"]["id"].as_str().expect("an id");
+    assert_eq!((id.len(), &id[..5]), (55, "resp_"));
+    let items = reply.items();
+    assert_eq!(items[0], json!({"id": items[0]["id"], "type": "reasoning", "summary": []}));
+    assert_eq!(items[1]["content"][0]["text"], reply.answer());
+    assert_eq!(items[1]["phase"], "final_answer");
+    let last = reply.last();
+    assert_eq!(last["response"]["output"], json!([]));
+    let usage = &last["response"]["usage"];
+    let sum = usage["input_tokens"].as_u64().zip(usage["output_tokens"].as_u64()).map(|(a, b)| a + b);
+    assert_eq!(usage["total_tokens"].as_u64(), sum);
+    let delta = events.iter().find(|e| e["type"] == "response.output_text.delta").expect("a delta");
+    assert!(delta["obfuscation"].is_string());
+    assert_eq!(reply.header("content-type"), None);
+    assert_eq!(reply.header("openai-model"), Some("gpt-5.5"));
+    assert!(reply.header("x-codex-primary-used-percent").is_some() && reply.header("x-request-id").is_some());
+}
+
+#[tokio::test]
+async fn obfuscation_can_be_declined() {
+    let peer = Peer::start().await;
+    let body = turn_with("hello", json!({"stream_options": {"include_obfuscation": false}}));
+    assert!(!peer.turn(&body).await.text().contains("obfuscation"));
+}
+
+#[tokio::test]
+async fn a_tool_call_has_arguments_for_its_implicitly_strict_schema() {
+    let peer = Peer::start().await;
+    let reply = peer.turn(&turn_with("[sim:tool] weather?", json!({"tools": [weather_tool()]}))).await;
+    assert_eq!(reply.kinds(), sequence(&[&OPENING, &[ADDED, DONE], &CALL, &[COMPLETED]]));
+    let call = &reply.items()[1];
+    let arguments = call["arguments"].as_str().expect("text");
+    assert_eq!(arguments, r#"{"location": "sample location", "unit": "c"}"#);
+    assert_eq!(reply.joined("response.function_call_arguments.delta"), arguments);
+    assert!(call["id"].as_str().is_some_and(|id| id.starts_with("fc_") && id.len() == 53));
+    assert!(call["call_id"].as_str().is_some_and(|id| id.starts_with("call_") && id.len() == 29));
+    let echoed = &reply.events()[0]["response"]["tools"][0];
+    assert_eq!(echoed["strict"], true);
+    assert_eq!(echoed["parameters"]["required"], json!(["location", "unit"]));
+    assert_eq!(echoed["parameters"]["additionalProperties"], false);
+}
+
+#[tokio::test]
+async fn calls_follow_each_other_and_their_outputs_end_the_turn() {
+    let peer = Peer::start().await;
+    let second = json!({"type": "function", "name": "now", "strict": false,
+                        "parameters": {"type": "object", "properties": {"zone": {"type": "string"}}}});
+    let tools = json!([weather_tool(), second]);
+    let body = turn_with("[sim:parallel-tools] go", json!({"tools": tools}));
+    let reply = peer.turn(&body).await;
+    assert_eq!(reply.kinds(), sequence(&[&OPENING, &[ADDED, DONE], &CALL, &CALL, &[COMPLETED]]));
+    let calls: Vec<Value> = reply.items().split_off(1);
+    assert_eq!((&calls[0]["name"], &calls[1]["name"]), (&json!("get_weather"), &json!("now")));
+    assert_eq!(calls[1]["arguments"], "{}");
+
+    let mut next = body.clone();
+    let input = next["input"].as_array_mut().expect("a list");
+    input.extend(calls.iter().cloned());
+    for call in &calls {
+        let id = call["call_id"].clone();
+        input.push(json!({"type": "function_call_output", "call_id": id, "output": "sunny and noon"}));
+    }
+    let last = peer.turn(&next).await;
+    assert!(last.answer().contains("sunny and noon"), "{}", last.text());
+}
+
+#[tokio::test]
+async fn a_forced_tool_is_called_without_a_magic_word() {
+    let peer = Peer::start().await;
+    let choices = [json!("required"), json!({"type": "function", "name": "get_weather"})];
+    for choice in choices {
+        let reply = peer.turn(&turn_with("hi", json!({"tools": [weather_tool()], "tool_choice": choice}))).await;
+        assert_eq!(reply.items()[1]["name"], "get_weather");
+    }
+    let given = r#"[sim:tool=get_weather][sim:args={"location":"Ulm"}]"#;
+    let reply = peer.turn(&turn_with(given, json!({"tools": [weather_tool()]}))).await;
+    assert_eq!(reply.items()[1]["arguments"], r#"{"location": "Ulm"}"#);
+}
+
+#[tokio::test]
+async fn a_custom_tool_gets_text() {
+    let peer = Peer::start().await;
+    let reply =
+        peer.turn(&turn_with("[sim:custom-tool]", json!({"tools": [{"type": "custom", "name": "shell"}]}))).await;
+    let events = ["response.custom_tool_call_input.delta", "response.custom_tool_call_input.done"];
+    assert_eq!(reply.kinds(), sequence(&[&OPENING, &[ADDED, DONE], &[ADDED], &events, &[DONE], &[COMPLETED]]));
+    let item = &reply.items()[1];
+    assert_eq!(item["type"], "custom_tool_call");
+    assert_eq!(reply.joined("response.custom_tool_call_input.delta"), item["input"].as_str().expect("text"));
+}
+
+#[tokio::test]
+async fn summaries_come_when_asked_for() {
+    let peer = Peer::start().await;
+    let asked = json!({"reasoning": {"summary": "auto"}, "include": ["reasoning.encrypted_content"]});
+    let reply = peer.turn(&turn_with("[sim:reasoning] hi", asked)).await;
+    let part = [
+        "response.reasoning_summary_part.added",
+        "response.reasoning_summary_text.delta",
+        "response.reasoning_summary_text.done",
+        "response.reasoning_summary_part.done",
+    ];
+    let wanted = sequence(&[&OPENING, &[ADDED], &part, &part, &[DONE], &MESSAGE, &[COMPLETED]]);
+    assert_eq!(reply.kinds(), wanted);
+    let item = &reply.items()[0];
+    assert_eq!(item["summary"].as_array().map(Vec::len), Some(2));
+    assert_eq!(item["content"], json!([]));
+    assert!(item.get("status").is_none());
+    let reasoned = &reply.last()["response"]["usage"]["output_tokens_details"]["reasoning_tokens"];
+    assert!(reasoned.as_u64() > Some(0));
+    let silent = peer.say("[sim:reasoning] hi").await;
+    assert_eq!(silent.items()[0]["summary"], json!([]));
+    let raw = peer.say("[sim:reasoning-text] hi").await;
+    assert!(raw.kinds().contains(&"response.reasoning_text.delta".to_owned()));
+}
+
+#[tokio::test]
+async fn refusal_commentary_search_and_image_have_their_events() {
+    let peer = Peer::start().await;
+    let refusal = peer.say("[sim:refusal]").await;
+    assert!(refusal.kinds().contains(&"response.refusal.done".to_owned()));
+    assert_eq!(refusal.items()[1]["content"][0]["type"], "refusal");
+
+    let commentary = peer.say("[sim:commentary]").await;
+    let phases: Vec<Value> = commentary.items().iter().map(|item| item["phase"].clone()).collect();
+    assert_eq!(phases, [Value::Null, json!("commentary"), json!("final_answer")]);
+
+    let search = peer.say("[sim:web-search] weather").await;
+    let kinds = search.kinds();
+    for kind in ["in_progress", "searching", "completed"] {
+        assert!(kinds.contains(&format!("response.web_search_call.{kind}")));
+    }
+    let message = &search.items()[2]["content"][0];
+    let cited = &message["annotations"][0];
+    let span = |key: &str| cited[key].as_u64().expect("a number") as usize;
+    let text: Vec<char> = message["text"].as_str().expect("text").chars().collect();
+    let cut: String = text[span("start_index")..span("end_index")].iter().collect();
+    assert_eq!(cut, "Example Weather");
+    assert!(kinds.contains(&"response.output_text.annotation.added".to_owned()));
+
+    let image = peer.say("[sim:image] a cat").await;
+    assert!(image.kinds().contains(&"response.image_generation_call.partial_image".to_owned()));
+    assert!(image.items()[1]["result"].as_str().is_some_and(|png| png.starts_with("iVBOR")));
+}
+
+#[tokio::test]
+async fn a_schema_is_answered_with_json_that_fits() {
+    let peer = Peer::start().await;
+    let schema = json!({"type": "object", "additionalProperties": false, "required": ["n", "list"],
+                        "properties": {"n": {"type": "integer"}, "list": {"type": "array", "items": {"type": "string"}}}});
+    let format = json!({"format": {"type": "json_schema", "name": "r", "strict": true, "schema": schema}});
+    let reply = peer.turn(&turn_with("hi", json!({"text": format}))).await;
+    let value: Value = serde_json::from_str(&reply.answer()).expect("JSON");
+    assert!(value["n"].is_i64() && value["list"][0].is_string());
+}
+
+#[tokio::test]
+async fn endings_other_than_completed() {
+    let peer = Peer::start().await;
+    for (word, reason) in
+        [("incomplete-max-tokens", "max_output_tokens"), ("incomplete-content-filter", "content_filter")]
+    {
+        let reply = peer.say(&format!("[sim:{word}] hi")).await;
+        let last = reply.last();
+        assert_eq!(last["type"], "response.incomplete");
+        assert_eq!(last["response"]["incomplete_details"]["reason"], reason);
+        assert_eq!(reply.items()[1]["status"], "incomplete");
+        assert!(last["response"]["usage"].is_object());
+    }
+    for code in ["context_length_exceeded", "rate_limit_exceeded", "cyber_policy", "server_error"] {
+        let reply = peer.say(&format!("[sim:failed={code}]")).await;
+        assert_eq!(reply.kinds(), sequence(&[&OPENING, &["response.failed"]]));
+        assert_eq!(reply.last()["response"]["error"]["code"], code);
+    }
+    let midway = peer.say("[sim:text=some words][sim:failed=server_error]").await;
+    assert_eq!(midway.answer(), "some words");
+    assert_eq!(midway.last()["type"], "response.failed");
+    let first = peer.say("[sim:error-first]").await;
+    assert_eq!((first.kinds(), first.status.as_u16()), (vec!["error".to_owned()], 200));
+    assert!(first.last()["error"]["code"].is_string());
+    assert!(peer.say("[sim:error-first=flat]").await.last()["code"].is_string());
+    let overloaded = peer.say("[sim:overloaded]").await;
+    assert_eq!(overloaded.kinds(), ["response.failed"]);
+    assert_eq!(overloaded.last()["response"]["error"]["code"], "server_is_overloaded");
+}
+
+#[tokio::test]
+async fn faults_of_framing() {
+    let peer = Peer::start().await;
+    let whole = peer.say("same question").await.answer();
+    let cut = peer.say("[sim:cut] same question").await;
+    assert!(cut.broken);
+    assert!(!cut.body.ends_with(b"\n\n") && whole.starts_with(&cut.answer()));
+    let early = peer.say("[sim:cut=0] same question").await;
+    assert!(early.broken && early.events().is_empty());
+    let open = peer.say("[sim:no-terminal] same question").await;
+    assert!(!open.broken);
+    assert_eq!(open.last()["type"], DONE);
+    assert_eq!(open.answer(), whole);
+    let split = peer.say("[sim:split] same question").await;
+    assert_eq!((split.answer(), split.last()["type"].clone()), (whole.clone(), json!(COMPLETED)));
+    let crlf = peer.say("[sim:crlf] same question").await;
+    assert_eq!(crlf.text().matches('\n').count(), crlf.text().matches("\r\n").count());
+    assert!(crlf.text().ends_with("\r\n\r\n"));
+    let legacy = peer.say("[sim:legacy-delta] same question").await;
+    assert_eq!(legacy.joined("response.text.delta"), whole);
+    let bare = peer.say("[sim:no-item-done] same question").await;
+    assert!(bare.items().is_empty() && bare.answer() == whole);
+    assert!(peer.say("[sim:comments] hi").await.text().contains("\n: comment"));
+}
+
+#[tokio::test]
+async fn quirks_beside_the_text() {
+    let peer = Peer::start().await;
+    let alive = peer.say("[sim:keepalive] hi").await;
+    assert!(alive.kinds().contains(&"keepalive".to_owned()));
+    assert_numbered(&alive);
+    let unknown = peer.say("[sim:unknown] hi").await;
+    assert_eq!(unknown.kinds()[..3], ["codex.response.metadata", "codex.rate_limits", "response.metadata"]);
+    assert!(unknown.kinds().contains(&"response.sparkle.delta".to_owned()));
+    assert!(unknown.items()[0]["x_unknown"].is_string());
+    assert_numbered(&unknown);
+    let full = peer.say("[sim:full-output] hi").await;
+    assert_eq!(full.last()["response"]["output"], json!(full.items()));
+    let typed = peer.say("[sim:content-type] hi").await;
+    assert_eq!(typed.header("content-type"), Some("text/event-stream; charset=utf-8"));
+    let trailing = peer.say("[sim:trailing] hi").await;
+    assert!(trailing.text().ends_with("data: [DONE]\n\n"));
+    assert_eq!(trailing.last()["delta"], "too late");
+    let lines = peer.say("[sim:line-separators]").await;
+    assert!(lines.text().contains('\u{2028}') && lines.answer().contains('\u{2029}'));
+}
+
+#[tokio::test]
+async fn sizes_are_as_asked() {
+    let peer = Peer::start().await;
+    let big = peer.say("[sim:big=5000]").await;
+    let wanted: String = (1..=5000).map(|n| format!("{n} ")).collect();
+    assert_eq!(big.answer(), wanted);
+    let single = peer.say("[sim:single-delta=3000000]").await;
+    let deltas: Vec<Value> =
+        single.events().into_iter().filter(|e| e["type"] == "response.output_text.delta").collect();
+    assert_eq!(deltas.len(), 1);
+    assert_eq!(deltas[0]["delta"].as_str().map(str::len), Some(3_000_000));
+}
+
+#[tokio::test]
+async fn statuses_have_their_bodies() {
+    let peer = Peer::start().await;
+    let cases = [
+        ("401", 401, "token_invalidated"),
+        ("402", 402, "deactivated_workspace"),
+        ("403-json", 403, "invalid_workspace_selected"),
+        ("cloudflare", 403, "Just a moment..."),
+        ("404", 404, "Model not found"),
+        ("429-usage", 429, "usage_limit_reached"),
+        ("429-not-included", 429, "usage_not_included"),
+        ("429-rate", 429, "rate_limit_exceeded"),
+        ("500", 500, "server_error"),
+        ("503", 503, "server_is_overloaded"),
+        ("context-length", 400, "context_length_exceeded"),
+    ];
+    for (word, status, wanted) in cases {
+        let reply = peer.say(&format!("[sim:{word}] hi")).await;
+        assert_eq!(reply.status, status, "{word}");
+        assert!(reply.text().contains(wanted), "{word}: {}", reply.text());
+    }
+    let limited = peer.say("[sim:429-usage] hi").await;
+    assert_eq!(limited.header("x-codex-primary-used-percent"), Some("100"));
+    assert!(limited.json()["error"]["resets_in_seconds"].as_u64() > Some(0));
+    assert_eq!(peer.say("[sim:cloudflare] hi").await.header("cf-mitigated"), Some("challenge"));
+}
+
+#[tokio::test]
+async fn once_strikes_the_first_time_only() {
+    let peer = Peer::start().await;
+    for (word, status) in [("401-once", 401), ("500-once", 500)] {
+        let text = format!("[sim:{word}] hi");
+        assert_eq!(peer.say(&text).await.status, status);
+        assert_eq!(peer.say(&text).await.status, 200);
+    }
+    assert!(peer.say("[sim:cut-once] hi").await.broken);
+    assert!(!peer.say("[sim:cut-once] hi").await.broken);
+}
+
+#[tokio::test]
+async fn an_unknown_word_is_told() {
+    let peer = Peer::start().await;
+    let reply = peer.say("[sim:teapot] hi").await;
+    assert_eq!(reply.status, 400);
+    assert!(reply.text().contains("teapot"));
+}
+
+#[tokio::test]
+async fn the_cache_wants_the_key_and_the_session() {
+    let peer = Peer::start().await;
+    let cached = async |session: Option<&str>| {
+        let body = turn_with("a question", json!({"prompt_cache_key": "k1"}));
+        let mut request = peer.request(http::Method::POST, "/backend-api/codex/responses");
+        if let Some(session) = session {
+            request = request.header("session-id", session);
+        }
+        let request = request.body(body.to_string().into()).expect("a request");
+        let reply = crate::peer::read(peer.send(request).await).await;
+        let last = reply.last();
+        let echoed = last["response"]["prompt_cache_key"].as_str().expect("a key").to_owned();
+        let count = last["response"]["usage"]["input_tokens_details"]["cached_tokens"].as_u64().expect("a count");
+        (echoed, count)
+    };
+    assert_eq!(cached(Some("k1")).await, ("k1".to_owned(), 0));
+    assert!(cached(Some("k1")).await.1 > 0);
+    assert_eq!(cached(Some("other")).await.1, 0);
+    let (echoed, count) = cached(None).await;
+    assert!(echoed != "k1" && count == 0);
+}
+
+#[tokio::test]
+async fn a_lite_request_offers_its_tools_in_the_input() {
+    let peer = Peer::start().await;
+    let mut body = turn_with("[sim:tool] hi", json!({"model": "gpt-6.1-sol", "parallel_tool_calls": false}));
+    let offered = json!({"type": "additional_tools", "id": "at_1", "role": "developer",
+                         "tools": [{"type": "namespace", "name": "functions", "tools": [weather_tool()]}]});
+    body["input"].as_array_mut().expect("a list").insert(0, offered);
+    let call = peer.turn(&body).await.items().remove(1);
+    assert_eq!((&call["name"], &call["namespace"]), (&json!("get_weather"), &json!("functions")));
+    assert_eq!(peer.turn(&turn("plain")).await.status, 200);
+}
