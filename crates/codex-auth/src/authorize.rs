@@ -1,0 +1,124 @@
+//! The authorization request (`wire.md §1.2`).
+
+use url::Url;
+
+use crate::{AuthConfig, Challenge, State, Verifier};
+
+/// The path that the authority sends the browser back to.
+pub const CALLBACK_PATH: &str = "/auth/callback";
+
+/// The scopes of the official client.
+const SCOPE: &str = "openid profile email offline_access api.connectors.read api.connectors.invoke";
+
+/// Returns the address where the user approves the login; parameters in the order of `wire.md §1.2`.
+#[must_use]
+pub fn authorize_url(config: &AuthConfig, redirect_uri: &str, challenge: &Challenge, state: &State) -> Url {
+    let mut url = config.issuer.clone();
+    url.set_path(&format!("{}/oauth/authorize", config.issuer.path().trim_end_matches('/')));
+    let mut query = url.query_pairs_mut();
+    query
+        .clear()
+        .append_pair("response_type", "code")
+        .append_pair("client_id", &config.client_id)
+        .append_pair("redirect_uri", redirect_uri)
+        .append_pair("scope", SCOPE)
+        .append_pair("code_challenge", challenge.as_str())
+        .append_pair("code_challenge_method", "S256")
+        .append_pair("id_token_add_organizations", "true")
+        .append_pair("codex_cli_simplified_flow", "true")
+        .append_pair("state", state.as_str())
+        .append_pair("originator", &config.originator);
+    if !config.allowed_workspaces.is_empty() {
+        query.append_pair("allowed_workspace_id", &config.allowed_workspaces.join(","));
+    }
+    drop(query);
+    url
+}
+
+/// One authorization request: the values that its answer is checked against and redeemed with.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    config: AuthConfig,
+    redirect_uri: String,
+    verifier: Verifier,
+    state: State,
+}
+
+impl Attempt {
+    /// Prepares a request whose answer goes to `port` of this machine. `random` fills buffers with unpredictable bytes.
+    pub fn new(config: &AuthConfig, port: u16, random: &mut impl FnMut(&mut [u8])) -> Self {
+        Self {
+            redirect_uri: format!("http://{}:{port}{CALLBACK_PATH}", config.redirect_host),
+            config: config.clone(),
+            verifier: Verifier::new(random),
+            state: State::new(random),
+        }
+    }
+
+    /// Returns the address where the user approves the login.
+    #[must_use]
+    pub fn authorize_url(&self) -> Url {
+        authorize_url(&self.config, &self.redirect_uri, &self.verifier.challenge(), &self.state)
+    }
+
+    /// Returns the address that the browser is sent back to.
+    #[must_use]
+    pub fn redirect_uri(&self) -> &str {
+        &self.redirect_uri
+    }
+
+    /// Returns the state that the answer has to carry.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(crate) fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    pub(crate) fn config(&self) -> &AuthConfig {
+        &self.config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_has_every_parameter_in_order() {
+        let mut config = AuthConfig::new(Url::parse("https://auth.openai.com").unwrap());
+        config.allowed_workspaces = vec!["w1".to_owned(), "w2".to_owned()];
+        let attempt = Attempt::new(&config, 1455, &mut |bytes| bytes.fill(0));
+        let challenge = attempt.verifier().challenge();
+        let expected = format!(
+            "https://auth.openai.com/oauth/authorize?response_type=code&client_id=app_EMoamEEZ73f0CkXaXp7hrann\
+             &redirect_uri=http%3A%2F%2Flocalhost%3A1455%2Fauth%2Fcallback\
+             &scope=openid+profile+email+offline_access+api.connectors.read+api.connectors.invoke\
+             &code_challenge={}&code_challenge_method=S256&id_token_add_organizations=true\
+             &codex_cli_simplified_flow=true&state={}&originator=codex_cli_rs&allowed_workspace_id=w1%2Cw2",
+            challenge.as_str(),
+            attempt.state().as_str(),
+        );
+        assert_eq!(attempt.authorize_url().as_str(), expected);
+    }
+
+    #[test]
+    fn issuer_prefix_redirect_host_and_port_are_settings() {
+        let mut config = AuthConfig::new(Url::parse("http://127.0.0.1:9/sim/").unwrap());
+        config.redirect_host = "127.0.0.1".to_owned();
+        let attempt = Attempt::new(&config, 1457, &mut |bytes| bytes.fill(0));
+        assert_eq!(attempt.redirect_uri(), "http://127.0.0.1:1457/auth/callback");
+        assert_eq!(attempt.authorize_url().path(), "/sim/oauth/authorize");
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let config = AuthConfig::new(Url::parse("https://auth.openai.com").unwrap());
+        let attempt = Attempt::new(&config, 1455, &mut |bytes| bytes.fill(3));
+        let text = format!("{attempt:?}");
+        assert!(!text.contains(attempt.state().as_str()));
+        assert!(!text.contains(attempt.verifier().secret().expose()));
+    }
+}

@@ -1,0 +1,218 @@
+//! The authority's answer to an authorization request, from the browser or pasted by hand.
+
+use url::form_urlencoded;
+
+use crate::{Secret, State, reply::clean};
+
+/// The code that buys the first tokens (RFC 6749, section 4.1.2).
+#[derive(Clone, Debug)]
+pub struct AuthorizationCode(Secret);
+
+impl AuthorizationCode {
+    /// Wraps a code that came by a way of its own, such as the device flow.
+    #[must_use]
+    pub fn new(code: Secret) -> Self {
+        Self(code)
+    }
+
+    /// Returns the value for the token exchange.
+    #[must_use]
+    pub fn secret(&self) -> &Secret {
+        &self.0
+    }
+}
+
+/// A callback without a usable code. The login goes on after a state mismatch and ends after the others.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallbackError {
+    /// The answer belongs to another login: wait for the right one.
+    #[error("state mismatch: the answer belongs to another login")]
+    StateMismatch,
+    /// The user said no, or the authority did.
+    #[error("the login was denied: {description}")]
+    Denied {
+        /// The OAuth error code.
+        code: String,
+        /// The authority's explanation, or the code.
+        description: String,
+    },
+    /// The account may not use Codex: its workspace's administrator has to allow it.
+    #[error("this account has no access to Codex: ask the workspace's administrator")]
+    NotEntitled,
+    /// The answer holds neither a code nor an error.
+    #[error("the answer holds no authorization code: start the login again")]
+    MissingCode,
+}
+
+/// Reads the query of a callback, in the order of `wire.md §1.3`: state, error, code.
+///
+/// # Errors
+///
+/// [`CallbackError`], by what the login does next.
+pub fn parse_callback(query: &str, expected: &State) -> Result<AuthorizationCode, CallbackError> {
+    let answer = Answer::read(query);
+    if !answer.state.as_deref().is_some_and(|state| expected.accepts(state)) {
+        return Err(CallbackError::StateMismatch);
+    }
+    answer.into_code()
+}
+
+/// Reads what a user pasted: the redirect URL, its query, `code#state`, or the bare code.
+///
+/// A state that is there must match; a bare code has none, for the user copied it from the page of this login.
+///
+/// # Errors
+///
+/// [`CallbackError`]: ask the user again.
+pub fn parse_pasted(input: &str, expected: &State) -> Result<AuthorizationCode, CallbackError> {
+    let input = input.trim().trim_matches(['"', '\'', '<', '>']).trim();
+    if let Some((_, query)) = input.split_once('?') {
+        return parse_callback(query.split('#').next().unwrap_or(query), expected);
+    }
+    if input.starts_with("code=") || input.starts_with("state=") || input.starts_with("error=") {
+        return parse_callback(input, expected);
+    }
+    let (code, state) = input.split_once('#').map_or((input, None), |(code, state)| (code, Some(state)));
+    if state.is_some_and(|state| !expected.accepts(state)) {
+        return Err(CallbackError::StateMismatch);
+    }
+    // No code contains a space or a scheme: a sentence or another address was pasted.
+    if code.is_empty() || code.contains(char::is_whitespace) || code.contains("://") {
+        return Err(CallbackError::MissingCode);
+    }
+    Ok(AuthorizationCode::new(Secret::new(code)))
+}
+
+/// The members of the query that matter; of a repeated one the first.
+#[derive(Default)]
+struct Answer {
+    code: Option<Secret>,
+    state: Option<String>,
+    error: Option<String>,
+    description: Option<String>,
+}
+
+impl Answer {
+    fn read(query: &str) -> Self {
+        let mut answer = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "code" => _ = answer.code.get_or_insert_with(|| Secret::new(&*value)),
+                "state" => _ = answer.state.get_or_insert_with(|| value.into_owned()),
+                "error" => _ = answer.error.get_or_insert_with(|| clean(&value)),
+                "error_description" => _ = answer.description.get_or_insert_with(|| clean(&value)),
+                _ => {}
+            }
+        }
+        answer
+    }
+
+    fn into_code(self) -> Result<AuthorizationCode, CallbackError> {
+        if let Some(code) = self.error {
+            let description = self.description.unwrap_or_else(|| code.clone());
+            if code == "access_denied" && description.contains("missing_codex_entitlement") {
+                return Err(CallbackError::NotEntitled);
+            }
+            return Err(CallbackError::Denied { code, description });
+        }
+        let code = self.code.filter(|code| !code.is_empty());
+        code.map(AuthorizationCode::new).ok_or(CallbackError::MissingCode)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn state() -> State {
+        State::new(&mut |bytes| bytes.fill(7))
+    }
+
+    fn parse(query: &str) -> Result<String, CallbackError> {
+        parse_callback(&query.replace("{state}", state().as_str()), &state()).map(exposed)
+    }
+
+    fn pasted(input: &str) -> Result<String, CallbackError> {
+        parse_pasted(&input.replace("{state}", state().as_str()), &state()).map(exposed)
+    }
+
+    fn exposed(code: AuthorizationCode) -> String {
+        code.secret().expose().to_owned()
+    }
+
+    #[test]
+    fn the_state_is_checked_before_anything_else() {
+        assert_eq!(parse("code=c&state={state}"), Ok("c".to_owned()));
+        assert_eq!(parse("code=c%2Bd&state={state}.onboarding_entrypoint=life_sciences"), Ok("c+d".to_owned()));
+        for query in ["", "code=c", "code=c&state=x", "error=access_denied", "state={state}x&code=c", "state=&code=c"] {
+            assert_eq!(parse(query), Err(CallbackError::StateMismatch), "{query}");
+        }
+    }
+
+    #[test]
+    fn an_error_goes_before_a_code() {
+        let denied = |code: &str, description: &str| {
+            Err(CallbackError::Denied { code: code.to_owned(), description: description.to_owned() })
+        };
+        assert_eq!(parse("state={state}&error=access_denied&code=c"), denied("access_denied", "access_denied"));
+        assert_eq!(parse("state={state}&error=e&error_description=Not+you%0A"), denied("e", "Not you "));
+        assert_eq!(
+            parse("state={state}&error=access_denied&error_description=missing_codex_entitlement"),
+            Err(CallbackError::NotEntitled)
+        );
+    }
+
+    #[test]
+    fn a_missing_or_empty_code_is_named() {
+        assert_eq!(parse("state={state}"), Err(CallbackError::MissingCode));
+        assert_eq!(parse("state={state}&code="), Err(CallbackError::MissingCode));
+    }
+
+    #[test]
+    fn every_form_of_pasting_is_read() {
+        for input in [
+            "http://localhost:1455/auth/callback?code=c&state={state}",
+            "  'http://127.0.0.1:1457/auth/callback?state={state}&scope=x&code=c#fragment'\n",
+            "localhost:1455/auth/callback?code=c&state={state}",
+            "?code=c&state={state}",
+            "code=c&state={state}",
+            "c#{state}",
+            "c",
+            "\"c\"",
+        ] {
+            assert_eq!(pasted(input), Ok("c".to_owned()), "{input}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused() {
+        for input in ["c#other", "http://localhost:1455/auth/callback?code=c&state=other", "code=c"] {
+            assert_eq!(pasted(input), Err(CallbackError::StateMismatch), "{input}");
+        }
+        for input in ["", "  ", "no idea what", "https://chatgpt.com/", "#{state}"] {
+            assert_eq!(pasted(input), Err(CallbackError::MissingCode), "{input}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_random_query_is_accepted(query in "[ -~]{0,200}", input in ".{0,100}") {
+            prop_assert!(parse_callback(&query, &state()).is_err());
+            let _ = parse_pasted(&input, &state());
+        }
+
+        #[test]
+        fn every_code_survives_the_round_trip(code in "[!-~]{1,80}", rest in "[a-z]{1,8}=[!-%]{0,8}") {
+            prop_assume!(!["code", "state", "error"].contains(&rest.split('=').next().unwrap()));
+            let query = form_urlencoded::Serializer::new(String::new())
+                .append_pair("code", &code)
+                .append_pair("state", state().as_str())
+                .finish();
+            prop_assert_eq!(parse(&query), Ok(code.clone()));
+            prop_assert_eq!(parse(&format!("{query}&x=1")), Ok(code));
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! What the tokens say about the account.
+
+use std::{fmt, time::SystemTime};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Deserialize;
+
+use crate::{Secret, Tokens, lenient};
+
+/// The claims that matter here, read from a JWT without checking its signature (`wire.md §1.9`).
+///
+/// They are for display, for request headers and for deciding when to refresh; nothing is authorised by them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Claims {
+    /// When the token ends (`exp`).
+    pub expires_at: Option<SystemTime>,
+    /// When the token was issued (`iat`).
+    pub issued_at: Option<SystemTime>,
+    /// The account's e-mail address.
+    pub email: Option<String>,
+    /// The subscription plan.
+    pub plan: Option<Plan>,
+    /// The value of the `chatgpt-account-id` header: the workspace the token is for.
+    pub account_id: Option<String>,
+    /// The user within the account.
+    pub user_id: Option<String>,
+    /// Whether requests carry `x-openai-fedramp: true`.
+    pub fedramp: bool,
+    /// The workspace, where the token names one.
+    pub workspace_id: Option<String>,
+    /// The workspace's display name.
+    pub workspace_label: Option<String>,
+    /// The organizations of the account.
+    pub organizations: Vec<Organization>,
+}
+
+impl Claims {
+    /// Reads the payload of a three-part JWT. A member of an unexpected type counts as absent.
+    ///
+    /// Returns `None` for anything else: an opaque token has no claims.
+    #[must_use]
+    pub fn from_jwt(token: &Secret) -> Option<Self> {
+        let mut parts = token.expose().split('.');
+        let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return None;
+        };
+        let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+        lenient::object::<Payload>(&payload).ok().map(Self::from)
+    }
+
+    /// Returns the claims of an account: each from the id token, else from the access token. Times are the access
+    /// token's, for it is the one that is sent.
+    #[must_use]
+    pub fn of(tokens: &Tokens) -> Self {
+        let access = Self::from_jwt(&tokens.access_token).unwrap_or_default();
+        let id = tokens.id_token.as_ref().and_then(Self::from_jwt).unwrap_or_default();
+        Self {
+            expires_at: access.expires_at,
+            issued_at: access.issued_at,
+            email: id.email.or(access.email),
+            plan: id.plan.or(access.plan),
+            account_id: id.account_id.or(access.account_id),
+            user_id: id.user_id.or(access.user_id),
+            fedramp: id.fedramp || access.fedramp,
+            workspace_id: id.workspace_id.or(access.workspace_id),
+            workspace_label: id.workspace_label.or(access.workspace_label),
+            organizations: if id.organizations.is_empty() { access.organizations } else { id.organizations },
+        }
+    }
+}
+
+/// A subscription plan as the authority spells it; strings that are not known survive.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Plan(String);
+
+impl Plan {
+    /// Wraps the authority's spelling.
+    pub fn new(raw: impl Into<String>) -> Self {
+        Self(raw.into())
+    }
+
+    /// Returns the authority's spelling.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Writes the plan's name for people; a plan that is not known appears as it is spelt.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0.as_str() {
+            "free" | "free_workspace" => "Free",
+            "go" => "Go",
+            "plus" => "Plus",
+            "pro" => "Pro",
+            "prolite" => "Pro Lite",
+            "team" => "Team",
+            "business" | "self_serve_business_usage_based" => "Business",
+            "self_serve_business_prolite" => "Business Pro Lite",
+            "enterprise" | "hc" | "ent26" | "enterprise_cbp_automation" | "enterprise_cbp_usage_based" => "Enterprise",
+            "edu" | "education" => "Edu",
+            other => other,
+        })
+    }
+}
+
+/// An organization the account belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Organization {
+    /// The organization's id.
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub id: Option<String>,
+    /// The display name.
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub title: Option<String>,
+    /// The account's role in it.
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub role: Option<String>,
+    /// Whether it is the one chosen when nothing is said.
+    #[serde(default, deserialize_with = "lenient::member")]
+    pub is_default: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Payload {
+    #[serde(default, deserialize_with = "lenient::time")]
+    exp: Option<SystemTime>,
+    #[serde(default, deserialize_with = "lenient::time")]
+    iat: Option<SystemTime>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    email: Option<String>,
+    #[serde(default, rename = "https://api.openai.com/profile", deserialize_with = "lenient::member")]
+    profile: Option<Profile>,
+    #[serde(default, rename = "https://api.openai.com/auth", deserialize_with = "lenient::member")]
+    auth: Option<Auth>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    #[serde(default, deserialize_with = "lenient::member")]
+    email: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Auth {
+    #[serde(default, deserialize_with = "lenient::member")]
+    chatgpt_account_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    chatgpt_plan_type: Option<Plan>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    chatgpt_user_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    user_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    chatgpt_account_is_fedramp: Option<bool>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    workspace_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    workspace_label: Option<String>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    organizations: Option<Vec<Organization>>,
+}
+
+impl From<Payload> for Claims {
+    fn from(payload: Payload) -> Self {
+        let auth = payload.auth.unwrap_or_default();
+        Self {
+            expires_at: payload.exp,
+            issued_at: payload.iat,
+            email: payload.email.or_else(|| payload.profile.and_then(|profile| profile.email)),
+            plan: auth.chatgpt_plan_type,
+            account_id: auth.chatgpt_account_id.filter(|id| !id.is_empty()),
+            user_id: auth.chatgpt_user_id.or(auth.user_id),
+            fedramp: auth.chatgpt_account_is_fedramp.unwrap_or(false),
+            workspace_id: auth.workspace_id,
+            workspace_label: auth.workspace_label,
+            organizations: auth.organizations.unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn jwt(payload: &serde_json::Value) -> Secret {
+        let payload = URL_SAFE_NO_PAD.encode(payload.to_string());
+        Secret::new(format!("e30.{payload}.c2ln"))
+    }
+
+    fn full() -> serde_json::Value {
+        json!({
+            "exp": 2000, "iat": 1000, "email": "ada@example.com",
+            "https://api.openai.com/profile": {"email": "other@example.com"},
+            "https://api.openai.com/auth": {
+                "chatgpt_account_id": "acct", "chatgpt_plan_type": "plan_of_2031", "chatgpt_user_id": "user",
+                "user_id": "older", "chatgpt_account_is_fedramp": true, "workspace_id": "ws",
+                "organizations": [{"id": "org", "title": "Org", "role": "owner", "is_default": true, "new": 1}],
+            },
+        })
+    }
+
+    #[test]
+    fn every_claim_is_read() {
+        let claims = Claims::from_jwt(&jwt(&full())).unwrap();
+        assert_eq!(claims.expires_at, Some(UNIX_EPOCH + Duration::from_secs(2000)));
+        assert_eq!(claims.issued_at, Some(UNIX_EPOCH + Duration::from_secs(1000)));
+        assert_eq!(claims.email.as_deref(), Some("ada@example.com"));
+        assert_eq!(claims.plan.as_ref().map(Plan::as_str), Some("plan_of_2031"));
+        assert_eq!(claims.plan.unwrap().to_string(), "plan_of_2031");
+        assert_eq!(claims.account_id.as_deref(), Some("acct"));
+        assert_eq!(claims.user_id.as_deref(), Some("user"));
+        assert!(claims.fedramp);
+        assert_eq!(claims.workspace_id.as_deref(), Some("ws"));
+        assert_eq!(claims.organizations[0].title.as_deref(), Some("Org"));
+    }
+
+    #[test]
+    fn a_member_of_the_wrong_type_costs_only_itself() {
+        let mut payload = full();
+        payload["email"] = json!(7);
+        payload["exp"] = json!({});
+        payload["https://api.openai.com/auth"]["chatgpt_plan_type"] = json!(["plus"]);
+        let claims = Claims::from_jwt(&jwt(&payload)).unwrap();
+        assert_eq!(claims.email.as_deref(), Some("other@example.com"));
+        assert_eq!(claims.expires_at, None);
+        assert_eq!(claims.plan, None);
+        assert_eq!(claims.account_id.as_deref(), Some("acct"));
+    }
+
+    #[test]
+    fn the_id_token_speaks_first_and_the_access_token_fills_gaps() {
+        let mut tokens = Tokens::new(jwt(&full()));
+        tokens.id_token = Some(jwt(&json!({
+            "exp": 5, "https://api.openai.com/auth": {"chatgpt_account_id": "from-id"},
+        })));
+        let claims = Claims::of(&tokens);
+        assert_eq!(claims.account_id.as_deref(), Some("from-id"));
+        assert_eq!(claims.email.as_deref(), Some("ada@example.com"));
+        assert_eq!(claims.expires_at, Some(UNIX_EPOCH + Duration::from_secs(2000)));
+    }
+
+    #[test]
+    fn an_opaque_token_has_no_claims() {
+        for token in ["", "opaque", "a.b", "a.b.c.d", "a.!!!.c", "a.W10.c"] {
+            assert_eq!(Claims::from_jwt(&Secret::new(token)), None, "{token}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_token_panics(token in "[a-zA-Z0-9_.=-]{0,200}") {
+            let _ = Claims::from_jwt(&Secret::new(token));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The Codex CLI's own `auth.json`, borrowed.
+
+use std::{fs, io, path::PathBuf, sync::Arc, time::SystemTime};
+
+use serde::Deserialize;
+
+use crate::{Claims, FileStore, Secret, StoreError, TokenStore, Tokens, Version, lenient};
+
+/// Reads the tokens of the Codex CLI's `auth.json` (`wire.md §1.10`) and never writes there.
+///
+/// The refresh token is left out on purpose: it is single use, so a proxy that spent it would log the CLI out
+/// (`wire.md §1.5`). The tokens are usable until they end; when the CLI renews them, the change is picked up.
+#[derive(Clone, Debug)]
+pub struct CodexFile {
+    path: Arc<PathBuf>,
+}
+
+impl CodexFile {
+    /// Names the file: `auth.json` in `CODEX_HOME`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: Arc::new(path.into()) }
+    }
+
+    fn read_only(&self) -> StoreError {
+        StoreError::Unwritable {
+            path: self.path.to_path_buf(),
+            reason: "the file belongs to the Codex CLI and is only read".to_owned(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct AuthJson {
+    #[serde(default, deserialize_with = "lenient::member")]
+    tokens: Option<Stored>,
+    #[serde(default, deserialize_with = "lenient::time")]
+    last_refresh: Option<SystemTime>,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    access_token: Secret,
+    #[serde(default, deserialize_with = "lenient::member")]
+    id_token: Option<Secret>,
+    #[serde(default, deserialize_with = "lenient::member")]
+    account_id: Option<String>,
+}
+
+impl TokenStore for CodexFile {
+    type Lock = ();
+
+    fn load(&self) -> Result<Option<Tokens>, StoreError> {
+        let unreadable =
+            |reason: String, advice| StoreError::Unreadable { path: self.path.to_path_buf(), reason, advice };
+        let content = match fs::read(self.path.as_path()) {
+            Ok(content) => content,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(error.to_string(), "check its permissions")),
+        };
+        let parsed: Option<AuthJson> = lenient::object(&content).ok();
+        let Some(AuthJson { tokens: Some(stored), last_refresh }) = parsed else {
+            return Err(unreadable("it holds no ChatGPT login".to_owned(), "run `codex login`"));
+        };
+        let claims = Claims::from_jwt(&stored.access_token).unwrap_or_default();
+        Ok(Some(Tokens {
+            access_token: stored.access_token,
+            refresh_token: None,
+            id_token: stored.id_token,
+            account_id: stored.account_id,
+            expires_at: claims.expires_at,
+            last_refresh,
+        }))
+    }
+
+    fn try_lock(&self) -> Result<Option<()>, StoreError> {
+        Ok(Some(()))
+    }
+
+    fn probe(&self, (): &()) -> Result<(), StoreError> {
+        Err(self.read_only())
+    }
+
+    fn save(&self, (): &(), _: &Tokens) -> Result<(), StoreError> {
+        Err(self.read_only())
+    }
+
+    fn remove(&self, (): &()) -> Result<bool, StoreError> {
+        Err(self.read_only())
+    }
+
+    fn version(&self) -> Version {
+        FileStore::new(self.path.as_path()).version()
+    }
+
+    fn location(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refresh_token_is_never_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("auth.json");
+        let store = CodexFile::new(&path);
+        assert!(store.load().unwrap().is_none());
+        fs::write(
+            &path,
+            r#"{"OPENAI_API_KEY": null, "tokens": {"id_token": "i", "access_token": "a", "refresh_token": "r",
+                "account_id": "acct"}, "last_refresh": "2026-08-12T10:11:12.123456Z"}"#,
+        )
+        .unwrap();
+        let tokens = store.load().unwrap().unwrap();
+        assert_eq!(tokens.access_token.expose(), "a");
+        assert!(tokens.refresh_token.is_none());
+        assert_eq!(tokens.account_id.as_deref(), Some("acct"));
+        assert!(tokens.last_refresh.is_some());
+        assert!(store.save(&(), &tokens).is_err());
+    }
+
+    #[test]
+    fn an_api_key_login_is_no_login_here() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("auth.json");
+        fs::write(&path, r#"{"OPENAI_API_KEY": "sk-x"}"#).unwrap();
+        let error = CodexFile::new(&path).load().unwrap_err();
+        assert!(error.to_string().contains("codex login"), "{error}");
+    }
+}

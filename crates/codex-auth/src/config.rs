@@ -1,0 +1,42 @@
+//! What a login needs to know about the authority.
+
+use url::Url;
+
+/// Names the authority and how this program presents itself to it (`wire.md §1.1`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthConfig {
+    /// The authority's origin, with an optional path prefix; endpoints are appended to it.
+    pub issuer: Url,
+    /// The registered OAuth client id.
+    pub client_id: String,
+    /// The `originator` query parameter and header.
+    pub originator: String,
+    /// The host written into the redirect URI: `localhost` or `127.0.0.1`. The listener binds both loopbacks anyway.
+    pub redirect_host: String,
+    /// Workspaces the login is limited to; empty for no limit.
+    pub allowed_workspaces: Vec<String>,
+}
+
+impl AuthConfig {
+    /// The client id that the official command-line client registered.
+    pub const CLIENT_ID: &'static str = "app_EMoamEEZ73f0CkXaXp7hrann";
+    /// The originator that the official command-line client sends.
+    pub const ORIGINATOR: &'static str = "codex_cli_rs";
+
+    /// Returns the official client's settings for the given authority.
+    #[must_use]
+    pub fn new(issuer: Url) -> Self {
+        Self {
+            issuer,
+            client_id: Self::CLIENT_ID.to_owned(),
+            originator: Self::ORIGINATOR.to_owned(),
+            redirect_host: "localhost".to_owned(),
+            allowed_workspaces: Vec::new(),
+        }
+    }
+
+    /// Returns the address of an endpoint of the authority; `path` starts with a slash.
+    pub(crate) fn endpoint(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer.as_str().trim_end_matches('/'))
+    }
+}

@@ -1,0 +1,217 @@
+//! Login by a code that the user enters on another device (`wire.md §1.8`).
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::{
+    Account, AuthConfig, AuthorizationCode, Clock, EndpointError, HttpClient, LoginError, Secret, TokenStore,
+    TransportError,
+    endpoint::send,
+    lenient,
+    login::{keep, redeem},
+    reply::Problem,
+    wire,
+};
+
+/// How long a code is good for when the authority does not say.
+const VALID_FOR: Duration = Duration::from_secs(15 * 60);
+/// The pause between questions when the authority does not say, and the shortest there is.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+/// What `slow_down` adds to the pause (RFC 8628, section 3.5).
+const SLOW_DOWN: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A device login that waits for the user to enter the code.
+#[derive(Debug)]
+pub struct DeviceLogin {
+    config: AuthConfig,
+    grant: Grant,
+    deadline: Instant,
+}
+
+impl DeviceLogin {
+    /// Asks the authority for a code.
+    ///
+    /// # Errors
+    ///
+    /// [`LoginError::DeviceUnsupported`]: log in with a browser. [`LoginError::Exchange`]: try again later.
+    pub async fn start<H: HttpClient>(config: &AuthConfig, http: &H, clock: &impl Clock) -> Result<Self, LoginError> {
+        let request = wire::device_code_request(config).map_err(TransportError::from)?;
+        let grant = Grant::parse(&send(http, request, TIMEOUT).await?)?;
+        let deadline = Instant::now() + grant.valid_for(clock.now());
+        Ok(Self { config: config.clone(), grant, deadline })
+    }
+
+    /// Returns the code that the user enters.
+    #[must_use]
+    pub fn user_code(&self) -> &str {
+        &self.grant.user_code
+    }
+
+    /// Returns the page where the user enters it.
+    #[must_use]
+    pub fn verification_url(&self) -> String {
+        self.config.endpoint("/codex/device")
+    }
+
+    /// Returns how long the code is still good for.
+    #[must_use]
+    pub fn expires_in(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Asks at the authority's pace until the user has decided, and stores the tokens. Dropping it gives up.
+    ///
+    /// # Errors
+    ///
+    /// [`LoginError`]; what was stored before is unchanged.
+    pub async fn complete<H: HttpClient, S: TokenStore>(
+        self,
+        http: &H,
+        store: &S,
+        clock: &impl Clock,
+    ) -> Result<Account, LoginError> {
+        let mut interval = self.grant.interval.map_or(DEFAULT_INTERVAL, |interval| interval.max(MIN_INTERVAL));
+        let approved = loop {
+            match self.ask(http).await? {
+                Answer::Approved(approved) => break approved,
+                Answer::Pending => {}
+                Answer::SlowDown => interval += SLOW_DOWN,
+            }
+            if Instant::now() + interval >= self.deadline {
+                return Err(LoginError::DeviceExpired);
+            }
+            tokio::time::sleep(interval).await;
+        };
+        let code = AuthorizationCode::new(approved.authorization_code);
+        let redirect_uri = self.config.endpoint("/deviceauth/callback");
+        let tokens = redeem(&self.config, &code, &approved.code_verifier, &redirect_uri, http, clock).await?;
+        keep(&self.config, &tokens, store).await
+    }
+
+    async fn ask<H: HttpClient>(&self, http: &H) -> Result<Answer, LoginError> {
+        let request = wire::device_poll_request(&self.config, &self.grant.device_auth_id, &self.grant.user_code);
+        match send(http, request.map_err(TransportError::from)?, TIMEOUT).await {
+            Ok(response) => Answer::parse(&response),
+            // Asking changes nothing at the authority, so a bad connection is worth another question.
+            Err(error) => {
+                tracing::debug!(%error, "asking for the device login failed");
+                Ok(Answer::Pending)
+            }
+        }
+    }
+}
+
+/// The authority's reply to the request for a code.
+#[derive(Debug, Deserialize)]
+struct Grant {
+    device_auth_id: Secret,
+    #[serde(alias = "usercode")]
+    user_code: String,
+    #[serde(default, deserialize_with = "lenient::seconds")]
+    interval: Option<Duration>,
+    #[serde(default, deserialize_with = "lenient::seconds")]
+    expires_in: Option<Duration>,
+    #[serde(default, deserialize_with = "lenient::time")]
+    expires_at: Option<SystemTime>,
+}
+
+impl Grant {
+    fn parse(response: &Response<Bytes>) -> Result<Self, LoginError> {
+        if response.status() == StatusCode::NOT_FOUND {
+            return Err(LoginError::DeviceUnsupported);
+        }
+        if !response.status().is_success() {
+            return Err(EndpointError::classify(response).into());
+        }
+        lenient::object(response.body()).map_err(|_| EndpointError::classify(response).into())
+    }
+
+    fn valid_for(&self, now: SystemTime) -> Duration {
+        let until = || self.expires_at?.duration_since(now).ok();
+        self.expires_in.or_else(until).map_or(VALID_FOR, |valid| valid.min(VALID_FOR))
+    }
+}
+
+#[derive(Debug)]
+enum Answer {
+    Pending,
+    SlowDown,
+    Approved(Approved),
+}
+
+/// The authority made the PKCE pair itself.
+#[derive(Debug, Deserialize)]
+struct Approved {
+    authorization_code: Secret,
+    code_verifier: Secret,
+}
+
+impl Answer {
+    fn parse(response: &Response<Bytes>) -> Result<Self, LoginError> {
+        let status = response.status();
+        if status.is_success()
+            && let Ok(approved) = lenient::object(response.body())
+        {
+            return Ok(Self::Approved(approved));
+        }
+        let error = EndpointError::classify(response);
+        if matches!(error, EndpointError::WebPage { .. }) {
+            return Err(error.into());
+        }
+        match Problem::read(response.body()).code.as_deref() {
+            Some("slow_down") => Ok(Self::SlowDown),
+            Some("authorization_pending") => Ok(Self::Pending),
+            Some("authorization_declined" | "access_denied") => Err(LoginError::DeviceDenied),
+            Some("expired_token") => Err(LoginError::DeviceExpired),
+            Some(_) | None if matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) => Ok(Self::Pending),
+            Some(_) | None if status.is_success() || status.is_server_error() => Ok(Self::Pending),
+            Some(_) | None => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(status: u16, body: &str) -> Response<Bytes> {
+        Response::builder().status(status).body(Bytes::copy_from_slice(body.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn the_interval_is_a_string_and_the_code_has_two_names() {
+        let body = r#"{"device_auth_id":"d","usercode":"CODE-1","interval":"7"}"#;
+        let grant = Grant::parse(&response(200, body)).unwrap();
+        assert_eq!(grant.user_code, "CODE-1");
+        assert_eq!(grant.interval, Some(Duration::from_secs(7)));
+        assert_eq!(grant.valid_for(SystemTime::UNIX_EPOCH), VALID_FOR);
+    }
+
+    #[test]
+    fn a_404_means_that_there_is_no_device_login() {
+        assert_eq!(Grant::parse(&response(404, "")).unwrap_err(), LoginError::DeviceUnsupported);
+        assert!(matches!(Grant::parse(&response(500, "")).unwrap_err(), LoginError::Exchange(_)));
+    }
+
+    #[test]
+    fn answers_are_told_apart() {
+        let pending = [(403, ""), (404, "{}"), (400, r#"{"error":"authorization_pending"}"#), (502, ""), (200, "{}")];
+        for (status, body) in pending {
+            assert!(matches!(Answer::parse(&response(status, body)), Ok(Answer::Pending)), "{status} {body}");
+        }
+        let slow = response(400, r#"{"error":"slow_down"}"#);
+        assert!(matches!(Answer::parse(&slow), Ok(Answer::SlowDown)));
+        let declined = response(401, r#"{"error":"authorization_declined","error_description":"Denied"}"#);
+        assert_eq!(Answer::parse(&declined).unwrap_err(), LoginError::DeviceDenied);
+        let challenge = response(403, "<html>Just a moment");
+        assert!(matches!(Answer::parse(&challenge).unwrap_err(), LoginError::Exchange(_)));
+        let body = r#"{"authorization_code":"c","code_challenge":"x","code_verifier":"v"}"#;
+        assert!(matches!(Answer::parse(&response(200, body)), Ok(Answer::Approved(_))));
+    }
+}

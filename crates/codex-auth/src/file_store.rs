@@ -1,0 +1,331 @@
+//! Credentials in a file that survives crashes and other processes.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use crate::{StoreError, TokenStore, Tokens, Version, credentials};
+
+/// The largest file that is taken for credentials.
+const MAX_BYTES: u64 = 1024 * 1024;
+/// The most damaged files that are kept aside before saving fails instead.
+const MAX_KEPT: u32 = 1000;
+
+/// Keeps the tokens in one JSON file.
+///
+/// The file is created with mode 0600 in a directory created with mode 0700, and replaced by writing a temporary file
+/// beside it, syncing it, renaming it, and syncing the directory. A symbolic link is followed, so the file it names is
+/// the one replaced. Members of the file that are not known here are preserved; a file that does not parse is kept
+/// aside as `….corrupt-N` when the next one is written. The lock is a file beside it (`credentials.lock`).
+#[derive(Clone, Debug)]
+pub struct FileStore {
+    path: Arc<Path>,
+    warned: Arc<Warned>,
+}
+
+/// What was said already: once is enough.
+#[derive(Debug, Default)]
+struct Warned {
+    mode: AtomicBool,
+    lock: AtomicBool,
+}
+
+impl FileStore {
+    /// Names the file, which need not exist.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into().into(), warned: Arc::default() }
+    }
+
+    /// Returns the path the store was made with.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file that is read and replaced: the path itself, or where its symbolic links lead.
+    fn target(&self) -> PathBuf {
+        if let Ok(target) = fs::canonicalize(&self.path) {
+            return target;
+        }
+        // A link whose target does not exist yet.
+        match fs::read_link(&self.path) {
+            Ok(link) => directory_of(&self.path).join(link),
+            Err(_) => self.path.to_path_buf(),
+        }
+    }
+
+    fn read(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut content = Vec::new();
+        let file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.unreadable(&error)),
+        };
+        self.tighten(&file);
+        file.take(MAX_BYTES + 1).read_to_end(&mut content).map_err(|error| self.unreadable(&error))?;
+        if content.len() as u64 > MAX_BYTES {
+            return Err(self.corrupt("it is larger than 1 MiB".to_owned()));
+        }
+        Ok(Some(content))
+    }
+
+    fn write(&self, content: &[u8]) -> io::Result<()> {
+        let target = self.target();
+        let directory = directory_of(&target);
+        remove_leftovers(&target);
+        let temporary = temporary_beside(&target);
+        let written = write_new(&temporary, content).and_then(|()| fs::rename(&temporary, &target));
+        if written.is_err() {
+            let _ = fs::remove_file(&temporary);
+            return written;
+        }
+        sync_directory(directory)
+    }
+
+    /// Gives a damaged file a second name, so that replacing it does not destroy it.
+    fn keep_aside(&self) -> io::Result<PathBuf> {
+        let target = self.target();
+        for number in 1..=MAX_KEPT {
+            let kept = with_suffix(&target, &format!(".corrupt-{number}"));
+            match fs::hard_link(&target, &kept) {
+                Ok(()) => return Ok(kept),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // A file system without links: the file itself moves.
+                Err(_) if !kept.exists() => return fs::rename(&target, &kept).map(|()| kept),
+                Err(_) => {}
+            }
+        }
+        Err(io::Error::other("too many damaged files are kept already"))
+    }
+
+    fn unreadable(&self, error: &io::Error) -> StoreError {
+        let advice = if error.kind() == io::ErrorKind::IsADirectory {
+            "move the directory away and run `codex-proxy login`"
+        } else if error.kind() == io::ErrorKind::PermissionDenied {
+            "make it readable for this user (chown, chmod 600)"
+        } else {
+            "check the path and the disk"
+        };
+        StoreError::Unreadable { path: self.path.to_path_buf(), reason: error.to_string(), advice }
+    }
+
+    fn unwritable(&self, error: &io::Error) -> StoreError {
+        StoreError::Unwritable { path: self.path.to_path_buf(), reason: error.to_string() }
+    }
+
+    fn corrupt(&self, reason: String) -> StoreError {
+        StoreError::Corrupt { path: self.path.to_path_buf(), reason }
+    }
+
+    /// Takes the file's permissions from everybody but its owner.
+    #[cfg(unix)]
+    fn tighten(&self, file: &File) {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let Ok(metadata) = file.metadata() else { return };
+        if !metadata.is_file() || metadata.permissions().mode() & 0o077 == 0 {
+            return;
+        }
+        let tightened = file.set_permissions(fs::Permissions::from_mode(0o600));
+        if !self.warned.mode.swap(true, Ordering::Relaxed) {
+            let path = self.path.display();
+            match tightened {
+                Ok(()) => tracing::warn!(%path, "the credentials were readable by others; the mode is 0600 again"),
+                Err(error) => tracing::warn!(%path, %error, "the credentials are readable by others; run chmod 600"),
+            }
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn tighten(&self, _: &File) {}
+}
+
+impl TokenStore for FileStore {
+    type Lock = FileLock;
+
+    fn load(&self) -> Result<Option<Tokens>, StoreError> {
+        let Some(content) = self.read()? else { return Ok(None) };
+        credentials::parse(&content).map(Some).map_err(|reason| self.corrupt(reason))
+    }
+
+    fn try_lock(&self) -> Result<Option<FileLock>, StoreError> {
+        let path = self.target().with_extension("lock");
+        let opened = create_directory(directory_of(&path)).and_then(|()| open_lock(&path));
+        let unlockable = |error: io::Error| {
+            if !self.warned.lock.swap(true, Ordering::Relaxed) {
+                let path = path.display();
+                tracing::warn!(%path, %error, "no lock can be taken; do not run a second codex-proxy on these credentials");
+            }
+            Ok(Some(FileLock(None)))
+        };
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) if is_refused_write(error.kind()) => return unlockable(error),
+            Err(error) => return Err(self.unwritable(&error)),
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(FileLock(Some(file)))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => unlockable(error),
+        }
+    }
+
+    fn probe(&self, _: &FileLock) -> Result<(), StoreError> {
+        let target = self.target();
+        // As large as what is to be written, so that a full disk shows.
+        let size = fs::metadata(&target).map_or(0, |metadata| metadata.len().min(MAX_BYTES)) + 4096;
+        let content = vec![b' '; usize::try_from(size).unwrap_or(4096)];
+        let temporary = temporary_beside(&target);
+        let written = write_new(&temporary, &content);
+        let removed = fs::remove_file(&temporary);
+        written.and(removed).map_err(|error| self.unwritable(&error))
+    }
+
+    fn save(&self, _: &FileLock, tokens: &Tokens) -> Result<(), StoreError> {
+        create_directory(directory_of(&self.target())).map_err(|error| self.unwritable(&error))?;
+        let previous = match self.read() {
+            Ok(previous) => previous,
+            Err(StoreError::Corrupt { .. }) => Some(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        if previous.as_deref().is_some_and(|content| credentials::parse(content).is_err()) {
+            let kept = self.keep_aside().map_err(|error| self.unwritable(&error))?;
+            tracing::warn!(kept = %kept.display(), "the damaged credentials file is kept aside");
+        }
+        let content = zeroize::Zeroizing::new(credentials::render(previous.as_deref(), tokens));
+        self.write(&content).map_err(|error| self.unwritable(&error))
+    }
+
+    fn remove(&self, _: &FileLock) -> Result<bool, StoreError> {
+        let target = self.target();
+        remove_leftovers(&target);
+        match fs::remove_file(&target) {
+            Ok(()) => sync_directory(directory_of(&target)).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| self.unwritable(&error))
+    }
+
+    fn version(&self) -> Version {
+        fs::metadata(&self.path).map_or(Version::ABSENT, |metadata| version(&metadata))
+    }
+
+    fn location(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+/// The lock of a [`FileStore`]; released when dropped, also by a crash.
+///
+/// Where the directory cannot be written or the file system knows no locks, it stands for a lock that cannot be had.
+#[derive(Debug)]
+pub struct FileLock(#[expect(dead_code, reason = "held for its lock")] Option<File>);
+
+#[cfg(unix)]
+fn version(metadata: &fs::Metadata) -> Version {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let nanoseconds = metadata.mtime_nsec().cast_unsigned().rotate_left(32) ^ metadata.ctime_nsec().cast_unsigned();
+    Version::new([metadata.dev(), metadata.ino(), metadata.mtime().cast_unsigned(), nanoseconds, metadata.len()])
+}
+
+#[cfg(not(unix))]
+fn version(metadata: &fs::Metadata) -> Version {
+    let modified = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let modified = modified.unwrap_or_default();
+    Version::new([1, 0, modified.as_secs(), u64::from(modified.subsec_nanos()), metadata.len()])
+}
+
+/// Whether writing is refused here in a way that no retry changes, and reading may still work.
+fn is_refused_write(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::Unsupported
+    )
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+const TEMPORARY: &str = ".tmp-";
+
+fn temporary_beside(target: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    with_suffix(target, &format!("{TEMPORARY}{}-{count}", std::process::id()))
+}
+
+/// Removes temporary files that a crash left: whoever holds the lock is the only writer.
+fn remove_leftovers(target: &Path) {
+    let prefix = with_suffix(target, TEMPORARY);
+    let (Some(prefix), Ok(entries)) = (prefix.file_name(), fs::read_dir(directory_of(target))) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    owner_only(&mut options);
+    let mut file = options.open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    owner_only(&mut options);
+    options.open(path)
+}
+
+#[cfg(unix)]
+fn owner_only(options: &mut OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    options.mode(0o600);
+}
+
+#[cfg(not(unix))]
+fn owner_only(_: &mut OpenOptions) {}
+
+fn create_directory(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(path)
+}
+
+/// Makes a rename durable. Only Unix opens directories.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}

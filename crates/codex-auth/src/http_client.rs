@@ -1,0 +1,48 @@
+//! HTTP as a parameter.
+
+use std::{future::Future, sync::Arc};
+
+use bytes::Bytes;
+
+/// Sends one request to the authority and reads the whole reply.
+///
+/// The implementation adds what belongs to the connection (user agent, TLS fingerprint, proxy) and follows no
+/// redirects: a redirect would hand a token to another address.
+pub trait HttpClient: Send + Sync + 'static {
+    /// Sends the request.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError`] when there is no complete reply. Its variant decides whether the caller may send again.
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> impl Future<Output = Result<http::Response<Bytes>, TransportError>> + Send;
+}
+
+impl<H: HttpClient> HttpClient for Arc<H> {
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> impl Future<Output = Result<http::Response<Bytes>, TransportError>> + Send {
+        self.as_ref().send(request)
+    }
+}
+
+/// A request without a complete reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// The request provably never reached the server: no address, no connection, failed TLS handshake. Sending it again
+    /// is safe.
+    #[error("cannot reach the server: {0}")]
+    NotSent(String),
+    /// The request may have been acted upon. A single-use token in it counts as possibly consumed (`wire.md §1.5`).
+    #[error("the connection failed before the reply was complete: {0}")]
+    Interrupted(String),
+}
+
+impl From<http::Error> for TransportError {
+    fn from(error: http::Error) -> Self {
+        Self::NotSent(format!("the request cannot be built: {error}"))
+    }
+}

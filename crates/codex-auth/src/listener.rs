@@ -1,0 +1,202 @@
+//! The local web server that the authority sends the browser back to.
+
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    task::Poll,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+
+use crate::pages;
+
+/// How often a busy port is tried, and the pause between (`wire.md §1.3`).
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long another login server may take to answer that it leaves.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+/// A browser opens a handful of connections; beyond this they wait.
+const MAX_CONNECTIONS: usize = 32;
+/// How long the last page may take to reach the browser.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Sockets on both loopback addresses.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    sockets: Vec<TcpListener>,
+    port: u16,
+}
+
+impl Listener {
+    /// Binds the first of `ports` that can be had. A busy one is first asked to be left, as by an older login.
+    pub(crate) async fn bind(ports: &[u16]) -> io::Result<Self> {
+        let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no port was given");
+        for port in ports {
+            match Self::bind_patiently(*port).await {
+                Ok(listener) => return Ok(listener),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    async fn bind_patiently(port: u16) -> io::Result<Self> {
+        for tried in 1.. {
+            match Self::bind_both(port).await {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && tried < TRIES => {
+                    if tried == 1 {
+                        ask_to_leave(port).await;
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+                bound => return bound,
+            }
+        }
+        Err(io::ErrorKind::AddrInUse.into())
+    }
+
+    async fn bind_both(port: u16) -> io::Result<Self> {
+        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let bound = first.local_addr()?.port();
+        let mut sockets = vec![first];
+        match TcpListener::bind((Ipv6Addr::LOCALHOST, bound)).await {
+            Ok(second) => sockets.push(second),
+            // A browser may try ::1 first for `localhost`, so that port must be ours on both.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && port != 0 => return Err(error),
+            Err(error) => tracing::debug!(%error, "listening on 127.0.0.1 only"),
+        }
+        Ok(Self { sockets, port: bound })
+    }
+}
+
+/// A request that awaits its reply.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    pub(crate) path: String,
+    pub(crate) query: String,
+    /// Whether a browser says that another site caused the request.
+    pub(crate) cross_site: bool,
+    reply: oneshot::Sender<Response<Full<Bytes>>>,
+}
+
+impl Visit {
+    pub(crate) fn reply(self, response: Response<Full<Bytes>>) {
+        // A browser that has gone away misses the page, no more.
+        let _ = self.reply.send(response);
+    }
+}
+
+/// Serves the listener, one visit at a time. Dropping it closes every connection.
+pub(crate) struct Server {
+    sockets: Vec<TcpListener>,
+    connections: JoinSet<()>,
+    graceful: GracefulShutdown,
+    sender: mpsc::Sender<Visit>,
+    visits: mpsc::Receiver<Visit>,
+}
+
+impl Server {
+    pub(crate) fn new(listener: Listener) -> Self {
+        let (sender, visits) = mpsc::channel(1);
+        Self {
+            sockets: listener.sockets,
+            connections: JoinSet::new(),
+            graceful: GracefulShutdown::new(),
+            sender,
+            visits,
+        }
+    }
+
+    /// Waits for the next visit.
+    pub(crate) async fn next(&mut self) -> Visit {
+        loop {
+            let room = self.connections.len() < MAX_CONNECTIONS;
+            tokio::select! {
+                // Never `None`: this server holds a sender.
+                Some(visit) = self.visits.recv() => return visit,
+                Some(_) = self.connections.join_next() => {}
+                accepted = accept(&self.sockets), if room => match accepted {
+                    Ok((stream, _)) => self.attend(stream),
+                    Err(error) => {
+                        tracing::debug!(%error, "cannot accept a connection");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Lets replies under way reach the browser, then closes.
+    pub(crate) async fn finish(self) {
+        let _ = tokio::time::timeout(FAREWELL, self.graceful.shutdown()).await;
+    }
+
+    fn attend(&mut self, stream: TcpStream) {
+        let sender = self.sender.clone();
+        let service = service_fn(move |request| visit(request, sender.clone()));
+        let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+        let connection = self.graceful.watch(connection);
+        self.connections.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to the login page failed");
+            }
+        });
+    }
+}
+
+async fn visit(request: Request<Incoming>, visits: mpsc::Sender<Visit>) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.method() != Method::GET {
+        return Ok(pages::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"));
+    }
+    let site = request.headers().get("sec-fetch-site").map(http::HeaderValue::as_bytes);
+    let (reply, replied) = oneshot::channel();
+    let visit = Visit {
+        path: request.uri().path().to_owned(),
+        query: request.uri().query().unwrap_or_default().to_owned(),
+        cross_site: matches!(site, Some(b"cross-site" | b"same-site")),
+        reply,
+    };
+    let _ = visits.send(visit).await;
+    Ok(replied.await.unwrap_or_else(|_| pages::text(StatusCode::SERVICE_UNAVAILABLE, "The login has ended")))
+}
+
+async fn accept(sockets: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+    poll_fn(|context| {
+        let ready = sockets.iter().map(|socket| socket.poll_accept(context)).find(Poll::is_ready);
+        ready.unwrap_or(Poll::Pending)
+    })
+    .await
+}
+
+/// Asks another login server on the port to exit (`wire.md §1.3`). Whatever answers, the port is tried again.
+async fn ask_to_leave(port: u16) {
+    let ask = async {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+        let request = format!("GET /cancel HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        stream.read(&mut [0; 256]).await
+    };
+    if let Ok(Err(error)) = tokio::time::timeout(CANCEL_TIMEOUT, ask).await {
+        tracing::debug!(%error, port, "nobody on the port takes a request to leave");
+    }
+}

@@ -1,0 +1,193 @@
+//! The pages that the browser shows at the end of a login.
+//!
+//! They hold no secret and need nothing from elsewhere: inline style, no script. The policy forbids everything else.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--text:#1b1f24;--soft:#57606a;--line:#d8dee4;--good:#1a7f37;--bad:#b42318}\
+@media(prefers-color-scheme:dark){:root{--bg:#0f1216;--card:#181c22;--text:#e8ebef;--soft:#9aa4af;--line:#2c333b;--good:#4ac26b;--bad:#ff8a80}}\
+*{box-sizing:border-box}\
+body{margin:0;min-height:100vh;display:flex;align-items:center;justify-content:center;padding:1.5rem;background:var(--bg);color:var(--text);\
+font:1rem/1.55 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}\
+main{width:100%;max-width:32rem;background:var(--card);border:1px solid var(--line);border-radius:12px;padding:2rem}\
+.mark{display:inline-flex;align-items:center;justify-content:center;width:2.75rem;height:2.75rem;border-radius:50%;\
+border:2px solid currentColor;font-size:1.4rem;font-weight:700}\
+.good{color:var(--good)}.bad{color:var(--bad)}\
+h1{margin:1rem 0 .5rem;font-size:1.4rem;line-height:1.3}p{margin:.5rem 0;overflow-wrap:anywhere}\
+.soft{color:var(--soft)}code{font:.9em ui-monospace,Menlo,Consolas,monospace;background:var(--bg);border:1px solid var(--line);\
+border-radius:5px;padding:.1em .35em}\
+footer{margin-top:1.5rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.875rem}";
+
+/// What a page says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Page {
+    Success { email: Option<String>, plan: Option<String> },
+    Denied { description: String },
+    NotEntitled,
+    StateMismatch,
+    MissingCode,
+    Expired,
+    Failed { reason: String },
+}
+
+impl Page {
+    /// Renders the page as a complete reply.
+    pub(crate) fn response(&self) -> Response<Full<Bytes>> {
+        let (heading, lines) = self.words();
+        let (class, mark) = if matches!(self, Self::Success { .. }) { ("good", "✓") } else { ("bad", "!") };
+        let paragraphs: String = lines.iter().map(|line| format!("<p>{line}</p>\n")).collect();
+        let html = format!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"robots\" content=\"noindex\">\n<title>{heading} – codex-proxy</title>\n\
+             <style>{STYLE}</style>\n</head>\n<body>\n<main>\n\
+             <div class=\"mark {class}\" aria-hidden=\"true\">{mark}</div>\n<h1>{heading}</h1>\n{paragraphs}\
+             <footer>codex-proxy, on your own machine</footer>\n</main>\n</body>\n</html>\n"
+        );
+        reply(self.status(), "text/html; charset=utf-8", html)
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Success { .. }
+            | Self::Denied { .. }
+            | Self::NotEntitled
+            | Self::MissingCode
+            | Self::Expired
+            | Self::Failed { .. } => StatusCode::OK,
+            Self::StateMismatch => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// Returns the heading and the paragraphs, as HTML.
+    fn words(&self) -> (&'static str, Vec<String>) {
+        let again =
+            "Your earlier login, if there was one, is unchanged. Run <code>codex-proxy login</code> to try again.";
+        match self {
+            Self::Success { email, plan } => {
+                let who = email
+                    .as_deref()
+                    .map_or_else(|| "Your account".to_owned(), |email| format!("<strong>{}</strong>", escape(email)));
+                let plan = plan.as_deref().map(|plan| format!(" ({})", escape(plan))).unwrap_or_default();
+                let connected = format!("{who}{plan} is connected to codex-proxy.");
+                ("Logged in", vec![connected, "You can close this tab and go back to the terminal.".to_owned()])
+            }
+            Self::Denied { description } => {
+                let said = format!("The answer was: {}", escape(description));
+                ("Access was not granted", vec![said, again.to_owned()])
+            }
+            Self::NotEntitled => {
+                let ask = "This account has no access to Codex. Ask the administrator of its workspace to allow it.";
+                ("No access to Codex", vec![ask.to_owned(), again.to_owned()])
+            }
+            Self::StateMismatch => {
+                let why = "State mismatch: this page belongs to another login, so its answer was not used.";
+                let next = "Use the link that the terminal printed last. The login there is still waiting.";
+                ("This is not the login that is waiting", vec![why.to_owned(), next.to_owned()])
+            }
+            Self::MissingCode => {
+                let why = "The answer came without an authorization code (<code>missing_authorization_code</code>).";
+                ("The login did not finish", vec![why.to_owned(), again.to_owned()])
+            }
+            Self::Expired => {
+                let why =
+                    "The authorization code is too old or was already used. A code works once and for a short time.";
+                ("This login has expired", vec![why.to_owned(), again.to_owned()])
+            }
+            Self::Failed { reason } => {
+                let why = format!("What happened: {}", escape(reason));
+                ("The login failed", vec![why, again.to_owned()])
+            }
+        }
+    }
+}
+
+/// Sends the browser to a path of this server, away from the address with the code in it.
+pub(crate) fn redirect(path: &'static str) -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::FOUND, "");
+    response.headers_mut().insert(header::LOCATION, HeaderValue::from_static(path));
+    response
+}
+
+/// Replies with a line of plain text.
+pub(crate) fn text(status: StatusCode, line: &'static str) -> Response<Full<Bytes>> {
+    reply(status, "text/plain; charset=utf-8", line)
+}
+
+fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    for (name, value) in headers {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    const HOSTILE: &str = "<script>alert('x')</script>&\"";
+
+    fn pages() -> Vec<Page> {
+        vec![
+            Page::Success { email: Some(HOSTILE.to_owned()), plan: Some(HOSTILE.to_owned()) },
+            Page::Success { email: None, plan: None },
+            Page::Denied { description: HOSTILE.to_owned() },
+            Page::NotEntitled,
+            Page::StateMismatch,
+            Page::MissingCode,
+            Page::Expired,
+            Page::Failed { reason: HOSTILE.to_owned() },
+        ]
+    }
+
+    #[tokio::test]
+    async fn pages_are_self_contained_and_escape_what_they_quote() {
+        for page in pages() {
+            let response = page.response();
+            assert_eq!(response.headers()["cache-control"], "no-store");
+            assert!(response.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
+            let html = response.into_body().collect().await.unwrap().to_bytes();
+            let html = String::from_utf8(html.to_vec()).unwrap();
+            assert!(!html.contains("<script") && !html.contains("http"), "{html}");
+            assert!(html.contains("<h1>") && html.contains("viewport") && html.contains("prefers-color-scheme"));
+        }
+    }
+
+    #[test]
+    fn only_a_state_mismatch_is_a_client_error() {
+        assert_eq!(Page::StateMismatch.response().status(), StatusCode::BAD_REQUEST);
+        assert_eq!(Page::Denied { description: String::new() }.response().status(), StatusCode::OK);
+    }
+}

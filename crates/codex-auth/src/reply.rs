@@ -1,0 +1,347 @@
+//! The authority's replies, read and classified without I/O (`wire.md §1.4`, `§1.5`).
+
+use std::{fmt, time::Duration};
+
+use bytes::Bytes;
+use http::{Response, StatusCode, header};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{Secret, TransportError, lenient};
+
+/// The longest message of the authority that is passed on, in characters.
+const MAX_MESSAGE: usize = 200;
+/// The shortest run of token characters that is taken for a token and blotted out of a message.
+const TOKEN_LIKE: usize = 32;
+
+/// The tokens in a successful reply; every member is optional (`wire.md §1.5`).
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct TokenReply {
+    /// The new access token.
+    #[serde(default, deserialize_with = "secret")]
+    pub access_token: Option<Secret>,
+    /// The refresh token that replaces the one sent.
+    #[serde(default, deserialize_with = "secret")]
+    pub refresh_token: Option<Secret>,
+    /// The new id token.
+    #[serde(default, deserialize_with = "secret")]
+    pub id_token: Option<Secret>,
+    /// The access token's lifetime.
+    #[serde(default, deserialize_with = "lenient::seconds")]
+    pub expires_in: Option<Duration>,
+}
+
+impl TokenReply {
+    /// Reads the reply to a token request.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`], by the classes of `wire.md §1.5`.
+    pub fn parse(response: &Response<Bytes>) -> Result<Self, EndpointError> {
+        if response.status().is_success() && !is_html(response) {
+            return lenient::object(response.body()).map_err(|error| {
+                EndpointError::Interrupted(format!("the reply is not the expected JSON ({})", kind(&error)))
+            });
+        }
+        Err(EndpointError::classify(response))
+    }
+}
+
+/// A request to the authority that did not give tokens; messages contain nothing secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// The grant that was sent will never work: log in again.
+    #[error("{refusal}")]
+    Refused {
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The authority cannot answer now and the grant is as good as before: try again later.
+    #[error("{message}")]
+    Unavailable {
+        /// The status and what the authority said.
+        message: String,
+        /// The pause the authority asks for.
+        retry_after: Option<Duration>,
+    },
+    /// A page for people came instead of JSON: a bot challenge (openai/codex#16052), a captive portal, a filtering
+    /// proxy. Try again later, or from another network.
+    #[error(
+        "a web page came instead of JSON (status {status}{}): check the network and proxy settings",
+        if *.challenge { ", a bot challenge" } else { "" }
+    )]
+    WebPage {
+        /// The HTTP status.
+        status: u16,
+        /// Whether the page is a bot challenge.
+        challenge: bool,
+    },
+    /// No connection came about; the grant is as good as before: try again.
+    #[error("cannot reach the authority: {0}")]
+    Unreachable(String),
+    /// The request was sent and no readable reply came: a single-use grant may be spent. Do not send it again while
+    /// there is another way.
+    #[error("the authority's reply was lost: {0}")]
+    Interrupted(String),
+}
+
+impl EndpointError {
+    /// Classifies a reply that holds no tokens.
+    pub(crate) fn classify(response: &Response<Bytes>) -> Self {
+        let status = response.status();
+        if is_html(response) {
+            return Self::WebPage { status: status.as_u16(), challenge: is_challenge(response) };
+        }
+        let problem = Problem::read(response.body());
+        let refusal = problem.code.as_deref().and_then(Refusal::from_code);
+        let definite = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
+        match refusal {
+            Some(refusal) if definite => Self::Refused { refusal },
+            Some(_) | None if status == StatusCode::UNAUTHORIZED => {
+                Self::Refused { refusal: Refusal::Other(problem.to_string()) }
+            }
+            Some(_) | None => Self::Unavailable {
+                message: format!("the authority answered {status}: {problem}"),
+                retry_after: retry_after(response),
+            },
+        }
+    }
+}
+
+impl From<TransportError> for EndpointError {
+    fn from(error: TransportError) -> Self {
+        match error {
+            TransportError::NotSent(reason) => Self::Unreachable(reason),
+            TransportError::Interrupted(reason) => Self::Interrupted(reason),
+        }
+    }
+}
+
+/// Why the authority refused a grant for good (`wire.md §1.5`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The refresh token is too old.
+    Expired,
+    /// The refresh token was used before: by another program, or by a request whose reply was lost.
+    Reused,
+    /// The refresh token was revoked, as by a logout elsewhere.
+    Revoked,
+    /// The code or token is not valid: used, expired, or issued for something else.
+    InvalidGrant,
+    /// The session that the token belongs to has ended.
+    SessionEnded,
+    /// The account is deactivated, suspended or deleted.
+    AccountClosed,
+    /// Something else, answered with status 401: the authority's code and message.
+    Other(String),
+}
+
+impl Refusal {
+    /// Reads an error code: the official client's three, and those that others have met (`wire.md §1.5`).
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Some(match code.to_ascii_lowercase().as_str() {
+            "refresh_token_expired" | "token_expired" => Self::Expired,
+            "refresh_token_reused" => Self::Reused,
+            "refresh_token_invalidated" | "token_invalidated" => Self::Revoked,
+            "invalid_grant" => Self::InvalidGrant,
+            "app_session_terminated" | "account_session_expired" => Self::SessionEnded,
+            "account_deactivated" | "account_suspended" | "account_deleted" => Self::AccountClosed,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Expired => f.write_str("the refresh token has expired"),
+            Self::Reused => f.write_str("the refresh token was already used, perhaps by another program"),
+            Self::Revoked => f.write_str("the refresh token was revoked"),
+            Self::InvalidGrant => f.write_str("the code or token is no longer valid"),
+            Self::SessionEnded => f.write_str("the session has ended"),
+            Self::AccountClosed => f.write_str("the account is deactivated, suspended or deleted"),
+            Self::Other(message) => write!(f, "the authority refused it: {message}"),
+        }
+    }
+}
+
+/// An error body: `{"error":"code","error_description":"…"}`, `{"error":{"message","code"}}` or `{"detail":"…"}`.
+#[derive(Debug, Default)]
+pub(crate) struct Problem {
+    pub(crate) code: Option<String>,
+    pub(crate) message: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn read(body: &[u8]) -> Self {
+        let Ok(body) = serde_json::from_slice::<Value>(body) else {
+            return Self::default();
+        };
+        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(clean);
+        let error = &body["error"];
+        let code = [&error["code"], error, &body["code"], &body["detail"]["code"]];
+        let message = [&error["message"], &body["error_description"], &body["message"], &body["detail"]];
+        Self { code: code.into_iter().find_map(text), message: message.into_iter().find_map(text) }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.code, &self.message) {
+            (Some(code), Some(message)) => write!(f, "{message} ({code})"),
+            (Some(text), None) | (None, Some(text)) => f.write_str(text),
+            (None, None) => f.write_str("no explanation"),
+        }
+    }
+}
+
+/// Returns text of the authority as one bounded line; whatever looks like a token is blotted out.
+pub(crate) fn clean(text: &str) -> String {
+    let token_char = |c: char| c.is_ascii_alphanumeric() || "-_.=~+".contains(c);
+    let mut cleaned = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let run = rest.find(|c| !token_char(c)).unwrap_or(rest.len());
+        let (taken, written) = match run {
+            0 => (first.len_utf8(), if first.is_control() { " " } else { &rest[..first.len_utf8()] }),
+            run if run >= TOKEN_LIKE => (run, "[redacted]"),
+            run => (run, &rest[..run]),
+        };
+        cleaned.push_str(written);
+        rest = &rest[taken..];
+    }
+    match cleaned.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => format!("{}…", &cleaned[..end]),
+        None => cleaned,
+    }
+}
+
+fn is_html(response: &Response<Bytes>) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html"))
+        || response.headers().contains_key("cf-mitigated")
+        || response.body().trim_ascii_start().starts_with(b"<")
+}
+
+fn is_challenge(response: &Response<Bytes>) -> bool {
+    let contains = |needle: &[u8]| response.body().windows(needle.len()).any(|window| window == needle);
+    response.headers().contains_key("cf-mitigated")
+        || contains(b"challenge-platform")
+        || contains(b"Just a moment")
+        || contains(b"cf-chl")
+}
+
+fn retry_after(response: &Response<Bytes>) -> Option<Duration> {
+    let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Names a JSON error without quoting the content: serde's messages may contain it.
+fn kind(error: &serde_json::Error) -> &'static str {
+    match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Syntax => "it does not parse",
+        serde_json::error::Category::Data | serde_json::error::Category::Io => "it is no object",
+    }
+}
+
+fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    lenient::member(deserializer).map(|secret: Option<Secret>| secret.filter(|secret| !secret.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn response(status: u16, body: &str) -> Response<Bytes> {
+        Response::builder().status(status).body(Bytes::copy_from_slice(body.as_bytes())).unwrap()
+    }
+
+    fn refusal(status: u16, body: &str) -> Option<Refusal> {
+        match TokenReply::parse(&response(status, body)) {
+            Err(EndpointError::Refused { refusal }) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn every_member_of_a_reply_is_optional() {
+        let reply =
+            TokenReply::parse(&response(200, r#"{"refresh_token":"r","expires_in":"60","id_token":7}"#)).unwrap();
+        assert!(reply.access_token.is_none() && reply.id_token.is_none());
+        assert_eq!(reply.refresh_token.unwrap().expose(), "r");
+        assert_eq!(reply.expires_in, Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn the_codes_are_permanent_in_either_dialect_and_with_status_400() {
+        let reused =
+            r#"{"error":{"message":"m","type":"invalid_request_error","param":null,"code":"refresh_token_reused"}}"#;
+        assert_eq!(refusal(401, reused), Some(Refusal::Reused));
+        assert_eq!(refusal(400, reused), Some(Refusal::Reused));
+        assert_eq!(refusal(400, r#"{"error":"Refresh_Token_Expired"}"#), Some(Refusal::Expired));
+        assert_eq!(refusal(400, r#"{"code":"refresh_token_invalidated"}"#), Some(Refusal::Revoked));
+        assert_eq!(refusal(400, r#"{"error":"invalid_grant","error_description":"d"}"#), Some(Refusal::InvalidGrant));
+        assert_eq!(refusal(403, r#"{"error":{"code":"account_suspended"}}"#), Some(Refusal::AccountClosed));
+    }
+
+    #[test]
+    fn any_other_401_is_permanent_and_any_other_status_is_not() {
+        assert_eq!(refusal(401, r#"{"error":"new","error_description":"d"}"#), Some(Refusal::Other("d (new)".into())));
+        assert_eq!(refusal(401, ""), Some(Refusal::Other("no explanation".into())));
+        for status in [400, 403, 404, 409, 429, 500, 503] {
+            assert_eq!(refusal(status, r#"{"error":"new"}"#), None, "{status}");
+        }
+        assert_eq!(refusal(500, r#"{"error":"invalid_grant"}"#), None);
+        assert_eq!(refusal(429, r#"{"error":"invalid_grant"}"#), None);
+    }
+
+    #[test]
+    fn a_web_page_is_never_a_verdict() {
+        let mut page = response(401, "  <!DOCTYPE html><title>Just a moment...</title>");
+        assert_eq!(EndpointError::classify(&page), EndpointError::WebPage { status: 401, challenge: true });
+        *page.status_mut() = StatusCode::OK;
+        assert!(matches!(TokenReply::parse(&page), Err(EndpointError::WebPage { status: 200, .. })));
+        let portal = response(200, "<html>Welcome to the hotel</html>");
+        assert!(matches!(TokenReply::parse(&portal), Err(EndpointError::WebPage { challenge: false, .. })));
+    }
+
+    #[test]
+    fn a_success_that_cannot_be_read_may_have_spent_the_token() {
+        for body in ["", r#"{"access_token":"aaaa"#, "[]x", "7"] {
+            let error = TokenReply::parse(&response(200, body)).unwrap_err();
+            assert!(matches!(error, EndpointError::Interrupted(_)), "{body}");
+            assert!(!error.to_string().contains("aaaa"));
+        }
+    }
+
+    #[test]
+    fn retry_after_is_passed_on() {
+        let mut busy = response(503, "{}");
+        busy.headers_mut().insert("retry-after", "7".parse().unwrap());
+        let EndpointError::Unavailable { retry_after, .. } = EndpointError::classify(&busy) else { panic!() };
+        assert_eq!(retry_after, Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn messages_carry_no_tokens_and_no_line_breaks() {
+        let token = "rt_abcdefghijklmnopqrstuvwxyz0123456789";
+        let text = clean(&format!("bad token {token}\nline"));
+        assert_eq!(text, "bad token [redacted] line");
+        assert_eq!(clean(&"x ".repeat(500)).chars().count(), MAX_MESSAGE + 1);
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics_and_cleaning_is_bounded(status in 200..600_u16, body in ".{0,300}") {
+            let _ = TokenReply::parse(&response(status, &body));
+            prop_assert!(clean(&body).chars().count() <= MAX_MESSAGE + 1);
+            prop_assert!(!clean(&body).chars().any(char::is_control));
+        }
+    }
+}

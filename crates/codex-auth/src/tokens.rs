@@ -1,0 +1,179 @@
+//! The credentials of one login.
+
+use std::time::{Duration, SystemTime};
+
+use crate::{Claims, Secret, reply::TokenReply};
+
+/// The tokens of one login, as the store keeps them.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// Authenticates requests to the backend.
+    pub access_token: Secret,
+    /// Buys the next pair of tokens, once. Without it the login ends when the access token does.
+    pub refresh_token: Option<Secret>,
+    /// Describes the account (`wire.md §1.9`).
+    pub id_token: Option<Secret>,
+    /// The account id as the store or the authority named it; [`Tokens::account_id`] falls back to the claims.
+    pub account_id: Option<String>,
+    /// When the access token ends, by the clock of this machine.
+    pub expires_at: Option<SystemTime>,
+    /// When the tokens were last issued.
+    pub last_refresh: Option<SystemTime>,
+}
+
+impl Tokens {
+    /// Returns tokens of which only the access token is known.
+    #[must_use]
+    pub fn new(access_token: Secret) -> Self {
+        Self {
+            access_token,
+            refresh_token: None,
+            id_token: None,
+            account_id: None,
+            expires_at: None,
+            last_refresh: None,
+        }
+    }
+
+    /// Returns the tokens of a completed login.
+    ///
+    /// Returns `None` when the reply holds no access token.
+    #[must_use]
+    pub fn issued(reply: TokenReply, now: SystemTime) -> Option<Self> {
+        let first = Self::new(reply.access_token.clone()?);
+        Some(first.renewed(reply, now))
+    }
+
+    /// Returns these tokens with the values that the reply carries; a member it leaves out keeps its value
+    /// (`wire.md §1.5`).
+    #[must_use]
+    pub fn renewed(&self, reply: TokenReply, now: SystemTime) -> Self {
+        let mut tokens = self.clone();
+        if let Some(access_token) = reply.access_token {
+            tokens.expires_at = lifetime_end(&access_token, reply.expires_in, now);
+            tokens.access_token = access_token;
+            tokens.last_refresh = Some(now);
+        }
+        tokens.refresh_token = reply.refresh_token.or(tokens.refresh_token);
+        tokens.id_token = reply.id_token.or(tokens.id_token);
+        tokens.account_id = tokens.account_id().map(str::to_owned).or_else(|| Claims::of(&tokens).account_id);
+        tokens
+    }
+
+    /// Returns the account id the tokens were stored with.
+    #[must_use]
+    pub fn account_id(&self) -> Option<&str> {
+        self.account_id.as_deref().filter(|id| !id.is_empty())
+    }
+
+    /// Returns what a request to the backend needs.
+    #[must_use]
+    pub fn bearer(&self) -> Bearer {
+        let claims = Claims::of(self);
+        Bearer {
+            token: self.access_token.clone(),
+            account_id: self.account_id().map(str::to_owned).or(claims.account_id),
+            fedramp: claims.fedramp,
+        }
+    }
+}
+
+/// What authenticates one request to the backend (`wire.md §2.2`).
+#[derive(Clone, Debug)]
+pub struct Bearer {
+    /// The value after `Bearer ` in the `authorization` header.
+    pub token: Secret,
+    /// The value of the `chatgpt-account-id` header.
+    pub account_id: Option<String>,
+    /// Whether the request carries `x-openai-fedramp: true`.
+    pub fedramp: bool,
+}
+
+/// Returns when a token that arrived at `now` ends by the clock of this machine.
+///
+/// A lifetime is worth more than a point in time, for the two clocks may differ by days: `expires_in`, else `exp - iat`.
+/// A bare `exp` that lies in the past by this clock says nothing: the authority does not issue expired tokens.
+fn lifetime_end(access_token: &Secret, expires_in: Option<Duration>, now: SystemTime) -> Option<SystemTime> {
+    let claims = Claims::from_jwt(access_token).unwrap_or_default();
+    let issued_for = || claims.expires_at?.duration_since(claims.issued_at?).ok();
+    expires_in
+        .or_else(issued_for)
+        .and_then(|lifetime| now.checked_add(lifetime))
+        .or(claims.expires_at)
+        .filter(|end| *end > now)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn jwt(payload: &str) -> Secret {
+        Secret::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload)))
+    }
+
+    #[test]
+    fn what_the_reply_leaves_out_is_kept() {
+        let mut tokens = Tokens::new("a1".into());
+        tokens.refresh_token = Some("r1".into());
+        tokens.id_token = Some("i1".into());
+        tokens.account_id = Some("acct".into());
+        let reply = TokenReply { access_token: Some("a2".into()), ..TokenReply::default() };
+        let renewed = tokens.renewed(reply, at(50));
+        assert_eq!(renewed.access_token.expose(), "a2");
+        assert_eq!(renewed.refresh_token.unwrap().expose(), "r1");
+        assert_eq!(renewed.id_token.unwrap().expose(), "i1");
+        assert_eq!(renewed.account_id.as_deref(), Some("acct"));
+        assert_eq!(renewed.last_refresh, Some(at(50)));
+    }
+
+    #[test]
+    fn a_reply_without_an_access_token_still_keeps_the_rotated_refresh_token() {
+        let mut tokens = Tokens::new("a1".into());
+        tokens.expires_at = Some(at(10));
+        let reply = TokenReply { refresh_token: Some("r2".into()), ..TokenReply::default() };
+        let renewed = tokens.renewed(reply, at(50));
+        assert_eq!(renewed.refresh_token.unwrap().expose(), "r2");
+        assert_eq!(renewed.access_token.expose(), "a1");
+        assert_eq!(renewed.expires_at, Some(at(10)));
+        assert_eq!(renewed.last_refresh, None);
+    }
+
+    #[test]
+    fn the_end_follows_the_local_clock() {
+        let token = jwt(r#"{"iat":1000000,"exp":1864000}"#);
+        let behind = at(1_000_000) - DAY;
+        let ahead = at(1_000_000) + 20 * DAY;
+        for now in [behind, at(1_000_000), ahead] {
+            assert_eq!(lifetime_end(&token, None, now), Some(now + 10 * DAY));
+            assert_eq!(lifetime_end(&token, Some(DAY), now), Some(now + DAY));
+        }
+    }
+
+    #[test]
+    fn an_end_that_is_past_on_arrival_is_not_believed() {
+        let token = jwt(r#"{"exp":1000}"#);
+        assert_eq!(lifetime_end(&token, None, at(2000)), None);
+        assert_eq!(lifetime_end(&token, None, at(500)), Some(at(1000)));
+        assert_eq!(lifetime_end(&"opaque".into(), None, at(500)), None);
+    }
+
+    #[test]
+    fn the_bearer_falls_back_to_the_claims() {
+        let payload = r#"{"https://api.openai.com/auth":{"chatgpt_account_id":"c","chatgpt_account_is_fedramp":true}}"#;
+        let mut tokens = Tokens::new(jwt(payload));
+        assert_eq!(tokens.bearer().account_id.as_deref(), Some("c"));
+        assert!(tokens.bearer().fedramp);
+        tokens.account_id = Some("stored".into());
+        assert_eq!(tokens.bearer().account_id.as_deref(), Some("stored"));
+    }
+}

@@ -1,0 +1,190 @@
+//! The requests to the authority, as pure functions (`wire.md §1.4` to `§1.8`).
+//!
+//! Each fails only when the configuration cannot be written into a request: an originator with control characters, an
+//! issuer that is no `http` address.
+
+use bytes::Bytes;
+use http::{Request, header};
+use serde::Serialize;
+use url::form_urlencoded;
+
+use crate::{AuthConfig, Secret, Tokens};
+
+/// Exchanges an authorization code for tokens (`wire.md §1.4`).
+///
+/// # Errors
+///
+/// When `config` cannot be written into a request.
+pub fn exchange_request(
+    config: &AuthConfig,
+    code: &Secret,
+    verifier: &Secret,
+    redirect_uri: &str,
+) -> http::Result<Request<Bytes>> {
+    let form = form_urlencoded::Serializer::new(String::new())
+        .append_pair("grant_type", "authorization_code")
+        .append_pair("code", code.expose())
+        .append_pair("redirect_uri", redirect_uri)
+        .append_pair("client_id", &config.client_id)
+        .append_pair("code_verifier", verifier.expose())
+        .finish();
+    post(config, "/oauth/token", "application/x-www-form-urlencoded", form.into())
+}
+
+/// Exchanges a refresh token for new tokens, which ends the refresh token (`wire.md §1.5`).
+///
+/// # Errors
+///
+/// When `config` cannot be written into a request.
+pub fn refresh_request(config: &AuthConfig, refresh_token: &Secret) -> http::Result<Request<Bytes>> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        client_id: &'a str,
+        grant_type: &'a str,
+        refresh_token: &'a str,
+    }
+    let body =
+        Body { client_id: &config.client_id, grant_type: "refresh_token", refresh_token: refresh_token.expose() };
+    post_json(config, "/oauth/token", &body)
+}
+
+/// Ends the login at the authority, on every device that shares the grant (`wire.md §1.7`).
+///
+/// # Errors
+///
+/// When `config` cannot be written into a request.
+pub fn revoke_request(config: &AuthConfig, tokens: &Tokens) -> http::Result<Request<Bytes>> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        token: &'a str,
+        token_type_hint: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client_id: Option<&'a str>,
+    }
+    let body = match &tokens.refresh_token {
+        Some(token) => {
+            Body { token: token.expose(), token_type_hint: "refresh_token", client_id: Some(&config.client_id) }
+        }
+        None => Body { token: tokens.access_token.expose(), token_type_hint: "access_token", client_id: None },
+    };
+    post_json(config, "/oauth/revoke", &body)
+}
+
+/// Asks for a device code (`wire.md §1.8`, step 1).
+///
+/// # Errors
+///
+/// When `config` cannot be written into a request.
+pub fn device_code_request(config: &AuthConfig) -> http::Result<Request<Bytes>> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        client_id: &'a str,
+    }
+    post_json(config, "/api/accounts/deviceauth/usercode", &Body { client_id: &config.client_id })
+}
+
+/// Asks whether the user has entered the device code (`wire.md §1.8`, step 3).
+///
+/// # Errors
+///
+/// When `config` cannot be written into a request.
+pub fn device_poll_request(
+    config: &AuthConfig,
+    device_auth_id: &Secret,
+    user_code: &str,
+) -> http::Result<Request<Bytes>> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        device_auth_id: &'a str,
+        user_code: &'a str,
+    }
+    let body = Body { device_auth_id: device_auth_id.expose(), user_code };
+    post_json(config, "/api/accounts/deviceauth/token", &body)
+}
+
+fn post_json(config: &AuthConfig, path: &str, body: &impl Serialize) -> http::Result<Request<Bytes>> {
+    // Structs of strings cannot fail to serialise; an empty body would be answered with a clear error anyway.
+    let body = serde_json::to_vec(body).unwrap_or_default();
+    post(config, path, "application/json", body.into())
+}
+
+fn post(config: &AuthConfig, path: &str, content_type: &str, body: Bytes) -> http::Result<Request<Bytes>> {
+    Request::post(config.endpoint(path))
+        .header(header::CONTENT_TYPE, content_type)
+        .header(header::ACCEPT, "application/json")
+        .header("originator", &config.originator)
+        .body(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::*;
+
+    fn config(issuer: &str) -> AuthConfig {
+        AuthConfig::new(Url::parse(issuer).unwrap())
+    }
+
+    fn text(request: &Request<Bytes>) -> &str {
+        std::str::from_utf8(request.body()).unwrap()
+    }
+
+    #[test]
+    fn the_exchange_is_a_form_in_the_cli_order() {
+        let config = config("https://auth.openai.com");
+        let uri = "http://localhost:1455/auth/callback";
+        let request = exchange_request(&config, &"c&d".into(), &"v".into(), uri).unwrap();
+        assert_eq!(request.uri(), "https://auth.openai.com/oauth/token");
+        assert_eq!(request.headers()["content-type"], "application/x-www-form-urlencoded");
+        assert_eq!(
+            text(&request),
+            "grant_type=authorization_code&code=c%26d&redirect_uri=http%3A%2F%2Flocalhost%3A1455%2Fauth%2Fcallback\
+             &client_id=app_EMoamEEZ73f0CkXaXp7hrann&code_verifier=v"
+        );
+    }
+
+    #[test]
+    fn the_refresh_is_json_with_the_originator() {
+        let request = refresh_request(&config("http://127.0.0.1:9/prefix/"), &"r".into()).unwrap();
+        assert_eq!(request.uri(), "http://127.0.0.1:9/prefix/oauth/token");
+        assert_eq!(request.headers()["originator"], "codex_cli_rs");
+        assert_eq!(
+            text(&request),
+            r#"{"client_id":"app_EMoamEEZ73f0CkXaXp7hrann","grant_type":"refresh_token","refresh_token":"r"}"#
+        );
+    }
+
+    #[test]
+    fn revoking_prefers_the_refresh_token() {
+        let config = config("https://auth.openai.com");
+        let mut tokens = Tokens::new("a".into());
+        let request = revoke_request(&config, &tokens).unwrap();
+        assert_eq!(text(&request), r#"{"token":"a","token_type_hint":"access_token"}"#);
+        tokens.refresh_token = Some("r".into());
+        let request = revoke_request(&config, &tokens).unwrap();
+        assert_eq!(request.uri().path(), "/oauth/revoke");
+        assert_eq!(
+            text(&request),
+            r#"{"token":"r","token_type_hint":"refresh_token","client_id":"app_EMoamEEZ73f0CkXaXp7hrann"}"#
+        );
+    }
+
+    #[test]
+    fn the_device_requests_name_client_and_codes() {
+        let config = config("https://auth.openai.com");
+        let start = device_code_request(&config).unwrap();
+        assert_eq!(start.uri().path(), "/api/accounts/deviceauth/usercode");
+        assert_eq!(text(&start), r#"{"client_id":"app_EMoamEEZ73f0CkXaXp7hrann"}"#);
+        let poll = device_poll_request(&config, &"d".into(), "CODE-1").unwrap();
+        assert_eq!(poll.uri().path(), "/api/accounts/deviceauth/token");
+        assert_eq!(text(&poll), r#"{"device_auth_id":"d","user_code":"CODE-1"}"#);
+    }
+
+    #[test]
+    fn an_originator_that_is_no_header_value_is_an_error() {
+        let mut config = config("https://auth.openai.com");
+        config.originator = "line\nbreak".to_owned();
+        assert!(refresh_request(&config, &"r".into()).is_err());
+    }
+}

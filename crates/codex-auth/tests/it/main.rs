@@ -1,0 +1,11 @@
+//! The crate's promises, held against scripted peers.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod device;
+mod faults;
+mod file_store;
+mod login;
+mod logs;
+mod manager;
+mod processes;
+mod support;

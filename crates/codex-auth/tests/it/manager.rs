@@ -1,0 +1,285 @@
+//! Serving and renewing bearers in one process.
+
+use std::time::Duration;
+
+use codex_auth::{AuthError, Bearer, EndpointError, LoginReason, LoginState, MemoryStore, Refusal, TokenStore};
+
+use crate::support::{Authority, HOUR, TestClock, Whim, manager};
+
+fn token(bearer: &Bearer) -> &str {
+    bearer.token.expose()
+}
+
+fn unavailable() -> EndpointError {
+    EndpointError::Unavailable { message: "status 500".to_owned(), retry_after: None }
+}
+
+fn reused() -> EndpointError {
+    EndpointError::Refused { refusal: Refusal::Reused }
+}
+
+fn expired(reason: LoginReason) -> AuthError {
+    AuthError::LoginExpired { reason }
+}
+
+#[tokio::test]
+async fn a_fresh_token_is_served_without_asking() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    let manager = manager(MemoryStore::holding(clock.tokens(1, HOUR)), &authority, &clock);
+    let bearer = manager.bearer().await.unwrap();
+    assert_eq!((token(&bearer), bearer.account_id.as_deref()), ("access-1", Some("account")));
+    assert_eq!(authority.requests(), 0);
+}
+
+#[tokio::test]
+async fn nobody_logged_in_is_said_with_the_place() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    let store = MemoryStore::default();
+    let manager = manager(store.clone(), &authority, &clock);
+    let error = manager.bearer().await.unwrap_err();
+    assert_eq!(error, AuthError::NotLoggedIn { path: "memory".to_owned() });
+    assert!(error.to_string().contains("codex-proxy login"));
+    assert_eq!(manager.status().await.state, LoginState::LoggedOut);
+    // A login by another process needs no restart.
+    store.put(Some(clock.tokens(1, HOUR)));
+    assert_eq!(token(&manager.bearer().await.unwrap()), "access-1");
+    assert!(manager.status().await.is_usable());
+}
+
+#[tokio::test]
+async fn two_hundred_callers_cause_one_refresh() {
+    let (clock, authority) = (TestClock::new(), Authority::gated());
+    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let manager = manager(store.clone(), &authority, &clock);
+    let callers: Vec<_> = (0..200)
+        .map(|_| {
+            let manager = manager.clone();
+            tokio::spawn(async move { manager.bearer().await })
+        })
+        .collect();
+    authority.reached(1).await;
+    authority.open();
+    for caller in callers {
+        assert_eq!(token(&caller.await.unwrap().unwrap()), "access-2");
+    }
+    assert_eq!(authority.seen(), ["refresh-1"]);
+    assert_eq!(store.load().unwrap().unwrap().refresh_token.unwrap().expose(), "refresh-2");
+}
+
+#[tokio::test]
+async fn a_cancelled_caller_loses_nothing() {
+    let (clock, authority) = (TestClock::new(), Authority::gated());
+    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let manager = manager(store.clone(), &authority, &clock);
+    let first = tokio::spawn({
+        let manager = manager.clone();
+        async move { manager.bearer().await }
+    });
+    authority.reached(1).await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    authority.open();
+    manager.settle().await;
+    assert_eq!(store.load().unwrap().unwrap().refresh_token.unwrap().expose(), "refresh-2");
+    assert_eq!(token(&manager.bearer().await.unwrap()), "access-2");
+    assert_eq!(authority.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_rejected_token_is_replaced_once_for_all_who_held_it() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    let manager = manager(MemoryStore::holding(clock.tokens(1, HOUR)), &authority, &clock);
+    let rejected = manager.bearer().await.unwrap();
+    assert_eq!(token(&manager.replace(&rejected).await.unwrap()), "access-2");
+    assert_eq!(token(&manager.replace(&rejected).await.unwrap()), "access-2");
+    assert_eq!(authority.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_rejection_during_a_refresh_shares_it() {
+    let (clock, authority) = (TestClock::new(), Authority::gated());
+    let manager = manager(MemoryStore::holding(clock.tokens(1, 60)), &authority, &clock);
+    let soon = tokio::spawn({
+        let manager = manager.clone();
+        async move { manager.bearer().await }
+    });
+    authority.reached(1).await;
+    let rejected = clock.tokens(1, 60).bearer();
+    let replaced = tokio::spawn({
+        let manager = manager.clone();
+        async move { manager.replace(&rejected).await }
+    });
+    authority.open();
+    assert_eq!(token(&replaced.await.unwrap().unwrap()), "access-2");
+    assert_eq!(token(&soon.await.unwrap().unwrap()), "access-2");
+    assert_eq!(authority.requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_rejects_everything_gets_no_endless_supply() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    let manager = manager(MemoryStore::holding(clock.tokens(1, HOUR)), &authority, &clock);
+    let mut bearer = manager.bearer().await.unwrap();
+    for _ in 0..4 {
+        bearer = manager.replace(&bearer).await.unwrap();
+    }
+    let error = manager.replace(&bearer).await.unwrap_err();
+    assert!(matches!(error, AuthError::Temporary { .. }), "{error}");
+    assert_eq!(authority.requests(), 4);
+    tokio::time::advance(Duration::from_secs(61)).await;
+    assert_eq!(token(&manager.replace(&bearer).await.unwrap()), "access-6");
+}
+
+#[tokio::test]
+async fn the_token_is_renewed_before_it_ends() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    let manager = manager(MemoryStore::holding(clock.tokens(1, 301)), &authority, &clock);
+    assert_eq!(token(&manager.bearer().await.unwrap()), "access-1");
+    clock.advance(1);
+    assert_eq!(token(&manager.bearer().await.unwrap()), "access-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_authority_keeps_nobody_waiting_while_the_token_is_valid() {
+    let (clock, authority) = (TestClock::new(), Authority::gated());
+    let manager = manager(MemoryStore::holding(clock.tokens(1, 60)), &authority, &clock);
+    assert_eq!(token(&manager.bearer().await.unwrap()), "access-1");
+    authority.open();
+    manager.settle().await;
+    assert_eq!(token(&manager.bearer().await.unwrap()), "access-2");
+    assert_eq!(authority.requests(), 1);
+}
+
+#[tokio::test]
+async fn what_the_reply_leaves_out_is_kept() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    authority.next(Whim::KeepRefreshToken);
+    let store = MemoryStore::holding(clock.tokens(1, 0));
+    assert_eq!(token(&manager(store.clone(), &authority, &clock).bearer().await.unwrap()), "access-2");
+    assert_eq!(store.load().unwrap().unwrap().refresh_token.unwrap().expose(), "refresh-1");
+}
+
+#[tokio::test]
+async fn a_rotated_refresh_token_is_kept_even_without_an_access_token() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    authority.next(Whim::NoAccessToken);
+    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let error = manager(store.clone(), &authority, &clock).bearer().await.unwrap_err();
+    assert!(matches!(error, AuthError::Temporary { .. }), "{error}");
+    assert_eq!(store.load().unwrap().unwrap().refresh_token.unwrap().expose(), "refresh-2");
+}
+
+#[tokio::test]
+async fn a_permanent_failure_is_remembered_until_the_store_changes() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    authority.next(Whim::Fail(reused()));
+    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let manager = manager(store.clone(), &authority, &clock);
+    let ended = expired(LoginReason::Refused(Refusal::Reused));
+    for _ in 0..5 {
+        assert_eq!(manager.bearer().await.unwrap_err(), ended);
+    }
+    assert_eq!(authority.requests(), 1);
+    let status = manager.status().await;
+    assert_eq!(status.state, LoginState::Expired(LoginReason::Refused(Refusal::Reused)));
+    assert!(status.problem.unwrap().contains("already used"));
+    // The same refresh token, written again, is as dead as before.
+    store.put(Some(clock.tokens(1, 0)));
+    assert_eq!(manager.bearer().await.unwrap_err(), ended);
+    assert_eq!(authority.requests(), 1);
+    store.put(Some(clock.tokens(7, HOUR)));
+    assert_eq!(token(&manager.bearer().await.unwrap()), "access-7");
+}
+
+#[tokio::test]
+async fn a_permanent_failure_does_not_take_a_token_that_still_works() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    authority.next(Whim::Fail(reused()));
+    let manager = manager(MemoryStore::holding(clock.tokens(1, 60)), &authority, &clock);
+    for _ in 0..3 {
+        assert_eq!(token(&manager.bearer().await.unwrap()), "access-1");
+    }
+    assert_eq!(authority.requests(), 1);
+    clock.advance(60);
+    assert!(matches!(manager.bearer().await.unwrap_err(), AuthError::LoginExpired { .. }));
+    assert_eq!(authority.requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn temporary_failures_back_off_and_the_valid_token_is_served() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    let manager = manager(MemoryStore::holding(clock.tokens(1, 120)), &authority, &clock);
+    for _ in 0..4 {
+        authority.next(Whim::Fail(unavailable()));
+    }
+    for pause in [5, 10, 20] {
+        let before = authority.requests();
+        for _ in 0..3 {
+            assert_eq!(token(&manager.bearer().await.unwrap()), "access-1");
+        }
+        assert_eq!(authority.requests(), before + 1);
+        tokio::time::advance(Duration::from_secs(pause)).await;
+    }
+    clock.advance(120);
+    let error = manager.bearer().await.unwrap_err();
+    let AuthError::Temporary { retry_after, reason } = error else { panic!("{error}") };
+    assert_eq!((retry_after, reason.as_str()), (Duration::from_secs(40), "status 500"));
+    assert_eq!(authority.requests(), 4);
+    tokio::time::advance(Duration::from_secs(40)).await;
+    assert_eq!(token(&manager.bearer().await.unwrap()), "access-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_reply_is_not_followed_by_a_blind_retry() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    authority.next(Whim::LoseReply);
+    let manager = manager(MemoryStore::holding(clock.tokens(1, 120)), &authority, &clock);
+    for _ in 0..3 {
+        assert_eq!(token(&manager.bearer().await.unwrap()), "access-1");
+        tokio::time::advance(Duration::from_secs(600)).await;
+    }
+    assert_eq!(authority.requests(), 1);
+    // With nothing to lose the token is tried again, and the answer tells what had happened.
+    clock.advance(120);
+    let error = manager.bearer().await.unwrap_err();
+    assert_eq!(error, expired(LoginReason::ReplyLost(Refusal::Reused)));
+    assert_eq!(authority.requests(), 2);
+}
+
+#[tokio::test]
+async fn without_a_refresh_token_the_login_ends_with_the_access_token() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    let mut tokens = clock.tokens(1, 60);
+    tokens.refresh_token = None;
+    let manager = manager(MemoryStore::holding(tokens), &authority, &clock);
+    let bearer = manager.bearer().await.unwrap();
+    assert_eq!(manager.replace(&bearer).await.unwrap_err(), expired(LoginReason::NoRefreshToken));
+    clock.advance(60);
+    assert_eq!(manager.bearer().await.unwrap_err(), expired(LoginReason::NoRefreshToken));
+    assert_eq!(authority.requests(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_proxy_keeps_its_login() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    let store = MemoryStore::holding(clock.tokens(1, HOUR));
+    let manager = manager(store.clone(), &authority, &clock);
+    let background = tokio::spawn(async move { manager.keep_fresh().await });
+    for _ in 0..5 {
+        let before = authority.requests();
+        clock.advance(HOUR - 60);
+        authority.reached_with_time(before + 1).await;
+    }
+    background.abort();
+    authority.assert_no_token_was_sent_twice();
+}
+
+#[tokio::test]
+async fn logout_elsewhere_is_seen() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    let store = MemoryStore::holding(clock.tokens(1, HOUR));
+    let manager = manager(store.clone(), &authority, &clock);
+    assert!(manager.bearer().await.is_ok());
+    store.put(None);
+    assert!(matches!(manager.bearer().await.unwrap_err(), AuthError::NotLoggedIn { .. }));
+}
