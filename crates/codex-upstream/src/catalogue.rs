@@ -1,0 +1,189 @@
+//! The models of an account, read leniently (wire.md §5).
+
+use std::sync::{Arc, LazyLock};
+
+use serde_json::{Map, Value};
+
+/// The models that an account may use, best first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Catalogue {
+    models: Vec<Model>,
+}
+
+/// What the catalogue says of one model. Only the slug is certain; what is absent reads as unknown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// The name that requests use.
+    pub slug: String,
+    /// The name for people.
+    pub display_name: Option<String>,
+    /// The reasoning efforts it takes, weakest first; empty when unknown.
+    pub efforts: Vec<String>,
+    /// The effort it takes when none is asked for.
+    pub default_effort: Option<String>,
+    /// Whether it takes `text.verbosity`; `None` when unknown.
+    pub verbosity: Option<bool>,
+    /// The verbosity it has when none is asked for.
+    pub default_verbosity: Option<String>,
+    /// The service tiers it takes beside the default one.
+    pub tiers: Vec<String>,
+    /// Whether it takes `reasoning.summary`; `None` when unknown.
+    pub summaries: Option<bool>,
+    /// Whether the official client uses the Responses Lite shape for it (wire.md §2.8).
+    pub lite: bool,
+    /// The context window that the official client uses, in tokens.
+    pub context_window: Option<u64>,
+    /// The largest context window, in tokens.
+    pub max_context_window: Option<u64>,
+    /// The kinds of input it takes, as in `text` and `image`; empty when unknown.
+    pub input_modalities: Vec<String>,
+    /// Whether it may call several tools at once; `None` when unknown.
+    pub parallel_tool_calls: Option<bool>,
+    /// Whether it is shown to people.
+    pub visibility: Visibility,
+    /// Its place in the list: lower sorts first.
+    pub priority: i64,
+    /// The least client version that may use it, as in `0.153.0`.
+    pub minimal_client_version: Option<String>,
+    /// The plans that include it; empty when unknown.
+    pub plans: Vec<String>,
+    /// The model that is meant to replace it.
+    pub upgrade: Option<String>,
+    /// The entry as the backend wrote it, for clients that read the catalogue themselves.
+    pub raw: Arc<Map<String, Value>>,
+}
+
+/// Whether a model is shown to people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Visibility {
+    /// Shown.
+    List,
+    /// Not shown, but answers.
+    Hide,
+    /// Not shown.
+    None,
+    /// A value that this crate does not know; not shown.
+    Other(String),
+}
+
+/// A catalogue that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CatalogueError {
+    /// The text is not JSON.
+    #[error("the model catalogue is not JSON")]
+    NotJson,
+    /// There is no list of models in it.
+    #[error("the model catalogue holds no list of models")]
+    NoModels,
+}
+
+impl Catalogue {
+    /// Reads `{"models":[…]}`; the key may also be `data`, and an entry's slug may be called `id` (wire.md §5.1).
+    ///
+    /// Entries without a slug are passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`CatalogueError`] when there is no such list; the caller keeps the catalogue it has.
+    pub fn parse(json: &[u8]) -> Result<Self, CatalogueError> {
+        let body: Value = serde_json::from_slice(json).map_err(|_| CatalogueError::NotJson)?;
+        let list = ["models", "data"].iter().find_map(|key| body.get(key)?.as_array());
+        Ok(Self::from_entries(list.ok_or(CatalogueError::NoModels)?.clone()))
+    }
+
+    /// The models that the official client 0.169.0 carries, and the seven that codex-proxy has always listed; for when
+    /// the backend cannot be asked.
+    #[must_use]
+    pub fn built_in() -> Arc<Self> {
+        static BUILT_IN: LazyLock<Arc<Catalogue>> =
+            LazyLock::new(|| Arc::new(Catalogue::parse(include_bytes!("catalogue.json")).unwrap_or_default()));
+        Arc::clone(&BUILT_IN)
+    }
+
+    /// All models, hidden ones too, best first.
+    #[must_use]
+    pub fn models(&self) -> &[Model] {
+        &self.models
+    }
+
+    /// The models that are shown to people, best first.
+    pub fn listed(&self) -> impl Iterator<Item = &Model> {
+        self.models.iter().filter(|model| model.visibility == Visibility::List)
+    }
+
+    /// Looks a model up by its slug; hidden ones are found too.
+    #[must_use]
+    pub fn find(&self, slug: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.slug == slug)
+    }
+
+    pub(crate) fn from_entries(entries: Vec<Value>) -> Self {
+        let mut models: Vec<Model> = entries.into_iter().filter_map(Model::read).collect();
+        models.sort_by_key(|model| model.priority);
+        Self { models }
+    }
+}
+
+impl Model {
+    fn read(entry: Value) -> Option<Self> {
+        let Value::Object(raw) = entry else {
+            return None;
+        };
+        let text = |key: &str| raw.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let owned = |key: &str| text(key).map(str::to_owned);
+        let flag = |key: &str| raw.get(key).and_then(Value::as_bool);
+        let count = |key: &str| raw.get(key).and_then(Value::as_u64);
+        Some(Self {
+            slug: text("slug").or_else(|| text("id"))?.to_owned(),
+            display_name: owned("display_name"),
+            efforts: names(raw.get("supported_reasoning_levels"), "effort"),
+            default_effort: owned("default_reasoning_level"),
+            verbosity: flag("support_verbosity"),
+            default_verbosity: owned("default_verbosity"),
+            tiers: names(raw.get("service_tiers"), "id"),
+            summaries: flag("supports_reasoning_summary_parameter").or_else(|| flag("supports_reasoning_summaries")),
+            lite: flag("use_responses_lite").unwrap_or(false),
+            context_window: count("context_window"),
+            max_context_window: count("max_context_window"),
+            input_modalities: names(raw.get("input_modalities"), "id"),
+            parallel_tool_calls: flag("supports_parallel_tool_calls"),
+            visibility: Visibility::read(text("visibility")),
+            priority: raw.get("priority").and_then(Value::as_i64).unwrap_or(i64::MAX),
+            minimal_client_version: raw.get("minimal_client_version").and_then(version),
+            plans: names(raw.get("available_in_plans"), "id"),
+            upgrade: raw.get("upgrade").and_then(|upgrade| upgrade.get("model")?.as_str()).map(str::to_owned),
+            raw: Arc::new(raw),
+        })
+    }
+}
+
+impl Visibility {
+    /// An entry that does not say is one of another shape of the list, which holds what may be shown.
+    fn read(text: Option<&str>) -> Self {
+        match text {
+            None | Some("list") => Self::List,
+            Some("hide") => Self::Hide,
+            Some("none") => Self::None,
+            Some(other) => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+/// Reads a list whose entries are strings, or objects with the string under `key`.
+fn names(list: Option<&Value>, key: &str) -> Vec<String> {
+    let entries = list.and_then(Value::as_array).into_iter().flatten();
+    entries.filter_map(|entry| entry.as_str().or_else(|| entry.get(key)?.as_str())).map(str::to_owned).collect()
+}
+
+/// Reads a version that is a string, or a list of its parts.
+fn version(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(parts) => {
+            let parts: Option<Vec<_>> = parts.iter().map(|part| part.as_u64().map(|part| part.to_string())).collect();
+            parts.map(|parts| parts.join("."))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+    }
+}

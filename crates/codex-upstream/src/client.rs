@@ -1,0 +1,225 @@
+//! The client itself, and the only file that names wreq.
+//!
+//! wreq is a fork of reqwest over BoringSSL whose handshake and HTTP/2 preface can be shaped. What is taken from its
+//! browser profiles is the TLS options and the HTTP/2 settings, never the headers: the requests carry the Codex
+//! client's identity, and a browser's `user-agent`, `sec-ch-ua` and `accept-language` beside it would contradict it.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http::{HeaderValue, Request, Response, Uri, Version};
+use wreq::cookie::{CookieStore, Cookies, Jar};
+use wreq::http2::Http2Options;
+use wreq::tls::trust::{CertStore, Certificate};
+use wreq::tls::{TlsOptions, TlsVersion};
+use wreq_util::{Emulation as BrowserProfile, Platform, Profile};
+
+use crate::config::{ClientConfig, ClientError, Emulation, is_loopback};
+use crate::cookies::{host_keeps_cookies, is_infrastructure};
+use crate::upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError};
+
+/// The newest Chrome of wreq-util.
+const CHROME: Profile = Profile::Chrome149;
+
+/// This machine, which no proxy can reach in our stead.
+const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+
+/// A pooling HTTP client whose TLS and HTTP/2 look like the chosen [`Emulation`].
+///
+/// It follows no redirect, decompresses nothing, reads no environment variable, and keeps no cookie but Cloudflare's
+/// own from the backend's hosts, in memory. `https` negotiates HTTP/2 and falls back to HTTP/1.1; plain `http` is
+/// refused except to this machine. Clones share connections and cookies.
+#[derive(Clone)]
+pub struct Client {
+    client: wreq::Client,
+    cookies: Arc<CloudflareCookies>,
+}
+
+impl Client {
+    /// Builds a client.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`] naming the setting to correct.
+    pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
+        let cookies = Arc::new(CloudflareCookies(Jar::default()));
+        Ok(Self { client: build(&config, &cookies)?, cookies })
+    }
+
+    /// Forgets all cookies: after a challenge a poisoned one can keep a client out for ever (wire.md §7).
+    pub fn forget_cookies(&self) {
+        self.cookies.0.clear();
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+impl Upstream for Client {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<ByteStream>, UpstreamError> {
+        let host = checked_host(request.uri())?;
+        let reply = self.client.execute(request.into()).await.map_err(|error| before_head(&error, host.clone()))?;
+        let mut head = Response::new(());
+        *head.status_mut() = reply.status();
+        *head.version_mut() = reply.version();
+        head.headers_mut().clone_from(reply.headers());
+        let body = reply.bytes_stream().map(move |piece| piece.map_err(|error| within_body(&error, host.clone())));
+        Ok(head.map(|()| Box::pin(body) as ByteStream))
+    }
+}
+
+/// wreq's jar behind the rules of [`crate::cookies`].
+struct CloudflareCookies(Jar);
+
+impl CookieStore for CloudflareCookies {
+    fn set_cookies(&self, headers: &mut dyn Iterator<Item = &HeaderValue>, uri: &Uri) {
+        if uri.host().is_some_and(host_keeps_cookies) {
+            self.0.set_cookies(&mut headers.filter(|value| is_infrastructure(value.as_bytes())), uri);
+        }
+    }
+
+    fn cookies(&self, uri: &Uri, version: Version) -> Cookies {
+        match uri.host() {
+            Some(host) if host_keeps_cookies(host) => self.0.cookies(uri, version),
+            Some(_) | None => Cookies::Empty,
+        }
+    }
+}
+
+fn build(
+    config: &ClientConfig,
+    cookies: &Arc<CloudflareCookies>,
+) -> Result<wreq::Client, ClientError> {
+    let mut builder = wreq::Client::builder()
+        .no_proxy()
+        .redirect(wreq::redirect::Policy::none())
+        .referer(false)
+        .tcp_nodelay(true)
+        .connect_timeout(config.connect_timeout)
+        .read_timeout(config.read_timeout)
+        .cookie_provider(Arc::clone(cookies));
+    if let Some(address) = config.proxy.address()? {
+        let unusable = |_| ClientError::Proxy { setting: "the proxy", reason: "its address cannot be used" };
+        let exceptions = format!("{},{LOOPBACK}", config.proxy.no_proxy.as_deref().unwrap_or_default());
+        let exceptions = wreq::NoProxy::from_string(&exceptions);
+        builder = builder.proxy(wreq::Proxy::https(address.as_str()).map_err(unusable)?.no_proxy(exceptions));
+    }
+    if let Some(roots) = roots(&config.extra_roots_pem)? {
+        builder = builder.tls_cert_store(roots);
+    }
+    let builder = match config.emulation {
+        Emulation::Chrome => builder
+            .emulation(BrowserProfile::builder().profile(CHROME).platform(Platform::Linux).headers(false).build()),
+        Emulation::Codex => builder.tls_options(rustls_like()).http2_options(hyper_like()),
+        Emulation::None => builder,
+    };
+    builder.build().map_err(|error| ClientError::Setup { reason: root_cause(&error) })
+}
+
+/// The handshake of a rustls client with its default provider, as far as BoringSSL can be told.
+fn rustls_like() -> TlsOptions {
+    TlsOptions::builder()
+        .grease_enabled(false)
+        .permute_extensions(true)
+        .enable_ocsp_stapling(true)
+        .min_tls_version(TlsVersion::TLS_1_2)
+        .max_tls_version(TlsVersion::TLS_1_3)
+        .curves_list("X25519MLKEM768:X25519:P-256:P-384")
+        .cipher_list(concat!(
+            "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:",
+            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384:TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256:",
+            "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384:",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+        ))
+        .build()
+}
+
+/// The HTTP/2 settings of reqwest over hyper: windows of 2 and 5 MiB, no push.
+fn hyper_like() -> Http2Options {
+    Http2Options::builder()
+        .initial_window_size(2 * 1024 * 1024)
+        .initial_connection_window_size(5 * 1024 * 1024)
+        .max_frame_size(16 * 1024)
+        .max_header_list_size(16 * 1024)
+        .enable_push(false)
+        .build()
+}
+
+/// Mozilla's roots and the extra ones, each file of which must hold at least one certificate; `None` without extra ones.
+fn roots(files: &[Vec<u8>]) -> Result<Option<CertStore>, ClientError> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let mut store = CertStore::builder().add_der_certs(webpki_root_certs::TLS_SERVER_ROOT_CERTS);
+    for (index, pem) in files.iter().enumerate() {
+        let refuse = |reason| ClientError::Certificate { number: index + 1, reason };
+        let certificates = Certificate::stack_from_pem(pem).map_err(|error| refuse(root_cause(&error)))?;
+        if certificates.is_empty() {
+            return Err(refuse("it holds no certificate".to_owned()));
+        }
+        for certificate in certificates {
+            store = store.add_pem_cert(certificate);
+        }
+    }
+    store.build().map(Some).map_err(|error| ClientError::Setup { reason: root_cause(&error) })
+}
+
+/// Lets `https` through, and plain `http` to this machine only; a bearer must not cross a network in the clear.
+fn checked_host(uri: &Uri) -> Result<String, UpstreamError> {
+    let refuse = |reason: &str| UpstreamError::InvalidRequest { reason: reason.to_owned() };
+    let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| refuse("its address names no host"))?;
+    match uri.scheme_str() {
+        Some("https") => Ok(host.to_owned()),
+        Some("http") if is_loopback(host) => Ok(host.to_owned()),
+        Some("http") => Err(UpstreamError::InvalidRequest {
+            reason: format!("plain http to {host} would show the token to the network; use https"),
+        }),
+        Some(_) | None => Err(refuse("its address is neither http nor https")),
+    }
+}
+
+fn before_head(error: &wreq::Error, host: String) -> UpstreamError {
+    let reason = root_cause(error);
+    if error.is_builder() {
+        UpstreamError::InvalidRequest { reason }
+    } else if error.is_proxy_connect() {
+        UpstreamError::Proxy { host, reason }
+    } else if error.is_connect() && error.is_timeout() {
+        UpstreamError::Timeout { host, phase: TimeoutPhase::Connect }
+    } else if error.is_connect() && is_handshake(error) {
+        UpstreamError::Tls { host, reason }
+    } else if error.is_connect() {
+        UpstreamError::Connect { host, reason }
+    } else if error.is_timeout() {
+        UpstreamError::Timeout { host, phase: TimeoutPhase::Head }
+    } else {
+        UpstreamError::Closed { host, reason }
+    }
+}
+
+fn within_body(error: &wreq::Error, host: String) -> UpstreamError {
+    if error.is_timeout() {
+        UpstreamError::Timeout { host, phase: TimeoutPhase::Body }
+    } else {
+        UpstreamError::Body { host, reason: root_cause(error) }
+    }
+}
+
+/// Tells a failed handshake from a failed connection: the former ends in neither an I/O nor a resolver error.
+fn is_handshake(error: &wreq::Error) -> bool {
+    !error.is_dns() && !causes(error).any(|cause| cause.is::<std::io::Error>())
+}
+
+/// The innermost cause: what really happened, without the addresses that the outer layers add.
+fn root_cause(error: &wreq::Error) -> String {
+    causes(error).last().map_or_else(|| "no reason given".to_owned(), ToString::to_string)
+}
+
+fn causes(error: &wreq::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
+}

@@ -1,0 +1,49 @@
+//! Time and chance, as arguments.
+
+use std::future::Future;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::time::{Duration, SystemTime};
+
+/// Where waiting, the time of day and jitter come from, so that tests need none of them.
+pub trait Clock: Send + Sync {
+    /// Tells the time of day.
+    fn now(&self) -> SystemTime;
+
+    /// Draws a number that is at least 0 and less than 1.
+    fn jitter(&self) -> f64;
+
+    /// Waits.
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// The machine's clock and tokio's timer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn jitter(&self) -> f64 {
+        // Each RandomState is seeded afresh, which is all the chance that spreading retries needs.
+        let bits = std::hash::RandomState::new().build_hasher().finish() >> 32;
+        f64::from(u32::try_from(bits).unwrap_or_default()) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(duration)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_stays_in_range_and_varies() {
+        let draws: Vec<f64> = (0..64).map(|_| SystemClock.jitter()).collect();
+        assert!(draws.iter().all(|draw| (0.0..1.0).contains(draw)), "{draws:?}");
+        assert!(draws.iter().any(|draw| *draw != draws[0]), "{draws:?}");
+    }
+}

@@ -1,0 +1,153 @@
+//! Which client the backend sees, as one value.
+
+/// The originator of the official command line client (wire.md §2.2).
+pub const DEFAULT_ORIGINATOR: &str = "codex_cli_rs";
+
+/// A client version that the newest catalogue accepts for each of its models (wire.md §5.3, §9).
+pub const DEFAULT_VERSION: &str = "0.169.0";
+
+/// The terminal that the user agent names. A proxy has none, and the backend does not act on it.
+const TERMINAL: &str = "xterm-256color";
+
+/// The client that the backend is told about.
+///
+/// The same value must be used for listing models and for requests: the backend hides and refuses models whose
+/// `minimal_client_version` is above [`version`](Self::version) (wire.md §5.3). The TLS and HTTP/2 layers are chosen
+/// separately, by [`Emulation`](crate::Emulation).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The value of the `originator` header.
+    pub originator: String,
+    /// The client version, as in `0.169.0`.
+    pub version: String,
+    /// The value of the `user-agent` header.
+    pub user_agent: String,
+}
+
+impl Identity {
+    /// Forms the identity of a client on the running operating system.
+    ///
+    /// The user agent is `{originator}/{version} ({os} {os version}; {arch}) {terminal}` (wire.md §2.2). On Linux the
+    /// system's name and version are read from `/etc/os-release`, on macOS from its version property list.
+    #[must_use]
+    pub fn new(originator: &str, version: &str) -> Self {
+        Self::on(originator, version, &Os::running())
+    }
+
+    fn on(originator: &str, version: &str, os: &Os) -> Self {
+        let Os { name, version: os_version, arch } = os;
+        Self {
+            originator: originator.to_owned(),
+            version: version.to_owned(),
+            user_agent: format!("{originator}/{version} ({name} {os_version}; {arch}) {TERMINAL}"),
+        }
+    }
+}
+
+impl Default for Identity {
+    /// The newest official client that this crate knows.
+    fn default() -> Self {
+        Self::new(DEFAULT_ORIGINATOR, DEFAULT_VERSION)
+    }
+}
+
+/// An operating system as the official client names it.
+struct Os {
+    name: String,
+    version: String,
+    arch: &'static str,
+}
+
+impl Os {
+    fn running() -> Self {
+        match std::env::consts::OS {
+            "linux" => Self::from_os_release(&std::fs::read_to_string("/etc/os-release").unwrap_or_default()),
+            "macos" => Self::from_system_version(
+                &std::fs::read_to_string("/System/Library/CoreServices/SystemVersion.plist").unwrap_or_default(),
+            ),
+            "windows" => Self::named("Windows", "10.0"),
+            _ => Self::named("Unknown", ""),
+        }
+    }
+
+    fn named(name: &str, version: &str) -> Self {
+        let arch = match (std::env::consts::OS, std::env::consts::ARCH) {
+            ("macos", "aarch64") => "arm64",
+            (_, arch) => arch,
+        };
+        Self { name: name.to_owned(), version: three_parts(version), arch }
+    }
+
+    /// Reads the `KEY=value` lines of os-release(5). An unknown distribution is `Linux`.
+    fn from_os_release(text: &str) -> Self {
+        let field = |key: &str| {
+            text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).map(|value| value.trim_matches('"'))
+        };
+        let name = match field("ID") {
+            Some("debian") => "Debian",
+            Some("ubuntu") => "Ubuntu",
+            Some("fedora") => "Fedora",
+            Some("arch") => "Arch Linux",
+            Some("alpine") => "Alpine Linux",
+            Some("rhel") => "Red Hat Enterprise Linux",
+            Some("nixos") => "NixOS",
+            Some(_) | None => "Linux",
+        };
+        Self::named(name, field("VERSION_ID").unwrap_or_default())
+    }
+
+    fn from_system_version(plist: &str) -> Self {
+        let version = plist
+            .split_once("<key>ProductVersion</key>")
+            .and_then(|(_, rest)| rest.split_once("<string>"))
+            .and_then(|(_, rest)| rest.split_once("</string>"))
+            .map_or("", |(version, _)| version);
+        Self::named("Mac OS", version)
+    }
+}
+
+/// Writes `24.04` as `24.4.0`, which is how the official client prints it (wire.md §2.2).
+fn three_parts(version: &str) -> String {
+    let mut parts = version.split('.').map(|part| part.trim().parse::<u32>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    format!("{}.{}.{}", next(), next(), next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_agent_has_the_form_of_the_official_client() {
+        let rows = [
+            ("ID=debian\nVERSION_ID=\"12\"\n", "Debian 12.0.0"),
+            ("PRETTY_NAME=\"x\"\nID=ubuntu\nVERSION_ID=\"24.04\"\n", "Ubuntu 24.4.0"),
+            ("ID=unheard-of\nVERSION_ID=3.20.1\n", "Linux 3.20.1"),
+            ("", "Linux 0.0.0"),
+        ];
+        for (os_release, expected) in rows {
+            let os = Os { arch: "x86_64", ..Os::from_os_release(os_release) };
+            assert_eq!(
+                Identity::on("codex_cli_rs", "0.169.0", &os).user_agent,
+                format!("codex_cli_rs/0.169.0 ({expected}; x86_64) xterm-256color")
+            );
+        }
+    }
+
+    #[test]
+    fn macos_version_comes_from_the_property_list() {
+        let plist =
+            "<dict><key>ProductName</key><string>macOS</string><key>ProductVersion</key>\n<string>15.1</string>";
+        let os = Os::from_system_version(plist);
+        assert_eq!((os.name.as_str(), os.version.as_str()), ("Mac OS", "15.1.0"));
+    }
+
+    #[test]
+    fn the_default_identity_is_header_safe() {
+        let identity = Identity::default();
+        for value in [&identity.originator, &identity.version, &identity.user_agent] {
+            assert!(http::HeaderValue::from_str(value).is_ok(), "{value:?}");
+        }
+        assert!(identity.user_agent.starts_with("codex_cli_rs/0.169.0 ("));
+    }
+}

@@ -1,0 +1,71 @@
+//! The way to the ChatGPT Codex backend: a client whose TLS and HTTP/2 look like Chrome's, the requests the backend
+//! expects, and an honest reading of what it answers.
+//!
+//! Everything but [`Client`] is pure or generic over the [`Upstream`] trait, and so is tested without sockets:
+//!
+//! ```text
+//! requests::responses ─► send_with_retry ─► Upstream (Client, Scripted) ─► http::Response<ByteStream>
+//!                              │                                               │
+//!                              └── verdict / Failure ◄── non-2xx, bounded ◄────┘
+//! ```
+//!
+//! The crate never reads the environment and holds no credentials: both are passed in per call. Dropping a reply's
+//! [`ByteStream`] cancels the request at the backend.
+//!
+//! # Example
+//!
+//! ```
+//! use codex_upstream::{Backend, Credentials, Identity, Scripted, SystemClock, RetryPolicy, Turn};
+//! use codex_upstream::{read_to_end, requests, send_with_retry};
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! let base = url::Url::parse("https://chatgpt.com/backend-api")?;
+//! let identity = Identity::default();
+//! let backend = Backend {
+//!     base: &base,
+//!     identity: &identity,
+//!     credentials: Credentials { bearer: "token", account_id: Some("acct"), fedramp: false },
+//! };
+//! let conversation_id = Some("01a2062c-22de-7320-84ce-6a407485ff83");
+//! let turn = Turn { model: "gpt-5.5", tier: None, conversation_id, lite: false, body: b"{}" };
+//! let request = requests::responses(&backend, &turn)?;
+//!
+//! let upstream = Scripted::new().reply(200, "data: {}\n\n"); // or a `Client`
+//! let reply = send_with_retry(&upstream, &request, &RetryPolicy::default(), &SystemClock).await?;
+//! assert_eq!(read_to_end(reply.into_body(), 1024).await?, "data: {}\n\n");
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod headers;
+pub mod requests;
+
+mod catalogue;
+mod client;
+mod clock;
+mod config;
+mod cookies;
+mod failure;
+mod identity;
+mod model_cache;
+mod quota;
+mod retry;
+mod scripted;
+mod upstream;
+mod verdict;
+
+pub use catalogue::{Catalogue, CatalogueError, Model, Visibility};
+pub use client::Client;
+pub use clock::{Clock, SystemClock};
+pub use config::{ClientConfig, ClientError, Emulation, ProxyConfig, UnknownEmulation};
+pub use failure::{Failure, FailureKind};
+pub use identity::{DEFAULT_ORIGINATOR, DEFAULT_VERSION, Identity};
+pub use model_cache::{ModelCache, ModelCacheConfig, Snapshot, Source};
+pub use quota::{Credits, Quota, QuotaError, Window};
+pub use requests::{Backend, Credentials, Turn};
+pub use retry::{RetryPolicy, SendError, checked, send_with_retry};
+pub use scripted::{Reply, Scripted};
+pub use upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError, read_to_end};
+pub use verdict::{Verdict, verdict};

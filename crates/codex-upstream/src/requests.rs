@@ -1,0 +1,284 @@
+//! Builds the requests of the Codex backend: pure functions from values to [`http::Request`].
+//!
+//! Which headers go where, and in which order, is taken from the captured official client (wire.md §9). Added is the
+//! `version` header of §2.2 and §5.3, by which the backend may check a model's minimum version. Left out is what
+//! describes a terminal session: `x-codex-window-id`, `x-codex-turn-metadata` and `x-codex-beta-features`.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, IF_NONE_MATCH, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use url::Url;
+
+use crate::headers;
+use crate::identity::Identity;
+use crate::upstream::UpstreamError;
+
+/// The compression level of the official client (wire.md §2.3).
+const ZSTD_LEVEL: i32 = 3;
+
+/// What proves to the backend who is asking.
+#[derive(Clone, Copy)]
+pub struct Credentials<'a> {
+    /// The access token.
+    pub bearer: &'a str,
+    /// The account (workspace) id, when known.
+    pub account_id: Option<&'a str>,
+    /// Whether the account is in a FedRAMP workspace.
+    pub fedramp: bool,
+}
+
+impl fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("bearer", &"[redacted]")
+            .field("account_id", &self.account_id)
+            .field("fedramp", &self.fedramp)
+            .finish()
+    }
+}
+
+/// Where a request goes, and as whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Backend<'a> {
+    /// The address that the paths of wire.md §2.1 are appended to, as in `https://chatgpt.com/backend-api`.
+    pub base: &'a Url,
+    /// The client that the backend sees.
+    pub identity: &'a Identity,
+    /// The user.
+    pub credentials: Credentials<'a>,
+}
+
+/// One model turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn<'a> {
+    /// The model's slug, as in the body.
+    pub model: &'a str,
+    /// The service tier, as in the body.
+    pub tier: Option<&'a str>,
+    /// One id for the whole conversation, equal to the body's `prompt_cache_key`; prompt caching needs it (wire.md §2.6).
+    pub conversation_id: Option<&'a str>,
+    /// Whether the body has the Responses Lite shape (wire.md §2.8).
+    pub lite: bool,
+    /// The JSON body, uncompressed.
+    pub body: &'a [u8],
+}
+
+/// Builds `POST codex/responses`: a turn whose reply is an event stream.
+///
+/// # Errors
+///
+/// [`UpstreamError::InvalidRequest`] when a value cannot stand in a header: answer the client with a 400.
+pub fn responses(backend: &Backend<'_>, turn: &Turn<'_>) -> Result<Request<Bytes>, UpstreamError> {
+    let body = zstd::encode_all(turn.body, ZSTD_LEVEL)
+        .map_err(|error| UpstreamError::InvalidRequest { reason: format!("the body cannot be compressed: {error}") })?;
+    let mut headers = HeaderMap::new();
+    if turn.lite {
+        headers.insert(headers::X_RESPONSES_LITE, HeaderValue::from_static("true"));
+    }
+    let hint = match turn.tier {
+        Some(tier) => format!("model={};tier={tier}", turn.model),
+        None => format!("model={}", turn.model),
+    };
+    headers.insert(headers::X_CODEX_ROUTING_HINT, headers::value("model or service tier", &hint)?);
+    if let Some(id) = turn.conversation_id {
+        let id = headers::value("conversation id", id)?;
+        headers.insert(headers::X_CLIENT_REQUEST_ID, id.clone());
+        headers.insert(headers::SESSION_ID, id.clone());
+        headers.insert(headers::THREAD_ID, id);
+    }
+    headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    identify(&mut headers, backend)?;
+    Ok(request(Method::POST, uri(&endpoint(backend.base, "codex/responses"))?, headers, Bytes::from(body)))
+}
+
+/// Builds `GET codex/models`: the catalogue as this identity may see it (wire.md §5.1).
+///
+/// With `etag` the backend answers 304 when nothing changed.
+///
+/// # Errors
+///
+/// As [`responses`].
+pub fn models(backend: &Backend<'_>, etag: Option<&str>) -> Result<Request<Bytes>, UpstreamError> {
+    let mut url = endpoint(backend.base, "codex/models");
+    url.query_pairs_mut().append_pair("client_version", &backend.identity.version);
+    let mut request = get(backend, &url)?;
+    if let Some(etag) = etag {
+        request.headers_mut().insert(IF_NONE_MATCH, headers::value("catalogue's entity tag", etag)?);
+    }
+    Ok(request)
+}
+
+/// Builds `GET wham/usage`: the plan and its rate-limit windows (wire.md §6).
+///
+/// # Errors
+///
+/// As [`responses`].
+pub fn usage(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
+    get(backend, &endpoint(backend.base, "wham/usage"))
+}
+
+/// Builds `GET wham/accounts/check`: the account's workspaces and where their requests go (wire.md §9).
+///
+/// # Errors
+///
+/// As [`responses`].
+pub fn accounts_check(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
+    get(backend, &endpoint(backend.base, "wham/accounts/check"))
+}
+
+fn get(backend: &Backend<'_>, url: &Url) -> Result<Request<Bytes>, UpstreamError> {
+    let mut headers = HeaderMap::new();
+    identify(&mut headers, backend)?;
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    Ok(request(Method::GET, uri(url)?, headers, Bytes::new()))
+}
+
+/// Adds what every call carries. The order in which headers are added is the order in which they are sent.
+fn identify(headers: &mut HeaderMap, backend: &Backend<'_>) -> Result<(), UpstreamError> {
+    let Backend { identity, credentials, .. } = backend;
+    headers.insert(AUTHORIZATION, headers::bearer(credentials.bearer)?);
+    if let Some(account_id) = credentials.account_id {
+        headers.insert(headers::CHATGPT_ACCOUNT_ID, headers::value("account id", account_id)?);
+    }
+    if credentials.fedramp {
+        headers.insert(headers::X_OPENAI_FEDRAMP, HeaderValue::from_static("true"));
+    }
+    headers.insert(headers::ORIGINATOR, headers::value("originator", &identity.originator)?);
+    headers.insert(USER_AGENT, headers::value("user agent", &identity.user_agent)?);
+    headers.insert(headers::VERSION, headers::value("client version", &identity.version)?);
+    Ok(())
+}
+
+fn request(method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Request<Bytes> {
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    request
+}
+
+/// Appends a path to the base, whether or not that ends with a slash.
+fn endpoint(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
+    url.set_query(None);
+    url.set_fragment(None);
+    url
+}
+
+fn uri(url: &Url) -> Result<Uri, UpstreamError> {
+    url.as_str().parse().map_err(|_| UpstreamError::InvalidRequest {
+        reason: format!("the backend's address {url} is not one that HTTP can carry; correct it"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "01a2062c-22de-7320-84ce-6a407485ff83";
+
+    fn with_backend<T>(base: &str, credentials: Credentials<'_>, test: impl FnOnce(&Backend<'_>) -> T) -> T {
+        let base = Url::parse(base).unwrap();
+        let identity = Identity {
+            originator: "codex_cli_rs".to_owned(),
+            version: "0.169.0".to_owned(),
+            user_agent: "codex_cli_rs/0.169.0 (Debian 12.0.0; x86_64) xterm".to_owned(),
+        };
+        test(&Backend { base: &base, identity: &identity, credentials })
+    }
+
+    fn credentials() -> Credentials<'static> {
+        Credentials { bearer: "tok", account_id: Some("acct_test"), fedramp: false }
+    }
+
+    fn sent(request: &Request<Bytes>) -> Vec<(&str, &str)> {
+        request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_turn_has_exactly_these_headers_in_this_order() {
+        let turn = Turn { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body: b"{\"a\":1}" };
+        let request = with_backend("https://chatgpt.com/backend-api", credentials(), |b| responses(b, &turn)).unwrap();
+        assert_eq!(request.method(), Method::POST);
+        assert_eq!(request.uri(), "https://chatgpt.com/backend-api/codex/responses");
+        let expected = [
+            ("x-codex-routing-hint", "model=gpt-5.5"),
+            ("x-client-request-id", ID),
+            ("session-id", ID),
+            ("thread-id", ID),
+            ("accept", "text/event-stream"),
+            ("content-encoding", "zstd"),
+            ("content-type", "application/json"),
+            ("authorization", "Bearer tok"),
+            ("chatgpt-account-id", "acct_test"),
+            ("originator", "codex_cli_rs"),
+            ("user-agent", "codex_cli_rs/0.169.0 (Debian 12.0.0; x86_64) xterm"),
+            ("version", "0.169.0"),
+        ];
+        assert_eq!(sent(&request), expected);
+        assert_eq!(zstd::decode_all(&request.body()[..]).unwrap(), b"{\"a\":1}");
+        assert!(request.headers()[AUTHORIZATION].is_sensitive());
+    }
+
+    #[test]
+    fn tier_lite_and_fedramp_add_their_headers() {
+        let turn = Turn { model: "m", tier: Some("priority"), conversation_id: None, lite: true, body: b"{}" };
+        let fedramp = Credentials { bearer: "tok", account_id: None, fedramp: true };
+        let request = with_backend("https://chatgpt.com/backend-api/", fedramp, |b| responses(b, &turn)).unwrap();
+        let headers = request.headers();
+        assert_eq!(headers[headers::X_CODEX_ROUTING_HINT], "model=m;tier=priority");
+        assert_eq!(headers[headers::X_RESPONSES_LITE], "true");
+        assert_eq!(headers[headers::X_OPENAI_FEDRAMP], "true");
+        for absent in [headers::CHATGPT_ACCOUNT_ID, headers::SESSION_ID, headers::THREAD_ID] {
+            assert!(!headers.contains_key(&absent), "{absent}");
+        }
+        assert_eq!(request.uri(), "https://chatgpt.com/backend-api/codex/responses");
+    }
+
+    #[test]
+    fn reads_have_their_paths_and_the_version_query() {
+        with_backend("http://127.0.0.1:9/backend-api", credentials(), |b| {
+            let listed = models(b, Some("W/\"abc\"")).unwrap();
+            assert_eq!(listed.uri(), "http://127.0.0.1:9/backend-api/codex/models?client_version=0.169.0");
+            assert_eq!(listed.headers()[IF_NONE_MATCH], "W/\"abc\"");
+            assert!(!models(b, None).unwrap().headers().contains_key(IF_NONE_MATCH));
+            assert_eq!(usage(b).unwrap().uri(), "http://127.0.0.1:9/backend-api/wham/usage");
+            assert_eq!(accounts_check(b).unwrap().uri(), "http://127.0.0.1:9/backend-api/wham/accounts/check");
+            for request in [listed, usage(b).unwrap(), accounts_check(b).unwrap()] {
+                assert_eq!(request.method(), Method::GET);
+                assert_eq!(request.headers()[ACCEPT], "*/*");
+                assert_eq!(request.headers()[headers::ORIGINATOR], "codex_cli_rs");
+                assert!(request.body().is_empty());
+            }
+        });
+    }
+
+    #[test]
+    fn values_that_break_headers_are_refused_without_being_repeated() {
+        let bad = "s3cret\r\nx-evil: 1";
+        let turn = |model, conversation_id| Turn { model, tier: None, conversation_id, lite: false, body: b"{}" };
+        let rows = [
+            (Credentials { bearer: bad, ..credentials() }, turn("m", None), "access token"),
+            (Credentials { account_id: Some(bad), ..credentials() }, turn("m", None), "account id"),
+            (credentials(), turn(bad, None), "model or service tier"),
+            (credentials(), turn("m", Some(bad)), "conversation id"),
+        ];
+        for (credentials, turn, named) in rows {
+            let error = with_backend("https://chatgpt.com", credentials, |b| responses(b, &turn)).unwrap_err();
+            assert!(error.before_dispatch());
+            let message = error.to_string();
+            assert!(message.contains(named) && !message.contains("s3cret"), "{message}");
+        }
+    }
+
+    #[test]
+    fn debug_does_not_show_the_bearer() {
+        let shown = format!("{:?}", Credentials { bearer: "s3cret", account_id: Some("acct"), fedramp: false });
+        assert!(shown.contains("acct") && !shown.contains("s3cret"), "{shown}");
+    }
+}

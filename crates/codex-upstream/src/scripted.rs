@@ -1,0 +1,146 @@
+//! A backend for tests, without sockets.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+
+use crate::upstream::{ByteStream, Upstream, UpstreamError};
+
+/// An [`Upstream`] that plays back replies in order and keeps the requests.
+///
+/// A request for which no reply is left fails with [`UpstreamError::InvalidRequest`].
+#[derive(Debug, Default)]
+pub struct Scripted {
+    replies: Mutex<VecDeque<Result<Reply, UpstreamError>>>,
+    requests: Mutex<Vec<Request<Bytes>>>,
+}
+
+/// One reply of a [`Scripted`] backend.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    status: StatusCode,
+    headers: http::HeaderMap,
+    pieces: Vec<Result<Bytes, UpstreamError>>,
+    stalls: bool,
+}
+
+impl Reply {
+    /// Starts a reply with no headers and no body. An invalid status is a 500.
+    #[must_use]
+    pub fn new(status: u16) -> Self {
+        Self {
+            status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            headers: http::HeaderMap::new(),
+            pieces: Vec::new(),
+            stalls: false,
+        }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        self
+    }
+
+    /// Adds a piece of the body, which arrives on its own.
+    #[must_use]
+    pub fn piece(mut self, piece: impl Into<Bytes>) -> Self {
+        self.pieces.push(Ok(piece.into()));
+        self
+    }
+
+    /// Breaks the body off here.
+    #[must_use]
+    pub fn broken(mut self, error: UpstreamError) -> Self {
+        self.pieces.push(Err(error));
+        self
+    }
+
+    /// Lets the body stay open after its last piece for ever.
+    #[must_use]
+    pub fn stalled(mut self) -> Self {
+        self.stalls = true;
+        self
+    }
+}
+
+impl Scripted {
+    /// Starts with nothing to say.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a reply that is a status and a whole body.
+    #[must_use]
+    pub fn reply(self, status: u16, body: impl Into<Bytes>) -> Self {
+        self.then(Reply::new(status).piece(body))
+    }
+
+    /// Adds a reply.
+    #[must_use]
+    pub fn then(self, reply: Reply) -> Self {
+        self.push(Ok(reply));
+        self
+    }
+
+    /// Adds a request that gets no reply.
+    #[must_use]
+    pub fn error(self, error: UpstreamError) -> Self {
+        self.push(Err(error));
+        self
+    }
+
+    /// Adds a reply, or a failure, while others may be sending.
+    pub fn push(&self, outcome: Result<Reply, UpstreamError>) {
+        lock(&self.replies).push_back(outcome);
+    }
+
+    /// The requests so far, in the order in which they were sent.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request<Bytes>> {
+        lock(&self.requests).clone()
+    }
+}
+
+impl Upstream for Scripted {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<ByteStream>, UpstreamError> {
+        lock(&self.requests).push(request);
+        let next = lock(&self.replies).pop_front();
+        let reply = next.unwrap_or_else(|| {
+            Err(UpstreamError::InvalidRequest { reason: "the script has no reply left; add one".to_owned() })
+        })?;
+        let pieces = stream::iter(reply.pieces);
+        let body: ByteStream = if reply.stalls { Box::pin(pieces.chain(stream::pending())) } else { Box::pin(pieces) };
+        let mut response = Response::new(body);
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.headers;
+        Ok(response)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::read_to_end;
+
+    #[tokio::test]
+    async fn plays_back_in_order_and_then_fails() {
+        let script = Scripted::new().reply(200, "one").then(Reply::new(201).header("x-a", "b"));
+        let send = |path: &'static str| script.send(Request::get(path).body(Bytes::new()).unwrap());
+        let first = send("/1").await.unwrap();
+        assert_eq!(read_to_end(first.into_body(), 16).await.unwrap(), "one");
+        assert_eq!(send("/2").await.unwrap().headers()["x-a"], "b");
+        assert!(matches!(send("/3").await, Err(UpstreamError::InvalidRequest { .. })));
+        let paths: Vec<_> = script.requests().iter().map(|request| request.uri().path().to_owned()).collect();
+        assert_eq!(paths, ["/1", "/2", "/3"]);
+    }
+}

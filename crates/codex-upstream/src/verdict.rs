@@ -1,0 +1,67 @@
+//! What to do about a reply, decided from its head and the start of its body alone.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, StatusCode};
+
+use crate::failure::{Failure, FailureKind, is_html};
+
+/// What a reply asks of the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Read the body.
+    Ok,
+    /// Send the same request again after a while, if the client has seen nothing yet.
+    Retry {
+        /// The least to wait, if the backend said so.
+        after: Option<Duration>,
+    },
+    /// Refresh the access token and send the request once more.
+    Reauth,
+    /// A quota is used up: tell the client when it resets, and do not retry.
+    Limit,
+    /// Cloudflare stands in the way: forget the cookies and try once more; the account is not to blame.
+    Challenge,
+    /// The same request will fail again.
+    Fail,
+}
+
+/// Judges a reply.
+///
+/// `body_prefix` is as much of the body as is at hand. It may be empty for a success, whose body is then taken on
+/// trust; for anything else it should be the whole body, or its first 64 KiB.
+#[must_use]
+pub fn verdict(status: StatusCode, headers: &HeaderMap, body_prefix: &[u8], now: SystemTime) -> Verdict {
+    if status.is_success() && !is_html(headers, body_prefix) {
+        Verdict::Ok
+    } else {
+        Failure::parse(status, headers, body_prefix, now).verdict()
+    }
+}
+
+impl Failure {
+    /// Says what to do about this failure.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self.kind {
+            FailureKind::Unauthorized => Verdict::Reauth,
+            FailureKind::Challenge => Verdict::Challenge,
+            FailureKind::Overloaded | FailureKind::Server => Verdict::Retry { after: self.retry_after },
+            FailureKind::UsageLimit
+            | FailureKind::RateLimit
+            | FailureKind::QuotaExhausted
+            | FailureKind::PlanExcludes => Verdict::Limit,
+            FailureKind::ClientTooOld
+            | FailureKind::ContentPolicy
+            | FailureKind::ContextLength
+            | FailureKind::Forbidden
+            | FailureKind::InvalidRequest
+            | FailureKind::ItemNotFound
+            | FailureKind::ModelNotFound
+            | FailureKind::NotFound
+            | FailureKind::Redirect
+            | FailureKind::Workspace => Verdict::Fail,
+        }
+    }
+}

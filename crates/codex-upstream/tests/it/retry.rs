@@ -1,0 +1,145 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use codex_upstream::{
+    FailureKind, Reply, RetryPolicy, Scripted, SendError, TimeoutPhase, UpstreamError, read_to_end, send_with_retry,
+};
+use http::Request;
+
+use crate::clock::TestClock;
+
+fn connect() -> UpstreamError {
+    UpstreamError::Connect { host: "h".to_owned(), reason: "refused".to_owned() }
+}
+
+fn request() -> Request<Bytes> {
+    Request::post("https://chatgpt.com/backend-api/codex/responses").body(Bytes::from_static(b"{}")).unwrap()
+}
+
+async fn run(script: &Scripted, policy: RetryPolicy) -> (Result<Bytes, SendError>, Vec<Duration>) {
+    let clock = TestClock::new();
+    let reply = send_with_retry(script, &request(), &policy, &clock).await;
+    let body = match reply {
+        Ok(reply) => Ok(read_to_end(reply.into_body(), 1024).await.unwrap()),
+        Err(error) => Err(error),
+    };
+    (body, clock.slept())
+}
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+#[test]
+fn delays_double_and_spread() {
+    let policy = RetryPolicy { retries: 4, base: ms(200), budget: Duration::from_secs(20) };
+    let rows = [
+        (0, 0.5, None, Some(ms(200))),
+        (1, 0.5, None, Some(ms(400))),
+        (3, 0.5, None, Some(ms(1600))),
+        (4, 0.5, None, None),
+        (0, 0.0, None, Some(ms(180))),
+        (0, 1.0, None, Some(ms(220))),
+        (0, 9.0, None, Some(ms(220))),
+        (0, 0.5, Some(ms(50)), Some(ms(200))),
+        (0, 0.5, Some(ms(5000)), Some(ms(5000))),
+        (0, 0.5, Some(Duration::from_secs(21)), None),
+        (0, 0.5, Some(Duration::MAX), None),
+    ];
+    for (retry, jitter, after, expected) in rows {
+        let delay = policy.delay(retry, jitter, after, Duration::ZERO);
+        assert_eq!(delay.map(|delay| delay.as_millis()), expected.map(|delay| delay.as_millis()), "{retry} {after:?}");
+    }
+    assert_eq!(policy.delay(0, 0.5, None, Duration::from_millis(19_801)), None);
+    let endless = RetryPolicy { retries: u32::MAX, base: Duration::MAX, budget: Duration::MAX };
+    assert_eq!(endless.delay(90, 1.0, None, Duration::ZERO), Some(Duration::MAX));
+}
+
+#[tokio::test]
+async fn failures_ahead_of_dispatch_and_broken_backends_are_tried_again() {
+    let script = Scripted::new()
+        .error(connect())
+        .reply(500, "")
+        .reply(400, r#"{"detail":"Selected model is at capacity. Please try a different model."}"#)
+        .reply(200, "fine");
+    let (body, slept) = run(&script, RetryPolicy::default()).await;
+    assert_eq!(body.unwrap(), "fine");
+    assert_eq!(slept.iter().map(Duration::as_millis).collect::<Vec<_>>(), [200, 400, 800]);
+    let requests = script.requests();
+    assert_eq!(requests.len(), 4);
+    assert!(requests.iter().all(|sent| sent.uri() == request().uri() && sent.body() == "{}"));
+}
+
+#[tokio::test]
+async fn the_last_failure_is_the_answer() {
+    let script = Scripted::new().reply(500, "").reply(503, "").reply(502, "");
+    let policy = RetryPolicy { retries: 2, ..RetryPolicy::default() };
+    let (outcome, slept) = run(&script, policy).await;
+    let SendError::Refused { failure, .. } = outcome.unwrap_err() else { panic!("not a refusal") };
+    assert_eq!((failure.status, failure.kind), (502, FailureKind::Server));
+    assert_eq!((script.requests().len(), slept.len()), (3, 2));
+}
+
+#[tokio::test]
+async fn the_backends_wish_is_honoured_within_the_budget() {
+    let script = || Scripted::new().then(Reply::new(503).header("retry-after", "3")).reply(200, "fine");
+    let (body, slept) = run(&script(), RetryPolicy::default()).await;
+    assert_eq!((body.unwrap(), slept), (Bytes::from_static(b"fine"), vec![ms(3000)]));
+
+    let (outcome, slept) = run(&script(), RetryPolicy { budget: ms(2999), ..RetryPolicy::default() }).await;
+    let SendError::Refused { failure, .. } = outcome.unwrap_err() else { panic!("not a refusal") };
+    assert_eq!((failure.retry_after, slept), (Some(ms(3000)), vec![]));
+}
+
+#[tokio::test]
+async fn nothing_else_is_sent_twice() {
+    let host = || "h".to_owned();
+    let reason = || "r".to_owned();
+    let limit = r#"{"error":{"type":"usage_limit_reached","message":"m","resets_in_seconds":1}}"#;
+    let scripts = [
+        Scripted::new().reply(429, limit),
+        Scripted::new().then(Reply::new(429).header("retry-after", "1")),
+        Scripted::new().reply(401, ""),
+        Scripted::new().reply(400, r#"{"detail":"no"}"#),
+        Scripted::new().then(Reply::new(503).header("cf-mitigated", "challenge")),
+        Scripted::new().error(UpstreamError::Closed { host: host(), reason: reason() }),
+        Scripted::new().error(UpstreamError::Timeout { host: host(), phase: TimeoutPhase::Head }),
+        Scripted::new().error(UpstreamError::Tls { host: host(), reason: reason() }),
+        Scripted::new().error(UpstreamError::InvalidRequest { reason: reason() }),
+    ];
+    for script in scripts {
+        let script = script.reply(200, "must not be reached");
+        let (outcome, slept) = run(&script, RetryPolicy::default()).await;
+        assert!(outcome.is_err(), "{script:?}");
+        assert_eq!((script.requests().len(), slept.len()), (1, 0), "{script:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_its_headers() {
+    let script =
+        Scripted::new().then(Reply::new(429).header("x-codex-plan-type", "plus").piece("{\"detail\":").piece("\"x\"}"));
+    let (outcome, _) = run(&script, RetryPolicy::default()).await;
+    let SendError::Refused { failure, headers } = outcome.unwrap_err() else { panic!("not a refusal") };
+    assert_eq!((failure.message.as_str(), headers["x-codex-plan-type"].to_str().unwrap()), ("x", "plus"));
+}
+
+#[tokio::test]
+async fn an_error_body_that_breaks_stalls_or_never_ends_is_judged_by_its_start() {
+    let detail = r#"{"detail":"told"}"#;
+    let broken = UpstreamError::Body { host: "h".to_owned(), reason: "r".to_owned() };
+    let endless = (0..200).fold(Reply::new(400).piece("<html>"), |reply, _| reply.piece(vec![b' '; 1024]));
+    let rows = [
+        (Reply::new(400).piece(detail).broken(broken), "told"),
+        (Reply::new(400).piece(detail).stalled(), "told"),
+        (endless.stalled(), "the backend answered 400 Bad Request with a web page"),
+    ];
+    for (reply, message) in rows {
+        let script = Scripted::new().then(reply);
+        // Here every sleep ends at once, also the one that bounds the wait for the body.
+        let clock = TestClock::with_limit(Duration::MAX);
+        let outcome = send_with_retry(&script, &request(), &RetryPolicy::NEVER, &clock).await;
+        let Err(SendError::Refused { failure, .. }) = outcome else { panic!("not a refusal") };
+        assert_eq!(failure.message, message);
+    }
+}
