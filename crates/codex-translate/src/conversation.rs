@@ -1,0 +1,111 @@
+//! The id of a conversation, the same in every turn of a client that has no ids of its own (wire.md §2.6, features.md C16).
+
+use sha2::{Digest as _, Sha256};
+
+use crate::responses::{Item, Request, Role};
+
+/// Keeps these hashes apart from any other use of the same input.
+const DOMAIN: &[u8] = b"codex-proxy conversation 1";
+
+/// What tells one conversation from another: who speaks, and either the client's own name for the conversation or how it
+/// began. Only a hash is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConversationSeed([u8; 32]);
+
+impl ConversationSeed {
+    /// The seed of the conversation that `request` goes on with.
+    ///
+    /// `caller` is whatever tells callers apart, such as a hash of the API key: different callers never share a seed.
+    /// `session` is the client's own name for the conversation if a header gave one; next comes its `prompt_cache_key`. Without
+    /// either, the conversation is known by its instructions and its first user message, which every turn repeats.
+    pub fn new(caller: impl AsRef<[u8]>, session: Option<&str>, request: &Request) -> Self {
+        let mut hasher = Sha256::new();
+        field(&mut hasher, DOMAIN);
+        field(&mut hasher, caller.as_ref());
+        match session.or(request.prompt_cache_key.as_deref()) {
+            Some(name) => {
+                field(&mut hasher, b"named");
+                field(&mut hasher, name.as_bytes());
+            }
+            None => {
+                field(&mut hasher, b"derived");
+                field(&mut hasher, request.instructions.as_deref().unwrap_or_default().as_bytes());
+                field(&mut hasher, &beginning(&request.input));
+            }
+        }
+        Self(hasher.finalize().into())
+    }
+}
+
+/// The conversation's id: a UUID of version 7 whose time is `unix_ms` and whose random bits are the seed's.
+///
+/// The same seed and time give the same id, so `unix_ms` must not move with the turns: the time at which this side first saw
+/// the seed, or at which it started. Milliseconds since the Unix epoch; of more than 48 bits the lowest count.
+pub fn conversation_id(seed: &ConversationSeed, unix_ms: u64) -> String {
+    let mut bytes = [0_u8; 16];
+    bytes[..6].copy_from_slice(&unix_ms.to_be_bytes()[2..]);
+    bytes[6..].copy_from_slice(&seed.0[..10]);
+    // RFC 9562, section 5.7: the version in the upper half of byte 6, the variant in the upper two bits of byte 8.
+    bytes[6] = 0x70 | (bytes[6] & 0x0f);
+    bytes[8] = 0x80 | (bytes[8] & 0x3f);
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+/// A field of its own length, so that no two lists of fields hash alike.
+fn field(hasher: &mut Sha256, bytes: &[u8]) {
+    hasher.update((bytes.len() as u64).to_be_bytes());
+    hasher.update(bytes);
+}
+
+/// The first message of the user as it is sent, or the first item if there is none.
+fn beginning(input: &[Item]) -> Vec<u8> {
+    let first = input.iter().find(|item| is_of_user(item)).or_else(|| input.first());
+    first.and_then(|item| serde_json::to_vec(item).ok()).unwrap_or_default()
+}
+
+fn is_of_user(item: &Item) -> bool {
+    match item {
+        Item::Message(message) => message.role == Role::User,
+        Item::Verbatim(item) => item.member("role").is_some_and(|role| role.get() == "\"user\""),
+        Item::Reasoning(_) | Item::Call(_) | Item::Output(_) | Item::Opaque(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, Profile, chat, to_responses};
+
+    fn request(turns: &[(&str, &str)]) -> Request {
+        let messages: Vec<_> =
+            turns.iter().map(|(role, text)| serde_json::json!({"role": role, "content": text})).collect();
+        let body = serde_json::json!({"model": "m", "messages": messages}).to_string();
+        let request = chat::Request::from_json(body.as_bytes()).unwrap();
+        to_responses(request, &Profile::permissive("m"), &Options::default()).unwrap().request
+    }
+
+    #[test]
+    fn the_id_is_the_same_in_every_turn_and_differs_by_caller_and_conversation() {
+        let first = request(&[("system", "be kind"), ("user", "hi")]);
+        let second = request(&[("system", "be kind"), ("user", "hi"), ("assistant", "hello"), ("user", "bye")]);
+        let other = request(&[("system", "be kind"), ("user", "hey")]);
+        let seed = ConversationSeed::new("key", None, &first);
+        assert_eq!(seed, ConversationSeed::new("key", None, &second));
+        assert_ne!(seed, ConversationSeed::new("key", None, &other));
+        assert_ne!(seed, ConversationSeed::new("other key", None, &first));
+        assert_ne!(seed, ConversationSeed::new("key", Some("s"), &first));
+        assert_ne!(ConversationSeed::new("a", Some("bc"), &first), ConversationSeed::new("ab", Some("c"), &first));
+        assert_eq!(ConversationSeed::new("a", Some("s"), &first), ConversationSeed::new("a", Some("s"), &other));
+    }
+
+    #[test]
+    fn the_id_has_the_shape_of_version_seven() {
+        let seed = ConversationSeed::new("key", None, &request(&[("user", "hi")]));
+        let id = conversation_id(&seed, 0x0123_4567_89ab);
+        assert_eq!(&id[..15], "01234567-89ab-7");
+        assert!(matches!(id.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{id}");
+        assert_eq!(id.len(), 36);
+        assert_eq!(id, conversation_id(&seed, 0x0123_4567_89ab));
+    }
+}

@@ -1,0 +1,387 @@
+//! Errors, named by whose fault they are, with the one table that gives each its HTTP status and its OpenAI-shaped body.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
+
+/// A request that cannot be translated, or a reply that ended badly.
+///
+/// The same value serves before the first byte of a reply, where [`Error::status_hint`] becomes the HTTP status, and after
+/// it, where [`Error::body`] goes into the stream as the last event. It never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    origin: Origin,
+    kind: ErrorKind,
+    message: String,
+    param: Option<String>,
+    code: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+/// Whose fault an [`Error`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The caller's request: sending it again unchanged fails again.
+    Client,
+    /// The backend, or the way to it.
+    Upstream,
+    /// This program: a defect worth a report.
+    Local,
+}
+
+/// What went wrong, as far as a caller acts on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The request is malformed or asks for what cannot be done; change it.
+    InvalidRequest,
+    /// The body is larger than the limit; send less.
+    TooLarge,
+    /// The model does not exist for this account; choose another.
+    ModelNotFound,
+    /// The conversation does not fit the model's context window; shorten it.
+    ContextLengthExceeded,
+    /// A policy of the backend refuses the prompt.
+    PolicyRefused,
+    /// The account is not logged in, or its login ended; run the login again.
+    Authentication,
+    /// The account or workspace may not do this.
+    Permission,
+    /// Too many requests or tokens in a short time; wait [`Error::retry_after`] and try again.
+    RateLimited,
+    /// A window of the plan is used up; trying again before it resets is of no use.
+    UsageLimit,
+    /// The plan has no quota for this at all.
+    QuotaExceeded,
+    /// The backend has no capacity at the moment; try again.
+    Overloaded,
+    /// The backend failed; try again.
+    Server,
+    /// The reply broke off before its terminal event; what came so far is not the whole answer.
+    Truncated,
+    /// The backend sent something that is not its protocol.
+    Protocol,
+    /// The backend did not answer in time.
+    Timeout,
+    /// A defect of this program.
+    Internal,
+}
+
+impl Error {
+    /// Makes an error of `kind`; the kind decides origin, status and the body's `type`.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            origin: kind.origin(),
+            kind,
+            message: message.into(),
+            param: None,
+            code: kind.default_code().map(str::to_owned),
+            retry_after: None,
+        }
+    }
+
+    /// Makes a 400 about the request's parameter `param` (a path such as `messages[2].content`).
+    pub fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidRequest, message).with_param(param)
+    }
+
+    /// Makes the error that an upstream error object means (wire.md §3.6): the code decides the kind, an unknown code is
+    /// kept and counts as a passing failure of the backend.
+    pub fn upstream(code: Option<&str>, message: impl Into<String>, param: Option<&str>) -> Self {
+        let message = message.into();
+        let kind = code.map_or(ErrorKind::Server, kind_of_code);
+        let retry_after = (kind == ErrorKind::RateLimited).then(|| delay_in(&message)).flatten();
+        let mut error = Self::new(kind, message);
+        if let Some(code) = code {
+            error.code = Some(published_code(code).to_owned());
+        }
+        error.param = param.map(str::to_owned);
+        error.retry_after = retry_after;
+        error
+    }
+
+    /// Names the request parameter at fault.
+    #[must_use]
+    pub fn with_param(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// Replaces the machine-readable code.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    /// Says after how long another try can succeed.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// Whose fault it is.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The text for the caller: what is wrong and what to do next.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The request parameter at fault.
+    pub fn param(&self) -> Option<&str> {
+        self.param.as_deref()
+    }
+
+    /// The machine-readable code, in OpenAI's vocabulary where it has a word.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
+    /// After how long another try can succeed, if the backend said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The HTTP status to answer with while no byte of the reply is out.
+    pub fn status_hint(&self) -> u16 {
+        match self.kind {
+            ErrorKind::InvalidRequest | ErrorKind::ContextLengthExceeded | ErrorKind::PolicyRefused => 400,
+            ErrorKind::Authentication => 401,
+            ErrorKind::Permission => 403,
+            ErrorKind::ModelNotFound => 404,
+            ErrorKind::TooLarge => 413,
+            ErrorKind::RateLimited | ErrorKind::UsageLimit | ErrorKind::QuotaExceeded => 429,
+            ErrorKind::Internal => 500,
+            ErrorKind::Server | ErrorKind::Truncated | ErrorKind::Protocol => 502,
+            ErrorKind::Overloaded => 503,
+            ErrorKind::Timeout => 504,
+        }
+    }
+
+    /// Whether the same request can succeed when sent again without any change.
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::RateLimited
+                | ErrorKind::Server
+                | ErrorKind::Truncated
+                | ErrorKind::Protocol
+                | ErrorKind::Overloaded
+                | ErrorKind::Timeout
+        )
+    }
+
+    /// The OpenAI-shaped body, `{"error":{"message","type","param","code"}}`.
+    pub fn body(&self) -> ErrorBody<'_> {
+        ErrorBody(self)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.param {
+            Some(param) => write!(f, " (parameter `{param}`)"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The serialisable form of an [`Error`]: an object whose one key `error` holds what OpenAI's SDKs read.
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorBody<'a>(&'a Error);
+
+impl Serialize for ErrorBody<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut body = serializer.serialize_struct("ErrorBody", 1)?;
+        body.serialize_field("error", &ErrorObject(self.0))?;
+        body.end()
+    }
+}
+
+/// The object inside: all four keys are always there, since SDKs read them by name.
+struct ErrorObject<'a>(&'a Error);
+
+impl Serialize for ErrorObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut error = serializer.serialize_struct("Error", 4)?;
+        error.serialize_field("message", &self.0.message)?;
+        error.serialize_field("type", self.0.kind.wire_type())?;
+        error.serialize_field("param", &self.0.param)?;
+        error.serialize_field("code", &self.0.code)?;
+        error.end()
+    }
+}
+
+impl ErrorKind {
+    fn origin(self) -> Origin {
+        match self {
+            Self::InvalidRequest
+            | Self::TooLarge
+            | Self::ModelNotFound
+            | Self::ContextLengthExceeded
+            | Self::PolicyRefused => Origin::Client,
+            Self::Authentication
+            | Self::Permission
+            | Self::RateLimited
+            | Self::UsageLimit
+            | Self::QuotaExceeded
+            | Self::Overloaded
+            | Self::Server
+            | Self::Truncated
+            | Self::Protocol
+            | Self::Timeout => Origin::Upstream,
+            Self::Internal => Origin::Local,
+        }
+    }
+
+    /// The `type` of OpenAI's error object; LiteLLM and others choose their exception by it.
+    fn wire_type(self) -> &'static str {
+        match self {
+            Self::InvalidRequest
+            | Self::TooLarge
+            | Self::ModelNotFound
+            | Self::ContextLengthExceeded
+            | Self::PolicyRefused => "invalid_request_error",
+            Self::Authentication => "authentication_error",
+            Self::Permission => "permission_error",
+            Self::RateLimited | Self::UsageLimit => "rate_limit_error",
+            Self::QuotaExceeded => "insufficient_quota",
+            Self::Overloaded
+            | Self::Server
+            | Self::Truncated
+            | Self::Protocol
+            | Self::Timeout
+            | Self::Internal => "server_error",
+        }
+    }
+
+    fn default_code(self) -> Option<&'static str> {
+        match self {
+            Self::InvalidRequest | Self::PolicyRefused | Self::Permission => None,
+            Self::TooLarge => Some("request_too_large"),
+            Self::ModelNotFound => Some("model_not_found"),
+            Self::ContextLengthExceeded => Some("context_length_exceeded"),
+            Self::Authentication => Some("upstream_login_required"),
+            Self::RateLimited => Some("rate_limit_exceeded"),
+            Self::UsageLimit => Some("usage_limit_reached"),
+            Self::QuotaExceeded => Some("insufficient_quota"),
+            Self::Overloaded => Some("server_is_overloaded"),
+            Self::Server => Some("upstream_error"),
+            Self::Truncated => Some("stream_truncated"),
+            Self::Protocol => Some("upstream_protocol_error"),
+            Self::Timeout => Some("upstream_timeout"),
+            Self::Internal => Some("internal_error"),
+        }
+    }
+}
+
+/// The kind of an upstream error code (wire.md §2.7 and §3.6), in streams and in HTTP bodies alike.
+fn kind_of_code(code: &str) -> ErrorKind {
+    match code {
+        "context_length_exceeded" => ErrorKind::ContextLengthExceeded,
+        "usage_limit_reached" => ErrorKind::UsageLimit,
+        "insufficient_quota" | "usage_not_included" => ErrorKind::QuotaExceeded,
+        "cyber_policy" | "bio_policy" | "invalid_prompt" | "content_policy_violation" => ErrorKind::PolicyRefused,
+        "server_is_overloaded" | "slow_down" | "overloaded_error" => ErrorKind::Overloaded,
+        "rate_limit_exceeded" => ErrorKind::RateLimited,
+        "model_not_found" => ErrorKind::ModelNotFound,
+        "token_expired" | "token_invalidated" | "token_revoked" => ErrorKind::Authentication,
+        "invalid_request_error"
+        | "invalid_value"
+        | "invalid_id_prefix"
+        | "string_above_max_length"
+        | "unsupported_value"
+        | "unsupported_parameter"
+        | "missing_required_parameter"
+        | "invalid_function_parameters"
+        | "invalid_encrypted_content"
+        | "unknown_parameter"
+        | "invalid_image"
+        | "invalid_image_url" => ErrorKind::InvalidRequest,
+        _ => ErrorKind::Server,
+    }
+}
+
+/// The code as clients know it: OpenAI's own word where there is one, else what upstream said.
+fn published_code(code: &str) -> &str {
+    match code {
+        "usage_not_included" => "insufficient_quota",
+        other => other,
+    }
+}
+
+/// The delay in a message such as "Please try again in 11.054s." (wire.md §3.6).
+fn delay_in(message: &str) -> Option<Duration> {
+    const MARK: &str = "try again in";
+    let lower = message.to_ascii_lowercase();
+    let rest = lower[lower.find(MARK)? + MARK.len()..].trim_start();
+    let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+    let amount: f64 = rest[..digits].parse().ok()?;
+    let unit = rest[digits..].trim_start();
+    let secs = if unit.starts_with("ms") {
+        amount / 1000.0
+    } else if unit.starts_with('s') {
+        amount
+    } else {
+        return None;
+    };
+    Duration::try_from_secs_f64(secs).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upstream_codes_become_kinds_and_statuses() {
+        for (code, kind, status, published) in [
+            ("context_length_exceeded", ErrorKind::ContextLengthExceeded, 400, "context_length_exceeded"),
+            ("usage_not_included", ErrorKind::QuotaExceeded, 429, "insufficient_quota"),
+            ("cyber_policy", ErrorKind::PolicyRefused, 400, "cyber_policy"),
+            ("slow_down", ErrorKind::Overloaded, 503, "slow_down"),
+            ("rate_limit_exceeded", ErrorKind::RateLimited, 429, "rate_limit_exceeded"),
+            ("a_code_of_tomorrow", ErrorKind::Server, 502, "a_code_of_tomorrow"),
+        ] {
+            let error = Error::upstream(Some(code), "m", None);
+            assert_eq!((error.kind(), error.status_hint(), error.code()), (kind, status, Some(published)), "{code}");
+        }
+    }
+
+    #[test]
+    fn delay_is_read_from_the_message() {
+        for (message, delay) in [
+            ("Limit 3. Please try again in 11.054s. Visit", Some(Duration::from_secs_f64(11.054))),
+            ("please TRY AGAIN IN 250ms", Some(Duration::from_millis(250))),
+            ("try again in 3 seconds", Some(Duration::from_secs(3))),
+            ("try again in a moment", None),
+            ("try again in 5 days", None),
+            ("try again in 1.2.3s", None),
+            ("İ try again in 1s", Some(Duration::from_secs(1))),
+        ] {
+            assert_eq!(Error::upstream(Some("rate_limit_exceeded"), message, None).retry_after(), delay, "{message}");
+        }
+    }
+
+    #[test]
+    fn body_has_the_four_keys() {
+        let error = Error::invalid("messages[0].role", "unknown role `x`");
+        let body = serde_json::to_value(error.body()).unwrap();
+        let expected = serde_json::json!({"error": {"message": "unknown role `x`", "type": "invalid_request_error",
+            "param": "messages[0].role", "code": null}});
+        assert_eq!(body, expected);
+    }
+}

@@ -1,0 +1,388 @@
+//! Lazy reading of request JSON: every value is a slice of the body that knows its path until somebody asks for what is in it.
+//!
+//! A body is scanned once for each level that is read and never copied as a whole; what is opaque stays a slice. A value's
+//! path is a chain on the stack, spelt out only when an error needs it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Value, error::Category};
+
+use crate::error::{Error, ErrorKind};
+
+/// JSON that is carried as it was written.
+pub(crate) type Raw = Box<RawValue>;
+
+/// An object's members in order, without those that are null, the last of several with one name.
+pub(crate) type Members<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
+
+/// One value of a request and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node<'a, 'p> {
+    raw: &'a RawValue,
+    path: Path<'p>,
+}
+
+/// The type of a JSON value, seen from its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Object,
+    Array,
+    String,
+    Number,
+    Bool,
+    Null,
+}
+
+/// A value's place: its own step and that of each value around it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Path<'p> {
+    parent: Option<&'p Self>,
+    step: Step<'p>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step<'p> {
+    Root,
+    Key(&'p str),
+    Index(usize),
+}
+
+/// Reads a request body, which must be one JSON object.
+///
+/// # Errors
+/// The body is not UTF-8, not JSON (the message says at which line and column), or not an object.
+pub(crate) fn parse(body: &[u8]) -> Result<&RawValue, Error> {
+    let text = std::str::from_utf8(body).map_err(|error| {
+        let message = format!("the request body is not UTF-8: invalid byte at offset {}", error.valid_up_to());
+        Error::new(ErrorKind::InvalidRequest, message)
+    })?;
+    if text.trim_ascii().is_empty() {
+        return Err(Error::new(ErrorKind::InvalidRequest, "the request body is empty; send a JSON object"));
+    }
+    serde_json::from_str(text).map_err(|error| {
+        let what = match error.classify() {
+            Category::Eof => "ends too early",
+            Category::Io | Category::Syntax | Category::Data => "is not valid JSON",
+        };
+        Error::new(ErrorKind::InvalidRequest, format!("the request body {what}: {error}"))
+    })
+}
+
+/// Writes `value` as JSON to be carried on.
+///
+/// # Errors
+/// A defect of this crate: what is written here is made of JSON.
+pub(crate) fn to_raw(value: &impl serde::Serialize) -> Result<Raw, Error> {
+    serde_json::value::to_raw_value(value)
+        .map_err(|error| Error::new(ErrorKind::Internal, format!("a value could not be written as JSON: {error}")))
+}
+
+impl<'a, 'p> Node<'a, 'p> {
+    /// The outermost value.
+    pub(crate) fn root(raw: &'a RawValue) -> Self {
+        Self { raw, path: Path { parent: None, step: Step::Root } }
+    }
+
+    /// The member `key` of this object, read from it before.
+    pub(crate) fn key(&'p self, key: &'p str, raw: &'a RawValue) -> Self {
+        Self { raw, path: Path { parent: Some(&self.path), step: Step::Key(key) } }
+    }
+
+    /// The element `index` of this array, read from it before.
+    pub(crate) fn index(&'p self, index: usize, raw: &'a RawValue) -> Self {
+        Self { raw, path: Path { parent: Some(&self.path), step: Step::Index(index) } }
+    }
+
+    /// The value as it was written.
+    pub(crate) fn text(&self) -> &'a str {
+        self.raw.get()
+    }
+
+    /// The value as it was written, to be carried on.
+    pub(crate) fn raw(&self) -> Raw {
+        self.raw.to_owned()
+    }
+
+    /// The type of the value.
+    pub(crate) fn kind(&self) -> Kind {
+        match self.raw.get().as_bytes().first() {
+            Some(b'{') => Kind::Object,
+            Some(b'[') => Kind::Array,
+            Some(b'"') => Kind::String,
+            Some(b't' | b'f') => Kind::Bool,
+            Some(b'n') | None => Kind::Null,
+            Some(_) => Kind::Number,
+        }
+    }
+
+    /// The members of this object.
+    pub(crate) fn object(&self) -> Result<Members<'a>, Error> {
+        if self.kind() != Kind::Object {
+            return Err(self.mistyped("an object"));
+        }
+        let Object(members) = self.read()?;
+        Ok(members)
+    }
+
+    /// The elements of this array.
+    pub(crate) fn array(&self) -> Result<Vec<&'a RawValue>, Error> {
+        if self.kind() != Kind::Array {
+            return Err(self.mistyped("an array"));
+        }
+        self.read()
+    }
+
+    /// The text of this string.
+    pub(crate) fn string(&self) -> Result<String, Error> {
+        self.str().map(Cow::into_owned)
+    }
+
+    /// The text of this string, borrowed where it holds no escapes.
+    pub(crate) fn str(&self) -> Result<Cow<'a, str>, Error> {
+        if self.kind() != Kind::String {
+            return Err(self.mistyped("a string"));
+        }
+        let Text(text) = self.read()?;
+        Ok(text)
+    }
+
+    /// The text of this string, which must not be empty.
+    pub(crate) fn non_empty(&self) -> Result<String, Error> {
+        let text = self.string()?;
+        if text.is_empty() {
+            return Err(self.invalid("must not be empty"));
+        }
+        Ok(text)
+    }
+
+    pub(crate) fn bool(&self) -> Result<bool, Error> {
+        match self.text() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(self.mistyped("a boolean")),
+        }
+    }
+
+    /// This number, which must be an integer of at least one; what is too large to matter becomes the largest there is.
+    pub(crate) fn positive(&self) -> Result<u32, Error> {
+        if self.kind() != Kind::Number {
+            return Err(self.mistyped("an integer"));
+        }
+        match self.text().parse::<f64>() {
+            Ok(number) if number.fract() != 0.0 => Err(self.mistyped("an integer")),
+            Ok(number) if number < 1.0 => Err(self.invalid("must be at least 1")),
+            Ok(number) if number >= f64::from(u32::MAX) => Ok(u32::MAX),
+            // In range and without a fraction, so that the cast is exact.
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked by the arms above")]
+            Ok(number) => Ok(number as u32),
+            Err(_) => Err(self.mistyped("an integer")),
+        }
+    }
+
+    /// The whole value as a tree: for JSON Schemas, which are walked and repaired.
+    pub(crate) fn value(&self) -> Result<Value, Error> {
+        self.read()
+    }
+
+    /// A 400 about this value; `message` goes on where its path ends.
+    pub(crate) fn invalid(&self, message: impl fmt::Display) -> Error {
+        let path = self.path.to_string();
+        let message = if path.is_empty() { format!("the request {message}") } else { format!("`{path}` {message}") };
+        Error::invalid(path, message)
+    }
+
+    /// A 400 about the absence of the member `key`.
+    pub(crate) fn missing(&self, key: &str) -> Error {
+        let path = Path { parent: Some(&self.path), step: Step::Key(key) }.to_string();
+        let message = format!("missing required parameter: `{path}`");
+        Error::invalid(path, message).with_code("missing_required_parameter")
+    }
+
+    /// Where a notice about the member `key` of this value stands.
+    pub(crate) fn place(&self, key: &str) -> String {
+        Path { parent: Some(&self.path), step: Step::Key(key) }.without_indexes()
+    }
+
+    /// Where a notice about this value stands.
+    pub(crate) fn here(&self) -> String {
+        self.path.without_indexes()
+    }
+
+    fn mistyped(&self, expected: &str) -> Error {
+        let found = match self.kind() {
+            Kind::Object => "an object",
+            Kind::Array => "an array",
+            Kind::String => "a string",
+            Kind::Number => "a number",
+            Kind::Bool => "a boolean",
+            Kind::Null => "null",
+        };
+        self.invalid(format_args!("must be {expected}, not {found}")).with_code("invalid_type")
+    }
+
+    fn read<T: Deserialize<'a>>(&self) -> Result<T, Error> {
+        serde_json::from_str(self.text()).map_err(|error| self.invalid(format_args!("cannot be read: {error}")))
+    }
+}
+
+impl Path<'_> {
+    /// The path with `[]` for every index, the same for all elements of an array.
+    fn without_indexes(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text, false);
+        text
+    }
+
+    fn write(&self, text: &mut String, indexes: bool) {
+        if let Some(parent) = self.parent {
+            parent.write(text, indexes);
+        }
+        match self.step {
+            Step::Root => {}
+            Step::Key(key) => {
+                if !text.is_empty() {
+                    text.push('.');
+                }
+                text.push_str(key);
+            }
+            Step::Index(index) if indexes => text.push_str(&format!("[{index}]")),
+            Step::Index(_) => text.push_str("[]"),
+        }
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.write(&mut text, true);
+        f.write_str(&text)
+    }
+}
+
+/// A string that borrows from the body if it can; serde's own `Cow` never does.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// An object whose values are not looked into.
+struct Object<'a>(Members<'a>);
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor;
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members: Members<'de> = Vec::new();
+                while let Some(Text(key)) = map.next_key()? {
+                    members.push((key, map.next_value()?));
+                }
+                Ok(Object(last_of_each(members)))
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+/// Keeps the last of several members with one name, as JavaScript does, and leaves out nulls, which mean absence.
+fn last_of_each(mut members: Members<'_>) -> Members<'_> {
+    let mut order: Vec<usize> = (0..members.len()).collect();
+    order.sort_by(|&a, &b| members[a].0.cmp(&members[b].0).then(a.cmp(&b)));
+    let mut kept = vec![true; members.len()];
+    for pair in order.windows(2) {
+        kept[pair[0]] = members[pair[0]].0 != members[pair[1]].0;
+    }
+    let mut kept = kept.into_iter();
+    members.retain(|(_, raw)| kept.next() == Some(true) && raw.get() != "null");
+    members
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(text: &str) -> Vec<(String, String)> {
+        let raw = parse(text.as_bytes()).unwrap();
+        let members = Node::root(raw).object().unwrap();
+        members.into_iter().map(|(key, raw)| (key.into_owned(), raw.get().to_owned())).collect()
+    }
+
+    #[test]
+    fn last_member_wins_and_nulls_are_absent() {
+        assert_eq!(object(r#"{"a":1,"b":null,"a":2}"#), [("a".into(), "2".into())]);
+        assert_eq!(object(r#"{"a":1,"a":null}"#), []);
+        assert_eq!(object(r#"{"\u0061":"x"}"#), [("a".into(), "\"x\"".into())]);
+    }
+
+    #[test]
+    fn errors_name_line_or_path() {
+        let error = parse(b"{\n  \"a\": @\n}").unwrap_err();
+        assert!(error.message().contains("line 2 column"), "{error}");
+        assert!(parse(b"{\"a\":").unwrap_err().message().contains("ends too early"));
+        assert!(parse(b"\xff").unwrap_err().message().contains("offset 0"));
+        assert!(parse(b" \n").unwrap_err().message().contains("empty"));
+        let raw = parse(br#"{"m":[{"c":5}]}"#).unwrap();
+        let root = Node::root(raw);
+        let members = root.object().unwrap();
+        let list = root.key("m", members[0].1);
+        let items = list.array().unwrap();
+        let item = list.index(0, items[0]);
+        let members = item.object().unwrap();
+        let error = item.key("c", members[0].1).str().unwrap_err();
+        assert_eq!((error.param(), error.message()), (Some("m[0].c"), "`m[0].c` must be a string, not a number"));
+        assert_eq!(item.place("c"), "m[].c");
+    }
+
+    #[test]
+    fn positive_numbers() {
+        for (text, expected) in [
+            ("1", Some(1)),
+            ("7.0", Some(7)),
+            ("1e99", Some(u32::MAX)),
+            ("0", None),
+            ("-1", None),
+            ("1.5", None),
+            ("\"1\"", None),
+        ] {
+            let raw = parse(text.as_bytes()).unwrap();
+            assert_eq!(Node::root(raw).positive().ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded_only_where_a_tree_is_built() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        let raw = parse(deep.as_bytes()).unwrap();
+        let members = Node::root(raw).object().unwrap();
+        let error = Node::root(members[0].1).value().unwrap_err();
+        assert!(error.message().contains("recursion limit"), "{error}");
+    }
+}

@@ -1,0 +1,132 @@
+//! The Responses Lite shape (wire.md §2.8), both ways.
+//!
+//! In it the tools are the first item of the input, the instructions the second, and the caller's functions are in a
+//! namespace. Models that take it take the ordinary shape as well, which is what is sent unless the client's own body is Lite.
+
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+use crate::json::{Kind, Node, to_raw};
+use crate::notice::Notices;
+use crate::read;
+use crate::responses::{Item, Message, Opaque, Request, Role, Tool};
+
+/// The type of the item that holds the tools.
+const ADDITIONAL_TOOLS: &str = "additional_tools";
+
+/// The namespace of the caller's own functions.
+const FUNCTIONS: &str = "functions";
+
+/// How much of earlier reasoning counts in the Lite shape.
+const ALL_TURNS: &str = "all_turns";
+
+/// Whether the request has the Lite shape.
+pub(crate) fn is_lite(request: &Request) -> bool {
+    request.input.iter().any(is_additional_tools)
+}
+
+/// Brings a request into the Lite shape; one that has it is left as it is.
+///
+/// # Errors
+/// A defect of this crate.
+pub fn to_lite(request: &mut Request) -> Result<(), Error> {
+    if is_lite(request) {
+        return Ok(());
+    }
+    let (own, hosted): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut request.tools).into_iter().partition(|tool| tool.name().is_some());
+    let members = vec![
+        ("type".to_owned(), to_raw(&ADDITIONAL_TOOLS)?),
+        ("role".to_owned(), to_raw(&"developer")?),
+        ("tools".to_owned(), to_raw(&LiteTools { own: &own, hosted: &hosted })?),
+    ];
+    let mut head = vec![Item::Opaque(Opaque { kind: ADDITIONAL_TOOLS.to_owned(), members })];
+    if let Some(instructions) = request.instructions.take().filter(|text| !text.is_empty()) {
+        head.push(Item::Message(Message::text(Role::Developer, instructions)));
+    }
+    request.input.splice(0..0, head);
+    request.parallel_tool_calls = Some(false);
+    request.reasoning.context = Some(ALL_TURNS.to_owned());
+    Ok(())
+}
+
+/// Brings a Lite request into the ordinary shape, for a model that does not take the other. The instructions stay the
+/// developer message that they are.
+///
+/// # Errors
+/// The tools in the input are not tools: a 400.
+pub(crate) fn to_ordinary(request: &mut Request, notices: &mut Notices) -> Result<(), Error> {
+    let from_cli = request.asked.from_cli;
+    let mut tools = Vec::new();
+    for item in request.input.iter().filter(|item| is_additional_tools(item)) {
+        if let Some(raw) = item.opaque().and_then(|item| item.member("tools")) {
+            tools.extend(unwrapped(&Node::root(raw), from_cli, notices)?);
+        }
+    }
+    request.input.retain(|item| !is_additional_tools(item));
+    request.tools.extend(tools);
+    request.reasoning.context = None;
+    notices.repaired("input", "the Lite shape was made the ordinary one, which the model takes");
+    Ok(())
+}
+
+/// The tools of a Lite list, those in the namespace of functions on their own.
+fn unwrapped(list: &Node<'_, '_>, from_cli: bool, notices: &mut Notices) -> Result<Vec<Tool>, Error> {
+    let mut tools = Vec::new();
+    for tool in read::tools(list, from_cli, notices)? {
+        match functions_of(&tool) {
+            Some(inner) => tools.extend(read::tools(&Node::root(inner), from_cli, notices)?),
+            None => tools.push(tool),
+        }
+    }
+    Ok(tools)
+}
+
+/// The tools in the namespace of functions, if `tool` is that.
+fn functions_of(tool: &Tool) -> Option<&RawValue> {
+    let (Tool::Opaque(tool) | Tool::Verbatim(tool)) = tool else {
+        return None;
+    };
+    let is_functions =
+        tool.kind == "namespace" && tool.member("name").is_some_and(|name| name.get() == "\"functions\"");
+    tool.member("tools").filter(|tools| is_functions && Node::root(tools).kind() == Kind::Array)
+}
+
+fn is_additional_tools(item: &Item) -> bool {
+    item.opaque().is_some_and(|item| item.kind == ADDITIONAL_TOOLS)
+}
+
+/// The tools as the Lite shape lists them.
+struct LiteTools<'a> {
+    own: &'a [Tool],
+    hosted: &'a [Tool],
+}
+
+impl Serialize for LiteTools<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let namespace = (!self.own.is_empty()).then_some(Namespace(self.own));
+        let mut list = serializer.serialize_seq(None)?;
+        if let Some(namespace) = &namespace {
+            list.serialize_element(namespace)?;
+        }
+        for tool in self.hosted {
+            list.serialize_element(tool)?;
+        }
+        list.end()
+    }
+}
+
+/// The namespace of the caller's own functions.
+struct Namespace<'a>(&'a [Tool]);
+
+impl Serialize for Namespace<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(4))?;
+        map.serialize_entry("type", "namespace")?;
+        map.serialize_entry("name", FUNCTIONS)?;
+        map.serialize_entry("description", "")?;
+        map.serialize_entry("tools", self.0)?;
+        map.end()
+    }
+}

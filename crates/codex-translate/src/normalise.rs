@@ -1,0 +1,87 @@
+//! A request in the form that the backend takes, one function for each thing that clients send otherwise.
+//!
+//! Both dialects end here: what the readers have understood is settled against the model's profile, repaired where the backend
+//! would refuse it, and split into the request to send and the plan of its reply. Settling what is settled changes nothing.
+
+mod items;
+mod pairing;
+mod settings;
+mod tools;
+
+use crate::error::Error;
+use crate::lite;
+use crate::notice::Notices;
+use crate::plan::ReplyPlan;
+use crate::profile::{Options, Profile};
+use crate::responses::{Request, Shape};
+use crate::to_responses::{Translated, ask_for_reasoning, hoist_instructions};
+use crate::tool_names::ToolNames;
+
+/// Settles a request that came by `/v1/responses` for the model of `profile`.
+///
+/// Idempotent: the request it returns, written and read again, comes out the same.
+///
+/// # Errors
+/// The request asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the parameter.
+pub fn normalise(mut request: Request, profile: &Profile, options: &Options) -> Result<Translated, Error> {
+    if request.asked.n.take().is_some_and(|n| n > 1) {
+        request.notices.dropped("n", "a Responses reply has one choice");
+    }
+    settle(request, profile, options)
+}
+
+/// Settles a request of either dialect.
+///
+/// # Errors
+/// As for [`normalise`].
+pub(crate) fn settle(mut request: Request, profile: &Profile, options: &Options) -> Result<Translated, Error> {
+    let mut notices = std::mem::take(&mut request.notices);
+    let mut plan = plan(&mut request, options, &mut notices)?;
+    request.model.clone_from(&profile.slug);
+
+    if request.is_lite() && !profile.lite {
+        lite::to_ordinary(&mut request, &mut notices)?;
+    }
+    if request.asked.shape == Shape::Chat {
+        hoist_instructions(&mut request);
+        ask_for_reasoning(&mut request, plan.reasoning, profile);
+    }
+    items::settle(&mut request, &mut notices)?;
+    plan.tools = settle_tools(&mut request, options, &mut notices)?;
+    settings::settle(&mut request, profile, options, &mut notices);
+
+    let notices = notices.finish(options.strict)?;
+    Ok(Translated { request, plan, notices })
+}
+
+fn settle_tools(request: &mut Request, options: &Options, notices: &mut Notices) -> Result<ToolNames, Error> {
+    tools::offer_web_search_once(request, options)?;
+    tools::settle_choice(request, notices)?;
+    Ok(tools::rename(request, notices))
+}
+
+/// Takes out of the request what is for the reply alone.
+fn plan(request: &mut Request, options: &Options, notices: &mut Notices) -> Result<ReplyPlan, Error> {
+    let asked = &mut request.asked;
+    let n = asked.n.unwrap_or(1);
+    if n > options.max_choices {
+        let message = format!("`n` is {n}; at most {} choices are made for one request", options.max_choices);
+        return Err(Error::invalid("n", message));
+    }
+    if n > 1 {
+        notices.emulated("n", "one turn of the model for each choice");
+    }
+    if !asked.stop.is_empty() {
+        notices.emulated("stop", "the reply is cut here");
+    }
+    Ok(ReplyPlan {
+        stream: asked.stream,
+        include_usage: asked.include_usage,
+        reasoning: asked.style.unwrap_or(options.reasoning),
+        legacy_functions: asked.legacy_functions,
+        stop: std::mem::take(&mut asked.stop),
+        max_tokens: asked.max_tokens,
+        n,
+        ..ReplyPlan::new(request.model.clone())
+    })
+}

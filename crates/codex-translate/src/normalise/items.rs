@@ -1,0 +1,153 @@
+//! What clients put into `input` that the backend refuses, item by item (wire.md §2.5, §2.7).
+
+use super::pairing;
+use crate::error::Error;
+use crate::json::{Kind, Node};
+use crate::notice::Notices;
+use crate::responses::{Format, Item, Message, Opaque, Part, Request, Role};
+
+/// What a search that is replayed may have done (wire.md §2.7).
+const SEARCH_ACTIONS: &[&str] = &["search", "open_page", "find_in_page"];
+
+/// What is said to the model when a client wants JSON and does not say so in the conversation.
+const SPEAK_JSON: &str = "Answer with a JSON object.";
+
+/// Settles the conversation. Items of the Codex CLI are left as they are.
+///
+/// # Errors
+/// Nothing is left of the conversation: a 400.
+pub(super) fn settle(request: &mut Request, notices: &mut Notices) -> Result<(), Error> {
+    system_becomes_developer(&mut request.input);
+    drop_references(&mut request.input, notices);
+    drop_unknown_search_actions(&mut request.input, notices);
+    drop_empty_messages(&mut request.input, notices);
+    drop_lone_reasoning(&mut request.input, notices);
+    if !request.asked.from_cli {
+        pairing::pair(&mut request.input, notices);
+    }
+    speak_of_json(request, notices);
+    if request.input.is_empty() {
+        let message =
+            "nothing is left of `input`: it held only references to items that are not stored here; send the items";
+        return Err(Error::invalid("input", message));
+    }
+    Ok(())
+}
+
+/// LangChain, n8n and others send system messages in `input`; the backend answers `System messages are not allowed`.
+fn system_becomes_developer(input: &mut [Item]) {
+    for item in input {
+        if let Item::Message(message) = item
+            && message.role == Role::System
+        {
+            message.role = Role::Developer;
+        }
+    }
+}
+
+/// The AI SDK and opencode refer to earlier items by id; with `store: false` the backend knows none and answers 404.
+fn drop_references(input: &mut Vec<Item>, notices: &mut Notices) {
+    input.retain(|item| {
+        let is_reference = item.opaque().is_some_and(|item| item.kind == "item_reference");
+        if is_reference {
+            notices.dropped("input[]", "an `item_reference` cannot be resolved since nothing is stored here");
+        }
+        !is_reference
+    });
+}
+
+/// A replayed web search with an action that the backend does not know is a 400.
+fn drop_unknown_search_actions(input: &mut Vec<Item>, notices: &mut Notices) {
+    input.retain(|item| {
+        let Item::Opaque(search) = item else {
+            return true;
+        };
+        let known = search.kind != "web_search_call" || action_of(search).is_none_or(|action| is_known(&action));
+        if !known {
+            notices.dropped("input[]", "a `web_search_call` with an action that the backend does not know");
+        }
+        known
+    });
+}
+
+fn is_known(action: &str) -> bool {
+    SEARCH_ACTIONS.contains(&action)
+}
+
+/// The `action.type` of a search.
+fn action_of(search: &Opaque) -> Option<String> {
+    let action = Node::root(search.member("action")?);
+    if action.kind() != Kind::Object {
+        return Some(String::new());
+    }
+    let members = action.object().ok()?;
+    let (_, kind) = members.iter().find(|(key, _)| key == "type")?;
+    Node::root(kind).string().ok()
+}
+
+/// A message of which nothing is left says nothing; the backend wants content.
+fn drop_empty_messages(input: &mut Vec<Item>, notices: &mut Notices) {
+    input.retain(|item| {
+        let empty = matches!(item, Item::Message(Message { content, .. }) if content.is_empty());
+        if empty {
+            notices.repaired("input[].content", "a message without content is left out");
+        }
+        !empty
+    });
+}
+
+/// Reasoning goes with what the assistant did next. Without that, or without its encrypted content (then it was only the id
+/// of something stored), the backend refuses it.
+fn drop_lone_reasoning(input: &mut Vec<Item>, notices: &mut Notices) {
+    let mut followed = false;
+    let mut keep: Vec<bool> = Vec::with_capacity(input.len());
+    for item in input.iter().rev() {
+        let kept = match item {
+            Item::Reasoning(reasoning) => followed && reasoning.encrypted_content.is_some(),
+            Item::Message(_) | Item::Call(_) | Item::Output(_) | Item::Opaque(_) | Item::Verbatim(_) => true,
+        };
+        if kept {
+            followed = is_of_assistant(item);
+        }
+        keep.push(kept);
+    }
+    let mut keep = keep.into_iter().rev();
+    input.retain(|_| {
+        let kept = keep.next() != Some(false);
+        if !kept {
+            notices.dropped("input[]", "`reasoning` without encrypted content or without what followed it");
+        }
+        kept
+    });
+}
+
+fn is_of_assistant(item: &Item) -> bool {
+    match item {
+        Item::Message(message) => message.role == Role::Assistant,
+        Item::Reasoning(_) | Item::Call(_) | Item::Verbatim(_) => true,
+        Item::Output(_) => false,
+        Item::Opaque(opaque) => opaque.kind.ends_with("_call"),
+    }
+}
+
+/// For `json_object` the word JSON must stand in `input`; what is said in `instructions` does not count (wire.md §2.8).
+fn speak_of_json(request: &mut Request, notices: &mut Notices) {
+    if !matches!(request.text.format, Some(Format::JsonObject)) || request.input.iter().any(speaks_of_json) {
+        return;
+    }
+    let parameter = request.asked.shape.name_of("response_format", "text.format");
+    notices.repaired(parameter, "a developer message that asks for JSON was added");
+    request.input.insert(0, Item::Message(Message::text(Role::Developer, SPEAK_JSON)));
+}
+
+fn speaks_of_json(item: &Item) -> bool {
+    match item {
+        Item::Message(message) => message.content.iter().filter_map(Part::as_text).any(has_json),
+        Item::Verbatim(item) => item.kind == "message" && item.member("content").is_some_and(|raw| has_json(raw.get())),
+        Item::Reasoning(_) | Item::Call(_) | Item::Output(_) | Item::Opaque(_) => false,
+    }
+}
+
+fn has_json(text: &str) -> bool {
+    text.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"json"))
+}

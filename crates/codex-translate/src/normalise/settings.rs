@@ -1,0 +1,100 @@
+//! Settings that depend on the model, clamped to its profile (wire.md §2.5, §2.7, §5.2).
+
+use crate::notice::Notices;
+use crate::profile::{Options, Profile};
+use crate::responses::{Format, Request};
+
+/// What `include` may ask for (wire.md §2.4).
+const INCLUDABLE: &[&str] = &[
+    "code_interpreter_call.outputs",
+    "computer_call_output.output.image_url",
+    "file_search_call.results",
+    "message.input_image.image_url",
+    "message.output_text.logprobs",
+    "reasoning.encrypted_content",
+    "web_search_call.action.sources",
+];
+
+/// Settles every setting that the model's profile has a say in.
+pub(super) fn settle(request: &mut Request, profile: &Profile, options: &Options, notices: &mut Notices) {
+    let lite = request.is_lite();
+    clamp_effort(request, profile, options, notices);
+    drop_unsupported_summary(request, profile, notices);
+    drop_context_outside_lite(request, lite, notices);
+    drop_unsupported_verbosity(request, profile, notices);
+    settle_service_tier(request, profile, options, notices);
+    keep_known_includes(request, notices);
+    if matches!(request.text.format, Some(Format::Text)) {
+        request.text.format = None;
+    }
+    if lite {
+        // The Lite shape has neither (wire.md §2.7, §2.8).
+        request.parallel_tool_calls = Some(false);
+        request.instructions = request.instructions.take().filter(|instructions| !instructions.is_empty());
+    } else {
+        // A legacy reply has room for one call.
+        if request.asked.legacy_functions {
+            request.parallel_tool_calls = Some(false);
+        }
+        // Some models have answered a request without the key with a 400 (wire.md §2.5).
+        request.instructions.get_or_insert_default();
+    }
+}
+
+/// Clients offer efforts that the model does not have; upstream refuses them, or hangs.
+fn clamp_effort(request: &mut Request, profile: &Profile, options: &Options, notices: &mut Notices) {
+    let Some(wanted) = request.reasoning.effort.take().or_else(|| options.effort.clone()) else {
+        return;
+    };
+    let parameter = request.asked.shape.name_of("reasoning_effort", "reasoning.effort");
+    request.reasoning.effort = profile.nearest_effort(&wanted);
+    match &request.reasoning.effort {
+        None => notices.dropped(parameter, format!("`{wanted}` is not an effort of the model")),
+        Some(sent) if sent.wire() != wanted.wire() => {
+            notices.clamped(parameter, format!("`{wanted}` sent as `{}`", sent.wire()));
+        }
+        Some(_) => {}
+    }
+}
+
+fn drop_unsupported_summary(request: &mut Request, profile: &Profile, notices: &mut Notices) {
+    if !profile.summaries && request.reasoning.summary.take().is_some() {
+        notices.dropped("reasoning.summary", "the model does not take it");
+    }
+}
+
+fn drop_context_outside_lite(request: &mut Request, lite: bool, notices: &mut Notices) {
+    if !lite && request.reasoning.context.take().is_some() {
+        notices.dropped("reasoning.context", "only the Lite shape has it");
+    }
+}
+
+fn drop_unsupported_verbosity(request: &mut Request, profile: &Profile, notices: &mut Notices) {
+    if !profile.verbosity && request.text.verbosity.take().is_some() {
+        notices.dropped(request.asked.shape.name_of("verbosity", "text.verbosity"), "the model does not take it");
+    }
+}
+
+/// `fast` is the user interfaces' word for `priority`; `auto` and `default` are what happens anyway; a tier that the model
+/// does not list is a 400 upstream.
+fn settle_service_tier(request: &mut Request, profile: &Profile, options: &Options, notices: &mut Notices) {
+    let Some(wanted) = request.service_tier.take().or_else(|| options.service_tier.clone()) else {
+        return;
+    };
+    let tier = if wanted == "fast" { "priority" } else { &*wanted };
+    if profile.has_tier(tier) {
+        request.service_tier = Some(tier.to_owned());
+    } else if !matches!(tier, "auto" | "default" | "") {
+        notices.dropped("service_tier", format!("the model has no tier `{wanted}`"));
+    }
+}
+
+fn keep_known_includes(request: &mut Request, notices: &mut Notices) {
+    request.include.retain(|value| {
+        let known = INCLUDABLE.contains(&&**value);
+        if !known {
+            notices.dropped("include[]", format!("`{value}` is not known to the backend"));
+        }
+        known
+    });
+}

@@ -1,0 +1,171 @@
+//! What a translation could not carry as it was: nothing is lost silently.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::error::Error;
+
+/// The most notices that one request leaves; what a hostile body adds beyond is counted in the last one.
+pub const MAX_NOTICES: usize = 64;
+
+/// The longest text of a parameter or a detail in a notice's header form, in bytes.
+const MAX_PHRASE_BYTES: usize = 120;
+
+/// One lossy step of a translation: which parameter, what became of it, and why.
+///
+/// `parameter` is a path with `[]` for every index, such as `messages[].content[].cache_control`, so that one cause leaves one
+/// notice however often it occurs. [`fmt::Display`] writes it as one phrase of visible ASCII without commas, fit for a
+/// comma-separated header: `temperature dropped: the backend does not take it`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Notice {
+    /// The path of the parameter in the caller's request.
+    pub parameter: String,
+    /// What became of it.
+    pub fate: Fate,
+    /// Why, or what it became; a short phrase.
+    pub detail: String,
+}
+
+/// What became of a parameter that was not carried as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Fate {
+    /// Not sent; its effect is brought about on this side.
+    Emulated,
+    /// Sent with the nearest value that the model takes.
+    Clamped,
+    /// Not sent, and without effect.
+    Dropped,
+    /// Sent in another form that means the same to the model.
+    Repaired,
+}
+
+impl Fate {
+    /// The word of this fate in headers and documentation.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Emulated => "emulated",
+            Self::Clamped => "clamped",
+            Self::Dropped => "dropped",
+            Self::Repaired => "repaired",
+        }
+    }
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", phrase(&self.parameter), self.fate, phrase(&self.detail))
+    }
+}
+
+/// The notices of one request as they gather: each once, in the order of their first occurrence.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notices {
+    list: Vec<Notice>,
+    seen: BTreeSet<Notice>,
+    /// The first parameter that was dropped, kept even if the list is full: it decides a strict request.
+    first_dropped: Option<Notice>,
+    beyond: usize,
+}
+
+impl Notices {
+    pub(crate) fn dropped(&mut self, parameter: impl Into<String>, detail: impl Into<String>) {
+        self.add(parameter, Fate::Dropped, detail);
+    }
+
+    pub(crate) fn emulated(&mut self, parameter: impl Into<String>, detail: impl Into<String>) {
+        self.add(parameter, Fate::Emulated, detail);
+    }
+
+    pub(crate) fn clamped(&mut self, parameter: impl Into<String>, detail: impl Into<String>) {
+        self.add(parameter, Fate::Clamped, detail);
+    }
+
+    pub(crate) fn repaired(&mut self, parameter: impl Into<String>, detail: impl Into<String>) {
+        self.add(parameter, Fate::Repaired, detail);
+    }
+
+    /// The list; in strict mode what was dropped is an error instead.
+    ///
+    /// # Errors
+    /// `strict` is set and a parameter was dropped: a 400 that names it.
+    pub(crate) fn finish(mut self, strict: bool) -> Result<Vec<Notice>, Error> {
+        if let Some(notice) = self.first_dropped.filter(|_| strict) {
+            let message = format!("`{}` cannot be honoured: {}; leave it out", notice.parameter, notice.detail);
+            return Err(Error::invalid(notice.parameter.clone(), message).with_code("unsupported_parameter"));
+        }
+        if self.beyond > 0 {
+            let detail = format!("{} further notices", self.beyond);
+            self.list.push(Notice { parameter: "*".to_owned(), fate: Fate::Dropped, detail });
+        }
+        Ok(self.list)
+    }
+
+    fn add(&mut self, parameter: impl Into<String>, fate: Fate, detail: impl Into<String>) {
+        let notice = Notice { parameter: parameter.into(), fate, detail: detail.into() };
+        if self.seen.contains(&notice) {
+            return;
+        }
+        if fate == Fate::Dropped && self.first_dropped.is_none() {
+            self.first_dropped = Some(notice.clone());
+        }
+        if self.list.len() + 1 >= MAX_NOTICES {
+            self.beyond += 1;
+            return;
+        }
+        self.seen.insert(notice.clone());
+        self.list.push(notice);
+    }
+}
+
+/// `text` as visible ASCII without commas, cut to a bounded length.
+fn phrase(text: &str) -> String {
+    let safe = text.chars().map(|c| match c {
+        ',' => ';',
+        ' '..='~' => c,
+        _ => '?',
+    });
+    safe.take(MAX_PHRASE_BYTES).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_is_safe_in_a_header() {
+        let notice = Notice { parameter: "a\r\nb: é,x".into(), fate: Fate::Dropped, detail: "x".repeat(500) };
+        let text = notice.to_string();
+        assert!(text.starts_with("a??b: ?;x dropped: xxx"), "{text}");
+        assert!(text.len() < 300 && text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b','));
+    }
+
+    #[test]
+    fn each_notice_is_listed_once_and_the_list_is_bounded() {
+        let mut notices = Notices::default();
+        for index in 0..1000 {
+            notices.dropped("user", "why");
+            notices.dropped(format!("unknown_{index}"), "why");
+        }
+        let list = notices.finish(false).unwrap();
+        assert_eq!(list.len(), MAX_NOTICES);
+        assert_eq!(list.iter().filter(|notice| notice.parameter == "user").count(), 1);
+        assert!(list[MAX_NOTICES - 1].detail.ends_with("further notices"));
+    }
+
+    #[test]
+    fn strict_refuses_what_would_be_dropped() {
+        let mut notices = Notices::default();
+        notices.repaired("tools", "fine");
+        assert!(notices.clone().finish(true).is_ok());
+        notices.dropped("seed", "the backend does not take it");
+        let error = notices.finish(true).unwrap_err();
+        assert_eq!((error.param(), error.status_hint()), (Some("seed"), 400));
+    }
+}

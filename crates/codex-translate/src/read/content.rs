@@ -1,0 +1,194 @@
+//! Content: a text or a list of parts, in either dialect's names.
+
+use super::item::{find, opaque};
+use crate::error::Error;
+use crate::json::{Kind, Members, Node};
+use crate::notice::Notices;
+use crate::responses::{File, Image, OutputContent, Part, Shape};
+
+/// The keys that replies leave on their parts and that mean nothing in a request.
+const LEFTOVERS: &[&str] = &["type", "annotations", "logprobs", "id", "status", "index", "parsed"];
+
+/// Reads content that is a text or a list of parts.
+///
+/// # Errors
+/// It is neither, or a part is of a type that cannot be sent: a 400 that names it.
+pub(super) fn parts(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<Vec<Part>, Error> {
+    match node.kind() {
+        Kind::String => Ok(vec![Part::Text(node.string()?)]),
+        Kind::Array => {
+            let mut parts = Vec::new();
+            for (index, raw) in node.array()?.into_iter().enumerate() {
+                parts.extend(part(&node.index(index, raw), shape, notices)?);
+            }
+            Ok(parts)
+        }
+        Kind::Object | Kind::Number | Kind::Bool | Kind::Null => {
+            Err(node.invalid("must be a string or an array of content parts").with_code("invalid_type"))
+        }
+    }
+}
+
+/// Reads one part; `None` for one that is dropped, with its notice.
+///
+/// # Errors
+/// The part is of a type that cannot be sent, or something in it is missing: a 400 that names it.
+pub(super) fn part(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<Option<Part>, Error> {
+    if node.kind() == Kind::String {
+        return Ok(Some(Part::Text(node.string()?)));
+    }
+    let members = node.object()?;
+    let kind = kind_of(node, &members)?;
+    let part = match &*kind {
+        "text" | "input_text" | "output_text" => Part::Text(text(node, &members, "text", notices)?),
+        "refusal" => Part::Refusal(text(node, &members, "refusal", notices)?),
+        "image_url" | "input_image" => Part::Image(image(node, &members, notices)?),
+        "file" | "input_file" => Part::File(file(node, &members, notices)?),
+        "input_audio" | "audio" => {
+            return Err(unsupported(node, &kind, "this backend has no audio; send a transcript as text"));
+        }
+        "thinking" | "redacted_thinking" | "reasoning" | "reasoning_text" | "summary_text" => {
+            notices.dropped(node.here(), format!("parts of type `{kind}` are not sent back"));
+            return Ok(None);
+        }
+        _ if shape == Shape::Responses => Part::Other(opaque(&kind, &members)),
+        _ => return Err(unsupported(node, &kind, "send text, image_url, file or refusal")),
+    };
+    Ok(Some(part))
+}
+
+/// Reads what a tool answered: text, or parts. JSON of any other form is sent as its text.
+///
+/// # Errors
+/// A part cannot be sent: a 400 that names it.
+pub(super) fn output(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<OutputContent, Error> {
+    match node.kind() {
+        Kind::String => Ok(OutputContent::Text(node.string()?)),
+        Kind::Array if is_parts(node)? => Ok(OutputContent::Parts(parts(node, shape, notices)?)),
+        Kind::Object | Kind::Array | Kind::Number | Kind::Bool | Kind::Null => {
+            notices.repaired(node.here(), "JSON sent as its text");
+            Ok(OutputContent::Text(node.text().to_owned()))
+        }
+    }
+}
+
+/// What stands for the output of a tool that answered nothing.
+pub(super) fn no_output() -> OutputContent {
+    OutputContent::Text(String::new())
+}
+
+/// Whether every element is a content part, rather than data of the tool's own.
+fn is_parts(node: &Node<'_, '_>) -> Result<bool, Error> {
+    for (index, raw) in node.array()?.into_iter().enumerate() {
+        let element = node.index(index, raw);
+        if element.kind() != Kind::Object {
+            return Ok(false);
+        }
+        let members = element.object()?;
+        let kind = super::item::text_of(find(&members, "type"));
+        let known = ["text", "input_text", "output_text", "image_url", "input_image", "file", "input_file", "refusal"];
+        if !kind.is_some_and(|kind| known.contains(&&*kind)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The part's type; one without is what its only content says.
+fn kind_of(node: &Node<'_, '_>, members: &Members<'_>) -> Result<String, Error> {
+    if let Some(raw) = find(members, "type") {
+        return node.key("type", raw).string();
+    }
+    for (key, kind) in [("text", "text"), ("image_url", "image_url"), ("refusal", "refusal"), ("file", "file")] {
+        if find(members, key).is_some() {
+            return Ok(kind.to_owned());
+        }
+    }
+    Err(node.missing("type"))
+}
+
+fn text(node: &Node<'_, '_>, members: &Members<'_>, name: &str, notices: &mut Notices) -> Result<String, Error> {
+    let mut text = None;
+    for (key, raw) in members {
+        let member = node.key(key, raw);
+        match &**key {
+            key if key == name => text = Some(member.string()?),
+            key => leftover(key, &member, notices),
+        }
+    }
+    text.ok_or_else(|| node.missing(name))
+}
+
+/// An image: `image_url` is a string in Responses and an object in chat, where it holds the detail too.
+fn image(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> Result<Image, Error> {
+    let mut image = Image::default();
+    for (key, raw) in members {
+        let member = node.key(key, raw);
+        match &**key {
+            "image_url" if member.kind() == Kind::Object => {
+                for (key, raw) in member.object()? {
+                    let inner = member.key(&key, raw);
+                    match &*key {
+                        "url" => image.image_url = Some(inner.non_empty()?),
+                        "detail" => image.detail = Some(inner.string()?),
+                        key => leftover(key, &inner, notices),
+                    }
+                }
+                if image.image_url.is_none() {
+                    return Err(member.missing("url"));
+                }
+            }
+            "image_url" => image.image_url = Some(member.non_empty()?),
+            "file_id" => image.file_id = Some(member.non_empty()?),
+            "detail" => image.detail = Some(member.string()?),
+            key => leftover(key, &member, notices),
+        }
+    }
+    if image.image_url.is_none() && image.file_id.is_none() {
+        return Err(node.missing("image_url"));
+    }
+    Ok(image)
+}
+
+/// A file: its members stand under `file` in chat, beside the type in Responses.
+fn file(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> Result<File, Error> {
+    let mut file = File::default();
+    for (key, raw) in members {
+        let member = node.key(key, raw);
+        if key == "file" {
+            for (key, raw) in member.object()? {
+                file_member(&mut file, &key, &member.key(&key, raw), notices)?;
+            }
+        } else {
+            file_member(&mut file, key, &member, notices)?;
+        }
+    }
+    if file.file_data.is_none() && file.file_id.is_none() && file.file_url.is_none() {
+        return Err(node.invalid("must hold `file_data`, `file_id` or `file_url`"));
+    }
+    Ok(file)
+}
+
+fn file_member(file: &mut File, key: &str, member: &Node<'_, '_>, notices: &mut Notices) -> Result<(), Error> {
+    match key {
+        "filename" => file.filename = Some(member.string()?),
+        "file_data" => file.file_data = Some(member.non_empty()?),
+        "file_id" => file.file_id = Some(member.non_empty()?),
+        "file_url" => file.file_url = Some(member.non_empty()?),
+        key => leftover(key, member, notices),
+    }
+    Ok(())
+}
+
+/// Leaves out a key that the part's type does not have, such as the cache marks of Anthropic's API; says so unless it is a
+/// reply's own.
+fn leftover(key: &str, member: &Node<'_, '_>, notices: &mut Notices) {
+    if !LEFTOVERS.contains(&key) {
+        notices.dropped(member.here(), "the backend does not take it");
+    }
+}
+
+fn unsupported(node: &Node<'_, '_>, kind: &str, instead: &str) -> Error {
+    node.invalid(format_args!("has the type `{kind}`, which is not supported: {instead}"))
+        .with_code("unsupported_content")
+}

@@ -1,0 +1,227 @@
+//! Input items of the Responses API, as its clients write them (wire.md §2.7, §2.8).
+//!
+//! Items are rebuilt from an allow-list, since the backend refuses keys that it does not know. What is left over from a reply
+//! (`id`, `status`, annotations, log probabilities) means nothing in a request and goes without notice.
+
+use serde_json::value::RawValue;
+
+use super::content;
+use super::message;
+use crate::error::Error;
+use crate::json::{Kind, Members, Node, Raw, to_raw};
+use crate::notice::Notices;
+use crate::responses::{Call, CallKind, Item, Message, Opaque, Output, ReasoningItem, Role, Shape};
+
+/// The key that only the Codex CLI writes on its items (wire.md §9).
+const PASSTHROUGH: &str = "internal_chat_message_metadata_passthrough";
+
+/// The types of items that are carried as they are, with the keys that the backend knows of each (wire.md §2.8).
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("additional_tools", &["type", "role", "tools"]),
+    ("compaction", &["type", "encrypted_content"]),
+    ("compaction_summary", &["type", "encrypted_content"]),
+    ("compaction_trigger", &["type"]),
+    ("image_generation_call", &["type", "status", "revised_prompt", "result"]),
+    ("local_shell_call", &["type", "call_id", "status", "action"]),
+    ("tool_search_call", &["type", "call_id", "status", "execution", "arguments"]),
+    ("tool_search_output", &["type", "call_id", "status", "execution", "tools"]),
+    ("web_search_call", &["type", "status", "action"]),
+];
+
+/// The keys that a reply leaves on its items and that mean nothing in a request.
+const LEFTOVERS: &[&str] = &["id", "status", "created_by", "object"];
+
+/// The members of an item.
+///
+/// # Errors
+/// It is not an object.
+pub(super) fn members<'a>(node: &Node<'a, '_>) -> Result<Members<'a>, Error> {
+    node.object()
+}
+
+/// Whether the Codex CLI wrote the item.
+pub(super) fn is_of_cli(members: &Members<'_>) -> bool {
+    find(members, PASSTHROUGH).is_some()
+}
+
+/// Reads the items of an `input` one after the other.
+pub(super) struct Reader {
+    from_cli: bool,
+    items: message::Reader,
+}
+
+impl Reader {
+    pub(super) fn new(from_cli: bool) -> Self {
+        Self { from_cli, items: message::Reader::new(Shape::Responses) }
+    }
+
+    pub(super) fn into_items(self) -> Vec<Item> {
+        self.items.into_items()
+    }
+
+    /// Reads one item.
+    ///
+    /// # Errors
+    /// Something in it has the wrong type or is missing: a 400 that names it.
+    pub(super) fn read(
+        &mut self,
+        node: &Node<'_, '_>,
+        members: Members<'_>,
+        notices: &mut Notices,
+    ) -> Result<(), Error> {
+        let kind = kind_of(node, &members)?;
+        if self.from_cli && kind != "item_reference" {
+            self.items.push(Item::Verbatim(verbatim(&kind, &members)?));
+            return Ok(());
+        }
+        match &*kind {
+            "message" => return self.items.read(node, members, notices),
+            "function_call" => self.items.push(Item::Call(call(node, &members, CallKind::Function, notices)?)),
+            "custom_tool_call" => self.items.push(Item::Call(call(node, &members, CallKind::Custom, notices)?)),
+            "function_call_output" => {
+                self.items.push(Item::Output(output(node, &members, CallKind::Function, notices)?));
+            }
+            "custom_tool_call_output" => {
+                self.items.push(Item::Output(output(node, &members, CallKind::Custom, notices)?));
+            }
+            "reasoning" => self.items.push(Item::Reasoning(reasoning(node, &members, notices)?)),
+            // A content part where an item should be is what the user says.
+            "text" | "input_text" | "input_image" | "input_file" | "image_url" => {
+                let content = vec![content::part(node, Shape::Responses, notices)?].into_iter().flatten().collect();
+                self.items.push(Item::Message(Message { role: Role::User, content, phase: None }));
+            }
+            _ => self.items.push(Item::Opaque(cleaned(node, &kind, &members, notices))),
+        }
+        Ok(())
+    }
+}
+
+/// A JSON object as it was written.
+pub(super) fn opaque(kind: &str, members: &Members<'_>) -> Opaque {
+    let members = members.iter().map(|(key, raw)| (key.to_string(), (*raw).to_owned())).collect();
+    Opaque { kind: kind.to_owned(), members }
+}
+
+pub(super) fn find<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue> {
+    members.iter().find(|(key, _)| key == name).map(|(_, raw)| *raw)
+}
+
+/// The item's type. One without is a message if it has a role, as many clients write it.
+fn kind_of(node: &Node<'_, '_>, members: &Members<'_>) -> Result<String, Error> {
+    match find(members, "type") {
+        Some(raw) => node.key("type", raw).string(),
+        None if find(members, "role").is_some() => Ok("message".to_owned()),
+        None => Err(node.missing("type")),
+    }
+}
+
+/// An item of the Codex CLI; only a `system` role, which the backend refuses, becomes `developer`.
+fn verbatim(kind: &str, members: &Members<'_>) -> Result<Opaque, Error> {
+    let mut item = opaque(kind, members);
+    for (key, raw) in &mut item.members {
+        if key == "role" && raw.get() == "\"system\"" {
+            *raw = to_raw(&"developer")?;
+        }
+    }
+    Ok(item)
+}
+
+fn call(node: &Node<'_, '_>, members: &Members<'_>, kind: CallKind, notices: &mut Notices) -> Result<Call, Error> {
+    let payload_key = match kind {
+        CallKind::Function => "arguments",
+        CallKind::Custom => "input",
+    };
+    let (mut call_id, mut name, mut payload, mut namespace) = (None, None, None, None);
+    for (key, raw) in members {
+        let member = node.key(key, raw);
+        match &**key {
+            "call_id" => call_id = Some(message::call_id(&member, notices)?),
+            "name" => name = Some(message::tool_name(&member, notices)?),
+            "namespace" => namespace = Some(member.string()?),
+            key if key == payload_key => payload = Some(message::payload(&member, kind, notices)?),
+            key => leftover(key, &member, notices),
+        }
+    }
+    Ok(Call {
+        kind,
+        call_id: call_id.ok_or_else(|| node.missing("call_id"))?,
+        name: name.ok_or_else(|| node.missing("name"))?,
+        payload: payload.unwrap_or_else(|| message::empty_payload(kind)),
+        namespace,
+    })
+}
+
+fn output(node: &Node<'_, '_>, members: &Members<'_>, kind: CallKind, notices: &mut Notices) -> Result<Output, Error> {
+    let (mut call_id, mut content) = (None, None);
+    for (key, raw) in members {
+        let member = node.key(key, raw);
+        match &**key {
+            "call_id" => call_id = Some(message::call_id(&member, notices)?),
+            "output" => content = Some(content::output(&member, Shape::Responses, notices)?),
+            // What the call was named is said by the call.
+            "name" => {}
+            key => leftover(key, &member, notices),
+        }
+    }
+    let call_id = call_id.ok_or_else(|| node.missing("call_id"))?;
+    Ok(Output { kind, call_id, content: content.unwrap_or_else(content::no_output) })
+}
+
+fn reasoning(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> Result<ReasoningItem, Error> {
+    let (mut summary, mut content, mut encrypted_content) = (None, None, None);
+    for (key, raw) in members {
+        let member = node.key(key, raw);
+        match &**key {
+            "summary" => {
+                member.array()?;
+                summary = Some(member.raw());
+            }
+            "content" => {
+                member.array()?;
+                content = Some(member.raw());
+            }
+            "encrypted_content" => encrypted_content = Some(member.string()?),
+            key => leftover(key, &member, notices),
+        }
+    }
+    let summary = match summary {
+        Some(summary) => summary,
+        None => empty_list()?,
+    };
+    Ok(ReasoningItem { summary, content, encrypted_content })
+}
+
+fn empty_list() -> Result<Raw, Error> {
+    to_raw(&[(); 0])
+}
+
+/// An item of another type with the keys that its type has; of a type that is not known here, with all but the leftovers.
+fn cleaned(node: &Node<'_, '_>, kind: &str, members: &Members<'_>, notices: &mut Notices) -> Opaque {
+    let allowed = ALLOWED.iter().find(|(name, _)| *name == kind).map(|(_, keys)| *keys);
+    let mut item = Opaque { kind: kind.to_owned(), members: Vec::new() };
+    for (key, raw) in members {
+        let keep = match allowed {
+            Some(keys) => keys.contains(&&**key),
+            None => kind == "item_reference" || !(key == "id" || key == "cache_control"),
+        };
+        if keep {
+            item.members.push((key.to_string(), (*raw).to_owned()));
+        } else {
+            leftover(key, &node.key(key, raw), notices);
+        }
+    }
+    item
+}
+
+/// Leaves out a key that the item's type does not have; says so unless it is the reply's own.
+fn leftover(key: &str, member: &Node<'_, '_>, notices: &mut Notices) {
+    if key != "type" && !LEFTOVERS.contains(&key) {
+        notices.dropped(member.here(), "the backend does not take it");
+    }
+}
+
+/// The text of a string, or nothing.
+pub(super) fn text_of(raw: Option<&RawValue>) -> Option<String> {
+    let node = Node::root(raw?);
+    (node.kind() == Kind::String).then(|| node.string().ok()).flatten()
+}

@@ -1,0 +1,270 @@
+//! Messages of either dialect, read into input items.
+
+use sha2::{Digest as _, Sha256};
+
+use super::content;
+use super::item::find;
+use crate::error::Error;
+use crate::json::{Kind, Members, Node};
+use crate::notice::Notices;
+use crate::responses::{Call, CallKind, Item, Message, Output, OutputContent, Part, Role, Shape};
+
+/// The longest id that the backend takes, in characters (wire.md §2.7).
+const MAX_CALL_ID_CHARS: usize = 64;
+
+/// The name given to a tool call in the history that has none; the backend refuses an empty one (wire.md §2.7).
+const UNNAMED: &str = "unnamed_tool";
+
+/// Reads messages one after the other.
+///
+/// A message becomes one item or several: an assistant's calls follow its text as items of their own.
+pub(super) struct Reader {
+    shape: Shape,
+    items: Vec<Item>,
+    /// Legacy function calls without an answer so far, as name and the id that was given to the call.
+    legacy_calls: Vec<(String, String)>,
+    legacy_count: usize,
+}
+
+/// The members of one message.
+#[derive(Default)]
+struct Fields {
+    content: Option<Vec<Part>>,
+    output: Option<OutputContent>,
+    name: Option<String>,
+    refusal: Option<String>,
+    phase: Option<String>,
+    call_id: Option<String>,
+    calls: Vec<Call>,
+    legacy_call: Option<(String, String)>,
+}
+
+impl Reader {
+    pub(super) fn new(shape: Shape) -> Self {
+        Self { shape, items: Vec::new(), legacy_calls: Vec::new(), legacy_count: 0 }
+    }
+
+    pub(super) fn push(&mut self, item: Item) {
+        self.items.push(item);
+    }
+
+    pub(super) fn into_items(self) -> Vec<Item> {
+        self.items
+    }
+
+    /// Reads one message.
+    ///
+    /// # Errors
+    /// Its role is unknown, or something in it has the wrong type or is missing: a 400 that names it.
+    pub(super) fn read(
+        &mut self,
+        node: &Node<'_, '_>,
+        members: Members<'_>,
+        notices: &mut Notices,
+    ) -> Result<(), Error> {
+        let Some(role) = find(&members, "role") else {
+            return Err(node.missing("role"));
+        };
+        let role_node = node.key("role", role);
+        let role = role_node.string()?;
+        let answers = matches!(&*role, "tool" | "function");
+        let fields = self.fields(node, &members, answers, notices)?;
+        match &*role {
+            "tool" => self.tool(node, fields),
+            "function" => self.function(node, fields),
+            "assistant" => {
+                self.assistant(fields, node, notices);
+                Ok(())
+            }
+            "system" | "developer" | "user" => self.said(Role::from_word(&role), fields, node, notices),
+            _ if self.shape == Shape::Responses => self.said(Role::from_word(&role), fields, node, notices),
+            _ => Err(role_node
+                .invalid(format_args!("is `{role}`; it must be system, developer, user, assistant, tool or function"))),
+        }
+    }
+
+    fn fields(
+        &self,
+        node: &Node<'_, '_>,
+        members: &Members<'_>,
+        answers: bool,
+        notices: &mut Notices,
+    ) -> Result<Fields, Error> {
+        let mut fields = Fields::default();
+        for (key, raw) in members {
+            let member = node.key(key, raw);
+            match &**key {
+                "content" if answers => fields.output = Some(content::output(&member, self.shape, notices)?),
+                "content" => fields.content = Some(content::parts(&member, self.shape, notices)?),
+                "name" => fields.name = Some(member.string()?).filter(|name| !name.is_empty()),
+                "refusal" => fields.refusal = Some(member.string()?),
+                "phase" => fields.phase = Some(member.string()?),
+                "tool_call_id" | "call_id" => fields.call_id = Some(call_id(&member, notices)?),
+                "tool_calls" => fields.calls = tool_calls(&member, notices)?,
+                "function_call" => fields.legacy_call = Some(named_payload(&member, "arguments", notices)?),
+                "role" | "type" | "id" | "status" | "object" | "annotations" | "parsed" => {}
+                _ => notices.dropped(member.here(), "the backend does not take it"),
+            }
+        }
+        Ok(fields)
+    }
+
+    /// A message of system, developer or user.
+    fn said(&mut self, role: Role, fields: Fields, node: &Node<'_, '_>, notices: &mut Notices) -> Result<(), Error> {
+        let mut content = fields.content.ok_or_else(|| node.missing("content"))?;
+        if let Some(name) = fields.name {
+            name_speaker(&role, name, &mut content, node, notices);
+        }
+        if content.is_empty() {
+            notices.repaired(node.place("content"), "a message without content is left out");
+            return Ok(());
+        }
+        self.items.push(Item::Message(Message { role, content, phase: fields.phase }));
+        Ok(())
+    }
+
+    /// A message of the assistant: what it said, then its calls.
+    fn assistant(&mut self, fields: Fields, node: &Node<'_, '_>, notices: &mut Notices) {
+        if fields.name.is_some() {
+            notices.dropped(node.place("name"), "the backend has no names of speakers");
+        }
+        let content = fields.content.into_iter().flatten();
+        let (mut said, shown): (Vec<_>, Vec<_>) =
+            content.partition(|part| !matches!(part, Part::Image(_) | Part::File(_)));
+        said.retain(|part| part.as_text() != Some(""));
+        said.extend(fields.refusal.filter(|refusal| !refusal.is_empty()).map(Part::Refusal));
+        if !said.is_empty() {
+            self.items.push(Item::Message(Message { role: Role::Assistant, content: said, phase: fields.phase }));
+        }
+        if !shown.is_empty() {
+            notices.repaired(node.place("content"), "images and files of the assistant are sent as the user's");
+            self.items.push(Item::Message(Message { role: Role::User, content: shown, phase: None }));
+        }
+        self.items.extend(fields.calls.into_iter().map(Item::Call));
+        if let Some((name, payload)) = fields.legacy_call {
+            let call_id = self.legacy_id();
+            self.legacy_calls.push((name.clone(), call_id.clone()));
+            self.items.push(Item::Call(Call { kind: CallKind::Function, call_id, name, payload, namespace: None }));
+        }
+    }
+
+    /// A message of a tool; the kind of its call is settled when calls and outputs are paired.
+    fn tool(&mut self, node: &Node<'_, '_>, fields: Fields) -> Result<(), Error> {
+        let call_id = fields.call_id.ok_or_else(|| node.missing("tool_call_id"))?;
+        let content = fields.output.unwrap_or_else(content::no_output);
+        self.items.push(Item::Output(Output { kind: CallKind::Function, call_id, content }));
+        Ok(())
+    }
+
+    /// A message of a legacy function: it answers the earliest call of its name that has no answer.
+    fn function(&mut self, node: &Node<'_, '_>, fields: Fields) -> Result<(), Error> {
+        let name = fields.name.ok_or_else(|| node.missing("name"))?;
+        let call_id = match self.legacy_calls.iter().position(|(called, _)| *called == name) {
+            Some(index) => self.legacy_calls.remove(index).1,
+            None => self.legacy_id(),
+        };
+        let content = fields.output.unwrap_or_else(content::no_output);
+        self.items.push(Item::Output(Output { kind: CallKind::Function, call_id, content }));
+        Ok(())
+    }
+
+    /// An id for a call that has none in its dialect; counted, so that the same history has the same ids in every turn.
+    fn legacy_id(&mut self) -> String {
+        self.legacy_count += 1;
+        format!("call_legacy_{}", self.legacy_count)
+    }
+}
+
+/// Keeps the name of a speaker: the backend has no place for it, so that a user's is said in a part of its own.
+fn name_speaker(role: &Role, name: String, content: &mut Vec<Part>, node: &Node<'_, '_>, notices: &mut Notices) {
+    if *role == Role::User {
+        notices.emulated(node.place("name"), "said in a text part before the message");
+        content.insert(0, Part::Text(format!("Name of the speaker: {name}")));
+    } else {
+        notices.dropped(node.place("name"), "the backend has no names of speakers");
+    }
+}
+
+fn tool_calls(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Vec<Call>, Error> {
+    let list = node.array()?;
+    list.iter().enumerate().map(|(index, raw)| tool_call(&node.index(index, raw), notices)).collect()
+}
+
+fn tool_call(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Call, Error> {
+    let (mut id, mut called) = (None, None);
+    for (key, raw) in node.object()? {
+        let member = node.key(&key, raw);
+        match &*key {
+            "id" => id = Some(call_id(&member, notices)?),
+            "function" => called = Some((CallKind::Function, named_payload(&member, "arguments", notices)?)),
+            "custom" => called = Some((CallKind::Custom, named_payload(&member, "input", notices)?)),
+            "type" | "index" | "status" => {}
+            _ => notices.dropped(member.here(), "the backend does not take it"),
+        }
+    }
+    let call_id = id.ok_or_else(|| node.missing("id"))?;
+    let (kind, (name, payload)) = called.ok_or_else(|| node.missing("function"))?;
+    Ok(Call { kind, call_id, name, payload, namespace: None })
+}
+
+/// The name and the arguments of a call.
+fn named_payload(node: &Node<'_, '_>, payload_key: &str, notices: &mut Notices) -> Result<(String, String), Error> {
+    let kind = if payload_key == "input" { CallKind::Custom } else { CallKind::Function };
+    let (mut name, mut called_with) = (None, None);
+    for (key, raw) in node.object()? {
+        let member = node.key(&key, raw);
+        match &*key {
+            "name" => name = Some(tool_name(&member, notices)?),
+            key if key == payload_key => called_with = Some(payload(&member, kind, notices)?),
+            _ => notices.dropped(member.here(), "the backend does not take it"),
+        }
+    }
+    let name = name.ok_or_else(|| node.missing("name"))?;
+    Ok((name, called_with.unwrap_or_else(|| empty_payload(kind))))
+}
+
+/// The arguments of a function as JSON text, or the input of a custom tool. Some clients send the arguments as an object.
+pub(super) fn payload(node: &Node<'_, '_>, kind: CallKind, notices: &mut Notices) -> Result<String, Error> {
+    match node.kind() {
+        Kind::String => {
+            let text = node.string()?;
+            Ok(if text.is_empty() { empty_payload(kind) } else { text })
+        }
+        Kind::Object if kind == CallKind::Function => {
+            notices.repaired(node.here(), "an object sent as its JSON text");
+            Ok(node.text().to_owned())
+        }
+        Kind::Object | Kind::Array | Kind::Number | Kind::Bool | Kind::Null => node.string(),
+    }
+}
+
+/// What a call without arguments is called with.
+pub(super) fn empty_payload(kind: CallKind) -> String {
+    match kind {
+        CallKind::Function => "{}".to_owned(),
+        CallKind::Custom => String::new(),
+    }
+}
+
+/// The name of a tool in the history.
+pub(super) fn tool_name(node: &Node<'_, '_>, notices: &mut Notices) -> Result<String, Error> {
+    let name = node.string()?;
+    if name.is_empty() {
+        notices.repaired(node.here(), format!("an empty name sent as `{UNNAMED}`"));
+        return Ok(UNNAMED.to_owned());
+    }
+    Ok(name)
+}
+
+/// The id of a call, as the client has it; one that is too long is shortened, the same way for the call and its output.
+pub(super) fn call_id(node: &Node<'_, '_>, notices: &mut Notices) -> Result<String, Error> {
+    let id = node.non_empty()?;
+    if id.chars().count() <= MAX_CALL_ID_CHARS {
+        return Ok(id);
+    }
+    notices.repaired(node.here(), format!("shortened to {MAX_CALL_ID_CHARS} characters"));
+    let digest = Sha256::digest(id.as_bytes());
+    let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let kept: String = id.chars().take(MAX_CALL_ID_CHARS - 1 - hash.len()).collect();
+    Ok(format!("{kept}_{hash}"))
+}

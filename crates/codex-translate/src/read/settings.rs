@@ -1,0 +1,205 @@
+//! The parameters beside the conversation, which both dialects share under several names.
+
+use crate::error::Error;
+use crate::json::{Kind, Node, Raw, to_raw};
+use crate::notice::Notices;
+use crate::plan::ReasoningStyle;
+use crate::profile::Effort;
+use crate::read::{choice, content, format, tools};
+use crate::responses::{Opaque, Request, Shape, Tool};
+
+/// The most stop strings (Chat Completions).
+const MAX_STOPS: usize = 4;
+
+/// Reads the parameter `key` into `request`; false if it is none of those read here.
+///
+/// # Errors
+/// The parameter has the wrong type or a value that cannot be: a 400 that names it.
+pub(super) fn read(request: &mut Request, node: &Node<'_, '_>, key: &str) -> Result<bool, Error> {
+    if request.asked.shape == Shape::Chat && read_chat(request, node, key)? {
+        return Ok(true);
+    }
+    match key {
+        "model" => request.model = node.non_empty()?,
+        "instructions" => request.instructions = Some(instructions(node)?),
+        "stream" => request.asked.stream = node.bool()?,
+        "stream_options" => stream_options(request, node)?,
+        "tools" => {
+            let from_cli = request.asked.from_cli;
+            let tools = tools::list(node, from_cli, &mut request.notices)?;
+            request.tools.extend(tools);
+        }
+        "tool_choice" => request.tool_choice = Some(choice::read(node, &mut request.notices)?),
+        "parallel_tool_calls" => request.parallel_tool_calls = Some(node.bool()?),
+        "reasoning" => reasoning(request, node)?,
+        "reasoning_effort" | "reasoningEffort" => {
+            let effort = Effort::from_word(&node.non_empty()?);
+            request.reasoning.effort.get_or_insert(effort);
+        }
+        "reasoningSummary" => request.reasoning.summary = summary(node)?,
+        "verbosity" | "textVerbosity" => {
+            let verbosity = node.non_empty()?;
+            request.text.verbosity.get_or_insert(verbosity);
+        }
+        "text" => text(request, node)?,
+        "response_format" => request.text.format = format::read(node, &mut request.notices)?,
+        "include" => request.include = strings(node)?,
+        "service_tier" => request.service_tier = Some(node.string()?),
+        "prompt_cache_key" => request.prompt_cache_key = Some(node.string()?).filter(|key| !key.is_empty()),
+        // The older name says the same and gives way to the others.
+        "max_tokens" => {
+            let limit = node.positive()?;
+            request.asked.max_tokens.get_or_insert(limit);
+            request.notices.emulated(key, "the reply is cut here");
+        }
+        "max_completion_tokens" | "max_output_tokens" => {
+            request.asked.max_tokens = Some(node.positive()?);
+            request.notices.emulated(key, "the reply is cut here");
+        }
+        "web_search_options" => web_search_options(request, node)?,
+        "client_metadata" => {
+            node.object()?;
+            request.client_metadata = Some(node.raw());
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// The parameters that only a chat reply can honour, and those of its legacy function calls.
+fn read_chat(request: &mut Request, node: &Node<'_, '_>, key: &str) -> Result<bool, Error> {
+    match key {
+        "n" => request.asked.n = Some(node.positive()?),
+        "stop" => request.asked.stop = stop(node)?,
+        "functions" => {
+            request.asked.legacy_functions = true;
+            let functions = tools::functions(node, &mut request.notices)?;
+            request.tools.extend(functions);
+        }
+        "function_call" => request.tool_choice = Some(choice::function_call(node)?),
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// One to four strings; an empty one cuts nothing and is left out.
+fn stop(node: &Node<'_, '_>) -> Result<Vec<String>, Error> {
+    let mut stop = match node.kind() {
+        Kind::String => vec![node.string()?],
+        Kind::Array => strings(node)?,
+        Kind::Object | Kind::Number | Kind::Bool | Kind::Null => {
+            return Err(node.invalid("must be a string or an array of strings").with_code("invalid_type"));
+        }
+    };
+    if stop.len() > MAX_STOPS {
+        return Err(node.invalid(format_args!("holds {} strings; at most {MAX_STOPS} are allowed", stop.len())));
+    }
+    stop.retain(|stop| !stop.is_empty());
+    Ok(stop)
+}
+
+fn strings(node: &Node<'_, '_>) -> Result<Vec<String>, Error> {
+    let list = node.array()?;
+    list.iter().enumerate().map(|(index, raw)| node.index(index, raw).string()).collect()
+}
+
+/// Text, or a list of texts or text parts, which the public API allows here too.
+fn instructions(node: &Node<'_, '_>) -> Result<String, Error> {
+    match node.kind() {
+        Kind::Array => {
+            let mut scratch = Notices::default();
+            let parts = content::parts(node, Shape::Responses, &mut scratch)?;
+            let texts: Vec<_> = parts.iter().filter_map(|part| part.as_text()).collect();
+            if texts.len() != parts.len() {
+                return Err(node.invalid("must be text"));
+            }
+            Ok(texts.join("\n\n"))
+        }
+        Kind::Object | Kind::String | Kind::Number | Kind::Bool | Kind::Null => node.string(),
+    }
+}
+
+/// `include_usage` belongs to the chat reply and is never sent upstream (wire.md §2.5).
+fn stream_options(request: &mut Request, node: &Node<'_, '_>) -> Result<(), Error> {
+    for (key, raw) in node.object()? {
+        let member = node.key(&key, raw);
+        match &*key {
+            "include_usage" => request.asked.include_usage = member.bool()?,
+            "include_obfuscation" => request.stream_options.include_obfuscation = Some(member.bool()?),
+            "reasoning_summary_delivery" => {
+                request.stream_options.reasoning_summary_delivery = Some(member.string()?);
+            }
+            _ => request.notices.dropped(member.here(), "unknown key"),
+        }
+    }
+    Ok(())
+}
+
+/// `reasoning` in the forms of the Responses API and of OpenRouter (`max_tokens`, `exclude`, `enabled`).
+fn reasoning(request: &mut Request, node: &Node<'_, '_>) -> Result<(), Error> {
+    for (key, raw) in node.object()? {
+        let member = node.key(&key, raw);
+        match &*key {
+            "effort" => request.reasoning.effort = Some(Effort::from_word(&member.non_empty()?)),
+            "summary" => request.reasoning.summary = summary(&member)?,
+            "generate_summary" => {
+                let summary = summary(&member)?;
+                request.reasoning.summary = request.reasoning.summary.take().or(summary);
+            }
+            "context" => request.reasoning.context = Some(member.string()?),
+            "exclude" if member.bool()? => request.asked.style = Some(ReasoningStyle::None),
+            "enabled" if !member.bool()? => {
+                request.reasoning.effort.get_or_insert(Effort::None);
+            }
+            "exclude" | "enabled" => {}
+            _ => request.notices.dropped(member.here(), "the backend does not take it"),
+        }
+    }
+    Ok(())
+}
+
+/// A summary's detail; `none` is how the CLI's settings say that none is wanted (wire.md §2.4).
+fn summary(node: &Node<'_, '_>) -> Result<Option<String>, Error> {
+    Ok(Some(node.string()?).filter(|summary| summary != "none"))
+}
+
+fn text(request: &mut Request, node: &Node<'_, '_>) -> Result<(), Error> {
+    for (key, raw) in node.object()? {
+        let member = node.key(&key, raw);
+        match &*key {
+            "verbosity" => request.text.verbosity = Some(member.string()?),
+            "format" => request.text.format = format::read(&member, &mut request.notices)?,
+            _ => request.notices.dropped(member.here(), "unknown key"),
+        }
+    }
+    Ok(())
+}
+
+/// Chat's way to ask for the hosted web search; its location is nested one level deeper than the tool's.
+fn web_search_options(request: &mut Request, node: &Node<'_, '_>) -> Result<(), Error> {
+    let mut tool = tools::web_search()?;
+    for (key, raw) in node.object()? {
+        let member = node.key(&key, raw);
+        match &*key {
+            "search_context_size" => tool.members.push((key.to_string(), member.raw())),
+            "user_location" => tool.members.push((key.to_string(), location(&member)?)),
+            _ => request.notices.dropped(member.here(), "unknown key"),
+        }
+    }
+    request.tools.push(Tool::Opaque(tool));
+    Ok(())
+}
+
+/// `{"type":"approximate","approximate":{…}}` as `{"type":"approximate",…}`.
+fn location(node: &Node<'_, '_>) -> Result<Raw, Error> {
+    let members = node.object()?;
+    let Some((_, inner)) = members.iter().find(|(key, _)| key == "approximate") else {
+        return Ok(node.raw());
+    };
+    let inner_node = node.key("approximate", inner);
+    let mut flat = Opaque { kind: "approximate".to_owned(), members: Vec::new() };
+    for (key, raw) in members.iter().filter(|(key, _)| key != "approximate").chain(&inner_node.object()?) {
+        flat.members.push((key.to_string(), (*raw).to_owned()));
+    }
+    to_raw(&flat)
+}

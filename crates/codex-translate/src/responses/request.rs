@@ -1,0 +1,182 @@
+//! A Responses request: the hub that every client dialect is read into and that the backend is sent.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::item::{Item, Opaque, entry};
+use super::tool::{Text, Tool, ToolChoice};
+use crate::error::Error;
+use crate::json::{self, Raw};
+use crate::notice::Notices;
+use crate::plan::ReasoningStyle;
+use crate::profile::Effort;
+
+/// A request to the backend's `responses` endpoint, read from a client's body of either dialect.
+///
+/// As read it holds whatever the client wrote; what [`normalise`](crate::normalise()) and
+/// [`to_responses`](crate::to_responses()) return holds only what the backend takes (wire.md §2.5).
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The model's slug; as read, the name that the caller used.
+    pub model: String,
+    /// The instructions. `None` leaves the key out, as the Lite shape wants it.
+    pub instructions: Option<String>,
+    /// The conversation.
+    pub input: Vec<Item>,
+    /// The tools.
+    pub tools: Vec<Tool>,
+    /// How the model may choose among the tools.
+    pub tool_choice: Option<ToolChoice>,
+    /// Whether several tools may be called at once.
+    pub parallel_tool_calls: Option<bool>,
+    /// How the model reasons.
+    pub reasoning: Reasoning,
+    /// How the reply is streamed.
+    pub stream_options: StreamOptions,
+    /// What the reply is to include.
+    pub include: Vec<String>,
+    /// The service tier.
+    pub service_tier: Option<String>,
+    /// What groups requests with a common beginning for the prompt cache.
+    pub prompt_cache_key: Option<String>,
+    /// The form of the answer.
+    pub text: Text,
+    /// The Codex CLI's own metadata, opaque.
+    pub client_metadata: Option<Raw>,
+    /// What the client asked of this side rather than of the backend.
+    pub(crate) asked: Asked,
+    /// What reading the body has lost so far.
+    pub(crate) notices: Notices,
+}
+
+/// How the model reasons: `reasoning` on the wire.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reasoning {
+    /// How hard.
+    pub effort: Option<Effort>,
+    /// Which summary of the reasoning to send: `auto`, `concise`, `detailed`.
+    pub summary: Option<String>,
+    /// How much of earlier reasoning counts; the Lite shape sends `all_turns`.
+    pub context: Option<String>,
+}
+
+/// How the reply is streamed: `stream_options` on the wire.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// Whether deltas are padded against observers.
+    pub include_obfuscation: Option<bool>,
+    /// When summaries of the reasoning are sent.
+    pub reasoning_summary_delivery: Option<String>,
+}
+
+/// What the client asked of this side.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked {
+    pub(crate) shape: Shape,
+    pub(crate) stream: bool,
+    pub(crate) include_usage: bool,
+    pub(crate) legacy_functions: bool,
+    pub(crate) stop: Vec<String>,
+    pub(crate) max_tokens: Option<u32>,
+    pub(crate) n: Option<u32>,
+    /// The reasoning is not to be shown.
+    pub(crate) style: Option<ReasoningStyle>,
+    /// The body is the Codex CLI's: its items and tools are left as they are.
+    pub(crate) from_cli: bool,
+}
+
+/// The dialect that a body was written in, whatever path it came by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Chat,
+    #[default]
+    Responses,
+}
+
+impl Shape {
+    /// The name of a parameter that the dialects call differently.
+    pub(crate) fn name_of(self, chat: &'static str, responses: &'static str) -> &'static str {
+        match self {
+            Self::Chat => chat,
+            Self::Responses => responses,
+        }
+    }
+}
+
+impl Request {
+    /// Reads the body of a request to `/v1/responses`. A chat-shaped body (`messages` and no `input`) is understood as well.
+    ///
+    /// # Errors
+    /// The body is not JSON, or something in it has the wrong type or is missing: a 400 that names it by its path.
+    pub fn from_json(body: &[u8]) -> Result<Self, Error> {
+        crate::read::body(json::parse(body)?, Shape::Responses)
+    }
+
+    /// Whether the client asked for a stream.
+    pub fn stream(&self) -> bool {
+        self.asked.stream
+    }
+
+    /// Whether the request has the Lite shape (wire.md §2.8): then the backend wants the Lite header with it.
+    pub fn is_lite(&self) -> bool {
+        crate::lite::is_lite(self)
+    }
+
+    /// The body to send: the allow-listed keys in the order of wire.md §2.4, `store` false and `stream` true.
+    pub fn to_json(&self) -> Vec<u8> {
+        // A type whose maps have string keys and whose raw values are JSON already cannot fail to be written.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+impl Serialize for Request {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("model", &self.model)?;
+        entry(&mut map, "instructions", self.instructions.as_ref())?;
+        map.serialize_entry("input", &self.input)?;
+        entry(&mut map, "tools", Some(&self.tools).filter(|tools| !tools.is_empty()))?;
+        entry(&mut map, "tool_choice", self.tool_choice.as_ref())?;
+        entry(&mut map, "parallel_tool_calls", self.parallel_tool_calls.as_ref())?;
+        entry(&mut map, "reasoning", Some(&self.reasoning).filter(|reasoning| **reasoning != Reasoning::default()))?;
+        map.serialize_entry("store", &false)?;
+        map.serialize_entry("stream", &true)?;
+        let stream_options = Some(&self.stream_options).filter(|options| **options != StreamOptions::default());
+        entry(&mut map, "stream_options", stream_options)?;
+        entry(&mut map, "include", Some(&self.include).filter(|include| !include.is_empty()))?;
+        entry(&mut map, "service_tier", self.service_tier.as_ref())?;
+        entry(&mut map, "prompt_cache_key", self.prompt_cache_key.as_ref())?;
+        let has_text = self.text.verbosity.is_some() || self.text.format.is_some();
+        entry(&mut map, "text", Some(&self.text).filter(|_| has_text))?;
+        entry(&mut map, "client_metadata", self.client_metadata.as_ref())?;
+        map.end()
+    }
+}
+
+impl Serialize for Reasoning {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        entry(&mut map, "effort", self.effort.as_ref().map(Effort::wire).as_ref())?;
+        entry(&mut map, "summary", self.summary.as_ref())?;
+        entry(&mut map, "context", self.context.as_ref())?;
+        map.end()
+    }
+}
+
+impl Serialize for StreamOptions {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        entry(&mut map, "include_obfuscation", self.include_obfuscation.as_ref())?;
+        entry(&mut map, "reasoning_summary_delivery", self.reasoning_summary_delivery.as_ref())?;
+        map.end()
+    }
+}
+
+impl Item {
+    /// The item's `type` on the wire, where it is carried as it was written.
+    pub(crate) fn opaque(&self) -> Option<&Opaque> {
+        match self {
+            Self::Opaque(opaque) | Self::Verbatim(opaque) => Some(opaque),
+            Self::Message(_) | Self::Reasoning(_) | Self::Call(_) | Self::Output(_) => None,
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Tools of a Responses request, how the model may choose among them, and the form of its answer (wire.md §2.8).
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::item::{CallKind, Opaque, entry};
+use crate::json::Raw;
+
+/// A tool that the model may use.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Tool {
+    /// A function of the caller's.
+    Function(FunctionTool),
+    /// A custom tool of the caller's, called with text.
+    Custom(CustomTool),
+    /// A tool of any other type, hosted or not, without the keys that its type does not have.
+    Opaque(Opaque),
+    /// A tool of the Codex CLI, exactly as the CLI wrote it.
+    Verbatim(Opaque),
+}
+
+/// A function tool.
+#[derive(Clone, Debug)]
+pub struct FunctionTool {
+    /// The name on the wire.
+    pub name: String,
+    /// What the function is for.
+    pub description: Option<String>,
+    /// The JSON Schema of the arguments.
+    pub parameters: Raw,
+    /// Whether the arguments are bound to the schema. Always sent: the backend takes absence for `true` and rewrites the
+    /// schema (wire.md §2.7).
+    pub strict: bool,
+    /// Whether the tool is to be found by a search rather than shown at once.
+    pub defer_loading: Option<bool>,
+}
+
+/// A custom tool.
+#[derive(Clone, Debug)]
+pub struct CustomTool {
+    /// The name on the wire.
+    pub name: String,
+    /// What the tool is for.
+    pub description: Option<String>,
+    /// The form of the input: text, or a grammar.
+    pub format: Option<Raw>,
+}
+
+/// How the model may choose among the tools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ToolChoice {
+    /// As it likes.
+    Auto,
+    /// No tool.
+    None,
+    /// At least one.
+    Required,
+    /// This one.
+    Named(NamedTool),
+    /// As the mode says, among these.
+    Allowed {
+        /// `auto` or `required`.
+        mode: String,
+        /// The tools to choose from.
+        tools: Vec<AllowedTool>,
+    },
+    /// A hosted tool. The backend refuses to have one forced (wire.md §2.7).
+    Hosted(String),
+    /// A choice that is not known here.
+    Other(Opaque),
+}
+
+/// A tool named by a choice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedTool {
+    /// The tool's kind.
+    pub kind: CallKind,
+    /// The tool's name on the wire.
+    pub name: String,
+}
+
+/// A tool that a choice allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowedTool {
+    /// A tool of the caller's.
+    Named(NamedTool),
+    /// A tool known by its type alone.
+    Hosted(String),
+}
+
+/// The form of the model's answer: `text` on the wire.
+#[derive(Clone, Debug, Default)]
+pub struct Text {
+    /// `low`, `medium` or `high`.
+    pub verbosity: Option<String>,
+    /// The format.
+    pub format: Option<Format>,
+}
+
+/// The format of an answer.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Format {
+    /// Text of any form.
+    Text,
+    /// A JSON object of any form; `input` must then speak of JSON (wire.md §2.8).
+    JsonObject,
+    /// JSON after a schema.
+    JsonSchema(JsonSchema),
+    /// A format that is not known here.
+    Other(Opaque),
+}
+
+/// A JSON Schema to answer after.
+#[derive(Clone, Debug)]
+pub struct JsonSchema {
+    /// The schema's name.
+    pub name: String,
+    /// What the schema is for.
+    pub description: Option<String>,
+    /// The schema.
+    pub schema: Raw,
+    /// Whether the answer is bound to the schema. Always sent, as for [`FunctionTool::strict`].
+    pub strict: bool,
+}
+
+impl Tool {
+    /// The name of a tool of the caller's.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Function(tool) => Some(&tool.name),
+            Self::Custom(tool) => Some(&tool.name),
+            Self::Opaque(_) | Self::Verbatim(_) => None,
+        }
+    }
+
+    /// The name of a tool of the caller's, to be changed.
+    pub(crate) fn name_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Function(tool) => Some(&mut tool.name),
+            Self::Custom(tool) => Some(&mut tool.name),
+            Self::Opaque(_) | Self::Verbatim(_) => None,
+        }
+    }
+
+    /// The tool's `type` on the wire.
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::Function(_) => "function",
+            Self::Custom(_) => "custom",
+            Self::Opaque(tool) | Self::Verbatim(tool) => &tool.kind,
+        }
+    }
+}
+
+impl CallKind {
+    /// The `type` of a tool of this kind.
+    pub(crate) fn tool_type(self) -> &'static str {
+        match self {
+            Self::Function => "function",
+            Self::Custom => "custom",
+        }
+    }
+}
+
+impl Serialize for Tool {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Opaque(tool) | Self::Verbatim(tool) => return tool.serialize(serializer),
+            Self::Function(_) | Self::Custom(_) => {}
+        }
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", self.kind())?;
+        match self {
+            Self::Function(tool) => {
+                map.serialize_entry("name", &tool.name)?;
+                entry(&mut map, "description", tool.description.as_ref())?;
+                map.serialize_entry("strict", &tool.strict)?;
+                map.serialize_entry("parameters", &tool.parameters)?;
+                entry(&mut map, "defer_loading", tool.defer_loading.as_ref())?;
+            }
+            Self::Custom(tool) => {
+                map.serialize_entry("name", &tool.name)?;
+                entry(&mut map, "description", tool.description.as_ref())?;
+                entry(&mut map, "format", tool.format.as_ref())?;
+            }
+            Self::Opaque(_) | Self::Verbatim(_) => {}
+        }
+        map.end()
+    }
+}
+
+impl Serialize for ToolChoice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::None => serializer.serialize_str("none"),
+            Self::Required => serializer.serialize_str("required"),
+            Self::Named(tool) => tool.serialize(serializer),
+            Self::Allowed { mode, tools } => {
+                let mut map = serializer.serialize_map(Some(3))?;
+                map.serialize_entry("type", "allowed_tools")?;
+                map.serialize_entry("mode", mode)?;
+                map.serialize_entry("tools", tools)?;
+                map.end()
+            }
+            Self::Hosted(kind) => hosted(kind, serializer),
+            Self::Other(opaque) => opaque.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for NamedTool {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("type", self.kind.tool_type())?;
+        map.serialize_entry("name", &self.name)?;
+        map.end()
+    }
+}
+
+impl Serialize for AllowedTool {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Named(tool) => tool.serialize(serializer),
+            Self::Hosted(kind) => hosted(kind, serializer),
+        }
+    }
+}
+
+fn hosted<S: Serializer>(kind: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(1))?;
+    map.serialize_entry("type", kind)?;
+    map.end()
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        entry(&mut map, "verbosity", self.verbosity.as_ref())?;
+        entry(&mut map, "format", self.format.as_ref())?;
+        map.end()
+    }
+}
+
+impl Serialize for Format {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self {
+            Self::Text => map.serialize_entry("type", "text")?,
+            Self::JsonObject => map.serialize_entry("type", "json_object")?,
+            Self::JsonSchema(schema) => {
+                map.serialize_entry("type", "json_schema")?;
+                map.serialize_entry("name", &schema.name)?;
+                entry(&mut map, "description", schema.description.as_ref())?;
+                map.serialize_entry("strict", &schema.strict)?;
+                map.serialize_entry("schema", &schema.schema)?;
+            }
+            Self::Other(opaque) => {
+                for (key, raw) in &opaque.members {
+                    map.serialize_entry(key, raw)?;
+                }
+            }
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,78 @@
+//! A chat request as a Responses request.
+//!
+//! The reader has already put the messages into items. What chat means and Responses says otherwise is settled here:
+//!
+//! * **Instructions.** The system and developer messages before everything else are joined to `instructions`, in order, with a
+//!   blank line between; those that come later stay where they are, as developer messages. If nothing else would be left, the
+//!   last of them stays too, since the backend wants an input.
+//! * **Reasoning.** A summary is asked for when reasoning is shown and the model has summaries, and the encrypted reasoning
+//!   always, so that it can be given back.
+
+use crate::chat;
+use crate::error::Error;
+use crate::normalise::settle;
+use crate::notice::Notice;
+use crate::plan::{ReasoningStyle, ReplyPlan};
+use crate::profile::{Options, Profile};
+use crate::responses::{self, Item, Message, Part, Role};
+
+/// What asks for the encrypted reasoning.
+const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";
+
+/// A request as the backend takes it, and what the reply needs to know of it.
+#[derive(Clone, Debug)]
+pub struct Translated {
+    /// The request to send.
+    pub request: responses::Request,
+    /// How to write the reply.
+    pub plan: ReplyPlan,
+    /// What could not be carried as it was, each once.
+    pub notices: Vec<Notice>,
+}
+
+/// Translates a chat request for the model of `profile`.
+///
+/// # Errors
+/// The request asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the parameter.
+pub fn to_responses(request: chat::Request, profile: &Profile, options: &Options) -> Result<Translated, Error> {
+    settle(request.0, profile, options)
+}
+
+/// Joins the leading system and developer messages to `instructions`.
+pub(crate) fn hoist_instructions(request: &mut responses::Request) {
+    let mut leading = request.input.iter().take_while(|item| is_instruction(item)).count();
+    if leading == request.input.len() {
+        leading = leading.saturating_sub(1);
+    }
+    let mut texts: Vec<String> = request.instructions.take().into_iter().collect();
+    for item in request.input.drain(..leading) {
+        if let Item::Message(message) = item {
+            texts.extend(message.content.into_iter().filter_map(into_text));
+        }
+    }
+    texts.retain(|text| !text.is_empty());
+    request.instructions = Some(texts.join("\n\n"));
+}
+
+/// Asks for what a chat reply shows of the reasoning, and for what the next turn can give back.
+pub(crate) fn ask_for_reasoning(request: &mut responses::Request, style: ReasoningStyle, profile: &Profile) {
+    if style != ReasoningStyle::None && profile.summaries && request.reasoning.summary.is_none() {
+        request.reasoning.summary = Some("auto".to_owned());
+    }
+    if !request.include.iter().any(|value| value == ENCRYPTED_REASONING) {
+        request.include.push(ENCRYPTED_REASONING.to_owned());
+    }
+}
+
+/// Whether the item is a message of system or developer that is all text.
+fn is_instruction(item: &Item) -> bool {
+    matches!(item, Item::Message(Message { role: Role::System | Role::Developer, content, .. })
+        if content.iter().all(|part| part.as_text().is_some()))
+}
+
+fn into_text(part: Part) -> Option<String> {
+    match part {
+        Part::Text(text) => Some(text),
+        Part::Image(_) | Part::File(_) | Part::Refusal(_) | Part::Other(_) => None,
+    }
+}

@@ -1,0 +1,645 @@
+//! Chat requests, as sent and as they reach the backend.
+
+use codex_translate::{Effort, Options, Profile, ReasoningStyle, Translated, chat, to_responses};
+use serde_json::{Value, json};
+
+use crate::backend;
+
+/// A known model: the efforts and tiers of the catalogue.
+pub(crate) fn profile() -> Profile {
+    Profile {
+        slug: "gpt-5.5".into(),
+        efforts: ["low", "medium", "high", "xhigh"].map(Effort::from_word).into(),
+        verbosity: true,
+        tiers: vec!["priority".into()],
+        summaries: true,
+        lite: false,
+    }
+}
+
+#[track_caller]
+pub(crate) fn translate(body: &Value) -> Translated {
+    let request = chat::Request::from_json(body.to_string().as_bytes()).unwrap();
+    let translated = to_responses(request, &profile(), &Options::default()).unwrap();
+    backend::accepts(&sent(&translated));
+    translated
+}
+
+pub(crate) fn sent(translated: &Translated) -> Value {
+    serde_json::from_slice(&translated.request.to_json()).unwrap()
+}
+
+pub(crate) fn notices(translated: &Translated) -> Vec<String> {
+    translated.notices.iter().map(ToString::to_string).collect()
+}
+
+/// Checks those members of the sent body that `expected` names, `null` meaning absence, and all notices by their beginning.
+#[track_caller]
+fn check(mut body: Value, expected: Value, expected_notices: &[&str]) {
+    let map = body.as_object_mut().unwrap();
+    map.entry("model").or_insert(json!("caller-name"));
+    map.entry("messages").or_insert(json!([{"role": "user", "content": "hi"}]));
+    let translated = translate(&body);
+    let sent = sent(&translated);
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(sent.get(key).unwrap_or(&Value::Null), value, "`{key}` of {sent:#}");
+    }
+    let notices = notices(&translated);
+    let fits = notices.len() == expected_notices.len()
+        && notices.iter().zip(expected_notices).all(|(notice, start)| notice.starts_with(start));
+    assert!(fits, "notices {notices:#?}, expected {expected_notices:#?}");
+}
+
+/// Checks the `input` that `messages` become.
+#[track_caller]
+fn check_input(messages: Value, instructions: &str, input: Value, expected_notices: &[&str]) {
+    check(json!({"messages": messages}), json!({"instructions": instructions, "input": input}), expected_notices);
+}
+
+#[track_caller]
+fn refuse(body: Value, param: &str, message: &str) {
+    let result = chat::Request::from_json(body.to_string().as_bytes())
+        .and_then(|request| to_responses(request, &profile(), &Options::default()));
+    let error = result.expect_err("a refusal");
+    assert_eq!((error.param(), error.status_hint()), (Some(param), 400), "{error}");
+    assert!(error.message().contains(message), "{error}");
+}
+
+fn user(text: &str) -> Value {
+    json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]})
+}
+
+fn developer(text: &str) -> Value {
+    json!({"type": "message", "role": "developer", "content": [{"type": "input_text", "text": text}]})
+}
+
+fn assistant(text: &str) -> Value {
+    json!({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]})
+}
+
+fn call(id: &str, name: &str, arguments: &str) -> Value {
+    json!({"type": "function_call", "call_id": id, "name": name, "arguments": arguments})
+}
+
+fn output(id: &str, output: impl Into<Value>) -> Value {
+    json!({"type": "function_call_output", "call_id": id, "output": output.into()})
+}
+
+fn tool_call(id: &str, name: &str, arguments: &str) -> Value {
+    json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
+}
+
+#[test]
+fn the_smallest_request() {
+    let translated = translate(&json!({"model": "caller-name", "messages": [{"role": "user", "content": "hi"}]}));
+    let expected = r#"{"model":"gpt-5.5","instructions":"","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"hi"}]}],"reasoning":{"summary":"auto"},"store":false,"stream":true,"include":["reasoning.encrypted_content"]}"#;
+    assert_eq!(String::from_utf8(translated.request.to_json()).unwrap(), expected);
+    assert_eq!(translated.plan.model, "caller-name");
+    assert!(!translated.plan.stream && !translated.plan.include_usage && translated.notices.is_empty());
+}
+
+#[test]
+fn roles() {
+    let said = |role: &str, text: &str| json!({"role": role, "content": text});
+    check_input(
+        json!([said("system", "a"), said("developer", "b"), said("user", "c")]),
+        "a\n\nb",
+        json!([user("c")]),
+        &[],
+    );
+    check_input(
+        json!([
+            said("user", "a"),
+            said("system", "b"),
+            said("assistant", "c"),
+            said("developer", "d"),
+            said("user", "e")
+        ]),
+        "",
+        json!([user("a"), developer("b"), assistant("c"), developer("d"), user("e")]),
+        &[],
+    );
+    // Nothing but instructions: the backend wants an input.
+    check_input(json!([said("system", "a"), said("system", "b")]), "a", json!([developer("b")]), &[]);
+    check_input(
+        json!([{"role": "system", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, said("user", "c")]),
+        "a\n\nb",
+        json!([user("c")]),
+        &[],
+    );
+    check_input(
+        json!([{"role": "user", "content": "hi", "name": "alice"}, {"role": "assistant", "content": "ho", "name": "bob"}]),
+        "",
+        json!([
+            {"type": "message", "role": "user", "content": [
+                {"type": "input_text", "text": "Name of the speaker: alice"}, {"type": "input_text", "text": "hi"}]},
+            assistant("ho"),
+        ]),
+        &["messages[].name emulated", "messages[].name dropped"],
+    );
+}
+
+#[test]
+fn content_parts() {
+    check_input(
+        json!([{"role": "user", "content": [
+            {"type": "text", "text": "look", "cache_control": {"type": "ephemeral"}},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA==", "detail": "high"}},
+            {"type": "image_url", "image_url": "https://example.com/a.png"},
+            {"type": "input_image", "image_url": "https://example.com/b.png", "detail": "low"},
+            {"type": "file", "file": {"file_data": "data:application/pdf;base64,AA==", "filename": "a.pdf"}},
+            {"type": "input_file", "file_id": "file_1"},
+            {"type": "input_text", "text": "now", "cache_control": {"type": "ephemeral"}},
+        ]}]),
+        "",
+        json!([{"type": "message", "role": "user", "content": [
+            {"type": "input_text", "text": "look"},
+            {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "high"},
+            {"type": "input_image", "image_url": "https://example.com/a.png"},
+            {"type": "input_image", "image_url": "https://example.com/b.png", "detail": "low"},
+            {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AA=="},
+            {"type": "input_file", "file_id": "file_1"},
+            {"type": "input_text", "text": "now"},
+        ]}]),
+        &["messages[].content[].cache_control dropped"],
+    );
+    check_input(
+        json!([{"role": "user", "content": ""}, {"role": "assistant", "content": [{"type": "text", "text": "x"}, {"type": "refusal", "refusal": "no"}]},
+            {"role": "assistant", "content": null, "refusal": "never"}, {"role": "assistant", "content": ""}]),
+        "",
+        json!([user(""),
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "x"}, {"type": "refusal", "refusal": "no"}]},
+            {"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "never"}]}]),
+        &[],
+    );
+    check_input(
+        json!([{"role": "user", "content": "draw"}, {"role": "assistant", "content": [{"type": "text", "text": "here"}, {"type": "image_url", "image_url": {"url": "data:,"}}]}]),
+        "",
+        json!([user("draw"), assistant("here"),
+            {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": "data:,"}]}]),
+        &["messages[].content repaired"],
+    );
+    check_input(
+        json!([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "reasoning_content": "hm", "annotations": []}]),
+        "",
+        json!([user("a"), assistant("b")]),
+        &["messages[].reasoning_content dropped"],
+    );
+}
+
+#[test]
+fn tool_calls_and_outputs() {
+    check_input(
+        json!([
+            {"role": "user", "content": "weather?"},
+            {"role": "assistant", "content": "", "tool_calls": [tool_call("call_a", "f", "{\"x\": 1}"), tool_call("call_b", "g", "")]},
+            {"role": "tool", "tool_call_id": "call_b", "content": [{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": "data:,"}}]},
+            {"role": "tool", "tool_call_id": "call_a", "content": "sunny", "name": "f"},
+        ]),
+        "",
+        json!([
+            user("weather?"),
+            call("call_a", "f", "{\"x\": 1}"),
+            call("call_b", "g", "{}"),
+            output(
+                "call_b",
+                json!([{"type": "input_text", "text": "see"}, {"type": "input_image", "image_url": "data:,"}])
+            ),
+            output("call_a", "sunny"),
+        ]),
+        &[],
+    );
+    // A custom tool's call, and the kind of its output, which chat does not say.
+    check_input(
+        json!([
+            {"role": "assistant", "tool_calls": [{"id": "c", "type": "custom", "custom": {"name": "patch", "input": "*** x"}}]},
+            {"role": "tool", "tool_call_id": "c", "content": "done"},
+        ]),
+        "",
+        json!([{"type": "custom_tool_call", "call_id": "c", "name": "patch", "input": "*** x"},
+            {"type": "custom_tool_call_output", "call_id": "c", "output": "done"}]),
+        &[],
+    );
+    check_input(
+        json!([
+            {"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": "{}"}},
+            {"role": "function", "name": "f", "content": "1"},
+            {"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": "{}"}},
+            {"role": "function", "name": "f", "content": "2"},
+        ]),
+        "",
+        json!([
+            call("call_legacy_1", "f", "{}"),
+            output("call_legacy_1", "1"),
+            call("call_legacy_2", "f", "{}"),
+            output("call_legacy_2", "2")
+        ]),
+        &[],
+    );
+    check_input(
+        json!([
+            {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": {"a": 1}}}]},
+            {"role": "tool", "tool_call_id": "c", "content": {"ok": true}},
+        ]),
+        "",
+        json!([call("c", "f", "{\"a\":1}"), output("c", "{\"ok\":true}")]),
+        &["messages[].tool_calls[].function.arguments repaired", "messages[].content repaired"],
+    );
+}
+
+#[test]
+fn ids_stay_as_they_are_up_to_64_characters() {
+    let fine = "x".repeat(64);
+    let long = "y".repeat(65);
+    let translated = translate(&json!({"model": "m", "messages": [
+        {"role": "assistant", "tool_calls": [tool_call(&fine, "f", "{}"), tool_call(&long, "f", "{}"), tool_call("call_x|fc_y", "f", "{}")]},
+        {"role": "tool", "tool_call_id": fine, "content": ""},
+        {"role": "tool", "tool_call_id": long, "content": ""},
+        {"role": "tool", "tool_call_id": "call_x|fc_y", "content": ""},
+    ]}));
+    let input = &sent(&translated)["input"];
+    assert_eq!(input[0]["call_id"], fine);
+    assert_eq!(input[1]["call_id"], input[4]["call_id"]);
+    assert_eq!(input[1]["call_id"].as_str().unwrap().len(), 64);
+    assert_eq!(input[2]["call_id"], "call_x|fc_y");
+    assert_eq!(notices(&translated).len(), 2, "{:?}", translated.notices);
+}
+
+#[test]
+fn calls_and_outputs_that_have_lost_each_other() {
+    let quote = |id: &str, text: &str| {
+        json!({"type": "message", "role": "user", "content": [
+            {"type": "input_text", "text": format!("Output of the tool call {id}, which is not part of this conversation:")},
+            {"type": "input_text", "text": text}]})
+    };
+    let missing = "No output was recorded for this tool call.";
+    let orphan = "input repaired: a tool output without its call";
+    let unanswered = "input repaired: a tool call without an output";
+    let answer = |id: &str, text: &str| json!({"role": "tool", "tool_call_id": id, "content": text});
+    let calls = |ids: &[&str]| json!({"role": "assistant", "tool_calls": ids.iter().map(|id| tool_call(id, "f", "{}")).collect::<Vec<_>>()});
+
+    check_input(json!([answer("a", "x")]), "", json!([quote("a", "x")]), &[orphan]);
+    check_input(
+        json!([calls(&["a", "b"]), answer("a", "x"), {"role": "user", "content": "go on"}]),
+        "",
+        json!([call("a", "f", "{}"), call("b", "f", "{}"), output("b", missing), output("a", "x"), user("go on")]),
+        &[unanswered],
+    );
+    check_input(json!([calls(&["a"])]), "", json!([call("a", "f", "{}"), output("a", missing)]), &[unanswered]);
+    // An output before its call answers nothing.
+    check_input(
+        json!([answer("a", "x"), calls(&["a"])]),
+        "",
+        json!([quote("a", "x"), call("a", "f", "{}"), output("a", missing)]),
+        &[orphan, unanswered],
+    );
+    check_input(
+        json!([calls(&["a"]), answer("a", "x"), answer("a", "x"), answer("a", "y")]),
+        "",
+        json!([call("a", "f", "{}"), output("a", "x"), quote("a", "y")]),
+        &["input repaired: a tool output that repeats", orphan],
+    );
+    // Ids that a client uses again in each turn.
+    check_input(
+        json!([calls(&["a", "a"]), answer("a", "1"), answer("a", "2"), calls(&["a"]), answer("a", "3")]),
+        "",
+        json!([
+            call("a", "f", "{}"),
+            call("a_2", "f", "{}"),
+            output("a", "1"),
+            output("a_2", "2"),
+            call("a_3", "f", "{}"),
+            output("a_3", "3")
+        ]),
+        &["input repaired: a tool call with the id of another"],
+    );
+}
+
+#[test]
+fn tools() {
+    let empty = json!({"type": "object", "properties": {}});
+    check(
+        json!({"tools": [
+            {"type": "function", "function": {"name": "a", "description": "d", "parameters": {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]}, "strict": true}},
+            {"type": "function", "function": {"name": "b"}},
+            {"type": "function", "name": "c", "parameters": {"type": "object"}, "strict": false},
+            {"type": "custom", "custom": {"name": "d", "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "x"}}}},
+            {"type": "custom", "name": "e", "format": {"type": "grammar", "syntax": "lark", "definition": "x"}},
+            {"type": "web_search_preview", "search_context_size": "low"},
+            {"type": "image_generation", "size": "auto"},
+            {"type": "file_search", "vector_store_ids": []},
+        ], "tool_choice": {"type": "function", "function": {"name": "d"}}, "parallel_tool_calls": false}),
+        json!({"tools": [
+            {"type": "function", "name": "a", "description": "d", "strict": true, "parameters": {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]}},
+            {"type": "function", "name": "b", "strict": false, "parameters": empty},
+            {"type": "function", "name": "c", "strict": false, "parameters": empty},
+            {"type": "custom", "name": "d", "format": {"type": "grammar", "syntax": "lark", "definition": "x"}},
+            {"type": "custom", "name": "e", "format": {"type": "grammar", "syntax": "lark", "definition": "x"}},
+            {"type": "web_search", "search_context_size": "low"},
+            {"type": "image_generation", "size": "auto"},
+        ], "tool_choice": {"type": "custom", "name": "d"}, "parallel_tool_calls": false}),
+        &["tools[].parameters repaired", "tools[].type repaired", "tools[] dropped"],
+    );
+    check(
+        json!({"functions": [{"name": "f", "parameters": {"type": "object", "properties": {}}}], "function_call": {"name": "f"}}),
+        json!({"tools": [{"type": "function", "name": "f", "strict": false, "parameters": empty}],
+            "tool_choice": {"type": "function", "name": "f"}, "parallel_tool_calls": false}),
+        &[],
+    );
+    let legacy = json!({"model": "m", "messages": [{"role": "user", "content": ""}], "functions": [{"name": "f"}]});
+    assert!(translate(&legacy).plan.legacy_functions);
+}
+
+#[test]
+fn tool_choices() {
+    let tools = json!([{"type": "function", "function": {"name": "f"}}, {"type": "web_search"}]);
+    let sent_tools = json!([{"type": "function", "name": "f", "strict": false, "parameters": {"type": "object", "properties": {}}}, {"type": "web_search"}]);
+    for (choice, expected, notices) in [
+        (json!("auto"), json!("auto"), &[][..]),
+        (json!("none"), json!("none"), &[]),
+        (json!("required"), json!("required"), &[]),
+        (json!("any"), json!("required"), &["tool_choice repaired"]),
+        (json!({"type": "function", "function": {"name": "f"}}), json!({"type": "function", "name": "f"}), &[]),
+        (json!({"type": "function", "name": "f"}), json!({"type": "function", "name": "f"}), &[]),
+        (json!({"type": "web_search"}), json!("auto"), &["tool_choice clamped"]),
+        (
+            json!({"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}, {"type": "web_search"}]}}),
+            json!({"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "f"}, {"type": "web_search"}]}),
+            &[],
+        ),
+    ] {
+        check(
+            json!({"tools": tools, "tool_choice": choice}),
+            json!({"tools": sent_tools, "tool_choice": expected}),
+            notices,
+        );
+    }
+    check(json!({"tool_choice": "auto", "tools": []}), json!({"tool_choice": null, "tools": null}), &[]);
+}
+
+#[test]
+fn long_names_are_replaced_everywhere_and_restored() {
+    let long = "a".repeat(70);
+    let translated = translate(&json!({"model": "m",
+        "messages": [{"role": "assistant", "tool_calls": [tool_call("c", &long, "{}")]}, {"role": "tool", "tool_call_id": "c", "content": ""}],
+        "tools": [{"type": "function", "function": {"name": long}}, {"type": "function", "function": {"name": "a.b"}}, {"type": "custom", "name": "c d"}],
+        "tool_choice": {"type": "function", "function": {"name": long}}}));
+    let sent = sent(&translated);
+    let wire = sent["tools"][0]["name"].as_str().unwrap();
+    assert_eq!(sent["input"][0]["name"], wire);
+    assert_eq!(sent["tool_choice"]["name"], wire);
+    assert_eq!(translated.plan.tools.to_client(wire), long);
+    assert_eq!(translated.plan.tools.to_client(sent["tools"][1]["name"].as_str().unwrap()), "a.b");
+    assert!(translated.plan.tools.is_custom(sent["tools"][2]["name"].as_str().unwrap()));
+    assert!(!translated.plan.tools.is_custom(wire));
+    assert_eq!(notices(&translated).len(), 1);
+}
+
+#[test]
+fn formats() {
+    let schema = json!({"type": "object", "properties": {}, "additionalProperties": false});
+    check(
+        json!({"response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}}}),
+        json!({"text": {"format": {"type": "json_schema", "name": "s", "strict": false, "schema": schema}}}),
+        &[],
+    );
+    check(
+        json!({"response_format": {"type": "json_schema", "json_schema": {"name": "s", "strict": true, "description": "d", "schema": schema}}, "verbosity": "low"}),
+        json!({"text": {"verbosity": "low", "format": {"type": "json_schema", "name": "s", "description": "d", "strict": true, "schema": schema}}}),
+        &[],
+    );
+    check(json!({"response_format": {"type": "text"}}), json!({"text": null}), &[]);
+    check(
+        json!({"response_format": {"type": "json_object"}, "messages": [{"role": "system", "content": "Answer in JSON"}, {"role": "user", "content": "hi"}]}),
+        json!({"text": {"format": {"type": "json_object"}}, "instructions": "Answer in JSON", "input": [developer("Answer with a JSON object."), user("hi")]}),
+        &["response_format repaired"],
+    );
+    check(
+        json!({"response_format": {"type": "json_object"}, "messages": [{"role": "user", "content": "some Json, please"}]}),
+        json!({"text": {"format": {"type": "json_object"}}, "input": [user("some Json, please")]}),
+        &[],
+    );
+}
+
+#[test]
+fn settings_of_the_model() {
+    for (wanted, sent, notice) in [
+        ("minimal", "low", Some("reasoning_effort clamped: `minimal` sent as `low`")),
+        ("none", "low", Some("reasoning_effort clamped")),
+        ("xhigh", "xhigh", None),
+        ("ultra", "xhigh", Some("reasoning_effort clamped")),
+    ] {
+        let expected = json!({"reasoning": {"effort": sent, "summary": "auto"}});
+        check(json!({"reasoning_effort": wanted}), expected, notice.as_slice());
+    }
+    check(
+        json!({"reasoning_effort": "turbo"}),
+        json!({"reasoning": {"summary": "auto"}}),
+        &["reasoning_effort dropped"],
+    );
+    check(
+        json!({"reasoning": {"effort": "high", "summary": "detailed", "max_tokens": 5}}),
+        json!({"reasoning": {"effort": "high", "summary": "detailed"}}),
+        &["reasoning.max_tokens dropped"],
+    );
+    check(
+        json!({"reasoningEffort": "high", "reasoningSummary": "concise", "textVerbosity": "low"}),
+        json!({"reasoning": {"effort": "high", "summary": "concise"}, "text": {"verbosity": "low"}}),
+        &[],
+    );
+    for (wanted, sent, notice) in [
+        ("fast", json!("priority"), None),
+        ("priority", json!("priority"), None),
+        ("auto", json!(null), None),
+        ("default", json!(null), None),
+        ("flex", json!(null), Some("service_tier dropped")),
+    ] {
+        check(json!({"service_tier": wanted}), json!({"service_tier": sent}), notice.as_slice());
+    }
+    check(json!({"prompt_cache_key": "k"}), json!({"prompt_cache_key": "k"}), &[]);
+    check(
+        json!({"web_search_options": {"search_context_size": "low", "user_location": {"type": "approximate", "approximate": {"country": "DE"}}}}),
+        json!({"tools": [{"type": "web_search", "search_context_size": "low", "user_location": {"type": "approximate", "country": "DE"}}]}),
+        &[],
+    );
+    check(
+        json!({"stream_options": {"include_usage": true, "include_obfuscation": false}}),
+        json!({"stream_options": {"include_obfuscation": false}}),
+        &[],
+    );
+}
+
+#[test]
+fn a_model_that_takes_little() {
+    let profile = Profile { verbosity: false, tiers: vec![], summaries: false, ..profile() };
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "verbosity": "low", "service_tier": "fast", "reasoning": {"summary": "auto"}});
+    let request = chat::Request::from_json(body.to_string().as_bytes()).unwrap();
+    let translated = to_responses(request, &profile, &Options::default()).unwrap();
+    let sent = sent(&translated);
+    assert_eq!((&sent["text"], &sent["service_tier"], &sent["reasoning"]), (&Value::Null, &Value::Null, &Value::Null));
+    assert_eq!(translated.notices.len(), 3, "{:?}", translated.notices);
+}
+
+#[test]
+fn what_is_emulated_goes_into_the_plan() {
+    let plan = translate(&json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": true,
+        "stop": ["a", ""], "max_tokens": 5, "max_completion_tokens": 7, "n": 3, "stream_options": {"include_usage": true}})).plan;
+    assert_eq!(
+        (plan.stop, plan.max_tokens, plan.n, plan.stream, plan.include_usage),
+        (vec!["a".to_owned()], Some(7), 3, true, true)
+    );
+    let plan = translate(
+        &json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "stop": "END", "max_tokens": 5}),
+    )
+    .plan;
+    assert_eq!((plan.stop, plan.max_tokens, plan.n), (vec!["END".to_owned()], Some(5), 1));
+}
+
+#[test]
+fn the_options_fill_in_what_the_request_leaves_open() {
+    let options = Options {
+        reasoning: ReasoningStyle::None,
+        effort: Some(Effort::High),
+        service_tier: Some("fast".into()),
+        web_search: true,
+        ..Options::default()
+    };
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}]});
+    let request = chat::Request::from_json(body.to_string().as_bytes()).unwrap();
+    let translated = to_responses(request, &profile(), &options).unwrap();
+    let sent = sent(&translated);
+    assert_eq!(sent["reasoning"], json!({"effort": "high"}));
+    assert_eq!(sent["service_tier"], "priority");
+    assert_eq!(sent["tools"], json!([{"type": "web_search"}]));
+}
+
+#[test]
+fn what_the_backend_does_not_take_is_dropped_and_said() {
+    check(
+        json!({"temperature": 0.2, "top_p": 0.5, "seed": 1, "user": "u", "metadata": {"a": "b"}, "logprobs": true, "store": true, "made_up": 1, "presence_penalty": 1}),
+        json!({"temperature": null, "made_up": null}),
+        &[
+            "temperature dropped",
+            "top_p dropped",
+            "seed dropped",
+            "user dropped",
+            "metadata dropped",
+            "logprobs dropped",
+            "store dropped",
+            "made_up dropped: unknown parameter",
+            "presence_penalty dropped",
+        ],
+    );
+    // Values that say what happens anyway lose nothing.
+    check(
+        json!({"temperature": 1, "top_p": 1.0, "n": 1, "store": false, "logprobs": false, "modalities": [ "text" ], "metadata": { }, "seed": null, "audio": null, "stop": null}),
+        json!({}),
+        &[],
+    );
+}
+
+#[test]
+fn strict_mode_refuses_what_would_be_dropped() {
+    let options = Options { strict: true, ..Options::default() };
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "stop": "x", "seed": 5});
+    let request = chat::Request::from_json(body.to_string().as_bytes()).unwrap();
+    let error = to_responses(request, &profile(), &options).unwrap_err();
+    assert_eq!((error.param(), error.code(), error.status_hint()), (Some("seed"), Some("unsupported_parameter"), 400));
+}
+
+#[test]
+fn a_responses_body_on_the_chat_path() {
+    // As Cursor sends it.
+    let translated = translate(&json!({"model": "m", "stream": true, "stream_options": {"include_usage": true},
+        "input": [{"role": "system", "content": "be"}, {"role": "user", "content": "hi"},
+            {"type": "function_call", "call_id": "c", "name": "ApplyPatch", "arguments": "*** x"}, {"type": "function_call_output", "call_id": "c", "output": "ok"}],
+        "tools": [{"type": "custom", "name": "ApplyPatch", "format": {"type": "grammar", "syntax": "lark", "definition": "x"}}]}));
+    let sent = sent(&translated);
+    assert_eq!(sent["input"][0], developer("be"));
+    assert_eq!(sent["tools"][0]["type"], "custom");
+    assert!(translated.plan.stream && translated.plan.include_usage && translated.plan.tools.is_custom("ApplyPatch"));
+}
+
+#[test]
+fn bad_input_is_named() {
+    let with = |messages: Value| json!({"model": "m", "messages": messages});
+    let and =
+        |key: &str, value: Value| json!({"model": "m", "messages": [{"role": "user", "content": "x"}], key: value});
+    refuse(json!({"messages": [{"role": "user", "content": "x"}]}), "model", "missing");
+    refuse(json!({"model": "", "messages": [{"role": "user", "content": "x"}]}), "model", "empty");
+    refuse(
+        json!({"model": 5, "messages": [{"role": "user", "content": "x"}]}),
+        "model",
+        "must be a string, not a number",
+    );
+    refuse(json!({"model": "m"}), "messages", "missing");
+    refuse(with(json!([])), "messages", "at least one");
+    refuse(with(json!("hi")), "messages", "must be an array, not a string");
+    refuse(with(json!([{"role": "user", "content": "x"}, {"content": "x"}])), "messages[1].role", "missing");
+    refuse(with(json!([{"role": "robot", "content": "x"}])), "messages[0].role", "must be system, developer");
+    refuse(with(json!([{"role": "user"}])), "messages[0].content", "missing");
+    refuse(with(json!([{"role": "user", "content": 5}])), "messages[0].content", "a string or an array");
+    refuse(
+        with(json!([{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "image_url"}]}])),
+        "messages[0].content[1].image_url",
+        "missing",
+    );
+    refuse(
+        with(json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": 5}}]}])),
+        "messages[0].content[0].image_url.url",
+        "a string",
+    );
+    refuse(
+        with(json!([{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}])),
+        "messages[0].content[0]",
+        "no audio",
+    );
+    refuse(
+        with(json!([{"role": "user", "content": [{"type": "video_url"}]}])),
+        "messages[0].content[0]",
+        "`video_url`, which is not supported",
+    );
+    refuse(with(json!([{"role": "tool", "content": "x"}])), "messages[0].tool_call_id", "missing");
+    refuse(
+        with(json!([{"role": "assistant", "tool_calls": [{"id": "", "function": {"name": "f"}}]}])),
+        "messages[0].tool_calls[0].id",
+        "empty",
+    );
+    refuse(and("n", json!(9)), "n", "at most 8");
+    refuse(and("n", json!(0)), "n", "at least 1");
+    refuse(and("max_tokens", json!(1.5)), "max_tokens", "an integer");
+    refuse(and("stop", json!(["a", "b", "c", "d", "e"])), "stop", "at most 4");
+    refuse(and("stop", json!([1])), "stop[0]", "a string");
+    refuse(and("stream", json!("yes")), "stream", "a boolean, not a string");
+    refuse(and("audio", json!({"voice": "x"})), "audio", "no audio");
+    refuse(and("modalities", json!(["text", "audio"])), "modalities", "no audio");
+    refuse(and("tool_choice", json!("sometimes")), "tool_choice", "`auto`, `none`, `required`");
+    refuse(and("tool_choice", json!("required")), "tool_choice", "no `tools`");
+    refuse(and("tool_choice", json!({"type": "function", "function": {"name": "x"}})), "tool_choice", "not among");
+    refuse(and("tools", json!([{"type": "function", "function": {}}])), "tools[0].function.name", "missing");
+    refuse(
+        and("tools", json!([{"type": "function", "function": {"name": "f", "parameters": "x"}}])),
+        "tools[0].function.parameters",
+        "an object",
+    );
+    refuse(
+        and("response_format", json!({"type": "json_schema", "json_schema": {"name": "x"}})),
+        "response_format.json_schema.schema",
+        "missing",
+    );
+    let error = chat::Request::from_json(b"{\"model\": \"m\",\n \"messages\": [}").unwrap_err();
+    assert!(error.message().contains("line 2 column 15"), "{error}");
+    assert!(chat::Request::from_json(b"[1]").unwrap_err().message().contains("must be an object"));
+}
+
+#[test]
+fn a_large_history_of_one_id_takes_linear_time() {
+    let mut messages = vec![json!({"role": "user", "content": "x"})];
+    for _ in 0..20_000 {
+        messages.push(json!({"role": "assistant", "tool_calls": [tool_call("call", "f", "{}")]}));
+        messages.push(json!({"role": "tool", "tool_call_id": "call", "content": "y"}));
+        messages.push(json!({"role": "tool", "tool_call_id": "call", "content": "z"}));
+    }
+    let translated = translate(&json!({"model": "m", "messages": messages}));
+    assert_eq!(translated.request.input.len(), 60_001);
+}

@@ -1,0 +1,272 @@
+//! Responses requests, as clients send them and as they reach the backend.
+
+use codex_translate::{Options, Profile, Translated, normalise, responses};
+use serde_json::{Value, json};
+
+use crate::backend;
+use crate::chat_request::{notices, profile, sent};
+
+#[track_caller]
+fn settle(body: &Value, profile: &Profile) -> Translated {
+    let request = responses::Request::from_json(body.to_string().as_bytes()).unwrap();
+    let translated = normalise(request, profile, &Options::default()).unwrap();
+    let bytes = translated.request.to_json();
+    let again = normalise(responses::Request::from_json(&bytes).unwrap(), profile, &Options::default()).unwrap();
+    assert_eq!(again.request.to_json(), bytes, "normalising twice is normalising once");
+    translated
+}
+
+#[track_caller]
+fn check(mut body: Value, expected: Value, expected_notices: &[&str]) {
+    let map = body.as_object_mut().unwrap();
+    map.entry("model").or_insert(json!("caller-name"));
+    map.entry("input").or_insert(json!("hi"));
+    let translated = settle(&body, &profile());
+    let sent = sent(&translated);
+    backend::accepts(&sent);
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(sent.get(key).unwrap_or(&Value::Null), value, "`{key}` of {sent:#}");
+    }
+    let notices = notices(&translated);
+    let fits = notices.len() == expected_notices.len()
+        && notices.iter().zip(expected_notices).all(|(notice, start)| notice.starts_with(start));
+    assert!(fits, "notices {notices:#?}, expected {expected_notices:#?}");
+}
+
+#[track_caller]
+fn refuse(body: Value, param: &str, message: &str) {
+    let error = responses::Request::from_json(body.to_string().as_bytes())
+        .and_then(|request| normalise(request, &profile(), &Options::default()))
+        .expect_err("a refusal");
+    assert_eq!((error.param(), error.status_hint()), (Some(param), 400), "{error}");
+    assert!(error.message().contains(message), "{error}");
+}
+
+fn said(role: &str, text: &str) -> Value {
+    let kind = if role == "assistant" { "output_text" } else { "input_text" };
+    json!({"type": "message", "role": role, "content": [{"type": kind, "text": text}]})
+}
+
+#[test]
+fn text_becomes_a_list() {
+    check(
+        json!({"input": "hi"}),
+        json!({"input": [said("user", "hi")], "instructions": "", "include": null, "reasoning": null}),
+        &[],
+    );
+}
+
+#[test]
+fn messages_in_every_form() {
+    check(
+        json!({"input": [
+            {"role": "system", "content": "a"},
+            {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "b"}]},
+            {"role": "user", "content": [{"type": "text", "text": "c"}, {"type": "image_url", "image_url": {"url": "data:,"}}]},
+            {"type": "input_text", "text": "d"},
+            {"type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "phase": "final_answer",
+                "content": [{"type": "output_text", "text": "e", "annotations": [], "logprobs": []}]},
+        ]}),
+        json!({"input": [
+            said("developer", "a"), said("developer", "b"),
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "c"}, {"type": "input_image", "image_url": "data:,"}]},
+            said("user", "d"),
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "e"}], "phase": "final_answer"},
+        ]}),
+        &[],
+    );
+}
+
+#[test]
+fn items_are_cleaned() {
+    check(
+        json!({"input": [
+            {"role": "user", "content": "x", "cache_control": {"type": "ephemeral"}},
+            {"type": "item_reference", "id": "msg_1"},
+            {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA", "status": null},
+            {"type": "function_call", "id": "fc_1", "status": "completed", "call_id": "c", "name": "f", "arguments": "{}"},
+            {"type": "function_call_output", "id": "fco_1", "call_id": "c", "output": [{"type": "input_text", "text": "r"}]},
+            {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}},
+            {"type": "web_search_call", "id": "ws_2", "status": "completed", "action": {"type": "other"}},
+            {"type": "something_new", "id": "sn_1", "payload": [1]},
+            {"type": "reasoning", "id": "rs_2", "summary": []},
+        ]}),
+        json!({"input": [
+            said("user", "x"),
+            {"type": "reasoning", "summary": [], "encrypted_content": "gAAA"},
+            {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "r"}]},
+            {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}},
+            {"type": "something_new", "payload": [1]},
+        ]}),
+        &[
+            "input[].cache_control dropped",
+            "input[] dropped: an `item_reference`",
+            "input[] dropped: a `web_search_call`",
+            "input[] dropped: `reasoning`",
+        ],
+    );
+}
+
+#[test]
+fn chat_shapes_on_the_responses_path() {
+    check(
+        json!({
+            "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}],
+            "tool_choice": {"type": "function", "function": {"name": "f"}},
+            "text": {"format": {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object", "properties": {}}}}},
+            "reasoning_effort": "minimal", "max_tokens": 5,
+            "input": [{"role": "user", "content": "x"}, {"role": "assistant", "content": null, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+                {"role": "tool", "tool_call_id": "c", "content": "y"}],
+        }),
+        json!({
+            "tools": [{"type": "function", "name": "f", "strict": false, "parameters": {"type": "object", "properties": {}}}],
+            "tool_choice": {"type": "function", "name": "f"},
+            "text": {"format": {"type": "json_schema", "name": "s", "strict": false, "schema": {"type": "object", "properties": {}}}},
+            "reasoning": {"effort": "low"},
+            "input": [said("user", "x"), {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+                {"type": "function_call_output", "call_id": "c", "output": "y"}],
+        }),
+        &["max_tokens emulated", "reasoning.effort clamped"],
+    );
+    let body = json!({"model": "m", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}], "n": 2, "stream": true});
+    let translated = settle(&body, &profile());
+    let sent = sent(&translated);
+    assert_eq!((&sent["instructions"], &sent["input"]), (&json!("s"), &json!([said("user", "u")])));
+    assert_eq!((translated.plan.n, translated.plan.stream), (1, true));
+    assert_eq!(notices(&translated), ["n dropped: a Responses reply has one choice"]);
+}
+
+#[test]
+fn settings() {
+    check(
+        json!({
+            "include": ["reasoning.encrypted_content", "made.up"], "reasoning": {"effort": "xhigh", "summary": "auto", "context": "all_turns"},
+            "text": {"verbosity": "low", "format": {"type": "text"}}, "service_tier": "flex", "temperature": 0, "max_output_tokens": 9, "truncation": "auto",
+            "store": true, "metadata": {}, "prompt_cache_retention": "24h", "user": "u", "safety_identifier": "s", "top_logprobs": 0, "parallel_tool_calls": true,
+        }),
+        json!({
+            "include": ["reasoning.encrypted_content"], "reasoning": {"effort": "xhigh", "summary": "auto"}, "text": {"verbosity": "low"},
+            "service_tier": null, "store": false, "parallel_tool_calls": true,
+        }),
+        &[
+            "temperature dropped",
+            "max_output_tokens emulated",
+            "truncation dropped",
+            "store dropped",
+            "prompt_cache_retention dropped",
+            "user dropped",
+            "safety_identifier dropped",
+            "reasoning.context dropped",
+            "service_tier dropped",
+            "include[] dropped",
+        ],
+    );
+    let body = json!({"model": "m", "input": "x", "max_output_tokens": 9, "stream": true});
+    let plan = settle(&body, &profile()).plan;
+    assert_eq!((plan.max_tokens, plan.stream, &*plan.model), (Some(9), true, "m"));
+}
+
+#[test]
+fn what_cannot_be_done_says_what_to_do() {
+    let and = |key: &str, value: Value| json!({"model": "m", "input": "x", key: value});
+    refuse(and("previous_response_id", json!("resp_1")), "previous_response_id", "send the whole conversation");
+    refuse(and("conversation", json!("conv_1")), "conversation", "send the whole conversation");
+    refuse(and("background", json!(true)), "background", "leave it out");
+    refuse(and("prompt", json!({"id": "p"})), "prompt", "instructions");
+    refuse(json!({"model": "m"}), "input", "missing");
+    refuse(json!({"model": "m", "input": []}), "input", "at least one");
+    refuse(json!({"model": "m", "input": [{"type": "item_reference", "id": "x"}]}), "input", "send the items");
+    refuse(json!({"model": "m", "input": [{"type": "function_call", "name": "f"}]}), "input[0].call_id", "missing");
+    refuse(json!({"model": "m", "input": [{"content": "x"}]}), "input[0].type", "missing");
+    check(and("background", json!(false)), json!({"background": null}), &[]);
+}
+
+/// The body of the Codex CLI's own request (wire.md §9).
+fn cli_body() -> Value {
+    json!({
+        "model": "gpt-5.5", "stream": true,
+        "input": [
+            {"type": "message", "id": "msg_a1", "role": "developer", "content": [{"type": "input_text", "text": "t"}],
+                "internal_chat_message_metadata_passthrough": {"content_item_kinds": ["model.base_instructions"]}},
+            {"type": "message", "id": "msg_a2", "role": "user", "content": [{"type": "input_text", "text": "t", "odd": 1}], "internal_chat_message_metadata_passthrough": {"turn_id": "x"}},
+            {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "g"},
+            {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "exec_command", "arguments": "{}", "namespace": "functions", "status": "completed"},
+        ],
+        "tools": [{"type": "function", "name": "exec_command", "strict": false, "parameters": {"type": "object"}, "odd": true}],
+        "tool_choice": "auto", "parallel_tool_calls": true, "reasoning": {"effort": "medium"}, "store": false,
+        "include": ["reasoning.encrypted_content"], "prompt_cache_key": "01a2062c-22de-7320-84ce-6a407485ff83",
+        "text": {"verbosity": "low"}, "client_metadata": {"turn_id": "x"},
+    })
+}
+
+#[test]
+fn the_codex_cli_gets_what_it_wrote() {
+    let body = cli_body();
+    let translated = settle(&body, &profile());
+    let mut expected = body;
+    expected["instructions"] = json!("");
+    assert_eq!(sent(&translated), expected);
+    assert!(translated.notices.is_empty(), "{:?}", translated.notices);
+}
+
+#[test]
+fn the_passthrough_key_alone_marks_the_codex_cli() {
+    let mut body = cli_body();
+    body.as_object_mut().unwrap().remove("client_metadata");
+    body["input"][0]["role"] = json!("system");
+    let sent = sent(&settle(&body, &profile()));
+    assert_eq!(sent["input"][0]["role"], "developer");
+    assert_eq!(sent["input"][0]["id"], "msg_a1");
+    assert_eq!(sent["tools"], body["tools"]);
+}
+
+fn lite_body() -> Value {
+    let mut body = cli_body();
+    let tools = body.as_object_mut().unwrap().remove("tools").unwrap();
+    let item = json!({"type": "additional_tools", "id": "at_1", "role": "developer", "tools": [
+        {"type": "namespace", "name": "functions", "description": "d", "tools": tools},
+        {"type": "namespace", "name": "clock", "tools": []}]});
+    body["input"].as_array_mut().unwrap().insert(0, item);
+    body["parallel_tool_calls"] = json!(false);
+    body["reasoning"] = json!({"effort": "low", "context": "all_turns"});
+    body
+}
+
+#[test]
+fn a_lite_body_stays_lite_for_a_model_that_takes_it() {
+    let profile = Profile { lite: true, ..profile() };
+    let translated = settle(&lite_body(), &profile);
+    assert_eq!(sent(&translated), lite_body());
+    assert!(translated.request.is_lite() && translated.notices.is_empty());
+}
+
+#[test]
+fn a_lite_body_becomes_ordinary_for_a_model_that_does_not_take_it() {
+    let translated = settle(&lite_body(), &profile());
+    let sent = sent(&translated);
+    assert!(!translated.request.is_lite());
+    assert_eq!(sent["input"], cli_body()["input"]);
+    assert_eq!(sent["tools"], json!([cli_body()["tools"][0], {"type": "namespace", "name": "clock", "tools": []}]));
+    assert_eq!(sent["reasoning"], json!({"effort": "low"}));
+    assert_eq!(notices(&translated).len(), 1);
+}
+
+#[test]
+fn lite_and_back_is_the_same_request() {
+    let body = json!({"model": "gpt-5.5", "instructions": "be kind", "input": [{"role": "user", "content": "x"}], "parallel_tool_calls": false,
+        "tools": [{"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}, {"type": "custom", "name": "g"}, {"type": "web_search"}]});
+    let ordinary = settle(&body, &profile());
+    let mut lite = ordinary.request.clone();
+    codex_translate::to_lite(&mut lite).unwrap();
+    let written: Value = serde_json::from_slice(&lite.to_json()).unwrap();
+    assert!(lite.is_lite() && written.get("tools").is_none() && written.get("instructions").is_none());
+    assert_eq!(written["input"][0]["tools"][0]["tools"][0]["name"], "f");
+    assert_eq!(written["input"][0]["tools"][1], json!({"type": "web_search"}));
+    assert_eq!(written["reasoning"]["context"], "all_turns");
+    let back = sent(&settle(&written, &profile()));
+    let mut expected = sent(&ordinary);
+    expected["instructions"] = json!("");
+    expected["input"].as_array_mut().unwrap().insert(0, said("developer", "be kind"));
+    assert_eq!(back, expected);
+}
