@@ -1,0 +1,212 @@
+//! The composition root: what the program is made of, and how one request goes through it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use codex_auth::{AuthConfig, Bearer, HttpTokenEndpoint, TokenManager, TokenStore};
+use codex_translate::{Effort, Error, Options, Profile, ReasoningStyle};
+use codex_upstream::{
+    Backend, Credentials, Identity, Model, ModelCache, ModelCacheConfig, RetryPolicy, Snapshot, SystemClock, Upstream,
+};
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderMap, HeaderName, Request, Response};
+use hyper::body::Incoming;
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use crate::access::{self, ApiKey};
+use crate::config::Config;
+use crate::reply::{self, Body};
+use crate::route::{Route, route};
+use crate::serve::Handler;
+use crate::transport::Transport;
+use crate::{body, endpoints, ids};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The login's tokens, refreshed over the same client as the API.
+pub type Tokens<U, S> = TokenManager<S, HttpTokenEndpoint<Transport<U>>>;
+
+/// Everything that a request needs. One value serves all requests.
+#[derive(Debug)]
+pub struct App<U: Upstream, S: TokenStore> {
+    /// The way to the backend.
+    pub upstream: Arc<U>,
+    /// The login.
+    pub tokens: Tokens<U, S>,
+    /// The models of the account.
+    pub models: ModelCache,
+    /// The backend's base URL.
+    pub base: Url,
+    /// The client that the backend sees.
+    pub identity: Identity,
+    /// How often a turn is sent again before its reply begins.
+    pub retry: RetryPolicy,
+    /// The key that callers must present.
+    pub api_key: Option<ApiKey>,
+    /// When the program started; part of derived conversation ids, which look like UUIDs of that time.
+    pub started_unix_ms: u64,
+}
+
+/// What an endpoint needs to know of a request beside its body.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The id of the request, in logs and in the reply.
+    pub(crate) request_id: String,
+    /// Who calls, as a hash: conversations of different callers never share an id.
+    pub(crate) caller: String,
+    /// The conversation as the client names it, if it does.
+    pub(crate) session: Option<String>,
+    /// What this request chooses by its headers.
+    pub(crate) options: Options,
+}
+
+impl<U: Upstream, S: TokenStore> App<U, S> {
+    /// Puts the program together over `upstream`, with the login in `store`. Opens no connection.
+    pub fn new(config: &Config, upstream: U, store: S, models: ModelCacheConfig) -> Self {
+        let upstream = Arc::new(upstream);
+        let endpoint = HttpTokenEndpoint::new(Transport::new(Arc::clone(&upstream)), AuthConfig::new(config.auth.clone()));
+        Self {
+            upstream,
+            tokens: TokenManager::new(store, endpoint),
+            models: ModelCache::open(models),
+            base: config.upstream.clone(),
+            identity: Identity::default(),
+            retry: RetryPolicy::default(),
+            api_key: config.api_key.clone(),
+            started_unix_ms: ids::unix_millis(),
+        }
+    }
+
+    /// Answers one request from the peer at `peer`. Never fails: an error is a reply.
+    pub async fn answer(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        let request_id = ids::request_id(request.headers());
+        let mut response = match self.respond(request, peer, request_id.to_str().unwrap_or_default()).await {
+            Ok(response) => response,
+            Err(error) => reply::from_error(&error),
+        };
+        response.headers_mut().insert(X_REQUEST_ID, request_id);
+        response
+    }
+
+    async fn respond(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        request_id: &str,
+    ) -> Result<Response<Body>, Error> {
+        let (head, incoming) = request.into_parts();
+        let route = route(&head.method, head.uri.path());
+        if route == Route::Health {
+            return Ok(endpoints::health(self.tokens.status().await.is_usable()));
+        }
+        let host = head.uri.host().or_else(|| head.headers.get(HOST)?.to_str().ok());
+        access::admit(self.api_key.as_ref(), peer.ip(), host, &head.headers).map_err(reply::of_denied)?;
+        match route {
+            Route::Chat | Route::Responses => {
+                let call = Call::read(&head.headers, request_id)?;
+                let body = body::read(&head.headers, incoming, body::MAX_BODY_BYTES).await?;
+                if route == Route::Chat {
+                    endpoints::chat(self, &call, &body).await
+                } else {
+                    endpoints::responses(self, &call, &body).await
+                }
+            }
+            Route::Models => Ok(endpoints::models(&self.current_models().await, head.uri.query())),
+            Route::Model(id) => endpoints::model(&self.current_models().await, &id),
+            Route::WrongMethod(allowed) => Ok(reply::wrong_method(head.method.as_str(), head.uri.path(), allowed)),
+            Route::Health | Route::Unknown => Ok(reply::not_found(head.uri.path())),
+        }
+    }
+
+    /// Where requests go, as the login that `bearer` stands for.
+    pub(crate) fn backend<'a>(&'a self, bearer: &'a Bearer) -> Backend<'a> {
+        let credentials = Credentials {
+            bearer: bearer.token.expose(),
+            account_id: bearer.account_id.as_deref(),
+            fedramp: bearer.fedramp,
+        };
+        Backend { base: &self.base, identity: &self.identity, credentials }
+    }
+
+    /// What is known of a model, without asking anybody.
+    pub(crate) fn profile(&self, slug: &str) -> Profile {
+        match self.models.snapshot().catalogue.find(slug) {
+            Some(model) => profile_of(model),
+            None => Profile::permissive(slug),
+        }
+    }
+
+    /// The models, asked for if those at hand are old; those at hand if the backend cannot be asked.
+    pub(crate) async fn current_models(&self) -> Snapshot {
+        match self.tokens.bearer().await {
+            Ok(bearer) => self.models.current(&self.upstream, &self.backend(&bearer), &SystemClock).await,
+            Err(error) => {
+                tracing::debug!(%error, "showing the models at hand");
+                self.models.snapshot()
+            }
+        }
+    }
+}
+
+impl<U: Upstream, S: TokenStore> Handler for Arc<App<U, S>> {
+    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        self.answer(request, peer).await
+    }
+}
+
+impl Call {
+    fn read(headers: &HeaderMap, request_id: &str) -> Result<Self, Error> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+        let reasoning = match text("x-codex-proxy-reasoning") {
+            None => ReasoningStyle::default(),
+            Some(word) => reasoning_style(word)?,
+        };
+        let strict = match text("x-codex-proxy-strict") {
+            None | Some("false" | "0") => false,
+            Some("true" | "1") => true,
+            Some(_) => return Err(Error::invalid("x-codex-proxy-strict", "the header takes true or false")),
+        };
+        let key = headers.get(AUTHORIZATION).or_else(|| headers.get("x-api-key"));
+        Ok(Self {
+            request_id: request_id.to_owned(),
+            caller: key.map(|key| caller_hash(key.as_bytes())).unwrap_or_default(),
+            session: ["session-id", "session_id", "thread-id", "conversation_id", "x-session-id"]
+                .into_iter()
+                .find_map(text)
+                .filter(|session| !session.is_empty())
+                .map(str::to_owned),
+            options: Options { strict, reasoning, ..Options::default() },
+        })
+    }
+}
+
+fn reasoning_style(word: &str) -> Result<ReasoningStyle, Error> {
+    match word {
+        "reasoning_content" => Ok(ReasoningStyle::ReasoningContent),
+        "reasoning" => Ok(ReasoningStyle::Reasoning),
+        "think" => Ok(ReasoningStyle::Think),
+        "none" => Ok(ReasoningStyle::None),
+        _ => Err(Error::invalid(
+            "x-codex-proxy-reasoning",
+            "the header takes reasoning_content, reasoning, think or none",
+        )),
+    }
+}
+
+fn profile_of(model: &Model) -> Profile {
+    let permissive = Profile::permissive(&model.slug);
+    Profile {
+        efforts: model.efforts.iter().map(|effort| Effort::from_word(effort)).collect(),
+        verbosity: model.verbosity.unwrap_or(permissive.verbosity),
+        tiers: model.tiers.clone(),
+        summaries: model.summaries.unwrap_or(permissive.summaries),
+        lite: model.lite,
+        slug: permissive.slug,
+    }
+}
+
+/// A caller's key must not be readable from anything derived from it.
+fn caller_hash(key: &[u8]) -> String {
+    Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,95 @@
+//! The command line, as argh reads it. No configuration logic: that is `config`.
+
+use argh::FromArgs;
+
+/// use the Codex models of your own ChatGPT Plus/Pro account through an OpenAI-compatible API
+#[derive(FromArgs, Debug)]
+#[argh(
+    note = "Start with `codex-proxy login`, then `codex-proxy serve`. Without an account, `codex-proxy serve --simulate` \
+answers from a simulated backend.",
+    example = "{command_name} login",
+    example = "{command_name} serve -p 9000",
+    example = "{command_name} status"
+)]
+pub struct Args {
+    /// what to do
+    #[argh(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand)]
+pub enum Command {
+    /// Log in.
+    Login(LoginArgs),
+    /// Serve the API.
+    Serve(ServeArgs),
+    /// Show the login's state.
+    Status(StatusArgs),
+    /// Show the proxy at work, without an account.
+    Demo(DemoArgs),
+    /// Print the version.
+    Version(VersionArgs),
+}
+
+/// log in to your ChatGPT account in the browser
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "login",
+    note = "The address is printed too, so it can be opened by hand. If the browser runs on another machine, use \
+--no-browser and paste the address at which the browser ends up, or --device.",
+    example = "{command_name}",
+    example = "{command_name} --no-browser",
+    example = "{command_name} --device"
+)]
+pub struct LoginArgs {
+    /// open no browser: print the address, and accept the pasted redirect address on standard input
+    #[argh(switch)]
+    pub no_browser: bool,
+
+    /// log in with a code that you enter on another device
+    #[argh(switch)]
+    pub device: bool,
+}
+
+/// serve the OpenAI-compatible API
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "serve",
+    note = "With CODEX_PROXY_API_KEY set, every request but /health must carry the key. Without it, only programs on this \
+machine are served.",
+    example = "{command_name}",
+    example = "{command_name} --host 127.0.0.1 -p 9000",
+    example = "{command_name} --simulate"
+)]
+pub struct ServeArgs {
+    /// address or host name to listen on (default: 0.0.0.0)
+    #[argh(option, default = "String::from(\"0.0.0.0\")")]
+    pub host: String,
+
+    /// port to listen on; 0 takes a free one (default: 8787)
+    #[argh(option, short = 'p', default = "8787")]
+    pub port: u16,
+
+    /// answer from a simulated backend: no account, no network
+    #[argh(switch)]
+    pub simulate: bool,
+}
+
+/// show whether the login is usable; exits with 0 if it is, with 1 if not
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "status", example = "{command_name}")]
+pub struct StatusArgs {}
+
+/// show the proxy at work over the simulated backend, then exit
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "demo", example = "{command_name}")]
+pub struct DemoArgs {}
+
+/// print the version
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "version", example = "{command_name}")]
+pub struct VersionArgs {}

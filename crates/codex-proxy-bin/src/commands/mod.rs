@@ -1,0 +1,48 @@
+//! The commands of the program, one file each, and the error that ends one.
+
+use std::fmt::Display;
+use std::io;
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+
+pub mod demo;
+pub mod login;
+pub mod serve;
+pub mod status;
+
+/// Why a command failed: one line for the user that says what to do next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A setting or an argument makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// Nothing could be written to the terminal.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+    /// What should be JSON is not.
+    #[error("unexpected reply: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Anything else, with its message.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl CommandError {
+    /// Takes any error as the command's own.
+    pub fn other(error: impl Display) -> Self {
+        Self::Other(error.to_string())
+    }
+
+    /// The exit code: 64 (`EX_USAGE`, sysexits.h) for a wrong setting or argument, else 1.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) | Self::Usage(_) => ExitCode::from(64),
+            Self::Output(_) | Self::Json(_) | Self::Other(_) => ExitCode::FAILURE,
+        }
+    }
+}

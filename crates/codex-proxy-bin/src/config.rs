@@ -1,0 +1,187 @@
+//! The settings, read once at the start. Nothing else reads the environment.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use codex_upstream::{ClientConfig, ProxyConfig};
+use url::{Host, Url};
+
+use crate::access::ApiKey;
+
+/// A look into the environment; a parameter so that tests need not change the process's own.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// What the environment says. Flags of a command are added by the command.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where credentials and caches are kept (`CODEX_PROXY_HOME`, default `~/.codex-proxy`).
+    pub home: PathBuf,
+    /// The backend's base URL (`CODEX_PROXY_UPSTREAM_URL`).
+    pub upstream: Url,
+    /// The auth server's base URL (`CODEX_PROXY_AUTH_URL`).
+    pub auth: Url,
+    /// PEM text of root certificates to trust beside the built-in ones (`CODEX_PROXY_CA`, `SSL_CERT_FILE`).
+    pub extra_roots_pem: Vec<Vec<u8>>,
+    /// The way out (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), for login, refresh and API alike.
+    pub proxy: ProxyConfig,
+    /// The key that callers must present (`CODEX_PROXY_API_KEY`); without one only this machine is served.
+    pub api_key: Option<ApiKey>,
+    /// What is logged (`CODEX_PROXY_LOG`): a level, or a filter of tracing-subscriber's `EnvFilter`.
+    pub log: String,
+}
+
+/// A setting that cannot be used; names the setting and what it takes.
+#[derive(Debug, thiserror::Error)]
+#[error("{setting}: {problem}")]
+pub struct ConfigError {
+    setting: &'static str,
+    problem: String,
+}
+
+impl Config {
+    /// Reads the settings from `env`.
+    ///
+    /// # Errors
+    /// A setting is malformed: the message names it. Nothing has been opened or bound yet.
+    pub fn from_env(env: Env<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            home: home(env)?,
+            upstream: base_url(env, "CODEX_PROXY_UPSTREAM_URL", "https://chatgpt.com/backend-api")?,
+            auth: base_url(env, "CODEX_PROXY_AUTH_URL", "https://auth.openai.com")?,
+            extra_roots_pem: extra_roots(env)?,
+            proxy: proxy(env)?,
+            api_key: text(env, "CODEX_PROXY_API_KEY")?.and_then(ApiKey::new),
+            log: text(env, "CODEX_PROXY_LOG")?.filter(|log| !log.is_empty()).unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+
+    /// The settings of the client that speaks to the backend and the auth server.
+    pub fn client(&self) -> ClientConfig {
+        ClientConfig {
+            extra_roots_pem: self.extra_roots_pem.clone(),
+            proxy: self.proxy.clone(),
+            ..ClientConfig::default()
+        }
+    }
+
+    /// The file with the login's tokens.
+    pub fn credentials_path(&self) -> PathBuf {
+        self.home.join("credentials.json")
+    }
+
+    /// The file with the last model catalogue.
+    pub fn catalogue_path(&self) -> PathBuf {
+        self.home.join("models.json")
+    }
+}
+
+fn home(env: Env<'_>) -> Result<PathBuf, ConfigError> {
+    let set = |name| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("CODEX_PROXY_HOME")
+        .or_else(|| set("HOME").map(|home| home.join(".codex-proxy")))
+        .or_else(|| set("USERPROFILE").map(|home| home.join(".codex-proxy")))
+        .ok_or_else(|| ConfigError {
+            setting: "CODEX_PROXY_HOME",
+            problem: "there is no home directory (HOME is not set); set it to a directory for the credentials".to_owned(),
+        })
+}
+
+fn base_url(env: Env<'_>, setting: &'static str, default: &str) -> Result<Url, ConfigError> {
+    let value = text(env, setting)?.filter(|value| !value.trim().is_empty());
+    let value = value.as_deref().unwrap_or(default).trim().trim_end_matches('/');
+    let problem = |problem: String| ConfigError { setting, problem };
+    let url = Url::parse(value).map_err(|error| problem(format!("`{value}` is not a URL ({error})")))?;
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        "http" => Err(problem(format!("`{value}` would send the login's token in the clear; use https (plain http is \
+             accepted for this machine only)"))),
+        other => Err(problem(format!("`{other}` is not a scheme for a backend; use https"))),
+    }
+}
+
+/// Whether a URL's host is this machine; only there may the bearer travel without TLS.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        None => false,
+    }
+}
+
+fn extra_roots(env: Env<'_>) -> Result<Vec<Vec<u8>>, ConfigError> {
+    let mut roots = Vec::new();
+    for setting in ["CODEX_PROXY_CA", "SSL_CERT_FILE"] {
+        let Some(path) = env(setting).filter(|path| !path.is_empty()).map(PathBuf::from) else { continue };
+        match std::fs::read(&path) {
+            Ok(pem) => roots.push(pem),
+            Err(error) => {
+                let problem = format!("cannot read the certificates in {} ({error})", path.display());
+                return Err(ConfigError { setting, problem });
+            }
+        }
+    }
+    Ok(roots)
+}
+
+/// The lower-case spellings win, as in curl.
+fn proxy(env: Env<'_>) -> Result<ProxyConfig, ConfigError> {
+    let either = |lower, upper| -> Result<Option<String>, ConfigError> {
+        Ok(text(env, lower)?.or(text(env, upper)?).filter(|value| !value.trim().is_empty()))
+    };
+    Ok(ProxyConfig {
+        https: either("https_proxy", "HTTPS_PROXY")?,
+        all: either("all_proxy", "ALL_PROXY")?,
+        no_proxy: either("no_proxy", "NO_PROXY")?,
+    })
+}
+
+fn text(env: Env<'_>, setting: &'static str) -> Result<Option<String>, ConfigError> {
+    env(setting)
+        .map(OsString::into_string)
+        .transpose()
+        .map_err(|_| ConfigError { setting, problem: "is not valid UTF-8".to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(pairs: &[(&str, &str)]) -> Result<Config, String> {
+        let env = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value));
+        Config::from_env(&env).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn defaults_are_the_real_backend_and_the_home_directory() {
+        let config = config(&[("HOME", "/home/ada")]).unwrap();
+        assert_eq!(config.credentials_path(), PathBuf::from("/home/ada/.codex-proxy/credentials.json"));
+        assert_eq!(config.upstream.as_str(), "https://chatgpt.com/backend-api");
+        assert_eq!(config.auth.as_str(), "https://auth.openai.com/");
+        assert!(config.api_key.is_none());
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_only() {
+        for url in ["http://127.0.0.1:9/backend-api", "http://localhost:9", "http://[::1]:9/x/"] {
+            assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_UPSTREAM_URL", url)]).is_ok(), "{url}");
+        }
+        for url in ["http://chatgpt.com/backend-api", "http://127.0.0.1.evil.example", "ftp://127.0.0.1", "nonsense"] {
+            let error = config(&[("HOME", "/h"), ("CODEX_PROXY_UPSTREAM_URL", url)]).unwrap_err();
+            assert!(error.starts_with("CODEX_PROXY_UPSTREAM_URL: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_key_is_no_key() {
+        assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "")]).unwrap().api_key.is_none());
+        assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "k")]).unwrap().api_key.is_some());
+    }
+
+    #[test]
+    fn missing_certificates_are_named() {
+        let error = config(&[("HOME", "/h"), ("CODEX_PROXY_CA", "/does/not/exist.pem")]).unwrap_err();
+        assert!(error.contains("CODEX_PROXY_CA") && error.contains("/does/not/exist.pem"), "{error}");
+    }
+}

@@ -1,0 +1,63 @@
+//! `GET /v1/models` and `GET /v1/models/{id}`.
+
+use codex_translate::{Error, ErrorKind};
+use codex_upstream::{Model, Snapshot};
+use http::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use url::form_urlencoded;
+
+use crate::reply::{self, Body};
+
+/// OpenAI's list, and beside it, for the Codex CLI, the backend's own (wire.md §5.1).
+#[derive(Serialize)]
+struct List<'a> {
+    object: &'static str,
+    data: Vec<Entry<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    models: Option<Vec<&'a Map<String, Value>>>,
+}
+
+/// One model in OpenAI's shape.
+#[derive(Serialize)]
+struct Entry<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    owned_by: &'static str,
+}
+
+impl<'a> Entry<'a> {
+    fn of(model: &'a Model) -> Self {
+        // The backend does not say when a model was made; clients only sort by it.
+        Self { id: &model.slug, object: "model", created: 0, owned_by: "openai" }
+    }
+}
+
+/// Lists the models that the account offers. With `client_version` in the query, the Codex CLI is asking.
+pub(crate) fn models(snapshot: &Snapshot, query: Option<&str>) -> Response<Body> {
+    let catalogue = &snapshot.catalogue;
+    let codex = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).any(|(key, _)| key == "client_version");
+    let list = List {
+        object: "list",
+        data: catalogue.listed().map(Entry::of).collect(),
+        models: codex.then(|| catalogue.models().iter().map(|model| &*model.raw).collect()),
+    };
+    reply::json(StatusCode::OK, &list)
+}
+
+/// Tells of one model, also of those that are not listed.
+///
+/// # Errors
+/// There is no such model; the message names those there are.
+pub(crate) fn model(snapshot: &Snapshot, id: &str) -> Result<Response<Body>, Error> {
+    let catalogue = &snapshot.catalogue;
+    match catalogue.find(id) {
+        Some(model) => Ok(reply::json(StatusCode::OK, &Entry::of(model))),
+        None => {
+            let names: Vec<_> = catalogue.listed().map(|model| model.slug.as_str()).collect();
+            let message = format!("the model `{id}` does not exist here; there are {}", names.join(", "));
+            Err(Error::new(ErrorKind::ModelNotFound, message).with_param("model"))
+        }
+    }
+}

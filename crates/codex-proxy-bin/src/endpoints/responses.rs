@@ -1,0 +1,40 @@
+//! `POST /v1/responses`.
+
+use std::sync::Arc;
+
+use codex_auth::TokenStore;
+use codex_translate::{Error, ResponsesPipe, normalise, responses};
+use codex_upstream::Upstream;
+use http::{Response, StatusCode};
+
+use crate::app::{App, Call};
+use crate::ids;
+use crate::record::Record;
+use crate::relay::{self, Relay};
+use crate::reply::{self, Body};
+use crate::turn::Turn;
+
+/// Answers a Responses request, in a stream or whole, as it asks.
+///
+/// # Errors
+/// The request is wrong, or the turn failed before its first output.
+pub(crate) async fn responses<U: Upstream, S: TokenStore>(
+    app: &Arc<App<U, S>>,
+    call: &Call,
+    body: &[u8],
+) -> Result<Response<Body>, Error> {
+    let request = responses::Request::from_json(body)?;
+    let profile = app.profile(&request.model);
+    let translated = normalise(request, &profile, &call.options)?;
+    let plan = translated.plan;
+    let record = Record::new(call.request_id.clone(), "responses", &plan.model, &translated.notices);
+    let opening = Turn::new(app, call, translated.request).open();
+    let mut response = if plan.stream {
+        let pipe = ResponsesPipe::new(plan, ids::completion());
+        reply::event_stream(Relay::hold(opening, pipe, record).await?)
+    } else {
+        reply::json(StatusCode::OK, &relay::collect(opening, record).await?)
+    };
+    reply::add_notices(response.headers_mut(), &translated.notices);
+    Ok(response)
+}

@@ -1,0 +1,45 @@
+//! Random ids for requests and replies.
+
+use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use codex_translate::Identity;
+use http::{HeaderMap, HeaderValue};
+
+/// The longest request id that is taken over from a client.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// The id of a request: the client's own `x-request-id` if it can stand in a header and a log line, else a random one.
+pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
+    headers
+        .get("x-request-id")
+        .filter(|id| id.len() <= MAX_REQUEST_ID_BYTES && !id.is_empty() && id.as_bytes().iter().all(u8::is_ascii_graphic))
+        .cloned()
+        .or_else(|| HeaderValue::from_str(&format!("req_{}", random_hex())).ok())
+        .unwrap_or_else(|| HeaderValue::from_static("req_0"))
+}
+
+/// The id and time of a chat completion.
+pub(crate) fn completion() -> Identity {
+    Identity { id: format!("chatcmpl-{}", random_hex()), created: unix_millis() / 1000 }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn unix_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// 128 random bits in hex.
+fn random_hex() -> String {
+    let mut bytes = [0; 16];
+    if getrandom::fill(&mut bytes).is_err() {
+        // Without a source of randomness the time still tells requests apart; these ids are no secrets.
+        bytes[..8].copy_from_slice(&unix_millis().to_be_bytes());
+    }
+    bytes.iter().fold(String::with_capacity(32), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

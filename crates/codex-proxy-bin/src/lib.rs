@@ -1,0 +1,22 @@
+//! The program `codex-proxy` as a library: what the binary is made of, for those who embed it.
+//!
+//! [`app::App`] answers requests, [`serve::serve`] accepts connections for it. Everything an `App` needs is a field, so it runs
+//! over any [`codex_upstream::Upstream`], on any listener, until any future completes.
+
+pub mod access;
+pub mod app;
+pub mod args;
+pub mod body;
+pub mod commands;
+pub mod config;
+pub mod record;
+pub mod relay;
+pub mod reply;
+pub mod route;
+pub mod serve;
+pub mod simulate;
+pub mod transport;
+
+mod endpoints;
+mod ids;
+mod turn;

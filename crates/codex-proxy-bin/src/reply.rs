@@ -1,0 +1,236 @@
+//! Replies, and the one place where an error becomes one.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use codex_auth::AuthError;
+use codex_translate::{Error, ErrorKind, Fate, Notice};
+use codex_upstream::{Failure, FailureKind, SendError, UpstreamError};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
+use serde::Serialize;
+
+use crate::access::Denied;
+
+/// The body of a reply: whole, or a stream.
+pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// OpenAI's SDKs ask this header, before any other, whether to send a request again.
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// The longest header of notices.
+const MAX_NOTICES_BYTES: usize = 2048;
+
+/// A reply with a JSON body.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    match serde_json::to_vec(value) {
+        Ok(body) => with_json(status, body),
+        Err(error) => from_error(&Error::new(ErrorKind::Internal, format!("cannot write the reply as JSON: {error}"))),
+    }
+}
+
+/// A 200 with a stream of server-sent events.
+pub fn event_stream<B>(body: B) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
+    let mut response = Response::new(body.boxed_unsync());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // nginx and its kin otherwise gather the stream before they pass it on.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+/// Names in the headers what the translation changed: `x-codex-proxy-dropped`, `-clamped`, `-emulated`, `-repaired`.
+pub fn add_notices(headers: &mut HeaderMap, notices: &[Notice]) {
+    for (fate, name) in [
+        (Fate::Dropped, "x-codex-proxy-dropped"),
+        (Fate::Clamped, "x-codex-proxy-clamped"),
+        (Fate::Emulated, "x-codex-proxy-emulated"),
+        (Fate::Repaired, "x-codex-proxy-repaired"),
+    ] {
+        let of_fate = notices.iter().filter(|notice| notice.fate == fate);
+        if let Some(value) = listed(of_fate) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+/// The notices as one header value, as far as they fit: some clients take no more than 16 KiB of headers in all.
+fn listed<'a>(notices: impl Iterator<Item = &'a Notice>) -> Option<HeaderValue> {
+    let mut list = String::new();
+    for notice in notices {
+        let separator = if list.is_empty() { "" } else { ", " };
+        let entry = format!("{separator}{notice}");
+        if list.len() + entry.len() > MAX_NOTICES_BYTES {
+            list.push_str(", ...");
+            break;
+        }
+        list.push_str(&entry);
+    }
+    (!list.is_empty()).then(|| HeaderValue::from_str(&list).ok()).flatten()
+}
+
+/// The reply that tells a client of `error`, with the headers by which SDKs decide whether to try again.
+pub fn from_error(error: &Error) -> Response<Body> {
+    let status = StatusCode::from_u16(error.status_hint()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = serde_json::to_vec(&error.body()).unwrap_or_default();
+    let mut response = with_json(status, body);
+    let headers = response.headers_mut();
+    if let Some(after) = error.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(ceil_secs(after)));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"codex-proxy\""));
+    }
+    // A used-up window stays used up, however soon an SDK asks again.
+    if matches!(error.kind(), ErrorKind::UsageLimit | ErrorKind::QuotaExceeded) {
+        headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    response
+}
+
+/// The reply for a path that does not exist.
+pub fn not_found(path: &str) -> Response<Body> {
+    let message = format!(
+        "there is no `{path}` here; try /v1/chat/completions, /v1/responses, /v1/models or /health, and check that the \
+         base URL ends in /v1 once"
+    );
+    with_status(StatusCode::NOT_FOUND, &Error::new(ErrorKind::InvalidRequest, message).with_code("unknown_url"))
+}
+
+/// The reply for a method that the path does not have.
+pub fn wrong_method(method: &str, path: &str, allowed: &'static str) -> Response<Body> {
+    let message = format!("`{path}` takes {allowed}, not {method}");
+    let error = Error::new(ErrorKind::InvalidRequest, message).with_code("method_not_allowed");
+    let mut response = with_status(StatusCode::METHOD_NOT_ALLOWED, &error);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+/// What a caller that is turned away is told.
+pub fn of_denied(denied: Denied) -> Error {
+    match denied {
+        Denied::NoKey => Error::new(
+            ErrorKind::Authentication,
+            "no API key: send the value of CODEX_PROXY_API_KEY as `Authorization: Bearer <key>` or `X-API-Key: <key>`",
+        )
+        .with_code("missing_api_key"),
+        Denied::WrongKey => Error::new(
+            ErrorKind::Authentication,
+            "wrong API key: it is not the value of CODEX_PROXY_API_KEY with which codex-proxy was started",
+        )
+        .with_code("invalid_api_key"),
+        Denied::Remote => Error::new(
+            ErrorKind::Permission,
+            "no API key is set up, so only programs on codex-proxy's own machine are served; start it with \
+             CODEX_PROXY_API_KEY to serve others",
+        )
+        .with_code("remote_without_api_key"),
+        Denied::ForeignPage => Error::new(
+            ErrorKind::Permission,
+            "no API key is set up, so requests of web pages and for foreign host names are not served; start codex-proxy \
+             with CODEX_PROXY_API_KEY, and send the key",
+        )
+        .with_code("foreign_origin"),
+    }
+}
+
+/// What a client is told when the proxy has no usable login.
+pub fn of_auth(error: &AuthError) -> Error {
+    let told = |kind| Error::new(kind, error.to_string());
+    match error {
+        AuthError::Temporary { retry_after, .. } => {
+            told(ErrorKind::Overloaded).with_code("login_refresh_failed").with_retry_after(*retry_after)
+        }
+        AuthError::AccountChanged => told(ErrorKind::Overloaded).with_code("account_changed"),
+        AuthError::NotLoggedIn { .. } | AuthError::LoginExpired { .. } | AuthError::Store(_) | _ => {
+            told(ErrorKind::Authentication)
+        }
+    }
+}
+
+/// What a client is told of a turn that brought no reply.
+pub fn of_send(error: &SendError) -> Error {
+    match error {
+        SendError::Transport(error) => of_transport(error),
+        SendError::Refused { failure, .. } => of_failure(failure),
+        _ => Error::new(ErrorKind::Internal, error.to_string()),
+    }
+}
+
+/// What a client is told of a connection that failed.
+pub fn of_transport(error: &UpstreamError) -> Error {
+    let kind = match error {
+        UpstreamError::InvalidRequest { .. } => ErrorKind::InvalidRequest,
+        UpstreamError::Timeout { .. } => ErrorKind::Timeout,
+        UpstreamError::Body { .. } => ErrorKind::Truncated,
+        UpstreamError::TooLarge { .. } => ErrorKind::Protocol,
+        UpstreamError::Connect { .. }
+        | UpstreamError::Tls { .. }
+        | UpstreamError::Proxy { .. }
+        | UpstreamError::Closed { .. }
+        | _ => ErrorKind::Server,
+    };
+    Error::new(kind, error.to_string())
+}
+
+fn of_failure(failure: &Failure) -> Error {
+    let kind = kind_of(failure.kind);
+    let mut error = Error::new(kind, failure.message.clone());
+    if failure.kind == FailureKind::Challenge {
+        error = error.with_code("cloudflare_challenge");
+    } else if failure.kind == FailureKind::ClientTooOld {
+        error = error.with_code("client_version_too_old");
+    } else if let Some(code) = failure.code.as_deref().filter(|_| error.code().is_none() || kind == ErrorKind::Server) {
+        error = error.with_code(code);
+    }
+    if let Some(param) = &failure.param {
+        error = error.with_param(param.clone());
+    }
+    match failure.retry_after {
+        Some(after) => error.with_retry_after(after),
+        None => error,
+    }
+}
+
+fn kind_of(kind: FailureKind) -> ErrorKind {
+    match kind {
+        FailureKind::ClientTooOld | FailureKind::InvalidRequest | FailureKind::ItemNotFound => ErrorKind::InvalidRequest,
+        FailureKind::ContentPolicy => ErrorKind::PolicyRefused,
+        FailureKind::ContextLength => ErrorKind::ContextLengthExceeded,
+        FailureKind::Forbidden | FailureKind::Workspace => ErrorKind::Permission,
+        FailureKind::ModelNotFound => ErrorKind::ModelNotFound,
+        FailureKind::Overloaded => ErrorKind::Overloaded,
+        FailureKind::PlanExcludes | FailureKind::QuotaExhausted => ErrorKind::QuotaExceeded,
+        FailureKind::RateLimit => ErrorKind::RateLimited,
+        FailureKind::Unauthorized => ErrorKind::Authentication,
+        FailureKind::UsageLimit => ErrorKind::UsageLimit,
+        FailureKind::Challenge | FailureKind::NotFound | FailureKind::Redirect | FailureKind::Server | _ => {
+            ErrorKind::Server
+        }
+    }
+}
+
+fn with_status(status: StatusCode, error: &Error) -> Response<Body> {
+    let mut response = from_error(error);
+    *response.status_mut() = status;
+    response
+}
+
+fn with_json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Full::new(Bytes::from(body)).boxed_unsync());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Whole seconds, rounded up: a client that waits them must not be early.
+fn ceil_secs(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}

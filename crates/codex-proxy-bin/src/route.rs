@@ -1,0 +1,93 @@
+//! Which endpoint a request is for. Pure: a method and a path in, a [`Route`] out.
+
+use http::Method;
+
+/// What is to be done with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `POST /v1/chat/completions`
+    Chat,
+    /// `POST /v1/responses`
+    Responses,
+    /// `GET /v1/models`
+    Models,
+    /// `GET /v1/models/{id}`
+    Model(String),
+    /// `GET /health`
+    Health,
+    /// The path exists, the method does not; holds the methods that do.
+    WrongMethod(&'static str),
+    /// No such path.
+    Unknown,
+}
+
+/// Finds the route of a request.
+///
+/// Every `/v1/x` is also served as `/x` and `/v1/v1/x`, since clients disagree on whether a base URL ends in `/v1`, and
+/// under `/backend-api/codex/x`, where the Codex CLI looks (features.md E5).
+pub fn route(method: &Method, path: &str) -> Route {
+    let path = without_prefixes(path);
+    match path {
+        "/health" => only(method, "GET, HEAD", Route::Health),
+        "/chat/completions" => only(method, "POST", Route::Chat),
+        "/responses" => only(method, "POST", Route::Responses),
+        "/models" => only(method, "GET, HEAD", Route::Models),
+        _ => match path.strip_prefix("/models/") {
+            Some(id) if !id.is_empty() => only(method, "GET, HEAD", Route::Model(percent_decoded(id))),
+            _ => Route::Unknown,
+        },
+    }
+}
+
+fn without_prefixes(path: &str) -> &str {
+    let mut rest = path.strip_suffix('/').unwrap_or(path);
+    for prefix in ["/backend-api/codex", "/v1", "/v1"] {
+        match rest.strip_prefix(prefix) {
+            Some(shorter) if shorter.starts_with('/') => rest = shorter,
+            _ => {}
+        }
+    }
+    rest
+}
+
+fn only(method: &Method, allowed: &'static str, route: Route) -> Route {
+    if allowed.split(", ").any(|name| name == method.as_str()) { route } else { Route::WrongMethod(allowed) }
+}
+
+/// Model ids may hold a slash (`openai/gpt-5.1`), which SDKs send as `%2F`.
+fn percent_decoded(id: &str) -> String {
+    url::form_urlencoded::parse(format!("id={}", id.replace('+', "%2B")).as_bytes())
+        .next()
+        .map_or_else(|| id.to_owned(), |(_, value)| value.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_path_reaches_its_endpoint() {
+        for path in [
+            "/v1/chat/completions",
+            "/chat/completions",
+            "/v1/v1/chat/completions",
+            "/v1/chat/completions/",
+            "/backend-api/codex/chat/completions",
+        ] {
+            assert_eq!(route(&Method::POST, path), Route::Chat, "{path}");
+        }
+        assert_eq!(route(&Method::POST, "/backend-api/codex/responses"), Route::Responses);
+        assert_eq!(route(&Method::GET, "/v1/models/openai%2Fgpt-5.1"), Route::Model("openai/gpt-5.1".to_owned()));
+        assert_eq!(route(&Method::HEAD, "/health"), Route::Health);
+    }
+
+    #[test]
+    fn what_does_not_exist_is_told_from_the_wrong_method() {
+        assert_eq!(route(&Method::GET, "/v1/chat/completions"), Route::WrongMethod("POST"));
+        for path in ["/v1", "/", "/v1/chat", "/v1chat/completions", "/v1/models/extra/", "/v2/models"] {
+            let expected =
+                if path == "/v1/models/extra/" { Route::Model("extra".to_owned()) } else { Route::Unknown };
+            assert_eq!(route(&Method::GET, path), expected, "{path}");
+        }
+    }
+}

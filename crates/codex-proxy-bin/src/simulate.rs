@@ -1,0 +1,53 @@
+//! The program over the embedded simulator: `serve --simulate`, and the demonstration.
+
+use std::sync::Arc;
+
+use codex_auth::{MemoryStore, Secret, Tokens};
+use codex_sim::{Mint, Sim, SimConfig};
+use codex_upstream::{Client, ModelCacheConfig};
+use url::Url;
+
+use crate::app::App;
+use crate::commands::CommandError;
+use crate::config::Config;
+
+/// A simulated backend and the program over it, logged in to it. Dropping it stops the backend.
+#[derive(Debug)]
+pub struct Simulated {
+    /// The program.
+    pub app: Arc<App<Client, MemoryStore>>,
+    _sim: Sim,
+}
+
+impl Simulated {
+    /// Starts a backend on a free port of this machine, over TLS as the real one, and logs in to it. No file is touched.
+    ///
+    /// # Errors
+    /// The backend or the client could not be started.
+    pub async fn start(config: Config) -> Result<Self, CommandError> {
+        let sim = Sim::start(SimConfig { tls: true, ..SimConfig::default() }).await.map_err(CommandError::other)?;
+        let config = Config {
+            upstream: url(&sim.upstream_url())?,
+            auth: url(sim.auth_url())?,
+            extra_roots_pem: sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect(),
+            ..config
+        };
+        let client = Client::new(config.client()).map_err(CommandError::other)?;
+        let app = App::new(&config, client, MemoryStore::holding(login(&sim)), ModelCacheConfig::default());
+        Ok(Self { app: Arc::new(app), _sim: sim })
+    }
+}
+
+fn login(sim: &Sim) -> Tokens {
+    let minted = sim.mint_tokens(Mint::default());
+    Tokens {
+        refresh_token: Some(Secret::new(minted.refresh_token)),
+        id_token: Some(Secret::new(minted.id_token)),
+        account_id: Some(minted.account_id),
+        ..Tokens::new(Secret::new(minted.access_token))
+    }
+}
+
+fn url(text: &str) -> Result<Url, CommandError> {
+    Url::parse(text).map_err(CommandError::other)
+}

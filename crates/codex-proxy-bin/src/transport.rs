@@ -1,0 +1,40 @@
+//! The auth server, asked over the same client, proxy and fingerprint as the backend.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use codex_auth::{HttpClient, TransportError};
+use codex_upstream::{Upstream, UpstreamError, read_to_end};
+use http::{Request, Response};
+
+/// The most that is read of the auth server's reply.
+const MAX_REPLY_BYTES: usize = 1 << 20;
+
+/// An [`Upstream`] as the HTTP client of `codex-auth`.
+#[derive(Debug)]
+pub struct Transport<U>(Arc<U>);
+
+impl<U: Upstream> Transport<U> {
+    /// Sends over `upstream`.
+    pub fn new(upstream: Arc<U>) -> Self {
+        Self(upstream)
+    }
+}
+
+impl<U: Upstream> HttpClient for Transport<U> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let (head, body) = self.0.send(request).await.map_err(|error| of_upstream(&error))?.into_parts();
+        // The head is there, so the request was acted upon, whatever becomes of the body.
+        let body = read_to_end(body, MAX_REPLY_BYTES).await;
+        let body = body.map_err(|error| TransportError::Interrupted(error.to_string()))?;
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+fn of_upstream(error: &UpstreamError) -> TransportError {
+    if error.before_dispatch() {
+        TransportError::NotSent(error.to_string())
+    } else {
+        TransportError::Interrupted(error.to_string())
+    }
+}

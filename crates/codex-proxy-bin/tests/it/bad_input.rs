@@ -1,0 +1,95 @@
+//! Bad input: a clear error in OpenAI's shape, the right status, and nothing sent to the backend.
+
+use codex_sim::SimConfig;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Harness, ask};
+
+#[tokio::test]
+async fn malformed_bodies_are_named() {
+    let proxy = Harness::start().await;
+    for (path, body, param) in [
+        ("/v1/chat/completions", "{\"model\": \"gpt-5.1\", ", Value::Null),
+        ("/v1/chat/completions", "", Value::Null),
+        ("/v1/chat/completions", "[]", Value::Null),
+        ("/v1/chat/completions", "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}", json!("model")),
+        ("/v1/chat/completions", "{\"model\": \"gpt-5.1\"}", json!("messages")),
+        ("/v1/chat/completions", "{\"model\": \"gpt-5.1\", \"messages\": []}", json!("messages")),
+        ("/v1/chat/completions", "{\"model\": \"gpt-5.1\", \"messages\": \"hi\"}", json!("messages")),
+        ("/v1/chat/completions", "{\"model\": 7, \"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}", json!("model")),
+        ("/v1/chat/completions", "{\"model\": \"gpt-5.1\", \"messages\": [{\"role\": \"robot\", \"content\": \"x\"}]}",
+            json!("messages[0].role")),
+        ("/v1/responses", "{\"model\": \"gpt-5.1\"}", json!("input")),
+        ("/v1/responses", "{\"model\": \"gpt-5.1\", \"input\": 7}", json!("input")),
+    ] {
+        let reply = proxy.send(Method::POST, path, &[], body.to_owned()).await;
+        let error = &reply.json()["error"];
+        assert_eq!(reply.status, 400, "{body}: {}", reply.text);
+        assert_eq!((&error["type"], &error["param"]), (&json!("invalid_request_error"), &param), "{body}: {error}");
+        assert!(error["message"].as_str().is_some_and(|message| message.len() > 5), "{body}");
+    }
+    assert_eq!(proxy.turns(), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_a_413() {
+    let proxy = Harness::start().await;
+    let large = format!("{{\"model\": \"{}\"}}", "x".repeat(codex_proxy::body::MAX_BODY_BYTES));
+    let reply = proxy.send(Method::POST, "/v1/chat/completions", &[], large).await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["error"]["code"]), (413, &json!("request_too_large")));
+    assert_eq!(proxy.post("/v1/chat/completions", &ask("hi")).await.status, 200, "nobody else notices");
+}
+
+#[tokio::test]
+async fn a_zstd_body_is_read_and_a_bomb_is_not() {
+    let proxy = Harness::start().await;
+    let encoded = zstd::encode_all(ask("hi").to_string().as_bytes(), 3).unwrap();
+    let reply = proxy.send(Method::POST, "/v1/chat/completions", &[("content-encoding", "zstd")], encoded).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let bomb = zstd::encode_all(&vec![b' '; codex_proxy::body::MAX_BODY_BYTES + 1][..], 3).unwrap();
+    let reply = proxy.send(Method::POST, "/v1/chat/completions", &[("content-encoding", "zstd")], bomb).await;
+    assert_eq!(reply.status, 413);
+    let reply = proxy.send(Method::POST, "/v1/chat/completions", &[("content-encoding", "br")], "x").await;
+    assert_eq!(reply.status, 400);
+}
+
+#[tokio::test]
+async fn keys_are_asked_for_everywhere_but_at_health() {
+    let proxy = Harness::start_with(SimConfig::default(), Some("secret")).await;
+    assert_eq!(proxy.get("/health").await.status, 200);
+    for (method, path) in [(Method::GET, "/v1/models"), (Method::POST, "/v1/chat/completions"), (Method::GET, "/nowhere")] {
+        let reply = proxy.send(method.clone(), path, &[], "").await;
+        assert_eq!((reply.status.as_u16(), &reply.json()["error"]["code"]), (401, &json!("missing_api_key")), "{path}");
+        let reply = proxy.send(method, path, &[("authorization", "Bearer wrong")], "").await;
+        assert_eq!((reply.status.as_u16(), &reply.json()["error"]["code"]), (401, &json!("invalid_api_key")), "{path}");
+    }
+    for header in [("authorization", "Bearer secret"), ("x-api-key", "secret")] {
+        assert_eq!(proxy.send(Method::GET, "/v1/models", &[header], "").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_told_apart() {
+    let proxy = Harness::start().await;
+    assert_eq!(proxy.get("/v1/nowhere").await.status, 404);
+    let reply = proxy.get("/v1/chat/completions").await;
+    assert_eq!((reply.status.as_u16(), reply.header("allow")), (405, Some("POST")));
+}
+
+#[tokio::test]
+async fn models_are_listed_and_told_one_by_one() {
+    let proxy = Harness::start().await;
+    let list = proxy.get("/v1/models").await.json();
+    let ids: Vec<_> = list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
+    for name in ["gpt-5.1", "gpt-5.1-codex-max", "gpt-5.1-codex-mini", "gpt-5.2", "gpt-5.2-codex", "gpt-5.3-codex",
+        "gpt-5.3-codex-spark"]
+    {
+        assert!(ids.contains(&name), "{name} in {ids:?}");
+    }
+    assert!(list.get("models").is_none());
+    let for_codex = proxy.get("/v1/models?client_version=0.169.0").await.json();
+    assert!(for_codex["models"][0]["slug"].is_string());
+    assert_eq!(proxy.get("/v1/models/gpt-5.1").await.json()["id"], "gpt-5.1");
+    assert_eq!(proxy.get("/v1/models/nope").await.status, 404);
+}

@@ -1,0 +1,122 @@
+//! What a client is told when the backend fails, before the first byte and after it.
+
+use serde_json::{Value, json};
+
+use crate::support::{Harness, ask, ask_streaming, read_until};
+
+/// Both a stream and a whole reply: no byte is out yet, so both get the status.
+async fn check(scenario: &str, status: u16, kind: &str, code: Value) -> Vec<crate::support::Reply> {
+    let mut replies = Vec::new();
+    for body in [ask(&format!("[sim:{scenario}]")), ask_streaming(&format!("[sim:{scenario}]"))] {
+        let proxy = Harness::start().await;
+        let reply = proxy.post("/v1/chat/completions", &body).await;
+        assert_eq!(reply.status, status, "{scenario}: {}", reply.text);
+        let error = &reply.json()["error"];
+        assert_eq!((&error["type"], &error["code"]), (&json!(kind), &code), "{scenario}: {error}");
+        assert!(error["message"].as_str().is_some_and(|message| !message.is_empty() && !message.contains('<')));
+        replies.push(reply);
+    }
+    replies
+}
+
+#[tokio::test]
+async fn usage_limit_is_a_429_that_asks_for_no_retry() {
+    for reply in check("429-usage", 429, "rate_limit_error", json!("usage_limit_reached")).await {
+        assert_eq!(reply.header("x-should-retry"), Some("false"));
+        assert!(reply.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
+    }
+}
+
+#[tokio::test]
+async fn a_usage_limit_is_asked_about_once() {
+    let proxy = Harness::start().await;
+    proxy.post("/v1/chat/completions", &ask("[sim:429-usage]")).await;
+    assert_eq!(proxy.turns().len(), 1);
+}
+
+#[tokio::test]
+async fn failures_inside_a_200_become_statuses() {
+    check("failed=context_length_exceeded", 400, "invalid_request_error", json!("context_length_exceeded")).await;
+    check("failed=insufficient_quota", 429, "insufficient_quota", json!("insufficient_quota")).await;
+    check("overloaded", 503, "server_error", json!("server_is_overloaded")).await;
+    check("failed=cyber_policy", 400, "invalid_request_error", json!("cyber_policy")).await;
+    for reply in check("failed=rate_limit_exceeded", 429, "rate_limit_error", json!("rate_limit_exceeded")).await {
+        assert!(reply.header("retry-after").is_some());
+    }
+}
+
+#[tokio::test]
+async fn statuses_are_mapped() {
+    check("cloudflare", 502, "server_error", json!("cloudflare_challenge")).await;
+    check("context-length", 400, "invalid_request_error", json!("context_length_exceeded")).await;
+    check("403-json", 403, "permission_error", json!("invalid_workspace_selected")).await;
+    check("402", 403, "permission_error", json!("deactivated_workspace")).await;
+}
+
+#[tokio::test]
+async fn an_unknown_model_is_a_404() {
+    let proxy = Harness::start().await;
+    let mut body = ask("hi");
+    body["model"] = json!("gpt-nonexistent");
+    let reply = proxy.post("/v1/chat/completions", &body).await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["error"]["code"]), (404, &json!("model_not_found")), "{}", reply.text);
+}
+
+#[tokio::test]
+async fn a_broken_stream_ends_in_an_error_and_never_in_a_finish() {
+    for scenario in ["cut", "no-terminal"] {
+        let proxy = Harness::start().await;
+        let reply = proxy.post("/v1/chat/completions", &ask_streaming(&format!("[sim:{scenario}]"))).await;
+        let events = reply.events();
+        assert!(events.iter().all(|chunk| chunk["choices"][0]["finish_reason"].is_null()), "{scenario}");
+        let error = &events[events.len() - 2]["error"];
+        assert_eq!(error["code"], "stream_truncated", "{scenario}: {error}");
+        assert_eq!(events.last(), Some(&json!("[DONE]")), "{scenario}");
+
+        let whole = proxy.post("/v1/chat/completions", &ask(&format!("[sim:{scenario}]"))).await;
+        assert_eq!(whole.status, 502, "{scenario}: {}", whole.text);
+    }
+}
+
+#[tokio::test]
+async fn a_cut_tool_call_is_never_handed_out_as_finished() {
+    let proxy = Harness::start().await;
+    let mut body = ask_streaming("[sim:tool][sim:cut]");
+    body["tools"] = json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object",
+        "properties": {"a": {"type": "string"}}, "required": ["a"]}}}]);
+    let events = proxy.post("/v1/chat/completions", &body).await.events();
+    assert!(events.iter().all(|chunk| chunk["choices"][0]["finish_reason"].is_null()));
+    assert!(events[events.len() - 2]["error"].is_object());
+}
+
+#[tokio::test]
+async fn incomplete_replies_say_why() {
+    for (scenario, finish) in [("incomplete-max-tokens", "length"), ("incomplete-content-filter", "content_filter")] {
+        let proxy = Harness::start().await;
+        let reply = proxy.post("/v1/chat/completions", &ask(&format!("[sim:{scenario}]"))).await.json();
+        assert_eq!(reply["choices"][0]["finish_reason"], finish, "{scenario}: {reply}");
+    }
+}
+
+#[tokio::test]
+async fn a_passing_500_is_not_seen() {
+    let proxy = Harness::start().await;
+    let reply = proxy.post("/v1/chat/completions", &ask("[sim:500-once]")).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert_eq!(proxy.turns().len(), 2);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_turn_at_the_backend() {
+    let proxy = Harness::start().await;
+    let body = ask_streaming("[sim:text=Hello there][sim:stall]").to_string();
+    let (_, mut stream) = proxy.open(http::Method::POST, "/v1/chat/completions", &[], body).await;
+    read_until(&mut stream, "assistant").await;
+    drop(stream);
+    // Ends only when the simulator saw the connection go.
+    let requests = proxy
+        .sim
+        .requests_until(|requests| requests.iter().any(|request| request.outcome == codex_sim::Outcome::Disconnected))
+        .await;
+    assert!(requests.iter().any(|request| request.path.ends_with("/codex/responses")));
+}

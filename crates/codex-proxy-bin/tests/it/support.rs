@@ -1,0 +1,172 @@
+//! The program on a free port over a simulator, and a client to call it with.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use codex_auth::{MemoryStore, Secret, Tokens};
+use codex_proxy::access::ApiKey;
+use codex_proxy::app::App;
+use codex_proxy::config::Config;
+use codex_proxy::serve::serve;
+use codex_sim::{Mint, Sim, SimConfig};
+use codex_upstream::{ByteStream, Client, ClientConfig, ModelCacheConfig, ProxyConfig, Upstream, read_to_end};
+use futures_util::StreamExt;
+use http::{HeaderMap, Method, Request, StatusCode};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub(crate) struct Harness {
+    pub(crate) sim: Sim,
+    pub(crate) base: String,
+    pub(crate) store: MemoryStore,
+    pub(crate) server: JoinHandle<()>,
+    pub(crate) stop: Option<oneshot::Sender<()>>,
+    client: Client,
+}
+
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Reply {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The `data` of every event, each parsed unless it is `[DONE]`.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let data = self.text.split("\n\n").filter_map(|event| event.lines().find_map(|line| line.strip_prefix("data: ")));
+        data.map(|data| if data == "[DONE]" { data.into() } else { serde_json::from_str(data).unwrap() }).collect()
+    }
+
+    /// The concatenated `content` of a chat stream.
+    pub(crate) fn streamed_text(&self) -> String {
+        self.events().iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect()
+    }
+}
+
+impl Harness {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(SimConfig::default(), None).await
+    }
+
+    pub(crate) async fn start_with(sim: SimConfig, api_key: Option<&str>) -> Self {
+        let sim = Sim::start(sim).await.unwrap();
+        let store = MemoryStore::holding(tokens_of(&sim));
+        Self::start_over(sim, store, api_key).await
+    }
+
+    pub(crate) async fn start_over(sim: Sim, store: MemoryStore, api_key: Option<&str>) -> Self {
+        let config = Config {
+            home: "/nonexistent".into(),
+            upstream: sim.upstream_url().parse().unwrap(),
+            auth: sim.auth_url().parse().unwrap(),
+            extra_roots_pem: sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect(),
+            proxy: ProxyConfig::default(),
+            api_key: api_key.and_then(|key| ApiKey::new(key.to_owned())),
+            log: "off".to_owned(),
+        };
+        let upstream = Client::new(config.client()).unwrap();
+        let app = Arc::new(App::new(&config, upstream, store.clone(), ModelCacheConfig::default()));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let server = tokio::spawn(serve(listener, app, async {
+            // A sender that is dropped is not a wish to stop: the harness lives as long as its test.
+            if stopped.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }));
+        let client = Client::new(ClientConfig::default()).unwrap();
+        Self { sim, base, store, server, stop: Some(stop), client }
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send(Method::POST, path, &[], body.to_string()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send(Method::GET, path, &[], String::new()).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Reply {
+        let (head, stream) = self.open(method, path, headers, body).await;
+        let bytes = read_to_end(stream, 256 << 20).await.unwrap();
+        Reply { status: head.status, headers: head.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
+    /// Sends a request and hands out the open reply.
+    pub(crate) async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> (http::response::Parts, ByteStream) {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.header("content-type", "application/json").body(body.into()).unwrap();
+        self.client.send(request).await.unwrap().into_parts()
+    }
+
+    /// The bodies that reached the backend's responses endpoint.
+    pub(crate) fn turns(&self) -> Vec<Value> {
+        let turns = self.sim.requests().into_iter().filter(|request| request.path.ends_with("/codex/responses"));
+        turns.map(|request| request.body.map(|body| (*body).clone()).unwrap_or_default()).collect()
+    }
+}
+
+impl Drop for Harness {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+pub(crate) fn tokens_of(sim: &Sim) -> Tokens {
+    let minted = sim.mint_tokens(Mint::default());
+    Tokens {
+        refresh_token: Some(Secret::new(minted.refresh_token)),
+        id_token: Some(Secret::new(minted.id_token)),
+        account_id: Some(minted.account_id),
+        ..Tokens::new(Secret::new(minted.access_token))
+    }
+}
+
+/// Reads until `text` has come.
+pub(crate) async fn read_until(stream: &mut ByteStream, text: &str) -> String {
+    let mut read = String::new();
+    while !read.contains(text) {
+        let piece = stream.next().await.unwrap_or_else(|| panic!("the stream ended before {text:?}: {read}")).unwrap();
+        read.push_str(std::str::from_utf8(&piece).unwrap());
+    }
+    read
+}
+
+/// A chat request whose user says `text`.
+pub(crate) fn ask(text: &str) -> Value {
+    serde_json::json!({"model": "gpt-5.1", "messages": [{"role": "user", "content": text}]})
+}
+
+/// The same, asking for a stream.
+pub(crate) fn ask_streaming(text: &str) -> Value {
+    let mut body = ask(text);
+    body["stream"] = true.into();
+    body
+}

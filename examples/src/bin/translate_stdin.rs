@@ -1,0 +1,31 @@
+//! Pipes a Responses event stream from standard input to standard output as Chat Completions chunks.
+//!
+//! ```text
+//! cargo run -p examples --bin translate_stdin < crates/codex-translate/tests/fixtures/text/events.sse
+//! ```
+
+use std::error::Error;
+use std::io::{self, Read as _, Write as _};
+
+use codex_translate::{ChatPipe, Flow, Identity, ReplyPlan};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (mut stdin, mut stdout) = (io::stdin().lock(), io::stdout().lock());
+    let identity = Identity { id: "chatcmpl-example".to_owned(), created: 0 };
+    let mut pipe = ChatPipe::new(ReplyPlan { stream: true, include_usage: true, ..ReplyPlan::new("gpt-5.1") }, identity);
+    let (mut input, mut out) = (vec![0; 16 * 1024], Vec::new());
+    loop {
+        let read = stdin.read(&mut input)?;
+        let flow = pipe.feed(&input[..read], &mut out);
+        stdout.write_all(&out)?;
+        out.clear();
+        // The end of the input without a terminal event is an error, which `finish` reports.
+        if flow? == Flow::Done || read == 0 {
+            break;
+        }
+    }
+    let summary = pipe.finish(&mut out)?;
+    stdout.write_all(&out)?;
+    writeln!(io::stderr(), "finished: {}", summary.finish)?;
+    Ok(())
+}
