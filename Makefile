@@ -1,0 +1,73 @@
+# Two commands do it all: `make demo` and `make test`. Both install what is missing (see scripts/setup).
+
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+export PATH := $(TARGET)/tools/bin:$(PATH)
+
+# `--examples` makes no example, there being none in the crates: it makes Cargo choose the dependencies' features as for tests,
+# so that nothing is compiled a second time for `make test`.
+BUILD := cargo build --locked --workspace --bins --examples
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help demo test check clients install build fmt clippy doc deny architecture unit doctest
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## build, and show the program at work over a simulated backend: no account, no network
+	@scripts/setup build
+	@$(MAKE) --no-print-directory build
+	@$(TARGET)/debug/codex-proxy demo
+
+test: ## check everything: lints, docs, licences, all tests, real clients
+	@scripts/setup test
+	@$(MAKE) --no-print-directory fmt clippy doc deny architecture build unit doctest clients
+	@echo
+	@echo "All passed. Left out here, and done by .github/workflows/ci.yml: security advisories and yanked crates (their"
+	@echo "database needs the network), the oldest supported Rust, wasm32, semver, macOS and Windows."
+
+check: ## the fast half: formatting, lints, unit and integration tests
+	@scripts/setup check
+	@$(MAKE) --no-print-directory fmt clippy unit
+
+clients: build ## the real clients: the OpenAI SDK, LiteLLM, curl, a browser, the README's commands
+	@echo "── real clients"
+	@clients/run
+
+install: ## build the release binary into ~/.cargo/bin
+	@scripts/setup build
+	cargo install --locked --path crates/codex-proxy-bin
+
+# ---- the steps
+
+build:
+	@echo "── build"
+	@$(BUILD)
+
+fmt:
+	@echo "── formatting"
+	@cargo fmt --all --check
+
+clippy:
+	@echo "── lints"
+	@cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+doc:
+	@echo "── documentation"
+	@RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps --document-private-items --lib --examples
+
+deny:
+	@echo "── dependencies: bans, licences, sources"
+	@cargo deny --locked --log-level error check --hide-inclusion-graph bans licenses sources
+
+architecture:
+	@echo "── architecture"
+	@scripts/check-architecture
+
+unit:
+	@echo "── unit, property and integration tests"
+	@cargo nextest run --locked --workspace --all-targets
+
+doctest:
+	@echo "── examples in the documentation"
+	@cargo test --locked --workspace --doc --quiet

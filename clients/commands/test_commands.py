@@ -1,0 +1,142 @@
+"""The command line: what a wrong setting, a missing login or a taken port is answered."""
+
+import json
+import os
+import socket
+import stat
+
+import pytest
+from harness import BINARIES, KEY, MODEL, Program, Proxy, ask, environment
+
+
+def run(*arguments, **settings):
+    """Runs the program to its end, and returns the exit code and what it printed."""
+    with Program(BINARIES / "codex-proxy", *arguments, env=environment(**settings)) as program:
+        return program.wait(), program.output
+
+
+def told(output):
+    """The one line that tells of an error."""
+    (line,) = [line for line in output.splitlines() if line.startswith("codex-proxy: ")]
+    return line
+
+
+def test_help_and_version():
+    code, output = run("--help")
+    assert code == 0 and all(command in output for command in ("login", "serve", "status"))
+    code, output = run("version")
+    assert code == 0 and output.startswith("codex-proxy ")
+
+
+@pytest.mark.parametrize("arguments", [(), ("sreve",), ("serve", "--port", "many"), ("serve", "-p", "70000")])
+def test_a_wrong_command_line(arguments):
+    code, output = run(*arguments)
+    assert code not in (0, 101) and output and "panicked" not in output
+
+
+@pytest.mark.parametrize(
+    "setting, value",
+    [
+        ("CODEX_PROXY_UPSTREAM_URL", "http://backend.example/backend-api"),
+        ("CODEX_PROXY_UPSTREAM_URL", "nonsense"),
+        ("CODEX_PROXY_AUTH_URL", "ftp://127.0.0.1"),
+        ("CODEX_PROXY_CA", "does-not-exist.pem"),
+        ("CODEX_PROXY_LOG", "codex_auth=loud"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path, setting, value):
+    code, output = run("serve", "-p", "0", CODEX_PROXY_HOME=str(tmp_path), **{setting: value})
+    assert code == 64 and setting in told(output)
+
+
+def test_a_port_in_use(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        code, output = run("serve", "--host", "127.0.0.1", "-p", port, "--simulate", CODEX_PROXY_HOME=str(tmp_path))
+    assert code == 1 and port in told(output) and "-p" in told(output)
+
+
+def test_status_without_a_login(tmp_path):
+    code, output = run("status", CODEX_PROXY_HOME=str(tmp_path))
+    assert code == 1 and "codex-proxy login" in output
+    assert list(tmp_path.iterdir()) == [], "looking leaves nothing behind"
+
+
+def test_status_with_a_login(backend, tmp_path):
+    backend.log_in(tmp_path)
+    kept = (tmp_path / "credentials.json").read_text()
+    code, output = run("status", CODEX_PROXY_HOME=str(tmp_path), **backend.settings())
+    assert code == 0 and "user@example.com" in output
+    secrets = [json.loads(kept)[name] for name in ("access_token", "refresh_token")]
+    assert not any(secret in output for secret in secrets)
+    assert (tmp_path / "credentials.json").read_text() == kept
+
+
+@pytest.mark.parametrize("command", [("status",), ("serve", "-p", "0")])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"refresh_token": "x"}'])
+def test_damaged_credentials_are_named_and_kept(tmp_path, command, content):
+    file = tmp_path / "credentials.json"
+    file.write_text(content)
+    code, output = run(*command, CODEX_PROXY_HOME=str(tmp_path))
+    assert code == 1 and str(file) in told(output)
+    assert file.read_text() == content
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_unreadable_credentials_are_named(tmp_path):
+    file = tmp_path / "credentials.json"
+    file.write_text("{}")
+    file.chmod(0)
+    code, output = run("status", CODEX_PROXY_HOME=str(tmp_path))
+    assert code == 1 and str(file) in told(output)
+
+
+def post(proxy, openai_body):
+    import httpx2
+
+    headers = {"authorization": f"Bearer {KEY}"}
+    return httpx2.post(f"{proxy.base_url}/chat/completions", json=openai_body, headers=headers, timeout=60)
+
+
+def test_a_request_without_a_login_is_told_to_log_in(backend, tmp_path):
+    with Proxy(tmp_path, CODEX_PROXY_API_KEY=KEY, **backend.settings()) as proxy:
+        reply = post(proxy, ask())
+        assert reply.status_code == 401 and "codex-proxy login" in reply.json()["error"]["message"]
+        # A login while the server runs is picked up.
+        backend.log_in(tmp_path)
+        assert post(proxy, ask()).status_code == 200
+
+
+def test_an_expired_login_without_a_refresh_token_is_told_to_log_in(backend, tmp_path):
+    backend.log_in(tmp_path)
+    file = tmp_path / "credentials.json"
+    kept = json.loads(file.read_text()) | {"expires_at": 1}
+    del kept["refresh_token"]
+    file.write_text(json.dumps(kept))
+    with Proxy(tmp_path, CODEX_PROXY_API_KEY=KEY, **backend.settings()) as proxy:
+        reply = post(proxy, ask())
+        assert reply.status_code == 401 and "codex-proxy login" in reply.json()["error"]["message"]
+    assert json.loads(file.read_text()) == kept
+
+
+def test_an_expired_login_is_refreshed_and_stored(backend, tmp_path):
+    backend.log_in(tmp_path)
+    file = tmp_path / "credentials.json"
+    before = json.loads(file.read_text()) | {"expires_at": 1, "note": "kept"}
+    file.write_text(json.dumps(before))
+    with Proxy(tmp_path, CODEX_PROXY_API_KEY=KEY, **backend.settings()) as proxy:
+        assert post(proxy, ask()).status_code == 200
+        assert post(proxy, ask()).status_code == 200
+        output = proxy.output
+    after = json.loads(file.read_text())
+    assert after["refresh_token"] != before["refresh_token"] and after["expires_at"] > 1 and after["note"] == "kept"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    uses = {use["refresh_token"]: use["uses"] for use in backend.control("GET", "refreshes")["uses"]}
+    assert uses[before["refresh_token"]] == 1 and after["refresh_token"] not in uses
+    assert not any(tokens[name] in output for tokens in (before, after) for name in ("access_token", "refresh_token"))
+
+
+def test_demo():
+    code, output = run("demo")
+    assert code == 0, output
+    assert MODEL in output

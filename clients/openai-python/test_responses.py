@@ -1,0 +1,81 @@
+"""The Responses API with openai-python."""
+
+import json
+
+import pydantic
+from harness import MODEL, WEATHER
+
+TOOL = {"type": "function", "strict": False, **WEATHER["function"]}
+
+
+def test_whole_reply(client):
+    reply = client.responses.create(model=MODEL, input="What is new?")
+    assert reply.status == "completed" and "What is new?" in reply.output_text
+    assert reply.usage.total_tokens == reply.usage.input_tokens + reply.usage.output_tokens > 0
+
+
+def test_stream(client):
+    events = list(client.responses.create(model=MODEL, input="Tell me.", stream=True))
+    assert events[0].type == "response.created" and events[-1].type == "response.completed"
+    text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert "Tell me." in text
+    assert events[-1].response.output_text == text, "the last event holds the whole output"
+
+
+def test_stream_helper(client):
+    with client.responses.stream(model=MODEL, input="[sim:reasoning] Tell me.", reasoning={"summary": "auto"}) as stream:
+        text = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+        final = stream.get_final_response()
+    assert final.status == "completed" and final.output_text == text
+    assert [item.type for item in final.output] == ["reasoning", "message"]
+
+
+def test_tool_round_trip(client, backend):
+    question = {"role": "user", "content": "[sim:tool=get_weather] The weather in Paris?"}
+    first = client.responses.create(model=MODEL, input=[question], tools=[TOOL])
+    (call,) = [item for item in first.output if item.type == "function_call"]
+    assert call.name == "get_weather" and isinstance(json.loads(call.arguments)["location"], str)
+
+    output = {"type": "function_call_output", "call_id": call.call_id, "output": "18 °C"}
+    second = client.responses.create(model=MODEL, input=[question, *first.output, output], tools=[TOOL])
+    assert "18 °C" in second.output_text
+    sent = [item for item in backend.turns()[-1]["body"]["input"] if item.get("call_id")]
+    assert {item["call_id"] for item in sent} == {call.call_id}
+
+
+def test_tool_stream(client):
+    stream = client.responses.create(model=MODEL, input="[sim:tool] The weather?", tools=[TOOL], stream=True)
+    events = list(stream)
+    deltas = "".join(event.delta for event in events if event.type == "response.function_call_arguments.delta")
+    (done,) = [event for event in events if event.type == "response.function_call_arguments.done"]
+    assert deltas == done.arguments and json.loads(deltas)
+
+
+class Answer(pydantic.BaseModel):
+    city: str
+    degrees: float
+
+
+def test_parse(client):
+    reply = client.responses.parse(model=MODEL, input="[sim:json-schema] The weather?", text_format=Answer)
+    assert isinstance(reply.output_parsed, Answer)
+
+
+def test_instructions_and_unsupported_parameters(client, backend):
+    reply = client.responses.with_raw_response.create(
+        model=MODEL, input="Hello!", instructions="Speak like a sailor.", max_output_tokens=1000, store=True, temperature=1
+    )
+    assert reply.parse().status == "completed"
+    sent = backend.turns()[-1]["body"]
+    assert "Speak like a sailor." in json.dumps(sent) and sent["store"] is False
+    assert not {"max_output_tokens", "temperature"} & set(sent)
+
+
+def test_an_incomplete_reply_says_why(client):
+    reply = client.responses.create(model=MODEL, input="[sim:incomplete-max-tokens] Go on.")
+    assert reply.status == "incomplete" and reply.incomplete_details.reason == "max_output_tokens"
+
+
+def test_a_failed_reply_ends_the_stream_as_failed(client):
+    events = list(client.responses.create(model=MODEL, input="[sim:failed=server_error] Go.", stream=True))
+    assert events[-1].type == "response.failed" and events[-1].response.error.code == "server_error"

@@ -1,0 +1,112 @@
+"""Every command and every program in the README, run as it stands there.
+
+What differs from a reader's machine: `codex-proxy` talks to the simulator, the browser is a script that approves, the port is
+a free one, and `make` only looks whether the target exists.
+"""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from harness import BINARIES, KEY, PATIENCE, Backend, environment
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+CODEX_PROXY = """#!/bin/sh
+# Runs the program; a server goes on in the background, once it listens.
+[ "$1" = serve ] || exec "{binary}" "$@"
+shift
+"{binary}" serve --host 127.0.0.1 -p "$PORT" "$@" >serve.log 2>&1 &
+echo $! >>serve.pid
+exec curl --silent --output /dev/null --retry 60 --retry-delay 1 --retry-connrefused "http://127.0.0.1:$PORT/health"
+"""
+
+MAKE = """#!/bin/sh
+exec "{make}" --dry-run --no-print-directory --directory "{root}" "$@" >/dev/null
+"""
+
+# Follows the address as a browser would, presses Approve, and follows the way back.
+BROWSER = """#!/bin/sh
+transaction=$(curl --silent --fail "$1" | sed -n 's/.*name="transaction" value="\\([^"]*\\)".*/\\1/p')
+exec curl --silent --fail --location --output /dev/null \\
+    --data-urlencode "transaction=$transaction" --data decision=approve "$AUTH/oauth/authorize"
+"""
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    """A reader's machine: a directory, an environment, and what the commands of the README left running."""
+    directory = tmp_path_factory.mktemp("reader")
+    with Backend(directory, tls=False) as backend, socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+        free.close()
+        tools = directory / "bin"
+        tools.mkdir()
+        make = subprocess.run(["which", "make"], capture_output=True, text=True, check=True).stdout.strip()
+        for name, text in (
+            ("codex-proxy", CODEX_PROXY.format(binary=BINARIES / "codex-proxy")),
+            ("make", MAKE.format(make=make, root=ROOT)),
+            ("browser", BROWSER),
+        ):
+            (tools / name).write_text(text)
+            (tools / name).chmod(0o755)
+        env = environment(
+            PATH=f"{tools}:{os.environ['PATH']}",
+            HOME=str(directory),
+            BROWSER=str(tools / "browser"),
+            PORT=port,
+            AUTH=backend.auth_url,
+            CODEX_PROXY_API_KEY=KEY,
+            LITELLM_LOCAL_MODEL_COST_MAP="True",
+            **backend.settings(),
+        )
+        env.pop("DISPLAY", None)
+
+        def run(*command, text):
+            text = text.replace("8787", port)
+            done = subprocess.run(
+                command, input=text, cwd=directory, env=env, capture_output=True, text=True, timeout=2 * PATIENCE
+            )
+            log = directory / "serve.log"
+            told = f"{text}\n{done.stdout}{done.stderr}{log.read_text() if log.exists() else ''}"
+            assert done.returncode == 0, told
+            return done.stdout
+
+        try:
+            yield run
+        finally:
+            pids = directory / "serve.pid"
+            for pid in pids.read_text().split() if pids.exists() else []:
+                subprocess.run(["kill", pid], check=False)
+
+
+@pytest.fixture(scope="module")
+def printed(reader):
+    """What the commands print, run as one script; the server it starts goes on."""
+    return reader("bash", "-euo", "pipefail", text="".join(blocks("bash")))
+
+
+def test_the_commands(printed):
+    assert "logged in as user@example.com" in printed
+    assert "data: [DONE]" in printed, "the request with curl is streamed to its end"
+
+
+@pytest.mark.parametrize("program", blocks("python"), ids=lambda text: text.split()[1])
+def test_the_programs(reader, printed, program):
+    python = os.environ["CODEX_PROXY_LITELLM_PYTHON"] if "litellm" in program else sys.executable
+    output = reader(python, "-", text=program)
+    assert "Hello!" in output, "the simulated answer repeats the question"
+
+
+def test_no_block_is_left_out():
+    languages = set(re.findall(r"^```(\w+)$", README, re.MULTILINE))
+    assert languages <= {"bash", "python", "text"}, "a block that no test runs"
