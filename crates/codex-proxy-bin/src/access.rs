@@ -152,7 +152,12 @@ mod tests {
     fn without_a_key_no_web_page_gets_through() {
         check(None, "127.0.0.1", &[("host", "evil.example:8787")], Err(Denied::ForeignPage));
         check(None, "127.0.0.1", &[("host", "localhost.evil.example")], Err(Denied::ForeignPage));
-        check(None, "127.0.0.1", &[("host", "[::1]:8787"), ("origin", "https://evil.example")], Err(Denied::ForeignPage));
+        check(
+            None,
+            "127.0.0.1",
+            &[("host", "[::1]:8787"), ("origin", "https://evil.example")],
+            Err(Denied::ForeignPage),
+        );
         check(None, "127.0.0.1", &[("host", "127.0.0.1"), ("origin", "null")], Err(Denied::ForeignPage));
         check(None, "127.0.0.1", &[("host", "127.0.0.1"), ("origin", "http://localhost:3000")], Ok(()));
     }

@@ -65,7 +65,8 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
     /// Puts the program together over `upstream`, with the login in `store`. Opens no connection.
     pub fn new(config: &Config, upstream: U, store: S, models: ModelCacheConfig) -> Self {
         let upstream = Arc::new(upstream);
-        let endpoint = HttpTokenEndpoint::new(Transport::new(Arc::clone(&upstream)), AuthConfig::new(config.auth.clone()));
+        let endpoint =
+            HttpTokenEndpoint::new(Transport::new(Arc::clone(&upstream)), AuthConfig::new(config.auth.clone()));
         Self {
             upstream,
             tokens: TokenManager::new(store, endpoint),

@@ -26,8 +26,9 @@ pub struct Config {
     pub proxy: ProxyConfig,
     /// The key that callers must present (`CODEX_PROXY_API_KEY`); without one only this machine is served.
     pub api_key: Option<ApiKey>,
-    /// What is logged (`CODEX_PROXY_LOG`): a level, or a filter of tracing-subscriber's `EnvFilter`.
-    pub log: String,
+    /// What is logged (`CODEX_PROXY_LOG`): a level, or a filter of tracing-subscriber's `EnvFilter`; the command's own choice if
+    /// not set.
+    pub log: Option<String>,
 }
 
 /// A setting that cannot be used; names the setting and what it takes.
@@ -51,7 +52,7 @@ impl Config {
             extra_roots_pem: extra_roots(env)?,
             proxy: proxy(env)?,
             api_key: text(env, "CODEX_PROXY_API_KEY")?.and_then(ApiKey::new),
-            log: text(env, "CODEX_PROXY_LOG")?.filter(|log| !log.is_empty()).unwrap_or_else(|| "info".to_owned()),
+            log: text(env, "CODEX_PROXY_LOG")?.filter(|log| !log.is_empty()),
         })
     }
 
@@ -82,7 +83,8 @@ fn home(env: Env<'_>) -> Result<PathBuf, ConfigError> {
         .or_else(|| set("USERPROFILE").map(|home| home.join(".codex-proxy")))
         .ok_or_else(|| ConfigError {
             setting: "CODEX_PROXY_HOME",
-            problem: "there is no home directory (HOME is not set); set it to a directory for the credentials".to_owned(),
+            problem: "there is no home directory (HOME is not set); set it to a directory for the credentials"
+                .to_owned(),
         })
 }
 
@@ -94,8 +96,10 @@ fn base_url(env: Env<'_>, setting: &'static str, default: &str) -> Result<Url, C
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
-        "http" => Err(problem(format!("`{value}` would send the login's token in the clear; use https (plain http is \
-             accepted for this machine only)"))),
+        "http" => Err(problem(format!(
+            "`{value}` would send the login's token in the clear; use https (plain http is \
+             accepted for this machine only)"
+        ))),
         other => Err(problem(format!("`{other}` is not a scheme for a backend; use https"))),
     }
 }

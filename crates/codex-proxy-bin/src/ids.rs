@@ -13,7 +13,9 @@ const MAX_REQUEST_ID_BYTES: usize = 128;
 pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
     headers
         .get("x-request-id")
-        .filter(|id| id.len() <= MAX_REQUEST_ID_BYTES && !id.is_empty() && id.as_bytes().iter().all(u8::is_ascii_graphic))
+        .filter(|id| {
+            id.len() <= MAX_REQUEST_ID_BYTES && !id.is_empty() && id.as_bytes().iter().all(u8::is_ascii_graphic)
+        })
         .cloned()
         .or_else(|| HeaderValue::from_str(&format!("req_{}", random_hex())).ok())
         .unwrap_or_else(|| HeaderValue::from_static("req_0"))
@@ -22,6 +24,11 @@ pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
 /// The id and time of a chat completion.
 pub(crate) fn completion() -> Identity {
     Identity { id: format!("chatcmpl-{}", random_hex()), created: unix_millis() / 1000 }
+}
+
+/// The id and time of a response, for where the backend gives none.
+pub(crate) fn response() -> Identity {
+    Identity { id: format!("resp_{}", random_hex()), created: unix_millis() / 1000 }
 }
 
 /// Milliseconds since 1970.

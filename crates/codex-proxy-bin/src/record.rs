@@ -21,8 +21,16 @@ pub struct Record {
 enum Outcome {
     /// It has not; a record dropped in this state is that of a client that left.
     Open,
-    Complete { finish: String, input_tokens: u64, cached_tokens: u64, output_tokens: u64 },
-    Failed { status: u16, error: String },
+    Complete {
+        finish: String,
+        input_tokens: u64,
+        cached_tokens: u64,
+        output_tokens: u64,
+    },
+    Failed {
+        status: u16,
+        error: String,
+    },
 }
 
 impl Record {

@@ -201,7 +201,9 @@ fn of_failure(failure: &Failure) -> Error {
 
 fn kind_of(kind: FailureKind) -> ErrorKind {
     match kind {
-        FailureKind::ClientTooOld | FailureKind::InvalidRequest | FailureKind::ItemNotFound => ErrorKind::InvalidRequest,
+        FailureKind::ClientTooOld | FailureKind::InvalidRequest | FailureKind::ItemNotFound => {
+            ErrorKind::InvalidRequest
+        }
         FailureKind::ContentPolicy => ErrorKind::PolicyRefused,
         FailureKind::ContextLength => ErrorKind::ContextLengthExceeded,
         FailureKind::Forbidden | FailureKind::Workspace => ErrorKind::Permission,

@@ -85,8 +85,7 @@ mod tests {
     fn what_does_not_exist_is_told_from_the_wrong_method() {
         assert_eq!(route(&Method::GET, "/v1/chat/completions"), Route::WrongMethod("POST"));
         for path in ["/v1", "/", "/v1/chat", "/v1chat/completions", "/v1/models/extra/", "/v2/models"] {
-            let expected =
-                if path == "/v1/models/extra/" { Route::Model("extra".to_owned()) } else { Route::Unknown };
+            let expected = if path == "/v1/models/extra/" { Route::Model("extra".to_owned()) } else { Route::Unknown };
             assert_eq!(route(&Method::GET, path), expected, "{path}");
         }
     }

@@ -10,13 +10,20 @@ use crate::app::{App, Call};
 use crate::relay::Opening;
 use crate::reply;
 
-/// A translated request, ready to be sent.
+/// A translated request, ready to be sent, as often as the caller wants choices.
 #[derive(Debug)]
 pub(crate) struct Turn<U: Upstream, S: TokenStore> {
     app: Arc<App<U, S>>,
+    request: Arc<Prepared>,
+}
+
+/// What is sent, the same each time.
+#[derive(Debug)]
+struct Prepared {
     model: String,
     tier: Option<String>,
     conversation: String,
+    lite: bool,
     body: Vec<u8>,
 }
 
@@ -26,41 +33,49 @@ impl<U: Upstream, S: TokenStore> Turn<U, S> {
         let seed = ConversationSeed::new(&call.caller, call.session.as_deref(), &request);
         let conversation = conversation_id(&seed, app.started_unix_ms);
         request.prompt_cache_key = Some(conversation.clone());
-        Self {
-            app: Arc::clone(app),
+        let prepared = Prepared {
             model: request.model.clone(),
             tier: request.service_tier.clone(),
             conversation,
+            lite: request.is_lite(),
             body: request.to_json(),
-        }
+        };
+        Self { app: Arc::clone(app), request: Arc::new(prepared) }
     }
 
     /// The turn as a future that a reply body can own. Nothing is sent before it is polled; dropping it gives the turn up.
-    pub(crate) fn open(self) -> Opening {
+    pub(crate) fn open(&self) -> Opening {
+        let (app, request) = (Arc::clone(&self.app), Arc::clone(&self.request));
         Box::pin(async move {
-            let bearer = self.app.tokens.bearer().await.map_err(|error| reply::of_auth(&error))?;
-            match self.send(&bearer).await {
+            let bearer = app.tokens.bearer().await.map_err(|error| reply::of_auth(&error))?;
+            match request.send(&app, &bearer).await {
                 // The token may have been revoked before its time: a fresh one gets one try.
                 Err(error) if wants_reauth(&error) => {
-                    let bearer = self.app.tokens.replace(&bearer).await.map_err(|error| reply::of_auth(&error))?;
-                    self.send(&bearer).await
+                    let bearer = app.tokens.replace(&bearer).await.map_err(|error| reply::of_auth(&error))?;
+                    request.send(&app, &bearer).await
                 }
                 outcome => outcome,
             }
             .map_err(|error| reply::of_send(&error))
         })
     }
+}
 
-    async fn send(&self, bearer: &Bearer) -> Result<ByteStream, SendError> {
+impl Prepared {
+    async fn send<U: Upstream, S: TokenStore>(
+        &self,
+        app: &App<U, S>,
+        bearer: &Bearer,
+    ) -> Result<ByteStream, SendError> {
         let turn = requests::Turn {
             model: &self.model,
             tier: self.tier.as_deref(),
             conversation_id: Some(&self.conversation),
-            lite: false,
+            lite: self.lite,
             body: &self.body,
         };
-        let request = requests::responses(&self.app.backend(bearer), &turn)?;
-        let reply = send_with_retry(&self.app.upstream, &request, &self.app.retry, &SystemClock).await?;
+        let request = requests::responses(&app.backend(bearer), &turn)?;
+        let reply = send_with_retry(&app.upstream, &request, &app.retry, &SystemClock).await?;
         Ok(reply.into_body())
     }
 }

@@ -102,6 +102,39 @@ impl Error {
         error
     }
 
+    /// Makes the error that an error object inside a stream means: its `code`, or else its `type`, or else the HTTP status
+    /// that the event names; `resets_in_secs` is when a used-up window opens again.
+    pub(crate) fn of_event(
+        kind: Option<&str>,
+        code: Option<&str>,
+        status: Option<u16>,
+        message: &str,
+        param: Option<&str>,
+        resets_in_secs: Option<f64>,
+    ) -> Self {
+        // A type such as `usage_limit_reached` says more than a code that is null (wire.md §3.6).
+        let telling = kind.filter(|kind| kind_of_code(kind) != ErrorKind::Server && *kind != "invalid_request_error");
+        let mut error = Self::upstream(code.or(telling), message, param);
+        if code.or(telling).is_none() {
+            error.kind = status.and_then(kind_of_status).or(kind.map(kind_of_code)).unwrap_or(ErrorKind::Server);
+            error.origin = error.kind.origin();
+            error.code = error.kind.default_code().map(str::to_owned);
+        }
+        let resets_in = resets_in_secs.and_then(|secs| Duration::try_from_secs_f64(secs).ok());
+        error.retry_after = error.retry_after.or(resets_in);
+        error
+    }
+
+    /// Makes the error for a reply that is not in the backend's protocol.
+    pub(crate) fn protocol(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Protocol, message)
+    }
+
+    /// Makes the error for a reply that ended without a terminal event.
+    pub(crate) fn truncated() -> Self {
+        Self::new(ErrorKind::Truncated, "the reply broke off before its end; what came so far is not the whole answer")
+    }
+
     /// Names the request parameter at fault.
     #[must_use]
     pub fn with_param(mut self, param: impl Into<String>) -> Self {
@@ -314,6 +347,19 @@ fn kind_of_code(code: &str) -> ErrorKind {
         | "invalid_image_url" => ErrorKind::InvalidRequest,
         _ => ErrorKind::Server,
     }
+}
+
+/// The kind of an error that is known by its HTTP status alone.
+fn kind_of_status(status: u16) -> Option<ErrorKind> {
+    Some(match status {
+        400 | 422 => ErrorKind::InvalidRequest,
+        401 => ErrorKind::Authentication,
+        402 | 403 => ErrorKind::Permission,
+        413 => ErrorKind::TooLarge,
+        429 => ErrorKind::RateLimited,
+        503 => ErrorKind::Overloaded,
+        _ => return None,
+    })
 }
 
 /// The code as clients know it: OpenAI's own word where there is one, else what upstream said.

@@ -190,7 +190,10 @@ impl<'a, 'p> Node<'a, 'p> {
     /// A 400 about this value; `message` goes on where its path ends.
     pub(crate) fn invalid(&self, message: impl fmt::Display) -> Error {
         let path = self.path.to_string();
-        let message = if path.is_empty() { format!("the request {message}") } else { format!("`{path}` {message}") };
+        if path.is_empty() {
+            return Error::new(ErrorKind::InvalidRequest, format!("the request body {message}"));
+        }
+        let message = format!("`{path}` {message}");
         Error::invalid(path, message)
     }
 

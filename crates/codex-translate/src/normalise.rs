@@ -9,6 +9,7 @@ mod settings;
 mod tools;
 
 use crate::error::Error;
+use crate::limits;
 use crate::lite;
 use crate::notice::Notices;
 use crate::plan::ReplyPlan;
@@ -49,6 +50,9 @@ pub(crate) fn settle(mut request: Request, profile: &Profile, options: &Options)
     items::settle(&mut request, &mut notices)?;
     plan.tools = settle_tools(&mut request, options, &mut notices)?;
     settings::settle(&mut request, profile, options, &mut notices);
+    if plan.is_cut() {
+        plan.prompt_tokens = limits::estimated_tokens(&request);
+    }
 
     let notices = notices.finish(options.strict)?;
     Ok(Translated { request, plan, notices })

@@ -23,6 +23,8 @@ pub struct ReplyPlan {
     pub stop: Vec<String>,
     /// The limit of generated tokens (`max_completion_tokens`, `max_tokens`, `max_output_tokens`), emulated here.
     pub max_tokens: Option<u32>,
+    /// Roughly how many tokens the request has; part of the usage of a reply that is cut here, before the backend has counted.
+    pub prompt_tokens: u64,
     /// How many choices the caller wants; the caller of this crate runs one upstream turn for each.
     pub n: u32,
     /// The index of the choice that this plan's reply writes.
@@ -41,9 +43,15 @@ impl ReplyPlan {
             legacy_functions: false,
             stop: Vec::new(),
             max_tokens: None,
+            prompt_tokens: 0,
             n: 1,
             choice: 0,
         }
+    }
+
+    /// Whether the caller set an end that the reply may have to be cut at.
+    pub fn is_cut(&self) -> bool {
+        !self.stop.is_empty() || self.max_tokens.is_some()
     }
 }
 

@@ -1,10 +1,15 @@
 //! The Responses API as the backend speaks it.
 
+mod event;
 mod item;
+mod output;
 mod request;
 mod tool;
 
+pub use event::{Channel, Ended, Event, IncompleteReason, Piece};
+pub(crate) use event::{Envelope, ResponseBody, number, present, word};
 pub use item::{Call, CallKind, File, Image, Item, Message, Opaque, Output, OutputContent, Part, ReasoningItem, Role};
+pub use output::{OutputItem, OutputPart, Phase};
 pub(crate) use request::Shape;
 pub use request::{Reasoning, Request, StreamOptions};
 pub use tool::{AllowedTool, CustomTool, Format, FunctionTool, JsonSchema, NamedTool, Text, Tool, ToolChoice};

@@ -77,7 +77,11 @@ impl Demo {
             }
         }
         expect(finish == "stop", "the stream ended with a clean finish")?;
-        writeln!(out, "\n(finish_reason {finish}, {} tokens in, {} out)\n", usage["prompt_tokens"], usage["completion_tokens"])?;
+        writeln!(
+            out,
+            "\n(finish_reason {finish}, {} tokens in, {} out)\n",
+            usage["prompt_tokens"], usage["completion_tokens"]
+        )?;
         Ok(())
     }
 
@@ -102,7 +106,12 @@ impl Demo {
         let call = &message["tool_calls"][0];
         expect(call["function"]["name"] == "get_weather", "the model called get_weather")?;
         let (name, arguments) = (&call["function"]["name"], &call["function"]["arguments"]);
-        writeln!(out, "the model calls {} with {}", name.as_str().unwrap_or_default(), arguments.as_str().unwrap_or_default())?;
+        writeln!(
+            out,
+            "the model calls {} with {}",
+            name.as_str().unwrap_or_default(),
+            arguments.as_str().unwrap_or_default()
+        )?;
         let result = json!({"role": "tool", "tool_call_id": call["id"], "content": "18 °C, light rain"});
         let body = json!({"model": "gpt-5.1", "messages": [question, message, result], "tools": [tool]});
         let reply = self.post_whole("/v1/chat/completions", &body).await?;

@@ -4,9 +4,7 @@ use std::io::{self, BufRead as _, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use codex_auth::{
-    Account, Attempt, AuthConfig, DEFAULT_PORTS, DeviceLogin, FileStore, Login, LoginError, SystemClock,
-};
+use codex_auth::{Account, Attempt, AuthConfig, DEFAULT_PORTS, DeviceLogin, FileStore, Login, LoginError, SystemClock};
 use codex_upstream::Client;
 use tokio::sync::mpsc;
 use webbrowser::{Browser, BrowserOptions};
@@ -50,7 +48,10 @@ impl Flow {
             out.flush()?;
             return login.complete(&self.http, &self.store, &SystemClock).await.map_err(CommandError::other);
         }
-        writeln!(out, "If the browser runs elsewhere, its last page will not load. Copy that page's address from the browser and")?;
+        writeln!(
+            out,
+            "If the browser runs elsewhere, its last page will not load. Copy that page's address from the browser and"
+        )?;
         writeln!(out, "paste it here, then press Enter:")?;
         out.flush()?;
         let attempt = login.attempt().clone();
@@ -74,7 +75,9 @@ impl Flow {
             }
             match attempt.complete_pasted(&line, &self.http, &self.store, &SystemClock).await {
                 Ok(account) => return Ok(account),
-                Err(LoginError::Callback(error)) => writeln!(out, "{error}; paste the whole address of the last page:")?,
+                Err(LoginError::Callback(error)) => {
+                    writeln!(out, "{error}; paste the whole address of the last page:")?
+                }
                 Err(error) => return Err(CommandError::other(error)),
             }
             out.flush()?;
@@ -85,7 +88,12 @@ impl Flow {
 
     async fn by_device(&self, out: &mut impl Write) -> Result<Account, CommandError> {
         let login = DeviceLogin::start(&self.auth, &self.http, &SystemClock).await.map_err(CommandError::other)?;
-        writeln!(out, "On any device, open\n\n  {}\n\nand enter the code  {}\n", login.verification_url(), login.user_code())?;
+        writeln!(
+            out,
+            "On any device, open\n\n  {}\n\nand enter the code  {}\n",
+            login.verification_url(),
+            login.user_code()
+        )?;
         writeln!(out, "Waiting. Never enter a code that somebody else gave you.")?;
         out.flush()?;
         login.complete(&self.http, &self.store, &SystemClock).await.map_err(CommandError::other)

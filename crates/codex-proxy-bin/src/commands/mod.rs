@@ -11,6 +11,9 @@ pub mod login;
 pub mod serve;
 pub mod status;
 
+/// The exit code for a wrong setting or argument (sysexits.h).
+pub const EX_USAGE: u8 = 64;
+
 /// Why a command failed: one line for the user that says what to do next.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -38,10 +41,10 @@ impl CommandError {
         Self::Other(error.to_string())
     }
 
-    /// The exit code: 64 (`EX_USAGE`, sysexits.h) for a wrong setting or argument, else 1.
+    /// The exit code: [`EX_USAGE`] for a wrong setting or argument, else 1.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Usage(_) => ExitCode::from(64),
+            Self::Config(_) | Self::Usage(_) => ExitCode::from(EX_USAGE),
             Self::Output(_) | Self::Json(_) | Self::Other(_) => ExitCode::FAILURE,
         }
     }

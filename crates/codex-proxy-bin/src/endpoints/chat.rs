@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use codex_auth::TokenStore;
-use codex_translate::{ChatPipe, Error, chat, to_completion, to_responses};
+use codex_translate::{ChatFold, ChatPipe, Error, ErrorKind, ReplyPlan, chat, to_responses};
 use codex_upstream::Upstream;
 use http::{Response, StatusCode};
 
@@ -29,13 +29,21 @@ pub(crate) async fn chat<U: Upstream, S: TokenStore>(
     let plan = translated.plan;
     let record = Record::new(call.request_id.clone(), "chat", &plan.model, &translated.notices);
     let identity = ids::completion();
-    let opening = Turn::new(app, call, translated.request).open();
+    let turn = Turn::new(app, call, translated.request);
+    // The backend makes one choice a turn (features.md C9).
+    let choices = (0..plan.n).map(|choice| (turn.open(), ReplyPlan { choice, ..plan.clone() }));
     let mut response = if plan.stream {
-        let pipe = ChatPipe::new(plan, identity);
-        reply::event_stream(Relay::hold(opening, pipe, record).await?)
+        let turns = choices.map(|(opening, plan)| (opening, ChatPipe::new(&plan, &identity))).collect();
+        reply::event_stream(Relay::hold(turns, record).await?)
     } else {
-        let response = relay::collect(opening, record).await?;
-        reply::json(StatusCode::OK, &to_completion(&response, &plan, &identity)?)
+        let turns = choices.map(|(opening, plan)| (opening, ChatFold::new(&plan, identity.clone()))).collect();
+        let completions = relay::collect(turns, record).await?;
+        let merged = completions.into_iter().reduce(|mut whole, choice| {
+            whole.merge(choice);
+            whole
+        });
+        let completion = merged.ok_or_else(|| Error::new(ErrorKind::Internal, "no choice was asked for"))?;
+        reply::json(StatusCode::OK, &completion)
     };
     reply::add_notices(response.headers_mut(), &translated.notices);
     Ok(response)

@@ -13,6 +13,6 @@ struct Health {
 }
 
 /// Answers 200 as long as the program runs.
-pub fn health(logged_in: bool) -> Response<Body> {
+pub(crate) fn health(logged_in: bool) -> Response<Body> {
     reply::json(StatusCode::OK, &Health { status: "ok", version: env!("CARGO_PKG_VERSION"), logged_in })
 }

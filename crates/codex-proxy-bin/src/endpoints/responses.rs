@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use codex_auth::TokenStore;
-use codex_translate::{Error, ResponsesPipe, normalise, responses};
+use codex_translate::{Error, ResponsesFold, ResponsesPipe, normalise, responses};
 use codex_upstream::Upstream;
 use http::{Response, StatusCode};
 
@@ -28,12 +28,14 @@ pub(crate) async fn responses<U: Upstream, S: TokenStore>(
     let translated = normalise(request, &profile, &call.options)?;
     let plan = translated.plan;
     let record = Record::new(call.request_id.clone(), "responses", &plan.model, &translated.notices);
+    let identity = ids::response();
     let opening = Turn::new(app, call, translated.request).open();
     let mut response = if plan.stream {
-        let pipe = ResponsesPipe::new(plan, ids::completion());
-        reply::event_stream(Relay::hold(opening, pipe, record).await?)
+        let turns = vec![(opening, ResponsesPipe::new(&plan, identity))];
+        reply::event_stream(Relay::hold(turns, record).await?)
     } else {
-        reply::json(StatusCode::OK, &relay::collect(opening, record).await?)
+        let turns = vec![(opening, ResponsesFold::new(&plan, identity))];
+        reply::json(StatusCode::OK, &relay::collect(turns, record).await?.pop())
     };
     reply::add_notices(response.headers_mut(), &translated.notices);
     Ok(response)

@@ -17,9 +17,16 @@ async fn malformed_bodies_are_named() {
         ("/v1/chat/completions", "{\"model\": \"gpt-5.1\"}", json!("messages")),
         ("/v1/chat/completions", "{\"model\": \"gpt-5.1\", \"messages\": []}", json!("messages")),
         ("/v1/chat/completions", "{\"model\": \"gpt-5.1\", \"messages\": \"hi\"}", json!("messages")),
-        ("/v1/chat/completions", "{\"model\": 7, \"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}", json!("model")),
-        ("/v1/chat/completions", "{\"model\": \"gpt-5.1\", \"messages\": [{\"role\": \"robot\", \"content\": \"x\"}]}",
-            json!("messages[0].role")),
+        (
+            "/v1/chat/completions",
+            "{\"model\": 7, \"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}",
+            json!("model"),
+        ),
+        (
+            "/v1/chat/completions",
+            "{\"model\": \"gpt-5.1\", \"messages\": [{\"role\": \"robot\", \"content\": \"x\"}]}",
+            json!("messages[0].role"),
+        ),
         ("/v1/responses", "{\"model\": \"gpt-5.1\"}", json!("input")),
         ("/v1/responses", "{\"model\": \"gpt-5.1\", \"input\": 7}", json!("input")),
     ] {
@@ -58,7 +65,9 @@ async fn a_zstd_body_is_read_and_a_bomb_is_not() {
 async fn keys_are_asked_for_everywhere_but_at_health() {
     let proxy = Harness::start_with(SimConfig::default(), Some("secret")).await;
     assert_eq!(proxy.get("/health").await.status, 200);
-    for (method, path) in [(Method::GET, "/v1/models"), (Method::POST, "/v1/chat/completions"), (Method::GET, "/nowhere")] {
+    for (method, path) in
+        [(Method::GET, "/v1/models"), (Method::POST, "/v1/chat/completions"), (Method::GET, "/nowhere")]
+    {
         let reply = proxy.send(method.clone(), path, &[], "").await;
         assert_eq!((reply.status.as_u16(), &reply.json()["error"]["code"]), (401, &json!("missing_api_key")), "{path}");
         let reply = proxy.send(method, path, &[("authorization", "Bearer wrong")], "").await;
@@ -82,9 +91,15 @@ async fn models_are_listed_and_told_one_by_one() {
     let proxy = Harness::start().await;
     let list = proxy.get("/v1/models").await.json();
     let ids: Vec<_> = list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
-    for name in ["gpt-5.1", "gpt-5.1-codex-max", "gpt-5.1-codex-mini", "gpt-5.2", "gpt-5.2-codex", "gpt-5.3-codex",
-        "gpt-5.3-codex-spark"]
-    {
+    for name in [
+        "gpt-5.1",
+        "gpt-5.1-codex-max",
+        "gpt-5.1-codex-mini",
+        "gpt-5.2",
+        "gpt-5.2-codex",
+        "gpt-5.3-codex",
+        "gpt-5.3-codex-spark",
+    ] {
         assert!(ids.contains(&name), "{name} in {ids:?}");
     }
     assert!(list.get("models").is_none());

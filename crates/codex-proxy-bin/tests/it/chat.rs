@@ -36,9 +36,23 @@ async fn usage_comes_last_when_asked_for() {
 #[tokio::test]
 async fn stream_and_whole_reply_say_the_same() {
     let proxy = Harness::start().await;
-    for scenario in ["text=Grüße 👋", "reasoning", "commentary", "web-search", "line-separators", "split", "crlf", "keepalive",
-        "unknown", "full-output", "trailing", "no-item-done", "legacy-delta", "single-delta=100000", "refusal"]
-    {
+    for scenario in [
+        "text=Grüße 👋",
+        "reasoning",
+        "commentary",
+        "web-search",
+        "line-separators",
+        "split",
+        "crlf",
+        "keepalive",
+        "unknown",
+        "full-output",
+        "trailing",
+        "no-item-done",
+        "legacy-delta",
+        "single-delta=100000",
+        "refusal",
+    ] {
         let text = format!("[sim:{scenario}]");
         let whole = proxy.post("/v1/chat/completions", &ask(&text)).await;
         assert_eq!(whole.status, 200, "{scenario}: {}", whole.text);
@@ -88,7 +102,9 @@ async fn parallel_tool_calls_keep_their_indexes() {
     body["tools"] = json!([weather()]);
     let events = proxy.post("/v1/chat/completions", &body).await.events();
     let mut calls: Vec<(Value, String)> = Vec::new();
-    for delta in events.iter().flat_map(|chunk| chunk["choices"][0]["delta"]["tool_calls"].as_array().into_iter().flatten()) {
+    for delta in
+        events.iter().flat_map(|chunk| chunk["choices"][0]["delta"]["tool_calls"].as_array().into_iter().flatten())
+    {
         let index = usize::try_from(delta["index"].as_u64().unwrap()).unwrap();
         if delta["id"].is_string() {
             assert_eq!(index, calls.len());
@@ -104,6 +120,56 @@ async fn parallel_tool_calls_keep_their_indexes() {
 }
 
 #[tokio::test]
+async fn a_stop_string_and_a_limit_cut_the_reply() {
+    let proxy = Harness::start().await;
+    for (key, value, text, finish) in
+        [("stop", json!(["r si"]), "one two three fou", "stop"), ("max_tokens", json!(3), "one two three", "length")]
+    {
+        let text_word = "[sim:text=one two three four six]";
+        let (mut whole, mut stream) = (ask(text_word), ask_streaming(text_word));
+        whole[key] = value.clone();
+        stream[key] = value;
+        let reply = proxy.post("/v1/chat/completions", &whole).await;
+        let choice = &reply.json()["choices"][0];
+        assert_eq!((&choice["message"]["content"], &choice["finish_reason"]), (&json!(text), &json!(finish)));
+        assert_eq!(reply.json()["usage"]["estimated"], true);
+        assert!(reply.header("x-codex-proxy-emulated").unwrap().contains(key));
+        let reply = proxy.post("/v1/chat/completions", &stream).await;
+        assert_eq!(reply.streamed_text(), text);
+        let events = reply.events();
+        assert_eq!(events[events.len() - 2]["choices"][0]["finish_reason"], finish);
+    }
+}
+
+#[tokio::test]
+async fn several_choices_are_several_turns() {
+    let proxy = Harness::start().await;
+    let (mut whole, mut stream) = (ask("[sim:text=Hello]"), ask_streaming("[sim:text=Hello]"));
+    whole["n"] = json!(3);
+    stream["n"] = json!(3);
+    stream["stream_options"] = json!({"include_usage": true});
+    let reply = proxy.post("/v1/chat/completions", &whole).await.json();
+    let indexes: Vec<_> = reply["choices"].as_array().unwrap().iter().map(|choice| choice["index"].clone()).collect();
+    assert_eq!(indexes, [0, 1, 2]);
+    assert_eq!(proxy.turns().len(), 3);
+
+    let events = proxy.post("/v1/chat/completions", &stream).await.events();
+    for index in 0..3 {
+        let of_choice =
+            events.iter().filter_map(|chunk| chunk["choices"].get(0)).filter(|choice| choice["index"] == index);
+        let text: String = of_choice.clone().filter_map(|choice| choice["delta"]["content"].as_str()).collect();
+        assert_eq!(text, "Hello", "choice {index}");
+        assert_eq!(of_choice.filter(|choice| choice["finish_reason"] == "stop").count(), 1, "choice {index}");
+    }
+    let usages: Vec<_> = events.iter().filter(|chunk| chunk["usage"].is_object()).collect();
+    assert_eq!(usages.len(), 1, "one usage for all");
+    assert_eq!(events.iter().filter(|event| **event == json!("[DONE]")).count(), 1);
+
+    whole["n"] = json!(9);
+    assert_eq!(proxy.post("/v1/chat/completions", &whole).await.json()["error"]["param"], "n");
+}
+
+#[tokio::test]
 async fn what_is_not_carried_is_named_in_the_headers() {
     let proxy = Harness::start().await;
     let mut body = ask("hi");
@@ -115,7 +181,8 @@ async fn what_is_not_carried_is_named_in_the_headers() {
     assert!(dropped.contains("temperature") && dropped.contains("seed"), "{dropped}");
     assert!(proxy.turns()[0].get("temperature").is_none());
 
-    let strict = proxy.send(http::Method::POST, "/v1/chat/completions", &[("x-codex-proxy-strict", "true")], body.to_string());
+    let strict =
+        proxy.send(http::Method::POST, "/v1/chat/completions", &[("x-codex-proxy-strict", "true")], body.to_string());
     let strict = strict.await;
     assert_eq!((strict.status.as_u16(), &strict.json()["error"]["param"]), (400, &json!("temperature")));
     assert_eq!(proxy.turns().len(), 1, "a refused request never reaches the backend");

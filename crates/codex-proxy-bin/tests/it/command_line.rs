@@ -76,6 +76,10 @@ fn wrong_settings_and_arguments_are_named_before_anything_starts() {
 #[test]
 fn the_demonstration_works_from_an_empty_home() {
     let home = tempfile::tempdir().unwrap();
-    check(&run(home.path(), &["demo"]), 0, &["finish_reason \"stop\"", "the model calls get_weather", "response.completed"]);
+    check(
+        &run(home.path(), &["demo"]),
+        0,
+        &["finish_reason \"stop\"", "the model calls get_weather", "response.completed"],
+    );
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "the demonstration leaves nothing behind");
 }

@@ -59,7 +59,12 @@ async fn an_unknown_model_is_a_404() {
     let mut body = ask("hi");
     body["model"] = json!("gpt-nonexistent");
     let reply = proxy.post("/v1/chat/completions", &body).await;
-    assert_eq!((reply.status.as_u16(), &reply.json()["error"]["code"]), (404, &json!("model_not_found")), "{}", reply.text);
+    assert_eq!(
+        (reply.status.as_u16(), &reply.json()["error"]["code"]),
+        (404, &json!("model_not_found")),
+        "{}",
+        reply.text
+    );
 }
 
 #[tokio::test]

@@ -8,6 +8,13 @@ fn ask(text: &str) -> Value {
     json!({"model": "gpt-5.1", "input": text})
 }
 
+/// The one item of a type in a response's output; reasoning comes first even when it is empty (wire.md §3.2).
+#[track_caller]
+fn item<'a>(response: &'a Value, kind: &str) -> &'a Value {
+    let items = response["output"].as_array().unwrap();
+    items.iter().find(|item| item["type"] == kind).unwrap_or_else(|| panic!("no {kind} in {response}"))
+}
+
 #[tokio::test]
 async fn a_stream_starts_with_created_and_ends_with_a_whole_response() {
     let proxy = Harness::start().await;
@@ -19,7 +26,7 @@ async fn a_stream_starts_with_created_and_ends_with_a_whole_response() {
     let last = events.last().unwrap();
     assert_eq!(last["type"], "response.completed");
     // The backend leaves `output` empty (wire.md §3.3).
-    assert_eq!(last["response"]["output"][0]["content"][0]["text"], "Hello");
+    assert_eq!(item(&last["response"], "message")["content"][0]["text"], "Hello");
     assert!(events.iter().all(|event| event["type"] != "keepalive"));
     let numbers: Vec<_> = events.iter().map(|event| event["sequence_number"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>());
@@ -30,7 +37,7 @@ async fn a_whole_response_has_its_output() {
     let proxy = Harness::start().await;
     let reply = proxy.post("/v1/responses", &ask("[sim:text=Hello]")).await.json();
     assert_eq!((&reply["object"], &reply["status"]), (&json!("response"), &json!("completed")));
-    assert_eq!(reply["output"][0]["content"][0]["text"], "Hello");
+    assert_eq!(item(&reply, "message")["content"][0]["text"], "Hello");
     assert_eq!(reply["model"], "gpt-5.1");
 }
 
@@ -43,8 +50,7 @@ async fn litellms_variants_are_understood() {
         "tool_choice": {"type": "function", "function": {"name": "f"}}});
     let reply = proxy.post("/v1/responses", &body).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
-    let call = &reply.json()["output"][0];
-    assert_eq!((&call["type"], &call["name"]), (&json!("function_call"), &json!("f")));
+    assert_eq!(item(&reply.json(), "function_call")["name"], "f");
     assert!(reply.header("x-codex-proxy-dropped").unwrap().contains("temperature"));
 }
 
@@ -58,4 +64,30 @@ async fn a_failure_within_the_stream_is_an_event_of_the_dialect() {
     assert_eq!(last["type"], "response.failed", "{last}");
     assert_eq!(last["response"]["status"], "failed");
     assert!(last["response"]["error"]["message"].as_str().is_some_and(|message| !message.is_empty()));
+}
+
+#[tokio::test]
+async fn a_limit_of_tokens_ends_the_reply_as_incomplete() {
+    let proxy = Harness::start().await;
+    let mut body = ask("[sim:text=one two three four five six seven eight]");
+    body["max_output_tokens"] = json!(3);
+    let whole = proxy.post("/v1/responses", &body).await;
+    body["stream"] = true.into();
+    let streamed = proxy.post("/v1/responses", &body).await.events();
+    for response in [&whole.json(), &streamed.last().unwrap()["response"]] {
+        assert_eq!(response["status"], "incomplete", "{response}");
+        assert_eq!(response["incomplete_details"]["reason"], "max_output_tokens");
+        assert_eq!(item(response, "message")["content"][0]["text"], "one two three");
+        assert_eq!(response["usage"]["output_tokens"], 3);
+    }
+    assert!(whole.header("x-codex-proxy-emulated").unwrap().contains("max_output_tokens"));
+}
+
+#[tokio::test]
+async fn a_chat_body_is_answered_in_the_shape_of_the_path() {
+    let proxy = Harness::start().await;
+    let reply = proxy.post("/v1/responses", &crate::support::ask("[sim:text=Hello]")).await.json();
+    assert_eq!(item(&reply, "message")["content"][0]["text"], "Hello");
+    let reply = proxy.post("/v1/chat/completions", &ask("[sim:text=Hello]")).await.json();
+    assert_eq!(reply["choices"][0]["message"]["content"], "Hello");
 }

@@ -44,7 +44,8 @@ impl Reply {
 
     /// The `data` of every event, each parsed unless it is `[DONE]`.
     pub(crate) fn events(&self) -> Vec<Value> {
-        let data = self.text.split("\n\n").filter_map(|event| event.lines().find_map(|line| line.strip_prefix("data: ")));
+        let data =
+            self.text.split("\n\n").filter_map(|event| event.lines().find_map(|line| line.strip_prefix("data: ")));
         data.map(|data| if data == "[DONE]" { data.into() } else { serde_json::from_str(data).unwrap() }).collect()
     }
 
@@ -73,7 +74,7 @@ impl Harness {
             extra_roots_pem: sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect(),
             proxy: ProxyConfig::default(),
             api_key: api_key.and_then(|key| ApiKey::new(key.to_owned())),
-            log: "off".to_owned(),
+            log: None,
         };
         let upstream = Client::new(config.client()).unwrap();
         let app = Arc::new(App::new(&config, upstream, store.clone(), ModelCacheConfig::default()));

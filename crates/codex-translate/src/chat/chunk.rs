@@ -1,0 +1,85 @@
+//! Chunks of a streaming chat reply, as server-sent events.
+
+use serde::Serialize as _;
+
+use super::delta::{Delta, Sink};
+use crate::error::Error;
+use crate::reply::{Finish, Identity};
+use crate::text::write_string;
+use crate::usage::{ChatUsage, Usage};
+
+/// The last event of a stream.
+const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// Writes the chunks of one choice.
+///
+/// No event has an `id` or is without data, and each has its `choices`, as clients want it (clients.md, rules 1 to 6).
+#[derive(Clone, Debug)]
+pub(crate) struct ChunkEncoder {
+    /// Up to and with `"choices":[`.
+    head: Vec<u8>,
+    /// From there up to and with `"delta":`.
+    choice: Vec<u8>,
+}
+
+impl ChunkEncoder {
+    pub(crate) fn new(identity: &Identity, model: &str, choice: u32) -> Self {
+        let mut head = b"data: {\"id\":".to_vec();
+        write_string(&identity.id, &mut head);
+        let created = format!(",\"object\":\"chat.completion.chunk\",\"created\":{},\"model\":", identity.created);
+        head.extend_from_slice(created.as_bytes());
+        write_string(model, &mut head);
+        head.extend_from_slice(b",\"choices\":[");
+        Self { head, choice: format!("{{\"index\":{choice},\"delta\":").into_bytes() }
+    }
+
+    /// A sink that writes each delta as a chunk.
+    pub(crate) fn sink<'a>(&'a self, out: &'a mut Vec<u8>) -> ChunkSink<'a> {
+        ChunkSink { encoder: self, out }
+    }
+
+    /// Writes the chunk that says why the choice ended.
+    pub(crate) fn finish(&self, finish: Finish, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.head);
+        out.extend_from_slice(&self.choice);
+        out.extend_from_slice(b"{},\"logprobs\":null,\"finish_reason\":\"");
+        out.extend_from_slice(finish.as_str().as_bytes());
+        out.extend_from_slice(b"\"}]}\n\n");
+    }
+
+    /// Writes what comes after the last choice.
+    pub(crate) fn end(&self, usage: Option<&Usage>, out: &mut Vec<u8>) {
+        if let Some(usage) = usage {
+            out.extend_from_slice(&self.head);
+            out.extend_from_slice(b"],\"usage\":");
+            // Numbers in a buffer in memory cannot fail to be written.
+            let _ = ChatUsage(*usage).serialize(&mut serde_json::Serializer::new(&mut *out));
+            out.extend_from_slice(b"}\n\n");
+        }
+        out.extend_from_slice(DONE);
+    }
+
+    /// Writes the event that SDKs raise as an error, and the end (clients.md, rule 6).
+    pub(crate) fn error(error: &Error, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"data: ");
+        let _ = error.body().serialize(&mut serde_json::Serializer::new(&mut *out));
+        out.extend_from_slice(b"\n\n");
+        out.extend_from_slice(DONE);
+    }
+}
+
+/// Writes deltas as chunks to a buffer.
+#[derive(Debug)]
+pub(crate) struct ChunkSink<'a> {
+    encoder: &'a ChunkEncoder,
+    out: &'a mut Vec<u8>,
+}
+
+impl Sink for ChunkSink<'_> {
+    fn delta(&mut self, delta: Delta<'_>) {
+        self.out.extend_from_slice(&self.encoder.head);
+        self.out.extend_from_slice(&self.encoder.choice);
+        delta.write(self.out);
+        self.out.extend_from_slice(b",\"logprobs\":null,\"finish_reason\":null}]}\n\n");
+    }
+}

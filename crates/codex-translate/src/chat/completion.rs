@@ -1,0 +1,196 @@
+//! A whole chat reply, gathered from the same deltas that a stream is made of.
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::value::RawValue;
+
+use super::delta::{Delta, ReasoningKey, Sink};
+use crate::error::{Error, ErrorKind};
+use crate::reply::{Finish, Identity};
+use crate::usage::{ChatUsage, Usage};
+
+/// The largest reply that is gathered: a few of the largest images.
+pub const MAX_COMPLETION_BYTES: usize = 128 * 1024 * 1024;
+
+/// The body of a reply to a chat request that asked for no stream.
+#[derive(Clone, Debug)]
+pub struct Completion {
+    identity: Identity,
+    model: String,
+    choices: Vec<Choice>,
+    usage: Option<Usage>,
+}
+
+/// One choice, while it is gathered and when it is whole.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Choice {
+    index: u32,
+    content: Option<String>,
+    refusal: Option<String>,
+    reasoning: Option<(ReasoningKey, String)>,
+    calls: Vec<Call>,
+    function: Option<Called>,
+    citations: Vec<Box<RawValue>>,
+    images: Vec<Box<RawValue>>,
+    finish: Option<Finish>,
+    bytes: usize,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Call {
+    id: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: Called,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Called {
+    name: String,
+    arguments: String,
+}
+
+impl Completion {
+    /// Puts a reply together from its choices.
+    pub(crate) fn new(identity: Identity, model: String, choice: Choice, usage: Option<Usage>) -> Self {
+        Self { identity, model, choices: vec![choice], usage }
+    }
+
+    /// Takes in the choices of another turn for the same request; the usage is what both have cost.
+    pub fn merge(&mut self, other: Self) {
+        self.choices.extend(other.choices);
+        self.choices.sort_by_key(|choice| choice.index);
+        match (&mut self.usage, other.usage) {
+            (Some(usage), Some(more)) => *usage += more,
+            (usage @ None, more) => *usage = more,
+            (Some(_), None) => {}
+        }
+    }
+}
+
+impl Choice {
+    pub(crate) fn new(index: u32) -> Self {
+        Self { index, ..Self::default() }
+    }
+
+    /// Notes why the choice ended: it is whole.
+    pub(crate) fn finish(&mut self, finish: Finish) {
+        self.finish = Some(finish);
+    }
+
+    /// Fails if the choice has become too large to be gathered.
+    ///
+    /// # Errors
+    /// More than [`MAX_COMPLETION_BYTES`] have come.
+    pub(crate) fn check_size(&self) -> Result<(), Error> {
+        if self.bytes <= MAX_COMPLETION_BYTES {
+            return Ok(());
+        }
+        let message = format!("the reply is larger than {} MiB; ask for a stream", MAX_COMPLETION_BYTES >> 20);
+        Err(Error::new(ErrorKind::Protocol, message))
+    }
+}
+
+impl Sink for Choice {
+    fn delta(&mut self, delta: Delta<'_>) {
+        let text = match delta {
+            Delta::Role => return,
+            Delta::Content(text) => (self.content.get_or_insert_default(), text),
+            Delta::Refusal(text) => (self.refusal.get_or_insert_default(), text),
+            Delta::Reasoning { key, text } => (&mut self.reasoning.get_or_insert((key, String::new())).1, text),
+            Delta::ToolCall { id, name, .. } => {
+                self.bytes += id.len() + name.len();
+                let function = Called { name: name.to_owned(), arguments: String::new() };
+                self.calls.push(Call { id: id.to_owned(), kind: "function", function });
+                return;
+            }
+            Delta::Arguments { index, text } => match self.calls.get_mut(index as usize) {
+                Some(call) => (&mut call.function.arguments, text),
+                None => return,
+            },
+            Delta::FunctionCall { name } => {
+                self.function = Some(Called { name: name.to_owned(), arguments: String::new() });
+                return;
+            }
+            Delta::FunctionArguments(text) => match &mut self.function {
+                Some(function) => (&mut function.arguments, text),
+                None => return,
+            },
+            Delta::Citation(citation) => return self.push_json(|out| citation.write(out), |choice| &mut choice.citations),
+            Delta::Image(image) => return self.push_json(|out| image.write(out), |choice| &mut choice.images),
+        };
+        let (whole, more) = text;
+        let before = whole.len();
+        more.push_to(whole);
+        self.bytes += whole.len() - before;
+    }
+}
+
+impl Choice {
+    /// Keeps what is written as JSON; it is valid, being written by this crate from valid parts.
+    fn push_json(&mut self, write: impl FnOnce(&mut Vec<u8>), list: impl FnOnce(&mut Self) -> &mut Vec<Box<RawValue>>) {
+        let mut json = Vec::new();
+        write(&mut json);
+        self.bytes += json.len();
+        let raw = String::from_utf8(json).ok().and_then(|json| RawValue::from_string(json).ok());
+        list(self).extend(raw);
+    }
+}
+
+impl Serialize for Completion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &self.identity.id)?;
+        map.serialize_entry("object", "chat.completion")?;
+        map.serialize_entry("created", &self.identity.created)?;
+        map.serialize_entry("model", &self.model)?;
+        map.serialize_entry("choices", &self.choices)?;
+        if let Some(usage) = self.usage {
+            map.serialize_entry("usage", &ChatUsage(usage))?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Choice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("index", &self.index)?;
+        map.serialize_entry("message", &Message(self))?;
+        map.serialize_entry("logprobs", &())?;
+        map.serialize_entry("finish_reason", &self.finish.map(Finish::as_str))?;
+        map.end()
+    }
+}
+
+/// The message of a choice. `content` and `refusal` are always there; content is null beside tool calls alone, as clients know
+/// it from OpenAI.
+struct Message<'a>(&'a Choice);
+
+impl Serialize for Message<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let choice = self.0;
+        let speaks_otherwise = choice.refusal.is_some() || !choice.calls.is_empty() || choice.function.is_some();
+        let content = choice.content.as_deref().or((!speaks_otherwise).then_some(""));
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("role", "assistant")?;
+        map.serialize_entry("content", &content)?;
+        map.serialize_entry("refusal", &choice.refusal)?;
+        if let Some((key, text)) = &choice.reasoning {
+            map.serialize_entry(key.as_str(), text)?;
+        }
+        if !choice.calls.is_empty() {
+            map.serialize_entry("tool_calls", &choice.calls)?;
+        }
+        if let Some(function) = &choice.function {
+            map.serialize_entry("function_call", function)?;
+        }
+        if !choice.citations.is_empty() {
+            map.serialize_entry("annotations", &choice.citations)?;
+        }
+        if !choice.images.is_empty() {
+            map.serialize_entry("images", &choice.images)?;
+        }
+        map.end()
+    }
+}

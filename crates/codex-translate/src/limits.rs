@@ -1,0 +1,173 @@
+//! Limits of tokens, counted as the models count them.
+//!
+//! The tokenizer (o200k, of all models that the backend has) is made when the first request needs it, and not before: it takes
+//! some tens of megabytes and a tenth of a second.
+
+use tiktoken_rs::{CoreBPE, o200k_base_singleton};
+
+use crate::responses::{FunctionTool, Item, OutputContent, Part, Request, Tool};
+
+/// Text without a place where it may be divided is counted in pieces of this size, each border of which can make the count
+/// wrong by one.
+const MAX_PENDING_BYTES: usize = 4096;
+
+/// How many bytes of a request make a token, roughly: only estimates are made with it, and they are marked as such.
+const BYTES_PER_TOKEN: usize = 4;
+
+/// Counts the tokens of text that comes in pieces.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TokenCount {
+    /// The tokens of all text before `pending`.
+    settled: u64,
+    /// The end of the text, whose tokens the next piece may change.
+    pending: String,
+}
+
+impl TokenCount {
+    /// The tokens of all text so far.
+    pub(crate) fn total(&self) -> u64 {
+        self.settled + count(&self.pending)
+    }
+
+    /// Takes the next piece as far as the total stays within `max`; how many of its bytes that is.
+    pub(crate) fn push_within(&mut self, text: &str, max: Option<u64>) -> usize {
+        let before = self.pending.len();
+        self.pending.push_str(text);
+        let taken = match max {
+            Some(max) => self.pending_within(max.saturating_sub(self.settled)).max(before) - before,
+            None => text.len(),
+        };
+        self.pending.truncate(before + taken);
+        self.settle();
+        taken
+    }
+
+    /// The next piece does not go on with the text so far: what is between them belongs to no token of either.
+    pub(crate) fn separate(&mut self) {
+        self.settled = self.total();
+        self.pending.clear();
+    }
+
+    /// How many bytes of `pending` at most `max` tokens make.
+    fn pending_within(&self, max: u64) -> usize {
+        let tokens = tokenizer().encode_ordinary(&self.pending);
+        let max = usize::try_from(max).unwrap_or(usize::MAX);
+        if tokens.len() <= max {
+            return self.pending.len();
+        }
+        // The tokens are the tokenizer's own, so that it knows their bytes.
+        let bytes = tokenizer().decode_bytes(&tokens[..max]).map_or(0, |bytes| bytes.len());
+        // A token may end inside a character.
+        (0..=bytes).rev().find(|at| self.pending.is_char_boundary(*at)).unwrap_or(0)
+    }
+
+    /// Counts for good what later text cannot change: the tokenizer always divides before a space that stands between two
+    /// other characters.
+    fn settle(&mut self) {
+        let bytes = self.pending.as_bytes();
+        let is_border = |at: &usize| {
+            bytes[*at] == b' '
+                && bytes.get(at + 1).is_some_and(|next| !next.is_ascii_whitespace() && next.is_ascii())
+                && !bytes[at - 1].is_ascii_whitespace()
+                && bytes[at - 1].is_ascii()
+        };
+        let border = (1..bytes.len()).rev().find(is_border);
+        let border = border.or_else(|| (bytes.len() > MAX_PENDING_BYTES).then_some(bytes.len()));
+        if let Some(at) = border {
+            let rest = self.pending.split_off(at);
+            self.settled += count(&self.pending);
+            self.pending = rest;
+        }
+    }
+}
+
+/// How many tokens a request has, roughly.
+pub(crate) fn estimated_tokens(request: &Request) -> u64 {
+    let instructions = request.instructions.as_deref().map_or(0, str::len);
+    let input: usize = request.input.iter().map(item_bytes).sum();
+    let tools: usize = request.tools.iter().map(tool_bytes).sum();
+    ((instructions + input + tools) / BYTES_PER_TOKEN) as u64
+}
+
+fn item_bytes(item: &Item) -> usize {
+    match item {
+        Item::Message(message) => parts_bytes(&message.content),
+        Item::Reasoning(reasoning) => reasoning.encrypted_content.as_deref().map_or(0, str::len),
+        Item::Call(call) => call.name.len() + call.payload.len(),
+        Item::Output(output) => match &output.content {
+            OutputContent::Text(text) => text.len(),
+            OutputContent::Parts(parts) => parts_bytes(parts),
+        },
+        Item::Opaque(item) | Item::Verbatim(item) => item.members.iter().map(|(_, raw)| raw.get().len()).sum(),
+    }
+}
+
+/// The bytes of the texts: what an image costs has nothing to do with its bytes.
+fn parts_bytes(parts: &[Part]) -> usize {
+    parts.iter().filter_map(Part::as_text).map(str::len).sum()
+}
+
+fn tool_bytes(tool: &Tool) -> usize {
+    match tool {
+        Tool::Function(FunctionTool { name, description, parameters, .. }) => {
+            name.len() + description.as_deref().map_or(0, str::len) + parameters.get().len()
+        }
+        Tool::Custom(tool) => tool.name.len() + tool.description.as_deref().map_or(0, str::len),
+        Tool::Opaque(tool) | Tool::Verbatim(tool) => tool.members.iter().map(|(_, raw)| raw.get().len()).sum(),
+    }
+}
+
+fn count(text: &str) -> u64 {
+    if text.is_empty() { 0 } else { tokenizer().encode_ordinary(text).len() as u64 }
+}
+
+fn tokenizer() -> &'static CoreBPE {
+    o200k_base_singleton()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_count_is_the_models_own() {
+        for (text, tokens) in [("", 0), ("Hello, world!", 4), ("antidisestablishmentarianism", 6), ("日本語", 2)] {
+            let mut counted = TokenCount::default();
+            counted.push_within(text, None);
+            assert_eq!(counted.total(), tokens, "{text}");
+        }
+    }
+
+    #[test]
+    fn text_is_cut_at_the_limit() {
+        for (max, kept) in [(0, ""), (1, "one"), (2, "one two"), (3, "one two three"), (9, "one two three")] {
+            let mut counted = TokenCount::default();
+            let text = "one two three";
+            assert_eq!(&text[..counted.push_within(text, Some(max))], kept);
+        }
+    }
+
+    #[test]
+    fn a_long_text_without_borders_is_counted_in_bounded_memory() {
+        let mut counted = TokenCount::default();
+        for _ in 0..10_000 {
+            counted.push_within("0123456789", None);
+            assert!(counted.pending.len() <= MAX_PENDING_BYTES + 10);
+        }
+        let exact = count(&"0123456789".repeat(10_000));
+        assert!(counted.total().abs_diff(exact) <= 100_000 / MAX_PENDING_BYTES as u64 + 1);
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_do_not_matter(pieces in prop::collection::vec("[ a-c\n.é1]{0,6}", 0..12)) {
+            let mut counted = TokenCount::default();
+            for piece in &pieces {
+                counted.push_within(piece, None);
+            }
+            prop_assert_eq!(counted.total(), count(&pieces.concat()));
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Bytes in, bytes out: the two writers with their framing, for a reply that is streamed and for one that is gathered.
+//!
+//! The four types are used alike: `feed` what upstream sends until it is `Done` or upstream ends, then `finish`. What comes out
+//! does not depend on how the bytes were split.
+
+use crate::chat::{Choice, ChunkEncoder, Completion};
+use crate::error::Error;
+use crate::plan::ReplyPlan;
+use crate::reply::{Flow, Identity, Summary};
+use crate::responses::Event;
+use crate::sse::Decoder;
+use crate::to_chat::ChatStream;
+use crate::to_responses_stream::{Response, ResponseStream};
+use crate::usage::Usage;
+
+/// The largest event that is read. Images come as one event; the backend's own limit is 16 MiB (wire.md §2.9, §3.1).
+pub const MAX_EVENT_BYTES: usize = 32 * 1024 * 1024;
+
+/// A streaming chat reply.
+#[derive(Debug)]
+pub struct ChatPipe {
+    decoder: Decoder,
+    stream: ChatStream,
+    encoder: ChunkEncoder,
+    include_usage: bool,
+}
+
+impl ChatPipe {
+    /// Starts the reply that `plan` describes.
+    pub fn new(plan: &ReplyPlan, identity: &Identity) -> Self {
+        Self {
+            decoder: Decoder::new(MAX_EVENT_BYTES),
+            stream: ChatStream::new(plan),
+            encoder: ChunkEncoder::new(identity, &plan.model, plan.choice),
+            include_usage: plan.include_usage,
+        }
+    }
+
+    /// Takes upstream bytes and appends what they mean to `out`.
+    ///
+    /// # Errors
+    /// The turn failed. As long as nothing has gone out, answer with a status; after that, tell the client by
+    /// [`encode_error`](Self::encode_error).
+    pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Flow, Error> {
+        self.decoder.feed(bytes);
+        while let Some(frame) = self.decoder.next_frame()? {
+            let event = Event::parse(frame.data)?;
+            if self.stream.push(&event, &mut self.encoder.sink(out))? == Flow::Done {
+                return Ok(Flow::Done);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// Ends the choice: its finish.
+    ///
+    /// # Errors
+    /// The reply is not whole: tell the client, as for [`feed`](Self::feed).
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<Summary, Error> {
+        let summary = self.stream.finish()?;
+        self.encoder.finish(summary.finish, out);
+        Ok(summary)
+    }
+
+    /// Ends the reply once all its choices are: the usage, if the caller asked for it, and `[DONE]`.
+    pub fn end(&self, usage: Option<&Usage>, out: &mut Vec<u8>) {
+        self.encoder.end(usage.filter(|_| self.include_usage), out);
+    }
+
+    /// Appends the event that tells the client of `error`, and the end.
+    pub fn encode_error(&mut self, error: &Error, out: &mut Vec<u8>) {
+        ChunkEncoder::error(error, out);
+    }
+}
+
+/// A chat reply that is gathered.
+#[derive(Debug)]
+pub struct ChatFold {
+    decoder: Decoder,
+    stream: ChatStream,
+    choice: Choice,
+    identity: Identity,
+    model: String,
+}
+
+impl ChatFold {
+    /// Starts the reply that `plan` describes.
+    pub fn new(plan: &ReplyPlan, identity: Identity) -> Self {
+        Self {
+            decoder: Decoder::new(MAX_EVENT_BYTES),
+            stream: ChatStream::new(plan),
+            choice: Choice::new(plan.choice),
+            identity,
+            model: plan.model.clone(),
+        }
+    }
+
+    /// Takes upstream bytes.
+    ///
+    /// # Errors
+    /// The turn failed: answer with a status.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
+        self.decoder.feed(bytes);
+        while let Some(frame) = self.decoder.next_frame()? {
+            let event = Event::parse(frame.data)?;
+            if self.stream.push(&event, &mut self.choice)? == Flow::Done {
+                return Ok(Flow::Done);
+            }
+            self.choice.check_size()?;
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// The whole reply.
+    ///
+    /// # Errors
+    /// The reply is not whole: answer with a status.
+    pub fn finish(mut self) -> Result<(Completion, Summary), Error> {
+        let summary = self.stream.finish()?;
+        self.choice.finish(summary.finish);
+        Ok((Completion::new(self.identity, self.model, self.choice, summary.usage), summary))
+    }
+}
+
+/// A streaming reply of the Responses API.
+#[derive(Debug)]
+pub struct ResponsesPipe {
+    decoder: Decoder,
+    stream: ResponseStream,
+}
+
+impl ResponsesPipe {
+    /// Starts the reply that `plan` describes.
+    pub fn new(plan: &ReplyPlan, identity: Identity) -> Self {
+        Self { decoder: Decoder::new(MAX_EVENT_BYTES), stream: ResponseStream::new(plan, identity) }
+    }
+
+    /// Takes upstream bytes and appends what they mean to `out`.
+    ///
+    /// # Errors
+    /// The turn failed. As long as nothing has gone out, answer with a status; after that, tell the client by
+    /// [`encode_error`](Self::encode_error).
+    pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Flow, Error> {
+        self.decoder.feed(bytes);
+        while let Some(frame) = self.decoder.next_frame()? {
+            if self.stream.push(frame.data, out)? == Flow::Done {
+                return Ok(Flow::Done);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// Says how the reply ended; its last event is out already.
+    ///
+    /// # Errors
+    /// The reply is not whole: tell the client, as for [`feed`](Self::feed).
+    pub fn finish(&mut self) -> Result<Summary, Error> {
+        self.stream.finish()
+    }
+
+    /// Appends the event that tells the client of `error`.
+    pub fn encode_error(&mut self, error: &Error, out: &mut Vec<u8>) {
+        self.stream.fail(error, out);
+    }
+}
+
+/// A reply of the Responses API that is gathered.
+#[derive(Debug)]
+pub struct ResponsesFold {
+    decoder: Decoder,
+    stream: ResponseStream,
+}
+
+impl ResponsesFold {
+    /// Starts the reply that `plan` describes.
+    pub fn new(plan: &ReplyPlan, identity: Identity) -> Self {
+        Self { decoder: Decoder::new(MAX_EVENT_BYTES), stream: ResponseStream::new(plan, identity) }
+    }
+
+    /// Takes upstream bytes.
+    ///
+    /// # Errors
+    /// The turn failed: answer with a status.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
+        self.decoder.feed(bytes);
+        while let Some(frame) = self.decoder.next_frame()? {
+            if self.stream.push(frame.data, &mut ())? == Flow::Done {
+                return Ok(Flow::Done);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// The whole reply.
+    ///
+    /// # Errors
+    /// The reply is not whole: answer with a status.
+    pub fn finish(self) -> Result<(Response, Summary), Error> {
+        let summary = self.stream.finish()?;
+        Ok((self.stream.into_response()?, summary))
+    }
+}

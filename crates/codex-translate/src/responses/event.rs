@@ -1,0 +1,429 @@
+//! Events of a reply's stream (wire.md §3.4).
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::item::CallKind;
+use super::output::OutputItem;
+use crate::error::Error;
+use crate::splice::members;
+use crate::text::Text;
+use crate::usage::Usage;
+
+/// One event, as far as a reply depends on it.
+///
+/// Everything borrows from the event's JSON. An event of a type that is not known here is [`Event::Other`] and no error.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// `response.created`, `.in_progress` or `.queued`: the turn goes on.
+    Opened,
+    /// `response.output_item.added`
+    ItemAdded {
+        /// The item's place in the output.
+        output_index: u64,
+        /// The item, mostly empty yet.
+        item: OutputItem<'a>,
+    },
+    /// `response.output_item.done`
+    ItemDone {
+        /// The item's place in the output.
+        output_index: u64,
+        /// The item as it is at its end.
+        item: OutputItem<'a>,
+    },
+    /// More of a text.
+    Delta(Piece<'a>),
+    /// All of a text.
+    Done(Piece<'a>),
+    /// More of what a tool is called with.
+    CallDelta {
+        /// The call's place in the output.
+        output_index: u64,
+        /// More of the arguments or the input.
+        payload: Text<'a>,
+    },
+    /// All of what a tool is called with.
+    CallDone {
+        /// The call's place in the output.
+        output_index: u64,
+        /// The arguments or the input.
+        payload: Text<'a>,
+    },
+    /// `response.output_text.annotation.added`
+    Annotation {
+        /// The message's place in the output.
+        output_index: u64,
+        /// The text's place in the message.
+        part: u64,
+        /// The annotation.
+        annotation: &'a RawValue,
+    },
+    /// `response.completed`
+    Completed(Ended<'a>),
+    /// `response.incomplete`
+    Incomplete(Ended<'a>, IncompleteReason),
+    /// `response.failed` or `error`: what the caller is to be told.
+    Failed(Error),
+    /// An event that is not known here, by its type.
+    Other(Cow<'a, str>),
+}
+
+/// A piece of a text and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// Which kind of text.
+    pub channel: Channel,
+    /// The item's place in the output.
+    pub output_index: u64,
+    /// The text's place in the item: `content_index` or `summary_index`.
+    pub part: u64,
+    /// The text.
+    pub text: Text<'a>,
+}
+
+/// The kinds of text in a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// What the model says.
+    Text,
+    /// Why the model will not say it.
+    Refusal,
+    /// A summary of the reasoning.
+    Summary,
+    /// The reasoning itself, of models that show it.
+    Reasoning,
+}
+
+/// The response object of a terminal event.
+#[derive(Clone, Debug)]
+pub struct Ended<'a> {
+    /// What the turn cost.
+    pub usage: Option<Usage>,
+    /// The output; empty since April 2026, when it has to be put together from the items (wire.md §3.3).
+    pub output: Vec<OutputItem<'a>>,
+}
+
+/// Why a reply is incomplete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IncompleteReason {
+    /// `max_output_tokens`
+    MaxOutputTokens,
+    /// `content_filter`
+    ContentFilter,
+    /// A reason that is not known here.
+    Other(String),
+}
+
+impl<'a> Event<'a> {
+    /// Reads an event's JSON.
+    ///
+    /// # Errors
+    /// It is not JSON, or something that a reply depends on has the wrong type: the reply cannot be trusted any further.
+    pub fn parse(json: &'a str) -> Result<Self, Error> {
+        match Envelope::parse(json)? {
+            Some(envelope) => envelope.event(),
+            None => Ok(Self::Other(Cow::Borrowed(json))),
+        }
+    }
+
+    /// Whether no further event belongs to the reply.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Completed(_) | Self::Incomplete(..) | Self::Failed(_))
+    }
+}
+
+/// An event's members, not looked into.
+#[derive(Clone, Debug)]
+pub(crate) struct Envelope<'a> {
+    pub(crate) json: &'a str,
+    pub(crate) kind: Option<&'a RawValue>,
+    pub(crate) sequence_number: Option<&'a RawValue>,
+    pub(crate) output_index: Option<&'a RawValue>,
+    pub(crate) content_index: Option<&'a RawValue>,
+    pub(crate) summary_index: Option<&'a RawValue>,
+    pub(crate) item: Option<&'a RawValue>,
+    pub(crate) item_id: Option<&'a RawValue>,
+    pub(crate) response: Option<&'a RawValue>,
+    pub(crate) part: Option<&'a RawValue>,
+    pub(crate) delta: Option<&'a RawValue>,
+    pub(crate) name: Option<&'a RawValue>,
+    text: Option<&'a RawValue>,
+    refusal: Option<&'a RawValue>,
+    arguments: Option<&'a RawValue>,
+    input: Option<&'a RawValue>,
+    annotation: Option<&'a RawValue>,
+}
+
+/// The keys of [`Envelope`], in the order of its fields.
+const KEYS: [&str; 16] = [
+    "type", "sequence_number", "output_index", "content_index", "summary_index", "item", "item_id", "response", "part",
+    "delta", "name", "text", "refusal", "arguments", "input", "annotation",
+];
+
+impl<'a> Envelope<'a> {
+    /// Reads an event's members; `None` for data that is no event: none at all, or the `[DONE]` of the public API's chat.
+    pub(crate) fn parse(json: &'a str) -> Result<Option<Self>, Error> {
+        if matches!(json.trim_ascii(), "" | "[DONE]") {
+            return Ok(None);
+        }
+        let [
+            kind,
+            sequence_number,
+            output_index,
+            content_index,
+            summary_index,
+            item,
+            item_id,
+            response,
+            part,
+            delta,
+            name,
+            text,
+            refusal,
+            arguments,
+            input,
+            annotation,
+        ] = members(json, KEYS)?;
+        Ok(Some(Self {
+            json,
+            kind,
+            sequence_number,
+            output_index,
+            content_index,
+            summary_index,
+            item,
+            item_id,
+            response,
+            part,
+            delta,
+            name,
+            text,
+            refusal,
+            arguments,
+            input,
+            annotation,
+        }))
+    }
+
+    /// The event's type; empty if it has none.
+    pub(crate) fn kind(&self) -> Cow<'a, str> {
+        word(self.kind).unwrap_or_default()
+    }
+
+    /// What the event says.
+    pub(crate) fn event(&self) -> Result<Event<'a>, Error> {
+        let kind = self.kind();
+        let piece = |channel, part, text| self.piece(channel, part, text);
+        Ok(match &*kind {
+            "response.output_text.delta" | "response.text.delta" => {
+                Event::Delta(piece(Channel::Text, self.content_index, self.delta)?)
+            }
+            "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
+                Event::CallDelta { output_index: number(self.output_index)?, payload: text(self.delta)? }
+            }
+            "response.reasoning_summary_text.delta" => {
+                Event::Delta(piece(Channel::Summary, self.summary_index, self.delta)?)
+            }
+            "response.reasoning_text.delta" => {
+                Event::Delta(piece(Channel::Reasoning, self.content_index, self.delta)?)
+            }
+            "response.refusal.delta" => Event::Delta(piece(Channel::Refusal, self.content_index, self.delta)?),
+            "response.output_text.done" | "response.text.done" => {
+                Event::Done(piece(Channel::Text, self.content_index, self.text)?)
+            }
+            "response.reasoning_summary_text.done" => {
+                Event::Done(piece(Channel::Summary, self.summary_index, self.text)?)
+            }
+            "response.reasoning_text.done" => Event::Done(piece(Channel::Reasoning, self.content_index, self.text)?),
+            "response.refusal.done" => Event::Done(piece(Channel::Refusal, self.content_index, self.refusal)?),
+            "response.function_call_arguments.done" => {
+                Event::CallDone { output_index: number(self.output_index)?, payload: text(self.arguments)? }
+            }
+            "response.custom_tool_call_input.done" => {
+                Event::CallDone { output_index: number(self.output_index)?, payload: text(self.input)? }
+            }
+            "response.output_item.added" => {
+                Event::ItemAdded { output_index: number(self.output_index)?, item: OutputItem::read(self.item)? }
+            }
+            "response.output_item.done" => {
+                Event::ItemDone { output_index: number(self.output_index)?, item: OutputItem::read(self.item)? }
+            }
+            "response.output_text.annotation.added" => match self.annotation {
+                Some(annotation) => Event::Annotation {
+                    output_index: number(self.output_index)?,
+                    part: number(self.content_index)?,
+                    annotation,
+                },
+                None => Event::Other(kind),
+            },
+            "response.created" | "response.in_progress" | "response.queued" => Event::Opened,
+            "response.completed" | "response.incomplete" | "response.failed" | "response.done"
+            | "response.cancelled" => self.ended(&kind)?,
+            "error" => Event::Failed(self.error()?),
+            _ => Event::Other(kind),
+        })
+    }
+
+    fn piece(
+        &self,
+        channel: Channel,
+        part: Option<&'a RawValue>,
+        raw: Option<&'a RawValue>,
+    ) -> Result<Piece<'a>, Error> {
+        Ok(Piece { channel, output_index: number(self.output_index)?, part: number(part)?, text: text(raw)? })
+    }
+
+    /// A terminal event by its type, or, for `response.done`, by the response's status (wire.md §3.1).
+    fn ended(&self, kind: &str) -> Result<Event<'a>, Error> {
+        let response = ResponseBody::read(self.response)?;
+        let status = match kind {
+            "response.done" => word(response.status).unwrap_or(Cow::Borrowed("completed")),
+            kind => Cow::Borrowed(kind.trim_start_matches("response.")),
+        };
+        Ok(match &*status {
+            "completed" => Event::Completed(response.ended()?),
+            "incomplete" => {
+                let reason = match response.incomplete_details {
+                    Some(details) => word(read::<Details<'_>>(details)?.reason),
+                    None => None,
+                };
+                Event::Incomplete(response.ended()?, IncompleteReason::from_word(reason.as_deref().unwrap_or_default()))
+            }
+            "cancelled" => Event::Failed(Error::upstream(None, "the backend cancelled the turn", None)),
+            _ => Event::Failed(ErrorObject::read(response.error)?.into_error(None)),
+        })
+    }
+
+    /// The error of an `error` event: in an object of its own, or, as the public API has it, in the event itself.
+    fn error(&self) -> Result<Error, Error> {
+        let [error, status, status_code] = members(self.json, ["error", "status", "status_code"])?;
+        let status = status.or(status_code).and_then(|raw| raw.get().parse().ok());
+        let error = match error {
+            Some(error) if error.get().starts_with('{') => ErrorObject::read(Some(error))?,
+            Some(_) | None => serde_json::from_str(self.json).unwrap_or_default(),
+        };
+        Ok(error.into_error(status))
+    }
+}
+
+impl IncompleteReason {
+    /// The reason that `word` names.
+    pub fn from_word(word: &str) -> Self {
+        match word {
+            "max_output_tokens" => Self::MaxOutputTokens,
+            "content_filter" => Self::ContentFilter,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+impl CallKind {
+    /// The kind of call that an output item of this type is.
+    pub(crate) fn of_item(kind: &str) -> Option<Self> {
+        match kind {
+            "function_call" => Some(Self::Function),
+            "custom_tool_call" => Some(Self::Custom),
+            _ => None,
+        }
+    }
+}
+
+/// A response object's members, as far as they are read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ResponseBody<'a> {
+    #[serde(borrow)]
+    status: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    incomplete_details: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) output: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) usage: Option<&'a RawValue>,
+}
+
+impl<'a> ResponseBody<'a> {
+    /// Reads a response object; one that is absent has no members.
+    pub(crate) fn read(raw: Option<&'a RawValue>) -> Result<Self, Error> {
+        present(raw).map_or_else(|| Ok(Self::default()), read)
+    }
+
+    fn ended(&self) -> Result<Ended<'a>, Error> {
+        let items: Vec<&RawValue> = self.output.map(read).transpose()?.unwrap_or_default();
+        let output = items.into_iter().map(|item| OutputItem::read(Some(item))).collect::<Result<_, _>>()?;
+        Ok(Ended { usage: self.usage.and_then(Usage::read), output })
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Details<'a> {
+    #[serde(borrow)]
+    reason: Option<&'a RawValue>,
+}
+
+/// An error object of the backend, in either dialect.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ErrorObject<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    param: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resets_in_seconds: Option<&'a RawValue>,
+}
+
+impl<'a> ErrorObject<'a> {
+    fn read(raw: Option<&'a RawValue>) -> Result<Self, Error> {
+        raw.filter(|raw| raw.get().starts_with('{')).map_or_else(|| Ok(Self::default()), read)
+    }
+
+    /// The error as the caller is told of it; `status` is the HTTP status that the event names.
+    fn into_error(self, status: Option<u16>) -> Error {
+        let message = word(self.message).filter(|message| !message.is_empty());
+        let message = message.as_deref().unwrap_or("the backend failed and did not say why");
+        // The public API's form has no type of its own but that of the event.
+        let kind = word(self.kind).filter(|kind| kind != "error");
+        let code = word(self.code);
+        let resets_in = self.resets_in_seconds.and_then(|raw| raw.get().parse::<f64>().ok());
+        Error::of_event(kind.as_deref(), code.as_deref(), status, message, word(self.param).as_deref(), resets_in)
+    }
+}
+
+/// Reads a value that must have its members in their places.
+pub(crate) fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, Error> {
+    serde_json::from_str(raw.get())
+        .map_err(|error| Error::protocol(format!("an event of the reply has an unexpected form: {error}")))
+}
+
+/// A value that is there and not null.
+pub(crate) fn present(raw: Option<&RawValue>) -> Option<&RawValue> {
+    raw.filter(|raw| raw.get() != "null")
+}
+
+/// An index; 0 if there is none.
+pub(crate) fn number(raw: Option<&RawValue>) -> Result<u64, Error> {
+    let Some(raw) = present(raw) else { return Ok(0) };
+    raw.get().parse().map_err(|_| Error::protocol(format!("an index of an event is no number: {}", raw.get())))
+}
+
+/// A text; empty if there is none.
+fn text(raw: Option<&RawValue>) -> Result<Text<'_>, Error> {
+    present(raw).map_or(Ok(Text::Plain("")), Text::of)
+}
+
+/// A word that may be absent or of another type.
+pub(crate) fn word(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    Some(Text::of(raw?).ok()?.decode())
+}

@@ -1,0 +1,160 @@
+//! JSON objects of which a few members change and everything else stays as it was written, known or not.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+
+/// Changes to the text of one JSON object.
+#[derive(Debug)]
+pub(crate) struct Edits<'a> {
+    object: &'a str,
+    /// In order, none over another.
+    changes: Vec<(Range<usize>, Cow<'a, str>)>,
+}
+
+impl<'a> Edits<'a> {
+    /// Changes nothing yet. `object` is the text of a JSON object.
+    pub(crate) fn new(object: &'a str) -> Self {
+        Self { object: object.trim_ascii(), changes: Vec::new() }
+    }
+
+    /// Whether everything stays as it is.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Gives the member `key` another value; `found` is the value it has now, a slice of the object's text.
+    pub(crate) fn set(&mut self, key: &str, found: Option<&RawValue>, value: impl Into<Cow<'a, str>>) {
+        let change = match found.and_then(|found| self.span(found.get())) {
+            Some(span) => (span, value.into()),
+            None => {
+                let end = self.object.len().saturating_sub(1);
+                let comma = if self.is_empty_so_far() { "" } else { "," };
+                (end..end, Cow::Owned(format!("{comma}\"{key}\":{}", value.into())))
+            }
+        };
+        let at = self.changes.partition_point(|(span, _)| span.start <= change.0.start);
+        self.changes.insert(at, change);
+    }
+
+    /// The object's new text, in pieces that are to be put together.
+    pub(crate) fn pieces(&self) -> Vec<&str> {
+        let mut pieces = Vec::with_capacity(2 * self.changes.len() + 1);
+        let mut copied = 0;
+        for (span, value) in &self.changes {
+            pieces.push(&self.object[copied..span.start]);
+            pieces.push(value);
+            copied = span.end;
+        }
+        pieces.push(&self.object[copied..]);
+        pieces
+    }
+
+    /// The object's new text.
+    pub(crate) fn text(&self) -> String {
+        self.pieces().concat()
+    }
+
+    /// Where `part`, a slice of the object's text, stands in it.
+    fn span(&self, part: &str) -> Option<Range<usize>> {
+        let start = part.as_ptr().addr().checked_sub(self.object.as_ptr().addr())?;
+        let span = start..start + part.len();
+        (self.object.get(span.clone()) == Some(part)).then_some(span)
+    }
+
+    fn is_empty_so_far(&self) -> bool {
+        self.changes.is_empty() && self.object[1..].trim_ascii_start().starts_with('}')
+    }
+}
+
+/// The members of a JSON object that are named in `keys`, in that order; null is a value like any other.
+///
+/// # Errors
+/// The text is not a JSON object.
+pub(crate) fn members<'a, const N: usize>(
+    object: &'a str,
+    keys: [&str; N],
+) -> Result<[Option<&'a RawValue>; N], Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(object);
+    Named(keys)
+        .deserialize(&mut deserializer)
+        .map_err(|error| Error::protocol(format!("an event of the reply has an unexpected form: {error}")))
+}
+
+struct Named<'k, const N: usize>([&'k str; N]);
+
+impl<'de, const N: usize> DeserializeSeed<'de> for Named<'_, N> {
+    type Value = [Option<&'de RawValue>; N];
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
+    type Value = [Option<&'de RawValue>; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = [None; N];
+        while let Some(place) = map.next_key_seed(Key(&self.0))? {
+            match place {
+                Some(place) => found[place] = Some(map.next_value()?),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A key that is compared without being kept.
+struct Key<'k>(&'k [&'k str]);
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.0.iter().position(|wanted| *wanted == key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(object: &str, expected: &str) {
+        let [a, b] = members(object, ["a", "b"]).unwrap();
+        let mut edits = Edits::new(object);
+        edits.set("b", b, "[2]");
+        edits.set("a", a, "1");
+        assert_eq!(edits.text(), expected);
+    }
+
+    #[test]
+    fn members_are_replaced_or_added() {
+        check(r#" {"a": "x", "c": {"a": 0}, "b": null} "#, r#"{"a": 1, "c": {"a": 0}, "b": [2]}"#);
+        check(r#"{"b":{"a":7},"a":[]}"#, r#"{"b":[2],"a":1}"#);
+        check("{ }", r#"{ "b":[2],"a":1}"#);
+    }
+}

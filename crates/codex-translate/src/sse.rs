@@ -1,0 +1,282 @@
+//! Framing of server-sent events, after the WHATWG's HTML standard, §9.2.6 "Interpreting an event stream".
+//!
+//! Deviations, each because the stream is JSON from one known peer: bytes that are not UTF-8 are an error and not replaced, an
+//! event has a size limit, and `id` and `retry` are skipped, since nothing reconnects.
+
+use std::ops::Range;
+
+use memchr::{memchr, memchr2};
+
+use crate::error::{Error, ErrorKind};
+
+/// The byte order mark that may stand before the first event.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// The room that is kept for the next event once a large one has passed.
+const RETAINED_BYTES: usize = 64 * 1024;
+
+/// Takes bytes as they come and yields the events in them.
+///
+/// What it yields does not depend on how the bytes were split. It holds no more than one event and the bytes of one
+/// [`feed`](Self::feed), and looks at no byte twice, so that an event of any size takes linear time.
+#[derive(Debug)]
+pub struct Decoder {
+    limit: usize,
+    buffer: Vec<u8>,
+    /// `event.start <= line.start <= line.scanned <= buffer.len()`, all of them offsets into `buffer`.
+    event: Pending,
+    line: Line,
+    /// Where the next `feed` may throw away what stands before.
+    consumed: usize,
+    joined: String,
+    start: Start,
+}
+
+/// One event: its type and its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// The event's type; `message` if it has none.
+    pub event: &'a str,
+    /// The data; several lines of it are joined by line feeds.
+    pub data: &'a str,
+}
+
+/// Why a stream cannot be read any further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// An event is not UTF-8.
+    #[error("an event of the reply is not UTF-8")]
+    InvalidUtf8,
+    /// An event is larger than the limit given to [`Decoder::new`].
+    #[error("an event of the reply is larger than {limit_bytes} bytes")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit_bytes: usize,
+    },
+}
+
+impl From<DecodeError> for Error {
+    fn from(error: DecodeError) -> Self {
+        Self::new(ErrorKind::Protocol, error.to_string())
+    }
+}
+
+/// What is known of the event that is being read. Ranges are offsets into the buffer.
+#[derive(Debug, Default)]
+struct Pending {
+    start: usize,
+    kind: Option<Range<usize>>,
+    data: Data,
+}
+
+#[derive(Debug, Default)]
+enum Data {
+    #[default]
+    None,
+    /// One line, still in the buffer: the case of every event of the backend.
+    Line(Range<usize>),
+    /// Several lines, copied to `Decoder::joined`.
+    Joined,
+}
+
+/// The line that is being read.
+#[derive(Debug, Default)]
+struct Line {
+    start: usize,
+    /// No line end stands before this offset.
+    scanned: usize,
+}
+
+/// What may have to be skipped before the next byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// Nothing was read yet: a byte order mark may come.
+    OfStream,
+    /// The last line ended in a carriage return: a line feed that follows belongs to it.
+    AfterCarriageReturn,
+    Settled,
+}
+
+impl Decoder {
+    /// Makes a decoder that refuses events of more than `limit` bytes, everything from their first to their last byte counted.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            buffer: Vec::new(),
+            event: Pending::default(),
+            line: Line::default(),
+            consumed: 0,
+            joined: String::new(),
+            start: Start::OfStream,
+        }
+    }
+
+    /// Takes the next bytes of the stream. Take out all events with [`next_frame`](Self::next_frame) before the next call.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        if self.consumed > 0 {
+            self.forget_consumed();
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next event, or `None` until more bytes are fed. An event that the stream breaks off in is never yielded.
+    ///
+    /// # Errors
+    /// The stream cannot be read any further: give it up.
+    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, DecodeError> {
+        match self.next_event()? {
+            Some(event) => self.frame(event),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads lines up to the next blank one after a line of data.
+    fn next_event(&mut self) -> Result<Option<Pending>, DecodeError> {
+        while self.skip_start() {
+            let Some(line) = self.next_line() else { break };
+            self.check_size(self.line.start)?;
+            if line.is_empty() {
+                let next = Pending { start: self.line.start, ..Pending::default() };
+                let event = std::mem::replace(&mut self.event, next);
+                self.consumed = self.line.start;
+                // Step 2 of "dispatch the event": without data there is no event.
+                if !matches!(event.data, Data::None) {
+                    return Ok(Some(event));
+                }
+            } else {
+                self.field(line)?;
+            }
+        }
+        self.check_size(self.buffer.len())?;
+        Ok(None)
+    }
+
+    /// Skips what stands before a line and is no part of it; false until that is known.
+    fn skip_start(&mut self) -> bool {
+        let rest = &self.buffer[self.line.start..];
+        let skipped = match self.start {
+            Start::Settled => return true,
+            Start::AfterCarriageReturn => match rest.first() {
+                None => return false,
+                Some(b'\n') => 1,
+                Some(_) => 0,
+            },
+            Start::OfStream if rest.len() < BOM.len() && BOM.starts_with(rest) => return false,
+            Start::OfStream if rest.starts_with(BOM) => BOM.len(),
+            Start::OfStream => 0,
+        };
+        if self.event.is_empty() {
+            self.event.start += skipped;
+        }
+        self.line.start += skipped;
+        self.line.scanned = self.line.start;
+        self.start = Start::Settled;
+        true
+    }
+
+    /// The next whole line without its end, and moves on to the one after it.
+    fn next_line(&mut self) -> Option<Range<usize>> {
+        let Some(end) = memchr2(b'\n', b'\r', &self.buffer[self.line.scanned..]) else {
+            self.line.scanned = self.buffer.len();
+            return None;
+        };
+        let end = self.line.scanned + end;
+        let line = self.line.start..end;
+        if self.buffer[end] == b'\r' {
+            self.start = Start::AfterCarriageReturn;
+        }
+        self.line = Line { start: end + 1, scanned: end + 1 };
+        Some(line)
+    }
+
+    /// Reads a line that is not blank.
+    fn field(&mut self, line: Range<usize>) -> Result<(), DecodeError> {
+        let bytes = &self.buffer[line.clone()];
+        let colon = memchr(b':', bytes).unwrap_or(bytes.len());
+        let (name, value) = bytes.split_at(colon);
+        // One space after the colon is not part of the value.
+        let value = value.strip_prefix(b":").unwrap_or(value);
+        let value = value.strip_prefix(b" ").unwrap_or(value).len();
+        let value = line.end - value..line.end;
+        match name {
+            b"event" => self.event.kind = Some(value),
+            b"data" => self.data(value)?,
+            // A comment (no name), `id`, `retry`, or a field that does not exist. Before the event's first field it need not
+            // be kept, so that no amount of comments between events fills the buffer.
+            _ if self.event.is_empty() => {
+                self.event.start = self.line.start;
+                self.consumed = self.line.start;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, value: Range<usize>) -> Result<(), DecodeError> {
+        match std::mem::replace(&mut self.event.data, Data::Joined) {
+            Data::None => self.event.data = Data::Line(value),
+            Data::Line(first) => {
+                self.joined.clear();
+                self.joined.push_str(text(&self.buffer[first])?);
+                self.joined.push('\n');
+                self.joined.push_str(text(&self.buffer[value])?);
+            }
+            Data::Joined => {
+                self.joined.push('\n');
+                self.joined.push_str(text(&self.buffer[value])?);
+            }
+        }
+        Ok(())
+    }
+
+    fn frame(&self, event: Pending) -> Result<Option<Frame<'_>>, DecodeError> {
+        let data = match event.data {
+            Data::None => return Ok(None),
+            Data::Line(line) => text(&self.buffer[line])?,
+            Data::Joined => &self.joined,
+        };
+        let kind = event.kind.map(|kind| text(&self.buffer[kind])).transpose()?;
+        Ok(Some(Frame { event: kind.filter(|kind| !kind.is_empty()).unwrap_or("message"), data }))
+    }
+
+    fn check_size(&self, end: usize) -> Result<(), DecodeError> {
+        if end - self.event.start > self.limit {
+            return Err(DecodeError::TooLarge { limit_bytes: self.limit });
+        }
+        Ok(())
+    }
+
+    fn forget_consumed(&mut self) {
+        let gone = std::mem::take(&mut self.consumed);
+        self.buffer.drain(..gone);
+        if self.buffer.len() < RETAINED_BYTES {
+            self.buffer.shrink_to(RETAINED_BYTES);
+        }
+        self.event.start -= gone;
+        self.line.start -= gone;
+        self.line.scanned -= gone;
+        for range in [self.event.kind.as_mut(), self.event.data.line_mut()].into_iter().flatten() {
+            *range = range.start - gone..range.end - gone;
+        }
+    }
+}
+
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.kind.is_none() && matches!(self.data, Data::None)
+    }
+}
+
+impl Data {
+    fn line_mut(&mut self) -> Option<&mut Range<usize>> {
+        match self {
+            Self::Line(line) => Some(line),
+            Self::None | Self::Joined => None,
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
+    std::str::from_utf8(bytes).map_err(|_| DecodeError::InvalidUtf8)
+}

@@ -1,0 +1,283 @@
+//! Text on its way from one JSON document to another.
+//!
+//! A delta is a JSON string in an event of the backend and becomes a JSON string in an event for the client. Most of the time
+//! what stands between the quotes can be copied as it is; it is taken apart only where that is needed.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr3_iter};
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+
+/// What stands for half of a surrogate pair, which is no character (RFC 8259 §8.2 lets it pass as an escape).
+const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
+
+/// A piece of text, written in one of two ways.
+#[derive(Clone, Copy, Debug)]
+pub enum Text<'a> {
+    /// What stands between the quotes of a JSON string: valid JSON there.
+    Escaped(&'a str),
+    /// The text itself.
+    Plain(&'a str),
+}
+
+impl<'a> Text<'a> {
+    /// The text of a JSON string.
+    ///
+    /// # Errors
+    /// The value is not a string.
+    pub(crate) fn of(raw: &'a RawValue) -> Result<Self, Error> {
+        let inner = raw.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        inner.map(Self::Escaped).ok_or_else(|| Error::protocol("a text in an event of the reply is not a string"))
+    }
+
+    /// Whether there is no text.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Escaped(text) | Self::Plain(text) => text.is_empty(),
+        }
+    }
+
+    /// The text itself, borrowed if nothing in it is escaped.
+    pub fn decode(&self) -> Cow<'a, str> {
+        match self {
+            Self::Escaped(text) if memchr(b'\\', text.as_bytes()).is_some() => {
+                let mut decoded = String::with_capacity(text.len());
+                self.push_to(&mut decoded);
+                Cow::Owned(decoded)
+            }
+            Self::Escaped(text) | Self::Plain(text) => Cow::Borrowed(text),
+        }
+    }
+
+    /// Appends the text itself to `out`.
+    pub fn push_to(&self, out: &mut String) {
+        match self {
+            Self::Plain(text) => out.push_str(text),
+            Self::Escaped(text) => unescape(text, |piece| match piece {
+                Piece::Run(run) => out.push_str(run),
+                Piece::Char(c) => out.push(c),
+            }),
+        }
+    }
+
+    /// How many bytes the text itself has.
+    pub(crate) fn decoded_len(&self) -> usize {
+        match self {
+            Self::Plain(text) => text.len(),
+            Self::Escaped(text) => {
+                let mut len = 0;
+                unescape(text, |piece| len += piece.len());
+                len
+            }
+        }
+    }
+
+    /// How many characters the text itself has.
+    pub(crate) fn chars(&self) -> u64 {
+        match self {
+            Self::Plain(text) => text.chars().count() as u64,
+            Self::Escaped(text) => {
+                let mut chars = 0;
+                unescape(text, |piece| chars += piece.chars());
+                chars
+            }
+        }
+    }
+
+    /// The text as a JSON string.
+    pub(crate) fn to_json(self) -> String {
+        let mut json = vec![b'"'];
+        self.write_escaped(&mut json);
+        json.push(b'"');
+        // What was a string goes in whole, and what is put between is ASCII.
+        String::from_utf8(json).unwrap_or_default()
+    }
+
+    /// Appends what stands between the quotes of a JSON string with this text.
+    ///
+    /// No line separator of Unicode stands in it unescaped: some clients split their input there.
+    pub fn write_escaped(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Plain(text) => escape(text, out),
+            Self::Escaped(text) if may_be_copied(text) => out.extend_from_slice(text.as_bytes()),
+            Self::Escaped(text) => unescape(text, |piece| match piece {
+                Piece::Run(run) => escape(run, out),
+                Piece::Char(c) => escape(c.encode_utf8(&mut [0; 4]), out),
+            }),
+        }
+    }
+}
+
+/// Appends `text` as a JSON string, quotes and all.
+pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    escape(text, out);
+    out.push(b'"');
+}
+
+/// What is left of a string once its escapes are resolved.
+enum Piece<'a> {
+    Run(&'a str),
+    Char(char),
+}
+
+impl Piece<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Run(run) => run.len(),
+            Self::Char(c) => c.len_utf8(),
+        }
+    }
+
+    fn chars(&self) -> u64 {
+        match self {
+            Self::Run(run) => run.chars().count() as u64,
+            Self::Char(_) => 1,
+        }
+    }
+}
+
+/// Whether an escaped text is right as it stands: without line separators, and without `\u`, which may be one, or half a
+/// surrogate pair.
+fn may_be_copied(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    memchr3_iter(b'\\', 0xe2, 0xc2, bytes).all(|at| match bytes[at] {
+        b'\\' => bytes.get(at + 1) != Some(&b'u'),
+        _ => !is_line_separator(&bytes[at..]),
+    })
+}
+
+/// Whether `bytes` begin with U+0085, U+2028 or U+2029.
+fn is_line_separator(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xc2\x85") || bytes.starts_with(b"\xe2\x80\xa8") || bytes.starts_with(b"\xe2\x80\xa9")
+}
+
+/// Yields the text between the quotes of a JSON string piece by piece. The string is valid; were it not, what cannot be
+/// understood would be yielded as it stands.
+fn unescape(mut text: &str, mut each: impl FnMut(Piece<'_>)) {
+    while let Some(at) = memchr(b'\\', text.as_bytes()) {
+        let (run, escape) = text.split_at(at);
+        if !run.is_empty() {
+            each(Piece::Run(run));
+        }
+        let (c, len) = match escape.as_bytes().get(1) {
+            Some(b'n') => ('\n', 2),
+            Some(b't') => ('\t', 2),
+            Some(b'r') => ('\r', 2),
+            Some(b'b') => ('\u{8}', 2),
+            Some(b'f') => ('\u{c}', 2),
+            Some(b'u') => unicode_escape(escape),
+            Some(&c) if c.is_ascii() => (char::from(c), 2),
+            Some(_) | None => (REPLACEMENT, 1),
+        };
+        each(Piece::Char(c));
+        text = escape.get(len..).unwrap_or_default();
+    }
+    if !text.is_empty() {
+        each(Piece::Run(text));
+    }
+}
+
+/// The character of the escape `\uXXXX`, or of two that form a surrogate pair, and the length of what was read.
+fn unicode_escape(escape: &str) -> (char, usize) {
+    let unit = |at: usize| {
+        let digits = escape.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let Some(first) = unit(0) else { return (REPLACEMENT, escape.len().min(6)) };
+    if let Some(c) = char::from_u32(first.into()) {
+        return (c, 6);
+    }
+    let pair = [Some(first), unit(6)].into_iter().flatten();
+    match char::decode_utf16(pair).next() {
+        Some(Ok(c)) => (c, 12),
+        Some(Err(_)) | None => (REPLACEMENT, 6),
+    }
+}
+
+/// Appends `text` as it stands between the quotes of a JSON string.
+fn escape(text: &str, out: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
+    let mut copied = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        let escaped: &[u8] = match byte {
+            b'"' => b"\\\"",
+            b'\\' => b"\\\\",
+            b'\n' => b"\\n",
+            b'\r' => b"\\r",
+            b'\t' => b"\\t",
+            0x00..=0x1f => {
+                out.extend_from_slice(&bytes[copied..at]);
+                copied = at + 1;
+                push_unit(byte.into(), out);
+                continue;
+            }
+            0xc2 | 0xe2 if is_line_separator(&bytes[at..]) => {
+                out.extend_from_slice(&bytes[copied..at]);
+                // The second byte of the character tells U+0085 from the others, the third those from one another.
+                let (unit, len) = if byte == 0xc2 { (0x85, 2) } else { (0x2000 + u16::from(bytes[at + 2] - 0x80), 3) };
+                copied = at + len;
+                push_unit(unit, out);
+                continue;
+            }
+            _ => continue,
+        };
+        out.extend_from_slice(&bytes[copied..at]);
+        out.extend_from_slice(escaped);
+        copied = at + 1;
+    }
+    out.extend_from_slice(&bytes[copied..]);
+}
+
+fn push_unit(unit: u16, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(json: &str, decoded: &str, written: &str) {
+        let raw: &RawValue = serde_json::from_str(json).unwrap();
+        let text = Text::of(raw).unwrap();
+        assert_eq!(text.decode(), decoded);
+        assert_eq!(text.decoded_len(), decoded.len());
+        let mut out = Vec::new();
+        text.write_escaped(&mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), written);
+        let mut plain = Vec::new();
+        Text::Plain(decoded).write_escaped(&mut plain);
+        let again: String = serde_json::from_str(&format!("\"{}\"", String::from_utf8(plain).unwrap())).unwrap();
+        assert_eq!(again, decoded);
+    }
+
+    #[test]
+    fn texts_are_copied_or_rewritten() {
+        check(r#""""#, "", "");
+        check(r#""plain ü 👋""#, "plain ü 👋", "plain ü 👋");
+        check(r#""a\nb\t\"c\"\\ \/ \b\f\r""#, "a\nb\t\"c\"\\ / \u{8}\u{c}\r", r#"a\nb\t\"c\"\\ \/ \b\f\r"#);
+        check(r#""\u0041\u00fc""#, "Aü", "Aü");
+        check(r#""\ud83d\udc4b!""#, "👋!", "👋!");
+        check("\"a\u{2028}b\u{2029}c\u{85}d\"", "a\u{2028}b\u{2029}c\u{85}d", r"a\u2028b\u2029c\u0085d");
+        check(r#""\u2028""#, "\u{2028}", r"\u2028");
+        check(r#""\u001f""#, "\u{1f}", r"\u001f");
+        check("\"\u{e2}\u{2027}\u{202a}\u{86}\"", "\u{e2}\u{2027}\u{202a}\u{86}", "\u{e2}\u{2027}\u{202a}\u{86}");
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_replaced() {
+        check(r#""\ud83d""#, "\u{fffd}", "\u{fffd}");
+        check(r#""\ud83dx""#, "\u{fffd}x", "\u{fffd}x");
+        check(r#""\udc4b\ud83d\udc4b""#, "\u{fffd}👋", "\u{fffd}👋");
+        check(r#""\ud83d\u0041""#, "\u{fffd}A", "\u{fffd}A");
+    }
+
+    #[test]
+    fn other_values_are_no_text() {
+        let raw: &RawValue = serde_json::from_str("{\"a\":\"b\"}").unwrap();
+        assert!(Text::of(raw).is_err());
+    }
+}
