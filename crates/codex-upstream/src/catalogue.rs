@@ -87,9 +87,12 @@ impl Catalogue {
     ///
     /// [`CatalogueError`] when there is no such list; the caller keeps the catalogue it has.
     pub fn parse(json: &[u8]) -> Result<Self, CatalogueError> {
-        let body: Value = serde_json::from_slice(json).map_err(|_| CatalogueError::NotJson)?;
-        let list = ["models", "data"].iter().find_map(|key| body.get(key)?.as_array());
-        Ok(Self::from_entries(list.ok_or(CatalogueError::NoModels)?.clone()))
+        let mut body: Value = serde_json::from_slice(json).map_err(|_| CatalogueError::NotJson)?;
+        let list = ["models", "data"].iter().find_map(|key| {
+            let Value::Array(list) = body.get_mut(key)?.take() else { return None };
+            Some(list)
+        });
+        Ok(Self::from_entries(list.ok_or(CatalogueError::NoModels)?))
     }
 
     /// The models that the official client 0.169.0 carries, and the seven that codex-proxy has always listed; for when

@@ -23,14 +23,13 @@ use crate::upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError};
 /// The newest Chrome of wreq-util.
 const CHROME: Profile = Profile::Chrome149;
 
-/// This machine, which no proxy can reach in our stead.
-const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
-
 /// A pooling HTTP client whose TLS and HTTP/2 look like the chosen [`Emulation`].
 ///
 /// It follows no redirect, decompresses nothing, reads no environment variable, and keeps no cookie but Cloudflare's
 /// own from the backend's hosts, in memory. `https` negotiates HTTP/2 and falls back to HTTP/1.1; plain `http` is
-/// refused except to this machine. Clones share connections and cookies.
+/// refused except to this machine. There is no limit on how long a reply may take, only on silence. What a backend says
+/// that it never looked at (RFC 9113 section 8.7) goes out again on another connection; nothing else does. Clones share
+/// connections and cookies.
 #[derive(Clone)]
 pub struct Client {
     client: wreq::Client,
@@ -46,11 +45,6 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let cookies = Arc::new(CloudflareCookies(Jar::default()));
         Ok(Self { client: build(&config, &cookies)?, cookies })
-    }
-
-    /// Forgets all cookies: after a challenge a poisoned one can keep a client out for ever (wire.md §7).
-    pub fn forget_cookies(&self) {
-        self.cookies.0.clear();
     }
 }
 
@@ -70,6 +64,10 @@ impl Upstream for Client {
         head.headers_mut().clone_from(reply.headers());
         let body = reply.bytes_stream().map(move |piece| piece.map_err(|error| within_body(&error, host.clone())));
         Ok(head.map(|()| Box::pin(body) as ByteStream))
+    }
+
+    fn forget_cookies(&self) {
+        self.cookies.0.clear();
     }
 }
 
@@ -91,10 +89,7 @@ impl CookieStore for CloudflareCookies {
     }
 }
 
-fn build(
-    config: &ClientConfig,
-    cookies: &Arc<CloudflareCookies>,
-) -> Result<wreq::Client, ClientError> {
+fn build(config: &ClientConfig, cookies: &Arc<CloudflareCookies>) -> Result<wreq::Client, ClientError> {
     let mut builder = wreq::Client::builder()
         .no_proxy()
         .redirect(wreq::redirect::Policy::none())
@@ -105,8 +100,7 @@ fn build(
         .cookie_provider(Arc::clone(cookies));
     if let Some(address) = config.proxy.address()? {
         let unusable = |_| ClientError::Proxy { setting: "the proxy", reason: "its address cannot be used" };
-        let exceptions = format!("{},{LOOPBACK}", config.proxy.no_proxy.as_deref().unwrap_or_default());
-        let exceptions = wreq::NoProxy::from_string(&exceptions);
+        let exceptions = wreq::NoProxy::from_string(&config.proxy.exceptions());
         builder = builder.proxy(wreq::Proxy::https(address.as_str()).map_err(unusable)?.no_proxy(exceptions));
     }
     if let Some(roots) = roots(&config.extra_roots_pem)? {

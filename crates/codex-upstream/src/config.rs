@@ -73,16 +73,17 @@ impl Default for ClientConfig {
 
 /// The values of the usual proxy variables; the caller reads them. Empty text counts as unset.
 ///
-/// The proxy is used for `https` requests to hosts other than this machine. Schemes: `http`, `https`, `socks5` (names
-/// are looked up here) and `socks5h` (names are looked up by the proxy); without one, `http` is meant. Credentials
-/// stand in the address, percent-encoded.
+/// The proxy is used for `https` requests to hosts other than this machine. Schemes: `http`, `https` (the proxy must
+/// speak HTTP/1.1 on that connection), `socks5` (names are looked up here) and `socks5h` (names are looked up by the
+/// proxy); without one, `http` is meant. Credentials stand in the address, percent-encoded.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ProxyConfig {
     /// `HTTPS_PROXY`.
     pub https: Option<String>,
     /// `ALL_PROXY`, used when `https` is not given.
     pub all: Option<String>,
-    /// `NO_PROXY`: hosts, domains, addresses and networks that are reached directly, separated by commas; `*` is all.
+    /// `NO_PROXY`: hosts, domains, addresses and networks that are reached directly, separated by commas or spaces. A
+    /// domain stands for its subdomains too, as do `.example.com` and `*.example.com`; `*` alone is everything.
     pub no_proxy: Option<String>,
 }
 
@@ -123,6 +124,19 @@ impl ProxyConfig {
         }
         Ok(Some(url))
     }
+
+    /// Lists what is reached directly, this machine included, in the form that the client takes: commas, and no `*.`.
+    pub(crate) fn exceptions(&self) -> String {
+        let given = self.no_proxy.as_deref().unwrap_or_default();
+        let given = given.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty());
+        let given = given.map(|entry| match entry.strip_prefix('*') {
+            // The library's `*` is every name, but no address.
+            Some("") => "*,0.0.0.0/0,::/0",
+            Some(domain) if domain.starts_with('.') => domain,
+            Some(_) | None => entry,
+        });
+        given.chain([LOOPBACK]).collect::<Vec<_>>().join(",")
+    }
 }
 
 /// A configuration from which no client can be built.
@@ -152,6 +166,9 @@ pub enum ClientError {
         reason: String,
     },
 }
+
+/// This machine, which no proxy can reach in our stead.
+const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
 /// Tells whether a host is this machine, for which plain `http` is accepted and no proxy is used.
 pub(crate) fn is_loopback(host: &str) -> bool {
@@ -199,6 +216,26 @@ mod tests {
     #[test]
     fn an_address_without_scheme_is_http() {
         assert_eq!(https("user:pw@proxy:3128").address().unwrap().unwrap().as_str(), "http://user:pw@proxy:3128/");
+    }
+
+    #[test]
+    fn exceptions_have_one_form_and_end_with_this_machine() {
+        let rows = [
+            (None, ""),
+            (Some(" , "), ""),
+            (Some("*"), "*,0.0.0.0/0,::/0,"),
+            (Some("a.example,.b.example, *.c.example 10.0.0.0/8"), "a.example,.b.example,.c.example,10.0.0.0/8,"),
+        ];
+        for (no_proxy, expected) in rows {
+            let config = ProxyConfig { no_proxy: no_proxy.map(str::to_owned), ..ProxyConfig::default() };
+            assert_eq!(config.exceptions(), format!("{expected}localhost,127.0.0.0/8,::1"), "{no_proxy:?}");
+        }
+    }
+
+    #[test]
+    fn long_silent_reasoning_fits_into_the_default_timeouts() {
+        let config = ClientConfig::default();
+        assert!(config.read_timeout >= Duration::from_secs(300) && config.connect_timeout < config.read_timeout);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
-use crate::headers;
+use crate::quota::{self, Quota};
+use crate::{headers, limit};
 
 /// How much of an error message is kept.
 const MESSAGE_CHARS: usize = 2000;
@@ -25,7 +26,7 @@ pub struct Failure {
     pub kind: FailureKind,
     /// The backend's own code, as it was written.
     pub code: Option<String>,
-    /// What to tell the user: printable text without markup.
+    /// What to tell the user: one printable line, never a web page. Of a used-up window it says which and until when.
     pub message: String,
     /// The request parameter to blame.
     pub param: Option<String>,
@@ -115,59 +116,93 @@ impl Failure {
             retry_after,
             resets_at: None,
         };
-        if headers.contains_key(headers::CF_MITIGATED) || html && is_cloudflare_page(status, body) {
+        if headers.contains_key(headers::CF_MITIGATED) || is_cloudflares(status, html, body) {
             return bare(FailureKind::Challenge, CHALLENGE.to_owned());
         }
         if html {
-            return bare(kind_of_status(status), format!("{} with a web page", answered(status)));
+            return bare(kind_of_status(status), page_message(status));
         }
         if status.is_redirection() {
             return bare(FailureKind::Redirect, redirect_message(status, headers));
         }
-        let told = Told::read(headers, body);
-        let kind = kind_of(status, &told);
-        let resets_at = told.resets_at(now);
-        let until_reset = resets_at.and_then(|at| at.duration_since(now).ok());
-        Self {
-            status: status.as_u16(),
-            kind,
-            retry_after: retry_after.or(until_reset).or_else(|| delay_in(&told.message)),
-            message: told.message_or(status, body),
+        let told = Told::read(status, headers, body);
+        let quota = Quota::from_headers(headers, now);
+        let kind = kind_of(status, &told, &quota);
+        let message = told.message_or(status, body);
+        let mut failure = Self {
+            retry_after: retry_after.or_else(|| delay_in(&message)),
+            resets_at: told.resets_at(now),
             code: told.code,
             param: told.param,
-            resets_at,
+            ..bare(kind, message)
+        };
+        if kind == FailureKind::UsageLimit {
+            failure.name_window(&quota, told.plan.as_deref(), now);
+        } else if kind == FailureKind::ClientTooOld {
+            failure.message.push_str(TOO_OLD);
         }
+        let until_reset = failure.resets_at.and_then(|at| at.duration_since(now).ok());
+        failure.retry_after = failure.retry_after.max(until_reset);
+        failure
+    }
+
+    /// Says in the message what is used up, and takes the time of the reset from the headers if the body has none.
+    fn name_window(&mut self, quota: &Quota, plan: Option<&str>, now: SystemTime) {
+        let window = limit::blocking(quota, self.resets_at);
+        self.resets_at = self.resets_at.or_else(|| window?.resets_at);
+        let plan = plan.or(quota.plan.as_deref());
+        self.message = limit::sentence(&self.message, plan, window, self.resets_at, now);
     }
 }
 
 /// Tells whether a reply is a web page: by its type, or because its body starts with `<` (wire.md §3.1).
 pub(crate) fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
-    let declared = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-    declared || body.trim_ascii_start().starts_with(b"<")
+    let declared = headers.get(CONTENT_TYPE).is_some_and(|value| {
+        let media = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        media.eq_ignore_ascii_case(b"text/html") || media.eq_ignore_ascii_case(b"application/xhtml+xml")
+    });
+    declared || starts_as_page(body)
+}
+
+fn starts_as_page(text: &[u8]) -> bool {
+    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).trim_ascii_start().starts_with(b"<")
 }
 
 const CHALLENGE: &str = "Cloudflare did not let the request through to the backend; the account is not to blame. \
-    Try again in a while, from another network, or with another emulation.";
+    Try again in a while, or from another network.";
+
+/// What the backend cannot know: that its advice to upgrade reaches somebody who uses another client.
+const TOO_OLD: &str = " What counts is the version that this proxy claims to be, not the client behind it: \
+    update the proxy.";
 
 /// What the headers and the body say, whichever dialect they say it in.
 #[derive(Default)]
 struct Told {
     /// `error.code`, else an `error.type` that says as much, else what the dialect has in their place.
     code: Option<String>,
+    /// What the code means, else what `error.type` does.
+    kind: Option<FailureKind>,
     message: String,
     param: Option<String>,
+    plan: Option<String>,
     reset_at_unix: Option<u64>,
     reset_in_secs: Option<u64>,
 }
 
 impl Told {
-    fn read(headers: &HeaderMap, body: &[u8]) -> Self {
+    fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let mut told = serde_json::from_slice::<Value>(body).map(|body| Self::from_body(&body)).unwrap_or_default();
         if told.code.is_none() {
             told.code = error_json(headers).and_then(|body| Self::from_body(&body).code);
         }
         if told.code.is_none() {
             told.code = headers.get(headers::X_OPENAI_AUTHORIZATION_ERROR).and_then(|v| v.to_str().ok()).map(printable);
+        }
+        told.kind = told.code.as_deref().and_then(FailureKind::from_code).or(told.kind);
+        // JSON around a page is a page all the same.
+        if starts_as_page(told.message.as_bytes()) {
+            told.message = page_message(status);
         }
         told
     }
@@ -191,13 +226,17 @@ impl Told {
     }
 
     fn from_object(error: &Map<String, Value>) -> Self {
+        let kind = text(error, "type").and_then(|class| FailureKind::from_code(&class));
+        let secs =
+            |key: &str| error.get(key).and_then(quota::number).filter(|secs| *secs > 0.0).map(|secs| secs as u64);
         Self {
-            code: text(error, "code")
-                .or_else(|| text(error, "type").filter(|kind| FailureKind::from_code(kind).is_some())),
+            code: text(error, "code").or_else(|| text(error, "type").filter(|_| kind.is_some())),
+            kind,
             message: text(error, "message").unwrap_or_default(),
             param: text(error, "param"),
-            reset_at_unix: error.get("resets_at").and_then(Value::as_u64),
-            reset_in_secs: error.get("resets_in_seconds").and_then(Value::as_u64),
+            plan: text(error, "plan_type"),
+            reset_at_unix: secs("resets_at"),
+            reset_in_secs: secs("resets_in_seconds"),
         }
     }
 
@@ -216,8 +255,8 @@ impl Told {
             }
         });
         Self {
-            message: told.collect::<Vec<_>>().join("; "),
-            param: problems.first().and_then(place).filter(|place| !place.is_empty()),
+            message: printable(&told.collect::<Vec<_>>().join("; ")),
+            param: problems.first().and_then(place).map(|place| printable(&place)).filter(|place| !place.is_empty()),
             ..Self::default()
         }
     }
@@ -232,7 +271,10 @@ impl Told {
             return self.message.clone();
         }
         if let Some(code) = &self.code {
-            return format!("{}: {code}", answered(status));
+            return match words_for(code) {
+                Some(words) => words.to_owned(),
+                None => format!("{}: {code}", answered(status)),
+            };
         }
         match excerpt(body) {
             excerpt if excerpt.is_empty() => format!("{} with no explanation", answered(status)),
@@ -241,8 +283,21 @@ impl Told {
     }
 }
 
+/// Words for the codes that the backend sends without a message.
+fn words_for(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "deactivated_workspace" => "the selected workspace is deactivated; log in again and select another",
+        "invalid_workspace_selected" => {
+            "the selected workspace is not open to this account; log in again and select another"
+        }
+        "usage_limit_reached" => "the usage limit has been reached",
+        "usage_not_included" => "the plan of this account does not include Codex",
+        _ => return None,
+    })
+}
+
 /// Puts the texts that carry no code of their own, then the codes, then the status in charge.
-fn kind_of(status: StatusCode, told: &Told) -> FailureKind {
+fn kind_of(status: StatusCode, told: &Told, quota: &Quota) -> FailureKind {
     const BY_TEXT: [(&str, FailureKind); 6] = [
         ("requires a newer version of Codex", FailureKind::ClientTooOld),
         ("not supported when using Codex with a ChatGPT account", FailureKind::ModelNotFound),
@@ -254,7 +309,11 @@ fn kind_of(status: StatusCode, told: &Told) -> FailureKind {
     if let Some((_, kind)) = BY_TEXT.iter().find(|(text, _)| told.message.contains(text)) {
         return *kind;
     }
-    told.code.as_deref().and_then(FailureKind::from_code).unwrap_or_else(|| kind_of_status(status))
+    told.kind.unwrap_or_else(|| match (kind_of_status(status), quota.reached.as_deref()) {
+        (FailureKind::RateLimit, Some(reached)) if reached.ends_with("credits_depleted") => FailureKind::QuotaExhausted,
+        (FailureKind::RateLimit, Some(_)) => FailureKind::UsageLimit,
+        (kind, _) => kind,
+    })
 }
 
 fn kind_of_status(status: StatusCode) -> FailureKind {
@@ -264,6 +323,7 @@ fn kind_of_status(status: StatusCode) -> FailureKind {
         402 => FailureKind::Workspace,
         403 => FailureKind::Forbidden,
         404 => FailureKind::NotFound,
+        408 => FailureKind::Server,
         429 => FailureKind::RateLimit,
         503 | 529 => FailureKind::Overloaded,
         400..=499 => FailureKind::InvalidRequest,
@@ -271,18 +331,26 @@ fn kind_of_status(status: StatusCode) -> FailureKind {
     }
 }
 
-/// Recognises a page that stands between us and the backend. A 403 that is a page is always one: the backend refuses
-/// in JSON. A 5xx page is Cloudflare's report of a broken backend, and is left to its status.
-fn is_cloudflare_page(status: StatusCode, body: &[u8]) -> bool {
-    const MARKS: [&str; 5] = [
+/// Recognises what Cloudflare says on its own behalf. A 403 that is a page is always its: the backend refuses in JSON.
+/// So is one that reads `error code: 1020`, which those get that do not ask for a page. A 5xx page is Cloudflare's
+/// report of a broken backend, and is left to its status.
+fn is_cloudflares(status: StatusCode, html: bool, body: &[u8]) -> bool {
+    const MARKS: [&str; 4] = [
         "Just a moment",
         "Sorry, you have been blocked",
-        "challenge-platform",
+        // In every challenge, whatever its language; `challenge-platform` is in the pages that it lets through, too.
         "cf_chl_opt",
         ".container{align-items:center;display:flex",
     ];
+    if !html {
+        return status == StatusCode::FORBIDDEN && body.trim_ascii_start().starts_with(b"error code: 1");
+    }
     let head = String::from_utf8_lossy(&body[..body.len().min(16 * 1024)]);
     status.is_success() || status == StatusCode::FORBIDDEN || MARKS.iter().any(|mark| head.contains(mark))
+}
+
+fn page_message(status: StatusCode) -> String {
+    format!("{} with a web page", answered(status))
 }
 
 fn redirect_message(status: StatusCode, headers: &HeaderMap) -> String {
@@ -344,15 +412,9 @@ fn printable(text: &str) -> String {
     clean.take(MESSAGE_CHARS).collect::<String>().trim().to_owned()
 }
 
-/// Shows the start of a body that is not JSON, without markup.
+/// Shows the start of a body that has no message of its own, as far as there is no markup in it.
 fn excerpt(body: &[u8]) -> String {
     let head = String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT_CHARS)]);
-    let mut inside_tag = false;
-    let bare = head.chars().filter(|c| {
-        let shown = !inside_tag && *c != '<';
-        inside_tag = if inside_tag { *c != '>' } else { *c == '<' };
-        shown && *c != char::REPLACEMENT_CHARACTER
-    });
-    let bare: String = bare.take(EXCERPT_CHARS).collect();
-    printable(&bare)
+    let text = head.split('<').next().unwrap_or_default().trim_end_matches(char::REPLACEMENT_CHARACTER);
+    printable(&text.chars().take(EXCERPT_CHARS).collect::<String>())
 }

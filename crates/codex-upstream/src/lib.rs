@@ -49,6 +49,7 @@ mod config;
 mod cookies;
 mod failure;
 mod identity;
+mod limit;
 mod model_cache;
 mod quota;
 mod retry;

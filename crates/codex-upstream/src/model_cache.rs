@@ -160,8 +160,9 @@ impl ModelCache {
             Either::Left((outcome, _)) => outcome,
             Either::Right(_) => Err(format!("the backend did not list its models within {:?}", self.config.timeout)),
         };
-        self.settle(outcome, owner, clock.now());
-        self.save().await;
+        if self.settle(outcome, owner, clock.now()) {
+            self.save().await;
+        }
         self.snapshot()
     }
 
@@ -169,31 +170,40 @@ impl ModelCache {
     pub fn observe(&self, reply_headers: &HeaderMap) {
         let mut state = self.lock();
         let named = reply_headers.get(X_MODELS_ETAG).and_then(|value| value.to_str().ok());
-        if named.is_some() && state.etag.is_some() && named != state.etag.as_deref() {
-            state.outdated = true;
+        // Compared weakly, as `If-None-Match` is (RFC 9110 section 8.8.3.2).
+        let opaque = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
+        if let (Some(named), Some(known)) = (named, &state.etag) {
+            state.outdated |= opaque(named) != opaque(known);
         }
     }
 
-    fn settle(&self, outcome: Result<Fetched, String>, owner: Owner, now: SystemTime) {
+    /// Takes over what was fetched for `owner`, and says whether there is something to save.
+    fn settle(&self, outcome: Result<Fetched, String>, owner: Owner, now: SystemTime) -> bool {
         let mut state = self.lock();
-        match outcome {
-            Ok(fetched) => {
-                if let Fetched::New { catalogue, etag } = fetched {
-                    state.snapshot.catalogue = Arc::new(catalogue);
-                    state.etag = etag;
-                }
-                state.snapshot.source = Source::Live;
-                state.snapshot.fetched_at = Some(now);
-                state.snapshot.problem = None;
-                state.owner = Some(owner);
-                state.outdated = false;
-                state.failed_at = None;
-            }
+        let fetched = match outcome {
+            Ok(fetched) => fetched,
             Err(problem) => {
                 state.snapshot.problem = Some(problem);
                 state.failed_at = Some(now);
+                return false;
             }
+        };
+        match fetched {
+            Fetched::New { catalogue, etag } => {
+                state.snapshot.catalogue = Arc::new(catalogue);
+                state.etag = etag;
+            }
+            Fetched::Unchanged if state.owner.as_ref() == Some(&owner) => {}
+            // Another account's call has put the confirmed catalogue away in the meantime.
+            Fetched::Unchanged => return false,
         }
+        state.snapshot.source = Source::Live;
+        state.snapshot.fetched_at = Some(now);
+        state.snapshot.problem = None;
+        state.owner = Some(owner);
+        state.outdated = false;
+        state.failed_at = None;
+        true
     }
 
     /// Writes a live catalogue to disk, off the thread that serves requests.

@@ -118,7 +118,8 @@ impl Quota {
         Ok(quota)
     }
 
-    /// Takes over what a newer snapshot says, and keeps what it is silent about.
+    /// Takes over what a newer snapshot says, and keeps what it is silent about, but for [`reached`](Self::reached):
+    /// silence about that means that no limit is.
     pub fn update(&mut self, newer: Self) {
         for window in newer.windows {
             match self.windows.iter_mut().find(|known| known.name == window.name) {
@@ -259,7 +260,8 @@ fn object(json: &[u8]) -> Result<Map<String, Value>, QuotaError> {
     serde_json::from_slice(json).map_err(|_| QuotaError::NotAnObject)
 }
 
-fn number(value: &Value) -> Option<f64> {
+/// Reads a number that is written as one, or as text.
+pub(crate) fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 

@@ -4,8 +4,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
+use futures_util::{StreamExt as _, stream};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request, Response};
 
 use crate::clock::Clock;
@@ -79,8 +80,10 @@ pub enum SendError {
 
 /// Sends a request, again where it is proven not to have reached the backend or the backend asks for patience.
 ///
-/// Sent again are connections that failed before dispatch and transient refusals (5xx, overload); never a 429, and
-/// nothing once a reply has begun. The reply that is returned is a success whose body is unread.
+/// Sent again are connections that failed before dispatch and transient refusals (5xx, overload); after a challenge of
+/// Cloudflare's the cookies are forgotten and the request is sent once more (wire.md §7). Never sent again is a 429,
+/// and nothing is once a reply has begun. The reply that is returned is a success whose body is whole, as [`checked`]
+/// leaves it.
 ///
 /// # Errors
 ///
@@ -94,6 +97,7 @@ pub async fn send_with_retry(
 ) -> Result<Response<ByteStream>, SendError> {
     let mut waited = Duration::ZERO;
     let mut retry = 0;
+    let mut challenged = false;
     loop {
         let outcome = match upstream.send(request.clone()).await {
             Ok(reply) => checked(reply, clock).await,
@@ -109,6 +113,13 @@ pub async fn send_with_retry(
         let Some(delay) = policy.delay(retry, clock.jitter(), after, waited) else {
             return Err(error);
         };
+        if is_challenge(&error) {
+            if challenged {
+                return Err(error);
+            }
+            challenged = true;
+            upstream.forget_cookies();
+        }
         log_retry(retry + 1, delay, &error);
         clock.sleep(delay).await;
         waited += delay;
@@ -119,16 +130,25 @@ pub async fn send_with_retry(
 /// Turns a reply that is not a success into the [`Failure`] it stands for, reading up to 64 KiB of its body for up to
 /// ten seconds.
 ///
-/// A success passes through with its body unread, unless it is declared to be a web page.
+/// A success passes through with its body whole, unless it is a web page. What is not declared to be anything, as the
+/// backend's own event streams are not (wire.md §3.1), is told from one by its start: then this waits for that, as long
+/// as the stream itself allows.
 ///
 /// # Errors
 ///
 /// [`SendError::Refused`]. A body that breaks off is judged by what arrived of it.
 pub async fn checked(reply: Response<ByteStream>, clock: &impl Clock) -> Result<Response<ByteStream>, SendError> {
-    if reply.status().is_success() && !is_html(reply.headers(), b"") {
-        return Ok(reply);
+    let (head, mut body) = reply.into_parts();
+    if head.status.is_success() && !is_html(&head.headers, b"") {
+        if head.headers.contains_key(CONTENT_TYPE) {
+            return Ok(Response::from_parts(head, body));
+        }
+        let (start, rest) = peeked(body).await;
+        body = rest;
+        if !is_html(&head.headers, &start) {
+            return Ok(Response::from_parts(head, body));
+        }
     }
-    let (head, body) = reply.into_parts();
     let body = prefix(body, clock).await;
     let failure = Failure::parse(head.status, &head.headers, &body, clock.now());
     Err(SendError::Refused { failure: Box::new(failure), headers: Box::new(head.headers) })
@@ -140,9 +160,14 @@ fn again_after(error: &SendError) -> Option<Option<Duration>> {
         SendError::Transport(error) => (error.before_dispatch() && error.is_transient()).then_some(None),
         SendError::Refused { failure, .. } => match failure.verdict() {
             Verdict::Retry { after } => Some(after),
-            Verdict::Ok | Verdict::Reauth | Verdict::Limit | Verdict::Challenge | Verdict::Fail => None,
+            Verdict::Challenge => Some(None),
+            Verdict::Ok | Verdict::Reauth | Verdict::Limit | Verdict::Fail => None,
         },
     }
+}
+
+fn is_challenge(error: &SendError) -> bool {
+    matches!(error, SendError::Refused { failure, .. } if failure.verdict() == Verdict::Challenge)
 }
 
 /// Leaves the backend's own words out: they may quote the prompt.
@@ -153,6 +178,26 @@ fn log_retry(retry: u32, delay: Duration, error: &SendError) {
             tracing::debug!(retry, ?delay, status = failure.status, kind = ?failure.kind, "sending again");
         }
     }
+}
+
+/// Reads as far as the first byte that is not white space, and hands it out with the body, which is still whole.
+async fn peeked(mut body: ByteStream) -> (Bytes, ByteStream) {
+    let mut read = Vec::new();
+    let mut start = BytesMut::new();
+    while start.trim_ascii().is_empty() && start.len() < ERROR_BODY_BYTES {
+        match body.next().await {
+            Some(Ok(piece)) => {
+                start.extend_from_slice(&piece);
+                read.push(Ok(piece));
+            }
+            // After an error, as after the end, nothing more is asked of a stream.
+            last => {
+                read.extend(last);
+                return (start.freeze(), Box::pin(stream::iter(read)));
+            }
+        }
+    }
+    (start.freeze(), Box::pin(stream::iter(read).chain(body)))
 }
 
 /// Collects an error body as far as it is of use.

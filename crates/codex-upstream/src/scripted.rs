@@ -40,6 +40,10 @@ impl Reply {
     }
 
     /// Adds a header.
+    ///
+    /// # Panics
+    ///
+    /// When the name has upper-case letters, or either cannot stand in a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
         self.headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));

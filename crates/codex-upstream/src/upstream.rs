@@ -27,6 +27,11 @@ pub trait Upstream: Send + Sync + 'static {
         &self,
         request: http::Request<Bytes>,
     ) -> impl Future<Output = Result<http::Response<ByteStream>, UpstreamError>> + Send;
+
+    /// Forgets all cookies: after a challenge, a poisoned one can keep a client out for ever (wire.md §7).
+    ///
+    /// Does nothing where none are kept.
+    fn forget_cookies(&self) {}
 }
 
 impl<U: Upstream> Upstream for Arc<U> {
@@ -35,6 +40,10 @@ impl<U: Upstream> Upstream for Arc<U> {
         request: http::Request<Bytes>,
     ) -> impl Future<Output = Result<http::Response<ByteStream>, UpstreamError>> + Send {
         U::send(self, request)
+    }
+
+    fn forget_cookies(&self) {
+        U::forget_cookies(self);
     }
 }
 

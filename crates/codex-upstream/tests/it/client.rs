@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use http::{Request, Response, Version};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::clock::TestClock;
 use crate::server::{BOTH, Body, HTTP1, Server, Wire, ca_pem, fed, soon, whole};
@@ -59,6 +60,37 @@ async fn dropping_the_reply_cancels_the_request_at_the_server() {
 }
 
 #[tokio::test]
+async fn giving_up_before_the_head_cancels_the_request_at_the_server() {
+    for wire in [Wire::Plain, HTTP1, BOTH] {
+        let (arrived, mut arrival) = oneshot::channel();
+        let (held, gone) = oneshot::channel::<()>();
+        let signals = Mutex::new(Some((arrived, held)));
+        let server = Server::start_slow(wire, move |_| {
+            let (arrived, held) = signals.lock().unwrap().take().unwrap();
+            async move {
+                arrived.send(()).unwrap();
+                // Dropped with this future, which never completes.
+                let _held = held;
+                std::future::pending().await
+            }
+        })
+        .await;
+        let url = if matches!(wire, Wire::Plain) { server.url("/") } else { server.https_url("/") };
+        let client = client();
+        let mut sending = Box::pin(client.send(get(&url)));
+        soon("the request to arrive", async {
+            tokio::select! {
+                reply = &mut sending => panic!("answered: {:?}", reply.map(|reply| reply.status())),
+                arrival = &mut arrival => arrival.unwrap(),
+            }
+        })
+        .await;
+        drop(sending);
+        assert!(soon("the server to see that the client is gone", gone).await.is_err());
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_handed_on_and_not_followed() {
     let server = Server::start(Wire::Plain, |_| {
         let mut response = whole(307, "elsewhere");
@@ -93,7 +125,8 @@ async fn nothing_is_added_to_a_request_and_nothing_is_decoded() {
         assert_eq!(read_to_end(reply.into_body(), 64).await.unwrap(), &b"\x1f\x8b not really"[..]);
 
         let seen = &server.requests()[0];
-        let names: Vec<_> = seen.headers().keys().map(|name| name.as_str()).collect();
+        // Values of one name are counted apart: a browser's `user-agent` must not stand beside ours.
+        let names: Vec<_> = seen.headers().iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["accept", "user-agent", "originator", "content-length"], "{emulation:?}");
         assert_eq!((seen.uri().path(), seen.uri().query(), &seen.body()[..]), ("/p", Some("q=1"), &b"{}"[..]));
         assert_eq!(seen.headers()["user-agent"], "codex_cli_rs/0.169.0");

@@ -1,10 +1,14 @@
+use std::sync::Mutex;
 use std::time::Duration;
 
+use bytes::Bytes;
 use codex_upstream::{
-    Backend, Credentials, Identity, ModelCache, ModelCacheConfig, Reply, Scripted, Snapshot, Source, UpstreamError,
+    Backend, ByteStream, Credentials, Identity, ModelCache, ModelCacheConfig, Reply, Scripted, Snapshot, Source,
+    Upstream, UpstreamError,
 };
 use futures_util::FutureExt as _;
-use http::HeaderMap;
+use http::{HeaderMap, Request, Response};
+use tokio::sync::oneshot;
 use url::Url;
 
 use crate::clock::{TestClock, start};
@@ -34,10 +38,14 @@ impl Rig {
         self.script.push(Ok(reply));
     }
 
-    async fn current_for(&self, account_id: &str) -> Snapshot {
+    async fn current_over(&self, upstream: &impl Upstream, account_id: &str) -> Snapshot {
         let credentials = Credentials { bearer: "t", account_id: Some(account_id), fedramp: false };
         let backend = Backend { base: &self.base, identity: &self.identity, credentials };
-        self.cache.current(&self.script, &backend, &self.clock).await
+        self.cache.current(upstream, &backend, &self.clock).await
+    }
+
+    async fn current_for(&self, account_id: &str) -> Snapshot {
+        self.current_over(&self.script, account_id).await
     }
 
     async fn current(&self) -> Snapshot {
@@ -97,6 +105,47 @@ async fn a_changed_tag_on_any_reply_asks_again_at_once() {
     rig.reply(Reply::new(200).header("etag", "\"two\"").piece(r#"{"models":[{"slug":"newer"}]}"#));
     assert_eq!(slugs(&rig.current().await), ["newer"]);
     assert_eq!(rig.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_tag_and_its_weak_form_are_one() {
+    let rig = Rig::new(ModelCacheConfig::default());
+    rig.reply(Reply::new(200).header("etag", "W/\"one\"").piece(LIST));
+    rig.current().await;
+    rig.cache.observe(&etag("\"one\""));
+    rig.current().await;
+    assert_eq!(rig.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_confirmation_does_not_outlive_the_catalogue_that_it_confirms() {
+    let rig = Rig::new(ModelCacheConfig::default());
+    rig.reply(listed());
+    rig.current().await;
+    rig.clock.advance(Duration::from_secs(300));
+    let (open, gate) = oneshot::channel();
+    let upstream = Gated(Mutex::new(Some(gate)));
+    let mut confirming = Box::pin(rig.current_over(&upstream, "acct"));
+    assert!(confirming.as_mut().now_or_never().is_none());
+    // Another account asks meanwhile, and the first one's catalogue is put away.
+    assert_eq!(rig.current_for("other").await.source, Source::BuiltIn);
+    open.send(()).unwrap();
+    assert_eq!(confirming.await.source, Source::BuiltIn);
+    rig.reply(listed());
+    assert_eq!(rig.current().await.source, Source::Live);
+    assert_eq!(rig.script.requests()[1].headers().get("if-none-match"), None);
+}
+
+/// An upstream that confirms one catalogue, but not before it is let.
+struct Gated(Mutex<Option<oneshot::Receiver<()>>>);
+
+impl Upstream for Gated {
+    async fn send(&self, _: Request<Bytes>) -> Result<Response<ByteStream>, UpstreamError> {
+        let gate = self.0.lock().unwrap().take().unwrap();
+        gate.await.unwrap();
+        let body: ByteStream = Box::pin(futures_util::stream::empty());
+        Ok(Response::builder().status(304).body(body).unwrap())
+    }
 }
 
 #[tokio::test]

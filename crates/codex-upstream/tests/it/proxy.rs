@@ -1,13 +1,14 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
-use codex_upstream::{Client, ClientConfig, ProxyConfig, Upstream, UpstreamError};
+use codex_upstream::{Client, ClientConfig, ProxyConfig, TimeoutPhase, Upstream, UpstreamError};
 use http::Request;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::server::{BOTH, Server, ca_pem, whole};
+use crate::server::{BOTH, Server, accept_tls, ca_pem, whole};
 
 /// What a proxy was asked: for CONNECT the head, for SOCKS user, password, and target.
 type Asked = Arc<Mutex<Vec<String>>>;
@@ -30,18 +31,24 @@ async fn connect_proxy(target: SocketAddr, refusal: Option<&'static str>) -> (So
     let (address, asked) = (listener.local_addr().unwrap(), Asked::default());
     let log = Arc::clone(&asked);
     tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(tunnel(stream, target, refusal, Arc::clone(&log)));
+        }
+    });
+    (address, asked)
+}
+
+/// A [`connect_proxy`] that is itself asked over TLS.
+async fn tls_proxy(target: SocketAddr, protocols: &'static [u8]) -> (SocketAddr, Asked) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, asked) = (listener.local_addr().unwrap(), Asked::default());
+    let log = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
             let log = Arc::clone(&log);
             tokio::spawn(async move {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    head.push(stream.read_u8().await.unwrap());
-                }
-                log.lock().unwrap().push(String::from_utf8(head).unwrap());
-                let answer = refusal.unwrap_or("HTTP/1.1 200 Connection established");
-                stream.write_all(format!("{answer}\r\n\r\n").as_bytes()).await.unwrap();
-                if refusal.is_none() {
-                    lead(stream, target).await;
+                if let Some(stream) = accept_tls(stream, protocols).await {
+                    tunnel(stream, target, None, log).await;
                 }
             });
         }
@@ -49,7 +56,25 @@ async fn connect_proxy(target: SocketAddr, refusal: Option<&'static str>) -> (So
     (address, asked)
 }
 
-/// A SOCKS5 proxy (RFC 1928, RFC 1929) that wants a password and leads everybody to `target`.
+async fn tunnel<S>(mut stream: S, target: SocketAddr, refusal: Option<&'static str>, log: Asked)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        // Whoever hangs up before has seen enough.
+        let Ok(byte) = stream.read_u8().await else { return };
+        head.push(byte);
+    }
+    log.lock().unwrap().push(String::from_utf8(head).unwrap());
+    let answer = refusal.unwrap_or("HTTP/1.1 200 Connection established");
+    stream.write_all(format!("{answer}\r\n\r\n").as_bytes()).await.unwrap();
+    if refusal.is_none() {
+        lead(stream, target).await;
+    }
+}
+
+/// A SOCKS5 proxy (RFC 1928, RFC 1929) that wants the password `p@ss` and leads everybody who has it to `target`.
 async fn socks_proxy(target: SocketAddr) -> (SocketAddr, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, asked) = (listener.local_addr().unwrap(), Asked::default());
@@ -63,6 +88,9 @@ async fn socks_proxy(target: SocketAddr) -> (SocketAddr, Asked) {
                 stream.write_all(&[5, 2]).await.unwrap();
                 assert_eq!(stream.read_u8().await.unwrap(), 1);
                 let (user, password) = (counted(&mut stream).await, counted(&mut stream).await);
+                if password != "p@ss" {
+                    return stream.write_all(&[1, 1]).await.unwrap();
+                }
                 stream.write_all(&[1, 0]).await.unwrap();
                 let mut head = [0; 4];
                 stream.read_exact(&mut head).await.unwrap();
@@ -91,7 +119,7 @@ async fn counted(stream: &mut TcpStream) -> String {
     String::from_utf8(text).unwrap()
 }
 
-async fn lead(mut stream: TcpStream, target: SocketAddr) {
+async fn lead<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, target: SocketAddr) {
     let mut onward = TcpStream::connect(target).await.unwrap();
     let _ = copy_bidirectional(&mut stream, &mut onward).await;
 }
@@ -130,6 +158,59 @@ async fn a_proxy_that_refuses_is_to_blame_and_its_password_stays_secret() {
 }
 
 #[tokio::test]
+async fn a_socks_proxy_that_refuses_is_to_blame_and_its_password_stays_secret() {
+    let nowhere: SocketAddr = "127.0.0.1:1".parse().unwrap();
+    let (refusing, _) = socks_proxy(nowhere).await;
+    for address in [refusing, nowhere] {
+        for scheme in ["socks5", "socks5h"] {
+            let client = client(https(format!("{scheme}://user:s3cret@{address}")));
+            let error = client.send(get("https://192.0.2.1/")).await.err().unwrap();
+            assert!(matches!(error, UpstreamError::Proxy { .. }), "{scheme} {address}: {error:?}");
+            assert!(error.before_dispatch());
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_may_be_asked_over_tls() {
+    let server = Server::start(BOTH, |_| whole(200, "ok")).await;
+    let (proxy, asked) = tls_proxy(server.address, b"\x08http/1.1").await;
+    let address = || https(format!("https://user:p%40ss@localhost:{}", proxy.port()));
+    let reply = client(address()).send(get("https://chatgpt.com/x")).await.unwrap();
+    assert_eq!((reply.status().as_u16(), reply.version()), (200, http::Version::HTTP_2));
+    assert!(asked.lock().unwrap()[0].contains("Basic dXNlcjpwQHNz"), "{asked:?}");
+
+    // The proxy's own certificate is checked before the password is sent.
+    let distrustful = Client::new(ClientConfig { proxy: address(), ..ClientConfig::default() }).unwrap();
+    let error = distrustful.send(get("https://chatgpt.com/x")).await.err().unwrap();
+    assert!(matches!(error, UpstreamError::Proxy { .. }), "{error:?}");
+    assert_eq!(asked.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_proxy_that_inspects_tls_is_told_from_one_that_refuses() {
+    let server = Server::start(BOTH, |_| whole(200, "ok")).await;
+    let (proxy, asked) = connect_proxy(server.address, None).await;
+    let config = ClientConfig { proxy: https(format!("http://{proxy}")), ..ClientConfig::default() };
+    let error = Client::new(config).unwrap().send(get("https://chatgpt.com/")).await.err().unwrap();
+    assert!(matches!(&error, UpstreamError::Tls { host, .. } if host == "chatgpt.com"), "{error:?}");
+    assert!(error.to_string().contains("TLS-inspecting proxy"), "{error}");
+    assert_eq!((asked.lock().unwrap().len(), server.requests().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_proxy_that_never_answers_is_a_connect_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    for scheme in ["http", "https", "socks5h"] {
+        let proxy = https(format!("{scheme}://{}", listener.local_addr().unwrap()));
+        let config = ClientConfig { proxy, connect_timeout: Duration::from_millis(50), ..ClientConfig::default() };
+        let error = Client::new(config).unwrap().send(get("https://chatgpt.com/")).await.err().unwrap();
+        assert!(matches!(error, UpstreamError::Timeout { phase: TimeoutPhase::Connect, .. }), "{scheme}: {error:?}");
+    }
+}
+
+#[tokio::test]
 async fn socks_proxies_are_told_the_name_or_the_address() {
     let server = Server::start(BOTH, |_| whole(200, "ok")).await;
     let rows = [
@@ -154,7 +235,7 @@ async fn exceptions_and_this_machine_are_reached_directly() {
     let url = format!("https://0.0.0.0:{}/", server.address.port());
     let error = client(dead()).send(get(&url)).await.err().unwrap();
     assert!(matches!(error, UpstreamError::Proxy { .. }), "{error:?}");
-    for exceptions in ["0.0.0.0", "example.com, 0.0.0.0/8"] {
+    for exceptions in ["0.0.0.0", "example.com, 0.0.0.0/8", "*", "example.com 0.0.0.0", "*.example.com,*"] {
         let direct = ProxyConfig { no_proxy: Some(exceptions.to_owned()), ..dead() };
         assert_eq!(client(direct).send(get(&url)).await.unwrap().status(), 200, "{exceptions}");
     }

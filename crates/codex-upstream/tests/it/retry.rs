@@ -1,10 +1,14 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use codex_upstream::{
-    FailureKind, Reply, RetryPolicy, Scripted, SendError, TimeoutPhase, UpstreamError, read_to_end, send_with_retry,
+    ByteStream, FailureKind, Reply, RetryPolicy, Scripted, SendError, TimeoutPhase, Upstream, UpstreamError,
+    read_to_end, send_with_retry,
 };
-use http::Request;
+use futures_util::FutureExt as _;
+use http::{Request, Response};
 
 use crate::clock::TestClock;
 
@@ -101,7 +105,6 @@ async fn nothing_else_is_sent_twice() {
         Scripted::new().then(Reply::new(429).header("retry-after", "1")),
         Scripted::new().reply(401, ""),
         Scripted::new().reply(400, r#"{"detail":"no"}"#),
-        Scripted::new().then(Reply::new(503).header("cf-mitigated", "challenge")),
         Scripted::new().error(UpstreamError::Closed { host: host(), reason: reason() }),
         Scripted::new().error(UpstreamError::Timeout { host: host(), phase: TimeoutPhase::Head }),
         Scripted::new().error(UpstreamError::Tls { host: host(), reason: reason() }),
@@ -113,6 +116,87 @@ async fn nothing_else_is_sent_twice() {
         assert!(outcome.is_err(), "{script:?}");
         assert_eq!((script.requests().len(), slept.len()), (1, 0), "{script:?}");
     }
+}
+
+/// A [`Scripted`] that counts how often it was told to forget its cookies.
+#[derive(Debug, Default)]
+struct Forgetful {
+    script: Scripted,
+    forgot: AtomicUsize,
+}
+
+impl Upstream for Forgetful {
+    fn send(
+        &self,
+        request: Request<Bytes>,
+    ) -> impl Future<Output = Result<Response<ByteStream>, UpstreamError>> + Send {
+        self.script.send(request)
+    }
+
+    fn forget_cookies(&self) {
+        self.forgot.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_costs_the_cookies_and_is_tried_once_more() {
+    let challenge = || Reply::new(403).header("cf-mitigated", "challenge");
+    let send = async |script: Scripted, policy: RetryPolicy| {
+        let upstream = Arc::new(Forgetful { script, ..Forgetful::default() });
+        let clock = TestClock::new();
+        let outcome = send_with_retry(&upstream, &request(), &policy, &clock).await;
+        (outcome.is_ok(), upstream.script.requests().len(), upstream.forgot.load(Ordering::Relaxed))
+    };
+    let policy = RetryPolicy::default();
+    assert_eq!(send(Scripted::new().then(challenge()).reply(200, "fine"), policy).await, (true, 2, 1));
+    let between = Scripted::new().then(challenge()).reply(503, "").then(challenge()).reply(200, "too late");
+    assert_eq!(send(between, policy).await, (false, 3, 1));
+    assert_eq!(send(Scripted::new().then(challenge()), RetryPolicy::NEVER).await, (false, 1, 0));
+}
+
+#[tokio::test]
+async fn a_page_is_told_from_a_stream_that_is_not_declared() {
+    let page = |reply: Reply| async move {
+        let (outcome, _) = run(&Scripted::new().then(reply), RetryPolicy::NEVER).await;
+        let SendError::Refused { failure, .. } = outcome.unwrap_err() else { panic!("not a refusal") };
+        failure.kind
+    };
+    assert_eq!(page(Reply::new(200).piece("").piece(" \n").piece("<html>")).await, FailureKind::Challenge);
+    assert_eq!(page(Reply::new(200).header("content-type", "text/html").piece("x")).await, FailureKind::Challenge);
+
+    let pieces = ["", "\r\n", " ", "data: 1", "\n\n", "<"];
+    for declared in [false, true] {
+        let reply =
+            if declared { Reply::new(200).header("content-type", "text/event-stream") } else { Reply::new(200) };
+        let reply = pieces.into_iter().fold(reply, Reply::piece);
+        let (body, _) = run(&Scripted::new().then(reply), RetryPolicy::NEVER).await;
+        assert_eq!(body.unwrap(), pieces.concat());
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_not_declared_keeps_its_end() {
+    let broken = UpstreamError::Body { host: "h".to_owned(), reason: "r".to_owned() };
+    let scripts = [
+        (Reply::new(200), Ok("")),
+        (Reply::new(200).piece("\n").broken(broken.clone()).piece("not read"), Err(broken.clone())),
+        (Reply::new(200).piece("one").broken(broken.clone()), Err(broken)),
+    ];
+    for (reply, expected) in scripts {
+        let script = Scripted::new().then(reply);
+        let reply = send_with_retry(&script, &request(), &RetryPolicy::NEVER, &TestClock::new()).await.unwrap();
+        assert_eq!(read_to_end(reply.into_body(), 64).await, expected.map(Bytes::from));
+    }
+}
+
+#[tokio::test]
+async fn a_declared_stream_is_not_waited_for() {
+    let silent = Reply::new(200).header("content-type", "text/event-stream; charset=utf-8").stalled();
+    let script = Scripted::new().then(silent);
+    let clock = TestClock::new();
+    let request = request();
+    let sending = send_with_retry(&script, &request, &RetryPolicy::NEVER, &clock);
+    assert!(sending.now_or_never().unwrap().is_ok());
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use hyper::body::{Frame, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_btls::SslStream;
 
@@ -61,6 +61,14 @@ impl Server {
     pub(crate) async fn start(
         wire: Wire,
         answer: impl Fn(&Request<Bytes>) -> Response<Body> + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_slow(wire, move |request| std::future::ready(answer(request))).await
+    }
+
+    /// Starts one that may take its time.
+    pub(crate) async fn start_slow<A: Future<Output = Response<Body>> + Send>(
+        wire: Wire,
+        answer: impl Fn(&Request<Bytes>) -> A + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -104,10 +112,11 @@ impl Server {
     }
 }
 
-async fn serve<S, F>(stream: S, log: Seen, answer: Arc<F>)
+async fn serve<S, F, A>(stream: S, log: Seen, answer: Arc<F>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Fn(&Request<Bytes>) -> Response<Body> + Send + Sync + 'static,
+    F: Fn(&Request<Bytes>) -> A + Send + Sync + 'static,
+    A: Future<Output = Response<Body>> + Send,
 {
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
@@ -115,13 +124,16 @@ where
             let (head, body) = request.into_parts();
             let request = Request::from_parts(head, body.collect().await.unwrap().to_bytes());
             log.lock().unwrap().push(request.clone());
-            Ok::<_, Infallible>(answer(&request))
+            Ok::<_, Infallible>(answer(&request).await)
         }
     });
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
-pub(crate) async fn accept_tls(stream: TcpStream, protocols: &'static [u8]) -> Option<SslStream<TcpStream>> {
+pub(crate) async fn accept_tls<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    protocols: &'static [u8],
+) -> Option<SslStream<S>> {
     let ssl = Ssl::new(acceptor(protocols).context()).unwrap();
     let mut stream = SslStream::new(ssl, stream).unwrap();
     Pin::new(&mut stream).accept().await.ok()?;

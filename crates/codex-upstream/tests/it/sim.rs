@@ -1,15 +1,15 @@
 //! The client and the readers against a backend that checks what the real one checks.
 
-use std::collections::HashSet;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use codex_sim::{Mint, Outcome, Sim, SimConfig, Tokens};
 use codex_upstream::FailureKind::{self, *};
 use codex_upstream::{
-    Backend, Catalogue, Client, ClientConfig, Credentials, Identity, Quota, RetryPolicy, SendError, SystemClock, Turn,
-    Upstream, read_to_end, requests, send_with_retry,
+    Backend, ByteStream, Catalogue, Client, ClientConfig, Credentials, Identity, Quota, RetryPolicy, SendError,
+    SystemClock, Turn, Upstream, read_to_end, requests, send_with_retry,
 };
 use futures_util::StreamExt as _;
+use http::Response;
 use serde_json::json;
 use url::Url;
 
@@ -42,7 +42,11 @@ impl Rig {
         Backend { base: &self.base, identity: &self.identity, credentials }
     }
 
-    async fn turn(&self, text: &str) -> Result<http::Response<codex_upstream::ByteStream>, SendError> {
+    async fn turn(&self, text: &str) -> Result<Response<ByteStream>, SendError> {
+        self.turn_with(RetryPolicy::NEVER, text).await
+    }
+
+    async fn turn_with(&self, policy: RetryPolicy, text: &str) -> Result<Response<ByteStream>, SendError> {
         let model = "gpt-5.5";
         let body = json!({
             "model": model, "instructions": "", "store": false, "stream": true, "prompt_cache_key": ID,
@@ -51,7 +55,7 @@ impl Rig {
         .to_string();
         let turn = Turn { model, tier: None, conversation_id: Some(ID), lite: false, body: body.as_bytes() };
         let request = requests::responses(&self.backend(), &turn).unwrap();
-        send_with_retry(&self.client, &request, &RetryPolicy::NEVER, &SystemClock).await
+        send_with_retry(&self.client, &request, &policy, &SystemClock).await
     }
 }
 
@@ -67,10 +71,24 @@ async fn a_turn_is_accepted_and_streamed() {
 
     let recorded = &rig.sim.requests()[0];
     assert_eq!(recorded.version, "HTTP/2.0");
-    let names: HashSet<_> = recorded.headers.iter().map(|(name, _)| name.as_str()).collect();
-    for name in ["sec-ch-ua", "accept-language", "accept-encoding", "cookie"] {
-        assert!(!names.contains(name), "{name}");
-    }
+    // The official client's headers in its order (wire.md §9), each once, and nothing of a browser's beside them.
+    let names: Vec<_> = recorded.headers.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = [
+        "x-codex-routing-hint",
+        "x-client-request-id",
+        "session-id",
+        "thread-id",
+        "accept",
+        "content-encoding",
+        "content-type",
+        "authorization",
+        "chatgpt-account-id",
+        "originator",
+        "user-agent",
+        "version",
+        "content-length",
+    ];
+    assert_eq!(names, expected);
     assert_eq!(recorded.body.as_ref().unwrap()["prompt_cache_key"], ID);
 }
 
@@ -95,6 +113,17 @@ async fn every_refusal_is_told_apart() {
         let Err(SendError::Refused { failure, .. }) = outcome else { panic!("{scenario} was not refused") };
         assert_eq!(failure.kind, kind, "{scenario}: {failure:?}");
         assert!(!failure.message.contains('<'), "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_passing_refusal_is_got_over() {
+    let rig = Rig::start().await;
+    let policy = RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() };
+    for scenario in ["500-once", "503-once", "cloudflare-once"] {
+        let reply = rig.turn_with(policy, &format!("[sim:{scenario}] hello")).await.unwrap();
+        let body = read_to_end(reply.into_body(), 1 << 20).await.unwrap();
+        assert!(String::from_utf8_lossy(&body).contains("response.completed"), "{scenario}");
     }
 }
 

@@ -47,6 +47,10 @@ const REPLIES: &[(u16, &str, FailureKind, Option<&str>, Verdict)] = &[
     (403, "<html><title>Just a moment...</title></html>", Challenge, None, Verdict::Challenge),
     (403, "\n <!DOCTYPE html><h1>Sorry, you have been blocked</h1>", Challenge, None, Verdict::Challenge),
     (403, "<html><style>.container{align-items:center;display:flex}</style>", Challenge, None, Verdict::Challenge),
+    (403, "error code: 1020\n", Challenge, None, Verdict::Challenge),
+    (403, "error code: nonsense", Forbidden, None, Verdict::Fail),
+    (503, "<html><script>window._cf_chl_opt = {}</script></html>", Challenge, None, Verdict::Challenge),
+    (200, "\u{feff}<!doctype html>", Challenge, None, Verdict::Challenge),
     (200, "<html><body>unable to load site</body></html>", Challenge, None, Verdict::Challenge),
     (404, "", NotFound, None, Verdict::Fail),
     (404, "<html>nginx</html>", NotFound, None, Verdict::Fail),
@@ -54,11 +58,14 @@ const REPLIES: &[(u16, &str, FailureKind, Option<&str>, Verdict)] = &[
     (429, r#"{"error":{"type":"usage_not_included","message":"no"}}"#, PlanExcludes, Some("usage_not_included"), Verdict::Limit),
     (429, r#"{"error":{"type":"tokens","code":"rate_limit_exceeded","message":"Rate limit reached. Please try again in 11.054s."}}"#, RateLimit, Some("rate_limit_exceeded"), Verdict::Limit),
     (429, r#"{"error":{"code":"insufficient_quota","message":"no"}}"#, QuotaExhausted, Some("insufficient_quota"), Verdict::Limit),
+    (429, r#"{"error":{"type":"usage_limit_reached","code":"new_name","message":"no"}}"#, UsageLimit, Some("new_name"), Verdict::Limit),
     (429, "", RateLimit, None, Verdict::Limit),
     (429, "<html>error code: 1015</html>", RateLimit, None, Verdict::Limit),
     (500, "", Server, None, RETRY),
     (500, r#"{"error":{"message":"x","type":"server_error","code":null}}"#, Server, Some("server_error"), RETRY),
     (502, "<html><title>502 Bad Gateway</title></html>", Server, None, RETRY),
+    (502, "<html>Bad gateway <script src='/cdn-cgi/challenge-platform/scripts/jsd/main.js'></script></html>", Server, None, RETRY),
+    (408, "", Server, None, RETRY),
     (503, r#"{"error":{"code":"server_is_overloaded","message":"Our servers are currently overloaded. Please try again later."}}"#, Overloaded, Some("server_is_overloaded"), RETRY),
     (503, r#"{"error":{"code":"slow_down","message":"x"}}"#, Overloaded, Some("slow_down"), RETRY),
     (503, "", Overloaded, None, RETRY),
@@ -87,8 +94,12 @@ fn a_success_that_is_no_page_is_read() {
         let headers = content_type.map(|value| headers(&[("content-type", value)])).unwrap_or_default();
         assert_eq!(verdict(StatusCode::OK, &headers, body.as_bytes(), start()), Verdict::Ok, "{body}");
     }
-    let page = headers(&[("content-type", "text/html; charset=utf-8")]);
-    assert_eq!(verdict(StatusCode::OK, &page, b"", start()), Verdict::Challenge);
+    for media in ["text/html; charset=utf-8", "Text/HTML", "text/html;charset=x", "application/xhtml+xml"] {
+        let page = headers(&[("content-type", media)]);
+        assert_eq!(verdict(StatusCode::OK, &page, b"", start()), Verdict::Challenge, "{media}");
+    }
+    let other = headers(&[("content-type", "text/html-ish")]);
+    assert_eq!(verdict(StatusCode::OK, &other, b"", start()), Verdict::Ok);
 }
 
 #[test]
@@ -105,10 +116,19 @@ fn a_used_up_window_says_when_it_resets() {
     let failure = parse(absolute.0, &[], absolute.1);
     assert_eq!(failure.resets_at, Some(start() + Duration::from_secs(317_531)));
     assert_eq!(failure.retry_after, Some(Duration::from_secs(317_531)));
-    assert_eq!(failure.message, "The usage limit has been reached");
+    let reset = "and resets in 3 days 16 hours, on Sat, 04 Apr 2026 15:45:31 GMT";
+    let expected = |what: &str| format!("The usage limit has been reached: the {what} is used up {reset}");
+    assert_eq!(failure.message, expected("quota of the free plan"));
+    let full = [("x-codex-secondary-used-percent", "100"), ("x-codex-secondary-window-minutes", "10080")];
+    assert_eq!(parse(absolute.0, &full, absolute.1).message, expected("weekly window of the free plan"));
 
-    let relative = parse(429, &[], r#"{"error":{"type":"usage_limit_reached","message":"m","resets_in_seconds":60}}"#);
-    assert_eq!(relative.resets_at, Some(start() + Duration::from_secs(60)));
+    for secs in ["60", "60.9", "\"60\""] {
+        let body = format!(r#"{{"error":{{"type":"usage_limit_reached","message":"m","resets_in_seconds":{secs}}}}}"#);
+        let relative = parse(429, &[("retry-after", "5")], &body);
+        assert_eq!(relative.resets_at, Some(start() + Duration::from_secs(60)), "{secs}");
+        // Whoever came back after five seconds would be told the same.
+        assert_eq!(relative.retry_after, Some(Duration::from_secs(60)), "{secs}");
+    }
 
     let past = parse(429, &[], r#"{"error":{"type":"usage_limit_reached","message":"m","resets_at":1}}"#);
     assert_eq!((past.resets_at, past.retry_after), (Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1)), None));
@@ -116,6 +136,32 @@ fn a_used_up_window_says_when_it_resets() {
     let absurd =
         parse(429, &[], r#"{"error":{"type":"usage_limit_reached","resets_in_seconds":18446744073709551615}}"#);
     assert_eq!(absurd.resets_at, None);
+}
+
+#[test]
+fn the_headers_tell_of_a_limit_that_the_body_is_silent_about() {
+    let full = [
+        ("x-codex-primary-used-percent", "100"),
+        ("x-codex-primary-window-minutes", "300"),
+        ("x-codex-primary-reset-after-seconds", "1609"),
+        ("x-codex-plan-type", "plus"),
+        ("x-codex-rate-limit-reached-type", "rate_limit_reached"),
+    ];
+    let failure = parse(429, &full, "");
+    assert_eq!((failure.kind, failure.resets_at), (UsageLimit, Some(start() + Duration::from_secs(1609))));
+    assert_eq!(failure.retry_after, Some(Duration::from_secs(1609)));
+    assert!(failure.message.contains("the 5h window of the plus plan is used up"), "{}", failure.message);
+
+    let depleted = [("x-codex-rate-limit-reached-type", "workspace_member_credits_depleted")];
+    assert_eq!(parse(429, &depleted, "").kind, QuotaExhausted);
+    assert_eq!(parse(500, &depleted, "").kind, Server);
+}
+
+#[test]
+fn a_client_that_is_too_old_is_told_whose_version_counts() {
+    let detail = "The 'gpt-6-astra' model requires a newer version of Codex. Please upgrade to the latest app or CLI.";
+    let failure = parse(400, &[], &format!(r#"{{"detail":"{detail}"}}"#));
+    assert!(failure.message.starts_with(detail) && failure.message.contains("this proxy claims"), "{failure:?}");
 }
 
 #[test]
@@ -159,6 +205,11 @@ fn every_dialect_gives_message_and_parameter() {
     let rows = [
         (r#"{"detail":"text"}"#, "text", None),
         (r#"{"detail":{"code":"c","message":"told"}}"#, "told", None),
+        (
+            r#"{"detail":{"code":"deactivated_workspace"}}"#,
+            "the selected workspace is deactivated; log in again and select another",
+            None,
+        ),
         (r#"{"detail":{"code":"c"}}"#, "the backend answered 422 Unprocessable Entity: c", None),
         (list, "input.0.id: bad; worse", Some("input.0.id")),
         (r#"{"error":"invalid_grant","error_description":"told"}"#, "told", None),
@@ -176,10 +227,27 @@ fn every_dialect_gives_message_and_parameter() {
 
 #[test]
 fn a_page_is_never_shown() {
-    for status in [200, 302, 400, 403, 404, 500, 503] {
-        let failure = parse(status, &[], "<html><body>s3cret page</body></html>");
-        assert!(!failure.message.contains("s3cret") && !failure.message.contains('<'), "{}", failure.message);
+    let page = "<html><body>s3cret page</body></html>";
+    let wrapped = [
+        format!(r#"{{"detail":"{page}"}}"#),
+        format!(r#"{{"error":{{"message":"\n{page}","code":null}}}}"#),
+        format!(r#""{page}""#),
+        format!("bad gateway: {page}"),
+    ];
+    for body in [page].into_iter().chain(wrapped.iter().map(String::as_str)) {
+        for status in [200, 302, 400, 403, 404, 429, 500, 503] {
+            let failure = parse(status, &[], body);
+            assert!(!failure.message.contains("s3cret") && !failure.message.contains('<'), "{}", failure.message);
+        }
     }
+}
+
+#[test]
+fn a_long_list_of_problems_is_cut() {
+    let problem = serde_json::json!({"loc": vec!["x".repeat(1900); 9], "msg": "y".repeat(1900)});
+    let failure = parse(422, &[], &serde_json::json!({"detail": vec![problem; 9]}).to_string());
+    assert_eq!(failure.message.chars().count(), 2000);
+    assert_eq!(failure.param.unwrap().chars().count(), 2000);
 }
 
 #[test]
