@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import threading
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -98,11 +99,21 @@ class Backend(Program):
     def control(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self._control}/{path}", data, {"content-type": "application/json"}, method=method)
+        with self._open(request) as reply:
+            return json.load(reply)
+
+    def approve(self, address):
+        """Opens the authorize page at `address`, presses Approve, and follows the way back; the page at the end."""
+        page = self._open(f"{self.auth_url}{address[address.index('/oauth/') :]}").read().decode()
+        transaction = re.search(r'name="transaction" value="([^"]*)"', page).group(1)
+        form = urllib.parse.urlencode({"transaction": transaction, "decision": "approve"}).encode()
+        return self._open(urllib.request.Request(f"{self.auth_url}/oauth/authorize", form)).read().decode()
+
+    def _open(self, request):
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._tls)
         )
-        with opener.open(request, timeout=PATIENCE) as reply:
-            return json.load(reply)
+        return opener.open(request, timeout=PATIENCE)
 
     def turns(self):
         """The requests for a turn that arrived since the last `forget`, oldest first."""
@@ -146,6 +157,15 @@ def ask(scenario="", text="Hello!", **more):
     """The body of a chat request, or what an SDK makes one of, that the backend answers by `scenario`."""
     words = "".join(f"[sim:{word}]" for word in scenario.split())
     return {"model": MODEL, "messages": [{"role": "user", "content": f"{words} {text}".strip()}], **more}
+
+
+def post(proxy, body):
+    """Sends a chat request as a program without an SDK would."""
+    import httpx2
+
+    return httpx2.post(
+        f"{proxy.base_url}/chat/completions", json=body, headers={"authorization": f"Bearer {KEY}"}, timeout=PATIENCE
+    )
 
 
 WEATHER = {

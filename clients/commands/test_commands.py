@@ -1,12 +1,11 @@
 """The command line: what a wrong setting, a missing login or a taken port is answered."""
 
 import json
-import os
 import socket
 import stat
 
 import pytest
-from harness import BINARIES, KEY, MODEL, Program, Proxy, ask, environment
+from harness import BINARIES, KEY, MODEL, Program, Proxy, ask, environment, post
 
 
 def run(*arguments, **settings):
@@ -82,20 +81,14 @@ def test_damaged_credentials_are_named_and_kept(tmp_path, command, content):
     assert file.read_text() == content
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
-def test_unreadable_credentials_are_named(tmp_path):
+@pytest.mark.parametrize("command", [("status",), ("serve", "-p", "0")])
+def test_unreadable_credentials_are_named(tmp_path, command):
+    # What nobody can read as a file, not even root.
     file = tmp_path / "credentials.json"
-    file.write_text("{}")
-    file.chmod(0)
-    code, output = run("status", CODEX_PROXY_HOME=str(tmp_path))
+    file.mkdir()
+    code, output = run(*command, CODEX_PROXY_HOME=str(tmp_path))
     assert code == 1 and str(file) in told(output)
-
-
-def post(proxy, openai_body):
-    import httpx2
-
-    headers = {"authorization": f"Bearer {KEY}"}
-    return httpx2.post(f"{proxy.base_url}/chat/completions", json=openai_body, headers=headers, timeout=60)
+    assert file.is_dir()
 
 
 def test_a_request_without_a_login_is_told_to_log_in(backend, tmp_path):

@@ -122,7 +122,7 @@ def test_a_responses_stream_that_breaks_off_ends_as_failed(impatient, scenario):
 
 
 def test_a_client_that_leaves_ends_the_turn_at_the_backend(client, backend):
-    with client.chat.completions.create(**ask("stall=3"), stream=True) as stream:
+    with client.chat.completions.create(**ask("stall"), stream=True) as stream:
         next(iter(stream))
     # The control call answers once the backend has seen the connection go; pytest's timeout bounds the wait.
     while (turn := backend.turns()[-1])["outcome"] == "in_flight":

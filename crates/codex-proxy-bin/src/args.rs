@@ -93,3 +93,23 @@ pub struct DemoArgs {}
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "version", example = "{command_name}")]
 pub struct VersionArgs {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serve(words: &[&str]) -> ServeArgs {
+        match Args::from_args(&["codex-proxy"], words).unwrap().command {
+            Command::Serve(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn serve_listens_where_it_always_did() {
+        let args = serve(&["serve"]);
+        assert_eq!((&*args.host, args.port), ("0.0.0.0", 8787));
+        assert_eq!(serve(&["serve", "-p", "9000"]).port, 9000);
+        assert_eq!(serve(&["serve", "--port", "9000", "--host", "::1"]).host, "::1");
+    }
+}

@@ -182,7 +182,7 @@ pub fn of_transport(error: &UpstreamError) -> Error {
 
 fn of_failure(failure: &Failure) -> Error {
     let kind = kind_of(failure.kind);
-    let mut error = Error::new(kind, failure.message.clone());
+    let mut error = Error::new(kind, told(failure));
     if failure.kind == FailureKind::Challenge {
         error = error.with_code("cloudflare_challenge");
     } else if failure.kind == FailureKind::ClientTooOld {
@@ -196,6 +196,15 @@ fn of_failure(failure: &Failure) -> Error {
     match failure.retry_after {
         Some(after) => error.with_retry_after(after),
         None => error,
+    }
+}
+
+/// The backend's words, and what to do where they do not say it.
+fn told(failure: &Failure) -> String {
+    let message = failure.message.trim_end_matches('.');
+    match failure.kind {
+        FailureKind::Unauthorized => format!("the backend refuses the login: {message}; run `codex-proxy login`"),
+        _ => failure.message.clone(),
     }
 }
 

@@ -76,6 +76,7 @@ impl Prepared {
         };
         let request = requests::responses(&app.backend(bearer), &turn)?;
         let reply = send_with_retry(&app.upstream, &request, &app.retry, &SystemClock).await?;
+        app.models.observe(reply.headers());
         Ok(reply.into_body())
     }
 }

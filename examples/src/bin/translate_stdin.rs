@@ -12,7 +12,8 @@ use codex_translate::{ChatPipe, Flow, Identity, ReplyPlan};
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut stdin, mut stdout) = (io::stdin().lock(), io::stdout().lock());
     let identity = Identity { id: "chatcmpl-example".to_owned(), created: 0 };
-    let mut pipe = ChatPipe::new(ReplyPlan { stream: true, include_usage: true, ..ReplyPlan::new("gpt-5.1") }, identity);
+    let plan = ReplyPlan { stream: true, include_usage: true, ..ReplyPlan::new("gpt-5.1") };
+    let mut pipe = ChatPipe::new(&plan, &identity);
     let (mut input, mut out) = (vec![0; 16 * 1024], Vec::new());
     loop {
         let read = stdin.read(&mut input)?;
@@ -25,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let summary = pipe.finish(&mut out)?;
+    pipe.end(summary.usage.as_ref(), &mut out);
     stdout.write_all(&out)?;
     writeln!(io::stderr(), "finished: {}", summary.finish)?;
     Ok(())

@@ -83,3 +83,11 @@ fn the_demonstration_works_from_an_empty_home() {
     );
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "the demonstration leaves nothing behind");
 }
+
+#[test]
+fn the_systemd_unit_sets_the_key() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contrib/codex-proxy.service");
+    let unit = std::fs::read_to_string(unit).unwrap();
+    assert!(unit.lines().any(|line| line == "Environment=CODEX_PROXY_API_KEY=codex-proxy"), "{unit}");
+    assert!(unit.lines().any(|line| line.starts_with("ExecStart=") && line.ends_with("codex-proxy serve")), "{unit}");
+}

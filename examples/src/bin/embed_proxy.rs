@@ -1,0 +1,67 @@
+//! The whole proxy inside a server of your own: one path is yours, the rest is the proxy's. The backend is simulated; see
+//! `codex_proxy::commands::serve` for the real one.
+//!
+//! ```text
+//! cargo run -p examples --bin embed_proxy
+//! ```
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use codex_auth::TokenStore;
+use codex_proxy::app::App;
+use codex_proxy::config::Config;
+use codex_proxy::reply::{self, Body};
+use codex_proxy::serve::{Handler, serve};
+use codex_proxy::simulate::Simulated;
+use codex_upstream::{Client, ClientConfig, Upstream, read_to_end};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+/// The server: the proxy, and a path of its own.
+struct Server<U: Upstream, S: TokenStore>(Arc<App<U, S>>);
+
+impl<U: Upstream, S: TokenStore> Clone for Server<U, S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<U: Upstream, S: TokenStore> Handler for Server<U, S> {
+    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        match request.uri().path() {
+            "/about" => reply::json(StatusCode::OK, &json!({"about": "a program with the proxy inside"})),
+            _ => self.0.answer(request, peer).await,
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let simulated = Simulated::start(Config::from_env(&|name| std::env::var_os(name))?).await?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let base = format!("http://{}", listener.local_addr()?);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(serve(listener, Server(Arc::clone(&simulated.app)), async {
+        // Dropping the sender stops the server too.
+        let _ = stopped.await;
+    }));
+
+    let client = Client::new(ClientConfig::default())?;
+    let question = json!({"model": "gpt-5.1", "messages": [{"role": "user", "content": "Hello!"}]}).to_string();
+    for (method, path, body) in [("GET", "/about", String::new()), ("POST", "/v1/chat/completions", question)] {
+        let request = Request::builder().method(method).uri(format!("{base}{path}")).body(Bytes::from(body))?;
+        let reply = client.send(request).await?;
+        let body = read_to_end(reply.into_body(), 1 << 20).await?;
+        writeln!(io::stdout(), "{method} {path}: {}", String::from_utf8_lossy(&body))?;
+    }
+    drop(stop);
+    server.await?;
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! Logs in, keeps the tokens in a file, and renews them, as a program of your own would. The auth server is simulated, and so
+//! is the person who enters the device code.
+//!
+//! ```text
+//! cargo run -p examples --bin login_and_refresh
+//! ```
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use codex_auth::{
+    AuthConfig, DeviceLogin, FileStore, HttpClient, HttpTokenEndpoint, SystemClock, TokenManager, TransportError,
+};
+use codex_sim::{Sim, SimConfig};
+use codex_upstream::{Client, ClientConfig, Upstream as _, read_to_end};
+use http::{Request, Response};
+use url::Url;
+
+/// The most that is read of the auth server's reply.
+const MAX_REPLY_BYTES: usize = 1 << 20;
+
+/// `codex-auth` knows no HTTP client of its own: any will do that follows no redirects.
+struct Http(Client);
+
+impl HttpClient for Http {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let reply = self.0.send(request).await.map_err(|error| match error.before_dispatch() {
+            true => TransportError::NotSent(error.to_string()),
+            false => TransportError::Interrupted(error.to_string()),
+        })?;
+        let (head, body) = reply.into_parts();
+        let body = read_to_end(body, MAX_REPLY_BYTES).await;
+        Ok(Response::from_parts(head, body.map_err(|error| TransportError::Interrupted(error.to_string()))?))
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let out = &mut io::stdout();
+    let sim = Sim::start(SimConfig::default()).await?;
+    let home = tempfile::tempdir()?;
+    let config = AuthConfig::new(Url::parse(sim.auth_url())?);
+    let http = Arc::new(Http(Client::new(ClientConfig::default())?));
+    let store = FileStore::new(home.path().join("credentials.json"));
+
+    let login = DeviceLogin::start(&config, &*http, &SystemClock).await?;
+    writeln!(out, "enter {} at {}", login.user_code(), login.verification_url())?;
+    sim.control().approve_device(login.user_code())?;
+    let account = login.complete(&*http, &store, &SystemClock).await?;
+    writeln!(out, "logged in as {}", account.email.as_deref().unwrap_or("somebody"))?;
+
+    let tokens = TokenManager::new(store, HttpTokenEndpoint::new(http, config));
+    let first = tokens.bearer().await?;
+    // The backend has answered 401: a new token, in the file before anybody has it.
+    let second = tokens.replace(&first).await?;
+    writeln!(out, "renewed: {}", first.token.expose() != second.token.expose())?;
+    tokens.settle().await;
+    Ok(())
+}

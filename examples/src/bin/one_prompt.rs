@@ -1,0 +1,70 @@
+//! Sends one prompt and prints the answer as it comes: translation and client, without a server. The backend is simulated; with
+//! a bearer of your own and `https://chatgpt.com/backend-api` it is the real one.
+//!
+//! ```text
+//! cargo run -p examples --bin one_prompt -- "What is new?"
+//! ```
+
+use std::error::Error;
+use std::io::{self, Write as _};
+
+use codex_sim::{Mint, Sim, SimConfig};
+use codex_translate::chat::{self, Delta, Sink};
+use codex_translate::{ChatStream, Decoder, Flow, MAX_EVENT_BYTES, Options, Profile, responses, to_responses};
+use codex_upstream::{
+    Backend, Client, ClientConfig, Credentials, Identity, RetryPolicy, SystemClock, Turn, requests, send_with_retry,
+};
+use futures_util::StreamExt as _;
+use serde_json::json;
+use url::Url;
+
+const MODEL: &str = "gpt-5.5";
+
+/// Prints the answer's text, and keeps whatever went wrong with that.
+struct Terminal(io::Result<()>);
+
+impl Sink for Terminal {
+    fn delta(&mut self, delta: Delta<'_>) {
+        if let (Delta::Content(text), Ok(())) = (delta, &self.0) {
+            self.0 = write!(io::stdout(), "{}", text.decode()).and_then(|()| io::stdout().flush());
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let prompt = std::env::args().nth(1).unwrap_or_else(|| "Hello!".to_owned());
+    let sim = Sim::start(SimConfig { tls: true, ..SimConfig::default() }).await?;
+    let login = sim.mint_tokens(Mint::default());
+    let roots = sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect();
+    let client = Client::new(ClientConfig { extra_roots_pem: roots, ..ClientConfig::default() })?;
+
+    let body = json!({"model": MODEL, "messages": [{"role": "user", "content": prompt}]}).to_string();
+    let request = chat::Request::from_json(body.as_bytes())?;
+    let translated = to_responses(request, &Profile::permissive(MODEL), &Options::default())?;
+
+    let (base, identity) = (Url::parse(&sim.upstream_url())?, Identity::default());
+    let credentials =
+        Credentials { bearer: &login.access_token, account_id: Some(&login.account_id), fedramp: false };
+    let backend = Backend { base: &base, identity: &identity, credentials };
+    let body = translated.request.to_json();
+    let turn = Turn { model: MODEL, tier: None, conversation_id: None, lite: false, body: &body };
+    let request = requests::responses(&backend, &turn)?;
+    let reply = send_with_retry(&client, &request, &RetryPolicy::default(), &SystemClock).await?;
+
+    let mut upstream = reply.into_body();
+    let mut decoder = Decoder::new(MAX_EVENT_BYTES);
+    let mut stream = ChatStream::new(&translated.plan);
+    let mut terminal = Terminal(Ok(()));
+    'reply: while let Some(bytes) = upstream.next().await {
+        decoder.feed(&bytes?);
+        while let Some(frame) = decoder.next_frame()? {
+            if stream.push(&responses::Event::parse(frame.data)?, &mut terminal)? == Flow::Done {
+                break 'reply;
+            }
+        }
+    }
+    terminal.0?;
+    writeln!(io::stdout(), "\n(finish: {})", stream.finish()?.finish)?;
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! Every example, run as a reader would.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+#[track_caller]
+fn check(program: &str, args: &[&str], stdin: Stdio, says: &[&str]) {
+    let output = Command::new(program).args(args).stdin(stdin).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{stdout}{stderr}");
+    for text in says {
+        assert!(stdout.contains(text) || stderr.contains(text), "{text:?} in: {stdout}{stderr}");
+    }
+}
+
+#[test]
+fn login_and_refresh() {
+    check(env!("CARGO_BIN_EXE_login_and_refresh"), &[], Stdio::null(), &["logged in as user@example.com", "renewed: true"]);
+}
+
+#[test]
+fn one_prompt() {
+    check(env!("CARGO_BIN_EXE_one_prompt"), &["What is new?"], Stdio::null(), &["What is new?", "(finish: stop)"]);
+}
+
+#[test]
+fn embed_proxy() {
+    let says = ["a program with the proxy inside", "\"finish_reason\":\"stop\""];
+    check(env!("CARGO_BIN_EXE_embed_proxy"), &[], Stdio::null(), &says);
+}
+
+#[test]
+fn translate_stdin() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/codex-translate/tests/fixtures/text/events.sse");
+    let events = std::fs::File::open(fixture).unwrap();
+    check(env!("CARGO_BIN_EXE_translate_stdin"), &[], events.into(), &["data: [DONE]", "finished: stop"]);
+}
