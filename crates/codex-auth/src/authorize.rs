@@ -10,7 +10,7 @@ pub const CALLBACK_PATH: &str = "/auth/callback";
 /// The scopes of the official client.
 const SCOPE: &str = "openid profile email offline_access api.connectors.read api.connectors.invoke";
 
-/// Returns the address where the user approves the login; parameters in the order of `wire.md §1.2`.
+/// Returns the address where the user approves the login; parameters in the order of `wire.md §9`.
 #[must_use]
 pub fn authorize_url(config: &AuthConfig, redirect_uri: &str, challenge: &Challenge, state: &State) -> Url {
     let mut url = config.issuer.clone();
@@ -21,12 +21,12 @@ pub fn authorize_url(config: &AuthConfig, redirect_uri: &str, challenge: &Challe
         .append_pair("response_type", "code")
         .append_pair("client_id", &config.client_id)
         .append_pair("redirect_uri", redirect_uri)
-        .append_pair("scope", SCOPE)
         .append_pair("code_challenge", challenge.as_str())
         .append_pair("code_challenge_method", "S256")
+        .append_pair("state", state.as_str())
+        .append_pair("scope", SCOPE)
         .append_pair("id_token_add_organizations", "true")
         .append_pair("codex_cli_simplified_flow", "true")
-        .append_pair("state", state.as_str())
         .append_pair("originator", &config.originator);
     if !config.allowed_workspaces.is_empty() {
         query.append_pair("allowed_workspace_id", &config.allowed_workspaces.join(","));
@@ -94,10 +94,10 @@ mod tests {
         let challenge = attempt.verifier().challenge();
         let expected = format!(
             "https://auth.openai.com/oauth/authorize?response_type=code&client_id=app_EMoamEEZ73f0CkXaXp7hrann\
-             &redirect_uri=http%3A%2F%2Flocalhost%3A1455%2Fauth%2Fcallback\
-             &scope=openid+profile+email+offline_access+api.connectors.read+api.connectors.invoke\
-             &code_challenge={}&code_challenge_method=S256&id_token_add_organizations=true\
-             &codex_cli_simplified_flow=true&state={}&originator=codex_cli_rs&allowed_workspace_id=w1%2Cw2",
+             &redirect_uri=http%3A%2F%2F127.0.0.1%3A1455%2Fauth%2Fcallback&code_challenge={}&code_challenge_method=S256\
+             &state={}&scope=openid+profile+email+offline_access+api.connectors.read+api.connectors.invoke\
+             &id_token_add_organizations=true&codex_cli_simplified_flow=true&originator=codex_cli_rs\
+             &allowed_workspace_id=w1%2Cw2",
             challenge.as_str(),
             attempt.state().as_str(),
         );
@@ -107,9 +107,9 @@ mod tests {
     #[test]
     fn issuer_prefix_redirect_host_and_port_are_settings() {
         let mut config = AuthConfig::new(Url::parse("http://127.0.0.1:9/sim/").unwrap());
-        config.redirect_host = "127.0.0.1".to_owned();
+        config.redirect_host = "localhost".to_owned();
         let attempt = Attempt::new(&config, 1457, &mut |bytes| bytes.fill(0));
-        assert_eq!(attempt.redirect_uri(), "http://127.0.0.1:1457/auth/callback");
+        assert_eq!(attempt.redirect_uri(), "http://localhost:1457/auth/callback");
         assert_eq!(attempt.authorize_url().path(), "/sim/oauth/authorize");
     }
 

@@ -205,14 +205,44 @@ mod tests {
         }
 
         #[test]
-        fn every_code_survives_the_round_trip(code in "[!-~]{1,80}", rest in "[a-z]{1,8}=[!-%]{0,8}") {
+        fn every_query_is_read_as_the_plain_rules_say(
+            members in proptest::collection::vec(
+                ("code|state|error|error_description|scope|STATE|cod", "[ -~]{0,8}|access_denied|missing_codex_entitlement"),
+                0..8,
+            ),
+            matching in proptest::option::of(0..8_usize),
+        ) {
+            let mut members: Vec<(String, String)> = members;
+            if let Some(at) = matching {
+                members.insert(at.min(members.len()), ("state".to_owned(), state().as_str().to_owned()));
+            }
+            let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&members).finish();
+            let first = |wanted: &str| members.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+            let parsed = parse_callback(&query, &state()).map(exposed);
+            if first("state") != Some(state().as_str()) {
+                prop_assert_eq!(parsed, Err(CallbackError::StateMismatch));
+            } else if let Some(error) = first("error") {
+                let said = first("error_description").unwrap_or(error);
+                let entitled = error != "access_denied" || said != "missing_codex_entitlement";
+                prop_assert_eq!(matches!(parsed, Err(CallbackError::Denied { .. })), entitled);
+                prop_assert_eq!(matches!(parsed, Err(CallbackError::NotEntitled)), !entitled);
+            } else {
+                let code = first("code").filter(|code| !code.is_empty());
+                prop_assert_eq!(parsed, code.map(str::to_owned).ok_or(CallbackError::MissingCode));
+            }
+        }
+
+        #[test]
+        fn every_code_survives_the_round_trip(code in "[!-~]{1,80}", rest in "[a-z]{1,8}=[a-z0-9%$]{0,8}") {
             prop_assume!(!["code", "state", "error"].contains(&rest.split('=').next().unwrap()));
             let query = form_urlencoded::Serializer::new(String::new())
                 .append_pair("code", &code)
                 .append_pair("state", state().as_str())
                 .finish();
-            prop_assert_eq!(parse(&query), Ok(code.clone()));
-            prop_assert_eq!(parse(&format!("{query}&x=1")), Ok(code));
+            for query in [query.clone(), format!("{query}&{rest}"), format!("{rest}&{query}")] {
+                prop_assert_eq!(parse(&query), Ok(code.clone()));
+                prop_assert_eq!(pasted(&format!("http://127.0.0.1:1455/auth/callback?{query}#x")), Ok(code.clone()));
+            }
         }
     }
 }

@@ -1,10 +1,20 @@
 //! The Codex CLI's own `auth.json`, borrowed.
 
-use std::{fs, io, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::PathBuf,
+    sync::Arc,
+    time::SystemTime,
+};
 
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
-use crate::{Claims, FileStore, Secret, StoreError, TokenStore, Tokens, Version, lenient};
+use crate::{FileStore, Secret, StoreError, TokenStore, Tokens, Version, lenient};
+
+/// The most that is read of the file. What is longer does not parse.
+const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Reads the tokens of the Codex CLI's `auth.json` (`wire.md §1.10`) and never writes there.
 ///
@@ -19,6 +29,12 @@ impl CodexFile {
     /// Names the file: `auth.json` in `CODEX_HOME`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: Arc::new(path.into()) }
+    }
+
+    fn read(&self) -> io::Result<Zeroizing<Vec<u8>>> {
+        let mut content = Zeroizing::default();
+        File::open(self.path.as_path())?.take(MAX_BYTES).read_to_end(&mut content)?;
+        Ok(content)
     }
 
     fn read_only(&self) -> StoreError {
@@ -52,22 +68,23 @@ impl TokenStore for CodexFile {
     fn load(&self) -> Result<Option<Tokens>, StoreError> {
         let unreadable =
             |reason: String, advice| StoreError::Unreadable { path: self.path.to_path_buf(), reason, advice };
-        let content = match fs::read(self.path.as_path()) {
+        let content = match self.read() {
             Ok(content) => content,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unreadable(error.to_string(), "check its permissions")),
         };
         let parsed: Option<AuthJson> = lenient::object(&content).ok();
-        let Some(AuthJson { tokens: Some(stored), last_refresh }) = parsed else {
+        let login = |auth: AuthJson| Some((auth.tokens?, auth.last_refresh));
+        let login = parsed.and_then(login).filter(|(stored, _)| !stored.access_token.is_empty());
+        let Some((stored, last_refresh)) = login else {
             return Err(unreadable("it holds no ChatGPT login".to_owned(), "run `codex login`"));
         };
-        let claims = Claims::from_jwt(&stored.access_token).unwrap_or_default();
         Ok(Some(Tokens {
             access_token: stored.access_token,
             refresh_token: None,
             id_token: stored.id_token,
             account_id: stored.account_id,
-            expires_at: claims.expires_at,
+            expires_at: None,
             last_refresh,
         }))
     }
@@ -95,10 +112,17 @@ impl TokenStore for CodexFile {
     fn location(&self) -> String {
         self.path.display().to_string()
     }
+
+    /// The CLI renews its tokens when it is used, and asks for a login when it must.
+    fn login_command(&self) -> &'static str {
+        "codex"
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -121,12 +145,40 @@ mod tests {
         assert!(store.save(&(), &tokens).is_err());
     }
 
+    #[tokio::test]
+    async fn an_ended_token_sends_the_user_to_the_cli_and_its_new_one_is_picked_up() {
+        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+        struct Nobody;
+        impl crate::TokenEndpoint for Nobody {
+            async fn refresh(&self, _: &Secret) -> Result<crate::TokenReply, crate::EndpointError> {
+                panic!("a borrowed login is never renewed here");
+            }
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("auth.json");
+        let log_in = |exp: u64| {
+            let jwt = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{exp}}}"#)));
+            fs::write(&path, format!(r#"{{"tokens": {{"access_token": "{jwt}", "refresh_token": "r"}}}}"#)).unwrap();
+        };
+        let manager = crate::TokenManager::new(CodexFile::new(&path), Nobody);
+        assert!(manager.bearer().await.unwrap_err().to_string().ends_with("run `codex`"));
+        log_in(1000);
+        let error = manager.bearer().await.unwrap_err().to_string();
+        assert!(error.contains("no longer valid") && error.ends_with("run `codex`"), "{error}");
+        log_in(90_000_000_000);
+        let bearer = manager.bearer().await.unwrap();
+        assert!(manager.replace(&bearer).await.is_err());
+    }
+
     #[test]
     fn an_api_key_login_is_no_login_here() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("auth.json");
-        fs::write(&path, r#"{"OPENAI_API_KEY": "sk-x"}"#).unwrap();
-        let error = CodexFile::new(&path).load().unwrap_err();
-        assert!(error.to_string().contains("codex login"), "{error}");
+        for content in [r#"{"OPENAI_API_KEY": "sk-x"}"#, r#"{"tokens": {"access_token": ""}}"#, "", "{\"tokens\": {"] {
+            fs::write(&path, content).unwrap();
+            let error = CodexFile::new(&path).load().unwrap_err();
+            assert!(error.to_string().contains("codex login"), "{error}");
+        }
     }
 }

@@ -11,7 +11,8 @@ pub struct AuthConfig {
     pub client_id: String,
     /// The `originator` query parameter and header.
     pub originator: String,
-    /// The host written into the redirect URI: `localhost` or `127.0.0.1`. The listener binds both loopbacks anyway.
+    /// The host written into the redirect URI: `127.0.0.1`, as the official client does since `wire.md §9` and RFC 8252
+    /// section 8.3 advises, or `localhost`, as others do. The listener binds both loopbacks anyway.
     pub redirect_host: String,
     /// Workspaces the login is limited to; empty for no limit.
     pub allowed_workspaces: Vec<String>,
@@ -30,7 +31,7 @@ impl AuthConfig {
             issuer,
             client_id: Self::CLIENT_ID.to_owned(),
             originator: Self::ORIGINATOR.to_owned(),
-            redirect_host: "localhost".to_owned(),
+            redirect_host: "127.0.0.1".to_owned(),
             allowed_workspaces: Vec::new(),
         }
     }

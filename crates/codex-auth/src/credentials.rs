@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{Claims, Secret, Tokens, lenient};
+use crate::{Secret, Tokens, lenient};
 
 #[derive(Deserialize)]
 struct Stored {
@@ -30,8 +30,8 @@ struct Stored {
     last_refresh: Option<SystemTime>,
 }
 
-/// Reads the content of the file. An unreadable `expires_at` counts as absent, and then the access token's own end
-/// holds.
+/// Reads the content of the file. An unreadable `expires_at` counts as absent, and then [`Tokens::ends_at`] is what the
+/// access token says.
 ///
 /// # Errors
 ///
@@ -46,14 +46,13 @@ pub(crate) fn parse(content: &[u8]) -> Result<Tokens, String> {
     let Some(access_token) = present(stored.access_token) else {
         return Err("it has no access_token".to_owned());
     };
-    let claimed = || Claims::from_jwt(&access_token)?.expires_at;
     Ok(Tokens {
-        expires_at: stored.expires_at.or_else(claimed),
+        access_token,
         refresh_token: present(stored.refresh_token),
         id_token: present(stored.id_token),
         account_id: stored.account_id.filter(|id| !id.is_empty()),
+        expires_at: stored.expires_at,
         last_refresh: stored.last_refresh,
-        access_token,
     })
 }
 
@@ -136,10 +135,10 @@ mod tests {
         let jwt = "e30.eyJleHAiOjEwMDB9.c2ln"; // {"exp":1000}
         for member in ["", r#", "expires_at": null"#, r#", "expires_at": "soon""#] {
             let tokens = parse(format!(r#"{{"access_token": "{jwt}"{member}}}"#).as_bytes()).unwrap();
-            assert_eq!(tokens.expires_at, Some(UNIX_EPOCH + Duration::from_secs(1000)), "{member}");
+            assert_eq!(tokens.ends_at(), Some(UNIX_EPOCH + Duration::from_secs(1000)), "{member}");
         }
         let tokens = parse(format!(r#"{{"access_token": "{jwt}", "expires_at": 7}}"#).as_bytes()).unwrap();
-        assert_eq!(tokens.expires_at, Some(UNIX_EPOCH + Duration::from_secs(7)));
+        assert_eq!(tokens.ends_at(), Some(UNIX_EPOCH + Duration::from_secs(7)));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
     lenient,
     login::{keep, redeem},
     reply::Problem,
-    wire,
+    store, wire,
 };
 
 /// How long a code is good for when the authority does not say.
@@ -76,6 +76,7 @@ impl DeviceLogin {
         store: &S,
         clock: &impl Clock,
     ) -> Result<Account, LoginError> {
+        store::expect_room(store)?;
         let mut interval = self.grant.interval.map_or(DEFAULT_INTERVAL, |interval| interval.max(MIN_INTERVAL));
         let approved = loop {
             match self.ask(http).await? {
@@ -160,6 +161,13 @@ impl Answer {
         {
             return Ok(Self::Approved(approved));
         }
+        // Neither says anything about the code, and a gateway's error page is as likely to be HTML.
+        if status.is_server_error() {
+            return Ok(Self::Pending);
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            return Ok(Self::SlowDown);
+        }
         let error = EndpointError::classify(response);
         if matches!(error, EndpointError::WebPage { .. }) {
             return Err(error.into());
@@ -170,7 +178,7 @@ impl Answer {
             Some("authorization_declined" | "access_denied") => Err(LoginError::DeviceDenied),
             Some("expired_token") => Err(LoginError::DeviceExpired),
             Some(_) | None if matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) => Ok(Self::Pending),
-            Some(_) | None if status.is_success() || status.is_server_error() => Ok(Self::Pending),
+            Some(_) | None if status.is_success() => Ok(Self::Pending),
             Some(_) | None => Err(error.into()),
         }
     }
@@ -201,12 +209,23 @@ mod tests {
 
     #[test]
     fn answers_are_told_apart() {
-        let pending = [(403, ""), (404, "{}"), (400, r#"{"error":"authorization_pending"}"#), (502, ""), (200, "{}")];
+        let pending = [
+            (403, ""),
+            (404, "{}"),
+            (400, r#"{"error":"authorization_pending"}"#),
+            (200, "{}"),
+            (200, r#"{"status":"pending"}"#),
+            (502, ""),
+            (503, "<html>Bad gateway"),
+        ];
         for (status, body) in pending {
             assert!(matches!(Answer::parse(&response(status, body)), Ok(Answer::Pending)), "{status} {body}");
         }
-        let slow = response(400, r#"{"error":"slow_down"}"#);
-        assert!(matches!(Answer::parse(&slow), Ok(Answer::SlowDown)));
+        for (status, body) in
+            [(400, r#"{"error":"slow_down"}"#), (429, ""), (429, r#"{"error":{"code":"rate_limit"}}"#)]
+        {
+            assert!(matches!(Answer::parse(&response(status, body)), Ok(Answer::SlowDown)), "{status} {body}");
+        }
         let declined = response(401, r#"{"error":"authorization_declined","error_description":"Denied"}"#);
         assert_eq!(Answer::parse(&declined).unwrap_err(), LoginError::DeviceDenied);
         let challenge = response(403, "<html>Just a moment");

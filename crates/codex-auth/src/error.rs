@@ -8,18 +8,21 @@ use crate::{Refusal, StoreError};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
-    /// There are no credentials: run `codex-proxy login`.
-    #[error("not logged in (no credentials in {path}): run `codex-proxy login`")]
+    /// There are no credentials: run the command.
+    #[error("not logged in (no credentials in {path}): run `{login}`")]
     NotLoggedIn {
         /// Where credentials were looked for.
         path: String,
+        /// The command, as in [`crate::TokenStore::login_command`].
+        login: &'static str,
     },
-    /// The login has ended and no request will revive it: run `codex-proxy login`. The new login is picked up without a
-    /// restart.
-    #[error("the login has ended ({reason}): run `codex-proxy login`")]
+    /// The login has ended and no request will revive it: run the command. The new login is picked up without a restart.
+    #[error("the login has ended ({reason}): run `{login}`")]
     LoginExpired {
         /// Why it ended.
         reason: LoginReason,
+        /// The command, as in [`crate::TokenStore::login_command`].
+        login: &'static str,
     },
     /// The stored credentials changed to another account while a request of the first was under way. Send the request
     /// again from the start, as the other account.

@@ -10,12 +10,16 @@ use std::{
     },
 };
 
+use zeroize::Zeroizing;
+
 use crate::{StoreError, TokenStore, Tokens, Version, credentials};
 
 /// The largest file that is taken for credentials.
 const MAX_BYTES: u64 = 1024 * 1024;
 /// The most damaged files that are kept aside before saving fails instead.
 const MAX_KEPT: u32 = 1000;
+/// The longest chain of symbolic links that is followed, as on Linux.
+const MAX_LINKS: u32 = 40;
 
 /// Keeps the tokens in one JSON file.
 ///
@@ -50,24 +54,24 @@ impl FileStore {
 
     /// The file that is read and replaced: the path itself, or where its symbolic links lead.
     fn target(&self) -> PathBuf {
-        if let Ok(target) = fs::canonicalize(&self.path) {
-            return target;
+        let mut target = self.path.to_path_buf();
+        for _ in 0..MAX_LINKS {
+            let Ok(link) = fs::read_link(&target) else { break };
+            target = directory_of(&target).join(link);
         }
-        // A link whose target does not exist yet.
-        match fs::read_link(&self.path) {
-            Ok(link) => directory_of(&self.path).join(link),
-            Err(_) => self.path.to_path_buf(),
-        }
+        target
     }
 
-    fn read(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut content = Vec::new();
-        let file = match File::open(&self.path) {
-            Ok(file) => file,
+    fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let (file, length) = match open_regular(&self.path) {
+            Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.unreadable(&error)),
         };
         self.tighten(&file);
+        // Large enough from the start: a buffer that grows leaves copies behind.
+        let capacity = usize::try_from(length.min(MAX_BYTES) + 1).unwrap_or_default();
+        let mut content = Zeroizing::new(Vec::with_capacity(capacity));
         file.take(MAX_BYTES + 1).read_to_end(&mut content).map_err(|error| self.unreadable(&error))?;
         if content.len() as u64 > MAX_BYTES {
             return Err(self.corrupt("it is larger than 1 MiB".to_owned()));
@@ -77,15 +81,12 @@ impl FileStore {
 
     fn write(&self, content: &[u8]) -> io::Result<()> {
         let target = self.target();
-        let directory = directory_of(&target);
-        remove_leftovers(&target);
-        let temporary = temporary_beside(&target);
-        let written = write_new(&temporary, content).and_then(|()| fs::rename(&temporary, &target));
-        if written.is_err() {
+        let temporary = stage(&target, content)?;
+        if let Err(error) = fs::rename(&temporary, &target) {
             let _ = fs::remove_file(&temporary);
-            return written;
+            return Err(error);
         }
-        sync_directory(directory)
+        sync_directory(directory_of(&target))
     }
 
     /// Gives a damaged file a second name, so that replacing it does not destroy it.
@@ -105,8 +106,8 @@ impl FileStore {
     }
 
     fn unreadable(&self, error: &io::Error) -> StoreError {
-        let advice = if error.kind() == io::ErrorKind::IsADirectory {
-            "move the directory away and run `codex-proxy login`"
+        let advice = if error.kind() == io::ErrorKind::InvalidInput {
+            "move it away and run `codex-proxy login`"
         } else if error.kind() == io::ErrorKind::PermissionDenied {
             "make it readable for this user (chown, chmod 600)"
         } else {
@@ -166,7 +167,11 @@ impl TokenStore for FileStore {
         };
         let file = match opened {
             Ok(file) => file,
-            Err(error) if is_refused_write(error.kind()) => return unlockable(error),
+            // Where another process has made the lock file, it can be locked without permission to write.
+            Err(error) if is_refused_write(error.kind()) => match File::open(&path) {
+                Ok(file) => file,
+                Err(_) => return unlockable(error),
+            },
             Err(error) => return Err(self.unwritable(&error)),
         };
         match file.try_lock() {
@@ -181,24 +186,22 @@ impl TokenStore for FileStore {
         // As large as what is to be written, so that a full disk shows.
         let size = fs::metadata(&target).map_or(0, |metadata| metadata.len().min(MAX_BYTES)) + 4096;
         let content = vec![b' '; usize::try_from(size).unwrap_or(4096)];
-        let temporary = temporary_beside(&target);
-        let written = write_new(&temporary, &content);
-        let removed = fs::remove_file(&temporary);
-        written.and(removed).map_err(|error| self.unwritable(&error))
+        stage(&target, &content).and_then(fs::remove_file).map_err(|error| self.unwritable(&error))
     }
 
     fn save(&self, _: &FileLock, tokens: &Tokens) -> Result<(), StoreError> {
         create_directory(directory_of(&self.target())).map_err(|error| self.unwritable(&error))?;
         let previous = match self.read() {
             Ok(previous) => previous,
-            Err(StoreError::Corrupt { .. }) => Some(Vec::new()),
+            Err(StoreError::Corrupt { .. }) => Some(Zeroizing::default()),
             Err(error) => return Err(error),
         };
-        if previous.as_deref().is_some_and(|content| credentials::parse(content).is_err()) {
+        let previous = previous.as_ref().map(|content| content.as_slice());
+        if previous.is_some_and(|content| credentials::parse(content).is_err()) {
             let kept = self.keep_aside().map_err(|error| self.unwritable(&error))?;
             tracing::warn!(kept = %kept.display(), "the damaged credentials file is kept aside");
         }
-        let content = zeroize::Zeroizing::new(credentials::render(previous.as_deref(), tokens));
+        let content = Zeroizing::new(credentials::render(previous, tokens));
         self.write(&content).map_err(|error| self.unwritable(&error))
     }
 
@@ -289,6 +292,28 @@ fn remove_leftovers(target: &Path) {
     }
 }
 
+/// Opens a file and returns its length. A pipe would keep the caller waiting for a writer, so its kind is asked first.
+fn open_regular(path: &Path) -> io::Result<(File, u64)> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    Ok((File::open(path)?, metadata.len()))
+}
+
+/// Writes a synced temporary file that can take the target's place.
+fn stage(target: &Path, content: &[u8]) -> io::Result<PathBuf> {
+    remove_leftovers(target);
+    let temporary = temporary_beside(target);
+    match write_new(&temporary, content) {
+        Ok(()) => Ok(temporary),
+        Err(error) => {
+            let _ = fs::remove_file(&temporary);
+            Err(error)
+        }
+    }
+}
+
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -325,7 +350,13 @@ fn create_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Makes a rename durable. Only Unix opens directories.
+/// Makes a rename durable, where directories can be opened and synced: on Unix, save for some network file systems.
 fn sync_directory(path: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match File::open(path)?.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
 }

@@ -5,14 +5,14 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 /// Runs at most one task at a time and gives its outcome to everybody who waits.
 ///
 /// The task is detached: it runs to its end when all who wait have gone away.
 #[derive(Debug)]
 pub(crate) struct SingleFlight<T> {
-    current: Mutex<Option<watch::Receiver<Option<T>>>>,
+    current: Mutex<Option<Landing<T>>>,
 }
 
 impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
@@ -26,39 +26,49 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(receiver) = current.as_ref().filter(|receiver| is_under_way(receiver)) {
-            return Landing(receiver.clone());
+        if let Some(landing) = current.as_ref().filter(|landing| landing.is_awaited()) {
+            return landing.clone();
         }
-        let (sender, receiver) = watch::channel(None);
+        let (sender, outcome) = watch::channel(None);
         let task = task();
         tokio::spawn(async move {
             let outcome = task.await;
             sender.send_replace(Some(outcome));
         });
-        *current = Some(receiver.clone());
-        Landing(receiver)
+        let landing = Landing { outcome, began: Instant::now() };
+        *current = Some(landing.clone());
+        landing
     }
 
     /// Returns the task under way.
     pub(crate) fn under_way(&self) -> Option<Landing<T>> {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        current.as_ref().filter(|receiver| is_under_way(receiver)).cloned().map(Landing)
+        current.as_ref().filter(|landing| landing.is_awaited()).cloned()
     }
 }
 
 /// The end of a task that somebody waits for.
-pub(crate) struct Landing<T>(watch::Receiver<Option<T>>);
+#[derive(Clone, Debug)]
+pub(crate) struct Landing<T> {
+    outcome: watch::Receiver<Option<T>>,
+    began: Instant,
+}
 
 impl<T: Clone> Landing<T> {
     /// Waits for the outcome; `None` when the task panicked.
     pub(crate) async fn wait(mut self) -> Option<T> {
-        self.0.wait_for(Option::is_some).await.ok()?.clone()
+        self.outcome.wait_for(Option::is_some).await.ok()?.clone()
     }
-}
 
-/// A task that panicked has closed the channel without a value.
-fn is_under_way<T>(receiver: &watch::Receiver<Option<T>>) -> bool {
-    receiver.borrow().is_none() && receiver.has_changed().is_ok()
+    /// Returns when the task was started, which may be before this caller joined it.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// A task that panicked has closed the channel without a value.
+    fn is_awaited(&self) -> bool {
+        self.outcome.borrow().is_none() && self.outcome.has_changed().is_ok()
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub struct Policy {
     pub jitter: Duration,
     /// The age at which tokens with no readable end are renewed: 8 days (`wire.md §1.5`).
     pub max_age: Duration,
-    /// How long a caller waits for a refresh while its access token is still valid.
+    /// How long after its start a refresh is waited for by callers whose access token is still valid.
     pub patience: Duration,
     /// How long a refresh waits for another process that holds the store's lock.
     pub lock_wait: Duration,
@@ -95,13 +95,15 @@ impl fmt::Display for RefreshReason {
 
 /// Decides what to do with the tokens at `now`.
 ///
+/// The end of the access token is [`Tokens::ends_at`].
+///
 /// Total, and monotonic in `now`: as time passes the answer moves from `Fresh` through `Refresh` (with a refresh token)
 /// to `Refresh(Expired)` or `Login`, and never back. Tokens without a refresh token stay fresh until they end. The
 /// margin never exceeds half of a token's lifetime, so tokens that have just been issued are fresh.
 #[must_use]
 pub fn decide(tokens: &Tokens, now: SystemTime, policy: &Policy) -> Freshness {
     let renewable = tokens.refresh_token.is_some();
-    match (tokens.expires_at, tokens.last_refresh) {
+    match (tokens.ends_at(), tokens.last_refresh) {
         (Some(end), _) if end <= now && renewable => Freshness::Refresh(RefreshReason::Expired),
         (Some(end), _) if end <= now => Freshness::Login(LoginReason::NoRefreshToken),
         (Some(end), _) if !renewable => Freshness::Fresh { until: Some(end) },

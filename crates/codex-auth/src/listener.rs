@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, uri::Authority};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
@@ -33,6 +33,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 /// A browser opens a handful of connections; beyond this they wait.
 const MAX_CONNECTIONS: usize = 32;
+/// How long a client may take to send a request: a browser opens connections ahead of need, and they hold a place.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the last page may take to reach the browser.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -94,8 +96,8 @@ impl Listener {
 pub(crate) struct Visit {
     pub(crate) path: String,
     pub(crate) query: String,
-    /// Whether a browser says that another site caused the request.
-    pub(crate) cross_site: bool,
+    /// Whether a page of another site seems to have caused the request.
+    pub(crate) foreign: bool,
     reply: oneshot::Sender<Response<Full<Bytes>>>,
 }
 
@@ -154,7 +156,12 @@ impl Server {
     fn attend(&mut self, stream: TcpStream) {
         let sender = self.sender.clone();
         let service = service_fn(move |request| visit(request, sender.clone()));
-        let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            // One request per connection: an idle one would only hold a place.
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), service);
         let connection = self.graceful.watch(connection);
         self.connections.spawn(async move {
             if let Err(error) = connection.await {
@@ -166,18 +173,31 @@ impl Server {
 
 async fn visit(request: Request<Incoming>, visits: mpsc::Sender<Visit>) -> Result<Response<Full<Bytes>>, Infallible> {
     if request.method() != Method::GET {
-        return Ok(pages::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"));
+        // Not HEAD either: whoever looks at a link before a person follows it must not spend the code in it.
+        let mut refusal = pages::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+        refusal.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+        return Ok(refusal);
     }
-    let site = request.headers().get("sec-fetch-site").map(http::HeaderValue::as_bytes);
     let (reply, replied) = oneshot::channel();
     let visit = Visit {
         path: request.uri().path().to_owned(),
         query: request.uri().query().unwrap_or_default().to_owned(),
-        cross_site: matches!(site, Some(b"cross-site" | b"same-site")),
+        foreign: is_foreign(request.headers()),
         reply,
     };
     let _ = visits.send(visit).await;
     Ok(replied.await.unwrap_or_else(|_| pages::text(StatusCode::SERVICE_UNAVAILABLE, "The login has ended")))
+}
+
+/// Returns whether a browser says that another site caused the request, or knows this server by a name that is not a
+/// loopback's (DNS rebinding). Programs that are no browsers say nothing.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let is_loopback = |host: &HeaderValue| {
+        let host = Authority::try_from(host.as_bytes());
+        host.is_ok_and(|host| matches!(host.host(), "localhost" | "127.0.0.1" | "[::1]"))
+    };
+    matches!(site, Some(b"cross-site" | b"same-site")) || !headers.get(header::HOST).is_none_or(is_loopback)
 }
 
 async fn accept(sockets: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
@@ -191,7 +211,8 @@ async fn accept(sockets: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> 
 /// Asks another login server on the port to exit (`wire.md §1.3`). Whatever answers, the port is tried again.
 async fn ask_to_leave(port: u16) {
     let ask = async {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+        let addresses: [SocketAddr; 2] = [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()];
+        let mut stream = TcpStream::connect(addresses.as_slice()).await?;
         let request = format!("GET /cancel HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         stream.read(&mut [0; 256]).await

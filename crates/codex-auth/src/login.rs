@@ -149,6 +149,7 @@ impl Login {
         store: &S,
         clock: &impl Clock,
     ) -> Result<Account, LoginError> {
+        store::expect_room(store)?;
         let Self { attempt, listener } = self;
         let mut server = Server::new(listener);
         let ended = attend(&mut server, &attempt, |code| redeem_and_store(&attempt, code, http, store, clock)).await;
@@ -187,6 +188,7 @@ impl Attempt {
         clock: &impl Clock,
     ) -> Result<Account, LoginError> {
         let code = parse_pasted(input, self.state())?;
+        store::expect_room(store)?;
         redeem_and_store(self, code, http, store, clock).await
     }
 }
@@ -216,7 +218,7 @@ where
                 }
             },
             // A page of another site must not end the login.
-            CANCEL_PATH if !visit.cross_site => {
+            CANCEL_PATH if !visit.foreign => {
                 visit.reply(pages::text(StatusCode::OK, "Login cancelled"));
                 return Err(LoginError::Cancelled);
             }
@@ -283,8 +285,9 @@ pub(crate) async fn keep<S: TokenStore>(
 ) -> Result<Account, LoginError> {
     let account = Account::of(tokens);
     let allowed = &config.allowed_workspaces;
-    if let Some(found) = account.account_id.as_ref().filter(|id| !allowed.is_empty() && !allowed.contains(id)) {
-        return Err(LoginError::Workspace { found: found.clone() });
+    if !allowed.is_empty() && !account.account_id.as_ref().is_some_and(|id| allowed.contains(id)) {
+        let found = account.account_id.unwrap_or_else(|| "(the tokens name none)".to_owned());
+        return Err(LoginError::Workspace { found });
     }
     let lock = store::lock(store, LOCK_WAIT).await?;
     store.save(&lock, tokens)?;

@@ -9,8 +9,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    AuthError, Bearer, Clock, EndpointError, LoginState, Policy, RefreshReason, Status, StoreError, SystemClock,
-    TokenEndpoint, TokenReply, TokenStore, Tokens, Version,
+    AuthError, Bearer, Clock, EndpointError, LoginState, Policy, RefreshReason, Secret, Status, StoreError,
+    SystemClock, TokenEndpoint, TokenReply, TokenStore, Tokens, Version,
     flight::{Landing, SingleFlight},
     memory::{Memory, Moment, Step, differ},
     store,
@@ -39,11 +39,11 @@ impl<S: TokenStore, E: TokenEndpoint> TokenManager<S, E> {
     /// Manages the tokens in `store` by the given clock and policy.
     pub fn with(store: S, endpoint: E, clock: impl Clock, policy: Policy) -> Self {
         let shared = Shared {
+            memory: Mutex::new(Memory::new(store.login_command())),
             store: Arc::new(store),
             endpoint,
             clock: Box::new(clock),
             policy,
-            memory: Mutex::default(),
             reading: SingleFlight::new(),
             flight: SingleFlight::new(),
         };
@@ -135,16 +135,20 @@ impl<S: TokenStore, E: TokenEndpoint> Shared<S, E> {
                 Step::Read => continue,
                 Step::Refresh { fallback, .. } => fallback,
             };
-            let landing = self.launch(rejected.cloned()).wait();
+            let landing = self.launch(rejected.cloned());
+            // Counted from the start of the refresh, so that a hanging one delays the first callers only.
+            let patience = landing.began() + self.policy.patience;
             let landed = match fallback {
-                Some(bearer) => match tokio::time::timeout(self.policy.patience, landing).await {
+                Some(bearer) => match tokio::time::timeout_at(patience, landing.wait()).await {
                     Ok(landed) => landed,
                     Err(_) => return Ok(bearer),
                 },
-                None => landing.await,
+                None => landing.wait().await,
             };
             match landed {
                 Some(Ok(bearer)) if !serves(&bearer, rejected) => {}
+                // A caller with no request under way is as well served by the other account.
+                Some(Err(AuthError::AccountChanged)) if rejected.is_none() => {}
                 Some(outcome) => return outcome,
                 None => break,
             }
@@ -207,8 +211,15 @@ impl<S: TokenStore, E: TokenEndpoint> Shared<S, E> {
         if let Err(error) = probed {
             if reason.still_usable() {
                 // Spending the stored token when the next cannot be stored would end the login at the next restart.
-                let postponed = EndpointError::Unavailable { message: error.to_string(), retry_after: None };
-                return self.failed(&postponed, rejected);
+                if self.memory().postpone(&error, self.moment(), &self.policy) == 1 {
+                    tracing::warn!(%error, "refreshing the access token is put off until it ends");
+                }
+                match self.step(None, rejected) {
+                    Step::Serve(bearer) => return Ok(bearer),
+                    Step::Fail(error) => return Err(error),
+                    // The access token has ended meanwhile.
+                    Step::Read | Step::Refresh { .. } => {}
+                }
             }
             tracing::warn!(%error, "the next tokens will be kept in memory only");
         }
@@ -216,7 +227,7 @@ impl<S: TokenStore, E: TokenEndpoint> Shared<S, E> {
             self.memory().count_rejection(self.moment());
         }
         tracing::info!(%reason, "refreshing the access token");
-        match self.endpoint.refresh(&refresh_token).await {
+        match self.send(refresh_token.clone()).await {
             Ok(reply) => self.keep(lock, &tokens, reply, rejected).await,
             Err(error @ EndpointError::Refused { .. }) => {
                 // A program that knows no locks may have been faster; then its tokens are in the store.
@@ -231,6 +242,13 @@ impl<S: TokenStore, E: TokenEndpoint> Shared<S, E> {
             }
             Err(error) => self.failed(&error, rejected),
         }
+    }
+
+    /// Sends the refresh token, in a task of its own: should the client panic, the token counts as spent, too.
+    async fn send(self: &Arc<Self>, refresh_token: Secret) -> Result<TokenReply, EndpointError> {
+        let shared = Arc::clone(self);
+        let sent = tokio::spawn(async move { shared.endpoint.refresh(&refresh_token).await });
+        sent.await.unwrap_or_else(|_| Err(EndpointError::Interrupted("the HTTP client panicked".to_owned())))
     }
 
     /// Makes the reply durable, then publishes it.
@@ -286,13 +304,14 @@ impl<S: TokenStore, E: TokenEndpoint> Shared<S, E> {
     }
 
     async fn reread(&self) -> Result<(), StoreError> {
+        let reading = self.memory().begin_reading();
         let read = self.blocking(|store| {
             // The mark comes first: a change in between is then seen the next time.
             let version = store.version();
             store.load().map(|tokens| (tokens, version))
         });
         let (tokens, version) = read.await??;
-        if self.memory().adopt(tokens, version) {
+        if self.memory().adopt(reading, tokens, version) {
             tracing::info!("the stored credentials have changed and are in use");
         }
         Ok(())

@@ -30,21 +30,33 @@ pub(crate) struct Moment {
 }
 
 /// The tokens in memory and what is known about them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Memory {
+    /// The command that logs in, for messages.
+    login: &'static str,
     held: Option<Held>,
     /// The store's mark when it was read last; `None` before the first time.
     read: Option<Version>,
+    /// How many readings of the store have begun.
+    begun: u64,
+    /// The reading that `held` is from. Tokens that were issued here count as a reading that began when they were kept.
+    current: u64,
     /// Why the store could not be read the last time.
     store_error: Option<StoreError>,
     /// When refreshes were caused by a rejected token, oldest first.
     rejections: Vec<Instant>,
 }
 
+/// A reading of the store that has begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading(u64);
+
 #[derive(Debug)]
 struct Held {
     tokens: Tokens,
     bearer: Bearer,
+    /// How many attempts to renew the tokens have failed in a row.
+    failures: u32,
     /// What stands in the way of spending `tokens.refresh_token`.
     trouble: Option<Trouble>,
     unsaved: Option<Unsaved>,
@@ -57,11 +69,13 @@ enum Trouble {
     /// The last attempt failed.
     Pause {
         until: Instant,
-        failures: u32,
         reason: String,
         /// The refresh token may be spent: it is only tried again when there is nothing to lose.
         spent: bool,
     },
+    /// Nothing was sent, for the store could not take the next tokens. There is no waiting for that once the access
+    /// token has ended.
+    Postponed { until: Instant, reason: String },
 }
 
 /// Tokens that the store could not take.
@@ -91,6 +105,11 @@ pub(crate) enum Step {
 }
 
 impl Memory {
+    /// Knows nothing yet; `login` is the command that messages name.
+    pub(crate) fn new(login: &'static str) -> Self {
+        Self { login, held: None, read: None, begun: 0, current: 0, store_error: None, rejections: Vec::new() }
+    }
+
     /// Decides the next step for a caller whose bearer `rejected` the backend refused, or who has none yet.
     ///
     /// `seen` is the store's mark now; `None` when the store has just been read.
@@ -106,7 +125,7 @@ impl Memory {
             return Step::Read;
         }
         let Some(held) = &self.held else {
-            return Step::Fail(AuthError::NotLoggedIn { path: location() });
+            return Step::Fail(AuthError::NotLoggedIn { path: location(), login: self.login });
         };
         let reason = match rejected {
             Some(rejected) if held.bearer.token.matches(&rejected.token) => RefreshReason::Rejected,
@@ -115,7 +134,7 @@ impl Memory {
             }
             Some(_) | None => match decide(&held.tokens, at.wall, policy) {
                 Freshness::Fresh { .. } => return Step::Serve(held.bearer.clone()),
-                Freshness::Login(reason) => return Step::Fail(AuthError::LoginExpired { reason }),
+                Freshness::Login(reason) => return Step::Fail(self.expired(reason)),
                 Freshness::Refresh(reason) => reason,
             },
         };
@@ -125,16 +144,16 @@ impl Memory {
     fn step_to_refresh(&self, held: &Held, reason: RefreshReason, at: Moment) -> Step {
         let fallback = reason.still_usable().then(|| held.bearer.clone());
         if held.tokens.refresh_token.is_none() {
-            return Step::Fail(AuthError::LoginExpired { reason: LoginReason::NoRefreshToken });
+            return Step::Fail(self.expired(LoginReason::NoRefreshToken));
         }
         let (until, why) = match &held.trouble {
             Some(Trouble::Refused(refused)) => {
-                let expired = AuthError::LoginExpired { reason: refused.clone() };
-                return fallback.map_or(Step::Fail(expired), Step::Serve);
+                return fallback.map_or_else(|| Step::Fail(self.expired(refused.clone())), Step::Serve);
             }
             Some(Trouble::Pause { spent: true, .. }) if fallback.is_some() => (None, ""),
             Some(Trouble::Pause { until, reason, .. }) if at.instant < *until => (Some(*until), reason.as_str()),
-            Some(Trouble::Pause { .. }) | None => match self.rejections_end(reason, at) {
+            Some(Trouble::Postponed { until, .. }) if fallback.is_some() && at.instant < *until => (None, ""),
+            Some(Trouble::Pause { .. } | Trouble::Postponed { .. }) | None => match self.rejections_end(reason, at) {
                 Some(end) => (Some(end), "the backend keeps rejecting new access tokens"),
                 None => return Step::Refresh { tokens: held.tokens.clone(), reason, fallback },
             },
@@ -157,8 +176,21 @@ impl Memory {
         (usable && !is_rejected).then(|| held.bearer.clone())
     }
 
+    /// Notes that a reading of the store begins.
+    pub(crate) fn begin_reading(&mut self) -> Reading {
+        self.begun += 1;
+        Reading(self.begun)
+    }
+
     /// Takes over what the store held when its mark was `version`. Returns whether these are other tokens than before.
-    pub(crate) fn adopt(&mut self, stored: Option<Tokens>, version: Version) -> bool {
+    ///
+    /// Readings may end in another order than they began. What an older one has read is not taken over: it could bring
+    /// back a token that has been spent since, in place of one that exists only here.
+    pub(crate) fn adopt(&mut self, reading: Reading, stored: Option<Tokens>, version: Version) -> bool {
+        if reading.0 < self.current {
+            return false;
+        }
+        self.current = reading.0;
         self.read = Some(version);
         self.store_error = None;
         let Some(stored) = stored else {
@@ -174,10 +206,14 @@ impl Memory {
         if held.unsaved.as_ref().is_some_and(superseded) {
             return false;
         }
-        let same_grant = same(held.tokens.refresh_token.as_ref(), stored.refresh_token.as_ref());
-        let changed = !same_grant || !held.tokens.access_token.matches(&stored.access_token);
-        let trouble = held.trouble.take().filter(|_| same_grant);
-        *held = Held { trouble, ..Held::new(stored) };
+        let changed = !same(held.tokens.refresh_token.as_ref(), stored.refresh_token.as_ref())
+            || !held.tokens.access_token.matches(&stored.access_token);
+        let mut adopted = Held::new(stored);
+        if !changed {
+            adopted.failures = held.failures;
+            adopted.trouble = held.trouble.take();
+        }
+        *held = adopted;
         changed
     }
 
@@ -185,8 +221,15 @@ impl Memory {
     ///
     /// `saved` is the store's mark with them in it, or `None` when it could not take them.
     pub(crate) fn publish(&mut self, renewed: Tokens, saved: Option<Version>, retry_at: Instant) {
+        self.current = self.begin_reading().0;
         let previous = self.held.take();
         let mut held = Held::new(renewed);
+        if let Some(previous) = &previous
+            && previous.tokens.access_token.matches(&held.tokens.access_token)
+        {
+            // A reply without an access token is no success: the pauses go on growing.
+            held.failures = previous.failures;
+        }
         match saved {
             Some(version) => self.read = Some(version),
             None => {
@@ -203,10 +246,8 @@ impl Memory {
     /// Notes a failed attempt and returns how many there were in a row.
     pub(crate) fn fail(&mut self, error: &EndpointError, at: Moment, policy: &Policy) -> u32 {
         let Some(held) = &mut self.held else { return 0 };
-        let (failures, was_spent) = match &held.trouble {
-            Some(Trouble::Pause { failures, spent, .. }) => (failures.saturating_add(1), *spent),
-            Some(Trouble::Refused(_)) | None => (1, false),
-        };
+        held.failures = held.failures.saturating_add(1);
+        let was_spent = matches!(held.trouble, Some(Trouble::Pause { spent: true, .. }));
         held.trouble = Some(match error {
             EndpointError::Refused { refusal } if was_spent => {
                 Trouble::Refused(LoginReason::ReplyLost(refusal.clone()))
@@ -216,13 +257,21 @@ impl Memory {
             | EndpointError::WebPage { .. }
             | EndpointError::Unreachable(_)
             | EndpointError::Interrupted(_) => Trouble::Pause {
-                until: at.instant + pause(error, failures, policy),
-                failures,
+                until: at.instant + pause_after(error, held.failures, policy),
                 reason: error.to_string(),
                 spent: was_spent || matches!(error, EndpointError::Interrupted(_)),
             },
         });
-        failures
+        held.failures
+    }
+
+    /// Notes that the store cannot take the next tokens and returns how many attempts have failed in a row.
+    pub(crate) fn postpone(&mut self, error: &StoreError, at: Moment, policy: &Policy) -> u32 {
+        let Some(held) = &mut self.held else { return 0 };
+        held.failures = held.failures.saturating_add(1);
+        let until = at.instant + pause(held.failures, policy);
+        held.trouble = Some(Trouble::Postponed { until, reason: error.to_string() });
+        held.failures
     }
 
     /// Notes that a rejected token causes a refresh.
@@ -266,11 +315,13 @@ impl Memory {
 
     /// Notes the outcome of offering the store again what it could not take.
     pub(crate) fn note_saved(&mut self, saved: Option<Version>, retry_at: Instant) {
+        let now = self.begin_reading().0;
         let Some(held) = &mut self.held else { return };
         match (saved, &mut held.unsaved) {
             (Some(version), unsaved) => {
                 *unsaved = None;
                 self.read = Some(version);
+                self.current = now;
             }
             (None, Some(unsaved)) => unsaved.retry_at = retry_at,
             (None, None) => {}
@@ -281,7 +332,7 @@ impl Memory {
     pub(crate) fn trouble(&self) -> Option<String> {
         match self.held.as_ref()?.trouble.as_ref()? {
             Trouble::Refused(reason) => Some(reason.to_string()),
-            Trouble::Pause { reason, .. } => Some(reason.clone()),
+            Trouble::Pause { reason, .. } | Trouble::Postponed { reason, .. } => Some(reason.clone()),
         }
     }
 
@@ -289,8 +340,12 @@ impl Memory {
     pub(crate) fn refused(&self) -> Option<&LoginReason> {
         match self.held.as_ref()?.trouble.as_ref()? {
             Trouble::Refused(reason) => Some(reason),
-            Trouble::Pause { .. } => None,
+            Trouble::Pause { .. } | Trouble::Postponed { .. } => None,
         }
+    }
+
+    fn expired(&self, reason: LoginReason) -> AuthError {
+        AuthError::LoginExpired { reason, login: self.login }
     }
 
     fn rejections_end(&self, reason: RefreshReason, at: Moment) -> Option<Instant> {
@@ -301,8 +356,10 @@ impl Memory {
 }
 
 impl Held {
-    fn new(tokens: Tokens) -> Self {
-        Self { bearer: tokens.bearer(), tokens, trouble: None, unsaved: None }
+    fn new(mut tokens: Tokens) -> Self {
+        // Found out once, and not for every request.
+        tokens.expires_at = tokens.ends_at();
+        Self { bearer: tokens.bearer(), tokens, failures: 0, trouble: None, unsaved: None }
     }
 }
 
@@ -311,11 +368,16 @@ pub(crate) fn differ(left: &Option<String>, right: &Option<String>) -> bool {
     left.is_some() && right.is_some() && left != right
 }
 
-fn pause(error: &EndpointError, failures: u32, policy: &Policy) -> Duration {
+/// The pause doubles with every failure in a row.
+fn pause(failures: u32, policy: &Policy) -> Duration {
+    let doubled = policy.backoff.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    doubled.min(policy.max_backoff)
+}
+
+fn pause_after(error: &EndpointError, failures: u32, policy: &Policy) -> Duration {
     /// The authority cannot silence the proxy for longer than this.
     const MAX_ASKED: Duration = Duration::from_secs(3600);
-    let doubled = policy.backoff.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    let own = doubled.min(policy.max_backoff);
+    let own = pause(failures, policy);
     match error {
         EndpointError::Unavailable { retry_after: Some(asked), .. } => own.max((*asked).min(MAX_ASKED)),
         EndpointError::Unavailable { retry_after: None, .. }
@@ -323,5 +385,47 @@ fn pause(error: &EndpointError, failures: u32, policy: &Policy) -> Duration {
         | EndpointError::WebPage { .. }
         | EndpointError::Unreachable(_)
         | EndpointError::Interrupted(_) => own,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VERSIONS: [Version; 2] = [Version::new([1; 5]), Version::new([2; 5])];
+
+    fn tokens(generation: u8) -> Tokens {
+        let mut tokens = Tokens::new(format!("access-{generation}").into());
+        tokens.refresh_token = Some(format!("refresh-{generation}").into());
+        tokens
+    }
+
+    fn held(memory: &Memory) -> &str {
+        memory.tokens().map_or("", |tokens| tokens.access_token.expose())
+    }
+
+    #[test]
+    fn a_reading_that_ends_late_brings_nothing_back() {
+        let mut memory = Memory::new("log in");
+        let (early, late) = (memory.begin_reading(), memory.begin_reading());
+        assert!(!memory.adopt(late, Some(tokens(1)), VERSIONS[1]));
+        assert!(!memory.adopt(early, Some(tokens(0)), VERSIONS[0]));
+        assert_eq!((held(&memory), memory.read_version()), ("access-1", Some(VERSIONS[1])));
+    }
+
+    #[test]
+    fn tokens_that_exist_only_here_outlive_readings_from_before() {
+        let mut memory = Memory::new("log in");
+        let reading = memory.begin_reading();
+        memory.adopt(reading, Some(tokens(1)), VERSIONS[0]);
+        let readings = [memory.begin_reading(), memory.begin_reading()];
+        memory.publish(tokens(2), None, Instant::now());
+        memory.adopt(readings[0], Some(tokens(0)), VERSIONS[1]);
+        memory.adopt(readings[1], None, Version::ABSENT);
+        assert!(held(&memory) == "access-2" && memory.is_unsaved());
+        // A reading that began later tells of a logout.
+        let reading = memory.begin_reading();
+        assert!(memory.adopt(reading, None, Version::ABSENT));
+        assert_eq!(held(&memory), "");
     }
 }

@@ -20,7 +20,7 @@ main{width:100%;max-width:32rem;background:var(--card);border:1px solid var(--li
 border:2px solid currentColor;font-size:1.4rem;font-weight:700}\
 .good{color:var(--good)}.bad{color:var(--bad)}\
 h1{margin:1rem 0 .5rem;font-size:1.4rem;line-height:1.3}p{margin:.5rem 0;overflow-wrap:anywhere}\
-.soft{color:var(--soft)}code{font:.9em ui-monospace,Menlo,Consolas,monospace;background:var(--bg);border:1px solid var(--line);\
+code{font:.9em ui-monospace,Menlo,Consolas,monospace;background:var(--bg);border:1px solid var(--line);\
 border-radius:5px;padding:.1em .35em}\
 footer{margin-top:1.5rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.875rem}";
 

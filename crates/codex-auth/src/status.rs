@@ -66,7 +66,7 @@ impl Status {
             plan: claims.plan,
             account_id: tokens.and_then(|tokens| tokens.account_id().map(str::to_owned)).or(claims.account_id),
             workspace: claims.workspace_label,
-            expires_at: tokens.and_then(|tokens| tokens.expires_at),
+            expires_at: tokens.and_then(Tokens::ends_at),
             last_refresh: tokens.and_then(|tokens| tokens.last_refresh),
             renewable: tokens.is_some_and(|tokens| tokens.refresh_token.is_some()),
             saved: true,

@@ -8,8 +8,8 @@ use crate::Tokens;
 
 /// Keeps the tokens of one login.
 ///
-/// Methods block, briefly; the manager calls them on a blocking thread, except [`TokenStore::version`]. A store is
-/// shared by processes: whoever changes it holds its lock from before the tokens were read until they are written.
+/// Methods block, briefly; the manager calls those that read or write tokens on a blocking thread. A store is shared by
+/// processes: whoever changes it holds its lock from before the tokens were read until they are written.
 pub trait TokenStore: Send + Sync + 'static {
     /// Proof of holding the store's lock; dropping it releases the lock.
     type Lock: Send + Sync + 'static;
@@ -40,7 +40,7 @@ pub trait TokenStore: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unwritable`]: the old tokens are still in place; keep the new ones in memory and try again.
+    /// [`StoreError`]: the old tokens are still in place; keep the new ones in memory and try again.
     fn save(&self, lock: &Self::Lock, tokens: &Tokens) -> Result<(), StoreError>;
 
     /// Deletes the tokens and returns whether there were any.
@@ -56,6 +56,11 @@ pub trait TokenStore: Send + Sync + 'static {
 
     /// Names the store in messages.
     fn location(&self) -> String;
+
+    /// Names the command that puts a new login into the store, for messages.
+    fn login_command(&self) -> &'static str {
+        "codex-proxy login"
+    }
 }
 
 /// A mark of a store's state, only good for comparing.
@@ -109,6 +114,19 @@ pub enum StoreError {
         /// The store.
         path: PathBuf,
     },
+}
+
+/// Finds out whether tokens can be stored, before somebody takes the trouble of a login.
+///
+/// # Errors
+///
+/// [`StoreError`] when they could not. Damaged credentials are no obstacle: the next save keeps them aside.
+pub(crate) fn expect_room<S: TokenStore>(store: &S) -> Result<(), StoreError> {
+    if let Err(error @ StoreError::Unreadable { .. }) = store.load() {
+        return Err(error);
+    }
+    // Whoever holds the lock can write here.
+    store.try_lock()?.map_or(Ok(()), |lock| store.probe(&lock))
 }
 
 /// Waits for the store's lock, asking again after pauses of 10 to 200 ms.

@@ -15,7 +15,7 @@ pub struct Tokens {
     pub id_token: Option<Secret>,
     /// The account id as the store or the authority named it; [`Tokens::account_id`] falls back to the claims.
     pub account_id: Option<String>,
-    /// When the access token ends, by the clock of this machine.
+    /// When the access token ends, by the clock of this machine; [`Tokens::ends_at`] falls back to its claims.
     pub expires_at: Option<SystemTime>,
     /// When the tokens were last issued.
     pub last_refresh: Option<SystemTime>,
@@ -64,6 +64,16 @@ impl Tokens {
     #[must_use]
     pub fn account_id(&self) -> Option<&str> {
         self.account_id.as_deref().filter(|id| !id.is_empty())
+    }
+
+    /// Returns when the access token ends: as it is known, else as the token says.
+    ///
+    /// A token that had ended by its own account when it was issued says nothing: the clock of this machine is wrong.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<SystemTime> {
+        let claimed = || Claims::from_jwt(&self.access_token)?.expires_at;
+        let believable = |end: &SystemTime| self.last_refresh.is_none_or(|issued| *end > issued);
+        self.expires_at.or_else(|| claimed().filter(believable))
     }
 
     /// Returns what a request to the backend needs.
@@ -165,6 +175,16 @@ mod tests {
         assert_eq!(lifetime_end(&token, None, at(2000)), None);
         assert_eq!(lifetime_end(&token, None, at(500)), Some(at(1000)));
         assert_eq!(lifetime_end(&"opaque".into(), None, at(500)), None);
+    }
+
+    #[test]
+    fn an_end_before_the_issue_is_not_believed_later_either() {
+        let mut tokens = Tokens::new(jwt(r#"{"exp":1000}"#));
+        assert_eq!(tokens.ends_at(), Some(at(1000)));
+        tokens.last_refresh = Some(at(2000));
+        assert_eq!(tokens.ends_at(), None);
+        tokens.expires_at = Some(at(3000));
+        assert_eq!(tokens.ends_at(), Some(at(3000)));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Stores that fail, and processes that die between two steps.
 
-use std::{sync::atomic::Ordering::SeqCst, time::Duration};
+use std::{
+    sync::{atomic::Ordering::SeqCst, mpsc},
+    time::Duration,
+};
 
 use codex_auth::{AuthError, LoginReason, LoginState, Refusal, TokenStore};
 
@@ -31,6 +34,33 @@ async fn tokens_that_cannot_be_saved_are_served_from_memory_and_saved_later() {
     authority.assert_no_token_was_sent_twice();
 }
 
+#[tokio::test]
+async fn nobody_gets_the_new_token_before_it_is_stored() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    let store = FaultyStore::holding(clock.tokens(1, 0));
+    let manager = manager(store.clone(), &authority, &clock);
+    let (open, gate) = mpsc::channel();
+    *store.faults.save_gate.lock().unwrap() = Some(gate);
+    let caller = || {
+        let manager = manager.clone();
+        tokio::spawn(async move { manager.bearer().await })
+    };
+    let first = caller();
+    // The write has begun when it has taken the gate.
+    while store.faults.save_gate.lock().unwrap().is_some() {
+        tokio::task::yield_now().await;
+    }
+    let second = caller();
+    assert_eq!(manager.status().await.expires_at, Some(clock.now()), "the old tokens are the current ones");
+    assert!(!first.is_finished() && !second.is_finished());
+    open.send(()).unwrap();
+    for caller in [first, second] {
+        assert_eq!(caller.await.unwrap().unwrap().token.expose(), "access-2");
+        assert_eq!(stored(&store), "refresh-2");
+    }
+    assert_eq!(authority.requests(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_login_by_another_process_wins_over_unsaved_tokens() {
     let (clock, authority) = (TestClock::new(), Authority::new());
@@ -56,9 +86,8 @@ async fn a_token_is_not_spent_while_the_next_cannot_be_stored() {
     assert_eq!(manager.bearer().await.unwrap().token.expose(), "access-1");
     assert_eq!(authority.requests(), 0);
     assert!(manager.status().await.problem.unwrap().contains("disk full"));
-    // When the access token has ended, there is no other way.
+    // When the access token has ended, there is no other way and no time to lose.
     clock.advance(60);
-    tokio::time::advance(Duration::from_secs(60)).await;
     assert_eq!(manager.bearer().await.unwrap().token.expose(), "access-2");
     assert_eq!(authority.requests(), 1);
 }
@@ -116,7 +145,8 @@ async fn death_before_the_write_leaves_the_old_token_and_a_clear_error() {
     assert_eq!(stored(&store), "refresh-1");
     let restarted = manager(store.clone(), &authority, &clock);
     let error = restarted.bearer().await.unwrap_err();
-    assert_eq!(error, AuthError::LoginExpired { reason: LoginReason::Refused(Refusal::Reused) });
+    let reason = LoginReason::Refused(Refusal::Reused);
+    assert_eq!(error, AuthError::LoginExpired { reason, login: "codex-proxy login" });
 }
 
 #[tokio::test]

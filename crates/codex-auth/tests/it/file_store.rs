@@ -139,7 +139,7 @@ fn a_directory_in_its_place_is_named_with_the_next_step() {
     let error = home.store().load().unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, StoreError::Unreadable { .. }), "{text}");
-    assert!(text.contains("credentials.json") && text.contains("move the directory away"), "{text}");
+    assert!(text.contains("credentials.json") && text.contains("move it away"), "{text}");
     assert!(save(&home.store(), &tokens("one")).is_err());
 }
 
@@ -155,6 +155,21 @@ fn leftovers_of_a_crash_do_no_harm_and_are_removed() {
     assert_eq!(loaded(&store), "access-one");
     save(&store, &tokens("two")).unwrap();
     assert_eq!(loaded(&store), "access-two");
+    assert_eq!(home.names(), ["credentials.json", "credentials.lock"]);
+}
+
+#[test]
+fn leftovers_do_not_stand_in_the_way_of_a_probe() {
+    let home = Home::new();
+    let store = home.store();
+    save(&store, &tokens("one")).unwrap();
+    // In a container every run has the same process id, so a crash leaves the very names that are wanted next.
+    for number in 0..100 {
+        let name = format!("credentials.json.tmp-{}-{number}", std::process::id());
+        fs::write(home.path().with_file_name(name), "").unwrap();
+    }
+    let lock = store.try_lock().unwrap().unwrap();
+    store.probe(&lock).unwrap();
     assert_eq!(home.names(), ["credentials.json", "credentials.lock"]);
 }
 
@@ -226,6 +241,48 @@ mod unix {
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(loaded(&home.store()), "a");
         assert_eq!(mode(&home.path()), 0o600);
+    }
+
+    #[test]
+    fn a_lock_file_that_cannot_be_written_is_locked_all_the_same() {
+        let home = Home::new();
+        save(&home.store(), &tokens("one")).unwrap();
+        fs::set_permissions(home.path().with_extension("lock"), fs::Permissions::from_mode(0o400)).unwrap();
+        let lock = home.store().try_lock().unwrap().unwrap();
+        assert!(home.store().try_lock().unwrap().is_none());
+        drop(lock);
+        assert!(home.store().try_lock().unwrap().is_some());
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_neither_waited_for_nor_replaced() {
+        let home = Home::new();
+        fs::create_dir_all(home.path().parent().unwrap()).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(home.path()).unwrap();
+        let error = home.store().load().unwrap_err().to_string();
+        assert!(error.contains("not a regular file") && error.contains("codex-proxy login"), "{error}");
+        assert!(save(&home.store(), &tokens("one")).is_err());
+        assert!(!fs::metadata(home.path()).unwrap().is_file());
+    }
+
+    #[test]
+    fn a_chain_of_links_is_followed_and_a_circle_is_an_error() {
+        let home = Home::new();
+        let directory = home.path().parent().unwrap().to_owned();
+        fs::create_dir_all(&directory).unwrap();
+        symlink("second.json", home.path()).unwrap();
+        symlink("../vault.json", directory.join("second.json")).unwrap();
+        for name in ["one", "two"] {
+            save(&home.store(), &tokens(name)).unwrap();
+            assert_eq!(loaded(&FileStore::new(home.directory.path().join("vault.json"))), format!("access-{name}"));
+        }
+        assert!(fs::symlink_metadata(directory.join("second.json")).unwrap().is_symlink());
+
+        fs::remove_file(directory.join("second.json")).unwrap();
+        symlink("credentials.json", directory.join("second.json")).unwrap();
+        assert!(matches!(home.store().load().unwrap_err(), StoreError::Unreadable { .. }));
+        assert!(save(&home.store(), &tokens("three")).is_err());
+        assert!(fs::symlink_metadata(home.path()).unwrap().is_symlink());
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The browser login over real sockets.
 
-use std::net::Ipv4Addr;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::atomic::Ordering,
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use codex_auth::{Account, CallbackError, EndpointError, Login, LoginError, MemoryStore, Refusal, TokenStore, Tokens};
@@ -10,7 +13,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::support::{ScriptedHttp, TestClock, config};
+use crate::support::{FaultyStore, ScriptedHttp, TestClock, config};
 
 fn tokens_reply() -> String {
     let payload = r#"{"email":"ada@example.com","https://api.openai.com/auth":{"chatgpt_account_id":"acct","chatgpt_plan_type":"plus"}}"#;
@@ -20,16 +23,16 @@ fn tokens_reply() -> String {
     )
 }
 
-struct Pending {
+pub(crate) struct Pending {
     port: u16,
-    state: String,
+    pub(crate) state: String,
     store: MemoryStore,
     http: ScriptedHttp,
     ended: JoinHandle<Result<Account, LoginError>>,
 }
 
 impl Pending {
-    async fn start(replies: impl IntoIterator<Item = (u16, String)>) -> Self {
+    pub(crate) async fn start(replies: impl IntoIterator<Item = (u16, String)>) -> Self {
         let login = Login::bind(&config(), &[0]).await.unwrap();
         let port =
             login.attempt().redirect_uri().split(':').nth(2).unwrap().split('/').next().unwrap().parse().unwrap();
@@ -43,32 +46,42 @@ impl Pending {
         Self { port, state, store, http, ended }
     }
 
-    async fn visit(&self, path: &str) -> Reply {
+    pub(crate) async fn visit(&self, path: &str) -> Reply {
         get(self.port, &path.replace("{state}", &self.state), "").await
     }
 
-    async fn end(self) -> (Result<Account, LoginError>, String) {
+    pub(crate) async fn end(self) -> (Result<Account, LoginError>, String) {
         let ended = self.ended.await.unwrap();
         let stored = self.store.load().unwrap().unwrap().access_token.expose().to_owned();
         (ended, stored)
     }
 }
 
-struct Reply {
-    status: u16,
-    head: String,
-    body: String,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Reply {
+    fn read(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Self { status, head: head.to_lowercase(), body: body.to_owned() }
+    }
 }
 
 async fn get(port: u16, path: &str, headers: &str) -> Reply {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Reply { status, head: head.to_lowercase(), body: body.to_owned() }
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+    Reply::read(&exchange(Ipv4Addr::LOCALHOST.into(), port, request.as_bytes()).await)
+}
+
+/// Sends bytes and returns what comes back until the server closes the connection, which it may do at any time.
+async fn exchange(address: IpAddr, port: u16, bytes: &[u8]) -> String {
+    let (mut reader, mut writer) = TcpStream::connect((address, port)).await.unwrap().into_split();
+    let mut reply = Vec::new();
+    let (_, _) = tokio::join!(writer.write_all(bytes), reader.read_to_end(&mut reply));
+    String::from_utf8(reply).unwrap()
 }
 
 #[tokio::test]
@@ -103,6 +116,124 @@ async fn a_state_mismatch_is_refused_and_the_login_goes_on() {
     assert_eq!(login.visit("/auth/callback?state={state}&code=good").await.status, 302);
     login.visit("/success").await;
     assert!(login.end().await.0.is_ok());
+}
+
+#[tokio::test]
+async fn requests_that_are_no_visit_spend_nothing_and_end_nothing() {
+    let login = Pending::start([(200, tokens_reply())]).await;
+    let callback = format!("/auth/callback?code=good&state={}", login.state);
+    for method in ["HEAD", "POST", "OPTIONS", "DELETE", "TRACE"] {
+        let request = format!("{method} {callback} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+        let reply = Reply::read(&exchange(Ipv4Addr::LOCALHOST.into(), login.port, request.as_bytes()).await);
+        assert_eq!(reply.status, 405, "{method}");
+        assert!(reply.head.contains("allow: get\r\n"), "{}", reply.head);
+    }
+    let long = |length: usize| "x".repeat(length);
+    let garbage: [Vec<u8>; 6] = [
+        // A browser that insists on TLS.
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
+        b"\r\n\r\n\r\n\0\0\0".to_vec(),
+        b"GET\r\n\r\n".to_vec(),
+        format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", long(200_000)).into_bytes(),
+        format!("GET / HTTP/1.1\r\nHost: localhost\r\nCookie: {}\r\n\r\n", long(2_000_000)).into_bytes(),
+        format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n{}", long(2_000_000))
+            .into_bytes(),
+    ];
+    for bytes in garbage {
+        let reply = exchange(Ipv4Addr::LOCALHOST.into(), login.port, &bytes).await;
+        assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 4"), "{reply}");
+    }
+    for path in ["/", "/favicon.ico", "/auth/callback/", "//auth/callback", "/auth/callback%3fcode=good"] {
+        assert_eq!(login.visit(path).await.status, 404, "{path}");
+    }
+    assert!(login.http.requests().is_empty());
+    assert_eq!(get(login.port, &callback, "").await.status, 302);
+    login.visit("/success").await;
+    assert!(login.end().await.0.is_ok());
+}
+
+#[tokio::test]
+async fn slow_clients_keep_nobody_waiting() {
+    let login = Pending::start([(200, tokens_reply())]).await;
+    let mut slow = Vec::new();
+    for started in
+        [&b""[..], b"GET /auth", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "].into_iter().cycle().take(24)
+    {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, login.port)).await.unwrap();
+        stream.write_all(started).await.unwrap();
+        slow.push(stream);
+    }
+    assert_eq!(login.visit("/auth/callback?code=good&state={state}").await.status, 302);
+    assert_eq!(login.visit("/success").await.status, 200);
+    assert!(login.end().await.0.is_ok());
+    // The login has ended, and with it every connection.
+    for mut stream in slow {
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    }
+}
+
+#[tokio::test]
+async fn both_loopback_addresses_are_served() {
+    let login = Pending::start([(200, tokens_reply())]).await;
+    let mut addresses = vec![IpAddr::from(Ipv4Addr::LOCALHOST)];
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.is_ok() {
+        addresses.push(Ipv6Addr::LOCALHOST.into());
+    }
+    for address in addresses {
+        let reply = exchange(address, login.port, b"GET /nothing HTTP/1.1\r\nHost: [::1]\r\n\r\n").await;
+        assert!(reply.starts_with("HTTP/1.1 404"), "{address}: {reply}");
+    }
+    assert_eq!(login.visit("/auth/callback?code=good&state={state}").await.status, 302);
+    login.visit("/success").await;
+    assert!(login.end().await.0.is_ok());
+}
+
+#[tokio::test]
+async fn a_callback_that_comes_twice_lands_on_the_same_page() {
+    let login = Pending::start([(200, tokens_reply())]).await;
+    let callback = "/auth/callback?code=good&state={state}";
+    for _ in 0..2 {
+        assert!(login.visit(callback).await.head.contains("location: /success\r\n"));
+    }
+    assert_eq!(login.http.requests().len(), 1, "the code was sent once");
+    login.visit("/success").await;
+    assert!(login.end().await.0.is_ok());
+}
+
+#[tokio::test]
+async fn an_authority_in_trouble_is_named_and_keeps_what_was_stored() {
+    let error = r#"{"error":{"message":"No eligible ChatGPT workspaces found.","code":"chatgpt_account_missing"}}"#;
+    for (reply, named) in [
+        (Some((500, String::new())), "500 Internal Server Error"),
+        (Some((400, error.to_owned())), "No eligible ChatGPT workspaces found"),
+        (Some((200, "{}".to_owned())), "no access token"),
+        (Some((200, "tokens".to_owned())), "not the expected JSON"),
+        (None, "cannot reach"),
+    ] {
+        let login = Pending::start(reply).await;
+        let callback = login.visit("/auth/callback?code=c&state={state}").await;
+        assert!(callback.head.contains("location: /failed\r\n"), "{named}");
+        let page = login.visit("/failed").await.body;
+        assert!(page.contains(named) && page.contains("codex-proxy login"), "{page}");
+        let (ended, stored) = login.end().await;
+        assert!(ended.unwrap_err().to_string().contains(named));
+        assert_eq!(stored, "previous");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_take_the_tokens_is_said_before_anybody_approves() {
+    for unreadable in [true, false] {
+        let store = FaultyStore::default();
+        let fault = if unreadable { &store.faults.load } else { &store.faults.probe };
+        fault.store(true, Ordering::SeqCst);
+        let login = Login::bind(&config(), &[0]).await.unwrap();
+        let attempt = login.attempt().clone();
+        let (http, clock) = (ScriptedHttp::replying([(200, tokens_reply())]), TestClock::new().handle());
+        assert!(matches!(login.complete(&http, &store, &clock).await, Err(LoginError::Store(_))));
+        assert!(matches!(attempt.complete_pasted("code", &http, &store, &clock).await, Err(LoginError::Store(_))));
+        assert!(http.requests().is_empty(), "the code is not spent");
+    }
 }
 
 #[tokio::test]
@@ -145,9 +276,16 @@ async fn a_challenge_page_and_a_missing_code_are_explained() {
 #[tokio::test]
 async fn another_login_can_take_the_port_but_another_site_cannot() {
     let login = Pending::start([]).await;
-    let foreign = get(login.port, "/cancel", "Sec-Fetch-Site: cross-site\r\n").await;
-    assert_eq!(foreign.status, 404);
-    assert_eq!(login.visit("/favicon.ico").await.status, 404);
+    for site in ["cross-site", "same-site"] {
+        let foreign = get(login.port, "/cancel", &format!("Sec-Fetch-Site: {site}\r\n")).await;
+        assert_eq!(foreign.status, 404);
+    }
+    // A page whose name was made to lead here is of the same origin, by the browser's lights.
+    for host in ["evil.example", "evil.example:1455", "127.0.0.1.evil.example", "::", ""] {
+        let request = format!("GET /cancel HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Site: same-origin\r\n\r\n");
+        let reply = exchange(Ipv4Addr::LOCALHOST.into(), login.port, request.as_bytes()).await;
+        assert!(reply.starts_with("HTTP/1.1 4"), "{host}: {reply}");
+    }
 
     let second = Login::bind(&config(), &[login.port]).await.unwrap();
     assert!(second.authorize_url().as_str().contains(&format!("%3A{}%2F", login.port)));
@@ -178,11 +316,21 @@ async fn a_pasted_answer_completes_the_login_without_a_listener() {
 
 #[tokio::test]
 async fn a_workspace_that_is_not_allowed_is_not_stored() {
-    let mut config = config();
-    config.allowed_workspaces = vec!["other".to_owned()];
-    let attempt = codex_auth::Attempt::from_system(&config, 1455).unwrap();
-    let (store, http) = (MemoryStore::default(), ScriptedHttp::replying([(200, tokens_reply())]));
-    let error = attempt.complete_pasted("code", &http, &store, &TestClock::new().handle()).await.unwrap_err();
-    assert_eq!(error, LoginError::Workspace { found: "acct".to_owned() });
-    assert!(store.load().unwrap().is_none());
+    let nameless = r#"{"access_token":"a","refresh_token":"r"}"#.to_owned();
+    for (allowed, reply, found) in [
+        (&["other"][..], tokens_reply(), Some("acct")),
+        (&["other", "acct"], tokens_reply(), None),
+        // An account that nothing is known of is not one of those allowed.
+        (&["other"], nameless.clone(), Some("(the tokens name none)")),
+        (&[], nameless, None),
+    ] {
+        let mut config = config();
+        config.allowed_workspaces = allowed.iter().map(|id| (*id).to_owned()).collect();
+        let attempt = codex_auth::Attempt::from_system(&config, 1455).unwrap();
+        let (store, http) = (MemoryStore::default(), ScriptedHttp::replying([(200, reply)]));
+        let ended = attempt.complete_pasted("code", &http, &store, &TestClock::new().handle()).await;
+        let expected = found.map(|found| LoginError::Workspace { found: found.to_owned() });
+        assert_eq!(ended.err(), expected);
+        assert_eq!(store.load().unwrap().is_some(), found.is_none());
+    }
 }

@@ -2,20 +2,23 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use codex_auth::{Attempt, FileStore, HttpTokenEndpoint, LoginError, Policy, TokenManager, TokenStore};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{ScriptedHttp, TestClock, config};
+use crate::{
+    login::Pending,
+    support::{ScriptedHttp, TestClock, config},
+};
 
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -80,11 +83,20 @@ async fn no_log_line_and_no_error_contains_a_token() {
     said.push(format!("{manager:?} {:?}", store.load()));
     assert_eq!(http.requests().len(), 6, "every scripted reply was used");
 
-    let state = attempt.state().as_str().to_owned();
+    let login = Pending::start([reply(1)]).await;
+    for path in
+        ["/auth/callback?code=SECRET-code&state=SECRET-id", "/auth/callback?code=SECRET-code&state={state}", "/success"]
+    {
+        let page = login.visit(path).await;
+        said.push(format!("{} {}", page.head, page.body));
+    }
+    let states = [attempt.state().as_str().to_owned(), login.state.clone()];
+    said.push(format!("{:?}", login.end().await.0));
+
     let logged = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
     assert!(logged.contains("logged in") && logged.contains("refreshing") && logged.contains("login has ended"));
     for text in said.iter().chain([&logged]) {
-        for secret in SECRETS.into_iter().chain([state.as_str()]) {
+        for secret in SECRETS.into_iter().chain(states.iter().map(String::as_str)) {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
     }

@@ -1,7 +1,10 @@
 //! The crate's promises, held against scripted peers.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[cfg(unix)]
+mod crash;
 mod device;
+mod endpoint;
 mod faults;
 mod file_store;
 mod login;
@@ -9,3 +12,5 @@ mod logs;
 mod manager;
 mod processes;
 mod support;
+#[cfg(unix)]
+mod worker;

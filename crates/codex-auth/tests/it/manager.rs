@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use codex_auth::{AuthError, Bearer, EndpointError, LoginReason, LoginState, MemoryStore, Refusal, TokenStore};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use codex_auth::{
+    AuthError, Bearer, EndpointError, LoginReason, LoginState, MemoryStore, Refusal, Secret, TokenStore, Tokens,
+};
+use tokio::time::Instant;
 
 use crate::support::{Authority, HOUR, TestClock, Whim, manager};
 
@@ -19,7 +23,7 @@ fn reused() -> EndpointError {
 }
 
 fn expired(reason: LoginReason) -> AuthError {
-    AuthError::LoginExpired { reason }
+    AuthError::LoginExpired { reason, login: "codex-proxy login" }
 }
 
 #[tokio::test]
@@ -37,8 +41,8 @@ async fn nobody_logged_in_is_said_with_the_place() {
     let store = MemoryStore::default();
     let manager = manager(store.clone(), &authority, &clock);
     let error = manager.bearer().await.unwrap_err();
-    assert_eq!(error, AuthError::NotLoggedIn { path: "memory".to_owned() });
-    assert!(error.to_string().contains("codex-proxy login"));
+    assert_eq!(error, AuthError::NotLoggedIn { path: "memory".to_owned(), login: "codex-proxy login" });
+    assert_eq!(error.to_string(), "not logged in (no credentials in memory): run `codex-proxy login`");
     assert_eq!(manager.status().await.state, LoginState::LoggedOut);
     // A login by another process needs no restart.
     store.put(Some(clock.tokens(1, HOUR)));
@@ -150,6 +154,36 @@ async fn a_slow_authority_keeps_nobody_waiting_while_the_token_is_valid() {
     assert_eq!(authority.requests(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_hanging_authority_delays_only_those_who_see_the_refresh_begin() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    authority.next(Whim::Hang);
+    let manager = manager(MemoryStore::holding(clock.tokens(1, 60)), &authority, &clock);
+    // The paused clock moves only while everybody waits.
+    let began = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(token(&manager.bearer().await.unwrap()), "access-1");
+        assert_eq!(began.elapsed().as_secs(), 5);
+    }
+    assert_eq!(authority.requests(), 1);
+}
+
+#[tokio::test]
+async fn the_end_that_only_the_access_token_tells_is_heeded() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    let ending = |seconds: u64| {
+        let end = clock.now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + seconds;
+        let jwt = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{end}}}"#)));
+        Tokens { access_token: Secret::new(jwt), expires_at: None, ..clock.tokens(1, 0) }
+    };
+    let store = MemoryStore::holding(ending(HOUR));
+    let manager = manager(store.clone(), &authority, &clock);
+    assert!(manager.bearer().await.is_ok());
+    assert_eq!(authority.requests(), 0);
+    store.put(Some(ending(60)));
+    assert_eq!(token(&manager.bearer().await.unwrap()), "access-2");
+}
+
 #[tokio::test]
 async fn what_the_reply_leaves_out_is_kept() {
     let (clock, authority) = (TestClock::new(), Authority::new());
@@ -167,6 +201,23 @@ async fn a_rotated_refresh_token_is_kept_even_without_an_access_token() {
     let error = manager(store.clone(), &authority, &clock).bearer().await.unwrap_err();
     assert!(matches!(error, AuthError::Temporary { .. }), "{error}");
     assert_eq!(store.load().unwrap().unwrap().refresh_token.unwrap().expose(), "refresh-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_without_an_access_token_do_not_come_in_a_flood() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let manager = manager(store.clone(), &authority, &clock);
+    for pause in [5, 10, 20] {
+        authority.next(Whim::NoAccessToken);
+        let error = manager.bearer().await.unwrap_err();
+        let AuthError::Temporary { retry_after, .. } = error else { panic!("{error}") };
+        assert_eq!(retry_after, Duration::from_secs(pause));
+        tokio::time::advance(retry_after).await;
+    }
+    // Every one of the tokens that came was kept, and the last is good.
+    assert_eq!(token(&manager.bearer().await.unwrap()), "access-5");
+    authority.assert_no_token_was_sent_twice();
 }
 
 #[tokio::test]
@@ -189,6 +240,19 @@ async fn a_permanent_failure_is_remembered_until_the_store_changes() {
     assert_eq!(authority.requests(), 1);
     store.put(Some(clock.tokens(7, HOUR)));
     assert_eq!(token(&manager.bearer().await.unwrap()), "access-7");
+}
+
+#[tokio::test]
+async fn a_grant_that_works_for_another_process_is_tried_again() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    authority.next(Whim::Fail(reused()));
+    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let manager = manager(store.clone(), &authority, &clock);
+    assert!(manager.bearer().await.is_err());
+    // The other process got an access token for the same refresh token; it has ended since.
+    store.put(Some(Tokens { access_token: Secret::new("proof"), ..clock.tokens(1, 0) }));
+    assert_eq!(token(&manager.bearer().await.unwrap()), "access-2");
+    assert_eq!(authority.seen(), ["refresh-1", "refresh-1"]);
 }
 
 #[tokio::test]
@@ -244,6 +308,18 @@ async fn a_lost_reply_is_not_followed_by_a_blind_retry() {
     let error = manager.bearer().await.unwrap_err();
     assert_eq!(error, expired(LoginReason::ReplyLost(Refusal::Reused)));
     assert_eq!(authority.requests(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_client_counts_as_a_lost_reply() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    authority.next(Whim::Panic);
+    let manager = manager(MemoryStore::holding(clock.tokens(1, 120)), &authority, &clock);
+    for _ in 0..3 {
+        assert_eq!(token(&manager.bearer().await.unwrap()), "access-1");
+        tokio::time::advance(Duration::from_secs(600)).await;
+    }
+    assert_eq!(authority.requests(), 1);
 }
 
 #[tokio::test]

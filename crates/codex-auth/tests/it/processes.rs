@@ -63,6 +63,27 @@ async fn another_account_is_not_mixed_into_a_request_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_request_is_served_with_the_account_that_logged_in_meanwhile() {
+    let (clock, authority) = (TestClock::new(), Authority::gated());
+    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let manager = manager(store.clone(), &authority, &clock);
+    let lock = store.try_lock().unwrap().unwrap();
+    manager.status().await;
+    let caller = tokio::spawn(async move { manager.bearer().await });
+    // The first account's tokens are read; by now the caller waits for the lock to renew them.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    let mut tokens = clock.tokens(9, HOUR);
+    tokens.account_id = Some("another".to_owned());
+    store.put(Some(tokens));
+    drop(lock);
+    let bearer = caller.await.unwrap().unwrap();
+    assert_eq!((bearer.token.expose(), bearer.account_id.as_deref()), ("access-9", Some("another")));
+    assert_eq!(authority.requests(), 0, "nothing of either account was spent");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lock_that_is_never_released_is_waited_for_and_then_named() {
     let (clock, authority) = (TestClock::new(), Authority::new());
     let store = MemoryStore::holding(clock.tokens(1, 0));

@@ -3,8 +3,9 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -62,6 +63,8 @@ pub(crate) enum Whim {
     KeepRefreshToken,
     /// Renews the refresh token only.
     NoAccessToken,
+    /// Rotates the token, then the client that should read the reply panics.
+    Panic,
     Hang,
 }
 
@@ -168,6 +171,7 @@ impl TokenEndpoint for Authority {
                 Ok(TokenReply { refresh_token: None, ..reply })
             }
             Some(Whim::NoAccessToken) => Ok(TokenReply { access_token: None, ..reply }),
+            Some(Whim::Panic) => panic!("the client has a fault"),
             Some(Whim::Fail(_) | Whim::Hang) | None => Ok(reply),
         }
     }
@@ -185,6 +189,8 @@ pub(crate) struct Faults {
     pub(crate) load: AtomicBool,
     pub(crate) probe: AtomicBool,
     pub(crate) save: AtomicBool,
+    /// Keeps the next write waiting for a message.
+    pub(crate) save_gate: Mutex<Option<mpsc::Receiver<()>>>,
     /// Ends the task before the tokens are written, as a kill would.
     pub(crate) die_before_save: AtomicBool,
     /// Ends the task after the tokens are written.
@@ -208,7 +214,13 @@ impl TokenStore for FaultyStore {
     type Lock = MemoryLock;
 
     fn load(&self) -> Result<Option<Tokens>, StoreError> {
-        self.check(&self.faults.load)?;
+        if self.faults.load.load(Ordering::SeqCst) {
+            return Err(StoreError::Unreadable {
+                path: "memory".into(),
+                reason: "permission denied".to_owned(),
+                advice: "repair it",
+            });
+        }
         self.inner.load()
     }
 
@@ -222,6 +234,10 @@ impl TokenStore for FaultyStore {
     }
 
     fn save(&self, lock: &MemoryLock, tokens: &Tokens) -> Result<(), StoreError> {
+        let gate = self.faults.save_gate.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(gate) = gate {
+            let _ = gate.recv();
+        }
         assert!(!self.faults.die_before_save.load(Ordering::SeqCst), "killed before the write");
         self.check(&self.faults.save)?;
         self.inner.save(lock, tokens)?;
@@ -249,13 +265,13 @@ pub(crate) fn manager<S: TokenStore>(store: S, authority: &Authority, clock: &Te
 /// An HTTP client that records requests and replays replies.
 #[derive(Clone, Default)]
 pub(crate) struct ScriptedHttp {
-    replies: Arc<Mutex<VecDeque<Result<Response<Bytes>, TransportError>>>>,
+    replies: Arc<Mutex<VecDeque<Response<Bytes>>>>,
     requests: Arc<Mutex<Vec<Request<Bytes>>>>,
 }
 
 impl ScriptedHttp {
     pub(crate) fn replying(replies: impl IntoIterator<Item = (u16, String)>) -> Self {
-        let reply = |(status, body): (u16, String)| Ok(Response::builder().status(status).body(body.into()).unwrap());
+        let reply = |(status, body): (u16, String)| Response::builder().status(status).body(body.into()).unwrap();
         let http = Self::default();
         http.replies.lock().unwrap().extend(replies.into_iter().map(reply));
         http
@@ -268,9 +284,9 @@ impl ScriptedHttp {
 
 impl HttpClient for ScriptedHttp {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        self.requests.lock().unwrap().push(request);
-        let reply = self.replies.lock().unwrap().pop_front();
-        reply.unwrap_or_else(|| Err(TransportError::NotSent("no reply is scripted".to_owned())))
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+        let reply = self.replies.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        reply.ok_or_else(|| TransportError::NotSent("no reply is scripted".to_owned()))
     }
 }
 
