@@ -1,0 +1,242 @@
+//! How fast the translation is, each time beside a plain way to the same result in the same run: only the ratio counts.
+//!
+//! ```text
+//! cargo bench -p codex-translate
+//! ```
+
+use std::hint::black_box;
+
+use codex_translate::{
+    ChatFold, ChatPipe, Decoder, Flow, Identity, MAX_EVENT_BYTES, Options, Profile, ReplyPlan, ResponsesPipe, chat,
+    to_responses,
+};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use eventsource_stream::Eventsource as _;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use serde_json::{Value, json};
+
+/// What one read of a socket usually brings.
+const READ_BYTES: usize = 16 * 1024;
+
+const DELTAS: usize = 2_000;
+
+fn frame(event: &Value) -> String {
+    format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())
+}
+
+/// A text delta as the backend writes it, some 300 bytes (wire.md §3.2).
+fn delta(number: usize) -> String {
+    frame(&json!({"type": "response.output_text.delta", "sequence_number": number,
+        "item_id": "msg_0b51be2101d9d6220168d469589190819b945ffe7a83ece6cf", "output_index": 0, "content_index": 0,
+        "delta": " and so on", "logprobs": [], "obfuscation": "1irxx2aXDjHEn"}))
+}
+
+/// A whole reply around `events`, whose one item is at last `item`.
+fn reply(item: &Value, events: impl Iterator<Item = String>) -> Vec<u8> {
+    let mut added = item.clone();
+    for key in ["content", "arguments", "result"] {
+        if let Some(value) = added.get_mut(key) {
+            *value = if value.is_array() { json!([]) } else { json!("") };
+        }
+    }
+    let response = json!({"id": "resp_1", "status": "in_progress", "model": "gpt-5.1", "output": []});
+    let usage = json!({"input_tokens": 1, "output_tokens": 2, "total_tokens": 3});
+    let ended = json!({"id": "resp_1", "status": "completed", "model": "gpt-5.1", "output": [], "usage": usage});
+    let head = [
+        json!({"type": "response.created", "sequence_number": 0, "response": response}),
+        json!({"type": "response.output_item.added", "sequence_number": 1, "output_index": 0, "item": added}),
+    ];
+    let tail = [
+        json!({"type": "response.output_item.done", "sequence_number": 9, "output_index": 0, "item": item}),
+        json!({"type": "response.completed", "sequence_number": 10, "response": ended}),
+    ];
+    let texts = head.iter().map(frame).chain(events).chain(tail.iter().map(frame));
+    texts.collect::<String>().into_bytes()
+}
+
+fn text_reply() -> Vec<u8> {
+    let text = " and so on".repeat(DELTAS);
+    let item = json!({"id": "msg_1", "type": "message", "role": "assistant", "status": "completed",
+        "content": [{"type": "output_text", "text": text, "annotations": []}]});
+    reply(&item, (2..DELTAS + 2).map(delta))
+}
+
+/// One call with 200 KiB of arguments, in deltas of 100 bytes.
+fn call_reply() -> Vec<u8> {
+    let piece = "x".repeat(100);
+    let item = json!({"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "write",
+        "arguments": piece.repeat(2_048)});
+    let event = |number: usize| {
+        frame(&json!({"type": "response.function_call_arguments.delta", "sequence_number": number, "item_id": "fc_1",
+            "output_index": 0, "delta": piece}))
+    };
+    reply(&item, (2..2_050).map(event))
+}
+
+fn image_reply() -> Vec<u8> {
+    let item = json!({"id": "ig_1", "type": "image_generation_call", "status": "completed", "output_format": "png",
+        "result": "iVBORw0KGgo".repeat(8 * 1024 * 1024 / 11)});
+    reply(&item, std::iter::empty())
+}
+
+/// A conversation of 1 MiB.
+fn request() -> Vec<u8> {
+    let messages: Vec<_> = (0..1024)
+        .map(|number| json!({"role": if number % 2 == 0 { "user" } else { "assistant" }, "content": "w\n".repeat(340)}))
+        .collect();
+    json!({"model": "gpt-5.1", "stream": true, "messages": messages}).to_string().into_bytes()
+}
+
+fn plan() -> ReplyPlan {
+    ReplyPlan { stream: true, ..ReplyPlan::new("gpt-5.1") }
+}
+
+fn identity() -> Identity {
+    Identity { id: "chatcmpl-1".to_owned(), created: 1 }
+}
+
+fn through_pipe(reply: &[u8]) -> Vec<u8> {
+    let (mut pipe, mut out) = (ChatPipe::new(&plan(), &identity()), Vec::new());
+    for bytes in reply.chunks(READ_BYTES) {
+        if pipe.feed(bytes, &mut out).unwrap() == Flow::Done {
+            break;
+        }
+    }
+    let summary = pipe.finish(&mut out).unwrap();
+    pipe.end(summary.usage.as_ref(), &mut out);
+    out
+}
+
+/// The plain way: eventsource-stream, `Value` in, `Value` out.
+fn plain_way(reply: &[u8]) -> Vec<u8> {
+    let bytes: Vec<_> =
+        reply.chunks(READ_BYTES).map(|bytes| Ok::<_, std::convert::Infallible>(bytes.to_vec())).collect();
+    let events = stream::iter(bytes).eventsource().collect::<Vec<_>>().now_or_never().unwrap();
+    let mut out = Vec::new();
+    for event in events {
+        let event: Value = serde_json::from_str(&event.unwrap().data).unwrap();
+        let delta = match event["type"].as_str().unwrap() {
+            "response.output_text.delta" => json!({"content": event["delta"]}),
+            "response.function_call_arguments.delta" => {
+                json!({"tool_calls": [{"index": 0, "function": {"arguments": event["delta"]}}]})
+            }
+            "response.output_item.done" if event["item"]["result"].is_string() => {
+                json!({"images": [{"image_url": {"url": event["item"]["result"]}}]})
+            }
+            _ => continue,
+        };
+        let chunk = json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5.1",
+            "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": null}]});
+        out.extend_from_slice(format!("data: {chunk}\n\n").as_bytes());
+    }
+    out
+}
+
+fn framing(c: &mut Criterion) {
+    let reply = text_reply();
+    let mut group = c.benchmark_group("framing");
+    group.throughput(Throughput::Elements(DELTAS as u64));
+    group.bench_function("decoder", |b| {
+        b.iter(|| {
+            let (mut decoder, mut count) = (Decoder::new(MAX_EVENT_BYTES), 0);
+            for bytes in reply.chunks(READ_BYTES) {
+                decoder.feed(bytes);
+                while let Some(frame) = decoder.next_frame().unwrap() {
+                    count += black_box(frame).data.len();
+                }
+            }
+            count
+        });
+    });
+    group.bench_function("eventsource-stream", |b| {
+        b.iter(|| {
+            let bytes = reply.chunks(READ_BYTES).map(Ok::<_, std::convert::Infallible>);
+            stream::iter(bytes).eventsource().map(|event| event.unwrap().data.len()).collect::<Vec<_>>().now_or_never()
+        });
+    });
+    group.finish();
+}
+
+/// One event through to one chunk, in a stream that is under way.
+fn one_delta(c: &mut Criterion) {
+    let mut group = c.benchmark_group("one text delta");
+    let event = delta(7);
+    let under_way = || {
+        let (mut pipe, mut out) = (ChatPipe::new(&plan(), &identity()), Vec::with_capacity(1024));
+        let _ = pipe.feed(event.as_bytes(), &mut out).unwrap();
+        (pipe, out)
+    };
+    group.bench_function("pipe", |b| {
+        let (mut pipe, mut out) = under_way();
+        b.iter(|| {
+            out.clear();
+            let _ = pipe.feed(event.as_bytes(), &mut out).unwrap();
+            out.len()
+        });
+    });
+    group.bench_function("plain way", |b| b.iter(|| plain_way(event.as_bytes()).len()));
+    group.finish();
+}
+
+fn replies(c: &mut Criterion) {
+    for (name, reply) in
+        [("2,000 deltas", text_reply()), ("a call of 200 KiB", call_reply()), ("an image of 8 MiB", image_reply())]
+    {
+        let mut group = c.benchmark_group(name);
+        group.throughput(Throughput::Bytes(reply.len() as u64)).sample_size(20);
+        group.bench_function("chat stream", |b| b.iter(|| through_pipe(&reply)));
+        group.bench_function("chat, whole", |b| {
+            b.iter(|| {
+                let mut fold = ChatFold::new(&plan(), identity());
+                let done = reply.chunks(READ_BYTES).any(|bytes| fold.feed(bytes).unwrap() == Flow::Done);
+                assert!(done);
+                fold.finish().unwrap()
+            });
+        });
+        group.bench_function("responses stream", |b| {
+            b.iter(|| {
+                let (mut pipe, mut out) = (ResponsesPipe::new(&plan(), identity()), Vec::new());
+                let done = reply.chunks(READ_BYTES).any(|bytes| pipe.feed(bytes, &mut out).unwrap() == Flow::Done);
+                assert!(done);
+                out
+            });
+        });
+        // Its framing takes minutes for the image, which says enough (see the architecture's figures).
+        if reply.len() < 1024 * 1024 {
+            group.bench_function("plain way", |b| b.iter(|| plain_way(&reply)));
+        }
+        group.finish();
+    }
+}
+
+fn requests(c: &mut Criterion) {
+    let body = request();
+    let mut group = c.benchmark_group("a request of 1 MiB");
+    group.throughput(Throughput::Bytes(body.len() as u64)).sample_size(20);
+    group.bench_function("to_responses", |b| {
+        b.iter(|| {
+            let request = chat::Request::from_json(&body).unwrap();
+            to_responses(request, &Profile::permissive("gpt-5.1"), &Options::default()).unwrap().request.to_json()
+        });
+    });
+    group.bench_function("plain way", |b| {
+        b.iter_batched(
+            || (),
+            |()| {
+                let request: Value = serde_json::from_slice(&body).unwrap();
+                let message = |message: &Value| {
+                    let kind = if message["role"] == "assistant" { "output_text" } else { "input_text" };
+                    json!({"type": "message", "role": message["role"],
+                        "content": [{"type": kind, "text": message["content"]}]})
+                };
+                let input: Vec<_> = request["messages"].as_array().unwrap().iter().map(message).collect();
+                json!({"model": request["model"], "input": input, "stream": true, "store": false}).to_string()
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, framing, one_delta, replies, requests);
+criterion_main!(benches);
