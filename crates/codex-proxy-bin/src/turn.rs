@@ -5,6 +5,7 @@ use std::sync::Arc;
 use codex_auth::{Bearer, TokenStore};
 use codex_translate::{ConversationSeed, conversation_id, responses};
 use codex_upstream::{ByteStream, SendError, SystemClock, Upstream, Verdict, requests, send_with_retry};
+use uuid::Uuid;
 
 use crate::app::{App, Call};
 use crate::relay::Opening;
@@ -30,8 +31,7 @@ struct Prepared {
 impl<U: Upstream, S: TokenStore> Turn<U, S> {
     /// Gives the request its conversation id (features.md C16) and its final form.
     pub(crate) fn new(app: &Arc<App<U, S>>, call: &Call, mut request: responses::Request) -> Self {
-        let seed = ConversationSeed::new(&call.caller, call.session.as_deref(), &request);
-        let conversation = conversation_id(&seed, app.started_unix_ms);
+        let conversation = conversation(call, &request, app.started_unix_ms);
         request.prompt_cache_key = Some(conversation.clone());
         let prepared = Prepared {
             model: request.model.clone(),
@@ -78,6 +78,19 @@ impl Prepared {
         let reply = send_with_retry(&app.upstream, &request, &app.retry, &SystemClock).await?;
         app.models.observe(reply.headers());
         Ok(reply.into_body())
+    }
+}
+
+/// The conversation's id: the client's own if it is a UUID, as the Codex CLI's is; else one derived from what the client calls
+/// the conversation, or from how it began. Prompt caching wants a UUID (wire.md §2.6).
+fn conversation(call: &Call, request: &responses::Request, started_unix_ms: u64) -> String {
+    let own = call.session.as_deref().or(request.prompt_cache_key.as_deref());
+    match own.and_then(|own| Uuid::try_parse(own).ok()) {
+        Some(uuid) => uuid.hyphenated().to_string(),
+        None => {
+            let seed = ConversationSeed::new(&call.caller, call.session.as_deref(), request);
+            conversation_id(&seed, started_unix_ms)
+        }
     }
 }
 

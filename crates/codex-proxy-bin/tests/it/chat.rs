@@ -231,6 +231,27 @@ async fn a_conversation_keeps_one_id_and_callers_never_share_one() {
 }
 
 #[tokio::test]
+async fn a_conversation_that_the_client_names_keeps_its_name() {
+    let proxy = Harness::start().await;
+    let uuid = "01a2062c-22de-7320-84ce-6a407485ff83";
+    let mut named = ask("hi");
+    named["prompt_cache_key"] = json!("my-thread");
+    for (headers, body) in [
+        (vec![("session-id", uuid)], ask("hi")),
+        (vec![("session-id", uuid)], named.clone()),
+        (vec![], named.clone()),
+        (vec![("session-id", "my-thread")], ask("something else")),
+    ] {
+        let reply = proxy.send(http::Method::POST, "/v1/chat/completions", &headers, body.to_string()).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+    }
+    let ids: Vec<_> = proxy.turns().iter().map(|turn| turn["prompt_cache_key"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((&*ids[0], &*ids[1]), (uuid, uuid));
+    assert_eq!(ids[2], ids[3], "by whatever way it is named");
+    assert_ne!(ids[2], uuid);
+}
+
+#[tokio::test]
 async fn the_real_client_speaks_http2_over_tls() {
     let proxy = Harness::start_with(SimConfig { tls: true, ..SimConfig::default() }, None).await;
     let reply = proxy.post("/v1/chat/completions", &ask("hi")).await;
