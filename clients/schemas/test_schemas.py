@@ -5,14 +5,20 @@ The SDK itself is lenient with what it gets; here its models are asked to valida
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 FIXTURES = Path(__file__).resolve().parents[2] / "crates/codex-translate/tests/fixtures"
-EVENT = TypeAdapter(ResponseStreamEvent)
+# Each kind of event by its type.
+EVENTS = {
+    kind: model
+    for model in get_args(get_args(ResponseStreamEvent)[0])
+    for kind in get_args(model.model_fields["type"].annotation)
+}
 
 
 def cases(name):
@@ -25,8 +31,22 @@ def data(file):
     return [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
 
 
+# What the models want and the truth does not allow: a count that older replies of the backend do not have (wire.md §2.6), and an
+# error's code out of a list that holds neither the backend's own (wire.md §3.6) nor a word for a reply that broke off.
+TOLERATED = ("input_tokens_details", "cache_write_tokens"), ("error", "code")
+
+
+def validate(model, value):
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        faults = [fault for fault in error.errors() if fault["loc"][-2:] not in TOLERATED]
+        assert faults == [], json.dumps(value)
+
+
 def test_there_are_fixtures():
     assert len(cases("chunks.sse")) >= 60 and len(cases("responses.sse")) >= 10
+    assert len(EVENTS) > 50
 
 
 @pytest.mark.parametrize("file", cases("chunks.sse"))
@@ -38,25 +58,23 @@ def test_chunks(file):
         if "error" in chunk:
             assert set(chunk["error"]) == {"message", "type", "param", "code"}
         else:
-            ChatCompletionChunk.model_validate(chunk)
+            validate(ChatCompletionChunk, chunk)
 
 
 @pytest.mark.parametrize("file", cases("completion.json"))
 def test_completions(file):
-    ChatCompletion.model_validate_json(file.read_text(encoding="utf-8"))
+    validate(ChatCompletion, json.loads(file.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize("file", cases("responses.sse"))
 def test_response_events(file):
     for text in data(file):
         event = json.loads(text)
-        try:
-            EVENT.validate_python(event)
-        except ValidationError as error:
-            # An event that the SDK does not know is passed on, and only that.
-            assert [fault["type"] for fault in error.errors()] == ["union_tag_invalid"], f"{error}\n{text}"
+        # An event that the SDK does not know is passed on as it came.
+        if model := EVENTS.get(event["type"]):
+            validate(model, event)
 
 
 @pytest.mark.parametrize("file", cases("response.json"))
 def test_responses(file):
-    Response.model_validate_json(file.read_text(encoding="utf-8"))
+    validate(Response, json.loads(file.read_text(encoding="utf-8")))
