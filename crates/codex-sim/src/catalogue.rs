@@ -1,17 +1,21 @@
 //! The model catalogue: the one bundled with the official CLI 0.169.0 (`wire.md` §9) and the seven older names that clients of
-//! the original program use.
+//! the original program use. An entry has every key that the CLI's decoder insists on; its texts are this crate's own.
 
+use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 const BUILT_IN: &str = include_str!("catalogue.json");
 
+/// The older names that no ChatGPT account is served any more (§5.4).
+const RETIRED: [&str; 6] =
+    ["gpt-5.1", "gpt-5.1-codex-max", "gpt-5.1-codex-mini", "gpt-5.2", "gpt-5.2-codex", "gpt-5.3-codex"];
+
 /// What the simulator needs to know of every model.
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     models: Vec<Model>,
-    digest: String,
 }
 
 /// One model, with its listing entry as it is sent.
@@ -32,6 +36,7 @@ pub(crate) struct Facts {
     pub(crate) supports_reasoning_summary_parameter: bool,
     service_tiers: Vec<Tier>,
     input_modalities: Vec<String>,
+    available_in_plans: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,7 +50,8 @@ struct Tier {
 }
 
 impl Catalogue {
-    pub(crate) fn built_in() -> Result<Self, serde_json::Error> {
+    /// Reads the built-in listing, the retired models only if `retired` is set.
+    pub(crate) fn built_in(retired: bool) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Listing {
             models: Vec<Value>,
@@ -56,23 +62,26 @@ impl Catalogue {
             let minimal = Version::parse(&facts.minimal_client_version).unwrap_or_default();
             Ok(Model { facts, minimal, entry })
         };
-        let models = listing.models.into_iter().map(read).collect::<Result<_, serde_json::Error>>()?;
-        let digest = Sha256::digest(BUILT_IN.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { models, digest })
+        let mut models = listing.models.into_iter().map(read).collect::<Result<Vec<Model>, serde_json::Error>>()?;
+        models.retain(|model| retired || !RETIRED.contains(&model.facts.slug.as_str()));
+        Ok(Self { models })
     }
 
     pub(crate) fn find(&self, slug: &str) -> Option<&Model> {
         self.models.iter().find(|model| model.facts.slug == slug)
     }
 
-    /// The models a client of `version` is shown (`wire.md` §5.3).
-    pub(crate) fn visible_to(&self, version: Version) -> impl Iterator<Item = &Model> {
-        self.models.iter().filter(move |model| model.minimal <= version)
+    /// The models a client of `version` with an account on `plan` is shown (`wire.md` §5.1, §5.3).
+    pub(crate) fn visible_to(&self, version: Version, plan: &str) -> impl Iterator<Item = &Model> {
+        self.models.iter().filter(move |model| model.minimal <= version && model.included_in(plan))
     }
 
-    /// The ETag of the listing a client of `version` gets. A later version sees a superset, so the count tells listings apart.
-    pub(crate) fn etag(&self, version: Version) -> String {
-        format!("W/\"{}-{}\"", self.digest, self.visible_to(version).count())
+    /// The ETag of the listing that [`visible_to`](Self::visible_to) gives.
+    pub(crate) fn etag(&self, version: Version, plan: &str) -> String {
+        let mut digest = Sha256::new();
+        self.visible_to(version, plan).for_each(|model| digest.update(format!("{}\n", model.entry)));
+        let short: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        format!("W/\"{short}\"")
     }
 }
 
@@ -81,6 +90,11 @@ impl Model {
     pub(crate) fn efforts(&self) -> impl Iterator<Item = &str> {
         let listed = self.facts.supported_reasoning_levels.iter().map(|level| level.effort.as_str());
         std::iter::once("none").chain(listed.filter(|effort| *effort != "ultra"))
+    }
+
+    /// Whether accounts on `plan` have the model; an entry that names no plans is for all.
+    pub(crate) fn included_in(&self, plan: &str) -> bool {
+        self.facts.available_in_plans.as_ref().is_none_or(|plans| plans.iter().any(|named| named == plan))
     }
 
     pub(crate) fn offers_tier(&self, tier: &str) -> bool {
@@ -125,8 +139,14 @@ impl Version {
         numbers.next().is_none().then_some(version)
     }
 
+    /// The version a client says it has: that of the `version` header, else that of the user agent.
+    pub(crate) fn of_client(headers: &HeaderMap) -> Option<Self> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        text("version").and_then(Self::parse).or_else(|| text("user-agent").and_then(Self::of_user_agent))
+    }
+
     /// Reads the version of a user agent's first product, e.g. `codex_exec/0.169.0 (…)`.
-    pub(crate) fn of_user_agent(user_agent: &str) -> Option<Self> {
+    fn of_user_agent(user_agent: &str) -> Option<Self> {
         let (_, rest) = user_agent.split_once('/')?;
         Self::parse(rest.split([' ', '(']).next()?)
     }
@@ -152,7 +172,7 @@ mod tests {
 
     #[test]
     fn instructions_are_required_up_to_five_four() {
-        let catalogue = Catalogue::built_in().expect("a valid example");
+        let catalogue = Catalogue::built_in(true).expect("a valid example");
         let optional = |slug: &str| catalogue.find(slug).expect("a valid example").instructions_optional();
         assert!(!optional("gpt-5.1"));
         assert!(!optional("gpt-5.3-codex-spark"));
@@ -162,8 +182,40 @@ mod tests {
     }
 
     #[test]
+    fn the_official_client_can_decode_every_entry() {
+        let catalogue = Catalogue::built_in(true).expect("a valid example");
+        for Model { facts, entry, .. } in &catalogue.models {
+            for key in ["slug", "display_name", "description", "shell_type", "visibility", "base_instructions"] {
+                assert!(entry[key].is_string(), "{} lacks {key}", facts.slug);
+            }
+            for key in ["supported_reasoning_levels", "service_tiers"] {
+                let described = entry[key].as_array().expect("a list").iter().all(|one| one["description"].is_string());
+                assert!(described, "{}: {key}", facts.slug);
+            }
+            for key in ["upgrade", "availability_nux"] {
+                assert!(entry.get(key).is_some(), "{} lacks {key}", facts.slug);
+            }
+        }
+    }
+
+    #[test]
+    fn a_listing_depends_on_version_plan_and_what_is_retired() {
+        let catalogue = Catalogue::built_in(false).expect("a valid example");
+        let seen = |version: &str, plan: &str| -> Vec<&str> {
+            let version = Version::parse(version).expect("a valid example");
+            catalogue.visible_to(version, plan).map(|model| model.facts.slug.as_str()).collect()
+        };
+        assert!(seen("0.169.0", "plus").contains(&"gpt-5.3-codex-spark"));
+        assert!(!seen("0.169.0", "free").contains(&"gpt-5.3-codex-spark"));
+        assert!(!seen("0.99.0", "plus").contains(&"gpt-5.3-codex-spark"));
+        assert!(catalogue.find("gpt-5.1").is_none());
+        let version = Version::parse("0.169.0").expect("a valid example");
+        assert_ne!(catalogue.etag(version, "plus"), catalogue.etag(version, "free"));
+    }
+
+    #[test]
     fn ultra_never_reaches_the_wire() {
-        let catalogue = Catalogue::built_in().expect("a valid example");
+        let catalogue = Catalogue::built_in(true).expect("a valid example");
         let efforts: Vec<&str> = catalogue.find("gpt-6-astra").expect("a valid example").efforts().collect();
         assert_eq!(efforts, ["none", "low", "medium", "high", "xhigh", "max"]);
     }

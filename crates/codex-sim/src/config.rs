@@ -30,6 +30,9 @@ pub struct SimConfig {
     pub email: String,
     /// Plan claim of minted tokens, e.g. `plus`.
     pub plan_type: String,
+    /// Whether models that the backend has withdrawn (gpt-5.1 to gpt-5.3-codex, `wire.md` §5.4) still answer. They do unless
+    /// told otherwise, for clients that have their names built in.
+    pub retired_models: bool,
     /// Whether the device-code endpoints are enabled; when not, `usercode` answers 404 as the real issuer does.
     pub device_login: bool,
     /// Polling interval the device-code endpoint asks for.
@@ -54,6 +57,7 @@ impl Default for SimConfig {
             account_id: "123e4567-e89b-42d3-a456-426614174000".to_owned(),
             email: "user@example.com".to_owned(),
             plan_type: "plus".to_owned(),
+            retired_models: true,
             device_login: true,
             device_interval_secs: 5,
             clock: Clock::system(),

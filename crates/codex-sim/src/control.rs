@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::device;
 use crate::auth::ledger::{Decision, Mint, RefreshUse, Tokens};
+use crate::backend::quota::Quota;
 use crate::log::Recorded;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::world::{MAX_ENTRIES, World};
@@ -53,6 +54,8 @@ pub enum RefreshFault {
     Invalidated,
     /// 401 `refresh_token_expired`.
     Expired,
+    /// 400 `refresh_token_reused`: permanent in spite of its status.
+    ReusedBadRequest,
 }
 
 impl Control {
@@ -95,11 +98,16 @@ impl Control {
         self.world.orders().cloudflare = on;
     }
 
-    /// Sets the used percentages of the primary and the secondary rate-limit window.
+    /// Sets the used percentages of the five-hour and the weekly rate-limit window. Both reset when their time is over.
     pub fn use_quota(&self, primary_percent: f64, secondary_percent: f64) {
-        let mut orders = self.world.orders();
-        orders.quota.primary_percent = primary_percent;
-        orders.quota.secondary_percent = secondary_percent;
+        let now = self.world.unix_now();
+        self.world.orders().quota = Quota::both(primary_percent, secondary_percent, now);
+    }
+
+    /// Gives the account a weekly window only, in the primary slot as some plans have it, used to `percent`.
+    pub fn use_weekly_quota(&self, percent: f64) {
+        let now = self.world.unix_now();
+        self.world.orders().quota = Quota::weekly(percent, now);
     }
 
     /// Lets every reply that stalls or hangs at this moment go on.

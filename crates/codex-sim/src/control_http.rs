@@ -55,6 +55,11 @@ struct QuotaOrder {
 }
 
 #[derive(Deserialize)]
+struct WeeklyOrder {
+    percent: f64,
+}
+
+#[derive(Deserialize)]
 struct Advance {
     secs: u64,
 }
@@ -84,6 +89,7 @@ fn order(command: &str, body: &Payload, control: &Control) -> Result<Value, Stri
             let order: QuotaOrder = read(body)?;
             control.use_quota(order.primary_percent, order.secondary_percent);
         }
+        "weekly-quota" => control.use_weekly_quota(read::<WeeklyOrder>(body)?.percent),
         "release" => control.release(),
         "advance" => control.advance(Duration::from_secs(read::<Advance>(body)?.secs)),
         "tokens" => return mint(body, control),

@@ -11,8 +11,17 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::{Map, Value};
 
+use crate::flushes::Flushes;
 use crate::log::{Outcome, Recorded, Ticket};
 use crate::world::World;
+
+/// The connection a request came on.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    /// From 1, in the order of acceptance.
+    pub(crate) number: u64,
+    pub(crate) flushes: Flushes,
+}
 
 /// A request read to its end.
 #[derive(Debug)]
@@ -23,6 +32,7 @@ pub(crate) struct Inbound {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Payload,
     pub(crate) ticket: Ticket,
+    pub(crate) link: Link,
 }
 
 /// What the body turned out to be.
@@ -43,7 +53,7 @@ pub(crate) enum Payload {
 
 impl Inbound {
     /// Reads `request` to its end and records it.
-    pub(crate) async fn read(request: Request<Incoming>, connection: u64, world: &World) -> Self {
+    pub(crate) async fn read(request: Request<Incoming>, link: Link, world: &World) -> Self {
         let (parts, body) = request.into_parts();
         let limit = world.config.max_body_bytes;
         let (body, raw_length) = match Limited::new(body, limit).collect().await {
@@ -58,7 +68,7 @@ impl Inbound {
         let query = parts.uri.query().map(str::to_owned);
         let ticket = world.log.append(Recorded {
             id: 0,
-            connection,
+            connection: link.number,
             version: format!("{:?}", parts.version),
             method: parts.method.to_string(),
             path: path.clone(),
@@ -70,9 +80,10 @@ impl Inbound {
             status: None,
             events_sent: 0,
             bytes_sent: 0,
+            waiting: false,
             outcome: Outcome::InFlight,
         });
-        Self { method: parts.method, path, query, headers: parts.headers, body, ticket }
+        Self { method: parts.method, path, query, headers: parts.headers, body, ticket, link }
     }
 
     /// A request header as text; one that is not readable text counts as absent.

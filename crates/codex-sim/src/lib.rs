@@ -33,6 +33,7 @@
 //! | `POST /__sim/refresh-fault` | `{"fault":"server_error"}` | `{}` |
 //! | `POST /__sim/cloudflare` | `{"on":true}` | `{}` |
 //! | `POST /__sim/quota` | `{"primary_percent":100,"secondary_percent":40}` | `{}` |
+//! | `POST /__sim/weekly-quota` | `{"percent":12.5}` | `{}` |
 //! | `POST /__sim/release` | | `{}` |
 //! | `POST /__sim/advance` | `{"secs":60}` | `{}` |
 //! | `POST /__sim/tokens` | `{"account_id"?,"lifetime_secs"?,"email"?,"plan_type"?,"fedramp"?}` | the tokens |
@@ -47,6 +48,7 @@ mod catalogue;
 mod config;
 mod control;
 mod control_http;
+mod flushes;
 mod ids;
 mod inbound;
 mod launch;

@@ -17,8 +17,9 @@ use crate::reply::Body;
 
 /// Requests kept; older ones are forgotten first.
 const MAX_RECORDED: usize = 2_000;
-/// Sum of raw body bytes kept with them.
-const MAX_RECORDED_BYTES: usize = 128 * 1024 * 1024;
+/// Memory they may take, estimated, so that neither many large bodies nor a few that unpack to much more than was sent can
+/// use up the machine. The newest is kept in any case.
+const MAX_HELD_BYTES: usize = 128 * 1024 * 1024;
 
 /// One request as it arrived, and what became of its reply.
 #[derive(Clone, Serialize)]
@@ -50,6 +51,8 @@ pub struct Recorded {
     pub events_sent: u64,
     /// Bytes of the reply body handed to the connection.
     pub bytes_sent: u64,
+    /// Whether the reply stands still until [`Control::release`](crate::Control::release).
+    pub waiting: bool,
     /// How the reply ended.
     pub outcome: Outcome,
 }
@@ -75,6 +78,7 @@ impl fmt::Debug for Recorded {
             .field("status", &self.status)
             .field("events_sent", &self.events_sent)
             .field("bytes_sent", &self.bytes_sent)
+            .field("waiting", &self.waiting)
             .field("outcome", &self.outcome)
             .finish_non_exhaustive()
     }
@@ -100,19 +104,21 @@ pub enum Outcome {
 pub(crate) struct Log {
     inner: Mutex<Inner>,
     changed: watch::Sender<u64>,
+    max_held_bytes: usize,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     entries: VecDeque<Entry>,
     last_id: u64,
-    body_bytes: usize,
+    held_bytes: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
     recorded: Recorded,
     progress: Arc<Progress>,
+    held_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -123,7 +129,11 @@ struct Progress {
 
 impl Log {
     pub(crate) fn new() -> Self {
-        Self { inner: Mutex::default(), changed: watch::Sender::new(0) }
+        Self::holding(MAX_HELD_BYTES)
+    }
+
+    fn holding(max_held_bytes: usize) -> Self {
+        Self { inner: Mutex::default(), changed: watch::Sender::new(0), max_held_bytes }
     }
 
     /// Appends a request (its `id` is set here) and returns the ticket through which its reply reports.
@@ -133,13 +143,15 @@ impl Log {
         inner.last_id += 1;
         recorded.id = inner.last_id;
         let id = recorded.id;
-        inner.body_bytes += recorded.body_bytes;
-        inner.entries.push_back(Entry { recorded, progress: Arc::clone(&progress) });
-        while inner.entries.len() > MAX_RECORDED || (inner.body_bytes > MAX_RECORDED_BYTES && inner.entries.len() > 1) {
+        let held_bytes = held_by(&recorded);
+        inner.held_bytes += held_bytes;
+        inner.entries.push_back(Entry { recorded, progress: Arc::clone(&progress), held_bytes });
+        while inner.entries.len() > MAX_RECORDED || (inner.held_bytes > self.max_held_bytes && inner.entries.len() > 1)
+        {
             let Some(oldest) = inner.entries.pop_front() else {
                 break;
             };
-            inner.body_bytes -= oldest.recorded.body_bytes;
+            inner.held_bytes -= oldest.held_bytes;
         }
         drop(inner);
         self.notify();
@@ -158,7 +170,7 @@ impl Log {
     pub(crate) fn clear(&self) {
         let mut inner = self.lock();
         inner.entries.clear();
-        inner.body_bytes = 0;
+        inner.held_bytes = 0;
         drop(inner);
         self.notify();
     }
@@ -212,6 +224,10 @@ impl Ticket {
         self.log.update(self.id, |r| r.status = Some(status));
     }
 
+    pub(crate) fn waiting(&self, waiting: bool) {
+        self.log.update(self.id, |r| r.waiting = waiting);
+    }
+
     pub(crate) fn event_sent(&self) {
         self.progress.events.fetch_add(1, Ordering::Relaxed);
         if self.log.changed.receiver_count() > 0 {
@@ -223,6 +239,7 @@ impl Ticket {
         self.log.update(self.id, |r| {
             if r.outcome == Outcome::InFlight {
                 r.outcome = outcome;
+                r.waiting = false;
             }
         });
     }
@@ -286,6 +303,81 @@ impl Drop for Tracked {
     }
 }
 
+/// What one record takes in memory, within a few bytes per string.
+fn held_by(recorded: &Recorded) -> usize {
+    let headers: usize =
+        recorded.headers.iter().map(|(name, value)| size_of::<(String, String)>() + name.len() + value.len()).sum();
+    let line = recorded.path.len() + recorded.query.as_ref().map_or(0, String::len);
+    size_of::<Recorded>() + headers + line + recorded.body.as_deref().map_or(0, held_by_value)
+}
+
+/// The recursion ends where the parser's does, at 128 levels.
+fn held_by_value(value: &Value) -> usize {
+    let inside = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(held_by_value).sum(),
+        // A key, its hash and its place in the index.
+        Value::Object(map) => map.iter().map(|(key, value)| 48 + key.len() + held_by_value(value)).sum(),
+    };
+    size_of::<Value>() + inside
+}
+
 fn shared<S: Serializer>(body: &Option<Arc<Value>>, serializer: S) -> Result<S::Ok, S::Error> {
     body.as_deref().serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn with_body(body: Value) -> Recorded {
+        Recorded {
+            id: 0,
+            connection: 1,
+            version: "HTTP/1.1".to_owned(),
+            method: "POST".to_owned(),
+            path: "/".to_owned(),
+            query: None,
+            headers: Vec::new(),
+            body: Some(Arc::new(body)),
+            body_bytes: 0,
+            scenario: None,
+            status: None,
+            events_sent: 0,
+            bytes_sent: 0,
+            waiting: false,
+            outcome: Outcome::InFlight,
+        }
+    }
+
+    #[test]
+    fn the_oldest_records_give_way_by_what_they_hold_and_not_by_what_was_sent() {
+        let log = Arc::new(Log::holding(100_000));
+        // Two bytes each as JSON, and many more in memory.
+        for _ in 0..10 {
+            log.append(with_body(json!(vec![0; 1_000])));
+        }
+        let ids: Vec<u64> = log.snapshot().iter().map(|recorded| recorded.id).collect();
+        assert!(ids.len() < 5 && ids.last() == Some(&10), "{ids:?}");
+        let held = log.lock().entries.iter().map(|entry| entry.held_bytes).sum::<usize>();
+        assert_eq!(log.lock().held_bytes, held);
+        assert!(held <= 100_000);
+    }
+
+    #[test]
+    fn one_record_is_kept_however_large_it_is_and_there_are_never_too_many() {
+        let log = Arc::new(Log::holding(10));
+        log.append(with_body(json!("x".repeat(1_000))));
+        assert_eq!(log.snapshot().len(), 1);
+        let log = Arc::new(Log::new());
+        let first = log.append(with_body(json!(null)));
+        for _ in 0..MAX_RECORDED {
+            log.append(with_body(json!(null)));
+        }
+        assert_eq!(log.snapshot().len(), MAX_RECORDED);
+        // The reply to a forgotten request still reports, to nobody.
+        first.finished(Outcome::Completed);
+    }
 }

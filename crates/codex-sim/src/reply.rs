@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The body of every reply.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -35,6 +35,17 @@ pub(crate) fn text(status: StatusCode, text: &str) -> Response<Body> {
 pub(crate) fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(full(Bytes::new()));
     *response.status_mut() = status;
+    response
+}
+
+pub(crate) fn not_found() -> Response<Body> {
+    json(StatusCode::NOT_FOUND, &json!({"detail": "Not Found"}))
+}
+
+/// A path that exists, asked in a way it does not answer to.
+pub(crate) fn method_not_allowed(allowed: &str) -> Response<Body> {
+    let mut response = json(StatusCode::METHOD_NOT_ALLOWED, &json!({"detail": "Method Not Allowed"}));
+    set(&mut response, "allow", allowed);
     response
 }
 

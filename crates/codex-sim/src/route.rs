@@ -5,7 +5,7 @@ use hyper::body::Incoming;
 use serde_json::json;
 use std::sync::Arc;
 
-use crate::inbound::{Inbound, Payload};
+use crate::inbound::{Inbound, Link, Payload};
 use crate::log::{Outcome, Ticket, Tracked};
 use crate::reply::{self, Body, Dropped};
 use crate::world::World;
@@ -26,17 +26,17 @@ pub(crate) enum Surface {
 /// [`Dropped`] makes the server break off the connection (HTTP/1.1) or the stream (HTTP/2) without a reply.
 pub(crate) async fn handle(
     request: Request<Incoming>,
-    connection: u64,
+    link: Link,
     surface: Surface,
     world: &Arc<World>,
 ) -> Result<Response<Tracked>, Dropped> {
     let control = request.uri().path().starts_with("/__sim/");
-    let inbound = Inbound::read(request, connection, world).await;
+    let inbound = Inbound::read(request, link, world).await;
     let ticket = inbound.ticket.clone();
-    let waiting = Waiting(Some(ticket.clone()));
+    let unanswered = Unanswered(Some(ticket.clone()));
     let answered =
         if control { Ok(control_http::answer(&inbound, world)) } else { answer(inbound, surface, world).await };
-    waiting.over();
+    unanswered.over();
     match answered {
         Ok(response) => {
             ticket.status(response.status().as_u16());
@@ -50,15 +50,15 @@ pub(crate) async fn handle(
 }
 
 /// Held while a reply is being made: dropped with the request's future, it records that the client went away.
-struct Waiting(Option<Ticket>);
+struct Unanswered(Option<Ticket>);
 
-impl Waiting {
+impl Unanswered {
     fn over(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Unanswered {
     fn drop(&mut self) {
         if let Some(ticket) = self.0.take() {
             ticket.finished(Outcome::Disconnected);
@@ -84,35 +84,13 @@ async fn answer(inbound: Inbound, surface: Surface, world: &Arc<World>) -> Resul
         Surface::Auth => !backend_path,
     };
     if !served {
-        return Ok(not_found());
+        return Ok(reply::not_found());
     }
-    let get = inbound.method == Method::GET;
-    let post = inbound.method == Method::POST;
     match inbound.path.as_str() {
-        "/oauth/authorize" if get => Ok(auth::authorize::show(&inbound, world)),
-        "/oauth/authorize" if post => Ok(auth::authorize::decide(&inbound, world)),
-        "/oauth/token" if post => auth::token::exchange(&inbound, world).await,
-        "/oauth/revoke" if post => Ok(auth::token::revoke(&inbound, world)),
-        "/api/accounts/deviceauth/usercode" if post => Ok(auth::device::usercode(&inbound, world)),
-        "/api/accounts/deviceauth/token" if post => Ok(auth::device::poll(&inbound, world)),
-        "/codex/device" if get => Ok(auth::device::show(&inbound)),
-        "/codex/device" if post => Ok(auth::device::decide(&inbound, world)),
-        "/deviceauth/callback" if get => Ok(reply::text(StatusCode::OK, "You may close this page.")),
-        "/backend-api/codex/responses" if post => backend::responses::answer(inbound, world).await,
-        // wire.md §3.6: 426 on an upgrade tells the client to use HTTP.
-        "/backend-api/codex/responses" if get => Ok(upgrade_required()),
-        "/backend-api/codex/models" if get => Ok(backend::models::list(&inbound, world)),
-        "/backend-api/wham/usage" if get => Ok(backend::account::usage(&inbound, world)),
-        "/backend-api/wham/accounts/check" if get => Ok(backend::account::check(&inbound, world)),
-        "/" if get => Ok(reply::text(StatusCode::OK, "codex-sim: a simulated ChatGPT backend and auth server")),
-        _ => Ok(not_found()),
+        "/" if inbound.method == Method::GET => {
+            Ok(reply::text(StatusCode::OK, "codex-sim: a simulated ChatGPT backend and auth server"))
+        }
+        _ if backend_path => backend::answer(inbound, world).await,
+        _ => auth::answer(&inbound, world).await,
     }
-}
-
-fn not_found() -> Response<Body> {
-    reply::json(StatusCode::NOT_FOUND, &json!({"detail": "Not Found"}))
-}
-
-fn upgrade_required() -> Response<Body> {
-    reply::json(StatusCode::UPGRADE_REQUIRED, &json!({"detail": "WebSocket is not available, use HTTP"}))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -10,9 +11,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::flushes::{Flushes, Watched};
+use crate::inbound::Link;
 use crate::route::{self, Surface};
 use crate::tls::Tls;
 use crate::world::World;
+
+/// How long nothing is accepted after a failure to accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+/// Streams one HTTP/2 connection may have open, so that a test can stall many.
+const MAX_STREAMS: u32 = 2_000;
+/// The CLI's metadata headers alone take some kilobytes.
+const MAX_HEADER_LIST_BYTES: u32 = 128 * 1024;
 
 /// Serves `listener` until the task running this is aborted, which drops every connection with it.
 pub(crate) async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, surface: Surface, world: Arc<World>) {
@@ -23,10 +33,10 @@ pub(crate) async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, surface:
                 Ok((stream, _)) => {
                     connections.spawn(connection(stream, tls.clone(), surface, Arc::clone(&world)));
                 }
-                // Out of file descriptors, most likely: yield so that open connections can end.
+                // Out of file descriptors, most likely: leave open connections the time to end.
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
             Some(_) = connections.join_next() => {}
@@ -49,11 +59,15 @@ async fn connection(stream: TcpStream, tls: Option<Arc<Tls>>, surface: Surface, 
 
 async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, surface: Surface, world: Arc<World>) {
     let number = world.connections.fetch_add(1, Ordering::Relaxed) + 1;
+    let link = Link { number, flushes: Flushes::new() };
+    let stream = Watched::new(stream, link.flushes.clone());
     let service = service_fn(|request| {
-        let world = Arc::clone(&world);
-        async move { route::handle(request, number, surface, &world).await }
+        let (world, link) = (Arc::clone(&world), link.clone());
+        async move { route::handle(request, link, surface, &world).await }
     });
-    let served = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http2().max_concurrent_streams(MAX_STREAMS).max_header_list_size(MAX_HEADER_LIST_BYTES);
+    let served = server.serve_connection(TokioIo::new(stream), service).await;
     if let Err(error) = served {
         tracing::debug!(%error, number, "connection ended");
     }

@@ -14,7 +14,7 @@ use crate::catalogue::Catalogue;
 use crate::config::SimConfig;
 use crate::control::RefreshFault;
 use crate::ids::Rng;
-use crate::log::Log;
+use crate::log::{Log, Ticket};
 use crate::scenario::Scenario;
 
 /// Entries any one table of the simulator keeps; the oldest go first.
@@ -42,7 +42,7 @@ pub(crate) struct World {
 }
 
 /// What tests have asked for, and what must be remembered between requests to do it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Orders {
     pub(crate) scenarios: VecDeque<Scenario>,
     pub(crate) refresh_faults: VecDeque<RefreshFault>,
@@ -50,24 +50,37 @@ pub(crate) struct Orders {
     pub(crate) quota: Quota,
     /// `-once` words that have fired and not yet been passed by, by the text they stood in.
     pub(crate) fired: Bounded<u64, ()>,
-    /// Input tokens last seen per prompt_cache_key and session-id (`wire.md` §2.6).
-    pub(crate) prompt_cache: Bounded<(String, String), u64>,
+    /// Input tokens last seen, by a hash of prompt_cache_key and session-id (`wire.md` §2.6).
+    pub(crate) prompt_cache: Bounded<u64, u64>,
+}
+
+impl Orders {
+    fn none(now: SystemTime) -> Self {
+        Self {
+            scenarios: VecDeque::new(),
+            refresh_faults: VecDeque::new(),
+            cloudflare: false,
+            quota: Quota::fresh(unix_secs(now)),
+            fired: Bounded::default(),
+            prompt_cache: Bounded::default(),
+        }
+    }
 }
 
 impl World {
     pub(crate) fn new(config: SimConfig, origin: String, issuer: String) -> Result<Self, serde_json::Error> {
         Ok(Self {
             rng: Mutex::new(Rng::new(config.seed)),
+            catalogue: Catalogue::built_in(config.retired_models)?,
+            orders: Mutex::new(Orders::none(config.clock.now())),
             config,
             origin,
             issuer,
-            catalogue: Catalogue::built_in()?,
             log: Arc::new(Log::new()),
             connections: AtomicU64::new(0),
             releases: watch::Sender::new(0),
             advanced: Mutex::default(),
             ledger: Mutex::default(),
-            orders: Mutex::default(),
         })
     }
 
@@ -101,10 +114,19 @@ impl World {
         self.ledger().mint(mint, &self.config, &self.issuer, now, &mut rng)
     }
 
-    /// Resolves when [`World::release`] is next called.
-    pub(crate) async fn released(&self) {
+    /// The account's quota at `now`, a Unix second.
+    pub(crate) fn quota(&self, now: u64) -> Quota {
+        self.orders().quota.at(now)
+    }
+
+    /// Resolves when [`World::release`] is next called; until then the request of `ticket` is shown as waiting.
+    pub(crate) async fn released(&self, ticket: &Ticket) {
+        // Subscribed first, so that whoever sees the request wait can release it.
+        let mut releases = self.releases.subscribe();
+        ticket.waiting(true);
         // The sender lives in `self`, so this cannot fail.
-        let _ = self.releases.subscribe().changed().await;
+        let _ = releases.changed().await;
+        ticket.waiting(false);
     }
 
     pub(crate) fn release(&self) {
@@ -113,7 +135,8 @@ impl World {
 
     /// Forgets requests, orders and tokens; the clock's advance stays, since time does not go backwards.
     pub(crate) fn reset(&self) {
-        *self.orders() = Orders::default();
+        let now = self.now();
+        *self.orders() = Orders::none(now);
         *self.ledger() = Ledger::default();
         self.log.clear();
         self.release();

@@ -58,6 +58,8 @@ pub(crate) fn decide(inbound: &Inbound, world: &World) -> Response<Body> {
         Some(_) | None => return refused("decision must be approve or deny"),
     }
     target.query_pairs_mut().append_pair("state", &pending.state);
+    // Decided once: the form sent again, as by the browser's back button, gives no second code.
+    ledger.pending.remove(&transaction);
     reply::redirect(target.as_str())
 }
 
@@ -88,13 +90,12 @@ fn exactly(fields: &Fields, name: &str, wanted: &str) -> Result<(), String> {
     if given == wanted { Ok(()) } else { Err(format!("{name} must be {wanted}, not {given}")) }
 }
 
+/// §1.3: compared as text with what is registered (RFC 6749 §3.1.2.3), since another spelling of the same URL is another URL.
 fn redirect_uri(fields: &Fields, ports: &RedirectPorts) -> Result<String, String> {
     let given = required(fields, "redirect_uri")?;
-    let url = Url::parse(given).map_err(|error| format!("redirect_uri: {error}"))?;
-    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1"));
-    let port = url.port().is_some_and(|port| ports.allow(port));
-    let bare = url.path() == "/auth/callback" && url.query().is_none() && url.fragment().is_none();
-    if url.scheme() == "http" && loopback && port && bare {
+    let port = Url::parse(given).ok().and_then(|url| url.port()).filter(|port| ports.allow(*port));
+    let registered = |host: &&str| port.is_some_and(|port| given == format!("http://{host}:{port}/auth/callback"));
+    if ["localhost", "127.0.0.1"].iter().any(registered) {
         Ok(given.to_owned())
     } else {
         Err(format!("redirect_uri is not registered for this client: {given}"))

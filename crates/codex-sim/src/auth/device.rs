@@ -28,8 +28,12 @@ pub(crate) fn usercode(inbound: &Inbound, world: &World) -> Response<Body> {
     let mut rng = world.rng();
     let user_code = format!("{}-{:05}", rng.alphanumeric(4).to_ascii_uppercase(), rng.next() % 100_000);
     let device_auth_id = format!("deviceauth_{}", rng.hex(24));
-    let device =
-        Device { device_auth_id: device_auth_id.clone(), decision: Decision::Pending, expires: world.now() + LIFETIME };
+    let device = Device {
+        device_auth_id: device_auth_id.clone(),
+        decision: Decision::Pending,
+        expires: world.now() + LIFETIME,
+        polls: 0,
+    };
     world.ledger().devices.insert(user_code.clone(), device);
     // The interval is a string on the real wire.
     let interval = world.config.device_interval_secs.to_string();
@@ -39,19 +43,23 @@ pub(crate) fn usercode(inbound: &Inbound, world: &World) -> Response<Body> {
     )
 }
 
-/// `POST /api/accounts/deviceauth/token`: 403 while the user has not decided.
+/// `POST /api/accounts/deviceauth/token`: 403 and 404 in turn while the user has not decided, since both were seen to mean it.
 pub(crate) fn poll(inbound: &Inbound, world: &World) -> Response<Body> {
     let fields = inbound.body.fields();
     let text = |name| fields.as_ref().and_then(|fields| fields.text(name)).unwrap_or_default().to_owned();
     let (user_code, device_auth_id) = (text("user_code"), text("device_auth_id"));
     let (now, mut rng) = (world.now(), world.rng());
     let mut ledger = world.ledger();
-    let known = ledger.devices.find(&user_code).filter(|device| device.device_auth_id == device_auth_id);
-    let Some(decision) = known.filter(|device| device.expires > now).map(|device| device.decision) else {
+    let known = ledger.devices.find_mut(&user_code).filter(|device| device.device_auth_id == device_auth_id);
+    let Some(device) = known.filter(|device| device.expires > now) else {
         return problem(StatusCode::NOT_FOUND, "expired_token", "the device code is unknown or has expired");
     };
-    match decision {
-        Decision::Pending => problem(StatusCode::FORBIDDEN, "authorization_pending", "the user has not decided yet"),
+    device.polls += 1;
+    match device.decision {
+        Decision::Pending => {
+            let status = if device.polls % 2 == 1 { StatusCode::FORBIDDEN } else { StatusCode::NOT_FOUND };
+            problem(status, "authorization_pending", "the user has not decided yet")
+        }
         Decision::Denied => problem(StatusCode::UNAUTHORIZED, "authorization_declined", "Denied"),
         Decision::Approved => {
             ledger.devices.remove(&user_code);

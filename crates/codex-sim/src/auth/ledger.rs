@@ -82,6 +82,7 @@ pub(crate) enum AccessRefusal {
 /// Why a refresh token is refused (`wire.md` §1.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RefreshRefusal {
+    Unknown,
     Expired,
     Reused,
     Invalidated,
@@ -107,6 +108,8 @@ pub(crate) struct Device {
     pub(crate) device_auth_id: String,
     pub(crate) decision: Decision,
     pub(crate) expires: SystemTime,
+    /// How often it was asked whether the user has decided.
+    pub(crate) polls: u64,
 }
 
 /// What the user said to a device login.
@@ -201,7 +204,7 @@ impl Ledger {
         now: SystemTime,
         rng: &mut Rng,
     ) -> Result<Tokens, RefreshRefusal> {
-        let known = self.refresh.find_mut(&token.to_owned()).ok_or(RefreshRefusal::Invalidated)?;
+        let known = self.refresh.find_mut(&token.to_owned()).ok_or(RefreshRefusal::Unknown)?;
         match known.standing {
             Standing::Live => {}
             Standing::Spent => return Err(RefreshRefusal::Reused),

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::auth::CLIENT_ID;
 use crate::auth::ledger::{Mint, RefreshRefusal, Tokens};
-use crate::backend::refusal::cloudflare_challenge;
+use crate::backend::edge;
 use crate::control::RefreshFault;
 use crate::inbound::{Fields, Inbound};
 use crate::reply::{self, Body, Dropped};
@@ -20,11 +20,11 @@ pub(crate) async fn exchange(inbound: &Inbound, world: &World) -> Result<Respons
         return Ok(invalid_request("the body must be a form or a JSON object"));
     };
     if fields.text("client_id") != Some(CLIENT_ID) {
-        return Ok(error(StatusCode::UNAUTHORIZED, "invalid_client", "Invalid client specified."));
+        return Ok(invalid_client());
     }
     match fields.text("grant_type") {
         Some("authorization_code") => Ok(authorization_code(&fields, world)),
-        Some("refresh_token") => refresh(&fields, world).await,
+        Some("refresh_token") => refresh(&fields, inbound, world).await,
         Some(other) => {
             let message = format!("grant_type {other} is not supported");
             Ok(oauth_error("unsupported_grant_type", &message))
@@ -36,9 +36,14 @@ pub(crate) async fn exchange(inbound: &Inbound, world: &World) -> Result<Respons
 /// Revokes the grant of the token (RFC 7009); an unknown token is answered 200 like a known one.
 pub(crate) fn revoke(inbound: &Inbound, world: &World) -> Response<Body> {
     let fields = inbound.body.fields();
-    let Some(token) = fields.as_ref().and_then(|fields| fields.text("token")) else {
+    let text = |name| fields.as_ref().and_then(|fields| fields.text(name));
+    let Some(token) = text("token").filter(|token| !token.is_empty()) else {
         return invalid_request("token is missing");
     };
+    // Sent with a refresh token only.
+    if text("client_id").is_some_and(|client| client != CLIENT_ID) {
+        return invalid_client();
+    }
     world.ledger().revoke(token);
     reply::json(StatusCode::OK, &json!({}))
 }
@@ -73,7 +78,7 @@ fn is_verifier(text: &str) -> bool {
     (43..=128).contains(&text.len()) && text.bytes().all(unreserved)
 }
 
-async fn refresh(fields: &Fields, world: &World) -> Result<Response<Body>, Dropped> {
+async fn refresh(fields: &Fields, inbound: &Inbound, world: &World) -> Result<Response<Body>, Dropped> {
     let Some(token) = fields.text("refresh_token").filter(|token| !token.is_empty()) else {
         return Ok(invalid_request("refresh_token is missing"));
     };
@@ -86,10 +91,10 @@ async fn refresh(fields: &Fields, world: &World) -> Result<Response<Body>, Dropp
             Ok(error(StatusCode::INTERNAL_SERVER_ERROR, "server_error", message))
         }
         Some(RefreshFault::Hang) => {
-            world.released().await;
+            world.released(&inbound.ticket).await;
             Ok(error(StatusCode::SERVICE_UNAVAILABLE, "server_error", "Released."))
         }
-        Some(RefreshFault::Cloudflare) => Ok(cloudflare_challenge()),
+        Some(RefreshFault::Cloudflare) => Ok(edge::challenge()),
         Some(RefreshFault::OmitRefreshToken) => Ok(rotate(token, false, world)),
         Some(RefreshFault::ConsumeThenDrop) => {
             rotate(token, true, world);
@@ -97,10 +102,15 @@ async fn refresh(fields: &Fields, world: &World) -> Result<Response<Body>, Dropp
         }
         Some(RefreshFault::ConsumeThenHang) => {
             let answer = rotate(token, true, world);
-            world.released().await;
+            world.released(&inbound.ticket).await;
             Ok(answer)
         }
         Some(RefreshFault::Invalidated) => Ok(refused(RefreshRefusal::Invalidated)),
+        Some(RefreshFault::ReusedBadRequest) => {
+            let mut response = refused(RefreshRefusal::Reused);
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+            Ok(response)
+        }
         Some(RefreshFault::Expired) => Ok(refused(RefreshRefusal::Expired)),
     }
 }
@@ -125,7 +135,11 @@ fn granted(tokens: &Tokens, with_refresh_token: bool) -> Response<Body> {
     if with_refresh_token {
         body["refresh_token"] = Value::from(tokens.refresh_token.as_str());
     }
-    reply::json(StatusCode::OK, &body)
+    let mut response = reply::json(StatusCode::OK, &body);
+    // RFC 6749 §5.1.
+    reply::set(&mut response, "cache-control", "no-store");
+    reply::set(&mut response, "pragma", "no-cache");
+    response
 }
 
 fn refused(refusal: RefreshRefusal) -> Response<Body> {
@@ -137,9 +151,14 @@ fn refused(refusal: RefreshRefusal) -> Response<Body> {
             "refresh_token_reused",
             "Your refresh token has already been used to generate a new access token. Please try signing in again.",
         ),
+        RefreshRefusal::Unknown => ("token_expired", "Could not validate your token. Please try signing in again."),
         RefreshRefusal::Invalidated => ("refresh_token_invalidated", "Your session has ended. Please log in again."),
     };
     error(StatusCode::UNAUTHORIZED, code, message)
+}
+
+fn invalid_client() -> Response<Body> {
+    error(StatusCode::UNAUTHORIZED, "invalid_client", "Invalid client specified.")
 }
 
 fn error(status: StatusCode, code: &str, message: &str) -> Response<Body> {

@@ -4,19 +4,15 @@ use http::{Response, StatusCode};
 use serde_json::json;
 
 use crate::backend::gate;
-use crate::backend::refusal::cloudflare_challenge;
 use crate::inbound::Inbound;
 use crate::reply::{self, Body};
 use crate::world::World;
 
 pub(crate) fn usage(inbound: &Inbound, world: &World) -> Response<Body> {
-    if world.orders().cloudflare {
-        return cloudflare_challenge();
-    }
     match gate::authenticate(&inbound.headers, world) {
         Ok(grant) => {
-            let quota = world.orders().quota;
-            reply::json(StatusCode::OK, &quota.usage(&grant.plan_type, world.unix_now()))
+            let now = world.unix_now();
+            reply::json(StatusCode::OK, &world.quota(now).usage(&grant.plan_type, now))
         }
         Err(refusal) => refusal.into_response(),
     }
@@ -24,9 +20,6 @@ pub(crate) fn usage(inbound: &Inbound, world: &World) -> Response<Body> {
 
 /// The workspace discovery that newer clients make before the first turn.
 pub(crate) fn check(inbound: &Inbound, world: &World) -> Response<Body> {
-    if world.orders().cloudflare {
-        return cloudflare_challenge();
-    }
     let grant = match gate::authenticate(&inbound.headers, world) {
         Ok(grant) => grant,
         Err(refusal) => return refusal.into_response(),

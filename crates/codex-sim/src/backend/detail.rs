@@ -31,6 +31,7 @@ pub(crate) fn check<'a>(
     body: &'a Map<String, Value>,
     headers: &HeaderMap,
     catalogue: &'a Catalogue,
+    plan: &str,
 ) -> Result<(&'a Model, &'a [Value]), Refusal> {
     known_keys(body)?;
     store_is_false(body)?;
@@ -38,7 +39,7 @@ pub(crate) fn check<'a>(
     let input = input_is_a_list(body)?;
     no_system_messages(input)?;
     let slug = body.get("model").and_then(Value::as_str).unwrap_or_default();
-    let model = catalogue.find(slug);
+    let model = catalogue.find(slug).filter(|model| model.included_in(plan));
     instructions_where_required(body, model)?;
     known_service_tier(body, model)?;
     let model = model.ok_or_else(|| unsupported_model(slug))?;
@@ -95,7 +96,7 @@ fn known_service_tier(body: &Map<String, Value>, model: Option<&Model>) -> Resul
     if offered { Ok(()) } else { Err(Refusal::detail(format!("Unsupported service_tier: {}", plain(tier)))) }
 }
 
-/// §2.7.
+/// §2.7: for a slug that does not exist and for one the account's plan does not include.
 fn unsupported_model(slug: &str) -> Refusal {
     Refusal::detail(format!("The '{slug}' model is not supported when using Codex with a ChatGPT account."))
 }
@@ -103,11 +104,8 @@ fn unsupported_model(slug: &str) -> Refusal {
 /// §5.3: the version comes from the `version` header, else from the user agent; a gated model is not found without either
 /// (§2.7).
 fn recent_client(headers: &HeaderMap, model: &Model) -> Result<(), Refusal> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let version = text("version").and_then(Version::parse);
-    let version = version.or_else(|| text("user-agent").and_then(Version::of_user_agent));
     let slug = &model.facts.slug;
-    match version {
+    match Version::of_client(headers) {
         Some(version) if version >= model.minimal => Ok(()),
         None if model.minimal <= Version::UNGATED => Ok(()),
         None => Err(Refusal::detail(format!("Model not found {slug}")).with_status(StatusCode::NOT_FOUND)),

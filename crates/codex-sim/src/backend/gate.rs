@@ -18,28 +18,37 @@ pub(crate) fn authenticate(headers: &HeaderMap, world: &World) -> Result<Grant, 
 fn bearer(headers: &HeaderMap, world: &World) -> Result<Grant, Refusal> {
     let given = headers.get("authorization").and_then(|value| value.to_str().ok());
     let Some(token) = given.and_then(|value| value.strip_prefix("Bearer ")).filter(|token| !token.is_empty()) else {
-        let refusal = Refusal::new(StatusCode::UNAUTHORIZED, json!({"detail": "Unauthorized"}));
-        return Err(refusal.auth_headers("missing_authorization_header"));
+        return Err(anonymous());
     };
     let ledger = world.ledger();
     ledger.authenticate(token, world.now()).cloned().map_err(|refusal| match refusal {
-        AccessRefusal::Unknown | AccessRefusal::Revoked => invalidated(),
-        AccessRefusal::Expired => expired(),
+        AccessRefusal::Unknown | AccessRefusal::Revoked => unauthorized("token_invalidated"),
+        AccessRefusal::Expired => unauthorized("token_expired"),
     })
 }
 
-/// §3.6: a token that was invalidated, the shape seen live.
-pub(crate) fn invalidated() -> Refusal {
-    let message = "Your authentication token has been invalidated. Please try signing in again.";
-    unauthorized("token_invalidated", message)
+/// §3.6: no bearer at all.
+pub(crate) fn anonymous() -> Refusal {
+    let refusal = Refusal::new(StatusCode::UNAUTHORIZED, json!({"detail": "Unauthorized"}));
+    refusal.auth_headers("missing_authorization_header")
 }
 
-fn expired() -> Refusal {
-    let message = "Provided authentication token is expired. Please try signing in again.";
-    unauthorized("token_expired", message)
+/// §3.6: a token that is no longer good, the shape seen live.
+pub(crate) fn unauthorized(code: &str) -> Refusal {
+    let why = match code {
+        "token_expired" => "Provided authentication token is expired. Please try signing in again.",
+        "token_revoked" => "Encountered invalidated oauth token for user, failing request.",
+        _ => "Your authentication token has been invalidated. Please try signing in again.",
+    };
+    told(code, why)
 }
 
-fn unauthorized(code: &str, message: &str) -> Refusal {
+/// §3.6: a token of the wrong kind.
+pub(crate) fn missing_scope() -> Refusal {
+    told("missing_scope", "You have insufficient permissions for this operation. Missing scopes: api.responses.write.")
+}
+
+fn told(code: &str, message: &str) -> Refusal {
     let error = json!({"message": message, "type": "invalid_request_error", "code": code, "param": null});
     Refusal::new(StatusCode::UNAUTHORIZED, json!({"error": error, "status": 401})).auth_headers(code)
 }

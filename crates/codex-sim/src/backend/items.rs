@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::backend::refusal::Refusal;
 use crate::backend::turn::{self, Turn};
-use crate::backend::{parts, seal, tools};
+use crate::backend::{params, parts, seal, tools};
 
 /// What is known of one type of item: the prefix of its ids and the keys it may carry.
 struct Kind {
@@ -17,13 +17,16 @@ struct Kind {
 /// Keys any item may carry; `status` is tolerated, and the last is the CLI's own (§9).
 const COMMON: [&str; 4] = ["id", "type", "status", "internal_chat_message_metadata_passthrough"];
 
-const KINDS: [Kind; 15] = [
+/// Those of §2.8, and what the CLI 0.169.0 has beyond them: `agent_message`, `configuration_update`, `context_compaction`, and
+/// a few keys of calls and outputs.
+const KINDS: [Kind; 18] = [
     kind("message", "msg", &["role", "content", "phase"]),
+    kind("agent_message", "amsg", &["author", "recipient", "content"]),
     kind("reasoning", "rs", &["summary", "content", "encrypted_content"]),
-    kind("function_call", "fc", &["call_id", "name", "arguments", "namespace"]),
-    kind("function_call_output", "fco", &["call_id", "output"]),
+    kind("function_call", "fc", &["call_id", "name", "arguments", "namespace", "encrypted_function_args"]),
+    kind("function_call_output", "fco", &["call_id", "output", "name", "namespace"]),
     kind("custom_tool_call", "ctc", &["call_id", "name", "input", "namespace"]),
-    kind("custom_tool_call_output", "ctco", &["call_id", "output"]),
+    kind("custom_tool_call_output", "ctco", &["call_id", "output", "name"]),
     kind("local_shell_call", "lsh", &["call_id", "action"]),
     kind("web_search_call", "ws", &["action"]),
     kind(
@@ -36,6 +39,9 @@ const KINDS: [Kind; 15] = [
     kind("compaction", "cmp", &["encrypted_content"]),
     kind("compaction_summary", "cmp", &["encrypted_content"]),
     kind("compaction_trigger", "cmp", &[]),
+    kind("context_compaction", "cmp", &["encrypted_content"]),
+    // The CLI gives it no id, so that no prefix is known.
+    kind("configuration_update", "", &["reasoning"]),
     kind("additional_tools", "at", &["role", "tools"]),
 ];
 
@@ -62,15 +68,20 @@ fn check_item(item: &Value, at: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
     id_shape(object, kind, at)?;
     match kind.name {
         "message" => message(object, at, turn),
+        "agent_message" => parts::check_content(object.get("content"), "agent", &format!("{at}.content"), turn),
         "reasoning" => reasoning(object, at, turn),
         "function_call" => call(object, at).and_then(|()| text(object, "arguments", at)),
         "custom_tool_call" => call(object, at).and_then(|()| text(object, "input", at)),
         "function_call_output" | "custom_tool_call_output" => {
             call_id(object, at).and_then(|()| output(object, at, turn))
         }
+        "tool_search_call" | "tool_search_output" if runs_at_the_server(object) => Ok(()),
         "local_shell_call" | "tool_search_call" | "tool_search_output" => call_id(object, at),
         "web_search_call" => search_action(object, at),
         "compaction" | "compaction_summary" => text(object, "encrypted_content", at),
+        "configuration_update" => {
+            params::check_effort(item.pointer("/reasoning/effort"), &format!("{at}.reasoning.effort"), turn)
+        }
         "additional_tools" => match object.get("tools") {
             Some(offered) => tools::check_list(offered, &format!("{at}.tools"), turn),
             None => Err(Refusal::missing(&format!("{at}.tools"))),
@@ -132,19 +143,21 @@ fn message(item: &Map<String, Value>, at: &str, turn: &Turn<'_>) -> Result<(), R
         return Err(Refusal::value(&format!("{at}.role"), role, &roles));
     }
     if let Some(phase) = item.get("phase").filter(|phase| !phase.is_null()) {
-        one_of(phase, &["commentary", "final_answer", "analysis"], &format!("{at}.phase"))?;
+        one_of(phase, &["commentary", "partial_answer", "final_answer", "analysis"], &format!("{at}.phase"))?;
     }
     parts::check_content(item.get("content"), role, &format!("{at}.content"), turn)
 }
 
 /// §2.7: encrypted content must come from the same account and model family.
 fn reasoning(item: &Map<String, Value>, at: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
+    let param = format!("{at}.summary");
     match item.get("summary") {
-        Some(Value::Array(_)) => {}
-        Some(other) => {
-            return Err(Refusal::wrong_type(&format!("{at}.summary"), "an array", other));
+        Some(Value::Array(parts)) => {
+            let mut indexed = parts.iter().enumerate();
+            indexed.try_for_each(|(index, part)| parts::check_summary(part, &format!("{param}[{index}]")))?;
         }
-        None => return Err(Refusal::missing(&format!("{at}.summary"))),
+        Some(other) => return Err(Refusal::wrong_type(&param, "an array", other)),
+        None => return Err(Refusal::missing(&param)),
     }
     let Some(content) = item.get("encrypted_content").and_then(Value::as_str) else {
         return Ok(());
@@ -177,6 +190,11 @@ fn call_id(item: &Map<String, Value>, at: &str) -> Result<(), Refusal> {
 /// A tool's output: a string or a list of input parts.
 fn output(item: &Map<String, Value>, at: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
     parts::check_content(item.get("output"), "tool", &format!("{at}.output"), turn)
+}
+
+/// §2.8: a search for tools that the server ran itself names no call.
+pub(crate) fn runs_at_the_server(item: &Map<String, Value>) -> bool {
+    item.get("execution").is_some_and(|execution| execution == "server")
 }
 
 /// §2.7: only three actions may be replayed.

@@ -1,7 +1,18 @@
 //! The simulated ChatGPT backend (`wire.md` §2-§6).
 
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+use serde_json::json;
+
+use crate::inbound::Inbound;
+use crate::reply::{self, Body, Dropped};
+use crate::world::World;
+
 pub(crate) mod account;
 pub(crate) mod detail;
+pub(crate) mod edge;
+pub(crate) mod faults;
 pub(crate) mod gate;
 pub(crate) mod items;
 pub(crate) mod models;
@@ -15,3 +26,35 @@ pub(crate) mod schema;
 pub(crate) mod seal;
 pub(crate) mod tools;
 pub(crate) mod turn;
+
+/// Answers as the backend does, behind the edge that every request passes.
+pub(crate) async fn answer(inbound: Inbound, world: &Arc<World>) -> Result<Response<Body>, Dropped> {
+    let challenged = world.orders().cloudflare;
+    let response = if challenged { edge::challenge() } else { behind_the_edge(inbound, world).await? };
+    Ok(edge::diagnosed(response, world.rng()))
+}
+
+async fn behind_the_edge(inbound: Inbound, world: &Arc<World>) -> Result<Response<Body>, Dropped> {
+    const RESPONSES: &str = "/backend-api/codex/responses";
+    const MODELS: &str = "/backend-api/codex/models";
+    const USAGE: &str = "/backend-api/wham/usage";
+    const ACCOUNTS: &str = "/backend-api/wham/accounts/check";
+    Ok(match (inbound.path.as_str(), inbound.method.as_str()) {
+        (RESPONSES, "POST") => return responses::answer(inbound, world).await,
+        (RESPONSES, "GET") if inbound.header("upgrade").is_some() => upgrade(&inbound, world),
+        (RESPONSES, _) => reply::method_not_allowed("POST"),
+        (MODELS, "GET") => models::list(&inbound, world),
+        (USAGE, "GET") => account::usage(&inbound, world),
+        (ACCOUNTS, "GET") => account::check(&inbound, world),
+        (MODELS | USAGE | ACCOUNTS, _) => reply::method_not_allowed("GET"),
+        _ => reply::not_found(),
+    })
+}
+
+/// `wire.md` §4: 426 on an upgrade tells the client to use HTTP.
+fn upgrade(inbound: &Inbound, world: &World) -> Response<Body> {
+    match gate::authenticate(&inbound.headers, world) {
+        Ok(_) => reply::json(StatusCode::UPGRADE_REQUIRED, &json!({"detail": "WebSocket is not available, use HTTP"})),
+        Err(refusal) => refusal.into_response(),
+    }
+}

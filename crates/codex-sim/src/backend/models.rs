@@ -4,29 +4,27 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::backend::gate;
-use crate::backend::refusal::{Refusal, cloudflare_challenge};
+use crate::backend::refusal::Refusal;
 use crate::catalogue::Version;
 use crate::inbound::Inbound;
 use crate::reply::{self, Body};
 use crate::world::World;
 
 pub(crate) fn list(inbound: &Inbound, world: &World) -> Response<Body> {
-    if world.orders().cloudflare {
-        return cloudflare_challenge();
-    }
-    if let Err(refusal) = gate::authenticate(&inbound.headers, world) {
-        return refusal.into_response();
-    }
+    let plan = match gate::authenticate(&inbound.headers, world) {
+        Ok(grant) => grant.plan_type,
+        Err(refusal) => return refusal.into_response(),
+    };
     let given = inbound.query_pairs().into_iter().find(|(name, _)| name == "client_version");
     let Some(version) = given.and_then(|(_, version)| Version::parse(&version)) else {
         return Refusal::detail("missing client_version").into_response();
     };
-    let etag = world.catalogue.etag(version);
+    let etag = world.catalogue.etag(version, &plan);
     let fresh = inbound.header("if-none-match").is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag));
     let mut response = if fresh {
         reply::empty(StatusCode::NOT_MODIFIED)
     } else {
-        let models: Vec<&Value> = world.catalogue.visible_to(version).map(|model| &model.entry).collect();
+        let models: Vec<&Value> = world.catalogue.visible_to(version, &plan).map(|model| &model.entry).collect();
         reply::json(StatusCode::OK, &json!({"models": models}))
     };
     reply::set(&mut response, "etag", &etag);

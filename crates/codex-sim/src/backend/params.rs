@@ -35,7 +35,8 @@ pub(crate) fn check(turn: &Turn<'_>) -> Result<(), Refusal> {
     stream_options(turn)?;
     parallel_tool_calls(turn)?;
     tool_choice(turn)?;
-    prompt_cache_key(turn)
+    prompt_cache_key(turn)?;
+    client_metadata(turn)
 }
 
 fn instructions_text(turn: &Turn<'_>) -> Result<(), Refusal> {
@@ -51,12 +52,17 @@ fn reasoning_keys(turn: &Turn<'_>) -> Result<(), Refusal> {
 
 /// §2.7, §5.4: the effort must be one the catalogue lists for the model; `ultra` is no wire value at all.
 fn effort(turn: &Turn<'_>) -> Result<(), Refusal> {
-    let Some(effort) = turn.at("reasoning", "effort") else {
+    check_effort(turn.at("reasoning", "effort"), "reasoning.effort", turn)
+}
+
+/// Checks an effort wherever it stands; `null` is none.
+pub(crate) fn check_effort(effort: Option<&Value>, param: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
+    let Some(effort) = effort.filter(|effort| !effort.is_null()) else {
         return Ok(());
     };
-    one_of(effort, &EFFORTS, "reasoning.effort")?;
+    one_of(effort, &EFFORTS, param)?;
     let supported: Vec<&str> = turn.model.efforts().collect();
-    unsupported_value(turn, "reasoning.effort", effort, &supported)
+    unsupported_value(turn, param, effort, &supported)
 }
 
 /// §2.7: `reasoning.summary` is refused where the model has none.
@@ -92,17 +98,19 @@ fn text_format(turn: &Turn<'_>) -> Result<(), Refusal> {
     let kind = format.get("type").ok_or_else(|| Refusal::missing("text.format.type"))?;
     one_of(kind, &["text", "json_schema", "json_object"], "text.format.type")?;
     if kind != "json_schema" {
-        return Ok(());
+        return only_keys(format, "text.format", &["type"]);
     }
     tools::check_name(format.get("name"), "text.format.name")?;
     let Some(schema) = format.get("schema") else {
         return Err(Refusal::missing("text.format.schema"));
     };
+    only_keys(format, "text.format", &["type", "name", "schema", "strict", "description"])?;
     if format.get("strict").and_then(Value::as_bool) != Some(true) {
         return Ok(());
     }
     let name = format.get("name").and_then(Value::as_str).unwrap_or_default();
-    schema::strict_violation(schema).map_or(Ok(()), |problem| {
+    let problem = schema::not_an_object(schema).or_else(|| schema::strict_violation(schema));
+    problem.map_or(Ok(()), |problem| {
         let message = format!("Invalid schema for response_format '{name}': {problem}");
         Err(Refusal::error(Some("text.format.schema"), Some("invalid_json_schema"), message))
     })
@@ -191,15 +199,33 @@ fn prompt_cache_key(turn: &Turn<'_>) -> Result<(), Refusal> {
     }
 }
 
+/// §2.4: an object of the client's own, whose values are text.
+fn client_metadata(turn: &Turn<'_>) -> Result<(), Refusal> {
+    match turn.body.get("client_metadata") {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Object(map)) => {
+            let other = map.iter().find(|(_, value)| !value.is_string());
+            other.map_or(Ok(()), |(key, value)| {
+                Err(Refusal::wrong_type(&format!("client_metadata.{key}"), "a string", value))
+            })
+        }
+        Some(other) => Err(Refusal::wrong_type("client_metadata", "an object", other)),
+    }
+}
+
 fn known_keys(body: &Map<String, Value>, object: &str, keys: &[&str]) -> Result<(), Refusal> {
     match body.get(object) {
         None | Some(Value::Null) => Ok(()),
-        Some(Value::Object(map)) => {
-            let unknown = map.keys().find(|key| !keys.contains(&key.as_str()));
-            unknown.map_or(Ok(()), |key| Err(Refusal::unknown(&format!("{object}.{key}"))))
-        }
-        Some(other) => Err(Refusal::wrong_type(object, "an object", other)),
+        Some(value) => only_keys(value, object, keys),
     }
+}
+
+fn only_keys(value: &Value, at: &str, keys: &[&str]) -> Result<(), Refusal> {
+    let Some(map) = value.as_object() else {
+        return Err(Refusal::wrong_type(at, "an object", value));
+    };
+    let unknown = map.keys().find(|key| !keys.contains(&key.as_str()));
+    unknown.map_or(Ok(()), |key| Err(Refusal::unknown(&format!("{at}.{key}"))))
 }
 
 fn unsupported_value(turn: &Turn<'_>, param: &str, value: &Value, supported: &[&str]) -> Result<(), Refusal> {

@@ -8,7 +8,8 @@ use crate::backend::items::one_of;
 use crate::backend::refusal::Refusal;
 use crate::backend::turn::Turn;
 
-/// Checks a content: a string, or parts of the types that `role` may send (`tool` stands for a tool's output).
+/// Checks a content: a string, or parts of the types that `role` may send (`tool` stands for a tool's output,
+/// `agent` for a message between agents).
 pub(crate) fn check_content(content: Option<&Value>, role: &str, at: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
     match content {
         None => Err(Refusal::missing(at)),
@@ -31,7 +32,8 @@ fn check_part(part: &Value, role: &str, at: &str, turn: &Turn<'_>) -> Result<(),
         "input_text" => &["text"],
         "input_image" => &["image_url", "detail"],
         "input_file" => &["file_id", "file_data", "filename", "file_url", "detail"],
-        "input_audio" => &["input_audio"],
+        "input_audio" => &["input_audio", "audio_url"],
+        "encrypted_content" => &["encrypted_content"],
         "output_text" => &["text", "annotations", "logprobs"],
         _ => &["refusal"],
     };
@@ -40,18 +42,28 @@ fn check_part(part: &Value, role: &str, at: &str, turn: &Turn<'_>) -> Result<(),
     }
     match kind {
         "input_text" | "output_text" => string(object, "text", at),
-        "refusal" => string(object, "refusal", at),
+        "refusal" | "encrypted_content" => string(object, kind, at),
         "input_image" => image(object, at, turn),
         "input_file" => file(object, at),
         _ => Ok(()),
     }
 }
 
+/// One part of a reasoning item's summary.
+pub(crate) fn check_summary(part: &Value, at: &str) -> Result<(), Refusal> {
+    let Some(object) = part.as_object() else {
+        return Err(Refusal::wrong_type(at, "an object", part));
+    };
+    let param = format!("{at}.type");
+    one_of(object.get("type").ok_or_else(|| Refusal::missing(&param))?, &["summary_text"], &param)?;
+    string(object, "text", at)
+}
+
 /// §2.8: user and developer send `input_*`, the assistant `output_text` and `refusal`.
 fn allowed_type<'a>(part: &'a Map<String, Value>, role: &str, at: &str) -> Result<&'a str, Refusal> {
     let allowed: &[&str] = match role {
         "assistant" => &["output_text", "refusal"],
-        "tool" => &["input_text", "input_image", "input_file"],
+        "agent" => &["input_text", "encrypted_content"],
         _ => &["input_text", "input_image", "input_file", "input_audio"],
     };
     let param = format!("{at}.type");
@@ -99,7 +111,13 @@ fn image(part: &Map<String, Value>, at: &str, turn: &Turn<'_>) -> Result<(), Ref
 
 fn is_image_data(url: &str) -> bool {
     let data = url.strip_prefix("data:image/").and_then(|rest| rest.split_once(";base64,"));
-    data.is_some_and(|(_, data)| !data.is_empty() && STANDARD.decode(data).is_ok())
+    data.is_some_and(|(_, data)| STANDARD.decode(data).is_ok_and(|bytes| is_image(&bytes)))
+}
+
+/// The four formats that vision models take, by their first bytes.
+fn is_image(bytes: &[u8]) -> bool {
+    let webp = bytes.len() > 12 && bytes.starts_with(b"RIFF") && &bytes[8..12] == b"WEBP";
+    bytes.starts_with(b"\x89PNG\r\n\x1a\n") || bytes.starts_with(b"\xff\xd8\xff") || bytes.starts_with(b"GIF8") || webp
 }
 
 fn file(part: &Map<String, Value>, at: &str) -> Result<(), Refusal> {

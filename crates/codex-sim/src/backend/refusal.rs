@@ -102,17 +102,6 @@ impl Refusal {
     }
 }
 
-/// Cloudflare's managed challenge: 403 with HTML (`wire.md` §3.6).
-pub(crate) fn cloudflare_challenge() -> Response<Body> {
-    let page = "<!DOCTYPE html><html lang=\"en-US\"><head><title>Just a moment...</title>\
-                <meta name=\"robots\" content=\"noindex,nofollow\"></head><body>\
-                <noscript>Enable JavaScript and cookies to continue</noscript></body></html>";
-    let mut response = reply::html(StatusCode::FORBIDDEN, page.to_owned());
-    reply::set(&mut response, "cf-mitigated", "challenge");
-    reply::set(&mut response, "server", "cloudflare");
-    response
-}
-
 /// `'a', 'b', and 'c'`, as the real messages list values.
 pub(crate) fn listed(values: &[&str]) -> String {
     let quoted: Vec<String> = values.iter().map(|value| format!("'{value}'")).collect();

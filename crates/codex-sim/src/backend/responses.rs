@@ -1,26 +1,26 @@
 //! `POST /backend-api/codex/responses`: the checks in the order of `wire.md` §8, then the stream.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
-use http::{HeaderMap, Response, StatusCode};
-use serde_json::{Map, Value, json};
+use http::Response;
+use serde_json::{Map, Value};
 
 use crate::auth::ledger::Grant;
-use crate::backend::quota::Quota;
-use crate::backend::refusal::{Refusal, cloudflare_challenge};
+use crate::backend::refusal::Refusal;
 use crate::backend::turn::{Turn, last_user_text};
-use crate::backend::{detail, gate, items, pairing, params, tools};
+use crate::backend::{detail, faults, gate, items, pairing, params, tools};
 use crate::catalogue::Version;
 use crate::ids::ResponseIds;
 use crate::inbound::{Inbound, Payload};
 use crate::recipe::echo;
 use crate::recipe::frames::frames;
 use crate::recipe::outputs::outputs;
-use crate::recipe::script::{Script, failure_message};
+use crate::recipe::script::{Meter, Script};
 use crate::recipe::usage::{Usage, input_tokens};
 use crate::reply::{self, Body, Dropped};
-use crate::scenario::{Plan, Point, Scenario, ScenarioError, StatusFault, Word};
+use crate::scenario::plan::{Plan, Point};
+use crate::scenario::{Scenario, ScenarioError, Word};
 use crate::world::World;
 
 /// Answers one turn.
@@ -30,12 +30,12 @@ pub(crate) async fn answer(inbound: Inbound, world: &Arc<World>) -> Result<Respo
         Err(error) => return Ok(Refusal::detail(error.to_string()).into_response()),
     };
     if plan.framing.stall == Some(Point::Headers) {
-        world.released().await;
+        world.released(&inbound.ticket).await;
     }
-    if world.orders().cloudflare || plan.status == Some(StatusFault::Cloudflare) {
-        return Ok(diagnosed(cloudflare_challenge(), world));
+    if let Some(page) = faults::at_the_edge(plan.status.as_ref()) {
+        return Ok(page);
     }
-    Ok(diagnosed(judged(&inbound, &plan, world), world))
+    Ok(judged(&inbound, &plan, world).unwrap_or_else(Refusal::into_response))
 }
 
 /// The scenario of a request: from the header, else from the queue, else from the last user text.
@@ -59,9 +59,7 @@ fn planned(inbound: &Inbound, world: &World) -> Result<Plan, ScenarioError> {
 
 /// Whether a `-once` word has fired for this text already; it is then forgotten, so that the next time it fires again.
 fn passed_by(word: &Word, text: &str, world: &World) -> bool {
-    let mut hasher = DefaultHasher::new();
-    (word.written(), text).hash(&mut hasher);
-    let key = hasher.finish();
+    let key = hashed(&(word.written(), text));
     let fired = &mut world.orders().fired;
     if fired.remove(&key).is_some() {
         return true;
@@ -70,48 +68,28 @@ fn passed_by(word: &Word, text: &str, world: &World) -> bool {
     false
 }
 
-fn judged(inbound: &Inbound, plan: &Plan, world: &Arc<World>) -> Response<Body> {
-    let grant = match admitted(&inbound.headers, plan, world) {
-        Ok(grant) => grant,
-        Err(refusal) => return refusal.into_response(),
-    };
-    let (quota, now) = (world.orders().quota, world.unix_now());
-    let checked = checked(inbound, &grant, world).and_then(|turn| {
-        model_fault(&turn, plan)?;
-        quota_fault(plan, quota, &grant, now)?;
-        server_fault(plan)?;
-        Ok(turn)
-    });
-    match checked {
-        Ok(turn) => streamed(&turn, inbound, plan, world),
-        Err(refusal) => {
-            let mut response = refusal.into_response();
-            if response.status() == StatusCode::TOO_MANY_REQUESTS {
-                let shown = if plan.status == Some(StatusFault::RateLimit) { quota } else { quota.used_up() };
-                shown.set_headers(&mut response, &grant.plan_type, now);
-            }
-            response
-        }
-    }
+fn hashed(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
-/// §8 steps 1-2 after the edge: bearer, account, and what scenarios put in their place.
-fn admitted(headers: &HeaderMap, plan: &Plan, world: &World) -> Result<Grant, Refusal> {
-    if plan.status == Some(StatusFault::Unauthorized) {
-        return Err(gate::invalidated());
-    }
-    let grant = gate::authenticate(headers, world)?;
-    match plan.status {
-        Some(StatusFault::Forbidden) => Err(gate::wrong_workspace()),
-        Some(StatusFault::Deactivated) => Err(gate::deactivated()),
-        _ => Ok(grant),
-    }
+/// The steps of §8 behind the edge.
+fn judged(inbound: &Inbound, plan: &Plan, world: &Arc<World>) -> Result<Response<Body>, Refusal> {
+    let fault = plan.status.as_ref();
+    faults::of_the_bearer(fault)?;
+    let grant = gate::authenticate(&inbound.headers, world)?;
+    faults::of_the_account(fault)?;
+    let turn = checked(inbound, &grant, world)?;
+    let now = world.unix_now();
+    faults::of_the_turn(fault, &turn, world.quota(now), now)?;
+    Ok(streamed(&turn, inbound, plan, world))
 }
 
 /// §8 steps 3-7.
 fn checked<'a>(inbound: &'a Inbound, grant: &'a Grant, world: &'a World) -> Result<Turn<'a>, Refusal> {
     let body = object(&inbound.body)?;
-    let (model, input) = detail::check(body, &inbound.headers, &world.catalogue)?;
+    let (model, input) = detail::check(body, &inbound.headers, &world.catalogue, &grant.plan_type)?;
     let lite = inbound.header("x-openai-internal-codex-responses-lite") == Some("true");
     let turn = Turn { body, input, model, grant, lite };
     tools::check(&turn)?;
@@ -133,51 +111,6 @@ fn object(payload: &Payload) -> Result<&Map<String, Value>, Refusal> {
     }
 }
 
-/// What the model API answers before it starts (§3.6).
-fn model_fault(turn: &Turn<'_>, plan: &Plan) -> Result<(), Refusal> {
-    match plan.status {
-        Some(StatusFault::NotFound) => {
-            let message = format!("Model not found {}", turn.model.facts.slug);
-            Err(Refusal::detail(message).with_status(StatusCode::NOT_FOUND))
-        }
-        Some(StatusFault::ContextLength) => {
-            let code = "context_length_exceeded";
-            Err(Refusal::error(Some("input"), Some(code), failure_message(code)))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// §8 step 8.
-fn quota_fault(plan: &Plan, quota: Quota, grant: &Grant, now: u64) -> Result<(), Refusal> {
-    let too_many = |error: Value| Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, json!({"error": error})));
-    match plan.status {
-        Some(StatusFault::UsageLimit) => Err(quota.used_up().usage_limit(&grant.plan_type, now)),
-        Some(StatusFault::UsageNotIncluded) => {
-            let code = "usage_not_included";
-            too_many(json!({"type": code, "message": failure_message(code), "plan_type": grant.plan_type}))
-        }
-        Some(StatusFault::RateLimit) => {
-            let code = "rate_limit_exceeded";
-            too_many(json!({"type": "tokens", "code": code, "message": failure_message(code), "param": null}))
-        }
-        _ if quota.exhausted() => Err(quota.usage_limit(&grant.plan_type, now)),
-        _ => Ok(()),
-    }
-}
-
-fn server_fault(plan: &Plan) -> Result<(), Refusal> {
-    let (status, kind, code) = match plan.status {
-        Some(StatusFault::ServerError) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "server_error"),
-        Some(StatusFault::Unavailable) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error", "server_is_overloaded")
-        }
-        _ => return Ok(()),
-    };
-    let error = json!({"message": failure_message(code), "type": kind, "param": null, "code": code});
-    Err(Refusal::new(status, json!({"error": error})))
-}
-
 /// §8 step 9.
 fn streamed(turn: &Turn<'_>, inbound: &Inbound, plan: &Plan, world: &Arc<World>) -> Response<Body> {
     let mut ids = ResponseIds::new(world.rng());
@@ -187,19 +120,20 @@ fn streamed(turn: &Turn<'_>, inbound: &Inbound, plan: &Plan, world: &Arc<World>)
     let usage = Usage::count(input_tokens(turn), cached, &said);
     let response = echo::response(turn, &ids.item("resp"), now, &cache_key);
     let obfuscate = turn.at("stream_options", "include_obfuscation") != Some(&Value::Bool(false));
-    let mut script = Script::new(response, said, usage, plan, obfuscate, &mut ids);
-    let quota = world.orders().quota;
-    if plan.framing.unknown {
-        script = script.with_private_events(quota, &turn.grant.plan_type, now);
-    }
-    let frames = frames(script, plan.framing.clone(), Arc::clone(world), inbound.ticket.clone());
+    let meter = Meter { quota: world.quota(now), plan_type: turn.grant.plan_type.clone(), now };
+    let headers = meter.quota.headers(&meter.plan_type, now);
+    let script = Script::new(response, said, usage, plan, obfuscate, meter, &mut ids);
+    let frames =
+        frames(script, plan.framing.clone(), Arc::clone(world), inbound.ticket.clone(), inbound.link.flushes.clone());
     let mut reply = reply::stream(frames);
-    quota.set_headers(&mut reply, &turn.grant.plan_type, now);
+    headers.iter().for_each(|(name, value)| reply::set(&mut reply, name, value));
     reply::set(&mut reply, "openai-model", &turn.model.facts.slug);
     reply::set(&mut reply, "x-reasoning-included", "true");
-    reply::set(&mut reply, "x-codex-turn-state", &ids.rng().token(24));
-    if let Some(version) = inbound.header("user-agent").and_then(Version::of_user_agent) {
-        reply::set(&mut reply, "x-models-etag", &world.catalogue.etag(version));
+    // §2.2: the same within one turn, which is how a client sends it back.
+    let turn_state = inbound.header("x-codex-turn-state").map_or_else(|| ids.rng().token(24), str::to_owned);
+    reply::set(&mut reply, "x-codex-turn-state", &turn_state);
+    if let Some(version) = Version::of_client(&inbound.headers) {
+        reply::set(&mut reply, "x-models-etag", &world.catalogue.etag(version, &turn.grant.plan_type));
     }
     if plan.framing.content_type {
         reply::set(&mut reply, "content-type", "text/event-stream; charset=utf-8");
@@ -215,20 +149,9 @@ fn cache(turn: &Turn<'_>, inbound: &Inbound, world: &World, ids: &mut ResponseId
     let (Some(key), Some(session)) = (key, session) else {
         return (ids.rng().uuid(), 0);
     };
-    let pair = (key.to_owned(), session.to_owned());
+    let pair = hashed(&(key, session));
     let table = &mut world.orders().prompt_cache;
     let cached = table.find(&pair).copied().unwrap_or(0);
     table.insert(pair, input_tokens(turn));
     (key.to_owned(), cached)
-}
-
-/// Adds the headers every reply of the real edge carries (§3.5).
-fn diagnosed(mut response: Response<Body>, world: &World) -> Response<Body> {
-    let mut rng = world.rng();
-    reply::set(&mut response, "x-request-id", &rng.uuid());
-    reply::set(&mut response, "cf-ray", &format!("{}-AMS", rng.hex(16)));
-    reply::set(&mut response, "cf-cache-status", "DYNAMIC");
-    reply::set(&mut response, "x-openai-proxy-wasm", "v0.1");
-    reply::set(&mut response, "set-cookie", &format!("__cf_bm={}; Path=/; HttpOnly; SameSite=None", rng.token(24)));
-    response
 }

@@ -31,11 +31,18 @@ impl<'a> Turn<'a> {
         last_user_text(self.input)
     }
 
-    /// The output of a tool, if that is what the input ends with.
+    /// The output of a tool, if that is newer than what the user last said.
     pub(crate) fn closing_tool_output(&self) -> Option<String> {
-        let last = self.input.iter().rev().find(|item| kind(item) != "message" || role(item) == "user")?;
-        let outputs = ["function_call_output", "custom_tool_call_output", "tool_search_output"];
-        outputs.contains(&kind(last)).then(|| content_text(last.get("output").unwrap_or(&Value::Null)))
+        let is_output =
+            |kind: &str| ["function_call_output", "custom_tool_call_output", "tool_search_output"].contains(&kind);
+        let says = |item: &&Value| is_output(kind(item)) || (kind(item) == "message" && role(item) == "user");
+        let last = self.input.iter().rev().find(says)?;
+        is_output(kind(last)).then(|| content_text(last.get("output").unwrap_or(&Value::Null)))
+    }
+
+    /// Whether the account's plan has image generation (`wire.md` §2.8).
+    pub(crate) fn draws(&self) -> bool {
+        self.grant.plan_type != "free"
     }
 
     /// The tools of the body and of `additional_tools` items that a call can name.

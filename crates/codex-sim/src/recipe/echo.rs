@@ -32,7 +32,7 @@ pub(crate) fn response(turn: &Turn<'_>, id: &str, created_at: u64, prompt_cache_
         "temperature": 1.0,
         "text": text(turn),
         "tool_choice": given("tool_choice", json!("auto")),
-        "tools": tools(body.get("tools")),
+        "tools": tools(turn),
         "top_logprobs": 0,
         "top_p": 1.0,
         "truncation": "disabled",
@@ -47,8 +47,11 @@ pub(crate) fn response(turn: &Turn<'_>, id: &str, created_at: u64, prompt_cache_
 }
 
 /// The tools as the backend echoes them: functions that did not say whether they are strict are made so if they can be.
-fn tools(tools: Option<&Value>) -> Value {
-    tools.and_then(Value::as_array).into_iter().flatten().map(echoed_tool).collect()
+///
+/// A plan without image generation has that tool silently taken away (`wire.md` §2.8).
+fn tools(turn: &Turn<'_>) -> Value {
+    let given = turn.body.get("tools").and_then(Value::as_array).into_iter().flatten();
+    given.filter(|tool| turn.draws() || tool.get("type") != Some(&json!("image_generation"))).map(echoed_tool).collect()
 }
 
 fn echoed_tool(tool: &Value) -> Value {

@@ -8,10 +8,11 @@ use bytes::Bytes;
 use futures_core::Stream;
 use serde_json::{Value, json};
 
+use crate::flushes::Flushes;
 use crate::log::Ticket;
 use crate::recipe::event::Event;
 use crate::recipe::script::Script;
-use crate::scenario::{Framing, Point};
+use crate::scenario::plan::{Framing, Point};
 use crate::world::World;
 
 /// Writes of one frame when frames are split, at most; a large frame is split into larger pieces.
@@ -25,21 +26,25 @@ pub(crate) fn frames(
     framing: Framing,
     world: Arc<World>,
     ticket: Ticket,
+    flushes: Flushes,
 ) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
     stream! {
+        if framing.no_events {
+            return;
+        }
         let mut writer = Writer::new(&framing);
         let (mut cut, mut stall) = (framing.cut, framing.stall);
         for event in script.events() {
             writer.approach(&event);
             if stall.is_some_and(|point| writer.at(point, &event)) {
                 stall = None;
-                world.released().await;
+                world.released(&ticket).await;
             }
             if cut.take_if(|point| writer.at(*point, &event)).is_some() {
                 let frame = writer.frame(&event);
                 yield Ok(frame.slice(..frame.len() / 2));
-                // What was written must leave before the reset discards it.
-                tokio::task::yield_now().await;
+                // What stands before the cut is to arrive.
+                flushes.quiet().await;
                 yield Err(io::Error::from(io::ErrorKind::ConnectionReset));
                 return;
             }
@@ -101,7 +106,8 @@ impl Writer {
     fn extras(&mut self, event: &Event) -> Vec<Bytes> {
         let mut extras = Vec::new();
         if self.framing.comments {
-            extras.push(Bytes::from(format!(": comment {}\n\nid: {}\nretry: 3000\n\n", self.sent, self.sent)));
+            let (end, sent) = (self.framing.line_end.text(), self.sent);
+            extras.push(Bytes::from(format!(": comment {sent}{end}{end}id: {sent}{end}retry: 3000{end}{end}")));
         }
         if self.framing.keepalive && self.sent % 2 == 1 {
             extras.push(self.frame(&Event::new("keepalive", json!({}))));
@@ -128,7 +134,7 @@ impl Writer {
         let event = self.disguised(event);
         let json = event.to_json(self.sequence_number);
         self.sequence_number += u64::from(event.numbered);
-        let end = if self.framing.crlf { "\r\n" } else { "\n" };
+        let end = self.framing.line_end.text();
         Bytes::from(format!("event: {}{end}data: {json}{end}{end}", event.kind))
     }
 
@@ -151,6 +157,7 @@ impl Writer {
         let keepalive = self.frame(&Event::new("keepalive", json!({})));
         let late =
             self.frame(&Event::new("response.output_text.delta", json!({"output_index": 0, "delta": "too late"})));
-        Bytes::from([&keepalive[..], &late[..], b"data: [DONE]\n\n"].concat())
+        let end = self.framing.line_end.text();
+        Bytes::from([&keepalive[..], &late[..], format!("data: [DONE]{end}{end}").as_bytes()].concat())
     }
 }

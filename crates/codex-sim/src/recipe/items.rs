@@ -49,6 +49,15 @@ impl Placed {
         self
     }
 
+    /// Whether the client must answer it before the turn goes on.
+    pub(crate) fn is_call(&self) -> bool {
+        matches!(self.output, Output::Call { .. } | Output::CustomCall { .. })
+    }
+
+    pub(crate) fn is_image(&self) -> bool {
+        matches!(self.output, Output::Image { .. })
+    }
+
     /// Every event of the item, from `output_item.added` to `output_item.done`.
     pub(crate) fn events(&self) -> Events {
         let added = self.event("response.output_item.added", json!({"item": self.added()}));
@@ -161,14 +170,14 @@ impl Placed {
             let part = |text: &str| merged(&at, json!({"part": summary_part(text)}));
             events.push(self.event("response.reasoning_summary_part.added", part("")));
             let pieces = Text::Words(text.clone()).pieces();
-            events.extend(self.deltas("response.reasoning_summary_text.delta", &at, pieces));
+            events.extend(self.deltas("response.reasoning_summary_text.delta", &at, index, pieces));
             events.push(self.event("response.reasoning_summary_text.done", merged(&at, json!({"text": text}))));
             events.push(self.event("response.reasoning_summary_part.done", part(text)));
         }
         if let Some(text) = raw {
             let at = json!({"item_id": self.id, "content_index": 0});
             let pieces = Text::Words(text.to_owned()).pieces();
-            events.extend(self.deltas("response.reasoning_text.delta", &at, pieces));
+            events.extend(self.deltas("response.reasoning_text.delta", &at, summary.len(), pieces));
             events.push(self.event("response.reasoning_text.done", merged(&at, json!({"text": text}))));
         }
         Box::new(events.into_iter())
@@ -179,7 +188,7 @@ impl Placed {
         let whole = text.whole();
         let part = |text: &str, cited: &[Citation]| merged(&at, json!({"part": text_part(text, cited)}));
         let opened = self.event("response.content_part.added", part("", &[]));
-        let deltas = self.deltas("response.output_text.delta", &at, text.pieces());
+        let deltas = self.deltas("response.output_text.delta", &at, 0, text.pieces());
         let mut closing: Vec<Event> = Vec::new();
         for (index, citation) in citations.iter().enumerate() {
             let fields = merged(&at, json!({"annotation_index": index, "annotation": citation.to_json()}));
@@ -194,7 +203,7 @@ impl Placed {
         let at = json!({"item_id": self.id, "content_index": 0});
         let part = |text: &str| merged(&at, json!({"part": {"type": "refusal", "refusal": text}}));
         let opened = self.event("response.content_part.added", part(""));
-        let deltas = self.deltas("response.refusal.delta", &at, Text::Words(text.to_owned()).pieces());
+        let deltas = self.deltas("response.refusal.delta", &at, 0, Text::Words(text.to_owned()).pieces());
         let said = self.event("response.refusal.done", merged(&at, json!({"refusal": text})));
         let closed = self.event("response.content_part.done", part(text));
         Box::new(once(opened).chain(deltas).chain([said, closed]))
@@ -203,14 +212,14 @@ impl Placed {
     /// The deltas carry neither `call_id` nor `name` (`wire.md` §3.3 item 6).
     fn arguments(&self, arguments: &str) -> Events {
         let at = json!({"item_id": self.id});
-        let deltas = self.deltas("response.function_call_arguments.delta", &at, slices(arguments));
+        let deltas = self.deltas("response.function_call_arguments.delta", &at, 0, slices(arguments));
         let done = merged(&at, json!({"arguments": arguments}));
         Box::new(deltas.chain(once(self.event("response.function_call_arguments.done", done))))
     }
 
     fn input(&self, input: &str) -> Events {
         let at = json!({"item_id": self.id});
-        let deltas = self.deltas("response.custom_tool_call_input.delta", &at, slices(input));
+        let deltas = self.deltas("response.custom_tool_call_input.delta", &at, 0, slices(input));
         let done = merged(&at, json!({"input": input}));
         Box::new(deltas.chain(once(self.event("response.custom_tool_call_input.done", done))))
     }
@@ -232,8 +241,16 @@ impl Placed {
         Box::new(events.into_iter())
     }
 
-    fn deltas(&self, kind: &'static str, at: &Value, pieces: Box<dyn Iterator<Item = String> + Send>) -> Events {
-        let (index, at, mut padding) = (self.index, at.clone(), self.padding.clone());
+    /// The deltas of the item's part number `part`: each part is padded by a generator of its own.
+    fn deltas(
+        &self,
+        kind: &'static str,
+        at: &Value,
+        part: usize,
+        pieces: Box<dyn Iterator<Item = String> + Send>,
+    ) -> Events {
+        let of_part = |rng: &Rng| (0..part).fold(rng.clone(), |mut rng, _| rng.fork());
+        let (index, at, mut padding) = (self.index, at.clone(), self.padding.as_ref().map(of_part));
         Box::new(pieces.map(move |piece| {
             let mut fields = merged(&at, json!({"delta": piece}));
             if kind == "response.output_text.delta" {

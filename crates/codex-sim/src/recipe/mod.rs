@@ -5,6 +5,7 @@
 
 pub(crate) mod echo;
 pub(crate) mod event;
+pub(crate) mod failure;
 pub(crate) mod frames;
 pub(crate) mod items;
 pub(crate) mod outputs;

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::backend::turn::{Offered, Turn};
 use crate::backend::{schema, seal};
 use crate::recipe::sample::{sample, spaced};
-use crate::scenario::{Content, Ending, Plan, without_words};
+use crate::scenario::plan::{Content, Ending, Plan, Summaries};
+use crate::scenario::without_words;
 
 /// Most characters of the question or of a tool's output that an answer repeats.
 const MAX_ECHO: usize = 2_000;
@@ -79,11 +80,14 @@ impl Output {
 
 /// Decides what the reply consists of.
 pub(crate) fn outputs(turn: &Turn<'_>, plan: &Plan) -> Vec<Output> {
+    if plan.contents.contains(&Content::NoItems) {
+        return Vec::new();
+    }
     let tool_output = turn.closing_tool_output();
     let wanted = |content: &&Content| tool_output.is_none() || !is_call(content);
     let mut contents: Vec<&Content> = plan.contents.iter().filter(wanted).collect();
     let default = default_content(turn, tool_output.is_some());
-    let speaks = |content: &&Content| !matches!(content, Content::Reasoning { .. } | Content::ReasoningText);
+    let speaks = |content: &&Content| !matches!(content, Content::Reasoning(_) | Content::ReasoningText);
     let ends_early = matches!(plan.ending, Ending::Failed(_)) && plan.contents.is_empty();
     if !contents.iter().any(speaks) && !ends_early {
         contents.push(&default);
@@ -124,7 +128,7 @@ fn say(content: &Content, turn: &Turn<'_>, plan: &Plan, tool_output: Option<&str
         Content::Tool(name) => out.push(tool_call(turn, plan, name.as_deref())),
         Content::ParallelTools => out.extend(parallel_calls(turn, plan)),
         Content::CustomTool => out.push(custom_call(turn)),
-        Content::Reasoning { always } => out.push(reasoning(turn, *always)),
+        Content::Reasoning(summaries) => out.push(reasoning(turn, *summaries)),
         Content::ReasoningText => out.push(Output::Reasoning {
             summary: Vec::new(),
             raw: Some(THOUGHTS.join(" ")),
@@ -140,10 +144,12 @@ fn say(content: &Content, turn: &Turn<'_>, plan: &Plan, tool_output: Option<&str
         }
         Content::JsonSchema => out.push(message(Text::Words(json_answer(turn)))),
         Content::WebSearch => out.extend(web_search(turn)),
-        Content::Image => {
+        Content::Image if turn.draws() => {
             out.push(Output::Image { prompt: question(turn) });
             out.push(message(Text::Words("Here is the image.".to_owned())));
         }
+        Content::Image => out.push(message(Text::Words("I cannot draw on this plan.".to_owned()))),
+        Content::NoItems => {}
         Content::Big(deltas) => out.push(message(Text::Numbers(*deltas))),
         Content::SingleDelta(bytes) => out.push(message(Text::Whole(ruler(*bytes)))),
         Content::LineSeparators => {
@@ -164,9 +170,13 @@ fn silent_reasoning(turn: &Turn<'_>) -> Option<Output> {
 }
 
 /// Summaries come only when the request asked for them (`wire.md` §3.3 item 3).
-fn reasoning(turn: &Turn<'_>, always: bool) -> Output {
-    let asked = always || turn.at("reasoning", "summary").is_some();
-    let summary = if asked { THOUGHTS.map(str::to_owned).to_vec() } else { Vec::new() };
+fn reasoning(turn: &Turn<'_>, summaries: Summaries) -> Output {
+    let asked = turn.at("reasoning", "summary").is_some();
+    let summary = match summaries {
+        Summaries::Asked if !asked => Vec::new(),
+        Summaries::Asked | Summaries::Always => THOUGHTS.map(str::to_owned).to_vec(),
+        Summaries::Blank => THOUGHTS.map(|thought| format!("{thought}\n\n<!-- -->")).to_vec(),
+    };
     Output::Reasoning { summary, raw: None, encrypted: encrypted(turn) }
 }
 
@@ -209,11 +219,13 @@ fn tool_call(turn: &Turn<'_>, plan: &Plan, name: Option<&str>) -> Output {
     }
 }
 
-/// Two calls: of the first two functions, or of the only one twice.
+/// Two calls, of the first two functions or of the only one twice; one where the request wants no parallel calls.
 fn parallel_calls(turn: &Turn<'_>, plan: &Plan) -> Vec<Output> {
     let offered = turn.offered();
     let functions: Vec<&Offered<'_>> = offered.iter().filter(|tool| !tool.custom).collect();
+    let serial = turn.body.get("parallel_tool_calls") == Some(&Value::Bool(false));
     match functions.as_slice() {
+        [first, ..] if serial => vec![call(first, plan)],
         [] => vec![tool_call(turn, plan, None)],
         [only] => vec![call(only, plan), call(only, plan)],
         [first, second, ..] => vec![call(first, plan), call(second, plan)],

@@ -26,21 +26,28 @@ impl Usage {
         Self { input, cached: cached.min(input), output: reasoning + tokens(spoken as u64), reasoning }
     }
 
-    /// The `usage` object; `newer` adds the keys of later replies (`wire.md` §3.2).
-    pub(crate) fn to_json(self, newer: bool) -> Value {
-        let mut usage = json!({
+    /// The `usage` object, with the keys that newer replies add (`wire.md` §3.2).
+    pub(crate) fn to_json(self) -> Value {
+        json!({
             "input_tokens": self.input,
-            "input_tokens_details": {"cached_tokens": self.cached},
+            "input_tokens_details": {"cached_tokens": self.cached, "cache_write_tokens": 0},
             "output_tokens": self.output,
             "output_tokens_details": {"reasoning_tokens": self.reasoning},
             "total_tokens": self.input + self.output,
-        });
-        if newer {
-            usage["input_tokens_details"]["cache_write_tokens"] = Value::from(0);
-            usage["codex_rollout_budget_units"] = Value::from(1);
-        }
-        usage
+            "codex_rollout_budget_units": 1,
+        })
     }
+}
+
+/// The tokens of one generated image, which are counted apart.
+pub(crate) fn image_usage() -> Value {
+    json!({
+        "input_tokens": 40,
+        "input_tokens_details": {"image_tokens": 0, "text_tokens": 40},
+        "output_tokens": 1_056,
+        "output_tokens_details": {"image_tokens": 1_056, "text_tokens": 0},
+        "total_tokens": 1_096,
+    })
 }
 
 /// The input tokens of a request: instructions, input and tools.

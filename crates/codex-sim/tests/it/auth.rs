@@ -119,6 +119,13 @@ async fn every_authorize_parameter_is_checked() {
         ("redirect_uri", "http://localhost:9999/auth/callback"),
         ("redirect_uri", "http://example.com:1455/auth/callback"),
         ("redirect_uri", "https://localhost:1455/auth/callback"),
+        ("redirect_uri", "http://LOCALHOST:1455/auth/callback"),
+        ("redirect_uri", "http://user@localhost:1455/auth/callback"),
+        ("redirect_uri", "http://localhost:1455/auth/callback?next=1"),
+        ("redirect_uri", "http://localhost:1455/auth/other/../callback"),
+        ("redirect_uri", "http://[::1]:1455/auth/callback"),
+        ("redirect_uri", "http://localhost/auth/callback"),
+        ("redirect_uri", "no URL"),
         ("scope", "openid"),
         ("code_challenge", "short"),
         ("code_challenge_method", "plain"),
@@ -137,6 +144,92 @@ async fn every_authorize_parameter_is_checked() {
     let mut twice = parameters();
     twice.push(("state", "another".to_owned()));
     assert_eq!(authorize(&peer, &twice).await.status, 400);
+}
+
+/// Both loopback hosts and both ports of §1.3 and §9, and the login URL of the official CLI 0.169.0 as it was captured.
+#[tokio::test]
+async fn the_registered_redirects_and_the_official_login_url_are_accepted() {
+    let peer = Peer::with(SimConfig::default()).await;
+    for host in ["localhost", "127.0.0.1"] {
+        for port in [1455, 1457] {
+            let mut given = parameters();
+            let redirect = format!("http://{host}:{port}/auth/callback");
+            given.iter_mut().filter(|(key, _)| *key == "redirect_uri").for_each(|pair| pair.1.clone_from(&redirect));
+            let page = authorize(&peer, &given).await;
+            assert_eq!(page.status, 200, "{redirect}");
+            assert!(press(&peer, &page, "approve").await.as_str().starts_with(&redirect));
+        }
+    }
+    let captured = "/oauth/authorize?response_type=code&client_id=app_EMoamEEZ73f0CkXaXp7hrann\
+                    &redirect_uri=http%3A%2F%2F127.0.0.1%3A1455%2Fauth%2Fcallback\
+                    &code_challenge=KySeUsoh_qJqAnPgIPy62DzdEXmaHr7T6O3G2QvAbGI&code_challenge_method=S256\
+                    &state=v5TzGb4leVpERosaHySN8_IYhs-eSvFaz2w3g7JQFvE&scope=openid+profile+email+offline_access\
+                    +api.connectors.read+api.connectors.invoke&id_token_add_organizations=true\
+                    &codex_cli_simplified_flow=true&originator=codex_cli_rs";
+    let page = peer.fetch(captured).await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    assert!(page.text().contains("http://127.0.0.1:1455/auth/callback"));
+}
+
+#[tokio::test]
+async fn what_the_page_shows_is_escaped_and_it_decides_once() {
+    let peer = Peer::start().await;
+    let mut given = parameters();
+    given.iter_mut().filter(|(key, _)| *key == "originator").for_each(|pair| pair.1 = "<b>\"&'".to_owned());
+    let page = authorize(&peer, &given).await;
+    assert!(page.text().contains("&lt;b&gt;&quot;&amp;&#39;") && !page.text().contains("<b>"));
+    let again = async |page: &Reply, decision: &str| {
+        let (_, rest) = page.text().split_once("name=\"transaction\" value=\"").expect("a form");
+        let (transaction, _) = rest.split_once('"').expect("a value");
+        peer.form("/oauth/authorize", &[("transaction", transaction), ("decision", decision)]).await.status
+    };
+    assert_eq!(again(&page, "perhaps").await, 400);
+    press(&peer, &page, "approve").await;
+    assert_eq!(again(&page, "approve").await, 400);
+}
+
+#[tokio::test]
+async fn the_token_endpoint_names_what_is_wrong() {
+    let peer = Peer::start().await;
+    let post = async |body: Value| {
+        let reply = peer.post("/oauth/token", &body).await;
+        (reply.status.as_u16(), reply.json())
+    };
+    let (status, wrong_client) = post(json!({"client_id": "app_other", "grant_type": "refresh_token"})).await;
+    assert_eq!((status, &wrong_client["error"]["code"]), (401, &json!("invalid_client")));
+    for (body, code) in [
+        (json!({"client_id": CLIENT}), "invalid_request"),
+        (json!({"client_id": CLIENT, "grant_type": "password"}), "unsupported_grant_type"),
+        (json!({"client_id": CLIENT, "grant_type": "refresh_token"}), "invalid_request"),
+        (json!({"client_id": CLIENT, "grant_type": "authorization_code", "code": "x"}), "invalid_request"),
+    ] {
+        let (status, reply) = post(body.clone()).await;
+        assert_eq!((status, &reply["error"]), (400, &json!(code)), "{body}");
+        assert!(reply["error_description"].is_string());
+    }
+    let revoke = json!({"token": peer.tokens.refresh_token, "client_id": "app_other"});
+    assert_eq!(peer.post("/oauth/revoke", &revoke).await.status, 401);
+    assert_eq!(peer.say("still good").await.status, 200);
+    let reply = peer.fetch("/oauth/token").await;
+    assert_eq!((reply.status.as_u16(), reply.header("allow")), (405, Some("POST")));
+}
+
+/// §1.5: both encodings, with and without a scope, and what newer CLIs add.
+#[tokio::test]
+async fn a_refresh_may_be_a_form_or_json() {
+    let peer = Peer::start().await;
+    let token = peer.tokens.refresh_token.as_str();
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", token),
+        ("client_id", CLIENT),
+        ("scope", "openid profile email offline_access"),
+    ];
+    let reply = peer.form("/oauth/token", &form).await;
+    assert_eq!((reply.status.as_u16(), reply.header("cache-control")), (200, Some("no-store")));
+    let body = json!({"client_id": CLIENT, "grant_type": "refresh_token", "refresh_reason": "proactive_expiry",
+                      "refresh_token": reply.json()["refresh_token"], "scope": "openid profile email"});
+    assert_eq!(peer.post("/oauth/token", &body).await.status, 200);
 }
 
 #[tokio::test]
@@ -172,7 +265,8 @@ async fn refresh_tokens_rotate_and_reuse_is_told_as_the_real_one_tells_it() {
                          "type": "invalid_request_error", "param": null, "code": "refresh_token_reused"}})
     );
     assert_eq!(refresh(&peer, &second).await.status, 200);
-    assert_eq!(refresh(&peer, "rt_unknown").await.json()["error"]["code"], "refresh_token_invalidated");
+    let unknown = refresh(&peer, "rt_unknown").await;
+    assert_eq!((unknown.status.as_u16(), &unknown.json()["error"]["code"]), (401, &json!("token_expired")));
     let control = peer.sim.control();
     assert_eq!(control.refreshes(), 2);
     let uses = control.refresh_uses();
@@ -210,6 +304,9 @@ async fn refresh_faults_strike_once_and_say_whether_the_token_survives() {
     order(RefreshFault::Cloudflare);
     let challenge = refresh(&peer, &token).await;
     assert_eq!((challenge.status.as_u16(), challenge.header("cf-mitigated")), (403, Some("challenge")));
+    order(RefreshFault::ReusedBadRequest);
+    let reused = refresh(&peer, &token).await;
+    assert_eq!((reused.status.as_u16(), &reused.json()["error"]["code"]), (400, &json!("refresh_token_reused")));
     order(RefreshFault::OmitRefreshToken);
     let kept = refresh(&peer, &token).await.json();
     assert!(kept["access_token"].is_string() && kept.get("refresh_token").is_none());
@@ -227,18 +324,12 @@ async fn a_hanging_refresh_waits_for_its_release() {
     control.fault_refresh(RefreshFault::ConsumeThenHang).expect("room");
     let hanging = refresh(&peer, &peer.tokens.refresh_token);
     let releasing = async {
-        peer.sim.requests_until(|requests| requests.iter().any(|r| r.path == "/oauth/token")).await;
-        // The refresh may not have reached its wait yet: release until it is answered.
-        loop {
-            control.release();
-            tokio::task::yield_now().await;
-        }
+        peer.sim.requests_until(|requests| requests.iter().any(|r| r.waiting)).await;
+        control.release();
     };
-    let reply = tokio::select! {
-        reply = hanging => reply,
-        () = releasing => unreachable!("releasing never ends"),
-    };
+    let (reply, ()) = tokio::join!(hanging, releasing);
     assert_eq!(reply.status, 200);
+    assert!(peer.sim.requests().iter().all(|r| !r.waiting));
 }
 
 #[tokio::test]
@@ -258,7 +349,9 @@ async fn a_device_login_waits_for_approval_and_exchanges_its_code() {
     let started = peer.post("/api/accounts/deviceauth/usercode", &json!({"client_id": CLIENT})).await.json();
     assert_eq!(started["interval"], "5");
     let poll = json!({"device_auth_id": started["device_auth_id"], "user_code": started["user_code"]});
-    assert_eq!(peer.post("/api/accounts/deviceauth/token", &poll).await.status, 403);
+    for pending in [403, 404, 403] {
+        assert_eq!(peer.post("/api/accounts/deviceauth/token", &poll).await.status, pending);
+    }
     let user_code = started["user_code"].as_str().expect("a code");
     assert!(peer.fetch("/codex/device").await.text().contains("user_code"));
     let page = peer.form("/codex/device", &[("user_code", user_code), ("decision", "approve")]).await;

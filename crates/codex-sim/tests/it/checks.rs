@@ -1,10 +1,14 @@
 //! The strict checks of `wire.md` §2.5-§2.7 and their error bodies.
 
+use codex_sim::SimConfig;
 use http::Method;
 use http_body_util::Full;
 use serde_json::{Value, json};
 
 use crate::peer::{Peer, read, turn, turn_with, weather_tool};
+
+const PIXEL: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAA\
+                     AABJRU5ErkJggg==";
 
 /// Sends each body and compares status and the text that tells the refusal apart.
 async fn refused(cases: Vec<(Value, u16, &str)>) {
@@ -79,6 +83,68 @@ async fn gateway_checks_speak_the_detail_dialect() {
     old.as_object_mut().expect("an object").remove("instructions");
     assert_eq!(peer.turn(&old).await.text(), detail("Instructions are required"));
     assert_eq!(peer.turn(&without("instructions")).await.status, 200);
+}
+
+/// §2.5: each of these is refused by name, whatever its value.
+#[tokio::test]
+async fn every_key_outside_the_allow_list_is_refused() {
+    let peer = Peer::start().await;
+    let refused = "max_output_tokens max_tool_calls temperature top_p top_logprobs presence_penalty frequency_penalty seed \
+                   metadata truncation user safety_identifier background previous_response_id prompt_cache_retention \
+                   prompt_cache_options context_management max_completion_tokens generate anything";
+    for key in refused.split_whitespace() {
+        let reply = peer.turn(&with(json!({key: null}))).await;
+        let wanted = json!({"detail": format!("Unsupported parameter: {key}")});
+        assert_eq!((reply.status.as_u16(), reply.json()), (400, wanted));
+    }
+}
+
+/// §8: of several faults the earlier check answers.
+#[tokio::test]
+async fn the_checks_are_made_in_order() {
+    let peer = Peer::start().await;
+    let mut body = json!({
+        "unknown": 1, "store": true, "stream": false, "input": "x", "model": "gpt-6-sol", "service_tier": "flex",
+        "reasoning": {"effort": "ultra"},
+    });
+    let system = json!([{"role": "system", "content": "[sim:500] hi"}]);
+    let user = json!([{"role": "user", "content": "[sim:500] hi", "foo": 1}]);
+    let steps: [(&str, &str, Value); 9] = [
+        ("Unsupported parameter: unknown", "unknown", Value::Null),
+        ("Store must be set to false", "store", json!(false)),
+        ("Stream must be set to true", "stream", json!(true)),
+        ("Input must be a list", "input", system),
+        ("System messages are not allowed", "input", user),
+        ("Unsupported service_tier: flex", "service_tier", json!("priority")),
+        ("Unknown parameter: 'input[0].foo'.", "input", json!([{"role": "user", "content": "[sim:500] hi"}])),
+        ("Invalid value: 'ultra'.", "reasoning", json!({})),
+        ("server_error", "input", json!([{"role": "user", "content": "hi"}])),
+    ];
+    for (message, key, mended) in steps {
+        let reply = peer.turn(&body).await;
+        assert!(reply.text().contains(message), "{} lacks {message}", reply.text());
+        let object = body.as_object_mut().expect("an object");
+        if mended.is_null() {
+            object.remove(key)
+        } else {
+            object.insert(key.to_owned(), mended)
+        };
+    }
+    assert_eq!(peer.turn(&body).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_plan_has_its_models_and_withdrawn_ones_can_be_refused() {
+    let peer =
+        Peer::with(SimConfig { retired_models: false, plan_type: "free".to_owned(), ..SimConfig::default() }).await;
+    for model in ["gpt-5.1", "gpt-5.3-codex-spark"] {
+        let wanted = format!("The '{model}' model is not supported when using Codex with a ChatGPT account.");
+        assert_eq!(peer.turn(&with(json!({"model": model}))).await.json(), json!({"detail": wanted}));
+    }
+    let drawing = turn_with("[sim:image] a cat", json!({"tools": [{"type": "image_generation"}, weather_tool()]}));
+    let reply = peer.turn(&drawing).await;
+    assert_eq!(reply.events()[0]["response"]["tools"].as_array().map(Vec::len), Some(1));
+    assert!(reply.items().iter().all(|item| item["type"] != "image_generation_call"));
 }
 
 #[tokio::test]
@@ -185,6 +251,57 @@ async fn items_are_checked() {
             "Supported values are: 'search', 'open_page', and 'find_in_page'.",
         ),
         (with(json!({"input": []})), 400, "Missing required parameter: 'input'."),
+        (item(json!("hello")), 400, "Invalid type for 'input[0]': expected an object, but got a string instead."),
+        (item(json!({"content": "x"})), 400, "Missing required parameter: 'input[0].type'."),
+        (
+            item(json!({"id": "msg_1", "type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"})),
+            400,
+            "'fc'",
+        ),
+        (
+            item(json!({"type": "custom_tool_call", "call_id": "c", "name": "f", "input": "x"})),
+            400,
+            "No tool output found for custom tool call c.",
+        ),
+        (
+            item(json!({"type": "custom_tool_call_output", "call_id": "c", "output": "x"})),
+            400,
+            "No tool call found for custom tool call output with call_id c.",
+        ),
+        (
+            item(json!({"type": "local_shell_call", "call_id": "c", "action": {}})),
+            400,
+            "No tool output found for function call c.",
+        ),
+        (
+            item(json!({"type": "function_call", "name": "f", "arguments": "{}"})),
+            400,
+            "Missing required parameter: 'input[0].call_id'.",
+        ),
+        (
+            item(json!({"type": "function_call", "call_id": "c", "name": "f", "arguments": {}})),
+            400,
+            "Invalid type for 'input[0].arguments': expected a string, but got an object instead.",
+        ),
+        (item(json!({"type": "reasoning", "summary": ["x"]})), 400, "Invalid type for 'input[0].summary[0]'"),
+        (
+            item(json!({"type": "reasoning", "summary": [{"type": "text", "text": "x"}]})),
+            400,
+            "Invalid value: 'text'. Supported values are: 'summary_text'.",
+        ),
+        (item(json!({"type": "reasoning", "summary": []})), 400, "without its required following item"),
+        (item(json!({"role": "assistant", "content": "x", "phase": "final"})), 400, "Invalid value: 'final'."),
+        (
+            item(json!({"type": "configuration_update", "reasoning": {"effort": "minimal"}})),
+            400,
+            "Unsupported value: 'minimal' is not supported with the 'gpt-5.5' model.",
+        ),
+        (
+            item(json!({"type": "agent_message", "author": "/lead", "recipient": "/lead/helper",
+            "content": [{"type": "output_text", "text": "x"}]})),
+            400,
+            "Invalid value: 'output_text'.",
+        ),
     ])
     .await;
 }
@@ -209,6 +326,29 @@ async fn parts_are_checked_by_role() {
             part("user", json!({"type": "input_image", "image_url": "data:image/png;base64,%%%"})),
             400,
             "does not represent a valid image",
+        ),
+        (
+            // Base64 of "hello".
+            part("user", json!({"type": "input_image", "image_url": "data:image/png;base64,aGVsbG8="})),
+            400,
+            "does not represent a valid image",
+        ),
+        (part("user", json!({"type": "input_image", "image_url": "sediment://file_1"})), 400, "Expected a valid URL"),
+        (
+            part("user", json!({"type": "input_image", "file_id": "file_1"})),
+            400,
+            "Unknown parameter: 'input[0].content[0].file_id'.",
+        ),
+        (
+            with(json!({"model": "gpt-5.3-codex-spark", "input": [{"role": "user", "content": [
+                {"type": "input_image", "image_url": PIXEL}]}]})),
+            400,
+            "does not support image inputs",
+        ),
+        (
+            part("user", json!({"type": "input_text", "text": "x", "prompt_cache_breakpoint": {}})),
+            400,
+            "prompt_cache_breakpoint is not supported on this model",
         ),
         (
             part("user", json!({"type": "input_text", "text": "x", "cache_control": {}})),
@@ -262,6 +402,24 @@ async fn tools_are_checked() {
             "Missing required parameter: 'tool_choice.name'.",
         ),
         (with(json!({"model": "gpt-5.3-codex-spark", "tools": [{"type": "image_generation"}]})), 400, "spark"),
+        (with(json!({"tools": {}})), 400, "Invalid type for 'tools': expected an array, but got an object instead."),
+        (tool(json!({"name": "f"})), 400, "Missing required parameter: 'tools[0].type'."),
+        (tool(json!({"type": "function", "name": ""})), 400, "Invalid 'tools[0].name': empty string."),
+        (tool(json!({"type": "function", "name": "f", "strict": "yes"})), 400, "Invalid type for 'tools[0].strict'"),
+        (tool(json!({"type": "file_search", "vector_store_ids": []})), 400, "Invalid value: 'file_search'."),
+        (tool(json!({"type": "image_generation", "n": 2})), 400, "Invalid value: '2'."),
+        (tool(json!({"type": "custom", "name": "p", "format": {"type": "grammar", "syntax": "peg", "definition": ""}})), 400,
+            "Invalid value: 'peg'. Supported values are: 'lark' and 'regex'."),
+        (tool(json!({"type": "namespace", "name": "n", "tools": [{"type": "function"}]})), 400,
+            "Missing required parameter: 'tools[0].tools[0].name'."),
+        (item(json!({"type": "additional_tools", "role": "developer", "tools": [{"type": "function"}]})), 400,
+            "Missing required parameter: 'input[0].tools[0].name'."),
+        (tool(object(json!({"type": "array"}))), 400, "got 'type: \\\"array\\\"'"),
+        (with(json!({"tools": [weather_tool()], "tool_choice": "any"})), 400, "Invalid value: 'any'."),
+        (with(json!({"tools": [weather_tool()], "tool_choice": {"type": "function", "name": "other"}})), 400,
+            "not found in 'tools' parameter"),
+        (with(json!({"tools": [{"type": "web_search"}], "tool_choice": {"type": "web_search"}})), 400,
+            "Tool choice 'web_search' not found in 'tools' parameter."),
     ])
     .await;
 }
@@ -296,6 +454,19 @@ async fn parameters_are_checked_against_the_catalogue() {
         (with(json!({"stream_options": {"include_usage": true}})), 400, "'stream_options.include_usage'"),
         (with(json!({"include": ["everything"]})), 400, "Invalid value: 'everything'."),
         (with(json!({"prompt_cache_key": "k".repeat(65)})), 400, "Invalid 'prompt_cache_key': string too long."),
+        (with(json!({"reasoning": {"effort": "max"}})), 400, "'max' is not supported with the 'gpt-5.5' model"),
+        (with(json!({"reasoning": {"depth": 1}})), 400, "Unknown parameter: 'reasoning.depth'."),
+        (with(json!({"reasoning": {"summary": "none"}})), 400, "Invalid value: 'none'."),
+        (with(json!({"text": {"verbosity": "loud"}})), 400, "Invalid value: 'loud'."),
+        (with(json!({"text": {"format": {"type": "json_schema", "json_schema": {"name": "r", "schema": {}}}}})), 400,
+            "Missing required parameter: 'text.format.name'."),
+        (with(json!({"text": {"format": {"type": "json_schema", "name": "r", "schema": {}, "x": 1}}})), 400,
+            "Unknown parameter: 'text.format.x'."),
+        (with(json!({"text": {"format": {"type": "json_schema", "name": "r", "strict": true, "schema": {"type": "array"}}}})),
+            400, "Invalid schema for response_format 'r': schema must be a JSON Schema of"),
+        (with(json!({"text": {"format": {"type": "xml"}}})), 400, "Invalid value: 'xml'."),
+        (with(json!({"parallel_tool_calls": "no"})), 400, "Invalid type for 'parallel_tool_calls'"),
+        (with(json!({"client_metadata": {"turn_id": 1}})), 400, "Invalid type for 'client_metadata.turn_id'"),
     ])
     .await;
 }
@@ -348,10 +519,20 @@ async fn what_real_clients_send_is_accepted() {
         with(cli),
         with(json!({"service_tier": "default"})),
         with(json!({"model": "gpt-5.1", "instructions": ""})),
-        part("user", json!({"type": "input_image", "image_url": "data:image/png;base64,aGVsbG8=", "detail": "low"})),
+        part("user", json!({"type": "input_image", "image_url": PIXEL, "detail": "low"})),
         part("user", json!({"type": "input_image", "image_url": "https://example.com/a.png"})),
         turn_with("in json please", json!({"text": {"format": {"type": "json_object"}}})),
         with(json!({"reasoning": {"effort": "none"}})),
+        with(json!({"input": [
+            {"role": "user", "content": "hello"},
+            {"type": "local_shell_call", "call_id": "c1", "status": "completed", "action": {"type": "exec", "command": ["ls"]}},
+            {"type": "function_call_output", "call_id": "c1", "output": "x"},
+            {"type": "tool_search_call", "execution": "server", "call_id": null, "arguments": {}},
+            {"type": "agent_message", "id": "amsg_1", "author": "/lead", "recipient": "/lead/helper",
+             "content": [{"type": "encrypted_content", "encrypted_content": "gAAAA"}]},
+            {"type": "compaction", "encrypted_content": "gAAAA"},
+            {"type": "configuration_update", "reasoning": {"effort": "low"}},
+        ]})),
     ])
     .await;
 }

@@ -1,7 +1,9 @@
 //! The control API, in Rust and over HTTP, the catalogue and the account endpoints.
 
+use std::time::Duration;
+
 use codex_sim::{ControlError, Outcome};
-use http::Method;
+use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
@@ -108,8 +110,57 @@ async fn the_account_endpoints_have_their_shapes() {
     let usage = peer.fetch("/backend-api/wham/usage").await.json();
     assert_eq!(usage["rate_limit"]["primary_window"]["limit_window_seconds"], 18_000);
     assert_eq!(usage["plan_type"], "plus");
-    assert_eq!(peer.fetch("/backend-api/codex/responses").await.status, 426);
-    assert_eq!(peer.post("/backend-api/codex/responses/compact", &json!({})).await.status, 404);
+}
+
+#[tokio::test]
+async fn every_backend_reply_can_be_told_to_support_and_methods_are_checked() {
+    let peer = Peer::start().await;
+    let upgrade = |token: &str| {
+        let request = Request::get(format!("{}/backend-api/codex/responses", peer.sim.base_url()))
+            .header("authorization", format!("Bearer {token}"))
+            .header("connection", "upgrade")
+            .header("upgrade", "websocket")
+            .body(Full::default())
+            .expect("a request");
+        async { read(peer.send(request).await).await }
+    };
+    let replies = [
+        (upgrade(&peer.tokens.access_token).await, 426),
+        (upgrade("unknown").await, 401),
+        (peer.fetch("/backend-api/codex/responses").await, 405),
+        (peer.post("/backend-api/codex/models", &json!({})).await, 405),
+        (peer.post("/backend-api/codex/responses/compact", &json!({})).await, 404),
+        (peer.fetch("/backend-api/codex/models").await, 400),
+        (peer.fetch("/backend-api/wham/usage").await, 200),
+    ];
+    for (reply, status) in replies {
+        assert_eq!(reply.status, status);
+        for name in ["x-request-id", "x-oai-request-id", "cf-ray", "set-cookie"] {
+            assert!(reply.header(name).is_some(), "{status} lacks {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_weekly_quota_and_its_reset() {
+    let peer = Peer::start().await;
+    let control = peer.sim.control();
+    assert_eq!(peer.post("/__sim/weekly-quota", &json!({"percent": 100.0})).await.status, 200);
+    let limited = peer.say("hi").await;
+    assert_eq!((limited.status.as_u16(), limited.header("x-codex-primary-window-minutes")), (429, Some("10080")));
+    assert_eq!(limited.header("x-codex-rate-limit-reached-type"), Some("rate_limit_reached"));
+    let error = limited.json()["error"].clone();
+    let reset = limited.header("x-codex-primary-reset-at").map(str::to_owned);
+    assert_eq!(error["resets_at"].as_u64().map(|at| at.to_string()), reset);
+    let usage = peer.fetch("/backend-api/wham/usage").await.json();
+    assert_eq!(usage["rate_limit"]["secondary_window"], Value::Null);
+    assert_eq!(usage["rate_limit"]["primary_window"]["limit_window_seconds"], 604_800);
+    control.advance(Duration::from_secs(error["resets_in_seconds"].as_u64().expect("seconds")));
+    assert_eq!(peer.say("hi").await.header("x-codex-primary-used-percent"), Some("0"));
+    control.use_quota(27.5, 100.0);
+    let limited = peer.say("hi").await;
+    assert_eq!(limited.header("x-codex-primary-used-percent"), Some("27.5"));
+    assert_eq!(limited.header("x-codex-secondary-used-percent"), Some("100"));
 }
 
 /// Hands on what is written to it.

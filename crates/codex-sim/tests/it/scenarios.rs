@@ -213,21 +213,81 @@ async fn endings_other_than_completed() {
         assert_eq!(reply.items()[1]["status"], "incomplete");
         assert!(last["response"]["usage"].is_object());
     }
-    for code in ["context_length_exceeded", "rate_limit_exceeded", "cyber_policy", "server_error"] {
-        let reply = peer.say(&format!("[sim:failed={code}]")).await;
-        assert_eq!(reply.kinds(), sequence(&[&OPENING, &["response.failed"]]));
-        assert_eq!(reply.last()["response"]["error"]["code"], code);
-    }
     let midway = peer.say("[sim:text=some words][sim:failed=server_error]").await;
     assert_eq!(midway.answer(), "some words");
     assert_eq!(midway.last()["type"], "response.failed");
+    let overloaded = peer.say("[sim:overloaded]").await;
+    assert_eq!((overloaded.status.as_u16(), overloaded.kinds()), (200, vec!["response.failed".to_owned()]));
+    assert_eq!(overloaded.last()["response"]["error"]["code"], "server_is_overloaded");
+}
+
+/// Each code of §3.6, after `response.in_progress` and as the first event, with a message of its own where one is known.
+#[tokio::test]
+async fn every_code_of_a_failed_response() {
+    let peer = Peer::start().await;
+    let codes = "context_length_exceeded insufficient_quota usage_not_included cyber_policy invalid_prompt bio_policy \
+                 server_is_overloaded slow_down overloaded_error rate_limit_exceeded server_error \
+                 previous_response_not_found invalid_encrypted_content something_new";
+    for code in codes.split_whitespace() {
+        let reply = peer.say(&format!("[sim:failed={code}]")).await;
+        assert_eq!(reply.kinds(), sequence(&[&OPENING, &["response.failed"]]));
+        let response = reply.last()["response"].clone();
+        assert_eq!((&response["status"], &response["error"]["code"]), (&json!("failed"), &json!(code)));
+        assert!(response["error"]["message"].as_str().is_some_and(|message| !message.is_empty()));
+        assert_eq!((&response["usage"], &response["output"]), (&Value::Null, &json!([])));
+        let first = peer.say(&format!("[sim:failed-first={code}]")).await;
+        assert_eq!((first.kinds(), &first.last()["sequence_number"]), (vec!["response.failed".to_owned()], &json!(0)));
+        assert_eq!(first.last()["response"]["error"], response["error"]);
+    }
+    let limited = peer.say("[sim:failed=rate_limit_exceeded]").await.last();
+    let message = limited["response"]["error"]["message"].as_str().expect("a message").to_owned();
+    assert!(message.contains("Please try again in 11.054s."), "{message}");
+}
+
+#[tokio::test]
+async fn error_events_in_both_shapes_first_and_last() {
+    let peer = Peer::start().await;
     let first = peer.say("[sim:error-first]").await;
     assert_eq!((first.kinds(), first.status.as_u16()), (vec!["error".to_owned()], 200));
-    assert!(first.last()["error"]["code"].is_string());
-    assert!(peer.say("[sim:error-first=flat]").await.last()["code"].is_string());
-    let overloaded = peer.say("[sim:overloaded]").await;
-    assert_eq!(overloaded.kinds(), ["response.failed"]);
-    assert_eq!(overloaded.last()["response"]["error"]["code"], "server_is_overloaded");
+    let keys = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&first.last()), ["type", "sequence_number", "status", "error"]);
+    assert_eq!(keys(&first.last()["error"]), ["type", "code", "message", "param"]);
+    let flat = peer.say("[sim:error-first=flat]").await.last();
+    assert_eq!(keys(&flat), ["type", "sequence_number", "code", "message", "param"]);
+    let late = peer.say("[sim:text=some words][sim:error=slow_down]").await;
+    assert_eq!((late.answer().as_str(), &late.last()["type"]), ("some words", &json!("error")));
+    assert_eq!((&late.last()["status"], &late.last()["error"]["code"]), (&json!(503), &json!("slow_down")));
+    let limited = peer.say("[sim:error-first=usage_limit_reached]").await.last();
+    assert_eq!((&limited["status_code"], &limited["error"]["type"]), (&json!(429), &json!("usage_limit_reached")));
+    assert_eq!(limited["headers"]["X-Codex-Primary-Used-Percent"], "100");
+    assert!(limited["error"]["resets_in_seconds"].as_u64() > Some(0));
+}
+
+#[tokio::test]
+async fn replies_with_less_than_one_expects() {
+    let peer = Peer::start().await;
+    let none = peer.say("[sim:no-events] hi").await;
+    assert_eq!((none.status.as_u16(), none.text(), none.broken), (200, "", false));
+    let bare = peer.say("[sim:no-items] hi").await;
+    assert_eq!(bare.kinds(), sequence(&[&OPENING, &[COMPLETED]]));
+    assert_eq!(bare.last()["response"]["usage"]["output_tokens"], 0);
+    let empty = peer.say("[sim:text=] hi").await;
+    assert_eq!((empty.answer(), empty.items()[1]["content"][0]["text"].clone()), (String::new(), json!("")));
+    let explicit = peer.say("[sim:empty-output][sim:no-content-type] hi").await;
+    assert_eq!((&explicit.last()["response"]["output"], explicit.header("content-type")), (&json!([]), None));
+}
+
+#[tokio::test]
+async fn what_the_request_forbids_is_not_done() {
+    let peer = Peer::start().await;
+    let serial = json!({"tools": [weather_tool()], "parallel_tool_calls": false});
+    let reply = peer.turn(&turn_with("[sim:parallel-tools] go", serial)).await;
+    assert_eq!(reply.kinds(), sequence(&[&OPENING, &[ADDED, DONE], &CALL, &[COMPLETED]]));
+    let quiet = json!({"reasoning": {"effort": "none"}});
+    let reply = peer.turn(&turn_with("hi", quiet)).await;
+    assert_eq!(reply.kinds(), sequence(&[&OPENING, &MESSAGE, &[COMPLETED]]));
+    let blank = peer.say("[sim:reasoning=blank] hi").await;
+    assert!(blank.items()[0]["summary"][0]["text"].as_str().is_some_and(|text| text.ends_with("<!-- -->")));
 }
 
 #[tokio::test]
@@ -248,6 +308,8 @@ async fn faults_of_framing() {
     let crlf = peer.say("[sim:crlf] same question").await;
     assert_eq!(crlf.text().matches('\n').count(), crlf.text().matches("\r\n").count());
     assert!(crlf.text().ends_with("\r\n\r\n"));
+    let cr = peer.say("[sim:cr] same question").await;
+    assert!(!cr.text().contains('\n') && cr.text().ends_with("\r\r"));
     let legacy = peer.say("[sim:legacy-delta] same question").await;
     assert_eq!(legacy.joined("response.text.delta"), whole);
     let bare = peer.say("[sim:no-item-done] same question").await;
@@ -263,6 +325,10 @@ async fn quirks_beside_the_text() {
     assert_numbered(&alive);
     let unknown = peer.say("[sim:unknown] hi").await;
     assert_eq!(unknown.kinds()[..3], ["codex.response.metadata", "codex.rate_limits", "response.metadata"]);
+    let numbers: Vec<Value> = unknown.events()[..4].iter().map(|event| event["sequence_number"].clone()).collect();
+    assert_eq!(numbers, [Value::Null, Value::Null, json!(0), json!(1)]);
+    let limits = &unknown.events()[1]["rate_limits"];
+    assert_eq!((&limits["allowed"], &limits["primary"]["window_minutes"]), (&json!(true), &json!(300)));
     assert!(unknown.kinds().contains(&"response.sparkle.delta".to_owned()));
     assert!(unknown.items()[0]["x_unknown"].is_string());
     assert_numbered(&unknown);
@@ -295,15 +361,31 @@ async fn statuses_have_their_bodies() {
     let peer = Peer::start().await;
     let cases = [
         ("401", 401, "token_invalidated"),
+        ("401=token_expired", 401, "token_expired"),
+        ("401=token_revoked", 401, "token_revoked"),
+        ("401=detail", 401, "{\"detail\":\"Unauthorized\"}"),
+        ("401=scope", 401, "Missing scopes: api.responses.write"),
         ("402", 402, "deactivated_workspace"),
         ("403-json", 403, "invalid_workspace_selected"),
         ("cloudflare", 403, "Just a moment..."),
+        ("cloudflare=blocked", 403, "Sorry, you have been blocked"),
+        ("cloudflare=unable", 403, ".container{align-items:center;display:flex"),
         ("404", 404, "Model not found"),
+        ("404=empty", 404, ""),
+        ("422", 422, "{\"detail\":[{\"loc\":"),
         ("429-usage", 429, "usage_limit_reached"),
         ("429-not-included", 429, "usage_not_included"),
         ("429-rate", 429, "rate_limit_exceeded"),
         ("500", 500, "server_error"),
+        ("429-quota", 429, "insufficient_quota"),
+        ("502", 502, "502: Bad Gateway"),
         ("503", 503, "server_is_overloaded"),
+        ("503=slow_down", 503, "slow_down"),
+        ("504", 504, "504: Gateway Timeout"),
+        ("520", 520, "chatgpt.com | 520"),
+        ("524", 524, "chatgpt.com | 524"),
+        ("cyber-policy", 400, "cyber_policy"),
+        ("capacity", 400, "Selected model is at capacity. Please try a different model."),
         ("context-length", 400, "context_length_exceeded"),
     ];
     for (word, status, wanted) in cases {
@@ -314,6 +396,17 @@ async fn statuses_have_their_bodies() {
     let limited = peer.say("[sim:429-usage] hi").await;
     assert_eq!(limited.header("x-codex-primary-used-percent"), Some("100"));
     assert!(limited.json()["error"]["resets_in_seconds"].as_u64() > Some(0));
+    let keys: Vec<String> = limited.json()["error"].as_object().expect("an object").keys().cloned().collect();
+    assert_eq!(keys, ["type", "message", "plan_type", "resets_at", "eligible_promo", "resets_in_seconds"]);
+    for other in ["429-rate", "429-not-included", "429-quota"] {
+        let reply = peer.say(&format!("[sim:{other}] hi")).await;
+        assert_eq!(reply.header("x-codex-primary-used-percent"), Some("9"), "{other}");
+    }
+    let gateway = peer.say("[sim:502] hi").await;
+    assert_eq!(
+        (gateway.header("server"), gateway.header("content-type")),
+        (Some("cloudflare"), Some("text/html; charset=utf-8"))
+    );
     assert_eq!(peer.say("[sim:cloudflare] hi").await.header("cf-mitigated"), Some("challenge"));
 }
 

@@ -7,7 +7,7 @@ use btls::x509::X509;
 use btls::x509::store::X509StoreBuilder;
 use codex_sim::{Mint, Outcome, Sim, SimConfig, SimError};
 use http::{Method, Request};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -51,15 +51,23 @@ async fn tls_verifies_by_the_private_ca_and_offers_both_protocols() {
     connection.abort();
 }
 
-#[tokio::test]
+/// What stands before the cut arrives, although a reset discards what has not left yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn http2_serves_and_resets_cut_streams() {
     let peer = Peer::start().await;
     let client: Client<_, Full<bytes::Bytes>> = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
-    for (text, broken) in [("hi", false), ("[sim:cut] hi", true)] {
+    let ask = async |text: &str| {
         let request = peer.request(Method::POST, "/backend-api/codex/responses");
         let request = request.body(Full::from(turn(text).to_string())).expect("a request");
-        let reply = read(client.request(request).await.expect("a reply")).await;
-        assert_eq!(reply.broken, broken);
+        read(client.request(request).await.expect("a reply")).await
+    };
+    let whole = ask("hi").await;
+    assert!(!whole.broken);
+    for _ in 0..20 {
+        let reply = ask("[sim:cut] hi").await;
+        assert!(reply.broken && !reply.body.ends_with(b"\n\n"), "{} {}", reply.broken, reply.text());
+        assert_eq!(reply.events().len(), 7, "{}", reply.text());
+        assert!(reply.text().lines().last().is_some_and(|half| half.starts_with("data: {") && !half.ends_with('}')));
     }
     assert_eq!(peer.sim.requests()[0].version, "HTTP/2.0");
 }
@@ -129,13 +137,36 @@ async fn a_disconnect_before_the_headers_is_noticed() {
 #[tokio::test]
 async fn a_released_stall_goes_on() {
     let peer = Peer::start().await;
-    let mut body = stalled(&peer).await.into_body();
-    let mut seen = Vec::new();
-    while !String::from_utf8_lossy(&seen).contains("response.completed") {
-        peer.sim.control().release();
-        let frame = body.frame().await.expect("more").expect("unbroken");
-        seen.extend_from_slice(frame.data_ref().expect("data"));
-    }
+    let response = stalled(&peer).await;
+    peer.sim.requests_until(|requests| requests[0].waiting).await;
+    peer.sim.control().release();
+    assert_eq!(read(response).await.last()["type"], "response.completed");
+}
+
+/// Seen while the reply, which nobody reads, is still under way.
+#[tokio::test]
+async fn a_reply_that_was_released_is_not_shown_as_waiting() {
+    let peer = Peer::start().await;
+    let request = peer.request(Method::POST, "/backend-api/codex/responses");
+    let request = request.body(Full::from(turn("[sim:stall=2][sim:big=300000] hi").to_string()));
+    let _unread = peer.send(request.expect("a request")).await;
+    peer.sim.requests_until(|requests| requests[0].waiting).await;
+    peer.sim.control().release();
+    let requests = peer.sim.requests_until(|requests| !requests[0].waiting).await;
+    assert_eq!(requests[0].outcome, Outcome::InFlight);
+}
+
+#[tokio::test]
+async fn headers_as_long_as_the_clis_are_taken_on_http2() {
+    let peer = Peer::start().await;
+    let client: Client<_, Full<bytes::Bytes>> = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let request = peer
+        .request(Method::POST, "/backend-api/codex/responses")
+        .header("x-codex-turn-metadata", "x".repeat(40_000))
+        .header("x-codex-turn-state", "sticky")
+        .body(Full::from(turn("hi").to_string()));
+    let reply = read(client.request(request.expect("a request")).await.expect("a reply")).await;
+    assert_eq!((reply.status.as_u16(), reply.header("x-codex-turn-state")), (200, Some("sticky")));
 }
 
 #[tokio::test]

@@ -1,13 +1,8 @@
 //! Scenarios: which magic words exist and what each asks for.
 
-use std::time::Duration;
+pub(crate) mod plan;
 
-use serde_json::Value;
-
-/// Largest number of deltas `big` makes.
-const MAX_DELTAS: usize = 2_000_000;
-/// Largest delta `single-delta` makes, the frame size the real stream may reach (`wire.md` §3.1).
-const MAX_DELTA_BYTES: usize = 16 * 1024 * 1024;
+use crate::scenario::plan::{Plan, Point};
 
 /// What one responses request is to be answered with, written as words.
 ///
@@ -18,18 +13,22 @@ const MAX_DELTA_BYTES: usize = 16 * 1024 * 1024;
 ///
 /// **Content**, one output item or message each, in the order written:
 /// `text` or `text=WORDS`, `tool` or `tool=NAME`, `args=JSON` (arguments for the calls), `parallel-tools`, `custom-tool`,
-/// `reasoning` (summaries if the request asked for them; `reasoning=always`), `reasoning-text`, `refusal`, `commentary`
-/// (then a final answer), `commentary-only`, `json-schema`, `web-search`, `image`, `big=DELTAS`, `single-delta=BYTES`,
-/// `line-separators` (U+2028 and U+2029 inside the text).
+/// `reasoning` (summaries if the request asked for them; `reasoning=always`, `reasoning=blank` with placeholder lines),
+/// `reasoning-text`, `refusal`, `commentary` (then a final answer), `commentary-only`, `json-schema`, `web-search`, `image`,
+/// `big=DELTAS`, `single-delta=BYTES`, `line-separators` (U+2028 and U+2029 inside the text), `no-items` (no item at all).
 ///
-/// **Ending**: `incomplete-max-tokens`, `incomplete-content-filter`, `failed=CODE`, `error-first` (`error-first=flat` for the
-/// public API's shape), `overloaded`.
+/// **Ending**: `incomplete-max-tokens`, `incomplete-content-filter`, `failed=CODE`, `failed-first=CODE` (`response.failed` as
+/// the only event), `overloaded` (that with `server_is_overloaded`), `error` and `error-first` (an `error` event as the last or
+/// as the only one; `=CODE` names its code, `=flat` gives it the public API's shape).
 ///
-/// **Framing**: `cut`, `cut=EVENTS`, `no-terminal`, `stall`, `stall=EVENTS`, `stall=headers`, `delay=MS`, `split`, `crlf`,
-/// `keepalive`, `unknown`, `full-output`, `content-type`, `trailing`, `comments`, `legacy-delta`, `no-item-done`.
+/// **Framing**: `cut` (in the middle of the second delta), `cut=EVENTS`, `no-terminal`, `no-events` (an empty 200), `stall`,
+/// `stall=EVENTS`, `stall=headers`, `delay=MS`, `split`, `crlf`, `cr`, `keepalive`, `unknown` (events and keys), `full-output`
+/// (`empty-output` is the default), `content-type` (`no-content-type` is the default), `trailing`, `comments`, `legacy-delta`,
+/// `no-item-done`.
 ///
-/// **Status**: `401`, `402`, `403-json`, `cloudflare`, `404`, `429-usage`, `429-not-included`, `429-rate`, `500`, `503`,
-/// `context-length`.
+/// **Status**: `401` (`=token_expired`, `=token_revoked`, `=detail`, `=scope`), `402`, `403-json`, `cloudflare` (403 with HTML;
+/// `=blocked`, `=unable` for other pages), `404` (`=empty`), `422`, `429-usage`, `429-not-included`, `429-quota`, `429-rate`,
+/// `500`, `502`, `503` (`=slow_down`), `504`, `520` to `524`, `context-length`, `cyber-policy`, `capacity`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scenario {
     words: Vec<Word>,
@@ -60,94 +59,6 @@ pub(crate) struct Word {
     name: String,
     argument: Option<String>,
     pub(crate) once: bool,
-}
-
-/// A scenario spelled out.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Plan {
-    pub(crate) contents: Vec<Content>,
-    pub(crate) arguments: Option<Value>,
-    pub(crate) ending: Ending,
-    pub(crate) framing: Framing,
-    pub(crate) status: Option<StatusFault>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Content {
-    Text(Option<String>),
-    Tool(Option<String>),
-    ParallelTools,
-    CustomTool,
-    Reasoning { always: bool },
-    ReasoningText,
-    Refusal,
-    Commentary,
-    CommentaryOnly,
-    JsonSchema,
-    WebSearch,
-    Image,
-    Big(usize),
-    SingleDelta(usize),
-    LineSeparators,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) enum Ending {
-    #[default]
-    Completed,
-    /// `response.incomplete` with this reason.
-    Incomplete(&'static str),
-    /// `response.failed` with this code.
-    Failed(String),
-    /// An `error` event and nothing else.
-    ErrorFirst { flat: bool },
-    /// `response.failed` with `server_is_overloaded` as the first event.
-    Overloaded,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Framing {
-    pub(crate) cut: Option<Point>,
-    pub(crate) stall: Option<Point>,
-    pub(crate) no_terminal: bool,
-    pub(crate) delay: Option<Duration>,
-    pub(crate) split: bool,
-    pub(crate) crlf: bool,
-    pub(crate) keepalive: bool,
-    pub(crate) unknown: bool,
-    pub(crate) full_output: bool,
-    pub(crate) content_type: bool,
-    pub(crate) trailing: bool,
-    pub(crate) comments: bool,
-    pub(crate) legacy_delta: bool,
-    pub(crate) no_item_done: bool,
-}
-
-/// Where in a reply a fault strikes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Point {
-    /// Before the response headers.
-    Headers,
-    /// After this many events.
-    Events(u64),
-    /// At the second delta.
-    Middle,
-}
-
-/// A reply that is no stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StatusFault {
-    Unauthorized,
-    Deactivated,
-    Forbidden,
-    Cloudflare,
-    NotFound,
-    UsageLimit,
-    UsageNotIncluded,
-    RateLimit,
-    ServerError,
-    Unavailable,
-    ContextLength,
 }
 
 impl Scenario {
@@ -241,102 +152,13 @@ impl Word {
         }
     }
 
+    fn bare(&self) -> Result<(), ScenarioError> {
+        if self.argument.is_none() { Ok(()) } else { Err(self.wrong("no argument")) }
+    }
+
     fn wrong(&self, needs: &'static str) -> ScenarioError {
         ScenarioError::Argument { word: self.name.clone(), needs }
     }
-}
-
-impl Plan {
-    fn apply(&mut self, word: &Word) -> Result<(), ScenarioError> {
-        if let Some(content) = content(word)? {
-            self.contents.push(content);
-        } else if let Some(ending) = ending(word)? {
-            self.ending = ending;
-        } else if let Some(status) = status(word) {
-            self.status = Some(status);
-        } else if word.name == "args" {
-            let json = word.text("a JSON object")?;
-            self.arguments = Some(serde_json::from_str(&json).map_err(|_| word.wrong("a JSON object"))?);
-        } else if !self.framing.apply(word)? {
-            return Err(ScenarioError::Unknown(word.name.clone()));
-        }
-        Ok(())
-    }
-}
-
-impl Framing {
-    fn apply(&mut self, word: &Word) -> Result<bool, ScenarioError> {
-        match word.name.as_str() {
-            "cut" => self.cut = Some(word.point()?),
-            "stall" => self.stall = Some(word.point()?),
-            "no-terminal" => self.no_terminal = true,
-            "delay" => {
-                let ms = word.number(600_000, "milliseconds between events")?;
-                self.delay = Some(Duration::from_millis(ms as u64));
-            }
-            "split" => self.split = true,
-            "crlf" => self.crlf = true,
-            "keepalive" => self.keepalive = true,
-            "unknown" => self.unknown = true,
-            "full-output" => self.full_output = true,
-            "content-type" => self.content_type = true,
-            "trailing" => self.trailing = true,
-            "comments" => self.comments = true,
-            "legacy-delta" => self.legacy_delta = true,
-            "no-item-done" => self.no_item_done = true,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
-fn content(word: &Word) -> Result<Option<Content>, ScenarioError> {
-    Ok(Some(match word.name.as_str() {
-        "text" => Content::Text(word.argument.clone()),
-        "tool" => Content::Tool(word.argument.clone()),
-        "parallel-tools" => Content::ParallelTools,
-        "custom-tool" => Content::CustomTool,
-        "reasoning" => Content::Reasoning { always: word.argument.as_deref() == Some("always") },
-        "reasoning-text" => Content::ReasoningText,
-        "refusal" => Content::Refusal,
-        "commentary" => Content::Commentary,
-        "commentary-only" => Content::CommentaryOnly,
-        "json-schema" => Content::JsonSchema,
-        "web-search" => Content::WebSearch,
-        "image" => Content::Image,
-        "big" => Content::Big(word.number(MAX_DELTAS, "a number of deltas up to 2000000")?),
-        "single-delta" => Content::SingleDelta(word.number(MAX_DELTA_BYTES, "a number of bytes up to 16777216")?),
-        "line-separators" => Content::LineSeparators,
-        _ => return Ok(None),
-    }))
-}
-
-fn ending(word: &Word) -> Result<Option<Ending>, ScenarioError> {
-    Ok(Some(match word.name.as_str() {
-        "incomplete-max-tokens" => Ending::Incomplete("max_output_tokens"),
-        "incomplete-content-filter" => Ending::Incomplete("content_filter"),
-        "failed" => Ending::Failed(word.text("an error code, e.g. failed=server_error")?),
-        "error-first" => Ending::ErrorFirst { flat: word.argument.as_deref() == Some("flat") },
-        "overloaded" => Ending::Overloaded,
-        _ => return Ok(None),
-    }))
-}
-
-fn status(word: &Word) -> Option<StatusFault> {
-    Some(match word.name.as_str() {
-        "401" => StatusFault::Unauthorized,
-        "402" => StatusFault::Deactivated,
-        "403-json" => StatusFault::Forbidden,
-        "cloudflare" => StatusFault::Cloudflare,
-        "404" => StatusFault::NotFound,
-        "429-usage" => StatusFault::UsageLimit,
-        "429-not-included" => StatusFault::UsageNotIncluded,
-        "429-rate" => StatusFault::RateLimit,
-        "500" => StatusFault::ServerError,
-        "503" => StatusFault::Unavailable,
-        "context-length" => StatusFault::ContextLength,
-        _ => return None,
-    })
 }
 
 const OPENING: &str = "[sim:";
@@ -370,6 +192,7 @@ fn closing(text: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::plan::{Content, Ending, LineEnd, StatusFault};
     use super::*;
 
     #[test]
@@ -380,7 +203,7 @@ mod tests {
         let plan = wanted.plan(|_| false);
         assert_eq!(plan.contents, [Content::Tool(Some("read_file".to_owned()))]);
         assert_eq!(plan.ending, Ending::Failed("server_error".to_owned()));
-        assert!(plan.framing.crlf);
+        assert_eq!(plan.framing.line_end, LineEnd::CrLf);
         assert_eq!(without_words(text), "please  and");
     }
 
@@ -394,7 +217,9 @@ mod tests {
     #[test]
     fn a_wrong_word_is_named() {
         assert_eq!(Scenario::parse("teapot"), Err(ScenarioError::Unknown("teapot".to_owned())));
-        assert!(matches!(Scenario::parse("big=many"), Err(ScenarioError::Argument { .. })));
+        for argument in ["big=many", "crlf=5", "refusal=no", "500=x", "401=teapot", "reasoning=loud", "failed"] {
+            assert!(matches!(Scenario::parse(argument), Err(ScenarioError::Argument { .. })), "{argument}");
+        }
         assert!(matches!(Scenario::in_text("[sim:text"), Err(ScenarioError::Unclosed(_))));
         assert_eq!(Scenario::in_text("no words here"), Ok(Scenario::default()));
     }

@@ -1,0 +1,97 @@
+//! The refusals that a scenario asks for, each at the step of `wire.md` §8 where the real backend makes it.
+
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::auth::ledger::Grant;
+use crate::backend::quota::Quota;
+use crate::backend::refusal::Refusal;
+use crate::backend::turn::Turn;
+use crate::backend::{edge, gate};
+use crate::recipe::failure::failure_message;
+use crate::reply::Body;
+use crate::scenario::plan::{StatusFault, Unauthorized};
+
+/// Step 1: what never reaches the backend.
+pub(crate) fn at_the_edge(fault: Option<&StatusFault>) -> Option<Response<Body>> {
+    match fault {
+        Some(StatusFault::Edge(page)) => Some(edge::page(*page)),
+        _ => None,
+    }
+}
+
+/// Step 2, in the place of the check of the bearer.
+pub(crate) fn of_the_bearer(fault: Option<&StatusFault>) -> Result<(), Refusal> {
+    match fault {
+        Some(StatusFault::Unauthorized(Unauthorized::Code(code))) => Err(gate::unauthorized(code)),
+        Some(StatusFault::Unauthorized(Unauthorized::Detail)) => Err(gate::anonymous()),
+        Some(StatusFault::Unauthorized(Unauthorized::Scope)) => Err(gate::missing_scope()),
+        _ => Ok(()),
+    }
+}
+
+/// Step 2, after the bearer was found good.
+pub(crate) fn of_the_account(fault: Option<&StatusFault>) -> Result<(), Refusal> {
+    match fault {
+        Some(StatusFault::Forbidden) => Err(gate::wrong_workspace()),
+        Some(StatusFault::Deactivated) => Err(gate::deactivated()),
+        _ => Ok(()),
+    }
+}
+
+/// Steps 7 to 9: what a request that passed every check is refused with.
+pub(crate) fn of_the_turn(fault: Option<&StatusFault>, turn: &Turn<'_>, quota: Quota, now: u64) -> Result<(), Refusal> {
+    match fault {
+        Some(StatusFault::ModelNotFound) => {
+            let message = format!("Model not found {}", turn.model.facts.slug);
+            Err(Refusal::detail(message).with_status(StatusCode::NOT_FOUND))
+        }
+        Some(StatusFault::Refused(code)) => {
+            let param = (*code == "context_length_exceeded").then_some("input");
+            Err(Refusal::error(param, Some(code), failure_message(code)))
+        }
+        Some(StatusFault::Capacity) => {
+            Err(Refusal::error(None, None, "Selected model is at capacity. Please try a different model."))
+        }
+        Some(StatusFault::Unprocessable) => Err(unprocessable()),
+        Some(StatusFault::ServerError) => {
+            Err(server(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "server_error"))
+        }
+        Some(StatusFault::Unavailable(code)) => {
+            Err(server(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error", code))
+        }
+        fault => too_many(fault, turn.grant, quota, now),
+    }
+}
+
+/// Step 8: the kinds of 429, of which the used-up quota needs no scenario.
+fn too_many(fault: Option<&StatusFault>, grant: &Grant, quota: Quota, now: u64) -> Result<(), Refusal> {
+    let refused = |error: Value| Refusal::new(StatusCode::TOO_MANY_REQUESTS, json!({"error": error}));
+    let coded = |kind: &str, code: &str| {
+        refused(json!({"type": kind, "code": code, "message": failure_message(code), "param": null}))
+    };
+    let (refusal, shown) = match fault {
+        Some(StatusFault::UsageNotIncluded) => {
+            let code = "usage_not_included";
+            (refused(json!({"type": code, "message": failure_message(code), "plan_type": grant.plan_type})), quota)
+        }
+        Some(StatusFault::InsufficientQuota) => (coded("insufficient_quota", "insufficient_quota"), quota),
+        Some(StatusFault::RateLimit) => (coded("tokens", "rate_limit_exceeded"), quota),
+        Some(StatusFault::UsageLimit) => (quota.used_up().usage_limit(&grant.plan_type, now), quota.used_up()),
+        _ if quota.exhausted() => (quota.usage_limit(&grant.plan_type, now), quota),
+        _ => return Ok(()),
+    };
+    let headers = shown.headers(&grant.plan_type, now).into_iter();
+    Err(headers.fold(refusal, |refusal, (name, value)| refusal.header(name, value)))
+}
+
+/// FastAPI's list of what is wrong, the third form of `detail`.
+fn unprocessable() -> Refusal {
+    let problem = json!({"loc": ["body", "input"], "msg": "Input should be a valid list", "type": "list_type"});
+    Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, json!({"detail": [problem]}))
+}
+
+fn server(status: StatusCode, kind: &str, code: &str) -> Refusal {
+    let error = json!({"message": failure_message(code), "type": kind, "param": null, "code": code});
+    Refusal::new(status, json!({"error": error}))
+}
