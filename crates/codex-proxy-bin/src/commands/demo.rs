@@ -56,7 +56,7 @@ impl Demo {
     }
 
     async fn chat_stream(&self, out: &mut impl Write) -> Result<(), CommandError> {
-        let body = json!({"model": "gpt-5.1", "stream": true, "stream_options": {"include_usage": true},
+        let body = json!({"model": "gpt-5.5", "stream": true, "stream_options": {"include_usage": true},
             "messages": [{"role": "user", "content": "Hello!"}]});
         announce(out, "POST /v1/chat/completions, streaming", &body)?;
         let mut events = self.post("/v1/chat/completions", &body).await?.eventsource();
@@ -86,7 +86,7 @@ impl Demo {
     }
 
     async fn chat(&self, out: &mut impl Write) -> Result<(), CommandError> {
-        let body = json!({"model": "gpt-5.1", "messages": [{"role": "user", "content": "Say it in one piece."}]});
+        let body = json!({"model": "gpt-5.5", "messages": [{"role": "user", "content": "Say it in one piece."}]});
         announce(out, "POST /v1/chat/completions", &body)?;
         let reply = self.post_whole("/v1/chat/completions", &body).await?;
         let text = reply["choices"][0]["message"]["content"].as_str().unwrap_or_default();
@@ -99,7 +99,7 @@ impl Demo {
         let tool = json!({"type": "function", "function": {"name": "get_weather", "description": "The weather at a place",
             "parameters": {"type": "object", "properties": {"location": {"type": "string"}}, "required": ["location"]}}});
         let question = json!({"role": "user", "content": "What is the weather in Paris?"});
-        let body = json!({"model": "gpt-5.1", "messages": [question], "tools": [tool], "tool_choice": "required"});
+        let body = json!({"model": "gpt-5.5", "messages": [question], "tools": [tool], "tool_choice": "required"});
         announce(out, "POST /v1/chat/completions with a tool", &body)?;
         let reply = self.post_whole("/v1/chat/completions", &body).await?;
         let message = &reply["choices"][0]["message"];
@@ -113,7 +113,7 @@ impl Demo {
             arguments.as_str().unwrap_or_default()
         )?;
         let result = json!({"role": "tool", "tool_call_id": call["id"], "content": "18 °C, light rain"});
-        let body = json!({"model": "gpt-5.1", "messages": [question, message, result], "tools": [tool]});
+        let body = json!({"model": "gpt-5.5", "messages": [question, message, result], "tools": [tool]});
         let reply = self.post_whole("/v1/chat/completions", &body).await?;
         let text = reply["choices"][0]["message"]["content"].as_str().unwrap_or_default();
         expect(!text.is_empty(), "the model answers with the tool's result")?;
@@ -122,7 +122,7 @@ impl Demo {
     }
 
     async fn responses(&self, out: &mut impl Write) -> Result<(), CommandError> {
-        let body = json!({"model": "gpt-5.1", "input": "Hello!", "stream": true});
+        let body = json!({"model": "gpt-5.5", "input": "Hello!", "stream": true});
         announce(out, "POST /v1/responses, streaming", &body)?;
         let mut events = self.post("/v1/responses", &body).await?.eventsource();
         let mut last = String::new();
