@@ -7,8 +7,22 @@ use serde_json::Value;
 
 /// The top-level keys that the backend takes (wire.md §2.5).
 const ALLOWED: [&str; 16] = [
-    "model", "instructions", "input", "tools", "tool_choice", "parallel_tool_calls", "reasoning", "store", "stream",
-    "stream_options", "include", "service_tier", "prompt_cache_key", "text", "client_metadata", "previous_response_id",
+    "model",
+    "instructions",
+    "input",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "reasoning",
+    "store",
+    "stream",
+    "stream_options",
+    "include",
+    "service_tier",
+    "prompt_cache_key",
+    "text",
+    "client_metadata",
+    "previous_response_id",
 ];
 
 fuzz_target!(|body: &[u8]| {

@@ -1,8 +1,10 @@
-//! Sequences of well-formed events in any order: the chat stream keeps its invariants.
+//! Sequences of well-formed events in any order: both streams keep their invariants, and the chunks come to the completion.
 #![no_main]
 
+mod common;
+
 use arbitrary::Arbitrary;
-use codex_translate::{ChatPipe, Flow, Identity, ReplyPlan};
+use codex_translate::ReplyPlan;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 
@@ -18,7 +20,13 @@ enum Op {
     Arguments { index: u8, delta: String },
     ArgumentsDone { index: u8, arguments: String },
     ItemDone { index: u8, text: String },
+    CallDone { index: u8, custom: bool, arguments: String },
+    TextDone { index: u8, text: String },
+    PartAdded { index: u8, part: u8 },
+    PartDone { index: u8, part: u8, text: String },
+    Citation { index: u8 },
     Completed,
+    CompletedWith { index: u8, text: String },
     Incomplete { filter: bool },
     Failed,
     Keepalive,
@@ -55,6 +63,24 @@ impl Op {
             Self::ItemDone { index, text } => json!({"type": "response.output_item.done", "output_index": index,
                 "item": {"id": id(index), "type": "message", "role": "assistant", "status": "completed",
                     "content": [{"type": "output_text", "text": text, "annotations": []}]}}),
+            Self::CallDone { index, custom, arguments } => {
+                let kind = if *custom { "custom_tool_call" } else { "function_call" };
+                json!({"type": "response.output_item.done", "output_index": index, "item": {"id": id(index),
+                    "type": kind, "call_id": format!("call_{index}"), "name": "f", "arguments": arguments,
+                    "input": arguments}})
+            }
+            Self::TextDone { index, text } => json!({"type": "response.output_text.done", "item_id": id(index),
+                "output_index": index, "content_index": 0, "text": text}),
+            Self::PartAdded { index, part } => json!({"type": "response.content_part.added", "item_id": id(index),
+                "output_index": index, "content_index": part, "part": {"type": "output_text", "text": ""}}),
+            Self::PartDone { index, part, text } => json!({"type": "response.content_part.done", "item_id": id(index),
+                "output_index": index, "content_index": part, "part": {"type": "output_text", "text": text}}),
+            Self::Citation { index } => json!({"type": "response.output_text.annotation.added", "item_id": id(index),
+                "output_index": index, "content_index": 0, "annotation_index": 0, "annotation":
+                {"type": "url_citation", "start_index": 0, "end_index": 1, "url": "u", "title": "t"}}),
+            Self::CompletedWith { index, text } => json!({"type": "response.completed", "response": {"id": "resp_1",
+                "status": "completed", "output": [{"id": id(index), "type": "message", "role": "assistant",
+                    "content": [{"type": "output_text", "text": text}]}]}}),
             Self::Completed => json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed",
                 "output": [], "usage": {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}}}),
             Self::Incomplete { filter } => json!({"type": "response.incomplete", "response": {"id": "resp_1",
@@ -63,50 +89,28 @@ impl Op {
             Self::Failed => json!({"type": "response.failed", "response": {"id": "resp_1", "status": "failed",
                 "error": {"code": "server_error", "message": "m"}}}),
             Self::Keepalive => json!({"type": "keepalive", "sequence_number": 1}),
-            Self::Unknown { kind } => json!({"type": kind}),
+            Self::Unknown { kind } => json!({"type": format!("mystery.{kind}")}),
         }
     }
 }
 
 fuzz_target!(|ops: Vec<Op>| {
     let plan = ReplyPlan { stream: true, include_usage: true, ..ReplyPlan::new("gpt-5.1") };
-    let mut pipe = ChatPipe::new(plan, Identity { id: "chatcmpl-1".to_owned(), created: 1 });
-    let mut out = Vec::new();
-    for op in &ops {
-        match pipe.feed(format!("data: {}\n\n", op.to_event()).as_bytes(), &mut out) {
-            Ok(Flow::Continue) => {}
-            Ok(Flow::Done) => break,
-            Err(_) => return check(&out, false),
-        }
-    }
-    let finished = pipe.finish(&mut out).is_ok();
-    check(&out, finished);
-});
+    let bytes: String = ops.iter().map(|op| format!("data: {}\n\n", op.to_event())).collect();
+    let bytes = [bytes.as_bytes()];
 
-/// One role, one finish and nothing but usage after it, every tool call announced once before its arguments.
-fn check(out: &[u8], finished: bool) {
-    let text = std::str::from_utf8(out).expect("chunks are UTF-8");
-    let (mut roles, mut finishes, mut calls) = (0, 0, 0);
-    for data in text.split("\n\n").filter_map(|event| event.strip_prefix("data: ")) {
-        if data == "[DONE]" {
-            continue;
-        }
-        let chunk: Value = serde_json::from_str(data).expect("a chunk is JSON");
-        let Some(choice) = chunk["choices"].get(0) else { continue };
-        assert_eq!(finishes, 0, "a choice after the finish: {chunk}");
-        let delta = &choice["delta"];
-        roles += usize::from(!delta["role"].is_null());
-        finishes += usize::from(choice["finish_reason"].is_string());
-        for call in delta["tool_calls"].as_array().into_iter().flatten() {
-            let index = call["index"].as_u64().expect("an index");
-            if call["id"].is_string() {
-                assert_eq!(index, calls, "indexes count up: {chunk}");
-                calls += 1;
-            } else {
-                assert!(index < calls, "arguments before the call: {chunk}");
-            }
+    let (stream, body) = (common::chat_stream(&plan, bytes), common::chat_body(&plan, bytes));
+    assert_eq!(stream.error, body.error);
+    let chunks = common::invariants::chunks(&stream.text, true, stream.error.is_none());
+    if stream.error.is_none() {
+        let body: Value = serde_json::from_str(&body.text).expect("JSON");
+        let message = &body["choices"][0]["message"];
+        let said = |key: &str| {
+            chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"][key].as_str()).collect::<String>()
+        };
+        for key in ["content", "refusal", "reasoning_content"] {
+            assert_eq!(said(key), message[key].as_str().unwrap_or_default(), "{key}");
         }
     }
-    assert!(roles <= 1, "{text}");
-    assert_eq!(finishes, usize::from(finished), "{text}");
-}
+    common::invariants::response_events(&common::responses_stream(&plan, bytes).text);
+});

@@ -1,51 +1,48 @@
-//! Both pipes, on arbitrary bytes: the same output however they are split, and a finish only after a terminal event.
+//! All four ways to a reply, on arbitrary bytes: the same output however they are split, in the form that clients can read, and
+//! a finish only after a terminal event.
 #![no_main]
 
-use codex_translate::{ChatPipe, Error, Flow, Identity, ReplyPlan, ResponsesPipe};
+mod common;
+
+use codex_translate::{ReasoningStyle, ReplyPlan};
 use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
-fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
-    let (bytes, cuts) = input;
-    let plan = || ReplyPlan { stream: true, include_usage: true, ..ReplyPlan::new("gpt-5.1") };
-    let identity = || Identity { id: "chatcmpl-1".to_owned(), created: 1 };
-    let chat = |cuts: &[u8]| {
-        let mut pipe = ChatPipe::new(plan(), identity());
-        run(&bytes, cuts, |piece, out| pipe.feed(piece, out)).and_then(|mut out| {
-            pipe.finish(&mut out)?;
-            Ok(out)
-        })
-    };
-    let responses = |cuts: &[u8]| {
-        let mut pipe = ResponsesPipe::new(plan(), identity());
-        run(&bytes, cuts, |piece, out| pipe.feed(piece, out)).and_then(|mut out| {
-            pipe.finish(&mut out)?;
-            Ok(out)
-        })
-    };
-    let whole = chat(&[]);
-    assert_eq!(whole, chat(&cuts));
-    if let Ok(out) = whole {
-        let text = String::from_utf8(out).expect("chunks are UTF-8");
-        assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
-        assert_eq!(text.matches("\"finish_reason\":\"").count(), 1, "{text}");
-    }
-    assert_eq!(responses(&[]), responses(&cuts));
-});
+fuzz_target!(|bytes: &[u8]| {
+    let plain = ReplyPlan { stream: true, include_usage: true, ..ReplyPlan::new("caller/model") };
+    let stop = vec!["\n\n".to_owned(), "e!".to_owned()];
+    let cut = ReplyPlan { stop, max_tokens: Some(5), reasoning: ReasoningStyle::Think, ..plain.clone() };
+    for plan in [plain, cut] {
+        let (stream, body) = (common::chat_stream(&plan, [bytes]), common::chat_body(&plan, [bytes]));
+        assert_eq!(stream, common::chat_stream(&plan, common::pieces(bytes)));
+        assert_eq!(stream, common::chat_stream(&plan, bytes.chunks(1)));
+        assert_eq!(body, common::chat_body(&plan, common::pieces(bytes)));
+        assert_eq!(stream.error, body.error);
+        common::invariants::chunks(&stream.text, true, stream.error.is_none());
 
-fn run(
-    mut bytes: &[u8],
-    cuts: &[u8],
-    mut feed: impl FnMut(&[u8], &mut Vec<u8>) -> Result<Flow, Error>,
-) -> Result<Vec<u8>, Error> {
-    let mut out = Vec::new();
-    let mut cuts = cuts.iter().map(|cut| usize::from(*cut));
-    while !bytes.is_empty() {
-        let cut = cuts.next().unwrap_or(bytes.len()).clamp(1, bytes.len());
-        let (piece, rest) = bytes.split_at(cut);
-        bytes = rest;
-        if feed(piece, &mut out)? == Flow::Done {
-            break;
+        let (stream, body) = (common::responses_stream(&plan, [bytes]), common::responses_body(&plan, [bytes]));
+        assert_eq!(stream, common::responses_stream(&plan, common::pieces(bytes)));
+        assert_eq!(stream, common::responses_stream(&plan, bytes.chunks(1)));
+        assert_eq!(body, common::responses_body(&plan, common::pieces(bytes)));
+        assert_eq!(stream.error, body.error);
+        if !is_plain(&stream.text) {
+            continue;
+        }
+        let events = common::invariants::response_events(&stream.text);
+        let last = events.last().expect("an event");
+        assert_eq!(stream.error.is_some(), last["type"] == "response.failed");
+        if body.error.is_none() {
+            assert_eq!(last["response"], serde_json::from_str::<Value>(&body.text).expect("JSON"));
         }
     }
-    Ok(out)
+});
+
+/// Whether `serde_json::Value` can hold every event: it has no place for half a surrogate pair, deep nesting or huge numbers,
+/// which are JSON all the same and go on as they came.
+fn is_plain(stream: &str) -> bool {
+    common::invariants::data(stream).into_iter().all(|data| {
+        serde_json::from_str::<&RawValue>(data).expect("JSON");
+        serde_json::from_str::<Value>(data).is_ok()
+    })
 }

@@ -4,6 +4,8 @@
 //! cargo bench -p codex-translate
 //! ```
 
+#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+
 use std::hint::black_box;
 
 use codex_translate::{

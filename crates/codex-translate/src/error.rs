@@ -116,7 +116,8 @@ impl Error {
         let telling = kind.filter(|kind| kind_of_code(kind) != ErrorKind::Server && *kind != "invalid_request_error");
         let mut error = Self::upstream(code.or(telling), message, param);
         if code.or(telling).is_none() {
-            error.kind = status.and_then(kind_of_status).or(kind.map(kind_of_code)).unwrap_or(ErrorKind::Server);
+            error.kind =
+                status.and_then(kind_of_status).or_else(|| kind.map(kind_of_code)).unwrap_or(ErrorKind::Server);
             error.origin = error.kind.origin();
             error.code = error.kind.default_code().map(str::to_owned);
         }
@@ -293,12 +294,9 @@ impl ErrorKind {
             Self::Permission => "permission_error",
             Self::RateLimited | Self::UsageLimit => "rate_limit_error",
             Self::QuotaExceeded => "insufficient_quota",
-            Self::Overloaded
-            | Self::Server
-            | Self::Truncated
-            | Self::Protocol
-            | Self::Timeout
-            | Self::Internal => "server_error",
+            Self::Overloaded | Self::Server | Self::Truncated | Self::Protocol | Self::Timeout | Self::Internal => {
+                "server_error"
+            }
         }
     }
 

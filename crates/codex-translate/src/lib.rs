@@ -1,5 +1,6 @@
 //! Pure, streaming translation between OpenAI Chat Completions and the Responses API.
 
+mod align;
 mod conversation;
 mod cut;
 mod error;
@@ -40,7 +41,7 @@ pub use profile::{DEFAULT_MAX_CHOICES, Effort, Options, Profile};
 pub use reply::{Finish, Flow, Identity, Summary};
 pub use sse::{DecodeError, Decoder, Frame};
 pub use text::Text;
-pub use to_chat::{ChatStream, MAX_ITEM_PARTS, MAX_OUTPUT_ITEMS};
+pub use to_chat::{ChatStream, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 pub use to_responses::{Translated, to_responses};
 pub use to_responses_stream::{EventSink, MAX_EARLY_BYTES, MAX_OUTPUT_BYTES, Response, ResponseStream};
 pub use tool_names::ToolNames;

@@ -42,14 +42,10 @@ impl ChatPipe {
     /// The turn failed. As long as nothing has gone out, answer with a status; after that, tell the client by
     /// [`encode_error`](Self::encode_error).
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Flow, Error> {
-        self.decoder.feed(bytes);
-        while let Some(frame) = self.decoder.next_frame()? {
-            let event = Event::parse(frame.data)?;
-            if self.stream.push(&event, &mut self.encoder.sink(out))? == Flow::Done {
-                return Ok(Flow::Done);
-            }
-        }
-        Ok(Flow::Continue)
+        let Self { decoder, stream, encoder, .. } = self;
+        let mut sink = encoder.sink(out);
+        each_event(decoder, bytes, |data| stream.push(&Event::parse(data)?, &mut sink))
+            .inspect_err(|error| stream.fail(error.clone()))
     }
 
     /// Ends the choice: its finish.
@@ -100,15 +96,12 @@ impl ChatFold {
     /// # Errors
     /// The turn failed: answer with a status.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
-        self.decoder.feed(bytes);
-        while let Some(frame) = self.decoder.next_frame()? {
-            let event = Event::parse(frame.data)?;
-            if self.stream.push(&event, &mut self.choice)? == Flow::Done {
-                return Ok(Flow::Done);
-            }
-            self.choice.check_size()?;
-        }
-        Ok(Flow::Continue)
+        let Self { decoder, stream, choice, .. } = self;
+        let push = |data: &str| match stream.push(&Event::parse(data)?, choice)? {
+            Flow::Done => Ok(Flow::Done),
+            Flow::Continue => choice.check_size().map(|()| Flow::Continue),
+        };
+        each_event(decoder, bytes, push).inspect_err(|error| stream.fail(error.clone()))
     }
 
     /// The whole reply.
@@ -141,13 +134,8 @@ impl ResponsesPipe {
     /// The turn failed. As long as nothing has gone out, answer with a status; after that, tell the client by
     /// [`encode_error`](Self::encode_error).
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Flow, Error> {
-        self.decoder.feed(bytes);
-        while let Some(frame) = self.decoder.next_frame()? {
-            if self.stream.push(frame.data, out)? == Flow::Done {
-                return Ok(Flow::Done);
-            }
-        }
-        Ok(Flow::Continue)
+        let Self { decoder, stream } = self;
+        each_event(decoder, bytes, |data| stream.push(data, out)).inspect_err(|error| stream.fail(error.clone()))
     }
 
     /// Says how the reply ended; its last event is out already.
@@ -160,7 +148,7 @@ impl ResponsesPipe {
 
     /// Appends the event that tells the client of `error`.
     pub fn encode_error(&mut self, error: &Error, out: &mut Vec<u8>) {
-        self.stream.fail(error, out);
+        self.stream.write_error(error, out);
     }
 }
 
@@ -182,13 +170,8 @@ impl ResponsesFold {
     /// # Errors
     /// The turn failed: answer with a status.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
-        self.decoder.feed(bytes);
-        while let Some(frame) = self.decoder.next_frame()? {
-            if self.stream.push(frame.data, &mut ())? == Flow::Done {
-                return Ok(Flow::Done);
-            }
-        }
-        Ok(Flow::Continue)
+        let Self { decoder, stream } = self;
+        each_event(decoder, bytes, |data| stream.push(data, &mut ())).inspect_err(|error| stream.fail(error.clone()))
     }
 
     /// The whole reply.
@@ -199,4 +182,19 @@ impl ResponsesFold {
         let summary = self.stream.finish()?;
         Ok((self.stream.into_response()?, summary))
     }
+}
+
+/// Gives `take` the data of each event that `bytes` bring, until the reply is decided.
+fn each_event(
+    decoder: &mut Decoder,
+    bytes: &[u8],
+    mut take: impl FnMut(&str) -> Result<Flow, Error>,
+) -> Result<Flow, Error> {
+    decoder.feed(bytes);
+    while let Some(frame) = decoder.next_frame()? {
+        if take(frame.data)? == Flow::Done {
+            return Ok(Flow::Done);
+        }
+    }
+    Ok(Flow::Continue)
 }

@@ -32,26 +32,25 @@ pub(crate) fn body(raw: &RawValue, path: Shape) -> Result<Request, Error> {
     let mut request = Request::default();
     request.asked.shape = shape;
     request.asked.from_cli = members.iter().any(|(key, _)| key == "client_metadata");
-    // The conversation comes first: it can show that the body is the Codex CLI's.
+    let find = |name: &'static str| match members.iter().find(|(key, _)| key == name) {
+        Some((_, raw)) => Ok(root.key(name, raw)),
+        None => Err(root.missing(name)),
+    };
+    request.model = find("model")?.non_empty()?;
+    // The conversation comes before the rest: it can show that the body is the Codex CLI's.
     let conversation = match shape {
         Shape::Chat => "messages",
         Shape::Responses => "input",
     };
-    let Some((key, raw)) = members.iter().find(|(key, _)| key == conversation) else {
-        return Err(root.missing(conversation));
-    };
     match shape {
-        Shape::Chat => request.input = messages(&root.key(key, raw), &mut request.notices)?,
-        Shape::Responses => input(&mut request, &root.key(key, raw))?,
+        Shape::Chat => request.input = messages(&find(conversation)?, &mut request.notices)?,
+        Shape::Responses => input(&mut request, &find(conversation)?)?,
     }
-    for (key, raw) in members.iter().filter(|(key, _)| key != conversation) {
+    for (key, raw) in members.iter().filter(|(key, _)| key != "model" && key != conversation) {
         let node = root.key(key, raw);
         if !settings::read(&mut request, &node, key)? {
             params::set_aside(shape, key, &node, &mut request.notices)?;
         }
-    }
-    if request.model.is_empty() {
-        return Err(root.missing("model"));
     }
     Ok(request)
 }

@@ -7,9 +7,10 @@ mod request;
 mod tool;
 
 pub use event::{Channel, Ended, Event, IncompleteReason, Piece};
-pub(crate) use event::{Envelope, ResponseBody, number, present, word};
+pub(crate) use event::{Envelope, list, members_of, number, present, word};
 pub use item::{Call, CallKind, File, Image, Item, Message, Opaque, Output, OutputContent, Part, ReasoningItem, Role};
-pub use output::{OutputItem, OutputPart, Phase};
+pub(crate) use output::ItemKind;
+pub use output::{ItemBody, OutputItem, OutputPart, Phase};
 pub(crate) use request::Shape;
 pub use request::{Reasoning, Request, StreamOptions};
 pub use tool::{AllowedTool, CustomTool, Format, FunctionTool, JsonSchema, NamedTool, Text, Tool, ToolChoice};

@@ -75,7 +75,7 @@ impl<'a> Edits<'a> {
 /// The members of a JSON object that are named in `keys`, in that order; null is a value like any other.
 ///
 /// # Errors
-/// The text is not a JSON object.
+/// The text is not one JSON object.
 pub(crate) fn members<'a, const N: usize>(
     object: &'a str,
     keys: [&str; N],
@@ -83,6 +83,7 @@ pub(crate) fn members<'a, const N: usize>(
     let mut deserializer = serde_json::Deserializer::from_str(object);
     Named(keys)
         .deserialize(&mut deserializer)
+        .and_then(|found| deserializer.end().map(|()| found))
         .map_err(|error| Error::protocol(format!("an event of the reply has an unexpected form: {error}")))
 }
 
@@ -156,5 +157,13 @@ mod tests {
         check(r#" {"a": "x", "c": {"a": 0}, "b": null} "#, r#"{"a": 1, "c": {"a": 0}, "b": [2]}"#);
         check(r#"{"b":{"a":7},"a":[]}"#, r#"{"b":[2],"a":1}"#);
         check("{ }", r#"{ "b":[2],"a":1}"#);
+        check(r#"{"b":1,"b":2}"#, r#"{"b":1,"b":[2],"a":1}"#);
+    }
+
+    #[test]
+    fn what_is_not_one_object_is_refused() {
+        for text in ["", "[]", "1", "{", r#"{"a":1}{"a":2}"#, r#"{"a":1} x"#, r#"{"a":1,}"#] {
+            assert!(members(text, ["a"]).is_err(), "{text}");
+        }
     }
 }

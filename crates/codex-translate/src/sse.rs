@@ -134,7 +134,10 @@ impl Decoder {
     /// Reads lines up to the next blank one after a line of data.
     fn next_event(&mut self) -> Result<Option<Pending>, DecodeError> {
         while self.skip_start() {
-            let Some(line) = self.next_line() else { break };
+            let Some(line) = self.next_line() else {
+                self.check_size(self.buffer.len())?;
+                return Ok(None);
+            };
             self.check_size(self.line.start)?;
             if line.is_empty() {
                 let next = Pending { start: self.line.start, ..Pending::default() };
@@ -148,7 +151,6 @@ impl Decoder {
                 self.field(line)?;
             }
         }
-        self.check_size(self.buffer.len())?;
         Ok(None)
     }
 

@@ -9,28 +9,24 @@
 //! * **Tool calls.** An index for each call when its name is known. The id is the call's id, the name the caller's; a custom
 //!   tool's call is shown as a function's, its input as it is (clients.md, Cursor).
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+mod items;
 
 use crate::chat::Sink;
 use crate::error::{Error, ErrorKind};
 use crate::plan::ReplyPlan;
 use crate::reply::{Finish, Flow, Summary};
-use crate::responses::{Channel, Ended, Event, IncompleteReason, OutputItem, OutputPart, Phase, Piece};
+use crate::responses::{Channel, Ended, Event, IncompleteReason, ItemBody, OutputItem, OutputPart, Piece};
 use crate::text::Text;
 use crate::voice::Voice;
 
-/// The most items that the output of one reply may have; the largest seen had some dozens.
-pub const MAX_OUTPUT_ITEMS: usize = 10_000;
-
-/// The most texts that one item may have.
-pub const MAX_ITEM_PARTS: usize = 10_000;
+use items::{Call, Items};
+pub use items::{MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 
 /// Turns the events of one reply into the deltas of one choice.
 #[derive(Clone, Debug)]
 pub struct ChatStream {
     state: State,
-    items: BTreeMap<u64, Item>,
+    items: Items,
     voice: Voice,
 }
 
@@ -49,43 +45,10 @@ enum State {
     Closed(Result<Summary, Error>),
 }
 
-/// What is known of an item of the output.
-#[derive(Clone, Debug)]
-enum Item {
-    Message { phase: Phase, parts: BTreeMap<(Channel, u64), Progress> },
-    Reasoning { parts: BTreeMap<(Channel, u64), Progress> },
-    Call(Call),
-    Image(ImageState),
-    Other,
-}
-
-/// How much of a text has come.
-#[derive(Clone, Copy, Debug, Default)]
-struct Progress {
-    bytes: usize,
-    annotations: usize,
-    /// How many characters of the answer stand before this text.
-    offset: u64,
-}
-
-/// How much of a call has come: nothing is written before its name is known, and no call may end unfinished.
-#[derive(Clone, Copy, Debug)]
-enum Call {
-    Unnamed,
-    Open { index: u32, bytes: usize },
-    Done { index: u32, bytes: usize },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ImageState {
-    Open,
-    Shown,
-}
-
 impl ChatStream {
     /// Starts a reply to be written as `plan` says.
     pub fn new(plan: &ReplyPlan) -> Self {
-        Self { state: State::Open, items: BTreeMap::new(), voice: Voice::new(plan) }
+        Self { state: State::Open, items: Items::default(), voice: Voice::new(plan) }
     }
 
     /// Takes the next event. After [`Flow::Done`], call [`finish`](Self::finish).
@@ -105,10 +68,17 @@ impl ChatStream {
         outcome.map(|_| Flow::Done)
     }
 
+    /// Ends the reply with `error`, because upstream cannot be read any further; one that has ended stays as it is.
+    pub fn fail(&mut self, error: Error) {
+        if let State::Open = self.state {
+            self.state = State::Closed(Err(error));
+        }
+    }
+
     /// Says how the reply ended.
     ///
     /// # Errors
-    /// It did not: no terminal event has come. The caller must be told that the reply is not whole.
+    /// It failed, or no terminal event has come. The caller must be told that the reply is not whole.
     pub fn finish(&self) -> Result<Summary, Error> {
         match &self.state {
             State::Open => Err(Error::truncated()),
@@ -126,10 +96,12 @@ impl ChatStream {
             Event::ItemAdded { output_index, item } => self.item(*output_index, item, Stage::Added, sink)?,
             Event::ItemDone { output_index, item } => self.item(*output_index, item, Stage::Done, sink)?,
             Event::Annotation { output_index, part, annotation } => {
-                let progress = self.progress(*output_index, Channel::Text, *part)?;
+                let voice = &self.voice;
+                let offset = |phase| voice.offset_of(*output_index, phase);
+                let (phase, progress) = self.items.text(*output_index, Channel::Text, *part, offset)?;
                 progress.annotations += 1;
                 let offset = progress.offset;
-                self.voice.citation(annotation, offset, sink);
+                self.voice.citation(annotation, phase, offset, sink);
                 None
             }
             Event::Completed(ended) => return self.complete(ended, sink).map(Some),
@@ -137,19 +109,17 @@ impl ChatStream {
             Event::Failed(error) => return Err(error.clone()),
             Event::Opened | Event::Other(_) => None,
         };
-        Ok(cut.map(|finish| self.voice.cut_summary(finish)))
+        Ok(cut.map(|finish| Summary { finish, usage: self.voice.cut_usage() }))
     }
 
     /// The reply is whole, if its calls are.
     fn complete(&mut self, ended: &Ended<'_>, sink: &mut impl Sink) -> Result<Summary, Error> {
-        if let Some(finish) = self.output(ended, sink)? {
-            return Ok(self.voice.cut_summary(finish));
-        }
-        if self.items.values().any(|item| matches!(item, Item::Call(Call::Unnamed | Call::Open { .. }))) {
+        let cut = self.output(ended, sink)?;
+        if cut.is_none() && self.items.has_cut_call() {
             return Err(Error::new(ErrorKind::Truncated, "the reply ended in the middle of a tool call"));
         }
-        let finish = self.voice.end(sink);
-        Ok(Summary { finish: finish.unwrap_or_else(|| self.voice.natural_finish()), usage: ended.usage })
+        let finish = cut.or_else(|| self.voice.end(sink)).unwrap_or_else(|| self.voice.natural_finish());
+        Ok(Summary { finish, usage: ended.usage })
     }
 
     /// The reply ended before its time, and says why.
@@ -170,7 +140,8 @@ impl ChatStream {
 
     /// Writes what the events have left out of the response's output.
     fn output(&mut self, ended: &Ended<'_>, sink: &mut impl Sink) -> Result<Option<Finish>, Error> {
-        for (index, item) in (0..).zip(&ended.output) {
+        let indexes = self.items.indexes_of(&ended.output)?;
+        for (index, item) in indexes.into_iter().zip(&ended.output) {
             if let Some(finish) = self.item(index, item, Stage::Done, sink)? {
                 return Ok(Some(finish));
             }
@@ -185,10 +156,10 @@ impl ChatStream {
         stage: Stage,
         sink: &mut impl Sink,
     ) -> Result<Option<Finish>, Error> {
-        match item {
-            OutputItem::Message { phase, content } => self.message(index, *phase, content, sink),
-            OutputItem::Reasoning { summary, content } => {
-                self.known(index, || Item::Reasoning { parts: BTreeMap::new() })?;
+        self.items.note(index, item)?;
+        match &item.body {
+            ItemBody::Message { content, .. } => self.message(index, content, sink),
+            ItemBody::Reasoning { summary, content } => {
                 for (channel, texts) in [(Channel::Summary, summary), (Channel::Reasoning, content)] {
                     for (part, text) in (0..).zip(texts) {
                         let piece = Piece { channel, output_index: index, part, text: *text };
@@ -199,53 +170,47 @@ impl ChatStream {
                 }
                 Ok(None)
             }
-            OutputItem::Call { call_id, name, payload, .. } => {
-                self.known(index, || Item::Call(Call::Unnamed))?;
+            ItemBody::Call { call_id, name, payload, .. } => {
                 if let (Some(call_id), Some(name)) = (call_id, name) {
                     self.announce(index, call_id, name, sink)?;
                 }
-                let payload = payload.unwrap_or(Text::Plain(""));
                 match stage {
                     Stage::Added => Ok(None),
-                    Stage::Done => self.whole_payload(index, payload, sink),
+                    Stage::Done => self.whole_payload(index, payload.unwrap_or(Text::Plain("")), sink),
                 }
             }
-            OutputItem::Image { result, format } => {
-                let state = self.known(index, || Item::Image(ImageState::Open))?;
-                if let (Item::Image(state @ ImageState::Open), Some(result)) = (state, result) {
-                    *state = ImageState::Shown;
-                    self.voice.image(format.as_deref().unwrap_or_default(), *result, sink);
+            ItemBody::Image { result, format } => {
+                if let Some(result) = result.filter(|_| self.items.show_image(index)) {
+                    self.voice.image(format.as_deref().unwrap_or_default(), result, sink);
                 }
                 Ok(None)
             }
-            OutputItem::Other(_) => self.known(index, || Item::Other).map(|_| None),
+            ItemBody::Other(_) => Ok(None),
         }
     }
 
     fn message(
         &mut self,
         index: u64,
-        phase: Phase,
         content: &[OutputPart<'_>],
         sink: &mut impl Sink,
     ) -> Result<Option<Finish>, Error> {
-        self.known(index, || Item::Message { phase, parts: BTreeMap::new() })?;
         for (part, content) in (0..).zip(content) {
-            let (channel, text) = match content {
-                OutputPart::Text { text, .. } => (Channel::Text, *text),
-                OutputPart::Refusal(text) => (Channel::Refusal, *text),
-                OutputPart::Other => continue,
+            let (channel, text, annotations) = match content {
+                OutputPart::Text { text, annotations } => (Channel::Text, *text, &annotations[..]),
+                OutputPart::Refusal(text) => (Channel::Refusal, *text, &[][..]),
+                OutputPart::Reasoning(_) | OutputPart::Other => continue,
             };
-            let piece = Piece { channel, output_index: index, part, text };
-            if let Some(finish) = self.whole(&piece, sink)? {
+            if let Some(finish) = self.whole(&Piece { channel, output_index: index, part, text }, sink)? {
                 return Ok(Some(finish));
             }
-            if let OutputPart::Text { annotations, .. } = content {
-                let progress = self.progress(index, channel, part)?;
+            if !annotations.is_empty() {
+                let voice = &self.voice;
+                let (phase, progress) = self.items.text(index, channel, part, |phase| voice.offset_of(index, phase))?;
                 let (seen, offset) = (progress.annotations, progress.offset);
                 progress.annotations = seen.max(annotations.len());
                 for annotation in annotations.iter().skip(seen) {
-                    self.voice.citation(annotation, offset, sink);
+                    self.voice.citation(annotation, phase, offset, sink);
                 }
             }
         }
@@ -257,93 +222,62 @@ impl ChatStream {
         if piece.text.is_empty() {
             return Ok(None);
         }
-        let phase = self.phase(piece)?;
-        self.progress(piece.output_index, piece.channel, piece.part)?.bytes += piece.text.decoded_len();
+        let voice = &self.voice;
+        let offset = |phase| voice.offset_of(piece.output_index, phase);
+        let (phase, progress) = self.items.text(piece.output_index, piece.channel, piece.part, offset)?;
+        progress.bytes += piece.text.decoded_len();
         Ok(self.voice.text(piece, phase, sink))
     }
 
     /// All of a text, of which the deltas have left out the end, or everything.
     fn whole(&mut self, piece: &Piece<'_>, sink: &mut impl Sink) -> Result<Option<Finish>, Error> {
-        self.phase(piece)?;
-        let seen = self.progress(piece.output_index, piece.channel, piece.part)?.bytes;
+        if piece.text.is_empty() {
+            return Ok(None);
+        }
+        let voice = &self.voice;
+        let offset = |phase| voice.offset_of(piece.output_index, phase);
+        let (_, progress) = self.items.text(piece.output_index, piece.channel, piece.part, offset)?;
+        let seen = progress.bytes;
         if piece.text.decoded_len() <= seen {
             return Ok(None);
         }
-        let whole = piece.text.decode();
-        match whole.get(seen..) {
+        match piece.text.decode().get(seen..) {
             Some(rest) => self.delta(&Piece { text: Text::Plain(rest), ..*piece }, sink),
             None => Ok(None),
         }
     }
 
-    /// Whom the text is for; an item that was not announced is what its text says it is.
-    fn phase(&mut self, piece: &Piece<'_>) -> Result<Phase, Error> {
-        let item = self.known(piece.output_index, || match piece.channel {
-            Channel::Text | Channel::Refusal => Item::Message { phase: Phase::Answer, parts: BTreeMap::new() },
-            Channel::Summary | Channel::Reasoning => Item::Reasoning { parts: BTreeMap::new() },
-        })?;
-        Ok(match item {
-            Item::Message { phase, .. } => *phase,
-            Item::Reasoning { .. } | Item::Call(_) | Item::Image(_) | Item::Other => Phase::Answer,
-        })
-    }
-
-    fn progress(&mut self, index: u64, channel: Channel, part: u64) -> Result<&mut Progress, Error> {
-        let offset = self.voice.offset_of(index);
-        let item = self.known(index, || Item::Message { phase: Phase::Answer, parts: BTreeMap::new() })?;
-        let (Item::Message { parts, .. } | Item::Reasoning { parts }) = item else {
-            return Err(Error::protocol(format!("output item {index} of the reply has a text although it is no message")));
-        };
-        if parts.len() >= MAX_ITEM_PARTS && !parts.contains_key(&(channel, part)) {
-            return Err(Error::protocol(format!("an item of the reply has more than {MAX_ITEM_PARTS} texts")));
-        }
-        Ok(parts.entry((channel, part)).or_insert(Progress { offset, ..Progress::default() }))
-    }
-
-    /// The item at `index`, which is `new` if it was not known.
-    fn known(&mut self, index: u64, new: impl FnOnce() -> Item) -> Result<&mut Item, Error> {
-        let room = self.items.len() < MAX_OUTPUT_ITEMS;
-        match self.items.entry(index) {
-            Entry::Occupied(item) => Ok(item.into_mut()),
-            Entry::Vacant(place) if room => Ok(place.insert(new())),
-            Entry::Vacant(_) => Err(Error::protocol(format!("the reply has more than {MAX_OUTPUT_ITEMS} output items"))),
-        }
-    }
-
-    fn call(&mut self, index: u64) -> Result<&mut Call, Error> {
-        match self.known(index, || Item::Call(Call::Unnamed))? {
-            Item::Call(call) => Ok(call),
-            Item::Message { .. } | Item::Reasoning { .. } | Item::Image(_) | Item::Other => {
-                Err(Error::protocol(format!("output item {index} of the reply is called although it is no tool call")))
-            }
-        }
-    }
-
     fn announce(&mut self, index: u64, call_id: &str, name: &str, sink: &mut impl Sink) -> Result<(), Error> {
-        if matches!(self.call(index)?, Call::Unnamed) {
-            let index_of_call = self.voice.call(call_id, name, sink);
-            *self.call(index)? = Call::Open { index: index_of_call, bytes: 0 };
+        let call = self.items.call(index)?;
+        if let Call::Unnamed { missed } = *call {
+            let index = self.voice.call(call_id, name, sink);
+            *call = if missed { Call::Late { index } } else { Call::Open { index, bytes: 0 } };
         }
         Ok(())
     }
 
     /// More of what a tool is called with. Of a call without a name nothing is written yet: its end will say it all.
     fn payload(&mut self, index: u64, payload: Text<'_>, sink: &mut impl Sink) -> Result<Option<Finish>, Error> {
-        match self.call(index)? {
+        match self.items.call(index)? {
             Call::Open { index, bytes } => {
                 *bytes += payload.decoded_len();
-                let index = *index;
-                Ok(self.voice.arguments(index, payload, sink))
+                Ok(self.voice.arguments(*index, payload, sink))
             }
-            Call::Unnamed | Call::Done { .. } => Ok(None),
+            Call::Unnamed { missed } => {
+                *missed = true;
+                Ok(None)
+            }
+            Call::Late { .. } | Call::Done { .. } => Ok(None),
         }
     }
 
     /// All of what a tool is called with.
     fn whole_payload(&mut self, index: u64, payload: Text<'_>, sink: &mut impl Sink) -> Result<Option<Finish>, Error> {
-        let call = self.call(index)?;
-        let (Call::Open { index, bytes } | Call::Done { index, bytes }) = *call else {
-            return Ok(None);
+        let call = self.items.call(index)?;
+        let (index, bytes) = match *call {
+            Call::Unnamed { .. } => return Ok(None),
+            Call::Open { index, bytes } | Call::Done { index, bytes } => (index, bytes),
+            Call::Late { index } => (index, 0),
         };
         let whole = payload.decode();
         *call = Call::Done { index, bytes: bytes.max(whole.len()) };

@@ -2,8 +2,8 @@
 
 use std::ops::AddAssign;
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde::Deserialize;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue;
 
 /// The tokens of a turn.
@@ -55,7 +55,7 @@ impl AddAssign for Usage {
         if let Some(written) = other.cache_write_tokens {
             add(self.cache_write_tokens.get_or_insert(0), written);
         }
-        self.estimated |= other.estimated;
+        self.estimated = self.estimated || other.estimated;
     }
 }
 

@@ -1,14 +1,15 @@
 //! How a chat reply says what the model says: in which field, under which name, and up to where.
 
+use serde_json::value::RawValue;
+
 use crate::chat::{Citation, Delta, Image, ReasoningKey, Sink};
 use crate::cut::Cutter;
 use crate::plan::{ReasoningStyle, ReplyPlan};
-use crate::reply::{Finish, Summary};
+use crate::reply::Finish;
 use crate::responses::{Channel, Phase, Piece};
 use crate::text::Text;
 use crate::tool_names::ToolNames;
-
-use serde_json::value::RawValue;
+use crate::usage::Usage;
 
 /// How much commentary is kept in case no answer follows. Beyond this it is taken for the answer at once.
 pub const MAX_COMMENTARY_BYTES: usize = 1024 * 1024;
@@ -50,12 +51,23 @@ enum Section {
 /// What becomes of the model's commentary.
 #[derive(Clone, Debug)]
 enum Commentary {
-    /// Kept, since no answer has come yet; from the message at the index.
-    Held { text: String, message: Option<u64> },
+    /// Kept, since no answer has come yet.
+    Held(Held),
     /// An answer has come: commentary is reasoning and no more.
     Superseded,
-    /// It is too long to be kept: it is the answer.
-    Answer,
+    /// It was too long to be kept: it is the answer, from `base` characters into it.
+    Answer { base: u64 },
+}
+
+/// Commentary that may become the answer.
+#[derive(Clone, Debug, Default)]
+struct Held {
+    text: String,
+    /// The message that the last of it was from.
+    message: Option<u64>,
+    /// Annotations, and how many characters of the commentary stand before the texts that they are about.
+    annotations: Vec<(Box<RawValue>, u64)>,
+    bytes: usize,
 }
 
 impl Voice {
@@ -66,7 +78,7 @@ impl Voice {
             legacy: plan.legacy_functions,
             cutter: Cutter::new(plan),
             section: Section::Silent,
-            commentary: Commentary::Held { text: String::new(), message: None },
+            commentary: Commentary::Held(Held::default()),
             message: None,
             thought: None,
             chars: 0,
@@ -121,8 +133,15 @@ impl Voice {
         })
     }
 
-    /// Names the source of a stretch of a text that begins `offset` characters into the answer.
-    pub(crate) fn citation(&mut self, annotation: &RawValue, offset: u64, sink: &mut impl Sink) {
+    /// Names the source of a stretch of a text, before which stand as many characters as [`offset_of`](Self::offset_of) said.
+    pub(crate) fn citation(&mut self, annotation: &RawValue, phase: Phase, offset: u64, sink: &mut impl Sink) {
+        let offset = match (phase, &mut self.commentary) {
+            (Phase::Answer, _) => offset,
+            (Phase::Commentary, Commentary::Held(held)) => return held.annotate(annotation, offset),
+            (Phase::Commentary, Commentary::Answer { base }) => *base + offset,
+            // What it is about is no part of the answer.
+            (Phase::Commentary, Commentary::Superseded) => return,
+        };
         if let Some(citation) = Citation::read(annotation, offset) {
             self.begin_speaking(sink);
             sink.delta(Delta::Citation(&citation));
@@ -136,21 +155,23 @@ impl Voice {
         self.images += 1;
     }
 
-    /// How many characters of the answer will stand before the next text of the message at `index`.
-    pub(crate) fn offset_of(&self, index: u64) -> u64 {
-        let tag = if self.section == Section::Thinking { END_OF_THINK } else { "" };
-        let divider = if self.message.is_some_and(|message| message != index) { DIVIDER } else { "" };
-        let held = self.cutter.as_ref().map_or(0, Cutter::held_chars);
-        self.chars + held + (tag.len() + divider.len()) as u64
+    /// How many characters will stand before the next text of the message at `index`: of the answer, or of the commentary.
+    pub(crate) fn offset_of(&self, index: u64, phase: Phase) -> u64 {
+        let divider = |last: Option<u64>| if last.is_some_and(|last| last != index) { DIVIDER.len() as u64 } else { 0 };
+        match (phase, &self.commentary) {
+            (Phase::Commentary, Commentary::Held(held)) => held.text.chars().count() as u64 + divider(held.message),
+            (Phase::Commentary, Commentary::Answer { base }) => self.chars() + divider(self.message) - base,
+            (Phase::Commentary, Commentary::Superseded) => 0,
+            (Phase::Answer, _) if self.section == Section::Thinking => self.chars() + END_OF_THINK.len() as u64,
+            (Phase::Answer, _) => self.chars() + divider(self.message),
+        }
     }
 
     /// Says what was held back, and the role if nothing has been said at all.
     pub(crate) fn end(&mut self, sink: &mut impl Sink) -> Option<Finish> {
         let cut = match std::mem::replace(&mut self.commentary, Commentary::Superseded) {
-            Commentary::Held { text, message } if !text.is_empty() => {
-                self.answer(message.unwrap_or_default(), Text::Plain(&text), sink)
-            }
-            Commentary::Held { .. } | Commentary::Superseded | Commentary::Answer => None,
+            Commentary::Held(held) if !held.text.is_empty() => self.say_held(held, sink),
+            Commentary::Held(_) | Commentary::Superseded | Commentary::Answer { .. } => None,
         };
         self.begin_speaking(sink);
         if cut.is_none() {
@@ -168,9 +189,9 @@ impl Voice {
         }
     }
 
-    /// The summary of a reply that was cut here; its usage is this side's own count.
-    pub(crate) fn cut_summary(&self, finish: Finish) -> Summary {
-        Summary { finish, usage: self.cutter.as_ref().map(Cutter::usage) }
+    /// What a reply that was cut has cost; this side's own count.
+    pub(crate) fn cut_usage(&self) -> Option<Usage> {
+        self.cutter.as_ref().map(Cutter::usage)
     }
 
     /// The index among `tool_calls`, or `None` for the one call that a legacy reply has room for.
@@ -195,24 +216,31 @@ impl Voice {
 
     /// Says more of the commentary: as reasoning, and perhaps later as the answer.
     fn comment(&mut self, piece: &Piece<'_>, sink: &mut impl Sink) -> Option<Finish> {
-        let index = piece.output_index;
         match &mut self.commentary {
-            Commentary::Answer => return self.answer(index, piece.text, sink),
+            Commentary::Answer { .. } => return self.answer(piece.output_index, piece.text, sink),
             Commentary::Superseded => {}
-            Commentary::Held { text, message } => {
-                if message.replace(index).is_some_and(|last| last != index) {
-                    text.push_str(DIVIDER);
-                }
-                piece.text.push_to(text);
-                if text.len() > MAX_COMMENTARY_BYTES {
-                    let text = std::mem::take(text);
-                    self.commentary = Commentary::Answer;
-                    return self.answer(index, Text::Plain(&text), sink);
+            Commentary::Held(held) => {
+                held.push(piece.output_index, piece.text);
+                if held.bytes > MAX_COMMENTARY_BYTES {
+                    let held = std::mem::take(held);
+                    return self.say_held(held, sink);
                 }
             }
         }
         self.think(piece, sink);
         None
+    }
+
+    /// Makes the commentary the answer.
+    fn say_held(&mut self, held: Held, sink: &mut impl Sink) -> Option<Finish> {
+        self.begin_speaking(sink);
+        let base = self.chars();
+        self.commentary = Commentary::Answer { base };
+        let cut = self.answer(held.message.unwrap_or_default(), Text::Plain(&held.text), sink);
+        for (annotation, offset) in held.annotations.iter().filter(|_| cut.is_none()) {
+            self.citation(annotation, Phase::Commentary, *offset, sink);
+        }
+        cut
     }
 
     /// Says more of the reasoning.
@@ -272,7 +300,14 @@ impl Voice {
         if self.section == Section::Thinking {
             self.section = Section::Speaking;
             self.say(Text::Plain(END_OF_THINK), sink);
+            // The line of its own divides well enough.
+            self.message = None;
         }
+    }
+
+    /// The characters of the answer so far, those that are held back among them.
+    fn chars(&self) -> u64 {
+        self.chars + self.cutter.as_ref().map_or(0, Cutter::held_chars)
     }
 
     fn flush(&mut self, sink: &mut impl Sink) {
@@ -284,6 +319,25 @@ impl Voice {
 
     fn say(&mut self, text: Text<'_>, sink: &mut impl Sink) {
         say(text, &mut self.chars, sink);
+    }
+}
+
+impl Held {
+    fn push(&mut self, message: u64, text: Text<'_>) {
+        if self.message.replace(message).is_some_and(|last| last != message) {
+            self.text.push_str(DIVIDER);
+        }
+        let before = self.text.len();
+        text.push_to(&mut self.text);
+        self.bytes += self.text.len() - before;
+    }
+
+    /// Keeps an annotation as long as there is room for it.
+    fn annotate(&mut self, annotation: &RawValue, offset: u64) {
+        self.bytes += annotation.get().len();
+        if self.bytes <= MAX_COMMENTARY_BYTES {
+            self.annotations.push((annotation.to_owned(), offset));
+        }
     }
 }
 

@@ -116,7 +116,9 @@ impl Sink for Choice {
                 Some(function) => (&mut function.arguments, text),
                 None => return,
             },
-            Delta::Citation(citation) => return self.push_json(|out| citation.write(out), |choice| &mut choice.citations),
+            Delta::Citation(citation) => {
+                return self.push_json(|out| citation.write(out), |choice| &mut choice.citations);
+            }
             Delta::Image(image) => return self.push_json(|out| image.write(out), |choice| &mut choice.images),
         };
         let (whole, more) = text;
@@ -171,7 +173,7 @@ impl Serialize for Message<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let choice = self.0;
         let speaks_otherwise = choice.refusal.is_some() || !choice.calls.is_empty() || choice.function.is_some();
-        let content = choice.content.as_deref().or((!speaks_otherwise).then_some(""));
+        let content = choice.content.as_deref().or_else(|| (!speaks_otherwise).then_some(""));
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("role", "assistant")?;
         map.serialize_entry("content", &content)?;
@@ -192,5 +194,25 @@ impl Serialize for Message<'_> {
             map.serialize_entry("images", &choice.images)?;
         }
         map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Text;
+
+    #[test]
+    fn the_size_is_limited_and_counts_what_is_kept() {
+        let mut choice = Choice::new(0);
+        choice.delta(Delta::Content(Text::Escaped("a\\nb")));
+        choice.delta(Delta::ToolCall { index: 0, id: "id", name: "name" });
+        choice.delta(Delta::Arguments { index: 0, text: Text::Plain("{}") });
+        assert_eq!(choice.bytes, 3 + 6 + 2);
+        choice.bytes = MAX_COMPLETION_BYTES - 1;
+        choice.delta(Delta::Content(Text::Plain("x")));
+        assert!(choice.check_size().is_ok());
+        choice.delta(Delta::Refusal(Text::Plain("x")));
+        assert!(choice.check_size().unwrap_err().message().contains("128 MiB"));
     }
 }

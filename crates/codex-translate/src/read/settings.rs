@@ -20,7 +20,6 @@ pub(super) fn read(request: &mut Request, node: &Node<'_, '_>, key: &str) -> Res
         return Ok(true);
     }
     match key {
-        "model" => request.model = node.non_empty()?,
         "instructions" => request.instructions = Some(instructions(node)?),
         "stream" => request.asked.stream = node.bool()?,
         "stream_options" => stream_options(request, node)?,

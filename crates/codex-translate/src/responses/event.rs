@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::item::CallKind;
@@ -160,8 +159,22 @@ pub(crate) struct Envelope<'a> {
 
 /// The keys of [`Envelope`], in the order of its fields.
 const KEYS: [&str; 16] = [
-    "type", "sequence_number", "output_index", "content_index", "summary_index", "item", "item_id", "response", "part",
-    "delta", "name", "text", "refusal", "arguments", "input", "annotation",
+    "type",
+    "sequence_number",
+    "output_index",
+    "content_index",
+    "summary_index",
+    "item",
+    "item_id",
+    "response",
+    "part",
+    "delta",
+    "name",
+    "text",
+    "refusal",
+    "arguments",
+    "input",
+    "annotation",
 ];
 
 impl<'a> Envelope<'a> {
@@ -228,9 +241,7 @@ impl<'a> Envelope<'a> {
             "response.reasoning_summary_text.delta" => {
                 Event::Delta(piece(Channel::Summary, self.summary_index, self.delta)?)
             }
-            "response.reasoning_text.delta" => {
-                Event::Delta(piece(Channel::Reasoning, self.content_index, self.delta)?)
-            }
+            "response.reasoning_text.delta" => Event::Delta(piece(Channel::Reasoning, self.content_index, self.delta)?),
             "response.refusal.delta" => Event::Delta(piece(Channel::Refusal, self.content_index, self.delta)?),
             "response.output_text.done" | "response.text.done" => {
                 Event::Done(piece(Channel::Text, self.content_index, self.text)?)
@@ -246,12 +257,18 @@ impl<'a> Envelope<'a> {
             "response.custom_tool_call_input.done" => {
                 Event::CallDone { output_index: number(self.output_index)?, payload: text(self.input)? }
             }
-            "response.output_item.added" => {
-                Event::ItemAdded { output_index: number(self.output_index)?, item: OutputItem::read(self.item)? }
-            }
-            "response.output_item.done" => {
-                Event::ItemDone { output_index: number(self.output_index)?, item: OutputItem::read(self.item)? }
-            }
+            "response.output_item.added" => match present(self.item) {
+                Some(item) => {
+                    Event::ItemAdded { output_index: number(self.output_index)?, item: OutputItem::read(item)? }
+                }
+                None => Event::Other(kind),
+            },
+            "response.output_item.done" => match present(self.item) {
+                Some(item) => {
+                    Event::ItemDone { output_index: number(self.output_index)?, item: OutputItem::read(item)? }
+                }
+                None => Event::Other(kind),
+            },
             "response.output_text.annotation.added" => match self.annotation {
                 Some(annotation) => Event::Annotation {
                     output_index: number(self.output_index)?,
@@ -261,7 +278,10 @@ impl<'a> Envelope<'a> {
                 None => Event::Other(kind),
             },
             "response.created" | "response.in_progress" | "response.queued" => Event::Opened,
-            "response.completed" | "response.incomplete" | "response.failed" | "response.done"
+            "response.completed"
+            | "response.incomplete"
+            | "response.failed"
+            | "response.done"
             | "response.cancelled" => self.ended(&kind)?,
             "error" => Event::Failed(self.error()?),
             _ => Event::Other(kind),
@@ -279,34 +299,33 @@ impl<'a> Envelope<'a> {
 
     /// A terminal event by its type, or, for `response.done`, by the response's status (wire.md §3.1).
     fn ended(&self, kind: &str) -> Result<Event<'a>, Error> {
-        let response = ResponseBody::read(self.response)?;
+        let keys = ["status", "error", "incomplete_details", "output", "usage"];
+        let [status, error, details, output, usage] =
+            present(self.response).map_or(Ok([None; 5]), |response| members_of(response, keys))?;
         let status = match kind {
-            "response.done" => word(response.status).unwrap_or(Cow::Borrowed("completed")),
+            "response.done" => word(status).unwrap_or(Cow::Borrowed("completed")),
             kind => Cow::Borrowed(kind.trim_start_matches("response.")),
         };
+        let ended = || -> Result<_, Error> {
+            let output = list(output)?.into_iter().map(OutputItem::read).collect::<Result<_, _>>()?;
+            Ok(Ended { usage: usage.and_then(Usage::read), output })
+        };
         Ok(match &*status {
-            "completed" => Event::Completed(response.ended()?),
+            "completed" => Event::Completed(ended()?),
             "incomplete" => {
-                let reason = match response.incomplete_details {
-                    Some(details) => word(read::<Details<'_>>(details)?.reason),
-                    None => None,
-                };
-                Event::Incomplete(response.ended()?, IncompleteReason::from_word(reason.as_deref().unwrap_or_default()))
+                let [reason] = details.map_or(Ok([None]), |details| members_of(details, ["reason"]))?;
+                Event::Incomplete(ended()?, IncompleteReason::from_word(&word(reason).unwrap_or_default()))
             }
             "cancelled" => Event::Failed(Error::upstream(None, "the backend cancelled the turn", None)),
-            _ => Event::Failed(ErrorObject::read(response.error)?.into_error(None)),
+            _ => Event::Failed(read_error(error.filter(is_object).map_or("{}", RawValue::get), None)?),
         })
     }
 
     /// The error of an `error` event: in an object of its own, or, as the public API has it, in the event itself.
     fn error(&self) -> Result<Error, Error> {
         let [error, status, status_code] = members(self.json, ["error", "status", "status_code"])?;
-        let status = status.or(status_code).and_then(|raw| raw.get().parse().ok());
-        let error = match error {
-            Some(error) if error.get().starts_with('{') => ErrorObject::read(Some(error))?,
-            Some(_) | None => serde_json::from_str(self.json).unwrap_or_default(),
-        };
-        Ok(error.into_error(status))
+        let status = present(status).or(status_code).and_then(|raw| raw.get().parse().ok());
+        read_error(error.filter(is_object).map_or(self.json, RawValue::get), status)
     }
 }
 
@@ -332,77 +351,40 @@ impl CallKind {
     }
 }
 
-/// A response object's members, as far as they are read.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct ResponseBody<'a> {
-    #[serde(borrow)]
-    status: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow)]
-    incomplete_details: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(crate) output: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(crate) usage: Option<&'a RawValue>,
+/// Reads an error object of the backend, in either dialect, as the caller is told of it; `status` is the HTTP status that the
+/// event names.
+fn read_error(object: &str, status: Option<u16>) -> Result<Error, Error> {
+    let [kind, code, message, param, resets_in] =
+        members(object, ["type", "code", "message", "param", "resets_in_seconds"])?;
+    let said = |raw: Option<&RawValue>| word(raw).filter(|word| !word.is_empty()).map(Cow::into_owned);
+    let message = said(message).unwrap_or_else(|| "the backend failed and did not say why".to_owned());
+    // The public API's form has no type of its own but that of the event.
+    let kind = said(kind).filter(|kind| kind != "error");
+    let resets_in = resets_in.and_then(|raw| raw.get().parse::<f64>().ok());
+    Ok(Error::of_event(kind.as_deref(), said(code).as_deref(), status, &message, said(param).as_deref(), resets_in))
 }
 
-impl<'a> ResponseBody<'a> {
-    /// Reads a response object; one that is absent has no members.
-    pub(crate) fn read(raw: Option<&'a RawValue>) -> Result<Self, Error> {
-        present(raw).map_or_else(|| Ok(Self::default()), read)
-    }
-
-    fn ended(&self) -> Result<Ended<'a>, Error> {
-        let items: Vec<&RawValue> = self.output.map(read).transpose()?.unwrap_or_default();
-        let output = items.into_iter().map(|item| OutputItem::read(Some(item))).collect::<Result<_, _>>()?;
-        Ok(Ended { usage: self.usage.and_then(Usage::read), output })
-    }
+fn is_object(raw: &&RawValue) -> bool {
+    raw.get().starts_with('{')
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Details<'a> {
-    #[serde(borrow)]
-    reason: Option<&'a RawValue>,
+/// The members of an object that are named in `keys`, without those that are null.
+///
+/// # Errors
+/// The value is not an object.
+pub(crate) fn members_of<'a, const N: usize>(
+    object: &'a RawValue,
+    keys: [&str; N],
+) -> Result<[Option<&'a RawValue>; N], Error> {
+    Ok(members(object.get(), keys)?.map(present))
 }
 
-/// An error object of the backend, in either dialect.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ErrorObject<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    code: Option<&'a RawValue>,
-    #[serde(borrow)]
-    message: Option<&'a RawValue>,
-    #[serde(borrow)]
-    param: Option<&'a RawValue>,
-    #[serde(borrow)]
-    resets_in_seconds: Option<&'a RawValue>,
-}
-
-impl<'a> ErrorObject<'a> {
-    fn read(raw: Option<&'a RawValue>) -> Result<Self, Error> {
-        raw.filter(|raw| raw.get().starts_with('{')).map_or_else(|| Ok(Self::default()), read)
-    }
-
-    /// The error as the caller is told of it; `status` is the HTTP status that the event names.
-    fn into_error(self, status: Option<u16>) -> Error {
-        let message = word(self.message).filter(|message| !message.is_empty());
-        let message = message.as_deref().unwrap_or("the backend failed and did not say why");
-        // The public API's form has no type of its own but that of the event.
-        let kind = word(self.kind).filter(|kind| kind != "error");
-        let code = word(self.code);
-        let resets_in = self.resets_in_seconds.and_then(|raw| raw.get().parse::<f64>().ok());
-        Error::of_event(kind.as_deref(), code.as_deref(), status, message, word(self.param).as_deref(), resets_in)
-    }
-}
-
-/// Reads a value that must have its members in their places.
-pub(crate) fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, Error> {
+/// The elements of a list; one that is absent has none.
+///
+/// # Errors
+/// The value is not a list.
+pub(crate) fn list(raw: Option<&RawValue>) -> Result<Vec<&RawValue>, Error> {
+    let Some(raw) = present(raw) else { return Ok(Vec::new()) };
     serde_json::from_str(raw.get())
         .map_err(|error| Error::protocol(format!("an event of the reply has an unexpected form: {error}")))
 }
@@ -413,6 +395,9 @@ pub(crate) fn present(raw: Option<&RawValue>) -> Option<&RawValue> {
 }
 
 /// An index; 0 if there is none.
+///
+/// # Errors
+/// The value is not a number that counts something.
 pub(crate) fn number(raw: Option<&RawValue>) -> Result<u64, Error> {
     let Some(raw) = present(raw) else { return Ok(0) };
     raw.get().parse().map_err(|_| Error::protocol(format!("an index of an event is no number: {}", raw.get())))

@@ -131,7 +131,7 @@ pub struct ReasoningItem {
 }
 
 /// The kind of a tool call, and of its output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CallKind {
     /// A function, called with JSON arguments.
     Function,

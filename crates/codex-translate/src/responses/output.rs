@@ -1,19 +1,34 @@
-//! Items of a reply's output (wire.md §3.4), as far as a chat reply depends on them.
+//! Items of a reply's output (wire.md §3.4), as far as a reply depends on them.
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::event::{present, read, word};
+use super::event::{Channel, list, members_of, word};
 use super::item::CallKind;
 use crate::error::Error;
+use crate::splice::members;
 use crate::text::Text;
+
+/// The longest id that an item is known by; the backend's own have some fifty characters (wire.md §3.2).
+const MAX_ID_BYTES: usize = 256;
 
 /// An item of the output, in an event or in a response object.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum OutputItem<'a> {
+pub struct OutputItem<'a> {
+    /// What the item is known by; empty if it has no id.
+    pub id: Cow<'a, str>,
+    /// What it is.
+    pub body: ItemBody<'a>,
+    /// The whole item as it was written.
+    pub json: &'a str,
+}
+
+/// What an item of the output is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ItemBody<'a> {
     /// A message of the model.
     Message {
         /// Whether it is commentary or the answer.
@@ -50,6 +65,16 @@ pub enum OutputItem<'a> {
     Other(Cow<'a, str>),
 }
 
+/// The types of items that the two writers tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ItemKind {
+    Message,
+    Reasoning,
+    Call(CallKind),
+    Image,
+    Other,
+}
+
 /// A part of a message of the model.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -63,6 +88,8 @@ pub enum OutputPart<'a> {
     },
     /// A refusal.
     Refusal(Text<'a>),
+    /// Reasoning, in an item of that kind.
+    Reasoning(Text<'a>),
     /// A part of another type.
     Other,
 }
@@ -77,38 +104,101 @@ pub enum Phase {
     Commentary,
 }
 
+impl ItemKind {
+    /// The kind of an item of the type `word`.
+    pub(crate) fn from_word(word: &str) -> Self {
+        match word {
+            "message" => Self::Message,
+            "reasoning" => Self::Reasoning,
+            "image_generation_call" => Self::Image,
+            other => CallKind::of_item(other).map_or(Self::Other, Self::Call),
+        }
+    }
+
+    /// What an item is that was not announced and has a text of this kind.
+    pub(crate) fn of_text(channel: Channel) -> Self {
+        match channel {
+            Channel::Text | Channel::Refusal => Self::Message,
+            Channel::Summary | Channel::Reasoning => Self::Reasoning,
+        }
+    }
+}
+
 impl<'a> OutputItem<'a> {
-    /// Reads an item; one that is absent is of no type.
+    /// Reads an item.
     ///
     /// # Errors
     /// The item is not an object, or its text is no text.
-    pub(crate) fn read(raw: Option<&'a RawValue>) -> Result<Self, Error> {
-        let Some(raw) = present(raw) else { return Ok(Self::Other(Cow::Borrowed(""))) };
-        let item: Members<'a> = read(raw)?;
-        let kind = word(item.kind).unwrap_or_default();
+    pub(crate) fn read(raw: &'a RawValue) -> Result<Self, Error> {
+        let [id, kind] = members(raw.get(), ["id", "type"])?;
+        let id = word(id).filter(|id| id.len() <= MAX_ID_BYTES).unwrap_or_default();
+        Ok(Self { id, body: ItemBody::read(word(kind).unwrap_or_default(), raw)?, json: raw.get() })
+    }
+
+    pub(crate) fn kind(&self) -> ItemKind {
+        match &self.body {
+            ItemBody::Message { .. } => ItemKind::Message,
+            ItemBody::Reasoning { .. } => ItemKind::Reasoning,
+            ItemBody::Call { kind, .. } => ItemKind::Call(*kind),
+            ItemBody::Image { .. } => ItemKind::Image,
+            ItemBody::Other(_) => ItemKind::Other,
+        }
+    }
+}
+
+impl<'a> ItemBody<'a> {
+    fn read(kind: Cow<'a, str>, item: &'a RawValue) -> Result<Self, Error> {
         if let Some(call) = CallKind::of_item(&kind) {
+            let [call_id, name, arguments, input] = members_of(item, ["call_id", "name", "arguments", "input"])?;
             let payload = match call {
-                CallKind::Function => item.arguments,
-                CallKind::Custom => item.input,
+                CallKind::Function => arguments,
+                CallKind::Custom => input,
             };
             return Ok(Self::Call {
                 kind: call,
-                call_id: word(item.call_id).filter(|id| !id.is_empty()),
-                name: word(item.name).filter(|name| !name.is_empty()),
+                call_id: word(call_id).filter(|id| !id.is_empty()),
+                name: word(name).filter(|name| !name.is_empty()),
                 payload: payload.map(Text::of).transpose()?,
             });
         }
         Ok(match &*kind {
-            "message" => Self::Message {
-                phase: Phase::from_word(word(item.phase).as_deref().unwrap_or_default()),
-                content: parts(item.content)?.into_iter().map(OutputPart::from).collect(),
-            },
-            "reasoning" => Self::Reasoning { summary: texts(item.summary)?, content: texts(item.content)? },
-            "image_generation_call" => Self::Image {
-                result: item.result.map(Text::of).transpose()?.filter(|result| !result.is_empty()),
-                format: word(item.output_format),
-            },
+            "message" => {
+                let [phase, content] = members_of(item, ["phase", "content"])?;
+                let phase = Phase::from_word(word(phase).as_deref().unwrap_or_default());
+                Self::Message {
+                    phase,
+                    content: list(content)?.into_iter().map(OutputPart::read).collect::<Result<_, _>>()?,
+                }
+            }
+            "reasoning" => {
+                let [summary, content] = members_of(item, ["summary", "content"])?;
+                Self::Reasoning { summary: texts(summary)?, content: texts(content)? }
+            }
+            "image_generation_call" => {
+                let [result, format] = members_of(item, ["result", "output_format"])?;
+                let result = result.map(Text::of).transpose()?.filter(|result| !result.is_empty());
+                Self::Image { result, format: word(format) }
+            }
             _ => Self::Other(kind),
+        })
+    }
+}
+
+impl<'a> OutputPart<'a> {
+    /// Reads a part of a message.
+    ///
+    /// # Errors
+    /// The part is not an object, or its text is no text.
+    pub(crate) fn read(raw: &'a RawValue) -> Result<Self, Error> {
+        let [kind, words, refusal, annotations] = members_of(raw, ["type", "text", "refusal", "annotations"])?;
+        let text = |raw: Option<&'a RawValue>| raw.map_or(Ok(Text::Plain("")), Text::of);
+        Ok(match word(kind).as_deref() {
+            Some("output_text" | "text") => {
+                Self::Text { text: text(words)?, annotations: list(annotations).unwrap_or_default() }
+            }
+            Some("refusal") => Self::Refusal(text(refusal)?),
+            Some("reasoning_text") => Self::Reasoning(text(words)?),
+            Some(_) | None => Self::Other,
         })
     }
 }
@@ -122,64 +212,11 @@ impl Phase {
     }
 }
 
-/// The members of an item of any type that is read here.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Members<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    phase: Option<&'a RawValue>,
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow)]
-    summary: Option<&'a RawValue>,
-    #[serde(borrow)]
-    call_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    arguments: Option<&'a RawValue>,
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
-    #[serde(borrow)]
-    result: Option<&'a RawValue>,
-    #[serde(borrow)]
-    output_format: Option<&'a RawValue>,
-}
-
-/// The members of a part of any type that is read here.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Part<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow)]
-    refusal: Option<&'a RawValue>,
-    #[serde(borrow)]
-    annotations: Option<&'a RawValue>,
-}
-
-impl<'a> From<Part<'a>> for OutputPart<'a> {
-    fn from(part: Part<'a>) -> Self {
-        let text = |raw: Option<&'a RawValue>| raw.and_then(|raw| Text::of(raw).ok()).unwrap_or(Text::Plain(""));
-        match word(part.kind).as_deref() {
-            Some("output_text" | "text") => Self::Text {
-                text: text(part.text),
-                annotations: part.annotations.and_then(|raw| read(raw).ok()).unwrap_or_default(),
-            },
-            Some("refusal") => Self::Refusal(text(part.refusal)),
-            Some(_) | None => Self::Other,
-        }
-    }
-}
-
-fn parts(raw: Option<&RawValue>) -> Result<Vec<Part<'_>>, Error> {
-    raw.map(read).transpose().map(Option::unwrap_or_default)
-}
-
 fn texts(raw: Option<&RawValue>) -> Result<Vec<Text<'_>>, Error> {
-    parts(raw)?.into_iter().filter_map(|part| part.text).map(Text::of).collect()
+    let mut texts = Vec::new();
+    for part in list(raw)? {
+        let [text] = members_of(part, ["text"])?;
+        texts.extend(text.map(Text::of).transpose()?);
+    }
+    Ok(texts)
 }

@@ -1,15 +1,16 @@
 //! The output of a reply, as far as it has come.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 
+use crate::align::{Known, indexes_of};
 use crate::error::Error;
-use crate::responses::{CallKind, Channel, word};
+use crate::responses::{CallKind, Channel, ItemKind, OutputItem, word};
 use crate::splice::{Edits, members};
 use crate::text::Text;
-use crate::to_chat::{MAX_ITEM_PARTS, MAX_OUTPUT_ITEMS};
+use crate::to_chat::{MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 
 /// The largest output that is kept to be put together at the end: a few of the largest images.
 pub const MAX_OUTPUT_BYTES: usize = 128 * 1024 * 1024;
@@ -20,6 +21,9 @@ pub(super) struct Output {
     items: Vec<Item>,
     /// Upstream's index to the place in `items`.
     places: BTreeMap<u64, usize>,
+    /// Upstream's indexes of calls of which something came before what names them.
+    missed: BTreeSet<u64>,
+    texts: usize,
     bytes: usize,
 }
 
@@ -27,21 +31,16 @@ pub(super) struct Output {
 #[derive(Clone, Debug)]
 pub(super) struct Item {
     pub(super) id: String,
-    pub(super) kind: Kind,
+    pub(super) kind: ItemKind,
     /// The item as it was last written, under the caller's names.
     json: String,
     pub(super) stage: Stage,
-    pub(super) parts: Vec<Part>,
+    /// In the order of their indexes.
+    parts: Vec<Part>,
     /// What a tool is called with, as far as it has come.
     pub(super) payload: Body,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Message,
-    Reasoning,
-    Call(CallKind),
-    Other,
+    /// Some of the payload came before the call: only its end says all of it.
+    pub(super) missed: bool,
 }
 
 /// How far an item, a part or a payload is.
@@ -61,6 +60,7 @@ pub(super) struct Part {
     pub(super) index: u64,
     pub(super) stage: Stage,
     pub(super) text: Body,
+    annotations: Vec<Box<RawValue>>,
 }
 
 /// A text as it stands between the quotes of a JSON string.
@@ -90,13 +90,35 @@ impl Output {
                 Err(Error::protocol(format!("the reply has more than {MAX_OUTPUT_ITEMS} output items")))
             }
             Entry::Vacant(new) => {
-                let item = Item::new(json)?;
-                self.bytes += item.json.len();
+                let item = Item { missed: self.missed.remove(&index), ..Item::new(json)? };
+                let added = item.json.len();
                 new.insert(place);
                 self.items.push(item);
+                self.grow(added)?;
                 Ok(place)
             }
         }
+    }
+
+    /// Notes that something has come of the call at `index`, which cannot be given on before the call is named.
+    ///
+    /// # Errors
+    /// There are too many such calls.
+    pub(super) fn miss(&mut self, index: u64) -> Result<(), Error> {
+        self.missed.insert(index);
+        if self.missed.len() <= MAX_OUTPUT_ITEMS {
+            return Ok(());
+        }
+        Err(Error::protocol(format!("the reply has more than {MAX_OUTPUT_ITEMS} output items")))
+    }
+
+    /// For each item of a terminal event's output the index that upstream has it at.
+    ///
+    /// # Errors
+    /// There is no index left for an item that was not known.
+    pub(super) fn indexes_of(&self, output: &[OutputItem<'_>]) -> Result<Vec<u64>, Error> {
+        let known = self.places.iter().map(|(index, place)| (*index, &self.items[*place]));
+        indexes_of(known.map(|(index, item)| (index, Known { id: &item.id, kind: item.kind })), output)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -111,19 +133,31 @@ impl Output {
         &mut self.items[place]
     }
 
+    /// Whether a call has not come to its end.
+    pub(super) fn has_cut_call(&self) -> bool {
+        !self.missed.is_empty() || self.items.iter().any(Item::is_cut_call)
+    }
+
+    pub(super) fn is_done(&self, place: usize) -> bool {
+        self.items[place].stage == Stage::Done
+    }
+
     /// Adds a part to the item at `place`; false if it was there.
     ///
     /// # Errors
-    /// The item has too many parts.
+    /// The reply has too many parts.
     pub(super) fn add_part(&mut self, place: usize, channel: Channel, index: u64) -> Result<bool, Error> {
         let item = &mut self.items[place];
         if item.part(channel, index).is_some() {
             return Ok(false);
         }
-        if item.parts.len() >= MAX_ITEM_PARTS {
-            return Err(Error::protocol(format!("an item of the reply has more than {MAX_ITEM_PARTS} texts")));
+        if self.texts >= MAX_OUTPUT_TEXTS {
+            return Err(Error::protocol(format!("the reply has more than {MAX_OUTPUT_TEXTS} texts")));
         }
-        item.parts.push(Part { channel, index, stage: Stage::Open, text: Body::default() });
+        self.texts += 1;
+        let at = item.parts.partition_point(|part| (part.index, part.channel) < (index, channel));
+        let part = Part { channel, index, stage: Stage::Open, text: Body::default(), annotations: Vec::new() };
+        item.parts.insert(at, part);
         Ok(true)
     }
 
@@ -134,6 +168,17 @@ impl Output {
     pub(super) fn say(&mut self, place: usize, channel: Channel, index: u64, text: Text<'_>) -> Result<(), Error> {
         let added = self.items[place].part(channel, index).map_or(0, |part| part.text.push(text));
         self.grow(added)
+    }
+
+    /// Adds an annotation to a part.
+    ///
+    /// # Errors
+    /// The output is too large.
+    pub(super) fn annotate(&mut self, place: usize, index: u64, annotation: &RawValue) -> Result<(), Error> {
+        if let Some(part) = self.items[place].part(Channel::Text, index) {
+            part.annotations.push(annotation.to_owned());
+        }
+        self.grow(annotation.get().len())
     }
 
     /// Adds to what the call at `place` is called with.
@@ -151,9 +196,10 @@ impl Output {
     /// The output is too large.
     pub(super) fn finish(&mut self, place: usize, json: String) -> Result<(), Error> {
         let item = &mut self.items[place];
-        let kept = item.parts.iter().map(|part| part.text.escaped.len()).sum::<usize>() + item.payload.escaped.len();
-        self.bytes = self.bytes.saturating_sub(kept + item.json.len());
-        item.parts.clear();
+        let kept =
+            item.parts.iter().map(Part::kept_bytes).sum::<usize>() + item.payload.escaped.len() + item.json.len();
+        self.bytes = self.bytes.saturating_sub(kept);
+        item.parts = Vec::new();
         item.payload = Body { stage: Stage::Done, ..Body::default() };
         item.stage = Stage::Done;
         item.json = json;
@@ -161,9 +207,10 @@ impl Output {
         self.grow(added)
     }
 
-    /// The items as a JSON array.
+    /// The items that have come to their end, as a JSON array.
     pub(super) fn to_json(&self) -> String {
-        let items: Vec<_> = self.items.iter().map(|item| item.json.as_str()).collect();
+        let done = self.items.iter().filter(|item| item.stage == Stage::Done);
+        let items: Vec<_> = done.map(|item| item.json.as_str()).collect();
         format!("[{}]", items.join(","))
     }
 
@@ -179,22 +226,24 @@ impl Output {
 impl Item {
     fn new(json: String) -> Result<Self, Error> {
         let [kind, id] = members(&json, ["type", "id"])?;
-        let kind = match &*word(kind).unwrap_or_default() {
-            "message" => Kind::Message,
-            "reasoning" => Kind::Reasoning,
-            other => CallKind::of_item(other).map_or(Kind::Other, Kind::Call),
-        };
+        let kind = ItemKind::from_word(&word(kind).unwrap_or_default());
         let id = word(id).unwrap_or_default().into_owned();
-        Ok(Self { id, kind, json, stage: Stage::Open, parts: Vec::new(), payload: Body::default() })
+        Ok(Self { id, kind, json, stage: Stage::Open, parts: Vec::new(), payload: Body::default(), missed: false })
+    }
+
+    /// The texts of the item, by their indexes.
+    pub(super) fn parts(&self) -> Vec<(Channel, u64)> {
+        self.parts.iter().map(|part| (part.channel, part.index)).collect()
     }
 
     pub(super) fn part(&mut self, channel: Channel, index: u64) -> Option<&mut Part> {
-        self.parts.iter_mut().find(|part| part.channel == channel && part.index == index)
+        let at = self.parts.binary_search_by_key(&(index, channel), |part| (part.index, part.channel)).ok()?;
+        self.parts.get_mut(at)
     }
 
     /// Whether the item is a call of which not everything has come.
-    pub(super) fn is_cut_call(&self) -> bool {
-        matches!(self.kind, Kind::Call(_)) && self.stage != Stage::Done && self.payload.stage == Stage::Open
+    fn is_cut_call(&self) -> bool {
+        matches!(self.kind, ItemKind::Call(_)) && self.stage != Stage::Done && self.payload.stage == Stage::Open
     }
 
     /// The item put together from its deltas, as it is at its end.
@@ -210,14 +259,19 @@ impl Item {
             format!("[{}]", parts.map(Part::to_json).collect::<Vec<_>>().join(","))
         };
         match self.kind {
-            Kind::Message => edits.set("content", content, texts(&[Channel::Text, Channel::Refusal])),
-            Kind::Reasoning => edits.set("summary", summary, texts(&[Channel::Summary])),
-            Kind::Call(CallKind::Function) => edits.set("arguments", arguments, self.payload.to_json()),
-            Kind::Call(CallKind::Custom) => edits.set("input", input, self.payload.to_json()),
-            Kind::Other => {}
+            ItemKind::Message => edits.set("content", content, texts(&[Channel::Text, Channel::Refusal])),
+            ItemKind::Reasoning => {
+                edits.set("summary", summary, texts(&[Channel::Summary]));
+                if self.parts.iter().any(|part| part.channel == Channel::Reasoning) {
+                    edits.set("content", content, texts(&[Channel::Reasoning]));
+                }
+            }
+            ItemKind::Call(CallKind::Function) => edits.set("arguments", arguments, self.payload.to_json()),
+            ItemKind::Call(CallKind::Custom) => edits.set("input", input, self.payload.to_json()),
+            ItemKind::Image | ItemKind::Other => {}
         }
         // Reasoning has no status (wire.md §3.3).
-        if self.kind != Kind::Reasoning {
+        if self.kind != ItemKind::Reasoning {
             edits.set("status", status_now, format!("\"{status}\""));
         }
         Ok(edits.text())
@@ -229,11 +283,19 @@ impl Part {
     pub(super) fn to_json(&self) -> String {
         let text = self.text.to_json();
         match self.channel {
-            Channel::Text => format!("{{\"type\":\"output_text\",\"annotations\":[],\"logprobs\":[],\"text\":{text}}}"),
+            Channel::Text => {
+                let annotations: Vec<_> = self.annotations.iter().map(|annotation| annotation.get()).collect();
+                let annotations = annotations.join(",");
+                format!("{{\"type\":\"output_text\",\"annotations\":[{annotations}],\"logprobs\":[],\"text\":{text}}}")
+            }
             Channel::Refusal => format!("{{\"type\":\"refusal\",\"refusal\":{text}}}"),
             Channel::Summary => format!("{{\"type\":\"summary_text\",\"text\":{text}}}"),
             Channel::Reasoning => format!("{{\"type\":\"reasoning_text\",\"text\":{text}}}"),
         }
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.text.escaped.len() + self.annotations.iter().map(|annotation| annotation.get().len()).sum::<usize>()
     }
 }
 
@@ -291,4 +353,24 @@ pub(super) fn unannounced(channel: Channel, id: Option<&str>, place: usize) -> S
     };
     let id = id.map_or_else(|| format!("{prefix}_{place}"), str::to_owned);
     format!("{{\"id\":{},{rest}}}", Text::Plain(&id).to_json())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_is_limited_and_counts_what_is_kept() {
+        let message = r#"{"type":"message","id":"m"}"#;
+        let mut output = Output::default();
+        output.add(7, message.to_owned()).unwrap();
+        output.add_part(0, Channel::Text, 0).unwrap();
+        output.say(0, Channel::Text, 0, Text::Plain("abc")).unwrap();
+        assert_eq!(output.bytes, message.len() + 3);
+        output.finish(0, "{}".to_owned()).unwrap();
+        assert_eq!(output.bytes, 2, "what is replaced is not kept");
+        output.bytes = MAX_OUTPUT_BYTES - message.len();
+        output.add(8, message.to_owned()).unwrap();
+        assert!(output.add(9, message.to_owned()).unwrap_err().message().contains("128 MiB"));
+    }
 }

@@ -7,10 +7,15 @@ use serde_json::value::RawValue;
 
 use crate::error::Error;
 use crate::reply::Identity;
-use crate::responses::{ResponseBody, present};
+use crate::responses::{list, present, word};
 use crate::splice::{Edits, members};
 use crate::text::Text;
+use crate::tool_names::ToolNames;
 use crate::usage::{ResponsesUsage, Usage};
+
+/// The members that openai-python's model of a response wants, beside `model`.
+const REQUIRED: [&str; 8] =
+    ["id", "object", "created_at", "status", "output", "parallel_tool_calls", "tool_choice", "tools"];
 
 /// A whole response, as its JSON.
 #[derive(Clone, Debug, Serialize)]
@@ -60,56 +65,59 @@ impl Template {
         self.json
     }
 
-    /// Takes over what upstream says of the response now, under the caller's name of the model.
+    /// Takes over what upstream says of the response now, under the caller's names of model and tools.
     ///
     /// # Errors
     /// It is not an object.
-    pub(super) fn read(&mut self, response: Option<&RawValue>) -> Result<(), Error> {
+    pub(super) fn read(&mut self, response: Option<&RawValue>, names: &ToolNames) -> Result<(), Error> {
         let Some(response) = present(response) else { return Ok(()) };
-        let [id, object, created_at, status, model, output] =
-            members(response.get(), ["id", "object", "created_at", "status", "model", "output"])?;
         let mut edits = Edits::new(response.get());
+        let [model, tools] = members(response.get(), ["model", "tools"])?;
         edits.set("model", model, &*self.model);
-        // What every client reads is there, whatever upstream left out.
-        let [own_id, own_created, own_status] = members(&self.json, ["id", "created_at", "status"])?;
-        for (key, found, own) in [("id", id, own_id), ("created_at", created_at, own_created), ("status", status, own_status)]
-        {
+        // What every client reads is there, whatever upstream leaves out.
+        let (found, own) = (members(response.get(), REQUIRED)?, members(&self.json, REQUIRED)?);
+        for ((key, found), own) in REQUIRED.into_iter().zip(found).zip(own) {
             if let (None, Some(own)) = (present(found), own) {
                 edits.set(key, found, own.get());
             }
         }
-        if present(object).is_none() {
-            edits.set("object", object, "\"response\"");
-        }
-        if present(output).is_none() {
-            edits.set("output", output, "[]");
+        if let Some(echo) = present(tools).filter(|_| !names.is_unchanged()) {
+            edits.set("tools", tools, renamed(echo, names)?);
         }
         let json = edits.text();
         self.json = json;
         Ok(())
     }
 
-    pub(super) fn set_in_progress(&mut self) {
-        self.set(&[("status", Cow::Borrowed("\"in_progress\"")), ("error", Cow::Borrowed("null"))]);
+    /// Makes it a response of which nothing has come yet.
+    pub(super) fn begin(&mut self) {
+        self.set(&[
+            ("status", Cow::Borrowed("\"in_progress\"")),
+            ("error", Cow::Borrowed("null")),
+            ("incomplete_details", Cow::Borrowed("null")),
+            ("output", Cow::Borrowed("[]")),
+            ("usage", Cow::Borrowed("null")),
+        ]);
     }
 
-    pub(super) fn set_output(&mut self, output: &str) {
-        self.set(&[("output", Cow::Borrowed(output))]);
+    /// Makes it the response as it is at the end, which upstream has told.
+    pub(super) fn end(&mut self, status: &str, output: &str) {
+        self.set(&[("status", Cow::Owned(Text::Plain(status).to_json())), ("output", Cow::Borrowed(output))]);
     }
 
-    /// The response as it is when this side ends it.
+    /// Makes it the response as it is when this side ends it.
     pub(super) fn cut(&mut self, status: &str, usage: Option<&Usage>, output: &str) {
         let usage = usage.and_then(|usage| serde_json::to_string(&ResponsesUsage(*usage)).ok());
         let details = if status == "incomplete" { "{\"reason\":\"max_output_tokens\"}" } else { "null" };
         self.set(&[
             ("status", Cow::Owned(Text::Plain(status).to_json())),
             ("incomplete_details", Cow::Borrowed(details)),
-            ("output", Cow::Borrowed(output)),
             ("usage", usage.map_or(Cow::Borrowed("null"), Cow::Owned)),
+            ("output", Cow::Borrowed(output)),
         ]);
     }
 
-    /// The response as it is when it fails.
+    /// Makes it the response as it is when it fails.
     pub(super) fn fail(&mut self, error: &Error, output: &str) {
         let code = error.code().unwrap_or("server_error");
         let (code, message) = (Text::Plain(code).to_json(), Text::Plain(error.message()).to_json());
@@ -133,13 +141,20 @@ impl Template {
     }
 }
 
-/// The items in a response's output.
+/// The echo of the request's tools under the caller's names.
 ///
 /// # Errors
-/// The output is not a list.
-pub(super) fn items(response: Option<&RawValue>) -> Result<Vec<&RawValue>, Error> {
-    let body = ResponseBody::read(response)?;
-    body.output.map_or(Ok(Vec::new()), |output| {
-        serde_json::from_str(output.get()).map_err(|_| Error::protocol("the output of the reply is not a list"))
-    })
+/// It is not a list.
+fn renamed(tools: &RawValue, names: &ToolNames) -> Result<String, Error> {
+    let mut echo = Vec::new();
+    for tool in list(Some(tools))? {
+        // What is not an object has no name.
+        let [name] = members(tool.get(), ["name"]).unwrap_or_default();
+        let mut edits = Edits::new(tool.get());
+        if let Some(wire) = word(name) {
+            edits.set("name", name, Text::Plain(names.to_client(&wire)).to_json());
+        }
+        echo.push(edits.text());
+    }
+    Ok(format!("[{}]", echo.join(",")))
 }

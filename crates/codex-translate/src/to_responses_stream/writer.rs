@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use memchr::memchr3_iter;
+use memchr::{memchr2, memchr2_iter};
 
 use crate::responses::{Envelope, number, present};
 use crate::splice::Edits;
@@ -57,7 +57,8 @@ impl Writer {
             }
             self.sequence += 1;
         }
-        if let Some(index) = index.filter(|index| number(envelope.output_index).ok() != Some(*index as u64)) {
+        let said = present(envelope.output_index).and_then(|raw| raw.get().parse().ok());
+        if let Some(index) = index.filter(|index| said != Some(*index)) {
             edits.set("output_index", envelope.output_index, index.to_string());
         }
         if edits.is_empty() {
@@ -77,14 +78,23 @@ impl Writer {
     }
 }
 
-/// Appends JSON as one line. A line feed in it is white space between values, from data of several lines; a line separator of
-/// Unicode is in a string, and is escaped, since some clients split their input there.
+/// Appends JSON, or a word, as one line. A line end in JSON is white space between values, from data of several lines; a line
+/// separator of Unicode is in a string, and is escaped, since some clients split their input there.
 fn write_line(json: &str, out: &mut Vec<u8>) {
+    let mut rest = json;
+    while let Some(at) = memchr2(b'\n', b'\r', rest.as_bytes()) {
+        write_escaped(&rest[..at], out);
+        out.push(b' ');
+        rest = &rest[at + 1..];
+    }
+    write_escaped(rest, out);
+}
+
+fn write_escaped(json: &str, out: &mut Vec<u8>) {
     let bytes = json.as_bytes();
     let mut copied = 0;
-    for at in memchr3_iter(b'\n', 0xc2, 0xe2, bytes) {
+    for at in memchr2_iter(0xc2, 0xe2, bytes) {
         let (len, instead): (usize, &[u8]) = match &bytes[at..] {
-            [b'\n', ..] => (1, b" "),
             [0xc2, 0x85, ..] => (2, b"\\u0085"),
             [0xe2, 0x80, 0xa8, ..] => (3, b"\\u2028"),
             [0xe2, 0x80, 0xa9, ..] => (3, b"\\u2029"),

@@ -3,6 +3,13 @@
 
 mod backend;
 mod chat_request;
+mod fixtures;
+mod framing;
+mod invariants;
+mod limits;
+mod oracle;
 mod parameters;
+mod reply_properties;
 mod request_properties;
 mod responses_request;
+mod turns;

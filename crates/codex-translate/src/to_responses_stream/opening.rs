@@ -1,0 +1,115 @@
+//! The beginning of a reply: `response.created` first, and nothing before it is known how the turn goes.
+
+use super::{EventSink, ResponseStream, State};
+use crate::error::Error;
+use crate::responses::{Envelope, Event};
+use crate::splice::Edits;
+
+/// How much of what comes before the first output is kept to be given on with it. Two events of it echo the whole request.
+pub const MAX_EARLY_BYTES: usize = 256 * 1024;
+
+const CREATED: &str = "response.created";
+
+/// Events that have come and have not gone out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Early {
+    events: Vec<String>,
+    bytes: usize,
+}
+
+impl Early {
+    /// Keeps an event; false if there is no more room.
+    fn push(&mut self, json: &str) -> bool {
+        self.bytes += size_of::<String>() + json.len();
+        self.events.push(json.to_owned());
+        self.bytes <= MAX_EARLY_BYTES
+    }
+}
+
+impl ResponseStream {
+    /// Sees to it that the reply begins as clients expect it. Whether `envelope` belongs to that beginning, and so is dealt
+    /// with.
+    pub(super) fn is_early(
+        &mut self,
+        envelope: &Envelope<'_>,
+        event: &Event<'_>,
+        sink: &mut impl EventSink,
+    ) -> Result<bool, Error> {
+        let State::Opening(early) = &mut self.state else { return Ok(false) };
+        // As long as nothing has gone out the caller can answer with a status.
+        if matches!(event, Event::Failed(_)) {
+            return Ok(false);
+        }
+        // The backend's own events, and events of no type, say nothing about the turn.
+        let is_beginning =
+            matches!(event, Event::Opened) || matches!(event, Event::Other(kind) if !is_about_the_turn(kind));
+        if !is_beginning {
+            let early = std::mem::take(early);
+            self.begin(early, Some(envelope), sink)?;
+            return Ok(false);
+        }
+        if !early.push(envelope.json) {
+            let early = std::mem::take(early);
+            self.begin(early, None, sink)?;
+        }
+        Ok(true)
+    }
+
+    /// Writes the beginning of the reply, in which `early` has come; `next` is the first event after it.
+    pub(super) fn begin(
+        &mut self,
+        early: Early,
+        next: Option<&Envelope<'_>>,
+        sink: &mut impl EventSink,
+    ) -> Result<(), Error> {
+        self.state = State::Open;
+        // Each of them was read before, and so can be read.
+        let early: Vec<_> = early.events.iter().filter_map(|json| Envelope::parse(json).ok().flatten()).collect();
+        match early.iter().find(|event| event.kind() == CREATED) {
+            Some(created) => {
+                self.template.read(created.response, &self.tools)?;
+                self.pass_response(created, CREATED, sink);
+            }
+            None => {
+                // The response of a later event, as it may have been when it began.
+                self.template.read(early.iter().chain(next).find_map(|event| event.response), &self.tools)?;
+                self.template.begin();
+                self.writer.add(CREATED, &format!("\"response\":{}", self.template.json()), sink);
+            }
+        }
+        for event in &early {
+            let kind = event.kind();
+            if is_about_the_turn(&kind) {
+                self.opened(event, &kind, sink)?;
+            } else {
+                self.writer.pass(event, &kind, None, Edits::new(event.json), sink);
+            }
+        }
+        Ok(())
+    }
+
+    /// `response.in_progress` and its like. A second `response.created` would be a second reply.
+    pub(super) fn opened(
+        &mut self,
+        envelope: &Envelope<'_>,
+        kind: &str,
+        sink: &mut impl EventSink,
+    ) -> Result<(), Error> {
+        if kind != CREATED {
+            self.template.read(envelope.response, &self.tools)?;
+            self.pass_response(envelope, kind, sink);
+        }
+        Ok(())
+    }
+
+    fn pass_response(&mut self, envelope: &Envelope<'_>, kind: &str, sink: &mut impl EventSink) {
+        let mut edits = Edits::new(envelope.json);
+        edits.set("response", envelope.response, self.template.json());
+        self.writer.pass(envelope, kind, None, edits, sink);
+    }
+}
+
+/// Whether events of this type belong to the protocol and not to the backend alone.
+fn is_about_the_turn(kind: &str) -> bool {
+    kind.starts_with("response.") && kind != "response.metadata"
+}

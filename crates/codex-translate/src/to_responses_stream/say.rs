@@ -1,0 +1,249 @@
+//! Saying more: items and parts that are announced before their first delta, and deltas up to the end that the caller set.
+
+use std::borrow::Cow;
+
+use super::output::unannounced;
+use super::{EventSink, ResponseStream};
+use crate::error::Error;
+use crate::reply::Finish;
+use crate::responses::{CallKind, Channel, Envelope, ItemKind, Piece, present, word};
+use crate::splice::{Edits, members};
+use crate::text::Text;
+
+/// A text and where it belongs.
+#[derive(Clone, Copy)]
+pub(super) struct Said<'a> {
+    pub(super) place: usize,
+    pub(super) channel: Channel,
+    pub(super) part: u64,
+    pub(super) text: Text<'a>,
+}
+
+impl<'a> Said<'a> {
+    pub(super) fn of(piece: &Piece<'a>, place: usize) -> Self {
+        Self { place, channel: piece.channel, part: piece.part, text: piece.text }
+    }
+}
+
+impl ResponseStream {
+    /// The place of the item at `index`; one that is not known is announced as `beginning` has it.
+    pub(super) fn known(
+        &mut self,
+        index: u64,
+        beginning: impl FnOnce() -> Result<String, Error>,
+        sink: &mut impl EventSink,
+    ) -> Result<usize, Error> {
+        if let Some(place) = self.output.place(index) {
+            return Ok(place);
+        }
+        let json = beginning()?;
+        let place = self.output.add(index, json.clone())?;
+        self.writer.add("response.output_item.added", &format!("\"output_index\":{place},\"item\":{json}"), sink);
+        Ok(place)
+    }
+
+    /// The place of the item that the text of an event belongs to.
+    pub(super) fn known_for(
+        &mut self,
+        channel: Channel,
+        index: u64,
+        envelope: &Envelope<'_>,
+        sink: &mut impl EventSink,
+    ) -> Result<usize, Error> {
+        let place = self.output.len();
+        self.known(index, || Ok(unannounced(channel, word(envelope.item_id).as_deref(), place)), sink)
+    }
+
+    /// The JSON of an item with the caller's name of a tool, and with the words for its phase that clients know.
+    ///
+    /// # Errors
+    /// It is not an object.
+    pub(super) fn for_client<'j>(&self, item: &'j str) -> Result<Cow<'j, str>, Error> {
+        let [kind, name, phase] = members(item, ["type", "name", "phase"])?;
+        let mut edits = Edits::new(item);
+        if word(phase).as_deref() == Some("analysis") {
+            // The AI SDK refuses a whole reply for the older word (wire.md §3.3).
+            edits.set("phase", phase, "\"commentary\"");
+        }
+        let is_call = CallKind::of_item(&word(kind).unwrap_or_default()).is_some();
+        if let Some(wire) = word(name).filter(|_| is_call && !self.tools.is_unchanged()) {
+            edits.set("name", name, Text::Plain(self.tools.to_client(&wire)).to_json());
+        }
+        Ok(if edits.is_empty() { Cow::Borrowed(item) } else { Cow::Owned(edits.text()) })
+    }
+
+    /// Says what the cutter has held back.
+    pub(super) fn flush(&mut self, sink: &mut impl EventSink) -> Result<(), Error> {
+        let (Some(cutter), Some((place, part))) = (&mut self.cutter, self.held.take()) else { return Ok(()) };
+        let mut held = String::new();
+        cutter.flush(|text| text.push_to(&mut held));
+        if held.is_empty() {
+            return Ok(());
+        }
+        self.write_delta(&Said { place, channel: Channel::Text, part, text: Text::Plain(&held) }, None, sink)
+    }
+
+    /// Says more of a text, up to the end that the caller set.
+    pub(super) fn say(
+        &mut self,
+        said: &Said<'_>,
+        envelope: Option<&Envelope<'_>>,
+        sink: &mut impl EventSink,
+    ) -> Result<Option<Finish>, Error> {
+        if self.held.is_some_and(|held| said.channel != Channel::Text || held != (said.place, said.part)) {
+            self.flush(sink)?;
+        }
+        self.open_part(said.place, said.channel, said.part, sink)?;
+        let is_reasoning = matches!(said.channel, Channel::Summary | Channel::Reasoning);
+        let Some(cutter) = self.cutter.as_mut().filter(|_| !is_reasoning) else {
+            self.write_delta(said, envelope, sink)?;
+            return Ok(None);
+        };
+        let mut text = String::new();
+        let cut = if said.channel == Channel::Text {
+            self.held = Some((said.place, said.part));
+            cutter.content(said.text, |more| more.push_to(&mut text))
+        } else {
+            cutter.other(said.text, |more| more.push_to(&mut text))
+        };
+        if !text.is_empty() {
+            self.write_delta(&Said { text: Text::Plain(&text), ..*said }, envelope, sink)?;
+        }
+        Ok(cut)
+    }
+
+    pub(super) fn call_with(
+        &mut self,
+        place: usize,
+        payload: Text<'_>,
+        envelope: Option<&Envelope<'_>>,
+        sink: &mut impl EventSink,
+    ) -> Result<Option<Finish>, Error> {
+        let ItemKind::Call(kind) = self.output.items()[place].kind else {
+            return Err(Error::protocol(format!(
+                "output item {place} of the reply is called although it is no tool call"
+            )));
+        };
+        let (mut text, mut cut) = (Cow::Borrowed(""), None);
+        if let Some(cutter) = &mut self.cutter {
+            cut = cutter.other(payload, |more| more.push_to(text.to_mut()));
+        }
+        let payload = if self.cutter.is_some() { Text::Plain(&text) } else { payload };
+        if !payload.is_empty() {
+            self.output.call_with(place, payload)?;
+            let name = match kind {
+                CallKind::Function => "response.function_call_arguments.delta",
+                CallKind::Custom => "response.custom_tool_call_input.delta",
+            };
+            self.write(name, place, None, payload, envelope, sink);
+        }
+        Ok(cut)
+    }
+
+    /// Announces a part that upstream has not.
+    pub(super) fn open_part(
+        &mut self,
+        place: usize,
+        channel: Channel,
+        part: u64,
+        sink: &mut impl EventSink,
+    ) -> Result<(), Error> {
+        if !self.output.add_part(place, channel, part)? {
+            return Ok(());
+        }
+        let (kind, key, empty) = match channel {
+            Channel::Text => (
+                "response.content_part.added",
+                "content_index",
+                "{\"type\":\"output_text\",\"annotations\":[],\"logprobs\":[],\"text\":\"\"}",
+            ),
+            Channel::Refusal => {
+                ("response.content_part.added", "content_index", "{\"type\":\"refusal\",\"refusal\":\"\"}")
+            }
+            Channel::Summary => {
+                ("response.reasoning_summary_part.added", "summary_index", "{\"type\":\"summary_text\",\"text\":\"\"}")
+            }
+            // The reasoning itself comes without parts (wire.md §3.4).
+            Channel::Reasoning => return Ok(()),
+        };
+        let members = format!("{},\"{key}\":{part},\"part\":{empty}", self.about(place));
+        self.writer.add(kind, &members, sink);
+        Ok(())
+    }
+
+    /// Keeps a delta and writes it: upstream's event with the text in its place, or one of this side's own.
+    pub(super) fn write_delta(
+        &mut self,
+        said: &Said<'_>,
+        envelope: Option<&Envelope<'_>>,
+        sink: &mut impl EventSink,
+    ) -> Result<(), Error> {
+        self.output.say(said.place, said.channel, said.part, said.text)?;
+        self.write(delta_kind(said.channel), said.place, Some((said.channel, said.part)), said.text, envelope, sink);
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        kind: &str,
+        place: usize,
+        part: Option<(Channel, u64)>,
+        text: Text<'_>,
+        envelope: Option<&Envelope<'_>>,
+        sink: &mut impl EventSink,
+    ) {
+        let Some(envelope) = envelope else {
+            let part = part.map_or_else(String::new, |(channel, part)| {
+                let logprobs = if channel == Channel::Text { ",\"logprobs\":[]" } else { "" };
+                format!(",\"{}\":{part}{logprobs}", index_key(channel))
+            });
+            self.writer.add(kind, &format!("{}{part},\"delta\":{}", self.about(place), text.to_json()), sink);
+            return;
+        };
+        let mut edits = self.placed(envelope, place, part);
+        // Upstream's own text is still what the event holds.
+        if let Text::Plain(_) = text {
+            edits.set("delta", envelope.delta, text.to_json());
+        }
+        self.writer.pass(envelope, kind, Some(place), edits, sink);
+    }
+
+    /// An event of upstream, with what it lacks of its place.
+    pub(super) fn placed<'a>(&self, envelope: &Envelope<'a>, place: usize, part: Option<(Channel, u64)>) -> Edits<'a> {
+        let mut edits = Edits::new(envelope.json);
+        if present(envelope.item_id).is_none() {
+            edits.set("item_id", envelope.item_id, Text::Plain(&self.output.items()[place].id).to_json());
+        }
+        if let Some((channel, part)) = part {
+            let found = match channel {
+                Channel::Summary => envelope.summary_index,
+                Channel::Text | Channel::Refusal | Channel::Reasoning => envelope.content_index,
+            };
+            if present(found).is_none() {
+                edits.set(index_key(channel), found, part.to_string());
+            }
+        }
+        edits
+    }
+
+    /// The members by which an event names its item.
+    pub(super) fn about(&self, place: usize) -> String {
+        format!("\"item_id\":{},\"output_index\":{place}", Text::Plain(&self.output.items()[place].id).to_json())
+    }
+}
+
+pub(super) fn delta_kind(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Text => "response.output_text.delta",
+        Channel::Refusal => "response.refusal.delta",
+        Channel::Summary => "response.reasoning_summary_text.delta",
+        Channel::Reasoning => "response.reasoning_text.delta",
+    }
+}
+
+pub(super) fn index_key(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Summary => "summary_index",
+        Channel::Text | Channel::Refusal | Channel::Reasoning => "content_index",
+    }
+}

@@ -1,0 +1,272 @@
+//! Every case of `tests/fixtures`: what upstream sends, and what a client of each path is to get, however it is cut up on its
+//! way. `tests/fixtures/README.md` says what the files are.
+
+use std::path::{Path, PathBuf};
+
+use codex_translate::{
+    ChatFold, ChatPipe, Error, Flow, Identity, Options, Profile, ReasoningStyle, ReplyPlan, ResponsesFold,
+    ResponsesPipe, Summary, chat, normalise, responses, to_responses,
+};
+use serde_json::{Value, json};
+
+/// A case with more bytes than this is not split at each of them but at some.
+const LARGE_BYTES: usize = 16 * 1024;
+const SPLITS_OF_LARGE: usize = 97;
+
+/// One directory of `tests/fixtures`.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    directory: PathBuf,
+    pub(crate) events: Vec<u8>,
+}
+
+/// What a client gets.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Outcome {
+    /// The stream, whole or up to and with its error, or the body; `None` if the client gets a status instead.
+    pub(crate) success: Option<String>,
+    /// What went wrong.
+    pub(crate) error: Option<Value>,
+}
+
+/// All cases.
+#[expect(clippy::disallowed_methods, reason = "fixtures are files")]
+pub(crate) fn cases() -> Vec<Case> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let mut cases: Vec<_> = std::fs::read_dir(root)
+        .expect("the fixtures")
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .map(|directory| Case {
+            name: directory.file_name().unwrap().to_string_lossy().into_owned(),
+            events: std::fs::read(directory.join("events.sse")).expect("events.sse"),
+            directory,
+        })
+        .collect();
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    cases
+}
+
+pub(crate) fn identity() -> Identity {
+    Identity { id: "chatcmpl-AbCdEf0123456789".to_owned(), created: 1_750_000_000 }
+}
+
+impl Case {
+    /// The plans of the requests that the case has.
+    pub(crate) fn chat_plan(&self) -> Option<ReplyPlan> {
+        let request = chat::Request::from_json(self.read("request.json")?.as_bytes()).unwrap();
+        let mut plan = to_responses(request, &Profile::permissive("gpt-5.5"), &self.options()).unwrap().plan;
+        plan.choice = self.json("options.json").and_then(|options| options["choice"].as_u64()).unwrap_or(0) as u32;
+        Some(plan)
+    }
+
+    pub(crate) fn responses_plan(&self) -> Option<ReplyPlan> {
+        let request = responses::Request::from_json(self.read("responses_request.json")?.as_bytes()).unwrap();
+        Some(normalise(request, &Profile::permissive("gpt-5.5"), &self.options()).unwrap().plan)
+    }
+
+    fn options(&self) -> Options {
+        let options = self.json("options.json").unwrap_or_default();
+        let reasoning = match options["reasoning"].as_str() {
+            Some("reasoning") => ReasoningStyle::Reasoning,
+            Some("think") => ReasoningStyle::Think,
+            Some("none") => ReasoningStyle::None,
+            Some(other) => panic!("{}: no style {other}", self.name),
+            None => ReasoningStyle::ReasoningContent,
+        };
+        Options { reasoning, ..Options::default() }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "fixtures are files")]
+    fn read(&self, file: &str) -> Option<String> {
+        std::fs::read_to_string(self.directory.join(file)).ok()
+    }
+
+    fn json(&self, file: &str) -> Option<Value> {
+        let text = self.read(file)?;
+        Some(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}/{file}: {error}", self.name)))
+    }
+
+    /// The upstream bytes in two pieces, at every place or at many.
+    fn splits(&self) -> impl Iterator<Item = [&[u8]; 2]> {
+        let step = if self.events.len() > LARGE_BYTES { self.events.len() / SPLITS_OF_LARGE } else { 1 };
+        (1..self.events.len()).step_by(step).map(|at| <[&[u8]; 2]>::from(self.events.split_at(at)))
+    }
+}
+
+/// A client's way to a reply.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Way {
+    ChatStream,
+    ChatBody,
+    ResponsesStream,
+    ResponsesBody,
+}
+
+impl Way {
+    pub(crate) const ALL: [Self; 4] = [Self::ChatStream, Self::ChatBody, Self::ResponsesStream, Self::ResponsesBody];
+
+    /// The plan of the case's request, if it has one for this way.
+    pub(crate) fn plan(self, case: &Case) -> Option<ReplyPlan> {
+        match self {
+            Self::ChatStream | Self::ChatBody => case.chat_plan(),
+            Self::ResponsesStream | Self::ResponsesBody => case.responses_plan(),
+        }
+    }
+
+    /// What the case says that comes out.
+    fn expected(self, case: &Case) -> Outcome {
+        let (success, error) = match self {
+            Self::ChatStream => (case.read("chunks.sse"), case.json("error.json")),
+            Self::ChatBody => (case.read("completion.json"), case.json("error.json")),
+            Self::ResponsesStream => (case.read("responses.sse"), case.json("error.json")),
+            Self::ResponsesBody => (case.read("response.json"), case.json("error.json")),
+        };
+        let is_body = matches!(self, Self::ChatBody | Self::ResponsesBody);
+        let success = success.map(|text| if is_body { compact(&text) } else { text });
+        Outcome { success, error }
+    }
+
+    /// What a client gets of upstream's bytes in these pieces.
+    pub(crate) fn outcome<'a>(self, plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+        let pieces = pieces.into_iter();
+        match self {
+            Self::ChatStream => chat_stream(plan, pieces),
+            Self::ResponsesStream => responses_stream(plan, pieces),
+            Self::ChatBody => {
+                let mut fold = ChatFold::new(plan, identity());
+                let gathered = feed(pieces, |piece| fold.feed(piece)).and_then(|()| fold.finish());
+                body(gathered.map(|(completion, _)| serde_json::to_string(&completion).unwrap()))
+            }
+            Self::ResponsesBody => {
+                let mut fold = ResponsesFold::new(plan, identity());
+                let gathered = feed(pieces, |piece| fold.feed(piece)).and_then(|()| fold.finish());
+                body(gathered.map(|(response, _)| compact(response.json())))
+            }
+        }
+    }
+}
+
+fn chat_stream<'a>(plan: &ReplyPlan, pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
+    let mut pipe = ChatPipe::new(plan, &identity());
+    let mut out = Vec::new();
+    let ended = feed(pieces, |piece| pipe.feed(piece, &mut out)).and_then(|()| pipe.finish(&mut out));
+    match &ended {
+        Ok(summary) => pipe.end(summary.usage.as_ref(), &mut out),
+        Err(_) if out.is_empty() => {}
+        Err(error) => pipe.encode_error(error, &mut out),
+    }
+    stream(out, ended)
+}
+
+fn responses_stream<'a>(plan: &ReplyPlan, pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
+    let mut pipe = ResponsesPipe::new(plan, identity());
+    let mut out = Vec::new();
+    let ended = feed(pieces, |piece| pipe.feed(piece, &mut out)).and_then(|()| pipe.finish());
+    if let Err(error) = &ended
+        && !out.is_empty()
+    {
+        pipe.encode_error(error, &mut out);
+    }
+    stream(out, ended)
+}
+
+fn stream(out: Vec<u8>, ended: Result<Summary, Error>) -> Outcome {
+    let success = String::from_utf8(out).expect("UTF-8");
+    Outcome { success: Some(success).filter(|out| !out.is_empty()), error: ended.err().map(|error| error_json(&error)) }
+}
+
+fn body(gathered: Result<String, Error>) -> Outcome {
+    match gathered {
+        Ok(body) => Outcome { success: Some(body), error: None },
+        Err(error) => Outcome { success: None, error: Some(error_json(&error)) },
+    }
+}
+
+fn feed<'a>(
+    pieces: impl Iterator<Item = &'a [u8]>,
+    mut feed: impl FnMut(&'a [u8]) -> Result<Flow, Error>,
+) -> Result<(), Error> {
+    for piece in pieces {
+        if feed(piece)? == Flow::Done {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn error_json(error: &Error) -> Value {
+    let mut json = json!({"status": error.status_hint()});
+    json["error"] = serde_json::to_value(error.body()).unwrap()["error"].take();
+    if let Some(after) = error.retry_after() {
+        json["retry_after_secs"] = json!(after.as_secs_f64());
+    }
+    json
+}
+
+/// JSON in one form, however it was laid out. The order of members counts.
+fn compact(json: &str) -> String {
+    serde_json::from_str::<Value>(json).expect("JSON").to_string()
+}
+
+/// Says where two outcomes part.
+fn assert_same(what: impl Fn() -> String, outcome: &Outcome, expected: &Outcome) {
+    if outcome == expected {
+        return;
+    }
+    let (what, got, wanted) = (what(), outcome.success.as_deref(), expected.success.as_deref());
+    for (number, (got, wanted)) in
+        got.unwrap_or_default().split("\n\n").zip(wanted.unwrap_or_default().split("\n\n")).enumerate()
+    {
+        assert_eq!(got, wanted, "{what}, event {number}");
+    }
+    assert_eq!(outcome, expected, "{what}");
+}
+
+fn check_every_split(way: Way) {
+    for case in &cases() {
+        let Some(plan) = way.plan(case) else { continue };
+        let expected = way.expected(case);
+        for pieces in case.splits() {
+            let what = || format!("{}, {way:?}, split at {}", case.name, pieces[0].len());
+            assert_same(what, &way.outcome(&plan, pieces), &expected);
+        }
+    }
+}
+
+#[test]
+fn every_case_is_as_it_should_be_whole_and_byte_by_byte() {
+    let cases = cases();
+    assert!(cases.len() >= 60, "{} cases", cases.len());
+    for case in &cases {
+        assert!(case.read("note.md").is_some_and(|note| note.len() > 25), "{} says what it is for", case.name);
+        let ways = Way::ALL.iter().filter_map(|way| Some((way, way.plan(case)?)));
+        assert!(ways.clone().count() > 0, "{} has a request", case.name);
+        for (way, plan) in ways {
+            let expected = way.expected(case);
+            let what = || format!("{}, {way:?}", case.name);
+            assert_same(what, &way.outcome(&plan, [&case.events[..]]), &expected);
+            assert_same(|| what() + ", byte by byte", &way.outcome(&plan, case.events.chunks(1)), &expected);
+        }
+    }
+}
+
+#[test]
+fn no_chat_stream_depends_on_where_it_is_split() {
+    check_every_split(Way::ChatStream);
+}
+
+#[test]
+fn no_chat_body_depends_on_where_it_is_split() {
+    check_every_split(Way::ChatBody);
+}
+
+#[test]
+fn no_responses_stream_depends_on_where_it_is_split() {
+    check_every_split(Way::ResponsesStream);
+}
+
+#[test]
+fn no_responses_body_depends_on_where_it_is_split() {
+    check_every_split(Way::ResponsesBody);
+}

@@ -1,0 +1,148 @@
+//! The decoder beside eventsource-stream, a second and independent way from bytes to events.
+
+use codex_translate::{DecodeError, Decoder};
+use eventsource_stream::Eventsource as _;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+const LIMIT: usize = 1 << 20;
+
+/// An event's type and data.
+type Seen = (String, String);
+
+/// What the decoder makes of these pieces, up to its error.
+fn decode<'a>(limit: usize, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Seen>, Option<DecodeError>) {
+    let (mut decoder, mut seen) = (Decoder::new(limit), Vec::new());
+    for piece in pieces {
+        decoder.feed(piece);
+        loop {
+            match decoder.next_frame() {
+                Ok(Some(frame)) => seen.push((frame.event.to_owned(), frame.data.to_owned())),
+                Ok(None) => break,
+                Err(error) => return (seen, Some(error)),
+            }
+        }
+    }
+    (seen, None)
+}
+
+/// What the oracle makes of the same text. It mistakes a byte order mark and a carriage return at the very end, where more may
+/// come.
+fn oracle(text: &str) -> Vec<Seen> {
+    // A line without anything in it means nothing at the beginning.
+    let mut text = format!("\n{}", text.strip_prefix('\u{feff}').unwrap_or(text));
+    if text.ends_with('\r') {
+        text.push('\n');
+    }
+    let bytes = stream::iter([Ok::<_, std::convert::Infallible>(text.into_bytes())]);
+    let events = bytes.eventsource().collect::<Vec<_>>().now_or_never().expect("the bytes are there");
+    events.into_iter().map(|event| event.expect("UTF-8")).map(|event| (event.event, event.data)).collect()
+}
+
+fn decode_text<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Seen> {
+    let (seen, error) = decode(LIMIT, pieces);
+    assert_eq!(error, None);
+    seen
+}
+
+/// `bytes` in pieces that end at `cuts`.
+fn pieces<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
+    let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).chain([0, bytes.len()]).collect();
+    cuts.sort_unstable();
+    cuts.windows(2).map(|ends| &bytes[ends[0]..ends[1]]).collect()
+}
+
+/// Text that looks like an event stream, with every kind of line and line end.
+fn stream_text() -> impl Strategy<Value = String> {
+    let line = prop_oneof![
+        4 => Just(String::new()),
+        4 => "(event|data|id|retry|other|)(:| ?: ?|)[a-zé:\u{2028}\u{feff}]{0,4}",
+        2 => "data: ?[a-z{}\"]{0,6}",
+        1 => ":.{0,6}".prop_map(|comment| comment.replace(['\r', '\n'], "")),
+        1 => "[a-z: ]{0,4}",
+    ];
+    let end = prop_oneof![4 => Just("\n"), 2 => Just("\r\n"), 2 => Just("\r")];
+    (any::<bool>(), prop::collection::vec((line, end), 0..24), "[a-z:]{0,3}").prop_map(|(bom, lines, rest)| {
+        let lines: String = lines.into_iter().map(|(line, end)| line + end).collect();
+        format!("{}{lines}{rest}", if bom { "\u{feff}" } else { "" })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn the_decoder_sees_what_eventsource_stream_sees(
+        text in stream_text(),
+        cuts in prop::collection::vec(any::<Index>(), 0..12),
+    ) {
+        let expected = oracle(&text);
+        prop_assert_eq!(decode_text([text.as_bytes()]), &expected[..], "whole");
+        prop_assert_eq!(decode_text(pieces(text.as_bytes(), &cuts)), &expected[..], "in pieces");
+        prop_assert_eq!(decode_text(text.as_bytes().chunks(1)), &expected[..], "byte by byte");
+    }
+
+    #[test]
+    fn errors_do_not_depend_on_the_pieces(
+        text in stream_text(),
+        broken in prop::option::of(any::<Index>()),
+        limit in 1_usize..40,
+        cuts in prop::collection::vec(any::<Index>(), 0..12),
+    ) {
+        let mut bytes = text.into_bytes();
+        if let Some(at) = broken {
+            bytes.insert(at.index(bytes.len() + 1), 0xff);
+        }
+        let whole = decode(limit, [&bytes[..]]);
+        prop_assert_eq!(&decode(limit, pieces(&bytes, &cuts)), &whole, "in pieces");
+        prop_assert_eq!(&decode(limit, bytes.chunks(1)), &whole, "byte by byte");
+    }
+}
+
+#[test]
+fn fields_are_read_as_the_standard_says() {
+    for (text, expected) in [
+        // The examples of the HTML standard, §9.2.6.
+        ("data: YHOO\ndata: +2\ndata: 10\n\n", vec![("message", "YHOO\n+2\n10")]),
+        (
+            ": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n",
+            vec![("message", "first event"), ("message", "second event"), ("message", " third event")],
+        ),
+        ("data\n\ndata\ndata\n\ndata:", vec![("message", ""), ("message", "\n")]),
+        ("data:test\n\ndata: test\n\n", vec![("message", "test"), ("message", "test")]),
+        // A type without data is no event, and is forgotten.
+        ("event: a\n\ndata: x\n\n", vec![("message", "x")]),
+        ("event: a\nevent: b\ndata: x\n\n", vec![("b", "x")]),
+        ("event:\ndata: x\n\n", vec![("message", "x")]),
+        ("Data: x\ndata : x\n\n", vec![]),
+        // What the stream breaks off in is no event.
+        ("data: x\n", vec![]),
+        ("data: x\n\ndata: y", vec![("message", "x")]),
+        ("data: x\r\rdata: y\r\n\r\ndata: z\n\r", vec![("message", "x"), ("message", "y"), ("message", "z")]),
+        ("\u{feff}data: x\n\n", vec![("message", "x")]),
+        ("\u{feff}\u{feff}data: x\n\n", vec![]),
+    ] {
+        let expected: Vec<_> = expected.into_iter().map(|(event, data)| (event.to_owned(), data.to_owned())).collect();
+        assert_eq!(decode_text([text.as_bytes()]), expected, "{text:?}");
+        assert_eq!(decode_text(text.as_bytes().chunks(1)), expected, "{text:?}, byte by byte");
+    }
+}
+
+#[test]
+fn an_event_may_be_as_large_as_the_limit_and_no_larger() {
+    let event = "event: e\ndata: 12345\n\n";
+    // The blank line's end belongs to the event.
+    let two = format!("{event}{event}");
+    assert_eq!(decode(event.len(), [two.as_bytes()]).0.len(), 2);
+    let error = Some(DecodeError::TooLarge { limit_bytes: event.len() - 1 });
+    assert_eq!(decode(event.len() - 1, [two.as_bytes()]), (vec![], error));
+    assert_eq!(decode(event.len() - 1, two.as_bytes().chunks(1)), (vec![], error));
+    // Neither is a line without an end, or one that means nothing.
+    assert_eq!(decode(8, ["data: 123".as_bytes()]).1, Some(DecodeError::TooLarge { limit_bytes: 8 }));
+    assert_eq!(decode(8, [": 3456789".as_bytes()]).1, Some(DecodeError::TooLarge { limit_bytes: 8 }));
+    // A byte order mark belongs to no event.
+    assert_eq!(decode(1, "\u{feff}".as_bytes().chunks(1)), (vec![], None));
+    // And any number of comments may come between events.
+    assert_eq!(decode(9, [": 345678\n".repeat(1000).as_bytes()]), (vec![], None));
+}

@@ -1,0 +1,149 @@
+//! What holds of every stream that goes out, whatever came in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// The data of the events in a stream; `[DONE]` is its own.
+pub(crate) fn data(stream: &str) -> Vec<&str> {
+    fn of_event(event: &str) -> &str {
+        event.lines().find_map(|line| line.strip_prefix("data: ")).expect("data in every event")
+    }
+    stream.split_terminator("\n\n").map(of_event).collect()
+}
+
+/// The chunks of a chat stream that holds clients.md's rules.
+///
+/// # Panics
+/// It does not.
+#[track_caller]
+pub(crate) fn chunks(stream: &str, include_usage: bool, is_whole: bool) -> Vec<Value> {
+    let mut data = data(stream);
+    if is_whole {
+        assert_eq!(data.pop(), Some("[DONE]"), "{stream}");
+    }
+    let chunks: Vec<Value> = data.iter().map(|data| serde_json::from_str(data).expect("JSON")).collect();
+    let (mut roles, mut finishes, mut usages, mut calls) = (0, 0, 0, 0);
+    for (number, chunk) in chunks.iter().enumerate() {
+        assert!(chunk.get("error").is_none(), "rule 6: {chunk}");
+        let choices = chunk["choices"].as_array().expect("rule 2: choices");
+        if let Some(usage) = chunk.get("usage") {
+            usages += 1;
+            assert!(usage.is_object() && choices.is_empty() && number + 1 == chunks.len(), "rule 2: {chunk}");
+        }
+        let Some(choice) = choices.first() else { continue };
+        assert_eq!(finishes, 0, "rule 3, nothing after the finish: {chunk}");
+        let delta = choice["delta"].as_object().expect("a delta");
+        let has_role = delta.get("role") == Some(&Value::from("assistant"));
+        assert_eq!(has_role, number == 0, "rule 1: {chunk}");
+        roles += usize::from(has_role);
+        finishes += usize::from(choice["finish_reason"].is_string());
+        for call in delta.get("tool_calls").into_iter().flat_map(|calls| calls.as_array().unwrap()) {
+            let index = call["index"].as_u64().expect("rule 4: an index");
+            let is_new = call.get("id").is_some();
+            assert_eq!(is_new, call.get("type").is_some() && call["function"].get("name").is_some(), "rule 4: {chunk}");
+            assert!(if is_new { index == calls } else { index < calls }, "rule 4, indexes count up: {chunk}");
+            calls += u64::from(is_new);
+        }
+    }
+    assert_eq!(finishes, usize::from(is_whole), "a reply is finished if it is whole: {stream}");
+    assert!(roles == 1 || chunks.is_empty() && !is_whole, "rule 1: {stream}");
+    assert!(usages <= usize::from(include_usage && is_whole), "rule 2: {stream}");
+    chunks
+}
+
+/// What is known of an item while the events of a stream are looked at.
+#[derive(Default)]
+struct Open {
+    /// Open and closed parts, by kind and index.
+    parts: BTreeMap<(bool, u64), bool>,
+}
+
+/// The events that are about an item and its parts.
+const KNOWN: [&str; 17] = [
+    "response.output_item.added",
+    "response.output_item.done",
+    "response.content_part.added",
+    "response.content_part.done",
+    "response.output_text.delta",
+    "response.output_text.done",
+    "response.output_text.annotation.added",
+    "response.refusal.delta",
+    "response.refusal.done",
+    "response.reasoning_summary_part.added",
+    "response.reasoning_summary_part.done",
+    "response.reasoning_summary_text.delta",
+    "response.reasoning_summary_text.done",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.done",
+    "response.custom_tool_call_input.delta",
+    "response.custom_tool_call_input.done",
+];
+
+const TERMINAL: [&str; 3] = ["response.completed", "response.incomplete", "response.failed"];
+
+/// The events of a stream of the Responses API that SDKs can read.
+///
+/// # Panics
+/// They cannot.
+#[track_caller]
+pub(crate) fn response_events(stream: &str) -> Vec<Value> {
+    let events: Vec<Value> = data(stream).iter().map(|data| serde_json::from_str(data).expect("JSON")).collect();
+    let kind = |event: &Value| event["type"].as_str().expect("a type").to_owned();
+    let numbers: Vec<_> = events.iter().filter_map(|event| event.get("sequence_number")).collect();
+    assert!(numbers.iter().enumerate().all(|(at, number)| **number == at), "numbers without gaps: {numbers:?}");
+    assert_eq!(kind(&events[0]), "response.created", "{stream}");
+    assert_eq!(events.iter().filter(|event| kind(event) == "response.created").count(), 1, "{stream}");
+    let terminal: Vec<_> = (0..events.len()).filter(|at| TERMINAL.contains(&&*kind(&events[*at]))).collect();
+    assert_eq!(terminal, [events.len() - 1], "one terminal event, the last: {stream}");
+
+    let mut items: BTreeMap<u64, Open> = BTreeMap::new();
+    let mut done: BTreeMap<u64, Value> = BTreeMap::new();
+    for event in &events {
+        let (kind, Some(index)) = (kind(event), event["output_index"].as_u64()) else { continue };
+        if kind == "response.output_item.added" {
+            assert_eq!(index, items.len() as u64, "indexes without gaps: {event}");
+            items.insert(index, Open::default());
+        }
+        if !KNOWN.contains(&&*kind) {
+            continue;
+        }
+        let item = items.get_mut(&index).unwrap_or_else(|| panic!("the item was announced: {event}"));
+        assert!(!done.contains_key(&index), "the item is open: {event}");
+        let is_summary = event.get("summary_index").is_some() && kind.contains("summary");
+        let part =
+            (is_summary, event[if is_summary { "summary_index" } else { "content_index" }].as_u64().unwrap_or(0));
+        match kind.as_str() {
+            "response.output_item.done" => {
+                assert!(item.parts.values().all(|is_open| !is_open), "its parts are closed: {event}");
+                done.insert(index, event["item"].clone());
+            }
+            "response.content_part.added" | "response.reasoning_summary_part.added"
+                if is_summary || is_text(&event["part"]) =>
+            {
+                item.parts.insert(part, true);
+            }
+            "response.content_part.done" | "response.reasoning_summary_part.done" => {
+                item.parts.entry(part).and_modify(|is_open| *is_open = false);
+            }
+            "response.output_text.delta" | "response.refusal.delta" | "response.reasoning_summary_text.delta" => {
+                assert!(item.parts.contains_key(&part), "the part was announced: {event}");
+            }
+            _ => {}
+        }
+    }
+    let last = &events[events.len() - 1];
+    let output = last["response"]["output"].as_array().expect("an output");
+    let done: Vec<_> = done.into_values().collect();
+    assert_eq!(output, &done, "the output is what was said to be done");
+    if kind(last) != "response.failed" {
+        let unfinished: BTreeSet<_> = items.keys().skip(done.len()).collect();
+        assert!(unfinished.is_empty(), "items without an end: {unfinished:?} in {stream}");
+    }
+    events
+}
+
+/// Whether a part is of a type that is known to have ends.
+fn is_text(part: &Value) -> bool {
+    matches!(part["type"].as_str(), Some("output_text" | "text" | "refusal"))
+}

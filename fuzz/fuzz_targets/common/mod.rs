@@ -1,0 +1,79 @@
+//! What the targets share.
+#![allow(dead_code, reason = "no target uses all of it")]
+
+use codex_translate::{ChatFold, ChatPipe, Error, Flow, Identity, ReplyPlan, ResponsesFold, ResponsesPipe};
+
+#[path = "../../../crates/codex-translate/tests/it/invariants.rs"]
+pub mod invariants;
+
+/// What a client gets: the stream or the body, and what went wrong.
+#[derive(Debug, PartialEq)]
+pub struct Outcome {
+    pub text: String,
+    pub error: Option<Error>,
+}
+
+pub fn identity() -> Identity {
+    Identity { id: "chatcmpl-1".to_owned(), created: 1 }
+}
+
+pub fn chat_stream<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+    let mut pipe = ChatPipe::new(plan, &identity());
+    let mut out = Vec::new();
+    let ended = feed(pieces, |piece| pipe.feed(piece, &mut out)).and_then(|()| pipe.finish(&mut out));
+    if let Ok(summary) = &ended {
+        pipe.end(summary.usage.as_ref(), &mut out);
+    }
+    Outcome { text: String::from_utf8(out).expect("UTF-8"), error: ended.err() }
+}
+
+pub fn chat_body<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+    let mut fold = ChatFold::new(plan, identity());
+    match feed(pieces, |piece| fold.feed(piece)).and_then(|()| fold.finish()) {
+        Ok((body, _)) => Outcome { text: serde_json::to_string(&body).expect("JSON"), error: None },
+        Err(error) => Outcome { text: String::new(), error: Some(error) },
+    }
+}
+
+pub fn responses_stream<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+    let mut pipe = ResponsesPipe::new(plan, identity());
+    let mut out = Vec::new();
+    let ended = feed(pieces, |piece| pipe.feed(piece, &mut out)).and_then(|()| pipe.finish());
+    if let Err(error) = &ended {
+        pipe.encode_error(error, &mut out);
+    }
+    Outcome { text: String::from_utf8(out).expect("UTF-8"), error: ended.err() }
+}
+
+pub fn responses_body<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+    let mut fold = ResponsesFold::new(plan, identity());
+    match feed(pieces, |piece| fold.feed(piece)).and_then(|()| fold.finish()) {
+        Ok((body, _)) => Outcome { text: body.json().to_owned(), error: None },
+        Err(error) => Outcome { text: String::new(), error: Some(error) },
+    }
+}
+
+fn feed<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    mut feed: impl FnMut(&'a [u8]) -> Result<Flow, Error>,
+) -> Result<(), Error> {
+    for piece in pieces {
+        if feed(piece)? == Flow::Done {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// `bytes` in pieces whose sizes are a matter of their content.
+pub fn pieces(mut bytes: &[u8]) -> Vec<&[u8]> {
+    let mut pieces = Vec::new();
+    let mut size = bytes.iter().fold(7_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(*byte)));
+    while !bytes.is_empty() {
+        size = size.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (piece, rest) = bytes.split_at(((size >> 33) % 64 + 1).min(bytes.len()));
+        pieces.push(piece);
+        bytes = rest;
+    }
+    pieces
+}
