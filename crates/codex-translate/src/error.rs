@@ -293,12 +293,9 @@ impl ErrorKind {
             Self::Permission => "permission_error",
             Self::RateLimited | Self::UsageLimit => "rate_limit_error",
             Self::QuotaExceeded => "insufficient_quota",
-            Self::Overloaded
-            | Self::Server
-            | Self::Truncated
-            | Self::Protocol
-            | Self::Timeout
-            | Self::Internal => "server_error",
+            Self::Overloaded | Self::Server | Self::Truncated | Self::Protocol | Self::Timeout | Self::Internal => {
+                "server_error"
+            }
         }
     }
 

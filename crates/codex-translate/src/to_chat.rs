@@ -292,7 +292,9 @@ impl ChatStream {
         let offset = self.voice.offset_of(index);
         let item = self.known(index, || Item::Message { phase: Phase::Answer, parts: BTreeMap::new() })?;
         let (Item::Message { parts, .. } | Item::Reasoning { parts }) = item else {
-            return Err(Error::protocol(format!("output item {index} of the reply has a text although it is no message")));
+            return Err(Error::protocol(format!(
+                "output item {index} of the reply has a text although it is no message"
+            )));
         };
         if parts.len() >= MAX_ITEM_PARTS && !parts.contains_key(&(channel, part)) {
             return Err(Error::protocol(format!("an item of the reply has more than {MAX_ITEM_PARTS} texts")));
@@ -306,7 +308,9 @@ impl ChatStream {
         match self.items.entry(index) {
             Entry::Occupied(item) => Ok(item.into_mut()),
             Entry::Vacant(place) if room => Ok(place.insert(new())),
-            Entry::Vacant(_) => Err(Error::protocol(format!("the reply has more than {MAX_OUTPUT_ITEMS} output items"))),
+            Entry::Vacant(_) => {
+                Err(Error::protocol(format!("the reply has more than {MAX_OUTPUT_ITEMS} output items")))
+            }
         }
     }
 

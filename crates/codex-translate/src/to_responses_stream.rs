@@ -23,8 +23,8 @@ use crate::responses::{Ended, Envelope, Event, IncompleteReason, OutputItem, num
 use crate::splice::Edits;
 use crate::tool_names::ToolNames;
 
-use output::{Kind, Output, Stage};
 pub use output::MAX_OUTPUT_BYTES;
+use output::{Kind, Output, Stage};
 pub use response::Response;
 use response::Template;
 pub use writer::EventSink;
@@ -299,7 +299,12 @@ impl ResponseStream {
     }
 
     /// An event that is passed on as it is, but for its numbers; some of them open or close a part.
-    fn other(&mut self, envelope: &Envelope<'_>, kind: &str, sink: &mut impl EventSink) -> Result<Option<Finish>, Error> {
+    fn other(
+        &mut self,
+        envelope: &Envelope<'_>,
+        kind: &str,
+        sink: &mut impl EventSink,
+    ) -> Result<Option<Finish>, Error> {
         let index = number(envelope.output_index)?;
         let place = match repair::part_of(envelope, kind)? {
             Some((channel, part, stage)) => {

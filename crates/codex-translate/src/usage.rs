@@ -2,8 +2,8 @@
 
 use std::ops::AddAssign;
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde::Deserialize;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue;
 
 /// The tokens of a turn.

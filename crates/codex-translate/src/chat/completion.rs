@@ -116,7 +116,9 @@ impl Sink for Choice {
                 Some(function) => (&mut function.arguments, text),
                 None => return,
             },
-            Delta::Citation(citation) => return self.push_json(|out| citation.write(out), |choice| &mut choice.citations),
+            Delta::Citation(citation) => {
+                return self.push_json(|out| citation.write(out), |choice| &mut choice.citations);
+            }
             Delta::Image(image) => return self.push_json(|out| image.write(out), |choice| &mut choice.images),
         };
         let (whole, more) = text;

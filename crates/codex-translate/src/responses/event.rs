@@ -160,8 +160,22 @@ pub(crate) struct Envelope<'a> {
 
 /// The keys of [`Envelope`], in the order of its fields.
 const KEYS: [&str; 16] = [
-    "type", "sequence_number", "output_index", "content_index", "summary_index", "item", "item_id", "response", "part",
-    "delta", "name", "text", "refusal", "arguments", "input", "annotation",
+    "type",
+    "sequence_number",
+    "output_index",
+    "content_index",
+    "summary_index",
+    "item",
+    "item_id",
+    "response",
+    "part",
+    "delta",
+    "name",
+    "text",
+    "refusal",
+    "arguments",
+    "input",
+    "annotation",
 ];
 
 impl<'a> Envelope<'a> {
@@ -228,9 +242,7 @@ impl<'a> Envelope<'a> {
             "response.reasoning_summary_text.delta" => {
                 Event::Delta(piece(Channel::Summary, self.summary_index, self.delta)?)
             }
-            "response.reasoning_text.delta" => {
-                Event::Delta(piece(Channel::Reasoning, self.content_index, self.delta)?)
-            }
+            "response.reasoning_text.delta" => Event::Delta(piece(Channel::Reasoning, self.content_index, self.delta)?),
             "response.refusal.delta" => Event::Delta(piece(Channel::Refusal, self.content_index, self.delta)?),
             "response.output_text.done" | "response.text.done" => {
                 Event::Done(piece(Channel::Text, self.content_index, self.text)?)
@@ -261,7 +273,10 @@ impl<'a> Envelope<'a> {
                 None => Event::Other(kind),
             },
             "response.created" | "response.in_progress" | "response.queued" => Event::Opened,
-            "response.completed" | "response.incomplete" | "response.failed" | "response.done"
+            "response.completed"
+            | "response.incomplete"
+            | "response.failed"
+            | "response.done"
             | "response.cancelled" => self.ended(&kind)?,
             "error" => Event::Failed(self.error()?),
             _ => Event::Other(kind),

@@ -254,7 +254,9 @@ impl ResponseStream {
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
         let Kind::Call(kind) = self.output.items()[place].kind else {
-            return Err(Error::protocol(format!("output item {place} of the reply is called although it is no tool call")));
+            return Err(Error::protocol(format!(
+                "output item {place} of the reply is called although it is no tool call"
+            )));
         };
         let (mut text, mut cut) = (Cow::Borrowed(""), None);
         if let Some(cutter) = &mut self.cutter {
@@ -322,13 +324,7 @@ impl ResponseStream {
     }
 
     /// Announces a part that upstream has not.
-    fn open_part(
-        &mut self,
-        place: usize,
-        channel: Channel,
-        part: u64,
-        sink: &mut impl EventSink,
-    ) -> Result<(), Error> {
+    fn open_part(&mut self, place: usize, channel: Channel, part: u64, sink: &mut impl EventSink) -> Result<(), Error> {
         if self.output.items()[place].stage == Stage::Done || !self.output.add_part(place, channel, part)? {
             return Ok(());
         }
@@ -341,11 +337,9 @@ impl ResponseStream {
             Channel::Refusal => {
                 ("response.content_part.added", "content_index", "{\"type\":\"refusal\",\"refusal\":\"\"}")
             }
-            Channel::Summary => (
-                "response.reasoning_summary_part.added",
-                "summary_index",
-                "{\"type\":\"summary_text\",\"text\":\"\"}",
-            ),
+            Channel::Summary => {
+                ("response.reasoning_summary_part.added", "summary_index", "{\"type\":\"summary_text\",\"text\":\"\"}")
+            }
             // The reasoning itself comes without parts (wire.md §3.4).
             Channel::Reasoning => return Ok(()),
         };

@@ -72,7 +72,8 @@ impl Template {
         edits.set("model", model, &*self.model);
         // What every client reads is there, whatever upstream left out.
         let [own_id, own_created, own_status] = members(&self.json, ["id", "created_at", "status"])?;
-        for (key, found, own) in [("id", id, own_id), ("created_at", created_at, own_created), ("status", status, own_status)]
+        for (key, found, own) in
+            [("id", id, own_id), ("created_at", created_at, own_created), ("status", status, own_status)]
         {
             if let (None, Some(own)) = (present(found), own) {
                 edits.set(key, found, own.get());
