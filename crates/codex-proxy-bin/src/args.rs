@@ -9,7 +9,8 @@ use argh::FromArgs;
 answers from a simulated backend.",
     example = "{command_name} login",
     example = "{command_name} serve -p 9000",
-    example = "{command_name} status"
+    example = "{command_name} status",
+    example = "{command_name} doctor"
 )]
 pub struct Args {
     /// what to do
@@ -23,6 +24,8 @@ pub struct Args {
 pub enum Command {
     /// Log in.
     Login(LoginArgs),
+    /// Log out.
+    Logout(LogoutArgs),
     /// Serve the API.
     Serve(ServeArgs),
     /// Show the login's state.
@@ -42,7 +45,8 @@ pub enum Command {
 --no-browser and paste the address at which the browser ends up, or --device.",
     example = "{command_name}",
     example = "{command_name} --no-browser",
-    example = "{command_name} --device"
+    example = "{command_name} --device",
+    example = "{command_name} --workspace Acme"
 )]
 pub struct LoginArgs {
     /// open no browser: print the address, and accept the pasted redirect address on standard input
@@ -52,6 +56,35 @@ pub struct LoginArgs {
     /// log in with a code that you enter on another device
     #[argh(switch)]
     pub device: bool,
+
+    /// workspace to use, by its id or name, if the account has several
+    #[argh(option)]
+    pub workspace: Option<String>,
+
+    /// refused: the Codex CLI's login cannot be copied; this says why
+    #[argh(switch)]
+    pub import_codex: bool,
+}
+
+/// log out: delete the login from this machine
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "logout",
+    note = "Only this machine forgets the login; your other devices stay logged in. --revoke ends the login at OpenAI, for \
+every device that shares it.",
+    example = "{command_name}",
+    example = "{command_name} --revoke",
+    example = "{command_name} --revoke --yes"
+)]
+pub struct LogoutArgs {
+    /// also end the login at OpenAI, which can log out other devices
+    #[argh(switch)]
+    pub revoke: bool,
+
+    /// do not ask for confirmation
+    #[argh(switch)]
+    pub yes: bool,
 }
 
 /// serve the OpenAI-compatible API
@@ -63,6 +96,7 @@ pub struct LoginArgs {
 machine are served.",
     example = "{command_name}",
     example = "{command_name} --host 127.0.0.1 -p 9000",
+    example = "{command_name} --from-codex",
     example = "{command_name} --simulate"
 )]
 pub struct ServeArgs {
@@ -77,12 +111,36 @@ pub struct ServeArgs {
     /// answer from a simulated backend: no account, no network
     #[argh(switch)]
     pub simulate: bool,
+
+    /// use the Codex CLI's login, which is read and never renewed here
+    #[argh(switch)]
+    pub from_codex: bool,
 }
 
 /// show whether the login is usable; exits with 0 if it is, with 1 if not
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "status", example = "{command_name}")]
-pub struct StatusArgs {}
+#[argh(
+    subcommand,
+    name = "status",
+    note = "Nothing is changed and no token is renewed. The plan's quota is asked for while the access token is valid.",
+    example = "{command_name}",
+    example = "{command_name} --json",
+    example = "{command_name} --offline",
+    example = "{command_name} --from-codex"
+)]
+pub struct StatusArgs {
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+
+    /// do not ask the backend for the quota
+    #[argh(switch)]
+    pub offline: bool,
+
+    /// show the Codex CLI's login
+    #[argh(switch)]
+    pub from_codex: bool,
+}
 
 /// show the proxy at work over the simulated backend, then exit
 #[derive(FromArgs, Debug)]
