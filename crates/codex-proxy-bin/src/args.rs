@@ -30,6 +30,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Show the login's state.
     Status(StatusArgs),
+    /// Look for what is wrong.
+    Doctor(DoctorArgs),
     /// Show the proxy at work, without an account.
     Demo(DemoArgs),
     /// Print the version.
@@ -140,6 +142,36 @@ pub struct StatusArgs {
     /// show the Codex CLI's login
     #[argh(switch)]
     pub from_codex: bool,
+}
+
+/// look for what keeps the proxy from working; exits with 1 if anything does
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "doctor",
+    note = "Checks files, login, proxy, name lookup, TLS, auth server, clock, backend, models and port, and says what to do \
+about each failure. An access token that has ended is renewed, as a request would.",
+    example = "{command_name}",
+    example = "{command_name} --json",
+    example = "{command_name} -p 9000",
+    example = "{command_name} --from-codex"
+)]
+pub struct DoctorArgs {
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+
+    /// examine the Codex CLI's login
+    #[argh(switch)]
+    pub from_codex: bool,
+
+    /// address or host name that serve would listen on (default: 0.0.0.0)
+    #[argh(option, default = "String::from(\"0.0.0.0\")")]
+    pub host: String,
+
+    /// port that serve would listen on (default: 8787)
+    #[argh(option, short = 'p', default = "8787")]
+    pub port: u16,
 }
 
 /// show the proxy at work over the simulated backend, then exit

@@ -51,6 +51,7 @@ fn run(args: Args) -> Result<ExitCode, CommandError> {
             Command::Logout(args) => commands::logout::run(config, args, out).await,
             Command::Serve(args) => commands::serve::run(config, args).await,
             Command::Status(args) => commands::status::run(config, args, out).await,
+            Command::Doctor(args) => commands::doctor::run(config, args, out).await,
             Command::Demo(_) => commands::demo::run(config, out).await,
             Command::Version(_) => Ok(ExitCode::SUCCESS),
         }
@@ -64,7 +65,7 @@ fn log_to_stderr(config: &Config, command: &Command) -> Result<(), CommandError>
     let default = match command {
         Command::Serve(_) | Command::Login(_) => "info",
         // The others print what there is to say.
-        Command::Logout(_) | Command::Status(_) | Command::Demo(_) | Command::Version(_) => "warn",
+        Command::Logout(_) | Command::Status(_) | Command::Doctor(_) | Command::Demo(_) | Command::Version(_) => "warn",
     };
     let log = config.log.as_deref().unwrap_or(default);
     let filter = EnvFilter::try_new(log).map_err(|error| {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use crate::config::ConfigError;
 
 pub mod demo;
+pub mod doctor;
 pub mod login;
 pub mod logout;
 pub mod serve;

@@ -5,6 +5,7 @@ mod account;
 mod bad_input;
 mod chat;
 mod command_line;
+mod doctor;
 mod failures;
 mod lifecycle;
 mod process;
