@@ -10,5 +10,6 @@ mod failures;
 mod lifecycle;
 mod process;
 mod responses;
+mod secrets;
 mod support;
 mod tokens;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use bytes::Bytes;
 use codex_auth::{FileStore, TokenStore};
 use codex_sim::{Mint, Sim, SimConfig};
 use codex_upstream::{Client, ClientConfig, Upstream, read_to_end};
@@ -27,6 +28,25 @@ pub(crate) struct Home {
 impl Home {
     pub(crate) async fn new() -> Self {
         Self { sim: Sim::start(SimConfig::default()).await.unwrap(), directory: tempfile::tempdir().unwrap() }
+    }
+
+    /// As [`Home::new`], over TLS and HTTP/2 as the real servers.
+    pub(crate) async fn over_tls() -> Self {
+        let sim = Sim::start(SimConfig { tls: true, ..SimConfig::default() }).await.unwrap();
+        let home = Self { sim, directory: tempfile::tempdir().unwrap() };
+        std::fs::write(home.ca(), home.sim.ca_pem().unwrap()).unwrap();
+        home
+    }
+
+    /// The file with the simulator's root certificate; it exists where there is one.
+    fn ca(&self) -> PathBuf {
+        self.directory.path().join("ca.pem")
+    }
+
+    /// A client that trusts the simulator.
+    fn client(&self) -> Client {
+        let extra_roots_pem = self.sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect();
+        Client::new(ClientConfig { extra_roots_pem, ..ClientConfig::default() }).unwrap()
     }
 
     /// `~/.codex-proxy`, which need not exist.
@@ -77,6 +97,9 @@ impl Home {
             .env("CODEX_PROXY_AUTH_URL", self.sim.auth_url())
             .stdin(Stdio::null())
             .kill_on_drop(true);
+        if self.ca().exists() {
+            command.env("CODEX_PROXY_CA", self.ca());
+        }
         command
     }
 
@@ -84,6 +107,33 @@ impl Home {
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
         let output = self.command(arguments).output();
         Ran::of(&tokio::time::timeout(PATIENCE, output).await.unwrap().unwrap())
+    }
+
+    /// Opens the authorize page at `address`, presses Approve, and returns where the browser would be sent.
+    pub(crate) async fn approve(&self, address: &str) -> String {
+        let client = self.client();
+        let page = client.send(Request::get(address).body(Bytes::new()).unwrap()).await.unwrap();
+        let page = read_to_end(page.into_body(), 1 << 20).await.unwrap();
+        let (_, rest) = std::str::from_utf8(&page).unwrap().split_once("name=\"transaction\" value=\"").unwrap();
+        let form = format!("transaction={}&decision=approve", rest.split_once('"').unwrap().0);
+        let request = Request::post(format!("{}/oauth/authorize", self.sim.auth_url()))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form.into());
+        let answer = client.send(request.unwrap()).await.unwrap();
+        answer.headers()["location"].to_str().unwrap().to_owned()
+    }
+
+    /// Every file below the directory that the programs write to.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut directories = vec![self.directory.path().to_owned()];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { directories.push(path) } else { files.push(path) }
+            }
+        }
+        files
     }
 
     /// Starts a program that goes on, and whose output is read as it comes.
@@ -167,6 +217,12 @@ impl Running {
         let stdin = self.stdin.as_mut().unwrap();
         stdin.write_all(format!("{line}\n").as_bytes()).await.unwrap();
         stdin.flush().await.unwrap();
+    }
+
+    /// Asks it to stop, as a service manager would.
+    pub(crate) async fn stop(&self) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").arg(id).status().await.unwrap().success());
     }
 
     /// Reads to the end and returns the exit code.
