@@ -9,6 +9,7 @@ mod doctor;
 mod failures;
 mod lifecycle;
 mod process;
+mod processes;
 mod responses;
 mod secrets;
 mod support;
