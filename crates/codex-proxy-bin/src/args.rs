@@ -189,10 +189,10 @@ mod tests {
     use super::*;
 
     fn serve(words: &[&str]) -> ServeArgs {
-        match Args::from_args(&["codex-proxy"], words).unwrap().command {
-            Command::Serve(args) => args,
-            other => panic!("{other:?}"),
-        }
+        let Command::Serve(args) = Args::from_args(&["codex-proxy"], words).unwrap().command else {
+            panic!("{words:?} is another command");
+        };
+        args
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn args() -> Result<Args, ExitCode> {
             Ok(()) => writeln!(io::stdout(), "{output}"),
             Err(()) => writeln!(io::stderr(), "codex-proxy: {output}\nTry codex-proxy --help."),
         };
-        exit.status.map_or(ExitCode::from(commands::EX_USAGE), |()| ExitCode::SUCCESS)
+        if exit.status.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(commands::EX_USAGE) }
     })
 }
 

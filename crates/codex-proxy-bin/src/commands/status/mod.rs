@@ -134,9 +134,6 @@ async fn ask(config: &Config, tokens: Tokens) -> Result<Backend, CommandError> {
 
 impl Backend {
     fn of_error(error: &Error) -> Self {
-        match error.kind() {
-            ErrorKind::Authentication => Self::Refused,
-            _ => Self::Failed(error.to_string()),
-        }
+        if error.kind() == ErrorKind::Authentication { Self::Refused } else { Self::Failed(error.to_string()) }
     }
 }
