@@ -1,6 +1,9 @@
 """The command line: what a wrong setting, a missing login or a taken port is answered."""
 
 import json
+import os
+import pty
+import re
 import socket
 import stat
 
@@ -127,6 +130,63 @@ def test_an_expired_login_is_refreshed_and_stored(backend, tmp_path):
     uses = {use["refresh_token"]: use["uses"] for use in backend.control("GET", "refreshes")["uses"]}
     assert uses[before["refresh_token"]] == 1 and after["refresh_token"] not in uses
     assert not any(tokens[name] in output for tokens in (before, after) for name in ("access_token", "refresh_token"))
+
+
+def test_status_says_it_in_json(backend, tmp_path):
+    backend.log_in(tmp_path)
+    code, output = run("status", "--json", CODEX_PROXY_HOME=str(tmp_path), **backend.settings())
+    told = json.loads(output)
+    assert code == 0 and told["usable"] and told["plan"] == "plus"
+    assert [window["name"] for window in told["quota"]["windows"]][:2] == ["5h", "weekly"]
+
+
+def confirm(home, answer, settings):
+    """Runs `logout --revoke` on a terminal, answers its question, and returns the exit code and what it showed."""
+    terminal, end = pty.openpty()
+    env = environment(CODEX_PROXY_HOME=str(home), **settings)
+    with Program(BINARIES / "codex-proxy", "logout", "--revoke", env=env, stdin=end) as program:
+        os.close(end)
+        program.line("has to log in again")
+        os.write(terminal, answer)
+        code = program.wait()
+    os.close(terminal)
+    return code, program.output
+
+
+def test_logout_asks_before_it_revokes(backend, tmp_path):
+    backend.log_in(tmp_path)
+    file = tmp_path / "credentials.json"
+    kept = file.read_text()
+    backend.forget()
+    code, output = confirm(tmp_path, b"n\n", backend.settings())
+    assert code == 1 and "nothing was changed" in output and file.read_text() == kept
+    assert backend.control("GET", "requests")["requests"] == []
+    code, output = confirm(tmp_path, b"y\n", backend.settings())
+    assert code == 0 and "logged out" in output and not file.exists()
+    assert [request["path"] for request in backend.control("GET", "requests")["requests"]] == ["/oauth/revoke"]
+
+
+def test_logout_while_the_proxy_runs(backend, tmp_path):
+    backend.log_in(tmp_path)
+    with Proxy(tmp_path, CODEX_PROXY_API_KEY=KEY, **backend.settings()) as proxy:
+        assert post(proxy, ask()).status_code == 200
+        code, output = run("logout", CODEX_PROXY_HOME=str(tmp_path))
+        assert code == 0 and "logged out" in output
+        assert post(proxy, ask()).status_code == 401
+
+
+def test_doctor_over_tls(backend, tmp_path):
+    backend.log_in(tmp_path)
+    tmp_path.chmod(0o700)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    arguments = ("doctor", "--host", "127.0.0.1", "-p", port)
+    code, output = run(*arguments, CODEX_PROXY_HOME=str(tmp_path), **backend.settings())
+    assert code == 0 and "All is well." in output and re.search(r"^ok +TLS", output, re.MULTILINE), output
+    # Without the simulator's root certificate it is an intercepting proxy like any other.
+    settings = {name: value for name, value in backend.settings().items() if name != "CODEX_PROXY_CA"}
+    code, output = run(*arguments, CODEX_PROXY_HOME=str(tmp_path), **settings)
+    assert code == 1 and re.search(r"^FAIL +TLS", output, re.MULTILINE) and "CODEX_PROXY_CA" in output, output
 
 
 def test_demo():

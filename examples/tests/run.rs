@@ -15,7 +15,12 @@ fn check(program: &str, args: &[&str], stdin: Stdio, says: &[&str]) {
 
 #[test]
 fn login_and_refresh() {
-    check(env!("CARGO_BIN_EXE_login_and_refresh"), &[], Stdio::null(), &["logged in as user@example.com", "renewed: true"]);
+    check(
+        env!("CARGO_BIN_EXE_login_and_refresh"),
+        &[],
+        Stdio::null(),
+        &["logged in as user@example.com", "renewed: true"],
+    );
 }
 
 #[test]
@@ -31,7 +36,8 @@ fn embed_proxy() {
 
 #[test]
 fn translate_stdin() {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/codex-translate/tests/fixtures/text/events.sse");
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/codex-translate/tests/fixtures/text/events.sse");
     let events = std::fs::File::open(fixture).unwrap();
     check(env!("CARGO_BIN_EXE_translate_stdin"), &[], events.into(), &["data: [DONE]", "finished: stop"]);
 }

@@ -64,7 +64,8 @@ pub fn parse_callback(query: &str, expected: &State) -> Result<AuthorizationCode
 ///
 /// # Errors
 ///
-/// [`CallbackError`]: ask the user again.
+/// [`CallbackError`]: after a state mismatch or a missing code something else was pasted, so ask the user again; the
+/// others end the login.
 pub fn parse_pasted(input: &str, expected: &State) -> Result<AuthorizationCode, CallbackError> {
     let input = input.trim().trim_matches(['"', '\'', '<', '>']).trim();
     if let Some((_, query)) = input.split_once('?') {

@@ -88,5 +88,5 @@ pub use pkce::{Challenge, State, Verifier};
 pub use reply::{EndpointError, Refusal, TokenReply};
 pub use secret::Secret;
 pub use status::{LoginState, Status};
-pub use store::{StoreError, TokenStore, Version};
+pub use store::{StoreError, TokenStore, Version, expect_room, lock};
 pub use tokens::{Bearer, Tokens};

@@ -179,7 +179,8 @@ impl Attempt {
     ///
     /// # Errors
     ///
-    /// [`LoginError::Callback`]: ask again. Any other: what was stored before is unchanged.
+    /// [`LoginError::Callback`] with [`CallbackError::StateMismatch`] or [`CallbackError::MissingCode`]: something else
+    /// was pasted, ask again. Any other ends the login; what was stored before is unchanged.
     pub async fn complete_pasted<H: HttpClient, S: TokenStore>(
         &self,
         input: &str,
@@ -291,7 +292,7 @@ pub(crate) async fn keep<S: TokenStore>(
     }
     let lock = store::lock(store, LOCK_WAIT).await?;
     store.save(&lock, tokens)?;
-    tracing::info!(location = %store.location(), "logged in");
+    tracing::debug!(location = %store.location(), "logged in");
     Ok(account)
 }
 

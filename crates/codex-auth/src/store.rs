@@ -121,7 +121,7 @@ pub enum StoreError {
 /// # Errors
 ///
 /// [`StoreError`] when they could not. Damaged credentials are no obstacle: the next save keeps them aside.
-pub(crate) fn expect_room<S: TokenStore>(store: &S) -> Result<(), StoreError> {
+pub fn expect_room<S: TokenStore>(store: &S) -> Result<(), StoreError> {
     if let Err(error @ StoreError::Unreadable { .. }) = store.load() {
         return Err(error);
     }
@@ -134,7 +134,7 @@ pub(crate) fn expect_room<S: TokenStore>(store: &S) -> Result<(), StoreError> {
 /// # Errors
 ///
 /// [`StoreError::Locked`] when it is still held after `wait`, or what [`TokenStore::try_lock`] says.
-pub(crate) async fn lock<S: TokenStore>(store: &S, wait: Duration) -> Result<S::Lock, StoreError> {
+pub async fn lock<S: TokenStore>(store: &S, wait: Duration) -> Result<S::Lock, StoreError> {
     let deadline = Instant::now() + wait;
     let mut pause = Duration::from_millis(10);
     loop {

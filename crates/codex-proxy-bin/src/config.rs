@@ -8,6 +8,8 @@ use url::{Host, Url};
 
 use crate::access::ApiKey;
 
+mod surroundings;
+
 /// A look into the environment; a parameter so that tests need not change the process's own.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
@@ -16,6 +18,8 @@ pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 pub struct Config {
     /// Where credentials and caches are kept (`CODEX_PROXY_HOME`, default `~/.codex-proxy`).
     pub home: PathBuf,
+    /// Where the Codex CLI keeps its own login (`CODEX_HOME`, default `~/.codex`); `None` without a home directory.
+    pub codex_home: Option<PathBuf>,
     /// The backend's base URL (`CODEX_PROXY_UPSTREAM_URL`).
     pub upstream: Url,
     /// The auth server's base URL (`CODEX_PROXY_AUTH_URL`).
@@ -29,6 +33,8 @@ pub struct Config {
     /// What is logged (`CODEX_PROXY_LOG`): a level, or a filter of tracing-subscriber's `EnvFilter`; the command's own choice if
     /// not set.
     pub log: Option<String>,
+    /// Why no browser can be opened here, if that is so (`BROWSER`, `DISPLAY`, `SSH_CONNECTION` and the like).
+    pub no_browser: Option<&'static str>,
 }
 
 /// A setting that cannot be used; names the setting and what it takes.
@@ -47,12 +53,14 @@ impl Config {
     pub fn from_env(env: Env<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             home: home(env)?,
+            codex_home: codex_home(env),
             upstream: base_url(env, "CODEX_PROXY_UPSTREAM_URL", "https://chatgpt.com/backend-api")?,
             auth: base_url(env, "CODEX_PROXY_AUTH_URL", "https://auth.openai.com")?,
             extra_roots_pem: extra_roots(env)?,
             proxy: proxy(env)?,
             api_key: text(env, "CODEX_PROXY_API_KEY")?.and_then(ApiKey::new),
             log: text(env, "CODEX_PROXY_LOG")?.filter(|log| !log.is_empty()),
+            no_browser: surroundings::without_browser(env, surroundings::is_container()),
         })
     }
 
@@ -70,6 +78,18 @@ impl Config {
         self.home.join("credentials.json")
     }
 
+    /// The file with the Codex CLI's tokens.
+    ///
+    /// # Errors
+    /// There is no home directory to look in.
+    pub fn codex_auth_path(&self) -> Result<PathBuf, ConfigError> {
+        let home = self.codex_home.as_ref().ok_or_else(|| ConfigError {
+            setting: "CODEX_HOME",
+            problem: "there is no home directory (HOME is not set); set it to the Codex CLI's directory".to_owned(),
+        })?;
+        Ok(home.join("auth.json"))
+    }
+
     /// The file with the last model catalogue.
     pub fn catalogue_path(&self) -> PathBuf {
         self.home.join("models.json")
@@ -77,15 +97,22 @@ impl Config {
 }
 
 fn home(env: Env<'_>) -> Result<PathBuf, ConfigError> {
-    let set = |name| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("CODEX_PROXY_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(".codex-proxy")))
-        .or_else(|| set("USERPROFILE").map(|home| home.join(".codex-proxy")))
-        .ok_or_else(|| ConfigError {
-            setting: "CODEX_PROXY_HOME",
-            problem: "there is no home directory (HOME is not set); set it to a directory for the credentials"
-                .to_owned(),
-        })
+    path(env, "CODEX_PROXY_HOME").or_else(|| Some(user_home(env)?.join(".codex-proxy"))).ok_or_else(|| ConfigError {
+        setting: "CODEX_PROXY_HOME",
+        problem: "there is no home directory (HOME is not set); set it to a directory for the credentials".to_owned(),
+    })
+}
+
+fn codex_home(env: Env<'_>) -> Option<PathBuf> {
+    path(env, "CODEX_HOME").or_else(|| Some(user_home(env)?.join(".codex")))
+}
+
+fn user_home(env: Env<'_>) -> Option<PathBuf> {
+    path(env, "HOME").or_else(|| path(env, "USERPROFILE"))
+}
+
+fn path(env: Env<'_>, setting: &str) -> Option<PathBuf> {
+    env(setting).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 fn base_url(env: Env<'_>, setting: &'static str, default: &str) -> Result<Url, ConfigError> {
@@ -164,6 +191,15 @@ mod tests {
         assert_eq!(config.upstream.as_str(), "https://chatgpt.com/backend-api");
         assert_eq!(config.auth.as_str(), "https://auth.openai.com/");
         assert!(config.api_key.is_none());
+        assert_eq!(config.codex_auth_path().unwrap(), PathBuf::from("/home/ada/.codex/auth.json"));
+    }
+
+    #[test]
+    fn the_codex_home_moves_and_can_be_missing() {
+        let moved = config(&[("HOME", "/home/ada"), ("CODEX_HOME", "/c")]).unwrap();
+        assert_eq!(moved.codex_auth_path().unwrap(), PathBuf::from("/c/auth.json"));
+        let error = config(&[("CODEX_PROXY_HOME", "/h")]).unwrap().codex_auth_path().unwrap_err();
+        assert!(error.to_string().starts_with("CODEX_HOME: "), "{error}");
     }
 
     #[test]

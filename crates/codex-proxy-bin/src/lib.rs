@@ -17,6 +17,7 @@ pub mod serve;
 pub mod simulate;
 pub mod transport;
 
+mod account;
 mod endpoints;
 mod ids;
 mod turn;

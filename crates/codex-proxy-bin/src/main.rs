@@ -32,7 +32,7 @@ fn args() -> Result<Args, ExitCode> {
             Ok(()) => writeln!(io::stdout(), "{output}"),
             Err(()) => writeln!(io::stderr(), "codex-proxy: {output}\nTry codex-proxy --help."),
         };
-        exit.status.map_or(ExitCode::from(commands::EX_USAGE), |()| ExitCode::SUCCESS)
+        if exit.status.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(commands::EX_USAGE) }
     })
 }
 
@@ -45,22 +45,27 @@ fn run(args: Args) -> Result<ExitCode, CommandError> {
     let config = Config::from_env(&|name| std::env::var_os(name))?;
     log_to_stderr(&config, &args.command)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::other)?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         match args.command {
             Command::Login(args) => commands::login::run(config, args, out).await,
+            Command::Logout(args) => commands::logout::run(config, args, out).await,
             Command::Serve(args) => commands::serve::run(config, args).await,
-            Command::Status(_) => commands::status::run(config, out).await,
+            Command::Status(args) => commands::status::run(config, args, out).await,
+            Command::Doctor(args) => commands::doctor::run(config, args, out).await,
             Command::Demo(_) => commands::demo::run(config, out).await,
             Command::Version(_) => Ok(ExitCode::SUCCESS),
         }
-    })
+    });
+    // A name lookup cannot be called off, and nobody waits for its answer any more.
+    runtime.shutdown_background();
+    outcome
 }
 
 fn log_to_stderr(config: &Config, command: &Command) -> Result<(), CommandError> {
     let default = match command {
-        Command::Serve(_) | Command::Login(_) | Command::Status(_) | Command::Version(_) => "info",
-        // What the demonstration shows are the replies.
-        Command::Demo(_) => "warn",
+        Command::Serve(_) | Command::Login(_) => "info",
+        // The others print what there is to say.
+        Command::Logout(_) | Command::Status(_) | Command::Doctor(_) | Command::Demo(_) | Command::Version(_) => "warn",
     };
     let log = config.log.as_deref().unwrap_or(default);
     let filter = EnvFilter::try_new(log).map_err(|error| {

@@ -201,11 +201,11 @@ fn of_failure(failure: &Failure) -> Error {
 
 /// The backend's words, and what to do where they do not say it.
 fn told(failure: &Failure) -> String {
-    let message = failure.message.trim_end_matches('.');
-    match failure.kind {
-        FailureKind::Unauthorized => format!("the backend refuses the login: {message}; run `codex-proxy login`"),
-        _ => failure.message.clone(),
+    if failure.kind != FailureKind::Unauthorized {
+        return failure.message.clone();
     }
+    let message = failure.message.trim_end_matches('.');
+    format!("the backend refuses the login: {message}; run `codex-proxy login`")
 }
 
 fn kind_of(kind: FailureKind) -> ErrorKind {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::device;
 use crate::auth::ledger::{Decision, Mint, RefreshUse, Tokens};
+use crate::backend::account::Workspace;
 use crate::backend::quota::Quota;
 use crate::log::Recorded;
 use crate::scenario::{Scenario, ScenarioError};
@@ -108,6 +109,11 @@ impl Control {
     pub fn use_weekly_quota(&self, percent: f64) {
         let now = self.world.unix_now();
         self.world.orders().quota = Quota::weekly(percent, now);
+    }
+
+    /// Sets the workspaces that every login may choose beside its own account.
+    pub fn workspaces(&self, workspaces: Vec<Workspace>) {
+        self.world.orders().workspaces = workspaces;
     }
 
     /// Lets every reply that stalls or hangs at this moment go on.

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::auth::ledger::Mint;
+use crate::backend::account::Workspace;
 use crate::control::{Control, RefreshFault};
 use crate::inbound::{Inbound, Payload};
 use crate::reply::{self, Body};
@@ -60,6 +61,11 @@ struct WeeklyOrder {
 }
 
 #[derive(Deserialize)]
+struct WorkspacesOrder {
+    workspaces: Vec<Workspace>,
+}
+
+#[derive(Deserialize)]
 struct Advance {
     secs: u64,
 }
@@ -90,6 +96,7 @@ fn order(command: &str, body: &Payload, control: &Control) -> Result<Value, Stri
             control.use_quota(order.primary_percent, order.secondary_percent);
         }
         "weekly-quota" => control.use_weekly_quota(read::<WeeklyOrder>(body)?.percent),
+        "workspaces" => control.workspaces(read::<WorkspacesOrder>(body)?.workspaces),
         "release" => control.release(),
         "advance" => control.advance(Duration::from_secs(read::<Advance>(body)?.secs)),
         "tokens" => return mint(body, control),

@@ -34,6 +34,7 @@
 //! | `POST /__sim/cloudflare` | `{"on":true}` | `{}` |
 //! | `POST /__sim/quota` | `{"primary_percent":100,"secondary_percent":40}` | `{}` |
 //! | `POST /__sim/weekly-quota` | `{"percent":12.5}` | `{}` |
+//! | `POST /__sim/workspaces` | `{"workspaces":[{"id","name","plan_type","is_deactivated"?}]}` | `{}` |
 //! | `POST /__sim/release` | | `{}` |
 //! | `POST /__sim/advance` | `{"secs":60}` | `{}` |
 //! | `POST /__sim/tokens` | `{"account_id"?,"lifetime_secs"?,"email"?,"plan_type"?,"fedramp"?}` | the tokens |
@@ -63,6 +64,7 @@ mod tls;
 mod world;
 
 pub use auth::ledger::{Mint, RefreshUse, Tokens};
+pub use backend::account::Workspace;
 pub use config::{Clock, RedirectPorts, SimConfig};
 pub use control::{Control, ControlError, RefreshFault};
 pub use launch::{Args, run};

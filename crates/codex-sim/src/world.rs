@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
 use crate::auth::ledger::{Ledger, Mint, Tokens};
+use crate::backend::account::Workspace;
 use crate::backend::quota::Quota;
 use crate::catalogue::Catalogue;
 use crate::config::SimConfig;
@@ -48,6 +49,8 @@ pub(crate) struct Orders {
     pub(crate) refresh_faults: VecDeque<RefreshFault>,
     pub(crate) cloudflare: bool,
     pub(crate) quota: Quota,
+    /// The workspaces that every login may choose beside its own account.
+    pub(crate) workspaces: Vec<Workspace>,
     /// `-once` words that have fired and not yet been passed by, by the text they stood in.
     pub(crate) fired: Bounded<u64, ()>,
     /// Input tokens last seen, by a hash of prompt_cache_key and session-id (`wire.md` §2.6).
@@ -61,6 +64,7 @@ impl Orders {
             refresh_faults: VecDeque::new(),
             cloudflare: false,
             quota: Quota::fresh(unix_secs(now)),
+            workspaces: Vec::new(),
             fired: Bounded::default(),
             prompt_cache: Bounded::default(),
         }

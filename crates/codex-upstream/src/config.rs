@@ -99,6 +99,15 @@ impl fmt::Debug for ProxyConfig {
 }
 
 impl ProxyConfig {
+    /// Names the proxy for people: its address without the credentials; `None` without one.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Proxy`]: no client can be built either.
+    pub fn shown(&self) -> Result<Option<String>, ClientError> {
+        Ok(self.address()?.map(|url| without_credentials(url.as_str())))
+    }
+
     /// Picks and checks the proxy's address.
     ///
     /// # Errors
@@ -253,6 +262,13 @@ mod tests {
             let shown = format!("{:?}", ClientConfig { proxy: https(text), ..ClientConfig::default() });
             assert!(!shown.contains("cret") && shown.contains("@h"), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_proxy_is_named_without_its_password() {
+        assert_eq!(https("u:s3cret@proxy:1").shown().unwrap().as_deref(), Some("http://[redacted]@proxy:1/"));
+        assert_eq!(ProxyConfig::default().shown().unwrap(), None);
+        assert!(https("ftp://h").shown().is_err());
     }
 
     #[test]

@@ -56,6 +56,7 @@ mod retry;
 mod scripted;
 mod upstream;
 mod verdict;
+mod workspaces;
 
 pub use catalogue::{Catalogue, CatalogueError, Model, Visibility};
 pub use client::Client;
@@ -70,3 +71,4 @@ pub use retry::{RetryPolicy, SendError, checked, send_with_retry};
 pub use scripted::{Reply, Scripted};
 pub use upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError, read_to_end};
 pub use verdict::{Verdict, verdict};
+pub use workspaces::{Workspace, WorkspaceError, Workspaces};

@@ -2,43 +2,153 @@
 
 use std::io::{self, BufRead as _, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::time::Duration;
 
-use codex_auth::{Account, Attempt, AuthConfig, DEFAULT_PORTS, DeviceLogin, FileStore, Login, LoginError, SystemClock};
-use codex_upstream::Client;
+use codex_auth::{
+    Account, Attempt, AuthConfig, CallbackError, DEFAULT_PORTS, DeviceLogin, FileStore, Login, LoginError, MemoryStore,
+    SystemClock, TokenStore,
+};
+use codex_upstream::{Client, ModelCacheConfig, Workspace, WorkspaceError, Workspaces};
 use tokio::sync::mpsc;
 use webbrowser::{Browser, BrowserOptions};
 
+use crate::app::App;
 use crate::args::LoginArgs;
 use crate::commands::CommandError;
 use crate::config::Config;
 use crate::transport::Transport;
+
+/// How long to wait for the store's lock: longer than a refresh by a running proxy takes.
+const LOCK_WAIT: Duration = Duration::from_secs(60);
+
+/// How long the backend may take to list the workspaces.
+const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why there is no import (asks.md 1).
+const NO_IMPORT: &str = "the Codex CLI's login is not copied: its refresh token works once, so the CLI and codex-proxy would log \
+each other out. Run `codex-proxy login` for a login of its own, or `codex-proxy serve --from-codex`, which reads the CLI's \
+and never renews it";
 
 /// Logs in and stores the credentials. Those stored before stay until the new ones are there.
 ///
 /// # Errors
 /// The login was denied, failed or could not be stored; the message says which and what to do.
 pub async fn run(config: Config, args: LoginArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
-    let flow = Flow {
-        auth: AuthConfig::new(config.auth.clone()),
-        http: Transport::new(Arc::new(Client::new(config.client()).map_err(CommandError::other)?)),
-        store: FileStore::new(config.credentials_path()),
+    if args.import_codex {
+        return Err(CommandError::Usage(NO_IMPORT.to_owned()));
+    }
+    let client = Client::new(config.client()).map_err(CommandError::other)?;
+    let auth = AuthConfig::new(config.auth.clone());
+    let flow = Flow { auth, http: Transport::new(client.clone().into()), no_browser: config.no_browser };
+    let store = FileStore::new(config.credentials_path());
+    let account = match &args.workspace {
+        None => flow.run(&args, &store, out).await?,
+        Some(wanted) => {
+            // Found out before somebody takes the trouble of a login.
+            codex_auth::expect_room(&store).map_err(CommandError::other)?;
+            // Nothing is stored before the workspace is known to be one of the account's.
+            let staged = MemoryStore::default();
+            let account = flow.run(&args, &staged, out).await?;
+            let workspace = choose(&config, client, &staged, wanted, out).await?;
+            keep(&staged, &store, &workspace).await?;
+            writeln!(out, "\nworkspace {}", shown(&workspace))?;
+            account
+        }
     };
-    let account = if args.device { flow.by_device(out).await? } else { flow.by_browser(!args.no_browser, out).await? };
     writeln!(out, "\nlogged in as {}", account.email.as_deref().unwrap_or("(no e-mail in the tokens)"))?;
-    writeln!(out, "credentials are in {}; next: codex-proxy serve", config.credentials_path().display())?;
+    writeln!(out, "credentials are in {}; next: codex-proxy serve", store.location())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks for the account's workspaces with the tokens in `staged`, and finds the one that is `wanted`.
+async fn choose(
+    config: &Config,
+    client: Client,
+    staged: &MemoryStore,
+    wanted: &str,
+    out: &mut impl Write,
+) -> Result<Workspace, CommandError> {
+    let app = App::new(config, client, staged.clone(), ModelCacheConfig::default());
+    let bearer = app.tokens.bearer().await.map_err(CommandError::other)?;
+    let listed = tokio::time::timeout(LIST_TIMEOUT, app.workspaces(&bearer)).await;
+    let unlisted = |why: String| {
+        CommandError::Other(format!("the workspaces cannot be listed ({why}); the login before is unchanged"))
+    };
+    let workspaces = listed
+        .map_err(|_| unlisted(format!("no answer within {} s", LIST_TIMEOUT.as_secs())))?
+        .map_err(|error| unlisted(error.to_string()))?;
+    match workspaces.choose(wanted) {
+        Ok(workspace) => Ok(workspace.clone()),
+        Err(error) => {
+            list(&workspaces, out)?;
+            Err(refused(&error))
+        }
+    }
+}
+
+fn refused(error: &WorkspaceError) -> CommandError {
+    CommandError::Other(format!("{error}; the login before is unchanged"))
+}
+
+fn list(workspaces: &Workspaces, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\nThe account's workspaces:")?;
+    for workspace in &workspaces.all {
+        writeln!(out, "  {}", shown(workspace))?;
+    }
+    Ok(())
+}
+
+fn shown(workspace: &Workspace) -> String {
+    let name = workspace.name.as_deref().unwrap_or("(no name)");
+    let plan = workspace.plan.as_deref().unwrap_or("plan not known");
+    let state = if workspace.is_deactivated { ", deactivated" } else { "" };
+    format!("{name} ({}; {plan}{state})", workspace.id)
+}
+
+/// Moves the login to the store, as the workspace.
+async fn keep(staged: &MemoryStore, store: &FileStore, workspace: &Workspace) -> Result<(), CommandError> {
+    let tokens = staged.load().map_err(CommandError::other)?;
+    let mut tokens = tokens.ok_or_else(|| CommandError::other("the login brought no tokens; log in again"))?;
+    tokens.account_id = Some(workspace.id.clone());
+    let lock = codex_auth::lock(store, LOCK_WAIT).await.map_err(CommandError::other)?;
+    store.save(&lock, &tokens).map_err(CommandError::other)
 }
 
 struct Flow {
     auth: AuthConfig,
     http: Transport<Client>,
-    store: FileStore,
+    no_browser: Option<&'static str>,
 }
 
 impl Flow {
+    async fn run<S: TokenStore>(
+        &self,
+        args: &LoginArgs,
+        store: &S,
+        out: &mut impl Write,
+    ) -> Result<Account, CommandError> {
+        if args.device {
+            return self.by_device(store, out).await;
+        }
+        match self.no_browser.filter(|_| !args.no_browser) {
+            Some(why) => {
+                writeln!(
+                    out,
+                    "No browser is opened, for {why}. `codex-proxy login --device` logs in with a code instead.\n"
+                )?;
+                self.by_browser(false, store, out).await
+            }
+            None => self.by_browser(!args.no_browser, store, out).await,
+        }
+    }
+
     /// Waits for the browser to come back to this machine, or, without one here, for the pasted address.
-    async fn by_browser(&self, open: bool, out: &mut impl Write) -> Result<Account, CommandError> {
+    async fn by_browser<S: TokenStore>(
+        &self,
+        open: bool,
+        store: &S,
+        out: &mut impl Write,
+    ) -> Result<Account, CommandError> {
         let login = Login::bind(&self.auth, &DEFAULT_PORTS).await.map_err(CommandError::other)?;
         let url = login.authorize_url();
         writeln!(out, "To log in, open this address in a browser:\n\n  {url}\n")?;
@@ -46,7 +156,7 @@ impl Flow {
             open_browser(url.to_string());
             writeln!(out, "Waiting for the browser. Is it on another machine? Stop this and use --no-browser.")?;
             out.flush()?;
-            return login.complete(&self.http, &self.store, &SystemClock).await.map_err(CommandError::other);
+            return login.complete(&self.http, store, &SystemClock).await.map_err(CommandError::other);
         }
         writeln!(
             out,
@@ -57,26 +167,27 @@ impl Flow {
         let attempt = login.attempt().clone();
         let mut lines = lines_of_stdin();
         tokio::select! {
-            account = login.complete(&self.http, &self.store, &SystemClock) => account.map_err(CommandError::other),
-            account = self.by_paste(&attempt, &mut lines, out) => account,
+            account = login.complete(&self.http, store, &SystemClock) => account.map_err(CommandError::other),
+            account = self.by_paste(&attempt, &mut lines, store, out) => account,
         }
     }
 
-    /// Asks again as long as what is pasted holds no usable answer.
-    async fn by_paste(
+    /// Asks again as long as something else is pasted than an answer. One that says no ends the login.
+    async fn by_paste<S: TokenStore>(
         &self,
         attempt: &Attempt,
         lines: &mut mpsc::Receiver<String>,
+        store: &S,
         out: &mut impl Write,
     ) -> Result<Account, CommandError> {
         while let Some(line) = lines.recv().await {
             if line.trim().is_empty() {
                 continue;
             }
-            match attempt.complete_pasted(&line, &self.http, &self.store, &SystemClock).await {
+            match attempt.complete_pasted(&line, &self.http, store, &SystemClock).await {
                 Ok(account) => return Ok(account),
-                Err(LoginError::Callback(error)) => {
-                    writeln!(out, "{error}; paste the whole address of the last page:")?
+                Err(LoginError::Callback(error @ (CallbackError::StateMismatch | CallbackError::MissingCode))) => {
+                    writeln!(out, "{error}; paste the whole address of the last page:")?;
                 }
                 Err(error) => return Err(CommandError::other(error)),
             }
@@ -86,7 +197,7 @@ impl Flow {
         std::future::pending().await
     }
 
-    async fn by_device(&self, out: &mut impl Write) -> Result<Account, CommandError> {
+    async fn by_device<S: TokenStore>(&self, store: &S, out: &mut impl Write) -> Result<Account, CommandError> {
         let login = DeviceLogin::start(&self.auth, &self.http, &SystemClock).await.map_err(CommandError::other)?;
         writeln!(
             out,
@@ -96,7 +207,7 @@ impl Flow {
         )?;
         writeln!(out, "Waiting. Never enter a code that somebody else gave you.")?;
         out.flush()?;
-        login.complete(&self.http, &self.store, &SystemClock).await.map_err(CommandError::other)
+        login.complete(&self.http, store, &SystemClock).await.map_err(CommandError::other)
     }
 }
 

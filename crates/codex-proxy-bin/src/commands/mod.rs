@@ -7,9 +7,13 @@ use std::process::ExitCode;
 use crate::config::ConfigError;
 
 pub mod demo;
+pub mod doctor;
 pub mod login;
+pub mod logout;
 pub mod serve;
 pub mod status;
+
+mod duration;
 
 /// The exit code for a wrong setting or argument (sysexits.h).
 pub const EX_USAGE: u8 = 64;

@@ -4,8 +4,9 @@ use std::future::Future;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use codex_auth::{FileStore, TokenStore};
+use codex_auth::{CodexFile, FileStore, LoginState, Status, TokenStore};
 use codex_upstream::{Client, ModelCacheConfig, Upstream};
 use tokio::net::TcpListener;
 
@@ -21,6 +22,9 @@ use crate::simulate::Simulated;
 /// # Errors
 /// The port is taken, a setting is wrong, or the credentials cannot be read; nothing has been served.
 pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandError> {
+    if args.simulate && args.from_codex {
+        return Err(CommandError::Usage("--simulate uses no account; leave out --from-codex".to_owned()));
+    }
     let listener = listen(&args.host, args.port).await?;
     if config.api_key.is_none() {
         tracing::warn!("CODEX_PROXY_API_KEY is not set: only programs on this machine are served");
@@ -30,14 +34,37 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandErr
         tracing::info!("answering from a simulated backend: no account is used");
         return serve_app(listener, Arc::clone(&simulated.app)).await;
     }
-    let store = FileStore::new(config.credentials_path());
+    if args.from_codex {
+        let store = CodexFile::new(config.codex_auth_path()?);
+        tracing::info!(
+            file = %store.location(),
+            "using the Codex CLI's login; it is only read, so the CLI has to run now and then to renew it"
+        );
+        return serve_login(listener, &config, store).await;
+    }
+    serve_login(listener, &config, FileStore::new(config.credentials_path())).await
+}
+
+async fn serve_login<S: TokenStore>(
+    listener: TcpListener,
+    config: &Config,
+    store: S,
+) -> Result<ExitCode, CommandError> {
     // Damaged credentials stop the program here, where somebody looks, and not at the first request.
-    if store.load().map_err(CommandError::other)?.is_none() {
-        tracing::warn!("nobody is logged in; run `codex-proxy login` (this server need not be restarted)");
+    let tokens = store.load().map_err(CommandError::other)?;
+    let login = store.login_command();
+    match Status::of(tokens.as_ref(), store.location(), SystemTime::now()).state {
+        LoginState::LoggedOut => {
+            tracing::warn!("nobody is logged in; run `{login}` (this server need not be restarted)");
+        }
+        LoginState::Expired(reason) => {
+            tracing::warn!("the login has ended ({reason}); run `{login}` (this server need not be restarted)");
+        }
+        LoginState::Valid | LoginState::Renewable | LoginState::Unreadable | _ => {}
     }
     let client = Client::new(config.client()).map_err(CommandError::other)?;
     let models = ModelCacheConfig { file: Some(config.catalogue_path()), ..ModelCacheConfig::default() };
-    serve_app(listener, Arc::new(App::new(&config, client, store, models))).await
+    serve_app(listener, Arc::new(App::new(config, client, store, models))).await
 }
 
 async fn serve_app<U: Upstream, S: TokenStore>(

@@ -1,11 +1,16 @@
 //! The program over sockets, the real client and the simulator.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod account;
 mod bad_input;
 mod chat;
 mod command_line;
+mod doctor;
 mod failures;
 mod lifecycle;
+mod process;
+mod processes;
 mod responses;
+mod secrets;
 mod support;
 mod tokens;

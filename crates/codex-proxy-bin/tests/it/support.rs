@@ -69,12 +69,14 @@ impl Harness {
     pub(crate) async fn start_over(sim: Sim, store: MemoryStore, api_key: Option<&str>) -> Self {
         let config = Config {
             home: "/nonexistent".into(),
+            codex_home: None,
             upstream: sim.upstream_url().parse().unwrap(),
             auth: sim.auth_url().parse().unwrap(),
             extra_roots_pem: sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect(),
             proxy: ProxyConfig::default(),
             api_key: api_key.and_then(|key| ApiKey::new(key.to_owned())),
             log: None,
+            no_browser: None,
         };
         let upstream = Client::new(config.client()).unwrap();
         let app = Arc::new(App::new(&config, upstream, store.clone(), ModelCacheConfig::default()));
@@ -141,7 +143,10 @@ impl Drop for Harness {
 }
 
 pub(crate) fn tokens_of(sim: &Sim) -> Tokens {
-    let minted = sim.mint_tokens(Mint::default());
+    tokens(sim.mint_tokens(Mint::default()))
+}
+
+pub(crate) fn tokens(minted: codex_sim::Tokens) -> Tokens {
     Tokens {
         refresh_token: Some(Secret::new(minted.refresh_token)),
         id_token: Some(Secret::new(minted.id_token)),

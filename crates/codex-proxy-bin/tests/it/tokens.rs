@@ -1,25 +1,48 @@
 //! The login in the life of requests: refreshed before it expires, after a 401, and honest when it is gone.
 
-use std::time::Duration;
+use std::time::SystemTime;
 
 use codex_auth::MemoryStore;
-use codex_sim::{Mint, RefreshFault, Sim, SimConfig};
+use codex_sim::{RefreshFault, Sim, SimConfig};
 use serde_json::json;
 
 use crate::support::{Harness, ask, tokens_of};
 
-#[tokio::test]
-async fn an_expired_token_is_refreshed_once_for_all_who_wait() {
-    let sim = Sim::start(SimConfig { token_lifetime: Duration::ZERO, ..SimConfig::default() }).await.unwrap();
-    let store = MemoryStore::holding(tokens_of(&sim));
-    let sim_config_ends_here = sim.mint_tokens(Mint::default());
-    assert!(!sim_config_ends_here.access_token.is_empty());
-    let proxy = Harness::start_over(sim, store, None).await;
+/// Sends that many requests at once, all of which have to be answered.
+async fn ask_at_once(proxy: &Harness, count: usize) {
     let body = ask("hi");
-    let replies = futures_util::future::join_all((0..20).map(|_| proxy.post("/v1/chat/completions", &body))).await;
-    drop(replies);
+    let replies = futures_util::future::join_all((0..count).map(|_| proxy.post("/v1/chat/completions", &body))).await;
+    for reply in replies {
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        assert_eq!(reply.json()["choices"][0]["finish_reason"], "stop");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_token_is_refreshed_once_for_200_requests_at_once() {
+    let sim = Sim::start(SimConfig::default()).await.unwrap();
+    let mut tokens = tokens_of(&sim);
+    tokens.expires_at = Some(SystemTime::UNIX_EPOCH);
+    let first = tokens.access_token.clone();
+    let proxy = Harness::start_over(sim, MemoryStore::holding(tokens), None).await;
+    ask_at_once(&proxy, 200).await;
+    assert_eq!(proxy.sim.control().refreshes(), 1);
     let uses = proxy.sim.control().refresh_uses();
-    assert!(!uses.is_empty() && uses.iter().all(|used| used.uses == 1), "{uses:?}");
+    assert!(uses.len() == 1 && uses[0].uses == 1, "{} tokens were sent", uses.len());
+    let requests = proxy.sim.requests();
+    let turns = requests.iter().filter(|request| request.path.ends_with("/codex/responses"));
+    let bearers: Vec<_> = turns.map(|turn| turn.header("authorization").unwrap()).collect();
+    assert_eq!(bearers.len(), 200, "nothing was sent in vain");
+    assert!(bearers.iter().all(|bearer| !bearer.ends_with(first.expose())), "the expired token was not sent");
+}
+
+#[tokio::test]
+async fn a_token_that_the_backend_rejects_is_refreshed_once_for_200_requests_at_once() {
+    let proxy = Harness::start().await;
+    proxy.sim.control().invalidate_access_tokens();
+    ask_at_once(&proxy, 200).await;
+    assert_eq!(proxy.sim.control().refreshes(), 1);
+    assert_eq!(proxy.sim.control().refresh_uses().len(), 1);
 }
 
 #[tokio::test]

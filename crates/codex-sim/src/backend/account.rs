@@ -1,12 +1,28 @@
 //! `GET /backend-api/wham/usage` and `/wham/accounts/check` (`wire.md` §6, §9).
 
 use http::{Response, StatusCode};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
+use crate::auth::ledger::Grant;
 use crate::backend::gate;
 use crate::inbound::Inbound;
 use crate::reply::{self, Body};
 use crate::world::World;
+
+/// A workspace that a login may choose.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Workspace {
+    /// The account id, the value of `chatgpt-account-id`.
+    pub id: String,
+    /// The name that people know it by.
+    pub name: String,
+    /// Its plan, e.g. `team`.
+    pub plan_type: String,
+    /// Whether requests for it are refused with 402.
+    #[serde(default)]
+    pub is_deactivated: bool,
+}
 
 pub(crate) fn usage(inbound: &Inbound, world: &World) -> Response<Body> {
     match gate::authenticate(&inbound.headers, world) {
@@ -24,23 +40,31 @@ pub(crate) fn check(inbound: &Inbound, world: &World) -> Response<Body> {
         Ok(grant) => grant,
         Err(refusal) => return refusal.into_response(),
     };
-    let account = json!({
-        "id": grant.account_id,
-        "account_user_id": format!("{}__{}", grant.user_id(), grant.account_id),
-        "name": "Personal",
-        "structure": "personal",
-        "plan_type": grant.plan_type,
-        "is_deactivated": false,
+    let own = Workspace {
+        id: grant.account_id.clone(),
+        name: "Personal".to_owned(),
+        plan_type: grant.plan_type.clone(),
+        is_deactivated: false,
+    };
+    let mut accounts = vec![entry(&own, "personal", &grant, world)];
+    accounts.extend(world.orders().workspaces.iter().map(|workspace| entry(workspace, "workspace", &grant, world)));
+    let ids: Vec<&Value> = accounts.iter().map(|account| &account["id"]).collect();
+    let body = json!({"accounts": accounts, "default_account_id": grant.account_id, "account_ordering": ids});
+    reply::json(StatusCode::OK, &body)
+}
+
+fn entry(workspace: &Workspace, structure: &str, grant: &Grant, world: &World) -> Value {
+    json!({
+        "id": workspace.id,
+        "account_user_id": format!("{}__{}", grant.user_id(), workspace.id),
+        "name": workspace.name,
+        "structure": structure,
+        "plan_type": workspace.plan_type,
+        "is_deactivated": workspace.is_deactivated,
         "can_access_with_session": true,
         "is_fedramp_compliant_workspace": grant.fedramp,
         "workspace_backend_origin": world.origin,
         "account_routing_override": "NO_CONSTRAINT",
         "profile_picture_url": null,
-    });
-    let body = json!({
-        "accounts": [account],
-        "default_account_id": grant.account_id,
-        "account_ordering": [grant.account_id],
-    });
-    reply::json(StatusCode::OK, &body)
+    })
 }

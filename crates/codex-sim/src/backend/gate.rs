@@ -10,7 +10,7 @@ use crate::world::World;
 /// The grant behind the request's bearer token and account header.
 pub(crate) fn authenticate(headers: &HeaderMap, world: &World) -> Result<Grant, Refusal> {
     let grant = bearer(headers, world)?;
-    check_account(headers, &grant)?;
+    check_account(headers, &grant, world)?;
     Ok(grant)
 }
 
@@ -54,11 +54,19 @@ fn told(code: &str, message: &str) -> Refusal {
 }
 
 /// §3.6: an account the token is not for; clients that do not know their account leave the header out.
-fn check_account(headers: &HeaderMap, grant: &Grant) -> Result<(), Refusal> {
+fn check_account(headers: &HeaderMap, grant: &Grant, world: &World) -> Result<(), Refusal> {
     let Some(given) = headers.get("chatgpt-account-id") else {
         return Ok(());
     };
-    if given.as_bytes() == grant.account_id.as_bytes() { Ok(()) } else { Err(wrong_workspace()) }
+    if given.as_bytes() == grant.account_id.as_bytes() {
+        return Ok(());
+    }
+    let orders = world.orders();
+    match orders.workspaces.iter().find(|workspace| given.as_bytes() == workspace.id.as_bytes()) {
+        Some(workspace) if workspace.is_deactivated => Err(deactivated()),
+        Some(_) => Ok(()),
+        None => Err(wrong_workspace()),
+    }
 }
 
 /// §3.6: 403 as JSON.

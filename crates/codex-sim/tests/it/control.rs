@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use codex_sim::{ControlError, Outcome};
+use codex_sim::{ControlError, Outcome, Workspace};
 use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -161,6 +161,27 @@ async fn the_weekly_quota_and_its_reset() {
     let limited = peer.say("hi").await;
     assert_eq!(limited.header("x-codex-primary-used-percent"), Some("27.5"));
     assert_eq!(limited.header("x-codex-secondary-used-percent"), Some("100"));
+}
+
+#[tokio::test]
+async fn a_login_may_choose_among_the_workspaces_that_are_set() {
+    let peer = Peer::start().await;
+    let workspace = |id: &str, is_deactivated| Workspace {
+        id: id.to_owned(),
+        name: format!("{id} Ltd"),
+        plan_type: "team".to_owned(),
+        is_deactivated,
+    };
+    peer.sim.control().workspaces(vec![workspace("acme", false), workspace("gone", true)]);
+    let check = peer.fetch("/backend-api/wham/accounts/check").await.json();
+    assert_eq!(check["account_ordering"], json!([peer.tokens.account_id, "acme", "gone"]));
+    assert_eq!(check["accounts"][1]["name"], "acme Ltd");
+    for (account, status) in [("acme", 200), ("gone", 402), ("other", 403)] {
+        let mut request =
+            peer.request(Method::GET, "/backend-api/wham/usage").body(Full::default()).expect("a request");
+        request.headers_mut().insert("chatgpt-account-id", account.parse().expect("a header value"));
+        assert_eq!(read(peer.send(request).await).await.status, status, "{account}");
+    }
 }
 
 /// Hands on what is written to it.

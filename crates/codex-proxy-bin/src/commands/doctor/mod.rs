@@ -1,0 +1,115 @@
+//! `codex-proxy doctor`.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use codex_auth::{CodexFile, FileStore};
+use codex_upstream::{Client, ClientConfig};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::args::DoctorArgs;
+use crate::commands::CommandError;
+use crate::config::Config;
+
+mod local;
+mod remote;
+
+/// How long a server may take to connect, and then to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Examines everything that the proxy depends on; exits with 1 if anything fails.
+///
+/// # Errors
+/// Nothing could be written, or it is not known where the Codex CLI keeps its login.
+pub async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+    let mut findings = vec![local::home(&config.home)];
+    let own = FileStore::new(config.credentials_path());
+    let borrowed = if args.from_codex { Some(CodexFile::new(config.codex_auth_path()?)) } else { None };
+    findings.push(match &borrowed {
+        Some(codex) => local::credentials(codex),
+        None => local::own_credentials(&own),
+    });
+    findings.push(local::proxy(&config.proxy));
+    let settings = ClientConfig { connect_timeout: PATIENCE, read_timeout: PATIENCE, ..config.client() };
+    match Client::new(settings) {
+        Ok(client) => {
+            findings.extend(match borrowed {
+                Some(codex) => remote::examine(&config, client.clone(), codex).await,
+                None => remote::examine(&config, client.clone(), own).await,
+            });
+            findings.push(local::port(&client, &args.host, args.port).await);
+        }
+        Err(error) => findings.push(Finding::fail("client", error.to_string())),
+    }
+    let is_well = findings.iter().all(|finding| finding.verdict != Verdict::Fail);
+    if args.json {
+        let report = json!({"ok": is_well, "checks": findings});
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+    } else {
+        print(&findings, out)?;
+    }
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What one check found.
+#[derive(Debug, Serialize)]
+struct Finding {
+    check: &'static str,
+    verdict: Verdict,
+    found: String,
+    /// What to do about it, where `found` does not say so.
+    advice: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Ok,
+    /// It works, but not as it should; or it could not be checked.
+    Warn,
+    Fail,
+}
+
+impl Finding {
+    fn new(check: &'static str, verdict: Verdict, found: impl Into<String>) -> Self {
+        Self { check, verdict, found: found.into(), advice: None }
+    }
+
+    fn ok(check: &'static str, found: impl Into<String>) -> Self {
+        Self::new(check, Verdict::Ok, found)
+    }
+
+    fn warn(check: &'static str, found: impl Into<String>) -> Self {
+        Self::new(check, Verdict::Warn, found)
+    }
+
+    fn fail(check: &'static str, found: impl Into<String>) -> Self {
+        Self::new(check, Verdict::Fail, found)
+    }
+
+    fn advise(self, advice: impl Into<String>) -> Self {
+        Self { advice: Some(advice.into()), ..self }
+    }
+}
+
+fn print(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
+    for finding in findings {
+        let verdict = match finding.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Warn => "warn",
+            Verdict::Fail => "FAIL",
+        };
+        writeln!(out, "{verdict:<5} {:<12} {}", finding.check, finding.found)?;
+        if let Some(advice) = &finding.advice {
+            writeln!(out, "{:<5} {:<12} -> {advice}", "", "")?;
+        }
+    }
+    let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
+    match (count(Verdict::Fail), count(Verdict::Warn)) {
+        (0, 0) => writeln!(out, "\nAll is well."),
+        (0, warnings) => writeln!(out, "\nIt works; warnings: {warnings}."),
+        (failures, warnings) => writeln!(out, "\nFailures: {failures}; warnings: {warnings}."),
+    }
+}

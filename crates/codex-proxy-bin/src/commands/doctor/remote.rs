@@ -1,0 +1,258 @@
+//! What has to be asked for over the network: names, TLS, the two servers, the clock, the login, the models.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use codex_auth::{Bearer, TokenStore};
+use codex_upstream::{
+    Client, FailureKind, ModelCacheConfig, Quota, SendError, Source, SystemClock, Upstream, UpstreamError, checked,
+};
+use http::Request;
+use http::header::{ACCEPT, DATE, USER_AGENT};
+use url::{Host, Url};
+
+use super::{Finding, PATIENCE};
+use crate::app::App;
+use crate::commands::duration::rough;
+use crate::config::Config;
+
+/// How far the clock may be from the server's: their reply is under way for a while, and tells whole seconds.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+
+/// Beyond this, certificates count as expired or not yet valid.
+const CLOCK_LIMIT: Duration = Duration::from_secs(86_400);
+
+pub(super) async fn examine<S: TokenStore>(config: &Config, client: Client, store: S) -> Vec<Finding> {
+    let app = App::new(config, client, store, ModelCacheConfig { timeout: PATIENCE, ..ModelCacheConfig::default() });
+    let auth = Server::reach(&app, &config.auth, ".well-known/openid-configuration").await;
+    let backend = Server::reach(&app, &config.upstream, "wham/usage").await;
+    let looks_up = looks_up_names(config);
+    let mut findings = Vec::new();
+    for server in [&auth, &backend] {
+        if looks_up {
+            findings.extend(dns(&server.base).await);
+        }
+        findings.extend(server.tls());
+    }
+    findings.push(auth.reached("auth server"));
+    findings.push(clock(auth.date().or_else(|| backend.date()), SystemTime::now()));
+    findings.push(backend.reached("backend"));
+    let bearer = app.tokens.bearer().await;
+    // A renewal that was begun holds the only copy of a rotated token.
+    app.tokens.settle().await;
+    match bearer {
+        Ok(bearer) => {
+            findings.push(login(&app, &bearer).await);
+            findings.push(models(&app).await);
+        }
+        Err(error) => {
+            findings.push(Finding::fail("login", error.to_string()));
+            findings.push(Finding::warn("models", "not asked for: there is no usable login"));
+        }
+    }
+    findings
+}
+
+/// Whether this machine has to look names up, or a proxy does it.
+fn looks_up_names(config: &Config) -> bool {
+    match config.proxy.shown() {
+        Ok(Some(proxy)) => proxy.starts_with("socks5://"),
+        Ok(None) | Err(_) => true,
+    }
+}
+
+/// A server, and what became of a request without a login.
+struct Server {
+    base: Url,
+    outcome: Result<Answer, UpstreamError>,
+}
+
+struct Answer {
+    status: u16,
+    date: Option<SystemTime>,
+    is_challenge: bool,
+}
+
+impl Server {
+    async fn reach<U: Upstream, S: TokenStore>(app: &App<U, S>, base: &Url, path: &str) -> Self {
+        let outcome = reach(app, &format!("{}/{path}", base.as_str().trim_end_matches('/'))).await;
+        Self { base: base.clone(), outcome }
+    }
+
+    fn host(&self) -> &str {
+        self.base.host_str().unwrap_or_default()
+    }
+
+    fn date(&self) -> Option<SystemTime> {
+        self.outcome.as_ref().ok()?.date
+    }
+
+    /// `None` where no TLS is spoken: plain http is for this machine.
+    fn tls(&self) -> Option<Finding> {
+        if self.base.scheme() != "https" {
+            return None;
+        }
+        Some(match &self.outcome {
+            Ok(_) => Finding::ok("TLS", format!("{} is trusted", self.host())),
+            Err(UpstreamError::Tls { host, reason }) => {
+                Finding::fail("TLS", format!("{host} is not trusted: {reason}")).advise(
+                    "behind a TLS-inspecting proxy, set CODEX_PROXY_CA to its root certificate; else check the clock",
+                )
+            }
+            Err(_) => Finding::warn("TLS", format!("{} was not reached, so nothing is known", self.host())),
+        })
+    }
+
+    fn reached(&self, check: &'static str) -> Finding {
+        match &self.outcome {
+            Ok(answer) if answer.is_challenge => {
+                Finding::fail(check, format!("{} answers with a bot challenge", self.host()))
+                    .advise("wait some minutes, or use another network or proxy: it is the address that is mistrusted")
+            }
+            Ok(answer) if answer.status >= 500 => {
+                Finding::fail(check, format!("{} answers {}", self.host(), answer.status)).advise("try again later")
+            }
+            Ok(_) => Finding::ok(check, format!("{} answers", self.host())),
+            Err(error) => Finding::fail(check, error.to_string()),
+        }
+    }
+}
+
+async fn reach<U: Upstream, S: TokenStore>(app: &App<U, S>, uri: &str) -> Result<Answer, UpstreamError> {
+    let invalid = |error: http::Error| UpstreamError::InvalidRequest { reason: error.to_string() };
+    let request = Request::get(uri).header(ACCEPT, "*/*").header(USER_AGENT, &app.identity.user_agent);
+    let reply = app.upstream.send(request.body(Bytes::new()).map_err(invalid)?).await?;
+    let status = reply.status().as_u16();
+    let date = reply.headers().get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    let is_challenge = match checked(reply, &SystemClock).await {
+        Err(SendError::Refused { failure, .. }) => failure.kind == FailureKind::Challenge,
+        Ok(_) | Err(_) => false,
+    };
+    Ok(Answer { status, date, is_challenge })
+}
+
+/// `None` for an address, which needs no looking up.
+async fn dns(base: &Url) -> Option<Finding> {
+    let Some(Host::Domain(host)) = base.host() else { return None };
+    let looked_up = tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, 443))).await;
+    let advice = "check the network and the resolver; where only a proxy reaches the internet, set HTTPS_PROXY";
+    Some(match looked_up.map(|found| found.map(|mut addresses| addresses.next())) {
+        Ok(Ok(Some(address))) => Finding::ok("DNS", format!("{host} is {}", address.ip())),
+        Ok(Ok(None)) => Finding::fail("DNS", format!("{host} has no address")).advise(advice),
+        Ok(Err(error)) => Finding::fail("DNS", format!("{host} was not found ({error})")).advise(advice),
+        Err(_) => {
+            Finding::fail("DNS", format!("nothing was said of {host} within {} s", PATIENCE.as_secs())).advise(advice)
+        }
+    })
+}
+
+/// Compares the clock with the time of a server's reply.
+fn clock(told: Option<SystemTime>, now: SystemTime) -> Finding {
+    let Some(told) = told else {
+        return Finding::warn("clock", "no server told the time, so nothing is known");
+    };
+    let (off, side) = match now.duration_since(told) {
+        Ok(ahead) => (ahead, "ahead"),
+        Err(behind) => (behind.duration(), "behind"),
+    };
+    if off <= CLOCK_TOLERANCE {
+        return Finding::ok("clock", "agrees with the servers");
+    }
+    let found = format!("is {} {side}", rough(off));
+    let finding = if off < CLOCK_LIMIT { Finding::warn("clock", found) } else { Finding::fail("clock", found) };
+    finding.advise("set the clock, for example with timedatectl set-ntp true")
+}
+
+/// Whether the backend takes the login.
+async fn login<U: Upstream, S: TokenStore>(app: &App<U, S>, bearer: &Bearer) -> Finding {
+    let quota = match app.quota(bearer).await {
+        Ok(quota) => quota,
+        Err(error) => return Finding::fail("login", error.to_string()),
+    };
+    let status = app.tokens.status().await;
+    let who = status.email.as_deref().unwrap_or("(no e-mail in the tokens)");
+    let found = format!("the backend takes the login of {who}{}", used(&quota));
+    match &quota.reached {
+        Some(_) => Finding::warn("login", found).advise("`codex-proxy status` tells when the window starts anew"),
+        None => Finding::ok("login", found),
+    }
+}
+
+fn used(quota: &Quota) -> String {
+    match quota.tightest() {
+        Some(window) => format!("; {:.0} % of the {} window is used", window.used_percent, window.name),
+        None => String::new(),
+    }
+}
+
+async fn models<U: Upstream, S: TokenStore>(app: &App<U, S>) -> Finding {
+    let snapshot = app.current_models().await;
+    let count = snapshot.catalogue.models().len();
+    match (snapshot.source, snapshot.problem) {
+        (Source::Live, None) if count > 0 => Finding::ok("models", format!("the backend lists {count}")),
+        (_, Some(problem)) => Finding::fail("models", problem),
+        _ => Finding::fail("models", "the backend lists none")
+            .advise("does the plan include Codex? see `codex-proxy status`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::super::Verdict;
+    use super::*;
+
+    #[test]
+    fn the_clock_is_compared_with_the_reply() {
+        let at = |secs| UNIX_EPOCH + Duration::from_secs(secs);
+        let rows = [
+            (None, Verdict::Warn, "no server"),
+            (Some(at(1_000_000)), Verdict::Ok, "agrees"),
+            (Some(at(1_000_060)), Verdict::Ok, "agrees"),
+            (Some(at(992_000)), Verdict::Warn, "2 hours ahead"),
+            (Some(at(1_000_600)), Verdict::Warn, "10 minutes behind"),
+            (Some(at(1_259_200)), Verdict::Fail, "3 days behind"),
+        ];
+        for (told, verdict, text) in rows {
+            let finding = clock(told, at(1_000_000));
+            assert_eq!(finding.verdict, verdict, "{finding:?}");
+            assert!(finding.found.contains(text), "{finding:?}");
+        }
+    }
+
+    fn server(base: &str, outcome: Result<Answer, UpstreamError>) -> Server {
+        Server { base: base.parse().unwrap(), outcome }
+    }
+
+    fn answer(status: u16, is_challenge: bool) -> Result<Answer, UpstreamError> {
+        Ok(Answer { status, date: None, is_challenge })
+    }
+
+    #[test]
+    fn any_answer_but_a_challenge_and_a_broken_server_is_one() {
+        let reached = |outcome| server("https://auth.example", outcome).reached("auth server");
+        for status in [200, 401, 404] {
+            assert_eq!(reached(answer(status, false)).verdict, Verdict::Ok);
+        }
+        assert_eq!(reached(answer(503, false)).verdict, Verdict::Fail);
+        let finding = reached(answer(403, true));
+        assert!(finding.verdict == Verdict::Fail && finding.found.contains("challenge"), "{finding:?}");
+    }
+
+    #[test]
+    fn tls_is_told_from_the_connection() {
+        let (host, reason) = (|| "auth.example".to_owned(), || "why".to_owned());
+        let tls = |outcome| server("https://auth.example", outcome).tls().unwrap();
+        assert_eq!(tls(answer(200, false)).verdict, Verdict::Ok);
+        let finding = tls(Err(UpstreamError::Tls { host: host(), reason: reason() }));
+        assert!(finding.verdict == Verdict::Fail && finding.advice.unwrap().contains("CODEX_PROXY_CA"));
+        assert_eq!(tls(Err(UpstreamError::Connect { host: host(), reason: reason() })).verdict, Verdict::Warn);
+        assert!(server("http://127.0.0.1:9", answer(200, false)).tls().is_none());
+    }
+
+    #[tokio::test]
+    async fn an_address_is_not_looked_up() {
+        assert!(dns(&"https://127.0.0.1".parse().unwrap()).await.is_none());
+    }
+}

@@ -1,0 +1,106 @@
+//! `codex-proxy logout`.
+
+use std::io::{self, BufRead, IsTerminal as _, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_auth::{AuthConfig, FileStore, HttpTokenEndpoint, TokenStore as _, Tokens};
+use codex_upstream::Client;
+
+use crate::args::LogoutArgs;
+use crate::commands::CommandError;
+use crate::config::Config;
+use crate::transport::Transport;
+
+/// How long to wait for the store's lock: longer than a refresh by a running proxy takes.
+const LOCK_WAIT: Duration = Duration::from_secs(60);
+
+const WARNING: &str = "This ends the login at OpenAI. Every program and device that shares it, such as a copy of this \
+machine's files,\nis logged out too and has to log in again.";
+
+/// Deletes the stored credentials, and with `--revoke` ends the login at the auth server first (wire.md §1.7).
+///
+/// # Errors
+/// The credentials could not be deleted, or nobody confirmed `--revoke`; then nothing was changed.
+pub async fn run(config: Config, args: LogoutArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+    let store = FileStore::new(config.credentials_path());
+    // Damaged credentials are deleted like others, but there is nothing in them to revoke.
+    if matches!(store.load(), Ok(None)) {
+        writeln!(out, "not logged in: there is no {}", store.location())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.revoke && !args.yes {
+        if !io::stdin().is_terminal() {
+            let message = "--revoke asks for confirmation, and standard input is no terminal; add --yes";
+            return Err(CommandError::Usage(message.to_owned()));
+        }
+        if !confirmed(&mut io::stdin().lock(), out)? {
+            writeln!(out, "nothing was changed; `codex-proxy logout` logs out this machine only")?;
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    // A proxy that runs may be about to renew the tokens: under the lock, those read here are the newest.
+    let lock = codex_auth::lock(&store, LOCK_WAIT).await.map_err(CommandError::other)?;
+    if args.revoke {
+        match store.load() {
+            Ok(Some(tokens)) => revoke(&config, &tokens, out).await?,
+            Ok(None) => {}
+            Err(error) => writeln!(out, "warning: the login was not ended at OpenAI: {error}")?,
+        }
+    }
+    let removed = store.remove(&lock).map_err(CommandError::other)?;
+    drop(lock);
+    if removed {
+        writeln!(out, "logged out: {} is deleted", store.location())?;
+    } else {
+        writeln!(out, "already logged out meanwhile")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks on the terminal; anything but yes is no.
+fn confirmed(input: &mut impl BufRead, out: &mut impl Write) -> io::Result<bool> {
+    write!(out, "{WARNING}\nGo on? [y/N] ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    input.read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// A failure is a warning: whoever logs out wants the credentials gone from this machine all the same.
+async fn revoke(config: &Config, tokens: &Tokens, out: &mut impl Write) -> Result<(), CommandError> {
+    let told = match Client::new(config.client()) {
+        Ok(client) => {
+            let endpoint =
+                HttpTokenEndpoint::new(Transport::new(Arc::new(client)), AuthConfig::new(config.auth.clone()));
+            endpoint.revoke(tokens).await.map_err(|error| error.to_string())
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    match told {
+        Ok(()) => writeln!(out, "the login is ended at OpenAI")?,
+        Err(error) => writeln!(
+            out,
+            "warning: the login was not ended at OpenAI ({error}); end it at https://chatgpt.com, Settings, Security"
+        )?,
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_yes_is_yes() {
+        let asked = |answer: &str| {
+            let mut out = Vec::new();
+            let said = confirmed(&mut answer.as_bytes(), &mut out).unwrap();
+            assert!(String::from_utf8(out).unwrap().contains("device"), "it says what it will do");
+            said
+        };
+        assert!(asked("y\n") && asked("YES\n"));
+        assert!(!asked("\n") && !asked("") && !asked("n\n") && !asked("yep\n"));
+    }
+}

@@ -1,0 +1,139 @@
+//! `codex-proxy status`.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use codex_auth::{CodexFile, FileStore, LoginState, MemoryStore, Plan, Status, TokenStore, Tokens};
+use codex_translate::{Error, ErrorKind};
+use codex_upstream::{Client, ClientConfig, ModelCacheConfig, Quota, Workspace};
+use futures_util::future::join;
+
+use crate::app::App;
+use crate::args::StatusArgs;
+use crate::commands::CommandError;
+use crate::config::Config;
+
+mod json;
+mod text;
+
+/// How long to wait for the backend: the command is for people and scripts that want to go on.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Prints whether the login is usable; exits with 0 if it is, with 1 if not. Changes nothing and renews no token.
+///
+/// # Errors
+/// The credentials cannot be read.
+pub async fn run(config: Config, args: StatusArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+    let report = if args.from_codex {
+        Report::of(&config, &CodexFile::new(config.codex_auth_path()?), args.offline).await?
+    } else {
+        Report::of(&config, &FileStore::new(config.credentials_path()), args.offline).await?
+    };
+    if args.json {
+        json::print(&report, out)?;
+    } else {
+        text::print(&report, SystemTime::now(), out)?;
+    }
+    Ok(if report.is_usable() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What there is to say of a login.
+struct Report {
+    status: Status,
+    login_command: &'static str,
+    backend: Backend,
+}
+
+/// What the backend told of the account.
+enum Backend {
+    NotAsked {
+        why: &'static str,
+    },
+    Told {
+        quota: Quota,
+        /// `None` when it could not be found out.
+        workspace: Option<Workspace>,
+    },
+    /// It does not accept the access token.
+    Refused,
+    Failed(String),
+}
+
+impl Report {
+    async fn of<S: TokenStore>(config: &Config, store: &S, offline: bool) -> Result<Self, CommandError> {
+        let tokens = store.load().map_err(CommandError::other)?;
+        let status = Status::of(tokens.as_ref(), store.location(), SystemTime::now());
+        let backend = match (&status.state, tokens) {
+            _ if offline => Backend::NotAsked { why: "--offline" },
+            (LoginState::Valid, Some(tokens)) => ask(config, tokens).await?,
+            (LoginState::Renewable, _) => {
+                Backend::NotAsked { why: "the access token has ended; the next request renews it" }
+            }
+            _ => Backend::NotAsked { why: "there is no usable login" },
+        };
+        Ok(Self { status, login_command: store.login_command(), backend })
+    }
+
+    /// Whether requests can be authenticated. A refused token may have been revoked before its time; then it is renewed.
+    fn is_usable(&self) -> bool {
+        let is_refused = matches!(self.backend, Backend::Refused);
+        self.status.is_usable() && (self.status.renewable || !is_refused)
+    }
+
+    /// The plan as the backend tells it today, else as the tokens do.
+    fn plan(&self) -> Option<Plan> {
+        self.told().and_then(|(quota, _)| quota.plan.clone()).map(Plan::new).or_else(|| self.status.plan.clone())
+    }
+
+    /// The workspace's name, from the same sources.
+    fn workspace(&self) -> Option<&str> {
+        let told = self.told().and_then(|(_, workspace)| workspace?.name.as_deref());
+        told.or(self.status.workspace.as_deref())
+    }
+
+    /// Why there is no quota, in the words of what to do.
+    fn problem(&self) -> Option<String> {
+        match &self.backend {
+            Backend::Told { .. } => None,
+            Backend::NotAsked { why } => Some(format!("not asked for: {why}")),
+            Backend::Failed(why) => Some(format!("not known: {why}")),
+            Backend::Refused if self.status.renewable => {
+                Some("not known: the backend refuses the access token; the next request renews it".to_owned())
+            }
+            Backend::Refused => {
+                Some(format!("not known: the backend refuses the access token; run `{}`", self.login_command))
+            }
+        }
+    }
+
+    fn told(&self) -> Option<(&Quota, Option<&Workspace>)> {
+        match &self.backend {
+            Backend::Told { quota, workspace } => Some((quota, workspace.as_ref())),
+            Backend::NotAsked { .. } | Backend::Refused | Backend::Failed(_) => None,
+        }
+    }
+}
+
+/// Asks with the tokens as they are: in a store that holds nothing else, there is nothing to renew or to lose.
+async fn ask(config: &Config, tokens: Tokens) -> Result<Backend, CommandError> {
+    let client = ClientConfig { connect_timeout: PATIENCE, read_timeout: PATIENCE, ..config.client() };
+    let client = Client::new(client).map_err(CommandError::other)?;
+    let bearer = tokens.bearer();
+    let app = App::new(config, client, MemoryStore::holding(tokens), ModelCacheConfig::default());
+    let asked = join(app.quota(&bearer), app.workspaces(&bearer));
+    let Ok((quota, workspaces)) = tokio::time::timeout(PATIENCE, asked).await else {
+        return Ok(Backend::Failed(format!("the backend did not answer within {} s", PATIENCE.as_secs())));
+    };
+    let workspace = |id: &str| workspaces.ok()?.find(id).cloned();
+    Ok(match quota {
+        Ok(quota) => Backend::Told { quota, workspace: bearer.account_id.as_deref().and_then(workspace) },
+        Err(error) => Backend::of_error(&error),
+    })
+}
+
+impl Backend {
+    fn of_error(error: &Error) -> Self {
+        if error.kind() == ErrorKind::Authentication { Self::Refused } else { Self::Failed(error.to_string()) }
+    }
+}

@@ -1,0 +1,63 @@
+//! Whether a browser can be opened where the program runs.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use crate::config::Env;
+
+/// Says why no browser can be opened here, or `None` where one can, as far as can be told.
+///
+/// A `BROWSER` that is set wins: whoever sets it over SSH or in a container, as editors do, has a way to open one.
+pub(super) fn without_browser(env: Env<'_>, is_container: bool) -> Option<&'static str> {
+    let is_set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
+    if is_set("BROWSER") {
+        return None;
+    }
+    if is_set("SSH_CONNECTION") || is_set("SSH_TTY") {
+        return Some("this is an SSH session");
+    }
+    if is_container || is_set("container") || is_set("KUBERNETES_SERVICE_HOST") {
+        return Some("this is a container");
+    }
+    let has_display = ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"].into_iter().any(is_set);
+    // On macOS and Windows there is a desktop unless one of the above says otherwise.
+    let needs_display = cfg!(all(unix, not(target_os = "macos")));
+    (needs_display && !has_display).then_some("there is no display here")
+}
+
+/// Whether Docker or Podman left its mark on the file system.
+pub(super) fn is_container() -> bool {
+    ["/.dockerenv", "/run/.containerenv"].into_iter().map(OsStr::new).any(|mark| Path::new(mark).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+
+    fn told(set: &[&str], is_container: bool) -> Option<&'static str> {
+        without_browser(&|name| set.contains(&name).then(|| OsString::from("x")), is_container)
+    }
+
+    #[test]
+    fn ssh_containers_and_machines_without_display_have_no_browser() {
+        assert_eq!(told(&["SSH_CONNECTION", "DISPLAY"], false), Some("this is an SSH session"));
+        assert_eq!(told(&["DISPLAY"], true), Some("this is a container"));
+        assert_eq!(told(&["KUBERNETES_SERVICE_HOST"], false), Some("this is a container"));
+        assert_eq!(told(&["DISPLAY"], false), None);
+        assert_eq!(told(&["WAYLAND_DISPLAY"], false), None);
+    }
+
+    #[cfg(all(unix, not(target_os = "macos")))]
+    #[test]
+    fn without_a_display_there_is_no_browser() {
+        assert_eq!(told(&[], false), Some("there is no display here"));
+        assert_eq!(told(&["WSL_DISTRO_NAME"], false), None);
+    }
+
+    #[test]
+    fn a_browser_that_is_named_can_be_opened_anywhere() {
+        assert_eq!(told(&["BROWSER", "SSH_CONNECTION"], true), None);
+    }
+}

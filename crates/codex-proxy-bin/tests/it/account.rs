@@ -1,0 +1,251 @@
+//! The commands about the login: logout, status, workspaces, the Codex CLI's login.
+
+use std::time::Duration;
+
+use codex_auth::TokenStore;
+use codex_sim::{Mint, Workspace};
+use serde_json::Value;
+
+use crate::process::{Home, Running, callback_ports};
+use crate::support::ask;
+
+#[tokio::test]
+async fn logout_forgets_the_login_here_and_asks_nobody() {
+    let home = Home::new().await;
+    home.run(&["logout"]).await.expect(0, &["not logged in"]);
+    assert!(!home.path().exists(), "looking leaves nothing behind");
+    home.log_in(Mint::default());
+    home.run(&["logout"]).await.expect(0, &["logged out", "credentials.json"]);
+    assert!(!home.credentials().exists());
+    assert!(home.sim.requests().is_empty());
+    home.run(&["status"]).await.expect(1, &["not logged in"]);
+}
+
+#[tokio::test]
+async fn logout_deletes_damaged_credentials_too() {
+    let home = Home::new().await;
+    home.log_in(Mint::default());
+    std::fs::write(home.credentials(), "{").unwrap();
+    home.run(&["logout", "--revoke", "--yes"]).await.expect(0, &["warning", "damaged", "logged out"]);
+    assert!(!home.credentials().exists());
+    assert!(home.sim.requests().is_empty());
+}
+
+#[tokio::test]
+async fn logout_revokes_only_when_that_is_confirmed() {
+    let home = Home::new().await;
+    home.log_in(Mint::default());
+    // Standard input is no terminal, so nobody could say yes.
+    home.run(&["logout", "--revoke"]).await.expect(64, &["--yes"]);
+    assert!(home.credentials().exists() && home.sim.requests().is_empty());
+
+    let held = home.store().load().unwrap().unwrap();
+    home.run(&["logout", "--revoke", "--yes"]).await.expect(0, &["ended at OpenAI", "logged out"]);
+    assert!(!home.credentials().exists());
+    let requests = home.sim.requests();
+    let body = requests[0].body.as_ref().unwrap();
+    assert_eq!((requests.len(), requests[0].path.as_str()), (1, "/oauth/revoke"));
+    assert_eq!(body["token"], held.refresh_token.unwrap().expose());
+}
+
+#[tokio::test]
+async fn logout_that_cannot_revoke_warns_and_deletes_all_the_same() {
+    let home = Home::new().await;
+    home.log_in(Mint::default());
+    let mut command = home.command(&["logout", "--revoke", "--yes"]);
+    // Nobody listens on the port of discard.
+    let mut program = Running::of(command.env("CODEX_PROXY_AUTH_URL", "http://127.0.0.1:9"));
+    assert_eq!(program.end().await, Some(0), "{}", program.output);
+    assert!(program.output.contains("warning") && program.output.contains("logged out"), "{}", program.output);
+    assert!(!home.credentials().exists());
+}
+
+#[tokio::test]
+async fn status_shows_account_plan_workspace_and_quota() {
+    let home = Home::new().await;
+    home.log_in(Mint::default());
+    home.sim.control().use_quota(50.0, 100.0);
+    let ran = home.run(&["status"]).await;
+    ran.expect(0, &["user@example.com", "Plus", "Personal", "days left", "renewed without you"]);
+    ran.expect(
+        0,
+        &["5h", "[##########..........]  50 % used; resets in 26 minutes", "weekly", "[####################]"],
+    );
+    ran.expect(0, &["limit     reached: rate limit reached"]);
+
+    let ran = home.run(&["status", "--json"]).await;
+    ran.expect(0, &[]);
+    let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&told["usable"], &told["state"], &told["plan"]), (&true.into(), &"valid".into(), &"plus".into()));
+    assert_eq!(told["workspace"], "Personal");
+    let weekly = &told["quota"]["windows"][1];
+    assert_eq!((&weekly["name"], &weekly["used_percent"]), (&"weekly".into(), &100.0.into()));
+    assert!(weekly["resets_at"].as_str().unwrap().ends_with('Z') && told["quota_problem"].is_null());
+}
+
+#[tokio::test]
+async fn status_offline_or_after_the_end_asks_nobody_and_renews_nothing() {
+    let home = Home::new().await;
+    home.log_in(Mint::default());
+    home.run(&["status", "--offline"]).await.expect(0, &["user@example.com", "not asked for: --offline"]);
+    home.log_in(Mint { lifetime: Some(Duration::ZERO), ..Mint::default() });
+    home.run(&["status"]).await.expect(0, &["the next request renews it"]);
+    let ran = home.run(&["status", "--json"]).await;
+    let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((ran.code, &told["usable"], &told["state"]), (Some(0), &true.into(), &"renewable".into()));
+    assert!(home.sim.requests().is_empty());
+}
+
+#[tokio::test]
+async fn status_is_not_usable_when_the_backend_refuses_what_cannot_be_renewed() {
+    let home = Home::new().await;
+    home.log_in(Mint::default());
+    home.sim.control().invalidate_access_tokens();
+    home.run(&["status"]).await.expect(0, &["refuses the access token", "the next request renews it"]);
+    let store = home.store();
+    let mut tokens = store.load().unwrap().unwrap();
+    tokens.refresh_token = None;
+    let lock = store.try_lock().unwrap().unwrap();
+    // What a save leaves out is kept, so the file has to go first.
+    store.remove(&lock).unwrap();
+    store.save(&lock, &tokens).unwrap();
+    drop(lock);
+    home.run(&["status"]).await.expect(1, &["refuses the access token", "run `codex-proxy login`"]);
+}
+
+#[tokio::test]
+async fn status_does_not_wait_for_a_backend_that_is_away() {
+    let home = Home::new().await;
+    home.log_in(Mint::default());
+    home.sim.control().cloudflare(true);
+    home.run(&["status"]).await.expect(0, &["user@example.com", "quota", "not known"]);
+    let mut command = home.command(&["status"]);
+    let mut program = Running::of(command.env("CODEX_PROXY_UPSTREAM_URL", "http://127.0.0.1:9/backend-api"));
+    assert_eq!(program.end().await, Some(0), "{}", program.output);
+    assert!(program.output.contains("not known: cannot connect"), "{}", program.output);
+}
+
+fn workspace(id: &str, name: &str, is_deactivated: bool) -> Workspace {
+    Workspace { id: id.to_owned(), name: name.to_owned(), plan_type: "team".to_owned(), is_deactivated }
+}
+
+/// Logs in by a device code that is approved at once, with more arguments.
+async fn log_in_by_device(home: &Home, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut program = home.start(&[&["login", "--device"], arguments].concat());
+    let line = program.line("enter the code").await;
+    home.sim.control().approve_device(line.rsplit(' ').next().unwrap()).unwrap();
+    (program.end().await, program.output)
+}
+
+#[tokio::test]
+async fn a_workspace_is_chosen_by_name_stored_and_used() {
+    let home = Home::new().await;
+    home.sim.control().workspaces(vec![workspace("ws-acme", "Acme", false), workspace("ws-gone", "Gone", true)]);
+    let (code, output) = log_in_by_device(&home, &["--workspace", "acme"]).await;
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("Acme (ws-acme; team)"), "{output}");
+    assert_eq!(home.store().load().unwrap().unwrap().account_id(), Some("ws-acme"));
+    home.run(&["status"]).await.expect(0, &["Acme", "ws-acme"]);
+
+    let proxy = home.serve(&[]).await;
+    assert_eq!(proxy.post(None, &ask("hi")).await.0, 200);
+    // A renewed login stays in the workspace.
+    home.sim.control().invalidate_access_tokens();
+    assert_eq!(proxy.post(None, &ask("hi")).await.0, 200);
+    let turns = home.sim.requests().into_iter().filter(|request| request.path.ends_with("/codex/responses"));
+    let accounts: Vec<_> = turns.map(|turn| turn.header("chatgpt-account-id").unwrap().to_owned()).collect();
+    assert_eq!(accounts, ["ws-acme"; 3]);
+    assert_eq!(home.store().load().unwrap().unwrap().account_id(), Some("ws-acme"));
+}
+
+#[tokio::test]
+async fn a_workspace_that_is_not_known_or_deactivated_changes_nothing() {
+    let home = Home::new().await;
+    home.log_in(Mint::default());
+    let before = std::fs::read(home.credentials()).unwrap();
+    home.sim.control().workspaces(vec![workspace("ws-acme", "Acme", false), workspace("ws-gone", "Gone", true)]);
+    for (wanted, told) in [("nonesuch", "no workspace `nonesuch`"), ("ws-gone", "`ws-gone` is deactivated")] {
+        let (code, output) = log_in_by_device(&home, &["--workspace", wanted]).await;
+        assert_eq!(code, Some(1), "{output}");
+        for text in [told, "Acme (ws-acme; team)", "Gone (ws-gone; team, deactivated)", "unchanged"] {
+            assert!(output.contains(text), "{text:?} in: {output}");
+        }
+        assert_eq!(std::fs::read(home.credentials()).unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn the_codex_login_is_refused_for_import_with_the_reason() {
+    let home = Home::new().await;
+    home.log_in_to_codex(Mint::default());
+    home.run(&["login", "--import-codex"]).await.expect(64, &["refresh token works once", "--from-codex"]);
+    assert!(!home.path().exists() && home.sim.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_codex_login_is_served_read_again_and_never_renewed() {
+    let home = Home::new().await;
+    home.run(&["status", "--from-codex"]).await.expect(1, &["not logged in", "run `codex`"]);
+    let file = home.log_in_to_codex(Mint { lifetime: Some(Duration::ZERO), ..Mint::default() });
+    let ended = std::fs::read(&file).unwrap();
+    home.run(&["status", "--from-codex"]).await.expect(1, &["has ended", "run `codex`"]);
+
+    let mut proxy = home.serve(&["--from-codex"]).await;
+    let (status, text) = proxy.post(None, &ask("hi")).await;
+    assert_eq!(status, 401, "{text}");
+    assert!(text.contains("has ended") && text.contains("run `codex`"), "{text}");
+    assert_eq!(std::fs::read(&file).unwrap(), ended);
+
+    // The CLI renews its login; the proxy picks it up.
+    home.log_in_to_codex(Mint::default());
+    let renewed = std::fs::read(&file).unwrap();
+    assert_eq!(proxy.post(None, &ask("hi")).await.0, 200);
+    home.run(&["status", "--from-codex"]).await.expect(0, &["user@example.com", "auth.json", "not renewed here"]);
+
+    // Refused before its time, it is given up, not renewed.
+    home.sim.control().invalidate_access_tokens();
+    let (status, text) = proxy.post(None, &ask("hi")).await;
+    assert_eq!(status, 401, "{text}");
+    assert!(text.contains("run `codex`"), "{text}");
+    assert_eq!(std::fs::read(&file).unwrap(), renewed);
+    assert!(home.sim.control().refresh_uses().is_empty());
+    assert!(!home.credentials().exists());
+    proxy.program.line("the login has ended").await;
+}
+
+#[tokio::test]
+async fn a_simulated_backend_and_a_borrowed_login_exclude_each_other() {
+    let home = Home::new().await;
+    home.run(&["serve", "--simulate", "--from-codex"]).await.expect(64, &["--from-codex"]);
+}
+
+#[tokio::test]
+async fn a_pasted_denial_ends_the_login_and_anything_else_does_not() {
+    let _ports = callback_ports();
+    let home = Home::new().await;
+    let mut program = home.start(&["login", "--no-browser"]);
+    let line = program.line("/oauth/authorize?").await;
+    let url = url::Url::parse(line.trim()).unwrap();
+    let parameter = |name: &str| url.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+    let (redirect, state) = (parameter("redirect_uri"), parameter("state"));
+    program.line("paste it here").await;
+    for pasted in ["hello there", &format!("{redirect}?code=x&state=other")] {
+        program.say(pasted).await;
+        program.line("paste the whole address").await;
+    }
+    program.say(&format!("{redirect}?error=access_denied&state={state}")).await;
+    assert_eq!(program.end().await, Some(1), "{}", program.output);
+    assert!(program.output.contains("the login was denied"), "{}", program.output);
+    assert!(!home.credentials().exists());
+}
+
+#[tokio::test]
+async fn a_machine_without_a_browser_is_offered_the_right_way() {
+    let _ports = callback_ports();
+    let home = Home::new().await;
+    let mut command = home.command(&["login"]);
+    let mut program = Running::of(command.env("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22").env("DISPLAY", ":0"));
+    program.line("this is an SSH session").await;
+    assert!(program.output.contains("--device"), "{}", program.output);
+    program.line("paste it here").await;
+}

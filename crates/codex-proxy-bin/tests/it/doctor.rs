@@ -1,0 +1,174 @@
+//! `doctor`: each thing that can be wrong is found and named with what to do.
+
+use std::time::Duration;
+
+use codex_auth::TokenStore;
+use codex_sim::{Mint, RefreshFault};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::process::Command;
+
+use crate::process::{Home, Ran, Running};
+
+/// Port 0 is free whatever runs beside the test.
+const DOCTOR: [&str; 5] = ["doctor", "--host", "127.0.0.1", "-p", "0"];
+
+async fn doctor(home: &Home, more: &[&str]) -> Ran {
+    home.run(&[&DOCTOR, more].concat()).await
+}
+
+/// The verdicts, by check.
+fn verdict<'a>(report: &'a Value, check: &str) -> &'a str {
+    let checks = report["checks"].as_array().unwrap();
+    let found = checks.iter().find(|finding| finding["check"] == check);
+    found.unwrap_or_else(|| panic!("no {check} in {report}"))["verdict"].as_str().unwrap()
+}
+
+#[tokio::test]
+async fn a_sound_setup_is_well() {
+    let home = Home::new().await;
+    home.log_in(Mint::default());
+    let ran = doctor(&home, &[]).await;
+    ran.expect(
+        0,
+        &[
+            "All is well.",
+            "user@example.com",
+            "31 % of the weekly",
+            "the backend lists",
+            "is free",
+            "connections are direct",
+        ],
+    );
+    let ran = doctor(&home, &["--json"]).await;
+    ran.expect(0, &[]);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(report["ok"], true);
+    for check in ["home", "credentials", "proxy", "auth server", "clock", "backend", "login", "models", "port"] {
+        assert_eq!(verdict(&report, check), "ok", "{report}");
+    }
+    assert!(home.sim.control().refresh_uses().is_empty());
+}
+
+#[tokio::test]
+async fn without_a_login_the_step_is_named_and_nothing_is_left_behind() {
+    let home = Home::new().await;
+    let ran = doctor(&home, &[]).await;
+    ran.expect(1, &["does not exist yet", "FAIL  login", "run `codex-proxy login`", "Failures: 1; warnings: 1."]);
+    assert!(!home.path().exists());
+}
+
+#[tokio::test]
+async fn an_access_token_that_has_ended_is_renewed_and_kept() {
+    let home = Home::new().await;
+    home.log_in(Mint { lifetime: Some(Duration::ZERO), ..Mint::default() });
+    // The next token ends at once, too, so the backend does not take it; but it is kept.
+    let before = home.store().load().unwrap().unwrap().refresh_token.unwrap();
+    doctor(&home, &[]).await.expect(1, &["FAIL  login"]);
+    let after = home.store().load().unwrap().unwrap().refresh_token.unwrap();
+    assert!(before.expose() != after.expose() && home.sim.control().refreshes() == 1);
+}
+
+#[tokio::test]
+async fn a_login_that_has_ended_is_a_failure() {
+    let home = Home::new().await;
+    home.log_in(Mint { lifetime: Some(Duration::ZERO), ..Mint::default() });
+    home.sim.control().fault_refresh(RefreshFault::Expired).unwrap();
+    doctor(&home, &[]).await.expect(1, &["FAIL  login", "the login has ended", "run `codex-proxy login`"]);
+}
+
+#[tokio::test]
+async fn damaged_credentials_are_a_failure_and_stay() {
+    let home = Home::new().await;
+    home.log_in(Mint::default());
+    std::fs::write(home.credentials(), "{").unwrap();
+    doctor(&home, &[]).await.expect(1, &["FAIL  credentials", "damaged"]);
+    assert_eq!(std::fs::read(home.credentials()).unwrap(), b"{");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn credentials_that_others_can_read_are_a_warning() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let home = Home::new().await;
+    home.log_in(Mint::default());
+    std::fs::set_permissions(home.credentials(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    doctor(&home, &[]).await.expect(0, &["warn  credentials", "mode 644", "chmod 600"]);
+}
+
+#[tokio::test]
+async fn servers_that_cannot_be_reached_are_failures() {
+    let home = Home::new().await;
+    home.log_in(Mint::default());
+    let unreachable = |command: &mut Command| -> Running {
+        // Nobody listens on the port of discard; no name ends in `invalid` (RFC 2606).
+        let command = command.env("CODEX_PROXY_AUTH_URL", "https://auth.invalid");
+        Running::of(command.env("CODEX_PROXY_UPSTREAM_URL", "http://127.0.0.1:9/backend-api"))
+    };
+    let mut program = unreachable(&mut home.command(&DOCTOR));
+    assert_eq!(program.end().await, Some(1), "{}", program.output);
+    for text in
+        ["FAIL  DNS", "auth.invalid", "warn  TLS", "FAIL  auth server", "FAIL  backend", "FAIL  models", "warn  clock"]
+    {
+        assert!(program.output.contains(text), "{text:?} in: {}", program.output);
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_is_named() {
+    let home = Home::new().await;
+    home.log_in(Mint::default());
+    home.sim.control().cloudflare(true);
+    doctor(&home, &[]).await.expect(1, &["FAIL  backend", "bot challenge", "another network"]);
+}
+
+#[tokio::test]
+async fn a_used_up_window_is_a_warning() {
+    let home = Home::new().await;
+    home.log_in(Mint::default());
+    home.sim.control().use_quota(100.0, 3.0);
+    doctor(&home, &[]).await.expect(0, &["warn  login", "100 % of the 5h window", "codex-proxy status"]);
+}
+
+#[tokio::test]
+async fn a_proxy_that_makes_no_sense_is_a_failure() {
+    let home = Home::new().await;
+    let mut command = home.command(&["doctor"]);
+    let mut program = Running::of(command.env("HTTPS_PROXY", "gopher://u:s3cret@proxy.example"));
+    assert_eq!(program.end().await, Some(1), "{}", program.output);
+    assert!(program.output.contains("FAIL  proxy") && program.output.contains("HTTPS_PROXY"), "{}", program.output);
+    assert!(!program.output.contains("s3cret"));
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_a_failure_unless_it_is_codex_proxys() {
+    let home = Home::new().await;
+    home.log_in(Mint::default());
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    // Nobody answers there.
+    tokio::spawn(async move { while taken.accept().await.is_ok() {} });
+    let ran = home.run(&["doctor", "--host", "127.0.0.1", "-p", &port]).await;
+    ran.expect(1, &["FAIL  port", "used by another program", "-p"]);
+
+    let proxy = home.serve(&[]).await;
+    let port = proxy.url.rsplit(':').next().unwrap();
+    let ran = home.run(&["doctor", "--host", "127.0.0.1", "-p", port]).await;
+    ran.expect(0, &["is served by codex-proxy", "All is well."]);
+}
+
+#[tokio::test]
+async fn the_codex_login_is_examined_and_left_alone() {
+    let home = Home::new().await;
+    let file = home.log_in_to_codex(Mint::default());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let before = std::fs::read(&file).unwrap();
+    doctor(&home, &["--from-codex"]).await.expect(0, &["auth.json", "user@example.com", "All is well."]);
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    assert!(!home.path().exists());
+}

@@ -1,0 +1,170 @@
+//! No secret reaches the output or a file, but the store, whatever happens and however much is logged.
+
+use std::collections::BTreeSet;
+
+use codex_auth::TokenStore;
+use codex_sim::{Mint, RefreshFault, Workspace};
+use serde_json::json;
+
+use crate::process::{Home, Running, Serving, callback_ports};
+use crate::support::{ask, ask_streaming};
+
+const KEY: &str = "the-key-of-this-proxy-3f9a61c0";
+const WRONG_KEY: &str = "a-key-that-is-mistaken-77d2e1";
+const WRONG_CODE: &str = "ac_a-code-of-another-login-5b1c";
+
+/// A secret is also betrayed by a part of it.
+const PART: usize = 20;
+
+/// All that the programs said, and what they must not have said.
+#[derive(Default)]
+struct Trial {
+    said: String,
+    secrets: BTreeSet<String>,
+}
+
+impl Trial {
+    fn new() -> Self {
+        let mut trial = Self::default();
+        trial.secrets.extend([KEY, WRONG_KEY, WRONG_CODE].map(str::to_owned));
+        trial
+    }
+
+    fn start(home: &Home, arguments: &[&str]) -> Running {
+        Running::of(home.command(arguments).env("CODEX_PROXY_LOG", "trace").env("CODEX_PROXY_API_KEY", KEY))
+    }
+
+    /// Runs a command to its end.
+    async fn run(&mut self, home: &Home, arguments: &[&str], code: i32) {
+        let program = Self::start(home, arguments);
+        self.end(home, program, code).await;
+    }
+
+    async fn end(&mut self, home: &Home, mut program: Running, code: i32) {
+        let ended = program.end().await;
+        assert_eq!(ended, Some(code), "{}", program.output);
+        self.said.push_str(&program.output);
+        self.collect(home);
+    }
+
+    /// Notes the tokens in the store, and whatever reached the simulator that is secret.
+    fn collect(&mut self, home: &Home) {
+        if let Ok(Some(tokens)) = home.store().load() {
+            let held = [Some(tokens.access_token), tokens.refresh_token, tokens.id_token];
+            self.secrets.extend(held.into_iter().flatten().map(|secret| secret.expose().to_owned()));
+        }
+        for request in home.sim.requests() {
+            let bearer = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+            self.secrets.extend(bearer.map(str::to_owned));
+            let fields = ["code", "code_verifier", "refresh_token", "token", "device_auth_id"];
+            let sent = fields.into_iter().filter_map(|field| request.body.as_ref()?.get(field)?.as_str());
+            self.secrets.extend(sent.map(str::to_owned));
+        }
+    }
+
+    /// Searches a text for every part of every secret.
+    #[track_caller]
+    fn search(&self, text: &str, name: &str) {
+        for secret in &self.secrets {
+            let mut at = 0;
+            while at < secret.len() {
+                let end = (at + PART).min(secret.len());
+                let part = &secret[end.saturating_sub(PART)..end];
+                if let Some(found) = text.find(part) {
+                    let line = text[..found].rfind('\n').map_or(0, |newline| newline + 1);
+                    panic!("{part:?} of a secret in {name}: {}", text[line..].lines().next().unwrap_or_default());
+                }
+                at = end;
+            }
+        }
+        // What looks like a token is one, noted or not.
+        for token in ["eyJ", "rt_", "Bearer ey"] {
+            assert!(!text.contains(token), "{token:?} in {name}");
+        }
+    }
+}
+
+async fn log_in_by_paste(home: &Home, trial: &mut Trial) {
+    let _ports = callback_ports();
+    let mut program = Trial::start(home, &["login", "--no-browser"]);
+    let line = program.line("/oauth/authorize?").await;
+    let landed = home.approve(line.trim()).await;
+    let (redirect, _) = landed.split_once('?').unwrap();
+    program.line("paste it here").await;
+    program.say(&format!("{redirect}?code={WRONG_CODE}&state=of-another-login")).await;
+    program.line("paste the whole address").await;
+    program.say(&landed).await;
+    trial.end(home, program, 0).await;
+}
+
+async fn log_in_by_device(home: &Home, trial: &mut Trial) {
+    let workspace = Workspace {
+        id: "ws-acme".to_owned(),
+        name: "Acme".to_owned(),
+        plan_type: "team".to_owned(),
+        is_deactivated: false,
+    };
+    home.sim.control().workspaces(vec![workspace]);
+    let mut program = Trial::start(home, &["login", "--device", "--workspace", "Acme"]);
+    let line = program.line("enter the code").await;
+    home.sim.control().approve_device(line.rsplit(' ').next().unwrap()).unwrap();
+    trial.end(home, program, 0).await;
+}
+
+/// Chats, renewals, and failures of both servers.
+async fn serve(home: &Home, trial: &mut Trial, fault: RefreshFault, arguments: &[&str]) {
+    let arguments = [&["serve", "--host", "127.0.0.1", "-p", "0"], arguments].concat();
+    let proxy = Serving::of(Trial::start(home, &arguments)).await;
+    let control = home.sim.control();
+    for key in [None, Some(WRONG_KEY)] {
+        assert_eq!(proxy.post(key, &ask("hi")).await.0, 401);
+    }
+    let mut replies = String::new();
+    for body in [ask("hi"), ask_streaming("hi"), ask("[sim:429-usage]"), ask("[sim:401]"), json!({"model": 7})] {
+        replies.push_str(&proxy.post(Some(KEY), &body).await.1);
+        trial.collect(home);
+    }
+    for fault in [None, Some(fault)] {
+        control.invalidate_access_tokens();
+        if let Some(fault) = fault {
+            control.fault_refresh(fault).unwrap();
+        }
+        replies.push_str(&proxy.post(Some(KEY), &ask("hi")).await.1);
+        trial.collect(home);
+    }
+    trial.search(&replies, "the replies");
+    proxy.program.stop().await;
+    trial.end(home, proxy.program, 0).await;
+}
+
+#[tokio::test]
+async fn no_secret_leaves_the_store() {
+    let home = Home::over_tls().await;
+    let mut trial = Trial::new();
+    log_in_by_paste(&home, &mut trial).await;
+    serve(&home, &mut trial, RefreshFault::Cloudflare, &[]).await;
+    log_in_by_device(&home, &mut trial).await;
+    serve(&home, &mut trial, RefreshFault::ConsumeThenDrop, &[]).await;
+    home.log_in_to_codex(Mint::default());
+    serve(&home, &mut trial, RefreshFault::Hang, &["--from-codex"]).await;
+    home.log_in(Mint::default());
+    for arguments in [&["status"][..], &["status", "--json"], &["doctor", "-p", "0"]] {
+        trial.run(&home, arguments, 0).await;
+    }
+    for file in home.files() {
+        let is_store = file == home.credentials() || file.starts_with(home.codex_home());
+        let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
+        if is_store {
+            assert!(text.contains("eyJ"), "the store holds the tokens");
+        } else {
+            trial.search(&text, &file.display().to_string());
+        }
+    }
+    trial.run(&home, &["logout", "--revoke", "--yes"], 0).await;
+    assert!(!home.credentials().exists());
+    for text in ["DEBUG", "refreshing the access token", "a bot challenge", "reply was lost", "logged out"] {
+        assert!(trial.said.contains(text), "{text:?} was to be tried");
+    }
+    assert!(trial.secrets.len() > 20, "{}", trial.secrets.len());
+    trial.search(&trial.said, "the output");
+}
