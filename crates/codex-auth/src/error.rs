@@ -56,7 +56,9 @@ pub enum LoginReason {
 impl fmt::Display for LoginReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoRefreshToken => f.write_str("the access token is no longer valid and there is no refresh token"),
+            Self::NoRefreshToken => {
+                f.write_str("the access token is no longer valid, and there is no refresh token here to renew it")
+            }
             Self::Refused(refusal) => refusal.fmt(f),
             Self::ReplyLost(refusal) => {
                 write!(f, "{refusal}; an earlier reply with the next refresh token was lost on the way")

@@ -79,6 +79,13 @@ impl FileStore {
         Ok(Some(content))
     }
 
+    /// Replaces the file durably, whatever its format; the directory is made if need be.
+    pub(crate) fn replace(&self, content: &[u8]) -> Result<(), StoreError> {
+        create_directory(directory_of(&self.target()))
+            .and_then(|()| self.write(content))
+            .map_err(|error| self.unwritable(&error))
+    }
+
     fn write(&self, content: &[u8]) -> io::Result<()> {
         let target = self.target();
         let temporary = stage(&target, content)?;
@@ -190,7 +197,6 @@ impl TokenStore for FileStore {
     }
 
     fn save(&self, _: &FileLock, tokens: &Tokens) -> Result<(), StoreError> {
-        create_directory(directory_of(&self.target())).map_err(|error| self.unwritable(&error))?;
         let previous = match self.read() {
             Ok(previous) => previous,
             Err(StoreError::Corrupt { .. }) => Some(Zeroizing::default()),
@@ -202,7 +208,7 @@ impl TokenStore for FileStore {
             tracing::warn!(kept = %kept.display(), "the damaged credentials file is kept aside");
         }
         let content = Zeroizing::new(credentials::render(previous, tokens));
-        self.write(&content).map_err(|error| self.unwritable(&error))
+        self.replace(&content)
     }
 
     fn remove(&self, _: &FileLock) -> Result<bool, StoreError> {

@@ -67,6 +67,7 @@ mod secret;
 mod status;
 mod store;
 mod tokens;
+mod vault_store;
 pub mod wire;
 
 pub use authorize::{Attempt, CALLBACK_PATH, authorize_url};
@@ -90,3 +91,4 @@ pub use secret::Secret;
 pub use status::{LoginState, Status};
 pub use store::{StoreError, TokenStore, Version, expect_room, lock};
 pub use tokens::{Bearer, Tokens};
+pub use vault_store::{Vault, VaultError, VaultStore};

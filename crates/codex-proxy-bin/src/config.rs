@@ -13,11 +13,23 @@ mod surroundings;
 /// A look into the environment; a parameter so that tests need not change the process's own.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
+/// Where the program keeps its own login.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kept {
+    /// In `credentials.json`.
+    #[default]
+    File,
+    /// In the operating system's keyring.
+    Keyring,
+}
+
 /// What the environment says. Flags of a command are added by the command.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where credentials and caches are kept (`CODEX_PROXY_HOME`, default `~/.codex-proxy`).
     pub home: PathBuf,
+    /// Where the program's own login is kept (`CODEX_PROXY_CREDENTIALS`, default `file`).
+    pub kept: Kept,
     /// Where the Codex CLI keeps its own login (`CODEX_HOME`, default `~/.codex`); `None` without a home directory.
     pub codex_home: Option<PathBuf>,
     /// The backend's base URL (`CODEX_PROXY_UPSTREAM_URL`).
@@ -53,6 +65,7 @@ impl Config {
     pub fn from_env(env: Env<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             home: home(env)?,
+            kept: kept(env)?,
             codex_home: codex_home(env),
             upstream: base_url(env, "CODEX_PROXY_UPSTREAM_URL", "https://chatgpt.com/backend-api")?,
             auth: base_url(env, "CODEX_PROXY_AUTH_URL", "https://auth.openai.com")?,
@@ -78,6 +91,11 @@ impl Config {
         self.home.join("credentials.json")
     }
 
+    /// The file that tells when the tokens in the keyring change.
+    pub fn keyring_mark_path(&self) -> PathBuf {
+        self.home.join("credentials.keyring")
+    }
+
     /// The file with the Codex CLI's tokens.
     ///
     /// # Errors
@@ -101,6 +119,20 @@ fn home(env: Env<'_>) -> Result<PathBuf, ConfigError> {
         setting: "CODEX_PROXY_HOME",
         problem: "there is no home directory (HOME is not set); set it to a directory for the credentials".to_owned(),
     })
+}
+
+fn kept(env: Env<'_>) -> Result<Kept, ConfigError> {
+    const SETTING: &str = "CODEX_PROXY_CREDENTIALS";
+    let problem = |problem: String| ConfigError { setting: SETTING, problem };
+    match text(env, SETTING)?.as_deref().map(str::trim) {
+        None | Some("" | "file") => Ok(Kept::File),
+        Some("keyring") if cfg!(feature = "keyring") => Ok(Kept::Keyring),
+        Some("keyring") => Err(problem(
+            "this codex-proxy was built without the keyring; build it with `--features keyring`, or choose `file`"
+                .to_owned(),
+        )),
+        Some(other) => Err(problem(format!("`{other}` is no place for credentials; choose `file` or `keyring`"))),
+    }
 }
 
 fn codex_home(env: Env<'_>) -> Option<PathBuf> {
@@ -192,6 +224,18 @@ mod tests {
         assert_eq!(config.auth.as_str(), "https://auth.openai.com/");
         assert!(config.api_key.is_none());
         assert_eq!(config.codex_auth_path().unwrap(), PathBuf::from("/home/ada/.codex/auth.json"));
+    }
+
+    #[test]
+    fn the_place_of_the_credentials_is_one_that_was_built_in() {
+        let kept = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_CREDENTIALS", value)]).map(|config| config.kept);
+        assert_eq!((kept(""), kept("file")), (Ok(Kept::File), Ok(Kept::File)));
+        let error = kept("keychain").unwrap_err();
+        assert!(error.starts_with("CODEX_PROXY_CREDENTIALS: ") && error.contains("`keyring`"), "{error}");
+        match kept("keyring") {
+            Ok(kept) => assert!(cfg!(feature = "keyring") && kept == Kept::Keyring),
+            Err(error) => assert!(!cfg!(feature = "keyring") && error.contains("--features keyring"), "{error}"),
+        }
     }
 
     #[test]

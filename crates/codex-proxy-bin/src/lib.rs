@@ -15,9 +15,11 @@ pub mod reply;
 pub mod route;
 pub mod serve;
 pub mod simulate;
+pub mod store;
 pub mod transport;
 
 mod account;
 mod endpoints;
 mod ids;
+mod keyring;
 mod turn;

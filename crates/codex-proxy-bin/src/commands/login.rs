@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use codex_auth::{
-    Account, Attempt, AuthConfig, CallbackError, DEFAULT_PORTS, DeviceLogin, FileStore, Login, LoginError, MemoryStore,
+    Account, Attempt, AuthConfig, CallbackError, DEFAULT_PORTS, DeviceLogin, Login, LoginError, MemoryStore,
     SystemClock, TokenStore,
 };
 use codex_upstream::{Client, ModelCacheConfig, Workspace, WorkspaceError, Workspaces};
@@ -14,12 +14,10 @@ use webbrowser::{Browser, BrowserOptions};
 
 use crate::app::App;
 use crate::args::LoginArgs;
-use crate::commands::CommandError;
+use crate::commands::{CommandError, LOCK_WAIT};
 use crate::config::Config;
+use crate::store::OwnStore;
 use crate::transport::Transport;
-
-/// How long to wait for the store's lock: longer than a refresh by a running proxy takes.
-const LOCK_WAIT: Duration = Duration::from_secs(60);
 
 /// How long the backend may take to list the workspaces.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,7 +38,7 @@ pub async fn run(config: Config, args: LoginArgs, out: &mut impl Write) -> Resul
     let client = Client::new(config.client()).map_err(CommandError::other)?;
     let auth = AuthConfig::new(config.auth.clone());
     let flow = Flow { auth, http: Transport::new(client.clone().into()), no_browser: config.no_browser };
-    let store = FileStore::new(config.credentials_path());
+    let store = OwnStore::open(&config).map_err(CommandError::other)?;
     let account = match &args.workspace {
         None => flow.run(&args, &store, out).await?,
         Some(wanted) => {
@@ -106,7 +104,7 @@ fn shown(workspace: &Workspace) -> String {
 }
 
 /// Moves the login to the store, as the workspace.
-async fn keep(staged: &MemoryStore, store: &FileStore, workspace: &Workspace) -> Result<(), CommandError> {
+async fn keep(staged: &MemoryStore, store: &OwnStore, workspace: &Workspace) -> Result<(), CommandError> {
     let tokens = staged.load().map_err(CommandError::other)?;
     let mut tokens = tokens.ok_or_else(|| CommandError::other("the login brought no tokens; log in again"))?;
     tokens.account_id = Some(workspace.id.clone());

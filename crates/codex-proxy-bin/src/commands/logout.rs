@@ -3,18 +3,15 @@
 use std::io::{self, BufRead, IsTerminal as _, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
-use codex_auth::{AuthConfig, FileStore, HttpTokenEndpoint, TokenStore as _, Tokens};
+use codex_auth::{AuthConfig, HttpTokenEndpoint, TokenStore as _, Tokens};
 use codex_upstream::Client;
 
 use crate::args::LogoutArgs;
-use crate::commands::CommandError;
+use crate::commands::{CommandError, LOCK_WAIT};
 use crate::config::Config;
+use crate::store::OwnStore;
 use crate::transport::Transport;
-
-/// How long to wait for the store's lock: longer than a refresh by a running proxy takes.
-const LOCK_WAIT: Duration = Duration::from_secs(60);
 
 const WARNING: &str = "This ends the login at OpenAI. Every program and device that shares it, such as a copy of this \
 machine's files,\nis logged out too and has to log in again.";
@@ -24,10 +21,10 @@ machine's files,\nis logged out too and has to log in again.";
 /// # Errors
 /// The credentials could not be deleted, or nobody confirmed `--revoke`; then nothing was changed.
 pub async fn run(config: Config, args: LogoutArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
-    let store = FileStore::new(config.credentials_path());
+    let store = OwnStore::open(&config).map_err(CommandError::other)?;
     // Damaged credentials are deleted like others, but there is nothing in them to revoke.
     if matches!(store.load(), Ok(None)) {
-        writeln!(out, "not logged in: there is no {}", store.location())?;
+        writeln!(out, "not logged in: nothing in {}", store.location())?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.revoke && !args.yes {
@@ -52,7 +49,7 @@ pub async fn run(config: Config, args: LogoutArgs, out: &mut impl Write) -> Resu
     let removed = store.remove(&lock).map_err(CommandError::other)?;
     drop(lock);
     if removed {
-        writeln!(out, "logged out: {} is deleted", store.location())?;
+        writeln!(out, "logged out: deleted from {}", store.location())?;
     } else {
         writeln!(out, "already logged out meanwhile")?;
     }

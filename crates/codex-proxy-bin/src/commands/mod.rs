@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::config::ConfigError;
 
@@ -14,6 +15,9 @@ pub mod serve;
 pub mod status;
 
 mod duration;
+
+/// How long a command waits for the store's lock: longer than a refresh by a running proxy takes.
+const LOCK_WAIT: Duration = Duration::from_secs(60);
 
 /// The exit code for a wrong setting or argument (sysexits.h).
 pub const EX_USAGE: u8 = 64;

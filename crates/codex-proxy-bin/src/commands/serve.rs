@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use codex_auth::{CodexFile, FileStore, LoginState, Status, TokenStore};
+use codex_auth::{CodexFile, LoginState, Status, TokenStore};
 use codex_upstream::{Client, ModelCacheConfig, Upstream};
 use tokio::net::TcpListener;
 
@@ -16,6 +16,7 @@ use crate::commands::CommandError;
 use crate::config::Config;
 use crate::serve;
 use crate::simulate::Simulated;
+use crate::store::OwnStore;
 
 /// Serves until SIGINT or SIGTERM; a second one ends the program at once.
 ///
@@ -42,7 +43,7 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandErr
         );
         return serve_login(listener, &config, store).await;
     }
-    serve_login(listener, &config, FileStore::new(config.credentials_path())).await
+    serve_login(listener, &config, OwnStore::open(&config).map_err(CommandError::other)?).await
 }
 
 async fn serve_login<S: TokenStore>(

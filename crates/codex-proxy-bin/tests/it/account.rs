@@ -106,8 +106,6 @@ async fn status_is_not_usable_when_the_backend_refuses_what_cannot_be_renewed() 
     let mut tokens = store.load().unwrap().unwrap();
     tokens.refresh_token = None;
     let lock = store.try_lock().unwrap().unwrap();
-    // What a save leaves out is kept, so the file has to go first.
-    store.remove(&lock).unwrap();
     store.save(&lock, &tokens).unwrap();
     drop(lock);
     home.run(&["status"]).await.expect(1, &["refuses the access token", "run `codex-proxy login`"]);

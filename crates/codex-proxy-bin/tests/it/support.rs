@@ -7,7 +7,7 @@ use bytes::Bytes;
 use codex_auth::{MemoryStore, Secret, Tokens};
 use codex_proxy::access::ApiKey;
 use codex_proxy::app::App;
-use codex_proxy::config::Config;
+use codex_proxy::config::{Config, Kept};
 use codex_proxy::serve::serve;
 use codex_sim::{Mint, Sim, SimConfig};
 use codex_upstream::{ByteStream, Client, ClientConfig, ModelCacheConfig, ProxyConfig, Upstream, read_to_end};
@@ -69,6 +69,7 @@ impl Harness {
     pub(crate) async fn start_over(sim: Sim, store: MemoryStore, api_key: Option<&str>) -> Self {
         let config = Config {
             home: "/nonexistent".into(),
+            kept: Kept::File,
             codex_home: None,
             upstream: sim.upstream_url().parse().unwrap(),
             auth: sim.auth_url().parse().unwrap(),

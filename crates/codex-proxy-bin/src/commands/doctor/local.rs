@@ -5,13 +5,14 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use bytes::Bytes;
-use codex_auth::{FileStore, TokenStore};
+use codex_auth::{TokenStore, Version};
 use codex_upstream::{ProxyConfig, Upstream, read_to_end};
 use http::Request;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
 use super::Finding;
+use crate::store::OwnStore;
 
 pub(super) fn home(path: &Path) -> Finding {
     let shown = path.display();
@@ -31,11 +32,11 @@ pub(super) fn home(path: &Path) -> Finding {
     }
 }
 
-/// The program's own file, which has to be writable too.
-pub(super) fn own_credentials(store: &FileStore) -> Finding {
+/// The program's own credentials, which have to be writable too.
+pub(super) fn own_credentials(store: &OwnStore) -> Finding {
     let finding = credentials(store);
     // Where there is nothing yet, looking must leave nothing behind.
-    if !store.path().exists() {
+    if store.version() == Version::ABSENT {
         return finding;
     }
     match codex_auth::expect_room(store) {
@@ -50,7 +51,7 @@ pub(super) fn credentials(store: &impl TokenStore) -> Finding {
     let mode = std::fs::metadata(&location).ok().and_then(|metadata| open_to_others(&metadata));
     match (store.load(), mode) {
         (Err(error), _) => Finding::fail("credentials", error.to_string()),
-        (Ok(None), _) => Finding::ok("credentials", format!("there is no {location} yet")),
+        (Ok(None), _) => Finding::ok("credentials", format!("there are none in {location} yet")),
         (Ok(Some(_)), Some(mode)) => {
             Finding::warn("credentials", format!("other users could read {location} (mode {mode:o})"))
                 .advise(format!("chmod 600 {location}, and log in again if others use this machine"))

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use codex_auth::{CodexFile, FileStore};
+use codex_auth::{CodexFile, TokenStore};
 use codex_upstream::{Client, ClientConfig};
 use serde::Serialize;
 use serde_json::json;
@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::args::DoctorArgs;
 use crate::commands::CommandError;
 use crate::config::Config;
+use crate::store::OwnStore;
 
 mod local;
 mod remote;
@@ -24,25 +25,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// Nothing could be written, or it is not known where the Codex CLI keeps its login.
 pub async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
-    let mut findings = vec![local::home(&config.home)];
-    let own = FileStore::new(config.credentials_path());
-    let borrowed = if args.from_codex { Some(CodexFile::new(config.codex_auth_path()?)) } else { None };
-    findings.push(match &borrowed {
-        Some(codex) => local::credentials(codex),
-        None => local::own_credentials(&own),
-    });
-    findings.push(local::proxy(&config.proxy));
-    let settings = ClientConfig { connect_timeout: PATIENCE, read_timeout: PATIENCE, ..config.client() };
-    match Client::new(settings) {
-        Ok(client) => {
-            findings.extend(match borrowed {
-                Some(codex) => remote::examine(&config, client.clone(), codex).await,
-                None => remote::examine(&config, client.clone(), own).await,
-            });
-            findings.push(local::port(&client, &args.host, args.port).await);
+    let findings = if args.from_codex {
+        let store = CodexFile::new(config.codex_auth_path()?);
+        let credentials = local::credentials(&store);
+        examine(&config, &args, credentials, store).await
+    } else {
+        match OwnStore::open(&config) {
+            Ok(store) => examine(&config, &args, local::own_credentials(&store), store).await,
+            Err(error) => vec![Finding::fail("credentials", error.to_string())],
         }
-        Err(error) => findings.push(Finding::fail("client", error.to_string())),
-    }
+    };
     let is_well = findings.iter().all(|finding| finding.verdict != Verdict::Fail);
     if args.json {
         let report = json!({"ok": is_well, "checks": findings});
@@ -51,6 +43,19 @@ pub async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) -> Resu
         print(&findings, out)?;
     }
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn examine<S: TokenStore>(config: &Config, args: &DoctorArgs, credentials: Finding, store: S) -> Vec<Finding> {
+    let mut findings = vec![local::home(&config.home), credentials, local::proxy(&config.proxy)];
+    let settings = ClientConfig { connect_timeout: PATIENCE, read_timeout: PATIENCE, ..config.client() };
+    match Client::new(settings) {
+        Ok(client) => {
+            findings.extend(remote::examine(config, client.clone(), store).await);
+            findings.push(local::port(&client, &args.host, args.port).await);
+        }
+        Err(error) => findings.push(Finding::fail("client", error.to_string())),
+    }
+    findings
 }
 
 /// What one check found.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use codex_auth::{CodexFile, FileStore, LoginState, MemoryStore, Plan, Status, TokenStore, Tokens};
+use codex_auth::{CodexFile, LoginState, MemoryStore, Plan, Status, TokenStore, Tokens};
 use codex_translate::{Error, ErrorKind};
 use codex_upstream::{Client, ClientConfig, ModelCacheConfig, Quota, Workspace};
 use futures_util::future::join;
@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::args::StatusArgs;
 use crate::commands::CommandError;
 use crate::config::Config;
+use crate::store::OwnStore;
 
 mod json;
 mod text;
@@ -28,7 +29,7 @@ pub async fn run(config: Config, args: StatusArgs, out: &mut impl Write) -> Resu
     let report = if args.from_codex {
         Report::of(&config, &CodexFile::new(config.codex_auth_path()?), args.offline).await?
     } else {
-        Report::of(&config, &FileStore::new(config.credentials_path()), args.offline).await?
+        Report::of(&config, &OwnStore::open(&config).map_err(CommandError::other)?, args.offline).await?
     };
     if args.json {
         json::print(&report, out)?;

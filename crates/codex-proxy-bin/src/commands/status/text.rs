@@ -23,7 +23,7 @@ pub(super) fn print(report: &Report, now: SystemTime, out: &mut impl Write) -> i
     row("workspace", report.workspace().map(str::to_owned))?;
     row("account", status.account_id.clone())?;
     row("token", status.expires_at.map(|at| expiry(at, status.renewable, now)))?;
-    row("file", Some(status.location.clone()))?;
+    row("kept in", Some(status.location.clone()))?;
     // Where nobody is logged in, that is all there is to say.
     row("quota", report.problem().filter(|_| status.is_usable()))?;
     match report.told() {

@@ -1,0 +1,247 @@
+//! Credentials in a place for secrets, such as the operating system's keyring.
+
+use std::{path::Path, sync::Arc};
+
+use zeroize::Zeroizing;
+
+use crate::{FileLock, FileStore, StoreError, TokenStore, Tokens, Version, credentials};
+
+/// A place that keeps one secret of a few kilobytes: an entry of the operating system's keyring.
+pub trait Vault: Send + Sync + 'static {
+    /// Reads the secret; `Ok(None)` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`]: tell the user; nothing has been changed.
+    fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError>;
+
+    /// Replaces the secret: a reader gets the old one or this.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`]: the old secret is still there.
+    fn set(&self, secret: &[u8]) -> Result<(), VaultError>;
+
+    /// Deletes the secret and returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`]: it is still there.
+    fn delete(&self) -> Result<bool, VaultError>;
+
+    /// Proves, by writing something else, that [`Vault::set`] can be expected to succeed.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError`]: it would not.
+    fn probe(&self) -> Result<(), VaultError>;
+
+    /// Names the place in messages.
+    fn location(&self) -> String;
+}
+
+/// What a vault says of a failure; quotes nothing secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct VaultError(pub String);
+
+/// What the user can do about a vault that fails.
+const ADVICE: &str = "unlock the keyring, or keep the credentials in a file";
+
+/// What the mark says to those who open it.
+const MARK: &[u8] = b"The credentials are in the keyring. This file tells other processes when they change.\n";
+
+/// Keeps the tokens in a [`Vault`], in the format of the file.
+///
+/// A vault has no lock, and cannot tell before every request whether it has changed. Both is done by an empty-handed file,
+/// the mark: it is replaced after the secret, and its lock file is the lock. A process that misses the mark because of a
+/// crash reads the vault again under the lock, as always, before it spends a token.
+#[derive(Debug)]
+pub struct VaultStore<V> {
+    vault: Arc<V>,
+    mark: FileStore,
+}
+
+impl<V> Clone for VaultStore<V> {
+    fn clone(&self) -> Self {
+        Self { vault: Arc::clone(&self.vault), mark: self.mark.clone() }
+    }
+}
+
+impl<V: Vault> VaultStore<V> {
+    /// Keeps the tokens in `vault`, and the mark at the path, which need not exist.
+    pub fn new(vault: V, mark: impl AsRef<Path>) -> Self {
+        Self { vault: Arc::new(vault), mark: FileStore::new(mark.as_ref()) }
+    }
+
+    fn unreadable(&self, reason: String, advice: &'static str) -> StoreError {
+        StoreError::Unreadable { path: self.vault.location().into(), reason, advice }
+    }
+
+    fn unwritable(&self, error: &VaultError) -> StoreError {
+        StoreError::Unwritable { path: self.vault.location().into(), reason: error.to_string() }
+    }
+}
+
+impl<V: Vault> TokenStore for VaultStore<V> {
+    type Lock = FileLock;
+
+    fn load(&self) -> Result<Option<Tokens>, StoreError> {
+        let content = self.vault.get().map_err(|error| self.unreadable(error.to_string(), ADVICE))?;
+        let Some(content) = content else { return Ok(None) };
+        let damaged = |reason| self.unreadable(reason, "run `codex-proxy logout`, then `codex-proxy login`");
+        credentials::parse(&content).map(Some).map_err(damaged)
+    }
+
+    fn try_lock(&self) -> Result<Option<FileLock>, StoreError> {
+        self.mark.try_lock()
+    }
+
+    fn probe(&self, lock: &FileLock) -> Result<(), StoreError> {
+        self.vault.probe().map_err(|error| self.unwritable(&error))?;
+        self.mark.probe(lock)
+    }
+
+    fn save(&self, _: &FileLock, tokens: &Tokens) -> Result<(), StoreError> {
+        // What cannot be read has no members to preserve.
+        let previous = self.vault.get().ok().flatten();
+        let content = Zeroizing::new(credentials::render(previous.as_ref().map(|content| content.as_slice()), tokens));
+        self.vault.set(&content).map_err(|error| self.unwritable(&error))?;
+        self.mark.replace(MARK)
+    }
+
+    fn remove(&self, lock: &FileLock) -> Result<bool, StoreError> {
+        let held = self.vault.delete().map_err(|error| self.unwritable(&error))?;
+        self.mark.remove(lock)?;
+        Ok(held)
+    }
+
+    fn version(&self) -> Version {
+        self.mark.version()
+    }
+
+    fn location(&self) -> String {
+        self.vault.location()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use super::*;
+
+    #[derive(Clone, Debug, Default)]
+    struct Drawer {
+        secret: Arc<Mutex<Option<Vec<u8>>>>,
+        is_locked: Arc<AtomicBool>,
+    }
+
+    impl Drawer {
+        fn open<T>(&self, act: impl FnOnce(&mut Option<Vec<u8>>) -> T) -> Result<T, VaultError> {
+            if self.is_locked.load(Ordering::Relaxed) {
+                return Err(VaultError("it is locked".to_owned()));
+            }
+            Ok(act(&mut self.secret.lock().unwrap_or_else(PoisonError::into_inner)))
+        }
+    }
+
+    impl Vault for Drawer {
+        fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
+            self.open(|secret| secret.clone().map(Zeroizing::new))
+        }
+
+        fn set(&self, secret: &[u8]) -> Result<(), VaultError> {
+            self.open(|held| *held = Some(secret.to_vec()))
+        }
+
+        fn delete(&self) -> Result<bool, VaultError> {
+            self.open(|secret| secret.take().is_some())
+        }
+
+        fn probe(&self) -> Result<(), VaultError> {
+            self.open(|_| ())
+        }
+
+        fn location(&self) -> String {
+            "the drawer".to_owned()
+        }
+    }
+
+    fn tokens(number: u8) -> Tokens {
+        let mut tokens = Tokens::new(format!("SECRET-access-{number}").into());
+        tokens.refresh_token = Some(format!("SECRET-refresh-{number}").into());
+        tokens
+    }
+
+    fn save(store: &VaultStore<Drawer>, tokens: &Tokens) -> Result<(), StoreError> {
+        let lock = store.try_lock()?.expect("the lock is free");
+        store.save(&lock, tokens)
+    }
+
+    #[test]
+    fn tokens_come_back_and_every_change_shows_in_the_mark() {
+        let directory = tempfile::tempdir().unwrap();
+        let (drawer, mark) = (Drawer::default(), directory.path().join("home/credentials.keyring"));
+        let [store, other] = [0, 1].map(|_| VaultStore::new(drawer.clone(), &mark));
+        assert!(store.load().unwrap().is_none() && store.version() == Version::ABSENT);
+        let mut versions = vec![other.version()];
+        for number in [1, 2] {
+            save(&store, &tokens(number)).unwrap();
+            let loaded = other.load().unwrap().unwrap();
+            assert_eq!(loaded.refresh_token.unwrap().expose(), format!("SECRET-refresh-{number}"));
+            assert!(!versions.contains(&other.version()));
+            versions.push(other.version());
+        }
+        let lock = store.try_lock().unwrap().unwrap();
+        assert!(other.try_lock().unwrap().is_none(), "one lock for all processes");
+        store.probe(&lock).unwrap();
+        assert!(store.remove(&lock).unwrap() && !store.remove(&lock).unwrap());
+        assert!(other.load().unwrap().is_none() && other.version() == Version::ABSENT);
+    }
+
+    #[test]
+    fn no_token_is_in_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = VaultStore::new(Drawer::default(), directory.path().join("credentials.keyring"));
+        save(&store, &tokens(1)).unwrap();
+        for entry in std::fs::read_dir(directory.path()).unwrap() {
+            let content = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            assert!(!content.contains("SECRET"), "{content}");
+        }
+    }
+
+    #[test]
+    fn a_vault_that_is_locked_is_named_and_loses_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let drawer = Drawer::default();
+        let store = VaultStore::new(drawer.clone(), directory.path().join("credentials.keyring"));
+        save(&store, &tokens(1)).unwrap();
+        drawer.is_locked.store(true, Ordering::Relaxed);
+        let error = store.load().unwrap_err().to_string();
+        assert!(error.contains("the drawer") && error.contains("unlock the keyring"), "{error}");
+        assert!(matches!(save(&store, &tokens(2)), Err(StoreError::Unwritable { .. })));
+        let lock = store.try_lock().unwrap().unwrap();
+        assert!(store.probe(&lock).is_err() && store.remove(&lock).is_err());
+        drawer.is_locked.store(false, Ordering::Relaxed);
+        assert_eq!(store.load().unwrap().unwrap().access_token.expose(), "SECRET-access-1");
+    }
+
+    #[test]
+    fn members_that_are_not_known_survive_and_damage_does_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let drawer = Drawer::default();
+        let store = VaultStore::new(drawer.clone(), directory.path().join("credentials.keyring"));
+        drawer.set(br#"{"access_token": "a", "note": "kept"}"#).unwrap();
+        save(&store, &tokens(1)).unwrap();
+        assert!(String::from_utf8(drawer.get().unwrap().unwrap().to_vec()).unwrap().contains("kept"));
+        drawer.set(b"SECRET{").unwrap();
+        let error = store.load().unwrap_err().to_string();
+        assert!(error.contains("codex-proxy logout") && !error.contains("SECRET"), "{error}");
+        save(&store, &tokens(2)).unwrap();
+        assert!(store.load().unwrap().is_some());
+    }
+}
