@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use codex_auth::{AuthConfig, Bearer, HttpTokenEndpoint, TokenManager, TokenStore};
-use codex_translate::{Effort, Error, Options, Profile, ReasoningStyle};
+use codex_translate::{Error, Options, ReasoningStyle};
 use codex_upstream::{
-    Backend, Credentials, Identity, Model, ModelCache, ModelCacheConfig, RetryPolicy, Snapshot, SystemClock, Upstream,
+    Backend, Credentials, Identity, ModelAliases, ModelCache, ModelCacheConfig, RetryPolicy, Snapshot, SystemClock,
+    Upstream,
 };
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, Request, Response};
@@ -16,6 +17,7 @@ use url::Url;
 
 use crate::access::{self, ApiKey};
 use crate::config::Config;
+use crate::model::NamedModel;
 use crate::reply::{self, Body};
 use crate::route::{Route, route};
 use crate::serve::Handler;
@@ -36,6 +38,8 @@ pub struct App<U: Upstream, S: TokenStore> {
     pub tokens: Tokens<U, S>,
     /// The models of the account.
     pub models: ModelCache,
+    /// The names that the user gives to models.
+    pub aliases: ModelAliases,
     /// The backend's base URL.
     pub base: Url,
     /// The client that the backend sees.
@@ -71,6 +75,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
             upstream,
             tokens: TokenManager::new(store, endpoint),
             models: ModelCache::open(models),
+            aliases: config.aliases.clone(),
             base: config.upstream.clone(),
             identity: Identity::default(),
             retry: RetryPolicy::default(),
@@ -114,7 +119,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
                 }
             }
             Route::Models => Ok(endpoints::models(&self.current_models().await, head.uri.query())),
-            Route::Model(id) => endpoints::model(&self.current_models().await, &id),
+            Route::Model(id) => endpoints::model(&self.current_models().await, &self.aliases, &id),
             Route::WrongMethod(allowed) => Ok(reply::wrong_method(head.method.as_str(), head.uri.path(), allowed)),
             Route::Health | Route::Unknown => Ok(reply::not_found(head.uri.path())),
         }
@@ -130,12 +135,9 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
         Backend { base: &self.base, identity: &self.identity, credentials }
     }
 
-    /// What is known of a model, without asking anybody.
-    pub(crate) fn profile(&self, slug: &str) -> Profile {
-        match self.models.snapshot().catalogue.find(slug) {
-            Some(model) => profile_of(model),
-            None => Profile::permissive(slug),
-        }
+    /// Finds the model that a client calls `name`, without asking anybody.
+    pub(crate) fn named_model(&self, name: &str, options: &Options) -> NamedModel {
+        NamedModel::new(name, &self.models.use_at_hand(&SystemClock), &self.aliases, options)
     }
 
     /// The models, asked for if those at hand are old; those at hand if the backend cannot be asked.
@@ -146,6 +148,21 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
                 tracing::debug!(%error, "showing the models at hand");
                 self.models.snapshot()
             }
+        }
+    }
+
+    /// Asks for the models now, and again whenever a request has used a list that is too old, so that no request waits for
+    /// one. Never completes.
+    pub async fn keep_models_fresh(&self) {
+        let mut known = None;
+        loop {
+            let problem = self.current_models().await.problem;
+            // A problem that lasts is not repeated.
+            if let Some(problem) = problem.as_ref().filter(|_| problem != known) {
+                tracing::warn!(problem, "the account's models are not known; going by the list at hand");
+            }
+            known = problem;
+            self.models.used_when_old().await;
         }
     }
 }
@@ -192,18 +209,6 @@ fn reasoning_style(word: &str) -> Result<ReasoningStyle, Error> {
             "x-codex-proxy-reasoning",
             "the header takes reasoning_content, reasoning, think or none",
         )),
-    }
-}
-
-fn profile_of(model: &Model) -> Profile {
-    let permissive = Profile::permissive(&model.slug);
-    Profile {
-        efforts: model.efforts.iter().map(|effort| Effort::from_word(effort)).collect(),
-        verbosity: model.verbosity.unwrap_or(permissive.verbosity),
-        tiers: model.tiers.clone(),
-        summaries: model.summaries.unwrap_or(permissive.summaries),
-        lite: model.lite,
-        slug: permissive.slug,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use codex_upstream::{ClientConfig, ProxyConfig};
+use codex_upstream::{ClientConfig, ModelAliases, ProxyConfig, UnusableAlias};
 use url::{Host, Url};
 
 use crate::access::ApiKey;
@@ -30,6 +30,8 @@ pub struct Config {
     pub proxy: ProxyConfig,
     /// The key that callers must present (`CODEX_PROXY_API_KEY`); without one only this machine is served.
     pub api_key: Option<ApiKey>,
+    /// The names that the user gives to models (`CODEX_PROXY_ALIASES`), as in `work=gpt-5.5-high,small=gpt-6-luna`.
+    pub aliases: ModelAliases,
     /// What is logged (`CODEX_PROXY_LOG`): a level, or a filter of tracing-subscriber's `EnvFilter`; the command's own choice if
     /// not set.
     pub log: Option<String>,
@@ -59,6 +61,7 @@ impl Config {
             extra_roots_pem: extra_roots(env)?,
             proxy: proxy(env)?,
             api_key: text(env, "CODEX_PROXY_API_KEY")?.and_then(ApiKey::new),
+            aliases: aliases(env)?,
             log: text(env, "CODEX_PROXY_LOG")?.filter(|log| !log.is_empty()),
             no_browser: surroundings::without_browser(env, surroundings::is_container()),
         })
@@ -156,6 +159,12 @@ fn extra_roots(env: Env<'_>) -> Result<Vec<Vec<u8>>, ConfigError> {
     Ok(roots)
 }
 
+fn aliases(env: Env<'_>) -> Result<ModelAliases, ConfigError> {
+    const SETTING: &str = "CODEX_PROXY_ALIASES";
+    let aliases = text(env, SETTING)?.unwrap_or_default().parse();
+    aliases.map_err(|error: UnusableAlias| ConfigError { setting: SETTING, problem: error.to_string() })
+}
+
 /// The lower-case spellings win, as in curl.
 fn proxy(env: Env<'_>) -> Result<ProxyConfig, ConfigError> {
     let either = |lower, upper| -> Result<Option<String>, ConfigError> {
@@ -217,6 +226,14 @@ mod tests {
     fn an_empty_key_is_no_key() {
         assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "")]).unwrap().api_key.is_none());
         assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "k")]).unwrap().api_key.is_some());
+    }
+
+    #[test]
+    fn aliases_are_read_and_a_bad_one_is_named() {
+        let read = |aliases| config(&[("HOME", "/h"), ("CODEX_PROXY_ALIASES", aliases)]);
+        assert_eq!(read("a=b").unwrap().aliases.iter().collect::<Vec<_>>(), [("a", "b")]);
+        let error = read("a=b,c").unwrap_err();
+        assert!(error.starts_with("CODEX_PROXY_ALIASES: `c`"), "{error}");
     }
 
     #[test]

@@ -20,4 +20,5 @@ pub mod transport;
 mod account;
 mod endpoints;
 mod ids;
+mod model;
 mod turn;

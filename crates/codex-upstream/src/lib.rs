@@ -51,6 +51,7 @@ mod failure;
 mod identity;
 mod limit;
 mod model_cache;
+mod model_name;
 mod quota;
 mod retry;
 mod scripted;
@@ -65,6 +66,7 @@ pub use config::{ClientConfig, ClientError, Emulation, ProxyConfig, UnknownEmula
 pub use failure::{Failure, FailureKind};
 pub use identity::{DEFAULT_ORIGINATOR, DEFAULT_VERSION, Identity};
 pub use model_cache::{ModelCache, ModelCacheConfig, Snapshot, Source};
+pub use model_name::{ModelAliases, ModelChoice, UnusableAlias};
 pub use quota::{Credits, Quota, QuotaError, Window};
 pub use requests::{Backend, Credentials, Turn};
 pub use retry::{RetryPolicy, SendError, checked, send_with_retry};

@@ -77,6 +77,8 @@ async fn serve_app<U: Upstream, S: TokenStore>(
         () = serve::serve(listener, Arc::clone(&app), stop_signal()?) => {}
         // Never completes: it keeps the login of an idle proxy alive.
         () = app.tokens.keep_fresh() => {}
+        // Nor does this: requests go by the account's own models, and none waits for them.
+        () = app.keep_models_fresh() => {}
     }
     // A refresh that is under way holds the only copy of a rotated token.
     app.tokens.settle().await;

@@ -8,6 +8,7 @@ mod command_line;
 mod doctor;
 mod failures;
 mod lifecycle;
+mod models;
 mod process;
 mod processes;
 mod responses;
