@@ -1,19 +1,19 @@
 //! The composition root: what the program is made of, and how one request goes through it.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use codex_auth::{AuthConfig, Bearer, HttpTokenEndpoint, TokenManager, TokenStore};
 use codex_translate::{Error, Options, ReasoningStyle};
 use codex_upstream::{
-    Backend, Credentials, Identity, ModelAliases, ModelCache, ModelCacheConfig, RetryPolicy, Snapshot, SystemClock,
-    Upstream,
+    Backend, Credentials, Identity, ModelAliases, ModelCache, ModelCacheConfig, RetryPolicy, Route as BackendRoute,
+    RouteError, Router, Snapshot, SystemClock, Upstream,
 };
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, Request, Response};
 use hyper::body::Incoming;
 use sha2::{Digest, Sha256};
-use url::Url;
 
 use crate::access::{self, ApiKey};
 use crate::config::Config;
@@ -40,8 +40,8 @@ pub struct App<U: Upstream, S: TokenStore> {
     pub models: ModelCache,
     /// The names that the user gives to models.
     pub aliases: ModelAliases,
-    /// The backend's base URL.
-    pub base: Url,
+    /// The way from the configured address to the account's own.
+    pub router: Router,
     /// The client that the backend sees.
     pub identity: Identity,
     /// How often a turn is sent again before its reply begins.
@@ -76,7 +76,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
             tokens: TokenManager::new(store, endpoint),
             models: ModelCache::open(models),
             aliases: config.aliases.clone(),
-            base: config.upstream.clone(),
+            router: Router::new(config.upstream.clone()),
             identity: Identity::default(),
             retry: RetryPolicy::default(),
             api_key: config.api_key.clone(),
@@ -125,14 +125,20 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
         }
     }
 
-    /// Where requests go, as the login that `bearer` stands for.
-    pub(crate) fn backend<'a>(&'a self, bearer: &'a Bearer) -> Backend<'a> {
+    /// Finds where the requests of the login's workspace go.
+    pub(crate) async fn route(&self, bearer: &Bearer) -> Result<BackendRoute, RouteError> {
+        let home = self.backend(bearer, self.router.home());
+        self.router.route(&self.upstream, &home, &SystemClock).await
+    }
+
+    /// The backend over `route`, as the login that `bearer` stands for.
+    pub(crate) fn backend<'a>(&'a self, bearer: &'a Bearer, route: &'a BackendRoute) -> Backend<'a> {
         let credentials = Credentials {
             bearer: bearer.token.expose(),
             account_id: bearer.account_id.as_deref(),
             fedramp: bearer.fedramp,
         };
-        Backend { base: &self.base, identity: &self.identity, credentials }
+        Backend { base: &route.base, region: route.region.as_deref(), identity: &self.identity, credentials }
     }
 
     /// Finds the model that a client calls `name`, without asking anybody.
@@ -142,12 +148,17 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
 
     /// The models, asked for if those at hand are old; those at hand if the backend cannot be asked.
     pub(crate) async fn current_models(&self) -> Snapshot {
-        match self.tokens.bearer().await {
-            Ok(bearer) => self.models.current(&self.upstream, &self.backend(&bearer), &SystemClock).await,
-            Err(error) => {
-                tracing::debug!(%error, "showing the models at hand");
-                self.models.snapshot()
-            }
+        let at_hand = |problem: &dyn Display| {
+            tracing::debug!(%problem, "showing the models at hand");
+            self.models.snapshot()
+        };
+        let bearer = match self.tokens.bearer().await {
+            Ok(bearer) => bearer,
+            Err(error) => return at_hand(&error),
+        };
+        match self.route(&bearer).await {
+            Ok(route) => self.models.current(&self.upstream, &self.backend(&bearer, &route), &SystemClock).await,
+            Err(error) => at_hand(&error),
         }
     }
 

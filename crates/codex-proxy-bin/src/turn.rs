@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use codex_auth::{Bearer, TokenStore};
-use codex_translate::{ConversationSeed, conversation_id, responses};
-use codex_upstream::{ByteStream, SendError, SystemClock, Upstream, Verdict, requests, send_with_retry};
+use codex_translate::{ConversationSeed, Error, conversation_id, responses};
+use codex_upstream::{ByteStream, RouteError, SendError, SystemClock, Upstream, Verdict, requests, send_with_retry};
 use uuid::Uuid;
 
 use crate::app::{App, Call};
@@ -50,13 +50,13 @@ impl<U: Upstream, S: TokenStore> Turn<U, S> {
             let bearer = app.tokens.bearer().await.map_err(|error| reply::of_auth(&error))?;
             match request.send(&app, &bearer).await {
                 // The token may have been revoked before its time: a fresh one gets one try.
-                Err(error) if wants_reauth(&error) => {
+                Err(error) if error.wants_reauth() => {
                     let bearer = app.tokens.replace(&bearer).await.map_err(|error| reply::of_auth(&error))?;
                     request.send(&app, &bearer).await
                 }
                 outcome => outcome,
             }
-            .map_err(|error| reply::of_send(&error))
+            .map_err(TurnError::told)
         })
     }
 }
@@ -66,7 +66,8 @@ impl Prepared {
         &self,
         app: &App<U, S>,
         bearer: &Bearer,
-    ) -> Result<ByteStream, SendError> {
+    ) -> Result<ByteStream, TurnError> {
+        let route = app.route(bearer).await?;
         let turn = requests::Turn {
             model: &self.model,
             tier: self.tier.as_deref(),
@@ -74,7 +75,7 @@ impl Prepared {
             lite: self.lite,
             body: &self.body,
         };
-        let request = requests::responses(&app.backend(bearer), &turn)?;
+        let request = requests::responses(&app.backend(bearer, &route), &turn).map_err(SendError::from)?;
         let reply = send_with_retry(&app.upstream, &request, &app.retry, &SystemClock).await?;
         app.models.observe(reply.headers());
         Ok(reply.into_body())
@@ -94,6 +95,34 @@ fn conversation(call: &Call, request: &responses::Request, started_unix_ms: u64)
     }
 }
 
-fn wants_reauth(error: &SendError) -> bool {
-    matches!(error, SendError::Refused { failure, .. } if failure.verdict() == Verdict::Reauth)
+/// Why a turn has no reply.
+#[derive(Debug)]
+enum TurnError {
+    Route(RouteError),
+    Send(SendError),
+}
+
+impl TurnError {
+    fn wants_reauth(&self) -> bool {
+        matches!(self, Self::Send(SendError::Refused { failure, .. }) if failure.verdict() == Verdict::Reauth)
+    }
+
+    fn told(self) -> Error {
+        match self {
+            Self::Route(error) => reply::of_route(&error),
+            Self::Send(error) => reply::of_send(&error),
+        }
+    }
+}
+
+impl From<RouteError> for TurnError {
+    fn from(error: RouteError) -> Self {
+        Self::Route(error)
+    }
+}
+
+impl From<SendError> for TurnError {
+    fn from(error: SendError) -> Self {
+        Self::Send(error)
+    }
 }

@@ -25,6 +25,7 @@
 //! let backend = Backend {
 //!     base: &base,
 //!     identity: &identity,
+//!     region: None,
 //!     credentials: Credentials { bearer: "token", account_id: Some("acct"), fedramp: false },
 //! };
 //! let conversation_id = Some("01a2062c-22de-7320-84ce-6a407485ff83");
@@ -54,6 +55,7 @@ mod model_cache;
 mod model_name;
 mod quota;
 mod retry;
+mod routing;
 mod scripted;
 mod upstream;
 mod verdict;
@@ -70,6 +72,7 @@ pub use model_name::{ModelAliases, ModelChoice, UnusableAlias};
 pub use quota::{Credits, Quota, QuotaError, Window};
 pub use requests::{Backend, Credentials, Turn};
 pub use retry::{RetryPolicy, SendError, checked, send_with_retry};
+pub use routing::{Route, RouteError, Router};
 pub use scripted::{Reply, Scripted};
 pub use upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError, read_to_end};
 pub use verdict::{Verdict, verdict};

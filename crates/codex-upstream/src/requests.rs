@@ -44,6 +44,8 @@ impl fmt::Debug for Credentials<'_> {
 pub struct Backend<'a> {
     /// The address that the paths of wire.md §2.1 are appended to, as in `https://chatgpt.com/backend-api`.
     pub base: &'a Url,
+    /// The region that has to serve the workspace, if it is bound to one; see [`Route`](crate::Route).
+    pub region: Option<&'a str>,
     /// The client that the backend sees.
     pub identity: &'a Identity,
     /// The user.
@@ -139,13 +141,16 @@ fn get(backend: &Backend<'_>, url: &Url) -> Result<Request<Bytes>, UpstreamError
 
 /// Adds what every call carries. The order in which headers are added is the order in which they are sent.
 fn identify(headers: &mut HeaderMap, backend: &Backend<'_>) -> Result<(), UpstreamError> {
-    let Backend { identity, credentials, .. } = backend;
+    let Backend { region, identity, credentials, .. } = backend;
     headers.insert(AUTHORIZATION, headers::bearer(credentials.bearer)?);
     if let Some(account_id) = credentials.account_id {
         headers.insert(headers::CHATGPT_ACCOUNT_ID, headers::value("account id", account_id)?);
     }
     if credentials.fedramp {
         headers.insert(headers::X_OPENAI_FEDRAMP, HeaderValue::from_static("true"));
+    }
+    if let Some(region) = region {
+        headers.insert(headers::X_OPENAI_ACCOUNT_ROUTING_OVERRIDE, headers::value("workspace's region", region)?);
     }
     headers.insert(headers::ORIGINATOR, headers::value("originator", &identity.originator)?);
     headers.insert(USER_AGENT, headers::value("user agent", &identity.user_agent)?);
@@ -189,7 +194,7 @@ mod tests {
             version: "0.169.0".to_owned(),
             user_agent: "codex_cli_rs/0.169.0 (Debian 12.0.0; x86_64) xterm".to_owned(),
         };
-        test(&Backend { base: &base, identity: &identity, credentials })
+        test(&Backend { base: &base, region: None, identity: &identity, credentials })
     }
 
     fn credentials() -> Credentials<'static> {
@@ -238,6 +243,17 @@ mod tests {
             assert!(!headers.contains_key(&absent), "{absent}");
         }
         assert_eq!(request.uri(), "https://chatgpt.com/backend-api/codex/responses");
+    }
+
+    #[test]
+    fn a_region_goes_into_every_request() {
+        let turn = Turn { model: "m", tier: None, conversation_id: None, lite: false, body: b"{}" };
+        with_backend("https://gov.chatgpt.com/backend-api", credentials(), |b| {
+            let bound = Backend { region: Some("us"), ..*b };
+            for request in [responses(&bound, &turn), models(&bound, None), usage(&bound)] {
+                assert_eq!(request.unwrap().headers()[headers::X_OPENAI_ACCOUNT_ROUTING_OVERRIDE], "us");
+            }
+        });
     }
 
     #[test]

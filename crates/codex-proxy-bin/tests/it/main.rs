@@ -12,6 +12,7 @@ mod models;
 mod process;
 mod processes;
 mod responses;
+mod routing;
 mod secrets;
 mod support;
 mod tokens;

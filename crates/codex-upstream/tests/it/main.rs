@@ -10,6 +10,7 @@ mod model_cache;
 mod proxy;
 mod quota;
 mod retry;
+mod routing;
 mod server;
 mod sim;
 mod tls;
