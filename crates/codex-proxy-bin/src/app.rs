@@ -2,13 +2,14 @@
 
 use std::fmt::Display;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use codex_auth::{AuthConfig, Bearer, HttpTokenEndpoint, TokenManager, TokenStore};
 use codex_translate::{Error, Options, ReasoningStyle};
 use codex_upstream::{
-    Backend, Credentials, Identity, ModelAliases, ModelCache, ModelCacheConfig, RetryPolicy, Route as BackendRoute,
-    RouteError, Router, Snapshot, SystemClock, Upstream,
+    Backend, Credentials, Identity, ModelAliases, ModelCache, ModelCacheConfig, Quota, RetryPolicy,
+    Route as BackendRoute, RouteError, Router, Snapshot, SystemClock, Upstream,
 };
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, Request, Response};
@@ -46,6 +47,8 @@ pub struct App<U: Upstream, S: TokenStore> {
     pub identity: Identity,
     /// How often a turn is sent again before its reply begins.
     pub retry: RetryPolicy,
+    /// What is known of the quota, from all replies so far.
+    pub known_quota: Mutex<Quota>,
     /// The key that callers must present.
     pub api_key: Option<ApiKey>,
     /// When the program started; part of derived conversation ids, which look like UUIDs of that time.
@@ -79,6 +82,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
             router: Router::new(config.upstream.clone()),
             identity: Identity::default(),
             retry: RetryPolicy::default(),
+            known_quota: Mutex::default(),
             api_key: config.api_key.clone(),
             started_unix_ms: ids::unix_millis(),
         }
@@ -112,11 +116,14 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
             Route::Chat | Route::Responses => {
                 let call = Call::read(&head.headers, request_id)?;
                 let body = body::read(&head.headers, incoming, body::MAX_BODY_BYTES).await?;
-                if route == Route::Chat {
+                let answered = if route == Route::Chat {
                     endpoints::chat(self, &call, &body).await
                 } else {
                     endpoints::responses(self, &call, &body).await
-                }
+                };
+                let mut response = answered.unwrap_or_else(|error| reply::from_error(&error));
+                self.known_quota().write_headers(response.headers_mut(), SystemTime::now());
+                Ok(response)
             }
             Route::Models => Ok(endpoints::models(&self.current_models().await, head.uri.query())),
             Route::Model(id) => endpoints::model(&self.current_models().await, &self.aliases, &id),
@@ -139,6 +146,18 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
             fedramp: bearer.fedramp,
         };
         Backend { base: &route.base, region: route.region.as_deref(), identity: &self.identity, credentials }
+    }
+
+    /// Takes over what a reply tells of the quota.
+    pub(crate) fn observe_quota(&self, quota: Quota) {
+        // Silence is no news.
+        if quota != Quota::default() {
+            self.known_quota().update(quota);
+        }
+    }
+
+    fn known_quota(&self) -> MutexGuard<'_, Quota> {
+        self.known_quota.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Finds the model that a client calls `name`, without asking anybody.

@@ -21,4 +21,5 @@ mod account;
 mod endpoints;
 mod ids;
 mod model;
+mod start;
 mod turn;

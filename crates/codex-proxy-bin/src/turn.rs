@@ -1,15 +1,22 @@
-//! One turn at the backend: bearer, request, and one more try after a 401.
+//! One turn at the backend: bearer, route, request, and one more try each after a 401 and after an overload that shows only in
+//! the stream.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use codex_auth::{Bearer, TokenStore};
 use codex_translate::{ConversationSeed, Error, conversation_id, responses};
-use codex_upstream::{ByteStream, RouteError, SendError, SystemClock, Upstream, Verdict, requests, send_with_retry};
+use codex_upstream::{
+    ByteStream, Clock as _, Quota, RouteError, SendError, SystemClock, Upstream, Verdict, requests, send_with_retry,
+};
+use http::Request;
 use uuid::Uuid;
 
 use crate::app::{App, Call};
 use crate::relay::Opening;
 use crate::reply;
+use crate::start::{self, Start};
 
 /// A translated request, ready to be sent, as often as the caller wants choices.
 #[derive(Debug)]
@@ -76,9 +83,41 @@ impl Prepared {
             body: &self.body,
         };
         let request = requests::responses(&app.backend(bearer, &route), &turn).map_err(SendError::from)?;
-        let reply = send_with_retry(&app.upstream, &request, &app.retry, &SystemClock).await?;
-        app.models.observe(reply.headers());
-        Ok(reply.into_body())
+        let start = self.start(app, &request).await?;
+        let again_after = start
+            .failure
+            .filter(start::is_passing)
+            .and_then(|failure| app.retry.delay(0, SystemClock.jitter(), failure.retry_after(), Duration::ZERO));
+        let Some(delay) = again_after else {
+            return Ok(start.body);
+        };
+        // Let go first: the backend need not finish a reply that nobody reads.
+        drop(start.body);
+        tracing::debug!(?delay, "the backend was overloaded; sending again");
+        SystemClock.sleep(delay).await;
+        Ok(self.start(app, &request).await?.body)
+    }
+
+    /// Sends the request and reads as far as its first output.
+    async fn start<U: Upstream, S: TokenStore>(
+        &self,
+        app: &App<U, S>,
+        request: &Request<Bytes>,
+    ) -> Result<Start, SendError> {
+        let sent = send_with_retry(&app.upstream, request, &app.retry, &SystemClock).await;
+        match &sent {
+            Ok(reply) => {
+                app.models.observe(reply.headers());
+                app.observe_quota(Quota::from_headers(reply.headers(), SystemTime::now()));
+            }
+            Err(SendError::Refused { headers, .. }) => {
+                app.observe_quota(Quota::from_headers(headers, SystemTime::now()));
+            }
+            Err(_) => {}
+        }
+        let start = start::peek(sent?.into_body(), &SystemClock).await;
+        start.quota.iter().for_each(|quota| app.observe_quota(quota.clone()));
+        Ok(start)
     }
 }
 
