@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use codex_auth::{AuthConfig, Bearer, HttpTokenEndpoint, TokenManager, TokenStore};
+use codex_auth::{Bearer, HttpTokenEndpoint, TokenManager, TokenStore};
 use codex_translate::{Error, Options, ReasoningStyle};
 use codex_upstream::{
     Backend, Credentials, Identity, ModelAliases, ModelCache, ModelCacheConfig, Quota, RetryPolicy,
@@ -72,15 +72,14 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
     /// Puts the program together over `upstream`, with the login in `store`. Opens no connection.
     pub fn new(config: &Config, upstream: U, store: S, models: ModelCacheConfig) -> Self {
         let upstream = Arc::new(upstream);
-        let endpoint =
-            HttpTokenEndpoint::new(Transport::new(Arc::clone(&upstream)), AuthConfig::new(config.auth.clone()));
+        let endpoint = HttpTokenEndpoint::new(Transport::new(Arc::clone(&upstream)), config.auth_config());
         Self {
             upstream,
             tokens: TokenManager::new(store, endpoint),
             models: ModelCache::open(models),
             aliases: config.aliases.clone(),
             router: Router::new(config.upstream.clone()),
-            identity: Identity::default(),
+            identity: config.identity.clone(),
             retry: RetryPolicy::default(),
             known_quota: Mutex::default(),
             api_key: config.api_key.clone(),

@@ -66,7 +66,7 @@ pub use client::Client;
 pub use clock::{Clock, SystemClock};
 pub use config::{ClientConfig, ClientError, Emulation, ProxyConfig, UnknownEmulation};
 pub use failure::{Failure, FailureKind};
-pub use identity::{DEFAULT_ORIGINATOR, DEFAULT_VERSION, Identity};
+pub use identity::{DEFAULT_ORIGINATOR, DEFAULT_VERSION, Identity, UnusableIdentity};
 pub use model_cache::{ModelCache, ModelCacheConfig, Snapshot, Source};
 pub use model_name::{ModelAliases, ModelChoice, UnusableAlias};
 pub use quota::{Credits, Quota, QuotaError, Window};

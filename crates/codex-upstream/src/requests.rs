@@ -1,8 +1,9 @@
 //! Builds the requests of the Codex backend: pure functions from values to [`http::Request`].
 //!
-//! Which headers go where, and in which order, is taken from the captured official client (wire.md §9). Added is the
-//! `version` header of §2.2 and §5.3, by which the backend may check a model's minimum version. Left out is what
-//! describes a terminal session: `x-codex-window-id`, `x-codex-turn-metadata` and `x-codex-beta-features`.
+//! Which headers go where, and in which order, is taken from the captured official client (wire.md §9). Left out is what
+//! describes a terminal session: `x-codex-window-id`, `x-codex-turn-metadata` and `x-codex-beta-features`. So is the
+//! `version` header of earlier clients: the current one has given it up over HTTP and is served every model, so the
+//! version in the user agent is what the backend checks (§5.3), and a header that no current client sends stands out.
 
 use std::fmt;
 
@@ -154,7 +155,6 @@ fn identify(headers: &mut HeaderMap, backend: &Backend<'_>) -> Result<(), Upstre
     }
     headers.insert(headers::ORIGINATOR, headers::value("originator", &identity.originator)?);
     headers.insert(USER_AGENT, headers::value("user agent", &identity.user_agent)?);
-    headers.insert(headers::VERSION, headers::value("client version", &identity.version)?);
     Ok(())
 }
 
@@ -223,7 +223,6 @@ mod tests {
             ("chatgpt-account-id", "acct_test"),
             ("originator", "codex_cli_rs"),
             ("user-agent", "codex_cli_rs/0.169.0 (Debian 12.0.0; x86_64) xterm"),
-            ("version", "0.169.0"),
         ];
         assert_eq!(sent(&request), expected);
         assert_eq!(zstd::decode_all(&request.body()[..]).unwrap(), b"{\"a\":1}");

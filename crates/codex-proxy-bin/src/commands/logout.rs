@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use codex_auth::{AuthConfig, FileStore, HttpTokenEndpoint, TokenStore as _, Tokens};
+use codex_auth::{FileStore, HttpTokenEndpoint, TokenStore as _, Tokens};
 use codex_upstream::Client;
 
 use crate::args::LogoutArgs;
@@ -72,8 +72,7 @@ fn confirmed(input: &mut impl BufRead, out: &mut impl Write) -> io::Result<bool>
 async fn revoke(config: &Config, tokens: &Tokens, out: &mut impl Write) -> Result<(), CommandError> {
     let told = match Client::new(config.client()) {
         Ok(client) => {
-            let endpoint =
-                HttpTokenEndpoint::new(Transport::new(Arc::new(client)), AuthConfig::new(config.auth.clone()));
+            let endpoint = HttpTokenEndpoint::new(Transport::new(Arc::new(client)), config.auth_config());
             endpoint.revoke(tokens).await.map_err(|error| error.to_string())
         }
         Err(error) => Err(error.to_string()),

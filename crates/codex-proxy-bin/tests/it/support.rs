@@ -10,7 +10,9 @@ use codex_proxy::app::App;
 use codex_proxy::config::Config;
 use codex_proxy::serve::serve;
 use codex_sim::{Mint, Sim, SimConfig};
-use codex_upstream::{ByteStream, Client, ClientConfig, ModelCacheConfig, ProxyConfig, Upstream, read_to_end};
+use codex_upstream::{
+    ByteStream, Client, ClientConfig, Identity, ModelCacheConfig, ProxyConfig, Upstream, read_to_end,
+};
 use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
@@ -76,6 +78,7 @@ impl Harness {
             extra_roots_pem: sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect(),
             proxy: ProxyConfig::default(),
             api_key: api_key.and_then(|key| ApiKey::new(key.to_owned())),
+            identity: Identity::default(),
             aliases: "work=gpt-5.5-high".parse().unwrap(),
             log: None,
             no_browser: None,

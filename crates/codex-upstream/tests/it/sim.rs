@@ -85,7 +85,6 @@ async fn a_turn_is_accepted_and_streamed() {
         "chatgpt-account-id",
         "originator",
         "user-agent",
-        "version",
         "content-length",
     ];
     assert_eq!(names, expected);
