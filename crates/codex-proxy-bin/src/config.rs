@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use codex_auth::AuthConfig;
 use codex_upstream::{
-    ClientConfig, DEFAULT_ORIGINATOR, DEFAULT_VERSION, Identity, ModelAliases, ProxyConfig, UnusableAlias,
-    UnusableIdentity,
+    ClientConfig, DEFAULT_ORIGINATOR, DEFAULT_VERSION, Emulation, Identity, ModelAliases, ProxyConfig,
+    UnknownEmulation, UnusableAlias, UnusableIdentity,
 };
 use url::{Host, Url};
 
@@ -32,6 +32,8 @@ pub struct Config {
     pub extra_roots_pem: Vec<Vec<u8>>,
     /// The way out (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), for login, refresh and API alike.
     pub proxy: ProxyConfig,
+    /// What connections look like (`CODEX_PROXY_EMULATE`), for login, refresh and API alike.
+    pub emulation: Emulation,
     /// The key that callers must present (`CODEX_PROXY_API_KEY`); without one only this machine is served.
     pub api_key: Option<ApiKey>,
     /// The client that the backend and the auth server see (`CODEX_PROXY_CLIENT_VERSION`, `CODEX_PROXY_ORIGINATOR`).
@@ -66,6 +68,7 @@ impl Config {
             auth: base_url(env, "CODEX_PROXY_AUTH_URL", "https://auth.openai.com")?,
             extra_roots_pem: extra_roots(env)?,
             proxy: proxy(env)?,
+            emulation: emulation(env)?,
             api_key: text(env, "CODEX_PROXY_API_KEY")?.and_then(ApiKey::new),
             identity: identity(env)?,
             aliases: aliases(env)?,
@@ -77,6 +80,7 @@ impl Config {
     /// The settings of the client that speaks to the backend and the auth server.
     pub fn client(&self) -> ClientConfig {
         ClientConfig {
+            emulation: self.emulation,
             extra_roots_pem: self.extra_roots_pem.clone(),
             proxy: self.proxy.clone(),
             ..ClientConfig::default()
@@ -171,6 +175,16 @@ fn extra_roots(env: Env<'_>) -> Result<Vec<Vec<u8>>, ConfigError> {
     Ok(roots)
 }
 
+fn emulation(env: Env<'_>) -> Result<Emulation, ConfigError> {
+    const SETTING: &str = "CODEX_PROXY_EMULATE";
+    match text(env, SETTING)?.filter(|name| !name.is_empty()) {
+        Some(name) => {
+            name.parse().map_err(|error: UnknownEmulation| ConfigError { setting: SETTING, problem: error.to_string() })
+        }
+        None => Ok(Emulation::default()),
+    }
+}
+
 fn identity(env: Env<'_>) -> Result<Identity, ConfigError> {
     const VERSION: &str = "CODEX_PROXY_CLIENT_VERSION";
     const ORIGINATOR: &str = "CODEX_PROXY_ORIGINATOR";
@@ -253,6 +267,15 @@ mod tests {
     fn an_empty_key_is_no_key() {
         assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "")]).unwrap().api_key.is_none());
         assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "k")]).unwrap().api_key.is_some());
+    }
+
+    #[test]
+    fn connections_look_as_they_are_told_to() {
+        let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_EMULATE", value)]);
+        assert_eq!(read("").unwrap().client().emulation, Emulation::Chrome);
+        assert_eq!(read("codex").unwrap().client().emulation, Emulation::Codex);
+        let error = read("firefox").unwrap_err();
+        assert!(error.starts_with("CODEX_PROXY_EMULATE: the emulations are"), "{error}");
     }
 
     #[test]

@@ -21,7 +21,8 @@ use crate::simulate::Simulated;
 ///
 /// # Errors
 /// The port is taken, a setting is wrong, or the credentials cannot be read; nothing has been served.
-pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandError> {
+pub async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode, CommandError> {
+    config.emulation = args.emulate.unwrap_or(config.emulation);
     if args.simulate && args.from_codex {
         return Err(CommandError::Usage("--simulate uses no account; leave out --from-codex".to_owned()));
     }

@@ -11,7 +11,7 @@ use codex_proxy::config::Config;
 use codex_proxy::serve::serve;
 use codex_sim::{Mint, Sim, SimConfig};
 use codex_upstream::{
-    ByteStream, Client, ClientConfig, Identity, ModelCacheConfig, ProxyConfig, Upstream, read_to_end,
+    ByteStream, Client, ClientConfig, Emulation, Identity, ModelCacheConfig, ProxyConfig, Upstream, read_to_end,
 };
 use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -79,6 +79,7 @@ impl Harness {
             proxy: ProxyConfig::default(),
             api_key: api_key.and_then(|key| ApiKey::new(key.to_owned())),
             identity: Identity::default(),
+            emulation: Emulation::default(),
             aliases: "work=gpt-5.5-high".parse().unwrap(),
             log: None,
             no_browser: None,
