@@ -6,7 +6,7 @@ use bytes::Bytes;
 use codex_auth::{Bearer, TokenStore};
 use codex_translate::{Error, ErrorKind};
 use codex_upstream::{
-    Backend, Quota, SystemClock, Upstream, UpstreamError, Workspaces, checked, read_to_end, requests,
+    Backend, Quota, Route, SystemClock, Upstream, UpstreamError, Workspaces, checked, read_to_end, requests,
 };
 use http::Request;
 
@@ -22,19 +22,20 @@ type Build = fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError>;
 impl<U: Upstream, S: TokenStore> App<U, S> {
     /// Asks what is left of the plan.
     pub(crate) async fn quota(&self, bearer: &Bearer) -> Result<Quota, Error> {
-        let reply = self.ask(requests::usage, bearer).await?;
+        let route = self.route(bearer).await.map_err(|error| reply::of_route(&error))?;
+        let reply = self.ask(requests::usage, bearer, &route).await?;
         Quota::from_usage(&reply, SystemTime::now()).map_err(|error| Error::new(ErrorKind::Protocol, error.to_string()))
     }
 
     /// Asks which workspaces the login may choose among.
     pub(crate) async fn workspaces(&self, bearer: &Bearer) -> Result<Workspaces, Error> {
-        let reply = self.ask(requests::accounts_check, bearer).await?;
+        let reply = self.ask(requests::accounts_check, bearer, self.router.home()).await?;
         Workspaces::parse(&reply).map_err(|error| Error::new(ErrorKind::Protocol, error.to_string()))
     }
 
     /// Asks once: these are questions of somebody who waits, and can ask again.
-    async fn ask(&self, build: Build, bearer: &Bearer) -> Result<Bytes, Error> {
-        let request = build(&self.backend(bearer)).map_err(|error| reply::of_transport(&error))?;
+    async fn ask(&self, build: Build, bearer: &Bearer, route: &Route) -> Result<Bytes, Error> {
+        let request = build(&self.backend(bearer, route)).map_err(|error| reply::of_transport(&error))?;
         let answered = self.upstream.send(request).await.map_err(|error| reply::of_transport(&error))?;
         let answered = checked(answered, &SystemClock).await.map_err(|error| reply::of_send(&error))?;
         read_to_end(answered.into_body(), MAX_REPLY_BYTES).await.map_err(|error| reply::of_transport(&error))

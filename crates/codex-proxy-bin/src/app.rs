@@ -1,21 +1,24 @@
 //! The composition root: what the program is made of, and how one request goes through it.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
-use codex_auth::{AuthConfig, Bearer, HttpTokenEndpoint, TokenManager, TokenStore};
-use codex_translate::{Effort, Error, Options, Profile, ReasoningStyle};
+use codex_auth::{Bearer, HttpTokenEndpoint, TokenManager, TokenStore};
+use codex_translate::{Error, Options, ReasoningStyle};
 use codex_upstream::{
-    Backend, Credentials, Identity, Model, ModelCache, ModelCacheConfig, RetryPolicy, Snapshot, SystemClock, Upstream,
+    Backend, Credentials, Identity, ModelAliases, ModelCache, ModelCacheConfig, Quota, RetryPolicy,
+    Route as BackendRoute, RouteError, Router, Snapshot, SystemClock, Upstream,
 };
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, Request, Response};
 use hyper::body::Incoming;
 use sha2::{Digest, Sha256};
-use url::Url;
 
 use crate::access::{self, ApiKey};
 use crate::config::Config;
+use crate::model::NamedModel;
 use crate::reply::{self, Body};
 use crate::route::{Route, route};
 use crate::serve::Handler;
@@ -36,12 +39,16 @@ pub struct App<U: Upstream, S: TokenStore> {
     pub tokens: Tokens<U, S>,
     /// The models of the account.
     pub models: ModelCache,
-    /// The backend's base URL.
-    pub base: Url,
+    /// The names that the user gives to models.
+    pub aliases: ModelAliases,
+    /// The way from the configured address to the account's own.
+    pub router: Router,
     /// The client that the backend sees.
     pub identity: Identity,
     /// How often a turn is sent again before its reply begins.
     pub retry: RetryPolicy,
+    /// What is known of the quota, from all replies so far.
+    pub known_quota: Mutex<Quota>,
     /// The key that callers must present.
     pub api_key: Option<ApiKey>,
     /// When the program started; part of derived conversation ids, which look like UUIDs of that time.
@@ -65,15 +72,16 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
     /// Puts the program together over `upstream`, with the login in `store`. Opens no connection.
     pub fn new(config: &Config, upstream: U, store: S, models: ModelCacheConfig) -> Self {
         let upstream = Arc::new(upstream);
-        let endpoint =
-            HttpTokenEndpoint::new(Transport::new(Arc::clone(&upstream)), AuthConfig::new(config.auth.clone()));
+        let endpoint = HttpTokenEndpoint::new(Transport::new(Arc::clone(&upstream)), config.auth_config());
         Self {
             upstream,
             tokens: TokenManager::new(store, endpoint),
             models: ModelCache::open(models),
-            base: config.upstream.clone(),
-            identity: Identity::default(),
+            aliases: config.aliases.clone(),
+            router: Router::new(config.upstream.clone()),
+            identity: config.identity.clone(),
             retry: RetryPolicy::default(),
+            known_quota: Mutex::default(),
             api_key: config.api_key.clone(),
             started_unix_ms: ids::unix_millis(),
         }
@@ -107,45 +115,83 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
             Route::Chat | Route::Responses => {
                 let call = Call::read(&head.headers, request_id)?;
                 let body = body::read(&head.headers, incoming, body::MAX_BODY_BYTES).await?;
-                if route == Route::Chat {
+                let answered = if route == Route::Chat {
                     endpoints::chat(self, &call, &body).await
                 } else {
                     endpoints::responses(self, &call, &body).await
-                }
+                };
+                let mut response = answered.unwrap_or_else(|error| reply::from_error(&error));
+                self.known_quota().write_headers(response.headers_mut(), SystemTime::now());
+                Ok(response)
             }
             Route::Models => Ok(endpoints::models(&self.current_models().await, head.uri.query())),
-            Route::Model(id) => endpoints::model(&self.current_models().await, &id),
+            Route::Model(id) => endpoints::model(&self.current_models().await, &self.aliases, &id),
             Route::WrongMethod(allowed) => Ok(reply::wrong_method(head.method.as_str(), head.uri.path(), allowed)),
             Route::Health | Route::Unknown => Ok(reply::not_found(head.uri.path())),
         }
     }
 
-    /// Where requests go, as the login that `bearer` stands for.
-    pub(crate) fn backend<'a>(&'a self, bearer: &'a Bearer) -> Backend<'a> {
+    /// Finds where the requests of the login's workspace go.
+    pub(crate) async fn route(&self, bearer: &Bearer) -> Result<BackendRoute, RouteError> {
+        let home = self.backend(bearer, self.router.home());
+        self.router.route(&self.upstream, &home, &SystemClock).await
+    }
+
+    /// The backend over `route`, as the login that `bearer` stands for.
+    pub(crate) fn backend<'a>(&'a self, bearer: &'a Bearer, route: &'a BackendRoute) -> Backend<'a> {
         let credentials = Credentials {
             bearer: bearer.token.expose(),
             account_id: bearer.account_id.as_deref(),
             fedramp: bearer.fedramp,
         };
-        Backend { base: &self.base, identity: &self.identity, credentials }
+        Backend { base: &route.base, region: route.region.as_deref(), identity: &self.identity, credentials }
     }
 
-    /// What is known of a model, without asking anybody.
-    pub(crate) fn profile(&self, slug: &str) -> Profile {
-        match self.models.snapshot().catalogue.find(slug) {
-            Some(model) => profile_of(model),
-            None => Profile::permissive(slug),
+    /// Takes over what a reply tells of the quota.
+    pub(crate) fn observe_quota(&self, quota: Quota) {
+        // Silence is no news.
+        if quota != Quota::default() {
+            self.known_quota().update(quota);
         }
+    }
+
+    fn known_quota(&self) -> MutexGuard<'_, Quota> {
+        self.known_quota.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finds the model that a client calls `name`, without asking anybody.
+    pub(crate) fn named_model(&self, name: &str, options: &Options) -> NamedModel {
+        NamedModel::new(name, &self.models.use_at_hand(&SystemClock), &self.aliases, options)
     }
 
     /// The models, asked for if those at hand are old; those at hand if the backend cannot be asked.
     pub(crate) async fn current_models(&self) -> Snapshot {
-        match self.tokens.bearer().await {
-            Ok(bearer) => self.models.current(&self.upstream, &self.backend(&bearer), &SystemClock).await,
-            Err(error) => {
-                tracing::debug!(%error, "showing the models at hand");
-                self.models.snapshot()
+        let at_hand = |problem: &dyn Display| {
+            tracing::debug!(%problem, "showing the models at hand");
+            self.models.snapshot()
+        };
+        let bearer = match self.tokens.bearer().await {
+            Ok(bearer) => bearer,
+            Err(error) => return at_hand(&error),
+        };
+        match self.route(&bearer).await {
+            Ok(route) => self.models.current(&self.upstream, &self.backend(&bearer, &route), &SystemClock).await,
+            Err(error) => at_hand(&error),
+        }
+    }
+
+    /// Asks for the models now, and again whenever a request has used a list that is too old, so that no request waits for
+    /// one. Never completes.
+    pub async fn keep_models_fresh(&self) {
+        let mut known = None;
+        loop {
+            let problem = self.current_models().await.problem;
+            // A problem that lasts is not repeated.
+            if let Some(problem) = problem.as_ref().filter(|_| problem != known) {
+                tracing::warn!(problem, "the account's models are not known; going by the list at hand");
             }
+            known = problem;
+            self.models.used_when_old().await;
         }
     }
 }
@@ -192,18 +238,6 @@ fn reasoning_style(word: &str) -> Result<ReasoningStyle, Error> {
             "x-codex-proxy-reasoning",
             "the header takes reasoning_content, reasoning, think or none",
         )),
-    }
-}
-
-fn profile_of(model: &Model) -> Profile {
-    let permissive = Profile::permissive(&model.slug);
-    Profile {
-        efforts: model.efforts.iter().map(|effort| Effort::from_word(effort)).collect(),
-        verbosity: model.verbosity.unwrap_or(permissive.verbosity),
-        tiers: model.tiers.clone(),
-        summaries: model.summaries.unwrap_or(permissive.summaries),
-        lite: model.lite,
-        slug: permissive.slug,
     }
 }
 

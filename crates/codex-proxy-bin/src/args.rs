@@ -1,6 +1,7 @@
 //! The command line, as argh reads it. No configuration logic: that is `config`.
 
 use argh::FromArgs;
+use codex_upstream::Emulation;
 
 /// use the Codex models of your own ChatGPT Plus/Pro account through an OpenAI-compatible API
 #[derive(FromArgs, Debug)]
@@ -117,6 +118,10 @@ pub struct ServeArgs {
     /// use the Codex CLI's login, which is read and never renewed here
     #[argh(switch)]
     pub from_codex: bool,
+
+    /// what TLS and HTTP/2 look like: chrome, codex or none (default: CODEX_PROXY_EMULATE, else chrome)
+    #[argh(option)]
+    pub emulate: Option<Emulation>,
 }
 
 /// show whether the login is usable; exits with 0 if it is, with 1 if not
@@ -200,6 +205,7 @@ mod tests {
         let args = serve(&["serve"]);
         assert_eq!((&*args.host, args.port), ("0.0.0.0", 8787));
         assert_eq!(serve(&["serve", "-p", "9000"]).port, 9000);
+        assert_eq!(serve(&["serve", "--emulate", "codex"]).emulate, Some(Emulation::Codex));
         assert_eq!(serve(&["serve", "--port", "9000", "--host", "::1"]).host, "::1");
     }
 }

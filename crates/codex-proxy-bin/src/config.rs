@@ -3,7 +3,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use codex_upstream::{ClientConfig, ProxyConfig};
+use codex_auth::AuthConfig;
+use codex_upstream::{
+    ClientConfig, DEFAULT_ORIGINATOR, DEFAULT_VERSION, Emulation, Identity, ModelAliases, ProxyConfig,
+    UnknownEmulation, UnusableAlias, UnusableIdentity,
+};
 use url::{Host, Url};
 
 use crate::access::ApiKey;
@@ -40,8 +44,14 @@ pub struct Config {
     pub extra_roots_pem: Vec<Vec<u8>>,
     /// The way out (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), for login, refresh and API alike.
     pub proxy: ProxyConfig,
+    /// What connections look like (`CODEX_PROXY_EMULATE`), for login, refresh and API alike.
+    pub emulation: Emulation,
     /// The key that callers must present (`CODEX_PROXY_API_KEY`); without one only this machine is served.
     pub api_key: Option<ApiKey>,
+    /// The client that the backend and the auth server see (`CODEX_PROXY_CLIENT_VERSION`, `CODEX_PROXY_ORIGINATOR`).
+    pub identity: Identity,
+    /// The names that the user gives to models (`CODEX_PROXY_ALIASES`), as in `work=gpt-5.5-high,small=gpt-6-luna`.
+    pub aliases: ModelAliases,
     /// What is logged (`CODEX_PROXY_LOG`): a level, or a filter of tracing-subscriber's `EnvFilter`; the command's own choice if
     /// not set.
     pub log: Option<String>,
@@ -71,7 +81,10 @@ impl Config {
             auth: base_url(env, "CODEX_PROXY_AUTH_URL", "https://auth.openai.com")?,
             extra_roots_pem: extra_roots(env)?,
             proxy: proxy(env)?,
+            emulation: emulation(env)?,
             api_key: text(env, "CODEX_PROXY_API_KEY")?.and_then(ApiKey::new),
+            identity: identity(env)?,
+            aliases: aliases(env)?,
             log: text(env, "CODEX_PROXY_LOG")?.filter(|log| !log.is_empty()),
             no_browser: surroundings::without_browser(env, surroundings::is_container()),
         })
@@ -80,10 +93,16 @@ impl Config {
     /// The settings of the client that speaks to the backend and the auth server.
     pub fn client(&self) -> ClientConfig {
         ClientConfig {
+            emulation: self.emulation,
             extra_roots_pem: self.extra_roots_pem.clone(),
             proxy: self.proxy.clone(),
             ..ClientConfig::default()
         }
+    }
+
+    /// What the auth server is told of this program: the same as the backend.
+    pub fn auth_config(&self) -> AuthConfig {
+        AuthConfig { originator: self.identity.originator.clone(), ..AuthConfig::new(self.auth.clone()) }
     }
 
     /// The file with the login's tokens.
@@ -188,6 +207,37 @@ fn extra_roots(env: Env<'_>) -> Result<Vec<Vec<u8>>, ConfigError> {
     Ok(roots)
 }
 
+fn emulation(env: Env<'_>) -> Result<Emulation, ConfigError> {
+    const SETTING: &str = "CODEX_PROXY_EMULATE";
+    match text(env, SETTING)?.filter(|name| !name.is_empty()) {
+        Some(name) => {
+            name.parse().map_err(|error: UnknownEmulation| ConfigError { setting: SETTING, problem: error.to_string() })
+        }
+        None => Ok(Emulation::default()),
+    }
+}
+
+fn identity(env: Env<'_>) -> Result<Identity, ConfigError> {
+    const VERSION: &str = "CODEX_PROXY_CLIENT_VERSION";
+    const ORIGINATOR: &str = "CODEX_PROXY_ORIGINATOR";
+    let given = |setting| Ok(text(env, setting)?.filter(|value| !value.is_empty()));
+    let (version, originator) = (given(VERSION)?, given(ORIGINATOR)?);
+    let identity = Identity::configured(
+        originator.as_deref().unwrap_or(DEFAULT_ORIGINATOR),
+        version.as_deref().unwrap_or(DEFAULT_VERSION),
+    );
+    identity.map_err(|error| {
+        let setting = if error == UnusableIdentity::Version { VERSION } else { ORIGINATOR };
+        ConfigError { setting, problem: error.to_string() }
+    })
+}
+
+fn aliases(env: Env<'_>) -> Result<ModelAliases, ConfigError> {
+    const SETTING: &str = "CODEX_PROXY_ALIASES";
+    let aliases = text(env, SETTING)?.unwrap_or_default().parse();
+    aliases.map_err(|error: UnusableAlias| ConfigError { setting: SETTING, problem: error.to_string() })
+}
+
 /// The lower-case spellings win, as in curl.
 fn proxy(env: Env<'_>) -> Result<ProxyConfig, ConfigError> {
     let either = |lower, upper| -> Result<Option<String>, ConfigError> {
@@ -261,6 +311,36 @@ mod tests {
     fn an_empty_key_is_no_key() {
         assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "")]).unwrap().api_key.is_none());
         assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "k")]).unwrap().api_key.is_some());
+    }
+
+    #[test]
+    fn connections_look_as_they_are_told_to() {
+        let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_EMULATE", value)]);
+        assert_eq!(read("").unwrap().client().emulation, Emulation::Chrome);
+        assert_eq!(read("codex").unwrap().client().emulation, Emulation::Codex);
+        let error = read("firefox").unwrap_err();
+        assert!(error.starts_with("CODEX_PROXY_EMULATE: the emulations are"), "{error}");
+    }
+
+    #[test]
+    fn the_client_identity_is_one_value_for_both_servers() {
+        let read = |name, value| config(&[("HOME", "/h"), (name, value)]);
+        assert_eq!(read("CODEX_PROXY_ORIGINATOR", "").unwrap().identity, Identity::default());
+        let config = read("CODEX_PROXY_ORIGINATOR", "codex_exec").unwrap();
+        assert_eq!((&*config.identity.originator, &*config.auth_config().originator), ("codex_exec", "codex_exec"));
+        assert_eq!(read("CODEX_PROXY_CLIENT_VERSION", "0.200.1").unwrap().identity.version, "0.200.1");
+        for (name, value) in [("CODEX_PROXY_CLIENT_VERSION", "new"), ("CODEX_PROXY_ORIGINATOR", "a/b")] {
+            let error = read(name, value).unwrap_err();
+            assert!(error.starts_with(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn aliases_are_read_and_a_bad_one_is_named() {
+        let read = |aliases| config(&[("HOME", "/h"), ("CODEX_PROXY_ALIASES", aliases)]);
+        assert_eq!(read("a=b").unwrap().aliases.iter().collect::<Vec<_>>(), [("a", "b")]);
+        let error = read("a=b,c").unwrap_err();
+        assert!(error.starts_with("CODEX_PROXY_ALIASES: `c`"), "{error}");
     }
 
     #[test]

@@ -22,4 +22,6 @@ mod account;
 mod endpoints;
 mod ids;
 mod keyring;
+mod model;
+mod start;
 mod turn;

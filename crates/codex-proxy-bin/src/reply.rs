@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use codex_auth::AuthError;
 use codex_translate::{Error, ErrorKind, Fate, Notice};
-use codex_upstream::{Failure, FailureKind, SendError, UpstreamError};
+use codex_upstream::{Failure, FailureKind, RouteError, SendError, UpstreamError};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -178,6 +178,11 @@ pub fn of_transport(error: &UpstreamError) -> Error {
         | _ => ErrorKind::Server,
     };
     Error::new(kind, error.to_string())
+}
+
+/// What a client is told when the workspace's requests go nowhere.
+pub fn of_route(error: &RouteError) -> Error {
+    Error::new(ErrorKind::Permission, error.to_string()).with_code("deactivated_workspace")
 }
 
 fn of_failure(failure: &Failure) -> Error {

@@ -1,15 +1,22 @@
-//! One turn at the backend: bearer, request, and one more try after a 401.
+//! One turn at the backend: bearer, route, request, and one more try each after a 401 and after an overload that shows only in
+//! the stream.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use codex_auth::{Bearer, TokenStore};
-use codex_translate::{ConversationSeed, conversation_id, responses};
-use codex_upstream::{ByteStream, SendError, SystemClock, Upstream, Verdict, requests, send_with_retry};
+use codex_translate::{ConversationSeed, Error, conversation_id, responses};
+use codex_upstream::{
+    ByteStream, Clock as _, Quota, RouteError, SendError, SystemClock, Upstream, Verdict, requests, send_with_retry,
+};
+use http::Request;
 use uuid::Uuid;
 
 use crate::app::{App, Call};
 use crate::relay::Opening;
 use crate::reply;
+use crate::start::{self, Start};
 
 /// A translated request, ready to be sent, as often as the caller wants choices.
 #[derive(Debug)]
@@ -50,13 +57,13 @@ impl<U: Upstream, S: TokenStore> Turn<U, S> {
             let bearer = app.tokens.bearer().await.map_err(|error| reply::of_auth(&error))?;
             match request.send(&app, &bearer).await {
                 // The token may have been revoked before its time: a fresh one gets one try.
-                Err(error) if wants_reauth(&error) => {
+                Err(error) if error.wants_reauth() => {
                     let bearer = app.tokens.replace(&bearer).await.map_err(|error| reply::of_auth(&error))?;
                     request.send(&app, &bearer).await
                 }
                 outcome => outcome,
             }
-            .map_err(|error| reply::of_send(&error))
+            .map_err(TurnError::told)
         })
     }
 }
@@ -66,7 +73,8 @@ impl Prepared {
         &self,
         app: &App<U, S>,
         bearer: &Bearer,
-    ) -> Result<ByteStream, SendError> {
+    ) -> Result<ByteStream, TurnError> {
+        let route = app.route(bearer).await?;
         let turn = requests::Turn {
             model: &self.model,
             tier: self.tier.as_deref(),
@@ -74,10 +82,42 @@ impl Prepared {
             lite: self.lite,
             body: &self.body,
         };
-        let request = requests::responses(&app.backend(bearer), &turn)?;
-        let reply = send_with_retry(&app.upstream, &request, &app.retry, &SystemClock).await?;
-        app.models.observe(reply.headers());
-        Ok(reply.into_body())
+        let request = requests::responses(&app.backend(bearer, &route), &turn).map_err(SendError::from)?;
+        let start = self.start(app, &request).await?;
+        let again_after = start
+            .failure
+            .filter(start::is_passing)
+            .and_then(|failure| app.retry.delay(0, SystemClock.jitter(), failure.retry_after(), Duration::ZERO));
+        let Some(delay) = again_after else {
+            return Ok(start.body);
+        };
+        // Let go first: the backend need not finish a reply that nobody reads.
+        drop(start.body);
+        tracing::debug!(?delay, "the backend was overloaded; sending again");
+        SystemClock.sleep(delay).await;
+        Ok(self.start(app, &request).await?.body)
+    }
+
+    /// Sends the request and reads as far as its first output.
+    async fn start<U: Upstream, S: TokenStore>(
+        &self,
+        app: &App<U, S>,
+        request: &Request<Bytes>,
+    ) -> Result<Start, SendError> {
+        let sent = send_with_retry(&app.upstream, request, &app.retry, &SystemClock).await;
+        match &sent {
+            Ok(reply) => {
+                app.models.observe(reply.headers());
+                app.observe_quota(Quota::from_headers(reply.headers(), SystemTime::now()));
+            }
+            Err(SendError::Refused { headers, .. }) => {
+                app.observe_quota(Quota::from_headers(headers, SystemTime::now()));
+            }
+            Err(_) => {}
+        }
+        let start = start::peek(sent?.into_body(), &SystemClock).await;
+        start.quota.iter().for_each(|quota| app.observe_quota(quota.clone()));
+        Ok(start)
     }
 }
 
@@ -94,6 +134,34 @@ fn conversation(call: &Call, request: &responses::Request, started_unix_ms: u64)
     }
 }
 
-fn wants_reauth(error: &SendError) -> bool {
-    matches!(error, SendError::Refused { failure, .. } if failure.verdict() == Verdict::Reauth)
+/// Why a turn has no reply.
+#[derive(Debug)]
+enum TurnError {
+    Route(RouteError),
+    Send(SendError),
+}
+
+impl TurnError {
+    fn wants_reauth(&self) -> bool {
+        matches!(self, Self::Send(SendError::Refused { failure, .. }) if failure.verdict() == Verdict::Reauth)
+    }
+
+    fn told(self) -> Error {
+        match self {
+            Self::Route(error) => reply::of_route(&error),
+            Self::Send(error) => reply::of_send(&error),
+        }
+    }
+}
+
+impl From<RouteError> for TurnError {
+    fn from(error: RouteError) -> Self {
+        Self::Route(error)
+    }
+}
+
+impl From<SendError> for TurnError {
+    fn from(error: SendError) -> Self {
+        Self::Send(error)
+    }
 }

@@ -116,6 +116,11 @@ impl Control {
         self.world.orders().workspaces = workspaces;
     }
 
+    /// Binds every workspace to a region, e.g. `us`; `None` lifts that.
+    pub fn region(&self, region: Option<String>) {
+        self.world.orders().region = region;
+    }
+
     /// Lets every reply that stalls or hangs at this moment go on.
     pub fn release(&self) {
         self.world.release();

@@ -66,6 +66,11 @@ struct WorkspacesOrder {
 }
 
 #[derive(Deserialize)]
+struct RegionOrder {
+    region: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct Advance {
     secs: u64,
 }
@@ -97,6 +102,7 @@ fn order(command: &str, body: &Payload, control: &Control) -> Result<Value, Stri
         }
         "weekly-quota" => control.use_weekly_quota(read::<WeeklyOrder>(body)?.percent),
         "workspaces" => control.workspaces(read::<WorkspacesOrder>(body)?.workspaces),
+        "region" => control.region(read::<RegionOrder>(body)?.region),
         "release" => control.release(),
         "advance" => control.advance(Duration::from_secs(read::<Advance>(body)?.secs)),
         "tokens" => return mint(body, control),

@@ -35,6 +35,7 @@
 //! | `POST /__sim/quota` | `{"primary_percent":100,"secondary_percent":40}` | `{}` |
 //! | `POST /__sim/weekly-quota` | `{"percent":12.5}` | `{}` |
 //! | `POST /__sim/workspaces` | `{"workspaces":[{"id","name","plan_type","is_deactivated"?}]}` | `{}` |
+//! | `POST /__sim/region` | `{"region":"us"}`, or `null` | `{}` |
 //! | `POST /__sim/release` | | `{}` |
 //! | `POST /__sim/advance` | `{"secs":60}` | `{}` |
 //! | `POST /__sim/tokens` | `{"account_id"?,"lifetime_secs"?,"email"?,"plan_type"?,"fedramp"?}` | the tokens |

@@ -51,6 +51,8 @@ pub(crate) struct Orders {
     pub(crate) quota: Quota,
     /// The workspaces that every login may choose beside its own account.
     pub(crate) workspaces: Vec<Workspace>,
+    /// The region that the workspaces are bound to.
+    pub(crate) region: Option<String>,
     /// `-once` words that have fired and not yet been passed by, by the text they stood in.
     pub(crate) fired: Bounded<u64, ()>,
     /// Input tokens last seen, by a hash of prompt_cache_key and session-id (`wire.md` §2.6).
@@ -65,6 +67,7 @@ impl Orders {
             cloudflare: false,
             quota: Quota::fresh(unix_secs(now)),
             workspaces: Vec::new(),
+            region: None,
             fired: Bounded::default(),
             prompt_cache: Bounded::default(),
         }

@@ -20,7 +20,7 @@ use crate::config::{ClientConfig, ClientError, Emulation, is_loopback};
 use crate::cookies::{host_keeps_cookies, is_infrastructure};
 use crate::upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError};
 
-/// The newest Chrome of wreq-util.
+/// The newest Chrome of wreq-util. `examples/fingerprint` compares it with a real one.
 const CHROME: Profile = Profile::Chrome149;
 
 /// A pooling HTTP client whose TLS and HTTP/2 look like the chosen [`Emulation`].

@@ -14,7 +14,18 @@ use url::Url;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Emulation {
-    /// The newest Chrome that the TLS library has a profile of.
+    /// Chrome 156 as Debian has it, measured with `examples/fingerprint`: ciphers, groups, key shares, ALPN, ALPS,
+    /// certificate compression, ECH GREASE, versions, SETTINGS, windows, priority and pseudo-headers are equal, and so is
+    /// Akamai's HTTP/2 fingerprint.
+    ///
+    /// Three things are out of reach of the TLS library's options, and make JA4 `t13d1516h2_8daaf6152771_d8a2da3f94cd`, that
+    /// of earlier Chromes, where this one has `t13d1517h2_8daaf6152771_cb7bf5808d99`:
+    ///
+    /// - the extension `trust_anchors` (51764), by which Chrome tells the server which of its roots it would accept;
+    /// - the signature algorithms ML-DSA-44, -65 and -87 (0x0904 to 0x0906);
+    /// - a GREASE value before these.
+    ///
+    /// Header order and values are not Chrome's: the headers are the Codex client's.
     #[default]
     Chrome,
     /// The official client: no GREASE, the cipher suites and groups of rustls, hyper's HTTP/2 windows. Put together

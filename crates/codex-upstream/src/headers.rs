@@ -8,10 +8,10 @@ use crate::upstream::UpstreamError;
 pub const CHATGPT_ACCOUNT_ID: HeaderName = HeaderName::from_static("chatgpt-account-id");
 /// Set to `true` for a FedRAMP workspace.
 pub const X_OPENAI_FEDRAMP: HeaderName = HeaderName::from_static("x-openai-fedramp");
+/// The region that has to serve the workspace (wire.md §9).
+pub const X_OPENAI_ACCOUNT_ROUTING_OVERRIDE: HeaderName = HeaderName::from_static("x-openai-account-routing-override");
 /// Which kind of client is asking.
 pub const ORIGINATOR: HeaderName = HeaderName::from_static("originator");
-/// The client's bare version.
-pub const VERSION: HeaderName = HeaderName::from_static("version");
 /// The conversation, for prompt caching and routing (wire.md §2.6).
 pub const SESSION_ID: HeaderName = HeaderName::from_static("session-id");
 /// The conversation once more; equal to [`SESSION_ID`].

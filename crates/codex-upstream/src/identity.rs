@@ -34,6 +34,26 @@ impl Identity {
         Self::on(originator, version, &Os::running())
     }
 
+    /// Forms the identity that a user has configured.
+    ///
+    /// # Errors
+    ///
+    /// [`UnusableIdentity`], by the part at fault.
+    pub fn configured(originator: &str, version: &str) -> Result<Self, UnusableIdentity> {
+        // A slash would end the name in the user agent.
+        let is_name = |c: char| c == ' ' || c.is_ascii_graphic() && c != '/';
+        if originator.trim() != originator || originator.is_empty() || !originator.chars().all(is_name) {
+            return Err(UnusableIdentity::Originator);
+        }
+        let (core, suffix) = version.split_once('-').unwrap_or((version, "x"));
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_suffix = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+        if core.split('.').count() != 3 || !core.split('.').all(is_number) || !suffix.chars().all(is_suffix) {
+            return Err(UnusableIdentity::Version);
+        }
+        Ok(Self::new(originator, version))
+    }
+
     fn on(originator: &str, version: &str, os: &Os) -> Self {
         let Os { name, version: os_version, arch } = os;
         Self {
@@ -49,6 +69,18 @@ impl Default for Identity {
     fn default() -> Self {
         Self::new(DEFAULT_ORIGINATOR, DEFAULT_VERSION)
     }
+}
+
+/// An identity that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnusableIdentity {
+    /// The originator cannot stand in a header and a user agent.
+    #[error("an originator is a name such as codex_cli_rs, of visible ASCII without a slash")]
+    Originator,
+    /// The version is none.
+    #[error("a client version has three numbers, as in {DEFAULT_VERSION}")]
+    Version,
 }
 
 /// An operating system as the official client names it.
@@ -140,6 +172,21 @@ mod tests {
             "<dict><key>ProductName</key><string>macOS</string><key>ProductVersion</key>\n<string>15.1</string>";
         let os = Os::from_system_version(plist);
         assert_eq!((os.name.as_str(), os.version.as_str()), ("Mac OS", "15.1.0"));
+    }
+
+    #[test]
+    fn a_configured_identity_is_checked() {
+        for (originator, version) in [("codex_exec", "0.170.0"), ("Codex Desktop", "1.2.3-alpha.4")] {
+            let identity = Identity::configured(originator, version).unwrap();
+            assert_eq!((&*identity.originator, &*identity.version), (originator, version));
+            assert!(identity.user_agent.starts_with(&format!("{originator}/{version} (")));
+        }
+        for originator in ["", " x", "a/b", "é", "a\nb"] {
+            assert_eq!(Identity::configured(originator, "0.1.2"), Err(UnusableIdentity::Originator), "{originator:?}");
+        }
+        for version in ["", "1", "0.169", "0.169.0.1", "v0.169.0", "0..1", "0.1.2-é", "0.1.2 "] {
+            assert_eq!(Identity::configured("x", version), Err(UnusableIdentity::Version), "{version:?}");
+        }
     }
 
     #[test]

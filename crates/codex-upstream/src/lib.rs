@@ -25,6 +25,7 @@
 //! let backend = Backend {
 //!     base: &base,
 //!     identity: &identity,
+//!     region: None,
 //!     credentials: Credentials { bearer: "token", account_id: Some("acct"), fedramp: false },
 //! };
 //! let conversation_id = Some("01a2062c-22de-7320-84ce-6a407485ff83");
@@ -51,8 +52,10 @@ mod failure;
 mod identity;
 mod limit;
 mod model_cache;
+mod model_name;
 mod quota;
 mod retry;
+mod routing;
 mod scripted;
 mod upstream;
 mod verdict;
@@ -63,11 +66,13 @@ pub use client::Client;
 pub use clock::{Clock, SystemClock};
 pub use config::{ClientConfig, ClientError, Emulation, ProxyConfig, UnknownEmulation};
 pub use failure::{Failure, FailureKind};
-pub use identity::{DEFAULT_ORIGINATOR, DEFAULT_VERSION, Identity};
+pub use identity::{DEFAULT_ORIGINATOR, DEFAULT_VERSION, Identity, UnusableIdentity};
 pub use model_cache::{ModelCache, ModelCacheConfig, Snapshot, Source};
+pub use model_name::{ModelAliases, ModelChoice, UnusableAlias};
 pub use quota::{Credits, Quota, QuotaError, Window};
 pub use requests::{Backend, Credentials, Turn};
 pub use retry::{RetryPolicy, SendError, checked, send_with_retry};
+pub use routing::{Route, RouteError, Router};
 pub use scripted::{Reply, Scripted};
 pub use upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError, read_to_end};
 pub use verdict::{Verdict, verdict};

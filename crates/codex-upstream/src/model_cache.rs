@@ -11,6 +11,7 @@ use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::sync::Notify;
 
 use crate::catalogue::Catalogue;
 use crate::clock::Clock;
@@ -80,6 +81,8 @@ pub struct ModelCache {
     config: ModelCacheConfig,
     state: Mutex<State>,
     fetching: AtomicBool,
+    /// Told when somebody uses a catalogue that is too old.
+    old: Notify,
 }
 
 #[derive(Debug)]
@@ -124,13 +127,30 @@ impl ModelCache {
                 Err(problem) => state.snapshot.problem = Some(problem),
             }
         }
-        Self { config, state: Mutex::new(state), fetching: AtomicBool::new(false) }
+        Self { config, state: Mutex::new(state), fetching: AtomicBool::new(false), old: Notify::new() }
     }
 
     /// Hands out what is at hand, without asking anybody.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.lock().snapshot.clone()
+    }
+
+    /// Hands out what is at hand for a request that cannot wait; if it is too old, [`ModelCache::used_when_old`] hears of
+    /// it.
+    #[must_use]
+    pub fn use_at_hand(&self, clock: &impl Clock) -> Arc<Catalogue> {
+        let state = self.lock();
+        if !state.is_good(&self.config, clock.now()) {
+            self.old.notify_one();
+        }
+        Arc::clone(&state.snapshot.catalogue)
+    }
+
+    /// Waits until a request has used a catalogue that is too old. Whoever waits for that then calls
+    /// [`ModelCache::current`], so that an idle program asks nothing and a busy one waits for nothing.
+    pub async fn used_when_old(&self) {
+        self.old.notified().await;
     }
 
     /// Hands out the catalogue, asking the backend first when the one at hand is too old.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 /// A snapshot of the plan's rate limits.
@@ -132,11 +132,57 @@ impl Quota {
         self.reached = newer.reached;
     }
 
+    /// Writes the headers that tell a client what is left: the backend's own `x-codex-*`, which [`Quota::from_headers`]
+    /// reads, and OpenAI's `x-ratelimit-*-requests` in hundredths of the tightest window.
+    ///
+    /// Left out are windows that have started anew since, the separately metered limits, and what cannot stand in a header.
+    /// Of the others the shortest is the primary one, as the backend has it.
+    pub fn write_headers(&self, headers: &mut HeaderMap, now: SystemTime) {
+        let mut put = |name: String, value: String| {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                headers.insert(name, value);
+            }
+        };
+        let mut windows: Vec<&Window> = self.ordinary().filter(|window| window.is_current(now)).collect();
+        windows.sort_by_key(|window| window.minutes);
+        for (slot, window) in ["primary", "secondary"].into_iter().zip(&windows) {
+            let mut put = |field: &str, value: String| put(format!("{}{slot}-{field}", Slots::PREFIX), value);
+            put("used-percent", window.used_percent.to_string());
+            put("window-minutes", window.minutes.to_string());
+            if let (Some(at), Some(left)) = (window.resets_at, window.left(now)) {
+                put("reset-at", at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string());
+                put("reset-after-seconds", left.as_secs().to_string());
+            }
+        }
+        let told = [("plan-type", &self.plan), ("rate-limit-reached-type", &self.reached)];
+        for (name, text) in told {
+            text.iter().for_each(|text| put(format!("{}{name}", Slots::PREFIX), text.clone()));
+        }
+        if let Some(credits) = &self.credits {
+            let mut put = |name: &str, value: String| put(format!("{}credits-{name}", Slots::PREFIX), value);
+            put("has-credits", credits.has_credits.to_string());
+            put("unlimited", credits.unlimited.to_string());
+            credits.balance.iter().for_each(|balance| put("balance", balance.clone()));
+        }
+        let tightest = windows.iter().max_by(|a, b| a.used_percent.total_cmp(&b.used_percent));
+        if let Some(window) = tightest {
+            let left = (100.0 - window.used_percent).clamp(0.0, 100.0).floor();
+            put("x-ratelimit-limit-requests".to_owned(), "100".to_owned());
+            put("x-ratelimit-remaining-requests".to_owned(), left.to_string());
+            if let Some(left) = window.left(now) {
+                put("x-ratelimit-reset-requests".to_owned(), format!("{}s", left.as_secs()));
+            }
+        }
+    }
+
     /// Finds the most used window of the limit that the ordinary models share.
     #[must_use]
     pub fn tightest(&self) -> Option<&Window> {
-        let ordinary = self.windows.iter().filter(|window| window.limit.is_none());
-        ordinary.max_by(|a, b| a.used_percent.total_cmp(&b.used_percent))
+        self.ordinary().max_by(|a, b| a.used_percent.total_cmp(&b.used_percent))
+    }
+
+    fn ordinary(&self) -> impl Iterator<Item = &Window> {
+        self.windows.iter().filter(|window| window.limit.is_none())
     }
 
     fn common(object: &Map<String, Value>) -> Self {
@@ -155,6 +201,18 @@ impl Quota {
             credits,
             reached: reached.and_then(|reached| text(reached.get("type").unwrap_or(reached))),
         }
+    }
+}
+
+impl Window {
+    /// Tells whether this still says something at `now`.
+    fn is_current(&self, now: SystemTime) -> bool {
+        self.resets_at.is_none_or(|at| at > now)
+    }
+
+    /// How long it is until the window starts anew.
+    fn left(&self, now: SystemTime) -> Option<Duration> {
+        self.resets_at?.duration_since(now).ok()
     }
 }
 

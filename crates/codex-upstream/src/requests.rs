@@ -1,8 +1,9 @@
 //! Builds the requests of the Codex backend: pure functions from values to [`http::Request`].
 //!
-//! Which headers go where, and in which order, is taken from the captured official client (wire.md §9). Added is the
-//! `version` header of §2.2 and §5.3, by which the backend may check a model's minimum version. Left out is what
-//! describes a terminal session: `x-codex-window-id`, `x-codex-turn-metadata` and `x-codex-beta-features`.
+//! Which headers go where, and in which order, is taken from the captured official client (wire.md §9). Left out is what
+//! describes a terminal session: `x-codex-window-id`, `x-codex-turn-metadata` and `x-codex-beta-features`. So is the
+//! `version` header of earlier clients: the current one has given it up over HTTP and is served every model, so the
+//! version in the user agent is what the backend checks (§5.3), and a header that no current client sends stands out.
 
 use std::fmt;
 
@@ -44,6 +45,8 @@ impl fmt::Debug for Credentials<'_> {
 pub struct Backend<'a> {
     /// The address that the paths of wire.md §2.1 are appended to, as in `https://chatgpt.com/backend-api`.
     pub base: &'a Url,
+    /// The region that has to serve the workspace, if it is bound to one; see [`Route`](crate::Route).
+    pub region: Option<&'a str>,
     /// The client that the backend sees.
     pub identity: &'a Identity,
     /// The user.
@@ -139,7 +142,7 @@ fn get(backend: &Backend<'_>, url: &Url) -> Result<Request<Bytes>, UpstreamError
 
 /// Adds what every call carries. The order in which headers are added is the order in which they are sent.
 fn identify(headers: &mut HeaderMap, backend: &Backend<'_>) -> Result<(), UpstreamError> {
-    let Backend { identity, credentials, .. } = backend;
+    let Backend { region, identity, credentials, .. } = backend;
     headers.insert(AUTHORIZATION, headers::bearer(credentials.bearer)?);
     if let Some(account_id) = credentials.account_id {
         headers.insert(headers::CHATGPT_ACCOUNT_ID, headers::value("account id", account_id)?);
@@ -147,9 +150,11 @@ fn identify(headers: &mut HeaderMap, backend: &Backend<'_>) -> Result<(), Upstre
     if credentials.fedramp {
         headers.insert(headers::X_OPENAI_FEDRAMP, HeaderValue::from_static("true"));
     }
+    if let Some(region) = region {
+        headers.insert(headers::X_OPENAI_ACCOUNT_ROUTING_OVERRIDE, headers::value("workspace's region", region)?);
+    }
     headers.insert(headers::ORIGINATOR, headers::value("originator", &identity.originator)?);
     headers.insert(USER_AGENT, headers::value("user agent", &identity.user_agent)?);
-    headers.insert(headers::VERSION, headers::value("client version", &identity.version)?);
     Ok(())
 }
 
@@ -189,7 +194,7 @@ mod tests {
             version: "0.169.0".to_owned(),
             user_agent: "codex_cli_rs/0.169.0 (Debian 12.0.0; x86_64) xterm".to_owned(),
         };
-        test(&Backend { base: &base, identity: &identity, credentials })
+        test(&Backend { base: &base, region: None, identity: &identity, credentials })
     }
 
     fn credentials() -> Credentials<'static> {
@@ -218,7 +223,6 @@ mod tests {
             ("chatgpt-account-id", "acct_test"),
             ("originator", "codex_cli_rs"),
             ("user-agent", "codex_cli_rs/0.169.0 (Debian 12.0.0; x86_64) xterm"),
-            ("version", "0.169.0"),
         ];
         assert_eq!(sent(&request), expected);
         assert_eq!(zstd::decode_all(&request.body()[..]).unwrap(), b"{\"a\":1}");
@@ -238,6 +242,17 @@ mod tests {
             assert!(!headers.contains_key(&absent), "{absent}");
         }
         assert_eq!(request.uri(), "https://chatgpt.com/backend-api/codex/responses");
+    }
+
+    #[test]
+    fn a_region_goes_into_every_request() {
+        let turn = Turn { model: "m", tier: None, conversation_id: None, lite: false, body: b"{}" };
+        with_backend("https://gov.chatgpt.com/backend-api", credentials(), |b| {
+            let bound = Backend { region: Some("us"), ..*b };
+            for request in [responses(&bound, &turn), models(&bound, None), usage(&bound)] {
+                assert_eq!(request.unwrap().headers()[headers::X_OPENAI_ACCOUNT_ROUTING_OVERRIDE], "us");
+            }
+        });
     }
 
     #[test]

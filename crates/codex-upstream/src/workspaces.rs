@@ -22,6 +22,10 @@ pub struct Workspace {
     pub is_deactivated: bool,
     /// Whether this login may act in it; what is not said counts as allowed.
     pub is_accessible: bool,
+    /// The origin that serves it, as the backend wrote it.
+    pub origin: Option<String>,
+    /// The region that has to serve it, as in `us`; unknown ones are kept as they are.
+    pub region: Option<String>,
 }
 
 /// A workspace that cannot be chosen.
@@ -122,6 +126,8 @@ impl Workspace {
             plan: text("plan_type"),
             is_deactivated: flag("is_deactivated").unwrap_or(false),
             is_accessible: flag("can_access_with_session").unwrap_or(true),
+            origin: text("workspace_backend_origin"),
+            region: text("account_routing_override"),
         })
     }
 }

@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let (base, identity) = (Url::parse(&sim.upstream_url())?, Identity::default());
     let credentials = Credentials { bearer: &login.access_token, account_id: Some(&login.account_id), fedramp: false };
-    let backend = Backend { base: &base, identity: &identity, credentials };
+    let backend = Backend { base: &base, region: None, identity: &identity, credentials };
     let body = translated.request.to_json();
     let turn = Turn { model: MODEL, tier: None, conversation_id: None, lite: false, body: &body };
     let request = requests::responses(&backend, &turn)?;

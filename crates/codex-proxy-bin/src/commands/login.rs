@@ -36,7 +36,7 @@ pub async fn run(config: Config, args: LoginArgs, out: &mut impl Write) -> Resul
         return Err(CommandError::Usage(NO_IMPORT.to_owned()));
     }
     let client = Client::new(config.client()).map_err(CommandError::other)?;
-    let auth = AuthConfig::new(config.auth.clone());
+    let auth = config.auth_config();
     let flow = Flow { auth, http: Transport::new(client.clone().into()), no_browser: config.no_browser };
     let store = OwnStore::open(&config).map_err(CommandError::other)?;
     let account = match &args.workspace {

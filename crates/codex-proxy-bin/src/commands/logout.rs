@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal as _, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use codex_auth::{AuthConfig, HttpTokenEndpoint, TokenStore as _, Tokens};
+use codex_auth::{HttpTokenEndpoint, TokenStore as _, Tokens};
 use codex_upstream::Client;
 
 use crate::args::LogoutArgs;
@@ -69,8 +69,7 @@ fn confirmed(input: &mut impl BufRead, out: &mut impl Write) -> io::Result<bool>
 async fn revoke(config: &Config, tokens: &Tokens, out: &mut impl Write) -> Result<(), CommandError> {
     let told = match Client::new(config.client()) {
         Ok(client) => {
-            let endpoint =
-                HttpTokenEndpoint::new(Transport::new(Arc::new(client)), AuthConfig::new(config.auth.clone()));
+            let endpoint = HttpTokenEndpoint::new(Transport::new(Arc::new(client)), config.auth_config());
             endpoint.revoke(tokens).await.map_err(|error| error.to_string())
         }
         Err(error) => Err(error.to_string()),

@@ -22,7 +22,8 @@ use crate::store::OwnStore;
 ///
 /// # Errors
 /// The port is taken, a setting is wrong, or the credentials cannot be read; nothing has been served.
-pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandError> {
+pub async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode, CommandError> {
+    config.emulation = args.emulate.unwrap_or(config.emulation);
     if args.simulate && args.from_codex {
         return Err(CommandError::Usage("--simulate uses no account; leave out --from-codex".to_owned()));
     }
@@ -78,6 +79,8 @@ async fn serve_app<U: Upstream, S: TokenStore>(
         () = serve::serve(listener, Arc::clone(&app), stop_signal()?) => {}
         // Never completes: it keeps the login of an idle proxy alive.
         () = app.tokens.keep_fresh() => {}
+        // Nor does this: requests go by the account's own models, and none waits for them.
+        () = app.keep_models_fresh() => {}
     }
     // A refresh that is under way holds the only copy of a rotated token.
     app.tokens.settle().await;

@@ -24,10 +24,10 @@ pub(crate) async fn chat<U: Upstream, S: TokenStore>(
     body: &[u8],
 ) -> Result<Response<Body>, Error> {
     let request = chat::Request::from_json(body)?;
-    let profile = app.profile(request.model());
-    let translated = to_responses(request, &profile, &call.options)?;
-    let plan = translated.plan;
-    let record = Record::new(call.request_id.clone(), "chat", &plan.model, &translated.notices);
+    let model = app.named_model(request.model(), &call.options);
+    let translated = to_responses(request, &model.profile, &model.options)?;
+    let (plan, notices) = (translated.plan, model.noticed(translated.notices));
+    let record = Record::new(call.request_id.clone(), "chat", &plan.model, &notices);
     let identity = ids::completion();
     let turn = Turn::new(app, call, translated.request);
     // The backend makes one choice a turn (features.md C9).
@@ -45,6 +45,6 @@ pub(crate) async fn chat<U: Upstream, S: TokenStore>(
         let completion = merged.ok_or_else(|| Error::new(ErrorKind::Internal, "no choice was asked for"))?;
         reply::json(StatusCode::OK, &completion)
     };
-    reply::add_notices(response.headers_mut(), &translated.notices);
+    reply::add_notices(response.headers_mut(), &notices);
     Ok(response)
 }

@@ -1,7 +1,7 @@
 //! `GET /v1/models` and `GET /v1/models/{id}`.
 
 use codex_translate::{Error, ErrorKind};
-use codex_upstream::{Model, Snapshot};
+use codex_upstream::{ModelAliases, Snapshot};
 use http::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -28,9 +28,9 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn of(model: &'a Model) -> Self {
+    fn called(id: &'a str) -> Self {
         // The backend does not say when a model was made; clients only sort by it.
-        Self { id: &model.slug, object: "model", created: 0, owned_by: "openai" }
+        Self { id, object: "model", created: 0, owned_by: "openai" }
     }
 }
 
@@ -40,20 +40,20 @@ pub(crate) fn models(snapshot: &Snapshot, query: Option<&str>) -> Response<Body>
     let codex = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).any(|(key, _)| key == "client_version");
     let list = List {
         object: "list",
-        data: catalogue.listed().map(Entry::of).collect(),
+        data: catalogue.listed().map(|model| Entry::called(&model.slug)).collect(),
         models: codex.then(|| catalogue.models().iter().map(|model| &*model.raw).collect()),
     };
     reply::json(StatusCode::OK, &list)
 }
 
-/// Tells of one model, also of those that are not listed.
+/// Tells of one model, by any name that a request may give it; also of those that are not listed.
 ///
 /// # Errors
 /// There is no such model; the message names those there are.
-pub(crate) fn model(snapshot: &Snapshot, id: &str) -> Result<Response<Body>, Error> {
+pub(crate) fn model(snapshot: &Snapshot, aliases: &ModelAliases, id: &str) -> Result<Response<Body>, Error> {
     let catalogue = &snapshot.catalogue;
-    match catalogue.find(id) {
-        Some(model) => Ok(reply::json(StatusCode::OK, &Entry::of(model))),
+    match catalogue.find(&catalogue.resolve(id, aliases).slug) {
+        Some(_) => Ok(reply::json(StatusCode::OK, &Entry::called(id))),
         None => {
             let names: Vec<_> = catalogue.listed().map(|model| model.slug.as_str()).collect();
             let message = format!("the model `{id}` does not exist here; there are {}", names.join(", "));

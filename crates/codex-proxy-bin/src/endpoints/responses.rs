@@ -24,10 +24,10 @@ pub(crate) async fn responses<U: Upstream, S: TokenStore>(
     body: &[u8],
 ) -> Result<Response<Body>, Error> {
     let request = responses::Request::from_json(body)?;
-    let profile = app.profile(&request.model);
-    let translated = normalise(request, &profile, &call.options)?;
-    let plan = translated.plan;
-    let record = Record::new(call.request_id.clone(), "responses", &plan.model, &translated.notices);
+    let model = app.named_model(&request.model, &call.options);
+    let translated = normalise(request, &model.profile, &model.options)?;
+    let (plan, notices) = (translated.plan, model.noticed(translated.notices));
+    let record = Record::new(call.request_id.clone(), "responses", &plan.model, &notices);
     let identity = ids::response();
     let opening = Turn::new(app, call, translated.request).open();
     let mut response = if plan.stream {
@@ -37,6 +37,6 @@ pub(crate) async fn responses<U: Upstream, S: TokenStore>(
         let turns = vec![(opening, ResponsesFold::new(&plan, identity))];
         reply::json(StatusCode::OK, &relay::collect(turns, record).await?.pop())
     };
-    reply::add_notices(response.headers_mut(), &translated.notices);
+    reply::add_notices(response.headers_mut(), &notices);
     Ok(response)
 }

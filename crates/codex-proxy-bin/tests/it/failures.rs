@@ -1,5 +1,7 @@
 //! What a client is told when the backend fails, before the first byte and after it.
 
+use codex_sim::{Outcome, Recorded, SimConfig};
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Harness, ask, ask_streaming, read_until};
@@ -112,16 +114,86 @@ async fn a_passing_500_is_not_seen() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_ends_the_turn_at_the_backend() {
+async fn an_overload_inside_a_200_is_tried_once_more_before_the_first_output() {
+    for (scenario, status, turns) in [
+        ("[sim:overloaded-once]", 200, 2),
+        ("[sim:error-first=server_error]", 502, 2),
+        ("[sim:overloaded]", 503, 2),
+        ("[sim:failed-first=usage_limit_reached]", 429, 1),
+        ("[sim:failed=invalid_prompt]", 400, 1),
+    ] {
+        for body in [ask(scenario), ask_streaming(scenario)] {
+            let proxy = Harness::start().await;
+            let reply = proxy.post("/v1/chat/completions", &body).await;
+            assert_eq!((reply.status.as_u16(), proxy.turns().len()), (status, turns), "{scenario}: {}", reply.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_tried_again_once_there_was_output() {
     let proxy = Harness::start().await;
-    let body = ask_streaming("[sim:text=Hello there][sim:stall]").to_string();
-    let (_, mut stream) = proxy.open(http::Method::POST, "/v1/chat/completions", &[], body).await;
-    read_until(&mut stream, "assistant").await;
-    drop(stream);
-    // Ends only when the simulator saw the connection go.
-    let requests = proxy
-        .sim
-        .requests_until(|requests| requests.iter().any(|request| request.outcome == codex_sim::Outcome::Disconnected))
-        .await;
-    assert!(requests.iter().any(|request| request.path.ends_with("/codex/responses")));
+    let body = ask_streaming("[sim:text=Hello][sim:failed=server_is_overloaded]");
+    let events = proxy.post("/v1/chat/completions", &body).await.events();
+    assert_eq!(events[events.len() - 2]["error"]["code"], "server_is_overloaded", "{events:?}");
+    assert_eq!(proxy.turns().len(), 1);
+}
+
+#[tokio::test]
+async fn replies_tell_what_is_left_of_the_plan_failures_too() {
+    let proxy = Harness::start().await;
+    proxy.sim.control().use_quota(27.5, 40.0);
+    for (body, status) in [(ask("hi"), 200), (ask_streaming("hi"), 200), (ask("[sim:429-usage]"), 429)] {
+        let reply = proxy.post("/v1/chat/completions", &body).await;
+        assert_eq!(reply.status, status);
+        for name in ["x-codex-primary-used-percent", "x-codex-primary-reset-at", "x-ratelimit-remaining-requests"] {
+            assert!(reply.header(name).is_some(), "{status}: {name} in {:?}", reply.headers);
+        }
+        if status == 200 {
+            let told = ["x-codex-primary-used-percent", "x-codex-plan-type", "x-ratelimit-remaining-requests"];
+            assert_eq!(told.map(|name| reply.header(name).unwrap()), ["27.5", "plus", "60"]);
+        }
+    }
+}
+
+/// Waits until the simulator has seen the client of its only turn go; that the test ends is the proof.
+async fn until_left(proxy: &Harness, version: &str) {
+    let left = |requests: &[Recorded]| requests.iter().any(|request| request.outcome == Outcome::Disconnected);
+    let requests = proxy.sim.requests_until(left).await;
+    let turn = requests.iter().find(|request| request.path.ends_with("/codex/responses")).unwrap();
+    assert_eq!((turn.version.as_str(), turn.outcome), (version, Outcome::Disconnected));
+}
+
+/// Over plain HTTP/1.1 the connection goes, over TLS one stream of HTTP/2.
+const WIRES: [(bool, &str); 2] = [(false, "HTTP/1.1"), (true, "HTTP/2.0")];
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_turn_at_the_backend() {
+    for (tls, version) in WIRES {
+        let proxy = Harness::start_with(SimConfig { tls, ..SimConfig::default() }, None).await;
+        let body = ask_streaming("[sim:text=Hello there][sim:stall]").to_string();
+        let (_, mut stream) = proxy.open(Method::POST, "/v1/chat/completions", &[], body).await;
+        read_until(&mut stream, "assistant").await;
+        drop(stream);
+        until_left(&proxy, version).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_any_output_ends_the_turn_too() {
+    for (tls, version) in WIRES {
+        for (scenario, stream) in [("[sim:stall=headers]", true), ("[sim:stall=1]", true), ("[sim:stall]", false)] {
+            let proxy = Harness::start_with(SimConfig { tls, ..SimConfig::default() }, None).await;
+            let body = if stream { ask_streaming(scenario) } else { ask(scenario) }.to_string();
+            let opened = proxy.open(Method::POST, "/v1/chat/completions", &[], body);
+            let waits = |requests: &[Recorded]| requests.iter().any(|request| request.waiting);
+            let waiting = proxy.sim.requests_until(waits);
+            // The reply is given up as soon as the backend is seen to wait, before it has begun.
+            tokio::select! {
+                _ = opened => panic!("nothing was to come before the client leaves"),
+                _ = waiting => {}
+            }
+            until_left(&proxy, version).await;
+        }
+    }
 }

@@ -10,7 +10,9 @@ use codex_proxy::app::App;
 use codex_proxy::config::{Config, Kept};
 use codex_proxy::serve::serve;
 use codex_sim::{Mint, Sim, SimConfig};
-use codex_upstream::{ByteStream, Client, ClientConfig, ModelCacheConfig, ProxyConfig, Upstream, read_to_end};
+use codex_upstream::{
+    ByteStream, Client, ClientConfig, Emulation, Identity, ModelCacheConfig, ProxyConfig, Upstream, read_to_end,
+};
 use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
@@ -22,6 +24,7 @@ pub(crate) struct Harness {
     pub(crate) sim: Sim,
     pub(crate) base: String,
     pub(crate) store: MemoryStore,
+    pub(crate) app: Arc<App<Client, MemoryStore>>,
     pub(crate) server: JoinHandle<()>,
     pub(crate) stop: Option<oneshot::Sender<()>>,
     client: Client,
@@ -76,6 +79,9 @@ impl Harness {
             extra_roots_pem: sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect(),
             proxy: ProxyConfig::default(),
             api_key: api_key.and_then(|key| ApiKey::new(key.to_owned())),
+            identity: Identity::default(),
+            emulation: Emulation::default(),
+            aliases: "work=gpt-5.5-high".parse().unwrap(),
             log: None,
             no_browser: None,
         };
@@ -84,14 +90,14 @@ impl Harness {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
-        let server = tokio::spawn(serve(listener, app, async {
+        let server = tokio::spawn(serve(listener, Arc::clone(&app), async {
             // A sender that is dropped is not a wish to stop: the harness lives as long as its test.
             if stopped.await.is_err() {
                 std::future::pending::<()>().await;
             }
         }));
         let client = Client::new(ClientConfig::default()).unwrap();
-        Self { sim, base, store, server, stop: Some(stop), client }
+        Self { sim, base, store, app, server, stop: Some(stop), client }
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {

@@ -34,9 +34,10 @@ pub(crate) fn usage(inbound: &Inbound, world: &World) -> Response<Body> {
     }
 }
 
-/// The workspace discovery that newer clients make before the first turn.
+/// The workspace discovery that newer clients make before the first turn. It tells of a deactivated workspace, also to those
+/// who have selected it: that is what the flag in the reply is for.
 pub(crate) fn check(inbound: &Inbound, world: &World) -> Response<Body> {
-    let grant = match gate::authenticate(&inbound.headers, world) {
+    let grant = match gate::bearer(&inbound.headers, world) {
         Ok(grant) => grant,
         Err(refusal) => return refusal.into_response(),
     };
@@ -46,14 +47,17 @@ pub(crate) fn check(inbound: &Inbound, world: &World) -> Response<Body> {
         plan_type: grant.plan_type.clone(),
         is_deactivated: false,
     };
-    let mut accounts = vec![entry(&own, "personal", &grant, world)];
-    accounts.extend(world.orders().workspaces.iter().map(|workspace| entry(workspace, "workspace", &grant, world)));
+    let orders = world.orders();
+    let region = orders.region.as_deref().unwrap_or("NO_CONSTRAINT");
+    let entry = |workspace, structure| entry(workspace, structure, region, &grant, world);
+    let mut accounts = vec![entry(&own, "personal")];
+    accounts.extend(orders.workspaces.iter().map(|workspace| entry(workspace, "workspace")));
     let ids: Vec<&Value> = accounts.iter().map(|account| &account["id"]).collect();
     let body = json!({"accounts": accounts, "default_account_id": grant.account_id, "account_ordering": ids});
     reply::json(StatusCode::OK, &body)
 }
 
-fn entry(workspace: &Workspace, structure: &str, grant: &Grant, world: &World) -> Value {
+fn entry(workspace: &Workspace, structure: &str, region: &str, grant: &Grant, world: &World) -> Value {
     json!({
         "id": workspace.id,
         "account_user_id": format!("{}__{}", grant.user_id(), workspace.id),
@@ -64,7 +68,7 @@ fn entry(workspace: &Workspace, structure: &str, grant: &Grant, world: &World) -
         "can_access_with_session": true,
         "is_fedramp_compliant_workspace": grant.fedramp,
         "workspace_backend_origin": world.origin,
-        "account_routing_override": "NO_CONSTRAINT",
+        "account_routing_override": region,
         "profile_picture_url": null,
     })
 }

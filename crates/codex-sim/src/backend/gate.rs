@@ -15,7 +15,7 @@ pub(crate) fn authenticate(headers: &HeaderMap, world: &World) -> Result<Grant, 
 }
 
 /// §3.6: 401 without a bearer, and with one that is unknown, expired or revoked.
-fn bearer(headers: &HeaderMap, world: &World) -> Result<Grant, Refusal> {
+pub(crate) fn bearer(headers: &HeaderMap, world: &World) -> Result<Grant, Refusal> {
     let given = headers.get("authorization").and_then(|value| value.to_str().ok());
     let Some(token) = given.and_then(|value| value.strip_prefix("Bearer ")).filter(|token| !token.is_empty()) else {
         return Err(anonymous());

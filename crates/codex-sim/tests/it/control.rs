@@ -107,6 +107,9 @@ async fn the_account_endpoints_have_their_shapes() {
     assert_eq!(check["accounts"][0]["id"], peer.tokens.account_id);
     assert_eq!(check["accounts"][0]["workspace_backend_origin"], peer.sim.base_url());
     assert_eq!(check["accounts"][0]["account_routing_override"], "NO_CONSTRAINT");
+    peer.sim.control().region(Some("us".to_owned()));
+    let bound = peer.fetch("/backend-api/wham/accounts/check").await.json();
+    assert_eq!(bound["accounts"][0]["account_routing_override"], "us");
     let usage = peer.fetch("/backend-api/wham/usage").await.json();
     assert_eq!(usage["rate_limit"]["primary_window"]["limit_window_seconds"], 18_000);
     assert_eq!(usage["plan_type"], "plus");
@@ -177,10 +180,13 @@ async fn a_login_may_choose_among_the_workspaces_that_are_set() {
     assert_eq!(check["account_ordering"], json!([peer.tokens.account_id, "acme", "gone"]));
     assert_eq!(check["accounts"][1]["name"], "acme Ltd");
     for (account, status) in [("acme", 200), ("gone", 402), ("other", 403)] {
-        let mut request =
-            peer.request(Method::GET, "/backend-api/wham/usage").body(Full::default()).expect("a request");
-        request.headers_mut().insert("chatgpt-account-id", account.parse().expect("a header value"));
-        assert_eq!(read(peer.send(request).await).await.status, status, "{account}");
+        // Discovery is there for those, too, whose workspace is of no use.
+        for (path, status) in [("usage", status), ("accounts/check", 200)] {
+            let path = format!("/backend-api/wham/{path}");
+            let mut request = peer.request(Method::GET, &path).body(Full::default()).expect("a request");
+            request.headers_mut().insert("chatgpt-account-id", account.parse().expect("a header value"));
+            assert_eq!(read(peer.send(request).await).await.status, status, "{account}: {path}");
+        }
     }
 }
 

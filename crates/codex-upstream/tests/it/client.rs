@@ -13,7 +13,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::clock::TestClock;
-use crate::server::{BOTH, Body, HTTP1, Server, Wire, ca_pem, fed, soon, whole};
+use crate::server::{BOTH, Body, HTTP1, Server, Wire, fed, soon, whole};
+use crate::tls_server::ca_pem;
 
 fn client() -> Client {
     Client::new(ClientConfig { extra_roots_pem: vec![ca_pem()], ..ClientConfig::default() }).unwrap()

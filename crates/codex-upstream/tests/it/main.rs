@@ -6,11 +6,19 @@ mod catalogue;
 mod client;
 mod clock;
 mod fingerprint;
+#[path = "../../examples/fingerprint/hello.rs"]
+#[expect(dead_code, reason = "shared with the tool that compares with a browser")]
+mod hello;
 mod model_cache;
+#[path = "../../examples/fingerprint/preface.rs"]
+#[expect(dead_code, reason = "shared with the tool that compares with a browser")]
+mod preface;
 mod proxy;
 mod quota;
 mod retry;
+mod routing;
 mod server;
 mod sim;
 mod tls;
+mod tls_server;
 mod verdict;

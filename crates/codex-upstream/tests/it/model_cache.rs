@@ -40,7 +40,7 @@ impl Rig {
 
     async fn current_over(&self, upstream: &impl Upstream, account_id: &str) -> Snapshot {
         let credentials = Credentials { bearer: "t", account_id: Some(account_id), fedramp: false };
-        let backend = Backend { base: &self.base, identity: &self.identity, credentials };
+        let backend = Backend { base: &self.base, region: None, identity: &self.identity, credentials };
         self.cache.current(upstream, &backend, &self.clock).await
     }
 

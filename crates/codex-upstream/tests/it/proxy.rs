@@ -8,7 +8,8 @@ use http::Request;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::server::{BOTH, Server, accept_tls, ca_pem, whole};
+use crate::server::{BOTH, Server, whole};
+use crate::tls_server::{accept_tls, ca_pem};
 
 /// What a proxy was asked: for CONNECT the head, for SOCKS user, password, and target.
 type Asked = Arc<Mutex<Vec<String>>>;

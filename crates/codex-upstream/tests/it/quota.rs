@@ -155,3 +155,49 @@ fn a_newer_snapshot_replaces_what_it_knows() {
     assert_eq!(quota.windows[1].used_percent, 2.0);
     assert_eq!((quota.plan.as_deref(), quota.credits.is_some(), quota.reached), (Some("plus"), true, None));
 }
+
+#[test]
+fn what_is_written_for_clients_reads_as_it_was() {
+    let quota = Quota {
+        plan: Some("plus".to_owned()),
+        windows: vec![
+            window("weekly", None, 10080, 31.5, Some(start() + Duration::from_secs(86_400))),
+            window("5h", None, 299, 9.0, Some(start() + Duration::from_secs(1609))),
+        ],
+        credits: Some(Credits { has_credits: true, unlimited: false, balance: Some("4.20".to_owned()) }),
+        reached: Some("rate_limit_reached".to_owned()),
+    };
+    let mut written = HeaderMap::new();
+    quota.write_headers(&mut written, start());
+    let mut read = Quota::from_headers(&written, start());
+    read.windows.reverse();
+    assert_eq!(read, quota);
+    for (name, value) in [
+        ("x-codex-primary-window-minutes", "299"),
+        ("x-codex-primary-reset-after-seconds", "1609"),
+        ("x-codex-secondary-used-percent", "31.5"),
+        ("x-ratelimit-limit-requests", "100"),
+        ("x-ratelimit-remaining-requests", "68"),
+        ("x-ratelimit-reset-requests", "86400s"),
+    ] {
+        assert_eq!(written[name], value, "{name}");
+    }
+}
+
+#[test]
+fn nothing_is_written_of_what_is_not_known_or_over() {
+    let written = |windows: Vec<Window>, plan: Option<&str>| {
+        let mut headers = HeaderMap::new();
+        let quota = Quota { windows, plan: plan.map(str::to_owned), ..Quota::default() };
+        quota.write_headers(&mut headers, start());
+        headers
+    };
+    assert!(written(Vec::new(), None).is_empty());
+    assert!(written(vec![window("5h", None, 300, 50.0, Some(start()))], Some("a\nb")).is_empty());
+    assert!(written(vec![window("x weekly", Some("x"), 10080, 50.0, None)], None).is_empty());
+    let over = written(vec![window("5h", None, 300, 104.0, None)], None);
+    assert_eq!(
+        (&over["x-ratelimit-remaining-requests"], over.get("x-ratelimit-reset-requests")),
+        (&HeaderValue::from_static("0"), None)
+    );
+}

@@ -39,7 +39,7 @@ impl Rig {
     fn backend(&self) -> Backend<'_> {
         let account_id = Some(self.tokens.account_id.as_str());
         let credentials = Credentials { bearer: &self.tokens.access_token, account_id, fedramp: false };
-        Backend { base: &self.base, identity: &self.identity, credentials }
+        Backend { base: &self.base, region: None, identity: &self.identity, credentials }
     }
 
     async fn turn(&self, text: &str) -> Result<Response<ByteStream>, SendError> {
@@ -85,7 +85,6 @@ async fn a_turn_is_accepted_and_streamed() {
         "chatgpt-account-id",
         "originator",
         "user-agent",
-        "version",
         "content-length",
     ];
     assert_eq!(names, expected);

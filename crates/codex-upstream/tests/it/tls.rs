@@ -3,7 +3,8 @@ use codex_upstream::{Client, ClientConfig, ClientError, Emulation, Upstream, Ups
 use http::{Request, Version};
 use tokio::net::TcpListener;
 
-use crate::server::{BOTH, HTTP1, Server, Wire, ca_pem, whole};
+use crate::server::{BOTH, HTTP1, Server, Wire, whole};
+use crate::tls_server::ca_pem;
 
 fn get(url: &str) -> Request<Bytes> {
     Request::get(url).body(Bytes::new()).unwrap()

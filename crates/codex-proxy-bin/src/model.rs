@@ -1,0 +1,97 @@
+//! The model that a request names: its profile, the settings in its name, and the notice of what the name became.
+
+use codex_translate::{Effort, Fate, Notice, Options, Profile};
+use codex_upstream::{Catalogue, Model, ModelAliases, ModelChoice};
+
+/// What a request is translated with.
+#[derive(Debug)]
+pub(crate) struct NamedModel {
+    /// The model that is sent.
+    pub(crate) profile: Profile,
+    /// The request's own choices, and those of the name where they are silent.
+    pub(crate) options: Options,
+    /// What the name became, if it is not the model's own.
+    notice: Option<Notice>,
+}
+
+impl NamedModel {
+    /// Finds the model that a client calls `name`.
+    pub(crate) fn new(name: &str, catalogue: &Catalogue, aliases: &ModelAliases, options: &Options) -> Self {
+        let choice = catalogue.resolve(name, aliases);
+        let notice = (choice.slug != name).then(|| notice(name, &choice));
+        Self {
+            profile: catalogue.find(&choice.slug).map_or_else(|| Profile::permissive(&choice.slug), profile_of),
+            options: Options {
+                effort: choice.effort.as_deref().map(Effort::from_word),
+                service_tier: choice.tier,
+                web_search: choice.web_search,
+                ..options.clone()
+            },
+            notice,
+        }
+    }
+
+    /// Adds to the notices of the translation what the name became.
+    pub(crate) fn noticed(self, translated: Vec<Notice>) -> Vec<Notice> {
+        self.notice.into_iter().chain(translated).collect()
+    }
+}
+
+fn notice(name: &str, choice: &ModelChoice) -> Notice {
+    let setting = |what: &str, value: &Option<String>| value.as_ref().map(|value| format!("{what} `{value}`"));
+    let settings = [
+        setting("effort", &choice.effort),
+        setting("tier", &choice.tier),
+        choice.web_search.then(|| "web search".to_owned()),
+    ];
+    let settings: String = settings.into_iter().flatten().map(|setting| format!("; {setting}")).collect();
+    let fate = if choice.stands_in { Fate::Emulated } else { Fate::Repaired };
+    Notice { parameter: "model".to_owned(), fate, detail: format!("`{name}` sent as `{}`{settings}", choice.slug) }
+}
+
+fn profile_of(model: &Model) -> Profile {
+    let permissive = Profile::permissive(&model.slug);
+    Profile {
+        efforts: model.efforts.iter().map(|effort| Effort::from_word(effort)).collect(),
+        verbosity: model.verbosity.unwrap_or(permissive.verbosity),
+        tiers: model.tiers.clone(),
+        summaries: model.summaries.unwrap_or(permissive.summaries),
+        lite: model.lite,
+        slug: permissive.slug,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> NamedModel {
+        let aliases = "work=gpt-5.5-high".parse().unwrap();
+        NamedModel::new(name, &Catalogue::built_in(), &aliases, &Options::default())
+    }
+
+    #[test]
+    fn a_models_own_name_leaves_no_notice() {
+        let named = named("gpt-5.5");
+        assert_eq!((named.profile.slug.as_str(), &named.options), ("gpt-5.5", &Options::default()));
+        assert!(named.noticed(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn what_a_name_became_is_told_before_anything_else() {
+        let rows = [
+            ("work", "model repaired: `work` sent as `gpt-5.5`; effort `high`"),
+            ("openai/gpt-5.5", "model repaired: `openai/gpt-5.5` sent as `gpt-5.5`"),
+            (
+                "gpt-4o-mini:online",
+                "model emulated: `gpt-4o-mini:online` sent as `gpt-6-luna`; effort `low`; web search",
+            ),
+            ("gpt-5.5-fast", "model repaired: `gpt-5.5-fast` sent as `gpt-5.5`; tier `priority`"),
+        ];
+        for (name, expected) in rows {
+            let later = Notice { parameter: "seed".into(), fate: Fate::Dropped, detail: "why".into() };
+            let notices = named(name).noticed(vec![later.clone()]);
+            assert_eq!((notices[0].to_string().as_str(), &notices[1]), (expected, &later));
+        }
+    }
+}

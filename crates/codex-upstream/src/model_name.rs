@@ -1,0 +1,317 @@
+//! What the name of a model asks for: clients decorate, abbreviate and guess names, and a catalogue says what is meant.
+//!
+//! A slug of the catalogue always means itself, whatever rule might apply to it. Only what is no slug is taken apart: a
+//! provider before a slash, [`ModelAliases`], settings behind the name, and small models that only other accounts have
+//! (features.md U7). What is still unknown then goes to the backend, which knows best.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use crate::catalogue::Catalogue;
+
+/// Words by which other vendors call their small models, for which clients ask unasked: for titles and summaries.
+const SMALL_WORDS: [&str; 4] = ["mini", "nano", "haiku", "flash"];
+
+/// Words by which the backend's own small models are called, smallest first (wire.md §5.4).
+const OWN_SMALL_WORDS: [&str; 3] = ["nano", "luna", "mini"];
+
+/// The effort of a model that stands in for a small one, which would not have thought much either.
+const SMALL_EFFORT: &str = "low";
+
+/// The tier that user interfaces call fast (wire.md §2.5).
+const FAST_TIER: &str = "priority";
+
+/// The model that a name means, and the settings that the name carries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModelChoice {
+    /// The slug to send.
+    pub slug: String,
+    /// The reasoning effort, as in `gpt-5.5-high`.
+    pub effort: Option<String>,
+    /// The service tier, as in `gpt-5.5-fast`.
+    pub tier: Option<String>,
+    /// Whether web search is offered, as in `gpt-5.5:online`.
+    pub web_search: bool,
+    /// Whether the model stands in for a small one that does not exist here.
+    pub stands_in: bool,
+}
+
+/// Names that the user gives to models: each stands for a name that [`Catalogue::resolve`] understands.
+///
+/// An alias does not lead to another one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModelAliases(BTreeMap<String, String>);
+
+/// A list of aliases that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{entry}` is not an alias; write alias=model, separated by commas, each alias once")]
+pub struct UnusableAlias {
+    /// The entry at fault.
+    pub entry: String,
+}
+
+impl FromStr for ModelAliases {
+    type Err = UnusableAlias;
+
+    /// Reads `alias=model,other=gpt-5.5-high`; white space and empty entries do not matter.
+    fn from_str(text: &str) -> Result<Self, UnusableAlias> {
+        let mut aliases = BTreeMap::new();
+        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            let unusable = || UnusableAlias { entry: entry.to_owned() };
+            let (alias, model) = entry.split_once('=').ok_or_else(unusable)?;
+            let (alias, model) = (alias.trim(), model.trim());
+            let is_taken = aliases.insert(alias.to_owned(), model.to_owned()).is_some();
+            if alias.is_empty() || model.is_empty() || is_taken {
+                return Err(unusable());
+            }
+        }
+        Ok(Self(aliases))
+    }
+}
+
+impl ModelAliases {
+    /// The aliases with the names that they stand for, in the alphabet's order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(alias, model)| (alias.as_str(), model.as_str()))
+    }
+}
+
+impl Catalogue {
+    /// Finds the model that a client means by `name`.
+    ///
+    /// Of several settings of one kind, the last in the name counts, and one in the name before one in an alias.
+    #[must_use]
+    pub fn resolve(&self, name: &str, aliases: &ModelAliases) -> ModelChoice {
+        let mut choice = ModelChoice::default();
+        if let Some(model) = self.settle(name.trim(), aliases, &mut choice) {
+            self.settle(model, &ModelAliases::default(), &mut choice);
+        }
+        choice
+    }
+
+    /// Takes `name` apart into `choice`. `None` when its slug is decided, else what an alias in it stands for.
+    fn settle<'a>(&self, name: &'a str, aliases: &'a ModelAliases, choice: &mut ModelChoice) -> Option<&'a str> {
+        let mut rest = name;
+        loop {
+            if self.find(rest).is_some() {
+                break;
+            }
+            if let Some(model) = aliases.0.get(rest) {
+                return Some(model);
+            }
+            // No slug has a colon or a slash, so what stands around these is never part of one.
+            if let Some((shorter, setting)) = rest.rsplit_once(':')
+                && !shorter.is_empty()
+                && choice.take(setting)
+            {
+                rest = shorter;
+            } else if let Some((_, shorter)) = rest.split_once('/').filter(|(_, shorter)| !shorter.is_empty()) {
+                rest = shorter;
+            } else {
+                return self.settle_dashed(rest, aliases, choice);
+            }
+        }
+        rest.clone_into(&mut choice.slug);
+        None
+    }
+
+    /// Takes settings behind dashes for such only where the rest is a name that is known: slugs have dashes, too.
+    fn settle_dashed<'a>(&self, name: &'a str, aliases: &'a ModelAliases, choice: &mut ModelChoice) -> Option<&'a str> {
+        let (mut rest, mut dashed) = (name, choice.clone());
+        while let Some((shorter, setting)) = rest.rsplit_once('-')
+            && dashed.take(setting)
+        {
+            rest = shorter;
+            let alias = aliases.0.get(rest);
+            if alias.is_some() || self.find(rest).is_some() {
+                *choice = dashed;
+                rest.clone_into(&mut choice.slug);
+                return alias.map(String::as_str);
+            }
+        }
+        match self.smallest().filter(|_| is_small(rest)) {
+            Some(slug) => {
+                *choice = dashed;
+                slug.clone_into(&mut choice.slug);
+                choice.effort.get_or_insert_with(|| SMALL_EFFORT.to_owned());
+                choice.stands_in = true;
+            }
+            None => name.clone_into(&mut choice.slug),
+        }
+        None
+    }
+
+    /// Guesses the smallest model that is shown, by its name: nothing else in a catalogue speaks of size. Without a
+    /// small name among them it is the first, which is at least sure to answer.
+    fn smallest(&self) -> Option<&str> {
+        let slugs = || self.listed().map(|model| model.slug.as_str());
+        let called = |word: &&'static str| slugs().find(|slug| has_word(slug, word));
+        OWN_SMALL_WORDS.iter().find_map(called).or_else(|| slugs().next())
+    }
+}
+
+impl ModelChoice {
+    /// Takes a setting, unless one of its kind is there already; tells whether it is one.
+    fn take(&mut self, setting: &str) -> bool {
+        let setting = setting.to_ascii_lowercase();
+        match setting.as_str() {
+            "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max" => {
+                self.effort.get_or_insert(setting);
+            }
+            "fast" => {
+                self.tier.get_or_insert_with(|| FAST_TIER.to_owned());
+            }
+            "online" => self.web_search = true,
+            _ => return false,
+        }
+        true
+    }
+}
+
+fn is_small(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with("gpt-3.5-turbo") || SMALL_WORDS.iter().any(|word| has_word(&name, word))
+}
+
+fn has_word(name: &str, word: &str) -> bool {
+    name.split(['-', '_', '.', '@']).any(|part| part == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn catalogue() -> Catalogue {
+        let list = br#"{"models": [
+            {"slug": "gpt-6.1-sol", "priority": 1},
+            {"slug": "gpt-6-luna", "priority": 4},
+            {"slug": "gpt-5.6-luna", "priority": 9},
+            {"slug": "gpt-5.1-codex", "priority": 20},
+            {"slug": "gpt-5.1-codex-max", "priority": 21},
+            {"slug": "gpt-7-nano", "priority": 22, "visibility": "hide"}
+        ]}"#;
+        Catalogue::parse(list).unwrap()
+    }
+
+    /// Writes a choice on one line: slug, effort, tier, and what else is set.
+    fn told(name: &str, aliases: &str) -> String {
+        let choice = catalogue().resolve(name, &aliases.parse().unwrap());
+        let flag = |is_set: bool, word: &str| is_set.then(|| word.to_owned());
+        let parts = [
+            Some(choice.slug),
+            choice.effort,
+            choice.tier,
+            flag(choice.web_search, "search"),
+            flag(choice.stands_in, "small"),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_model_of_the_catalogue_goes_before_every_rule() {
+        for name in ["gpt-6.1-sol", "gpt-5.1-codex-max", "gpt-7-nano", " gpt-6-luna "] {
+            assert_eq!(told(name, "gpt-6.1-sol=gpt-6-luna"), name.trim(), "{name}");
+        }
+    }
+
+    #[test]
+    fn providers_and_settings_come_off() {
+        let rows = [
+            ("openai/gpt-6.1-sol", "gpt-6.1-sol"),
+            ("openrouter/openai/gpt-6.1-sol", "gpt-6.1-sol"),
+            ("codex/gpt-5.1-codex-max", "gpt-5.1-codex-max"),
+            ("gpt-6.1-sol-high", "gpt-6.1-sol high"),
+            ("gpt-6.1-sol:high", "gpt-6.1-sol high"),
+            ("gpt-6.1-sol-HIGH", "gpt-6.1-sol high"),
+            ("gpt-6.1-sol-none", "gpt-6.1-sol none"),
+            ("gpt-6.1-sol-minimal", "gpt-6.1-sol minimal"),
+            ("gpt-6.1-sol-xhigh", "gpt-6.1-sol xhigh"),
+            ("gpt-5.1-codex-max-max", "gpt-5.1-codex-max max"),
+            ("gpt-6.1-sol-fast", "gpt-6.1-sol priority"),
+            ("gpt-6.1-sol-high-fast", "gpt-6.1-sol high priority"),
+            ("gpt-6.1-sol-fast-low", "gpt-6.1-sol low priority"),
+            ("gpt-6.1-sol:online", "gpt-6.1-sol search"),
+            ("openai/gpt-6.1-sol-fast:high:online", "gpt-6.1-sol high priority search"),
+            ("gpt-6.1-sol-low:high", "gpt-6.1-sol high"),
+        ];
+        for (name, expected) in rows {
+            assert_eq!(told(name, ""), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn small_models_of_others_become_the_smallest_that_is_shown() {
+        for name in [
+            "gpt-4o-mini",
+            "gpt-4.1-mini",
+            "gpt-4.1-nano",
+            "gpt-5-nano",
+            "gpt-5-mini",
+            "gpt-5-mini-2025-08-07",
+            "gpt-3.5-turbo",
+            "gpt-3.5-turbo-0125",
+            "claude-3-5-haiku-latest",
+            "anthropic/claude-haiku-4.5",
+            "google/gemini-2.5-flash",
+            "GPT-4o-Mini",
+        ] {
+            assert_eq!(told(name, ""), "gpt-6-luna low small", "{name}");
+        }
+        assert_eq!(told("gpt-5-mini-high", ""), "gpt-6-luna high small");
+        assert_eq!(told("gpt-5-nano:online", ""), "gpt-6-luna low search small");
+    }
+
+    #[test]
+    fn without_small_names_the_first_model_stands_in() {
+        let only = Catalogue::parse(br#"{"models": [{"slug": "b", "priority": 2}, {"slug": "a", "priority": 1}]}"#);
+        assert_eq!(only.unwrap().resolve("gpt-4o-mini", &ModelAliases::default()).slug, "a");
+        assert_eq!(Catalogue::default().resolve("gpt-4o-mini", &ModelAliases::default()).slug, "gpt-4o-mini");
+    }
+
+    #[test]
+    fn what_is_unknown_is_left_to_the_backend() {
+        let rows = [
+            ("gpt-8-high", "gpt-8-high"),
+            ("openai/gpt-8", "gpt-8"),
+            ("gpt-8-high:online", "gpt-8-high search"),
+            ("gpt-8:free", "gpt-8:free"),
+            ("gemini-pro", "gemini-pro"),
+            ("o4-miniature", "o4-miniature"),
+            ("", ""),
+            ("/", "/"),
+            ("-high", "-high"),
+            (":high", ":high"),
+        ];
+        for (name, expected) in rows {
+            assert_eq!(told(name, ""), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn aliases_stand_for_names_with_settings() {
+        let aliases = "work = gpt-6.1-sol-high, gpt-4o-mini=gpt-5.1-codex, loop=loop2, loop2=loop, p/x=gpt-6-luna";
+        let rows = [
+            ("work", "gpt-6.1-sol high"),
+            ("openai/work", "gpt-6.1-sol high"),
+            ("work-low", "gpt-6.1-sol low"),
+            ("work:online", "gpt-6.1-sol high search"),
+            ("gpt-4o-mini", "gpt-5.1-codex"),
+            ("gpt-4o-mini-fast", "gpt-5.1-codex priority"),
+            ("loop", "loop2"),
+            ("p/x", "gpt-6-luna"),
+        ];
+        for (name, expected) in rows {
+            assert_eq!(told(name, aliases), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_aliases_names_its_fault() {
+        for (text, entry) in [("a", "a"), ("a=b,=c", "=c"), ("a= ", "a="), ("a=b, a=c", "a=c")] {
+            assert_eq!(text.parse::<ModelAliases>().unwrap_err().entry, entry, "{text}");
+        }
+        assert_eq!(" , ".parse(), Ok(ModelAliases::default()));
+        let aliases: ModelAliases = "b=2,a=1".parse().unwrap();
+        assert_eq!(aliases.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
+    }
+}

@@ -1,0 +1,315 @@
+//! Where the requests of a workspace go: some live at an origin of their own, some only in one region (wire.md §9).
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::{Either, select};
+use url::Url;
+
+use crate::clock::Clock;
+use crate::requests::{self, Backend};
+use crate::retry::{SendError, checked};
+use crate::upstream::{Upstream, read_to_end};
+use crate::verdict::Verdict;
+use crate::workspaces::Workspaces;
+
+/// The origin of every workspace that has none of its own.
+const PUBLIC_ORIGIN: &str = "https://chatgpt.com";
+
+/// The path of the backend at an origin of a workspace's own.
+const PATH: &str = "/backend-api";
+
+/// The word for a workspace that may be served anywhere.
+const ANYWHERE: &str = "NO_CONSTRAINT";
+
+/// How long an answer is good for. Workspaces hardly ever move.
+const TTL: Duration = Duration::from_secs(3600);
+
+/// How long the lack of an answer is good for, and a refusal, which can be momentary (wire.md §3.6).
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// How long an answer is waited for.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most that an answer may weigh.
+const MAX_REPLY_BYTES: usize = 1 << 20;
+
+/// Where requests go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The address that paths are appended to.
+    pub base: Url,
+    /// The region that the backend has to keep to, for `x-openai-account-routing-override`.
+    pub region: Option<String>,
+}
+
+/// A workspace whose requests go nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// The selected workspace was deactivated.
+    #[error("the workspace `{workspace}` is deactivated; log in again and choose another, or ask its administrator")]
+    Deactivated {
+        /// Its name, or else its id.
+        workspace: String,
+    },
+}
+
+/// An answer that says nothing of use: the configured origin serves, and this is why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum NoRoute {
+    #[error("the account's workspaces do not include the selected one")]
+    Missing,
+    #[error("the workspace's origin `{0}` is not an https origin")]
+    Origin(String),
+}
+
+impl Route {
+    /// The route to `base`, as it is.
+    #[must_use]
+    pub fn to(base: Url) -> Self {
+        Self { base, region: None }
+    }
+}
+
+impl Workspaces {
+    /// Finds the route of a workspace; `home` is the configured one.
+    ///
+    /// The public origin is not an instruction to leave another one that was configured on purpose.
+    pub(crate) fn route(&self, id: &str, home: &Url) -> Result<Result<Route, NoRoute>, RouteError> {
+        let Some(workspace) = self.find(id) else {
+            return Ok(Err(NoRoute::Missing));
+        };
+        if workspace.is_deactivated {
+            let name = workspace.name.as_ref().unwrap_or(&workspace.id);
+            return Err(RouteError::Deactivated { workspace: name.clone() });
+        }
+        let base = match &workspace.origin {
+            Some(origin) => match base_at(origin, home) {
+                Some(base) => base,
+                None => return Ok(Err(NoRoute::Origin(origin.clone()))),
+            },
+            None => home.clone(),
+        };
+        let region = workspace.region.clone().filter(|region| region != ANYWHERE);
+        Ok(Ok(Route { base, region }))
+    }
+}
+
+/// The base address at `origin`, to which the bearer may be sent; `None` if it may not.
+fn base_at(origin: &str, home: &Url) -> Option<Url> {
+    let mut url = Url::parse(origin).ok()?;
+    if url.origin() == home.origin() || url.origin().ascii_serialization() == PUBLIC_ORIGIN {
+        return Some(home.clone());
+    }
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let is_anonymous = url.username().is_empty() && url.password().is_none();
+    if url.scheme() != "https" || !is_bare || !is_anonymous {
+        return None;
+    }
+    url.set_path(PATH);
+    Some(url)
+}
+
+/// Finds the route of the selected workspace and remembers it.
+#[derive(Debug)]
+pub struct Router {
+    home: Route,
+    state: Mutex<State>,
+    /// Held by whoever asks; the others wait for the same answer.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    known: Option<Known>,
+    /// What was last logged, so that a lasting problem is logged once.
+    logged: Option<String>,
+}
+
+#[derive(Debug)]
+struct Known {
+    account_id: String,
+    route: Result<Route, RouteError>,
+    until: (SystemTime, SystemTime),
+}
+
+impl Router {
+    /// Starts with the configured address and asks nobody.
+    #[must_use]
+    pub fn new(home: Url) -> Self {
+        Self { home: Route::to(home), state: Mutex::default(), asking: tokio::sync::Mutex::default() }
+    }
+
+    /// The configured route, over which the backend is asked for any other.
+    #[must_use]
+    pub fn home(&self) -> &Route {
+        &self.home
+    }
+
+    /// Hands out the route of the workspace that `backend` names, asking for it at [`Router::home`] when it is not known.
+    ///
+    /// Takes no longer than a few seconds. Without an answer, the configured route serves for a minute; the reason is
+    /// logged once.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError`]: tell the user; the backend would refuse.
+    pub async fn route(
+        &self,
+        upstream: &impl Upstream,
+        backend: &Backend<'_>,
+        clock: &impl Clock,
+    ) -> Result<Route, RouteError> {
+        let Some(account_id) = backend.credentials.account_id else {
+            return Ok(self.home.clone());
+        };
+        if let Some(route) = self.known(account_id, clock.now()) {
+            return route;
+        }
+        let _asking = self.asking.lock().await;
+        if let Some(route) = self.known(account_id, clock.now()) {
+            return route;
+        }
+        let asked = ask(upstream, backend, clock);
+        let answer = match select(std::pin::pin!(asked), std::pin::pin!(clock.sleep(TIMEOUT))).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(Some(format!("no answer within {TIMEOUT:?}"))),
+        };
+        self.settle(account_id, answer, clock.now())
+    }
+
+    /// Takes over an answer for `account_id`; one that failed for the bearer's sake is asked for again with the next one.
+    fn settle(
+        &self,
+        account_id: &str,
+        answer: Result<Workspaces, Option<String>>,
+        now: SystemTime,
+    ) -> Result<Route, RouteError> {
+        let routed = match answer {
+            Ok(workspaces) => workspaces
+                .route(account_id, &self.home.base)
+                .map(|routed| routed.map_err(|problem| problem.to_string())),
+            Err(Some(problem)) => Ok(Err(problem)),
+            Err(None) => return Ok(self.home.clone()),
+        };
+        let (route, ttl) = match routed {
+            Ok(Ok(route)) => (Ok(route), TTL),
+            Ok(Err(problem)) => {
+                self.log(problem);
+                (Ok(self.home.clone()), PAUSE)
+            }
+            Err(refusal) => (Err(refusal), PAUSE),
+        };
+        self.lock().known =
+            Some(Known { account_id: account_id.to_owned(), route: route.clone(), until: (now, now + ttl) });
+        route
+    }
+
+    fn known(&self, account_id: &str, now: SystemTime) -> Option<Result<Route, RouteError>> {
+        let state = self.lock();
+        let known = state.known.as_ref().filter(|known| known.account_id == account_id)?;
+        // A clock that was set back makes an answer old, not eternal.
+        (known.until.0 <= now && now < known.until.1).then(|| known.route.clone())
+    }
+
+    fn log(&self, problem: String) {
+        let mut state = self.lock();
+        if state.logged.as_ref() != Some(&problem) {
+            tracing::warn!(problem, "the workspace's route is not known; using {}", self.home.base);
+            state.logged = Some(problem);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks once. The error is the reason, if it is not the bearer's.
+async fn ask(
+    upstream: &impl Upstream,
+    backend: &Backend<'_>,
+    clock: &impl Clock,
+) -> Result<Workspaces, Option<String>> {
+    let request = requests::accounts_check(backend).map_err(|error| Some(error.to_string()))?;
+    let reply = upstream.send(request).await.map_err(|error| Some(error.to_string()))?;
+    let reply = checked(reply, clock).await.map_err(|error| match error {
+        SendError::Transport(error) => Some(error.to_string()),
+        SendError::Refused { failure, .. } => {
+            Some(failure.message.clone()).filter(|_| failure.verdict() != Verdict::Reauth)
+        }
+    })?;
+    let body = read_to_end(reply.into_body(), MAX_REPLY_BYTES).await.map_err(|error| Some(error.to_string()))?;
+    Workspaces::parse(&body).map_err(|error| Some(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const GATEWAY: &str = "https://gateway.example/codex/backend-api";
+
+    fn workspaces(entry: &serde_json::Value) -> Workspaces {
+        Workspaces::parse(json!({"accounts": [entry]}).to_string().as_bytes()).unwrap()
+    }
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_workspace_may_have_an_origin_and_a_region_of_its_own() {
+        let public = "https://chatgpt.com/backend-api";
+        let local = "http://127.0.0.1:9/backend-api";
+        let gov = "https://gov.chatgpt.com";
+        let rows = [
+            (public, json!(null), json!(null), public, None),
+            (public, json!("https://chatgpt.com"), json!("NO_CONSTRAINT"), public, None),
+            (public, json!(gov), json!("us"), "https://gov.chatgpt.com/backend-api", Some("us")),
+            (
+                public,
+                json!("https://gov.chatgpt.com/"),
+                json!("us_cr"),
+                "https://gov.chatgpt.com/backend-api",
+                Some("us_cr"),
+            ),
+            (GATEWAY, json!("https://chatgpt.com"), json!("us"), GATEWAY, Some("us")),
+            (GATEWAY, json!(gov), json!(null), "https://gov.chatgpt.com/backend-api", None),
+            (local, json!("http://127.0.0.1:9"), json!(null), local, None),
+        ];
+        for (home, origin, region, base, expected) in rows {
+            let entry = json!({"id": "a-1", "workspace_backend_origin": origin, "account_routing_override": region});
+            let route = workspaces(&entry).route("a-1", &url(home)).unwrap().unwrap();
+            assert_eq!((route.base.as_str(), route.region.as_deref()), (base, expected), "{entry}");
+        }
+    }
+
+    #[test]
+    fn the_bearer_goes_nowhere_but_to_an_https_origin() {
+        for origin in [
+            "http://gov.chatgpt.com",
+            "http://127.0.0.1:9",
+            "ftp://gov.chatgpt.com",
+            "https://user:password@gov.chatgpt.com",
+            "https://gov.chatgpt.com/elsewhere",
+            "https://gov.chatgpt.com?x",
+            "gov.chatgpt.com",
+        ] {
+            let answer =
+                workspaces(&json!({"id": "a-1", "workspace_backend_origin": origin})).route("a-1", &url(GATEWAY));
+            assert_eq!(answer, Ok(Err(NoRoute::Origin(origin.to_owned()))), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_deactivated_workspace_is_refused_and_a_missing_one_is_left_to_the_backend() {
+        let gone = workspaces(&json!({"id": "a-1", "name": "Acme", "is_deactivated": true}));
+        let refused = gone.route("a-1", &url(GATEWAY)).unwrap_err();
+        assert!(refused.to_string().starts_with("the workspace `Acme` is deactivated"), "{refused}");
+        assert_eq!(gone.route("a-2", &url(GATEWAY)), Ok(Err(NoRoute::Missing)));
+    }
+}

@@ -1,0 +1,109 @@
+//! Finding the way to a workspace: asked for once, never in the way, and logged once.
+
+use std::time::Duration;
+
+use codex_upstream::{Backend, Credentials, Identity, Reply, Route, RouteError, Router, Scripted, UpstreamError};
+use futures_util::future::join;
+use url::Url;
+
+use crate::clock::TestClock;
+
+const ACCOUNTS: &str = r#"{"accounts":[
+    {"id":"acct","workspace_backend_origin":"https://gov.chatgpt.com","account_routing_override":"us"},
+    {"id":"gone","name":"Acme","is_deactivated":true}]}"#;
+
+struct Rig {
+    identity: Identity,
+    clock: TestClock,
+    script: Scripted,
+    router: Router,
+}
+
+impl Rig {
+    fn new(script: Scripted) -> Self {
+        Self {
+            identity: Identity::default(),
+            clock: TestClock::with_limit(Duration::from_secs(1)),
+            script,
+            router: Router::new(Url::parse("https://chatgpt.com/backend-api").unwrap()),
+        }
+    }
+
+    async fn route_of(&self, account_id: Option<&str>) -> Result<Route, RouteError> {
+        let home = self.router.home();
+        let credentials = Credentials { bearer: "t", account_id, fedramp: false };
+        let backend = Backend { base: &home.base, region: None, identity: &self.identity, credentials };
+        self.router.route(&self.script, &backend, &self.clock).await
+    }
+
+    async fn base(&self) -> String {
+        self.route_of(Some("acct")).await.unwrap().base.to_string()
+    }
+
+    fn asked(&self) -> usize {
+        self.script.requests().len()
+    }
+}
+
+#[tokio::test]
+async fn a_route_is_asked_for_once_by_all_who_wait_and_again_after_its_time() {
+    let rig = Rig::new(Scripted::new().reply(200, ACCOUNTS).reply(200, r#"{"accounts":[{"id":"acct"}]}"#));
+    let (one, other) = join(rig.route_of(Some("acct")), rig.route_of(Some("acct"))).await;
+    assert_eq!(one, other);
+    let route = one.unwrap();
+    assert_eq!((route.base.as_str(), route.region.as_deref()), ("https://gov.chatgpt.com/backend-api", Some("us")));
+    assert_eq!(rig.asked(), 1);
+    assert_eq!(rig.script.requests()[0].uri(), "https://chatgpt.com/backend-api/wham/accounts/check");
+    rig.clock.advance(Duration::from_secs(3600));
+    assert_eq!(rig.base().await, "https://chatgpt.com/backend-api");
+    assert_eq!(rig.asked(), 2);
+}
+
+#[tokio::test]
+async fn without_an_answer_the_configured_address_serves_for_a_minute() {
+    let script = Scripted::new()
+        .reply(404, r#"{"detail":"Not Found"}"#)
+        .error(UpstreamError::Closed { host: "chatgpt.com".to_owned(), reason: "reset".to_owned() })
+        .reply(200, "<html>")
+        .reply(200, r#"{"accounts":[]}"#)
+        .reply(200, ACCOUNTS);
+    let rig = Rig::new(script);
+    for asked in 1..=4 {
+        for _ in 0..2 {
+            assert_eq!(rig.base().await, "https://chatgpt.com/backend-api");
+            assert_eq!(rig.asked(), asked);
+        }
+        rig.clock.advance(Duration::from_secs(60));
+    }
+    assert_eq!(rig.base().await, "https://gov.chatgpt.com/backend-api");
+}
+
+#[tokio::test]
+async fn a_refused_bearer_is_no_answer_and_the_next_one_asks_again() {
+    let rig = Rig::new(Scripted::new().reply(401, r#"{"detail":"Unauthorized"}"#).reply(200, ACCOUNTS));
+    assert_eq!(rig.base().await, "https://chatgpt.com/backend-api");
+    assert_eq!(rig.base().await, "https://gov.chatgpt.com/backend-api");
+}
+
+#[tokio::test]
+async fn each_account_has_its_own_route_and_none_needs_no_question() {
+    let rig = Rig::new(Scripted::new().reply(200, ACCOUNTS).reply(200, ACCOUNTS).reply(200, ACCOUNTS));
+    assert_eq!(rig.base().await, "https://gov.chatgpt.com/backend-api");
+    assert_eq!(rig.route_of(Some("gone")).await, Err(RouteError::Deactivated { workspace: "Acme".to_owned() }));
+    assert_eq!(rig.route_of(Some("gone")).await, Err(RouteError::Deactivated { workspace: "Acme".to_owned() }));
+    assert_eq!(rig.asked(), 2);
+    rig.clock.advance(Duration::from_secs(60));
+    assert!(rig.route_of(Some("gone")).await.is_err());
+    assert_eq!(rig.asked(), 3, "a refusal can be momentary");
+    assert_eq!(rig.route_of(None).await, Ok(rig.router.home().clone()));
+    assert_eq!(rig.asked(), 3);
+}
+
+#[tokio::test]
+async fn a_silent_backend_is_not_waited_for() {
+    // With this limit the wait for an answer is over at once.
+    let clock = TestClock::with_limit(Duration::from_secs(10));
+    let rig = Rig { clock, ..Rig::new(Scripted::new().then(Reply::new(200).stalled())) };
+    assert_eq!(rig.base().await, "https://chatgpt.com/backend-api");
+    assert_eq!(rig.asked(), 1);
+}
