@@ -7,9 +7,11 @@ export PATH := $(TARGET)/tools/bin:$(PATH)
 # so that nothing is compiled a second time for `make test`.
 BUILD := cargo build --locked --workspace --bins --examples
 
+FUZZ_SECS ?= 20
+
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check clients install build fmt clippy doc deny architecture unit doctest
+.PHONY: help demo test check clients fuzz bench install build fmt clippy doc deny architecture unit doctest
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +35,15 @@ check: ## the fast half: formatting, lints, unit and integration tests
 clients: build ## the real clients: the OpenAI SDK, LiteLLM, curl, a browser, the README's commands
 	@echo "── real clients"
 	@clients/run
+
+fuzz: ## each fuzz target for FUZZ_SECS seconds (20); needs a nightly Rust and cargo-fuzz
+	@for target in $$(ls fuzz/fuzz_targets/*.rs | xargs -n 1 basename -s .rs); do \
+		echo "── fuzzing $$target"; \
+		(cd fuzz && cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECS) -dict=events.dict -verbosity=0) || exit 1; \
+	done
+
+bench: ## measure the translation beside a plain way
+	@cargo bench --locked -p codex-translate
 
 install: ## build the release binary into ~/.cargo/bin
 	@scripts/setup build
