@@ -138,3 +138,29 @@ impl Backend {
         if error.kind() == ErrorKind::Authentication { Self::Refused } else { Self::Failed(error.to_string()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use codex_auth::Secret;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backend_that_never_answers_is_given_up() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/backend-api", silent.local_addr().unwrap());
+        let env = |name: &str| match name {
+            "CODEX_PROXY_HOME" => Some(OsString::from("/nonexistent")),
+            "CODEX_PROXY_UPSTREAM_URL" => Some(OsString::from(&url)),
+            _ => None,
+        };
+        let config = Config::from_env(&env).unwrap();
+        let Backend::Failed(why) = ask(&config, Tokens::new(Secret::new("t"))).await.unwrap() else {
+            panic!("nobody answered");
+        };
+        assert!(why.contains("did not answer within 5 s") || why.contains("silent for too long"), "{why}");
+    }
+}
