@@ -70,6 +70,16 @@ mod tokens;
 mod vault_store;
 pub mod wire;
 
+/// What the fuzz targets reach beyond the public interface.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// The content of a credentials file as it is rewritten with its own tokens; `None` if it cannot be read.
+    pub fn rewritten(content: &[u8]) -> Option<Vec<u8>> {
+        let tokens = crate::credentials::parse(content).ok()?;
+        Some(crate::credentials::render(Some(content), &tokens))
+    }
+}
+
 pub use authorize::{Attempt, CALLBACK_PATH, authorize_url};
 pub use callback::{AuthorizationCode, CallbackError, parse_callback, parse_pasted};
 pub use claims::{Claims, Organization, Plan};

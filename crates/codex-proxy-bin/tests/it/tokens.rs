@@ -85,3 +85,17 @@ async fn a_refresh_that_fails_for_now_is_a_503_with_a_pause() {
     assert_eq!(reply.status, 503, "{}", reply.text);
     assert!(reply.header("retry-after").is_some());
 }
+
+#[tokio::test]
+async fn a_token_that_ends_during_a_stream_does_not_end_the_stream() {
+    let proxy = Harness::start().await;
+    let body = crate::support::ask_streaming("[sim:text=Hello there][sim:stall]").to_string();
+    let (_, mut stream) = proxy.open(http::Method::POST, "/v1/chat/completions", &[], body).await;
+    crate::support::read_until(&mut stream, "assistant").await;
+    proxy.sim.control().invalidate_access_tokens();
+    proxy.sim.control().release();
+    crate::support::read_until(&mut stream, "[DONE]").await;
+    assert_eq!(proxy.sim.control().refreshes(), 0);
+    assert_eq!(proxy.post("/v1/chat/completions", &ask("hi")).await.status, 200, "the next request renews it");
+    assert_eq!(proxy.sim.control().refreshes(), 1);
+}

@@ -269,7 +269,7 @@ impl<'a> Envelope<'a> {
                 }
                 None => Event::Other(kind),
             },
-            "response.output_text.annotation.added" => match self.annotation {
+            "response.output_text.annotation.added" => match present(self.annotation) {
                 Some(annotation) => Event::Annotation {
                     output_index: number(self.output_index)?,
                     part: number(self.content_index)?,

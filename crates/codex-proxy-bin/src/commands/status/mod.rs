@@ -52,7 +52,7 @@ enum Backend {
         why: &'static str,
     },
     Told {
-        quota: Quota,
+        quota: Box<Quota>,
         /// `None` when it could not be found out.
         workspace: Option<Workspace>,
     },
@@ -110,7 +110,7 @@ impl Report {
 
     fn told(&self) -> Option<(&Quota, Option<&Workspace>)> {
         match &self.backend {
-            Backend::Told { quota, workspace } => Some((quota, workspace.as_ref())),
+            Backend::Told { quota, workspace } => Some((&**quota, workspace.as_ref())),
             Backend::NotAsked { .. } | Backend::Refused | Backend::Failed(_) => None,
         }
     }
@@ -128,7 +128,7 @@ async fn ask(config: &Config, tokens: Tokens) -> Result<Backend, CommandError> {
     };
     let workspace = |id: &str| workspaces.ok()?.find(id).cloned();
     Ok(match quota {
-        Ok(quota) => Backend::Told { quota, workspace: bearer.account_id.as_deref().and_then(workspace) },
+        Ok(quota) => Backend::Told { quota: Box::new(quota), workspace: bearer.account_id.as_deref().and_then(workspace) },
         Err(error) => Backend::of_error(&error),
     })
 }
