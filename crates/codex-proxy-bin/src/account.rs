@@ -24,7 +24,10 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
     pub(crate) async fn quota(&self, bearer: &Bearer) -> Result<Quota, Error> {
         let route = self.route(bearer).await.map_err(|error| reply::of_route(&error))?;
         let reply = self.ask(requests::usage, bearer, &route).await?;
-        Quota::from_usage(&reply, SystemTime::now()).map_err(|error| Error::new(ErrorKind::Protocol, error.to_string()))
+        let quota = Quota::from_usage(&reply, SystemTime::now())
+            .map_err(|error| Error::new(ErrorKind::Protocol, error.to_string()))?;
+        self.observe_quota(quota.clone());
+        Ok(quota)
     }
 
     /// Asks which workspaces the login may choose among.

@@ -115,7 +115,8 @@ fn build(config: &ClientConfig, cookies: &Arc<CloudflareCookies>) -> Result<wreq
     builder.build().map_err(|error| ClientError::Setup { reason: root_cause(&error) })
 }
 
-/// The handshake of a rustls client with its default provider, as far as BoringSSL can be told.
+/// The handshake of the official client 0.169.0, which is rustls's, as far as BoringSSL can be told; `examples/fingerprint`
+/// compares the two.
 fn rustls_like() -> TlsOptions {
     TlsOptions::builder()
         .grease_enabled(false)
@@ -124,6 +125,12 @@ fn rustls_like() -> TlsOptions {
         .min_tls_version(TlsVersion::TLS_1_2)
         .max_tls_version(TlsVersion::TLS_1_3)
         .curves_list("X25519MLKEM768:X25519:P-256:P-384")
+        .sigalgs_list(concat!(
+            "ecdsa_secp384r1_sha384:ecdsa_secp256r1_sha256:ecdsa_secp521r1_sha512:ed25519:",
+            "rsa_pss_rsae_sha512:rsa_pss_rsae_sha384:rsa_pss_rsae_sha256:",
+            "rsa_pkcs1_sha512:rsa_pkcs1_sha384:rsa_pkcs1_sha256",
+        ))
+        .preserve_tls13_cipher_list(true)
         .cipher_list(concat!(
             "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:",
             "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384:TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256:",

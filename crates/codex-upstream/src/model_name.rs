@@ -155,7 +155,7 @@ impl ModelChoice {
     fn take(&mut self, setting: &str) -> bool {
         let setting = setting.to_ascii_lowercase();
         match setting.as_str() {
-            "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max" => {
+            "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max" | "ultra" => {
                 self.effort.get_or_insert(setting);
             }
             "fast" => {
@@ -226,6 +226,7 @@ mod tests {
             ("gpt-6.1-sol-none", "gpt-6.1-sol none"),
             ("gpt-6.1-sol-minimal", "gpt-6.1-sol minimal"),
             ("gpt-6.1-sol-xhigh", "gpt-6.1-sol xhigh"),
+            ("gpt-6.1-sol-ultra", "gpt-6.1-sol ultra"),
             ("gpt-5.1-codex-max-max", "gpt-5.1-codex-max max"),
             ("gpt-6.1-sol-fast", "gpt-6.1-sol priority"),
             ("gpt-6.1-sol-high-fast", "gpt-6.1-sol high priority"),

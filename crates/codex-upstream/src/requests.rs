@@ -1,9 +1,20 @@
 //! Builds the requests of the Codex backend: pure functions from values to [`http::Request`].
 //!
-//! Which headers go where, and in which order, is taken from the captured official client (wire.md §9). Left out is what
-//! describes a terminal session: `x-codex-window-id`, `x-codex-turn-metadata` and `x-codex-beta-features`. So is the
-//! `version` header of earlier clients: the current one has given it up over HTTP and is served every model, so the
-//! version in the user agent is what the backend checks (§5.3), and a header that no current client sends stands out.
+//! Which headers go where, and in which order, is that of the official client 0.169.0, which `clients/codex-cli` runs against
+//! the same simulated backend. A turn of the proxy's differs from one of its in this, and in nothing else:
+//!
+//! | what | why |
+//! |---|---|
+//! | `x-codex-window-id`, `x-codex-turn-metadata`, `x-codex-beta-features` are absent | they describe a session at a terminal |
+//! | `originator` and the name in `user-agent` are `codex_cli_rs` | its name when it logs in; `codex exec` says `codex_exec` |
+//! | `user-agent` does not repeat name and version behind the terminal | only the embedding of one of its parts in another does |
+//! | body: `instructions` is there, perhaps empty | older models refuse a request without it (wire.md §2.5) |
+//! | body: `client_metadata`, `text` and what else the caller has not asked for are absent | as above, and nothing is made up |
+//! | `wham/accounts/check` carries `originator` | one rule for every call; the user agent says the same |
+//!
+//! What the official client sends through the proxy reaches the backend as it was, item by item and key by key, but for that
+//! `instructions`. Neither sends the `version` header of earlier clients: the version in the user agent is what the backend
+//! checks (§5.3), and a header that no current client sends stands out.
 
 use std::fmt;
 

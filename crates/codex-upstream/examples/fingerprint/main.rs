@@ -1,18 +1,20 @@
-//! Compares, field by field, how this crate's client and a real Chromium open a connection:
+//! Compares, field by field, how this crate's client opens a connection with how a real Chromium, or the official client, does:
 //!
 //! ```text
-//! cargo run -p codex-upstream --example fingerprint -- [chromium]
+//! cargo run -p codex-upstream --example fingerprint -- chrome [chromium]
+//! cargo run -p codex-upstream --example fingerprint -- codex [clients/codex-cli/node_modules/.bin/codex]
 //! ```
 //!
 //! Both call the same listener on this machine. It prints every field, those that differ with both values, and exits with 1 if any
-//! does beyond the [`GAPS`] that are known to be out of reach. To match the next Chromium, run it, and change what
-//! `Emulation::Chrome` is built from in `client.rs` until nothing new differs.
+//! does beyond the [`Gaps`] that are known to be out of reach. To match the next version, run it, and change what the
+//! `Emulation` is built from in `client.rs` until nothing new differs.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for developers: it stops where it cannot go on")]
 
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use bytes::Bytes;
-use codex_upstream::{Client, ClientConfig, Upstream as _};
+use codex_upstream::{Client, ClientConfig, Emulation, Upstream as _};
 use http::Request;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -25,17 +27,29 @@ mod preface;
 mod tls_server;
 
 /// What Chromium 156 sends and no option of wreq reaches: the TLS library under it knows neither, or does not let its callers set it.
-const GAPS: Gaps = Gaps {
+const CHROMES: Gaps = Gaps {
     // trust_anchors: which of Chrome's roots the server may prove itself by (draft-ietf-tls-trust-anchor-ids).
     extensions: &[51764],
     // ML-DSA-44, -65 and -87 (draft-ietf-tls-mldsa), and a GREASE value before them.
     signatures: &[0x0904, 0x0905, 0x0906],
     greases: 1,
+    ..NO_GAPS
 };
 
+/// What the official client 0.169.0 sends and no option of wreq reaches. That BoringSSL has an extension where rustls has the cipher
+/// suite 0x00ff is allowed for in both fields.
+const CODEXS: Gaps =
+    Gaps { signatures: &[0x0904, 0x0905, 0x0906], ciphers: &[0x00ff], extra_extensions: &[65281], ..NO_GAPS };
+
+const NO_GAPS: Gaps = Gaps { ciphers: &[], extensions: &[], signatures: &[], extra_extensions: &[], greases: 0 };
+
+#[derive(Debug)]
 struct Gaps {
+    ciphers: &'static [u16],
     extensions: &'static [u16],
     signatures: &'static [u16],
+    /// What ours sends and theirs does not.
+    extra_extensions: &'static [u16],
     greases: usize,
 }
 
@@ -44,20 +58,30 @@ const PAGE: &str = "<script>fetch('/x', {method: 'POST', body: '{}'})</script>";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let browser = std::env::args().nth(1).unwrap_or_else(|| "chromium".to_owned());
-    let (browsers, ours) = (of_browser(&browser).await, of_client().await);
-    println!("browser  JA4 {}  Akamai {}", browsers.hello.ja4(), browsers.preface.akamai());
-    println!("client   JA4 {}  Akamai {}", ours.hello.ja4(), ours.preface.akamai());
-    println!(
-        "known gaps: extensions {:?}, signature algorithms {:04x?}, GREASE among these",
-        GAPS.extensions, GAPS.signatures
-    );
+    let mut arguments = std::env::args().skip(1);
+    let (kind, program) = (arguments.next(), arguments.next());
+    let (theirs, emulation, gaps) = match kind.as_deref() {
+        None | Some("chrome") => {
+            let program = program.unwrap_or_else(|| "chromium".to_owned());
+            (opened_by(|port, directory| chromium(&program, port, directory), 2).await, Emulation::Chrome, CHROMES)
+        }
+        Some("codex") => {
+            let program = program.unwrap_or_else(|| "clients/codex-cli/node_modules/.bin/codex".to_owned());
+            (opened_by(|port, directory| codex(&program, port, directory), 1).await, Emulation::Codex, CODEXS)
+        }
+        Some(other) => panic!("{other} is neither chrome nor codex"),
+    };
+    let mut ours = of_client(emulation).await;
+    println!("theirs  JA4 {}  Akamai {}", theirs.hello.ja4(), theirs.preface.akamai());
+    println!("ours    JA4 {}  Akamai {}", ours.hello.ja4(), ours.preface.akamai());
+    println!("known gaps: {gaps:04x?}");
+    ours.hello.extensions.retain(|kind, _| !gaps.extra_extensions.contains(kind));
     let mut code = ExitCode::SUCCESS;
-    for ((name, theirs), (_, ours)) in without_gaps(browsers).fields().iter().zip(&ours.fields()) {
+    for ((name, theirs), (_, ours)) in without(&gaps, theirs).fields().iter().zip(&ours.fields()) {
         if theirs == ours {
             println!("= {name}: {theirs}");
         } else {
-            println!("! {name}\n    browser {theirs}\n    client  {ours}");
+            println!("! {name}\n    theirs {theirs}\n    ours   {ours}");
             code = ExitCode::FAILURE;
         }
     }
@@ -75,40 +99,70 @@ impl Opening {
     }
 }
 
-/// What the browser would send if it were held to what the client can.
-fn without_gaps(mut opening: Opening) -> Opening {
+/// What they would send if they were held to what our client can.
+fn without(gaps: &Gaps, mut opening: Opening) -> Opening {
     let hello = &mut opening.hello;
-    hello.extensions.retain(|kind, _| !GAPS.extensions.contains(kind));
-    hello.signatures.retain(|algorithm| !GAPS.signatures.contains(algorithm));
-    hello.greases = hello.greases.saturating_sub(GAPS.greases);
+    hello.ciphers.retain(|cipher| !gaps.ciphers.contains(cipher));
+    hello.extensions.retain(|kind, _| !gaps.extensions.contains(kind));
+    hello.signatures.retain(|algorithm| !gaps.signatures.contains(algorithm));
+    hello.greases = hello.greases.saturating_sub(gaps.greases);
     opening
 }
 
-async fn of_browser(program: &str) -> Opening {
+/// Captures the request number `number` of a program, which is started with a port to call and a directory to work in.
+async fn opened_by(command: impl FnOnce(u16, &Path) -> Command, number: usize) -> Opening {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let profile = std::env::temp_dir().join(format!("codex-upstream-fingerprint-{}", std::process::id()));
-    let mut browser = Command::new(program)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--ignore-certificate-errors"])
-        .arg(format!("--user-data-dir={}", profile.display()))
-        .arg(format!("https://localhost:{port}/"))
+    let directory = tempfile::tempdir().unwrap();
+    let mut program = command(listener.local_addr().unwrap().port(), directory.path())
+        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let opening = capture(&listener, 2).await;
-    browser.kill().unwrap();
-    browser.wait().unwrap();
-    // What is left in the temporary directory is of no use to anybody.
-    let _ = std::fs::remove_dir_all(profile);
+    let opening = capture(&listener, number).await;
+    program.kill().unwrap();
+    program.wait().unwrap();
     opening
 }
 
-async fn of_client() -> Opening {
+fn chromium(program: &str, port: u16, directory: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--ignore-certificate-errors"])
+        .arg(format!("--user-data-dir={}", directory.display()))
+        .arg(format!("https://localhost:{port}/"));
+    command
+}
+
+fn codex(program: &str, port: u16, directory: &Path) -> Command {
+    let ca = directory.join("ca.pem");
+    std::fs::write(&ca, tls_server::ca_pem()).unwrap();
+    let provider = format!(
+        "model_providers.here={{name=\"here\",base_url=\"https://localhost:{port}/v1\",wire_api=\"responses\",supports_websockets=false}}"
+    );
+    let mut command = Command::new(program);
+    command
+        .args([
+            "exec",
+            "--skip-git-repo-check",
+            "-c",
+            &provider,
+            "-c",
+            "model_provider=\"here\"",
+            "-c",
+            "model=\"gpt-5.5\"",
+            "hello",
+        ])
+        .env("CODEX_HOME", directory)
+        .env("CODEX_CA_CERTIFICATE", ca);
+    command
+}
+
+async fn of_client(emulation: Emulation) -> Opening {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://localhost:{}/x", listener.local_addr().unwrap().port());
-    let config = ClientConfig { extra_roots_pem: vec![tls_server::ca_pem()], ..ClientConfig::default() };
-    let client = Client::new(config).unwrap();
+    let extra_roots_pem = vec![tls_server::ca_pem()];
+    let client = Client::new(ClientConfig { emulation, extra_roots_pem, ..ClientConfig::default() }).unwrap();
     let request = Request::post(url).body(Bytes::from_static(b"{}")).unwrap();
     let (opening, _) = tokio::join!(capture(&listener, 1), client.send(request));
     opening

@@ -1,0 +1,173 @@
+"""The official client: the reference for what the backend is sent, and a client of the proxy like any other.
+
+It runs against the simulated backend directly, and against it through the proxy; what reaches the backend is compared header by
+header and key by key. What differs is listed here, and explained in the documentation of `codex_upstream::requests`.
+"""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from harness import KEY, PATIENCE, Backend, Proxy, ask, environment, post
+
+CODEX = os.environ["CODEX_PROXY_CODEX_CLI"]
+# Of the newest models the one that has the ordinary shape, in which the proxy speaks to all of them.
+MODEL = "gpt-5.5"
+
+# Describe a session at a terminal, which the proxy does not have.
+TERMINAL = {"x-codex-beta-features", "x-codex-window-id", "x-codex-turn-metadata"}
+
+# The tool runs once: the words are passed over when their text is seen again.
+TASK = '[sim:tool-once=exec_command][sim:args-once={"cmd":"echo from-the-tool"}] hello'
+
+
+@dataclass
+class Ran:
+    code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A backend of its own: the requests of other tests' programs would be among them."""
+    with Backend(tmp_path) as backend:
+        yield backend
+
+
+def codex(directory, backend, base_url, *, prompt=TASK, model=MODEL, is_expired=False):
+    """Runs `codex exec` with a login of `backend`, its turns sent to `base_url`."""
+    home = directory / "codex-home"
+    home.mkdir(parents=True)
+    minted = backend.control("POST", "tokens")
+    if is_expired:
+        backend.control("POST", "invalidate")
+    names = ("id_token", "access_token", "refresh_token", "account_id")
+    auth = {"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": {name: minted[name] for name in names}}
+    (home / "auth.json").write_text(json.dumps(auth | {"last_refresh": "2026-11-23T00:00:00Z"}))
+    # The name decides whether the client compresses and hints at the route, as it does for its own provider.
+    (home / "config.toml").write_text(
+        f'model = "{model}"\nmodel_provider = "tested"\nchatgpt_base_url = "{backend.upstream_url}"\n'
+        f'[model_providers.tested]\nname = "OpenAI"\nbase_url = "{base_url}"\nwire_api = "responses"\n'
+        "supports_websockets = false\nrequires_openai_auth = true\n"
+    )
+    env = environment(
+        CODEX_HOME=str(home),
+        CODEX_CA_CERTIFICATE=str(backend.ca),
+        CODEX_REFRESH_TOKEN_URL_OVERRIDE=f"{backend.auth_url}/oauth/token",
+        HOME=str(directory),
+    )
+    command = [CODEX, "exec", "--skip-git-repo-check", prompt]
+    ran = subprocess.run(
+        command, env=env, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE
+    )
+    return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+def direct(tmp_path, backend, **options):
+    ran = codex(tmp_path / "direct", backend, f"{backend.upstream_url}/codex", **options)
+    assert ran.code == 0, ran.stderr
+    return backend.turns()
+
+
+def through_the_proxy(tmp_path, backend):
+    home = tmp_path / "proxy-home"
+    backend.log_in(home)
+    # Without a key, programs on this machine are served, whatever login they bring.
+    with Proxy(home, **backend.settings()) as proxy:
+        ran = codex(tmp_path / "proxied", backend, proxy.base_url)
+        assert ran.code == 0, f"{ran.stderr}\n{proxy.output}"
+        return backend.turns()
+
+
+def names(request):
+    return [name for name, _ in request["headers"]]
+
+
+def header(request, name):
+    return dict(request["headers"]).get(name)
+
+
+def outline(value):
+    """Keys and types, without the values of a run."""
+    if isinstance(value, dict):
+        return {key: outline(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [outline(inner) for inner in value]
+    return type(value).__name__
+
+
+def test_it_completes_a_task_with_a_tool_against_the_simulator(own, tmp_path):
+    turns = direct(tmp_path, own)
+    assert [turn["version"] for turn in turns] == ["HTTP/2.0", "HTTP/2.0"]
+    outputs = [item for item in turns[1]["body"]["input"] if item["type"] == "function_call_output"]
+    assert len(outputs) == 1 and "from-the-tool" in outputs[0]["output"]
+    paths = [request["path"] for request in own.control("GET", "requests")["requests"]]
+    assert "/backend-api/codex/models" in paths and "/backend-api/wham/accounts/check" in paths
+
+
+def test_it_refreshes_its_token_at_the_simulator(own, tmp_path):
+    assert direct(tmp_path, own, prompt="hello", is_expired=True)
+    assert own.control("GET", "refreshes")["granted"] == 1
+
+
+def test_the_lite_shape_is_accepted(own, tmp_path):
+    (turn,) = direct(tmp_path, own, prompt="hello", model="gpt-6.1-sol")
+    assert header(turn, "x-openai-internal-codex-responses-lite") == "true"
+
+
+def test_the_proxys_headers_are_its_headers(own, tmp_path):
+    theirs = direct(tmp_path, own, prompt="hello")[0]
+    own.forget()
+    home = tmp_path / "proxy-home"
+    own.log_in(home)
+    with Proxy(home, CODEX_PROXY_API_KEY=KEY, **own.settings()) as proxy:
+        assert post(proxy, ask() | {"model": MODEL}).status_code == 200
+    (ours,) = own.turns()
+    # In the same order, too.
+    assert names(ours) == [name for name in names(theirs) if name not in TERMINAL]
+    varying = {"x-client-request-id", "session-id", "thread-id", "authorization", "content-length"}
+    same = [name for name in names(ours) if name not in varying | {"originator", "user-agent", "chatgpt-account-id"}]
+    assert {name: header(ours, name) for name in same} == {name: header(theirs, name) for name in same}
+    for request in (ours, theirs):
+        ids = [header(request, name) for name in ("x-client-request-id", "session-id", "thread-id")]
+        # A UUID of version 7, three times and in the body.
+        assert ids == [request["body"]["prompt_cache_key"]] * 3 and ids[0][14] == "7"
+    # `codex exec` says that it is, and repeats itself behind the terminal; the proxy is the command line client of the login page.
+    system = header(theirs, "user-agent").partition("(")[2].partition(")")[0]
+    assert header(theirs, "user-agent").startswith(f"codex_exec/0.169.0 ({system})")
+    assert header(ours, "user-agent") == f"codex_cli_rs/0.169.0 ({system}) xterm-256color"
+    assert set(ours["body"]) <= set(theirs["body"]) | {"instructions"}
+
+
+def test_the_proxys_own_questions_are_its_questions(own, tmp_path):
+    direct(tmp_path, own, prompt="hello")
+    theirs = own.control("GET", "requests")["requests"]
+    own.forget()
+    through_the_proxy(tmp_path, own)
+    ours = [one for one in own.control("GET", "requests")["requests"] if "codex_cli_rs" in header(one, "user-agent")]
+    for path, extra in [("/backend-api/codex/models", set()), ("/backend-api/wham/accounts/check", {"originator"})]:
+        (their, *_), (our, *_) = ([one for one in all if one["path"] == path] for all in (theirs, ours))
+        # There, the official client leaves its originator out; the user agent names it.
+        assert set(names(our)) == set(names(their)) | extra, path
+        assert (our["query"], our["method"]) == (their["query"], their["method"])
+
+
+def test_what_it_says_through_the_proxy_reaches_the_backend_as_it_was(own, tmp_path):
+    direct_turns = direct(tmp_path, own)
+    own.forget()
+    turns = through_the_proxy(tmp_path, own)
+    assert len(turns) == len(direct_turns) == 2
+    for proxied, plain in zip(turns, direct_turns):
+        # Left out by the client, and added by the proxy for the models that insist on it.
+        added = set(proxied["body"]) - set(plain["body"])
+        assert added <= {"instructions"} and set(plain["body"]) <= set(proxied["body"])
+        for key in ("tools", "tool_choice", "parallel_tool_calls", "reasoning", "store", "stream", "include", "text"):
+            assert proxied["body"][key] == plain["body"][key], key
+        kinds = [[(item["type"], item.get("role")) for item in turn["body"]["input"]] for turn in (proxied, plain)]
+        assert kinds[0] == kinds[1]
+        for ours, theirs in zip(proxied["body"]["input"], plain["body"]["input"]):
+            assert outline(ours) == outline(theirs)
