@@ -53,7 +53,7 @@ enum Backend {
     Told {
         quota: Quota,
         /// `None` when it could not be found out.
-        workspace: Option<Workspace>,
+        workspace: Option<Box<Workspace>>,
     },
     /// It does not accept the access token.
     Refused,
@@ -109,7 +109,7 @@ impl Report {
 
     fn told(&self) -> Option<(&Quota, Option<&Workspace>)> {
         match &self.backend {
-            Backend::Told { quota, workspace } => Some((quota, workspace.as_ref())),
+            Backend::Told { quota, workspace } => Some((quota, workspace.as_deref())),
             Backend::NotAsked { .. } | Backend::Refused | Backend::Failed(_) => None,
         }
     }
@@ -125,7 +125,7 @@ async fn ask(config: &Config, tokens: Tokens) -> Result<Backend, CommandError> {
     let Ok((quota, workspaces)) = tokio::time::timeout(PATIENCE, asked).await else {
         return Ok(Backend::Failed(format!("the backend did not answer within {} s", PATIENCE.as_secs())));
     };
-    let workspace = |id: &str| workspaces.ok()?.find(id).cloned();
+    let workspace = |id: &str| workspaces.ok()?.find(id).cloned().map(Box::new);
     Ok(match quota {
         Ok(quota) => Backend::Told { quota, workspace: bearer.account_id.as_deref().and_then(workspace) },
         Err(error) => Backend::of_error(&error),
