@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use codex_auth::{CodexFile, FileStore, LoginState, MemoryStore, Plan, Status, TokenStore, Tokens};
+use codex_auth::{CodexFile, LoginState, MemoryStore, Plan, Status, TokenStore, Tokens};
 use codex_translate::{Error, ErrorKind};
 use codex_upstream::{Client, ClientConfig, ModelCacheConfig, Quota, Workspace};
 use futures_util::future::join;
@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::args::StatusArgs;
 use crate::commands::CommandError;
 use crate::config::Config;
+use crate::store::OwnStore;
 
 mod json;
 mod text;
@@ -28,7 +29,7 @@ pub async fn run(config: Config, args: StatusArgs, out: &mut impl Write) -> Resu
     let report = if args.from_codex {
         Report::of(&config, &CodexFile::new(config.codex_auth_path()?), args.offline).await?
     } else {
-        Report::of(&config, &FileStore::new(config.credentials_path()), args.offline).await?
+        Report::of(&config, &OwnStore::open(&config).map_err(CommandError::other)?, args.offline).await?
     };
     if args.json {
         json::print(&report, out)?;
@@ -134,9 +135,32 @@ async fn ask(config: &Config, tokens: Tokens) -> Result<Backend, CommandError> {
 
 impl Backend {
     fn of_error(error: &Error) -> Self {
-        match error.kind() {
-            ErrorKind::Authentication => Self::Refused,
-            _ => Self::Failed(error.to_string()),
-        }
+        if error.kind() == ErrorKind::Authentication { Self::Refused } else { Self::Failed(error.to_string()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use codex_auth::Secret;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backend_that_never_answers_is_given_up() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/backend-api", silent.local_addr().unwrap());
+        let env = |name: &str| match name {
+            "CODEX_PROXY_HOME" => Some(OsString::from("/nonexistent")),
+            "CODEX_PROXY_UPSTREAM_URL" => Some(OsString::from(&url)),
+            _ => None,
+        };
+        let config = Config::from_env(&env).unwrap();
+        let Backend::Failed(why) = ask(&config, Tokens::new(Secret::new("t"))).await.unwrap() else {
+            panic!("nobody answered");
+        };
+        assert!(why.contains("did not answer within 5 s") || why.contains("silent for too long"), "{why}");
     }
 }
