@@ -77,5 +77,5 @@ def test_an_incomplete_reply_says_why(client):
 
 
 def test_a_failed_reply_ends_the_stream_as_failed(client):
-    events = list(client.responses.create(model=MODEL, input="[sim:failed=server_error] Go.", stream=True))
+    events = list(client.responses.create(model=MODEL, input="[sim:text=Hello][sim:failed=server_error] Go.", stream=True))
     assert events[-1].type == "response.failed" and events[-1].response.error.code == "server_error"
