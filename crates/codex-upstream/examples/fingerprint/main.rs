@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Both call the same listener on this machine. It prints every field, those that differ with both values, and exits with 1 if any
-//! does beyond the [`Gaps`] that are known to be out of reach. To match the next version, run it, and change what the
+//! does beyond the gaps that are known to be out of reach. To match the next version, run it, and change what the
 //! `Emulation` is built from in `client.rs` until nothing new differs.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for developers: it stops where it cannot go on")]
 
