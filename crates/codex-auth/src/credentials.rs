@@ -67,7 +67,9 @@ pub(crate) fn render(previous: Option<&[u8]>, tokens: &Tokens) -> Vec<u8> {
     set("access_token", Some(secret(&tokens.access_token)));
     set("refresh_token", tokens.refresh_token.as_ref().map(secret));
     set("account_id", tokens.account_id.clone().map(Value::from));
-    set("expires_at", tokens.expires_at.and_then(unix_seconds).map(Value::from));
+    // A later second would be read as milliseconds, and the token would seem to have ended long ago.
+    let expires_at = tokens.expires_at.and_then(unix_seconds).map(|seconds| seconds.min(lenient::LAST_SECOND));
+    set("expires_at", expires_at.map(Value::from));
     set("id_token", tokens.id_token.as_ref().map(secret));
     set("last_refresh", tokens.last_refresh.and_then(rfc3339).map(Value::from));
     let mut content = format!("{:#}", Value::Object(members)).into_bytes();
@@ -95,6 +97,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_far_end_stays_far_when_it_is_rewritten() {
+        let far = parse(br#"{"access_token":"a","expires_at":"7001-01-01T00:00:00Z"}"#).unwrap();
+        let again = parse(&render(None, &far)).unwrap();
+        assert_eq!(again.expires_at, UNIX_EPOCH.checked_add(Duration::from_secs(lenient::LAST_SECOND)));
+    }
 
     const PYTHON: &[u8] =
         br#"{"access_token": "a", "refresh_token": "r", "account_id": "acct", "expires_at": 1790000000.5}"#;

@@ -9,7 +9,10 @@ use serde::{
 use serde_json::Value;
 
 /// Numbers above this are milliseconds: as seconds they would lie beyond the year 5138.
-const MILLISECONDS_FROM: f64 = 1e11;
+const MILLISECONDS_FROM: f64 = LAST_SECOND as f64 + 1.0;
+
+/// The last second that a number is read as.
+pub(crate) const LAST_SECOND: u64 = 99_999_999_999;
 
 /// Reads a JSON object. Serde would take an array for a struct as well, member by member.
 pub(crate) fn object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
