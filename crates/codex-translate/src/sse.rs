@@ -255,6 +255,10 @@ impl Decoder {
         if self.buffer.len() < RETAINED_BYTES {
             self.buffer.shrink_to(RETAINED_BYTES);
         }
+        if !matches!(self.event.data, Data::Joined) {
+            self.joined.clear();
+            self.joined.shrink_to(RETAINED_BYTES);
+        }
         self.event.start -= gone;
         self.line.start -= gone;
         self.line.scanned -= gone;

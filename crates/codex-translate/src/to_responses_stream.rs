@@ -259,6 +259,10 @@ impl ResponseStream {
     fn take_output(&mut self, ended: &Ended<'_>, sink: &mut impl EventSink) -> Result<Option<Finish>, Error> {
         let indexes = self.output.indexes_of(&ended.output)?;
         for (index, item) in indexes.into_iter().zip(&ended.output) {
+            if self.output.place(index).is_none() && is_unnamed(item) {
+                self.output.miss(index)?;
+                continue;
+            }
             let json = self.for_client(item.json)?;
             let place = self.known(index, || output::beginning_of(&json), sink)?;
             if self.output.is_done(place) {
@@ -284,7 +288,7 @@ impl ResponseStream {
             // Announced on this side already, when something of it came first.
             return Ok(None);
         }
-        if matches!(item.body, ItemBody::Call { call_id: None, .. } | ItemBody::Call { name: None, .. }) {
+        if is_unnamed(item) {
             // A client cannot read it; its end will name it.
             self.output.miss(index)?;
             return Ok(None);
@@ -306,6 +310,10 @@ impl ResponseStream {
         item: &OutputItem<'_>,
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
+        if self.output.place(index).is_none() && is_unnamed(item) {
+            self.output.miss(index)?;
+            return Ok(None);
+        }
         let json = self.for_client(item.json)?;
         let place = self.known(index, || output::beginning_of(&json), sink)?;
         if self.output.is_done(place) {
@@ -323,6 +331,11 @@ impl ResponseStream {
         self.writer.pass(envelope, "response.output_item.done", Some(place), edits, sink);
         Ok(None)
     }
+}
+
+/// Whether an item is a call that cannot be answered: SDKs want its id and its name.
+fn is_unnamed(item: &OutputItem<'_>) -> bool {
+    matches!(item.body, ItemBody::Call { call_id: None, .. } | ItemBody::Call { name: None, .. })
 }
 
 /// Whether an event says nothing about what the model generates.

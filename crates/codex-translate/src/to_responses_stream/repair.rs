@@ -122,9 +122,9 @@ impl ResponseStream {
         kind: &str,
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
-        let index = number(envelope.output_index)?;
         let Some(event) = PartEvent::read(envelope, kind)? else {
-            let place = envelope.output_index.and_then(|_| self.output.place(index));
+            let index = envelope.output_index.and_then(|raw| raw.get().parse().ok());
+            let place = index.and_then(|index| self.output.place(index));
             // SDKs would look for what is not in the event, and for the item of a part whose type is not known here.
             let is_open = place.is_some_and(|place| !self.output.is_done(place));
             if !is_known(kind) && (!is_part(kind) || is_open) {
@@ -132,7 +132,7 @@ impl ResponseStream {
             }
             return Ok(None);
         };
-        let place = self.known_for(event.channel, index, envelope, sink)?;
+        let place = self.known_for(event.channel, number(envelope.output_index)?, envelope, sink)?;
         if self.output.is_done(place) {
             return Ok(None);
         }

@@ -8,6 +8,7 @@ mod framing;
 mod invariants;
 mod limits;
 mod oracle;
+mod page;
 mod parameters;
 mod reply_properties;
 mod request_properties;
