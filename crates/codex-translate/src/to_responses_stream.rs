@@ -263,7 +263,7 @@ impl ResponseStream {
                 self.output.miss(index)?;
                 continue;
             }
-            let json = self.for_client(item.json)?;
+            let json = self.for_client(item)?;
             let place = self.known(index, || output::beginning_of(&json), sink)?;
             if self.output.is_done(place) {
                 continue;
@@ -293,7 +293,7 @@ impl ResponseStream {
             self.output.miss(index)?;
             return Ok(None);
         }
-        let json = self.for_client(item.json)?;
+        let json = self.for_client(item)?;
         let place = self.output.add(index, json.clone().into_owned())?;
         let mut edits = Edits::new(envelope.json);
         if let Cow::Owned(json) = json {
@@ -314,7 +314,7 @@ impl ResponseStream {
             self.output.miss(index)?;
             return Ok(None);
         }
-        let json = self.for_client(item.json)?;
+        let json = self.for_client(item)?;
         let place = self.known(index, || output::beginning_of(&json), sink)?;
         if self.output.is_done(place) {
             return Ok(None);

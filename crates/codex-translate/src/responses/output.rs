@@ -7,7 +7,6 @@ use serde_json::value::RawValue;
 use super::event::{Channel, list, members_of, word};
 use super::item::CallKind;
 use crate::error::Error;
-use crate::splice::members;
 use crate::text::Text;
 
 /// The longest id that an item is known by; the backend's own have some fifty characters (wire.md §3.2).
@@ -130,9 +129,9 @@ impl<'a> OutputItem<'a> {
     /// # Errors
     /// The item is not an object, or its text is no text.
     pub(crate) fn read(raw: &'a RawValue) -> Result<Self, Error> {
-        let [id, kind] = members(raw.get(), ["id", "type"])?;
-        let id = word(id).filter(|id| id.len() <= MAX_ID_BYTES).unwrap_or_default();
-        Ok(Self { id, body: ItemBody::read(word(kind).unwrap_or_default(), raw)?, json: raw.get() })
+        let members = Members::read(raw)?;
+        let id = word(members.id).filter(|id| id.len() <= MAX_ID_BYTES).unwrap_or_default();
+        Ok(Self { id, body: members.body()?, json: raw.get() })
     }
 
     pub(crate) fn kind(&self) -> ItemKind {
@@ -146,40 +145,68 @@ impl<'a> OutputItem<'a> {
     }
 }
 
-impl<'a> ItemBody<'a> {
-    fn read(kind: Cow<'a, str>, item: &'a RawValue) -> Result<Self, Error> {
-        if let Some(call) = CallKind::of_item(&kind) {
-            let [call_id, name, arguments, input] = members_of(item, ["call_id", "name", "arguments", "input"])?;
-            let payload = match call {
-                CallKind::Function => arguments,
-                CallKind::Custom => input,
-            };
-            return Ok(Self::Call {
-                kind: call,
-                call_id: word(call_id).filter(|id| !id.is_empty()),
-                name: word(name).filter(|name| !name.is_empty()),
-                payload: payload.map(Text::of).transpose()?,
-            });
-        }
-        Ok(match &*kind {
-            "message" => {
-                let [phase, content] = members_of(item, ["phase", "content"])?;
-                let phase = Phase::from_word(word(phase).as_deref().unwrap_or_default());
-                Self::Message {
-                    phase,
-                    content: list(content)?.into_iter().map(OutputPart::read).collect::<Result<_, _>>()?,
+/// The members of an item of any type that is read here.
+struct Members<'a> {
+    id: Option<&'a RawValue>,
+    kind: Option<&'a RawValue>,
+    phase: Option<&'a RawValue>,
+    content: Option<&'a RawValue>,
+    summary: Option<&'a RawValue>,
+    call_id: Option<&'a RawValue>,
+    name: Option<&'a RawValue>,
+    arguments: Option<&'a RawValue>,
+    input: Option<&'a RawValue>,
+    result: Option<&'a RawValue>,
+    output_format: Option<&'a RawValue>,
+}
+
+impl<'a> Members<'a> {
+    /// Reads all of them at once: an item may be an image of many megabytes.
+    fn read(item: &'a RawValue) -> Result<Self, Error> {
+        let keys = [
+            "id",
+            "type",
+            "phase",
+            "content",
+            "summary",
+            "call_id",
+            "name",
+            "arguments",
+            "input",
+            "result",
+            "output_format",
+        ];
+        let [id, kind, phase, content, summary, call_id, name, arguments, input, result, output_format] =
+            members_of(item, keys)?;
+        Ok(Self { id, kind, phase, content, summary, call_id, name, arguments, input, result, output_format })
+    }
+
+    fn body(self) -> Result<ItemBody<'a>, Error> {
+        let kind = word(self.kind).unwrap_or_default();
+        Ok(match ItemKind::from_word(&kind) {
+            ItemKind::Message => {
+                let phase = Phase::from_word(word(self.phase).as_deref().unwrap_or_default());
+                let content = list(self.content)?.into_iter().map(OutputPart::read).collect::<Result<_, _>>()?;
+                ItemBody::Message { phase, content }
+            }
+            ItemKind::Reasoning => ItemBody::Reasoning { summary: texts(self.summary)?, content: texts(self.content)? },
+            ItemKind::Call(kind) => {
+                let payload = match kind {
+                    CallKind::Function => self.arguments,
+                    CallKind::Custom => self.input,
+                };
+                ItemBody::Call {
+                    kind,
+                    call_id: word(self.call_id).filter(|id| !id.is_empty()),
+                    name: word(self.name).filter(|name| !name.is_empty()),
+                    payload: payload.map(Text::of).transpose()?,
                 }
             }
-            "reasoning" => {
-                let [summary, content] = members_of(item, ["summary", "content"])?;
-                Self::Reasoning { summary: texts(summary)?, content: texts(content)? }
+            ItemKind::Image => {
+                let result = self.result.map(Text::of).transpose()?.filter(|result| !result.is_empty());
+                ItemBody::Image { result, format: word(self.output_format) }
             }
-            "image_generation_call" => {
-                let [result, format] = members_of(item, ["result", "output_format"])?;
-                let result = result.map(Text::of).transpose()?.filter(|result| !result.is_empty());
-                Self::Image { result, format: word(format) }
-            }
-            _ => Self::Other(kind),
+            ItemKind::Other => ItemBody::Other(kind),
         })
     }
 }

@@ -6,7 +6,7 @@ use super::output::unannounced;
 use super::{EventSink, ResponseStream};
 use crate::error::Error;
 use crate::reply::Finish;
-use crate::responses::{CallKind, Channel, Envelope, ItemKind, Piece, present, word};
+use crate::responses::{CallKind, Channel, Envelope, ItemKind, OutputItem, Piece, present, word};
 use crate::splice::{Edits, members};
 use crate::text::Text;
 
@@ -58,18 +58,25 @@ impl ResponseStream {
     ///
     /// # Errors
     /// It is not an object.
-    pub(super) fn for_client<'j>(&self, item: &'j str) -> Result<Cow<'j, str>, Error> {
-        let [kind, name, phase] = members(item, ["type", "name", "phase"])?;
-        let mut edits = Edits::new(item);
-        if word(phase).as_deref() == Some("analysis") {
-            // The AI SDK refuses a whole reply for the older word (wire.md §3.3).
-            edits.set("phase", phase, "\"commentary\"");
+    pub(super) fn for_client<'j>(&self, item: &OutputItem<'j>) -> Result<Cow<'j, str>, Error> {
+        let mut edits = Edits::new(item.json);
+        match item.kind() {
+            ItemKind::Message => {
+                let [phase] = members(item.json, ["phase"])?;
+                if word(phase).as_deref() == Some("analysis") {
+                    // The AI SDK refuses a whole reply for the older word (wire.md §3.3).
+                    edits.set("phase", phase, "\"commentary\"");
+                }
+            }
+            ItemKind::Call(_) if !self.tools.is_unchanged() => {
+                let [name] = members(item.json, ["name"])?;
+                if let Some(wire) = word(name) {
+                    edits.set("name", name, Text::Plain(self.tools.to_client(&wire)).to_json());
+                }
+            }
+            ItemKind::Call(_) | ItemKind::Reasoning | ItemKind::Image | ItemKind::Other => {}
         }
-        let is_call = CallKind::of_item(&word(kind).unwrap_or_default()).is_some();
-        if let Some(wire) = word(name).filter(|_| is_call && !self.tools.is_unchanged()) {
-            edits.set("name", name, Text::Plain(self.tools.to_client(&wire)).to_json());
-        }
-        Ok(if edits.is_empty() { Cow::Borrowed(item) } else { Cow::Owned(edits.text()) })
+        Ok(if edits.is_empty() { Cow::Borrowed(item.json) } else { Cow::Owned(edits.text()) })
     }
 
     /// Says what the cutter has held back.
