@@ -1,7 +1,7 @@
 //! The command line, as argh reads it. No configuration logic: that is `config`.
 
 use argh::FromArgs;
-use codex_upstream::Emulation;
+use codex_upstream::{Emulation, TransportChoice};
 
 /// use the Codex models of your own ChatGPT Plus/Pro account through an OpenAI-compatible API
 #[derive(FromArgs, Debug)]
@@ -122,6 +122,11 @@ pub struct ServeArgs {
     /// what TLS and HTTP/2 look like: chrome, codex or none (default: CODEX_PROXY_EMULATE, else chrome)
     #[argh(option)]
     pub emulate: Option<Emulation>,
+
+    /// how turns reach the backend: http, websocket, or auto for websocket where it can be had (default:
+    /// CODEX_PROXY_TRANSPORT, else http)
+    #[argh(option)]
+    pub transport: Option<TransportChoice>,
 }
 
 /// show whether the login is usable; exits with 0 if it is, with 1 if not
@@ -206,6 +211,7 @@ mod tests {
         assert_eq!((&*args.host, args.port), ("0.0.0.0", 8787));
         assert_eq!(serve(&["serve", "-p", "9000"]).port, 9000);
         assert_eq!(serve(&["serve", "--emulate", "codex"]).emulate, Some(Emulation::Codex));
+        assert_eq!(serve(&["serve", "--transport", "auto"]).transport, Some(TransportChoice::Auto));
         assert_eq!(serve(&["serve", "--port", "9000", "--host", "::1"]).host, "::1");
     }
 }

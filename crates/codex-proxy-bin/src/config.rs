@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use codex_auth::AuthConfig;
 use codex_upstream::{
-    ClientConfig, DEFAULT_ORIGINATOR, DEFAULT_VERSION, Emulation, Identity, ModelAliases, ProxyConfig,
-    UnknownEmulation, UnusableAlias, UnusableIdentity,
+    ClientConfig, DEFAULT_ORIGINATOR, DEFAULT_VERSION, Emulation, Identity, ModelAliases, ProxyConfig, TransportChoice,
+    UnknownEmulation, UnknownTransport, UnusableAlias, UnusableIdentity,
 };
 use url::{Host, Url};
 
@@ -46,6 +46,8 @@ pub struct Config {
     pub proxy: ProxyConfig,
     /// What connections look like (`CODEX_PROXY_EMULATE`), for login, refresh and API alike.
     pub emulation: Emulation,
+    /// How turns reach the backend (`CODEX_PROXY_TRANSPORT`, default `http`).
+    pub transport: TransportChoice,
     /// The key that callers must present (`CODEX_PROXY_API_KEY`); without one only this machine is served.
     pub api_key: Option<ApiKey>,
     /// The client that the backend and the auth server see (`CODEX_PROXY_CLIENT_VERSION`, `CODEX_PROXY_ORIGINATOR`).
@@ -82,6 +84,7 @@ impl Config {
             extra_roots_pem: extra_roots(env)?,
             proxy: proxy(env)?,
             emulation: emulation(env)?,
+            transport: transport(env)?,
             api_key: text(env, "CODEX_PROXY_API_KEY")?.and_then(ApiKey::new),
             identity: identity(env)?,
             aliases: aliases(env)?,
@@ -217,6 +220,16 @@ fn emulation(env: Env<'_>) -> Result<Emulation, ConfigError> {
     }
 }
 
+fn transport(env: Env<'_>) -> Result<TransportChoice, ConfigError> {
+    const SETTING: &str = "CODEX_PROXY_TRANSPORT";
+    match text(env, SETTING)?.filter(|name| !name.is_empty()) {
+        Some(name) => {
+            name.parse().map_err(|error: UnknownTransport| ConfigError { setting: SETTING, problem: error.to_string() })
+        }
+        None => Ok(TransportChoice::default()),
+    }
+}
+
 fn identity(env: Env<'_>) -> Result<Identity, ConfigError> {
     const VERSION: &str = "CODEX_PROXY_CLIENT_VERSION";
     const ORIGINATOR: &str = "CODEX_PROXY_ORIGINATOR";
@@ -320,6 +333,15 @@ mod tests {
         assert_eq!(read("codex").unwrap().client().emulation, Emulation::Codex);
         let error = read("firefox").unwrap_err();
         assert!(error.starts_with("CODEX_PROXY_EMULATE: the emulations are"), "{error}");
+    }
+
+    #[test]
+    fn turns_go_by_http_unless_told_otherwise() {
+        let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_TRANSPORT", value)]);
+        assert_eq!(read("").unwrap().transport, TransportChoice::Http);
+        assert_eq!(read("auto").unwrap().transport, TransportChoice::Auto);
+        let error = read("quic").unwrap_err();
+        assert!(error.starts_with("CODEX_PROXY_TRANSPORT: the transports are"), "{error}");
     }
 
     #[test]

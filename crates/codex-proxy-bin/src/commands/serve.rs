@@ -24,6 +24,7 @@ use crate::store::OwnStore;
 /// The port is taken, a setting is wrong, or the credentials cannot be read; nothing has been served.
 pub async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode, CommandError> {
     config.emulation = args.emulate.unwrap_or(config.emulation);
+    config.transport = args.transport.unwrap_or(config.transport);
     if args.simulate && args.from_codex {
         return Err(CommandError::Usage("--simulate uses no account; leave out --from-codex".to_owned()));
     }
@@ -81,6 +82,8 @@ async fn serve_app<U: Upstream, S: TokenStore>(
         () = app.tokens.keep_fresh() => {}
         // Nor does this: requests go by the account's own models, and none waits for them.
         () = app.keep_models_fresh() => {}
+        // Nor this: connections between two turns are alive.
+        () = app.sockets.keep() => {}
     }
     // A refresh that is under way holds the only copy of a rotated token.
     app.tokens.settle().await;

@@ -11,7 +11,8 @@ use codex_proxy::config::{Config, Kept};
 use codex_proxy::serve::serve;
 use codex_sim::{Mint, Sim, SimConfig};
 use codex_upstream::{
-    ByteStream, Client, ClientConfig, Emulation, Identity, ModelCacheConfig, ProxyConfig, Upstream, read_to_end,
+    ByteStream, Client, ClientConfig, Emulation, Identity, ModelCacheConfig, ProxyConfig, TransportChoice, Upstream,
+    read_to_end,
 };
 use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -70,6 +71,16 @@ impl Harness {
     }
 
     pub(crate) async fn start_over(sim: Sim, store: MemoryStore, api_key: Option<&str>) -> Self {
+        Self::start_by(TransportChoice::Http, sim, store, api_key).await
+    }
+
+    /// Starts a program whose turns take this way.
+    pub(crate) async fn start_by(
+        transport: TransportChoice,
+        sim: Sim,
+        store: MemoryStore,
+        api_key: Option<&str>,
+    ) -> Self {
         let config = Config {
             home: "/nonexistent".into(),
             kept: Kept::File,
@@ -81,6 +92,7 @@ impl Harness {
             api_key: api_key.and_then(|key| ApiKey::new(key.to_owned())),
             identity: Identity::default(),
             emulation: Emulation::default(),
+            transport,
             aliases: "work=gpt-5.5-high".parse().unwrap(),
             log: None,
             no_browser: None,
