@@ -150,7 +150,9 @@ impl Harness {
 
     /// The bodies that reached the backend's responses endpoint.
     pub(crate) fn turns(&self) -> Vec<Value> {
-        let turns = self.sim.requests().into_iter().filter(|request| request.path.ends_with("/codex/responses"));
+        let requests = self.sim.requests().into_iter();
+        // An upgrade to WebSocket is none.
+        let turns = requests.filter(|request| request.path.ends_with("/codex/responses") && request.method != "GET");
         turns.map(|request| request.body.map(|body| (*body).clone()).unwrap_or_default()).collect()
     }
 }

@@ -253,6 +253,8 @@ impl Session {
                 _ => None,
             };
             let mut context = input.unwrap_or_default();
+            // What the backend has kept needs no encryption to be known again.
+            said.items.retain(|item| item["type"] != "reasoning" || item.get("encrypted_content").is_some());
             context.append(&mut said.items);
             self.last = Some(Last { id, context, forgettings: self.world.orders().forgettings });
         }

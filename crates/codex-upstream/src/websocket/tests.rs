@@ -53,6 +53,13 @@ impl Rig {
         self.sockets.send(request("tok", input)).await
     }
 
+    async fn failure(&self, input: &[Value]) -> UpstreamError {
+        match self.send(input).await {
+            Err(error) => error,
+            Ok(reply) => panic!("answered with {}", reply.status()),
+        }
+    }
+
     /// Sends a turn and reads its reply to the end.
     async fn turn(&self, input: &[Value]) -> String {
         let reply = self.send(input).await.unwrap();
@@ -233,7 +240,7 @@ async fn a_close_within_a_response_is_a_cut_whatever_its_code() {
 async fn a_close_in_the_place_of_an_answer_leaves_the_turn_to_http_where_it_says_a_refusal() {
     for (code, is_refusal) in [(1000, true), (1009, true), (1011, false)] {
         let rig = Rig::new(Scripted::new().socket(Conversation::new().closed(code)));
-        let error = rig.send(&first()).await.unwrap_err();
+        let error = rig.failure(&first()).await;
         assert_eq!(matches!(error, UpstreamError::NoWebSocket { passes: false, .. }), is_refusal, "{error}");
         assert!(rig.sockets.are_worth_trying() && !error.is_transient() || !is_refusal, "{error}");
     }
@@ -296,7 +303,7 @@ async fn what_a_refused_upgrade_means_depends_on_its_status() {
         [(403, true), (502, true), (504, true), (426, false), (404, false), (200, false), (501, false)]
     {
         let rig = Rig::new(Scripted::new().refused(ScriptedReply::new(status)));
-        let error = rig.send(&first()).await.unwrap_err();
+        let error = rig.failure(&first()).await;
         assert!(matches!(error, UpstreamError::NoWebSocket { passes, .. } if passes == passing), "{status}: {error}");
         assert!(error.before_dispatch() && !rig.sockets.are_worth_trying());
         rig.clock.advance(COOLING_OFF);
