@@ -69,7 +69,6 @@ async fn replies_and_failures_are_those_of_http() {
         "[sim:503-once]",
         "[sim:failed=invalid_prompt]",
         "[sim:incomplete-max-tokens]",
-        "[sim:error-first=usage_limit_reached]",
         "[sim:402]",
     ] {
         for streaming in [false, true] {

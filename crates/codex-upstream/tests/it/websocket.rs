@@ -184,7 +184,7 @@ async fn a_connection_at_its_age_and_a_forgotten_response_are_got_over() {
         .iter()
         .map(|(connection, message)| (*connection, message["input"].as_array().unwrap().len()))
         .collect::<Vec<_>>();
-    assert_eq!(told, [(1, 1), (1, 1), (2, 3), (2, 1), (3, 5)]);
+    assert_eq!(told, [(1, 1), (1, 1), (2, 4), (2, 1), (3, 7)]);
 }
 
 #[tokio::test]
