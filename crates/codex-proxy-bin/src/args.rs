@@ -3,6 +3,8 @@
 use argh::FromArgs;
 use codex_upstream::Emulation;
 
+use crate::config::LogFormat;
+
 /// use the Codex models of your own ChatGPT Plus/Pro account through an OpenAI-compatible API
 #[derive(FromArgs, Debug)]
 #[argh(
@@ -96,7 +98,7 @@ pub struct LogoutArgs {
     subcommand,
     name = "serve",
     note = "With CODEX_PROXY_API_KEY set, every request but /health must carry the key. Without it, only programs on this \
-machine are served.",
+machine are served. A browser shows at / what is going on.",
     example = "{command_name}",
     example = "{command_name} --host 127.0.0.1 -p 9000",
     example = "{command_name} --from-codex",
@@ -122,6 +124,10 @@ pub struct ServeArgs {
     /// what TLS and HTTP/2 look like: chrome, codex or none (default: CODEX_PROXY_EMULATE, else chrome)
     #[argh(option)]
     pub emulate: Option<Emulation>,
+
+    /// how the log is written: text or json (default: CODEX_PROXY_LOG_FORMAT, else text)
+    #[argh(option)]
+    pub log_format: Option<LogFormat>,
 }
 
 /// show whether the login is usable; exits with 0 if it is, with 1 if not

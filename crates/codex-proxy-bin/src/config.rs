@@ -27,6 +27,33 @@ pub enum Kept {
     Keyring,
 }
 
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// A JSON object on each line.
+    Json,
+}
+
+/// A word that names no format of the log.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no format for the log; choose `text` or `json`")]
+pub struct UnknownLogFormat(String);
+
+impl std::str::FromStr for LogFormat {
+    type Err = UnknownLogFormat;
+
+    fn from_str(word: &str) -> Result<Self, UnknownLogFormat> {
+        match word {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            other => Err(UnknownLogFormat(other.to_owned())),
+        }
+    }
+}
+
 /// What the environment says. Flags of a command are added by the command.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -55,6 +82,8 @@ pub struct Config {
     /// What is logged (`CODEX_PROXY_LOG`): a level, or a filter of tracing-subscriber's `EnvFilter`; the command's own choice if
     /// not set.
     pub log: Option<String>,
+    /// How the log is written (`CODEX_PROXY_LOG_FORMAT`, default `text`).
+    pub log_format: LogFormat,
     /// Why no browser can be opened here, if that is so (`BROWSER`, `DISPLAY`, `SSH_CONNECTION` and the like).
     pub no_browser: Option<&'static str>,
 }
@@ -86,6 +115,7 @@ impl Config {
             identity: identity(env)?,
             aliases: aliases(env)?,
             log: text(env, "CODEX_PROXY_LOG")?.filter(|log| !log.is_empty()),
+            log_format: log_format(env)?,
             no_browser: surroundings::without_browser(env, surroundings::is_container()),
         })
     }
@@ -217,6 +247,16 @@ fn emulation(env: Env<'_>) -> Result<Emulation, ConfigError> {
     }
 }
 
+fn log_format(env: Env<'_>) -> Result<LogFormat, ConfigError> {
+    const SETTING: &str = "CODEX_PROXY_LOG_FORMAT";
+    match text(env, SETTING)?.filter(|word| !word.is_empty()) {
+        Some(word) => {
+            word.parse().map_err(|error: UnknownLogFormat| ConfigError { setting: SETTING, problem: error.to_string() })
+        }
+        None => Ok(LogFormat::default()),
+    }
+}
+
 fn identity(env: Env<'_>) -> Result<Identity, ConfigError> {
     const VERSION: &str = "CODEX_PROXY_CLIENT_VERSION";
     const ORIGINATOR: &str = "CODEX_PROXY_ORIGINATOR";
@@ -320,6 +360,17 @@ mod tests {
         assert_eq!(read("codex").unwrap().client().emulation, Emulation::Codex);
         let error = read("firefox").unwrap_err();
         assert!(error.starts_with("CODEX_PROXY_EMULATE: the emulations are"), "{error}");
+    }
+
+    #[test]
+    fn the_log_has_one_of_two_formats() {
+        let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_LOG_FORMAT", value)]).map(|config| config.log_format);
+        assert_eq!(
+            (read(""), read("text"), read("json")),
+            (Ok(LogFormat::Text), Ok(LogFormat::Text), Ok(LogFormat::Json))
+        );
+        let error = read("xml").unwrap_err();
+        assert!(error.starts_with("CODEX_PROXY_LOG_FORMAT: `xml`") && error.contains("`json`"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use argh::FromArgs as _;
 use codex_proxy::args::{Args, Command};
 use codex_proxy::commands::{self, CommandError};
-use codex_proxy::config::Config;
+use codex_proxy::config::{Config, LogFormat};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -67,11 +67,16 @@ fn log_to_stderr(config: &Config, command: &Command) -> Result<(), CommandError>
         // The others print what there is to say.
         Command::Logout(_) | Command::Status(_) | Command::Doctor(_) | Command::Demo(_) | Command::Version(_) => "warn",
     };
+    let chosen = if let Command::Serve(args) = command { args.log_format } else { None };
+    let format = chosen.unwrap_or(config.log_format);
     let log = config.log.as_deref().unwrap_or(default);
     let filter = EnvFilter::try_new(log).map_err(|error| {
         CommandError::Usage(format!("CODEX_PROXY_LOG: `{log}` is not a log filter ({error}); try info or debug"))
     })?;
     let stderr = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
-    stderr.with_ansi(io::stderr().is_terminal()).init();
+    match format {
+        LogFormat::Text => stderr.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => stderr.json().flatten_event(true).init(),
+    }
     Ok(())
 }

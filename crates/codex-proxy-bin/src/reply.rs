@@ -46,6 +46,11 @@ where
     response
 }
 
+/// Says in the headers that the reply is true only now, and for this caller.
+pub(crate) fn never_cached(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
 /// Names in the headers what the translation changed: `x-codex-proxy-dropped`, `-clamped`, `-emulated`, `-repaired`.
 pub fn add_notices(headers: &mut HeaderMap, notices: &[Notice]) {
     for (fate, name) in [

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use codex_auth::{MemoryStore, Secret, Tokens};
 use codex_proxy::access::ApiKey;
 use codex_proxy::app::App;
-use codex_proxy::config::{Config, Kept};
+use codex_proxy::config::{Config, Kept, LogFormat};
 use codex_proxy::serve::serve;
 use codex_sim::{Mint, Sim, SimConfig};
 use codex_upstream::{
@@ -83,6 +83,7 @@ impl Harness {
             emulation: Emulation::default(),
             aliases: "work=gpt-5.5-high".parse().unwrap(),
             log: None,
+            log_format: LogFormat::default(),
             no_browser: None,
         };
         let upstream = Client::new(config.client()).unwrap();
