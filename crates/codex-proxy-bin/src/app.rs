@@ -268,5 +268,5 @@ fn reasoning_style(word: &str) -> Result<ReasoningStyle, Error> {
 
 /// A caller's key must not be readable from anything derived from it.
 fn caller_hash(key: &[u8]) -> String {
-    Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect()
+    ids::hex(&Sha256::digest(key))
 }

@@ -84,33 +84,38 @@ impl Told {
     ///
     /// Windows that have started anew since they were told are left out: nothing is known of them.
     pub fn to_json(&self, now: SystemTime) -> Value {
-        let windows = self.quota.windows.iter().filter(|window| window.is_current(now));
-        let windows = windows.map(|window| {
-            json!({
-                "name": window.name,
-                "limit": window.limit,
-                "minutes": window.minutes,
-                "used_percent": window.used_percent,
-                "remaining_percent": (100.0 - window.used_percent).clamp(0.0, 100.0),
-                "resets_at": window.resets_at.map(rfc3339),
-                "resets_in_seconds": window.left(now).map(|left| left.as_secs()),
-            })
-        });
-        json!({
-            "plan": self.quota.plan,
-            "windows": windows.collect::<Vec<_>>(),
-            "credits": self.quota.credits.as_ref().map(|credits| json!({
-                "has_credits": credits.has_credits,
-                "unlimited": credits.unlimited,
-                "balance": credits.balance,
-            })),
-            "reached": self.quota.reached,
-            "as_of": self.at.map(rfc3339),
-            "age_seconds": self.at.map(|at| now.duration_since(at).unwrap_or_default().as_secs()),
-            "is_stale": self.problem.is_some(),
-            "problem": self.problem,
-        })
+        let mut told = quota_json(&self.quota, now);
+        told["as_of"] = self.at.map(rfc3339).into();
+        told["age_seconds"] = self.at.map(|at| now.duration_since(at).unwrap_or_default().as_secs()).into();
+        told["is_stale"] = self.problem.is_some().into();
+        told["problem"] = self.problem.clone().into();
+        told
     }
+}
+
+/// Writes a quota for programs: here, on the status page and in `codex-proxy status --json`.
+pub(crate) fn quota_json(quota: &Quota, now: SystemTime) -> Value {
+    let windows = quota.windows.iter().filter(|window| window.is_current(now)).map(|window| {
+        json!({
+            "name": window.name,
+            "limit": window.limit,
+            "minutes": window.minutes,
+            "used_percent": window.used_percent,
+            "remaining_percent": (100.0 - window.used_percent).clamp(0.0, 100.0),
+            "resets_at": window.resets_at.map(rfc3339),
+            "resets_in_seconds": window.left(now).map(|left| left.as_secs()),
+        })
+    });
+    json!({
+        "plan": quota.plan,
+        "windows": windows.collect::<Vec<_>>(),
+        "credits": quota.credits.as_ref().map(|credits| json!({
+            "has_credits": credits.has_credits,
+            "unlimited": credits.unlimited,
+            "balance": credits.balance,
+        })),
+        "reached": quota.reached,
+    })
 }
 
 impl<U: Upstream, S: TokenStore> App<U, S> {

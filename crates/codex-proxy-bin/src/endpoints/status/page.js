@@ -143,7 +143,7 @@ function showPlan(status) {
     const name = windowName(window);
     const share = `${Math.round(window.used_percent)} % used`;
     const resets = window.resets_at
-      ? `Resets in ${span(window.resets_in_seconds)}, ${when(window.resets_at)}`
+      ? `Resets in ${span(window.resets_in_seconds)} · ${when(window.resets_at)}`
       : "Starts with the next request";
     const track = { className: "track", role: "meter", "aria-label": name, "aria-valuetext": `${share}. ${resets}` };
     Object.assign(track, { "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.round(used) });
@@ -196,7 +196,7 @@ function row(entry, isLive) {
     cell("client", entry.client || "unknown"),
     make("td", { className: "result" }, make("span", { className: tone, textContent: result }),
       detail ? make("small", { textContent: detail }) : null),
-    cell("number tokens", tokens, parts),
+    cell(entry.input_tokens === null ? "number tokens none" : "number tokens", tokens, parts),
     cell("number took", seconds(entry.total_ms), first));
 }
 
@@ -274,7 +274,7 @@ function clients(model, needsKey) {
       `const { text } = await generateText({\n  model: codex("${model}"),\n  prompt: "Hello!",\n});\nconsole.log(text);`]]],
     ["Codex CLI", null, [["~/.codex/config.toml",
       `model = "${model}"\nmodel_provider = "codex-proxy"\n\n[model_providers.codex-proxy]\nname = "codex-proxy"\n` +
-      `base_url = "${base}"\nwire_api = "responses"${needsKey ? '\nenv_key = "CODEX_PROXY_API_KEY"' : ""}`]]],
+      `base_url = "${base}"\nwire_api = "responses"\nsupports_websockets = false${needsKey ? '\nenv_key = "CODEX_PROXY_API_KEY"' : ""}`]]],
   ];
 }
 
@@ -351,16 +351,16 @@ function windowName(window) {
 const numbers = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 function count(number) { return number < 10000 ? String(number) : numbers.format(number); }
 function capital(text) { return text ? text[0].toUpperCase() + text.slice(1) : text; }
-function seconds(ms) { return ms < 100 ? `${ms} ms` : ms < 100000 ? `${(ms / 1000).toFixed(1)} s` : span(ms / 1000); }
+function seconds(ms) { return ms < 1 ? "< 1 ms" : ms < 100 ? `${ms} ms` : ms < 100000 ? `${(ms / 1000).toFixed(1)} s` : span(ms / 1000); }
 function clock(text) { return new Date(text).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }); }
 
 function when(text) {
   const at = new Date(text);
   const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   const days = (at - Date.now()) / 86400000;
-  if (Math.abs(days) > 6) return at.toLocaleDateString([], { day: "numeric", month: "short" });
-  if (at.toDateString() !== new Date().toDateString()) options.weekday = "short";
-  return at.toLocaleTimeString([], options);
+  if (Math.abs(days) > 6) Object.assign(options, { day: "numeric", month: "short" });
+  else if (at.toDateString() !== new Date().toDateString()) options.weekday = "short";
+  return at.toLocaleString([], options);
 }
 
 function span(secs) {
