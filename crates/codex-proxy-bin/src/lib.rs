@@ -23,5 +23,6 @@ mod endpoints;
 mod ids;
 mod keyring;
 mod model;
+mod nearest;
 mod start;
 mod turn;
