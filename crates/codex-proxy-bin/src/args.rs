@@ -1,9 +1,6 @@
 //! The command line, as argh reads it. No configuration logic: that is `config`.
 
 use argh::FromArgs;
-use codex_upstream::Emulation;
-
-use crate::config::LogFormat;
 
 /// use the Codex models of your own ChatGPT Plus/Pro account through an OpenAI-compatible API
 #[derive(FromArgs, Debug)]
@@ -16,6 +13,10 @@ answers from a simulated backend.",
     example = "{command_name} doctor"
 )]
 pub struct Args {
+    /// configuration file to read instead of config.toml in the home directory of the proxy
+    #[argh(option, arg_name = "file")]
+    pub config: Option<String>,
+
     /// what to do
     #[argh(subcommand)]
     pub command: Command,
@@ -35,10 +36,33 @@ pub enum Command {
     Status(StatusArgs),
     /// Look for what is wrong.
     Doctor(DoctorArgs),
+    /// Show the settings.
+    Config(ConfigArgs),
     /// Show the proxy at work, without an account.
     Demo(DemoArgs),
     /// Print the version.
     Version(VersionArgs),
+}
+
+impl Args {
+    /// The settings that the flags give, by name, as they were written.
+    pub fn settings(&self) -> Vec<(&'static str, &str)> {
+        let mut given = vec![("config", &self.config)];
+        match &self.command {
+            Command::Serve(args) => {
+                given.extend([("host", &args.host), ("port", &args.port)]);
+                given.extend([("emulate", &args.emulate), ("log_format", &args.log_format)]);
+            }
+            Command::Doctor(args) => given.extend([("host", &args.host), ("port", &args.port)]),
+            Command::Login(_)
+            | Command::Logout(_)
+            | Command::Status(_)
+            | Command::Config(_)
+            | Command::Demo(_)
+            | Command::Version(_) => {}
+        }
+        given.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?))).collect()
+    }
 }
 
 /// log in to your ChatGPT account in the browser
@@ -98,7 +122,7 @@ pub struct LogoutArgs {
     subcommand,
     name = "serve",
     note = "With CODEX_PROXY_API_KEY set, every request but /health must carry the key. Without it, only programs on this \
-machine are served. A browser shows at / what is going on.",
+machine are served.",
     example = "{command_name}",
     example = "{command_name} --host 127.0.0.1 -p 9000",
     example = "{command_name} --from-codex",
@@ -106,12 +130,12 @@ machine are served. A browser shows at / what is going on.",
 )]
 pub struct ServeArgs {
     /// address or host name to listen on (default: 0.0.0.0)
-    #[argh(option, default = "String::from(\"0.0.0.0\")")]
-    pub host: String,
+    #[argh(option)]
+    pub host: Option<String>,
 
     /// port to listen on; 0 takes a free one (default: 8787)
-    #[argh(option, short = 'p', default = "8787")]
-    pub port: u16,
+    #[argh(option, short = 'p')]
+    pub port: Option<String>,
 
     /// answer from a simulated backend: no account, no network
     #[argh(switch)]
@@ -121,13 +145,13 @@ pub struct ServeArgs {
     #[argh(switch)]
     pub from_codex: bool,
 
-    /// what TLS and HTTP/2 look like: chrome, codex or none (default: CODEX_PROXY_EMULATE, else chrome)
+    /// what TLS and HTTP/2 look like: chrome, codex or none (default: chrome)
     #[argh(option)]
-    pub emulate: Option<Emulation>,
+    pub emulate: Option<String>,
 
-    /// how the log is written: text or json (default: CODEX_PROXY_LOG_FORMAT, else text)
+    /// how the log is written: text or json (default: text)
     #[argh(option)]
-    pub log_format: Option<LogFormat>,
+    pub log_format: Option<String>,
 }
 
 /// show whether the login is usable; exits with 0 if it is, with 1 if not
@@ -177,13 +201,54 @@ pub struct DoctorArgs {
     pub from_codex: bool,
 
     /// address or host name that serve would listen on (default: 0.0.0.0)
-    #[argh(option, default = "String::from(\"0.0.0.0\")")]
-    pub host: String,
+    #[argh(option)]
+    pub host: Option<String>,
 
     /// port that serve would listen on (default: 8787)
-    #[argh(option, short = 'p', default = "8787")]
-    pub port: u16,
+    #[argh(option, short = 'p')]
+    pub port: Option<String>,
 }
+
+/// show the settings that hold, and where each was given
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "config",
+    note = "A flag comes before the environment, the environment before config.toml, and that before the default. \
+docs/configuration.md tells of every setting.",
+    example = "{command_name} show",
+    example = "{command_name} show --json",
+    example = "{command_name} docs"
+)]
+pub struct ConfigArgs {
+    /// what to do
+    #[argh(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// What there is to do with the settings.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand)]
+pub enum ConfigCommand {
+    /// Print what holds.
+    Show(ConfigShowArgs),
+    /// Print the documentation.
+    Docs(ConfigDocsArgs),
+}
+
+/// print each setting's value and where it was given; keys are masked
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "show", example = "{command_name}", example = "{command_name} --json")]
+pub struct ConfigShowArgs {
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// print the documentation of all settings, as Markdown
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "docs", example = "{command_name}")]
+pub struct ConfigDocsArgs {}
 
 /// show the proxy at work over the simulated backend, then exit
 #[derive(FromArgs, Debug)]
@@ -198,20 +263,31 @@ pub struct VersionArgs {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, SETTINGS};
 
-    fn serve(words: &[&str]) -> ServeArgs {
-        let Command::Serve(args) = Args::from_args(&["codex-proxy"], words).unwrap().command else {
-            panic!("{words:?} is another command");
-        };
-        args
+    fn config(words: &[&str]) -> Result<Config, String> {
+        let args = Args::from_args(&["codex-proxy"], words).map_err(|exit| exit.output)?;
+        let home = |name: &str| (name == "CODEX_PROXY_HOME").then(|| "/does/not/exist".into());
+        Config::load(&args.settings(), &home).map_err(|error| error.to_string())
     }
 
     #[test]
     fn serve_listens_where_it_always_did() {
-        let args = serve(&["serve"]);
-        assert_eq!((&*args.host, args.port), ("0.0.0.0", 8787));
-        assert_eq!(serve(&["serve", "-p", "9000"]).port, 9000);
-        assert_eq!(serve(&["serve", "--emulate", "codex"]).emulate, Some(Emulation::Codex));
-        assert_eq!(serve(&["serve", "--port", "9000", "--host", "::1"]).host, "::1");
+        let listens = |words: &[&str]| config(words).map(|config| (config.host, config.port)).unwrap();
+        assert_eq!(listens(&["serve"]), ("0.0.0.0".to_owned(), 8787));
+        assert_eq!(listens(&["serve", "-p", "9000"]), ("0.0.0.0".to_owned(), 9000));
+        assert_eq!(listens(&["serve", "--port", "9000", "--host", "::1"]), ("::1".to_owned(), 9000));
+        assert_eq!(listens(&["doctor", "-p", "9000", "--host", "::1"]), ("::1".to_owned(), 9000));
+    }
+
+    #[test]
+    fn every_flag_of_the_table_is_read() {
+        for setting in SETTINGS {
+            let Some(flag) = setting.flag else { continue };
+            // Before the command, or after it.
+            let before = Args::from_args(&["codex-proxy"], &[flag, "x", "status"]);
+            let args = before.or_else(|_| Args::from_args(&["codex-proxy"], &["serve", flag, "x"])).unwrap();
+            assert_eq!(args.settings(), [(setting.name, "x")], "{flag}");
+        }
     }
 }

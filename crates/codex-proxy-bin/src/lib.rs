@@ -26,5 +26,6 @@ mod endpoints;
 mod ids;
 mod keyring;
 mod model;
+mod nearest;
 mod start;
 mod turn;

@@ -42,8 +42,11 @@ fn run(args: Args) -> Result<ExitCode, CommandError> {
         writeln!(out, "codex-proxy {}", env!("CARGO_PKG_VERSION"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let config = Config::from_env(&|name| std::env::var_os(name))?;
+    let config = Config::load(&args.settings(), &|name| std::env::var_os(name))?;
     log_to_stderr(&config, &args.command)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::other)?;
     let outcome = runtime.block_on(async {
         match args.command {
@@ -52,6 +55,7 @@ fn run(args: Args) -> Result<ExitCode, CommandError> {
             Command::Serve(args) => commands::serve::run(config, args).await,
             Command::Status(args) => commands::status::run(config, args, out).await,
             Command::Doctor(args) => commands::doctor::run(config, args, out).await,
+            Command::Config(args) => commands::config::run(&config, &args, out),
             Command::Demo(_) => commands::demo::run(config, out).await,
             Command::Version(_) => Ok(ExitCode::SUCCESS),
         }
@@ -65,16 +69,19 @@ fn log_to_stderr(config: &Config, command: &Command) -> Result<(), CommandError>
     let default = match command {
         Command::Serve(_) | Command::Login(_) => "info",
         // The others print what there is to say.
-        Command::Logout(_) | Command::Status(_) | Command::Doctor(_) | Command::Demo(_) | Command::Version(_) => "warn",
+        Command::Logout(_)
+        | Command::Status(_)
+        | Command::Doctor(_)
+        | Command::Config(_)
+        | Command::Demo(_)
+        | Command::Version(_) => "warn",
     };
-    let chosen = if let Command::Serve(args) = command { args.log_format } else { None };
-    let format = chosen.unwrap_or(config.log_format);
     let log = config.log.as_deref().unwrap_or(default);
     let filter = EnvFilter::try_new(log).map_err(|error| {
         CommandError::Usage(format!("CODEX_PROXY_LOG: `{log}` is not a log filter ({error}); try info or debug"))
     })?;
     let stderr = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
-    match format {
+    match config.log_format {
         LogFormat::Text => stderr.with_ansi(io::stderr().is_terminal()).init(),
         LogFormat::Json => stderr.json().flatten_event(true).init(),
     }

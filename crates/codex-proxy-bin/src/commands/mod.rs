@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::config::ConfigError;
 
+pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod login;
