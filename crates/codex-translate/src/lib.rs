@@ -244,6 +244,7 @@ mod schema;
 mod splice;
 mod sse;
 mod stop;
+mod surrogates;
 mod text;
 mod to_chat;
 mod to_responses;
