@@ -142,7 +142,7 @@ fn speak_of_json(request: &mut Request, notices: &mut Notices) {
 
 fn speaks_of_json(item: &Item) -> bool {
     match item {
-        Item::Message(message) => message.content.iter().filter_map(Part::as_text).any(has_json),
+        Item::Message(message) => message.content.iter().filter_map(Part::as_text).any(|text| has_json(&text.decode())),
         Item::Verbatim(item) => item.kind == "message" && item.member("content").is_some_and(|raw| has_json(raw.get())),
         Item::Reasoning(_) | Item::Call(_) | Item::Output(_) | Item::Opaque(_) => false,
     }

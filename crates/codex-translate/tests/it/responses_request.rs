@@ -270,3 +270,13 @@ fn lite_and_back_is_the_same_request() {
     expected["input"].as_array_mut().unwrap().insert(0, said("developer", "be kind"));
     assert_eq!(back, expected);
 }
+
+#[test]
+fn no_half_of_a_surrogate_pair_is_carried() {
+    let body = br#"{"model": "m", "input": "hi", "tools": [{"type": "custom", "name": "patch",
+        "format": {"type": "grammar", "syntax": "lark", "definition": "start: \"x\ud42d\udc4b\""}}]}"#;
+    let request = responses::Request::from_json(body).unwrap();
+    let translated = normalise(request, &profile(), &Options::default()).unwrap();
+    assert_eq!(sent(&translated)["tools"][0]["format"]["definition"], "start: \"x\u{d42d}\u{fffd}\"");
+    assert_eq!(notices(&translated), ["* repaired: half a surrogate pair is sent as U+FFFD"]);
+}
