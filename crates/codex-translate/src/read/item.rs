@@ -15,13 +15,20 @@ use crate::responses::{Call, CallKind, Item, Message, Opaque, Output, ReasoningI
 /// The key that only the Codex CLI writes on its items (wire.md §9).
 const PASSTHROUGH: &str = "internal_chat_message_metadata_passthrough";
 
-/// The types of items that are carried as they are, with the keys that the backend knows of each (wire.md §2.8).
+/// The types of items that are carried as they are, with the keys that the backend knows of each (wire.md §2.8, and
+/// what the CLI 0.169.0 writes beyond that).
 const ALLOWED: &[(&str, &[&str])] = &[
     ("additional_tools", &["type", "role", "tools"]),
+    ("agent_message", &["type", "author", "recipient", "content"]),
     ("compaction", &["type", "encrypted_content"]),
     ("compaction_summary", &["type", "encrypted_content"]),
     ("compaction_trigger", &["type"]),
-    ("image_generation_call", &["type", "status", "revised_prompt", "result"]),
+    ("configuration_update", &["type", "reasoning"]),
+    ("context_compaction", &["type", "encrypted_content"]),
+    (
+        "image_generation_call",
+        &["type", "status", "revised_prompt", "result", "action", "background", "output_format", "quality", "size"],
+    ),
     ("local_shell_call", &["type", "call_id", "status", "action"]),
     ("tool_search_call", &["type", "call_id", "status", "execution", "arguments"]),
     ("tool_search_output", &["type", "call_id", "status", "execution", "tools"]),

@@ -34,7 +34,7 @@ pub struct Message {
     pub role: Role,
     /// What is said, in parts.
     pub content: Vec<Part>,
-    /// `commentary` or `final_answer`, on messages of the assistant.
+    /// `commentary`, `final_answer` or another, on messages of the assistant.
     pub phase: Option<String>,
 }
 
