@@ -203,6 +203,11 @@ impl Config {
         self.origins.sources.path(text)
     }
 
+    /// Whether callers need a key.
+    pub fn has_key(&self) -> bool {
+        self.api_key.is_some()
+    }
+
     /// The settings of the client that speaks to the backend and the auth server.
     pub fn client(&self) -> ClientConfig {
         ClientConfig {

@@ -7,6 +7,7 @@ pub mod access;
 pub mod app;
 pub mod args;
 pub mod body;
+pub mod command_line;
 pub mod commands;
 pub mod config;
 pub mod journal;

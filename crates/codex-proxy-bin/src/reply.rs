@@ -32,6 +32,11 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     }
 }
 
+/// What a probe is told: a 200 if all is well, else a 503.
+pub(crate) fn probed(is_well: bool, value: &impl Serialize) -> Response<Body> {
+    json(if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, value)
+}
+
 /// A 200 with a stream of server-sent events.
 pub fn event_stream<B>(body: B) -> Response<Body>
 where

@@ -142,6 +142,11 @@ impl Given {
         }
     }
 
+    /// The value itself, which may be a secret.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// What an error about this value starts with.
     pub(super) fn place(&self) -> String {
         match &self.source {

@@ -66,11 +66,9 @@ async fn ready<U: Upstream, S: TokenStore>(app: &App<U, S>) -> Response<Body> {
         }
         Source::Live | Source::Disk | _ => Part { ok: true, problem: None },
     };
-    let (code, status) = match login.ok && models.ok {
-        true => (StatusCode::OK, "ready"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
-    };
-    let mut response = reply::json(code, &Ready { status, login, models });
+    let is_ready = login.ok && models.ok;
+    let status = if is_ready { "ready" } else { "not_ready" };
+    let mut response = reply::probed(is_ready, &Ready { status, login, models });
     reply::never_cached(response.headers_mut());
     response
 }

@@ -9,6 +9,7 @@ mod doctor;
 mod failures;
 mod lifecycle;
 mod models;
+mod packaging;
 mod process;
 mod processes;
 mod responses;
