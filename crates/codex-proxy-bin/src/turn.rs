@@ -14,6 +14,7 @@ use http::Response;
 use uuid::Uuid;
 
 use crate::app::{App, Call};
+use crate::metrics::Attempts;
 use crate::relay::Opening;
 use crate::reply;
 use crate::start::{self, Start};
@@ -54,12 +55,13 @@ impl<U: Upstream, S: TokenStore> Turn<U, S> {
     pub(crate) fn open(&self) -> Opening {
         let (app, request) = (Arc::clone(&self.app), Arc::clone(&self.request));
         Box::pin(async move {
+            let upstream = Attempts::new(&app.upstream, &app.journal);
             let bearer = app.tokens.bearer().await.map_err(|error| reply::of_auth(&error))?;
-            match request.send(&app, &bearer).await {
+            match request.send(&app, &upstream, &bearer).await {
                 // The token may have been revoked before its time: a fresh one gets one try.
                 Err(error) if error.wants_reauth() => {
                     let bearer = app.tokens.replace(&bearer).await.map_err(|error| reply::of_auth(&error))?;
-                    request.send(&app, &bearer).await
+                    request.send(&app, &upstream, &bearer).await
                 }
                 outcome => outcome,
             }
@@ -72,11 +74,12 @@ impl Prepared {
     async fn send<U: Upstream, S: TokenStore>(
         &self,
         app: &App<U, S>,
+        upstream: &Attempts<U>,
         bearer: &Bearer,
     ) -> Result<ByteStream, TurnError> {
         let route = app.route(bearer).await?;
         let backend = app.backend(bearer, &route);
-        let start = self.start(app, &backend).await?;
+        let start = self.start(app, upstream, &backend).await?;
         let again_after = start
             .failure
             .filter(start::is_passing)
@@ -88,16 +91,17 @@ impl Prepared {
         drop(start.body);
         tracing::debug!(?delay, "the backend was overloaded; sending again");
         SystemClock.sleep(delay).await;
-        Ok(self.start(app, &backend).await?.body)
+        Ok(self.start(app, upstream, &backend).await?.body)
     }
 
     /// Sends the request and reads as far as its first output.
     async fn start<U: Upstream, S: TokenStore>(
         &self,
         app: &App<U, S>,
+        upstream: &Attempts<U>,
         backend: &Backend<'_>,
     ) -> Result<Start, SendError> {
-        let sent = self.deliver(app, backend).await;
+        let sent = self.deliver(app, upstream, backend).await;
         match &sent {
             Ok(reply) => {
                 app.models.observe(reply.headers());
@@ -117,6 +121,7 @@ impl Prepared {
     async fn deliver<U: Upstream, S: TokenStore>(
         &self,
         app: &App<U, S>,
+        upstream: &Attempts<U>,
         backend: &Backend<'_>,
     ) -> Result<Response<ByteStream>, SendError> {
         let turn = requests::Turn {
@@ -128,7 +133,7 @@ impl Prepared {
         };
         if self.wants_websocket(app) {
             let request = requests::responses_websocket(backend, &turn, SystemClock.now())?;
-            match send_with_retry(&app.sockets, &request, &app.retry, &SystemClock).await {
+            match send_with_retry(&upstream.by(&app.sockets), &request, &app.retry, &SystemClock).await {
                 Err(error) if app.transport == TransportChoice::Auto && can_do_without_websocket(&error) => {
                     tracing::info!(%error, "no WebSocket can be had; using HTTP");
                 }
@@ -136,7 +141,7 @@ impl Prepared {
             }
         }
         let request = requests::responses(backend, &turn)?;
-        send_with_retry(&app.upstream, &request, &app.retry, &SystemClock).await
+        send_with_retry(upstream, &request, &app.retry, &SystemClock).await
     }
 
     fn wants_websocket<U: Upstream, S: TokenStore>(&self, app: &App<U, S>) -> bool {
