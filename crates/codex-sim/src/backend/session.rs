@@ -248,11 +248,10 @@ impl Session {
             return Break(End::Closed(1000));
         }
         if let Some(id) = said.completed {
-            let input = match &inbound.body {
-                Payload::Json(body) => body.get("input").and_then(Value::as_array).cloned(),
-                _ => None,
-            };
-            let mut context = input.unwrap_or_default();
+            let mut context = Vec::new();
+            if let Payload::Json(body) = &inbound.body {
+                context.extend(body.get("input").and_then(Value::as_array).into_iter().flatten().cloned());
+            }
             // What the backend has kept needs no encryption to be known again.
             said.items.retain(|item| item["type"] != "reasoning" || item.get("encrypted_content").is_some());
             context.append(&mut said.items);

@@ -125,7 +125,9 @@ impl Sink<Sent> for Socket {
                 self.to_say.extend(answer);
             }
         }
-        self.reader.take().map(Waker::wake);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
         Ok(())
     }
 

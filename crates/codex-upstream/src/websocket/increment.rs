@@ -175,9 +175,9 @@ impl Item {
         let role = text("role");
         let is_reasoning = kind == "reasoning";
         let mut digest = Sha256::new();
-        match item {
-            Value::Object(item) => feed_item(item, kind, role, &mut digest),
-            other => feed(other, &mut digest),
+        match item.as_object() {
+            Some(item) => feed_item(item, kind, role, &mut digest),
+            None => feed(item, &mut digest),
         }
         let is_said = is_reasoning || role == "assistant" || kind.ends_with("_call");
         Self { digest: digest.finalize().into(), is_reasoning, is_said }
@@ -210,16 +210,15 @@ fn part(kind: &str, text: &str) -> Value {
 fn feed_parts(parts: &[Value], digest: &mut Sha256) {
     digest.update(parts.len().to_le_bytes());
     for part in parts {
-        match part {
-            Value::Object(part) => {
-                for (key, value) in compared(part) {
-                    feed_text(key, digest);
-                    feed(value, digest);
-                }
-                digest.update(b";");
-            }
-            other => feed(other, digest),
+        let Some(part) = part.as_object() else {
+            feed(part, digest);
+            continue;
+        };
+        for (key, value) in compared(part) {
+            feed_text(key, digest);
+            feed(value, digest);
         }
+        digest.update(b";");
     }
 }
 

@@ -273,7 +273,13 @@ fn before_the_turn(error: UpstreamError) -> UpstreamError {
         UpstreamError::Timeout { host, phase: TimeoutPhase::Head | TimeoutPhase::Body } => {
             no_websocket(&host, "there was no answer in time".to_owned(), true)
         }
-        other => other,
+        UpstreamError::Connect { .. }
+        | UpstreamError::Tls { .. }
+        | UpstreamError::Proxy { .. }
+        | UpstreamError::NoWebSocket { .. }
+        | UpstreamError::Timeout { .. }
+        | UpstreamError::TooLarge { .. }
+        | UpstreamError::InvalidRequest { .. } => error,
     }
 }
 

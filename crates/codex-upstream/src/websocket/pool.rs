@@ -105,7 +105,9 @@ impl Pool {
         if idle.connections.len() > MAX_IDLE {
             idle.connections.pop_front();
         }
-        idle.keeper.take().map(Waker::wake);
+        if let Some(keeper) = idle.keeper.take() {
+            keeper.wake();
+        }
     }
 
     /// The right to open a connection; waits for it while there are too many, after letting go of one that waits.
