@@ -42,8 +42,9 @@ fuzz: ## each fuzz target for FUZZ_SECS seconds (20); needs a nightly Rust and c
 		(cd fuzz && cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECS) -dict=events.dict -verbosity=0) || exit 1; \
 	done
 
-bench: ## measure the translation beside a plain way
-	@cargo bench --locked -p codex-translate
+bench: ## measure the translation beside a plain way, and how soon a dropped reply is noticed
+	@cargo bench --locked -p codex-translate --bench translate
+	@cargo bench --locked -p codex-upstream --bench cancel
 
 install: ## build the release binary into ~/.cargo/bin
 	@scripts/setup build
