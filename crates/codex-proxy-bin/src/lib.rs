@@ -20,8 +20,11 @@ pub mod transport;
 
 mod account;
 mod endpoints;
+mod form;
 mod ids;
 mod keyring;
+mod limits_watch;
 mod model;
 mod start;
 mod turn;
+mod whole;

@@ -1,11 +1,15 @@
 //! The endpoints: each names a reader for the request and a writer for the reply; everything between is the same.
 
 mod chat;
+mod compact;
 mod health;
+mod images;
 mod models;
 mod responses;
 
 pub(crate) use chat::chat;
+pub(crate) use compact::compact;
 pub(crate) use health::health;
+pub(crate) use images::images;
 pub(crate) use models::{model, models};
 pub(crate) use responses::responses;

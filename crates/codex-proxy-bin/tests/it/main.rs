@@ -16,3 +16,4 @@ mod routing;
 mod secrets;
 mod support;
 mod tokens;
+mod whole;
