@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::app::{App, Call};
 use crate::limits_watch::watched;
+use crate::metrics::Attempts;
 use crate::relay::Opening;
 use crate::reply;
 use crate::start::{self, Start};
@@ -56,7 +57,8 @@ impl<U: Upstream, S: TokenStore> Turn<U, S> {
         let (app, request) = (Arc::clone(&self.app), Arc::clone(&self.request));
         Box::pin(async move {
             let (app, request) = (&app, &request);
-            authorized(app, |bearer| async move { request.send(app, &bearer).await }).await
+            let upstream = &Attempts::new(&app.upstream, &app.journal);
+            authorized(app, |bearer| async move { request.send(app, upstream, &bearer).await }).await
         })
     }
 }
@@ -88,9 +90,10 @@ where
 /// As [`send_with_retry`].
 pub(crate) async fn send<U: Upstream, S: TokenStore>(
     app: &App<U, S>,
+    upstream: &Attempts<U>,
     request: &Request<Bytes>,
 ) -> Result<Response<ByteStream>, SendError> {
-    let sent = send_with_retry(&app.upstream, request, &app.retry, &SystemClock).await;
+    let sent = send_with_retry(upstream, request, &app.retry, &SystemClock).await;
     match &sent {
         Ok(reply) => {
             app.models.observe(reply.headers());
@@ -108,6 +111,7 @@ impl Prepared {
     async fn send<U: Upstream, S: TokenStore>(
         &self,
         app: &Arc<App<U, S>>,
+        upstream: &Attempts<U>,
         bearer: &Bearer,
     ) -> Result<ByteStream, TurnError> {
         let route = app.route(bearer).await?;
@@ -119,7 +123,7 @@ impl Prepared {
             body: &self.body,
         };
         let request = requests::responses(&app.backend(bearer, &route), &turn).map_err(SendError::from)?;
-        let start = self.start(app, &request).await?;
+        let start = self.start(app, upstream, &request).await?;
         let again_after = start
             .failure
             .filter(start::is_passing)
@@ -131,16 +135,17 @@ impl Prepared {
         drop(start.body);
         tracing::debug!(?delay, "the backend was overloaded; sending again");
         SystemClock.sleep(delay).await;
-        Ok(self.start(app, &request).await?.body)
+        Ok(self.start(app, upstream, &request).await?.body)
     }
 
     /// Sends the request and reads as far as its first output.
     async fn start<U: Upstream, S: TokenStore>(
         &self,
         app: &Arc<App<U, S>>,
+        upstream: &Attempts<U>,
         request: &Request<Bytes>,
     ) -> Result<Start, SendError> {
-        let reply = send(app, request).await?;
+        let reply = send(app, upstream, request).await?;
         let observer = Arc::clone(app);
         let body = watched(reply.into_body(), move |quota| observer.observe_quota(quota));
         Ok(start::peek(body, &SystemClock).await)

@@ -8,6 +8,7 @@ use http::Request;
 use serde_json::Value;
 
 use crate::app::App;
+use crate::metrics::Attempts;
 use crate::turn::{authorized, send};
 
 /// The largest reply. A picture has some 2 MiB, a compaction less than the conversation it stands for.
@@ -21,11 +22,11 @@ pub(crate) async fn whole<U: Upstream, S: TokenStore>(
     app: &App<U, S>,
     build: impl Fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError> + Sync,
 ) -> Result<Bytes, Error> {
-    let build = &build;
+    let (build, upstream) = (&build, &Attempts::new(&app.upstream, &app.journal));
     authorized(app, |bearer| async move {
         let route = app.route(&bearer).await?;
         let request = build(&app.backend(&bearer, &route)).map_err(SendError::from)?;
-        let reply = send(app, &request).await?;
+        let reply = send(app, upstream, &request).await?;
         Ok(read_to_end(reply.into_body(), MAX_REPLY_BYTES).await.map_err(SendError::from)?)
     })
     .await

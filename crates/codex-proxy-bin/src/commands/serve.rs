@@ -22,14 +22,13 @@ use crate::store::OwnStore;
 ///
 /// # Errors
 /// The port is taken, a setting is wrong, or the credentials cannot be read; nothing has been served.
-pub async fn run(mut config: Config, args: ServeArgs) -> Result<ExitCode, CommandError> {
-    config.emulation = args.emulate.unwrap_or(config.emulation);
+pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandError> {
     if args.simulate && args.from_codex {
         return Err(CommandError::Usage("--simulate uses no account; leave out --from-codex".to_owned()));
     }
-    let listener = listen(&args.host, args.port).await?;
+    let listener = listen(&config.host, config.port).await?;
     if config.api_key.is_none() {
-        tracing::warn!("CODEX_PROXY_API_KEY is not set: only programs on this machine are served");
+        tracing::warn!("no key is set (CODEX_PROXY_API_KEY): only programs on this machine are served");
     }
     if args.simulate {
         let simulated = Simulated::start(config).await?;

@@ -1,13 +1,12 @@
 //! `POST /v1/responses/compact`: a conversation in, the items that stand for it out.
 
 use codex_auth::TokenStore;
-use codex_translate::{Error, Finish, Summary, responses};
+use codex_translate::{Effort, Error, Finish, Summary, responses};
 use codex_upstream::{Compaction, Turn, Upstream, requests};
 use http::{Response, StatusCode};
 
 use crate::app::{App, Call};
 use crate::ids;
-use crate::record::Record;
 use crate::reply::{self, Body};
 use crate::turn::conversation;
 use crate::whole::{of_whole, usage, whole};
@@ -25,19 +24,13 @@ pub(crate) async fn compact<U: Upstream, S: TokenStore>(
     let model = app.named_model(&request.model, &call.options);
     let translated = codex_translate::compact(request, &model.profile, &model.options)?;
     let notices = model.noticed(translated.notices);
-    let mut record = Record::new(call.request_id.clone(), "compact", &translated.plan.model, &notices);
-    match compacted(app, call, translated.request).await {
-        Ok(compaction) => {
-            record.complete(&Summary { finish: Finish::Stop, usage: usage(compaction.usage.as_ref()) });
-            let mut response = reply::json(StatusCode::OK, &compaction);
-            reply::add_notices(response.headers_mut(), &notices);
-            Ok(response)
-        }
-        Err(error) => {
-            record.fail(&error);
-            Err(error)
-        }
-    }
+    let effort = translated.request.reasoning.effort.as_ref().map(Effort::as_str);
+    call.record.asks(&model.profile.slug, model.is_known, effort, notices.len());
+    let compaction = compacted(app, call, translated.request).await?;
+    call.record.complete(&Summary { finish: Finish::Stop, usage: usage(compaction.usage.as_ref()) });
+    let mut response = reply::json(StatusCode::OK, &compaction);
+    reply::add_notices(response.headers_mut(), &notices);
+    Ok(response)
 }
 
 /// The compaction, with what the public API has and older replies of the backend have not.

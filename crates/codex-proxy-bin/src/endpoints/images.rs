@@ -16,7 +16,6 @@ use serde_json::{Map, Value};
 
 use crate::app::{App, Call};
 use crate::form;
-use crate::record::Record;
 use crate::reply::{self, Body};
 use crate::whole::{of_whole, usage, whole};
 
@@ -37,25 +36,14 @@ pub(crate) async fn images<U: Upstream, S: TokenStore>(
         None => body,
     };
     let request = ImagesRequest::from_json(task, &body, &call.options)?;
-    let endpoint = match task {
-        Task::Generation => "images",
-        Task::Edit => "image edits",
-    };
-    let mut record = Record::new(call.request_id.clone(), endpoint, MODEL, &request.notices);
-    match drawn(app, task, &request).await {
-        Ok(pictures) => {
-            record.complete(&Summary { finish: Finish::Stop, usage: usage(pictures.usage.as_ref()) });
-            let mut notices = request.notices.clone();
-            notices.extend(request.unheeded(pictures.quality.as_deref(), pictures.size.as_deref()));
-            let mut response = reply::json(StatusCode::OK, &told(pictures, request.as_url)?);
-            reply::add_notices(response.headers_mut(), &notices);
-            Ok(response)
-        }
-        Err(error) => {
-            record.fail(&error);
-            Err(error)
-        }
-    }
+    call.record.asks(MODEL, true, None, request.notices.len());
+    let pictures = drawn(app, task, &request).await?;
+    call.record.complete(&Summary { finish: Finish::Stop, usage: usage(pictures.usage.as_ref()) });
+    let mut notices = request.notices.clone();
+    notices.extend(request.unheeded(pictures.quality.as_deref(), pictures.size.as_deref()));
+    let mut response = reply::json(StatusCode::OK, &told(pictures, request.as_url)?);
+    reply::add_notices(response.headers_mut(), &notices);
+    Ok(response)
 }
 
 /// As many calls as pictures: the backend goes by no number.

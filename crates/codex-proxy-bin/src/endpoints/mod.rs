@@ -4,12 +4,18 @@ mod chat;
 mod compact;
 mod health;
 mod images;
+mod metrics;
 mod models;
 mod responses;
+mod status;
+mod usage;
 
 pub(crate) use chat::chat;
 pub(crate) use compact::compact;
 pub(crate) use health::health;
 pub(crate) use images::images;
+pub(crate) use metrics::metrics;
 pub(crate) use models::{model, models};
 pub(crate) use responses::responses;
+pub(crate) use status::{status, status_page};
+pub(crate) use usage::usage;
