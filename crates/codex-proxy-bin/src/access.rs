@@ -46,6 +46,16 @@ pub enum Denied {
     ForeignPage,
 }
 
+impl Denied {
+    /// Whether nothing but the right key is missing.
+    pub fn is_about_a_key(self) -> bool {
+        match self {
+            Self::NoKey | Self::WrongKey => true,
+            Self::Remote | Self::ForeignPage => false,
+        }
+    }
+}
+
 /// Decides whether a caller is served. `host` is the authority the caller asked for: the `Host` header, or in HTTP/2 the
 /// `:authority` pseudo-header.
 ///

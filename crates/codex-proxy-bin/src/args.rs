@@ -58,7 +58,8 @@ impl Args {
         let mut given = vec![("config", &self.config)];
         match &self.command {
             Command::Serve(args) => {
-                given.extend([("host", &args.host), ("port", &args.port), ("emulate", &args.emulate)]);
+                given.extend([("host", &args.host), ("port", &args.port)]);
+                given.extend([("emulate", &args.emulate), ("log_format", &args.log_format)]);
             }
             Command::Doctor(args) => given.extend([("host", &args.host), ("port", &args.port)]),
             Command::Health(args) => given.extend([("host", &args.host), ("port", &args.port)]),
@@ -162,6 +163,10 @@ pub struct ServeArgs {
     /// what TLS and HTTP/2 look like: chrome, codex or none (default: chrome)
     #[argh(option)]
     pub emulate: Option<String>,
+
+    /// how the log is written: text or json (default: text)
+    #[argh(option)]
+    pub log_format: Option<String>,
 }
 
 /// show whether the login is usable; exits with 0 if it is, with 1 if not

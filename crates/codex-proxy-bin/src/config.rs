@@ -35,6 +35,16 @@ pub enum Kept {
     Keyring,
 }
 
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// A JSON object on each line.
+    Json,
+}
+
 /// The settings as they hold. What each is for, the row of the same name in [`SETTINGS`] says.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -66,6 +76,8 @@ pub struct Config {
     pub aliases: ModelAliases,
     /// What is logged: a level, or a filter of tracing-subscriber's `EnvFilter`; the command's own choice if not set.
     pub log: Option<String>,
+    /// How the log is written.
+    pub log_format: LogFormat,
     /// Why no browser can be opened here, if that is so (`BROWSER`, `DISPLAY`, `SSH_CONNECTION` and the like).
     pub no_browser: Option<&'static str>,
     /// The user's home directory (`HOME`, `USERPROFILE`).
@@ -176,6 +188,7 @@ impl Config {
             identity: Identity::default(),
             aliases: ModelAliases::default(),
             log: None,
+            log_format: LogFormat::default(),
             no_browser: sources.no_browser,
             user_home: sources.user_home.clone(),
             user_config: sources.user_config.clone(),
@@ -375,6 +388,14 @@ mod tests {
             let error = read(name, value).unwrap_err();
             assert!(error.starts_with(name), "{error}");
         }
+    }
+
+    #[test]
+    fn the_log_has_one_of_two_formats() {
+        let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_LOG_FORMAT", value)]).map(|config| config.log_format);
+        assert_eq!((read(""), read("json")), (Ok(LogFormat::Text), Ok(LogFormat::Json)));
+        let error = read("xml").unwrap_err();
+        assert!(error.starts_with("CODEX_PROXY_LOG_FORMAT: `xml`") && error.contains("`json`"), "{error}");
     }
 
     #[test]

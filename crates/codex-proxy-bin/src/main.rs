@@ -7,7 +7,7 @@ use argh::FromArgs as _;
 use codex_proxy::args::{Args, Command};
 use codex_proxy::command_line;
 use codex_proxy::commands::{self, CommandError};
-use codex_proxy::config::Config;
+use codex_proxy::config::{Config, LogFormat};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -80,6 +80,9 @@ fn log_to_stderr(config: &Config, command: &Command) -> Result<(), CommandError>
         CommandError::Usage(format!("CODEX_PROXY_LOG: `{log}` is not a log filter ({error}); try info or debug"))
     })?;
     let stderr = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
-    stderr.with_ansi(io::stderr().is_terminal() && !config.no_color).init();
+    match config.log_format {
+        LogFormat::Text => stderr.with_ansi(io::stderr().is_terminal() && !config.no_color).init(),
+        LogFormat::Json => stderr.json().flatten_event(true).init(),
+    }
     Ok(())
 }

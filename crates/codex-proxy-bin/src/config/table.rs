@@ -12,7 +12,7 @@ use codex_upstream::Identity;
 use url::{Host, Url};
 
 use super::setting::{Form, PLAIN, Setting, Shown};
-use super::{Config, Kept};
+use super::{Config, Kept, LogFormat};
 use crate::access::ApiKey;
 
 /// Every setting, in the order of the documentation.
@@ -76,6 +76,23 @@ pub static SETTINGS: &[Setting] = &[
         about: "What is logged to standard error. Without it, `serve` and `login` log `info`, and the other commands `warn`.",
         set: |config, text| {
             config.log = Some(text.to_owned());
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "log_format",
+        flag: Some("--log-format"),
+        env: &["CODEX_PROXY_LOG_FORMAT"],
+        choices: &["text", "json"],
+        default: "text",
+        about: "How the log is written: lines for people, or a JSON object on each line.",
+        set: |config, text| {
+            config.log_format = match text {
+                "text" => LogFormat::Text,
+                "json" => LogFormat::Json,
+                other => return Err(format!("`{other}` is no format for the log; choose `text` or `json`")),
+            };
             Ok(())
         },
         ..PLAIN

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use codex_auth::TokenStore;
-use codex_translate::{Error, ResponsesFold, ResponsesPipe, normalise, responses};
+use codex_translate::{Effort, Error, ResponsesFold, ResponsesPipe, normalise, responses};
 use codex_upstream::Upstream;
 use http::{Response, StatusCode};
 
 use crate::app::{App, Call};
 use crate::ids;
-use crate::record::Record;
 use crate::relay::{self, Relay};
 use crate::reply::{self, Body};
 use crate::turn::Turn;
@@ -27,7 +26,9 @@ pub(crate) async fn responses<U: Upstream, S: TokenStore>(
     let model = app.named_model(&request.model, &call.options);
     let translated = normalise(request, &model.profile, &model.options)?;
     let (plan, notices) = (translated.plan, model.noticed(translated.notices));
-    let record = Record::new(call.request_id.clone(), "responses", &plan.model, &notices);
+    let record = &call.record;
+    let effort = translated.request.reasoning.effort.as_ref().map(Effort::as_str);
+    record.asks(&model.profile.slug, model.is_known, effort, notices.len());
     let identity = ids::response();
     let opening = Turn::new(app, call, translated.request).open();
     let mut response = if plan.stream {

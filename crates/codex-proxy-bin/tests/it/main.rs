@@ -15,5 +15,6 @@ mod processes;
 mod responses;
 mod routing;
 mod secrets;
+mod seeing;
 mod support;
 mod tokens;
