@@ -59,8 +59,7 @@ def test_zsh(words, whole):
         os.close(end)
         os.write(terminal, b'autoload -Uz compinit && compinit -u -D; eval "$(codex-proxy completions zsh)"; echo read""y\n')
         zsh.line("ready")
-        # What was completed is run as an argument of echo.
-        os.write(terminal, b"codex-proxy() { command codex-proxy \"$@\" }; alias -g SAY=; print -z x\n")
-        os.write(terminal, f"\x15codex-proxy {words}\t\x01echo -- \n".encode())
+        # What it was completed to becomes the argument of an echo at the start of the line (Ctrl-A).
+        os.write(terminal, f"codex-proxy {words}\t\x01echo -- \n".encode())
         assert re.search(whole, zsh.line(rf"codex-proxy {whole}\b").group())
     os.close(terminal)

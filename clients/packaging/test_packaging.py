@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from harness import BINARIES, KEY, PATIENCE, Proxy, environment
+from harness import BINARIES, PATIENCE, environment
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CONTRIB = ROOT / "contrib"
@@ -168,13 +168,6 @@ def test_compose_asks_for_a_key_and_opens_one_port():
     assert "CODEX_PROXY_API_KEY:?" in service["environment"]["CODEX_PROXY_API_KEY"]
     assert service["ports"] == ["127.0.0.1:8787:8787"] and service["read_only"] and service["cap_drop"] == ["ALL"]
     assert set(compose["volumes"]) == {volume.split(":")[0] for volume in service["volumes"]}
-
-
-def test_a_server_runs_as_the_container_runs_it(backend, tmp_path):
-    """Settings by the environment alone, and the login from the volume."""
-    backend.log_in(tmp_path)
-    with Proxy(tmp_path, CODEX_PROXY_API_KEY=KEY, **backend.settings()) as proxy:
-        assert proxy.stop() == 0
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
