@@ -234,12 +234,17 @@ impl<E: TokenEndpoint> TokenEndpoint for Counted<E> {
 pub(crate) struct Attempts<U> {
     upstream: Arc<U>,
     journal: Arc<crate::journal::Journal>,
-    sent: AtomicU64,
+    sent: Arc<AtomicU64>,
 }
 
 impl<U> Attempts<U> {
     pub(crate) fn new(upstream: &Arc<U>, journal: &Arc<crate::journal::Journal>) -> Self {
-        Self { upstream: Arc::clone(upstream), journal: Arc::clone(journal), sent: AtomicU64::new(0) }
+        Self { upstream: Arc::clone(upstream), journal: Arc::clone(journal), sent: Arc::default() }
+    }
+
+    /// The same turn by another way.
+    pub(crate) fn by<V>(&self, upstream: &Arc<V>) -> Attempts<V> {
+        Attempts { upstream: Arc::clone(upstream), journal: Arc::clone(&self.journal), sent: Arc::clone(&self.sent) }
     }
 }
 
