@@ -112,9 +112,10 @@ def log_in(backend, home, settings):
     return login.output
 
 
-def speak(backend, home, settings):
+def speak(backend, home, settings, transport="http"):
     """A turn in a stream, one with a token that was revoked, and a picture; what the program printed."""
-    with Proxy(home, CODEX_PROXY_API_KEY=KEY, **settings) as proxy:
+    backend.forget()
+    with Proxy(home, "--transport", transport, CODEX_PROXY_API_KEY=KEY, **settings) as proxy:
         reply = post(proxy, ask(text="Through the proxy?", stream=True))
         assert reply.status_code == 200 and "data: [DONE]" in reply.text, reply.text
         backend.control("POST", "invalidate")
@@ -123,33 +124,39 @@ def speak(backend, home, settings):
         headers = {"authorization": f"Bearer {KEY}"}
         picture = httpx2.post(f"{proxy.base_url}/images/generations", json={"prompt": "a fox"}, headers=headers, timeout=PATIENCE)
         assert picture.status_code == 200, picture.text
-    assert backend.control("GET", "refreshes")["granted"] == 1
+    methods = {turn["method"] for turn in backend.turns()}
+    assert methods == ({"POST"} if transport == "http" else {"GET", "FRAME"})
     return proxy.output
 
 
-def test_login_and_api_go_through_the_proxy(own, tunnel, tmp_path):
+TRANSPORTS = ("http", "websocket")
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_login_and_api_go_through_the_proxy(own, tunnel, tmp_path, transport):
     with tinyproxy(tmp_path, tunnel) as http:
         address = f"http://{USER}:{PASSWORD}@127.0.0.1:{http.port}"
         settings = {"HTTPS_PROXY": address, "CODEX_PROXY_CA": str(own.ca)}
         said = log_in(own, tmp_path / "home", settings)
         assert set(tunnel.asked) == {AUTH}
         tunnel.asked.clear()
-        said += speak(own, tmp_path / "home", settings)
+        said += speak(own, tmp_path / "home", settings, transport)
     # The refresh, and everything else; nothing went past the proxy.
     assert set(tunnel.asked) == {AUTH, API}
     assert set(re.findall(r"CONNECT (\S+) HTTP", http.output)) == {AUTH, API}, http.output
     assert PASSWORD not in said, said
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
-def test_login_and_api_go_through_a_socks_proxy(own, tmp_path, scheme):
+def test_login_and_api_go_through_a_socks_proxy(own, tmp_path, scheme, transport):
     with microsocks() as socks:
         address = f"{scheme}://{USER}:{PASSWORD}@127.0.0.1:{socks.port}"
         settings = {"ALL_PROXY": address, "CODEX_PROXY_CA": str(own.ca), **elsewhere(own)}
         said = log_in(own, tmp_path / "home", settings)
         before = socks.output.count("connected to")
         assert before > 0, socks.output
-        said += speak(own, tmp_path / "home", settings)
+        said += speak(own, tmp_path / "home", settings, transport)
         assert socks.output.count("connected to") > before, socks.output
     assert PASSWORD not in said, said
     # Nothing went past the proxy: under an address of its own the backend was asked for nothing.

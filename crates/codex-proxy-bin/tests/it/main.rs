@@ -18,4 +18,5 @@ mod secrets;
 mod seeing;
 mod support;
 mod tokens;
+mod websocket;
 mod whole;
