@@ -9,7 +9,7 @@ use codex_auth::{Bearer, HttpTokenEndpoint, TokenManager, TokenStore};
 use codex_translate::{Error, Options, ReasoningStyle};
 use codex_upstream::{
     Backend, Credentials, Identity, ModelAliases, ModelCache, ModelCacheConfig, Quota, RetryPolicy,
-    Route as BackendRoute, RouteError, Router, Snapshot, SystemClock, Upstream,
+    Route as BackendRoute, RouteError, Router, Snapshot, SystemClock, TransportChoice, Upstream, WebSockets,
 };
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, Method, Request, Response};
@@ -39,6 +39,10 @@ pub type Tokens<U, S> = TokenManager<S, Counted<HttpTokenEndpoint<Transport<U>>>
 pub struct App<U: Upstream, S: TokenStore> {
     /// The way to the backend.
     pub upstream: Arc<U>,
+    /// The same way, over connections that are kept from turn to turn.
+    pub sockets: Arc<WebSockets<U, SystemClock>>,
+    /// Which of the two turns take.
+    pub transport: TransportChoice,
     /// The login.
     pub tokens: Tokens<U, S>,
     /// The models of the account.
@@ -85,6 +89,8 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
         let endpoint = Counted::new(endpoint, Arc::clone(&journal));
         let login_command = store.login_command();
         Self {
+            sockets: Arc::new(WebSockets::new(Arc::clone(&upstream), SystemClock)),
+            transport: config.transport,
             upstream,
             tokens: TokenManager::new(store, endpoint),
             models: ModelCache::open(models),

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use codex_auth::AuthConfig;
-use codex_upstream::{ClientConfig, Emulation, Identity, ModelAliases, ProxyConfig};
+use codex_upstream::{ClientConfig, Emulation, Identity, ModelAliases, ProxyConfig, TransportChoice};
 use url::Url;
 
 use crate::access::ApiKey;
@@ -68,6 +68,8 @@ pub struct Config {
     pub proxy: ProxyConfig,
     /// What connections look like, for login, refresh and API alike.
     pub emulation: Emulation,
+    /// How turns reach the backend.
+    pub transport: TransportChoice,
     /// The key that callers must present; without one only this machine is served.
     pub api_key: Option<ApiKey>,
     /// The client that the backend and the auth server see.
@@ -184,6 +186,7 @@ impl Config {
             extra_roots_pem: Vec::new(),
             proxy: ProxyConfig::default(),
             emulation: Emulation::default(),
+            transport: TransportChoice::default(),
             api_key: None,
             identity: Identity::default(),
             aliases: ModelAliases::default(),
@@ -366,6 +369,15 @@ mod tests {
     fn an_empty_key_is_no_key() {
         assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "")]).unwrap().api_key.is_none());
         assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "k")]).unwrap().api_key.is_some());
+    }
+
+    #[test]
+    fn turns_go_by_http_unless_told_otherwise() {
+        let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_TRANSPORT", value)]);
+        assert_eq!(read("").unwrap().transport, TransportChoice::Http);
+        assert_eq!(read("auto").unwrap().transport, TransportChoice::Auto);
+        let error = read("quic").unwrap_err();
+        assert!(error.starts_with("CODEX_PROXY_TRANSPORT: the transports are"), "{error}");
     }
 
     #[test]

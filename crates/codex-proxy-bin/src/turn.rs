@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use codex_auth::{Bearer, TokenStore};
 use codex_translate::{ConversationSeed, Error, conversation_id, responses};
 use codex_upstream::{
-    ByteStream, Clock as _, Quota, RouteError, SendError, SystemClock, Upstream, Verdict, requests, send_with_retry,
+    Backend, ByteStream, Clock as _, Quota, RouteError, SendError, SystemClock, TransportChoice, Upstream,
+    UpstreamError, Verdict, requests, send_with_retry,
 };
-use http::Request;
+use http::Response;
 use uuid::Uuid;
 
 use crate::app::{App, Call};
@@ -78,15 +78,8 @@ impl Prepared {
         bearer: &Bearer,
     ) -> Result<ByteStream, TurnError> {
         let route = app.route(bearer).await?;
-        let turn = requests::Turn {
-            model: &self.model,
-            tier: self.tier.as_deref(),
-            conversation_id: Some(&self.conversation),
-            lite: self.lite,
-            body: &self.body,
-        };
-        let request = requests::responses(&app.backend(bearer, &route), &turn).map_err(SendError::from)?;
-        let start = self.start(app, upstream, &request).await?;
+        let backend = app.backend(bearer, &route);
+        let start = self.start(app, upstream, &backend).await?;
         let again_after = start
             .failure
             .filter(start::is_passing)
@@ -98,7 +91,7 @@ impl Prepared {
         drop(start.body);
         tracing::debug!(?delay, "the backend was overloaded; sending again");
         SystemClock.sleep(delay).await;
-        Ok(self.start(app, upstream, &request).await?.body)
+        Ok(self.start(app, upstream, &backend).await?.body)
     }
 
     /// Sends the request and reads as far as its first output.
@@ -106,9 +99,9 @@ impl Prepared {
         &self,
         app: &App<U, S>,
         upstream: &Attempts<U>,
-        request: &Request<Bytes>,
+        backend: &Backend<'_>,
     ) -> Result<Start, SendError> {
-        let sent = send_with_retry(upstream, request, &app.retry, &SystemClock).await;
+        let sent = self.deliver(app, upstream, backend).await;
         match &sent {
             Ok(reply) => {
                 app.models.observe(reply.headers());
@@ -122,6 +115,55 @@ impl Prepared {
         let start = start::peek(sent?.into_body(), &SystemClock).await;
         start.quota.iter().for_each(|quota| app.observe_quota(quota.clone()));
         Ok(start)
+    }
+
+    /// Sends the request by the way that is chosen, and where that can be had by none but HTTP, by HTTP.
+    async fn deliver<U: Upstream, S: TokenStore>(
+        &self,
+        app: &App<U, S>,
+        upstream: &Attempts<U>,
+        backend: &Backend<'_>,
+    ) -> Result<Response<ByteStream>, SendError> {
+        let turn = requests::Turn {
+            model: &self.model,
+            tier: self.tier.as_deref(),
+            conversation_id: Some(&self.conversation),
+            lite: self.lite,
+            body: &self.body,
+        };
+        if self.wants_websocket(app) {
+            let request = requests::responses_websocket(backend, &turn, SystemClock.now())?;
+            match send_with_retry(&upstream.by(&app.sockets), &request, &app.retry, &SystemClock).await {
+                Err(error) if app.transport == TransportChoice::Auto && can_do_without_websocket(&error) => {
+                    tracing::info!(%error, "no WebSocket can be had; using HTTP");
+                }
+                outcome => return outcome,
+            }
+        }
+        let request = requests::responses(backend, &turn)?;
+        send_with_retry(upstream, &request, &app.retry, &SystemClock).await
+    }
+
+    fn wants_websocket<U: Upstream, S: TokenStore>(&self, app: &App<U, S>) -> bool {
+        match app.transport {
+            TransportChoice::WebSocket => true,
+            TransportChoice::Auto => {
+                let catalogue = app.models.use_at_hand(&SystemClock);
+                catalogue.find(&self.model).is_some_and(|model| model.websockets) && app.sockets.are_worth_trying()
+            }
+            TransportChoice::Http | _ => false,
+        }
+    }
+}
+
+/// Tells whether a turn that failed on a WebSocket was not begun there, for a reason that HTTP may not have.
+fn can_do_without_websocket(error: &SendError) -> bool {
+    match error {
+        SendError::Transport(UpstreamError::InvalidRequest { .. }) => false,
+        SendError::Transport(error) => error.before_dispatch(),
+        // What keeps WebSockets out may let HTTP through.
+        SendError::Refused { failure, .. } => failure.verdict() == Verdict::Challenge,
+        _ => false,
     }
 }
 

@@ -17,10 +17,12 @@
 //! checks (§5.3), and a header that no current client sends stands out.
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, IF_NONE_MATCH, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::headers;
@@ -91,11 +93,7 @@ pub fn responses(backend: &Backend<'_>, turn: &Turn<'_>) -> Result<Request<Bytes
     if turn.lite {
         headers.insert(headers::X_RESPONSES_LITE, HeaderValue::from_static("true"));
     }
-    let hint = match turn.tier {
-        Some(tier) => format!("model={};tier={tier}", turn.model),
-        None => format!("model={}", turn.model),
-    };
-    headers.insert(headers::X_CODEX_ROUTING_HINT, headers::value("model or service tier", &hint)?);
+    headers.insert(headers::X_CODEX_ROUTING_HINT, routing_hint(turn)?);
     if let Some(id) = turn.conversation_id {
         let id = headers::value("conversation id", id)?;
         headers.insert(headers::X_CLIENT_REQUEST_ID, id.clone());
@@ -108,6 +106,61 @@ pub fn responses(backend: &Backend<'_>, turn: &Turn<'_>) -> Result<Request<Bytes
     identify(&mut headers, backend)?;
     Ok(request(Method::POST, uri(&endpoint(backend.base, "codex/responses"))?, headers, Bytes::from(body)))
 }
+
+/// Builds a turn for [`WebSockets`](crate::WebSockets): the head opens the connection, the body is the message of the turn
+/// (wire.md §4, §9).
+///
+/// What differs from request to request, such as the Responses Lite shape, stands in the message's `client_metadata`; `now` is
+/// told there, too, as the official client does.
+///
+/// # Errors
+///
+/// As [`responses`]; also when the body is no JSON object.
+pub fn responses_websocket(
+    backend: &Backend<'_>,
+    turn: &Turn<'_>,
+    now: SystemTime,
+) -> Result<Request<Bytes>, UpstreamError> {
+    let mut headers = HeaderMap::new();
+    let mut identity = HeaderMap::new();
+    identify(&mut identity, backend)?;
+    // In the order in which the official client sends them here.
+    for name in [headers::CHATGPT_ACCOUNT_ID, AUTHORIZATION, USER_AGENT, headers::ORIGINATOR] {
+        headers.extend(identity.remove(&name).map(|value| (name, value)));
+    }
+    headers.extend(identity);
+    headers.insert(headers::OPENAI_BETA, HeaderValue::from_static("responses_websockets=2026-02-06"));
+    if let Some(id) = turn.conversation_id {
+        let id = headers::value("conversation id", id)?;
+        headers.insert(headers::X_CLIENT_REQUEST_ID, id.clone());
+        headers.insert(headers::SESSION_ID, id.clone());
+        headers.insert(headers::THREAD_ID, id);
+    }
+    headers.insert(headers::X_CODEX_ROUTING_HINT, routing_hint(turn)?);
+    let message = message(turn, now)?;
+    Ok(request(Method::GET, uri(&endpoint(backend.base, "codex/responses"))?, headers, message))
+}
+
+fn message(turn: &Turn<'_>, now: SystemTime) -> Result<Bytes, UpstreamError> {
+    let body: Map<String, Value> = serde_json::from_slice(turn.body)
+        .map_err(|_| UpstreamError::InvalidRequest { reason: "its body is no JSON object".to_owned() })?;
+    let mut message = Map::with_capacity(body.len() + 2);
+    message.insert("type".to_owned(), "response.create".into());
+    message.extend(body);
+    let metadata = message.entry("client_metadata").or_insert_with(|| Value::Object(Map::new()));
+    // One that is something else is the caller's mistake, which the backend will name.
+    if let Value::Object(metadata) = metadata {
+        let millis = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        metadata.insert("x-codex-ws-stream-request-start-ms".to_owned(), millis.to_string().into());
+        if turn.lite {
+            metadata.insert(LITE_METADATA.to_owned(), "true".into());
+        }
+    }
+    Ok(Value::Object(message).to_string().into())
+}
+
+/// What stands in a message for the header of the Responses Lite shape.
+const LITE_METADATA: &str = "ws_request_header_x_openai_internal_codex_responses_lite";
 
 /// Builds `GET codex/models`: the catalogue as this identity may see it (wire.md §5.1).
 ///
@@ -142,6 +195,14 @@ pub fn usage(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
 /// As [`responses`].
 pub fn accounts_check(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
     get(backend, &endpoint(backend.base, "wham/accounts/check"))
+}
+
+fn routing_hint(turn: &Turn<'_>) -> Result<HeaderValue, UpstreamError> {
+    let hint = match turn.tier {
+        Some(tier) => format!("model={};tier={tier}", turn.model),
+        None => format!("model={}", turn.model),
+    };
+    headers::value("model or service tier", &hint)
 }
 
 fn get(backend: &Backend<'_>, url: &Url) -> Result<Request<Bytes>, UpstreamError> {
@@ -253,6 +314,40 @@ mod tests {
             assert!(!headers.contains_key(&absent), "{absent}");
         }
         assert_eq!(request.uri(), "https://chatgpt.com/backend-api/codex/responses");
+    }
+
+    #[test]
+    fn a_turn_on_a_websocket_has_the_official_clients_headers_and_message() {
+        let body = br#"{"model":"gpt-5.5","input":[],"stream":true,"client_metadata":{"a":"b"}}"#;
+        let turn = Turn { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body };
+        let now = UNIX_EPOCH + std::time::Duration::from_millis(1_795_400_096_650);
+        let build = |turn: &Turn<'_>| {
+            with_backend("https://chatgpt.com/backend-api", credentials(), |b| responses_websocket(b, turn, now))
+        };
+        let request = build(&turn).unwrap();
+        assert_eq!((request.method(), request.uri().path()), (&Method::GET, "/backend-api/codex/responses"));
+        let expected = [
+            ("chatgpt-account-id", "acct_test"),
+            ("authorization", "Bearer tok"),
+            ("user-agent", "codex_cli_rs/0.169.0 (Debian 12.0.0; x86_64) xterm"),
+            ("originator", "codex_cli_rs"),
+            ("openai-beta", "responses_websockets=2026-02-06"),
+            ("x-client-request-id", ID),
+            ("session-id", ID),
+            ("thread-id", ID),
+            ("x-codex-routing-hint", "model=gpt-5.5"),
+        ];
+        assert_eq!(sent(&request), expected);
+        let message = concat!(
+            r#"{"type":"response.create","model":"gpt-5.5","input":[],"stream":true,"#,
+            r#""client_metadata":{"a":"b","x-codex-ws-stream-request-start-ms":"1795400096650"}}"#,
+        );
+        assert_eq!(request.body(), message);
+        let lite = build(&Turn { lite: true, body: b"{}", ..turn }).unwrap();
+        assert!(!lite.headers().contains_key(headers::X_RESPONSES_LITE));
+        let lite: Value = serde_json::from_slice(lite.body()).unwrap();
+        assert_eq!(lite["client_metadata"]["ws_request_header_x_openai_internal_codex_responses_lite"], "true");
+        assert!(matches!(build(&Turn { body: b"[]", ..turn }), Err(UpstreamError::InvalidRequest { .. })));
     }
 
     #[test]

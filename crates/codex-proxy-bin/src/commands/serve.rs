@@ -80,6 +80,8 @@ async fn serve_app<U: Upstream, S: TokenStore>(
         () = app.tokens.keep_fresh() => {}
         // Nor does this: requests go by the account's own models, and none waits for them.
         () = app.keep_models_fresh() => {}
+        // Nor this: connections between two turns are alive.
+        () = app.sockets.keep() => {}
     }
     // A refresh that is under way holds the only copy of a rotated token.
     app.tokens.settle().await;

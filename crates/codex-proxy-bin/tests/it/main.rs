@@ -18,3 +18,4 @@ mod secrets;
 mod seeing;
 mod support;
 mod tokens;
+mod websocket;

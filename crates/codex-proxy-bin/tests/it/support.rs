@@ -10,7 +10,7 @@ use codex_proxy::app::App;
 use codex_proxy::config::Config;
 use codex_proxy::serve::serve;
 use codex_sim::{Mint, Sim, SimConfig};
-use codex_upstream::{ByteStream, Client, ClientConfig, ModelCacheConfig, Upstream, read_to_end};
+use codex_upstream::{ByteStream, Client, ClientConfig, ModelCacheConfig, TransportChoice, Upstream, read_to_end};
 use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
@@ -68,12 +68,23 @@ impl Harness {
     }
 
     pub(crate) async fn start_over(sim: Sim, store: MemoryStore, api_key: Option<&str>) -> Self {
+        Self::start_by(TransportChoice::Http, sim, store, api_key).await
+    }
+
+    /// Starts a program whose turns take this way.
+    pub(crate) async fn start_by(
+        transport: TransportChoice,
+        sim: Sim,
+        store: MemoryStore,
+        api_key: Option<&str>,
+    ) -> Self {
         let env = |name: &str| (name == "CODEX_PROXY_HOME").then(|| "/nonexistent".into());
         let config = Config {
             upstream: sim.upstream_url().parse().unwrap(),
             auth: sim.auth_url().parse().unwrap(),
             extra_roots_pem: sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect(),
             api_key: api_key.and_then(|key| ApiKey::new(key.to_owned())),
+            transport,
             aliases: "work=gpt-5.5-high".parse().unwrap(),
             ..Config::from_env(&env).unwrap()
         };
@@ -130,7 +141,9 @@ impl Harness {
 
     /// The bodies that reached the backend's responses endpoint.
     pub(crate) fn turns(&self) -> Vec<Value> {
-        let turns = self.sim.requests().into_iter().filter(|request| request.path.ends_with("/codex/responses"));
+        let requests = self.sim.requests().into_iter();
+        // An upgrade to WebSocket is none.
+        let turns = requests.filter(|request| request.path.ends_with("/codex/responses") && request.method != "GET");
         turns.map(|request| request.body.map(|body| (*body).clone()).unwrap_or_default()).collect()
     }
 }

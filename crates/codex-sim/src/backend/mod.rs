@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Response, StatusCode};
-use serde_json::json;
+use http::Response;
 
 use crate::inbound::Inbound;
 use crate::reply::{self, Body, Dropped};
@@ -24,8 +23,10 @@ pub(crate) mod refusal;
 pub(crate) mod responses;
 pub(crate) mod schema;
 pub(crate) mod seal;
+pub(crate) mod session;
 pub(crate) mod tools;
 pub(crate) mod turn;
+pub(crate) mod upgrade;
 
 /// Answers as the backend does, behind the edge that every request passes.
 pub(crate) async fn answer(inbound: Inbound, world: &Arc<World>) -> Result<Response<Body>, Dropped> {
@@ -41,7 +42,7 @@ async fn behind_the_edge(inbound: Inbound, world: &Arc<World>) -> Result<Respons
     const ACCOUNTS: &str = "/backend-api/wham/accounts/check";
     Ok(match (inbound.path.as_str(), inbound.method.as_str()) {
         (RESPONSES, "POST") => return responses::answer(inbound, world).await,
-        (RESPONSES, "GET") if inbound.header("upgrade").is_some() => upgrade(&inbound, world),
+        (RESPONSES, "GET") if inbound.upgrade.is_some() => upgrade::answer(inbound, world),
         (RESPONSES, _) => reply::method_not_allowed("POST"),
         (MODELS, "GET") => models::list(&inbound, world),
         (USAGE, "GET") => account::usage(&inbound, world),
@@ -49,12 +50,4 @@ async fn behind_the_edge(inbound: Inbound, world: &Arc<World>) -> Result<Respons
         (MODELS | USAGE | ACCOUNTS, _) => reply::method_not_allowed("GET"),
         _ => reply::not_found(),
     })
-}
-
-/// `wire.md` §4: 426 on an upgrade tells the client to use HTTP.
-fn upgrade(inbound: &Inbound, world: &World) -> Response<Body> {
-    match gate::authenticate(&inbound.headers, world) {
-        Ok(_) => reply::json(StatusCode::UPGRADE_REQUIRED, &json!({"detail": "WebSocket is not available, use HTTP"})),
-        Err(refusal) => refusal.into_response(),
-    }
 }

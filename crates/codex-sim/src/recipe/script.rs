@@ -56,7 +56,7 @@ impl Script {
             ending: plan.ending.clone(),
             usage,
             full_output: plan.framing.full_output,
-            private: plan.framing.unknown,
+            private: plan.framing.unknown || plan.framing.metadata,
             meter,
         }
     }
@@ -85,7 +85,11 @@ impl Script {
             Event::unnumbered("codex.rate_limits", self.meter.quota.event(&self.meter.plan_type)),
             Event::new(
                 "response.metadata",
-                json!({"response_id": id, "metadata": {"openai_verification_recommendation": []}}),
+                json!({
+                    "response_id": id,
+                    "headers": {"OpenAI-Model": self.response.get("model")},
+                    "metadata": {"openai_verification_recommendation": []},
+                }),
             ),
         ]
     }

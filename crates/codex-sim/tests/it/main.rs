@@ -9,3 +9,4 @@ mod peer;
 mod scenarios;
 mod shapes;
 mod transport;
+mod websocket;

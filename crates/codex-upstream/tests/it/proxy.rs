@@ -12,13 +12,13 @@ use crate::server::{BOTH, Server, whole};
 use crate::tls_server::{accept_tls, ca_pem};
 
 /// What a proxy was asked: for CONNECT the head, for SOCKS user, password, and target.
-type Asked = Arc<Mutex<Vec<String>>>;
+pub(crate) type Asked = Arc<Mutex<Vec<String>>>;
 
 fn client(proxy: ProxyConfig) -> Client {
     Client::new(ClientConfig { proxy, extra_roots_pem: vec![ca_pem()], ..ClientConfig::default() }).unwrap()
 }
 
-fn https(address: String) -> ProxyConfig {
+pub(crate) fn https(address: String) -> ProxyConfig {
     ProxyConfig { https: Some(address), ..ProxyConfig::default() }
 }
 
@@ -27,7 +27,7 @@ fn get(url: &str) -> Request<Bytes> {
 }
 
 /// A proxy that leads every CONNECT to `target`, or answers it with `refusal`.
-async fn connect_proxy(target: SocketAddr, refusal: Option<&'static str>) -> (SocketAddr, Asked) {
+pub(crate) async fn connect_proxy(target: SocketAddr, refusal: Option<&'static str>) -> (SocketAddr, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, asked) = (listener.local_addr().unwrap(), Asked::default());
     let log = Arc::clone(&asked);
@@ -76,7 +76,7 @@ where
 }
 
 /// A SOCKS5 proxy (RFC 1928, RFC 1929) that wants the password `p@ss` and leads everybody who has it to `target`.
-async fn socks_proxy(target: SocketAddr) -> (SocketAddr, Asked) {
+pub(crate) async fn socks_proxy(target: SocketAddr) -> (SocketAddr, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, asked) = (listener.local_addr().unwrap(), Asked::default());
     let log = Arc::clone(&asked);
