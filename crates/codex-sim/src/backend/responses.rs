@@ -88,18 +88,18 @@ pub(crate) fn judged(inbound: &Inbound, plan: &Plan, generate: bool, world: &Arc
     faults::of_the_bearer(fault)?;
     let grant = gate::authenticate(&inbound.headers, world)?;
     faults::of_the_account(fault)?;
-    let turn = checked(inbound, &grant, world)?;
+    let turn = checked(inbound, &grant, generate, world)?;
     let now = world.unix_now();
     faults::of_the_turn(fault, &turn.model.facts.slug, &grant, world.quota(now), now)?;
-    Ok(answered(&turn, inbound, plan, generate, world))
+    Ok(answered(&turn, inbound, plan, world))
 }
 
 /// §8 steps 3-7.
-fn checked<'a>(inbound: &'a Inbound, grant: &'a Grant, world: &'a World) -> Result<Turn<'a>, Refusal> {
+fn checked<'a>(inbound: &'a Inbound, grant: &'a Grant, generate: bool, world: &'a World) -> Result<Turn<'a>, Refusal> {
     let body = object(&inbound.body)?;
     let (model, input) = detail::check(body, &inbound.headers, &world.catalogue, &grant.plan_type)?;
     let lite = is_lite(inbound, body);
-    let turn = Turn { body, input, model, grant, lite };
+    let turn = Turn { body, input, model, grant, lite, generate };
     tools::check(&turn)?;
     items::check(&turn)?;
     pairing::check(&turn)?;
@@ -128,11 +128,11 @@ fn is_lite(inbound: &Inbound, body: &Map<String, Value>) -> bool {
 }
 
 /// §8 step 9.
-fn answered(turn: &Turn<'_>, inbound: &Inbound, plan: &Plan, generate: bool, world: &Arc<World>) -> Answer {
+fn answered(turn: &Turn<'_>, inbound: &Inbound, plan: &Plan, world: &Arc<World>) -> Answer {
     let mut ids = ResponseIds::new(world.rng());
     let now = world.unix_now();
     let (cache_key, cached) = cache(turn, inbound, world, &mut ids);
-    let said = if generate { outputs(turn, plan) } else { Vec::new() };
+    let said = if turn.generate { outputs(turn, plan) } else { Vec::new() };
     let usage = Usage::count(input_tokens(turn), cached, &said);
     let response = echo::response(turn, &ids.item("resp"), now, &cache_key);
     let obfuscate = turn.at("stream_options", "include_obfuscation") != Some(&Value::Bool(false));
