@@ -26,7 +26,7 @@ fn compacted(inbound: &Inbound, grant: &Grant, world: &World) -> Result<Passed, 
     let body = object(&inbound.body)?;
     let (model, input) = detail::check_compaction(body, &inbound.headers, &world.catalogue, &grant.plan_type)?;
     let lite = inbound.header("x-openai-internal-codex-responses-lite") == Some("true");
-    let turn = Turn { body, input, model, grant, lite };
+    let turn = Turn { body, input, model, grant, lite, generate: true };
     items::check(&turn)?;
     pairing::check(&turn)?;
     params::check(&turn)?;
