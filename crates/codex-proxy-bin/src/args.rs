@@ -141,7 +141,7 @@ pub struct LogoutArgs {
     subcommand,
     name = "serve",
     note = "With CODEX_PROXY_API_KEY set, every request but /health must carry the key. Without it, only programs on this \
-machine are served.",
+machine are served. Open the address in a browser to see what is going on.",
     example = "{command_name}",
     example = "{command_name} --host 127.0.0.1 -p 9000",
     example = "{command_name} --from-codex",
