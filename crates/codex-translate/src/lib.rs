@@ -91,6 +91,10 @@
 //! | `response.failed`, `response.cancelled`, `error` | an error | an error; `response.failed` if the stream has begun |
 //! | `keepalive`, `[DONE]`, no type, no content | nothing | left out |
 //!
+//! A message's phase is read as commentary (`commentary`, `analysis`) or as the answer, and written as `commentary` or
+//! `final_answer`, the words that SDKs know, unless [`ReplyPlan::keep_phases`] is set. Half a surrogate pair, which is no
+//! character, is U+FFFD in all that goes out, requests as well as replies.
+//!
 //! # Request parameters
 //!
 //! Each has one fate. *Carried*: sent with its meaning. *Emulated*: brought about on this side. *Clamped*: sent with the nearest
