@@ -40,8 +40,9 @@ fuzz: ## each fuzz target for FUZZ_SECS seconds (20)
 	@scripts/setup fuzz
 	@scripts/fuzz $(FUZZ_SECS)
 
-bench: ## measure the translation beside a plain way
-	@cargo bench --locked -p codex-translate
+bench: ## measure the translation beside a plain way, and how soon a dropped reply is noticed
+	@cargo bench --locked -p codex-translate --bench translate
+	@cargo bench --locked -p codex-upstream --bench cancel
 
 install: ## build the release binary into ~/.cargo/bin
 	@scripts/setup build

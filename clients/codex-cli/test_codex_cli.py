@@ -38,7 +38,9 @@ def own(tmp_path):
         yield backend
 
 
-def codex(directory, backend, base_url, *, prompt=TASK, model=MODEL, is_expired=False, websockets=False):
+def codex(
+    directory, backend, base_url, *, prompt=TASK, model=MODEL, is_expired=False, websockets=False, config=""
+):
     """Runs `codex exec` with a login of `backend`, its turns sent to `base_url`."""
     home = directory / "codex-home"
     home.mkdir(parents=True)
@@ -50,7 +52,7 @@ def codex(directory, backend, base_url, *, prompt=TASK, model=MODEL, is_expired=
     (home / "auth.json").write_text(json.dumps(auth | {"last_refresh": "2026-11-23T00:00:00Z"}))
     # The name decides whether the client compresses and hints at the route, as it does for its own provider.
     (home / "config.toml").write_text(
-        f'model = "{model}"\nmodel_provider = "tested"\nchatgpt_base_url = "{backend.upstream_url}"\n'
+        f'{config}model = "{model}"\nmodel_provider = "tested"\nchatgpt_base_url = "{backend.upstream_url}"\n'
         f'[model_providers.tested]\nname = "OpenAI"\nbase_url = "{base_url}"\nwire_api = "responses"\n'
         f"supports_websockets = {str(websockets).lower()}\nrequires_openai_auth = true\n"
     )
@@ -73,12 +75,12 @@ def direct(tmp_path, backend, **options):
     return backend.turns()
 
 
-def through_the_proxy(tmp_path, backend):
+def through_the_proxy(tmp_path, backend, **options):
     home = tmp_path / "proxy-home"
     backend.log_in(home)
     # Without a key, programs on this machine are served, whatever login they bring.
     with Proxy(home, **backend.settings()) as proxy:
-        ran = codex(tmp_path / "proxied", backend, proxy.base_url)
+        ran = codex(tmp_path / "proxied", backend, proxy.base_url, **options)
         assert ran.code == 0, f"{ran.stderr}\n{proxy.output}"
         return backend.turns()
 
@@ -172,6 +174,23 @@ def test_what_it_says_through_the_proxy_reaches_the_backend_as_it_was(own, tmp_p
         for ours, theirs in zip(proxied["body"]["input"], plain["body"]["input"]):
             assert outline(ours) == outline(theirs)
 
+
+@pytest.mark.parametrize("run", [direct, through_the_proxy])
+def test_it_compacts_its_conversation_and_goes_on(own, tmp_path, run):
+    # More than the limit that is set here, and less when it is compacted.
+    own.control("POST", "scenario", {"scenario": 'tool=exec_command,args={"cmd":"seq 3000"}'})
+    turns = run(tmp_path, own, prompt="hello", config="model_auto_compact_token_limit = 6500\n")
+    kinds = [[item["type"] for item in turn["body"]["input"]] for turn in turns]
+    assert [turn["status"] for turn in turns] == [200] * 3
+    assert kinds[1][-2:] == ["function_call_output", "compaction_trigger"] and kinds[2][-1] == "compaction"
+
+
+def test_it_leaves_the_default_tier_out(own, tmp_path):
+    for tier, hint in (("default", f"model={MODEL}"), ("fast", f"model={MODEL};tier=priority")):
+        (turn,) = direct(tmp_path / tier, own, prompt="hello", config=f'service_tier = "{tier}"\n')
+        assert header(turn, "x-codex-routing-hint") == hint
+        assert turn["body"].get("service_tier") == (None if tier == "default" else "priority")
+        own.forget()
 
 
 def messages(requests):

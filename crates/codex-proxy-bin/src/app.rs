@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use codex_auth::{Bearer, HttpTokenEndpoint, TokenManager, TokenStore};
+use codex_translate::images::Task;
 use codex_translate::{Error, Options, ReasoningStyle};
 use codex_upstream::{
     Backend, Credentials, Identity, ModelAliases, ModelCache, ModelCacheConfig, Quota, RetryPolicy,
@@ -144,13 +145,18 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
         }
         admitted.map_err(reply::of_denied)?;
         match route {
-            Route::Chat | Route::Responses => {
+            Route::Chat | Route::Responses | Route::Compact | Route::ImageGeneration | Route::ImageEdit => {
                 let call = Call::read(&head.headers, record)?;
                 let body = body::read(&head.headers, incoming, body::MAX_BODY_BYTES).await?;
                 let answered = if route == Route::Chat {
                     endpoints::chat(self, &call, &body).await
-                } else {
+                } else if route == Route::Responses {
                     endpoints::responses(self, &call, &body).await
+                } else if route == Route::Compact {
+                    endpoints::compact(self, &call, &body).await
+                } else {
+                    let task = if route == Route::ImageEdit { Task::Edit } else { Task::Generation };
+                    endpoints::images(self, task, &call, &head.headers, body).await
                 };
                 let mut response = answered.unwrap_or_else(|error| {
                     record.fail(&error);

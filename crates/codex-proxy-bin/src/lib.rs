@@ -24,9 +24,12 @@ pub mod transport;
 
 mod account;
 mod endpoints;
+mod form;
 mod ids;
 mod keyring;
+mod limits_watch;
 mod model;
 mod nearest;
 mod start;
 mod turn;
+mod whole;

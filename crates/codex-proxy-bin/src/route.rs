@@ -20,6 +20,12 @@ pub enum Route {
     Chat,
     /// `POST /v1/responses`
     Responses,
+    /// `POST /v1/responses/compact`
+    Compact,
+    /// `POST /v1/images/generations`
+    ImageGeneration,
+    /// `POST /v1/images/edits`
+    ImageEdit,
     /// `GET /v1/models`
     Models,
     /// `GET /v1/models/{id}`
@@ -46,6 +52,8 @@ impl Route {
         match self {
             Self::Chat => "chat",
             Self::Responses => "responses",
+            Self::Compact => "compact",
+            Self::ImageGeneration | Self::ImageEdit => "images",
             Self::Models | Self::Model(_) => "models",
             Self::Usage => "usage",
             Self::Health(_) => "health",
@@ -77,6 +85,9 @@ pub fn route(method: &Method, path: &str) -> Route {
         "/health/ready" => only(method, "GET, HEAD", Route::Health(Probe::Ready)),
         "/chat/completions" => only(method, "POST", Route::Chat),
         "/responses" => only(method, "POST", Route::Responses),
+        "/responses/compact" => only(method, "POST", Route::Compact),
+        "/images/generations" => only(method, "POST", Route::ImageGeneration),
+        "/images/edits" => only(method, "POST", Route::ImageEdit),
         "/models" => only(method, "GET, HEAD", Route::Models),
         _ => match path.strip_prefix("/models/") {
             Some(id) if !id.is_empty() => only(method, "GET, HEAD", Route::Model(percent_decoded(id))),
@@ -123,6 +134,16 @@ mod tests {
             assert_eq!(route(&Method::POST, path), Route::Chat, "{path}");
         }
         assert_eq!(route(&Method::POST, "/backend-api/codex/responses"), Route::Responses);
+        for (path, expected) in [
+            ("/responses/compact", Route::Compact),
+            ("/images/generations", Route::ImageGeneration),
+            ("/images/edits", Route::ImageEdit),
+        ] {
+            for base in ["", "/v1", "/v1/v1", "/backend-api/codex"] {
+                assert_eq!(route(&Method::POST, &format!("{base}{path}")), expected, "{base}{path}");
+                assert_eq!(route(&Method::GET, &format!("{base}{path}")), Route::WrongMethod("POST"));
+            }
+        }
         assert_eq!(route(&Method::GET, "/v1/models/openai%2Fgpt-5.1"), Route::Model("openai/gpt-5.1".to_owned()));
         assert_eq!(route(&Method::HEAD, "/health"), Route::Health(Probe::Login));
         assert_eq!(route(&Method::GET, "/health/ready"), Route::Health(Probe::Ready));

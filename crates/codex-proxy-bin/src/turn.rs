@@ -4,16 +4,18 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use codex_auth::{Bearer, TokenStore};
 use codex_translate::{ConversationSeed, Error, conversation_id, responses};
 use codex_upstream::{
     Backend, ByteStream, Clock as _, Quota, RouteError, SendError, SystemClock, TransportChoice, Upstream,
     UpstreamError, Verdict, requests, send_with_retry,
 };
-use http::Response;
+use http::{Request, Response};
 use uuid::Uuid;
 
 use crate::app::{App, Call};
+use crate::limits_watch::watched;
 use crate::metrics::Attempts;
 use crate::relay::Opening;
 use crate::reply;
@@ -55,25 +57,65 @@ impl<U: Upstream, S: TokenStore> Turn<U, S> {
     pub(crate) fn open(&self) -> Opening {
         let (app, request) = (Arc::clone(&self.app), Arc::clone(&self.request));
         Box::pin(async move {
-            let upstream = Attempts::new(&app.upstream, &app.journal);
-            let bearer = app.tokens.bearer().await.map_err(|error| reply::of_auth(&error))?;
-            match request.send(&app, &upstream, &bearer).await {
-                // The token may have been revoked before its time: a fresh one gets one try.
-                Err(error) if error.wants_reauth() => {
-                    let bearer = app.tokens.replace(&bearer).await.map_err(|error| reply::of_auth(&error))?;
-                    request.send(&app, &upstream, &bearer).await
-                }
-                outcome => outcome,
-            }
-            .map_err(TurnError::told)
+            let (app, request) = (&app, &request);
+            let upstream = &Attempts::new(&app.upstream, &app.journal);
+            authorized(app, |bearer| async move { request.send(app, upstream, &bearer).await }).await
         })
+    }
+}
+
+/// Does what needs the login's token. The token may have been revoked before its time: a fresh one gets one try.
+///
+/// # Errors
+/// There is no usable login, or the last try failed: as the client is told.
+pub(crate) async fn authorized<U, S, T, F>(app: &App<U, S>, attempt: impl Fn(Bearer) -> F) -> Result<T, Error>
+where
+    U: Upstream,
+    S: TokenStore,
+    F: Future<Output = Result<T, TurnError>>,
+{
+    let bearer = app.tokens.bearer().await.map_err(|error| reply::of_auth(&error))?;
+    match attempt(bearer.clone()).await {
+        Err(error) if error.wants_reauth() => {
+            let bearer = app.tokens.replace(&bearer).await.map_err(|error| reply::of_auth(&error))?;
+            attempt(bearer).await
+        }
+        outcome => outcome,
+    }
+    .map_err(TurnError::told)
+}
+
+/// Sends a request, and takes over what the head of its reply tells of models and quota.
+///
+/// # Errors
+/// As [`send_with_retry`].
+pub(crate) async fn send<U: Upstream, S: TokenStore>(
+    app: &App<U, S>,
+    upstream: &Attempts<U>,
+    request: &Request<Bytes>,
+) -> Result<Response<ByteStream>, SendError> {
+    let sent = send_with_retry(upstream, request, &app.retry, &SystemClock).await;
+    observe(app, &sent);
+    sent
+}
+
+fn observe<U: Upstream, S: TokenStore>(app: &App<U, S>, sent: &Result<Response<ByteStream>, SendError>) {
+    match sent {
+        Ok(reply) => {
+            app.models.observe(reply.headers());
+            app.observe_quota(Quota::from_headers(reply.headers(), SystemTime::now()));
+        }
+        Err(SendError::Refused { headers, .. }) => {
+            app.observe_quota(Quota::from_headers(headers, SystemTime::now()));
+        }
+        Err(_) => {}
     }
 }
 
 impl Prepared {
     async fn send<U: Upstream, S: TokenStore>(
         &self,
-        app: &App<U, S>,
+        app: &Arc<App<U, S>>,
         upstream: &Attempts<U>,
         bearer: &Bearer,
     ) -> Result<ByteStream, TurnError> {
@@ -97,24 +139,15 @@ impl Prepared {
     /// Sends the request and reads as far as its first output.
     async fn start<U: Upstream, S: TokenStore>(
         &self,
-        app: &App<U, S>,
+        app: &Arc<App<U, S>>,
         upstream: &Attempts<U>,
         backend: &Backend<'_>,
     ) -> Result<Start, SendError> {
         let sent = self.deliver(app, upstream, backend).await;
-        match &sent {
-            Ok(reply) => {
-                app.models.observe(reply.headers());
-                app.observe_quota(Quota::from_headers(reply.headers(), SystemTime::now()));
-            }
-            Err(SendError::Refused { headers, .. }) => {
-                app.observe_quota(Quota::from_headers(headers, SystemTime::now()));
-            }
-            Err(_) => {}
-        }
-        let start = start::peek(sent?.into_body(), &SystemClock).await;
-        start.quota.iter().for_each(|quota| app.observe_quota(quota.clone()));
-        Ok(start)
+        observe(app, &sent);
+        let observer = Arc::clone(app);
+        let body = watched(sent?.into_body(), move |quota| observer.observe_quota(quota));
+        Ok(start::peek(body, &SystemClock).await)
     }
 
     /// Sends the request by the way that is chosen, and where that can be had by none but HTTP, by HTTP.
@@ -169,7 +202,7 @@ fn can_do_without_websocket(error: &SendError) -> bool {
 
 /// The conversation's id: the client's own if it is a UUID, as the Codex CLI's is; else one derived from what the client calls
 /// the conversation, or from how it began. Prompt caching wants a UUID (wire.md §2.6).
-fn conversation(call: &Call, request: &responses::Request, started_unix_ms: u64) -> String {
+pub(crate) fn conversation(call: &Call, request: &responses::Request, started_unix_ms: u64) -> String {
     let own = call.session.as_deref().or(request.prompt_cache_key.as_deref());
     match own.and_then(|own| Uuid::try_parse(own).ok()) {
         Some(uuid) => uuid.hyphenated().to_string(),
@@ -182,7 +215,7 @@ fn conversation(call: &Call, request: &responses::Request, started_unix_ms: u64)
 
 /// Why a turn has no reply.
 #[derive(Debug)]
-enum TurnError {
+pub(crate) enum TurnError {
     Route(RouteError),
     Send(SendError),
 }

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, UPGRADE};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Version};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -34,6 +34,8 @@ pub(crate) struct Inbound {
     pub(crate) version: Version,
     pub(crate) path: String,
     pub(crate) query: Option<String>,
+    /// The host and port that the client asked for.
+    pub(crate) authority: Option<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Payload,
     pub(crate) ticket: Ticket,
@@ -91,11 +93,14 @@ impl Inbound {
             waiting: false,
             outcome: Outcome::InFlight,
         });
+        let host = || parts.headers.get(HOST)?.to_str().ok().map(str::to_owned);
+        let authority = parts.uri.authority().map(ToString::to_string).or_else(host);
         Self {
             method: parts.method,
             version: parts.version,
             path,
             query,
+            authority,
             headers: parts.headers,
             body,
             ticket,
@@ -116,6 +121,15 @@ impl Inbound {
 }
 
 impl Payload {
+    /// The body, if it is JSON.
+    pub(crate) fn json(&self) -> Option<&Value> {
+        match self {
+            Self::Json(value) => Some(value),
+            Self::Empty | Self::Form(_) | Self::UnknownEncoding(_) => None,
+            Self::Malformed(_) | Self::TooLarge | Self::Broken => None,
+        }
+    }
+
     /// The fields of a form or of a flat JSON object, as the token endpoint takes either.
     pub(crate) fn fields(&self) -> Option<Fields> {
         match self {

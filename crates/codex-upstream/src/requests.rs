@@ -10,7 +10,10 @@
 //! | `user-agent` does not repeat name and version behind the terminal | only the embedding of one of its parts in another does |
 //! | body: `instructions` is there, perhaps empty | older models refuse a request without it (wire.md §2.5) |
 //! | body: `client_metadata`, `text` and what else the caller has not asked for are absent | as above, and nothing is made up |
-//! | `wham/accounts/check` carries `originator` | one rule for every call; the user agent says the same |
+//! | `wham/accounts/check` carries `originator`, and `user-agent` is not its first header | one rule for every call; the user agent says the same |
+//!
+//! Compactions and pictures have not been captured: their headers are those of a turn, as far as they say something of it, in a
+//! turn's order. The official client of today compacts within a turn, by a `compaction_trigger` at the end of its input.
 //!
 //! What the official client sends through the proxy reaches the backend as it was, item by item and key by key, but for that
 //! `instructions`. Neither sends the `version` header of earlier clients: the version in the user agent is what the backend
@@ -31,6 +34,9 @@ use crate::upstream::UpstreamError;
 
 /// The compression level of the official client (wire.md §2.3).
 const ZSTD_LEVEL: i32 = 3;
+
+/// The service tier of whoever names none; the official client leaves it out of hint and body, even if its user chooses it.
+const DEFAULT_TIER: &str = "default";
 
 /// What proves to the backend who is asking.
 #[derive(Clone, Copy)]
@@ -89,6 +95,50 @@ pub struct Turn<'a> {
 pub fn responses(backend: &Backend<'_>, turn: &Turn<'_>) -> Result<Request<Bytes>, UpstreamError> {
     let body = zstd::encode_all(turn.body, ZSTD_LEVEL)
         .map_err(|error| UpstreamError::InvalidRequest { reason: format!("the body cannot be compressed: {error}") })?;
+    let mut headers = of_turn(turn)?;
+    headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    identify(&mut headers, backend)?;
+    Ok(request(Method::POST, uri(&endpoint(backend.base, "codex/responses"))?, headers, Bytes::from(body)))
+}
+
+/// Builds `POST codex/responses/compact`: `turn`'s conversation goes, and a short form of it comes back, which
+/// [`Compaction`](crate::Compaction) reads (wire.md §2.1).
+///
+/// The body is that of a turn less what a turn says of its reply. Only turns are compressed (§2.3).
+///
+/// # Errors
+///
+/// As [`responses`].
+pub fn compaction(backend: &Backend<'_>, turn: &Turn<'_>) -> Result<Request<Bytes>, UpstreamError> {
+    whole(backend, "codex/responses/compact", of_turn(turn)?, turn.body)
+}
+
+/// Which of the calls for pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageCall {
+    /// From a prompt.
+    Generation,
+    /// From other pictures and a prompt.
+    Edit,
+}
+
+/// Builds `POST codex/images/generations` or `codex/images/edits`, whose reply [`Images`](crate::Images) reads (wire.md §2.1).
+///
+/// # Errors
+///
+/// As [`responses`].
+pub fn images(backend: &Backend<'_>, call: ImageCall, body: &[u8]) -> Result<Request<Bytes>, UpstreamError> {
+    let path = match call {
+        ImageCall::Generation => "codex/images/generations",
+        ImageCall::Edit => "codex/images/edits",
+    };
+    whole(backend, path, HeaderMap::new(), body)
+}
+
+/// What says which turn this is, and of which conversation.
+fn of_turn(turn: &Turn<'_>) -> Result<HeaderMap, UpstreamError> {
     let mut headers = HeaderMap::new();
     if turn.lite {
         headers.insert(headers::X_RESPONSES_LITE, HeaderValue::from_static("true"));
@@ -100,11 +150,20 @@ pub fn responses(backend: &Backend<'_>, turn: &Turn<'_>) -> Result<Request<Bytes
         headers.insert(headers::SESSION_ID, id.clone());
         headers.insert(headers::THREAD_ID, id);
     }
-    headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"));
+    Ok(headers)
+}
+
+/// A call whose reply is one JSON object.
+fn whole(
+    backend: &Backend<'_>,
+    path: &str,
+    mut headers: HeaderMap,
+    body: &[u8],
+) -> Result<Request<Bytes>, UpstreamError> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     identify(&mut headers, backend)?;
-    Ok(request(Method::POST, uri(&endpoint(backend.base, "codex/responses"))?, headers, Bytes::from(body)))
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    Ok(request(Method::POST, uri(&endpoint(backend.base, path))?, headers, Bytes::copy_from_slice(body)))
 }
 
 /// Builds a turn for [`WebSockets`](crate::WebSockets): the head opens the connection, the body is the message of the turn
@@ -198,7 +257,8 @@ pub fn accounts_check(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamE
 }
 
 fn routing_hint(turn: &Turn<'_>) -> Result<HeaderValue, UpstreamError> {
-    let hint = match turn.tier {
+    // What happens anyway is not hinted at.
+    let hint = match turn.tier.filter(|tier| *tier != DEFAULT_TIER) {
         Some(tier) => format!("model={};tier={tier}", turn.model),
         None => format!("model={}", turn.model),
     };
@@ -302,18 +362,50 @@ mod tests {
     }
 
     #[test]
+    fn calls_for_a_whole_reply_have_their_paths_and_go_uncompressed() {
+        let turn = Turn { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body: b"{\"a\":1}" };
+        with_backend("https://chatgpt.com/backend-api", credentials(), |b| {
+            let compacted = compaction(b, &turn).unwrap();
+            let expected = [
+                ("x-codex-routing-hint", "model=gpt-5.5"),
+                ("x-client-request-id", ID),
+                ("session-id", ID),
+                ("thread-id", ID),
+                ("content-type", "application/json"),
+                ("authorization", "Bearer tok"),
+                ("chatgpt-account-id", "acct_test"),
+                ("originator", "codex_cli_rs"),
+                ("user-agent", "codex_cli_rs/0.169.0 (Debian 12.0.0; x86_64) xterm"),
+                ("accept", "*/*"),
+            ];
+            assert_eq!(sent(&compacted), expected);
+            let drawn = images(b, ImageCall::Generation, b"{\"a\":1}").unwrap();
+            assert_eq!(sent(&drawn), expected[4..]);
+            let edited = images(b, ImageCall::Edit, b"{\"a\":1}").unwrap();
+            let paths = [(compacted, "responses/compact"), (drawn, "images/generations"), (edited, "images/edits")];
+            for (request, path) in paths {
+                assert_eq!(request.uri(), &*format!("https://chatgpt.com/backend-api/codex/{path}"));
+                assert_eq!((request.method(), &request.body()[..]), (&Method::POST, &b"{\"a\":1}"[..]));
+            }
+        });
+    }
+
+    #[test]
     fn tier_lite_and_fedramp_add_their_headers() {
         let turn = Turn { model: "m", tier: Some("priority"), conversation_id: None, lite: true, body: b"{}" };
         let fedramp = Credentials { bearer: "tok", account_id: None, fedramp: true };
-        let request = with_backend("https://chatgpt.com/backend-api/", fedramp, |b| responses(b, &turn)).unwrap();
-        let headers = request.headers();
+        let tiered = with_backend("https://chatgpt.com/backend-api/", fedramp, |b| responses(b, &turn)).unwrap();
+        let headers = tiered.headers();
         assert_eq!(headers[headers::X_CODEX_ROUTING_HINT], "model=m;tier=priority");
         assert_eq!(headers[headers::X_RESPONSES_LITE], "true");
+        let turn = Turn { tier: Some("default"), ..turn };
+        let request = with_backend("https://chatgpt.com/backend-api/", fedramp, |b| responses(b, &turn)).unwrap();
+        assert_eq!(request.headers()[headers::X_CODEX_ROUTING_HINT], "model=m");
         assert_eq!(headers[headers::X_OPENAI_FEDRAMP], "true");
         for absent in [headers::CHATGPT_ACCOUNT_ID, headers::SESSION_ID, headers::THREAD_ID] {
             assert!(!headers.contains_key(&absent), "{absent}");
         }
-        assert_eq!(request.uri(), "https://chatgpt.com/backend-api/codex/responses");
+        assert_eq!(tiered.uri(), "https://chatgpt.com/backend-api/codex/responses");
     }
 
     #[test]

@@ -19,3 +19,4 @@ mod seeing;
 mod support;
 mod tokens;
 mod websocket;
+mod whole;

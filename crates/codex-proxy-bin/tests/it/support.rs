@@ -118,7 +118,12 @@ impl Harness {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Reply {
-        let (head, stream) = self.open(method, path, headers, body).await;
+        self.fetch(self.request(method, path, headers, body)).await
+    }
+
+    /// Sends a request of any kind.
+    pub(crate) async fn fetch(&self, request: Request<Bytes>) -> Reply {
+        let (head, stream) = self.client.send(request).await.unwrap().into_parts();
         let bytes = read_to_end(stream, 256 << 20).await.unwrap();
         Reply { status: head.status, headers: head.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
     }
@@ -131,12 +136,15 @@ impl Harness {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> (http::response::Parts, ByteStream) {
+        self.client.send(self.request(method, path, headers, body)).await.unwrap().into_parts()
+    }
+
+    fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Request<Bytes> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.header("content-type", "application/json").body(body.into()).unwrap();
-        self.client.send(request).await.unwrap().into_parts()
+        request.header("content-type", "application/json").body(body.into()).unwrap()
     }
 
     /// The bodies that reached the backend's responses endpoint.

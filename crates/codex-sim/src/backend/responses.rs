@@ -25,7 +25,7 @@ use crate::world::World;
 
 /// Answers one turn.
 pub(crate) async fn answer(inbound: Inbound, world: &Arc<World>) -> Result<Response<Body>, Dropped> {
-    let plan = match planned(&inbound, world) {
+    let plan = match planned(&inbound, &user_text(&inbound), world) {
         Ok(plan) => plan,
         Err(error) => return Ok(Refusal::detail(error.to_string()).into_response()),
     };
@@ -39,23 +39,23 @@ pub(crate) async fn answer(inbound: Inbound, world: &Arc<World>) -> Result<Respo
     Ok(answered.unwrap_or_else(Refusal::into_response))
 }
 
-/// The scenario of a request: from the header, else from the queue, else from the last user text.
-pub(crate) fn planned(inbound: &Inbound, world: &World) -> Result<Plan, ScenarioError> {
-    let text = match &inbound.body {
-        Payload::Json(body) => body.get("input").and_then(Value::as_array).map(|input| last_user_text(input)),
-        Payload::Empty | Payload::Form(_) | Payload::UnknownEncoding(_) => None,
-        Payload::Malformed(_) | Payload::TooLarge | Payload::Broken => None,
-    };
-    let text = text.unwrap_or_default();
+/// What the user last said.
+pub(crate) fn user_text(inbound: &Inbound) -> String {
+    let input = inbound.body.json().and_then(|body| body.get("input")?.as_array());
+    input.map_or_else(String::new, |input| last_user_text(input))
+}
+
+/// The scenario of a request: from the header, else from the queue, else from `text`.
+pub(crate) fn planned(inbound: &Inbound, text: &str, world: &World) -> Result<Plan, ScenarioError> {
     let scenario = match inbound.header("x-sim-scenario") {
         Some(words) => Scenario::parse(words)?,
         None => {
             let queued = world.orders().scenarios.pop_front();
-            queued.map_or_else(|| Scenario::in_text(&text), Ok)?
+            queued.map_or_else(|| Scenario::in_text(text), Ok)?
         }
     };
     inbound.ticket.scenario(&scenario.written());
-    Ok(scenario.plan(|word| word.once && passed_by(word, &text, world)))
+    Ok(scenario.plan(|word| word.once && passed_by(word, text, world)))
 }
 
 /// Whether a `-once` word has fired for this text already; it is then forgotten, so that the next time it fires again.
@@ -88,18 +88,18 @@ pub(crate) fn judged(inbound: &Inbound, plan: &Plan, generate: bool, world: &Arc
     faults::of_the_bearer(fault)?;
     let grant = gate::authenticate(&inbound.headers, world)?;
     faults::of_the_account(fault)?;
-    let turn = checked(inbound, &grant, world)?;
+    let turn = checked(inbound, &grant, generate, world)?;
     let now = world.unix_now();
-    faults::of_the_turn(fault, &turn, world.quota(now), now)?;
-    Ok(answered(&turn, inbound, plan, generate, world))
+    faults::of_the_turn(fault, &turn.model.facts.slug, &grant, world.quota(now), now)?;
+    Ok(answered(&turn, inbound, plan, world))
 }
 
 /// §8 steps 3-7.
-fn checked<'a>(inbound: &'a Inbound, grant: &'a Grant, world: &'a World) -> Result<Turn<'a>, Refusal> {
+fn checked<'a>(inbound: &'a Inbound, grant: &'a Grant, generate: bool, world: &'a World) -> Result<Turn<'a>, Refusal> {
     let body = object(&inbound.body)?;
     let (model, input) = detail::check(body, &inbound.headers, &world.catalogue, &grant.plan_type)?;
     let lite = is_lite(inbound, body);
-    let turn = Turn { body, input, model, grant, lite };
+    let turn = Turn { body, input, model, grant, lite, generate };
     tools::check(&turn)?;
     items::check(&turn)?;
     pairing::check(&turn)?;
@@ -108,7 +108,7 @@ fn checked<'a>(inbound: &'a Inbound, grant: &'a Grant, world: &'a World) -> Resu
 }
 
 /// §8 step 3: an encoding and a body that can be read.
-fn object(payload: &Payload) -> Result<&Map<String, Value>, Refusal> {
+pub(crate) fn object(payload: &Payload) -> Result<&Map<String, Value>, Refusal> {
     match payload {
         Payload::Json(value) => value.as_object().ok_or_else(|| Refusal::detail("Request body must be a JSON object")),
         Payload::UnknownEncoding(name) => Err(Refusal::detail(format!("Unsupported content encoding: {name}"))),
@@ -128,11 +128,11 @@ fn is_lite(inbound: &Inbound, body: &Map<String, Value>) -> bool {
 }
 
 /// §8 step 9.
-fn answered(turn: &Turn<'_>, inbound: &Inbound, plan: &Plan, generate: bool, world: &Arc<World>) -> Answer {
+fn answered(turn: &Turn<'_>, inbound: &Inbound, plan: &Plan, world: &Arc<World>) -> Answer {
     let mut ids = ResponseIds::new(world.rng());
     let now = world.unix_now();
     let (cache_key, cached) = cache(turn, inbound, world, &mut ids);
-    let said = if generate { outputs(turn, plan) } else { Vec::new() };
+    let said = if turn.generate { outputs(turn, plan) } else { Vec::new() };
     let usage = Usage::count(input_tokens(turn), cached, &said);
     let response = echo::response(turn, &ids.item("resp"), now, &cache_key);
     let obfuscate = turn.at("stream_options", "include_obfuscation") != Some(&Value::Bool(false));

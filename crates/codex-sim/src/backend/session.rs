@@ -152,6 +152,7 @@ impl Session {
             version: self.upgrade.version,
             path: self.upgrade.path.clone(),
             query: self.upgrade.query.clone(),
+            authority: self.upgrade.authority.clone(),
             headers: self.upgrade.headers.clone(),
             body,
             ticket,
@@ -197,7 +198,7 @@ impl Session {
         }
         // Whatever becomes of it, the connection goes on from nothing else.
         self.last = None;
-        let mut plan = match responses::planned(&inbound, &self.world) {
+        let mut plan = match responses::planned(&inbound, &responses::user_text(&inbound), &self.world) {
             Ok(plan) => plan,
             Err(error) => return refuse(Refusal::detail(error.to_string()), &inbound.ticket, socket).await,
         };

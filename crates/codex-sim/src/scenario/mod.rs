@@ -22,7 +22,8 @@ use crate::scenario::plan::{Plan, Point};
 /// as the only one; `=CODE` names its code, `=flat` gives it the public API's shape).
 ///
 /// **Framing**: `cut` (in the middle of the second delta), `cut=EVENTS`, `no-terminal`, `no-events` (an empty 200), `stall`,
-/// `stall=EVENTS`, `stall=headers`, `delay=MS`, `split`, `crlf`, `cr`, `keepalive`, `unknown` (events and keys), `full-output`
+/// `stall=EVENTS`, `stall=headers`, `delay=MS`, `split`, `crlf`, `cr`, `keepalive`, `unknown` (events and keys), `late-limits=PERCENT` (the
+/// quota, after the output), `full-output`
 /// (`empty-output` is the default), `content-type` (`no-content-type` is the default), `trailing`, `comments`, `legacy-delta`,
 /// `no-item-done`. On a WebSocket those of bytes and lines say nothing; `close=CODE` closes it instead of answering.
 ///

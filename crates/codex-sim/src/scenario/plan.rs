@@ -88,6 +88,8 @@ pub(crate) struct Framing {
     pub(crate) line_end: LineEnd,
     pub(crate) keepalive: bool,
     pub(crate) unknown: bool,
+    /// The percentage of an event that tells of the quota after the output.
+    pub(crate) late_limits: Option<u32>,
     pub(crate) full_output: bool,
     pub(crate) content_type: bool,
     pub(crate) trailing: bool,
@@ -214,6 +216,7 @@ impl Framing {
     fn apply(&mut self, word: &Word) -> Result<bool, ScenarioError> {
         match word.name.as_str() {
             "cut" => self.cut = Some(word.point()?),
+            "late-limits" => self.late_limits = Some(word.number(100, "a percentage")? as u32),
             "stall" => self.stall = Some(word.point()?),
             "close" => self.close = Some(word.number(4_999, "a close code")? as u16),
             "delay" => {

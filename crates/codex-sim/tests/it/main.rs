@@ -10,3 +10,4 @@ mod scenarios;
 mod shapes;
 mod transport;
 mod websocket;
+mod whole;

@@ -134,6 +134,13 @@ async fn a_request_goes_on_from_the_last_response_of_its_connection_and_of_no_ot
     let mut socket = Socket::open(&peer).await;
     let warm = socket.ask(&create("nothing yet", json!({"generate": false}))).await;
     assert!(warm.iter().all(|event| event["type"] != "response.output_item.added"));
+    // With nothing at all, as the Lite shape does; a turn must say something.
+    let warm = {
+        let nothing = |generate| create("", json!({"generate": generate, "input": []}));
+        assert_eq!(socket.ask(&nothing(true)).await[0]["error"]["param"], "input");
+        assert_eq!(warm.last().expect("an event")["type"], "response.completed");
+        socket.ask(&nothing(false)).await
+    };
     let ask = json!({"previous_response_id": id(&warm), "tools": [weather_tool()]});
     let called = socket.ask(&create("[sim:tool-once] weather?", ask)).await;
     let done = called.iter().find(|event| event["item"]["arguments"].is_string()).expect("a call");
