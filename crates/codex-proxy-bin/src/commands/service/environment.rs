@@ -28,7 +28,7 @@ impl Environment {
     /// What an earlier installation left.
     pub(super) fn read(path: &Path) -> Result<Self, CommandError> {
         match std::fs::read_to_string(path) {
-            Ok(text) => Ok(Self(text.lines().filter_map(entry).collect())),
+            Ok(text) => Ok(Self(entries(&text))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(CommandError::Other(format!("cannot read {} ({error})", path.display()))),
         }
@@ -98,6 +98,37 @@ fn quoted(value: &str) -> String {
     text
 }
 
+fn entries(text: &str) -> BTreeMap<String, Zeroizing<String>> {
+    let mut entries = BTreeMap::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        // Several keys stand on lines of their own within one value.
+        let mut whole = Zeroizing::new(line.to_owned());
+        while is_open(&whole) {
+            let Some(line) = lines.next() else { break };
+            whole.push('\n');
+            whole.push_str(line);
+        }
+        entries.extend(entry(&whole));
+    }
+    entries
+}
+
+/// Whether a double quote was opened that is closed on a later line.
+fn is_open(text: &str) -> bool {
+    let value = text.split_once('=').filter(|_| !text.trim_start().starts_with(['#', ';']));
+    let Some(inner) = value.and_then(|(_, value)| value.strip_prefix('"')) else { return false };
+    let mut characters = inner.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => drop(characters.next()),
+            '"' => return false,
+            _ => {}
+        }
+    }
+    true
+}
+
 /// A line that [`quoted`] wrote, or one that a user wrote without quotes.
 fn entry(line: &str) -> Option<(String, Zeroizing<String>)> {
     let line = line.trim();
@@ -119,10 +150,15 @@ mod tests {
 
     #[test]
     fn values_survive_the_file() {
-        for value in ["", "plain", "a b", "\"", "\\", "$HOME `id`", "'", "a=b,c=d", "ü"] {
-            let (name, read) = entry(&format!("NAME={}", quoted(value))).unwrap();
-            assert_eq!((&*name, read.as_str()), ("NAME", value));
-        }
+        let values = ["", "plain", "a b", "\"", "\\", "$HOME `id`", "'", "a=b,c=d", "ü", "one\ntwo", "\"\n\\\n"];
+        let named =
+            values.iter().enumerate().map(|(index, value)| (format!("NAME{index:02}"), (*value).to_owned().into()));
+        let environment = Environment(named.collect());
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("service.env");
+        environment.write(&file).unwrap();
+        let read = Environment::read(&file).unwrap();
+        assert_eq!(read.iter().map(|(_, value)| value).collect::<Vec<_>>(), values);
         assert_eq!(entry("NAME=by hand").unwrap().1.as_str(), "by hand");
         assert_eq!(entry("NAME='by hand'").unwrap().1.as_str(), "by hand");
         assert!(entry("# NAME=x").is_none() && entry("").is_none());
