@@ -3,6 +3,8 @@
 use argh::FromArgs;
 use codex_upstream::Emulation;
 
+use crate::listen::Address;
+
 /// use the Codex models of your own ChatGPT Plus/Pro account through an OpenAI-compatible API
 #[derive(FromArgs, Debug)]
 #[argh(
@@ -99,6 +101,7 @@ pub struct LogoutArgs {
 machine are served.",
     example = "{command_name}",
     example = "{command_name} --host 127.0.0.1 -p 9000",
+    example = "{command_name} --listen unix:/run/user/1000/codex-proxy.sock",
     example = "{command_name} --from-codex",
     example = "{command_name} --simulate"
 )]
@@ -110,6 +113,10 @@ pub struct ServeArgs {
     /// port to listen on; 0 takes a free one (default: 8787)
     #[argh(option, short = 'p', default = "8787")]
     pub port: u16,
+
+    /// listen here instead of --host and --port: host:port or unix:/path; may be repeated
+    #[argh(option)]
+    pub listen: Vec<Address>,
 
     /// answer from a simulated backend: no account, no network
     #[argh(switch)]

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use codex_auth::AuthConfig;
 use codex_upstream::{
     ClientConfig, DEFAULT_ORIGINATOR, DEFAULT_VERSION, Emulation, Identity, ModelAliases, ProxyConfig,
-    UnknownEmulation, UnusableAlias, UnusableIdentity,
+    UnknownEmulation, UnusableIdentity,
 };
 use url::{Host, Url};
 
-use crate::access::ApiKey;
+use crate::access::Access;
+use crate::limits::Limits;
 
+mod access;
 mod surroundings;
 
 /// A look into the environment; a parameter so that tests need not change the process's own.
@@ -46,8 +48,11 @@ pub struct Config {
     pub proxy: ProxyConfig,
     /// What connections look like (`CODEX_PROXY_EMULATE`), for login, refresh and API alike.
     pub emulation: Emulation,
-    /// The key that callers must present (`CODEX_PROXY_API_KEY`); without one only this machine is served.
-    pub api_key: Option<ApiKey>,
+    /// The keys that callers must present (`CODEX_PROXY_API_KEY`, `CODEX_PROXY_API_KEYS_FILE`), without which only this machine
+    /// is served, and the web pages that may call (`CODEX_PROXY_CORS_ORIGINS`).
+    pub access: Access,
+    /// How much of everything (`CODEX_PROXY_MAX_BODY_MIB`, `_REQUESTS`, `_QUEUE`, `_CONNECTIONS`).
+    pub limits: Limits,
     /// The client that the backend and the auth server see (`CODEX_PROXY_CLIENT_VERSION`, `CODEX_PROXY_ORIGINATOR`).
     pub identity: Identity,
     /// The names that the user gives to models (`CODEX_PROXY_ALIASES`), as in `work=gpt-5.5-high,small=gpt-6-luna`.
@@ -82,9 +87,10 @@ impl Config {
             extra_roots_pem: extra_roots(env)?,
             proxy: proxy(env)?,
             emulation: emulation(env)?,
-            api_key: text(env, "CODEX_PROXY_API_KEY")?.and_then(ApiKey::new),
+            access: access::access(env)?,
+            limits: access::limits(env)?,
             identity: identity(env)?,
-            aliases: aliases(env)?,
+            aliases: access::aliases(env)?,
             log: text(env, "CODEX_PROXY_LOG")?.filter(|log| !log.is_empty()),
             no_browser: surroundings::without_browser(env, surroundings::is_container()),
         })
@@ -232,12 +238,6 @@ fn identity(env: Env<'_>) -> Result<Identity, ConfigError> {
     })
 }
 
-fn aliases(env: Env<'_>) -> Result<ModelAliases, ConfigError> {
-    const SETTING: &str = "CODEX_PROXY_ALIASES";
-    let aliases = text(env, SETTING)?.unwrap_or_default().parse();
-    aliases.map_err(|error: UnusableAlias| ConfigError { setting: SETTING, problem: error.to_string() })
-}
-
 /// The lower-case spellings win, as in curl.
 fn proxy(env: Env<'_>) -> Result<ProxyConfig, ConfigError> {
     let either = |lower, upper| -> Result<Option<String>, ConfigError> {
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(config.credentials_path(), PathBuf::from("/home/ada/.codex-proxy/credentials.json"));
         assert_eq!(config.upstream.as_str(), "https://chatgpt.com/backend-api");
         assert_eq!(config.auth.as_str(), "https://auth.openai.com/");
-        assert!(config.api_key.is_none());
+        assert!(config.access.keys.is_empty());
         assert_eq!(config.codex_auth_path().unwrap(), PathBuf::from("/home/ada/.codex/auth.json"));
     }
 
@@ -305,12 +305,6 @@ mod tests {
             let error = config(&[("HOME", "/h"), ("CODEX_PROXY_UPSTREAM_URL", url)]).unwrap_err();
             assert!(error.starts_with("CODEX_PROXY_UPSTREAM_URL: "), "{error}");
         }
-    }
-
-    #[test]
-    fn an_empty_key_is_no_key() {
-        assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "")]).unwrap().api_key.is_none());
-        assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "k")]).unwrap().api_key.is_some());
     }
 
     #[test]

@@ -3,25 +3,44 @@
 //! [`app::App`] answers requests, [`serve::serve`] accepts connections for it. Everything an `App` needs is a field, so it runs
 //! over any [`codex_upstream::Upstream`], on any listener, until any future completes.
 
+#[cfg(not(panic = "unwind"))]
+compile_error!("a panic is to cost one request, not the program: build with panic = \"unwind\"");
+
 pub mod access;
 pub mod app;
 pub mod args;
 pub mod body;
 pub mod commands;
 pub mod config;
+pub mod keys;
+pub mod limits;
+pub mod listen;
+pub mod origin;
+pub mod peer;
 pub mod record;
 pub mod relay;
 pub mod reply;
 pub mod route;
 pub mod serve;
 pub mod simulate;
+pub mod slots;
 pub mod store;
+pub mod terms;
 pub mod transport;
 
 mod account;
+mod cors;
+mod decode;
 mod endpoints;
+mod guard;
 mod ids;
 mod keyring;
 mod model;
+mod pulse;
+mod service;
+mod signals;
+mod socket;
 mod start;
 mod turn;
+#[cfg(unix)]
+mod unix_socket;

@@ -42,14 +42,15 @@ fn run(args: Args) -> Result<ExitCode, CommandError> {
         writeln!(out, "codex-proxy {}", env!("CARGO_PKG_VERSION"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let config = Config::from_env(&|name| std::env::var_os(name))?;
+    let settings = || Config::from_env(&|name| std::env::var_os(name));
+    let config = settings()?;
     log_to_stderr(&config, &args.command)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::other)?;
     let outcome = runtime.block_on(async {
         match args.command {
             Command::Login(args) => commands::login::run(config, args, out).await,
             Command::Logout(args) => commands::logout::run(config, args, out).await,
-            Command::Serve(args) => commands::serve::run(config, args).await,
+            Command::Serve(args) => commands::serve::run(config, args, &settings).await,
             Command::Status(args) => commands::status::run(config, args, out).await,
             Command::Doctor(args) => commands::doctor::run(config, args, out).await,
             Command::Demo(_) => commands::demo::run(config, out).await,

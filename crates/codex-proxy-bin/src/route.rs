@@ -9,6 +9,8 @@ pub enum Route {
     Chat,
     /// `POST /v1/responses`
     Responses,
+    /// `GET /v1/responses`, to be upgraded to a WebSocket
+    Socket,
     /// `GET /v1/models`
     Models,
     /// `GET /v1/models/{id}`
@@ -30,6 +32,7 @@ pub fn route(method: &Method, path: &str) -> Route {
     match path {
         "/health" => only(method, "GET, HEAD", Route::Health),
         "/chat/completions" => only(method, "POST", Route::Chat),
+        "/responses" if method == Method::GET => Route::Socket,
         "/responses" => only(method, "POST", Route::Responses),
         "/models" => only(method, "GET, HEAD", Route::Models),
         _ => match path.strip_prefix("/models/") {
@@ -79,6 +82,7 @@ mod tests {
         assert_eq!(route(&Method::POST, "/backend-api/codex/responses"), Route::Responses);
         assert_eq!(route(&Method::GET, "/v1/models/openai%2Fgpt-5.1"), Route::Model("openai/gpt-5.1".to_owned()));
         assert_eq!(route(&Method::HEAD, "/health"), Route::Health);
+        assert_eq!(route(&Method::GET, "/backend-api/codex/responses"), Route::Socket);
     }
 
     #[test]

@@ -8,4 +8,4 @@ mod responses;
 pub(crate) use chat::chat;
 pub(crate) use health::health;
 pub(crate) use models::{model, models};
-pub(crate) use responses::responses;
+pub(crate) use responses::{Prepared, prepare, responses};

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_auth::{MemoryStore, Secret, Tokens};
-use codex_proxy::access::ApiKey;
+use codex_proxy::access::Access;
 use codex_proxy::app::App;
 use codex_proxy::config::{Config, Kept};
+use codex_proxy::limits::Limits;
 use codex_proxy::serve::serve;
-use codex_sim::{Mint, Sim, SimConfig};
+use codex_sim::{Mint, Outcome, Recorded, Sim, SimConfig};
 use codex_upstream::{
     ByteStream, Client, ClientConfig, Emulation, Identity, ModelCacheConfig, ProxyConfig, Upstream, read_to_end,
 };
@@ -70,6 +71,12 @@ impl Harness {
     }
 
     pub(crate) async fn start_over(sim: Sim, store: MemoryStore, api_key: Option<&str>) -> Self {
+        let access = Access { keys: api_key.unwrap_or_default().parse().unwrap(), ..Access::default() };
+        Self::start_under(sim, store, access, Limits::default()).await
+    }
+
+    /// Starts with keys, pages and limits of its own.
+    pub(crate) async fn start_under(sim: Sim, store: MemoryStore, access: Access, limits: Limits) -> Self {
         let config = Config {
             home: "/nonexistent".into(),
             kept: Kept::File,
@@ -78,7 +85,8 @@ impl Harness {
             auth: sim.auth_url().parse().unwrap(),
             extra_roots_pem: sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect(),
             proxy: ProxyConfig::default(),
-            api_key: api_key.and_then(|key| ApiKey::new(key.to_owned())),
+            access,
+            limits,
             identity: Identity::default(),
             emulation: Emulation::default(),
             aliases: "work=gpt-5.5-high".parse().unwrap(),
@@ -134,6 +142,14 @@ impl Harness {
         }
         let request = request.header("content-type", "application/json").body(body.into()).unwrap();
         self.client.send(request).await.unwrap().into_parts()
+    }
+
+    /// Waits until the backend has seen its first client go away.
+    pub(crate) async fn disconnected(&self) {
+        let is_over = |request: &Recorded| request.outcome == Outcome::Disconnected;
+        while !self.sim.requests().iter().any(is_over) {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The bodies that reached the backend's responses endpoint.
