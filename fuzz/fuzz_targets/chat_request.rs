@@ -1,9 +1,12 @@
 //! Whatever a chat body holds, it is refused with a message or becomes a request that the backend's allow-list admits.
 #![no_main]
 
+use std::collections::BTreeMap;
+
 use codex_translate::{Options, Profile, chat, to_responses};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// The top-level keys that the backend takes (wire.md §2.5).
 const ALLOWED: [&str; 16] = [
@@ -28,11 +31,15 @@ const ALLOWED: [&str; 16] = [
 fuzz_target!(|body: &[u8]| {
     let Ok(request) = chat::Request::from_json(body) else { return };
     let Ok(translated) = to_responses(request, &Profile::permissive("gpt-5.1"), &Options::default()) else { return };
-    let sent: Value = serde_json::from_slice(&translated.request.to_json()).expect("the request is JSON");
-    let keys = sent.as_object().expect("the request is an object");
-    assert!(keys.keys().all(|key| ALLOWED.contains(&key.as_str())), "{keys:?}");
-    assert_eq!((&sent["store"], &sent["stream"]), (&Value::Bool(false), &Value::Bool(true)));
-    for item in sent["input"].as_array().expect("input is a list") {
-        assert_ne!(item["role"], "system", "{item}");
+    let sent = translated.request.to_json();
+    // Halves of surrogate pairs are no text for strict readers. `Value` cannot hold deep nesting and huge numbers either, but they
+    // are JSON and carried.
+    if let Err(error) = serde_json::from_slice::<Value>(&sent) {
+        assert!(!error.to_string().contains("surrogate"), "{error}");
     }
+    let sent: BTreeMap<String, &RawValue> = serde_json::from_slice(&sent).expect("the request is a JSON object");
+    assert!(sent.keys().all(|key| ALLOWED.contains(&&**key)), "{:?}", sent.keys());
+    assert_eq!((sent["store"].get(), sent["stream"].get()), ("false", "true"));
+    let input: Vec<BTreeMap<String, &RawValue>> = serde_json::from_str(sent["input"].get()).expect("input is a list");
+    assert!(input.iter().all(|item| item.get("role").is_none_or(|role| role.get() != "\"system\"")), "{input:?}");
 });

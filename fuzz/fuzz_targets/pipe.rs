@@ -1,5 +1,6 @@
 //! All four ways to a reply, on arbitrary bytes: the same output however they are split, in the form that clients can read, and
-//! a finish only after a terminal event.
+//! a finish only after a terminal event. Which of two plans an input is read under is a matter of its content, so that each costs
+//! half: the next mutation is read under the other.
 #![no_main]
 
 mod common;
@@ -10,39 +11,46 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 fuzz_target!(|bytes: &[u8]| {
-    let plain = ReplyPlan { stream: true, include_usage: true, ..ReplyPlan::new("caller/model") };
-    let stop = vec!["\n\n".to_owned(), "e!".to_owned()];
-    let cut = ReplyPlan { stop, max_tokens: Some(5), reasoning: ReasoningStyle::Think, ..plain.clone() };
-    for plan in [plain, cut] {
-        let (stream, body) = (common::chat_stream(&plan, [bytes]), common::chat_body(&plan, [bytes]));
-        assert_eq!(stream, common::chat_stream(&plan, common::pieces(bytes)));
-        assert_eq!(stream, common::chat_stream(&plan, bytes.chunks(1)));
-        assert_eq!(body, common::chat_body(&plan, common::pieces(bytes)));
-        assert_eq!(stream.error, body.error);
-        common::invariants::chunks(&stream.text, true, stream.error.is_none());
+    let mut plan = ReplyPlan { stream: true, include_usage: true, ..ReplyPlan::new("caller/model") };
+    if common::hash(bytes).is_multiple_of(2) {
+        plan.stop = vec!["\n\n".to_owned(), "e!".to_owned()];
+        plan.max_tokens = Some(5);
+        plan.reasoning = ReasoningStyle::Think;
+    }
+    let (stream, body) = (common::chat_stream(&plan, [bytes]), common::chat_body(&plan, [bytes]));
+    assert_eq!(stream, common::chat_stream(&plan, common::pieces(bytes)));
+    assert_eq!(stream, common::chat_stream(&plan, bytes.chunks(1)));
+    assert_eq!(body, common::chat_body(&plan, common::pieces(bytes)));
+    assert_eq!(stream.error, body.error);
+    common::invariants::chunks(&stream.text, true, stream.error.is_none());
 
-        let (stream, body) = (common::responses_stream(&plan, [bytes]), common::responses_body(&plan, [bytes]));
-        assert_eq!(stream, common::responses_stream(&plan, common::pieces(bytes)));
-        assert_eq!(stream, common::responses_stream(&plan, bytes.chunks(1)));
-        assert_eq!(body, common::responses_body(&plan, common::pieces(bytes)));
-        assert_eq!(stream.error, body.error);
-        if !is_plain(&stream.text) {
-            continue;
-        }
-        let events = common::invariants::response_events(&stream.text);
-        let last = events.last().expect("an event");
-        assert_eq!(stream.error.is_some(), last["type"] == "response.failed");
-        if body.error.is_none() {
-            assert_eq!(last["response"], serde_json::from_str::<Value>(&body.text).expect("JSON"));
-        }
+    let (stream, body) = (common::responses_stream(&plan, [bytes]), common::responses_body(&plan, [bytes]));
+    assert_eq!(stream, common::responses_stream(&plan, common::pieces(bytes)));
+    assert_eq!(stream, common::responses_stream(&plan, bytes.chunks(1)));
+    assert_eq!(body, common::responses_body(&plan, common::pieces(bytes)));
+    assert_eq!(stream.error, body.error);
+    if !is_plain(&stream.text) {
+        return;
+    }
+    let events = common::invariants::response_events(&stream.text);
+    let last = events.last().expect("an event");
+    assert_eq!(stream.error.is_some(), last["type"] == "response.failed");
+    if body.error.is_none() {
+        assert_eq!(last["response"], serde_json::from_str::<Value>(&body.text).expect("JSON"));
     }
 });
 
-/// Whether `serde_json::Value` can hold every event: it has no place for half a surrogate pair, deep nesting or huge numbers,
-/// which are JSON all the same and go on as they came.
+/// Whether `serde_json::Value` can hold every event: it has no place for deep nesting or huge numbers, which are JSON all the same
+/// and go on as they came. Halves of surrogate pairs do not.
 fn is_plain(stream: &str) -> bool {
     common::invariants::data(stream).into_iter().all(|data| {
         serde_json::from_str::<&RawValue>(data).expect("JSON");
-        serde_json::from_str::<Value>(data).is_ok()
+        match serde_json::from_str::<Value>(data) {
+            Ok(_) => true,
+            Err(error) => {
+                assert!(!error.to_string().contains("surrogate"), "{data}");
+                false
+            }
+        }
     })
 }

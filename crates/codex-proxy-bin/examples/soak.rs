@@ -120,12 +120,8 @@ struct Load {
 }
 
 /// Sends the requests, and ends the token now and then.
-async fn many(
-    sim: &Arc<Sim>,
-    caller: &Caller,
-    requests: usize,
-    seed: u64,
-) -> Result<String, Box<dyn Error + Send + Sync>> {
+async fn many(sim: &Arc<Sim>, caller: &Caller, load: Load) -> Result<(usize, String), Box<dyn Error + Send + Sync>> {
+    let Load { requests, until, seed } = load;
     let next = Arc::new(AtomicUsize::new(0));
     let mut workers = JoinSet::new();
     for _ in 0..WORKERS {

@@ -55,6 +55,16 @@ pub enum Denied {
     ForeignPage,
 }
 
+impl Denied {
+    /// Whether nothing but the right key is missing.
+    pub fn is_about_a_key(self) -> bool {
+        match self {
+            Self::NoKey | Self::WrongKey | Self::PublicKey => true,
+            Self::Remote | Self::ForeignPage => false,
+        }
+    }
+}
+
 impl Access {
     /// Decides whether the caller at `peer` is served.
     ///

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use codex_auth::{Bearer, HttpTokenEndpoint, TokenManager, TokenStore};
@@ -13,7 +13,7 @@ use codex_upstream::{
 };
 use futures_util::FutureExt as _;
 use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderMap, HeaderName, Request, Response};
+use http::{HeaderMap, HeaderName, Method, Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use sha2::{Digest, Sha256};
@@ -21,9 +21,13 @@ use sha2::{Digest, Sha256};
 use crate::config::Config;
 use crate::cors::Cors;
 use crate::guard::Guarded;
+use crate::journal::Journal;
 use crate::limits::{self, Limits};
+use crate::metrics::Counted;
 use crate::model::NamedModel;
 use crate::peer::Peer;
+use crate::quota::KnownQuota;
+use crate::record::{Opening, Record};
 use crate::reply::{self, Body};
 use crate::route::{Route, route};
 use crate::serve::Handler;
@@ -35,7 +39,7 @@ use crate::{body, endpoints, ids};
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The login's tokens, refreshed over the same client as the API.
-pub type Tokens<U, S> = TokenManager<S, HttpTokenEndpoint<Transport<U>>>;
+pub type Tokens<U, S> = TokenManager<S, Counted<HttpTokenEndpoint<Transport<U>>>>;
 
 /// Everything that a request needs. One value serves all requests.
 #[derive(Debug)]
@@ -55,7 +59,11 @@ pub struct App<U: Upstream, S: TokenStore> {
     /// How often a turn is sent again before its reply begins.
     pub retry: RetryPolicy,
     /// What is known of the quota, from all replies so far.
-    pub known_quota: Mutex<Quota>,
+    pub known_quota: KnownQuota,
+    /// The requests of this run.
+    pub journal: Arc<Journal>,
+    /// The command that renews the login, as in `codex-proxy login`.
+    pub login_command: &'static str,
     /// The WebSockets that are open.
     pub(crate) sockets: Sockets,
     /// When the program started; part of derived conversation ids, which look like UUIDs of that time.
@@ -65,8 +73,8 @@ pub struct App<U: Upstream, S: TokenStore> {
 /// What an endpoint needs to know of a request beside its body.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// The id of the request, in logs and in the reply.
-    pub(crate) request_id: String,
+    /// What is noted of the request.
+    pub(crate) record: Record,
     /// Who calls, as a hash: conversations of different callers never share an id.
     pub(crate) caller: String,
     /// The conversation as the client names it, if it does.
@@ -79,7 +87,10 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
     /// Puts the program together over `upstream`, with the login in `store`. Opens no connection.
     pub fn new(config: &Config, upstream: U, store: S, models: ModelCacheConfig) -> Self {
         let upstream = Arc::new(upstream);
+        let journal = Arc::new(Journal::default());
         let endpoint = HttpTokenEndpoint::new(Transport::new(Arc::clone(&upstream)), config.auth_config());
+        let endpoint = Counted::new(endpoint, Arc::clone(&journal));
+        let login_command = store.login_command();
         Self {
             upstream,
             tokens: TokenManager::new(store, endpoint),
@@ -88,7 +99,9 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
             router: Router::new(config.upstream.clone()),
             identity: config.identity.clone(),
             retry: RetryPolicy::default(),
-            known_quota: Mutex::default(),
+            known_quota: KnownQuota::default(),
+            journal,
+            login_command,
             sockets: Sockets::default(),
             started_unix_ms: ids::unix_millis(),
         }
@@ -96,26 +109,34 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
 
     /// Answers one request from the peer at `peer`. Never fails: an error is a reply, even that of a defect.
     pub async fn answer(self: &Arc<Self>, request: Request<Incoming>, peer: impl Into<Peer>) -> Response<Body> {
-        let request_id = ids::request_id(request.headers());
         let terms = self.terms.now();
         let cors = Cors::new(&terms.access.origins, request.headers());
-        let id = request_id.to_str().unwrap_or_default();
-        let answering = AssertUnwindSafe(self.respond(request, peer.into(), id, &terms, &cors));
-        let answered = answering.catch_unwind().await.unwrap_or_else(|_| {
-            tracing::error!(request_id = id, "a defect was met; please report it with the lines above");
-            Err(reply::of_panic())
+        let request_id = ids::request_id(request.headers());
+        let route = route(request.method(), request.uri().path());
+        let watch = self.journal.open(Opening {
+            request_id: request_id.to_str().unwrap_or_default().to_owned(),
+            endpoint: route.endpoint(),
+            client: Opening::client(request.headers()),
+            is_routine: route.is_routine(),
         });
-        let mut response = answered.unwrap_or_else(|error| reply::from_error(&error));
+        let is_head = request.method() == Method::HEAD;
+        let answering = AssertUnwindSafe(self.respond(route, request, peer.into(), watch.record(), &terms, &cors));
+        let answered = answering.catch_unwind().await.unwrap_or_else(|_| Err(reply::of_panic()));
+        let mut response = answered.unwrap_or_else(|error| {
+            watch.record().fail(&error);
+            reply::from_error(&error)
+        });
         response.headers_mut().insert(X_REQUEST_ID, request_id);
         cors.write(response.headers_mut());
-        response
+        watch.over(response, is_head)
     }
 
     async fn respond(
         self: &Arc<Self>,
+        route: Route,
         request: Request<Incoming>,
         peer: Peer,
-        request_id: &str,
+        record: &Record,
         terms: &Terms,
         cors: &Cors,
     ) -> Result<Response<Body>, Error> {
@@ -128,14 +149,18 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
         if let Some(response) = cors.preflight(&head) {
             return Ok(response);
         }
-        let route = route(&head.method, head.uri.path());
-        if route == Route::Health {
-            return Ok(endpoints::health(self.tokens.status().await.is_usable()));
+        if let Route::Health(probe) = route {
+            return Ok(endpoints::health(self, probe).await);
         }
-        terms.access.admit(peer, &head).map_err(reply::of_denied)?;
+        let admitted = terms.access.admit(peer, &head);
+        // The page itself says nothing, and asks for the key that its data need.
+        if route == Route::StatusPage && !admitted.is_err_and(|denied| !denied.is_about_a_key()) {
+            return Ok(endpoints::status_page());
+        }
+        admitted.map_err(reply::of_denied)?;
         match route {
             Route::Chat | Route::Responses => {
-                let call = Call::read(&head.headers, request_id)?;
+                let call = Call::read(&head.headers, record)?;
                 let Limits { body_bytes, times, .. } = terms.limits;
                 let body = body::read(&head.headers, incoming, body_bytes, times.body).await?;
                 let slot = self.terms.slots().take(times.queue).await?;
@@ -144,16 +169,22 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
                 } else {
                     endpoints::responses(self, &call, &body).await
                 };
-                let mut response = answered.unwrap_or_else(|error| reply::from_error(&error));
-                self.known_quota().write_headers(response.headers_mut(), SystemTime::now());
+                let mut response = answered.unwrap_or_else(|error| {
+                    record.fail(&error);
+                    reply::from_error(&error)
+                });
+                self.known_quota.told().quota.write_headers(response.headers_mut(), SystemTime::now());
                 Ok(response.map(|body| Guarded::new(body, slot).boxed_unsync()))
             }
             Route::Socket if socket::is_upgrade(&head) => socket::accept(self, peer, head),
             Route::Socket => Ok(reply::wrong_method(head.method.as_str(), head.uri.path(), "POST")),
             Route::Models => Ok(endpoints::models(&self.current_models().await, head.uri.query())),
             Route::Model(id) => endpoints::model(&self.current_models().await, &terms.aliases, &id),
+            Route::Usage => endpoints::usage(self).await,
+            Route::Metrics => Ok(endpoints::metrics(self).await),
+            Route::Status => Ok(endpoints::status(self).await),
             Route::WrongMethod(allowed) => Ok(reply::wrong_method(head.method.as_str(), head.uri.path(), allowed)),
-            Route::Health | Route::Unknown => Ok(reply::not_found(head.uri.path())),
+            Route::Health(_) | Route::StatusPage | Route::Unknown => Ok(reply::not_found(head.uri.path())),
         }
     }
 
@@ -175,14 +206,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
 
     /// Takes over what a reply tells of the quota.
     pub(crate) fn observe_quota(&self, quota: Quota) {
-        // Silence is no news.
-        if quota != Quota::default() {
-            self.known_quota().update(quota);
-        }
-    }
-
-    fn known_quota(&self) -> MutexGuard<'_, Quota> {
-        self.known_quota.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known_quota.observe(quota, SystemTime::now());
     }
 
     /// Finds the model that a client calls `name`, without asking anybody.
@@ -237,7 +261,7 @@ impl<U: Upstream, S: TokenStore> Handler for Arc<App<U, S>> {
 }
 
 impl Call {
-    pub(crate) fn read(headers: &HeaderMap, request_id: &str) -> Result<Self, Error> {
+    pub(crate) fn read(headers: &HeaderMap, record: &Record) -> Result<Self, Error> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let reasoning = match text("x-codex-proxy-reasoning") {
             None => ReasoningStyle::default(),
@@ -250,7 +274,7 @@ impl Call {
         };
         let key = headers.get(AUTHORIZATION).or_else(|| headers.get("x-api-key"));
         Ok(Self {
-            request_id: request_id.to_owned(),
+            record: record.clone(),
             caller: key.map(|key| caller_hash(key.as_bytes())).unwrap_or_default(),
             session: ["session-id", "session_id", "thread-id", "conversation_id", "x-session-id"]
                 .into_iter()
@@ -277,5 +301,5 @@ fn reasoning_style(word: &str) -> Result<ReasoningStyle, Error> {
 
 /// A caller's key must not be readable from anything derived from it.
 fn caller_hash(key: &[u8]) -> String {
-    Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect()
+    ids::hex(&Sha256::digest(key))
 }

@@ -1,12 +1,9 @@
 //! The command line, as argh reads it. No configuration logic: that is `config`.
 
-use argh::FromArgs;
-use codex_upstream::Emulation;
-
-use crate::listen::Address;
+use argh::{ArgsInfo, FromArgs};
 
 /// use the Codex models of your own ChatGPT Plus/Pro account through an OpenAI-compatible API
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     note = "Start with `codex-proxy login`, then `codex-proxy serve`. Without an account, `codex-proxy serve --simulate` \
 answers from a simulated backend.",
@@ -16,13 +13,17 @@ answers from a simulated backend.",
     example = "{command_name} doctor"
 )]
 pub struct Args {
+    /// configuration file to read instead of config.toml in the home directory of the proxy
+    #[argh(option, arg_name = "file")]
+    pub config: Option<String>,
+
     /// what to do
     #[argh(subcommand)]
     pub command: Command,
 }
 
 /// The commands.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
 pub enum Command {
     /// Log in.
@@ -35,14 +36,52 @@ pub enum Command {
     Status(StatusArgs),
     /// Look for what is wrong.
     Doctor(DoctorArgs),
+    /// Ask whether the proxy answers.
+    Health(HealthArgs),
+    /// Run the proxy as a service.
+    Service(ServiceArgs),
+    /// Show the settings.
+    Config(ConfigArgs),
+    /// Print what a shell needs to complete commands.
+    Completions(CompletionsArgs),
+    /// Print the manual page.
+    Man(ManArgs),
     /// Show the proxy at work, without an account.
     Demo(DemoArgs),
     /// Print the version.
     Version(VersionArgs),
 }
 
+impl Args {
+    /// The settings that the flags give, by name, as they were written.
+    pub fn settings(&self) -> Vec<(&'static str, &str)> {
+        let mut given = vec![("config", &self.config)];
+        match &self.command {
+            Command::Serve(args) => {
+                given.extend([("host", &args.host), ("port", &args.port)]);
+                given.extend([("listen", &args.listen), ("emulate", &args.emulate), ("log_format", &args.log_format)]);
+            }
+            Command::Doctor(args) => given.extend([("host", &args.host), ("port", &args.port)]),
+            Command::Health(args) => given.extend([("host", &args.host), ("port", &args.port)]),
+            Command::Service(ServiceArgs { command: ServiceCommand::Install(args) }) => {
+                given.extend([("host", &args.host), ("port", &args.port)]);
+            }
+            Command::Login(_)
+            | Command::Logout(_)
+            | Command::Status(_)
+            | Command::Service(_)
+            | Command::Config(_)
+            | Command::Completions(_)
+            | Command::Man(_)
+            | Command::Demo(_)
+            | Command::Version(_) => {}
+        }
+        given.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?))).collect()
+    }
+}
+
 /// log in to your ChatGPT account in the browser
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "login",
@@ -72,7 +111,7 @@ pub struct LoginArgs {
 }
 
 /// log out: delete the login from this machine
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "logout",
@@ -93,7 +132,7 @@ pub struct LogoutArgs {
 }
 
 /// serve the OpenAI-compatible API
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "serve",
@@ -107,16 +146,16 @@ machine are served.",
 )]
 pub struct ServeArgs {
     /// address or host name to listen on (default: 0.0.0.0)
-    #[argh(option, default = "String::from(\"0.0.0.0\")")]
-    pub host: String,
+    #[argh(option)]
+    pub host: Option<String>,
 
     /// port to listen on; 0 takes a free one (default: 8787)
-    #[argh(option, short = 'p', default = "8787")]
-    pub port: u16,
+    #[argh(option, short = 'p')]
+    pub port: Option<String>,
 
-    /// listen here instead of --host and --port: host:port or unix:/path; may be repeated
+    /// where to listen instead, separated by commas: host:port or unix:/path
     #[argh(option)]
-    pub listen: Vec<Address>,
+    pub listen: Option<String>,
 
     /// answer from a simulated backend: no account, no network
     #[argh(switch)]
@@ -126,13 +165,17 @@ pub struct ServeArgs {
     #[argh(switch)]
     pub from_codex: bool,
 
-    /// what TLS and HTTP/2 look like: chrome, codex or none (default: CODEX_PROXY_EMULATE, else chrome)
+    /// what TLS and HTTP/2 look like: chrome, codex or none (default: chrome)
     #[argh(option)]
-    pub emulate: Option<Emulation>,
+    pub emulate: Option<String>,
+
+    /// how the log is written: text or json (default: text)
+    #[argh(option)]
+    pub log_format: Option<String>,
 }
 
 /// show whether the login is usable; exits with 0 if it is, with 1 if not
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "status",
@@ -157,7 +200,7 @@ pub struct StatusArgs {
 }
 
 /// look for what keeps the proxy from working; exits with 1 if anything does
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "doctor",
@@ -178,41 +221,240 @@ pub struct DoctorArgs {
     pub from_codex: bool,
 
     /// address or host name that serve would listen on (default: 0.0.0.0)
-    #[argh(option, default = "String::from(\"0.0.0.0\")")]
-    pub host: String,
+    #[argh(option)]
+    pub host: Option<String>,
 
     /// port that serve would listen on (default: 8787)
-    #[argh(option, short = 'p', default = "8787")]
-    pub port: u16,
+    #[argh(option, short = 'p')]
+    pub port: Option<String>,
 }
 
+/// ask whether a proxy on this machine answers; exits with 0 if it does, with 1 if not
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "health",
+    note = "For the health checks of containers and of service managers.",
+    example = "{command_name}",
+    example = "{command_name} -p 9000"
+)]
+pub struct HealthArgs {
+    /// address or host name that serve listens on (default: 0.0.0.0)
+    #[argh(option)]
+    pub host: Option<String>,
+
+    /// port that serve listens on (default: 8787)
+    #[argh(option, short = 'p')]
+    pub port: Option<String>,
+}
+
+/// run the proxy as a service that starts when you log in
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "service",
+    note = "A systemd user unit on Linux, a launchd agent on macOS.",
+    example = "{command_name} install",
+    example = "{command_name} logs --follow"
+)]
+pub struct ServiceArgs {
+    /// what to do
+    #[argh(subcommand)]
+    pub command: ServiceCommand,
+}
+
+/// What there is to do with the service.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+pub enum ServiceCommand {
+    /// Install and start it.
+    Install(ServiceInstallArgs),
+    /// Stop and remove it.
+    Remove(ServiceRemoveArgs),
+    /// Show its state.
+    Status(ServiceStatusArgs),
+    /// Show its log.
+    Logs(ServiceLogsArgs),
+}
+
+/// install the service and start it; run it again to change it
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "install",
+    note = "Makes a random key if none is set up, and shows it once. The service keeps the settings that flags and environment \
+say now, in service.env in the home directory of the proxy, and reads config.toml at each start.",
+    example = "{command_name}",
+    example = "{command_name} --host 127.0.0.1 -p 9000"
+)]
+pub struct ServiceInstallArgs {
+    /// address or host name to listen on (default: 0.0.0.0)
+    #[argh(option)]
+    pub host: Option<String>,
+
+    /// port to listen on (default: 8787)
+    #[argh(option, short = 'p')]
+    pub port: Option<String>,
+}
+
+/// stop the service and remove it, with its key; the login stays
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "remove", example = "{command_name}")]
+pub struct ServiceRemoveArgs {}
+
+/// show what the service manager says of the service; exits with 0 if it runs, with 1 if not
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "status", example = "{command_name}")]
+pub struct ServiceStatusArgs {}
+
+/// show the last 100 lines of the log of the service
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "logs", example = "{command_name}", example = "{command_name} --follow")]
+pub struct ServiceLogsArgs {
+    /// go on as the log grows
+    #[argh(switch, short = 'f')]
+    pub follow: bool,
+}
+
+/// show the settings that hold, and where each was given
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "config",
+    note = "A flag comes before the environment, the environment before config.toml, and that before the default. \
+docs/configuration.md tells of every setting.",
+    example = "{command_name} show",
+    example = "{command_name} show --json",
+    example = "{command_name} docs"
+)]
+pub struct ConfigArgs {
+    /// what to do
+    #[argh(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// What there is to do with the settings.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+pub enum ConfigCommand {
+    /// Print what holds.
+    Show(ConfigShowArgs),
+    /// Print the documentation.
+    Docs(ConfigDocsArgs),
+}
+
+/// print each setting's value and where it was given; keys are masked
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "show", example = "{command_name}", example = "{command_name} --json")]
+pub struct ConfigShowArgs {
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// print the documentation of all settings, as Markdown
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "docs", example = "{command_name}")]
+pub struct ConfigDocsArgs {}
+
+/// print what a shell needs to complete commands
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "completions",
+    note = "Bash: put `eval \"$(codex-proxy completions bash)\"` into ~/.bashrc. Zsh: the same with zsh into ~/.zshrc, after \
+compinit. Fish: codex-proxy completions fish > ~/.config/fish/completions/codex-proxy.fish",
+    example = "{command_name} bash",
+    example = "{command_name} zsh",
+    example = "{command_name} fish"
+)]
+pub struct CompletionsArgs {
+    /// which shell
+    #[argh(subcommand)]
+    pub command: CompletionsCommand,
+}
+
+/// The shells.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+pub enum CompletionsCommand {
+    /// For bash.
+    Bash(CompletionsBashArgs),
+    /// For zsh.
+    Zsh(CompletionsZshArgs),
+    /// For fish.
+    Fish(CompletionsFishArgs),
+    /// For the scripts of the others.
+    Next(CompletionsNextArgs),
+}
+
+/// print the script for bash
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "bash", example = "{command_name}")]
+pub struct CompletionsBashArgs {}
+
+/// print the script for zsh
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "zsh", example = "{command_name}")]
+pub struct CompletionsZshArgs {}
+
+/// print the script for fish
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "fish", example = "{command_name}")]
+pub struct CompletionsFishArgs {}
+
+/// print what the last of the words can become, one a line, with a tab before what it means
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "next", note = "The scripts call it.", example = "{command_name} -- serve --po")]
+pub struct CompletionsNextArgs {
+    /// the words after codex-proxy, of which the last is being written
+    #[argh(positional, greedy)]
+    pub words: Vec<String>,
+}
+
+/// print the manual page, for `man -l -`
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "man", example = "{command_name} > codex-proxy.1")]
+pub struct ManArgs {}
+
 /// show the proxy at work over the simulated backend, then exit
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "demo", example = "{command_name}")]
 pub struct DemoArgs {}
 
 /// print the version
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "version", example = "{command_name}")]
 pub struct VersionArgs {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, SETTINGS};
 
-    fn serve(words: &[&str]) -> ServeArgs {
-        let Command::Serve(args) = Args::from_args(&["codex-proxy"], words).unwrap().command else {
-            panic!("{words:?} is another command");
-        };
-        args
+    fn config(words: &[&str]) -> Result<Config, String> {
+        let args = Args::from_args(&["codex-proxy"], words).map_err(|exit| exit.output)?;
+        let home = |name: &str| (name == "CODEX_PROXY_HOME").then(|| "/does/not/exist".into());
+        Config::load(&args.settings(), &home).map_err(|error| error.to_string())
     }
 
     #[test]
     fn serve_listens_where_it_always_did() {
-        let args = serve(&["serve"]);
-        assert_eq!((&*args.host, args.port), ("0.0.0.0", 8787));
-        assert_eq!(serve(&["serve", "-p", "9000"]).port, 9000);
-        assert_eq!(serve(&["serve", "--emulate", "codex"]).emulate, Some(Emulation::Codex));
-        assert_eq!(serve(&["serve", "--port", "9000", "--host", "::1"]).host, "::1");
+        let listens = |words: &[&str]| config(words).map(|config| (config.host, config.port)).unwrap();
+        assert_eq!(listens(&["serve"]), ("0.0.0.0".to_owned(), 8787));
+        assert_eq!(listens(&["serve", "-p", "9000"]), ("0.0.0.0".to_owned(), 9000));
+        assert_eq!(listens(&["serve", "--port", "9000", "--host", "::1"]), ("::1".to_owned(), 9000));
+        assert_eq!(listens(&["doctor", "-p", "9000", "--host", "::1"]), ("::1".to_owned(), 9000));
+    }
+
+    #[test]
+    fn every_flag_of_the_table_is_read() {
+        for setting in SETTINGS {
+            let Some(flag) = setting.flag else { continue };
+            // Before the command, or after it.
+            let before = Args::from_args(&["codex-proxy"], &[flag, "x", "status"]);
+            let args = before.or_else(|_| Args::from_args(&["codex-proxy"], &["serve", flag, "x"])).unwrap();
+            assert_eq!(args.settings(), [(setting.name, "x")], "{flag}");
+        }
     }
 }

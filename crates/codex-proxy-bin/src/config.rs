@@ -1,20 +1,28 @@
-//! The settings, read once at the start. Nothing else reads the environment.
+//! The settings. A flag comes before the environment, the environment before `config.toml`, and that before the default.
+//!
+//! `table.rs` has a row for each setting, from which everything else follows. Nothing but this module reads the environment.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use codex_auth::AuthConfig;
-use codex_upstream::{
-    ClientConfig, DEFAULT_ORIGINATOR, DEFAULT_VERSION, Emulation, Identity, ModelAliases, ProxyConfig,
-    UnknownEmulation, UnusableIdentity,
-};
-use url::{Host, Url};
+use codex_upstream::{ClientConfig, Emulation, Identity, ModelAliases, ProxyConfig};
+use url::Url;
 
 use crate::access::Access;
 use crate::limits::Limits;
+use crate::listen::Address;
+use crate::nearest;
 
-mod access;
+mod docs;
+mod file;
+mod setting;
 mod surroundings;
+mod table;
+
+pub use docs::markdown;
+pub use setting::{Form, Given, Setting, Shown, Source};
+pub use table::SETTINGS;
 
 /// A look into the environment; a parameter so that tests need not change the process's own.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -29,71 +37,183 @@ pub enum Kept {
     Keyring,
 }
 
-/// What the environment says. Flags of a command are added by the command.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Where credentials and caches are kept (`CODEX_PROXY_HOME`, default `~/.codex-proxy`).
-    pub home: PathBuf,
-    /// Where the program's own login is kept (`CODEX_PROXY_CREDENTIALS`, default `file`).
-    pub kept: Kept,
-    /// Where the Codex CLI keeps its own login (`CODEX_HOME`, default `~/.codex`); `None` without a home directory.
-    pub codex_home: Option<PathBuf>,
-    /// The backend's base URL (`CODEX_PROXY_UPSTREAM_URL`).
-    pub upstream: Url,
-    /// The auth server's base URL (`CODEX_PROXY_AUTH_URL`).
-    pub auth: Url,
-    /// PEM text of root certificates to trust beside the built-in ones (`CODEX_PROXY_CA`, `SSL_CERT_FILE`).
-    pub extra_roots_pem: Vec<Vec<u8>>,
-    /// The way out (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), for login, refresh and API alike.
-    pub proxy: ProxyConfig,
-    /// What connections look like (`CODEX_PROXY_EMULATE`), for login, refresh and API alike.
-    pub emulation: Emulation,
-    /// The keys that callers must present (`CODEX_PROXY_API_KEY`, `CODEX_PROXY_API_KEYS_FILE`), without which only this machine
-    /// is served, and the web pages that may call (`CODEX_PROXY_CORS_ORIGINS`).
-    pub access: Access,
-    /// How much of everything (`CODEX_PROXY_MAX_BODY_MIB`, `_REQUESTS`, `_QUEUE`, `_CONNECTIONS`).
-    pub limits: Limits,
-    /// The client that the backend and the auth server see (`CODEX_PROXY_CLIENT_VERSION`, `CODEX_PROXY_ORIGINATOR`).
-    pub identity: Identity,
-    /// The names that the user gives to models (`CODEX_PROXY_ALIASES`), as in `work=gpt-5.5-high,small=gpt-6-luna`.
-    pub aliases: ModelAliases,
-    /// What is logged (`CODEX_PROXY_LOG`): a level, or a filter of tracing-subscriber's `EnvFilter`; the command's own choice if
-    /// not set.
-    pub log: Option<String>,
-    /// Why no browser can be opened here, if that is so (`BROWSER`, `DISPLAY`, `SSH_CONNECTION` and the like).
-    pub no_browser: Option<&'static str>,
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// A JSON object on each line.
+    Json,
 }
 
-/// A setting that cannot be used; names the setting and what it takes.
+/// The settings as they hold. What each is for, the row of the same name in [`SETTINGS`] says.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The address or host name to listen on.
+    pub host: String,
+    /// The port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// Where credentials and caches are kept.
+    pub home: PathBuf,
+    /// Where the program's own login is kept.
+    pub kept: Kept,
+    /// Where the Codex CLI keeps its own login; `None` without a home directory.
+    pub codex_home: Option<PathBuf>,
+    /// The backend's base URL.
+    pub upstream: Url,
+    /// The auth server's base URL.
+    pub auth: Url,
+    /// PEM text of root certificates to trust beside the built-in ones.
+    pub extra_roots_pem: Vec<Vec<u8>>,
+    /// The way out, for login, refresh and API alike.
+    pub proxy: ProxyConfig,
+    /// What connections look like, for login, refresh and API alike.
+    pub emulation: Emulation,
+    /// Where to listen, if it is not `host` and `port`.
+    pub listen: Vec<Address>,
+    /// The keys that callers must present, without which only this machine is served, and the web pages that may call.
+    pub access: Access,
+    /// How much of everything.
+    pub limits: Limits,
+    /// The client that the backend and the auth server see.
+    pub identity: Identity,
+    /// The names that the user gives to models.
+    pub aliases: ModelAliases,
+    /// What is logged: a level, or a filter of tracing-subscriber's `EnvFilter`; the command's own choice if not set.
+    pub log: Option<String>,
+    /// How the log is written.
+    pub log_format: LogFormat,
+    /// Why no browser can be opened here, if that is so (`BROWSER`, `DISPLAY`, `SSH_CONNECTION` and the like).
+    pub no_browser: Option<&'static str>,
+    /// The user's home directory (`HOME`, `USERPROFILE`).
+    pub user_home: Option<PathBuf>,
+    /// Where the user's programs keep their configuration (`XDG_CONFIG_HOME`, else `~/.config`).
+    pub user_config: Option<PathBuf>,
+    /// Whether colours are unwanted even on a terminal (`NO_COLOR`, `TERM=dumb`).
+    pub no_color: bool,
+    /// What is unwise about the settings, to be logged once there is a log.
+    pub warnings: Vec<String>,
+    /// Where each value was given.
+    pub origins: Origins,
+}
+
+/// Where the values of a [`Config`] were given.
+#[derive(Clone, Debug, Default)]
+pub struct Origins {
+    sources: Sources,
+    given: Vec<Given>,
+}
+
+/// A setting that cannot be used; says where it was given and what it takes.
 #[derive(Debug, thiserror::Error)]
-#[error("{setting}: {problem}")]
+#[error("{place}: {problem}")]
 pub struct ConfigError {
-    setting: &'static str,
+    place: String,
     problem: String,
 }
 
+/// What flags and environment say. It is kept, so that the file can be read once more under it.
+#[derive(Clone, Debug, Default)]
+struct Sources {
+    /// The flags first.
+    given: Vec<Given>,
+    user_home: Option<PathBuf>,
+    user_config: Option<PathBuf>,
+    no_browser: Option<&'static str>,
+    no_color: bool,
+}
+
 impl Config {
-    /// Reads the settings from `env`.
+    /// Reads the settings from the flags, each with the name of its setting, the environment and the file that these name.
     ///
     /// # Errors
-    /// A setting is malformed: the message names it. Nothing has been opened or bound yet.
+    /// A setting is malformed or unknown: the message names it and where it was given. Nothing has been opened or bound yet.
+    pub fn load(flags: &[(&str, &str)], env: Env<'_>) -> Result<Self, ConfigError> {
+        Self::from_sources(Sources::collect(flags, env)?)
+    }
+
+    /// Reads the settings from the environment and the file that it names.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
     pub fn from_env(env: Env<'_>) -> Result<Self, ConfigError> {
-        Ok(Self {
-            home: home(env)?,
-            kept: kept(env)?,
-            codex_home: codex_home(env),
-            upstream: base_url(env, "CODEX_PROXY_UPSTREAM_URL", "https://chatgpt.com/backend-api")?,
-            auth: base_url(env, "CODEX_PROXY_AUTH_URL", "https://auth.openai.com")?,
-            extra_roots_pem: extra_roots(env)?,
-            proxy: proxy(env)?,
-            emulation: emulation(env)?,
-            access: access::access(env)?,
-            limits: access::limits(env)?,
-            identity: identity(env)?,
-            aliases: access::aliases(env)?,
-            log: text(env, "CODEX_PROXY_LOG")?.filter(|log| !log.is_empty()),
-            no_browser: surroundings::without_browser(env, surroundings::is_container()),
-        })
+        Self::load(&[], env)
+    }
+
+    /// Reads the file once more, under the same flags and environment.
+    ///
+    /// What a running server takes from the result is for the server to decide: see [`Setting::reloads`].
+    ///
+    /// # Errors
+    /// As [`Config::load`]; the settings before still hold.
+    pub fn reloaded(&self) -> Result<Self, ConfigError> {
+        Self::from_sources(self.origins.sources.clone())
+    }
+
+    /// What was given, and for the rest the default: one for each of [`SETTINGS`], in their order.
+    pub fn given(&self) -> &[Given] {
+        &self.origins.given
+    }
+
+    fn from_sources(sources: Sources) -> Result<Self, ConfigError> {
+        let file = match sources.file() {
+            Some((path, must_exist)) => file::read(&path, must_exist)?,
+            None => file::File::default(),
+        };
+        let mut config = Self::blank(sources);
+        config.warnings.extend(file.warning);
+        for setting in SETTINGS {
+            let is_wanted = |given: &&Given| given.setting.name == setting.name && !given.text.is_empty();
+            let given = config.origins.sources.given.iter().chain(&file.given).find(is_wanted).cloned();
+            let given = given.unwrap_or_else(|| Given::new(setting, Source::Default, setting.default.to_owned()));
+            if !given.text.is_empty() {
+                (setting.set)(&mut config, &given.text)
+                    .map_err(|problem| ConfigError { place: given.place(), problem })?;
+            }
+            config.origins.given.push(given);
+        }
+        Ok(config)
+    }
+
+    /// What the settings are read into. Where a row has a default, that takes the place of what stands here.
+    fn blank(sources: Sources) -> Self {
+        let nowhere = nowhere();
+        Self {
+            host: String::new(),
+            port: 0,
+            home: PathBuf::new(),
+            kept: Kept::default(),
+            codex_home: None,
+            upstream: nowhere.clone(),
+            auth: nowhere,
+            extra_roots_pem: Vec::new(),
+            proxy: ProxyConfig::default(),
+            emulation: Emulation::default(),
+            listen: Vec::new(),
+            access: Access::default(),
+            limits: Limits::default(),
+            identity: Identity::default(),
+            aliases: ModelAliases::default(),
+            log: None,
+            log_format: LogFormat::default(),
+            no_browser: sources.no_browser,
+            user_home: sources.user_home.clone(),
+            user_config: sources.user_config.clone(),
+            no_color: sources.no_color,
+            warnings: Vec::new(),
+            origins: Origins { sources, given: Vec::with_capacity(SETTINGS.len()) },
+        }
+    }
+
+    /// A path as a user writes it; `None` if it starts at a home directory that there is not.
+    fn path(&self, text: &str) -> Option<PathBuf> {
+        self.origins.sources.path(text)
+    }
+
+    /// Whether callers need a key.
+    pub fn has_key(&self) -> bool {
+        !self.access.keys.is_empty()
     }
 
     /// The settings of the client that speaks to the backend and the auth server.
@@ -127,7 +247,7 @@ impl Config {
     /// There is no home directory to look in.
     pub fn codex_auth_path(&self) -> Result<PathBuf, ConfigError> {
         let home = self.codex_home.as_ref().ok_or_else(|| ConfigError {
-            setting: "CODEX_HOME",
+            place: "CODEX_HOME".to_owned(),
             problem: "there is no home directory (HOME is not set); set it to the Codex CLI's directory".to_owned(),
         })?;
         Ok(home.join("auth.json"))
@@ -139,122 +259,65 @@ impl Config {
     }
 }
 
-fn home(env: Env<'_>) -> Result<PathBuf, ConfigError> {
-    path(env, "CODEX_PROXY_HOME").or_else(|| Some(user_home(env)?.join(".codex-proxy"))).ok_or_else(|| ConfigError {
-        setting: "CODEX_PROXY_HOME",
-        problem: "there is no home directory (HOME is not set); set it to a directory for the credentials".to_owned(),
-    })
-}
-
-fn kept(env: Env<'_>) -> Result<Kept, ConfigError> {
-    const SETTING: &str = "CODEX_PROXY_CREDENTIALS";
-    let problem = |problem: String| ConfigError { setting: SETTING, problem };
-    match text(env, SETTING)?.as_deref().map(str::trim) {
-        None | Some("" | "file") => Ok(Kept::File),
-        Some("keyring") if cfg!(feature = "keyring") => Ok(Kept::Keyring),
-        Some("keyring") => Err(problem(
-            "this codex-proxy was built without the keyring; build it with `--features keyring`, or choose `file`"
-                .to_owned(),
-        )),
-        Some(other) => Err(problem(format!("`{other}` is no place for credentials; choose `file` or `keyring`"))),
-    }
-}
-
-fn codex_home(env: Env<'_>) -> Option<PathBuf> {
-    path(env, "CODEX_HOME").or_else(|| Some(user_home(env)?.join(".codex")))
-}
-
-fn user_home(env: Env<'_>) -> Option<PathBuf> {
-    path(env, "HOME").or_else(|| path(env, "USERPROFILE"))
-}
-
-fn path(env: Env<'_>, setting: &str) -> Option<PathBuf> {
-    env(setting).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
-fn base_url(env: Env<'_>, setting: &'static str, default: &str) -> Result<Url, ConfigError> {
-    let value = text(env, setting)?.filter(|value| !value.trim().is_empty());
-    let value = value.as_deref().unwrap_or(default).trim().trim_end_matches('/');
-    let problem = |problem: String| ConfigError { setting, problem };
-    let url = Url::parse(value).map_err(|error| problem(format!("`{value}` is not a URL ({error})")))?;
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        "http" => Err(problem(format!(
-            "`{value}` would send the login's token in the clear; use https (plain http is \
-             accepted for this machine only)"
-        ))),
-        other => Err(problem(format!("`{other}` is not a scheme for a backend; use https"))),
-    }
-}
-
-/// Whether a URL's host is this machine; only there may the bearer travel without TLS.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        None => false,
-    }
-}
-
-fn extra_roots(env: Env<'_>) -> Result<Vec<Vec<u8>>, ConfigError> {
-    let mut roots = Vec::new();
-    for setting in ["CODEX_PROXY_CA", "SSL_CERT_FILE"] {
-        let Some(path) = env(setting).filter(|path| !path.is_empty()).map(PathBuf::from) else { continue };
-        match std::fs::read(&path) {
-            Ok(pem) => roots.push(pem),
-            Err(error) => {
-                let problem = format!("cannot read the certificates in {} ({error})", path.display());
-                return Err(ConfigError { setting, problem });
+impl Sources {
+    fn collect(flags: &[(&str, &str)], env: Env<'_>) -> Result<Self, ConfigError> {
+        let mut given = Vec::new();
+        for setting in SETTINGS {
+            let Some(flag) = setting.flag else { continue };
+            let texts = flags.iter().filter(|(name, _)| *name == setting.name);
+            given.extend(texts.map(|(_, text)| Given::new(setting, Source::Flag(flag), text.trim().to_owned())));
+        }
+        for setting in SETTINGS {
+            for name in setting.env {
+                let Some(text) = env(name) else { continue };
+                let text = text
+                    .into_string()
+                    .map_err(|_| ConfigError { place: (*name).to_owned(), problem: "is not valid UTF-8".to_owned() })?;
+                given.push(Given::new(setting, Source::Environment(name), text.trim().to_owned()));
             }
         }
+        let directory = |name: &&str| env(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let user_home = ["HOME", "USERPROFILE"].iter().find_map(directory);
+        // The XDG base directories: one that is not absolute does not count.
+        let user_config = directory(&"XDG_CONFIG_HOME").filter(|path| path.is_absolute());
+        Ok(Self {
+            given,
+            user_config: user_config.or_else(|| Some(user_home.as_ref()?.join(".config"))),
+            user_home,
+            no_browser: surroundings::without_browser(env, surroundings::is_container()),
+            no_color: surroundings::without_color(env),
+        })
     }
-    Ok(roots)
-}
 
-fn emulation(env: Env<'_>) -> Result<Emulation, ConfigError> {
-    const SETTING: &str = "CODEX_PROXY_EMULATE";
-    match text(env, SETTING)?.filter(|name| !name.is_empty()) {
-        Some(name) => {
-            name.parse().map_err(|error: UnknownEmulation| ConfigError { setting: SETTING, problem: error.to_string() })
+    /// The configuration file, and whether it has to exist. Without a home there is none.
+    fn file(&self) -> Option<(PathBuf, bool)> {
+        match self.text("config") {
+            "" => Some((self.path(self.text("home"))?.join("config.toml"), false)),
+            path => Some((self.path(path).unwrap_or_else(|| PathBuf::from(path)), true)),
         }
-        None => Ok(Emulation::default()),
+    }
+
+    /// What is given for a setting that the file cannot hold, else its default.
+    fn text(&self, name: &str) -> &str {
+        let given = self.given.iter().find(|given| given.setting.name == name && !given.text.is_empty());
+        let default = || SETTINGS.iter().find(|setting| setting.name == name).map_or("", |setting| setting.default);
+        given.map_or_else(default, |given| given.text.as_str())
+    }
+
+    fn path(&self, text: &str) -> Option<PathBuf> {
+        match text.strip_prefix('~') {
+            Some("") => self.user_home.clone(),
+            Some(rest) if rest.starts_with(['/', std::path::MAIN_SEPARATOR]) => {
+                Some(self.user_home.as_ref()?.join(&rest[1..]))
+            }
+            _ => Some(PathBuf::from(text)),
+        }
     }
 }
 
-fn identity(env: Env<'_>) -> Result<Identity, ConfigError> {
-    const VERSION: &str = "CODEX_PROXY_CLIENT_VERSION";
-    const ORIGINATOR: &str = "CODEX_PROXY_ORIGINATOR";
-    let given = |setting| Ok(text(env, setting)?.filter(|value| !value.is_empty()));
-    let (version, originator) = (given(VERSION)?, given(ORIGINATOR)?);
-    let identity = Identity::configured(
-        originator.as_deref().unwrap_or(DEFAULT_ORIGINATOR),
-        version.as_deref().unwrap_or(DEFAULT_VERSION),
-    );
-    identity.map_err(|error| {
-        let setting = if error == UnusableIdentity::Version { VERSION } else { ORIGINATOR };
-        ConfigError { setting, problem: error.to_string() }
-    })
-}
-
-/// The lower-case spellings win, as in curl.
-fn proxy(env: Env<'_>) -> Result<ProxyConfig, ConfigError> {
-    let either = |lower, upper| -> Result<Option<String>, ConfigError> {
-        Ok(text(env, lower)?.or(text(env, upper)?).filter(|value| !value.trim().is_empty()))
-    };
-    Ok(ProxyConfig {
-        https: either("https_proxy", "HTTPS_PROXY")?,
-        all: either("all_proxy", "ALL_PROXY")?,
-        no_proxy: either("no_proxy", "NO_PROXY")?,
-    })
-}
-
-fn text(env: Env<'_>, setting: &'static str) -> Result<Option<String>, ConfigError> {
-    env(setting)
-        .map(OsString::into_string)
-        .transpose()
-        .map_err(|_| ConfigError { setting, problem: "is not valid UTF-8".to_owned() })
+/// A URL that leads nowhere, until the settings are read.
+fn nowhere() -> Url {
+    Url::parse("https://unset.invalid").expect("this is a URL")
 }
 
 #[cfg(test)]
@@ -308,6 +371,12 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_key_is_no_key() {
+        assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "")]).unwrap().access.keys.is_empty());
+        assert!(!config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "k")]).unwrap().access.keys.is_empty());
+    }
+
+    #[test]
     fn connections_look_as_they_are_told_to() {
         let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_EMULATE", value)]);
         assert_eq!(read("").unwrap().client().emulation, Emulation::Chrome);
@@ -330,6 +399,14 @@ mod tests {
     }
 
     #[test]
+    fn the_log_has_one_of_two_formats() {
+        let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_LOG_FORMAT", value)]).map(|config| config.log_format);
+        assert_eq!((read(""), read("json")), (Ok(LogFormat::Text), Ok(LogFormat::Json)));
+        let error = read("xml").unwrap_err();
+        assert!(error.starts_with("CODEX_PROXY_LOG_FORMAT: `xml`") && error.contains("`json`"), "{error}");
+    }
+
+    #[test]
     fn aliases_are_read_and_a_bad_one_is_named() {
         let read = |aliases| config(&[("HOME", "/h"), ("CODEX_PROXY_ALIASES", aliases)]);
         assert_eq!(read("a=b").unwrap().aliases.iter().collect::<Vec<_>>(), [("a", "b")]);
@@ -341,5 +418,79 @@ mod tests {
     fn missing_certificates_are_named() {
         let error = config(&[("HOME", "/h"), ("CODEX_PROXY_CA", "/does/not/exist.pem")]).unwrap_err();
         assert!(error.contains("CODEX_PROXY_CA") && error.contains("/does/not/exist.pem"), "{error}");
+    }
+
+    /// A home with this configuration file.
+    fn home(file: &str) -> tempfile::TempDir {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("config.toml"), file).unwrap();
+        home
+    }
+
+    #[test]
+    fn flags_come_before_the_environment_and_that_before_the_file() {
+        let home = home("port = 1\nhost = \"file\"\nlog = \"file\"");
+        let env = |name: &str| match name {
+            "CODEX_PROXY_HOME" => Some(home.path().as_os_str().to_owned()),
+            "CODEX_PROXY_PORT" => Some(OsString::from("2")),
+            "CODEX_PROXY_HOST" => Some(OsString::from("env")),
+            _ => None,
+        };
+        let config = Config::load(&[("port", "3")], &env).unwrap();
+        assert_eq!((config.port, &*config.host, config.log.as_deref()), (3, "env", Some("file")));
+        assert_eq!(config.emulation, Emulation::Chrome);
+        let sources: Vec<_> =
+            config.given().iter().map(|given| (given.setting.name, given.source.to_string())).collect();
+        let file = format!("{} line 3", home.path().join("config.toml").display());
+        for expected in [("port", "--port"), ("host", "CODEX_PROXY_HOST"), ("log", &*file), ("emulate", "default")] {
+            assert!(sources.contains(&(expected.0, expected.1.to_owned())), "{expected:?} in {sources:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_where_the_value_was_given() {
+        let home = home("\nport = \"many\"");
+        let env = |name: &str| (name == "CODEX_PROXY_HOME").then(|| home.path().as_os_str().to_owned());
+        let error = Config::load(&[], &env).unwrap_err().to_string();
+        assert!(
+            error.ends_with("config.toml line 2: port: `many` is not a port; choose one from 1 to 65535"),
+            "{error}"
+        );
+        let error = Config::load(&[("port", "70000")], &env).unwrap_err().to_string();
+        assert!(error.starts_with("--port: `70000`"), "{error}");
+    }
+
+    #[test]
+    fn the_file_that_is_named_has_to_exist() {
+        let error = config(&[("HOME", "/h"), ("CODEX_PROXY_CONFIG", "/does/not/exist.toml")]).unwrap_err();
+        assert!(error.starts_with("/does/not/exist.toml: cannot be read"), "{error}");
+        let home = home("port = 7");
+        let file = home.path().join("config.toml");
+        let named = Config::load(&[("config", file.to_str().unwrap())], &|_| None);
+        // Without a home directory there is no place for credentials, which is another matter.
+        assert!(named.unwrap_err().to_string().starts_with("CODEX_PROXY_HOME: there is no home directory"));
+        let named = config(&[("HOME", "/h"), ("CODEX_PROXY_CONFIG", file.to_str().unwrap())]).unwrap();
+        assert_eq!(named.port, 7);
+    }
+
+    #[test]
+    fn a_reload_reads_the_file_once_more_under_the_same_flags() {
+        let home = home("aliases = \"a=b\"\nport = 1");
+        let env = |name: &str| (name == "CODEX_PROXY_HOME").then(|| home.path().as_os_str().to_owned());
+        let config = Config::load(&[("port", "3")], &env).unwrap();
+        std::fs::write(home.path().join("config.toml"), "aliases = \"a=c\"\nport = 2").unwrap();
+        let reloaded = config.reloaded().unwrap();
+        assert_eq!(reloaded.aliases.iter().collect::<Vec<_>>(), [("a", "c")]);
+        assert_eq!(reloaded.port, 3);
+        std::fs::write(home.path().join("config.toml"), "alias = \"a=c\"").unwrap();
+        assert!(config.reloaded().unwrap_err().to_string().contains("did you mean `aliases`?"));
+    }
+
+    #[test]
+    fn secrets_are_in_no_debug_text() {
+        let set = [("HOME", "/h"), ("CODEX_PROXY_API_KEY", "hunter2"), ("HTTPS_PROXY", "http://ada:hunter2@p.example")];
+        let config = config(&set).unwrap();
+        assert!(config.given().iter().all(|given| !format!("{given:?}{}", given.shown()).contains("hunter2")));
+        assert!(!format!("{:?}", config.origins).contains("hunter2"));
     }
 }

@@ -44,7 +44,12 @@ fn random_hex() -> String {
         // Without a source of randomness the time still tells requests apart; these ids are no secrets.
         bytes[..8].copy_from_slice(&unix_millis().to_be_bytes());
     }
-    bytes.iter().fold(String::with_capacity(32), |mut hex, byte| {
+    hex(&bytes)
+}
+
+/// Bytes in hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use argh::FromArgs as _;
 use codex_proxy::args::{Args, Command};
+use codex_proxy::command_line;
 use codex_proxy::commands::{self, CommandError};
-use codex_proxy::config::Config;
+use codex_proxy::config::{Config, LogFormat};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -25,12 +26,11 @@ fn main() -> ExitCode {
 fn args() -> Result<Args, ExitCode> {
     let words: Vec<_> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let words: Vec<_> = words.iter().map(String::as_str).collect();
-    Args::from_args(&["codex-proxy"], &words).map_err(|exit| {
-        let output = exit.output.trim_end();
+    Args::from_args(&[command_line::PROGRAM], &words).map_err(|exit| {
         // As above.
         let _ = match exit.status {
-            Ok(()) => writeln!(io::stdout(), "{output}"),
-            Err(()) => writeln!(io::stderr(), "codex-proxy: {output}\nTry codex-proxy --help."),
+            Ok(()) => writeln!(io::stdout(), "{}", exit.output.trim_end()),
+            Err(()) => writeln!(io::stderr(), "codex-proxy: {}", command_line::mistake(&exit.output, &words)),
         };
         if exit.status.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(commands::EX_USAGE) }
     })
@@ -38,23 +38,33 @@ fn args() -> Result<Args, ExitCode> {
 
 fn run(args: Args) -> Result<ExitCode, CommandError> {
     let out = &mut io::stdout();
+    // What says the same whatever the settings are, wrong ones too.
     if let Command::Version(_) = args.command {
         writeln!(out, "codex-proxy {}", env!("CARGO_PKG_VERSION"))?;
         return Ok(ExitCode::SUCCESS);
+    } else if let Command::Completions(args) = &args.command {
+        return commands::completions::run(args, out);
+    } else if let Command::Man(_) = args.command {
+        return commands::man::run(out);
     }
-    let settings = || Config::from_env(&|name| std::env::var_os(name));
-    let config = settings()?;
+    let config = Config::load(&args.settings(), &|name| std::env::var_os(name))?;
     log_to_stderr(&config, &args.command)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::other)?;
     let outcome = runtime.block_on(async {
         match args.command {
             Command::Login(args) => commands::login::run(config, args, out).await,
             Command::Logout(args) => commands::logout::run(config, args, out).await,
-            Command::Serve(args) => commands::serve::run(config, args, &settings).await,
+            Command::Serve(args) => commands::serve::run(config, args).await,
             Command::Status(args) => commands::status::run(config, args, out).await,
             Command::Doctor(args) => commands::doctor::run(config, args, out).await,
+            Command::Config(args) => commands::config::run(&config, &args, out),
             Command::Demo(_) => commands::demo::run(config, out).await,
-            Command::Version(_) => Ok(ExitCode::SUCCESS),
+            Command::Health(_) => commands::health::run(config, out).await,
+            Command::Service(args) => commands::service::run(&config, &args, out),
+            Command::Completions(_) | Command::Man(_) | Command::Version(_) => Ok(ExitCode::SUCCESS),
         }
     });
     // A name lookup cannot be called off, and nobody waits for its answer any more.
@@ -63,16 +73,16 @@ fn run(args: Args) -> Result<ExitCode, CommandError> {
 }
 
 fn log_to_stderr(config: &Config, command: &Command) -> Result<(), CommandError> {
-    let default = match command {
-        Command::Serve(_) | Command::Login(_) => "info",
-        // The others print what there is to say.
-        Command::Logout(_) | Command::Status(_) | Command::Doctor(_) | Command::Demo(_) | Command::Version(_) => "warn",
-    };
+    // The others print what there is to say.
+    let default = if matches!(command, Command::Serve(_) | Command::Login(_)) { "info" } else { "warn" };
     let log = config.log.as_deref().unwrap_or(default);
     let filter = EnvFilter::try_new(log).map_err(|error| {
         CommandError::Usage(format!("CODEX_PROXY_LOG: `{log}` is not a log filter ({error}); try info or debug"))
     })?;
     let stderr = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
-    stderr.with_ansi(io::stderr().is_terminal()).init();
+    match config.log_format {
+        LogFormat::Text => stderr.with_ansi(io::stderr().is_terminal() && !config.no_color).init(),
+        LogFormat::Json => stderr.json().flatten_event(true).init(),
+    }
     Ok(())
 }

@@ -10,6 +10,8 @@ pub(crate) struct NamedModel {
     pub(crate) profile: Profile,
     /// The request's own choices, and those of the name where they are silent.
     pub(crate) options: Options,
+    /// Whether the catalogue has the model.
+    pub(crate) is_known: bool,
     /// What the name became, if it is not the model's own.
     notice: Option<Notice>,
 }
@@ -19,8 +21,10 @@ impl NamedModel {
     pub(crate) fn new(name: &str, catalogue: &Catalogue, aliases: &ModelAliases, options: &Options) -> Self {
         let choice = catalogue.resolve(name, aliases);
         let notice = (choice.slug != name).then(|| notice(name, &choice));
+        let known = catalogue.find(&choice.slug);
         Self {
-            profile: catalogue.find(&choice.slug).map_or_else(|| Profile::permissive(&choice.slug), profile_of),
+            profile: known.map_or_else(|| Profile::permissive(&choice.slug), profile_of),
+            is_known: known.is_some(),
             options: Options {
                 effort: choice.effort.as_deref().map(Effort::from_word),
                 service_tier: choice.tier,
@@ -32,8 +36,8 @@ impl NamedModel {
     }
 
     /// Adds to the notices of the translation what the name became.
-    pub(crate) fn noticed(self, translated: Vec<Notice>) -> Vec<Notice> {
-        self.notice.into_iter().chain(translated).collect()
+    pub(crate) fn noticed(&self, translated: Vec<Notice>) -> Vec<Notice> {
+        self.notice.clone().into_iter().chain(translated).collect()
     }
 }
 

@@ -123,7 +123,8 @@ impl<P: Pipe> Relay<P> {
     ///
     /// # Errors
     /// A turn failed before any output: the caller answers with a status.
-    pub async fn hold(turns: Vec<(Opening, P)>, record: Record) -> Result<Self, Error> {
+    pub async fn hold(turns: Vec<(Opening, P)>, record: &Record) -> Result<Self, Error> {
+        record.streams();
         let lane = |(opening, pipe)| Lane { source: Source::Opening(opening), pipe };
         let mut relay = Self {
             lanes: turns.into_iter().map(lane).collect(),
@@ -131,7 +132,7 @@ impl<P: Pipe> Relay<P> {
             state: State::Running,
             out: Vec::new(),
             keepalive: tokio::time::interval_at(Instant::now() + KEEPALIVE, KEEPALIVE),
-            record,
+            record: record.clone(),
         };
         // Elapsed: the status goes out, and what comes later, even a failure, goes into the stream.
         if let Ok(Err(error)) = tokio::time::timeout(HOLD, poll_fn(|cx| caught(|| relay.poll_fill(cx)))).await {
@@ -235,6 +236,10 @@ impl<P: Pipe> http_body::Body for Relay<P> {
         this.keepalive.reset();
         Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.out).into()))))
     }
+
+    fn is_end_stream(&self) -> bool {
+        self.state == State::Ended && self.out.is_empty()
+    }
 }
 
 /// A defect costs the reply it is met in, and the client is told.
@@ -247,7 +252,7 @@ fn caught(fill: impl FnOnce() -> Poll<Result<(), Error>>) -> Poll<Result<(), Err
 ///
 /// # Errors
 /// A turn failed, or broke off.
-pub async fn collect<F: Fold>(turns: Vec<(Opening, F)>, mut record: Record) -> Result<Vec<F::Whole>, Error> {
+pub async fn collect<F: Fold>(turns: Vec<(Opening, F)>, record: &Record) -> Result<Vec<F::Whole>, Error> {
     match try_join_all(turns.into_iter().map(|(opening, fold)| gather(opening, fold))).await {
         Ok(replies) => {
             let mut total = None;

@@ -55,6 +55,11 @@ pub(crate) fn of_panic() -> Error {
     Error::new(ErrorKind::Internal, "codex-proxy has a defect that this request has met; its log says more")
 }
 
+/// What a probe is told: a 200 if all is well, else a 503.
+pub(crate) fn probed(is_well: bool, value: &impl Serialize) -> Response<Body> {
+    json(if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, value)
+}
+
 /// A 200 with a stream of server-sent events.
 pub fn event_stream<B>(body: B) -> Response<Body>
 where
@@ -67,6 +72,11 @@ where
     // nginx and its kin otherwise gather the stream before they pass it on.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
+}
+
+/// Says in the headers that the reply is true only now, and for this caller.
+pub(crate) fn never_cached(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
 /// Names in the headers what the translation changed: `x-codex-proxy-dropped`, `-clamped`, `-emulated`, `-repaired`.

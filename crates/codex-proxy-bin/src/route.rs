@@ -2,6 +2,17 @@
 
 use http::Method;
 
+/// What a probe wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// Whether the program runs.
+    Live,
+    /// The same, and whether somebody is logged in.
+    Login,
+    /// Whether requests can be served.
+    Ready,
+}
+
 /// What is to be done with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
@@ -15,12 +26,42 @@ pub enum Route {
     Models,
     /// `GET /v1/models/{id}`
     Model(String),
-    /// `GET /health`
-    Health,
+    /// `GET /health`, `/health/live` and `/health/ready`
+    Health(Probe),
+    /// `GET /v1/usage`
+    Usage,
+    /// `GET /metrics`
+    Metrics,
+    /// `GET /`
+    StatusPage,
+    /// `GET /status.json`
+    Status,
     /// The path exists, the method does not; holds the methods that do.
     WrongMethod(&'static str),
     /// No such path.
     Unknown,
+}
+
+impl Route {
+    /// The endpoint's name in logs and metrics.
+    pub fn endpoint(&self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Responses => "responses",
+            Self::Socket => "websocket",
+            Self::Models | Self::Model(_) => "models",
+            Self::Usage => "usage",
+            Self::Health(_) => "health",
+            Self::Metrics => "metrics",
+            Self::StatusPage | Self::Status => "status",
+            Self::WrongMethod(_) | Self::Unknown => "other",
+        }
+    }
+
+    /// Whether such requests come by themselves, again and again: probes, scrapes, an open status page.
+    pub fn is_routine(&self) -> bool {
+        matches!(self, Self::Health(_) | Self::Metrics | Self::StatusPage | Self::Status | Self::Usage)
+    }
 }
 
 /// Finds the route of a request.
@@ -30,7 +71,13 @@ pub enum Route {
 pub fn route(method: &Method, path: &str) -> Route {
     let path = without_prefixes(path);
     match path {
-        "/health" => only(method, "GET, HEAD", Route::Health),
+        "" => only(method, "GET, HEAD", Route::StatusPage),
+        "/status.json" => only(method, "GET, HEAD", Route::Status),
+        "/metrics" => only(method, "GET, HEAD", Route::Metrics),
+        "/usage" => only(method, "GET, HEAD", Route::Usage),
+        "/health" => only(method, "GET, HEAD", Route::Health(Probe::Login)),
+        "/health/live" => only(method, "GET, HEAD", Route::Health(Probe::Live)),
+        "/health/ready" => only(method, "GET, HEAD", Route::Health(Probe::Ready)),
         "/chat/completions" => only(method, "POST", Route::Chat),
         "/responses" if method == Method::GET => Route::Socket,
         "/responses" => only(method, "POST", Route::Responses),
@@ -81,14 +128,16 @@ mod tests {
         }
         assert_eq!(route(&Method::POST, "/backend-api/codex/responses"), Route::Responses);
         assert_eq!(route(&Method::GET, "/v1/models/openai%2Fgpt-5.1"), Route::Model("openai/gpt-5.1".to_owned()));
-        assert_eq!(route(&Method::HEAD, "/health"), Route::Health);
         assert_eq!(route(&Method::GET, "/backend-api/codex/responses"), Route::Socket);
+        assert_eq!(route(&Method::HEAD, "/health"), Route::Health(Probe::Login));
+        assert_eq!(route(&Method::GET, "/health/ready"), Route::Health(Probe::Ready));
+        assert_eq!(route(&Method::GET, "/"), Route::StatusPage);
     }
 
     #[test]
     fn what_does_not_exist_is_told_from_the_wrong_method() {
         assert_eq!(route(&Method::GET, "/v1/chat/completions"), Route::WrongMethod("POST"));
-        for path in ["/v1", "/", "/v1/chat", "/v1chat/completions", "/v1/models/extra/", "/v2/models"] {
+        for path in ["/v1", "/v1/chat", "/v1chat/completions", "/v1/models/extra/", "/v2/models"] {
             let expected = if path == "/v1/models/extra/" { Route::Model("extra".to_owned()) } else { Route::Unknown };
             assert_eq!(route(&Method::GET, path), expected, "{path}");
         }

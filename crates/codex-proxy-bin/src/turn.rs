@@ -14,6 +14,7 @@ use http::Request;
 use uuid::Uuid;
 
 use crate::app::{App, Call};
+use crate::metrics::Attempts;
 use crate::relay::Opening;
 use crate::reply;
 use crate::start::{self, Start};
@@ -54,12 +55,13 @@ impl<U: Upstream, S: TokenStore> Turn<U, S> {
     pub(crate) fn open(&self) -> Opening {
         let (app, request) = (Arc::clone(&self.app), Arc::clone(&self.request));
         Box::pin(async move {
+            let upstream = Attempts::new(&app.upstream, &app.journal);
             let bearer = app.tokens.bearer().await.map_err(|error| reply::of_auth(&error))?;
-            match request.send(&app, &bearer).await {
+            match request.send(&app, &upstream, &bearer).await {
                 // The token may have been revoked before its time: a fresh one gets one try.
                 Err(error) if error.wants_reauth() => {
                     let bearer = app.tokens.replace(&bearer).await.map_err(|error| reply::of_auth(&error))?;
-                    request.send(&app, &bearer).await
+                    request.send(&app, &upstream, &bearer).await
                 }
                 outcome => outcome,
             }
@@ -72,6 +74,7 @@ impl Prepared {
     async fn send<U: Upstream, S: TokenStore>(
         &self,
         app: &App<U, S>,
+        upstream: &Attempts<U>,
         bearer: &Bearer,
     ) -> Result<ByteStream, TurnError> {
         let route = app.route(bearer).await?;
@@ -83,7 +86,7 @@ impl Prepared {
             body: &self.body,
         };
         let request = requests::responses(&app.backend(bearer, &route), &turn).map_err(SendError::from)?;
-        let start = self.start(app, &request).await?;
+        let start = self.start(app, upstream, &request).await?;
         let again_after = start
             .failure
             .filter(start::is_passing)
@@ -95,16 +98,17 @@ impl Prepared {
         drop(start.body);
         tracing::debug!(?delay, "the backend was overloaded; sending again");
         SystemClock.sleep(delay).await;
-        Ok(self.start(app, &request).await?.body)
+        Ok(self.start(app, upstream, &request).await?.body)
     }
 
     /// Sends the request and reads as far as its first output.
     async fn start<U: Upstream, S: TokenStore>(
         &self,
         app: &App<U, S>,
+        upstream: &Attempts<U>,
         request: &Request<Bytes>,
     ) -> Result<Start, SendError> {
-        let sent = send_with_retry(&app.upstream, request, &app.retry, &SystemClock).await;
+        let sent = send_with_retry(upstream, request, &app.retry, &SystemClock).await;
         match &sent {
             Ok(reply) => {
                 app.models.observe(reply.headers());

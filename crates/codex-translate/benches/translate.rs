@@ -10,9 +10,9 @@ use std::hint::black_box;
 
 use codex_translate::{
     ChatFold, ChatPipe, Decoder, Flow, Identity, MAX_EVENT_BYTES, Options, Profile, ReplyPlan, ResponsesPipe, chat,
-    to_responses,
+    normalise, responses, to_responses,
 };
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use eventsource_stream::Eventsource as _;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde_json::{Value, json};
@@ -81,12 +81,22 @@ fn image_reply() -> Vec<u8> {
     reply(&item, std::iter::empty())
 }
 
-/// A conversation of 1 MiB.
-fn request() -> Vec<u8> {
-    let messages: Vec<_> = (0..1024)
-        .map(|number| json!({"role": if number % 2 == 0 { "user" } else { "assistant" }, "content": "w\n".repeat(340)}))
-        .collect();
-    json!({"model": "gpt-5.1", "stream": true, "messages": messages}).to_string().into_bytes()
+/// Conversations of 1 MiB, by how they are made up: text and code as it is, and what has most to be escaped and unescaped.
+fn conversations() -> [(&'static str, Value); 4] {
+    let line = "    let total = items.iter().map(|item| item.price * \"1.19\").sum(); // Mehrwertsteuer über alles\n";
+    let messages = |count: usize, text: &str, size: usize| -> Value {
+        let message = |number: usize| {
+            let role = if number.is_multiple_of(2) { "user" } else { "assistant" };
+            json!({"role": role, "content": text.repeat(size / text.len())})
+        };
+        (0..count).map(message).collect()
+    };
+    [
+        ("1,024 messages", messages(1024, line, 1000)),
+        ("16,384 messages", messages(16_384, "w", 20)),
+        ("one message", messages(1, line, 1024 * 1024)),
+        ("1,024 messages of escapes", messages(1024, "w\n", 680)),
+    ]
 }
 
 fn plan() -> ReplyPlan {
@@ -212,32 +222,38 @@ fn replies(c: &mut Criterion) {
 }
 
 fn requests(c: &mut Criterion) {
-    let body = request();
-    let mut group = c.benchmark_group("a request of 1 MiB");
-    group.throughput(Throughput::Bytes(body.len() as u64)).sample_size(20);
-    group.bench_function("to_responses", |b| {
-        b.iter(|| {
-            let request = chat::Request::from_json(&body).unwrap();
-            to_responses(request, &Profile::permissive("gpt-5.1"), &Options::default()).unwrap().request.to_json()
+    for (name, messages) in conversations() {
+        let chat = json!({"model": "gpt-5.1", "stream": true, "messages": messages}).to_string().into_bytes();
+        let responses = json!({"model": "gpt-5.1", "stream": true, "input": messages}).to_string().into_bytes();
+        let (profile, options) = (Profile::permissive("gpt-5.1"), Options::default());
+        let mut group = c.benchmark_group(format!("a request of {name}"));
+        group.throughput(Throughput::Bytes(chat.len() as u64)).sample_size(20);
+        group.bench_function("to_responses", |b| {
+            b.iter(|| {
+                let request = chat::Request::from_json(&chat).unwrap();
+                to_responses(request, &profile, &options).unwrap().request.to_json()
+            });
         });
-    });
-    group.bench_function("plain way", |b| {
-        b.iter_batched(
-            || (),
-            |()| {
-                let request: Value = serde_json::from_slice(&body).unwrap();
-                let message = |message: &Value| {
-                    let kind = if message["role"] == "assistant" { "output_text" } else { "input_text" };
-                    json!({"type": "message", "role": message["role"],
-                        "content": [{"type": kind, "text": message["content"]}]})
-                };
-                let input: Vec<_> = request["messages"].as_array().unwrap().iter().map(message).collect();
-                json!({"model": request["model"], "input": input, "stream": true, "store": false}).to_string()
-            },
-            BatchSize::LargeInput,
-        );
-    });
-    group.finish();
+        group.bench_function("normalise", |b| {
+            b.iter(|| {
+                let request = responses::Request::from_json(&responses).unwrap();
+                normalise(request, &profile, &options).unwrap().request.to_json()
+            });
+        });
+        group.bench_function("plain way", |b| b.iter(|| plain_request(&chat)));
+        group.finish();
+    }
+}
+
+/// The plain way for a request: `Value` in, `Value` out.
+fn plain_request(body: &[u8]) -> String {
+    let request: Value = serde_json::from_slice(body).unwrap();
+    let message = |message: &Value| {
+        let kind = if message["role"] == "assistant" { "output_text" } else { "input_text" };
+        json!({"type": "message", "role": message["role"], "content": [{"type": kind, "text": message["content"]}]})
+    };
+    let input: Vec<_> = request["messages"].as_array().unwrap().iter().map(message).collect();
+    json!({"model": request["model"], "input": input, "stream": true, "store": false}).to_string()
 }
 
 criterion_group!(benches, framing, one_delta, replies, requests);

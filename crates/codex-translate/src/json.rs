@@ -11,6 +11,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, error::Category};
 
 use crate::error::{Error, ErrorKind};
+use crate::surrogates;
+use crate::text::TextBuf;
 
 /// JSON that is carried as it was written.
 pub(crate) type Raw = Box<RawValue>;
@@ -50,15 +52,27 @@ enum Step<'p> {
     Index(usize),
 }
 
-/// Reads a request body, which must be one JSON object.
+/// The text of a request body, without halves of surrogate pairs.
 ///
 /// # Errors
-/// The body is not UTF-8, not JSON (the message says at which line and column), or not an object.
-pub(crate) fn parse(body: &[u8]) -> Result<&RawValue, Error> {
-    let text = std::str::from_utf8(body).map_err(|error| {
+/// The body is not UTF-8.
+pub(crate) fn text(body: &[u8]) -> Result<Cow<'_, str>, Error> {
+    utf8(body).map(surrogates::replaced)
+}
+
+fn utf8(body: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(body).map_err(|error| {
         let message = format!("the request body is not UTF-8: invalid byte at offset {}", error.valid_up_to());
         Error::new(ErrorKind::InvalidRequest, message)
-    })?;
+    })
+}
+
+/// Reads a request body.
+///
+/// # Errors
+/// The body is not UTF-8, or not JSON (the message says at which line and column).
+pub(crate) fn parse(body: &[u8]) -> Result<&RawValue, Error> {
+    let text = utf8(body)?;
     if text.trim_ascii().is_empty() {
         return Err(Error::new(ErrorKind::InvalidRequest, "the request body is empty; send a JSON object"));
     }
@@ -83,17 +97,22 @@ pub(crate) fn to_raw(value: &impl serde::Serialize) -> Result<Raw, Error> {
 impl<'a, 'p> Node<'a, 'p> {
     /// The outermost value.
     pub(crate) fn root(raw: &'a RawValue) -> Self {
-        Self { raw, path: Path { parent: None, step: Step::Root } }
+        Self { raw, path: Path::ROOT }
     }
 
     /// The member `key` of this object, read from it before.
     pub(crate) fn key(&'p self, key: &'p str, raw: &'a RawValue) -> Self {
-        Self { raw, path: Path { parent: Some(&self.path), step: Step::Key(key) } }
+        self.path.key(key, raw)
     }
 
     /// The element `index` of this array, read from it before.
     pub(crate) fn index(&'p self, index: usize, raw: &'a RawValue) -> Self {
-        Self { raw, path: Path { parent: Some(&self.path), step: Step::Index(index) } }
+        Self { raw, path: self.path.element(index) }
+    }
+
+    /// Where the value stands.
+    pub(crate) fn path(&self) -> &Path<'p> {
+        &self.path
     }
 
     /// The value as it was written.
@@ -149,6 +168,14 @@ impl<'a, 'p> Node<'a, 'p> {
         Ok(text)
     }
 
+    /// This string as it was written, to be carried on.
+    pub(crate) fn written(&self) -> Result<TextBuf, Error> {
+        if self.kind() != Kind::String {
+            return Err(self.mistyped("a string"));
+        }
+        Ok(TextBuf::written(self.raw))
+    }
+
     /// The text of this string, which must not be empty.
     pub(crate) fn non_empty(&self) -> Result<String, Error> {
         let text = self.string()?;
@@ -189,7 +216,55 @@ impl<'a, 'p> Node<'a, 'p> {
 
     /// A 400 about this value; `message` goes on where its path ends.
     pub(crate) fn invalid(&self, message: impl fmt::Display) -> Error {
-        let path = self.path.to_string();
+        self.path.invalid(message)
+    }
+
+    /// A 400 about the absence of the member `key`.
+    pub(crate) fn missing(&self, key: &str) -> Error {
+        self.path.missing(key)
+    }
+
+    /// Where a notice about the member `key` of this value stands.
+    pub(crate) fn place(&self, key: &str) -> String {
+        self.path.place(key)
+    }
+
+    /// Where a notice about this value stands.
+    pub(crate) fn here(&self) -> String {
+        self.path.without_indexes()
+    }
+
+    fn mistyped(&self, expected: &str) -> Error {
+        self.path.mistyped(expected, self.kind())
+    }
+
+    fn read<T: Deserialize<'a>>(&self) -> Result<T, Error> {
+        serde_json::from_str(self.text()).map_err(|error| self.invalid(format_args!("cannot be read: {error}")))
+    }
+}
+
+impl<'p> Path<'p> {
+    /// The place of the outermost value.
+    pub(crate) const ROOT: Self = Self { parent: None, step: Step::Root };
+
+    /// The member `key` of the object here, read from it before.
+    pub(crate) fn key<'a>(&'p self, key: &'p str, raw: &'a RawValue) -> Node<'a, 'p> {
+        Node { raw, path: self.member(key) }
+    }
+
+    /// The place of the member `key`.
+    pub(crate) fn member(&'p self, key: &'p str) -> Self {
+        Self { parent: Some(self), step: Step::Key(key) }
+    }
+
+    /// The place of the element `index`.
+    pub(crate) fn element(&'p self, index: usize) -> Self {
+        Self { parent: Some(self), step: Step::Index(index) }
+    }
+
+    /// A 400 about the value here; `message` goes on where its path ends.
+    pub(crate) fn invalid(&self, message: impl fmt::Display) -> Error {
+        let path = self.to_string();
         if path.is_empty() {
             return Error::new(ErrorKind::InvalidRequest, format!("the request body {message}"));
         }
@@ -199,23 +274,14 @@ impl<'a, 'p> Node<'a, 'p> {
 
     /// A 400 about the absence of the member `key`.
     pub(crate) fn missing(&self, key: &str) -> Error {
-        let path = Path { parent: Some(&self.path), step: Step::Key(key) }.to_string();
+        let path = Path { parent: Some(self), step: Step::Key(key) }.to_string();
         let message = format!("missing required parameter: `{path}`");
         Error::invalid(path, message).with_code("missing_required_parameter")
     }
 
-    /// Where a notice about the member `key` of this value stands.
-    pub(crate) fn place(&self, key: &str) -> String {
-        Path { parent: Some(&self.path), step: Step::Key(key) }.without_indexes()
-    }
-
-    /// Where a notice about this value stands.
-    pub(crate) fn here(&self) -> String {
-        self.path.without_indexes()
-    }
-
-    fn mistyped(&self, expected: &str) -> Error {
-        let found = match self.kind() {
+    /// A 400 about the type of the value here.
+    pub(crate) fn mistyped(&self, expected: &str, found: Kind) -> Error {
+        let found = match found {
             Kind::Object => "an object",
             Kind::Array => "an array",
             Kind::String => "a string",
@@ -226,14 +292,13 @@ impl<'a, 'p> Node<'a, 'p> {
         self.invalid(format_args!("must be {expected}, not {found}")).with_code("invalid_type")
     }
 
-    fn read<T: Deserialize<'a>>(&self) -> Result<T, Error> {
-        serde_json::from_str(self.text()).map_err(|error| self.invalid(format_args!("cannot be read: {error}")))
+    /// Where a notice about the member `key` of the value here stands.
+    pub(crate) fn place(&self, key: &str) -> String {
+        Path { parent: Some(self), step: Step::Key(key) }.without_indexes()
     }
-}
 
-impl Path<'_> {
     /// The path with `[]` for every index, the same for all elements of an array.
-    fn without_indexes(&self) -> String {
+    pub(crate) fn without_indexes(&self) -> String {
         let mut text = String::new();
         self.write(&mut text, false);
         text
@@ -266,7 +331,7 @@ impl fmt::Display for Path<'_> {
 }
 
 /// A string that borrows from the body if it can; serde's own `Cow` never does.
-struct Text<'a>(Cow<'a, str>);
+pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -291,7 +356,18 @@ impl<'de> Deserialize<'de> for Text<'de> {
 }
 
 /// An object whose values are not looked into.
-struct Object<'a>(Members<'a>);
+pub(crate) struct Object<'a>(pub(crate) Members<'a>);
+
+impl<'de> Object<'de> {
+    /// Takes in the members that a deserializer yields.
+    pub(crate) fn visit<A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
+        let mut members: Members<'de> = Vec::new();
+        while let Some(Text(key)) = map.next_key()? {
+            members.push((key, map.next_value()?));
+        }
+        Ok(Self(last_of_each(members)))
+    }
+}
 
 impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -303,12 +379,8 @@ impl<'de> Deserialize<'de> for Object<'de> {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members: Members<'de> = Vec::new();
-                while let Some(Text(key)) = map.next_key()? {
-                    members.push((key, map.next_value()?));
-                }
-                Ok(Object(last_of_each(members)))
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                Object::visit(map)
             }
         }
         deserializer.deserialize_map(ObjectVisitor)
@@ -316,7 +388,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
 }
 
 /// Keeps the last of several members with one name, as JavaScript does, and leaves out nulls, which mean absence.
-fn last_of_each(mut members: Members<'_>) -> Members<'_> {
+pub(crate) fn last_of_each(mut members: Members<'_>) -> Members<'_> {
     let mut order: Vec<usize> = (0..members.len()).collect();
     order.sort_by(|&a, &b| members[a].0.cmp(&members[b].0).then(a.cmp(&b)));
     let mut kept = vec![true; members.len()];

@@ -227,6 +227,7 @@
 //! The code is the backend's own where it gives one.
 
 mod align;
+mod body;
 mod conversation;
 mod cut;
 mod error;
@@ -244,6 +245,7 @@ mod schema;
 mod splice;
 mod sse;
 mod stop;
+mod surrogates;
 mod text;
 mod to_chat;
 mod to_responses;
@@ -266,7 +268,7 @@ pub use plan::{ReasoningStyle, ReplyPlan};
 pub use profile::{DEFAULT_MAX_CHOICES, Effort, Options, Profile};
 pub use reply::{Finish, Flow, Identity, Summary};
 pub use sse::{DecodeError, Decoder, Frame};
-pub use text::Text;
+pub use text::{Text, TextBuf};
 pub use to_chat::{ChatStream, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 pub use to_responses::{Translated, to_responses};
 pub use to_responses_stream::{EventSink, MAX_EARLY_BYTES, MAX_OUTPUT_BYTES, Response, ResponseStream};

@@ -95,7 +95,7 @@ fn item_bytes(item: &Item) -> usize {
         Item::Reasoning(reasoning) => reasoning.encrypted_content.as_deref().map_or(0, str::len),
         Item::Call(call) => call.name.len() + call.payload.len(),
         Item::Output(output) => match &output.content {
-            OutputContent::Text(text) => text.len(),
+            OutputContent::Text(text) => text.as_text().decoded_len(),
             OutputContent::Parts(parts) => parts_bytes(parts),
         },
         Item::Opaque(item) | Item::Verbatim(item) => item.members.iter().map(|(_, raw)| raw.get().len()).sum(),
@@ -104,7 +104,7 @@ fn item_bytes(item: &Item) -> usize {
 
 /// The bytes of the texts: what an image costs has nothing to do with its bytes.
 fn parts_bytes(parts: &[Part]) -> usize {
-    parts.iter().filter_map(Part::as_text).map(str::len).sum()
+    parts.iter().filter_map(Part::as_text).map(|text| text.as_text().decoded_len()).sum()
 }
 
 fn tool_bytes(tool: &Tool) -> usize {

@@ -83,6 +83,7 @@ fn plan(request: &mut Request, options: &Options, notices: &mut Notices) -> Resu
         include_usage: asked.include_usage,
         reasoning: asked.style.unwrap_or(options.reasoning),
         legacy_functions: asked.legacy_functions,
+        keep_phases: asked.from_cli,
         stop: std::mem::take(&mut asked.stop),
         max_tokens: asked.max_tokens,
         n,

@@ -9,6 +9,7 @@ use crate::plan::ReplyPlan;
 use crate::reply::{Flow, Identity, Summary};
 use crate::responses::Event;
 use crate::sse::Decoder;
+use crate::surrogates;
 use crate::to_chat::ChatStream;
 use crate::to_responses_stream::{Response, ResponseStream};
 use crate::usage::Usage;
@@ -192,7 +193,7 @@ fn each_event(
 ) -> Result<Flow, Error> {
     decoder.feed(bytes);
     while let Some(frame) = decoder.next_frame()? {
-        if take(frame.data)? == Flow::Done {
+        if take(&surrogates::replaced(frame.data))? == Flow::Done {
             return Ok(Flow::Done);
         }
     }

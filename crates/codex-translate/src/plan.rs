@@ -19,6 +19,9 @@ pub struct ReplyPlan {
     pub tools: ToolNames,
     /// Whether the request used the legacy `functions`: the reply then says `function_call`, not `tool_calls`.
     pub legacy_functions: bool,
+    /// Whether the words for a message's phase stay as they came: the Codex CLI knows more of them than SDKs do, which refuse a
+    /// reply for one.
+    pub keep_phases: bool,
     /// Strings at which the text is cut (`stop`, at most four); never part of the output.
     pub stop: Vec<String>,
     /// The limit of generated tokens (`max_completion_tokens`, `max_tokens`, `max_output_tokens`), emulated here.
@@ -41,6 +44,7 @@ impl ReplyPlan {
             reasoning: ReasoningStyle::default(),
             tools: ToolNames::default(),
             legacy_functions: false,
+            keep_phases: false,
             stop: Vec::new(),
             max_tokens: None,
             prompt_tokens: 0,

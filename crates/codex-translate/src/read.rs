@@ -11,10 +11,11 @@ mod message;
 mod settings;
 mod tools;
 
-use serde_json::value::RawValue;
+use std::borrow::Cow;
 
+use crate::body::{Body, Shallow};
 use crate::error::Error;
-use crate::json::{Kind, Members, Node};
+use crate::json::{self, Members, Path};
 use crate::notice::Notices;
 use crate::params;
 use crate::responses::{Item, Message, Request, Role, Shape};
@@ -25,28 +26,38 @@ pub(crate) use tools::{list as tools, web_search};
 ///
 /// # Errors
 /// A 400 that names what is wrong by its path.
-pub(crate) fn body(raw: &RawValue, path: Shape) -> Result<Request, Error> {
-    let root = Node::root(raw);
-    let members = root.object()?;
-    let shape = shape_of(&members, path);
+pub(crate) fn body(body: &[u8], path: Shape) -> Result<Request, Error> {
+    let text = json::text(body)?;
+    let Body { members, messages, input } = Body::parse(&text)?;
+    let shape = match path {
+        Shape::Chat if messages.is_none() && input.is_some() => Shape::Responses,
+        Shape::Responses if input.is_none() && messages.is_some() => Shape::Chat,
+        // That of the path, if it can be (clients.md rule 8).
+        Shape::Chat | Shape::Responses => path,
+    };
     let mut request = Request::default();
     request.asked.shape = shape;
     request.asked.from_cli = members.iter().any(|(key, _)| key == "client_metadata");
-    let find = |name: &'static str| match members.iter().find(|(key, _)| key == name) {
-        Some((_, raw)) => Ok(root.key(name, raw)),
-        None => Err(root.missing(name)),
-    };
-    request.model = find("model")?.non_empty()?;
-    // The conversation comes before the rest: it can show that the body is the Codex CLI's.
-    let conversation = match shape {
-        Shape::Chat => "messages",
-        Shape::Responses => "input",
-    };
-    match shape {
-        Shape::Chat => request.input = messages(&find(conversation)?, &mut request.notices)?,
-        Shape::Responses => input(&mut request, &find(conversation)?)?,
+    if matches!(text, Cow::Owned(_)) {
+        request.notices.repaired("*", "half a surrogate pair is sent as U+FFFD");
     }
-    for (key, raw) in members.iter().filter(|(key, _)| key != "model" && key != conversation) {
+    let root = Path::ROOT;
+    let Some((_, model)) = members.iter().find(|(key, _)| key == "model") else { return Err(root.missing("model")) };
+    request.model = root.key("model", model).non_empty()?;
+    // The conversation comes before the rest: it can show that the body is the Codex CLI's.
+    let (name, conversation, (other, unread)) = match shape {
+        Shape::Chat => ("messages", messages, ("input", input)),
+        Shape::Responses => ("input", input, ("messages", messages)),
+    };
+    let conversation = conversation.ok_or_else(|| root.missing(name))?;
+    match shape {
+        Shape::Chat => request.input = read_messages(conversation, &root.member(name), &mut request.notices)?,
+        Shape::Responses => read_input(&mut request, conversation, &root.member(name))?,
+    }
+    if unread.is_some() {
+        request.notices.dropped(other, "unknown parameter");
+    }
+    for (key, raw) in members.iter().filter(|(key, _)| key != "model") {
         let node = root.key(key, raw);
         if !settings::read(&mut request, &node, key)? {
             params::set_aside(shape, key, &node, &mut request.notices)?;
@@ -55,46 +66,41 @@ pub(crate) fn body(raw: &RawValue, path: Shape) -> Result<Request, Error> {
     Ok(request)
 }
 
-/// The dialect of a body: that of its path if it can be, else the other one (clients.md rule 8).
-fn shape_of(members: &Members<'_>, path: Shape) -> Shape {
-    let has = |name: &str| members.iter().any(|(key, _)| key == name);
-    match path {
-        Shape::Chat if !has("messages") && has("input") => Shape::Responses,
-        Shape::Responses if !has("input") && has("messages") => Shape::Chat,
-        Shape::Chat | Shape::Responses => path,
-    }
-}
-
-fn messages(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Vec<Item>, Error> {
-    let list = node.array()?;
-    if list.is_empty() {
-        return Err(node.invalid("must hold at least one message"));
-    }
+fn read_messages(list: Shallow<'_>, at: &Path<'_>, notices: &mut Notices) -> Result<Vec<Item>, Error> {
+    let messages = objects(list, at, "must hold at least one message")?;
     let mut reader = message::Reader::new(Shape::Chat);
-    for (index, raw) in list.iter().enumerate() {
-        let message = node.index(index, raw);
-        reader.read(&message, message.object()?, notices)?;
+    for (index, members) in messages.into_iter().enumerate() {
+        reader.read(&at.element(index), members, notices)?;
     }
     Ok(reader.into_items())
 }
 
 /// Reads `input`, which may be a text instead of a list (the backend takes only a list, wire.md §2.5).
-fn input(request: &mut Request, node: &Node<'_, '_>) -> Result<(), Error> {
-    if node.kind() == Kind::String {
-        request.input.push(Item::Message(Message::text(Role::User, node.str()?)));
+fn read_input(request: &mut Request, input: Shallow<'_>, at: &Path<'_>) -> Result<(), Error> {
+    if let Shallow::String(text) = input {
+        request.input.push(Item::Message(Message::text(Role::User, text.into_owned())));
         return Ok(());
     }
-    let list = node.array()?;
-    if list.is_empty() {
-        return Err(node.invalid("must hold at least one item"));
-    }
-    let members = list.iter().enumerate().map(|(index, raw)| item::members(&node.index(index, raw)));
-    let members = members.collect::<Result<Vec<_>, _>>()?;
-    request.asked.from_cli |= members.iter().any(item::is_of_cli);
+    let items = objects(input, at, "must hold at least one item")?;
+    request.asked.from_cli |= items.iter().any(item::is_of_cli);
     let mut reader = item::Reader::new(request.asked.from_cli);
-    for (index, (raw, members)) in list.iter().zip(members).enumerate() {
-        reader.read(&node.index(index, raw), members, &mut request.notices)?;
+    for (index, members) in items.into_iter().enumerate() {
+        reader.read(&at.element(index), members, &mut request.notices)?;
     }
     request.input = reader.into_items();
     Ok(())
+}
+
+/// The objects of a list, of which there must be some.
+fn objects<'a>(list: Shallow<'a>, at: &Path<'_>, or_else: &str) -> Result<Vec<Members<'a>>, Error> {
+    let elements = match list {
+        Shallow::Array(elements) if elements.is_empty() => return Err(at.invalid(or_else)),
+        Shallow::Array(elements) => elements,
+        other => return Err(at.mistyped("an array", other.kind())),
+    };
+    let object = |(index, element)| match element {
+        Shallow::Object(members) => Ok(members),
+        other => Err(at.element(index).mistyped("an object", other.kind())),
+    };
+    elements.into_iter().enumerate().map(object).collect()
 }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr3_iter};
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
@@ -106,6 +107,75 @@ impl<'a> Text<'a> {
                 Piece::Run(run) => escape(run, out),
                 Piece::Char(c) => escape(c.encode_utf8(&mut [0; 4]), out),
             }),
+        }
+    }
+}
+
+/// A text that is kept: the owned [`Text`].
+///
+/// What a client wrote is carried on as it wrote it, and taken apart only where somebody reads it.
+#[derive(Clone, Debug)]
+pub struct TextBuf(Form);
+
+#[derive(Clone, Debug)]
+enum Form {
+    /// A JSON string.
+    Escaped(Box<RawValue>),
+    /// The text itself.
+    Plain(String),
+}
+
+impl TextBuf {
+    /// The text of `json`, which is a JSON string without halves of surrogate pairs.
+    pub(crate) fn written(json: &RawValue) -> Self {
+        debug_assert!(json.get().starts_with('"'), "a JSON string");
+        Self(Form::Escaped(json.to_owned()))
+    }
+
+    /// The text, borrowed.
+    pub fn as_text(&self) -> Text<'_> {
+        match &self.0 {
+            Form::Escaped(json) => Text::of(json).unwrap_or(Text::Plain("")),
+            Form::Plain(text) => Text::Plain(text),
+        }
+    }
+
+    /// The text itself, borrowed if nothing in it is escaped.
+    pub fn decode(&self) -> Cow<'_, str> {
+        self.as_text().decode()
+    }
+
+    /// Whether there is no text.
+    pub fn is_empty(&self) -> bool {
+        self.as_text().is_empty()
+    }
+}
+
+impl From<String> for TextBuf {
+    fn from(text: String) -> Self {
+        Self(Form::Plain(text))
+    }
+}
+
+impl From<&str> for TextBuf {
+    fn from(text: &str) -> Self {
+        Self(Form::Plain(text.to_owned()))
+    }
+}
+
+impl PartialEq for TextBuf {
+    fn eq(&self, other: &Self) -> bool {
+        self.decode() == other.decode()
+    }
+}
+
+impl Eq for TextBuf {}
+
+impl Serialize for TextBuf {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Form::Escaped(json) => json.serialize(serializer),
+            Form::Plain(text) => text.serialize(serializer),
         }
     }
 }

@@ -72,7 +72,7 @@ fn is_instruction(item: &Item) -> bool {
 
 fn into_text(part: Part) -> Option<String> {
     match part {
-        Part::Text(text) => Some(text),
+        Part::Text(text) => Some(text.decode().into_owned()),
         Part::Image(_) | Part::File(_) | Part::Refusal(_) | Part::Other(_) => None,
     }
 }

@@ -8,7 +8,7 @@
 //! * an item, a part or an end that upstream has not announced is announced, and a text that came whole comes as a delta too;
 //! * what comes a second time, or after the end of what it belongs to, is left out;
 //! * the last event holds the whole output, which upstream leaves empty;
-//! * model and tools are called what the caller calls them;
+//! * model and tools are called what the caller calls them, and phases by the two words that SDKs know;
 //! * a limit of tokens, which upstream does not take, ends the reply as incomplete.
 //!
 //! Nothing goes out before the first event that says how the turn goes: a turn that is refused at once can still be answered
@@ -50,6 +50,8 @@ pub struct ResponseStream {
     output: Output,
     template: Template,
     tools: ToolNames,
+    /// The client knows every word for a message's phase.
+    keep_phases: bool,
     cutter: Option<Cutter>,
     /// The text that the cutter may hold back the end of: the item's place, and the part.
     held: Option<(usize, u64)>,
@@ -86,6 +88,7 @@ impl ResponseStream {
             output: Output::default(),
             template: Template::new(plan.model.clone(), identity),
             tools: plan.tools.clone(),
+            keep_phases: plan.keep_phases,
             cutter: Cutter::new(plan),
             held: None,
         }

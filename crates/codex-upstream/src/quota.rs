@@ -205,13 +205,21 @@ impl Quota {
 }
 
 impl Window {
-    /// Tells whether this still says something at `now`.
-    fn is_current(&self, now: SystemTime) -> bool {
+    /// Names the window by its length alone, whatever limit it belongs to: `5h`, `weekly`.
+    #[must_use]
+    pub fn length(&self) -> &str {
+        self.name.rsplit(' ').next().unwrap_or_default()
+    }
+
+    /// Tells whether this still says something at `now`: a window that has started anew since does not.
+    #[must_use]
+    pub fn is_current(&self, now: SystemTime) -> bool {
         self.resets_at.is_none_or(|at| at > now)
     }
 
     /// How long it is until the window starts anew.
-    fn left(&self, now: SystemTime) -> Option<Duration> {
+    #[must_use]
+    pub fn left(&self, now: SystemTime) -> Option<Duration> {
         self.resets_at?.duration_since(now).ok()
     }
 }

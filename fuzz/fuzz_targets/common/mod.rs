@@ -68,7 +68,7 @@ fn feed<'a>(
 /// `bytes` in pieces whose sizes are a matter of their content.
 pub fn pieces(mut bytes: &[u8]) -> Vec<&[u8]> {
     let mut pieces = Vec::new();
-    let mut size = bytes.iter().fold(7_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(*byte)));
+    let mut size = hash(bytes);
     while !bytes.is_empty() {
         size = size.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let (piece, rest) = bytes.split_at(((size >> 33) % 64 + 1).min(bytes.len()));
@@ -76,4 +76,9 @@ pub fn pieces(mut bytes: &[u8]) -> Vec<&[u8]> {
         bytes = rest;
     }
     pieces
+}
+
+/// A number that any change of `bytes` changes, more or less by chance.
+pub fn hash(bytes: &[u8]) -> usize {
+    bytes.iter().fold(7_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(*byte)))
 }

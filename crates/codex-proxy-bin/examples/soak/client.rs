@@ -178,8 +178,8 @@ fn said(reply: &str) -> String {
     let lines = reply.lines().map(|line| line.strip_prefix("data: ").unwrap_or(line));
     let texts = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok()).filter_map(|event| {
         let choice = &event["choices"][0];
-        let text = choice["delta"]["content"].as_str().or(choice["message"]["content"].as_str());
-        text.or(event["delta"].as_str()).map(str::to_owned)
+        let text = choice["delta"]["content"].as_str().or_else(|| choice["message"]["content"].as_str());
+        text.or_else(|| event["delta"].as_str()).map(str::to_owned)
     });
     texts.collect()
 }

@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use crate::config::ConfigError;
 
+pub mod completions;
+pub mod config;
 pub mod demo;
 pub mod doctor;
+pub mod health;
 pub mod login;
 pub mod logout;
+pub mod man;
 pub mod serve;
+pub mod service;
 pub mod status;
 
 mod duration;

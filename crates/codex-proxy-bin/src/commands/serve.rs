@@ -12,7 +12,7 @@ use crate::access::Access;
 use crate::app::App;
 use crate::args::ServeArgs;
 use crate::commands::CommandError;
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::listen::{Address, Listeners};
 use crate::serve;
 use crate::service::{self, Phase};
@@ -21,24 +21,20 @@ use crate::simulate::Simulated;
 use crate::store::OwnStore;
 use crate::terms::Terms;
 
-/// How the settings are read again.
-pub type Reload<'a> = &'a dyn Fn() -> Result<Config, ConfigError>;
-
-/// Serves until SIGINT or SIGTERM; a second one ends the program at once. SIGHUP has the settings read again, by `reload`.
+/// Serves until SIGINT or SIGTERM; a second one ends the program at once. SIGHUP has the settings read again.
 ///
 /// # Errors
 /// The port is taken, a setting is wrong, or the credentials cannot be read; nothing has been served.
-pub async fn run(mut config: Config, args: ServeArgs, reload: Reload<'_>) -> Result<ExitCode, CommandError> {
-    config.emulation = args.emulate.unwrap_or(config.emulation);
+pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandError> {
     if args.simulate && args.from_codex {
         return Err(CommandError::Usage("--simulate uses no account; leave out --from-codex".to_owned()));
     }
-    let listeners = listen(&args).await?;
+    let listeners = listen(&config).await?;
     warn_of(&config.access);
     if args.simulate {
-        let simulated = Simulated::start(config).await?;
+        let simulated = Simulated::start(config.clone()).await?;
         tracing::info!("answering from a simulated backend: no account is used");
-        return serve_app(listeners, Arc::clone(&simulated.app), reload).await;
+        return serve_app(listeners, Arc::clone(&simulated.app), &config).await;
     }
     if args.from_codex {
         let store = CodexFile::new(config.codex_auth_path()?);
@@ -46,18 +42,13 @@ pub async fn run(mut config: Config, args: ServeArgs, reload: Reload<'_>) -> Res
             file = %store.location(),
             "using the Codex CLI's login; it is only read, so the CLI has to run now and then to renew it"
         );
-        return serve_login(listeners, &config, store, reload).await;
+        return serve_login(listeners, &config, store).await;
     }
     let store = OwnStore::open(&config).map_err(CommandError::other)?;
-    serve_login(listeners, &config, store, reload).await
+    serve_login(listeners, &config, store).await
 }
 
-async fn serve_login<S: TokenStore>(
-    listeners: Listeners,
-    config: &Config,
-    store: S,
-    reload: Reload<'_>,
-) -> Result<ExitCode, CommandError> {
+async fn serve_login<S: TokenStore>(listeners: Listeners, config: &Config, store: S) -> Result<ExitCode, CommandError> {
     // Damaged credentials stop the program here, where somebody looks, and not at the first request.
     let tokens = store.load().map_err(CommandError::other)?;
     let login = store.login_command();
@@ -72,13 +63,13 @@ async fn serve_login<S: TokenStore>(
     }
     let client = Client::new(config.client()).map_err(CommandError::other)?;
     let models = ModelCacheConfig { file: Some(config.catalogue_path()), ..ModelCacheConfig::default() };
-    serve_app(listeners, Arc::new(App::new(config, client, store, models)), reload).await
+    serve_app(listeners, Arc::new(App::new(config, client, store, models)), config).await
 }
 
 async fn serve_app<U: Upstream, S: TokenStore>(
     listeners: Listeners,
     app: Arc<App<U, S>>,
-    reload: Reload<'_>,
+    config: &Config,
 ) -> Result<ExitCode, CommandError> {
     let mut signals = Signals::new()?;
     for address in listeners.addresses() {
@@ -87,7 +78,7 @@ async fn serve_app<U: Upstream, S: TokenStore>(
     service::tell(Phase::Ready);
     let stopped = async {
         while signals.next().await == Told::Reload {
-            reload_terms(&app, reload);
+            reload_terms(&app, config);
         }
         stop(signals);
     };
@@ -106,9 +97,9 @@ async fn serve_app<U: Upstream, S: TokenStore>(
 }
 
 /// Puts the settings as they are now in force. Those that cannot be used change nothing.
-fn reload_terms<U: Upstream, S: TokenStore>(app: &App<U, S>, reload: Reload<'_>) {
+fn reload_terms<U: Upstream, S: TokenStore>(app: &App<U, S>, config: &Config) {
     service::tell(Phase::Reloading);
-    match reload() {
+    match config.reloaded() {
         Ok(config) => {
             warn_of(&config.access);
             app.terms.replace(Terms::of(&config));
@@ -131,7 +122,7 @@ fn stop(mut signals: Signals) {
 
 fn warn_of(access: &Access) {
     if access.keys.is_empty() {
-        tracing::warn!("CODEX_PROXY_API_KEY is not set: only programs on this machine are served");
+        tracing::warn!("no key is set (CODEX_PROXY_API_KEY): only programs on this machine are served");
     }
     if access.keys.has_well_known() {
         tracing::warn!(
@@ -141,15 +132,15 @@ fn warn_of(access: &Access) {
     }
 }
 
-/// The sockets that a service manager has opened; else those that the arguments name.
-async fn listen(args: &ServeArgs) -> Result<Listeners, CommandError> {
+/// The sockets that a service manager has opened; else those that the settings name.
+async fn listen(config: &Config) -> Result<Listeners, CommandError> {
     let inherited = Listeners::inherited()
         .map_err(|error| CommandError::Other(format!("cannot use the sockets of the service manager: {error}")))?;
     if !inherited.is_empty() {
         return Ok(inherited);
     }
-    let usual = [Address::Tcp(args.host.clone(), args.port)];
-    let addresses = if args.listen.is_empty() { &usual[..] } else { &args.listen };
+    let usual = [Address::Tcp(config.host.clone(), config.port)];
+    let addresses = if config.listen.is_empty() { &usual[..] } else { &config.listen };
     Listeners::bind(addresses).await.map_err(|(address, error)| CommandError::Other(cannot_listen(&address, &error)))
 }
 

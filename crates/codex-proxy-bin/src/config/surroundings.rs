@@ -1,4 +1,4 @@
-//! Whether a browser can be opened where the program runs.
+//! Whether a browser can be opened where the program runs, and colours shown.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -25,6 +25,11 @@ pub(super) fn without_browser(env: Env<'_>, is_container: bool) -> Option<&'stat
     (needs_display && !has_display).then_some("there is no display here")
 }
 
+/// Whether colours are unwanted even on a terminal (no-color.org).
+pub(super) fn without_color(env: Env<'_>) -> bool {
+    env("NO_COLOR").is_some_and(|value| !value.is_empty()) || env("TERM").is_some_and(|terminal| terminal == "dumb")
+}
+
 /// Whether Docker or Podman left its mark on the file system.
 pub(super) fn is_container() -> bool {
     ["/.dockerenv", "/run/.containerenv"].into_iter().map(OsStr::new).any(|mark| Path::new(mark).exists())
@@ -47,6 +52,13 @@ mod tests {
         assert_eq!(told(&["KUBERNETES_SERVICE_HOST"], false), Some("this is a container"));
         assert_eq!(told(&["DISPLAY"], false), None);
         assert_eq!(told(&["WAYLAND_DISPLAY"], false), None);
+    }
+
+    #[test]
+    fn colours_can_be_refused() {
+        let refused = |name: &str, value: &str| without_color(&|asked| (asked == name).then(|| OsString::from(value)));
+        assert!(refused("NO_COLOR", "1") && refused("TERM", "dumb"));
+        assert!(!refused("NO_COLOR", "") && !refused("TERM", "xterm"));
     }
 
     #[cfg(all(unix, not(target_os = "macos")))]

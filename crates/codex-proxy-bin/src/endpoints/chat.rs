@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use codex_auth::TokenStore;
-use codex_translate::{ChatFold, ChatPipe, Error, ErrorKind, ReplyPlan, chat, to_responses};
+use codex_translate::{ChatFold, ChatPipe, Effort, Error, ErrorKind, ReplyPlan, chat, to_responses};
 use codex_upstream::Upstream;
 use http::{Response, StatusCode};
 
 use crate::app::{App, Call};
 use crate::ids;
-use crate::record::Record;
 use crate::relay::{self, Relay};
 use crate::reply::{self, Body};
 use crate::turn::Turn;
@@ -27,7 +26,9 @@ pub(crate) async fn chat<U: Upstream, S: TokenStore>(
     let model = app.named_model(request.model(), &call.options);
     let translated = to_responses(request, &model.profile, &model.options)?;
     let (plan, notices) = (translated.plan, model.noticed(translated.notices));
-    let record = Record::new(call.request_id.clone(), "chat", &plan.model, &notices);
+    let record = &call.record;
+    let effort = translated.request.reasoning.effort.as_ref().map(Effort::as_str);
+    record.asks(&model.profile.slug, model.is_known, effort, notices.len());
     let identity = ids::completion();
     let turn = Turn::new(app, call, translated.request);
     // The backend makes one choice a turn (features.md C9).

@@ -1,9 +1,14 @@
-//! `GET /health`: that the program runs, and whether its login is usable. Needs no key and tells nothing private.
+//! `GET /health`, `/health/live` and `/health/ready`: whether the program runs, and whether it can serve. They need no key and
+//! tell nothing private.
 
+use codex_auth::{LoginState, TokenStore};
+use codex_upstream::{Source, SystemClock, Upstream};
 use http::{Response, StatusCode};
 use serde::Serialize;
 
+use crate::app::App;
 use crate::reply::{self, Body};
+use crate::route::Probe;
 
 #[derive(Serialize)]
 struct Health {
@@ -12,7 +17,67 @@ struct Health {
     logged_in: bool,
 }
 
-/// Answers 200 as long as the program runs.
-pub(crate) fn health(logged_in: bool) -> Response<Body> {
-    reply::json(StatusCode::OK, &Health { status: "ok", version: env!("CARGO_PKG_VERSION"), logged_in })
+#[derive(Serialize)]
+struct Live {
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct Ready {
+    status: &'static str,
+    login: Part,
+    models: Part,
+}
+
+/// One of the things that requests need.
+#[derive(Serialize)]
+struct Part {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+/// Answers 200 as long as the program runs, but to the probe for readiness.
+pub(crate) async fn health<U: Upstream, S: TokenStore>(app: &App<U, S>, probe: Probe) -> Response<Body> {
+    let (status, version) = ("ok", env!("CARGO_PKG_VERSION"));
+    match probe {
+        Probe::Live => reply::json(StatusCode::OK, &Live { status }),
+        Probe::Login => {
+            let logged_in = app.tokens.status().await.is_usable();
+            reply::json(StatusCode::OK, &Health { status, version, logged_in })
+        }
+        Probe::Ready => ready(app).await,
+    }
+}
+
+/// Answers 200 when a request can be served: the login is usable and the account's models are known. Else 503, with what is
+/// missing and what to do about it.
+async fn ready<U: Upstream, S: TokenStore>(app: &App<U, S>) -> Response<Body> {
+    let login = match login_problem(&app.tokens.status().await.state) {
+        None => Part { ok: true, problem: None },
+        Some(problem) => Part { ok: false, problem: Some(format!("{problem}; run `{}`", app.login_command)) },
+    };
+    let models = match app.models.snapshot().source {
+        // No request comes to a program that is not ready, so nobody else would have them asked for.
+        Source::BuiltIn => {
+            let _ = app.models.use_at_hand(&SystemClock);
+            let problem = "the account's models are not known yet; if that lasts, run `codex-proxy doctor`".to_owned();
+            Part { ok: false, problem: Some(problem) }
+        }
+        Source::Live | Source::Disk | _ => Part { ok: true, problem: None },
+    };
+    let is_ready = login.ok && models.ok;
+    let status = if is_ready { "ready" } else { "not_ready" };
+    let mut response = reply::probed(is_ready, &Ready { status, login, models });
+    reply::never_cached(response.headers_mut());
+    response
+}
+
+fn login_problem(state: &LoginState) -> Option<String> {
+    match state {
+        LoginState::Valid | LoginState::Renewable => None,
+        LoginState::Expired(reason) => Some(format!("the login has ended ({reason})")),
+        LoginState::Unreadable => Some("the credentials cannot be read".to_owned()),
+        LoginState::LoggedOut | _ => Some("nobody is logged in".to_owned()),
+    }
 }

@@ -2,10 +2,16 @@
 
 mod chat;
 mod health;
+mod metrics;
 mod models;
 mod responses;
+mod status;
+mod usage;
 
 pub(crate) use chat::chat;
 pub(crate) use health::health;
+pub(crate) use metrics::metrics;
 pub(crate) use models::{model, models};
 pub(crate) use responses::{Prepared, prepare, responses};
+pub(crate) use status::{status, status_page};
+pub(crate) use usage::usage;

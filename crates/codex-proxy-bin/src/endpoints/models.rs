@@ -2,11 +2,15 @@
 
 use codex_translate::{Error, ErrorKind};
 use codex_upstream::{ModelAliases, Snapshot};
-use http::{Response, StatusCode};
+use http::header::ETAG;
+use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
+use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
 
+use crate::ids;
 use crate::reply::{self, Body};
 
 /// OpenAI's list, and beside it, for the Codex CLI, the backend's own (wire.md §5.1).
@@ -43,7 +47,14 @@ pub(crate) fn models(snapshot: &Snapshot, query: Option<&str>) -> Response<Body>
         data: catalogue.listed().map(|model| Entry::called(&model.slug)).collect(),
         models: codex.then(|| catalogue.models().iter().map(|model| &*model.raw).collect()),
     };
-    reply::json(StatusCode::OK, &list)
+    let list = to_raw_value(&list);
+    let mut response = reply::json(StatusCode::OK, &list.as_ref().ok());
+    // The Codex CLI keeps the list together with its tag (wire.md §5.1).
+    let tag = list.ok().map(|list| format!("\"{}\"", ids::hex(&Sha256::digest(list.get())[..8])));
+    if let Some(tag) = tag.and_then(|tag| HeaderValue::try_from(tag).ok()) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
 }
 
 /// Tells of one model, by any name that a request may give it; also of those that are not listed.

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use codex_auth::TokenStore;
-use codex_translate::{Error, Notice, ReplyPlan, ResponsesFold, ResponsesPipe, normalise, responses};
+use codex_translate::{Effort, Error, Notice, ReplyPlan, ResponsesFold, ResponsesPipe, normalise, responses};
 use codex_upstream::Upstream;
 use http::{Response, StatusCode};
 
 use crate::app::{App, Call};
 use crate::ids;
-use crate::record::Record;
 use crate::relay::{self, Relay};
 use crate::reply::{self, Body};
 use crate::turn::Turn;
@@ -24,7 +23,7 @@ pub(crate) async fn responses<U: Upstream, S: TokenStore>(
     body: &[u8],
 ) -> Result<Response<Body>, Error> {
     let Prepared { plan, notices, turn } = prepare(app, call, body)?;
-    let record = Record::new(call.request_id.clone(), "responses", &plan.model, &notices);
+    let record = &call.record;
     let identity = ids::response();
     let mut response = if plan.stream {
         let turns = vec![(turn.open(), ResponsesPipe::new(&plan, identity))];
@@ -48,7 +47,7 @@ pub(crate) struct Prepared<U: Upstream, S: TokenStore> {
     pub(crate) turn: Turn<U, S>,
 }
 
-/// Reads a Responses request.
+/// Reads a Responses request, and notes what it asks for.
 ///
 /// # Errors
 /// The request is wrong.
@@ -60,6 +59,9 @@ pub(crate) fn prepare<U: Upstream, S: TokenStore>(
     let request = responses::Request::from_json(body)?;
     let model = app.named_model(&request.model, &call.options);
     let translated = normalise(request, &model.profile, &model.options)?;
+    let effort = translated.request.reasoning.effort.as_ref().map(Effort::as_str);
+    let (slug, is_known) = (model.profile.slug.clone(), model.is_known);
     let notices = model.noticed(translated.notices);
+    call.record.asks(&slug, is_known, effort, notices.len());
     Ok(Prepared { plan: translated.plan, notices, turn: Turn::new(app, call, translated.request) })
 }

@@ -10,8 +10,8 @@ use codex_auth::TokenStore;
 use codex_translate::{Decoder, Error, MAX_EVENT_BYTES, Notice, ResponsesPipe};
 use codex_upstream::Upstream;
 use futures_util::{SinkExt as _, StreamExt as _};
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -30,9 +30,10 @@ use crate::endpoints::{self, Prepared};
 use crate::ids;
 use crate::limits::Times;
 use crate::peer::Peer;
-use crate::record::Record;
+use crate::record::{Opening, Watch};
 use crate::relay::Relay;
-use crate::reply;
+use crate::reply::{self, Body};
+use crate::route::Route;
 use crate::slots::Slot;
 use crate::socket::create::{Asked, Create};
 use crate::socket::memory::Memory;
@@ -81,7 +82,7 @@ struct Line {
 
 /// A turn whose reply has begun.
 struct Begun {
-    relay: Relay<ResponsesPipe>,
+    body: Body,
     notices: Vec<Notice>,
     /// The conversation that is answered, to be remembered with the answer.
     input: Vec<Box<RawValue>>,
@@ -186,7 +187,37 @@ impl<U: Upstream, S: TokenStore> Session<U, S> {
     /// Starts a turn, as far as its first output; `None` if no reply is wanted.
     async fn begin(&self, create: &mut Create, memory: &Memory) -> Result<Option<Begun>, Error> {
         let request_id = ids::request_id(&HeaderMap::new()).to_str().unwrap_or_default().to_owned();
-        let call = Call::read(&self.head.headers, &request_id)?;
+        let watch = self.app.journal.open(Opening {
+            request_id: request_id.clone(),
+            endpoint: Route::Responses.endpoint(),
+            client: Opening::client(&self.head.headers),
+            is_routine: false,
+        });
+        let begun = self.prepare(create, memory, request_id, &watch).await;
+        match begun {
+            Ok(Some(begun)) => {
+                let body = watch.over(Response::new(begun.body), false).into_body();
+                Ok(Some(Begun { body, ..begun }))
+            }
+            Ok(None) => {
+                drop(watch.over(reply::empty(StatusCode::OK), false));
+                Ok(None)
+            }
+            Err(error) => {
+                watch.record().fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn prepare(
+        &self,
+        create: &mut Create,
+        memory: &Memory,
+        request_id: String,
+        watch: &Watch,
+    ) -> Result<Option<Begun>, Error> {
+        let call = Call::read(&self.head.headers, watch.record())?;
         let input = create.whole_input(memory)?;
         let body = create.body(input.as_deref())?;
         let input = input.unwrap_or_default();
@@ -196,20 +227,19 @@ impl<U: Upstream, S: TokenStore> Session<U, S> {
             return Ok(None);
         }
         let slot = self.app.terms.slots().take(self.app.terms.now().limits.times.queue).await?;
-        let record = Record::new(request_id.clone(), "responses-ws", &plan.model, &notices);
         let turns = vec![(turn.open(), ResponsesPipe::new(&plan, ids::response()))];
-        let relay = Relay::hold(turns, record).await?;
-        Ok(Some(Begun { relay, notices, input, request_id, _slot: slot }))
+        let relay = Relay::hold(turns, watch.record()).await?;
+        Ok(Some(Begun { body: relay.boxed_unsync(), notices, input, request_id, _slot: slot }))
     }
 }
 
 /// Sends the events of a reply as they come, and remembers it.
 async fn relay(line: &mut Line, memory: &mut Memory, begun: Begun) -> Result<(), End> {
-    let Begun { mut relay, notices, input, request_id, _slot } = begun;
+    let Begun { mut body, notices, input, request_id, _slot } = begun;
     line.send_metadata(&request_id, &notices).await?;
     let mut decoder = Decoder::new(2 * MAX_EVENT_BYTES);
     let mut input = Some(input);
-    while let Some(Ok(frame)) = line.meanwhile(relay.frame()).await? {
+    while let Some(Ok(frame)) = line.meanwhile(body.frame()).await? {
         let Ok(bytes) = frame.into_data() else { continue };
         decoder.feed(&bytes);
         let mut events = 0;

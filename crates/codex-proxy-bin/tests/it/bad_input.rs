@@ -103,8 +103,9 @@ async fn models_are_listed_and_told_one_by_one() {
         assert!(ids.contains(&name), "{name} in {ids:?}");
     }
     assert!(list.get("models").is_none());
-    let for_codex = proxy.get("/v1/models?client_version=0.169.0").await.json();
-    assert!(for_codex["models"][0]["slug"].is_string());
+    let for_codex = proxy.get("/v1/models?client_version=0.169.0").await;
+    assert!(for_codex.header("etag").unwrap().starts_with('"'));
+    assert!(for_codex.json()["models"][0]["slug"].is_string() && for_codex.json()["data"][0]["id"].is_string());
     assert_eq!(proxy.get("/v1/models/gpt-5.1").await.json()["id"], "gpt-5.1");
     assert_eq!(proxy.get("/v1/models/nope").await.status, 404);
 }

@@ -271,7 +271,8 @@ pub(crate) struct Serving {
 impl Serving {
     pub(crate) async fn of(mut program: Running) -> Self {
         let line = program.line("listening on http://").await;
-        let url = line[line.find("http://").unwrap()..].trim().to_owned();
+        // In JSON there is more on the line.
+        let url = line[line.find("http://").unwrap()..].split([' ', '"']).next().unwrap().to_owned();
         Self { program, url, client: Client::new(ClientConfig::default()).unwrap() }
     }
 
@@ -280,7 +281,15 @@ impl Serving {
         if let Some(key) = key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
-        let request = request.header("content-type", "application/json").body(body.to_string().into()).unwrap();
+        self.send(request.header("content-type", "application/json").body(body.to_string().into()).unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, key: &str, path: &str) -> (StatusCode, String) {
+        let request = Request::get(format!("{}{path}", self.url)).header("x-api-key", key);
+        self.send(request.body(Bytes::new()).unwrap()).await
+    }
+
+    async fn send(&self, request: Request<Bytes>) -> (StatusCode, String) {
         let (head, stream) = self.client.send(request).await.unwrap().into_parts();
         let body = read_to_end(stream, 1 << 20).await.unwrap();
         (head.status, String::from_utf8(body.to_vec()).unwrap())

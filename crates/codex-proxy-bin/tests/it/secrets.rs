@@ -11,10 +11,14 @@ use crate::support::{ask, ask_streaming};
 
 const KEY: &str = "the-key-of-this-proxy-3f9a61c0";
 const WRONG_KEY: &str = "a-key-that-is-mistaken-77d2e1";
+const PROMPT: &str = "a-prompt-that-is-nobodys-business-18c4";
 const WRONG_CODE: &str = "ac_a-code-of-another-login-5b1c";
 
 /// A secret is also betrayed by a part of it.
 const PART: usize = 20;
+
+/// The same, where a client is told what is wrong with its own request.
+const QUOTED: &str = "a-value-that-is-quoted-in-an-error-59a0";
 
 /// All that the programs said, and what they must not have said.
 #[derive(Default)]
@@ -86,6 +90,16 @@ impl Trial {
     }
 }
 
+/// Searches a text for what requests were about.
+#[track_caller]
+fn search_content(text: &str, name: &str) {
+    for content in [PROMPT, QUOTED] {
+        if let Some(line) = text.lines().find(|line| line.contains(content)) {
+            panic!("the content of a request in {name}: {line}");
+        }
+    }
+}
+
 async fn log_in_by_paste(home: &Home, trial: &mut Trial) {
     let _ports = callback_ports();
     let mut program = Trial::start(home, &["login", "--no-browser"]);
@@ -122,7 +136,13 @@ async fn serve(home: &Home, trial: &mut Trial, fault: RefreshFault, arguments: &
         assert_eq!(proxy.post(key, &ask("hi")).await.0, 401);
     }
     let mut replies = String::new();
-    for body in [ask("hi"), ask_streaming("hi"), ask("[sim:429-usage]"), ask("[sim:401]"), json!({"model": 7})] {
+    let mut quoted = ask(PROMPT);
+    quoted["tools"] = json!([{"type": "function", "function": {"name": "f"}}]);
+    quoted["tool_choice"] = json!({"type": "function", "function": {"name": QUOTED}});
+    let prompts = ["", "[sim:failed=server_error]", "[sim:cut]", "[sim:422]", "[sim:401]"];
+    let bodies =
+        prompts.map(|how| format!("{how} {PROMPT}")).into_iter().flat_map(|text| [ask(&text), ask_streaming(&text)]);
+    for body in bodies.chain([ask("[sim:429-usage]"), quoted, json!({"model": 7})]) {
         replies.push_str(&proxy.post(Some(KEY), &body).await.1);
         trial.collect(home);
     }
@@ -135,6 +155,12 @@ async fn serve(home: &Home, trial: &mut Trial, fault: RefreshFault, arguments: &
         trial.collect(home);
     }
     trial.search(&replies, "the replies");
+    assert!(replies.contains(PROMPT) && replies.contains(QUOTED), "the client itself is told: {replies}");
+    for path in ["/", "/status.json", "/metrics", "/v1/usage", "/v1/models", "/health", "/health/ready"] {
+        let (_, shown) = proxy.get(KEY, path).await;
+        trial.search(&shown, path);
+        search_content(&shown, path);
+    }
     proxy.program.stop().await;
     trial.end(home, proxy.program, 0).await;
 }
@@ -146,7 +172,7 @@ async fn no_secret_leaves_the_store() {
     log_in_by_paste(&home, &mut trial).await;
     serve(&home, &mut trial, RefreshFault::Cloudflare, &[]).await;
     log_in_by_device(&home, &mut trial).await;
-    serve(&home, &mut trial, RefreshFault::ConsumeThenDrop, &[]).await;
+    serve(&home, &mut trial, RefreshFault::ConsumeThenDrop, &["--log-format", "json"]).await;
     home.log_in_to_codex(Mint::default());
     serve(&home, &mut trial, RefreshFault::Hang, &["--from-codex"]).await;
     home.log_in(Mint::default());
@@ -160,13 +186,23 @@ async fn no_secret_leaves_the_store() {
             assert!(text.contains("eyJ"), "the store holds the tokens");
         } else {
             trial.search(&text, &file.display().to_string());
+            search_content(&text, &file.display().to_string());
         }
     }
     trial.run(&home, &["logout", "--revoke", "--yes"], 0).await;
     assert!(!home.credentials().exists());
-    for text in ["DEBUG", "refreshing the access token", "a bot challenge", "reply was lost", "logged out"] {
+    for text in [
+        "DEBUG",
+        "refreshing the access token",
+        "a bot challenge",
+        "reply was lost",
+        "logged out",
+        "\"endpoint\":\"chat\"",
+        "endpoint=\"chat\"",
+    ] {
         assert!(trial.said.contains(text), "{text:?} was to be tried");
     }
     assert!(trial.secrets.len() > 20, "{}", trial.secrets.len());
     trial.search(&trial.said, "the output");
+    search_content(&trial.said, "the output");
 }

@@ -85,7 +85,7 @@ async fn a_unix_socket_is_this_machine_and_goes_with_the_program() {
     home.log_in(codex_sim::Mint::default());
     let path = home.path().join("proxy.sock");
     let listen = format!("unix:{}", path.display());
-    let mut program = home.start(&["serve", "--listen", &listen, "--listen", "127.0.0.1:0"]);
+    let mut program = home.start(&["serve", "--listen", &format!("{listen},127.0.0.1:0")]);
     program.line(&format!("listening on {listen}")).await;
     let mut proxy = Serving::of(program).await;
     assert_eq!(proxy.post(None, &ask("hi")).await.0, 200, "the other address is served, too");

@@ -7,13 +7,11 @@ use bytes::Bytes;
 use codex_auth::{MemoryStore, Secret, Tokens};
 use codex_proxy::access::Access;
 use codex_proxy::app::App;
-use codex_proxy::config::{Config, Kept};
+use codex_proxy::config::Config;
 use codex_proxy::limits::Limits;
 use codex_proxy::serve::serve;
 use codex_sim::{Mint, Outcome, Recorded, Sim, SimConfig};
-use codex_upstream::{
-    ByteStream, Client, ClientConfig, Emulation, Identity, ModelCacheConfig, ProxyConfig, Upstream, read_to_end,
-};
+use codex_upstream::{ByteStream, Client, ClientConfig, ModelCacheConfig, Upstream, read_to_end};
 use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
@@ -77,21 +75,15 @@ impl Harness {
 
     /// Starts with keys, pages and limits of its own.
     pub(crate) async fn start_under(sim: Sim, store: MemoryStore, access: Access, limits: Limits) -> Self {
+        let env = |name: &str| (name == "CODEX_PROXY_HOME").then(|| "/nonexistent".into());
         let config = Config {
-            home: "/nonexistent".into(),
-            kept: Kept::File,
-            codex_home: None,
             upstream: sim.upstream_url().parse().unwrap(),
             auth: sim.auth_url().parse().unwrap(),
             extra_roots_pem: sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect(),
-            proxy: ProxyConfig::default(),
             access,
             limits,
-            identity: Identity::default(),
-            emulation: Emulation::default(),
             aliases: "work=gpt-5.5-high".parse().unwrap(),
-            log: None,
-            no_browser: None,
+            ..Config::from_env(&env).unwrap()
         };
         let upstream = Client::new(config.client()).unwrap();
         let app = Arc::new(App::new(&config, upstream, store.clone(), ModelCacheConfig::default()));

@@ -1,7 +1,6 @@
 //! A Chat Completions request.
 
 use crate::error::Error;
-use crate::json;
 use crate::responses::{self, Shape};
 
 /// The body of a request to `/v1/chat/completions`, read and checked.
@@ -18,7 +17,7 @@ impl Request {
     /// The body is not JSON (the message says at which line and column), or something in it has the wrong type or is
     /// missing (the error's parameter is its path, such as `messages[3].content[1].image_url`): a 400.
     pub fn from_json(body: &[u8]) -> Result<Self, Error> {
-        crate::read::body(json::parse(body)?, Shape::Chat).map(Self)
+        crate::read::body(body, Shape::Chat).map(Self)
     }
 
     /// The model as the caller named it.

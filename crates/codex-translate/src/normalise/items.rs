@@ -96,17 +96,19 @@ fn drop_empty_messages(input: &mut Vec<Item>, notices: &mut Notices) {
     });
 }
 
-/// Reasoning goes with what the assistant did next. Without that, or without its encrypted content (then it was only the id
-/// of something stored), the backend refuses it.
+/// Reasoning goes with what the assistant did next. If something else comes next, or without its encrypted content (then it was
+/// only the id of something stored), the backend refuses it. At the end nothing has to follow: that is how a turn that broke off
+/// is gone on with.
 fn drop_lone_reasoning(input: &mut Vec<Item>, notices: &mut Notices) {
-    let mut followed = false;
+    let mut followed = true;
     let mut keep: Vec<bool> = Vec::with_capacity(input.len());
     for item in input.iter().rev() {
         let kept = match item {
             Item::Reasoning(reasoning) => followed && reasoning.encrypted_content.is_some(),
             Item::Message(_) | Item::Call(_) | Item::Output(_) | Item::Opaque(_) | Item::Verbatim(_) => true,
         };
-        if kept {
+        let is_beside = item.opaque().is_some_and(|item| item.kind == "configuration_update");
+        if kept && !is_beside {
             followed = is_of_assistant(item);
         }
         keep.push(kept);
@@ -142,7 +144,7 @@ fn speak_of_json(request: &mut Request, notices: &mut Notices) {
 
 fn speaks_of_json(item: &Item) -> bool {
     match item {
-        Item::Message(message) => message.content.iter().filter_map(Part::as_text).any(has_json),
+        Item::Message(message) => message.content.iter().filter_map(Part::as_text).any(|text| has_json(&text.decode())),
         Item::Verbatim(item) => item.kind == "message" && item.member("content").is_some_and(|raw| has_json(raw.get())),
         Item::Reasoning(_) | Item::Call(_) | Item::Output(_) | Item::Opaque(_) => false,
     }

@@ -156,7 +156,7 @@ fn carry_out(item: Item, verdict: Verdict, notices: &mut Notices) -> Option<Item
 /// An output without its call, as a message.
 fn quote(output: Output) -> Message {
     let heading = format!("Output of the tool call {}, which is not part of this conversation:", output.call_id);
-    let mut content = vec![Part::Text(heading)];
+    let mut content = vec![Part::Text(heading.into())];
     match output.content {
         OutputContent::Text(text) => content.push(Part::Text(text)),
         OutputContent::Parts(parts) => content.extend(parts),
@@ -165,7 +165,7 @@ fn quote(output: Output) -> Message {
 }
 
 fn missing_output(call: &Call) -> Output {
-    Output { kind: call.kind, call_id: call.call_id.clone(), content: OutputContent::Text(NO_OUTPUT.to_owned()) }
+    Output { kind: call.kind, call_id: call.call_id.clone(), content: OutputContent::Text(NO_OUTPUT.into()) }
 }
 
 /// An id made of `id` that no item of the request has. `tried` counts on, so that many calls of one id take linear time.

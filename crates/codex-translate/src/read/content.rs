@@ -2,7 +2,7 @@
 
 use super::item::{find, opaque};
 use crate::error::Error;
-use crate::json::{Kind, Members, Node};
+use crate::json::{Kind, Members, Node, Path};
 use crate::notice::Notices;
 use crate::responses::{File, Image, OutputContent, Part, Shape};
 
@@ -15,7 +15,7 @@ const LEFTOVERS: &[&str] = &["type", "annotations", "logprobs", "id", "status", 
 /// It is neither, or a part is of a type that cannot be sent: a 400 that names it.
 pub(super) fn parts(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<Vec<Part>, Error> {
     match node.kind() {
-        Kind::String => Ok(vec![Part::Text(node.string()?)]),
+        Kind::String => Ok(vec![Part::Text(node.written()?)]),
         Kind::Array => {
             let mut parts = Vec::new();
             for (index, raw) in node.array()?.into_iter().enumerate() {
@@ -35,24 +35,38 @@ pub(super) fn parts(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) ->
 /// The part is of a type that cannot be sent, or something in it is missing: a 400 that names it.
 pub(super) fn part(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<Option<Part>, Error> {
     if node.kind() == Kind::String {
-        return Ok(Some(Part::Text(node.string()?)));
+        return Ok(Some(Part::Text(node.written()?)));
     }
-    let members = node.object()?;
-    let kind = kind_of(node, &members)?;
+    part_of(node.path(), &node.object()?, shape, notices)
+}
+
+/// Reads a part of these members.
+///
+/// # Errors
+/// As for [`part`].
+pub(super) fn part_of(
+    at: &Path<'_>,
+    members: &Members<'_>,
+    shape: Shape,
+    notices: &mut Notices,
+) -> Result<Option<Part>, Error> {
+    let kind = kind_of(at, members)?;
     let part = match &*kind {
-        "text" | "input_text" | "output_text" => Part::Text(text(node, &members, "text", notices)?),
-        "refusal" => Part::Refusal(text(node, &members, "refusal", notices)?),
-        "image_url" | "input_image" => Part::Image(image(node, &members, notices)?),
-        "file" | "input_file" => Part::File(file(node, &members, notices)?),
+        "text" | "input_text" | "output_text" => {
+            Part::Text(member(at, members, "text", |text| text.written(), notices)?)
+        }
+        "refusal" => Part::Refusal(member(at, members, "refusal", |text| text.string(), notices)?),
+        "image_url" | "input_image" => Part::Image(image(at, members, notices)?),
+        "file" | "input_file" => Part::File(file(at, members, notices)?),
         "input_audio" | "audio" => {
-            return Err(unsupported(node, &kind, "this backend has no audio; send a transcript as text"));
+            return Err(unsupported(at, &kind, "this backend has no audio; send a transcript as text"));
         }
         "thinking" | "redacted_thinking" | "reasoning" | "reasoning_text" | "summary_text" => {
-            notices.dropped(node.here(), format!("parts of type `{kind}` are not sent back"));
+            notices.dropped(at.without_indexes(), format!("parts of type `{kind}` are not sent back"));
             return Ok(None);
         }
-        _ if shape == Shape::Responses => Part::Other(opaque(&kind, &members)),
-        _ => return Err(unsupported(node, &kind, "send text, image_url, file or refusal")),
+        _ if shape == Shape::Responses => Part::Other(opaque(&kind, members)),
+        _ => return Err(unsupported(at, &kind, "send text, image_url, file or refusal")),
     };
     Ok(Some(part))
 }
@@ -63,18 +77,18 @@ pub(super) fn part(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> 
 /// A part cannot be sent: a 400 that names it.
 pub(super) fn output(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<OutputContent, Error> {
     match node.kind() {
-        Kind::String => Ok(OutputContent::Text(node.string()?)),
+        Kind::String => Ok(OutputContent::Text(node.written()?)),
         Kind::Array if is_parts(node)? => Ok(OutputContent::Parts(parts(node, shape, notices)?)),
         Kind::Object | Kind::Array | Kind::Number | Kind::Bool | Kind::Null => {
             notices.repaired(node.here(), "JSON sent as its text");
-            Ok(OutputContent::Text(node.text().to_owned()))
+            Ok(OutputContent::Text(node.text().into()))
         }
     }
 }
 
 /// What stands for the output of a tool that answered nothing.
 pub(super) fn no_output() -> OutputContent {
-    OutputContent::Text(String::new())
+    OutputContent::Text("".into())
 }
 
 /// Whether every element is a content part, rather than data of the tool's own.
@@ -95,35 +109,42 @@ fn is_parts(node: &Node<'_, '_>) -> Result<bool, Error> {
 }
 
 /// The part's type; one without is what its only content says.
-fn kind_of(node: &Node<'_, '_>, members: &Members<'_>) -> Result<String, Error> {
+fn kind_of(at: &Path<'_>, members: &Members<'_>) -> Result<String, Error> {
     if let Some(raw) = find(members, "type") {
-        return node.key("type", raw).string();
+        return at.key("type", raw).string();
     }
     for (key, kind) in [("text", "text"), ("image_url", "image_url"), ("refusal", "refusal"), ("file", "file")] {
         if find(members, key).is_some() {
             return Ok(kind.to_owned());
         }
     }
-    Err(node.missing("type"))
+    Err(at.missing("type"))
 }
 
-fn text(node: &Node<'_, '_>, members: &Members<'_>, name: &str, notices: &mut Notices) -> Result<String, Error> {
-    let mut text = None;
+/// The one member of a part that counts, as `read` reads it.
+fn member<'a, T>(
+    at: &Path<'_>,
+    members: &Members<'a>,
+    name: &str,
+    read: impl Fn(&Node<'a, '_>) -> Result<T, Error>,
+    notices: &mut Notices,
+) -> Result<T, Error> {
+    let mut found = None;
     for (key, raw) in members {
-        let member = node.key(key, raw);
+        let member = at.key(key, raw);
         match &**key {
-            key if key == name => text = Some(member.string()?),
+            key if key == name => found = Some(read(&member)?),
             key => leftover(key, &member, notices),
         }
     }
-    text.ok_or_else(|| node.missing(name))
+    found.ok_or_else(|| at.missing(name))
 }
 
 /// An image: `image_url` is a string in Responses and an object in chat, where it holds the detail too.
-fn image(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> Result<Image, Error> {
+fn image(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<Image, Error> {
     let mut image = Image::default();
     for (key, raw) in members {
-        let member = node.key(key, raw);
+        let member = at.key(key, raw);
         match &**key {
             "image_url" if member.kind() == Kind::Object => {
                 for (key, raw) in member.object()? {
@@ -145,16 +166,16 @@ fn image(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> R
         }
     }
     if image.image_url.is_none() && image.file_id.is_none() {
-        return Err(node.missing("image_url"));
+        return Err(at.missing("image_url"));
     }
     Ok(image)
 }
 
 /// A file: its members stand under `file` in chat, beside the type in Responses.
-fn file(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> Result<File, Error> {
+fn file(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<File, Error> {
     let mut file = File::default();
     for (key, raw) in members {
-        let member = node.key(key, raw);
+        let member = at.key(key, raw);
         if key == "file" {
             for (key, raw) in member.object()? {
                 file_member(&mut file, &key, &member.key(&key, raw), notices)?;
@@ -164,7 +185,7 @@ fn file(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> Re
         }
     }
     if file.file_data.is_none() && file.file_id.is_none() && file.file_url.is_none() {
-        return Err(node.invalid("must hold `file_data`, `file_id` or `file_url`"));
+        return Err(at.invalid("must hold `file_data`, `file_id` or `file_url`"));
     }
     Ok(file)
 }
@@ -188,7 +209,7 @@ fn leftover(key: &str, member: &Node<'_, '_>, notices: &mut Notices) {
     }
 }
 
-fn unsupported(node: &Node<'_, '_>, kind: &str, instead: &str) -> Error {
-    node.invalid(format_args!("has the type `{kind}`, which is not supported: {instead}"))
+fn unsupported(at: &Path<'_>, kind: &str, instead: &str) -> Error {
+    at.invalid(format_args!("has the type `{kind}`, which is not supported: {instead}"))
         .with_code("unsupported_content")
 }

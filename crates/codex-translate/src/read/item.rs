@@ -8,20 +8,27 @@ use serde_json::value::RawValue;
 use super::content;
 use super::message;
 use crate::error::Error;
-use crate::json::{Kind, Members, Node, Raw, to_raw};
+use crate::json::{Kind, Members, Node, Path, Raw, to_raw};
 use crate::notice::Notices;
 use crate::responses::{Call, CallKind, Item, Message, Opaque, Output, ReasoningItem, Role, Shape};
 
 /// The key that only the Codex CLI writes on its items (wire.md §9).
 const PASSTHROUGH: &str = "internal_chat_message_metadata_passthrough";
 
-/// The types of items that are carried as they are, with the keys that the backend knows of each (wire.md §2.8).
+/// The types of items that are carried as they are, with the keys that the backend knows of each (wire.md §2.8, and
+/// what the CLI 0.169.0 writes beyond that).
 const ALLOWED: &[(&str, &[&str])] = &[
     ("additional_tools", &["type", "role", "tools"]),
+    ("agent_message", &["type", "author", "recipient", "content"]),
     ("compaction", &["type", "encrypted_content"]),
     ("compaction_summary", &["type", "encrypted_content"]),
     ("compaction_trigger", &["type"]),
-    ("image_generation_call", &["type", "status", "revised_prompt", "result"]),
+    ("configuration_update", &["type", "reasoning"]),
+    ("context_compaction", &["type", "encrypted_content"]),
+    (
+        "image_generation_call",
+        &["type", "status", "revised_prompt", "result", "action", "background", "output_format", "quality", "size"],
+    ),
     ("local_shell_call", &["type", "call_id", "status", "action"]),
     ("tool_search_call", &["type", "call_id", "status", "execution", "arguments"]),
     ("tool_search_output", &["type", "call_id", "status", "execution", "tools"]),
@@ -30,14 +37,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// The keys that a reply leaves on its items and that mean nothing in a request.
 const LEFTOVERS: &[&str] = &["id", "status", "created_by", "object"];
-
-/// The members of an item.
-///
-/// # Errors
-/// It is not an object.
-pub(super) fn members<'a>(node: &Node<'a, '_>) -> Result<Members<'a>, Error> {
-    node.object()
-}
 
 /// Whether the Codex CLI wrote the item.
 pub(super) fn is_of_cli(members: &Members<'_>) -> bool {
@@ -63,34 +62,30 @@ impl Reader {
     ///
     /// # Errors
     /// Something in it has the wrong type or is missing: a 400 that names it.
-    pub(super) fn read(
-        &mut self,
-        node: &Node<'_, '_>,
-        members: Members<'_>,
-        notices: &mut Notices,
-    ) -> Result<(), Error> {
-        let kind = kind_of(node, &members)?;
+    pub(super) fn read(&mut self, at: &Path<'_>, members: Members<'_>, notices: &mut Notices) -> Result<(), Error> {
+        let kind = kind_of(at, &members)?;
         if self.from_cli && kind != "item_reference" {
             self.items.push(Item::Verbatim(verbatim(&kind, &members)?));
             return Ok(());
         }
         match &*kind {
-            "message" => return self.items.read(node, members, notices),
-            "function_call" => self.items.push(Item::Call(call(node, &members, CallKind::Function, notices)?)),
-            "custom_tool_call" => self.items.push(Item::Call(call(node, &members, CallKind::Custom, notices)?)),
+            "message" => return self.items.read(at, members, notices),
+            "function_call" => self.items.push(Item::Call(call(at, &members, CallKind::Function, notices)?)),
+            "custom_tool_call" => self.items.push(Item::Call(call(at, &members, CallKind::Custom, notices)?)),
             "function_call_output" => {
-                self.items.push(Item::Output(output(node, &members, CallKind::Function, notices)?));
+                self.items.push(Item::Output(output(at, &members, CallKind::Function, notices)?));
             }
             "custom_tool_call_output" => {
-                self.items.push(Item::Output(output(node, &members, CallKind::Custom, notices)?));
+                self.items.push(Item::Output(output(at, &members, CallKind::Custom, notices)?));
             }
-            "reasoning" => self.items.push(Item::Reasoning(reasoning(node, &members, notices)?)),
+            "reasoning" => self.items.push(Item::Reasoning(reasoning(at, &members, notices)?)),
             // A content part where an item should be is what the user says.
             "text" | "input_text" | "input_image" | "input_file" | "image_url" => {
-                let content = vec![content::part(node, Shape::Responses, notices)?].into_iter().flatten().collect();
+                let content =
+                    vec![content::part_of(at, &members, Shape::Responses, notices)?].into_iter().flatten().collect();
                 self.items.push(Item::Message(Message { role: Role::User, content, phase: None }));
             }
-            _ => self.items.push(Item::Opaque(cleaned(node, &kind, &members, notices))),
+            _ => self.items.push(Item::Opaque(cleaned(at, &kind, &members, notices))),
         }
         Ok(())
     }
@@ -107,11 +102,11 @@ pub(super) fn find<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue
 }
 
 /// The item's type. One without is a message if it has a role, as many clients write it.
-fn kind_of(node: &Node<'_, '_>, members: &Members<'_>) -> Result<String, Error> {
+fn kind_of(at: &Path<'_>, members: &Members<'_>) -> Result<String, Error> {
     match find(members, "type") {
-        Some(raw) => node.key("type", raw).string(),
+        Some(raw) => at.key("type", raw).string(),
         None if find(members, "role").is_some() => Ok("message".to_owned()),
-        None => Err(node.missing("type")),
+        None => Err(at.missing("type")),
     }
 }
 
@@ -126,14 +121,14 @@ fn verbatim(kind: &str, members: &Members<'_>) -> Result<Opaque, Error> {
     Ok(item)
 }
 
-fn call(node: &Node<'_, '_>, members: &Members<'_>, kind: CallKind, notices: &mut Notices) -> Result<Call, Error> {
+fn call(at: &Path<'_>, members: &Members<'_>, kind: CallKind, notices: &mut Notices) -> Result<Call, Error> {
     let payload_key = match kind {
         CallKind::Function => "arguments",
         CallKind::Custom => "input",
     };
     let (mut call_id, mut name, mut payload, mut namespace) = (None, None, None, None);
     for (key, raw) in members {
-        let member = node.key(key, raw);
+        let member = at.key(key, raw);
         match &**key {
             "call_id" => call_id = Some(message::call_id(&member, notices)?),
             "name" => name = Some(message::tool_name(&member, notices)?),
@@ -144,17 +139,17 @@ fn call(node: &Node<'_, '_>, members: &Members<'_>, kind: CallKind, notices: &mu
     }
     Ok(Call {
         kind,
-        call_id: call_id.ok_or_else(|| node.missing("call_id"))?,
-        name: name.ok_or_else(|| node.missing("name"))?,
+        call_id: call_id.ok_or_else(|| at.missing("call_id"))?,
+        name: name.ok_or_else(|| at.missing("name"))?,
         payload: payload.unwrap_or_else(|| message::empty_payload(kind)),
         namespace,
     })
 }
 
-fn output(node: &Node<'_, '_>, members: &Members<'_>, kind: CallKind, notices: &mut Notices) -> Result<Output, Error> {
+fn output(at: &Path<'_>, members: &Members<'_>, kind: CallKind, notices: &mut Notices) -> Result<Output, Error> {
     let (mut call_id, mut content) = (None, None);
     for (key, raw) in members {
-        let member = node.key(key, raw);
+        let member = at.key(key, raw);
         match &**key {
             "call_id" => call_id = Some(message::call_id(&member, notices)?),
             "output" => content = Some(content::output(&member, Shape::Responses, notices)?),
@@ -163,14 +158,14 @@ fn output(node: &Node<'_, '_>, members: &Members<'_>, kind: CallKind, notices: &
             key => leftover(key, &member, notices),
         }
     }
-    let call_id = call_id.ok_or_else(|| node.missing("call_id"))?;
+    let call_id = call_id.ok_or_else(|| at.missing("call_id"))?;
     Ok(Output { kind, call_id, content: content.unwrap_or_else(content::no_output) })
 }
 
-fn reasoning(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> Result<ReasoningItem, Error> {
+fn reasoning(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<ReasoningItem, Error> {
     let (mut summary, mut content, mut encrypted_content) = (None, None, None);
     for (key, raw) in members {
-        let member = node.key(key, raw);
+        let member = at.key(key, raw);
         match &**key {
             "summary" => {
                 member.array()?;
@@ -196,7 +191,7 @@ fn empty_list() -> Result<Raw, Error> {
 }
 
 /// An item of another type with the keys that its type has; of a type that is not known here, with all but the leftovers.
-fn cleaned(node: &Node<'_, '_>, kind: &str, members: &Members<'_>, notices: &mut Notices) -> Opaque {
+fn cleaned(at: &Path<'_>, kind: &str, members: &Members<'_>, notices: &mut Notices) -> Opaque {
     let allowed = ALLOWED.iter().find(|(name, _)| *name == kind).map(|(_, keys)| *keys);
     let mut item = Opaque { kind: kind.to_owned(), members: Vec::new() };
     for (key, raw) in members {
@@ -207,7 +202,7 @@ fn cleaned(node: &Node<'_, '_>, kind: &str, members: &Members<'_>, notices: &mut
         if keep {
             item.members.push((key.to_string(), (*raw).to_owned()));
         } else {
-            leftover(key, &node.key(key, raw), notices);
+            leftover(key, &at.key(key, raw), notices);
         }
     }
     item

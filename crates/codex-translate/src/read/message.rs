@@ -5,9 +5,10 @@ use sha2::{Digest as _, Sha256};
 use super::content;
 use super::item::find;
 use crate::error::Error;
-use crate::json::{Kind, Members, Node};
+use crate::json::{Kind, Members, Node, Path};
 use crate::notice::Notices;
 use crate::responses::{Call, CallKind, Item, Message, Output, OutputContent, Part, Role, Shape};
+use crate::text::TextBuf;
 
 /// The longest id that the backend takes, in characters (wire.md §2.7).
 const MAX_CALL_ID_CHARS: usize = 64;
@@ -56,28 +57,23 @@ impl Reader {
     ///
     /// # Errors
     /// Its role is unknown, or something in it has the wrong type or is missing: a 400 that names it.
-    pub(super) fn read(
-        &mut self,
-        node: &Node<'_, '_>,
-        members: Members<'_>,
-        notices: &mut Notices,
-    ) -> Result<(), Error> {
+    pub(super) fn read(&mut self, at: &Path<'_>, members: Members<'_>, notices: &mut Notices) -> Result<(), Error> {
         let Some(role) = find(&members, "role") else {
-            return Err(node.missing("role"));
+            return Err(at.missing("role"));
         };
-        let role_node = node.key("role", role);
+        let role_node = at.key("role", role);
         let role = role_node.string()?;
         let answers = matches!(&*role, "tool" | "function");
-        let fields = self.fields(node, &members, answers, notices)?;
+        let fields = self.fields(at, &members, answers, notices)?;
         match &*role {
-            "tool" => self.tool(node, fields),
-            "function" => self.function(node, fields),
+            "tool" => self.tool(at, fields),
+            "function" => self.function(at, fields),
             "assistant" => {
-                self.assistant(fields, node, notices);
+                self.assistant(fields, at, notices);
                 Ok(())
             }
-            "system" | "developer" | "user" => self.said(Role::from_word(&role), fields, node, notices),
-            _ if self.shape == Shape::Responses => self.said(Role::from_word(&role), fields, node, notices),
+            "system" | "developer" | "user" => self.said(Role::from_word(&role), fields, at, notices),
+            _ if self.shape == Shape::Responses => self.said(Role::from_word(&role), fields, at, notices),
             _ => Err(role_node
                 .invalid(format_args!("is `{role}`; it must be system, developer, user, assistant, tool or function"))),
         }
@@ -85,14 +81,14 @@ impl Reader {
 
     fn fields(
         &self,
-        node: &Node<'_, '_>,
+        at: &Path<'_>,
         members: &Members<'_>,
         answers: bool,
         notices: &mut Notices,
     ) -> Result<Fields, Error> {
         let mut fields = Fields::default();
         for (key, raw) in members {
-            let member = node.key(key, raw);
+            let member = at.key(key, raw);
             match &**key {
                 "content" if answers => fields.output = Some(content::output(&member, self.shape, notices)?),
                 "content" => fields.content = Some(content::parts(&member, self.shape, notices)?),
@@ -110,13 +106,13 @@ impl Reader {
     }
 
     /// A message of system, developer or user.
-    fn said(&mut self, role: Role, fields: Fields, node: &Node<'_, '_>, notices: &mut Notices) -> Result<(), Error> {
-        let mut content = fields.content.ok_or_else(|| node.missing("content"))?;
+    fn said(&mut self, role: Role, fields: Fields, at: &Path<'_>, notices: &mut Notices) -> Result<(), Error> {
+        let mut content = fields.content.ok_or_else(|| at.missing("content"))?;
         if let Some(name) = fields.name {
-            name_speaker(&role, name, &mut content, node, notices);
+            name_speaker(&role, name, &mut content, at, notices);
         }
         if content.is_empty() {
-            notices.repaired(node.place("content"), "a message without content is left out");
+            notices.repaired(at.place("content"), "a message without content is left out");
             return Ok(());
         }
         self.items.push(Item::Message(Message { role, content, phase: fields.phase }));
@@ -124,20 +120,20 @@ impl Reader {
     }
 
     /// A message of the assistant: what it said, then its calls.
-    fn assistant(&mut self, fields: Fields, node: &Node<'_, '_>, notices: &mut Notices) {
+    fn assistant(&mut self, fields: Fields, at: &Path<'_>, notices: &mut Notices) {
         if fields.name.is_some() {
-            notices.dropped(node.place("name"), "the backend has no names of speakers");
+            notices.dropped(at.place("name"), "the backend has no names of speakers");
         }
         let content = fields.content.into_iter().flatten();
         let (mut said, shown): (Vec<_>, Vec<_>) =
             content.partition(|part| !matches!(part, Part::Image(_) | Part::File(_)));
-        said.retain(|part| part.as_text() != Some(""));
+        said.retain(|part| !part.as_text().is_some_and(TextBuf::is_empty));
         said.extend(fields.refusal.filter(|refusal| !refusal.is_empty()).map(Part::Refusal));
         if !said.is_empty() {
             self.items.push(Item::Message(Message { role: Role::Assistant, content: said, phase: fields.phase }));
         }
         if !shown.is_empty() {
-            notices.repaired(node.place("content"), "images and files of the assistant are sent as the user's");
+            notices.repaired(at.place("content"), "images and files of the assistant are sent as the user's");
             self.items.push(Item::Message(Message { role: Role::User, content: shown, phase: None }));
         }
         self.items.extend(fields.calls.into_iter().map(Item::Call));
@@ -149,16 +145,16 @@ impl Reader {
     }
 
     /// A message of a tool; the kind of its call is settled when calls and outputs are paired.
-    fn tool(&mut self, node: &Node<'_, '_>, fields: Fields) -> Result<(), Error> {
-        let call_id = fields.call_id.ok_or_else(|| node.missing("tool_call_id"))?;
+    fn tool(&mut self, at: &Path<'_>, fields: Fields) -> Result<(), Error> {
+        let call_id = fields.call_id.ok_or_else(|| at.missing("tool_call_id"))?;
         let content = fields.output.unwrap_or_else(content::no_output);
         self.items.push(Item::Output(Output { kind: CallKind::Function, call_id, content }));
         Ok(())
     }
 
     /// A message of a legacy function: it answers the earliest call of its name that has no answer.
-    fn function(&mut self, node: &Node<'_, '_>, fields: Fields) -> Result<(), Error> {
-        let name = fields.name.ok_or_else(|| node.missing("name"))?;
+    fn function(&mut self, at: &Path<'_>, fields: Fields) -> Result<(), Error> {
+        let name = fields.name.ok_or_else(|| at.missing("name"))?;
         let call_id = match self.legacy_calls.iter().position(|(called, _)| *called == name) {
             Some(index) => self.legacy_calls.remove(index).1,
             None => self.legacy_id(),
@@ -176,12 +172,12 @@ impl Reader {
 }
 
 /// Keeps the name of a speaker: the backend has no place for it, so that a user's is said in a part of its own.
-fn name_speaker(role: &Role, name: String, content: &mut Vec<Part>, node: &Node<'_, '_>, notices: &mut Notices) {
+fn name_speaker(role: &Role, name: String, content: &mut Vec<Part>, at: &Path<'_>, notices: &mut Notices) {
     if *role == Role::User {
-        notices.emulated(node.place("name"), "said in a text part before the message");
-        content.insert(0, Part::Text(format!("Name of the speaker: {name}")));
+        notices.emulated(at.place("name"), "said in a text part before the message");
+        content.insert(0, Part::Text(format!("Name of the speaker: {name}").into()));
     } else {
-        notices.dropped(node.place("name"), "the backend has no names of speakers");
+        notices.dropped(at.place("name"), "the backend has no names of speakers");
     }
 }
 

@@ -108,7 +108,7 @@ fn instructions(node: &Node<'_, '_>) -> Result<String, Error> {
         Kind::Array => {
             let mut scratch = Notices::default();
             let parts = content::parts(node, Shape::Responses, &mut scratch)?;
-            let texts: Vec<_> = parts.iter().filter_map(|part| part.as_text()).collect();
+            let texts: Vec<_> = parts.iter().filter_map(|part| Some(part.as_text()?.decode())).collect();
             if texts.len() != parts.len() {
                 return Err(node.invalid("must be text"));
             }

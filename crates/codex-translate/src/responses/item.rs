@@ -4,6 +4,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
 use crate::json::Raw;
+use crate::text::TextBuf;
 
 /// One item of a conversation, as it is sent.
 ///
@@ -33,7 +34,7 @@ pub struct Message {
     pub role: Role,
     /// What is said, in parts.
     pub content: Vec<Part>,
-    /// `commentary` or `final_answer`, on messages of the assistant.
+    /// `commentary`, `final_answer` or another, on messages of the assistant.
     pub phase: Option<String>,
 }
 
@@ -84,7 +85,7 @@ impl Role {
 #[non_exhaustive]
 pub enum Part {
     /// Text.
-    Text(String),
+    Text(TextBuf),
     /// An image.
     Image(Image),
     /// A file.
@@ -169,7 +170,7 @@ pub struct Output {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutputContent {
     /// One text.
-    Text(String),
+    Text(TextBuf),
     /// Parts, among them images.
     Parts(Vec<Part>),
 }
@@ -201,19 +202,14 @@ impl Eq for Opaque {}
 
 impl Message {
     /// A message of one text.
-    pub fn text(role: Role, text: impl Into<String>) -> Self {
+    pub fn text(role: Role, text: impl Into<TextBuf>) -> Self {
         Self { role, content: vec![Part::Text(text.into())], phase: None }
-    }
-
-    /// The texts of the message's parts.
-    pub fn texts(&self) -> impl Iterator<Item = &str> {
-        self.content.iter().filter_map(Part::as_text)
     }
 }
 
 impl Part {
     /// The text of a text part.
-    pub fn as_text(&self) -> Option<&str> {
+    pub fn as_text(&self) -> Option<&TextBuf> {
         match self {
             Self::Text(text) => Some(text),
             Self::Image(_) | Self::File(_) | Self::Refusal(_) | Self::Other(_) => None,

@@ -231,6 +231,14 @@ impl<'a> OutputPart<'a> {
 }
 
 impl Phase {
+    /// The word of it that every client knows.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Answer => "final_answer",
+            Self::Commentary => "commentary",
+        }
+    }
+
     fn from_word(word: &str) -> Self {
         match word {
             "commentary" | "analysis" => Self::Commentary,

@@ -5,7 +5,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use super::item::{Item, Opaque, entry};
 use super::tool::{Text, Tool, ToolChoice};
 use crate::error::Error;
-use crate::json::{self, Raw};
+use crate::json::Raw;
 use crate::notice::Notices;
 use crate::plan::ReasoningStyle;
 use crate::profile::Effort;
@@ -108,7 +108,7 @@ impl Request {
     /// # Errors
     /// The body is not JSON, or something in it has the wrong type or is missing: a 400 that names it by its path.
     pub fn from_json(body: &[u8]) -> Result<Self, Error> {
-        crate::read::body(json::parse(body)?, Shape::Responses)
+        crate::read::body(body, Shape::Responses)
     }
 
     /// Whether the client asked for a stream.

@@ -66,13 +66,13 @@ impl ResponseStream {
         // Each of them was read before, and so can be read.
         let early: Vec<_> = early.events.iter().filter_map(|json| Envelope::parse(json).ok().flatten()).collect();
         match early.iter().find(|event| event.kind() == CREATED) {
-            Some(created) => {
-                self.template.read(created.response, &self.tools)?;
+            Some(created) if self.template.read(created.response, &self.tools).is_ok() => {
                 self.pass_response(created, CREATED, sink);
             }
-            None => {
-                // The response of a later event, as it may have been when it began.
-                self.template.read(early.iter().chain(next).find_map(|event| event.response), &self.tools)?;
+            _ => {
+                // The response of a later event, as it may have been when it began. What cannot be read tells nothing.
+                let later = early.iter().chain(next).find_map(|event| event.response);
+                let _ = self.template.read(later, &self.tools);
                 self.template.begin();
                 self.writer.add(CREATED, &format!("\"response\":{}", self.template.json()), sink);
             }

@@ -6,7 +6,7 @@ use super::output::unannounced;
 use super::{EventSink, ResponseStream};
 use crate::error::Error;
 use crate::reply::Finish;
-use crate::responses::{CallKind, Channel, Envelope, ItemKind, OutputItem, Piece, present, word};
+use crate::responses::{CallKind, Channel, Envelope, ItemBody, ItemKind, OutputItem, Piece, present, word};
 use crate::splice::{Edits, members};
 use crate::text::Text;
 
@@ -62,10 +62,13 @@ impl ResponseStream {
         let mut edits = Edits::new(item.json);
         match item.kind() {
             ItemKind::Message => {
-                let [phase] = members(item.json, ["phase"])?;
-                if word(phase).as_deref() == Some("analysis") {
-                    // The AI SDK refuses a whole reply for the older word (wire.md §3.3).
-                    edits.set("phase", phase, "\"commentary\"");
+                let [found] = members(item.json, ["phase"])?;
+                if let (Some(said), false, ItemBody::Message { phase, .. }) =
+                    (present(found), self.keep_phases, &item.body)
+                    && word(Some(said)).as_deref() != Some(phase.as_str())
+                {
+                    // The AI SDK refuses a whole reply for an older or a newer word (wire.md §3.3).
+                    edits.set("phase", found, Text::Plain(phase.as_str()).to_json());
                 }
             }
             ItemKind::Call(_) if !self.tools.is_unchanged() => {

@@ -643,3 +643,33 @@ fn a_large_history_of_one_id_takes_linear_time() {
     let translated = translate(&json!({"model": "m", "messages": messages}));
     assert_eq!(translated.request.input.len(), 60_001);
 }
+
+#[test]
+fn half_a_surrogate_pair_becomes_a_replacement_character() {
+    let body = br#"{"model": "m", "messages": [{"role": "user", "content": "a\ud83d"}, {"role": "user", "content": "\ud83d\udc4b"}]}"#;
+    let translated = to_responses(chat::Request::from_json(body).unwrap(), &profile(), &Options::default()).unwrap();
+    assert_eq!(sent(&translated)["input"], json!([user("a\u{fffd}"), user("👋")]));
+    assert_eq!(notices(&translated), ["* repaired: half a surrogate pair is sent as U+FFFD"]);
+}
+
+#[test]
+fn what_is_no_conversation_is_named() {
+    let read = |body: &str| chat::Request::from_json(body.as_bytes()).map(|_| ()).unwrap_err().message().to_owned();
+    for (messages, said) in [
+        ("null", "missing required parameter: `messages`"),
+        ("[]", "`messages` must hold at least one message"),
+        ("\"hi\"", "`messages` must be an array, not a string"),
+        ("{}", "`messages` must be an array, not an object"),
+        ("7", "`messages` must be an array, not a number"),
+        ("[{\"role\": \"user\", \"content\": \"x\"}, \"hi\"]", "`messages[1]` must be an object, not a string"),
+        ("[[]]", "`messages[0]` must be an object, not an array"),
+        ("[true]", "`messages[0]` must be an object, not a boolean"),
+        ("[null]", "`messages[0]` must be an object, not null"),
+        ("[-1]", "`messages[0]` must be an object, not a number"),
+        ("[1.5]", "`messages[0]` must be an object, not a number"),
+    ] {
+        assert_eq!(read(&format!("{{\"model\": \"m\", \"messages\": {messages}}}")), said);
+    }
+    let deep = format!("{{\"model\": \"m\", \"messages\": {}{}}}", "[".repeat(1000), "]".repeat(1000));
+    assert!(read(&deep).contains("cannot be read: recursion limit"), "{}", read(&deep));
+}

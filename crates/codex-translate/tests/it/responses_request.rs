@@ -109,6 +109,43 @@ fn items_are_cleaned() {
 }
 
 #[test]
+fn newer_items_and_a_turn_that_broke_off_are_carried() {
+    let input = json!([
+        said("user", "x"),
+        {"type": "context_compaction", "encrypted_content": "gAAA"},
+        {"type": "agent_message", "author": "a", "recipient": "b", "content": [{"type": "encrypted_content", "encrypted_content": "g"}]},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "y"}], "phase": "partial_answer"},
+        {"type": "image_generation_call", "status": "completed", "result": "iVBOR", "output_format": "png", "size": "auto"},
+        said("user", "z"),
+        {"type": "reasoning", "summary": [], "encrypted_content": "gAAA"},
+        {"type": "configuration_update", "reasoning": {"effort": "low"}},
+    ]);
+    check(json!({"input": input}), json!({"input": input}), &[]);
+    let lone = [&input.as_array().unwrap()[6..], &[said("user", "?")]].concat();
+    check(
+        json!({"input": lone}),
+        json!({"input": [lone[1], lone[2]]}),
+        &["input[] dropped: `reasoning` without encrypted content or without what followed it"],
+    );
+}
+
+#[test]
+fn the_codex_clis_newer_items_are_its_own_matter() {
+    let mut body = lite_body();
+    let passthrough = json!({"turn_id": "x"});
+    body["input"].as_array_mut().unwrap().extend([
+        json!({"type": "agent_message", "id": "amsg_1", "author": "a", "recipient": "b", "content": [{"type": "encrypted_content", "encrypted_content": "g"}]}),
+        json!({"type": "context_compaction", "id": "cmp_1", "encrypted_content": "g", "internal_chat_message_metadata_passthrough": passthrough}),
+        json!({"type": "message", "id": "msg_9", "role": "assistant", "phase": "partial_answer", "content": [{"type": "output_text", "text": "So"}]}),
+        json!({"type": "reasoning", "id": "rs_9", "summary": [], "encrypted_content": "g"}),
+        json!({"type": "configuration_update", "reasoning": {"effort": "low"}}),
+    ]);
+    let translated = settle(&body, &Profile { lite: true, ..profile() });
+    assert_eq!(sent(&translated), body);
+    assert!(translated.notices.is_empty() && translated.plan.keep_phases);
+}
+
+#[test]
 fn chat_shapes_on_the_responses_path() {
     check(
         json!({
@@ -269,4 +306,14 @@ fn lite_and_back_is_the_same_request() {
     expected["instructions"] = json!("");
     expected["input"].as_array_mut().unwrap().insert(0, said("developer", "be kind"));
     assert_eq!(back, expected);
+}
+
+#[test]
+fn no_half_of_a_surrogate_pair_is_carried() {
+    let body = br#"{"model": "m", "input": "hi", "tools": [{"type": "custom", "name": "patch",
+        "format": {"type": "grammar", "syntax": "lark", "definition": "start: \"x\ud42d\udc4b\""}}]}"#;
+    let request = responses::Request::from_json(body).unwrap();
+    let translated = normalise(request, &profile(), &Options::default()).unwrap();
+    assert_eq!(sent(&translated)["tools"][0]["format"]["definition"], "start: \"x\u{d42d}\u{fffd}\"");
+    assert_eq!(notices(&translated), ["* repaired: half a surrogate pair is sent as U+FFFD"]);
 }

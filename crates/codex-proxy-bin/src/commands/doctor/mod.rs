@@ -28,10 +28,10 @@ pub async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) -> Resu
     let findings = if args.from_codex {
         let store = CodexFile::new(config.codex_auth_path()?);
         let credentials = local::credentials(&store);
-        examine(&config, &args, credentials, store).await
+        examine(&config, credentials, store).await
     } else {
         match OwnStore::open(&config) {
-            Ok(store) => examine(&config, &args, local::own_credentials(&store), store).await,
+            Ok(store) => examine(&config, local::own_credentials(&store), store).await,
             Err(error) => vec![Finding::fail("credentials", error.to_string())],
         }
     };
@@ -45,13 +45,13 @@ pub async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) -> Resu
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn examine<S: TokenStore>(config: &Config, args: &DoctorArgs, credentials: Finding, store: S) -> Vec<Finding> {
+async fn examine<S: TokenStore>(config: &Config, credentials: Finding, store: S) -> Vec<Finding> {
     let mut findings = vec![local::home(&config.home), credentials, local::proxy(&config.proxy)];
     let settings = ClientConfig { connect_timeout: PATIENCE, read_timeout: PATIENCE, ..config.client() };
     match Client::new(settings) {
         Ok(client) => {
             findings.extend(remote::examine(config, client.clone(), store).await);
-            findings.push(local::port(&client, &args.host, args.port).await);
+            findings.push(local::port(&client, &config.host, config.port).await);
         }
         Err(error) => findings.push(Finding::fail("client", error.to_string())),
     }

@@ -4,14 +4,14 @@ use std::io::Write;
 use std::time::SystemTime;
 
 use codex_auth::LoginState;
-use codex_upstream::{Quota, Window};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Report;
 use crate::commands::CommandError;
+use crate::quota::{quota_json, rfc3339};
 
 /// Prints one object. Times are RFC 3339 in UTC; what is not known is null.
-pub(super) fn print(report: &Report, out: &mut impl Write) -> Result<(), CommandError> {
+pub(super) fn print(report: &Report, now: SystemTime, out: &mut impl Write) -> Result<(), CommandError> {
     let status = &report.status;
     let object = json!({
         "usable": report.is_usable(),
@@ -25,7 +25,7 @@ pub(super) fn print(report: &Report, out: &mut impl Write) -> Result<(), Command
         "renewable": status.renewable,
         "credentials": status.location,
         "login_command": report.login_command,
-        "quota": report.told().map(|(quota, _)| quota_json(quota)),
+        "quota": report.told().map(|(quota, _)| quota_json(quota, now)),
         "quota_problem": report.problem(),
     });
     writeln!(out, "{}", serde_json::to_string_pretty(&object)?)?;
@@ -40,30 +40,4 @@ fn state(state: &LoginState) -> &'static str {
         LoginState::Unreadable => "unreadable",
         LoginState::LoggedOut | _ => "logged_out",
     }
-}
-
-fn quota_json(quota: &Quota) -> Value {
-    json!({
-        "windows": quota.windows.iter().map(window_json).collect::<Vec<_>>(),
-        "credits": quota.credits.as_ref().map(|credits| json!({
-            "has_credits": credits.has_credits,
-            "unlimited": credits.unlimited,
-            "balance": credits.balance,
-        })),
-        "reached": quota.reached,
-    })
-}
-
-fn window_json(window: &Window) -> Value {
-    json!({
-        "name": window.name,
-        "limit": window.limit,
-        "minutes": window.minutes,
-        "used_percent": window.used_percent,
-        "resets_at": window.resets_at.map(rfc3339),
-    })
-}
-
-fn rfc3339(at: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(at).to_string()
 }

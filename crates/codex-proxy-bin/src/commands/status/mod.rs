@@ -32,7 +32,7 @@ pub async fn run(config: Config, args: StatusArgs, out: &mut impl Write) -> Resu
         Report::of(&config, &OwnStore::open(&config).map_err(CommandError::other)?, args.offline).await?
     };
     if args.json {
-        json::print(&report, out)?;
+        json::print(&report, SystemTime::now(), out)?;
     } else {
         text::print(&report, SystemTime::now(), out)?;
     }

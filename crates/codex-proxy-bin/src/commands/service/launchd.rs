@@ -1,0 +1,136 @@
+//! launchd's agents of a user.
+
+use std::path::{Path, PathBuf};
+
+use super::{Calls, Environment, Manager, called, must, words};
+use crate::commands::CommandError;
+use crate::config::Config;
+
+const LABEL: &str = "codex-proxy";
+
+pub(super) struct Launchd {
+    file: PathBuf,
+    log: PathBuf,
+    /// The user's graphical session, as in `gui/501`.
+    domain: String,
+}
+
+impl Launchd {
+    pub(super) fn new(config: &Config, calls: &mut dyn Calls) -> Result<Self, CommandError> {
+        let home = config.user_home.as_ref().ok_or_else(|| {
+            CommandError::Other(
+                "there is no home directory (HOME is not set), so no place for a user's service".to_owned(),
+            )
+        })?;
+        let user = must(calls, &words(&["id", "-u"]))?;
+        Ok(Self {
+            file: home.join("Library/LaunchAgents").join(format!("{LABEL}.plist")),
+            log: home.join("Library/Logs").join(format!("{LABEL}.log")),
+            domain: format!("gui/{}", user.trim()),
+        })
+    }
+
+    fn target(&self) -> String {
+        format!("{}/{LABEL}", self.domain)
+    }
+}
+
+impl Manager for Launchd {
+    fn file(&self) -> &Path {
+        &self.file
+    }
+
+    fn text(&self, program: &Path, environment: &Environment) -> String {
+        plist(program, environment, &self.log)
+    }
+
+    fn expect_running(&self, calls: &mut dyn Calls) -> Result<(), CommandError> {
+        let ran = called(calls, &words(&["launchctl", "print", &self.domain]))?;
+        if ran.is_success {
+            return Ok(());
+        }
+        Err(CommandError::Other(format!(
+            "launchd has no session {} for this user; log in at the screen, not over SSH alone, and try again",
+            self.domain
+        )))
+    }
+
+    fn start(&self, calls: &mut dyn Calls) -> Result<(), CommandError> {
+        // One that runs has the old description. That there is none is no failure.
+        called(calls, &words(&["launchctl", "bootout", &self.target()]))?;
+        let mut command = words(&["launchctl", "bootstrap", &self.domain]);
+        command.push(self.file.as_os_str());
+        must(calls, &command).map(drop)
+    }
+
+    fn stop(&self, calls: &mut dyn Calls) -> Result<(), CommandError> {
+        called(calls, &words(&["launchctl", "bootout", &self.target()])).map(drop)
+    }
+
+    fn forget(&self, _: &mut dyn Calls) -> Result<(), CommandError> {
+        Ok(())
+    }
+
+    fn show(&self, calls: &mut dyn Calls) -> Result<bool, CommandError> {
+        calls.show(&words(&["launchctl", "print", &self.target()])).map_err(CommandError::other)
+    }
+
+    fn log(&self, follow: bool, calls: &mut dyn Calls) -> Result<(), CommandError> {
+        let mut command = words(if follow { &["tail", "-n", "100", "-F"] } else { &["tail", "-n", "100"] });
+        command.push(self.log.as_os_str());
+        calls.show(&command).map(drop).map_err(CommandError::other)
+    }
+
+    fn advice(&self, _: &mut dyn Calls) -> Option<String> {
+        None
+    }
+}
+
+/// The description of the agent (launchd.plist(5)). It holds the settings, which launchd reads from no other file.
+pub(super) fn plist(program: &Path, environment: &Environment, log: &Path) -> String {
+    let variables: String = environment
+        .iter()
+        .map(|(name, value)| format!("    <key>{}</key>\n    <string>{}</string>\n", escaped(name), escaped(value)))
+        .collect();
+    let (program, log) = (escaped(&program.to_string_lossy()), escaped(&log.to_string_lossy()));
+    format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0">
+<dict>
+  <key>Label</key>
+  <string>{LABEL}</string>
+  <key>ProgramArguments</key>
+  <array>
+    <string>{program}</string>
+    <string>serve</string>
+  </array>
+  <key>EnvironmentVariables</key>
+  <dict>
+{variables}  </dict>
+  <key>RunAtLoad</key>
+  <true/>
+  <key>KeepAlive</key>
+  <dict>
+    <key>SuccessfulExit</key>
+    <false/>
+  </dict>
+  <key>ThrottleInterval</key>
+  <integer>5</integer>
+  <key>ExitTimeOut</key>
+  <integer>40</integer>
+  <key>Umask</key>
+  <integer>63</integer>
+  <key>StandardOutPath</key>
+  <string>{log}</string>
+  <key>StandardErrorPath</key>
+  <string>{log}</string>
+</dict>
+</plist>
+"#
+    )
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

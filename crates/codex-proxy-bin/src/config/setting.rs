@@ -1,0 +1,191 @@
+//! What a setting is, and what was given for one.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::Config;
+
+/// A setting: all that is said of it, in one place. The rows are in `table.rs`.
+pub struct Setting {
+    /// The name, which is also the key in the file.
+    pub name: &'static str,
+    /// The long flag of the commands that take it, as in `--port`.
+    pub flag: Option<&'static str>,
+    /// The environment variables, of which the first that is set counts.
+    pub env: &'static [&'static str],
+    /// Whether the file may hold it.
+    pub in_file: bool,
+    /// How the file may write it, beside plain text.
+    pub form: Form,
+    /// What it takes, for the documentation and for errors: "a port". Left empty where there are `choices`.
+    pub takes: &'static str,
+    /// The words it takes, if it takes no others; for the documentation and the shells' completion.
+    pub choices: &'static [&'static str],
+    /// What holds when nothing is given, written as a user would; empty if that is nothing.
+    pub default: &'static str,
+    /// How much of the value may be shown.
+    pub shown: Shown,
+    /// Whether a running server takes a new value on SIGHUP.
+    pub reloads: bool,
+    /// What it is for: a sentence or two for the documentation.
+    pub about: &'static str,
+    /// Reads a value, which is never empty, into the configuration; says what is wrong with one that cannot be used.
+    pub(super) set: fn(&mut Config, &str) -> Result<(), String>,
+}
+
+/// How the file may write a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A string, a number, `true` or `false`.
+    One,
+    /// The same, a path, which may start with `~/`.
+    Path,
+    /// An array of these, too; elsewhere its items are separated by commas.
+    List,
+    /// A table of these, too; elsewhere `key=value`, separated by commas.
+    Table,
+}
+
+/// How much of a value may be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// All of it.
+    Whole,
+    /// A URL without its password.
+    WithoutPassword,
+    /// Only that there is one.
+    Masked,
+}
+
+/// What the rows of the table start from.
+pub(super) const PLAIN: Setting = Setting {
+    name: "",
+    flag: None,
+    env: &[],
+    in_file: true,
+    form: Form::One,
+    takes: "",
+    choices: &[],
+    default: "",
+    shown: Shown::Whole,
+    reloads: false,
+    about: "",
+    set: |_, _| Ok(()),
+};
+
+impl Setting {
+    /// What a user who has not set it would look for: the variable, else the name.
+    pub(super) fn title(&self) -> &'static str {
+        self.env.first().copied().unwrap_or(self.name)
+    }
+
+    /// What it takes, in words.
+    pub fn takes(&self) -> String {
+        let quoted: Vec<_> = self.choices.iter().map(|choice| format!("`{choice}`")).collect();
+        match quoted.split_last() {
+            None => self.takes.to_owned(),
+            Some((last, [])) => last.clone(),
+            Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        }
+    }
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A flag, by its long name.
+    Flag(&'static str),
+    /// An environment variable.
+    Environment(&'static str),
+    /// The configuration file, at a line counted from 1.
+    File(PathBuf, usize),
+    /// Nowhere: it is the default.
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => f.write_str(flag),
+            Self::Environment(name) => f.write_str(name),
+            Self::File(path, line) => write!(f, "{} line {line}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A value that was given for a setting, as text whatever its source. It may be a secret: `Debug` shows what may be shown.
+#[derive(Clone)]
+pub struct Given {
+    /// What it was given for.
+    pub setting: &'static Setting,
+    /// Where.
+    pub source: Source,
+    pub(super) text: Zeroizing<String>,
+}
+
+impl Given {
+    pub(super) fn new(setting: &'static Setting, source: Source, text: String) -> Self {
+        Self { setting, source, text: Zeroizing::new(text) }
+    }
+
+    /// The value as it may be shown.
+    pub fn shown(&self) -> String {
+        match self.setting.shown {
+            Shown::Whole => self.text.to_string(),
+            Shown::WithoutPassword => without_password(&self.text),
+            Shown::Masked if self.text.is_empty() => String::new(),
+            Shown::Masked => "(set)".to_owned(),
+        }
+    }
+
+    /// The value itself, which may be a secret.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What an error about this value starts with.
+    pub(super) fn place(&self) -> String {
+        match &self.source {
+            source @ (Source::Flag(_) | Source::Environment(_)) => source.to_string(),
+            source @ Source::File(..) => format!("{source}: {}", self.setting.name),
+            Source::Default => self.setting.title().to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {} ({})", self.setting.name, self.shown(), self.source)
+    }
+}
+
+/// A URL with its password replaced. What may hold one and is not understood is not shown at all.
+fn without_password(text: &str) -> String {
+    const HIDDEN: &str = "(set)";
+    match Url::parse(text) {
+        Ok(mut url) if url.password().is_some() => match url.set_password(Some("***")) {
+            Ok(()) => url.to_string(),
+            Err(()) => HIDDEN.to_owned(),
+        },
+        Ok(url) if url.has_host() => text.to_owned(),
+        _ if text.contains('@') => HIDDEN.to_owned(),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_in_urls_are_not_shown() {
+        assert_eq!(without_password("http://ada:secret@proxy.example:3128"), "http://ada:***@proxy.example:3128/");
+        assert_eq!(without_password("http://proxy.example:3128"), "http://proxy.example:3128");
+        assert_eq!(without_password("ada:secret@proxy.example"), "(set)");
+        assert_eq!(without_password("proxy.example:3128"), "proxy.example:3128");
+    }
+}

@@ -1,0 +1,194 @@
+//! `GET /`, a page that shows what the program is doing, and `GET /status.json`, its data.
+//!
+//! The page is the same for everybody and says nothing; its data come under the access rules of the API. No content of a request
+//! and no secret is in either.
+
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use codex_auth::{LoginState, TokenStore};
+use codex_upstream::{Snapshot, Source, Upstream};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::app::App;
+use crate::quota::rfc3339;
+use crate::record::Entry;
+use crate::reply::{self, Body};
+
+/// The page, and the policy under which a browser runs it.
+struct Page {
+    html: Bytes,
+    policy: String,
+}
+
+static PAGE: LazyLock<Page> = LazyLock::new(|| {
+    const STYLE: &str = include_str!("status/page.css");
+    const SCRIPT: &str = include_str!("status/page.js");
+    let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
+    Page {
+        html: include_str!("status/page.html").replace("/*style*/", STYLE).replace("/*script*/", SCRIPT).into(),
+        // Only what is in the page runs, it speaks to nobody but us, and no text can become markup.
+        policy: format!(
+            "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; img-src data:; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+             trusted-types 'none'",
+            hash(STYLE),
+            hash(SCRIPT)
+        ),
+    }
+});
+
+/// The page.
+pub(crate) fn status_page() -> Response<Body> {
+    let mut response = Response::new(Full::new(PAGE.html.clone()).boxed_unsync());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, PAGE.policy.as_str()),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+    reply::never_cached(headers);
+    response
+}
+
+/// What the page shows. Asks nobody: the page is there when the backend is not.
+pub(crate) async fn status<U: Upstream, S: TokenStore>(app: &App<U, S>) -> Response<Body> {
+    let now = SystemTime::now();
+    let totals = app.journal.metrics.totals();
+    let entries = |entries: Vec<Entry>| entries.iter().map(entry_json).collect::<Vec<_>>();
+    let status = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "now": rfc3339(now),
+        "started_at": rfc3339(app.journal.metrics.started_at),
+        "needs_key": !app.terms.now().access.keys.is_empty(),
+        "login": login_json(&app.tokens.status().await, app.login_command),
+        "quota": app.known_quota.told().to_json(now),
+        "models": models_json(&app.models.snapshot()),
+        "totals": {
+            "turns": totals.turns,
+            "input_tokens": totals.input_tokens,
+            "output_tokens": totals.output_tokens,
+        },
+        "live": entries(app.journal.live().into_iter().filter(|entry| !entry.opening.is_routine).collect()),
+        "recent": entries(app.journal.recent()),
+    });
+    let mut response = reply::json(StatusCode::OK, &status);
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply::never_cached(headers);
+    response
+}
+
+fn login_json(status: &codex_auth::Status, login_command: &str) -> Value {
+    json!({
+        "state": match &status.state {
+            LoginState::Valid => "valid",
+            LoginState::Renewable => "renewable",
+            LoginState::Expired(_) => "ended",
+            LoginState::Unreadable => "unreadable",
+            LoginState::LoggedOut | _ => "logged_out",
+        },
+        "is_usable": status.is_usable(),
+        "email": status.email.as_deref().map(masked),
+        "plan": status.plan.as_ref().map(ToString::to_string),
+        "workspace": status.workspace,
+        "expires_at": status.expires_at.map(rfc3339),
+        "is_renewable": status.renewable,
+        "problem": status.problem,
+        "login_command": login_command,
+    })
+}
+
+/// Enough of an address to know one's own by, and not enough for those who look over a shoulder.
+fn masked(email: &str) -> String {
+    match email.split_once('@') {
+        Some((name, host)) => format!("{}•••@{host}", name.chars().next().unwrap_or('•')),
+        None => "•••".to_owned(),
+    }
+}
+
+fn models_json(snapshot: &Snapshot) -> Value {
+    let models = snapshot.catalogue.listed().map(|model| {
+        json!({
+            "id": model.slug,
+            "name": model.display_name,
+            "efforts": model.efforts,
+            "default_effort": model.default_effort,
+            "context_window": model.context_window,
+        })
+    });
+    json!({
+        "source": match snapshot.source {
+            Source::Live => "live",
+            Source::Disk => "disk",
+            Source::BuiltIn | _ => "built_in",
+        },
+        "as_of": snapshot.fetched_at.map(rfc3339),
+        "problem": snapshot.problem,
+        "data": models.collect::<Vec<_>>(),
+    })
+}
+
+fn entry_json(entry: &Entry) -> Value {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    json!({
+        "request_id": entry.opening.request_id,
+        "started_at": rfc3339(entry.started_at),
+        "endpoint": entry.opening.endpoint,
+        "client": entry.opening.client,
+        "model": entry.model,
+        "effort": entry.effort,
+        "is_stream": entry.is_stream,
+        "status": entry.status,
+        "first_byte_ms": entry.first_byte.map(millis),
+        "total_ms": millis(entry.total),
+        "finish": entry.finish,
+        "error": entry.error,
+        "notices": entry.notices,
+        "input_tokens": entry.usage.map(|usage| usage.input_tokens),
+        "cached_tokens": entry.usage.map(|usage| usage.cached_tokens),
+        "output_tokens": entry.usage.map(|usage| usage.output_tokens),
+        "reasoning_tokens": entry.usage.map(|usage| usage.reasoning_tokens),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_masked() {
+        assert_eq!(masked("ada@example.com"), "a•••@example.com");
+        assert_eq!(masked("@example.com"), "••••@example.com");
+        assert_eq!(masked("ada"), "•••");
+    }
+
+    #[test]
+    fn the_policy_is_that_of_what_is_in_the_page() {
+        let html = std::str::from_utf8(&PAGE.html).unwrap();
+        for (tag, directive) in [("style", "style-src"), ("script", "script-src")] {
+            let inside = html.split(&format!("<{tag}>")).nth(1).unwrap().split(&format!("</{tag}>")).next().unwrap();
+            let hash = STANDARD.encode(Sha256::digest(inside));
+            assert!(PAGE.policy.contains(&format!("{directive} 'sha256-{hash}'")), "{tag}");
+            assert!(inside.len() > 1_000, "{tag}");
+        }
+        for banned in ["innerHTML", "onclick=", "style=", "http://", "https://", "eval("] {
+            assert!(!html.replace("http://www.w3.org/2000/svg", "").contains(banned), "{banned}");
+        }
+    }
+}

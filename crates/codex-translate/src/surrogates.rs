@@ -1,0 +1,79 @@
+//! Halves of surrogate pairs, replaced in a JSON document before anything else reads it.
+//!
+//! A program that cuts a text inside an emoji writes `\ud83d` without its other half. RFC 8259 §8.2 lets that pass as JSON,
+//! but it is no character: strict readers, the official CLI's among them, refuse the whole document that it stands in. U+FFFD
+//! takes its place, as wherever text is encoded.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memmem};
+
+/// U+FFFD as an escape, as long as what it stands for.
+const REPLACEMENT: &str = "\\ufffd";
+
+/// The document `json` without halves of surrogate pairs; borrowed if there are none. Changes nothing else, and the length of
+/// nothing.
+pub(crate) fn replaced(json: &str) -> Cow<'_, str> {
+    let bytes = json.as_bytes();
+    // Documents with surrogates at all are rare.
+    if memmem::find(bytes, b"\\ud").is_none() && memmem::find(bytes, b"\\uD").is_none() {
+        return Cow::Borrowed(json);
+    }
+    let (mut whole, mut copied) = (String::new(), 0);
+    while let Some(at) = next_half(bytes, copied) {
+        whole.push_str(&json[copied..at]);
+        whole.push_str(REPLACEMENT);
+        copied = at + REPLACEMENT.len();
+    }
+    if copied == 0 {
+        return Cow::Borrowed(json);
+    }
+    whole.push_str(&json[copied..]);
+    Cow::Owned(whole)
+}
+
+/// Where the next escape of half a pair begins. `at` is not inside an escape.
+fn next_half(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr(b'\\', bytes.get(at..)?)?;
+        at += match unit(bytes, at) {
+            Some(0xd800..=0xdbff) if matches!(unit(bytes, at + 6), Some(0xdc00..=0xdfff)) => 12,
+            Some(0xd800..=0xdfff) => return Some(at),
+            Some(_) => 6,
+            // An escape of one character; a backslash may be the one that is escaped.
+            None => 2,
+        };
+    }
+}
+
+/// The UTF-16 unit of the escape `\uXXXX` at `at`, if that is what stands there.
+fn unit(bytes: &[u8], at: usize) -> Option<u16> {
+    let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_replaced_and_nothing_else() {
+        for (json, expected) in [
+            (r#"{"a":"x"}"#, None),
+            (r#"["\ud83d\udc4b","\uD83D\uDC4B"]"#, None),
+            (r#"["\\ud83d","\\\\uDC4B"]"#, None),
+            (r#"["\ud7ff\ue000\udbff\udfff"]"#, None),
+            (r#"["\ud83d"]"#, Some(r#"["\ufffd"]"#)),
+            (r#"["\uDC4b!"]"#, Some(r#"["\ufffd!"]"#)),
+            (r#"{"\ud66d\udc4b":"\\\ud83d"}"#, Some(r#"{"\ud66d\ufffd":"\\\ufffd"}"#)),
+            (r#"["\ud83d\ud83d\udc4b\udc4b"]"#, Some(r#"["\ufffd\ud83d\udc4b\ufffd"]"#)),
+            // Not JSON, and said to be so by what reads it next.
+            (r"\ud83", None),
+            (r"\ud83d\u", Some(r"\ufffd\u")),
+            (r"\ud83d\", Some(r"\ufffd\")),
+        ] {
+            assert_eq!(replaced(json), expected.unwrap_or(json), "{json}");
+            assert_eq!(matches!(replaced(json), Cow::Owned(_)), expected.is_some(), "{json}");
+        }
+    }
+}
