@@ -8,7 +8,7 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 
 use crate::origin::AllowedOrigins;
 use crate::reply::{self, Body};
@@ -53,7 +53,7 @@ impl Cors {
         if self.allowed.is_none() {
             return Some(reply::from_error(&refusal(headers)));
         }
-        let mut response = reply::empty(StatusCode::NO_CONTENT);
+        let mut response = reply::no_content();
         let out = response.headers_mut();
         out.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
         // SDKs send headers of their own (`x-stainless-…`), and new ones with each version; the page is trusted with any.

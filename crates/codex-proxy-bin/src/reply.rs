@@ -7,7 +7,10 @@ use bytes::Bytes;
 use codex_auth::AuthError;
 use codex_translate::{Error, ErrorKind, Fate, Notice};
 use codex_upstream::{Failure, FailureKind, RouteError, SendError, UpstreamError};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION, UPGRADE,
+    WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty, Full};
@@ -32,8 +35,30 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     }
 }
 
-/// A reply without a body.
-pub(crate) fn empty(status: StatusCode) -> Response<Body> {
+/// A reply that has nothing to say.
+pub(crate) fn no_content() -> Response<Body> {
+    empty(StatusCode::NO_CONTENT)
+}
+
+/// The reply that makes a WebSocket of the connection; `accept` proves that its key was read (RFC 6455 §4.2.2).
+pub(crate) fn switching_protocols(accept: HeaderValue) -> Response<Body> {
+    let mut response = empty(StatusCode::SWITCHING_PROTOCOLS);
+    let headers = response.headers_mut();
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    response
+}
+
+/// The reply to a WebSocket of another version than the one there is.
+pub(crate) fn other_websocket_version() -> Response<Body> {
+    let error = Error::new(ErrorKind::InvalidRequest, "the WebSocket is of another version than 13");
+    let mut response = with_status(StatusCode::UPGRADE_REQUIRED, &error);
+    response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    response
+}
+
+fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Empty::new().boxed_unsync());
     *response.status_mut() = status;
     response

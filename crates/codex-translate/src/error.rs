@@ -245,6 +245,13 @@ impl std::error::Error for Error {}
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorBody<'a>(&'a Error);
 
+impl<'a> ErrorBody<'a> {
+    /// What stands under the key `error`, for where it has other neighbours.
+    pub fn object(self) -> impl Serialize + 'a {
+        ErrorObject(self.0)
+    }
+}
+
 impl Serialize for ErrorBody<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut body = serializer.serialize_struct("ErrorBody", 1)?;

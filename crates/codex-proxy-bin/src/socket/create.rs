@@ -91,20 +91,16 @@ impl Create {
     /// # Errors
     /// It cannot be written.
     pub(super) fn body(&self, input: Option<&[Box<RawValue>]>) -> Result<Vec<u8>, Error> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            #[serde(flatten)]
-            members: BTreeMap<&'a str, &'a RawValue>,
-        }
         let raw = |value: Result<Box<RawValue>, serde_json::Error>| value.map_err(unwritable);
         let stream = raw(to_raw_value(&true))?;
         let input = raw(to_raw_value(&input))?;
-        let mut members: BTreeMap<_, _> = self.members.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
+        let mut members: BTreeMap<&str, &RawValue> =
+            self.members.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
         members.insert("stream", &stream);
         if input.get() != "null" {
             members.insert("input", &input);
         }
-        serde_json::to_vec(&Body { members }).map_err(unwritable)
+        serde_json::to_vec(&members).map_err(unwritable)
     }
 }
 

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use codex_auth::TokenStore;
 use codex_translate::{Error, ErrorKind};
 use codex_upstream::Upstream;
-use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response};
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -66,11 +66,7 @@ pub(crate) fn accept<U: Upstream, S: TokenStore>(
     mut head: Parts,
 ) -> Result<Response<Body>, Error> {
     if head.headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        let error = Error::new(ErrorKind::InvalidRequest, "the WebSocket is of another version than 13");
-        let mut response = reply::from_error(&error);
-        *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
-        response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        return Ok(response);
+        return Ok(reply::other_websocket_version());
     }
     let bad = |what: &str| Error::new(ErrorKind::InvalidRequest, format!("no valid WebSocket handshake: {what}"));
     let key = head.headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| bad("Sec-WebSocket-Key is missing"))?;
@@ -87,10 +83,5 @@ pub(crate) fn accept<U: Upstream, S: TokenStore>(
             Err(error) => tracing::debug!(%peer, %error, "the connection did not become a WebSocket"),
         }
     });
-    let mut response = reply::empty(StatusCode::SWITCHING_PROTOCOLS);
-    let headers = response.headers_mut();
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(SEC_WEBSOCKET_ACCEPT, accepted);
-    Ok(response)
+    Ok(reply::switching_protocols(accepted))
 }

@@ -11,7 +11,7 @@ use codex_translate::{Decoder, Error, MAX_EVENT_BYTES, Notice, ResponsesPipe};
 use codex_upstream::Upstream;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::request::Parts;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response};
 use http_body_util::BodyExt as _;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -105,16 +105,6 @@ struct EndedResponse<'a> {
     output: Vec<&'a RawValue>,
 }
 
-/// An error on its way to the client (wire.md §4).
-#[derive(Serialize)]
-struct ErrorFrame<'a> {
-    r#type: &'static str,
-    status: u16,
-    #[serde(flatten)]
-    body: codex_translate::ErrorBody<'a>,
-    headers: serde_json::Map<String, serde_json::Value>,
-}
-
 impl<U: Upstream, S: TokenStore> Session<U, S> {
     pub(super) fn new(app: Arc<App<U, S>>, peer: Peer, head: Parts) -> Self {
         Self { app, peer, head }
@@ -200,7 +190,7 @@ impl<U: Upstream, S: TokenStore> Session<U, S> {
                 Ok(Some(Begun { body, ..begun }))
             }
             Ok(None) => {
-                drop(watch.over(reply::empty(StatusCode::OK), false));
+                drop(watch.over(reply::no_content(), false));
                 Ok(None)
             }
             Err(error) => {
@@ -340,14 +330,11 @@ impl Line {
         self.send(Message::text(text)).await
     }
 
+    /// Tells of an error (wire.md §4).
     async fn send_error(&mut self, error: &Error) -> Result<(), End> {
         let response = reply::from_error(error);
-        let frame = ErrorFrame {
-            r#type: "error",
-            status: response.status().as_u16(),
-            body: error.body(),
-            headers: as_json(response.headers()),
-        };
+        let frame = json!({"type": "error", "status": response.status().as_u16(), "error": error.body().object(),
+            "headers": as_json(response.headers())});
         self.send_json(&frame).await
     }
 
