@@ -26,8 +26,8 @@ test: ## check everything: lints, docs, licences, all tests, real clients
 	@scripts/setup test
 	@$(MAKE) --no-print-directory fmt clippy doc deny architecture build unit doctest soak clients
 	@echo
-	@echo "All passed. Left out here, and done by .github/workflows/ci.yml: security advisories and yanked crates (their"
-	@echo "database needs the network), the oldest supported Rust, wasm32, semver, macOS and Windows."
+	@echo "All passed. Left out here: fuzzing (make fuzz; .ci/run does it too); and, done by .github/workflows/ci.yml alone, security"
+	@echo "advisories and yanked crates (their database needs the network), the oldest supported Rust, wasm32, semver, macOS and Windows."
 
 check: ## the fast half: formatting, lints, unit and integration tests
 	@scripts/setup check
@@ -37,18 +37,17 @@ clients: build ## the real clients: the OpenAI SDK, LiteLLM, curl, a browser, th
 	@echo "── real clients"
 	@clients/run
 
-fuzz: ## each fuzz target for FUZZ_SECS seconds (20); needs a nightly Rust and cargo-fuzz
-	@for target in $$(ls fuzz/fuzz_targets/*.rs | xargs -n 1 basename -s .rs); do \
-		echo "── fuzzing $$target"; \
-		(cd fuzz && cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECS) -dict=events.dict -verbosity=0) || exit 1; \
-	done
+fuzz: ## each fuzz target for FUZZ_SECS seconds (20)
+	@scripts/setup fuzz
+	@scripts/fuzz $(FUZZ_SECS)
 
 soak: build ## load and faults: 1000 streams at once, 10000 requests that go wrong in many ways, in at most SOAK_SECS (60)
 	@echo "── soak"
 	@$(TARGET)/debug/examples/soak 10000 $(SOAK_SECS)
 
-bench: ## measure the translation beside a plain way
-	@cargo bench --locked -p codex-translate
+bench: ## measure the translation beside a plain way, and how soon a dropped reply is noticed
+	@cargo bench --locked -p codex-translate --bench translate
+	@cargo bench --locked -p codex-upstream --bench cancel
 
 install: ## build the release binary into ~/.cargo/bin
 	@scripts/setup build

@@ -38,7 +38,9 @@ def own(tmp_path):
         yield backend
 
 
-def codex(directory, backend, base_url, *, prompt=TASK, model=MODEL, is_expired=False):
+def codex(
+    directory, backend, base_url, *, prompt=TASK, model=MODEL, is_expired=False, websockets=False, config=""
+):
     """Runs `codex exec` with a login of `backend`, its turns sent to `base_url`."""
     home = directory / "codex-home"
     home.mkdir(parents=True)
@@ -50,9 +52,9 @@ def codex(directory, backend, base_url, *, prompt=TASK, model=MODEL, is_expired=
     (home / "auth.json").write_text(json.dumps(auth | {"last_refresh": "2026-11-23T00:00:00Z"}))
     # The name decides whether the client compresses and hints at the route, as it does for its own provider.
     (home / "config.toml").write_text(
-        f'model = "{model}"\nmodel_provider = "tested"\nchatgpt_base_url = "{backend.upstream_url}"\n'
+        f'{config}model = "{model}"\nmodel_provider = "tested"\nchatgpt_base_url = "{backend.upstream_url}"\n'
         f'[model_providers.tested]\nname = "OpenAI"\nbase_url = "{base_url}"\nwire_api = "responses"\n'
-        "supports_websockets = false\nrequires_openai_auth = true\n"
+        f"supports_websockets = {str(websockets).lower()}\nrequires_openai_auth = true\n"
     )
     env = environment(
         CODEX_HOME=str(home),
@@ -73,12 +75,12 @@ def direct(tmp_path, backend, **options):
     return backend.turns()
 
 
-def through_the_proxy(tmp_path, backend):
+def through_the_proxy(tmp_path, backend, **options):
     home = tmp_path / "proxy-home"
     backend.log_in(home)
     # Without a key, programs on this machine are served, whatever login they bring.
     with Proxy(home, **backend.settings()) as proxy:
-        ran = codex(tmp_path / "proxied", backend, proxy.base_url)
+        ran = codex(tmp_path / "proxied", backend, proxy.base_url, **options)
         assert ran.code == 0, f"{ran.stderr}\n{proxy.output}"
         return backend.turns()
 
@@ -171,3 +173,93 @@ def test_what_it_says_through_the_proxy_reaches_the_backend_as_it_was(own, tmp_p
         assert kinds[0] == kinds[1]
         for ours, theirs in zip(proxied["body"]["input"], plain["body"]["input"]):
             assert outline(ours) == outline(theirs)
+
+
+@pytest.mark.parametrize("run", [direct, through_the_proxy])
+def test_it_compacts_its_conversation_and_goes_on(own, tmp_path, run):
+    # More than the limit that is set here, and less when it is compacted.
+    own.control("POST", "scenario", {"scenario": 'tool=exec_command,args={"cmd":"seq 3000"}'})
+    turns = run(tmp_path, own, prompt="hello", config="model_auto_compact_token_limit = 6500\n")
+    kinds = [[item["type"] for item in turn["body"]["input"]] for turn in turns]
+    assert [turn["status"] for turn in turns] == [200] * 3
+    assert kinds[1][-2:] == ["function_call_output", "compaction_trigger"] and kinds[2][-1] == "compaction"
+
+
+def test_it_leaves_the_default_tier_out(own, tmp_path):
+    for tier, hint in (("default", f"model={MODEL}"), ("fast", f"model={MODEL};tier=priority")):
+        (turn,) = direct(tmp_path / tier, own, prompt="hello", config=f'service_tier = "{tier}"\n')
+        assert header(turn, "x-codex-routing-hint") == hint
+        assert turn["body"].get("service_tier") == (None if tier == "default" else "priority")
+        own.forget()
+
+
+def messages(requests):
+    return [request["body"] for request in requests if request["method"] == "FRAME"]
+
+
+def upgrades(requests):
+    return [request for request in requests if request["method"] == "GET"]
+
+
+def test_it_completes_a_task_over_a_websocket(own, tmp_path):
+    requests = direct(tmp_path, own, websockets=True)
+    assert [request["method"] for request in requests] == ["GET", "FRAME", "FRAME", "FRAME"]
+    assert {request["connection"] for request in requests} == {requests[0]["connection"]}
+    warm_up, task, outputs = messages(requests)
+    assert warm_up["generate"] is False and "previous_response_id" not in warm_up
+    # What follows goes on from the response before, with what is new.
+    assert all(message["previous_response_id"].startswith("resp_") for message in (task, outputs))
+    (output,) = outputs["input"]
+    assert output["type"] == "function_call_output" and "from-the-tool" in output["output"]
+
+
+def test_its_messages_have_the_lite_shape_without_its_header(own, tmp_path):
+    requests = direct(tmp_path, own, prompt="hello", model="gpt-6.1-sol", websockets=True)
+    stand_in = "ws_request_header_x_openai_internal_codex_responses_lite"
+    assert {message["client_metadata"].get(stand_in) for message in messages(requests)} == {"true"}
+    (upgrade,) = upgrades(requests)
+    assert header(upgrade, "x-openai-internal-codex-responses-lite") is None
+
+
+def test_it_uses_http_where_there_are_no_websockets(own, tmp_path):
+    own.control("POST", "upgrades", {"status": 426})
+    requests = direct(tmp_path, own, websockets=True)
+    assert not messages(requests) and [turn["method"] for turn in requests].count("POST") == 2
+
+
+def test_a_new_connection_is_made_when_one_has_come_to_its_end(own, tmp_path):
+    prompt = "[sim:error-first-once=websocket_connection_limit_reached] hello"
+    requests = direct(tmp_path, own, prompt=prompt, websockets=True)
+    assert len(upgrades(requests)) == 2 and "previous_response_id" not in messages(requests)[-1]
+
+
+def test_the_proxys_websocket_is_its_websocket(own, tmp_path):
+    theirs = direct(tmp_path, own, prompt="hello", websockets=True)
+    own.forget()
+    home = tmp_path / "proxy-home"
+    own.log_in(home)
+    with Proxy(home, "--transport", "websocket", CODEX_PROXY_API_KEY=KEY, **own.settings()) as proxy:
+        assert post(proxy, ask() | {"model": MODEL}).status_code == 200
+    ours = own.turns()
+    (their_upgrade,), (our_upgrade,) = upgrades(theirs), upgrades(ours)
+    # In the same order, too; the compression is not offered.
+    left_out = TERMINAL | {"sec-websocket-extensions"}
+    assert names(our_upgrade) == [name for name in names(their_upgrade) if name not in left_out]
+    for name in ("connection", "upgrade", "sec-websocket-version", "openai-beta", "x-codex-routing-hint"):
+        assert header(our_upgrade, name) == header(their_upgrade, name), name
+    (message,) = messages(ours)
+    assert set(message) <= set(messages(theirs)[-1]) | {"instructions"}
+    # Nothing of a session at a terminal, and what is there is theirs.
+    assert set(message["client_metadata"]) <= set(messages(theirs)[-1]["client_metadata"])
+
+
+def test_its_task_through_the_proxy_goes_on_from_response_to_response(own, tmp_path):
+    home = tmp_path / "proxy-home"
+    own.log_in(home)
+    with Proxy(home, "--transport", "auto", **own.settings()) as proxy:
+        ran = codex(tmp_path / "proxied", own, proxy.base_url)
+        assert ran.code == 0, f"{ran.stderr}\n{proxy.output}"
+    requests = own.turns()
+    assert [request["method"] for request in requests] == ["GET", "FRAME", "FRAME"]
+    (output,) = messages(requests)[1]["input"]
+    assert output["type"] == "function_call_output" and "from-the-tool" in output["output"]

@@ -6,6 +6,7 @@ import pty
 import re
 import socket
 import stat
+import subprocess
 
 import pytest
 from harness import BINARIES, KEY, Program, Proxy, ask, environment, post
@@ -49,6 +50,63 @@ def test_a_wrong_command_line(arguments):
 def test_a_wrong_setting_is_named(tmp_path, setting, value):
     code, output = run("serve", "-p", "0", CODEX_PROXY_HOME=str(tmp_path), **{setting: value})
     assert code == 64 and setting in told(output)
+
+
+@pytest.mark.parametrize(
+    "arguments, meant",
+    [
+        (("sreve",), "did you mean `serve`?"),
+        (("serve", "--prot", "1"), "did you mean `--port`?"),
+        (("service", "instal"), "did you mean `install`?"),
+        (("serve", "--config", "x"), "codex-proxy --config"),
+    ],
+)
+def test_what_was_meant_is_suggested(arguments, meant):
+    code, output = run(*arguments)
+    assert code == 64 and meant in told(output)
+
+
+def test_the_configuration_file(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text('port = 0\nhost = "127.0.0.1"\napi_key = "hunter2"\n\n[aliases]\nwork = "gpt-5.5-high"\n')
+    file.chmod(0o644)
+    home = {"CODEX_PROXY_HOME": str(tmp_path)}
+    code, output = run("config", "show", "--json", **home)
+    warning, shown = output.split("{", 1)
+    assert code == 0 and "chmod 600" in warning and "hunter2" not in output
+    settings = json.loads("{" + shown)
+    assert settings["aliases"]["value"] == "work=gpt-5.5-high"
+    assert settings["port"] == {"value": "0", "source": "file", "place": {"path": str(file), "line": 1}, "reloads": False}
+    assert settings["api_key"]["value"] == "(set)" and settings["home"]["place"] == "CODEX_PROXY_HOME"
+    file.chmod(0o600)
+    with Program(BINARIES / "codex-proxy", "serve", "--simulate", env=environment(**home)) as server:
+        assert server.line(r"http://(127\.0\.0\.1):\d+")
+        assert "chmod" not in server.output
+    file.write_text("port = 0\naliasses = 1\n")
+    code, output = run("serve", "--simulate", **home)
+    assert code == 64 and "config.toml line 2: `aliasses` is not a setting; did you mean `aliases`?" in told(output)
+
+
+@pytest.mark.parametrize("more, is_colored", [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_colours_on_a_terminal_alone(tmp_path, more, is_colored):
+    """Everything is there that can be said without a network: that nobody is logged in."""
+    settings = {"CODEX_PROXY_UPSTREAM_URL": "http://127.0.0.1:9/x", "CODEX_PROXY_AUTH_URL": "http://127.0.0.1:9"}
+    env = environment(CODEX_PROXY_HOME=str(tmp_path), TERM="xterm", **settings) | more
+    terminal, end = pty.openpty()
+    command = [BINARIES / "codex-proxy", "doctor", "-p", "0"]
+    with subprocess.Popen(command, env=env, stdout=end, stderr=subprocess.DEVNULL) as program:
+        os.close(end)
+        output = b""
+        # At the end, Linux says that the other side is gone.
+        try:
+            while read := os.read(terminal, 4096):
+                output += read
+        except OSError:
+            pass
+        assert program.wait() == 1
+    os.close(terminal)
+    assert b"credentials" in output and (b"\x1b[31mFAIL" in output) == is_colored
+    assert "\x1b" not in run("doctor", "-p", "0", CODEX_PROXY_HOME=str(tmp_path), **settings)[1]
 
 
 def test_a_port_in_use(tmp_path):

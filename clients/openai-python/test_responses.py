@@ -79,3 +79,15 @@ def test_an_incomplete_reply_says_why(client):
 def test_a_failed_reply_ends_the_stream_as_failed(client):
     events = list(client.responses.create(model=MODEL, input="[sim:text=Hello][sim:failed=server_error] Go.", stream=True))
     assert events[-1].type == "response.failed" and events[-1].response.error.code == "server_error"
+
+
+def test_compact(client, backend):
+    conversation = [{"role": "user", "content": "My name is Ada."}, {"role": "assistant", "content": "Hello, Ada."}]
+    compacted = client.responses.compact(model=MODEL, input=conversation)
+    assert compacted.object == "response.compaction" and compacted.output[-1].type == "compaction"
+    assert compacted.usage.total_tokens > 0
+    more = [*[item.model_dump(exclude_none=True) for item in compacted.output], {"role": "user", "content": "And now?"}]
+    reply = client.responses.create(model=MODEL, input=more)
+    assert "And now?" in reply.output_text
+    sent = backend.turns()[-1]["body"]["input"]
+    assert sent[0]["type"] == "compaction" and sent[0]["encrypted_content"] == compacted.output[-1].encrypted_content

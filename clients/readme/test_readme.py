@@ -38,6 +38,12 @@ exec curl --silent --fail --location --output /dev/null \\
 """
 
 
+# What runs services and containers does not run here; each call is only written down.
+ELSEWHERE = """#!/bin/sh
+echo "$(basename "$0") $*" >>"$HOME/calls"
+"""
+
+
 def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
@@ -56,6 +62,7 @@ def reader(tmp_path_factory):
             ("codex-proxy", CODEX_PROXY.format(binary=BINARIES / "codex-proxy")),
             ("make", MAKE.format(make=make, root=ROOT)),
             ("browser", BROWSER),
+            *((name, ELSEWHERE) for name in ("systemctl", "loginctl", "journalctl", "launchctl", "docker")),
         ):
             (tools / name).write_text(text)
             (tools / name).chmod(0o755)
@@ -107,6 +114,19 @@ def test_the_programs(reader, printed, program):
     assert "Hello!" in output, "the simulated answer repeats the question"
 
 
+def test_the_configuration(tmp_path):
+    documented = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    examples = blocks("toml") + re.findall(r"^```toml\n(.*?)^```$", documented, re.MULTILINE | re.DOTALL)
+    assert len(examples) >= 2
+    for example in examples:
+        file = tmp_path / "config.toml"
+        file.write_text(example)
+        command = [BINARIES / "codex-proxy", "--config", file, "config", "show"]
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 0, done.stderr
+        assert re.search(r"^aliases +.*work=gpt-5.5-high.* line \d+$", done.stdout, re.MULTILINE), done.stdout
+
+
 def test_no_block_is_left_out():
     languages = set(re.findall(r"^```(\w+)$", README, re.MULTILINE))
-    assert languages <= {"bash", "python", "text"}, "a block that no test runs"
+    assert languages <= {"bash", "python", "text", "toml"}, "a block that no test runs"

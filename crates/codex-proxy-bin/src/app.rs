@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use codex_auth::{Bearer, HttpTokenEndpoint, TokenManager, TokenStore};
+use codex_translate::images::Task;
 use codex_translate::{Error, ErrorKind, Options, ReasoningStyle};
 use codex_upstream::{
     Backend, Credentials, Identity, ModelCache, ModelCacheConfig, Quota, RetryPolicy, Route as BackendRoute,
-    RouteError, Router, Snapshot, SystemClock, Upstream,
+    RouteError, Router, Snapshot, SystemClock, TransportChoice, Upstream, WebSockets,
 };
 use futures_util::FutureExt as _;
 use http::header::{AUTHORIZATION, HOST};
@@ -46,6 +47,10 @@ pub type Tokens<U, S> = TokenManager<S, Counted<HttpTokenEndpoint<Transport<U>>>
 pub struct App<U: Upstream, S: TokenStore> {
     /// The way to the backend.
     pub upstream: Arc<U>,
+    /// The same way, over connections that are kept from turn to turn.
+    pub sockets: Arc<WebSockets<U, SystemClock>>,
+    /// Which of the two turns take.
+    pub transport: TransportChoice,
     /// The login.
     pub tokens: Tokens<U, S>,
     /// The models of the account.
@@ -64,8 +69,8 @@ pub struct App<U: Upstream, S: TokenStore> {
     pub journal: Arc<Journal>,
     /// The command that renews the login, as in `codex-proxy login`.
     pub login_command: &'static str,
-    /// The WebSockets that are open.
-    pub(crate) sockets: Sockets,
+    /// The WebSockets of clients.
+    pub(crate) client_sockets: Sockets,
     /// When the program started; part of derived conversation ids, which look like UUIDs of that time.
     pub started_unix_ms: u64,
 }
@@ -92,6 +97,8 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
         let endpoint = Counted::new(endpoint, Arc::clone(&journal));
         let login_command = store.login_command();
         Self {
+            sockets: Arc::new(WebSockets::new(Arc::clone(&upstream), SystemClock)),
+            transport: config.transport,
             upstream,
             tokens: TokenManager::new(store, endpoint),
             models: ModelCache::open(models),
@@ -102,7 +109,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
             known_quota: KnownQuota::default(),
             journal,
             login_command,
-            sockets: Sockets::default(),
+            client_sockets: Sockets::default(),
             started_unix_ms: ids::unix_millis(),
         }
     }
@@ -159,15 +166,20 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
         }
         admitted.map_err(reply::of_denied)?;
         match route {
-            Route::Chat | Route::Responses => {
+            Route::Chat | Route::Responses | Route::Compact | Route::ImageGeneration | Route::ImageEdit => {
                 let call = Call::read(&head.headers, record)?;
                 let Limits { body_bytes, times, .. } = terms.limits;
                 let body = body::read(&head.headers, incoming, body_bytes, times.body).await?;
                 let slot = self.terms.slots().take(times.queue).await?;
                 let answered = if route == Route::Chat {
                     endpoints::chat(self, &call, &body).await
-                } else {
+                } else if route == Route::Responses {
                     endpoints::responses(self, &call, &body).await
+                } else if route == Route::Compact {
+                    endpoints::compact(self, &call, &body).await
+                } else {
+                    let task = if route == Route::ImageEdit { Task::Edit } else { Task::Generation };
+                    endpoints::images(self, task, &call, &head.headers, body).await
                 };
                 let mut response = answered.unwrap_or_else(|error| {
                     record.fail(&error);
@@ -256,7 +268,7 @@ impl<U: Upstream, S: TokenStore> Handler for Arc<App<U, S>> {
     }
 
     async fn drain(&self) {
-        self.sockets.drain().await;
+        self.client_sockets.drain().await;
     }
 }
 

@@ -59,7 +59,12 @@ impl Args {
         match &self.command {
             Command::Serve(args) => {
                 given.extend([("host", &args.host), ("port", &args.port)]);
-                given.extend([("listen", &args.listen), ("emulate", &args.emulate), ("log_format", &args.log_format)]);
+                given.extend([
+                    ("listen", &args.listen),
+                    ("emulate", &args.emulate),
+                    ("transport", &args.transport),
+                    ("log_format", &args.log_format),
+                ]);
             }
             Command::Doctor(args) => given.extend([("host", &args.host), ("port", &args.port)]),
             Command::Health(args) => given.extend([("host", &args.host), ("port", &args.port)]),
@@ -137,7 +142,7 @@ pub struct LogoutArgs {
     subcommand,
     name = "serve",
     note = "With CODEX_PROXY_API_KEY set, every request but /health must carry the key. Without it, only programs on this \
-machine are served.",
+machine are served. Open the address in a browser to see what is going on.",
     example = "{command_name}",
     example = "{command_name} --host 127.0.0.1 -p 9000",
     example = "{command_name} --listen unix:/run/user/1000/codex-proxy.sock",
@@ -168,6 +173,10 @@ pub struct ServeArgs {
     /// what TLS and HTTP/2 look like: chrome, codex or none (default: chrome)
     #[argh(option)]
     pub emulate: Option<String>,
+
+    /// how turns reach the backend: http, websocket or auto (default: http)
+    #[argh(option)]
+    pub transport: Option<String>,
 
     /// how the log is written: text or json (default: text)
     #[argh(option)]

@@ -130,19 +130,19 @@ mod tests {
 
     #[test]
     fn completion_follows_the_commands() {
-        let next = |words: &[&str]| -> Vec<String> {
+        let found = |words: &[&str]| -> Vec<String> {
             let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
-            super::next(&words).into_iter().map(|(word, _)| word).collect()
+            next(&words).into_iter().map(|(word, _)| word).collect()
         };
-        assert_eq!(next(&["ser"]), ["serve", "service"]);
-        assert_eq!(next(&["service", "st"]), ["status"]);
-        assert_eq!(next(&["service", "status", "--o"]), Vec::<String>::new());
-        assert_eq!(next(&["status", "--o"]), ["--offline"]);
-        assert_eq!(next(&["serve", "--emulate", "c"]), ["chrome", "codex"]);
-        assert_eq!(next(&["serve", "-p", "80"]), Vec::<String>::new());
+        assert_eq!(found(&["ser"]), ["serve", "service"]);
+        assert_eq!(found(&["service", "st"]), ["status"]);
+        assert_eq!(found(&["service", "status", "--o"]), Vec::<String>::new());
+        assert_eq!(found(&["status", "--o"]), ["--offline"]);
+        assert_eq!(found(&["serve", "--emulate", "c"]), ["chrome", "codex"]);
+        assert_eq!(found(&["serve", "-p", "80"]), Vec::<String>::new());
         // A value is not taken for a command.
-        assert_eq!(next(&["login", "--workspace", "status", "--dev"]), ["--device"]);
-        assert_eq!(next(&["completions", ""]), ["bash", "zsh", "fish", "next"]);
-        assert!(next(&[]).contains(&"login".to_owned()) && next(&["-"]).contains(&"--config".to_owned()));
+        assert_eq!(found(&["login", "--workspace", "status", "--dev"]), ["--device"]);
+        assert_eq!(found(&["completions", ""]), ["bash", "zsh", "fish", "next"]);
+        assert!(found(&[]).contains(&"login".to_owned()) && found(&["-"]).contains(&"--config".to_owned()));
     }
 }

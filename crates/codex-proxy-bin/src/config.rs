@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use codex_auth::AuthConfig;
-use codex_upstream::{ClientConfig, Emulation, Identity, ModelAliases, ProxyConfig};
+use codex_upstream::{ClientConfig, Emulation, Identity, ModelAliases, ProxyConfig, TransportChoice};
 use url::Url;
 
 use crate::access::Access;
@@ -76,6 +76,8 @@ pub struct Config {
     pub access: Access,
     /// How much of everything.
     pub limits: Limits,
+    /// How turns reach the backend.
+    pub transport: TransportChoice,
     /// The client that the backend and the auth server see.
     pub identity: Identity,
     /// The names that the user gives to models.
@@ -193,6 +195,7 @@ impl Config {
             listen: Vec::new(),
             access: Access::default(),
             limits: Limits::default(),
+            transport: TransportChoice::default(),
             identity: Identity::default(),
             aliases: ModelAliases::default(),
             log: None,
@@ -374,6 +377,15 @@ mod tests {
     fn an_empty_key_is_no_key() {
         assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "")]).unwrap().access.keys.is_empty());
         assert!(!config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "k")]).unwrap().access.keys.is_empty());
+    }
+
+    #[test]
+    fn turns_go_by_http_unless_told_otherwise() {
+        let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_TRANSPORT", value)]);
+        assert_eq!(read("").unwrap().transport, TransportChoice::Http);
+        assert_eq!(read("auto").unwrap().transport, TransportChoice::Auto);
+        let error = read("quic").unwrap_err();
+        assert!(error.starts_with("CODEX_PROXY_TRANSPORT: the transports are"), "{error}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use crate::record::{Entry, Opening, Record, Watch};
 
 /// How many requests are remembered after their end.
-const RECENT: usize = 100;
+pub(crate) const RECENT: usize = 100;
 
 /// The requests of this run.
 #[derive(Debug, Default)]

@@ -36,9 +36,11 @@ mod account;
 mod cors;
 mod decode;
 mod endpoints;
+mod form;
 mod guard;
 mod ids;
 mod keyring;
+mod limits_watch;
 mod model;
 mod nearest;
 mod pulse;
@@ -49,3 +51,4 @@ mod start;
 mod turn;
 #[cfg(unix)]
 mod unix_socket;
+mod whole;

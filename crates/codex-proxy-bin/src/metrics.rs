@@ -234,12 +234,17 @@ impl<E: TokenEndpoint> TokenEndpoint for Counted<E> {
 pub(crate) struct Attempts<U> {
     upstream: Arc<U>,
     journal: Arc<crate::journal::Journal>,
-    sent: AtomicU64,
+    sent: Arc<AtomicU64>,
 }
 
 impl<U> Attempts<U> {
     pub(crate) fn new(upstream: &Arc<U>, journal: &Arc<crate::journal::Journal>) -> Self {
-        Self { upstream: Arc::clone(upstream), journal: Arc::clone(journal), sent: AtomicU64::new(0) }
+        Self { upstream: Arc::clone(upstream), journal: Arc::clone(journal), sent: Arc::default() }
+    }
+
+    /// The same turn by another way.
+    pub(crate) fn by<V>(&self, upstream: &Arc<V>) -> Attempts<V> {
+        Attempts { upstream: Arc::clone(upstream), journal: Arc::clone(&self.journal), sent: Arc::clone(&self.sent) }
     }
 }
 
@@ -256,5 +261,82 @@ impl<U: Upstream> Upstream for Attempts<U> {
 
     fn forget_cookies(&self) {
         self.upstream.forget_cookies();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use codex_translate::{Finish, Summary, Usage};
+    use codex_upstream::Window;
+
+    use super::*;
+    use crate::record::{Opening, Record};
+
+    fn entry(model: &str, is_known: bool) -> Entry {
+        let opening = Opening { request_id: "r".into(), endpoint: "chat", client: None, is_routine: false };
+        let record = Record::new(opening);
+        record.asks(model, is_known, None, 0);
+        let usage =
+            Usage { input_tokens: 5, cached_tokens: 4, output_tokens: 3, reasoning_tokens: 2, ..Usage::default() };
+        record.complete(&Summary { finish: Finish::Stop, usage: Some(usage) });
+        Entry { status: Some(200), finish: Some("stop"), is_stream: true, ..record.entry() }
+    }
+
+    fn told(metrics: &Metrics, quota: &Quota) -> String {
+        metrics.to_text(&Now { live: &[], is_login_usable: true, quota, now: UNIX_EPOCH + Duration::from_secs(100) })
+    }
+
+    #[test]
+    fn buckets_hold_all_that_was_as_fast_or_faster() {
+        let metrics = Metrics::default();
+        for millis in [0, 50, 51, 2_500, 700_000] {
+            let total = Duration::from_millis(millis);
+            metrics.count(&Entry { total, first_byte: Some(total), ..entry("m", true) });
+        }
+        let text = told(&metrics, &Quota::default());
+        for name in ["request_duration_seconds", "first_byte_seconds"] {
+            for (le, count) in [("0.05", 2), ("0.1", 3), ("1", 3), ("2.5", 4), ("600", 4), ("+Inf", 5)] {
+                let line = format!("\ncodex_proxy_{name}_bucket{{endpoint=\"chat\",le=\"{le}\"}} {count}\n");
+                assert!(text.contains(&line), "{line} in {text}");
+            }
+            assert!(text.contains(&format!("\ncodex_proxy_{name}_sum{{endpoint=\"chat\"}} 702.601\n")), "{text}");
+        }
+        assert!(text.contains("\ncodex_proxy_tokens_total{model=\"m\",kind=\"cached\"} 20\n"), "{text}");
+    }
+
+    #[test]
+    fn names_from_outside_cannot_break_the_format_or_multiply() {
+        let metrics = Metrics::default();
+        for number in 0..50 {
+            metrics.count(&entry(&format!("invented-{number}"), false));
+        }
+        metrics.count(&entry("a\"b\\c", true));
+        let text = told(&metrics, &Quota::default());
+        assert_eq!(text.lines().filter(|line| line.starts_with("codex_proxy_requests_total")).count(), 2, "{text}");
+        assert!(text.contains("model=\"other\",code=\"200\",finish=\"stop\"} 50"), "{text}");
+        assert!(text.contains(r#"model="a\"b\\c""#), "{text}");
+        assert_eq!(metrics.totals(), Totals { turns: 51, input_tokens: 255, output_tokens: 153 });
+    }
+
+    #[test]
+    fn a_window_that_has_started_anew_is_not_shown_as_used() {
+        let window = |resets_at: u64| Window {
+            name: "Spark weekly".to_owned(),
+            limit: Some("Spark".to_owned()),
+            minutes: 10_080,
+            used_percent: 50.0,
+            resets_at: Some(UNIX_EPOCH + Duration::from_secs(resets_at)),
+        };
+        let shown =
+            |resets_at| told(&Metrics::default(), &Quota { windows: vec![window(resets_at)], ..Quota::default() });
+        let text = shown(101);
+        assert!(text.contains("\ncodex_proxy_quota_used_ratio{window=\"weekly\",limit=\"Spark\"} 0.5\n"), "{text}");
+        assert!(
+            text.contains("\ncodex_proxy_quota_reset_timestamp_seconds{window=\"weekly\",limit=\"Spark\"} 101\n"),
+            "{text}"
+        );
+        assert!(!shown(100).contains("weekly"));
     }
 }

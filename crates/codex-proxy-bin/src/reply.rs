@@ -236,6 +236,7 @@ pub fn of_transport(error: &UpstreamError) -> Error {
         UpstreamError::Body { .. } => ErrorKind::Truncated,
         UpstreamError::TooLarge { .. } => ErrorKind::Protocol,
         UpstreamError::Connect { .. }
+        | UpstreamError::NoWebSocket { .. }
         | UpstreamError::Tls { .. }
         | UpstreamError::Proxy { .. }
         | UpstreamError::Closed { .. }

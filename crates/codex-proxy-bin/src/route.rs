@@ -22,6 +22,12 @@ pub enum Route {
     Responses,
     /// `GET /v1/responses`, to be upgraded to a WebSocket
     Socket,
+    /// `POST /v1/responses/compact`
+    Compact,
+    /// `POST /v1/images/generations`
+    ImageGeneration,
+    /// `POST /v1/images/edits`
+    ImageEdit,
     /// `GET /v1/models`
     Models,
     /// `GET /v1/models/{id}`
@@ -49,6 +55,8 @@ impl Route {
             Self::Chat => "chat",
             Self::Responses => "responses",
             Self::Socket => "websocket",
+            Self::Compact => "compact",
+            Self::ImageGeneration | Self::ImageEdit => "images",
             Self::Models | Self::Model(_) => "models",
             Self::Usage => "usage",
             Self::Health(_) => "health",
@@ -81,6 +89,9 @@ pub fn route(method: &Method, path: &str) -> Route {
         "/chat/completions" => only(method, "POST", Route::Chat),
         "/responses" if method == Method::GET => Route::Socket,
         "/responses" => only(method, "POST", Route::Responses),
+        "/responses/compact" => only(method, "POST", Route::Compact),
+        "/images/generations" => only(method, "POST", Route::ImageGeneration),
+        "/images/edits" => only(method, "POST", Route::ImageEdit),
         "/models" => only(method, "GET, HEAD", Route::Models),
         _ => match path.strip_prefix("/models/") {
             Some(id) if !id.is_empty() => only(method, "GET, HEAD", Route::Model(percent_decoded(id))),
@@ -127,6 +138,16 @@ mod tests {
             assert_eq!(route(&Method::POST, path), Route::Chat, "{path}");
         }
         assert_eq!(route(&Method::POST, "/backend-api/codex/responses"), Route::Responses);
+        for (path, expected) in [
+            ("/responses/compact", Route::Compact),
+            ("/images/generations", Route::ImageGeneration),
+            ("/images/edits", Route::ImageEdit),
+        ] {
+            for base in ["", "/v1", "/v1/v1", "/backend-api/codex"] {
+                assert_eq!(route(&Method::POST, &format!("{base}{path}")), expected, "{base}{path}");
+                assert_eq!(route(&Method::GET, &format!("{base}{path}")), Route::WrongMethod("POST"));
+            }
+        }
         assert_eq!(route(&Method::GET, "/v1/models/openai%2Fgpt-5.1"), Route::Model("openai/gpt-5.1".to_owned()));
         assert_eq!(route(&Method::GET, "/backend-api/codex/responses"), Route::Socket);
         assert_eq!(route(&Method::HEAD, "/health"), Route::Health(Probe::Login));

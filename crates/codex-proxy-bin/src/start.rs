@@ -1,12 +1,10 @@
 //! How a turn's reply starts: some are refused in an event of a stream that has begun in good order (wire.md §3.6). Until the
 //! first output, nothing has been handed out, and the turn can be sent again.
 
-use std::time::SystemTime;
-
 use bytes::Bytes;
 use codex_translate::responses::Event;
 use codex_translate::{Decoder, Error, ErrorKind, MAX_EVENT_BYTES};
-use codex_upstream::{ByteStream, Clock, Quota, UpstreamError};
+use codex_upstream::{ByteStream, Clock, UpstreamError};
 use futures_util::future::{Either, select};
 use futures_util::{StreamExt as _, stream};
 
@@ -21,15 +19,13 @@ pub(crate) struct Start {
     pub(crate) body: ByteStream,
     /// Why the turn failed, if that is the first thing it says.
     pub(crate) failure: Option<Error>,
-    /// What was told of the quota before the first output.
-    pub(crate) quota: Option<Quota>,
 }
 
 /// Reads as far as the first output or failure, at most for as long as a status is held back anyway.
 ///
 /// Dropping the future drops the reply. What was read comes out of [`Start::body`] again, in the same pieces.
 pub(crate) async fn peek(mut body: ByteStream, clock: &impl Clock) -> Start {
-    let mut reader = Reader::new(clock.now());
+    let mut reader = Reader::new();
     let mut read: Vec<Result<Bytes, UpstreamError>> = Vec::new();
     let mut deadline = std::pin::pin!(clock.sleep(HOLD));
     while !reader.is_done {
@@ -47,7 +43,7 @@ pub(crate) async fn peek(mut body: ByteStream, clock: &impl Clock) -> Start {
             Either::Right(_) => break,
         }
     }
-    Start { body: Box::pin(stream::iter(read).chain(body)), failure: reader.failure, quota: reader.quota }
+    Start { body: Box::pin(stream::iter(read).chain(body)), failure: reader.failure }
 }
 
 /// Tells whether a failure before the first output passes when the turn is sent again.
@@ -57,16 +53,14 @@ pub(crate) fn is_passing(failure: &Error) -> bool {
 
 struct Reader {
     decoder: Decoder,
-    now: SystemTime,
     bytes: usize,
     is_done: bool,
     failure: Option<Error>,
-    quota: Option<Quota>,
 }
 
 impl Reader {
-    fn new(now: SystemTime) -> Self {
-        Self { decoder: Decoder::new(MAX_EVENT_BYTES), now, bytes: 0, is_done: false, failure: None, quota: None }
+    fn new() -> Self {
+        Self { decoder: Decoder::new(MAX_EVENT_BYTES), bytes: 0, is_done: false, failure: None }
     }
 
     /// What cannot be read is left to those who read the body, and who say so.
@@ -76,12 +70,7 @@ impl Reader {
         self.decoder.feed(piece);
         while let Ok(Some(frame)) = self.decoder.next_frame() {
             match Event::parse(frame.data) {
-                Ok(Event::Opened) => {}
-                Ok(Event::Other(kind)) => {
-                    if kind == "codex.rate_limits" {
-                        self.quota = Quota::from_event(frame.data.as_bytes(), self.now).ok();
-                    }
-                }
+                Ok(Event::Opened | Event::Other(_)) => {}
                 Ok(Event::Failed(error)) => {
                     self.failure = Some(error);
                     self.is_done = true;
@@ -98,7 +87,7 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     use codex_upstream::read_to_end;
 
@@ -145,7 +134,6 @@ mod tests {
             let start = peek(body(&[&text[..at], &text[at..]]), &Still { is_late: false }).await;
             let failure = start.failure.unwrap();
             assert!(is_passing(&failure) && failure.message().contains("busy"), "{failure}");
-            assert_eq!(start.quota.unwrap().plan.as_deref(), Some("plus"));
             assert_eq!(read_to_end(start.body, 4096).await.unwrap(), text);
         }
     }

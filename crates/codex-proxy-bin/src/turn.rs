@@ -8,12 +8,14 @@ use bytes::Bytes;
 use codex_auth::{Bearer, TokenStore};
 use codex_translate::{ConversationSeed, Error, conversation_id, responses};
 use codex_upstream::{
-    ByteStream, Clock as _, Quota, RouteError, SendError, SystemClock, Upstream, Verdict, requests, send_with_retry,
+    Backend, ByteStream, Clock as _, Quota, RouteError, SendError, SystemClock, TransportChoice, Upstream,
+    UpstreamError, Verdict, requests, send_with_retry,
 };
-use http::Request;
+use http::{Request, Response};
 use uuid::Uuid;
 
 use crate::app::{App, Call};
+use crate::limits_watch::watched;
 use crate::metrics::Attempts;
 use crate::relay::Opening;
 use crate::reply;
@@ -55,38 +57,71 @@ impl<U: Upstream, S: TokenStore> Turn<U, S> {
     pub(crate) fn open(&self) -> Opening {
         let (app, request) = (Arc::clone(&self.app), Arc::clone(&self.request));
         Box::pin(async move {
-            let upstream = Attempts::new(&app.upstream, &app.journal);
-            let bearer = app.tokens.bearer().await.map_err(|error| reply::of_auth(&error))?;
-            match request.send(&app, &upstream, &bearer).await {
-                // The token may have been revoked before its time: a fresh one gets one try.
-                Err(error) if error.wants_reauth() => {
-                    let bearer = app.tokens.replace(&bearer).await.map_err(|error| reply::of_auth(&error))?;
-                    request.send(&app, &upstream, &bearer).await
-                }
-                outcome => outcome,
-            }
-            .map_err(TurnError::told)
+            let (app, request) = (&app, &request);
+            let upstream = &Attempts::new(&app.upstream, &app.journal);
+            authorized(app, |bearer| async move { request.send(app, upstream, &bearer).await }).await
         })
+    }
+}
+
+/// Does what needs the login's token. The token may have been revoked before its time: a fresh one gets one try.
+///
+/// # Errors
+/// There is no usable login, or the last try failed: as the client is told.
+pub(crate) async fn authorized<U, S, T, F>(app: &App<U, S>, attempt: impl Fn(Bearer) -> F) -> Result<T, Error>
+where
+    U: Upstream,
+    S: TokenStore,
+    F: Future<Output = Result<T, TurnError>>,
+{
+    let bearer = app.tokens.bearer().await.map_err(|error| reply::of_auth(&error))?;
+    match attempt(bearer.clone()).await {
+        Err(error) if error.wants_reauth() => {
+            let bearer = app.tokens.replace(&bearer).await.map_err(|error| reply::of_auth(&error))?;
+            attempt(bearer).await
+        }
+        outcome => outcome,
+    }
+    .map_err(TurnError::told)
+}
+
+/// Sends a request, and takes over what the head of its reply tells of models and quota.
+///
+/// # Errors
+/// As [`send_with_retry`].
+pub(crate) async fn send<U: Upstream, S: TokenStore>(
+    app: &App<U, S>,
+    upstream: &Attempts<U>,
+    request: &Request<Bytes>,
+) -> Result<Response<ByteStream>, SendError> {
+    let sent = send_with_retry(upstream, request, &app.retry, &SystemClock).await;
+    observe(app, &sent);
+    sent
+}
+
+fn observe<U: Upstream, S: TokenStore>(app: &App<U, S>, sent: &Result<Response<ByteStream>, SendError>) {
+    match sent {
+        Ok(reply) => {
+            app.models.observe(reply.headers());
+            app.observe_quota(Quota::from_headers(reply.headers(), SystemTime::now()));
+        }
+        Err(SendError::Refused { headers, .. }) => {
+            app.observe_quota(Quota::from_headers(headers, SystemTime::now()));
+        }
+        Err(_) => {}
     }
 }
 
 impl Prepared {
     async fn send<U: Upstream, S: TokenStore>(
         &self,
-        app: &App<U, S>,
+        app: &Arc<App<U, S>>,
         upstream: &Attempts<U>,
         bearer: &Bearer,
     ) -> Result<ByteStream, TurnError> {
         let route = app.route(bearer).await?;
-        let turn = requests::Turn {
-            model: &self.model,
-            tier: self.tier.as_deref(),
-            conversation_id: Some(&self.conversation),
-            lite: self.lite,
-            body: &self.body,
-        };
-        let request = requests::responses(&app.backend(bearer, &route), &turn).map_err(SendError::from)?;
-        let start = self.start(app, upstream, &request).await?;
+        let backend = app.backend(bearer, &route);
+        let start = self.start(app, upstream, &backend).await?;
         let again_after = start
             .failure
             .filter(start::is_passing)
@@ -98,36 +133,76 @@ impl Prepared {
         drop(start.body);
         tracing::debug!(?delay, "the backend was overloaded; sending again");
         SystemClock.sleep(delay).await;
-        Ok(self.start(app, upstream, &request).await?.body)
+        Ok(self.start(app, upstream, &backend).await?.body)
     }
 
     /// Sends the request and reads as far as its first output.
     async fn start<U: Upstream, S: TokenStore>(
         &self,
+        app: &Arc<App<U, S>>,
+        upstream: &Attempts<U>,
+        backend: &Backend<'_>,
+    ) -> Result<Start, SendError> {
+        let sent = self.deliver(app, upstream, backend).await;
+        observe(app, &sent);
+        let observer = Arc::clone(app);
+        let body = watched(sent?.into_body(), move |quota| observer.observe_quota(quota));
+        Ok(start::peek(body, &SystemClock).await)
+    }
+
+    /// Sends the request by the way that is chosen, and where that can be had by none but HTTP, by HTTP.
+    async fn deliver<U: Upstream, S: TokenStore>(
+        &self,
         app: &App<U, S>,
         upstream: &Attempts<U>,
-        request: &Request<Bytes>,
-    ) -> Result<Start, SendError> {
-        let sent = send_with_retry(upstream, request, &app.retry, &SystemClock).await;
-        match &sent {
-            Ok(reply) => {
-                app.models.observe(reply.headers());
-                app.observe_quota(Quota::from_headers(reply.headers(), SystemTime::now()));
+        backend: &Backend<'_>,
+    ) -> Result<Response<ByteStream>, SendError> {
+        let turn = requests::Turn {
+            model: &self.model,
+            tier: self.tier.as_deref(),
+            conversation_id: Some(&self.conversation),
+            lite: self.lite,
+            body: &self.body,
+        };
+        if self.wants_websocket(app) {
+            let request = requests::responses_websocket(backend, &turn, SystemClock.now())?;
+            match send_with_retry(&upstream.by(&app.sockets), &request, &app.retry, &SystemClock).await {
+                Err(error) if app.transport == TransportChoice::Auto && can_do_without_websocket(&error) => {
+                    tracing::info!(%error, "no WebSocket can be had; using HTTP");
+                }
+                outcome => return outcome,
             }
-            Err(SendError::Refused { headers, .. }) => {
-                app.observe_quota(Quota::from_headers(headers, SystemTime::now()));
-            }
-            Err(_) => {}
         }
-        let start = start::peek(sent?.into_body(), &SystemClock).await;
-        start.quota.iter().for_each(|quota| app.observe_quota(quota.clone()));
-        Ok(start)
+        let request = requests::responses(backend, &turn)?;
+        send_with_retry(upstream, &request, &app.retry, &SystemClock).await
+    }
+
+    fn wants_websocket<U: Upstream, S: TokenStore>(&self, app: &App<U, S>) -> bool {
+        match app.transport {
+            TransportChoice::WebSocket => true,
+            TransportChoice::Auto => {
+                let catalogue = app.models.use_at_hand(&SystemClock);
+                catalogue.find(&self.model).is_some_and(|model| model.websockets) && app.sockets.are_worth_trying()
+            }
+            TransportChoice::Http | _ => false,
+        }
+    }
+}
+
+/// Tells whether a turn that failed on a WebSocket was not begun there, for a reason that HTTP may not have.
+fn can_do_without_websocket(error: &SendError) -> bool {
+    match error {
+        SendError::Transport(UpstreamError::InvalidRequest { .. }) => false,
+        SendError::Transport(error) => error.before_dispatch(),
+        // What keeps WebSockets out may let HTTP through.
+        SendError::Refused { failure, .. } => failure.verdict() == Verdict::Challenge,
+        _ => false,
     }
 }
 
 /// The conversation's id: the client's own if it is a UUID, as the Codex CLI's is; else one derived from what the client calls
 /// the conversation, or from how it began. Prompt caching wants a UUID (wire.md §2.6).
-fn conversation(call: &Call, request: &responses::Request, started_unix_ms: u64) -> String {
+pub(crate) fn conversation(call: &Call, request: &responses::Request, started_unix_ms: u64) -> String {
     let own = call.session.as_deref().or(request.prompt_cache_key.as_deref());
     match own.and_then(|own| Uuid::try_parse(own).ok()) {
         Some(uuid) => uuid.hyphenated().to_string(),
@@ -140,7 +215,7 @@ fn conversation(call: &Call, request: &responses::Request, started_unix_ms: u64)
 
 /// Why a turn has no reply.
 #[derive(Debug)]
-enum TurnError {
+pub(crate) enum TurnError {
     Route(RouteError),
     Send(SendError),
 }

@@ -121,6 +121,16 @@ impl Control {
         self.world.orders().region = region;
     }
 
+    /// Refuses upgrades to WebSocket with `status` (426, 403, 429, 404 or one of a gateway's); `None` accepts them again.
+    pub fn refuse_upgrades(&self, status: Option<u16>) {
+        self.world.orders().upgrades = status;
+    }
+
+    /// Makes every WebSocket connection forget its responses, so that `previous_response_id` names none.
+    pub fn forget_responses(&self) {
+        self.world.orders().forgettings += 1;
+    }
+
     /// Lets every reply that stalls or hangs at this moment go on.
     pub fn release(&self) {
         self.world.release();

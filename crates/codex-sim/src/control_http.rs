@@ -71,6 +71,11 @@ struct RegionOrder {
 }
 
 #[derive(Deserialize)]
+struct UpgradesOrder {
+    status: Option<u16>,
+}
+
+#[derive(Deserialize)]
 struct Advance {
     secs: u64,
 }
@@ -103,6 +108,8 @@ fn order(command: &str, body: &Payload, control: &Control) -> Result<Value, Stri
         "weekly-quota" => control.use_weekly_quota(read::<WeeklyOrder>(body)?.percent),
         "workspaces" => control.workspaces(read::<WorkspacesOrder>(body)?.workspaces),
         "region" => control.region(read::<RegionOrder>(body)?.region),
+        "upgrades" => control.refuse_upgrades(read::<UpgradesOrder>(body)?.status),
+        "forget-responses" => control.forget_responses(),
         "release" => control.release(),
         "advance" => control.advance(Duration::from_secs(read::<Advance>(body)?.secs)),
         "tokens" => return mint(body, control),

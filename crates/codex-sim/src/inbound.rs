@@ -4,14 +4,16 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Version};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use serde_json::{Map, Value};
 
 use crate::flushes::Flushes;
+use crate::handover::Handover;
 use crate::log::{Outcome, Recorded, Ticket};
 use crate::world::World;
 
@@ -21,18 +23,25 @@ pub(crate) struct Link {
     /// From 1, in the order of acceptance.
     pub(crate) number: u64,
     pub(crate) flushes: Flushes,
+    /// What speaks on the connection once it is no longer HTTP.
+    pub(crate) handover: Handover,
 }
 
 /// A request read to its end.
 #[derive(Debug)]
 pub(crate) struct Inbound {
     pub(crate) method: Method,
+    pub(crate) version: Version,
     pub(crate) path: String,
     pub(crate) query: Option<String>,
+    /// The host and port that the client asked for.
+    pub(crate) authority: Option<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Payload,
     pub(crate) ticket: Ticket,
     pub(crate) link: Link,
+    /// The connection itself, if the client wants to speak another protocol on it.
+    pub(crate) upgrade: Option<OnUpgrade>,
 }
 
 /// What the body turned out to be.
@@ -53,7 +62,8 @@ pub(crate) enum Payload {
 
 impl Inbound {
     /// Reads `request` to its end and records it.
-    pub(crate) async fn read(request: Request<Incoming>, link: Link, world: &World) -> Self {
+    pub(crate) async fn read(mut request: Request<Incoming>, link: Link, world: &World) -> Self {
+        let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (parts, body) = request.into_parts();
         let limit = world.config.max_body_bytes;
         let (body, raw_length) = match Limited::new(body, limit).collect().await {
@@ -83,7 +93,20 @@ impl Inbound {
             waiting: false,
             outcome: Outcome::InFlight,
         });
-        Self { method: parts.method, path, query, headers: parts.headers, body, ticket, link }
+        let host = || parts.headers.get(HOST)?.to_str().ok().map(str::to_owned);
+        let authority = parts.uri.authority().map(ToString::to_string).or_else(host);
+        Self {
+            method: parts.method,
+            version: parts.version,
+            path,
+            query,
+            authority,
+            headers: parts.headers,
+            body,
+            ticket,
+            link,
+            upgrade,
+        }
     }
 
     /// A request header as text; one that is not readable text counts as absent.
@@ -98,6 +121,15 @@ impl Inbound {
 }
 
 impl Payload {
+    /// The body, if it is JSON.
+    pub(crate) fn json(&self) -> Option<&Value> {
+        match self {
+            Self::Json(value) => Some(value),
+            Self::Empty | Self::Form(_) | Self::UnknownEncoding(_) => None,
+            Self::Malformed(_) | Self::TooLarge | Self::Broken => None,
+        }
+    }
+
     /// The fields of a form or of a flat JSON object, as the token endpoint takes either.
     pub(crate) fn fields(&self) -> Option<Fields> {
         match self {
@@ -140,7 +172,7 @@ fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
     url::form_urlencoded::parse(encoded).into_owned().collect()
 }
 
-fn listed(headers: &HeaderMap) -> Vec<(String, String)> {
+pub(crate) fn listed(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }

@@ -35,6 +35,8 @@
 //! | `POST /__sim/quota` | `{"primary_percent":100,"secondary_percent":40}` | `{}` |
 //! | `POST /__sim/weekly-quota` | `{"percent":12.5}` | `{}` |
 //! | `POST /__sim/workspaces` | `{"workspaces":[{"id","name","plan_type","is_deactivated"?}]}` | `{}` |
+//! | `POST /__sim/upgrades` | `{"status":426}`, or `null` | `{}` |
+//! | `POST /__sim/forget-responses` | | `{}` |
 //! | `POST /__sim/region` | `{"region":"us"}`, or `null` | `{}` |
 //! | `POST /__sim/release` | | `{}` |
 //! | `POST /__sim/advance` | `{"secs":60}` | `{}` |
@@ -51,6 +53,7 @@ mod config;
 mod control;
 mod control_http;
 mod flushes;
+mod handover;
 mod ids;
 mod inbound;
 mod launch;

@@ -30,7 +30,7 @@ pub struct Recorded {
     pub connection: u64,
     /// `HTTP/1.1` or `HTTP/2.0`.
     pub version: String,
-    /// The method.
+    /// The method; `FRAME` for a message on a WebSocket, which has the headers, path and connection of its upgrade.
     pub method: String,
     /// The path without the query.
     pub path: String,
@@ -256,6 +256,11 @@ pub(crate) struct Tracked {
 impl Tracked {
     pub(crate) fn new(inner: Body, ticket: Ticket) -> Self {
         Self { inner, ticket, ended: false }
+    }
+
+    /// A body whose end is not that of the exchange.
+    pub(crate) fn silent(inner: Body, ticket: Ticket) -> Self {
+        Self { inner, ticket, ended: true }
     }
 
     fn end(&mut self, outcome: Outcome) {

@@ -40,7 +40,10 @@ pub(crate) async fn handle(
     match answered {
         Ok(response) => {
             ticket.status(response.status().as_u16());
-            Ok(response.map(|body| Tracked::new(body, ticket)))
+            // A connection that is handed over tells of its end itself.
+            let handed_over = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            Ok(response
+                .map(|body| if handed_over { Tracked::silent(body, ticket) } else { Tracked::new(body, ticket) }))
         }
         Err(dropped) => {
             ticket.finished(Outcome::Cut);

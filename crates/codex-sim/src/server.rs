@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::flushes::{Flushes, Watched};
+use crate::handover::Handover;
 use crate::inbound::Link;
 use crate::route::{self, Surface};
 use crate::tls::Tls;
@@ -59,7 +60,8 @@ async fn connection(stream: TcpStream, tls: Option<Arc<Tls>>, surface: Surface, 
 
 async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, surface: Surface, world: Arc<World>) {
     let number = world.connections.fetch_add(1, Ordering::Relaxed) + 1;
-    let link = Link { number, flushes: Flushes::new() };
+    let link = Link { number, flushes: Flushes::new(), handover: Handover::default() };
+    let handover = link.handover.clone();
     let stream = Watched::new(stream, link.flushes.clone());
     let service = service_fn(|request| {
         let (world, link) = (Arc::clone(&world), link.clone());
@@ -67,8 +69,12 @@ async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, surf
     });
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http2().max_concurrent_streams(MAX_STREAMS).max_header_list_size(MAX_HEADER_LIST_BYTES);
-    let served = server.serve_connection(TokioIo::new(stream), service).await;
+    let served = server.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
     if let Err(error) = served {
         tracing::debug!(%error, number, "connection ended");
+    }
+    // In the same task, so that aborting this ends that.
+    if let Some(session) = handover.take() {
+        session.await;
     }
 }

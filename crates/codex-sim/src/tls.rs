@@ -77,6 +77,8 @@ fn leaf(ca: &X509, ca_key: &PKey<Private>) -> Result<(X509, PKey<Private>), Erro
         .dns("auth.openai.com")
         .ip("127.0.0.1")
         .ip("::1")
+        // This machine under an address that is not a loopback one, so that a proxy is used for it.
+        .ip("0.0.0.0")
         .build(&builder.x509v3_context(Some(ca), None))?;
     builder.append_extension(&names)?;
     let issuer = AuthorityKeyIdentifier::new().keyid(true).build(&builder.x509v3_context(Some(ca), None))?;

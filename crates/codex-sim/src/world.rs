@@ -51,6 +51,10 @@ pub(crate) struct Orders {
     pub(crate) quota: Quota,
     /// The workspaces that every login may choose beside its own account.
     pub(crate) workspaces: Vec<Workspace>,
+    /// The status that upgrades to WebSocket are refused with.
+    pub(crate) upgrades: Option<u16>,
+    /// Counts the times that all connections were made to forget their responses.
+    pub(crate) forgettings: u64,
     /// The region that the workspaces are bound to.
     pub(crate) region: Option<String>,
     /// `-once` words that have fired and not yet been passed by, by the text they stood in.
@@ -67,6 +71,8 @@ impl Orders {
             cloudflare: false,
             quota: Quota::fresh(unix_secs(now)),
             workspaces: Vec::new(),
+            upgrades: None,
+            forgettings: 0,
             region: None,
             fired: Bounded::default(),
             prompt_cache: Bounded::default(),

@@ -95,8 +95,8 @@
 //!
 //! Each has one fate. *Carried*: sent with its meaning. *Emulated*: brought about on this side. *Clamped*: sent with the nearest
 //! value that the model takes. *Dropped*: not sent, with a [`Notice`]; refused if [`Options::strict`] is set. *Refused*: a 400
-//! that says what to do instead. Anything else is dropped. The tables are [`params::CHAT`], [`params::RESPONSES`] and
-//! [`params::EXTRA`].
+//! that says what to do instead. Anything else is dropped. The tables are [`params::CHAT`], [`params::RESPONSES`],
+//! [`params::EXTRA`] and [`params::IMAGES`].
 //!
 //! Chat Completions:
 //!
@@ -185,6 +185,38 @@
 //! | `reasoningSummary` | carried | as `reasoning.summary` (opencode) |
 //! | `textVerbosity` | carried | as `verbosity` (opencode) |
 //!
+//! Pictures ([`images`]):
+//!
+//! | parameter | fate | |
+//! |---|---|---|
+//! | `background` | carried | as it is |
+//! | `complexity` | dropped | the backend draws no vectors |
+//! | `frame_count` | dropped | the backend draws one frame |
+//! | `frame_duration_ms` | dropped | the backend draws one frame |
+//! | `image` | carried | as `images` |
+//! | `images` | carried | as data URLs; of edits |
+//! | `input_fidelity` | dropped | the backend does not take it |
+//! | `markup` | refused | the backend edits the picture as a whole; say in the prompt what is to change |
+//! | `mask` | refused | the backend edits the picture as a whole; say in the prompt what is to change |
+//! | `model` | emulated | the backend draws with a model of its own, whatever is named |
+//! | `moderation` | dropped | the backend does not take it |
+//! | `n` | emulated | one call for each picture, up to the limit of the options |
+//! | `output_compression` | dropped | the backend does not take it |
+//! | `output_format` | dropped | the backend draws PNG |
+//! | `partial_images` | dropped | pictures come whole |
+//! | `prompt` | carried | as it is |
+//! | `quality` | clamped | to the nearest that the backend knows; the reply says which it was |
+//! | `response_format` | emulated | `url` is a data URL: nothing is stored here |
+//! | `safety_identifier` | dropped | the backend does not take it |
+//! | `size` | carried | as it is; the reply says which it was |
+//! | `stream` | refused | pictures come whole; leave it out and wait for the reply |
+//! | `style` | dropped | the backend does not take it |
+//! | `svg` | refused | the backend draws no vectors |
+//! | `user` | dropped | the backend does not take it |
+//!
+//! A request to compact a conversation ([`compact`]) is a Responses request; what says something of a reply (`tools`, `text`,
+//! `include`, `stream` and their kin) is dropped from it.
+//!
 //! # Limits
 //!
 //! What a stream keeps is bounded, whatever upstream sends. A text that is streamed is not kept on the chat path; the Responses
@@ -255,13 +287,14 @@ mod usage;
 mod voice;
 
 pub mod chat;
+pub mod images;
 pub mod params;
 pub mod responses;
 
 pub use conversation::{ConversationSeed, conversation_id};
 pub use error::{Error, ErrorBody, ErrorKind, Origin};
 pub use lite::to_lite;
-pub use normalise::normalise;
+pub use normalise::{compact, normalise};
 pub use notice::{Fate, MAX_NOTICES, Notice};
 pub use pipe::{ChatFold, ChatPipe, MAX_EVENT_BYTES, ResponsesFold, ResponsesPipe};
 pub use plan::{ReasoningStyle, ReplyPlan};

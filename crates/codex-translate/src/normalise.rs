@@ -3,6 +3,7 @@
 //! Both dialects end here: what the readers have understood is settled against the model's profile, repaired where the backend
 //! would refuse it, and split into the request to send and the plan of its reply. Settling what is settled changes nothing.
 
+mod compaction;
 mod items;
 mod pairing;
 mod settings;
@@ -17,6 +18,8 @@ use crate::profile::{Options, Profile};
 use crate::responses::{Request, Shape};
 use crate::to_responses::{Translated, ask_for_reasoning, hoist_instructions};
 use crate::tool_names::ToolNames;
+
+pub use compaction::compact;
 
 /// Settles a request that came by `/v1/responses` for the model of `profile`.
 ///

@@ -1,6 +1,6 @@
-//! Every request parameter of the two public APIs and its one fate; the readers are driven by these tables.
+//! Every request parameter of the public APIs and its one fate; the readers are driven by these tables.
 //!
-//! A parameter that is `null` counts as absent, and one that is in neither table is unknown: dropped with a notice, never a
+//! A parameter that is `null` counts as absent, and one that is in no table of its API is unknown: dropped with a notice, never a
 //! 400, since clients send keys of their own (clients.md rule 7). A value that says what happens anyway (`temperature: 1`,
 //! `store: false`) loses nothing when it is not sent and leaves no notice.
 
@@ -53,6 +53,9 @@ impl Treatment {
 
 const NOT_TAKEN: &str = "the backend does not take it";
 const NO_STORE: &str = "nothing is stored here";
+const NO_VECTORS: &str = "the backend draws no vectors";
+const ONE_FRAME: &str = "the backend draws one frame";
+const NO_MASK: &str = "the backend edits the picture as a whole; say in the prompt what is to change";
 const NO_AUDIO: &str = "this backend has no audio; ask for text";
 
 const fn carried(name: &'static str, note: &'static str) -> Parameter {
@@ -162,6 +165,42 @@ pub const EXTRA: &[Parameter] = &[
     carried("textVerbosity", "as `verbosity` (opencode)"),
 ];
 
+/// The parameters of the Images API, of generations and of edits.
+pub const IMAGES: &[Parameter] = &[
+    carried("background", "as it is"),
+    dropped("complexity", &[], NO_VECTORS),
+    dropped("frame_count", &["1"], ONE_FRAME),
+    dropped("frame_duration_ms", &[], ONE_FRAME),
+    carried("image", "as `images`"),
+    carried("images", "as data URLs; of edits"),
+    dropped("input_fidelity", &[], NOT_TAKEN),
+    refused("markup", &[], NO_MASK),
+    refused("mask", &[], NO_MASK),
+    emulated("model", "the backend draws with a model of its own, whatever is named"),
+    dropped("moderation", &["\"auto\""], NOT_TAKEN),
+    emulated("n", "one call for each picture, up to the limit of the options"),
+    dropped("output_compression", &["100"], NOT_TAKEN),
+    dropped("output_format", &["\"png\""], "the backend draws PNG"),
+    dropped("partial_images", &["0"], "pictures come whole"),
+    carried("prompt", "as it is"),
+    clamped("quality", "to the nearest that the backend knows; the reply says which it was"),
+    emulated("response_format", "`url` is a data URL: nothing is stored here"),
+    dropped("safety_identifier", &["\"\""], NOT_TAKEN),
+    carried("size", "as it is; the reply says which it was"),
+    refused("stream", &["false"], "pictures come whole; leave it out and wait for the reply"),
+    dropped("style", &[], NOT_TAKEN),
+    refused("svg", &[], NO_VECTORS),
+    dropped("user", &["\"\""], NOT_TAKEN),
+];
+
+/// Deals with a parameter of the Images API that its reader does not read.
+///
+/// # Errors
+/// As for [`set_aside`].
+pub(crate) fn set_aside_of_images(key: &str, node: &Node<'_, '_>, notices: &mut Notices) -> Result<(), Error> {
+    by_table(IMAGES, key, node, notices)
+}
+
 /// Deals with a parameter that the reader of `shape` does not read: it is refused or dropped as its table says.
 ///
 /// # Errors
@@ -171,6 +210,10 @@ pub(crate) fn set_aside(shape: Shape, key: &str, node: &Node<'_, '_>, notices: &
         Shape::Chat => CHAT,
         Shape::Responses => RESPONSES,
     };
+    by_table(table, key, node, notices)
+}
+
+fn by_table(table: &[Parameter], key: &str, node: &Node<'_, '_>, notices: &mut Notices) -> Result<(), Error> {
     let Some(parameter) = table.iter().find(|parameter| parameter.name == key) else {
         notices.dropped(key, "unknown parameter");
         return Ok(());

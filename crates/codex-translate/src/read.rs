@@ -93,14 +93,15 @@ fn read_input(request: &mut Request, input: Shallow<'_>, at: &Path<'_>) -> Resul
 
 /// The objects of a list, of which there must be some.
 fn objects<'a>(list: Shallow<'a>, at: &Path<'_>, or_else: &str) -> Result<Vec<Members<'a>>, Error> {
-    let elements = match list {
-        Shallow::Array(elements) if elements.is_empty() => return Err(at.invalid(or_else)),
-        Shallow::Array(elements) => elements,
-        other => return Err(at.mistyped("an array", other.kind())),
-    };
-    let object = |(index, element)| match element {
-        Shallow::Object(members) => Ok(members),
-        other => Err(at.element(index).mistyped("an object", other.kind())),
+    let kind = list.kind();
+    let Shallow::Array(elements) = list else { return Err(at.mistyped("an array", kind)) };
+    if elements.is_empty() {
+        return Err(at.invalid(or_else));
+    }
+    let object = |(index, element): (usize, Shallow<'a>)| {
+        let kind = element.kind();
+        let Shallow::Object(members) = element else { return Err(at.element(index).mistyped("an object", kind)) };
+        Ok(members)
     };
     elements.into_iter().enumerate().map(object).collect()
 }

@@ -31,6 +31,8 @@ pub struct Model {
     pub summaries: Option<bool>,
     /// Whether the official client uses the Responses Lite shape for it (wire.md §2.8).
     pub lite: bool,
+    /// Whether the official client uses a WebSocket for it where it can (wire.md §4).
+    pub websockets: bool,
     /// The context window that the official client uses, in tokens.
     pub context_window: Option<u64>,
     /// The largest context window, in tokens.
@@ -147,6 +149,7 @@ impl Model {
             tiers: names(raw.get("service_tiers"), "id"),
             summaries: flag("supports_reasoning_summary_parameter").or_else(|| flag("supports_reasoning_summaries")),
             lite: flag("use_responses_lite").unwrap_or(false),
+            websockets: flag("prefer_websockets").unwrap_or(false),
             context_window: count("context_window"),
             max_context_window: count("max_context_window"),
             input_modalities: names(raw.get("input_modalities"), "id"),

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use http::{HeaderValue, Request, Response, Uri, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use wreq::cookie::{CookieStore, Cookies, Jar};
+use wreq::header::OrigHeaderMap;
 use wreq::http2::Http2Options;
 use wreq::tls::trust::{CertStore, Certificate};
 use wreq::tls::{TlsOptions, TlsVersion};
@@ -18,7 +19,9 @@ use wreq_util::{Emulation as BrowserProfile, Platform, Profile};
 
 use crate::config::{ClientConfig, ClientError, Emulation, is_loopback};
 use crate::cookies::{host_keeps_cookies, is_infrastructure};
+use crate::socket::{self, Upgrade};
 use crate::upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError};
+use crate::websocket::handshake::{self, Handshake};
 
 /// The newest Chrome of wreq-util. `examples/fingerprint` compares it with a real one.
 const CHROME: Profile = Profile::Chrome149;
@@ -58,17 +61,63 @@ impl Upstream for Client {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<ByteStream>, UpstreamError> {
         let host = checked_host(request.uri())?;
         let reply = self.client.execute(request.into()).await.map_err(|error| before_head(&error, host.clone()))?;
-        let mut head = Response::new(());
-        *head.status_mut() = reply.status();
-        *head.version_mut() = reply.version();
-        head.headers_mut().clone_from(reply.headers());
-        let body = reply.bytes_stream().map(move |piece| piece.map_err(|error| within_body(&error, host.clone())));
-        Ok(head.map(|()| Box::pin(body) as ByteStream))
+        Ok(neutral(reply, host))
+    }
+
+    async fn connect(&self, request: Request<()>) -> Result<Upgrade, UpstreamError> {
+        let host = checked_host(request.uri())?;
+        let handshake = Handshake::new()?;
+        let (mut head, ()) = request.into_parts();
+        head.headers = handshake.headers(head.headers)?;
+        let names = spelled(&head.headers);
+        let request =
+            wreq::RequestBuilder::from_parts(self.client.clone(), Request::from_parts(head, Bytes::new()).into());
+        // Only HTTP/1.1 can be left in this way, and so only it is offered in the TLS handshake.
+        let request = request.version(Version::HTTP_11).orig_headers(names);
+        let reply = request.send().await.map_err(|error| before_head(&error, host.clone()))?;
+        if reply.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Upgrade::Refused(neutral(reply, host)));
+        }
+        if let Some(objection) = handshake.objection(reply.headers()) {
+            return Err(UpstreamError::Closed { host, reason: objection.to_owned() });
+        }
+        let headers = handshake::without_handshake(reply.headers().clone());
+        let connection = reply.upgrade().await.map_err(|error| within_body(&error, host.clone()))?;
+        Ok(Upgrade::Opened { headers, socket: socket::over(connection, host).await })
     }
 
     fn forget_cookies(&self) {
         self.cookies.0.clear();
     }
+}
+
+/// The names of these headers as the official client writes them, which matters where HTTP/1.1 shows it (wire.md §9).
+fn spelled(headers: &http::HeaderMap) -> OrigHeaderMap {
+    let mut names = OrigHeaderMap::new();
+    names.insert("Host");
+    for name in headers.keys() {
+        let name = match name.as_str() {
+            "connection" => "Connection",
+            "upgrade" => "Upgrade",
+            "sec-websocket-version" => "Sec-WebSocket-Version",
+            "sec-websocket-key" => "Sec-WebSocket-Key",
+            "authorization" => "Authorization",
+            "user-agent" => "User-Agent",
+            other => other,
+        };
+        names.insert(name.to_owned());
+    }
+    names
+}
+
+/// A reply without the library's types.
+fn neutral(reply: wreq::Response, host: String) -> Response<ByteStream> {
+    let mut head = Response::new(());
+    *head.status_mut() = reply.status();
+    *head.version_mut() = reply.version();
+    head.headers_mut().clone_from(reply.headers());
+    let body = reply.bytes_stream().map(move |piece| piece.map_err(|error| within_body(&error, host.clone())));
+    head.map(|()| Box::pin(body) as ByteStream)
 }
 
 /// wreq's jar behind the rules of [`crate::cookies`].

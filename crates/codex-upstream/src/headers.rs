@@ -12,6 +12,8 @@ pub const X_OPENAI_FEDRAMP: HeaderName = HeaderName::from_static("x-openai-fedra
 pub const X_OPENAI_ACCOUNT_ROUTING_OVERRIDE: HeaderName = HeaderName::from_static("x-openai-account-routing-override");
 /// Which kind of client is asking.
 pub const ORIGINATOR: HeaderName = HeaderName::from_static("originator");
+/// Which experiments the client takes part in; over HTTP, none.
+pub const OPENAI_BETA: HeaderName = HeaderName::from_static("openai-beta");
 /// The conversation, for prompt caching and routing (wire.md §2.6).
 pub const SESSION_ID: HeaderName = HeaderName::from_static("session-id");
 /// The conversation once more; equal to [`SESSION_ID`].

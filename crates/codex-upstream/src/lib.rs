@@ -57,8 +57,11 @@ mod quota;
 mod retry;
 mod routing;
 mod scripted;
+mod socket;
 mod upstream;
 mod verdict;
+mod websocket;
+mod whole;
 mod workspaces;
 
 pub use catalogue::{Catalogue, CatalogueError, Model, Visibility};
@@ -70,10 +73,13 @@ pub use identity::{DEFAULT_ORIGINATOR, DEFAULT_VERSION, Identity, UnusableIdenti
 pub use model_cache::{ModelCache, ModelCacheConfig, Snapshot, Source};
 pub use model_name::{ModelAliases, ModelChoice, UnusableAlias};
 pub use quota::{Credits, Quota, QuotaError, Window};
-pub use requests::{Backend, Credentials, Turn};
+pub use requests::{Backend, Credentials, ImageCall, Turn};
 pub use retry::{RetryPolicy, SendError, checked, send_with_retry};
 pub use routing::{Route, RouteError, Router};
-pub use scripted::{Reply, Scripted};
+pub use scripted::{Conversation, Reply, Scripted};
+pub use socket::{Received, Sent, Upgrade, WebSocket};
 pub use upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError, read_to_end};
 pub use verdict::{Verdict, verdict};
+pub use websocket::{TransportChoice, UnknownTransport, WebSockets};
+pub use whole::{Compaction, Images, Picture, WholeError};
 pub use workspaces::{Workspace, WorkspaceError, Workspaces};

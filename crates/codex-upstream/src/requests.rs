@@ -10,17 +10,22 @@
 //! | `user-agent` does not repeat name and version behind the terminal | only the embedding of one of its parts in another does |
 //! | body: `instructions` is there, perhaps empty | older models refuse a request without it (wire.md §2.5) |
 //! | body: `client_metadata`, `text` and what else the caller has not asked for are absent | as above, and nothing is made up |
-//! | `wham/accounts/check` carries `originator` | one rule for every call; the user agent says the same |
+//! | `wham/accounts/check` carries `originator`, and `user-agent` is not its first header | one rule for every call; the user agent says the same |
+//!
+//! Compactions and pictures have not been captured: their headers are those of a turn, as far as they say something of it, in a
+//! turn's order. The official client of today compacts within a turn, by a `compaction_trigger` at the end of its input.
 //!
 //! What the official client sends through the proxy reaches the backend as it was, item by item and key by key, but for that
 //! `instructions`. Neither sends the `version` header of earlier clients: the version in the user agent is what the backend
 //! checks (§5.3), and a header that no current client sends stands out.
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, IF_NONE_MATCH, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::headers;
@@ -29,6 +34,9 @@ use crate::upstream::UpstreamError;
 
 /// The compression level of the official client (wire.md §2.3).
 const ZSTD_LEVEL: i32 = 3;
+
+/// The service tier of whoever names none; the official client leaves it out of hint and body, even if its user chooses it.
+const DEFAULT_TIER: &str = "default";
 
 /// What proves to the backend who is asking.
 #[derive(Clone, Copy)]
@@ -87,27 +95,131 @@ pub struct Turn<'a> {
 pub fn responses(backend: &Backend<'_>, turn: &Turn<'_>) -> Result<Request<Bytes>, UpstreamError> {
     let body = zstd::encode_all(turn.body, ZSTD_LEVEL)
         .map_err(|error| UpstreamError::InvalidRequest { reason: format!("the body cannot be compressed: {error}") })?;
-    let mut headers = HeaderMap::new();
-    if turn.lite {
-        headers.insert(headers::X_RESPONSES_LITE, HeaderValue::from_static("true"));
-    }
-    let hint = match turn.tier {
-        Some(tier) => format!("model={};tier={tier}", turn.model),
-        None => format!("model={}", turn.model),
-    };
-    headers.insert(headers::X_CODEX_ROUTING_HINT, headers::value("model or service tier", &hint)?);
-    if let Some(id) = turn.conversation_id {
-        let id = headers::value("conversation id", id)?;
-        headers.insert(headers::X_CLIENT_REQUEST_ID, id.clone());
-        headers.insert(headers::SESSION_ID, id.clone());
-        headers.insert(headers::THREAD_ID, id);
-    }
+    let mut headers = of_turn(turn)?;
     headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     identify(&mut headers, backend)?;
     Ok(request(Method::POST, uri(&endpoint(backend.base, "codex/responses"))?, headers, Bytes::from(body)))
 }
+
+/// Builds `POST codex/responses/compact`: `turn`'s conversation goes, and a short form of it comes back, which
+/// [`Compaction`](crate::Compaction) reads (wire.md §2.1).
+///
+/// The body is that of a turn less what a turn says of its reply. Only turns are compressed (§2.3).
+///
+/// # Errors
+///
+/// As [`responses`].
+pub fn compaction(backend: &Backend<'_>, turn: &Turn<'_>) -> Result<Request<Bytes>, UpstreamError> {
+    whole(backend, "codex/responses/compact", of_turn(turn)?, turn.body)
+}
+
+/// Which of the calls for pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageCall {
+    /// From a prompt.
+    Generation,
+    /// From other pictures and a prompt.
+    Edit,
+}
+
+/// Builds `POST codex/images/generations` or `codex/images/edits`, whose reply [`Images`](crate::Images) reads (wire.md §2.1).
+///
+/// # Errors
+///
+/// As [`responses`].
+pub fn images(backend: &Backend<'_>, call: ImageCall, body: &[u8]) -> Result<Request<Bytes>, UpstreamError> {
+    let path = match call {
+        ImageCall::Generation => "codex/images/generations",
+        ImageCall::Edit => "codex/images/edits",
+    };
+    whole(backend, path, HeaderMap::new(), body)
+}
+
+/// What says which turn this is, and of which conversation.
+fn of_turn(turn: &Turn<'_>) -> Result<HeaderMap, UpstreamError> {
+    let mut headers = HeaderMap::new();
+    if turn.lite {
+        headers.insert(headers::X_RESPONSES_LITE, HeaderValue::from_static("true"));
+    }
+    headers.insert(headers::X_CODEX_ROUTING_HINT, routing_hint(turn)?);
+    if let Some(id) = turn.conversation_id {
+        let id = headers::value("conversation id", id)?;
+        headers.insert(headers::X_CLIENT_REQUEST_ID, id.clone());
+        headers.insert(headers::SESSION_ID, id.clone());
+        headers.insert(headers::THREAD_ID, id);
+    }
+    Ok(headers)
+}
+
+/// A call whose reply is one JSON object.
+fn whole(
+    backend: &Backend<'_>,
+    path: &str,
+    mut headers: HeaderMap,
+    body: &[u8],
+) -> Result<Request<Bytes>, UpstreamError> {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    identify(&mut headers, backend)?;
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    Ok(request(Method::POST, uri(&endpoint(backend.base, path))?, headers, Bytes::copy_from_slice(body)))
+}
+
+/// Builds a turn for [`WebSockets`](crate::WebSockets): the head opens the connection, the body is the message of the turn
+/// (wire.md §4, §9).
+///
+/// What differs from request to request, such as the Responses Lite shape, stands in the message's `client_metadata`; `now` is
+/// told there, too, as the official client does.
+///
+/// # Errors
+///
+/// As [`responses`]; also when the body is no JSON object.
+pub fn responses_websocket(
+    backend: &Backend<'_>,
+    turn: &Turn<'_>,
+    now: SystemTime,
+) -> Result<Request<Bytes>, UpstreamError> {
+    let mut headers = HeaderMap::new();
+    let mut identity = HeaderMap::new();
+    identify(&mut identity, backend)?;
+    // In the order in which the official client sends them here.
+    for name in [headers::CHATGPT_ACCOUNT_ID, AUTHORIZATION, USER_AGENT, headers::ORIGINATOR] {
+        headers.extend(identity.remove(&name).map(|value| (name, value)));
+    }
+    headers.extend(identity);
+    headers.insert(headers::OPENAI_BETA, HeaderValue::from_static("responses_websockets=2026-02-06"));
+    if let Some(id) = turn.conversation_id {
+        let id = headers::value("conversation id", id)?;
+        headers.insert(headers::X_CLIENT_REQUEST_ID, id.clone());
+        headers.insert(headers::SESSION_ID, id.clone());
+        headers.insert(headers::THREAD_ID, id);
+    }
+    headers.insert(headers::X_CODEX_ROUTING_HINT, routing_hint(turn)?);
+    let message = message(turn, now)?;
+    Ok(request(Method::GET, uri(&endpoint(backend.base, "codex/responses"))?, headers, message))
+}
+
+fn message(turn: &Turn<'_>, now: SystemTime) -> Result<Bytes, UpstreamError> {
+    let body: Map<String, Value> = serde_json::from_slice(turn.body)
+        .map_err(|_| UpstreamError::InvalidRequest { reason: "its body is no JSON object".to_owned() })?;
+    let mut message = Map::with_capacity(body.len() + 2);
+    message.insert("type".to_owned(), "response.create".into());
+    message.extend(body);
+    let metadata = message.entry("client_metadata").or_insert_with(|| Value::Object(Map::new()));
+    // One that is something else is the caller's mistake, which the backend will name.
+    if let Value::Object(metadata) = metadata {
+        let millis = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        metadata.insert("x-codex-ws-stream-request-start-ms".to_owned(), millis.to_string().into());
+        if turn.lite {
+            metadata.insert(LITE_METADATA.to_owned(), "true".into());
+        }
+    }
+    Ok(Value::Object(message).to_string().into())
+}
+
+/// What stands in a message for the header of the Responses Lite shape.
+const LITE_METADATA: &str = "ws_request_header_x_openai_internal_codex_responses_lite";
 
 /// Builds `GET codex/models`: the catalogue as this identity may see it (wire.md §5.1).
 ///
@@ -142,6 +254,15 @@ pub fn usage(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
 /// As [`responses`].
 pub fn accounts_check(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
     get(backend, &endpoint(backend.base, "wham/accounts/check"))
+}
+
+fn routing_hint(turn: &Turn<'_>) -> Result<HeaderValue, UpstreamError> {
+    // What happens anyway is not hinted at.
+    let hint = match turn.tier.filter(|tier| *tier != DEFAULT_TIER) {
+        Some(tier) => format!("model={};tier={tier}", turn.model),
+        None => format!("model={}", turn.model),
+    };
+    headers::value("model or service tier", &hint)
 }
 
 fn get(backend: &Backend<'_>, url: &Url) -> Result<Request<Bytes>, UpstreamError> {
@@ -241,18 +362,84 @@ mod tests {
     }
 
     #[test]
+    fn calls_for_a_whole_reply_have_their_paths_and_go_uncompressed() {
+        let turn = Turn { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body: b"{\"a\":1}" };
+        with_backend("https://chatgpt.com/backend-api", credentials(), |b| {
+            let compacted = compaction(b, &turn).unwrap();
+            let expected = [
+                ("x-codex-routing-hint", "model=gpt-5.5"),
+                ("x-client-request-id", ID),
+                ("session-id", ID),
+                ("thread-id", ID),
+                ("content-type", "application/json"),
+                ("authorization", "Bearer tok"),
+                ("chatgpt-account-id", "acct_test"),
+                ("originator", "codex_cli_rs"),
+                ("user-agent", "codex_cli_rs/0.169.0 (Debian 12.0.0; x86_64) xterm"),
+                ("accept", "*/*"),
+            ];
+            assert_eq!(sent(&compacted), expected);
+            let drawn = images(b, ImageCall::Generation, b"{\"a\":1}").unwrap();
+            assert_eq!(sent(&drawn), expected[4..]);
+            let edited = images(b, ImageCall::Edit, b"{\"a\":1}").unwrap();
+            let paths = [(compacted, "responses/compact"), (drawn, "images/generations"), (edited, "images/edits")];
+            for (request, path) in paths {
+                assert_eq!(request.uri(), &*format!("https://chatgpt.com/backend-api/codex/{path}"));
+                assert_eq!((request.method(), &request.body()[..]), (&Method::POST, &b"{\"a\":1}"[..]));
+            }
+        });
+    }
+
+    #[test]
     fn tier_lite_and_fedramp_add_their_headers() {
         let turn = Turn { model: "m", tier: Some("priority"), conversation_id: None, lite: true, body: b"{}" };
         let fedramp = Credentials { bearer: "tok", account_id: None, fedramp: true };
-        let request = with_backend("https://chatgpt.com/backend-api/", fedramp, |b| responses(b, &turn)).unwrap();
-        let headers = request.headers();
+        let tiered = with_backend("https://chatgpt.com/backend-api/", fedramp, |b| responses(b, &turn)).unwrap();
+        let headers = tiered.headers();
         assert_eq!(headers[headers::X_CODEX_ROUTING_HINT], "model=m;tier=priority");
         assert_eq!(headers[headers::X_RESPONSES_LITE], "true");
+        let turn = Turn { tier: Some("default"), ..turn };
+        let request = with_backend("https://chatgpt.com/backend-api/", fedramp, |b| responses(b, &turn)).unwrap();
+        assert_eq!(request.headers()[headers::X_CODEX_ROUTING_HINT], "model=m");
         assert_eq!(headers[headers::X_OPENAI_FEDRAMP], "true");
         for absent in [headers::CHATGPT_ACCOUNT_ID, headers::SESSION_ID, headers::THREAD_ID] {
             assert!(!headers.contains_key(&absent), "{absent}");
         }
-        assert_eq!(request.uri(), "https://chatgpt.com/backend-api/codex/responses");
+        assert_eq!(tiered.uri(), "https://chatgpt.com/backend-api/codex/responses");
+    }
+
+    #[test]
+    fn a_turn_on_a_websocket_has_the_official_clients_headers_and_message() {
+        let body = br#"{"model":"gpt-5.5","input":[],"stream":true,"client_metadata":{"a":"b"}}"#;
+        let turn = Turn { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body };
+        let now = UNIX_EPOCH + std::time::Duration::from_millis(1_795_400_096_650);
+        let build = |turn: &Turn<'_>| {
+            with_backend("https://chatgpt.com/backend-api", credentials(), |b| responses_websocket(b, turn, now))
+        };
+        let request = build(&turn).unwrap();
+        assert_eq!((request.method(), request.uri().path()), (&Method::GET, "/backend-api/codex/responses"));
+        let expected = [
+            ("chatgpt-account-id", "acct_test"),
+            ("authorization", "Bearer tok"),
+            ("user-agent", "codex_cli_rs/0.169.0 (Debian 12.0.0; x86_64) xterm"),
+            ("originator", "codex_cli_rs"),
+            ("openai-beta", "responses_websockets=2026-02-06"),
+            ("x-client-request-id", ID),
+            ("session-id", ID),
+            ("thread-id", ID),
+            ("x-codex-routing-hint", "model=gpt-5.5"),
+        ];
+        assert_eq!(sent(&request), expected);
+        let message = concat!(
+            r#"{"type":"response.create","model":"gpt-5.5","input":[],"stream":true,"#,
+            r#""client_metadata":{"a":"b","x-codex-ws-stream-request-start-ms":"1795400096650"}}"#,
+        );
+        assert_eq!(request.body(), message);
+        let lite = build(&Turn { lite: true, body: b"{}", ..turn }).unwrap();
+        assert!(!lite.headers().contains_key(headers::X_RESPONSES_LITE));
+        let lite: Value = serde_json::from_slice(lite.body()).unwrap();
+        assert_eq!(lite["client_metadata"]["ws_request_header_x_openai_internal_codex_responses_lite"], "true");
+        assert!(matches!(build(&Turn { body: b"[]", ..turn }), Err(UpstreamError::InvalidRequest { .. })));
     }
 
     #[test]

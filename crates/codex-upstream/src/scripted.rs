@@ -1,13 +1,19 @@
 //! A backend for tests, without sockets.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 
+use crate::socket::Upgrade;
 use crate::upstream::{ByteStream, Upstream, UpstreamError};
+
+mod conversation;
+
+pub use conversation::Conversation;
+use conversation::Message;
 
 /// An [`Upstream`] that plays back replies in order and keeps the requests.
 ///
@@ -16,6 +22,9 @@ use crate::upstream::{ByteStream, Upstream, UpstreamError};
 pub struct Scripted {
     replies: Mutex<VecDeque<Result<Reply, UpstreamError>>>,
     requests: Mutex<Vec<Request<Bytes>>>,
+    upgrades: Mutex<VecDeque<Result<Conversation, Reply>>>,
+    messages: Arc<Mutex<Vec<Message>>>,
+    connects: Mutex<Vec<Request<()>>>,
 }
 
 /// One reply of a [`Scripted`] backend.
@@ -72,6 +81,17 @@ impl Reply {
     }
 }
 
+impl Reply {
+    fn into_response(self) -> Response<ByteStream> {
+        let pieces = stream::iter(self.pieces);
+        let body: ByteStream = if self.stalls { Box::pin(pieces.chain(stream::pending())) } else { Box::pin(pieces) };
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
 impl Scripted {
     /// Starts with nothing to say.
     #[must_use]
@@ -104,6 +124,32 @@ impl Scripted {
         lock(&self.replies).push_back(outcome);
     }
 
+    /// Adds a WebSocket, and what is said on it. An upgrade for which there is none is refused with 426.
+    #[must_use]
+    pub fn socket(self, conversation: Conversation) -> Self {
+        lock(&self.upgrades).push_back(Ok(conversation));
+        self
+    }
+
+    /// Adds a refusal of an upgrade.
+    #[must_use]
+    pub fn refused(self, reply: Reply) -> Self {
+        lock(&self.upgrades).push_back(Err(reply));
+        self
+    }
+
+    /// The upgrades that were asked for so far.
+    #[must_use]
+    pub fn connects(&self) -> Vec<Request<()>> {
+        lock(&self.connects).clone()
+    }
+
+    /// The texts that were sent so far on WebSockets, each with the number of its connection, from 0.
+    #[must_use]
+    pub fn messages(&self) -> Vec<(usize, Bytes)> {
+        lock(&self.messages).clone()
+    }
+
     /// The requests so far, in the order in which they were sent.
     #[must_use]
     pub fn requests(&self) -> Vec<Request<Bytes>> {
@@ -118,12 +164,21 @@ impl Upstream for Scripted {
         let reply = next.unwrap_or_else(|| {
             Err(UpstreamError::InvalidRequest { reason: "the script has no reply left; add one".to_owned() })
         })?;
-        let pieces = stream::iter(reply.pieces);
-        let body: ByteStream = if reply.stalls { Box::pin(pieces.chain(stream::pending())) } else { Box::pin(pieces) };
-        let mut response = Response::new(body);
-        *response.status_mut() = reply.status;
-        *response.headers_mut() = reply.headers;
-        Ok(response)
+        Ok(reply.into_response())
+    }
+
+    async fn connect(&self, request: Request<()>) -> Result<Upgrade, UpstreamError> {
+        let number = {
+            let mut connects = lock(&self.connects);
+            connects.push(request);
+            connects.len() - 1
+        };
+        let next = lock(&self.upgrades).pop_front();
+        Ok(match next {
+            Some(Ok(conversation)) => conversation.opened(number, Arc::clone(&self.messages)),
+            Some(Err(refusal)) => Upgrade::Refused(refusal.into_response()),
+            None => Upgrade::unavailable(),
+        })
     }
 }
 

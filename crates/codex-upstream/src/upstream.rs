@@ -8,6 +8,8 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 
+use crate::socket::Upgrade;
+
 /// The body of a reply, in the pieces in which it arrived.
 ///
 /// Dropping it cancels the request at the backend. An item that is an error ends the stream.
@@ -28,6 +30,19 @@ pub trait Upstream: Send + Sync + 'static {
         request: http::Request<Bytes>,
     ) -> impl Future<Output = Result<http::Response<ByteStream>, UpstreamError>> + Send;
 
+    /// Asks the backend to make a WebSocket of a connection of its own; `request` is a GET with the caller's headers, to which
+    /// those of the handshake are added (RFC 6455 section 4.1).
+    ///
+    /// An upstream without WebSockets refuses as a backend without them does, with 426.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send). No request for a turn has been sent then, whatever the error.
+    fn connect(&self, request: http::Request<()>) -> impl Future<Output = Result<Upgrade, UpstreamError>> + Send {
+        drop(request);
+        std::future::ready(Ok(Upgrade::unavailable()))
+    }
+
     /// Forgets all cookies: after a challenge, a poisoned one can keep a client out for ever (wire.md §7).
     ///
     /// Does nothing where none are kept.
@@ -40,6 +55,10 @@ impl<U: Upstream> Upstream for Arc<U> {
         request: http::Request<Bytes>,
     ) -> impl Future<Output = Result<http::Response<ByteStream>, UpstreamError>> + Send {
         U::send(self, request)
+    }
+
+    fn connect(&self, request: http::Request<()>) -> impl Future<Output = Result<Upgrade, UpstreamError>> + Send {
+        U::connect(self, request)
     }
 
     fn forget_cookies(&self) {
@@ -91,6 +110,16 @@ pub enum UpstreamError {
         /// What the proxy answered.
         reason: String,
     },
+    /// The backend, or something before it, opens no WebSocket, or none for this turn; the turn was not begun.
+    #[error("{host} takes no WebSocket: {reason}; use the transport auto or http")]
+    NoWebSocket {
+        /// The backend's host.
+        host: String,
+        /// What was answered.
+        reason: String,
+        /// Whether it may be another time.
+        passes: bool,
+    },
     /// Nothing arrived for the configured time.
     #[error("{host} was silent for too long {}; try again, or raise the timeout", phase_words(*phase))]
     Timeout {
@@ -135,7 +164,11 @@ impl UpstreamError {
     #[must_use]
     pub fn before_dispatch(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Tls { .. } | Self::Proxy { .. } | Self::InvalidRequest { .. } => true,
+            Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Proxy { .. }
+            | Self::NoWebSocket { .. }
+            | Self::InvalidRequest { .. } => true,
             Self::Timeout { phase, .. } => *phase == TimeoutPhase::Connect,
             Self::Closed { .. } | Self::Body { .. } | Self::TooLarge { .. } => false,
         }
@@ -145,6 +178,7 @@ impl UpstreamError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
+            Self::NoWebSocket { passes, .. } => *passes,
             Self::Connect { .. }
             | Self::Proxy { .. }
             | Self::Timeout { .. }
@@ -207,6 +241,8 @@ mod tests {
             (UpstreamError::Connect { host: host(), reason: reason() }, true, true),
             (UpstreamError::Tls { host: host(), reason: reason() }, true, false),
             (UpstreamError::Proxy { host: host(), reason: reason() }, true, true),
+            (UpstreamError::NoWebSocket { host: host(), reason: reason(), passes: true }, true, true),
+            (UpstreamError::NoWebSocket { host: host(), reason: reason(), passes: false }, true, false),
             (UpstreamError::Timeout { host: host(), phase: TimeoutPhase::Connect }, true, true),
             (UpstreamError::Timeout { host: host(), phase: TimeoutPhase::Head }, false, true),
             (UpstreamError::Timeout { host: host(), phase: TimeoutPhase::Body }, false, true),

@@ -14,13 +14,16 @@ use webbrowser::{Browser, BrowserOptions};
 
 use crate::app::App;
 use crate::args::LoginArgs;
-use crate::commands::{CommandError, LOCK_WAIT};
+use crate::commands::{CommandError, LOCK_WAIT, progress};
 use crate::config::Config;
 use crate::store::OwnStore;
 use crate::transport::Transport;
 
 /// How long the backend may take to list the workspaces.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a terminal shows meanwhile. Not where an address is to be pasted: there the line is the user's.
+const WAITING: &str = "waiting for you to log in";
 
 /// Why there is no import (asks.md 1).
 const NO_IMPORT: &str = "the Codex CLI's login is not copied: its refresh token works once, so the CLI and codex-proxy would log \
@@ -154,7 +157,8 @@ impl Flow {
             open_browser(url.to_string());
             writeln!(out, "Waiting for the browser. Is it on another machine? Stop this and use --no-browser.")?;
             out.flush()?;
-            return login.complete(&self.http, store, &SystemClock).await.map_err(CommandError::other);
+            let completed = login.complete(&self.http, store, &SystemClock);
+            return progress::during(WAITING, progress::terminal(), completed).await.map_err(CommandError::other);
         }
         writeln!(
             out,
@@ -205,7 +209,8 @@ impl Flow {
         )?;
         writeln!(out, "Waiting. Never enter a code that somebody else gave you.")?;
         out.flush()?;
-        login.complete(&self.http, store, &SystemClock).await.map_err(CommandError::other)
+        let completed = login.complete(&self.http, store, &SystemClock);
+        progress::during(WAITING, progress::terminal(), completed).await.map_err(CommandError::other)
     }
 }
 

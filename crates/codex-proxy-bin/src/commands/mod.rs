@@ -20,6 +20,7 @@ pub mod service;
 pub mod status;
 
 mod duration;
+mod progress;
 
 /// How long a command waits for the store's lock: longer than a refresh by a running proxy takes.
 const LOCK_WAIT: Duration = Duration::from_secs(60);

@@ -90,6 +90,8 @@ async fn serve_app<U: Upstream, S: TokenStore>(
         () = app.keep_models_fresh() => {}
         // Nor this.
         () = service::keep_watchdog_quiet() => {}
+        // Nor this: connections between two turns are alive.
+        () = app.sockets.keep() => {}
     }
     // A refresh that is under way holds the only copy of a rotated token.
     app.tokens.settle().await;

@@ -256,6 +256,19 @@ pub static SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "transport",
+        flag: Some("--transport"),
+        env: &["CODEX_PROXY_TRANSPORT"],
+        choices: &["http", "websocket", "auto"],
+        default: "http",
+        about: "How turns reach the backend; auto uses a WebSocket for the models that prefer it, and HTTP where none can be had.",
+        set: |config, text| {
+            config.transport = text.parse().map_err(said)?;
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
         name: "client_version",
         env: &["CODEX_PROXY_CLIENT_VERSION"],
         takes: "a version",

@@ -1,7 +1,9 @@
 //! The endpoints: each names a reader for the request and a writer for the reply; everything between is the same.
 
 mod chat;
+mod compact;
 mod health;
+mod images;
 mod metrics;
 mod models;
 mod responses;
@@ -9,7 +11,9 @@ mod status;
 mod usage;
 
 pub(crate) use chat::chat;
+pub(crate) use compact::compact;
 pub(crate) use health::health;
+pub(crate) use images::images;
 pub(crate) use metrics::metrics;
 pub(crate) use models::{model, models};
 pub(crate) use responses::{Prepared, prepare, responses};

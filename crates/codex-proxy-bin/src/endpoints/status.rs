@@ -1,7 +1,7 @@
 //! `GET /`, a page that shows what the program is doing, and `GET /status.json`, its data.
 //!
 //! The page is the same for everybody and says nothing; its data come under the access rules of the API. No content of a request
-//! and no secret is in either.
+//! and no secret is in either. The data are the page's own and change with it: programs have `/v1/usage` and `/metrics`.
 
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::app::App;
+use crate::journal::RECENT;
 use crate::quota::rfc3339;
 use crate::record::Entry;
 use crate::reply::{self, Body};
@@ -70,7 +71,11 @@ pub(crate) fn status_page() -> Response<Body> {
 pub(crate) async fn status<U: Upstream, S: TokenStore>(app: &App<U, S>) -> Response<Body> {
     let now = SystemTime::now();
     let totals = app.journal.metrics.totals();
-    let entries = |entries: Vec<Entry>| entries.iter().map(entry_json).collect::<Vec<_>>();
+    let mut live = app.journal.live();
+    live.retain(|entry| !entry.opening.is_routine);
+    let running = live.len();
+    // The newest first, and no more than of those that have ended.
+    let live = live.iter().rev().take(RECENT);
     let status = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "now": rfc3339(now),
@@ -84,8 +89,9 @@ pub(crate) async fn status<U: Upstream, S: TokenStore>(app: &App<U, S>) -> Respo
             "input_tokens": totals.input_tokens,
             "output_tokens": totals.output_tokens,
         },
-        "live": entries(app.journal.live().into_iter().filter(|entry| !entry.opening.is_routine).collect()),
-        "recent": entries(app.journal.recent()),
+        "running": running,
+        "live": live.map(entry_json).collect::<Vec<_>>(),
+        "recent": app.journal.recent().iter().map(entry_json).collect::<Vec<_>>(),
     });
     let mut response = reply::json(StatusCode::OK, &status);
     let headers = response.headers_mut();

@@ -75,7 +75,7 @@ pub(crate) fn accept<U: Upstream, S: TokenStore>(
     let upgrade = head.extensions.remove::<OnUpgrade>().ok_or_else(|| bad("it takes HTTP/1.1"))?;
     let place = head.extensions.remove::<Place>();
     let session = Session::new(Arc::clone(app), peer, head);
-    let stopping = app.sockets.stopping.subscribe();
+    let stopping = app.client_sockets.stopping.subscribe();
     tokio::spawn(async move {
         let _place = place;
         match upgrade.await {

@@ -197,3 +197,16 @@ async fn a_client_that_leaves_before_any_output_ends_the_turn_too() {
         }
     }
 }
+
+/// The backend tells of the quota in headers, and again in an event that may come after the output (wire.md §3.5).
+#[tokio::test]
+async fn a_quota_told_after_the_output_is_known_by_the_next_reply() {
+    for body in [ask("[sim:late-limits=77] hi"), ask_streaming("[sim:late-limits=77] hi")] {
+        let proxy = Harness::start().await;
+        let reply = proxy.post("/v1/chat/completions", &body).await;
+        assert_eq!((reply.status.as_u16(), reply.text.contains("late-limits")), (200, false), "{}", reply.text);
+        // A reply without headers of the backend's: what is told comes from before.
+        let refused = proxy.post("/v1/chat/completions", &ask("[sim:502]")).await;
+        assert_eq!(refused.header("x-codex-primary-used-percent"), Some("77"), "{:?}", refused.headers);
+    }
+}

@@ -24,3 +24,5 @@ mod serving;
 mod sockets;
 mod support;
 mod tokens;
+mod websocket;
+mod whole;

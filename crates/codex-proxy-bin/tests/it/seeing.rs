@@ -96,8 +96,8 @@ async fn a_stream_is_live_until_its_client_leaves() {
     let body = ask_streaming("[sim:text=Hello there][sim:stall]").to_string();
     let (_, mut stream) = proxy.open(Method::POST, "/v1/chat/completions", &[], body).await;
     read_until(&mut stream, "assistant").await;
-    let live = proxy.get("/status.json").await.json()["live"].clone();
-    assert_eq!((live.as_array().unwrap().len(), &live[0]["model"]), (1, &json!("gpt-5.1")));
+    let status = proxy.get("/status.json").await.json();
+    assert_eq!((&status["running"], &status["live"][0]["model"]), (&json!(1), &json!("gpt-5.1")));
     let text = proxy.get("/metrics").await.text;
     assert!(
         text.contains("\ncodex_proxy_open_streams 1\n") && text.contains("\ncodex_proxy_active_turns 1\n"),

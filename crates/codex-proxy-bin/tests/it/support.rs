@@ -11,7 +11,7 @@ use codex_proxy::config::Config;
 use codex_proxy::limits::Limits;
 use codex_proxy::serve::serve;
 use codex_sim::{Mint, Outcome, Recorded, Sim, SimConfig};
-use codex_upstream::{ByteStream, Client, ClientConfig, ModelCacheConfig, Upstream, read_to_end};
+use codex_upstream::{ByteStream, Client, ClientConfig, ModelCacheConfig, TransportChoice, Upstream, read_to_end};
 use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
@@ -69,22 +69,35 @@ impl Harness {
     }
 
     pub(crate) async fn start_over(sim: Sim, store: MemoryStore, api_key: Option<&str>) -> Self {
+        Self::start_by(TransportChoice::Http, sim, store, api_key).await
+    }
+
+    /// Starts a program whose turns take this way.
+    pub(crate) async fn start_by(
+        transport: TransportChoice,
+        sim: Sim,
+        store: MemoryStore,
+        api_key: Option<&str>,
+    ) -> Self {
         let access = Access { keys: api_key.unwrap_or_default().parse().unwrap(), ..Access::default() };
-        Self::start_under(sim, store, access, Limits::default()).await
+        Self::start_as(sim, store, |config| Config { access, transport, ..config }).await
     }
 
     /// Starts with keys, pages and limits of its own.
     pub(crate) async fn start_under(sim: Sim, store: MemoryStore, access: Access, limits: Limits) -> Self {
+        Self::start_as(sim, store, |config| Config { access, limits, ..config }).await
+    }
+
+    async fn start_as(sim: Sim, store: MemoryStore, with: impl FnOnce(Config) -> Config) -> Self {
         let env = |name: &str| (name == "CODEX_PROXY_HOME").then(|| "/nonexistent".into());
         let config = Config {
             upstream: sim.upstream_url().parse().unwrap(),
             auth: sim.auth_url().parse().unwrap(),
             extra_roots_pem: sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect(),
-            access,
-            limits,
             aliases: "work=gpt-5.5-high".parse().unwrap(),
             ..Config::from_env(&env).unwrap()
         };
+        let config = with(config);
         let upstream = Client::new(config.client()).unwrap();
         let app = Arc::new(App::new(&config, upstream, store.clone(), ModelCacheConfig::default()));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -115,7 +128,12 @@ impl Harness {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Reply {
-        let (head, stream) = self.open(method, path, headers, body).await;
+        self.fetch(self.request(method, path, headers, body)).await
+    }
+
+    /// Sends a request of any kind.
+    pub(crate) async fn fetch(&self, request: Request<Bytes>) -> Reply {
+        let (head, stream) = self.client.send(request).await.unwrap().into_parts();
         let bytes = read_to_end(stream, 256 << 20).await.unwrap();
         Reply { status: head.status, headers: head.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
     }
@@ -128,12 +146,15 @@ impl Harness {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> (http::response::Parts, ByteStream) {
+        self.client.send(self.request(method, path, headers, body)).await.unwrap().into_parts()
+    }
+
+    fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Request<Bytes> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.header("content-type", "application/json").body(body.into()).unwrap();
-        self.client.send(request).await.unwrap().into_parts()
+        request.header("content-type", "application/json").body(body.into()).unwrap()
     }
 
     /// Waits until the backend has seen its first client go away.
@@ -146,7 +167,9 @@ impl Harness {
 
     /// The bodies that reached the backend's responses endpoint.
     pub(crate) fn turns(&self) -> Vec<Value> {
-        let turns = self.sim.requests().into_iter().filter(|request| request.path.ends_with("/codex/responses"));
+        let requests = self.sim.requests().into_iter();
+        // An upgrade to WebSocket is none.
+        let turns = requests.filter(|request| request.path.ends_with("/codex/responses") && request.method != "GET");
         turns.map(|request| request.body.map(|body| (*body).clone()).unwrap_or_default()).collect()
     }
 }

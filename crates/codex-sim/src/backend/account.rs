@@ -49,7 +49,8 @@ pub(crate) fn check(inbound: &Inbound, world: &World) -> Response<Body> {
     };
     let orders = world.orders();
     let region = orders.region.as_deref().unwrap_or("NO_CONSTRAINT");
-    let entry = |workspace, structure| entry(workspace, structure, region, &grant, world);
+    let origin = origin(inbound, world);
+    let entry = |workspace, structure| entry(workspace, structure, &origin, region, &grant);
     let mut accounts = vec![entry(&own, "personal")];
     accounts.extend(orders.workspaces.iter().map(|workspace| entry(workspace, "workspace")));
     let ids: Vec<&Value> = accounts.iter().map(|account| &account["id"]).collect();
@@ -57,7 +58,13 @@ pub(crate) fn check(inbound: &Inbound, world: &World) -> Response<Body> {
     reply::json(StatusCode::OK, &body)
 }
 
-fn entry(workspace: &Workspace, structure: &str, region: &str, grant: &Grant, world: &World) -> Value {
+/// Where the client has found the backend: behind a proxy, that may be under a name of the real one.
+fn origin(inbound: &Inbound, world: &World) -> String {
+    let scheme = world.origin.split_once("://").map_or("https", |(scheme, _)| scheme);
+    inbound.authority.as_ref().map_or_else(|| world.origin.clone(), |authority| format!("{scheme}://{authority}"))
+}
+
+fn entry(workspace: &Workspace, structure: &str, origin: &str, region: &str, grant: &Grant) -> Value {
     json!({
         "id": workspace.id,
         "account_user_id": format!("{}__{}", grant.user_id(), workspace.id),
@@ -67,7 +74,7 @@ fn entry(workspace: &Workspace, structure: &str, region: &str, grant: &Grant, wo
         "is_deactivated": workspace.is_deactivated,
         "can_access_with_session": true,
         "is_fedramp_compliant_workspace": grant.fedramp,
-        "workspace_backend_origin": world.origin,
+        "workspace_backend_origin": origin,
         "account_routing_override": region,
         "profile_picture_url": null,
     })

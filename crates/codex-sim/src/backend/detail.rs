@@ -26,6 +26,10 @@ const ALLOWED: [&str; 15] = [
     "service_tier",
 ];
 
+/// Those of a compaction: what a turn says of its reply has no place there (§2.1).
+const ALLOWED_OF_COMPACTIONS: [&str; 7] =
+    ["model", "input", "instructions", "parallel_tool_calls", "reasoning", "prompt_cache_key", "service_tier"];
+
 /// Makes every gateway check in order and returns the model and the input list.
 pub(crate) fn check<'a>(
     body: &'a Map<String, Value>,
@@ -33,9 +37,34 @@ pub(crate) fn check<'a>(
     catalogue: &'a Catalogue,
     plan: &str,
 ) -> Result<(&'a Model, &'a [Value]), Refusal> {
-    known_keys(body)?;
+    known_keys(body, &ALLOWED)?;
     store_is_false(body)?;
     stream_is_true(body)?;
+    conversation(body, headers, catalogue, plan)
+}
+
+/// Makes those of a compaction. Its refusal of tools is in the model API's dialect (§2.1).
+pub(crate) fn check_compaction<'a>(
+    body: &'a Map<String, Value>,
+    headers: &HeaderMap,
+    catalogue: &'a Catalogue,
+    plan: &str,
+) -> Result<(&'a Model, &'a [Value]), Refusal> {
+    if body.contains_key("tools") {
+        return Err(Refusal::unknown("tools"));
+    }
+    known_keys(body, &ALLOWED_OF_COMPACTIONS)?;
+    literal(body, "parallel_tool_calls", false, "Parallel tool calls must be set to false")?;
+    conversation(body, headers, catalogue, plan)
+}
+
+/// What both have.
+fn conversation<'a>(
+    body: &'a Map<String, Value>,
+    headers: &HeaderMap,
+    catalogue: &'a Catalogue,
+    plan: &str,
+) -> Result<(&'a Model, &'a [Value]), Refusal> {
     let input = input_is_a_list(body)?;
     no_system_messages(input)?;
     let slug = body.get("model").and_then(Value::as_str).unwrap_or_default();
@@ -48,8 +77,8 @@ pub(crate) fn check<'a>(
 }
 
 /// §2.5: the first key outside the allow-list is named.
-fn known_keys(body: &Map<String, Value>) -> Result<(), Refusal> {
-    let unknown = body.keys().find(|key| !ALLOWED.contains(&key.as_str()));
+fn known_keys(body: &Map<String, Value>, allowed: &[&str]) -> Result<(), Refusal> {
+    let unknown = body.keys().find(|key| !allowed.contains(&key.as_str()));
     unknown.map_or(Ok(()), |key| Err(Refusal::detail(format!("Unsupported parameter: {key}"))))
 }
 

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use crate::auth::ledger::Grant;
 use crate::backend::quota::Quota;
 use crate::backend::refusal::Refusal;
-use crate::backend::turn::Turn;
 use crate::backend::{edge, gate};
 use crate::recipe::failure::failure_message;
 use crate::reply::Body;
@@ -40,10 +39,16 @@ pub(crate) fn of_the_account(fault: Option<&StatusFault>) -> Result<(), Refusal>
 }
 
 /// Steps 7 to 9: what a request that passed every check is refused with.
-pub(crate) fn of_the_turn(fault: Option<&StatusFault>, turn: &Turn<'_>, quota: Quota, now: u64) -> Result<(), Refusal> {
+pub(crate) fn of_the_turn(
+    fault: Option<&StatusFault>,
+    model: &str,
+    grant: &Grant,
+    quota: Quota,
+    now: u64,
+) -> Result<(), Refusal> {
     match fault {
         Some(StatusFault::ModelNotFound) => {
-            let message = format!("Model not found {}", turn.model.facts.slug);
+            let message = format!("Model not found {model}");
             Err(Refusal::detail(message).with_status(StatusCode::NOT_FOUND))
         }
         Some(StatusFault::Refused(code)) => {
@@ -60,7 +65,7 @@ pub(crate) fn of_the_turn(fault: Option<&StatusFault>, turn: &Turn<'_>, quota: Q
         Some(StatusFault::Unavailable(code)) => {
             Err(server(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error", code))
         }
-        fault => too_many(fault, turn.grant, quota, now),
+        fault => too_many(fault, grant, quota, now),
     }
 }
 

@@ -49,7 +49,8 @@ const MAX_ID: usize = 64;
 
 /// Checks every item of the input.
 pub(crate) fn check(turn: &Turn<'_>) -> Result<(), Refusal> {
-    if turn.input.is_empty() {
+    // The CLI 0.169.0 warms up with nothing where the Lite shape has the instructions in the input.
+    if turn.input.is_empty() && turn.generate {
         return Err(Refusal::missing("input"));
     }
     for (index, item) in turn.input.iter().enumerate() {
@@ -78,7 +79,9 @@ fn check_item(item: &Value, at: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
         "tool_search_call" | "tool_search_output" if runs_at_the_server(object) => Ok(()),
         "local_shell_call" | "tool_search_call" | "tool_search_output" => call_id(object, at),
         "web_search_call" => search_action(object, at),
-        "compaction" | "compaction_summary" => text(object, "encrypted_content", at),
+        "compaction" | "compaction_summary" => {
+            text(object, "encrypted_content", at).and_then(|()| own_encrypted(object, turn))
+        }
         "configuration_update" => {
             params::check_effort(item.pointer("/reasoning/effort"), &format!("{at}.reasoning.effort"), turn)
         }
@@ -148,7 +151,6 @@ fn message(item: &Map<String, Value>, at: &str, turn: &Turn<'_>) -> Result<(), R
     parts::check_content(item.get("content"), role, &format!("{at}.content"), turn)
 }
 
-/// §2.7: encrypted content must come from the same account and model family.
 fn reasoning(item: &Map<String, Value>, at: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
     let param = format!("{at}.summary");
     match item.get("summary") {
@@ -159,6 +161,11 @@ fn reasoning(item: &Map<String, Value>, at: &str, turn: &Turn<'_>) -> Result<(),
         Some(other) => return Err(Refusal::wrong_type(&param, "an array", other)),
         None => return Err(Refusal::missing(&param)),
     }
+    own_encrypted(item, turn)
+}
+
+/// §2.7: encrypted content must come from the same account and model family.
+fn own_encrypted(item: &Map<String, Value>, turn: &Turn<'_>) -> Result<(), Refusal> {
     let Some(content) = item.get("encrypted_content").and_then(Value::as_str) else {
         return Ok(());
     };

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use http::{Response, StatusCode};
-use serde_json::json;
+use http::Response;
 
 use crate::inbound::Inbound;
 use crate::reply::{self, Body, Dropped};
 use crate::world::World;
 
 pub(crate) mod account;
+pub(crate) mod compaction;
 pub(crate) mod detail;
 pub(crate) mod edge;
 pub(crate) mod faults;
 pub(crate) mod gate;
+pub(crate) mod images;
 pub(crate) mod items;
 pub(crate) mod models;
 pub(crate) mod pairing;
@@ -24,8 +25,11 @@ pub(crate) mod refusal;
 pub(crate) mod responses;
 pub(crate) mod schema;
 pub(crate) mod seal;
+pub(crate) mod session;
 pub(crate) mod tools;
 pub(crate) mod turn;
+pub(crate) mod upgrade;
+pub(crate) mod whole;
 
 /// Answers as the backend does, behind the edge that every request passes.
 pub(crate) async fn answer(inbound: Inbound, world: &Arc<World>) -> Result<Response<Body>, Dropped> {
@@ -36,25 +40,23 @@ pub(crate) async fn answer(inbound: Inbound, world: &Arc<World>) -> Result<Respo
 
 async fn behind_the_edge(inbound: Inbound, world: &Arc<World>) -> Result<Response<Body>, Dropped> {
     const RESPONSES: &str = "/backend-api/codex/responses";
+    const COMPACT: &str = "/backend-api/codex/responses/compact";
+    const GENERATIONS: &str = "/backend-api/codex/images/generations";
+    const EDITS: &str = "/backend-api/codex/images/edits";
     const MODELS: &str = "/backend-api/codex/models";
     const USAGE: &str = "/backend-api/wham/usage";
     const ACCOUNTS: &str = "/backend-api/wham/accounts/check";
     Ok(match (inbound.path.as_str(), inbound.method.as_str()) {
         (RESPONSES, "POST") => return responses::answer(inbound, world).await,
-        (RESPONSES, "GET") if inbound.header("upgrade").is_some() => upgrade(&inbound, world),
-        (RESPONSES, _) => reply::method_not_allowed("POST"),
+        (RESPONSES, "GET") if inbound.upgrade.is_some() => upgrade::answer(inbound, world),
+        (COMPACT, "POST") => return compaction::answer(&inbound, world).await,
+        (GENERATIONS, "POST") => return images::answer(&inbound, images::GENERATION, world).await,
+        (EDITS, "POST") => return images::answer(&inbound, images::EDIT, world).await,
+        (RESPONSES | COMPACT | GENERATIONS | EDITS, _) => reply::method_not_allowed("POST"),
         (MODELS, "GET") => models::list(&inbound, world),
         (USAGE, "GET") => account::usage(&inbound, world),
         (ACCOUNTS, "GET") => account::check(&inbound, world),
         (MODELS | USAGE | ACCOUNTS, _) => reply::method_not_allowed("GET"),
         _ => reply::not_found(),
     })
-}
-
-/// `wire.md` §4: 426 on an upgrade tells the client to use HTTP.
-fn upgrade(inbound: &Inbound, world: &World) -> Response<Body> {
-    match gate::authenticate(&inbound.headers, world) {
-        Ok(_) => reply::json(StatusCode::UPGRADE_REQUIRED, &json!({"detail": "WebSocket is not available, use HTTP"})),
-        Err(refusal) => refusal.into_response(),
-    }
 }

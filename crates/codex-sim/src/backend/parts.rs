@@ -109,7 +109,7 @@ fn image(part: &Map<String, Value>, at: &str, turn: &Turn<'_>) -> Result<(), Ref
     Err(Refusal::error(Some(&param), Some("invalid_value"), message))
 }
 
-fn is_image_data(url: &str) -> bool {
+pub(crate) fn is_image_data(url: &str) -> bool {
     let data = url.strip_prefix("data:image/").and_then(|rest| rest.split_once(";base64,"));
     data.is_some_and(|(_, data)| STANDARD.decode(data).is_ok_and(|bytes| is_image(&bytes)))
 }

@@ -3,8 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use crate::recipe::failure::title_case;
 use crate::reply::{self, Body};
 
 /// A refused request: status, JSON body, and headers beyond those of every reply.
@@ -91,6 +92,25 @@ impl Refusal {
     pub(crate) fn auth_headers(self, code: &str) -> Self {
         let encoded = STANDARD.encode(json!({"error": {"code": code}}).to_string());
         self.header("x-openai-authorization-error", code).header("x-error-json", encoded)
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The refusal as an `error` message on a WebSocket (`wire.md` §4): in one dialect, and with the headers inside.
+    pub(crate) fn into_message(self) -> Value {
+        let error = self.body.get("error").cloned().unwrap_or_else(|| {
+            let detail = self.body.get("detail").cloned().unwrap_or_default();
+            let code = detail.get("code").cloned().unwrap_or_default();
+            let message = detail.as_str().map_or_else(|| detail.to_string(), str::to_owned);
+            json!({"type": "invalid_request_error", "code": code, "message": message, "param": null})
+        });
+        let headers: Map<String, Value> =
+            self.headers.into_iter().map(|(name, value)| (title_case(name), value.into())).collect();
+        // Both spellings are seen; which one goes with what is not known.
+        let key = if self.status == StatusCode::TOO_MANY_REQUESTS { "status_code" } else { "status" };
+        json!({"type": "error", key: self.status.as_u16(), "error": error, "headers": headers})
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
-use http::Response;
+use http::{Method, Response};
 use serde_json::{Map, Value};
 
 use crate::auth::ledger::Grant;
@@ -25,7 +25,7 @@ use crate::world::World;
 
 /// Answers one turn.
 pub(crate) async fn answer(inbound: Inbound, world: &Arc<World>) -> Result<Response<Body>, Dropped> {
-    let plan = match planned(&inbound, world) {
+    let plan = match planned(&inbound, &user_text(&inbound), world) {
         Ok(plan) => plan,
         Err(error) => return Ok(Refusal::detail(error.to_string()).into_response()),
     };
@@ -35,26 +35,27 @@ pub(crate) async fn answer(inbound: Inbound, world: &Arc<World>) -> Result<Respo
     if let Some(page) = faults::at_the_edge(plan.status.as_ref()) {
         return Ok(page);
     }
-    Ok(judged(&inbound, &plan, world).unwrap_or_else(Refusal::into_response))
+    let answered = judged(&inbound, &plan, true, world).map(|answer| streamed(answer, &inbound, &plan, world));
+    Ok(answered.unwrap_or_else(Refusal::into_response))
 }
 
-/// The scenario of a request: from the header, else from the queue, else from the last user text.
-fn planned(inbound: &Inbound, world: &World) -> Result<Plan, ScenarioError> {
-    let text = match &inbound.body {
-        Payload::Json(body) => body.get("input").and_then(Value::as_array).map(|input| last_user_text(input)),
-        Payload::Empty | Payload::Form(_) | Payload::UnknownEncoding(_) => None,
-        Payload::Malformed(_) | Payload::TooLarge | Payload::Broken => None,
-    };
-    let text = text.unwrap_or_default();
+/// What the user last said.
+pub(crate) fn user_text(inbound: &Inbound) -> String {
+    let input = inbound.body.json().and_then(|body| body.get("input")?.as_array());
+    input.map_or_else(String::new, |input| last_user_text(input))
+}
+
+/// The scenario of a request: from the header, else from the queue, else from `text`.
+pub(crate) fn planned(inbound: &Inbound, text: &str, world: &World) -> Result<Plan, ScenarioError> {
     let scenario = match inbound.header("x-sim-scenario") {
         Some(words) => Scenario::parse(words)?,
         None => {
             let queued = world.orders().scenarios.pop_front();
-            queued.map_or_else(|| Scenario::in_text(&text), Ok)?
+            queued.map_or_else(|| Scenario::in_text(text), Ok)?
         }
     };
     inbound.ticket.scenario(&scenario.written());
-    Ok(scenario.plan(|word| word.once && passed_by(word, &text, world)))
+    Ok(scenario.plan(|word| word.once && passed_by(word, text, world)))
 }
 
 /// Whether a `-once` word has fired for this text already; it is then forgotten, so that the next time it fires again.
@@ -74,24 +75,31 @@ fn hashed(value: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// The steps of §8 behind the edge.
-fn judged(inbound: &Inbound, plan: &Plan, world: &Arc<World>) -> Result<Response<Body>, Refusal> {
+/// What an accepted turn is answered with.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) script: Script,
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+/// The steps of §8 behind the edge; `generate` is false for a turn that only warms a WebSocket up (§4).
+pub(crate) fn judged(inbound: &Inbound, plan: &Plan, generate: bool, world: &Arc<World>) -> Result<Answer, Refusal> {
     let fault = plan.status.as_ref();
     faults::of_the_bearer(fault)?;
     let grant = gate::authenticate(&inbound.headers, world)?;
     faults::of_the_account(fault)?;
-    let turn = checked(inbound, &grant, world)?;
+    let turn = checked(inbound, &grant, generate, world)?;
     let now = world.unix_now();
-    faults::of_the_turn(fault, &turn, world.quota(now), now)?;
-    Ok(streamed(&turn, inbound, plan, world))
+    faults::of_the_turn(fault, &turn.model.facts.slug, &grant, world.quota(now), now)?;
+    Ok(answered(&turn, inbound, plan, world))
 }
 
 /// §8 steps 3-7.
-fn checked<'a>(inbound: &'a Inbound, grant: &'a Grant, world: &'a World) -> Result<Turn<'a>, Refusal> {
+fn checked<'a>(inbound: &'a Inbound, grant: &'a Grant, generate: bool, world: &'a World) -> Result<Turn<'a>, Refusal> {
     let body = object(&inbound.body)?;
     let (model, input) = detail::check(body, &inbound.headers, &world.catalogue, &grant.plan_type)?;
-    let lite = inbound.header("x-openai-internal-codex-responses-lite") == Some("true");
-    let turn = Turn { body, input, model, grant, lite };
+    let lite = is_lite(inbound, body);
+    let turn = Turn { body, input, model, grant, lite, generate };
     tools::check(&turn)?;
     items::check(&turn)?;
     pairing::check(&turn)?;
@@ -100,7 +108,7 @@ fn checked<'a>(inbound: &'a Inbound, grant: &'a Grant, world: &'a World) -> Resu
 }
 
 /// §8 step 3: an encoding and a body that can be read.
-fn object(payload: &Payload) -> Result<&Map<String, Value>, Refusal> {
+pub(crate) fn object(payload: &Payload) -> Result<&Map<String, Value>, Refusal> {
     match payload {
         Payload::Json(value) => value.as_object().ok_or_else(|| Refusal::detail("Request body must be a JSON object")),
         Payload::UnknownEncoding(name) => Err(Refusal::detail(format!("Unsupported content encoding: {name}"))),
@@ -111,30 +119,46 @@ fn object(payload: &Payload) -> Result<&Map<String, Value>, Refusal> {
     }
 }
 
+/// §2.8, §4: a header, or on a WebSocket its stand-in in the message.
+fn is_lite(inbound: &Inbound, body: &Map<String, Value>) -> bool {
+    let metadata = body.get("client_metadata");
+    let stand_in = metadata.and_then(|m| m.get("ws_request_header_x_openai_internal_codex_responses_lite"));
+    let header = inbound.header("x-openai-internal-codex-responses-lite");
+    header == Some("true") || (inbound.method == Method::GET && stand_in == Some(&Value::from("true")))
+}
+
 /// §8 step 9.
-fn streamed(turn: &Turn<'_>, inbound: &Inbound, plan: &Plan, world: &Arc<World>) -> Response<Body> {
+fn answered(turn: &Turn<'_>, inbound: &Inbound, plan: &Plan, world: &Arc<World>) -> Answer {
     let mut ids = ResponseIds::new(world.rng());
     let now = world.unix_now();
     let (cache_key, cached) = cache(turn, inbound, world, &mut ids);
-    let said = outputs(turn, plan);
+    let said = if turn.generate { outputs(turn, plan) } else { Vec::new() };
     let usage = Usage::count(input_tokens(turn), cached, &said);
     let response = echo::response(turn, &ids.item("resp"), now, &cache_key);
     let obfuscate = turn.at("stream_options", "include_obfuscation") != Some(&Value::Bool(false));
     let meter = Meter { quota: world.quota(now), plan_type: turn.grant.plan_type.clone(), now };
-    let headers = meter.quota.headers(&meter.plan_type, now);
+    let mut headers = meter.quota.headers(&meter.plan_type, now);
     let script = Script::new(response, said, usage, plan, obfuscate, meter, &mut ids);
-    let frames =
-        frames(script, plan.framing.clone(), Arc::clone(world), inbound.ticket.clone(), inbound.link.flushes.clone());
-    let mut reply = reply::stream(frames);
-    headers.iter().for_each(|(name, value)| reply::set(&mut reply, name, value));
-    reply::set(&mut reply, "openai-model", &turn.model.facts.slug);
-    reply::set(&mut reply, "x-reasoning-included", "true");
+    headers.push(("openai-model", turn.model.facts.slug.clone()));
+    headers.extend(standing(inbound, turn.grant, world));
+    Answer { script, headers }
+}
+
+/// The headers of every good reply and of an upgrade's.
+pub(crate) fn standing(inbound: &Inbound, grant: &Grant, world: &World) -> Vec<(&'static str, String)> {
     // §2.2: the same within one turn, which is how a client sends it back.
-    let turn_state = inbound.header("x-codex-turn-state").map_or_else(|| ids.rng().token(24), str::to_owned);
-    reply::set(&mut reply, "x-codex-turn-state", &turn_state);
+    let turn_state = inbound.header("x-codex-turn-state").map_or_else(|| world.rng().token(24), str::to_owned);
+    let mut headers = vec![("x-reasoning-included", "true".to_owned()), ("x-codex-turn-state", turn_state)];
     if let Some(version) = Version::of_client(&inbound.headers) {
-        reply::set(&mut reply, "x-models-etag", &world.catalogue.etag(version, &turn.grant.plan_type));
+        headers.push(("x-models-etag", world.catalogue.etag(version, &grant.plan_type)));
     }
+    headers
+}
+
+fn streamed(answer: Answer, inbound: &Inbound, plan: &Plan, world: &Arc<World>) -> Response<Body> {
+    let (ticket, flushes) = (inbound.ticket.clone(), inbound.link.flushes.clone());
+    let mut reply = reply::stream(frames(answer.script, plan.framing.clone(), Arc::clone(world), ticket, flushes));
+    answer.headers.iter().for_each(|(name, value)| reply::set(&mut reply, name, value));
     if plan.framing.content_type {
         reply::set(&mut reply, "content-type", "text/event-stream; charset=utf-8");
     }

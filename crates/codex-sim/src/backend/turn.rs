@@ -14,6 +14,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) grant: &'a Grant,
     /// Whether the Responses Lite header was sent (`wire.md` §2.8).
     pub(crate) lite: bool,
+    /// Whether it wants an answer, and is not only to warm a WebSocket up (§4).
+    pub(crate) generate: bool,
 }
 
 /// A tool the model may call, namespaces flattened.

@@ -26,6 +26,9 @@ pub(crate) fn failure_message(code: &str) -> &'static str {
              more."
         }
         "usage_limit_reached" => "The usage limit has been reached",
+        "websocket_connection_limit_reached" => {
+            "Responses websocket connection limit reached (60 minutes). Create a new websocket connection to continue."
+        }
         "previous_response_not_found" => "Previous response not found.",
         "invalid_encrypted_content" => "The encrypted content could not be verified.",
         _ => "The server had an error while processing your request. Sorry about that!",
@@ -65,7 +68,7 @@ fn limit_event(meter: &Meter) -> Event {
 }
 
 /// `X-Codex-Plan-Type` of `x-codex-plan-type`: in events the names are written this way.
-fn title_case(name: &str) -> String {
+pub(crate) fn title_case(name: &str) -> String {
     let word = |word: &str| {
         let mut letters = word.chars();
         letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())

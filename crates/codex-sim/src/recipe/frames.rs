@@ -76,6 +76,15 @@ pub(crate) fn frames(
     }
 }
 
+/// The events in a piece of a reply that was made with neither `split` nor another line end: what a WebSocket carries of it. Half
+/// an event, as before a cut, is none.
+pub(crate) fn messages(piece: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(piece);
+    let whole = text.rfind("\n\n").map_or("", |end| &text[..end]);
+    let data = |frame: &str| frame.lines().find_map(|line| line.strip_prefix("data: ")).map(str::to_owned);
+    whole.split("\n\n").filter_map(data).filter(|data| data != "[DONE]").collect()
+}
+
 /// Numbers and frames events.
 struct Writer {
     framing: Framing,

@@ -12,7 +12,8 @@ use crate::recipe::outputs::{Citation, Output, Text};
 const ARGUMENT_PIECE: usize = 6;
 
 /// A one-pixel PNG.
-const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
+pub(crate) const PIXEL: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
 
 /// The events of one item, made as they are asked for.
 pub(crate) type Events = Box<dyn Iterator<Item = Event> + Send>;
@@ -38,6 +39,7 @@ impl Placed {
             Output::CustomCall { .. } => "ctc",
             Output::WebSearch { .. } => "ws",
             Output::Image { .. } => "ig",
+            Output::Compaction { .. } => "cmp",
         };
         let (id, call_id) = (ids.item(prefix), ids.call());
         let padding = obfuscate.then(|| ids.rng().fork());
@@ -70,6 +72,7 @@ impl Placed {
             Output::CustomCall { input, .. } => self.input(input),
             Output::WebSearch { .. } => self.phases("web_search_call", &["in_progress", "searching", "completed"]),
             Output::Image { .. } => self.image(),
+            Output::Compaction { .. } => Box::new(std::iter::empty()),
         };
         Box::new(once(added).chain(between).chain(once(done)))
     }
@@ -95,6 +98,7 @@ impl Placed {
                 "background": "opaque", "output_format": "png", "quality": "medium", "size": "1024x1024",
                 "revised_prompt": prompt, "result": PIXEL,
             }),
+            Output::Compaction { .. } => self.added(),
         }
     }
 
@@ -110,6 +114,9 @@ impl Placed {
             }
             Output::Image { .. } => {
                 json!({"id": self.id, "type": "image_generation_call", "status": "in_progress", "result": null})
+            }
+            Output::Compaction { encrypted } => {
+                json!({"id": self.id, "type": "compaction", "encrypted_content": encrypted})
             }
         }
     }
@@ -155,7 +162,8 @@ impl Placed {
             | Output::Message { .. }
             | Output::Refusal(_)
             | Output::WebSearch { .. }
-            | Output::Image { .. } => return Value::Null,
+            | Output::Image { .. }
+            | Output::Compaction { .. } => return Value::Null,
         };
         if let Some(namespace) = namespace {
             item["namespace"] = Value::from(namespace.as_str());

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::backend::turn::{Offered, Turn};
-use crate::backend::{schema, seal};
+use crate::backend::turn::{Offered, Turn, kind};
+use crate::backend::{compaction, schema, seal};
 use crate::recipe::sample::{sample, spaced};
 use crate::scenario::plan::{Content, Ending, Plan, Summaries};
 use crate::scenario::without_words;
@@ -14,13 +14,37 @@ const MAX_ECHO: usize = 2_000;
 /// One item of a reply.
 #[derive(Debug, Clone)]
 pub(crate) enum Output {
-    Reasoning { summary: Vec<String>, raw: Option<String>, encrypted: Option<String> },
-    Message { text: Text, phase: &'static str, citations: Vec<Citation> },
+    Reasoning {
+        summary: Vec<String>,
+        raw: Option<String>,
+        encrypted: Option<String>,
+    },
+    Message {
+        text: Text,
+        phase: &'static str,
+        citations: Vec<Citation>,
+    },
     Refusal(String),
-    Call { name: String, namespace: Option<String>, arguments: String },
-    CustomCall { name: String, namespace: Option<String>, input: String },
-    WebSearch { query: String },
-    Image { prompt: String },
+    Call {
+        name: String,
+        namespace: Option<String>,
+        arguments: String,
+    },
+    CustomCall {
+        name: String,
+        namespace: Option<String>,
+        input: String,
+    },
+    WebSearch {
+        query: String,
+    },
+    Image {
+        prompt: String,
+    },
+    /// What stands for the conversation so far.
+    Compaction {
+        encrypted: String,
+    },
 }
 
 /// A text and the pieces it is streamed in.
@@ -73,7 +97,9 @@ impl Output {
             Self::Call { name, arguments: text, .. } | Self::CustomCall { name, input: text, .. } => {
                 (0, name.len() + text.len())
             }
-            Self::WebSearch { query: text } | Self::Image { prompt: text } => (0, text.len()),
+            Self::WebSearch { query: text } | Self::Image { prompt: text } | Self::Compaction { encrypted: text } => {
+                (0, text.len())
+            }
         }
     }
 }
@@ -82,6 +108,10 @@ impl Output {
 pub(crate) fn outputs(turn: &Turn<'_>, plan: &Plan) -> Vec<Output> {
     if plan.contents.contains(&Content::NoItems) {
         return Vec::new();
+    }
+    // §2.8: whoever ends with a trigger wants a compaction and nothing else.
+    if turn.input.last().is_some_and(|item| kind(item) == "compaction_trigger") {
+        return vec![Output::Compaction { encrypted: compaction::summary(turn) }];
     }
     let tool_output = turn.closing_tool_output();
     let wanted = |content: &&Content| tool_output.is_none() || !is_call(content);

@@ -22,6 +22,7 @@ pub(crate) struct Script {
     usage: Usage,
     full_output: bool,
     private: bool,
+    late_limits: Option<u32>,
     meter: Meter,
 }
 
@@ -31,6 +32,14 @@ pub(crate) struct Meter {
     pub(crate) quota: Quota,
     pub(crate) plan_type: String,
     pub(crate) now: u64,
+}
+
+impl Meter {
+    /// The event that tells that this much of the first window is used.
+    fn limits_event(&self, percent: f64) -> Event {
+        let quota = Quota::both(percent, percent, self.now);
+        Event::unnumbered("codex.rate_limits", quota.event(&self.plan_type))
+    }
 }
 
 impl Script {
@@ -56,7 +65,8 @@ impl Script {
             ending: plan.ending.clone(),
             usage,
             full_output: plan.framing.full_output,
-            private: plan.framing.unknown,
+            private: plan.framing.unknown || plan.framing.metadata,
+            late_limits: plan.framing.late_limits,
             meter,
         }
     }
@@ -72,7 +82,8 @@ impl Script {
                 let opening = ["response.created", "response.in_progress"]
                     .map(|kind| Event::new(kind, json!({"response": self.response})));
                 let items = self.items.into_iter().flat_map(|item| item.events());
-                Box::new(private.into_iter().chain(opening).chain(items).chain(once(terminal)))
+                let late = self.late_limits.map(|percent| self.meter.limits_event(f64::from(percent)));
+                Box::new(private.into_iter().chain(opening).chain(items).chain(late).chain(once(terminal)))
             }
         }
     }
@@ -85,7 +96,11 @@ impl Script {
             Event::unnumbered("codex.rate_limits", self.meter.quota.event(&self.meter.plan_type)),
             Event::new(
                 "response.metadata",
-                json!({"response_id": id, "metadata": {"openai_verification_recommendation": []}}),
+                json!({
+                    "response_id": id,
+                    "headers": {"OpenAI-Model": self.response.get("model")},
+                    "metadata": {"openai_verification_recommendation": []},
+                }),
             ),
         ]
     }

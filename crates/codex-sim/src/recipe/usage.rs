@@ -50,6 +50,18 @@ pub(crate) fn image_usage() -> Value {
     })
 }
 
+/// The tokens of a call for pictures, whose prompt is `prompt`.
+pub(crate) fn picture_usage(prompt: &str, pictures: usize) -> Value {
+    let (input, output) = (tokens(prompt.len() as u64), 515 * pictures as u64);
+    json!({
+        "input_tokens": input,
+        "input_tokens_details": {"image_tokens": 0, "text_tokens": input},
+        "output_tokens": output,
+        "output_tokens_details": {"image_tokens": output, "text_tokens": 0},
+        "total_tokens": input + output,
+    })
+}
+
 /// The input tokens of a request: instructions, input and tools.
 pub(crate) fn input_tokens(turn: &Turn<'_>) -> u64 {
     let length = |key| turn.body.get(key).map_or(0, json_length);

@@ -22,9 +22,10 @@ use crate::scenario::plan::{Plan, Point};
 /// as the only one; `=CODE` names its code, `=flat` gives it the public API's shape).
 ///
 /// **Framing**: `cut` (in the middle of the second delta), `cut=EVENTS`, `no-terminal`, `no-events` (an empty 200), `stall`,
-/// `stall=EVENTS`, `stall=headers`, `delay=MS`, `split`, `crlf`, `cr`, `keepalive`, `unknown` (events and keys), `full-output`
+/// `stall=EVENTS`, `stall=headers`, `delay=MS`, `split`, `crlf`, `cr`, `keepalive`, `unknown` (events and keys), `late-limits=PERCENT` (the
+/// quota, after the output), `full-output`
 /// (`empty-output` is the default), `content-type` (`no-content-type` is the default), `trailing`, `comments`, `legacy-delta`,
-/// `no-item-done`.
+/// `no-item-done`. On a WebSocket those of bytes and lines say nothing; `close=CODE` closes it instead of answering.
 ///
 /// **Status**: `401` (`=token_expired`, `=token_revoked`, `=detail`, `=scope`), `402`, `403-json`, `cloudflare` (403 with HTML;
 /// `=blocked`, `=unable` for other pages), `404` (`=empty`), `422`, `429-usage`, `429-not-included`, `429-quota`, `429-rate`,

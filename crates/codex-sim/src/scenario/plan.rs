@@ -88,12 +88,18 @@ pub(crate) struct Framing {
     pub(crate) line_end: LineEnd,
     pub(crate) keepalive: bool,
     pub(crate) unknown: bool,
+    /// The percentage of an event that tells of the quota after the output.
+    pub(crate) late_limits: Option<u32>,
     pub(crate) full_output: bool,
     pub(crate) content_type: bool,
     pub(crate) trailing: bool,
     pub(crate) comments: bool,
     pub(crate) legacy_delta: bool,
     pub(crate) no_item_done: bool,
+    /// Closes a WebSocket with this code instead of answering.
+    pub(crate) close: Option<u16>,
+    /// The events that a WebSocket has before `response.created`; no word asks for them alone.
+    pub(crate) metadata: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -192,11 +198,27 @@ impl Plan {
     }
 }
 
+impl StatusFault {
+    /// Whether what answers is not the backend.
+    pub(crate) fn is_of_the_edge(&self) -> bool {
+        matches!(self, Self::Edge(_))
+    }
+}
+
 impl Framing {
+    /// Takes off what is about bytes and lines, of which a WebSocket has none.
+    pub(crate) fn without_lines(&mut self) {
+        self.split = false;
+        self.comments = false;
+        self.line_end = LineEnd::Lf;
+    }
+
     fn apply(&mut self, word: &Word) -> Result<bool, ScenarioError> {
         match word.name.as_str() {
             "cut" => self.cut = Some(word.point()?),
+            "late-limits" => self.late_limits = Some(word.number(100, "a percentage")? as u32),
             "stall" => self.stall = Some(word.point()?),
+            "close" => self.close = Some(word.number(4_999, "a close code")? as u16),
             "delay" => {
                 let ms = word.number(600_000, "milliseconds between events")?;
                 self.delay = Some(Duration::from_millis(ms as u64));

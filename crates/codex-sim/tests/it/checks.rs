@@ -530,7 +530,6 @@ async fn what_real_clients_send_is_accepted() {
             {"type": "tool_search_call", "execution": "server", "call_id": null, "arguments": {}},
             {"type": "agent_message", "id": "amsg_1", "author": "/lead", "recipient": "/lead/helper",
              "content": [{"type": "encrypted_content", "encrypted_content": "gAAAA"}]},
-            {"type": "compaction", "encrypted_content": "gAAAA"},
             {"type": "configuration_update", "reasoning": {"effort": "low"}},
         ]})),
     ])

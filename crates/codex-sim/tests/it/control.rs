@@ -128,11 +128,11 @@ async fn every_backend_reply_can_be_told_to_support_and_methods_are_checked() {
         async { read(peer.send(request).await).await }
     };
     let replies = [
-        (upgrade(&peer.tokens.access_token).await, 426),
+        (upgrade(&peer.tokens.access_token).await, 400),
         (upgrade("unknown").await, 401),
         (peer.fetch("/backend-api/codex/responses").await, 405),
         (peer.post("/backend-api/codex/models", &json!({})).await, 405),
-        (peer.post("/backend-api/codex/responses/compact", &json!({})).await, 404),
+        (peer.post("/backend-api/codex/memories/trace_summarize", &json!({})).await, 404),
         (peer.fetch("/backend-api/codex/models").await, 400),
         (peer.fetch("/backend-api/wham/usage").await, 200),
     ];

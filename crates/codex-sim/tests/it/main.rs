@@ -9,3 +9,5 @@ mod peer;
 mod scenarios;
 mod shapes;
 mod transport;
+mod websocket;
+mod whole;

@@ -126,6 +126,29 @@ impl Request {
         // A type whose maps have string keys and whose raw values are JSON already cannot fail to be written.
         serde_json::to_vec(self).unwrap_or_default()
     }
+
+    /// The body to send to `responses/compact`, of a request that [`compact`](crate::compact()) has settled.
+    pub fn to_compaction_json(&self) -> Vec<u8> {
+        serde_json::to_vec(&Compaction(self)).unwrap_or_default()
+    }
+}
+
+/// A request to compact a conversation (wire.md §2.1).
+struct Compaction<'a>(&'a Request);
+
+impl Serialize for Compaction<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Request { model, instructions, input, reasoning, service_tier, prompt_cache_key, .. } = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("model", model)?;
+        map.serialize_entry("input", input)?;
+        entry(&mut map, "instructions", instructions.as_ref())?;
+        map.serialize_entry("parallel_tool_calls", &false)?;
+        entry(&mut map, "reasoning", Some(reasoning).filter(|reasoning| **reasoning != Reasoning::default()))?;
+        entry(&mut map, "service_tier", service_tier.as_ref())?;
+        entry(&mut map, "prompt_cache_key", prompt_cache_key.as_ref())?;
+        map.end()
+    }
 }
 
 impl Serialize for Request {

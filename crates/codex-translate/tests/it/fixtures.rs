@@ -270,3 +270,13 @@ fn no_responses_stream_depends_on_where_it_is_split() {
 fn no_responses_body_depends_on_where_it_is_split() {
     check_every_split(Way::ResponsesBody);
 }
+
+#[test]
+fn the_codex_cli_reads_the_words_for_phases_as_they_came() {
+    let cases = cases();
+    let case = cases.iter().find(|case| case.name == "phase_unknown").expect("the case");
+    let way = Way::ResponsesStream;
+    let plan = ReplyPlan { keep_phases: true, ..way.plan(case).expect("a request") };
+    let expected = way.expected(case).success.expect("a stream").replace("final_answer", "partial_answer");
+    assert_eq!(way.outcome(&plan, [&case.events[..]]).success.as_ref(), Some(&expected));
+}

@@ -1,6 +1,6 @@
 //! The tables of the crate's page against the code that they describe.
 
-use codex_translate::params::{CHAT, EXTRA, Parameter, RESPONSES};
+use codex_translate::params::{CHAT, EXTRA, IMAGES, Parameter, RESPONSES};
 use codex_translate::{
     Error, ErrorKind, MAX_COMMENTARY_BYTES, MAX_EARLY_BYTES, MAX_EVENT_BYTES, MAX_NOTICES, MAX_OUTPUT_BYTES,
     MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS, chat::MAX_COMPLETION_BYTES,
@@ -18,7 +18,12 @@ fn rows(above: &str) -> Vec<&'static str> {
 
 #[test]
 fn the_parameters_are_those_of_the_tables() {
-    for (above, table) in [("Chat Completions:", CHAT), ("Responses:", RESPONSES), ("Understood on both:", EXTRA)] {
+    for (above, table) in [
+        ("Chat Completions:", CHAT),
+        ("Responses:", RESPONSES),
+        ("Understood on both:", EXTRA),
+        ("Pictures ([`images`]):", IMAGES),
+    ] {
         let row = |parameter: &Parameter| {
             format!("| `{}` | {} | {} |", parameter.name, parameter.treatment.as_str(), parameter.note)
         };

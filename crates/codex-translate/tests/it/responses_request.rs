@@ -1,6 +1,6 @@
 //! Responses requests, as clients send them and as they reach the backend.
 
-use codex_translate::{Options, Profile, Translated, normalise, responses};
+use codex_translate::{Fate, Options, Profile, Translated, compact, normalise, responses};
 use serde_json::{Value, json};
 
 use crate::backend;
@@ -306,6 +306,34 @@ fn lite_and_back_is_the_same_request() {
     expected["instructions"] = json!("");
     expected["input"].as_array_mut().unwrap().insert(0, said("developer", "be kind"));
     assert_eq!(back, expected);
+}
+
+#[test]
+fn a_compaction_leaves_out_what_says_something_of_a_reply() {
+    let body = json!({"model": "caller-name", "input": [
+            {"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi", "id": "msg_1"},
+            {"type": "function_call", "call_id": "c", "name": "a.b", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": "x"},
+            {"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAAA"}],
+        "tools": [{"type": "function", "name": "a.b", "parameters": {}}], "tool_choice": "auto", "store": false,
+        "parallel_tool_calls": true, "text": {"verbosity": "low"}, "include": ["reasoning.encrypted_content"],
+        "reasoning": {"effort": "high"}, "prompt_cache_key": "k", "temperature": 0.5});
+    let request = responses::Request::from_json(body.to_string().as_bytes()).unwrap();
+    let translated = compact(request, &profile(), &Options::default()).unwrap();
+    let sent: Value = serde_json::from_slice(&translated.request.to_compaction_json()).unwrap();
+    let keys: Vec<_> = sent.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["model", "input", "instructions", "parallel_tool_calls", "reasoning", "prompt_cache_key"]);
+    assert_eq!(sent["parallel_tool_calls"], false);
+    assert_eq!(sent["input"][0]["role"], "developer");
+    assert_ne!(sent["input"][2]["name"], "a.b", "the backend does not take that name");
+    assert_eq!(sent["input"][4], json!({"type": "compaction", "encrypted_content": "gAAAA"}));
+    let dropped: Vec<_> =
+        translated.notices.iter().filter(|n| n.fate == Fate::Dropped).map(|n| &*n.parameter).collect();
+    assert_eq!(dropped, ["temperature", "tools", "tool_choice", "parallel_tool_calls", "text.verbosity", "include"]);
+
+    let strict = Options { strict: true, ..Options::default() };
+    let request = responses::Request::from_json(br#"{"model": "m", "input": "x", "stream": true}"#).unwrap();
+    assert_eq!(compact(request, &profile(), &strict).unwrap_err().param(), Some("stream"));
 }
 
 #[test]

@@ -22,3 +22,4 @@ mod sim;
 mod tls;
 mod tls_server;
 mod verdict;
+mod websocket;

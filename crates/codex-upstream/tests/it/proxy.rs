@@ -1,24 +1,28 @@
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use btls::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use bytes::Bytes;
+use codex_sim::{Sim, SimConfig};
 use codex_upstream::{Client, ClientConfig, ProxyConfig, TimeoutPhase, Upstream, UpstreamError};
 use http::Request;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_btls::SslStream;
 
 use crate::server::{BOTH, Server, whole};
 use crate::tls_server::{accept_tls, ca_pem};
 
 /// What a proxy was asked: for CONNECT the head, for SOCKS user, password, and target.
-type Asked = Arc<Mutex<Vec<String>>>;
+pub(crate) type Asked = Arc<Mutex<Vec<String>>>;
 
 fn client(proxy: ProxyConfig) -> Client {
     Client::new(ClientConfig { proxy, extra_roots_pem: vec![ca_pem()], ..ClientConfig::default() }).unwrap()
 }
 
-fn https(address: String) -> ProxyConfig {
+pub(crate) fn https(address: String) -> ProxyConfig {
     ProxyConfig { https: Some(address), ..ProxyConfig::default() }
 }
 
@@ -27,7 +31,7 @@ fn get(url: &str) -> Request<Bytes> {
 }
 
 /// A proxy that leads every CONNECT to `target`, or answers it with `refusal`.
-async fn connect_proxy(target: SocketAddr, refusal: Option<&'static str>) -> (SocketAddr, Asked) {
+pub(crate) async fn connect_proxy(target: SocketAddr, refusal: Option<&'static str>) -> (SocketAddr, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, asked) = (listener.local_addr().unwrap(), Asked::default());
     let log = Arc::clone(&asked);
@@ -76,7 +80,7 @@ where
 }
 
 /// A SOCKS5 proxy (RFC 1928, RFC 1929) that wants the password `p@ss` and leads everybody who has it to `target`.
-async fn socks_proxy(target: SocketAddr) -> (SocketAddr, Asked) {
+pub(crate) async fn socks_proxy(target: SocketAddr) -> (SocketAddr, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, asked) = (listener.local_addr().unwrap(), Asked::default());
     let log = Arc::clone(&asked);
@@ -198,6 +202,58 @@ async fn a_proxy_that_inspects_tls_is_told_from_one_that_refuses() {
     assert!(matches!(&error, UpstreamError::Tls { host, .. } if host == "chatgpt.com"), "{error:?}");
     assert!(error.to_string().contains("TLS-inspecting proxy"), "{error}");
     assert_eq!((asked.lock().unwrap().len(), server.requests().len()), (1, 0));
+}
+
+/// Opens TLS to a server that is trusted whatever it shows.
+async fn connect_tls<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> SslStream<S> {
+    let mut builder = SslConnector::builder(SslMethod::tls()).unwrap();
+    builder.set_verify(SslVerifyMode::NONE);
+    let ssl = builder.build().configure().unwrap().into_ssl("chatgpt.com").unwrap();
+    let mut stream = SslStream::new(ssl, stream).unwrap();
+    Pin::new(&mut stream).connect().await.unwrap();
+    stream
+}
+
+/// A proxy that opens TLS: to the client it is whatever the CA of these tests vouches for, to `target` a client that trusts it.
+async fn inspecting_proxy(target: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                // Whoever does not trust the CA hangs up here.
+                let Some(mut inner) = accept_tls(stream, b"\x08http/1.1").await else { return };
+                let mut onward = connect_tls(TcpStream::connect(target).await.unwrap()).await;
+                let _ = copy_bidirectional(&mut inner, &mut onward).await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn the_root_of_a_proxy_that_inspects_tls_can_be_trusted() {
+    let sim = Sim::start(SimConfig { tls: true, ..SimConfig::default() }).await.unwrap();
+    let target = sim.base_url().trim_start_matches("https://").parse().unwrap();
+    let proxy = https(format!("http://{}", inspecting_proxy(target).await));
+    let url = "https://chatgpt.com/backend-api/codex/models";
+    let reply = client(proxy.clone()).send(get(url)).await.unwrap();
+    assert_eq!(reply.status(), 401, "the backend asks for a token");
+    assert_eq!(sim.requests().len(), 1);
+    // The backend's own authority does not vouch for the proxy.
+    let roots = vec![sim.ca_pem().unwrap().as_bytes().to_vec()];
+    for extra_roots_pem in [roots, Vec::new()] {
+        let config = ClientConfig { proxy: proxy.clone(), extra_roots_pem, ..ClientConfig::default() };
+        let error = Client::new(config).unwrap().send(get(url)).await.err().unwrap();
+        assert!(matches!(&error, UpstreamError::Tls { host, .. } if host == "chatgpt.com"), "{error:?}");
+        assert!(error.to_string().contains("add its root certificate"), "{error}");
+    }
+    assert_eq!(sim.requests().len(), 1);
 }
 
 #[tokio::test]

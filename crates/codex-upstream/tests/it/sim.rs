@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use codex_sim::{Mint, Outcome, Sim, SimConfig, Tokens};
 use codex_upstream::FailureKind::{self, *};
 use codex_upstream::{
-    Backend, ByteStream, Catalogue, Client, ClientConfig, Credentials, Identity, Quota, RetryPolicy, SendError,
-    SystemClock, Turn, Upstream, read_to_end, requests, send_with_retry,
+    Backend, ByteStream, Catalogue, Client, ClientConfig, Compaction, Credentials, Identity, ImageCall, Images, Quota,
+    RetryPolicy, SendError, SystemClock, Turn, Upstream, read_to_end, requests, send_with_retry,
 };
 use futures_util::StreamExt as _;
 use http::Response;
@@ -40,6 +40,12 @@ impl Rig {
         let account_id = Some(self.tokens.account_id.as_str());
         let credentials = Credentials { bearer: &self.tokens.access_token, account_id, fedramp: false };
         Backend { base: &self.base, region: None, identity: &self.identity, credentials }
+    }
+
+    /// The body of a reply that comes whole.
+    async fn whole(&self, request: http::Request<bytes::Bytes>) -> bytes::Bytes {
+        let reply = send_with_retry(&self.client, &request, &RetryPolicy::NEVER, &SystemClock).await.unwrap();
+        read_to_end(reply.into_body(), 1 << 20).await.unwrap()
     }
 
     async fn turn(&self, text: &str) -> Result<Response<ByteStream>, SendError> {
@@ -155,4 +161,47 @@ async fn models_and_usage_are_read() {
 
     let check = rig.client.send(requests::accounts_check(&rig.backend()).unwrap()).await.unwrap();
     assert_eq!(check.status(), 200);
+}
+
+#[tokio::test]
+async fn a_conversation_is_compacted_and_pictures_are_drawn() {
+    let rig = Rig::start().await;
+    let input = json!([{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]}]);
+    let body = json!({"model": "gpt-5.5", "input": input, "parallel_tool_calls": false}).to_string();
+    let turn = Turn { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body: body.as_bytes() };
+    let reply = rig.whole(requests::compaction(&rig.backend(), &turn).unwrap()).await;
+    let compaction = Compaction::parse(&reply).unwrap();
+    assert_eq!(compaction.output[0]["type"], "compaction");
+
+    let body = br#"{"prompt": "a fox", "model": "gpt-image-2"}"#;
+    let reply = rig.whole(requests::images(&rig.backend(), ImageCall::Generation, body).unwrap()).await;
+    assert_eq!(Images::parse(&reply).unwrap().data.len(), 1);
+    let picture = format!("data:image/png;base64,{}", Images::parse(&reply).unwrap().data[0].b64_json);
+    let body = json!({"prompt": "a hat", "model": "gpt-image-2", "images": [{"image_url": picture}]}).to_string();
+    let reply = rig.whole(requests::images(&rig.backend(), ImageCall::Edit, body.as_bytes()).unwrap()).await;
+    assert_eq!(Images::parse(&reply).unwrap().quality.as_deref(), Some("low"));
+}
+
+/// A reply that is given up resets its own stream of the connection (RFC 9113 section 8.1), and no other.
+#[tokio::test]
+async fn a_dropped_reply_leaves_the_others_on_its_connection_alone() {
+    let rig = Rig::start().await;
+    let mut kept = rig.turn("[sim:text=one two three][sim:stall] kept").await.unwrap().into_body();
+    let mut dropped = rig.turn("[sim:text=one two three][sim:stall] dropped").await.unwrap().into_body();
+    kept.next().await.unwrap().unwrap();
+    dropped.next().await.unwrap().unwrap();
+    drop(dropped);
+    let seen = rig.sim.requests_until(|all| all[1].outcome != Outcome::InFlight);
+    let seen = soon("the backend to notice", seen).await;
+    assert_eq!((seen[0].outcome, seen[1].outcome), (Outcome::InFlight, Outcome::Disconnected));
+    assert_eq!(seen[0].connection, seen[1].connection, "both were on one connection");
+
+    let later = rig.turn("later").await.unwrap().into_body();
+    let later = String::from_utf8(read_to_end(later, 1 << 20).await.unwrap().to_vec()).unwrap();
+    assert!(later.contains("response.completed"), "{later}");
+    soon("the other reply to wait", rig.sim.requests_until(|all| all[0].waiting)).await;
+    rig.sim.control().release();
+    let rest = String::from_utf8(read_to_end(kept, 1 << 20).await.unwrap().to_vec()).unwrap();
+    assert!(rest.contains("response.completed"), "{rest}");
+    assert_eq!(rig.sim.requests()[2].connection, seen[0].connection, "the connection went on");
 }

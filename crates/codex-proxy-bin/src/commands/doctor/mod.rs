@@ -1,6 +1,6 @@
 //! `codex-proxy doctor`.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::args::DoctorArgs;
-use crate::commands::CommandError;
+use crate::commands::{CommandError, progress};
 use crate::config::Config;
 use crate::store::OwnStore;
 
@@ -25,22 +25,24 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// Nothing could be written, or it is not known where the Codex CLI keeps its login.
 pub async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
-    let findings = if args.from_codex {
-        let store = CodexFile::new(config.codex_auth_path()?);
-        let credentials = local::credentials(&store);
-        examine(&config, credentials, store).await
-    } else {
-        match OwnStore::open(&config) {
+    let examined = async {
+        if args.from_codex {
+            let store = CodexFile::new(config.codex_auth_path()?);
+            let credentials = local::credentials(&store);
+            return Ok::<_, CommandError>(examine(&config, credentials, store).await);
+        }
+        Ok(match OwnStore::open(&config) {
             Ok(store) => examine(&config, local::own_credentials(&store), store).await,
             Err(error) => vec![Finding::fail("credentials", error.to_string())],
-        }
+        })
     };
+    let findings = progress::during("examining files, login and network", progress::terminal(), examined).await?;
     let is_well = findings.iter().all(|finding| finding.verdict != Verdict::Fail);
     if args.json {
         let report = json!({"ok": is_well, "checks": findings});
         writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
     } else {
-        print(&findings, out)?;
+        print(&findings, io::stdout().is_terminal() && !config.no_color, out)?;
     }
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -99,14 +101,17 @@ impl Finding {
     }
 }
 
-fn print(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
+fn print(findings: &[Finding], is_colored: bool, out: &mut impl Write) -> io::Result<()> {
     for finding in findings {
-        let verdict = match finding.verdict {
-            Verdict::Ok => "ok",
-            Verdict::Warn => "warn",
-            Verdict::Fail => "FAIL",
+        // Green, yellow and red.
+        let (verdict, color) = match finding.verdict {
+            Verdict::Ok => ("ok", 32),
+            Verdict::Warn => ("warn", 33),
+            Verdict::Fail => ("FAIL", 31),
         };
-        writeln!(out, "{verdict:<5} {:<12} {}", finding.check, finding.found)?;
+        let verdict = format!("{verdict:<5}");
+        let verdict = if is_colored { format!("\x1b[{color}m{verdict}\x1b[0m") } else { verdict };
+        writeln!(out, "{verdict} {:<12} {}", finding.check, finding.found)?;
         if let Some(advice) = &finding.advice {
             writeln!(out, "{:<5} {:<12} -> {advice}", "", "")?;
         }

@@ -70,7 +70,7 @@ impl User {
         let service = Service { config, program: PathBuf::from("/opt/codex-proxy"), manager };
         let mut out = Vec::new();
         service.run(command, calls, &mut out)?;
-        Ok(String::from_utf8(out).unwrap())
+        Ok(String::from_utf8_lossy(&out).into_owned())
     }
 
     fn read(&self, path: &str) -> Option<String> {

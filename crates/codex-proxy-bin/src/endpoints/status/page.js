@@ -170,11 +170,11 @@ function showPlan(status) {
 function showRequests(status) {
   const { totals, live, recent } = status;
   setText(id("totals"),
-    `${live.length} running · ${count(totals.turns)} turns · ${count(totals.input_tokens)} tokens in, ${count(totals.output_tokens)} out since the start`);
+    `${status.running} running · ${count(totals.turns)} turns · ${count(totals.input_tokens)} tokens in, ${count(totals.output_tokens)} out since the start`);
   const none = live.length + recent.length === 0;
   id("no-requests").hidden = !none;
   document.querySelector("table").classList.toggle("empty-table", none);
-  refill(id("live"), [...live].reverse(), (entry) => [row(entry, true)]);
+  refill(id("live"), live, (entry) => [row(entry, true)]);
   refill(id("recent"), isExpanded ? recent : recent.slice(0, SHOWN), (entry) => [row(entry, false)]);
   id("more").hidden = recent.length <= SHOWN;
   setText(id("more"), isExpanded ? "Show fewer" : `Show all ${recent.length}`);

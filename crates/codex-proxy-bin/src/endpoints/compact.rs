@@ -1,0 +1,59 @@
+//! `POST /v1/responses/compact`: a conversation in, the items that stand for it out.
+
+use codex_auth::TokenStore;
+use codex_translate::{Effort, Error, Finish, Summary, responses};
+use codex_upstream::{Compaction, Turn, Upstream, requests};
+use http::{Response, StatusCode};
+
+use crate::app::{App, Call};
+use crate::ids;
+use crate::reply::{self, Body};
+use crate::turn::conversation;
+use crate::whole::{of_whole, usage, whole};
+
+/// Compacts a conversation.
+///
+/// # Errors
+/// The request is wrong, or the backend refused it.
+pub(crate) async fn compact<U: Upstream, S: TokenStore>(
+    app: &App<U, S>,
+    call: &Call,
+    body: &[u8],
+) -> Result<Response<Body>, Error> {
+    let request = responses::Request::from_json(body)?;
+    let model = app.named_model(&request.model, &call.options);
+    let translated = codex_translate::compact(request, &model.profile, &model.options)?;
+    let notices = model.noticed(translated.notices);
+    let effort = translated.request.reasoning.effort.as_ref().map(Effort::as_str);
+    call.record.asks(&model.profile.slug, model.is_known, effort, notices.len());
+    let compaction = compacted(app, call, translated.request).await?;
+    call.record.complete(&Summary { finish: Finish::Stop, usage: usage(compaction.usage.as_ref()) });
+    let mut response = reply::json(StatusCode::OK, &compaction);
+    reply::add_notices(response.headers_mut(), &notices);
+    Ok(response)
+}
+
+/// The compaction, with what the public API has and older replies of the backend have not.
+async fn compacted<U: Upstream, S: TokenStore>(
+    app: &App<U, S>,
+    call: &Call,
+    mut request: responses::Request,
+) -> Result<Compaction, Error> {
+    let conversation = conversation(call, &request, app.started_unix_ms);
+    request.prompt_cache_key = Some(conversation.clone());
+    let body = request.to_compaction_json();
+    let turn = Turn {
+        model: &request.model,
+        tier: request.service_tier.as_deref(),
+        conversation_id: Some(&conversation),
+        lite: request.is_lite(),
+        body: &body,
+    };
+    let reply = whole(app, |backend| requests::compaction(backend, &turn)).await?;
+    let mut compaction = Compaction::parse(&reply).map_err(|error| of_whole(&error))?;
+    let identity = ids::response();
+    compaction.id.get_or_insert(identity.id);
+    compaction.object.get_or_insert_with(|| "response.compaction".to_owned());
+    compaction.created_at.get_or_insert_with(|| identity.created.into());
+    Ok(compaction)
+}

@@ -1,0 +1,123 @@
+//! `POST /v1/images/generations` and `POST /v1/images/edits`.
+//!
+//! Both go to the backend's calls of the same names, as the official client's own tool for pictures does, and not through the
+//! hosted tool of a turn: a turn's model may answer in words instead, rewrites the prompt, and cannot be made to draw, since the
+//! backend refuses to have a hosted tool forced (wire.md §2.7).
+
+use bytes::Bytes;
+use codex_auth::TokenStore;
+use codex_translate::images::{ImagesRequest, MODEL, Task};
+use codex_translate::{Error, ErrorKind, Finish, Summary};
+use codex_upstream::{ImageCall, Images, Upstream, requests};
+use futures_util::future::try_join_all;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Response, StatusCode};
+use serde_json::{Map, Value};
+
+use crate::app::{App, Call};
+use crate::form;
+use crate::reply::{self, Body};
+use crate::whole::{of_whole, usage, whole};
+
+/// Makes pictures.
+///
+/// # Errors
+/// The request is wrong, or the backend refused it.
+pub(crate) async fn images<U: Upstream, S: TokenStore>(
+    app: &App<U, S>,
+    task: Task,
+    call: &Call,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Response<Body>, Error> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let body = match form::boundary(content_type) {
+        Some(boundary) => form::to_json(&boundary, body).await?.into(),
+        None => body,
+    };
+    let request = ImagesRequest::from_json(task, &body, &call.options)?;
+    call.record.asks(MODEL, true, None, request.notices.len());
+    let pictures = drawn(app, task, &request).await?;
+    call.record.complete(&Summary { finish: Finish::Stop, usage: usage(pictures.usage.as_ref()) });
+    let mut notices = request.notices.clone();
+    notices.extend(request.unheeded(pictures.quality.as_deref(), pictures.size.as_deref()));
+    let mut response = reply::json(StatusCode::OK, &told(pictures, request.as_url)?);
+    reply::add_notices(response.headers_mut(), &notices);
+    Ok(response)
+}
+
+/// As many calls as pictures: the backend goes by no number.
+async fn drawn<U: Upstream, S: TokenStore>(
+    app: &App<U, S>,
+    task: Task,
+    request: &ImagesRequest,
+) -> Result<Images, Error> {
+    let call = match task {
+        Task::Generation => ImageCall::Generation,
+        Task::Edit => ImageCall::Edit,
+    };
+    let body = request.to_json();
+    let one = || async {
+        let reply = whole(app, |backend| requests::images(backend, call, &body)).await?;
+        Images::parse(&reply).map_err(|error| of_whole(&error))
+    };
+    let replies = try_join_all((0..request.n).map(|_| one())).await?;
+    let merged = replies.into_iter().reduce(|mut all, more| {
+        all.data.extend(more.data);
+        all.usage = sum(all.usage, more.usage);
+        all
+    });
+    merged.ok_or_else(|| Error::new(ErrorKind::Internal, "no picture was asked for"))
+}
+
+/// Adds the numbers of two `usage` objects, key by key.
+fn sum(one: Option<Value>, other: Option<Value>) -> Option<Value> {
+    match (one, other) {
+        (Some(Value::Object(mut one)), Some(Value::Object(other))) => {
+            for (key, value) in other {
+                let known = one.remove(&key);
+                one.extend(sum(known, Some(value)).map(|sum| (key, sum)));
+            }
+            Some(Value::Object(one))
+        }
+        (Some(Value::Number(one)), Some(Value::Number(other))) => {
+            Some(one.as_u64().zip(other.as_u64()).map_or(Value::Null, |(one, other)| one.saturating_add(other).into()))
+        }
+        (one, other) => one.or(other),
+    }
+}
+
+/// The reply, with data URLs instead of bare base64 if the caller wants URLs.
+fn told(pictures: Images, as_url: bool) -> Result<Value, Error> {
+    let format = pictures.output_format.clone().unwrap_or_else(|| "png".to_owned());
+    let mut told = serde_json::to_value(pictures)
+        .map_err(|error| Error::new(ErrorKind::Internal, format!("cannot write the reply as JSON: {error}")))?;
+    let data = told.get_mut("data").and_then(Value::as_array_mut).into_iter().flatten();
+    for picture in data.filter_map(Value::as_object_mut).filter(|_| as_url) {
+        into_url(picture, &format);
+    }
+    Ok(told)
+}
+
+fn into_url(picture: &mut Map<String, Value>, format: &str) {
+    if let Some(Value::String(base64)) = picture.remove("b64_json") {
+        picture.insert("url".to_owned(), format!("data:image/{format};base64,{base64}").into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn usages_are_added_where_they_are_numbers() {
+        let one = json!({"input_tokens": 1, "input_tokens_details": {"text_tokens": 1}, "a": 1});
+        let other = json!({"input_tokens": 2, "input_tokens_details": {"text_tokens": 3, "image_tokens": 1}, "b": "x"});
+        let expected = json!({"input_tokens": 3, "input_tokens_details": {"text_tokens": 4, "image_tokens": 1}, "a": 1,
+            "b": "x"});
+        assert_eq!(sum(Some(one.clone()), Some(other)), Some(expected));
+        assert_eq!((sum(Some(one.clone()), None), sum(None, Some(one.clone()))), (Some(one.clone()), Some(one)));
+    }
+}

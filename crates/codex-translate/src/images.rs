@@ -1,0 +1,327 @@
+//! Requests for pictures: the public Images API into the backend's own (wire.md §2.1).
+//!
+//! The backend has two calls that take what the public ones take, less most of the options; the official client's own tool for
+//! pictures uses them. It goes by none of model, quality and size, and says in its reply what it made: [`ImagesRequest::unheeded`]
+//! turns that into notices.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::error::Error;
+use crate::json::{self, Kind, Node};
+use crate::notice::{Fate, Notice, Notices};
+use crate::params;
+use crate::profile::Options;
+
+/// The model that the official client names.
+pub const MODEL: &str = "gpt-image-2";
+
+/// What the backend draws by itself.
+const AUTO: &str = "auto";
+
+/// The most pictures that are edited at once, as in the public API.
+const MAX_IMAGES: usize = 16;
+
+/// Which of the two calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// A picture from a prompt.
+    Generation,
+    /// A picture from other pictures and a prompt.
+    Edit,
+}
+
+/// A request for pictures, settled.
+#[derive(Clone, Debug)]
+pub struct ImagesRequest {
+    /// The prompt.
+    pub prompt: String,
+    /// The pictures to start from, as data or https URLs; none in a generation.
+    pub images: Vec<String>,
+    /// `transparent`, `opaque` or `auto`.
+    pub background: String,
+    /// `low`, `medium`, `high` or `auto`.
+    pub quality: String,
+    /// `auto`, or width and height.
+    pub size: String,
+    /// How many pictures; the backend makes one for each call.
+    pub n: u32,
+    /// Whether the caller wants URLs.
+    pub as_url: bool,
+    /// What could not be carried as it was.
+    pub notices: Vec<Notice>,
+}
+
+impl ImagesRequest {
+    /// Reads the body of a request, and settles it.
+    ///
+    /// # Errors
+    /// The request is wrong, asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the
+    /// parameter.
+    pub fn from_json(task: Task, body: &[u8], options: &Options) -> Result<Self, Error> {
+        let root = Node::root(json::parse(body)?);
+        let mut notices = Notices::default();
+        let mut request = Self::empty();
+        for (key, raw) in &root.object()? {
+            let node = root.key(key, raw);
+            if node.kind() != Kind::Null && !request.read(task, key, &node, &mut notices)? {
+                params::set_aside_of_images(key, &node, &mut notices)?;
+            }
+        }
+        if request.prompt.is_empty() {
+            return Err(root.missing("prompt"));
+        }
+        if task == Task::Edit && request.images.is_empty() {
+            return Err(root.missing("image"));
+        }
+        if request.n > options.max_choices {
+            let message =
+                format!("`n` is {}; at most {} pictures are made for one request", request.n, options.max_choices);
+            return Err(Error::invalid("n", message));
+        }
+        if request.n > 1 {
+            notices.emulated("n", "one call for each picture");
+        }
+        request.notices = notices.finish(options.strict)?;
+        Ok(request)
+    }
+
+    fn empty() -> Self {
+        let auto = || AUTO.to_owned();
+        Self {
+            prompt: String::new(),
+            images: Vec::new(),
+            background: auto(),
+            quality: auto(),
+            size: auto(),
+            n: 1,
+            as_url: false,
+            notices: Vec::new(),
+        }
+    }
+
+    /// Reads one parameter; `false` if it is none of those that are carried or emulated.
+    fn read(&mut self, task: Task, key: &str, node: &Node<'_, '_>, notices: &mut Notices) -> Result<bool, Error> {
+        match key {
+            "prompt" => self.prompt = node.non_empty()?,
+            "model" => {
+                let model = node.string()?;
+                if model != MODEL {
+                    notices.emulated("model", format!("`{model}` sent as `{MODEL}`; the backend draws with its own"));
+                }
+            }
+            "background" => self.background = node.non_empty()?,
+            "size" => self.size = node.non_empty()?,
+            "quality" => {
+                let quality = node.non_empty()?;
+                self.quality = nearest_quality(&quality).to_owned();
+                if self.quality != quality {
+                    notices.clamped("quality", format!("`{quality}` sent as `{}`", self.quality));
+                }
+            }
+            "n" => self.n = node.positive()?,
+            "response_format" => {
+                self.as_url = match &*node.str()? {
+                    "url" => true,
+                    "b64_json" => false,
+                    _ => return Err(node.invalid("must be `b64_json` or `url`")),
+                };
+                if self.as_url {
+                    notices.emulated(key, "a data URL: nothing is stored here");
+                }
+            }
+            "image" | "images" if task == Task::Edit => self.add_images(node)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn add_images(&mut self, node: &Node<'_, '_>) -> Result<(), Error> {
+        if node.kind() == Kind::Array {
+            for (index, raw) in node.array()?.into_iter().enumerate() {
+                self.add_image(&node.index(index, raw))?;
+            }
+        } else {
+            self.add_image(node)?;
+        }
+        if self.images.len() > MAX_IMAGES {
+            return Err(node.invalid(format_args!("holds more than {MAX_IMAGES} pictures")));
+        }
+        Ok(())
+    }
+
+    /// A URL, or an object that holds one.
+    fn add_image(&mut self, node: &Node<'_, '_>) -> Result<(), Error> {
+        if node.kind() == Kind::String {
+            self.images.push(url(node)?);
+            return Ok(());
+        }
+        let members = node.object()?;
+        let Some((key, raw)) = members.iter().find(|(key, _)| key == "image_url") else {
+            let problem = "must have `image_url`, a data URL or an https URL; files are not stored here";
+            return Err(node.invalid(problem));
+        };
+        self.images.push(url(&node.key(key, raw))?);
+        Ok(())
+    }
+
+    /// The body of one call, with the keys and in the order of the official client.
+    pub fn to_json(&self) -> Vec<u8> {
+        // A type whose maps have string keys cannot fail to be written.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Tells where the picture is not what was asked for, from what the backend says of it.
+    pub fn unheeded(&self, quality: Option<&str>, size: Option<&str>) -> Vec<Notice> {
+        let unheeded = |parameter: &str, asked: &str, made: Option<&str>| {
+            let made = made.filter(|made| asked != AUTO && *made != asked)?;
+            let detail = format!("`{asked}` asked for; the backend made `{made}`");
+            Some(Notice { parameter: parameter.to_owned(), fate: Fate::Clamped, detail })
+        };
+        let told = [unheeded("quality", &self.quality, quality), unheeded("size", &self.size, size)];
+        told.into_iter().flatten().collect()
+    }
+}
+
+impl Serialize for ImagesRequest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if !self.images.is_empty() {
+            let images: Vec<_> = self.images.iter().map(|url| ImageUrl { image_url: url }).collect();
+            map.serialize_entry("images", &images)?;
+        }
+        map.serialize_entry("prompt", &self.prompt)?;
+        map.serialize_entry("background", &self.background)?;
+        map.serialize_entry("model", MODEL)?;
+        map.serialize_entry("quality", &self.quality)?;
+        map.serialize_entry("size", &self.size)?;
+        map.end()
+    }
+}
+
+#[derive(serde::Serialize)]
+struct ImageUrl<'a> {
+    image_url: &'a str,
+}
+
+fn url(node: &Node<'_, '_>) -> Result<String, Error> {
+    let url = node.non_empty()?;
+    if url.starts_with("data:image/") || url.starts_with("https://") {
+        return Ok(url);
+    }
+    Err(node.invalid("must be a data URL of a picture or an https URL"))
+}
+
+/// The public API has more words for it than the backend.
+fn nearest_quality(quality: &str) -> &str {
+    match quality {
+        "hd" | "xhigh" | "max" => "high",
+        "standard" => AUTO,
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const PICTURE: &str = "data:image/png;base64,AAAA";
+
+    fn read(task: Task, body: &Value) -> Result<ImagesRequest, Error> {
+        ImagesRequest::from_json(task, body.to_string().as_bytes(), &Options::default())
+    }
+
+    fn sent(request: &ImagesRequest) -> Value {
+        serde_json::from_slice(&request.to_json()).unwrap()
+    }
+
+    #[test]
+    fn a_generation_has_the_official_clients_keys() {
+        let request = read(Task::Generation, &json!({"prompt": "a fox", "model": MODEL})).unwrap();
+        let expected = r#"{"prompt":"a fox","background":"auto","model":"gpt-image-2","quality":"auto","size":"auto"}"#;
+        assert_eq!(String::from_utf8(request.to_json()).unwrap(), expected);
+        assert!(request.notices.is_empty() && request.n == 1 && !request.as_url);
+    }
+
+    #[test]
+    fn pictures_are_understood_in_every_form() {
+        for images in [
+            json!({"image": PICTURE}),
+            json!({"image": [PICTURE]}),
+            json!({"images": [{"image_url": PICTURE}]}),
+            json!({"images": [PICTURE]}),
+        ] {
+            let mut body = json!({"prompt": "a hat"});
+            body.as_object_mut().unwrap().extend(images.as_object().unwrap().clone());
+            assert_eq!(sent(&read(Task::Edit, &body).unwrap())["images"], json!([{"image_url": PICTURE}]), "{body}");
+        }
+    }
+
+    #[test]
+    fn each_parameter_has_the_fate_of_its_table() {
+        for parameter in params::IMAGES {
+            let value = match parameter.name {
+                "prompt" | "model" | "user" | "safety_identifier" | "style" | "complexity" => json!("x"),
+                "image" | "images" => json!(PICTURE),
+                "n" | "frame_count" => json!(2),
+                "quality" => json!("hd"),
+                "response_format" => json!("url"),
+                "stream" => json!(true),
+                "output_compression" | "partial_images" | "frame_duration_ms" => json!(50),
+                _ => json!("low"),
+            };
+            let mut body = json!({"prompt": "a fox", "image": PICTURE});
+            body[parameter.name] = value;
+            let outcome = read(Task::Edit, &body);
+            let fates =
+                outcome.as_ref().map(|request| request.notices.iter().map(|notice| notice.fate.as_str()).collect());
+            if parameter.treatment == params::Treatment::Refused {
+                assert_eq!(outcome.unwrap_err().param(), Some(parameter.name));
+            } else if parameter.treatment == params::Treatment::Carried {
+                assert_eq!(fates, Ok(vec![]), "{}", parameter.name);
+            } else {
+                assert_eq!(fates, Ok(vec![parameter.treatment.as_str()]), "{}", parameter.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let rows = [
+            (Task::Generation, json!({}), "prompt"),
+            (Task::Generation, json!({"prompt": ""}), "prompt"),
+            (Task::Generation, json!({"prompt": "x", "n": 0}), "n"),
+            (Task::Generation, json!({"prompt": "x", "n": 1000}), "n"),
+            (Task::Generation, json!({"prompt": "x", "response_format": "jpeg"}), "response_format"),
+            (Task::Edit, json!({"prompt": "x"}), "image"),
+            (Task::Edit, json!({"prompt": "x", "image": "file.png"}), "image"),
+            (Task::Edit, json!({"prompt": "x", "images": [{"file_id": "f"}]}), "images[0]"),
+            (Task::Edit, json!({"prompt": "x", "images": vec![PICTURE; 17]}), "images"),
+        ];
+        for (task, body, param) in rows {
+            assert_eq!(read(task, &body).unwrap_err().param(), Some(param), "{body}");
+        }
+        let strict = Options { strict: true, ..Options::default() };
+        let error = ImagesRequest::from_json(Task::Generation, br#"{"prompt": "x", "style": "vivid"}"#, &strict);
+        assert_eq!(error.unwrap_err().param(), Some("style"));
+    }
+
+    #[test]
+    fn an_image_of_a_generation_is_dropped_with_a_notice() {
+        let request = read(Task::Generation, &json!({"prompt": "x", "image": PICTURE})).unwrap();
+        assert!(request.images.is_empty() && request.notices[0].parameter == "image");
+    }
+
+    #[test]
+    fn what_the_backend_made_otherwise_is_told() {
+        let body = json!({"prompt": "x", "quality": "high", "size": "1024x1536"});
+        let request = read(Task::Generation, &body).unwrap();
+        assert_eq!(request.unheeded(Some("high"), Some("1024x1536")), []);
+        assert_eq!(request.unheeded(None, None), []);
+        let told: Vec<_> = request.unheeded(Some("low"), Some("1254x1254")).iter().map(ToString::to_string).collect();
+        assert_eq!(told[1], "size clamped: `1024x1536` asked for; the backend made `1254x1254`");
+        let auto = read(Task::Generation, &json!({"prompt": "x"})).unwrap();
+        assert_eq!(auto.unheeded(Some("low"), Some("1254x1254")), []);
+    }
+}

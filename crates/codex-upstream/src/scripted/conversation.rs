@@ -1,0 +1,139 @@
+//! A WebSocket for tests, without a connection.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_util::Sink;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::socket::{Received, Sent, Upgrade};
+use crate::upstream::UpstreamError;
+
+/// A text, and the number of the connection that it was sent on.
+pub(super) type Message = (usize, Bytes);
+
+/// What a [`Scripted`](crate::Scripted) backend says on a WebSocket: a list of messages for each text that it is sent.
+///
+/// When nothing is left to say, it is silent. Pings are answered unless it is [`deaf`](Self::deaf).
+#[derive(Debug, Clone, Default)]
+pub struct Conversation {
+    headers: HeaderMap,
+    answers: VecDeque<Vec<Received>>,
+    is_deaf: bool,
+}
+
+impl Conversation {
+    /// Starts with nothing to say.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a header to the answer to the upgrade.
+    ///
+    /// # Panics
+    ///
+    /// When the name has upper-case letters, or either cannot stand in a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        self
+    }
+
+    /// Adds the answer to one text.
+    #[must_use]
+    pub fn answer(mut self, messages: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
+        self.answers.push_back(messages.into_iter().map(|text| Received::Text(text.into())).collect());
+        self
+    }
+
+    /// Closes the connection with `code` at the end of the last answer, or as an answer if there is none.
+    #[must_use]
+    pub fn closed(mut self, code: u16) -> Self {
+        let closed = Received::Closed { code, reason: String::new() };
+        match self.answers.back_mut() {
+            Some(answer) => answer.push(closed),
+            None => self.answers.push_back(vec![closed]),
+        }
+        self
+    }
+
+    /// Leaves pings unanswered.
+    #[must_use]
+    pub fn deaf(mut self) -> Self {
+        self.is_deaf = true;
+        self
+    }
+
+    pub(super) fn opened(self, number: usize, messages: Arc<Mutex<Vec<Message>>>) -> Upgrade {
+        let Self { headers, answers, is_deaf } = self;
+        let socket =
+            Socket { answers, is_deaf, number, messages, to_say: VecDeque::new(), reader: None, is_over: false };
+        Upgrade::Opened { headers, socket: Box::pin(socket) }
+    }
+}
+
+struct Socket {
+    answers: VecDeque<Vec<Received>>,
+    is_deaf: bool,
+    number: usize,
+    messages: Arc<Mutex<Vec<Message>>>,
+    to_say: VecDeque<Received>,
+    reader: Option<Waker>,
+    is_over: bool,
+}
+
+impl Stream for Socket {
+    type Item = Result<Received, UpstreamError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        match self.to_say.pop_front() {
+            Some(message) => {
+                self.is_over = matches!(message, Received::Closed { .. });
+                Poll::Ready(Some(Ok(message)))
+            }
+            None => {
+                self.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Sink<Sent> for Socket {
+    type Error = UpstreamError;
+
+    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), UpstreamError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Sent) -> Result<(), UpstreamError> {
+        match message {
+            Sent::Ping if self.is_deaf => {}
+            Sent::Ping => self.to_say.push_back(Received::Pong),
+            Sent::Text(text) => {
+                let number = self.number;
+                self.messages.lock().unwrap_or_else(PoisonError::into_inner).push((number, text));
+                let answer = self.answers.pop_front().unwrap_or_default();
+                self.to_say.extend(answer);
+            }
+        }
+        self.reader.take().map(Waker::wake);
+        Ok(())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), UpstreamError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), UpstreamError>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,269 @@
+//! Messages of the backend: what they are, and what they are over HTTP (wire.md §4).
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::upstream::ByteStream;
+
+/// A message from the backend.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) text: Bytes,
+    pub(crate) kind: Kind,
+}
+
+/// What a message means for the connection it came on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Says nothing of a response: it may come before one, within one and after one.
+    Aside,
+    /// Part of a response.
+    Event,
+    /// An item of the answer has begun.
+    ItemAdded,
+    /// An item of the answer is whole.
+    ItemDone,
+    /// The response is whole.
+    Completed,
+    /// The response has ended otherwise.
+    Ended,
+    /// There is no response, or no more of it, and perhaps no more of the connection.
+    Error,
+}
+
+impl Message {
+    pub(crate) fn new(text: Bytes) -> Self {
+        #[derive(Deserialize)]
+        struct Typed<'a> {
+            #[serde(borrow, rename = "type")]
+            kind: Cow<'a, str>,
+        }
+        let typed = serde_json::from_slice::<Typed<'_>>(&text);
+        let kind = match typed.as_ref().map(|typed| typed.kind.as_ref()) {
+            Ok("response.output_item.added") => Kind::ItemAdded,
+            Ok("response.output_item.done") => Kind::ItemDone,
+            // The latter is what some call it (wire.md §3.1).
+            Ok("response.completed" | "response.done") => Kind::Completed,
+            Ok("response.incomplete" | "response.failed") => Kind::Ended,
+            Ok("error") => Kind::Error,
+            Ok("keepalive" | "response.metadata") => Kind::Aside,
+            Ok(kind) if kind.starts_with("codex.") || kind.starts_with("responsesapi.") => Kind::Aside,
+            // What cannot be read is left to those who read the stream, as over HTTP.
+            Ok(_) | Err(_) => Kind::Event,
+        };
+        Self { text, kind }
+    }
+
+    /// The message as an event of a stream.
+    pub(crate) fn into_event(self) -> Bytes {
+        let mut event = Vec::with_capacity(self.text.len() + 8);
+        event.extend_from_slice(b"data: ");
+        // Between the tokens of JSON a line end is a space, and within them there is none.
+        event.extend(self.text.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }));
+        event.extend_from_slice(b"\n\n");
+        event.into()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.text).unwrap_or_default()
+    }
+
+    /// The headers that `response.metadata` brings in the place of HTTP's.
+    pub(crate) fn headers(&self) -> HeaderMap {
+        match (self.kind, self.json().get("headers")) {
+            (Kind::Aside, Some(Value::Object(headers))) => header_map(headers),
+            _ => HeaderMap::new(),
+        }
+    }
+}
+
+/// An `error` message, read.
+#[derive(Debug)]
+pub(crate) struct ErrorMessage {
+    /// The status that it would have had over HTTP, if it says so.
+    status: Option<StatusCode>,
+    headers: HeaderMap,
+    error: Map<String, Value>,
+}
+
+impl ErrorMessage {
+    /// Reads one whose error is an object of its own, or whose fields stand beside `type`.
+    pub(crate) fn read(message: &Message) -> Self {
+        let Value::Object(mut body) = message.json() else {
+            return Self { status: None, headers: HeaderMap::new(), error: Map::new() };
+        };
+        let status = ["status", "status_code"].iter().find_map(|key| body.get(*key)?.as_u64());
+        let status = status.and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
+        let headers = body.get("headers").and_then(Value::as_object).map(header_map).unwrap_or_default();
+        let error = match body.remove("error") {
+            Some(Value::Object(error)) => error,
+            _ => {
+                let kind = body.remove("error_type").unwrap_or_default();
+                body.insert("type".to_owned(), kind);
+                body
+            }
+        };
+        Self { status: status.filter(|s| s.is_client_error() || s.is_server_error()), headers, error }
+    }
+
+    /// Whether the backend does not know the response that the request went on from.
+    pub(crate) fn is_about_the_previous_response(&self) -> bool {
+        let message = self.text("message");
+        self.text("code") == "previous_response_not_found"
+            || message.contains("previous_response_id")
+            // Its call was in that response.
+            || message.starts_with("No tool call found for")
+    }
+
+    /// Whether the connection has come to its end, and a new one is to be made.
+    pub(crate) fn is_connection_limit(&self) -> bool {
+        self.text("code") == "websocket_connection_limit_reached"
+    }
+
+    /// The answer that this would have been over HTTP; `None` if it does not say which. `headers` are those known before.
+    pub(crate) fn into_response(self, mut headers: HeaderMap) -> Option<Response<ByteStream>> {
+        let status = self.status?;
+        headers.extend(self.headers);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let body = Bytes::from(json!({"error": self.error}).to_string());
+        let mut response = Response::new(Box::pin(futures_util::stream::iter([Ok(body)])) as ByteStream);
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        Some(response)
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.error.get(key).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+/// Reads headers as a message has them: names in any case, values of any plain type. What is none is passed over.
+fn header_map(headers: &Map<String, Value>) -> HeaderMap {
+    let pairs = headers.iter().filter_map(|(name, value)| {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(_) | Value::Bool(_) => value.to_string(),
+            Value::Null | Value::Array(_) | Value::Object(_) => return None,
+        };
+        Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(text).ok()?))
+    });
+    pairs.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::failure::{Failure, FailureKind};
+    use crate::quota::Quota;
+    use crate::upstream::read_to_end;
+
+    fn message(text: &str) -> Message {
+        Message::new(Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn messages_are_told_apart_by_their_type() {
+        let rows = [
+            ("codex.rate_limits", Kind::Aside),
+            ("response.metadata", Kind::Aside),
+            ("keepalive", Kind::Aside),
+            ("response.created", Kind::Event),
+            ("response.output_text.delta", Kind::Event),
+            ("response.output_item.added", Kind::ItemAdded),
+            ("response.output_item.done", Kind::ItemDone),
+            ("response.completed", Kind::Completed),
+            ("response.incomplete", Kind::Ended),
+            ("response.failed", Kind::Ended),
+            ("error", Kind::Error),
+            ("unheard.of", Kind::Event),
+        ];
+        for (kind, expected) in rows {
+            assert_eq!(message(&json!({"a": [1], "type": kind}).to_string()).kind, expected, "{kind}");
+        }
+        assert_eq!((message("<html>").kind, message(r#"{"type":"err\u006fr"}"#).kind), (Kind::Event, Kind::Error));
+    }
+
+    #[test]
+    fn a_message_becomes_one_event_of_one_line() {
+        assert_eq!(message("{\"type\":\"x\"}").into_event(), "data: {\"type\":\"x\"}\n\n");
+        assert_eq!(message("{\r\n \"type\":\n\"x\"}").into_event(), "data: {   \"type\": \"x\"}\n\n");
+    }
+
+    /// As it was seen (wire.md §4).
+    const LIMIT: &str = r#"{"type":"error","status_code":429,"error":{"type":"usage_limit_reached",
+        "message":"The usage limit has been reached","plan_type":"plus","resets_at":1786501305,"resets_in_seconds":13873},
+        "headers":{"X-Codex-Active-Limit":"premium","X-Codex-Plan-Type":"plus","X-Codex-Primary-Used-Percent":"100",
+        "X-Codex-Primary-Window-Minutes":300,"X-Codex-Credits-Has-Credits":"False","bad name":"x","X-Null":null}}"#;
+
+    #[tokio::test]
+    async fn a_used_up_quota_is_the_429_that_it_is_over_http() {
+        let known = HeaderMap::from_iter([(crate::headers::X_REQUEST_ID, HeaderValue::from_static("id"))]);
+        let response = ErrorMessage::read(&message(LIMIT)).into_response(known).unwrap();
+        assert_eq!(response.headers()["x-request-id"], "id");
+        let (head, body) = response.into_parts();
+        let body = read_to_end(body, 4096).await.unwrap();
+        let now = UNIX_EPOCH + Duration::from_secs(1_786_000_000);
+        let failure = Failure::parse(head.status, &head.headers, &body, now);
+        assert_eq!((failure.status, failure.kind), (429, FailureKind::UsageLimit));
+        assert!(failure.message.contains("5h") && failure.resets_at.is_some(), "{failure:?}");
+        assert_eq!(Quota::from_headers(&head.headers, now).tightest().unwrap().used_percent, 100.0);
+    }
+
+    #[tokio::test]
+    async fn errors_keep_their_status_in_either_spelling_and_at_either_level() {
+        let rows = [
+            (r#"{"type":"error","status":400,"error":{"message":"Unsupported service_tier: flex"}}"#, Some(400)),
+            (r#"{"type":"error","status_code":503,"error":{"code":"slow_down","message":"x"}}"#, Some(503)),
+            (
+                r#"{"type":"error","status":404,"error_type":"invalid_request_error","message":"Model not found"}"#,
+                Some(404),
+            ),
+            (r#"{"type":"error","status":200,"error":{}}"#, None),
+            (r#"{"type":"error","status":"x","error":{}}"#, None),
+            (r#"{"type":"error","code":"server_error","message":"x"}"#, None),
+            ("[]", None),
+        ];
+        for (text, status) in rows {
+            let response = ErrorMessage::read(&message(text)).into_response(HeaderMap::new());
+            assert_eq!(response.as_ref().map(|response| response.status().as_u16()), status, "{text}");
+            if let Some(response) = response {
+                let body = read_to_end(response.into_body(), 4096).await.unwrap();
+                let error = &serde_json::from_slice::<Value>(&body).unwrap()["error"];
+                assert!(error["message"].is_string() && error["type"] != "error", "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_new_connection_mends_is_told_from_the_rest() {
+        let read = |code: Value, text: &str| {
+            let frame = json!({"type": "error", "status": 400, "error": {"code": code, "message": text}});
+            ErrorMessage::read(&message(&frame.to_string()))
+        };
+        let rows = [
+            (json!("previous_response_not_found"), "Previous response with id 'resp_1' not found.", (true, false)),
+            (Value::Null, "Invalid `previous_response_id`.", (true, false)),
+            (Value::Null, "No tool call found for function call output with call_id call_1.", (true, false)),
+            (json!("websocket_connection_limit_reached"), "60 minutes", (false, true)),
+            (json!("context_length_exceeded"), "too long", (false, false)),
+        ];
+        for (code, text, expected) in rows {
+            let error = read(code, text);
+            assert_eq!((error.is_about_the_previous_response(), error.is_connection_limit()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn metadata_stands_in_for_headers() {
+        let metadata = message(r#"{"type":"response.metadata","headers":{"OpenAI-Model":"gpt-5.5"}}"#);
+        assert_eq!(metadata.headers()["openai-model"], "gpt-5.5");
+        assert!(message(r#"{"type":"response.created","headers":{"a":"b"}}"#).headers().is_empty());
+    }
+}

@@ -1,0 +1,418 @@
+//! Whether a request goes on from the last response of its connection, so that only what is new need be sent (wire.md §4).
+//!
+//! It does if every setting is the same and its input is the old input, then what was answered, then something new. A client
+//! hands items back without what it has no use for, so that they are compared without `id`, `status`, `phase`, `annotations`,
+//! `logprobs` and the Codex CLI's own metadata, and arguments without their spacing. A client of chat completions cannot hand
+//! reasoning back at all; if an input has none, that of the answers is not asked for, and the backend, which has kept it, knows
+//! more than a whole input would tell it. In doubt the input is sent whole, which is always right.
+//!
+//! What is remembered is digests: its size does not depend on that of the conversation.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+type Digest = [u8; 32];
+
+/// What is the same over HTTP, is the transport's own, or differs with each request by its nature.
+const NO_SETTINGS: [&str; 6] = ["type", "input", "stream", "generate", "previous_response_id", "client_metadata"];
+
+/// What the backend adds to its items, and the Codex CLI to its own.
+const NOT_COMPARED: [&str; 6] =
+    ["id", "status", "phase", "annotations", "logprobs", "internal_chat_message_metadata_passthrough"];
+
+/// A `response.create` message, and what is compared of it.
+#[derive(Debug)]
+pub(crate) struct Create {
+    body: Map<String, Value>,
+    settings: Digest,
+    items: Vec<Item>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Item {
+    digest: Digest,
+    is_reasoning: bool,
+    /// Whether the model said it, and not the client.
+    is_said: bool,
+}
+
+/// What a connection remembers of its last response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Memory {
+    response_id: String,
+    settings: Digest,
+    /// All input and output.
+    whole: Trail,
+    /// The same without reasoning.
+    spoken: Trail,
+}
+
+/// A list of items, as their number and a digest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Trail {
+    items: usize,
+    digest: Digest,
+}
+
+/// A turn in flight, on its way to a [`Memory`].
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    settings: Digest,
+    whole: Trail,
+    spoken: Trail,
+    /// Items that were begun and not yet finished; an answer with such items is not known whole.
+    open: i64,
+}
+
+impl Create {
+    /// Reads a message; `None` if it has no list of input, and so is left for the backend to judge.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let body: Map<String, Value> = serde_json::from_slice(text).ok()?;
+        let items = body.get("input")?.as_array()?.iter().map(Item::of).collect();
+        let mut digest = Sha256::new();
+        let mut settings: Vec<_> = body.iter().filter(|(key, _)| !NO_SETTINGS.contains(&key.as_str())).collect();
+        settings.sort_by_key(|(key, _)| *key);
+        for (key, value) in settings {
+            feed_text(key, &mut digest);
+            feed(value, &mut digest);
+        }
+        Some(Self { settings: digest.finalize().into(), items, body })
+    }
+
+    /// The message with only the input from `start` on, after the response that `memory` is of.
+    pub(crate) fn after(&self, memory: &Memory, start: usize) -> Bytes {
+        let rest = self.body.get("input").and_then(Value::as_array).and_then(|input| input.get(start..));
+        let mut body = Map::with_capacity(self.body.len() + 1);
+        for (key, value) in &self.body {
+            if key == "input" {
+                // Where the official client has it.
+                body.insert("previous_response_id".to_owned(), memory.response_id.clone().into());
+                body.insert(key.clone(), rest.unwrap_or_default().into());
+            } else {
+                body.insert(key.clone(), value.clone());
+            }
+        }
+        Value::Object(body).to_string().into()
+    }
+
+    /// Starts to remember the turn that this begins.
+    pub(crate) fn begin(&self) -> Exchange {
+        let mut exchange =
+            Exchange { settings: self.settings, whole: Trail::default(), spoken: Trail::default(), open: 0 };
+        self.items.iter().for_each(|item| exchange.push(item));
+        exchange
+    }
+}
+
+impl Memory {
+    /// Finds where in the input of `create` that begins which is not yet known; `None` if it does not go on from here.
+    pub(crate) fn extended_by(&self, create: &Create) -> Option<usize> {
+        if self.settings != create.settings {
+            return None;
+        }
+        let has_reasoning = create.items.iter().any(|item| item.is_reasoning);
+        let trails = if has_reasoning { &[self.whole][..] } else { &[self.whole, self.spoken] };
+        let start = trails.iter().find(|trail| trail.starts(&create.items))?.items;
+        // What the model said would not be the next thing if the answer had ended where it is thought to.
+        create.items.get(start).is_some_and(|next| !next.is_said).then_some(start)
+    }
+}
+
+impl Exchange {
+    /// Notes that the answer has begun an item.
+    pub(crate) fn opened(&mut self) {
+        self.open += 1;
+    }
+
+    /// Takes in a finished item of the answer.
+    pub(crate) fn answered(&mut self, item: &Value) {
+        self.open -= 1;
+        self.push(&Item::of(item));
+    }
+
+    /// The memory of the finished turn; `None` if not all of its answer is known.
+    pub(crate) fn completed(self, response_id: &str) -> Option<Memory> {
+        let Self { settings, whole, spoken, open } = self;
+        (open == 0 && !response_id.is_empty()).then(|| Memory {
+            response_id: response_id.to_owned(),
+            settings,
+            whole,
+            spoken,
+        })
+    }
+
+    fn push(&mut self, item: &Item) {
+        self.whole.push(item);
+        if !item.is_reasoning {
+            self.spoken.push(item);
+        }
+    }
+}
+
+impl Trail {
+    fn push(&mut self, item: &Item) {
+        self.items += 1;
+        let mut digest = Sha256::new();
+        digest.update(self.digest);
+        digest.update(item.digest);
+        self.digest = digest.finalize().into();
+    }
+
+    fn starts(&self, items: &[Item]) -> bool {
+        let mut trail = Self::default();
+        items.get(..self.items).is_some_and(|start| {
+            start.iter().for_each(|item| trail.push(item));
+            trail == *self
+        })
+    }
+}
+
+impl Item {
+    fn of(item: &Value) -> Self {
+        let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default();
+        let kind = text("type");
+        let role = text("role");
+        let is_reasoning = kind == "reasoning";
+        let mut digest = Sha256::new();
+        match item {
+            Value::Object(item) => feed_item(item, kind, role, &mut digest),
+            other => feed(other, &mut digest),
+        }
+        let is_said = is_reasoning || role == "assistant" || kind.ends_with("_call");
+        Self { digest: digest.finalize().into(), is_reasoning, is_said }
+    }
+}
+
+fn feed_item(item: &Map<String, Value>, kind: &str, role: &str, digest: &mut Sha256) {
+    // A message need not say that it is one.
+    feed_text(if kind.is_empty() && !role.is_empty() { "message" } else { kind }, digest);
+    for (key, value) in compared(item).filter(|(key, _)| *key != "type") {
+        feed_text(key, digest);
+        match (key, value) {
+            ("content", Value::String(text)) => {
+                feed_parts(&[part(if role == "assistant" { "output_text" } else { "input_text" }, text)], digest);
+            }
+            ("content", Value::Array(parts)) => feed_parts(parts, digest),
+            ("arguments", Value::String(text)) => match serde_json::from_str(text) {
+                Ok(arguments) => feed(&arguments, digest),
+                Err(_) => feed(value, digest),
+            },
+            _ => feed(value, digest),
+        }
+    }
+}
+
+fn part(kind: &str, text: &str) -> Value {
+    serde_json::json!({"type": kind, "text": text})
+}
+
+fn feed_parts(parts: &[Value], digest: &mut Sha256) {
+    digest.update(parts.len().to_le_bytes());
+    for part in parts {
+        match part {
+            Value::Object(part) => {
+                for (key, value) in compared(part) {
+                    feed_text(key, digest);
+                    feed(value, digest);
+                }
+                digest.update(b";");
+            }
+            other => feed(other, digest),
+        }
+    }
+}
+
+/// What is compared of an item or a part, in the order of the keys. What is there and says nothing counts as absent.
+fn compared(object: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> {
+    let says = |value: &Value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty());
+    let mut pairs: Vec<(&str, &Value)> = object.iter().map(|(key, value)| (key.as_str(), value)).collect();
+    pairs.retain(|(key, value)| !NOT_COMPARED.contains(key) && says(value));
+    pairs.sort_by_key(|(key, _)| *key);
+    pairs.into_iter()
+}
+
+/// Feeds a value so that no other is fed alike, but for the order of keys. The recursion ends where the parser's does.
+fn feed(value: &Value, digest: &mut Sha256) {
+    match value {
+        Value::Null => digest.update(b"n"),
+        Value::Bool(value) => digest.update(if *value { b"t" } else { b"f" }),
+        Value::Number(number) => {
+            digest.update(b"#");
+            feed_text(&number.to_string(), digest);
+        }
+        Value::String(text) => {
+            digest.update(b"s");
+            feed_text(text, digest);
+        }
+        Value::Array(values) => {
+            digest.update(b"a");
+            digest.update(values.len().to_le_bytes());
+            values.iter().for_each(|value| feed(value, digest));
+        }
+        Value::Object(map) => {
+            digest.update(b"o");
+            digest.update(map.len().to_le_bytes());
+            let mut pairs: Vec<_> = map.iter().collect();
+            pairs.sort_by_key(|(key, _)| *key);
+            for (key, value) in pairs {
+                feed_text(key, digest);
+                feed(value, digest);
+            }
+        }
+    }
+}
+
+fn feed_text(text: &str, digest: &mut Sha256) {
+    digest.update(text.len().to_le_bytes());
+    digest.update(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn create(changes: Value, input: &[Value]) -> Create {
+        let mut body = json!({"type": "response.create", "model": "m", "instructions": "be", "stream": true});
+        for (key, value) in changes.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        body["input"] = input.into();
+        Create::parse(body.to_string().as_bytes()).unwrap()
+    }
+
+    fn user(text: &str) -> Value {
+        json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]})
+    }
+
+    fn thought() -> Value {
+        json!({"id": "rs_1", "type": "reasoning", "summary": [], "content": [], "encrypted_content": "gAAA"})
+    }
+
+    fn said() -> Value {
+        json!({"id": "msg_1", "type": "message", "status": "completed", "role": "assistant", "phase": "commentary",
+            "content": [{"type": "output_text", "annotations": [], "logprobs": [], "text": "Let me see."}]})
+    }
+
+    fn call() -> Value {
+        json!({"id": "fc_1", "type": "function_call", "status": "completed", "arguments": "{\"a\": 1, \"b\": [2]}",
+            "call_id": "call_1", "name": "f"})
+    }
+
+    fn output() -> Value {
+        json!({"type": "function_call_output", "call_id": "call_1", "output": "3"})
+    }
+
+    /// A conversation whose first turn was answered with a thought, some words and a call.
+    fn memory() -> Memory {
+        let mut exchange = create(json!({}), &[user("hi")]).begin();
+        for item in [thought(), said(), call()] {
+            exchange.opened();
+            exchange.answered(&item);
+        }
+        exchange.completed("resp_1").unwrap()
+    }
+
+    #[test]
+    fn what_is_handed_back_is_known_again() {
+        // As the Responses API's clients do it, and the CLI; and as the translation of chat completions does.
+        let bare_thought = json!({"type": "reasoning", "summary": [], "encrypted_content": "gAAA"});
+        let bare_words = json!({"role": "assistant", "content": "Let me see."});
+        let bare_call =
+            json!({"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{\"a\":1,\"b\":[2]}"});
+        let cli = json!({"internal_chat_message_metadata_passthrough": {"turn_id": "t"}});
+        let mut own = said();
+        own.as_object_mut().unwrap().extend(cli.as_object().unwrap().clone());
+        let rows = [
+            (vec![user("hi"), thought(), said(), call(), output()], 4),
+            (vec![user("hi"), thought(), own, call(), output(), user("and?")], 4),
+            (vec![user("hi"), bare_thought, bare_words.clone(), bare_call.clone(), output()], 4),
+            (vec![user("hi"), bare_words, bare_call, output()], 3),
+        ];
+        for (input, start) in rows {
+            let next = create(json!({"client_metadata": {"turn_id": "2"}}), &input);
+            assert_eq!(memory().extended_by(&next), Some(start), "{input:?}");
+            let sent: Value = serde_json::from_slice(&next.after(&memory(), start)).unwrap();
+            assert_eq!(sent["input"].as_array().unwrap(), &input[start..]);
+            assert_eq!((&sent["previous_response_id"], &sent["model"]), (&json!("resp_1"), &json!("m")));
+        }
+    }
+
+    #[test]
+    fn in_doubt_the_input_is_sent_whole() {
+        let mut words = said();
+        words["content"][0]["text"] = json!("Let me see!");
+        let mut arguments = call();
+        arguments["arguments"] = json!("{\"a\":1,\"b\":[3]}");
+        let mut other_thought = thought();
+        other_thought["encrypted_content"] = json!("gBBB");
+        let rows = [
+            // Nothing new.
+            vec![user("hi"), thought(), said(), call()],
+            vec![user("hi"), said(), call()],
+            // Something missing, another, in another order, or more than there was.
+            vec![user("hi"), thought(), call(), output()],
+            vec![user("hi"), said(), output()],
+            vec![user("ho"), said(), call(), output()],
+            vec![user("hi"), words, call(), output()],
+            vec![user("hi"), said(), arguments, output()],
+            vec![user("hi"), other_thought.clone(), said(), call(), output()],
+            vec![user("hi"), call(), said(), output()],
+            vec![user("hi"), said(), call(), call(), output()],
+            vec![user("hi"), said(), call(), other_thought, output()],
+            vec![user("hi")],
+            vec![],
+        ];
+        for input in rows {
+            assert_eq!(memory().extended_by(&create(json!({}), &input)), None, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn every_setting_must_be_the_same() {
+        let input = [user("hi"), said(), call(), output()];
+        let changes = [
+            json!({"model": "n"}),
+            json!({"instructions": "be good"}),
+            json!({"tools": []}),
+            json!({"reasoning": {"effort": "low"}}),
+            json!({"service_tier": null}),
+            json!({"x_unheard_of": 1}),
+        ];
+        for change in changes {
+            assert_eq!(memory().extended_by(&create(change.clone(), &input)), None, "{change}");
+        }
+        for same in [json!({"stream": false}), json!({"client_metadata": {"a": "b"}}), json!({})] {
+            assert_eq!(memory().extended_by(&create(same.clone(), &input)), Some(3), "{same}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_known_whole_is_not_remembered() {
+        let start = || create(json!({}), &[user("hi")]).begin();
+        assert!(start().completed("resp_1").is_some() && start().completed("").is_none());
+        let mut exchange = start();
+        exchange.opened();
+        assert_eq!(exchange.completed("resp_1"), None);
+        let mut exchange = start();
+        exchange.answered(&said());
+        assert_eq!(exchange.completed("resp_1"), None);
+    }
+
+    #[test]
+    fn a_message_without_a_list_of_input_is_not_looked_into() {
+        for text in ["", "7", "{}", r#"{"input":"hi"}"#, r#"{"input":["#] {
+            assert!(Create::parse(text.as_bytes()).is_none(), "{text}");
+        }
+        assert!(Create::parse(br#"{"input":[7,null,"x",{"content":[1]}]}"#).is_some());
+    }
+
+    #[test]
+    fn memory_does_not_grow_with_the_conversation() {
+        let input: Vec<_> = (0..1000).map(|turn| user(&format!("{turn}"))).collect();
+        let memory = create(json!({}), &input).begin().completed("resp_1").unwrap();
+        assert_eq!((memory.whole.items, size_of::<Memory>() < 256), (1000, true));
+    }
+}

@@ -1,0 +1,285 @@
+//! The WebSocket transport: turns on connections that are kept between them (wire.md §4).
+//!
+//! [`WebSockets`] is an [`Upstream`] itself. What it sends are the requests of
+//! [`requests::responses_websocket`](crate::requests::responses_websocket), whose head opens a connection and whose body is the
+//! message of the turn; what it hands back is what the backend would have answered over HTTP, event for event and status for
+//! status. So retries, verdicts, quotas and translation know nothing of it.
+//!
+//! It differs from the official client 0.169.0 in this:
+//!
+//! | what | why |
+//! |---|---|
+//! | no `permessage-deflate` is offered | the library has none, and the backend does without |
+//! | no connection is warmed up with `generate: false` | a proxy does not know of a turn before it is asked for |
+//! | a connection is for one model; another model opens another | its `x-codex-routing-hint` names the model |
+//! | several turns of one conversation at once have a connection each | the official client never asks for them |
+//! | increments are used after a client has handed back what it was answered, in its own words | see `increment.rs` |
+//! | a connection is closed on an `error` message, and after five minutes without a turn | what an error leaves behind is not known |
+//! | the headers and metadata of a session at a terminal are absent | as over HTTP, see [`requests`](crate::requests) |
+
+mod connection;
+mod frames;
+pub(crate) mod handshake;
+mod increment;
+mod pool;
+mod reply;
+mod transport;
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{HeaderMap, Request, Response, StatusCode};
+
+use crate::clock::Clock;
+use crate::headers;
+use crate::socket::{Sent, Upgrade};
+use crate::upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError};
+use crate::websocket::connection::{Connection, Over, closing, within};
+use crate::websocket::frames::{ErrorMessage, Kind, Message};
+use crate::websocket::increment::Create;
+use crate::websocket::pool::{Key, Pool};
+use crate::websocket::reply::Reply;
+
+pub use transport::{TransportChoice, UnknownTransport};
+
+/// How long a connection may take to become a WebSocket, as the official client has it (wire.md §3.6).
+const UPGRADE_TIME: Duration = Duration::from_secs(15);
+
+/// How long HTTP is used after a connection could not be made, where there is the choice.
+const COOLING_OFF: Duration = Duration::from_secs(5 * 60);
+
+/// Turns over WebSockets that `U` opens.
+///
+/// One turn is in flight per connection, and a connection serves one conversation. Where a request goes on from the last
+/// response of its connection, only what is new is sent. A turn is sent a second time only before its first message: in full if
+/// the backend does not know the earlier response, and on a new connection if the old one has come to its end meanwhile.
+pub struct WebSockets<U, C> {
+    upstream: Arc<U>,
+    clock: C,
+    pool: Arc<Pool>,
+    /// Until when no WebSocket is worth asking for; for ever if there is no end.
+    shunned: Mutex<Option<Shunned>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Shunned {
+    Until(SystemTime),
+    ForEver,
+}
+
+impl<U, C> std::fmt::Debug for WebSockets<U, C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebSockets").finish_non_exhaustive()
+    }
+}
+
+impl<U: Upstream, C: Clock + Clone + 'static> WebSockets<U, C> {
+    /// Starts without a connection.
+    pub fn new(upstream: Arc<U>, clock: C) -> Self {
+        Self { upstream, clock, pool: Arc::new(Pool::new()), shunned: Mutex::default() }
+    }
+
+    /// Tells whether a WebSocket is worth asking for: not after the backend has said that there are none, and not soon after one
+    /// could not be opened.
+    #[must_use]
+    pub fn are_worth_trying(&self) -> bool {
+        match *self.shunned.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => true,
+            Some(Shunned::ForEver) => false,
+            Some(Shunned::Until(time)) => self.clock.now() >= time,
+        }
+    }
+
+    /// Keeps the connections that wait for their next turn alive. Never completes; without it they are closed by the backend
+    /// before long, and opened anew.
+    pub async fn keep(&self) {
+        self.pool.keep(&self.clock).await;
+    }
+
+    async fn open(
+        &self,
+        head: &Parts,
+        key: Key,
+    ) -> Result<Result<(Connection, HeaderMap), Response<ByteStream>>, UpstreamError> {
+        let permit = self.pool.permit().await?;
+        let host = head.uri.host().unwrap_or_default().to_owned();
+        let mut request = Request::new(());
+        *request.uri_mut() = head.uri.clone();
+        *request.headers_mut() = head.headers.clone();
+        let upgrade = within(&self.clock, UPGRADE_TIME, pin!(self.upstream.connect(request))).await;
+        let outcome = match upgrade {
+            None => Err(no_websocket(&host, "there was no answer in time".to_owned(), true)),
+            Some(Err(error)) => Err(before_the_turn(error)),
+            Some(Ok(Upgrade::Refused(response))) => judged(response, &host).map(Err),
+            Some(Ok(Upgrade::Opened { headers, socket })) => {
+                let opened = self.clock.now();
+                Ok(Ok((Connection { socket, key, host, opened, memory: None, _permit: permit }, headers)))
+            }
+        };
+        let shunned = match &outcome {
+            Ok(_) => None,
+            Err(UpstreamError::NoWebSocket { passes: false, .. }) => Some(Shunned::ForEver),
+            Err(_) => Some(Shunned::Until(self.clock.now() + COOLING_OFF)),
+        };
+        *self.shunned.lock().unwrap_or_else(PoisonError::into_inner) = shunned;
+        outcome
+    }
+
+    /// Sends the message and waits for what it is answered with.
+    async fn ask(&self, connection: &mut Connection, message: Bytes) -> Result<Beginning, Over> {
+        connection.send(Sent::Text(message), &self.clock).await.map_err(Over::Failed)?;
+        let mut beginning = Beginning { read: VecDeque::new(), headers: HeaderMap::new() };
+        loop {
+            let message = match connection.receive(TimeoutPhase::Head, &self.clock).await {
+                Ok(message) => message,
+                // It had begun to answer.
+                Err(over) if !beginning.read.is_empty() => return Err(Over::Failed(over.into_cut(&connection.host))),
+                Err(over) => return Err(over),
+            };
+            let is_aside = message.kind == Kind::Aside;
+            beginning.headers.extend(message.headers());
+            beginning.read.push_back(message);
+            if !is_aside {
+                return Ok(beginning);
+            }
+        }
+    }
+}
+
+/// The first messages of an answer, up to the first that is of a response, and the headers among them.
+struct Beginning {
+    read: VecDeque<Message>,
+    headers: HeaderMap,
+}
+
+impl Beginning {
+    fn error(&self) -> Option<ErrorMessage> {
+        let last = self.read.back().filter(|message| message.kind == Kind::Error)?;
+        Some(ErrorMessage::read(last))
+    }
+}
+
+impl<U: Upstream, C: Clock + Clone + 'static> Upstream for WebSockets<U, C> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<ByteStream>, UpstreamError> {
+        let (head, text) = request.into_parts();
+        let key = Key::of(&head);
+        let create = Create::parse(&text);
+        let (mut may_reuse, mut was_limited) = (true, false);
+        loop {
+            let kept = may_reuse.then(|| self.pool.take(key, create.as_ref(), self.clock.now())).flatten();
+            let is_kept = kept.is_some();
+            let (mut connection, mut headers) = match kept {
+                Some(connection) => (connection, HeaderMap::new()),
+                None => match self.open(&head, key).await? {
+                    Ok(opened) => opened,
+                    Err(refused) => return Ok(refused),
+                },
+            };
+            let memory = connection.memory.take();
+            let increment = memory
+                .as_ref()
+                .zip(create.as_ref())
+                .and_then(|(memory, create)| Some(create.after(memory, memory.extended_by(create)?)));
+            let is_increment = increment.is_some();
+            let beginning = match self.ask(&mut connection, increment.unwrap_or_else(|| text.clone())).await {
+                Ok(beginning) => beginning,
+                // Closed while it waited, and that not yet seen: nothing was begun.
+                Err(over) if is_kept && over.is_close() => {
+                    tracing::debug!("a kept WebSocket was closed; opening another");
+                    may_reuse = false;
+                    continue;
+                }
+                Err(over) => return Err(over.before_an_answer(&connection.host)),
+            };
+            headers.extend(beginning.headers.clone());
+            if let Some(error) = beginning.error() {
+                let is_unknown = is_increment && error.is_about_the_previous_response();
+                let is_limited = error.is_connection_limit() && !was_limited;
+                if is_unknown || is_limited {
+                    tracing::debug!(is_unknown, "sending the whole input on a new WebSocket");
+                    (may_reuse, was_limited) = (false, was_limited || is_limited);
+                    continue;
+                }
+                if let Some(response) = error.into_response(headers.clone()) {
+                    return Ok(response);
+                }
+            }
+            let exchange = create.as_ref().map(Create::begin);
+            let (pool, clock) = (Arc::clone(&self.pool), self.clock.clone());
+            let reply = Reply { connection: Some(connection), exchange, read: beginning.read, pool, clock };
+            return Ok(reply.into_response(headers));
+        }
+    }
+
+    fn forget_cookies(&self) {
+        self.upstream.forget_cookies();
+    }
+}
+
+impl Over {
+    /// Whether the other side has ended the connection.
+    fn is_close(&self) -> bool {
+        match self {
+            Self::Closed { .. } | Self::Failed(UpstreamError::Body { .. }) => true,
+            Self::Failed(_) => false,
+        }
+    }
+
+    /// The error of a turn that was not answered at all. A clean close says that the request was refused, and not why (wire.md
+    /// §4); over HTTP the backend says it.
+    fn before_an_answer(self, host: &str) -> UpstreamError {
+        match self {
+            Self::Failed(error) => error,
+            Self::Closed { code: code @ (1000 | 1005 | 1008 | 1009), reason } => {
+                no_websocket(host, format!("{} instead of an answer", closing(code, &reason)), false)
+            }
+            Self::Closed { code, reason } => {
+                UpstreamError::Closed { host: host.to_owned(), reason: closing(code, &reason) }
+            }
+        }
+    }
+}
+
+/// What a refused upgrade comes to: the answer itself, if the turn would have had it over HTTP too, else that there are no
+/// WebSockets.
+fn judged(response: Response<ByteStream>, host: &str) -> Result<Response<ByteStream>, UpstreamError> {
+    let status = response.status();
+    let is_json =
+        response.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    let is_challenge = response.headers().contains_key(headers::CF_MITIGATED);
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::TOO_MANY_REQUESTS => Ok(response),
+        StatusCode::FORBIDDEN if is_json || is_challenge => Ok(response),
+        // The edge's throttle (wire.md §3.6), or something that is not well.
+        StatusCode::FORBIDDEN => Err(no_websocket(host, format!("it answered {status}"), true)),
+        _ if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
+            Err(no_websocket(host, format!("it answered {status}"), true))
+        }
+        _ => Err(no_websocket(host, format!("it answered {status}"), false)),
+    }
+}
+
+/// An upgrade asks for nothing: whatever became of it, no turn was begun.
+fn before_the_turn(error: UpstreamError) -> UpstreamError {
+    match error {
+        UpstreamError::Closed { host, reason } | UpstreamError::Body { host, reason } => {
+            UpstreamError::NoWebSocket { host, reason, passes: true }
+        }
+        UpstreamError::Timeout { host, phase: TimeoutPhase::Head | TimeoutPhase::Body } => {
+            no_websocket(&host, "there was no answer in time".to_owned(), true)
+        }
+        other => other,
+    }
+}
+
+fn no_websocket(host: &str, reason: String, passes: bool) -> UpstreamError {
+    UpstreamError::NoWebSocket { host: host.to_owned(), reason, passes }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! The reply to a turn on a WebSocket: the stream of events that it is over HTTP.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Response};
+use serde_json::Value;
+
+use crate::clock::Clock;
+use crate::upstream::{ByteStream, TimeoutPhase, UpstreamError};
+use crate::websocket::connection::Connection;
+use crate::websocket::frames::{Kind, Message};
+use crate::websocket::increment::Exchange;
+use crate::websocket::pool::Pool;
+
+/// A turn whose first messages have come.
+pub(crate) struct Reply<C> {
+    /// `None` once the turn is over, or the connection.
+    pub(crate) connection: Option<Connection>,
+    /// What is remembered of the turn; `None` if its request could not be read.
+    pub(crate) exchange: Option<Exchange>,
+    /// Messages that are read and not yet handed out.
+    pub(crate) read: VecDeque<Message>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) clock: C,
+}
+
+impl<C: Clock + 'static> Reply<C> {
+    /// Makes the reply of it. Dropping the reply drops the connection, and so ends the turn at the backend; one that was read to
+    /// its last event has gone back to the pool before that is handed out.
+    pub(crate) fn into_response(self, mut headers: HeaderMap) -> Response<ByteStream> {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        let events = stream::unfold(self, |mut reply| async move {
+            let event = reply.next().await?;
+            Some((event, reply))
+        });
+        let mut response = Response::new(Box::pin(events) as ByteStream);
+        *response.headers_mut() = headers;
+        response
+    }
+
+    async fn next(&mut self) -> Option<Result<Bytes, UpstreamError>> {
+        let message = match self.read.pop_front() {
+            Some(message) => message,
+            None => match self.connection.as_mut()?.receive(TimeoutPhase::Body, &self.clock).await {
+                Ok(message) => message,
+                Err(over) => {
+                    let connection = self.connection.take()?;
+                    return Some(Err(over.into_cut(&connection.host)));
+                }
+            },
+        };
+        self.hear(&message);
+        Some(Ok(message.into_event()))
+    }
+
+    /// Takes in what a message means for the connection.
+    fn hear(&mut self, message: &Message) {
+        match message.kind {
+            Kind::Aside | Kind::Event => {}
+            Kind::ItemAdded => self.exchange.iter_mut().for_each(Exchange::opened),
+            Kind::ItemDone => {
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.answered(message.json().get("item").unwrap_or(&Value::Null));
+                }
+            }
+            Kind::Completed => {
+                let json = message.json();
+                let id = json.pointer("/response/id").and_then(Value::as_str).unwrap_or_default();
+                let memory = self.exchange.take().and_then(|exchange| exchange.completed(id));
+                self.give_back(|connection| connection.memory = memory);
+            }
+            // What there was cannot be gone on from.
+            Kind::Ended => self.give_back(|connection| connection.memory = None),
+            Kind::Error => self.connection = None,
+        }
+    }
+
+    fn give_back(&mut self, change: impl FnOnce(&mut Connection)) {
+        if let Some(mut connection) = self.connection.take() {
+            change(&mut connection);
+            self.pool.put(connection, self.clock.now());
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Turns over scripted WebSockets, on a clock that is wound by hand.
+
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+use std::time::UNIX_EPOCH;
+
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::*;
+use crate::scripted::{Conversation, Reply as ScriptedReply, Scripted};
+use crate::upstream::read_to_end;
+
+#[derive(Clone)]
+struct Hands(Arc<watch::Sender<Duration>>);
+
+impl Hands {
+    fn advance(&self, by: Duration) {
+        self.0.send_modify(|time| *time += by);
+    }
+}
+
+impl Clock for Hands {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_800_000_000) + *self.0.borrow()
+    }
+
+    fn jitter(&self) -> f64 {
+        0.5
+    }
+
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send {
+        let mut hands = self.0.subscribe();
+        let until = *hands.borrow() + time;
+        async move { while *hands.borrow_and_update() < until && hands.changed().await.is_ok() {} }
+    }
+}
+
+struct Rig {
+    script: Arc<Scripted>,
+    sockets: WebSockets<Scripted, Hands>,
+    clock: Hands,
+}
+
+impl Rig {
+    fn new(script: Scripted) -> Self {
+        let (script, clock) = (Arc::new(script), Hands(Arc::new(watch::Sender::new(Duration::ZERO))));
+        Self { sockets: WebSockets::new(Arc::clone(&script), clock.clone()), script, clock }
+    }
+
+    async fn send(&self, input: &[Value]) -> Result<Response<ByteStream>, UpstreamError> {
+        self.sockets.send(request("tok", input)).await
+    }
+
+    async fn failure(&self, input: &[Value]) -> UpstreamError {
+        match self.send(input).await {
+            Err(error) => error,
+            Ok(reply) => panic!("answered with {}", reply.status()),
+        }
+    }
+
+    /// Sends a turn and reads its reply to the end.
+    async fn turn(&self, input: &[Value]) -> String {
+        let reply = self.send(input).await.unwrap();
+        assert_eq!(reply.status(), 200);
+        String::from_utf8(read_to_end(reply.into_body(), 1 << 16).await.unwrap().to_vec()).unwrap()
+    }
+
+    /// The messages that were sent, as connection, previous response and number of input items.
+    fn sent(&self) -> Vec<(usize, Option<String>, usize)> {
+        let read = |(connection, text): (usize, Bytes)| {
+            let message: Value = serde_json::from_slice(&text).unwrap();
+            let previous = message["previous_response_id"].as_str().map(str::to_owned);
+            (connection, previous, message["input"].as_array().unwrap().len())
+        };
+        self.script.messages().into_iter().map(read).collect()
+    }
+}
+
+fn request(token: &str, input: &[Value]) -> Request<Bytes> {
+    let body = json!({"type": "response.create", "model": "m", "input": input}).to_string();
+    Request::get("https://chatgpt.com/backend-api/codex/responses")
+        .header("authorization", format!("Bearer {token}"))
+        .body(body.into())
+        .unwrap()
+}
+
+fn user(text: &str) -> Value {
+    json!({"role": "user", "content": text})
+}
+
+fn assistant(text: &str) -> Value {
+    json!({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]})
+}
+
+/// The messages of a response that says `text`.
+fn said(id: &str, text: &str) -> Vec<String> {
+    let item = assistant(text);
+    [
+        json!({"type": "codex.rate_limits", "plan_type": "plus"}),
+        json!({"type": "response.metadata", "headers": {"OpenAI-Model": "m-1"}}),
+        json!({"type": "response.created", "response": {"id": id}}),
+        json!({"type": "response.output_item.added", "output_index": 0, "item": {"type": "message"}}),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": item}),
+        json!({"type": "response.completed", "response": {"id": id, "output": []}}),
+    ]
+    .map(|message| message.to_string())
+    .to_vec()
+}
+
+fn error(status: u16, code: &str) -> Vec<String> {
+    vec![json!({"type": "error", "status": status, "error": {"code": code, "message": "why"}}).to_string()]
+}
+
+fn first() -> Vec<Value> {
+    vec![user("hi")]
+}
+
+fn second() -> Vec<Value> {
+    vec![user("hi"), assistant("hello"), user("and?")]
+}
+
+#[tokio::test]
+async fn a_reply_is_the_stream_that_it_is_over_http() {
+    let rig = Rig::new(
+        Scripted::new().socket(
+            Conversation::new()
+                .header("x-models-etag", "e")
+                .header("connection", "upgrade")
+                .answer(said("resp_1", "hello")),
+        ),
+    );
+    let reply = rig.send(&first()).await.unwrap();
+    assert_eq!(reply.headers()["content-type"], "text/event-stream");
+    assert_eq!(
+        (&reply.headers()["x-models-etag"], &reply.headers()["openai-model"]),
+        (&"e".parse().unwrap(), &"m-1".parse().unwrap())
+    );
+    let body = String::from_utf8(read_to_end(reply.into_body(), 1 << 16).await.unwrap().to_vec()).unwrap();
+    let events: Vec<_> = body.split_terminator("\n\n").map(|event| event.strip_prefix("data: ").unwrap()).collect();
+    assert_eq!(events, said("resp_1", "hello"));
+    assert_eq!(rig.script.connects()[0].headers()["authorization"], "Bearer tok");
+}
+
+#[tokio::test]
+async fn a_turn_that_goes_on_sends_only_what_is_new_on_the_same_connection() {
+    let conversation = Conversation::new()
+        .answer(said("resp_1", "hello"))
+        .answer(said("resp_2", "well"))
+        .answer(said("resp_3", "other"));
+    let rig = Rig::new(Scripted::new().socket(conversation));
+    rig.turn(&first()).await;
+    rig.turn(&second()).await;
+    rig.turn(&[user("something else")]).await;
+    let expected = [(0, None, 1), (0, Some("resp_1".to_owned()), 1), (0, None, 1)];
+    assert_eq!(rig.sent(), expected);
+}
+
+#[tokio::test]
+async fn turns_at_once_have_connections_of_their_own_and_each_is_gone_on_from() {
+    let conversation = |id: &str, text: &str| Conversation::new().answer(said(id, text)).answer(said("resp_9", "end"));
+    let script = Scripted::new().socket(conversation("resp_a", "hello")).socket(conversation("resp_b", "hullo"));
+    let rig = Rig::new(script);
+    let (one, two) = (rig.send(&first()).await.unwrap(), rig.send(&first()).await.unwrap());
+    for reply in [one, two] {
+        read_to_end(reply.into_body(), 1 << 16).await.unwrap();
+    }
+    rig.turn(&[user("hi"), assistant("hullo"), user("and?")]).await;
+    rig.turn(&second()).await;
+    let went_on = &rig.sent()[2..];
+    assert_eq!(went_on, [(1, Some("resp_b".to_owned()), 1), (0, Some("resp_a".to_owned()), 1)]);
+}
+
+#[tokio::test]
+async fn another_token_has_another_connection() {
+    let script = Scripted::new();
+    let script = script.socket(Conversation::new().answer(said("resp_1", "hello")));
+    let rig = Rig::new(script.socket(Conversation::new().answer(said("resp_2", "hello"))));
+    rig.turn(&first()).await;
+    rig.sockets.send(request("fresh", &second())).await.unwrap();
+    assert_eq!(rig.sent(), [(0, None, 1), (1, None, 3)]);
+}
+
+#[tokio::test]
+async fn a_response_that_is_forgotten_is_told_anew_once() {
+    let forgetful =
+        Conversation::new().answer(said("resp_1", "hello")).answer(error(400, "previous_response_not_found"));
+    let rig = Rig::new(Scripted::new().socket(forgetful).socket(Conversation::new().answer(said("resp_2", "well"))));
+    rig.turn(&first()).await;
+    rig.turn(&second()).await;
+    assert_eq!(rig.sent(), [(0, None, 1), (0, Some("resp_1".to_owned()), 1), (1, None, 3)]);
+
+    // One that says so of a whole input is believed.
+    let strange = Conversation::new().answer(error(400, "previous_response_not_found"));
+    let rig = Rig::new(Scripted::new().socket(strange));
+    assert_eq!(rig.send(&first()).await.unwrap().status(), 400);
+}
+
+#[tokio::test]
+async fn a_connection_at_its_end_is_replaced_once() {
+    let ended = || Conversation::new().answer(error(400, "websocket_connection_limit_reached"));
+    let rig = Rig::new(Scripted::new().socket(ended()).socket(Conversation::new().answer(said("resp_1", "hello"))));
+    rig.turn(&first()).await;
+    assert_eq!(rig.sent(), [(0, None, 1), (1, None, 1)]);
+    let rig = Rig::new(Scripted::new().socket(ended()).socket(ended()));
+    assert_eq!(rig.send(&first()).await.unwrap().status(), 400);
+}
+
+#[tokio::test]
+async fn an_error_before_the_response_is_the_status_and_ends_the_connection() {
+    let script = Scripted::new().socket(Conversation::new().answer(error(429, "usage_limit_reached")));
+    let rig = Rig::new(script.socket(Conversation::new().answer(said("resp_1", "hello"))));
+    let reply = rig.send(&first()).await.unwrap();
+    assert_eq!(reply.status(), 429);
+    assert_eq!(
+        read_to_end(reply.into_body(), 99).await.unwrap(),
+        r#"{"error":{"code":"usage_limit_reached","message":"why"}}"#
+    );
+    rig.turn(&first()).await;
+    assert_eq!(rig.sent(), [(0, None, 1), (1, None, 1)]);
+}
+
+#[tokio::test]
+async fn a_close_within_a_response_is_a_cut_whatever_its_code() {
+    for code in [1000, 1001, 1011] {
+        let started = said("resp_1", "hello")[..4].to_vec();
+        let rig = Rig::new(Scripted::new().socket(Conversation::new().answer(started).closed(code)));
+        let mut body = rig.send(&first()).await.unwrap().into_body();
+        let mut last = None;
+        while let Some(item) = body.next().await {
+            last = Some(item);
+        }
+        let Some(Err(UpstreamError::Body { reason, .. })) = last else { panic!("{last:?}") };
+        assert!(reason.contains(&code.to_string()), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_close_in_the_place_of_an_answer_leaves_the_turn_to_http_where_it_says_a_refusal() {
+    for (code, is_refusal) in [(1000, true), (1009, true), (1011, false)] {
+        let rig = Rig::new(Scripted::new().socket(Conversation::new().closed(code)));
+        let error = rig.failure(&first()).await;
+        assert_eq!(matches!(error, UpstreamError::NoWebSocket { passes: false, .. }), is_refusal, "{error}");
+        assert!(rig.sockets.are_worth_trying() && !error.is_transient() || !is_refusal, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_was_closed_meanwhile_is_replaced() {
+    let closed = Conversation::new().answer(said("resp_1", "hello")).closed(1001);
+    // Seen only when it is used.
+    let late = Conversation::new().answer(said("resp_1", "hello")).answer(Vec::<String>::new()).closed(1001);
+    for (conversation, sent) in [(closed, 2), (late, 3)] {
+        let rig =
+            Rig::new(Scripted::new().socket(conversation).socket(Conversation::new().answer(said("resp_2", "x"))));
+        rig.turn(&first()).await;
+        rig.turn(&second()).await;
+        assert_eq!((rig.sent().len(), rig.sent().last()), (sent, Some(&(1, None, 3))));
+    }
+}
+
+#[tokio::test]
+async fn connections_are_left_in_time() {
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    // Five minutes without a turn, and fifty-five in all.
+    for (waits, connections) in
+        [(vec![minutes(4)], 1), (vec![minutes(5)], 2), (vec![minutes(4); 13], 1), (vec![minutes(4); 14], 2)]
+    {
+        let socket = || (0..20).fold(Conversation::new(), |socket, _| socket.answer(said("resp_1", "hello")));
+        let rig = Rig::new(Scripted::new().socket(socket()).socket(socket()));
+        rig.turn(&first()).await;
+        for wait in &waits {
+            rig.clock.advance(*wait);
+            rig.turn(&first()).await;
+        }
+        assert_eq!(rig.script.connects().len(), connections, "{waits:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_reply_takes_its_connection_along() {
+    let socket = || Conversation::new().answer(said("resp_1", "hello"));
+    let rig = Rig::new(Scripted::new().socket(socket()).socket(socket()));
+    let mut body = rig.send(&first()).await.unwrap().into_body();
+    body.next().await.unwrap().unwrap();
+    drop(body);
+    rig.turn(&first()).await;
+    assert_eq!(rig.sent(), [(0, None, 1), (1, None, 1)]);
+}
+
+#[tokio::test]
+async fn what_a_refused_upgrade_means_depends_on_its_status() {
+    let json = |status| ScriptedReply::new(status).header("content-type", "application/json").piece("{}");
+    for status in [401, 402, 403, 429] {
+        let rig = Rig::new(Scripted::new().refused(json(status)));
+        assert_eq!(rig.send(&first()).await.unwrap().status(), status);
+        assert!(rig.sockets.are_worth_trying(), "{status}");
+    }
+    let challenged = Scripted::new().refused(ScriptedReply::new(403).header("cf-mitigated", "challenge"));
+    assert_eq!(Rig::new(challenged).send(&first()).await.unwrap().status(), 403);
+    for (status, passing) in
+        [(403, true), (502, true), (504, true), (426, false), (404, false), (200, false), (501, false)]
+    {
+        let rig = Rig::new(Scripted::new().refused(ScriptedReply::new(status)));
+        let error = rig.failure(&first()).await;
+        assert!(matches!(error, UpstreamError::NoWebSocket { passes, .. } if passes == passing), "{status}: {error}");
+        assert!(error.before_dispatch() && !rig.sockets.are_worth_trying());
+        rig.clock.advance(COOLING_OFF);
+        assert_eq!(rig.sockets.are_worth_trying(), passing, "{status}");
+    }
+}
+
+/// Lets everything else run as far as it can.
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_silent_backend_is_given_up_like_over_http() {
+    let rig = Arc::new(Rig::new(Scripted::new().socket(Conversation::new())));
+    let turn = tokio::spawn({
+        let rig = Arc::clone(&rig);
+        async move { rig.send(&first()).await.map(drop) }
+    });
+    let mut waited = Duration::ZERO;
+    while !turn.is_finished() {
+        settle().await;
+        rig.clock.advance(connection::PING_EVERY);
+        waited += connection::PING_EVERY;
+        settle().await;
+    }
+    assert!(matches!(turn.await.unwrap(), Err(UpstreamError::Timeout { phase: TimeoutPhase::Head, .. })));
+    assert!(waited >= Duration::from_secs(600) && waited < Duration::from_secs(660), "{waited:?}");
+}
+
+#[tokio::test]
+async fn waiting_connections_are_asked_and_those_that_are_deaf_are_let_go() {
+    for is_deaf in [false, true] {
+        let socket = Conversation::new().answer(said("resp_1", "hello")).answer(said("resp_2", "well"));
+        let socket = if is_deaf { socket.deaf() } else { socket };
+        let rig = Rig::new(Scripted::new().socket(socket).socket(Conversation::new().answer(said("resp_3", "x"))));
+        rig.turn(&first()).await;
+        let mut keeping = std::pin::pin!(rig.sockets.keep());
+        for _ in 0..4 {
+            let polled = poll_fn(|cx| Poll::Ready(keeping.as_mut().poll(cx).is_pending())).await;
+            assert!(polled);
+            rig.clock.advance(connection::PING_EVERY);
+        }
+        rig.turn(&second()).await;
+        assert_eq!(rig.sent().last().unwrap().0, usize::from(is_deaf), "{is_deaf}");
+    }
+}
