@@ -8,10 +8,11 @@ export PATH := $(TARGET)/tools/bin:$(PATH)
 BUILD := cargo build --locked --workspace --bins --examples
 
 FUZZ_SECS ?= 20
+SOAK_SECS ?= 60
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check clients fuzz bench install build fmt clippy doc deny architecture unit doctest
+.PHONY: help demo test check clients fuzz soak bench install build fmt clippy doc deny architecture unit doctest
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +24,7 @@ demo: ## build, and show the program at work over a simulated backend: no accoun
 
 test: ## check everything: lints, docs, licences, all tests, real clients
 	@scripts/setup test
-	@$(MAKE) --no-print-directory fmt clippy doc deny architecture build unit doctest clients
+	@$(MAKE) --no-print-directory fmt clippy doc deny architecture build unit doctest soak clients
 	@echo
 	@echo "All passed. Left out here: fuzzing (make fuzz; .ci/run does it too); and, done by .github/workflows/ci.yml alone, security"
 	@echo "advisories and yanked crates (their database needs the network), the oldest supported Rust, wasm32, semver, macOS and Windows."
@@ -39,6 +40,10 @@ clients: build ## the real clients: the OpenAI SDK, LiteLLM, curl, a browser, th
 fuzz: ## each fuzz target for FUZZ_SECS seconds (20)
 	@scripts/setup fuzz
 	@scripts/fuzz $(FUZZ_SECS)
+
+soak: build ## load and faults: 1000 streams at once, 10000 requests that go wrong in many ways, in at most SOAK_SECS (60)
+	@echo "── soak"
+	@$(TARGET)/debug/examples/soak 10000 $(SOAK_SECS)
 
 bench: ## measure the translation beside a plain way, and how soon a dropped reply is noticed
 	@cargo bench --locked -p codex-translate --bench translate

@@ -1,32 +1,39 @@
 //! The composition root: what the program is made of, and how one request goes through it.
 
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use codex_auth::{Bearer, HttpTokenEndpoint, TokenManager, TokenStore};
 use codex_translate::images::Task;
-use codex_translate::{Error, Options, ReasoningStyle};
+use codex_translate::{Error, ErrorKind, Options, ReasoningStyle};
 use codex_upstream::{
-    Backend, Credentials, Identity, ModelAliases, ModelCache, ModelCacheConfig, Quota, RetryPolicy,
-    Route as BackendRoute, RouteError, Router, Snapshot, SystemClock, TransportChoice, Upstream, WebSockets,
+    Backend, Credentials, Identity, ModelCache, ModelCacheConfig, Quota, RetryPolicy, Route as BackendRoute,
+    RouteError, Router, Snapshot, SystemClock, TransportChoice, Upstream, WebSockets,
 };
+use futures_util::FutureExt as _;
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, Method, Request, Response};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use sha2::{Digest, Sha256};
 
-use crate::access::{self, ApiKey};
 use crate::config::Config;
+use crate::cors::Cors;
+use crate::guard::Guarded;
 use crate::journal::Journal;
+use crate::limits::{self, Limits};
 use crate::metrics::Counted;
 use crate::model::NamedModel;
+use crate::peer::Peer;
 use crate::quota::KnownQuota;
 use crate::record::{Opening, Record};
 use crate::reply::{self, Body};
 use crate::route::{Route, route};
 use crate::serve::Handler;
+use crate::socket::{self, Sockets};
+use crate::terms::{InForce, Terms};
 use crate::transport::Transport;
 use crate::{body, endpoints, ids};
 
@@ -48,8 +55,8 @@ pub struct App<U: Upstream, S: TokenStore> {
     pub tokens: Tokens<U, S>,
     /// The models of the account.
     pub models: ModelCache,
-    /// The names that the user gives to models.
-    pub aliases: ModelAliases,
+    /// Who may call, what models are called, how much of everything: what can change while the program runs.
+    pub terms: InForce,
     /// The way from the configured address to the account's own.
     pub router: Router,
     /// The client that the backend sees.
@@ -62,8 +69,8 @@ pub struct App<U: Upstream, S: TokenStore> {
     pub journal: Arc<Journal>,
     /// The command that renews the login, as in `codex-proxy login`.
     pub login_command: &'static str,
-    /// The key that callers must present.
-    pub api_key: Option<ApiKey>,
+    /// The WebSockets of clients.
+    pub(crate) client_sockets: Sockets,
     /// When the program started; part of derived conversation ids, which look like UUIDs of that time.
     pub started_unix_ms: u64,
 }
@@ -95,20 +102,22 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
             upstream,
             tokens: TokenManager::new(store, endpoint),
             models: ModelCache::open(models),
-            aliases: config.aliases.clone(),
+            terms: InForce::new(Terms::of(config)),
             router: Router::new(config.upstream.clone()),
             identity: config.identity.clone(),
             retry: RetryPolicy::default(),
             known_quota: KnownQuota::default(),
             journal,
             login_command,
-            api_key: config.api_key.clone(),
+            client_sockets: Sockets::default(),
             started_unix_ms: ids::unix_millis(),
         }
     }
 
-    /// Answers one request from the peer at `peer`. Never fails: an error is a reply.
-    pub async fn answer(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    /// Answers one request from the peer at `peer`. Never fails: an error is a reply, even that of a defect.
+    pub async fn answer(self: &Arc<Self>, request: Request<Incoming>, peer: impl Into<Peer>) -> Response<Body> {
+        let terms = self.terms.now();
+        let cors = Cors::new(&terms.access.origins, request.headers());
         let request_id = ids::request_id(request.headers());
         let route = route(request.method(), request.uri().path());
         let watch = self.journal.open(Opening {
@@ -118,11 +127,14 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
             is_routine: route.is_routine(),
         });
         let is_head = request.method() == Method::HEAD;
-        let mut response = self.respond(route, request, peer, watch.record()).await.unwrap_or_else(|error| {
+        let answering = AssertUnwindSafe(self.respond(route, request, peer.into(), watch.record(), &terms, &cors));
+        let answered = answering.catch_unwind().await.unwrap_or_else(|_| Err(reply::of_panic()));
+        let mut response = answered.unwrap_or_else(|error| {
             watch.record().fail(&error);
             reply::from_error(&error)
         });
         response.headers_mut().insert(X_REQUEST_ID, request_id);
+        cors.write(response.headers_mut());
         watch.over(response, is_head)
     }
 
@@ -130,15 +142,24 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
         self: &Arc<Self>,
         route: Route,
         request: Request<Incoming>,
-        peer: SocketAddr,
+        peer: Peer,
         record: &Record,
+        terms: &Terms,
+        cors: &Cors,
     ) -> Result<Response<Body>, Error> {
         let (head, incoming) = request.into_parts();
+        limits::check_head(&head.uri, &head.headers)?;
+        if head.headers.get_all(HOST).iter().nth(1).is_some() {
+            // RFC 9112 §3.2.
+            return Err(Error::new(ErrorKind::InvalidRequest, "the request has several Host headers"));
+        }
+        if let Some(response) = cors.preflight(&head) {
+            return Ok(response);
+        }
         if let Route::Health(probe) = route {
             return Ok(endpoints::health(self, probe).await);
         }
-        let host = head.uri.host().or_else(|| head.headers.get(HOST)?.to_str().ok());
-        let admitted = access::admit(self.api_key.as_ref(), peer.ip(), host, &head.headers);
+        let admitted = terms.access.admit(peer, &head);
         // The page itself says nothing, and asks for the key that its data need.
         if route == Route::StatusPage && !admitted.is_err_and(|denied| !denied.is_about_a_key()) {
             return Ok(endpoints::status_page());
@@ -147,7 +168,9 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
         match route {
             Route::Chat | Route::Responses | Route::Compact | Route::ImageGeneration | Route::ImageEdit => {
                 let call = Call::read(&head.headers, record)?;
-                let body = body::read(&head.headers, incoming, body::MAX_BODY_BYTES).await?;
+                let Limits { body_bytes, times, .. } = terms.limits;
+                let body = body::read(&head.headers, incoming, body_bytes, times.body).await?;
+                let slot = self.terms.slots().take(times.queue).await?;
                 let answered = if route == Route::Chat {
                     endpoints::chat(self, &call, &body).await
                 } else if route == Route::Responses {
@@ -163,10 +186,12 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
                     reply::from_error(&error)
                 });
                 self.known_quota.told().quota.write_headers(response.headers_mut(), SystemTime::now());
-                Ok(response)
+                Ok(response.map(|body| Guarded::new(body, slot).boxed_unsync()))
             }
+            Route::Socket if socket::is_upgrade(&head) => socket::accept(self, peer, head),
+            Route::Socket => Ok(reply::wrong_method(head.method.as_str(), head.uri.path(), "POST")),
             Route::Models => Ok(endpoints::models(&self.current_models().await, head.uri.query())),
-            Route::Model(id) => endpoints::model(&self.current_models().await, &self.aliases, &id),
+            Route::Model(id) => endpoints::model(&self.current_models().await, &terms.aliases, &id),
             Route::Usage => endpoints::usage(self).await,
             Route::Metrics => Ok(endpoints::metrics(self).await),
             Route::Status => Ok(endpoints::status(self).await),
@@ -198,7 +223,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
 
     /// Finds the model that a client calls `name`, without asking anybody.
     pub(crate) fn named_model(&self, name: &str, options: &Options) -> NamedModel {
-        NamedModel::new(name, &self.models.use_at_hand(&SystemClock), &self.aliases, options)
+        NamedModel::new(name, &self.models.use_at_hand(&SystemClock), &self.terms.now().aliases, options)
     }
 
     /// The models, asked for if those at hand are old; those at hand if the backend cannot be asked.
@@ -234,13 +259,21 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
 }
 
 impl<U: Upstream, S: TokenStore> Handler for Arc<App<U, S>> {
-    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
         self.answer(request, peer).await
+    }
+
+    fn limits(&self) -> Limits {
+        self.terms.now().limits
+    }
+
+    async fn drain(&self) {
+        self.client_sockets.drain().await;
     }
 }
 
 impl Call {
-    fn read(headers: &HeaderMap, record: &Record) -> Result<Self, Error> {
+    pub(crate) fn read(headers: &HeaderMap, record: &Record) -> Result<Self, Error> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let reasoning = match text("x-codex-proxy-reasoning") {
             None => ReasoningStyle::default(),

@@ -60,6 +60,7 @@ impl Args {
             Command::Serve(args) => {
                 given.extend([("host", &args.host), ("port", &args.port)]);
                 given.extend([
+                    ("listen", &args.listen),
                     ("emulate", &args.emulate),
                     ("transport", &args.transport),
                     ("log_format", &args.log_format),
@@ -144,6 +145,7 @@ pub struct LogoutArgs {
 machine are served. Open the address in a browser to see what is going on.",
     example = "{command_name}",
     example = "{command_name} --host 127.0.0.1 -p 9000",
+    example = "{command_name} --listen unix:/run/user/1000/codex-proxy.sock",
     example = "{command_name} --from-codex",
     example = "{command_name} --simulate"
 )]
@@ -155,6 +157,10 @@ pub struct ServeArgs {
     /// port to listen on; 0 takes a free one (default: 8787)
     #[argh(option, short = 'p')]
     pub port: Option<String>,
+
+    /// where to listen instead, separated by commas: host:port or unix:/path
+    #[argh(option)]
+    pub listen: Option<String>,
 
     /// answer from a simulated backend: no account, no network
     #[argh(switch)]

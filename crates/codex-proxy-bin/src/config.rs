@@ -9,7 +9,9 @@ use codex_auth::AuthConfig;
 use codex_upstream::{ClientConfig, Emulation, Identity, ModelAliases, ProxyConfig, TransportChoice};
 use url::Url;
 
-use crate::access::ApiKey;
+use crate::access::Access;
+use crate::limits::Limits;
+use crate::listen::Address;
 use crate::nearest;
 
 mod docs;
@@ -68,10 +70,14 @@ pub struct Config {
     pub proxy: ProxyConfig,
     /// What connections look like, for login, refresh and API alike.
     pub emulation: Emulation,
+    /// Where to listen, if it is not `host` and `port`.
+    pub listen: Vec<Address>,
+    /// The keys that callers must present, without which only this machine is served, and the web pages that may call.
+    pub access: Access,
+    /// How much of everything.
+    pub limits: Limits,
     /// How turns reach the backend.
     pub transport: TransportChoice,
-    /// The key that callers must present; without one only this machine is served.
-    pub api_key: Option<ApiKey>,
     /// The client that the backend and the auth server see.
     pub identity: Identity,
     /// The names that the user gives to models.
@@ -186,8 +192,10 @@ impl Config {
             extra_roots_pem: Vec::new(),
             proxy: ProxyConfig::default(),
             emulation: Emulation::default(),
+            listen: Vec::new(),
+            access: Access::default(),
+            limits: Limits::default(),
             transport: TransportChoice::default(),
-            api_key: None,
             identity: Identity::default(),
             aliases: ModelAliases::default(),
             log: None,
@@ -208,7 +216,7 @@ impl Config {
 
     /// Whether callers need a key.
     pub fn has_key(&self) -> bool {
-        self.api_key.is_some()
+        !self.access.keys.is_empty()
     }
 
     /// The settings of the client that speaks to the backend and the auth server.
@@ -330,7 +338,7 @@ mod tests {
         assert_eq!(config.credentials_path(), PathBuf::from("/home/ada/.codex-proxy/credentials.json"));
         assert_eq!(config.upstream.as_str(), "https://chatgpt.com/backend-api");
         assert_eq!(config.auth.as_str(), "https://auth.openai.com/");
-        assert!(config.api_key.is_none());
+        assert!(config.access.keys.is_empty());
         assert_eq!(config.codex_auth_path().unwrap(), PathBuf::from("/home/ada/.codex/auth.json"));
     }
 
@@ -367,8 +375,8 @@ mod tests {
 
     #[test]
     fn an_empty_key_is_no_key() {
-        assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "")]).unwrap().api_key.is_none());
-        assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "k")]).unwrap().api_key.is_some());
+        assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "")]).unwrap().access.keys.is_empty());
+        assert!(!config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "k")]).unwrap().access.keys.is_empty());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -134,7 +135,7 @@ impl<P: Pipe> Relay<P> {
             record: record.clone(),
         };
         // Elapsed: the status goes out, and what comes later, even a failure, goes into the stream.
-        if let Ok(Err(error)) = tokio::time::timeout(HOLD, poll_fn(|cx| relay.poll_fill(cx))).await {
+        if let Ok(Err(error)) = tokio::time::timeout(HOLD, poll_fn(|cx| caught(|| relay.poll_fill(cx)))).await {
             if relay.out.is_empty() {
                 relay.record.fail(&error);
                 return Err(error);
@@ -222,7 +223,7 @@ impl<P: Pipe> http_body::Body for Relay<P> {
         let this = &mut *self;
         // What the wait for the first output has brought goes out before anything else.
         if this.out.is_empty() {
-            match this.poll_fill(cx) {
+            match caught(|| this.poll_fill(cx)) {
                 Poll::Pending => return this.poll_keepalive(cx).map(|comment| Some(Ok(Frame::data(comment)))),
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => this.end_with(&error),
@@ -239,6 +240,12 @@ impl<P: Pipe> http_body::Body for Relay<P> {
     fn is_end_stream(&self) -> bool {
         self.state == State::Ended && self.out.is_empty()
     }
+}
+
+/// A defect costs the reply it is met in, and the client is told.
+fn caught(fill: impl FnOnce() -> Poll<Result<(), Error>>) -> Poll<Result<(), Error>> {
+    // What is left in a state in between is not used again but to write the error.
+    catch_unwind(AssertUnwindSafe(fill)).unwrap_or_else(|_| Poll::Ready(Err(reply::of_panic())))
 }
 
 /// Reads whole turns for a client that asked for no stream; what they come to, in the order of the turns.

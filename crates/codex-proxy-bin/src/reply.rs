@@ -7,10 +7,13 @@ use bytes::Bytes;
 use codex_auth::AuthError;
 use codex_translate::{Error, ErrorKind, Fate, Notice};
 use codex_upstream::{Failure, FailureKind, RouteError, SendError, UpstreamError};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION, UPGRADE,
+    WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Empty, Full};
 use serde::Serialize;
 
 use crate::access::Denied;
@@ -30,6 +33,51 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
         Ok(body) => with_json(status, body),
         Err(error) => from_error(&Error::new(ErrorKind::Internal, format!("cannot write the reply as JSON: {error}"))),
     }
+}
+
+/// A reply that has nothing to say.
+pub(crate) fn no_content() -> Response<Body> {
+    empty(StatusCode::NO_CONTENT)
+}
+
+/// The reply that makes a WebSocket of the connection; `accept` proves that its key was read (RFC 6455 §4.2.2).
+pub(crate) fn switching_protocols(accept: HeaderValue) -> Response<Body> {
+    let mut response = empty(StatusCode::SWITCHING_PROTOCOLS);
+    let headers = response.headers_mut();
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    response
+}
+
+/// The reply to a WebSocket of another version than the one there is.
+pub(crate) fn other_websocket_version() -> Response<Body> {
+    let error = Error::new(ErrorKind::InvalidRequest, "the WebSocket is of another version than 13");
+    let mut response = with_status(StatusCode::UPGRADE_REQUIRED, &error);
+    response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    response
+}
+
+fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Empty::new().boxed_unsync());
+    *response.status_mut() = status;
+    response
+}
+
+/// The reply to a request whose head has not come, as bytes of HTTP/1.1: nobody else writes it.
+pub(crate) fn bare_too_slow() -> Vec<u8> {
+    let error = Error::new(ErrorKind::SlowRequest, "the request's headers came too slowly; send the request again");
+    let body = serde_json::to_string(&error.body()).unwrap_or_default();
+    format!(
+        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// What a client is told when its request has met a defect of this program, wherever that was.
+pub(crate) fn of_panic() -> Error {
+    Error::new(ErrorKind::Internal, "codex-proxy has a defect that this request has met; its log says more")
 }
 
 /// What a probe is told: a 200 if all is well, else a 503.
@@ -133,9 +181,15 @@ pub fn of_denied(denied: Denied) -> Error {
         .with_code("missing_api_key"),
         Denied::WrongKey => Error::new(
             ErrorKind::Authentication,
-            "wrong API key: it is not the value of CODEX_PROXY_API_KEY with which codex-proxy was started",
+            "wrong API key: it is none of those with which codex-proxy was started (CODEX_PROXY_API_KEY)",
         )
         .with_code("invalid_api_key"),
+        Denied::PublicKey => Error::new(
+            ErrorKind::Permission,
+            "the key `codex-proxy` is known to everybody, so it counts on private networks only; set CODEX_PROXY_API_KEY to \
+             a key of your own",
+        )
+        .with_code("public_api_key"),
         Denied::Remote => Error::new(
             ErrorKind::Permission,
             "no API key is set up, so only programs on codex-proxy's own machine are served; start it with \
@@ -144,8 +198,8 @@ pub fn of_denied(denied: Denied) -> Error {
         .with_code("remote_without_api_key"),
         Denied::ForeignPage => Error::new(
             ErrorKind::Permission,
-            "no API key is set up, so requests of web pages and for foreign host names are not served; start codex-proxy \
-             with CODEX_PROXY_API_KEY, and send the key",
+            "requests of web pages and for foreign host names are served with a key of your own only: start codex-proxy \
+             with CODEX_PROXY_API_KEY and send the key, or name the page's origin in CODEX_PROXY_CORS_ORIGINS",
         )
         .with_code("foreign_origin"),
     }

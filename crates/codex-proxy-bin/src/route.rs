@@ -20,6 +20,8 @@ pub enum Route {
     Chat,
     /// `POST /v1/responses`
     Responses,
+    /// `GET /v1/responses`, to be upgraded to a WebSocket
+    Socket,
     /// `POST /v1/responses/compact`
     Compact,
     /// `POST /v1/images/generations`
@@ -52,6 +54,7 @@ impl Route {
         match self {
             Self::Chat => "chat",
             Self::Responses => "responses",
+            Self::Socket => "websocket",
             Self::Compact => "compact",
             Self::ImageGeneration | Self::ImageEdit => "images",
             Self::Models | Self::Model(_) => "models",
@@ -84,6 +87,7 @@ pub fn route(method: &Method, path: &str) -> Route {
         "/health/live" => only(method, "GET, HEAD", Route::Health(Probe::Live)),
         "/health/ready" => only(method, "GET, HEAD", Route::Health(Probe::Ready)),
         "/chat/completions" => only(method, "POST", Route::Chat),
+        "/responses" if method == Method::GET => Route::Socket,
         "/responses" => only(method, "POST", Route::Responses),
         "/responses/compact" => only(method, "POST", Route::Compact),
         "/images/generations" => only(method, "POST", Route::ImageGeneration),
@@ -145,6 +149,7 @@ mod tests {
             }
         }
         assert_eq!(route(&Method::GET, "/v1/models/openai%2Fgpt-5.1"), Route::Model("openai/gpt-5.1".to_owned()));
+        assert_eq!(route(&Method::GET, "/backend-api/codex/responses"), Route::Socket);
         assert_eq!(route(&Method::HEAD, "/health"), Route::Health(Probe::Login));
         assert_eq!(route(&Method::GET, "/health/ready"), Route::Health(Probe::Ready));
         assert_eq!(route(&Method::GET, "/"), Route::StatusPage);

@@ -39,6 +39,10 @@ pub enum ErrorKind {
     InvalidRequest,
     /// The body is larger than the limit; send less.
     TooLarge,
+    /// The headers are larger than the limit; send fewer.
+    HeadTooLarge,
+    /// The request came too slowly; send it again.
+    SlowRequest,
     /// The model does not exist for this account; choose another.
     ModelNotFound,
     /// The conversation does not fit the model's context window; shorten it.
@@ -194,7 +198,9 @@ impl Error {
             ErrorKind::Authentication => 401,
             ErrorKind::Permission => 403,
             ErrorKind::ModelNotFound => 404,
+            ErrorKind::SlowRequest => 408,
             ErrorKind::TooLarge => 413,
+            ErrorKind::HeadTooLarge => 431,
             ErrorKind::RateLimited | ErrorKind::UsageLimit | ErrorKind::QuotaExceeded => 429,
             ErrorKind::Internal => 500,
             ErrorKind::Server | ErrorKind::Truncated | ErrorKind::Protocol => 502,
@@ -213,6 +219,7 @@ impl Error {
                 | ErrorKind::Protocol
                 | ErrorKind::Overloaded
                 | ErrorKind::Timeout
+                | ErrorKind::SlowRequest
         )
     }
 
@@ -237,6 +244,13 @@ impl std::error::Error for Error {}
 /// The serialisable form of an [`Error`]: an object whose one key `error` holds what OpenAI's SDKs read.
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorBody<'a>(&'a Error);
+
+impl<'a> ErrorBody<'a> {
+    /// What stands under the key `error`, for where it has other neighbours.
+    pub fn object(self) -> impl Serialize + 'a {
+        ErrorObject(self.0)
+    }
+}
 
 impl Serialize for ErrorBody<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -265,6 +279,8 @@ impl ErrorKind {
         match self {
             Self::InvalidRequest
             | Self::TooLarge
+            | Self::HeadTooLarge
+            | Self::SlowRequest
             | Self::ModelNotFound
             | Self::ContextLengthExceeded
             | Self::PolicyRefused => Origin::Client,
@@ -287,6 +303,8 @@ impl ErrorKind {
         match self {
             Self::InvalidRequest
             | Self::TooLarge
+            | Self::HeadTooLarge
+            | Self::SlowRequest
             | Self::ModelNotFound
             | Self::ContextLengthExceeded
             | Self::PolicyRefused => "invalid_request_error",
@@ -304,6 +322,8 @@ impl ErrorKind {
         match self {
             Self::InvalidRequest | Self::PolicyRefused | Self::Permission => None,
             Self::TooLarge => Some("request_too_large"),
+            Self::HeadTooLarge => Some("headers_too_large"),
+            Self::SlowRequest => Some("request_timeout"),
             Self::ModelNotFound => Some("model_not_found"),
             Self::ContextLengthExceeded => Some("context_length_exceeded"),
             Self::Authentication => Some("upstream_login_required"),

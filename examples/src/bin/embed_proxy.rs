@@ -7,13 +7,14 @@
 
 use std::error::Error;
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_auth::TokenStore;
 use codex_proxy::app::App;
 use codex_proxy::config::Config;
+use codex_proxy::peer::Peer;
 use codex_proxy::reply::{self, Body};
 use codex_proxy::serve::{Handler, serve};
 use codex_proxy::simulate::Simulated;
@@ -34,7 +35,7 @@ impl<U: Upstream, S: TokenStore> Clone for Server<U, S> {
 }
 
 impl<U: Upstream, S: TokenStore> Handler for Server<U, S> {
-    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
         match request.uri().path() {
             "/about" => reply::json(StatusCode::OK, &json!({"about": "a program with the proxy inside"})),
             _ => self.0.answer(request, peer).await,

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::access::Access;
 use crate::commands::CommandError;
 use crate::config::Config;
 use crate::serve;
@@ -47,7 +48,7 @@ struct Demo {
 impl Demo {
     async fn start(config: Config) -> Result<Self, CommandError> {
         // The demonstration calls the program as a stranger would who knows no key.
-        let simulated = Simulated::start(Config { api_key: None, ..config }).await?;
+        let simulated = Simulated::start(Config { access: Access::default(), ..config }).await?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let base = format!("http://{}", listener.local_addr()?);
         let proxy = tokio::spawn(serve::serve(listener, Arc::clone(&simulated.app), std::future::pending()));

@@ -1,6 +1,5 @@
 //! `codex-proxy serve`.
 
-use std::future::Future;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,17 +7,21 @@ use std::time::SystemTime;
 
 use codex_auth::{CodexFile, LoginState, Status, TokenStore};
 use codex_upstream::{Client, ModelCacheConfig, Upstream};
-use tokio::net::TcpListener;
 
+use crate::access::Access;
 use crate::app::App;
 use crate::args::ServeArgs;
 use crate::commands::CommandError;
 use crate::config::Config;
+use crate::listen::{Address, Listeners};
 use crate::serve;
+use crate::service::{self, Phase};
+use crate::signals::{Signals, Told};
 use crate::simulate::Simulated;
 use crate::store::OwnStore;
+use crate::terms::Terms;
 
-/// Serves until SIGINT or SIGTERM; a second one ends the program at once.
+/// Serves until SIGINT or SIGTERM; a second one ends the program at once. SIGHUP has the settings read again.
 ///
 /// # Errors
 /// The port is taken, a setting is wrong, or the credentials cannot be read; nothing has been served.
@@ -26,14 +29,12 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandErr
     if args.simulate && args.from_codex {
         return Err(CommandError::Usage("--simulate uses no account; leave out --from-codex".to_owned()));
     }
-    let listener = listen(&config.host, config.port).await?;
-    if config.api_key.is_none() {
-        tracing::warn!("no key is set (CODEX_PROXY_API_KEY): only programs on this machine are served");
-    }
+    let listeners = listen(&config).await?;
+    warn_of(&config.access);
     if args.simulate {
-        let simulated = Simulated::start(config).await?;
+        let simulated = Simulated::start(config.clone()).await?;
         tracing::info!("answering from a simulated backend: no account is used");
-        return serve_app(listener, Arc::clone(&simulated.app)).await;
+        return serve_app(listeners, Arc::clone(&simulated.app), &config).await;
     }
     if args.from_codex {
         let store = CodexFile::new(config.codex_auth_path()?);
@@ -41,16 +42,13 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandErr
             file = %store.location(),
             "using the Codex CLI's login; it is only read, so the CLI has to run now and then to renew it"
         );
-        return serve_login(listener, &config, store).await;
+        return serve_login(listeners, &config, store).await;
     }
-    serve_login(listener, &config, OwnStore::open(&config).map_err(CommandError::other)?).await
+    let store = OwnStore::open(&config).map_err(CommandError::other)?;
+    serve_login(listeners, &config, store).await
 }
 
-async fn serve_login<S: TokenStore>(
-    listener: TcpListener,
-    config: &Config,
-    store: S,
-) -> Result<ExitCode, CommandError> {
+async fn serve_login<S: TokenStore>(listeners: Listeners, config: &Config, store: S) -> Result<ExitCode, CommandError> {
     // Damaged credentials stop the program here, where somebody looks, and not at the first request.
     let tokens = store.load().map_err(CommandError::other)?;
     let login = store.login_command();
@@ -65,21 +63,33 @@ async fn serve_login<S: TokenStore>(
     }
     let client = Client::new(config.client()).map_err(CommandError::other)?;
     let models = ModelCacheConfig { file: Some(config.catalogue_path()), ..ModelCacheConfig::default() };
-    serve_app(listener, Arc::new(App::new(config, client, store, models))).await
+    serve_app(listeners, Arc::new(App::new(config, client, store, models)), config).await
 }
 
 async fn serve_app<U: Upstream, S: TokenStore>(
-    listener: TcpListener,
+    listeners: Listeners,
     app: Arc<App<U, S>>,
+    config: &Config,
 ) -> Result<ExitCode, CommandError> {
-    let address = listener.local_addr()?;
-    tracing::info!("listening on http://{address}");
+    let mut signals = Signals::new()?;
+    for address in listeners.addresses() {
+        tracing::info!("listening on {address}");
+    }
+    service::tell(Phase::Ready);
+    let stopped = async {
+        while signals.next().await == Told::Reload {
+            reload_terms(&app, config);
+        }
+        stop(signals);
+    };
     tokio::select! {
-        () = serve::serve(listener, Arc::clone(&app), stop_signal()?) => {}
+        () = serve::serve(listeners, Arc::clone(&app), stopped) => {}
         // Never completes: it keeps the login of an idle proxy alive.
         () = app.tokens.keep_fresh() => {}
         // Nor does this: requests go by the account's own models, and none waits for them.
         () = app.keep_models_fresh() => {}
+        // Nor this.
+        () = service::keep_watchdog_quiet() => {}
         // Nor this: connections between two turns are alive.
         () = app.sockets.keep() => {}
     }
@@ -88,66 +98,66 @@ async fn serve_app<U: Upstream, S: TokenStore>(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn listen(host: &str, port: u16) -> Result<TcpListener, CommandError> {
-    TcpListener::bind((host, port)).await.map_err(|error| {
-        let kind = error.kind();
-        CommandError::Other(if kind == io::ErrorKind::AddrInUse {
-            format!("port {port} on {host} is in use, perhaps by another codex-proxy; stop that one, or choose a port with -p")
-        } else if kind == io::ErrorKind::PermissionDenied {
+/// Puts the settings as they are now in force. Those that cannot be used change nothing.
+fn reload_terms<U: Upstream, S: TokenStore>(app: &App<U, S>, config: &Config) {
+    service::tell(Phase::Reloading);
+    match config.reloaded() {
+        Ok(config) => {
+            warn_of(&config.access);
+            app.terms.replace(Terms::of(&config));
+            tracing::info!("read the settings again: keys, web pages, aliases and limits");
+        }
+        Err(error) => tracing::error!(%error, "the settings cannot be used; going on with those before"),
+    }
+    service::tell(Phase::Ready);
+}
+
+/// From the first signal to stop on, a second one ends the process, as users expect of Ctrl-C.
+fn stop(mut signals: Signals) {
+    service::tell(Phase::Stopping);
+    tracing::info!("stopping; open replies may finish (once more to stop at once)");
+    tokio::spawn(async move {
+        while signals.next().await != Told::Stop {}
+        std::process::exit(130);
+    });
+}
+
+fn warn_of(access: &Access) {
+    if access.keys.is_empty() {
+        tracing::warn!("no key is set (CODEX_PROXY_API_KEY): only programs on this machine are served");
+    }
+    if access.keys.has_well_known() {
+        tracing::warn!(
+            "the key `codex-proxy` is known to everybody: it counts from this machine, private networks and Tailscale only; \
+             set CODEX_PROXY_API_KEY to a key of your own"
+        );
+    }
+}
+
+/// The sockets that a service manager has opened; else those that the settings name.
+async fn listen(config: &Config) -> Result<Listeners, CommandError> {
+    let inherited = Listeners::inherited()
+        .map_err(|error| CommandError::Other(format!("cannot use the sockets of the service manager: {error}")))?;
+    if !inherited.is_empty() {
+        return Ok(inherited);
+    }
+    let usual = [Address::Tcp(config.host.clone(), config.port)];
+    let addresses = if config.listen.is_empty() { &usual[..] } else { &config.listen };
+    Listeners::bind(addresses).await.map_err(|(address, error)| CommandError::Other(cannot_listen(&address, &error)))
+}
+
+fn cannot_listen(address: &Address, error: &io::Error) -> String {
+    match (address, error.kind()) {
+        (Address::Tcp(host, port), io::ErrorKind::AddrInUse) => format!(
+            "port {port} on {host} is in use, perhaps by another codex-proxy; stop that one, or choose a port with -p"
+        ),
+        (Address::Tcp(_, port), io::ErrorKind::PermissionDenied) => {
             format!("not allowed to listen on port {port}; choose one above 1023 with -p")
-        } else {
-            format!("cannot listen on {host}:{port}: {error}; check --host")
-        })
-    })
-}
-
-/// Completes at the first signal to stop. From then on a second one ends the process, as users expect of Ctrl-C.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    let mut signals = Signals::new()?;
-    Ok(async move {
-        signals.next().await;
-        tracing::info!("stopping; open replies may finish (once more to stop at once)");
-        tokio::spawn(async move {
-            signals.next().await;
-            std::process::exit(130);
-        });
-    })
-}
-
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
         }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        // Where there is no Ctrl-C there is nothing to wait for.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+        (Address::Tcp(..), _) => format!("cannot listen on {address}: {error}; check --host"),
+        (Address::Unix(_), io::ErrorKind::AddrInUse) => {
+            format!("somebody listens on {address}, perhaps another codex-proxy; stop that one, or choose another path")
         }
+        (Address::Unix(_), _) => format!("cannot listen on {address}: {error}; choose another path with --listen"),
     }
 }

@@ -6,6 +6,7 @@
 //! that is not empty, whatever its source, and its errors complete the sentence "CODEX_PROXY_X: …".
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use codex_upstream::Identity;
@@ -13,7 +14,7 @@ use url::{Host, Url};
 
 use super::setting::{Form, PLAIN, Setting, Shown};
 use super::{Config, Kept, LogFormat};
-use crate::access::ApiKey;
+use crate::keys::ApiKeys;
 
 /// Every setting, in the order of the documentation.
 pub static SETTINGS: &[Setting] = &[
@@ -44,14 +45,107 @@ pub static SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "listen",
+        flag: Some("--listen"),
+        env: &["CODEX_PROXY_LISTEN"],
+        form: Form::List,
+        takes: "addresses, separated by commas: `host:port` or `unix:/path`",
+        about: "Where the proxy listens instead of `host` and `port`. A unix socket is for its owner alone, and counts as this \
+                machine. Sockets from a service manager (`LISTEN_FDS`) go before both.",
+        set: |config, text| {
+            let addresses = text.split(',').map(str::trim).filter(|address| !address.is_empty());
+            config.listen = addresses.map(str::parse).collect::<Result<_, _>>().map_err(said)?;
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
         name: "api_key",
         env: &["CODEX_PROXY_API_KEY"],
-        takes: "a key",
+        takes: "a key, or several, one a line",
         shown: Shown::Masked,
         reloads: true,
-        about: "The key that callers must present. Without one, only programs on this machine are served.",
+        about: "The key that callers must present. Without one, only programs on this machine are served. The key `codex-proxy`, \
+                which everybody knows, counts on private networks only.",
         set: |config, text| {
-            config.api_key = ApiKey::new(text.to_owned());
+            let keys: ApiKeys = text.parse().unwrap_or_default();
+            config.access.keys = std::mem::take(&mut config.access.keys).and(keys);
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "api_keys_file",
+        env: &["CODEX_PROXY_API_KEYS_FILE"],
+        form: Form::Path,
+        takes: "a file",
+        reloads: true,
+        about: "A file with more keys, one a line; lines that begin with `#` are passed over.",
+        set: read_keys,
+        ..PLAIN
+    },
+    Setting {
+        name: "cors_origins",
+        env: &["CODEX_PROXY_CORS_ORIGINS"],
+        form: Form::List,
+        takes: "origins, separated by commas, as in `https://chat.example,app://obsidian.md`; `*` for all",
+        reloads: true,
+        about: "The web pages that may call, beside those of this machine. `*` lets all pages that have a key read replies, and \
+                lets none in without.",
+        set: |config, text| {
+            config.access.origins = text.parse().map_err(said)?;
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "max_body_mib",
+        env: &["CODEX_PROXY_MAX_BODY_MIB"],
+        takes: "a number from 1 to 1024",
+        default: "64",
+        reloads: true,
+        about: "The largest request body in MiB, before and after decoding.",
+        set: |config, text| {
+            config.limits.body_bytes = number(text, 1..=1024)? << 20;
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "max_requests",
+        env: &["CODEX_PROXY_MAX_REQUESTS"],
+        takes: "a number from 1 to 100000",
+        default: "256",
+        reloads: true,
+        about: "How many requests are answered at the same time.",
+        set: |config, text| {
+            config.limits.turns = number(text, 1..=100_000)?;
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "max_queue",
+        env: &["CODEX_PROXY_MAX_QUEUE"],
+        takes: "a number up to 100000",
+        default: "1024",
+        reloads: true,
+        about: "How many more wait for their turn, for half a minute at most; further ones are told to come back later (503).",
+        set: |config, text| {
+            config.limits.queue = number(text, 0..=100_000)?;
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "max_connections",
+        env: &["CODEX_PROXY_MAX_CONNECTIONS"],
+        takes: "a number from 1 to 100000",
+        default: "2048",
+        reloads: true,
+        about: "How many connections are open at the same time.",
+        set: |config, text| {
+            config.limits.connections = number(text, 1..=100_000)?;
             Ok(())
         },
         ..PLAIN
@@ -319,6 +413,23 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
+fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("`{text}` is no number from {} to {}", range.start(), range.end()))
+}
+
+fn read_keys(config: &mut Config, text: &str) -> Result<(), String> {
+    let path = config.path(text).unwrap_or_else(|| PathBuf::from(text));
+    let unread = |error| format!("cannot read the keys in {} ({error})", path.display());
+    let keys = ApiKeys::of_file(&std::fs::read_to_string(&path).map_err(unread)?);
+    if keys.is_empty() {
+        // Whoever names a file wants keys to be asked for.
+        return Err(format!("there is no key in {}; write one a line", path.display()));
+    }
+    config.access.keys = std::mem::take(&mut config.access.keys).and(keys);
+    Ok(())
+}
+
 fn trust(config: &mut Config, text: &str) -> Result<(), String> {
     let path = config.path(text).unwrap_or_else(|| PathBuf::from(text));
     let unread = |error| format!("cannot read the certificates in {} ({error})", path.display());
@@ -331,6 +442,62 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::keys::Match;
+    use crate::limits::Limits;
+
+    fn config(pairs: &[(&str, &str)]) -> Result<Config, String> {
+        let env = |name: &str| {
+            let found = pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into());
+            found.or_else(|| (name == "HOME").then(|| "/nonexistent".into()))
+        };
+        Config::from_env(&env).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn keys_come_from_the_environment_and_from_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("keys");
+        let name = file.to_str().unwrap();
+        std::fs::write(&file, "# laptop\nsecond\n").unwrap();
+        let config_of = |keys| config(&[("CODEX_PROXY_API_KEY", keys), ("CODEX_PROXY_API_KEYS_FILE", name)]);
+        let keys = config_of("a,b\nc").unwrap().access.keys;
+        assert_eq!(keys.len(), 3);
+        for key in ["a,b", "c", "second"] {
+            assert_eq!(keys.find(key.as_bytes()), Some(Match::Secret), "{key}");
+        }
+        std::fs::write(&file, "# none yet\n").unwrap();
+        let error = config_of("a").unwrap_err();
+        assert!(error.starts_with("CODEX_PROXY_API_KEYS_FILE: there is no key in"), "{error}");
+        let error = config(&[("CODEX_PROXY_API_KEYS_FILE", "/does/not/exist")]).unwrap_err();
+        assert!(error.contains("cannot read the keys in /does/not/exist"), "{error}");
+    }
+
+    #[test]
+    fn limits_are_numbers_in_their_range_and_default_to_the_servers_own() {
+        assert_eq!(config(&[]).unwrap().limits, Limits::default());
+        let limits = config(&[("CODEX_PROXY_MAX_BODY_MIB", " 8 "), ("CODEX_PROXY_MAX_REQUESTS", "3")]).unwrap().limits;
+        assert_eq!((limits.body_bytes, limits.turns), (8 << 20, 3));
+        for (setting, value) in [
+            ("CODEX_PROXY_MAX_BODY_MIB", "0"),
+            ("CODEX_PROXY_MAX_BODY_MIB", "64MB"),
+            ("CODEX_PROXY_MAX_REQUESTS", "0"),
+            ("CODEX_PROXY_MAX_QUEUE", "-1"),
+            ("CODEX_PROXY_MAX_CONNECTIONS", "1e3"),
+        ] {
+            let error = config(&[(setting, value)]).unwrap_err();
+            assert!(error.starts_with(&format!("{setting}: `{value}` is no number")), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_and_no_origin_is_named() {
+        let config_of = |setting, value| config(&[(setting, value)]);
+        assert_eq!(config_of("CODEX_PROXY_LISTEN", "[::1]:1, unix:/s").unwrap().listen.len(), 2);
+        let error = config_of("CODEX_PROXY_LISTEN", "localhost").unwrap_err();
+        assert!(error.starts_with("CODEX_PROXY_LISTEN: `localhost` is no address"), "{error}");
+        let error = config_of("CODEX_PROXY_CORS_ORIGINS", "https://a.example, b.example").unwrap_err();
+        assert!(error.starts_with("CODEX_PROXY_CORS_ORIGINS: `b.example` is no origin"), "{error}");
+    }
 
     #[test]
     fn names_are_told_apart_and_rows_are_complete() {

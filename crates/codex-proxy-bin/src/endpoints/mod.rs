@@ -16,6 +16,6 @@ pub(crate) use health::health;
 pub(crate) use images::images;
 pub(crate) use metrics::metrics;
 pub(crate) use models::{model, models};
-pub(crate) use responses::responses;
+pub(crate) use responses::{Prepared, prepare, responses};
 pub(crate) use status::{status, status_page};
 pub(crate) use usage::usage;

@@ -80,7 +80,7 @@ pub(crate) async fn status<U: Upstream, S: TokenStore>(app: &App<U, S>) -> Respo
         "version": env!("CARGO_PKG_VERSION"),
         "now": rfc3339(now),
         "started_at": rfc3339(app.journal.metrics.started_at),
-        "needs_key": app.api_key.is_some(),
+        "needs_key": !app.terms.now().access.keys.is_empty(),
         "login": login_json(&app.tokens.status().await, app.login_command),
         "quota": app.known_quota.told().to_json(now),
         "models": models_json(&app.models.snapshot()),

@@ -1,6 +1,23 @@
 //! Stopping: what runs may finish, what is new is turned away.
 
-use crate::support::{Harness, ask_streaming, read_until};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use codex_auth::MemoryStore;
+use codex_proxy::app::App;
+use codex_proxy::config::Config;
+use codex_proxy::serve::serve;
+use codex_sim::{Sim, SimConfig};
+use codex_upstream::{ByteStream, Client, ModelCacheConfig, Upstream, UpstreamError};
+use futures_util::{StreamExt as _, stream};
+use http::{Request, Response};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::raw;
+use crate::support::{Harness, ask_streaming, read_until, tokens_of};
 
 #[tokio::test]
 async fn an_open_stream_finishes_after_the_signal_to_stop() {
@@ -18,4 +35,79 @@ async fn an_open_stream_finishes_after_the_signal_to_stop() {
     read_until(&mut stream, "[DONE]").await;
     drop(stream);
     (&mut proxy.server).await.unwrap();
+}
+
+/// A way to the backend that can be given a defect.
+#[derive(Debug)]
+struct Defective {
+    client: Client,
+    at_once: AtomicBool,
+    later: AtomicBool,
+}
+
+impl Upstream for Defective {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<ByteStream>, UpstreamError> {
+        let is_turn = request.uri().path().ends_with("/codex/responses");
+        assert!(!(is_turn && self.at_once.load(Ordering::Relaxed)), "a defect");
+        let response = self.client.send(request).await?;
+        Ok(if is_turn && self.later.load(Ordering::Relaxed) { response.map(panicking) } else { response })
+    }
+}
+
+/// The reply as far as its first text, and then the defect.
+fn panicking(body: ByteStream) -> ByteStream {
+    Box::pin(stream::unfold(Some(body), async |rest| {
+        let mut body = rest.expect("a defect");
+        let piece = body.next().await?.unwrap();
+        let text = std::str::from_utf8(&piece).unwrap();
+        match text.find("output_text.delta\"").and_then(|at| Some(at + text[at..].find("\n\n")? + 2)) {
+            Some(end) => Some((Ok(piece.slice(..end)), None)),
+            None => Some((Ok(piece), Some(body))),
+        }
+    }))
+}
+
+#[tokio::test]
+async fn a_defect_costs_the_request_that_meets_it() {
+    let sim = Sim::start(SimConfig::default()).await.unwrap();
+    let env = |name: &str| match name {
+        "HOME" => Some("/nonexistent".into()),
+        "CODEX_PROXY_UPSTREAM_URL" => Some(sim.upstream_url().into()),
+        "CODEX_PROXY_AUTH_URL" => Some(sim.auth_url().into()),
+        "CODEX_PROXY_MAX_REQUESTS" => Some("1".into()),
+        "CODEX_PROXY_MAX_QUEUE" => Some("0".into()),
+        _ => None,
+    };
+    let config = Config::from_env(&env).unwrap();
+    let client = Client::new(config.client()).unwrap();
+    let upstream = Defective { client, at_once: AtomicBool::new(true), later: AtomicBool::new(false) };
+    let app = Arc::new(App::new(&config, upstream, MemoryStore::holding(tokens_of(&sim)), ModelCacheConfig::default()));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(serve(listener, Arc::clone(&app), std::future::pending()));
+    let ask = async |path: &str, body: Value| {
+        raw::send(&base, &raw::request(&format!("POST {path}"), &["host: localhost"], &body.to_string())).await
+    };
+    for stream in [false, true] {
+        let body = json!({"model": "gpt-5.5", "input": "hi", "stream": stream});
+        let reply = ask("/v1/responses", body).await;
+        assert_eq!((reply.status, &*reply.code()), (500, "internal_error"));
+        assert!(reply.header("x-request-id").is_some());
+    }
+    app.upstream.at_once.store(false, Ordering::Relaxed);
+    app.upstream.later.store(true, Ordering::Relaxed);
+    let text = "[sim:text=one two three] hi";
+    let reply = ask("/v1/responses", json!({"model": "gpt-5.5", "input": text, "stream": true})).await;
+    assert!(reply.status == 200 && reply.body.contains("event: response.failed"), "{}", reply.body);
+    assert!(reply.body.contains("internal_error") && !reply.body.contains("response.completed"), "{}", reply.body);
+    let messages = json!([{"role": "user", "content": text}]);
+    let reply = ask("/v1/chat/completions", json!({"model": "gpt-5.5", "messages": messages, "stream": true})).await;
+    assert!(reply.status == 200 && reply.body.contains("data: {\"error\":{"), "{}", reply.body);
+    assert!(!reply.body.contains("finish_reason\":\"stop"), "{}", reply.body);
+    app.upstream.later.store(false, Ordering::Relaxed);
+    // Every slot came back.
+    let reply = ask("/v1/responses", json!({"model": "gpt-5.5", "input": "hi", "stream": true})).await;
+    assert!(reply.body.contains("response.completed"), "{}", reply.body);
+    assert_eq!(app.terms.slots().taken(), 0);
+    server.abort();
 }

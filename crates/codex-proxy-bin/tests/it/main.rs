@@ -2,20 +2,26 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod account;
+mod attacks;
 mod bad_input;
 mod chat;
 mod command_line;
+mod cors;
 mod doctor;
 mod failures;
 mod lifecycle;
+mod limits;
 mod models;
 mod packaging;
 mod process;
 mod processes;
+mod raw;
 mod responses;
 mod routing;
 mod secrets;
 mod seeing;
+mod serving;
+mod sockets;
 mod support;
 mod tokens;
 mod websocket;

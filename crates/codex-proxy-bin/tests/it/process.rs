@@ -194,7 +194,12 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn of(command: &mut Command) -> Self {
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::with_stdin(command, Stdio::piped())
+    }
+
+    /// As [`Running::of`], with a standard input of the caller's.
+    pub(crate) fn with_stdin(command: &mut Command, stdin: Stdio) -> Self {
+        let command = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (sender, lines) = mpsc::channel(1024);
         read_lines(child.stdout.take().unwrap(), sender.clone());
@@ -217,6 +222,11 @@ impl Running {
         let stdin = self.stdin.as_mut().unwrap();
         stdin.write_all(format!("{line}\n").as_bytes()).await.unwrap();
         stdin.flush().await.unwrap();
+    }
+
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap()
     }
 
     /// Asks it to stop, as a service manager would.

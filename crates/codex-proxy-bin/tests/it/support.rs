@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_auth::{MemoryStore, Secret, Tokens};
-use codex_proxy::access::ApiKey;
+use codex_proxy::access::Access;
 use codex_proxy::app::App;
 use codex_proxy::config::Config;
+use codex_proxy::limits::Limits;
 use codex_proxy::serve::serve;
-use codex_sim::{Mint, Sim, SimConfig};
+use codex_sim::{Mint, Outcome, Recorded, Sim, SimConfig};
 use codex_upstream::{ByteStream, Client, ClientConfig, ModelCacheConfig, TransportChoice, Upstream, read_to_end};
 use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -78,16 +79,25 @@ impl Harness {
         store: MemoryStore,
         api_key: Option<&str>,
     ) -> Self {
+        let access = Access { keys: api_key.unwrap_or_default().parse().unwrap(), ..Access::default() };
+        Self::start_as(sim, store, |config| Config { access, transport, ..config }).await
+    }
+
+    /// Starts with keys, pages and limits of its own.
+    pub(crate) async fn start_under(sim: Sim, store: MemoryStore, access: Access, limits: Limits) -> Self {
+        Self::start_as(sim, store, |config| Config { access, limits, ..config }).await
+    }
+
+    async fn start_as(sim: Sim, store: MemoryStore, with: impl FnOnce(Config) -> Config) -> Self {
         let env = |name: &str| (name == "CODEX_PROXY_HOME").then(|| "/nonexistent".into());
         let config = Config {
             upstream: sim.upstream_url().parse().unwrap(),
             auth: sim.auth_url().parse().unwrap(),
             extra_roots_pem: sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect(),
-            api_key: api_key.and_then(|key| ApiKey::new(key.to_owned())),
-            transport,
             aliases: "work=gpt-5.5-high".parse().unwrap(),
             ..Config::from_env(&env).unwrap()
         };
+        let config = with(config);
         let upstream = Client::new(config.client()).unwrap();
         let app = Arc::new(App::new(&config, upstream, store.clone(), ModelCacheConfig::default()));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -145,6 +155,14 @@ impl Harness {
             request = request.header(*name, *value);
         }
         request.header("content-type", "application/json").body(body.into()).unwrap()
+    }
+
+    /// Waits until the backend has seen its first client go away.
+    pub(crate) async fn disconnected(&self) {
+        let is_over = |request: &Recorded| request.outcome == Outcome::Disconnected;
+        while !self.sim.requests().iter().any(is_over) {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The bodies that reached the backend's responses endpoint.

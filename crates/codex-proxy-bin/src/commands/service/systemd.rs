@@ -95,6 +95,7 @@ Description=codex-proxy: the Codex models of a ChatGPT account as an OpenAI-comp
 After=network-online.target
 
 [Service]
+Type=notify
 EnvironmentFile={environment}
 ExecStart=\"{program}\" serve
 ExecReload=kill -HUP $MAINPID

@@ -1,0 +1,232 @@
+//! Undoing a request body's `content-encoding`, within a bound.
+
+use std::io::{self, Read};
+
+use brotli_decompressor::Decompressor as Brotli;
+use bytes::Bytes;
+use codex_translate::{Error, ErrorKind};
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
+
+/// The largest window that a zstd body may ask memory for: 64 MiB.
+const MAX_ZSTD_WINDOW_LOG: u32 = 26;
+
+/// The buffer between a brotli body and its decoder, in bytes.
+const BROTLI_BUFFER: usize = 4096;
+
+/// How a body is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Brotli,
+    Deflate,
+    Gzip,
+    Zstd,
+}
+
+impl Encoding {
+    /// Reads how a body is encoded; `None` if it is not.
+    ///
+    /// # Errors
+    /// The encoding is unknown, or there are several (400).
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Self>, Error> {
+        let values = headers.get_all(CONTENT_ENCODING).iter();
+        let texts: Vec<_> =
+            values.map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase()).collect();
+        let mut codings = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
+        let mut codings = codings.by_ref().filter(|coding| !matches!(*coding, "" | "identity"));
+        let Some(coding) = codings.next() else { return Ok(None) };
+        if let Some(second) = codings.next() {
+            return Err(refused(format!(
+                "content-encoding `{coding}, {second}`: a body encoded more than once is not read; encode it once"
+            )));
+        }
+        match coding {
+            "br" => Ok(Some(Self::Brotli)),
+            "deflate" => Ok(Some(Self::Deflate)),
+            "gzip" | "x-gzip" => Ok(Some(Self::Gzip)),
+            "zstd" => Ok(Some(Self::Zstd)),
+            other => Err(refused(format!(
+                "content-encoding `{other}` is not supported; send the body plain, or as zstd, gzip, deflate or br"
+            ))),
+        }
+    }
+
+    /// Decodes a body that comes to at most `limit_bytes`.
+    ///
+    /// # Errors
+    /// It comes to more (413), or is damaged (400).
+    pub(crate) fn decode(self, body: &[u8], limit_bytes: usize) -> Result<Bytes, Error> {
+        let decoded = match self {
+            Self::Brotli => read(Brotli::new(body, BROTLI_BUFFER), limit_bytes),
+            Self::Gzip => read(MultiGzDecoder::new(body), limit_bytes),
+            // The name means zlib (RFC 9110 §8.4.1.2); some clients leave the wrapper out.
+            Self::Deflate if is_zlib(body) => read(ZlibDecoder::new(body), limit_bytes),
+            Self::Deflate => read(DeflateDecoder::new(body), limit_bytes),
+            Self::Zstd => zstd(body, limit_bytes),
+        };
+        match decoded {
+            Ok(decoded) if decoded.len() > limit_bytes => Err(too_large(limit_bytes)),
+            Ok(decoded) => Ok(decoded.into()),
+            Err(error) => Err(refused(format!("the request body is not valid {}: {error}", self.name()))),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Brotli => "brotli",
+            Self::Deflate => "deflate",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+/// The error for a body larger than the limit.
+pub(crate) fn too_large(limit_bytes: usize) -> Error {
+    let limit =
+        if limit_bytes >= 1 << 20 { format!("{} MiB", limit_bytes >> 20) } else { format!("{limit_bytes} bytes") };
+    Error::new(
+        ErrorKind::TooLarge,
+        format!("the request body is larger than {limit}; send less, for example smaller images"),
+    )
+}
+
+/// One byte over the limit tells that the limit is passed.
+fn read(decoder: impl Read, limit_bytes: usize) -> io::Result<Vec<u8>> {
+    let mut decoded = Vec::new();
+    decoder.take(limit_bytes as u64 + 1).read_to_end(&mut decoded)?;
+    Ok(decoded)
+}
+
+fn zstd(body: &[u8], limit_bytes: usize) -> io::Result<Vec<u8>> {
+    let mut decoder = zstd::Decoder::with_buffer(body)?;
+    decoder.window_log_max(MAX_ZSTD_WINDOW_LOG)?;
+    read(decoder, limit_bytes)
+}
+
+/// RFC 1950 §2.2: the method is 8, and the first two bytes are a multiple of 31.
+fn is_zlib(body: &[u8]) -> bool {
+    matches!(body, [method, flags, ..] if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]) % 31 == 0)
+}
+
+fn refused(message: String) -> Error {
+    Error::new(ErrorKind::InvalidRequest, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+
+    use super::*;
+
+    const TEXT: &[u8] = b"{\"model\": \"gpt-5.5\", \"input\": \"hello hello hello hello hello hello hello\"}";
+
+    /// `TEXT` by an encoder of Google's, for which there is a decoder only in the tree.
+    fn brotli() -> Vec<u8> {
+        // One uncompressed meta-block (RFC 7932 §9.2): window 16, not last, length in four nibbles, uncompressed; then the end.
+        let length = u32::try_from(TEXT.len() - 1).unwrap();
+        let header = (length << 4) | (1 << 20);
+        let mut out = header.to_le_bytes()[..3].to_vec();
+        out.extend_from_slice(TEXT);
+        out.push(0x03);
+        out
+    }
+
+    fn encoded(encoding: Encoding, body: &[u8]) -> Vec<u8> {
+        match encoding {
+            Encoding::Brotli => brotli(),
+            Encoding::Deflate => {
+                let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+                encoder.write_all(body).unwrap();
+                encoder.finish().unwrap()
+            }
+            Encoding::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+                encoder.write_all(body).unwrap();
+                encoder.finish().unwrap()
+            }
+            Encoding::Zstd => zstd::encode_all(body, 3).unwrap(),
+        }
+    }
+
+    const ALL: [Encoding; 4] = [Encoding::Brotli, Encoding::Deflate, Encoding::Gzip, Encoding::Zstd];
+
+    fn of(values: &[&str]) -> Result<Option<Encoding>, Error> {
+        let headers = values.iter().map(|value| (CONTENT_ENCODING, value.parse().unwrap())).collect();
+        Encoding::of(&headers)
+    }
+
+    #[test]
+    fn one_encoding_is_read_and_several_are_refused() {
+        for (values, expected) in [
+            (&["GZIP"][..], Some(Encoding::Gzip)),
+            (&["x-gzip"], Some(Encoding::Gzip)),
+            (&["br"], Some(Encoding::Brotli)),
+            (&["identity, zstd"], Some(Encoding::Zstd)),
+            (&["deflate", "identity"], Some(Encoding::Deflate)),
+            (&["identity"], None),
+            (&[""], None),
+            (&[], None),
+        ] {
+            assert_eq!(of(values).unwrap(), expected, "{values:?}");
+        }
+        for (values, says) in [
+            (&["gzip, gzip"][..], "more than once"),
+            (&["gzip", "br"], "more than once"),
+            (&["compress"], "`compress` is not supported"),
+        ] {
+            let error = of(values).unwrap_err();
+            assert!(error.status_hint() == 400 && error.message().contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_encoding_is_undone_up_to_the_limit() {
+        for encoding in ALL {
+            let body = encoded(encoding, TEXT);
+            assert_eq!(encoding.decode(&body, TEXT.len()).unwrap(), TEXT, "{encoding:?}");
+            assert_eq!(encoding.decode(&body, TEXT.len() - 1).unwrap_err().status_hint(), 413, "{encoding:?}");
+        }
+        let mut raw = DeflateEncoder::new(Vec::new(), Compression::default());
+        raw.write_all(TEXT).unwrap();
+        assert_eq!(Encoding::Deflate.decode(&raw.finish().unwrap(), 1 << 20).unwrap(), TEXT);
+        // Members and frames may follow each other (RFC 1952 §2.2, RFC 8878 §3).
+        for encoding in [Encoding::Gzip, Encoding::Zstd] {
+            let twice = [encoded(encoding, b"a"), encoded(encoding, b"b")].concat();
+            assert_eq!(encoding.decode(&twice, 2).unwrap(), "ab", "{encoding:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_cut_anywhere_or_is_not_what_it_says_is_a_400() {
+        for encoding in ALL {
+            let body = encoded(encoding, TEXT);
+            for at in 1..body.len() {
+                let error = encoding.decode(&body[..at], 1 << 20).unwrap_err();
+                assert_eq!(error.status_hint(), 400, "{encoding:?} cut at {at}");
+            }
+            assert_eq!(encoding.decode(b"{\"model\"", 1 << 20).unwrap_err().status_hint(), 400, "{encoding:?}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_not_unpacked() {
+        let zeros = vec![0; 8 << 20];
+        for encoding in [Encoding::Deflate, Encoding::Gzip, Encoding::Zstd] {
+            assert_eq!(encoding.decode(&encoded(encoding, &zeros), 1 << 20).unwrap_err().status_hint(), 413);
+        }
+    }
+
+    #[test]
+    fn a_zstd_window_larger_than_the_limit_is_refused() {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(27).unwrap();
+        encoder.write_all(TEXT).unwrap();
+        let error = Encoding::Zstd.decode(&encoder.finish().unwrap(), 1 << 20).unwrap_err();
+        assert_eq!(error.status_hint(), 400);
+    }
+}

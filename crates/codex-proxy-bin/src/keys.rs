@@ -1,0 +1,134 @@
+//! The keys that callers present. Only their hashes are kept, and every key is compared, so that the time it takes tells
+//! neither how long a key is nor which one was close.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest as _, Sha256};
+use subtle::{Choice, ConstantTimeEq as _};
+
+/// The key that the shipped systemd unit sets, and that the README names: everybody knows it.
+const WELL_KNOWN: &str = "codex-proxy";
+
+/// The keys of which callers must present one. Has no `Display`, and its `Debug` shows their number only.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ApiKeys(Vec<ApiKey>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct ApiKey {
+    hash: [u8; 32],
+    is_well_known: bool,
+}
+
+/// Which kind of key a caller presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// One that only those know who were told.
+    Secret,
+    /// The one that everybody knows.
+    WellKnown,
+}
+
+impl ApiKeys {
+    /// Reads the keys of a file: one a line; empty lines, and those that begin with `#`, are passed over.
+    pub fn of_file(text: &str) -> Self {
+        Self(text.lines().map(str::trim).filter(|line| !line.starts_with('#')).filter_map(ApiKey::new).collect())
+    }
+
+    /// Adds the keys of `others`.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
+    /// Whether there is no key at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the key that everybody knows is among them.
+    pub fn has_well_known(&self) -> bool {
+        self.0.iter().any(|key| key.is_well_known)
+    }
+
+    /// Finds the key that was presented, in a time that does not depend on which one it is, or nearly is.
+    pub fn find(&self, presented: &[u8]) -> Option<Match> {
+        let hash = hash(presented);
+        let (mut secret, mut well_known) = (Choice::from(0), Choice::from(0));
+        for key in &self.0 {
+            let is_equal = key.hash.ct_eq(&hash);
+            let found = if key.is_well_known { &mut well_known } else { &mut secret };
+            *found |= is_equal;
+        }
+        match (bool::from(secret), bool::from(well_known)) {
+            (true, _) => Some(Match::Secret),
+            (false, true) => Some(Match::WellKnown),
+            (false, false) => None,
+        }
+    }
+}
+
+/// Reads the keys of a setting: one a line, so that any key that can stand in a header can be one of several, whatever commas
+/// and blanks are in it.
+impl FromStr for ApiKeys {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.lines().map(str::trim).filter_map(ApiKey::new).collect()))
+    }
+}
+
+impl ApiKey {
+    fn new(key: &str) -> Option<Self> {
+        (!key.is_empty()).then(|| Self { hash: hash(key.as_bytes()), is_well_known: key == WELL_KNOWN })
+    }
+}
+
+fn hash(key: &[u8]) -> [u8; 32] {
+    Sha256::digest(key).into()
+}
+
+impl fmt::Debug for ApiKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiKeys([{} redacted])", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_a_line_whatever_is_in_it() {
+        let keys: ApiKeys = "one, two\r\n\n  three four \n".parse().unwrap();
+        assert_eq!(keys.len(), 2);
+        assert_eq!(keys.find(b"one, two"), Some(Match::Secret));
+        assert_eq!(keys.find(b"three four"), Some(Match::Secret));
+        for wrong in ["one", "two", "three", "", "one, tw", "one, two "] {
+            assert_eq!(keys.find(wrong.as_bytes()), None, "{wrong:?}");
+        }
+        assert!("".parse::<ApiKeys>().unwrap().is_empty() && "\n \n".parse::<ApiKeys>().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_may_say_whose_a_key_is() {
+        let keys = ApiKeys::of_file("# the laptop\nsecret\n\n#codex-proxy\n").and("codex-proxy".parse().unwrap());
+        assert_eq!(keys.len(), 2);
+        assert_eq!(keys.find(b"# the laptop"), None);
+        assert_eq!(keys.find(b"codex-proxy"), Some(Match::WellKnown));
+        assert!(keys.has_well_known());
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let shown = format!("{:?}", "hush".parse::<ApiKeys>().unwrap());
+        assert_eq!(shown, "ApiKeys([1 redacted])");
+    }
+}

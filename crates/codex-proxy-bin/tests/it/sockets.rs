@@ -1,0 +1,279 @@
+//! `/v1/responses` over a WebSocket.
+
+use std::time::Duration;
+
+use codex_auth::MemoryStore;
+use codex_proxy::access::Access;
+use codex_proxy::limits::{Limits, Times};
+use codex_sim::{Sim, SimConfig};
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use crate::process::PATIENCE;
+use crate::raw;
+use crate::support::{Harness, tokens_of};
+
+struct Client(WebSocketStream<TcpStream>);
+
+impl Client {
+    async fn try_connect(proxy: &Harness, headers: &[(&'static str, &str)]) -> Result<Self, SocketError> {
+        let url = format!("{}/v1/responses", proxy.base.replace("http://", "ws://"));
+        let mut request = url.into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        client_async(request, raw::connect(&proxy.base).await).await.map(|(socket, _)| Self(socket))
+    }
+
+    async fn connect(proxy: &Harness) -> Self {
+        Self::try_connect(proxy, &[]).await.unwrap()
+    }
+
+    async fn send(&mut self, frame: &Value) {
+        self.0.send(Message::text(frame.to_string())).await.unwrap();
+    }
+
+    async fn receive(&mut self) -> Message {
+        tokio::time::timeout(PATIENCE, self.0.next()).await.unwrap().unwrap().unwrap()
+    }
+
+    /// The next event; pings are passed over.
+    async fn event(&mut self) -> Value {
+        loop {
+            match self.receive().await {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other @ (Message::Binary(_) | Message::Close(_) | Message::Frame(_)) => panic!("no event: {other:?}"),
+            }
+        }
+    }
+
+    /// The events of a turn.
+    async fn turn(&mut self) -> Vec<Value> {
+        let mut events = Vec::new();
+        loop {
+            events.push(self.event().await);
+            let kind = events.last().unwrap()["type"].as_str().unwrap();
+            if matches!(kind, "response.completed" | "response.failed" | "response.incomplete" | "error") {
+                return events;
+            }
+        }
+    }
+
+    async fn until(&mut self, kind: &str) {
+        while self.event().await["type"] != kind {}
+    }
+
+    async fn closed(&mut self) -> Option<CloseCode> {
+        loop {
+            match self.receive().await {
+                Message::Close(frame) => return frame.map(|frame| frame.code),
+                Message::Text(_) | Message::Ping(_) | Message::Pong(_) => {}
+                other @ (Message::Binary(_) | Message::Frame(_)) => panic!("not closed: {other:?}"),
+            }
+        }
+    }
+}
+
+async fn proxy(access: Access, limits: Limits) -> Harness {
+    let sim = Sim::start(SimConfig::default()).await.unwrap();
+    let store = MemoryStore::holding(tokens_of(&sim));
+    Harness::start_under(sim, store, access, limits).await
+}
+
+fn create(input: impl Into<Value>) -> Value {
+    json!({"type": "response.create", "model": "gpt-5.5", "input": input.into()})
+}
+
+fn text(events: &[Value]) -> String {
+    events.iter().filter_map(|event| event["delta"].as_str()).collect()
+}
+
+#[tokio::test]
+async fn turns_follow_each_other_and_the_last_response_is_remembered() {
+    let proxy = Harness::start().await;
+    let mut client = Client::connect(&proxy).await;
+    client.send(&create("My name is Ada.")).await;
+    let events = client.turn().await;
+    assert_eq!(events[0]["type"], "response.created");
+    let completed = &events.last().unwrap()["response"];
+    assert!(events.last().unwrap()["type"] == "response.completed" && !text(&events).is_empty());
+    let numbers: Vec<_> = events.iter().map(|event| event["sequence_number"].as_u64().unwrap()).collect();
+    assert!(numbers.iter().enumerate().all(|(at, number)| at as u64 == *number), "{numbers:?}");
+
+    let mut next = create(json!([{"role": "user", "content": "What is it?"}]));
+    next["previous_response_id"] = completed["id"].clone();
+    client.send(&next).await;
+    assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
+    let turns = proxy.turns();
+    let inputs: Vec<_> = turns.iter().map(|turn| turn["input"].as_array().unwrap()).collect();
+    assert_eq!(&inputs[1][..inputs[0].len()], &inputs[0][..], "the conversation goes on");
+    let roles: Vec<_> = inputs[1].iter().map(|item| item["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["user", "assistant", "user"]);
+    assert_eq!(turns[0]["prompt_cache_key"], turns[1]["prompt_cache_key"]);
+
+    // The first response is not the last one any more.
+    client.send(&next).await;
+    let events = client.turn().await;
+    assert_eq!((&events[0]["type"], &events[0]["status"]), (&json!("error"), &json!(400)));
+    assert_eq!(events[0]["error"]["code"], "previous_response_not_found");
+    client.send(&create("Still there?")).await;
+    assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
+}
+
+#[tokio::test]
+async fn a_request_that_wants_no_reply_is_remembered_and_costs_nothing() {
+    let proxy = Harness::start().await;
+    let mut client = Client::connect(&proxy).await;
+    let mut warm = create("Remember this.");
+    warm["generate"] = false.into();
+    client.send(&warm).await;
+    let events = client.turn().await;
+    let kinds: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!((kinds, proxy.turns().len()), (vec!["response.created", "response.completed"], 0));
+    let mut next = create(json!([]));
+    next["previous_response_id"] = events[1]["response"]["id"].clone();
+    client.send(&next).await;
+    assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
+    assert!(proxy.turns()[0]["input"].to_string().contains("Remember this."));
+}
+
+#[tokio::test]
+async fn errors_are_frames_and_the_connection_stays() {
+    let proxy = Harness::start().await;
+    let mut client = Client::connect(&proxy).await;
+    for (frame, status, code) in [
+        (json!({"type": "session.update"}), 400, Value::Null),
+        (json!([]), 400, Value::Null),
+        (json!({"type": "response.create", "model": "gpt-5.5"}), 400, json!("missing_required_parameter")),
+        (create("[sim:429-usage] hi"), 429, json!("usage_limit_reached")),
+        (create("[sim:failed-first=context_length_exceeded] hi"), 400, json!("context_length_exceeded")),
+    ] {
+        client.send(&frame).await;
+        let error = client.event().await;
+        assert_eq!((&error["type"], &error["status"]), (&json!("error"), &json!(status)), "{error}");
+        assert_eq!(error["error"]["code"], code);
+        assert!(error["error"]["message"].is_string() && error["headers"].is_object());
+    }
+    // What fails after the first output fails in an event.
+    for scenario in ["[sim:cut] hi", "[sim:text=some words][sim:failed=server_error] hi"] {
+        client.send(&create(scenario)).await;
+        let events = client.turn().await;
+        assert_eq!(events.last().unwrap()["type"], "response.failed", "{scenario}");
+    }
+    client.send(&create("hi")).await;
+    assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
+}
+
+#[tokio::test]
+async fn a_second_request_waits_for_the_first_to_end() {
+    let proxy = Harness::start().await;
+    let mut client = Client::connect(&proxy).await;
+    client.send(&create("[sim:text=one][sim:stall] first")).await;
+    client.send(&create("[sim:text=two] second")).await;
+    client.until("response.created").await;
+    client.0.send(Message::Ping(b"still there?"[..].into())).await.unwrap();
+    while !matches!(client.receive().await, Message::Pong(_)) {}
+    assert_eq!(proxy.turns().len(), 1);
+    proxy.sim.control().release();
+    for word in ["one", "two"] {
+        let output = client.turn().await.pop().unwrap()["response"]["output"].to_string();
+        assert!(output.contains(word), "{word} in {output}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_its_turn_at_the_backend() {
+    let proxy = proxy(Access::default(), Limits { turns: 1, queue: 1, ..Limits::default() }).await;
+    let mut client = Client::connect(&proxy).await;
+    client.send(&create("[sim:text=one][sim:stall] first")).await;
+    client.until("response.created").await;
+    drop(client);
+    proxy.disconnected().await;
+    // The slot is free again.
+    let mut next = Client::connect(&proxy).await;
+    next.send(&create("hi")).await;
+    assert_eq!(next.turn().await.last().unwrap()["type"], "response.completed");
+}
+
+#[tokio::test]
+async fn notices_come_as_metadata() {
+    let proxy = Harness::start().await;
+    let mut client = Client::connect(&proxy).await;
+    let mut frame = create("hi");
+    frame["temperature"] = 0.5.into();
+    client.send(&frame).await;
+    let metadata = client.event().await;
+    assert_eq!(metadata["type"], "response.metadata");
+    assert!(metadata["headers"]["x-codex-proxy-dropped"].as_str().unwrap().contains("temperature"));
+}
+
+#[tokio::test]
+async fn the_key_is_asked_for_and_asked_for_again() {
+    let keys = |keys: &str| Access { keys: keys.parse().unwrap(), ..Access::default() };
+    let proxy = proxy(keys("secret"), Limits::default()).await;
+    for headers in [&[][..], &[("authorization", "Bearer wrong")]] {
+        let refused = Client::try_connect(&proxy, headers).await.map(|_| ()).unwrap_err();
+        assert!(matches!(refused, SocketError::Http(response) if response.status() == 401));
+    }
+    let mut client = Client::try_connect(&proxy, &[("authorization", "Bearer secret")]).await.unwrap();
+    client.send(&create("hi")).await;
+    assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
+    let mut terms = (*proxy.app.terms.now()).clone();
+    terms.access = keys("another");
+    proxy.app.terms.replace(terms);
+    client.send(&create("hi")).await;
+    assert_eq!(client.event().await["error"]["code"], "invalid_api_key");
+    assert_eq!(client.closed().await, Some(CloseCode::Policy));
+}
+
+#[tokio::test]
+async fn what_is_no_text_too_large_or_too_quiet_is_closed() {
+    let times = Times { socket_idle: Duration::from_millis(50), ..Times::default() };
+    let proxy = proxy(Access::default(), Limits { body_bytes: 1024, times, ..Limits::default() }).await;
+    let mut client = Client::connect(&proxy).await;
+    client.0.send(Message::Binary(b"{}"[..].into())).await.unwrap();
+    assert_eq!(client.closed().await, Some(CloseCode::Unsupported));
+    let mut client = Client::connect(&proxy).await;
+    client.send(&create("x".repeat(2048))).await;
+    assert_eq!(client.closed().await, Some(CloseCode::Size));
+    assert_eq!(Client::connect(&proxy).await.closed().await, Some(CloseCode::Normal));
+}
+
+#[tokio::test]
+async fn a_stopping_server_ends_the_turn_first() {
+    let mut proxy = Harness::start().await;
+    let mut quiet = Client::connect(&proxy).await;
+    let mut busy = Client::connect(&proxy).await;
+    busy.send(&create("[sim:text=one][sim:stall] first")).await;
+    busy.until("response.created").await;
+    proxy.stop.take().unwrap().send(()).unwrap();
+    assert_eq!(quiet.closed().await, Some(CloseCode::Away));
+    drop(quiet);
+    proxy.sim.control().release();
+    assert_eq!(busy.turn().await.last().unwrap()["type"], "response.completed");
+    assert_eq!(busy.closed().await, Some(CloseCode::Away));
+    drop(busy);
+    (&mut proxy.server).await.unwrap();
+}
+
+#[tokio::test]
+async fn only_a_handshake_makes_a_websocket() {
+    let proxy = Harness::start().await;
+    let lines = ["host: localhost", "upgrade: websocket", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="];
+    let plain = raw::send(&proxy.base, &raw::request("GET /v1/responses", &lines[..1], "")).await;
+    assert_eq!((plain.status, plain.header("allow")), (405, Some("POST")));
+    let request = |version: &str, key: &str| {
+        format!(
+            "GET /v1/responses HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade, close\r\nupgrade: websocket\r\n{version}{key}\r\n"
+        )
+    };
+    let old = raw::send(&proxy.base, &request("sec-websocket-version: 8\r\n", "sec-websocket-key: x\r\n")).await;
+    assert_eq!((old.status, old.header("sec-websocket-version")), (426, Some("13")));
+    assert_eq!(raw::send(&proxy.base, &request("sec-websocket-version: 13\r\n", "")).await.status, 400);
+}
