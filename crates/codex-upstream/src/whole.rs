@@ -1,28 +1,23 @@
 //! The replies that come whole: a compacted conversation, and pictures (wire.md §2.1). What is read of them has a type; the rest
 //! is kept as it came.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
 
 /// A conversation made short: the reply to [`requests::compaction`](crate::requests::compaction).
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Compaction {
     /// The response's id; older replies have none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// `response.compaction`; older replies do not say so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
     /// Unix seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Value>,
     /// The items that stand for the conversation, one of the type `compaction` among them: the input of the next turn.
     pub output: Vec<Value>,
     /// What it cost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Value>,
     /// Every other key.
-    #[serde(flatten)]
     pub rest: Map<String, Value>,
 }
 
@@ -33,44 +28,47 @@ impl Compaction {
     ///
     /// [`WholeError`]: the reply is not a compaction; asking again may bring one.
     pub fn parse(body: &[u8]) -> Result<Self, WholeError> {
-        read(body, "a compaction")
+        let read = |rest: &mut Map<String, Value>| {
+            Some(Self {
+                id: text(rest, "id"),
+                object: text(rest, "object"),
+                created_at: rest.shift_remove("created_at"),
+                output: list(rest, "output")?,
+                usage: rest.shift_remove("usage"),
+                rest: std::mem::take(rest),
+            })
+        };
+        read_with(body, "a compaction", read)
     }
 }
 
 /// Pictures: the reply to [`requests::images`](crate::requests::images).
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Images {
     /// Unix seconds.
     pub created: Value,
     /// The pictures; at least one.
     pub data: Vec<Picture>,
     /// The background that the backend chose.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub background: Option<String>,
     /// The format of the pictures, such as `png`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_format: Option<String>,
     /// The quality that the backend chose.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<String>,
     /// Width and height that the backend chose.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<String>,
     /// What it cost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Value>,
     /// Every other key.
-    #[serde(flatten)]
     pub rest: Map<String, Value>,
 }
 
 /// One picture.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
     /// The file in base64.
     pub b64_json: String,
     /// Every other key.
-    #[serde(flatten)]
     pub rest: Map<String, Value>,
 }
 
@@ -81,11 +79,70 @@ impl Images {
     ///
     /// [`WholeError`]: the reply holds no picture; asking again may bring one.
     pub fn parse(body: &[u8]) -> Result<Self, WholeError> {
-        let images: Self = read(body, "pictures")?;
-        if images.data.is_empty() {
-            return Err(WholeError { wanted: "pictures", problem: "`data` is empty".to_owned() });
+        let read = |rest: &mut Map<String, Value>| {
+            Some(Self {
+                created: rest.shift_remove("created")?,
+                data: list(rest, "data")?.into_iter().map(Picture::read).collect::<Option<Vec<_>>>()?,
+                background: text(rest, "background"),
+                output_format: text(rest, "output_format"),
+                quality: text(rest, "quality"),
+                size: text(rest, "size"),
+                usage: rest.shift_remove("usage"),
+                rest: std::mem::take(rest),
+            })
+        };
+        read_with(body, "pictures", read).and_then(|images| match images.data.is_empty() {
+            true => Err(WholeError { wanted: "pictures", problem: "`data` is empty".to_owned() }),
+            false => Ok(images),
+        })
+    }
+}
+
+impl Picture {
+    fn read(picture: Value) -> Option<Self> {
+        let Value::Object(mut rest) = picture else { return None };
+        Some(Self { b64_json: text(&mut rest, "b64_json")?, rest })
+    }
+}
+
+impl Serialize for Compaction {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { id, object, created_at, output, usage, rest } = self;
+        let mut map = serializer.serialize_map(None)?;
+        for (key, value) in [("id", id), ("object", object)] {
+            value.iter().try_for_each(|value| map.serialize_entry(key, value))?;
         }
-        Ok(images)
+        created_at.iter().try_for_each(|value| map.serialize_entry("created_at", value))?;
+        map.serialize_entry("output", output)?;
+        usage.iter().try_for_each(|value| map.serialize_entry("usage", value))?;
+        rest.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
+        map.end()
+    }
+}
+
+impl Serialize for Images {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { created, data, background, output_format, quality, size, usage, rest } = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("created", created)?;
+        map.serialize_entry("data", data)?;
+        for (key, value) in
+            [("background", background), ("output_format", output_format), ("quality", quality), ("size", size)]
+        {
+            value.iter().try_for_each(|value| map.serialize_entry(key, value))?;
+        }
+        usage.iter().try_for_each(|value| map.serialize_entry("usage", value))?;
+        rest.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
+        map.end()
+    }
+}
+
+impl Serialize for Picture {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("b64_json", &self.b64_json)?;
+        self.rest.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
+        map.end()
     }
 }
 
@@ -97,16 +154,37 @@ pub struct WholeError {
     problem: String,
 }
 
-fn read<'a, T: Deserialize<'a>>(body: &'a [u8], wanted: &'static str) -> Result<T, WholeError> {
-    serde_json::from_slice(body).map_err(|error| {
-        // serde's words for a wrong type quote the value.
-        let problem = if error.is_data() {
-            "a key is missing or has a value of the wrong type".to_owned()
-        } else {
-            error.to_string()
-        };
-        WholeError { wanted, problem }
-    })
+/// Reads an object; what `read` leaves of it is the rest.
+fn read_with<T>(
+    body: &[u8],
+    wanted: &'static str,
+    read: impl FnOnce(&mut Map<String, Value>) -> Option<T>,
+) -> Result<T, WholeError> {
+    let problem = match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Object(mut object)) => match read(&mut object) {
+            Some(read) => return Ok(read),
+            None => "a key is missing or has a value of the wrong type".to_owned(),
+        },
+        Ok(_) => "it is no object".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(WholeError { wanted, problem })
+}
+
+/// Takes a text out; what is none stays.
+fn text(rest: &mut Map<String, Value>, key: &str) -> Option<String> {
+    rest.get(key)?.as_str()?;
+    match rest.shift_remove(key) {
+        Some(Value::String(text)) => Some(text),
+        Some(_) | None => None,
+    }
+}
+
+fn list(rest: &mut Map<String, Value>, key: &str) -> Option<Vec<Value>> {
+    match rest.shift_remove(key) {
+        Some(Value::Array(list)) => Some(list),
+        Some(_) | None => None,
+    }
 }
 
 #[cfg(test)]
