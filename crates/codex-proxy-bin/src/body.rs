@@ -14,7 +14,7 @@ use crate::decode::{Encoding, too_large};
 /// The largest request body, before and after decoding, unless the settings say otherwise.
 pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
-/// How long a body may take, beside what its size takes at [`SLOWEST_BYTES_PER_SEC`].
+/// How long a body may take, beside what its size takes at the slowest speed that is waited for.
 pub const BODY_GRACE: Duration = Duration::from_secs(30);
 
 /// A body that comes more slowly is given up.
