@@ -43,6 +43,8 @@ mod keyring;
 mod limits_watch;
 mod model;
 mod nearest;
+#[cfg(unix)]
+mod open_files;
 mod pulse;
 mod service;
 mod signals;

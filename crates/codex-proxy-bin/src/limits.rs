@@ -43,7 +43,7 @@ pub struct Times {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: MAX_BODY_BYTES, turns: 256, queue: 1024, connections: 2048, times: Times::default() }
+        Self { body_bytes: MAX_BODY_BYTES, turns: 10_000, queue: 1024, connections: 20_000, times: Times::default() }
     }
 }
 

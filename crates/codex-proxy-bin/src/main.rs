@@ -25,7 +25,11 @@ fn main() -> ExitCode {
 /// The command line; if there is nothing to run, what to exit with. argh's own way would exit with 1 for a mistake in it.
 fn args() -> Result<Args, ExitCode> {
     let words: Vec<_> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let mut words: Vec<_> = words.iter().map(String::as_str).collect();
+    // As everywhere else.
+    if let ["--version" | "-V"] = words[..] {
+        words = vec!["version"];
+    }
     Args::from_args(&[command_line::PROGRAM], &words).map_err(|exit| {
         // As above.
         let _ = match exit.status {

@@ -64,6 +64,8 @@ struct Histogram {
 pub struct Now<'a> {
     /// The requests under way.
     pub live: &'a [Entry],
+    /// How many requests wait for one of the running to end.
+    pub queued: usize,
     /// Whether the login can be used.
     pub is_login_usable: bool,
     /// What is known of the quota.
@@ -156,6 +158,8 @@ impl Metrics {
         let live = |of: fn(&Entry) -> bool| now.live.iter().filter(|entry| of(entry)).count();
         out.family("active_turns", Kind::Gauge, "Turns under way.");
         out.sample("active_turns", &[], live(|entry| entry.model.is_some()));
+        out.family("queued_requests", Kind::Gauge, "Requests that wait for one of the running to end.");
+        out.sample("queued_requests", &[], now.queued);
         out.family("open_streams", Kind::Gauge, "Streams under way.");
         out.sample("open_streams", &[], live(|entry| entry.is_stream));
     }
@@ -285,7 +289,13 @@ mod tests {
     }
 
     fn told(metrics: &Metrics, quota: &Quota) -> String {
-        metrics.to_text(&Now { live: &[], is_login_usable: true, quota, now: UNIX_EPOCH + Duration::from_secs(100) })
+        metrics.to_text(&Now {
+            live: &[],
+            queued: 0,
+            is_login_usable: true,
+            quota,
+            now: UNIX_EPOCH + Duration::from_secs(100),
+        })
     }
 
     #[test]

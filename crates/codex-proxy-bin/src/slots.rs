@@ -83,6 +83,11 @@ impl Slots {
         state.queue = queue;
     }
 
+    /// How many wait for a slot.
+    pub fn waiting(&self) -> usize {
+        self.0.state().waiting
+    }
+
     /// How many slots are taken.
     pub fn taken(&self) -> usize {
         let state = self.0.state();
@@ -136,6 +141,7 @@ mod tests {
         let first = slots.take(LONG).await.unwrap();
         let (mut second, mut third) = (Box::pin(slots.take(LONG)), Box::pin(slots.take(LONG)));
         assert!(second.as_mut().now_or_never().is_none() && third.as_mut().now_or_never().is_none());
+        assert_eq!((slots.taken(), slots.waiting()), (1, 2));
         let error = slots.take(LONG).await.unwrap_err();
         assert_eq!((error.status_hint(), error.retry_after().is_some()), (503, true));
         drop(first);
@@ -155,7 +161,7 @@ mod tests {
         let slots = Slots::new(1, 1);
         let _first = slots.take(LONG).await.unwrap();
         assert_eq!(slots.take(LONG).await.unwrap_err().status_hint(), 503);
-        assert_eq!(slots.0.state().waiting, 0);
+        assert_eq!(slots.waiting(), 0);
     }
 
     #[tokio::test]

@@ -4,6 +4,8 @@
 //! pictures uses them. It goes by none of model, quality and size, and says in its reply what it made: [`ImagesRequest::unheeded`]
 //! turns that into notices.
 
+use std::borrow::Cow;
+
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::error::Error;
@@ -58,8 +60,12 @@ impl ImagesRequest {
     /// The request is wrong, asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the
     /// parameter.
     pub fn from_json(task: Task, body: &[u8], options: &Options) -> Result<Self, Error> {
-        let root = Node::root(json::parse(body)?);
+        let text = json::text(body)?;
+        let root = Node::root(json::parse(text.as_bytes())?);
         let mut notices = Notices::default();
+        if matches!(text, Cow::Owned(_)) {
+            notices.repaired("*", "half a surrogate pair is sent as U+FFFD");
+        }
         let mut request = Self::empty();
         for (key, raw) in &root.object()? {
             let node = root.key(key, raw);
@@ -234,6 +240,14 @@ mod tests {
 
     fn sent(request: &ImagesRequest) -> Value {
         serde_json::from_slice(&request.to_json()).unwrap()
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_replaced_and_told() {
+        let body = br#"{"prompt": "a fox \udc4b"}"#;
+        let request = ImagesRequest::from_json(Task::Generation, body, &Options::default()).unwrap();
+        assert_eq!(request.prompt, "a fox \u{fffd}");
+        assert_eq!(request.notices.iter().map(|notice| notice.fate).collect::<Vec<_>>(), [Fate::Repaired]);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandErr
     if args.simulate && args.from_codex {
         return Err(CommandError::Usage("--simulate uses no account; leave out --from-codex".to_owned()));
     }
+    #[cfg(unix)]
+    crate::open_files::raise_limit();
     let listeners = listen(&config).await?;
     warn_of(&config.access);
     if args.simulate {

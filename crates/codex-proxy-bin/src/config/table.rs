@@ -115,7 +115,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "max_requests",
         env: &["CODEX_PROXY_MAX_REQUESTS"],
         takes: "a number from 1 to 100000",
-        default: "256",
+        default: "10000",
         reloads: true,
         about: "How many requests are answered at the same time.",
         set: |config, text| {
@@ -141,7 +141,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "max_connections",
         env: &["CODEX_PROXY_MAX_CONNECTIONS"],
         takes: "a number from 1 to 100000",
-        default: "2048",
+        default: "20000",
         reloads: true,
         about: "How many connections are open at the same time.",
         set: |config, text| {

@@ -17,6 +17,7 @@ use crate::reply::{self, Body};
 pub(crate) async fn metrics<U: Upstream, S: TokenStore>(app: &App<U, S>) -> Response<Body> {
     let now = Now {
         live: &app.journal.live(),
+        queued: app.terms.slots().waiting(),
         is_login_usable: app.tokens.status().await.is_usable(),
         quota: &app.known_quota.told().quota,
         now: SystemTime::now(),

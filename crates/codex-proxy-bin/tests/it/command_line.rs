@@ -69,7 +69,9 @@ fn wrong_settings_and_arguments_are_named_before_anything_starts() {
     let output = command.env("CODEX_PROXY_UPSTREAM_URL", "http://example.com").output().unwrap();
     check(&output, 64, &["CODEX_PROXY_UPSTREAM_URL", "https"]);
     check(&run(home.path(), &["serve", "--nonsense"]), 64, &["--nonsense"]);
-    check(&run(home.path(), &["version"]), 0, &[env!("CARGO_PKG_VERSION")]);
+    for words in ["version", "--version", "-V"] {
+        check(&run(home.path(), &[words]), 0, &[env!("CARGO_PKG_VERSION")]);
+    }
     check(&run(home.path(), &["--help"]), 0, &["login", "serve", "status"]);
 }
 
