@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
+use wreq::IntoEmulation as _;
 use wreq::cookie::{CookieStore, Cookies, Jar};
 use wreq::header::OrigHeaderMap;
 use wreq::http2::Http2Options;
@@ -25,6 +26,9 @@ use crate::websocket::handshake::{self, Handshake};
 
 /// The newest Chrome of wreq-util. `examples/fingerprint` compares it with a real one.
 const CHROME: Profile = Profile::Chrome149;
+
+/// How many streams that were reset within the last second are remembered on a connection.
+const MAX_RESET_STREAMS: usize = 16 * 1024;
 
 /// A pooling HTTP client whose TLS and HTTP/2 look like the chosen [`Emulation`].
 ///
@@ -156,10 +160,14 @@ fn build(config: &ClientConfig, cookies: &Arc<CloudflareCookies>) -> Result<wreq
         builder = builder.tls_cert_store(roots);
     }
     let builder = match config.emulation {
-        Emulation::Chrome => builder
-            .emulation(BrowserProfile::builder().profile(CHROME).platform(Platform::Linux).headers(false).build()),
-        Emulation::Codex => builder.tls_options(rustls_like()).http2_options(hyper_like()),
-        Emulation::None => builder,
+        Emulation::Chrome => {
+            let chrome = BrowserProfile::builder().profile(CHROME).platform(Platform::Linux).headers(false).build();
+            let mut chrome = chrome.into_emulation();
+            chrome.http2_options = Some(patient(chrome.http2_options.unwrap_or_default()));
+            builder.emulation(chrome)
+        }
+        Emulation::Codex => builder.tls_options(rustls_like()).http2_options(patient(hyper_like())),
+        Emulation::None => builder.http2_options(patient(Http2Options::default())),
     };
     builder.build().map_err(|error| ClientError::Setup { reason: root_cause(&error) })
 }
@@ -187,6 +195,14 @@ fn rustls_like() -> TlsOptions {
             "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
         ))
         .build()
+}
+
+/// Bears with what the backend had sent on a stream before it learnt that the stream was reset (RFC 9113 §5.1). The library
+/// remembers 50 such streams, for a second; it closes the connection, and all replies on it, when data has come for a thousand
+/// others in the connection's life. Clients that hang up would take everybody else's replies with them.
+fn patient(mut options: Http2Options) -> Http2Options {
+    options.max_concurrent_reset_streams = Some(MAX_RESET_STREAMS);
+    options
 }
 
 /// The HTTP/2 settings of reqwest over hyper: windows of 2 and 5 MiB, no push.
