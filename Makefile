@@ -8,7 +8,7 @@ export PATH := $(TARGET)/tools/bin:$(PATH)
 BUILD := cargo build --locked --workspace --bins --examples
 
 FUZZ_SECS ?= 20
-SOAK_SECS ?= 60
+SOAK_SECS ?= 120
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
@@ -41,7 +41,7 @@ fuzz: ## each fuzz target for FUZZ_SECS seconds (20)
 	@scripts/setup fuzz
 	@scripts/fuzz $(FUZZ_SECS)
 
-soak: build ## load and faults: 1000 streams at once, 10000 requests that go wrong in many ways, in at most SOAK_SECS (60)
+soak: build ## load and faults: 1000 streams at once, 10000 requests that go wrong in many ways, in at most SOAK_SECS (120)
 	@echo "── soak"
 	@$(TARGET)/debug/examples/soak 10000 $(SOAK_SECS)
 
