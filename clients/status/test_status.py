@@ -343,6 +343,7 @@ def test_the_metrics_are_what_prometheus_reads(proxy):
         "codex_proxy_first_byte_seconds": "histogram",
         "codex_proxy_tokens": "counter",
         "codex_proxy_active_turns": "gauge",
+        "codex_proxy_queued_requests": "gauge",
         "codex_proxy_open_streams": "gauge",
         "codex_proxy_upstream_retries": "counter",
         "codex_proxy_token_refreshes": "counter",
