@@ -127,6 +127,15 @@ mod tests {
         assert_eq!(written["expires_at"], json!(1_790_000_000));
     }
 
+    /// Found by fuzzing: each time the file was written, the number was another.
+    #[test]
+    fn a_long_number_stays_what_it_is() {
+        let before = format!(r#"{{"access_token":"a","other":{}1253950198}}"#, "2".repeat(105));
+        let tokens = parse(before.as_bytes()).unwrap();
+        let once = render(Some(before.as_bytes()), &tokens);
+        assert_eq!(render(Some(&once), &tokens), once);
+    }
+
     #[test]
     fn unknown_members_survive_in_place() {
         let before = br#"{"note": {"x": [1, null]}, "access_token": "old", "label": "home"}"#;
