@@ -1,21 +1,15 @@
 """The login in a real browser: the authorize page, a decision, the page at the end, and what is stored."""
 
 import json
-import os
-import shutil
 import stat
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
+from browser import SCREENSHOTS, chromium
 from harness import BINARIES, KEY, PATIENCE, Backend, Program, Proxy, ask, environment
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
-
-SCREENSHOTS = Path(os.environ["CODEX_PROXY_SCREENSHOTS"])
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +21,7 @@ def plain_backend(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = next(filter(None, map(shutil.which, BROWSERS)))
-    for flag in (
-        "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run --disable-sync "
-        "--disable-background-networking --disable-component-update --no-proxy-server --window-size=900,700"
-    ).split():
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-    driver.set_page_load_timeout(PATIENCE)
+    driver = chromium(tmp_path_factory.mktemp("profile"))
     yield driver
     driver.quit()
 

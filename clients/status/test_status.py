@@ -2,41 +2,27 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import httpx2
 import pytest
+from browser import SCREENSHOTS, chromium
 from harness import KEY, PATIENCE, Backend, Proxy, ask, environment
 from prometheus_client.parser import text_string_to_metric_families
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-SCREENSHOTS = Path(os.environ["CODEX_PROXY_SCREENSHOTS"])
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SCRIPT = "<img src=x onerror=document.title='owned'>"
 BEARER = {"authorization": f"Bearer {KEY}"}
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = next(filter(None, map(shutil.which, BROWSERS)))
-    for flag in (
-        "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run --disable-sync "
-        "--disable-background-networking --disable-component-update --no-proxy-server --hide-scrollbars"
-    ).split():
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-    driver.set_page_load_timeout(PATIENCE)
+    driver = chromium(tmp_path_factory.mktemp("profile"))
     yield driver
     driver.quit()
 

@@ -8,25 +8,9 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// The top-level keys that the backend takes (wire.md §2.5).
-const ALLOWED: [&str; 16] = [
-    "model",
-    "instructions",
-    "input",
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "reasoning",
-    "store",
-    "stream",
-    "stream_options",
-    "include",
-    "service_tier",
-    "prompt_cache_key",
-    "text",
-    "client_metadata",
-    "previous_response_id",
-];
+#[path = "../../crates/codex-translate/tests/it/backend.rs"]
+#[allow(dead_code, reason = "its other checks are for well-formed requests")]
+mod backend;
 
 fuzz_target!(|body: &[u8]| {
     let Ok(request) = chat::Request::from_json(body) else { return };
@@ -38,7 +22,7 @@ fuzz_target!(|body: &[u8]| {
         assert!(!error.to_string().contains("surrogate"), "{error}");
     }
     let sent: BTreeMap<String, &RawValue> = serde_json::from_slice(&sent).expect("the request is a JSON object");
-    assert!(sent.keys().all(|key| ALLOWED.contains(&&**key)), "{:?}", sent.keys());
+    assert!(sent.keys().all(|key| backend::TOP_LEVEL.contains(&&**key)), "{:?}", sent.keys());
     assert_eq!((sent["store"].get(), sent["stream"].get()), ("false", "true"));
     let input: Vec<BTreeMap<String, &RawValue>> = serde_json::from_str(sent["input"].get()).expect("input is a list");
     assert!(input.iter().all(|item| item.get("role").is_none_or(|role| role.get() != "\"system\"")), "{input:?}");

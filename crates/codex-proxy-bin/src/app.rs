@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use codex_auth::{Bearer, HttpTokenEndpoint, TokenManager, TokenStore};
-use codex_translate::images::Task;
 use codex_translate::{Error, ErrorKind, Options, ReasoningStyle};
 use codex_upstream::{
     Backend, Credentials, Identity, ModelCache, ModelCacheConfig, Quota, RetryPolicy, Route as BackendRoute,
@@ -30,7 +29,7 @@ use crate::peer::Peer;
 use crate::quota::KnownQuota;
 use crate::record::{Opening, Record};
 use crate::reply::{self, Body};
-use crate::route::{Route, route};
+use crate::route::{Route, Work, route};
 use crate::serve::Handler;
 use crate::socket::{self, Sockets};
 use crate::terms::{InForce, Terms};
@@ -166,20 +165,16 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
         }
         admitted.map_err(reply::of_denied)?;
         match route {
-            Route::Chat | Route::Responses | Route::Compact | Route::ImageGeneration | Route::ImageEdit => {
+            Route::Work(work) => {
                 let call = Call::read(&head.headers, record)?;
                 let Limits { body_bytes, times, .. } = terms.limits;
                 let body = body::read(&head.headers, incoming, body_bytes, times.body).await?;
                 let slot = self.terms.slots().take(times.queue).await?;
-                let answered = if route == Route::Chat {
-                    endpoints::chat(self, &call, &body).await
-                } else if route == Route::Responses {
-                    endpoints::responses(self, &call, &body).await
-                } else if route == Route::Compact {
-                    endpoints::compact(self, &call, &body).await
-                } else {
-                    let task = if route == Route::ImageEdit { Task::Edit } else { Task::Generation };
-                    endpoints::images(self, task, &call, &head.headers, body).await
+                let answered = match work {
+                    Work::Chat => endpoints::chat(self, &call, &body).await,
+                    Work::Responses => endpoints::responses(self, &call, &body).await,
+                    Work::Compact => endpoints::compact(self, &call, &body).await,
+                    Work::Images(task) => endpoints::images(self, task, &call, &head.headers, body).await,
                 };
                 let mut response = answered.unwrap_or_else(|error| {
                     record.fail(&error);

@@ -1,5 +1,6 @@
 //! Which endpoint a request is for. Pure: a method and a path in, a [`Route`] out.
 
+use codex_translate::images::Task;
 use http::Method;
 
 /// What a probe wants to know.
@@ -13,21 +14,38 @@ pub enum Probe {
     Ready,
 }
 
-/// What is to be done with a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Route {
+/// What the backend does for a request; each such request has a body, takes a slot, and is answered with the quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
     /// `POST /v1/chat/completions`
     Chat,
     /// `POST /v1/responses`
     Responses,
-    /// `GET /v1/responses`, to be upgraded to a WebSocket
-    Socket,
     /// `POST /v1/responses/compact`
     Compact,
-    /// `POST /v1/images/generations`
-    ImageGeneration,
-    /// `POST /v1/images/edits`
-    ImageEdit,
+    /// `POST /v1/images/generations` and `/v1/images/edits`
+    Images(Task),
+}
+
+impl Work {
+    /// The endpoint's name in logs and metrics.
+    pub fn endpoint(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Responses => "responses",
+            Self::Compact => "compact",
+            Self::Images(_) => "images",
+        }
+    }
+}
+
+/// What is to be done with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// What the backend does.
+    Work(Work),
+    /// `GET /v1/responses`, to be upgraded to a WebSocket
+    Socket,
     /// `GET /v1/models`
     Models,
     /// `GET /v1/models/{id}`
@@ -52,11 +70,8 @@ impl Route {
     /// The endpoint's name in logs and metrics.
     pub fn endpoint(&self) -> &'static str {
         match self {
-            Self::Chat => "chat",
-            Self::Responses => "responses",
+            Self::Work(work) => work.endpoint(),
             Self::Socket => "websocket",
-            Self::Compact => "compact",
-            Self::ImageGeneration | Self::ImageEdit => "images",
             Self::Models | Self::Model(_) => "models",
             Self::Usage => "usage",
             Self::Health(_) => "health",
@@ -86,12 +101,12 @@ pub fn route(method: &Method, path: &str) -> Route {
         "/health" => only(method, "GET, HEAD", Route::Health(Probe::Login)),
         "/health/live" => only(method, "GET, HEAD", Route::Health(Probe::Live)),
         "/health/ready" => only(method, "GET, HEAD", Route::Health(Probe::Ready)),
-        "/chat/completions" => only(method, "POST", Route::Chat),
+        "/chat/completions" => only(method, "POST", Route::Work(Work::Chat)),
         "/responses" if method == Method::GET => Route::Socket,
-        "/responses" => only(method, "POST", Route::Responses),
-        "/responses/compact" => only(method, "POST", Route::Compact),
-        "/images/generations" => only(method, "POST", Route::ImageGeneration),
-        "/images/edits" => only(method, "POST", Route::ImageEdit),
+        "/responses" => only(method, "POST", Route::Work(Work::Responses)),
+        "/responses/compact" => only(method, "POST", Route::Work(Work::Compact)),
+        "/images/generations" => only(method, "POST", Route::Work(Work::Images(Task::Generation))),
+        "/images/edits" => only(method, "POST", Route::Work(Work::Images(Task::Edit))),
         "/models" => only(method, "GET, HEAD", Route::Models),
         _ => match path.strip_prefix("/models/") {
             Some(id) if !id.is_empty() => only(method, "GET, HEAD", Route::Model(percent_decoded(id))),
@@ -135,13 +150,13 @@ mod tests {
             "/v1/chat/completions/",
             "/backend-api/codex/chat/completions",
         ] {
-            assert_eq!(route(&Method::POST, path), Route::Chat, "{path}");
+            assert_eq!(route(&Method::POST, path), Route::Work(Work::Chat), "{path}");
         }
-        assert_eq!(route(&Method::POST, "/backend-api/codex/responses"), Route::Responses);
+        assert_eq!(route(&Method::POST, "/backend-api/codex/responses"), Route::Work(Work::Responses));
         for (path, expected) in [
-            ("/responses/compact", Route::Compact),
-            ("/images/generations", Route::ImageGeneration),
-            ("/images/edits", Route::ImageEdit),
+            ("/responses/compact", Route::Work(Work::Compact)),
+            ("/images/generations", Route::Work(Work::Images(Task::Generation))),
+            ("/images/edits", Route::Work(Work::Images(Task::Edit))),
         ] {
             for base in ["", "/v1", "/v1/v1", "/backend-api/codex"] {
                 assert_eq!(route(&Method::POST, &format!("{base}{path}")), expected, "{base}{path}");

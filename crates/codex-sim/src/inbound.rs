@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::flushes::Flushes;
 use crate::handover::Handover;
-use crate::log::{Outcome, Recorded, Ticket};
+use crate::log::{Recorded, Ticket};
 use crate::world::World;
 
 /// The connection a request came on.
@@ -77,7 +77,6 @@ impl Inbound {
         let path = parts.uri.path().to_owned();
         let query = parts.uri.query().map(str::to_owned);
         let ticket = world.log.append(Recorded {
-            id: 0,
             connection: link.number,
             version: format!("{:?}", parts.version),
             method: parts.method.to_string(),
@@ -86,12 +85,7 @@ impl Inbound {
             headers: listed(&parts.headers),
             body: body.recorded(),
             body_bytes: raw_length,
-            scenario: None,
-            status: None,
-            events_sent: 0,
-            bytes_sent: 0,
-            waiting: false,
-            outcome: Outcome::InFlight,
+            ..Recorded::default()
         });
         let host = || parts.headers.get(HOST)?.to_str().ok().map(str::to_owned);
         let authority = parts.uri.authority().map(ToString::to_string).or_else(host);

@@ -22,7 +22,7 @@ const MAX_RECORDED: usize = 2_000;
 const MAX_HELD_BYTES: usize = 128 * 1024 * 1024;
 
 /// One request as it arrived, and what became of its reply.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Default, Serialize)]
 pub struct Recorded {
     /// Position in the order of arrival, from 1.
     pub id: u64,
@@ -85,11 +85,12 @@ impl fmt::Debug for Recorded {
 }
 
 /// How a reply ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
     /// The reply is still being made or sent.
+    #[default]
     InFlight,
     /// The whole body was handed to the connection.
     Completed,
@@ -339,7 +340,6 @@ mod tests {
 
     fn with_body(body: Value) -> Recorded {
         Recorded {
-            id: 0,
             connection: 1,
             version: "HTTP/1.1".to_owned(),
             method: "POST".to_owned(),
@@ -348,12 +348,7 @@ mod tests {
             headers: Vec::new(),
             body: Some(Arc::new(body)),
             body_bytes: 0,
-            scenario: None,
-            status: None,
-            events_sent: 0,
-            bytes_sent: 0,
-            waiting: false,
-            outcome: Outcome::InFlight,
+            ..Recorded::default()
         }
     }
 

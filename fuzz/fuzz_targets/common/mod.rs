@@ -3,8 +3,12 @@
 
 use codex_translate::{ChatFold, ChatPipe, Error, Flow, Identity, ReplyPlan, ResponsesFold, ResponsesPipe};
 
+#[path = "../../../crates/codex-translate/tests/it/feeding.rs"]
+pub mod feeding;
 #[path = "../../../crates/codex-translate/tests/it/invariants.rs"]
 pub mod invariants;
+
+use feeding::feed;
 
 /// What a client gets: the stream or the body, and what went wrong.
 #[derive(Debug, PartialEq)]
@@ -51,18 +55,6 @@ pub fn responses_body<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a
         Ok((body, _)) => Outcome { text: body.json().to_owned(), error: None },
         Err(error) => Outcome { text: String::new(), error: Some(error) },
     }
-}
-
-fn feed<'a>(
-    pieces: impl IntoIterator<Item = &'a [u8]>,
-    mut feed: impl FnMut(&'a [u8]) -> Result<Flow, Error>,
-) -> Result<(), Error> {
-    for piece in pieces {
-        if feed(piece)? == Flow::Done {
-            break;
-        }
-    }
-    Ok(())
 }
 
 /// `bytes` in pieces whose sizes are a matter of their content.

@@ -33,7 +33,7 @@ use crate::peer::Peer;
 use crate::record::{Opening, Watch};
 use crate::relay::Relay;
 use crate::reply::{self, Body};
-use crate::route::Route;
+use crate::route::Work;
 use crate::slots::Slot;
 use crate::socket::create::{Asked, Create};
 use crate::socket::memory::Memory;
@@ -179,7 +179,7 @@ impl<U: Upstream, S: TokenStore> Session<U, S> {
         let request_id = ids::request_id(&HeaderMap::new()).to_str().unwrap_or_default().to_owned();
         let watch = self.app.journal.open(Opening {
             request_id: request_id.clone(),
-            endpoint: Route::Responses.endpoint(),
+            endpoint: Work::Responses.endpoint(),
             client: Opening::client(&self.head.headers),
             is_routine: false,
         });

@@ -122,7 +122,6 @@ impl Session {
         let parsed: Result<Value, _> = serde_json::from_str(text);
         let recorded = parsed.as_ref().ok().cloned().map(Arc::new);
         let ticket = self.world.log.append(Recorded {
-            id: 0,
             connection: self.upgrade.link.number,
             version: format!("{:?}", self.upgrade.version),
             method: "FRAME".to_owned(),
@@ -131,12 +130,7 @@ impl Session {
             headers: crate::inbound::listed(&self.upgrade.headers),
             body: recorded,
             body_bytes: text.len(),
-            scenario: None,
-            status: None,
-            events_sent: 0,
-            bytes_sent: 0,
-            waiting: false,
-            outcome: Outcome::InFlight,
+            ..Recorded::default()
         });
         let (body, generate, read) = match parsed {
             Ok(Value::Object(mut body)) => {

@@ -4,10 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use codex_translate::{
-    ChatFold, ChatPipe, Error, Flow, Identity, Options, Profile, ReasoningStyle, ReplyPlan, ResponsesFold,
-    ResponsesPipe, Summary, chat, normalise, responses, to_responses,
+    ChatFold, ChatPipe, Error, Identity, Options, Profile, ReasoningStyle, ReplyPlan, ResponsesFold, ResponsesPipe,
+    Summary, chat, normalise, responses, to_responses,
 };
 use serde_json::{Value, json};
+
+use crate::feeding::feed;
 
 /// A case with more bytes than this is not split at each of them but at some.
 const LARGE_BYTES: usize = 16 * 1024;
@@ -181,18 +183,6 @@ fn body(gathered: Result<String, Error>) -> Outcome {
         Ok(body) => Outcome { success: Some(body), error: None },
         Err(error) => Outcome { success: None, error: Some(error_json(&error)) },
     }
-}
-
-fn feed<'a>(
-    pieces: impl Iterator<Item = &'a [u8]>,
-    mut feed: impl FnMut(&'a [u8]) -> Result<Flow, Error>,
-) -> Result<(), Error> {
-    for piece in pieces {
-        if feed(piece)? == Flow::Done {
-            break;
-        }
-    }
-    Ok(())
 }
 
 fn error_json(error: &Error) -> Value {

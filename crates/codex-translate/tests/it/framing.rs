@@ -1,44 +1,12 @@
 //! The decoder beside eventsource-stream, a second and independent way from bytes to events.
 
-use codex_translate::{DecodeError, Decoder};
-use eventsource_stream::Eventsource as _;
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use codex_translate::DecodeError;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use crate::feeding::{Seen, decode, oracle};
+
 const LIMIT: usize = 1 << 20;
-
-/// An event's type and data.
-type Seen = (String, String);
-
-/// What the decoder makes of these pieces, up to its error.
-fn decode<'a>(limit: usize, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Seen>, Option<DecodeError>) {
-    let (mut decoder, mut seen) = (Decoder::new(limit), Vec::new());
-    for piece in pieces {
-        decoder.feed(piece);
-        loop {
-            match decoder.next_frame() {
-                Ok(Some(frame)) => seen.push((frame.event.to_owned(), frame.data.to_owned())),
-                Ok(None) => break,
-                Err(error) => return (seen, Some(error)),
-            }
-        }
-    }
-    (seen, None)
-}
-
-/// What the oracle makes of the same text. It mistakes a byte order mark and a carriage return at the very end, where more may
-/// come.
-fn oracle(text: &str) -> Vec<Seen> {
-    // A line without anything in it means nothing at the beginning.
-    let mut text = format!("\n{}", text.strip_prefix('\u{feff}').unwrap_or(text));
-    if text.ends_with('\r') {
-        text.push('\n');
-    }
-    let bytes = stream::iter([Ok::<_, std::convert::Infallible>(text.into_bytes())]);
-    let events = bytes.eventsource().collect::<Vec<_>>().now_or_never().expect("the bytes are there");
-    events.into_iter().map(|event| event.expect("UTF-8")).map(|event| (event.event, event.data)).collect()
-}
 
 fn decode_text<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Seen> {
     let (seen, error) = decode(LIMIT, pieces);

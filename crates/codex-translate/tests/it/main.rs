@@ -3,6 +3,7 @@
 
 mod backend;
 mod chat_request;
+mod feeding;
 mod fixtures;
 mod framing;
 mod invariants;

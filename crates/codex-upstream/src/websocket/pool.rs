@@ -30,7 +30,7 @@ const IDLE: Duration = Duration::from_secs(5 * 60);
 const MAX_IDLE: usize = 32;
 
 /// How many connections there are, those with a turn in flight included. Further turns wait for one of them to end.
-const MAX_CONNECTIONS: usize = 256;
+pub(crate) const MAX_CONNECTIONS: usize = 256;
 
 /// What a connection was opened for: its address and all its headers, as a digest, in which no token can be read.
 ///
@@ -102,7 +102,8 @@ impl Pool {
     pub(crate) fn put(&self, connection: Connection, now: SystemTime) {
         let mut idle = self.idle();
         idle.connections.push_back(Waiting { connection, since: now, is_asked: false });
-        if idle.connections.len() > MAX_IDLE {
+        // One that waits for a turn must not keep a turn waiting for one.
+        if idle.connections.len() > MAX_IDLE || self.permits.available_permits() == 0 {
             idle.connections.pop_front();
         }
         if let Some(keeper) = idle.keeper.take() {

@@ -4,13 +4,14 @@ use std::future::{Future, poll_fn};
 use std::task::Poll;
 use std::time::UNIX_EPOCH;
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::*;
 use crate::scripted::{Conversation, Reply as ScriptedReply, Scripted};
 use crate::upstream::read_to_end;
+use crate::websocket::pool::MAX_CONNECTIONS;
 
 #[derive(Clone)]
 struct Hands(Arc<watch::Sender<Duration>>);
@@ -352,4 +353,23 @@ async fn waiting_connections_are_asked_and_those_that_are_deaf_are_let_go() {
         rig.turn(&second()).await;
         assert_eq!(rig.sent().last().unwrap().0, usize::from(is_deaf), "{is_deaf}");
     }
+}
+
+#[tokio::test]
+async fn a_turn_that_waits_for_a_connection_gets_that_of_one_that_ends() {
+    let mut script = Scripted::new();
+    for number in 0..=MAX_CONNECTIONS {
+        script = script.socket(Conversation::new().answer(said(&format!("resp_{number}"), "hello")));
+    }
+    let rig = Rig::new(script);
+    let mut running = Vec::new();
+    for number in 0..MAX_CONNECTIONS {
+        running.push(rig.sockets.send(request(&number.to_string(), &first())).await.unwrap());
+    }
+    let mut one_more = pin!(rig.sockets.send(request("more", &first())));
+    assert!(one_more.as_mut().now_or_never().is_none(), "there are as many as there may be");
+    read_to_end(running.pop().unwrap().into_body(), 1 << 16).await.unwrap();
+    // The runtime lets no task go on for ever; now it may again.
+    tokio::task::yield_now().await;
+    assert_eq!(one_more.now_or_never().expect("there is one again").unwrap().status(), 200);
 }

@@ -1,0 +1,27 @@
+"""Chromium, as a user sees pages with it."""
+
+import os
+import shutil
+from pathlib import Path
+
+from harness import PATIENCE
+from selenium import webdriver
+
+SCREENSHOTS = Path(os.environ["CODEX_PROXY_SCREENSHOTS"])
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def chromium(profile):
+    """Opens one with the directory `profile`; its driver is to be quit."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = next(filter(None, map(shutil.which, BROWSERS)))
+    for flag in (
+        "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run --disable-sync "
+        "--disable-background-networking --disable-component-update --no-proxy-server --hide-scrollbars --window-size=900,700"
+    ).split():
+        options.add_argument(flag)
+    options.add_argument(f"--user-data-dir={profile}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    driver.set_page_load_timeout(PATIENCE)
+    return driver

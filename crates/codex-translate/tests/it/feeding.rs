@@ -1,0 +1,51 @@
+//! How the pieces of a stream are fed, and the oracle of its framing. The fuzz targets use this file, too.
+#![allow(dead_code, reason = "no fuzz target uses all of it")]
+
+use codex_translate::{DecodeError, Decoder, Error, Flow};
+use eventsource_stream::Eventsource as _;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+
+/// An event's type and data.
+pub(crate) type Seen = (String, String);
+
+/// What the decoder makes of these pieces, up to its error.
+pub(crate) fn decode<'a>(limit: usize, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Seen>, Option<DecodeError>) {
+    let (mut decoder, mut seen) = (Decoder::new(limit), Vec::new());
+    for piece in pieces {
+        decoder.feed(piece);
+        loop {
+            match decoder.next_frame() {
+                Ok(Some(frame)) => seen.push((frame.event.to_owned(), frame.data.to_owned())),
+                Ok(None) => break,
+                Err(error) => return (seen, Some(error)),
+            }
+        }
+    }
+    (seen, None)
+}
+
+/// What the oracle makes of the same text. It mistakes a byte order mark and a carriage return at the very end, where more may
+/// come.
+pub(crate) fn oracle(text: &str) -> Vec<Seen> {
+    // A line without anything in it means nothing at the beginning.
+    let mut text = format!("\n{}", text.strip_prefix('\u{feff}').unwrap_or(text));
+    if text.ends_with('\r') {
+        text.push('\n');
+    }
+    let bytes = stream::iter([Ok::<_, std::convert::Infallible>(text.into_bytes())]);
+    let events = bytes.eventsource().collect::<Vec<_>>().now_or_never().expect("the bytes are there");
+    events.into_iter().map(|event| event.expect("UTF-8")).map(|event| (event.event, event.data)).collect()
+}
+
+/// Feeds pieces until there is enough.
+pub(crate) fn feed<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    mut feed: impl FnMut(&'a [u8]) -> Result<Flow, Error>,
+) -> Result<(), Error> {
+    for piece in pieces {
+        if feed(piece)? == Flow::Done {
+            break;
+        }
+    }
+    Ok(())
+}
