@@ -1,7 +1,7 @@
 //! What the targets share.
 #![allow(dead_code, reason = "no target uses all of it")]
 
-use codex_translate::{ChatFold, ChatPipe, Error, Flow, Identity, ReplyPlan, ResponsesFold, ResponsesPipe};
+use codex_translate::{ChatFold, ChatPipe, Error, Identity, ReplyPlan, ResponsesFold, ResponsesPipe};
 
 #[path = "../../../crates/codex-translate/tests/it/feeding.rs"]
 pub mod feeding;
