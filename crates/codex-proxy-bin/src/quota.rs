@@ -9,7 +9,7 @@ use codex_upstream::{Quota, Upstream};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::reply;
+use crate::turn::authorized;
 
 /// How long the backend is not asked again after it has answered.
 const FRESH: Duration = Duration::from_secs(60);
@@ -140,15 +140,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
     }
 
     async fn ask_for_quota(&self) -> Result<(), Error> {
-        let bearer = self.tokens.bearer().await.map_err(|error| reply::of_auth(&error))?;
-        let quota = match self.quota(&bearer).await {
-            // The token may have been revoked before its time: a fresh one gets one try.
-            Err(error) if error.kind() == ErrorKind::Authentication => {
-                let bearer = self.tokens.replace(&bearer).await.map_err(|error| reply::of_auth(&error))?;
-                self.quota(&bearer).await?
-            }
-            answered => answered?,
-        };
+        let quota = authorized(self, |bearer| async move { self.quota(&bearer).await }).await?;
         self.known_quota.replace(quota, SystemTime::now());
         Ok(())
     }

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use codex_auth::{Bearer, TokenStore};
-use codex_translate::{ConversationSeed, Error, conversation_id, responses};
+use codex_translate::{ConversationSeed, Error, ErrorKind, conversation_id, responses};
 use codex_upstream::{
-    Backend, ByteStream, Clock as _, Quota, RouteError, SendError, SystemClock, TransportChoice, Upstream,
-    UpstreamError, Verdict, requests, send_with_retry,
+    Backend, ByteStream, Clock as _, Quota, SendError, SystemClock, TransportChoice, Upstream, UpstreamError, Verdict,
+    requests, send_with_retry,
 };
 use http::{Request, Response};
 use uuid::Uuid;
@@ -72,31 +72,31 @@ pub(crate) async fn authorized<U, S, T, F>(app: &App<U, S>, attempt: impl Fn(Bea
 where
     U: Upstream,
     S: TokenStore,
-    F: Future<Output = Result<T, TurnError>>,
+    F: Future<Output = Result<T, Error>>,
 {
     let bearer = app.tokens.bearer().await.map_err(|error| reply::of_auth(&error))?;
     match attempt(bearer.clone()).await {
-        Err(error) if error.wants_reauth() => {
+        // What the backend says of a token, and of nothing else (see `Failure::verdict`).
+        Err(error) if error.kind() == ErrorKind::Authentication => {
             let bearer = app.tokens.replace(&bearer).await.map_err(|error| reply::of_auth(&error))?;
             attempt(bearer).await
         }
         outcome => outcome,
     }
-    .map_err(TurnError::told)
 }
 
 /// Sends a request, and takes over what the head of its reply tells of models and quota.
 ///
 /// # Errors
-/// As [`send_with_retry`].
+/// There is no reply, or the backend refused: as the client is told.
 pub(crate) async fn send<U: Upstream, S: TokenStore>(
     app: &App<U, S>,
     upstream: &Attempts<U>,
     request: &Request<Bytes>,
-) -> Result<Response<ByteStream>, SendError> {
+) -> Result<Response<ByteStream>, Error> {
     let sent = send_with_retry(upstream, request, &app.retry, &SystemClock).await;
     observe(app, &sent);
-    sent
+    sent.map_err(|error| reply::of_send(&error))
 }
 
 fn observe<U: Upstream, S: TokenStore>(app: &App<U, S>, sent: &Result<Response<ByteStream>, SendError>) {
@@ -118,8 +118,8 @@ impl Prepared {
         app: &Arc<App<U, S>>,
         upstream: &Attempts<U>,
         bearer: &Bearer,
-    ) -> Result<ByteStream, TurnError> {
-        let route = app.route(bearer).await?;
+    ) -> Result<ByteStream, Error> {
+        let route = app.route(bearer).await.map_err(|error| reply::of_route(&error))?;
         let backend = app.backend(bearer, &route);
         let start = self.start(app, upstream, &backend).await?;
         let again_after = start
@@ -142,11 +142,12 @@ impl Prepared {
         app: &Arc<App<U, S>>,
         upstream: &Attempts<U>,
         backend: &Backend<'_>,
-    ) -> Result<Start, SendError> {
+    ) -> Result<Start, Error> {
         let sent = self.deliver(app, upstream, backend).await;
         observe(app, &sent);
         let observer = Arc::clone(app);
-        let body = watched(sent?.into_body(), move |quota| observer.observe_quota(quota));
+        let reply = sent.map_err(|error| reply::of_send(&error))?;
+        let body = watched(reply.into_body(), move |quota| observer.observe_quota(quota));
         Ok(start::peek(body, &SystemClock).await)
     }
 
@@ -210,37 +211,5 @@ pub(crate) fn conversation(call: &Call, request: &responses::Request, started_un
             let seed = ConversationSeed::new(&call.caller, call.session.as_deref(), request);
             conversation_id(&seed, started_unix_ms)
         }
-    }
-}
-
-/// Why a turn has no reply.
-#[derive(Debug)]
-pub(crate) enum TurnError {
-    Route(RouteError),
-    Send(SendError),
-}
-
-impl TurnError {
-    fn wants_reauth(&self) -> bool {
-        matches!(self, Self::Send(SendError::Refused { failure, .. }) if failure.verdict() == Verdict::Reauth)
-    }
-
-    fn told(self) -> Error {
-        match self {
-            Self::Route(error) => reply::of_route(&error),
-            Self::Send(error) => reply::of_send(&error),
-        }
-    }
-}
-
-impl From<RouteError> for TurnError {
-    fn from(error: RouteError) -> Self {
-        Self::Route(error)
-    }
-}
-
-impl From<SendError> for TurnError {
-    fn from(error: SendError) -> Self {
-        Self::Send(error)
     }
 }

@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use codex_auth::TokenStore;
 use codex_translate::{Error, ErrorKind, Usage};
-use codex_upstream::{Backend, SendError, Upstream, UpstreamError, WholeError, read_to_end};
+use codex_upstream::{Backend, Upstream, UpstreamError, WholeError, read_to_end};
 use http::Request;
 use serde_json::Value;
 
 use crate::app::App;
 use crate::metrics::Attempts;
+use crate::reply;
 use crate::turn::{authorized, send};
 
 /// The largest reply. A picture has some 2 MiB, a compaction less than the conversation it stands for.
@@ -24,10 +25,10 @@ pub(crate) async fn whole<U: Upstream, S: TokenStore>(
 ) -> Result<Bytes, Error> {
     let (build, upstream) = (&build, &Attempts::new(&app.upstream, &app.journal));
     authorized(app, |bearer| async move {
-        let route = app.route(&bearer).await?;
-        let request = build(&app.backend(&bearer, &route)).map_err(SendError::from)?;
+        let route = app.route(&bearer).await.map_err(|error| reply::of_route(&error))?;
+        let request = build(&app.backend(&bearer, &route)).map_err(|error| reply::of_transport(&error))?;
         let reply = send(app, upstream, &request).await?;
-        Ok(read_to_end(reply.into_body(), MAX_REPLY_BYTES).await.map_err(SendError::from)?)
+        read_to_end(reply.into_body(), MAX_REPLY_BYTES).await.map_err(|error| reply::of_transport(&error))
     })
     .await
 }
