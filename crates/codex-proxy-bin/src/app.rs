@@ -96,7 +96,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
         let endpoint = Counted::new(endpoint, Arc::clone(&journal));
         let login_command = store.login_command();
         Self {
-            sockets: Arc::new(WebSockets::new(Arc::clone(&upstream), SystemClock)),
+            sockets: Arc::new(WebSockets::new(Arc::clone(&upstream), SystemClock, config.upstream_timeout)),
             transport: config.transport,
             upstream,
             tokens: TokenManager::new(store, endpoint),

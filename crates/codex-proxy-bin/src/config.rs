@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use codex_auth::AuthConfig;
 use codex_upstream::{ClientConfig, Emulation, Identity, ModelAliases, ProxyConfig, TransportChoice};
@@ -78,6 +79,8 @@ pub struct Config {
     pub limits: Limits,
     /// How turns reach the backend.
     pub transport: TransportChoice,
+    /// How long the backend may send nothing.
+    pub upstream_timeout: Duration,
     /// The client that the backend and the auth server see.
     pub identity: Identity,
     /// The names that the user gives to models.
@@ -196,6 +199,7 @@ impl Config {
             access: Access::default(),
             limits: Limits::default(),
             transport: TransportChoice::default(),
+            upstream_timeout: ClientConfig::default().read_timeout,
             identity: Identity::default(),
             aliases: ModelAliases::default(),
             log: None,
@@ -225,6 +229,7 @@ impl Config {
             emulation: self.emulation,
             extra_roots_pem: self.extra_roots_pem.clone(),
             proxy: self.proxy.clone(),
+            read_timeout: self.upstream_timeout,
             ..ClientConfig::default()
         }
     }
@@ -395,6 +400,15 @@ mod tests {
         assert_eq!(read("codex").unwrap().client().emulation, Emulation::Codex);
         let error = read("firefox").unwrap_err();
         assert!(error.starts_with("CODEX_PROXY_EMULATE: the emulations are"), "{error}");
+    }
+
+    #[test]
+    fn a_silent_backend_is_given_up_when_the_user_says() {
+        let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_UPSTREAM_TIMEOUT", value)]);
+        assert_eq!(read("").unwrap().client().read_timeout, ClientConfig::default().read_timeout);
+        assert_eq!(read("5").unwrap().client().read_timeout, Duration::from_secs(5));
+        let error = read("0").unwrap_err();
+        assert!(error.starts_with("CODEX_PROXY_UPSTREAM_TIMEOUT: `0` is no number from 1 to 86400"), "{error}");
     }
 
     #[test]

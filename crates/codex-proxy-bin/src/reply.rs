@@ -146,8 +146,8 @@ pub fn from_error(error: &Error) -> Response<Body> {
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"codex-proxy\""));
     }
-    // A used-up window stays used up, however soon an SDK asks again.
-    if matches!(error.kind(), ErrorKind::UsageLimit | ErrorKind::QuotaExceeded) {
+    // A used-up window stays used up, however soon an SDK asks again; and an SDK's retries of this program's retries are a storm.
+    if matches!(error.kind(), ErrorKind::UsageLimit | ErrorKind::QuotaExceeded) || error.is_retried() {
         headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     response
@@ -226,6 +226,12 @@ pub fn of_send(error: &SendError) -> Error {
         SendError::Refused { failure, .. } => of_failure(failure),
         _ => Error::new(ErrorKind::Internal, error.to_string()),
     }
+}
+
+/// What a client is told of a request that was sent with retries, and failed all the same.
+pub fn of_last_try(error: &SendError) -> Error {
+    let told = of_send(error);
+    if error.is_tried_again() { told.after_retries() } else { told }
 }
 
 /// What a client is told of a connection that failed.

@@ -96,7 +96,7 @@ pub(crate) async fn send<U: Upstream, S: TokenStore>(
 ) -> Result<Response<ByteStream>, Error> {
     let sent = send_with_retry(upstream, request, &app.retry, &SystemClock).await;
     observe(app, &sent);
-    sent.map_err(|error| reply::of_send(&error))
+    sent.map_err(|error| reply::of_last_try(&error))
 }
 
 fn observe<U: Upstream, S: TokenStore>(app: &App<U, S>, sent: &Result<Response<ByteStream>, SendError>) {
@@ -146,7 +146,7 @@ impl Prepared {
         let sent = self.deliver(app, upstream, backend).await;
         observe(app, &sent);
         let observer = Arc::clone(app);
-        let reply = sent.map_err(|error| reply::of_send(&error))?;
+        let reply = sent.map_err(|error| reply::of_last_try(&error))?;
         let body = watched(reply.into_body(), move |quota| observer.observe_quota(quota));
         Ok(start::peek(body, &SystemClock).await)
     }

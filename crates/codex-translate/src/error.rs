@@ -18,6 +18,7 @@ pub struct Error {
     param: Option<String>,
     code: Option<String>,
     retry_after: Option<Duration>,
+    is_retried: bool,
 }
 
 /// Whose fault an [`Error`] is.
@@ -75,14 +76,22 @@ pub enum ErrorKind {
 
 impl Error {
     /// Makes an error of `kind`; the kind decides origin, status and the body's `type`.
+    ///
+    /// Clients know a full context by the words of OpenAI's older models, whatever the code: LiteLLM, Cline and Roo look for them
+    /// and then shorten the conversation. A message that does not have them gets them.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        if kind == ErrorKind::ContextLengthExceeded && !message.contains("maximum context length") {
+            message.push_str(" This model's maximum context length is less than that.");
+        }
         Self {
             origin: kind.origin(),
             kind,
-            message: message.into(),
+            message,
             param: None,
             code: kind.default_code().map(str::to_owned),
             retry_after: None,
+            is_retried: false,
         }
     }
 
@@ -161,6 +170,13 @@ impl Error {
         self
     }
 
+    /// Says that the request has been sent again already, as often as was of use.
+    #[must_use]
+    pub fn after_retries(mut self) -> Self {
+        self.is_retried = true;
+        self
+    }
+
     /// Whose fault it is.
     pub fn origin(&self) -> Origin {
         self.origin
@@ -189,6 +205,11 @@ impl Error {
     /// After how long another try can succeed, if the backend said so.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// Whether the request has been sent again already: a caller that does so at once only multiplies the tries.
+    pub fn is_retried(&self) -> bool {
+        self.is_retried
     }
 
     /// The HTTP status to answer with while no byte of the reply is out.

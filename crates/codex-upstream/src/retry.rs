@@ -78,6 +78,15 @@ pub enum SendError {
     },
 }
 
+impl SendError {
+    /// Whether [`send_with_retry`] sends again after this, so that it returns the error only once it has done so as often as its
+    /// policy allows.
+    #[must_use]
+    pub fn is_tried_again(&self) -> bool {
+        again_after(self).is_some()
+    }
+}
+
 /// Sends a request, again where it is proven not to have reached the backend or the backend asks for patience.
 ///
 /// Sent again are connections that failed before dispatch and transient refusals (5xx, overload); after a challenge of

@@ -8,6 +8,7 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use codex_upstream::Identity;
 use url::{Host, Url};
@@ -264,6 +265,18 @@ pub static SETTINGS: &[Setting] = &[
         about: "How turns reach the backend; auto uses a WebSocket for the models that prefer it, and HTTP where none can be had.",
         set: |config, text| {
             config.transport = text.parse().map_err(said)?;
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "upstream_timeout",
+        env: &["CODEX_PROXY_UPSTREAM_TIMEOUT"],
+        takes: "a number of seconds from 1 to 86400",
+        default: "600",
+        about: "How long the backend may send nothing before a reply counts as broken off. Reasoning is silent for minutes at times.",
+        set: |config, text| {
+            config.upstream_timeout = Duration::from_secs(number(text, 1..=86_400)? as u64);
             Ok(())
         },
         ..PLAIN

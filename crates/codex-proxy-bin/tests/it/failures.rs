@@ -37,8 +37,30 @@ async fn a_usage_limit_is_asked_about_once() {
 }
 
 #[tokio::test]
+async fn what_was_sent_again_in_vain_is_not_worth_an_sdks_retries() {
+    for scenario in ["503", "cloudflare"] {
+        let proxy = Harness::start().await;
+        let reply = proxy.post("/v1/chat/completions", &ask(&format!("[sim:{scenario}]"))).await;
+        assert_eq!(reply.header("x-should-retry"), Some("false"), "{scenario}");
+        assert!(proxy.turns().len() > 1, "{scenario}");
+    }
+    // Once a reply has begun nothing is sent again here, and an SDK may.
+    for reply in check("cut=1", 502, "server_error", json!("stream_truncated")).await {
+        assert_eq!(reply.header("x-should-retry"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_full_context_has_the_words_that_clients_look_for() {
+    for scenario in ["failed=context_length_exceeded", "context-length"] {
+        for reply in check(scenario, 400, "invalid_request_error", json!("context_length_exceeded")).await {
+            assert!(reply.text.contains("This model's maximum context length is"), "{}", reply.text);
+        }
+    }
+}
+
+#[tokio::test]
 async fn failures_inside_a_200_become_statuses() {
-    check("failed=context_length_exceeded", 400, "invalid_request_error", json!("context_length_exceeded")).await;
     check("failed=insufficient_quota", 429, "insufficient_quota", json!("insufficient_quota")).await;
     check("overloaded", 503, "server_error", json!("server_is_overloaded")).await;
     check("failed=cyber_policy", 400, "invalid_request_error", json!("cyber_policy")).await;
@@ -50,7 +72,6 @@ async fn failures_inside_a_200_become_statuses() {
 #[tokio::test]
 async fn statuses_are_mapped() {
     check("cloudflare", 502, "server_error", json!("cloudflare_challenge")).await;
-    check("context-length", 400, "invalid_request_error", json!("context_length_exceeded")).await;
     check("403-json", 403, "permission_error", json!("invalid_workspace_selected")).await;
     check("402", 403, "permission_error", json!("deactivated_workspace")).await;
 }

@@ -19,15 +19,14 @@ use crate::websocket::pool::Key;
 /// How often the backend is asked whether it is there (wire.md §4).
 pub(crate) const PING_EVERY: Duration = Duration::from_secs(25);
 
-/// How many pings long the backend may be silent in a turn: as long as over HTTP.
-const SILENT_PINGS: u32 = 24;
-
 /// An open connection. Dropping it ends it, and the turn on it.
 pub(crate) struct Connection {
     pub(crate) socket: Pin<Box<dyn WebSocket>>,
     pub(crate) key: Key,
     pub(crate) host: String,
     pub(crate) opened: SystemTime,
+    /// How long the backend may send nothing in a turn.
+    pub(crate) silence: Duration,
     /// The response that a request may go on from.
     pub(crate) memory: Option<Memory>,
     pub(crate) _permit: OwnedSemaphorePermit,
@@ -51,7 +50,7 @@ impl Connection {
     pub(crate) async fn send(&mut self, message: Sent, clock: &impl Clock) -> Result<(), UpstreamError> {
         let host = self.host.clone();
         let sent = pin!(self.socket.send(message));
-        match within(clock, PING_EVERY * SILENT_PINGS, sent).await {
+        match within(clock, self.silence, sent).await {
             Some(sent) => sent,
             None => Err(UpstreamError::Timeout { host, phase: TimeoutPhase::Head }),
         }
@@ -59,21 +58,21 @@ impl Connection {
 
     /// Waits for the next message of the turn, for as long as the backend may be silent.
     pub(crate) async fn receive(&mut self, phase: TimeoutPhase, clock: &impl Clock) -> Result<Message, Over> {
-        let mut pings = 0;
+        let mut left = self.silence;
         loop {
-            let received = within(clock, PING_EVERY, self.socket.next()).await;
-            match received {
+            let step = left.min(PING_EVERY);
+            match within(clock, step, self.socket.next()).await {
                 Some(Some(Ok(Received::Text(text)))) => return Ok(Message::new(text)),
                 Some(Some(Ok(Received::Pong))) => {}
                 Some(Some(Ok(Received::Closed { code, reason }))) => return Err(Over::Closed { code, reason }),
                 Some(Some(Err(error))) => return Err(Over::Failed(error)),
                 // No closing message: the connection is gone (RFC 6455 section 7.1.5).
                 Some(None) => return Err(Over::Closed { code: 1006, reason: String::new() }),
-                None if pings == SILENT_PINGS => {
+                None if step == left => {
                     return Err(Over::Failed(UpstreamError::Timeout { host: self.host.clone(), phase }));
                 }
                 None => {
-                    pings += 1;
+                    left -= step;
                     self.send(Sent::Ping, clock).await.map_err(Over::Failed)?;
                 }
             }

@@ -61,6 +61,7 @@ const COOLING_OFF: Duration = Duration::from_secs(5 * 60);
 pub struct WebSockets<U, C> {
     upstream: Arc<U>,
     clock: C,
+    silence: Duration,
     pool: Arc<Pool>,
     /// Until when no WebSocket is worth asking for; for ever if there is no end.
     shunned: Mutex<Option<Shunned>>,
@@ -79,9 +80,10 @@ impl<U, C> std::fmt::Debug for WebSockets<U, C> {
 }
 
 impl<U: Upstream, C: Clock + Clone + 'static> WebSockets<U, C> {
-    /// Starts without a connection.
-    pub fn new(upstream: Arc<U>, clock: C) -> Self {
-        Self { upstream, clock, pool: Arc::new(Pool::new()), shunned: Mutex::default() }
+    /// Starts without a connection. A turn in which the backend sends nothing for as long as `silence` is given up, as over HTTP
+    /// after [`ClientConfig::read_timeout`](crate::ClientConfig::read_timeout).
+    pub fn new(upstream: Arc<U>, clock: C, silence: Duration) -> Self {
+        Self { upstream, clock, silence, pool: Arc::new(Pool::new()), shunned: Mutex::default() }
     }
 
     /// Tells whether a WebSocket is worth asking for: not after the backend has said that there are none, and not soon after one
@@ -118,7 +120,8 @@ impl<U: Upstream, C: Clock + Clone + 'static> WebSockets<U, C> {
             Some(Ok(Upgrade::Refused(response))) => judged(response, &host).map(Err),
             Some(Ok(Upgrade::Opened { headers, socket })) => {
                 let opened = self.clock.now();
-                Ok(Ok((Connection { socket, key, host, opened, memory: None, _permit: permit }, headers)))
+                let silence = self.silence;
+                Ok(Ok((Connection { socket, key, host, opened, silence, memory: None, _permit: permit }, headers)))
             }
         };
         let shunned = match &outcome {

@@ -38,6 +38,9 @@ impl Clock for Hands {
     }
 }
 
+/// How long the backend may be silent: not a whole number of pings.
+const SILENCE: Duration = Duration::from_secs(610);
+
 struct Rig {
     script: Arc<Scripted>,
     sockets: WebSockets<Scripted, Hands>,
@@ -47,7 +50,8 @@ struct Rig {
 impl Rig {
     fn new(script: Scripted) -> Self {
         let (script, clock) = (Arc::new(script), Hands(Arc::new(watch::Sender::new(Duration::ZERO))));
-        Self { sockets: WebSockets::new(Arc::clone(&script), clock.clone()), script, clock }
+        let sockets = WebSockets::new(Arc::clone(&script), clock.clone(), SILENCE);
+        Self { sockets, script, clock }
     }
 
     async fn send(&self, input: &[Value]) -> Result<Response<ByteStream>, UpstreamError> {
@@ -334,7 +338,7 @@ async fn a_silent_backend_is_given_up_like_over_http() {
         settle().await;
     }
     assert!(matches!(turn.await.unwrap(), Err(UpstreamError::Timeout { phase: TimeoutPhase::Head, .. })));
-    assert!(waited >= Duration::from_secs(600) && waited < Duration::from_secs(660), "{waited:?}");
+    assert!(waited >= SILENCE && waited < SILENCE + 3 * connection::PING_EVERY, "{waited:?}");
 }
 
 #[tokio::test]

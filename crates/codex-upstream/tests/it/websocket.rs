@@ -35,7 +35,8 @@ impl Rig {
     fn over(sim: Sim, base: Url, proxy: ProxyConfig) -> Self {
         let roots = sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect();
         let config = ClientConfig { extra_roots_pem: roots, proxy, ..ClientConfig::default() };
-        let sockets = WebSockets::new(Arc::new(Client::new(config).unwrap()), SystemClock);
+        let silence = config.read_timeout;
+        let sockets = WebSockets::new(Arc::new(Client::new(config).unwrap()), SystemClock, silence);
         Self { tokens: sim.mint_tokens(Mint::default()), sim, sockets, base }
     }
 
