@@ -12,7 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::Outcome;
 use crate::request;
 
-const READ_BYTES: usize = 64 * 1024;
+/// As much as programs read that keep a buffer for each stream.
+const READ_BYTES: usize = 16 * 1024;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 const BEFORE: &[u8] = b"data: {\"id\":\"chatcmpl-0123456789abcdef0123456789abcdef\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-5.5\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"";

@@ -93,7 +93,7 @@ pub struct Turn<'a> {
 ///
 /// [`UpstreamError::InvalidRequest`] when a value cannot stand in a header: answer the client with a 400.
 pub fn responses(backend: &Backend<'_>, turn: &Turn<'_>) -> Result<Request<Bytes>, UpstreamError> {
-    let body = zstd::encode_all(turn.body, ZSTD_LEVEL)
+    let body = compressed(turn.body)
         .map_err(|error| UpstreamError::InvalidRequest { reason: format!("the body cannot be compressed: {error}") })?;
     let mut headers = of_turn(turn)?;
     headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
@@ -101,6 +101,14 @@ pub fn responses(backend: &Backend<'_>, turn: &Turn<'_>) -> Result<Request<Bytes
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     identify(&mut headers, backend)?;
     Ok(request(Method::POST, uri(&endpoint(backend.base, "codex/responses"))?, headers, Bytes::from(body)))
+}
+
+/// The body as the official client compresses it. It is compressed in one go, so that what zstd allocates and clears is as large
+/// as the body and not as the window of an endless stream; the frame does not tell its size, as that of a stream does not.
+fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
+    compressor.include_contentsize(false)?;
+    compressor.compress(body)
 }
 
 /// Builds `POST codex/responses/compact`: `turn`'s conversation goes, and a short form of it comes back, which

@@ -4,14 +4,33 @@ use serde_json::value::RawValue;
 
 use super::output::Stage;
 use super::say::{Said, delta_kind};
-use super::{EventSink, ResponseStream};
+use super::{EventSink, ResponseStream, State};
 use crate::error::Error;
 use crate::reply::Finish;
-use crate::responses::{Channel, Envelope, OutputPart, Piece, members_of, number, word};
+use crate::responses::{Channel, Envelope, OutputPart, Piece, PlainDelta, members_of, number, word};
 use crate::splice::Edits;
 use crate::text::Text;
 
 impl ResponseStream {
+    /// Passes on a text delta to which nothing but its number has to be done, as is true of nearly all; false, and nothing has
+    /// happened, if there is more to do.
+    pub(super) fn pass_delta(&mut self, delta: &PlainDelta<'_>, sink: &mut impl EventSink) -> Result<bool, Error> {
+        let Piece { channel, output_index, part, text } = delta.piece;
+        if !matches!(self.state, State::Open) || self.cutter.is_some() || !delta.is_placed {
+            return Ok(false);
+        }
+        // Upstream's index is the client's, too, unless upstream has left one out.
+        let Some(place) = self.output.place(output_index).filter(|place| *place as u64 == output_index) else {
+            return Ok(false);
+        };
+        if self.output.is_done(place) || !self.output.items()[place].has_part(channel, part) {
+            return Ok(false);
+        }
+        self.output.say(place, channel, part, text)?;
+        self.writer.pass_delta(delta, sink);
+        Ok(true)
+    }
+
     /// More of a text.
     pub(super) fn delta(
         &mut self,
