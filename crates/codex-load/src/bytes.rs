@@ -18,12 +18,11 @@ use tokio::net::TcpListener;
 
 use crate::Outcome;
 
-/// Serves on a free port of this machine until it is killed. `upstream` is an address without a path.
-pub(crate) async fn serve(upstream: &str, ca: &Path, announce: impl FnOnce(u16) -> Outcome<()>) -> Outcome<()> {
+/// Serves until it is killed. `upstream` is an address without a path.
+pub(crate) async fn serve(port: u16, upstream: &str, ca: &Path) -> Outcome<()> {
     let config = ClientConfig { extra_roots_pem: vec![std::fs::read(ca)?], ..ClientConfig::default() };
     let client = Client::new(config)?;
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    announce(listener.local_addr()?.port())?;
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;

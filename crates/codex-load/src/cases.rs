@@ -181,7 +181,7 @@ pub(crate) fn all() -> Vec<Case> {
         burst("chat burst, 1 stream", 1, 20_000, 10, chat, limit, 0.8),
         burst("chat burst, 10 streams", 10, 2_000, 10, chat, limit, 0.8),
         burst("chat burst, 100 streams", 100, 2_000, 1, chat, limit, 0.8),
-        burst("chat burst, 1000 streams", 1000, 200, 1, chat, limit, 0.8),
+        burst("chat burst, 1000 streams", 1000, 1_000, 1, chat, limit, 0.8),
         burst("responses burst, 1 stream", 1, 20_000, 10, Dialect::Responses, nginx, 0.8),
         burst("responses burst, 10 streams", 10, 2_000, 10, Dialect::Responses, nginx, 0.8),
         burst("responses burst, 100 streams", 100, 2_000, 1, Dialect::Responses, nginx, 0.8),
@@ -192,7 +192,7 @@ pub(crate) fn all() -> Vec<Case> {
         burst("one word, one at a time", 1, 1, 1000, chat, limit, 0.8),
         burst("TLS chat burst, 1 stream", 1, 20_000, 5, chat, tls, 0.8),
         burst("TLS chat burst, 10 streams", 10, 2_000, 5, chat, tls, 0.8),
-        burst("TLS chat burst, 100 streams", 100, 500, 1, chat, tls, 0.8),
+        burst("TLS chat burst, 100 streams", 100, 2_000, 1, chat, tls, 0.8),
         paced("TLS chat paced, 100 streams", 100, tls),
         burst("TLS one word, 16 at once", 16, 1, 100, chat, tls, 0.8),
     ]

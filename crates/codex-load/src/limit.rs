@@ -3,7 +3,7 @@
 //! It knows one kind of event, looks for the text in it without reading the rest, checks nothing, and writes all that one read
 //! brings at once. No real proxy can be that simple; none should be much slower.
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, BufMut as _, BytesMut};
 use memchr::memchr;
 use memchr::memmem::{self, Finder};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -21,10 +21,9 @@ const AFTER: &[u8] = b"\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n";
 const DELTA: &[u8] = b"\"delta\":\"";
 const END: &[u8] = b"data: [DONE]\n\n";
 
-/// Serves on a free port of this machine until it is killed.
-pub(crate) async fn serve(upstream: u16, announce: impl FnOnce(u16) -> Outcome<()>) -> Outcome<()> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    announce(listener.local_addr()?.port())?;
+/// Serves until it is killed.
+pub(crate) async fn serve(port: u16, upstream: u16) -> Outcome<()> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     loop {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(async move {
@@ -128,7 +127,7 @@ impl Events {
         // An idle stream keeps no buffer.
         upstream.readable().await?;
         self.buffer.reserve(READ_BYTES);
-        match upstream.read_buf(&mut self.buffer).await? {
+        match upstream.read_buf(&mut (&mut self.buffer).limit(READ_BYTES)).await? {
             0 => Err("upstream broke off".into()),
             _ => Ok(true),
         }

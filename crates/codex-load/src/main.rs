@@ -60,6 +60,9 @@ enum Role {
 #[derive(FromArgs)]
 #[argh(subcommand, name = "limit")]
 struct LimitArgs {
+    /// where to listen
+    #[argh(option)]
+    port: u16,
     /// the upstream's port
     #[argh(option)]
     upstream: u16,
@@ -69,6 +72,9 @@ struct LimitArgs {
 #[derive(FromArgs)]
 #[argh(subcommand, name = "bytes")]
 struct BytesArgs {
+    /// where to listen
+    #[argh(option)]
+    port: u16,
     /// the upstream's address
     #[argh(option)]
     upstream: String,
@@ -81,18 +87,14 @@ fn main() -> Outcome<()> {
     let args: Args = argh::from_env();
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
     match args.role {
-        Some(Role::Limit(role)) => runtime()?.block_on(limit::serve(role.upstream, announce)),
-        Some(Role::Bytes(role)) => runtime()?.block_on(bytes::serve(&role.upstream, &role.ca, announce)),
+        Some(Role::Limit(role)) => runtime()?.block_on(limit::serve(role.port, role.upstream)),
+        Some(Role::Bytes(role)) => runtime()?.block_on(bytes::serve(role.port, &role.upstream, &role.ca)),
         None => {
             raise_limit();
             let is_pinned = subject::pin_self();
             runtime()?.block_on(bench(args, is_pinned))
         }
     }
-}
-
-fn announce(port: u16) -> Outcome<()> {
-    Ok(writeln!(io::stderr(), "listening on http://127.0.0.1:{port}")?)
 }
 
 async fn bench(args: Args, is_pinned: bool) -> Outcome<()> {

@@ -1,7 +1,6 @@
 //! What is measured: a process of its own, on a core of its own, and what it uses (proc(5)).
 
 use std::fmt;
-use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -55,7 +54,7 @@ pub(crate) struct Subject {
     pub(crate) port: u16,
     /// When it was started.
     pub(crate) started: Instant,
-    home: TempDir,
+    _home: TempDir,
 }
 
 impl Subject {
@@ -66,54 +65,27 @@ impl Subject {
         std::fs::write(&ca, &surroundings.tls.ca_pem)?;
         let plain = format!("http://127.0.0.1:{}", surroundings.plain);
         let tls = format!("https://127.0.0.1:{}", surroundings.tls.port);
+        // Free now, and so in a moment, on a machine that measures.
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let said = port.to_string();
         let mut command = match kind {
             Kind::Proxy => program(surroundings, home.path(), &plain, &ca)?,
             Kind::ProxyTls => program(surroundings, home.path(), &tls, &ca)?,
-            Kind::Limit => {
-                let mut command = pinned(&std::env::current_exe()?);
-                command.args(["limit", "--upstream", &surroundings.plain.to_string()]);
-                command
-            }
-            Kind::BytesTls => {
-                let mut command = pinned(&std::env::current_exe()?);
-                command.args(["bytes", "--upstream", &tls, "--ca"]).arg(&ca);
-                command
-            }
-            Kind::Nginx => return Self::nginx(surroundings, home),
+            Kind::Limit | Kind::BytesTls => pinned(&std::env::current_exe()?),
+            Kind::Nginx => pinned(Path::new("nginx")),
+        };
+        match kind {
+            Kind::Proxy | Kind::ProxyTls => command.args(["-p", &said]),
+            Kind::Limit => command.args(["limit", "--port", &said, "--upstream", &surroundings.plain.to_string()]),
+            Kind::BytesTls => command.args(["bytes", "--port", &said, "--upstream", &tls, "--ca"]).arg(&ca),
+            Kind::Nginx => command.arg("-c").arg(nginx(surroundings, home.path(), port)?),
         };
         let started = Instant::now();
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        let stderr = child.stderr.take().ok_or("no standard error")?;
-        let port = announced(stderr).map_err(|error| format!("{kind}: {error}"))?;
-        Ok(Self { child, kind, port, started, home })
-    }
-
-    /// nginx says nothing when it is ready, and takes no free port.
-    fn nginx(surroundings: &Surroundings, home: TempDir) -> Outcome<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let config = home.path().join("nginx.conf");
-        let path = home.path().display();
-        std::fs::write(
-            &config,
-            format!(
-                "daemon off; master_process off; pid {path}/pid; error_log {path}/error.log;\n\
-                 events {{ worker_connections 4096; }}\n\
-                 http {{ access_log off; client_max_body_size 64m; keepalive_requests 1000000;\n\
-                 client_body_temp_path {path}/body; proxy_temp_path {path}/proxy; fastcgi_temp_path {path}/f;\n\
-                 uwsgi_temp_path {path}/u; scgi_temp_path {path}/s;\n\
-                 upstream backend {{ server 127.0.0.1:{}; keepalive 1024; keepalive_requests 1000000; }}\n\
-                 server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://backend; proxy_http_version 1.1;\n\
-                 proxy_set_header Connection \"\"; proxy_buffering off; }} }} }}\n",
-                surroundings.plain
-            ),
-        )?;
-        let started = Instant::now();
-        let mut command = pinned(Path::new("nginx"));
-        let child = command.arg("-c").arg(&config).stdin(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let subject = Self { child, kind: Kind::Nginx, port, started, home };
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let mut subject = Self { child, kind, port, started, _home: home };
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if started.elapsed() > Duration::from_secs(5) {
-                return Err("nginx does not start".into());
+            if let Some(status) = subject.child.try_wait()? {
+                return Err(format!("{kind} does not start: {status}").into());
             }
             std::thread::yield_now();
         }
@@ -166,7 +138,6 @@ impl Drop for Subject {
         // It may have ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = self.home.path();
     }
 }
 
@@ -177,7 +148,7 @@ fn program(surroundings: &Surroundings, home: &Path, upstream: &str, ca: &Path) 
     std::fs::write(home.join("credentials.json"), login.to_string())?;
     let mut command = pinned(&surroundings.program);
     command
-        .args(["serve", "--host", "127.0.0.1", "-p", "0"])
+        .args(["serve", "--host", "127.0.0.1"])
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("CODEX_PROXY_HOME", home)
@@ -189,20 +160,24 @@ fn program(surroundings: &Surroundings, home: &Path, upstream: &str, ca: &Path) 
     Ok(command)
 }
 
-/// The port in the line that says it.
-fn announced(stderr: impl Read + Send + 'static) -> Outcome<u16> {
-    let mut lines = BufReader::new(stderr).lines();
-    let mut said = String::new();
-    for line in lines.by_ref().map_while(Result::ok) {
-        if let Some((_, address)) = line.split_once("listening on http://") {
-            let port = address.trim().rsplit(':').next().ok_or("no port")?.parse()?;
-            // Whoever does not read it stops it in the end.
-            std::thread::spawn(move || lines.for_each(drop));
-            return Ok(port);
-        }
-        said.push_str(&line);
-    }
-    Err(format!("did not start: {said}").into())
+/// The configuration of an nginx that hands on every byte as it comes.
+fn nginx(surroundings: &Surroundings, home: &Path, port: u16) -> Outcome<PathBuf> {
+    let config = home.join("nginx.conf");
+    let (path, upstream) = (home.display(), surroundings.plain);
+    std::fs::write(
+        &config,
+        format!(
+            "daemon off; master_process off; pid {path}/pid; error_log {path}/error.log;\n\
+             events {{ worker_connections 4096; }}\n\
+             http {{ access_log off; client_max_body_size 64m; keepalive_requests 1000000;\n\
+             client_body_temp_path {path}/body; proxy_temp_path {path}/proxy; fastcgi_temp_path {path}/f;\n\
+             uwsgi_temp_path {path}/u; scgi_temp_path {path}/s;\n\
+             upstream backend {{ server 127.0.0.1:{upstream}; keepalive 1024; keepalive_requests 1000000; }}\n\
+             server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://backend; proxy_http_version 1.1;\n\
+             proxy_set_header Connection \"\"; proxy_buffering off; }} }} }}\n"
+        ),
+    )?;
+    Ok(config)
 }
 
 /// A command on the subjects' core, where there are two and `taskset` to choose.

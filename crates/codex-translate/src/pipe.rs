@@ -185,10 +185,10 @@ impl ResponsesFold {
     }
 }
 
-/// Reads an event's JSON; a text delta in the usual form by the short way.
+/// Reads an event's JSON; a delta in the usual form by the short way.
 fn read(json: &str) -> Result<Event<'_>, Error> {
     match PlainDelta::read(json) {
-        Some(delta) => Ok(Event::Delta(delta.piece)),
+        Some(delta) => Ok(delta.event()),
         None => Event::parse(json),
     }
 }

@@ -195,6 +195,14 @@ impl Decoder {
     /// Reads a line that is not blank.
     fn field(&mut self, line: Range<usize>) -> Result<(), DecodeError> {
         let bytes = &self.buffer[line.clone()];
+        // The backend's two, without looking for the colon.
+        if let Some(value) = bytes.strip_prefix(b"data: ").map(<[u8]>::len) {
+            return self.data(line.end - value..line.end);
+        }
+        if let Some(value) = bytes.strip_prefix(b"event: ").map(<[u8]>::len) {
+            self.event.kind = Some(line.end - value..line.end);
+            return Ok(());
+        }
         let colon = memchr(b':', bytes).unwrap_or(bytes.len());
         let (name, value) = bytes.split_at(colon);
         // One space after the colon is not part of the value.

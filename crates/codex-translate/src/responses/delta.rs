@@ -1,14 +1,15 @@
-//! Text deltas, read without a general parser: nearly all events are such, and all that is to be known of one is where its text
+//! Deltas, read without a general parser: nearly all events are such, and all that is to be known of one is where its text
 //! begins and ends.
 
 use std::ops::Range;
 
 use memchr::memchr2;
 
-use super::event::{Channel, Piece};
+use super::event::{Channel, Event, Piece};
+use super::item::CallKind;
 use crate::text::Text;
 
-/// A text delta in the form in which the backend writes it: compact, no member twice, and no member that is not known here.
+/// A delta in the form in which the backend writes it: compact, no member twice, and no member that is not known here.
 ///
 /// Whatever is of another form is left to [`Envelope`](super::Envelope), which reads every form and this one to the same effect.
 #[derive(Clone, Debug)]
@@ -19,31 +20,49 @@ pub(crate) struct PlainDelta<'a> {
     pub(crate) sequence_number: Option<(u64, Range<usize>)>,
     /// Whether the event says all of where its text belongs: item, place and part.
     pub(crate) is_placed: bool,
-    pub(crate) piece: Piece<'a>,
+    pub(crate) said: Said<'a>,
+}
+
+/// What a delta adds to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Said<'a> {
+    Text(Piece<'a>),
+    Call { kind: CallKind, output_index: u64, payload: Text<'a> },
 }
 
 impl<'a> PlainDelta<'a> {
     /// Reads an event; `None` if it is none of these.
     pub(crate) fn read(json: &'a str) -> Option<Self> {
+        // They would make it no JSON; looked for at once, since that is faster than string by string.
+        if json.bytes().fold(false, |found, byte| found | (byte < 0x20)) {
+            return None;
+        }
         let mut cursor = Cursor { json, at: 0 };
         let (mut kind, mut text, mut sequence_number, mut item_id) = (None, None, None, None);
         let (mut output_index, mut content_index, mut summary_index) = (None, None, None);
         let (mut logprobs, mut obfuscation) = (None, None);
         cursor.take(b'{')?;
         loop {
-            let key = cursor.string()?;
-            cursor.take(b':')?;
-            match key {
-                "type" => once(&mut kind, cursor.string()?)?,
-                "delta" => once(&mut text, cursor.string()?)?,
-                "sequence_number" => once(&mut sequence_number, cursor.number()?)?,
-                "item_id" => once(&mut item_id, cursor.string()?)?,
-                "output_index" => once(&mut output_index, cursor.number()?.0)?,
-                "content_index" => once(&mut content_index, cursor.number()?.0)?,
-                "summary_index" => once(&mut summary_index, cursor.number()?.0)?,
-                "obfuscation" => once(&mut obfuscation, cursor.string()?)?,
-                "logprobs" => once(&mut logprobs, cursor.empty_list()?)?,
-                _ => return None,
+            if cursor.skip("\"type\":") {
+                once(&mut kind, cursor.string()?)?;
+            } else if cursor.skip("\"sequence_number\":") {
+                once(&mut sequence_number, cursor.number()?)?;
+            } else if cursor.skip("\"item_id\":") {
+                once(&mut item_id, cursor.string()?)?;
+            } else if cursor.skip("\"output_index\":") {
+                once(&mut output_index, cursor.number()?.0)?;
+            } else if cursor.skip("\"content_index\":") {
+                once(&mut content_index, cursor.number()?.0)?;
+            } else if cursor.skip("\"summary_index\":") {
+                once(&mut summary_index, cursor.number()?.0)?;
+            } else if cursor.skip("\"delta\":") {
+                once(&mut text, cursor.string()?)?;
+            } else if cursor.skip("\"logprobs\":[]") {
+                once(&mut logprobs, ())?;
+            } else if cursor.skip("\"obfuscation\":") {
+                once(&mut obfuscation, cursor.string()?)?;
+            } else {
+                return None;
             }
             match cursor.byte()? {
                 b',' => {}
@@ -51,18 +70,32 @@ impl<'a> PlainDelta<'a> {
                 _ => return None,
             }
         }
-        let kind = kind?;
-        let (channel, part) = match kind {
-            "response.output_text.delta" => (Channel::Text, content_index),
-            "response.reasoning_summary_text.delta" => (Channel::Summary, summary_index),
-            "response.reasoning_text.delta" => (Channel::Reasoning, content_index),
-            "response.refusal.delta" => (Channel::Refusal, content_index),
+        let (kind, text) = (kind?, Text::Escaped(text?));
+        let is_placed = item_id.is_some() && output_index.is_some();
+        let output_index = output_index.unwrap_or_default();
+        let call = |kind| (Said::Call { kind, output_index, payload: text }, true);
+        let piece = |channel, part: Option<u64>| {
+            let piece = Piece { channel, output_index, part: part.unwrap_or_default(), text };
+            (Said::Text(piece), part.is_some())
+        };
+        let (said, has_part) = match kind {
+            "response.output_text.delta" => piece(Channel::Text, content_index),
+            "response.reasoning_summary_text.delta" => piece(Channel::Summary, summary_index),
+            "response.reasoning_text.delta" => piece(Channel::Reasoning, content_index),
+            "response.refusal.delta" => piece(Channel::Refusal, content_index),
+            "response.function_call_arguments.delta" => call(CallKind::Function),
+            "response.custom_tool_call_input.delta" => call(CallKind::Custom),
             _ => return None,
         };
-        let is_placed = item_id.is_some() && output_index.is_some() && part.is_some();
-        let (output_index, part) = (output_index.unwrap_or_default(), part.unwrap_or_default());
-        let piece = Piece { channel, output_index, part, text: Text::Escaped(text?) };
-        Some(Self { json, kind, sequence_number, is_placed, piece })
+        Some(Self { json, kind, sequence_number, is_placed: is_placed && has_part, said })
+    }
+
+    /// The event, as the general way reads it.
+    pub(crate) fn event(&self) -> Event<'a> {
+        match self.said {
+            Said::Text(piece) => Event::Delta(piece),
+            Said::Call { output_index, payload, .. } => Event::CallDelta { output_index, payload },
+        }
     }
 }
 
@@ -83,6 +116,15 @@ impl<'a> Cursor<'a> {
         byte
     }
 
+    /// Passes over `wanted` if that comes next.
+    fn skip(&mut self, wanted: &str) -> bool {
+        let is_next = self.json.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(wanted.as_bytes()));
+        if is_next {
+            self.at += wanted.len();
+        }
+        is_next
+    }
+
     fn take(&mut self, wanted: u8) -> Option<()> {
         (self.byte()? == wanted).then_some(())
     }
@@ -100,9 +142,7 @@ impl<'a> Cursor<'a> {
                 return None;
             }
         }
-        let string = self.json.get(start..self.at - 1)?;
-        // Control characters make it no JSON.
-        string.bytes().all(|byte| byte >= 0x20).then_some(string)
+        self.json.get(start..self.at - 1)
     }
 
     /// A whole number as JSON has it, and where it stands.
@@ -118,18 +158,13 @@ impl<'a> Cursor<'a> {
         let number = rest[..digits].iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
         Some((number, span))
     }
-
-    fn empty_list(&mut self) -> Option<()> {
-        self.take(b'[')?;
-        self.take(b']')
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::event::{Envelope, Event, number, present, word};
+    use super::super::event::{Envelope, number, present, word};
     use super::*;
 
     const DELTA: &str = r#"{"type":"response.output_text.delta","sequence_number":7,"item_id":"msg_1","output_index":1,"content_index":2,"delta":"a \"b\"\n","logprobs":[],"obfuscation":"x"}"#;
@@ -138,11 +173,20 @@ mod tests {
     fn check(json: &str) -> bool {
         let Some(plain) = PlainDelta::read(json) else { return false };
         let envelope = Envelope::parse(json).unwrap().unwrap();
-        let Event::Delta(piece) = envelope.event().unwrap() else { panic!("no delta: {json}") };
+        let part = match (plain.said, envelope.event().unwrap()) {
+            (Said::Text(plain), Event::Delta(piece)) => {
+                assert_eq!(plain.channel, piece.channel, "{json}");
+                assert_eq!((plain.output_index, plain.part), (piece.output_index, piece.part), "{json}");
+                assert_eq!(plain.text.decode(), piece.text.decode(), "{json}");
+                if plain.channel == Channel::Summary { envelope.summary_index } else { envelope.content_index }
+            }
+            (Said::Call { output_index: plain, payload: text, .. }, Event::CallDelta { output_index, payload }) => {
+                assert_eq!((plain, text.decode()), (output_index, payload.decode()), "{json}");
+                envelope.output_index
+            }
+            (said, event) => panic!("{said:?} is {event:?}: {json}"),
+        };
         assert_eq!(plain.kind, envelope.kind());
-        assert_eq!(plain.piece.channel, piece.channel, "{json}");
-        assert_eq!((plain.piece.output_index, plain.piece.part), (piece.output_index, piece.part), "{json}");
-        assert_eq!(plain.piece.text.decode(), piece.text.decode(), "{json}");
         assert_eq!(
             plain.sequence_number.as_ref().map(|(sequence, _)| *sequence),
             present(envelope.sequence_number).map(|raw| number(Some(raw)).unwrap()),
@@ -165,6 +209,8 @@ mod tests {
             ("output_text", "refusal"),
             ("output_text", "reasoning_text"),
             ("output_text", "reasoning_summary_text"),
+            ("output_text", "function_call_arguments"),
+            ("output_text", "custom_tool_call_input"),
             ("\"item_id\":\"msg_1\",", ""),
             (",\"output_index\":1", ""),
             (",\"obfuscation\":\"x\"", ""),

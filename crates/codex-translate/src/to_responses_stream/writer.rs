@@ -68,7 +68,7 @@ impl Writer {
         }
     }
 
-    /// Gives on a text delta that is right as it stands but for its number.
+    /// Gives on a delta that is right as it stands but for its number.
     pub(super) fn pass_delta(&mut self, delta: &PlainDelta<'_>, sink: &mut impl EventSink) {
         let PlainDelta { json, kind, sequence_number, .. } = delta;
         match sequence_number {
