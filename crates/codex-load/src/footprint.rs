@@ -40,26 +40,50 @@ impl fmt::Display for Fact {
     }
 }
 
-/// Measures everything.
-pub(crate) async fn measure(rounds: usize, surroundings: &Surroundings, stage: &Stage) -> Outcome<Vec<Fact>> {
-    let mut facts = Vec::new();
-    let size = std::fs::metadata(&surroundings.program)?.len() as f64 / MIB as f64;
-    facts.push(Fact::new("size of the program", [size], "MiB"));
-    facts.extend(start(rounds * 4, surroundings, stage).await?);
-    for (kind, streams) in [
-        (Kind::Proxy, 1_000),
-        (Kind::Limit, 1_000),
-        (Kind::Proxy, 10_000),
-        (Kind::Limit, 10_000),
-        (Kind::ProxyTls, 1_000),
-        (Kind::BytesTls, 1_000),
-    ] {
-        facts.extend(idle(kind, streams, surroundings, stage).await?);
+/// What is measured together.
+#[derive(Clone, Copy)]
+pub(crate) enum Part {
+    Size,
+    Start,
+    Idle(Kind, usize),
+    Sizes,
+    History,
+    SlowBesideFast,
+}
+
+/// Everything.
+pub(crate) const PARTS: [Part; 11] = [
+    Part::Size,
+    Part::Start,
+    Part::Idle(Kind::Proxy, 1_000),
+    Part::Idle(Kind::Limit, 1_000),
+    Part::Idle(Kind::Proxy, 10_000),
+    Part::Idle(Kind::Limit, 10_000),
+    Part::Idle(Kind::ProxyTls, 1_000),
+    Part::Idle(Kind::BytesTls, 1_000),
+    Part::Sizes,
+    Part::History,
+    Part::SlowBesideFast,
+];
+
+/// Measures a part.
+pub(crate) async fn measure(
+    part: Part,
+    rounds: usize,
+    surroundings: &Surroundings,
+    stage: &Stage,
+) -> Outcome<Vec<Fact>> {
+    match part {
+        Part::Size => {
+            let size = std::fs::metadata(&surroundings.program)?.len() as f64 / MIB as f64;
+            Ok(vec![Fact::new("size of the program", [size], "MiB")])
+        }
+        Part::Start => start(rounds * 4, surroundings, stage).await,
+        Part::Idle(kind, streams) => idle(kind, streams, surroundings, stage).await,
+        Part::Sizes => sizes(rounds, surroundings, stage).await,
+        Part::History => history(rounds, surroundings, stage).await,
+        Part::SlowBesideFast => slow_beside_fast(rounds, surroundings, stage).await,
     }
-    facts.extend(sizes(rounds, surroundings, stage).await?);
-    facts.extend(history(rounds, surroundings, stage).await?);
-    facts.extend(slow_beside_fast(rounds, surroundings, stage).await?);
-    Ok(facts)
 }
 
 /// From exec to the end of the first answer.

@@ -90,6 +90,7 @@ fn main() -> Outcome<()> {
         Some(Role::Limit(role)) => runtime()?.block_on(limit::serve(role.port, role.upstream)),
         Some(Role::Bytes(role)) => runtime()?.block_on(bytes::serve(role.port, &role.upstream, &role.ca)),
         None => {
+            #[cfg(unix)]
             raise_limit();
             let is_pinned = subject::pin_self();
             runtime()?.block_on(bench(args, is_pinned))
@@ -124,9 +125,11 @@ async fn bench(args: Args, is_pinned: bool) -> Outcome<()> {
     }
     let mut facts = Vec::new();
     if wanted("footprint") {
-        facts = footprint::measure(args.rounds, &surroundings, &stage).await?;
-        for fact in &facts {
-            writeln!(out, "{fact}")?;
+        for part in footprint::PARTS {
+            for fact in footprint::measure(part, args.rounds, &surroundings, &stage).await? {
+                writeln!(out, "{fact}")?;
+                facts.push(fact);
+            }
         }
     }
     if let Some(file) = args.json {
@@ -151,12 +154,20 @@ async fn compare(case: &Case, rounds: usize, surroundings: &Surroundings, stage:
     Ok(Row::new(case, &samples))
 }
 
-/// As many open files as the system allows: each stream has one at the client and one at the upstream.
+/// Twice as many open files as there are ever streams, for each of which a proxy has two, and what else there is.
+#[cfg(unix)]
+const OPEN_FILES: u64 = 24_000;
+
+/// Raises the limit of open files, for this process and those that it starts. Beyond the hard limit only root gets.
+#[cfg(unix)]
 fn raise_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    // If it stays as it is, opening the streams says so.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let wanted = limit.maximum.map(|maximum| maximum.max(OPEN_FILES));
+    if setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum: wanted }).is_err() {
+        // If that is not enough, opening the streams says so.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    }
 }
 
 /// The release binary, which lies beside this one.

@@ -34,7 +34,7 @@ impl<'a> PlainDelta<'a> {
     /// Reads an event; `None` if it is none of these.
     pub(crate) fn read(json: &'a str) -> Option<Self> {
         // They would make it no JSON; looked for at once, since that is faster than string by string.
-        if json.bytes().fold(false, |found, byte| found | (byte < 0x20)) {
+        if json.bytes().fold(u8::MAX, u8::min) < 0x20 {
             return None;
         }
         let mut cursor = Cursor { json, at: 0 };
