@@ -5,15 +5,14 @@ header and key by key. What differs is listed here, and explained in the documen
 """
 
 import json
-import os
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+from environments import node_packages
 from harness import KEY, PATIENCE, Backend, Proxy, ask, environment, post
 
-CODEX = os.environ["CODEX_PROXY_CODEX_CLI"]
+CODEX = node_packages("codex-cli") / "codex"
 # Of the newest models the one that has the ordinary shape, in which the proxy speaks to all of them.
 MODEL = "gpt-5.5"
 

@@ -1,13 +1,13 @@
 """The official client over a WebSocket to the proxy: what it sends is only what is new, and the proxy puts the rest before it."""
 
 import json
-import os
 import subprocess
 
 import pytest
+from environments import node_packages
 from harness import PATIENCE, Backend, Proxy, environment
 
-CODEX = os.environ["CODEX_PROXY_CODEX_CLI"]
+CODEX = node_packages("codex-cli") / "codex"
 # The tool runs once: the words are passed over when their text is seen again.
 TASK = '[sim:tool-once=exec_command][sim:args-once={"cmd":"echo from-the-tool"}] hello'
 
