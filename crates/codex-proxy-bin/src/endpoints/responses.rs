@@ -29,7 +29,8 @@ pub(crate) async fn responses<U: Upstream, S: TokenStore>(
     body: &Bytes,
 ) -> Result<Response<Body>, Error> {
     let whole = app.stored.whole(&call.caller, body)?;
-    let options = Options { stores: app.stored.is_in_use(), ..call.options.clone() };
+    // A large request is let go of before its reply has ended.
+    let options = Options { stores: app.stored.has_room_for(body.len()), ..call.options.clone() };
     let Prepared { mut plan, notices, turn } = prepare(app, call, &options, &whole.body)?;
     plan.previous_response_id = whole.previous;
     let keep = plan.store.then(|| Keep {

@@ -43,10 +43,15 @@ impl Stored {
         self.limit_bytes > 0
     }
 
-    /// Keeps a response for `caller`; one that would take more than a quarter of the room is not worth what would go for it.
+    /// Whether so much may be kept at once: what would take more than a quarter of the room is not worth what would go for it.
+    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
+        bytes <= self.limit_bytes / 4 && self.is_in_use()
+    }
+
+    /// Keeps a response for `caller`, unless it is too large.
     pub(crate) fn keep(&self, caller: &str, id: &str, kept: Kept) {
         let size = kept.size();
-        if size > self.limit_bytes / 4 {
+        if !self.has_room_for(size) {
             tracing::debug!(size, "the response is too large to be kept");
             return;
         }
@@ -131,6 +136,7 @@ mod tests {
         stored.keep("", "small", kept(100));
         stored.keep("", "large", kept(1000));
         assert!(stored.get("", "small").is_some() && stored.get("", "large").is_none());
-        assert!(!Stored::new(0).is_in_use());
+        assert!(stored.has_room_for(1000) && !stored.has_room_for(1001));
+        assert!(!Stored::new(0).is_in_use() && !Stored::new(0).has_room_for(0));
     }
 }
