@@ -1,6 +1,12 @@
-"""The fixtures that all clients share."""
+"""The fixtures that all clients share, and the note of what was exercised."""
+
+import json
+import os
+from pathlib import Path
 
 import pytest
+from exercised import noted
+from faults import LOGIN
 from harness import KEY, Backend, Proxy
 
 
@@ -12,11 +18,15 @@ def backend(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def running(backend, tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
-    backend.log_in(home)
-    with Proxy(home, CODEX_PROXY_API_KEY=KEY, **backend.settings()) as proxy:
+    with logged_in(backend, tmp_path_factory.mktemp("home")) as proxy:
         yield proxy
         assert proxy.stop() == 0, proxy.output
+
+
+def logged_in(backend, home):
+    backend.log_in(home)
+    # Short enough to be waited for by the tests of a backend that falls silent, and long for one that is only slow.
+    return Proxy(home, CODEX_PROXY_API_KEY=KEY, CODEX_PROXY_UPSTREAM_TIMEOUT="2", **backend.settings())
 
 
 @pytest.fixture
@@ -27,3 +37,34 @@ def proxy(running, backend, request):
     yield running
     request.node.add_report_section("call", "codex-proxy", "".join(running.lines[seen:]))
     assert running.process.poll() is None, f"codex-proxy ended:\n{running.output}"
+
+
+@pytest.fixture
+def failing(fault, request, backend, tmp_path):
+    """The program for a test of one fault (`faults.each_fault`)."""
+    if fault is LOGIN:
+        # A backend that rejects one new token after the other gets none for a minute, so this takes a login of its own.
+        backend.forget()
+        with logged_in(backend, tmp_path) as proxy:
+            yield proxy
+    else:
+        yield request.getfixturevalue("proxy")
+
+
+PASSED = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.when == "call" and report.passed:
+        PASSED.append(item)
+    return report
+
+
+def pytest_sessionfinish(session):
+    """Notes what the tests that passed exercised, for the table of `clients/run`."""
+    suites = {item.path.parent.name for item in PASSED}
+    for suite in suites:
+        found = noted(item for item in PASSED if item.path.parent.name == suite)
+        (Path(os.environ["CODEX_PROXY_RESULTS"]) / f"{suite}.json").write_text(json.dumps(found))

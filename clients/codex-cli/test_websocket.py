@@ -1,13 +1,14 @@
 """The official client over a WebSocket to the proxy: what it sends is only what is new, and the proxy puts the rest before it."""
 
 import json
-import os
 import subprocess
 
 import pytest
+from environments import node_packages
+from exercised import exercises
 from harness import PATIENCE, Backend, Proxy, environment
 
-CODEX = os.environ["CODEX_PROXY_CODEX_CLI"]
+CODEX = node_packages("codex-cli") / "codex"
 # The tool runs once: the words are passed over when their text is seen again.
 TASK = '[sim:tool-once=exec_command][sim:args-once={"cmd":"echo from-the-tool"}] hello'
 
@@ -18,6 +19,7 @@ def own(tmp_path):
         yield backend
 
 
+@exercises("responses", "websocket", "tools")
 def test_a_task_with_a_tool_is_completed_over_a_websocket(own, tmp_path):
     own.log_in(tmp_path / "proxy-home")
     home = tmp_path / "codex-home"

@@ -10,6 +10,7 @@ import threading
 import httpx2
 import pytest
 from browser import SCREENSHOTS, chromium
+from environments import node_packages, python
 from harness import KEY, PATIENCE, Backend, Proxy, ask, environment
 from prometheus_client.parser import text_string_to_metric_families
 from selenium.webdriver.common.by import By
@@ -260,7 +261,7 @@ def test_the_snippets_work_as_they_stand(browser, proxy, tmp_path):
     for name, command in [
         ("curl", ["bash", "-euo", "pipefail"]),
         ("OpenAI Python", [sys.executable, "-"]),
-        ("LiteLLM", [os.environ["CODEX_PROXY_LITELLM_PYTHON"], "-"]),
+        ("LiteLLM", [python("litellm"), "-"]),
     ]:
         code = snippets(browser, name)[0]
         assert f"{proxy.url}/v1" in code and KEY not in code.replace("codex-proxy", "", 1000), code
@@ -269,7 +270,7 @@ def test_the_snippets_work_as_they_stand(browser, proxy, tmp_path):
     home = tmp_path / "codex"
     home.mkdir()
     (home / "config.toml").write_text(snippets(browser, "Codex CLI")[0])
-    command = [os.environ["CODEX_PROXY_CODEX_CLI"], "exec", "--skip-git-repo-check", "Hello!"]
+    command = [node_packages("codex-cli") / "codex", "exec", "--skip-git-repo-check", "Hello!"]
     codex_env = env | {"CODEX_HOME": str(home), "HOME": str(tmp_path)}
     done = subprocess.run(
         command, env=codex_env, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * PATIENCE

@@ -39,6 +39,17 @@ impl Work {
     }
 }
 
+/// What is asked about a response that is kept, by its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// `GET` or `DELETE /v1/responses/{id}`
+    Response(String),
+    /// `GET /v1/responses/{id}/input_items`
+    InputItems(String),
+    /// `POST /v1/responses/{id}/cancel`
+    Cancel(String),
+}
+
 /// What is to be done with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
@@ -46,6 +57,8 @@ pub enum Route {
     Work(Work),
     /// `GET /v1/responses`, to be upgraded to a WebSocket
     Socket,
+    /// A response that is kept
+    Stored(Kept),
     /// `GET /v1/models`
     Models,
     /// `GET /v1/models/{id}`
@@ -72,6 +85,7 @@ impl Route {
         match self {
             Self::Work(work) => work.endpoint(),
             Self::Socket => "websocket",
+            Self::Stored(_) => "stored",
             Self::Models | Self::Model(_) => "models",
             Self::Usage => "usage",
             Self::Health(_) => "health",
@@ -108,10 +122,23 @@ pub fn route(method: &Method, path: &str) -> Route {
         "/images/generations" => only(method, "POST", Route::Work(Work::Images(Task::Generation))),
         "/images/edits" => only(method, "POST", Route::Work(Work::Images(Task::Edit))),
         "/models" => only(method, "GET, HEAD", Route::Models),
-        _ => match path.strip_prefix("/models/") {
-            Some(id) if !id.is_empty() => only(method, "GET, HEAD", Route::Model(percent_decoded(id))),
+        _ => match (path.strip_prefix("/models/"), path.strip_prefix("/responses/")) {
+            (Some(id), _) if !id.is_empty() => only(method, "GET, HEAD", Route::Model(percent_decoded(id))),
+            (_, Some(asked)) => stored(method, asked),
             _ => Route::Unknown,
         },
+    }
+}
+
+/// The route of what stands behind `/responses/`.
+fn stored(method: &Method, asked: &str) -> Route {
+    match asked.split_once('/') {
+        None if !asked.is_empty() => {
+            only(method, "GET, HEAD, DELETE", Route::Stored(Kept::Response(percent_decoded(asked))))
+        }
+        Some((id, "input_items")) => only(method, "GET, HEAD", Route::Stored(Kept::InputItems(percent_decoded(id)))),
+        Some((id, "cancel")) => only(method, "POST", Route::Stored(Kept::Cancel(percent_decoded(id)))),
+        _ => Route::Unknown,
     }
 }
 
@@ -165,6 +192,11 @@ mod tests {
         }
         assert_eq!(route(&Method::GET, "/v1/models/openai%2Fgpt-5.1"), Route::Model("openai/gpt-5.1".to_owned()));
         assert_eq!(route(&Method::GET, "/backend-api/codex/responses"), Route::Socket);
+        let kept = |kept| Route::Stored(kept);
+        assert_eq!(route(&Method::DELETE, "/v1/responses/resp_1"), kept(Kept::Response("resp_1".to_owned())));
+        assert_eq!(route(&Method::GET, "/responses/r/input_items"), kept(Kept::InputItems("r".to_owned())));
+        assert_eq!(route(&Method::POST, "/v1/responses/r/cancel"), kept(Kept::Cancel("r".to_owned())));
+        assert_eq!(route(&Method::GET, "/v1/responses/r/other"), Route::Unknown);
         assert_eq!(route(&Method::HEAD, "/health"), Route::Health(Probe::Login));
         assert_eq!(route(&Method::GET, "/health/ready"), Route::Health(Probe::Ready));
         assert_eq!(route(&Method::GET, "/"), Route::StatusPage);

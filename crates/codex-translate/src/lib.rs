@@ -168,7 +168,7 @@
 //! | `reasoning` | clamped | `effort` to the nearest that the model has; `summary` where the model takes it |
 //! | `safety_identifier` | dropped | the backend does not take it |
 //! | `service_tier` | clamped | `fast` means `priority`, which is sent where the model lists it |
-//! | `store` | dropped | nothing is stored here |
+//! | `store` | emulated | by a program that keeps responses (`Options::stores`); else dropped |
 //! | `stream` | emulated | upstream always streams |
 //! | `stream_options` | carried | those members that the backend knows |
 //! | `temperature` | dropped | the backend does not take it |
@@ -251,7 +251,7 @@
 //! | `Authentication` | 401 | `authentication_error` | `upstream_login_required` | log in again |
 //! | `Permission` | 403 | `permission_error` | | use another account or workspace |
 //! | `RateLimited` | 429 | `rate_limit_error` | `rate_limit_exceeded` | wait [`Error::retry_after`], then try again |
-//! | `UsageLimit` | 429 | `rate_limit_error` | `usage_limit_reached` | wait until the plan's window opens again |
+//! | `UsageLimit` | 429 | `usage_limit_reached` | `usage_limit_reached` | wait until the plan's window opens again |
 //! | `QuotaExceeded` | 429 | `insufficient_quota` | `insufficient_quota` | use another plan |
 //! | `Overloaded` | 503 | `server_error` | `server_is_overloaded` | try again |
 //! | `Server` | 502 | `server_error` | `upstream_error` | try again |

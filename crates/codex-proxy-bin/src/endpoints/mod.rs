@@ -8,6 +8,7 @@ mod metrics;
 mod models;
 mod responses;
 mod status;
+mod stored;
 mod usage;
 
 pub(crate) use chat::chat;
@@ -18,4 +19,5 @@ pub(crate) use metrics::metrics;
 pub(crate) use models::{model, models};
 pub(crate) use responses::{Prepared, prepare, responses};
 pub(crate) use status::{status, status_page};
+pub(crate) use stored::stored;
 pub(crate) use usage::usage;

@@ -28,7 +28,7 @@ pub(super) fn settle(request: &mut Request, notices: &mut Notices) -> Result<(),
     speak_of_json(request, notices);
     if request.input.is_empty() {
         let message =
-            "nothing is left of `input`: it held only references to items that are not stored here; send the items";
+            "nothing is left of `input`: it held only references to items that are not kept here; send the items";
         return Err(Error::invalid("input", message));
     }
     Ok(())
@@ -50,7 +50,7 @@ fn drop_references(input: &mut Vec<Item>, notices: &mut Notices) {
     input.retain(|item| {
         let is_reference = item.opaque().is_some_and(|item| item.kind == "item_reference");
         if is_reference {
-            notices.dropped("input[]", "an `item_reference` cannot be resolved since nothing is stored here");
+            notices.dropped("input[]", "an `item_reference` to what is not kept here");
         }
         !is_reference
     });

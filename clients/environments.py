@@ -1,0 +1,64 @@
+"""Where published clients are installed: from the lock files beside their tests, once for each content of them.
+
+Tests of one suite may use the client of another, so several processes may come here at once.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+CLIENTS = Path(__file__).resolve().parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", CLIENTS.parent / "target"))
+INSTALLED = TARGET / "clients"
+
+
+def python(suite):
+    """The Python that has what the requirements.txt of `suite` names, or else what clients/requirements.txt does."""
+    own = CLIENTS / suite / "requirements.txt"
+    lock = own if own.exists() else CLIENTS / "requirements.txt"
+    root = INSTALLED / f"python-{digest(lock.read_bytes() + sys.version.encode())}"
+    with made_once(root / "complete", root) as is_missing:
+        if is_missing:
+            subprocess.run([sys.executable, "-m", "venv", root], check=True)
+            pip = [root / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*pip, "--require-hashes", "--requirement", lock], check=True)
+    return root / "bin" / "python"
+
+
+def node_packages(suite):
+    """Where the programs are of the packages that the package-lock.json of `suite` names."""
+    directory = CLIENTS / suite
+    modules = directory / "node_modules"
+    lock = digest((directory / "package-lock.json").read_bytes())
+    with made_once(modules / f"complete-{lock}", modules) as is_missing:
+        if is_missing:
+            subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=directory, check=True)
+    return modules / ".bin"
+
+
+def node():
+    """The Node that current clients ask for: the pinned one, or where there is none for this machine, its own."""
+    pinned = node_packages("node-runtime") / "node"
+    return pinned if pinned.exists() else Path(shutil.which("node"))
+
+
+@contextmanager
+def made_once(complete, directory):
+    """Tells whether `directory` has to be made, while nobody else makes it; `complete` is what says that it has been."""
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    with (INSTALLED / f"{digest(str(directory).encode())}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        is_missing = not complete.exists()
+        if is_missing:
+            shutil.rmtree(directory, ignore_errors=True)
+        yield is_missing
+        complete.touch()
+
+
+def digest(content):
+    return hashlib.sha256(content).hexdigest()[:12]

@@ -1,0 +1,86 @@
+"""Each fault as openai-python raises it, over both APIs, streamed and whole, with the SDK's own retries."""
+
+import openai
+import pytest
+from exercised import exercises
+from faults import CONTENT_FILTER, FAULTS, each_fault
+from harness import KEY, MODEL, ask
+
+pytestmark = exercises("failures")
+
+RAISED = {
+    "cut": openai.InternalServerError,
+    "stalled": openai.InternalServerError,
+    "login": openai.AuthenticationError,
+    "challenge": openai.InternalServerError,
+    "usage-limit": openai.RateLimitError,
+    "server-error": openai.InternalServerError,
+    "overload": openai.InternalServerError,
+    "context": openai.BadRequestError,
+    "unknown-model": openai.NotFoundError,
+    "refused-parameter": openai.BadRequestError,
+}
+RETRIES = 1
+
+
+@pytest.fixture
+def failed(failing):
+    """The SDK before a program that fails, with a retry of its own."""
+    with openai.OpenAI(base_url=failing.base_url, api_key=KEY, max_retries=RETRIES) as client:
+        yield client
+
+
+def test_each_has_its_class():
+    assert set(RAISED) == {fault.name for fault in FAULTS}
+
+
+def check(fault, error, backend, is_stream):
+    is_late = is_stream and fault.is_late
+    assert type(error) is (openai.APIError if is_late else RAISED[fault.name])
+    assert fault.says in error.message and error.code == fault.code
+    if not is_late:
+        assert error.status_code == fault.status
+    # Once a stream has begun, nobody can try again without the client's knowing.
+    assert len(backend.turns()) == (1 if is_late else fault.most_turns(RETRIES))
+
+
+@each_fault
+@pytest.mark.parametrize("stream", [False, True])
+def test_chat(failed, backend, fault, stream):
+    text = ""
+    with pytest.raises(openai.APIError) as caught:
+        reply = failed.chat.completions.create(**{**ask(fault.scenario), "model": fault.model}, stream=stream)
+        for chunk in reply:
+            text += chunk.choices[0].delta.content or ""
+            assert chunk.choices[0].finish_reason is None
+    check(fault, caught.value, backend, stream)
+    assert bool(text) == (stream and fault.is_late), "what came before the fault is the client's"
+
+
+@each_fault
+def test_responses(failed, backend, fault):
+    with pytest.raises(openai.APIError) as caught:
+        failed.responses.create(model=fault.model, input=f"{fault.words} Hello!")
+    check(fault, caught.value, backend, is_stream=False)
+
+
+@each_fault
+def test_responses_streamed(failed, backend, fault):
+    create = dict(model=fault.model, input=f"{fault.words} Hello!", stream=True)
+    if not fault.is_late:
+        with pytest.raises(openai.APIError) as caught:
+            failed.responses.create(**create)
+        return check(fault, caught.value, backend, is_stream=True)
+    *_, last = failed.responses.create(**create)
+    assert last.type == "response.failed" and last.response.status == "failed"
+    assert last.response.error.code == fault.code and fault.says in last.response.error.message
+    assert len(backend.turns()) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_content_filter_is_named(client, stream):
+    reply = client.chat.completions.create(**ask(CONTENT_FILTER), stream=stream)
+    choices = [choice for chunk in reply for choice in chunk.choices] if stream else reply.choices
+    assert choices[-1].finish_reason == "content_filter"
+    reply = client.responses.create(model=MODEL, input=f"[sim:{CONTENT_FILTER}] Hello!")
+    assert reply.status == "incomplete" and reply.incomplete_details.reason == "content_filter"

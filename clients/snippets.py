@@ -1,0 +1,43 @@
+"""The code blocks of the set-up pages, as the suite runs them.
+
+A page says what a reader copies; a test takes it from there and changes only the address, so that no second copy can differ.
+"""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ROOT / "docs" / "clients"
+ADDRESS = "http://localhost:8787"
+
+
+class Page:
+    """docs/clients/NAME.md, or one in another directory; and its blocks."""
+
+    def __init__(self, name, directory=PAGES):
+        self.file = directory / f"{name}.md"
+        self.text = self.file.read_text(encoding="utf-8")
+
+    def blocks(self, language):
+        """The blocks in `language`, as a reader copies them."""
+        found = re.findall(rf"^```{language}\n(.*?)^```$", self.text, re.MULTILINE | re.DOTALL)
+        assert found, f"{self.file.name} has no block in {language}"
+        return found
+
+    def block(self, language, containing=""):
+        """The one block in `language` that contains a text."""
+        found = [block for block in self.blocks(language) if containing in block]
+        assert len(found) == 1, f"{self.file.name}: {len(found)} blocks in {language} contain {containing!r}"
+        return found[0]
+
+    def languages(self):
+        return set(re.findall(r"^```(\w+)$", self.text, re.MULTILINE))
+
+
+README = Page("README", ROOT)
+
+
+def at(proxy, block):
+    """The block with the test's address in the place of a reader's."""
+    assert ADDRESS in block, f"no {ADDRESS} in:\n{block}"
+    return block.replace(ADDRESS, proxy.url)
