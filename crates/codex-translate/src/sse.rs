@@ -12,8 +12,9 @@ use crate::error::{Error, ErrorKind};
 /// The byte order mark that may stand before the first event.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// The room that is kept for the next event once a large one has passed.
-const RETAINED_BYTES: usize = 64 * 1024;
+/// The room that is kept for the next event once a large one has passed: what a large read grows the buffer to, so that a burst
+/// does not have it grown and shrunk again and again.
+const RETAINED_BYTES: usize = 128 * 1024;
 
 /// Takes bytes as they come and yields the events in them.
 ///
