@@ -195,8 +195,6 @@ mod tests {
         if let Some((_, span)) = plain.sequence_number {
             assert_eq!(Some(&json[span]), envelope.sequence_number.map(|raw| raw.get()));
         }
-        let part =
-            if plain.piece.channel == Channel::Summary { envelope.summary_index } else { envelope.content_index };
         let is_placed = word(envelope.item_id).is_some() && envelope.output_index.is_some() && part.is_some();
         assert_eq!(plain.is_placed, is_placed, "{json}");
         true
