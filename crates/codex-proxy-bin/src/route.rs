@@ -60,8 +60,10 @@ pub enum Route {
     StatusPage,
     /// `GET /status.json`
     Status,
+    /// `GET /openapi.json`
+    OpenApi,
     /// The path exists, the method does not; holds the methods that do.
-    WrongMethod(&'static str),
+    WrongMethod(String),
     /// No such path.
     Unknown,
 }
@@ -77,6 +79,7 @@ impl Route {
             Self::Health(_) => "health",
             Self::Metrics => "metrics",
             Self::StatusPage | Self::Status => "status",
+            Self::OpenApi => "openapi",
             Self::WrongMethod(_) | Self::Unknown => "other",
         }
     }
@@ -87,34 +90,50 @@ impl Route {
     }
 }
 
+/// What there is: a path, the methods that it takes, and what they are for.
+static ROUTES: [(&str, &str, Route); 16] = [
+    ("/", "GET, HEAD", Route::StatusPage),
+    ("/status.json", "GET, HEAD", Route::Status),
+    ("/openapi.json", "GET, HEAD", Route::OpenApi),
+    ("/metrics", "GET, HEAD", Route::Metrics),
+    ("/usage", "GET, HEAD", Route::Usage),
+    ("/health", "GET, HEAD", Route::Health(Probe::Login)),
+    ("/health/live", "GET, HEAD", Route::Health(Probe::Live)),
+    ("/health/ready", "GET, HEAD", Route::Health(Probe::Ready)),
+    ("/chat/completions", "POST", Route::Work(Work::Chat)),
+    ("/responses", "GET", Route::Socket),
+    ("/responses", "POST", Route::Work(Work::Responses)),
+    ("/responses/compact", "POST", Route::Work(Work::Compact)),
+    ("/images/generations", "POST", Route::Work(Work::Images(Task::Generation))),
+    ("/images/edits", "POST", Route::Work(Work::Images(Task::Edit))),
+    ("/models", "GET, HEAD", Route::Models),
+    ("/models/{id}", "GET, HEAD", Route::Model(String::new())),
+];
+
+/// The path and the method of all there is; a HEAD goes where a GET does.
+pub fn endpoints() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES.iter().map(|(path, methods, _)| (*path, methods.split(", ").next().unwrap_or_default()))
+}
+
 /// Finds the route of a request.
 ///
 /// Every `/v1/x` is also served as `/x` and `/v1/v1/x`, since clients disagree on whether a base URL ends in `/v1`, and
 /// under `/backend-api/codex/x`, where the Codex CLI looks (features.md E5).
 pub fn route(method: &Method, path: &str) -> Route {
     let path = without_prefixes(path);
-    match path {
-        "" => only(method, "GET, HEAD", Route::StatusPage),
-        "/status.json" => only(method, "GET, HEAD", Route::Status),
-        "/metrics" => only(method, "GET, HEAD", Route::Metrics),
-        "/usage" => only(method, "GET, HEAD", Route::Usage),
-        "/health" => only(method, "GET, HEAD", Route::Health(Probe::Login)),
-        "/health/live" => only(method, "GET, HEAD", Route::Health(Probe::Live)),
-        "/health/ready" => only(method, "GET, HEAD", Route::Health(Probe::Ready)),
-        "/chat/completions" => only(method, "POST", Route::Work(Work::Chat)),
-        "/responses" if method == Method::GET => Route::Socket,
-        "/responses" => only(method, "POST", Route::Work(Work::Responses)),
-        "/responses/compact" => only(method, "POST", Route::Work(Work::Compact)),
-        "/images/generations" => only(method, "POST", Route::Work(Work::Images(Task::Generation))),
-        "/images/edits" => only(method, "POST", Route::Work(Work::Images(Task::Edit))),
-        "/models" => only(method, "GET, HEAD", Route::Models),
-        _ => match path.strip_prefix("/models/") {
-            Some(id) if !id.is_empty() => only(method, "GET, HEAD", Route::Model(percent_decoded(id))),
-            _ => Route::Unknown,
-        },
+    let model = path.strip_prefix("/models/").filter(|id| !id.is_empty());
+    let known = if model.is_some() { "/models/{id}" } else { path };
+    let mut allowed = Vec::new();
+    for (_, methods, route) in ROUTES.iter().filter(|(path, ..)| *path == known) {
+        if methods.split(", ").any(|name| name == method.as_str()) {
+            return model.map_or_else(|| route.clone(), |id| Route::Model(percent_decoded(id)));
+        }
+        allowed.push(*methods);
     }
+    if allowed.is_empty() { Route::Unknown } else { Route::WrongMethod(allowed.join(", ")) }
 }
 
+/// The path as it stands in the table.
 fn without_prefixes(path: &str) -> &str {
     let mut rest = path.strip_suffix('/').unwrap_or(path);
     for prefix in ["/backend-api/codex", "/v1", "/v1"] {
@@ -123,11 +142,7 @@ fn without_prefixes(path: &str) -> &str {
             _ => {}
         }
     }
-    rest
-}
-
-fn only(method: &Method, allowed: &'static str, route: Route) -> Route {
-    if allowed.split(", ").any(|name| name == method.as_str()) { route } else { Route::WrongMethod(allowed) }
+    if rest.is_empty() { "/" } else { rest }
 }
 
 /// Model ids may hold a slash (`openai/gpt-5.1`), which SDKs send as `%2F`.
@@ -160,7 +175,7 @@ mod tests {
         ] {
             for base in ["", "/v1", "/v1/v1", "/backend-api/codex"] {
                 assert_eq!(route(&Method::POST, &format!("{base}{path}")), expected, "{base}{path}");
-                assert_eq!(route(&Method::GET, &format!("{base}{path}")), Route::WrongMethod("POST"));
+                assert_eq!(route(&Method::GET, &format!("{base}{path}")), Route::WrongMethod("POST".to_owned()));
             }
         }
         assert_eq!(route(&Method::GET, "/v1/models/openai%2Fgpt-5.1"), Route::Model("openai/gpt-5.1".to_owned()));
@@ -172,7 +187,8 @@ mod tests {
 
     #[test]
     fn what_does_not_exist_is_told_from_the_wrong_method() {
-        assert_eq!(route(&Method::GET, "/v1/chat/completions"), Route::WrongMethod("POST"));
+        assert_eq!(route(&Method::GET, "/v1/chat/completions"), Route::WrongMethod("POST".to_owned()));
+        assert_eq!(route(&Method::OPTIONS, "/v1/responses"), Route::WrongMethod("GET, POST".to_owned()));
         for path in ["/v1", "/v1/chat", "/v1chat/completions", "/v1/models/extra/", "/v2/models"] {
             let expected = if path == "/v1/models/extra/" { Route::Model("extra".to_owned()) } else { Route::Unknown };
             assert_eq!(route(&Method::GET, path), expected, "{path}");
