@@ -99,12 +99,11 @@ impl Route {
     }
 
     /// The same about the thing of this id, which stands in the path.
-    fn about(self, id: &str) -> Self {
-        match self {
-            Self::Model(_) => Self::Model(percent_decoded(id)),
-            Self::Stored(kept, _) => Self::Stored(kept, percent_decoded(id)),
-            other => other,
+    fn about(mut self, id: &str) -> Self {
+        if let Self::Model(of) | Self::Stored(_, of) = &mut self {
+            *of = percent_decoded(id);
         }
+        self
     }
 
     /// Whether such requests come by themselves, again and again: probes, scrapes, an open status page.
