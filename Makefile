@@ -12,7 +12,7 @@ SOAK_SECS ?= 120
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check clients fuzz soak bench install build fmt clippy doc deny architecture unit doctest
+.PHONY: help demo test check clients fuzz soak bench install build release fmt clippy doc deny architecture unit doctest
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,9 +33,9 @@ check: ## the fast half: formatting, lints, unit and integration tests
 	@scripts/setup check
 	@$(MAKE) --no-print-directory fmt clippy unit
 
-clients: build ## the real clients: the OpenAI SDK, LiteLLM, curl, a browser, the README's commands
+clients: release ## published clients against the release binary; CLIENT=aider runs one (a directory in clients/)
 	@echo "── real clients"
-	@clients/run
+	@clients/run $(if $(CLIENT),--client $(CLIENT))
 
 fuzz: ## each fuzz target for FUZZ_SECS seconds (20)
 	@scripts/setup fuzz
@@ -58,6 +58,10 @@ install: ## build the release binary into ~/.cargo/bin
 build:
 	@echo "── build"
 	@$(BUILD)
+
+release:
+	@echo "── build, as it is released"
+	@cargo build --locked --release -p codex-proxy-bin -p codex-sim --bins
 
 fmt:
 	@echo "── formatting"

@@ -139,8 +139,8 @@ def test_the_proxys_headers_are_its_headers(own, tmp_path):
         assert ids == [request["body"]["prompt_cache_key"]] * 3 and ids[0][14] == "7"
     # `codex exec` says that it is, and repeats itself behind the terminal; the proxy is the command line client of the login page.
     system = header(theirs, "user-agent").partition("(")[2].partition(")")[0]
-    assert header(theirs, "user-agent").startswith(f"codex_exec/0.169.0 ({system})")
-    assert header(ours, "user-agent") == f"codex_cli_rs/0.169.0 ({system}) xterm-256color"
+    assert header(theirs, "user-agent").startswith(f"codex_exec/0.171.0 ({system})")
+    assert header(ours, "user-agent") == f"codex_cli_rs/0.171.0 ({system}) xterm-256color"
     assert set(ours["body"]) <= set(theirs["body"]) | {"instructions"}
 
 

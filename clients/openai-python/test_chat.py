@@ -5,6 +5,7 @@ import json
 
 import pydantic
 import pytest
+from exercised import exercises
 from harness import MODEL, TIME, WEATHER, ask
 
 PIXEL = base64.b64encode(
@@ -38,6 +39,7 @@ def whole(stream):
     return text, list(calls.values()), finishes[0], usages
 
 
+@exercises("chat", "whole")
 def test_whole_reply(client, backend):
     reply = client.chat.completions.create(**ask(text="What is new?"))
     assert reply.object == "chat.completion" and reply.model == MODEL
@@ -48,12 +50,14 @@ def test_whole_reply(client, backend):
     assert turn["status"] == 200 and turn["body"]["stream"] is True and turn["body"]["store"] is False
 
 
+@exercises("chat", "stream")
 def test_stream_says_the_same_as_the_whole_reply(client):
     expected = client.chat.completions.create(**ask(text="Tell me.")).choices[0].message.content
     text, calls, finish, usages = whole(client.chat.completions.create(**ask(text="Tell me."), stream=True))
     assert (text, calls, finish, usages) == (expected, [], "stop", [])
 
 
+@exercises("usage")
 def test_usage_comes_only_when_asked_for(client):
     stream = client.chat.completions.create(**ask(), stream=True, stream_options={"include_usage": True})
     chunks = list(stream)
@@ -68,6 +72,7 @@ def test_framing_of_the_backend_does_not_show(client, framing):
     assert (text, finish) == (expected, "stop")
 
 
+@exercises("tools", "turns")
 @pytest.mark.parametrize("stream", [False, True])
 def test_tool_round_trip(client, backend, stream):
     body = ask("tool=get_weather", "The weather in Paris?", tools=[WEATHER, TIME])
@@ -93,6 +98,7 @@ def test_tool_round_trip(client, backend, stream):
     assert ids == {"function_call": call["id"], "function_call_output": call["id"]}, "ids go back as they came"
 
 
+@exercises("tools")
 @pytest.mark.parametrize("stream", [False, True])
 def test_parallel_tools(client, stream):
     body = ask("parallel-tools", tools=[WEATHER, TIME])
@@ -115,6 +121,7 @@ def test_a_long_tool_name_comes_back_as_it_was(client):
     assert reply.choices[0].message.tool_calls[0].function.name == name
 
 
+@exercises("images")
 @pytest.mark.parametrize("url", [f"data:image/png;base64,{PIXEL}", "https://example.com/cat.png"])
 def test_image_input(client, backend, url):
     content = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url, "detail": "low"}}]
@@ -137,6 +144,7 @@ def test_system_and_developer_messages_both_reach_the_backend(client, backend):
     assert '"role": "system"' not in sent
 
 
+@exercises("reasoning")
 def test_reasoning_effort_and_summary(client, backend):
     reply = client.chat.completions.create(**ask("reasoning"), reasoning_effort="high")
     assert "Reading the question" in reply.choices[0].message.reasoning_content
@@ -150,6 +158,7 @@ class Event(pydantic.BaseModel):
     seats: int
 
 
+@exercises("schemas")
 def test_json_schema_is_kept_and_parsed(client, backend):
     reply = client.chat.completions.parse(**ask("json-schema"), response_format=Event)
     assert isinstance(reply.choices[0].message.parsed, Event)
@@ -157,6 +166,7 @@ def test_json_schema_is_kept_and_parsed(client, backend):
     assert (form["type"], form["name"], form["strict"]) == ("json_schema", "Event", True)
 
 
+@exercises("stream", "schemas")
 def test_stream_helper(client):
     with client.chat.completions.stream(**ask("json-schema"), response_format=Event) as stream:
         kinds = {event.type for event in stream}
@@ -199,6 +209,7 @@ def test_what_the_backend_cannot_do_is_named(client):
     assert reply.parse().choices[0].finish_reason == "stop"
 
 
+@exercises("turns", "usage")
 def test_the_prompt_cache_is_hit_by_a_conversation(client):
     body = ask(text="A first question that is long enough to be worth a cache entry.")
     first = client.chat.completions.create(**body)

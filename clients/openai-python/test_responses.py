@@ -3,17 +3,20 @@
 import json
 
 import pydantic
+from exercised import exercises
 from harness import MODEL, WEATHER
 
 TOOL = {"type": "function", "strict": False, **WEATHER["function"]}
 
 
+@exercises("responses", "whole", "usage")
 def test_whole_reply(client):
     reply = client.responses.create(model=MODEL, input="What is new?")
     assert reply.status == "completed" and "What is new?" in reply.output_text
     assert reply.usage.total_tokens == reply.usage.input_tokens + reply.usage.output_tokens > 0
 
 
+@exercises("responses", "stream")
 def test_stream(client):
     events = list(client.responses.create(model=MODEL, input="Tell me.", stream=True))
     assert events[0].type == "response.created" and events[-1].type == "response.completed"
@@ -22,6 +25,7 @@ def test_stream(client):
     assert events[-1].response.output_text == text, "the last event holds the whole output"
 
 
+@exercises("stream", "reasoning")
 def test_stream_helper(client):
     with client.responses.stream(model=MODEL, input="[sim:reasoning] Tell me.", reasoning={"summary": "auto"}) as stream:
         text = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
@@ -30,6 +34,7 @@ def test_stream_helper(client):
     assert [item.type for item in final.output] == ["reasoning", "message"]
 
 
+@exercises("tools", "turns")
 def test_tool_round_trip(client, backend):
     question = {"role": "user", "content": "[sim:tool=get_weather] The weather in Paris?"}
     first = client.responses.create(model=MODEL, input=[question], tools=[TOOL])
@@ -43,6 +48,7 @@ def test_tool_round_trip(client, backend):
     assert {item["call_id"] for item in sent} == {call.call_id}
 
 
+@exercises("tools", "stream")
 def test_tool_stream(client):
     stream = client.responses.create(model=MODEL, input="[sim:tool] The weather?", tools=[TOOL], stream=True)
     events = list(stream)
@@ -56,6 +62,7 @@ class Answer(pydantic.BaseModel):
     degrees: float
 
 
+@exercises("schemas")
 def test_parse(client):
     reply = client.responses.parse(model=MODEL, input="[sim:json-schema] The weather?", text_format=Answer)
     assert isinstance(reply.output_parsed, Answer)
@@ -81,6 +88,7 @@ def test_a_failed_reply_ends_the_stream_as_failed(client):
     assert events[-1].type == "response.failed" and events[-1].response.error.code == "server_error"
 
 
+@exercises("turns")
 def test_compact(client, backend):
     conversation = [{"role": "user", "content": "My name is Ada."}, {"role": "assistant", "content": "Hello, Ada."}]
     compacted = client.responses.compact(model=MODEL, input=conversation)

@@ -104,7 +104,7 @@ def test_the_script_says_what_it_needs(tmp_path):
 
 
 def test_scripts_are_clean():
-    scripts = [CONTRIB / "install.sh", ROOT / "scripts" / "package", ROOT / "scripts" / "setup", ROOT / "clients" / "run"]
+    scripts = [CONTRIB / "install.sh", ROOT / "scripts" / "package", ROOT / "scripts" / "setup"]
     done = run("shellcheck", *scripts, CONTRIB / "completions" / "codex-proxy.bash")
     assert done.returncode == 0, done.stdout
 

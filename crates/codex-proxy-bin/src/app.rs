@@ -32,6 +32,7 @@ use crate::reply::{self, Body};
 use crate::route::{Route, Work, route};
 use crate::serve::Handler;
 use crate::socket::{self, Sockets};
+use crate::stored::Stored;
 use crate::terms::{InForce, Terms};
 use crate::transport::Transport;
 use crate::{body, endpoints, ids};
@@ -64,6 +65,8 @@ pub struct App<U: Upstream, S: TokenStore> {
     pub retry: RetryPolicy,
     /// What is known of the quota, from all replies so far.
     pub known_quota: KnownQuota,
+    /// The responses that clients go on from.
+    pub(crate) stored: Arc<Stored>,
     /// The requests of this run.
     pub journal: Arc<Journal>,
     /// The command that renews the login, as in `codex-proxy login`.
@@ -106,6 +109,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
             identity: config.identity.clone(),
             retry: RetryPolicy::default(),
             known_quota: KnownQuota::default(),
+            stored: Arc::new(Stored::new(config.stored_bytes)),
             journal,
             login_command,
             client_sockets: Sockets::default(),
@@ -189,6 +193,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
             }
             Route::Socket if socket::is_upgrade(&head) => socket::accept(self, peer, head),
             Route::Socket => Ok(reply::no_upgrade()),
+            Route::Stored(asked) => endpoints::stored(self, &Call::read(&head.headers, record)?, &asked, &head),
             Route::Models => Ok(endpoints::models(&self.current_models().await, head.uri.query())),
             Route::Model(id) => endpoints::model(&self.current_models().await, &terms.aliases, &id),
             Route::Usage => endpoints::usage(self).await,

@@ -79,6 +79,8 @@ pub struct Config {
     pub limits: Limits,
     /// How turns reach the backend.
     pub transport: TransportChoice,
+    /// How much is kept of the responses that clients may go on from.
+    pub stored_bytes: usize,
     /// How long the backend may send nothing.
     pub upstream_timeout: Duration,
     /// The client that the backend and the auth server see.
@@ -199,6 +201,7 @@ impl Config {
             access: Access::default(),
             limits: Limits::default(),
             transport: TransportChoice::default(),
+            stored_bytes: 32 << 20,
             upstream_timeout: ClientConfig::default().read_timeout,
             identity: Identity::default(),
             aliases: ModelAliases::default(),

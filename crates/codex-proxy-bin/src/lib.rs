@@ -50,6 +50,7 @@ mod service;
 mod signals;
 mod socket;
 mod start;
+mod stored;
 mod turn;
 #[cfg(unix)]
 mod unix_socket;

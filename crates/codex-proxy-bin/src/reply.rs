@@ -174,6 +174,12 @@ pub fn not_found(path: &str) -> Response<Body> {
     with_status(StatusCode::NOT_FOUND, &Error::new(ErrorKind::InvalidRequest, message).with_code("unknown_url"))
 }
 
+/// The reply for a response that is not kept.
+pub(crate) fn response_not_found(id: &str) -> Response<Body> {
+    let message = format!("Response with id '{id}' not found; it was never kept, was deleted, or went for newer ones.");
+    with_status(StatusCode::NOT_FOUND, &Error::new(ErrorKind::InvalidRequest, message))
+}
+
 /// The reply for a method that the path does not have.
 pub fn wrong_method(method: &str, path: &str, allowed: &str) -> Response<Body> {
     let message = format!("`{path}` takes {allowed}, not {method}");

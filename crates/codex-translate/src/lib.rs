@@ -168,7 +168,7 @@
 //! | `reasoning` | clamped | `effort` to the nearest that the model has; `summary` where the model takes it |
 //! | `safety_identifier` | dropped | the backend does not take it |
 //! | `service_tier` | clamped | `fast` means `priority`, which is sent where the model lists it |
-//! | `store` | dropped | nothing is stored here |
+//! | `store` | emulated | by a program that keeps responses (`Options::stores`); else dropped |
 //! | `stream` | emulated | upstream always streams |
 //! | `stream_options` | carried | those members that the backend knows |
 //! | `temperature` | dropped | the backend does not take it |

@@ -13,10 +13,11 @@ use crate::error::Error;
 use crate::limits;
 use crate::lite;
 use crate::notice::Notices;
+use crate::params;
 use crate::plan::ReplyPlan;
 use crate::profile::{Options, Profile};
 use crate::responses::{Request, Shape};
-use crate::to_responses::{Translated, ask_for_reasoning, hoist_instructions};
+use crate::to_responses::{Translated, ask_for_encrypted_reasoning, ask_for_reasoning, hoist_instructions};
 use crate::tool_names::ToolNames;
 
 pub use compaction::compact;
@@ -49,6 +50,8 @@ pub(crate) fn settle(mut request: Request, profile: &Profile, options: &Options)
     if request.asked.shape == Shape::Chat {
         hoist_instructions(&mut request);
         ask_for_reasoning(&mut request, plan.reasoning, profile);
+    } else if plan.store {
+        ask_for_encrypted_reasoning(&mut request);
     }
     items::settle(&mut request, &mut notices)?;
     plan.tools = settle_tools(&mut request, options, &mut notices)?;
@@ -70,6 +73,9 @@ fn settle_tools(request: &mut Request, options: &Options, notices: &mut Notices)
 /// Takes out of the request what is for the reply alone.
 fn plan(request: &mut Request, options: &Options, notices: &mut Notices) -> Result<ReplyPlan, Error> {
     let asked = &mut request.asked;
+    if asked.store == Some(true) && !options.stores {
+        notices.dropped("store", params::NO_STORE);
+    }
     let n = asked.n.unwrap_or(1);
     if n > options.max_choices {
         let message = format!("`n` is {n}; at most {} choices are made for one request", options.max_choices);
@@ -90,6 +96,7 @@ fn plan(request: &mut Request, options: &Options, notices: &mut Notices) -> Resu
         stop: std::mem::take(&mut asked.stop),
         max_tokens: asked.max_tokens,
         n,
+        store: options.stores && asked.store.unwrap_or(asked.shape == Shape::Responses),
         ..ReplyPlan::new(request.model.clone())
     })
 }

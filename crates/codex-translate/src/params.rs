@@ -52,7 +52,7 @@ impl Treatment {
 }
 
 const NOT_TAKEN: &str = "the backend does not take it";
-const NO_STORE: &str = "nothing is stored here";
+pub(crate) const NO_STORE: &str = "nothing is stored here";
 const NO_VECTORS: &str = "the backend draws no vectors";
 const ONE_FRAME: &str = "the backend draws one frame";
 const NO_MASK: &str = "the backend edits the picture as a whole; say in the prompt what is to change";
@@ -144,7 +144,7 @@ pub const RESPONSES: &[Parameter] = &[
     clamped("reasoning", "`effort` to the nearest that the model has; `summary` where the model takes it"),
     dropped("safety_identifier", &["\"\""], NOT_TAKEN),
     clamped("service_tier", "`fast` means `priority`, which is sent where the model lists it"),
-    dropped("store", &["false"], NO_STORE),
+    emulated("store", "by a program that keeps responses (`Options::stores`); else dropped"),
     emulated("stream", "upstream always streams"),
     carried("stream_options", "those members that the backend knows"),
     dropped("temperature", &["1", "1.0"], NOT_TAKEN),

@@ -147,6 +147,11 @@ impl ResponsesPipe {
         self.stream.finish()
     }
 
+    /// The whole response of a reply that has ended well, as its JSON; a program that keeps responses reads it here.
+    pub fn response(&self) -> Option<&str> {
+        self.stream.response()
+    }
+
     /// Appends the event that tells the client of `error`.
     pub fn encode_error(&mut self, error: &Error, out: &mut Vec<u8>) {
         self.stream.write_error(error, out);

@@ -32,6 +32,12 @@ pub struct ReplyPlan {
     pub n: u32,
     /// The index of the choice that this plan's reply writes.
     pub choice: u32,
+    /// Whether the caller wants the response to be kept, as the public API does unless told otherwise; never if
+    /// [`Options::stores`](crate::Options::stores) does not hold. A response that is kept says so.
+    pub store: bool,
+    /// The response that this one goes on from, for the reply to name. The program that keeps responses has put that one's
+    /// conversation into the request.
+    pub previous_response_id: Option<String>,
 }
 
 impl ReplyPlan {
@@ -50,6 +56,8 @@ impl ReplyPlan {
             prompt_tokens: 0,
             n: 1,
             choice: 0,
+            store: false,
+            previous_response_id: None,
         }
     }
 

@@ -160,6 +160,8 @@ pub struct Options {
     pub web_search: bool,
     /// The largest `n`.
     pub max_choices: u32,
+    /// Whether the program keeps the responses whose [`ReplyPlan::store`](crate::ReplyPlan::store) says so.
+    pub stores: bool,
 }
 
 impl Default for Options {
@@ -171,6 +173,7 @@ impl Default for Options {
             service_tier: None,
             web_search: false,
             max_choices: DEFAULT_MAX_CHOICES,
+            stores: false,
         }
     }
 }

@@ -59,6 +59,11 @@ pub(crate) fn ask_for_reasoning(request: &mut responses::Request, style: Reasoni
     if style != ReasoningStyle::None && profile.summaries && request.reasoning.summary.is_none() {
         request.reasoning.summary = Some("auto".to_owned());
     }
+    ask_for_encrypted_reasoning(request);
+}
+
+/// Asks for what gives the model its own reasoning back in a later turn.
+pub(crate) fn ask_for_encrypted_reasoning(request: &mut responses::Request) {
     if !request.include.iter().any(|value| value == ENCRYPTED_REASONING) {
         request.include.push(ENCRYPTED_REASONING.to_owned());
     }

@@ -86,7 +86,7 @@ impl ResponseStream {
             state: State::Opening(Early::default()),
             writer: Writer::default(),
             output: Output::default(),
-            template: Template::new(plan.model.clone(), identity),
+            template: Template::new(plan, identity),
             tools: plan.tools.clone(),
             keep_phases: plan.keep_phases,
             cutter: Cutter::new(plan),
@@ -138,6 +138,11 @@ impl ResponseStream {
             State::Failed(error, _) => Err(error.clone()),
             State::Closed(outcome) => outcome.clone(),
         }
+    }
+
+    /// The whole response of a reply that has ended well, as its JSON.
+    pub fn response(&self) -> Option<&str> {
+        matches!(self.state, State::Closed(Ok(_))).then(|| self.template.json())
     }
 
     /// The whole response of a reply that has ended.

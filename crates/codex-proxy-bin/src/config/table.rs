@@ -152,6 +152,19 @@ pub static SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "stored_mib",
+        env: &["CODEX_PROXY_STORED_MIB"],
+        takes: "a number up to 4096; 0 keeps none",
+        default: "32",
+        about: "How many MiB of responses are kept in memory, for clients that send `previous_response_id` or `item_reference`. A \
+                request with `store: false` is never kept.",
+        set: |config, text| {
+            config.stored_bytes = number(text, 0..=4096)? << 20;
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
         name: "aliases",
         env: &["CODEX_PROXY_ALIASES"],
         form: Form::Table,

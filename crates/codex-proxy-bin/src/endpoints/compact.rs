@@ -1,5 +1,6 @@
 //! `POST /v1/responses/compact`: a conversation in, the items that stand for it out.
 
+use bytes::Bytes;
 use codex_auth::TokenStore;
 use codex_translate::{Effort, Error, Finish, Summary, responses};
 use codex_upstream::{Compaction, Turn, Upstream, requests};
@@ -18,9 +19,9 @@ use crate::whole::{of_whole, usage, whole};
 pub(crate) async fn compact<U: Upstream, S: TokenStore>(
     app: &App<U, S>,
     call: &Call,
-    body: &[u8],
+    body: &Bytes,
 ) -> Result<Response<Body>, Error> {
-    let request = responses::Request::from_json(body)?;
+    let request = responses::Request::from_json(&app.stored.whole(&call.caller, body)?.body)?;
     let model = app.named_model(&request.model, &call.options);
     let translated = codex_translate::compact(request, &model.profile, &model.options)?;
     let notices = model.noticed(translated.notices);

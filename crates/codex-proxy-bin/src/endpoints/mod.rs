@@ -9,6 +9,7 @@ mod models;
 mod openapi;
 mod responses;
 mod status;
+mod stored;
 mod usage;
 
 pub(crate) use chat::chat;
@@ -20,4 +21,5 @@ pub(crate) use models::{model, models};
 pub(crate) use openapi::openapi;
 pub(crate) use responses::{Prepared, prepare, responses};
 pub(crate) use status::{status, status_page};
+pub(crate) use stored::stored;
 pub(crate) use usage::usage;

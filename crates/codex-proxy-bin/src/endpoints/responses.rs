@@ -1,16 +1,22 @@
 //! `POST /v1/responses`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use codex_auth::TokenStore;
-use codex_translate::{Effort, Error, Notice, ReplyPlan, ResponsesFold, ResponsesPipe, normalise, responses};
+use codex_translate::{
+    Effort, Error, Flow, Notice, Options, ReplyPlan, ResponsesFold, ResponsesPipe, Summary, Usage, normalise, responses,
+};
 use codex_upstream::Upstream;
 use http::{Response, StatusCode};
+use serde::Deserialize;
 
 use crate::app::{App, Call};
 use crate::ids;
-use crate::relay::{self, Relay};
+use crate::relay::{self, Pipe, Relay};
 use crate::reply::{self, Body};
+use crate::stored::{Kept, Stored};
 use crate::turn::Turn;
 
 /// Answers a Responses request, in a stream or whole, as it asks.
@@ -20,20 +26,81 @@ use crate::turn::Turn;
 pub(crate) async fn responses<U: Upstream, S: TokenStore>(
     app: &Arc<App<U, S>>,
     call: &Call,
-    body: &[u8],
+    body: &Bytes,
 ) -> Result<Response<Body>, Error> {
-    let Prepared { plan, notices, turn } = prepare(app, call, body)?;
+    let whole = app.stored.whole(&call.caller, body)?;
+    // A large request is let go of before its reply has ended.
+    let options = Options { stores: app.stored.has_room_for(body.len()), ..call.options.clone() };
+    let Prepared { mut plan, notices, turn } = prepare(app, call, &options, &whole.body)?;
+    plan.previous_response_id = whole.previous;
+    let keep = plan.store.then(|| Keep {
+        stored: Arc::clone(&app.stored),
+        caller: call.caller.clone(),
+        request: body.clone(),
+    });
     let record = &call.record;
     let identity = ids::response();
     let mut response = if plan.stream {
-        let turns = vec![(turn.open(), ResponsesPipe::new(&plan, identity))];
-        reply::event_stream(Relay::hold(turns, record).await?)
+        let pipe = Keeping { pipe: ResponsesPipe::new(&plan, identity), keep };
+        reply::event_stream(Relay::hold(vec![(turn.open(), pipe)], record).await?)
     } else {
         let turns = vec![(turn.open(), ResponsesFold::new(&plan, identity))];
-        reply::json(StatusCode::OK, &relay::collect(turns, record).await?.pop())
+        let response = relay::collect(turns, record).await?.pop();
+        if let (Some(keep), Some(response)) = (keep, &response) {
+            keep.response(response.json());
+        }
+        reply::json(StatusCode::OK, &response)
     };
     reply::add_notices(response.headers_mut(), &notices);
     Ok(response)
+}
+
+/// What is to be kept of a turn, once it has ended well.
+#[derive(Debug)]
+struct Keep {
+    stored: Arc<Stored>,
+    caller: String,
+    request: Bytes,
+}
+
+impl Keep {
+    fn response(self, json: &str) {
+        #[derive(Deserialize)]
+        struct Named<'a> {
+            #[serde(borrow)]
+            id: Cow<'a, str>,
+        }
+        if let Ok(Named { id }) = serde_json::from_str(json) {
+            self.stored.keep(&self.caller, &id, Kept { request: self.request, response: json.to_owned() });
+        }
+    }
+}
+
+/// A streaming reply that is kept when it has ended well.
+#[derive(Debug)]
+struct Keeping {
+    pipe: ResponsesPipe,
+    keep: Option<Keep>,
+}
+
+impl Pipe for Keeping {
+    fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Flow, Error> {
+        self.pipe.feed(bytes, out)
+    }
+
+    fn finish(&mut self, _: &mut Vec<u8>) -> Result<Summary, Error> {
+        let summary = self.pipe.finish()?;
+        if let (Some(keep), Some(response)) = (self.keep.take(), self.pipe.response()) {
+            keep.response(response);
+        }
+        Ok(summary)
+    }
+
+    fn end(&mut self, _: Option<&Usage>, _: &mut Vec<u8>) {}
+
+    fn encode_error(&mut self, error: &Error, out: &mut Vec<u8>) {
+        self.pipe.encode_error(error, out);
+    }
 }
 
 /// A Responses request that was read.
@@ -54,10 +121,11 @@ pub(crate) struct Prepared<U: Upstream, S: TokenStore> {
 pub(crate) fn prepare<U: Upstream, S: TokenStore>(
     app: &Arc<App<U, S>>,
     call: &Call,
+    options: &Options,
     body: &[u8],
 ) -> Result<Prepared<U, S>, Error> {
     let request = responses::Request::from_json(body)?;
-    let model = app.named_model(&request.model, &call.options);
+    let model = app.named_model(&request.model, options);
     let translated = normalise(request, &model.profile, &model.options)?;
     let effort = translated.request.reasoning.effort.as_ref().map(Effort::as_str);
     let (slug, is_known) = (model.profile.slug.clone(), model.is_known);

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use codex_translate::{Error, ErrorKind};
-use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::socket::memory::Memory;
+use crate::stored::{items, not_found};
 
 /// A request for a response, as it was sent.
 #[derive(Debug)]
@@ -27,13 +27,6 @@ pub(super) enum Asked {
     Response(Create),
     /// Something that needs no answer.
     Nothing,
-}
-
-#[derive(Serialize)]
-struct Message<'a> {
-    r#type: &'static str,
-    role: &'static str,
-    content: &'a RawValue,
 }
 
 impl Asked {
@@ -61,7 +54,8 @@ impl Create {
         // Each frame is an event of the stream, whatever the client says of it.
         members.remove("stream");
         members.remove("background");
-        let input = members.remove("input").filter(|input| input.get() != "null").map(items).transpose()?;
+        let input =
+            members.remove("input").filter(|input| input.get() != "null").map(|input| items(&input)).transpose()?;
         Ok(Self { members, input, previous, generate })
     }
 
@@ -72,11 +66,7 @@ impl Create {
     pub(super) fn whole_input(&mut self, memory: &Memory) -> Result<Option<Vec<Box<RawValue>>>, Error> {
         let new = self.input.take();
         let Some(previous) = self.previous.take() else { return Ok(new) };
-        let Some(mut input) = memory.of(&previous) else {
-            let message = format!("Previous response with id '{previous}' not found.");
-            let error = Error::invalid("previous_response_id", message);
-            return Err(error.with_code("previous_response_not_found"));
-        };
+        let mut input = memory.of(&previous).ok_or_else(|| not_found(&previous))?;
         input.extend(new.unwrap_or_default());
         Ok(Some(input))
     }
@@ -112,16 +102,6 @@ fn member<T: serde::de::DeserializeOwned>(
     let Some(raw) = members.remove(name) else { return Ok(None) };
     serde_json::from_str(raw.get())
         .map_err(|error| Error::invalid(name, format!("`{name}` has the wrong type: {error}")))
-}
-
-/// The items of an input; a text is the user's message.
-fn items(input: Box<RawValue>) -> Result<Vec<Box<RawValue>>, Error> {
-    if input.get().starts_with('"') {
-        let message = Message { r#type: "message", role: "user", content: &input };
-        return to_raw_value(&message).map(|message| vec![message]).map_err(unwritable);
-    }
-    serde_json::from_str(input.get())
-        .map_err(|_| Error::invalid("input", "`input` is neither a text nor a list of items"))
 }
 
 fn unwritable(error: serde_json::Error) -> Error {

@@ -211,7 +211,7 @@ impl<U: Upstream, S: TokenStore> Session<U, S> {
         let input = create.whole_input(memory)?;
         let body = create.body(input.as_deref())?;
         let input = input.unwrap_or_default();
-        let Prepared { plan, notices, turn } = endpoints::prepare(&self.app, &call, &body)?;
+        let Prepared { plan, notices, turn } = endpoints::prepare(&self.app, &call, &call.options, &body)?;
         if !create.generate {
             create.remember(input);
             return Ok(None);

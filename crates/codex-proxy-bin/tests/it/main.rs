@@ -23,6 +23,7 @@ mod secrets;
 mod seeing;
 mod serving;
 mod sockets;
+mod stored;
 mod support;
 mod tokens;
 mod websocket;

@@ -30,7 +30,7 @@ pub(super) fn settle(request: &mut Request, notices: &mut Notices) -> Result<(),
         let name = request.asked.shape.name_of("messages", "input");
         let message = format!(
             "nothing is left of `{name}`: messages without content, reasoning without an answer, and references to items, which \
-             are not stored here, are left out; send what is to be answered"
+             are not kept here, are left out; send what is to be answered"
         );
         return Err(Error::invalid(name, message));
     }
@@ -53,7 +53,7 @@ fn drop_references(input: &mut Vec<Item>, notices: &mut Notices) {
     input.retain(|item| {
         let is_reference = item.opaque().is_some_and(|item| item.kind == "item_reference");
         if is_reference {
-            notices.dropped("input[]", "an `item_reference` cannot be resolved since nothing is stored here");
+            notices.dropped("input[]", "an `item_reference` to what is not kept here");
         }
         !is_reference
     });

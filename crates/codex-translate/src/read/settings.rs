@@ -56,6 +56,7 @@ pub(super) fn read(request: &mut Request, node: &Node<'_, '_>, key: &str) -> Res
             request.notices.emulated(key, "the reply is cut here");
         }
         "web_search_options" => web_search_options(request, node)?,
+        "store" if request.asked.shape == Shape::Responses => request.asked.store = Some(node.bool()?),
         "client_metadata" => {
             node.object()?;
             request.client_metadata = Some(node.raw());

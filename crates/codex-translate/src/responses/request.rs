@@ -80,6 +80,8 @@ pub(crate) struct Asked {
     pub(crate) n: Option<u32>,
     /// The reasoning is not to be shown.
     pub(crate) style: Option<ReasoningStyle>,
+    /// Whether the response is to be kept, if the client says so.
+    pub(crate) store: Option<bool>,
     /// The body is the Codex CLI's: its items and tools are left as they are.
     pub(crate) from_cli: bool,
 }

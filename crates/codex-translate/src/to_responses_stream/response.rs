@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::error::Error;
+use crate::plan::ReplyPlan;
 use crate::reply::Identity;
 use crate::responses::{list, present, word};
 use crate::splice::{Edits, members};
@@ -38,14 +39,17 @@ impl Response {
 /// The response object as it was last written.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
+    /// What this side knows better than upstream, as JSON.
     model: String,
+    store: Option<&'static str>,
+    previous: Option<String>,
     json: String,
 }
 
 impl Template {
     /// A response of which upstream has said nothing yet.
-    pub(super) fn new(model: String, identity: Identity) -> Self {
-        let model = Text::Plain(&model).to_json();
+    pub(super) fn new(plan: &ReplyPlan, identity: Identity) -> Self {
+        let model = Text::Plain(&plan.model).to_json();
         let json = format!(
             "{{\"id\":{},\"object\":\"response\",\"created_at\":{},\"status\":\"in_progress\",\"error\":null,\
              \"incomplete_details\":null,\"instructions\":null,\"metadata\":{{}},\"model\":{model},\"output\":[],\
@@ -54,7 +58,8 @@ impl Template {
             Text::Plain(&identity.id).to_json(),
             identity.created
         );
-        Self { model, json }
+        let previous = plan.previous_response_id.as_deref().map(|id| Text::Plain(id).to_json());
+        Self { model, store: plan.store.then_some("true"), previous, json }
     }
 
     pub(super) fn json(&self) -> &str {
@@ -72,8 +77,15 @@ impl Template {
     pub(super) fn read(&mut self, response: Option<&RawValue>, names: &ToolNames) -> Result<(), Error> {
         let Some(response) = present(response) else { return Ok(()) };
         let mut edits = Edits::new(response.get());
-        let [model, tools] = members(response.get(), ["model", "tools"])?;
+        let keys = ["model", "tools", "store", "previous_response_id"];
+        let [model, tools, store, previous] = members(response.get(), keys)?;
         edits.set("model", model, &*self.model);
+        if let Some(kept) = self.store {
+            edits.set(keys[2], store, kept);
+        }
+        if let Some(id) = &self.previous {
+            edits.set(keys[3], previous, &**id);
+        }
         // What every client reads is there, whatever upstream leaves out.
         let (found, own) = (members(response.get(), REQUIRED)?, members(&self.json, REQUIRED)?);
         for ((key, found), own) in REQUIRED.into_iter().zip(found).zip(own) {

@@ -50,7 +50,7 @@ fn outcome(chat: bool, name: &str, value: Value) -> Result<Vec<Notice>, Error> {
     };
     body[name] = value;
     let body = body.to_string();
-    let (profile, options) = (Profile::permissive("m"), Options::default());
+    let (profile, options) = (Profile::permissive("m"), Options { stores: true, ..Options::default() });
     let translated = if chat {
         to_responses(chat::Request::from_json(body.as_bytes())?, &profile, &options)?
     } else {

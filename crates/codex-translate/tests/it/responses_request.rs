@@ -190,10 +190,10 @@ fn settings() {
             "temperature dropped",
             "max_output_tokens emulated",
             "truncation dropped",
-            "store dropped",
             "prompt_cache_retention dropped",
             "user dropped",
             "safety_identifier dropped",
+            "store dropped",
             "reasoning.context dropped",
             "service_tier dropped",
             "include[] dropped",
@@ -348,4 +348,26 @@ fn no_half_of_a_surrogate_pair_is_carried() {
     let translated = normalise(request, &profile(), &Options::default()).unwrap();
     assert_eq!(sent(&translated)["tools"][0]["format"]["definition"], "start: \"x\u{d42d}\u{fffd}\"");
     assert_eq!(notices(&translated), ["* repaired: half a surrogate pair is sent as U+FFFD"]);
+}
+
+#[test]
+fn a_response_is_kept_unless_the_client_says_otherwise() {
+    let plan = |stores, body: Value| {
+        let request = responses::Request::from_json(body.to_string().as_bytes()).unwrap();
+        let Translated { plan, request, .. } =
+            normalise(request, &profile(), &Options { stores, ..Options::default() }).unwrap();
+        // What is gone on from holds the reasoning, too.
+        assert!(!plan.store || request.include == ["reasoning.encrypted_content"]);
+        plan
+    };
+    for (body, store) in [
+        (json!({"model": "m", "input": "x"}), true),
+        (json!({"model": "m", "input": "x", "store": true}), true),
+        (json!({"model": "m", "input": "x", "store": false}), false),
+        // A conversation in another dialect than that of what is kept.
+        (json!({"model": "m", "messages": [{"role": "user", "content": "x"}]}), false),
+    ] {
+        assert_eq!(plan(true, body.clone()).store, store, "{body}");
+        assert!(!plan(false, body).store, "there is nobody to keep it");
+    }
 }

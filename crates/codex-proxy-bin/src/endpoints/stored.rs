@@ -1,0 +1,87 @@
+//! `GET` and `DELETE /v1/responses/{id}`, `GET …/input_items` and `POST …/cancel`: what is kept of earlier responses.
+
+use std::collections::HashMap;
+
+use codex_auth::TokenStore;
+use codex_translate::Error;
+use codex_upstream::Upstream;
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::app::{App, Call};
+use crate::reply::{self, Body};
+use crate::route::Kept;
+
+/// How many items a page of input has, unless the client says, and at most.
+const PAGE: usize = 20;
+const LONGEST_PAGE: usize = 100;
+
+/// Answers what is asked about a response of the caller's.
+///
+/// # Errors
+/// The request asks for what cannot be; a response that is not kept is a 404.
+pub(crate) fn stored<U: Upstream, S: TokenStore>(
+    app: &App<U, S>,
+    call: &Call,
+    asked: &Kept,
+    head: &Parts,
+) -> Result<Response<Body>, Error> {
+    let (stored, caller) = (&app.stored, &*call.caller);
+    let (Kept::Response(id) | Kept::InputItems(id) | Kept::Cancel(id)) = asked;
+    let Some(kept) = stored.get(caller, id) else { return Ok(reply::response_not_found(id)) };
+    match asked {
+        Kept::Response(_) if head.method == Method::DELETE => {
+            stored.delete(caller, id);
+            Ok(reply::json(StatusCode::OK, &json!({"id": id, "object": "response", "deleted": true})))
+        }
+        Kept::Response(_) => Ok(reply::json(StatusCode::OK, &serde_json::from_str::<&RawValue>(&kept.response).ok())),
+        Kept::InputItems(_) => {
+            let items = stored.input_of(caller, id)?;
+            let items = items.iter().enumerate().map(|(place, item)| listed(id, place, item)).collect();
+            page(items, head.uri.query().unwrap_or_default()).map(|page| reply::json(StatusCode::OK, &page))
+        }
+        Kept::Cancel(_) => {
+            Err(Error::invalid("response_id", "the response has ended; only one in the background can be cancelled"))
+        }
+    }
+}
+
+/// An item as the API lists it: with its type, an id, and a text as the part that it is.
+fn listed(response: &str, place: usize, item: &RawValue) -> Map<String, Value> {
+    let mut item: Map<String, Value> = serde_json::from_str(item.get()).unwrap_or_default();
+    item.entry("type").or_insert_with(|| "message".into());
+    item.entry("id").or_insert_with(|| format!("msg_{}_{place}", response.trim_start_matches("resp_")).into());
+    if let Some(text) = item.get("content").and_then(Value::as_str) {
+        let kind = if item.get("role").is_some_and(|role| role == "assistant") { "output_text" } else { "input_text" };
+        item["content"] = json!([{"type": kind, "text": text}]);
+    }
+    item
+}
+
+/// The page of `items`, oldest first, that a query asks for.
+fn page(mut items: Vec<Map<String, Value>>, query: &str) -> Result<Value, Error> {
+    let query: HashMap<_, _> = url::form_urlencoded::parse(query.as_bytes()).collect();
+    let limit = match query.get("limit").map(|limit| limit.parse()) {
+        None => PAGE,
+        Some(Ok(limit @ 1..=LONGEST_PAGE)) => limit,
+        Some(_) => return Err(Error::invalid("limit", format!("`limit` must be a number from 1 to {LONGEST_PAGE}"))),
+    };
+    match query.get("order").map(AsRef::as_ref) {
+        None | Some("desc") => items.reverse(),
+        Some("asc") => {}
+        Some(_) => return Err(Error::invalid("order", "`order` must be `asc` or `desc`")),
+    }
+    if let Some(after) = query.get("after") {
+        let Some(place) = items.iter().position(|item| item["id"] == **after) else {
+            return Err(Error::invalid("after", "`after` is the id of none of the items"));
+        };
+        items.drain(..=place);
+    }
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    let id = |item: Option<&Map<String, Value>>| item.map(|item| item["id"].clone());
+    let (first_id, last_id) = (id(items.first()), id(items.last()));
+    Ok(json!({"object": "list", "data": items, "first_id": first_id, "last_id": last_id, "has_more": has_more}))
+}

@@ -1,0 +1,187 @@
+//! The conversation of a request that leaves out what is kept here.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use codex_translate::{Error, ErrorKind};
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::store::{Kept, Stored};
+
+/// The longest chain of responses, each of which goes on from the one before; there is none without an end.
+const MAX_TURNS: usize = 10_000;
+
+/// A request's members, in the text that they came in.
+type Members = BTreeMap<String, Box<RawValue>>;
+
+/// A request whose conversation is whole.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    /// The body, without `previous_response_id` and with the items that were referred to.
+    pub(crate) body: Bytes,
+    /// The response that it goes on from.
+    pub(crate) previous: Option<String>,
+}
+
+/// What is read of an item to find it.
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow, default)]
+    r#type: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
+}
+
+/// What is read of a response.
+#[derive(Deserialize)]
+struct Answered {
+    #[serde(default)]
+    output: Vec<Box<RawValue>>,
+}
+
+/// What is read of a request that was kept.
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    previous_response_id: Option<String>,
+    #[serde(default)]
+    input: Option<Box<RawValue>>,
+}
+
+/// A text as the item that it stands for.
+#[derive(Serialize)]
+struct Message<'a> {
+    r#type: &'static str,
+    role: &'static str,
+    content: &'a RawValue,
+}
+
+impl Stored {
+    /// Puts into a request what it leaves out: the conversation up to the end of the response that it goes on from, and the items
+    /// that it refers to. A reference to what is not kept stays; most requests leave nothing out, and stay as they are.
+    ///
+    /// # Errors
+    /// The response that it goes on from is not kept: the client has to send the whole conversation.
+    pub(crate) fn whole(&self, caller: &str, body: &Bytes) -> Result<Whole, Error> {
+        let as_it_is = || Whole { body: body.clone(), previous: None };
+        if !self.is_in_use() || !leaves_something_out(body) {
+            return Ok(as_it_is());
+        }
+        // What is wrong with a body is said by who reads it.
+        let Ok(mut members) = serde_json::from_slice::<Members>(body) else { return Ok(as_it_is()) };
+        let previous = members.remove("previous_response_id").filter(|id| id.get() != "null");
+        let previous: Option<String> = previous
+            .map(|id| serde_json::from_str(id.get()))
+            .transpose()
+            .map_err(|_| Error::invalid("previous_response_id", "`previous_response_id` must be a string"))?;
+        let mut input = match &previous {
+            Some(id) => self.conversation(caller, id)?,
+            None => Vec::new(),
+        };
+        if let Some(new) = members.remove("input").filter(|input| input.get() != "null") {
+            let Ok(new) = items(&new) else { return Ok(as_it_is()) };
+            input.extend(new);
+        }
+        let input = self.with_items(caller, input);
+        if previous.is_some() || !input.is_empty() {
+            members.insert("input".to_owned(), to_raw_value(&input).map_err(unwritable)?);
+        }
+        Ok(Whole { body: serde_json::to_vec(&members).map_err(unwritable)?.into(), previous })
+    }
+
+    /// The conversation up to the end of the response `id`.
+    ///
+    /// # Errors
+    /// That response, or one before it, is not kept.
+    pub(crate) fn conversation(&self, caller: &str, id: &str) -> Result<Vec<Box<RawValue>>, Error> {
+        let mut turns = Vec::new();
+        let mut next = Some(id.to_owned());
+        while let Some(id) = next {
+            let kept = self.get(caller, &id).filter(|_| turns.len() < MAX_TURNS).ok_or_else(|| not_found(&id))?;
+            let (input, previous) = asked(&kept);
+            turns.push((input, output(&kept)));
+            next = previous;
+        }
+        let items = turns.into_iter().rev().flat_map(|(input, output)| input.into_iter().chain(output)).collect();
+        Ok(self.with_items(caller, items))
+    }
+
+    /// What the response `id` was asked with: the conversation before it, and its own input.
+    ///
+    /// # Errors
+    /// That response, or one before it, is not kept.
+    pub(crate) fn input_of(&self, caller: &str, id: &str) -> Result<Vec<Box<RawValue>>, Error> {
+        let kept = self.get(caller, id).ok_or_else(|| not_found(id))?;
+        let (input, previous) = asked(&kept);
+        let mut items = previous.map_or_else(|| Ok(Vec::new()), |previous| self.conversation(caller, &previous))?;
+        items.extend(self.with_items(caller, input));
+        Ok(items)
+    }
+
+    /// The items, with those in the place of references that are kept.
+    fn with_items(&self, caller: &str, items: Vec<Box<RawValue>>) -> Vec<Box<RawValue>> {
+        let whole = |item: Box<RawValue>| match reference(&item) {
+            Some(id) => self.item(caller, &id).unwrap_or(item),
+            None => item,
+        };
+        items.into_iter().map(whole).collect()
+    }
+
+    /// The item `id` of a kept response.
+    fn item(&self, caller: &str, id: &str) -> Option<Box<RawValue>> {
+        let is_it = |item: &RawValue| {
+            serde_json::from_str(item.get()).is_ok_and(|Named { id: found, .. }| found.as_deref() == Some(id))
+        };
+        self.find(caller, id, |kept| output(kept).into_iter().find(|item| is_it(item)))
+    }
+}
+
+/// Whether a body can be one that leaves something out; the words may also stand in what the user says.
+fn leaves_something_out(body: &[u8]) -> bool {
+    ["\"previous_response_id\"", "\"item_reference\""]
+        .iter()
+        .any(|word| memchr::memmem::find(body, word.as_bytes()).is_some())
+}
+
+/// The id of the item that this one refers to.
+fn reference(item: &RawValue) -> Option<String> {
+    let Named { r#type, id } = serde_json::from_str(item.get()).ok()?;
+    (r#type.as_deref() == Some("item_reference")).then_some(id?.into_owned())
+}
+
+fn asked(kept: &Kept) -> (Vec<Box<RawValue>>, Option<String>) {
+    // It was read when it came.
+    let Ok(Asked { previous_response_id, input }) = serde_json::from_slice(&kept.request) else {
+        return Default::default();
+    };
+    (input.and_then(|input| items(&input).ok()).unwrap_or_default(), previous_response_id)
+}
+
+fn output(kept: &Kept) -> Vec<Box<RawValue>> {
+    serde_json::from_str(&kept.response).map_or_else(|_| Vec::new(), |Answered { output }| output)
+}
+
+/// The items of an input; a text is the user's message.
+///
+/// # Errors
+/// It is neither a text nor a list.
+pub(crate) fn items(input: &RawValue) -> Result<Vec<Box<RawValue>>, Error> {
+    if input.get().starts_with('"') {
+        let message = Message { r#type: "message", role: "user", content: input };
+        return to_raw_value(&message).map(|message| vec![message]).map_err(unwritable);
+    }
+    serde_json::from_str(input.get())
+        .map_err(|_| Error::invalid("input", "`input` is neither a text nor a list of items"))
+}
+
+/// What a client is told of a response that is not kept.
+pub(crate) fn not_found(id: &str) -> Error {
+    let message = format!("Previous response with id '{id}' not found.");
+    Error::invalid("previous_response_id", message).with_code("previous_response_not_found")
+}
+
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::new(ErrorKind::Internal, format!("cannot write the request: {error}"))
+}

@@ -1,0 +1,142 @@
+//! What is kept, and for how long.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use lru::LruCache;
+use memchr::memmem::Finder;
+
+/// What an entry takes beside its texts, roughly.
+const ENTRY_BYTES: usize = 256;
+
+/// The kept responses of all callers.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    limit_bytes: usize,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug)]
+struct Entries {
+    /// By caller and id of the response, the one unused for longest first to go.
+    by_id: LruCache<(String, String), Arc<Kept>>,
+    bytes: usize,
+}
+
+/// One response, and the request that it answers.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// The body of the request, as the client sent it.
+    pub(crate) request: Bytes,
+    /// The whole response, as JSON.
+    pub(crate) response: String,
+}
+
+impl Stored {
+    /// Keeps nothing yet, and never more than `limit_bytes`.
+    pub(crate) fn new(limit_bytes: usize) -> Self {
+        Self { limit_bytes, entries: Mutex::new(Entries { by_id: LruCache::unbounded(), bytes: 0 }) }
+    }
+
+    /// Whether anything is kept at all.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.limit_bytes > 0
+    }
+
+    /// Whether so much may be kept at once: what would take more than a quarter of the room is not worth what would go for it.
+    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
+        bytes <= self.limit_bytes / 4 && self.is_in_use()
+    }
+
+    /// Keeps a response for `caller`, unless it is too large.
+    pub(crate) fn keep(&self, caller: &str, id: &str, kept: Kept) {
+        let size = kept.size();
+        if !self.has_room_for(size) {
+            tracing::debug!(size, "the response is too large to be kept");
+            return;
+        }
+        let mut entries = self.entries();
+        entries.bytes += size;
+        if let Some(before) = entries.by_id.put((caller.to_owned(), id.to_owned()), Arc::new(kept)) {
+            entries.bytes -= before.size();
+        }
+        while entries.bytes > self.limit_bytes
+            && let Some((_, oldest)) = entries.by_id.pop_lru()
+        {
+            entries.bytes -= oldest.size();
+        }
+    }
+
+    /// The response `id` of `caller`, which is now used.
+    pub(crate) fn get(&self, caller: &str, id: &str) -> Option<Arc<Kept>> {
+        self.entries().by_id.get(&(caller.to_owned(), id.to_owned())).cloned()
+    }
+
+    /// Forgets the response `id` of `caller`; false if it is not there.
+    pub(crate) fn delete(&self, caller: &str, id: &str) -> bool {
+        let mut entries = self.entries();
+        let Some(kept) = entries.by_id.pop(&(caller.to_owned(), id.to_owned())) else { return false };
+        entries.bytes -= kept.size();
+        true
+    }
+
+    /// What `pick` finds in the responses of `caller` whose text holds `word`, those used last before the others.
+    pub(crate) fn find<T>(&self, caller: &str, word: &str, pick: impl Fn(&Kept) -> Option<T>) -> Option<T> {
+        let word = Finder::new(word);
+        let entries = self.entries();
+        let mut own = entries.by_id.iter().filter(|((of, _), _)| of == caller).map(|(_, kept)| kept);
+        own.find_map(|kept| word.find(kept.response.as_bytes()).and_then(|_| pick(kept)))
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn size(&self) -> usize {
+        self.request.len() + self.response.len() + ENTRY_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(bytes: usize) -> Kept {
+        Kept { request: Bytes::from(vec![b'x'; bytes]), response: String::new() }
+    }
+
+    #[test]
+    fn a_response_is_its_callers_alone() {
+        let stored = Stored::new(1 << 20);
+        stored.keep("ada", "resp_1", kept(1));
+        assert!(stored.get("ada", "resp_1").is_some() && stored.get("bob", "resp_1").is_none());
+        assert!(!stored.delete("bob", "resp_1") && stored.delete("ada", "resp_1") && !stored.delete("ada", "resp_1"));
+        assert!(stored.get("ada", "resp_1").is_none());
+    }
+
+    #[test]
+    fn what_is_unused_for_longest_goes_first() {
+        let stored = Stored::new(10 * (1000 + ENTRY_BYTES));
+        (0..10).for_each(|n| stored.keep("", &n.to_string(), kept(1000)));
+        assert!(stored.get("", "0").is_some());
+        stored.keep("", "10", kept(1000));
+        assert!(stored.get("", "0").is_some() && stored.get("", "1").is_none() && stored.get("", "10").is_some());
+        // Once more under the same id is no second one.
+        stored.keep("", "10", kept(1000));
+        assert!(stored.get("", "2").is_some());
+        assert_eq!((0..11).filter(|n| stored.delete("", &n.to_string())).count(), 10);
+        assert_eq!(stored.entries().bytes, 0);
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_kept_and_costs_the_others_nothing() {
+        let stored = Stored::new(4000);
+        stored.keep("", "small", kept(100));
+        stored.keep("", "large", kept(1000));
+        assert!(stored.get("", "small").is_some() && stored.get("", "large").is_none());
+        assert!(stored.has_room_for(1000) && !stored.has_room_for(1001));
+        assert!(!Stored::new(0).is_in_use() && !Stored::new(0).has_room_for(0));
+    }
+}
