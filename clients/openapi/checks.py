@@ -11,6 +11,8 @@ BEYOND_SCHEMAS = [
     (r"tools\[\d+\]\.parameters", "invalid_function_parameters"),  # With `strict`, a schema has to be of a kind.
     (r"text\.format\.schema", "invalid_json_schema"),
     (r"tools\[\d+\]\..*", "unknown_parameter"),  # Hosted tools are the backend's, and so is what they take.
+    (r"previous_response_id", "previous_response_not_found"),
+    (r"response_id|after", None),  # Nothing can be cancelled; a page begins after an item that is there.
     (r".*\.image_url", "invalid_value"),  # The data are no picture.
     (r"", "invalid_encrypted_content"),  # Only the backend can have written it.
 ]

@@ -91,7 +91,7 @@ fn every_error_is_described() {
 async fn a_key_is_asked_for_where_it_is_said() {
     let proxy = Harness::start_with(SimConfig::default(), Some("secret")).await;
     for operation in operations() {
-        let path = operation.path.replace("{id}", "gpt-5.1");
+        let path = operation.path.replace("{id}", "1");
         let reply = proxy.send(operation.method.clone(), &path, &[], "").await;
         let needs_key = operation.said.get("security").is_none();
         assert_eq!(reply.status == 401, needs_key, "{} {path}: {}", operation.method, reply.text);

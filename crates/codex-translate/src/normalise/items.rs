@@ -30,7 +30,7 @@ pub(super) fn settle(request: &mut Request, notices: &mut Notices) -> Result<(),
         let name = request.asked.shape.name_of("messages", "input");
         let message = format!(
             "nothing is left of `{name}`: messages without content, reasoning without an answer, and references to items, which \
-             are not stored here, are left out; send what is to be answered"
+             are not kept here, are left out; send what is to be answered"
         );
         return Err(Error::invalid(name, message));
     }
