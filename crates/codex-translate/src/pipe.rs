@@ -3,7 +3,7 @@
 //! The four types are used alike: `feed` what upstream sends until it is `Done` or upstream ends, then `finish`. What comes out
 //! does not depend on how the bytes were split.
 
-use crate::chat::{Choice, ChunkEncoder, Completion, DONE};
+use crate::chat::{Choice, ChunkEncoder, Completion};
 use crate::error::Error;
 use crate::plan::ReplyPlan;
 use crate::reply::{Flow, Identity, Summary};
@@ -150,12 +150,6 @@ impl ResponsesPipe {
     /// The whole response of a reply that has ended well, as its JSON; a program that keeps responses reads it here.
     pub fn response(&self) -> Option<&str> {
         self.stream.response()
-    }
-
-    /// Ends the stream of events, after the last of them: `[DONE]`, which Open Responses asks for and OpenAI's own clients pass
-    /// over. Over a WebSocket, whose frames are all JSON, there is none.
-    pub fn end(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(DONE);
     }
 
     /// Appends the event that tells the client of `error`.
