@@ -35,7 +35,7 @@ def test_a_run_that_goes_on_from_a_response(agent, backend):
 
 def test_a_session_that_is_compacted(agent, client, backend):
     session = OpenAIResponsesCompactionSession(
-        "ada", SQLiteSession("ada"), client=client, model=MODEL, compaction_mode="input",
+        "ada", SQLiteSession("ada"), client=client, model=MODEL,
         should_trigger_compaction=lambda _: True,
     )
 
