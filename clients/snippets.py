@@ -6,15 +6,16 @@ A page says what a reader copies; a test takes it from there and changes only th
 import re
 from pathlib import Path
 
-PAGES = Path(__file__).resolve().parent.parent / "docs" / "clients"
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ROOT / "docs" / "clients"
 ADDRESS = "http://localhost:8787"
 
 
 class Page:
-    """docs/clients/NAME.md; and its blocks."""
+    """docs/clients/NAME.md, or one in another directory; and its blocks."""
 
-    def __init__(self, name):
-        self.file = PAGES / f"{name}.md"
+    def __init__(self, name, directory=PAGES):
+        self.file = directory / f"{name}.md"
         self.text = self.file.read_text(encoding="utf-8")
 
     def blocks(self, language):
@@ -31,6 +32,9 @@ class Page:
 
     def languages(self):
         return set(re.findall(r"^```(\w+)$", self.text, re.MULTILINE))
+
+
+README = Page("README", ROOT)
 
 
 def at(proxy, block):

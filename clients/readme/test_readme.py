@@ -106,7 +106,7 @@ def test_the_commands(printed):
     assert "data: [DONE]" in printed, "the request with curl is streamed to its end"
 
 
-# LiteLLM's is run with LiteLLM: litellm/test_litellm.py
+# LiteLLM's is run with LiteLLM: litellm/test_page.py
 @pytest.mark.parametrize("program", [text for text in blocks("python") if "litellm" not in text])
 def test_the_programs(reader, printed, program):
     output = reader(sys.executable, "-", text=program)

@@ -32,8 +32,8 @@ const MAX_RESET_STREAMS: usize = 16 * 1024;
 
 /// A pooling HTTP client whose TLS and HTTP/2 look like the chosen [`Emulation`].
 ///
-/// It follows no redirect, decompresses nothing, reads no environment variable, and keeps no cookie but Cloudflare's
-/// own from the backend's hosts, in memory. `https` negotiates HTTP/2 and falls back to HTTP/1.1; plain `http` is
+/// It follows no redirect, accepts and undoes `zstd` and `gzip` in replies as the official client does, reads no environment
+/// variable, and keeps no cookie but Cloudflare's own from the backend's hosts, in memory. `https` negotiates HTTP/2 and falls back to HTTP/1.1; plain `http` is
 /// refused except to this machine. There is no limit on how long a reply may take, only on silence. What a backend says
 /// that it never looked at (RFC 9113 section 8.7) goes out again on another connection; nothing else does. Clones share
 /// connections and cookies.
@@ -77,7 +77,8 @@ impl Upstream for Client {
         let request =
             wreq::RequestBuilder::from_parts(self.client.clone(), Request::from_parts(head, Bytes::new()).into());
         // Only HTTP/1.1 can be left in this way, and so only it is offered in the TLS handshake.
-        let request = request.version(Version::HTTP_11).orig_headers(names);
+        // A request for another protocol asks for no encoding.
+        let request = request.version(Version::HTTP_11).orig_headers(names).gzip(false).zstd(false);
         let reply = request.send().await.map_err(|error| before_head(&error, host.clone()))?;
         if reply.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Upgrade::Refused(neutral(reply, host)));

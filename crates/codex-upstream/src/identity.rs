@@ -4,7 +4,7 @@
 pub const DEFAULT_ORIGINATOR: &str = "codex_cli_rs";
 
 /// A client version that the newest catalogue accepts for each of its models (wire.md §5.3, §9).
-pub const DEFAULT_VERSION: &str = "0.169.0";
+pub const DEFAULT_VERSION: &str = "0.171.0";
 
 /// The terminal that the user agent names. A proxy has none, and the backend does not act on it.
 const TERMINAL: &str = "xterm-256color";
@@ -18,7 +18,7 @@ const TERMINAL: &str = "xterm-256color";
 pub struct Identity {
     /// The value of the `originator` header.
     pub originator: String,
-    /// The client version, as in `0.169.0`.
+    /// The client version, as in `0.171.0`.
     pub version: String,
     /// The value of the `user-agent` header.
     pub user_agent: String,
@@ -195,6 +195,6 @@ mod tests {
         for value in [&identity.originator, &identity.version, &identity.user_agent] {
             assert!(http::HeaderValue::from_str(value).is_ok(), "{value:?}");
         }
-        assert!(identity.user_agent.starts_with("codex_cli_rs/0.169.0 ("));
+        assert!(identity.user_agent.starts_with("codex_cli_rs/0.171.0 ("));
     }
 }

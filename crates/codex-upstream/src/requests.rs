@@ -1,6 +1,6 @@
 //! Builds the requests of the Codex backend: pure functions from values to [`http::Request`].
 //!
-//! Which headers go where, and in which order, is that of the official client 0.169.0, which `clients/codex-cli` runs against
+//! Which headers go where, and in which order, is that of the official client 0.171.0, which `clients/codex-cli` runs against
 //! the same simulated backend. A turn of the proxy's differs from one of its in this, and in nothing else:
 //!
 //! | what | why |
@@ -14,6 +14,9 @@
 //!
 //! Compactions and pictures have not been captured: their headers are those of a turn, as far as they say something of it, in a
 //! turn's order. The official client of today compacts within a turn, by a `compaction_trigger` at the end of its input.
+//!
+//! `accept-encoding` is [`Client`](crate::Client)'s to add, as the last header and not where a WebSocket is opened. The official
+//! client has it since 0.171.0.
 //!
 //! What the official client sends through the proxy reaches the backend as it was, item by item and key by key, but for that
 //! `instructions`. Neither sends the `version` header of earlier clients: the version in the user agent is what the backend
@@ -323,8 +326,8 @@ mod tests {
         let base = Url::parse(base).unwrap();
         let identity = Identity {
             originator: "codex_cli_rs".to_owned(),
-            version: "0.169.0".to_owned(),
-            user_agent: "codex_cli_rs/0.169.0 (Debian 12.0.0; x86_64) xterm".to_owned(),
+            version: "0.171.0".to_owned(),
+            user_agent: "codex_cli_rs/0.171.0 (Debian 12.0.0; x86_64) xterm".to_owned(),
         };
         test(&Backend { base: &base, region: None, identity: &identity, credentials })
     }
@@ -354,7 +357,7 @@ mod tests {
             ("authorization", "Bearer tok"),
             ("chatgpt-account-id", "acct_test"),
             ("originator", "codex_cli_rs"),
-            ("user-agent", "codex_cli_rs/0.169.0 (Debian 12.0.0; x86_64) xterm"),
+            ("user-agent", "codex_cli_rs/0.171.0 (Debian 12.0.0; x86_64) xterm"),
         ];
         assert_eq!(sent(&request), expected);
         assert_eq!(zstd::decode_all(&request.body()[..]).unwrap(), b"{\"a\":1}");
@@ -375,7 +378,7 @@ mod tests {
                 ("authorization", "Bearer tok"),
                 ("chatgpt-account-id", "acct_test"),
                 ("originator", "codex_cli_rs"),
-                ("user-agent", "codex_cli_rs/0.169.0 (Debian 12.0.0; x86_64) xterm"),
+                ("user-agent", "codex_cli_rs/0.171.0 (Debian 12.0.0; x86_64) xterm"),
                 ("accept", "*/*"),
             ];
             assert_eq!(sent(&compacted), expected);
@@ -421,7 +424,7 @@ mod tests {
         let expected = [
             ("chatgpt-account-id", "acct_test"),
             ("authorization", "Bearer tok"),
-            ("user-agent", "codex_cli_rs/0.169.0 (Debian 12.0.0; x86_64) xterm"),
+            ("user-agent", "codex_cli_rs/0.171.0 (Debian 12.0.0; x86_64) xterm"),
             ("originator", "codex_cli_rs"),
             ("openai-beta", "responses_websockets=2026-02-06"),
             ("x-client-request-id", ID),
@@ -457,7 +460,7 @@ mod tests {
     fn reads_have_their_paths_and_the_version_query() {
         with_backend("http://127.0.0.1:9/backend-api", credentials(), |b| {
             let listed = models(b, Some("W/\"abc\"")).unwrap();
-            assert_eq!(listed.uri(), "http://127.0.0.1:9/backend-api/codex/models?client_version=0.169.0");
+            assert_eq!(listed.uri(), "http://127.0.0.1:9/backend-api/codex/models?client_version=0.171.0");
             assert_eq!(listed.headers()[IF_NONE_MATCH], "W/\"abc\"");
             assert!(!models(b, None).unwrap().headers().contains_key(IF_NONE_MATCH));
             assert_eq!(usage(b).unwrap().uri(), "http://127.0.0.1:9/backend-api/wham/usage");

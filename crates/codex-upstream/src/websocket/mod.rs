@@ -5,7 +5,7 @@
 //! message of the turn; what it hands back is what the backend would have answered over HTTP, event for event and status for
 //! status. So retries, verdicts, quotas and translation know nothing of it.
 //!
-//! It differs from the official client 0.169.0 in this:
+//! It differs from the official client 0.171.0 in this:
 //!
 //! | what | why |
 //! |---|---|

@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -106,31 +107,68 @@ async fn a_redirect_is_handed_on_and_not_followed() {
 }
 
 #[tokio::test]
-async fn nothing_is_added_to_a_request_and_nothing_is_decoded() {
+async fn nothing_but_the_encodings_is_added_to_a_request() {
     for emulation in [Emulation::Chrome, Emulation::Codex, Emulation::None] {
-        let server = Server::start(BOTH, |_| {
-            let mut response = whole(200, &b"\x1f\x8b not really"[..]);
-            response.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
-            response
-        })
-        .await;
+        let server = Server::start(BOTH, |_| whole(200, "")).await;
         let config = ClientConfig { emulation, extra_roots_pem: vec![ca_pem()], ..ClientConfig::default() };
         let request = Request::post(server.https_url("/p?q=1"))
             .header("accept", "text/event-stream")
-            .header("user-agent", "codex_cli_rs/0.169.0")
+            .header("user-agent", "codex_cli_rs/0.171.0")
             .header("originator", "codex_cli_rs")
             .body(Bytes::from_static(b"{}"))
             .unwrap();
-        let reply = Client::new(config).unwrap().send(request).await.unwrap();
-        assert_eq!(reply.headers()["content-encoding"], "gzip");
-        assert_eq!(read_to_end(reply.into_body(), 64).await.unwrap(), &b"\x1f\x8b not really"[..]);
+        Client::new(config).unwrap().send(request).await.unwrap();
 
         let seen = &server.requests()[0];
         // Values of one name are counted apart: a browser's `user-agent` must not stand beside ours.
         let names: Vec<_> = seen.headers().iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["accept", "user-agent", "originator", "content-length"], "{emulation:?}");
+        assert_eq!(names, ["accept", "user-agent", "originator", "accept-encoding", "content-length"], "{emulation:?}");
         assert_eq!((seen.uri().path(), seen.uri().query(), &seen.body()[..]), ("/p", Some("q=1"), &b"{}"[..]));
-        assert_eq!(seen.headers()["user-agent"], "codex_cli_rs/0.169.0");
+        assert_eq!(seen.headers()["user-agent"], "codex_cli_rs/0.171.0");
+        assert_eq!(seen.headers()["accept-encoding"], "zstd,gzip");
+    }
+}
+
+/// Compresses piece by piece: what there is so far can be read.
+trait Encoder: Write {
+    fn taken(&mut self) -> Vec<u8>;
+}
+
+impl Encoder for zstd::Encoder<'_, Vec<u8>> {
+    fn taken(&mut self) -> Vec<u8> {
+        std::mem::take(self.get_mut())
+    }
+}
+
+impl Encoder for flate2::write::GzEncoder<Vec<u8>> {
+    fn taken(&mut self) -> Vec<u8> {
+        std::mem::take(self.get_mut())
+    }
+}
+
+#[tokio::test]
+async fn pieces_of_a_compressed_reply_arrive_as_they_are_sent() {
+    let encoders: [(&str, Box<dyn Encoder>); 2] = [
+        ("zstd", Box::new(zstd::Encoder::new(Vec::new(), 3).unwrap())),
+        ("gzip", Box::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default()))),
+    ];
+    for (coding, mut encoder) in encoders {
+        let (sender, mut response) = fed();
+        response.headers_mut().insert("content-encoding", coding.parse().unwrap());
+        let server = Server::start(Wire::Plain, once(response)).await;
+        let reply = client().send(get(&server.url("/"))).await.unwrap();
+        assert!(!reply.headers().contains_key("content-encoding"));
+        let mut body = reply.into_body();
+        for piece in ["one", "two"] {
+            encoder.write_all(piece.as_bytes()).unwrap();
+            encoder.flush().unwrap();
+            sender.send(encoder.taken()).await.unwrap();
+            assert_eq!(soon("a piece", body.next()).await.unwrap().unwrap(), piece, "{coding}");
+        }
+        // Without what the coding ends with, the reply has broken off.
+        drop(sender);
+        let end = soon("the end", body.next()).await;
+        assert!(matches!(end, Some(Err(UpstreamError::Body { .. }))), "{coding}: {end:?}");
     }
 }
 
@@ -194,7 +232,7 @@ async fn silence_before_the_head_and_within_the_body_is_told_apart() {
     assert!(matches!(mute, UpstreamError::Timeout { phase: TimeoutPhase::Head, .. }), "{mute}");
     assert!(!mute.before_dispatch());
 
-    let (_sender, response) = fed();
+    let (_sender, response) = fed::<Bytes>();
     let server = Server::start(Wire::Plain, once(response)).await;
     let mut body = client.send(get(&server.url("/"))).await.unwrap().into_body();
     let stalled = soon("the timeout", body.next()).await.unwrap().unwrap_err();

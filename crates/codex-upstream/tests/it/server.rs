@@ -126,10 +126,10 @@ pub(crate) fn whole(status: u16, body: impl Into<Bytes>) -> Response<Body> {
 }
 
 /// A body that is fed from the test. The sender is closed when the client is gone.
-pub(crate) fn fed() -> (mpsc::Sender<&'static str>, Response<Body>) {
+pub(crate) fn fed<P: Into<Bytes> + Send + 'static>() -> (mpsc::Sender<P>, Response<Body>) {
     let (sender, receiver) = mpsc::channel(4);
     let pieces = stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
-    let frames = pieces.map(|piece: &str| Ok::<_, Infallible>(Frame::data(Bytes::from_static(piece.as_bytes()))));
+    let frames = pieces.map(|piece: P| Ok::<_, Infallible>(Frame::data(piece.into())));
     (sender, Response::new(StreamBody::new(frames).boxed_unsync()))
 }
 

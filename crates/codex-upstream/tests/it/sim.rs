@@ -92,6 +92,7 @@ async fn a_turn_is_accepted_and_streamed() {
         "chatgpt-account-id",
         "originator",
         "user-agent",
+        "accept-encoding",
         "content-length",
     ];
     assert_eq!(names, expected);
