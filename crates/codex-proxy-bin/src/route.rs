@@ -169,6 +169,17 @@ fn id_of<'a>(known: &str, path: &'a str) -> Option<&'a str> {
     }
 }
 
+/// Why there is no such path, where other servers have it and clients ask for it.
+pub fn unserved(path: &str) -> Option<&'static str> {
+    match without_prefixes(path) {
+        "/completions" | "/fim/completions" => Some("the backend's models answer chats and complete no text"),
+        "/embeddings" => Some("the backend has no model for embeddings"),
+        "/rerank" => Some("the backend has no model that ranks"),
+        "/audio/transcriptions" | "/audio/translations" | "/audio/speech" => Some("the backend has no model for audio"),
+        _ => None,
+    }
+}
+
 /// The path as it stands in the table.
 fn without_prefixes(path: &str) -> &str {
     let mut rest = path.strip_suffix('/').unwrap_or(path);
@@ -225,6 +236,14 @@ mod tests {
         assert_eq!(route(&Method::HEAD, "/health"), Route::Health(Probe::Login));
         assert_eq!(route(&Method::GET, "/health/ready"), Route::Health(Probe::Ready));
         assert_eq!(route(&Method::GET, "/"), Route::StatusPage);
+    }
+
+    #[test]
+    fn what_other_servers_have_is_told_apart_from_a_wrong_path() {
+        for path in ["/v1/completions", "/completions", "/v1/fim/completions", "/v1/embeddings", "/v1/v1/rerank"] {
+            assert!(unserved(path).is_some() && route(&Method::POST, path) == Route::Unknown, "{path}");
+        }
+        assert!(unserved("/v1/chat").is_none());
     }
 
     #[test]
