@@ -19,7 +19,7 @@ pub(crate) use images::images;
 pub(crate) use metrics::metrics;
 pub(crate) use models::{model, models};
 pub(crate) use openapi::openapi;
-pub(crate) use responses::{Prepared, prepare, responses};
+pub(crate) use responses::{Keep, Keeping, Prepared, prepare, responses};
 pub(crate) use status::{status, status_page};
 pub(crate) use stored::stored;
 pub(crate) use usage::usage;
