@@ -52,13 +52,15 @@ const told = (result) => ({
 await serve({
   run: async ({ input, ...args }) => told(await run(agent(args), input)),
 
-  // Two questions, of which the second names the response to the first.
-  goOn: async ({ inputs: [question, next], ...args }) => {
-    const asked = agent(args);
-    const first = await run(asked, question);
-    const second = await run(asked, next, { previousResponseId: first.lastResponseId });
-    await asked.model.close?.();
-    return [told(first), told(second)];
+  // Questions to agents of their own, each of which names the response before: what is not sent is kept elsewhere.
+  goOn: async ({ inputs, ...args }) => {
+    const results = [];
+    for (const input of inputs) {
+      const asked = agent(args);
+      results.push(await run(asked, input, { previousResponseId: results.at(-1)?.lastResponseId }));
+      await asked.model.close?.();
+    }
+    return results.map(told);
   },
 
   stream: async ({ input, ...args }) => {
