@@ -296,6 +296,28 @@ impl Serialize for ErrorObject<'_> {
 }
 
 impl ErrorKind {
+    /// Every kind.
+    pub const ALL: [Self; 18] = [
+        Self::InvalidRequest,
+        Self::TooLarge,
+        Self::HeadTooLarge,
+        Self::SlowRequest,
+        Self::ModelNotFound,
+        Self::ContextLengthExceeded,
+        Self::PolicyRefused,
+        Self::Authentication,
+        Self::Permission,
+        Self::RateLimited,
+        Self::UsageLimit,
+        Self::QuotaExceeded,
+        Self::Overloaded,
+        Self::Server,
+        Self::Truncated,
+        Self::Protocol,
+        Self::Timeout,
+        Self::Internal,
+    ];
+
     fn origin(self) -> Origin {
         match self {
             Self::InvalidRequest
@@ -331,7 +353,9 @@ impl ErrorKind {
             | Self::PolicyRefused => "invalid_request_error",
             Self::Authentication => "authentication_error",
             Self::Permission => "permission_error",
-            Self::RateLimited | Self::UsageLimit => "rate_limit_error",
+            Self::RateLimited => "rate_limit_error",
+            // As the backend says it. The official client knows it by this, and takes another type for a limit that it waits out.
+            Self::UsageLimit => "usage_limit_reached",
             Self::QuotaExceeded => "insufficient_quota",
             Self::Overloaded | Self::Server | Self::Truncated | Self::Protocol | Self::Timeout | Self::Internal => {
                 "server_error"
@@ -459,6 +483,15 @@ mod tests {
         ] {
             assert_eq!(Error::upstream(Some("rate_limit_exceeded"), message, None).retry_after(), delay, "{message}");
         }
+    }
+
+    #[test]
+    fn all_kinds_are_listed_once() {
+        for (place, kind) in ErrorKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, place, "{kind:?}");
+        }
+        // The last of the kinds: one that is added before it makes the list too short.
+        assert_eq!(ErrorKind::Internal as usize + 1, ErrorKind::ALL.len());
     }
 
     #[test]

@@ -267,7 +267,7 @@ async fn only_a_handshake_makes_a_websocket() {
     let proxy = Harness::start().await;
     let lines = ["host: localhost", "upgrade: websocket", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="];
     let plain = raw::send(&proxy.base, &raw::request("GET /v1/responses", &lines[..1], "")).await;
-    assert_eq!((plain.status, plain.header("allow")), (405, Some("POST")));
+    assert_eq!((plain.status, plain.header("upgrade")), (426, Some("websocket")));
     let request = |version: &str, key: &str| {
         format!(
             "GET /v1/responses HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade, close\r\nupgrade: websocket\r\n{version}{key}\r\n"

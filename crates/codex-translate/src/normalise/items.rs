@@ -28,9 +28,12 @@ pub(super) fn settle(request: &mut Request, notices: &mut Notices) -> Result<(),
     }
     speak_of_json(request, notices);
     if request.input.is_empty() {
-        let message =
-            "nothing is left of `input`: it held only references to items that are not kept here; send the items";
-        return Err(Error::invalid("input", message));
+        let name = request.asked.shape.name_of("messages", "input");
+        let message = format!(
+            "nothing is left of `{name}`: messages without content, reasoning without an answer, and references to items, which \
+             are not kept here, are left out; send what is to be answered"
+        );
+        return Err(Error::invalid(name, message));
     }
     Ok(())
 }

@@ -569,6 +569,11 @@ fn bad_input_is_named() {
     let with = |messages: Value| json!({"model": "m", "messages": messages});
     let and =
         |key: &str, value: Value| json!({"model": "m", "messages": [{"role": "user", "content": "x"}], key: value});
+    refuse(
+        json!({"model": "m", "messages": [{"role": "assistant", "content": ""}]}),
+        "messages",
+        "nothing is left of `messages`",
+    );
     refuse(json!({"messages": [{"role": "user", "content": "x"}]}), "model", "missing");
     refuse(json!({"model": "", "messages": [{"role": "user", "content": "x"}]}), "model", "empty");
     refuse(
