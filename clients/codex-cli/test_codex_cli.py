@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 from environments import node_packages
+from exercised import exercises
 from harness import KEY, PATIENCE, Backend, Proxy, ask, environment, post
 
 CODEX = node_packages("codex-cli") / "codex"
@@ -157,6 +158,7 @@ def test_the_proxys_own_questions_are_its_questions(own, tmp_path):
         assert (our["query"], our["method"]) == (their["query"], their["method"])
 
 
+@exercises("responses", "stream", "tools")
 def test_what_it_says_through_the_proxy_reaches_the_backend_as_it_was(own, tmp_path):
     direct_turns = direct(tmp_path, own)
     own.forget()
@@ -172,6 +174,15 @@ def test_what_it_says_through_the_proxy_reaches_the_backend_as_it_was(own, tmp_p
         assert kinds[0] == kinds[1]
         for ours, theirs in zip(proxied["body"]["input"], plain["body"]["input"]):
             assert outline(ours) == outline(theirs)
+
+
+@exercises("models")
+def test_its_catalogue_comes_from_the_proxy(own, tmp_path):
+    (turn,) = through_the_proxy(tmp_path, own, prompt="hello")
+    # The proxy's own questions are the only ones: the client's goes to the proxy, and the backend's instructions come back.
+    asked = [one for one in own.control("GET", "requests")["requests"] if one["path"].endswith("/codex/models")]
+    assert {header(one, "originator") for one in asked} == {"codex_cli_rs"}
+    assert "These instructions come from a simulated backend." in turn["body"]["input"][0]["content"][0]["text"]
 
 
 @pytest.mark.parametrize("run", [direct, through_the_proxy])
@@ -252,6 +263,7 @@ def test_the_proxys_websocket_is_its_websocket(own, tmp_path):
     assert set(message["client_metadata"]) <= set(messages(theirs)[-1]["client_metadata"])
 
 
+@exercises("responses", "websocket", "tools")
 def test_its_task_through_the_proxy_goes_on_from_response_to_response(own, tmp_path):
     home = tmp_path / "proxy-home"
     own.log_in(home)

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from environments import node_packages
+from exercised import exercises
 from harness import PATIENCE, Backend, Proxy, environment
 
 CODEX = node_packages("codex-cli") / "codex"
@@ -18,6 +19,7 @@ def own(tmp_path):
         yield backend
 
 
+@exercises("responses", "websocket", "tools")
 def test_a_task_with_a_tool_is_completed_over_a_websocket(own, tmp_path):
     own.log_in(tmp_path / "proxy-home")
     home = tmp_path / "codex-home"

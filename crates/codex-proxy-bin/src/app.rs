@@ -193,7 +193,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
             }
             Route::Socket if socket::is_upgrade(&head) => socket::accept(self, peer, head),
             Route::Socket => Ok(reply::no_upgrade()),
-            Route::Stored(asked) => endpoints::stored(self, &Call::read(&head.headers, record)?, &asked, &head),
+            Route::Stored(asked, id) => endpoints::stored(self, &Call::read(&head.headers, record)?, asked, &id, &head),
             Route::Models => Ok(endpoints::models(&self.current_models().await, head.uri.query())),
             Route::Model(id) => endpoints::model(&self.current_models().await, &terms.aliases, &id),
             Route::Usage => endpoints::usage(self).await,

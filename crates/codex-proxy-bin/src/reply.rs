@@ -17,6 +17,7 @@ use http_body_util::{BodyExt as _, Empty, Full};
 use serde::Serialize;
 
 use crate::access::Denied;
+use crate::route::unserved;
 
 /// The body of a reply: whole, or a stream.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -167,10 +168,15 @@ pub fn from_error(error: &Error) -> Response<Body> {
 
 /// The reply for a path that does not exist.
 pub fn not_found(path: &str) -> Response<Body> {
-    let message = format!(
-        "there is no `{path}` here; try /v1/chat/completions, /v1/responses, /v1/models or /health, and check that the \
-         base URL ends in /v1 once"
-    );
+    let message = match unserved(path) {
+        Some(why) => format!(
+            "`{path}` is not served: {why}; there are /v1/chat/completions, /v1/responses, /v1/images/generations and /v1/models"
+        ),
+        None => format!(
+            "there is no `{path}` here; try /v1/chat/completions, /v1/responses, /v1/models or /health, and check that the \
+             base URL ends in /v1 once"
+        ),
+    };
     with_status(StatusCode::NOT_FOUND, &Error::new(ErrorKind::InvalidRequest, message).with_code("unknown_url"))
 }
 

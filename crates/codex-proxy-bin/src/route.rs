@@ -39,15 +39,15 @@ impl Work {
     }
 }
 
-/// What is asked about a response that is kept, by its id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is asked about a response that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// `GET` or `DELETE /v1/responses/{id}`
-    Response(String),
+    Response,
     /// `GET /v1/responses/{id}/input_items`
-    InputItems(String),
+    InputItems,
     /// `POST /v1/responses/{id}/cancel`
-    Cancel(String),
+    Cancel,
 }
 
 /// What is to be done with a request.
@@ -57,8 +57,8 @@ pub enum Route {
     Work(Work),
     /// `GET /v1/responses`, to be upgraded to a WebSocket
     Socket,
-    /// A response that is kept
-    Stored(Kept),
+    /// A response that is kept, by its id
+    Stored(Kept, String),
     /// `GET /v1/models`
     Models,
     /// `GET /v1/models/{id}`
@@ -87,7 +87,7 @@ impl Route {
         match self {
             Self::Work(work) => work.endpoint(),
             Self::Socket => "websocket",
-            Self::Stored(_) => "stored",
+            Self::Stored(..) => "stored",
             Self::Models | Self::Model(_) => "models",
             Self::Usage => "usage",
             Self::Health(_) => "health",
@@ -98,40 +98,48 @@ impl Route {
         }
     }
 
+    /// The same about the thing of this id, which stands in the path.
+    fn about(mut self, id: &str) -> Self {
+        if let Self::Model(of) | Self::Stored(_, of) = &mut self {
+            *of = percent_decoded(id);
+        }
+        self
+    }
+
     /// Whether such requests come by themselves, again and again: probes, scrapes, an open status page.
     pub fn is_routine(&self) -> bool {
         matches!(self, Self::Health(_) | Self::Metrics | Self::StatusPage | Self::Status | Self::Usage)
     }
 }
 
-/// What there is: a path, the methods that it takes, and what they are for. An `{id}` in the path is told to the route.
-static ROUTES: [(&str, &str, fn(&str) -> Route); 19] = [
-    ("/", "GET, HEAD", |_| Route::StatusPage),
-    ("/status.json", "GET, HEAD", |_| Route::Status),
-    ("/openapi.json", "GET, HEAD", |_| Route::OpenApi),
-    ("/metrics", "GET, HEAD", |_| Route::Metrics),
-    ("/usage", "GET, HEAD", |_| Route::Usage),
-    ("/health", "GET, HEAD", |_| Route::Health(Probe::Login)),
-    ("/health/live", "GET, HEAD", |_| Route::Health(Probe::Live)),
-    ("/health/ready", "GET, HEAD", |_| Route::Health(Probe::Ready)),
-    ("/chat/completions", "POST", |_| Route::Work(Work::Chat)),
-    ("/responses", "GET", |_| Route::Socket),
-    ("/responses", "POST", |_| Route::Work(Work::Responses)),
-    ("/responses/compact", "POST", |_| Route::Work(Work::Compact)),
-    ("/responses/{id}", "GET, HEAD, DELETE", |id| Route::Stored(Kept::Response(percent_decoded(id)))),
-    ("/responses/{id}/input_items", "GET, HEAD", |id| Route::Stored(Kept::InputItems(percent_decoded(id)))),
-    ("/responses/{id}/cancel", "POST", |id| Route::Stored(Kept::Cancel(percent_decoded(id)))),
-    ("/images/generations", "POST", |_| Route::Work(Work::Images(Task::Generation))),
-    ("/images/edits", "POST", |_| Route::Work(Work::Images(Task::Edit))),
-    ("/models", "GET, HEAD", |_| Route::Models),
-    ("/models/{id}", "GET, HEAD", |id| Route::Model(percent_decoded(id))),
+/// What there is: a path, the methods that it takes, and what they are for.
+/// What stands in the place of `{id}` goes into the route. The first path that fits is taken.
+static ROUTES: [(&str, &str, Route); 20] = [
+    ("/", "GET, HEAD", Route::StatusPage),
+    ("/status.json", "GET, HEAD", Route::Status),
+    ("/openapi.json", "GET, HEAD", Route::OpenApi),
+    ("/metrics", "GET, HEAD", Route::Metrics),
+    ("/usage", "GET, HEAD", Route::Usage),
+    ("/health", "GET, HEAD", Route::Health(Probe::Login)),
+    ("/health/live", "GET, HEAD", Route::Health(Probe::Live)),
+    ("/health/ready", "GET, HEAD", Route::Health(Probe::Ready)),
+    ("/chat/completions", "POST", Route::Work(Work::Chat)),
+    ("/responses", "GET", Route::Socket),
+    ("/responses", "POST", Route::Work(Work::Responses)),
+    ("/responses/compact", "POST", Route::Work(Work::Compact)),
+    ("/responses/{id}/input_items", "GET, HEAD", Route::Stored(Kept::InputItems, String::new())),
+    ("/responses/{id}/cancel", "POST", Route::Stored(Kept::Cancel, String::new())),
+    ("/responses/{id}", "GET, HEAD", Route::Stored(Kept::Response, String::new())),
+    ("/responses/{id}", "DELETE", Route::Stored(Kept::Response, String::new())),
+    ("/images/generations", "POST", Route::Work(Work::Images(Task::Generation))),
+    ("/images/edits", "POST", Route::Work(Work::Images(Task::Edit))),
+    ("/models", "GET, HEAD", Route::Models),
+    ("/models/{id}", "GET, HEAD", Route::Model(String::new())),
 ];
 
 /// The path and the method of all there is; a HEAD goes where a GET does.
 pub fn endpoints() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let methods =
-        |row: &(&'static str, &'static str, _)| row.1.split(", ").map(|method| (row.0, method)).collect::<Vec<_>>();
-    ROUTES.iter().flat_map(methods).filter(|(_, method)| *method != "HEAD")
+    ROUTES.iter().map(|(path, methods, _)| (*path, methods.split(", ").next().unwrap_or_default()))
 }
 
 /// Finds the route of a request.
@@ -140,25 +148,36 @@ pub fn endpoints() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// under `/backend-api/codex/x`, where the Codex CLI looks (features.md E5).
 pub fn route(method: &Method, path: &str) -> Route {
     let path = without_prefixes(path);
-    let Some((known, id)) = ROUTES.iter().find_map(|(known, ..)| Some((known, id_in(known, path)?))) else {
+    let Some((known, id)) = ROUTES.iter().find_map(|(known, ..)| Some((*known, id_of(known, path)?))) else {
         return Route::Unknown;
     };
     let mut allowed = Vec::new();
-    for (_, methods, route) in ROUTES.iter().filter(|(path, ..)| path == known) {
+    for (_, methods, route) in ROUTES.iter().filter(|(path, ..)| *path == known) {
         if methods.split(", ").any(|name| name == method.as_str()) {
-            return route(id);
+            return route.clone().about(id);
         }
         allowed.push(*methods);
     }
     Route::WrongMethod(allowed.join(", "))
 }
 
-/// What stands in `path` for the `{id}` of `known`, nothing where it has none; `None` if it is another path. The name of a model
-/// may hold a slash.
-fn id_in<'a>(known: &str, path: &'a str) -> Option<&'a str> {
-    let Some((before, after)) = known.split_once("{id}") else { return (path == known).then_some("") };
-    let id = path.strip_prefix(before)?.strip_suffix(after)?;
-    (!id.is_empty() && (before == "/models/" || !id.contains('/'))).then_some(id)
+/// What stands in a path in the place of `{id}`, which is nothing where there is no such place; `None` if it is another path.
+fn id_of<'a>(known: &str, path: &'a str) -> Option<&'a str> {
+    match known.split_once("{id}") {
+        None => (known == path).then_some(""),
+        Some((before, after)) => path.strip_prefix(before)?.strip_suffix(after).filter(|id| !id.is_empty()),
+    }
+}
+
+/// Why there is no such path, where other servers have it and clients ask for it.
+pub fn unserved(path: &str) -> Option<&'static str> {
+    match without_prefixes(path) {
+        "/completions" | "/fim/completions" => Some("the backend's models answer chats and complete no text"),
+        "/embeddings" => Some("the backend has no model for embeddings"),
+        "/rerank" => Some("the backend has no model that ranks"),
+        "/audio/transcriptions" | "/audio/translations" | "/audio/speech" => Some("the backend has no model for audio"),
+        _ => None,
+    }
 }
 
 /// The path as it stands in the table.
@@ -208,14 +227,23 @@ mod tests {
         }
         assert_eq!(route(&Method::GET, "/v1/models/openai%2Fgpt-5.1"), Route::Model("openai/gpt-5.1".to_owned()));
         assert_eq!(route(&Method::GET, "/backend-api/codex/responses"), Route::Socket);
-        let kept = |kept| Route::Stored(kept);
-        assert_eq!(route(&Method::DELETE, "/v1/responses/resp_1"), kept(Kept::Response("resp_1".to_owned())));
-        assert_eq!(route(&Method::GET, "/responses/r/input_items"), kept(Kept::InputItems("r".to_owned())));
-        assert_eq!(route(&Method::POST, "/v1/responses/r/cancel"), kept(Kept::Cancel("r".to_owned())));
-        assert_eq!(route(&Method::GET, "/v1/responses/r/other"), Route::Unknown);
+        let kept = |kept| Route::Stored(kept, "r".to_owned());
+        for method in [Method::GET, Method::DELETE] {
+            assert_eq!(route(&method, "/v1/responses/r"), kept(Kept::Response), "{method}");
+        }
+        assert_eq!(route(&Method::GET, "/responses/r/input_items"), kept(Kept::InputItems));
+        assert_eq!(route(&Method::POST, "/v1/responses/r/cancel"), kept(Kept::Cancel));
         assert_eq!(route(&Method::HEAD, "/health"), Route::Health(Probe::Login));
         assert_eq!(route(&Method::GET, "/health/ready"), Route::Health(Probe::Ready));
         assert_eq!(route(&Method::GET, "/"), Route::StatusPage);
+    }
+
+    #[test]
+    fn what_other_servers_have_is_told_apart_from_a_wrong_path() {
+        for path in ["/v1/completions", "/completions", "/v1/fim/completions", "/v1/embeddings", "/v1/v1/rerank"] {
+            assert!(unserved(path).is_some() && route(&Method::POST, path) == Route::Unknown, "{path}");
+        }
+        assert!(unserved("/v1/chat").is_none());
     }
 
     #[test]

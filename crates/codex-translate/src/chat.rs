@@ -5,7 +5,7 @@ mod completion;
 mod delta;
 mod request;
 
-pub(crate) use chunk::{ChunkEncoder, DONE};
+pub(crate) use chunk::ChunkEncoder;
 pub(crate) use completion::Choice;
 pub use completion::{Completion, MAX_COMPLETION_BYTES};
 pub use delta::{Citation, Delta, Image, ReasoningKey, Sink};

@@ -96,13 +96,10 @@ impl Pipe for Keeping {
         Ok(summary)
     }
 
-    fn end(&mut self, _: Option<&Usage>, out: &mut Vec<u8>) {
-        self.pipe.end(out);
-    }
+    fn end(&mut self, _: Option<&Usage>, _: &mut Vec<u8>) {}
 
     fn encode_error(&mut self, error: &Error, out: &mut Vec<u8>) {
         self.pipe.encode_error(error, out);
-        self.pipe.end(out);
     }
 }
 

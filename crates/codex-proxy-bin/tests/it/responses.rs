@@ -21,7 +21,7 @@ async fn a_stream_starts_with_created_and_ends_with_a_whole_response() {
     let mut body = ask("[sim:text=Hello][sim:keepalive]");
     body["stream"] = true.into();
     let reply = proxy.post("/v1/responses", &body).await;
-    let events = reply.response_events();
+    let events = reply.events();
     assert_eq!(events[0]["type"], "response.created");
     let last = events.last().unwrap();
     assert_eq!(last["type"], "response.completed");
@@ -59,7 +59,7 @@ async fn a_failure_within_the_stream_is_an_event_of_the_dialect() {
     let proxy = Harness::start().await;
     let mut body = ask("[sim:text=Hello][sim:no-terminal]");
     body["stream"] = true.into();
-    let events = proxy.post("/v1/responses", &body).await.response_events();
+    let events = proxy.post("/v1/responses", &body).await.events();
     let last = events.last().unwrap();
     assert_eq!(last["type"], "response.failed", "{last}");
     assert_eq!(last["response"]["status"], "failed");
@@ -73,7 +73,7 @@ async fn a_limit_of_tokens_ends_the_reply_as_incomplete() {
     body["max_output_tokens"] = json!(3);
     let whole = proxy.post("/v1/responses", &body).await;
     body["stream"] = true.into();
-    let streamed = proxy.post("/v1/responses", &body).await.response_events();
+    let streamed = proxy.post("/v1/responses", &body).await.events();
     for response in [&whole.json(), &streamed.last().unwrap()["response"]] {
         assert_eq!(response["status"], "incomplete", "{response}");
         assert_eq!(response["incomplete_details"]["reason"], "max_output_tokens");

@@ -28,7 +28,7 @@ async fn a_request_goes_on_from_a_response_streamed_or_not() {
         let mut body = ask("My name is Ada.");
         body["stream"] = stream.into();
         let first = proxy.post("/v1/responses", &body).await;
-        let first = if stream { first.response_events().last().unwrap()["response"].clone() } else { first.json() };
+        let first = if stream { first.events().last().unwrap()["response"].clone() } else { first.json() };
         assert_eq!(first["store"], true);
         let second = proxy.post("/v1/responses", &going_on(&first["id"], "Who am I?")).await.json();
         assert_eq!(second["previous_response_id"], first["id"], "{second}");

@@ -51,13 +51,6 @@ impl Reply {
         data.map(|data| if data == "[DONE]" { data.into() } else { serde_json::from_str(data).unwrap() }).collect()
     }
 
-    /// The same of a stream of the Responses API, without the `[DONE]` that ends it.
-    pub(crate) fn response_events(&self) -> Vec<Value> {
-        let mut events = self.events();
-        assert_eq!(events.pop(), Some("[DONE]".into()), "{}", self.text);
-        events
-    }
-
     /// The concatenated `content` of a chat stream.
     pub(crate) fn streamed_text(&self) -> String {
         self.events().iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect()

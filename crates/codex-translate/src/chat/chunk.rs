@@ -9,7 +9,7 @@ use crate::text::write_string;
 use crate::usage::{ChatUsage, Usage};
 
 /// The last event of a stream.
-pub(crate) const DONE: &[u8] = b"data: [DONE]\n\n";
+const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// Writes the chunks of one choice.
 ///

@@ -1,0 +1,56 @@
+"""The official client as its users set it up: by the files of docs/clients/codex-cli.md."""
+
+import subprocess
+
+import pytest
+from environments import node_packages
+from harness import KEY, PATIENCE, environment
+from snippets import Page, at
+
+PAGE = Page("codex-cli")
+
+
+class Cli:
+    """The client in a directory of its own."""
+
+    program = node_packages("codex-cli") / "codex"
+
+    def __init__(self, directory, proxy, config):
+        self.directory = directory
+        (directory / ".codex").mkdir()
+        # Plugins and usage data are of OpenAI's servers, not of the provider's.
+        offline = "[analytics]\nenabled = false\n[features]\nplugins = false\n"
+        (directory / ".codex" / "config.toml").write_text(at(proxy, config) + offline)
+        # The key is there for a configuration that reads it.
+        self.env = environment(HOME=str(directory), CODEX_PROXY_API_KEY=KEY)
+
+    def exec(self, *arguments):
+        return subprocess.run(
+            [self.program, "exec", "--skip-git-repo-check", *arguments], env=self.env, cwd=self.directory,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE,
+        )
+
+
+CONFIGS = {"http": PAGE.block("toml", "env_key"), "websocket": PAGE.block("toml", "http_headers")}
+
+
+@pytest.fixture(params=CONFIGS)
+def transport(request):
+    """Each of the page's two files: with the key in the environment over HTTP, and with it in the file over a WebSocket."""
+    return request.param
+
+
+@pytest.fixture
+def cli(proxy, tmp_path, transport):
+    return Cli(tmp_path, proxy, CONFIGS[transport])
+
+
+@pytest.fixture
+def by_environment(proxy, tmp_path):
+    return Cli(tmp_path, proxy, CONFIGS["http"])
+
+
+@pytest.fixture
+def failed(failing, tmp_path, transport):
+    """The client before a program that fails."""
+    return Cli(tmp_path, failing, CONFIGS[transport])
