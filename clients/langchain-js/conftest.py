@@ -10,7 +10,7 @@ def langchain():
 
 
 @pytest.fixture
-def settings(proxy):
+def chat(proxy):
     """Makes what ChatOpenAI is given by its users, with what a test wants of it."""
 
     def make(responses=False, base_url=proxy.base_url, **more):

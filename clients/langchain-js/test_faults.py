@@ -37,8 +37,8 @@ def check(fault, error, backend):
 
 @each_fault
 @both_apis
-def test_invoke(langchain, settings, failing, backend, fault, responses):
-    given = settings(responses, failing.base_url, model=fault.model)
+def test_invoke(langchain, chat, failing, backend, fault, responses):
+    given = chat(responses, failing.base_url, model=fault.model)
     with pytest.raises(Thrown) as caught:
         langchain.call("ask", settings=given, content=f"{fault.words} Hello!")
     check(fault, caught.value, backend)
@@ -46,8 +46,8 @@ def test_invoke(langchain, settings, failing, backend, fault, responses):
 
 @each_fault
 @both_apis
-def test_stream(langchain, settings, failing, backend, fault, responses):
-    ask = dict(settings=settings(responses, failing.base_url, model=fault.model), content=f"{fault.words} Hello!", stream=True)
+def test_stream(langchain, chat, failing, backend, fault, responses):
+    ask = dict(settings=chat(responses, failing.base_url, model=fault.model), content=f"{fault.words} Hello!", stream=True)
     if fault.is_late and responses:
         # LangChain.js passes over `response.failed`. What is left to see is that the reply never became complete.
         reply = langchain.call("ask", **ask)
@@ -64,17 +64,17 @@ def test_stream(langchain, settings, failing, backend, fault, responses):
     assert len(backend.turns()) == 1
 
 
-def test_why_the_page_has_no_retries(langchain, settings, backend):
+def test_why_the_page_has_no_retries(langchain, chat, backend):
     """LangChain.js asks again by itself, whatever the header says; when it does not any more, the page can do without `maxRetries`."""
     with pytest.raises(Thrown):
-        langchain.call("ask", settings=settings(maxRetries=1), content="[sim:500] Hello!")
+        langchain.call("ask", settings=chat(maxRetries=1), content="[sim:500] Hello!")
     assert len(backend.turns()) == 2 * SERVER_ERROR.turns
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_a_content_filter_is_named(langchain, settings, stream):
+def test_a_content_filter_is_named(langchain, chat, stream):
     question = f"[sim:{CONTENT_FILTER}] Hello!"
-    reply = langchain.call("ask", settings=settings(), content=question, stream=stream)
+    reply = langchain.call("ask", settings=chat(), content=question, stream=stream)
     assert reply["metadata"]["finish_reason"] == "content_filter"
-    reply = langchain.call("ask", settings=settings(True), content=question, stream=stream)
+    reply = langchain.call("ask", settings=chat(True), content=question, stream=stream)
     assert reply["metadata"]["incomplete_details"] == {"reason": "content_filter"}
