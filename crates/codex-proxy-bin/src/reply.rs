@@ -292,8 +292,10 @@ fn of_failure(failure: &Failure) -> Error {
     } else if let Some(code) = failure.code.as_deref().filter(|_| error.code().is_none() || kind == ErrorKind::Server) {
         error = error.with_code(code);
     }
-    if let Some(param) = &failure.param {
-        error = error.with_param(param.clone());
+    // The backend does not say it of a model that it does not have; OpenAI's API does.
+    let param = failure.param.as_deref().or((kind == ErrorKind::ModelNotFound).then_some("model"));
+    if let Some(param) = param {
+        error = error.with_param(param);
     }
     match failure.retry_after {
         Some(after) => error.with_retry_after(after),
