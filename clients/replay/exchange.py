@@ -60,9 +60,9 @@ class Reply:
         assert self.headers["content-type"].startswith("text/event-stream")
         assert self.text.endswith("\n\n"), "the last event is whole"
         frames = [frame for frame in self.text.split("\n\n") if frame and not frame.startswith(":")]
-        for frame in frames:
-            assert re.fullmatch(r"(event: [a-z_.]+\n)?data: [^\n]+", frame), frame
-        return [frame.rpartition("data: ")[2] if frame.startswith("event") else frame[6:] for frame in frames]
+        data = [re.fullmatch(r"(?:event: [a-z_.]+\n)?data: ([^\n]+)", frame) for frame in frames]
+        assert all(data), self.text
+        return [event.group(1) for event in data]
 
 
 def request(client, name, **values):

@@ -44,6 +44,14 @@ def test_tools(proxy, backend):
     assert [item["call_id"] for item in backend.turns()[1]["body"]["input"] if "call_id" in item] == [call["id"]] * 2
 
 
+def test_the_default_limit_cuts_a_long_answer(proxy):
+    first = request("home-assistant", "functions", prompt="[sim:big=1000] Tell me all.", **settings.home_assistant(proxy))
+    first.body["max_tokens"] = 4000
+    assert whole(first.send()).finish == "stop"
+    first.body["max_tokens"] = 150
+    assert whole(first.send()).finish == "length", "which the integration shows as an error"
+
+
 @exercises("responses", "stream", "reasoning", client=NAME)
 def test_its_own_integration(proxy, backend):
     values = settings.home_assistant_core(proxy)

@@ -4,9 +4,9 @@ import re
 import subprocess
 
 import pytest
-from replay import settings
+from replay.exchange import HERE
 from replay.settings import ELSEWHERE, MODEL
-from snippets import ADDRESS, PAGES, Page
+from snippets import ADDRESS, Page
 
 NAMES = ["cursor", "goose", "home-assistant", "jetbrains", "n8n", "open-webui", "roo", "vscode-copilot", "zed"]
 
@@ -35,8 +35,12 @@ def test_the_shell_takes_what_is_for_it(name):
         assert subprocess.run(["bash", "-n"], input=block, text=True, capture_output=True).stderr == ""
 
 
-def test_all_pages_name_one_model():
-    for name in NAMES:
-        assert MODEL in Page(name).text, name
-    assert {file.stem for file in PAGES.glob("*.md")} >= set(NAMES)
-    assert settings.OWN_KEY in Page("cursor").text
+@pytest.mark.parametrize("name", NAMES)
+def test_the_model_is_named(name):
+    assert MODEL in Page(name).text
+
+
+def test_every_request_is_of_a_test():
+    tests = "".join(file.read_text(encoding="utf-8") for file in HERE.glob("test_*.py"))
+    files = list(HERE.glob("*/*.http"))
+    assert files and [file for file in files if f'"{file.stem}"' not in tests] == []
