@@ -78,8 +78,15 @@ def test_sampling_parameters_are_left_out(langchain, settings, backend, response
     assert not {"temperature", "top_p", "max_output_tokens", "user", "truncation"} & set(backend.turns()[-1]["body"])
 
 
-def test_a_previous_response_is_not_known(langchain, settings, backend):
+@exercises("turns")
+def test_a_previous_response_is_gone_on_from(langchain, settings, backend):
+    first = langchain.call("ask", settings=settings(True), content="One")
+    given = settings(True, modelKwargs={"previous_response_id": first["metadata"]["id"]})
+    assert "Two" in langchain.call("ask", settings=given, content="Two")["text"]
+    items = backend.turns()[-1]["body"]["input"]
+    assert [item["role"] for item in items if item["type"] == "message"] == ["user", "assistant", "user"]
+
     given = settings(True, modelKwargs={"previous_response_id": "resp_1"})
-    with pytest.raises(Thrown, match="send the whole conversation in `input`"):
+    with pytest.raises(Thrown) as caught:
         langchain.call("ask", settings=given, content="Hello!")
-    assert backend.turns() == []
+    assert caught.value.properties["code"] == "previous_response_not_found"
