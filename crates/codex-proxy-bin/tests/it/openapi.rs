@@ -87,6 +87,17 @@ fn every_error_is_described() {
     }
 }
 
+#[test]
+fn the_types_of_errors_are_described_and_no_others() {
+    let description = description();
+    let described = description.pointer("/components/schemas/Error/properties/error/properties/type/enum").unwrap();
+    let described: BTreeSet<_> =
+        described.as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect();
+    let kind =
+        |kind| serde_json::to_value(Error::new(kind, "").body()).unwrap()["error"]["type"].as_str().unwrap().to_owned();
+    assert_eq!(described, ErrorKind::ALL.into_iter().map(kind).collect());
+}
+
 #[tokio::test]
 async fn a_key_is_asked_for_where_it_is_said() {
     let proxy = Harness::start_with(SimConfig::default(), Some("secret")).await;
