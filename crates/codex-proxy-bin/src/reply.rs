@@ -293,7 +293,7 @@ fn of_failure(failure: &Failure) -> Error {
         error = error.with_code(code);
     }
     // The backend does not say it of a model that it does not have; OpenAI's API does.
-    let param = failure.param.as_deref().or((kind == ErrorKind::ModelNotFound).then_some("model"));
+    let param = failure.param.as_deref().or_else(|| (kind == ErrorKind::ModelNotFound).then_some("model"));
     if let Some(param) = param {
         error = error.with_param(param);
     }
