@@ -113,15 +113,19 @@ await serve({
       const previous = answers.at(-1)?.last.response.id;
       socket.send({ type: "response.create", ...body, input: inputs[answers.length], previous_response_id: previous });
     };
-    for await (const { type, message, error } of socket.stream()) {
-      if (type === "error") throw error;
-      if (type === "open") ask();
-      if (message?.type === "response.output_text.delta") text += message.delta;
-      if (!/^response\.(completed|failed|incomplete)$/.test(message?.type)) continue;
-      answers.push({ text, last: message });
-      text = "";
-      if (answers.length < inputs.length) ask();
-      else socket.close();
+    try {
+      for await (const { type, message, error } of socket.stream()) {
+        if (type === "error") throw error;
+        if (type === "open") ask();
+        if (message?.type === "response.output_text.delta") text += message.delta;
+        if (!/^response\.(completed|failed|incomplete)$/.test(message?.type)) continue;
+        answers.push({ text, last: message });
+        text = "";
+        if (answers.length === inputs.length) break;
+        ask();
+      }
+    } finally {
+      socket.close();
     }
     return answers;
   },
