@@ -264,7 +264,7 @@ function clients(model, needsKey) {
       `model_list:\n  - model_name: ${model}\n    litellm_params:\n      model: openai/${model}\n` +
       `      api_base: ${base}\n      api_key: ${needsKey ? "os.environ/CODEX_PROXY_API_KEY" : "unused"}`]]],
     ["aider", null, [["Terminal",
-      `export OPENAI_API_BASE=${base}\nexport OPENAI_API_KEY=${shell}\naider --model openai/${model}`]]],
+      `export OPENAI_API_BASE=${base}\nexport OPENAI_API_KEY=${shell}\naider --model openai/${model} --weak-model openai/gpt-5-nano`]]],
     ["goose", null, [["Terminal",
       `export GOOSE_PROVIDER=openai\nexport GOOSE_MODEL=${model}\nexport OPENAI_HOST=${location.origin}\n` +
       `export OPENAI_BASE_PATH=v1/chat/completions\nexport OPENAI_API_KEY=${shell}`]]],
