@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from exercised import noted
-from faults import LOGIN
+from faults import LOGIN, STALLED
 from harness import KEY, Backend, Proxy
 
 
@@ -31,8 +31,7 @@ def running(backend, settings, tmp_path_factory):
 
 def logged_in(backend, home, settings):
     backend.log_in(home)
-    # Short enough to be waited for by the tests of a backend that falls silent, and long for one that is only slow.
-    return Proxy(home, CODEX_PROXY_UPSTREAM_TIMEOUT="2", **settings, **backend.settings())
+    return Proxy(home, **settings, **backend.settings())
 
 
 @pytest.fixture
@@ -48,10 +47,12 @@ def proxy(running, backend, request):
 @pytest.fixture
 def failing(fault, request, backend, settings, tmp_path):
     """The program for a test of one fault (`faults.each_fault`)."""
-    if fault is LOGIN:
-        # A backend that rejects one new token after the other gets none for a minute, so this takes a login of its own.
+    # A backend that rejects one new token after the other gets none for a minute, so this takes a login of its own; and silence
+    # is waited for, for less time than a backend may be slow in the other tests.
+    own = {LOGIN: settings, STALLED: settings | {"CODEX_PROXY_UPSTREAM_TIMEOUT": "2"}}
+    if fault in own:
         backend.forget()
-        with logged_in(backend, tmp_path, settings) as proxy:
+        with logged_in(backend, tmp_path, own[fault]) as proxy:
             yield proxy
     else:
         yield request.getfixturevalue("proxy")
