@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from faults import LOGIN, UNKNOWN_MODEL
+from faults import UNKNOWN_MODEL
 from harness import KEY, PATIENCE, environment
 from snippets import Page, at
 
@@ -50,8 +50,8 @@ def llm(proxy, at_home):
 
 
 @pytest.fixture
-def failed(fault, failing, request, tmp_path):
+def failed(fault, failing, running, request, tmp_path):
     """The command over a program that fails, with the model that the fault is of."""
-    if fault in (LOGIN, UNKNOWN_MODEL):
+    if failing is not running or fault is UNKNOWN_MODEL:
         return Llm(failing, tmp_path, fault.model)
     return request.getfixturevalue("llm")
