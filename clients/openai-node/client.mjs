@@ -2,6 +2,7 @@
 
 import OpenAI from "openai";
 import { zodResponseFormat, zodResponsesFunction, zodTextFormat } from "openai/helpers/zod";
+import { ResponsesWS } from "openai/resources/responses/ws";
 import { z } from "zod";
 import { serve } from "../node-runtime/calls.mjs";
 
@@ -101,6 +102,32 @@ await serve({
     stream.on("response.output_text.delta", ({ delta }) => (text += delta));
     const final = await stream.finalResponse();
     return { text, final };
+  },
+
+  // Questions over one WebSocket, each of which names the response before; the last event of each, and all text.
+  socket: async ({ sdk: settings, body, inputs }) => {
+    const socket = new ResponsesWS(sdk(settings));
+    const answers = [];
+    let text = "";
+    const ask = () => {
+      const previous = answers.at(-1)?.last.response.id;
+      socket.send({ type: "response.create", ...body, input: inputs[answers.length], previous_response_id: previous });
+    };
+    try {
+      for await (const { type, message, error } of socket.stream()) {
+        if (type === "error") throw error;
+        if (type === "open") ask();
+        if (message?.type === "response.output_text.delta") text += message.delta;
+        if (!/^response\.(completed|failed|incomplete)$/.test(message?.type)) continue;
+        answers.push({ text, last: message });
+        text = "";
+        if (answers.length === inputs.length) break;
+        ask();
+      }
+    } finally {
+      socket.close();
+    }
+    return answers;
   },
 
   // The turn is ended by the client after the first chunk.

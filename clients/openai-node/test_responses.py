@@ -5,6 +5,7 @@ import json
 import pytest
 from exercised import exercises
 from harness import MODEL, TIME, WEATHER
+from node import Thrown
 
 TOOLS = [{"type": "function", "strict": False, **tool["function"]} for tool in (WEATHER, TIME)]
 
@@ -83,3 +84,20 @@ def test_image_input(sdk, backend):
 def test_an_incomplete_reply_says_why(sdk):
     reply = sdk("responses", body={"model": MODEL, "input": "[sim:incomplete-max-tokens] Go on."})
     assert reply["status"] == "incomplete" and reply["incomplete_details"]["reason"] == "max_output_tokens"
+
+
+@exercises("responses", "websocket", "stream", "turns")
+def test_over_a_websocket(sdk, backend):
+    first, second = sdk("socket", body={"model": MODEL}, inputs=["My name is Ada.", "Who am I?"])
+    assert "Ada" in first["text"] and "Who am I?" in second["text"]
+    assert [answer["last"]["type"] for answer in (first, second)] == ["response.completed"] * 2
+    sent = [item for item in backend.turns()[-1]["body"]["input"] if item["type"] == "message"]
+    assert [item["role"] for item in sent] == ["user", "assistant", "user"]
+
+
+@exercises("failures", "websocket")
+def test_an_error_over_a_websocket(sdk, backend):
+    with pytest.raises(Thrown) as caught:
+        sdk("socket", body={"model": MODEL}, inputs=["[sim:429-usage] Hello!"])
+    assert "usage limit has been reached" in caught.value.message
+    assert len(backend.turns()) == 1

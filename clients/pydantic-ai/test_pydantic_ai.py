@@ -118,7 +118,13 @@ def test_reasoning(model, backend):
 
 
 @pytest.mark.parametrize("api", [OpenAIResponsesModel], indirect=True)
-def test_a_previous_response_is_not_known(model, backend):
-    with pytest.raises(ModelRequestRejectedError, match="send the whole conversation in `input`"):
+@exercises("turns")
+def test_a_previous_response_is_gone_on_from(model, backend):
+    agent = Agent(model, model_settings={"openai_previous_response_id": "auto"})
+    first = agent.run_sync("One")
+    assert "Two" in agent.run_sync("Two", message_history=first.all_messages()).output
+    items = backend.turns()[-1]["body"]["input"]
+    assert [item["role"] for item in items if item["type"] == "message"] == ["user", "assistant", "user"]
+
+    with pytest.raises(ModelRequestRejectedError, match="previous_response_not_found"):
         Agent(model, model_settings={"openai_previous_response_id": "resp_1"}).run_sync("Hello!")
-    assert backend.turns() == []
