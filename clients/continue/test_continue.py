@@ -6,6 +6,7 @@ import subprocess
 import pytest
 from environments import node, node_packages
 from exercised import exercises
+from faults import CONTEXT, REFUSED
 from harness import PATIENCE, environment
 from snippets import Page, at
 
@@ -53,3 +54,11 @@ def test_a_task_with_a_shell(run, backend, tmp_path):
     _, second = backend.turns()
     outputs = [item["output"] for item in second["body"]["input"] if item["type"] == "function_call_output"]
     assert len(outputs) == 1 and "FROM THE FILE" in outputs[0]
+
+
+@pytest.mark.parametrize("fault", [CONTEXT, REFUSED], ids=["context", "refused-parameter"])
+@exercises("failures")
+def test_a_refusal_is_shown(run, backend, fault):
+    done = run("cn", "-p", f"{fault.words} Hello!")
+    assert done.returncode == 1 and fault.says in done.stdout + done.stderr
+    assert len(backend.turns()) == 1
