@@ -12,7 +12,7 @@ SOAK_SECS ?= 120
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check clients fuzz soak bench install build release fmt clippy doc deny architecture unit doctest
+.PHONY: help demo test check clients fuzz soak bench load install build release fmt clippy doc deny architecture unit doctest instructions
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ demo: ## build, and show the program at work over a simulated backend: no accoun
 
 test: ## check everything: lints, docs, licences, all tests, real clients
 	@scripts/setup test
-	@$(MAKE) --no-print-directory fmt clippy doc deny architecture build unit doctest soak clients
+	@$(MAKE) --no-print-directory fmt clippy doc deny architecture build unit doctest instructions soak clients
 	@echo
 	@echo "All passed. Left out here: fuzzing (make fuzz; .ci/run does it too); and, done by .github/workflows/ci.yml alone, security"
 	@echo "advisories and yanked crates (their database needs the network), the oldest supported Rust, wasm32, semver, macOS and Windows."
@@ -48,6 +48,10 @@ soak: build ## load and faults: 1000 streams at once, 10000 requests that go wro
 bench: ## measure the translation beside a plain way, and how soon a dropped reply is noticed
 	@cargo bench --locked -p codex-translate --bench translate
 	@cargo bench --locked -p codex-upstream --bench cancel
+
+load: ## measure the release binary end to end beside the least a proxy can do, and beside nginx; LOAD="--rounds 9 --only burst"
+	@cargo build --locked --release -p codex-proxy-bin -p codex-load --bins
+	@$(TARGET)/release/codex-load --json $(TARGET)/load.json $(LOAD)
 
 install: ## build the release binary into ~/.cargo/bin
 	@scripts/setup build
@@ -86,6 +90,11 @@ architecture:
 unit:
 	@echo "── unit, property and integration tests"
 	@cargo nextest run --locked --workspace --all-targets
+
+instructions:
+	@echo "── instructions of the hot paths"
+	@cargo build --locked --release -p codex-instructions
+	@scripts/instructions
 
 doctest:
 	@echo "── examples in the documentation"

@@ -11,8 +11,8 @@ SCREENSHOTS = Path(os.environ["CODEX_PROXY_SCREENSHOTS"])
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-def chromium(profile):
-    """Opens one with the directory `profile`; its driver is to be quit."""
+def chromium(profile, *more):
+    """Opens one with the directory `profile`, and `more` flags; its driver is to be quit."""
     options = webdriver.ChromeOptions()
     options.binary_location = next(filter(None, map(shutil.which, BROWSERS)))
     for flag in (
@@ -20,7 +20,8 @@ def chromium(profile):
         "--disable-background-networking --disable-component-update --no-proxy-server --hide-scrollbars --window-size=900,700"
     ).split():
         options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={profile}")
+    for flag in (f"--user-data-dir={profile}", *more):
+        options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     driver.set_page_load_timeout(PATIENCE)

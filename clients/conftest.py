@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from exercised import noted
-from faults import LOGIN
+from faults import LOGIN, STALLED
 from harness import KEY, Backend, Proxy
 
 
@@ -17,16 +17,21 @@ def backend(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def running(backend, tmp_path_factory):
-    with logged_in(backend, tmp_path_factory.mktemp("home")) as proxy:
+def settings():
+    """How the program is set up; a suite can have it otherwise."""
+    return {"CODEX_PROXY_API_KEY": KEY}
+
+
+@pytest.fixture(scope="session")
+def running(backend, settings, tmp_path_factory):
+    with logged_in(backend, tmp_path_factory.mktemp("home"), settings) as proxy:
         yield proxy
         assert proxy.stop() == 0, proxy.output
 
 
-def logged_in(backend, home):
+def logged_in(backend, home, settings):
     backend.log_in(home)
-    # Short enough to be waited for by the tests of a backend that falls silent, and long for one that is only slow.
-    return Proxy(home, CODEX_PROXY_API_KEY=KEY, CODEX_PROXY_UPSTREAM_TIMEOUT="2", **backend.settings())
+    return Proxy(home, **settings, **backend.settings())
 
 
 @pytest.fixture
@@ -40,12 +45,14 @@ def proxy(running, backend, request):
 
 
 @pytest.fixture
-def failing(fault, request, backend, tmp_path):
+def failing(fault, request, backend, settings, tmp_path):
     """The program for a test of one fault (`faults.each_fault`)."""
-    if fault is LOGIN:
-        # A backend that rejects one new token after the other gets none for a minute, so this takes a login of its own.
+    # A backend that rejects one new token after the other gets none for a minute, so this takes a login of its own; and silence
+    # is waited for, for less time than a backend may be slow in the other tests.
+    own = {LOGIN: settings, STALLED: settings | {"CODEX_PROXY_UPSTREAM_TIMEOUT": "2"}}
+    if fault in own:
         backend.forget()
-        with logged_in(backend, tmp_path) as proxy:
+        with logged_in(backend, tmp_path, own[fault]) as proxy:
             yield proxy
     else:
         yield request.getfixturevalue("proxy")

@@ -90,6 +90,7 @@ def version(suite, client):
             if found := packages.get(f"node_modules/{package}"):
                 return found["version"]
         elif lock.exists():
-            if found := re.search(rf"^{re.escape(package)}==([^ ]+)", lock.read_text(encoding="utf-8"), re.MULTILINE):
-                return found.group(1)
+            # An older one, for an older Python, stands first.
+            if found := re.findall(rf"^{re.escape(package)}==([^ ]+)", lock.read_text(encoding="utf-8"), re.MULTILINE):
+                return found[-1]
     raise AssertionError(f"{suite.name}: no lock file names {package}")

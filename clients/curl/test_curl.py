@@ -4,6 +4,7 @@ import json
 import subprocess
 
 import pytest
+from exercised import exercises
 from harness import KEY, PATIENCE, TIME, WEATHER, Proxy, ask, environment
 
 JSON = ("-H", "Content-Type: application/json")
@@ -62,6 +63,7 @@ def test_health_needs_no_key(simulated):
     assert status == 200 and json.loads(body)["status"] == "ok"
 
 
+@exercises("chat", "stream")
 def test_chat_stream(simulated):
     status, headers, body = post(f"{simulated.base_url}/chat/completions", ask(stream=True), *BEARER)
     assert status == 200 and headers["content-type"].startswith("text/event-stream")
@@ -74,6 +76,7 @@ def test_chat_stream(simulated):
     assert len({(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks}) == 1
 
 
+@exercises("responses", "stream")
 def test_responses_stream(simulated):
     body = {"model": "gpt-5.1", "input": "Hello!", "stream": True}
     status, headers, body = post(f"{simulated.base_url}/responses", body, *BEARER)
@@ -83,6 +86,7 @@ def test_responses_stream(simulated):
     assert parsed[-1]["response"]["output"][-1]["content"][0]["text"]
 
 
+@exercises("tools", "whole", "stream")
 def test_tools(simulated):
     body = ask("parallel-tools", tools=[WEATHER, TIME])
     _, _, whole = post(f"{simulated.base_url}/chat/completions", body, *BEARER)
@@ -143,6 +147,7 @@ def test_a_body_over_the_limit(simulated, tmp_path, encoding):
     assert curl(f"{simulated.url}/health")[0] == 200
 
 
+@exercises("failures")
 def test_a_fault_in_the_stream_is_its_last_event(simulated):
     _, _, body = post(f"{simulated.base_url}/chat/completions", ask("cut", stream=True), *BEARER)
     *_, fault, done = events(body)

@@ -159,9 +159,15 @@ def test_sampling_parameters_are_left_out(chat, backend, responses):
     assert not {"temperature", "top_p", "max_output_tokens"} & set(backend.turns()[-1]["body"])
 
 
-def test_a_previous_response_is_not_known(chat, backend):
+@exercises("turns")
+def test_a_previous_response_is_gone_on_from(chat, backend):
     model = chat(True, use_previous_response_id=True)
-    first = model.invoke("One")
-    with pytest.raises(openai.BadRequestError, match="send the whole conversation in `input`"):
+    first = model.invoke("[sim:reasoning] One")
+    assert "Two" in model.invoke([HumanMessage("[sim:reasoning] One"), first, HumanMessage("Two")]).text
+    items = backend.turns()[-1]["body"]["input"]
+    assert [item["role"] for item in items if item["type"] == "message"] == ["user", "assistant", "user"]
+
+    first.response_metadata["id"] = "resp_1"
+    with pytest.raises(openai.BadRequestError) as caught:
         model.invoke([HumanMessage("One"), first, HumanMessage("Two")])
-    assert len(backend.turns()) == 1
+    assert caught.value.code == "previous_response_not_found"

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import openai
 import pytest
-from faults import LOGIN
 from harness import Program, environment
 from snippets import Page, at
 
@@ -35,9 +34,9 @@ def client(proxy, server):
 
 
 @pytest.fixture
-def failed(fault, failing, request, tmp_path):
+def failed(failing, running, request, tmp_path):
     """The SDK over a program that fails; without retries, as the page says."""
-    if fault is LOGIN:
+    if failing is not running:
         with Server(failing, tmp_path) as server:
             yield openai.OpenAI(base_url=server.base_url, api_key=KEY, max_retries=0)
     else:

@@ -84,10 +84,15 @@ def test_a_text_format_of_pydantic(here, backend):
     assert backend.turns()[-1]["body"]["text"]["format"]["name"] == "Answer"
 
 
-def test_a_previous_response_is_not_known(here, backend):
-    with pytest.raises(litellm.BadRequestError, match="send the whole conversation in `input`"):
+@exercises("turns")
+def test_a_previous_response_is_gone_on_from(here, backend):
+    first = litellm.responses(**ask(text="One"), **here)
+    assert "Two" in text_of(litellm.responses(**ask(text="Two"), previous_response_id=first.id, **here))
+    items = backend.turns()[-1]["body"]["input"]
+    assert [item["role"] for item in items if item["type"] == "message"] == ["user", "assistant", "user"]
+
+    with pytest.raises(litellm.BadRequestError, match="previous_response_not_found"):
         litellm.responses(**ask(), previous_response_id="resp_1", **here)
-    assert backend.turns() == []
 
 
 def test_a_conversation_made_short(here):

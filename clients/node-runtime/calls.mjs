@@ -16,7 +16,7 @@ export async function serve(functions) {
 }
 
 // An error as JSON: its own properties too, and its cause; what cannot be written is left out.
-function described(error, depth = 0) {
+export function described(error, depth = 0) {
   const properties = {};
   for (const key of Object.getOwnPropertyNames(error)) {
     if (["stack", "message", "name"].includes(key)) continue;

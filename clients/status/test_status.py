@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
+from snippets import ADDRESS, Page
 
 SCRIPT = "<img src=x onerror=document.title='owned'>"
 BEARER = {"authorization": f"Bearer {KEY}"}
@@ -278,9 +279,23 @@ def test_the_snippets_work_as_they_stand(browser, proxy, tmp_path):
     assert done.returncode == 0 and "Hello!" in done.stdout, f"{done.stdout}{done.stderr}"
     for name in ("OpenAI Node", "Vercel AI SDK", "aider", "Continue"):
         assert all(f"{proxy.url}/v1" in code for code in snippets(browser, name)), name
-    for name in ("Cline", "Open WebUI"):
+    for name in ("Cline", "Open WebUI", "Roo Code", "JetBrains AI", "n8n", "Home Assistant"):
         browser.find_element(By.XPATH, f"//button[@role='tab'][.='{name}']").click()
         assert f"{proxy.url}/v1" in browser.find_element(By.ID, "panel").text
+
+
+def test_the_snippets_are_those_of_the_set_up_pages(browser, proxy):
+    visit_with_key(browser, proxy)
+    model = httpx2.get(f"{proxy.base_url}/models", headers=BEARER, timeout=PATIENCE).json()["data"][0]["id"]
+
+    def as_on_a_page(name):
+        code = snippets(browser, name)[0].replace(proxy.url, ADDRESS).replace(model, "gpt-5.5")
+        return code.replace('"$CODEX_PROXY_API_KEY"', KEY).replace("the value of CODEX_PROXY_API_KEY", KEY)
+
+    assert as_on_a_page("goose") == Page("goose").block("bash").rstrip()
+    assert as_on_a_page("Codex CLI") == Page("codex-cli").block("toml", "env_key").rstrip()
+    for name, page in (("Zed", "zed"), ("VS Code Copilot", "vscode-copilot")):
+        assert json.loads(as_on_a_page(name)) == json.loads(Page(page).block("json")), name
 
 
 def test_a_snippet_is_copied(browser, proxy):

@@ -162,6 +162,10 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
         if let Route::Health(probe) = route {
             return Ok(endpoints::health(self, probe).await);
         }
+        // It says what every copy of the program says, and clients read it before they have a key.
+        if route == Route::OpenApi {
+            return Ok(endpoints::openapi());
+        }
         let admitted = terms.access.admit(peer, &head);
         // The page itself says nothing, and asks for the key that its data need.
         if route == Route::StatusPage && !admitted.is_err_and(|denied| !denied.is_about_a_key()) {
@@ -188,15 +192,17 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
                 Ok(response.map(|body| Guarded::new(body, slot).boxed_unsync()))
             }
             Route::Socket if socket::is_upgrade(&head) => socket::accept(self, peer, head),
-            Route::Socket => Ok(reply::wrong_method(head.method.as_str(), head.uri.path(), "POST")),
-            Route::Stored(asked) => endpoints::stored(self, &Call::read(&head.headers, record)?, &asked, &head),
+            Route::Socket => Ok(reply::no_upgrade()),
+            Route::Stored(asked, id) => endpoints::stored(self, &Call::read(&head.headers, record)?, asked, &id, &head),
             Route::Models => Ok(endpoints::models(&self.current_models().await, head.uri.query())),
             Route::Model(id) => endpoints::model(&self.current_models().await, &terms.aliases, &id),
             Route::Usage => endpoints::usage(self).await,
             Route::Metrics => Ok(endpoints::metrics(self).await),
             Route::Status => Ok(endpoints::status(self).await),
-            Route::WrongMethod(allowed) => Ok(reply::wrong_method(head.method.as_str(), head.uri.path(), allowed)),
-            Route::Health(_) | Route::StatusPage | Route::Unknown => Ok(reply::not_found(head.uri.path())),
+            Route::WrongMethod(allowed) => Ok(reply::wrong_method(head.method.as_str(), head.uri.path(), &allowed)),
+            Route::Health(_) | Route::OpenApi | Route::StatusPage | Route::Unknown => {
+                Ok(reply::not_found(head.uri.path()))
+            }
         }
     }
 

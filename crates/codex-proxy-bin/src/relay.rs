@@ -196,10 +196,14 @@ impl<P: Pipe> Lane<P> {
             match &mut self.source {
                 Source::Opening(opening) => self.source = Source::Open(ready!(opening.as_mut().poll(cx))?),
                 Source::Open(upstream) => match ready!(upstream.as_mut().poll_next(cx)) {
-                    Some(Ok(bytes)) => match self.pipe.feed(&bytes, out)? {
-                        Flow::Continue => {}
-                        Flow::Done => return Poll::Ready(self.finish(out).map(Some)),
-                    },
+                    Some(Ok(bytes)) => {
+                        // What comes out is about as long as what goes in.
+                        out.reserve(bytes.len());
+                        match self.pipe.feed(&bytes, out)? {
+                            Flow::Continue => {}
+                            Flow::Done => return Poll::Ready(self.finish(out).map(Some)),
+                        }
+                    }
                     Some(Err(error)) => return Poll::Ready(Err(reply::of_transport(&error))),
                     None => return Poll::Ready(self.finish(out).map(Some)),
                 },

@@ -17,6 +17,7 @@ use http_body_util::{BodyExt as _, Empty, Full};
 use serde::Serialize;
 
 use crate::access::Denied;
+use crate::route::unserved;
 
 /// The body of a reply: whole, or a stream.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -52,9 +53,21 @@ pub(crate) fn switching_protocols(accept: HeaderValue) -> Response<Body> {
 
 /// The reply to a WebSocket of another version than the one there is.
 pub(crate) fn other_websocket_version() -> Response<Body> {
-    let error = Error::new(ErrorKind::InvalidRequest, "the WebSocket is of another version than 13");
+    upgrade_required("the WebSocket is of another version than 13")
+}
+
+/// The reply to a request that is answered over a WebSocket only, and asks for none (RFC 9110 §15.5.22).
+pub(crate) fn no_upgrade() -> Response<Body> {
+    upgrade_required("a GET here is the beginning of a WebSocket; send a request as a POST")
+}
+
+fn upgrade_required(message: &str) -> Response<Body> {
+    let error = Error::new(ErrorKind::InvalidRequest, message).with_code("upgrade_required");
     let mut response = with_status(StatusCode::UPGRADE_REQUIRED, &error);
-    response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    let headers = response.headers_mut();
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     response
 }
 
@@ -155,10 +168,15 @@ pub fn from_error(error: &Error) -> Response<Body> {
 
 /// The reply for a path that does not exist.
 pub fn not_found(path: &str) -> Response<Body> {
-    let message = format!(
-        "there is no `{path}` here; try /v1/chat/completions, /v1/responses, /v1/models or /health, and check that the \
-         base URL ends in /v1 once"
-    );
+    let message = match unserved(path) {
+        Some(why) => format!(
+            "`{path}` is not served: {why}; there are /v1/chat/completions, /v1/responses, /v1/images/generations and /v1/models"
+        ),
+        None => format!(
+            "there is no `{path}` here; try /v1/chat/completions, /v1/responses, /v1/models or /health, and check that the \
+             base URL ends in /v1 once"
+        ),
+    };
     with_status(StatusCode::NOT_FOUND, &Error::new(ErrorKind::InvalidRequest, message).with_code("unknown_url"))
 }
 
@@ -169,11 +187,13 @@ pub(crate) fn response_not_found(id: &str) -> Response<Body> {
 }
 
 /// The reply for a method that the path does not have.
-pub fn wrong_method(method: &str, path: &str, allowed: &'static str) -> Response<Body> {
+pub fn wrong_method(method: &str, path: &str, allowed: &str) -> Response<Body> {
     let message = format!("`{path}` takes {allowed}, not {method}");
     let error = Error::new(ErrorKind::InvalidRequest, message).with_code("method_not_allowed");
     let mut response = with_status(StatusCode::METHOD_NOT_ALLOWED, &error);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    if let Ok(allowed) = HeaderValue::from_str(allowed) {
+        response.headers_mut().insert(ALLOW, allowed);
+    }
     response
 }
 
@@ -272,8 +292,10 @@ fn of_failure(failure: &Failure) -> Error {
     } else if let Some(code) = failure.code.as_deref().filter(|_| error.code().is_none() || kind == ErrorKind::Server) {
         error = error.with_code(code);
     }
-    if let Some(param) = &failure.param {
-        error = error.with_param(param.clone());
+    // The backend does not say it of a model that it does not have; OpenAI's API does.
+    let param = failure.param.as_deref().or_else(|| (kind == ErrorKind::ModelNotFound).then_some("model"));
+    if let Some(param) = param {
+        error = error.with_param(param);
     }
     match failure.retry_after {
         Some(after) => error.with_retry_after(after),

@@ -39,15 +39,15 @@ impl Work {
     }
 }
 
-/// What is asked about a response that is kept, by its id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is asked about a response that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// `GET` or `DELETE /v1/responses/{id}`
-    Response(String),
+    Response,
     /// `GET /v1/responses/{id}/input_items`
-    InputItems(String),
+    InputItems,
     /// `POST /v1/responses/{id}/cancel`
-    Cancel(String),
+    Cancel,
 }
 
 /// What is to be done with a request.
@@ -57,8 +57,8 @@ pub enum Route {
     Work(Work),
     /// `GET /v1/responses`, to be upgraded to a WebSocket
     Socket,
-    /// A response that is kept
-    Stored(Kept),
+    /// A response that is kept, by its id
+    Stored(Kept, String),
     /// `GET /v1/models`
     Models,
     /// `GET /v1/models/{id}`
@@ -73,8 +73,10 @@ pub enum Route {
     StatusPage,
     /// `GET /status.json`
     Status,
+    /// `GET /openapi.json`
+    OpenApi,
     /// The path exists, the method does not; holds the methods that do.
-    WrongMethod(&'static str),
+    WrongMethod(String),
     /// No such path.
     Unknown,
 }
@@ -85,14 +87,23 @@ impl Route {
         match self {
             Self::Work(work) => work.endpoint(),
             Self::Socket => "websocket",
-            Self::Stored(_) => "stored",
+            Self::Stored(..) => "stored",
             Self::Models | Self::Model(_) => "models",
             Self::Usage => "usage",
             Self::Health(_) => "health",
             Self::Metrics => "metrics",
             Self::StatusPage | Self::Status => "status",
+            Self::OpenApi => "openapi",
             Self::WrongMethod(_) | Self::Unknown => "other",
         }
+    }
+
+    /// The same about the thing of this id, which stands in the path.
+    fn about(mut self, id: &str) -> Self {
+        if let Self::Model(of) | Self::Stored(_, of) = &mut self {
+            *of = percent_decoded(id);
+        }
+        self
     }
 
     /// Whether such requests come by themselves, again and again: probes, scrapes, an open status page.
@@ -101,47 +112,75 @@ impl Route {
     }
 }
 
+/// What there is: a path, the methods that it takes, and what they are for.
+/// What stands in the place of `{id}` goes into the route. The first path that fits is taken.
+static ROUTES: [(&str, &str, Route); 20] = [
+    ("/", "GET, HEAD", Route::StatusPage),
+    ("/status.json", "GET, HEAD", Route::Status),
+    ("/openapi.json", "GET, HEAD", Route::OpenApi),
+    ("/metrics", "GET, HEAD", Route::Metrics),
+    ("/usage", "GET, HEAD", Route::Usage),
+    ("/health", "GET, HEAD", Route::Health(Probe::Login)),
+    ("/health/live", "GET, HEAD", Route::Health(Probe::Live)),
+    ("/health/ready", "GET, HEAD", Route::Health(Probe::Ready)),
+    ("/chat/completions", "POST", Route::Work(Work::Chat)),
+    ("/responses", "GET", Route::Socket),
+    ("/responses", "POST", Route::Work(Work::Responses)),
+    ("/responses/compact", "POST", Route::Work(Work::Compact)),
+    ("/responses/{id}/input_items", "GET, HEAD", Route::Stored(Kept::InputItems, String::new())),
+    ("/responses/{id}/cancel", "POST", Route::Stored(Kept::Cancel, String::new())),
+    ("/responses/{id}", "GET, HEAD", Route::Stored(Kept::Response, String::new())),
+    ("/responses/{id}", "DELETE", Route::Stored(Kept::Response, String::new())),
+    ("/images/generations", "POST", Route::Work(Work::Images(Task::Generation))),
+    ("/images/edits", "POST", Route::Work(Work::Images(Task::Edit))),
+    ("/models", "GET, HEAD", Route::Models),
+    ("/models/{id}", "GET, HEAD", Route::Model(String::new())),
+];
+
+/// The path and the method of all there is; a HEAD goes where a GET does.
+pub fn endpoints() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES.iter().map(|(path, methods, _)| (*path, methods.split(", ").next().unwrap_or_default()))
+}
+
 /// Finds the route of a request.
 ///
 /// Every `/v1/x` is also served as `/x` and `/v1/v1/x`, since clients disagree on whether a base URL ends in `/v1`, and
 /// under `/backend-api/codex/x`, where the Codex CLI looks (features.md E5).
 pub fn route(method: &Method, path: &str) -> Route {
     let path = without_prefixes(path);
-    match path {
-        "" => only(method, "GET, HEAD", Route::StatusPage),
-        "/status.json" => only(method, "GET, HEAD", Route::Status),
-        "/metrics" => only(method, "GET, HEAD", Route::Metrics),
-        "/usage" => only(method, "GET, HEAD", Route::Usage),
-        "/health" => only(method, "GET, HEAD", Route::Health(Probe::Login)),
-        "/health/live" => only(method, "GET, HEAD", Route::Health(Probe::Live)),
-        "/health/ready" => only(method, "GET, HEAD", Route::Health(Probe::Ready)),
-        "/chat/completions" => only(method, "POST", Route::Work(Work::Chat)),
-        "/responses" if method == Method::GET => Route::Socket,
-        "/responses" => only(method, "POST", Route::Work(Work::Responses)),
-        "/responses/compact" => only(method, "POST", Route::Work(Work::Compact)),
-        "/images/generations" => only(method, "POST", Route::Work(Work::Images(Task::Generation))),
-        "/images/edits" => only(method, "POST", Route::Work(Work::Images(Task::Edit))),
-        "/models" => only(method, "GET, HEAD", Route::Models),
-        _ => match (path.strip_prefix("/models/"), path.strip_prefix("/responses/")) {
-            (Some(id), _) if !id.is_empty() => only(method, "GET, HEAD", Route::Model(percent_decoded(id))),
-            (_, Some(asked)) => stored(method, asked),
-            _ => Route::Unknown,
-        },
-    }
-}
-
-/// The route of what stands behind `/responses/`.
-fn stored(method: &Method, asked: &str) -> Route {
-    match asked.split_once('/') {
-        None if !asked.is_empty() => {
-            only(method, "GET, HEAD, DELETE", Route::Stored(Kept::Response(percent_decoded(asked))))
+    let Some((known, id)) = ROUTES.iter().find_map(|(known, ..)| Some((*known, id_of(known, path)?))) else {
+        return Route::Unknown;
+    };
+    let mut allowed = Vec::new();
+    for (_, methods, route) in ROUTES.iter().filter(|(path, ..)| *path == known) {
+        if methods.split(", ").any(|name| name == method.as_str()) {
+            return route.clone().about(id);
         }
-        Some((id, "input_items")) => only(method, "GET, HEAD", Route::Stored(Kept::InputItems(percent_decoded(id)))),
-        Some((id, "cancel")) => only(method, "POST", Route::Stored(Kept::Cancel(percent_decoded(id)))),
-        _ => Route::Unknown,
+        allowed.push(*methods);
+    }
+    Route::WrongMethod(allowed.join(", "))
+}
+
+/// What stands in a path in the place of `{id}`, which is nothing where there is no such place; `None` if it is another path.
+fn id_of<'a>(known: &str, path: &'a str) -> Option<&'a str> {
+    match known.split_once("{id}") {
+        None => (known == path).then_some(""),
+        Some((before, after)) => path.strip_prefix(before)?.strip_suffix(after).filter(|id| !id.is_empty()),
     }
 }
 
+/// Why there is no such path, where other servers have it and clients ask for it.
+pub fn unserved(path: &str) -> Option<&'static str> {
+    match without_prefixes(path) {
+        "/completions" | "/fim/completions" => Some("the backend's models answer chats and complete no text"),
+        "/embeddings" => Some("the backend has no model for embeddings"),
+        "/rerank" => Some("the backend has no model that ranks"),
+        "/audio/transcriptions" | "/audio/translations" | "/audio/speech" => Some("the backend has no model for audio"),
+        _ => None,
+    }
+}
+
+/// The path as it stands in the table.
 fn without_prefixes(path: &str) -> &str {
     let mut rest = path.strip_suffix('/').unwrap_or(path);
     for prefix in ["/backend-api/codex", "/v1", "/v1"] {
@@ -150,11 +189,7 @@ fn without_prefixes(path: &str) -> &str {
             _ => {}
         }
     }
-    rest
-}
-
-fn only(method: &Method, allowed: &'static str, route: Route) -> Route {
-    if allowed.split(", ").any(|name| name == method.as_str()) { route } else { Route::WrongMethod(allowed) }
+    if rest.is_empty() { "/" } else { rest }
 }
 
 /// Model ids may hold a slash (`openai/gpt-5.1`), which SDKs send as `%2F`.
@@ -187,24 +222,34 @@ mod tests {
         ] {
             for base in ["", "/v1", "/v1/v1", "/backend-api/codex"] {
                 assert_eq!(route(&Method::POST, &format!("{base}{path}")), expected, "{base}{path}");
-                assert_eq!(route(&Method::GET, &format!("{base}{path}")), Route::WrongMethod("POST"));
+                assert_eq!(route(&Method::GET, &format!("{base}{path}")), Route::WrongMethod("POST".to_owned()));
             }
         }
         assert_eq!(route(&Method::GET, "/v1/models/openai%2Fgpt-5.1"), Route::Model("openai/gpt-5.1".to_owned()));
         assert_eq!(route(&Method::GET, "/backend-api/codex/responses"), Route::Socket);
-        let kept = |kept| Route::Stored(kept);
-        assert_eq!(route(&Method::DELETE, "/v1/responses/resp_1"), kept(Kept::Response("resp_1".to_owned())));
-        assert_eq!(route(&Method::GET, "/responses/r/input_items"), kept(Kept::InputItems("r".to_owned())));
-        assert_eq!(route(&Method::POST, "/v1/responses/r/cancel"), kept(Kept::Cancel("r".to_owned())));
-        assert_eq!(route(&Method::GET, "/v1/responses/r/other"), Route::Unknown);
+        let kept = |kept| Route::Stored(kept, "r".to_owned());
+        for method in [Method::GET, Method::DELETE] {
+            assert_eq!(route(&method, "/v1/responses/r"), kept(Kept::Response), "{method}");
+        }
+        assert_eq!(route(&Method::GET, "/responses/r/input_items"), kept(Kept::InputItems));
+        assert_eq!(route(&Method::POST, "/v1/responses/r/cancel"), kept(Kept::Cancel));
         assert_eq!(route(&Method::HEAD, "/health"), Route::Health(Probe::Login));
         assert_eq!(route(&Method::GET, "/health/ready"), Route::Health(Probe::Ready));
         assert_eq!(route(&Method::GET, "/"), Route::StatusPage);
     }
 
     #[test]
+    fn what_other_servers_have_is_told_apart_from_a_wrong_path() {
+        for path in ["/v1/completions", "/completions", "/v1/fim/completions", "/v1/embeddings", "/v1/v1/rerank"] {
+            assert!(unserved(path).is_some() && route(&Method::POST, path) == Route::Unknown, "{path}");
+        }
+        assert!(unserved("/v1/chat").is_none());
+    }
+
+    #[test]
     fn what_does_not_exist_is_told_from_the_wrong_method() {
-        assert_eq!(route(&Method::GET, "/v1/chat/completions"), Route::WrongMethod("POST"));
+        assert_eq!(route(&Method::GET, "/v1/chat/completions"), Route::WrongMethod("POST".to_owned()));
+        assert_eq!(route(&Method::OPTIONS, "/v1/responses"), Route::WrongMethod("GET, POST".to_owned()));
         for path in ["/v1", "/v1/chat", "/v1chat/completions", "/v1/models/extra/", "/v2/models"] {
             let expected = if path == "/v1/models/extra/" { Route::Model("extra".to_owned()) } else { Route::Unknown };
             assert_eq!(route(&Method::GET, path), expected, "{path}");

@@ -296,6 +296,28 @@ impl Serialize for ErrorObject<'_> {
 }
 
 impl ErrorKind {
+    /// Every kind.
+    pub const ALL: [Self; 18] = [
+        Self::InvalidRequest,
+        Self::TooLarge,
+        Self::HeadTooLarge,
+        Self::SlowRequest,
+        Self::ModelNotFound,
+        Self::ContextLengthExceeded,
+        Self::PolicyRefused,
+        Self::Authentication,
+        Self::Permission,
+        Self::RateLimited,
+        Self::UsageLimit,
+        Self::QuotaExceeded,
+        Self::Overloaded,
+        Self::Server,
+        Self::Truncated,
+        Self::Protocol,
+        Self::Timeout,
+        Self::Internal,
+    ];
+
     fn origin(self) -> Origin {
         match self {
             Self::InvalidRequest
@@ -461,6 +483,15 @@ mod tests {
         ] {
             assert_eq!(Error::upstream(Some("rate_limit_exceeded"), message, None).retry_after(), delay, "{message}");
         }
+    }
+
+    #[test]
+    fn all_kinds_are_listed_once() {
+        for (place, kind) in ErrorKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, place, "{kind:?}");
+        }
+        // The last of the kinds: one that is added before it makes the list too short.
+        assert_eq!(ErrorKind::Internal as usize + 1, ErrorKind::ALL.len());
     }
 
     #[test]

@@ -286,6 +286,7 @@ mod text;
 mod to_chat;
 mod to_responses;
 mod to_responses_stream;
+mod tokenizer;
 mod tool_names;
 mod usage;
 mod voice;

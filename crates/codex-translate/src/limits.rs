@@ -1,11 +1,9 @@
 //! Limits of tokens, counted as the models count them.
 //!
-//! The tokenizer (o200k, of all models that the backend has) is made when the first request needs it, and not before: it takes
-//! some tens of megabytes and a tenth of a second.
-
-use tiktoken_rs::{CoreBPE, o200k_base_singleton};
+//! The tokenizer is made when the first request needs it, and not before.
 
 use crate::responses::{FunctionTool, Item, OutputContent, Part, Request, Tool};
+use crate::tokenizer::tokenizer;
 
 /// Text without a place where it may be divided is counted in pieces of this size, each border of which can make the count
 /// wrong by one.
@@ -119,10 +117,6 @@ fn tool_bytes(tool: &Tool) -> usize {
 
 fn count(text: &str) -> u64 {
     if text.is_empty() { 0 } else { tokenizer().encode_ordinary(text).len() as u64 }
-}
-
-fn tokenizer() -> &'static CoreBPE {
-    o200k_base_singleton()
 }
 
 #[cfg(test)]

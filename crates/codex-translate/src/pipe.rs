@@ -7,7 +7,7 @@ use crate::chat::{Choice, ChunkEncoder, Completion};
 use crate::error::Error;
 use crate::plan::ReplyPlan;
 use crate::reply::{Flow, Identity, Summary};
-use crate::responses::Event;
+use crate::responses::{Event, PlainDelta};
 use crate::sse::Decoder;
 use crate::surrogates;
 use crate::to_chat::ChatStream;
@@ -45,7 +45,7 @@ impl ChatPipe {
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Flow, Error> {
         let Self { decoder, stream, encoder, .. } = self;
         let mut sink = encoder.sink(out);
-        each_event(decoder, bytes, |data| stream.push(&Event::parse(data)?, &mut sink))
+        each_event(decoder, bytes, |data| stream.push(&read(data)?, &mut sink))
             .inspect_err(|error| stream.fail(error.clone()))
     }
 
@@ -98,7 +98,7 @@ impl ChatFold {
     /// The turn failed: answer with a status.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
         let Self { decoder, stream, choice, .. } = self;
-        let push = |data: &str| match stream.push(&Event::parse(data)?, choice)? {
+        let push = |data: &str| match stream.push(&read(data)?, choice)? {
             Flow::Done => Ok(Flow::Done),
             Flow::Continue => choice.check_size().map(|()| Flow::Continue),
         };
@@ -187,6 +187,14 @@ impl ResponsesFold {
     pub fn finish(self) -> Result<(Response, Summary), Error> {
         let summary = self.stream.finish()?;
         Ok((self.stream.into_response()?, summary))
+    }
+}
+
+/// Reads an event's JSON; a delta in the usual form by the short way.
+fn read(json: &str) -> Result<Event<'_>, Error> {
+    match PlainDelta::read(json) {
+        Some(delta) => Ok(delta.event()),
+        None => Event::parse(json),
     }
 }
 

@@ -12,8 +12,9 @@ use crate::error::{Error, ErrorKind};
 /// The byte order mark that may stand before the first event.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// The room that is kept for the next event once a large one has passed.
-const RETAINED_BYTES: usize = 64 * 1024;
+/// The room that is kept for the next event once a large one has passed: what a large read grows the buffer to, so that a burst
+/// does not have it grown and shrunk again and again.
+const RETAINED_BYTES: usize = 128 * 1024;
 
 /// Takes bytes as they come and yields the events in them.
 ///
@@ -195,6 +196,14 @@ impl Decoder {
     /// Reads a line that is not blank.
     fn field(&mut self, line: Range<usize>) -> Result<(), DecodeError> {
         let bytes = &self.buffer[line.clone()];
+        // The backend's two, without looking for the colon.
+        if let Some(value) = bytes.strip_prefix(b"data: ").map(<[u8]>::len) {
+            return self.data(line.end - value..line.end);
+        }
+        if let Some(value) = bytes.strip_prefix(b"event: ").map(<[u8]>::len) {
+            self.event.kind = Some(line.end - value..line.end);
+            return Ok(());
+        }
         let colon = memchr(b':', bytes).unwrap_or(bytes.len());
         let (name, value) = bytes.split_at(colon);
         // One space after the colon is not part of the value.

@@ -15,7 +15,10 @@ const REPLACEMENT: &str = "\\ufffd";
 /// nothing.
 pub(crate) fn replaced(json: &str) -> Cow<'_, str> {
     let bytes = json.as_bytes();
-    // Documents with surrogates at all are rare.
+    // Documents with surrogates at all are rare, and most events have no escapes.
+    if memchr(b'\\', bytes).is_none() {
+        return Cow::Borrowed(json);
+    }
     if memmem::find(bytes, b"\\ud").is_none() && memmem::find(bytes, b"\\uD").is_none() {
         return Cow::Borrowed(json);
     }

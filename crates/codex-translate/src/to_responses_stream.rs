@@ -28,7 +28,7 @@ use crate::cut::Cutter;
 use crate::error::{Error, ErrorKind};
 use crate::plan::ReplyPlan;
 use crate::reply::{Finish, Flow, Identity, Summary};
-use crate::responses::{Ended, Envelope, Event, IncompleteReason, ItemBody, ItemKind, OutputItem};
+use crate::responses::{Ended, Envelope, Event, IncompleteReason, ItemBody, ItemKind, OutputItem, PlainDelta};
 use crate::splice::Edits;
 use crate::tool_names::ToolNames;
 use crate::usage::Usage;
@@ -169,6 +169,11 @@ impl ResponseStream {
 
     /// Takes an event; the summary if the reply ends with it.
     fn take(&mut self, json: &str, sink: &mut impl EventSink) -> Result<Option<Summary>, Error> {
+        if let Some(delta) = PlainDelta::read(json)
+            && self.pass_delta(&delta, sink)?
+        {
+            return Ok(None);
+        }
         let Some(envelope) = Envelope::parse(json)? else { return Ok(None) };
         let kind = envelope.kind();
         let event = envelope.event()?;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use wreq::IntoEmulation as _;
 use wreq::cookie::{CookieStore, Cookies, Jar};
@@ -20,6 +21,7 @@ use wreq_util::{Emulation as BrowserProfile, Platform, Profile};
 
 use crate::config::{ClientConfig, ClientError, Emulation, is_loopback};
 use crate::cookies::{host_keeps_cookies, is_infrastructure};
+use crate::plain::Plain;
 use crate::socket::{self, Upgrade};
 use crate::upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError};
 use crate::websocket::handshake::{self, Handshake};
@@ -40,6 +42,7 @@ const MAX_RESET_STREAMS: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct Client {
     client: wreq::Client,
+    plain: Plain,
     cookies: Arc<CloudflareCookies>,
 }
 
@@ -51,7 +54,8 @@ impl Client {
     /// [`ClientError`] naming the setting to correct.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let cookies = Arc::new(CloudflareCookies(Jar::default()));
-        Ok(Self { client: build(&config, &cookies)?, cookies })
+        let plain = Plain::new(config.connect_timeout, config.read_timeout);
+        Ok(Self { client: build(&config, &cookies)?, plain, cookies })
     }
 }
 
@@ -64,6 +68,9 @@ impl std::fmt::Debug for Client {
 impl Upstream for Client {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<ByteStream>, UpstreamError> {
         let host = checked_host(request.uri())?;
+        if request.uri().scheme() == Some(&Scheme::HTTP) {
+            return self.plain.send(request, host).await;
+        }
         let reply = self.client.execute(request.into()).await.map_err(|error| before_head(&error, host.clone()))?;
         Ok(neutral(reply, host))
     }

@@ -53,6 +53,7 @@ mod identity;
 mod limit;
 mod model_cache;
 mod model_name;
+mod plain;
 mod quota;
 mod retry;
 mod routing;

@@ -22,6 +22,7 @@
 //! `instructions`. Neither sends the `version` header of earlier clients: the version in the user agent is what the backend
 //! checks (§5.3), and a header that no current client sends stands out.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,6 +31,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, IF_NON
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use serde_json::{Map, Value};
 use url::Url;
+use zstd::bulk::Compressor;
 
 use crate::headers;
 use crate::identity::Identity;
@@ -96,7 +98,7 @@ pub struct Turn<'a> {
 ///
 /// [`UpstreamError::InvalidRequest`] when a value cannot stand in a header: answer the client with a 400.
 pub fn responses(backend: &Backend<'_>, turn: &Turn<'_>) -> Result<Request<Bytes>, UpstreamError> {
-    let body = zstd::encode_all(turn.body, ZSTD_LEVEL)
+    let body = compressed(turn.body)
         .map_err(|error| UpstreamError::InvalidRequest { reason: format!("the body cannot be compressed: {error}") })?;
     let mut headers = of_turn(turn)?;
     headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
@@ -104,6 +106,25 @@ pub fn responses(backend: &Backend<'_>, turn: &Turn<'_>) -> Result<Request<Bytes
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     identify(&mut headers, backend)?;
     Ok(request(Method::POST, uri(&endpoint(backend.base, "codex/responses"))?, headers, Bytes::from(body)))
+}
+
+/// The largest body whose compressor is kept. What a larger one has allocated is given back.
+const MAX_KEPT_BYTES: usize = 256 * 1024;
+
+/// The body as the official client compresses it. It is compressed in one go, so that what zstd allocates and clears is as large
+/// as the body and not as the window of an endless stream; the frame does not tell its size, as that of a stream does not.
+fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
+    thread_local! {
+        static KEPT: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    }
+    let compressor = KEPT.take().map_or_else(|| Compressor::new(ZSTD_LEVEL), Ok);
+    let mut compressor = compressor?;
+    compressor.include_contentsize(false)?;
+    let compressed = compressor.compress(body)?;
+    if body.len() <= MAX_KEPT_BYTES {
+        KEPT.set(Some(compressor));
+    }
+    Ok(compressed)
 }
 
 /// Builds `POST codex/responses/compact`: `turn`'s conversation goes, and a short form of it comes back, which

@@ -33,11 +33,7 @@ pub(crate) async fn responses<U: Upstream, S: TokenStore>(
     let options = Options { stores: app.stored.has_room_for(body.len()), ..call.options.clone() };
     let Prepared { mut plan, notices, turn } = prepare(app, call, &options, &whole.body)?;
     plan.previous_response_id = whole.previous;
-    let keep = plan.store.then(|| Keep {
-        stored: Arc::clone(&app.stored),
-        caller: call.caller.clone(),
-        request: body.clone(),
-    });
+    let keep = Keep::of(app, call, &plan, body.clone());
     let record = &call.record;
     let identity = ids::response();
     let mut response = if plan.stream {
@@ -57,13 +53,24 @@ pub(crate) async fn responses<U: Upstream, S: TokenStore>(
 
 /// What is to be kept of a turn, once it has ended well.
 #[derive(Debug)]
-struct Keep {
+pub(crate) struct Keep {
     stored: Arc<Stored>,
     caller: String,
     request: Bytes,
 }
 
 impl Keep {
+    /// Reads from the plan whether the turn that `request` asks for is to be kept.
+    pub(crate) fn of<U: Upstream, S: TokenStore>(
+        app: &App<U, S>,
+        call: &Call,
+        plan: &ReplyPlan,
+        request: Bytes,
+    ) -> Option<Self> {
+        let keep = || Self { stored: Arc::clone(&app.stored), caller: call.caller.clone(), request };
+        plan.store.then(keep)
+    }
+
     fn response(self, json: &str) {
         #[derive(Deserialize)]
         struct Named<'a> {
@@ -78,9 +85,9 @@ impl Keep {
 
 /// A streaming reply that is kept when it has ended well.
 #[derive(Debug)]
-struct Keeping {
-    pipe: ResponsesPipe,
-    keep: Option<Keep>,
+pub(crate) struct Keeping {
+    pub(crate) pipe: ResponsesPipe,
+    pub(crate) keep: Option<Keep>,
 }
 
 impl Pipe for Keeping {

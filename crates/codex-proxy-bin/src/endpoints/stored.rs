@@ -25,24 +25,24 @@ const LONGEST_PAGE: usize = 100;
 pub(crate) fn stored<U: Upstream, S: TokenStore>(
     app: &App<U, S>,
     call: &Call,
-    asked: &Kept,
+    asked: Kept,
+    id: &str,
     head: &Parts,
 ) -> Result<Response<Body>, Error> {
     let (stored, caller) = (&app.stored, &*call.caller);
-    let (Kept::Response(id) | Kept::InputItems(id) | Kept::Cancel(id)) = asked;
     let Some(kept) = stored.get(caller, id) else { return Ok(reply::response_not_found(id)) };
     match asked {
-        Kept::Response(_) if head.method == Method::DELETE => {
+        Kept::Response if head.method == Method::DELETE => {
             stored.delete(caller, id);
             Ok(reply::json(StatusCode::OK, &json!({"id": id, "object": "response", "deleted": true})))
         }
-        Kept::Response(_) => Ok(reply::json(StatusCode::OK, &serde_json::from_str::<&RawValue>(&kept.response).ok())),
-        Kept::InputItems(_) => {
+        Kept::Response => Ok(reply::json(StatusCode::OK, &serde_json::from_str::<&RawValue>(&kept.response).ok())),
+        Kept::InputItems => {
             let items = stored.input_of(caller, id)?;
             let items = items.iter().enumerate().map(|(place, item)| listed(id, place, item)).collect();
             page(items, head.uri.query().unwrap_or_default()).map(|page| reply::json(StatusCode::OK, &page))
         }
-        Kept::Cancel(_) => {
+        Kept::Cancel => {
             Err(Error::invalid("response_id", "the response has ended; only one in the background can be cancelled"))
         }
     }

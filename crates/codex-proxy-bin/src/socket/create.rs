@@ -6,7 +6,7 @@ use codex_translate::{Error, ErrorKind};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::socket::memory::Memory;
-use crate::stored::{items, not_found};
+use crate::stored::items;
 
 /// A request for a response, as it was sent.
 #[derive(Debug)]
@@ -59,14 +59,23 @@ impl Create {
         Ok(Self { members, input, previous, generate })
     }
 
-    /// The whole input: what is remembered of the response that this goes on with, and what is new.
+    /// The response that it goes on with.
+    pub(super) fn previous(&self) -> Option<&str> {
+        self.previous.as_deref()
+    }
+
+    /// The whole input: what is remembered of the response that this goes on with, or else is `kept` of it, and what is new.
     ///
     /// # Errors
-    /// That response is not remembered; the client has to send the whole conversation.
-    pub(super) fn whole_input(&mut self, memory: &Memory) -> Result<Option<Vec<Box<RawValue>>>, Error> {
+    /// That response is neither remembered nor kept; the client has to send the whole conversation.
+    pub(super) fn whole_input(
+        &mut self,
+        memory: &Memory,
+        kept: impl FnOnce(&str) -> Result<Vec<Box<RawValue>>, Error>,
+    ) -> Result<Option<Vec<Box<RawValue>>>, Error> {
         let new = self.input.take();
         let Some(previous) = self.previous.take() else { return Ok(new) };
-        let mut input = memory.of(&previous).ok_or_else(|| not_found(&previous))?;
+        let mut input = memory.of(&previous).map_or_else(|| kept(&previous), Ok)?;
         input.extend(new.unwrap_or_default());
         Ok(Some(input))
     }
@@ -74,6 +83,11 @@ impl Create {
     /// Puts the whole input back, for a request that is remembered and not sent.
     pub(super) fn remember(&mut self, input: Vec<Box<RawValue>>) {
         self.input = Some(input);
+    }
+
+    /// The input that was put back.
+    pub(super) fn remembered(&mut self) -> Vec<Box<RawValue>> {
+        self.input.take().unwrap_or_default()
     }
 
     /// The body of the same request to `POST /v1/responses`.
@@ -113,6 +127,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::stored::Stored;
 
     fn create(frame: &Value) -> Create {
         match Asked::read(&frame.to_string()).unwrap() {
@@ -123,7 +138,7 @@ mod tests {
 
     fn body(frame: &Value, memory: &Memory) -> Value {
         let mut create = create(frame);
-        let input = create.whole_input(memory).unwrap();
+        let input = create.whole_input(memory, |id| Stored::new(0).conversation("", id)).unwrap();
         serde_json::from_slice(&create.body(input.as_deref()).unwrap()).unwrap()
     }
 
@@ -148,7 +163,7 @@ mod tests {
             json!({"type": "response.create", "model": "m", "previous_response_id": "resp_1", "input": [{"n": 3}]});
         assert_eq!(body(&frame, &memory)["input"], json!([{"n": 1.50}, {"n": 2}, {"n": 3}]));
         let mut other = create(&json!({"type": "response.create", "previous_response_id": "resp_2", "input": []}));
-        let error = other.whole_input(&memory).unwrap_err();
+        let error = other.whole_input(&memory, |id| Stored::new(0).conversation("", id)).unwrap_err();
         assert_eq!((error.code(), error.status_hint()), (Some("previous_response_not_found"), 400));
         assert_eq!(error.message(), "Previous response with id 'resp_2' not found.");
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_auth::TokenStore;
-use codex_translate::{Decoder, Error, MAX_EVENT_BYTES, Notice, ResponsesPipe};
+use codex_translate::{Decoder, Error, MAX_EVENT_BYTES, Notice, Options, ResponsesPipe};
 use codex_upstream::Upstream;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::request::Parts;
@@ -26,7 +26,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Bytes, Error as SocketError, Message, Utf8Bytes};
 
 use crate::app::{App, Call};
-use crate::endpoints::{self, Prepared};
+use crate::endpoints::{self, Keep, Keeping, Prepared};
 use crate::ids;
 use crate::limits::Times;
 use crate::peer::Peer;
@@ -166,10 +166,7 @@ impl<U: Upstream, S: TokenStore> Session<U, S> {
         memory.clear();
         match started {
             Ok(Some(begun)) => relay(line, memory, begun).await,
-            Ok(None) => {
-                let input = create.whole_input(memory).ok().flatten().unwrap_or_default();
-                line.send_prewarmed(memory, input).await
-            }
+            Ok(None) => line.send_prewarmed(memory, create.remembered()).await,
             Err(error) => line.send_error(&error).await,
         }
     }
@@ -208,16 +205,22 @@ impl<U: Upstream, S: TokenStore> Session<U, S> {
         watch: &Watch,
     ) -> Result<Option<Begun>, Error> {
         let call = Call::read(&self.head.headers, watch.record())?;
-        let input = create.whole_input(memory)?;
-        let body = create.body(input.as_deref())?;
+        let previous = create.previous().map(str::to_owned);
+        let input = create.whole_input(memory, |id| self.app.stored.conversation(&call.caller, id))?;
+        let input = input.map(|input| self.app.stored.with_items(&call.caller, input));
+        let body = Bytes::from(create.body(input.as_deref())?);
         let input = input.unwrap_or_default();
-        let Prepared { plan, notices, turn } = endpoints::prepare(&self.app, &call, &call.options, &body)?;
+        let options = Options { stores: self.app.stored.has_room_for(body.len()), ..call.options.clone() };
+        let Prepared { mut plan, notices, turn } = endpoints::prepare(&self.app, &call, &options, &body)?;
+        plan.previous_response_id = previous;
         if !create.generate {
             create.remember(input);
             return Ok(None);
         }
         let slot = self.app.terms.slots().take(self.app.terms.now().limits.times.queue).await?;
-        let turns = vec![(turn.open(), ResponsesPipe::new(&plan, ids::response()))];
+        let pipe = ResponsesPipe::new(&plan, ids::response());
+        let keep = Keep::of(&self.app, &call, &plan, body);
+        let turns = vec![(turn.open(), Keeping { pipe, keep })];
         let relay = Relay::hold(turns, watch.record()).await?;
         Ok(Some(Begun { body: relay.boxed_unsync(), notices, input, request_id, _slot: slot }))
     }

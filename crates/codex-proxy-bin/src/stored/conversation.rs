@@ -121,7 +121,7 @@ impl Stored {
     }
 
     /// The items, with those in the place of references that are kept.
-    fn with_items(&self, caller: &str, items: Vec<Box<RawValue>>) -> Vec<Box<RawValue>> {
+    pub(crate) fn with_items(&self, caller: &str, items: Vec<Box<RawValue>>) -> Vec<Box<RawValue>> {
         let whole = |item: Box<RawValue>| match reference(&item) {
             Some(id) => self.item(caller, &id).unwrap_or(item),
             None => item,
@@ -177,7 +177,7 @@ pub(crate) fn items(input: &RawValue) -> Result<Vec<Box<RawValue>>, Error> {
 }
 
 /// What a client is told of a response that is not kept.
-pub(crate) fn not_found(id: &str) -> Error {
+fn not_found(id: &str) -> Error {
     let message = format!("Previous response with id '{id}' not found.");
     Error::invalid("previous_response_id", message).with_code("previous_response_not_found")
 }

@@ -8,5 +8,5 @@
 mod conversation;
 mod store;
 
-pub(crate) use conversation::{items, not_found};
+pub(crate) use conversation::items;
 pub(crate) use store::{Kept, Stored};

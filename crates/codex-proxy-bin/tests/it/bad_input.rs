@@ -82,6 +82,17 @@ async fn keys_are_asked_for_everywhere_but_at_health() {
 async fn unknown_paths_and_methods_are_told_apart() {
     let proxy = Harness::start().await;
     assert_eq!(proxy.get("/v1/nowhere").await.status, 404);
+    for (path, why) in [
+        ("/v1/completions", "complete no text"),
+        ("/v1/embeddings", "no model for embeddings"),
+        ("/v1/rerank", "no model that ranks"),
+    ] {
+        let reply = proxy.send(Method::POST, path, &[], "{}").await;
+        let error = &reply.json()["error"];
+        assert_eq!((reply.status.as_u16(), &error["code"]), (404, &json!("unknown_url")), "{path}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(why) && message.contains("/v1/chat/completions"), "{message}");
+    }
     let reply = proxy.get("/v1/chat/completions").await;
     assert_eq!((reply.status.as_u16(), reply.header("allow")), (405, Some("POST")));
 }

@@ -82,12 +82,9 @@ async fn an_unknown_model_is_a_404() {
     let mut body = ask("hi");
     body["model"] = json!("gpt-nonexistent");
     let reply = proxy.post("/v1/chat/completions", &body).await;
-    assert_eq!(
-        (reply.status.as_u16(), &reply.json()["error"]["code"]),
-        (404, &json!("model_not_found")),
-        "{}",
-        reply.text
-    );
+    let error = &reply.json()["error"];
+    assert_eq!((reply.status.as_u16(), &error["code"]), (404, &json!("model_not_found")), "{error}");
+    assert_eq!(error["param"], "model");
 }
 
 #[tokio::test]

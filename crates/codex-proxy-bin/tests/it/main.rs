@@ -12,6 +12,7 @@ mod failures;
 mod lifecycle;
 mod limits;
 mod models;
+mod openapi;
 mod packaging;
 mod process;
 mod processes;

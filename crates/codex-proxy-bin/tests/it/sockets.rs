@@ -86,12 +86,17 @@ async fn proxy(access: Access, limits: Limits) -> Harness {
     Harness::start_under(sim, store, access, limits).await
 }
 
+/// A request as the official client sends it: nothing of it is kept beyond the connection.
 fn create(input: impl Into<Value>) -> Value {
-    json!({"type": "response.create", "model": "gpt-5.5", "input": input.into()})
+    json!({"type": "response.create", "model": "gpt-5.5", "input": input.into(), "store": false})
 }
 
 fn text(events: &[Value]) -> String {
     events.iter().filter_map(|event| event["delta"].as_str()).collect()
+}
+
+fn roles(items: &[Value]) -> Vec<&str> {
+    items.iter().filter_map(|item| item["role"].as_str()).collect()
 }
 
 #[tokio::test]
@@ -113,8 +118,7 @@ async fn turns_follow_each_other_and_the_last_response_is_remembered() {
     let turns = proxy.turns();
     let inputs: Vec<_> = turns.iter().map(|turn| turn["input"].as_array().unwrap()).collect();
     assert_eq!(&inputs[1][..inputs[0].len()], &inputs[0][..], "the conversation goes on");
-    let roles: Vec<_> = inputs[1].iter().map(|item| item["role"].as_str().unwrap()).collect();
-    assert_eq!(roles, ["user", "assistant", "user"]);
+    assert_eq!(roles(inputs[1]), ["user", "assistant", "user"]);
     assert_eq!(turns[0]["prompt_cache_key"], turns[1]["prompt_cache_key"]);
 
     // The first response is not the last one any more.
@@ -124,6 +128,32 @@ async fn turns_follow_each_other_and_the_last_response_is_remembered() {
     assert_eq!(events[0]["error"]["code"], "previous_response_not_found");
     client.send(&create("Still there?")).await;
     assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
+}
+
+#[tokio::test]
+async fn a_response_that_is_kept_is_gone_on_from_on_any_connection() {
+    let proxy = Harness::start().await;
+    let over_http = json!({"model": "gpt-5.5", "input": "My name is Ada."});
+    let mut last = proxy.post("/v1/responses", &over_http).await.json();
+    for question in ["Who am I?", "Sure?"] {
+        let mut client = Client::connect(&proxy).await;
+        client.send(&json!({"type": "response.create", "model": "gpt-5.5", "previous_response_id": last["id"], "input": question})).await;
+        let completed = client.turn().await.pop().unwrap()["response"].clone();
+        assert_eq!(completed["previous_response_id"], last["id"], "{completed}");
+        last = completed;
+    }
+    let path = format!("/v1/responses/{}", last["id"].as_str().unwrap());
+    assert_eq!(proxy.get(&path).await.json(), last);
+
+    let said = last["output"].as_array().unwrap().iter().find(|item| item["type"] == "message").unwrap();
+    let mut client = Client::connect(&proxy).await;
+    client
+        .send(&create(json!([{"type": "item_reference", "id": said["id"]}, {"role": "user", "content": "Why?"}])))
+        .await;
+    assert_eq!(client.turn().await.pop().unwrap()["type"], "response.completed");
+    let turns = proxy.turns();
+    let roles: Vec<_> = turns[2..].iter().map(|turn| roles(turn["input"].as_array().unwrap())).collect();
+    assert_eq!(roles, [&["user", "assistant", "user", "assistant", "user"][..], &["assistant", "user"]]);
 }
 
 #[tokio::test]
@@ -267,7 +297,7 @@ async fn only_a_handshake_makes_a_websocket() {
     let proxy = Harness::start().await;
     let lines = ["host: localhost", "upgrade: websocket", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="];
     let plain = raw::send(&proxy.base, &raw::request("GET /v1/responses", &lines[..1], "")).await;
-    assert_eq!((plain.status, plain.header("allow")), (405, Some("POST")));
+    assert_eq!((plain.status, plain.header("upgrade")), (426, Some("websocket")));
     let request = |version: &str, key: &str| {
         format!(
             "GET /v1/responses HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade, close\r\nupgrade: websocket\r\n{version}{key}\r\n"

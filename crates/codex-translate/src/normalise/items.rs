@@ -1,10 +1,10 @@
 //! What clients put into `input` that the backend refuses, item by item (wire.md §2.5, §2.7).
 
-use super::pairing;
+use super::{pairing, tools};
 use crate::error::Error;
 use crate::json::{Kind, Node};
 use crate::notice::Notices;
-use crate::responses::{Format, Item, Message, Opaque, Part, Request, Role};
+use crate::responses::{CallKind, Format, Item, Message, Opaque, Part, Request, Role};
 
 /// What a search that is replayed may have done (wire.md §2.7).
 const SEARCH_ACTIONS: &[&str] = &["search", "open_page", "find_in_page"];
@@ -22,14 +22,18 @@ pub(super) fn settle(request: &mut Request, notices: &mut Notices) -> Result<(),
     drop_unknown_search_actions(&mut request.input, notices);
     drop_empty_messages(&mut request.input, notices);
     drop_lone_reasoning(&mut request.input, notices);
+    functions_become_custom_calls(request);
     if !request.asked.from_cli {
         pairing::pair(&mut request.input, notices);
     }
     speak_of_json(request, notices);
     if request.input.is_empty() {
-        let message =
-            "nothing is left of `input`: it held only references to items that are not kept here; send the items";
-        return Err(Error::invalid("input", message));
+        let name = request.asked.shape.name_of("messages", "input");
+        let message = format!(
+            "nothing is left of `{name}`: messages without content, reasoning without an answer, and references to items, which \
+             are not kept here, are left out; send what is to be answered"
+        );
+        return Err(Error::invalid(name, message));
     }
     Ok(())
 }
@@ -129,6 +133,18 @@ fn is_of_assistant(item: &Item) -> bool {
         Item::Reasoning(_) | Item::Call(_) | Item::Verbatim(_) => true,
         Item::Output(_) => false,
         Item::Opaque(opaque) => opaque.kind.ends_with("_call"),
+    }
+}
+
+/// Cursor and chat clients know only functions: they give a custom tool's call back as a function's, its text as arguments.
+fn functions_become_custom_calls(request: &mut Request) {
+    let kinds = tools::kinds_of(&request.tools);
+    for item in &mut request.input {
+        if let Item::Call(call) = item
+            && kinds.get(&*call.name) == Some(&CallKind::Custom)
+        {
+            call.kind = CallKind::Custom;
+        }
     }
 }
 

@@ -128,7 +128,7 @@ fn named_mut(tool: &mut AllowedTool) -> Option<&mut NamedTool> {
 }
 
 /// The kinds of the caller's tools by their names.
-fn kinds_of(tools: &[Tool]) -> BTreeMap<&str, CallKind> {
+pub(super) fn kinds_of(tools: &[Tool]) -> BTreeMap<&str, CallKind> {
     let named = tools.iter().filter_map(|tool| match tool {
         Tool::Function(tool) => Some((&*tool.name, CallKind::Function)),
         Tool::Custom(tool) => Some((&*tool.name, CallKind::Custom)),

@@ -236,6 +236,10 @@ impl Item {
         self.parts.iter().map(|part| (part.channel, part.index)).collect()
     }
 
+    pub(super) fn has_part(&self, channel: Channel, index: u64) -> bool {
+        self.parts.binary_search_by_key(&(index, channel), |part| (part.index, part.channel)).is_ok()
+    }
+
     pub(super) fn part(&mut self, channel: Channel, index: u64) -> Option<&mut Part> {
         let at = self.parts.binary_search_by_key(&(index, channel), |part| (part.index, part.channel)).ok()?;
         self.parts.get_mut(at)

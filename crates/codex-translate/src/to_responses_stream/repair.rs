@@ -4,14 +4,48 @@ use serde_json::value::RawValue;
 
 use super::output::Stage;
 use super::say::{Said, delta_kind};
-use super::{EventSink, ResponseStream};
+use super::{EventSink, ResponseStream, State};
 use crate::error::Error;
 use crate::reply::Finish;
-use crate::responses::{Channel, Envelope, OutputPart, Piece, members_of, number, word};
+use crate::responses::{
+    Channel, Envelope, ItemKind, OutputPart, Piece, PlainDelta, PlainSaid, members_of, number, word,
+};
 use crate::splice::Edits;
 use crate::text::Text;
 
 impl ResponseStream {
+    /// Passes on a delta to which nothing but its number has to be done, as is true of nearly all; false, and nothing has
+    /// happened, if there is more to do.
+    pub(super) fn pass_delta(&mut self, delta: &PlainDelta<'_>, sink: &mut impl EventSink) -> Result<bool, Error> {
+        let index = match delta.said {
+            PlainSaid::Text(piece) => piece.output_index,
+            PlainSaid::Call { output_index, .. } => output_index,
+        };
+        if !matches!(self.state, State::Open) || self.cutter.is_some() || !delta.is_placed {
+            return Ok(false);
+        }
+        // Upstream's index is the client's, too, unless upstream has left one out.
+        let place = self.output.place(index).filter(|place| *place as u64 == index && !self.output.is_done(*place));
+        let Some(place) = place else { return Ok(false) };
+        let item = &self.output.items()[place];
+        match delta.said {
+            PlainSaid::Text(Piece { channel, part, text, .. }) if item.has_part(channel, part) => {
+                self.output.say(place, channel, part, text)?;
+            }
+            PlainSaid::Call { kind, payload, .. }
+                if item.kind == ItemKind::Call(kind)
+                    && !item.missed
+                    && item.payload.stage != Stage::Done
+                    && !payload.is_empty() =>
+            {
+                self.output.call_with(place, payload)?;
+            }
+            PlainSaid::Text(_) | PlainSaid::Call { .. } => return Ok(false),
+        }
+        self.writer.pass_delta(delta, sink);
+        Ok(true)
+    }
+
     /// More of a text.
     pub(super) fn delta(
         &mut self,

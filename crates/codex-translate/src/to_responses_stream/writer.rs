@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use memchr::{memchr2, memchr2_iter};
 
-use crate::responses::{Envelope, number, present};
+use crate::responses::{Envelope, PlainDelta, number, present};
 use crate::splice::Edits;
 
 /// Takes in the events of a reply.
@@ -66,6 +66,19 @@ impl Writer {
         } else {
             sink.event(kind, &edits.pieces());
         }
+    }
+
+    /// Gives on a delta that is right as it stands but for its number.
+    pub(super) fn pass_delta(&mut self, delta: &PlainDelta<'_>, sink: &mut impl EventSink) {
+        let PlainDelta { json, kind, sequence_number, .. } = delta;
+        match sequence_number {
+            Some((said, span)) if *said != self.sequence => {
+                let number = self.sequence.to_string();
+                sink.event(kind, &[&json[..span.start], &number, &json[span.end..]]);
+            }
+            _ => sink.event(kind, &[json]),
+        }
+        self.sequence += u64::from(sequence_number.is_some());
     }
 
     /// Gives on an event that upstream has left out. `members` is what it has beside type and number, as JSON text.

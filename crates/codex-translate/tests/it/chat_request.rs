@@ -557,6 +557,10 @@ fn a_responses_body_on_the_chat_path() {
     let sent = sent(&translated);
     assert_eq!(sent["input"][0], developer("be"));
     assert_eq!(sent["tools"][0]["type"], "custom");
+    // What was shown to it as a function's call is a custom tool's to the model, as it was when the model made it.
+    let again = json!([{"type": "custom_tool_call", "call_id": "c", "name": "ApplyPatch", "input": "*** x"},
+        {"type": "custom_tool_call_output", "call_id": "c", "output": "ok"}]);
+    assert_eq!(json!(sent["input"].as_array().unwrap()[2..]), again);
     assert!(translated.plan.stream && translated.plan.include_usage && translated.plan.tools.is_custom("ApplyPatch"));
 }
 
@@ -565,6 +569,11 @@ fn bad_input_is_named() {
     let with = |messages: Value| json!({"model": "m", "messages": messages});
     let and =
         |key: &str, value: Value| json!({"model": "m", "messages": [{"role": "user", "content": "x"}], key: value});
+    refuse(
+        json!({"model": "m", "messages": [{"role": "assistant", "content": ""}]}),
+        "messages",
+        "nothing is left of `messages`",
+    );
     refuse(json!({"messages": [{"role": "user", "content": "x"}]}), "model", "missing");
     refuse(json!({"model": "", "messages": [{"role": "user", "content": "x"}]}), "model", "empty");
     refuse(

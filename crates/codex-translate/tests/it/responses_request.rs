@@ -213,7 +213,11 @@ fn what_cannot_be_done_says_what_to_do() {
     refuse(and("prompt", json!({"id": "p"})), "prompt", "instructions");
     refuse(json!({"model": "m"}), "input", "missing");
     refuse(json!({"model": "m", "input": []}), "input", "at least one");
-    refuse(json!({"model": "m", "input": [{"type": "item_reference", "id": "x"}]}), "input", "send the items");
+    refuse(
+        json!({"model": "m", "input": [{"type": "item_reference", "id": "x"}]}),
+        "input",
+        "nothing is left of `input`",
+    );
     refuse(json!({"model": "m", "input": [{"type": "function_call", "name": "f"}]}), "input[0].call_id", "missing");
     refuse(json!({"model": "m", "input": [{"content": "x"}]}), "input[0].type", "missing");
     check(and("background", json!(false)), json!({"background": null}), &[]);

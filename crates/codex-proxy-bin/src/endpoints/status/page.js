@@ -241,6 +241,8 @@ function clients(model, needsKey) {
   const field = needsKey ? "the value of CODEX_PROXY_API_KEY" : "unused";
   const importOs = needsKey ? "import os\n\n" : "";
   const bearer = needsKey ? '  -H "Authorization: Bearer $CODEX_PROXY_API_KEY" \\\n' : "";
+  const container = "From a container, put the host's name in place of localhost; the proxy then needs a key.";
+  const json = (settings) => JSON.stringify(settings, null, 2);
   const fields = [["Base URL", base], ["API key", field, needsKey], ["Model", model]];
   return [
     ["curl", null, [["Terminal",
@@ -262,19 +264,59 @@ function clients(model, needsKey) {
       `model_list:\n  - model_name: ${model}\n    litellm_params:\n      model: openai/${model}\n` +
       `      api_base: ${base}\n      api_key: ${needsKey ? "os.environ/CODEX_PROXY_API_KEY" : "unused"}`]]],
     ["aider", null, [["Terminal",
-      `export OPENAI_API_BASE=${base}\nexport OPENAI_API_KEY=${shell}\naider --model openai/${model}`]]],
+      `export OPENAI_API_BASE=${base}\nexport OPENAI_API_KEY=${shell}\naider --model openai/${model} --weak-model openai/gpt-5-nano`]]],
+    ["goose", null, [["Terminal",
+      `export GOOSE_PROVIDER=openai\nexport GOOSE_MODEL=${model}\nexport OPENAI_HOST=${location.origin}\n` +
+      `export OPENAI_BASE_PATH=v1/chat/completions\nexport OPENAI_API_KEY=${shell}`]]],
     ["Cline", "In Cline's settings, choose the API provider “OpenAI Compatible”.", fields],
-    ["Open WebUI", "In the admin settings, under Connections, add an OpenAI API connection. From a container, put the host's name in place of localhost; the proxy then needs a key.", fields],
+    ["Roo Code", "In Roo's settings, under Providers, choose “OpenAI Compatible”.", fields],
+    ["JetBrains AI", "In the AI Chat window choose “Use API Key or Local Models”, and there “OpenAI-compatible”.", fields],
+    ["Zed", "The key is entered in the agent panel's settings, under codex-proxy.", [["~/.config/zed/settings.json", json({
+      language_models: {
+        openai_compatible: {
+          "codex-proxy": {
+            api_url: base,
+            available_models: [{
+              name: model,
+              max_tokens: 272000,
+              max_output_tokens: 128000,
+              max_completion_tokens: 128000,
+              capabilities: { tools: true, images: true, parallel_tool_calls: true, prompt_cache_key: true },
+            }],
+          },
+        },
+      },
+    })]]],
+    ["VS Code Copilot", "In the model picker: Manage Models…, Add Models, Custom Endpoint.", [["chatLanguageModels.json", json([{
+      name: "codex-proxy",
+      vendor: "customendpoint",
+      apiKey: field,
+      apiType: "responses",
+      models: [{
+        id: model,
+        name: model,
+        url: `${base}/responses`,
+        toolCalling: true,
+        vision: true,
+        thinking: true,
+        maxInputTokens: 272000,
+        maxOutputTokens: 128000,
+      }],
+    }])]]],
+    ["Open WebUI", `In the admin settings, under Connections, add an OpenAI API connection. ${container}`, fields],
+    ["n8n", `A credential of the type OpenAI. ${container}`, fields],
+    ["Home Assistant", `The integration Extended OpenAI Conversation, from HACS. ${container}`, fields],
     ["Continue", null, [["~/.continue/config.yaml",
       `name: codex-proxy\nversion: 1.0.0\nschema: v1\nmodels:\n  - name: ${model}\n    provider: openai\n    model: ${model}\n` +
       `    apiBase: ${base}\n    apiKey: ${needsKey ? "${{ secrets.CODEX_PROXY_API_KEY }}" : "unused"}\n    roles: [chat, edit, apply]`]]],
     ["Vercel AI SDK", null, [["JavaScript",
       'import { createOpenAICompatible } from "@ai-sdk/openai-compatible";\nimport { generateText } from "ai";\n\n' +
-      `const codex = createOpenAICompatible({\n  name: "codex-proxy",\n  baseURL: "${base}",\n  apiKey: ${node},\n});\n` +
-      `const { text } = await generateText({\n  model: codex("${model}"),\n  prompt: "Hello!",\n});\nconsole.log(text);`]]],
+      `const codex = createOpenAICompatible({\n  name: "codex-proxy",\n  baseURL: "${base}",\n  apiKey: ${node},\n` +
+      `  includeUsage: true,\n  supportsStructuredOutputs: true,\n});\nconst { text } = await generateText({\n  model: codex("${model}"),\n  prompt: "Hello!",\n});\nconsole.log(text);`]]],
     ["Codex CLI", null, [["~/.codex/config.toml",
       `model = "${model}"\nmodel_provider = "codex-proxy"\n\n[model_providers.codex-proxy]\nname = "codex-proxy"\n` +
-      `base_url = "${base}"\nwire_api = "responses"\nsupports_websockets = false${needsKey ? '\nenv_key = "CODEX_PROXY_API_KEY"' : ""}`]]],
+      `base_url = "${base}"\nwire_api = "responses"${needsKey ? '\nenv_key = "CODEX_PROXY_API_KEY"' : ""}\n` +
+      "request_max_retries = 0\nstream_max_retries = 1"]]],
   ];
 }
 

@@ -1,0 +1,35 @@
+from functools import partial
+
+import pytest
+from exercised import exercises
+from node import Node
+
+# The ways of the AI SDK to the program, with their APIs and their rows in client.json.
+PROVIDERS = {
+    "responses": ("responses", "AI SDK, `@ai-sdk/openai`"),
+    "chat": ("chat", "AI SDK, `@ai-sdk/openai` with `.chat`"),
+    "compatible": ("chat", "AI SDK, `@ai-sdk/openai-compatible`"),
+    "open-responses": ("responses", "AI SDK, `@ai-sdk/open-responses`"),
+}
+
+
+def pytest_generate_tests(metafunc):
+    """Runs a test that takes `provider` with each of them, and notes for each what the test exercises."""
+    if "provider" in metafunc.fixturenames:
+        words = [word for mark in metafunc.definition.iter_markers("exercises") for word in mark.args]
+        marked = [
+            pytest.param(name, marks=exercises(api, *words, client=client)) for name, (api, client) in PROVIDERS.items()
+        ]
+        metafunc.parametrize("provider", marked)
+
+
+@pytest.fixture(scope="session")
+def program():
+    with Node("ai-sdk", "client.mjs") as node:
+        yield node
+
+
+@pytest.fixture
+def sdk(program, proxy):
+    """Calls a function of client.mjs; the program under test is what it asks."""
+    return partial(program.call, url=proxy.base_url)

@@ -1,0 +1,20 @@
+import pytest
+from harness import KEY, MODEL
+from node import Node
+
+
+@pytest.fixture(scope="session")
+def langchain():
+    with Node("langchain-js", "calls.mjs", LANGSMITH_TRACING="false") as node:
+        yield node
+
+
+@pytest.fixture
+def chat(proxy):
+    """Makes what ChatOpenAI is given by its users, with what a test wants of it."""
+
+    def make(responses=False, base_url=proxy.base_url, **more):
+        address = {"configuration": {"baseURL": base_url}, "apiKey": KEY}
+        return {"model": MODEL, "useResponsesApi": responses, "maxRetries": 0, "timeout": 60_000, **address, **more}
+
+    return make

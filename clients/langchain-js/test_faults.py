@@ -1,0 +1,80 @@
+"""Each fault as LangChain.js throws it: the OpenAI SDK's classes, over both APIs, streamed and whole."""
+
+import pytest
+from exercised import exercises
+from faults import CONTENT_FILTER, CONTEXT, FAULTS, SERVER_ERROR, each_fault
+from node import Thrown
+
+pytestmark = exercises("failures")
+
+THROWN = {
+    "cut": "InternalServerError",
+    "stalled": "InternalServerError",
+    "login": "AuthenticationError",
+    "challenge": "InternalServerError",
+    "usage-limit": "RateLimitError",
+    "server-error": "InternalServerError",
+    "overload": "InternalServerError",
+    "context": "ContextOverflowError",
+    "unknown-model": "NotFoundError",
+    "refused-parameter": "BadRequestError",
+}
+
+both_apis = pytest.mark.parametrize("responses", [False, True], ids=["chat", "responses"])
+
+
+def test_each_has_its_class():
+    assert set(THROWN) == {fault.name for fault in FAULTS}
+
+
+def check(fault, error, backend):
+    assert error.name == THROWN[fault.name] and fault.says in error.message
+    # LangChain's own class is put around the SDK's.
+    told = error.properties["cause"]["properties"] if fault is CONTEXT else error.properties
+    assert (told["status"], told["code"]) == (fault.status, fault.code)
+    assert len(backend.turns()) == fault.turns
+
+
+@each_fault
+@both_apis
+def test_invoke(langchain, chat, failing, backend, fault, responses):
+    given = chat(responses, failing.base_url, model=fault.model)
+    with pytest.raises(Thrown) as caught:
+        langchain.call("ask", settings=given, content=f"{fault.words} Hello!")
+    check(fault, caught.value, backend)
+
+
+@each_fault
+@both_apis
+def test_stream(langchain, chat, failing, backend, fault, responses):
+    ask = dict(settings=chat(responses, failing.base_url, model=fault.model), content=f"{fault.words} Hello!", stream=True)
+    if fault.is_late and responses:
+        # LangChain.js passes over `response.failed`. What is left to see is that the reply never became complete.
+        reply = langchain.call("ask", **ask)
+        assert reply["text"] and "status" not in reply["metadata"] and "usage" not in reply
+        assert len(backend.turns()) == 1
+        return
+    with pytest.raises(Thrown) as caught:
+        langchain.call("ask", **ask)
+    error = caught.value
+    assert bool(error.properties.get("before")) == fault.is_late, "what came before the fault is the client's"
+    if not fault.is_late:
+        return check(fault, error, backend)
+    assert error.name == "APIError" and fault.says in error.message and error.properties["code"] == fault.code
+    assert len(backend.turns()) == 1
+
+
+def test_why_the_page_has_no_retries(langchain, chat, backend):
+    """LangChain.js asks again by itself, whatever the header says; when it does not any more, the page can do without `maxRetries`."""
+    with pytest.raises(Thrown):
+        langchain.call("ask", settings=chat(maxRetries=1), content="[sim:500] Hello!")
+    assert len(backend.turns()) == 2 * SERVER_ERROR.turns
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_content_filter_is_named(langchain, chat, stream):
+    question = f"[sim:{CONTENT_FILTER}] Hello!"
+    reply = langchain.call("ask", settings=chat(), content=question, stream=stream)
+    assert reply["metadata"]["finish_reason"] == "content_filter"
+    reply = langchain.call("ask", settings=chat(True), content=question, stream=stream)
+    assert reply["metadata"]["incomplete_details"] == {"reason": "content_filter"}

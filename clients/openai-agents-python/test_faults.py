@@ -1,0 +1,64 @@
+"""Each fault as the OpenAI Agents SDK for Python raises it, on models of both APIs, streamed and whole."""
+
+import asyncio
+
+import openai
+import pytest
+from agents import Agent, ModelBehaviorError, ModelRefusalError, Runner
+from exercised import exercises
+from faults import CONTENT_FILTER, FAULTS, each_fault
+
+pytestmark = exercises("failures")
+
+RAISED = {
+    "cut": openai.InternalServerError,
+    "stalled": openai.InternalServerError,
+    "login": openai.AuthenticationError,
+    "challenge": openai.InternalServerError,
+    "usage-limit": openai.RateLimitError,
+    "server-error": openai.InternalServerError,
+    "overload": openai.InternalServerError,
+    "context": openai.BadRequestError,
+    "unknown-model": openai.NotFoundError,
+    "refused-parameter": openai.BadRequestError,
+}
+RETRIES = 1
+
+
+def test_each_has_its_class():
+    assert set(RAISED) == {fault.name for fault in FAULTS}
+
+
+async def stream(agent, prompt, seen):
+    async for event in Runner.run_streamed(agent, prompt).stream_events():
+        seen.append(event)
+
+
+@each_fault
+@pytest.mark.parametrize("streamed", [False, True])
+def test_fault(failing_model, api, backend, fault, streamed):
+    agent, prompt, seen = Agent("Unlucky", model=failing_model), f"{fault.words} Hello!", []
+    with pytest.raises(Exception) as caught:
+        asyncio.run(stream(agent, prompt, seen) if streamed else Runner.run(agent, prompt))
+    error = caught.value
+    if streamed and fault.is_late:
+        # It reads the last event of the Responses API itself.
+        assert type(error) is {"chat": openai.APIError, "responses": ModelBehaviorError}[api]
+        assert fault.code in (error.code if api == "chat" else error.message)
+        assert any(event.type == "raw_response_event" for event in seen), "what came before the fault is the user's"
+        assert not any(event.type == "run_item_stream_event" for event in seen)
+        assert len(backend.turns()) == 1
+    else:
+        assert type(error) is RAISED[fault.name]
+        assert fault.says in error.message and (error.code, error.status_code) == (fault.code, fault.status)
+        assert len(backend.turns()) == fault.most_turns(RETRIES)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_content_filter_is_no_empty_answer(model, api, streamed):
+    agent, seen = Agent("Unlucky", model=model), []
+    # Of a chat reply the SDK keeps what was said before the filter struck; here this is nothing.
+    prompt = f"[sim:no-items][sim:{CONTENT_FILTER}] Hello!"
+    raised = {"chat": ModelRefusalError, "responses": ModelBehaviorError}[api]
+    with pytest.raises(raised, match="content.filter"):
+        asyncio.run(stream(agent, prompt, seen) if streamed else Runner.run(agent, prompt))

@@ -1,0 +1,64 @@
+"""What the OpenAI Agents SDK for Python does with the Responses API alone."""
+
+import asyncio
+
+import agents
+import openai
+import pytest
+from agents import Agent, OpenAIResponsesCompactionSession, Runner, SQLiteSession
+from exercised import exercises
+from harness import KEY, MODEL
+
+pytestmark = exercises("responses", "turns")
+
+
+@pytest.fixture
+def client(proxy):
+    return openai.AsyncOpenAI(base_url=proxy.base_url, api_key=KEY)
+
+
+@pytest.fixture
+def agent(client):
+    return Agent("Friend", model=agents.OpenAIResponsesModel(MODEL, client))
+
+
+def texts(turn):
+    return [part["text"] for item in turn["body"]["input"] if item["type"] == "message" for part in item["content"]]
+
+
+def test_a_run_that_goes_on_from_a_response(agent, backend):
+    first = Runner.run_sync(agent, "My name is Ada.")
+    second = Runner.run_sync(agent, "Who am I?", previous_response_id=first.last_response_id)
+    assert "Who am I?" in second.final_output
+    assert texts(backend.turns()[-1]) == ["My name is Ada.", first.final_output, "Who am I?"]
+
+
+def test_a_session_that_is_compacted(agent, client, backend):
+    session = OpenAIResponsesCompactionSession(
+        "ada", SQLiteSession("ada"), client=client, model=MODEL,
+        should_trigger_compaction=lambda _: True,
+    )
+
+    async def run():
+        await Runner.run(agent, "My name is Ada.", session=session)
+        kept = await session.get_items()
+        return kept, await Runner.run(agent, "Who am I?", session=session)
+
+    kept, second = asyncio.run(run())
+    assert kept[-1]["type"] == "compaction" and "Who am I?" in second.final_output
+    assert "compaction" in [item["type"] for item in backend.turns()[-1]["body"]["input"]]
+
+
+@exercises("websocket", "stream")
+def test_over_a_websocket(client, backend):
+    async def run():
+        model = agents.OpenAIResponsesWSModel(MODEL, client)
+        agent = Agent("Friend", model=model)
+        first = await Runner.run(agent, "My name is Ada.")
+        second = await Runner.run(agent, "Who am I?", previous_response_id=first.last_response_id)
+        await model.close()
+        return first, second
+
+    first, second = asyncio.run(run())
+    assert "Ada" in first.final_output and "Who am I?" in second.final_output
+    assert texts(backend.turns()[-1]) == ["My name is Ada.", first.final_output, "Who am I?"]

@@ -1,0 +1,52 @@
+"""Replies and events as the models of openai-python have them, which are made from OpenAI's own description of its API.
+
+The SDK itself is lenient with what it gets; here its models are asked to validate.
+"""
+
+import json
+from typing import get_args
+
+from openai.types.chat import ChatCompletionChunk
+from openai.types.responses import ResponseStreamEvent
+from pydantic import ValidationError
+
+# Each kind of event by its type.
+EVENTS = {
+    kind: model
+    for model in get_args(get_args(ResponseStreamEvent)[0])
+    for kind in get_args(model.model_fields["type"].annotation)
+}
+
+# What the models want and the truth does not allow: counts that the backend's replies do not have (wire.md §2.6, §3.2), and an error's
+# code out of a list that holds neither the backend's own (wire.md §3.6) nor a word for a reply that broke off.
+TOLERATED = ("input_tokens_details", "cache_write_tokens"), ("tool_usage", "web_search"), ("error", "code")
+
+
+def validate(model, value):
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        faults = [fault for fault in error.errors() if fault["loc"][-2:] not in TOLERATED]
+        assert faults == [], json.dumps(value)
+
+
+def validate_chunk(chunk):
+    if "error" in chunk:
+        assert set(chunk["error"]) == {"message", "type", "param", "code"}
+    else:
+        validate(ChatCompletionChunk, chunk)
+
+
+def validate_event(event):
+    if event["type"] == "response.output_item.added" and event["item"]["type"] == "web_search_call":
+        # What is searched for is not known yet, and the backend leaves it out (wire.md §3.4).
+        event["item"].setdefault("action", {"type": "search", "query": ""})
+    # An event that the SDK does not know is passed on as it came.
+    if model := EVENTS.get(event["type"]):
+        validate(model, event)
+
+
+def data(stream):
+    """The data of each event in a stream, without the `[DONE]` at its end."""
+    found = [line.removeprefix("data: ") for line in stream.split("\n") if line.startswith("data: ")]
+    return [json.loads(text) for text in found if text != "[DONE]"]

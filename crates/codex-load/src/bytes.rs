@@ -1,0 +1,45 @@
+//! The byte proxy: what comes from the impersonating client goes on as it came, frame by frame.
+//!
+//! What it costs is the cost of TLS and HTTP/2 as they are spoken to the backend; what the program costs beyond that is its own.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use codex_upstream::{Client, ClientConfig, Upstream as _, UpstreamError};
+use futures_util::StreamExt as _;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use crate::Outcome;
+
+/// Serves until it is killed. `upstream` is an address without a path.
+pub(crate) async fn serve(port: u16, upstream: &str, ca: &Path) -> Outcome<()> {
+    let config = ClientConfig { extra_roots_pem: vec![std::fs::read(ca)?], ..ClientConfig::default() };
+    let client = Client::new(config)?;
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let (client, upstream) = (client.clone(), upstream.to_owned());
+        let service = service_fn(move |request| answer(client.clone(), upstream.clone(), request));
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    }
+}
+
+async fn answer(
+    client: Client,
+    upstream: String,
+    request: Request<Incoming>,
+) -> Outcome<Response<impl http_body::Body<Data = Bytes, Error = UpstreamError>>> {
+    let uri = format!("{upstream}{}", request.uri());
+    let body = request.into_body().collect().await?.to_bytes();
+    let reply = client.send(Request::post(uri).header("content-type", "application/json").body(body)?).await?;
+    let frames = reply.into_body().map(|bytes| bytes.map(Frame::data));
+    Ok(Response::new(StreamBody::new(frames)))
+}

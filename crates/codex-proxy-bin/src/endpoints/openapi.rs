@@ -1,0 +1,18 @@
+//! `GET /openapi.json`: the description of this API, in OpenAPI 3.1. It needs no key and tells nothing of the account.
+//!
+//! It is written by hand and kept true by tests: those of `tests/it/openapi.rs`, and schemathesis in `clients/openapi`.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response};
+use http_body_util::{BodyExt as _, Full};
+
+use crate::reply::Body;
+
+/// The description.
+pub(crate) fn openapi() -> Response<Body> {
+    let text = Bytes::from_static(include_bytes!("openapi/openapi.json"));
+    let mut response = Response::new(Full::new(text).boxed_unsync());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

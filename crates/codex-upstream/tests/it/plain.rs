@@ -1,0 +1,92 @@
+//! The client of backends on this machine: its connections, and every form of a reply. What it has in common with the other one is
+//! in `client.rs`.
+
+use bytes::Bytes;
+use codex_upstream::{ByteStream, Client, ClientConfig, Upstream, UpstreamError, read_to_end};
+use http::Request;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use crate::server::{Server, Wire, soon, whole};
+
+fn client() -> Client {
+    Client::new(ClientConfig::default()).unwrap()
+}
+
+async fn get(client: &Client, url: &str) -> ByteStream {
+    client.send(Request::get(url).body(Bytes::new()).unwrap()).await.unwrap().into_body()
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_once_its_reply_was_read() {
+    let server = Server::start(Wire::Plain, |request| whole(200, request.uri().path().to_owned())).await;
+    let client = client();
+    for path in ["/one", "/two", "/three"] {
+        let body = get(&client, &server.url(path)).await;
+        assert_eq!(read_to_end(body, 64).await.unwrap(), path);
+    }
+    assert_eq!(server.connections(), 1);
+    // One whose reply nobody reads to its end is closed.
+    drop(get(&client, &server.url("/four")).await);
+    let body = get(&client, &server.url("/five")).await;
+    assert_eq!(read_to_end(body, 64).await.unwrap(), "/five");
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_backend_closes_is_not_used_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut [0; 14]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+            // Held open: only what it says counts.
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        }
+    });
+    let client = client();
+    for _ in 0..2 {
+        let body = soon("an answer", get(&client, &url)).await;
+        assert_eq!(read_to_end(body, 64).await.unwrap(), "ok");
+    }
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn interim_replies_are_passed_over_and_every_framing_is_read() {
+    for (reply, expected) in [
+        ("HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc", "abc"),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", "abc"),
+        ("HTTP/1.1 200 OK\r\n\r\nabc", "abc"),
+        ("HTTP/1.1 204 No Content\r\n\r\n", ""),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut [0; 14]).await.unwrap();
+            stream.write_all(reply.as_bytes()).await.unwrap();
+        });
+        let body = get(&client(), &url).await;
+        assert_eq!(read_to_end(body, 64).await.unwrap(), expected, "{reply}");
+        server.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_reply_is_an_error() {
+    for reply in ["SSH-2.0-x\r\n", "HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n", "HTTP/1.1 200 OK\r\nhalf a he"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut [0; 14]).await.unwrap();
+            stream.write_all(reply.as_bytes()).await.unwrap();
+        });
+        let error = client().send(Request::get(&url).body(Bytes::new()).unwrap()).await.err().unwrap();
+        assert!(matches!(error, UpstreamError::Closed { .. }), "{reply}: {error}");
+        server.await.unwrap();
+    }
+}
