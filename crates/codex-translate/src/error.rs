@@ -353,9 +353,7 @@ impl ErrorKind {
             | Self::PolicyRefused => "invalid_request_error",
             Self::Authentication => "authentication_error",
             Self::Permission => "permission_error",
-            Self::RateLimited => "rate_limit_error",
-            // As the backend says it. The official client knows it by this, and takes another type for a limit that it waits out.
-            Self::UsageLimit => "usage_limit_reached",
+            Self::RateLimited | Self::UsageLimit => "rate_limit_error",
             Self::QuotaExceeded => "insufficient_quota",
             Self::Overloaded | Self::Server | Self::Truncated | Self::Protocol | Self::Timeout | Self::Internal => {
                 "server_error"

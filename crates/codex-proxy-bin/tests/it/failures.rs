@@ -23,7 +23,7 @@ async fn check(scenario: &str, status: u16, kind: &str, code: Value) -> Vec<crat
 
 #[tokio::test]
 async fn usage_limit_is_a_429_that_asks_for_no_retry() {
-    for reply in check("429-usage", 429, "usage_limit_reached", json!("usage_limit_reached")).await {
+    for reply in check("429-usage", 429, "rate_limit_error", json!("usage_limit_reached")).await {
         assert_eq!(reply.header("x-should-retry"), Some("false"));
         assert!(reply.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
     }
