@@ -30,6 +30,15 @@ async fn usage_limit_is_a_429_that_asks_for_no_retry() {
 }
 
 #[tokio::test]
+async fn the_official_client_is_told_of_a_usage_limit_in_the_backends_words() {
+    let proxy = Harness::start().await;
+    let body = json!({"model": "gpt-5.1", "input": "[sim:429-usage]"}).to_string();
+    let reply = proxy.send(Method::POST, "/v1/responses", &[("originator", "codex_exec")], body).await;
+    let error = &reply.json()["error"];
+    assert!(reply.status == 429 && error["type"] == "usage_limit_reached", "{error}");
+}
+
+#[tokio::test]
 async fn a_usage_limit_is_asked_about_once() {
     let proxy = Harness::start().await;
     proxy.post("/v1/chat/completions", &ask("[sim:429-usage]")).await;
