@@ -82,7 +82,7 @@ pub(crate) async fn measure(
             Ok(vec![Fact::new("size of the program", [size], "MiB")])
         }
         Part::Start => start(rounds * 4, surroundings, stage).await,
-        Part::Idle(kind, streams) => idle(kind, streams, surroundings, stage).await,
+        Part::Idle(kind, streams) => idle(kind, streams.min(most_streams()), surroundings, stage).await,
         Part::Sizes => sizes(rounds, surroundings, stage).await,
         Part::History => history(rounds, surroundings, stage).await,
         Part::SlowBesideFast => slow_beside_fast(rounds, surroundings, stage).await,
@@ -112,6 +112,18 @@ async fn start(rounds: usize, surroundings: &Surroundings, stage: &Stage) -> Out
         facts.push(Fact::new(format!("{kind}: resident after it"), resident, "MiB"));
     }
     Ok(facts)
+}
+
+/// As many streams as there can be open files for: each has two in every process.
+fn most_streams() -> usize {
+    #[cfg(unix)]
+    {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let files = limit.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
+        files.saturating_sub(400) / 200 * 100
+    }
+    #[cfg(not(unix))]
+    usize::MAX
 }
 
 /// What an open stream costs in which nothing happens; what the program costs then; and what is left when they are gone.

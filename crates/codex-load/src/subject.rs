@@ -149,8 +149,9 @@ fn program(surroundings: &Surroundings, home: &Path, upstream: &str, ca: &Path) 
     let mut command = pinned(&surroundings.program);
     command
         .args(["serve", "--host", "127.0.0.1"])
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        // A proxy that the environment names would stand between the program and its upstream.
+        .env("NO_PROXY", "127.0.0.1")
+        .env("no_proxy", "127.0.0.1")
         .env("CODEX_PROXY_HOME", home)
         .env("CODEX_PROXY_UPSTREAM_URL", upstream)
         .env("CODEX_PROXY_AUTH_URL", "http://127.0.0.1:9")

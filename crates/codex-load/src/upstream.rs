@@ -110,7 +110,7 @@ async fn connection(mut stream: TcpStream, stage: &Stage) -> Outcome<()> {
                 let wire = first.map(|event| reply::chunk(&event)).collect::<String>();
                 stream.write_all(format!("{HEAD}{wire}").as_bytes()).await?;
                 // Until it hangs up.
-                stream.read(&mut [0]).await?;
+                stream.read_to_end(&mut Vec::new()).await?;
                 return Ok(());
             }
         }

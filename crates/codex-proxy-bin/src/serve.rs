@@ -146,7 +146,8 @@ where
     let watched = pulse.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let running = watched.begin(request.version());
-        let answered = answer(request);
+        // The protocol keeps room for the future as long as the connection lives; only the pointer is to be kept.
+        let answered = Box::pin(answer(request));
         async move { Ok::<_, Infallible>(answered.await.map(|body| running.until_the_end_of(body))) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());

@@ -155,8 +155,8 @@ async fn pieces_of_a_compressed_reply_arrive_as_they_are_sent() {
     for (coding, mut encoder) in encoders {
         let (sender, mut response) = fed();
         response.headers_mut().insert("content-encoding", coding.parse().unwrap());
-        let server = Server::start(Wire::Plain, once(response)).await;
-        let reply = client().send(get(&server.url("/"))).await.unwrap();
+        let server = Server::start(BOTH, once(response)).await;
+        let reply = client().send(get(&server.https_url("/"))).await.unwrap();
         assert!(!reply.headers().contains_key("content-encoding"));
         let mut body = reply.into_body();
         for piece in ["one", "two"] {
