@@ -19,6 +19,7 @@ pub struct Error {
     code: Option<String>,
     retry_after: Option<Duration>,
     is_retried: bool,
+    is_in_backends_words: bool,
 }
 
 /// Whose fault an [`Error`] is.
@@ -92,6 +93,7 @@ impl Error {
             code: kind.default_code().map(str::to_owned),
             retry_after: None,
             is_retried: false,
+            is_in_backends_words: false,
         }
     }
 
@@ -174,6 +176,14 @@ impl Error {
     #[must_use]
     pub fn after_retries(mut self) -> Self {
         self.is_retried = true;
+        self
+    }
+
+    /// Calls a used-up window by the `type` that the backend has for it, for the official client: it takes any other for a limit
+    /// to wait out, and waits in silence for hours. SDKs know the public API's `rate_limit_error`.
+    #[must_use]
+    pub fn in_the_backends_words(mut self) -> Self {
+        self.is_in_backends_words = true;
         self
     }
 
@@ -288,7 +298,9 @@ impl Serialize for ErrorObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut error = serializer.serialize_struct("Error", 4)?;
         error.serialize_field("message", &self.0.message)?;
-        error.serialize_field("type", self.0.kind.wire_type())?;
+        let is_backends = self.0.is_in_backends_words && self.0.kind == ErrorKind::UsageLimit;
+        let kind = if is_backends { "usage_limit_reached" } else { self.0.kind.wire_type() };
+        error.serialize_field("type", kind)?;
         error.serialize_field("param", &self.0.param)?;
         error.serialize_field("code", &self.0.code)?;
         error.end()
@@ -353,9 +365,7 @@ impl ErrorKind {
             | Self::PolicyRefused => "invalid_request_error",
             Self::Authentication => "authentication_error",
             Self::Permission => "permission_error",
-            Self::RateLimited => "rate_limit_error",
-            // As the backend says it. The official client knows it by this, and takes another type for a limit that it waits out.
-            Self::UsageLimit => "usage_limit_reached",
+            Self::RateLimited | Self::UsageLimit => "rate_limit_error",
             Self::QuotaExceeded => "insufficient_quota",
             Self::Overloaded | Self::Server | Self::Truncated | Self::Protocol | Self::Timeout | Self::Internal => {
                 "server_error"

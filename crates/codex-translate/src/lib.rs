@@ -251,7 +251,7 @@
 //! | `Authentication` | 401 | `authentication_error` | `upstream_login_required` | log in again |
 //! | `Permission` | 403 | `permission_error` | | use another account or workspace |
 //! | `RateLimited` | 429 | `rate_limit_error` | `rate_limit_exceeded` | wait [`Error::retry_after`], then try again |
-//! | `UsageLimit` | 429 | `usage_limit_reached` | `usage_limit_reached` | wait until the plan's window opens again |
+//! | `UsageLimit` | 429 | `rate_limit_error` | `usage_limit_reached` | wait until the plan's window opens again |
 //! | `QuotaExceeded` | 429 | `insufficient_quota` | `insufficient_quota` | use another plan |
 //! | `Overloaded` | 503 | `server_error` | `server_is_overloaded` | try again |
 //! | `Server` | 502 | `server_error` | `upstream_error` | try again |

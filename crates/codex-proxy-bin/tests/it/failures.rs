@@ -23,10 +23,19 @@ async fn check(scenario: &str, status: u16, kind: &str, code: Value) -> Vec<crat
 
 #[tokio::test]
 async fn usage_limit_is_a_429_that_asks_for_no_retry() {
-    for reply in check("429-usage", 429, "usage_limit_reached", json!("usage_limit_reached")).await {
+    for reply in check("429-usage", 429, "rate_limit_error", json!("usage_limit_reached")).await {
         assert_eq!(reply.header("x-should-retry"), Some("false"));
         assert!(reply.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
     }
+}
+
+#[tokio::test]
+async fn the_official_client_is_told_of_a_usage_limit_in_the_backends_words() {
+    let proxy = Harness::start().await;
+    let body = json!({"model": "gpt-5.1", "input": "[sim:429-usage]"}).to_string();
+    let reply = proxy.send(Method::POST, "/v1/responses", &[("originator", "codex_exec")], body).await;
+    let error = &reply.json()["error"];
+    assert!(reply.status == 429 && error["type"] == "usage_limit_reached", "{error}");
 }
 
 #[tokio::test]
