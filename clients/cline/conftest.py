@@ -19,7 +19,7 @@ class Cline:
         self.directory.mkdir()
         self.env = environment(
             HOME=str(directory), PWD=str(self.directory), PATH=f"{self.program.parent}:{os.environ['PATH']}", TERM="dumb",
-            CLINE_NO_AUTO_UPDATE="1", CLINE_TELEMETRY_DISABLED="1",
+            CLINE_NO_AUTO_UPDATE="1",
         )
         self.commands = at(proxy, PAGE.block("bash", "cline auth")).splitlines()
 

@@ -1,10 +1,7 @@
 """Each fault as the Cline CLI shows it: an exit code and a message, or tries with growing intervals between them."""
 
-import time
-
 from exercised import exercises
 from faults import CONTENT_FILTER, FAULTS, each_fault
-from harness import PATIENCE
 
 pytestmark = exercises("failures")
 
@@ -31,10 +28,9 @@ def test_it_is_shown(failed, backend, fault):
 
 
 def second_try_has_begun(backend, fault):
-    deadline = time.monotonic() + PATIENCE
+    # Each look is a call to the simulator; pytest's timeout bounds the wait.
     while len(backend.turns()) <= fault.turns:
-        assert time.monotonic() < deadline, "there was no second try"
-        time.sleep(0.1)
+        pass
 
 
 def test_a_content_filter_leaves_what_came_before_it(cline, backend):

@@ -93,9 +93,12 @@ fn the_types_of_errors_are_described_and_no_others() {
     let described = description.pointer("/components/schemas/Error/properties/error/properties/type/enum").unwrap();
     let described: BTreeSet<_> =
         described.as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect();
-    let kind =
-        |kind| serde_json::to_value(Error::new(kind, "").body()).unwrap()["error"]["type"].as_str().unwrap().to_owned();
-    assert_eq!(described, ErrorKind::ALL.into_iter().map(kind).collect());
+    let types = ErrorKind::ALL.into_iter().flat_map(|kind| {
+        let error = Error::new(kind, "");
+        [error.clone(), error.in_the_backends_words()]
+            .map(|error| serde_json::to_value(error.body()).unwrap()["error"]["type"].as_str().unwrap().to_owned())
+    });
+    assert_eq!(described, types.collect());
 }
 
 #[tokio::test]
