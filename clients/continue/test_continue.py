@@ -1,33 +1,9 @@
 """The Continue CLI as its users set it up: by the file and the commands of docs/clients/continue.md."""
 
-import os
-import subprocess
-
-import pytest
-from environments import node, node_packages
 from exercised import exercises
-from faults import CONTEXT, REFUSED
-from harness import PATIENCE, environment
-from snippets import Page, at
+from snippets import Page
 
 PAGE = Page("continue")
-
-
-@pytest.fixture
-def run(proxy, tmp_path):
-    """Runs commands in a directory of their own."""
-    programs = node_packages("continue")
-    (tmp_path / ".continue").mkdir()
-    (tmp_path / ".continue" / "config.yaml").write_text(at(proxy, PAGE.block("yaml")))
-    path = f"{node().parent}:{programs}:{os.environ['PATH']}"
-    env = environment(HOME=str(tmp_path), PWD=str(tmp_path), PATH=path, TERM="dumb", CONTINUE_TELEMETRY_ENABLED="0")
-
-    def run(*command):
-        return subprocess.run(
-            command, cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE
-        )
-
-    return run
 
 
 def texts(turn):
@@ -54,11 +30,3 @@ def test_a_task_with_a_shell(run, backend, tmp_path):
     _, second = backend.turns()
     outputs = [item["output"] for item in second["body"]["input"] if item["type"] == "function_call_output"]
     assert len(outputs) == 1 and "FROM THE FILE" in outputs[0]
-
-
-@pytest.mark.parametrize("fault", [CONTEXT, REFUSED], ids=["context", "refused-parameter"])
-@exercises("failures")
-def test_a_refusal_is_shown(run, backend, fault):
-    done = run("cn", "-p", f"{fault.words} Hello!")
-    assert done.returncode == 1 and fault.says in done.stdout + done.stderr
-    assert len(backend.turns()) == 1
