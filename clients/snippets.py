@@ -3,8 +3,13 @@
 A page says what a reader copies; a test takes it from there and changes only the address, so that no second copy can differ.
 """
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
+
+from harness import PATIENCE, environment
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "clients"
@@ -41,3 +46,13 @@ def at(proxy, block):
     """The block with the test's address in the place of a reader's."""
     assert ADDRESS in block, f"no {ADDRESS} in:\n{block}"
     return block.replace(ADDRESS, proxy.url)
+
+
+def python(program, exports=""):
+    """Runs a program with the suite's own Python, under what the shell commands `exports` set; what it prints."""
+    env = environment(PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}")
+    done = subprocess.run(
+        ["bash", "-c", f"{exports}exec python -"], input=program, env=env, capture_output=True, text=True, timeout=2 * PATIENCE
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

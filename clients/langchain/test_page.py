@@ -1,13 +1,8 @@
 """docs/clients/langchain.md, as a reader runs it."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 from exercised import exercises
-from harness import PATIENCE, environment
-from snippets import Page, at
+from snippets import Page, at, python
 
 PAGE = Page("langchain")
 
@@ -15,18 +10,12 @@ PAGE = Page("langchain")
 @pytest.mark.parametrize("program", PAGE.blocks("python"), ids=["chat", "responses"])
 @exercises("chat", "responses", "stream", "whole")
 def test_the_programs(proxy, backend, program):
-    done = subprocess.run(
-        [sys.executable, "-"], input=at(proxy, program), env=environment(), capture_output=True, text=True, timeout=PATIENCE
-    )
-    assert done.returncode == 0 and "Hello!" in done.stdout, done.stderr
+    assert "Hello!" in python(at(proxy, program))
     (turn,) = backend.turns()
     assert turn["body"]["model"] == "gpt-5.5"
 
 
 def test_the_environment(proxy, backend):
-    program = "from langchain_openai import ChatOpenAI; print(ChatOpenAI(model=\"gpt-5.5\").invoke(\"Hello!\").text)"
-    script = at(proxy, PAGE.block("bash", "export")) + f"exec python -c '{program}'"
-    env = environment(PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}")
-    done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0 and "Hello!" in done.stdout, done.stderr
+    program = 'from langchain_openai import ChatOpenAI; print(ChatOpenAI(model="gpt-5.5").invoke("Hello!").text)'
+    assert "Hello!" in python(program, at(proxy, PAGE.block("bash", "export")))
     assert len(backend.turns()) == 1
