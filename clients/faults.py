@@ -33,6 +33,12 @@ class Fault:
         """The scenario as it stands in a prompt."""
         return "".join(f"[sim:{word}]" for word in self.scenario.split())
 
+    @property
+    def sdk_class(self):
+        """The name of the exception that OpenAI's SDKs have for the status, in Python and in JavaScript alike."""
+        by_status = {400: "BadRequestError", 401: "AuthenticationError", 404: "NotFoundError", 429: "RateLimitError"}
+        return by_status.get(self.status, "InternalServerError")
+
     def most_turns(self, retries):
         """How many requests may reach the backend, for a client that tries again up to `retries` times."""
         return self.turns * (1 + retries) if self.is_retryable else self.turns

@@ -2,28 +2,12 @@
 
 import pytest
 from exercised import exercises
-from faults import CONTENT_FILTER, FAULTS, each_fault
+from faults import CONTENT_FILTER, each_fault
 from node import Thrown
 
 pytestmark = exercises("failures")
 
-THROWN = {
-    "cut": "InternalServerError",
-    "stalled": "InternalServerError",
-    "login": "AuthenticationError",
-    "challenge": "InternalServerError",
-    "usage-limit": "RateLimitError",
-    "server-error": "InternalServerError",
-    "overload": "InternalServerError",
-    "context": "BadRequestError",
-    "unknown-model": "NotFoundError",
-    "refused-parameter": "BadRequestError",
-}
 RETRIES = 1
-
-
-def test_each_has_its_class():
-    assert set(THROWN) == {fault.name for fault in FAULTS}
 
 
 @each_fault
@@ -40,7 +24,7 @@ def test_fault(program, failing, api, backend, fault, call):
         assert error.properties["text"] and not error.properties["seen"], "what came before the fault is the user's"
         assert len(backend.turns()) == 1
     else:
-        assert error.name == THROWN[fault.name]
+        assert error.name == fault.sdk_class
         assert fault.says in error.message
         assert (error.properties["code"], error.properties["status"]) == (fault.code, fault.status)
         assert len(backend.turns()) == fault.most_turns(RETRIES)

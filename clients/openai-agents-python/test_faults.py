@@ -6,27 +6,11 @@ import openai
 import pytest
 from agents import Agent, ModelBehaviorError, ModelRefusalError, Runner
 from exercised import exercises
-from faults import CONTENT_FILTER, FAULTS, each_fault
+from faults import CONTENT_FILTER, each_fault
 
 pytestmark = exercises("failures")
 
-RAISED = {
-    "cut": openai.InternalServerError,
-    "stalled": openai.InternalServerError,
-    "login": openai.AuthenticationError,
-    "challenge": openai.InternalServerError,
-    "usage-limit": openai.RateLimitError,
-    "server-error": openai.InternalServerError,
-    "overload": openai.InternalServerError,
-    "context": openai.BadRequestError,
-    "unknown-model": openai.NotFoundError,
-    "refused-parameter": openai.BadRequestError,
-}
 RETRIES = 1
-
-
-def test_each_has_its_class():
-    assert set(RAISED) == {fault.name for fault in FAULTS}
 
 
 async def stream(agent, prompt, seen):
@@ -49,7 +33,7 @@ def test_fault(failing_model, api, backend, fault, streamed):
         assert not any(event.type == "run_item_stream_event" for event in seen)
         assert len(backend.turns()) == 1
     else:
-        assert type(error) is RAISED[fault.name]
+        assert type(error) is getattr(openai, fault.sdk_class)
         assert fault.says in error.message and (error.code, error.status_code) == (fault.code, fault.status)
         assert len(backend.turns()) == fault.most_turns(RETRIES)
 

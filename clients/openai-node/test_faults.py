@@ -2,34 +2,18 @@
 
 import pytest
 from exercised import exercises
-from faults import CONTENT_FILTER, FAULTS, each_fault
+from faults import CONTENT_FILTER, each_fault
 from harness import MODEL, ask
 from node import Thrown
 
 pytestmark = exercises("failures")
 
-THROWN = {
-    "cut": "InternalServerError",
-    "stalled": "InternalServerError",
-    "login": "AuthenticationError",
-    "challenge": "InternalServerError",
-    "usage-limit": "RateLimitError",
-    "server-error": "InternalServerError",
-    "overload": "InternalServerError",
-    "context": "BadRequestError",
-    "unknown-model": "NotFoundError",
-    "refused-parameter": "BadRequestError",
-}
 RETRIES = 1
-
-
-def test_each_has_its_class():
-    assert set(THROWN) == {fault.name for fault in FAULTS}
 
 
 def check(fault, error, backend, is_stream):
     is_late = is_stream and fault.is_late
-    assert error.name == ("APIError" if is_late else THROWN[fault.name])
+    assert error.name == ("APIError" if is_late else fault.sdk_class)
     assert fault.says in error.message and error.properties["code"] == fault.code
     if not is_late:
         assert error.properties["status"] == fault.status

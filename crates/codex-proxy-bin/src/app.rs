@@ -184,10 +184,11 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
                     Work::Compact => endpoints::compact(self, &call, &body).await,
                     Work::Images(task) => endpoints::images(self, task, &call, &head.headers, body).await,
                 };
-                let mut response = answered.map_err(|error| worded_for(&head.headers, error)).unwrap_or_else(|error| {
-                    record.fail(&error);
-                    reply::from_error(&error)
-                });
+                let mut response =
+                    answered.map_err(|error| reply::worded_for(&head.headers, error)).unwrap_or_else(|error| {
+                        record.fail(&error);
+                        reply::from_error(&error)
+                    });
                 self.known_quota.told().quota.write_headers(response.headers_mut(), SystemTime::now());
                 Ok(response.map(|body| Guarded::new(body, slot).boxed_unsync()))
             }
@@ -302,12 +303,6 @@ impl Call {
             options: Options { strict, reasoning, ..Options::default() },
         })
     }
-}
-
-/// The error as the client knows it, who is told by the headers of its request (wire.md §3.6).
-pub(crate) fn worded_for(headers: &HeaderMap, error: Error) -> Error {
-    let is_official = headers.get("originator").is_some_and(|name| name.as_bytes().starts_with(b"codex"));
-    if is_official { error.in_the_backends_words() } else { error }
 }
 
 fn reasoning_style(word: &str) -> Result<ReasoningStyle, Error> {

@@ -166,6 +166,12 @@ pub fn from_error(error: &Error) -> Response<Body> {
     response
 }
 
+/// The error as the client knows it, which the headers of its request tell (wire.md §3.6).
+pub(crate) fn worded_for(headers: &HeaderMap, error: Error) -> Error {
+    let is_official = headers.get("originator").is_some_and(|name| name.as_bytes().starts_with(b"codex"));
+    if is_official { error.in_the_backends_words() } else { error }
+}
+
 /// The reply for a path that does not exist.
 pub fn not_found(path: &str) -> Response<Body> {
     let message = match unserved(path) {
@@ -182,7 +188,9 @@ pub fn not_found(path: &str) -> Response<Body> {
 
 /// The reply for a response that is not kept.
 pub(crate) fn response_not_found(id: &str) -> Response<Body> {
-    let message = format!("Response with id '{id}' not found; it was never kept, was deleted, or went for newer ones.");
+    let message = format!(
+        "Response with id '{id}' not found; it was never kept, was deleted, or went for newer ones; send the whole conversation"
+    );
     with_status(StatusCode::NOT_FOUND, &Error::new(ErrorKind::InvalidRequest, message))
 }
 

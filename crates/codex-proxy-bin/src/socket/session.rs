@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error as SocketError, Message, Utf8Bytes};
 
-use crate::app::{App, Call, worded_for};
+use crate::app::{App, Call};
 use crate::endpoints::{self, Keep, Keeping, Prepared};
 use crate::ids;
 use crate::limits::Times;
@@ -192,7 +192,7 @@ impl<U: Upstream, S: TokenStore> Session<U, S> {
             }
             Err(error) => {
                 watch.record().fail(&error);
-                Err(worded_for(&self.head.headers, error))
+                Err(reply::worded_for(&self.head.headers, error))
             }
         }
     }
