@@ -7,7 +7,7 @@ use crate::chat::{Choice, ChunkEncoder, Completion};
 use crate::error::Error;
 use crate::plan::ReplyPlan;
 use crate::reply::{Flow, Identity, Summary};
-use crate::responses::{Event, PlainDelta};
+use crate::responses::{DeltaReader, Event};
 use crate::sse::Decoder;
 use crate::surrogates;
 use crate::to_chat::ChatStream;
@@ -21,6 +21,7 @@ pub const MAX_EVENT_BYTES: usize = 32 * 1024 * 1024;
 #[derive(Debug)]
 pub struct ChatPipe {
     decoder: Decoder,
+    deltas: DeltaReader,
     stream: ChatStream,
     encoder: ChunkEncoder,
     include_usage: bool,
@@ -31,6 +32,7 @@ impl ChatPipe {
     pub fn new(plan: &ReplyPlan, identity: &Identity) -> Self {
         Self {
             decoder: Decoder::new(MAX_EVENT_BYTES),
+            deltas: DeltaReader::default(),
             stream: ChatStream::new(plan),
             encoder: ChunkEncoder::new(identity, &plan.model, plan.choice),
             include_usage: plan.include_usage,
@@ -43,9 +45,9 @@ impl ChatPipe {
     /// The turn failed. As long as nothing has gone out, answer with a status; after that, tell the client by
     /// [`encode_error`](Self::encode_error).
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Flow, Error> {
-        let Self { decoder, stream, encoder, .. } = self;
+        let Self { decoder, deltas, stream, encoder, .. } = self;
         let mut sink = encoder.sink(out);
-        each_event(decoder, bytes, |data| stream.push(&read(data)?, &mut sink))
+        each_event(decoder, bytes, |data| read(deltas, data, |event| stream.push(event, &mut sink)))
             .inspect_err(|error| stream.fail(error.clone()))
     }
 
@@ -74,6 +76,7 @@ impl ChatPipe {
 #[derive(Debug)]
 pub struct ChatFold {
     decoder: Decoder,
+    deltas: DeltaReader,
     stream: ChatStream,
     choice: Choice,
     identity: Identity,
@@ -85,6 +88,7 @@ impl ChatFold {
     pub fn new(plan: &ReplyPlan, identity: Identity) -> Self {
         Self {
             decoder: Decoder::new(MAX_EVENT_BYTES),
+            deltas: DeltaReader::default(),
             stream: ChatStream::new(plan),
             choice: Choice::new(plan.choice),
             identity,
@@ -97,12 +101,12 @@ impl ChatFold {
     /// # Errors
     /// The turn failed: answer with a status.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
-        let Self { decoder, stream, choice, .. } = self;
-        let push = |data: &str| match stream.push(&read(data)?, choice)? {
+        let Self { decoder, deltas, stream, choice, .. } = self;
+        let mut push = |event: &Event<'_>| match stream.push(event, choice)? {
             Flow::Done => Ok(Flow::Done),
             Flow::Continue => choice.check_size().map(|()| Flow::Continue),
         };
-        each_event(decoder, bytes, push).inspect_err(|error| stream.fail(error.clone()))
+        each_event(decoder, bytes, |data| read(deltas, data, &mut push)).inspect_err(|error| stream.fail(error.clone()))
     }
 
     /// The whole reply.
@@ -190,11 +194,15 @@ impl ResponsesFold {
     }
 }
 
-/// Reads an event's JSON; a delta in the usual form by the short way.
-fn read(json: &str) -> Result<Event<'_>, Error> {
-    match PlainDelta::read(json) {
-        Some(delta) => Ok(delta.event()),
-        None => Event::parse(json),
+/// Gives `take` the event that `json` is; a delta in the usual form is read by the short way.
+fn read(
+    deltas: &mut DeltaReader,
+    json: &str,
+    take: impl FnOnce(&Event<'_>) -> Result<Flow, Error>,
+) -> Result<Flow, Error> {
+    match deltas.read(json) {
+        Some(delta) => take(&delta.event()),
+        None => take(&Event::parse(&surrogates::replaced(json))?),
     }
 }
 
@@ -206,7 +214,7 @@ fn each_event(
 ) -> Result<Flow, Error> {
     decoder.feed(bytes);
     while let Some(frame) = decoder.next_frame()? {
-        if take(&surrogates::replaced(frame.data))? == Flow::Done {
+        if take(frame.data)? == Flow::Done {
             return Ok(Flow::Done);
         }
     }

@@ -7,7 +7,7 @@ mod output;
 mod request;
 mod tool;
 
-pub(crate) use delta::{PlainDelta, Said as PlainSaid};
+pub(crate) use delta::{DeltaReader, PlainDelta, Said as PlainSaid};
 pub use event::{Channel, Ended, Event, IncompleteReason, Piece};
 pub(crate) use event::{Envelope, list, members_of, number, present, word};
 pub use item::{Call, CallKind, File, Image, Item, Message, Opaque, Output, OutputContent, Part, ReasoningItem, Role};

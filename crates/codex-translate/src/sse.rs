@@ -1,7 +1,7 @@
 //! Framing of server-sent events, after the WHATWG's HTML standard, §9.2.6 "Interpreting an event stream".
 //!
-//! Deviations, each because the stream is JSON from one known peer: bytes that are not UTF-8 are an error and not replaced, an
-//! event has a size limit, and `id` and `retry` are skipped, since nothing reconnects.
+//! Deviations, each because the stream is JSON from one known peer: bytes that are not UTF-8 are an error and not replaced,
+//! wherever they stand; an event has a size limit; and `id` and `retry` are skipped, since nothing reconnects.
 
 use std::ops::Range;
 
@@ -23,7 +23,8 @@ const RETAINED_BYTES: usize = 128 * 1024;
 #[derive(Debug)]
 pub struct Decoder {
     limit: usize,
-    buffer: Vec<u8>,
+    buffer: String,
+    tail: Tail,
     /// `event.start <= line.start <= line.scanned <= buffer.len()`, all of them offsets into `buffer`.
     event: Pending,
     line: Line,
@@ -46,7 +47,7 @@ pub struct Frame<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// An event is not UTF-8.
+    /// The bytes after the last event are not UTF-8.
     #[error("an event of the reply is not UTF-8")]
     InvalidUtf8,
     /// An event is larger than the limit given to [`Decoder::new`].
@@ -61,6 +62,15 @@ impl From<DecodeError> for Error {
     fn from(error: DecodeError) -> Self {
         Self::new(ErrorKind::Protocol, error.to_string())
     }
+}
+
+/// What of the bytes that came is not in the buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Tail {
+    /// The beginning of a character, empty as a rule.
+    Begun(Vec<u8>),
+    /// Bytes that are not UTF-8, and all that came after them.
+    NotUtf8,
 }
 
 /// What is known of the event that is being read. Ranges are offsets into the buffer.
@@ -104,7 +114,8 @@ impl Decoder {
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
-            buffer: Vec::new(),
+            buffer: String::new(),
+            tail: Tail::Begun(Vec::new()),
             event: Pending::default(),
             line: Line::default(),
             consumed: 0,
@@ -118,7 +129,34 @@ impl Decoder {
         if self.consumed > 0 {
             self.forget_consumed();
         }
-        self.buffer.extend_from_slice(bytes);
+        self.append(bytes);
+    }
+
+    /// Appends bytes as text, which is checked once for all the events in it.
+    fn append(&mut self, mut bytes: &[u8]) {
+        let Tail::Begun(begun) = &mut self.tail else { return };
+        while !begun.is_empty() {
+            let Some((next, rest)) = bytes.split_first() else { return };
+            begun.push(*next);
+            match std::str::from_utf8(begun) {
+                Ok(whole) => {
+                    self.buffer.push_str(whole);
+                    begun.clear();
+                    bytes = rest;
+                }
+                Err(error) if error.error_len().is_none() => bytes = rest,
+                Err(_) => {
+                    self.tail = Tail::NotUtf8;
+                    return;
+                }
+            }
+        }
+        let text = std::str::from_utf8(bytes).or_else(|error| {
+            let (valid, rest) = bytes.split_at(error.valid_up_to());
+            self.tail = if error.error_len().is_none() { Tail::Begun(rest.to_vec()) } else { Tail::NotUtf8 };
+            std::str::from_utf8(valid)
+        });
+        self.buffer.push_str(text.unwrap_or_default());
     }
 
     /// The next event, or `None` until more bytes are fed. An event that the stream breaks off in is never yielded.
@@ -126,10 +164,7 @@ impl Decoder {
     /// # Errors
     /// The stream cannot be read any further: give it up.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, DecodeError> {
-        match self.next_event()? {
-            Some(event) => self.frame(event),
-            None => Ok(None),
-        }
+        Ok(self.next_event()?.and_then(|event| self.frame(event)))
     }
 
     /// Reads lines up to the next blank one after a line of data.
@@ -137,7 +172,7 @@ impl Decoder {
         while self.skip_start() {
             let Some(line) = self.next_line() else {
                 self.check_size(self.buffer.len())?;
-                return Ok(None);
+                return if self.tail == Tail::NotUtf8 { Err(DecodeError::InvalidUtf8) } else { Ok(None) };
             };
             self.check_size(self.line.start)?;
             if line.is_empty() {
@@ -149,7 +184,7 @@ impl Decoder {
                     return Ok(Some(event));
                 }
             } else {
-                self.field(line)?;
+                self.field(line);
             }
         }
         Ok(None)
@@ -157,7 +192,7 @@ impl Decoder {
 
     /// Skips what stands before a line and is no part of it; false until that is known.
     fn skip_start(&mut self) -> bool {
-        let rest = &self.buffer[self.line.start..];
+        let rest = &self.buffer.as_bytes()[self.line.start..];
         let skipped = match self.start {
             Start::Settled => return true,
             Start::AfterCarriageReturn => match rest.first() {
@@ -180,13 +215,14 @@ impl Decoder {
 
     /// The next whole line without its end, and moves on to the one after it.
     fn next_line(&mut self) -> Option<Range<usize>> {
-        let Some(end) = memchr2(b'\n', b'\r', &self.buffer[self.line.scanned..]) else {
-            self.line.scanned = self.buffer.len();
+        let bytes = self.buffer.as_bytes();
+        let Some(end) = memchr2(b'\n', b'\r', &bytes[self.line.scanned..]) else {
+            self.line.scanned = bytes.len();
             return None;
         };
         let end = self.line.scanned + end;
         let line = self.line.start..end;
-        if self.buffer[end] == b'\r' {
+        if bytes[end] == b'\r' {
             self.start = Start::AfterCarriageReturn;
         }
         self.line = Line { start: end + 1, scanned: end + 1 };
@@ -194,15 +230,15 @@ impl Decoder {
     }
 
     /// Reads a line that is not blank.
-    fn field(&mut self, line: Range<usize>) -> Result<(), DecodeError> {
-        let bytes = &self.buffer[line.clone()];
+    fn field(&mut self, line: Range<usize>) {
+        let bytes = &self.buffer.as_bytes()[line.clone()];
         // The backend's two, without looking for the colon.
         if let Some(value) = bytes.strip_prefix(b"data: ").map(<[u8]>::len) {
             return self.data(line.end - value..line.end);
         }
         if let Some(value) = bytes.strip_prefix(b"event: ").map(<[u8]>::len) {
             self.event.kind = Some(line.end - value..line.end);
-            return Ok(());
+            return;
         }
         let colon = memchr(b':', bytes).unwrap_or(bytes.len());
         let (name, value) = bytes.split_at(colon);
@@ -212,7 +248,7 @@ impl Decoder {
         let value = line.end - value..line.end;
         match name {
             b"event" => self.event.kind = Some(value),
-            b"data" => self.data(value)?,
+            b"data" => self.data(value),
             // A comment (no name), `id`, `retry`, or a field that does not exist. Before the event's first field it need not
             // be kept, so that no amount of comments between events fills the buffer.
             _ if self.event.is_empty() => {
@@ -221,34 +257,32 @@ impl Decoder {
             }
             _ => {}
         }
-        Ok(())
     }
 
-    fn data(&mut self, value: Range<usize>) -> Result<(), DecodeError> {
+    fn data(&mut self, value: Range<usize>) {
         match std::mem::replace(&mut self.event.data, Data::Joined) {
             Data::None => self.event.data = Data::Line(value),
             Data::Line(first) => {
                 self.joined.clear();
-                self.joined.push_str(text(&self.buffer[first])?);
+                self.joined.push_str(&self.buffer[first]);
                 self.joined.push('\n');
-                self.joined.push_str(text(&self.buffer[value])?);
+                self.joined.push_str(&self.buffer[value]);
             }
             Data::Joined => {
                 self.joined.push('\n');
-                self.joined.push_str(text(&self.buffer[value])?);
+                self.joined.push_str(&self.buffer[value]);
             }
         }
-        Ok(())
     }
 
-    fn frame(&self, event: Pending) -> Result<Option<Frame<'_>>, DecodeError> {
+    fn frame(&self, event: Pending) -> Option<Frame<'_>> {
         let data = match event.data {
-            Data::None => return Ok(None),
-            Data::Line(line) => text(&self.buffer[line])?,
+            Data::None => return None,
+            Data::Line(line) => &self.buffer[line],
             Data::Joined => &self.joined,
         };
-        let kind = event.kind.map(|kind| text(&self.buffer[kind])).transpose()?;
-        Ok(Some(Frame { event: kind.filter(|kind| !kind.is_empty()).unwrap_or("message"), data }))
+        let kind = event.kind.map(|kind| &self.buffer[kind]).filter(|kind| !kind.is_empty());
+        Some(Frame { event: kind.unwrap_or("message"), data })
     }
 
     fn check_size(&self, end: usize) -> Result<(), DecodeError> {
@@ -290,8 +324,4 @@ impl Data {
             Self::None | Self::Joined => None,
         }
     }
-}
-
-fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
-    std::str::from_utf8(bytes).map_err(|_| DecodeError::InvalidUtf8)
 }

@@ -14,9 +14,11 @@ use crate::error::Error;
 /// What stands for half of a surrogate pair, which is no character (RFC 8259 §8.2 lets it pass as an escape).
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
-/// A piece of text, written in one of two ways.
+/// A piece of text, written in one of two ways, or in both at once.
 #[derive(Clone, Copy, Debug)]
 pub enum Text<'a> {
+    /// The text itself, and what stands between the quotes of a JSON string: ASCII in which nothing is or has to be escaped.
+    Verbatim(&'a str),
     /// What stands between the quotes of a JSON string: valid JSON there.
     Escaped(&'a str),
     /// The text itself.
@@ -36,7 +38,7 @@ impl<'a> Text<'a> {
     /// Whether there is no text.
     pub fn is_empty(&self) -> bool {
         match self {
-            Self::Escaped(text) | Self::Plain(text) => text.is_empty(),
+            Self::Verbatim(text) | Self::Escaped(text) | Self::Plain(text) => text.is_empty(),
         }
     }
 
@@ -48,14 +50,14 @@ impl<'a> Text<'a> {
                 self.push_to(&mut decoded);
                 Cow::Owned(decoded)
             }
-            Self::Escaped(text) | Self::Plain(text) => Cow::Borrowed(text),
+            Self::Verbatim(text) | Self::Escaped(text) | Self::Plain(text) => Cow::Borrowed(text),
         }
     }
 
     /// Appends the text itself to `out`.
     pub fn push_to(&self, out: &mut String) {
         match self {
-            Self::Plain(text) => out.push_str(text),
+            Self::Verbatim(text) | Self::Plain(text) => out.push_str(text),
             Self::Escaped(text) => unescape(text, |piece| match piece {
                 Piece::Run(run) => out.push_str(run),
                 Piece::Char(c) => out.push(c),
@@ -66,7 +68,7 @@ impl<'a> Text<'a> {
     /// How many bytes the text itself has.
     pub(crate) fn decoded_len(&self) -> usize {
         match self {
-            Self::Plain(text) => text.len(),
+            Self::Verbatim(text) | Self::Plain(text) => text.len(),
             Self::Escaped(text) => {
                 let mut len = 0;
                 unescape(text, |piece| len += piece.len());
@@ -78,6 +80,7 @@ impl<'a> Text<'a> {
     /// How many characters the text itself has.
     pub(crate) fn chars(&self) -> u64 {
         match self {
+            Self::Verbatim(text) => text.len() as u64,
             Self::Plain(text) => text.chars().count() as u64,
             Self::Escaped(text) => {
                 let mut chars = 0;
@@ -101,6 +104,7 @@ impl<'a> Text<'a> {
     /// No line separator of Unicode stands in it unescaped: some clients split their input there.
     pub fn write_escaped(&self, out: &mut Vec<u8>) {
         match self {
+            Self::Verbatim(text) => out.extend_from_slice(text.as_bytes()),
             Self::Plain(text) => escape(text, out),
             Self::Escaped(text) if may_be_copied(text) => out.extend_from_slice(text.as_bytes()),
             Self::Escaped(text) => unescape(text, |piece| match piece {

@@ -28,8 +28,9 @@ use crate::cut::Cutter;
 use crate::error::{Error, ErrorKind};
 use crate::plan::ReplyPlan;
 use crate::reply::{Finish, Flow, Identity, Summary};
-use crate::responses::{Ended, Envelope, Event, IncompleteReason, ItemBody, ItemKind, OutputItem, PlainDelta};
+use crate::responses::{DeltaReader, Ended, Envelope, Event, IncompleteReason, ItemBody, ItemKind, OutputItem};
 use crate::splice::Edits;
+use crate::surrogates;
 use crate::tool_names::ToolNames;
 use crate::usage::Usage;
 
@@ -46,6 +47,7 @@ use writer::Writer;
 #[derive(Clone, Debug)]
 pub struct ResponseStream {
     state: State,
+    deltas: DeltaReader,
     writer: Writer,
     output: Output,
     template: Template,
@@ -84,6 +86,7 @@ impl ResponseStream {
     pub fn new(plan: &ReplyPlan, identity: Identity) -> Self {
         Self {
             state: State::Opening(Early::default()),
+            deltas: DeltaReader::default(),
             writer: Writer::default(),
             output: Output::default(),
             template: Template::new(plan, identity),
@@ -169,11 +172,12 @@ impl ResponseStream {
 
     /// Takes an event; the summary if the reply ends with it.
     fn take(&mut self, json: &str, sink: &mut impl EventSink) -> Result<Option<Summary>, Error> {
-        if let Some(delta) = PlainDelta::read(json)
+        if let Some(delta) = self.deltas.read(json)
             && self.pass_delta(&delta, sink)?
         {
             return Ok(None);
         }
+        let json = &*surrogates::replaced(json);
         let Some(envelope) = Envelope::parse(json)? else { return Ok(None) };
         let kind = envelope.kind();
         let event = envelope.event()?;

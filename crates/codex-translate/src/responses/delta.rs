@@ -15,7 +15,7 @@ use crate::text::Text;
 #[derive(Clone, Debug)]
 pub(crate) struct PlainDelta<'a> {
     pub(crate) json: &'a str,
-    pub(crate) kind: &'a str,
+    pub(crate) kind: &'static str,
     /// The number, and where it stands.
     pub(crate) sequence_number: Option<(u64, Range<usize>)>,
     /// Whether the event says all of where its text belongs: item, place and part.
@@ -30,56 +30,151 @@ pub(crate) enum Said<'a> {
     Call { kind: CallKind, output_index: u64, payload: Text<'a> },
 }
 
-impl<'a> PlainDelta<'a> {
-    /// Reads an event; `None` if it is none of these.
-    pub(crate) fn read(json: &'a str) -> Option<Self> {
-        // They would make it no JSON; looked for at once, since that is faster than string by string.
-        if json.bytes().fold(u8::MAX, u8::min) < 0x20 {
-            return None;
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    Text(Channel),
+    Call(CallKind),
+}
+
+const KINDS: [(&str, Target); 6] = [
+    ("response.output_text.delta", Target::Text(Channel::Text)),
+    ("response.function_call_arguments.delta", Target::Call(CallKind::Function)),
+    ("response.custom_tool_call_input.delta", Target::Call(CallKind::Custom)),
+    ("response.reasoning_summary_text.delta", Target::Text(Channel::Summary)),
+    ("response.reasoning_text.delta", Target::Text(Channel::Reasoning)),
+    ("response.refusal.delta", Target::Text(Channel::Refusal)),
+];
+
+/// Reads the deltas of one reply.
+///
+/// Nearly every delta is the one before it but for its number, its text and its obfuscation: it is compared with that one, and
+/// taken apart only if it is different.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DeltaReader {
+    last: Option<Form>,
+}
+
+impl DeltaReader {
+    /// Reads an event; `None` if it is no delta, or one of another form.
+    pub(crate) fn read<'a>(&mut self, json: &'a str) -> Option<PlainDelta<'a>> {
+        if let Some(delta) = self.last.as_ref().and_then(|form| form.read(json)) {
+            return Some(delta);
         }
+        let (delta, blanks) = PlainDelta::read(json)?;
+        self.last = Some(Form::of(&delta, blanks));
+        Some(delta)
+    }
+}
+
+/// What the deltas of one text have in common.
+#[derive(Clone, Debug)]
+struct Form {
+    /// One of them.
+    json: String,
+    /// The places in it that are filled anew each time, in their order.
+    blanks: Blanks,
+    kind: &'static str,
+    is_placed: bool,
+    said: Said<'static>,
+}
+
+type Blanks = Vec<(Blank, Range<usize>)>;
+
+/// What stands in a place that is filled anew each time.
+#[derive(Clone, Copy, Debug)]
+enum Blank {
+    SequenceNumber,
+    Text,
+    Obfuscation,
+}
+
+impl Form {
+    fn of(delta: &PlainDelta<'_>, blanks: Blanks) -> Self {
+        let &PlainDelta { json, kind, is_placed, said, .. } = delta;
+        Self { json: json.to_owned(), blanks, kind, is_placed, said: said.with(Text::Plain("")) }
+    }
+
+    /// Reads a delta of this form.
+    fn read<'a>(&self, json: &'a str) -> Option<PlainDelta<'a>> {
+        let mut cursor = Cursor { json, at: 0 };
+        let (mut sequence_number, mut text, mut from) = (None, Text::Plain(""), 0);
+        for (blank, span) in &self.blanks {
+            cursor.skip(&self.json[from..span.start]).then_some(())?;
+            from = span.end;
+            match blank {
+                Blank::SequenceNumber => sequence_number = Some(cursor.number()?),
+                Blank::Text => text = cursor.text()?,
+                Blank::Obfuscation => drop(cursor.string()?),
+            }
+        }
+        let is_same = json.as_bytes().get(cursor.at..)? == &self.json.as_bytes()[from..];
+        let Self { kind, is_placed, said, .. } = *self;
+        is_same.then(|| PlainDelta { json, kind, sequence_number, is_placed, said: said.with(text) })
+    }
+}
+
+impl<'a> PlainDelta<'a> {
+    /// Reads an event member by member, and finds what another one like it would have anew; `None` if it is none of these.
+    fn read(json: &'a str) -> Option<(Self, Blanks)> {
         let mut cursor = Cursor { json, at: 0 };
         let (mut kind, mut text, mut sequence_number, mut item_id) = (None, None, None, None);
         let (mut output_index, mut content_index, mut summary_index) = (None, None, None);
         let (mut logprobs, mut obfuscation) = (None, None);
+        let mut blanks = Blanks::with_capacity(3);
         cursor.take(b'{')?;
         loop {
-            // The letter spares most comparisons.
-            match cursor.letter()? {
-                b't' if cursor.skip("\"type\":") => once(&mut kind, cursor.string()?)?,
-                b's' if cursor.skip("\"sequence_number\":") => once(&mut sequence_number, cursor.number()?)?,
-                b'i' if cursor.skip("\"item_id\":") => once(&mut item_id, cursor.string()?)?,
-                b'o' if cursor.skip("\"output_index\":") => once(&mut output_index, cursor.number()?.0)?,
-                b'c' if cursor.skip("\"content_index\":") => once(&mut content_index, cursor.number()?.0)?,
-                b's' if cursor.skip("\"summary_index\":") => once(&mut summary_index, cursor.number()?.0)?,
-                b'd' if cursor.skip("\"delta\":") => once(&mut text, cursor.string()?)?,
-                b'l' if cursor.skip("\"logprobs\":[]") => once(&mut logprobs, ())?,
-                b'o' if cursor.skip("\"obfuscation\":") => once(&mut obfuscation, cursor.string()?)?,
-                _ => return None,
-            }
+            let blank = if cursor.skip("\"type\":") {
+                once(&mut kind, cursor.string()?.0)?;
+                None
+            } else if cursor.skip("\"item_id\":") {
+                once(&mut item_id, cursor.string()?)?;
+                None
+            } else if cursor.skip("\"output_index\":") {
+                once(&mut output_index, cursor.number()?.0)?;
+                None
+            } else if cursor.skip("\"content_index\":") {
+                once(&mut content_index, cursor.number()?.0)?;
+                None
+            } else if cursor.skip("\"summary_index\":") {
+                once(&mut summary_index, cursor.number()?.0)?;
+                None
+            } else if cursor.skip("\"logprobs\":[]") {
+                once(&mut logprobs, ())?;
+                None
+            } else if cursor.skip("\"sequence_number\":") {
+                let start = cursor.at;
+                once(&mut sequence_number, cursor.number()?)?;
+                Some((Blank::SequenceNumber, start))
+            } else if cursor.skip("\"delta\":") {
+                let start = cursor.at;
+                once(&mut text, cursor.text()?)?;
+                Some((Blank::Text, start))
+            } else if cursor.skip("\"obfuscation\":") {
+                let start = cursor.at;
+                once(&mut obfuscation, cursor.string()?)?;
+                Some((Blank::Obfuscation, start))
+            } else {
+                return None;
+            };
+            blanks.extend(blank.map(|(blank, start)| (blank, start..cursor.at)));
             match cursor.byte()? {
                 b',' => {}
                 b'}' if cursor.at == json.len() => break,
                 _ => return None,
             }
         }
-        let (kind, text) = (kind?, Text::Escaped(text?));
+        let (kind, text) = (kind?, text?);
+        let (kind, target) = KINDS.into_iter().find(|(name, _)| *name == kind)?;
         let is_placed = item_id.is_some() && output_index.is_some();
         let output_index = output_index.unwrap_or_default();
-        let call = |kind| (Said::Call { kind, output_index, payload: text }, true);
-        let piece = |channel, part: Option<u64>| {
-            let piece = Piece { channel, output_index, part: part.unwrap_or_default(), text };
-            (Said::Text(piece), part.is_some())
+        let (said, has_part) = match target {
+            Target::Call(kind) => (Said::Call { kind, output_index, payload: text }, true),
+            Target::Text(channel) => {
+                let part = if channel == Channel::Summary { summary_index } else { content_index };
+                (Said::Text(Piece { channel, output_index, part: part.unwrap_or_default(), text }), part.is_some())
+            }
         };
-        let (said, has_part) = match kind {
-            "response.output_text.delta" => piece(Channel::Text, content_index),
-            "response.reasoning_summary_text.delta" => piece(Channel::Summary, summary_index),
-            "response.reasoning_text.delta" => piece(Channel::Reasoning, content_index),
-            "response.refusal.delta" => piece(Channel::Refusal, content_index),
-            "response.function_call_arguments.delta" => call(CallKind::Function),
-            "response.custom_tool_call_input.delta" => call(CallKind::Custom),
-            _ => return None,
-        };
-        Some(Self { json, kind, sequence_number, is_placed: is_placed && has_part, said })
+        Some((Self { json, kind, sequence_number, is_placed: is_placed && has_part, said }, blanks))
     }
 
     /// The event, as the general way reads it.
@@ -87,6 +182,18 @@ impl<'a> PlainDelta<'a> {
         match self.said {
             Said::Text(piece) => Event::Delta(piece),
             Said::Call { output_index, payload, .. } => Event::CallDelta { output_index, payload },
+        }
+    }
+}
+
+impl Said<'_> {
+    /// The same, but with another text.
+    fn with(self, text: Text<'_>) -> Said<'_> {
+        match self {
+            Self::Text(Piece { channel, output_index, part, .. }) => {
+                Said::Text(Piece { channel, output_index, part, text })
+            }
+            Self::Call { kind, output_index, .. } => Said::Call { kind, output_index, payload: text },
         }
     }
 }
@@ -108,11 +215,6 @@ impl<'a> Cursor<'a> {
         byte
     }
 
-    /// The first letter of the key that comes next.
-    fn letter(&self) -> Option<u8> {
-        self.json.as_bytes().get(self.at + 1).copied()
-    }
-
     /// Passes over `wanted` if that comes next.
     fn skip(&mut self, wanted: &str) -> bool {
         let is_next = self.json.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(wanted.as_bytes()));
@@ -126,20 +228,29 @@ impl<'a> Cursor<'a> {
         (self.byte()? == wanted).then_some(())
     }
 
-    /// What stands between the quotes of a string without Unicode escapes.
-    fn string(&mut self) -> Option<&'a str> {
+    /// The text of a string without Unicode escapes.
+    fn text(&mut self) -> Option<Text<'a>> {
+        let (text, has_escapes) = self.string()?;
+        Some(if !has_escapes && text.is_ascii() { Text::Verbatim(text) } else { Text::Escaped(text) })
+    }
+
+    /// What stands between the quotes of a string without Unicode escapes, and whether there are others.
+    fn string(&mut self) -> Option<(&'a str, bool)> {
         self.take(b'"')?;
-        let start = self.at;
+        let (start, mut has_escapes) = (self.at, false);
         loop {
             self.at += memchr2(b'"', b'\\', self.json.as_bytes().get(self.at..)?)?;
             if self.byte()? == b'"' {
                 break;
             }
+            has_escapes = true;
             if !matches!(self.byte()?, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') {
                 return None;
             }
         }
-        self.json.get(start..self.at - 1)
+        let string = self.json.get(start..self.at - 1)?;
+        // A control character would make it no JSON.
+        (string.bytes().fold(u8::MAX, u8::min) >= 0x20).then_some((string, has_escapes))
     }
 
     /// A whole number as JSON has it, and where it stands.
@@ -166,9 +277,21 @@ mod tests {
 
     const DELTA: &str = r#"{"type":"response.output_text.delta","sequence_number":7,"item_id":"msg_1","output_index":1,"content_index":2,"delta":"a \"b\"\n","logprobs":[],"obfuscation":"x"}"#;
 
-    /// The general way says the same, where this way says anything.
+    /// The general way says the same, where this way says anything; and so it is with a delta that is like the one before it.
     fn check(json: &str) -> bool {
-        let Some(plain) = PlainDelta::read(json) else { return false };
+        let mut reader = DeltaReader::default();
+        reader.read(&json.replace("a \\\"b", "before"));
+        let after_another = reader.read(json);
+        let Some((plain, _)) = PlainDelta::read(json) else {
+            assert!(after_another.is_none(), "{json}");
+            return false;
+        };
+        check_one(json, &plain);
+        check_one(json, &after_another.unwrap());
+        true
+    }
+
+    fn check_one(json: &str, plain: &PlainDelta<'_>) {
         let envelope = Envelope::parse(json).unwrap().unwrap();
         let part = match (plain.said, envelope.event().unwrap()) {
             (Said::Text(plain), Event::Delta(piece)) => {
@@ -189,12 +312,11 @@ mod tests {
             present(envelope.sequence_number).map(|raw| number(Some(raw)).unwrap()),
             "{json}"
         );
-        if let Some((_, span)) = plain.sequence_number {
+        if let Some((_, span)) = plain.sequence_number.clone() {
             assert_eq!(Some(&json[span]), envelope.sequence_number.map(|raw| raw.get()));
         }
         let is_placed = word(envelope.item_id).is_some() && envelope.output_index.is_some() && part.is_some();
         assert_eq!(plain.is_placed, is_placed, "{json}");
-        true
     }
 
     #[test]
@@ -243,6 +365,28 @@ mod tests {
             assert!(PlainDelta::read(&json).is_none(), "{json}");
         }
         assert!(PlainDelta::read("").is_none() && PlainDelta::read("{}").is_none());
+    }
+
+    #[test]
+    fn a_delta_is_read_alike_whatever_came_before_it() {
+        let ordered = r#"{"content_index":2,"delta":"x","item_id":"msg_1","output_index":1,"sequence_number":7,"type":"response.output_text.delta"}"#;
+        let all = [
+            DELTA.to_owned(),
+            DELTA.replace(":7", ":10"),
+            DELTA.replace("a \\\"b\\\"\\n", ""),
+            DELTA.replace("msg_1", "msg_2"),
+            DELTA.replace("\"output_index\":1", "\"output_index\":12"),
+            DELTA.replace("output_text", "refusal"),
+            ordered.to_owned(),
+            ordered.replace("\"x\"", "\"12345\""),
+        ];
+        for before in &all {
+            for json in &all {
+                let mut reader = DeltaReader::default();
+                reader.read(before).unwrap();
+                check_one(json, &reader.read(json).unwrap());
+            }
+        }
     }
 
     proptest! {

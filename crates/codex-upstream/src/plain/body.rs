@@ -98,6 +98,9 @@ impl Chunk {
                 (read, kept) = (read + count, kept + count);
             } else if *self == Self::End {
                 break;
+            } else if let (Self::DataEnd, Some((size, length))) = (*self, between(&buffer[read..])) {
+                *self = Self::Data(size);
+                read += length;
             } else {
                 *self = self.after(buffer[read])?;
                 read += 1;
@@ -214,6 +217,21 @@ impl Stream for Body {
             }
         }
     }
+}
+
+/// The size of the next chunk, and the length of what stands between it and the one before, if that is whole and of the usual
+/// form. What it is not sure of is left to [`Chunk::after`].
+fn between(bytes: &[u8]) -> Option<(u64, usize)> {
+    let digits = bytes.strip_prefix(b"\r\n")?;
+    let mut size = 0;
+    // No more than four: larger chunks are rare enough.
+    for (at, byte) in digits.iter().take(5).enumerate() {
+        match char::from(*byte).to_digit(16) {
+            Some(digit) => size = size << 4 | u64::from(digit),
+            None => return (size > 0 && digits[at..].starts_with(b"\r\n")).then_some((size, at + 4)),
+        }
+    }
+    None
 }
 
 /// Reads once. A stream on which nothing comes keeps no buffer.
