@@ -40,6 +40,7 @@
 //! # }
 //! ```
 
+mod any_store;
 mod authorize;
 mod callback;
 mod claims;
@@ -80,6 +81,7 @@ pub mod fuzzing {
     }
 }
 
+pub use any_store::{AnyLock, AnyStore};
 pub use authorize::{Attempt, CALLBACK_PATH, authorize_url};
 pub use callback::{AuthorizationCode, CallbackError, parse_callback, parse_pasted};
 pub use claims::{Claims, Organization, Plan};

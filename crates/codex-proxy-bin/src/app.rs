@@ -179,8 +179,8 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
                 let body = body::read(&head.headers, incoming, body_bytes, times.body).await?;
                 let slot = self.terms.slots().take(times.queue).await?;
                 let answered = match work {
-                    Work::Chat => endpoints::chat(self, &call, &body).await,
-                    Work::Responses => endpoints::responses(self, &call, &body).await,
+                    Work::Chat => endpoints::chat(self, &call, body).await,
+                    Work::Responses => endpoints::responses(self, &call, body).await,
                     Work::Compact => endpoints::compact(self, &call, &body).await,
                     Work::Images(task) => endpoints::images(self, task, &call, &head.headers, body).await,
                 };

@@ -55,6 +55,10 @@ pub async fn read(
             discard(body).await;
             return Err(too_large(limit_bytes));
         }
+        if read.len() + data.len() > read.capacity() && read.len() as u64 >= ROOM_BYTES {
+            // It is coming: what was announced gets its room at once, and is not copied again and again.
+            read.reserve(data.len().max(usize::try_from(body.size_hint().lower()).unwrap_or(0).min(limit_bytes)));
+        }
         read.extend_from_slice(&data);
     }
     match encoding {

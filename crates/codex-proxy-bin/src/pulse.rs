@@ -4,7 +4,6 @@
 //! are ready, and the client does not take them. Each has its time ([`Times`]). HTTP/1.1 and HTTP/2 alike: this looks at bytes
 //! and requests, not at frames.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
@@ -33,8 +32,8 @@ struct State {
     /// Over HTTP/2 bytes come between requests, too.
     is_http2: bool,
     running: usize,
-    /// The replies that have handed out bytes and were not asked for more since when.
-    waiting: HashMap<u64, Instant>,
+    /// The replies that have handed out bytes and were not asked for more since when; hardly ever more than one.
+    waiting: Vec<(u64, Instant)>,
     next_id: u64,
 }
 
@@ -57,7 +56,7 @@ impl Pulse {
             head: None,
             is_http2: false,
             running: 0,
-            waiting: HashMap::new(),
+            waiting: Vec::new(),
             next_id: 0,
         })))
     }
@@ -77,7 +76,7 @@ impl Pulse {
         let state = self.state();
         let is_stalled =
             |since: &Instant| now >= (*since).max(state.active) + times.stall || now >= *since + times.stream_stall;
-        if state.waiting.values().any(is_stalled) {
+        if state.waiting.iter().any(|(_, since)| is_stalled(since)) {
             return Some(Verdict::Stalled);
         }
         if state.running > 0 {
@@ -105,6 +104,13 @@ impl Pulse {
     }
 }
 
+impl State {
+    /// Notes that the reply `id` was asked for more, or is over.
+    fn has_asked(&mut self, id: u64) {
+        self.waiting.retain(|(waiting, _)| *waiting != id);
+    }
+}
+
 /// A request that runs.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -122,7 +128,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let mut state = self.pulse.state();
-        state.waiting.remove(&self.id);
+        state.has_asked(self.id);
         state.running -= 1;
         state.active = Instant::now();
     }
@@ -144,10 +150,12 @@ impl http_body::Body for Watched {
         let Some(running) = &self.running else { return polled };
         match &polled {
             Poll::Ready(Some(_)) => {
-                running.pulse.state().waiting.insert(running.id, Instant::now());
+                let mut state = running.pulse.state();
+                state.has_asked(running.id);
+                state.waiting.push((running.id, Instant::now()));
             }
             Poll::Pending => {
-                running.pulse.state().waiting.remove(&running.id);
+                running.pulse.state().has_asked(running.id);
             }
             Poll::Ready(None) => self.running = None,
         }

@@ -14,11 +14,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use codex_translate::chat::Completion;
 use codex_translate::{ChatFold, ChatPipe, Error, Flow, Response, ResponsesFold, ResponsesPipe, Summary, Usage};
-use codex_upstream::ByteStream;
+use codex_upstream::{ByteStream, IdleTimer};
 use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
 use http_body::Frame;
-use tokio::time::{Instant, Interval};
 
 use crate::record::Record;
 use crate::reply;
@@ -82,7 +81,8 @@ pub struct Relay<P> {
     summary: Option<Summary>,
     state: State,
     out: Vec<u8>,
-    keepalive: Interval,
+    keepalive: IdleTimer,
+    has_sent: bool,
     record: Record,
 }
 
@@ -131,7 +131,8 @@ impl<P: Pipe> Relay<P> {
             summary: None,
             state: State::Running,
             out: Vec::new(),
-            keepalive: tokio::time::interval_at(Instant::now() + KEEPALIVE, KEEPALIVE),
+            keepalive: IdleTimer::new(KEEPALIVE),
+            has_sent: false,
             record: record.clone(),
         };
         // Elapsed: the status goes out, and what comes later, even a failure, goes into the stream.
@@ -183,7 +184,8 @@ impl<P: Pipe> Relay<P> {
     }
 
     fn poll_keepalive(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
-        ready!(self.keepalive.poll_tick(cx));
+        ready!(self.keepalive.poll_elapsed(cx));
+        self.keepalive.reset();
         Poll::Ready(Bytes::from_static(b": keep-alive\n\n"))
     }
 }
@@ -236,7 +238,9 @@ impl<P: Pipe> http_body::Body for Relay<P> {
         if this.out.is_empty() {
             return Poll::Ready(None);
         }
-        this.record.sent();
+        if !std::mem::replace(&mut this.has_sent, true) {
+            this.record.sent();
+        }
         this.keepalive.reset();
         Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.out).into()))))
     }

@@ -159,6 +159,7 @@ where
     let verdict = {
         let serving = pin!(watcher.watch(serving));
         tokio::select! {
+            biased;
             ended = serving => return log_end(peer, ended),
             verdict = given_up(&pulse, &times) => verdict,
         }

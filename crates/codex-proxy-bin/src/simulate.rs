@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use codex_auth::{MemoryStore, Secret, Tokens};
+use codex_auth::{AnyStore, MemoryStore, Secret, Tokens};
 use codex_sim::{Mint, Sim, SimConfig};
 use codex_upstream::{Client, ModelCacheConfig};
 use url::Url;
@@ -15,7 +15,7 @@ use crate::config::Config;
 #[derive(Debug)]
 pub struct Simulated {
     /// The program.
-    pub app: Arc<App<Client, MemoryStore>>,
+    pub app: Arc<App<Client, AnyStore>>,
     _sim: Sim,
 }
 
@@ -33,7 +33,8 @@ impl Simulated {
             ..config
         };
         let client = Client::new(config.client()).map_err(CommandError::other)?;
-        let app = App::new(&config, client, MemoryStore::holding(login(&sim)), ModelCacheConfig::default());
+        let store = AnyStore::new(MemoryStore::holding(login(&sim)));
+        let app = App::new(&config, client, store, ModelCacheConfig::default());
         Ok(Self { app: Arc::new(app), _sim: sim })
     }
 }

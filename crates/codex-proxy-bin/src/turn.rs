@@ -21,6 +21,9 @@ use crate::relay::Opening;
 use crate::reply;
 use crate::start::{self, Start};
 
+/// How much longer the final form of a small request is than the one in which it came.
+const SPARE_BYTES: usize = 512;
+
 /// A translated request, ready to be sent, as often as the caller wants choices.
 #[derive(Debug)]
 pub(crate) struct Turn<U: Upstream, S: TokenStore> {
@@ -39,16 +42,18 @@ struct Prepared {
 }
 
 impl<U: Upstream, S: TokenStore> Turn<U, S> {
-    /// Gives the request its conversation id (features.md C16) and its final form.
-    pub(crate) fn new(app: &Arc<App<U, S>>, call: &Call, mut request: responses::Request) -> Self {
+    /// Gives the request its conversation id (features.md C16) and its final form. `size` is that of the form in which it came.
+    pub(crate) fn new(app: &Arc<App<U, S>>, call: &Call, mut request: responses::Request, size: usize) -> Self {
         let conversation = conversation(call, &request, app.started_unix_ms);
         request.prompt_cache_key = Some(conversation.clone());
+        let mut body = Vec::with_capacity(size + size / 8 + SPARE_BYTES);
+        request.write_json(&mut body);
         let prepared = Prepared {
             model: request.model.clone(),
             tier: request.service_tier.clone(),
             conversation,
             lite: request.is_lite(),
-            body: request.to_json(),
+            body,
         };
         Self { app: Arc::clone(app), request: Arc::new(prepared) }
     }

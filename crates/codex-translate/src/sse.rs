@@ -16,6 +16,9 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 /// does not have it grown and shrunk again and again.
 const RETAINED_BYTES: usize = 128 * 1024;
 
+/// From this size on an event is rare, and large.
+const LARGE_BYTES: usize = 1024 * 1024;
+
 /// Takes bytes as they come and yields the events in them.
 ///
 /// What it yields does not depend on how the bytes were split. It holds no more than one event and the bytes of one
@@ -129,7 +132,16 @@ impl Decoder {
         if self.consumed > 0 {
             self.forget_consumed();
         }
+        self.reserve(bytes.len());
         self.append(bytes);
+    }
+
+    /// Makes room for `more` bytes. An event that has grown large may become as large as the limit: it gets room for that at
+    /// once, of which nothing is used before it is needed, and is not copied again and again.
+    fn reserve(&mut self, more: usize) {
+        if self.buffer.len() + more > self.buffer.capacity() && self.buffer.len() >= LARGE_BYTES {
+            self.buffer.reserve_exact(more.max(self.limit.saturating_sub(self.buffer.len())));
+        }
     }
 
     /// Appends bytes as text, which is checked once for all the events in it.

@@ -6,6 +6,7 @@
 
 use std::error::Error as StdError;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -19,6 +20,7 @@ use wreq::tls::trust::{CertStore, Certificate};
 use wreq::tls::{TlsOptions, TlsVersion};
 use wreq_util::{Emulation as BrowserProfile, Platform, Profile};
 
+use crate::attended::attended;
 use crate::config::{ClientConfig, ClientError, Emulation, is_loopback};
 use crate::cookies::{host_keeps_cookies, is_infrastructure};
 use crate::plain::Plain;
@@ -42,6 +44,7 @@ const MAX_RESET_STREAMS: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct Client {
     client: wreq::Client,
+    read_timeout: Duration,
     plain: Plain,
     cookies: Arc<CloudflareCookies>,
 }
@@ -55,7 +58,32 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let cookies = Arc::new(CloudflareCookies(Jar::default()));
         let plain = Plain::new(config.connect_timeout, config.read_timeout);
-        Ok(Self { client: build(&config, &cookies)?, plain, cookies })
+        Ok(Self { client: build(&config, &cookies)?, read_timeout: config.read_timeout, plain, cookies })
+    }
+}
+
+impl Client {
+    /// Waits for the head of a reply. The library's own limit of silence would set a timer anew with each frame.
+    async fn head(
+        &self,
+        reply: impl Future<Output = wreq::Result<wreq::Response>>,
+        host: &str,
+    ) -> Result<wreq::Response, UpstreamError> {
+        match tokio::time::timeout(self.read_timeout, reply).await {
+            Ok(reply) => reply.map_err(|error| before_head(&error, host.to_owned())),
+            Err(_) => Err(UpstreamError::Timeout { host: host.to_owned(), phase: TimeoutPhase::Head }),
+        }
+    }
+
+    /// A reply without the library's types.
+    fn neutral(&self, reply: wreq::Response, host: String) -> Response<ByteStream> {
+        let mut head = Response::new(());
+        *head.status_mut() = reply.status();
+        *head.version_mut() = reply.version();
+        head.headers_mut().clone_from(reply.headers());
+        let from = host.clone();
+        let body = reply.bytes_stream().map(move |piece| piece.map_err(|error| within_body(&error, from.clone())));
+        head.map(|()| attended(Box::pin(body), self.read_timeout, host))
     }
 }
 
@@ -71,8 +99,8 @@ impl Upstream for Client {
         if request.uri().scheme() == Some(&Scheme::HTTP) {
             return self.plain.send(request, host).await;
         }
-        let reply = self.client.execute(request.into()).await.map_err(|error| before_head(&error, host.clone()))?;
-        Ok(neutral(reply, host))
+        let reply = self.head(self.client.execute(request.into()), &host).await?;
+        Ok(self.neutral(reply, host))
     }
 
     async fn connect(&self, request: Request<()>) -> Result<Upgrade, UpstreamError> {
@@ -86,9 +114,9 @@ impl Upstream for Client {
         // Only HTTP/1.1 can be left in this way, and so only it is offered in the TLS handshake.
         // A request for another protocol asks for no encoding.
         let request = request.version(Version::HTTP_11).orig_headers(names).gzip(false).zstd(false);
-        let reply = request.send().await.map_err(|error| before_head(&error, host.clone()))?;
+        let reply = self.head(request.send(), &host).await?;
         if reply.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(Upgrade::Refused(neutral(reply, host)));
+            return Ok(Upgrade::Refused(self.neutral(reply, host)));
         }
         if let Some(objection) = handshake.objection(reply.headers()) {
             return Err(UpstreamError::Closed { host, reason: objection.to_owned() });
@@ -122,16 +150,6 @@ fn spelled(headers: &http::HeaderMap) -> OrigHeaderMap {
     names
 }
 
-/// A reply without the library's types.
-fn neutral(reply: wreq::Response, host: String) -> Response<ByteStream> {
-    let mut head = Response::new(());
-    *head.status_mut() = reply.status();
-    *head.version_mut() = reply.version();
-    head.headers_mut().clone_from(reply.headers());
-    let body = reply.bytes_stream().map(move |piece| piece.map_err(|error| within_body(&error, host.clone())));
-    head.map(|()| Box::pin(body) as ByteStream)
-}
-
 /// wreq's jar behind the rules of [`crate::cookies`].
 struct CloudflareCookies(Jar);
 
@@ -157,7 +175,6 @@ fn build(config: &ClientConfig, cookies: &Arc<CloudflareCookies>) -> Result<wreq
         .referer(false)
         .tcp_nodelay(true)
         .connect_timeout(config.connect_timeout)
-        .read_timeout(config.read_timeout)
         .cookie_provider(Arc::clone(cookies));
     if let Some(address) = config.proxy.address()? {
         let unusable = |_| ClientError::Proxy { setting: "the proxy", reason: "its address cannot be used" };

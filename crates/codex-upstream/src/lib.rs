@@ -43,6 +43,7 @@
 pub mod headers;
 pub mod requests;
 
+mod attended;
 mod catalogue;
 mod client;
 mod clock;
@@ -50,6 +51,7 @@ mod config;
 mod cookies;
 mod failure;
 mod identity;
+mod idle_timer;
 mod limit;
 mod model_cache;
 mod model_name;
@@ -71,6 +73,7 @@ pub use clock::{Clock, SystemClock};
 pub use config::{ClientConfig, ClientError, Emulation, ProxyConfig, UnknownEmulation};
 pub use failure::{Failure, FailureKind};
 pub use identity::{DEFAULT_ORIGINATOR, DEFAULT_VERSION, Identity, UnusableIdentity};
+pub use idle_timer::IdleTimer;
 pub use model_cache::{ModelCache, ModelCacheConfig, Snapshot, Source};
 pub use model_name::{ModelAliases, ModelChoice, UnusableAlias};
 pub use quota::{Credits, Quota, QuotaError, Window};

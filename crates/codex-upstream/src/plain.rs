@@ -16,12 +16,19 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::attended::attended;
 use crate::upstream::{ByteStream, TimeoutPhase, UpstreamError};
 use body::{Body, Framing};
 use pool::{Connection, Pool};
 
 /// The longest head of a reply.
 const MAX_HEAD_BYTES: usize = 256 * 1024;
+
+/// How much is read at once of a head, and of what comes with it.
+const HEAD_BYTES: usize = 4 * 1024;
+
+/// A request's body is sent together with its head up to this size; a larger one is not copied for that.
+const JOINED_BYTES: usize = 16 * 1024;
 
 /// The most headers of a reply.
 const MAX_HEADERS: usize = 256;
@@ -50,9 +57,14 @@ impl Plain {
             Some(connection) => connection,
             None => self.connect(authority, &host, request.uri().port_u16().unwrap_or(80)).await?,
         };
-        let message = message(&request, connection.authority());
+        let mut message = message(&request, connection.authority());
+        let mut body = request.body().as_ref();
+        if body.len() <= JOINED_BYTES {
+            message.put_slice(std::mem::take(&mut body));
+        }
         let exchange = async {
             connection.stream.write_all(&message).await?;
+            connection.stream.write_all(body).await?;
             head(&mut connection).await
         };
         let closed = |reason: String| UpstreamError::Closed { host: host.clone(), reason };
@@ -62,8 +74,8 @@ impl Plain {
         };
         let framing = framing(request.method(), &head).map_err(|reason| closed(reason.to_owned()))?;
         let pool = is_kept(&head).then(|| self.pool.clone());
-        let body = Body::new(connection, framing, pool, self.read_timeout, host);
-        Ok(head.map(|()| Box::pin(body) as ByteStream))
+        let body = Body::new(connection, framing, pool, host.clone());
+        Ok(head.map(|()| attended(body, self.read_timeout, host)))
     }
 
     async fn connect(&self, authority: String, host: &str, port: u16) -> Result<Connection, UpstreamError> {
@@ -80,11 +92,11 @@ impl Plain {
     }
 }
 
-/// A request as it is sent.
+/// A request as it is sent, up to its body.
 fn message(request: &Request<bytes::Bytes>, authority: &str) -> BytesMut {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let body = request.body();
-    let mut message = BytesMut::with_capacity(1024 + body.len());
+    let mut message = BytesMut::with_capacity(1024 + body.len().min(JOINED_BYTES));
     let mut line = |parts: &[&[u8]]| {
         parts.iter().for_each(|part| message.put_slice(part));
         message.put_slice(b"\r\n");
@@ -104,7 +116,6 @@ fn message(request: &Request<bytes::Bytes>, authority: &str) -> BytesMut {
         line(&[b"content-length: ", body.len().to_string().as_bytes()]);
     }
     line(&[]);
-    message.put_slice(body);
     message
 }
 
@@ -120,6 +131,7 @@ async fn head(connection: &mut Connection) -> std::io::Result<Response<()>> {
         if connection.buffer.len() > MAX_HEAD_BYTES {
             return Err(std::io::Error::other("the head of the reply is too long"));
         }
+        connection.buffer.reserve(HEAD_BYTES);
         if connection.stream.read_buf(&mut connection.buffer).await? == 0 {
             return Err(std::io::Error::other("connection closed before message completed"));
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use codex_auth::{
-    Account, Attempt, AuthConfig, CallbackError, DEFAULT_PORTS, DeviceLogin, Login, LoginError, MemoryStore,
+    Account, AnyStore, Attempt, AuthConfig, CallbackError, DEFAULT_PORTS, DeviceLogin, Login, LoginError, MemoryStore,
     SystemClock, TokenStore,
 };
 use codex_upstream::{Client, ModelCacheConfig, Workspace, WorkspaceError, Workspaces};
@@ -69,7 +69,7 @@ async fn choose(
     wanted: &str,
     out: &mut impl Write,
 ) -> Result<Workspace, CommandError> {
-    let app = App::new(config, client, staged.clone(), ModelCacheConfig::default());
+    let app = App::new(config, client, AnyStore::new(staged.clone()), ModelCacheConfig::default());
     let bearer = app.tokens.bearer().await.map_err(CommandError::other)?;
     let listed = tokio::time::timeout(LIST_TIMEOUT, app.workspaces(&bearer)).await;
     let unlisted = |why: String| {

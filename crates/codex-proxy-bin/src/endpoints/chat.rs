@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use codex_auth::TokenStore;
 use codex_translate::{ChatFold, ChatPipe, Effort, Error, ErrorKind, ReplyPlan, chat, to_responses};
 use codex_upstream::Upstream;
@@ -20,9 +21,11 @@ use crate::turn::Turn;
 pub(crate) async fn chat<U: Upstream, S: TokenStore>(
     app: &Arc<App<U, S>>,
     call: &Call,
-    body: &[u8],
+    body: Bytes,
 ) -> Result<Response<Body>, Error> {
-    let request = chat::Request::from_json(body)?;
+    let (request, size) = (chat::Request::from_json(&body)?, body.len());
+    // Of a large request, no more copies are in memory at once than have to be.
+    drop(body);
     let model = app.named_model(request.model(), &call.options);
     let translated = to_responses(request, &model.profile, &model.options)?;
     let (plan, notices) = (translated.plan, model.noticed(translated.notices));
@@ -30,7 +33,7 @@ pub(crate) async fn chat<U: Upstream, S: TokenStore>(
     let effort = translated.request.reasoning.effort.as_ref().map(Effort::as_str);
     record.asks(&model.profile.slug, model.is_known, effort, notices.len());
     let identity = ids::completion();
-    let turn = Turn::new(app, call, translated.request);
+    let turn = Turn::new(app, call, translated.request, size);
     // The backend makes one choice a turn (features.md C9).
     let choices = (0..plan.n).map(|choice| (turn.open(), ReplyPlan { choice, ..plan.clone() }));
     let mut response = if plan.stream {

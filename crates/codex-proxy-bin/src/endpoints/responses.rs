@@ -16,7 +16,7 @@ use crate::app::{App, Call};
 use crate::ids;
 use crate::relay::{self, Pipe, Relay};
 use crate::reply::{self, Body};
-use crate::stored::{Kept, Stored};
+use crate::stored::{Kept, Stored, Whole};
 use crate::turn::Turn;
 
 /// Answers a Responses request, in a stream or whole, as it asks.
@@ -26,14 +26,15 @@ use crate::turn::Turn;
 pub(crate) async fn responses<U: Upstream, S: TokenStore>(
     app: &Arc<App<U, S>>,
     call: &Call,
-    body: &Bytes,
+    body: Bytes,
 ) -> Result<Response<Body>, Error> {
-    let whole = app.stored.whole(&call.caller, body)?;
+    let Whole { body: whole, previous } = app.stored.whole(&call.caller, &body)?;
     // A large request is let go of before its reply has ended.
     let options = Options { stores: app.stored.has_room_for(body.len()), ..call.options.clone() };
-    let Prepared { mut plan, notices, turn } = prepare(app, call, &options, &whole.body)?;
-    plan.previous_response_id = whole.previous;
-    let keep = Keep::of(app, call, &plan, body.clone());
+    let asked = Some(body).filter(|_| options.stores);
+    let Prepared { mut plan, notices, turn } = prepare(app, call, &options, whole)?;
+    plan.previous_response_id = previous;
+    let keep = asked.and_then(|asked| Keep::of(app, call, &plan, asked));
     let record = &call.record;
     let identity = ids::response();
     let mut response = if plan.stream {
@@ -129,14 +130,16 @@ pub(crate) fn prepare<U: Upstream, S: TokenStore>(
     app: &Arc<App<U, S>>,
     call: &Call,
     options: &Options,
-    body: &[u8],
+    body: Bytes,
 ) -> Result<Prepared<U, S>, Error> {
-    let request = responses::Request::from_json(body)?;
+    let (request, size) = (responses::Request::from_json(&body)?, body.len());
+    // As in the chat endpoint.
+    drop(body);
     let model = app.named_model(&request.model, options);
     let translated = normalise(request, &model.profile, &model.options)?;
     let effort = translated.request.reasoning.effort.as_ref().map(Effort::as_str);
     let (slug, is_known) = (model.profile.slug.clone(), model.is_known);
     let notices = model.noticed(translated.notices);
     call.record.asks(&slug, is_known, effort, notices.len());
-    Ok(Prepared { plan: translated.plan, notices, turn: Turn::new(app, call, translated.request) })
+    Ok(Prepared { plan: translated.plan, notices, turn: Turn::new(app, call, translated.request, size) })
 }

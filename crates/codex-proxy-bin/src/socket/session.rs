@@ -211,7 +211,7 @@ impl<U: Upstream, S: TokenStore> Session<U, S> {
         let body = Bytes::from(create.body(input.as_deref())?);
         let input = input.unwrap_or_default();
         let options = Options { stores: self.app.stored.has_room_for(body.len()), ..call.options.clone() };
-        let Prepared { mut plan, notices, turn } = endpoints::prepare(&self.app, &call, &options, &body)?;
+        let Prepared { mut plan, notices, turn } = endpoints::prepare(&self.app, &call, &options, body.clone())?;
         plan.previous_response_id = previous;
         if !create.generate {
             create.remember(input);

@@ -45,6 +45,9 @@ const KINDS: [(&str, Target); 6] = [
     ("response.refusal.delta", Target::Text(Channel::Refusal)),
 ];
 
+/// The longest delta that is kept to be compared with the next; the backend's are some hundred bytes.
+const MAX_FORM_BYTES: usize = 4 * 1024;
+
 /// Reads the deltas of one reply.
 ///
 /// Nearly every delta is the one before it but for its number, its text and its obfuscation: it is compared with that one, and
@@ -61,7 +64,8 @@ impl DeltaReader {
             return Some(delta);
         }
         let (delta, blanks) = PlainDelta::read(json)?;
-        self.last = Some(Form::of(&delta, blanks));
+        // Of a huge one, no other is made.
+        self.last = (json.len() <= MAX_FORM_BYTES).then(|| Form::of(&delta, blanks));
         Some(delta)
     }
 }

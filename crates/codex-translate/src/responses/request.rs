@@ -125,8 +125,15 @@ impl Request {
 
     /// The body to send: the allow-listed keys in the order of wire.md §2.4, `store` false and `stream` true.
     pub fn to_json(&self) -> Vec<u8> {
+        let mut json = Vec::new();
+        self.write_json(&mut json);
+        json
+    }
+
+    /// Appends the body to send to `out`, for a caller who knows how much room it takes.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
         // A type whose maps have string keys and whose raw values are JSON already cannot fail to be written.
-        serde_json::to_vec(self).unwrap_or_default()
+        let _ = serde_json::to_writer(out, self);
     }
 
     /// The body to send to `responses/compact`, of a request that [`compact`](crate::compact()) has settled.

@@ -2,19 +2,20 @@
 
 use std::future::Future as _;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_core::Stream;
 use tokio::io::AsyncReadExt as _;
-use tokio::time::{Instant, Sleep};
 
 use super::pool::{Connection, Pool};
-use crate::upstream::{TimeoutPhase, UpstreamError};
+use crate::upstream::UpstreamError;
 
-/// How much is read at once. What a burst costs is the number of its reads and writes.
+/// How much is read at once when much comes. What a burst costs is the number of its reads and writes.
 const READ_BYTES: usize = 64 * 1024;
+
+/// How much is read at once when little comes: an event or some. Larger buffers are not to be had as cheaply.
+const LEAST_READ_BYTES: usize = 4 * 1024;
 
 /// The most bytes that may stand in a chunked body beside its data, in one place.
 const MAX_LINE_BYTES: usize = 16 * 1024;
@@ -152,21 +153,14 @@ pub(super) struct Body {
     framing: Framing,
     /// Where the connection goes at the end, if it can be used again.
     pool: Option<Pool>,
-    silence: Pin<Box<Sleep>>,
-    read_timeout: Duration,
+    /// How much is read at once.
+    room: usize,
     host: String,
 }
 
 impl Body {
-    pub(super) fn new(
-        connection: Connection,
-        framing: Framing,
-        pool: Option<Pool>,
-        read_timeout: Duration,
-        host: String,
-    ) -> Self {
-        let silence = Box::pin(tokio::time::sleep(read_timeout));
-        Self { connection: Some(connection), framing, pool, silence, read_timeout, host }
+    pub(super) fn new(connection: Connection, framing: Framing, pool: Option<Pool>, host: String) -> Self {
+        Self { connection: Some(connection), framing, pool, room: LEAST_READ_BYTES, host }
     }
 
     fn broken(&mut self, reason: &str) -> Poll<Option<Result<Bytes, UpstreamError>>> {
@@ -200,20 +194,15 @@ impl Stream for Body {
             }
             let Some(connection) = &mut this.connection else { return Poll::Ready(None) };
             drop(piece);
-            match poll_read(connection, cx) {
+            match poll_read(connection, this.room, cx) {
                 Poll::Ready(Ok(0)) if this.framing == Framing::Close => {
                     this.connection = None;
                     return Poll::Ready(None);
                 }
                 Poll::Ready(Ok(0)) => return this.broken("the connection was closed in the middle of it"),
-                Poll::Ready(Ok(_)) => this.silence.as_mut().reset(Instant::now() + this.read_timeout),
+                Poll::Ready(Ok(count)) => this.room = room_after(this.room, count),
                 Poll::Ready(Err(error)) => return this.broken(&error.to_string()),
-                Poll::Pending => {
-                    ready!(this.silence.as_mut().poll(cx));
-                    this.connection = None;
-                    let host = this.host.clone();
-                    return Poll::Ready(Some(Err(UpstreamError::Timeout { host, phase: TimeoutPhase::Body })));
-                }
+                Poll::Pending => return Poll::Pending,
             }
         }
     }
@@ -234,12 +223,20 @@ fn between(bytes: &[u8]) -> Option<(u64, usize)> {
     None
 }
 
+/// How much to read next: more when all the room was used, and less when little of it was.
+fn room_after(room: usize, count: usize) -> usize {
+    match count {
+        _ if count >= room => (room * 4).min(READ_BYTES),
+        _ => room,
+    }
+}
+
 /// Reads once. A stream on which nothing comes keeps no buffer.
-fn poll_read(connection: &mut Connection, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+fn poll_read(connection: &mut Connection, room: usize, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
     let Connection { stream, buffer, .. } = connection;
     let polled = match stream.poll_read_ready(cx) {
         Poll::Ready(Ok(())) => {
-            buffer.reserve(READ_BYTES);
+            buffer.reserve(room);
             pin!(stream.read_buf(buffer)).poll(cx)
         }
         Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use codex_auth::{CodexFile, TokenStore};
+use codex_auth::{AnyStore, CodexFile};
 use codex_upstream::{Client, ClientConfig};
 use serde::Serialize;
 use serde_json::json;
@@ -29,10 +29,10 @@ pub async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) -> Resu
         if args.from_codex {
             let store = CodexFile::new(config.codex_auth_path()?);
             let credentials = local::credentials(&store);
-            return Ok::<_, CommandError>(examine(&config, credentials, store).await);
+            return Ok::<_, CommandError>(examine(&config, credentials, AnyStore::new(store)).await);
         }
         Ok(match OwnStore::open(&config) {
-            Ok(store) => examine(&config, local::own_credentials(&store), store).await,
+            Ok(store) => examine(&config, local::own_credentials(&store), AnyStore::new(store)).await,
             Err(error) => vec![Finding::fail("credentials", error.to_string())],
         })
     };
@@ -47,7 +47,7 @@ pub async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) -> Resu
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn examine<S: TokenStore>(config: &Config, credentials: Finding, store: S) -> Vec<Finding> {
+async fn examine(config: &Config, credentials: Finding, store: AnyStore) -> Vec<Finding> {
     let mut findings = vec![local::home(&config.home), credentials, local::proxy(&config.proxy)];
     let settings = ClientConfig { connect_timeout: PATIENCE, read_timeout: PATIENCE, ..config.client() };
     match Client::new(settings) {

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use codex_auth::{Bearer, TokenStore};
+use codex_auth::{AnyStore, Bearer, TokenStore};
 use codex_upstream::{
     Client, FailureKind, ModelCacheConfig, Quota, SendError, Source, SystemClock, Upstream, UpstreamError, checked,
 };
@@ -22,7 +22,7 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// Beyond this, certificates count as expired or not yet valid.
 const CLOCK_LIMIT: Duration = Duration::from_secs(86_400);
 
-pub(super) async fn examine<S: TokenStore>(config: &Config, client: Client, store: S) -> Vec<Finding> {
+pub(super) async fn examine(config: &Config, client: Client, store: AnyStore) -> Vec<Finding> {
     let app = App::new(config, client, store, ModelCacheConfig { timeout: PATIENCE, ..ModelCacheConfig::default() });
     let auth = Server::reach(&app, &config.auth, ".well-known/openid-configuration").await;
     let backend = Server::reach(&app, &config.upstream, "wham/usage").await;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use codex_auth::{CodexFile, LoginState, MemoryStore, Plan, Status, TokenStore, Tokens};
+use codex_auth::{AnyStore, CodexFile, LoginState, MemoryStore, Plan, Status, TokenStore, Tokens};
 use codex_translate::{Error, ErrorKind};
 use codex_upstream::{Client, ClientConfig, ModelCacheConfig, Quota, Workspace};
 use futures_util::future::join;
@@ -121,7 +121,8 @@ async fn ask(config: &Config, tokens: Tokens) -> Result<Backend, CommandError> {
     let client = ClientConfig { connect_timeout: PATIENCE, read_timeout: PATIENCE, ..config.client() };
     let client = Client::new(client).map_err(CommandError::other)?;
     let bearer = tokens.bearer();
-    let app = App::new(config, client, MemoryStore::holding(tokens), ModelCacheConfig::default());
+    let store = AnyStore::new(MemoryStore::holding(tokens));
+    let app = App::new(config, client, store, ModelCacheConfig::default());
     let asked = join(app.quota(&bearer), app.workspaces(&bearer));
     let Ok((quota, workspaces)) = tokio::time::timeout(PATIENCE, asked).await else {
         return Ok(Backend::Failed(format!("the backend did not answer within {} s", PATIENCE.as_secs())));

@@ -1,0 +1,67 @@
+//! A body that is given up when it is silent for too long.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use crate::idle_timer::IdleTimer;
+use crate::upstream::{ByteStream, TimeoutPhase, UpstreamError};
+
+/// A body, until it has brought nothing for as long as it may.
+struct Attended<S> {
+    /// `None` once it is given up, which closes what it came by.
+    body: Option<S>,
+    silence: IdleTimer,
+    host: String,
+}
+
+/// The body of a reply from `host`, which may be silent for `read_timeout`.
+pub(crate) fn attended<S>(body: S, read_timeout: Duration, host: String) -> ByteStream
+where
+    S: Stream<Item = Result<Bytes, UpstreamError>> + Send + Unpin + 'static,
+{
+    Box::pin(Attended { body: Some(body), silence: IdleTimer::new(read_timeout), host })
+}
+
+impl<S: Stream<Item = Result<Bytes, UpstreamError>> + Unpin> Stream for Attended<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        if let Poll::Ready(item) = Pin::new(body).poll_next(cx) {
+            this.silence.reset();
+            return Poll::Ready(item);
+        }
+        ready!(this.silence.poll_elapsed(cx));
+        this.body = None;
+        let host = std::mem::take(&mut this.host);
+        Poll::Ready(Some(Err(UpstreamError::Timeout { host, phase: TimeoutPhase::Body })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt as _, stream};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_body_is_given_up() {
+        let pieces = stream::iter(0..3).then(|number| async move {
+            tokio::time::sleep(Duration::from_secs(9)).await;
+            Ok(Bytes::from(vec![number]))
+        });
+        let body = pieces.chain(stream::pending());
+        let mut body = attended(Box::pin(body), Duration::from_secs(10), "h".to_owned());
+        for number in 0..3 {
+            assert_eq!(body.next().await.unwrap().unwrap(), [number][..]);
+        }
+        let timeout = UpstreamError::Timeout { host: "h".to_owned(), phase: TimeoutPhase::Body };
+        assert_eq!(body.next().await.unwrap().unwrap_err(), timeout);
+        assert!(body.next().await.is_none());
+    }
+}
