@@ -13,7 +13,8 @@ use std::error::Error;
 use std::hint::black_box;
 
 use codex_translate::{
-    ChatPipe, Decoder, Flow, Identity, MAX_EVENT_BYTES, Options, Profile, ReplyPlan, ResponsesPipe, chat, to_responses,
+    ChatPipe, DecodeError, Decoder, Flow, Identity, MAX_EVENT_BYTES, Options, Profile, ReplyPlan, ResponsesPipe, chat,
+    to_responses,
 };
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -49,10 +50,10 @@ fn repeat(times: usize, input: &[u8], case: fn(&[u8]) -> Outcome<usize>) -> Outc
 fn framing(reply: &[u8]) -> Outcome<usize> {
     let (mut decoder, mut size) = (Decoder::new(MAX_EVENT_BYTES), 0);
     for bytes in reply.chunks(READ_BYTES) {
-        decoder.feed(bytes);
-        while let Some(frame) = decoder.next_frame()? {
+        let _continues = decoder.each::<DecodeError>(bytes, |frame| {
             size += black_box(frame).data.len();
-        }
+            Ok(Flow::Continue)
+        })?;
     }
     Ok(size)
 }

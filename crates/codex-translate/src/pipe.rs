@@ -47,7 +47,8 @@ impl ChatPipe {
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Flow, Error> {
         let Self { decoder, deltas, stream, encoder, .. } = self;
         let mut sink = encoder.sink(out);
-        each_event(decoder, bytes, |data| read(deltas, data, |event| stream.push(event, &mut sink)))
+        decoder
+            .each(bytes, |frame| read(deltas, frame.data, |event| stream.push(event, &mut sink)))
             .inspect_err(|error| stream.fail(error.clone()))
     }
 
@@ -106,7 +107,7 @@ impl ChatFold {
             Flow::Done => Ok(Flow::Done),
             Flow::Continue => choice.check_size().map(|()| Flow::Continue),
         };
-        each_event(decoder, bytes, |data| read(deltas, data, &mut push)).inspect_err(|error| stream.fail(error.clone()))
+        decoder.each(bytes, |frame| read(deltas, frame.data, &mut push)).inspect_err(|error| stream.fail(error.clone()))
     }
 
     /// The whole reply.
@@ -140,7 +141,7 @@ impl ResponsesPipe {
     /// [`encode_error`](Self::encode_error).
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Flow, Error> {
         let Self { decoder, stream } = self;
-        each_event(decoder, bytes, |data| stream.push(data, out)).inspect_err(|error| stream.fail(error.clone()))
+        decoder.each(bytes, |frame| stream.push(frame.data, out)).inspect_err(|error| stream.fail(error.clone()))
     }
 
     /// Says how the reply ended; its last event is out already.
@@ -181,7 +182,7 @@ impl ResponsesFold {
     /// The turn failed: answer with a status.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
         let Self { decoder, stream } = self;
-        each_event(decoder, bytes, |data| stream.push(data, &mut ())).inspect_err(|error| stream.fail(error.clone()))
+        decoder.each(bytes, |frame| stream.push(frame.data, &mut ())).inspect_err(|error| stream.fail(error.clone()))
     }
 
     /// The whole reply.
@@ -204,19 +205,4 @@ fn read(
         Some(delta) => take(&delta.event()),
         None => take(&Event::parse(&surrogates::replaced(json))?),
     }
-}
-
-/// Gives `take` the data of each event that `bytes` bring, until the reply is decided.
-fn each_event(
-    decoder: &mut Decoder,
-    bytes: &[u8],
-    mut take: impl FnMut(&str) -> Result<Flow, Error>,
-) -> Result<Flow, Error> {
-    decoder.feed(bytes);
-    while let Some(frame) = decoder.next_frame()? {
-        if take(frame.data)? == Flow::Done {
-            return Ok(Flow::Done);
-        }
-    }
-    Ok(Flow::Continue)
 }

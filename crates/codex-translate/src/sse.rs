@@ -3,6 +3,8 @@
 //! Deviations, each because the stream is JSON from one known peer: bytes that are not UTF-8 are an error and not replaced,
 //! wherever they stand; an event has a size limit; and `id` and `retry` are skipped, since nothing reconnects.
 
+mod plain;
+
 use std::ops::Range;
 
 use memchr::{memchr, memchr2};
@@ -127,7 +129,8 @@ impl Decoder {
         }
     }
 
-    /// Takes the next bytes of the stream. Take out all events with [`next_frame`](Self::next_frame) before the next call.
+    /// Takes the next bytes of the stream. Take out all events with [`next_frame`](Self::next_frame) before the next call;
+    /// [`each`](Self::each) does both, and is faster.
     pub fn feed(&mut self, bytes: &[u8]) {
         if self.consumed > 0 {
             self.forget_consumed();

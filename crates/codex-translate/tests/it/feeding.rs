@@ -8,8 +8,25 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 /// An event's type and data.
 pub(crate) type Seen = (String, String);
 
-/// What the decoder makes of these pieces, up to its error.
-pub(crate) fn decode<'a>(limit: usize, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Seen>, Option<DecodeError>) {
+/// What the decoder makes of these pieces, up to its error; and both of its ways come to the same.
+pub(crate) fn decode<'a>(
+    limit: usize,
+    pieces: impl IntoIterator<Item = &'a [u8]> + Clone,
+) -> (Vec<Seen>, Option<DecodeError>) {
+    let general = decode_generally(limit, pieces.clone());
+    let (mut decoder, mut seen) = (Decoder::new(limit), Vec::new());
+    let take = |piece: &[u8]| {
+        decoder.each::<DecodeError>(piece, |frame| {
+            seen.push((frame.event.to_owned(), frame.data.to_owned()));
+            Ok(Flow::Continue)
+        })
+    };
+    let error = pieces.into_iter().map(take).find_map(Result::err);
+    assert_eq!((&seen, error), (&general.0, general.1), "the quick way");
+    general
+}
+
+fn decode_generally<'a>(limit: usize, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Seen>, Option<DecodeError>) {
     let (mut decoder, mut seen) = (Decoder::new(limit), Vec::new());
     for piece in pieces {
         decoder.feed(piece);

@@ -8,7 +8,7 @@ use crate::feeding::{Seen, decode, oracle};
 
 const LIMIT: usize = 1 << 20;
 
-fn decode_text<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Seen> {
+fn decode_text<'a>(pieces: impl IntoIterator<Item = &'a [u8]> + Clone) -> Vec<Seen> {
     let (seen, error) = decode(LIMIT, pieces);
     assert_eq!(error, None);
     seen
@@ -27,6 +27,8 @@ fn stream_text() -> impl Strategy<Value = String> {
         4 => Just(String::new()),
         4 => "(event|data|id|retry|other|)(:| ?: ?|)[a-zé:\u{2028}\u{feff}]{0,4}",
         2 => "data: ?[a-z{}\"]{0,6}",
+        // As the backend writes them.
+        2 => "event: [a-z]{0,3}\ndata: [a-zé]{0,4}\n",
         1 => ":.{0,6}".prop_map(|comment| comment.replace(['\r', '\n'], "")),
         1 => "[a-z: ]{0,4}",
     ];

@@ -1,0 +1,81 @@
+//! Events in the backend's own form, read where they stand.
+
+use memchr::{memchr2, memmem};
+
+use super::{DecodeError, Decoder, Frame, Tail};
+use crate::reply::Flow;
+
+impl Decoder {
+    /// Takes the next bytes of the stream, and gives `take` each event that is whole with them, until it is done: what
+    /// [`feed`](Self::feed) and [`next_frame`](Self::next_frame) do.
+    ///
+    /// Events in the form in which the backend writes them are read where they stand; of the bytes, only the beginning of an event
+    /// whose end is missing is copied.
+    ///
+    /// # Errors
+    /// The stream cannot be read any further, or what `take` says.
+    pub fn each<E: From<DecodeError>>(
+        &mut self,
+        mut bytes: &[u8],
+        mut take: impl FnMut(Frame<'_>) -> Result<Flow, E>,
+    ) -> Result<Flow, E> {
+        if !self.is_between_events() {
+            let end = memmem::find(bytes, b"\n\n").map_or(bytes.len(), |at| at + 2);
+            if self.feed_each(&bytes[..end], &mut take)? == Flow::Done {
+                return Ok(Flow::Done);
+            }
+            bytes = &bytes[end..];
+        }
+        if self.is_between_events() {
+            let mut text = match std::str::from_utf8(bytes) {
+                Ok(text) => text,
+                Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+            };
+            while let Some((frame, rest)) = plain_event(text, self.limit) {
+                bytes = &bytes[text.len() - rest.len()..];
+                text = rest;
+                if take(frame)? == Flow::Done {
+                    return Ok(Flow::Done);
+                }
+            }
+        }
+        self.feed_each(bytes, &mut take)
+    }
+
+    fn feed_each<E: From<DecodeError>>(
+        &mut self,
+        bytes: &[u8],
+        take: &mut impl FnMut(Frame<'_>) -> Result<Flow, E>,
+    ) -> Result<Flow, E> {
+        self.feed(bytes);
+        while let Some(frame) = self.next_frame()? {
+            if take(frame)? == Flow::Done {
+                return Ok(Flow::Done);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// Whether the next byte is the first of an event, and nothing else can come of it.
+    fn is_between_events(&self) -> bool {
+        self.start == super::Start::Settled
+            && self.event.is_empty()
+            && self.line.start == self.buffer.len()
+            && matches!(&self.tail, Tail::Begun(begun) if begun.is_empty())
+    }
+}
+
+/// The event that `text` begins with, if it is whole, of the backend's form and of `limit` bytes at most, and what comes after it.
+fn plain_event(text: &str, limit: usize) -> Option<(Frame<'_>, &str)> {
+    let (event, rest) = line(text.strip_prefix("event: ")?)?;
+    let (data, rest) = line(rest.strip_prefix("data: ")?)?;
+    let rest = rest.strip_prefix('\n')?;
+    let is_usual = !event.is_empty() && text.len() - rest.len() <= limit;
+    is_usual.then_some((Frame { event, data }, rest))
+}
+
+/// The first line of `text`, if it ends in a line feed, and what comes after it.
+fn line(text: &str) -> Option<(&str, &str)> {
+    let end = memchr2(b'\n', b'\r', text.as_bytes())?;
+    Some((&text[..end], text[end..].strip_prefix('\n')?))
+}
