@@ -57,7 +57,8 @@ pub async fn read(
         }
         if read.len() + data.len() > read.capacity() && read.len() as u64 >= ROOM_BYTES {
             // It is coming: what was announced gets its room at once, and is not copied again and again.
-            read.reserve(data.len().max(usize::try_from(body.size_hint().lower()).unwrap_or(0).min(limit_bytes)));
+            let announced = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(limit_bytes);
+            read.reserve(data.len() + announced);
         }
         read.extend_from_slice(&data);
     }

@@ -1,6 +1,6 @@
 //! Random ids for requests and replies.
 
-use std::fmt::Write as _;
+use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use codex_translate::Identity;
@@ -37,21 +37,27 @@ pub(crate) fn unix_millis() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// 128 random bits in hex.
+/// 128 random bits in hex. The system is asked for many at once: that takes as long as for some.
 fn random_hex() -> String {
-    let mut bytes = [0; 16];
-    if getrandom::fill(&mut bytes).is_err() {
-        // Without a source of randomness the time still tells requests apart; these ids are no secrets.
-        bytes[..8].copy_from_slice(&unix_millis().to_be_bytes());
+    const MANY: usize = 64;
+    thread_local! {
+        static DRAWN: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
     }
-    hex(&bytes)
+    DRAWN.with_borrow_mut(|drawn| {
+        if drawn.is_empty() {
+            drawn.resize(MANY, [0; 16]);
+            if getrandom::fill(drawn.as_flattened_mut()).is_err() {
+                // Without a source of randomness the time still tells requests apart; these ids are no secrets.
+                drawn.truncate(1);
+                drawn[0][..8].copy_from_slice(&unix_millis().to_be_bytes());
+            }
+        }
+        hex(&drawn.pop().unwrap_or_default())
+    })
 }
 
 /// Bytes in hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    let digit = |digit: u8| char::from(b"0123456789abcdef"[usize::from(digit)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

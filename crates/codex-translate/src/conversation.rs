@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use crate::responses::{Item, Request, Role};
 
 /// Keeps these hashes apart from any other use of the same input.
-const DOMAIN: &[u8] = b"codex-proxy conversation 1";
+const DOMAIN: &[u8] = b"codex-proxy conversation 2";
 
 /// What tells one conversation from another: who speaks, and either the client's own name for the conversation or how it
 /// began. Only a hash is kept.
@@ -30,7 +30,7 @@ impl ConversationSeed {
             None => {
                 field(&mut hasher, b"derived");
                 field(&mut hasher, request.instructions.as_deref().unwrap_or_default().as_bytes());
-                field(&mut hasher, &beginning(&request.input));
+                beginning(&mut hasher, &request.input);
             }
         }
         Self(hasher.finalize().into())
@@ -48,8 +48,14 @@ pub fn conversation_id(seed: &ConversationSeed, unix_ms: u64) -> String {
     // RFC 9562, section 5.7: the version in the upper half of byte 6, the variant in the upper two bits of byte 8.
     bytes[6] = 0x70 | (bytes[6] & 0x0f);
     bytes[8] = 0x80 | (bytes[8] & 0x3f);
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    let mut id = String::with_capacity(36);
+    for (at, byte) in bytes.into_iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            id.push('-');
+        }
+        id.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
+    }
+    id
 }
 
 /// A field of its own length, so that no two lists of fields hash alike.
@@ -58,10 +64,25 @@ fn field(hasher: &mut Sha256, bytes: &[u8]) {
     hasher.update(bytes);
 }
 
-/// The first message of the user as it is sent, or the first item if there is none.
-fn beginning(input: &[Item]) -> Vec<u8> {
-    let first = input.iter().find(|item| is_of_user(item)).or_else(|| input.first());
-    first.and_then(|item| serde_json::to_vec(item).ok()).unwrap_or_default()
+/// The first message of the user as it is sent, or the first item if there is none. It is the last field, and so needs no length.
+fn beginning(hasher: &mut Sha256, input: &[Item]) {
+    struct Hashed<'a>(&'a mut Sha256);
+
+    impl std::io::Write for Hashed<'_> {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    if let Some(first) = input.iter().find(|item| is_of_user(item)).or_else(|| input.first()) {
+        // It is written once more to be sent, which cannot fail, and neither can this.
+        let _ = serde_json::to_writer(Hashed(hasher), first);
+    }
 }
 
 fn is_of_user(item: &Item) -> bool {

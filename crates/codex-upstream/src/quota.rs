@@ -60,6 +60,9 @@ impl Quota {
     /// `now` is what `reset-after-seconds` counts from, here and in the other readers.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap, now: SystemTime) -> Self {
+        if !headers.keys().any(|name| name.as_str().starts_with(Slots::PREFIX)) {
+            return Self::default();
+        }
         let slots = Slots { headers, now };
         let mut windows = Vec::new();
         slots.push("", None, &mut windows);
