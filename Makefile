@@ -45,9 +45,10 @@ soak: build ## load and faults: 1000 streams at once, 10000 requests that go wro
 	@echo "── soak"
 	@$(TARGET)/debug/examples/soak 10000 $(SOAK_SECS)
 
-bench: ## measure the translation beside a plain way, and how soon a dropped reply is noticed
+bench: ## measure the crates beside plain ways, and how soon a dropped reply is noticed
 	@cargo bench --locked -p codex-translate --bench translate
-	@cargo bench --locked -p codex-upstream --bench cancel
+	@cargo bench --locked -p codex-auth --bench bearer
+	@cargo bench --locked -p codex-upstream --bench turn --bench cancel
 
 load: ## measure the release binary end to end beside the least a proxy can do, and beside nginx; LOAD="--rounds 9 --only burst"
 	@cargo build --locked --release -p codex-proxy-bin -p codex-load --bins

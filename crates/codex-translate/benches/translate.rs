@@ -9,8 +9,8 @@
 use std::hint::black_box;
 
 use codex_translate::{
-    ChatFold, ChatPipe, Decoder, Flow, Identity, MAX_EVENT_BYTES, Options, Profile, ReplyPlan, ResponsesPipe, chat,
-    normalise, responses, to_responses,
+    ChatFold, ChatPipe, DecodeError, Decoder, Flow, Identity, MAX_EVENT_BYTES, Options, Profile, ReplyPlan,
+    ResponsesPipe, chat, normalise, responses, to_responses,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use eventsource_stream::Eventsource as _;
@@ -148,6 +148,19 @@ fn framing(c: &mut Criterion) {
     let reply = text_reply();
     let mut group = c.benchmark_group("framing");
     group.throughput(Throughput::Elements(DELTAS as u64));
+    group.bench_function("decoder, each", |b| {
+        b.iter(|| {
+            let (mut decoder, mut count) = (Decoder::new(MAX_EVENT_BYTES), 0);
+            for bytes in reply.chunks(READ_BYTES) {
+                let taken = decoder.each::<DecodeError>(bytes, |frame| {
+                    count += black_box(frame).data.len();
+                    Ok(Flow::Continue)
+                });
+                assert_eq!(taken, Ok(Flow::Continue));
+            }
+            count
+        });
+    });
     group.bench_function("decoder", |b| {
         b.iter(|| {
             let (mut decoder, mut count) = (Decoder::new(MAX_EVENT_BYTES), 0);

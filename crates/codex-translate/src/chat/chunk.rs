@@ -16,10 +16,10 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 /// No event has an `id` or is without data, and each has its `choices`, as clients want it (clients.md, rules 1 to 6).
 #[derive(Clone, Debug)]
 pub(crate) struct ChunkEncoder {
-    /// Up to and with `"choices":[`.
+    /// Up to and with `"delta":`.
     head: Vec<u8>,
-    /// From there up to and with `"delta":`.
-    choice: Vec<u8>,
+    /// How much of it goes up to and with `"choices":[`.
+    before_choice: usize,
 }
 
 impl ChunkEncoder {
@@ -30,7 +30,9 @@ impl ChunkEncoder {
         head.extend_from_slice(created.as_bytes());
         write_string(model, &mut head);
         head.extend_from_slice(b",\"choices\":[");
-        Self { head, choice: format!("{{\"index\":{choice},\"delta\":").into_bytes() }
+        let before_choice = head.len();
+        head.extend_from_slice(format!("{{\"index\":{choice},\"delta\":").as_bytes());
+        Self { head, before_choice }
     }
 
     /// A sink that writes each delta as a chunk.
@@ -41,7 +43,6 @@ impl ChunkEncoder {
     /// Writes the chunk that says why the choice ended.
     pub(crate) fn finish(&self, finish: Finish, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.head);
-        out.extend_from_slice(&self.choice);
         out.extend_from_slice(b"{},\"logprobs\":null,\"finish_reason\":\"");
         out.extend_from_slice(finish.as_str().as_bytes());
         out.extend_from_slice(b"\"}]}\n\n");
@@ -50,7 +51,7 @@ impl ChunkEncoder {
     /// Writes what comes after the last choice.
     pub(crate) fn end(&self, usage: Option<&Usage>, out: &mut Vec<u8>) {
         if let Some(usage) = usage {
-            out.extend_from_slice(&self.head);
+            out.extend_from_slice(&self.head[..self.before_choice]);
             out.extend_from_slice(b"],\"usage\":");
             // Numbers in a buffer in memory cannot fail to be written.
             let _ = ChatUsage(*usage).serialize(&mut serde_json::Serializer::new(&mut *out));
@@ -78,7 +79,6 @@ pub(crate) struct ChunkSink<'a> {
 impl Sink for ChunkSink<'_> {
     fn delta(&mut self, delta: Delta<'_>) {
         self.out.extend_from_slice(&self.encoder.head);
-        self.out.extend_from_slice(&self.encoder.choice);
         delta.write(self.out);
         self.out.extend_from_slice(b",\"logprobs\":null,\"finish_reason\":null}]}\n\n");
     }
