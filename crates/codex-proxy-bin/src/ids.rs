@@ -1,6 +1,7 @@
 //! Random ids for requests and replies.
 
 use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use codex_translate::Identity;
@@ -52,12 +53,15 @@ fn random_hex() -> String {
                 drawn[0][..8].copy_from_slice(&unix_millis().to_be_bytes());
             }
         }
-        hex(&drawn.pop().unwrap_or_default())
+        format!("{:032x}", u128::from_be_bytes(drawn.pop().unwrap_or_default()))
     })
 }
 
 /// Bytes in hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |digit: u8| char::from(b"0123456789abcdef"[usize::from(digit)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

@@ -241,7 +241,7 @@ impl Watch {
         self.record.found().status = Some(response.status().as_u16());
         let (head, body) = response.into_parts();
         self.is_out = is_head || body.is_end_stream();
-        Response::from_parts(head, Watched { body, watch: self, has_begun: false }.boxed_unsync())
+        Response::from_parts(head, Watched { body, watch: self }.boxed_unsync())
     }
 }
 
@@ -255,7 +255,6 @@ impl Drop for Watch {
 struct Watched {
     body: Body,
     watch: Watch,
-    has_begun: bool,
 }
 
 impl http_body::Body for Watched {
@@ -264,12 +263,9 @@ impl http_body::Body for Watched {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        // A stream says itself when its first output goes out; its first frame may be a comment.
-        if matches!(polled, Poll::Ready(Some(_)))
-            && !std::mem::replace(&mut self.has_begun, true)
-            && !self.watch.record.found().is_stream
-        {
-            self.watch.record.sent();
+        match &polled {
+            Poll::Ready(Some(_)) if !self.watch.record.found().is_stream => self.watch.record.sent(),
+            Poll::Ready(_) | Poll::Pending => {}
         }
         // Whoever knows that a body is at its end does not ask for more.
         self.watch.is_out |= matches!(polled, Poll::Ready(None)) || polled.is_ready() && self.body.is_end_stream();

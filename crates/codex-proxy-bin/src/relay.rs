@@ -82,7 +82,6 @@ pub struct Relay<P> {
     state: State,
     out: Vec<u8>,
     keepalive: IdleTimer,
-    has_sent: bool,
     record: Record,
 }
 
@@ -132,7 +131,6 @@ impl<P: Pipe> Relay<P> {
             state: State::Running,
             out: Vec::new(),
             keepalive: IdleTimer::new(KEEPALIVE),
-            has_sent: false,
             record: record.clone(),
         };
         // Elapsed: the status goes out, and what comes later, even a failure, goes into the stream.
@@ -238,9 +236,7 @@ impl<P: Pipe> http_body::Body for Relay<P> {
         if this.out.is_empty() {
             return Poll::Ready(None);
         }
-        if !std::mem::replace(&mut this.has_sent, true) {
-            this.record.sent();
-        }
+        this.record.sent();
         this.keepalive.reset();
         Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.out).into()))))
     }

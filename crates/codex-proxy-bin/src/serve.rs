@@ -153,8 +153,8 @@ where
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // What is longer than our own limits, which are told of in a reply, but not beyond all measure, is refused by the protocol.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_headers(4 * MAX_HEADERS);
-    // What waits to be written is handed on while more is made, instead of when there is half a megabyte of it.
-    builder.http1().max_buf_size(2 * MAX_HEAD_BYTES);
+    // This bounds what waits to be written, too: it is handed on while more is made.
+    builder.http1().max_buf_size(4 * MAX_HEAD_BYTES);
     let most = u32::try_from(4 * MAX_HEAD_BYTES).unwrap_or(u32::MAX);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(60)).max_header_list_size(most);
     let serving = builder.serve_connection_with_upgrades(TokioIo::new(wire.clone()), service).into_owned();

@@ -6,6 +6,7 @@
 mod plain;
 
 use std::ops::Range;
+use std::str::Utf8Error;
 
 use memchr::{memchr, memchr2};
 
@@ -70,7 +71,7 @@ impl From<DecodeError> for Error {
 }
 
 /// What of the bytes that came is not in the buffer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum Tail {
     /// The beginning of a character, empty as a rule.
     Begun(Vec<u8>),
@@ -166,12 +167,12 @@ impl Decoder {
                 }
             }
         }
-        let text = std::str::from_utf8(bytes).or_else(|error| {
-            let (valid, rest) = bytes.split_at(error.valid_up_to());
-            self.tail = if error.error_len().is_none() { Tail::Begun(rest.to_vec()) } else { Tail::NotUtf8 };
-            std::str::from_utf8(valid)
-        });
-        self.buffer.push_str(text.unwrap_or_default());
+        let (text, error) = leading_text(bytes);
+        self.buffer.push_str(text);
+        if let Some(error) = error {
+            let is_begun = error.error_len().is_none();
+            self.tail = if is_begun { Tail::Begun(bytes[text.len()..].to_vec()) } else { Tail::NotUtf8 };
+        }
     }
 
     /// The next event, or `None` until more bytes are fed. An event that the stream breaks off in is never yielded.
@@ -338,5 +339,13 @@ impl Data {
             Self::Line(line) => Some(line),
             Self::None | Self::Joined => None,
         }
+    }
+}
+
+/// The text that `bytes` begin with, and why it is not all of them.
+fn leading_text(bytes: &[u8]) -> (&str, Option<Utf8Error>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(error) => (std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(), Some(error)),
     }
 }

@@ -108,7 +108,9 @@ impl Form {
             match blank {
                 Blank::SequenceNumber => sequence_number = Some(cursor.number()?),
                 Blank::Text => text = cursor.text()?,
-                Blank::Obfuscation => drop(cursor.string()?),
+                Blank::Obfuscation => {
+                    cursor.string()?;
+                }
             }
         }
         let is_same = json.as_bytes().get(cursor.at..)? == &self.json.as_bytes()[from..];
@@ -127,40 +129,33 @@ impl<'a> PlainDelta<'a> {
         let mut blanks = Blanks::with_capacity(3);
         cursor.take(b'{')?;
         loop {
-            let blank = if cursor.skip("\"type\":") {
+            if cursor.skip("\"type\":") {
                 once(&mut kind, cursor.string()?.0)?;
-                None
             } else if cursor.skip("\"item_id\":") {
                 once(&mut item_id, cursor.string()?)?;
-                None
             } else if cursor.skip("\"output_index\":") {
                 once(&mut output_index, cursor.number()?.0)?;
-                None
             } else if cursor.skip("\"content_index\":") {
                 once(&mut content_index, cursor.number()?.0)?;
-                None
             } else if cursor.skip("\"summary_index\":") {
                 once(&mut summary_index, cursor.number()?.0)?;
-                None
             } else if cursor.skip("\"logprobs\":[]") {
                 once(&mut logprobs, ())?;
-                None
             } else if cursor.skip("\"sequence_number\":") {
-                let start = cursor.at;
-                once(&mut sequence_number, cursor.number()?)?;
-                Some((Blank::SequenceNumber, start))
+                let (number, span) = cursor.number()?;
+                once(&mut sequence_number, (number, span.clone()))?;
+                blanks.push((Blank::SequenceNumber, span));
             } else if cursor.skip("\"delta\":") {
                 let start = cursor.at;
                 once(&mut text, cursor.text()?)?;
-                Some((Blank::Text, start))
+                blanks.push((Blank::Text, start..cursor.at));
             } else if cursor.skip("\"obfuscation\":") {
                 let start = cursor.at;
                 once(&mut obfuscation, cursor.string()?)?;
-                Some((Blank::Obfuscation, start))
+                blanks.push((Blank::Obfuscation, start..cursor.at));
             } else {
                 return None;
-            };
-            blanks.extend(blank.map(|(blank, start)| (blank, start..cursor.at)));
+            }
             match cursor.byte()? {
                 b',' => {}
                 b'}' if cursor.at == json.len() => break,

@@ -2,7 +2,7 @@
 
 use memchr::{memchr2, memmem};
 
-use super::{DecodeError, Decoder, Frame, Tail};
+use super::{DecodeError, Decoder, Frame, Start, Tail, leading_text};
 use crate::reply::Flow;
 
 impl Decoder {
@@ -27,10 +27,7 @@ impl Decoder {
             bytes = &bytes[end..];
         }
         if self.is_between_events() {
-            let mut text = match std::str::from_utf8(bytes) {
-                Ok(text) => text,
-                Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
-            };
+            let (mut text, _) = leading_text(bytes);
             while let Some((frame, rest)) = plain_event(text, self.limit) {
                 bytes = &bytes[text.len() - rest.len()..];
                 text = rest;
@@ -58,7 +55,7 @@ impl Decoder {
 
     /// Whether the next byte is the first of an event, and nothing else can come of it.
     fn is_between_events(&self) -> bool {
-        self.start == super::Start::Settled
+        self.start == Start::Settled
             && self.event.is_empty()
             && self.line.start == self.buffer.len()
             && matches!(&self.tail, Tail::Begun(begun) if begun.is_empty())

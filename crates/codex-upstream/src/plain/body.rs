@@ -153,7 +153,7 @@ pub(super) struct Body {
     framing: Framing,
     /// Where the connection goes at the end, if it can be used again.
     pool: Option<Pool>,
-    /// How much is read at once.
+    /// How much is read at once: the more, the more has come at once so far.
     room: usize,
     host: String,
 }
@@ -200,7 +200,9 @@ impl Stream for Body {
                     return Poll::Ready(None);
                 }
                 Poll::Ready(Ok(0)) => return this.broken("the connection was closed in the middle of it"),
-                Poll::Ready(Ok(count)) => this.room = room_after(this.room, count),
+                // There may be more than there was room for.
+                Poll::Ready(Ok(count)) if count >= this.room => this.room = (this.room * 4).min(READ_BYTES),
+                Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return this.broken(&error.to_string()),
                 Poll::Pending => return Poll::Pending,
             }
@@ -221,14 +223,6 @@ fn between(bytes: &[u8]) -> Option<(u64, usize)> {
         }
     }
     None
-}
-
-/// How much to read next: more when all the room was used, and less when little of it was.
-fn room_after(room: usize, count: usize) -> usize {
-    match count {
-        _ if count >= room => (room * 4).min(READ_BYTES),
-        _ => room,
-    }
 }
 
 /// Reads once. A stream on which nothing comes keeps no buffer.
