@@ -69,6 +69,20 @@ pub(crate) const PARTS: [Part; 11] = [
     Part::SlowBesideFast,
 ];
 
+impl Part {
+    /// What `--only` goes by.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Size => "footprint: size",
+            Self::Start => "footprint: start",
+            Self::Idle(..) => "footprint: idle streams",
+            Self::Sizes => "footprint: large events and requests",
+            Self::History => "footprint: long histories",
+            Self::SlowBesideFast => "footprint: slow beside fast readers",
+        }
+    }
+}
+
 /// Measures a part.
 pub(crate) async fn measure(
     part: Part,

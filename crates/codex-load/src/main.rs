@@ -124,12 +124,10 @@ async fn bench(args: Args, is_pinned: bool) -> Outcome<()> {
         rows.push(row);
     }
     let mut facts = Vec::new();
-    if wanted("footprint") {
-        for part in footprint::PARTS {
-            for fact in footprint::measure(part, args.rounds, &surroundings, &stage).await? {
-                writeln!(out, "{fact}")?;
-                facts.push(fact);
-            }
+    for part in footprint::PARTS.into_iter().filter(|part| wanted(part.name())) {
+        for fact in footprint::measure(part, args.rounds, &surroundings, &stage).await? {
+            writeln!(out, "{fact}")?;
+            facts.push(fact);
         }
     }
     if let Some(file) = args.json {
