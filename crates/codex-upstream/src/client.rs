@@ -1,8 +1,6 @@
-//! The client itself, and the only file that names wreq.
-//!
-//! wreq is a fork of reqwest over BoringSSL whose handshake and HTTP/2 preface can be shaped. What is taken from its
-//! browser profiles is the TLS options and the HTTP/2 settings, never the headers: the requests carry the Codex
-//! client's identity, and a browser's `user-agent`, `sec-ch-ua` and `accept-language` beside it would contradict it.
+//! The client itself. Nothing outside of this module names wreq, the library behind it.
+
+mod library;
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -12,27 +10,17 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
-use wreq::IntoEmulation as _;
 use wreq::cookie::{CookieStore, Cookies, Jar};
 use wreq::header::OrigHeaderMap;
-use wreq::http2::Http2Options;
-use wreq::tls::trust::{CertStore, Certificate};
-use wreq::tls::{TlsOptions, TlsVersion};
-use wreq_util::{Emulation as BrowserProfile, Platform, Profile};
 
+use self::library::Library;
 use crate::attended::attended;
-use crate::config::{ClientConfig, ClientError, Emulation, is_loopback};
+use crate::config::{ClientConfig, ClientError, is_loopback};
 use crate::cookies::{host_keeps_cookies, is_infrastructure};
 use crate::plain::Plain;
 use crate::socket::{self, Upgrade};
 use crate::upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError};
 use crate::websocket::handshake::{self, Handshake};
-
-/// The newest Chrome of wreq-util. `examples/fingerprint` compares it with a real one.
-const CHROME: Profile = Profile::Chrome149;
-
-/// How many streams that were reset within the last second are remembered on a connection.
-const MAX_RESET_STREAMS: usize = 16 * 1024;
 
 /// A pooling HTTP client whose TLS and HTTP/2 look like the chosen [`Emulation`].
 ///
@@ -43,7 +31,7 @@ const MAX_RESET_STREAMS: usize = 16 * 1024;
 /// connections and cookies.
 #[derive(Clone)]
 pub struct Client {
-    client: wreq::Client,
+    library: Arc<Library>,
     read_timeout: Duration,
     plain: Plain,
     cookies: Arc<CloudflareCookies>,
@@ -58,7 +46,8 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let cookies = Arc::new(CloudflareCookies(Jar::default()));
         let plain = Plain::new(config.connect_timeout, config.read_timeout);
-        Ok(Self { client: build(&config, &cookies)?, read_timeout: config.read_timeout, plain, cookies })
+        let library = Arc::new(Library::new(&config, &cookies)?);
+        Ok(Self { library, read_timeout: config.read_timeout, plain, cookies })
     }
 }
 
@@ -99,7 +88,7 @@ impl Upstream for Client {
         if request.uri().scheme() == Some(&Scheme::HTTP) {
             return self.plain.send(request, host).await;
         }
-        let reply = self.head(self.client.execute(request.into()), &host).await?;
+        let reply = self.head(self.library.client(&host)?.execute(request.into()), &host).await?;
         Ok(self.neutral(reply, host))
     }
 
@@ -109,8 +98,8 @@ impl Upstream for Client {
         let (mut head, ()) = request.into_parts();
         head.headers = handshake.headers(head.headers)?;
         let names = spelled(&head.headers);
-        let request =
-            wreq::RequestBuilder::from_parts(self.client.clone(), Request::from_parts(head, Bytes::new()).into());
+        let client = self.library.client(&host)?.clone();
+        let request = wreq::RequestBuilder::from_parts(client, Request::from_parts(head, Bytes::new()).into());
         // Only HTTP/1.1 can be left in this way, and so only it is offered in the TLS handshake.
         // A request for another protocol asks for no encoding.
         let request = request.version(Version::HTTP_11).orig_headers(names).gzip(false).zstd(false);
@@ -166,98 +155,6 @@ impl CookieStore for CloudflareCookies {
             Some(_) | None => Cookies::Empty,
         }
     }
-}
-
-fn build(config: &ClientConfig, cookies: &Arc<CloudflareCookies>) -> Result<wreq::Client, ClientError> {
-    let mut builder = wreq::Client::builder()
-        .no_proxy()
-        .redirect(wreq::redirect::Policy::none())
-        .referer(false)
-        .tcp_nodelay(true)
-        .connect_timeout(config.connect_timeout)
-        .cookie_provider(Arc::clone(cookies));
-    if let Some(address) = config.proxy.address()? {
-        let unusable = |_| ClientError::Proxy { setting: "the proxy", reason: "its address cannot be used" };
-        let exceptions = wreq::NoProxy::from_string(&config.proxy.exceptions());
-        builder = builder.proxy(wreq::Proxy::https(address.as_str()).map_err(unusable)?.no_proxy(exceptions));
-    }
-    if let Some(roots) = roots(&config.extra_roots_pem)? {
-        builder = builder.tls_cert_store(roots);
-    }
-    let builder = match config.emulation {
-        Emulation::Chrome => {
-            let chrome = BrowserProfile::builder().profile(CHROME).platform(Platform::Linux).headers(false).build();
-            let mut chrome = chrome.into_emulation();
-            chrome.http2_options = Some(patient(chrome.http2_options.unwrap_or_default()));
-            builder.emulation(chrome)
-        }
-        Emulation::Codex => builder.tls_options(rustls_like()).http2_options(patient(hyper_like())),
-        Emulation::None => builder.http2_options(patient(Http2Options::default())),
-    };
-    builder.build().map_err(|error| ClientError::Setup { reason: root_cause(&error) })
-}
-
-/// The handshake of the official client 0.169.0, which is rustls's, as far as BoringSSL can be told; `examples/fingerprint`
-/// compares the two. rustls puts the extensions in a new order each time; BoringSSL, told to do the same, adds a padding
-/// extension whenever an empty one comes last, which rustls never sends, so they keep their order here.
-fn rustls_like() -> TlsOptions {
-    TlsOptions::builder()
-        .grease_enabled(false)
-        .enable_ocsp_stapling(true)
-        .min_tls_version(TlsVersion::TLS_1_2)
-        .max_tls_version(TlsVersion::TLS_1_3)
-        .curves_list("X25519MLKEM768:X25519:P-256:P-384")
-        .sigalgs_list(concat!(
-            "ecdsa_secp384r1_sha384:ecdsa_secp256r1_sha256:ecdsa_secp521r1_sha512:ed25519:",
-            "rsa_pss_rsae_sha512:rsa_pss_rsae_sha384:rsa_pss_rsae_sha256:",
-            "rsa_pkcs1_sha512:rsa_pkcs1_sha384:rsa_pkcs1_sha256",
-        ))
-        .preserve_tls13_cipher_list(true)
-        .cipher_list(concat!(
-            "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:",
-            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384:TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256:",
-            "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384:",
-            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
-        ))
-        .build()
-}
-
-/// Bears with what the backend had sent on a stream before it learnt that the stream was reset (RFC 9113 §5.1). The library
-/// remembers 50 such streams, for a second; it closes the connection, and all replies on it, when data has come for a thousand
-/// others in the connection's life. Clients that hang up would take everybody else's replies with them.
-fn patient(mut options: Http2Options) -> Http2Options {
-    options.max_concurrent_reset_streams = Some(MAX_RESET_STREAMS);
-    options
-}
-
-/// The HTTP/2 settings of reqwest over hyper: windows of 2 and 5 MiB, no push.
-fn hyper_like() -> Http2Options {
-    Http2Options::builder()
-        .initial_window_size(2 * 1024 * 1024)
-        .initial_connection_window_size(5 * 1024 * 1024)
-        .max_frame_size(16 * 1024)
-        .max_header_list_size(16 * 1024)
-        .enable_push(false)
-        .build()
-}
-
-/// Mozilla's roots and the extra ones, each file of which must hold at least one certificate; `None` without extra ones.
-fn roots(files: &[Vec<u8>]) -> Result<Option<CertStore>, ClientError> {
-    if files.is_empty() {
-        return Ok(None);
-    }
-    let mut store = CertStore::builder().add_der_certs(webpki_root_certs::TLS_SERVER_ROOT_CERTS);
-    for (index, pem) in files.iter().enumerate() {
-        let refuse = |reason| ClientError::Certificate { number: index + 1, reason };
-        let certificates = Certificate::stack_from_pem(pem).map_err(|error| refuse(root_cause(&error)))?;
-        if certificates.is_empty() {
-            return Err(refuse("it holds no certificate".to_owned()));
-        }
-        for certificate in certificates {
-            store = store.add_pem_cert(certificate);
-        }
-    }
-    store.build().map(Some).map_err(|error| ClientError::Setup { reason: root_cause(&error) })
 }
 
 /// Lets `https` through, and plain `http` to this machine only; a bearer must not cross a network in the clear.

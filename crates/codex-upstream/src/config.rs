@@ -181,12 +181,6 @@ pub enum ClientError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The TLS library could not be set up.
-    #[error("the TLS client cannot be set up: {reason}")]
-    Setup {
-        /// What the library said.
-        reason: String,
-    },
 }
 
 /// This machine, which no proxy can reach in our stead.

@@ -1,3 +1,4 @@
+use btls::x509::X509;
 use bytes::Bytes;
 use codex_upstream::{Client, ClientConfig, ClientError, Emulation, Upstream, UpstreamError};
 use http::{Request, Version};
@@ -90,8 +91,10 @@ fn bad_certificates_are_named_by_their_place() {
 #[tokio::test]
 async fn a_file_may_hold_several_certificates() {
     let server = Server::start(BOTH, |_| whole(200, "ok")).await;
-    let twice = [b"comment\n".to_vec(), ca_pem(), ca_pem()].concat();
-    let config = ClientConfig { extra_roots_pem: vec![twice], ..ClientConfig::default() };
+    // As in the list of a system: Mozilla's own, and what an administrator has added.
+    let known = X509::from_der(&webpki_root_certs::TLS_SERVER_ROOT_CERTS[0]).unwrap().to_pem().unwrap();
+    let several = [b"comment\n".to_vec(), known, ca_pem(), ca_pem()].concat();
+    let config = ClientConfig { extra_roots_pem: vec![several], ..ClientConfig::default() };
     let reply = Client::new(config).unwrap().send(get(&server.https_url("/"))).await.unwrap();
     assert_eq!(reply.status(), 200);
 }
