@@ -68,7 +68,7 @@ pub(crate) fn body(body: &[u8], path: Shape) -> Result<Request, Error> {
 
 fn read_messages(list: Shallow<'_>, at: &Path<'_>, notices: &mut Notices) -> Result<Vec<Item>, Error> {
     let messages = objects(list, at, "must hold at least one message")?;
-    let mut reader = message::Reader::new(Shape::Chat);
+    let mut reader = message::Reader::new(Shape::Chat, messages.len());
     for (index, members) in messages.into_iter().enumerate() {
         reader.read(&at.element(index), members, notices)?;
     }
@@ -83,7 +83,7 @@ fn read_input(request: &mut Request, input: Shallow<'_>, at: &Path<'_>) -> Resul
     }
     let items = objects(input, at, "must hold at least one item")?;
     request.asked.from_cli |= items.iter().any(item::is_of_cli);
-    let mut reader = item::Reader::new(request.asked.from_cli);
+    let mut reader = item::Reader::new(request.asked.from_cli, items.len());
     for (index, members) in items.into_iter().enumerate() {
         reader.read(&at.element(index), members, &mut request.notices)?;
     }

@@ -61,6 +61,9 @@ struct OpenCall {
 
 /// Pairs the calls and outputs of `input`.
 pub(super) fn pair(input: &mut Vec<Item>, notices: &mut Notices) {
+    if !input.iter().any(|item| id_of(item).is_some()) {
+        return;
+    }
     let (verdicts, unanswered) = judge(input);
     let mut paired = Vec::with_capacity(input.len() + unanswered.len());
     let mut owed: Vec<Item> = Vec::new();

@@ -50,8 +50,9 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(from_cli: bool) -> Self {
-        Self { from_cli, items: message::Reader::new(Shape::Responses) }
+    /// A reader of `count` items.
+    pub(super) fn new(from_cli: bool, count: usize) -> Self {
+        Self { from_cli, items: message::Reader::new(Shape::Responses, count) }
     }
 
     pub(super) fn into_items(self) -> Vec<Item> {

@@ -41,8 +41,9 @@ struct Fields {
 }
 
 impl Reader {
-    pub(super) fn new(shape: Shape) -> Self {
-        Self { shape, items: Vec::new(), legacy_calls: Vec::new(), legacy_count: 0 }
+    /// A reader of `count` messages, most of which become one item each.
+    pub(super) fn new(shape: Shape, count: usize) -> Self {
+        Self { shape, items: Vec::with_capacity(count), legacy_calls: Vec::new(), legacy_count: 0 }
     }
 
     pub(super) fn push(&mut self, item: Item) {
@@ -124,9 +125,8 @@ impl Reader {
         if fields.name.is_some() {
             notices.dropped(at.place("name"), "the backend has no names of speakers");
         }
-        let content = fields.content.into_iter().flatten();
-        let (mut said, shown): (Vec<_>, Vec<_>) =
-            content.partition(|part| !matches!(part, Part::Image(_) | Part::File(_)));
+        let mut said = fields.content.unwrap_or_default();
+        let shown: Vec<_> = said.extract_if(.., |part| matches!(part, Part::Image(_) | Part::File(_))).collect();
         said.retain(|part| !part.as_text().is_some_and(TextBuf::is_empty));
         said.extend(fields.refusal.filter(|refusal| !refusal.is_empty()).map(Part::Refusal));
         if !said.is_empty() {
