@@ -63,8 +63,7 @@ impl Lines {
             self.keep(&ended[..first]);
             whole = &ended[first..];
             if !self.is_too_long {
-                let line = std::mem::take(&mut self.begun);
-                self.look(&line, found);
+                self.look(&self.begun, found);
             }
         }
         self.look(whole, found);

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes};
 use http::Version;
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,6 +18,10 @@ use tokio::time::Instant;
 
 use crate::limits::Times;
 use crate::reply::Body;
+
+/// Up to here, the pieces of a write are put together: a chunk of HTTP/1.1 is three of them, which the kernel takes longer to
+/// gather than they take to copy.
+const JOINED_BYTES: usize = 2048;
 
 /// The state of one connection, shared by what reads it, what writes it, and its requests.
 #[derive(Clone, Debug)]
@@ -228,6 +232,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let whole: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if whole <= JOINED_BYTES {
+            let mut joined = [0; JOINED_BYTES];
+            let mut room = &mut joined[..];
+            bufs.iter().for_each(|buf| room.put_slice(buf));
+            return self.poll_write(cx, &joined[..whole]);
+        }
         let polled = Pin::new(&mut *self.stream()).poll_write_vectored(cx, bufs);
         if polled.is_ready() {
             self.pulse.has_written();
@@ -245,6 +256,7 @@ mod tests {
     use std::time::Duration;
 
     use http_body_util::{BodyExt as _, Full};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
 
@@ -302,5 +314,20 @@ mod tests {
         assert_eq!(rig.after(0).await, Some(Verdict::Stalled), "it takes those of other streams only");
         assert!(body.frame().await.is_none());
         assert_eq!(rig.after(1).await, None);
+    }
+
+    #[tokio::test]
+    async fn pieces_of_a_write_arrive_in_order() {
+        for len in [1, 300, JOINED_BYTES - 7, JOINED_BYTES - 6] {
+            let (near, mut far) = tokio::io::duplex(2 * JOINED_BYTES);
+            let mut wire = Wire::new(near, Pulse::new(Instant::now()));
+            let data = vec![b'x'; len];
+            let pieces = [b"12C\r\n", &data[..], b"\r\n"];
+            let written = wire.write_vectored(&pieces.map(io::IoSlice::new)).await.unwrap();
+            assert_eq!(written, len + 7);
+            let mut arrived = vec![0; written];
+            far.read_exact(&mut arrived).await.unwrap();
+            assert_eq!(arrived, pieces.concat());
+        }
     }
 }
