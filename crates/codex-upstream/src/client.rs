@@ -22,7 +22,7 @@ use crate::socket::{self, Upgrade};
 use crate::upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError};
 use crate::websocket::handshake::{self, Handshake};
 
-/// A pooling HTTP client whose TLS and HTTP/2 look like the chosen [`Emulation`].
+/// A pooling HTTP client whose TLS and HTTP/2 look like the chosen [`Emulation`](crate::Emulation).
 ///
 /// It follows no redirect, accepts and undoes `zstd` and `gzip` in replies as the official client does, reads no environment
 /// variable, and keeps no cookie but Cloudflare's own from the backend's hosts, in memory. `https` negotiates HTTP/2 and falls back to HTTP/1.1; plain `http` is
