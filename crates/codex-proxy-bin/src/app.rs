@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::cors::Cors;
 use crate::guard::Guarded;
 use crate::journal::Journal;
+use crate::large::LargeBodies;
 use crate::limits::{self, Limits};
 use crate::metrics::Counted;
 use crate::model::NamedModel;
@@ -71,6 +72,8 @@ pub struct App<U: Upstream, S: TokenStore> {
     pub journal: Arc<Journal>,
     /// The command that renews the login, as in `codex-proxy login`.
     pub login_command: &'static str,
+    /// Room for large bodies.
+    pub(crate) large_bodies: LargeBodies,
     /// The WebSockets of clients.
     pub(crate) client_sockets: Sockets,
     /// When the program started; part of derived conversation ids, which look like UUIDs of that time.
@@ -112,6 +115,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
             stored: Arc::new(Stored::new(config.stored_bytes)),
             journal,
             login_command,
+            large_bodies: LargeBodies::default(),
             client_sockets: Sockets::default(),
             started_unix_ms: ids::unix_millis(),
         }
@@ -175,9 +179,9 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
         match route {
             Route::Work(work) => {
                 let call = Call::read(&head.headers, record)?;
-                let Limits { body_bytes, times, .. } = terms.limits;
-                let body = body::read(&head.headers, incoming, body_bytes, times.body).await?;
-                let slot = self.terms.slots().take(times.queue).await?;
+                let received = body::read(&head.headers, incoming, &terms.limits, &self.large_bodies).await?;
+                let (body, _share) = (received.bytes, received.share);
+                let slot = self.terms.slots().take(terms.limits.times.queue).await?;
                 let answered = match work {
                     Work::Chat => endpoints::chat(self, &call, body).await,
                     Work::Responses => endpoints::responses(self, &call, body).await,

@@ -10,6 +10,8 @@ use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout_at};
 
 use crate::decode::{Encoding, too_large};
+use crate::large::{LargeBodies, SMALL_BYTES, Share};
+use crate::limits::Limits;
 
 /// The largest request body, before and after decoding, unless the settings say otherwise.
 pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
@@ -26,57 +28,113 @@ const DISCARD_TIME: Duration = Duration::from_secs(10);
 /// The most that is thrown away for the same reason.
 const DISCARD_BYTES: usize = 4 * MAX_BODY_BYTES;
 
-/// A body whose size is announced is given this much room at most before any of it has come.
-const ROOM_BYTES: u64 = 1024 * 1024;
+/// A request's body.
+pub(crate) struct Received {
+    pub(crate) bytes: Bytes,
+    /// The room of a large one, to be held until the request is sent.
+    pub(crate) share: Option<Share>,
+}
 
-/// Reads a request body, at most `limit_bytes` of it, and undoes its `content-encoding`. `grace` is the time that a body has
-/// beside what its size takes.
+impl Received {
+    /// Gives back the room that the body did not need.
+    fn sized(mut self) -> Self {
+        if let Some(share) = &mut self.share {
+            share.shrink_to(self.bytes.len());
+        }
+        self
+    }
+}
+
+/// Reads a request body and undoes its `content-encoding`. Before it gets large, it waits for its room among `large` ones.
 ///
 /// # Errors
-/// The body is too large (413) or too slow (408), broke off, or is encoded in a way that is not understood (400).
-pub async fn read(
+/// The body is too large (413) or too slow (408), broke off, or is encoded in a way that is not understood (400), or there was no
+/// room for it (503).
+pub(crate) async fn read(
     headers: &HeaderMap,
-    mut body: Incoming,
-    limit_bytes: usize,
-    grace: Duration,
-) -> Result<Bytes, Error> {
+    body: Incoming,
+    limits: &Limits,
+    large: &LargeBodies,
+) -> Result<Received, Error> {
     let encoding = Encoding::of(headers)?;
-    // A body without an end is caught below; one that announces its size need not be read to be refused.
-    if body.size_hint().lower() > limit_bytes as u64 {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    // A body without an end is met below; one that announces its size need not be read to be refused.
+    if announced > limits.body_bytes {
         discard(body).await;
-        return Err(too_large(limit_bytes));
+        return Err(too_large(limits.body_bytes));
     }
-    let graced = Instant::now() + grace;
-    let mut read = BytesMut::with_capacity(usize::try_from(body.size_hint().lower().min(ROOM_BYTES)).unwrap_or(0));
+    let most_bytes = if encoding.is_none() && announced > 0 { announced } else { limits.body_bytes };
+    let received = gather(body, announced, most_bytes, limits, large).await?;
+    match encoding {
+        None => Ok(received.sized()),
+        Some(encoding) => decode(received, encoding, limits, large).await,
+    }
+}
+
+/// Reads a body of which `announced` bytes are announced, and which can come to `most_bytes`.
+async fn gather(
+    mut body: Incoming,
+    announced: usize,
+    most_bytes: usize,
+    limits: &Limits,
+    large: &LargeBodies,
+) -> Result<Received, Error> {
+    let mut share = None;
+    let mut graced = Instant::now() + limits.times.body;
+    let mut read = BytesMut::with_capacity(announced.min(SMALL_BYTES));
     while let Some(frame) = timeout_at(deadline(graced, read.len()), body.frame()).await.map_err(|_| too_slow())? {
         let frame = frame.map_err(|error| broken_off(&error))?;
         let Ok(data) = frame.into_data() else { continue };
-        if read.len() + data.len() > limit_bytes {
+        if read.len() + data.len() > limits.body_bytes {
             discard(body).await;
-            return Err(too_large(limit_bytes));
+            return Err(too_large(limits.body_bytes));
         }
-        if read.len() + data.len() > read.capacity() && read.len() as u64 >= ROOM_BYTES {
+        if share.is_none() && read.len() + data.len() > SMALL_BYTES {
+            let waiting = Instant::now();
+            match large.share(most_bytes, limits.times.queue).await {
+                Ok(taken) => share = Some(taken),
+                Err(full) => {
+                    discard(body).await;
+                    return Err(full);
+                }
+            }
+            graced += waiting.elapsed();
             // It is coming: what was announced gets its room at once, and is not copied again and again.
-            let announced = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(limit_bytes);
-            read.reserve(data.len() + announced);
+            read.reserve(announced.saturating_sub(read.len()).max(data.len()));
         }
         read.extend_from_slice(&data);
     }
-    match encoding {
-        None => Ok(read.freeze()),
-        Some(encoding) => decode(encoding, read.freeze(), limit_bytes).await,
+    Ok(Received { bytes: read.freeze(), share })
+}
+
+/// Decodes a body, which may become a large one.
+async fn decode(
+    Received { bytes, mut share }: Received,
+    encoding: Encoding,
+    limits: &Limits,
+    large: &LargeBodies,
+) -> Result<Received, Error> {
+    if share.is_none() {
+        // Most stay small.
+        match unpacked(encoding, bytes.clone(), limits.body_bytes.min(SMALL_BYTES)).await {
+            Err(error) if error.kind() == ErrorKind::TooLarge && limits.body_bytes > SMALL_BYTES => {}
+            decoded => return Ok(Received { bytes: decoded?, share }),
+        }
+        share = Some(large.share(limits.body_bytes, limits.times.queue).await?);
     }
+    let bytes = unpacked(encoding, bytes, limits.body_bytes).await?;
+    Ok(Received { bytes, share }.sized())
+}
+
+/// Decoding takes a while: no other request is to wait for it.
+async fn unpacked(encoding: Encoding, body: Bytes, limit_bytes: usize) -> Result<Bytes, Error> {
+    let decoding = tokio::task::spawn_blocking(move || encoding.decode(&body, limit_bytes)).await;
+    decoding.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal, format!("cannot decode the body: {error}"))))
 }
 
 /// When a body of which `read` bytes have come must have brought its next piece; with none, it is `graced`.
 fn deadline(graced: Instant, read: usize) -> Instant {
     graced + Duration::from_secs((read / SLOWEST_BYTES_PER_SEC) as u64)
-}
-
-/// A small body can become a large one, which takes a while: no other request is to wait for it.
-async fn decode(encoding: Encoding, body: Bytes, limit_bytes: usize) -> Result<Bytes, Error> {
-    let decoding = tokio::task::spawn_blocking(move || encoding.decode(&body, limit_bytes)).await;
-    decoding.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal, format!("cannot decode the body: {error}"))))
 }
 
 /// Reads on for a while and keeps nothing. Closing at once would reset the connection, and the sender, still writing, would

@@ -40,6 +40,7 @@ mod form;
 mod guard;
 mod ids;
 mod keyring;
+mod large;
 mod limits_watch;
 mod model;
 mod nearest;

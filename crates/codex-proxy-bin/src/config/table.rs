@@ -105,7 +105,8 @@ pub static SETTINGS: &[Setting] = &[
         takes: "a number from 1 to 1024",
         default: "64",
         reloads: true,
-        about: "The largest request body in MiB, before and after decoding.",
+        about: "The largest request body in MiB, before and after decoding. Those above 1 MiB wait when there are more than 512 MiB of \
+                them at the same time.",
         set: |config, text| {
             config.limits.body_bytes = number(text, 1..=1024)? << 20;
             Ok(())

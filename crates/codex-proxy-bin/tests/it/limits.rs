@@ -99,6 +99,25 @@ async fn bodies_are_decoded_up_to_their_limit() {
 }
 
 #[tokio::test]
+async fn a_large_body_has_its_room_until_it_is_sent_and_only_as_much_as_it_needs() {
+    let proxy = proxy(Limits::default()).await;
+    let text = "[sim:text=Hello][sim:stall]".to_owned() + &"x".repeat(2 << 20);
+    let plain = ask_streaming(&text).to_string();
+    let zstd = zstd::encode_all(plain.as_bytes(), 1).unwrap();
+    // There is room for eight of the largest, which a compressed one may become.
+    let mut open = Vec::new();
+    for _ in 0..10 {
+        for (encoding, body) in [("zstd", &zstd[..]), ("identity", plain.as_bytes())] {
+            let encoding = ("content-encoding", encoding);
+            let (head, mut body) = proxy.open(Method::POST, PATH, &[encoding], body.to_vec()).await;
+            assert_eq!(head.status, 200);
+            read_until(&mut body, "assistant").await;
+            open.push(body);
+        }
+    }
+}
+
+#[tokio::test]
 async fn one_request_too_many_waits_and_one_more_is_a_503() {
     let proxy = Arc::new(proxy(Limits { turns: 1, queue: 1, ..Limits::default() }).await);
     let stalled = ask_streaming("[sim:text=Hello][sim:stall] first").to_string();
