@@ -180,6 +180,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
             Route::Work(work) => {
                 let call = Call::read(&head.headers, record)?;
                 let received = body::read(&head.headers, incoming, &terms.limits, &self.large_bodies).await?;
+                // The share is held until the request has been sent, the slot until the reply's last byte.
                 let (body, _share) = (received.bytes, received.share);
                 let slot = self.terms.slots().take(terms.limits.times.queue).await?;
                 let answered = match work {

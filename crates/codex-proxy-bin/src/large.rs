@@ -19,7 +19,7 @@ const ALL_BYTES: usize = 512 * 1024 * 1024;
 const UNIT_BYTES: usize = 1024;
 
 /// The room that is left.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct LargeBodies(Arc<Semaphore>);
 
 /// One body's room. Dropping it leaves it to the next.

@@ -1,28 +1,48 @@
-//! The client itself. Nothing outside of this module names wreq, the library behind it.
-
-mod library;
+//! The client itself, and the only file that names wreq.
+//!
+//! wreq is a fork of reqwest over BoringSSL whose handshake and HTTP/2 preface can be shaped. What is taken from its
+//! browser profiles is the TLS options and the HTTP/2 settings, never the headers: the requests carry the Codex
+//! client's identity, and a browser's `user-agent`, `sec-ch-ua` and `accept-language` beside it would contradict it.
 
 use std::error::Error as StdError;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
+use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
+use wreq::IntoEmulation as _;
 use wreq::cookie::{CookieStore, Cookies, Jar};
 use wreq::header::OrigHeaderMap;
+use wreq::http2::Http2Options;
+use wreq::tls::trust::{CertStore, Certificate};
+use wreq::tls::{TlsOptions, TlsVersion};
+use wreq_util::{Emulation as BrowserProfile, Platform, Profile};
 
-use self::library::Library;
 use crate::attended::attended;
-use crate::config::{ClientConfig, ClientError, is_loopback};
+use crate::config::{ClientConfig, ClientError, Emulation, is_loopback};
 use crate::cookies::{host_keeps_cookies, is_infrastructure};
 use crate::plain::Plain;
+use crate::roots::unknown_roots;
 use crate::socket::{self, Upgrade};
 use crate::upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError};
 use crate::websocket::handshake::{self, Handshake};
 
-/// A pooling HTTP client whose TLS and HTTP/2 look like the chosen [`Emulation`](crate::Emulation).
+/// The newest Chrome of wreq-util. `examples/fingerprint` compares it with a real one.
+const CHROME: Profile = Profile::Chrome149;
+
+/// How many streams that were reset within the last second are remembered on a connection.
+const MAX_RESET_STREAMS: usize = 16 * 1024;
+
+/// The library's client, or why there is none. It is made when it is first asked for, since Mozilla's roots take longer to read
+/// than all else that is done at the program's start, and not everything that is done with a client needs them.
+type Library = LazyLock<Made, Box<dyn FnOnce() -> Made + Send>>;
+
+type Made = Result<wreq::Client, String>;
+
+/// A pooling HTTP client whose TLS and HTTP/2 look like the chosen [`Emulation`].
 ///
 /// It follows no redirect, accepts and undoes `zstd` and `gzip` in replies as the official client does, reads no environment
 /// variable, and keeps no cookie but Cloudflare's own from the backend's hosts, in memory. `https` negotiates HTTP/2 and falls back to HTTP/1.1; plain `http` is
@@ -46,12 +66,18 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let cookies = Arc::new(CloudflareCookies(Jar::default()));
         let plain = Plain::new(config.connect_timeout, config.read_timeout);
-        let library = Arc::new(Library::new(&config, &cookies)?);
+        let library = Arc::new(set_up(&config, &cookies)?);
         Ok(Self { library, read_timeout: config.read_timeout, plain, cookies })
     }
 }
 
 impl Client {
+    /// The library's client, to ask `host` with.
+    fn library(&self, host: &str) -> Result<&wreq::Client, UpstreamError> {
+        let made = self.library.as_ref().as_ref();
+        made.map_err(|reason| UpstreamError::Tls { host: host.to_owned(), reason: reason.clone() })
+    }
+
     /// Waits for the head of a reply. The library's own limit of silence would set a timer anew with each frame.
     async fn head(
         &self,
@@ -88,7 +114,7 @@ impl Upstream for Client {
         if request.uri().scheme() == Some(&Scheme::HTTP) {
             return self.plain.send(request, host).await;
         }
-        let reply = self.head(self.library.client(&host)?.execute(request.into()), &host).await?;
+        let reply = self.head(self.library(&host)?.execute(request.into()), &host).await?;
         Ok(self.neutral(reply, host))
     }
 
@@ -98,7 +124,7 @@ impl Upstream for Client {
         let (mut head, ()) = request.into_parts();
         head.headers = handshake.headers(head.headers)?;
         let names = spelled(&head.headers);
-        let client = self.library.client(&host)?.clone();
+        let client = self.library(&host)?.clone();
         let request = wreq::RequestBuilder::from_parts(client, Request::from_parts(head, Bytes::new()).into());
         // Only HTTP/1.1 can be left in this way, and so only it is offered in the TLS handshake.
         // A request for another protocol asks for no encoding.
@@ -155,6 +181,101 @@ impl CookieStore for CloudflareCookies {
             Some(_) | None => Cookies::Empty,
         }
     }
+}
+
+/// Sets up all in which the configuration can be at fault.
+fn set_up(config: &ClientConfig, cookies: &Arc<CloudflareCookies>) -> Result<Library, ClientError> {
+    let mut builder = wreq::Client::builder()
+        .no_proxy()
+        .redirect(wreq::redirect::Policy::none())
+        .referer(false)
+        .tcp_nodelay(true)
+        .connect_timeout(config.connect_timeout)
+        .cookie_provider(Arc::clone(cookies));
+    if let Some(address) = config.proxy.address()? {
+        let unusable = |_| ClientError::Proxy { setting: "the proxy", reason: "its address cannot be used" };
+        let exceptions = wreq::NoProxy::from_string(&config.proxy.exceptions());
+        builder = builder.proxy(wreq::Proxy::https(address.as_str()).map_err(unusable)?.no_proxy(exceptions));
+    }
+    let builder = match config.emulation {
+        Emulation::Chrome => {
+            let chrome = BrowserProfile::builder().profile(CHROME).platform(Platform::Linux).headers(false).build();
+            let mut chrome = chrome.into_emulation();
+            chrome.http2_options = Some(patient(chrome.http2_options.unwrap_or_default()));
+            builder.emulation(chrome)
+        }
+        Emulation::Codex => builder.tls_options(rustls_like()).http2_options(patient(hyper_like())),
+        Emulation::None => builder.http2_options(patient(Http2Options::default())),
+    };
+    let extra = extra_roots(&config.extra_roots_pem)?;
+    let make = move || with_roots(builder, extra).map_err(|error| root_cause(&error));
+    Ok(LazyLock::new(Box::new(make)))
+}
+
+/// The certificates in `files` that Mozilla's roots do not have.
+fn extra_roots(files: &[Vec<u8>]) -> Result<Vec<Certificate>, ClientError> {
+    let mut extra = Vec::new();
+    for (index, pem) in files.iter().enumerate() {
+        let refuse = |reason| ClientError::Certificate { number: index + 1, reason };
+        for root in unknown_roots(pem).map_err(refuse)? {
+            extra.push(Certificate::from_der(root).map_err(|error| refuse(root_cause(&error)))?);
+        }
+    }
+    Ok(extra)
+}
+
+/// Builds the client with Mozilla's roots and `extra` ones. It has the former if it is told of none.
+fn with_roots(mut builder: wreq::ClientBuilder, extra: Vec<Certificate>) -> wreq::Result<wreq::Client> {
+    if !extra.is_empty() {
+        let roots = CertStore::builder().add_der_certs(TLS_SERVER_ROOT_CERTS);
+        let roots = extra.into_iter().fold(roots, |roots, root| roots.add_der_cert(root));
+        builder = builder.tls_cert_store(roots.build()?);
+    }
+    builder.build()
+}
+
+/// The handshake of the official client 0.169.0, which is rustls's, as far as BoringSSL can be told; `examples/fingerprint`
+/// compares the two. rustls puts the extensions in a new order each time; BoringSSL, told to do the same, adds a padding
+/// extension whenever an empty one comes last, which rustls never sends, so they keep their order here.
+fn rustls_like() -> TlsOptions {
+    TlsOptions::builder()
+        .grease_enabled(false)
+        .enable_ocsp_stapling(true)
+        .min_tls_version(TlsVersion::TLS_1_2)
+        .max_tls_version(TlsVersion::TLS_1_3)
+        .curves_list("X25519MLKEM768:X25519:P-256:P-384")
+        .sigalgs_list(concat!(
+            "ecdsa_secp384r1_sha384:ecdsa_secp256r1_sha256:ecdsa_secp521r1_sha512:ed25519:",
+            "rsa_pss_rsae_sha512:rsa_pss_rsae_sha384:rsa_pss_rsae_sha256:",
+            "rsa_pkcs1_sha512:rsa_pkcs1_sha384:rsa_pkcs1_sha256",
+        ))
+        .preserve_tls13_cipher_list(true)
+        .cipher_list(concat!(
+            "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:",
+            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384:TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256:",
+            "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384:",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+        ))
+        .build()
+}
+
+/// Bears with what the backend had sent on a stream before it learnt that the stream was reset (RFC 9113 §5.1). The library
+/// remembers 50 such streams, for a second; it closes the connection, and all replies on it, when data has come for a thousand
+/// others in the connection's life. Clients that hang up would take everybody else's replies with them.
+fn patient(mut options: Http2Options) -> Http2Options {
+    options.max_concurrent_reset_streams = Some(MAX_RESET_STREAMS);
+    options
+}
+
+/// The HTTP/2 settings of reqwest over hyper: windows of 2 and 5 MiB, no push.
+fn hyper_like() -> Http2Options {
+    Http2Options::builder()
+        .initial_window_size(2 * 1024 * 1024)
+        .initial_connection_window_size(5 * 1024 * 1024)
+        .max_frame_size(16 * 1024)
+        .max_header_list_size(16 * 1024)
+        .enable_push(false)
+        .build()
 }
 
 /// Lets `https` through, and plain `http` to this machine only; a bearer must not cross a network in the clear.

@@ -58,6 +58,7 @@ mod model_name;
 mod plain;
 mod quota;
 mod retry;
+mod roots;
 mod routing;
 mod scripted;
 mod socket;
