@@ -17,8 +17,8 @@ EVENTS = {
     for kind in get_args(model.model_fields["type"].annotation)
 }
 
-# What the models want and the truth does not allow: counts that the backend's replies do not have (wire.md §2.6, §3.2), and an error's
-# code out of a list that holds neither the backend's own (wire.md §3.6) nor a word for a reply that broke off.
+# What the models want and the truth does not allow: counts that the backend's replies do not have (docs/backend.md §2.6, §3.2), and an error's
+# code out of a list that holds neither the backend's own (docs/backend.md §3.6) nor a word for a reply that broke off.
 TOLERATED = ("input_tokens_details", "cache_write_tokens"), ("tool_usage", "web_search"), ("error", "code")
 
 
@@ -39,7 +39,7 @@ def validate_chunk(chunk):
 
 def validate_event(event):
     if event["type"] == "response.output_item.added" and event["item"]["type"] == "web_search_call":
-        # What is searched for is not known yet, and the backend leaves it out (wire.md §3.4).
+        # What is searched for is not known yet, and the backend leaves it out (docs/backend.md §3.4).
         event["item"].setdefault("action", {"type": "search", "query": ""})
     # An event that the SDK does not know is passed on as it came.
     if model := EVENTS.get(event["type"]):

@@ -114,7 +114,7 @@ def test_a_compaction(proxy):
 @pytest.mark.parametrize("more", [{}, {"response_format": "url", "n": 2}], ids=["base64", "url"])
 def test_images(proxy, more):
     pictures = ask(proxy, "images/generations", {"prompt": "A fox", **more}).json()
-    # The backend chooses the size, and has others than the list in the model (wire.md §2.1).
+    # The backend chooses the size, and has others than the list in the model (docs/backend.md §2.1).
     validate(ImagesResponse, {**pictures, "size": "1024x1024"})
 
 

@@ -1,4 +1,4 @@
-//! The authorization request (`wire.md §1.2`).
+//! The authorization request (`docs/backend.md §1.2`).
 
 use url::Url;
 
@@ -10,7 +10,7 @@ pub const CALLBACK_PATH: &str = "/auth/callback";
 /// The scopes of the official client.
 const SCOPE: &str = "openid profile email offline_access api.connectors.read api.connectors.invoke";
 
-/// Returns the address where the user approves the login; parameters in the order of `wire.md §9`.
+/// Returns the address where the user approves the login; parameters in the order of `docs/backend.md §9`.
 #[must_use]
 pub fn authorize_url(config: &AuthConfig, redirect_uri: &str, challenge: &Challenge, state: &State) -> Url {
     let mut url = config.issuer.clone();

@@ -45,7 +45,7 @@ pub enum CallbackError {
     MissingCode,
 }
 
-/// Reads the query of a callback, in the order of `wire.md §1.3`: state, error, code.
+/// Reads the query of a callback, in the order of `docs/backend.md §1.3`: state, error, code.
 ///
 /// # Errors
 ///

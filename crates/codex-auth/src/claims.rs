@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{Secret, Tokens, lenient};
 
-/// The claims that matter here, read from a JWT without checking its signature (`wire.md §1.9`).
+/// The claims that matter here, read from a JWT without checking its signature (`docs/backend.md §1.9`).
 ///
 /// They are for display, for request headers and for deciding when to refresh; nothing is authorised by them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

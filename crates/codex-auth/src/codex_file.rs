@@ -16,10 +16,10 @@ use crate::{FileStore, Secret, StoreError, TokenStore, Tokens, Version, lenient}
 /// The most that is read of the file. What is longer does not parse.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Reads the tokens of the Codex CLI's `auth.json` (`wire.md §1.10`) and never writes there.
+/// Reads the tokens of the Codex CLI's `auth.json` (`docs/backend.md §1.10`) and never writes there.
 ///
 /// The refresh token is left out on purpose: it is single use, so a proxy that spent it would log the CLI out
-/// (`wire.md §1.5`). The tokens are usable until they end; when the CLI renews them, the change is picked up.
+/// (`docs/backend.md §1.5`). The tokens are usable until they end; when the CLI renews them, the change is picked up.
 #[derive(Clone, Debug)]
 pub struct CodexFile {
     path: Arc<PathBuf>,

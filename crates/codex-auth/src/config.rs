@@ -2,7 +2,7 @@
 
 use url::Url;
 
-/// Names the authority and how this program presents itself to it (`wire.md §1.1`).
+/// Names the authority and how this program presents itself to it (`docs/backend.md §1.1`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthConfig {
     /// The authority's origin, with an optional path prefix; endpoints are appended to it.
@@ -11,7 +11,7 @@ pub struct AuthConfig {
     pub client_id: String,
     /// The `originator` query parameter and header.
     pub originator: String,
-    /// The host written into the redirect URI: `127.0.0.1`, as the official client does since `wire.md §9` and RFC 8252
+    /// The host written into the redirect URI: `127.0.0.1`, as the official client does since `docs/backend.md §9` and RFC 8252
     /// section 8.3 advises, or `localhost`, as others do. The listener binds both loopbacks anyway.
     pub redirect_host: String,
     /// Workspaces the login is limited to; empty for no limit.

@@ -1,4 +1,4 @@
-//! Login by a code that the user enters on another device (`wire.md §1.8`).
+//! Login by a code that the user enters on another device (`docs/backend.md §1.8`).
 
 use std::time::{Duration, SystemTime};
 

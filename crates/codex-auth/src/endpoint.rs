@@ -33,7 +33,7 @@ pub struct HttpTokenEndpoint<H> {
 impl<H: HttpClient> HttpTokenEndpoint<H> {
     /// How long a reply to a refresh may take.
     pub const REFRESH_TIMEOUT: Duration = Duration::from_secs(30);
-    /// How long a reply to a revocation may take (`wire.md §1.7`).
+    /// How long a reply to a revocation may take (`docs/backend.md §1.7`).
     pub const REVOKE_TIMEOUT: Duration = Duration::from_secs(10);
 
     /// Names the authority and the way to it.
@@ -41,7 +41,7 @@ impl<H: HttpClient> HttpTokenEndpoint<H> {
         Self { http, config }
     }
 
-    /// Ends the login at the authority; other devices that share it are logged out too (`wire.md §1.7`).
+    /// Ends the login at the authority; other devices that share it are logged out too (`docs/backend.md §1.7`).
     ///
     /// # Errors
     ///

@@ -10,11 +10,11 @@ use crate::{LoginReason, Tokens};
 /// When tokens are renewed, and how patient the manager is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// How long before its end an access token is renewed: 5 minutes (`wire.md §1.5`).
+    /// How long before its end an access token is renewed: 5 minutes (`docs/backend.md §1.5`).
     pub margin: Duration,
     /// Added to `margin`, so that several proxies do not refresh in the same second.
     pub jitter: Duration,
-    /// The age at which tokens with no readable end are renewed: 8 days (`wire.md §1.5`).
+    /// The age at which tokens with no readable end are renewed: 8 days (`docs/backend.md §1.5`).
     pub max_age: Duration,
     /// How long after its start a refresh is waited for by callers whose access token is still valid.
     pub patience: Duration,

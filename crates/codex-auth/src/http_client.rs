@@ -36,7 +36,7 @@ pub enum TransportError {
     /// is safe.
     #[error("cannot reach the server: {0}")]
     NotSent(String),
-    /// The request may have been acted upon. A single-use token in it counts as possibly consumed (`wire.md §1.5`).
+    /// The request may have been acted upon. A single-use token in it counts as possibly consumed (`docs/backend.md §1.5`).
     #[error("the connection failed before the reply was complete: {0}")]
     Interrupted(String),
 }

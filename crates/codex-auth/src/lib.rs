@@ -1,7 +1,7 @@
 //! Login, token storage and refresh for a ChatGPT account.
 //!
 //! **A refresh token is sent to the authority at most once, and the token that replaces it is durable before anybody
-//! uses it.** Refresh tokens are single use (`wire.md §1.5`), so everything here serves that sentence:
+//! uses it.** Refresh tokens are single use (`docs/backend.md §1.5`), so everything here serves that sentence:
 //!
 //! 1. [`TokenManager::bearer`] serves the current access token from memory while [`decide`] calls it fresh.
 //! 2. Otherwise one task per process renews it: take the store's lock, read the store again, decide *with the value

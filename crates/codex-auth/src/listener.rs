@@ -26,7 +26,7 @@ use tokio::{
 
 use crate::pages;
 
-/// How often a busy port is tried, and the pause between (`wire.md §1.3`).
+/// How often a busy port is tried, and the pause between (`docs/backend.md §1.3`).
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long another login server may take to answer that it leaves.
@@ -208,7 +208,7 @@ async fn accept(sockets: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> 
     .await
 }
 
-/// Asks another login server on the port to exit (`wire.md §1.3`). Whatever answers, the port is tried again.
+/// Asks another login server on the port to exit (`docs/backend.md §1.3`). Whatever answers, the port is tried again.
 async fn ask_to_leave(port: u16) {
     let ask = async {
         let addresses: [SocketAddr; 2] = [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()];

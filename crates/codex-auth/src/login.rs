@@ -14,7 +14,7 @@ use crate::{
     parse_callback, parse_pasted, store, wire,
 };
 
-/// The callback ports that the authority knows, in the order they are tried (`wire.md §1.3`).
+/// The callback ports that the authority knows, in the order they are tried (`docs/backend.md §1.3`).
 pub const DEFAULT_PORTS: [u16; 2] = [1455, 1457];
 
 /// How long the exchange of a code may take.
@@ -194,7 +194,7 @@ impl Attempt {
     }
 }
 
-/// Answers visits until the login has ended, in the order of `wire.md §1.3`.
+/// Answers visits until the login has ended, in the order of `docs/backend.md §1.3`.
 async fn attend<F>(
     server: &mut Server,
     attempt: &Attempt,
@@ -257,7 +257,7 @@ async fn redeem_and_store<H: HttpClient, S: TokenStore>(
     keep(attempt.config(), &tokens, store).await
 }
 
-/// Exchanges a code for tokens (`wire.md §1.4`).
+/// Exchanges a code for tokens (`docs/backend.md §1.4`).
 pub(crate) async fn redeem<H: HttpClient>(
     config: &AuthConfig,
     code: &AuthorizationCode,

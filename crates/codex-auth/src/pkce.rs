@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::Secret;
 
-/// The code verifier: 64 random bytes, 86 characters (RFC 7636, section 4.1; `wire.md §1.2`).
+/// The code verifier: 64 random bytes, 86 characters (RFC 7636, section 4.1; `docs/backend.md §1.2`).
 #[derive(Clone, Debug)]
 pub struct Verifier(Secret);
 
@@ -49,12 +49,12 @@ impl Challenge {
     }
 }
 
-/// The `state` parameter, which ties a callback to this login: 32 random bytes, 43 characters (`wire.md §1.2`).
+/// The `state` parameter, which ties a callback to this login: 32 random bytes, 43 characters (`docs/backend.md §1.2`).
 #[derive(Clone)]
 pub struct State(String);
 
 impl State {
-    /// The one suffix that the authority may append to the state (`wire.md §1.3`).
+    /// The one suffix that the authority may append to the state (`docs/backend.md §1.3`).
     const ONBOARDING_SUFFIX: &'static str = ".onboarding_entrypoint=life_sciences";
 
     /// Draws a state from `random`, which fills the buffer with unpredictable bytes.

@@ -1,4 +1,4 @@
-//! The authority's replies, read and classified without I/O (`wire.md §1.4`, `§1.5`).
+//! The authority's replies, read and classified without I/O (`docs/backend.md §1.4`, `§1.5`).
 
 use std::{fmt, time::Duration};
 
@@ -14,7 +14,7 @@ const MAX_MESSAGE: usize = 200;
 /// The shortest run of token characters that is taken for a token and blotted out of a message.
 const TOKEN_LIKE: usize = 32;
 
-/// The tokens in a successful reply; every member is optional (`wire.md §1.5`).
+/// The tokens in a successful reply; every member is optional (`docs/backend.md §1.5`).
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct TokenReply {
     /// The new access token.
@@ -36,7 +36,7 @@ impl TokenReply {
     ///
     /// # Errors
     ///
-    /// [`EndpointError`], by the classes of `wire.md §1.5`.
+    /// [`EndpointError`], by the classes of `docs/backend.md §1.5`.
     pub fn parse(response: &Response<Bytes>) -> Result<Self, EndpointError> {
         if response.status().is_success() && !is_html(response) {
             return lenient::object(response.body()).map_err(|error| {
@@ -118,7 +118,7 @@ impl From<TransportError> for EndpointError {
     }
 }
 
-/// Why the authority refused a grant for good (`wire.md §1.5`).
+/// Why the authority refused a grant for good (`docs/backend.md §1.5`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -139,7 +139,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Reads an error code: the official client's three, and those that others have met (`wire.md §1.5`).
+    /// Reads an error code: the official client's three, and those that others have met (`docs/backend.md §1.5`).
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Some(match code.to_ascii_lowercase().as_str() {

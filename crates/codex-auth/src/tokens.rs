@@ -11,7 +11,7 @@ pub struct Tokens {
     pub access_token: Secret,
     /// Buys the next pair of tokens, once. Without it the login ends when the access token does.
     pub refresh_token: Option<Secret>,
-    /// Describes the account (`wire.md §1.9`).
+    /// Describes the account (`docs/backend.md §1.9`).
     pub id_token: Option<Secret>,
     /// The account id as the store or the authority named it; [`Tokens::account_id`] falls back to the claims.
     pub account_id: Option<String>,
@@ -45,7 +45,7 @@ impl Tokens {
     }
 
     /// Returns these tokens with the values that the reply carries; a member it leaves out keeps its value
-    /// (`wire.md §1.5`).
+    /// (`docs/backend.md §1.5`).
     #[must_use]
     pub fn renewed(&self, reply: TokenReply, now: SystemTime) -> Self {
         let mut tokens = self.clone();
@@ -88,7 +88,7 @@ impl Tokens {
     }
 }
 
-/// What authenticates one request to the backend (`wire.md §2.2`).
+/// What authenticates one request to the backend (`docs/backend.md §2.2`).
 #[derive(Clone, Debug)]
 pub struct Bearer {
     /// The value after `Bearer ` in the `authorization` header.

@@ -1,4 +1,4 @@
-//! The requests to the authority, as pure functions (`wire.md §1.4` to `§1.8`).
+//! The requests to the authority, as pure functions (`docs/backend.md §1.4` to `§1.8`).
 //!
 //! Each fails only when the configuration cannot be written into a request: an originator with control characters, an
 //! issuer that is no `http` address.
@@ -10,7 +10,7 @@ use url::form_urlencoded;
 
 use crate::{AuthConfig, Secret, Tokens};
 
-/// Exchanges an authorization code for tokens (`wire.md §1.4`).
+/// Exchanges an authorization code for tokens (`docs/backend.md §1.4`).
 ///
 /// # Errors
 ///
@@ -31,7 +31,7 @@ pub fn exchange_request(
     post(config, "/oauth/token", "application/x-www-form-urlencoded", form.into())
 }
 
-/// Exchanges a refresh token for new tokens, which ends the refresh token (`wire.md §1.5`).
+/// Exchanges a refresh token for new tokens, which ends the refresh token (`docs/backend.md §1.5`).
 ///
 /// # Errors
 ///
@@ -48,7 +48,7 @@ pub fn refresh_request(config: &AuthConfig, refresh_token: &Secret) -> http::Res
     post_json(config, "/oauth/token", &body)
 }
 
-/// Ends the login at the authority, on every device that shares the grant (`wire.md §1.7`).
+/// Ends the login at the authority, on every device that shares the grant (`docs/backend.md §1.7`).
 ///
 /// # Errors
 ///
@@ -70,7 +70,7 @@ pub fn revoke_request(config: &AuthConfig, tokens: &Tokens) -> http::Result<Requ
     post_json(config, "/oauth/revoke", &body)
 }
 
-/// Asks for a device code (`wire.md §1.8`, step 1).
+/// Asks for a device code (`docs/backend.md §1.8`, step 1).
 ///
 /// # Errors
 ///
@@ -83,7 +83,7 @@ pub fn device_code_request(config: &AuthConfig) -> http::Result<Request<Bytes>> 
     post_json(config, "/api/accounts/deviceauth/usercode", &Body { client_id: &config.client_id })
 }
 
-/// Asks whether the user has entered the device code (`wire.md §1.8`, step 3).
+/// Asks whether the user has entered the device code (`docs/backend.md §1.8`, step 3).
 ///
 /// # Errors
 ///

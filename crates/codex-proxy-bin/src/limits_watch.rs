@@ -1,4 +1,4 @@
-//! The quota in a reply's stream: the backend tells of it in an event that may come anywhere (wire.md §3.5).
+//! The quota in a reply's stream: the backend tells of it in an event that may come anywhere (docs/backend.md §3.5).
 //!
 //! Every byte of every reply passes here, so that what a text delta costs is a search for a few bytes; only the event itself is
 //! read.

@@ -166,7 +166,7 @@ pub fn from_error(error: &Error) -> Response<Body> {
     response
 }
 
-/// The error as the client knows it, which the headers of its request tell (wire.md §3.6).
+/// The error as the client knows it, which the headers of its request tell (docs/backend.md §3.6).
 pub(crate) fn worded_for(headers: &HeaderMap, error: Error) -> Error {
     let is_official = headers.get("originator").is_some_and(|name| name.as_bytes().starts_with(b"codex"));
     if is_official { error.in_the_backends_words() } else { error }

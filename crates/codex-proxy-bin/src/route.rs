@@ -145,7 +145,7 @@ pub fn endpoints() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// Finds the route of a request.
 ///
 /// Every `/v1/x` is also served as `/x` and `/v1/v1/x`, since clients disagree on whether a base URL ends in `/v1`, and
-/// under `/backend-api/codex/x`, where the Codex CLI looks (features.md E5).
+/// under `/backend-api/codex/x`, where the Codex CLI looks (docs/features.md E5).
 pub fn route(method: &Method, path: &str) -> Route {
     let path = without_prefixes(path);
     let Some((known, id)) = ROUTES.iter().find_map(|(known, ..)| Some((*known, id_of(known, path)?))) else {

@@ -1,4 +1,4 @@
-//! How a turn's reply starts: some are refused in an event of a stream that has begun in good order (wire.md §3.6). Until the
+//! How a turn's reply starts: some are refused in an event of a stream that has begun in good order (docs/backend.md §3.6). Until the
 //! first output, nothing has been handed out, and the turn can be sent again.
 
 use bytes::Bytes;

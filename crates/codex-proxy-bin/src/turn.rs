@@ -42,7 +42,7 @@ struct Prepared {
 }
 
 impl<U: Upstream, S: TokenStore> Turn<U, S> {
-    /// Gives the request its conversation id (features.md C16) and its final form. `size` is that of the form in which it came.
+    /// Gives the request its conversation id (docs/features.md C16) and its final form. `size` is that of the form in which it came.
     pub(crate) fn new(app: &Arc<App<U, S>>, call: &Call, mut request: responses::Request, size: usize) -> Self {
         let conversation = conversation(call, &request, app.started_unix_ms);
         request.prompt_cache_key = Some(conversation.clone());
@@ -207,7 +207,7 @@ fn can_do_without_websocket(error: &SendError) -> bool {
 }
 
 /// The conversation's id: the client's own if it is a UUID, as the Codex CLI's is; else one derived from what the client calls
-/// the conversation, or from how it began. Prompt caching wants a UUID (wire.md §2.6).
+/// the conversation, or from how it began. Prompt caching wants a UUID (docs/backend.md §2.6).
 pub(crate) fn conversation(call: &Call, request: &responses::Request, started_unix_ms: u64) -> String {
     let own = call.session.as_deref().or(request.prompt_cache_key.as_deref());
     match own.and_then(|own| Uuid::try_parse(own).ok()) {

@@ -1,4 +1,4 @@
-//! The model catalogue: the one bundled with the official CLI 0.169.0 (`wire.md` §9) and the seven older names that clients of
+//! The model catalogue: the one bundled with the official CLI 0.169.0 (`docs/backend.md` §9) and the seven older names that clients of
 //! the original program use. An entry has every key that the CLI's decoder insists on; its texts are this crate's own.
 
 use http::HeaderMap;
@@ -26,7 +26,7 @@ pub(crate) struct Model {
     pub(crate) entry: Value,
 }
 
-/// The fields of a listing entry that the checks look at (`wire.md` §5.2).
+/// The fields of a listing entry that the checks look at (`docs/backend.md` §5.2).
 #[derive(Debug, Deserialize)]
 pub(crate) struct Facts {
     pub(crate) slug: String,
@@ -71,7 +71,7 @@ impl Catalogue {
         self.models.iter().find(|model| model.facts.slug == slug)
     }
 
-    /// The models a client of `version` with an account on `plan` is shown (`wire.md` §5.1, §5.3).
+    /// The models a client of `version` with an account on `plan` is shown (`docs/backend.md` §5.1, §5.3).
     pub(crate) fn visible_to(&self, version: Version, plan: &str) -> impl Iterator<Item = &Model> {
         self.models.iter().filter(move |model| model.minimal <= version && model.included_in(plan))
     }
@@ -86,7 +86,7 @@ impl Catalogue {
 }
 
 impl Model {
-    /// Efforts the model takes on the wire: those listed, `none`, and never `ultra` (`wire.md` §5.4).
+    /// Efforts the model takes on the wire: those listed, `none`, and never `ultra` (`docs/backend.md` §5.4).
     pub(crate) fn efforts(&self) -> impl Iterator<Item = &str> {
         let listed = self.facts.supported_reasoning_levels.iter().map(|level| level.effort.as_str());
         std::iter::once("none").chain(listed.filter(|effort| *effort != "ultra"))
@@ -105,7 +105,7 @@ impl Model {
         self.facts.input_modalities.iter().any(|modality| modality == "image")
     }
 
-    /// Whether the `instructions` key may be left out: from gpt-5.5 on (`wire.md` §2.5, §9).
+    /// Whether the `instructions` key may be left out: from gpt-5.5 on (`docs/backend.md` §2.5, §9).
     pub(crate) fn instructions_optional(&self) -> bool {
         let numbers = self.facts.slug.strip_prefix("gpt-").and_then(|rest| rest.split('-').next());
         let Some(numbers) = numbers else { return true };

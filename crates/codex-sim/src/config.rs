@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// Access-token lifetime of the real service, by reports (`wire.md` §1.4).
+/// Access-token lifetime of the real service, by reports (`docs/backend.md` §1.4).
 const ACCESS_LIFETIME: Duration = Duration::from_secs(864_000);
 const REFRESH_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
@@ -30,7 +30,7 @@ pub struct SimConfig {
     pub email: String,
     /// Plan claim of minted tokens, e.g. `plus`.
     pub plan_type: String,
-    /// Whether models that the backend has withdrawn (gpt-5.1 to gpt-5.3-codex, `wire.md` §5.4) still answer. They do unless
+    /// Whether models that the backend has withdrawn (gpt-5.1 to gpt-5.3-codex, `docs/backend.md` §5.4) still answer. They do unless
     /// told otherwise, for clients that have their names built in.
     pub retired_models: bool,
     /// Whether the device-code endpoints are enabled; when not, `usercode` answers 404 as the real issuer does.
@@ -70,7 +70,7 @@ impl Default for SimConfig {
 /// Which ports a login's `redirect_uri` may name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RedirectPorts {
-    /// 1455 and 1457, as registered for the real client (`wire.md` §1.3).
+    /// 1455 and 1457, as registered for the real client (`docs/backend.md` §1.3).
     Registered,
     /// Only these.
     Only(Vec<u16>),

@@ -34,7 +34,7 @@ pub enum ControlError {
     UnknownUserCode,
 }
 
-/// What happens to the next refresh (`wire.md` §1.5, §8).
+/// What happens to the next refresh (`docs/backend.md` §1.5, §8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! Random identifiers in the shapes the real backend uses (`wire.md` §3.2).
+//! Random identifiers in the shapes the real backend uses (`docs/backend.md` §3.2).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -2,7 +2,7 @@
 //!
 //! One listener on 127.0.0.1 answers as `chatgpt.com` (`/backend-api/codex/responses`, `/backend-api/codex/models`,
 //! `/backend-api/wham/*`) and as `auth.openai.com` (`/oauth/*`, `/api/accounts/deviceauth/*`, `/codex/device`). It makes the
-//! checks the real services make, in their order and with their error bodies (`wire.md` §1-§8), refuses what they refuse,
+//! checks the real services make, in their order and with their error bodies (`docs/backend.md` §1-§8), refuses what they refuse,
 //! rotates refresh tokens and detects their reuse, and records every request.
 //!
 //! What it answers is chosen by a magic word in the last user text (`[sim:tool]`, `[sim:cut]`, see [`Scenario`]), by the header

@@ -59,7 +59,7 @@ pub(crate) struct Orders {
     pub(crate) region: Option<String>,
     /// `-once` words that have fired and not yet been passed by, by the text they stood in.
     pub(crate) fired: Bounded<u64, ()>,
-    /// Input tokens last seen, by a hash of prompt_cache_key and session-id (`wire.md` §2.6).
+    /// Input tokens last seen, by a hash of prompt_cache_key and session-id (`docs/backend.md` §2.6).
     pub(crate) prompt_cache: Bounded<u64, u64>,
 }
 

@@ -26,7 +26,7 @@ fn frame(event: &Value) -> String {
     format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())
 }
 
-/// A text delta as the backend writes it, some 300 bytes (wire.md §3.2).
+/// A text delta as the backend writes it, some 300 bytes (docs/backend.md §3.2).
 fn delta(number: usize) -> String {
     frame(&json!({"type": "response.output_text.delta", "sequence_number": number,
         "item_id": "msg_0b51be2101d9d6220168d469589190819b945ffe7a83ece6cf", "output_index": 0, "content_index": 0,

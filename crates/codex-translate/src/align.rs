@@ -1,6 +1,6 @@
 //! Which items of a terminal event's output are which of those that its events have told of.
 //!
-//! The output of `response.completed` may be whole, partial or empty (wire.md §3.3), and an item's place in it need not be its
+//! The output of `response.completed` may be whole, partial or empty (docs/backend.md §3.3), and an item's place in it need not be its
 //! `output_index`. What identifies an item is its id. One without an id is taken for the next of its kind.
 
 use std::collections::BTreeMap;

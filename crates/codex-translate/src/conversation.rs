@@ -1,4 +1,4 @@
-//! The id of a conversation, the same in every turn of a client that has no ids of its own (wire.md §2.6, features.md C16).
+//! The id of a conversation, the same in every turn of a client that has no ids of its own (docs/backend.md §2.6, docs/features.md C16).
 
 use sha2::{Digest as _, Sha256};
 

@@ -1,4 +1,4 @@
-//! The end that the caller set: stop strings and a limit of tokens, which the backend does not take (features.md C7, C8).
+//! The end that the caller set: stop strings and a limit of tokens, which the backend does not take (docs/features.md C7, C8).
 
 use crate::limits::TokenCount;
 use crate::plan::ReplyPlan;

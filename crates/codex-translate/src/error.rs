@@ -102,7 +102,7 @@ impl Error {
         Self::new(ErrorKind::InvalidRequest, message).with_param(param)
     }
 
-    /// Makes the error that an upstream error object means (wire.md §3.6): the code decides the kind, an unknown code is
+    /// Makes the error that an upstream error object means (docs/backend.md §3.6): the code decides the kind, an unknown code is
     /// kept and counts as a passing failure of the backend.
     pub fn upstream(code: Option<&str>, message: impl Into<String>, param: Option<&str>) -> Self {
         let message = message.into();
@@ -127,7 +127,7 @@ impl Error {
         param: Option<&str>,
         resets_in_secs: Option<f64>,
     ) -> Self {
-        // A type such as `usage_limit_reached` says more than a code that is null (wire.md §3.6).
+        // A type such as `usage_limit_reached` says more than a code that is null (docs/backend.md §3.6).
         let telling = kind.filter(|kind| kind_of_code(kind) != ErrorKind::Server && *kind != "invalid_request_error");
         let mut error = Self::upstream(code.or(telling), message, param);
         if code.or(telling).is_none() {
@@ -395,7 +395,7 @@ impl ErrorKind {
     }
 }
 
-/// The kind of an upstream error code (wire.md §2.7 and §3.6), in streams and in HTTP bodies alike.
+/// The kind of an upstream error code (docs/backend.md §2.7 and §3.6), in streams and in HTTP bodies alike.
 fn kind_of_code(code: &str) -> ErrorKind {
     match code {
         "context_length_exceeded" => ErrorKind::ContextLengthExceeded,
@@ -443,7 +443,7 @@ fn published_code(code: &str) -> &str {
     }
 }
 
-/// The delay in a message such as "Please try again in 11.054s." (wire.md §3.6).
+/// The delay in a message such as "Please try again in 11.054s." (docs/backend.md §3.6).
 fn delay_in(message: &str) -> Option<Duration> {
     const MARK: &str = "try again in";
     let lower = message.to_ascii_lowercase();

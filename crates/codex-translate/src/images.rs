@@ -1,4 +1,4 @@
-//! Requests for pictures: the public Images API into the backend's own (wire.md §2.1).
+//! Requests for pictures: the public Images API into the backend's own (docs/backend.md §2.1).
 //!
 //! The backend has two calls that take what the public ones take, less most of the options; the official client's own tool for
 //! pictures uses them. It goes by none of model, quality and size, and says in its reply what it made: [`ImagesRequest::unheeded`]

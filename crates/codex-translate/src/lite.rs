@@ -1,4 +1,4 @@
-//! The Responses Lite shape (wire.md §2.8), both ways.
+//! The Responses Lite shape (docs/backend.md §2.8), both ways.
 //!
 //! In it the tools are the first item of the input, the instructions the second, and the caller's functions are in a
 //! namespace. Models that take it take the ordinary shape as well, which is what is sent unless the client's own body is Lite.

@@ -1,7 +1,7 @@
 //! Every request parameter of the public APIs and its one fate; the readers are driven by these tables.
 //!
 //! A parameter that is `null` counts as absent, and one that is in no table of its API is unknown: dropped with a notice, never a
-//! 400, since clients send keys of their own (clients.md rule 7). A value that says what happens anyway (`temperature: 1`,
+//! 400, since clients send keys of their own (docs/clients/quirks.md rule 7). A value that says what happens anyway (`temperature: 1`,
 //! `store: false`) loses nothing when it is not sent and leaves no notice.
 
 use crate::error::Error;

@@ -14,7 +14,7 @@ use crate::to_chat::ChatStream;
 use crate::to_responses_stream::{Response, ResponseStream};
 use crate::usage::Usage;
 
-/// The largest event that is read. Images come as one event; the backend's own limit is 16 MiB (wire.md §2.9, §3.1).
+/// The largest event that is read. Images come as one event; the backend's own limit is 16 MiB (docs/backend.md §2.9, §3.1).
 pub const MAX_EVENT_BYTES: usize = 32 * 1024 * 1024;
 
 /// A streaming chat reply.

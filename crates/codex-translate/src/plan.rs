@@ -67,7 +67,7 @@ impl ReplyPlan {
     }
 }
 
-/// Where a chat reply shows the model's reasoning summary (features.md R2).
+/// Where a chat reply shows the model's reasoning summary (docs/features.md R2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReasoningStyle {
     /// In `reasoning_content`, as most clients read it.

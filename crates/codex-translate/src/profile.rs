@@ -7,7 +7,7 @@ use crate::plan::ReasoningStyle;
 /// How many choices one request may ask for unless [`Options::max_choices`] says otherwise.
 pub const DEFAULT_MAX_CHOICES: u32 = 8;
 
-/// What the model catalogue knows of a model (wire.md §5.2); requests are clamped to it.
+/// What the model catalogue knows of a model (docs/backend.md §5.2); requests are clamped to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// The slug that is sent upstream; the name the caller used is echoed back from [`ReplyPlan`](crate::ReplyPlan).
@@ -20,7 +20,7 @@ pub struct Profile {
     pub tiers: Vec<String>,
     /// Whether the model takes `reasoning.summary`.
     pub summaries: bool,
-    /// Whether the model takes the Responses Lite shape (wire.md §2.8).
+    /// Whether the model takes the Responses Lite shape (docs/backend.md §2.8).
     pub lite: bool,
 }
 
@@ -72,7 +72,7 @@ pub enum Effort {
     XHigh,
     /// The most that the wire knows.
     Max,
-    /// A word of catalogues and user interfaces; the backend refuses it, so `max` is sent (wire.md §2.7).
+    /// A word of catalogues and user interfaces; the backend refuses it, so `max` is sent (docs/backend.md §2.7).
     Ultra,
     /// A word of another time.
     Other(String),

@@ -32,7 +32,7 @@ pub(crate) fn body(body: &[u8], path: Shape) -> Result<Request, Error> {
     let shape = match path {
         Shape::Chat if messages.is_none() && input.is_some() => Shape::Responses,
         Shape::Responses if input.is_none() && messages.is_some() => Shape::Chat,
-        // That of the path, if it can be (clients.md rule 8).
+        // That of the path, if it can be (docs/clients/quirks.md rule 8).
         Shape::Chat | Shape::Responses => path,
     };
     let mut request = Request::default();
@@ -75,7 +75,7 @@ fn read_messages(list: Shallow<'_>, at: &Path<'_>, notices: &mut Notices) -> Res
     Ok(reader.into_items())
 }
 
-/// Reads `input`, which may be a text instead of a list (the backend takes only a list, wire.md §2.5).
+/// Reads `input`, which may be a text instead of a list (the backend takes only a list, docs/backend.md §2.5).
 fn read_input(request: &mut Request, input: Shallow<'_>, at: &Path<'_>) -> Result<(), Error> {
     if let Shallow::String(text) = input {
         request.input.push(Item::Message(Message::text(Role::User, text.into_owned())));

@@ -1,4 +1,4 @@
-//! Repairs of JSON Schemas that the backend refuses although they mean something (wire.md §2.7).
+//! Repairs of JSON Schemas that the backend refuses although they mean something (docs/backend.md §2.7).
 //!
 //! A function's parameters must be a schema of type `object`; every schema of an object must have `properties` and every
 //! schema of an array `items`, on every level. Each repair adds what means the same as its absence.

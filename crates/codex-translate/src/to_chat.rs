@@ -5,9 +5,9 @@
 //! * **Texts.** A text is written as its deltas come. Its later repetitions (`….done`, the finished item, the response's output)
 //!   only add what the deltas have left out.
 //! * **Messages.** Several messages are divided by a blank line. Commentary counts as reasoning; if no answer follows, it is the
-//!   answer (features.md R4).
+//!   answer (docs/features.md R4).
 //! * **Tool calls.** An index for each call when its name is known. The id is the call's id, the name the caller's; a custom
-//!   tool's call is shown as a function's, its input as it is (clients.md, Cursor).
+//!   tool's call is shown as a function's, its input as it is (docs/clients/quirks.md, Cursor).
 
 mod items;
 

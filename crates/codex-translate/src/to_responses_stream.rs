@@ -1,7 +1,7 @@
 //! A Responses event stream as the same, repaired.
 //!
-//! Events go on as they came, with whatever is in them, known here or not. What is changed is what clients trip over (wire.md
-//! §3.3, clients.md, openai-python and the AI SDK):
+//! Events go on as they came, with whatever is in them, known here or not. What is changed is what clients trip over (docs/backend.md
+//! §3.3, docs/clients/quirks.md, openai-python and the AI SDK):
 //!
 //! * `keepalive` is left out, `response.created` comes first, older names of events are brought up to date;
 //! * sequence numbers and output indexes are without gaps;
@@ -12,7 +12,7 @@
 //! * a limit of tokens, which upstream does not take, ends the reply as incomplete.
 //!
 //! Nothing goes out before the first event that says how the turn goes: a turn that is refused at once can still be answered
-//! with a status (features.md R8).
+//! with a status (docs/features.md R8).
 
 mod ends;
 mod opening;

@@ -1,4 +1,4 @@
-//! Tool names as the backend accepts them, and the way back (wire.md §2.8: at most 64 characters of `[a-zA-Z0-9_-]`).
+//! Tool names as the backend accepts them, and the way back (docs/backend.md §2.8: at most 64 characters of `[a-zA-Z0-9_-]`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

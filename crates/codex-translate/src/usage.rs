@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 /// The tokens of a turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Tokens of the request, those from the cache among them (wire.md §2.6).
+    /// Tokens of the request, those from the cache among them (docs/backend.md §2.6).
     pub input_tokens: u64,
     /// Tokens of the request that were in the prompt cache.
     pub cached_tokens: u64,

@@ -1,4 +1,4 @@
-//! The models of an account, read leniently (wire.md §5).
+//! The models of an account, read leniently (docs/backend.md §5).
 
 use std::sync::{Arc, LazyLock};
 
@@ -29,9 +29,9 @@ pub struct Model {
     pub tiers: Vec<String>,
     /// Whether it takes `reasoning.summary`; `None` when unknown.
     pub summaries: Option<bool>,
-    /// Whether the official client uses the Responses Lite shape for it (wire.md §2.8).
+    /// Whether the official client uses the Responses Lite shape for it (docs/backend.md §2.8).
     pub lite: bool,
-    /// Whether the official client uses a WebSocket for it where it can (wire.md §4).
+    /// Whether the official client uses a WebSocket for it where it can (docs/backend.md §4).
     pub websockets: bool,
     /// The context window that the official client uses, in tokens.
     pub context_window: Option<u64>,
@@ -81,7 +81,7 @@ pub enum CatalogueError {
 }
 
 impl Catalogue {
-    /// Reads `{"models":[…]}`; the key may also be `data`, and an entry's slug may be called `id` (wire.md §5.1).
+    /// Reads `{"models":[…]}`; the key may also be `data`, and an entry's slug may be called `id` (docs/backend.md §5.1).
     ///
     /// Entries without a slug are passed over.
     ///

@@ -146,7 +146,7 @@ impl Upstream for Client {
     }
 }
 
-/// The names of these headers as the official client writes them, which matters where HTTP/1.1 shows it (wire.md §9).
+/// The names of these headers as the official client writes them, which matters where HTTP/1.1 shows it (docs/backend.md §9).
 fn spelled(headers: &http::HeaderMap) -> OrigHeaderMap {
     let mut names = OrigHeaderMap::new();
     names.insert("Host");

@@ -72,7 +72,7 @@ pub struct ClientConfig {
 }
 
 impl Default for ClientConfig {
-    /// No proxy, no extra roots; timeouts that long silent reasoning survives (wire.md §3.1, §3.6).
+    /// No proxy, no extra roots; timeouts that long silent reasoning survives (docs/backend.md §3.1, §3.6).
     fn default() -> Self {
         Self {
             emulation: Emulation::default(),

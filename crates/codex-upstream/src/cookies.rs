@@ -1,4 +1,4 @@
-//! Which cookies are kept: Cloudflare's own, from the backend's hosts (wire.md §2.2 `cookie`).
+//! Which cookies are kept: Cloudflare's own, from the backend's hosts (docs/backend.md §2.2 `cookie`).
 
 /// Tells whether a host's cookies are kept at all.
 pub(crate) fn host_keeps_cookies(host: &str) -> bool {

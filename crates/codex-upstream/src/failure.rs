@@ -1,5 +1,5 @@
 //! Reads what the backend answers when it does not answer the question: two JSON dialects, headers, and Cloudflare's
-//! pages (wire.md §2.7, §3.6).
+//! pages (docs/backend.md §2.7, §3.6).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -79,7 +79,7 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// Looks up the backend's codes, which HTTP bodies and events within a stream share (wire.md §3.6).
+    /// Looks up the backend's codes, which HTTP bodies and events within a stream share (docs/backend.md §3.6).
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Some(match code {
@@ -155,7 +155,7 @@ impl Failure {
     }
 }
 
-/// Tells whether a reply is a web page: by its type, or because its body starts with `<` (wire.md §3.1).
+/// Tells whether a reply is a web page: by its type, or because its body starts with `<` (docs/backend.md §3.1).
 pub(crate) fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
     let declared = headers.get(CONTENT_TYPE).is_some_and(|value| {
         let media = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
@@ -379,7 +379,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default())
 }
 
-/// Reads the delay out of `… try again in 11.054s` (wire.md §3.6).
+/// Reads the delay out of `… try again in 11.054s` (docs/backend.md §3.6).
 fn delay_in(message: &str) -> Option<Duration> {
     const LEAD: &str = "try again in";
     let message = message.to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! The names of the headers that the backend reads and writes (wire.md §2.2, §3.5), and how secrets become values.
+//! The names of the headers that the backend reads and writes (docs/backend.md §2.2, §3.5), and how secrets become values.
 
 use http::{HeaderName, HeaderValue};
 
@@ -8,13 +8,13 @@ use crate::upstream::UpstreamError;
 pub const CHATGPT_ACCOUNT_ID: HeaderName = HeaderName::from_static("chatgpt-account-id");
 /// Set to `true` for a FedRAMP workspace.
 pub const X_OPENAI_FEDRAMP: HeaderName = HeaderName::from_static("x-openai-fedramp");
-/// The region that has to serve the workspace (wire.md §9).
+/// The region that has to serve the workspace (docs/backend.md §9).
 pub const X_OPENAI_ACCOUNT_ROUTING_OVERRIDE: HeaderName = HeaderName::from_static("x-openai-account-routing-override");
 /// Which kind of client is asking.
 pub const ORIGINATOR: HeaderName = HeaderName::from_static("originator");
 /// Which experiments the client takes part in; over HTTP, none.
 pub const OPENAI_BETA: HeaderName = HeaderName::from_static("openai-beta");
-/// The conversation, for prompt caching and routing (wire.md §2.6).
+/// The conversation, for prompt caching and routing (docs/backend.md §2.6).
 pub const SESSION_ID: HeaderName = HeaderName::from_static("session-id");
 /// The conversation once more; equal to [`SESSION_ID`].
 pub const THREAD_ID: HeaderName = HeaderName::from_static("thread-id");
@@ -22,7 +22,7 @@ pub const THREAD_ID: HeaderName = HeaderName::from_static("thread-id");
 pub const X_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
 /// The model, and the service tier if one is asked for.
 pub const X_CODEX_ROUTING_HINT: HeaderName = HeaderName::from_static("x-codex-routing-hint");
-/// Set to `true` when the body has the Responses Lite shape (wire.md §2.8).
+/// Set to `true` when the body has the Responses Lite shape (docs/backend.md §2.8).
 pub const X_RESPONSES_LITE: HeaderName = HeaderName::from_static("x-openai-internal-codex-responses-lite");
 
 /// The entity tag of the model catalogue; a value that differs from the cached one means the catalogue changed.

@@ -1,9 +1,9 @@
 //! Which client the backend sees, as one value.
 
-/// The originator of the official command line client (wire.md §2.2).
+/// The originator of the official command line client (docs/backend.md §2.2).
 pub const DEFAULT_ORIGINATOR: &str = "codex_cli_rs";
 
-/// A client version that the newest catalogue accepts for each of its models (wire.md §5.3, §9).
+/// A client version that the newest catalogue accepts for each of its models (docs/backend.md §5.3, §9).
 pub const DEFAULT_VERSION: &str = "0.171.0";
 
 /// The terminal that the user agent names. A proxy has none, and the backend does not act on it.
@@ -12,7 +12,7 @@ const TERMINAL: &str = "xterm-256color";
 /// The client that the backend is told about.
 ///
 /// The same value must be used for listing models and for requests: the backend hides and refuses models whose
-/// `minimal_client_version` is above [`version`](Self::version) (wire.md §5.3). The TLS and HTTP/2 layers are chosen
+/// `minimal_client_version` is above [`version`](Self::version) (docs/backend.md §5.3). The TLS and HTTP/2 layers are chosen
 /// separately, by [`Emulation`](crate::Emulation).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -27,7 +27,7 @@ pub struct Identity {
 impl Identity {
     /// Forms the identity of a client on the running operating system.
     ///
-    /// The user agent is `{originator}/{version} ({os} {os version}; {arch}) {terminal}` (wire.md §2.2). On Linux the
+    /// The user agent is `{originator}/{version} ({os} {os version}; {arch}) {terminal}` (docs/backend.md §2.2). On Linux the
     /// system's name and version are read from `/etc/os-release`, on macOS from its version property list.
     #[must_use]
     pub fn new(originator: &str, version: &str) -> Self {
@@ -138,7 +138,7 @@ impl Os {
     }
 }
 
-/// Writes `24.04` as `24.4.0`, which is how the official client prints it (wire.md §2.2).
+/// Writes `24.04` as `24.4.0`, which is how the official client prints it (docs/backend.md §2.2).
 fn three_parts(version: &str) -> String {
     let mut parts = version.split('.').map(|part| part.trim().parse::<u32>().unwrap_or(0));
     let mut next = || parts.next().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Puts into words which window of the plan is used up, and when it is there again (wire.md §3.5, §3.6).
+//! Puts into words which window of the plan is used up, and when it is there again (docs/backend.md §3.5, §3.6).
 
 use std::time::{Duration, SystemTime};
 

@@ -37,7 +37,7 @@ pub struct ModelCacheConfig {
 }
 
 impl Default for ModelCacheConfig {
-    /// In memory; times as the official client's (wire.md §5.1).
+    /// In memory; times as the official client's (docs/backend.md §5.1).
     fn default() -> Self {
         Self {
             file: None,
@@ -103,7 +103,7 @@ struct Owner {
     account_id: Option<String>,
 }
 
-/// The file's content: the official client's keys (wire.md §5.1) and the account.
+/// The file's content: the official client's keys (docs/backend.md §5.1) and the account.
 #[derive(Serialize, Deserialize)]
 struct OnDisk {
     /// Unix seconds.

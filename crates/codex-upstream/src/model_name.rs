@@ -2,7 +2,7 @@
 //!
 //! A slug of the catalogue always means itself, whatever rule might apply to it. Only what is no slug is taken apart: a
 //! provider before a slash, [`ModelAliases`], settings behind the name, and small models that only other accounts have
-//! (features.md U7). What is still unknown then goes to the backend, which knows best.
+//! (docs/features.md U7). What is still unknown then goes to the backend, which knows best.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -12,13 +12,13 @@ use crate::catalogue::Catalogue;
 /// Words by which other vendors call their small models, for which clients ask unasked: for titles and summaries.
 const SMALL_WORDS: [&str; 4] = ["mini", "nano", "haiku", "flash"];
 
-/// Words by which the backend's own small models are called, smallest first (wire.md §5.4).
+/// Words by which the backend's own small models are called, smallest first (docs/backend.md §5.4).
 const OWN_SMALL_WORDS: [&str; 3] = ["nano", "luna", "mini"];
 
 /// The effort of a model that stands in for a small one, which would not have thought much either.
 const SMALL_EFFORT: &str = "low";
 
-/// The tier that user interfaces call fast (wire.md §2.5).
+/// The tier that user interfaces call fast (docs/backend.md §2.5).
 const FAST_TIER: &str = "priority";
 
 /// The model that a name means, and the settings that the name carries.

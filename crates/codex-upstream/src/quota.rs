@@ -1,4 +1,4 @@
-//! What is left of the plan: one model for the three places that tell it (wire.md §3.5, §6).
+//! What is left of the plan: one model for the three places that tell it (docs/backend.md §3.5, §6).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,7 +18,7 @@ pub struct Quota {
     pub reached: Option<String>,
 }
 
-/// One rate-limit window, told apart by its length: which slot it comes in says nothing (wire.md §3.5).
+/// One rate-limit window, told apart by its length: which slot it comes in says nothing (docs/backend.md §3.5).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
     /// `5h`, `daily`, `weekly`, `monthly`, else the length as in `90m`; behind the limit's name if it has one, as in

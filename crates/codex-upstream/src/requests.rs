@@ -8,7 +8,7 @@
 //! | `x-codex-window-id`, `x-codex-turn-metadata`, `x-codex-beta-features` are absent | they describe a session at a terminal |
 //! | `originator` and the name in `user-agent` are `codex_cli_rs` | its name when it logs in; `codex exec` says `codex_exec` |
 //! | `user-agent` does not repeat name and version behind the terminal | only the embedding of one of its parts in another does |
-//! | body: `instructions` is there, perhaps empty | older models refuse a request without it (wire.md §2.5) |
+//! | body: `instructions` is there, perhaps empty | older models refuse a request without it (docs/backend.md §2.5) |
 //! | body: `client_metadata`, `text` and what else the caller has not asked for are absent | as above, and nothing is made up |
 //! | `wham/accounts/check` carries `originator`, and `user-agent` is not its first header | one rule for every call; the user agent says the same |
 //!
@@ -37,7 +37,7 @@ use crate::headers;
 use crate::identity::Identity;
 use crate::upstream::UpstreamError;
 
-/// The compression level of the official client (wire.md §2.3).
+/// The compression level of the official client (docs/backend.md §2.3).
 const ZSTD_LEVEL: i32 = 3;
 
 /// The service tier of whoever names none; the official client leaves it out of hint and body, even if its user chooses it.
@@ -67,7 +67,7 @@ impl fmt::Debug for Credentials<'_> {
 /// Where a request goes, and as whom.
 #[derive(Debug, Clone, Copy)]
 pub struct Backend<'a> {
-    /// The address that the paths of wire.md §2.1 are appended to, as in `https://chatgpt.com/backend-api`.
+    /// The address that the paths of docs/backend.md §2.1 are appended to, as in `https://chatgpt.com/backend-api`.
     pub base: &'a Url,
     /// The region that has to serve the workspace, if it is bound to one; see [`Route`](crate::Route).
     pub region: Option<&'a str>,
@@ -84,9 +84,9 @@ pub struct Turn<'a> {
     pub model: &'a str,
     /// The service tier, as in the body.
     pub tier: Option<&'a str>,
-    /// One id for the whole conversation, equal to the body's `prompt_cache_key`; prompt caching needs it (wire.md §2.6).
+    /// One id for the whole conversation, equal to the body's `prompt_cache_key`; prompt caching needs it (docs/backend.md §2.6).
     pub conversation_id: Option<&'a str>,
-    /// Whether the body has the Responses Lite shape (wire.md §2.8).
+    /// Whether the body has the Responses Lite shape (docs/backend.md §2.8).
     pub lite: bool,
     /// The JSON body, uncompressed.
     pub body: &'a [u8],
@@ -128,7 +128,7 @@ fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 /// Builds `POST codex/responses/compact`: `turn`'s conversation goes, and a short form of it comes back, which
-/// [`Compaction`](crate::Compaction) reads (wire.md §2.1).
+/// [`Compaction`](crate::Compaction) reads (docs/backend.md §2.1).
 ///
 /// The body is that of a turn less what a turn says of its reply. Only turns are compressed (§2.3).
 ///
@@ -148,7 +148,7 @@ pub enum ImageCall {
     Edit,
 }
 
-/// Builds `POST codex/images/generations` or `codex/images/edits`, whose reply [`Images`](crate::Images) reads (wire.md §2.1).
+/// Builds `POST codex/images/generations` or `codex/images/edits`, whose reply [`Images`](crate::Images) reads (docs/backend.md §2.1).
 ///
 /// # Errors
 ///
@@ -191,7 +191,7 @@ fn whole(
 }
 
 /// Builds a turn for [`WebSockets`](crate::WebSockets): the head opens the connection, the body is the message of the turn
-/// (wire.md §4, §9).
+/// (docs/backend.md §4, §9).
 ///
 /// What differs from request to request, such as the Responses Lite shape, stands in the message's `client_metadata`; `now` is
 /// told there, too, as the official client does.
@@ -245,7 +245,7 @@ fn message(turn: &Turn<'_>, now: SystemTime) -> Result<Bytes, UpstreamError> {
 /// What stands in a message for the header of the Responses Lite shape.
 const LITE_METADATA: &str = "ws_request_header_x_openai_internal_codex_responses_lite";
 
-/// Builds `GET codex/models`: the catalogue as this identity may see it (wire.md §5.1).
+/// Builds `GET codex/models`: the catalogue as this identity may see it (docs/backend.md §5.1).
 ///
 /// With `etag` the backend answers 304 when nothing changed.
 ///
@@ -262,7 +262,7 @@ pub fn models(backend: &Backend<'_>, etag: Option<&str>) -> Result<Request<Bytes
     Ok(request)
 }
 
-/// Builds `GET wham/usage`: the plan and its rate-limit windows (wire.md §6).
+/// Builds `GET wham/usage`: the plan and its rate-limit windows (docs/backend.md §6).
 ///
 /// # Errors
 ///
@@ -271,7 +271,7 @@ pub fn usage(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
     get(backend, &endpoint(backend.base, "wham/usage"))
 }
 
-/// Builds `GET wham/accounts/check`: the account's workspaces and where their requests go (wire.md §9).
+/// Builds `GET wham/accounts/check`: the account's workspaces and where their requests go (docs/backend.md §9).
 ///
 /// # Errors
 ///

@@ -22,7 +22,7 @@ const ERROR_BODY_TIME: Duration = Duration::from_secs(10);
 
 /// How often and how long to wait before a request is sent again.
 ///
-/// The defaults are the official client's (wire.md §3.6).
+/// The defaults are the official client's (docs/backend.md §3.6).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryPolicy {
     /// How many times a request is sent again at most.
@@ -73,7 +73,7 @@ pub enum SendError {
     Refused {
         /// Why.
         failure: Box<Failure>,
-        /// The reply's headers, which carry the quota even then (wire.md §3.5).
+        /// The reply's headers, which carry the quota even then (docs/backend.md §3.5).
         headers: Box<HeaderMap>,
     },
 }
@@ -90,7 +90,7 @@ impl SendError {
 /// Sends a request, again where it is proven not to have reached the backend or the backend asks for patience.
 ///
 /// Sent again are connections that failed before dispatch and transient refusals (5xx, overload); after a challenge of
-/// Cloudflare's the cookies are forgotten and the request is sent once more (wire.md §7). Never sent again is a 429,
+/// Cloudflare's the cookies are forgotten and the request is sent once more (docs/backend.md §7). Never sent again is a 429,
 /// and nothing is once a reply has begun. The reply that is returned is a success whose body is whole, as [`checked`]
 /// leaves it.
 ///
@@ -140,7 +140,7 @@ pub async fn send_with_retry(
 /// ten seconds.
 ///
 /// A success passes through with its body whole, unless it is a web page. What is not declared to be anything, as the
-/// backend's own event streams are not (wire.md §3.1), is told from one by its start: then this waits for that, as long
+/// backend's own event streams are not (docs/backend.md §3.1), is told from one by its start: then this waits for that, as long
 /// as the stream itself allows.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Where the requests of a workspace go: some live at an origin of their own, some only in one region (wire.md §9).
+//! Where the requests of a workspace go: some live at an origin of their own, some only in one region (docs/backend.md §9).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -25,7 +25,7 @@ const ANYWHERE: &str = "NO_CONSTRAINT";
 /// How long an answer is good for. Workspaces hardly ever move.
 const TTL: Duration = Duration::from_secs(3600);
 
-/// How long the lack of an answer is good for, and a refusal, which can be momentary (wire.md §3.6).
+/// How long the lack of an answer is good for, and a refusal, which can be momentary (docs/backend.md §3.6).
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// How long an answer is waited for.

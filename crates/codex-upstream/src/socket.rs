@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use crate::upstream::{ByteStream, UpstreamError};
 
-/// The largest message taken, as the official client has it (wire.md §4).
+/// The largest message taken, as the official client has it (docs/backend.md §4).
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
 /// What is read and written at once; many connections may be open, so less than the library's 128 KiB.

@@ -43,7 +43,7 @@ pub trait Upstream: Send + Sync + 'static {
         std::future::ready(Ok(Upgrade::unavailable()))
     }
 
-    /// Forgets all cookies: after a challenge, a poisoned one can keep a client out for ever (wire.md §7).
+    /// Forgets all cookies: after a challenge, a poisoned one can keep a client out for ever (docs/backend.md §7).
     ///
     /// Does nothing where none are kept.
     fn forget_cookies(&self) {}

@@ -1,4 +1,4 @@
-//! The replies that come whole: a compacted conversation, and pictures (wire.md §2.1). What is read of them has a type; the rest
+//! The replies that come whole: a compacted conversation, and pictures (docs/backend.md §2.1). What is read of them has a type; the rest
 //! is kept as it came.
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};

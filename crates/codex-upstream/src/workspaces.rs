@@ -1,4 +1,4 @@
-//! The workspaces of an account: the reply of `wham/accounts/check` (wire.md §9).
+//! The workspaces of an account: the reply of `wham/accounts/check` (docs/backend.md §9).
 
 use serde_json::Value;
 

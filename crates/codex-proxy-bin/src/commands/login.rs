@@ -25,7 +25,7 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 /// What a terminal shows meanwhile. Not where an address is to be pasted: there the line is the user's.
 const WAITING: &str = "waiting for you to log in";
 
-/// Why there is no import (asks.md 1).
+/// Why there is no import.
 const NO_IMPORT: &str = "the Codex CLI's login is not copied: its refresh token works once, so the CLI and codex-proxy would log \
 each other out. Run `codex-proxy login` for a login of its own, or `codex-proxy serve --from-codex`, which reads the CLI's \
 and never renews it";

@@ -16,7 +16,7 @@ use crate::transport::Transport;
 const WARNING: &str = "This ends the login at OpenAI. Every program and device that shares it, such as a copy of this \
 machine's files,\nis logged out too and has to log in again.";
 
-/// Deletes the stored credentials, and with `--revoke` ends the login at the auth server first (wire.md §1.7).
+/// Deletes the stored credentials, and with `--revoke` ends the login at the auth server first (docs/backend.md §1.7).
 ///
 /// # Errors
 /// The credentials could not be deleted, or nobody confirmed `--revoke`; then nothing was changed.

@@ -34,7 +34,7 @@ pub(crate) async fn chat<U: Upstream, S: TokenStore>(
     record.asks(&model.profile.slug, model.is_known, effort, notices.len());
     let identity = ids::completion();
     let turn = Turn::new(app, call, translated.request, size);
-    // The backend makes one choice a turn (features.md C9).
+    // The backend makes one choice a turn (docs/features.md C9).
     let choices = (0..plan.n).map(|choice| (turn.open(), ReplyPlan { choice, ..plan.clone() }));
     let mut response = if plan.stream {
         let turns = choices.map(|(opening, plan)| (opening, ChatPipe::new(&plan, &identity))).collect();

@@ -2,7 +2,7 @@
 //!
 //! Both go to the backend's calls of the same names, as the official client's own tool for pictures does, and not through the
 //! hosted tool of a turn: a turn's model may answer in words instead, rewrites the prompt, and cannot be made to draw, since the
-//! backend refuses to have a hosted tool forced (wire.md §2.7).
+//! backend refuses to have a hosted tool forced (docs/backend.md §2.7).
 
 use bytes::Bytes;
 use codex_auth::TokenStore;

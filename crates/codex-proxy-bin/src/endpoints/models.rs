@@ -13,7 +13,7 @@ use url::form_urlencoded;
 use crate::ids;
 use crate::reply::{self, Body};
 
-/// OpenAI's list, and beside it, for the Codex CLI, the backend's own (wire.md §5.1).
+/// OpenAI's list, and beside it, for the Codex CLI, the backend's own (docs/backend.md §5.1).
 #[derive(Serialize)]
 struct List<'a> {
     object: &'static str,
@@ -49,7 +49,7 @@ pub(crate) fn models(snapshot: &Snapshot, query: Option<&str>) -> Response<Body>
     };
     let list = to_raw_value(&list);
     let mut response = reply::json(StatusCode::OK, &list.as_ref().ok());
-    // The Codex CLI keeps the list together with its tag (wire.md §5.1).
+    // The Codex CLI keeps the list together with its tag (docs/backend.md §5.1).
     let tag = list.ok().map(|list| format!("\"{}\"", ids::hex(&Sha256::digest(list.get())[..8])));
     if let Some(tag) = tag.and_then(|tag| HeaderValue::try_from(tag).ok()) {
         response.headers_mut().insert(ETAG, tag);

@@ -1,4 +1,4 @@
-//! What a connection remembers of its last response, for clients that send only what is new (wire.md §4, incremental mode).
+//! What a connection remembers of its last response, for clients that send only what is new (docs/backend.md §4, incremental mode).
 
 use serde_json::value::RawValue;
 

@@ -1,4 +1,4 @@
-//! The Responses API over a WebSocket (wire.md §4, seen from the other side): `response.create` in, the events of the reply out,
+//! The Responses API over a WebSocket (docs/backend.md §4, seen from the other side): `response.create` in, the events of the reply out,
 //! one JSON object a text frame. One turn at a time; requests that come while one runs begin when it has ended.
 //!
 //! A turn is the one of `POST /v1/responses`: the same body, the same [`Relay`](crate::relay::Relay). What is the socket's own: the connection's last

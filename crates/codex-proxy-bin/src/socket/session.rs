@@ -333,7 +333,7 @@ impl Line {
         self.send(Message::text(text)).await
     }
 
-    /// Tells of an error (wire.md §4).
+    /// Tells of an error (docs/backend.md §4).
     async fn send_error(&mut self, error: &Error) -> Result<(), End> {
         let response = reply::from_error(error);
         let frame = json!({"type": "error", "status": response.status().as_u16(), "error": error.body().object(),

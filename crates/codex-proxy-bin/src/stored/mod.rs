@@ -1,4 +1,4 @@
-//! The responses that clients asked to be kept (features.md E7).
+//! The responses that clients asked to be kept (docs/features.md E7).
 //!
 //! The backend keeps none, and many clients count on it: they send `previous_response_id` and what is new, or an
 //! `item_reference` where an item stood. So responses are kept here, in memory alone, each for the caller whose request it

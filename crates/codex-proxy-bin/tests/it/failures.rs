@@ -225,7 +225,7 @@ async fn a_client_that_leaves_before_any_output_ends_the_turn_too() {
     }
 }
 
-/// The backend tells of the quota in headers, and again in an event that may come after the output (wire.md §3.5).
+/// The backend tells of the quota in headers, and again in an event that may come after the output (docs/backend.md §3.5).
 #[tokio::test]
 async fn a_quota_told_after_the_output_is_known_by_the_next_reply() {
     for body in [ask("[sim:late-limits=77] hi"), ask_streaming("[sim:late-limits=77] hi")] {

@@ -8,7 +8,7 @@ fn ask(text: &str) -> Value {
     json!({"model": "gpt-5.1", "input": text})
 }
 
-/// The one item of a type in a response's output; reasoning comes first even when it is empty (wire.md §3.2).
+/// The one item of a type in a response's output; reasoning comes first even when it is empty (docs/backend.md §3.2).
 #[track_caller]
 fn item<'a>(response: &'a Value, kind: &str) -> &'a Value {
     let items = response["output"].as_array().unwrap();
@@ -25,7 +25,7 @@ async fn a_stream_starts_with_created_and_ends_with_a_whole_response() {
     assert_eq!(events[0]["type"], "response.created");
     let last = events.last().unwrap();
     assert_eq!(last["type"], "response.completed");
-    // The backend leaves `output` empty (wire.md §3.3).
+    // The backend leaves `output` empty (docs/backend.md §3.3).
     assert_eq!(item(&last["response"], "message")["content"][0]["text"], "Hello");
     assert!(events.iter().all(|event| event["type"] != "keepalive"));
     let numbers: Vec<_> = events.iter().map(|event| event["sequence_number"].as_u64().unwrap()).collect();

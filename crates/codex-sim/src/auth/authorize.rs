@@ -1,4 +1,4 @@
-//! The authorize page: `GET /oauth/authorize` shows it, the form's POST decides (`wire.md` §1.2).
+//! The authorize page: `GET /oauth/authorize` shows it, the form's POST decides (`docs/backend.md` §1.2).
 
 use http::{Response, StatusCode};
 use url::Url;
@@ -63,7 +63,7 @@ pub(crate) fn decide(inbound: &Inbound, world: &World) -> Response<Body> {
     reply::redirect(target.as_str())
 }
 
-/// Checks every parameter of `wire.md` §1.2; the error names the first that is wrong.
+/// Checks every parameter of `docs/backend.md` §1.2; the error names the first that is wrong.
 fn validate(fields: &Fields, ports: &RedirectPorts) -> Result<Pending, String> {
     if let Some((name, _)) = fields.0.iter().find(|(name, _)| fields.count(name) > 1) {
         return Err(format!("{name} is given more than once"));

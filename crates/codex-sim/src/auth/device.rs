@@ -1,4 +1,4 @@
-//! The device-code flow: two endpoints and the page where the user enters the code (`wire.md` §1.8).
+//! The device-code flow: two endpoints and the page where the user enters the code (`docs/backend.md` §1.8).
 
 use std::time::Duration;
 

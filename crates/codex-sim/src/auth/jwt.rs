@@ -1,4 +1,4 @@
-//! Tokens in JWT form with the claims of `wire.md` §1.9. The signature is random: clients do not check it, and the simulator
+//! Tokens in JWT form with the claims of `docs/backend.md` §1.9. The signature is random: clients do not check it, and the simulator
 //! knows its tokens by value.
 
 use std::time::{Duration, SystemTime};

@@ -79,7 +79,7 @@ pub(crate) enum AccessRefusal {
     Revoked,
 }
 
-/// Why a refresh token is refused (`wire.md` §1.5).
+/// Why a refresh token is refused (`docs/backend.md` §1.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RefreshRefusal {
     Unknown,

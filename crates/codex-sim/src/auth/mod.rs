@@ -1,4 +1,4 @@
-//! The simulated auth server (`wire.md` §1).
+//! The simulated auth server (`docs/backend.md` §1).
 
 use http::{Response, StatusCode};
 
@@ -13,7 +13,7 @@ pub(crate) mod ledger;
 pub(crate) mod page;
 pub(crate) mod token;
 
-/// The only registered client (`wire.md` §1.1).
+/// The only registered client (`docs/backend.md` §1.1).
 pub(crate) const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 
 /// Answers as the auth server does.

@@ -1,4 +1,4 @@
-//! `POST /oauth/token` and `POST /oauth/revoke` (`wire.md` §1.4, §1.5, §1.7).
+//! `POST /oauth/token` and `POST /oauth/revoke` (`docs/backend.md` §1.4, §1.5, §1.7).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -166,7 +166,7 @@ fn error(status: StatusCode, code: &str, message: &str) -> Response<Body> {
     reply::json(status, &body)
 }
 
-/// The RFC 6749 §5.2 shape, the other of the two that clients understand (`wire.md` §1.4).
+/// The RFC 6749 §5.2 shape, the other of the two that clients understand (`docs/backend.md` §1.4).
 fn oauth_error(code: &str, description: &str) -> Response<Body> {
     reply::json(StatusCode::BAD_REQUEST, &json!({"error": code, "error_description": description}))
 }

@@ -1,4 +1,4 @@
-//! `GET /backend-api/wham/usage` and `/wham/accounts/check` (`wire.md` §6, §9).
+//! `GET /backend-api/wham/usage` and `/wham/accounts/check` (`docs/backend.md` §6, §9).
 
 use http::{Response, StatusCode};
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! `POST /backend-api/codex/responses/compact`: a conversation in, one encrypted item that stands for it out (`wire.md` §2.1).
+//! `POST /backend-api/codex/responses/compact`: a conversation in, one encrypted item that stands for it out (`docs/backend.md` §2.1).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The gateway's checks, answered in the `{"detail":"…"}` dialect (`wire.md` §2.5, §8 steps 4-6).
+//! The gateway's checks, answered in the `{"detail":"…"}` dialect (`docs/backend.md` §2.5, §8 steps 4-6).
 
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};

@@ -1,4 +1,4 @@
-//! What stands in front of the backend: Cloudflare's pages, and the headers its replies carry (`wire.md` §3.5, §3.6).
+//! What stands in front of the backend: Cloudflare's pages, and the headers its replies carry (`docs/backend.md` §3.5, §3.6).
 
 use http::{Response, StatusCode};
 

@@ -1,4 +1,4 @@
-//! The refusals that a scenario asks for, each at the step of `wire.md` §8 where the real backend makes it.
+//! The refusals that a scenario asks for, each at the step of `docs/backend.md` §8 where the real backend makes it.
 
 use http::{Response, StatusCode};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The checks before the body is looked at: edge, bearer, account (`wire.md` §8 steps 1-2).
+//! The checks before the body is looked at: edge, bearer, account (`docs/backend.md` §8 steps 1-2).
 
 use http::{HeaderMap, StatusCode};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `POST /backend-api/codex/images/generations` and `…/edits` (`wire.md` §2.1).
+//! `POST /backend-api/codex/images/generations` and `…/edits` (`docs/backend.md` §2.1).
 //!
 //! As the real ones, they take few parameters and go by none of the model, the quality and the size: those in the reply are the
 //! backend's own choice.

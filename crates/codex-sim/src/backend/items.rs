@@ -1,4 +1,4 @@
-//! Checks on input items one by one (`wire.md` §2.7, §2.8).
+//! Checks on input items one by one (`docs/backend.md` §2.7, §2.8).
 
 use http::StatusCode;
 use serde_json::{Map, Value, json};

@@ -1,4 +1,4 @@
-//! The simulated ChatGPT backend (`wire.md` §2-§6).
+//! The simulated ChatGPT backend (`docs/backend.md` §2-§6).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `GET /backend-api/codex/models` (`wire.md` §5.1, §5.3).
+//! `GET /backend-api/codex/models` (`docs/backend.md` §5.1, §5.3).
 
 use http::{Response, StatusCode};
 use serde_json::{Value, json};

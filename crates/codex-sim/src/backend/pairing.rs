@@ -1,4 +1,4 @@
-//! Checks between items: calls and their outputs, reasoning and what follows it (`wire.md` §2.7).
+//! Checks between items: calls and their outputs, reasoning and what follows it (`docs/backend.md` §2.7).
 
 use std::collections::HashSet;
 

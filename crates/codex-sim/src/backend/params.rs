@@ -1,4 +1,4 @@
-//! Checks on the remaining top-level parameters (`wire.md` §2.7, §2.8).
+//! Checks on the remaining top-level parameters (`docs/backend.md` §2.7, §2.8).
 
 use serde_json::{Map, Value};
 

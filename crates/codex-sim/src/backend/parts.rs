@@ -1,4 +1,4 @@
-//! Checks on message contents and their parts (`wire.md` §2.7, §2.8).
+//! Checks on message contents and their parts (`docs/backend.md` §2.7, §2.8).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

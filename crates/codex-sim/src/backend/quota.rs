@@ -1,4 +1,4 @@
-//! Rate-limit windows: headers on replies, and the refusal when they are used up (`wire.md` §3.5, §3.6).
+//! Rate-limit windows: headers on replies, and the refusal when they are used up (`docs/backend.md` §3.5, §3.6).
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -132,7 +132,7 @@ impl Quota {
         })
     }
 
-    /// The body of `GET /wham/usage` (`wire.md` §6); percentages are integers there.
+    /// The body of `GET /wham/usage` (`docs/backend.md` §6); percentages are integers there.
     pub(crate) fn usage(self, plan_type: &str, now: u64) -> Value {
         let window = |window: Window| {
             json!({
@@ -176,7 +176,7 @@ impl Quota {
         })
     }
 
-    /// The `codex.rate_limits` event (`wire.md` §3.5), without its `type`.
+    /// The `codex.rate_limits` event (`docs/backend.md` §3.5), without its `type`.
     pub(crate) fn event(self, plan_type: &str) -> Value {
         let window = |window: Window| json!({"used_percent": window.percent, "window_minutes": window.minutes, "reset_at": window.resets_at});
         json!({

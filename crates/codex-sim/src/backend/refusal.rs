@@ -1,4 +1,4 @@
-//! Replies that refuse, in the two dialects of the real backend (`wire.md` §0 item 6).
+//! Replies that refuse, in the two dialects of the real backend (`docs/backend.md` §0 item 6).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -88,7 +88,7 @@ impl Refusal {
         self
     }
 
-    /// Adds the two headers of an authentication failure (`wire.md` §3.5).
+    /// Adds the two headers of an authentication failure (`docs/backend.md` §3.5).
     pub(crate) fn auth_headers(self, code: &str) -> Self {
         let encoded = STANDARD.encode(json!({"error": {"code": code}}).to_string());
         self.header("x-openai-authorization-error", code).header("x-error-json", encoded)
@@ -98,7 +98,7 @@ impl Refusal {
         self.status
     }
 
-    /// The refusal as an `error` message on a WebSocket (`wire.md` §4): in one dialect, and with the headers inside.
+    /// The refusal as an `error` message on a WebSocket (`docs/backend.md` §4): in one dialect, and with the headers inside.
     pub(crate) fn into_message(self) -> Value {
         let error = self.body.get("error").cloned().unwrap_or_else(|| {
             let detail = self.body.get("detail").cloned().unwrap_or_default();

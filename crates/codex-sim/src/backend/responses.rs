@@ -1,4 +1,4 @@
-//! `POST /backend-api/codex/responses`: the checks in the order of `wire.md` §8, then the stream.
+//! `POST /backend-api/codex/responses`: the checks in the order of `docs/backend.md` §8, then the stream.
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! JSON Schema rules for tools and formats: what is refused, and how an implicit strict schema is rewritten (`wire.md` §2.7).
+//! JSON Schema rules for tools and formats: what is refused, and how an implicit strict schema is rewritten (`docs/backend.md` §2.7).
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! Encrypted reasoning: bound to the account and the model family that produced it (`wire.md` §2.7).
+//! Encrypted reasoning: bound to the account and the model family that produced it (`docs/backend.md` §2.7).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

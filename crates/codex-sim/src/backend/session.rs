@@ -1,4 +1,4 @@
-//! A WebSocket's life: one turn after the other, and what the connection remembers between them (`wire.md` §4).
+//! A WebSocket's life: one turn after the other, and what the connection remembers between them (`docs/backend.md` §4).
 
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::pin::pin;

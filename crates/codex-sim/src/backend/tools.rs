@@ -1,4 +1,4 @@
-//! Checks on tool definitions (`wire.md` §2.7, §2.8).
+//! Checks on tool definitions (`docs/backend.md` §2.7, §2.8).
 
 use serde_json::{Map, Value};
 

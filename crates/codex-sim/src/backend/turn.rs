@@ -12,7 +12,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) input: &'a [Value],
     pub(crate) model: &'a Model,
     pub(crate) grant: &'a Grant,
-    /// Whether the Responses Lite header was sent (`wire.md` §2.8).
+    /// Whether the Responses Lite header was sent (`docs/backend.md` §2.8).
     pub(crate) lite: bool,
     /// Whether it wants an answer, and is not only to warm a WebSocket up (§4).
     pub(crate) generate: bool,
@@ -42,7 +42,7 @@ impl<'a> Turn<'a> {
         is_output(kind(last)).then(|| content_text(last.get("output").unwrap_or(&Value::Null)))
     }
 
-    /// Whether the account's plan has image generation (`wire.md` §2.8).
+    /// Whether the account's plan has image generation (`docs/backend.md` §2.8).
     pub(crate) fn draws(&self) -> bool {
         self.grant.plan_type != "free"
     }

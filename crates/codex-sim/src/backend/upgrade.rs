@@ -1,4 +1,4 @@
-//! `GET /backend-api/codex/responses` with an upgrade: the handshake of the WebSocket transport (`wire.md` §4, RFC 6455).
+//! `GET /backend-api/codex/responses` with an upgrade: the handshake of the WebSocket transport (`docs/backend.md` §4, RFC 6455).
 
 use std::sync::Arc;
 

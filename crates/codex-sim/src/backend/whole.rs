@@ -24,7 +24,7 @@ pub(crate) struct Passed {
     pub(crate) reply: Value,
 }
 
-/// Answers in the order of `wire.md` §8; `check` makes the checks of the body, and the reply. The scenario stands in `text`.
+/// Answers in the order of `docs/backend.md` §8; `check` makes the checks of the body, and the reply. The scenario stands in `text`.
 pub(crate) async fn answer(
     inbound: &Inbound,
     text: &str,

@@ -1,4 +1,4 @@
-//! The response object that events carry: the request echoed as the backend understood it (`wire.md` §3.2).
+//! The response object that events carry: the request echoed as the backend understood it (`docs/backend.md` §3.2).
 
 use serde_json::{Map, Value, json};
 
@@ -48,7 +48,7 @@ pub(crate) fn response(turn: &Turn<'_>, id: &str, created_at: u64, prompt_cache_
 
 /// The tools as the backend echoes them: functions that did not say whether they are strict are made so if they can be.
 ///
-/// A plan without image generation has that tool silently taken away (`wire.md` §2.8).
+/// A plan without image generation has that tool silently taken away (`docs/backend.md` §2.8).
 fn tools(turn: &Turn<'_>) -> Value {
     let given = turn.body.get("tools").and_then(Value::as_array).into_iter().flatten();
     given.filter(|tool| turn.draws() || tool.get("type") != Some(&json!("image_generation"))).map(echoed_tool).collect()

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 pub(crate) struct Event {
     pub(crate) kind: Cow<'static, str>,
     pub(crate) fields: Map<String, Value>,
-    /// Whether it takes a sequence number; the private `codex.*` events do not (`wire.md` §3.2).
+    /// Whether it takes a sequence number; the private `codex.*` events do not (`docs/backend.md` §3.2).
     pub(crate) numbered: bool,
 }
 
@@ -30,7 +30,7 @@ impl Event {
         self.kind.ends_with(".delta")
     }
 
-    /// Whether the stream ends with it (`wire.md` §3.1).
+    /// Whether the stream ends with it (`docs/backend.md` §3.1).
     pub(crate) fn is_terminal(&self) -> bool {
         matches!(self.kind.as_ref(), "response.completed" | "response.incomplete" | "response.failed" | "error")
     }

@@ -1,4 +1,4 @@
-//! What failing streams say: messages by code, and the two shapes of the `error` event (`wire.md` §3.4, §3.6, §4).
+//! What failing streams say: messages by code, and the two shapes of the `error` event (`docs/backend.md` §3.4, §3.6, §4).
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use crate::recipe::event::Event;
 use crate::recipe::script::Meter;
 use crate::scenario::plan::ErrorForm;
 
-/// The messages of `wire.md` §3.6.
+/// The messages of `docs/backend.md` §3.6.
 pub(crate) fn failure_message(code: &str) -> &'static str {
     match code {
         "context_length_exceeded" => {

@@ -1,4 +1,4 @@
-//! From events to bytes: framing, and the faults of framing (`wire.md` §3.1).
+//! From events to bytes: framing, and the faults of framing (`docs/backend.md` §3.1).
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The events of one output item, in the order of `wire.md` §3.2 and §3.4.
+//! The events of one output item, in the order of `docs/backend.md` §3.2 and §3.4.
 
 use std::iter::once;
 
@@ -121,7 +121,7 @@ impl Placed {
         }
     }
 
-    /// Newer reasoning items have no status, and `content` only beside `encrypted_content` (`wire.md` §3.3 item 3).
+    /// Newer reasoning items have no status, and `content` only beside `encrypted_content` (`docs/backend.md` §3.3 item 3).
     fn reasoning_done(&self, summary: &[String], raw: Option<&str>, encrypted: &Option<String>) -> Value {
         let parts: Vec<Value> = summary.iter().map(|text| summary_part(text)).collect();
         let mut item = json!({"id": self.id, "type": "reasoning", "summary": parts});
@@ -217,7 +217,7 @@ impl Placed {
         Box::new(once(opened).chain(deltas).chain([said, closed]))
     }
 
-    /// The deltas carry neither `call_id` nor `name` (`wire.md` §3.3 item 6).
+    /// The deltas carry neither `call_id` nor `name` (`docs/backend.md` §3.3 item 6).
     fn arguments(&self, arguments: &str) -> Events {
         let at = json!({"item_id": self.id});
         let deltas = self.deltas("response.function_call_arguments.delta", &at, 0, slices(arguments));

@@ -193,13 +193,13 @@ const THOUGHTS: [&str; 2] = [
     "**Choosing the words**\n\nA short and friendly reply is enough — nothing more ✓.",
 ];
 
-/// A reasoning item comes first even when it says nothing (`wire.md` §3.2); effort `none` leaves it out.
+/// A reasoning item comes first even when it says nothing (`docs/backend.md` §3.2); effort `none` leaves it out.
 fn silent_reasoning(turn: &Turn<'_>) -> Option<Output> {
     let none = turn.at("reasoning", "effort").is_some_and(|effort| effort == "none");
     (!none).then(|| Output::Reasoning { summary: Vec::new(), raw: None, encrypted: encrypted(turn) })
 }
 
-/// Summaries come only when the request asked for them (`wire.md` §3.3 item 3).
+/// Summaries come only when the request asked for them (`docs/backend.md` §3.3 item 3).
 fn reasoning(turn: &Turn<'_>, summaries: Summaries) -> Output {
     let asked = turn.at("reasoning", "summary").is_some();
     let summary = match summaries {

@@ -18,7 +18,7 @@ pub(crate) fn sample(schema: &Value, all: bool) -> Value {
     Sampler { root: schema, all }.value(schema, "value", 0)
 }
 
-/// JSON spaced as models write it: `{"path": "x", "lines": [1, 2]}` (`wire.md` §3.3 item 7).
+/// JSON spaced as models write it: `{"path": "x", "lines": [1, 2]}` (`docs/backend.md` §3.3 item 7).
 pub(crate) fn spaced(value: &Value) -> String {
     let mut out = Vec::new();
     match value.serialize(&mut Serializer::with_formatter(&mut out, Spaced)) {

@@ -88,7 +88,7 @@ impl Script {
         }
     }
 
-    /// The events of `wire.md` §3.4 that may stand before `response.created`.
+    /// The events of `docs/backend.md` §3.4 that may stand before `response.created`.
     fn private_events(&self) -> Vec<Event> {
         let id = self.response.get("id").cloned().unwrap_or(Value::Null);
         vec![
@@ -114,7 +114,7 @@ impl Script {
         }
     }
 
-    /// The response at its end, with the keys that newer replies add (`wire.md` §3.2).
+    /// The response at its end, with the keys that newer replies add (`docs/backend.md` §3.2).
     fn ended(&self, kind: &'static str, status: &str, incomplete_details: Value) -> Event {
         let mut response = self.response.clone();
         let output = if self.full_output { self.items.iter().map(Placed::done).collect() } else { json!([]) };

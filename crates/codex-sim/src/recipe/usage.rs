@@ -26,7 +26,7 @@ impl Usage {
         Self { input, cached: cached.min(input), output: reasoning + tokens(spoken as u64), reasoning }
     }
 
-    /// The `usage` object, with the keys that newer replies add (`wire.md` §3.2).
+    /// The `usage` object, with the keys that newer replies add (`docs/backend.md` §3.2).
     pub(crate) fn to_json(self) -> Value {
         json!({
             "input_tokens": self.input,

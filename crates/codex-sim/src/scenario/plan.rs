@@ -8,7 +8,7 @@ use crate::scenario::{ScenarioError, Word};
 
 /// Largest number of deltas `big` makes.
 const MAX_DELTAS: usize = 2_000_000;
-/// Largest delta `single-delta` makes, the frame size the real stream may reach (`wire.md` §3.1).
+/// Largest delta `single-delta` makes, the frame size the real stream may reach (`docs/backend.md` §3.1).
 const MAX_DELTA_BYTES: usize = 16 * 1024 * 1024;
 
 /// A scenario spelled out.
@@ -48,7 +48,7 @@ pub(crate) enum Summaries {
     /// If the request asked for them.
     Asked,
     Always,
-    /// Always, with the placeholder lines of `wire.md` §3.3 item 5.
+    /// Always, with the placeholder lines of `docs/backend.md` §3.3 item 5.
     Blank,
 }
 
@@ -68,7 +68,7 @@ pub(crate) enum Ending {
     ErrorFirst(ErrorForm),
 }
 
-/// The two shapes of an `error` event (`wire.md` §3.4).
+/// The two shapes of an `error` event (`docs/backend.md` §3.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ErrorForm {
     /// The public API's: code and message at the top level.
@@ -131,7 +131,7 @@ pub(crate) enum Point {
     Middle,
 }
 
-/// A reply that is no stream (`wire.md` §3.6).
+/// A reply that is no stream (`docs/backend.md` §3.6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StatusFault {
     /// Something in front of the backend answers, with a page of its own.

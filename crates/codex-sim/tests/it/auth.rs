@@ -1,4 +1,4 @@
-//! Login, refresh, device code (`wire.md` §1).
+//! Login, refresh, device code (`docs/backend.md` §1).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Requests of the official CLI 0.169.0 in the shapes that were captured from it (`wire.md` §9), long texts shortened.
+//! Requests of the official CLI 0.169.0 in the shapes that were captured from it (`docs/backend.md` §9), long texts shortened.
 
 use http::{Method, Request};
 use http_body_util::Full;

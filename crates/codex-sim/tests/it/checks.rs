@@ -1,4 +1,4 @@
-//! The strict checks of `wire.md` §2.5-§2.7 and their error bodies.
+//! The strict checks of `docs/backend.md` §2.5-§2.7 and their error bodies.
 
 use codex_sim::SimConfig;
 use http::Method;

@@ -1,4 +1,4 @@
-//! What each scenario sends, and in which order (`wire.md` §3).
+//! What each scenario sends, and in which order (`docs/backend.md` §3).
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Every event and every item, key by key and in the order of the keys (`wire.md` §3.2-§3.4).
+//! Every event and every item, key by key and in the order of the keys (`docs/backend.md` §3.2-§3.4).
 
 use std::collections::HashMap;
 

@@ -13,7 +13,7 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// Writes the chunks of one choice.
 ///
-/// No event has an `id` or is without data, and each has its `choices`, as clients want it (clients.md, rules 1 to 6).
+/// No event has an `id` or is without data, and each has its `choices`, as clients want it (docs/clients/quirks.md, rules 1 to 6).
 #[derive(Clone, Debug)]
 pub(crate) struct ChunkEncoder {
     /// Up to and with `"delta":`.
@@ -60,7 +60,7 @@ impl ChunkEncoder {
         out.extend_from_slice(DONE);
     }
 
-    /// Writes the event that SDKs raise as an error, and the end (clients.md, rule 6).
+    /// Writes the event that SDKs raise as an error, and the end (docs/clients/quirks.md, rule 6).
     pub(crate) fn error(error: &Error, out: &mut Vec<u8>) {
         out.extend_from_slice(b"data: ");
         let _ = error.body().serialize(&mut serde_json::Serializer::new(&mut *out));

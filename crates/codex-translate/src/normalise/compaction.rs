@@ -1,4 +1,4 @@
-//! A request to compact a conversation (wire.md §2.1): a turn's, without what a turn says of its reply.
+//! A request to compact a conversation (docs/backend.md §2.1): a turn's, without what a turn says of its reply.
 
 use super::{items, settings, tools};
 use crate::error::Error;

@@ -1,4 +1,4 @@
-//! What clients put into `input` that the backend refuses, item by item (wire.md §2.5, §2.7).
+//! What clients put into `input` that the backend refuses, item by item (docs/backend.md §2.5, §2.7).
 
 use super::{pairing, tools};
 use crate::error::Error;
@@ -6,7 +6,7 @@ use crate::json::{Kind, Node};
 use crate::notice::Notices;
 use crate::responses::{CallKind, Format, Item, Message, Opaque, Part, Request, Role};
 
-/// What a search that is replayed may have done (wire.md §2.7).
+/// What a search that is replayed may have done (docs/backend.md §2.7).
 const SEARCH_ACTIONS: &[&str] = &["search", "open_page", "find_in_page"];
 
 /// What is said to the model when a client wants JSON and does not say so in the conversation.
@@ -148,7 +148,7 @@ fn functions_become_custom_calls(request: &mut Request) {
     }
 }
 
-/// For `json_object` the word JSON must stand in `input`; what is said in `instructions` does not count (wire.md §2.8).
+/// For `json_object` the word JSON must stand in `input`; what is said in `instructions` does not count (docs/backend.md §2.8).
 fn speak_of_json(request: &mut Request, notices: &mut Notices) {
     if !matches!(request.text.format, Some(Format::JsonObject)) || request.input.iter().any(speaks_of_json) {
         return;

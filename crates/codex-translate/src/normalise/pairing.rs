@@ -1,5 +1,5 @@
 //! Tool calls and their outputs, paired: the backend refuses a call without an output and an output without a call
-//! (wire.md §2.7), and clients that prune their history or resume it leave both.
+//! (docs/backend.md §2.7), and clients that prune their history or resume it leave both.
 //!
 //! * An output belongs to the earliest call before it that has its id and no output yet; it takes over the call's kind.
 //! * A call whose id an earlier call has gets an id of its own, and so does its output.
@@ -16,7 +16,7 @@ use crate::responses::{Call, CallKind, Item, Message, Output, OutputContent, Par
 /// What stands for the output of a call that has none.
 const NO_OUTPUT: &str = "No output was recorded for this tool call.";
 
-/// The longest id that the backend takes, in characters (wire.md §2.7).
+/// The longest id that the backend takes, in characters (docs/backend.md §2.7).
 const MAX_CALL_ID_CHARS: usize = 64;
 
 /// What becomes of the item at an index.

@@ -1,10 +1,10 @@
-//! Settings that depend on the model, clamped to its profile (wire.md §2.5, §2.7, §5.2).
+//! Settings that depend on the model, clamped to its profile (docs/backend.md §2.5, §2.7, §5.2).
 
 use crate::notice::Notices;
 use crate::profile::{Options, Profile};
 use crate::responses::{Format, Request};
 
-/// What `include` may ask for (wire.md §2.4).
+/// What `include` may ask for (docs/backend.md §2.4).
 const INCLUDABLE: &[&str] = &[
     "code_interpreter_call.outputs",
     "computer_call_output.output.image_url",
@@ -28,7 +28,7 @@ pub(super) fn settle(request: &mut Request, profile: &Profile, options: &Options
         request.text.format = None;
     }
     if lite {
-        // The Lite shape has neither (wire.md §2.7, §2.8).
+        // The Lite shape has neither (docs/backend.md §2.7, §2.8).
         request.parallel_tool_calls = Some(false);
         request.instructions = request.instructions.take().filter(|instructions| !instructions.is_empty());
     } else {
@@ -36,7 +36,7 @@ pub(super) fn settle(request: &mut Request, profile: &Profile, options: &Options
         if request.asked.legacy_functions {
             request.parallel_tool_calls = Some(false);
         }
-        // Some models have answered a request without the key with a 400 (wire.md §2.5).
+        // Some models have answered a request without the key with a 400 (docs/backend.md §2.5).
         request.instructions.get_or_insert_default();
     }
 }

@@ -1,4 +1,4 @@
-//! Tools and the choice among them, as the backend takes them (wire.md §2.7, §2.8).
+//! Tools and the choice among them, as the backend takes them (docs/backend.md §2.7, §2.8).
 
 use std::collections::BTreeMap;
 

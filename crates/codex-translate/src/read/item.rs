@@ -1,4 +1,4 @@
-//! Input items of the Responses API, as its clients write them (wire.md §2.7, §2.8).
+//! Input items of the Responses API, as its clients write them (docs/backend.md §2.7, §2.8).
 //!
 //! Items are rebuilt from an allow-list, since the backend refuses keys that it does not know. What is left over from a reply
 //! (`id`, `status`, annotations, log probabilities) means nothing in a request and goes without notice.
@@ -12,10 +12,10 @@ use crate::json::{Kind, Members, Node, Path, Raw, to_raw};
 use crate::notice::Notices;
 use crate::responses::{Call, CallKind, Item, Message, Opaque, Output, ReasoningItem, Role, Shape};
 
-/// The key that only the Codex CLI writes on its items (wire.md §9).
+/// The key that only the Codex CLI writes on its items (docs/backend.md §9).
 const PASSTHROUGH: &str = "internal_chat_message_metadata_passthrough";
 
-/// The types of items that are carried as they are, with the keys that the backend knows of each (wire.md §2.8, and
+/// The types of items that are carried as they are, with the keys that the backend knows of each (docs/backend.md §2.8, and
 /// what the CLI 0.169.0 writes beyond that).
 const ALLOWED: &[(&str, &[&str])] = &[
     ("additional_tools", &["type", "role", "tools"]),

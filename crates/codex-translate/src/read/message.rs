@@ -10,10 +10,10 @@ use crate::notice::Notices;
 use crate::responses::{Call, CallKind, Item, Message, Output, OutputContent, Part, Role, Shape};
 use crate::text::TextBuf;
 
-/// The longest id that the backend takes, in characters (wire.md §2.7).
+/// The longest id that the backend takes, in characters (docs/backend.md §2.7).
 const MAX_CALL_ID_CHARS: usize = 64;
 
-/// The name given to a tool call in the history that has none; the backend refuses an empty one (wire.md §2.7).
+/// The name given to a tool call in the history that has none; the backend refuses an empty one (docs/backend.md §2.7).
 const UNNAMED: &str = "unnamed_tool";
 
 /// Reads messages one after the other.

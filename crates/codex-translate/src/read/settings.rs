@@ -119,7 +119,7 @@ fn instructions(node: &Node<'_, '_>) -> Result<String, Error> {
     }
 }
 
-/// `include_usage` belongs to the chat reply and is never sent upstream (wire.md §2.5).
+/// `include_usage` belongs to the chat reply and is never sent upstream (docs/backend.md §2.5).
 fn stream_options(request: &mut Request, node: &Node<'_, '_>) -> Result<(), Error> {
     for (key, raw) in node.object()? {
         let member = node.key(&key, raw);
@@ -158,7 +158,7 @@ fn reasoning(request: &mut Request, node: &Node<'_, '_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// A summary's detail; `none` is how the CLI's settings say that none is wanted (wire.md §2.4).
+/// A summary's detail; `none` is how the CLI's settings say that none is wanted (docs/backend.md §2.4).
 fn summary(node: &Node<'_, '_>) -> Result<Option<String>, Error> {
     Ok(Some(node.string()?).filter(|summary| summary != "none"))
 }

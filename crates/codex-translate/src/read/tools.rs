@@ -7,7 +7,7 @@ use crate::notice::Notices;
 use crate::responses::{CustomTool, FunctionTool, Opaque, Tool};
 use crate::schema;
 
-/// The hosted tools that accounts of ChatGPT do not have (wire.md §2.8).
+/// The hosted tools that accounts of ChatGPT do not have (docs/backend.md §2.8).
 const UNAVAILABLE: &[&str] =
     &["file_search", "code_interpreter", "computer_use", "computer_use_preview", "computer", "mcp"];
 
@@ -68,7 +68,7 @@ fn tool(node: &Node<'_, '_>, kind: &str, members: &Members<'_>, notices: &mut No
     }
 }
 
-/// The hosted web search under the one name that the backend has for it (wire.md §2.8).
+/// The hosted web search under the one name that the backend has for it (docs/backend.md §2.8).
 fn search(node: &Node<'_, '_>, kind: &str, members: &Members<'_>, notices: &mut Notices) -> Result<Opaque, Error> {
     let mut tool = web_search()?;
     if kind != tool.kind {

@@ -1,4 +1,4 @@
-//! Events of a reply's stream (wire.md §3.4).
+//! Events of a reply's stream (docs/backend.md §3.4).
 
 use std::borrow::Cow;
 
@@ -101,7 +101,7 @@ pub enum Channel {
 pub struct Ended<'a> {
     /// What the turn cost.
     pub usage: Option<Usage>,
-    /// The output; empty since April 2026, when it has to be put together from the items (wire.md §3.3).
+    /// The output; empty since April 2026, when it has to be put together from the items (docs/backend.md §3.3).
     pub output: Vec<OutputItem<'a>>,
 }
 
@@ -297,7 +297,7 @@ impl<'a> Envelope<'a> {
         Ok(Piece { channel, output_index: number(self.output_index)?, part: number(part)?, text: text(raw)? })
     }
 
-    /// A terminal event by its type, or, for `response.done`, by the response's status (wire.md §3.1).
+    /// A terminal event by its type, or, for `response.done`, by the response's status (docs/backend.md §3.1).
     fn ended(&self, kind: &str) -> Result<Event<'a>, Error> {
         let keys = ["status", "error", "incomplete_details", "output", "usage"];
         let [status, error, details, output, usage] =

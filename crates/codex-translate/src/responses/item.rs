@@ -1,4 +1,4 @@
-//! Input items of a Responses request (wire.md §2.8).
+//! Input items of a Responses request (docs/backend.md §2.8).
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
@@ -9,7 +9,7 @@ use crate::text::TextBuf;
 /// One item of a conversation, as it is sent.
 ///
 /// What is read here is typed; every other item is carried as it was written. No item carries an `id`: with `store: false`
-/// the backend knows none of them (wire.md §2.7).
+/// the backend knows none of them (docs/backend.md §2.7).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Item {
@@ -42,7 +42,7 @@ pub struct Message {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
-    /// The system. The backend refuses it (wire.md §2.5); [`normalise`](crate::normalise()) leaves none.
+    /// The system. The backend refuses it (docs/backend.md §2.5); [`normalise`](crate::normalise()) leaves none.
     System,
     /// The developer, whose word counts like the system's.
     Developer,

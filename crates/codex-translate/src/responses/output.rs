@@ -1,4 +1,4 @@
-//! Items of a reply's output (wire.md §3.4), as far as a reply depends on them.
+//! Items of a reply's output (docs/backend.md §3.4), as far as a reply depends on them.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use super::item::CallKind;
 use crate::error::Error;
 use crate::text::Text;
 
-/// The longest id that an item is known by; the backend's own have some fifty characters (wire.md §3.2).
+/// The longest id that an item is known by; the backend's own have some fifty characters (docs/backend.md §3.2).
 const MAX_ID_BYTES: usize = 256;
 
 /// An item of the output, in an event or in a response object.

@@ -13,7 +13,7 @@ use crate::profile::Effort;
 /// A request to the backend's `responses` endpoint, read from a client's body of either dialect.
 ///
 /// As read it holds whatever the client wrote; what [`normalise`](crate::normalise()) and
-/// [`to_responses`](crate::to_responses()) return holds only what the backend takes (wire.md §2.5).
+/// [`to_responses`](crate::to_responses()) return holds only what the backend takes (docs/backend.md §2.5).
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// The model's slug; as read, the name that the caller used.
@@ -118,12 +118,12 @@ impl Request {
         self.asked.stream
     }
 
-    /// Whether the request has the Lite shape (wire.md §2.8): then the backend wants the Lite header with it.
+    /// Whether the request has the Lite shape (docs/backend.md §2.8): then the backend wants the Lite header with it.
     pub fn is_lite(&self) -> bool {
         crate::lite::is_lite(self)
     }
 
-    /// The body to send: the allow-listed keys in the order of wire.md §2.4, `store` false and `stream` true.
+    /// The body to send: the allow-listed keys in the order of docs/backend.md §2.4, `store` false and `stream` true.
     pub fn to_json(&self) -> Vec<u8> {
         let mut json = Vec::new();
         self.write_json(&mut json);
@@ -142,7 +142,7 @@ impl Request {
     }
 }
 
-/// A request to compact a conversation (wire.md §2.1).
+/// A request to compact a conversation (docs/backend.md §2.1).
 struct Compaction<'a>(&'a Request);
 
 impl Serialize for Compaction<'_> {

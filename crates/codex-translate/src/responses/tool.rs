@@ -1,4 +1,4 @@
-//! Tools of a Responses request, how the model may choose among them, and the form of its answer (wire.md §2.8).
+//! Tools of a Responses request, how the model may choose among them, and the form of its answer (docs/backend.md §2.8).
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -29,7 +29,7 @@ pub struct FunctionTool {
     /// The JSON Schema of the arguments.
     pub parameters: Raw,
     /// Whether the arguments are bound to the schema. Always sent: the backend takes absence for `true` and rewrites the
-    /// schema (wire.md §2.7).
+    /// schema (docs/backend.md §2.7).
     pub strict: bool,
     /// Whether the tool is to be found by a search rather than shown at once.
     pub defer_loading: Option<bool>,
@@ -65,7 +65,7 @@ pub enum ToolChoice {
         /// The tools to choose from.
         tools: Vec<AllowedTool>,
     },
-    /// A hosted tool. The backend refuses to have one forced (wire.md §2.7).
+    /// A hosted tool. The backend refuses to have one forced (docs/backend.md §2.7).
     Hosted(String),
     /// A choice that is not known here.
     Other(Opaque),
@@ -104,7 +104,7 @@ pub struct Text {
 pub enum Format {
     /// Text of any form.
     Text,
-    /// A JSON object of any form; `input` must then speak of JSON (wire.md §2.8).
+    /// A JSON object of any form; `input` must then speak of JSON (docs/backend.md §2.8).
     JsonObject,
     /// JSON after a schema.
     JsonSchema(JsonSchema),

@@ -274,7 +274,7 @@ impl Item {
             ItemKind::Call(CallKind::Custom) => edits.set("input", input, self.payload.to_json()),
             ItemKind::Image | ItemKind::Other => {}
         }
-        // Reasoning has no status (wire.md §3.3).
+        // Reasoning has no status (docs/backend.md §3.3).
         if self.kind != ItemKind::Reasoning {
             edits.set("status", status_now, format!("\"{status}\""));
         }

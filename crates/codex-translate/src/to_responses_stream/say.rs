@@ -67,7 +67,7 @@ impl ResponseStream {
                     (present(found), self.keep_phases, &item.body)
                     && word(Some(said)).as_deref() != Some(phase.as_str())
                 {
-                    // The AI SDK refuses a whole reply for an older or a newer word (wire.md §3.3).
+                    // The AI SDK refuses a whole reply for an older or a newer word (docs/backend.md §3.3).
                     edits.set("phase", found, Text::Plain(phase.as_str()).to_json());
                 }
             }
@@ -173,7 +173,7 @@ impl ResponseStream {
             Channel::Summary => {
                 ("response.reasoning_summary_part.added", "summary_index", "{\"type\":\"summary_text\",\"text\":\"\"}")
             }
-            // The reasoning itself comes without parts (wire.md §3.4).
+            // The reasoning itself comes without parts (docs/backend.md §3.4).
             Channel::Reasoning => return Ok(()),
         };
         let members = format!("{},\"{key}\":{part},\"part\":{empty}", self.about(place));

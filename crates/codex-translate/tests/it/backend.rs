@@ -1,4 +1,4 @@
-//! The checks that the backend makes on a request (wire.md §2.5, §2.7, §2.8), written down a second time and independently.
+//! The checks that the backend makes on a request (docs/backend.md §2.5, §2.7, §2.8), written down a second time and independently.
 
 use std::collections::BTreeSet;
 

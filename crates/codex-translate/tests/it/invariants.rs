@@ -12,7 +12,7 @@ pub(crate) fn data(stream: &str) -> Vec<&str> {
     stream.split_terminator("\n\n").map(of_event).collect()
 }
 
-/// The chunks of a chat stream that holds clients.md's rules.
+/// The chunks of a chat stream that holds docs/clients/quirks.md's rules.
 ///
 /// # Panics
 /// It does not.

@@ -223,7 +223,7 @@ fn what_cannot_be_done_says_what_to_do() {
     check(and("background", json!(false)), json!({"background": null}), &[]);
 }
 
-/// The body of the Codex CLI's own request (wire.md §9).
+/// The body of the Codex CLI's own request (docs/backend.md §9).
 fn cli_body() -> Value {
     json!({
         "model": "gpt-5.5", "stream": true,

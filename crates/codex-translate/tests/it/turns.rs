@@ -1,4 +1,4 @@
-//! Turns of the backend, made up: in order as wire.md §3.2 has them, and out of any order.
+//! Turns of the backend, made up: in order as docs/backend.md §3.2 has them, and out of any order.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

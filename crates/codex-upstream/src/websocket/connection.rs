@@ -16,7 +16,7 @@ use crate::websocket::frames::Message;
 use crate::websocket::increment::Memory;
 use crate::websocket::pool::Key;
 
-/// How often the backend is asked whether it is there (wire.md §4).
+/// How often the backend is asked whether it is there (docs/backend.md §4).
 pub(crate) const PING_EVERY: Duration = Duration::from_secs(25);
 
 /// An open connection. Dropping it ends it, and the turn on it.

@@ -1,4 +1,4 @@
-//! Messages of the backend: what they are, and what they are over HTTP (wire.md §4).
+//! Messages of the backend: what they are, and what they are over HTTP (docs/backend.md §4).
 
 use std::borrow::Cow;
 
@@ -47,7 +47,7 @@ impl Message {
         let kind = match typed.as_ref().map(|typed| typed.kind.as_ref()) {
             Ok("response.output_item.added") => Kind::ItemAdded,
             Ok("response.output_item.done") => Kind::ItemDone,
-            // The latter is what some call it (wire.md §3.1).
+            // The latter is what some call it (docs/backend.md §3.1).
             Ok("response.completed" | "response.done") => Kind::Completed,
             Ok("response.incomplete" | "response.failed") => Kind::Ended,
             Ok("error") => Kind::Error,
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(message("{\r\n \"type\":\n\"x\"}").into_event(), "data: {   \"type\": \"x\"}\n\n");
     }
 
-    /// As it was seen (wire.md §4).
+    /// As it was seen (docs/backend.md §4).
     const LIMIT: &str = r#"{"type":"error","status_code":429,"error":{"type":"usage_limit_reached",
         "message":"The usage limit has been reached","plan_type":"plus","resets_at":1786501305,"resets_in_seconds":13873},
         "headers":{"X-Codex-Active-Limit":"premium","X-Codex-Plan-Type":"plus","X-Codex-Primary-Used-Percent":"100",

@@ -29,7 +29,7 @@ impl Handshake {
         Ok(Self { key: STANDARD.encode(nonce) })
     }
 
-    /// The headers of the wish, then `rest`: the order in which the official client sends them (wire.md §9).
+    /// The headers of the wish, then `rest`: the order in which the official client sends them (docs/backend.md §9).
     pub(crate) fn headers(&self, rest: HeaderMap) -> Result<HeaderMap, UpstreamError> {
         let mut headers = HeaderMap::with_capacity(rest.len() + 4);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));

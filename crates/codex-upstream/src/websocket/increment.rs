@@ -1,4 +1,4 @@
-//! Whether a request goes on from the last response of its connection, so that only what is new need be sent (wire.md §4).
+//! Whether a request goes on from the last response of its connection, so that only what is new need be sent (docs/backend.md §4).
 //!
 //! It does if every setting is the same and its input is the old input, then what was answered, then something new. A client
 //! hands items back without what it has no use for, so that they are compared without `id`, `status`, `phase`, `annotations`,

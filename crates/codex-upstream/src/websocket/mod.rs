@@ -1,4 +1,4 @@
-//! The WebSocket transport: turns on connections that are kept between them (wire.md §4).
+//! The WebSocket transport: turns on connections that are kept between them (docs/backend.md §4).
 //!
 //! [`WebSockets`] is an [`Upstream`] itself. What it sends are the requests of
 //! [`requests::responses_websocket`](crate::requests::responses_websocket), whose head opens a connection and whose body is the
@@ -47,7 +47,7 @@ use crate::websocket::reply::Reply;
 
 pub use transport::{TransportChoice, UnknownTransport};
 
-/// How long a connection may take to become a WebSocket, as the official client has it (wire.md §3.6).
+/// How long a connection may take to become a WebSocket, as the official client has it (docs/backend.md §3.6).
 const UPGRADE_TIME: Duration = Duration::from_secs(15);
 
 /// How long HTTP is used after a connection could not be made, where there is the choice.
@@ -233,7 +233,7 @@ impl Over {
         }
     }
 
-    /// The error of a turn that was not answered at all. A clean close says that the request was refused, and not why (wire.md
+    /// The error of a turn that was not answered at all. A clean close says that the request was refused, and not why (docs/backend.md
     /// §4); over HTTP the backend says it.
     fn before_an_answer(self, host: &str) -> UpstreamError {
         match self {
@@ -258,7 +258,7 @@ fn judged(response: Response<ByteStream>, host: &str) -> Result<Response<ByteStr
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::TOO_MANY_REQUESTS => Ok(response),
         StatusCode::FORBIDDEN if is_json || is_challenge => Ok(response),
-        // The edge's throttle (wire.md §3.6), or something that is not well.
+        // The edge's throttle (docs/backend.md §3.6), or something that is not well.
         StatusCode::FORBIDDEN => Err(no_websocket(host, format!("it answered {status}"), true)),
         _ if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
             Err(no_websocket(host, format!("it answered {status}"), true))

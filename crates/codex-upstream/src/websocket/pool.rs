@@ -20,7 +20,7 @@ use crate::websocket::connection::{Connection, PING_EVERY};
 use crate::websocket::frames::{Kind, Message};
 use crate::websocket::increment::Create;
 
-/// The backend ends connections after 60 minutes, in the middle of a turn if need be (wire.md §4).
+/// The backend ends connections after 60 minutes, in the middle of a turn if need be (docs/backend.md §4).
 const LIFE: Duration = Duration::from_secs(55 * 60);
 
 /// How long a connection waits for the next turn of its conversation.

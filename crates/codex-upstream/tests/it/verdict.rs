@@ -20,7 +20,7 @@ fn parse(status: u16, pairs: &[(&'static str, &str)], body: &str) -> Failure {
 
 const RETRY: Verdict = Verdict::Retry { after: None };
 
-/// Every row of wire.md §3.6 and §2.7 that arrives as an HTTP reply: status, body, kind, code, verdict.
+/// Every row of docs/backend.md §3.6 and §2.7 that arrives as an HTTP reply: status, body, kind, code, verdict.
 #[rustfmt::skip]
 const REPLIES: &[(u16, &str, FailureKind, Option<&str>, Verdict)] = &[
     (400, r#"{"detail":"Unsupported parameter: temperature"}"#, InvalidRequest, None, Verdict::Fail),
