@@ -30,11 +30,11 @@ struct Page {
 }
 
 static PAGE: LazyLock<Page> = LazyLock::new(|| {
-    const STYLE: &str = include_str!("status/page.css");
-    const SCRIPT: &str = include_str!("status/page.js");
+    const STYLE: &str = include_str!("page.css");
+    const SCRIPT: &str = include_str!("page.js");
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
     Page {
-        html: include_str!("status/page.html").replace("/*style*/", STYLE).replace("/*script*/", SCRIPT).into(),
+        html: include_str!("page.html").replace("/*style*/", STYLE).replace("/*script*/", SCRIPT).into(),
         // Only what is in the page runs, it speaks to nobody but us, and no text can become markup.
         policy: format!(
             "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; img-src data:; \

@@ -11,7 +11,7 @@ use crate::reply::Body;
 
 /// The description.
 pub(crate) fn openapi() -> Response<Body> {
-    let text = Bytes::from_static(include_bytes!("openapi/openapi.json"));
+    let text = Bytes::from_static(include_bytes!("openapi.json"));
     let mut response = Response::new(Full::new(text).boxed_unsync());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
