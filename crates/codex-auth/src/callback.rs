@@ -2,7 +2,8 @@
 
 use url::form_urlencoded;
 
-use crate::{Secret, State, reply::clean};
+use crate::reply::clean;
+use crate::{Secret, State};
 
 /// The code that buys the first tokens (RFC 6749, section 4.1.2).
 #[derive(Clone, Debug)]

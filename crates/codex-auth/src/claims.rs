@@ -1,8 +1,10 @@
 //! What the tokens say about the account.
 
-use std::{fmt, time::SystemTime};
+use std::fmt;
+use std::time::SystemTime;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
 use crate::{Secret, Tokens, lenient};

@@ -1,12 +1,10 @@
 //! The Codex CLI's own `auth.json`, borrowed.
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-    path::PathBuf,
-    sync::Arc,
-    time::SystemTime,
-};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -147,7 +145,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_ended_token_sends_the_user_to_the_cli_and_its_new_one_is_picked_up() {
-        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+        use base64::Engine as _;
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
         struct Nobody;
         impl crate::TokenEndpoint for Nobody {

@@ -93,7 +93,8 @@ fn rfc3339(time: SystemTime) -> Option<String> {
 mod tests {
     use std::time::Duration;
 
-    use proptest::{option, prelude::*};
+    use proptest::option;
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;

@@ -7,14 +7,12 @@ use http::{Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use crate::endpoint::send;
+use crate::login::{keep, redeem};
+use crate::reply::Problem;
 use crate::{
     Account, AuthConfig, AuthorizationCode, Clock, EndpointError, HttpClient, LoginError, Secret, TokenStore,
-    TransportError,
-    endpoint::send,
-    lenient,
-    login::{keep, redeem},
-    reply::Problem,
-    store, wire,
+    TransportError, lenient, store, wire,
 };
 
 /// How long a code is good for when the authority does not say.

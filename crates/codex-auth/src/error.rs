@@ -1,6 +1,7 @@
 //! What a caller does when there is no bearer.
 
-use std::{fmt, time::Duration};
+use std::fmt;
+use std::time::Duration;
 
 use crate::{Refusal, StoreError};
 

@@ -1,11 +1,10 @@
 //! One piece of work at a time, however many wait for it.
 
-use std::{
-    future::Future,
-    sync::{Mutex, PoisonError},
-};
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Runs at most one task at a time and gives its outcome to everybody who waits.
 ///

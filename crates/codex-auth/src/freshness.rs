@@ -1,9 +1,7 @@
 //! Whether the tokens will do, decided without I/O.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use crate::{LoginReason, Tokens};
 
@@ -131,7 +129,8 @@ fn margin(end: SystemTime, issued: Option<SystemTime>, policy: &Policy) -> Durat
 mod tests {
     use std::time::UNIX_EPOCH;
 
-    use proptest::{option, prelude::*};
+    use proptest::option;
+    use proptest::prelude::*;
 
     use super::*;
 

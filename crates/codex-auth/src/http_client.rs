@@ -1,6 +1,7 @@
 //! HTTP as a parameter.
 
-use std::{future::Future, sync::Arc};
+use std::future::Future;
+use std::sync::Arc;
 
 use bytes::Bytes;
 

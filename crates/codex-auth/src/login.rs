@@ -1,17 +1,18 @@
 //! Login in a browser, ended by a visit to a local address or by a pasted answer.
 
-use std::{future::Future, time::Duration};
+use std::future::Future;
+use std::time::Duration;
 
 use http::StatusCode;
 use url::Url;
 
+use crate::endpoint::send;
+use crate::listener::{Listener, Server, Visit};
+use crate::pages::{self, Page};
 use crate::{
     Attempt, AuthConfig, AuthorizationCode, CALLBACK_PATH, CallbackError, Claims, Clock, EndpointError, HttpClient,
-    Plan, Refusal, Secret, StoreError, TokenReply, TokenStore, Tokens, TransportError,
-    endpoint::send,
-    listener::{Listener, Server, Visit},
-    pages::{self, Page},
-    parse_callback, parse_pasted, store, wire,
+    Plan, Refusal, Secret, StoreError, TokenReply, TokenStore, Tokens, TransportError, parse_callback, parse_pasted,
+    store, wire,
 };
 
 /// The callback ports that the authority knows, in the order they are tried (`docs/backend.md §1.3`).

@@ -1,19 +1,16 @@
 //! Bearers for requests, renewed in time and once.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::flight::{Landing, SingleFlight};
+use crate::memory::{Memory, Moment, Step, differ};
 use crate::{
     AuthError, Bearer, Clock, EndpointError, LoginState, Policy, RefreshReason, Secret, Status, StoreError,
-    SystemClock, TokenEndpoint, TokenReply, TokenStore, Tokens, Version,
-    flight::{Landing, SingleFlight},
-    memory::{Memory, Moment, Step, differ},
-    store,
+    SystemClock, TokenEndpoint, TokenReply, TokenStore, Tokens, Version, store,
 };
 
 type Outcome = Result<Bearer, AuthError>;

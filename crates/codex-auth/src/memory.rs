@@ -12,9 +12,10 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use crate::secret::same;
 use crate::{
     AuthError, Bearer, EndpointError, Freshness, LoginReason, Policy, RefreshReason, Secret, StoreError, Tokens,
-    Version, decide, secret::same,
+    Version, decide,
 };
 
 /// How many refreshes rejected tokens may cause within [`REJECTION_WINDOW`].

@@ -1,6 +1,7 @@
 //! The authority's replies, read and classified without I/O (`docs/backend.md §1.4`, `§1.5`).
 
-use std::{fmt, time::Duration};
+use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode, header};

@@ -1,6 +1,7 @@
 //! A string that does not leak by accident.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq;

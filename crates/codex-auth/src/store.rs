@@ -1,6 +1,7 @@
 //! Where credentials are kept.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::time::Instant;
 

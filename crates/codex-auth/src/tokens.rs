@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::{Claims, Secret, reply::TokenReply};
+use crate::reply::TokenReply;
+use crate::{Claims, Secret};
 
 /// The tokens of one login, as the store keeps them.
 #[derive(Clone, Debug)]
@@ -117,7 +118,8 @@ fn lifetime_end(access_token: &Secret, expires_in: Option<Duration>, now: System
 mod tests {
     use std::time::UNIX_EPOCH;
 
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     use super::*;
 

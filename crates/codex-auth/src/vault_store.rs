@@ -1,6 +1,7 @@
 //! Credentials in a place for secrets, such as the operating system's keyring.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -127,10 +128,8 @@ impl<V: Vault> TokenStore for VaultStore<V> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    };
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Mutex, PoisonError};
 
     use super::*;
 

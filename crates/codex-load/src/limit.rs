@@ -9,8 +9,7 @@ use memchr::memmem::{self, Finder};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::Outcome;
-use crate::request;
+use crate::{Outcome, request};
 
 /// As much as programs read that keep a buffer for each stream.
 const READ_BYTES: usize = 16 * 1024;

@@ -21,10 +21,9 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use argh::FromArgs;
-use serde_json::json;
-
 use cases::Case;
 use report::Row;
+use serde_json::json;
 use subject::{Kind, Subject, Surroundings};
 use upstream::Stage;
 

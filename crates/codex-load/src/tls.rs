@@ -25,9 +25,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_btls::SslStream;
 
-use crate::Outcome;
-use crate::reply;
 use crate::upstream::{MODELS, Play, Stage};
+use crate::{Outcome, reply};
 
 /// A reply's bytes as they become ready.
 type Pieces = BoxStream<'static, Bytes>;

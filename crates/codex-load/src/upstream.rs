@@ -7,9 +7,8 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::Outcome;
 use crate::reply::{self, Reply, STAMP, STAMP_DIGITS};
-use crate::request;
+use crate::{Outcome, request};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 

@@ -1,12 +1,11 @@
 //! Where connections are accepted: TCP ports, unix sockets, and sockets that a service manager has opened.
 
-use std::fmt;
 use std::future::poll_fn;
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::task::Poll;
+use std::{fmt, io};
 
 use tokio::net::{TcpListener, TcpStream};
 

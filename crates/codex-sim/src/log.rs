@@ -335,8 +335,9 @@ fn shared<S: Serializer>(body: &Option<Arc<Value>>, serializer: S) -> Result<S::
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn with_body(body: Value) -> Recorded {
         Recorded {

@@ -1,9 +1,10 @@
 //! Which endpoint answers which path.
 
+use std::sync::Arc;
+
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
-use std::sync::Arc;
 
 use crate::inbound::{Inbound, Link, Payload};
 use crate::log::{Outcome, Ticket, Tracked};

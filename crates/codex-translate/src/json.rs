@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
-use serde_json::{Value, error::Category};
 
 use crate::error::{Error, ErrorKind};
 use crate::surrogates;

@@ -1,13 +1,11 @@
 //! Processes that are killed, that share a file, and whose disk refuses to write.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::Command,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, UNIX_EPOCH};
 
 use codex_auth::{AuthError, FileStore, LoginReason, Refusal, Secret, TokenStore, Tokens, Version};
 use tempfile::TempDir;

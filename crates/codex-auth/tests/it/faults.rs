@@ -1,9 +1,8 @@
 //! Stores that fail, and processes that die between two steps.
 
-use std::{
-    sync::{atomic::Ordering::SeqCst, mpsc},
-    time::Duration,
-};
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use codex_auth::{AuthError, LoginReason, LoginState, Refusal, TokenStore};
 

@@ -1,6 +1,8 @@
 //! Credentials on a real file system.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use codex_auth::{FileStore, Secret, StoreError, TokenStore, Tokens};
 use tempfile::TempDir;

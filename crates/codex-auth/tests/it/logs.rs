@@ -1,17 +1,13 @@
 //! No secret reaches a log, at the most verbose level.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use codex_auth::{Attempt, FileStore, HttpTokenEndpoint, LoginError, Policy, TokenManager, TokenStore};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::{
-    login::Pending,
-    support::{ScriptedHttp, TestClock, config},
-};
+use crate::login::Pending;
+use crate::support::{ScriptedHttp, TestClock, config};
 
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use codex_auth::{
     AuthError, Bearer, EndpointError, LoginReason, LoginState, MemoryStore, Refusal, Secret, TokenStore, Tokens,
 };

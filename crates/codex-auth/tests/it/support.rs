@@ -1,14 +1,9 @@
 //! Peers for the tests: an authority that rotates, an HTTP client that replays, a store that fails on demand.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc,
-    },
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use codex_auth::{

@@ -1,13 +1,11 @@
 //! A process of its own: this test binary, run again with a task in its environment, and an authority it can ask.
 
-use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
-    path::Path,
-    process::{Command, Stdio},
-    sync::{Arc, Condvar, Mutex, MutexGuard},
-    time::Duration,
-};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use codex_auth::{
     EndpointError, FileStore, Policy, Refusal, Secret, SystemClock, TokenEndpoint, TokenManager, TokenReply,

@@ -11,10 +11,10 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use codex_auth::{EndpointError, Secret, TokenEndpoint, TokenReply};
 use codex_upstream::{ByteStream, Quota, Upstream, UpstreamError};
+use exposition::{Exposition, Kind};
 use http::{Request, Response};
 
 use crate::record::Entry;
-use exposition::{Exposition, Kind};
 
 mod exposition;
 

@@ -17,6 +17,7 @@ use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response};
 use hyper::upgrade::OnUpgrade;
+use session::Session;
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -24,8 +25,6 @@ use crate::app::App;
 use crate::peer::Peer;
 use crate::reply::{self, Body};
 use crate::serve::Place;
-
-use session::Session;
 
 /// The WebSockets that are open. They outlive the request that opened them, so the server asks them to end.
 #[derive(Debug)]

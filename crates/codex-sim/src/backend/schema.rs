@@ -126,8 +126,9 @@ fn tuple(context: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn implicit_strict_requires_every_property() {

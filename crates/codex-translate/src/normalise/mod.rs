@@ -9,18 +9,16 @@ mod pairing;
 mod settings;
 mod tools;
 
+pub use compaction::compact;
+
 use crate::error::Error;
-use crate::limits;
-use crate::lite;
 use crate::notice::Notices;
-use crate::params;
 use crate::plan::ReplyPlan;
 use crate::profile::{Options, Profile};
 use crate::responses::{Request, Shape};
 use crate::to_responses::{Translated, ask_for_encrypted_reasoning, ask_for_reasoning, hoist_instructions};
 use crate::tool_names::ToolNames;
-
-pub use compaction::compact;
+use crate::{limits, lite, params};
 
 /// Settles a request that came by `/v1/responses` for the model of `profile`.
 ///

@@ -5,8 +5,7 @@
 
 use serde_json::value::RawValue;
 
-use super::content;
-use super::message;
+use super::{content, message};
 use crate::error::Error;
 use crate::json::{Kind, Members, Node, Path, Raw, to_raw};
 use crate::notice::Notices;

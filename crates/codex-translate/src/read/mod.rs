@@ -13,14 +13,14 @@ mod tools;
 
 use std::borrow::Cow;
 
+pub(crate) use tools::{list as tools, web_search};
+
 use crate::body::{Body, Shallow};
 use crate::error::Error;
 use crate::json::{self, Members, Path};
 use crate::notice::Notices;
 use crate::params;
 use crate::responses::{Item, Message, Request, Role, Shape};
-
-pub(crate) use tools::{list as tools, web_search};
 
 /// Reads a body that came by the path of `path`; the shape of the body decides how, and is remembered.
 ///

@@ -11,6 +11,9 @@
 
 mod items;
 
+use items::{Call, Items};
+pub use items::{MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
+
 use crate::chat::Sink;
 use crate::error::{Error, ErrorKind};
 use crate::plan::ReplyPlan;
@@ -18,9 +21,6 @@ use crate::reply::{Finish, Flow, Summary};
 use crate::responses::{Channel, Ended, Event, IncompleteReason, ItemBody, OutputItem, OutputPart, Piece};
 use crate::text::Text;
 use crate::voice::Voice;
-
-use items::{Call, Items};
-pub use items::{MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 
 /// Turns the events of one reply into the deltas of one choice.
 #[derive(Clone, Debug)]

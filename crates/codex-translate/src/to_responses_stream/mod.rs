@@ -24,6 +24,15 @@ mod writer;
 
 use std::borrow::Cow;
 
+use opening::Early;
+pub use opening::MAX_EARLY_BYTES;
+pub use output::MAX_OUTPUT_BYTES;
+use output::Output;
+pub use response::Response;
+use response::Template;
+pub use writer::EventSink;
+use writer::Writer;
+
 use crate::cut::Cutter;
 use crate::error::{Error, ErrorKind};
 use crate::plan::ReplyPlan;
@@ -33,15 +42,6 @@ use crate::splice::Edits;
 use crate::surrogates;
 use crate::tool_names::ToolNames;
 use crate::usage::Usage;
-
-use opening::Early;
-pub use opening::MAX_EARLY_BYTES;
-pub use output::MAX_OUTPUT_BYTES;
-use output::Output;
-pub use response::Response;
-use response::Template;
-pub use writer::EventSink;
-use writer::Writer;
 
 /// Turns the events of one reply into events that any client can read, and into one whole response.
 #[derive(Clone, Debug)]

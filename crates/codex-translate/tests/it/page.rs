@@ -1,9 +1,10 @@
 //! The tables of the crate's page against the code that they describe.
 
+use codex_translate::chat::MAX_COMPLETION_BYTES;
 use codex_translate::params::{CHAT, EXTRA, IMAGES, Parameter, RESPONSES};
 use codex_translate::{
     Error, ErrorKind, MAX_COMMENTARY_BYTES, MAX_EARLY_BYTES, MAX_EVENT_BYTES, MAX_NOTICES, MAX_OUTPUT_BYTES,
-    MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS, chat::MAX_COMPLETION_BYTES,
+    MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS,
 };
 use serde_json::Value;
 

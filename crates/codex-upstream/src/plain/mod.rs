@@ -9,17 +9,17 @@ mod pool;
 
 use std::time::Duration;
 
+use body::{Body, Framing};
 use bytes::{BufMut as _, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use pool::{Connection, Pool};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::attended::attended;
 use crate::upstream::{ByteStream, TimeoutPhase, UpstreamError};
-use body::{Body, Framing};
-use pool::{Connection, Pool};
 
 /// The longest head of a reply.
 const MAX_HEAD_BYTES: usize = 256 * 1024;

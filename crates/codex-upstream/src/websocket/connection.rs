@@ -1,8 +1,7 @@
 //! One connection with a turn in flight: sending its request and receiving its messages, with a ping now and then.
 
 use std::future::Future;
-use std::pin::Pin;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::{Either, select};

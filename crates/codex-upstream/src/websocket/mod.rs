@@ -34,6 +34,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
+pub use transport::{TransportChoice, UnknownTransport};
 
 use crate::clock::Clock;
 use crate::headers;
@@ -44,8 +45,6 @@ use crate::websocket::frames::{ErrorMessage, Kind, Message};
 use crate::websocket::increment::Create;
 use crate::websocket::pool::{Key, Pool};
 use crate::websocket::reply::Reply;
-
-pub use transport::{TransportChoice, UnknownTransport};
 
 /// How long a connection may take to become a WebSocket, as the official client has it (docs/backend.md §3.6).
 const UPGRADE_TIME: Duration = Duration::from_secs(15);

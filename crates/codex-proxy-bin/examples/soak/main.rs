@@ -20,11 +20,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use codex_sim::{Outcome, Sim, SimConfig};
-use tokio::task::JoinSet;
-
 use client::{Act, Caller};
+use codex_sim::{Outcome, Sim, SimConfig};
 use process::Proxy;
+use tokio::task::JoinSet;
 
 type Outcomes = Result<(), Box<dyn Error + Send + Sync>>;
 
