@@ -9,9 +9,7 @@
 //! cargo run -p codex-proxy-bin --example soak -- [REQUESTS] [SECONDS] [SEED]
 //! ```
 
-#[path = "soak/client.rs"]
 mod client;
-#[path = "soak/process.rs"]
 mod process;
 
 use std::error::Error;
