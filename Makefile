@@ -12,7 +12,7 @@ SOAK_SECS ?= 120
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check clients fuzz soak bench load install build release fmt clippy doc deny architecture unit doctest instructions
+.PHONY: help demo test check clients fuzz soak bench load install build release fmt clippy doc deny architecture unit doctest instructions style
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,14 +24,14 @@ demo: ## build, and show the program at work over a simulated backend: no accoun
 
 test: ## check everything: lints, docs, licences, all tests, real clients
 	@scripts/setup test
-	@$(MAKE) --no-print-directory fmt clippy doc deny architecture build unit doctest instructions soak clients
+	@$(MAKE) --no-print-directory fmt style clippy doc deny architecture build unit doctest instructions soak clients
 	@echo
 	@echo "All passed. Left out here: fuzzing (make fuzz; .ci/run does it too); and, done by .github/workflows/ci.yml alone, security"
 	@echo "advisories and yanked crates (their database needs the network), the oldest supported Rust, wasm32, semver, macOS and Windows."
 
 check: ## the fast half: formatting, lints, unit and integration tests
 	@scripts/setup check
-	@$(MAKE) --no-print-directory fmt clippy unit
+	@$(MAKE) --no-print-directory fmt style clippy unit
 
 clients: release ## published clients against the release binary; CLIENT=aider runs one (a directory in clients/)
 	@echo "── real clients"
@@ -71,6 +71,10 @@ release:
 fmt:
 	@echo "── formatting"
 	@cargo fmt --all --check
+
+style:
+	@echo "── style"
+	@scripts/check-style
 
 clippy:
 	@echo "── lints"
