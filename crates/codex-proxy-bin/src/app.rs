@@ -18,25 +18,28 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use sha2::{Digest, Sha256};
 
+use crate::admission::cors::Cors;
 use crate::config::Config;
-use crate::cors::Cors;
-use crate::guard::Guarded;
-use crate::journal::Journal;
-use crate::large::LargeBodies;
-use crate::limits::{self, Limits};
-use crate::metrics::Counted;
-use crate::model::NamedModel;
-use crate::peer::Peer;
-use crate::quota::KnownQuota;
-use crate::record::{Opening, Record};
+use crate::config::runtime::{InForce, Terms};
+use crate::connection::peer::Peer;
+use crate::endpoints;
+use crate::endpoints::websocket::{self, Sockets};
+use crate::ids;
+use crate::reply::guard::Guarded;
 use crate::reply::{self, Body};
+use crate::request::body;
+use crate::request::budget::LargeBodies;
+use crate::request::limits::{self, Limits};
 use crate::route::{Route, Work, route};
-use crate::serve::Handler;
-use crate::socket::{self, Sockets};
+use crate::server::serve::Handler;
 use crate::stored::Stored;
-use crate::terms::{InForce, Terms};
-use crate::transport::Transport;
-use crate::{body, endpoints, ids};
+use crate::telemetry::metrics::Counted;
+use crate::telemetry::record::{Opening, Record};
+use crate::telemetry::request_log::Journal;
+use crate::turn::auth_http::Transport;
+use crate::turn::error;
+use crate::turn::model::NamedModel;
+use crate::turn::quota::KnownQuota;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -135,7 +138,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
         });
         let is_head = request.method() == Method::HEAD;
         let answering = AssertUnwindSafe(self.respond(route, request, peer.into(), watch.record(), &terms, &cors));
-        let answered = answering.catch_unwind().await.unwrap_or_else(|_| Err(reply::of_panic()));
+        let answered = answering.catch_unwind().await.unwrap_or_else(|_| Err(error::of_panic()));
         let mut response = answered.unwrap_or_else(|error| {
             watch.record().fail(&error);
             reply::from_error(&error)
@@ -197,7 +200,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
                 self.known_quota.told().quota.write_headers(response.headers_mut(), SystemTime::now());
                 Ok(response.map(|body| Guarded::new(body, slot).boxed_unsync()))
             }
-            Route::Socket if socket::is_upgrade(&head) => socket::accept(self, peer, head),
+            Route::Socket if websocket::is_upgrade(&head) => websocket::accept(self, peer, head),
             Route::Socket => Ok(reply::no_upgrade()),
             Route::Stored(asked, id) => endpoints::stored(self, &Call::read(&head.headers, record)?, asked, &id, &head),
             Route::Models => Ok(endpoints::models(&self.current_models().await, head.uri.query())),

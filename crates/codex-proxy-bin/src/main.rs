@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use argh::FromArgs as _;
-use codex_proxy::args::{Args, Command};
-use codex_proxy::command_line;
+use codex_proxy::cli::args::{Args, Command};
+use codex_proxy::cli::completion;
 use codex_proxy::commands::{self, CommandError};
 use codex_proxy::config::{Config, LogFormat};
 use tracing_subscriber::EnvFilter;
@@ -36,11 +36,11 @@ fn args() -> Result<Args, ExitCode> {
     if let ["--version" | "-V"] = words[..] {
         words = vec!["version"];
     }
-    Args::from_args(&[command_line::PROGRAM], &words).map_err(|exit| {
+    Args::from_args(&[completion::PROGRAM], &words).map_err(|exit| {
         // As above.
         let _ = match exit.status {
             Ok(()) => writeln!(io::stdout(), "{}", exit.output.trim_end()),
-            Err(()) => writeln!(io::stderr(), "codex-proxy: {}", command_line::mistake(&exit.output, &words)),
+            Err(()) => writeln!(io::stderr(), "codex-proxy: {}", completion::mistake(&exit.output, &words)),
         };
         if exit.status.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(commands::EX_USAGE) }
     })

@@ -5,8 +5,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use crate::args::{CompletionsArgs, CompletionsCommand};
-use crate::command_line;
+use crate::cli::args::{CompletionsArgs, CompletionsCommand};
+use crate::cli::completion;
 use crate::commands::CommandError;
 
 const BASH: &str = r#"# Completes codex-proxy in bash.
@@ -61,7 +61,7 @@ pub fn run(args: &CompletionsArgs, out: &mut impl Write) -> Result<ExitCode, Com
         CompletionsCommand::Zsh(_) => out.write_all(ZSH.as_bytes())?,
         CompletionsCommand::Fish(_) => out.write_all(FISH.as_bytes())?,
         CompletionsCommand::Next(args) => {
-            for (word, description) in command_line::next(&args.words) {
+            for (word, description) in completion::next(&args.words) {
                 writeln!(out, "{word}\t{description}")?;
             }
         }

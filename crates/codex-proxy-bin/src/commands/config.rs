@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, json};
 
-use crate::args::{ConfigArgs, ConfigCommand};
+use crate::cli::args::{ConfigArgs, ConfigCommand};
 use crate::commands::CommandError;
 use crate::config::{self, Config, Source};
 

@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::access::Access;
+use crate::admission::access::Access;
 use crate::commands::CommandError;
+use crate::commands::simulate::Simulated;
 use crate::config::Config;
-use crate::serve;
-use crate::simulate::Simulated;
+use crate::server::serve;
 
 /// More than any reply of the simulator.
 const MAX_REPLY_BYTES: usize = 1 << 20;

@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 use webbrowser::{Browser, BrowserOptions};
 
 use crate::app::App;
-use crate::args::LoginArgs;
+use crate::cli::args::LoginArgs;
 use crate::commands::{CommandError, LOCK_WAIT, progress};
 use crate::config::Config;
-use crate::store::OwnStore;
-use crate::transport::Transport;
+use crate::credentials::store::OwnStore;
+use crate::turn::auth_http::Transport;
 
 /// How long the backend may take to list the workspaces.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);

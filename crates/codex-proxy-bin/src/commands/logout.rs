@@ -7,11 +7,11 @@ use std::sync::Arc;
 use codex_auth::{HttpTokenEndpoint, TokenStore as _, Tokens};
 use codex_upstream::Client;
 
-use crate::args::LogoutArgs;
+use crate::cli::args::LogoutArgs;
 use crate::commands::{CommandError, LOCK_WAIT};
 use crate::config::Config;
-use crate::store::OwnStore;
-use crate::transport::Transport;
+use crate::credentials::store::OwnStore;
+use crate::turn::auth_http::Transport;
 
 const WARNING: &str = "This ends the login at OpenAI. Every program and device that shares it, such as a copy of this \
 machine's files,\nis logged out too and has to log in again.";

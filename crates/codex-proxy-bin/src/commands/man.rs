@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use argh::{ArgsInfo as _, CommandInfoWithArgs, FlagInfoKind};
 
-use crate::args::Args;
-use crate::command_line::PROGRAM;
+use crate::cli::args::Args;
+use crate::cli::completion::PROGRAM;
 use crate::commands::CommandError;
 use crate::config::SETTINGS;
 

@@ -17,6 +17,7 @@ pub mod logout;
 pub mod man;
 pub mod serve;
 pub mod service;
+pub mod simulate;
 pub mod status;
 
 mod duration;

@@ -8,18 +8,18 @@ use std::time::SystemTime;
 use codex_auth::{AnyStore, CodexFile, LoginState, Status, TokenStore};
 use codex_upstream::{Client, ModelCacheConfig, Upstream};
 
-use crate::access::Access;
+use crate::admission::access::Access;
 use crate::app::App;
-use crate::args::ServeArgs;
+use crate::cli::args::ServeArgs;
 use crate::commands::CommandError;
+use crate::commands::simulate::Simulated;
 use crate::config::Config;
-use crate::listen::{Address, Listeners};
-use crate::serve;
-use crate::service::{self, Phase};
-use crate::signals::{Signals, Told};
-use crate::simulate::Simulated;
-use crate::store::OwnStore;
-use crate::terms::Terms;
+use crate::config::runtime::Terms;
+use crate::credentials::store::OwnStore;
+use crate::server::listen::{Address, Listeners};
+use crate::server::sd_notify::{self, Phase};
+use crate::server::serve;
+use crate::server::signals::{Signals, Told};
 
 /// Serves until SIGINT or SIGTERM; a second one ends the program at once. SIGHUP has the settings read again.
 ///
@@ -30,7 +30,7 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandErr
         return Err(CommandError::Usage("--simulate uses no account; leave out --from-codex".to_owned()));
     }
     #[cfg(unix)]
-    crate::open_files::raise_limit();
+    crate::server::open_files::raise_limit();
     let listeners = listen(&config).await?;
     warn_of(&config.access);
     if args.simulate {
@@ -77,7 +77,7 @@ async fn serve_app<U: Upstream, S: TokenStore>(
     for address in listeners.addresses() {
         tracing::info!("listening on {address}");
     }
-    service::tell(Phase::Ready);
+    sd_notify::tell(Phase::Ready);
     let stopped = async {
         while signals.next().await == Told::Reload {
             reload_terms(&app, config);
@@ -91,7 +91,7 @@ async fn serve_app<U: Upstream, S: TokenStore>(
         // Nor does this: requests go by the account's own models, and none waits for them.
         () = app.keep_models_fresh() => {}
         // Nor this.
-        () = service::keep_watchdog_quiet() => {}
+        () = sd_notify::keep_watchdog_quiet() => {}
         // Nor this: connections between two turns are alive.
         () = app.sockets.keep() => {}
     }
@@ -102,7 +102,7 @@ async fn serve_app<U: Upstream, S: TokenStore>(
 
 /// Puts the settings as they are now in force. Those that cannot be used change nothing.
 fn reload_terms<U: Upstream, S: TokenStore>(app: &App<U, S>, config: &Config) {
-    service::tell(Phase::Reloading);
+    sd_notify::tell(Phase::Reloading);
     match config.reloaded() {
         Ok(config) => {
             warn_of(&config.access);
@@ -111,12 +111,12 @@ fn reload_terms<U: Upstream, S: TokenStore>(app: &App<U, S>, config: &Config) {
         }
         Err(error) => tracing::error!(%error, "the settings cannot be used; going on with those before"),
     }
-    service::tell(Phase::Ready);
+    sd_notify::tell(Phase::Ready);
 }
 
 /// From the first signal to stop on, a second one ends the process, as users expect of Ctrl-C.
 fn stop(mut signals: Signals) {
-    service::tell(Phase::Stopping);
+    sd_notify::tell(Phase::Stopping);
     tracing::info!("stopping; open replies may finish (once more to stop at once)");
     tokio::spawn(async move {
         while signals.next().await != Told::Stop {}

@@ -10,13 +10,14 @@ use codex_auth::AuthConfig;
 use codex_upstream::{ClientConfig, Emulation, Identity, ModelAliases, ProxyConfig, TransportChoice};
 use url::Url;
 
-use crate::access::Access;
-use crate::limits::Limits;
-use crate::listen::Address;
-use crate::nearest;
+use crate::admission::access::Access;
+use crate::request::limits::Limits;
+use crate::server::listen::Address;
 
 mod docs;
 mod file;
+pub(crate) mod nearest;
+pub mod runtime;
 mod setting;
 mod surroundings;
 mod table;

@@ -15,7 +15,7 @@ use url::{Host, Url};
 
 use super::setting::{Form, PLAIN, Setting, Shown};
 use super::{Config, Kept, LogFormat};
-use crate::keys::ApiKeys;
+use crate::admission::keys::ApiKeys;
 
 /// Every setting, in the order of the documentation.
 pub static SETTINGS: &[Setting] = &[
@@ -469,8 +469,8 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::keys::Match;
-    use crate::limits::Limits;
+    use crate::admission::keys::Match;
+    use crate::request::limits::Limits;
 
     fn config(pairs: &[(&str, &str)]) -> Result<Config, String> {
         let env = |name: &str| {

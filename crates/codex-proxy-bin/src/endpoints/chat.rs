@@ -10,9 +10,9 @@ use http::{Response, StatusCode};
 
 use crate::app::{App, Call};
 use crate::ids;
-use crate::relay::{self, Relay};
 use crate::reply::{self, Body};
-use crate::turn::Turn;
+use crate::turn::relay::{self, Relay};
+use crate::turn::send::Turn;
 
 /// Answers a chat request, in a stream or whole, as it asks.
 ///

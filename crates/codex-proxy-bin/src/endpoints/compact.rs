@@ -9,8 +9,8 @@ use http::{Response, StatusCode};
 use crate::app::{App, Call};
 use crate::ids;
 use crate::reply::{self, Body};
-use crate::turn::conversation;
-use crate::whole::{of_whole, usage, whole};
+use crate::turn::send::conversation;
+use crate::turn::unary::{of_whole, usage, whole};
 
 /// Compacts a conversation.
 ///

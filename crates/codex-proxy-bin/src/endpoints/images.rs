@@ -15,9 +15,9 @@ use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::app::{App, Call};
-use crate::form;
 use crate::reply::{self, Body};
-use crate::whole::{of_whole, usage, whole};
+use crate::request::multipart;
+use crate::turn::unary::{of_whole, usage, whole};
 
 /// Makes pictures.
 ///
@@ -31,8 +31,8 @@ pub(crate) async fn images<U: Upstream, S: TokenStore>(
     body: Bytes,
 ) -> Result<Response<Body>, Error> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let body = match form::boundary(content_type) {
-        Some(boundary) => form::to_json(&boundary, body).await?.into(),
+    let body = match multipart::boundary(content_type) {
+        Some(boundary) => multipart::to_json(&boundary, body).await?.into(),
         None => body,
     };
     let request = ImagesRequest::from_json(task, &body, &call.options)?;

@@ -10,8 +10,8 @@ use http::{HeaderValue, Response};
 use http_body_util::{BodyExt as _, Full};
 
 use crate::app::App;
-use crate::metrics::Now;
 use crate::reply::{self, Body};
+use crate::telemetry::metrics::Now;
 
 /// Writes all metrics. Asks nobody: the quota is what the last replies told.
 pub(crate) async fn metrics<U: Upstream, S: TokenStore>(app: &App<U, S>) -> Response<Body> {

@@ -11,6 +11,7 @@ mod responses;
 mod status;
 mod stored;
 mod usage;
+pub(crate) mod websocket;
 
 pub(crate) use chat::chat;
 pub(crate) use compact::compact;

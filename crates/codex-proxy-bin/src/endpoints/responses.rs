@@ -14,10 +14,10 @@ use serde::Deserialize;
 
 use crate::app::{App, Call};
 use crate::ids;
-use crate::relay::{self, Pipe, Relay};
 use crate::reply::{self, Body};
 use crate::stored::{Kept, Stored, Whole};
-use crate::turn::Turn;
+use crate::turn::relay::{self, Pipe, Relay};
+use crate::turn::send::Turn;
 
 /// Answers a Responses request, in a stream or whole, as it asks.
 ///

@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use codex_auth::MemoryStore;
-use codex_proxy::access::Access;
+use codex_proxy::admission::access::Access;
 use codex_proxy::app::App;
-use codex_proxy::limits::Limits;
-use codex_proxy::peer::Peer;
+use codex_proxy::connection::peer::Peer;
 use codex_proxy::reply::Body;
-use codex_proxy::serve::{Handler, serve};
+use codex_proxy::request::limits::Limits;
+use codex_proxy::server::serve::{Handler, serve};
 use codex_sim::{Sim, SimConfig};
 use codex_upstream::Client;
 use http::{Request, Response};

@@ -1,8 +1,8 @@
 //! What web pages may do: the preflight, and what they may read.
 
 use codex_auth::MemoryStore;
-use codex_proxy::access::Access;
-use codex_proxy::limits::Limits;
+use codex_proxy::admission::access::Access;
+use codex_proxy::request::limits::Limits;
 use codex_sim::{Sim, SimConfig};
 use http::Method;
 use serde_json::Value;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use codex_auth::MemoryStore;
 use codex_proxy::app::App;
 use codex_proxy::config::Config;
-use codex_proxy::serve::serve;
+use codex_proxy::server::serve::serve;
 use codex_sim::{Sim, SimConfig};
 use codex_upstream::{ByteStream, Client, ModelCacheConfig, Upstream, UpstreamError};
 use futures_util::{StreamExt as _, stream};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_auth::MemoryStore;
-use codex_proxy::access::Access;
-use codex_proxy::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS, Times};
+use codex_proxy::admission::access::Access;
+use codex_proxy::request::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS, Times};
 use codex_sim::{Recorded, Sim, SimConfig};
 use futures_util::future::select_all;
 use http::Method;

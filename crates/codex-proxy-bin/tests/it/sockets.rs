@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use codex_auth::MemoryStore;
-use codex_proxy::access::Access;
-use codex_proxy::limits::{Limits, Times};
+use codex_proxy::admission::access::Access;
+use codex_proxy::request::limits::{Limits, Times};
 use codex_sim::{Sim, SimConfig};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};

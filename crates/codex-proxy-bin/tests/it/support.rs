@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_auth::{MemoryStore, Secret, Tokens};
-use codex_proxy::access::Access;
+use codex_proxy::admission::access::Access;
 use codex_proxy::app::App;
 use codex_proxy::config::Config;
-use codex_proxy::limits::Limits;
-use codex_proxy::serve::serve;
+use codex_proxy::request::limits::Limits;
+use codex_proxy::server::serve::serve;
 use codex_sim::{Mint, Outcome, Recorded, Sim, SimConfig};
 use codex_upstream::{ByteStream, Client, ClientConfig, ModelCacheConfig, TransportChoice, Upstream, read_to_end};
 use futures_util::StreamExt;

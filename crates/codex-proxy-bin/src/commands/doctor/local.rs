@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use super::Finding;
-use crate::store::OwnStore;
+use crate::credentials::store::OwnStore;
 
 pub(super) fn home(path: &Path) -> Finding {
     let shown = path.display();

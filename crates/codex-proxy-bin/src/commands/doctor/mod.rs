@@ -9,10 +9,10 @@ use codex_upstream::{Client, ClientConfig};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::args::DoctorArgs;
+use crate::cli::args::DoctorArgs;
 use crate::commands::{CommandError, progress};
 use crate::config::Config;
-use crate::store::OwnStore;
+use crate::credentials::store::OwnStore;
 
 mod local;
 mod remote;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
-use crate::args::{ServiceArgs, ServiceCommand};
+use crate::cli::args::{ServiceArgs, ServiceCommand};
 use crate::commands::CommandError;
 use crate::config::Config;
 

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 
 use super::*;
-use crate::args::{ServiceInstallArgs, ServiceLogsArgs, ServiceRemoveArgs, ServiceStatusArgs};
+use crate::cli::args::{ServiceInstallArgs, ServiceLogsArgs, ServiceRemoveArgs, ServiceStatusArgs};
 
 /// Answers calls as it was told to, and keeps them.
 #[derive(Default)]

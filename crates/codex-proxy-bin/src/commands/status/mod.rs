@@ -10,10 +10,10 @@ use codex_upstream::{Client, ClientConfig, ModelCacheConfig, Quota, Workspace};
 use futures_util::future::join;
 
 use crate::app::App;
-use crate::args::StatusArgs;
+use crate::cli::args::StatusArgs;
 use crate::commands::CommandError;
 use crate::config::Config;
-use crate::store::OwnStore;
+use crate::credentials::store::OwnStore;
 
 mod json;
 mod text;

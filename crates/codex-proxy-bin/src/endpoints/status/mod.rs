@@ -18,10 +18,10 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::app::App;
-use crate::journal::RECENT;
-use crate::quota::rfc3339;
-use crate::record::Entry;
 use crate::reply::{self, Body};
+use crate::telemetry::record::Entry;
+use crate::telemetry::request_log::RECENT;
+use crate::turn::quota::rfc3339;
 
 /// The page, and the policy under which a browser runs it.
 struct Page {

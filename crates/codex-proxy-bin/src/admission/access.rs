@@ -1,0 +1,322 @@
+//! Who may call. Pure: a decision from the peer's address, the headers and the keys.
+//!
+//! With keys, only a key counts. Without one, only programs on this machine are served, whatever address the proxy listens
+//! on; and since a web page in the user's browser also speaks from this machine, whatever tells where a request comes from must
+//! name it too (DNS rebinding, cross-site requests). The key that the shipped unit sets is no secret: it counts from this
+//! machine and from private networks, and from no web page.
+
+use http::header::{AUTHORIZATION, HOST, ORIGIN, REFERER};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+
+use crate::admission::keys::{ApiKeys, Match};
+use crate::admission::origin::{AllowedOrigins, is_local_authority, is_private_authority};
+use crate::connection::peer::Peer;
+
+/// Headers by which an intermediary says that it speaks for somebody else; those that begin with `x-forwarded` or `cf-` count
+/// too.
+const FORWARDED: [&str; 13] = [
+    "cdn-loop",
+    "client-ip",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "forwarded",
+    "true-client-ip",
+    "via",
+    "x-azure-clientip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-external-address",
+    "x-original-forwarded-for",
+    "x-real-ip",
+];
+
+/// Who may call: the keys, and the web pages that are trusted.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// The keys that callers must present; without any, only this machine is served.
+    pub keys: ApiKeys,
+    /// The web pages whose requests are served, and may read the replies, beside those of this machine.
+    pub origins: AllowedOrigins,
+}
+
+/// Why a caller is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// A key is needed and none was sent.
+    NoKey,
+    /// The key sent is not one of the keys.
+    WrongKey,
+    /// The key sent is the well-known one, and the caller is on no private network.
+    PublicKey,
+    /// No key is set up, and the caller is not on this machine.
+    Remote,
+    /// What was sent is no secret, and the request comes from a web page or through a foreign host name.
+    ForeignPage,
+}
+
+impl Denied {
+    /// Whether nothing but the right key is missing.
+    pub fn is_about_a_key(self) -> bool {
+        match self {
+            Self::NoKey | Self::WrongKey | Self::PublicKey => true,
+            Self::Remote | Self::ForeignPage => false,
+        }
+    }
+}
+
+impl Access {
+    /// Decides whether the caller at `peer` is served.
+    ///
+    /// # Errors
+    /// Tells why not; the caller gets 401 for a key problem and 403 otherwise.
+    pub fn admit(&self, peer: Peer, head: &Parts) -> Result<(), Denied> {
+        if self.keys.is_empty() {
+            if is_forwarded(&head.headers) || !peer.is_this_machine() {
+                return Err(Denied::Remote);
+            }
+            return self.check_page(head, is_local_authority);
+        }
+        match presented(&self.keys, &head.headers)? {
+            Match::Secret => Ok(()),
+            Match::WellKnown if is_forwarded(&head.headers) || !peer.is_private() => Err(Denied::PublicKey),
+            // A page whose name was made to point here (DNS rebinding) can send the key, too: it is in our README.
+            Match::WellKnown => self.check_page(head, is_private_authority),
+        }
+    }
+
+    /// Whether a caller that presents no secret may be a program, or a web page that is trusted: every host name that the
+    /// request is for is one of ours, and so is every page that it is said to come from.
+    fn check_page(&self, head: &Parts, is_ours: fn(&str) -> bool) -> Result<(), Denied> {
+        let headers = &head.headers;
+        let text = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
+        // The request line and the header can disagree; what is meant is then anybody's guess.
+        let hosts = head.uri.authority().map(|authority| authority.as_str().to_owned());
+        let mut hosts = hosts.into_iter().chain(headers.get_all(HOST).iter().map(text));
+        let trusted = |origin: &str| self.origins.names(origin) || authority_of(origin).is_some_and(is_ours);
+        let mut origins = headers.get_all(ORIGIN).iter().map(text).peekable();
+        let is_cross_site = headers.get_all("sec-fetch-site").iter().any(|site| site == "cross-site");
+        // Browsers leave the origin out of some requests. A page of our own may still be of another site: 127.0.0.1 is to localhost.
+        let from_elsewhere = origins.peek().is_none()
+            && (is_cross_site || headers.get_all(REFERER).iter().map(text).any(|page| !trusted(origin_of(&page))));
+        if hosts.all(|host| is_ours(&host)) && origins.all(|origin| trusted(&origin)) && !from_elsewhere {
+            Ok(())
+        } else {
+            Err(Denied::ForeignPage)
+        }
+    }
+}
+
+/// Whether somebody on the way says that the request comes from elsewhere: a proxy on this machine speaks for others.
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.keys().map(http::HeaderName::as_str).any(|name| {
+        name.starts_with("x-forwarded") || name.starts_with("cf-") || FORWARDED.binary_search(&name).is_ok()
+    })
+}
+
+/// The best of the keys that a request presents, in either header.
+fn presented(keys: &ApiKeys, headers: &HeaderMap) -> Result<Match, Denied> {
+    let bearers = headers.get_all(AUTHORIZATION).iter().filter_map(|value| bearer(value.as_bytes()));
+    let candidates = bearers.chain(headers.get_all("x-api-key").iter().map(|value| value.as_bytes().trim_ascii()));
+    let mut outcome = Err(Denied::NoKey);
+    for candidate in candidates {
+        match (keys.find(candidate), outcome) {
+            (Some(Match::Secret), _) => return Ok(Match::Secret),
+            (Some(found), _) => outcome = Ok(found),
+            (None, Err(_)) => outcome = Err(Denied::WrongKey),
+            (None, Ok(_)) => {}
+        }
+    }
+    outcome
+}
+
+/// The token of a `Bearer` credential (RFC 6750 §2.1); the scheme's case does not matter (RFC 9110 §11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked("bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+/// The authority of an origin; `None` for `null` and the like.
+fn authority_of(origin: &str) -> Option<&str> {
+    origin.split_once("://").map(|(_, authority)| authority)
+}
+
+/// The origin of a page's address.
+fn origin_of(page: &str) -> &str {
+    let start = page.find("://").map_or(page.len(), |at| at + "://".len());
+    let end = page[start..].find(['/', '?', '#']).map_or(page.len(), |at| start + at);
+    &page[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    const LOCAL: &str = "127.0.0.1";
+
+    #[track_caller]
+    fn check(keys: &str, peer: &str, uri: &str, pairs: &[(&str, &str)], expected: Result<(), Denied>) {
+        let mut request = Request::builder().method("POST").uri(uri);
+        for (name, value) in pairs {
+            request = request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        let peer =
+            if peer == "unix" { Peer::Unix } else { Peer::Tcp((peer.parse::<std::net::IpAddr>().unwrap(), 9).into()) };
+        let access =
+            Access { keys: keys.parse().unwrap(), origins: "https://chat.example, app://obsidian.md".parse().unwrap() };
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        assert_eq!(access.admit(peer, &head), expected, "{peer:?} {uri} {pairs:?}");
+    }
+
+    /// Without a key, from this machine, as a browser or a program would ask.
+    #[track_caller]
+    fn keyless(pairs: &[(&str, &str)], expected: Result<(), Denied>) {
+        check("", LOCAL, "/v1/chat/completions", pairs, expected);
+    }
+
+    #[test]
+    fn with_a_key_only_the_key_counts() {
+        let with = |peer, pairs: &[(&str, &str)], expected| check("secret\nother,key", peer, "/", pairs, expected);
+        with(LOCAL, &[], Err(Denied::NoKey));
+        with("unix", &[], Err(Denied::NoKey));
+        with("8.8.8.8", &[("authorization", "Bearer secret")], Ok(()));
+        with("8.8.8.8", &[("authorization", "bearer  secret")], Ok(()));
+        with("8.8.8.8", &[("authorization", "Bearer other,key")], Ok(()));
+        with("8.8.8.8", &[("x-api-key", "secret"), ("via", "1.1 cdn"), ("origin", "https://evil.example")], Ok(()));
+        with(LOCAL, &[("authorization", "Bearer secre")], Err(Denied::WrongKey));
+        with(LOCAL, &[("authorization", "Bearer other")], Err(Denied::WrongKey));
+        with(LOCAL, &[("authorization", "Bearer secret\u{e9}")], Err(Denied::WrongKey));
+        with(LOCAL, &[("authorization", "Basic secret")], Err(Denied::NoKey));
+        with(LOCAL, &[("authorization", "Bearer x"), ("x-api-key", "secret")], Ok(()));
+        with(LOCAL, &[("x-api-key", "")], Err(Denied::WrongKey));
+    }
+
+    #[test]
+    fn the_well_known_key_counts_on_private_networks_and_from_no_web_page() {
+        let key = ("authorization", "Bearer codex-proxy");
+        for peer in [
+            LOCAL,
+            "unix",
+            "::1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.7",
+            "100.64.0.1",
+            "100.127.255.255",
+            "169.254.1.1",
+            "fd7a:115c:a1e0::1",
+            "fe80::1",
+            "::ffff:192.168.1.7",
+        ] {
+            check("codex-proxy", peer, "/", &[key, ("host", "192.168.1.2:8787")], Ok(()));
+        }
+        for peer in ["8.8.8.8", "100.63.255.255", "100.128.0.0", "172.32.0.1", "2001:db8::1", "::ffff:8.8.8.8"] {
+            check("codex-proxy", peer, "/", &[key, ("host", "192.168.1.2:8787")], Err(Denied::PublicKey));
+            // A secret beside it is as good as ever.
+            check("codex-proxy\nsecret", peer, "/", &[key, ("x-api-key", "secret")], Ok(()));
+        }
+        for host in ["box", "box.local:8787", "box.tail1234.ts.net", "100.101.102.103:8787", "[fd7a::1]:8787"] {
+            check("codex-proxy", "100.64.0.9", "/", &[key, ("host", host)], Ok(()));
+        }
+        for pairs in [[key, ("x-forwarded-for", "10.0.0.1")], [key, ("cf-connecting-ip", "8.8.8.8")]] {
+            check("codex-proxy", LOCAL, "/", &pairs, Err(Denied::PublicKey));
+        }
+        for pair in
+            [("host", "evil.example:8787"), ("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")]
+        {
+            check("codex-proxy", LOCAL, "/", &[key, pair], Err(Denied::ForeignPage));
+        }
+    }
+
+    #[test]
+    fn without_a_key_only_this_machine_is_served() {
+        for peer in ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", "unix"] {
+            check("", peer, "/", &[("host", "localhost:8787")], Ok(()));
+        }
+        for peer in ["192.168.1.7", "100.64.0.1", "::ffff:10.0.0.1", "2001:db8::1", "0.0.0.0"] {
+            check("", peer, "/", &[("host", "localhost:8787")], Err(Denied::Remote));
+        }
+    }
+
+    #[test]
+    fn a_forwarded_request_is_remote() {
+        assert!(FORWARDED.is_sorted());
+        for name in FORWARDED.into_iter().chain(["x-forwarded-for", "x-forwarded-host", "cf-connecting-ip", "cf-ray"]) {
+            for peer in [LOCAL, "unix"] {
+                check("", peer, "/", &[("host", "localhost"), (name, "127.0.0.1")], Err(Denied::Remote));
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_key_every_host_named_is_this_machine() {
+        for host in ["localhost", "LOCALHOST:80", "127.0.0.1:8787", "[::1]:8787", "0.0.0.0:8787", "api.localhost"] {
+            keyless(&[("host", host)], Ok(()));
+        }
+        keyless(&[], Ok(()));
+        for host in [
+            "evil.example:8787",
+            "localhost.evil.example",
+            "localhost.",
+            "127.0.0.1.",
+            "127.0.0.1.nip.io",
+            "localhost@evil.example",
+            "localhost:80@evil.example",
+            "[::1].evil.example",
+            "[::1",
+            "::1",
+            ":8787",
+            "",
+            "192.168.1.7",
+            "[::ffff:8.8.8.8]",
+            "2130706433",
+            "0x7f.1",
+            "localhost:http",
+            "localhost:80:80",
+            "localhost\u{e9}",
+        ] {
+            keyless(&[("host", host)], Err(Denied::ForeignPage));
+        }
+        keyless(&[("host", "[::ffff:127.0.0.1]:80")], Ok(()));
+        keyless(&[("host", "localhost"), ("host", "evil.example")], Err(Denied::ForeignPage));
+        check("", LOCAL, "http://evil.example/v1/models", &[("host", "localhost")], Err(Denied::ForeignPage));
+        check("", LOCAL, "http://localhost/v1/models", &[("host", "evil.example")], Err(Denied::ForeignPage));
+        check("", LOCAL, "http://localhost@evil.example/", &[], Err(Denied::ForeignPage));
+        check("", LOCAL, "http://localhost:8787/v1/models", &[("host", "localhost:8787")], Ok(()));
+    }
+
+    #[test]
+    fn without_a_key_no_foreign_web_page_gets_through() {
+        let host = ("host", "127.0.0.1:8787");
+        for origin in
+            ["http://localhost:3000", "http://[::1]", "tauri://localhost", "https://chat.example", "app://obsidian.md"]
+        {
+            // A page of ours at another name of this machine is of another site, as browsers see it.
+            keyless(&[host, ("origin", origin), ("sec-fetch-site", "cross-site")], Ok(()));
+        }
+        for origin in [
+            "https://evil.example",
+            "null",
+            "",
+            "https://chat.example.evil.example",
+            "http://chat.example",
+            "https://chat.example:8443",
+            "file://",
+            "https://localhost@evil.example",
+        ] {
+            keyless(&[host, ("origin", origin)], Err(Denied::ForeignPage));
+            keyless(&[host, ("origin", origin), ("content-type", "text/plain")], Err(Denied::ForeignPage));
+        }
+        keyless(&[host, ("origin", "http://localhost"), ("origin", "https://evil.example")], Err(Denied::ForeignPage));
+        keyless(&[host, ("sec-fetch-site", "cross-site")], Err(Denied::ForeignPage));
+        for site in ["same-origin", "same-site", "none"] {
+            keyless(&[host, ("sec-fetch-site", site)], Ok(()));
+        }
+        keyless(&[host, ("referer", "https://evil.example/page")], Err(Denied::ForeignPage));
+        keyless(&[host, ("referer", "https://evil.example?http://localhost/")], Err(Denied::ForeignPage));
+        keyless(&[host, ("referer", "http://localhost:8787/?q=1")], Ok(()));
+        keyless(&[host, ("referer", "https://chat.example/page")], Ok(()));
+    }
+}

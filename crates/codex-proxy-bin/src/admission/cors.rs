@@ -1,0 +1,94 @@
+//! Replies that web pages may read (the Fetch standard, §3.2). Pages of this machine and those of
+//! [`AllowedOrigins`] may; a preflight is answered before anybody is asked for a key, since browsers send none with it.
+
+use codex_translate::{Error, ErrorKind};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+
+use crate::admission::origin::AllowedOrigins;
+use crate::reply::{self, Body};
+
+/// What the endpoints take.
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE");
+
+/// How long a browser may go by a preflight, in seconds: the most that Chromium takes.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
+
+/// A page on a public site asks for this before it reaches into a private network.
+const REQUEST_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-request-private-network");
+const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
+
+/// Headers that pages get to see; of the backend's own, which are told apart by their prefix, those that a reply has.
+const EXPOSED: [&str; 2] = ["x-request-id", "retry-after"];
+const EXPOSED_PREFIXES: [&str; 3] = ["x-codex-", "x-ratelimit-", "x-should-retry"];
+
+/// The part of a request that decides what pages may do with its reply.
+#[derive(Clone, Debug)]
+pub(crate) struct Cors {
+    /// The page's origin, as it is to be sent back; `None` where no page asks, or none that may read the reply.
+    allowed: Option<HeaderValue>,
+}
+
+impl Cors {
+    /// Reads who asks.
+    pub(crate) fn new(origins: &AllowedOrigins, headers: &HeaderMap) -> Self {
+        let origin = headers.get(ORIGIN).filter(|origin| origin.to_str().is_ok_and(|text| origins.may_read(text)));
+        Self { allowed: origin.cloned() }
+    }
+
+    /// Answers a preflight; `None` if the request is none.
+    pub(crate) fn preflight(&self, head: &Parts) -> Option<Response<Body>> {
+        let headers = &head.headers;
+        let is_preflight = head.method == Method::OPTIONS
+            && headers.contains_key(ORIGIN)
+            && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        if !is_preflight {
+            return None;
+        }
+        if self.allowed.is_none() {
+            return Some(reply::from_error(&refusal(headers)));
+        }
+        let mut response = reply::no_content();
+        let out = response.headers_mut();
+        out.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+        // SDKs send headers of their own (`x-stainless-…`), and new ones with each version; the page is trusted with any.
+        if let Some(wanted) = headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+            out.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+        }
+        out.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+        if headers.get(REQUEST_PRIVATE_NETWORK).is_some_and(|wanted| wanted == "true") {
+            out.insert(ALLOW_PRIVATE_NETWORK, HeaderValue::from_static("true"));
+        }
+        Some(response)
+    }
+
+    /// Adds to a reply, of whatever kind, what lets the page read it.
+    pub(crate) fn write(&self, response: &mut HeaderMap) {
+        // Also where no page asks: a cache must not give the reply to one that does.
+        response.append(VARY, HeaderValue::from_static("origin"));
+        let Some(origin) = &self.allowed else { return };
+        response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        let ours = response
+            .keys()
+            .map(HeaderName::as_str)
+            .filter(|name| EXPOSED.contains(name) || EXPOSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)));
+        let names = ours.collect::<Vec<_>>().join(", ");
+        if let Ok(names) = HeaderValue::from_str(&names) {
+            response.insert(ACCESS_CONTROL_EXPOSE_HEADERS, names);
+        }
+    }
+}
+
+fn refusal(headers: &HeaderMap) -> Error {
+    let origin = headers.get(ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned());
+    let message = format!(
+        "pages of `{}` may not call codex-proxy; to let them, add the origin to CODEX_PROXY_CORS_ORIGINS",
+        origin.unwrap_or_default()
+    );
+    Error::new(ErrorKind::Permission, message).with_code("foreign_origin")
+}

@@ -1,0 +1,186 @@
+//! Who is served now, and who waits: a bounded number at the same time, and a bounded queue, first come first served.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use codex_translate::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::request::limits::full;
+
+/// A number of slots, of which everything that is served has one for as long as it is: a request from its body to its reply's
+/// last byte, a connection until it is closed.
+///
+/// Invariant: free permits + slots held − `State::owed` = `State::slots`.
+#[derive(Clone, Debug)]
+pub struct Slots(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    semaphore: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    slots: usize,
+    queue: usize,
+    waiting: usize,
+    /// Slots that are still held though there should be fewer: the next ones to come back are not given out again.
+    owed: usize,
+}
+
+/// A place among those that are served. Dropping it makes room for the next.
+#[derive(Debug)]
+pub struct Slot {
+    shared: Arc<Shared>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+/// A place in the queue.
+struct Waiting<'a>(&'a Shared);
+
+impl Slots {
+    /// Makes `slots` of them, for which at most `queue` wait.
+    pub fn new(slots: usize, queue: usize) -> Self {
+        let slots = slots.min(Semaphore::MAX_PERMITS);
+        let state = State { slots, queue, waiting: 0, owed: 0 };
+        Self(Arc::new(Shared { semaphore: Arc::new(Semaphore::new(slots)), state: Mutex::new(state) }))
+    }
+
+    /// Takes a slot if one is free.
+    pub fn try_take(&self) -> Option<Slot> {
+        let permit = Arc::clone(&self.0.semaphore).try_acquire_owned().ok();
+        permit.map(|permit| Slot { shared: Arc::clone(&self.0), permit: Some(permit) })
+    }
+
+    /// Waits for a slot, at most for `patience`.
+    ///
+    /// # Errors
+    /// The queue is full, or no slot became free in time; the caller gets 503.
+    pub async fn take(&self, patience: Duration) -> Result<Slot, Error> {
+        if let Some(slot) = self.try_take() {
+            return Ok(slot);
+        }
+        let _waiting = self.0.queue()?;
+        let permit = tokio::time::timeout(patience, Arc::clone(&self.0.semaphore).acquire_owned()).await;
+        // The semaphore is never closed.
+        let permit = permit.ok().and_then(Result::ok).ok_or_else(|| full("no running request has ended in time"))?;
+        Ok(Slot { shared: Arc::clone(&self.0), permit: Some(permit) })
+    }
+
+    /// Changes their number, and the queue's; what runs goes on.
+    pub fn resize(&self, slots: usize, queue: usize) {
+        let slots = slots.min(Semaphore::MAX_PERMITS);
+        let mut state = self.0.state();
+        let more = slots.saturating_sub(state.slots);
+        let repaid = more.min(state.owed);
+        state.owed -= repaid;
+        self.0.semaphore.add_permits(more - repaid);
+        let fewer = state.slots.saturating_sub(slots);
+        state.owed += fewer - self.0.semaphore.forget_permits(fewer);
+        state.slots = slots;
+        state.queue = queue;
+    }
+
+    /// How many wait for a slot.
+    pub fn waiting(&self) -> usize {
+        self.0.state().waiting
+    }
+
+    /// How many slots are taken.
+    pub fn taken(&self) -> usize {
+        let state = self.0.state();
+        (state.slots + state.owed).saturating_sub(self.0.semaphore.available_permits())
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn queue(&self) -> Result<Waiting<'_>, Error> {
+        let mut state = self.state();
+        if state.waiting >= state.queue {
+            return Err(full("too many requests at the same time"));
+        }
+        state.waiting += 1;
+        Ok(Waiting(self))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.state().waiting -= 1;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        let Some(permit) = self.permit.take() else { return };
+        if state.owed > 0 {
+            state.owed -= 1;
+            permit.forget();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn those_who_wait_are_served_in_order_and_the_rest_is_refused() {
+        let slots = Slots::new(1, 2);
+        let first = slots.take(LONG).await.unwrap();
+        let (mut second, mut third) = (Box::pin(slots.take(LONG)), Box::pin(slots.take(LONG)));
+        assert!(second.as_mut().now_or_never().is_none() && third.as_mut().now_or_never().is_none());
+        assert_eq!((slots.taken(), slots.waiting()), (1, 2));
+        let error = slots.take(LONG).await.unwrap_err();
+        assert_eq!((error.status_hint(), error.retry_after().is_some()), (503, true));
+        drop(first);
+        assert!(third.as_mut().now_or_never().is_none());
+        let second = second.await.unwrap();
+        // Who gives up makes room in the queue.
+        drop(third);
+        let mut fourth = Box::pin(slots.take(LONG));
+        assert!(fourth.as_mut().now_or_never().is_none());
+        drop(second);
+        drop(fourth.await.unwrap());
+        assert_eq!(slots.taken(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_forever() {
+        let slots = Slots::new(1, 1);
+        let _first = slots.take(LONG).await.unwrap();
+        assert_eq!(slots.take(LONG).await.unwrap_err().status_hint(), 503);
+        assert_eq!(slots.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn fewer_slots_leave_those_that_run_alone() {
+        let slots = Slots::new(3, 0);
+        let mut held = vec![slots.take(LONG).await.unwrap(), slots.take(LONG).await.unwrap()];
+        slots.resize(1, 0);
+        assert_eq!(slots.taken(), 2);
+        held.pop();
+        assert!(slots.take(LONG).await.is_err(), "one is held, and there is one");
+        slots.resize(2, 0);
+        held.push(slots.take(LONG).await.unwrap());
+        assert!(slots.take(LONG).await.is_err());
+        slots.resize(1, 0);
+        slots.resize(4, 0);
+        held.push(slots.take(LONG).await.unwrap());
+        held.push(slots.take(LONG).await.unwrap());
+        assert!(slots.take(LONG).await.is_err());
+        held.clear();
+        assert_eq!(slots.taken(), 0);
+    }
+}

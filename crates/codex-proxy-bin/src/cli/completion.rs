@@ -1,0 +1,148 @@
+//! What can be said on the command line, as far as it is written: for suggestions and for the shells' completion. All of it
+//! comes from argh's own information on `args`.
+
+use argh::{ArgsInfo as _, CommandInfoWithArgs, FlagInfo, FlagInfoKind};
+
+use crate::cli::args::Args;
+use crate::config::SETTINGS;
+use crate::config::nearest;
+
+/// The program, as all of this names it.
+pub const PROGRAM: &str = "codex-proxy";
+
+/// Where words lead.
+struct Place {
+    /// The commands, from the program on.
+    path: Vec<&'static str>,
+    command: CommandInfoWithArgs,
+    /// The option whose value comes next.
+    awaits: Option<&'static FlagInfo<'static>>,
+}
+
+impl Place {
+    fn of<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut place = Self { path: vec![PROGRAM], command: Args::get_args_info(), awaits: None };
+        for word in words {
+            if place.awaits.take().is_some() {
+                continue;
+            }
+            let flag = place.flags().find(|flag| is_named(flag, word));
+            if let Some(flag) = flag {
+                place.awaits = matches!(flag.kind, FlagInfoKind::Option { .. }).then_some(flag);
+            } else if let Some(at) = place.command.commands.iter().position(|inner| inner.name == word) {
+                let inner = place.command.commands.swap_remove(at);
+                place.path.push(inner.name);
+                place.command = inner.command;
+            }
+        }
+        place
+    }
+
+    fn flags(&self) -> impl Iterator<Item = &'static FlagInfo<'static>> + use<> {
+        self.command.flags.iter().filter(|flag| !flag.hidden)
+    }
+
+    fn words(&self) -> impl Iterator<Item = &'static str> {
+        let commands = self.command.commands.iter().map(|inner| inner.name);
+        commands.chain(self.flags().map(|flag| flag.long))
+    }
+}
+
+fn is_named(flag: &FlagInfo<'_>, word: &str) -> bool {
+    flag.long == word || flag.short.is_some_and(|short| word.strip_prefix('-') == Some(short.encode_utf8(&mut [0; 4])))
+}
+
+/// What argh says of a mistake, with what may have been meant. `words` are those after the program's name.
+pub fn mistake(said: &str, words: &[&str]) -> String {
+    let said = said.trim_end();
+    let unknown = said.strip_prefix("Unrecognized argument: ").and_then(|word| {
+        let at = words.iter().position(|given| *given == word)?;
+        Some((word, Place::of(words[..at].iter().copied())))
+    });
+    let Some((word, place)) = unknown else {
+        let help = Place::of(words.iter().copied()).path.join(" ");
+        return format!("{said}\nTry {help} --help.");
+    };
+    let path = place.path.join(" ");
+    let is_general = Args::get_args_info().flags.iter().any(|flag| is_named(flag, word));
+    if is_general && place.path.len() > 1 {
+        return format!("{word} comes before the command: {PROGRAM} {word} … {}", place.path[1..].join(" "));
+    }
+    let kind = if word.starts_with('-') { "an option" } else { "a command" };
+    match nearest::name(word, place.words()) {
+        Some(meant) => format!("`{word}` is not {kind} of `{path}`; did you mean `{meant}`?\nTry {path} --help."),
+        None => format!("`{word}` is not {kind} of `{path}`.\nTry {path} --help."),
+    }
+}
+
+/// What the last of the words, which is being written, can become, with what each means. Nothing means that the shell may offer
+/// files.
+pub fn next(words: &[String]) -> Vec<(String, String)> {
+    let (last, before) = words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
+    let place = Place::of(before.iter().map(String::as_str));
+    let mut found: Vec<(String, String)> = Vec::new();
+    if let Some(flag) = place.awaits {
+        let setting = SETTINGS.iter().find(|setting| setting.flag == Some(flag.long));
+        found.extend(
+            setting.iter().flat_map(|setting| setting.choices).map(|choice| ((*choice).to_owned(), String::new())),
+        );
+    } else if last.starts_with('-') {
+        found.extend(place.flags().map(|flag| (flag.long.to_owned(), flag.description.to_owned())));
+    } else {
+        let commands = place.command.commands.iter();
+        found.extend(commands.map(|inner| (inner.name.to_owned(), inner.command.description.to_owned())));
+    }
+    found.retain(|(word, _)| word.starts_with(last));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use argh::FromArgs as _;
+
+    use super::*;
+
+    fn told(words: &[&str]) -> String {
+        let exit = Args::from_args(&[PROGRAM], words).unwrap_err();
+        assert!(exit.status.is_err(), "{words:?}");
+        mistake(&exit.output, words)
+    }
+
+    #[test]
+    fn what_was_meant_is_suggested() {
+        for (words, says) in [
+            (
+                &["sreve"][..],
+                "`sreve` is not a command of `codex-proxy`; did you mean `serve`?\nTry codex-proxy --help.",
+            ),
+            (&["serve", "--prot", "1"], "`--prot` is not an option of `codex-proxy serve`; did you mean `--port`?"),
+            (&["service", "instal"], "of `codex-proxy service`; did you mean `install`?"),
+            (&["--config", "x", "serve", "--smulate"], "did you mean `--simulate`?"),
+            (&["serve", "-x"], "`-x` is not an option of `codex-proxy serve`.\nTry codex-proxy serve --help."),
+            (&["serve", "--config", "x"], "--config comes before the command: codex-proxy --config … serve"),
+            (&["serve", "--port"], "No value provided for option '--port'.\nTry codex-proxy serve --help."),
+            (&[], "Try codex-proxy --help."),
+        ] {
+            let told = told(words);
+            assert!(told.contains(says), "{words:?}: {told}");
+        }
+    }
+
+    #[test]
+    fn completion_follows_the_commands() {
+        let found = |words: &[&str]| -> Vec<String> {
+            let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+            next(&words).into_iter().map(|(word, _)| word).collect()
+        };
+        assert_eq!(found(&["ser"]), ["serve", "service"]);
+        assert_eq!(found(&["service", "st"]), ["status"]);
+        assert_eq!(found(&["service", "status", "--o"]), Vec::<String>::new());
+        assert_eq!(found(&["status", "--o"]), ["--offline"]);
+        assert_eq!(found(&["serve", "--emulate", "c"]), ["chrome", "codex"]);
+        assert_eq!(found(&["serve", "-p", "80"]), Vec::<String>::new());
+        // A value is not taken for a command.
+        assert_eq!(found(&["login", "--workspace", "status", "--dev"]), ["--device"]);
+        assert_eq!(found(&["completions", ""]), ["bash", "zsh", "fish", "next"]);
+        assert!(found(&[]).contains(&"login".to_owned()) && found(&["-"]).contains(&"--config".to_owned()));
+    }
+}

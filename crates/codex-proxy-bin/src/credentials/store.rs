@@ -1,0 +1,87 @@
+//! Where the program keeps its own login.
+
+use codex_auth::{FileLock, FileStore, StoreError, TokenStore, Tokens, VaultError, VaultStore, Version};
+
+use crate::config::{Config, Kept};
+use crate::credentials::keyring::Keyring;
+
+/// The program's own store, in the place that the settings name.
+#[derive(Clone, Debug)]
+pub struct OwnStore(Place);
+
+#[derive(Clone, Debug)]
+enum Place {
+    File(FileStore),
+    Keyring(VaultStore<Keyring>),
+}
+
+impl OwnStore {
+    /// Names the store. Reads and writes nothing.
+    ///
+    /// # Errors
+    /// There is no keyring to speak to: start one, or keep the credentials in a file.
+    pub fn open(config: &Config) -> Result<Self, VaultError> {
+        Ok(Self(match config.kept {
+            Kept::File => Place::File(FileStore::new(config.credentials_path())),
+            Kept::Keyring => {
+                let advised =
+                    |VaultError(why)| VaultError(format!("{why}; start it, or set CODEX_PROXY_CREDENTIALS=file"));
+                let keyring = Keyring::open(&config.home).map_err(advised)?;
+                Place::Keyring(VaultStore::new(keyring, config.keyring_mark_path()))
+            }
+        }))
+    }
+}
+
+impl TokenStore for OwnStore {
+    type Lock = FileLock;
+
+    fn load(&self) -> Result<Option<Tokens>, StoreError> {
+        match &self.0 {
+            Place::File(store) => store.load(),
+            Place::Keyring(store) => store.load(),
+        }
+    }
+
+    fn try_lock(&self) -> Result<Option<FileLock>, StoreError> {
+        match &self.0 {
+            Place::File(store) => store.try_lock(),
+            Place::Keyring(store) => store.try_lock(),
+        }
+    }
+
+    fn probe(&self, lock: &FileLock) -> Result<(), StoreError> {
+        match &self.0 {
+            Place::File(store) => store.probe(lock),
+            Place::Keyring(store) => store.probe(lock),
+        }
+    }
+
+    fn save(&self, lock: &FileLock, tokens: &Tokens) -> Result<(), StoreError> {
+        match &self.0 {
+            Place::File(store) => store.save(lock, tokens),
+            Place::Keyring(store) => store.save(lock, tokens),
+        }
+    }
+
+    fn remove(&self, lock: &FileLock) -> Result<bool, StoreError> {
+        match &self.0 {
+            Place::File(store) => store.remove(lock),
+            Place::Keyring(store) => store.remove(lock),
+        }
+    }
+
+    fn version(&self) -> Version {
+        match &self.0 {
+            Place::File(store) => store.version(),
+            Place::Keyring(store) => store.version(),
+        }
+    }
+
+    fn location(&self) -> String {
+        match &self.0 {
+            Place::File(store) => store.location(),
+            Place::Keyring(store) => store.location(),
+        }
+    }
+}

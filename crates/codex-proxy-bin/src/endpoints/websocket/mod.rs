@@ -1,0 +1,86 @@
+//! The Responses API over a WebSocket (docs/backend.md §4, seen from the other side): `response.create` in, the events of the reply out,
+//! one JSON object a text frame. One turn at a time; requests that come while one runs begin when it has ended.
+//!
+//! A turn is the one of `POST /v1/responses`: the same body, the same [`Relay`](crate::turn::relay::Relay). What is the socket's own: the connection's last
+//! response is remembered, so that a client need send only what is new; errors are frames; a comment becomes a ping.
+
+mod create;
+mod memory;
+mod session;
+
+use std::sync::Arc;
+
+use codex_auth::TokenStore;
+use codex_translate::{Error, ErrorKind};
+use codex_upstream::Upstream;
+use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Response};
+use hyper::upgrade::OnUpgrade;
+use session::Session;
+use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::app::App;
+use crate::connection::peer::Peer;
+use crate::reply::{self, Body};
+use crate::server::serve::Place;
+
+/// The WebSockets that are open. They outlive the request that opened them, so the server asks them to end.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    stopping: watch::Sender<bool>,
+}
+
+impl Default for Sockets {
+    fn default() -> Self {
+        Self { stopping: watch::Sender::new(false) }
+    }
+}
+
+impl Sockets {
+    /// Asks all to end after the turn they are in, and waits until they have.
+    pub(crate) async fn drain(&self) {
+        self.stopping.send_replace(true);
+        self.stopping.closed().await;
+    }
+}
+
+/// Whether a request asks for a WebSocket (RFC 6455 §4.2.1).
+pub(crate) fn is_upgrade(head: &Parts) -> bool {
+    let has = |name: HeaderName, word: &str| {
+        let values = head.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case(word))
+    };
+    has(UPGRADE, "websocket") && has(CONNECTION, "upgrade")
+}
+
+/// Answers a request for a WebSocket, and serves it in a task of its own. The caller has been admitted.
+///
+/// # Errors
+/// The request is no valid handshake.
+pub(crate) fn accept<U: Upstream, S: TokenStore>(
+    app: &Arc<App<U, S>>,
+    peer: Peer,
+    mut head: Parts,
+) -> Result<Response<Body>, Error> {
+    if head.headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Ok(reply::other_websocket_version());
+    }
+    let bad = |what: &str| Error::new(ErrorKind::InvalidRequest, format!("no valid WebSocket handshake: {what}"));
+    let key = head.headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| bad("Sec-WebSocket-Key is missing"))?;
+    let accepted = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(|_| bad("Sec-WebSocket-Key"))?;
+    // HTTP/2 has WebSockets of its own (RFC 8441), which nobody asks for without TLS.
+    let upgrade = head.extensions.remove::<OnUpgrade>().ok_or_else(|| bad("it takes HTTP/1.1"))?;
+    let place = head.extensions.remove::<Place>();
+    let session = Session::new(Arc::clone(app), peer, head);
+    let stopping = app.client_sockets.stopping.subscribe();
+    tokio::spawn(async move {
+        let _place = place;
+        match upgrade.await {
+            Ok(upgraded) => session.serve(upgraded, stopping).await,
+            Err(error) => tracing::debug!(%peer, %error, "the connection did not become a WebSocket"),
+        }
+    });
+    Ok(reply::switching_protocols(accepted))
+}

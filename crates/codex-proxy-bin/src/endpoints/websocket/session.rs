@@ -1,0 +1,374 @@
+//! One WebSocket from its handshake to its end.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_auth::TokenStore;
+use codex_translate::{Decoder, Error, MAX_EVENT_BYTES, Notice, Options, ResponsesPipe};
+use codex_upstream::Upstream;
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::request::Parts;
+use http::{HeaderMap, Response};
+use http_body_util::BodyExt as _;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+use tokio::time::{Instant, interval_at, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Bytes, Error as SocketError, Message, Utf8Bytes};
+
+use crate::admission::slots::Slot;
+use crate::app::{App, Call};
+use crate::connection::peer::Peer;
+use crate::endpoints::websocket::create::{Asked, Create};
+use crate::endpoints::websocket::memory::Memory;
+use crate::endpoints::{self, Keep, Keeping, Prepared};
+use crate::ids;
+use crate::reply::{self, Body};
+use crate::request::limits::Times;
+use crate::route::Work;
+use crate::telemetry::record::{Opening, Watch};
+use crate::turn::relay::Relay;
+
+/// How often a quiet connection is pinged.
+const PING: Duration = Duration::from_secs(30);
+
+/// How many pings in a row may go unanswered.
+const UNANSWERED: u32 = 3;
+
+/// How many requests may wait for the turn that runs.
+const MAX_WAITING: usize = 16;
+
+/// How long a client may take to see that its connection is closed.
+const CLOSE_TIME: Duration = Duration::from_secs(5);
+
+/// The room for what comes and goes on a quiet connection, in bytes.
+const BUFFER: usize = 16 * 1024;
+
+/// A connection's end, and why.
+#[derive(Debug)]
+enum End {
+    /// The client is gone, or does not listen.
+    Gone,
+    /// It is to be told.
+    Close(CloseCode, &'static str),
+}
+
+/// What a connection is served with.
+pub(super) struct Session<U: Upstream, S: TokenStore> {
+    app: Arc<App<U, S>>,
+    peer: Peer,
+    /// The handshake: who calls, and what its headers choose for all turns.
+    head: Parts,
+}
+
+/// The connection, and the requests that have come early.
+struct Line {
+    socket: WebSocketStream<TokioIo<Upgraded>>,
+    waiting: VecDeque<Utf8Bytes>,
+    /// The most that those who wait may come to, in bytes.
+    waiting_limit: usize,
+    stall: Duration,
+    unanswered: u32,
+}
+
+/// A turn whose reply has begun.
+struct Begun {
+    body: Body,
+    notices: Vec<Notice>,
+    /// The conversation that is answered, to be remembered with the answer.
+    input: Vec<Box<RawValue>>,
+    request_id: String,
+    _slot: Slot,
+}
+
+/// The end of a reply, as far as it is remembered.
+#[derive(Deserialize)]
+struct Ended<'a> {
+    #[serde(borrow)]
+    response: EndedResponse<'a>,
+}
+
+#[derive(Deserialize)]
+struct EndedResponse<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    output: Vec<&'a RawValue>,
+}
+
+impl<U: Upstream, S: TokenStore> Session<U, S> {
+    pub(super) fn new(app: Arc<App<U, S>>, peer: Peer, head: Parts) -> Self {
+        Self { app, peer, head }
+    }
+
+    /// Serves the connection to its end.
+    pub(super) async fn serve(self, upgraded: Upgraded, mut stopping: watch::Receiver<bool>) {
+        let limits = self.app.terms.now().limits;
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(limits.body_bytes))
+            .max_frame_size(Some(limits.body_bytes))
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(BUFFER);
+        let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+        let mut line = Line {
+            socket,
+            waiting: VecDeque::new(),
+            waiting_limit: limits.body_bytes,
+            stall: limits.times.stall,
+            unanswered: 0,
+        };
+        let mut memory = Memory::new(limits.body_bytes);
+        let end = loop {
+            let frame = match line.request(&mut stopping, &limits.times).await {
+                Ok(frame) => frame,
+                Err(end) => break end,
+            };
+            if let Err(end) = self.turn(&mut line, &mut memory, &frame).await {
+                break end;
+            }
+        };
+        tracing::debug!(peer = %self.peer, ?end, "the WebSocket has ended");
+        if let End::Close(code, reason) = end {
+            let frame = CloseFrame { code, reason: reason.into() };
+            let closing = async {
+                line.socket.close(Some(frame)).await?;
+                while line.socket.next().await.transpose()?.is_some() {}
+                Ok::<_, SocketError>(())
+            };
+            // The client may be gone.
+            let _ = timeout(CLOSE_TIME, closing).await;
+        }
+    }
+
+    /// Answers one request.
+    async fn turn(&self, line: &mut Line, memory: &mut Memory, frame: &str) -> Result<(), End> {
+        // A key that has been withdrawn ends what it has opened.
+        if let Err(denied) = self.app.terms.now().access.admit(self.peer, &self.head) {
+            line.send_error(&reply::of_denied(denied)).await?;
+            return Err(End::Close(CloseCode::Policy, "the key is no longer accepted"));
+        }
+        let mut create = match Asked::read(frame) {
+            Ok(Asked::Response(create)) => create,
+            Ok(Asked::Nothing) => return Ok(()),
+            Err(error) => return line.send_error(&error).await,
+        };
+        let started = line.meanwhile(self.begin(&mut create, memory)).await?;
+        // Whatever comes of it: a turn that fails leaves nothing to go on with.
+        memory.clear();
+        match started {
+            Ok(Some(begun)) => relay(line, memory, begun).await,
+            Ok(None) => line.send_prewarmed(memory, create.remembered()).await,
+            Err(error) => line.send_error(&error).await,
+        }
+    }
+
+    /// Starts a turn, as far as its first output; `None` if no reply is wanted.
+    async fn begin(&self, create: &mut Create, memory: &Memory) -> Result<Option<Begun>, Error> {
+        let request_id = ids::request_id(&HeaderMap::new()).to_str().unwrap_or_default().to_owned();
+        let watch = self.app.journal.open(Opening {
+            request_id: request_id.clone(),
+            endpoint: Work::Responses.endpoint(),
+            client: Opening::client(&self.head.headers),
+            is_routine: false,
+        });
+        let begun = self.prepare(create, memory, request_id, &watch).await;
+        match begun {
+            Ok(Some(begun)) => {
+                let body = watch.over(Response::new(begun.body), false).into_body();
+                Ok(Some(Begun { body, ..begun }))
+            }
+            Ok(None) => {
+                drop(watch.over(reply::no_content(), false));
+                Ok(None)
+            }
+            Err(error) => {
+                watch.record().fail(&error);
+                Err(reply::worded_for(&self.head.headers, error))
+            }
+        }
+    }
+
+    async fn prepare(
+        &self,
+        create: &mut Create,
+        memory: &Memory,
+        request_id: String,
+        watch: &Watch,
+    ) -> Result<Option<Begun>, Error> {
+        let call = Call::read(&self.head.headers, watch.record())?;
+        let previous = create.previous().map(str::to_owned);
+        let input = create.whole_input(memory, |id| self.app.stored.conversation(&call.caller, id))?;
+        let input = input.map(|input| self.app.stored.with_items(&call.caller, input));
+        let body = Bytes::from(create.body(input.as_deref())?);
+        let input = input.unwrap_or_default();
+        let options = Options { stores: self.app.stored.has_room_for(body.len()), ..call.options.clone() };
+        let Prepared { mut plan, notices, turn } = endpoints::prepare(&self.app, &call, &options, body.clone())?;
+        plan.previous_response_id = previous;
+        if !create.generate {
+            create.remember(input);
+            return Ok(None);
+        }
+        let slot = self.app.terms.slots().take(self.app.terms.now().limits.times.queue).await?;
+        let pipe = ResponsesPipe::new(&plan, ids::response());
+        let keep = Keep::of(&self.app, &call, &plan, body);
+        let turns = vec![(turn.open(), Keeping { pipe, keep })];
+        let relay = Relay::hold(turns, watch.record()).await?;
+        Ok(Some(Begun { body: relay.boxed_unsync(), notices, input, request_id, _slot: slot }))
+    }
+}
+
+/// Sends the events of a reply as they come, and remembers it.
+async fn relay(line: &mut Line, memory: &mut Memory, begun: Begun) -> Result<(), End> {
+    let Begun { mut body, notices, input, request_id, _slot } = begun;
+    line.send_metadata(&request_id, &notices).await?;
+    let mut decoder = Decoder::new(2 * MAX_EVENT_BYTES);
+    let mut input = Some(input);
+    while let Some(Ok(frame)) = line.meanwhile(body.frame()).await? {
+        let Ok(bytes) = frame.into_data() else { continue };
+        decoder.feed(&bytes);
+        let mut events = 0;
+        // What the relay writes can be read.
+        while let Ok(Some(event)) = decoder.next_frame() {
+            events += 1;
+            if matches!(event.event, "response.completed" | "response.incomplete")
+                && let (Ok(Ended { response }), Some(input)) = (serde_json::from_str(event.data), input.take())
+            {
+                memory.keep(&response.id, input, &response.output);
+            }
+            line.send(Message::text(event.data)).await?;
+        }
+        // A comment, for a connection that is quiet.
+        if events == 0 {
+            line.send(Message::Ping(Bytes::new())).await?;
+        }
+    }
+    Ok(())
+}
+
+impl Line {
+    /// Waits for the next request between turns.
+    async fn request(&mut self, stopping: &mut watch::Receiver<bool>, times: &Times) -> Result<Utf8Bytes, End> {
+        let idle = tokio::time::sleep(times.socket_idle);
+        let mut idle = std::pin::pin!(idle);
+        let mut pings = interval_at(Instant::now() + PING, PING);
+        loop {
+            if *stopping.borrow() {
+                return Err(End::Close(CloseCode::Away, "codex-proxy is stopping"));
+            }
+            if let Some(next) = self.waiting.pop_front() {
+                return Ok(next);
+            }
+            tokio::select! {
+                received = self.socket.next() => self.take(received)?,
+                _ = pings.tick() => {
+                    if self.unanswered >= UNANSWERED {
+                        return Err(End::Gone);
+                    }
+                    self.unanswered += 1;
+                    self.send(Message::Ping(Bytes::new())).await?;
+                }
+                () = &mut idle => return Err(End::Close(CloseCode::Normal, "idle for too long")),
+                // An error would mean that nobody is there to stop it.
+                _ = stopping.changed() => {}
+            }
+        }
+    }
+
+    /// Runs a part of a turn; a client that goes away ends it at once.
+    async fn meanwhile<F: Future>(&mut self, part: F) -> Result<F::Output, End> {
+        let mut part = std::pin::pin!(part);
+        loop {
+            tokio::select! {
+                output = &mut part => return Ok(output),
+                received = self.socket.next() => self.take(received)?,
+            }
+        }
+    }
+
+    /// Takes in what has come.
+    fn take(&mut self, received: Option<Result<Message, SocketError>>) -> Result<(), End> {
+        self.unanswered = 0;
+        match received {
+            Some(Ok(Message::Text(text))) => {
+                self.waiting.push_back(text);
+                let bytes: usize = self.waiting.iter().map(|text| text.len()).sum();
+                if self.waiting.len() > MAX_WAITING || bytes > self.waiting_limit {
+                    return Err(End::Close(CloseCode::Policy, "too many requests at once"));
+                }
+            }
+            // Pings are answered by the library.
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+            Some(Ok(Message::Binary(_))) => return Err(End::Close(CloseCode::Unsupported, "text frames only")),
+            Some(Ok(Message::Close(_))) | None => return Err(End::Gone),
+            Some(Err(SocketError::Capacity(_))) => return Err(End::Close(CloseCode::Size, "the frame is too large")),
+            Some(Err(SocketError::Utf8(_))) => return Err(End::Close(CloseCode::Invalid, "the frame is not UTF-8")),
+            Some(Err(error)) => {
+                tracing::debug!(%error, "the WebSocket broke");
+                return Err(End::Gone);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a frame to a client that takes it in time.
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        match timeout(self.stall, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(End::Gone),
+        }
+    }
+
+    async fn send_json(&mut self, value: &impl Serialize) -> Result<(), End> {
+        // Maps with string keys can always be written.
+        let text = serde_json::to_string(value).unwrap_or_default();
+        self.send(Message::text(text)).await
+    }
+
+    /// Tells of an error (docs/backend.md §4).
+    async fn send_error(&mut self, error: &Error) -> Result<(), End> {
+        let response = reply::from_error(error);
+        let frame = json!({"type": "error", "status": response.status().as_u16(), "error": error.body().object(),
+            "headers": as_json(response.headers())});
+        self.send_json(&frame).await
+    }
+
+    /// Tells what over HTTP would be headers of the reply.
+    async fn send_metadata(&mut self, request_id: &str, notices: &[Notice]) -> Result<(), End> {
+        let mut headers = HeaderMap::new();
+        reply::add_notices(&mut headers, notices);
+        if headers.is_empty() {
+            return Ok(());
+        }
+        let mut headers = as_json(&headers);
+        headers.insert("x-request-id".to_owned(), request_id.into());
+        self.send_json(&json!({"type": "response.metadata", "headers": headers})).await
+    }
+
+    /// Answers a request that wants no reply: it is remembered, so that the next one need not repeat it.
+    async fn send_prewarmed(&mut self, memory: &mut Memory, input: Vec<Box<RawValue>>) -> Result<(), End> {
+        let identity = ids::response();
+        memory.keep(&identity.id, input, &[]);
+        let usage = json!({"input_tokens": 0, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 0,
+            "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 0});
+        let mut response = json!({"id": identity.id, "object": "response", "created_at": identity.created,
+            "status": "in_progress", "output": [], "usage": null});
+        self.send_json(&json!({"type": "response.created", "sequence_number": 0, "response": response})).await?;
+        response["status"] = "completed".into();
+        response["usage"] = usage;
+        self.send_json(&json!({"type": "response.completed", "sequence_number": 1, "response": response})).await
+    }
+}
+
+fn as_json(headers: &HeaderMap) -> serde_json::Map<String, serde_json::Value> {
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.to_string(), text(value).into())).collect()
+}

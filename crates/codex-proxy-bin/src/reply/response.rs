@@ -1,0 +1,251 @@
+//! Replies, and the one place where an error becomes one.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use codex_translate::{Error, ErrorKind, Fate, Notice};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION, UPGRADE,
+    WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Empty, Full};
+use serde::Serialize;
+
+use crate::admission::access::Denied;
+use crate::route::unserved;
+
+/// The body of a reply: whole, or a stream.
+pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// OpenAI's SDKs ask this header, before any other, whether to send a request again.
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// The longest header of notices.
+const MAX_NOTICES_BYTES: usize = 2048;
+
+/// A reply with a JSON body.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    match serde_json::to_vec(value) {
+        Ok(body) => with_json(status, body),
+        Err(error) => from_error(&Error::new(ErrorKind::Internal, format!("cannot write the reply as JSON: {error}"))),
+    }
+}
+
+/// A reply that has nothing to say.
+pub(crate) fn no_content() -> Response<Body> {
+    empty(StatusCode::NO_CONTENT)
+}
+
+/// The reply that makes a WebSocket of the connection; `accept` proves that its key was read (RFC 6455 §4.2.2).
+pub(crate) fn switching_protocols(accept: HeaderValue) -> Response<Body> {
+    let mut response = empty(StatusCode::SWITCHING_PROTOCOLS);
+    let headers = response.headers_mut();
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    response
+}
+
+/// The reply to a WebSocket of another version than the one there is.
+pub(crate) fn other_websocket_version() -> Response<Body> {
+    upgrade_required("the WebSocket is of another version than 13")
+}
+
+/// The reply to a request that is answered over a WebSocket only, and asks for none (RFC 9110 §15.5.22).
+pub(crate) fn no_upgrade() -> Response<Body> {
+    upgrade_required("a GET here is the beginning of a WebSocket; send a request as a POST")
+}
+
+fn upgrade_required(message: &str) -> Response<Body> {
+    let error = Error::new(ErrorKind::InvalidRequest, message).with_code("upgrade_required");
+    let mut response = with_status(StatusCode::UPGRADE_REQUIRED, &error);
+    let headers = response.headers_mut();
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    response
+}
+
+fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Empty::new().boxed_unsync());
+    *response.status_mut() = status;
+    response
+}
+
+/// The reply to a request whose head has not come, as bytes of HTTP/1.1: nobody else writes it.
+pub(crate) fn bare_too_slow() -> Vec<u8> {
+    let error = Error::new(ErrorKind::SlowRequest, "the request's headers came too slowly; send the request again");
+    let body = serde_json::to_string(&error.body()).unwrap_or_default();
+    format!(
+        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// What a probe is told: a 200 if all is well, else a 503.
+pub(crate) fn probed(is_well: bool, value: &impl Serialize) -> Response<Body> {
+    json(if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, value)
+}
+
+/// A 200 with a stream of server-sent events.
+pub fn event_stream<B>(body: B) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
+    let mut response = Response::new(body.boxed_unsync());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // nginx and its kin otherwise gather the stream before they pass it on.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+/// Says in the headers that the reply is true only now, and for this caller.
+pub(crate) fn never_cached(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// Names in the headers what the translation changed: `x-codex-proxy-dropped`, `-clamped`, `-emulated`, `-repaired`.
+pub fn add_notices(headers: &mut HeaderMap, notices: &[Notice]) {
+    for (fate, name) in [
+        (Fate::Dropped, "x-codex-proxy-dropped"),
+        (Fate::Clamped, "x-codex-proxy-clamped"),
+        (Fate::Emulated, "x-codex-proxy-emulated"),
+        (Fate::Repaired, "x-codex-proxy-repaired"),
+    ] {
+        let of_fate = notices.iter().filter(|notice| notice.fate == fate);
+        if let Some(value) = listed(of_fate) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+/// The notices as one header value, as far as they fit: some clients take no more than 16 KiB of headers in all.
+fn listed<'a>(notices: impl Iterator<Item = &'a Notice>) -> Option<HeaderValue> {
+    let mut list = String::new();
+    for notice in notices {
+        let separator = if list.is_empty() { "" } else { ", " };
+        let entry = format!("{separator}{notice}");
+        if list.len() + entry.len() > MAX_NOTICES_BYTES {
+            list.push_str(", ...");
+            break;
+        }
+        list.push_str(&entry);
+    }
+    (!list.is_empty()).then(|| HeaderValue::from_str(&list).ok()).flatten()
+}
+
+/// The reply that tells a client of `error`, with the headers by which SDKs decide whether to try again.
+pub fn from_error(error: &Error) -> Response<Body> {
+    let status = StatusCode::from_u16(error.status_hint()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = serde_json::to_vec(&error.body()).unwrap_or_default();
+    let mut response = with_json(status, body);
+    let headers = response.headers_mut();
+    if let Some(after) = error.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(ceil_secs(after)));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"codex-proxy\""));
+    }
+    // A used-up window stays used up, however soon an SDK asks again; and an SDK's retries of this program's retries are a storm.
+    if matches!(error.kind(), ErrorKind::UsageLimit | ErrorKind::QuotaExceeded) || error.is_retried() {
+        headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    response
+}
+
+/// The error as the client knows it, which the headers of its request tell (docs/backend.md §3.6).
+pub(crate) fn worded_for(headers: &HeaderMap, error: Error) -> Error {
+    let is_official = headers.get("originator").is_some_and(|name| name.as_bytes().starts_with(b"codex"));
+    if is_official { error.in_the_backends_words() } else { error }
+}
+
+/// The reply for a path that does not exist.
+pub fn not_found(path: &str) -> Response<Body> {
+    let message = match unserved(path) {
+        Some(why) => format!(
+            "`{path}` is not served: {why}; there are /v1/chat/completions, /v1/responses, /v1/images/generations and /v1/models"
+        ),
+        None => format!(
+            "there is no `{path}` here; try /v1/chat/completions, /v1/responses, /v1/models or /health, and check that the \
+             base URL ends in /v1 once"
+        ),
+    };
+    with_status(StatusCode::NOT_FOUND, &Error::new(ErrorKind::InvalidRequest, message).with_code("unknown_url"))
+}
+
+/// The reply for a response that is not kept.
+pub(crate) fn response_not_found(id: &str) -> Response<Body> {
+    let message = format!(
+        "Response with id '{id}' not found; it was never kept, was deleted, or went for newer ones; send the whole conversation"
+    );
+    with_status(StatusCode::NOT_FOUND, &Error::new(ErrorKind::InvalidRequest, message))
+}
+
+/// The reply for a method that the path does not have.
+pub fn wrong_method(method: &str, path: &str, allowed: &str) -> Response<Body> {
+    let message = format!("`{path}` takes {allowed}, not {method}");
+    let error = Error::new(ErrorKind::InvalidRequest, message).with_code("method_not_allowed");
+    let mut response = with_status(StatusCode::METHOD_NOT_ALLOWED, &error);
+    if let Ok(allowed) = HeaderValue::from_str(allowed) {
+        response.headers_mut().insert(ALLOW, allowed);
+    }
+    response
+}
+
+/// What a caller that is turned away is told.
+pub fn of_denied(denied: Denied) -> Error {
+    match denied {
+        Denied::NoKey => Error::new(
+            ErrorKind::Authentication,
+            "no API key: send the value of CODEX_PROXY_API_KEY as `Authorization: Bearer <key>` or `X-API-Key: <key>`",
+        )
+        .with_code("missing_api_key"),
+        Denied::WrongKey => Error::new(
+            ErrorKind::Authentication,
+            "wrong API key: it is none of those with which codex-proxy was started (CODEX_PROXY_API_KEY)",
+        )
+        .with_code("invalid_api_key"),
+        Denied::PublicKey => Error::new(
+            ErrorKind::Permission,
+            "the key `codex-proxy` is known to everybody, so it counts on private networks only; set CODEX_PROXY_API_KEY to \
+             a key of your own",
+        )
+        .with_code("public_api_key"),
+        Denied::Remote => Error::new(
+            ErrorKind::Permission,
+            "no API key is set up, so only programs on codex-proxy's own machine are served; start it with \
+             CODEX_PROXY_API_KEY to serve others",
+        )
+        .with_code("remote_without_api_key"),
+        Denied::ForeignPage => Error::new(
+            ErrorKind::Permission,
+            "requests of web pages and for foreign host names are served with a key of your own only: start codex-proxy \
+             with CODEX_PROXY_API_KEY and send the key, or name the page's origin in CODEX_PROXY_CORS_ORIGINS",
+        )
+        .with_code("foreign_origin"),
+    }
+}
+
+fn with_status(status: StatusCode, error: &Error) -> Response<Body> {
+    let mut response = from_error(error);
+    *response.status_mut() = status;
+    response
+}
+
+fn with_json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Full::new(Bytes::from(body)).boxed_unsync());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Whole seconds, rounded up: a client that waits them must not be early.
+fn ceil_secs(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}

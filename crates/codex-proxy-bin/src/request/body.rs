@@ -1,0 +1,174 @@
+//! Reading a request's body: bounded in size and time, and decoded.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use codex_translate::{Error, ErrorKind};
+use http::HeaderMap;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use tokio::time::{Instant, timeout_at};
+
+use crate::request::budget::{LargeBodies, SMALL_BYTES, Share};
+use crate::request::decode::{Encoding, too_large};
+use crate::request::limits::Limits;
+
+/// The largest request body, before and after decoding, unless the settings say otherwise.
+pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+
+/// How long a body may take, beside what its size takes at the slowest speed that is waited for.
+pub const BODY_GRACE: Duration = Duration::from_secs(30);
+
+/// A body that comes more slowly is given up.
+const SLOWEST_BYTES_PER_SEC: usize = 16 * 1024;
+
+/// How long a body that is too large is read on and thrown away, so that its sender gets to see the reply.
+const DISCARD_TIME: Duration = Duration::from_secs(10);
+
+/// The most that is thrown away for the same reason.
+const DISCARD_BYTES: usize = 4 * MAX_BODY_BYTES;
+
+/// A request's body.
+pub(crate) struct Received {
+    pub(crate) bytes: Bytes,
+    /// The room of a large one, to be held until the request is sent.
+    pub(crate) share: Option<Share>,
+}
+
+impl Received {
+    /// Gives back the room that the body did not need.
+    fn sized(mut self) -> Self {
+        if let Some(share) = &mut self.share {
+            share.shrink_to(self.bytes.len());
+        }
+        self
+    }
+}
+
+/// Reads a request body and undoes its `content-encoding`. Before it gets large, it waits for its room among `large` ones.
+///
+/// # Errors
+/// The body is too large (413) or too slow (408), broke off, or is encoded in a way that is not understood (400), or there was no
+/// room for it (503).
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: Incoming,
+    limits: &Limits,
+    large: &LargeBodies,
+) -> Result<Received, Error> {
+    let encoding = Encoding::of(headers)?;
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    // A body without an end is met below; one that announces its size need not be read to be refused.
+    if announced > limits.body_bytes {
+        discard(body).await;
+        return Err(too_large(limits.body_bytes));
+    }
+    let most_bytes = if encoding.is_none() && announced > 0 { announced } else { limits.body_bytes };
+    let received = gather(body, announced, most_bytes, limits, large).await?;
+    match encoding {
+        None => Ok(received.sized()),
+        Some(encoding) => decode(received, encoding, limits, large).await,
+    }
+}
+
+/// Reads a body of which `announced` bytes are announced, and which can come to `most_bytes`.
+async fn gather(
+    mut body: Incoming,
+    announced: usize,
+    most_bytes: usize,
+    limits: &Limits,
+    large: &LargeBodies,
+) -> Result<Received, Error> {
+    let mut share = None;
+    let mut graced = Instant::now() + limits.times.body;
+    let mut read = BytesMut::with_capacity(announced.min(SMALL_BYTES));
+    while let Some(frame) = timeout_at(deadline(graced, read.len()), body.frame()).await.map_err(|_| too_slow())? {
+        let frame = frame.map_err(|error| broken_off(&error))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if read.len() + data.len() > limits.body_bytes {
+            discard(body).await;
+            return Err(too_large(limits.body_bytes));
+        }
+        if share.is_none() && read.len() + data.len() > SMALL_BYTES {
+            let waiting = Instant::now();
+            match large.share(most_bytes, limits.times.queue).await {
+                Ok(taken) => share = Some(taken),
+                Err(full) => {
+                    discard(body).await;
+                    return Err(full);
+                }
+            }
+            graced += waiting.elapsed();
+            // It is coming: what was announced gets its room at once, and is not copied again and again.
+            read.reserve(announced.saturating_sub(read.len()).max(data.len()));
+        }
+        read.extend_from_slice(&data);
+    }
+    Ok(Received { bytes: read.freeze(), share })
+}
+
+/// Decodes a body, which may become a large one.
+async fn decode(
+    Received { bytes, mut share }: Received,
+    encoding: Encoding,
+    limits: &Limits,
+    large: &LargeBodies,
+) -> Result<Received, Error> {
+    if share.is_none() {
+        // Most stay small.
+        match unpacked(encoding, bytes.clone(), limits.body_bytes.min(SMALL_BYTES)).await {
+            Err(error) if error.kind() == ErrorKind::TooLarge && limits.body_bytes > SMALL_BYTES => {}
+            decoded => return Ok(Received { bytes: decoded?, share }),
+        }
+        share = Some(large.share(limits.body_bytes, limits.times.queue).await?);
+    }
+    let bytes = unpacked(encoding, bytes, limits.body_bytes).await?;
+    Ok(Received { bytes, share }.sized())
+}
+
+/// Decoding takes a while: no other request is to wait for it.
+async fn unpacked(encoding: Encoding, body: Bytes, limit_bytes: usize) -> Result<Bytes, Error> {
+    let decoding = tokio::task::spawn_blocking(move || encoding.decode(&body, limit_bytes)).await;
+    decoding.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal, format!("cannot decode the body: {error}"))))
+}
+
+/// When a body of which `read` bytes have come must have brought its next piece; with none, it is `graced`.
+fn deadline(graced: Instant, read: usize) -> Instant {
+    graced + Duration::from_secs((read / SLOWEST_BYTES_PER_SEC) as u64)
+}
+
+/// Reads on for a while and keeps nothing. Closing at once would reset the connection, and the sender, still writing, would
+/// see the reset instead of the reply.
+async fn discard(mut body: Incoming) {
+    let drain = async {
+        let mut dropped = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            dropped += frame.data_ref().map_or(0, Bytes::len);
+            if dropped > DISCARD_BYTES {
+                break;
+            }
+        }
+    };
+    // Whether the time or the body ended first does not matter: the reply follows either way.
+    let _ = tokio::time::timeout(DISCARD_TIME, drain).await;
+}
+
+fn too_slow() -> Error {
+    Error::new(ErrorKind::SlowRequest, "the request body came too slowly; send it again, faster")
+}
+
+fn broken_off(error: &hyper::Error) -> Error {
+    Error::new(ErrorKind::InvalidRequest, format!("the request body broke off: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_comes_has_time() {
+        let graced = Instant::now();
+        assert_eq!(deadline(graced, 0), graced);
+        assert_eq!(deadline(graced, MAX_BODY_BYTES), graced + Duration::from_secs(4096));
+    }
+}

@@ -1,0 +1,197 @@
+//! Where connections are accepted: TCP ports, unix sockets, and sockets that a service manager has opened.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::task::Poll;
+use std::{fmt, io};
+
+use tokio::net::{TcpListener, TcpStream};
+
+#[cfg(unix)]
+use crate::server::unix_socket::UnixSocket;
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// At a host name or address, and a port.
+    Tcp(String, u16),
+    /// At a path in the file system.
+    Unix(PathBuf),
+}
+
+/// A text that is no address.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is no address; give host and port, as in `127.0.0.1:8787` or `[::1]:8787`, or `unix:/path`")]
+pub struct UnusableAddress(String);
+
+impl FromStr for Address {
+    type Err = UnusableAddress;
+
+    fn from_str(text: &str) -> Result<Self, UnusableAddress> {
+        let unusable = || UnusableAddress(text.to_owned());
+        if let Some(path) = text.strip_prefix("unix:") {
+            return if path.is_empty() { Err(unusable()) } else { Ok(Self::Unix(path.into())) };
+        }
+        let (host, port) = text.rsplit_once(':').ok_or_else(unusable)?;
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        // Of the colons of an address without brackets nobody knows which one is the port's.
+        if bare.is_empty() || (bare == host && host.contains(':')) {
+            return Err(unusable());
+        }
+        Ok(Self::Tcp(bare.to_owned(), port.parse().map_err(|_| unusable())?))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// The sockets that connections come by.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    all: Vec<Listener>,
+    /// Which one is asked first, so that a busy one does not keep the others waiting.
+    first: usize,
+}
+
+#[derive(Debug)]
+enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixSocket),
+}
+
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(crate) enum Accepted {
+    Tcp(TcpStream, SocketAddr),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixStream),
+}
+
+impl Listeners {
+    /// Listens at `addresses`.
+    ///
+    /// # Errors
+    /// One of them cannot be listened at: the address, and why. Nothing has been accepted at the others.
+    pub async fn bind(addresses: &[Address]) -> Result<Self, (Address, io::Error)> {
+        let mut listeners = Self::default();
+        for address in addresses {
+            let listener = match address {
+                Address::Tcp(host, port) => TcpListener::bind((host.as_str(), *port)).await.map(Listener::Tcp),
+                #[cfg(unix)]
+                Address::Unix(path) => UnixSocket::bind(path).map(Listener::Unix),
+                #[cfg(not(unix))]
+                Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+            };
+            listeners.all.push(listener.map_err(|error| (address.clone(), error))?);
+        }
+        Ok(listeners)
+    }
+
+    /// Takes over the sockets that a service manager has opened for this process (`LISTEN_FDS`, sd_listen_fds(3)); without
+    /// any, there are none.
+    ///
+    /// # Errors
+    /// One of them accepts no connections.
+    #[cfg(unix)]
+    pub fn inherited() -> io::Result<Self> {
+        let mut passed = listenfd::ListenFd::from_env();
+        let mut listeners = Self::default();
+        for index in 0..passed.len() {
+            let listener = match passed.take_tcp_listener(index) {
+                Ok(Some(listener)) => {
+                    listener.set_nonblocking(true)?;
+                    Listener::Tcp(TcpListener::from_std(listener)?)
+                }
+                Ok(None) => continue,
+                Err(_) => match passed.take_unix_listener(index)? {
+                    Some(listener) => Listener::Unix(UnixSocket::inherited(listener)?),
+                    None => continue,
+                },
+            };
+            listeners.all.push(listener);
+        }
+        Ok(listeners)
+    }
+
+    /// As on Unix, where there can be some.
+    #[cfg(not(unix))]
+    #[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
+    pub fn inherited() -> io::Result<Self> {
+        Ok(Self::default())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Where they listen, as URLs where there are any.
+    pub fn addresses(&self) -> impl Iterator<Item = String> {
+        self.all.iter().map(|listener| match listener {
+            Listener::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => format!("http://{address}"),
+                Err(error) => format!("an unknown address ({error})"),
+            },
+            #[cfg(unix)]
+            Listener::Unix(socket) => format!("unix:{}", socket.path().display()),
+        })
+    }
+
+    /// Accepts the next connection of any of them.
+    ///
+    /// # Errors
+    /// The connection failed, or none can be accepted for now.
+    pub(crate) async fn accept(&mut self) -> io::Result<Accepted> {
+        let (all, first) = (&self.all, self.first);
+        let (at, accepted) = poll_fn(|cx| {
+            for at in (0..all.len()).map(|offset| (first + offset) % all.len()) {
+                let polled = match &all[at] {
+                    Listener::Tcp(listener) => {
+                        listener.poll_accept(cx).map_ok(|(stream, address)| Accepted::Tcp(stream, address))
+                    }
+                    #[cfg(unix)]
+                    Listener::Unix(socket) => socket.poll_accept(cx).map_ok(Accepted::Unix),
+                };
+                if let Poll::Ready(accepted) = polled {
+                    return Poll::Ready((at, accepted));
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+        self.first = at + 1;
+        accepted
+    }
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(listener: TcpListener) -> Self {
+        Self { all: vec![Listener::Tcp(listener)], first: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_shown_alike() {
+        for text in ["127.0.0.1:8787", "localhost:0", "[::1]:8787", "unix:/run/user/1000/codex-proxy.sock"] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+        for text in ["", "8787", ":8787", "localhost", "::1:8787", "localhost:http", "localhost:70000", "unix:", "[]:1"]
+        {
+            assert_eq!(text.parse::<Address>().unwrap_err(), UnusableAddress(text.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Accepts connections and hands each request to a handler, until told to stop; then lets what is running finish.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::Instant;
+
+use crate::admission::slots::{Slot, Slots};
+use crate::connection::activity::{Pulse, Verdict, Wire};
+use crate::connection::peer::Peer;
+use crate::reply::{self, Body};
+use crate::request::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS, Times, full};
+use crate::server::listen::{Accepted, Listeners};
+
+/// How long running replies may go on after the signal to stop.
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long to wait before accepting again when the process is out of file descriptors.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+
+/// How many connections beyond the limit are told so at the same time; further ones are closed without a word.
+const REFUSALS: usize = 64;
+
+/// How long a connection beyond the limit may take to be told so.
+const REFUSAL_TIME: Duration = Duration::from_secs(5);
+
+/// What answers requests. Infallible: an error is a reply.
+pub trait Handler: Clone + Send + 'static {
+    /// Answers one request from the peer at `peer`.
+    fn handle(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Response<Body>> + Send;
+
+    /// The limits of connections. Asked for with each, so that they may change.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
+    /// Told when no more connections are accepted: ends what goes on beyond its request, and completes when that has ended.
+    fn drain(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+}
+
+/// A connection's place among those that are open; in the extensions of its requests, for those that outlive it by an upgrade.
+#[derive(Clone, Debug)]
+pub(crate) struct Place(#[expect(dead_code, reason = "held, not read")] Arc<Slot>);
+
+/// Serves `listeners` until `shutdown` completes, then waits for open replies, at most [`DRAIN_DEADLINE`].
+///
+/// HTTP/1.1 and HTTP/2 without TLS are told apart by the connection preface. One task serves one connection, so a panic in a
+/// handler costs that connection and no other.
+pub async fn serve<H: Handler>(listeners: impl Into<Listeners>, handler: H, shutdown: impl Future<Output = ()>) {
+    let mut listeners = listeners.into();
+    let server = Server {
+        connections: Slots::new(handler.limits().connections, 0),
+        refusals: Slots::new(REFUSALS, 0),
+        graceful: GracefulShutdown::new(),
+        handler,
+    };
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listeners.accept() => accepted,
+            () = &mut shutdown => break,
+        };
+        match accepted {
+            Ok(Accepted::Tcp(stream, address)) => {
+                // Without this a one-word answer waits for the peer's delayed acknowledgement, 40 ms and more.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%address, %error, "cannot disable Nagle's algorithm");
+                }
+                server.connect(stream, Peer::Tcp(address));
+            }
+            #[cfg(unix)]
+            Ok(Accepted::Unix(stream)) => server.connect(stream, Peer::Unix),
+            Err(error) => pause_after(&error).await,
+        }
+    }
+    drop(listeners);
+    let drained = async { tokio::join!(server.graceful.shutdown(), server.handler.drain()) };
+    tokio::select! {
+        _ = drained => tracing::info!("all replies are finished"),
+        () = tokio::time::sleep(DRAIN_DEADLINE) => tracing::warn!("stopping with replies still open"),
+    }
+}
+
+struct Server<H> {
+    handler: H,
+    connections: Slots,
+    refusals: Slots,
+    graceful: GracefulShutdown,
+}
+
+impl<H: Handler> Server<H> {
+    /// Serves a connection in a task of its own, or tells it that there are too many.
+    fn connect<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(&self, stream: S, peer: Peer) {
+        let limits = self.handler.limits();
+        self.connections.resize(limits.connections, 0);
+        if let Some(slot) = self.connections.try_take() {
+            let (handler, place) = (self.handler.clone(), Place(Arc::new(slot)));
+            let answer = move |mut request: Request<Incoming>| {
+                let handler = handler.clone();
+                request.extensions_mut().insert(place.clone());
+                async move { handler.handle(request, peer).await }
+            };
+            tokio::spawn(connection(stream, peer, answer, limits.times, self.graceful.watcher()));
+        } else if let Some(refusal) = self.refusals.try_take() {
+            tracing::warn!(%peer, limit = limits.connections, "too many connections");
+            let refusing =
+                connection(stream, peer, |_| std::future::ready(refused()), limits.times, self.graceful.watcher());
+            tokio::spawn(async move {
+                let _refusal = refusal;
+                // Elapsed: whoever says nothing is told nothing.
+                let _ = tokio::time::timeout(REFUSAL_TIME, refusing).await;
+            });
+        }
+    }
+}
+
+fn refused() -> Response<Body> {
+    let mut response = reply::from_error(&full("too many connections"));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Serves one connection to its end.
+async fn connection<S, A, F>(stream: S, peer: Peer, answer: A, times: Times, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    A: Fn(Request<Incoming>) -> F + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let pulse = Pulse::new(Instant::now());
+    let wire = Wire::new(stream, pulse.clone());
+    let watched = pulse.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let running = watched.begin(request.version());
+        // The protocol keeps room for the future as long as the connection lives; only the pointer is to be kept.
+        let answered = Box::pin(answer(request));
+        async move { Ok::<_, Infallible>(answered.await.map(|body| running.until_the_end_of(body))) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // What is longer than our own limits, which are told of in a reply, but not beyond all measure, is refused by the protocol.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_headers(4 * MAX_HEADERS);
+    // This bounds what waits to be written, too: it is handed on while more is made.
+    builder.http1().max_buf_size(4 * MAX_HEAD_BYTES);
+    let most = u32::try_from(4 * MAX_HEAD_BYTES).unwrap_or(u32::MAX);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(60)).max_header_list_size(most);
+    let serving = builder.serve_connection_with_upgrades(TokioIo::new(wire.clone()), service).into_owned();
+    let verdict = {
+        let serving = pin!(watcher.watch(serving));
+        tokio::select! {
+            biased;
+            ended = serving => return log_end(peer, ended),
+            verdict = given_up(&pulse, &times) => verdict,
+        }
+    };
+    tracing::debug!(%peer, ?verdict, "closing the connection");
+    if verdict == Verdict::HeadTooSlow {
+        // The client may be gone.
+        let _ = tokio::time::timeout(REFUSAL_TIME, say_too_slow(wire)).await;
+    }
+}
+
+fn log_end(peer: Peer, ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+}
+
+/// Completes when the connection is to be given up.
+async fn given_up(pulse: &Pulse, times: &Times) -> Verdict {
+    let mut ticks = tokio::time::interval(times.head.min(times.stall).min(times.idle) / 4);
+    loop {
+        ticks.tick().await;
+        if let Some(verdict) = pulse.verdict(Instant::now(), times) {
+            return verdict;
+        }
+    }
+}
+
+/// Writes the reply to a request whose head has not come. There is no request to answer, so the protocol has no part in it.
+async fn say_too_slow<S: AsyncWrite + Unpin>(mut wire: Wire<S>) -> io::Result<()> {
+    wire.write_all(&reply::bare_too_slow()).await?;
+    poll_fn(|cx| Pin::new(&mut wire).poll_shutdown(cx)).await
+}
+
+/// A connection that died while waiting is nothing; running out of descriptors needs a moment for others to close.
+async fn pause_after(error: &io::Error) {
+    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        return;
+    }
+    tracing::warn!(%error, "cannot accept a connection");
+    tokio::time::sleep(ACCEPT_BACKOFF).await;
+}

@@ -1,0 +1,329 @@
+//! What all requests of this run add up to, for `GET /metrics`.
+//!
+//! Labels take their values from short lists, so that no caller can make the metrics grow: a model that the account's catalogue
+//! does not have is `other`, a path that does not exist is the endpoint `other`.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use codex_auth::{EndpointError, Secret, TokenEndpoint, TokenReply};
+use codex_upstream::{ByteStream, Quota, Upstream, UpstreamError};
+use http::{Request, Response};
+
+use crate::telemetry::exposition::{self, Exposition, Kind};
+use crate::telemetry::histogram::Histogram;
+use crate::telemetry::record::Entry;
+
+/// The counts of this run.
+#[derive(Debug)]
+pub struct Metrics {
+    /// When it began.
+    pub started_at: SystemTime,
+    counts: Mutex<Counts>,
+    retries: AtomicU64,
+    refreshes: [AtomicU64; REFRESHES.len()],
+}
+
+/// How a refresh can end: with new tokens, with a refusal that ends the login, without a usable reply.
+const REFRESHES: [&str; 3] = ["ok", "refused", "failed"];
+
+#[derive(Clone, Debug, Default)]
+struct Counts {
+    requests: BTreeMap<Labels, u64>,
+    durations: BTreeMap<&'static str, Histogram>,
+    first_bytes: BTreeMap<&'static str, Histogram>,
+    /// By model and kind.
+    tokens: BTreeMap<(String, &'static str), u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Labels {
+    endpoint: &'static str,
+    model: String,
+    code: String,
+    finish: &'static str,
+}
+
+/// What the program knows at the moment, beside what it has counted.
+#[derive(Debug)]
+pub struct Now<'a> {
+    /// The requests under way.
+    pub live: &'a [Entry],
+    /// How many requests wait for one of the running to end.
+    pub queued: usize,
+    /// Whether the login can be used.
+    pub is_login_usable: bool,
+    /// What is known of the quota.
+    pub quota: &'a Quota,
+    /// The time of day.
+    pub now: SystemTime,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let (counts, retries) = (Mutex::default(), AtomicU64::new(0));
+        Self { started_at: SystemTime::now(), counts, retries, refreshes: Default::default() }
+    }
+}
+
+impl Metrics {
+    /// Counts a request that has ended.
+    pub fn count(&self, entry: &Entry) {
+        let endpoint = entry.opening.endpoint;
+        let model = match &entry.model {
+            Some(model) if entry.is_known_model => model.clone(),
+            Some(_) => "other".to_owned(),
+            None => String::new(),
+        };
+        let code = entry.status.map_or_else(String::new, |status| status.to_string());
+        let mut counts = self.counts();
+        let labels = Labels { endpoint, model: model.clone(), code, finish: entry.finish.unwrap_or_default() };
+        *counts.requests.entry(labels).or_default() += 1;
+        counts.durations.entry(endpoint).or_default().observe(entry.total);
+        if let Some(first_byte) = entry.first_byte.filter(|_| entry.is_stream) {
+            counts.first_bytes.entry(endpoint).or_default().observe(first_byte);
+        }
+        if let Some(usage) = &entry.usage {
+            let kinds = [
+                ("input", usage.input_tokens),
+                ("cached", usage.cached_tokens),
+                ("output", usage.output_tokens),
+                ("reasoning", usage.reasoning_tokens),
+            ];
+            for (kind, tokens) in kinds {
+                *counts.tokens.entry((model.clone(), kind)).or_default() += tokens;
+            }
+        }
+    }
+
+    /// How many requests have ended, and the tokens they took in and gave out; without those that come by themselves.
+    pub fn totals(&self) -> Totals {
+        let counts = self.counts();
+        let tokens =
+            |kind: &str| counts.tokens.iter().filter(|((_, of), _)| *of == kind).map(|(_, tokens)| tokens).sum();
+        let turns = counts.requests.iter().filter(|(labels, _)| !labels.model.is_empty()).map(|(_, count)| count).sum();
+        Totals { turns, input_tokens: tokens("input"), output_tokens: tokens("output") }
+    }
+
+    /// Writes everything in Prometheus' text format, version 0.0.4.
+    pub fn to_text(&self, now: &Now<'_>) -> String {
+        let counts = self.counts().clone();
+        let mut out = Exposition::default();
+        self.write_requests(&counts, now, &mut out);
+        out.family("upstream_retries_total", Kind::Counter, "Requests sent to the backend again.");
+        out.sample("upstream_retries_total", &[], self.retries.load(Ordering::Relaxed));
+        out.family("token_refreshes_total", Kind::Counter, "Refreshes of the login's tokens, by outcome.");
+        for (outcome, count) in REFRESHES.iter().zip(&self.refreshes) {
+            out.sample("token_refreshes_total", &[("outcome", outcome)], count.load(Ordering::Relaxed));
+        }
+        out.family("login_usable", Kind::Gauge, "Whether the login can be used (1) or somebody has to log in (0).");
+        out.sample("login_usable", &[], u8::from(now.is_login_usable));
+        write_quota(now, &mut out);
+        out.family("build_info", Kind::Gauge, "The program's version.");
+        out.sample("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+        out.process_start(self.started_at);
+        out.into_text()
+    }
+
+    fn write_requests(&self, counts: &Counts, now: &Now<'_>, out: &mut Exposition) {
+        out.family("requests_total", Kind::Counter, "Requests that have ended, by how they ended.");
+        for (Labels { endpoint, model, code, finish }, count) in &counts.requests {
+            let labels = [("endpoint", *endpoint), ("model", model), ("code", code), ("finish", *finish)];
+            out.sample("requests_total", &labels, count);
+        }
+        let help = "From the head of a request to the last byte of its reply.";
+        out.histograms("request_duration_seconds", help, &counts.durations);
+        let help = "From the head of a request to the first output of its stream.";
+        out.histograms("first_byte_seconds", help, &counts.first_bytes);
+        let help = "Tokens as the backend counts them; cached ones are among the input, reasoning among the output.";
+        out.family("tokens_total", Kind::Counter, help);
+        for ((model, kind), count) in &counts.tokens {
+            out.sample("tokens_total", &[("model", model), ("kind", kind)], count);
+        }
+        let live = |of: fn(&Entry) -> bool| now.live.iter().filter(|entry| of(entry)).count();
+        out.family("active_turns", Kind::Gauge, "Turns under way.");
+        out.sample("active_turns", &[], live(|entry| entry.model.is_some()));
+        out.family("queued_requests", Kind::Gauge, "Requests that wait for one of the running to end.");
+        out.sample("queued_requests", &[], now.queued);
+        out.family("open_streams", Kind::Gauge, "Streams under way.");
+        out.sample("open_streams", &[], live(|entry| entry.is_stream));
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the status page shows of all requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// Requests that named a model.
+    pub turns: u64,
+    /// Tokens of the requests.
+    pub input_tokens: u64,
+    /// Tokens of the replies.
+    pub output_tokens: u64,
+}
+
+/// Windows that have started anew since they were told say nothing any more.
+fn write_quota(now: &Now<'_>, out: &mut Exposition) {
+    let windows = || now.quota.windows.iter().filter(|window| window.is_current(now.now));
+    out.family("quota_used_ratio", Kind::Gauge, "How much of a rate-limit window is used, from 0 to 1 and beyond.");
+    for window in windows() {
+        let labels = [("window", window.length()), ("limit", window.limit.as_deref().unwrap_or("codex"))];
+        out.sample("quota_used_ratio", &labels, window.used_percent / 100.0);
+    }
+    out.family("quota_reset_timestamp_seconds", Kind::Gauge, "When a rate-limit window starts anew.");
+    for (window, at) in windows().filter_map(|window| Some((window, window.resets_at?))) {
+        let labels = [("window", window.length()), ("limit", window.limit.as_deref().unwrap_or("codex"))];
+        out.sample("quota_reset_timestamp_seconds", &labels, exposition::unix_secs(at));
+    }
+}
+
+/// The auth server, its answers counted.
+#[derive(Debug)]
+pub struct Counted<E> {
+    endpoint: E,
+    journal: Arc<crate::telemetry::request_log::Journal>,
+}
+
+impl<E> Counted<E> {
+    pub(crate) fn new(endpoint: E, journal: Arc<crate::telemetry::request_log::Journal>) -> Self {
+        Self { endpoint, journal }
+    }
+}
+
+impl<E: TokenEndpoint> TokenEndpoint for Counted<E> {
+    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenReply, EndpointError> {
+        let refreshed = self.endpoint.refresh(refresh_token).await;
+        let [ok, refused, failed] = &self.journal.metrics.refreshes;
+        let outcome = match &refreshed {
+            Ok(_) => ok,
+            Err(EndpointError::Refused { .. }) => refused,
+            Err(_) => failed,
+        };
+        outcome.fetch_add(1, Ordering::Relaxed);
+        refreshed
+    }
+}
+
+/// The way to the backend for one turn; whatever is sent after the first request is a retry.
+#[derive(Debug)]
+pub(crate) struct Attempts<U> {
+    upstream: Arc<U>,
+    journal: Arc<crate::telemetry::request_log::Journal>,
+    sent: Arc<AtomicU64>,
+}
+
+impl<U> Attempts<U> {
+    pub(crate) fn new(upstream: &Arc<U>, journal: &Arc<crate::telemetry::request_log::Journal>) -> Self {
+        Self { upstream: Arc::clone(upstream), journal: Arc::clone(journal), sent: Arc::default() }
+    }
+
+    /// The same turn by another way.
+    pub(crate) fn by<V>(&self, upstream: &Arc<V>) -> Attempts<V> {
+        Attempts { upstream: Arc::clone(upstream), journal: Arc::clone(&self.journal), sent: Arc::clone(&self.sent) }
+    }
+}
+
+impl<U: Upstream> Upstream for Attempts<U> {
+    fn send(
+        &self,
+        request: Request<Bytes>,
+    ) -> impl Future<Output = Result<Response<ByteStream>, UpstreamError>> + Send {
+        if self.sent.fetch_add(1, Ordering::Relaxed) > 0 {
+            self.journal.metrics.retries.fetch_add(1, Ordering::Relaxed);
+        }
+        self.upstream.send(request)
+    }
+
+    fn forget_cookies(&self) {
+        self.upstream.forget_cookies();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use codex_translate::{Finish, Summary, Usage};
+    use codex_upstream::Window;
+
+    use super::*;
+    use crate::telemetry::record::{Opening, Record};
+
+    fn entry(model: &str, is_known: bool) -> Entry {
+        let opening = Opening { request_id: "r".into(), endpoint: "chat", client: None, is_routine: false };
+        let record = Record::new(opening);
+        record.asks(model, is_known, None, 0);
+        let usage =
+            Usage { input_tokens: 5, cached_tokens: 4, output_tokens: 3, reasoning_tokens: 2, ..Usage::default() };
+        record.complete(&Summary { finish: Finish::Stop, usage: Some(usage) });
+        Entry { status: Some(200), finish: Some("stop"), is_stream: true, ..record.entry() }
+    }
+
+    fn told(metrics: &Metrics, quota: &Quota) -> String {
+        metrics.to_text(&Now {
+            live: &[],
+            queued: 0,
+            is_login_usable: true,
+            quota,
+            now: UNIX_EPOCH + Duration::from_secs(100),
+        })
+    }
+
+    #[test]
+    fn buckets_hold_all_that_was_as_fast_or_faster() {
+        let metrics = Metrics::default();
+        for millis in [0, 50, 51, 2_500, 700_000] {
+            let total = Duration::from_millis(millis);
+            metrics.count(&Entry { total, first_byte: Some(total), ..entry("m", true) });
+        }
+        let text = told(&metrics, &Quota::default());
+        for name in ["request_duration_seconds", "first_byte_seconds"] {
+            for (le, count) in [("0.05", 2), ("0.1", 3), ("1", 3), ("2.5", 4), ("600", 4), ("+Inf", 5)] {
+                let line = format!("\ncodex_proxy_{name}_bucket{{endpoint=\"chat\",le=\"{le}\"}} {count}\n");
+                assert!(text.contains(&line), "{line} in {text}");
+            }
+            assert!(text.contains(&format!("\ncodex_proxy_{name}_sum{{endpoint=\"chat\"}} 702.601\n")), "{text}");
+        }
+        assert!(text.contains("\ncodex_proxy_tokens_total{model=\"m\",kind=\"cached\"} 20\n"), "{text}");
+    }
+
+    #[test]
+    fn names_from_outside_cannot_break_the_format_or_multiply() {
+        let metrics = Metrics::default();
+        for number in 0..50 {
+            metrics.count(&entry(&format!("invented-{number}"), false));
+        }
+        metrics.count(&entry("a\"b\\c", true));
+        let text = told(&metrics, &Quota::default());
+        assert_eq!(text.lines().filter(|line| line.starts_with("codex_proxy_requests_total")).count(), 2, "{text}");
+        assert!(text.contains("model=\"other\",code=\"200\",finish=\"stop\"} 50"), "{text}");
+        assert!(text.contains(r#"model="a\"b\\c""#), "{text}");
+        assert_eq!(metrics.totals(), Totals { turns: 51, input_tokens: 255, output_tokens: 153 });
+    }
+
+    #[test]
+    fn a_window_that_has_started_anew_is_not_shown_as_used() {
+        let window = |resets_at: u64| Window {
+            name: "Spark weekly".to_owned(),
+            limit: Some("Spark".to_owned()),
+            minutes: 10_080,
+            used_percent: 50.0,
+            resets_at: Some(UNIX_EPOCH + Duration::from_secs(resets_at)),
+        };
+        let shown =
+            |resets_at| told(&Metrics::default(), &Quota { windows: vec![window(resets_at)], ..Quota::default() });
+        let text = shown(101);
+        assert!(text.contains("\ncodex_proxy_quota_used_ratio{window=\"weekly\",limit=\"Spark\"} 0.5\n"), "{text}");
+        assert!(
+            text.contains("\ncodex_proxy_quota_reset_timestamp_seconds{window=\"weekly\",limit=\"Spark\"} 101\n"),
+            "{text}"
+        );
+        assert!(!shown(100).contains("weekly"));
+    }
+}

@@ -1,0 +1,8 @@
+//! What is seen of requests from outside: the log, the metrics, and the record of each request from which both are made. Never
+//! the content of a request or of a reply.
+
+mod exposition;
+mod histogram;
+pub mod metrics;
+pub mod record;
+pub mod request_log;

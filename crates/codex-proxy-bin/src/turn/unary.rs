@@ -1,0 +1,54 @@
+//! Calls of the backend whose reply comes whole: a compaction, pictures. The way there is a turn's.
+
+use bytes::Bytes;
+use codex_auth::TokenStore;
+use codex_translate::{Error, ErrorKind, Usage};
+use codex_upstream::{Backend, Upstream, UpstreamError, WholeError, read_to_end};
+use http::Request;
+use serde_json::Value;
+
+use crate::app::App;
+use crate::telemetry::metrics::Attempts;
+use crate::turn::error;
+use crate::turn::send::{authorized, send};
+
+/// The largest reply. A picture has some 2 MiB, a compaction less than the conversation it stands for.
+const MAX_REPLY_BYTES: usize = 128 * 1024 * 1024;
+
+/// Sends the request that `build` makes for the login, and reads its reply to the end.
+///
+/// # Errors
+/// There is no usable login, the backend refused, or the reply broke off.
+pub(crate) async fn whole<U: Upstream, S: TokenStore>(
+    app: &App<U, S>,
+    build: impl Fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError> + Sync,
+) -> Result<Bytes, Error> {
+    let (build, upstream) = (&build, &Attempts::new(&app.upstream, &app.journal));
+    authorized(app, |bearer| async move {
+        let route = app.route(&bearer).await.map_err(|error| error::of_route(&error))?;
+        let request = build(&app.backend(&bearer, &route)).map_err(|error| error::of_transport(&error))?;
+        let reply = send(app, upstream, &request).await?;
+        read_to_end(reply.into_body(), MAX_REPLY_BYTES).await.map_err(|error| error::of_transport(&error))
+    })
+    .await
+}
+
+/// What a client is told of a reply that is not what was asked for.
+pub(crate) fn of_whole(error: &WholeError) -> Error {
+    Error::new(ErrorKind::Protocol, error.to_string())
+}
+
+/// The tokens of a `usage` object, for the log.
+pub(crate) fn usage(wire: Option<&Value>) -> Option<Usage> {
+    let count = |at: &str| wire?.pointer(at)?.as_u64();
+    let (input_tokens, output_tokens) = (count("/input_tokens")?, count("/output_tokens")?);
+    Some(Usage {
+        input_tokens,
+        output_tokens,
+        cached_tokens: count("/input_tokens_details/cached_tokens").unwrap_or(0),
+        cache_write_tokens: count("/input_tokens_details/cache_write_tokens"),
+        reasoning_tokens: count("/output_tokens_details/reasoning_tokens").unwrap_or(0),
+        total_tokens: count("/total_tokens").unwrap_or_else(|| input_tokens.saturating_add(output_tokens)),
+        estimated: false,
+    })
+}
