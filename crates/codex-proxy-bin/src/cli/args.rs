@@ -1,23 +1,23 @@
-//! The command line, as argh reads it. No configuration logic: that is `config`.
+//! The command line, as argh parses it. No configuration logic: that is in `config`.
 
 use argh::{ArgsInfo, FromArgs};
 
 /// use the Codex models of your own ChatGPT Plus/Pro account through an OpenAI-compatible API
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
-    note = "Start with `codex-proxy login`, then `codex-proxy serve`. Without an account, `codex-proxy serve --simulate` \
-answers from a simulated backend.",
+    note = "Start with `codex-proxy login`, then `codex-proxy serve`. To try it without an account, run `codex-proxy serve \
+--simulate`, which uses a simulated backend.",
     example = "{command_name} login",
     example = "{command_name} serve -p 9000",
     example = "{command_name} status",
     example = "{command_name} doctor"
 )]
 pub struct Args {
-    /// configuration file to read instead of config.toml in the home directory of the proxy
+    /// read this configuration file instead of config.toml in the home directory of the proxy
     #[argh(option, arg_name = "file")]
     pub config: Option<String>,
 
-    /// what to do
+    /// command to run
     #[argh(subcommand)]
     pub command: Command,
 }
@@ -32,28 +32,28 @@ pub enum Command {
     Logout(LogoutArgs),
     /// Serve the API.
     Serve(ServeArgs),
-    /// Show the login's state.
+    /// Show the state of the login.
     Status(StatusArgs),
-    /// Look for what is wrong.
+    /// Find out what is wrong.
     Doctor(DoctorArgs),
-    /// Ask whether the proxy answers.
+    /// Check whether the proxy responds.
     Health(HealthArgs),
     /// Run the proxy as a service.
     Service(ServiceArgs),
     /// Show the settings.
     Config(ConfigArgs),
-    /// Print what a shell needs to complete commands.
+    /// Print a shell completion script.
     Completions(CompletionsArgs),
     /// Print the manual page.
     Man(ManArgs),
-    /// Show the proxy at work, without an account.
+    /// Demonstrate the proxy without an account.
     Demo(DemoArgs),
     /// Print the version.
     Version(VersionArgs),
 }
 
 impl Args {
-    /// The settings that the flags give, by name, as they were written.
+    /// Returns the settings given as flags, by name, as they were written.
     pub fn settings(&self) -> Vec<(&'static str, &str)> {
         let mut given = vec![("config", &self.config)];
         match &self.command {
@@ -90,44 +90,43 @@ impl Args {
 #[argh(
     subcommand,
     name = "login",
-    note = "The address is printed too, so it can be opened by hand. If the browser runs on another machine, use \
---no-browser and paste the address at which the browser ends up, or --device.",
+    note = "The login URL is also printed, so you can open it yourself. If the browser runs on another machine, use \
+--no-browser and paste back the URL the browser is redirected to, or use --device.",
     example = "{command_name}",
     example = "{command_name} --no-browser",
     example = "{command_name} --device",
     example = "{command_name} --workspace Acme"
 )]
 pub struct LoginArgs {
-    /// open no browser: print the address, and accept the pasted redirect address on standard input
+    /// do not open a browser: print the login URL and read the pasted redirect URL from standard input
     #[argh(switch)]
     pub no_browser: bool,
 
-    /// log in with a code that you enter on another device
+    /// log in with a code to enter on another device
     #[argh(switch)]
     pub device: bool,
 
-    /// workspace to use, by its id or name, if the account has several
+    /// use this workspace (id or name) if the account has several
     #[argh(option)]
     pub workspace: Option<String>,
 
-    /// refused: the Codex CLI's login cannot be copied; this says why
+    /// not supported (prints why the Codex CLI's login cannot be copied)
     #[argh(switch)]
     pub import_codex: bool,
 }
 
-/// log out: delete the login from this machine
+/// log out by deleting the login from this machine
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "logout",
-    note = "Only this machine forgets the login; your other devices stay logged in. --revoke ends the login at OpenAI, for \
-every device that shares it.",
+    note = "Your other devices stay logged in. --revoke also revokes the login at OpenAI, for every device that shares it.",
     example = "{command_name}",
     example = "{command_name} --revoke",
     example = "{command_name} --revoke --yes"
 )]
 pub struct LogoutArgs {
-    /// also end the login at OpenAI, which can log out other devices
+    /// also revoke the login at OpenAI, which can log out other devices
     #[argh(switch)]
     pub revoke: bool,
 
@@ -141,8 +140,8 @@ pub struct LogoutArgs {
 #[argh(
     subcommand,
     name = "serve",
-    note = "With CODEX_PROXY_API_KEY set, every request but /health must carry the key. Without it, only programs on this \
-machine are served. Open the address in a browser to see what is going on.",
+    note = "If CODEX_PROXY_API_KEY is set, every request must carry the key, except health checks, /openapi.json and the \
+empty status page. Without it, only programs on this machine are served. Open the address in a browser for the status page.",
     example = "{command_name}",
     example = "{command_name} --host 127.0.0.1 -p 9000",
     example = "{command_name} --listen unix:/run/user/1000/codex-proxy.sock",
@@ -154,41 +153,41 @@ pub struct ServeArgs {
     #[argh(option)]
     pub host: Option<String>,
 
-    /// port to listen on; 0 takes a free one (default: 8787)
+    /// port to listen on; 0 picks a free port (default: 8787)
     #[argh(option, short = 'p')]
     pub port: Option<String>,
 
-    /// where to listen instead, separated by commas: host:port or unix:/path
+    /// listen on these addresses instead (comma-separated): host:port or unix:/path
     #[argh(option)]
     pub listen: Option<String>,
 
-    /// answer from a simulated backend: no account, no network
+    /// use a simulated backend: no account, no network
     #[argh(switch)]
     pub simulate: bool,
 
-    /// use the Codex CLI's login, which is read and never renewed here
+    /// use the Codex CLI's login without ever refreshing it
     #[argh(switch)]
     pub from_codex: bool,
 
-    /// what TLS and HTTP/2 look like: chrome, codex or none (default: chrome)
+    /// TLS and HTTP/2 fingerprint: chrome, codex or none (default: chrome)
     #[argh(option)]
     pub emulate: Option<String>,
 
-    /// how turns reach the backend: http, websocket or auto (default: http)
+    /// transport to the backend: http, websocket or auto (default: http)
     #[argh(option)]
     pub transport: Option<String>,
 
-    /// how the log is written: text or json (default: text)
+    /// log format: text or json (default: text)
     #[argh(option)]
     pub log_format: Option<String>,
 }
 
-/// show whether the login is usable; exits with 0 if it is, with 1 if not
+/// show whether the login is usable; exit with 0 if it is, with 1 if not
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "status",
-    note = "Nothing is changed and no token is renewed. The plan's quota is asked for while the access token is valid.",
+    note = "Changes nothing and refreshes no token. Queries the quota only while the access token is valid.",
     example = "{command_name}",
     example = "{command_name} --json",
     example = "{command_name} --offline",
@@ -199,7 +198,7 @@ pub struct StatusArgs {
     #[argh(switch)]
     pub json: bool,
 
-    /// do not ask the backend for the quota
+    /// do not query the backend for the quota
     #[argh(switch)]
     pub offline: bool,
 
@@ -208,13 +207,13 @@ pub struct StatusArgs {
     pub from_codex: bool,
 }
 
-/// look for what keeps the proxy from working; exits with 1 if anything does
+/// diagnose problems; exit with 1 if there are any
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "doctor",
-    note = "Checks files, login, proxy, name lookup, TLS, auth server, clock, backend, models and port, and says what to do \
-about each failure. An access token that has ended is renewed, as a request would.",
+    note = "Checks files, login, proxy, DNS, TLS, auth server, clock, backend, models and port, and suggests a fix for each \
+failure. Refreshes an expired access token, as a request would.",
     example = "{command_name}",
     example = "{command_name} --json",
     example = "{command_name} -p 9000",
@@ -225,7 +224,7 @@ pub struct DoctorArgs {
     #[argh(switch)]
     pub json: bool,
 
-    /// examine the Codex CLI's login
+    /// check the Codex CLI's login
     #[argh(switch)]
     pub from_codex: bool,
 
@@ -238,12 +237,12 @@ pub struct DoctorArgs {
     pub port: Option<String>,
 }
 
-/// ask whether a proxy on this machine answers; exits with 0 if it does, with 1 if not
+/// check whether a proxy on this machine responds; exit with 0 if it does, with 1 if not
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "health",
-    note = "For the health checks of containers and of service managers.",
+    note = "Intended for health checks of containers and service managers.",
     example = "{command_name}",
     example = "{command_name} -p 9000"
 )]
@@ -262,17 +261,17 @@ pub struct HealthArgs {
 #[argh(
     subcommand,
     name = "service",
-    note = "A systemd user unit on Linux, a launchd agent on macOS.",
+    note = "Uses a systemd user unit on Linux and a launchd agent on macOS.",
     example = "{command_name} install",
     example = "{command_name} logs --follow"
 )]
 pub struct ServiceArgs {
-    /// what to do
+    /// command to run
     #[argh(subcommand)]
     pub command: ServiceCommand,
 }
 
-/// What there is to do with the service.
+/// The subcommands of `service`.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
 pub enum ServiceCommand {
@@ -286,13 +285,13 @@ pub enum ServiceCommand {
     Logs(ServiceLogsArgs),
 }
 
-/// install the service and start it; run it again to change it
+/// install and start the service; run it again to change its settings
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "install",
-    note = "Makes a random key if none is set up, and shows it once. The service keeps the settings that flags and environment \
-say now, in service.env in the home directory of the proxy, and reads config.toml at each start.",
+    note = "Generates a random key if none is configured, and shows it once. The settings from flags and environment are saved \
+in service.env in the home directory of the proxy; config.toml is read at each start.",
     example = "{command_name}",
     example = "{command_name} --host 127.0.0.1 -p 9000"
 )]
@@ -306,53 +305,53 @@ pub struct ServiceInstallArgs {
     pub port: Option<String>,
 }
 
-/// stop the service and remove it, with its key; the login stays
+/// stop and remove the service and its key, but not the login
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "remove", example = "{command_name}")]
 pub struct ServiceRemoveArgs {}
 
-/// show what the service manager says of the service; exits with 0 if it runs, with 1 if not
+/// show the status of the service; exit with 0 if it is running, with 1 if not
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "status", example = "{command_name}")]
 pub struct ServiceStatusArgs {}
 
-/// show the last 100 lines of the log of the service
+/// show the last 100 lines of the service's log
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "logs", example = "{command_name}", example = "{command_name} --follow")]
 pub struct ServiceLogsArgs {
-    /// go on as the log grows
+    /// follow the log
     #[argh(switch, short = 'f')]
     pub follow: bool,
 }
 
-/// show the settings that hold, and where each was given
+/// show the settings and where each was set
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "config",
-    note = "A flag comes before the environment, the environment before config.toml, and that before the default. \
-docs/configuration.md tells of every setting.",
+    note = "Flags override environment variables, which override config.toml, which overrides the defaults. \
+docs/configuration.md describes every setting.",
     example = "{command_name} show",
     example = "{command_name} show --json",
     example = "{command_name} docs"
 )]
 pub struct ConfigArgs {
-    /// what to do
+    /// command to run
     #[argh(subcommand)]
     pub command: ConfigCommand,
 }
 
-/// What there is to do with the settings.
+/// The subcommands of `config`.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
 pub enum ConfigCommand {
-    /// Print what holds.
+    /// Print the settings in effect.
     Show(ConfigShowArgs),
     /// Print the documentation.
     Docs(ConfigDocsArgs),
 }
 
-/// print each setting's value and where it was given; keys are masked
+/// print each setting's value and where it was set; keys are masked
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "show", example = "{command_name}", example = "{command_name} --json")]
 pub struct ConfigShowArgs {
@@ -361,24 +360,24 @@ pub struct ConfigShowArgs {
     pub json: bool,
 }
 
-/// print the documentation of all settings, as Markdown
+/// print the documentation of all settings as Markdown
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "docs", example = "{command_name}")]
 pub struct ConfigDocsArgs {}
 
-/// print what a shell needs to complete commands
+/// print a shell completion script
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "completions",
-    note = "Bash: put `eval \"$(codex-proxy completions bash)\"` into ~/.bashrc. Zsh: the same with zsh into ~/.zshrc, after \
+    note = "Bash: add `eval \"$(codex-proxy completions bash)\"` to ~/.bashrc. Zsh: add the same with zsh to ~/.zshrc, after \
 compinit. Fish: codex-proxy completions fish > ~/.config/fish/completions/codex-proxy.fish",
     example = "{command_name} bash",
     example = "{command_name} zsh",
     example = "{command_name} fish"
 )]
 pub struct CompletionsArgs {
-    /// which shell
+    /// shell to print it for
     #[argh(subcommand)]
     pub command: CompletionsCommand,
 }
@@ -393,7 +392,7 @@ pub enum CompletionsCommand {
     Zsh(CompletionsZshArgs),
     /// For fish.
     Fish(CompletionsFishArgs),
-    /// For the scripts of the others.
+    /// For the scripts themselves.
     Next(CompletionsNextArgs),
 }
 
@@ -412,11 +411,11 @@ pub struct CompletionsZshArgs {}
 #[argh(subcommand, name = "fish", example = "{command_name}")]
 pub struct CompletionsFishArgs {}
 
-/// print what the last of the words can become, one a line, with a tab before what it means
+/// print the completions of the last word, one per line, each followed by a tab and its description
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "next", note = "The scripts call it.", example = "{command_name} -- serve --po")]
+#[argh(subcommand, name = "next", note = "The completion scripts call this.", example = "{command_name} -- serve --po")]
 pub struct CompletionsNextArgs {
-    /// the words after codex-proxy, of which the last is being written
+    /// words after codex-proxy; the last is the one to complete
     #[argh(positional, greedy)]
     pub words: Vec<String>,
 }
@@ -426,7 +425,7 @@ pub struct CompletionsNextArgs {
 #[argh(subcommand, name = "man", example = "{command_name} > codex-proxy.1")]
 pub struct ManArgs {}
 
-/// show the proxy at work over the simulated backend, then exit
+/// demonstrate the proxy with a simulated backend, then exit
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "demo", example = "{command_name}")]
 pub struct DemoArgs {}

@@ -1,4 +1,4 @@
-//! `docs/configuration.md`, from the table.
+//! Generates `docs/configuration.md` from the table of settings.
 
 use std::fmt::{self, Write as _};
 
@@ -8,13 +8,13 @@ use super::table::SETTINGS;
 const HEAD: &str = "\
 # Configuration
 
-<!-- Made from crates/codex-proxy-bin/src/config/table.rs by `codex-proxy config docs`. -->
+<!-- Generated from crates/codex-proxy-bin/src/config/table.rs by `codex-proxy config docs`. -->
 
-A flag comes before the environment, the environment before the file, and the file before the default. Programs on the desktop do
-not see what your shell exports; the file is for them, too.
+Flags override environment variables, which override the configuration file, which overrides the defaults. Use the file
+for desktop programs, which do not see the variables that your shell exports.
 
-The file is `config.toml` in the home directory of the proxy, `~/.codex-proxy`, or what `--config FILE` or `CODEX_PROXY_CONFIG`
-names:
+The configuration file is `config.toml` in the home directory of the proxy, `~/.codex-proxy`, unless `--config FILE` or
+`CODEX_PROXY_CONFIG` names another:
 
 ```toml
 port = 9000
@@ -25,20 +25,20 @@ work = \"gpt-5.5-high\"
 small = \"gpt-6-luna\"
 ```
 
-A name that is not a setting is an error. A value that is empty counts as not given. A path may start with `~/`. Keep a file that
-holds a key to yourself: `chmod 600 ~/.codex-proxy/config.toml`. `codex-proxy config show` prints what holds, and where it was
-given.
+Unknown names are errors. Empty values are ignored. A path may start with `~/`. If the file contains a key, make it
+readable only by you: `chmod 600 ~/.codex-proxy/config.toml`. `codex-proxy config show` prints the settings in effect and
+where each was set.
 
-| In the file | Flag | Environment | Default | What |
-|-------------|------|-------------|---------|------|
+| In the file | Flag | Environment | Default | Value | Description |
+|-------------|------|-------------|---------|-------|-------------|
 ";
 
 const TAIL: &str = "
-¹ A server that runs takes a new value when it gets SIGHUP (`systemctl --user reload codex-proxy`, or `kill -HUP`). For the
-others, restart it.
+¹ `SIGHUP` reloads this setting in a running server (`systemctl --user reload codex-proxy`, or `kill -HUP`). All other
+settings need a restart.
 ";
 
-/// The documentation of all settings.
+/// Returns the documentation of all settings, as Markdown.
 pub fn markdown() -> String {
     let mut text = String::from(HEAD);
     for setting in SETTINGS {
@@ -56,17 +56,17 @@ fn row(setting: &Setting, out: &mut String) -> fmt::Result {
     let environment: Vec<_> = setting.env.iter().map(|name| code(name)).collect();
     let form = match setting.form {
         Form::One | Form::Path => "",
-        Form::List => " In the file, an array of them, too.",
-        Form::Table => " In the file, a table of them, too.",
+        Form::List => "; in the file, also an array",
+        Form::Table => "; in the file, also a table",
     };
     writeln!(
         out,
-        "| {name}{mark} | {} | {} | {} | {} Takes {}.{form} |",
+        "| {name}{mark} | {} | {} | {} | {}{form} | {} |",
         code(setting.flag.unwrap_or_default()),
         environment.join(", "),
         code(setting.default),
+        setting.accepts(),
         setting.about,
-        setting.takes(),
     )
 }
 

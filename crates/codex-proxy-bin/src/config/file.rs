@@ -113,7 +113,7 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
 }
 
 fn wrong_form(setting: &Setting, value: &DeValue<'_>) -> String {
-    format!("takes {}, not this {}", setting.takes(), value.type_str())
+    format!("expected {}, found {}", setting.accepts(), value.type_str())
 }
 
 #[cfg(unix)]
@@ -151,7 +151,7 @@ mod tests {
             ("\nport = 1\nprot = 9000\n", "config.toml line 3: `prot` is not a setting; did you mean `port`?"),
             ("zzzzzzzz = 1", "config.toml line 1: `zzzzzzzz` is not a setting; `codex-proxy config show` lists them"),
             ("home = \"/h\"", "config.toml line 1: home cannot be set in a file; set CODEX_PROXY_HOME"),
-            ("# x\nport = [1]", "config.toml line 2: port: takes a port; 0 takes a free one, not this array"),
+            ("# x\nport = [1]", "config.toml line 2: port: expected a port"),
             ("[aliases]\na = \"b,c\"", "config.toml line 1: aliases: a value in it has a comma"),
             ("port = 1\nport = 2", "config.toml line 2: duplicate key"),
             ("port =", "config.toml line 1: "),

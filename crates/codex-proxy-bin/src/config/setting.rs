@@ -8,31 +8,31 @@ use zeroize::Zeroizing;
 
 use super::Config;
 
-/// A setting: all that is said of it, in one place. The rows are in `table.rs`.
+/// One setting, described in one place. The rows are in `table.rs`.
 pub struct Setting {
     /// The name, which is also the key in the file.
     pub name: &'static str,
-    /// The long flag of the commands that take it, as in `--port`.
+    /// The long flag of the commands that accept it, such as `--port`.
     pub flag: Option<&'static str>,
-    /// The environment variables, of which the first that is set counts.
+    /// The environment variables; the first one that is set wins.
     pub env: &'static [&'static str],
-    /// Whether the file may hold it.
+    /// Whether it may appear in the file.
     pub in_file: bool,
-    /// How the file may write it, beside plain text.
+    /// How it may be written in the file, in addition to plain text.
     pub form: Form,
-    /// What it takes, for the documentation and for errors: "a port". Left empty where there are `choices`.
-    pub takes: &'static str,
-    /// The words it takes, if it takes no others; for the documentation and the shells' completion.
+    /// The values it accepts, for the documentation and for errors: "a port". Empty if there are `choices`.
+    pub accepts: &'static str,
+    /// The words it accepts, if it accepts no others; for the documentation and shell completion.
     pub choices: &'static [&'static str],
-    /// What holds when nothing is given, written as a user would; empty if that is nothing.
+    /// The default, written as a user would; empty if there is none.
     pub default: &'static str,
     /// How much of the value may be shown.
     pub shown: Shown,
-    /// Whether a running server takes a new value on SIGHUP.
+    /// Whether SIGHUP reloads it.
     pub reloads: bool,
-    /// What it is for: a sentence or two for the documentation.
+    /// A sentence or two for the documentation.
     pub about: &'static str,
-    /// Reads a value, which is never empty, into the configuration; says what is wrong with one that cannot be used.
+    /// Parses a value, which is never empty, into the configuration; the error says what is wrong with it.
     pub(super) set: fn(&mut Config, &str) -> Result<(), String>,
 }
 
@@ -67,7 +67,7 @@ pub(super) const PLAIN: Setting = Setting {
     env: &[],
     in_file: true,
     form: Form::One,
-    takes: "",
+    accepts: "",
     choices: &[],
     default: "",
     shown: Shown::Whole,
@@ -82,11 +82,11 @@ impl Setting {
         self.env.first().copied().unwrap_or(self.name)
     }
 
-    /// What it takes, in words.
-    pub fn takes(&self) -> String {
+    /// Returns the values it accepts, in words.
+    pub fn accepts(&self) -> String {
         let quoted: Vec<_> = self.choices.iter().map(|choice| format!("`{choice}`")).collect();
         match quoted.split_last() {
-            None => self.takes.to_owned(),
+            None => self.accepts.to_owned(),
             Some((last, [])) => last.clone(),
             Some((last, others)) => format!("{} or {last}", others.join(", ")),
         }

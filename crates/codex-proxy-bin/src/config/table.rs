@@ -1,9 +1,9 @@
-//! The settings: one row each, from which the reading, `config show` and `docs/configuration.md` follow.
+//! The settings, one row each: parsing, `config show` and `docs/configuration.md` are derived from the rows.
 //!
-//! To add a setting, add a row here and a field to [`Config`], with its starting value in `Config::blank`. If a flag gives it,
-//! name the flag in the row and hand it on in `Command::settings` (`args.rs`). Then bring the documentation up to date with
-//! `cargo run -p codex-proxy-bin -- config docs > docs/configuration.md`; a test tells when it is behind. A row's `set` gets text
-//! that is not empty, whatever its source, and its errors complete the sentence "CODEX_PROXY_X: …".
+//! To add a setting, add a row here and a field to [`Config`], with its initial value in `Config::blank`. If a flag sets
+//! it, name the flag in the row and return it from `Args::settings` (`args.rs`). Then update the documentation with
+//! `cargo run -p codex-proxy-bin -- config docs > docs/configuration.md`; a test fails if it is out of date. A row's
+//! `set` gets non-empty text, whatever its source, and its errors continue the sentence "CODEX_PROXY_X: …".
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -23,9 +23,9 @@ pub static SETTINGS: &[Setting] = &[
         name: "host",
         flag: Some("--host"),
         env: &["CODEX_PROXY_HOST"],
-        takes: "an address or a host name",
+        accepts: "an address or host name",
         default: "0.0.0.0",
-        about: "Where the proxy listens. Without a key, only programs on this machine are served all the same.",
+        about: "The address to listen on. Whatever the address, without a key only programs on this machine are served.",
         set: |config, text| {
             config.host = text.to_owned();
             Ok(())
@@ -36,11 +36,12 @@ pub static SETTINGS: &[Setting] = &[
         name: "port",
         flag: Some("--port"),
         env: &["CODEX_PROXY_PORT"],
-        takes: "a port; 0 takes a free one",
+        accepts: "a port, or 0 for a free one",
         default: "8787",
-        about: "The port that the proxy listens on.",
+        about: "The port to listen on.",
         set: |config, text| {
-            config.port = text.parse().map_err(|_| format!("`{text}` is not a port; choose one from 1 to 65535"))?;
+            config.port =
+                text.parse().map_err(|_| format!("invalid value `{text}`: expected a port from 0 to 65535"))?;
             Ok(())
         },
         ..PLAIN
@@ -50,9 +51,9 @@ pub static SETTINGS: &[Setting] = &[
         flag: Some("--listen"),
         env: &["CODEX_PROXY_LISTEN"],
         form: Form::List,
-        takes: "addresses, separated by commas: `host:port` or `unix:/path`",
-        about: "Where the proxy listens instead of `host` and `port`. A unix socket is for its owner alone, and counts as this \
-                machine. Sockets from a service manager (`LISTEN_FDS`) go before both.",
+        accepts: "comma-separated addresses, `host:port` or `unix:/path`",
+        about: "Where to listen instead of `host` and `port`. A Unix socket is accessible only to its owner and counts as local. \
+                Sockets passed by a service manager (`LISTEN_FDS`) take precedence over both.",
         set: |config, text| {
             let addresses = text.split(',').map(str::trim).filter(|address| !address.is_empty());
             config.listen = addresses.map(str::parse).collect::<Result<_, _>>().map_err(said)?;
@@ -63,11 +64,11 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "api_key",
         env: &["CODEX_PROXY_API_KEY"],
-        takes: "a key, or several, one a line",
+        accepts: "one or more keys, one per line",
         shown: Shown::Masked,
         reloads: true,
-        about: "The key that callers must present. Without one, only programs on this machine are served. The key `codex-proxy`, \
-                which everybody knows, counts on private networks only.",
+        about: "The key that callers must send. Without one, only programs on this machine are served. The key `codex-proxy` is \
+                public, so it is accepted only from private networks.",
         set: |config, text| {
             let keys: ApiKeys = text.parse().unwrap_or_default();
             config.access.keys = std::mem::take(&mut config.access.keys).and(keys);
@@ -79,9 +80,9 @@ pub static SETTINGS: &[Setting] = &[
         name: "api_keys_file",
         env: &["CODEX_PROXY_API_KEYS_FILE"],
         form: Form::Path,
-        takes: "a file",
+        accepts: "a file",
         reloads: true,
-        about: "A file with more keys, one a line; lines that begin with `#` are passed over.",
+        about: "A file with additional keys, one per line; lines that start with `#` are ignored.",
         set: read_keys,
         ..PLAIN
     },
@@ -89,10 +90,10 @@ pub static SETTINGS: &[Setting] = &[
         name: "cors_origins",
         env: &["CODEX_PROXY_CORS_ORIGINS"],
         form: Form::List,
-        takes: "origins, separated by commas, as in `https://chat.example,app://obsidian.md`; `*` for all",
+        accepts: "comma-separated origins, such as `https://chat.example,app://obsidian.md`, or `*` for all",
         reloads: true,
-        about: "The web pages that may call, beside those of this machine. `*` lets all pages that have a key read replies, and \
-                lets none in without.",
+        about: "The web pages that may send requests, in addition to pages served from this machine. `*` allows any page that sends \
+                a key; without a key it allows none.",
         set: |config, text| {
             config.access.origins = text.parse().map_err(said)?;
             Ok(())
@@ -102,11 +103,11 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "max_body_mib",
         env: &["CODEX_PROXY_MAX_BODY_MIB"],
-        takes: "a number from 1 to 1024",
+        accepts: "a number from 1 to 1024",
         default: "64",
         reloads: true,
-        about: "The largest request body in MiB, before and after decoding. Those above 1 MiB wait when there are more than 512 MiB of \
-                them at the same time.",
+        about: "The largest request body in MiB, before and after decompression. Bodies larger than 1 MiB wait while such bodies \
+                already use 512 MiB in total.",
         set: |config, text| {
             config.limits.body_bytes = number(text, 1..=1024)? << 20;
             Ok(())
@@ -116,10 +117,10 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "max_requests",
         env: &["CODEX_PROXY_MAX_REQUESTS"],
-        takes: "a number from 1 to 100000",
+        accepts: "a number from 1 to 100000",
         default: "10000",
         reloads: true,
-        about: "How many requests are answered at the same time.",
+        about: "The maximum number of concurrent requests.",
         set: |config, text| {
             config.limits.turns = number(text, 1..=100_000)?;
             Ok(())
@@ -129,10 +130,10 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "max_queue",
         env: &["CODEX_PROXY_MAX_QUEUE"],
-        takes: "a number up to 100000",
+        accepts: "a number from 0 to 100000",
         default: "1024",
         reloads: true,
-        about: "How many more wait for their turn, for half a minute at most; further ones are told to come back later (503).",
+        about: "The maximum number of requests that wait for a free slot, for up to 30 seconds; further ones get 503.",
         set: |config, text| {
             config.limits.queue = number(text, 0..=100_000)?;
             Ok(())
@@ -142,10 +143,10 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "max_connections",
         env: &["CODEX_PROXY_MAX_CONNECTIONS"],
-        takes: "a number from 1 to 100000",
+        accepts: "a number from 1 to 100000",
         default: "20000",
         reloads: true,
-        about: "How many connections are open at the same time.",
+        about: "The maximum number of open connections.",
         set: |config, text| {
             config.limits.connections = number(text, 1..=100_000)?;
             Ok(())
@@ -155,10 +156,10 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "stored_mib",
         env: &["CODEX_PROXY_STORED_MIB"],
-        takes: "a number up to 4096; 0 keeps none",
+        accepts: "a number from 0 (none) to 4096",
         default: "32",
-        about: "How many MiB of responses are kept in memory, for clients that send `previous_response_id` or `item_reference`. A \
-                request with `store: false` is never kept.",
+        about: "How many MiB of responses to store in memory, for clients that send `previous_response_id` or `item_reference`. \
+                Responses to requests with `store: false` are never stored.",
         set: |config, text| {
             config.stored_bytes = number(text, 0..=4096)? << 20;
             Ok(())
@@ -169,9 +170,9 @@ pub static SETTINGS: &[Setting] = &[
         name: "aliases",
         env: &["CODEX_PROXY_ALIASES"],
         form: Form::Table,
-        takes: "names with the models they stand for, as in `work=gpt-5.5-high,small=gpt-6-luna`",
+        accepts: "comma-separated pairs, such as `work=gpt-5.5-high,small=gpt-6-luna`",
         reloads: true,
-        about: "Your own names for models. A model that your account has always means itself.",
+        about: "Your own names for models. An alias never overrides a model that your account has.",
         set: |config, text| {
             config.aliases = text.parse().map_err(said)?;
             Ok(())
@@ -181,8 +182,8 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "log",
         env: &["CODEX_PROXY_LOG"],
-        takes: "`error`, `warn`, `info`, `debug`, or a filter such as `codex_auth=debug`",
-        about: "What is logged to standard error. Without it, `serve` and `login` log `info`, and the other commands `warn`.",
+        accepts: "`error`, `warn`, `info`, `debug`, or a filter such as `codex_auth=debug`",
+        about: "The log level on standard error. The default is `info` for `serve` and `login`, and `warn` for the other commands.",
         set: |config, text| {
             config.log = Some(text.to_owned());
             Ok(())
@@ -195,12 +196,12 @@ pub static SETTINGS: &[Setting] = &[
         env: &["CODEX_PROXY_LOG_FORMAT"],
         choices: &["text", "json"],
         default: "text",
-        about: "How the log is written: lines for people, or a JSON object on each line.",
+        about: "The format of the log: readable text, or one JSON object per line.",
         set: |config, text| {
             config.log_format = match text {
                 "text" => LogFormat::Text,
                 "json" => LogFormat::Json,
-                other => return Err(format!("`{other}` is no format for the log; choose `text` or `json`")),
+                other => return Err(format!("invalid value `{other}`: expected `text` or `json`")),
             };
             Ok(())
         },
@@ -211,9 +212,9 @@ pub static SETTINGS: &[Setting] = &[
         env: &["CODEX_PROXY_HOME"],
         in_file: false,
         form: Form::Path,
-        takes: "a directory",
+        accepts: "a directory",
         default: "~/.codex-proxy",
-        about: "Where `credentials.json`, `config.toml` and the model cache are kept.",
+        about: "The directory for `credentials.json`, `config.toml` and the model cache.",
         set: |config, text| {
             let none = "there is no home directory (HOME is not set); set it to a directory for the credentials";
             config.home = config.path(text).ok_or(none)?;
@@ -227,8 +228,8 @@ pub static SETTINGS: &[Setting] = &[
         env: &["CODEX_PROXY_CONFIG"],
         in_file: false,
         form: Form::Path,
-        takes: "a file",
-        about: "The configuration file, which then has to exist. Without it, `config.toml` in the home is read if it is there.",
+        accepts: "a file",
+        about: "The configuration file, which must exist. By default, `config.toml` in the home directory of the proxy is read if it exists.",
         // Read before the others: see `Sources::file`.
         ..PLAIN
     },
@@ -237,7 +238,7 @@ pub static SETTINGS: &[Setting] = &[
         env: &["CODEX_PROXY_CREDENTIALS"],
         choices: &["file", "keyring"],
         default: "file",
-        about: "Where the login is kept. The operating system's keyring has to be built in: `cargo install --features keyring`.",
+        about: "Where to store the login. The operating system's keyring requires a build with `cargo install --features keyring`.",
         set: |config, text| {
             config.kept = kept(text)?;
             Ok(())
@@ -248,9 +249,9 @@ pub static SETTINGS: &[Setting] = &[
         name: "codex_home",
         env: &["CODEX_HOME"],
         form: Form::Path,
-        takes: "a directory",
+        accepts: "a directory",
         default: "~/.codex",
-        about: "Where the Codex CLI keeps the `auth.json` that `--from-codex` reads.",
+        about: "The directory with the Codex CLI's `auth.json`, which `--from-codex` reads.",
         set: |config, text| {
             config.codex_home = config.path(text);
             Ok(())
@@ -263,7 +264,7 @@ pub static SETTINGS: &[Setting] = &[
         env: &["CODEX_PROXY_EMULATE"],
         choices: &["chrome", "codex", "none"],
         default: "chrome",
-        about: "What TLS and HTTP/2 look like to the servers: Chrome, the official client, or the library itself.",
+        about: "Which TLS and HTTP/2 fingerprint to use: Chrome's, the official client's, or the library's own.",
         set: |config, text| {
             config.emulation = text.parse().map_err(said)?;
             Ok(())
@@ -276,7 +277,7 @@ pub static SETTINGS: &[Setting] = &[
         env: &["CODEX_PROXY_TRANSPORT"],
         choices: &["http", "websocket", "auto"],
         default: "http",
-        about: "How turns reach the backend; auto uses a WebSocket for the models that prefer it, and HTTP where none can be had.",
+        about: "How requests reach the backend; `auto` uses a WebSocket for models that prefer it and falls back to HTTP.",
         set: |config, text| {
             config.transport = text.parse().map_err(said)?;
             Ok(())
@@ -286,9 +287,9 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "upstream_timeout",
         env: &["CODEX_PROXY_UPSTREAM_TIMEOUT"],
-        takes: "a number of seconds from 1 to 86400",
+        accepts: "a number of seconds from 1 to 86400",
         default: "600",
-        about: "How long the backend may send nothing before a reply counts as broken off. Reasoning is silent for minutes at times.",
+        about: "How long the backend may be silent before a reply counts as cut short. Models can reason for minutes without output.",
         set: |config, text| {
             config.upstream_timeout = Duration::from_secs(number(text, 1..=86_400)? as u64);
             Ok(())
@@ -298,9 +299,9 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "client_version",
         env: &["CODEX_PROXY_CLIENT_VERSION"],
-        takes: "a version",
+        accepts: "a version",
         default: codex_upstream::DEFAULT_VERSION,
-        about: "The Codex version that the proxy claims to be; a newer one, when the backend asks for it, opens newer models.",
+        about: "The Codex version to report to the backend; raise it when the backend requires a newer client for a model.",
         set: |config, text| {
             config.identity = Identity::configured(&config.identity.originator, text).map_err(said)?;
             Ok(())
@@ -310,9 +311,9 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "originator",
         env: &["CODEX_PROXY_ORIGINATOR"],
-        takes: "a name",
+        accepts: "a name",
         default: codex_upstream::DEFAULT_ORIGINATOR,
-        about: "The kind of Codex client that the proxy claims to be.",
+        about: "The kind of Codex client to report to the backend.",
         set: |config, text| {
             config.identity = Identity::configured(text, &config.identity.version).map_err(said)?;
             Ok(())
@@ -322,9 +323,9 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "upstream_url",
         env: &["CODEX_PROXY_UPSTREAM_URL"],
-        takes: "an https URL",
+        accepts: "an https URL",
         default: "https://chatgpt.com/backend-api",
-        about: "The backend; plain http on this machine only. Workspaces with an https origin of their own are reached there.",
+        about: "The backend; plain http only on this machine. A workspace with its own https origin is contacted there instead.",
         set: |config, text| {
             config.upstream = base_url(text)?;
             Ok(())
@@ -334,9 +335,9 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "auth_url",
         env: &["CODEX_PROXY_AUTH_URL"],
-        takes: "an https URL",
+        accepts: "an https URL",
         default: "https://auth.openai.com",
-        about: "The auth server; plain http on this machine only.",
+        about: "The auth server; plain http only on this machine.",
         set: |config, text| {
             config.auth = base_url(text)?;
             Ok(())
@@ -347,8 +348,8 @@ pub static SETTINGS: &[Setting] = &[
         name: "ca",
         env: &["CODEX_PROXY_CA"],
         form: Form::Path,
-        takes: "a file",
-        about: "PEM file of root certificates to trust beside the built-in ones.",
+        accepts: "a file",
+        about: "A PEM file of root certificates to trust in addition to the built-in ones.",
         set: trust,
         ..PLAIN
     },
@@ -357,8 +358,8 @@ pub static SETTINGS: &[Setting] = &[
         env: &["SSL_CERT_FILE"],
         in_file: false,
         form: Form::Path,
-        takes: "a file",
-        about: "As `ca`, and beside it; other programs read this variable, too.",
+        accepts: "a file",
+        about: "Same as `ca`, in addition to it; other programs also use this variable.",
         set: trust,
         ..PLAIN
     },
@@ -366,9 +367,9 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "https_proxy",
         env: &["https_proxy", "HTTPS_PROXY"],
-        takes: "a URL: `http://`, `https://`, `socks5://` or `socks5h://`, with `user:password@` if needed",
+        accepts: "an `http://`, `https://`, `socks5://` or `socks5h://` URL, with `user:password@` if needed",
         shown: Shown::WithoutPassword,
-        about: "The way out, for login, refresh and API alike.",
+        about: "The proxy for login, refresh and API requests.",
         set: |config, text| {
             config.proxy.https = Some(text.to_owned());
             Ok(())
@@ -378,9 +379,9 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "all_proxy",
         env: &["all_proxy", "ALL_PROXY"],
-        takes: "a URL, as `https_proxy`",
+        accepts: "a URL, as for `https_proxy`",
         shown: Shown::WithoutPassword,
-        about: "The way out where `https_proxy` is not set.",
+        about: "The proxy to use if `https_proxy` is not set.",
         set: |config, text| {
             config.proxy.all = Some(text.to_owned());
             Ok(())
@@ -391,8 +392,8 @@ pub static SETTINGS: &[Setting] = &[
         name: "no_proxy",
         env: &["no_proxy", "NO_PROXY"],
         form: Form::List,
-        takes: "host names, separated by commas",
-        about: "The hosts that are reached without the proxy.",
+        accepts: "comma-separated host names",
+        about: "Hosts to contact without the proxy.",
         set: |config, text| {
             config.proxy.no_proxy = Some(text.to_owned());
             Ok(())
@@ -410,27 +411,27 @@ fn kept(text: &str) -> Result<Kept, String> {
         "file" => Ok(Kept::File),
         "keyring" if cfg!(feature = "keyring") => Ok(Kept::Keyring),
         "keyring" => {
-            Err("this codex-proxy was built without the keyring; build it with `--features keyring`, or choose `file`"
+            Err("this codex-proxy was built without keyring support; build it with `--features keyring`, or use `file`"
                 .to_owned())
         }
-        other => Err(format!("`{other}` is no place for credentials; choose `file` or `keyring`")),
+        other => Err(format!("invalid value `{other}`: expected `file` or `keyring`")),
     }
 }
 
 fn base_url(text: &str) -> Result<Url, String> {
     let text = text.trim_end_matches('/');
-    let url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL ({error})"))?;
+    let url = Url::parse(text).map_err(|error| format!("invalid URL `{text}`: {error}"))?;
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
         "http" => Err(format!(
-            "`{text}` would send the login's token in the clear; use https (plain http is accepted for this machine only)"
+            "`{text}` would send the login's token unencrypted; use https (plain http is accepted only for this machine)"
         )),
-        other => Err(format!("`{other}` is not a scheme for a backend; use https")),
+        other => Err(format!("unsupported URL scheme `{other}`; use https")),
     }
 }
 
-/// Whether a URL's host is this machine; only there may the bearer travel without TLS.
+/// Whether a URL's host is this machine: only there may the bearer travel without TLS.
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -442,7 +443,7 @@ fn is_loopback(url: &Url) -> bool {
 
 fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| format!("`{text}` is no number from {} to {}", range.start(), range.end()))
+    number.ok_or_else(|| format!("invalid value `{text}`: expected a number from {} to {}", range.start(), range.end()))
 }
 
 fn read_keys(config: &mut Config, text: &str) -> Result<(), String> {
@@ -450,8 +451,8 @@ fn read_keys(config: &mut Config, text: &str) -> Result<(), String> {
     let unread = |error| format!("cannot read the keys in {} ({error})", path.display());
     let keys = ApiKeys::of_file(&std::fs::read_to_string(&path).map_err(unread)?);
     if keys.is_empty() {
-        // Whoever names a file wants keys to be asked for.
-        return Err(format!("there is no key in {}; write one a line", path.display()));
+        // A file of keys was named, so serving without a key would be a surprise.
+        return Err(format!("no key in {}; write one per line", path.display()));
     }
     config.access.keys = std::mem::take(&mut config.access.keys).and(keys);
     Ok(())
@@ -494,13 +495,13 @@ mod tests {
         }
         std::fs::write(&file, "# none yet\n").unwrap();
         let error = config_of("a").unwrap_err();
-        assert!(error.starts_with("CODEX_PROXY_API_KEYS_FILE: there is no key in"), "{error}");
+        assert!(error.starts_with("CODEX_PROXY_API_KEYS_FILE: "), "{error}");
         let error = config(&[("CODEX_PROXY_API_KEYS_FILE", "/does/not/exist")]).unwrap_err();
-        assert!(error.contains("cannot read the keys in /does/not/exist"), "{error}");
+        assert!(error.contains("/does/not/exist"), "{error}");
     }
 
     #[test]
-    fn limits_are_numbers_in_their_range_and_default_to_the_servers_own() {
+    fn limits_are_numbers_within_their_range() {
         assert_eq!(config(&[]).unwrap().limits, Limits::default());
         let limits = config(&[("CODEX_PROXY_MAX_BODY_MIB", " 8 "), ("CODEX_PROXY_MAX_REQUESTS", "3")]).unwrap().limits;
         assert_eq!((limits.body_bytes, limits.turns), (8 << 20, 3));
@@ -512,29 +513,29 @@ mod tests {
             ("CODEX_PROXY_MAX_CONNECTIONS", "1e3"),
         ] {
             let error = config(&[(setting, value)]).unwrap_err();
-            assert!(error.starts_with(&format!("{setting}: `{value}` is no number")), "{error}");
+            assert!(error.starts_with(&format!("{setting}: ")) && error.contains(&format!("`{value}`")), "{error}");
         }
     }
 
     #[test]
-    fn what_is_no_address_and_no_origin_is_named() {
+    fn an_error_names_the_invalid_address_or_origin() {
         let config_of = |setting, value| config(&[(setting, value)]);
         assert_eq!(config_of("CODEX_PROXY_LISTEN", "[::1]:1, unix:/s").unwrap().listen.len(), 2);
         let error = config_of("CODEX_PROXY_LISTEN", "localhost").unwrap_err();
-        assert!(error.starts_with("CODEX_PROXY_LISTEN: `localhost` is no address"), "{error}");
+        assert!(error.starts_with("CODEX_PROXY_LISTEN: ") && error.contains("`localhost`"), "{error}");
         let error = config_of("CODEX_PROXY_CORS_ORIGINS", "https://a.example, b.example").unwrap_err();
-        assert!(error.starts_with("CODEX_PROXY_CORS_ORIGINS: `b.example` is no origin"), "{error}");
+        assert!(error.starts_with("CODEX_PROXY_CORS_ORIGINS: ") && error.contains("`b.example`"), "{error}");
     }
 
     #[test]
-    fn names_are_told_apart_and_rows_are_complete() {
+    fn names_are_unique_and_rows_are_complete() {
         let mut seen = HashSet::new();
         for setting in SETTINGS {
             let names = [setting.name].into_iter().chain(setting.flag).chain(setting.env.iter().copied());
             for name in names.collect::<HashSet<_>>() {
-                assert!(!name.is_empty() && seen.insert(name), "{name} is named twice");
+                assert!(!name.is_empty() && seen.insert(name), "{name} appears twice");
             }
-            assert!(setting.takes.is_empty() != setting.choices.is_empty(), "{}", setting.name);
+            assert!(setting.accepts.is_empty() != setting.choices.is_empty(), "{}", setting.name);
             assert!(!setting.env.is_empty() && setting.about.ends_with('.'), "{}", setting.name);
             assert!(setting.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{}", setting.name);
         }
