@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::error::{Error, ErrorKind};
-use crate::json::{self, Kind, Members, Node, Object, Text, last_of_each};
+use crate::json::{self, BorrowedStr, Kind, Members, Node, Object, last_of_each};
 
 /// The members of a body.
 #[derive(Debug, Default)]
@@ -68,7 +68,7 @@ impl<'de> Deserialize<'de> for Body<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut body = Body::default();
-                while let Some(Text(key)) = map.next_key()? {
+                while let Some(BorrowedStr(key)) = map.next_key()? {
                     match &*key {
                         // The last of several with one name counts, and null is none.
                         "messages" => body.messages = present(map.next_value()?),

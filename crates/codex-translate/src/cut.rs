@@ -1,10 +1,10 @@
 //! The end that the caller set: stop strings and a limit of tokens, which the backend does not take (docs/features.md C7, C8).
 
+use crate::json::Text;
 use crate::limits::TokenCount;
 use crate::plan::ReplyPlan;
 use crate::reply::Finish;
 use crate::stop::{Search, Stops};
-use crate::text::Text;
 use crate::usage::Usage;
 
 /// Watches over what the model generates, and lets go of what stands before the end that the caller set.

@@ -5,11 +5,11 @@
 
 use crate::chat::{Choice, ChunkEncoder, Completion};
 use crate::error::Error;
+use crate::json;
 use crate::plan::ReplyPlan;
 use crate::reply::{Flow, Identity, Summary};
 use crate::responses::{DeltaReader, Event};
 use crate::sse::Decoder;
-use crate::surrogates;
 use crate::to_chat::ChatStream;
 use crate::to_responses_stream::{Response, ResponseStream};
 use crate::usage::Usage;
@@ -203,6 +203,6 @@ fn read(
 ) -> Result<Flow, Error> {
     match deltas.read(json) {
         Some(delta) => take(&delta.event()),
-        None => take(&Event::parse(&surrogates::replaced(json))?),
+        None => take(&Event::parse(&json::replaced(json))?),
     }
 }

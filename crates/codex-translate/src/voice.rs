@@ -4,10 +4,10 @@ use serde_json::value::RawValue;
 
 use crate::chat::{Citation, Delta, Image, ReasoningKey, Sink};
 use crate::cut::Cutter;
+use crate::json::Text;
 use crate::plan::{ReasoningStyle, ReplyPlan};
 use crate::reply::Finish;
 use crate::responses::{Channel, Phase, Piece};
-use crate::text::Text;
 use crate::tool_names::ToolNames;
 use crate::usage::Usage;
 

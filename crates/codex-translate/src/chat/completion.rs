@@ -200,7 +200,7 @@ impl Serialize for Message<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::Text;
+    use crate::json::Text;
 
     #[test]
     fn the_size_is_limited_and_counts_what_is_kept() {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::text::{Text, write_string};
+use crate::json::{Text, write_string};
 
 /// One addition to a choice. Everything borrows: a delta is made, taken in and forgotten.
 #[derive(Clone, Copy, Debug)]

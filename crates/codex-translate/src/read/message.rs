@@ -5,10 +5,9 @@ use sha2::{Digest as _, Sha256};
 use super::content;
 use super::item::find;
 use crate::error::Error;
-use crate::json::{Kind, Members, Node, Path};
+use crate::json::{Kind, Members, Node, Path, TextBuf};
 use crate::notice::Notices;
 use crate::responses::{Call, CallKind, Item, Message, Output, OutputContent, Part, Role, Shape};
-use crate::text::TextBuf;
 
 /// The longest id that the backend takes, in characters (docs/backend.md §2.7).
 const MAX_CALL_ID_CHARS: usize = 64;

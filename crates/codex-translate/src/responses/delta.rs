@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use memchr::memchr2;
 
-use super::event::{Channel, Event, Piece};
+use super::event::{Event, Piece};
 use super::item::CallKind;
-use crate::text::Text;
+use super::text_kind::Channel;
+use crate::json::Text;
 
 /// A delta in the form in which the backend writes it: compact, no member twice, and no member that is not known here.
 ///
@@ -271,8 +272,9 @@ impl<'a> Cursor<'a> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::event::{Envelope, number, present, word};
+    use super::super::event::Envelope;
     use super::*;
+    use crate::json::{number, present, word};
 
     const DELTA: &str = r#"{"type":"response.output_text.delta","sequence_number":7,"item_id":"msg_1","output_index":1,"content_index":2,"delta":"a \"b\"\n","logprobs":[],"obfuscation":"x"}"#;
 

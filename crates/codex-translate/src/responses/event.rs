@@ -4,11 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::item::CallKind;
 use super::output::OutputItem;
+use super::text_kind::Channel;
 use crate::error::Error;
-use crate::splice::members;
-use crate::text::Text;
+use crate::json::{Text, list, members, members_of, number, present, word};
 use crate::usage::Usage;
 
 /// One event, as far as a reply depends on it.
@@ -81,19 +80,6 @@ pub struct Piece<'a> {
     pub part: u64,
     /// The text.
     pub text: Text<'a>,
-}
-
-/// The kinds of text in a reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Channel {
-    /// What the model says.
-    Text,
-    /// Why the model will not say it.
-    Refusal,
-    /// A summary of the reasoning.
-    Summary,
-    /// The reasoning itself, of models that show it.
-    Reasoning,
 }
 
 /// The response object of a terminal event.
@@ -340,17 +326,6 @@ impl IncompleteReason {
     }
 }
 
-impl CallKind {
-    /// The kind of call that an output item of this type is.
-    pub(crate) fn of_item(kind: &str) -> Option<Self> {
-        match kind {
-            "function_call" => Some(Self::Function),
-            "custom_tool_call" => Some(Self::Custom),
-            _ => None,
-        }
-    }
-}
-
 /// Reads an error object of the backend, in either dialect, as the caller is told of it; `status` is the HTTP status that the
 /// event names.
 fn read_error(object: &str, status: Option<u16>) -> Result<Error, Error> {
@@ -368,47 +343,7 @@ fn is_object(raw: &&RawValue) -> bool {
     raw.get().starts_with('{')
 }
 
-/// The members of an object that are named in `keys`, without those that are null.
-///
-/// # Errors
-/// The value is not an object.
-pub(crate) fn members_of<'a, const N: usize>(
-    object: &'a RawValue,
-    keys: [&str; N],
-) -> Result<[Option<&'a RawValue>; N], Error> {
-    Ok(members(object.get(), keys)?.map(present))
-}
-
-/// The elements of a list; one that is absent has none.
-///
-/// # Errors
-/// The value is not a list.
-pub(crate) fn list(raw: Option<&RawValue>) -> Result<Vec<&RawValue>, Error> {
-    let Some(raw) = present(raw) else { return Ok(Vec::new()) };
-    serde_json::from_str(raw.get())
-        .map_err(|error| Error::protocol(format!("an event of the reply has an unexpected form: {error}")))
-}
-
-/// A value that is there and not null.
-pub(crate) fn present(raw: Option<&RawValue>) -> Option<&RawValue> {
-    raw.filter(|raw| raw.get() != "null")
-}
-
-/// An index; 0 if there is none.
-///
-/// # Errors
-/// The value is not a number that counts something.
-pub(crate) fn number(raw: Option<&RawValue>) -> Result<u64, Error> {
-    let Some(raw) = present(raw) else { return Ok(0) };
-    raw.get().parse().map_err(|_| Error::protocol(format!("an index of an event is no number: {}", raw.get())))
-}
-
 /// A text; empty if there is none.
 fn text(raw: Option<&RawValue>) -> Result<Text<'_>, Error> {
     present(raw).map_or(Ok(Text::Plain("")), Text::of)
-}
-
-/// A word that may be absent or of another type.
-pub(crate) fn word(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
-    Some(Text::of(raw?).ok()?.decode())
 }

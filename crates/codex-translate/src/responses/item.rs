@@ -3,8 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
-use crate::json::Raw;
-use crate::text::TextBuf;
+use crate::json::{Raw, TextBuf};
 
 /// One item of a conversation, as it is sent.
 ///
@@ -52,6 +51,17 @@ pub enum Role {
     Assistant,
     /// A role that is not known here.
     Other(String),
+}
+
+impl CallKind {
+    /// The kind of call that an output item of this type is.
+    pub(crate) fn of_item(kind: &str) -> Option<Self> {
+        match kind {
+            "function_call" => Some(Self::Function),
+            "custom_tool_call" => Some(Self::Custom),
+            _ => None,
+        }
+    }
 }
 
 impl Role {

@@ -5,14 +5,16 @@ mod event;
 mod item;
 mod output;
 mod request;
+mod text_kind;
 mod tool;
 
 pub(crate) use delta::{DeltaReader, PlainDelta, Said as PlainSaid};
-pub use event::{Channel, Ended, Event, IncompleteReason, Piece};
-pub(crate) use event::{Envelope, list, members_of, number, present, word};
+pub(crate) use event::Envelope;
+pub use event::{Ended, Event, IncompleteReason, Piece};
 pub use item::{Call, CallKind, File, Image, Item, Message, Opaque, Output, OutputContent, Part, ReasoningItem, Role};
 pub(crate) use output::ItemKind;
 pub use output::{ItemBody, OutputItem, OutputPart, Phase};
 pub(crate) use request::Shape;
 pub use request::{Reasoning, Request, StreamOptions};
+pub use text_kind::Channel;
 pub use tool::{AllowedTool, CustomTool, Format, FunctionTool, JsonSchema, NamedTool, Text, Tool, ToolChoice};

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::event::{Channel, list, members_of, word};
 use super::item::CallKind;
+use super::text_kind::Channel;
 use crate::error::Error;
-use crate::text::Text;
+use crate::json::{Text, list, members_of, word};
 
 /// The longest id that an item is known by; the backend's own have some fifty characters (docs/backend.md §3.2).
 const MAX_ID_BYTES: usize = 256;

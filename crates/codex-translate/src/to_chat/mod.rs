@@ -16,10 +16,10 @@ pub use items::{MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 
 use crate::chat::Sink;
 use crate::error::{Error, ErrorKind};
+use crate::json::Text;
 use crate::plan::ReplyPlan;
 use crate::reply::{Finish, Flow, Summary};
 use crate::responses::{Channel, Ended, Event, IncompleteReason, ItemBody, OutputItem, OutputPart, Piece};
-use crate::text::Text;
 use crate::voice::Voice;
 
 /// Turns the events of one reply into the deltas of one choice.

@@ -4,9 +4,9 @@ use super::output::Stage;
 use super::say::{Said, delta_kind, index_key};
 use super::{EventSink, ResponseStream};
 use crate::error::Error;
+use crate::json::Text;
 use crate::reply::Finish;
 use crate::responses::{CallKind, Channel, ItemBody, ItemKind, OutputItem, OutputPart};
-use crate::text::Text;
 
 impl ResponseStream {
     /// Says what of an item has not come in events before its end.

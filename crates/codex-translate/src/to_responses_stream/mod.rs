@@ -35,11 +35,11 @@ use writer::Writer;
 
 use crate::cut::Cutter;
 use crate::error::{Error, ErrorKind};
+use crate::json;
+use crate::json::Edits;
 use crate::plan::ReplyPlan;
 use crate::reply::{Finish, Flow, Identity, Summary};
 use crate::responses::{DeltaReader, Ended, Envelope, Event, IncompleteReason, ItemBody, ItemKind, OutputItem};
-use crate::splice::Edits;
-use crate::surrogates;
 use crate::tool_names::ToolNames;
 use crate::usage::Usage;
 
@@ -177,7 +177,7 @@ impl ResponseStream {
         {
             return Ok(None);
         }
-        let json = &*surrogates::replaced(json);
+        let json = &*json::replaced(json);
         let Some(envelope) = Envelope::parse(json)? else { return Ok(None) };
         let kind = envelope.kind();
         let event = envelope.event()?;

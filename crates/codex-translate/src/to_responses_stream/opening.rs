@@ -2,8 +2,8 @@
 
 use super::{EventSink, ResponseStream, State};
 use crate::error::Error;
+use crate::json::Edits;
 use crate::responses::{Envelope, Event};
-use crate::splice::Edits;
 
 /// How much of what comes before the first output is kept to be given on with it. Two events of it echo the whole request.
 pub const MAX_EARLY_BYTES: usize = 256 * 1024;

@@ -7,9 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::align::{Known, indexes_of};
 use crate::error::Error;
-use crate::responses::{CallKind, Channel, ItemKind, OutputItem, word};
-use crate::splice::{Edits, members};
-use crate::text::Text;
+use crate::json::{Edits, Text, members, word};
+use crate::responses::{CallKind, Channel, ItemKind, OutputItem};
 use crate::to_chat::{MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 
 /// The largest output that is kept to be put together at the end: a few of the largest images.

@@ -6,12 +6,9 @@ use super::output::Stage;
 use super::say::{Said, delta_kind};
 use super::{EventSink, ResponseStream, State};
 use crate::error::Error;
+use crate::json::{Edits, Text, members_of, number, word};
 use crate::reply::Finish;
-use crate::responses::{
-    Channel, Envelope, ItemKind, OutputPart, Piece, PlainDelta, PlainSaid, members_of, number, word,
-};
-use crate::splice::Edits;
-use crate::text::Text;
+use crate::responses::{Channel, Envelope, ItemKind, OutputPart, Piece, PlainDelta, PlainSaid};
 
 impl ResponseStream {
     /// Passes on a delta to which nothing but its number has to be done, as is true of nearly all; false, and nothing has

@@ -6,11 +6,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::error::Error;
+use crate::json::{Edits, Text, list, members, present, word};
 use crate::plan::ReplyPlan;
 use crate::reply::Identity;
-use crate::responses::{list, present, word};
-use crate::splice::{Edits, members};
-use crate::text::Text;
 use crate::tool_names::ToolNames;
 use crate::usage::{ResponsesUsage, Usage};
 

@@ -5,10 +5,9 @@ use std::borrow::Cow;
 use super::output::unannounced;
 use super::{EventSink, ResponseStream};
 use crate::error::Error;
+use crate::json::{Edits, Text, members, present, word};
 use crate::reply::Finish;
-use crate::responses::{CallKind, Channel, Envelope, ItemBody, ItemKind, OutputItem, Piece, present, word};
-use crate::splice::{Edits, members};
-use crate::text::Text;
+use crate::responses::{CallKind, Channel, Envelope, ItemBody, ItemKind, OutputItem, Piece};
 
 /// A text and where it belongs.
 #[derive(Clone, Copy)]

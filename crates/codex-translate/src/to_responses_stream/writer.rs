@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use memchr::{memchr2, memchr2_iter};
 
-use crate::responses::{Envelope, PlainDelta, number, present};
-use crate::splice::Edits;
+use crate::json::{Edits, number, present};
+use crate::responses::{Envelope, PlainDelta};
 
 /// Takes in the events of a reply.
 pub trait EventSink {

@@ -11,9 +11,9 @@ use serde_json::Value;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use super::surrogates;
+use super::text::TextBuf;
 use crate::error::{Error, ErrorKind};
-use crate::surrogates;
-use crate::text::TextBuf;
 
 /// JSON that is carried as it was written.
 pub(crate) type Raw = Box<RawValue>;
@@ -165,7 +165,7 @@ impl<'a, 'p> Node<'a, 'p> {
         if self.kind() != Kind::String {
             return Err(self.mistyped("a string"));
         }
-        let Text(text) = self.read()?;
+        let BorrowedStr(text) = self.read()?;
         Ok(text)
     }
 
@@ -332,27 +332,27 @@ impl fmt::Display for Path<'_> {
 }
 
 /// A string that borrows from the body if it can; serde's own `Cow` never does.
-pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
+pub(crate) struct BorrowedStr<'a>(pub(crate) Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Text<'de> {
+impl<'de> Deserialize<'de> for BorrowedStr<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
+        struct BorrowedStrVisitor;
+        impl<'de> Visitor<'de> for BorrowedStrVisitor {
+            type Value = BorrowedStr<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
+                Ok(BorrowedStr(Cow::Borrowed(text)))
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
+                Ok(BorrowedStr(Cow::Owned(text.to_owned())))
             }
         }
-        deserializer.deserialize_str(TextVisitor)
+        deserializer.deserialize_str(BorrowedStrVisitor)
     }
 }
 
@@ -363,7 +363,7 @@ impl<'de> Object<'de> {
     /// Takes in the members that a deserializer yields.
     pub(crate) fn visit<A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
         let mut members: Members<'de> = Vec::new();
-        while let Some(Text(key)) = map.next_key()? {
+        while let Some(BorrowedStr(key)) = map.next_key()? {
             members.push((key, map.next_value()?));
         }
         Ok(Self(last_of_each(members)))

@@ -1,0 +1,17 @@
+//! JSON as both sides read and write it: values that stay slices of their text, strings that stay escaped, objects of which a
+//! few members change.
+//!
+//! Nothing here knows a dialect, an endpoint or an event.
+
+mod edit;
+mod members;
+mod node;
+mod surrogates;
+mod text;
+
+pub(crate) use edit::Edits;
+pub(crate) use members::{list, members, members_of, number, present, word};
+pub(crate) use node::{BorrowedStr, Kind, Members, Node, Object, Path, Raw, last_of_each, parse, text, to_raw};
+pub(crate) use surrogates::replaced;
+pub(crate) use text::write_string;
+pub use text::{Text, TextBuf};
