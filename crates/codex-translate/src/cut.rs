@@ -2,8 +2,8 @@
 
 use crate::json::Text;
 use crate::limits::TokenCount;
+use crate::outcome::Finish;
 use crate::plan::ReplyPlan;
-use crate::reply::Finish;
 use crate::stop::{Search, Stops};
 use crate::usage::Usage;
 

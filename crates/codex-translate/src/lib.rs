@@ -263,25 +263,19 @@
 //! The code is the backend's own where it gives one.
 
 mod align;
-mod body;
-mod conversation;
 mod cut;
 mod error;
 mod json;
 mod limits;
-mod lite;
-mod normalise;
 mod notice;
+mod outcome;
 mod pipe;
 mod plan;
 mod profile;
-mod read;
-mod reply;
-mod schema;
+mod request;
 mod sse;
 mod stop;
 mod to_chat;
-mod to_responses;
 mod to_responses_stream;
 mod tokenizer;
 mod tool_names;
@@ -289,23 +283,20 @@ mod usage;
 mod voice;
 
 pub mod chat;
-pub mod images;
-pub mod params;
 pub mod responses;
 
-pub use conversation::{ConversationSeed, conversation_id};
 pub use error::{Error, ErrorBody, ErrorKind, Origin};
 pub use json::{Text, TextBuf};
-pub use lite::to_lite;
-pub use normalise::{compact, normalise};
 pub use notice::{Fate, MAX_NOTICES, Notice};
+pub use outcome::{Finish, Flow, Identity, Summary};
 pub use pipe::{ChatFold, ChatPipe, MAX_EVENT_BYTES, ResponsesFold, ResponsesPipe};
 pub use plan::{ReasoningStyle, ReplyPlan};
 pub use profile::{DEFAULT_MAX_CHOICES, Effort, Options, Profile};
-pub use reply::{Finish, Flow, Identity, Summary};
+pub use request::{
+    ConversationSeed, Translated, compact, conversation_id, images, normalise, params, to_lite, to_responses,
+};
 pub use sse::{DecodeError, Decoder, Frame};
 pub use to_chat::{ChatStream, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
-pub use to_responses::{Translated, to_responses};
 pub use to_responses_stream::{EventSink, MAX_EARLY_BYTES, MAX_OUTPUT_BYTES, Response, ResponseStream};
 pub use tool_names::ToolNames;
 pub use usage::Usage;

@@ -2,15 +2,11 @@
 //!
 //! The tokenizer is made when the first request needs it, and not before.
 
-use crate::responses::{FunctionTool, Item, OutputContent, Part, Request, Tool};
 use crate::tokenizer::tokenizer;
 
 /// Text without a place where it may be divided is counted in pieces of this size, each border of which can make the count
 /// wrong by one.
 const MAX_PENDING_BYTES: usize = 4096;
-
-/// How many bytes of a request make a token, roughly: only estimates are made with it, and they are marked as such.
-const BYTES_PER_TOKEN: usize = 4;
 
 /// Counts the tokens of text that comes in pieces.
 #[derive(Clone, Debug, Default)]
@@ -76,42 +72,6 @@ impl TokenCount {
             self.settled += count(&self.pending);
             self.pending = rest;
         }
-    }
-}
-
-/// How many tokens a request has, roughly.
-pub(crate) fn estimated_tokens(request: &Request) -> u64 {
-    let instructions = request.instructions.as_deref().map_or(0, str::len);
-    let input: usize = request.input.iter().map(item_bytes).sum();
-    let tools: usize = request.tools.iter().map(tool_bytes).sum();
-    ((instructions + input + tools) / BYTES_PER_TOKEN) as u64
-}
-
-fn item_bytes(item: &Item) -> usize {
-    match item {
-        Item::Message(message) => parts_bytes(&message.content),
-        Item::Reasoning(reasoning) => reasoning.encrypted_content.as_deref().map_or(0, str::len),
-        Item::Call(call) => call.name.len() + call.payload.len(),
-        Item::Output(output) => match &output.content {
-            OutputContent::Text(text) => text.as_text().decoded_len(),
-            OutputContent::Parts(parts) => parts_bytes(parts),
-        },
-        Item::Opaque(item) | Item::Verbatim(item) => item.members.iter().map(|(_, raw)| raw.get().len()).sum(),
-    }
-}
-
-/// The bytes of the texts: what an image costs has nothing to do with its bytes.
-fn parts_bytes(parts: &[Part]) -> usize {
-    parts.iter().filter_map(Part::as_text).map(|text| text.as_text().decoded_len()).sum()
-}
-
-fn tool_bytes(tool: &Tool) -> usize {
-    match tool {
-        Tool::Function(FunctionTool { name, description, parameters, .. }) => {
-            name.len() + description.as_deref().map_or(0, str::len) + parameters.get().len()
-        }
-        Tool::Custom(tool) => tool.name.len() + tool.description.as_deref().map_or(0, str::len),
-        Tool::Opaque(tool) | Tool::Verbatim(tool) => tool.members.iter().map(|(_, raw)| raw.get().len()).sum(),
     }
 }
 

@@ -6,8 +6,8 @@
 use crate::chat::{Choice, ChunkEncoder, Completion};
 use crate::error::Error;
 use crate::json;
+use crate::outcome::{Flow, Identity, Summary};
 use crate::plan::ReplyPlan;
-use crate::reply::{Flow, Identity, Summary};
 use crate::responses::{DeltaReader, Event};
 use crate::sse::Decoder;
 use crate::to_chat::ChatStream;

@@ -5,7 +5,7 @@ use serde::Serialize as _;
 use super::delta::{Delta, Sink};
 use crate::error::Error;
 use crate::json::write_string;
-use crate::reply::{Finish, Identity};
+use crate::outcome::{Finish, Identity};
 use crate::usage::{ChatUsage, Usage};
 
 /// The last event of a stream.

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::delta::{Delta, ReasoningKey, Sink};
 use crate::error::{Error, ErrorKind};
-use crate::reply::{Finish, Identity};
+use crate::outcome::{Finish, Identity};
 use crate::usage::{ChatUsage, Usage};
 
 /// The largest reply that is gathered: a few of the largest images.

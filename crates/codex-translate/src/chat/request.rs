@@ -1,7 +1,6 @@
 //! A Chat Completions request.
 
-use crate::error::Error;
-use crate::responses::{self, Shape};
+use crate::responses;
 
 /// The body of a request to `/v1/chat/completions`, read and checked.
 ///
@@ -11,15 +10,6 @@ use crate::responses::{self, Shape};
 pub struct Request(pub(crate) responses::Request);
 
 impl Request {
-    /// Reads a body. A Responses-shaped one (`input` and no `messages`), as Cursor sends it, is understood as well.
-    ///
-    /// # Errors
-    /// The body is not JSON (the message says at which line and column), or something in it has the wrong type or is
-    /// missing (the error's parameter is its path, such as `messages[3].content[1].image_url`): a 400.
-    pub fn from_json(body: &[u8]) -> Result<Self, Error> {
-        crate::read::body(body, Shape::Chat).map(Self)
-    }
-
     /// The model as the caller named it.
     pub fn model(&self) -> &str {
         &self.0.model

@@ -86,6 +86,11 @@ pub(crate) fn parse(body: &[u8]) -> Result<&RawValue, Error> {
     })
 }
 
+/// The member `name` of an object.
+pub(crate) fn find<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue> {
+    members.iter().find(|(key, _)| key == name).map(|(_, raw)| *raw)
+}
+
 /// Writes `value` as JSON to be carried on.
 ///
 /// # Errors

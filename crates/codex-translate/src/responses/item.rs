@@ -3,7 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
-use crate::json::{Raw, TextBuf};
+use crate::json::{Members, Raw, TextBuf};
 
 /// One item of a conversation, as it is sent.
 ///
@@ -195,6 +195,12 @@ pub struct Opaque {
 }
 
 impl Opaque {
+    /// The object with these members, as they were written.
+    pub(crate) fn new(kind: &str, members: &Members<'_>) -> Self {
+        let members = members.iter().map(|(key, raw)| (key.to_string(), (*raw).to_owned())).collect();
+        Self { kind: kind.to_owned(), members }
+    }
+
     /// The member `key` as it was written.
     pub fn member(&self, key: &str) -> Option<&RawValue> {
         self.members.iter().find(|(name, _)| name == key).map(|(_, raw)| &**raw)

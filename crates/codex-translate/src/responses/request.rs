@@ -4,7 +4,6 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::item::{Item, Opaque, entry};
 use super::tool::{Text, Tool, ToolChoice};
-use crate::error::Error;
 use crate::json::Raw;
 use crate::notice::Notices;
 use crate::plan::ReasoningStyle;
@@ -105,22 +104,9 @@ impl Shape {
 }
 
 impl Request {
-    /// Reads the body of a request to `/v1/responses`. A chat-shaped body (`messages` and no `input`) is understood as well.
-    ///
-    /// # Errors
-    /// The body is not JSON, or something in it has the wrong type or is missing: a 400 that names it by its path.
-    pub fn from_json(body: &[u8]) -> Result<Self, Error> {
-        crate::read::body(body, Shape::Responses)
-    }
-
     /// Whether the client asked for a stream.
     pub fn stream(&self) -> bool {
         self.asked.stream
-    }
-
-    /// Whether the request has the Lite shape (docs/backend.md §2.8): then the backend wants the Lite header with it.
-    pub fn is_lite(&self) -> bool {
-        crate::lite::is_lite(self)
     }
 
     /// The body to send: the allow-listed keys in the order of docs/backend.md §2.4, `store` false and `stream` true.

@@ -3,7 +3,7 @@
 use memchr::{memchr2, memmem};
 
 use super::{DecodeError, Decoder, Frame, Start, Tail, leading_text};
-use crate::reply::Flow;
+use crate::outcome::Flow;
 
 impl Decoder {
     /// Takes the next bytes of the stream, and gives `take` each event that is whole with them, until it is done: what

@@ -17,8 +17,8 @@ pub use items::{MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 use crate::chat::Sink;
 use crate::error::{Error, ErrorKind};
 use crate::json::Text;
+use crate::outcome::{Finish, Flow, Summary};
 use crate::plan::ReplyPlan;
-use crate::reply::{Finish, Flow, Summary};
 use crate::responses::{Channel, Ended, Event, IncompleteReason, ItemBody, OutputItem, OutputPart, Piece};
 use crate::voice::Voice;
 

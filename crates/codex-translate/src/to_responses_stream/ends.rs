@@ -5,7 +5,7 @@ use super::say::{Said, delta_kind, index_key};
 use super::{EventSink, ResponseStream};
 use crate::error::Error;
 use crate::json::Text;
-use crate::reply::Finish;
+use crate::outcome::Finish;
 use crate::responses::{CallKind, Channel, ItemBody, ItemKind, OutputItem, OutputPart};
 
 impl ResponseStream {

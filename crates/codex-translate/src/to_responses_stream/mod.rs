@@ -35,10 +35,9 @@ use writer::Writer;
 
 use crate::cut::Cutter;
 use crate::error::{Error, ErrorKind};
-use crate::json;
-use crate::json::Edits;
+use crate::json::{self, Edits};
+use crate::outcome::{Finish, Flow, Identity, Summary};
 use crate::plan::ReplyPlan;
-use crate::reply::{Finish, Flow, Identity, Summary};
 use crate::responses::{DeltaReader, Ended, Envelope, Event, IncompleteReason, ItemBody, ItemKind, OutputItem};
 use crate::tool_names::ToolNames;
 use crate::usage::Usage;

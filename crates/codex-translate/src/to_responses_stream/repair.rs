@@ -7,7 +7,7 @@ use super::say::{Said, delta_kind};
 use super::{EventSink, ResponseStream, State};
 use crate::error::Error;
 use crate::json::{Edits, Text, members_of, number, word};
-use crate::reply::Finish;
+use crate::outcome::Finish;
 use crate::responses::{Channel, Envelope, ItemKind, OutputPart, Piece, PlainDelta, PlainSaid};
 
 impl ResponseStream {

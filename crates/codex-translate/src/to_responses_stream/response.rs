@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::error::Error;
 use crate::json::{Edits, Text, list, members, present, word};
+use crate::outcome::Identity;
 use crate::plan::ReplyPlan;
-use crate::reply::Identity;
 use crate::tool_names::ToolNames;
 use crate::usage::{ResponsesUsage, Usage};
 

@@ -6,7 +6,7 @@ use super::output::unannounced;
 use super::{EventSink, ResponseStream};
 use crate::error::Error;
 use crate::json::{Edits, Text, members, present, word};
-use crate::reply::Finish;
+use crate::outcome::Finish;
 use crate::responses::{CallKind, Channel, Envelope, ItemBody, ItemKind, OutputItem, Piece};
 
 /// A text and where it belongs.

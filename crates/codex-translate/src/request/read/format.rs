@@ -3,8 +3,7 @@
 use crate::error::Error;
 use crate::json::{Node, Raw};
 use crate::notice::Notices;
-use crate::read::item::opaque;
-use crate::responses::{Format, JsonSchema};
+use crate::responses::{Format, JsonSchema, Opaque};
 
 /// Reads a format; `None` for plain text, which is the default.
 ///
@@ -25,7 +24,7 @@ pub(super) fn read(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Option<
             Some(raw) => schema(&node.key("json_schema", raw), notices),
             None => schema(node, notices),
         },
-        other => Ok(Some(Format::Other(opaque(other, &members)))),
+        other => Ok(Some(Format::Other(Opaque::new(other, &members)))),
     }
 }
 

@@ -1,6 +1,6 @@
-//! A chat request as a Responses request.
+//! What a chat request means and a Responses request says otherwise.
 //!
-//! The reader has already put the messages into items. What chat means and Responses says otherwise is settled here:
+//! The reader has already put the messages into items. Left to do are:
 //!
 //! * **Instructions.** The system and developer messages before everything else are joined to `instructions`, in order, with a
 //!   blank line between; those that come later stay where they are, as developer messages. If nothing else would be left, the
@@ -8,35 +8,12 @@
 //! * **Reasoning.** A summary is asked for when reasoning is shown and the model has summaries, and the encrypted reasoning
 //!   always, so that it can be given back.
 
-use crate::chat;
-use crate::error::Error;
-use crate::normalise::settle;
-use crate::notice::Notice;
-use crate::plan::{ReasoningStyle, ReplyPlan};
-use crate::profile::{Options, Profile};
+use crate::plan::ReasoningStyle;
+use crate::profile::Profile;
 use crate::responses::{self, Item, Message, Part, Role};
 
 /// What asks for the encrypted reasoning.
 const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";
-
-/// A request as the backend takes it, and what the reply needs to know of it.
-#[derive(Clone, Debug)]
-pub struct Translated {
-    /// The request to send.
-    pub request: responses::Request,
-    /// How to write the reply.
-    pub plan: ReplyPlan,
-    /// What could not be carried as it was, each once.
-    pub notices: Vec<Notice>,
-}
-
-/// Translates a chat request for the model of `profile`.
-///
-/// # Errors
-/// The request asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the parameter.
-pub fn to_responses(request: chat::Request, profile: &Profile, options: &Options) -> Result<Translated, Error> {
-    settle(request.0, profile, options)
-}
 
 /// Joins the leading system and developer messages to `instructions`.
 pub(crate) fn hoist_instructions(request: &mut responses::Request) {

@@ -3,9 +3,8 @@
 use sha2::{Digest as _, Sha256};
 
 use super::content;
-use super::item::find;
 use crate::error::Error;
-use crate::json::{Kind, Members, Node, Path, TextBuf};
+use crate::json::{Kind, Members, Node, Path, TextBuf, find};
 use crate::notice::Notices;
 use crate::responses::{Call, CallKind, Item, Message, Output, OutputContent, Part, Role, Shape};
 

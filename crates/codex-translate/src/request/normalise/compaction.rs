@@ -1,13 +1,14 @@
 //! A request to compact a conversation (docs/backend.md §2.1): a turn's, without what a turn says of its reply.
 
+use super::chat::hoist_instructions;
 use super::{items, settings, tools};
 use crate::error::Error;
-use crate::lite;
 use crate::notice::Notices;
 use crate::plan::ReplyPlan;
 use crate::profile::{Options, Profile};
+use crate::request::lite;
+use crate::request::translated::Translated;
 use crate::responses::{Request, Shape};
-use crate::to_responses::{Translated, hoist_instructions};
 
 const NO_REPLY: &str = "a compaction says nothing that it could apply to";
 

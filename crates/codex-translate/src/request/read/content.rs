@@ -1,10 +1,11 @@
 //! Content: a text or a list of parts, in either dialect's names.
 
-use super::item::{find, opaque};
+use serde_json::value::RawValue;
+
 use crate::error::Error;
-use crate::json::{Kind, Members, Node, Path};
+use crate::json::{Kind, Members, Node, Path, find};
 use crate::notice::Notices;
-use crate::responses::{File, Image, OutputContent, Part, Shape};
+use crate::responses::{File, Image, Opaque, OutputContent, Part, Shape};
 
 /// The keys that replies leave on their parts and that mean nothing in a request.
 const LEFTOVERS: &[&str] = &["type", "annotations", "logprobs", "id", "status", "index", "parsed"];
@@ -65,7 +66,7 @@ pub(super) fn part_of(
             notices.dropped(at.without_indexes(), format!("parts of type `{kind}` are not sent back"));
             return Ok(None);
         }
-        _ if shape == Shape::Responses => Part::Other(opaque(&kind, members)),
+        _ if shape == Shape::Responses => Part::Other(Opaque::new(&kind, members)),
         _ => return Err(unsupported(at, &kind, "send text, image_url, file or refusal")),
     };
     Ok(Some(part))
@@ -99,7 +100,7 @@ fn is_parts(node: &Node<'_, '_>) -> Result<bool, Error> {
             return Ok(false);
         }
         let members = element.object()?;
-        let kind = super::item::text_of(find(&members, "type"));
+        let kind = text_of(find(&members, "type"));
         let known = ["text", "input_text", "output_text", "image_url", "input_image", "file", "input_file", "refusal"];
         if !kind.is_some_and(|kind| known.contains(&&*kind)) {
             return Ok(false);
@@ -212,4 +213,10 @@ fn leftover(key: &str, member: &Node<'_, '_>, notices: &mut Notices) {
 fn unsupported(at: &Path<'_>, kind: &str, instead: &str) -> Error {
     at.invalid(format_args!("has the type `{kind}`, which is not supported: {instead}"))
         .with_code("unsupported_content")
+}
+
+/// The text of a string, or nothing.
+fn text_of(raw: Option<&RawValue>) -> Option<String> {
+    let node = Node::root(raw?);
+    (node.kind() == Kind::String).then(|| node.string().ok()).flatten()
 }

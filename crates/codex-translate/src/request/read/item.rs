@@ -3,11 +3,9 @@
 //! Items are rebuilt from an allow-list, since the backend refuses keys that it does not know. What is left over from a reply
 //! (`id`, `status`, annotations, log probabilities) means nothing in a request and goes without notice.
 
-use serde_json::value::RawValue;
-
 use super::{content, message};
 use crate::error::Error;
-use crate::json::{Kind, Members, Node, Path, Raw, to_raw};
+use crate::json::{Members, Node, Path, Raw, find, to_raw};
 use crate::notice::Notices;
 use crate::responses::{Call, CallKind, Item, Message, Opaque, Output, ReasoningItem, Role, Shape};
 
@@ -91,16 +89,6 @@ impl Reader {
     }
 }
 
-/// A JSON object as it was written.
-pub(super) fn opaque(kind: &str, members: &Members<'_>) -> Opaque {
-    let members = members.iter().map(|(key, raw)| (key.to_string(), (*raw).to_owned())).collect();
-    Opaque { kind: kind.to_owned(), members }
-}
-
-pub(super) fn find<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue> {
-    members.iter().find(|(key, _)| key == name).map(|(_, raw)| *raw)
-}
-
 /// The item's type. One without is a message if it has a role, as many clients write it.
 fn kind_of(at: &Path<'_>, members: &Members<'_>) -> Result<String, Error> {
     match find(members, "type") {
@@ -112,7 +100,7 @@ fn kind_of(at: &Path<'_>, members: &Members<'_>) -> Result<String, Error> {
 
 /// An item of the Codex CLI; only a `system` role, which the backend refuses, becomes `developer`.
 fn verbatim(kind: &str, members: &Members<'_>) -> Result<Opaque, Error> {
-    let mut item = opaque(kind, members);
+    let mut item = Opaque::new(kind, members);
     for (key, raw) in &mut item.members {
         if key == "role" && raw.get() == "\"system\"" {
             *raw = to_raw(&"developer")?;
@@ -213,10 +201,4 @@ fn leftover(key: &str, member: &Node<'_, '_>, notices: &mut Notices) {
     if key != "type" && !LEFTOVERS.contains(&key) {
         notices.dropped(member.here(), "the backend does not take it");
     }
-}
-
-/// The text of a string, or nothing.
-pub(super) fn text_of(raw: Option<&RawValue>) -> Option<String> {
-    let node = Node::root(raw?);
-    (node.kind() == Kind::String).then(|| node.string().ok()).flatten()
 }

@@ -1,7 +1,7 @@
 //! The readers: a client's body, in either dialect, into the hub.
 //!
 //! They check types and shapes, and understand the same thing under each name that clients have for it. What a request
-//! *means* to the backend is settled afterwards, in [`normalise`](crate::normalise()).
+//! *means* to the backend is settled afterwards, in [`normalise`](super::normalise).
 
 mod choice;
 mod content;
@@ -15,18 +15,40 @@ use std::borrow::Cow;
 
 pub(crate) use tools::{list as tools, web_search};
 
-use crate::body::{Body, Shallow};
+use crate::chat;
 use crate::error::Error;
 use crate::json::{self, Members, Path};
 use crate::notice::Notices;
-use crate::params;
+use crate::request::body::{Body, Shallow};
+use crate::request::params;
 use crate::responses::{Item, Message, Request, Role, Shape};
+
+impl chat::Request {
+    /// Reads a body. A Responses-shaped one (`input` and no `messages`), as Cursor sends it, is understood as well.
+    ///
+    /// # Errors
+    /// The body is not JSON (the message says at which line and column), or something in it has the wrong type or is
+    /// missing (the error's parameter is its path, such as `messages[3].content[1].image_url`): a 400.
+    pub fn from_json(body: &[u8]) -> Result<Self, Error> {
+        read(body, Shape::Chat).map(Self)
+    }
+}
+
+impl Request {
+    /// Reads the body of a request to `/v1/responses`. A chat-shaped body (`messages` and no `input`) is understood as well.
+    ///
+    /// # Errors
+    /// The body is not JSON, or something in it has the wrong type or is missing: a 400 that names it by its path.
+    pub fn from_json(body: &[u8]) -> Result<Self, Error> {
+        read(body, Shape::Responses)
+    }
+}
 
 /// Reads a body that came by the path of `path`; the shape of the body decides how, and is remembered.
 ///
 /// # Errors
 /// A 400 that names what is wrong by its path.
-pub(crate) fn body(body: &[u8], path: Shape) -> Result<Request, Error> {
+fn read(body: &[u8], path: Shape) -> Result<Request, Error> {
     let text = json::text(body)?;
     let Body { members, messages, input } = Body::parse(&text)?;
     let shape = match path {

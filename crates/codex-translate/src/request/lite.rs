@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::error::Error;
 use crate::json::{Kind, Node, to_raw};
 use crate::notice::Notices;
-use crate::read;
+use crate::request::read;
 use crate::responses::{Item, Message, Opaque, Request, Role, Tool};
 
 /// The type of the item that holds the tools.
@@ -21,9 +21,11 @@ const FUNCTIONS: &str = "functions";
 /// How much of earlier reasoning counts in the Lite shape.
 const ALL_TURNS: &str = "all_turns";
 
-/// Whether the request has the Lite shape.
-pub(crate) fn is_lite(request: &Request) -> bool {
-    request.input.iter().any(is_additional_tools)
+impl Request {
+    /// Whether the request has the Lite shape (docs/backend.md §2.8): then the backend wants the Lite header with it.
+    pub fn is_lite(&self) -> bool {
+        self.input.iter().any(is_additional_tools)
+    }
 }
 
 /// Brings a request into the Lite shape; one that has it is left as it is.
@@ -31,7 +33,7 @@ pub(crate) fn is_lite(request: &Request) -> bool {
 /// # Errors
 /// A defect of this crate.
 pub fn to_lite(request: &mut Request) -> Result<(), Error> {
-    if is_lite(request) {
+    if request.is_lite() {
         return Ok(());
     }
     let (own, hosted): (Vec<_>, Vec<_>) =

@@ -3,22 +3,24 @@
 //! Both dialects end here: what the readers have understood is settled against the model's profile, repaired where the backend
 //! would refuse it, and split into the request to send and the plan of its reply. Settling what is settled changes nothing.
 
+mod chat;
 mod compaction;
 mod items;
 mod pairing;
 mod settings;
 mod tools;
 
+use chat::{ask_for_encrypted_reasoning, ask_for_reasoning, hoist_instructions};
 pub use compaction::compact;
 
 use crate::error::Error;
 use crate::notice::Notices;
 use crate::plan::ReplyPlan;
 use crate::profile::{Options, Profile};
+use crate::request::translated::Translated;
+use crate::request::{estimate, lite, params};
 use crate::responses::{Request, Shape};
-use crate::to_responses::{Translated, ask_for_encrypted_reasoning, ask_for_reasoning, hoist_instructions};
 use crate::tool_names::ToolNames;
-use crate::{limits, lite, params};
 
 /// Settles a request that came by `/v1/responses` for the model of `profile`.
 ///
@@ -55,7 +57,7 @@ pub(crate) fn settle(mut request: Request, profile: &Profile, options: &Options)
     plan.tools = settle_tools(&mut request, options, &mut notices)?;
     settings::settle(&mut request, profile, options, &mut notices);
     if plan.is_cut() {
-        plan.prompt_tokens = limits::estimated_tokens(&request);
+        plan.prompt_tokens = estimate::estimated_tokens(&request);
     }
 
     let notices = notices.finish(options.strict)?;

@@ -1,12 +1,9 @@
 //! How the model may choose among the tools: `tool_choice` in either dialect's shape, and the legacy `function_call`.
 
-use serde_json::value::RawValue;
-
 use crate::error::Error;
-use crate::json::{Kind, Members, Node};
+use crate::json::{Kind, Members, Node, find};
 use crate::notice::Notices;
-use crate::read::item::opaque;
-use crate::responses::{AllowedTool, CallKind, NamedTool, ToolChoice};
+use crate::responses::{AllowedTool, CallKind, NamedTool, Opaque, ToolChoice};
 
 /// Reads `tool_choice`.
 ///
@@ -27,7 +24,7 @@ pub(super) fn read(node: &Node<'_, '_>, notices: &mut Notices) -> Result<ToolCho
                 "none" => Ok(ToolChoice::None),
                 "any" | "required" => Ok(ToolChoice::Required),
                 kind if members.len() == 1 => Ok(ToolChoice::Hosted(kind.to_owned())),
-                kind => Ok(ToolChoice::Other(opaque(kind, &members))),
+                kind => Ok(ToolChoice::Other(Opaque::new(kind, &members))),
             }
         }
     }
@@ -116,8 +113,4 @@ fn allowed(node: &Node<'_, '_>, members: &Members<'_>) -> Result<ToolChoice, Err
         });
     }
     Ok(ToolChoice::Allowed { mode, tools })
-}
-
-fn find<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue> {
-    members.iter().find(|(key, _)| key == name).map(|(_, raw)| *raw)
 }

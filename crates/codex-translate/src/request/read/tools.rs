@@ -1,11 +1,10 @@
 //! Tools of either dialect: chat nests a function's members under `function`, Responses does not, and clients mix the two.
 
-use super::item::{find, opaque};
 use crate::error::Error;
-use crate::json::{Kind, Members, Node, Raw, to_raw};
+use crate::json::{Kind, Members, Node, Raw, find, to_raw};
 use crate::notice::Notices;
+use crate::request::schema;
 use crate::responses::{CustomTool, FunctionTool, Opaque, Tool};
-use crate::schema;
 
 /// The hosted tools that accounts of ChatGPT do not have (docs/backend.md §2.8).
 const UNAVAILABLE: &[&str] =
@@ -22,7 +21,7 @@ pub(crate) fn list(node: &Node<'_, '_>, from_cli: bool, notices: &mut Notices) -
         let members = tool_node.object()?;
         let kind = kind_of(&tool_node, &members)?;
         if from_cli {
-            tools.push(Tool::Verbatim(opaque(&kind, &members)));
+            tools.push(Tool::Verbatim(Opaque::new(&kind, &members)));
         } else {
             tools.extend(tool(&tool_node, &kind, &members, notices)?);
         }
@@ -64,7 +63,7 @@ fn tool(node: &Node<'_, '_>, kind: &str, members: &Members<'_>, notices: &mut No
             Ok(None)
         }
         kind if kind.starts_with("web_search") => search(node, kind, members, notices).map(Tool::Opaque).map(Some),
-        kind => Ok(Some(Tool::Opaque(without_cache_control(node, opaque(kind, members), notices)))),
+        kind => Ok(Some(Tool::Opaque(without_cache_control(node, Opaque::new(kind, members), notices)))),
     }
 }
 
@@ -180,9 +179,9 @@ fn input_format(node: &Node<'_, '_>) -> Result<Raw, Error> {
     let Some(raw) = find(&members, "grammar").filter(|raw| Node::root(raw).kind() == Kind::Object) else {
         return Ok(node.raw());
     };
-    let mut flat = opaque("grammar", &members);
+    let mut flat = Opaque::new("grammar", &members);
     flat.members.retain(|(key, _)| key != "grammar");
     let grammar = node.key("grammar", raw);
-    flat.members.extend(opaque("grammar", &grammar.object()?).members);
+    flat.members.extend(Opaque::new("grammar", &grammar.object()?).members);
     to_raw(&flat)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::Error;
 use crate::notice::Notices;
 use crate::profile::Options;
-use crate::read;
+use crate::request::read;
 use crate::responses::{AllowedTool, CallKind, Item, NamedTool, Request, Tool, ToolChoice};
 use crate::tool_names::ToolNames;
 

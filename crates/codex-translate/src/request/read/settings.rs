@@ -1,11 +1,11 @@
 //! The parameters beside the conversation, which both dialects share under several names.
 
+use super::{choice, content, format, tools};
 use crate::error::Error;
 use crate::json::{Kind, Node, Raw, to_raw};
 use crate::notice::Notices;
 use crate::plan::ReasoningStyle;
 use crate::profile::Effort;
-use crate::read::{choice, content, format, tools};
 use crate::responses::{Opaque, Request, Shape, Tool};
 
 /// The most stop strings (Chat Completions).

@@ -11,8 +11,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::error::Error;
 use crate::json::{self, Kind, Node};
 use crate::notice::{Fate, Notice, Notices};
-use crate::params;
 use crate::profile::Options;
+use crate::request::params;
 
 /// The model that the official client names.
 pub const MODEL: &str = "gpt-image-2";

@@ -1,0 +1,15 @@
+//! A chat request as a Responses request: the chat dialect's way into [`normalise`](super::normalise).
+
+use super::normalise::settle;
+use super::translated::Translated;
+use crate::chat;
+use crate::error::Error;
+use crate::profile::{Options, Profile};
+
+/// Translates a chat request for the model of `profile`.
+///
+/// # Errors
+/// The request asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the parameter.
+pub fn to_responses(request: chat::Request, profile: &Profile, options: &Options) -> Result<Translated, Error> {
+    settle(request.0, profile, options)
+}
