@@ -262,25 +262,17 @@
 //!
 //! The code is the backend's own where it gives one.
 
-mod align;
-mod cut;
 mod error;
 mod json;
-mod limits;
 mod notice;
 mod outcome;
-mod pipe;
 mod plan;
 mod profile;
+mod reply;
 mod request;
 mod sse;
-mod stop;
-mod to_chat;
-mod to_responses_stream;
-mod tokenizer;
 mod tool_names;
 mod usage;
-mod voice;
 
 pub mod chat;
 pub mod responses;
@@ -289,15 +281,15 @@ pub use error::{Error, ErrorBody, ErrorKind, Origin};
 pub use json::{Text, TextBuf};
 pub use notice::{Fate, MAX_NOTICES, Notice};
 pub use outcome::{Finish, Flow, Identity, Summary};
-pub use pipe::{ChatFold, ChatPipe, MAX_EVENT_BYTES, ResponsesFold, ResponsesPipe};
 pub use plan::{ReasoningStyle, ReplyPlan};
 pub use profile::{DEFAULT_MAX_CHOICES, Effort, Options, Profile};
+pub use reply::{
+    ChatFold, ChatPipe, ChatStream, EventSink, MAX_COMMENTARY_BYTES, MAX_EARLY_BYTES, MAX_EVENT_BYTES,
+    MAX_OUTPUT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS, Response, ResponseStream, ResponsesFold, ResponsesPipe,
+};
 pub use request::{
     ConversationSeed, Translated, compact, conversation_id, images, normalise, params, to_lite, to_responses,
 };
 pub use sse::{DecodeError, Decoder, Frame};
-pub use to_chat::{ChatStream, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
-pub use to_responses_stream::{EventSink, MAX_EARLY_BYTES, MAX_OUTPUT_BYTES, Response, ResponseStream};
 pub use tool_names::ToolNames;
 pub use usage::Usage;
-pub use voice::MAX_COMMENTARY_BYTES;

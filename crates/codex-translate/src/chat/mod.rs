@@ -1,4 +1,6 @@
-//! The Chat Completions API.
+//! The Chat Completions API: a request, the deltas of a reply, and the two forms that these are written in.
+//!
+//! Nothing here reads an event of the backend or decides what a reply says.
 
 mod chunk;
 mod completion;

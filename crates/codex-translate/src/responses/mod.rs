@@ -1,4 +1,7 @@
-//! The Responses API as the backend speaks it.
+//! The Responses API as the backend speaks it: requests, items and tools on the way there, events and output items on the way
+//! back.
+//!
+//! Nothing here translates: a type holds what stands on the wire, and knows how to read or write itself.
 
 mod delta;
 mod event;

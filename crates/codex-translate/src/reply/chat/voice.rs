@@ -3,16 +3,14 @@
 use serde_json::value::RawValue;
 
 use crate::chat::{Citation, Delta, Image, ReasoningKey, Sink};
-use crate::cut::Cutter;
 use crate::json::Text;
 use crate::outcome::Finish;
 use crate::plan::{ReasoningStyle, ReplyPlan};
+use crate::reply::bounds::MAX_COMMENTARY_BYTES;
+use crate::reply::limit::Cutter;
 use crate::responses::{Channel, Phase, Piece};
 use crate::tool_names::ToolNames;
 use crate::usage::Usage;
-
-/// How much commentary is kept in case no answer follows. Beyond this it is taken for the answer at once.
-pub const MAX_COMMENTARY_BYTES: usize = 1024 * 1024;
 
 /// What divides messages, and the parts of a summary.
 const DIVIDER: &str = "\n\n";

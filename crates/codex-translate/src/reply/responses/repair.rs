@@ -4,7 +4,8 @@ use serde_json::value::RawValue;
 
 use super::output::Stage;
 use super::say::{Said, delta_kind};
-use super::{EventSink, ResponseStream, State};
+use super::stream::{ResponseStream, State};
+use super::writer::EventSink;
 use crate::error::Error;
 use crate::json::{Edits, Text, members_of, number, word};
 use crate::outcome::Finish;

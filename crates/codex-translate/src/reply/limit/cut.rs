@@ -1,10 +1,10 @@
 //! The end that the caller set: stop strings and a limit of tokens, which the backend does not take (docs/features.md C7, C8).
 
+use super::stop::{Search, Stops};
+use super::tokens::TokenCount;
 use crate::json::Text;
-use crate::limits::TokenCount;
 use crate::outcome::Finish;
 use crate::plan::ReplyPlan;
-use crate::stop::{Search, Stops};
 use crate::usage::Usage;
 
 /// Watches over what the model generates, and lets go of what stands before the end that the caller set.

@@ -14,30 +14,17 @@
 //! Nothing goes out before the first event that says how the turn goes: a turn that is refused at once can still be answered
 //! with a status (docs/features.md R8).
 
-mod ends;
-mod opening;
-mod output;
-mod repair;
-mod response;
-mod say;
-mod writer;
-
 use std::borrow::Cow;
 
-use opening::Early;
-pub use opening::MAX_EARLY_BYTES;
-pub use output::MAX_OUTPUT_BYTES;
-use output::Output;
-pub use response::Response;
-use response::Template;
-pub use writer::EventSink;
-use writer::Writer;
-
-use crate::cut::Cutter;
+use super::early::Early;
+use super::output::{self, Output};
+use super::response::{Response, Template};
+use super::writer::{EventSink, Writer};
 use crate::error::{Error, ErrorKind};
 use crate::json::{self, Edits};
 use crate::outcome::{Finish, Flow, Identity, Summary};
 use crate::plan::ReplyPlan;
+use crate::reply::limit::Cutter;
 use crate::responses::{DeltaReader, Ended, Envelope, Event, IncompleteReason, ItemBody, ItemKind, OutputItem};
 use crate::tool_names::ToolNames;
 use crate::usage::Usage;
@@ -45,17 +32,17 @@ use crate::usage::Usage;
 /// Turns the events of one reply into events that any client can read, and into one whole response.
 #[derive(Clone, Debug)]
 pub struct ResponseStream {
-    state: State,
+    pub(super) state: State,
     deltas: DeltaReader,
-    writer: Writer,
-    output: Output,
-    template: Template,
-    tools: ToolNames,
+    pub(super) writer: Writer,
+    pub(super) output: Output,
+    pub(super) template: Template,
+    pub(super) tools: ToolNames,
     /// The client knows every word for a message's phase.
-    keep_phases: bool,
-    cutter: Option<Cutter>,
+    pub(super) keep_phases: bool,
+    pub(super) cutter: Option<Cutter>,
     /// The text that the cutter may hold back the end of: the item's place, and the part.
-    held: Option<(usize, u64)>,
+    pub(super) held: Option<(usize, u64)>,
 }
 
 /// How far the reply is.
@@ -70,7 +57,7 @@ pub struct ResponseStream {
 /// ```
 /// Nothing leads out of `Closed`: what upstream sends after its end is not read.
 #[derive(Clone, Debug)]
-enum State {
+pub(super) enum State {
     /// Nothing has gone out; holds what has come.
     Opening(Early),
     Open,

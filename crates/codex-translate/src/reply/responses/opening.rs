@@ -1,30 +1,13 @@
 //! The beginning of a reply: `response.created` first, and nothing before it is known how the turn goes.
 
-use super::{EventSink, ResponseStream, State};
+use super::early::Early;
+use super::stream::{ResponseStream, State};
+use super::writer::EventSink;
 use crate::error::Error;
 use crate::json::Edits;
 use crate::responses::{Envelope, Event};
 
-/// How much of what comes before the first output is kept to be given on with it. Two events of it echo the whole request.
-pub const MAX_EARLY_BYTES: usize = 256 * 1024;
-
 const CREATED: &str = "response.created";
-
-/// Events that have come and have not gone out.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Early {
-    events: Vec<String>,
-    bytes: usize,
-}
-
-impl Early {
-    /// Keeps an event; false if there is no more room.
-    fn push(&mut self, json: &str) -> bool {
-        self.bytes += size_of::<String>() + json.len();
-        self.events.push(json.to_owned());
-        self.bytes <= MAX_EARLY_BYTES
-    }
-}
 
 impl ResponseStream {
     /// Sees to it that the reply begins as clients expect it. Whether `envelope` belongs to that beginning, and so is dealt

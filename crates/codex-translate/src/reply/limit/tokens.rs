@@ -2,7 +2,7 @@
 //!
 //! The tokenizer is made when the first request needs it, and not before.
 
-use crate::tokenizer::tokenizer;
+use super::tokenizer::tokenizer;
 
 /// Text without a place where it may be divided is counted in pieces of this size, each border of which can make the count
 /// wrong by one.

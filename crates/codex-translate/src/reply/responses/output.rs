@@ -5,14 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 
-use crate::align::{Known, indexes_of};
 use crate::error::Error;
 use crate::json::{Edits, Text, members, word};
+use crate::reply::align::{Known, indexes_of};
+use crate::reply::bounds::{MAX_OUTPUT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 use crate::responses::{CallKind, Channel, ItemKind, OutputItem};
-use crate::to_chat::{MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
-
-/// The largest output that is kept to be put together at the end: a few of the largest images.
-pub const MAX_OUTPUT_BYTES: usize = 128 * 1024 * 1024;
 
 /// The items of a reply. Their places are without gaps, whatever upstream's indexes are.
 #[derive(Clone, Debug, Default)]

@@ -3,6 +3,9 @@
 //! The four types are used alike: `feed` what upstream sends until it is `Done` or upstream ends, then `finish`. What comes out
 //! does not depend on how the bytes were split.
 
+use super::bounds::MAX_EVENT_BYTES;
+use super::chat::ChatStream;
+use super::responses::{Response, ResponseStream};
 use crate::chat::{Choice, ChunkEncoder, Completion};
 use crate::error::Error;
 use crate::json;
@@ -10,12 +13,7 @@ use crate::outcome::{Flow, Identity, Summary};
 use crate::plan::ReplyPlan;
 use crate::responses::{DeltaReader, Event};
 use crate::sse::Decoder;
-use crate::to_chat::ChatStream;
-use crate::to_responses_stream::{Response, ResponseStream};
 use crate::usage::Usage;
-
-/// The largest event that is read. Images come as one event; the backend's own limit is 16 MiB (docs/backend.md §2.9, §3.1).
-pub const MAX_EVENT_BYTES: usize = 32 * 1024 * 1024;
 
 /// A streaming chat reply.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 
 use super::output::Stage;
 use super::say::{Said, delta_kind, index_key};
-use super::{EventSink, ResponseStream};
+use super::stream::ResponseStream;
+use super::writer::EventSink;
 use crate::error::Error;
 use crate::json::Text;
 use crate::outcome::Finish;

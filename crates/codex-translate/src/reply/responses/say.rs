@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::output::unannounced;
-use super::{EventSink, ResponseStream};
+use super::stream::ResponseStream;
+use super::writer::EventSink;
 use crate::error::Error;
 use crate::json::{Edits, Text, members, present, word};
 use crate::outcome::Finish;

@@ -9,18 +9,14 @@
 //! * **Tool calls.** An index for each call when its name is known. The id is the call's id, the name the caller's; a custom
 //!   tool's call is shown as a function's, its input as it is (docs/clients/quirks.md, Cursor).
 
-mod items;
-
-use items::{Call, Items};
-pub use items::{MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
-
+use super::items::{Call, Items};
+use super::voice::Voice;
 use crate::chat::Sink;
 use crate::error::{Error, ErrorKind};
 use crate::json::Text;
 use crate::outcome::{Finish, Flow, Summary};
 use crate::plan::ReplyPlan;
 use crate::responses::{Channel, Ended, Event, IncompleteReason, ItemBody, OutputItem, OutputPart, Piece};
-use crate::voice::Voice;
 
 /// Turns the events of one reply into the deltas of one choice.
 #[derive(Clone, Debug)]

@@ -3,15 +3,10 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use crate::align::{Known, indexes_of};
 use crate::error::Error;
+use crate::reply::align::{Known, indexes_of};
+use crate::reply::bounds::{MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 use crate::responses::{CallKind, Channel, ItemBody, ItemKind, OutputItem, Phase};
-
-/// The most items that the output of one reply may have; the largest seen had some dozens.
-pub const MAX_OUTPUT_ITEMS: usize = 10_000;
-
-/// The most texts that the items of one reply may have together.
-pub const MAX_OUTPUT_TEXTS: usize = 20_000;
 
 /// The items by their index in the output. None of their texts is kept.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,9 @@
+//! The chat writer: events to the deltas of one choice.
+//!
+//! How deltas become bytes, as chunks or as one completion, is no concern of this wing; that is in [`chat`](crate::chat).
+
+mod items;
+mod stream;
+mod voice;
+
+pub use stream::ChatStream;
