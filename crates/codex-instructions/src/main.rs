@@ -13,7 +13,7 @@ use std::error::Error;
 use std::hint::black_box;
 
 use codex_translate::{
-    ChatPipe, DecodeError, Decoder, Flow, Identity, MAX_EVENT_BYTES, Options, Profile, ReplyPlan, ResponsesPipe, chat,
+    ChatPipe, DecodeError, Decoder, Flow, MAX_EVENT_BYTES, Options, Profile, ReplyId, ReplyPlan, ResponsesPipe, chat,
     to_responses,
 };
 
@@ -60,7 +60,7 @@ fn framing(reply: &[u8]) -> Outcome<usize> {
 
 /// A reply as a stream of chat chunks.
 fn chat_stream(reply: &[u8]) -> Outcome<usize> {
-    let (mut pipe, mut out, mut size) = (ChatPipe::new(&plan(), &identity()), Vec::new(), 0);
+    let (mut pipe, mut out, mut size) = (ChatPipe::new(&plan(), &reply_id()), Vec::new(), 0);
     for bytes in reply.chunks(READ_BYTES) {
         let flow = pipe.feed(bytes, &mut out)?;
         size += black_box(&out).len();
@@ -75,7 +75,7 @@ fn chat_stream(reply: &[u8]) -> Outcome<usize> {
 
 /// A reply as a stream of the Responses API.
 fn responses_stream(reply: &[u8]) -> Outcome<usize> {
-    let (mut pipe, mut out, mut size) = (ResponsesPipe::new(&plan(), identity()), Vec::new(), 0);
+    let (mut pipe, mut out, mut size) = (ResponsesPipe::new(&plan(), reply_id()), Vec::new(), 0);
     for bytes in reply.chunks(READ_BYTES) {
         let flow = pipe.feed(bytes, &mut out)?;
         size += black_box(&out).len();
@@ -98,6 +98,6 @@ fn plan() -> ReplyPlan {
     ReplyPlan { stream: true, ..ReplyPlan::new("gpt-5.5") }
 }
 
-fn identity() -> Identity {
-    Identity { id: "chatcmpl-1".to_owned(), created: 1 }
+fn reply_id() -> ReplyId {
+    ReplyId { id: "chatcmpl-1".to_owned(), created: 1 }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use codex_translate::Identity;
+use codex_translate::ReplyId;
 use http::{HeaderMap, HeaderValue};
 
 /// The longest request id that is taken over from a client.
@@ -23,13 +23,13 @@ pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
 }
 
 /// The id and time of a chat completion.
-pub(crate) fn completion() -> Identity {
-    Identity { id: format!("chatcmpl-{}", random_hex()), created: unix_millis() / 1000 }
+pub(crate) fn completion() -> ReplyId {
+    ReplyId { id: format!("chatcmpl-{}", random_hex()), created: unix_millis() / 1000 }
 }
 
 /// The id and time of a response, for where the backend gives none.
-pub(crate) fn response() -> Identity {
-    Identity { id: format!("resp_{}", random_hex()), created: unix_millis() / 1000 }
+pub(crate) fn response() -> ReplyId {
+    ReplyId { id: format!("resp_{}", random_hex()), created: unix_millis() / 1000 }
 }
 
 /// Milliseconds since 1970.

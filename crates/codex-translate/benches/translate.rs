@@ -9,7 +9,7 @@
 use std::hint::black_box;
 
 use codex_translate::{
-    ChatFold, ChatPipe, DecodeError, Decoder, Flow, Identity, MAX_EVENT_BYTES, Options, Profile, ReplyPlan,
+    ChatFold, ChatPipe, DecodeError, Decoder, Flow, MAX_EVENT_BYTES, Options, Profile, ReplyId, ReplyPlan,
     ResponsesPipe, chat, normalise, responses, to_responses,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -103,12 +103,12 @@ fn plan() -> ReplyPlan {
     ReplyPlan { stream: true, ..ReplyPlan::new("gpt-5.1") }
 }
 
-fn identity() -> Identity {
-    Identity { id: "chatcmpl-1".to_owned(), created: 1 }
+fn reply_id() -> ReplyId {
+    ReplyId { id: "chatcmpl-1".to_owned(), created: 1 }
 }
 
 fn through_pipe(reply: &[u8]) -> Vec<u8> {
-    let (mut pipe, mut out) = (ChatPipe::new(&plan(), &identity()), Vec::new());
+    let (mut pipe, mut out) = (ChatPipe::new(&plan(), &reply_id()), Vec::new());
     for bytes in reply.chunks(READ_BYTES) {
         if pipe.feed(bytes, &mut out).unwrap() == Flow::Done {
             break;
@@ -187,7 +187,7 @@ fn one_delta(c: &mut Criterion) {
     let mut group = c.benchmark_group("one text delta");
     let event = delta(7);
     let under_way = || {
-        let (mut pipe, mut out) = (ChatPipe::new(&plan(), &identity()), Vec::with_capacity(1024));
+        let (mut pipe, mut out) = (ChatPipe::new(&plan(), &reply_id()), Vec::with_capacity(1024));
         let _ = pipe.feed(event.as_bytes(), &mut out).unwrap();
         (pipe, out)
     };
@@ -212,7 +212,7 @@ fn replies(c: &mut Criterion) {
         group.bench_function("chat stream", |b| b.iter(|| through_pipe(&reply)));
         group.bench_function("chat, whole", |b| {
             b.iter(|| {
-                let mut fold = ChatFold::new(&plan(), identity());
+                let mut fold = ChatFold::new(&plan(), reply_id());
                 let done = reply.chunks(READ_BYTES).any(|bytes| fold.feed(bytes).unwrap() == Flow::Done);
                 assert!(done);
                 fold.finish().unwrap()
@@ -220,7 +220,7 @@ fn replies(c: &mut Criterion) {
         });
         group.bench_function("responses stream", |b| {
             b.iter(|| {
-                let (mut pipe, mut out) = (ResponsesPipe::new(&plan(), identity()), Vec::new());
+                let (mut pipe, mut out) = (ResponsesPipe::new(&plan(), reply_id()), Vec::new());
                 let done = reply.chunks(READ_BYTES).any(|bytes| pipe.feed(bytes, &mut out).unwrap() == Flow::Done);
                 assert!(done);
                 out

@@ -20,7 +20,7 @@
 //! # Example
 //!
 //! ```
-//! use codex_translate::{ChatPipe, Flow, Identity, Options, Profile, chat, to_responses};
+//! use codex_translate::{ChatPipe, Flow, ReplyId, Options, Profile, chat, to_responses};
 //!
 //! // What the client sends …
 //! let body = br#"{"model": "gpt-5.5", "stream": true, "messages": [{"role": "user", "content": "Say hey."}]}"#;
@@ -36,8 +36,8 @@
 //!     "event: response.completed\n",
 //!     "data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\",\"output\":[]}}\n\n",
 //! );
-//! let identity = Identity { id: "chatcmpl-1".to_owned(), created: 1_750_000_000 };
-//! let mut pipe = ChatPipe::new(&translated.plan, &identity);
+//! let reply_id = ReplyId { id: "chatcmpl-1".to_owned(), created: 1_750_000_000 };
+//! let mut pipe = ChatPipe::new(&translated.plan, &reply_id);
 //! let mut reply = Vec::new();
 //! for piece in upstream.as_bytes().chunks(16) {
 //!     if pipe.feed(piece, &mut reply)? == Flow::Done {
@@ -280,7 +280,7 @@ pub mod responses;
 pub use error::{Error, ErrorBody, ErrorKind, Origin};
 pub use json::{Text, TextBuf};
 pub use notice::{Fate, MAX_NOTICES, Notice};
-pub use outcome::{Finish, Flow, Identity, Summary};
+pub use outcome::{Finish, Flow, ReplyId, Summary};
 pub use plan::{ReasoningStyle, ReplyPlan};
 pub use profile::{DEFAULT_MAX_CHOICES, Effort, Options, Profile};
 pub use reply::{

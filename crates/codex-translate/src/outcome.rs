@@ -16,7 +16,7 @@ pub enum Flow {
 
 /// What a reply is called. Ids and times are the caller's: this crate has neither clock nor chance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct ReplyId {
     /// The id, such as `chatcmpl-…`. On the Responses path it stands in only where upstream gave none.
     pub id: String,
     /// When the reply was made, in seconds since 1970.

@@ -7,13 +7,13 @@
 use std::error::Error;
 use std::io::{self, Read as _, Write as _};
 
-use codex_translate::{ChatPipe, Flow, Identity, ReplyPlan};
+use codex_translate::{ChatPipe, Flow, ReplyId, ReplyPlan};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut stdin, mut stdout) = (io::stdin().lock(), io::stdout().lock());
-    let identity = Identity { id: "chatcmpl-example".to_owned(), created: 0 };
+    let reply_id = ReplyId { id: "chatcmpl-example".to_owned(), created: 0 };
     let plan = ReplyPlan { stream: true, include_usage: true, ..ReplyPlan::new("gpt-5.1") };
-    let mut pipe = ChatPipe::new(&plan, &identity);
+    let mut pipe = ChatPipe::new(&plan, &reply_id);
     let (mut input, mut out) = (vec![0; 16 * 1024], Vec::new());
     loop {
         let read = stdin.read(&mut input)?;

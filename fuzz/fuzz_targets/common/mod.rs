@@ -1,7 +1,7 @@
 //! What the targets share.
 #![allow(dead_code, reason = "no target uses all of it")]
 
-use codex_translate::{ChatFold, ChatPipe, Error, Identity, ReplyPlan, ResponsesFold, ResponsesPipe};
+use codex_translate::{ChatFold, ChatPipe, Error, ReplyId, ReplyPlan, ResponsesFold, ResponsesPipe};
 
 #[path = "../../../crates/codex-translate/tests/it/feeding.rs"]
 pub mod feeding;
@@ -17,12 +17,12 @@ pub struct Outcome {
     pub error: Option<Error>,
 }
 
-pub fn identity() -> Identity {
-    Identity { id: "chatcmpl-1".to_owned(), created: 1 }
+pub fn reply_id() -> ReplyId {
+    ReplyId { id: "chatcmpl-1".to_owned(), created: 1 }
 }
 
 pub fn chat_stream<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-    let mut pipe = ChatPipe::new(plan, &identity());
+    let mut pipe = ChatPipe::new(plan, &reply_id());
     let mut out = Vec::new();
     let ended = feed(pieces, |piece| pipe.feed(piece, &mut out)).and_then(|()| pipe.finish(&mut out));
     if let Ok(summary) = &ended {
@@ -32,7 +32,7 @@ pub fn chat_stream<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u
 }
 
 pub fn chat_body<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-    let mut fold = ChatFold::new(plan, identity());
+    let mut fold = ChatFold::new(plan, reply_id());
     match feed(pieces, |piece| fold.feed(piece)).and_then(|()| fold.finish()) {
         Ok((body, _)) => Outcome { text: serde_json::to_string(&body).expect("JSON"), error: None },
         Err(error) => Outcome { text: String::new(), error: Some(error) },
@@ -40,7 +40,7 @@ pub fn chat_body<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]
 }
 
 pub fn responses_stream<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-    let mut pipe = ResponsesPipe::new(plan, identity());
+    let mut pipe = ResponsesPipe::new(plan, reply_id());
     let mut out = Vec::new();
     let ended = feed(pieces, |piece| pipe.feed(piece, &mut out)).and_then(|()| pipe.finish());
     if let Err(error) = &ended {
@@ -50,7 +50,7 @@ pub fn responses_stream<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &
 }
 
 pub fn responses_body<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-    let mut fold = ResponsesFold::new(plan, identity());
+    let mut fold = ResponsesFold::new(plan, reply_id());
     match feed(pieces, |piece| fold.feed(piece)).and_then(|()| fold.finish()) {
         Ok((body, _)) => Outcome { text: body.json().to_owned(), error: None },
         Err(error) => Outcome { text: String::new(), error: Some(error) },

@@ -5,7 +5,7 @@ use serde::Serialize as _;
 use super::delta::{Delta, Sink};
 use crate::error::Error;
 use crate::json::write_string;
-use crate::outcome::{Finish, Identity};
+use crate::outcome::{Finish, ReplyId};
 use crate::usage::{ChatUsage, Usage};
 
 /// The last event of a stream.
@@ -23,10 +23,10 @@ pub(crate) struct ChunkEncoder {
 }
 
 impl ChunkEncoder {
-    pub(crate) fn new(identity: &Identity, model: &str, choice: u32) -> Self {
+    pub(crate) fn new(reply_id: &ReplyId, model: &str, choice: u32) -> Self {
         let mut head = b"data: {\"id\":".to_vec();
-        write_string(&identity.id, &mut head);
-        let created = format!(",\"object\":\"chat.completion.chunk\",\"created\":{},\"model\":", identity.created);
+        write_string(&reply_id.id, &mut head);
+        let created = format!(",\"object\":\"chat.completion.chunk\",\"created\":{},\"model\":", reply_id.created);
         head.extend_from_slice(created.as_bytes());
         write_string(model, &mut head);
         head.extend_from_slice(b",\"choices\":[");

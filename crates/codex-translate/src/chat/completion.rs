@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::delta::{Delta, ReasoningKey, Sink};
 use crate::error::{Error, ErrorKind};
-use crate::outcome::{Finish, Identity};
+use crate::outcome::{Finish, ReplyId};
 use crate::usage::{ChatUsage, Usage};
 
 /// The largest reply that is gathered: a few of the largest images.
@@ -15,7 +15,7 @@ pub const MAX_COMPLETION_BYTES: usize = 128 * 1024 * 1024;
 /// The body of a reply to a chat request that asked for no stream.
 #[derive(Clone, Debug)]
 pub struct Completion {
-    identity: Identity,
+    reply_id: ReplyId,
     model: String,
     choices: Vec<Choice>,
     usage: Option<Usage>,
@@ -52,8 +52,8 @@ struct Called {
 
 impl Completion {
     /// Puts a reply together from its choices.
-    pub(crate) fn new(identity: Identity, model: String, choice: Choice, usage: Option<Usage>) -> Self {
-        Self { identity, model, choices: vec![choice], usage }
+    pub(crate) fn new(reply_id: ReplyId, model: String, choice: Choice, usage: Option<Usage>) -> Self {
+        Self { reply_id, model, choices: vec![choice], usage }
     }
 
     /// Takes in the choices of another turn for the same request; the usage is what both have cost.
@@ -142,9 +142,9 @@ impl Choice {
 impl Serialize for Completion {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("id", &self.identity.id)?;
+        map.serialize_entry("id", &self.reply_id.id)?;
         map.serialize_entry("object", "chat.completion")?;
-        map.serialize_entry("created", &self.identity.created)?;
+        map.serialize_entry("created", &self.reply_id.created)?;
         map.serialize_entry("model", &self.model)?;
         map.serialize_entry("choices", &self.choices)?;
         if let Some(usage) = self.usage {

@@ -7,13 +7,13 @@ use serde_json::value::RawValue;
 
 /// Changes to the text of one JSON object.
 #[derive(Debug)]
-pub(crate) struct Edits<'a> {
+pub(crate) struct ObjectEdit<'a> {
     object: &'a str,
     /// In order, none over another.
     changes: Vec<(Range<usize>, Cow<'a, str>)>,
 }
 
-impl<'a> Edits<'a> {
+impl<'a> ObjectEdit<'a> {
     /// Changes nothing yet. `object` is the text of a JSON object.
     pub(crate) fn new(object: &'a str) -> Self {
         Self { object: object.trim_ascii(), changes: Vec::new() }
@@ -76,10 +76,10 @@ mod tests {
     #[track_caller]
     fn check(object: &str, expected: &str) {
         let [a, b] = members(object, ["a", "b"]).unwrap();
-        let mut edits = Edits::new(object);
-        edits.set("b", b, "[2]");
-        edits.set("a", a, "1");
-        assert_eq!(edits.text(), expected);
+        let mut edit = ObjectEdit::new(object);
+        edit.set("b", b, "[2]");
+        edit.set("a", a, "1");
+        assert_eq!(edit.text(), expected);
     }
 
     #[test]

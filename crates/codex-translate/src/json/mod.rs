@@ -9,7 +9,7 @@ mod node;
 mod surrogates;
 mod text;
 
-pub(crate) use edit::Edits;
+pub(crate) use edit::ObjectEdit;
 pub(crate) use members::{list, members, members_of, number, present, word};
 pub(crate) use node::{BorrowedStr, Kind, Members, Node, Object, Path, Raw, find, last_of_each, parse, text, to_raw};
 pub(crate) use surrogates::replaced;

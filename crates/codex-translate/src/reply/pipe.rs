@@ -9,7 +9,7 @@ use super::responses::{Response, ResponseStream};
 use crate::chat::{Choice, ChunkEncoder, Completion};
 use crate::error::Error;
 use crate::json;
-use crate::outcome::{Flow, Identity, Summary};
+use crate::outcome::{Flow, ReplyId, Summary};
 use crate::plan::ReplyPlan;
 use crate::responses::{DeltaReader, Event};
 use crate::sse::Decoder;
@@ -27,12 +27,12 @@ pub struct ChatPipe {
 
 impl ChatPipe {
     /// Starts the reply that `plan` describes.
-    pub fn new(plan: &ReplyPlan, identity: &Identity) -> Self {
+    pub fn new(plan: &ReplyPlan, reply_id: &ReplyId) -> Self {
         Self {
             decoder: Decoder::new(MAX_EVENT_BYTES),
             deltas: DeltaReader::default(),
             stream: ChatStream::new(plan),
-            encoder: ChunkEncoder::new(identity, &plan.model, plan.choice),
+            encoder: ChunkEncoder::new(reply_id, &plan.model, plan.choice),
             include_usage: plan.include_usage,
         }
     }
@@ -78,19 +78,19 @@ pub struct ChatFold {
     deltas: DeltaReader,
     stream: ChatStream,
     choice: Choice,
-    identity: Identity,
+    reply_id: ReplyId,
     model: String,
 }
 
 impl ChatFold {
     /// Starts the reply that `plan` describes.
-    pub fn new(plan: &ReplyPlan, identity: Identity) -> Self {
+    pub fn new(plan: &ReplyPlan, reply_id: ReplyId) -> Self {
         Self {
             decoder: Decoder::new(MAX_EVENT_BYTES),
             deltas: DeltaReader::default(),
             stream: ChatStream::new(plan),
             choice: Choice::new(plan.choice),
-            identity,
+            reply_id,
             model: plan.model.clone(),
         }
     }
@@ -115,7 +115,7 @@ impl ChatFold {
     pub fn finish(mut self) -> Result<(Completion, Summary), Error> {
         let summary = self.stream.finish()?;
         self.choice.finish(summary.finish);
-        Ok((Completion::new(self.identity, self.model, self.choice, summary.usage), summary))
+        Ok((Completion::new(self.reply_id, self.model, self.choice, summary.usage), summary))
     }
 }
 
@@ -128,8 +128,8 @@ pub struct ResponsesPipe {
 
 impl ResponsesPipe {
     /// Starts the reply that `plan` describes.
-    pub fn new(plan: &ReplyPlan, identity: Identity) -> Self {
-        Self { decoder: Decoder::new(MAX_EVENT_BYTES), stream: ResponseStream::new(plan, identity) }
+    pub fn new(plan: &ReplyPlan, reply_id: ReplyId) -> Self {
+        Self { decoder: Decoder::new(MAX_EVENT_BYTES), stream: ResponseStream::new(plan, reply_id) }
     }
 
     /// Takes upstream bytes and appends what they mean to `out`.
@@ -170,8 +170,8 @@ pub struct ResponsesFold {
 
 impl ResponsesFold {
     /// Starts the reply that `plan` describes.
-    pub fn new(plan: &ReplyPlan, identity: Identity) -> Self {
-        Self { decoder: Decoder::new(MAX_EVENT_BYTES), stream: ResponseStream::new(plan, identity) }
+    pub fn new(plan: &ReplyPlan, reply_id: ReplyId) -> Self {
+        Self { decoder: Decoder::new(MAX_EVENT_BYTES), stream: ResponseStream::new(plan, reply_id) }
     }
 
     /// Takes upstream bytes.

@@ -7,7 +7,7 @@ use memchr::memchr2;
 
 use super::event::{Event, Piece};
 use super::item::CallKind;
-use super::text_kind::Channel;
+use super::text_kind::TextKind;
 use crate::json::Text;
 
 /// A delta in the form in which the backend writes it: compact, no member twice, and no member that is not known here.
@@ -33,17 +33,17 @@ pub(crate) enum Said<'a> {
 
 #[derive(Clone, Copy, Debug)]
 enum Target {
-    Text(Channel),
+    Text(TextKind),
     Call(CallKind),
 }
 
 const KINDS: [(&str, Target); 6] = [
-    ("response.output_text.delta", Target::Text(Channel::Text)),
+    ("response.output_text.delta", Target::Text(TextKind::Text)),
     ("response.function_call_arguments.delta", Target::Call(CallKind::Function)),
     ("response.custom_tool_call_input.delta", Target::Call(CallKind::Custom)),
-    ("response.reasoning_summary_text.delta", Target::Text(Channel::Summary)),
-    ("response.reasoning_text.delta", Target::Text(Channel::Reasoning)),
-    ("response.refusal.delta", Target::Text(Channel::Refusal)),
+    ("response.reasoning_summary_text.delta", Target::Text(TextKind::Summary)),
+    ("response.reasoning_text.delta", Target::Text(TextKind::Reasoning)),
+    ("response.refusal.delta", Target::Text(TextKind::Refusal)),
 ];
 
 /// The longest delta that is kept to be compared with the next; the backend's are some hundred bytes.
@@ -170,7 +170,7 @@ impl<'a> PlainDelta<'a> {
         let (said, has_part) = match target {
             Target::Call(kind) => (Said::Call { kind, output_index, payload: text }, true),
             Target::Text(channel) => {
-                let part = if channel == Channel::Summary { summary_index } else { content_index };
+                let part = if channel == TextKind::Summary { summary_index } else { content_index };
                 (Said::Text(Piece { channel, output_index, part: part.unwrap_or_default(), text }), part.is_some())
             }
         };
@@ -299,7 +299,7 @@ mod tests {
                 assert_eq!(plain.channel, piece.channel, "{json}");
                 assert_eq!((plain.output_index, plain.part), (piece.output_index, piece.part), "{json}");
                 assert_eq!(plain.text.decode(), piece.text.decode(), "{json}");
-                if plain.channel == Channel::Summary { envelope.summary_index } else { envelope.content_index }
+                if plain.channel == TextKind::Summary { envelope.summary_index } else { envelope.content_index }
             }
             (Said::Call { output_index: plain, payload: text, .. }, Event::CallDelta { output_index, payload }) => {
                 assert_eq!((plain, text.decode()), (output_index, payload.decode()), "{json}");

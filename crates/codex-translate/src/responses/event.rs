@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::output::OutputItem;
-use super::text_kind::Channel;
+use super::text_kind::TextKind;
 use crate::error::Error;
 use crate::json::{Text, list, members, members_of, number, present, word};
 use crate::usage::Usage;
@@ -73,7 +73,7 @@ pub enum Event<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Piece<'a> {
     /// Which kind of text.
-    pub channel: Channel,
+    pub channel: TextKind,
     /// The item's place in the output.
     pub output_index: u64,
     /// The text's place in the item: `content_index` or `summary_index`.
@@ -219,24 +219,26 @@ impl<'a> Envelope<'a> {
         let piece = |channel, part, text| self.piece(channel, part, text);
         Ok(match &*kind {
             "response.output_text.delta" | "response.text.delta" => {
-                Event::Delta(piece(Channel::Text, self.content_index, self.delta)?)
+                Event::Delta(piece(TextKind::Text, self.content_index, self.delta)?)
             }
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
                 Event::CallDelta { output_index: number(self.output_index)?, payload: text(self.delta)? }
             }
             "response.reasoning_summary_text.delta" => {
-                Event::Delta(piece(Channel::Summary, self.summary_index, self.delta)?)
+                Event::Delta(piece(TextKind::Summary, self.summary_index, self.delta)?)
             }
-            "response.reasoning_text.delta" => Event::Delta(piece(Channel::Reasoning, self.content_index, self.delta)?),
-            "response.refusal.delta" => Event::Delta(piece(Channel::Refusal, self.content_index, self.delta)?),
+            "response.reasoning_text.delta" => {
+                Event::Delta(piece(TextKind::Reasoning, self.content_index, self.delta)?)
+            }
+            "response.refusal.delta" => Event::Delta(piece(TextKind::Refusal, self.content_index, self.delta)?),
             "response.output_text.done" | "response.text.done" => {
-                Event::Done(piece(Channel::Text, self.content_index, self.text)?)
+                Event::Done(piece(TextKind::Text, self.content_index, self.text)?)
             }
             "response.reasoning_summary_text.done" => {
-                Event::Done(piece(Channel::Summary, self.summary_index, self.text)?)
+                Event::Done(piece(TextKind::Summary, self.summary_index, self.text)?)
             }
-            "response.reasoning_text.done" => Event::Done(piece(Channel::Reasoning, self.content_index, self.text)?),
-            "response.refusal.done" => Event::Done(piece(Channel::Refusal, self.content_index, self.refusal)?),
+            "response.reasoning_text.done" => Event::Done(piece(TextKind::Reasoning, self.content_index, self.text)?),
+            "response.refusal.done" => Event::Done(piece(TextKind::Refusal, self.content_index, self.refusal)?),
             "response.function_call_arguments.done" => {
                 Event::CallDone { output_index: number(self.output_index)?, payload: text(self.arguments)? }
             }
@@ -276,7 +278,7 @@ impl<'a> Envelope<'a> {
 
     fn piece(
         &self,
-        channel: Channel,
+        channel: TextKind,
         part: Option<&'a RawValue>,
         raw: Option<&'a RawValue>,
     ) -> Result<Piece<'a>, Error> {

@@ -19,5 +19,5 @@ pub(crate) use output::ItemKind;
 pub use output::{ItemBody, OutputItem, OutputPart, Phase};
 pub(crate) use request::Shape;
 pub use request::{Reasoning, Request, StreamOptions};
-pub use text_kind::Channel;
+pub use text_kind::TextKind;
 pub use tool::{AllowedTool, CustomTool, Format, FunctionTool, JsonSchema, NamedTool, Text, Tool, ToolChoice};

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::item::CallKind;
-use super::text_kind::Channel;
+use super::text_kind::TextKind;
 use crate::error::Error;
 use crate::json::{Text, list, members_of, word};
 
@@ -115,10 +115,10 @@ impl ItemKind {
     }
 
     /// What an item is that was not announced and has a text of this kind.
-    pub(crate) fn of_text(channel: Channel) -> Self {
+    pub(crate) fn of_text(channel: TextKind) -> Self {
         match channel {
-            Channel::Text | Channel::Refusal => Self::Message,
-            Channel::Summary | Channel::Reasoning => Self::Reasoning,
+            TextKind::Text | TextKind::Refusal => Self::Message,
+            TextKind::Summary | TextKind::Reasoning => Self::Reasoning,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 /// The kinds of text in a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Channel {
+pub enum TextKind {
     /// What the model says.
     Text,
     /// Why the model will not say it.

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use codex_translate::{
-    ChatFold, ChatPipe, Error, Identity, Options, Profile, ReasoningStyle, ReplyPlan, ResponsesFold, ResponsesPipe,
+    ChatFold, ChatPipe, Error, Options, Profile, ReasoningStyle, ReplyId, ReplyPlan, ResponsesFold, ResponsesPipe,
     Summary, chat, normalise, responses, to_responses,
 };
 use serde_json::{Value, json};
@@ -49,8 +49,8 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-pub(crate) fn identity() -> Identity {
-    Identity { id: "chatcmpl-AbCdEf0123456789".to_owned(), created: 1_750_000_000 }
+pub(crate) fn reply_id() -> ReplyId {
+    ReplyId { id: "chatcmpl-AbCdEf0123456789".to_owned(), created: 1_750_000_000 }
 }
 
 impl Case {
@@ -136,12 +136,12 @@ impl Way {
             Self::ChatStream => chat_stream(plan, pieces),
             Self::ResponsesStream => responses_stream(plan, pieces),
             Self::ChatBody => {
-                let mut fold = ChatFold::new(plan, identity());
+                let mut fold = ChatFold::new(plan, reply_id());
                 let gathered = feed(pieces, |piece| fold.feed(piece)).and_then(|()| fold.finish());
                 body(gathered.map(|(completion, _)| serde_json::to_string(&completion).unwrap()))
             }
             Self::ResponsesBody => {
-                let mut fold = ResponsesFold::new(plan, identity());
+                let mut fold = ResponsesFold::new(plan, reply_id());
                 let gathered = feed(pieces, |piece| fold.feed(piece)).and_then(|()| fold.finish());
                 body(gathered.map(|(response, _)| compact(response.json())))
             }
@@ -150,7 +150,7 @@ impl Way {
 }
 
 fn chat_stream<'a>(plan: &ReplyPlan, pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
-    let mut pipe = ChatPipe::new(plan, &identity());
+    let mut pipe = ChatPipe::new(plan, &reply_id());
     let mut out = Vec::new();
     let ended = feed(pieces, |piece| pipe.feed(piece, &mut out)).and_then(|()| pipe.finish(&mut out));
     match &ended {
@@ -162,7 +162,7 @@ fn chat_stream<'a>(plan: &ReplyPlan, pieces: impl Iterator<Item = &'a [u8]>) -> 
 }
 
 fn responses_stream<'a>(plan: &ReplyPlan, pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
-    let mut pipe = ResponsesPipe::new(plan, identity());
+    let mut pipe = ResponsesPipe::new(plan, reply_id());
     let mut out = Vec::new();
     let ended = feed(pieces, |piece| pipe.feed(piece, &mut out)).and_then(|()| pipe.finish());
     if let Err(error) = &ended

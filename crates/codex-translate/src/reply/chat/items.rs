@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use crate::error::Error;
 use crate::reply::align::{Known, indexes_of};
 use crate::reply::bounds::{MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
-use crate::responses::{CallKind, Channel, ItemBody, ItemKind, OutputItem, Phase};
+use crate::responses::{CallKind, ItemBody, ItemKind, OutputItem, Phase, TextKind};
 
 /// The items by their index in the output. None of their texts is kept.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +28,7 @@ enum State {
     /// Messages, reasoning, and whatever else has a text or nothing that a chat reply shows.
     Texts {
         phase: Phase,
-        texts: BTreeMap<(Channel, u64), Progress>,
+        texts: BTreeMap<(TextKind, u64), Progress>,
     },
     Call(Call),
     Image {
@@ -94,7 +94,7 @@ impl Items {
     pub(super) fn text(
         &mut self,
         index: u64,
-        channel: Channel,
+        channel: TextKind,
         part: u64,
         offset: impl FnOnce(Phase) -> u64,
     ) -> Result<(Phase, &mut Progress), Error> {

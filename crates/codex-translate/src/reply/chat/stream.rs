@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::json::Text;
 use crate::outcome::{Finish, Flow, Summary};
 use crate::plan::ReplyPlan;
-use crate::responses::{Channel, Ended, Event, IncompleteReason, ItemBody, OutputItem, OutputPart, Piece};
+use crate::responses::{Ended, Event, IncompleteReason, ItemBody, OutputItem, OutputPart, Piece, TextKind};
 
 /// Turns the events of one reply into the deltas of one choice.
 #[derive(Clone, Debug)]
@@ -94,7 +94,7 @@ impl ChatStream {
             Event::Annotation { output_index, part, annotation } => {
                 let voice = &self.voice;
                 let offset = |phase| voice.offset_of(*output_index, phase);
-                let (phase, progress) = self.items.text(*output_index, Channel::Text, *part, offset)?;
+                let (phase, progress) = self.items.text(*output_index, TextKind::Text, *part, offset)?;
                 progress.annotations += 1;
                 let offset = progress.offset;
                 self.voice.citation(annotation, phase, offset, sink);
@@ -156,7 +156,7 @@ impl ChatStream {
         match &item.body {
             ItemBody::Message { content, .. } => self.message(index, content, sink),
             ItemBody::Reasoning { summary, content } => {
-                for (channel, texts) in [(Channel::Summary, summary), (Channel::Reasoning, content)] {
+                for (channel, texts) in [(TextKind::Summary, summary), (TextKind::Reasoning, content)] {
                     for (part, text) in (0..).zip(texts) {
                         let piece = Piece { channel, output_index: index, part, text: *text };
                         if let Some(finish) = self.whole(&piece, sink)? {
@@ -193,8 +193,8 @@ impl ChatStream {
     ) -> Result<Option<Finish>, Error> {
         for (part, content) in (0..).zip(content) {
             let (channel, text, annotations) = match content {
-                OutputPart::Text { text, annotations } => (Channel::Text, *text, &annotations[..]),
-                OutputPart::Refusal(text) => (Channel::Refusal, *text, &[][..]),
+                OutputPart::Text { text, annotations } => (TextKind::Text, *text, &annotations[..]),
+                OutputPart::Refusal(text) => (TextKind::Refusal, *text, &[][..]),
                 OutputPart::Reasoning(_) | OutputPart::Other => continue,
             };
             if let Some(finish) = self.whole(&Piece { channel, output_index: index, part, text }, sink)? {

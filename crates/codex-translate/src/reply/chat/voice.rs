@@ -8,7 +8,7 @@ use crate::outcome::Finish;
 use crate::plan::{ReasoningStyle, ReplyPlan};
 use crate::reply::bounds::MAX_COMMENTARY_BYTES;
 use crate::reply::limit::Cutter;
-use crate::responses::{Channel, Phase, Piece};
+use crate::responses::{Phase, Piece, TextKind};
 use crate::tool_names::ToolNames;
 use crate::usage::Usage;
 
@@ -30,7 +30,7 @@ pub(crate) struct Voice {
     /// The message that the last of the answer was from.
     message: Option<u64>,
     /// The text that the last of the reasoning was from.
-    thought: Option<(u64, Channel, u64)>,
+    thought: Option<(u64, TextKind, u64)>,
     /// The characters of the answer so far.
     chars: u64,
     calls: u32,
@@ -88,17 +88,17 @@ impl Voice {
     /// Says more of a text; the reply's end, if the caller has set it here.
     pub(crate) fn text(&mut self, piece: &Piece<'_>, phase: Phase, sink: &mut impl Sink) -> Option<Finish> {
         match (piece.channel, phase) {
-            (Channel::Text, Phase::Answer) => {
+            (TextKind::Text, Phase::Answer) => {
                 self.commentary = Commentary::Superseded;
                 self.answer(piece.output_index, piece.text, sink)
             }
-            (Channel::Text, Phase::Commentary) => self.comment(piece, sink),
-            (Channel::Refusal, _) => {
+            (TextKind::Text, Phase::Commentary) => self.comment(piece, sink),
+            (TextKind::Refusal, _) => {
                 self.commentary = Commentary::Superseded;
                 self.begin_speaking(sink);
                 self.generate(piece.text, |text| sink.delta(Delta::Refusal(text)))
             }
-            (Channel::Summary | Channel::Reasoning, _) => {
+            (TextKind::Summary | TextKind::Reasoning, _) => {
                 self.think(piece, sink);
                 None
             }

@@ -7,7 +7,7 @@ use super::writer::EventSink;
 use crate::error::Error;
 use crate::json::Text;
 use crate::outcome::Finish;
-use crate::responses::{CallKind, Channel, ItemBody, ItemKind, OutputItem, OutputPart};
+use crate::responses::{CallKind, ItemBody, ItemKind, OutputItem, OutputPart, TextKind};
 
 impl ResponseStream {
     /// Says what of an item has not come in events before its end.
@@ -21,8 +21,8 @@ impl ResponseStream {
             ItemBody::Message { content, .. } => {
                 for (part, content) in (0..).zip(content) {
                     let (channel, text) = match content {
-                        OutputPart::Text { text, .. } => (Channel::Text, *text),
-                        OutputPart::Refusal(text) => (Channel::Refusal, *text),
+                        OutputPart::Text { text, .. } => (TextKind::Text, *text),
+                        OutputPart::Refusal(text) => (TextKind::Refusal, *text),
                         OutputPart::Reasoning(_) | OutputPart::Other => continue,
                     };
                     if let Some(finish) = self.complete_part(&Said { place, channel, part, text }, sink)? {
@@ -32,7 +32,7 @@ impl ResponseStream {
             }
             ItemBody::Reasoning { summary, .. } => {
                 for (part, text) in (0..).zip(summary) {
-                    let text = Said { place, channel: Channel::Summary, part, text: *text };
+                    let text = Said { place, channel: TextKind::Summary, part, text: *text };
                     if let Some(finish) = self.complete_part(&text, sink)? {
                         return Ok(Some(finish));
                     }
@@ -125,14 +125,14 @@ impl ResponseStream {
     }
 
     /// Says the ends of a part that upstream has not.
-    fn close_part(&mut self, place: usize, channel: Channel, index: u64, sink: &mut impl EventSink) {
+    fn close_part(&mut self, place: usize, channel: TextKind, index: u64, sink: &mut impl EventSink) {
         self.end_text(place, channel, index, sink);
         let Some(part) = self.output.item(place).part(channel, index) else { return };
         let is_closed = std::mem::replace(&mut part.stage, Stage::Done) == Stage::Done;
         let kind = match channel {
-            Channel::Text | Channel::Refusal => "response.content_part.done",
-            Channel::Summary => "response.reasoning_summary_part.done",
-            Channel::Reasoning => return,
+            TextKind::Text | TextKind::Refusal => "response.content_part.done",
+            TextKind::Summary => "response.reasoning_summary_part.done",
+            TextKind::Reasoning => return,
         };
         if !is_closed {
             let part = part.to_json();
@@ -142,14 +142,14 @@ impl ResponseStream {
     }
 
     /// Says the end of a text that upstream has not.
-    pub(super) fn end_text(&mut self, place: usize, channel: Channel, index: u64, sink: &mut impl EventSink) {
+    pub(super) fn end_text(&mut self, place: usize, channel: TextKind, index: u64, sink: &mut impl EventSink) {
         let part = self.output.item(place).part(channel, index);
         let Some(part) = part.filter(|part| part.stage == Stage::Open) else { return };
         part.stage = Stage::TextDone;
         let text = part.text.to_json();
         let kind = delta_kind(channel).replace(".delta", ".done");
-        let name = if channel == Channel::Refusal { "refusal" } else { "text" };
-        let logprobs = if channel == Channel::Text { ",\"logprobs\":[]" } else { "" };
+        let name = if channel == TextKind::Refusal { "refusal" } else { "text" };
+        let logprobs = if channel == TextKind::Text { ",\"logprobs\":[]" } else { "" };
         let about = self.about(place);
         self.writer.add(
             &kind,

@@ -4,7 +4,7 @@ use super::early::Early;
 use super::stream::{ResponseStream, State};
 use super::writer::EventSink;
 use crate::error::Error;
-use crate::json::Edits;
+use crate::json::ObjectEdit;
 use crate::responses::{Envelope, Event};
 
 const CREATED: &str = "response.created";
@@ -65,7 +65,7 @@ impl ResponseStream {
             if is_about_the_turn(&kind) {
                 self.opened(event, &kind, sink)?;
             } else {
-                self.writer.pass(event, &kind, None, Edits::new(event.json), sink);
+                self.writer.pass(event, &kind, None, ObjectEdit::new(event.json), sink);
             }
         }
         Ok(())
@@ -86,9 +86,9 @@ impl ResponseStream {
     }
 
     fn pass_response(&mut self, envelope: &Envelope<'_>, kind: &str, sink: &mut impl EventSink) {
-        let mut edits = Edits::new(envelope.json);
-        edits.set("response", envelope.response, self.template.json());
-        self.writer.pass(envelope, kind, None, edits, sink);
+        let mut edit = ObjectEdit::new(envelope.json);
+        edit.set("response", envelope.response, self.template.json());
+        self.writer.pass(envelope, kind, None, edit, sink);
     }
 }
 

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
-use crate::json::{Edits, Text, members, word};
+use crate::json::{ObjectEdit, Text, members, word};
 use crate::reply::align::{Known, indexes_of};
 use crate::reply::bounds::{MAX_OUTPUT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
-use crate::responses::{CallKind, Channel, ItemKind, OutputItem};
+use crate::responses::{CallKind, ItemKind, OutputItem, TextKind};
 
 /// The items of a reply. Their places are without gaps, whatever upstream's indexes are.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +52,7 @@ pub(super) enum Stage {
 /// One text of an item.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
-    pub(super) channel: Channel,
+    pub(super) channel: TextKind,
     pub(super) index: u64,
     pub(super) stage: Stage,
     pub(super) text: Body,
@@ -142,7 +142,7 @@ impl Output {
     ///
     /// # Errors
     /// The reply has too many parts.
-    pub(super) fn add_part(&mut self, place: usize, channel: Channel, index: u64) -> Result<bool, Error> {
+    pub(super) fn add_part(&mut self, place: usize, channel: TextKind, index: u64) -> Result<bool, Error> {
         let item = &mut self.items[place];
         if item.part(channel, index).is_some() {
             return Ok(false);
@@ -161,7 +161,7 @@ impl Output {
     ///
     /// # Errors
     /// The output is too large.
-    pub(super) fn say(&mut self, place: usize, channel: Channel, index: u64, text: Text<'_>) -> Result<(), Error> {
+    pub(super) fn say(&mut self, place: usize, channel: TextKind, index: u64, text: Text<'_>) -> Result<(), Error> {
         let added = self.items[place].part(channel, index).map_or(0, |part| part.text.push(text));
         self.grow(added)
     }
@@ -171,7 +171,7 @@ impl Output {
     /// # Errors
     /// The output is too large.
     pub(super) fn annotate(&mut self, place: usize, index: u64, annotation: &RawValue) -> Result<(), Error> {
-        if let Some(part) = self.items[place].part(Channel::Text, index) {
+        if let Some(part) = self.items[place].part(TextKind::Text, index) {
             part.annotations.push(annotation.to_owned());
         }
         self.grow(annotation.get().len())
@@ -228,15 +228,15 @@ impl Item {
     }
 
     /// The texts of the item, by their indexes.
-    pub(super) fn parts(&self) -> Vec<(Channel, u64)> {
+    pub(super) fn parts(&self) -> Vec<(TextKind, u64)> {
         self.parts.iter().map(|part| (part.channel, part.index)).collect()
     }
 
-    pub(super) fn has_part(&self, channel: Channel, index: u64) -> bool {
+    pub(super) fn has_part(&self, channel: TextKind, index: u64) -> bool {
         self.parts.binary_search_by_key(&(index, channel), |part| (part.index, part.channel)).is_ok()
     }
 
-    pub(super) fn part(&mut self, channel: Channel, index: u64) -> Option<&mut Part> {
+    pub(super) fn part(&mut self, channel: TextKind, index: u64) -> Option<&mut Part> {
         let at = self.parts.binary_search_by_key(&(index, channel), |part| (part.index, part.channel)).ok()?;
         self.parts.get_mut(at)
     }
@@ -253,28 +253,28 @@ impl Item {
     pub(super) fn put_together(&self, status: &str) -> Result<String, Error> {
         let [status_now, content, summary, arguments, input] =
             members(&self.json, ["status", "content", "summary", "arguments", "input"])?;
-        let mut edits = Edits::new(&self.json);
-        let texts = |channels: &[Channel]| {
+        let mut edit = ObjectEdit::new(&self.json);
+        let texts = |channels: &[TextKind]| {
             let parts = self.parts.iter().filter(|part| channels.contains(&part.channel));
             format!("[{}]", parts.map(Part::to_json).collect::<Vec<_>>().join(","))
         };
         match self.kind {
-            ItemKind::Message => edits.set("content", content, texts(&[Channel::Text, Channel::Refusal])),
+            ItemKind::Message => edit.set("content", content, texts(&[TextKind::Text, TextKind::Refusal])),
             ItemKind::Reasoning => {
-                edits.set("summary", summary, texts(&[Channel::Summary]));
-                if self.parts.iter().any(|part| part.channel == Channel::Reasoning) {
-                    edits.set("content", content, texts(&[Channel::Reasoning]));
+                edit.set("summary", summary, texts(&[TextKind::Summary]));
+                if self.parts.iter().any(|part| part.channel == TextKind::Reasoning) {
+                    edit.set("content", content, texts(&[TextKind::Reasoning]));
                 }
             }
-            ItemKind::Call(CallKind::Function) => edits.set("arguments", arguments, self.payload.to_json()),
-            ItemKind::Call(CallKind::Custom) => edits.set("input", input, self.payload.to_json()),
+            ItemKind::Call(CallKind::Function) => edit.set("arguments", arguments, self.payload.to_json()),
+            ItemKind::Call(CallKind::Custom) => edit.set("input", input, self.payload.to_json()),
             ItemKind::Image | ItemKind::Other => {}
         }
         // Reasoning has no status (docs/backend.md §3.3).
         if self.kind != ItemKind::Reasoning {
-            edits.set("status", status_now, format!("\"{status}\""));
+            edit.set("status", status_now, format!("\"{status}\""));
         }
-        Ok(edits.text())
+        Ok(edit.text())
     }
 }
 
@@ -283,14 +283,14 @@ impl Part {
     pub(super) fn to_json(&self) -> String {
         let text = self.text.to_json();
         match self.channel {
-            Channel::Text => {
+            TextKind::Text => {
                 let annotations: Vec<_> = self.annotations.iter().map(|annotation| annotation.get()).collect();
                 let annotations = annotations.join(",");
                 format!("{{\"type\":\"output_text\",\"annotations\":[{annotations}],\"logprobs\":[],\"text\":{text}}}")
             }
-            Channel::Refusal => format!("{{\"type\":\"refusal\",\"refusal\":{text}}}"),
-            Channel::Summary => format!("{{\"type\":\"summary_text\",\"text\":{text}}}"),
-            Channel::Reasoning => format!("{{\"type\":\"reasoning_text\",\"text\":{text}}}"),
+            TextKind::Refusal => format!("{{\"type\":\"refusal\",\"refusal\":{text}}}"),
+            TextKind::Summary => format!("{{\"type\":\"summary_text\",\"text\":{text}}}"),
+            TextKind::Reasoning => format!("{{\"type\":\"reasoning_text\",\"text\":{text}}}"),
         }
     }
 
@@ -326,10 +326,10 @@ impl Body {
 pub(super) fn beginning_of(done: &str) -> Result<String, Error> {
     let [kind, status, content, summary, arguments, input, result] =
         members(done, ["type", "status", "content", "summary", "arguments", "input", "result"])?;
-    let mut edits = Edits::new(done);
+    let mut edit = ObjectEdit::new(done);
     let mut begin = |key: &str, found: Option<&RawValue>, value: &'static str| {
         if found.is_some() {
-            edits.set(key, found, value);
+            edit.set(key, found, value);
         }
     };
     if word(kind).as_deref() != Some("reasoning") {
@@ -340,16 +340,16 @@ pub(super) fn beginning_of(done: &str) -> Result<String, Error> {
     begin("arguments", arguments, "\"\"");
     begin("input", input, "\"\"");
     begin("result", result, "null");
-    Ok(edits.text())
+    Ok(edit.text())
 }
 
 /// The item that a delta belongs to and that upstream has not announced.
-pub(super) fn unannounced(channel: Channel, id: Option<&str>, place: usize) -> String {
+pub(super) fn unannounced(channel: TextKind, id: Option<&str>, place: usize) -> String {
     let (prefix, rest) = match channel {
-        Channel::Text | Channel::Refusal => {
+        TextKind::Text | TextKind::Refusal => {
             ("msg", "\"type\":\"message\",\"status\":\"in_progress\",\"content\":[],\"role\":\"assistant\"")
         }
-        Channel::Summary | Channel::Reasoning => ("rs", "\"type\":\"reasoning\",\"summary\":[]"),
+        TextKind::Summary | TextKind::Reasoning => ("rs", "\"type\":\"reasoning\",\"summary\":[]"),
     };
     let id = id.map_or_else(|| format!("{prefix}_{place}"), str::to_owned);
     format!("{{\"id\":{},{rest}}}", Text::Plain(&id).to_json())
@@ -364,8 +364,8 @@ mod tests {
         let message = r#"{"type":"message","id":"m"}"#;
         let mut output = Output::default();
         output.add(7, message.to_owned()).unwrap();
-        output.add_part(0, Channel::Text, 0).unwrap();
-        output.say(0, Channel::Text, 0, Text::Plain("abc")).unwrap();
+        output.add_part(0, TextKind::Text, 0).unwrap();
+        output.say(0, TextKind::Text, 0, Text::Plain("abc")).unwrap();
         assert_eq!(output.bytes, message.len() + 3);
         output.finish(0, "{}".to_owned()).unwrap();
         assert_eq!(output.bytes, 2, "what is replaced is not kept");

@@ -7,9 +7,9 @@ use super::say::{Said, delta_kind};
 use super::stream::{ResponseStream, State};
 use super::writer::EventSink;
 use crate::error::Error;
-use crate::json::{Edits, Text, members_of, number, word};
+use crate::json::{ObjectEdit, Text, members_of, number, word};
 use crate::outcome::Finish;
-use crate::responses::{Channel, Envelope, ItemKind, OutputPart, Piece, PlainDelta, PlainSaid};
+use crate::responses::{Envelope, ItemKind, OutputPart, Piece, PlainDelta, PlainSaid, TextKind};
 
 impl ResponseStream {
     /// Passes on a delta to which nothing but its number has to be done, as is true of nearly all; false, and nothing has
@@ -77,8 +77,8 @@ impl ResponseStream {
         {
             part.stage = Stage::TextDone;
             let kind = delta_kind(piece.channel).replace(".delta", ".done");
-            let edits = self.placed(envelope, place, Some((piece.channel, piece.part)));
-            self.writer.pass(envelope, &kind, Some(place), edits, sink);
+            let edit = self.placed(envelope, place, Some((piece.channel, piece.part)));
+            self.writer.pass(envelope, &kind, Some(place), edit, sink);
         }
         Ok(None)
     }
@@ -120,11 +120,11 @@ impl ResponseStream {
             return Ok(Some(finish));
         }
         self.output.item(place).payload.stage = Stage::Done;
-        let mut edits = self.placed(envelope, place, None);
+        let mut edit = self.placed(envelope, place, None);
         if let Some(name) = word(envelope.name).filter(|_| !self.tools.is_unchanged()) {
-            edits.set("name", envelope.name, Text::Plain(self.tools.to_client(&name)).to_json());
+            edit.set("name", envelope.name, Text::Plain(self.tools.to_client(&name)).to_json());
         }
-        self.writer.pass(envelope, &envelope.kind(), Some(place), edits, sink);
+        self.writer.pass(envelope, &envelope.kind(), Some(place), edit, sink);
         Ok(None)
     }
 
@@ -137,12 +137,12 @@ impl ResponseStream {
         annotation: &RawValue,
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
-        let place = self.known_for(Channel::Text, index, envelope, sink)?;
+        let place = self.known_for(TextKind::Text, index, envelope, sink)?;
         if !self.output.is_done(place) {
-            self.open_part(place, Channel::Text, part, sink)?;
+            self.open_part(place, TextKind::Text, part, sink)?;
             self.output.annotate(place, part, annotation)?;
-            let edits = self.placed(envelope, place, Some((Channel::Text, part)));
-            self.writer.pass(envelope, &envelope.kind(), Some(place), edits, sink);
+            let edit = self.placed(envelope, place, Some((TextKind::Text, part)));
+            self.writer.pass(envelope, &envelope.kind(), Some(place), edit, sink);
         }
         Ok(None)
     }
@@ -160,7 +160,7 @@ impl ResponseStream {
             // SDKs would look for what is not in the event, and for the item of a part whose type is not known here.
             let is_open = place.is_some_and(|place| !self.output.is_done(place));
             if !is_known(kind) && (!is_part(kind) || is_open) {
-                self.writer.pass(envelope, kind, place, Edits::new(envelope.json), sink);
+                self.writer.pass(envelope, kind, place, ObjectEdit::new(envelope.json), sink);
             }
             return Ok(None);
         };
@@ -181,8 +181,8 @@ impl ResponseStream {
             }
         };
         if pass {
-            let edits = self.placed(envelope, place, Some((event.channel, event.part)));
-            self.writer.pass(envelope, kind, Some(place), edits, sink);
+            let edit = self.placed(envelope, place, Some((event.channel, event.part)));
+            self.writer.pass(envelope, kind, Some(place), edit, sink);
         }
         Ok(None)
     }
@@ -190,7 +190,7 @@ impl ResponseStream {
 
 /// An event that opens or closes a part.
 struct PartEvent<'a> {
-    channel: Channel,
+    channel: TextKind,
     part: u64,
     stage: Stage,
     text: Text<'a>,
@@ -206,16 +206,16 @@ impl<'a> PartEvent<'a> {
         let stage = if kind.ends_with(".added") { Stage::Open } else { Stage::Done };
         let (channel, text) = if kind.contains("summary") {
             let [text] = members_of(part, ["text"])?;
-            (Channel::Summary, text.map_or(Ok(Text::Plain("")), Text::of)?)
+            (TextKind::Summary, text.map_or(Ok(Text::Plain("")), Text::of)?)
         } else {
             match OutputPart::read(part)? {
-                OutputPart::Text { text, .. } => (Channel::Text, text),
-                OutputPart::Refusal(text) => (Channel::Refusal, text),
-                OutputPart::Reasoning(text) => (Channel::Reasoning, text),
+                OutputPart::Text { text, .. } => (TextKind::Text, text),
+                OutputPart::Refusal(text) => (TextKind::Refusal, text),
+                OutputPart::Reasoning(text) => (TextKind::Reasoning, text),
                 OutputPart::Other => return Ok(None),
             }
         };
-        let part = if channel == Channel::Summary { envelope.summary_index } else { envelope.content_index };
+        let part = if channel == TextKind::Summary { envelope.summary_index } else { envelope.content_index };
         Ok(Some(Self { channel, part: number(part)?, stage, text }))
     }
 }

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::error::Error;
-use crate::json::{Edits, Text, list, members, present, word};
-use crate::outcome::Identity;
+use crate::json::{ObjectEdit, Text, list, members, present, word};
+use crate::outcome::ReplyId;
 use crate::plan::ReplyPlan;
 use crate::tool_names::ToolNames;
 use crate::usage::{ResponsesUsage, Usage};
@@ -46,15 +46,15 @@ pub(super) struct Template {
 
 impl Template {
     /// A response of which upstream has said nothing yet.
-    pub(super) fn new(plan: &ReplyPlan, identity: Identity) -> Self {
+    pub(super) fn new(plan: &ReplyPlan, reply_id: ReplyId) -> Self {
         let model = Text::Plain(&plan.model).to_json();
         let json = format!(
             "{{\"id\":{},\"object\":\"response\",\"created_at\":{},\"status\":\"in_progress\",\"error\":null,\
              \"incomplete_details\":null,\"instructions\":null,\"metadata\":{{}},\"model\":{model},\"output\":[],\
              \"parallel_tool_calls\":true,\"temperature\":1.0,\"tool_choice\":\"auto\",\"tools\":[],\"top_p\":1.0,\
              \"usage\":null}}",
-            Text::Plain(&identity.id).to_json(),
-            identity.created
+            Text::Plain(&reply_id.id).to_json(),
+            reply_id.created
         );
         let previous = plan.previous_response_id.as_deref().map(|id| Text::Plain(id).to_json());
         Self { model, store: plan.store.then_some("true"), previous, json }
@@ -74,27 +74,27 @@ impl Template {
     /// It is not an object.
     pub(super) fn read(&mut self, response: Option<&RawValue>, names: &ToolNames) -> Result<(), Error> {
         let Some(response) = present(response) else { return Ok(()) };
-        let mut edits = Edits::new(response.get());
+        let mut edit = ObjectEdit::new(response.get());
         let keys = ["model", "tools", "store", "previous_response_id"];
         let [model, tools, store, previous] = members(response.get(), keys)?;
-        edits.set("model", model, &*self.model);
+        edit.set("model", model, &*self.model);
         if let Some(kept) = self.store {
-            edits.set(keys[2], store, kept);
+            edit.set(keys[2], store, kept);
         }
         if let Some(id) = &self.previous {
-            edits.set(keys[3], previous, &**id);
+            edit.set(keys[3], previous, &**id);
         }
         // What every client reads is there, whatever upstream leaves out.
         let (found, own) = (members(response.get(), REQUIRED)?, members(&self.json, REQUIRED)?);
         for ((key, found), own) in REQUIRED.into_iter().zip(found).zip(own) {
             if let (None, Some(own)) = (present(found), own) {
-                edits.set(key, found, own.get());
+                edit.set(key, found, own.get());
             }
         }
         if let Some(echo) = present(tools).filter(|_| !names.is_unchanged()) {
-            edits.set("tools", tools, renamed(echo, names)?);
+            edit.set("tools", tools, renamed(echo, names)?);
         }
-        let json = edits.text();
+        let json = edit.text();
         self.json = json;
         Ok(())
     }
@@ -143,9 +143,9 @@ impl Template {
         for (key, value) in changes {
             // It was an object when it was read.
             let Ok([found]) = members(&self.json, [key]) else { return };
-            let mut edits = Edits::new(&self.json);
-            edits.set(key, found, &**value);
-            let json = edits.text();
+            let mut edit = ObjectEdit::new(&self.json);
+            edit.set(key, found, &**value);
+            let json = edit.text();
             self.json = json;
         }
     }
@@ -160,11 +160,11 @@ fn renamed(tools: &RawValue, names: &ToolNames) -> Result<String, Error> {
     for tool in list(Some(tools))? {
         // What is not an object has no name.
         let [name] = members(tool.get(), ["name"]).unwrap_or_default();
-        let mut edits = Edits::new(tool.get());
+        let mut edit = ObjectEdit::new(tool.get());
         if let Some(wire) = word(name) {
-            edits.set("name", name, Text::Plain(names.to_client(&wire)).to_json());
+            edit.set("name", name, Text::Plain(names.to_client(&wire)).to_json());
         }
-        echo.push(edits.text());
+        echo.push(edit.text());
     }
     Ok(format!("[{}]", echo.join(",")))
 }

@@ -6,15 +6,15 @@ use super::output::unannounced;
 use super::stream::ResponseStream;
 use super::writer::EventSink;
 use crate::error::Error;
-use crate::json::{Edits, Text, members, present, word};
+use crate::json::{ObjectEdit, Text, members, present, word};
 use crate::outcome::Finish;
-use crate::responses::{CallKind, Channel, Envelope, ItemBody, ItemKind, OutputItem, Piece};
+use crate::responses::{CallKind, Envelope, ItemBody, ItemKind, OutputItem, Piece, TextKind};
 
 /// A text and where it belongs.
 #[derive(Clone, Copy)]
 pub(super) struct Said<'a> {
     pub(super) place: usize,
-    pub(super) channel: Channel,
+    pub(super) channel: TextKind,
     pub(super) part: u64,
     pub(super) text: Text<'a>,
 }
@@ -45,7 +45,7 @@ impl ResponseStream {
     /// The place of the item that the text of an event belongs to.
     pub(super) fn known_for(
         &mut self,
-        channel: Channel,
+        channel: TextKind,
         index: u64,
         envelope: &Envelope<'_>,
         sink: &mut impl EventSink,
@@ -59,7 +59,7 @@ impl ResponseStream {
     /// # Errors
     /// It is not an object.
     pub(super) fn for_client<'j>(&self, item: &OutputItem<'j>) -> Result<Cow<'j, str>, Error> {
-        let mut edits = Edits::new(item.json);
+        let mut edit = ObjectEdit::new(item.json);
         match item.kind() {
             ItemKind::Message => {
                 let [found] = members(item.json, ["phase"])?;
@@ -68,18 +68,18 @@ impl ResponseStream {
                     && word(Some(said)).as_deref() != Some(phase.as_str())
                 {
                     // The AI SDK refuses a whole reply for an older or a newer word (docs/backend.md §3.3).
-                    edits.set("phase", found, Text::Plain(phase.as_str()).to_json());
+                    edit.set("phase", found, Text::Plain(phase.as_str()).to_json());
                 }
             }
             ItemKind::Call(_) if !self.tools.is_unchanged() => {
                 let [name] = members(item.json, ["name"])?;
                 if let Some(wire) = word(name) {
-                    edits.set("name", name, Text::Plain(self.tools.to_client(&wire)).to_json());
+                    edit.set("name", name, Text::Plain(self.tools.to_client(&wire)).to_json());
                 }
             }
             ItemKind::Call(_) | ItemKind::Reasoning | ItemKind::Image | ItemKind::Other => {}
         }
-        Ok(if edits.is_empty() { Cow::Borrowed(item.json) } else { Cow::Owned(edits.text()) })
+        Ok(if edit.is_empty() { Cow::Borrowed(item.json) } else { Cow::Owned(edit.text()) })
     }
 
     /// Says what the cutter has held back.
@@ -90,7 +90,7 @@ impl ResponseStream {
         if held.is_empty() {
             return Ok(());
         }
-        self.write_delta(&Said { place, channel: Channel::Text, part, text: Text::Plain(&held) }, None, sink)
+        self.write_delta(&Said { place, channel: TextKind::Text, part, text: Text::Plain(&held) }, None, sink)
     }
 
     /// Says more of a text, up to the end that the caller set.
@@ -100,17 +100,17 @@ impl ResponseStream {
         envelope: Option<&Envelope<'_>>,
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
-        if self.held.is_some_and(|held| said.channel != Channel::Text || held != (said.place, said.part)) {
+        if self.held.is_some_and(|held| said.channel != TextKind::Text || held != (said.place, said.part)) {
             self.flush(sink)?;
         }
         self.open_part(said.place, said.channel, said.part, sink)?;
-        let is_reasoning = matches!(said.channel, Channel::Summary | Channel::Reasoning);
+        let is_reasoning = matches!(said.channel, TextKind::Summary | TextKind::Reasoning);
         let Some(cutter) = self.cutter.as_mut().filter(|_| !is_reasoning) else {
             self.write_delta(said, envelope, sink)?;
             return Ok(None);
         };
         let mut text = String::new();
-        let cut = if said.channel == Channel::Text {
+        let cut = if said.channel == TextKind::Text {
             self.held = Some((said.place, said.part));
             cutter.content(said.text, |more| more.push_to(&mut text))
         } else {
@@ -154,7 +154,7 @@ impl ResponseStream {
     pub(super) fn open_part(
         &mut self,
         place: usize,
-        channel: Channel,
+        channel: TextKind,
         part: u64,
         sink: &mut impl EventSink,
     ) -> Result<(), Error> {
@@ -162,19 +162,19 @@ impl ResponseStream {
             return Ok(());
         }
         let (kind, key, empty) = match channel {
-            Channel::Text => (
+            TextKind::Text => (
                 "response.content_part.added",
                 "content_index",
                 "{\"type\":\"output_text\",\"annotations\":[],\"logprobs\":[],\"text\":\"\"}",
             ),
-            Channel::Refusal => {
+            TextKind::Refusal => {
                 ("response.content_part.added", "content_index", "{\"type\":\"refusal\",\"refusal\":\"\"}")
             }
-            Channel::Summary => {
+            TextKind::Summary => {
                 ("response.reasoning_summary_part.added", "summary_index", "{\"type\":\"summary_text\",\"text\":\"\"}")
             }
             // The reasoning itself comes without parts (docs/backend.md §3.4).
-            Channel::Reasoning => return Ok(()),
+            TextKind::Reasoning => return Ok(()),
         };
         let members = format!("{},\"{key}\":{part},\"part\":{empty}", self.about(place));
         self.writer.add(kind, &members, sink);
@@ -197,43 +197,48 @@ impl ResponseStream {
         &mut self,
         kind: &str,
         place: usize,
-        part: Option<(Channel, u64)>,
+        part: Option<(TextKind, u64)>,
         text: Text<'_>,
         envelope: Option<&Envelope<'_>>,
         sink: &mut impl EventSink,
     ) {
         let Some(envelope) = envelope else {
             let part = part.map_or_else(String::new, |(channel, part)| {
-                let logprobs = if channel == Channel::Text { ",\"logprobs\":[]" } else { "" };
+                let logprobs = if channel == TextKind::Text { ",\"logprobs\":[]" } else { "" };
                 format!(",\"{}\":{part}{logprobs}", index_key(channel))
             });
             self.writer.add(kind, &format!("{}{part},\"delta\":{}", self.about(place), text.to_json()), sink);
             return;
         };
-        let mut edits = self.placed(envelope, place, part);
+        let mut edit = self.placed(envelope, place, part);
         // Upstream's own text is still what the event holds.
         if let Text::Plain(_) = text {
-            edits.set("delta", envelope.delta, text.to_json());
+            edit.set("delta", envelope.delta, text.to_json());
         }
-        self.writer.pass(envelope, kind, Some(place), edits, sink);
+        self.writer.pass(envelope, kind, Some(place), edit, sink);
     }
 
     /// An event of upstream, with what it lacks of its place.
-    pub(super) fn placed<'a>(&self, envelope: &Envelope<'a>, place: usize, part: Option<(Channel, u64)>) -> Edits<'a> {
-        let mut edits = Edits::new(envelope.json);
+    pub(super) fn placed<'a>(
+        &self,
+        envelope: &Envelope<'a>,
+        place: usize,
+        part: Option<(TextKind, u64)>,
+    ) -> ObjectEdit<'a> {
+        let mut edit = ObjectEdit::new(envelope.json);
         if present(envelope.item_id).is_none() {
-            edits.set("item_id", envelope.item_id, Text::Plain(&self.output.items()[place].id).to_json());
+            edit.set("item_id", envelope.item_id, Text::Plain(&self.output.items()[place].id).to_json());
         }
         if let Some((channel, part)) = part {
             let found = match channel {
-                Channel::Summary => envelope.summary_index,
-                Channel::Text | Channel::Refusal | Channel::Reasoning => envelope.content_index,
+                TextKind::Summary => envelope.summary_index,
+                TextKind::Text | TextKind::Refusal | TextKind::Reasoning => envelope.content_index,
             };
             if present(found).is_none() {
-                edits.set(index_key(channel), found, part.to_string());
+                edit.set(index_key(channel), found, part.to_string());
             }
         }
-        edits
+        edit
     }
 
     /// The members by which an event names its item.
@@ -242,18 +247,18 @@ impl ResponseStream {
     }
 }
 
-pub(super) fn delta_kind(channel: Channel) -> &'static str {
+pub(super) fn delta_kind(channel: TextKind) -> &'static str {
     match channel {
-        Channel::Text => "response.output_text.delta",
-        Channel::Refusal => "response.refusal.delta",
-        Channel::Summary => "response.reasoning_summary_text.delta",
-        Channel::Reasoning => "response.reasoning_text.delta",
+        TextKind::Text => "response.output_text.delta",
+        TextKind::Refusal => "response.refusal.delta",
+        TextKind::Summary => "response.reasoning_summary_text.delta",
+        TextKind::Reasoning => "response.reasoning_text.delta",
     }
 }
 
-pub(super) fn index_key(channel: Channel) -> &'static str {
+pub(super) fn index_key(channel: TextKind) -> &'static str {
     match channel {
-        Channel::Summary => "summary_index",
-        Channel::Text | Channel::Refusal | Channel::Reasoning => "content_index",
+        TextKind::Summary => "summary_index",
+        TextKind::Text | TextKind::Refusal | TextKind::Reasoning => "content_index",
     }
 }

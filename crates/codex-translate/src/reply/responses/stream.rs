@@ -21,8 +21,8 @@ use super::output::{self, Output};
 use super::response::{Response, Template};
 use super::writer::{EventSink, Writer};
 use crate::error::{Error, ErrorKind};
-use crate::json::{self, Edits};
-use crate::outcome::{Finish, Flow, Identity, Summary};
+use crate::json::{self, ObjectEdit};
+use crate::outcome::{Finish, Flow, ReplyId, Summary};
 use crate::plan::ReplyPlan;
 use crate::reply::limit::Cutter;
 use crate::responses::{DeltaReader, Ended, Envelope, Event, IncompleteReason, ItemBody, ItemKind, OutputItem};
@@ -68,14 +68,14 @@ pub(super) enum State {
 }
 
 impl ResponseStream {
-    /// Starts a reply to be written as `plan` says; `identity` stands in where upstream names neither id nor time.
-    pub fn new(plan: &ReplyPlan, identity: Identity) -> Self {
+    /// Starts a reply to be written as `plan` says; `reply_id` stands in where upstream names neither id nor time.
+    pub fn new(plan: &ReplyPlan, reply_id: ReplyId) -> Self {
         Self {
             state: State::Opening(Early::default()),
             deltas: DeltaReader::default(),
             writer: Writer::default(),
             output: Output::default(),
-            template: Template::new(plan, identity),
+            template: Template::new(plan, reply_id),
             tools: plan.tools.clone(),
             keep_phases: plan.keep_phases,
             cutter: Cutter::new(plan),
@@ -226,9 +226,9 @@ impl ResponseStream {
         };
         self.close_items(status, sink)?;
         self.template.end(status, &self.output.to_json());
-        let mut edits = Edits::new(envelope.json);
-        edits.set("response", envelope.response, self.template.json());
-        self.writer.pass(envelope, kind, None, edits, sink);
+        let mut edit = ObjectEdit::new(envelope.json);
+        edit.set("response", envelope.response, self.template.json());
+        self.writer.pass(envelope, kind, None, edit, sink);
         let finish = match reason {
             None => self.natural_finish(),
             Some(IncompleteReason::ContentFilter) => Finish::ContentFilter,
@@ -298,11 +298,11 @@ impl ResponseStream {
         }
         let json = self.for_client(item)?;
         let place = self.output.add(index, json.clone().into_owned())?;
-        let mut edits = Edits::new(envelope.json);
+        let mut edit = ObjectEdit::new(envelope.json);
         if let Cow::Owned(json) = json {
-            edits.set("item", envelope.item, json);
+            edit.set("item", envelope.item, json);
         }
-        self.writer.pass(envelope, "response.output_item.added", Some(place), edits, sink);
+        self.writer.pass(envelope, "response.output_item.added", Some(place), edit, sink);
         Ok(None)
     }
 
@@ -326,12 +326,12 @@ impl ResponseStream {
         if let Some(finish) = self.complete_item(place, item, sink)? {
             return Ok(Some(finish));
         }
-        let mut edits = Edits::new(envelope.json);
+        let mut edit = ObjectEdit::new(envelope.json);
         if json != item.json {
-            edits.set("item", envelope.item, json.clone());
+            edit.set("item", envelope.item, json.clone());
         }
         self.output.finish(place, json)?;
-        self.writer.pass(envelope, "response.output_item.done", Some(place), edits, sink);
+        self.writer.pass(envelope, "response.output_item.done", Some(place), edit, sink);
         Ok(None)
     }
 }

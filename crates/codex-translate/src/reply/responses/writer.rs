@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use memchr::{memchr2, memchr2_iter};
 
-use crate::json::{Edits, number, present};
+use crate::json::{ObjectEdit, number, present};
 use crate::responses::{Envelope, PlainDelta};
 
 /// Takes in the events of a reply.
@@ -45,26 +45,26 @@ impl Writer {
         envelope: &Envelope<'_>,
         kind: &str,
         index: Option<usize>,
-        mut edits: Edits<'_>,
+        mut edit: ObjectEdit<'_>,
         sink: &mut impl EventSink,
     ) {
         if envelope.kind() != kind {
-            edits.set("type", envelope.kind, format!("\"{kind}\""));
+            edit.set("type", envelope.kind, format!("\"{kind}\""));
         }
         if present(envelope.sequence_number).is_some() {
             if number(envelope.sequence_number).ok() != Some(self.sequence) {
-                edits.set("sequence_number", envelope.sequence_number, self.sequence.to_string());
+                edit.set("sequence_number", envelope.sequence_number, self.sequence.to_string());
             }
             self.sequence += 1;
         }
         let said = present(envelope.output_index).and_then(|raw| raw.get().parse().ok());
         if let Some(index) = index.filter(|index| said != Some(*index)) {
-            edits.set("output_index", envelope.output_index, index.to_string());
+            edit.set("output_index", envelope.output_index, index.to_string());
         }
-        if edits.is_empty() {
+        if edit.is_empty() {
             sink.event(kind, &[envelope.json]);
         } else {
-            sink.event(kind, &edits.pieces());
+            sink.event(kind, &edit.pieces());
         }
     }
 
