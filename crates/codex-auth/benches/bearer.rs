@@ -7,7 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 use codex_auth::{
-    AnyStore, EndpointError, FileStore, Secret, TokenEndpoint, TokenManager, TokenReply, TokenStore as _,
+    AnyStore, EndpointError, FileStore, Secret, TokenEndpoint, TokenManager, TokenResponse, TokenStore as _,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -15,7 +15,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 struct Unasked;
 
 impl TokenEndpoint for Unasked {
-    async fn refresh(&self, _: &Secret) -> Result<TokenReply, EndpointError> {
+    async fn refresh(&self, _: &Secret) -> Result<TokenResponse, EndpointError> {
         panic!("a fresh token is not renewed");
     }
 }

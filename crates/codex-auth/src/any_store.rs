@@ -4,13 +4,13 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{StoreError, TokenStore, Tokens, Version};
+use crate::{StoreError, StoreVersion, TokenStore, Tokens};
 
 /// A store whose kind is chosen while the program runs. Clones are the same store.
 ///
 /// A program that can keep its login in several places takes this for all of them, and is compiled once.
 #[derive(Clone)]
-pub struct AnyStore(Arc<dyn Erased>);
+pub struct AnyStore(Arc<dyn DynStore>);
 
 /// The lock of an [`AnyStore`].
 pub struct AnyLock(Box<dyn Any + Send + Sync>);
@@ -35,18 +35,18 @@ impl fmt::Debug for AnyLock {
 }
 
 /// [`TokenStore`] with a lock of one type.
-trait Erased: Send + Sync {
+trait DynStore: Send + Sync {
     fn load(&self) -> Result<Option<Tokens>, StoreError>;
     fn try_lock(&self) -> Result<Option<AnyLock>, StoreError>;
     fn probe(&self, lock: &AnyLock) -> Result<(), StoreError>;
     fn save(&self, lock: &AnyLock, tokens: &Tokens) -> Result<(), StoreError>;
     fn remove(&self, lock: &AnyLock) -> Result<bool, StoreError>;
-    fn version(&self) -> Version;
+    fn version(&self) -> StoreVersion;
     fn location(&self) -> String;
     fn login_command(&self) -> &'static str;
 }
 
-impl<S: TokenStore> Erased for S {
+impl<S: TokenStore> DynStore for S {
     fn load(&self) -> Result<Option<Tokens>, StoreError> {
         TokenStore::load(self)
     }
@@ -67,7 +67,7 @@ impl<S: TokenStore> Erased for S {
         TokenStore::remove(self, own(self, lock)?)
     }
 
-    fn version(&self) -> Version {
+    fn version(&self) -> StoreVersion {
         TokenStore::version(self)
     }
 
@@ -92,42 +92,42 @@ impl TokenStore for AnyStore {
     type Lock = AnyLock;
 
     fn load(&self) -> Result<Option<Tokens>, StoreError> {
-        Erased::load(&*self.0)
+        DynStore::load(&*self.0)
     }
 
     fn try_lock(&self) -> Result<Option<AnyLock>, StoreError> {
-        Erased::try_lock(&*self.0)
+        DynStore::try_lock(&*self.0)
     }
 
     fn probe(&self, lock: &AnyLock) -> Result<(), StoreError> {
-        Erased::probe(&*self.0, lock)
+        DynStore::probe(&*self.0, lock)
     }
 
     fn save(&self, lock: &AnyLock, tokens: &Tokens) -> Result<(), StoreError> {
-        Erased::save(&*self.0, lock, tokens)
+        DynStore::save(&*self.0, lock, tokens)
     }
 
     fn remove(&self, lock: &AnyLock) -> Result<bool, StoreError> {
-        Erased::remove(&*self.0, lock)
+        DynStore::remove(&*self.0, lock)
     }
 
-    fn version(&self) -> Version {
-        Erased::version(&*self.0)
+    fn version(&self) -> StoreVersion {
+        DynStore::version(&*self.0)
     }
 
     fn location(&self) -> String {
-        Erased::location(&*self.0)
+        DynStore::location(&*self.0)
     }
 
     fn login_command(&self) -> &'static str {
-        Erased::login_command(&*self.0)
+        DynStore::login_command(&*self.0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{AnyStore, TokenStore, Tokens};
-    use crate::{CodexFile, MemoryStore, Secret};
+    use crate::{CodexCliStore, MemoryStore, Secret};
 
     #[test]
     fn it_does_what_the_store_does() {
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_lock_of_another_kind_of_store_is_none() {
-        let lock = AnyStore::new(CodexFile::new("auth.json")).try_lock().unwrap().unwrap();
+        let lock = AnyStore::new(CodexCliStore::new("auth.json")).try_lock().unwrap().unwrap();
         let store = AnyStore::new(MemoryStore::default());
         assert!(store.probe(&lock).is_err() && store.remove(&lock).is_err());
     }

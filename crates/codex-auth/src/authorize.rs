@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::{AuthConfig, Challenge, State, Verifier};
+use crate::{AuthConfig, OAuthState, PkceChallenge, PkceVerifier};
 
 /// The path that the authority sends the browser back to.
 pub const CALLBACK_PATH: &str = "/auth/callback";
@@ -12,7 +12,7 @@ const SCOPE: &str = "openid profile email offline_access api.connectors.read api
 
 /// Returns the address where the user approves the login; parameters in the order of `docs/backend.md §9`.
 #[must_use]
-pub fn authorize_url(config: &AuthConfig, redirect_uri: &str, challenge: &Challenge, state: &State) -> Url {
+pub fn authorize_url(config: &AuthConfig, redirect_uri: &str, challenge: &PkceChallenge, state: &OAuthState) -> Url {
     let mut url = config.issuer.clone();
     url.set_path(&format!("{}/oauth/authorize", config.issuer.path().trim_end_matches('/')));
     let mut query = url.query_pairs_mut();
@@ -37,21 +37,21 @@ pub fn authorize_url(config: &AuthConfig, redirect_uri: &str, challenge: &Challe
 
 /// One authorization request: the values that its answer is checked against and redeemed with.
 #[derive(Clone, Debug)]
-pub struct Attempt {
+pub struct AuthorizationRequest {
     config: AuthConfig,
     redirect_uri: String,
-    verifier: Verifier,
-    state: State,
+    verifier: PkceVerifier,
+    state: OAuthState,
 }
 
-impl Attempt {
+impl AuthorizationRequest {
     /// Prepares a request whose answer goes to `port` of this machine. `random` fills buffers with unpredictable bytes.
     pub fn new(config: &AuthConfig, port: u16, random: &mut impl FnMut(&mut [u8])) -> Self {
         Self {
             redirect_uri: format!("http://{}:{port}{CALLBACK_PATH}", config.redirect_host),
             config: config.clone(),
-            verifier: Verifier::new(random),
-            state: State::new(random),
+            verifier: PkceVerifier::new(random),
+            state: OAuthState::new(random),
         }
     }
 
@@ -69,11 +69,11 @@ impl Attempt {
 
     /// Returns the state that the answer has to carry.
     #[must_use]
-    pub fn state(&self) -> &State {
+    pub fn state(&self) -> &OAuthState {
         &self.state
     }
 
-    pub(crate) fn verifier(&self) -> &Verifier {
+    pub(crate) fn verifier(&self) -> &PkceVerifier {
         &self.verifier
     }
 
@@ -90,7 +90,7 @@ mod tests {
     fn the_url_has_every_parameter_in_order() {
         let mut config = AuthConfig::new(Url::parse("https://auth.openai.com").unwrap());
         config.allowed_workspaces = vec!["w1".to_owned(), "w2".to_owned()];
-        let attempt = Attempt::new(&config, 1455, &mut |bytes| bytes.fill(0));
+        let attempt = AuthorizationRequest::new(&config, 1455, &mut |bytes| bytes.fill(0));
         let challenge = attempt.verifier().challenge();
         let expected = format!(
             "https://auth.openai.com/oauth/authorize?response_type=code&client_id=app_EMoamEEZ73f0CkXaXp7hrann\
@@ -108,7 +108,7 @@ mod tests {
     fn issuer_prefix_redirect_host_and_port_are_settings() {
         let mut config = AuthConfig::new(Url::parse("http://127.0.0.1:9/sim/").unwrap());
         config.redirect_host = "localhost".to_owned();
-        let attempt = Attempt::new(&config, 1457, &mut |bytes| bytes.fill(0));
+        let attempt = AuthorizationRequest::new(&config, 1457, &mut |bytes| bytes.fill(0));
         assert_eq!(attempt.redirect_uri(), "http://localhost:1457/auth/callback");
         assert_eq!(attempt.authorize_url().path(), "/sim/oauth/authorize");
     }
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn debug_shows_no_secret() {
         let config = AuthConfig::new(Url::parse("https://auth.openai.com").unwrap());
-        let attempt = Attempt::new(&config, 1455, &mut |bytes| bytes.fill(3));
+        let attempt = AuthorizationRequest::new(&config, 1455, &mut |bytes| bytes.fill(3));
         let text = format!("{attempt:?}");
         assert!(!text.contains(attempt.state().as_str()));
         assert!(!text.contains(attempt.verifier().secret().expose()));

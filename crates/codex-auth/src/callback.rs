@@ -3,7 +3,7 @@
 use url::form_urlencoded;
 
 use crate::reply::clean;
-use crate::{Secret, State};
+use crate::{OAuthState, Secret};
 
 /// The code that buys the first tokens (RFC 6749, section 4.1.2).
 #[derive(Clone, Debug)]
@@ -51,8 +51,8 @@ pub enum CallbackError {
 /// # Errors
 ///
 /// [`CallbackError`], by what the login does next.
-pub fn parse_callback(query: &str, expected: &State) -> Result<AuthorizationCode, CallbackError> {
-    let answer = Answer::read(query);
+pub fn parse_callback(query: &str, expected: &OAuthState) -> Result<AuthorizationCode, CallbackError> {
+    let answer = CallbackQuery::read(query);
     if !answer.state.as_deref().is_some_and(|state| expected.accepts(state)) {
         return Err(CallbackError::StateMismatch);
     }
@@ -67,7 +67,7 @@ pub fn parse_callback(query: &str, expected: &State) -> Result<AuthorizationCode
 ///
 /// [`CallbackError`]: after a state mismatch or a missing code something else was pasted, so ask the user again; the
 /// others end the login.
-pub fn parse_pasted(input: &str, expected: &State) -> Result<AuthorizationCode, CallbackError> {
+pub fn parse_pasted(input: &str, expected: &OAuthState) -> Result<AuthorizationCode, CallbackError> {
     let input = input.trim().trim_matches(['"', '\'', '<', '>']).trim();
     if let Some((_, query)) = input.split_once('?') {
         return parse_callback(query.split('#').next().unwrap_or(query), expected);
@@ -88,14 +88,14 @@ pub fn parse_pasted(input: &str, expected: &State) -> Result<AuthorizationCode, 
 
 /// The members of the query that matter; of a repeated one the first.
 #[derive(Default)]
-struct Answer {
+struct CallbackQuery {
     code: Option<Secret>,
     state: Option<String>,
     error: Option<String>,
     description: Option<String>,
 }
 
-impl Answer {
+impl CallbackQuery {
     fn read(query: &str) -> Self {
         let mut answer = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -129,8 +129,8 @@ mod tests {
 
     use super::*;
 
-    fn state() -> State {
-        State::new(&mut |bytes| bytes.fill(7))
+    fn state() -> OAuthState {
+        OAuthState::new(&mut |bytes| bytes.fill(7))
     }
 
     fn parse(query: &str) -> Result<String, CallbackError> {

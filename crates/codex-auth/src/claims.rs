@@ -48,7 +48,7 @@ impl Claims {
             return None;
         };
         let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-        lenient::object::<Payload>(&payload).ok().map(Self::from)
+        lenient::object::<JwtPayload>(&payload).ok().map(Self::from)
     }
 
     /// Returns the claims of an account: each from the id token, else from the access token. Times are the access
@@ -128,7 +128,7 @@ pub struct Organization {
 }
 
 #[derive(Deserialize)]
-struct Payload {
+struct JwtPayload {
     #[serde(default, deserialize_with = "lenient::time")]
     exp: Option<SystemTime>,
     #[serde(default, deserialize_with = "lenient::time")]
@@ -136,19 +136,19 @@ struct Payload {
     #[serde(default, deserialize_with = "lenient::member")]
     email: Option<String>,
     #[serde(default, rename = "https://api.openai.com/profile", deserialize_with = "lenient::member")]
-    profile: Option<Profile>,
+    profile: Option<ProfileClaim>,
     #[serde(default, rename = "https://api.openai.com/auth", deserialize_with = "lenient::member")]
-    auth: Option<Auth>,
+    auth: Option<AuthClaim>,
 }
 
 #[derive(Deserialize)]
-struct Profile {
+struct ProfileClaim {
     #[serde(default, deserialize_with = "lenient::member")]
     email: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
-struct Auth {
+struct AuthClaim {
     #[serde(default, deserialize_with = "lenient::member")]
     chatgpt_account_id: Option<String>,
     #[serde(default, deserialize_with = "lenient::member")]
@@ -167,8 +167,8 @@ struct Auth {
     organizations: Option<Vec<Organization>>,
 }
 
-impl From<Payload> for Claims {
-    fn from(payload: Payload) -> Self {
+impl From<JwtPayload> for Claims {
+    fn from(payload: JwtPayload) -> Self {
         let auth = payload.auth.unwrap_or_default();
         Self {
             expires_at: payload.exp,

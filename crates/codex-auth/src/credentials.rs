@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::{Secret, Tokens, lenient};
 
 #[derive(Deserialize)]
-struct Stored {
+struct StoredCredentials {
     #[serde(default, deserialize_with = "lenient::member")]
     access_token: Option<Secret>,
     #[serde(default, deserialize_with = "lenient::member")]
@@ -40,7 +40,7 @@ pub(crate) fn parse(content: &[u8]) -> Result<Tokens, String> {
     if content.trim_ascii().is_empty() {
         return Err("it is empty".to_owned());
     }
-    let stored: Stored = lenient::object(content)
+    let stored: StoredCredentials = lenient::object(content)
         .map_err(|error| format!("it is not a JSON object, line {} column {}", error.line(), error.column()))?;
     let present = |secret: Option<Secret>| secret.filter(|secret| !secret.is_empty());
     let Some(access_token) = present(stored.access_token) else {

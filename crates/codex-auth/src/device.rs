@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use crate::endpoint::send;
 use crate::login::{keep, redeem};
-use crate::reply::Problem;
+use crate::reply::OAuthErrorBody;
 use crate::{
-    Account, AuthConfig, AuthorizationCode, Clock, EndpointError, HttpClient, LoginError, Secret, TokenStore,
-    TransportError, lenient, store, wire,
+    Account, AuthConfig, AuthorizationCode, Clock, EndpointError, HttpClient, HttpClientError, LoginError, Secret,
+    TokenStore, lenient, store, wire,
 };
 
 /// How long a code is good for when the authority does not say.
@@ -28,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct DeviceLogin {
     config: AuthConfig,
-    grant: Grant,
+    grant: DeviceGrant,
     deadline: Instant,
 }
 
@@ -39,8 +39,8 @@ impl DeviceLogin {
     ///
     /// [`LoginError::DeviceUnsupported`]: log in with a browser. [`LoginError::Exchange`]: try again later.
     pub async fn start<H: HttpClient>(config: &AuthConfig, http: &H, clock: &impl Clock) -> Result<Self, LoginError> {
-        let request = wire::device_code_request(config).map_err(TransportError::from)?;
-        let grant = Grant::parse(&send(http, request, TIMEOUT).await?)?;
+        let request = wire::device_code_request(config).map_err(HttpClientError::from)?;
+        let grant = DeviceGrant::parse(&send(http, request, TIMEOUT).await?)?;
         let deadline = Instant::now() + grant.valid_for(clock.now());
         Ok(Self { config: config.clone(), grant, deadline })
     }
@@ -74,13 +74,13 @@ impl DeviceLogin {
         store: &S,
         clock: &impl Clock,
     ) -> Result<Account, LoginError> {
-        store::expect_room(store)?;
+        store::check_writable(store)?;
         let mut interval = self.grant.interval.map_or(DEFAULT_INTERVAL, |interval| interval.max(MIN_INTERVAL));
         let approved = loop {
             match self.ask(http).await? {
-                Answer::Approved(approved) => break approved,
-                Answer::Pending => {}
-                Answer::SlowDown => interval += SLOW_DOWN,
+                PollOutcome::Approved(approved) => break approved,
+                PollOutcome::Pending => {}
+                PollOutcome::SlowDown => interval += SLOW_DOWN,
             }
             if Instant::now() + interval >= self.deadline {
                 return Err(LoginError::DeviceExpired);
@@ -93,14 +93,14 @@ impl DeviceLogin {
         keep(&self.config, &tokens, store).await
     }
 
-    async fn ask<H: HttpClient>(&self, http: &H) -> Result<Answer, LoginError> {
+    async fn ask<H: HttpClient>(&self, http: &H) -> Result<PollOutcome, LoginError> {
         let request = wire::device_poll_request(&self.config, &self.grant.device_auth_id, &self.grant.user_code);
-        match send(http, request.map_err(TransportError::from)?, TIMEOUT).await {
-            Ok(response) => Answer::parse(&response),
+        match send(http, request.map_err(HttpClientError::from)?, TIMEOUT).await {
+            Ok(response) => PollOutcome::parse(&response),
             // Asking changes nothing at the authority, so a bad connection is worth another question.
             Err(error) => {
                 tracing::debug!(%error, "asking for the device login failed");
-                Ok(Answer::Pending)
+                Ok(PollOutcome::Pending)
             }
         }
     }
@@ -108,7 +108,7 @@ impl DeviceLogin {
 
 /// The authority's reply to the request for a code.
 #[derive(Debug, Deserialize)]
-struct Grant {
+struct DeviceGrant {
     device_auth_id: Secret,
     #[serde(alias = "usercode")]
     user_code: String,
@@ -120,7 +120,7 @@ struct Grant {
     expires_at: Option<SystemTime>,
 }
 
-impl Grant {
+impl DeviceGrant {
     fn parse(response: &Response<Bytes>) -> Result<Self, LoginError> {
         if response.status() == StatusCode::NOT_FOUND {
             return Err(LoginError::DeviceUnsupported);
@@ -138,20 +138,20 @@ impl Grant {
 }
 
 #[derive(Debug)]
-enum Answer {
+enum PollOutcome {
     Pending,
     SlowDown,
-    Approved(Approved),
+    Approved(DeviceApproval),
 }
 
 /// The authority made the PKCE pair itself.
 #[derive(Debug, Deserialize)]
-struct Approved {
+struct DeviceApproval {
     authorization_code: Secret,
     code_verifier: Secret,
 }
 
-impl Answer {
+impl PollOutcome {
     fn parse(response: &Response<Bytes>) -> Result<Self, LoginError> {
         let status = response.status();
         if status.is_success()
@@ -170,7 +170,7 @@ impl Answer {
         if matches!(error, EndpointError::WebPage { .. }) {
             return Err(error.into());
         }
-        match Problem::read(response.body()).code.as_deref() {
+        match OAuthErrorBody::read(response.body()).code.as_deref() {
             Some("slow_down") => Ok(Self::SlowDown),
             Some("authorization_pending") => Ok(Self::Pending),
             Some("authorization_declined" | "access_denied") => Err(LoginError::DeviceDenied),
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn the_interval_is_a_string_and_the_code_has_two_names() {
         let body = r#"{"device_auth_id":"d","usercode":"CODE-1","interval":"7"}"#;
-        let grant = Grant::parse(&response(200, body)).unwrap();
+        let grant = DeviceGrant::parse(&response(200, body)).unwrap();
         assert_eq!(grant.user_code, "CODE-1");
         assert_eq!(grant.interval, Some(Duration::from_secs(7)));
         assert_eq!(grant.valid_for(SystemTime::UNIX_EPOCH), VALID_FOR);
@@ -201,8 +201,8 @@ mod tests {
 
     #[test]
     fn a_404_means_that_there_is_no_device_login() {
-        assert_eq!(Grant::parse(&response(404, "")).unwrap_err(), LoginError::DeviceUnsupported);
-        assert!(matches!(Grant::parse(&response(500, "")).unwrap_err(), LoginError::Exchange(_)));
+        assert_eq!(DeviceGrant::parse(&response(404, "")).unwrap_err(), LoginError::DeviceUnsupported);
+        assert!(matches!(DeviceGrant::parse(&response(500, "")).unwrap_err(), LoginError::Exchange(_)));
     }
 
     #[test]
@@ -217,18 +217,21 @@ mod tests {
             (503, "<html>Bad gateway"),
         ];
         for (status, body) in pending {
-            assert!(matches!(Answer::parse(&response(status, body)), Ok(Answer::Pending)), "{status} {body}");
+            assert!(matches!(PollOutcome::parse(&response(status, body)), Ok(PollOutcome::Pending)), "{status} {body}");
         }
         for (status, body) in
             [(400, r#"{"error":"slow_down"}"#), (429, ""), (429, r#"{"error":{"code":"rate_limit"}}"#)]
         {
-            assert!(matches!(Answer::parse(&response(status, body)), Ok(Answer::SlowDown)), "{status} {body}");
+            assert!(
+                matches!(PollOutcome::parse(&response(status, body)), Ok(PollOutcome::SlowDown)),
+                "{status} {body}"
+            );
         }
         let declined = response(401, r#"{"error":"authorization_declined","error_description":"Denied"}"#);
-        assert_eq!(Answer::parse(&declined).unwrap_err(), LoginError::DeviceDenied);
+        assert_eq!(PollOutcome::parse(&declined).unwrap_err(), LoginError::DeviceDenied);
         let challenge = response(403, "<html>Just a moment");
-        assert!(matches!(Answer::parse(&challenge).unwrap_err(), LoginError::Exchange(_)));
+        assert!(matches!(PollOutcome::parse(&challenge).unwrap_err(), LoginError::Exchange(_)));
         let body = r#"{"authorization_code":"c","code_challenge":"x","code_verifier":"v"}"#;
-        assert!(matches!(Answer::parse(&response(200, body)), Ok(Answer::Approved(_))));
+        assert!(matches!(PollOutcome::parse(&response(200, body)), Ok(PollOutcome::Approved(_))));
     }
 }

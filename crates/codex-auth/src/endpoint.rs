@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 
-use crate::{AuthConfig, EndpointError, HttpClient, Secret, TokenReply, Tokens, TransportError, wire};
+use crate::{AuthConfig, EndpointError, HttpClient, HttpClientError, Secret, TokenResponse, Tokens, wire};
 
 /// Exchanges a refresh token for new tokens.
 pub trait TokenEndpoint: Send + Sync + 'static {
@@ -16,11 +16,11 @@ pub trait TokenEndpoint: Send + Sync + 'static {
     /// # Errors
     ///
     /// [`EndpointError`], whose variants say whether the token may be sent again.
-    fn refresh(&self, refresh_token: &Secret) -> impl Future<Output = Result<TokenReply, EndpointError>> + Send;
+    fn refresh(&self, refresh_token: &Secret) -> impl Future<Output = Result<TokenResponse, EndpointError>> + Send;
 }
 
 impl<E: TokenEndpoint> TokenEndpoint for Arc<E> {
-    fn refresh(&self, refresh_token: &Secret) -> impl Future<Output = Result<TokenReply, EndpointError>> + Send {
+    fn refresh(&self, refresh_token: &Secret) -> impl Future<Output = Result<TokenResponse, EndpointError>> + Send {
         self.as_ref().refresh(refresh_token)
     }
 }
@@ -49,7 +49,7 @@ impl<H: HttpClient> HttpTokenEndpoint<H> {
     ///
     /// [`EndpointError`]: worth a warning; the local credentials can be deleted all the same.
     pub async fn revoke(&self, tokens: &Tokens) -> Result<(), EndpointError> {
-        let request = wire::revoke_request(&self.config, tokens).map_err(TransportError::from)?;
+        let request = wire::revoke_request(&self.config, tokens).map_err(HttpClientError::from)?;
         let response = send(&self.http, request, Self::REVOKE_TIMEOUT).await?;
         if response.status().is_success() {
             return Ok(());
@@ -59,10 +59,10 @@ impl<H: HttpClient> HttpTokenEndpoint<H> {
 }
 
 impl<H: HttpClient> TokenEndpoint for HttpTokenEndpoint<H> {
-    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenReply, EndpointError> {
-        let request = wire::refresh_request(&self.config, refresh_token).map_err(TransportError::from)?;
+    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenResponse, EndpointError> {
+        let request = wire::refresh_request(&self.config, refresh_token).map_err(HttpClientError::from)?;
         let response = send(&self.http, request, Self::REFRESH_TIMEOUT).await?;
-        TokenReply::parse(&response)
+        TokenResponse::parse(&response)
     }
 }
 
@@ -71,10 +71,10 @@ pub(crate) async fn send<H: HttpClient>(
     http: &H,
     request: Request<Bytes>,
     timeout: Duration,
-) -> Result<Response<Bytes>, TransportError> {
+) -> Result<Response<Bytes>, HttpClientError> {
     let late = || format!("no reply within {} s", timeout.as_secs());
     match tokio::time::timeout(timeout, http.send(request)).await {
         Ok(sent) => sent,
-        Err(_) => Err(TransportError::Interrupted(late())),
+        Err(_) => Err(HttpClientError::Interrupted(late())),
     }
 }

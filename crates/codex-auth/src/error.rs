@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Refusal, StoreError};
+use crate::{GrantRefusal, StoreError};
 
 /// Why there is no token to send, in terms of what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,9 +49,9 @@ pub enum LoginReason {
     /// The access token ended or was rejected, and there is no refresh token.
     NoRefreshToken,
     /// The authority refused the refresh token for good.
-    Refused(Refusal),
+    Refused(GrantRefusal),
     /// The authority refused the refresh token after an earlier reply to it was lost on the way.
-    ReplyLost(Refusal),
+    ReplyLost(GrantRefusal),
 }
 
 impl fmt::Display for LoginReason {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use zeroize::Zeroizing;
 
-use crate::{StoreError, TokenStore, Tokens, Version, credentials};
+use crate::{StoreError, StoreVersion, TokenStore, Tokens, credentials};
 
 /// The largest file that is taken for credentials.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -26,12 +26,12 @@ const MAX_LINKS: u32 = 40;
 #[derive(Clone, Debug)]
 pub struct FileStore {
     path: Arc<Path>,
-    warned: Arc<Warned>,
+    warned: Arc<WarnedOnce>,
 }
 
 /// What was said already: once is enough.
 #[derive(Debug, Default)]
-struct Warned {
+struct WarnedOnce {
     mode: AtomicBool,
     lock: AtomicBool,
 }
@@ -218,8 +218,8 @@ impl TokenStore for FileStore {
         .map_err(|error| self.unwritable(&error))
     }
 
-    fn version(&self) -> Version {
-        fs::metadata(&self.path).map_or(Version::ABSENT, |metadata| version(&metadata))
+    fn version(&self) -> StoreVersion {
+        fs::metadata(&self.path).map_or(StoreVersion::ABSENT, |metadata| version(&metadata))
     }
 
     fn location(&self) -> String {
@@ -234,18 +234,18 @@ impl TokenStore for FileStore {
 pub struct FileLock(#[expect(dead_code, reason = "held for its lock")] Option<File>);
 
 #[cfg(unix)]
-fn version(metadata: &fs::Metadata) -> Version {
+fn version(metadata: &fs::Metadata) -> StoreVersion {
     use std::os::unix::fs::MetadataExt as _;
 
     let nanoseconds = metadata.mtime_nsec().cast_unsigned().rotate_left(32) ^ metadata.ctime_nsec().cast_unsigned();
-    Version::new([metadata.dev(), metadata.ino(), metadata.mtime().cast_unsigned(), nanoseconds, metadata.len()])
+    StoreVersion::new([metadata.dev(), metadata.ino(), metadata.mtime().cast_unsigned(), nanoseconds, metadata.len()])
 }
 
 #[cfg(not(unix))]
-fn version(metadata: &fs::Metadata) -> Version {
+fn version(metadata: &fs::Metadata) -> StoreVersion {
     let modified = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let modified = modified.unwrap_or_default();
-    Version::new([1, 0, modified.as_secs(), u64::from(modified.subsec_nanos()), metadata.len()])
+    StoreVersion::new([1, 0, modified.as_secs(), u64::from(modified.subsec_nanos()), metadata.len()])
 }
 
 /// Whether writing is refused here in a way that no retry changes, and reading may still work.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// The task is detached: it runs to its end when all who wait have gone away.
 #[derive(Debug)]
 pub(crate) struct SingleFlight<T> {
-    current: Mutex<Option<Landing<T>>>,
+    current: Mutex<Option<InFlight<T>>>,
 }
 
 impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
@@ -20,7 +20,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     }
 
     /// Joins the task that is under way, or starts `task`. Must be called within a tokio runtime.
-    pub(crate) fn join<F>(&self, task: impl FnOnce() -> F) -> Landing<T>
+    pub(crate) fn join<F>(&self, task: impl FnOnce() -> F) -> InFlight<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
@@ -34,13 +34,13 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
             let outcome = task.await;
             sender.send_replace(Some(outcome));
         });
-        let landing = Landing { outcome, began: Instant::now() };
+        let landing = InFlight { outcome, began: Instant::now() };
         *current = Some(landing.clone());
         landing
     }
 
     /// Returns the task under way.
-    pub(crate) fn under_way(&self) -> Option<Landing<T>> {
+    pub(crate) fn under_way(&self) -> Option<InFlight<T>> {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         current.as_ref().filter(|landing| landing.is_awaited()).cloned()
     }
@@ -48,12 +48,12 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
 
 /// The end of a task that somebody waits for.
 #[derive(Clone, Debug)]
-pub(crate) struct Landing<T> {
+pub(crate) struct InFlight<T> {
     outcome: watch::Receiver<Option<T>>,
     began: Instant,
 }
 
-impl<T: Clone> Landing<T> {
+impl<T: Clone> InFlight<T> {
     /// Waits for the outcome; `None` when the task panicked.
     pub(crate) async fn wait(mut self) -> Option<T> {
         self.outcome.wait_for(Option::is_some).await.ok()?.clone()

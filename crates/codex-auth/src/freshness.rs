@@ -7,7 +7,7 @@ use crate::{LoginReason, Tokens};
 
 /// When tokens are renewed, and how patient the manager is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct RefreshPolicy {
     /// How long before its end an access token is renewed: 5 minutes (`docs/backend.md §1.5`).
     pub margin: Duration,
     /// Added to `margin`, so that several proxies do not refresh in the same second.
@@ -15,7 +15,7 @@ pub struct Policy {
     /// The age at which tokens with no readable end are renewed: 8 days (`docs/backend.md §1.5`).
     pub max_age: Duration,
     /// How long after its start a refresh is waited for by callers whose access token is still valid.
-    pub patience: Duration,
+    pub max_wait: Duration,
     /// How long a refresh waits for another process that holds the store's lock.
     pub lock_wait: Duration,
     /// The pause after the first temporary failure; it doubles with every further one.
@@ -23,20 +23,20 @@ pub struct Policy {
     /// The longest pause between attempts.
     pub max_backoff: Duration,
     /// The period of [`crate::TokenManager::keep_fresh`].
-    pub tick: Duration,
+    pub check_interval: Duration,
 }
 
-impl Default for Policy {
+impl Default for RefreshPolicy {
     fn default() -> Self {
         Self {
             margin: Duration::from_secs(5 * 60),
             jitter: Duration::ZERO,
             max_age: Duration::from_secs(8 * 24 * 3600),
-            patience: Duration::from_secs(5),
+            max_wait: Duration::from_secs(5),
             lock_wait: Duration::from_secs(60),
             backoff: Duration::from_secs(5),
             max_backoff: Duration::from_secs(5 * 60),
-            tick: Duration::from_secs(60),
+            check_interval: Duration::from_secs(60),
         }
     }
 }
@@ -99,7 +99,7 @@ impl fmt::Display for RefreshReason {
 /// to `Refresh(Expired)` or `Login`, and never back. Tokens without a refresh token stay fresh until they end. The
 /// margin never exceeds half of a token's lifetime, so tokens that have just been issued are fresh.
 #[must_use]
-pub fn decide(tokens: &Tokens, now: SystemTime, policy: &Policy) -> Freshness {
+pub fn decide(tokens: &Tokens, now: SystemTime, policy: &RefreshPolicy) -> Freshness {
     let renewable = tokens.refresh_token.is_some();
     match (tokens.ends_at(), tokens.last_refresh) {
         (Some(end), _) if end <= now && renewable => Freshness::Refresh(RefreshReason::Expired),
@@ -117,7 +117,7 @@ pub fn decide(tokens: &Tokens, now: SystemTime, policy: &Policy) -> Freshness {
     }
 }
 
-fn margin(end: SystemTime, issued: Option<SystemTime>, policy: &Policy) -> Duration {
+fn margin(end: SystemTime, issued: Option<SystemTime>, policy: &RefreshPolicy) -> Duration {
     let margin = policy.margin.saturating_add(policy.jitter);
     match issued.map(|issued| end.duration_since(issued)) {
         Some(Ok(lifetime)) => margin.min(lifetime / 2),
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_margin_is_five_minutes_plus_jitter() {
-        let policy = Policy { jitter: Duration::from_secs(10), ..Policy::default() };
+        let policy = RefreshPolicy { jitter: Duration::from_secs(10), ..RefreshPolicy::default() };
         let tokens = tokens(true, Some(10_000), None);
         assert_eq!(decide(&tokens, at(9_689), &policy), Freshness::Fresh { until: Some(at(9_690)) });
         assert_eq!(decide(&tokens, at(9_690), &policy), Freshness::Refresh(RefreshReason::ExpiresSoon));
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn tokens_without_a_readable_end_are_renewed_after_eight_days() {
-        let policy = Policy::default();
+        let policy = RefreshPolicy::default();
         let tokens = tokens(true, None, Some(1000));
         let due = at(1000) + policy.max_age;
         assert_eq!(decide(&tokens, due - Duration::from_secs(1), &policy), Freshness::Fresh { until: Some(due) });
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn without_a_refresh_token_the_token_is_used_to_its_end() {
-        let policy = Policy::default();
+        let policy = RefreshPolicy::default();
         let tokens = tokens(false, Some(1000), None);
         assert_eq!(decide(&tokens, at(999), &policy), Freshness::Fresh { until: Some(at(1000)) });
         assert_eq!(decide(&tokens, at(1000), &policy), Freshness::Login(LoginReason::NoRefreshToken));
@@ -175,14 +175,14 @@ mod tests {
     #[test]
     fn a_short_lived_token_is_fresh_when_issued() {
         let tokens = tokens(true, Some(1060), Some(1000));
-        let decided = decide(&tokens, at(1000), &Policy::default());
+        let decided = decide(&tokens, at(1000), &RefreshPolicy::default());
         assert_eq!(decided, Freshness::Fresh { until: Some(at(1030)) });
     }
 
     #[test]
     fn an_end_edited_to_before_the_last_refresh_counts_as_ended() {
         let tokens = tokens(true, Some(1), Some(1000));
-        assert_eq!(decide(&tokens, at(1001), &Policy::default()), Freshness::Refresh(RefreshReason::Expired));
+        assert_eq!(decide(&tokens, at(1001), &RefreshPolicy::default()), Freshness::Refresh(RefreshReason::Expired));
     }
 
     fn rank(freshness: &Freshness) -> u8 {
@@ -202,7 +202,7 @@ mod tests {
             jitter in 0..600_u64,
             (first, later) in (0..4_000_000_000_u64, 0..4_000_000_000_u64),
         ) {
-            let policy = Policy { jitter: Duration::from_secs(jitter), ..Policy::default() };
+            let policy = RefreshPolicy { jitter: Duration::from_secs(jitter), ..RefreshPolicy::default() };
             let tokens = tokens(refresh, expires_at, last_refresh);
             let before = decide(&tokens, at(first), &policy);
             let after = decide(&tokens, at(first.saturating_add(later)), &policy);

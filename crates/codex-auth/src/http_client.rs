@@ -14,25 +14,25 @@ pub trait HttpClient: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`TransportError`] when there is no complete reply. Its variant decides whether the caller may send again.
+    /// [`HttpClientError`] when there is no complete reply. Its variant decides whether the caller may send again.
     fn send(
         &self,
         request: http::Request<Bytes>,
-    ) -> impl Future<Output = Result<http::Response<Bytes>, TransportError>> + Send;
+    ) -> impl Future<Output = Result<http::Response<Bytes>, HttpClientError>> + Send;
 }
 
 impl<H: HttpClient> HttpClient for Arc<H> {
     fn send(
         &self,
         request: http::Request<Bytes>,
-    ) -> impl Future<Output = Result<http::Response<Bytes>, TransportError>> + Send {
+    ) -> impl Future<Output = Result<http::Response<Bytes>, HttpClientError>> + Send {
         self.as_ref().send(request)
     }
 }
 
 /// A request without a complete reply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TransportError {
+pub enum HttpClientError {
     /// The request provably never reached the server: no address, no connection, failed TLS handshake. Sending it again
     /// is safe.
     #[error("cannot reach the server: {0}")]
@@ -42,7 +42,7 @@ pub enum TransportError {
     Interrupted(String),
 }
 
-impl From<http::Error> for TransportError {
+impl From<http::Error> for HttpClientError {
     fn from(error: http::Error) -> Self {
         Self::NotSent(format!("the request cannot be built: {error}"))
     }

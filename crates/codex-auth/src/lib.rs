@@ -1,4 +1,4 @@
-//! Login, token storage and refresh for a ChatGPT account.
+//! BrowserLogin, token storage and refresh for a ChatGPT account.
 //!
 //! **A refresh token is sent to the authority at most once, and the token that replaces it is durable before anybody
 //! uses it.** Refresh tokens are single use (`docs/backend.md §1.5`), so everything here serves that sentence:
@@ -17,12 +17,12 @@
 //! # Example
 //!
 //! ```
-//! use codex_auth::{MemoryStore, Secret, TokenEndpoint, TokenManager, TokenReply, Tokens, EndpointError};
+//! use codex_auth::{MemoryStore, Secret, TokenEndpoint, TokenManager, TokenResponse, Tokens, EndpointError};
 //!
 //! struct Authority;
 //! impl TokenEndpoint for Authority {
-//!     async fn refresh(&self, _: &Secret) -> Result<TokenReply, EndpointError> {
-//!         Ok(TokenReply { access_token: Some(Secret::new("second")), ..TokenReply::default() })
+//!     async fn refresh(&self, _: &Secret) -> Result<TokenResponse, EndpointError> {
+//!         Ok(TokenResponse { access_token: Some(Secret::new("second")), ..TokenResponse::default() })
 //!     }
 //! }
 //!
@@ -30,7 +30,7 @@
 //! # async fn main() -> Result<(), codex_auth::AuthError> {
 //! let mut tokens = Tokens::new(Secret::new("first"));
 //! tokens.refresh_token = Some(Secret::new("single use"));
-//! let manager = TokenManager::new(MemoryStore::holding(tokens), Authority);
+//! let manager = TokenManager::new(MemoryStore::with_tokens(tokens), Authority);
 //!
 //! let bearer = manager.bearer().await?;
 //! assert_eq!(bearer.token.expose(), "first");
@@ -45,7 +45,7 @@ mod authorize;
 mod callback;
 mod claims;
 mod clock;
-mod codex_file;
+mod codex_cli_store;
 mod config;
 mod credentials;
 mod device;
@@ -59,16 +59,16 @@ mod lenient;
 mod listener;
 mod login;
 mod manager;
-mod memory;
 mod memory_store;
 mod pages;
 mod pkce;
 mod reply;
 mod secret;
+mod secret_store;
 mod status;
 mod store;
+mod token_state;
 mod tokens;
-mod vault_store;
 pub mod wire;
 
 /// What the fuzz targets reach beyond the public interface.
@@ -82,25 +82,25 @@ pub mod fuzzing {
 }
 
 pub use any_store::{AnyLock, AnyStore};
-pub use authorize::{Attempt, CALLBACK_PATH, authorize_url};
+pub use authorize::{AuthorizationRequest, CALLBACK_PATH, authorize_url};
 pub use callback::{AuthorizationCode, CallbackError, parse_callback, parse_pasted};
 pub use claims::{Claims, Organization, Plan};
 pub use clock::{Clock, SystemClock};
-pub use codex_file::CodexFile;
+pub use codex_cli_store::CodexCliStore;
 pub use config::AuthConfig;
 pub use device::DeviceLogin;
 pub use endpoint::{HttpTokenEndpoint, TokenEndpoint};
 pub use error::{AuthError, LoginReason};
 pub use file_store::{FileLock, FileStore};
-pub use freshness::{Freshness, Policy, RefreshReason, decide};
-pub use http_client::{HttpClient, TransportError};
-pub use login::{Account, DEFAULT_PORTS, Login, LoginError};
+pub use freshness::{Freshness, RefreshPolicy, RefreshReason, decide};
+pub use http_client::{HttpClient, HttpClientError};
+pub use login::{Account, BrowserLogin, DEFAULT_PORTS, LoginError};
 pub use manager::TokenManager;
 pub use memory_store::{MemoryLock, MemoryStore};
-pub use pkce::{Challenge, State, Verifier};
-pub use reply::{EndpointError, Refusal, TokenReply};
+pub use pkce::{OAuthState, PkceChallenge, PkceVerifier};
+pub use reply::{EndpointError, GrantRefusal, TokenResponse};
 pub use secret::Secret;
-pub use status::{LoginState, Status};
-pub use store::{StoreError, TokenStore, Version, expect_room, lock};
+pub use secret_store::{SecretBackend, SecretBackendError, SecretStore};
+pub use status::{LoginState, LoginStatus};
+pub use store::{StoreError, StoreVersion, TokenStore, check_writable, wait_for_lock};
 pub use tokens::{Bearer, Tokens};
-pub use vault_store::{Vault, VaultError, VaultStore};

@@ -37,12 +37,12 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Sockets on both loopback addresses.
 #[derive(Debug)]
-pub(crate) struct Listener {
+pub(crate) struct LoopbackListener {
     sockets: Vec<TcpListener>,
     port: u16,
 }
 
-impl Listener {
+impl LoopbackListener {
     /// Binds the first of `ports` that can be had. A busy one is first asked to be left, as by an older login.
     pub(crate) async fn bind(ports: &[u16]) -> io::Result<Self> {
         let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no port was given");
@@ -90,7 +90,7 @@ impl Listener {
 
 /// A request that awaits its reply.
 #[derive(Debug)]
-pub(crate) struct Visit {
+pub(crate) struct PageRequest {
     pub(crate) path: String,
     pub(crate) query: String,
     /// Whether a page of another site seems to have caused the request.
@@ -98,7 +98,7 @@ pub(crate) struct Visit {
     reply: oneshot::Sender<Response<Full<Bytes>>>,
 }
 
-impl Visit {
+impl PageRequest {
     pub(crate) fn reply(self, response: Response<Full<Bytes>>) {
         // A browser that has gone away misses the page, no more.
         let _ = self.reply.send(response);
@@ -106,16 +106,16 @@ impl Visit {
 }
 
 /// Serves the listener, one visit at a time. Dropping it closes every connection.
-pub(crate) struct Server {
+pub(crate) struct CallbackServer {
     sockets: Vec<TcpListener>,
     connections: JoinSet<()>,
     graceful: GracefulShutdown,
-    sender: mpsc::Sender<Visit>,
-    visits: mpsc::Receiver<Visit>,
+    sender: mpsc::Sender<PageRequest>,
+    visits: mpsc::Receiver<PageRequest>,
 }
 
-impl Server {
-    pub(crate) fn new(listener: Listener) -> Self {
+impl CallbackServer {
+    pub(crate) fn new(listener: LoopbackListener) -> Self {
         let (sender, visits) = mpsc::channel(1);
         Self {
             sockets: listener.sockets,
@@ -127,7 +127,7 @@ impl Server {
     }
 
     /// Waits for the next visit.
-    pub(crate) async fn next(&mut self) -> Visit {
+    pub(crate) async fn next(&mut self) -> PageRequest {
         loop {
             let room = self.connections.len() < MAX_CONNECTIONS;
             tokio::select! {
@@ -168,7 +168,10 @@ impl Server {
     }
 }
 
-async fn visit(request: Request<Incoming>, visits: mpsc::Sender<Visit>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn visit(
+    request: Request<Incoming>,
+    visits: mpsc::Sender<PageRequest>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     if request.method() != Method::GET {
         // Not HEAD either: whoever looks at a link before a person follows it must not spend the code in it.
         let mut refusal = pages::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
@@ -176,7 +179,7 @@ async fn visit(request: Request<Incoming>, visits: mpsc::Sender<Visit>) -> Resul
         return Ok(refusal);
     }
     let (reply, replied) = oneshot::channel();
-    let visit = Visit {
+    let visit = PageRequest {
         path: request.uri().path().to_owned(),
         query: request.uri().query().unwrap_or_default().to_owned(),
         foreign: is_foreign(request.headers()),

@@ -7,12 +7,12 @@ use http::StatusCode;
 use url::Url;
 
 use crate::endpoint::send;
-use crate::listener::{Listener, Server, Visit};
-use crate::pages::{self, Page};
+use crate::listener::{CallbackServer, LoopbackListener, PageRequest};
+use crate::pages::{self, LoginPage};
 use crate::{
-    Attempt, AuthConfig, AuthorizationCode, CALLBACK_PATH, CallbackError, Claims, Clock, EndpointError, HttpClient,
-    Plan, Refusal, Secret, StoreError, TokenReply, TokenStore, Tokens, TransportError, parse_callback, parse_pasted,
-    store, wire,
+    AuthConfig, AuthorizationCode, AuthorizationRequest, CALLBACK_PATH, CallbackError, Claims, Clock, EndpointError,
+    GrantRefusal, HttpClient, HttpClientError, Plan, Secret, StoreError, TokenResponse, TokenStore, Tokens,
+    parse_callback, parse_pasted, store, wire,
 };
 
 /// The callback ports that the authority knows, in the order they are tried (`docs/backend.md §1.3`).
@@ -100,31 +100,31 @@ pub enum LoginError {
     DeviceDenied,
 }
 
-impl From<TransportError> for LoginError {
-    fn from(error: TransportError) -> Self {
+impl From<HttpClientError> for LoginError {
+    fn from(error: HttpClientError) -> Self {
         Self::Exchange(error.into())
     }
 }
 
 /// A browser login that waits for its answer.
 #[derive(Debug)]
-pub struct Login {
-    attempt: Attempt,
-    listener: Listener,
+pub struct BrowserLogin {
+    attempt: AuthorizationRequest,
+    listener: LoopbackListener,
 }
 
-impl Login {
+impl BrowserLogin {
     /// Listens on both loopback addresses at the first of `ports` that can be had; port 0 means any.
     ///
     /// # Errors
     ///
     /// [`LoginError::Listen`] or [`LoginError::Random`].
     pub async fn bind(config: &AuthConfig, ports: &[u16]) -> Result<Self, LoginError> {
-        let listener = Listener::bind(ports).await.map_err(|error| LoginError::Listen {
+        let listener = LoopbackListener::bind(ports).await.map_err(|error| LoginError::Listen {
             ports: ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "),
             reason: error.to_string(),
         })?;
-        Ok(Self { attempt: Attempt::from_system(config, listener.port())?, listener })
+        Ok(Self { attempt: AuthorizationRequest::from_system(config, listener.port())?, listener })
     }
 
     /// Returns the address where the user approves the login.
@@ -135,7 +135,7 @@ impl Login {
 
     /// Returns the request behind the address, which a pasted answer can complete as well.
     #[must_use]
-    pub fn attempt(&self) -> &Attempt {
+    pub fn attempt(&self) -> &AuthorizationRequest {
         &self.attempt
     }
 
@@ -150,16 +150,16 @@ impl Login {
         store: &S,
         clock: &impl Clock,
     ) -> Result<Account, LoginError> {
-        store::expect_room(store)?;
+        store::check_writable(store)?;
         let Self { attempt, listener } = self;
-        let mut server = Server::new(listener);
+        let mut server = CallbackServer::new(listener);
         let ended = attend(&mut server, &attempt, |code| redeem_and_store(&attempt, code, http, store, clock)).await;
         server.finish().await;
         ended
     }
 }
 
-impl Attempt {
+impl AuthorizationRequest {
     /// Prepares a request with randomness of the operating system.
     ///
     /// # Errors
@@ -190,15 +190,15 @@ impl Attempt {
         clock: &impl Clock,
     ) -> Result<Account, LoginError> {
         let code = parse_pasted(input, self.state())?;
-        store::expect_room(store)?;
+        store::check_writable(store)?;
         redeem_and_store(self, code, http, store, clock).await
     }
 }
 
 /// Answers visits until the login has ended, in the order of `docs/backend.md §1.3`.
 async fn attend<F>(
-    server: &mut Server,
-    attempt: &Attempt,
+    server: &mut CallbackServer,
+    attempt: &AuthorizationRequest,
     redeem: impl Fn(AuthorizationCode) -> F,
 ) -> Result<Account, LoginError>
 where
@@ -213,7 +213,7 @@ where
                     visit.reply(pages::redirect(landing_path(&ended)));
                     break ended;
                 }
-                Err(CallbackError::StateMismatch) => visit.reply(Page::StateMismatch.response()),
+                Err(CallbackError::StateMismatch) => visit.reply(LoginPage::StateMismatch.response()),
                 Err(error) => {
                     visit.reply(callback_page(&error).response());
                     return Err(error.into());
@@ -233,9 +233,9 @@ where
 }
 
 /// Shows the page of a login that has ended.
-async fn show(server: &mut Server, ended: &Result<Account, LoginError>) {
+async fn show(server: &mut CallbackServer, ended: &Result<Account, LoginError>) {
     loop {
-        let visit: Visit = server.next().await;
+        let visit: PageRequest = server.next().await;
         match visit.path.as_str() {
             SUCCESS_PATH | FAILED_PATH if visit.path == landing_path(ended) => {
                 return visit.reply(last_page(ended).response());
@@ -247,7 +247,7 @@ async fn show(server: &mut Server, ended: &Result<Account, LoginError>) {
 }
 
 async fn redeem_and_store<H: HttpClient, S: TokenStore>(
-    attempt: &Attempt,
+    attempt: &AuthorizationRequest,
     code: AuthorizationCode,
     http: &H,
     store: &S,
@@ -268,8 +268,8 @@ pub(crate) async fn redeem<H: HttpClient>(
     clock: &impl Clock,
 ) -> Result<Tokens, LoginError> {
     let request =
-        wire::exchange_request(config, code.secret(), verifier, redirect_uri).map_err(TransportError::from)?;
-    let reply = TokenReply::parse(&send(http, request, EXCHANGE_TIMEOUT).await?)?;
+        wire::exchange_request(config, code.secret(), verifier, redirect_uri).map_err(HttpClientError::from)?;
+    let reply = TokenResponse::parse(&send(http, request, EXCHANGE_TIMEOUT).await?)?;
     if reply.refresh_token.is_none() {
         tracing::warn!("the authority gave no refresh token: the login ends with its access token");
     }
@@ -291,7 +291,7 @@ pub(crate) async fn keep<S: TokenStore>(
         let found = account.account_id.unwrap_or_else(|| "(the tokens name none)".to_owned());
         return Err(LoginError::Workspace { found });
     }
-    let lock = store::lock(store, LOCK_WAIT).await?;
+    let lock = store::wait_for_lock(store, LOCK_WAIT).await?;
     store.save(&lock, tokens)?;
     tracing::debug!(location = %store.location(), "logged in");
     Ok(account)
@@ -301,24 +301,24 @@ fn landing_path(ended: &Result<Account, LoginError>) -> &'static str {
     if ended.is_ok() { SUCCESS_PATH } else { FAILED_PATH }
 }
 
-fn last_page(ended: &Result<Account, LoginError>) -> Page {
+fn last_page(ended: &Result<Account, LoginError>) -> LoginPage {
     match ended {
         Ok(account) => {
-            Page::Success { email: account.email.clone(), plan: account.plan.as_ref().map(ToString::to_string) }
+            LoginPage::Success { email: account.email.clone(), plan: account.plan.as_ref().map(ToString::to_string) }
         }
-        Err(LoginError::Exchange(EndpointError::Refused { refusal: Refusal::InvalidGrant | Refusal::Expired })) => {
-            Page::Expired
-        }
-        Err(error) => Page::Failed { reason: error.to_string() },
+        Err(LoginError::Exchange(EndpointError::Refused {
+            refusal: GrantRefusal::InvalidGrant | GrantRefusal::Expired,
+        })) => LoginPage::Expired,
+        Err(error) => LoginPage::Failed { reason: error.to_string() },
     }
 }
 
-fn callback_page(error: &CallbackError) -> Page {
+fn callback_page(error: &CallbackError) -> LoginPage {
     match error {
-        CallbackError::StateMismatch => Page::StateMismatch,
-        CallbackError::Denied { description, .. } => Page::Denied { description: description.clone() },
-        CallbackError::NotEntitled => Page::NotEntitled,
-        CallbackError::MissingCode => Page::MissingCode,
+        CallbackError::StateMismatch => LoginPage::StateMismatch,
+        CallbackError::Denied { description, .. } => LoginPage::Denied { description: description.clone() },
+        CallbackError::NotEntitled => LoginPage::NotEntitled,
+        CallbackError::MissingCode => LoginPage::MissingCode,
     }
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::flight::{Landing, SingleFlight};
-use crate::memory::{Memory, Moment, Step, differ};
+use crate::flight::{InFlight, SingleFlight};
+use crate::token_state::{Moment, NextStep, TokenState, differ};
 use crate::{
-    AuthError, Bearer, Clock, EndpointError, LoginState, Policy, RefreshReason, Secret, Status, StoreError,
-    SystemClock, TokenEndpoint, TokenReply, TokenStore, Tokens, Version, store,
+    AuthError, Bearer, Clock, EndpointError, LoginState, LoginStatus, RefreshPolicy, RefreshReason, Secret, StoreError,
+    StoreVersion, SystemClock, TokenEndpoint, TokenResponse, TokenStore, Tokens, store,
 };
 
 type Outcome = Result<Bearer, AuthError>;
@@ -18,9 +18,9 @@ type Outcome = Result<Bearer, AuthError>;
 /// Hands out bearers and keeps the tokens behind them fresh.
 ///
 /// Clones share everything. Methods must be called within a tokio runtime; the runtime must not end while a refresh is
-/// under way, so await [`TokenManager::settle`] before it does. See the crate documentation for the order of a refresh.
+/// under way, so await [`TokenManager::wait_for_refresh`] before it does. See the crate documentation for the order of a refresh.
 pub struct TokenManager<S, E> {
-    shared: Arc<Shared<S, E>>,
+    shared: Arc<ManagerInner<S, E>>,
 }
 
 impl<S: TokenStore, E: TokenEndpoint> TokenManager<S, E> {
@@ -29,14 +29,14 @@ impl<S: TokenStore, E: TokenEndpoint> TokenManager<S, E> {
     pub fn new(store: S, endpoint: E) -> Self {
         // Without randomness there is no jitter, which is only a courtesy.
         let seconds = getrandom::u32().map_or(0, |random| random % 60);
-        let policy = Policy { jitter: Duration::from_secs(seconds.into()), ..Policy::default() };
-        Self::with(store, endpoint, SystemClock, policy)
+        let policy = RefreshPolicy { jitter: Duration::from_secs(seconds.into()), ..RefreshPolicy::default() };
+        Self::with_policy(store, endpoint, SystemClock, policy)
     }
 
     /// Manages the tokens in `store` by the given clock and policy.
-    pub fn with(store: S, endpoint: E, clock: impl Clock, policy: Policy) -> Self {
-        let shared = Shared {
-            memory: Mutex::new(Memory::new(store.login_command())),
+    pub fn with_policy(store: S, endpoint: E, clock: impl Clock, policy: RefreshPolicy) -> Self {
+        let shared = ManagerInner {
+            state: Mutex::new(TokenState::new(store.login_command())),
             store: Arc::new(store),
             endpoint,
             clock: Box::new(clock),
@@ -72,7 +72,7 @@ impl<S: TokenStore, E: TokenEndpoint> TokenManager<S, E> {
     }
 
     /// Returns the state of the login. Reads the store when it has changed; never asks the authority.
-    pub async fn status(&self) -> Status {
+    pub async fn status(&self) -> LoginStatus {
         self.shared.status().await
     }
 
@@ -81,12 +81,12 @@ impl<S: TokenStore, E: TokenEndpoint> TokenManager<S, E> {
         loop {
             // The outcome is remembered and was logged where it came about.
             let _ = self.shared.acquire(None).await;
-            tokio::time::sleep(self.shared.policy.tick).await;
+            tokio::time::sleep(self.shared.policy.check_interval).await;
         }
     }
 
     /// Waits until no refresh is under way. A runtime that ends earlier may lose a rotated token.
-    pub async fn settle(&self) {
+    pub async fn wait_for_refresh(&self) {
         if let Some(landing) = self.shared.flight.under_way() {
             let _ = landing.wait().await;
         }
@@ -105,38 +105,38 @@ impl<S, E> fmt::Debug for TokenManager<S, E> {
     }
 }
 
-struct Shared<S, E> {
+struct ManagerInner<S, E> {
     store: Arc<S>,
     endpoint: E,
     clock: Box<dyn Clock>,
-    policy: Policy,
+    policy: RefreshPolicy,
     /// Never held across an await.
-    memory: Mutex<Memory>,
+    state: Mutex<TokenState>,
     reading: SingleFlight<Result<(), StoreError>>,
     flight: SingleFlight<Outcome>,
 }
 
-impl<S: TokenStore, E: TokenEndpoint> Shared<S, E> {
+impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
     async fn acquire(self: &Arc<Self>, rejected: Option<&Bearer>) -> Outcome {
         /// A flight that was started for another caller may end without having replaced this one's token.
         const FLIGHTS: usize = 3;
         for _ in 0..FLIGHTS {
             let fallback = match self.step_from_store(rejected).await? {
-                Step::Serve(bearer) => {
-                    if self.memory().save_is_due(self.moment()) {
+                NextStep::Serve(bearer) => {
+                    if self.state().save_is_due(self.moment()) {
                         drop(self.launch(None));
                     }
                     return Ok(bearer);
                 }
-                Step::Fail(error) => return Err(error),
-                Step::Read => continue,
-                Step::Refresh { fallback, .. } => fallback,
+                NextStep::Fail(error) => return Err(error),
+                NextStep::Read => continue,
+                NextStep::Refresh { fallback, .. } => fallback,
             };
             let landing = self.launch(rejected.cloned());
             // Counted from the start of the refresh, so that a hanging one delays the first callers only.
-            let patience = landing.began() + self.policy.patience;
+            let max_wait = landing.began() + self.policy.max_wait;
             let landed = match fallback {
-                Some(bearer) => match tokio::time::timeout_at(patience, landing.wait()).await {
+                Some(bearer) => match tokio::time::timeout_at(max_wait, landing.wait()).await {
                     Ok(landed) => landed,
                     Err(_) => return Ok(bearer),
                 },
@@ -155,41 +155,41 @@ impl<S: TokenStore, E: TokenEndpoint> Shared<S, E> {
 
     /// Decides the next step with what the store holds, reading it if it has changed. Those who come meanwhile share
     /// one reading.
-    async fn step_from_store(self: &Arc<Self>, rejected: Option<&Bearer>) -> Result<Step, AuthError> {
+    async fn step_from_store(self: &Arc<Self>, rejected: Option<&Bearer>) -> Result<NextStep, AuthError> {
         let step = self.step(Some(self.store.version()), rejected);
-        let Step::Read = step else { return Ok(step) };
+        let NextStep::Read = step else { return Ok(step) };
         let shared = Arc::clone(self);
         match self.reading.join(|| async move { shared.reread().await }).wait().await {
             Some(Ok(())) => Ok(self.step(None, rejected)),
-            Some(Err(error)) => self.without_store(rejected, error).map(Step::Serve),
+            Some(Err(error)) => self.without_store(rejected, error).map(NextStep::Serve),
             None => Err(self.temporary("reading the store ended unexpectedly")),
         }
     }
 
-    fn launch(self: &Arc<Self>, rejected: Option<Bearer>) -> Landing<Outcome> {
+    fn launch(self: &Arc<Self>, rejected: Option<Bearer>) -> InFlight<Outcome> {
         let shared = Arc::clone(self);
         self.flight.join(|| async move { shared.renew(rejected.as_ref()).await })
     }
 
     /// Takes the lock, reads the store again, and decides with what was read. Runs detached, once at a time.
     async fn renew(self: &Arc<Self>, rejected: Option<&Bearer>) -> Outcome {
-        let account_id = self.memory().account_id();
-        let lock = match store::lock(self.store.as_ref(), self.policy.lock_wait).await {
+        let account_id = self.state().account_id();
+        let lock = match store::wait_for_lock(self.store.as_ref(), self.policy.lock_wait).await {
             Ok(lock) => lock,
             Err(error) => return self.without_store(rejected, error),
         };
         if let Err(error) = self.reread().await {
             return self.without_store(rejected, error);
         }
-        if differ(&account_id, &self.memory().account_id()) {
+        if differ(&account_id, &self.state().account_id()) {
             return Err(AuthError::AccountChanged);
         }
         let lock = self.save_again(lock).await?;
         match self.step(None, rejected) {
-            Step::Serve(bearer) => Ok(bearer),
-            Step::Fail(error) => Err(error),
-            Step::Read => Err(self.temporary("the store keeps changing")),
-            Step::Refresh { tokens, reason, .. } => self.refresh(lock, tokens, reason, rejected).await,
+            NextStep::Serve(bearer) => Ok(bearer),
+            NextStep::Fail(error) => Err(error),
+            NextStep::Read => Err(self.temporary("the store keeps changing")),
+            NextStep::Refresh { tokens, reason, .. } => self.refresh(lock, tokens, reason, rejected).await,
         }
     }
 
@@ -208,29 +208,29 @@ impl<S: TokenStore, E: TokenEndpoint> Shared<S, E> {
         if let Err(error) = probed {
             if reason.still_usable() {
                 // Spending the stored token when the next cannot be stored would end the login at the next restart.
-                if self.memory().postpone(&error, self.moment(), &self.policy) == 1 {
+                if self.state().postpone(&error, self.moment(), &self.policy) == 1 {
                     tracing::warn!(%error, "refreshing the access token is put off until it ends");
                 }
                 match self.step(None, rejected) {
-                    Step::Serve(bearer) => return Ok(bearer),
-                    Step::Fail(error) => return Err(error),
+                    NextStep::Serve(bearer) => return Ok(bearer),
+                    NextStep::Fail(error) => return Err(error),
                     // The access token has ended meanwhile.
-                    Step::Read | Step::Refresh { .. } => {}
+                    NextStep::Read | NextStep::Refresh { .. } => {}
                 }
             }
             tracing::warn!(%error, "the next tokens will be kept in memory only");
         }
         if reason == RefreshReason::Rejected {
-            self.memory().count_rejection(self.moment());
+            self.state().count_rejection(self.moment());
         }
         tracing::info!(%reason, "refreshing the access token");
         match self.send(refresh_token.clone()).await {
             Ok(reply) => self.keep(lock, &tokens, reply, rejected).await,
             Err(error @ EndpointError::Refused { .. }) => {
                 // A program that knows no locks may have been faster; then its tokens are in the store.
-                let is_read = self.memory().read_version() == Some(self.store.version());
+                let is_read = self.state().read_version() == Some(self.store.version());
                 if !is_read && self.reread().await.is_ok() {
-                    let held = self.memory().tokens().and_then(|tokens| tokens.refresh_token.clone());
+                    let held = self.state().tokens().and_then(|tokens| tokens.refresh_token.clone());
                     if !crate::secret::same(held.as_ref(), Some(&refresh_token)) {
                         return self.outcome(rejected);
                     }
@@ -242,7 +242,7 @@ impl<S: TokenStore, E: TokenEndpoint> Shared<S, E> {
     }
 
     /// Sends the refresh token, in a task of its own: should the client panic, the token counts as spent, too.
-    async fn send(self: &Arc<Self>, refresh_token: Secret) -> Result<TokenReply, EndpointError> {
+    async fn send(self: &Arc<Self>, refresh_token: Secret) -> Result<TokenResponse, EndpointError> {
         let shared = Arc::clone(self);
         let sent = tokio::spawn(async move { shared.endpoint.refresh(&refresh_token).await });
         sent.await.unwrap_or_else(|_| Err(EndpointError::Interrupted("the HTTP client panicked".to_owned())))
@@ -253,7 +253,7 @@ impl<S: TokenStore, E: TokenEndpoint> Shared<S, E> {
         self: &Arc<Self>,
         lock: S::Lock,
         tokens: &Tokens,
-        reply: TokenReply,
+        reply: TokenResponse,
         rejected: Option<&Bearer>,
     ) -> Outcome {
         let complete = reply.access_token.is_some();
@@ -266,19 +266,19 @@ impl<S: TokenStore, E: TokenEndpoint> Shared<S, E> {
                 "the new tokens are kept in memory only; if codex-proxy ends before they can be stored, a login is needed"
             ),
         }
-        self.memory().publish(renewed, saved.ok(), Instant::now() + self.policy.tick);
+        self.state().publish(renewed, saved.ok(), Instant::now() + self.policy.check_interval);
         if !complete {
             let message = "the authority's reply held no access token".to_owned();
             return self.failed(&EndpointError::Unavailable { message, retry_after: None }, rejected);
         }
-        self.memory().tokens().map(Tokens::bearer).ok_or_else(|| self.temporary("the tokens are gone"))
+        self.state().tokens().map(Tokens::bearer).ok_or_else(|| self.temporary("the tokens are gone"))
     }
 
     /// Offers the store again what it could not take.
     async fn save_again(&self, lock: S::Lock) -> Result<S::Lock, StoreError> {
         let due = {
-            let memory = self.memory();
-            memory.tokens().filter(|_| memory.is_unsaved()).cloned()
+            let state = self.state();
+            state.tokens().filter(|_| state.is_unsaved()).cloned()
         };
         let Some(tokens) = due else { return Ok(lock) };
         let (lock, saved) = self
@@ -291,31 +291,31 @@ impl<S: TokenStore, E: TokenEndpoint> Shared<S, E> {
             Ok(_) => tracing::info!("the tokens that were kept in memory are stored"),
             Err(error) => tracing::debug!(%error, "the tokens are still kept in memory only"),
         }
-        self.memory().note_saved(saved.ok(), Instant::now() + self.policy.tick);
+        self.state().note_saved(saved.ok(), Instant::now() + self.policy.check_interval);
         Ok(lock)
     }
 
     /// Writes tokens and returns the store's mark with them in it; gives the lock back.
-    async fn save(&self, lock: S::Lock, tokens: Tokens) -> Result<Version, StoreError> {
+    async fn save(&self, lock: S::Lock, tokens: Tokens) -> Result<StoreVersion, StoreError> {
         self.blocking(move |store| store.save(&lock, &tokens).map(|()| store.version())).await?
     }
 
     async fn reread(&self) -> Result<(), StoreError> {
-        let reading = self.memory().begin_reading();
+        let reading = self.state().begin_reading();
         let read = self.blocking(|store| {
             // The mark comes first: a change in between is then seen the next time.
             let version = store.version();
             store.load().map(|tokens| (tokens, version))
         });
         let (tokens, version) = read.await??;
-        if self.memory().adopt(reading, tokens, version) {
+        if self.state().adopt(reading, tokens, version) {
             tracing::info!("the stored credentials have changed and are in use");
         }
         Ok(())
     }
 
     fn failed(&self, error: &EndpointError, rejected: Option<&Bearer>) -> Outcome {
-        let failures = self.memory().fail(error, self.moment(), &self.policy);
+        let failures = self.state().fail(error, self.moment(), &self.policy);
         if matches!(error, EndpointError::Refused { .. }) {
             tracing::error!(reason = %error, "the login has ended: run `codex-proxy login`");
         } else if failures == 1 {
@@ -328,42 +328,42 @@ impl<S: TokenStore, E: TokenEndpoint> Shared<S, E> {
 
     /// Serves from memory when the store cannot be read or locked.
     fn without_store(&self, rejected: Option<&Bearer>, error: StoreError) -> Outcome {
-        let mut memory = self.memory();
-        if memory.note_store_error(&error) {
+        let mut state = self.state();
+        if state.note_store_error(&error) {
             tracing::warn!(%error, "the stored credentials cannot be used");
         }
-        let usable = memory.usable(rejected, self.moment(), &self.policy);
+        let usable = state.usable(rejected, self.moment(), &self.policy);
         usable.ok_or(AuthError::Store(error))
     }
 
     /// Answers from memory after an attempt.
     fn outcome(&self, rejected: Option<&Bearer>) -> Outcome {
         match self.step(None, rejected) {
-            Step::Serve(bearer) => Ok(bearer),
-            Step::Fail(error) => Err(error),
-            Step::Read | Step::Refresh { .. } => Err(self.temporary("the last attempt failed")),
+            NextStep::Serve(bearer) => Ok(bearer),
+            NextStep::Fail(error) => Err(error),
+            NextStep::Read | NextStep::Refresh { .. } => Err(self.temporary("the last attempt failed")),
         }
     }
 
-    async fn status(&self) -> Status {
-        let is_read = self.memory().read_version() == Some(self.store.version());
+    async fn status(&self) -> LoginStatus {
+        let is_read = self.state().read_version() == Some(self.store.version());
         if !is_read && let Err(error) = self.reread().await {
-            self.memory().note_store_error(&error);
+            self.state().note_store_error(&error);
         }
-        let memory = self.memory();
-        let mut status = Status::of(memory.tokens(), self.store.location(), self.clock.now());
-        status.saved = !memory.is_unsaved();
-        status.problem = memory.store_error().map(ToString::to_string).or_else(|| memory.trouble());
-        match (&status.state, memory.refused()) {
+        let state = self.state();
+        let mut status = LoginStatus::of(state.tokens(), self.store.location(), self.clock.now());
+        status.saved = !state.is_unsaved();
+        status.problem = state.store_error().map(ToString::to_string).or_else(|| state.trouble());
+        match (&status.state, state.refused()) {
             (LoginState::Renewable, Some(reason)) => status.state = LoginState::Expired(reason.clone()),
-            (LoginState::LoggedOut, _) if memory.store_error().is_some() => status.state = LoginState::Unreadable,
+            (LoginState::LoggedOut, _) if state.store_error().is_some() => status.state = LoginState::Unreadable,
             _ => {}
         }
         status
     }
 
-    fn step(&self, seen: Option<Version>, rejected: Option<&Bearer>) -> Step {
-        self.memory().step(seen, rejected, self.moment(), &self.policy, || self.store.location())
+    fn step(&self, seen: Option<StoreVersion>, rejected: Option<&Bearer>) -> NextStep {
+        self.state().step(seen, rejected, self.moment(), &self.policy, || self.store.location())
     }
 
     async fn blocking<T: Send + 'static>(&self, act: impl FnOnce(&S) -> T + Send + 'static) -> Result<T, StoreError> {
@@ -381,8 +381,8 @@ impl<S: TokenStore, E: TokenEndpoint> Shared<S, E> {
         Moment { wall: self.clock.now(), instant: Instant::now() }
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, TokenState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,18 +2,18 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{StoreError, TokenStore, Tokens, Version};
+use crate::{StoreError, StoreVersion, TokenStore, Tokens};
 
 /// Keeps tokens in memory: for tests, and for embedders that get tokens from elsewhere.
 ///
 /// Clones share the tokens and the lock, as processes share a file.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Mutex<MemoryStoreState>>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct MemoryStoreState {
     tokens: Option<Tokens>,
     changes: u64,
     locked: bool,
@@ -22,21 +22,21 @@ struct Shared {
 impl MemoryStore {
     /// Returns a store that holds the tokens.
     #[must_use]
-    pub fn holding(tokens: Tokens) -> Self {
+    pub fn with_tokens(tokens: Tokens) -> Self {
         let store = Self::default();
-        store.put(Some(tokens));
+        store.set_tokens(Some(tokens));
         store
     }
 
     /// Replaces what the store holds, as a login by another process does.
-    pub fn put(&self, tokens: Option<Tokens>) {
+    pub fn set_tokens(&self, tokens: Option<Tokens>) {
         self.with(|shared| {
             shared.tokens = tokens;
             shared.changes += 1;
         });
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Shared) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut MemoryStoreState) -> T) -> T {
         act(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -58,20 +58,20 @@ impl TokenStore for MemoryStore {
     }
 
     fn save(&self, _: &MemoryLock, tokens: &Tokens) -> Result<(), StoreError> {
-        self.put(Some(tokens.clone()));
+        self.set_tokens(Some(tokens.clone()));
         Ok(())
     }
 
     fn remove(&self, _: &MemoryLock) -> Result<bool, StoreError> {
         let held = self.with(|shared| shared.tokens.is_some());
-        self.put(None);
+        self.set_tokens(None);
         Ok(held)
     }
 
-    fn version(&self) -> Version {
+    fn version(&self) -> StoreVersion {
         self.with(|shared| match &shared.tokens {
-            Some(_) => Version::new([shared.changes, 0, 0, 0, 0]),
-            None => Version::ABSENT,
+            Some(_) => StoreVersion::new([shared.changes, 0, 0, 0, 0]),
+            None => StoreVersion::ABSENT,
         })
     }
 

@@ -16,7 +16,7 @@ const STYLE: &str = "\
 body{margin:0;min-height:100vh;display:flex;align-items:center;justify-content:center;padding:1.5rem;background:var(--bg);color:var(--text);\
 font:1rem/1.55 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}\
 main{width:100%;max-width:32rem;background:var(--card);border:1px solid var(--line);border-radius:12px;padding:2rem}\
-.mark{display:inline-flex;align-items:center;justify-content:center;width:2.75rem;height:2.75rem;border-radius:50%;\
+.change_marker{display:inline-flex;align-items:center;justify-content:center;width:2.75rem;height:2.75rem;border-radius:50%;\
 border:2px solid currentColor;font-size:1.4rem;font-weight:700}\
 .good{color:var(--good)}.bad{color:var(--bad)}\
 h1{margin:1rem 0 .5rem;font-size:1.4rem;line-height:1.3}p{margin:.5rem 0;overflow-wrap:anywhere}\
@@ -26,7 +26,7 @@ footer{margin-top:1.5rem;padding-top:1rem;border-top:1px solid var(--line);color
 
 /// What a page says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Page {
+pub(crate) enum LoginPage {
     Success { email: Option<String>, plan: Option<String> },
     Denied { description: String },
     NotEntitled,
@@ -36,7 +36,7 @@ pub(crate) enum Page {
     Failed { reason: String },
 }
 
-impl Page {
+impl LoginPage {
     /// Renders the page as a complete reply.
     pub(crate) fn response(&self) -> Response<Full<Bytes>> {
         let (heading, lines) = self.words();
@@ -159,16 +159,16 @@ mod tests {
 
     const HOSTILE: &str = "<script>alert('x')</script>&\"";
 
-    fn pages() -> Vec<Page> {
+    fn pages() -> Vec<LoginPage> {
         vec![
-            Page::Success { email: Some(HOSTILE.to_owned()), plan: Some(HOSTILE.to_owned()) },
-            Page::Success { email: None, plan: None },
-            Page::Denied { description: HOSTILE.to_owned() },
-            Page::NotEntitled,
-            Page::StateMismatch,
-            Page::MissingCode,
-            Page::Expired,
-            Page::Failed { reason: HOSTILE.to_owned() },
+            LoginPage::Success { email: Some(HOSTILE.to_owned()), plan: Some(HOSTILE.to_owned()) },
+            LoginPage::Success { email: None, plan: None },
+            LoginPage::Denied { description: HOSTILE.to_owned() },
+            LoginPage::NotEntitled,
+            LoginPage::StateMismatch,
+            LoginPage::MissingCode,
+            LoginPage::Expired,
+            LoginPage::Failed { reason: HOSTILE.to_owned() },
         ]
     }
 
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn only_a_state_mismatch_is_a_client_error() {
-        assert_eq!(Page::StateMismatch.response().status(), StatusCode::BAD_REQUEST);
-        assert_eq!(Page::Denied { description: String::new() }.response().status(), StatusCode::OK);
+        assert_eq!(LoginPage::StateMismatch.response().status(), StatusCode::BAD_REQUEST);
+        assert_eq!(LoginPage::Denied { description: String::new() }.response().status(), StatusCode::OK);
     }
 }

@@ -11,9 +11,9 @@ use crate::Secret;
 
 /// The code verifier: 64 random bytes, 86 characters (RFC 7636, section 4.1; `docs/backend.md §1.2`).
 #[derive(Clone, Debug)]
-pub struct Verifier(Secret);
+pub struct PkceVerifier(Secret);
 
-impl Verifier {
+impl PkceVerifier {
     /// Draws a verifier from `random`, which fills the buffer with unpredictable bytes.
     pub fn new(random: &mut impl FnMut(&mut [u8])) -> Self {
         let mut bytes = zeroize::Zeroizing::new([0; 64]);
@@ -23,8 +23,8 @@ impl Verifier {
 
     /// Returns the challenge that goes into the authorize URL.
     #[must_use]
-    pub fn challenge(&self) -> Challenge {
-        Challenge::of(self.0.expose())
+    pub fn challenge(&self) -> PkceChallenge {
+        PkceChallenge::of(self.0.expose())
     }
 
     /// Returns the value for the token exchange.
@@ -36,9 +36,9 @@ impl Verifier {
 
 /// The code challenge by the S256 method (RFC 7636, section 4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Challenge(String);
+pub struct PkceChallenge(String);
 
-impl Challenge {
+impl PkceChallenge {
     /// Returns the challenge as it appears in the URL.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -52,9 +52,9 @@ impl Challenge {
 
 /// The `state` parameter, which ties a callback to this login: 32 random bytes, 43 characters (`docs/backend.md §1.2`).
 #[derive(Clone)]
-pub struct State(String);
+pub struct OAuthState(String);
 
-impl State {
+impl OAuthState {
     /// The one suffix that the authority may append to the state (`docs/backend.md §1.3`).
     const ONBOARDING_SUFFIX: &'static str = ".onboarding_entrypoint=life_sciences";
 
@@ -79,9 +79,9 @@ impl State {
     }
 }
 
-impl fmt::Debug for State {
+impl fmt::Debug for OAuthState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("State([redacted])")
+        f.write_str("OAuthState([redacted])")
     }
 }
 
@@ -97,13 +97,13 @@ mod tests {
 
     #[test]
     fn the_challenge_matches_rfc_7636_appendix_b() {
-        let challenge = Challenge::of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+        let challenge = PkceChallenge::of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
         assert_eq!(challenge.as_str(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
     }
 
     #[test]
     fn the_onboarding_suffix_is_accepted_and_no_other() {
-        let state = State::new(&mut bytes(1));
+        let state = OAuthState::new(&mut bytes(1));
         let accepts = |suffix: &str| state.accepts(&format!("{}{suffix}", state.as_str()));
         assert!(accepts(""));
         assert!(accepts(".onboarding_entrypoint=life_sciences"));
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn debug_shows_neither_verifier_nor_state() {
-        let (verifier, state) = (Verifier::new(&mut bytes(1)), State::new(&mut bytes(1)));
+        let (verifier, state) = (PkceVerifier::new(&mut bytes(1)), OAuthState::new(&mut bytes(1)));
         let text = format!("{verifier:?} {state:?}");
         assert!(!text.contains(verifier.secret().expose()));
         assert!(!text.contains(state.as_str()));
@@ -124,11 +124,11 @@ mod tests {
         #[test]
         fn every_seed_gives_values_of_the_rfc_alphabet_and_length(seed in any::<u8>()) {
             let unreserved = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
-            let verifier = Verifier::new(&mut bytes(seed));
+            let verifier = PkceVerifier::new(&mut bytes(seed));
             prop_assert_eq!(verifier.secret().expose().len(), 86);
             prop_assert!(verifier.secret().expose().chars().all(unreserved));
             prop_assert_eq!(verifier.challenge().as_str().len(), 43);
-            let state = State::new(&mut bytes(seed));
+            let state = OAuthState::new(&mut bytes(seed));
             prop_assert_eq!(state.as_str().len(), 43);
             prop_assert!(state.as_str().chars().all(unreserved));
         }

@@ -8,7 +8,7 @@ use http::{Response, StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Secret, TransportError, lenient};
+use crate::{HttpClientError, Secret, lenient};
 
 /// The longest message of the authority that is passed on, in characters.
 const MAX_MESSAGE: usize = 200;
@@ -17,7 +17,7 @@ const TOKEN_LIKE: usize = 32;
 
 /// The tokens in a successful reply; every member is optional (`docs/backend.md §1.5`).
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct TokenReply {
+pub struct TokenResponse {
     /// The new access token.
     #[serde(default, deserialize_with = "secret")]
     pub access_token: Option<Secret>,
@@ -32,7 +32,7 @@ pub struct TokenReply {
     pub expires_in: Option<Duration>,
 }
 
-impl TokenReply {
+impl TokenResponse {
     /// Reads the reply to a token request.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ pub enum EndpointError {
     #[error("{refusal}")]
     Refused {
         /// Why.
-        refusal: Refusal,
+        refusal: GrantRefusal,
     },
     /// The authority cannot answer now and the grant is as good as before: try again later.
     #[error("{message}")]
@@ -94,13 +94,13 @@ impl EndpointError {
         if is_html(response) {
             return Self::WebPage { status: status.as_u16(), challenge: is_challenge(response) };
         }
-        let problem = Problem::read(response.body());
-        let refusal = problem.code.as_deref().and_then(Refusal::from_code);
+        let problem = OAuthErrorBody::read(response.body());
+        let refusal = problem.code.as_deref().and_then(GrantRefusal::from_code);
         let definite = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
         match refusal {
             Some(refusal) if definite => Self::Refused { refusal },
             Some(_) | None if status == StatusCode::UNAUTHORIZED => {
-                Self::Refused { refusal: Refusal::Other(problem.to_string()) }
+                Self::Refused { refusal: GrantRefusal::Other(problem.to_string()) }
             }
             Some(_) | None => Self::Unavailable {
                 message: format!("the authority answered {status}: {problem}"),
@@ -110,11 +110,11 @@ impl EndpointError {
     }
 }
 
-impl From<TransportError> for EndpointError {
-    fn from(error: TransportError) -> Self {
+impl From<HttpClientError> for EndpointError {
+    fn from(error: HttpClientError) -> Self {
         match error {
-            TransportError::NotSent(reason) => Self::Unreachable(reason),
-            TransportError::Interrupted(reason) => Self::Interrupted(reason),
+            HttpClientError::NotSent(reason) => Self::Unreachable(reason),
+            HttpClientError::Interrupted(reason) => Self::Interrupted(reason),
         }
     }
 }
@@ -122,7 +122,7 @@ impl From<TransportError> for EndpointError {
 /// Why the authority refused a grant for good (`docs/backend.md §1.5`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum GrantRefusal {
     /// The refresh token is too old.
     Expired,
     /// The refresh token was used before: by another program, or by a request whose reply was lost.
@@ -139,7 +139,7 @@ pub enum Refusal {
     Other(String),
 }
 
-impl Refusal {
+impl GrantRefusal {
     /// Reads an error code: the official client's three, and those that others have met (`docs/backend.md §1.5`).
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
@@ -155,7 +155,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for GrantRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Expired => f.write_str("the refresh token has expired"),
@@ -171,12 +171,12 @@ impl fmt::Display for Refusal {
 
 /// An error body: `{"error":"code","error_description":"…"}`, `{"error":{"message","code"}}` or `{"detail":"…"}`.
 #[derive(Debug, Default)]
-pub(crate) struct Problem {
+pub(crate) struct OAuthErrorBody {
     pub(crate) code: Option<String>,
     pub(crate) message: Option<String>,
 }
 
-impl Problem {
+impl OAuthErrorBody {
     pub(crate) fn read(body: &[u8]) -> Self {
         let Ok(body) = serde_json::from_slice::<Value>(body) else {
             return Self::default();
@@ -189,7 +189,7 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for OAuthErrorBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.code, &self.message) {
             (Some(code), Some(message)) => write!(f, "{message} ({code})"),
@@ -263,8 +263,8 @@ mod tests {
         Response::builder().status(status).body(Bytes::copy_from_slice(body.as_bytes())).unwrap()
     }
 
-    fn refusal(status: u16, body: &str) -> Option<Refusal> {
-        match TokenReply::parse(&response(status, body)) {
+    fn refusal(status: u16, body: &str) -> Option<GrantRefusal> {
+        match TokenResponse::parse(&response(status, body)) {
             Err(EndpointError::Refused { refusal }) => Some(refusal),
             _ => None,
         }
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn every_member_of_a_reply_is_optional() {
         let reply =
-            TokenReply::parse(&response(200, r#"{"refresh_token":"r","expires_in":"60","id_token":7}"#)).unwrap();
+            TokenResponse::parse(&response(200, r#"{"refresh_token":"r","expires_in":"60","id_token":7}"#)).unwrap();
         assert!(reply.access_token.is_none() && reply.id_token.is_none());
         assert_eq!(reply.refresh_token.unwrap().expose(), "r");
         assert_eq!(reply.expires_in, Some(Duration::from_secs(60)));
@@ -283,18 +283,24 @@ mod tests {
     fn the_codes_are_permanent_in_either_dialect_and_with_status_400() {
         let reused =
             r#"{"error":{"message":"m","type":"invalid_request_error","param":null,"code":"refresh_token_reused"}}"#;
-        assert_eq!(refusal(401, reused), Some(Refusal::Reused));
-        assert_eq!(refusal(400, reused), Some(Refusal::Reused));
-        assert_eq!(refusal(400, r#"{"error":"Refresh_Token_Expired"}"#), Some(Refusal::Expired));
-        assert_eq!(refusal(400, r#"{"code":"refresh_token_invalidated"}"#), Some(Refusal::Revoked));
-        assert_eq!(refusal(400, r#"{"error":"invalid_grant","error_description":"d"}"#), Some(Refusal::InvalidGrant));
-        assert_eq!(refusal(403, r#"{"error":{"code":"account_suspended"}}"#), Some(Refusal::AccountClosed));
+        assert_eq!(refusal(401, reused), Some(GrantRefusal::Reused));
+        assert_eq!(refusal(400, reused), Some(GrantRefusal::Reused));
+        assert_eq!(refusal(400, r#"{"error":"Refresh_Token_Expired"}"#), Some(GrantRefusal::Expired));
+        assert_eq!(refusal(400, r#"{"code":"refresh_token_invalidated"}"#), Some(GrantRefusal::Revoked));
+        assert_eq!(
+            refusal(400, r#"{"error":"invalid_grant","error_description":"d"}"#),
+            Some(GrantRefusal::InvalidGrant)
+        );
+        assert_eq!(refusal(403, r#"{"error":{"code":"account_suspended"}}"#), Some(GrantRefusal::AccountClosed));
     }
 
     #[test]
     fn any_other_401_is_permanent_and_any_other_status_is_not() {
-        assert_eq!(refusal(401, r#"{"error":"new","error_description":"d"}"#), Some(Refusal::Other("d (new)".into())));
-        assert_eq!(refusal(401, ""), Some(Refusal::Other("no explanation".into())));
+        assert_eq!(
+            refusal(401, r#"{"error":"new","error_description":"d"}"#),
+            Some(GrantRefusal::Other("d (new)".into()))
+        );
+        assert_eq!(refusal(401, ""), Some(GrantRefusal::Other("no explanation".into())));
         for status in [400, 403, 404, 409, 429, 500, 503] {
             assert_eq!(refusal(status, r#"{"error":"new"}"#), None, "{status}");
         }
@@ -307,15 +313,15 @@ mod tests {
         let mut page = response(401, "  <!DOCTYPE html><title>Just a moment...</title>");
         assert_eq!(EndpointError::classify(&page), EndpointError::WebPage { status: 401, challenge: true });
         *page.status_mut() = StatusCode::OK;
-        assert!(matches!(TokenReply::parse(&page), Err(EndpointError::WebPage { status: 200, .. })));
+        assert!(matches!(TokenResponse::parse(&page), Err(EndpointError::WebPage { status: 200, .. })));
         let portal = response(200, "<html>Welcome to the hotel</html>");
-        assert!(matches!(TokenReply::parse(&portal), Err(EndpointError::WebPage { challenge: false, .. })));
+        assert!(matches!(TokenResponse::parse(&portal), Err(EndpointError::WebPage { challenge: false, .. })));
     }
 
     #[test]
     fn a_success_that_cannot_be_read_may_have_spent_the_token() {
         for body in ["", r#"{"access_token":"aaaa"#, "[]x", "7"] {
-            let error = TokenReply::parse(&response(200, body)).unwrap_err();
+            let error = TokenResponse::parse(&response(200, body)).unwrap_err();
             assert!(matches!(error, EndpointError::Interrupted(_)), "{body}");
             assert!(!error.to_string().contains("aaaa"));
         }
@@ -340,7 +346,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_body_panics_and_cleaning_is_bounded(status in 200..600_u16, body in ".{0,300}") {
-            let _ = TokenReply::parse(&response(status, &body));
+            let _ = TokenResponse::parse(&response(status, &body));
             prop_assert!(clean(&body).chars().count() <= MAX_MESSAGE + 1);
             prop_assert!(!clean(&body).chars().any(char::is_control));
         }

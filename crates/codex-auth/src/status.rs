@@ -2,12 +2,12 @@
 
 use std::time::SystemTime;
 
-use crate::{Claims, Freshness, LoginReason, Plan, Policy, Tokens, decide};
+use crate::{Claims, Freshness, LoginReason, Plan, RefreshPolicy, Tokens, decide};
 
 /// A snapshot of the login without secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Status {
+pub struct LoginStatus {
     /// Whether requests can be authenticated.
     pub state: LoginState,
     /// Where the credentials are.
@@ -48,17 +48,18 @@ pub enum LoginState {
     Expired(LoginReason),
 }
 
-impl Status {
+impl LoginStatus {
     /// Describes tokens as they were read from `location`.
     #[must_use]
     pub fn of(tokens: Option<&Tokens>, location: String, now: SystemTime) -> Self {
         let claims = tokens.map(Claims::of).unwrap_or_default();
-        let state = tokens.map_or(LoginState::LoggedOut, |tokens| match decide(tokens, now, &Policy::default()) {
-            Freshness::Fresh { .. } => LoginState::Valid,
-            Freshness::Refresh(reason) if reason.still_usable() => LoginState::Valid,
-            Freshness::Refresh(_) => LoginState::Renewable,
-            Freshness::Login(reason) => LoginState::Expired(reason),
-        });
+        let state =
+            tokens.map_or(LoginState::LoggedOut, |tokens| match decide(tokens, now, &RefreshPolicy::default()) {
+                Freshness::Fresh { .. } => LoginState::Valid,
+                Freshness::Refresh(reason) if reason.still_usable() => LoginState::Valid,
+                Freshness::Refresh(_) => LoginState::Renewable,
+                Freshness::Login(reason) => LoginState::Expired(reason),
+            });
         Self {
             state,
             location,

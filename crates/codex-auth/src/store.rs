@@ -53,7 +53,7 @@ pub trait TokenStore: Send + Sync + 'static {
 
     /// Returns a mark that differs whenever the stored tokens may have changed. Must be cheap (one `stat`), for it is
     /// asked before every request.
-    fn version(&self) -> Version;
+    fn version(&self) -> StoreVersion;
 
     /// Names the store in messages.
     fn location(&self) -> String;
@@ -66,9 +66,9 @@ pub trait TokenStore: Send + Sync + 'static {
 
 /// A mark of a store's state, only good for comparing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Version([u64; 5]);
+pub struct StoreVersion([u64; 5]);
 
-impl Version {
+impl StoreVersion {
     /// The mark of a store that holds nothing.
     pub const ABSENT: Self = Self([0; 5]);
 
@@ -122,7 +122,7 @@ pub enum StoreError {
 /// # Errors
 ///
 /// [`StoreError`] when they could not. Damaged credentials are no obstacle: the next save keeps them aside.
-pub fn expect_room<S: TokenStore>(store: &S) -> Result<(), StoreError> {
+pub fn check_writable<S: TokenStore>(store: &S) -> Result<(), StoreError> {
     if let Err(error @ StoreError::Unreadable { .. }) = store.load() {
         return Err(error);
     }
@@ -135,7 +135,7 @@ pub fn expect_room<S: TokenStore>(store: &S) -> Result<(), StoreError> {
 /// # Errors
 ///
 /// [`StoreError::Locked`] when it is still held after `wait`, or what [`TokenStore::try_lock`] says.
-pub async fn lock<S: TokenStore>(store: &S, wait: Duration) -> Result<S::Lock, StoreError> {
+pub async fn wait_for_lock<S: TokenStore>(store: &S, wait: Duration) -> Result<S::Lock, StoreError> {
     let deadline = Instant::now() + wait;
     let mut pause = Duration::from_millis(10);
     loop {

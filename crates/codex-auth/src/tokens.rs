@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::reply::TokenReply;
+use crate::reply::TokenResponse;
 use crate::{Claims, Secret};
 
 /// The tokens of one login, as the store keeps them.
@@ -40,7 +40,7 @@ impl Tokens {
     ///
     /// Returns `None` when the reply holds no access token.
     #[must_use]
-    pub fn issued(reply: TokenReply, now: SystemTime) -> Option<Self> {
+    pub fn issued(reply: TokenResponse, now: SystemTime) -> Option<Self> {
         let first = Self::new(reply.access_token.clone()?);
         Some(first.renewed(reply, now))
     }
@@ -48,7 +48,7 @@ impl Tokens {
     /// Returns these tokens with the values that the reply carries; a member it leaves out keeps its value
     /// (`docs/backend.md §1.5`).
     #[must_use]
-    pub fn renewed(&self, reply: TokenReply, now: SystemTime) -> Self {
+    pub fn renewed(&self, reply: TokenResponse, now: SystemTime) -> Self {
         let mut tokens = self.clone();
         if let Some(access_token) = reply.access_token {
             tokens.expires_at = lifetime_end(&access_token, reply.expires_in, now);
@@ -139,7 +139,7 @@ mod tests {
         tokens.refresh_token = Some("r1".into());
         tokens.id_token = Some("i1".into());
         tokens.account_id = Some("acct".into());
-        let reply = TokenReply { access_token: Some("a2".into()), ..TokenReply::default() };
+        let reply = TokenResponse { access_token: Some("a2".into()), ..TokenResponse::default() };
         let renewed = tokens.renewed(reply, at(50));
         assert_eq!(renewed.access_token.expose(), "a2");
         assert_eq!(renewed.refresh_token.unwrap().expose(), "r1");
@@ -152,7 +152,7 @@ mod tests {
     fn a_reply_without_an_access_token_still_keeps_the_rotated_refresh_token() {
         let mut tokens = Tokens::new("a1".into());
         tokens.expires_at = Some(at(10));
-        let reply = TokenReply { refresh_token: Some("r2".into()), ..TokenReply::default() };
+        let reply = TokenResponse { refresh_token: Some("r2".into()), ..TokenResponse::default() };
         let renewed = tokens.renewed(reply, at(50));
         assert_eq!(renewed.refresh_token.unwrap().expose(), "r2");
         assert_eq!(renewed.access_token.expose(), "a1");

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_auth::{
-    AuthConfig, DeviceLogin, FileStore, HttpClient, HttpTokenEndpoint, SystemClock, TokenManager, TransportError,
+    AuthConfig, DeviceLogin, FileStore, HttpClient, HttpClientError, HttpTokenEndpoint, SystemClock, TokenManager,
 };
 use codex_sim::{Sim, SimConfig};
 use codex_upstream::{Client, ClientConfig, Upstream as _, read_to_end};
@@ -25,14 +25,14 @@ const MAX_REPLY_BYTES: usize = 1 << 20;
 struct Http(Client);
 
 impl HttpClient for Http {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpClientError> {
         let reply = self.0.send(request).await.map_err(|error| match error.before_dispatch() {
-            true => TransportError::NotSent(error.to_string()),
-            false => TransportError::Interrupted(error.to_string()),
+            true => HttpClientError::NotSent(error.to_string()),
+            false => HttpClientError::Interrupted(error.to_string()),
         })?;
         let (head, body) = reply.into_parts();
         let body = read_to_end(body, MAX_REPLY_BYTES).await;
-        Ok(Response::from_parts(head, body.map_err(|error| TransportError::Interrupted(error.to_string()))?))
+        Ok(Response::from_parts(head, body.map_err(|error| HttpClientError::Interrupted(error.to_string()))?))
     }
 }
 

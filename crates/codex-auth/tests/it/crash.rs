@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
-use codex_auth::{AuthError, FileStore, LoginReason, Refusal, Secret, TokenStore, Tokens, Version};
+use codex_auth::{AuthError, FileStore, GrantRefusal, LoginReason, Secret, StoreVersion, TokenStore, Tokens};
 use tempfile::TempDir;
 
 use crate::worker::{Entries, Ledger, Point, manager, worker, worker_under};
@@ -88,7 +88,7 @@ impl Moment {
         }
     }
 
-    fn has_come(self, home: &Home, ledger: &Ledger, replies: u64, version: Version) -> bool {
+    fn has_come(self, home: &Home, ledger: &Ledger, replies: u64, version: StoreVersion) -> bool {
         let is_answered = || ledger.entries().replies > replies;
         match self {
             Self::Probing => home.holds_temporary_file(),
@@ -127,7 +127,7 @@ async fn a_kill_at_any_moment_leaves_a_readable_store_and_loses_nothing_that_cou
         }
         *lost.entry(moment).or_default() += 1;
         let error = manager(home.store(), ledger.remote()).bearer().await.unwrap_err();
-        let reason = LoginReason::Refused(Refusal::Reused);
+        let reason = LoginReason::Refused(GrantRefusal::Reused);
         assert_eq!(error, AuthError::LoginExpired { reason, login: "codex-proxy login" });
         assert_eq!(ledger.entries().reused, reused + 1);
         home.log_in(issued);

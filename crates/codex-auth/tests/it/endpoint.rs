@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use codex_auth::{
-    AuthError, EndpointError, HttpClient, HttpTokenEndpoint, LoginReason, MemoryStore, Policy, Refusal, TokenManager,
-    TokenStore, Tokens, TransportError,
+    AuthError, EndpointError, GrantRefusal, HttpClient, HttpClientError, HttpTokenEndpoint, LoginReason, MemoryStore,
+    RefreshPolicy, TokenManager, TokenStore, Tokens,
 };
 use http::{Request, Response};
 use tokio::time::Instant;
@@ -14,7 +14,7 @@ use crate::support::{ScriptedHttp, TestClock, config};
 struct Silence;
 
 impl HttpClient for Silence {
-    async fn send(&self, _: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+    async fn send(&self, _: Request<Bytes>) -> Result<Response<Bytes>, HttpClientError> {
         std::future::pending().await
     }
 }
@@ -25,7 +25,7 @@ fn manager<H: HttpClient>(
     clock: &TestClock,
 ) -> TokenManager<MemoryStore, HttpTokenEndpoint<H>> {
     let endpoint = HttpTokenEndpoint::new(http, config());
-    TokenManager::with(MemoryStore::holding(tokens), endpoint, clock.handle(), Policy::default())
+    TokenManager::with_policy(MemoryStore::with_tokens(tokens), endpoint, clock.handle(), RefreshPolicy::default())
 }
 
 const REUSED: &str = r#"{"error":{"message":"Your refresh token has already been used to generate a new access token. Please try signing in again.","type":"invalid_request_error","param":null,"code":"refresh_token_reused"}}"#;
@@ -67,7 +67,7 @@ async fn without_a_valid_token_the_callers_hear_what_the_authority_said_and_it_i
             match (manager.bearer().await.unwrap_err(), said) {
                 (AuthError::Temporary { reason, .. }, Some(said)) => assert!(reason.contains(said), "{reason}"),
                 (AuthError::LoginExpired { reason, .. }, None) => {
-                    assert_eq!(reason, LoginReason::Refused(Refusal::Reused));
+                    assert_eq!(reason, LoginReason::Refused(GrantRefusal::Reused));
                 }
                 (error, _) => panic!("{status} {body}: {error}"),
             }
@@ -91,9 +91,9 @@ async fn a_reply_with_tokens_ends_the_trouble() {
     let clock = TestClock::new();
     let good = r#"{"access_token":"access-2","refresh_token":"refresh-2","expires_in":3600}"#.to_owned();
     let http = ScriptedHttp::replying([(200, good)]);
-    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let store = MemoryStore::with_tokens(clock.tokens(1, 0));
     let endpoint = HttpTokenEndpoint::new(http, config());
-    let manager = TokenManager::with(store.clone(), endpoint, clock.handle(), Policy::default());
+    let manager = TokenManager::with_policy(store.clone(), endpoint, clock.handle(), RefreshPolicy::default());
     assert_eq!(manager.bearer().await.unwrap().token.expose(), "access-2");
     let stored = store.load().unwrap().unwrap();
     assert_eq!(stored.refresh_token.unwrap().expose(), "refresh-2");

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use codex_auth::{AuthError, LoginReason, LoginState, Refusal, TokenStore};
+use codex_auth::{AuthError, GrantRefusal, LoginReason, LoginState, TokenStore};
 
 use crate::support::{Authority, FaultyStore, HOUR, TestClock, Whim, manager};
 
@@ -27,7 +27,7 @@ async fn tokens_that_cannot_be_saved_are_served_from_memory_and_saved_later() {
     store.faults.save.store(false, SeqCst);
     tokio::time::advance(Duration::from_secs(60)).await;
     manager.bearer().await.unwrap();
-    manager.settle().await;
+    manager.wait_for_refresh().await;
     assert_eq!(stored(&store), "refresh-3");
     assert!(manager.status().await.saved);
     authority.assert_no_token_was_sent_twice();
@@ -67,11 +67,11 @@ async fn a_login_by_another_process_wins_over_unsaved_tokens() {
     let manager = manager(store.clone(), &authority, &clock);
     store.faults.save.store(true, SeqCst);
     manager.bearer().await.unwrap();
-    store.inner.put(Some(clock.tokens(50, HOUR)));
+    store.inner.set_tokens(Some(clock.tokens(50, HOUR)));
     store.faults.save.store(false, SeqCst);
     tokio::time::advance(Duration::from_secs(60)).await;
     assert_eq!(manager.bearer().await.unwrap().token.expose(), "access-50");
-    manager.settle().await;
+    manager.wait_for_refresh().await;
     assert_eq!(stored(&store), "refresh-50");
 }
 
@@ -98,7 +98,7 @@ async fn an_unreadable_store_does_not_take_a_valid_token() {
     let manager = manager(store.clone(), &authority, &clock);
     let bearer = manager.bearer().await.unwrap();
     store.faults.load.store(true, SeqCst);
-    store.inner.put(Some(clock.tokens(9, HOUR)));
+    store.inner.set_tokens(Some(clock.tokens(9, HOUR)));
     assert_eq!(manager.bearer().await.unwrap().token.expose(), "access-1");
     // Nothing is spent on the strength of what can no longer be read.
     assert!(matches!(manager.replace(&bearer).await.unwrap_err(), AuthError::Store(_)));
@@ -144,7 +144,7 @@ async fn death_before_the_write_leaves_the_old_token_and_a_clear_error() {
     assert_eq!(stored(&store), "refresh-1");
     let restarted = manager(store.clone(), &authority, &clock);
     let error = restarted.bearer().await.unwrap_err();
-    let reason = LoginReason::Refused(Refusal::Reused);
+    let reason = LoginReason::Refused(GrantRefusal::Reused);
     assert_eq!(error, AuthError::LoginExpired { reason, login: "codex-proxy login" });
 }
 

@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use codex_auth::{Account, CallbackError, EndpointError, Login, LoginError, MemoryStore, Refusal, TokenStore, Tokens};
+use codex_auth::{
+    Account, BrowserLogin, CallbackError, EndpointError, GrantRefusal, LoginError, MemoryStore, TokenStore, Tokens,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -30,11 +32,11 @@ pub(crate) struct Pending {
 
 impl Pending {
     pub(crate) async fn start(replies: impl IntoIterator<Item = (u16, String)>) -> Self {
-        let login = Login::bind(&config(), &[0]).await.unwrap();
+        let login = BrowserLogin::bind(&config(), &[0]).await.unwrap();
         let port =
             login.attempt().redirect_uri().split(':').nth(2).unwrap().split('/').next().unwrap().parse().unwrap();
         let state = login.attempt().state().as_str().to_owned();
-        let store = MemoryStore::holding(Tokens::new("previous".into()));
+        let store = MemoryStore::with_tokens(Tokens::new("previous".into()));
         let http = ScriptedHttp::replying(replies);
         let ended = tokio::spawn({
             let (store, http) = (store.clone(), http.clone());
@@ -224,7 +226,7 @@ async fn a_store_that_cannot_take_the_tokens_is_said_before_anybody_approves() {
         let store = FaultyStore::default();
         let fault = if unreadable { &store.faults.load } else { &store.faults.probe };
         fault.store(true, Ordering::SeqCst);
-        let login = Login::bind(&config(), &[0]).await.unwrap();
+        let login = BrowserLogin::bind(&config(), &[0]).await.unwrap();
         let attempt = login.attempt().clone();
         let (http, clock) = (ScriptedHttp::replying([(200, tokens_reply())]), TestClock::new().handle());
         assert!(matches!(login.complete(&http, &store, &clock).await, Err(LoginError::Store(_))));
@@ -253,7 +255,7 @@ async fn a_code_that_has_expired_is_explained_away_from_the_code() {
     let landed = login.visit("/failed").await;
     assert!(landed.body.contains("expired"), "{}", landed.body);
     let (ended, stored) = login.end().await;
-    let refused = EndpointError::Refused { refusal: Refusal::InvalidGrant };
+    let refused = EndpointError::Refused { refusal: GrantRefusal::InvalidGrant };
     assert_eq!(ended.unwrap_err(), LoginError::Exchange(refused));
     assert_eq!(stored, "previous");
 }
@@ -284,7 +286,7 @@ async fn another_login_can_take_the_port_but_another_site_cannot() {
         assert!(reply.starts_with("HTTP/1.1 4"), "{host}: {reply}");
     }
 
-    let second = Login::bind(&config(), &[login.port]).await.unwrap();
+    let second = BrowserLogin::bind(&config(), &[login.port]).await.unwrap();
     assert!(second.authorize_url().as_str().contains(&format!("%3A{}%2F", login.port)));
     assert_eq!(login.end().await, (Err(LoginError::Cancelled), "previous".to_owned()));
 }
@@ -293,14 +295,14 @@ async fn another_login_can_take_the_port_but_another_site_cannot() {
 async fn a_port_that_stays_busy_leads_to_the_next_and_then_to_an_error() {
     let busy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = busy.local_addr().unwrap().port();
-    assert!(Login::bind(&config(), &[port, 0]).await.is_ok());
-    let error = Login::bind(&config(), &[port]).await.unwrap_err();
+    assert!(BrowserLogin::bind(&config(), &[port, 0]).await.is_ok());
+    let error = BrowserLogin::bind(&config(), &[port]).await.unwrap_err();
     assert!(error.to_string().contains(&port.to_string()), "{error}");
 }
 
 #[tokio::test]
 async fn a_pasted_answer_completes_the_login_without_a_listener() {
-    let attempt = codex_auth::Attempt::from_system(&config(), 1455).unwrap();
+    let attempt = codex_auth::AuthorizationRequest::from_system(&config(), 1455).unwrap();
     let (store, http) = (MemoryStore::default(), ScriptedHttp::replying([(200, tokens_reply())]));
     let clock = TestClock::new().handle();
     let wrong = attempt.complete_pasted("c#other", &http, &store, &clock).await.unwrap_err();
@@ -323,7 +325,7 @@ async fn a_workspace_that_is_not_allowed_is_not_stored() {
     ] {
         let mut config = config();
         config.allowed_workspaces = allowed.iter().map(|id| (*id).to_owned()).collect();
-        let attempt = codex_auth::Attempt::from_system(&config, 1455).unwrap();
+        let attempt = codex_auth::AuthorizationRequest::from_system(&config, 1455).unwrap();
         let (store, http) = (MemoryStore::default(), ScriptedHttp::replying([(200, reply)]));
         let ended = attempt.complete_pasted("code", &http, &store, &TestClock::new().handle()).await;
         let expected = found.map(|found| LoginError::Workspace { found: found.to_owned() });

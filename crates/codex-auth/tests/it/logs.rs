@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use codex_auth::{Attempt, FileStore, HttpTokenEndpoint, LoginError, Policy, TokenManager, TokenStore};
+use codex_auth::{
+    AuthorizationRequest, FileStore, HttpTokenEndpoint, LoginError, RefreshPolicy, TokenManager, TokenStore,
+};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::login::Pending;
@@ -65,13 +67,13 @@ async fn no_log_line_and_no_error_contains_a_token() {
         ScriptedHttp::replying([(500, String::new()), reply(1), (503, String::new()), reply(2), garbled, refused]);
     let mut said = vec![format!("{:?}", store.load())];
 
-    let attempt = Attempt::from_system(&config(), 1455).unwrap();
+    let attempt = AuthorizationRequest::from_system(&config(), 1455).unwrap();
     let failed: Result<_, LoginError> = attempt.complete_pasted("SECRET-code", &http, &store, &clock.handle()).await;
     said.push(format!("{attempt:?} {failed:?}"));
     attempt.complete_pasted("SECRET-code", &http, &store, &clock.handle()).await.unwrap();
     let endpoint = HttpTokenEndpoint::new(http.clone(), config());
-    let policy = Policy { backoff: std::time::Duration::ZERO, ..Policy::default() };
-    let manager = TokenManager::with(store.clone(), endpoint, clock.handle(), policy);
+    let policy = RefreshPolicy { backoff: std::time::Duration::ZERO, ..RefreshPolicy::default() };
+    let manager = TokenManager::with_policy(store.clone(), endpoint, clock.handle(), policy);
     for _ in 0..4 {
         clock.advance(60);
         said.push(format!("{:?} {:?}", manager.bearer().await, manager.status().await));

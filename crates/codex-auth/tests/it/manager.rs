@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use codex_auth::{
-    AuthError, Bearer, EndpointError, LoginReason, LoginState, MemoryStore, Refusal, Secret, TokenStore, Tokens,
+    AuthError, Bearer, EndpointError, GrantRefusal, LoginReason, LoginState, MemoryStore, Secret, TokenStore, Tokens,
 };
 use tokio::time::Instant;
 
@@ -20,7 +20,7 @@ fn unavailable() -> EndpointError {
 }
 
 fn reused() -> EndpointError {
-    EndpointError::Refused { refusal: Refusal::Reused }
+    EndpointError::Refused { refusal: GrantRefusal::Reused }
 }
 
 fn expired(reason: LoginReason) -> AuthError {
@@ -30,7 +30,7 @@ fn expired(reason: LoginReason) -> AuthError {
 #[tokio::test]
 async fn a_fresh_token_is_served_without_asking() {
     let (clock, authority) = (TestClock::new(), Authority::new());
-    let manager = manager(MemoryStore::holding(clock.tokens(1, HOUR)), &authority, &clock);
+    let manager = manager(MemoryStore::with_tokens(clock.tokens(1, HOUR)), &authority, &clock);
     let bearer = manager.bearer().await.unwrap();
     assert_eq!((token(&bearer), bearer.account_id.as_deref()), ("access-1", Some("account")));
     assert_eq!(authority.requests(), 0);
@@ -46,7 +46,7 @@ async fn nobody_logged_in_is_said_with_the_place() {
     assert_eq!(error.to_string(), "not logged in (no credentials in memory): run `codex-proxy login`");
     assert_eq!(manager.status().await.state, LoginState::LoggedOut);
     // A login by another process needs no restart.
-    store.put(Some(clock.tokens(1, HOUR)));
+    store.set_tokens(Some(clock.tokens(1, HOUR)));
     assert_eq!(token(&manager.bearer().await.unwrap()), "access-1");
     assert!(manager.status().await.is_usable());
 }
@@ -54,7 +54,7 @@ async fn nobody_logged_in_is_said_with_the_place() {
 #[tokio::test]
 async fn two_hundred_callers_cause_one_refresh() {
     let (clock, authority) = (TestClock::new(), Authority::gated());
-    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let store = MemoryStore::with_tokens(clock.tokens(1, 0));
     let manager = manager(store.clone(), &authority, &clock);
     let callers: Vec<_> = (0..200)
         .map(|_| {
@@ -74,7 +74,7 @@ async fn two_hundred_callers_cause_one_refresh() {
 #[tokio::test]
 async fn a_cancelled_caller_loses_nothing() {
     let (clock, authority) = (TestClock::new(), Authority::gated());
-    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let store = MemoryStore::with_tokens(clock.tokens(1, 0));
     let manager = manager(store.clone(), &authority, &clock);
     let first = tokio::spawn({
         let manager = manager.clone();
@@ -84,7 +84,7 @@ async fn a_cancelled_caller_loses_nothing() {
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
     authority.open();
-    manager.settle().await;
+    manager.wait_for_refresh().await;
     assert_eq!(store.load().unwrap().unwrap().refresh_token.unwrap().expose(), "refresh-2");
     assert_eq!(token(&manager.bearer().await.unwrap()), "access-2");
     assert_eq!(authority.requests(), 1);
@@ -93,7 +93,7 @@ async fn a_cancelled_caller_loses_nothing() {
 #[tokio::test]
 async fn a_rejected_token_is_replaced_once_for_all_who_held_it() {
     let (clock, authority) = (TestClock::new(), Authority::new());
-    let manager = manager(MemoryStore::holding(clock.tokens(1, HOUR)), &authority, &clock);
+    let manager = manager(MemoryStore::with_tokens(clock.tokens(1, HOUR)), &authority, &clock);
     let rejected = manager.bearer().await.unwrap();
     assert_eq!(token(&manager.replace(&rejected).await.unwrap()), "access-2");
     assert_eq!(token(&manager.replace(&rejected).await.unwrap()), "access-2");
@@ -103,7 +103,7 @@ async fn a_rejected_token_is_replaced_once_for_all_who_held_it() {
 #[tokio::test]
 async fn a_rejection_during_a_refresh_shares_it() {
     let (clock, authority) = (TestClock::new(), Authority::gated());
-    let manager = manager(MemoryStore::holding(clock.tokens(1, 60)), &authority, &clock);
+    let manager = manager(MemoryStore::with_tokens(clock.tokens(1, 60)), &authority, &clock);
     let soon = tokio::spawn({
         let manager = manager.clone();
         async move { manager.bearer().await }
@@ -123,7 +123,7 @@ async fn a_rejection_during_a_refresh_shares_it() {
 #[tokio::test(start_paused = true)]
 async fn a_backend_that_rejects_everything_gets_no_endless_supply() {
     let (clock, authority) = (TestClock::new(), Authority::new());
-    let manager = manager(MemoryStore::holding(clock.tokens(1, HOUR)), &authority, &clock);
+    let manager = manager(MemoryStore::with_tokens(clock.tokens(1, HOUR)), &authority, &clock);
     let mut bearer = manager.bearer().await.unwrap();
     for _ in 0..4 {
         bearer = manager.replace(&bearer).await.unwrap();
@@ -138,7 +138,7 @@ async fn a_backend_that_rejects_everything_gets_no_endless_supply() {
 #[tokio::test]
 async fn the_token_is_renewed_before_it_ends() {
     let (clock, authority) = (TestClock::new(), Authority::new());
-    let manager = manager(MemoryStore::holding(clock.tokens(1, 301)), &authority, &clock);
+    let manager = manager(MemoryStore::with_tokens(clock.tokens(1, 301)), &authority, &clock);
     assert_eq!(token(&manager.bearer().await.unwrap()), "access-1");
     clock.advance(1);
     assert_eq!(token(&manager.bearer().await.unwrap()), "access-2");
@@ -147,10 +147,10 @@ async fn the_token_is_renewed_before_it_ends() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_authority_keeps_nobody_waiting_while_the_token_is_valid() {
     let (clock, authority) = (TestClock::new(), Authority::gated());
-    let manager = manager(MemoryStore::holding(clock.tokens(1, 60)), &authority, &clock);
+    let manager = manager(MemoryStore::with_tokens(clock.tokens(1, 60)), &authority, &clock);
     assert_eq!(token(&manager.bearer().await.unwrap()), "access-1");
     authority.open();
-    manager.settle().await;
+    manager.wait_for_refresh().await;
     assert_eq!(token(&manager.bearer().await.unwrap()), "access-2");
     assert_eq!(authority.requests(), 1);
 }
@@ -159,7 +159,7 @@ async fn a_slow_authority_keeps_nobody_waiting_while_the_token_is_valid() {
 async fn a_hanging_authority_delays_only_those_who_see_the_refresh_begin() {
     let (clock, authority) = (TestClock::new(), Authority::new());
     authority.next(Whim::Hang);
-    let manager = manager(MemoryStore::holding(clock.tokens(1, 60)), &authority, &clock);
+    let manager = manager(MemoryStore::with_tokens(clock.tokens(1, 60)), &authority, &clock);
     // The paused clock moves only while everybody waits.
     let began = Instant::now();
     for _ in 0..3 {
@@ -177,11 +177,11 @@ async fn the_end_that_only_the_access_token_tells_is_heeded() {
         let jwt = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{end}}}"#)));
         Tokens { access_token: Secret::new(jwt), expires_at: None, ..clock.tokens(1, 0) }
     };
-    let store = MemoryStore::holding(ending(HOUR));
+    let store = MemoryStore::with_tokens(ending(HOUR));
     let manager = manager(store.clone(), &authority, &clock);
     assert!(manager.bearer().await.is_ok());
     assert_eq!(authority.requests(), 0);
-    store.put(Some(ending(60)));
+    store.set_tokens(Some(ending(60)));
     assert_eq!(token(&manager.bearer().await.unwrap()), "access-2");
 }
 
@@ -189,7 +189,7 @@ async fn the_end_that_only_the_access_token_tells_is_heeded() {
 async fn what_the_reply_leaves_out_is_kept() {
     let (clock, authority) = (TestClock::new(), Authority::new());
     authority.next(Whim::KeepRefreshToken);
-    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let store = MemoryStore::with_tokens(clock.tokens(1, 0));
     assert_eq!(token(&manager(store.clone(), &authority, &clock).bearer().await.unwrap()), "access-2");
     assert_eq!(store.load().unwrap().unwrap().refresh_token.unwrap().expose(), "refresh-1");
 }
@@ -198,7 +198,7 @@ async fn what_the_reply_leaves_out_is_kept() {
 async fn a_rotated_refresh_token_is_kept_even_without_an_access_token() {
     let (clock, authority) = (TestClock::new(), Authority::new());
     authority.next(Whim::NoAccessToken);
-    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let store = MemoryStore::with_tokens(clock.tokens(1, 0));
     let error = manager(store.clone(), &authority, &clock).bearer().await.unwrap_err();
     assert!(matches!(error, AuthError::Temporary { .. }), "{error}");
     assert_eq!(store.load().unwrap().unwrap().refresh_token.unwrap().expose(), "refresh-2");
@@ -207,7 +207,7 @@ async fn a_rotated_refresh_token_is_kept_even_without_an_access_token() {
 #[tokio::test(start_paused = true)]
 async fn replies_without_an_access_token_do_not_come_in_a_flood() {
     let (clock, authority) = (TestClock::new(), Authority::new());
-    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let store = MemoryStore::with_tokens(clock.tokens(1, 0));
     let manager = manager(store.clone(), &authority, &clock);
     for pause in [5, 10, 20] {
         authority.next(Whim::NoAccessToken);
@@ -225,21 +225,21 @@ async fn replies_without_an_access_token_do_not_come_in_a_flood() {
 async fn a_permanent_failure_is_remembered_until_the_store_changes() {
     let (clock, authority) = (TestClock::new(), Authority::new());
     authority.next(Whim::Fail(reused()));
-    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let store = MemoryStore::with_tokens(clock.tokens(1, 0));
     let manager = manager(store.clone(), &authority, &clock);
-    let ended = expired(LoginReason::Refused(Refusal::Reused));
+    let ended = expired(LoginReason::Refused(GrantRefusal::Reused));
     for _ in 0..5 {
         assert_eq!(manager.bearer().await.unwrap_err(), ended);
     }
     assert_eq!(authority.requests(), 1);
     let status = manager.status().await;
-    assert_eq!(status.state, LoginState::Expired(LoginReason::Refused(Refusal::Reused)));
+    assert_eq!(status.state, LoginState::Expired(LoginReason::Refused(GrantRefusal::Reused)));
     assert!(status.problem.unwrap().contains("already used"));
     // The same refresh token, written again, is as dead as before.
-    store.put(Some(clock.tokens(1, 0)));
+    store.set_tokens(Some(clock.tokens(1, 0)));
     assert_eq!(manager.bearer().await.unwrap_err(), ended);
     assert_eq!(authority.requests(), 1);
-    store.put(Some(clock.tokens(7, HOUR)));
+    store.set_tokens(Some(clock.tokens(7, HOUR)));
     assert_eq!(token(&manager.bearer().await.unwrap()), "access-7");
 }
 
@@ -247,11 +247,11 @@ async fn a_permanent_failure_is_remembered_until_the_store_changes() {
 async fn a_grant_that_works_for_another_process_is_tried_again() {
     let (clock, authority) = (TestClock::new(), Authority::new());
     authority.next(Whim::Fail(reused()));
-    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let store = MemoryStore::with_tokens(clock.tokens(1, 0));
     let manager = manager(store.clone(), &authority, &clock);
     assert!(manager.bearer().await.is_err());
     // The other process got an access token for the same refresh token; it has ended since.
-    store.put(Some(Tokens { access_token: Secret::new("proof"), ..clock.tokens(1, 0) }));
+    store.set_tokens(Some(Tokens { access_token: Secret::new("proof"), ..clock.tokens(1, 0) }));
     assert_eq!(token(&manager.bearer().await.unwrap()), "access-2");
     assert_eq!(authority.seen(), ["refresh-1", "refresh-1"]);
 }
@@ -260,7 +260,7 @@ async fn a_grant_that_works_for_another_process_is_tried_again() {
 async fn a_permanent_failure_does_not_take_a_token_that_still_works() {
     let (clock, authority) = (TestClock::new(), Authority::new());
     authority.next(Whim::Fail(reused()));
-    let manager = manager(MemoryStore::holding(clock.tokens(1, 60)), &authority, &clock);
+    let manager = manager(MemoryStore::with_tokens(clock.tokens(1, 60)), &authority, &clock);
     for _ in 0..3 {
         assert_eq!(token(&manager.bearer().await.unwrap()), "access-1");
     }
@@ -273,7 +273,7 @@ async fn a_permanent_failure_does_not_take_a_token_that_still_works() {
 #[tokio::test(start_paused = true)]
 async fn temporary_failures_back_off_and_the_valid_token_is_served() {
     let (clock, authority) = (TestClock::new(), Authority::new());
-    let manager = manager(MemoryStore::holding(clock.tokens(1, 120)), &authority, &clock);
+    let manager = manager(MemoryStore::with_tokens(clock.tokens(1, 120)), &authority, &clock);
     for _ in 0..4 {
         authority.next(Whim::Fail(unavailable()));
     }
@@ -298,7 +298,7 @@ async fn temporary_failures_back_off_and_the_valid_token_is_served() {
 async fn a_lost_reply_is_not_followed_by_a_blind_retry() {
     let (clock, authority) = (TestClock::new(), Authority::new());
     authority.next(Whim::LoseReply);
-    let manager = manager(MemoryStore::holding(clock.tokens(1, 120)), &authority, &clock);
+    let manager = manager(MemoryStore::with_tokens(clock.tokens(1, 120)), &authority, &clock);
     for _ in 0..3 {
         assert_eq!(token(&manager.bearer().await.unwrap()), "access-1");
         tokio::time::advance(Duration::from_secs(600)).await;
@@ -307,7 +307,7 @@ async fn a_lost_reply_is_not_followed_by_a_blind_retry() {
     // With nothing to lose the token is tried again, and the answer tells what had happened.
     clock.advance(120);
     let error = manager.bearer().await.unwrap_err();
-    assert_eq!(error, expired(LoginReason::ReplyLost(Refusal::Reused)));
+    assert_eq!(error, expired(LoginReason::ReplyLost(GrantRefusal::Reused)));
     assert_eq!(authority.requests(), 2);
 }
 
@@ -315,7 +315,7 @@ async fn a_lost_reply_is_not_followed_by_a_blind_retry() {
 async fn a_panic_of_the_client_counts_as_a_lost_reply() {
     let (clock, authority) = (TestClock::new(), Authority::new());
     authority.next(Whim::Panic);
-    let manager = manager(MemoryStore::holding(clock.tokens(1, 120)), &authority, &clock);
+    let manager = manager(MemoryStore::with_tokens(clock.tokens(1, 120)), &authority, &clock);
     for _ in 0..3 {
         assert_eq!(token(&manager.bearer().await.unwrap()), "access-1");
         tokio::time::advance(Duration::from_secs(600)).await;
@@ -328,7 +328,7 @@ async fn without_a_refresh_token_the_login_ends_with_the_access_token() {
     let (clock, authority) = (TestClock::new(), Authority::new());
     let mut tokens = clock.tokens(1, 60);
     tokens.refresh_token = None;
-    let manager = manager(MemoryStore::holding(tokens), &authority, &clock);
+    let manager = manager(MemoryStore::with_tokens(tokens), &authority, &clock);
     let bearer = manager.bearer().await.unwrap();
     assert_eq!(manager.replace(&bearer).await.unwrap_err(), expired(LoginReason::NoRefreshToken));
     clock.advance(60);
@@ -339,7 +339,7 @@ async fn without_a_refresh_token_the_login_ends_with_the_access_token() {
 #[tokio::test(start_paused = true)]
 async fn an_idle_proxy_keeps_its_login() {
     let (clock, authority) = (TestClock::new(), Authority::new());
-    let store = MemoryStore::holding(clock.tokens(1, HOUR));
+    let store = MemoryStore::with_tokens(clock.tokens(1, HOUR));
     let manager = manager(store.clone(), &authority, &clock);
     let background = tokio::spawn(async move { manager.keep_fresh().await });
     for _ in 0..5 {
@@ -354,9 +354,9 @@ async fn an_idle_proxy_keeps_its_login() {
 #[tokio::test]
 async fn logout_elsewhere_is_seen() {
     let (clock, authority) = (TestClock::new(), Authority::new());
-    let store = MemoryStore::holding(clock.tokens(1, HOUR));
+    let store = MemoryStore::with_tokens(clock.tokens(1, HOUR));
     let manager = manager(store.clone(), &authority, &clock);
     assert!(manager.bearer().await.is_ok());
-    store.put(None);
+    store.set_tokens(None);
     assert!(matches!(manager.bearer().await.unwrap_err(), AuthError::NotLoggedIn { .. }));
 }

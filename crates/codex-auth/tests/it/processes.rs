@@ -7,7 +7,7 @@ use crate::support::{Authority, HOUR, TestClock, manager};
 #[tokio::test]
 async fn two_processes_never_spend_a_token_twice() {
     let (clock, authority) = (TestClock::new(), Authority::gated());
-    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let store = MemoryStore::with_tokens(clock.tokens(1, 0));
     let one = manager(store.clone(), &authority, &clock);
     let other = manager(store.clone(), &authority, &clock);
     // Both have read the expired tokens before either refreshes.
@@ -24,7 +24,7 @@ async fn two_processes_never_spend_a_token_twice() {
 #[tokio::test]
 async fn the_value_read_under_the_lock_is_the_one_that_is_spent() {
     let (clock, authority) = (TestClock::new(), Authority::new());
-    let store = MemoryStore::holding(clock.tokens(1, HOUR));
+    let store = MemoryStore::with_tokens(clock.tokens(1, HOUR));
     let one = manager(store.clone(), &authority, &clock);
     let other = manager(store.clone(), &authority, &clock);
     let (held, _) = (one.bearer().await.unwrap(), other.bearer().await.unwrap());
@@ -38,7 +38,7 @@ async fn the_value_read_under_the_lock_is_the_one_that_is_spent() {
 #[tokio::test]
 async fn a_token_that_another_process_replaced_is_not_refreshed() {
     let (clock, authority) = (TestClock::new(), Authority::new());
-    let store = MemoryStore::holding(clock.tokens(1, HOUR));
+    let store = MemoryStore::with_tokens(clock.tokens(1, HOUR));
     let one = manager(store.clone(), &authority, &clock);
     let other = manager(store.clone(), &authority, &clock);
     let rejected = one.bearer().await.unwrap();
@@ -50,12 +50,12 @@ async fn a_token_that_another_process_replaced_is_not_refreshed() {
 #[tokio::test]
 async fn another_account_is_not_mixed_into_a_request_under_way() {
     let (clock, authority) = (TestClock::new(), Authority::new());
-    let store = MemoryStore::holding(clock.tokens(1, HOUR));
+    let store = MemoryStore::with_tokens(clock.tokens(1, HOUR));
     let manager = manager(store.clone(), &authority, &clock);
     let rejected = manager.bearer().await.unwrap();
     let mut tokens = clock.tokens(9, HOUR);
     tokens.account_id = Some("another".to_owned());
-    store.put(Some(tokens));
+    store.set_tokens(Some(tokens));
     assert_eq!(manager.replace(&rejected).await.unwrap_err(), AuthError::AccountChanged);
     // The next request is made for the new account from the start.
     assert_eq!(manager.bearer().await.unwrap().account_id.as_deref(), Some("another"));
@@ -65,7 +65,7 @@ async fn another_account_is_not_mixed_into_a_request_under_way() {
 #[tokio::test(start_paused = true)]
 async fn a_new_request_is_served_with_the_account_that_logged_in_meanwhile() {
     let (clock, authority) = (TestClock::new(), Authority::gated());
-    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let store = MemoryStore::with_tokens(clock.tokens(1, 0));
     let manager = manager(store.clone(), &authority, &clock);
     let lock = store.try_lock().unwrap().unwrap();
     manager.status().await;
@@ -76,7 +76,7 @@ async fn a_new_request_is_served_with_the_account_that_logged_in_meanwhile() {
     }
     let mut tokens = clock.tokens(9, HOUR);
     tokens.account_id = Some("another".to_owned());
-    store.put(Some(tokens));
+    store.set_tokens(Some(tokens));
     drop(lock);
     let bearer = caller.await.unwrap().unwrap();
     assert_eq!((bearer.token.expose(), bearer.account_id.as_deref()), ("access-9", Some("another")));
@@ -86,7 +86,7 @@ async fn a_new_request_is_served_with_the_account_that_logged_in_meanwhile() {
 #[tokio::test(start_paused = true)]
 async fn a_lock_that_is_never_released_is_waited_for_and_then_named() {
     let (clock, authority) = (TestClock::new(), Authority::new());
-    let store = MemoryStore::holding(clock.tokens(1, 0));
+    let store = MemoryStore::with_tokens(clock.tokens(1, 0));
     let lock = store.try_lock().unwrap().unwrap();
     let manager = manager(store.clone(), &authority, &clock);
     let error = manager.bearer().await.unwrap_err();

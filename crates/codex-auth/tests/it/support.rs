@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use codex_auth::{
-    AuthConfig, EndpointError, HttpClient, MemoryLock, MemoryStore, Policy, Refusal, Secret, StoreError, TokenEndpoint,
-    TokenManager, TokenReply, TokenStore, Tokens, TransportError, Version,
+    AuthConfig, EndpointError, GrantRefusal, HttpClient, HttpClientError, MemoryLock, MemoryStore, RefreshPolicy,
+    Secret, StoreError, StoreVersion, TokenEndpoint, TokenManager, TokenResponse, TokenStore, Tokens,
 };
 use http::{Request, Response};
 use tokio::sync::Semaphore;
@@ -132,9 +132,9 @@ impl Authority {
         assert_eq!(seen.len(), self.requests(), "a refresh token was used twice: {:?}", self.seen());
     }
 
-    fn rotate(&self) -> TokenReply {
+    fn rotate(&self) -> TokenResponse {
         let generation = self.0.generation.fetch_add(1, Ordering::SeqCst) + 1;
-        TokenReply {
+        TokenResponse {
             access_token: Some(Secret::new(format!("access-{generation}"))),
             refresh_token: Some(Secret::new(format!("refresh-{generation}"))),
             id_token: None,
@@ -144,7 +144,7 @@ impl Authority {
 }
 
 impl TokenEndpoint for Authority {
-    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenReply, EndpointError> {
+    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenResponse, EndpointError> {
         self.0.seen.lock().unwrap().push(refresh_token.expose().to_owned());
         self.0.gate.acquire().await.unwrap().forget();
         let whim = self.0.whims.lock().unwrap().pop_front();
@@ -156,16 +156,16 @@ impl TokenEndpoint for Authority {
         }
         let current = format!("refresh-{}", self.0.generation.load(Ordering::SeqCst));
         if refresh_token.expose() != current {
-            return Err(EndpointError::Refused { refusal: Refusal::Reused });
+            return Err(EndpointError::Refused { refusal: GrantRefusal::Reused });
         }
         let reply = self.rotate();
         match whim {
             Some(Whim::LoseReply) => Err(EndpointError::Interrupted("connection reset".to_owned())),
             Some(Whim::KeepRefreshToken) => {
                 self.0.generation.fetch_sub(1, Ordering::SeqCst);
-                Ok(TokenReply { refresh_token: None, ..reply })
+                Ok(TokenResponse { refresh_token: None, ..reply })
             }
-            Some(Whim::NoAccessToken) => Ok(TokenReply { access_token: None, ..reply }),
+            Some(Whim::NoAccessToken) => Ok(TokenResponse { access_token: None, ..reply }),
             Some(Whim::Panic) => panic!("the client has a fault"),
             Some(Whim::Fail(_) | Whim::Hang) | None => Ok(reply),
         }
@@ -194,7 +194,7 @@ pub(crate) struct Faults {
 
 impl FaultyStore {
     pub(crate) fn holding(tokens: Tokens) -> Self {
-        Self { inner: MemoryStore::holding(tokens), faults: Arc::default() }
+        Self { inner: MemoryStore::with_tokens(tokens), faults: Arc::default() }
     }
 
     fn check(&self, fault: &AtomicBool) -> Result<(), StoreError> {
@@ -244,7 +244,7 @@ impl TokenStore for FaultyStore {
         self.inner.remove(lock)
     }
 
-    fn version(&self) -> Version {
+    fn version(&self) -> StoreVersion {
         self.inner.version()
     }
 
@@ -254,7 +254,7 @@ impl TokenStore for FaultyStore {
 }
 
 pub(crate) fn manager<S: TokenStore>(store: S, authority: &Authority, clock: &TestClock) -> TokenManager<S, Authority> {
-    TokenManager::with(store, authority.clone(), clock.handle(), Policy::default())
+    TokenManager::with_policy(store, authority.clone(), clock.handle(), RefreshPolicy::default())
 }
 
 /// An HTTP client that records requests and replays replies.
@@ -278,10 +278,10 @@ impl ScriptedHttp {
 }
 
 impl HttpClient for ScriptedHttp {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpClientError> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
         let reply = self.replies.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        reply.ok_or_else(|| TransportError::NotSent("no reply is scripted".to_owned()))
+        reply.ok_or_else(|| HttpClientError::NotSent("no reply is scripted".to_owned()))
     }
 }
 

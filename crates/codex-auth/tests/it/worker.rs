@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use codex_auth::{
-    EndpointError, FileStore, Policy, Refusal, Secret, SystemClock, TokenEndpoint, TokenManager, TokenReply,
-    TransportError,
+    EndpointError, FileStore, GrantRefusal, HttpClientError, RefreshPolicy, Secret, SystemClock, TokenEndpoint,
+    TokenManager, TokenResponse,
 };
 
 /// `<port> <path>`: the authority to ask, and the credentials to use.
@@ -57,7 +57,7 @@ fn task(command: &mut Command, ledger: &Ledger, path: &Path) {
 }
 
 pub(crate) fn manager(store: FileStore, authority: Remote) -> TokenManager<FileStore, Remote> {
-    TokenManager::with(store, authority, SystemClock, Policy::default())
+    TokenManager::with_policy(store, authority, SystemClock, RefreshPolicy::default())
 }
 
 /// The way to a [`Ledger`] from any process.
@@ -78,13 +78,13 @@ impl Remote {
 }
 
 impl TokenEndpoint for Remote {
-    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenReply, EndpointError> {
+    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenResponse, EndpointError> {
         let asked = self.ask(format!("refresh {}", refresh_token.expose())).await;
-        let said = asked.map_err(|error| TransportError::Interrupted(error.to_string()))?;
+        let said = asked.map_err(|error| HttpClientError::Interrupted(error.to_string()))?;
         if said == "reused" {
-            return Err(EndpointError::Refused { refusal: Refusal::Reused });
+            return Err(EndpointError::Refused { refusal: GrantRefusal::Reused });
         }
-        Ok(TokenReply {
+        Ok(TokenResponse {
             access_token: Some(Secret::new(format!("access-{said}"))),
             refresh_token: Some(Secret::new(format!("refresh-{said}"))),
             id_token: None,

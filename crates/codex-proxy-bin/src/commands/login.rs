@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use codex_auth::{
-    Account, AnyStore, Attempt, AuthConfig, CallbackError, DEFAULT_PORTS, DeviceLogin, Login, LoginError, MemoryStore,
-    SystemClock, TokenStore,
+    Account, AnyStore, AuthConfig, AuthorizationRequest, BrowserLogin, CallbackError, DEFAULT_PORTS, DeviceLogin,
+    LoginError, MemoryStore, SystemClock, TokenStore,
 };
 use codex_upstream::{Client, ModelCacheConfig, Workspace, WorkspaceError, Workspaces};
 use tokio::sync::mpsc;
@@ -46,7 +46,7 @@ pub async fn run(config: Config, args: LoginArgs, out: &mut impl Write) -> Resul
         None => flow.run(&args, &store, out).await?,
         Some(wanted) => {
             // Found out before somebody takes the trouble of a login.
-            codex_auth::expect_room(&store).map_err(CommandError::other)?;
+            codex_auth::check_writable(&store).map_err(CommandError::other)?;
             // Nothing is stored before the workspace is known to be one of the account's.
             let staged = MemoryStore::default();
             let account = flow.run(&args, &staged, out).await?;
@@ -111,7 +111,7 @@ async fn keep(staged: &MemoryStore, store: &OwnStore, workspace: &Workspace) -> 
     let tokens = staged.load().map_err(CommandError::other)?;
     let mut tokens = tokens.ok_or_else(|| CommandError::other("the login brought no tokens; log in again"))?;
     tokens.account_id = Some(workspace.id.clone());
-    let lock = codex_auth::lock(store, LOCK_WAIT).await.map_err(CommandError::other)?;
+    let lock = codex_auth::wait_for_lock(store, LOCK_WAIT).await.map_err(CommandError::other)?;
     store.save(&lock, &tokens).map_err(CommandError::other)
 }
 
@@ -150,7 +150,7 @@ impl Flow {
         store: &S,
         out: &mut impl Write,
     ) -> Result<Account, CommandError> {
-        let login = Login::bind(&self.auth, &DEFAULT_PORTS).await.map_err(CommandError::other)?;
+        let login = BrowserLogin::bind(&self.auth, &DEFAULT_PORTS).await.map_err(CommandError::other)?;
         let url = login.authorize_url();
         writeln!(out, "To log in, open this address in a browser:\n\n  {url}\n")?;
         if open {
@@ -177,7 +177,7 @@ impl Flow {
     /// Asks again as long as something else is pasted than an answer. One that says no ends the login.
     async fn by_paste<S: TokenStore>(
         &self,
-        attempt: &Attempt,
+        attempt: &AuthorizationRequest,
         lines: &mut mpsc::Receiver<String>,
         store: &S,
         out: &mut impl Write,

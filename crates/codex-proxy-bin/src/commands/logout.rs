@@ -38,7 +38,7 @@ pub async fn run(config: Config, args: LogoutArgs, out: &mut impl Write) -> Resu
         }
     }
     // A proxy that runs may be about to renew the tokens: under the lock, those read here are the newest.
-    let lock = codex_auth::lock(&store, LOCK_WAIT).await.map_err(CommandError::other)?;
+    let lock = codex_auth::wait_for_lock(&store, LOCK_WAIT).await.map_err(CommandError::other)?;
     if args.revoke {
         match store.load() {
             Ok(Some(tokens)) => revoke(&config, &tokens, out).await?,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use codex_auth::{AnyStore, CodexFile, LoginState, Status, TokenStore};
+use codex_auth::{AnyStore, CodexCliStore, LoginState, LoginStatus, TokenStore};
 use codex_upstream::{Client, ModelCacheConfig, Upstream};
 
 use crate::admission::access::Access;
@@ -39,7 +39,7 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandErr
         return serve_app(listeners, Arc::clone(&simulated.app), &config).await;
     }
     if args.from_codex {
-        let store = AnyStore::new(CodexFile::new(config.codex_auth_path()?));
+        let store = AnyStore::new(CodexCliStore::new(config.codex_auth_path()?));
         tracing::info!(
             file = %store.location(),
             "using the Codex CLI's login; it is only read, so the CLI has to run now and then to renew it"
@@ -54,7 +54,7 @@ async fn serve_login(listeners: Listeners, config: &Config, store: AnyStore) -> 
     // Damaged credentials stop the program here, where somebody looks, and not at the first request.
     let tokens = store.load().map_err(CommandError::other)?;
     let login = store.login_command();
-    match Status::of(tokens.as_ref(), store.location(), SystemTime::now()).state {
+    match LoginStatus::of(tokens.as_ref(), store.location(), SystemTime::now()).state {
         LoginState::LoggedOut => {
             tracing::warn!("nobody is logged in; run `{login}` (this server need not be restarted)");
         }

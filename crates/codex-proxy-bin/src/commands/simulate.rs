@@ -33,7 +33,7 @@ impl Simulated {
             ..config
         };
         let client = Client::new(config.client()).map_err(CommandError::other)?;
-        let store = AnyStore::new(MemoryStore::holding(login(&sim)));
+        let store = AnyStore::new(MemoryStore::with_tokens(login(&sim)));
         let app = App::new(&config, client, store, ModelCacheConfig::default());
         Ok(Self { app: Arc::new(app), _sim: sim })
     }

@@ -10,7 +10,7 @@ mod built_in {
     use std::fmt;
     use std::path::Path;
 
-    use codex_auth::{Vault, VaultError};
+    use codex_auth::{SecretBackend, SecretBackendError};
     use keyring::{Entry, Error};
     use zeroize::Zeroizing;
 
@@ -28,7 +28,7 @@ mod built_in {
         ///
         /// # Errors
         /// There is no keyring to speak to.
-        pub(crate) fn open(home: &Path) -> Result<Self, VaultError> {
+        pub(crate) fn open(home: &Path) -> Result<Self, SecretBackendError> {
             let user = home.display().to_string();
             let entry = Entry::new(SERVICE, &user).map_err(|error| told(&error))?;
             let probe = Entry::new(SERVICE, &format!("{user} (probe)")).map_err(|error| told(&error))?;
@@ -42,8 +42,8 @@ mod built_in {
         }
     }
 
-    impl Vault for Keyring {
-        fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
+    impl SecretBackend for Keyring {
+        fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>, SecretBackendError> {
             match self.entry.get_secret() {
                 Ok(secret) => Ok(Some(Zeroizing::new(secret))),
                 Err(Error::NoEntry) => Ok(None),
@@ -51,11 +51,11 @@ mod built_in {
             }
         }
 
-        fn set(&self, secret: &[u8]) -> Result<(), VaultError> {
+        fn set(&self, secret: &[u8]) -> Result<(), SecretBackendError> {
             self.entry.set_secret(secret).map_err(|error| told(&error))
         }
 
-        fn delete(&self) -> Result<bool, VaultError> {
+        fn delete(&self) -> Result<bool, SecretBackendError> {
             match self.entry.delete_credential() {
                 Ok(()) => Ok(true),
                 Err(Error::NoEntry) => Ok(false),
@@ -63,7 +63,7 @@ mod built_in {
             }
         }
 
-        fn probe(&self) -> Result<(), VaultError> {
+        fn probe(&self) -> Result<(), SecretBackendError> {
             let written = self.probe.set_secret(b"probe").and_then(|()| self.probe.delete_credential());
             written.map_err(|error| told(&error))
         }
@@ -74,13 +74,13 @@ mod built_in {
     }
 
     /// The library's words, but where it would quote the secret.
-    fn told(error: &Error) -> VaultError {
+    fn told(error: &Error) -> SecretBackendError {
         if matches!(error, Error::BadEncoding(_) | Error::BadDataFormat(..)) {
-            return VaultError("the keyring's entry is malformed".to_owned());
+            return SecretBackendError("the keyring's entry is malformed".to_owned());
         }
         match Entry::store_status() {
-            Err(cause) => VaultError(format!("there is no keyring to speak to ({cause})")),
-            Ok(()) => VaultError(error.to_string()),
+            Err(cause) => SecretBackendError(format!("there is no keyring to speak to ({cause})")),
+            Ok(()) => SecretBackendError(error.to_string()),
         }
     }
 }
@@ -89,7 +89,7 @@ mod built_in {
 mod left_out {
     use std::path::Path;
 
-    use codex_auth::{Vault, VaultError};
+    use codex_auth::{SecretBackend, SecretBackendError};
     use zeroize::Zeroizing;
 
     /// Nothing: there is no value of this type.
@@ -101,25 +101,25 @@ mod left_out {
         ///
         /// # Errors
         /// Always: the settings do not let anybody come here.
-        pub(crate) fn open(_: &Path) -> Result<Self, VaultError> {
-            Err(VaultError("this codex-proxy was built without the keyring".to_owned()))
+        pub(crate) fn open(_: &Path) -> Result<Self, SecretBackendError> {
+            Err(SecretBackendError("this codex-proxy was built without the keyring".to_owned()))
         }
     }
 
-    impl Vault for Keyring {
-        fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
+    impl SecretBackend for Keyring {
+        fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>, SecretBackendError> {
             match *self {}
         }
 
-        fn set(&self, _: &[u8]) -> Result<(), VaultError> {
+        fn set(&self, _: &[u8]) -> Result<(), SecretBackendError> {
             match *self {}
         }
 
-        fn delete(&self) -> Result<bool, VaultError> {
+        fn delete(&self) -> Result<bool, SecretBackendError> {
             match *self {}
         }
 
-        fn probe(&self) -> Result<(), VaultError> {
+        fn probe(&self) -> Result<(), SecretBackendError> {
             match *self {}
         }
 

@@ -1,6 +1,6 @@
 //! Where the program keeps its own login.
 
-use codex_auth::{FileLock, FileStore, StoreError, TokenStore, Tokens, VaultError, VaultStore, Version};
+use codex_auth::{FileLock, FileStore, SecretBackendError, SecretStore, StoreError, StoreVersion, TokenStore, Tokens};
 
 use crate::config::{Config, Kept};
 use crate::credentials::keyring::Keyring;
@@ -12,7 +12,7 @@ pub struct OwnStore(Place);
 #[derive(Clone, Debug)]
 enum Place {
     File(FileStore),
-    Keyring(VaultStore<Keyring>),
+    Keyring(SecretStore<Keyring>),
 }
 
 impl OwnStore {
@@ -20,14 +20,15 @@ impl OwnStore {
     ///
     /// # Errors
     /// There is no keyring to speak to: start one, or keep the credentials in a file.
-    pub fn open(config: &Config) -> Result<Self, VaultError> {
+    pub fn open(config: &Config) -> Result<Self, SecretBackendError> {
         Ok(Self(match config.kept {
             Kept::File => Place::File(FileStore::new(config.credentials_path())),
             Kept::Keyring => {
-                let advised =
-                    |VaultError(why)| VaultError(format!("{why}; start it, or set CODEX_PROXY_CREDENTIALS=file"));
+                let advised = |SecretBackendError(why)| {
+                    SecretBackendError(format!("{why}; start it, or set CODEX_PROXY_CREDENTIALS=file"))
+                };
                 let keyring = Keyring::open(&config.home).map_err(advised)?;
-                Place::Keyring(VaultStore::new(keyring, config.keyring_mark_path()))
+                Place::Keyring(SecretStore::new(keyring, config.keyring_mark_path()))
             }
         }))
     }
@@ -71,7 +72,7 @@ impl TokenStore for OwnStore {
         }
     }
 
-    fn version(&self) -> Version {
+    fn version(&self) -> StoreVersion {
         match &self.0 {
             Place::File(store) => store.version(),
             Place::Keyring(store) => store.version(),

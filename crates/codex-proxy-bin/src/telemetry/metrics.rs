@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use codex_auth::{EndpointError, Secret, TokenEndpoint, TokenReply};
+use codex_auth::{EndpointError, Secret, TokenEndpoint, TokenResponse};
 use codex_upstream::{ByteStream, Quota, Upstream, UpstreamError};
 use http::{Request, Response};
 
@@ -197,7 +197,7 @@ impl<E> Counted<E> {
 }
 
 impl<E: TokenEndpoint> TokenEndpoint for Counted<E> {
-    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenReply, EndpointError> {
+    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenResponse, EndpointError> {
         let refreshed = self.endpoint.refresh(refresh_token).await;
         let [ok, refused, failed] = &self.journal.metrics.refreshes;
         let outcome = match &refreshed {

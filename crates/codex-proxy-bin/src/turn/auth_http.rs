@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codex_auth::{HttpClient, TransportError};
+use codex_auth::{HttpClient, HttpClientError};
 use codex_upstream::{Upstream, UpstreamError, read_to_end};
 use http::{Request, Response};
 
@@ -22,19 +22,19 @@ impl<U: Upstream> Transport<U> {
 }
 
 impl<U: Upstream> HttpClient for Transport<U> {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpClientError> {
         let (head, body) = self.0.send(request).await.map_err(|error| of_upstream(&error))?.into_parts();
         // The head is there, so the request was acted upon, whatever becomes of the body.
         let body = read_to_end(body, MAX_REPLY_BYTES).await;
-        let body = body.map_err(|error| TransportError::Interrupted(error.to_string()))?;
+        let body = body.map_err(|error| HttpClientError::Interrupted(error.to_string()))?;
         Ok(Response::from_parts(head, body))
     }
 }
 
-fn of_upstream(error: &UpstreamError) -> TransportError {
+fn of_upstream(error: &UpstreamError) -> HttpClientError {
     if error.before_dispatch() {
-        TransportError::NotSent(error.to_string())
+        HttpClientError::NotSent(error.to_string())
     } else {
-        TransportError::Interrupted(error.to_string())
+        HttpClientError::Interrupted(error.to_string())
     }
 }

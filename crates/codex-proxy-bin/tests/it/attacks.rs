@@ -35,7 +35,7 @@ impl Handler for From {
 
 async fn proxy(keys: &str) -> Harness {
     let sim = Sim::start(SimConfig::default()).await.unwrap();
-    let store = MemoryStore::holding(tokens_of(&sim));
+    let store = MemoryStore::with_tokens(tokens_of(&sim));
     let origins = "https://chat.example".parse().unwrap();
     Harness::start_under(sim, store, Access { keys: keys.parse().unwrap(), origins }, Limits::default()).await
 }

@@ -11,7 +11,7 @@ use crate::support::{Harness, Reply, ask, tokens_of};
 
 async fn proxy(origins: &str) -> Harness {
     let sim = Sim::start(SimConfig::default()).await.unwrap();
-    let store = MemoryStore::holding(tokens_of(&sim));
+    let store = MemoryStore::with_tokens(tokens_of(&sim));
     let access = Access { keys: "secret".parse().unwrap(), origins: origins.parse().unwrap() };
     Harness::start_under(sim, store, access, Limits::default()).await
 }

@@ -81,7 +81,8 @@ async fn a_defect_costs_the_request_that_meets_it() {
     let config = Config::from_env(&env).unwrap();
     let client = Client::new(config.client()).unwrap();
     let upstream = Defective { client, at_once: AtomicBool::new(true), later: AtomicBool::new(false) };
-    let app = Arc::new(App::new(&config, upstream, MemoryStore::holding(tokens_of(&sim)), ModelCacheConfig::default()));
+    let app =
+        Arc::new(App::new(&config, upstream, MemoryStore::with_tokens(tokens_of(&sim)), ModelCacheConfig::default()));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(serve(listener, Arc::clone(&app), std::future::pending()));

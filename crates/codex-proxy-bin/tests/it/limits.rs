@@ -23,7 +23,7 @@ const SHORT: Duration = Duration::from_millis(50);
 
 async fn proxy(limits: Limits) -> Harness {
     let sim = Sim::start(SimConfig::default()).await.unwrap();
-    let store = MemoryStore::holding(tokens_of(&sim));
+    let store = MemoryStore::with_tokens(tokens_of(&sim));
     Harness::start_under(sim, store, Access::default(), limits).await
 }
 

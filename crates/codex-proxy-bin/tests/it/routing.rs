@@ -14,7 +14,7 @@ async fn in_workspace(is_deactivated: bool) -> Harness {
     sim.control().workspaces(vec![Workspace { id: id.clone(), name, plan_type, is_deactivated }]);
     let mut tokens = tokens_of(&sim);
     tokens.account_id = Some(id);
-    Harness::start_over(sim, MemoryStore::holding(tokens), None).await
+    Harness::start_over(sim, MemoryStore::with_tokens(tokens), None).await
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ impl Client {
 
 async fn proxy(access: Access, limits: Limits) -> Harness {
     let sim = Sim::start(SimConfig::default()).await.unwrap();
-    let store = MemoryStore::holding(tokens_of(&sim));
+    let store = MemoryStore::with_tokens(tokens_of(&sim));
     Harness::start_under(sim, store, access, limits).await
 }
 

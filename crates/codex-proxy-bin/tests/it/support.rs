@@ -64,7 +64,7 @@ impl Harness {
 
     pub(crate) async fn start_with(sim: SimConfig, api_key: Option<&str>) -> Self {
         let sim = Sim::start(sim).await.unwrap();
-        let store = MemoryStore::holding(tokens_of(&sim));
+        let store = MemoryStore::with_tokens(tokens_of(&sim));
         Self::start_over(sim, store, api_key).await
     }
 

@@ -24,7 +24,7 @@ async fn an_expired_token_is_refreshed_once_for_200_requests_at_once() {
     let mut tokens = tokens_of(&sim);
     tokens.expires_at = Some(SystemTime::UNIX_EPOCH);
     let first = tokens.access_token.clone();
-    let proxy = Harness::start_over(sim, MemoryStore::holding(tokens), None).await;
+    let proxy = Harness::start_over(sim, MemoryStore::with_tokens(tokens), None).await;
     ask_at_once(&proxy, 200).await;
     assert_eq!(proxy.sim.control().refreshes(), 1);
     let uses = proxy.sim.control().refresh_uses();

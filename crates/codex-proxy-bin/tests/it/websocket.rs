@@ -10,7 +10,7 @@ use crate::support::{Harness, ask, ask_streaming, read_until, tokens_of};
 
 async fn start(transport: TransportChoice, tls: bool) -> Harness {
     let sim = Sim::start(SimConfig { tls, ..SimConfig::default() }).await.unwrap();
-    let store = MemoryStore::holding(tokens_of(&sim));
+    let store = MemoryStore::with_tokens(tokens_of(&sim));
     Harness::start_by(transport, sim, store, None).await
 }
 

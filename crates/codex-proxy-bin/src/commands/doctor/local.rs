@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use bytes::Bytes;
-use codex_auth::{TokenStore, Version};
+use codex_auth::{StoreVersion, TokenStore};
 use codex_upstream::{ProxyConfig, Upstream, read_to_end};
 use http::Request;
 use serde_json::Value;
@@ -36,10 +36,10 @@ pub(super) fn home(path: &Path) -> Finding {
 pub(super) fn own_credentials(store: &OwnStore) -> Finding {
     let finding = credentials(store);
     // Where there is nothing yet, looking must leave nothing behind.
-    if store.version() == Version::ABSENT {
+    if store.version() == StoreVersion::ABSENT {
         return finding;
     }
-    match codex_auth::expect_room(store) {
+    match codex_auth::check_writable(store) {
         Ok(()) => finding,
         Err(error) => Finding::fail("credentials", error.to_string()),
     }

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use codex_auth::{AnyStore, CodexFile};
+use codex_auth::{AnyStore, CodexCliStore};
 use codex_upstream::{Client, ClientConfig};
 use serde::Serialize;
 use serde_json::json;
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let examined = async {
         if args.from_codex {
-            let store = CodexFile::new(config.codex_auth_path()?);
+            let store = CodexCliStore::new(config.codex_auth_path()?);
             let credentials = local::credentials(&store);
             return Ok::<_, CommandError>(examine(&config, credentials, AnyStore::new(store)).await);
         }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use codex_auth::{AnyStore, CodexFile, LoginState, MemoryStore, Plan, Status, TokenStore, Tokens};
+use codex_auth::{AnyStore, CodexCliStore, LoginState, LoginStatus, MemoryStore, Plan, TokenStore, Tokens};
 use codex_translate::{Error, ErrorKind};
 use codex_upstream::{Client, ClientConfig, ModelCacheConfig, Quota, Workspace};
 use futures_util::future::join;
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The credentials cannot be read.
 pub async fn run(config: Config, args: StatusArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let report = if args.from_codex {
-        Report::of(&config, &CodexFile::new(config.codex_auth_path()?), args.offline).await?
+        Report::of(&config, &CodexCliStore::new(config.codex_auth_path()?), args.offline).await?
     } else {
         Report::of(&config, &OwnStore::open(&config).map_err(CommandError::other)?, args.offline).await?
     };
@@ -41,7 +41,7 @@ pub async fn run(config: Config, args: StatusArgs, out: &mut impl Write) -> Resu
 
 /// What there is to say of a login.
 struct Report {
-    status: Status,
+    status: LoginStatus,
     login_command: &'static str,
     backend: Backend,
 }
@@ -64,7 +64,7 @@ enum Backend {
 impl Report {
     async fn of<S: TokenStore>(config: &Config, store: &S, offline: bool) -> Result<Self, CommandError> {
         let tokens = store.load().map_err(CommandError::other)?;
-        let status = Status::of(tokens.as_ref(), store.location(), SystemTime::now());
+        let status = LoginStatus::of(tokens.as_ref(), store.location(), SystemTime::now());
         let backend = match (&status.state, tokens) {
             _ if offline => Backend::NotAsked { why: "--offline" },
             (LoginState::Valid, Some(tokens)) => ask(config, tokens).await?,
@@ -121,7 +121,7 @@ async fn ask(config: &Config, tokens: Tokens) -> Result<Backend, CommandError> {
     let client = ClientConfig { connect_timeout: PATIENCE, read_timeout: PATIENCE, ..config.client() };
     let client = Client::new(client).map_err(CommandError::other)?;
     let bearer = tokens.bearer();
-    let store = AnyStore::new(MemoryStore::holding(tokens));
+    let store = AnyStore::new(MemoryStore::with_tokens(tokens));
     let app = App::new(config, client, store, ModelCacheConfig::default());
     let asked = join(app.quota(&bearer), app.workspaces(&bearer));
     let Ok((quota, workspaces)) = tokio::time::timeout(PATIENCE, asked).await else {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use codex_auth::{LoginState, Status};
+use codex_auth::{LoginState, LoginStatus};
 use codex_upstream::{Quota, Window};
 
 use super::Report;
@@ -32,7 +32,7 @@ pub(super) fn print(report: &Report, now: SystemTime, out: &mut impl Write) -> i
     }
 }
 
-fn headline(status: &Status, login_command: &str, out: &mut impl Write) -> io::Result<()> {
+fn headline(status: &LoginStatus, login_command: &str, out: &mut impl Write) -> io::Result<()> {
     match &status.state {
         LoginState::Valid | LoginState::Renewable => {
             writeln!(out, "logged in as {}", status.email.as_deref().unwrap_or("(no e-mail in the tokens)"))

@@ -100,7 +100,7 @@ pub(crate) async fn status<U: Upstream, S: TokenStore>(app: &App<U, S>) -> Respo
     response
 }
 
-fn login_json(status: &codex_auth::Status, login_command: &str) -> Value {
+fn login_json(status: &codex_auth::LoginStatus, login_command: &str) -> Value {
     json!({
         "state": match &status.state {
             LoginState::Valid => "valid",

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::{FileStore, Secret, StoreError, TokenStore, Tokens, Version, lenient};
+use crate::{FileStore, Secret, StoreError, StoreVersion, TokenStore, Tokens, lenient};
 
 /// The most that is read of the file. What is longer does not parse.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -19,11 +19,11 @@ const MAX_BYTES: u64 = 1024 * 1024;
 /// The refresh token is left out on purpose: it is single use, so a proxy that spent it would log the CLI out
 /// (`docs/backend.md §1.5`). The tokens are usable until they end; when the CLI renews them, the change is picked up.
 #[derive(Clone, Debug)]
-pub struct CodexFile {
+pub struct CodexCliStore {
     path: Arc<PathBuf>,
 }
 
-impl CodexFile {
+impl CodexCliStore {
     /// Names the file: `auth.json` in `CODEX_HOME`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: Arc::new(path.into()) }
@@ -44,15 +44,15 @@ impl CodexFile {
 }
 
 #[derive(Deserialize)]
-struct AuthJson {
+struct CodexCliAuth {
     #[serde(default, deserialize_with = "lenient::member")]
-    tokens: Option<Stored>,
+    tokens: Option<CodexCliTokens>,
     #[serde(default, deserialize_with = "lenient::time")]
     last_refresh: Option<SystemTime>,
 }
 
 #[derive(Deserialize)]
-struct Stored {
+struct CodexCliTokens {
     access_token: Secret,
     #[serde(default, deserialize_with = "lenient::member")]
     id_token: Option<Secret>,
@@ -60,7 +60,7 @@ struct Stored {
     account_id: Option<String>,
 }
 
-impl TokenStore for CodexFile {
+impl TokenStore for CodexCliStore {
     type Lock = ();
 
     fn load(&self) -> Result<Option<Tokens>, StoreError> {
@@ -71,8 +71,8 @@ impl TokenStore for CodexFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unreadable(error.to_string(), "check its permissions")),
         };
-        let parsed: Option<AuthJson> = lenient::object(&content).ok();
-        let login = |auth: AuthJson| Some((auth.tokens?, auth.last_refresh));
+        let parsed: Option<CodexCliAuth> = lenient::object(&content).ok();
+        let login = |auth: CodexCliAuth| Some((auth.tokens?, auth.last_refresh));
         let login = parsed.and_then(login).filter(|(stored, _)| !stored.access_token.is_empty());
         let Some((stored, last_refresh)) = login else {
             return Err(unreadable("it holds no ChatGPT login".to_owned(), "run `codex login`"));
@@ -103,7 +103,7 @@ impl TokenStore for CodexFile {
         Err(self.read_only())
     }
 
-    fn version(&self) -> Version {
+    fn version(&self) -> StoreVersion {
         FileStore::new(self.path.as_path()).version()
     }
 
@@ -127,7 +127,7 @@ mod tests {
     fn the_refresh_token_is_never_taken() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("auth.json");
-        let store = CodexFile::new(&path);
+        let store = CodexCliStore::new(&path);
         assert!(store.load().unwrap().is_none());
         fs::write(
             &path,
@@ -148,9 +148,9 @@ mod tests {
         use base64::Engine as _;
         use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-        struct Nobody;
-        impl crate::TokenEndpoint for Nobody {
-            async fn refresh(&self, _: &Secret) -> Result<crate::TokenReply, crate::EndpointError> {
+        struct NoEndpoint;
+        impl crate::TokenEndpoint for NoEndpoint {
+            async fn refresh(&self, _: &Secret) -> Result<crate::TokenResponse, crate::EndpointError> {
                 panic!("a borrowed login is never renewed here");
             }
         }
@@ -160,7 +160,7 @@ mod tests {
             let jwt = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{exp}}}"#)));
             fs::write(&path, format!(r#"{{"tokens": {{"access_token": "{jwt}", "refresh_token": "r"}}}}"#)).unwrap();
         };
-        let manager = crate::TokenManager::new(CodexFile::new(&path), Nobody);
+        let manager = crate::TokenManager::new(CodexCliStore::new(&path), NoEndpoint);
         assert!(manager.bearer().await.unwrap_err().to_string().ends_with("run `codex`"));
         log_in(1000);
         let error = manager.bearer().await.unwrap_err().to_string();
@@ -176,7 +176,7 @@ mod tests {
         let path = directory.path().join("auth.json");
         for content in [r#"{"OPENAI_API_KEY": "sk-x"}"#, r#"{"tokens": {"access_token": ""}}"#, "", "{\"tokens\": {"] {
             fs::write(&path, content).unwrap();
-            let error = CodexFile::new(&path).load().unwrap_err();
+            let error = CodexCliStore::new(&path).load().unwrap_err();
             assert!(error.to_string().contains("codex login"), "{error}");
         }
     }

@@ -5,124 +5,124 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::{FileLock, FileStore, StoreError, TokenStore, Tokens, Version, credentials};
+use crate::{FileLock, FileStore, StoreError, StoreVersion, TokenStore, Tokens, credentials};
 
 /// A place that keeps one secret of a few kilobytes: an entry of the operating system's keyring.
-pub trait Vault: Send + Sync + 'static {
+pub trait SecretBackend: Send + Sync + 'static {
     /// Reads the secret; `Ok(None)` when there is none.
     ///
     /// # Errors
     ///
-    /// [`VaultError`]: tell the user; nothing has been changed.
-    fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError>;
+    /// [`SecretBackendError`]: tell the user; nothing has been changed.
+    fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>, SecretBackendError>;
 
     /// Replaces the secret: a reader gets the old one or this.
     ///
     /// # Errors
     ///
-    /// [`VaultError`]: the old secret is still there.
-    fn set(&self, secret: &[u8]) -> Result<(), VaultError>;
+    /// [`SecretBackendError`]: the old secret is still there.
+    fn set(&self, secret: &[u8]) -> Result<(), SecretBackendError>;
 
     /// Deletes the secret and returns whether there was one.
     ///
     /// # Errors
     ///
-    /// [`VaultError`]: it is still there.
-    fn delete(&self) -> Result<bool, VaultError>;
+    /// [`SecretBackendError`]: it is still there.
+    fn delete(&self) -> Result<bool, SecretBackendError>;
 
-    /// Proves, by writing something else, that [`Vault::set`] can be expected to succeed.
+    /// Proves, by writing something else, that [`SecretBackend::set`] can be expected to succeed.
     ///
     /// # Errors
     ///
-    /// [`VaultError`]: it would not.
-    fn probe(&self) -> Result<(), VaultError>;
+    /// [`SecretBackendError`]: it would not.
+    fn probe(&self) -> Result<(), SecretBackendError>;
 
     /// Names the place in messages.
     fn location(&self) -> String;
 }
 
-/// What a vault says of a failure; quotes nothing secret.
+/// What a backend says of a failure; quotes nothing secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct VaultError(pub String);
+pub struct SecretBackendError(pub String);
 
-/// What the user can do about a vault that fails.
+/// What the user can do about a backend that fails.
 const ADVICE: &str = "unlock the keyring, or keep the credentials in a file";
 
-/// What the mark says to those who open it.
-const MARK: &[u8] = b"The credentials are in the keyring. This file tells other processes when they change.\n";
+/// What the change marker says to those who open it.
+const CHANGE_MARKER: &[u8] = b"The credentials are in the keyring. This file tells other processes when they change.\n";
 
-/// Keeps the tokens in a [`Vault`], in the format of the file.
+/// Keeps the tokens in a [`SecretBackend`], in the format of the file.
 ///
-/// A vault has no lock, and cannot tell before every request whether it has changed. Both is done by an empty-handed file,
-/// the mark: it is replaced after the secret, and its lock file is the lock. A process that misses the mark because of a
-/// crash reads the vault again under the lock, as always, before it spends a token.
+/// A backend has no lock, and cannot tell before every request whether it has changed. Both is done by an empty-handed file,
+/// the change marker: it is replaced after the secret, and its lock file is the lock. A process that misses the change_marker because of a
+/// crash reads the backend again under the lock, as always, before it spends a token.
 #[derive(Debug)]
-pub struct VaultStore<V> {
-    vault: Arc<V>,
-    mark: FileStore,
+pub struct SecretStore<V> {
+    backend: Arc<V>,
+    change_marker: FileStore,
 }
 
-impl<V> Clone for VaultStore<V> {
+impl<V> Clone for SecretStore<V> {
     fn clone(&self) -> Self {
-        Self { vault: Arc::clone(&self.vault), mark: self.mark.clone() }
+        Self { backend: Arc::clone(&self.backend), change_marker: self.change_marker.clone() }
     }
 }
 
-impl<V: Vault> VaultStore<V> {
-    /// Keeps the tokens in `vault`, and the mark at the path, which need not exist.
-    pub fn new(vault: V, mark: impl AsRef<Path>) -> Self {
-        Self { vault: Arc::new(vault), mark: FileStore::new(mark.as_ref()) }
+impl<V: SecretBackend> SecretStore<V> {
+    /// Keeps the tokens in `backend`, and the change marker at the path, which need not exist.
+    pub fn new(backend: V, change_marker: impl AsRef<Path>) -> Self {
+        Self { backend: Arc::new(backend), change_marker: FileStore::new(change_marker.as_ref()) }
     }
 
     fn unreadable(&self, reason: String, advice: &'static str) -> StoreError {
-        StoreError::Unreadable { path: self.vault.location().into(), reason, advice }
+        StoreError::Unreadable { path: self.backend.location().into(), reason, advice }
     }
 
-    fn unwritable(&self, error: &VaultError) -> StoreError {
-        StoreError::Unwritable { path: self.vault.location().into(), reason: error.to_string() }
+    fn unwritable(&self, error: &SecretBackendError) -> StoreError {
+        StoreError::Unwritable { path: self.backend.location().into(), reason: error.to_string() }
     }
 }
 
-impl<V: Vault> TokenStore for VaultStore<V> {
+impl<V: SecretBackend> TokenStore for SecretStore<V> {
     type Lock = FileLock;
 
     fn load(&self) -> Result<Option<Tokens>, StoreError> {
-        let content = self.vault.get().map_err(|error| self.unreadable(error.to_string(), ADVICE))?;
+        let content = self.backend.get().map_err(|error| self.unreadable(error.to_string(), ADVICE))?;
         let Some(content) = content else { return Ok(None) };
         let damaged = |reason| self.unreadable(reason, "run `codex-proxy logout`, then `codex-proxy login`");
         credentials::parse(&content).map(Some).map_err(damaged)
     }
 
     fn try_lock(&self) -> Result<Option<FileLock>, StoreError> {
-        self.mark.try_lock()
+        self.change_marker.try_lock()
     }
 
     fn probe(&self, lock: &FileLock) -> Result<(), StoreError> {
-        self.vault.probe().map_err(|error| self.unwritable(&error))?;
-        self.mark.probe(lock)
+        self.backend.probe().map_err(|error| self.unwritable(&error))?;
+        self.change_marker.probe(lock)
     }
 
     fn save(&self, _: &FileLock, tokens: &Tokens) -> Result<(), StoreError> {
         // What cannot be read has no members to preserve.
-        let previous = self.vault.get().ok().flatten();
+        let previous = self.backend.get().ok().flatten();
         let content = Zeroizing::new(credentials::render(previous.as_ref().map(|content| content.as_slice()), tokens));
-        self.vault.set(&content).map_err(|error| self.unwritable(&error))?;
-        self.mark.replace(MARK)
+        self.backend.set(&content).map_err(|error| self.unwritable(&error))?;
+        self.change_marker.replace(CHANGE_MARKER)
     }
 
     fn remove(&self, lock: &FileLock) -> Result<bool, StoreError> {
-        let held = self.vault.delete().map_err(|error| self.unwritable(&error))?;
-        self.mark.remove(lock)?;
+        let held = self.backend.delete().map_err(|error| self.unwritable(&error))?;
+        self.change_marker.remove(lock)?;
         Ok(held)
     }
 
-    fn version(&self) -> Version {
-        self.mark.version()
+    fn version(&self) -> StoreVersion {
+        self.change_marker.version()
     }
 
     fn location(&self) -> String {
-        self.vault.location()
+        self.backend.location()
     }
 }
 
@@ -134,34 +134,34 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Debug, Default)]
-    struct Drawer {
+    struct TestBackend {
         secret: Arc<Mutex<Option<Vec<u8>>>>,
         is_locked: Arc<AtomicBool>,
     }
 
-    impl Drawer {
-        fn open<T>(&self, act: impl FnOnce(&mut Option<Vec<u8>>) -> T) -> Result<T, VaultError> {
+    impl TestBackend {
+        fn open<T>(&self, act: impl FnOnce(&mut Option<Vec<u8>>) -> T) -> Result<T, SecretBackendError> {
             if self.is_locked.load(Ordering::Relaxed) {
-                return Err(VaultError("it is locked".to_owned()));
+                return Err(SecretBackendError("it is locked".to_owned()));
             }
             Ok(act(&mut self.secret.lock().unwrap_or_else(PoisonError::into_inner)))
         }
     }
 
-    impl Vault for Drawer {
-        fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
+    impl SecretBackend for TestBackend {
+        fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>, SecretBackendError> {
             self.open(|secret| secret.clone().map(Zeroizing::new))
         }
 
-        fn set(&self, secret: &[u8]) -> Result<(), VaultError> {
+        fn set(&self, secret: &[u8]) -> Result<(), SecretBackendError> {
             self.open(|held| *held = Some(secret.to_vec()))
         }
 
-        fn delete(&self) -> Result<bool, VaultError> {
+        fn delete(&self) -> Result<bool, SecretBackendError> {
             self.open(|secret| secret.take().is_some())
         }
 
-        fn probe(&self) -> Result<(), VaultError> {
+        fn probe(&self) -> Result<(), SecretBackendError> {
             self.open(|_| ())
         }
 
@@ -176,7 +176,7 @@ mod tests {
         tokens
     }
 
-    fn save(store: &VaultStore<Drawer>, tokens: &Tokens) -> Result<(), StoreError> {
+    fn save(store: &SecretStore<TestBackend>, tokens: &Tokens) -> Result<(), StoreError> {
         let lock = store.try_lock()?.expect("the lock is free");
         store.save(&lock, tokens)
     }
@@ -184,9 +184,9 @@ mod tests {
     #[test]
     fn tokens_come_back_and_every_change_shows_in_the_mark() {
         let directory = tempfile::tempdir().unwrap();
-        let (drawer, mark) = (Drawer::default(), directory.path().join("home/credentials.keyring"));
-        let [store, other] = [0, 1].map(|_| VaultStore::new(drawer.clone(), &mark));
-        assert!(store.load().unwrap().is_none() && store.version() == Version::ABSENT);
+        let (drawer, change_marker) = (TestBackend::default(), directory.path().join("home/credentials.keyring"));
+        let [store, other] = [0, 1].map(|_| SecretStore::new(drawer.clone(), &change_marker));
+        assert!(store.load().unwrap().is_none() && store.version() == StoreVersion::ABSENT);
         let mut versions = vec![other.version()];
         for number in [1, 2] {
             save(&store, &tokens(number)).unwrap();
@@ -199,13 +199,13 @@ mod tests {
         assert!(other.try_lock().unwrap().is_none(), "one lock for all processes");
         store.probe(&lock).unwrap();
         assert!(store.remove(&lock).unwrap() && !store.remove(&lock).unwrap());
-        assert!(other.load().unwrap().is_none() && other.version() == Version::ABSENT);
+        assert!(other.load().unwrap().is_none() && other.version() == StoreVersion::ABSENT);
     }
 
     #[test]
     fn no_token_is_in_a_file() {
         let directory = tempfile::tempdir().unwrap();
-        let store = VaultStore::new(Drawer::default(), directory.path().join("credentials.keyring"));
+        let store = SecretStore::new(TestBackend::default(), directory.path().join("credentials.keyring"));
         save(&store, &tokens(1)).unwrap();
         for entry in std::fs::read_dir(directory.path()).unwrap() {
             let content = std::fs::read_to_string(entry.unwrap().path()).unwrap();
@@ -216,8 +216,8 @@ mod tests {
     #[test]
     fn a_vault_that_is_locked_is_named_and_loses_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let drawer = Drawer::default();
-        let store = VaultStore::new(drawer.clone(), directory.path().join("credentials.keyring"));
+        let drawer = TestBackend::default();
+        let store = SecretStore::new(drawer.clone(), directory.path().join("credentials.keyring"));
         save(&store, &tokens(1)).unwrap();
         drawer.is_locked.store(true, Ordering::Relaxed);
         let error = store.load().unwrap_err().to_string();
@@ -232,8 +232,8 @@ mod tests {
     #[test]
     fn members_that_are_not_known_survive_and_damage_does_not() {
         let directory = tempfile::tempdir().unwrap();
-        let drawer = Drawer::default();
-        let store = VaultStore::new(drawer.clone(), directory.path().join("credentials.keyring"));
+        let drawer = TestBackend::default();
+        let store = SecretStore::new(drawer.clone(), directory.path().join("credentials.keyring"));
         drawer.set(br#"{"access_token": "a", "note": "kept"}"#).unwrap();
         save(&store, &tokens(1)).unwrap();
         assert!(String::from_utf8(drawer.get().unwrap().unwrap().to_vec()).unwrap().contains("kept"));

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use crate::secret::same;
 use crate::{
-    AuthError, Bearer, EndpointError, Freshness, LoginReason, Policy, RefreshReason, Secret, StoreError, Tokens,
-    Version, decide,
+    AuthError, Bearer, EndpointError, Freshness, LoginReason, RefreshPolicy, RefreshReason, Secret, StoreError,
+    StoreVersion, Tokens, decide,
 };
 
 /// How many refreshes rejected tokens may cause within [`REJECTION_WINDOW`].
@@ -32,12 +32,12 @@ pub(crate) struct Moment {
 
 /// The tokens in memory and what is known about them.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(crate) struct TokenState {
     /// The command that logs in, for messages.
     login: &'static str,
-    held: Option<Held>,
+    held: Option<HeldTokens>,
     /// The store's mark when it was read last; `None` before the first time.
-    read: Option<Version>,
+    read: Option<StoreVersion>,
     /// How many readings of the store have begun.
     begun: u64,
     /// The reading that `held` is from. Tokens that were issued here count as a reading that began when they were kept.
@@ -50,21 +50,21 @@ pub(crate) struct Memory {
 
 /// A reading of the store that has begun.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reading(u64);
+pub(crate) struct StoreRead(u64);
 
 #[derive(Debug)]
-struct Held {
+struct HeldTokens {
     tokens: Tokens,
     bearer: Bearer,
     /// How many attempts to renew the tokens have failed in a row.
     failures: u32,
     /// What stands in the way of spending `tokens.refresh_token`.
-    trouble: Option<Trouble>,
-    unsaved: Option<Unsaved>,
+    trouble: Option<RefreshObstacle>,
+    unsaved: Option<UnsavedTokens>,
 }
 
 #[derive(Debug)]
-enum Trouble {
+enum RefreshObstacle {
     /// The refresh token will never work.
     Refused(LoginReason),
     /// The last attempt failed.
@@ -81,7 +81,7 @@ enum Trouble {
 
 /// Tokens that the store could not take.
 #[derive(Debug)]
-struct Unsaved {
+struct UnsavedTokens {
     /// The spent refresh token that the store still holds.
     stored: Option<Secret>,
     retry_at: Instant,
@@ -89,7 +89,7 @@ struct Unsaved {
 
 /// What to do next for a caller that wants a bearer.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum NextStep {
     /// Hand it out.
     Serve(Bearer),
     /// There is none to be had.
@@ -105,7 +105,7 @@ pub(crate) enum Step {
     },
 }
 
-impl Memory {
+impl TokenState {
     /// Knows nothing yet; `login` is the command that messages name.
     pub(crate) fn new(login: &'static str) -> Self {
         Self { login, held: None, read: None, begun: 0, current: 0, store_error: None, rejections: Vec::new() }
@@ -116,55 +116,62 @@ impl Memory {
     /// `seen` is the store's mark now; `None` when the store has just been read.
     pub(crate) fn step(
         &self,
-        seen: Option<Version>,
+        seen: Option<StoreVersion>,
         rejected: Option<&Bearer>,
         at: Moment,
-        policy: &Policy,
+        policy: &RefreshPolicy,
         location: impl FnOnce() -> String,
-    ) -> Step {
+    ) -> NextStep {
         if seen.is_some() && seen != self.read {
-            return Step::Read;
+            return NextStep::Read;
         }
         let Some(held) = &self.held else {
-            return Step::Fail(AuthError::NotLoggedIn { path: location(), login: self.login });
+            return NextStep::Fail(AuthError::NotLoggedIn { path: location(), login: self.login });
         };
         let reason = match rejected {
             Some(rejected) if held.bearer.token.matches(&rejected.token) => RefreshReason::Rejected,
             Some(rejected) if differ(&rejected.account_id, &held.bearer.account_id) => {
-                return Step::Fail(AuthError::AccountChanged);
+                return NextStep::Fail(AuthError::AccountChanged);
             }
             Some(_) | None => match decide(&held.tokens, at.wall, policy) {
-                Freshness::Fresh { .. } => return Step::Serve(held.bearer.clone()),
-                Freshness::Login(reason) => return Step::Fail(self.expired(reason)),
+                Freshness::Fresh { .. } => return NextStep::Serve(held.bearer.clone()),
+                Freshness::Login(reason) => return NextStep::Fail(self.expired(reason)),
                 Freshness::Refresh(reason) => reason,
             },
         };
         self.step_to_refresh(held, reason, at)
     }
 
-    fn step_to_refresh(&self, held: &Held, reason: RefreshReason, at: Moment) -> Step {
+    fn step_to_refresh(&self, held: &HeldTokens, reason: RefreshReason, at: Moment) -> NextStep {
         let fallback = reason.still_usable().then(|| held.bearer.clone());
         if held.tokens.refresh_token.is_none() {
-            return Step::Fail(self.expired(LoginReason::NoRefreshToken));
+            return NextStep::Fail(self.expired(LoginReason::NoRefreshToken));
         }
         let (until, why) = match &held.trouble {
-            Some(Trouble::Refused(refused)) => {
-                return fallback.map_or_else(|| Step::Fail(self.expired(refused.clone())), Step::Serve);
+            Some(RefreshObstacle::Refused(refused)) => {
+                return fallback.map_or_else(|| NextStep::Fail(self.expired(refused.clone())), NextStep::Serve);
             }
-            Some(Trouble::Pause { spent: true, .. }) if fallback.is_some() => (None, ""),
-            Some(Trouble::Pause { until, reason, .. }) if at.instant < *until => (Some(*until), reason.as_str()),
-            Some(Trouble::Postponed { until, .. }) if fallback.is_some() && at.instant < *until => (None, ""),
-            Some(Trouble::Pause { .. } | Trouble::Postponed { .. }) | None => match self.rejections_end(reason, at) {
-                Some(end) => (Some(end), "the backend keeps rejecting new access tokens"),
-                None => return Step::Refresh { tokens: held.tokens.clone(), reason, fallback },
-            },
+            Some(RefreshObstacle::Pause { spent: true, .. }) if fallback.is_some() => (None, ""),
+            Some(RefreshObstacle::Pause { until, reason, .. }) if at.instant < *until => {
+                (Some(*until), reason.as_str())
+            }
+            Some(RefreshObstacle::Postponed { until, .. }) if fallback.is_some() && at.instant < *until => (None, ""),
+            Some(RefreshObstacle::Pause { .. } | RefreshObstacle::Postponed { .. }) | None => {
+                match self.rejections_end(reason, at) {
+                    Some(end) => (Some(end), "the backend keeps rejecting new access tokens"),
+                    None => return NextStep::Refresh { tokens: held.tokens.clone(), reason, fallback },
+                }
+            }
         };
         let retry_after = until.map_or(Duration::ZERO, |until| until - at.instant);
-        fallback.map_or_else(|| Step::Fail(AuthError::Temporary { retry_after, reason: why.to_owned() }), Step::Serve)
+        fallback.map_or_else(
+            || NextStep::Fail(AuthError::Temporary { retry_after, reason: why.to_owned() }),
+            NextStep::Serve,
+        )
     }
 
     /// Returns the token in memory if it can still be sent, whatever the store says.
-    pub(crate) fn usable(&self, rejected: Option<&Bearer>, at: Moment, policy: &Policy) -> Option<Bearer> {
+    pub(crate) fn usable(&self, rejected: Option<&Bearer>, at: Moment, policy: &RefreshPolicy) -> Option<Bearer> {
         let held = self.held.as_ref()?;
         let is_rejected = rejected.is_some_and(|rejected| {
             held.bearer.token.matches(&rejected.token) || differ(&rejected.account_id, &held.bearer.account_id)
@@ -178,16 +185,16 @@ impl Memory {
     }
 
     /// Notes that a reading of the store begins.
-    pub(crate) fn begin_reading(&mut self) -> Reading {
+    pub(crate) fn begin_reading(&mut self) -> StoreRead {
         self.begun += 1;
-        Reading(self.begun)
+        StoreRead(self.begun)
     }
 
     /// Takes over what the store held when its mark was `version`. Returns whether these are other tokens than before.
     ///
     /// Readings may end in another order than they began. What an older one has read is not taken over: it could bring
     /// back a token that has been spent since, in place of one that exists only here.
-    pub(crate) fn adopt(&mut self, reading: Reading, stored: Option<Tokens>, version: Version) -> bool {
+    pub(crate) fn adopt(&mut self, reading: StoreRead, stored: Option<Tokens>, version: StoreVersion) -> bool {
         if reading.0 < self.current {
             return false;
         }
@@ -198,10 +205,10 @@ impl Memory {
             return self.held.take().is_some();
         };
         let Some(held) = &mut self.held else {
-            self.held = Some(Held::new(stored));
+            self.held = Some(HeldTokens::new(stored));
             return false;
         };
-        let superseded = |unsaved: &Unsaved| {
+        let superseded = |unsaved: &UnsavedTokens| {
             unsaved.stored.is_some() && same(stored.refresh_token.as_ref(), unsaved.stored.as_ref())
         };
         if held.unsaved.as_ref().is_some_and(superseded) {
@@ -209,7 +216,7 @@ impl Memory {
         }
         let changed = !same(held.tokens.refresh_token.as_ref(), stored.refresh_token.as_ref())
             || !held.tokens.access_token.matches(&stored.access_token);
-        let mut adopted = Held::new(stored);
+        let mut adopted = HeldTokens::new(stored);
         if !changed {
             adopted.failures = held.failures;
             adopted.trouble = held.trouble.take();
@@ -221,10 +228,10 @@ impl Memory {
     /// Takes over tokens that the authority has just issued in place of those held.
     ///
     /// `saved` is the store's mark with them in it, or `None` when it could not take them.
-    pub(crate) fn publish(&mut self, renewed: Tokens, saved: Option<Version>, retry_at: Instant) {
+    pub(crate) fn publish(&mut self, renewed: Tokens, saved: Option<StoreVersion>, retry_at: Instant) {
         self.current = self.begin_reading().0;
         let previous = self.held.take();
-        let mut held = Held::new(renewed);
+        let mut held = HeldTokens::new(renewed);
         if let Some(previous) = &previous
             && previous.tokens.access_token.matches(&held.tokens.access_token)
         {
@@ -238,26 +245,26 @@ impl Memory {
                     Some(unsaved) => unsaved.stored,
                     None => previous.tokens.refresh_token,
                 });
-                held.unsaved = Some(Unsaved { stored, retry_at });
+                held.unsaved = Some(UnsavedTokens { stored, retry_at });
             }
         }
         self.held = Some(held);
     }
 
     /// Notes a failed attempt and returns how many there were in a row.
-    pub(crate) fn fail(&mut self, error: &EndpointError, at: Moment, policy: &Policy) -> u32 {
+    pub(crate) fn fail(&mut self, error: &EndpointError, at: Moment, policy: &RefreshPolicy) -> u32 {
         let Some(held) = &mut self.held else { return 0 };
         held.failures = held.failures.saturating_add(1);
-        let was_spent = matches!(held.trouble, Some(Trouble::Pause { spent: true, .. }));
+        let was_spent = matches!(held.trouble, Some(RefreshObstacle::Pause { spent: true, .. }));
         held.trouble = Some(match error {
             EndpointError::Refused { refusal } if was_spent => {
-                Trouble::Refused(LoginReason::ReplyLost(refusal.clone()))
+                RefreshObstacle::Refused(LoginReason::ReplyLost(refusal.clone()))
             }
-            EndpointError::Refused { refusal } => Trouble::Refused(LoginReason::Refused(refusal.clone())),
+            EndpointError::Refused { refusal } => RefreshObstacle::Refused(LoginReason::Refused(refusal.clone())),
             EndpointError::Unavailable { .. }
             | EndpointError::WebPage { .. }
             | EndpointError::Unreachable(_)
-            | EndpointError::Interrupted(_) => Trouble::Pause {
+            | EndpointError::Interrupted(_) => RefreshObstacle::Pause {
                 until: at.instant + pause_after(error, held.failures, policy),
                 reason: error.to_string(),
                 spent: was_spent || matches!(error, EndpointError::Interrupted(_)),
@@ -267,11 +274,11 @@ impl Memory {
     }
 
     /// Notes that the store cannot take the next tokens and returns how many attempts have failed in a row.
-    pub(crate) fn postpone(&mut self, error: &StoreError, at: Moment, policy: &Policy) -> u32 {
+    pub(crate) fn postpone(&mut self, error: &StoreError, at: Moment, policy: &RefreshPolicy) -> u32 {
         let Some(held) = &mut self.held else { return 0 };
         held.failures = held.failures.saturating_add(1);
         let until = at.instant + pause(held.failures, policy);
-        held.trouble = Some(Trouble::Postponed { until, reason: error.to_string() });
+        held.trouble = Some(RefreshObstacle::Postponed { until, reason: error.to_string() });
         held.failures
     }
 
@@ -300,7 +307,7 @@ impl Memory {
         self.held.as_ref()?.bearer.account_id.clone()
     }
 
-    pub(crate) fn read_version(&self) -> Option<Version> {
+    pub(crate) fn read_version(&self) -> Option<StoreVersion> {
         self.read
     }
 
@@ -315,7 +322,7 @@ impl Memory {
     }
 
     /// Notes the outcome of offering the store again what it could not take.
-    pub(crate) fn note_saved(&mut self, saved: Option<Version>, retry_at: Instant) {
+    pub(crate) fn note_saved(&mut self, saved: Option<StoreVersion>, retry_at: Instant) {
         let now = self.begin_reading().0;
         let Some(held) = &mut self.held else { return };
         match (saved, &mut held.unsaved) {
@@ -332,16 +339,16 @@ impl Memory {
     /// Describes what stands in the way of a refresh.
     pub(crate) fn trouble(&self) -> Option<String> {
         match self.held.as_ref()?.trouble.as_ref()? {
-            Trouble::Refused(reason) => Some(reason.to_string()),
-            Trouble::Pause { reason, .. } | Trouble::Postponed { reason, .. } => Some(reason.clone()),
+            RefreshObstacle::Refused(reason) => Some(reason.to_string()),
+            RefreshObstacle::Pause { reason, .. } | RefreshObstacle::Postponed { reason, .. } => Some(reason.clone()),
         }
     }
 
     /// Returns why the refresh token will never work.
     pub(crate) fn refused(&self) -> Option<&LoginReason> {
         match self.held.as_ref()?.trouble.as_ref()? {
-            Trouble::Refused(reason) => Some(reason),
-            Trouble::Pause { .. } | Trouble::Postponed { .. } => None,
+            RefreshObstacle::Refused(reason) => Some(reason),
+            RefreshObstacle::Pause { .. } | RefreshObstacle::Postponed { .. } => None,
         }
     }
 
@@ -356,7 +363,7 @@ impl Memory {
     }
 }
 
-impl Held {
+impl HeldTokens {
     fn new(mut tokens: Tokens) -> Self {
         // Found out once, and not for every request.
         tokens.expires_at = tokens.ends_at();
@@ -370,12 +377,12 @@ pub(crate) fn differ(left: &Option<String>, right: &Option<String>) -> bool {
 }
 
 /// The pause doubles with every failure in a row.
-fn pause(failures: u32, policy: &Policy) -> Duration {
+fn pause(failures: u32, policy: &RefreshPolicy) -> Duration {
     let doubled = policy.backoff.saturating_mul(1 << failures.saturating_sub(1).min(16));
     doubled.min(policy.max_backoff)
 }
 
-fn pause_after(error: &EndpointError, failures: u32, policy: &Policy) -> Duration {
+fn pause_after(error: &EndpointError, failures: u32, policy: &RefreshPolicy) -> Duration {
     /// The authority cannot silence the proxy for longer than this.
     const MAX_ASKED: Duration = Duration::from_secs(3600);
     let own = pause(failures, policy);
@@ -393,7 +400,7 @@ fn pause_after(error: &EndpointError, failures: u32, policy: &Policy) -> Duratio
 mod tests {
     use super::*;
 
-    const VERSIONS: [Version; 2] = [Version::new([1; 5]), Version::new([2; 5])];
+    const VERSIONS: [StoreVersion; 2] = [StoreVersion::new([1; 5]), StoreVersion::new([2; 5])];
 
     fn tokens(generation: u8) -> Tokens {
         let mut tokens = Tokens::new(format!("access-{generation}").into());
@@ -401,32 +408,32 @@ mod tests {
         tokens
     }
 
-    fn held(memory: &Memory) -> &str {
-        memory.tokens().map_or("", |tokens| tokens.access_token.expose())
+    fn held(state: &TokenState) -> &str {
+        state.tokens().map_or("", |tokens| tokens.access_token.expose())
     }
 
     #[test]
     fn a_reading_that_ends_late_brings_nothing_back() {
-        let mut memory = Memory::new("log in");
-        let (early, late) = (memory.begin_reading(), memory.begin_reading());
-        assert!(!memory.adopt(late, Some(tokens(1)), VERSIONS[1]));
-        assert!(!memory.adopt(early, Some(tokens(0)), VERSIONS[0]));
-        assert_eq!((held(&memory), memory.read_version()), ("access-1", Some(VERSIONS[1])));
+        let mut state = TokenState::new("log in");
+        let (early, late) = (state.begin_reading(), state.begin_reading());
+        assert!(!state.adopt(late, Some(tokens(1)), VERSIONS[1]));
+        assert!(!state.adopt(early, Some(tokens(0)), VERSIONS[0]));
+        assert_eq!((held(&state), state.read_version()), ("access-1", Some(VERSIONS[1])));
     }
 
     #[test]
     fn tokens_that_exist_only_here_outlive_readings_from_before() {
-        let mut memory = Memory::new("log in");
-        let reading = memory.begin_reading();
-        memory.adopt(reading, Some(tokens(1)), VERSIONS[0]);
-        let readings = [memory.begin_reading(), memory.begin_reading()];
-        memory.publish(tokens(2), None, Instant::now());
-        memory.adopt(readings[0], Some(tokens(0)), VERSIONS[1]);
-        memory.adopt(readings[1], None, Version::ABSENT);
-        assert!(held(&memory) == "access-2" && memory.is_unsaved());
+        let mut state = TokenState::new("log in");
+        let reading = state.begin_reading();
+        state.adopt(reading, Some(tokens(1)), VERSIONS[0]);
+        let readings = [state.begin_reading(), state.begin_reading()];
+        state.publish(tokens(2), None, Instant::now());
+        state.adopt(readings[0], Some(tokens(0)), VERSIONS[1]);
+        state.adopt(readings[1], None, StoreVersion::ABSENT);
+        assert!(held(&state) == "access-2" && state.is_unsaved());
         // A reading that began later tells of a logout.
-        let reading = memory.begin_reading();
-        assert!(memory.adopt(reading, None, Version::ABSENT));
-        assert_eq!(held(&memory), "");
+        let reading = state.begin_reading();
+        assert!(state.adopt(reading, None, StoreVersion::ABSENT));
+        assert_eq!(held(&state), "");
     }
 }
