@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use codex_auth::{Bearer, HttpTokenEndpoint, TokenManager, TokenStore};
 use codex_translate::{Error, ErrorKind, Options, ReasoningStyle};
 use codex_upstream::{
-    Backend, Credentials, Identity, ModelCache, ModelCacheConfig, Quota, RetryPolicy, Route as BackendRoute,
-    RouteError, Router, Snapshot, SystemClock, TransportChoice, Upstream, WebSockets,
+    Backend, CatalogueSnapshot, ClientIdentity, ModelCache, ModelCacheConfig, Quota, RequestAuth, RetryPolicy,
+    TokioTimer, TransportChoice, Upstream, WebSocketUpstream, WorkspaceRoute, WorkspaceRouteError, WorkspaceRouter,
 };
 use futures_util::FutureExt as _;
 use http::header::{AUTHORIZATION, HOST};
@@ -52,7 +52,7 @@ pub struct App<U: Upstream, S: TokenStore> {
     /// The way to the backend.
     pub upstream: Arc<U>,
     /// The same way, over connections that are kept from turn to turn.
-    pub sockets: Arc<WebSockets<U, SystemClock>>,
+    pub sockets: Arc<WebSocketUpstream<U, TokioTimer>>,
     /// Which of the two turns take.
     pub transport: TransportChoice,
     /// The login.
@@ -62,9 +62,9 @@ pub struct App<U: Upstream, S: TokenStore> {
     /// Who may call, what models are called, how much of everything: what can change while the program runs.
     pub terms: InForce,
     /// The way from the configured address to the account's own.
-    pub router: Router,
+    pub router: WorkspaceRouter,
     /// The client that the backend sees.
-    pub identity: Identity,
+    pub identity: ClientIdentity,
     /// How often a turn is sent again before its reply begins.
     pub retry: RetryPolicy,
     /// What is known of the quota, from all replies so far.
@@ -105,13 +105,13 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
         let endpoint = Counted::new(endpoint, Arc::clone(&journal));
         let login_command = store.login_command();
         Self {
-            sockets: Arc::new(WebSockets::new(Arc::clone(&upstream), SystemClock, config.upstream_timeout)),
+            sockets: Arc::new(WebSocketUpstream::new(Arc::clone(&upstream), TokioTimer, config.upstream_timeout)),
             transport: config.transport,
             upstream,
             tokens: TokenManager::new(store, endpoint),
             models: ModelCache::open(models),
             terms: InForce::new(Terms::of(config)),
-            router: Router::new(config.upstream.clone()),
+            router: WorkspaceRouter::new(config.upstream.clone()),
             identity: config.identity.clone(),
             retry: RetryPolicy::default(),
             known_quota: KnownQuota::default(),
@@ -216,14 +216,14 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
     }
 
     /// Finds where the requests of the login's workspace go.
-    pub(crate) async fn route(&self, bearer: &Bearer) -> Result<BackendRoute, RouteError> {
+    pub(crate) async fn route(&self, bearer: &Bearer) -> Result<WorkspaceRoute, WorkspaceRouteError> {
         let home = self.backend(bearer, self.router.home());
-        self.router.route(&self.upstream, &home, &SystemClock).await
+        self.router.route(&self.upstream, &home, &TokioTimer).await
     }
 
     /// The backend over `route`, as the login that `bearer` stands for.
-    pub(crate) fn backend<'a>(&'a self, bearer: &'a Bearer, route: &'a BackendRoute) -> Backend<'a> {
-        let credentials = Credentials {
+    pub(crate) fn backend<'a>(&'a self, bearer: &'a Bearer, route: &'a WorkspaceRoute) -> Backend<'a> {
+        let credentials = RequestAuth {
             bearer: bearer.token.expose(),
             account_id: bearer.account_id.as_deref(),
             fedramp: bearer.fedramp,
@@ -238,11 +238,11 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
 
     /// Finds the model that a client calls `name`, without asking anybody.
     pub(crate) fn named_model(&self, name: &str, options: &Options) -> NamedModel {
-        NamedModel::new(name, &self.models.use_at_hand(&SystemClock), &self.terms.now().aliases, options)
+        NamedModel::new(name, &self.models.use_at_hand(&TokioTimer), &self.terms.now().aliases, options)
     }
 
     /// The models, asked for if those at hand are old; those at hand if the backend cannot be asked.
-    pub(crate) async fn current_models(&self) -> Snapshot {
+    pub(crate) async fn current_models(&self) -> CatalogueSnapshot {
         let at_hand = |problem: &dyn Display| {
             tracing::debug!(%problem, "showing the models at hand");
             self.models.snapshot()
@@ -252,7 +252,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
             Err(error) => return at_hand(&error),
         };
         match self.route(&bearer).await {
-            Ok(route) => self.models.current(&self.upstream, &self.backend(&bearer, &route), &SystemClock).await,
+            Ok(route) => self.models.current(&self.upstream, &self.backend(&bearer, &route), &TokioTimer).await,
             Err(error) => at_hand(&error),
         }
     }

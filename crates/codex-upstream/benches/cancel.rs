@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use codex_sim::{Mint, Outcome, Sim, SimConfig};
 use codex_upstream::{
-    Backend, ByteStream, Client, ClientConfig, Credentials, Identity, RetryPolicy, SystemClock, Turn, requests,
-    send_with_retry,
+    Backend, ByteStream, Client, ClientConfig, ClientIdentity, RequestAuth, RetryPolicy, TokioTimer, TurnRequest,
+    requests, send_with_retry,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::StreamExt as _;
@@ -44,16 +44,17 @@ impl Rig {
         self.sim.control().reset();
         let tokens = self.sim.mint_tokens(Mint::default());
         let credentials =
-            Credentials { bearer: &tokens.access_token, account_id: Some(&tokens.account_id), fedramp: false };
-        let backend = Backend { base: &self.base, region: None, identity: &Identity::default(), credentials };
+            RequestAuth { bearer: &tokens.access_token, account_id: Some(&tokens.account_id), fedramp: false };
+        let backend = Backend { base: &self.base, region: None, identity: &ClientIdentity::default(), credentials };
         let body = json!({
             "model": "gpt-5.5", "instructions": "", "store": false, "stream": true,
             "input": [{"role": "user", "content": "[sim:text=one two three][sim:stall] hello"}],
         })
         .to_string();
-        let turn = Turn { model: "gpt-5.5", tier: None, conversation_id: None, lite: false, body: body.as_bytes() };
+        let turn =
+            TurnRequest { model: "gpt-5.5", tier: None, conversation_id: None, lite: false, body: body.as_bytes() };
         let request = requests::responses(&backend, &turn).unwrap();
-        let reply = send_with_retry(&self.client, &request, &RetryPolicy::NEVER, &SystemClock).await.unwrap();
+        let reply = send_with_retry(&self.client, &request, &RetryPolicy::NEVER, &TokioTimer).await.unwrap();
         let mut body = reply.into_body();
         body.next().await.unwrap().unwrap();
         self.sim.requests_until(|all| all[0].waiting).await;

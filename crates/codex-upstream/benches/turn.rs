@@ -7,7 +7,9 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 use bytes::Bytes;
-use codex_upstream::{Backend, Client, ClientConfig, Credentials, Identity, Turn, Upstream as _, requests};
+use codex_upstream::{
+    Backend, Client, ClientConfig, ClientIdentity, RequestAuth, TurnRequest, Upstream as _, requests,
+};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::StreamExt as _;
 use http::{Method, Request};
@@ -28,12 +30,12 @@ fn body(bytes: usize) -> Vec<u8> {
 
 fn request(c: &mut Criterion) {
     let base = "https://chatgpt.com/backend-api".parse().unwrap();
-    let identity = Identity::default();
-    let credentials = Credentials { bearer: "header.payload.signature", account_id: Some("account"), fedramp: false };
+    let identity = ClientIdentity::default();
+    let credentials = RequestAuth { bearer: "header.payload.signature", account_id: Some("account"), fedramp: false };
     let backend = Backend { base: &base, region: None, identity: &identity, credentials };
     for (name, bytes) in [("1 KiB", 1024), ("1 MiB", 1024 * 1024)] {
         let body = body(bytes);
-        let turn = Turn { model: "gpt-5.5", tier: None, conversation_id: None, lite: false, body: &body };
+        let turn = TurnRequest { model: "gpt-5.5", tier: None, conversation_id: None, lite: false, body: &body };
         let mut group = c.benchmark_group(format!("a turn of {name}"));
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function("request", |b| b.iter(|| requests::responses(&backend, &turn).unwrap()));

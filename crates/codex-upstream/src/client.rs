@@ -21,10 +21,10 @@ use wreq::tls::trust::{CertStore, Certificate};
 use wreq::tls::{TlsOptions, TlsVersion};
 use wreq_util::{Emulation as BrowserProfile, Platform, Profile};
 
-use crate::attended::attended;
 use crate::config::{ClientConfig, ClientError, Emulation, is_loopback};
 use crate::cookies::{host_keeps_cookies, is_infrastructure};
-use crate::plain::Plain;
+use crate::idle_timeout::with_idle_timeout;
+use crate::plain::PlainClient;
 use crate::roots::unknown_roots;
 use crate::socket::{self, Upgrade};
 use crate::upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError};
@@ -38,9 +38,9 @@ const MAX_RESET_STREAMS: usize = 16 * 1024;
 
 /// The library's client, or why there is none. It is made when it is first asked for, since Mozilla's roots take longer to read
 /// than all else that is done at the program's start, and not everything that is done with a client needs them.
-type Library = LazyLock<Made, Box<dyn FnOnce() -> Made + Send>>;
+type LazyWreqClient = LazyLock<WreqResult, Box<dyn FnOnce() -> WreqResult + Send>>;
 
-type Made = Result<wreq::Client, String>;
+type WreqResult = Result<wreq::Client, String>;
 
 /// A pooling HTTP client whose TLS and HTTP/2 look like the chosen [`Emulation`].
 ///
@@ -51,9 +51,9 @@ type Made = Result<wreq::Client, String>;
 /// connections and cookies.
 #[derive(Clone)]
 pub struct Client {
-    library: Arc<Library>,
+    library: Arc<LazyWreqClient>,
     read_timeout: Duration,
-    plain: Plain,
+    plain: PlainClient,
     cookies: Arc<CloudflareCookies>,
 }
 
@@ -65,7 +65,7 @@ impl Client {
     /// [`ClientError`] naming the setting to correct.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let cookies = Arc::new(CloudflareCookies(Jar::default()));
-        let plain = Plain::new(config.connect_timeout, config.read_timeout);
+        let plain = PlainClient::new(config.connect_timeout, config.read_timeout);
         let library = Arc::new(set_up(&config, &cookies)?);
         Ok(Self { library, read_timeout: config.read_timeout, plain, cookies })
     }
@@ -98,7 +98,7 @@ impl Client {
         head.headers_mut().clone_from(reply.headers());
         let from = host.clone();
         let body = reply.bytes_stream().map(move |piece| piece.map_err(|error| within_body(&error, from.clone())));
-        head.map(|()| attended(Box::pin(body), self.read_timeout, host))
+        head.map(|()| with_idle_timeout(Box::pin(body), self.read_timeout, host))
     }
 }
 
@@ -184,7 +184,7 @@ impl CookieStore for CloudflareCookies {
 }
 
 /// Sets up all in which the configuration can be at fault.
-fn set_up(config: &ClientConfig, cookies: &Arc<CloudflareCookies>) -> Result<Library, ClientError> {
+fn set_up(config: &ClientConfig, cookies: &Arc<CloudflareCookies>) -> Result<LazyWreqClient, ClientError> {
     let mut builder = wreq::Client::builder()
         .no_proxy()
         .redirect(wreq::redirect::Policy::none())

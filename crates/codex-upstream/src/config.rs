@@ -38,15 +38,15 @@ pub enum Emulation {
 }
 
 impl FromStr for Emulation {
-    type Err = UnknownEmulation;
+    type Err = ParseEmulationError;
 
     /// Reads `chrome`, `codex` or `none`.
-    fn from_str(text: &str) -> Result<Self, UnknownEmulation> {
+    fn from_str(text: &str) -> Result<Self, ParseEmulationError> {
         match text {
             "chrome" => Ok(Self::Chrome),
             "codex" => Ok(Self::Codex),
             "none" => Ok(Self::None),
-            _ => Err(UnknownEmulation),
+            _ => Err(ParseEmulationError),
         }
     }
 }
@@ -54,7 +54,7 @@ impl FromStr for Emulation {
 /// A name that no [`Emulation`] has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the emulations are chrome, codex and none")]
-pub struct UnknownEmulation;
+pub struct ParseEmulationError;
 
 /// How to reach the backend, and whom to trust.
 #[derive(Debug, Clone)]
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!("chrome".parse(), Ok(Emulation::Chrome));
         assert_eq!("codex".parse(), Ok(Emulation::Codex));
         assert_eq!("none".parse(), Ok(Emulation::None));
-        assert_eq!("Chrome".parse::<Emulation>(), Err(UnknownEmulation));
+        assert_eq!("Chrome".parse::<Emulation>(), Err(ParseEmulationError));
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub struct Failure {
 pub enum FailureKind {
     /// Cloudflare, not the backend, answered: a challenge or a block page.
     Challenge,
-    /// The model wants a newer client version than the [`Identity`](crate::Identity) claims.
+    /// The model wants a newer client version than the [`ClientIdentity`](crate::ClientIdentity) claims.
     ClientTooOld,
     /// A safety policy refused the prompt.
     ContentPolicy,

@@ -15,7 +15,7 @@ const TERMINAL: &str = "xterm-256color";
 /// `minimal_client_version` is above [`version`](Self::version) (docs/backend.md §5.3). The TLS and HTTP/2 layers are chosen
 /// separately, by [`Emulation`](crate::Emulation).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub struct ClientIdentity {
     /// The value of the `originator` header.
     pub originator: String,
     /// The client version, as in `0.171.0`.
@@ -24,7 +24,7 @@ pub struct Identity {
     pub user_agent: String,
 }
 
-impl Identity {
+impl ClientIdentity {
     /// Forms the identity of a client on the running operating system.
     ///
     /// The user agent is `{originator}/{version} ({os} {os version}; {arch}) {terminal}` (docs/backend.md §2.2). On Linux the
@@ -38,18 +38,18 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`UnusableIdentity`], by the part at fault.
-    pub fn configured(originator: &str, version: &str) -> Result<Self, UnusableIdentity> {
+    /// [`InvalidIdentity`], by the part at fault.
+    pub fn configured(originator: &str, version: &str) -> Result<Self, InvalidIdentity> {
         // A slash would end the name in the user agent.
         let is_name = |c: char| c == ' ' || c.is_ascii_graphic() && c != '/';
         if originator.trim() != originator || originator.is_empty() || !originator.chars().all(is_name) {
-            return Err(UnusableIdentity::Originator);
+            return Err(InvalidIdentity::Originator);
         }
         let (core, suffix) = version.split_once('-').unwrap_or((version, "x"));
         let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         let is_suffix = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
         if core.split('.').count() != 3 || !core.split('.').all(is_number) || !suffix.chars().all(is_suffix) {
-            return Err(UnusableIdentity::Version);
+            return Err(InvalidIdentity::Version);
         }
         Ok(Self::new(originator, version))
     }
@@ -64,7 +64,7 @@ impl Identity {
     }
 }
 
-impl Default for Identity {
+impl Default for ClientIdentity {
     /// The newest official client that this crate knows.
     fn default() -> Self {
         Self::new(DEFAULT_ORIGINATOR, DEFAULT_VERSION)
@@ -74,7 +74,7 @@ impl Default for Identity {
 /// An identity that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum UnusableIdentity {
+pub enum InvalidIdentity {
     /// The originator cannot stand in a header and a user agent.
     #[error("an originator is a name such as codex_cli_rs, of visible ASCII without a slash")]
     Originator,
@@ -160,7 +160,7 @@ mod tests {
         for (os_release, expected) in rows {
             let os = Os { arch: "x86_64", ..Os::from_os_release(os_release) };
             assert_eq!(
-                Identity::on("codex_cli_rs", "0.169.0", &os).user_agent,
+                ClientIdentity::on("codex_cli_rs", "0.169.0", &os).user_agent,
                 format!("codex_cli_rs/0.169.0 ({expected}; x86_64) xterm-256color")
             );
         }
@@ -177,21 +177,25 @@ mod tests {
     #[test]
     fn a_configured_identity_is_checked() {
         for (originator, version) in [("codex_exec", "0.170.0"), ("Codex Desktop", "1.2.3-alpha.4")] {
-            let identity = Identity::configured(originator, version).unwrap();
+            let identity = ClientIdentity::configured(originator, version).unwrap();
             assert_eq!((&*identity.originator, &*identity.version), (originator, version));
             assert!(identity.user_agent.starts_with(&format!("{originator}/{version} (")));
         }
         for originator in ["", " x", "a/b", "é", "a\nb"] {
-            assert_eq!(Identity::configured(originator, "0.1.2"), Err(UnusableIdentity::Originator), "{originator:?}");
+            assert_eq!(
+                ClientIdentity::configured(originator, "0.1.2"),
+                Err(InvalidIdentity::Originator),
+                "{originator:?}"
+            );
         }
         for version in ["", "1", "0.169", "0.169.0.1", "v0.169.0", "0..1", "0.1.2-é", "0.1.2 "] {
-            assert_eq!(Identity::configured("x", version), Err(UnusableIdentity::Version), "{version:?}");
+            assert_eq!(ClientIdentity::configured("x", version), Err(InvalidIdentity::Version), "{version:?}");
         }
     }
 
     #[test]
     fn the_default_identity_is_header_safe() {
-        let identity = Identity::default();
+        let identity = ClientIdentity::default();
         for value in [&identity.originator, &identity.version, &identity.user_agent] {
             assert!(http::HeaderValue::from_str(value).is_ok(), "{value:?}");
         }

@@ -4,7 +4,7 @@
 //! Everything but [`Client`] is pure or generic over the [`Upstream`] trait, and so is tested without sockets:
 //!
 //! ```text
-//! requests::responses ─► send_with_retry ─► Upstream (Client, Scripted) ─► http::Response<ByteStream>
+//! requests::responses ─► send_with_retry ─► Upstream (Client, ScriptedUpstream) ─► http::Response<ByteStream>
 //!                              │                                               │
 //!                              └── verdict / Failure ◄── non-2xx, bounded ◄────┘
 //! ```
@@ -15,25 +15,25 @@
 //! # Example
 //!
 //! ```
-//! use codex_upstream::{Backend, Credentials, Identity, Scripted, SystemClock, RetryPolicy, Turn};
+//! use codex_upstream::{Backend, RequestAuth, ClientIdentity, ScriptedUpstream, TokioTimer, RetryPolicy, TurnRequest};
 //! use codex_upstream::{read_to_end, requests, send_with_retry};
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 //! # runtime.block_on(async {
 //! let base = url::Url::parse("https://chatgpt.com/backend-api")?;
-//! let identity = Identity::default();
+//! let identity = ClientIdentity::default();
 //! let backend = Backend {
 //!     base: &base,
 //!     identity: &identity,
 //!     region: None,
-//!     credentials: Credentials { bearer: "token", account_id: Some("acct"), fedramp: false },
+//!     credentials: RequestAuth { bearer: "token", account_id: Some("acct"), fedramp: false },
 //! };
 //! let conversation_id = Some("01a2062c-22de-7320-84ce-6a407485ff83");
-//! let turn = Turn { model: "gpt-5.5", tier: None, conversation_id, lite: false, body: b"{}" };
+//! let turn = TurnRequest { model: "gpt-5.5", tier: None, conversation_id, lite: false, body: b"{}" };
 //! let request = requests::responses(&backend, &turn)?;
 //!
-//! let upstream = Scripted::new().reply(200, "data: {}\n\n"); // or a `Client`
-//! let reply = send_with_retry(&upstream, &request, &RetryPolicy::default(), &SystemClock).await?;
+//! let upstream = ScriptedUpstream::new().reply(200, "data: {}\n\n"); // or a `Client`
+//! let reply = send_with_retry(&upstream, &request, &RetryPolicy::default(), &TokioTimer).await?;
 //! assert_eq!(read_to_end(reply.into_body(), 1024).await?, "data: {}\n\n");
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! # })?;
@@ -43,14 +43,13 @@
 pub mod headers;
 pub mod requests;
 
-mod attended;
 mod catalogue;
 mod client;
-mod clock;
 mod config;
 mod cookies;
 mod failure;
 mod identity;
+mod idle_timeout;
 mod idle_timer;
 mod limit;
 mod model_cache;
@@ -62,29 +61,30 @@ mod roots;
 mod routing;
 mod scripted;
 mod socket;
+mod timer;
+mod unary;
 mod upstream;
 mod verdict;
 mod websocket;
-mod whole;
 mod workspaces;
 
 pub use catalogue::{Catalogue, CatalogueError, Model, Visibility};
 pub use client::Client;
-pub use clock::{Clock, SystemClock};
-pub use config::{ClientConfig, ClientError, Emulation, ProxyConfig, UnknownEmulation};
+pub use config::{ClientConfig, ClientError, Emulation, ParseEmulationError, ProxyConfig};
 pub use failure::{Failure, FailureKind};
-pub use identity::{DEFAULT_ORIGINATOR, DEFAULT_VERSION, Identity, UnusableIdentity};
+pub use identity::{ClientIdentity, DEFAULT_ORIGINATOR, DEFAULT_VERSION, InvalidIdentity};
 pub use idle_timer::IdleTimer;
-pub use model_cache::{ModelCache, ModelCacheConfig, Snapshot, Source};
-pub use model_name::{ModelAliases, ModelChoice, UnusableAlias};
-pub use quota::{Credits, Quota, QuotaError, Window};
-pub use requests::{Backend, Credentials, ImageCall, Turn};
-pub use retry::{RetryPolicy, SendError, checked, send_with_retry};
-pub use routing::{Route, RouteError, Router};
-pub use scripted::{Conversation, Reply, Scripted};
-pub use socket::{Received, Sent, Upgrade, WebSocket};
+pub use model_cache::{CatalogueSnapshot, CatalogueSource, ModelCache, ModelCacheConfig};
+pub use model_name::{ModelAliases, ModelChoice, ParseAliasError};
+pub use quota::{Credits, Quota, QuotaError, QuotaWindow};
+pub use requests::{Backend, ImageCall, RequestAuth, TurnRequest};
+pub use retry::{RetryPolicy, SendError, error_for_status, send_with_retry};
+pub use routing::{WorkspaceRoute, WorkspaceRouteError, WorkspaceRouter};
+pub use scripted::{ScriptedReply, ScriptedSocket, ScriptedUpstream};
+pub use socket::{IncomingMessage, OutgoingMessage, Upgrade, WebSocket};
+pub use timer::{Timer, TokioTimer};
+pub use unary::{CompactionReply, GeneratedImage, ImagesReply, UnaryReplyError};
 pub use upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError, read_to_end};
 pub use verdict::{Verdict, verdict};
-pub use websocket::{TransportChoice, UnknownTransport, WebSockets};
-pub use whole::{Compaction, Images, Picture, WholeError};
+pub use websocket::{ParseTransportError, TransportChoice, WebSocketUpstream};
 pub use workspaces::{Workspace, WorkspaceError, Workspaces};

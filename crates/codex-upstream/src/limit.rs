@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::quota::{Quota, Window};
+use crate::quota::{Quota, QuotaWindow};
 
 /// The farthest reset that is put into words: no window is longer, and a date has to have four digits for its year.
 const FARTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -12,7 +12,7 @@ const FULL_PERCENT: f64 = 100.0;
 
 /// Finds the window that stands in the way: of those that are full, the one that resets when the backend said, else the
 /// one that resets last.
-pub(crate) fn blocking(quota: &Quota, resets_at: Option<SystemTime>) -> Option<&Window> {
+pub(crate) fn blocking(quota: &Quota, resets_at: Option<SystemTime>) -> Option<&QuotaWindow> {
     let full = quota.windows.iter().filter(|window| window.used_percent >= FULL_PERCENT);
     match resets_at {
         Some(told) => full.min_by_key(|window| window.resets_at.map_or(Duration::MAX, |at| distance(at, told))),
@@ -24,7 +24,7 @@ pub(crate) fn blocking(quota: &Quota, resets_at: Option<SystemTime>) -> Option<&
 pub(crate) fn sentence(
     message: &str,
     plan: Option<&str>,
-    window: Option<&Window>,
+    window: Option<&QuotaWindow>,
     resets_at: Option<SystemTime>,
     now: SystemTime,
 ) -> String {
@@ -67,8 +67,8 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(secs)
     }
 
-    fn window(name: &str, used_percent: f64, resets_at: Option<SystemTime>) -> Window {
-        Window { name: name.to_owned(), limit: None, minutes: 300, used_percent, resets_at }
+    fn window(name: &str, used_percent: f64, resets_at: Option<SystemTime>) -> QuotaWindow {
+        QuotaWindow { name: name.to_owned(), limit: None, minutes: 300, used_percent, resets_at }
     }
 
     #[test]

@@ -14,10 +14,10 @@ use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
 use crate::catalogue::Catalogue;
-use crate::clock::Clock;
 use crate::headers::X_MODELS_ETAG;
 use crate::requests::{self, Backend};
-use crate::retry::{SendError, checked};
+use crate::retry::{SendError, error_for_status};
+use crate::timer::Timer;
 use crate::upstream::{Upstream, read_to_end};
 
 /// The most that a catalogue may weigh; each model's instructions make it large.
@@ -51,7 +51,7 @@ impl Default for ModelCacheConfig {
 /// Where a catalogue came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Source {
+pub enum CatalogueSource {
     /// The backend gave or confirmed it during this run.
     Live,
     /// An earlier run left it on disk.
@@ -62,11 +62,11 @@ pub enum Source {
 
 /// A catalogue and what there is to know about it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
+pub struct CatalogueSnapshot {
     /// The catalogue.
     pub catalogue: Arc<Catalogue>,
     /// Where it came from.
-    pub source: Source,
+    pub source: CatalogueSource,
     /// When the backend last gave or confirmed it.
     pub fetched_at: Option<SystemTime>,
     /// Why the last attempt to get a newer one failed; `None` when it did not.
@@ -79,18 +79,18 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct ModelCache {
     config: ModelCacheConfig,
-    state: Mutex<State>,
+    state: Mutex<CacheState>,
     fetching: AtomicBool,
     /// Told when somebody uses a catalogue that is too old.
     old: Notify,
 }
 
 #[derive(Debug)]
-struct State {
-    snapshot: Snapshot,
+struct CacheState {
+    snapshot: CatalogueSnapshot,
     etag: Option<String>,
     /// Whom the catalogue belongs to; `None` for the built-in one.
-    owner: Option<Owner>,
+    owner: Option<CatalogueOwner>,
     /// Set when the backend says that its catalogue has changed.
     outdated: bool,
     /// When the last attempt failed.
@@ -98,14 +98,14 @@ struct State {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Owner {
+struct CatalogueOwner {
     client_version: String,
     account_id: Option<String>,
 }
 
 /// The file's content: the official client's keys (docs/backend.md §5.1) and the account.
 #[derive(Serialize, Deserialize)]
-struct OnDisk {
+struct CatalogueFile {
     /// Unix seconds.
     fetched_at: u64,
     etag: Option<String>,
@@ -116,13 +116,13 @@ struct OnDisk {
 
 impl ModelCache {
     /// Starts with what is on disk, or else with the built-in list. A file that cannot be read is a
-    /// [`Snapshot::problem`], not an error, and is replaced by the next catalogue.
+    /// [`CatalogueSnapshot::problem`], not an error, and is replaced by the next catalogue.
     #[must_use]
     pub fn open(config: ModelCacheConfig) -> Self {
-        let mut state = State::built_in();
+        let mut state = CacheState::built_in();
         if let Some(path) = &config.file {
             match load(path) {
-                Ok(Some(on_disk)) => state = State::from_disk(on_disk),
+                Ok(Some(on_disk)) => state = CacheState::from_disk(on_disk),
                 Ok(None) => {}
                 Err(problem) => state.snapshot.problem = Some(problem),
             }
@@ -132,14 +132,14 @@ impl ModelCache {
 
     /// Hands out what is at hand, without asking anybody.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> CatalogueSnapshot {
         self.lock().snapshot.clone()
     }
 
     /// Hands out what is at hand for a request that cannot wait; if it is too old, [`ModelCache::used_when_old`] hears of
     /// it.
     #[must_use]
-    pub fn use_at_hand(&self, clock: &impl Clock) -> Arc<Catalogue> {
+    pub fn use_at_hand(&self, clock: &impl Timer) -> Arc<Catalogue> {
         let state = self.lock();
         if !state.is_good(&self.config, clock.now()) {
             self.old.notify_one();
@@ -157,22 +157,27 @@ impl ModelCache {
     ///
     /// Never fails and never takes longer than [`ModelCacheConfig::timeout`]: when the backend does not give a
     /// catalogue the one at hand stays, with the reason. While one caller asks, the others get what is at hand.
-    pub async fn current(&self, upstream: &impl Upstream, backend: &Backend<'_>, clock: &impl Clock) -> Snapshot {
-        let owner = Owner {
+    pub async fn current(
+        &self,
+        upstream: &impl Upstream,
+        backend: &Backend<'_>,
+        clock: &impl Timer,
+    ) -> CatalogueSnapshot {
+        let owner = CatalogueOwner {
             client_version: backend.identity.version.clone(),
             account_id: backend.credentials.account_id.map(str::to_owned),
         };
         let etag = {
             let mut state = self.lock();
             if state.owner.as_ref().is_some_and(|known| *known != owner) {
-                *state = State::built_in();
+                *state = CacheState::built_in();
             }
             if state.is_good(&self.config, clock.now()) {
                 return state.snapshot.clone();
             }
             state.etag.clone()
         };
-        let Some(_turn) = Turn::take(&self.fetching) else {
+        let Some(_turn) = FetchPermit::take(&self.fetching) else {
             return self.snapshot();
         };
         let fetched = fetch(upstream, backend, etag.as_deref(), clock);
@@ -198,7 +203,7 @@ impl ModelCache {
     }
 
     /// Takes over what was fetched for `owner`, and says whether there is something to save.
-    fn settle(&self, outcome: Result<Fetched, String>, owner: Owner, now: SystemTime) -> bool {
+    fn settle(&self, outcome: Result<Fetched, String>, owner: CatalogueOwner, now: SystemTime) -> bool {
         let mut state = self.lock();
         let fetched = match outcome {
             Ok(fetched) => fetched,
@@ -217,7 +222,7 @@ impl ModelCache {
             // Another account's call has put the confirmed catalogue away in the meantime.
             Fetched::Unchanged => return false,
         }
-        state.snapshot.source = Source::Live;
+        state.snapshot.source = CatalogueSource::Live;
         state.snapshot.fetched_at = Some(now);
         state.snapshot.problem = None;
         state.owner = Some(owner);
@@ -240,17 +245,17 @@ impl ModelCache {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, CacheState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl CacheState {
     fn built_in() -> Self {
         Self {
-            snapshot: Snapshot {
+            snapshot: CatalogueSnapshot {
                 catalogue: Catalogue::built_in(),
-                source: Source::BuiltIn,
+                source: CatalogueSource::BuiltIn,
                 fetched_at: None,
                 problem: None,
             },
@@ -261,20 +266,20 @@ impl State {
         }
     }
 
-    fn from_disk(on_disk: OnDisk) -> Self {
+    fn from_disk(on_disk: CatalogueFile) -> Self {
         let mut state = Self::built_in();
         state.snapshot.catalogue = Arc::new(Catalogue::from_entries(on_disk.models));
-        state.snapshot.source = Source::Disk;
+        state.snapshot.source = CatalogueSource::Disk;
         state.snapshot.fetched_at = UNIX_EPOCH.checked_add(Duration::from_secs(on_disk.fetched_at));
         state.etag = on_disk.etag;
-        state.owner = Some(Owner { client_version: on_disk.client_version, account_id: on_disk.account_id });
+        state.owner = Some(CatalogueOwner { client_version: on_disk.client_version, account_id: on_disk.account_id });
         state
     }
 
-    fn to_disk(&self) -> Option<OnDisk> {
-        let owner = self.owner.as_ref().filter(|_| self.snapshot.source == Source::Live)?;
+    fn to_disk(&self) -> Option<CatalogueFile> {
+        let owner = self.owner.as_ref().filter(|_| self.snapshot.source == CatalogueSource::Live)?;
         let entry = |raw: &Arc<Map<String, Value>>| Value::Object(raw.as_ref().clone());
-        Some(OnDisk {
+        Some(CatalogueFile {
             fetched_at: self.snapshot.fetched_at?.duration_since(UNIX_EPOCH).ok()?.as_secs(),
             etag: self.etag.clone(),
             client_version: owner.client_version.clone(),
@@ -293,15 +298,15 @@ impl State {
 }
 
 /// The right to ask the backend, given back when dropped: a request that is given up must not keep it.
-struct Turn<'a>(&'a AtomicBool);
+struct FetchPermit<'a>(&'a AtomicBool);
 
-impl<'a> Turn<'a> {
+impl<'a> FetchPermit<'a> {
     fn take(taken: &'a AtomicBool) -> Option<Self> {
         (!taken.swap(true, Ordering::AcqRel)).then_some(Self(taken))
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for FetchPermit<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }
@@ -316,14 +321,14 @@ async fn fetch(
     upstream: &impl Upstream,
     backend: &Backend<'_>,
     etag: Option<&str>,
-    clock: &impl Clock,
+    clock: &impl Timer,
 ) -> Result<Fetched, String> {
     let request = requests::models(backend, etag).map_err(|error| error.to_string())?;
     let reply = upstream.send(request).await.map_err(|error| error.to_string())?;
     if reply.status() == StatusCode::NOT_MODIFIED && etag.is_some() {
         return Ok(Fetched::Unchanged);
     }
-    let reply = checked(reply, clock).await.map_err(|error| match error {
+    let reply = error_for_status(reply, clock).await.map_err(|error| match error {
         SendError::Transport(error) => error.to_string(),
         SendError::Refused { failure, .. } => failure.message,
     })?;
@@ -336,19 +341,19 @@ async fn fetch(
     Ok(Fetched::New { catalogue, etag })
 }
 
-fn load(path: &Path) -> Result<Option<OnDisk>, String> {
+fn load(path: &Path) -> Result<Option<CatalogueFile>, String> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("the model cache {} cannot be read: {error}", path.display())),
     };
-    let on_disk: OnDisk =
+    let on_disk: CatalogueFile =
         serde_json::from_slice(&text).map_err(|_| format!("the model cache {} is damaged", path.display()))?;
     Ok(Some(on_disk).filter(|on_disk| !on_disk.models.is_empty()))
 }
 
 /// Writes beside the file and renames, so that a reader sees the old or the new one whole.
-fn store(path: &Path, on_disk: &OnDisk) -> Result<(), String> {
+fn store(path: &Path, on_disk: &CatalogueFile) -> Result<(), String> {
     let beside = path.with_extension(format!("{}.tmp", std::process::id()));
     let write = || {
         let mut file = std::fs::File::create(&beside)?;

@@ -45,19 +45,19 @@ pub struct ModelAliases(BTreeMap<String, String>);
 /// A list of aliases that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{entry}` is not an alias; write alias=model, separated by commas, each alias once")]
-pub struct UnusableAlias {
+pub struct ParseAliasError {
     /// The entry at fault.
     pub entry: String,
 }
 
 impl FromStr for ModelAliases {
-    type Err = UnusableAlias;
+    type Err = ParseAliasError;
 
     /// Reads `alias=model,other=gpt-5.5-high`; white space and empty entries do not matter.
-    fn from_str(text: &str) -> Result<Self, UnusableAlias> {
+    fn from_str(text: &str) -> Result<Self, ParseAliasError> {
         let mut aliases = BTreeMap::new();
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-            let unusable = || UnusableAlias { entry: entry.to_owned() };
+            let unusable = || ParseAliasError { entry: entry.to_owned() };
             let (alias, model) = entry.split_once('=').ok_or_else(unusable)?;
             let (alias, model) = (alias.trim(), model.trim());
             let is_taken = aliases.insert(alias.to_owned(), model.to_owned()).is_some();

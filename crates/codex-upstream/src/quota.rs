@@ -11,7 +11,7 @@ pub struct Quota {
     /// The plan, as in `plus`; unknown ones are kept as they are.
     pub plan: Option<String>,
     /// The windows, those of the ordinary models first.
-    pub windows: Vec<Window>,
+    pub windows: Vec<QuotaWindow>,
     /// Purchased credits.
     pub credits: Option<Credits>,
     /// Which kind of limit is exhausted, as in `workspace_member_credits_depleted`.
@@ -20,7 +20,7 @@ pub struct Quota {
 
 /// One rate-limit window, told apart by its length: which slot it comes in says nothing (docs/backend.md §3.5).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Window {
+pub struct QuotaWindow {
     /// `5h`, `daily`, `weekly`, `monthly`, else the length as in `90m`; behind the limit's name if it has one, as in
     /// `GPT-5.3-Codex-Spark weekly`.
     pub name: String,
@@ -60,10 +60,10 @@ impl Quota {
     /// `now` is what `reset-after-seconds` counts from, here and in the other readers.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap, now: SystemTime) -> Self {
-        if !headers.keys().any(|name| name.as_str().starts_with(Slots::PREFIX)) {
+        if !headers.keys().any(|name| name.as_str().starts_with(QuotaHeaders::PREFIX)) {
             return Self::default();
         }
-        let slots = Slots { headers, now };
+        let slots = QuotaHeaders { headers, now };
         let mut windows = Vec::new();
         slots.push("", None, &mut windows);
         for family in slots.families() {
@@ -146,10 +146,10 @@ impl Quota {
                 headers.insert(name, value);
             }
         };
-        let mut windows: Vec<&Window> = self.ordinary().filter(|window| window.is_current(now)).collect();
+        let mut windows: Vec<&QuotaWindow> = self.ordinary().filter(|window| window.is_current(now)).collect();
         windows.sort_by_key(|window| window.minutes);
         for (slot, window) in ["primary", "secondary"].into_iter().zip(&windows) {
-            let mut put = |field: &str, value: String| put(format!("{}{slot}-{field}", Slots::PREFIX), value);
+            let mut put = |field: &str, value: String| put(format!("{}{slot}-{field}", QuotaHeaders::PREFIX), value);
             put("used-percent", window.used_percent.to_string());
             put("window-minutes", window.minutes.to_string());
             if let (Some(at), Some(left)) = (window.resets_at, window.left(now)) {
@@ -159,10 +159,10 @@ impl Quota {
         }
         let told = [("plan-type", &self.plan), ("rate-limit-reached-type", &self.reached)];
         for (name, text) in told {
-            text.iter().for_each(|text| put(format!("{}{name}", Slots::PREFIX), text.clone()));
+            text.iter().for_each(|text| put(format!("{}{name}", QuotaHeaders::PREFIX), text.clone()));
         }
         if let Some(credits) = &self.credits {
-            let mut put = |name: &str, value: String| put(format!("{}credits-{name}", Slots::PREFIX), value);
+            let mut put = |name: &str, value: String| put(format!("{}credits-{name}", QuotaHeaders::PREFIX), value);
             put("has-credits", credits.has_credits.to_string());
             put("unlimited", credits.unlimited.to_string());
             credits.balance.iter().for_each(|balance| put("balance", balance.clone()));
@@ -180,11 +180,11 @@ impl Quota {
 
     /// Finds the most used window of the limit that the ordinary models share.
     #[must_use]
-    pub fn tightest(&self) -> Option<&Window> {
+    pub fn tightest(&self) -> Option<&QuotaWindow> {
         self.ordinary().max_by(|a, b| a.used_percent.total_cmp(&b.used_percent))
     }
 
-    fn ordinary(&self) -> impl Iterator<Item = &Window> {
+    fn ordinary(&self) -> impl Iterator<Item = &QuotaWindow> {
         self.windows.iter().filter(|window| window.limit.is_none())
     }
 
@@ -207,7 +207,7 @@ impl Quota {
     }
 }
 
-impl Window {
+impl QuotaWindow {
     /// Names the window by its length alone, whatever limit it belongs to: `5h`, `weekly`.
     #[must_use]
     pub fn length(&self) -> &str {
@@ -228,12 +228,12 @@ impl Window {
 }
 
 /// The `x-codex-*` headers, by the rest of their names. Empty values count as absent.
-struct Slots<'a> {
+struct QuotaHeaders<'a> {
     headers: &'a HeaderMap,
     now: SystemTime,
 }
 
-impl<'a> Slots<'a> {
+impl<'a> QuotaHeaders<'a> {
     const PREFIX: &'static str = "x-codex-";
     const USED: &'static str = "-used-percent";
 
@@ -259,7 +259,7 @@ impl<'a> Slots<'a> {
         families
     }
 
-    fn push(&self, family: &str, limit: Option<&str>, windows: &mut Vec<Window>) {
+    fn push(&self, family: &str, limit: Option<&str>, windows: &mut Vec<QuotaWindow>) {
         for slot in ["primary", "secondary"] {
             let name = |field: &str| format!("{family}{slot}-{field}");
             windows.extend(window(
@@ -275,7 +275,13 @@ impl<'a> Slots<'a> {
 }
 
 /// Reads the two windows of a JSON limit, whose lengths are in minutes in events and in seconds in usage reports.
-fn push_pair(limits: &Map<String, Value>, suffix: &str, limit: Option<&str>, now: SystemTime, out: &mut Vec<Window>) {
+fn push_pair(
+    limits: &Map<String, Value>,
+    suffix: &str,
+    limit: Option<&str>,
+    now: SystemTime,
+    out: &mut Vec<QuotaWindow>,
+) {
     for slot in ["primary", "secondary"] {
         let Some(slot) = limits.get(&format!("{slot}{suffix}")).and_then(Value::as_object) else {
             continue;
@@ -296,11 +302,11 @@ fn window(
     reset_at_unix: Option<u64>,
     reset_after_secs: Option<u64>,
     now: SystemTime,
-) -> Option<Window> {
+) -> Option<QuotaWindow> {
     let minutes = minutes.filter(|minutes| *minutes > 0)?;
     let absolute = reset_at_unix.filter(|secs| *secs > 0).and_then(|secs| after(UNIX_EPOCH, secs));
     let length = length_name(minutes);
-    Some(Window {
+    Some(QuotaWindow {
         name: limit.map_or_else(|| length.clone(), |limit| format!("{limit} {length}")),
         limit: limit.map(str::to_owned),
         minutes,

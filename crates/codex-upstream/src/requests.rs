@@ -34,7 +34,7 @@ use url::Url;
 use zstd::bulk::Compressor;
 
 use crate::headers;
-use crate::identity::Identity;
+use crate::identity::ClientIdentity;
 use crate::upstream::UpstreamError;
 
 /// The compression level of the official client (docs/backend.md §2.3).
@@ -45,7 +45,7 @@ const DEFAULT_TIER: &str = "default";
 
 /// What proves to the backend who is asking.
 #[derive(Clone, Copy)]
-pub struct Credentials<'a> {
+pub struct RequestAuth<'a> {
     /// The access token.
     pub bearer: &'a str,
     /// The account (workspace) id, when known.
@@ -54,9 +54,9 @@ pub struct Credentials<'a> {
     pub fedramp: bool,
 }
 
-impl fmt::Debug for Credentials<'_> {
+impl fmt::Debug for RequestAuth<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials")
+        f.debug_struct("RequestAuth")
             .field("bearer", &"[redacted]")
             .field("account_id", &self.account_id)
             .field("fedramp", &self.fedramp)
@@ -69,17 +69,17 @@ impl fmt::Debug for Credentials<'_> {
 pub struct Backend<'a> {
     /// The address that the paths of docs/backend.md §2.1 are appended to, as in `https://chatgpt.com/backend-api`.
     pub base: &'a Url,
-    /// The region that has to serve the workspace, if it is bound to one; see [`Route`](crate::Route).
+    /// The region that has to serve the workspace, if it is bound to one; see [`WorkspaceRoute`](crate::WorkspaceRoute).
     pub region: Option<&'a str>,
     /// The client that the backend sees.
-    pub identity: &'a Identity,
+    pub identity: &'a ClientIdentity,
     /// The user.
-    pub credentials: Credentials<'a>,
+    pub credentials: RequestAuth<'a>,
 }
 
 /// One model turn.
 #[derive(Debug, Clone, Copy)]
-pub struct Turn<'a> {
+pub struct TurnRequest<'a> {
     /// The model's slug, as in the body.
     pub model: &'a str,
     /// The service tier, as in the body.
@@ -97,7 +97,7 @@ pub struct Turn<'a> {
 /// # Errors
 ///
 /// [`UpstreamError::InvalidRequest`] when a value cannot stand in a header: answer the client with a 400.
-pub fn responses(backend: &Backend<'_>, turn: &Turn<'_>) -> Result<Request<Bytes>, UpstreamError> {
+pub fn responses(backend: &Backend<'_>, turn: &TurnRequest<'_>) -> Result<Request<Bytes>, UpstreamError> {
     let body = compressed(turn.body)
         .map_err(|error| UpstreamError::InvalidRequest { reason: format!("the body cannot be compressed: {error}") })?;
     let mut headers = of_turn(turn)?;
@@ -128,14 +128,14 @@ fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 /// Builds `POST codex/responses/compact`: `turn`'s conversation goes, and a short form of it comes back, which
-/// [`Compaction`](crate::Compaction) reads (docs/backend.md §2.1).
+/// [`CompactionReply`](crate::CompactionReply) reads (docs/backend.md §2.1).
 ///
 /// The body is that of a turn less what a turn says of its reply. Only turns are compressed (§2.3).
 ///
 /// # Errors
 ///
 /// As [`responses`].
-pub fn compaction(backend: &Backend<'_>, turn: &Turn<'_>) -> Result<Request<Bytes>, UpstreamError> {
+pub fn compaction(backend: &Backend<'_>, turn: &TurnRequest<'_>) -> Result<Request<Bytes>, UpstreamError> {
     whole(backend, "codex/responses/compact", of_turn(turn)?, turn.body)
 }
 
@@ -148,7 +148,7 @@ pub enum ImageCall {
     Edit,
 }
 
-/// Builds `POST codex/images/generations` or `codex/images/edits`, whose reply [`Images`](crate::Images) reads (docs/backend.md §2.1).
+/// Builds `POST codex/images/generations` or `codex/images/edits`, whose reply [`ImagesReply`](crate::ImagesReply) reads (docs/backend.md §2.1).
 ///
 /// # Errors
 ///
@@ -162,7 +162,7 @@ pub fn images(backend: &Backend<'_>, call: ImageCall, body: &[u8]) -> Result<Req
 }
 
 /// What says which turn this is, and of which conversation.
-fn of_turn(turn: &Turn<'_>) -> Result<HeaderMap, UpstreamError> {
+fn of_turn(turn: &TurnRequest<'_>) -> Result<HeaderMap, UpstreamError> {
     let mut headers = HeaderMap::new();
     if turn.lite {
         headers.insert(headers::X_RESPONSES_LITE, HeaderValue::from_static("true"));
@@ -190,7 +190,7 @@ fn whole(
     Ok(request(Method::POST, uri(&endpoint(backend.base, path))?, headers, Bytes::copy_from_slice(body)))
 }
 
-/// Builds a turn for [`WebSockets`](crate::WebSockets): the head opens the connection, the body is the message of the turn
+/// Builds a turn for [`WebSocketUpstream`](crate::WebSocketUpstream): the head opens the connection, the body is the message of the turn
 /// (docs/backend.md §4, §9).
 ///
 /// What differs from request to request, such as the Responses Lite shape, stands in the message's `client_metadata`; `now` is
@@ -201,7 +201,7 @@ fn whole(
 /// As [`responses`]; also when the body is no JSON object.
 pub fn responses_websocket(
     backend: &Backend<'_>,
-    turn: &Turn<'_>,
+    turn: &TurnRequest<'_>,
     now: SystemTime,
 ) -> Result<Request<Bytes>, UpstreamError> {
     let mut headers = HeaderMap::new();
@@ -224,7 +224,7 @@ pub fn responses_websocket(
     Ok(request(Method::GET, uri(&endpoint(backend.base, "codex/responses"))?, headers, message))
 }
 
-fn message(turn: &Turn<'_>, now: SystemTime) -> Result<Bytes, UpstreamError> {
+fn message(turn: &TurnRequest<'_>, now: SystemTime) -> Result<Bytes, UpstreamError> {
     let body: Map<String, Value> = serde_json::from_slice(turn.body)
         .map_err(|_| UpstreamError::InvalidRequest { reason: "its body is no JSON object".to_owned() })?;
     let mut message = Map::with_capacity(body.len() + 2);
@@ -280,7 +280,7 @@ pub fn accounts_check(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamE
     get(backend, &endpoint(backend.base, "wham/accounts/check"))
 }
 
-fn routing_hint(turn: &Turn<'_>) -> Result<HeaderValue, UpstreamError> {
+fn routing_hint(turn: &TurnRequest<'_>) -> Result<HeaderValue, UpstreamError> {
     // What happens anyway is not hinted at.
     let hint = match turn.tier.filter(|tier| *tier != DEFAULT_TIER) {
         Some(tier) => format!("model={};tier={tier}", turn.model),
@@ -343,9 +343,9 @@ mod tests {
 
     const ID: &str = "01a2062c-22de-7320-84ce-6a407485ff83";
 
-    fn with_backend<T>(base: &str, credentials: Credentials<'_>, test: impl FnOnce(&Backend<'_>) -> T) -> T {
+    fn with_backend<T>(base: &str, credentials: RequestAuth<'_>, test: impl FnOnce(&Backend<'_>) -> T) -> T {
         let base = Url::parse(base).unwrap();
-        let identity = Identity {
+        let identity = ClientIdentity {
             originator: "codex_cli_rs".to_owned(),
             version: "0.171.0".to_owned(),
             user_agent: "codex_cli_rs/0.171.0 (Debian 12.0.0; x86_64) xterm".to_owned(),
@@ -353,8 +353,8 @@ mod tests {
         test(&Backend { base: &base, region: None, identity: &identity, credentials })
     }
 
-    fn credentials() -> Credentials<'static> {
-        Credentials { bearer: "tok", account_id: Some("acct_test"), fedramp: false }
+    fn credentials() -> RequestAuth<'static> {
+        RequestAuth { bearer: "tok", account_id: Some("acct_test"), fedramp: false }
     }
 
     fn sent(request: &Request<Bytes>) -> Vec<(&str, &str)> {
@@ -363,7 +363,8 @@ mod tests {
 
     #[test]
     fn a_turn_has_exactly_these_headers_in_this_order() {
-        let turn = Turn { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body: b"{\"a\":1}" };
+        let turn =
+            TurnRequest { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body: b"{\"a\":1}" };
         let request = with_backend("https://chatgpt.com/backend-api", credentials(), |b| responses(b, &turn)).unwrap();
         assert_eq!(request.method(), Method::POST);
         assert_eq!(request.uri(), "https://chatgpt.com/backend-api/codex/responses");
@@ -387,7 +388,8 @@ mod tests {
 
     #[test]
     fn calls_for_a_whole_reply_have_their_paths_and_go_uncompressed() {
-        let turn = Turn { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body: b"{\"a\":1}" };
+        let turn =
+            TurnRequest { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body: b"{\"a\":1}" };
         with_backend("https://chatgpt.com/backend-api", credentials(), |b| {
             let compacted = compaction(b, &turn).unwrap();
             let expected = [
@@ -416,13 +418,13 @@ mod tests {
 
     #[test]
     fn tier_lite_and_fedramp_add_their_headers() {
-        let turn = Turn { model: "m", tier: Some("priority"), conversation_id: None, lite: true, body: b"{}" };
-        let fedramp = Credentials { bearer: "tok", account_id: None, fedramp: true };
+        let turn = TurnRequest { model: "m", tier: Some("priority"), conversation_id: None, lite: true, body: b"{}" };
+        let fedramp = RequestAuth { bearer: "tok", account_id: None, fedramp: true };
         let tiered = with_backend("https://chatgpt.com/backend-api/", fedramp, |b| responses(b, &turn)).unwrap();
         let headers = tiered.headers();
         assert_eq!(headers[headers::X_CODEX_ROUTING_HINT], "model=m;tier=priority");
         assert_eq!(headers[headers::X_RESPONSES_LITE], "true");
-        let turn = Turn { tier: Some("default"), ..turn };
+        let turn = TurnRequest { tier: Some("default"), ..turn };
         let request = with_backend("https://chatgpt.com/backend-api/", fedramp, |b| responses(b, &turn)).unwrap();
         assert_eq!(request.headers()[headers::X_CODEX_ROUTING_HINT], "model=m");
         assert_eq!(headers[headers::X_OPENAI_FEDRAMP], "true");
@@ -435,9 +437,9 @@ mod tests {
     #[test]
     fn a_turn_on_a_websocket_has_the_official_clients_headers_and_message() {
         let body = br#"{"model":"gpt-5.5","input":[],"stream":true,"client_metadata":{"a":"b"}}"#;
-        let turn = Turn { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body };
+        let turn = TurnRequest { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body };
         let now = UNIX_EPOCH + std::time::Duration::from_millis(1_795_400_096_650);
-        let build = |turn: &Turn<'_>| {
+        let build = |turn: &TurnRequest<'_>| {
             with_backend("https://chatgpt.com/backend-api", credentials(), |b| responses_websocket(b, turn, now))
         };
         let request = build(&turn).unwrap();
@@ -459,16 +461,16 @@ mod tests {
             r#""client_metadata":{"a":"b","x-codex-ws-stream-request-start-ms":"1795400096650"}}"#,
         );
         assert_eq!(request.body(), message);
-        let lite = build(&Turn { lite: true, body: b"{}", ..turn }).unwrap();
+        let lite = build(&TurnRequest { lite: true, body: b"{}", ..turn }).unwrap();
         assert!(!lite.headers().contains_key(headers::X_RESPONSES_LITE));
         let lite: Value = serde_json::from_slice(lite.body()).unwrap();
         assert_eq!(lite["client_metadata"]["ws_request_header_x_openai_internal_codex_responses_lite"], "true");
-        assert!(matches!(build(&Turn { body: b"[]", ..turn }), Err(UpstreamError::InvalidRequest { .. })));
+        assert!(matches!(build(&TurnRequest { body: b"[]", ..turn }), Err(UpstreamError::InvalidRequest { .. })));
     }
 
     #[test]
     fn a_region_goes_into_every_request() {
-        let turn = Turn { model: "m", tier: None, conversation_id: None, lite: false, body: b"{}" };
+        let turn = TurnRequest { model: "m", tier: None, conversation_id: None, lite: false, body: b"{}" };
         with_backend("https://gov.chatgpt.com/backend-api", credentials(), |b| {
             let bound = Backend { region: Some("us"), ..*b };
             for request in [responses(&bound, &turn), models(&bound, None), usage(&bound)] {
@@ -498,10 +500,11 @@ mod tests {
     #[test]
     fn values_that_break_headers_are_refused_without_being_repeated() {
         let bad = "s3cret\r\nx-evil: 1";
-        let turn = |model, conversation_id| Turn { model, tier: None, conversation_id, lite: false, body: b"{}" };
+        let turn =
+            |model, conversation_id| TurnRequest { model, tier: None, conversation_id, lite: false, body: b"{}" };
         let rows = [
-            (Credentials { bearer: bad, ..credentials() }, turn("m", None), "access token"),
-            (Credentials { account_id: Some(bad), ..credentials() }, turn("m", None), "account id"),
+            (RequestAuth { bearer: bad, ..credentials() }, turn("m", None), "access token"),
+            (RequestAuth { account_id: Some(bad), ..credentials() }, turn("m", None), "account id"),
             (credentials(), turn(bad, None), "model or service tier"),
             (credentials(), turn("m", Some(bad)), "conversation id"),
         ];
@@ -515,7 +518,7 @@ mod tests {
 
     #[test]
     fn debug_does_not_show_the_bearer() {
-        let shown = format!("{:?}", Credentials { bearer: "s3cret", account_id: Some("acct"), fedramp: false });
+        let shown = format!("{:?}", RequestAuth { bearer: "s3cret", account_id: Some("acct"), fedramp: false });
         assert!(shown.contains("acct") && !shown.contains("s3cret"), "{shown}");
     }
 }

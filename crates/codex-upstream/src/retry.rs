@@ -9,8 +9,8 @@ use futures_util::{StreamExt as _, stream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request, Response};
 
-use crate::clock::Clock;
 use crate::failure::{Failure, is_html};
+use crate::timer::Timer;
 use crate::upstream::{ByteStream, Upstream, UpstreamError};
 use crate::verdict::Verdict;
 
@@ -91,7 +91,7 @@ impl SendError {
 ///
 /// Sent again are connections that failed before dispatch and transient refusals (5xx, overload); after a challenge of
 /// Cloudflare's the cookies are forgotten and the request is sent once more (docs/backend.md §7). Never sent again is a 429,
-/// and nothing is once a reply has begun. The reply that is returned is a success whose body is whole, as [`checked`]
+/// and nothing is once a reply has begun. The reply that is returned is a success whose body is whole, as [`error_for_status`]
 /// leaves it.
 ///
 /// # Errors
@@ -102,14 +102,14 @@ pub async fn send_with_retry(
     upstream: &impl Upstream,
     request: &Request<Bytes>,
     policy: &RetryPolicy,
-    clock: &impl Clock,
+    clock: &impl Timer,
 ) -> Result<Response<ByteStream>, SendError> {
     let mut waited = Duration::ZERO;
     let mut retry = 0;
     let mut challenged = false;
     loop {
         let outcome = match upstream.send(request.clone()).await {
-            Ok(reply) => checked(reply, clock).await,
+            Ok(reply) => error_for_status(reply, clock).await,
             Err(error) => Err(error.into()),
         };
         let error = match outcome {
@@ -146,7 +146,10 @@ pub async fn send_with_retry(
 /// # Errors
 ///
 /// [`SendError::Refused`]. A body that breaks off is judged by what arrived of it.
-pub async fn checked(reply: Response<ByteStream>, clock: &impl Clock) -> Result<Response<ByteStream>, SendError> {
+pub async fn error_for_status(
+    reply: Response<ByteStream>,
+    clock: &impl Timer,
+) -> Result<Response<ByteStream>, SendError> {
     let (head, mut body) = reply.into_parts();
     if head.status.is_success() && !is_html(&head.headers, b"") {
         if head.headers.contains_key(CONTENT_TYPE) {
@@ -210,7 +213,7 @@ async fn peeked(mut body: ByteStream) -> (Bytes, ByteStream) {
 }
 
 /// Collects an error body as far as it is of use.
-async fn prefix(mut body: ByteStream, clock: &impl Clock) -> Bytes {
+async fn prefix(mut body: ByteStream, clock: &impl Timer) -> Bytes {
     let mut collected = BytesMut::new();
     let mut deadline = pin!(clock.sleep(ERROR_BODY_TIME));
     while collected.len() < ERROR_BODY_BYTES {

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::{Either, select};
 use url::Url;
 
-use crate::clock::Clock;
 use crate::requests::{self, Backend};
-use crate::retry::{SendError, checked};
+use crate::retry::{SendError, error_for_status};
+use crate::timer::Timer;
 use crate::upstream::{Upstream, read_to_end};
 use crate::verdict::Verdict;
 use crate::workspaces::Workspaces;
@@ -36,7 +36,7 @@ const MAX_REPLY_BYTES: usize = 1 << 20;
 
 /// Where requests go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
+pub struct WorkspaceRoute {
     /// The address that paths are appended to.
     pub base: Url,
     /// The region that the backend has to keep to, for `x-openai-account-routing-override`.
@@ -46,7 +46,7 @@ pub struct Route {
 /// A workspace whose requests go nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum RouteError {
+pub enum WorkspaceRouteError {
     /// The selected workspace was deactivated.
     #[error("the workspace `{workspace}` is deactivated; log in again and choose another, or ask its administrator")]
     Deactivated {
@@ -65,7 +65,7 @@ pub(crate) enum NoRoute {
     Origin(String),
 }
 
-impl Route {
+impl WorkspaceRoute {
     /// The route to `base`, as it is.
     #[must_use]
     pub fn to(base: Url) -> Self {
@@ -77,13 +77,13 @@ impl Workspaces {
     /// Finds the route of a workspace; `home` is the configured one.
     ///
     /// The public origin is not an instruction to leave another one that was configured on purpose.
-    pub(crate) fn route(&self, id: &str, home: &Url) -> Result<Result<Route, NoRoute>, RouteError> {
+    pub(crate) fn route(&self, id: &str, home: &Url) -> Result<Result<WorkspaceRoute, NoRoute>, WorkspaceRouteError> {
         let Some(workspace) = self.find(id) else {
             return Ok(Err(NoRoute::Missing));
         };
         if workspace.is_deactivated {
             let name = workspace.name.as_ref().unwrap_or(&workspace.id);
-            return Err(RouteError::Deactivated { workspace: name.clone() });
+            return Err(WorkspaceRouteError::Deactivated { workspace: name.clone() });
         }
         let base = match &workspace.origin {
             Some(origin) => match base_at(origin, home) {
@@ -93,7 +93,7 @@ impl Workspaces {
             None => home.clone(),
         };
         let region = workspace.region.clone().filter(|region| region != ANYWHERE);
-        Ok(Ok(Route { base, region }))
+        Ok(Ok(WorkspaceRoute { base, region }))
     }
 }
 
@@ -114,54 +114,54 @@ fn base_at(origin: &str, home: &Url) -> Option<Url> {
 
 /// Finds the route of the selected workspace and remembers it.
 #[derive(Debug)]
-pub struct Router {
-    home: Route,
-    state: Mutex<State>,
+pub struct WorkspaceRouter {
+    home: WorkspaceRoute,
+    state: Mutex<RouterState>,
     /// Held by whoever asks; the others wait for the same answer.
     asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    known: Option<Known>,
+struct RouterState {
+    known: Option<KnownRoute>,
     /// What was last logged, so that a lasting problem is logged once.
     logged: Option<String>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownRoute {
     account_id: String,
-    route: Result<Route, RouteError>,
+    route: Result<WorkspaceRoute, WorkspaceRouteError>,
     until: (SystemTime, SystemTime),
 }
 
-impl Router {
+impl WorkspaceRouter {
     /// Starts with the configured address and asks nobody.
     #[must_use]
     pub fn new(home: Url) -> Self {
-        Self { home: Route::to(home), state: Mutex::default(), asking: tokio::sync::Mutex::default() }
+        Self { home: WorkspaceRoute::to(home), state: Mutex::default(), asking: tokio::sync::Mutex::default() }
     }
 
     /// The configured route, over which the backend is asked for any other.
     #[must_use]
-    pub fn home(&self) -> &Route {
+    pub fn home(&self) -> &WorkspaceRoute {
         &self.home
     }
 
-    /// Hands out the route of the workspace that `backend` names, asking for it at [`Router::home`] when it is not known.
+    /// Hands out the route of the workspace that `backend` names, asking for it at [`WorkspaceRouter::home`] when it is not known.
     ///
     /// Takes no longer than a few seconds. Without an answer, the configured route serves for a minute; the reason is
     /// logged once.
     ///
     /// # Errors
     ///
-    /// [`RouteError`]: tell the user; the backend would refuse.
+    /// [`WorkspaceRouteError`]: tell the user; the backend would refuse.
     pub async fn route(
         &self,
         upstream: &impl Upstream,
         backend: &Backend<'_>,
-        clock: &impl Clock,
-    ) -> Result<Route, RouteError> {
+        clock: &impl Timer,
+    ) -> Result<WorkspaceRoute, WorkspaceRouteError> {
         let Some(account_id) = backend.credentials.account_id else {
             return Ok(self.home.clone());
         };
@@ -186,7 +186,7 @@ impl Router {
         account_id: &str,
         answer: Result<Workspaces, Option<String>>,
         now: SystemTime,
-    ) -> Result<Route, RouteError> {
+    ) -> Result<WorkspaceRoute, WorkspaceRouteError> {
         let routed = match answer {
             Ok(workspaces) => workspaces
                 .route(account_id, &self.home.base)
@@ -203,11 +203,11 @@ impl Router {
             Err(refusal) => (Err(refusal), PAUSE),
         };
         self.lock().known =
-            Some(Known { account_id: account_id.to_owned(), route: route.clone(), until: (now, now + ttl) });
+            Some(KnownRoute { account_id: account_id.to_owned(), route: route.clone(), until: (now, now + ttl) });
         route
     }
 
-    fn known(&self, account_id: &str, now: SystemTime) -> Option<Result<Route, RouteError>> {
+    fn known(&self, account_id: &str, now: SystemTime) -> Option<Result<WorkspaceRoute, WorkspaceRouteError>> {
         let state = self.lock();
         let known = state.known.as_ref().filter(|known| known.account_id == account_id)?;
         // A clock that was set back makes an answer old, not eternal.
@@ -222,7 +222,7 @@ impl Router {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, RouterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -231,11 +231,11 @@ impl Router {
 async fn ask(
     upstream: &impl Upstream,
     backend: &Backend<'_>,
-    clock: &impl Clock,
+    clock: &impl Timer,
 ) -> Result<Workspaces, Option<String>> {
     let request = requests::accounts_check(backend).map_err(|error| Some(error.to_string()))?;
     let reply = upstream.send(request).await.map_err(|error| Some(error.to_string()))?;
-    let reply = checked(reply, clock).await.map_err(|error| match error {
+    let reply = error_for_status(reply, clock).await.map_err(|error| match error {
         SendError::Transport(error) => Some(error.to_string()),
         SendError::Refused { failure, .. } => {
             Some(failure.message.clone()).filter(|_| failure.verdict() != Verdict::Reauth)

@@ -23,19 +23,22 @@ const BUFFER_BYTES: usize = 16 * 1024;
 /// An open WebSocket: messages in both directions. Dropping it ends the connection.
 ///
 /// Pings are answered while it is read, and not handed out. An item that is an error ends the stream.
-pub trait WebSocket: Stream<Item = Result<Received, UpstreamError>> + Sink<Sent, Error = UpstreamError> + Send {}
+pub trait WebSocket:
+    Stream<Item = Result<IncomingMessage, UpstreamError>> + Sink<OutgoingMessage, Error = UpstreamError> + Send
+{
+}
 
 impl<S> WebSocket for S where
-    S: Stream<Item = Result<Received, UpstreamError>> + Sink<Sent, Error = UpstreamError> + Send
+    S: Stream<Item = Result<IncomingMessage, UpstreamError>> + Sink<OutgoingMessage, Error = UpstreamError> + Send
 {
 }
 
 /// A message from the backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Received {
+pub enum IncomingMessage {
     /// A text, which is UTF-8.
     Text(Bytes),
-    /// The answer to a [`Sent::Ping`].
+    /// The answer to a [`OutgoingMessage::Ping`].
     Pong,
     /// The last message.
     Closed {
@@ -48,7 +51,7 @@ pub enum Received {
 
 /// A message to the backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sent {
+pub enum OutgoingMessage {
     /// A text, which must be UTF-8.
     Text(Bytes),
     /// A question whether anybody is there.
@@ -98,22 +101,22 @@ where
         .max_message_size(Some(MAX_MESSAGE_BYTES))
         .max_frame_size(Some(MAX_MESSAGE_BYTES));
     let inner = WebSocketStream::from_raw_socket(connection, Role::Client, Some(limits)).await;
-    Box::pin(Client { inner, host })
+    Box::pin(TungsteniteSocket { inner, host })
 }
 
-struct Client<S> {
+struct TungsteniteSocket<S> {
     inner: WebSocketStream<S>,
     host: String,
 }
 
-impl<S> Client<S> {
+impl<S> TungsteniteSocket<S> {
     fn broken(&self, error: &Error) -> UpstreamError {
         UpstreamError::Body { host: self.host.clone(), reason: error.to_string() }
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Client<S> {
-    type Item = Result<Received, UpstreamError>;
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for TungsteniteSocket<S> {
+    type Item = Result<IncomingMessage, UpstreamError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
@@ -123,13 +126,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Client<S> {
                 Some(Ok(message)) => message,
             };
             return Poll::Ready(Some(match message {
-                Message::Text(text) => Ok(Received::Text(text.into())),
+                Message::Text(text) => Ok(IncomingMessage::Text(text.into())),
                 // Its answer leaves with the next read.
                 Message::Ping(_) => continue,
-                Message::Pong(_) => Ok(Received::Pong),
+                Message::Pong(_) => Ok(IncomingMessage::Pong),
                 Message::Close(frame) => Ok(frame.map_or_else(
-                    || Received::Closed { code: 1005, reason: String::new() },
-                    |frame| Received::Closed { code: frame.code.into(), reason: frame.reason.as_str().to_owned() },
+                    || IncomingMessage::Closed { code: 1005, reason: String::new() },
+                    |frame| IncomingMessage::Closed {
+                        code: frame.code.into(),
+                        reason: frame.reason.as_str().to_owned(),
+                    },
                 )),
                 Message::Binary(_) | Message::Frame(_) => {
                     let reason = "a message that is no text".to_owned();
@@ -140,7 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Client<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Sent> for Client<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Sink<OutgoingMessage> for TungsteniteSocket<S> {
     type Error = UpstreamError;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), UpstreamError>> {
@@ -148,11 +154,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Sent> for Client<S> {
         Poll::Ready(done.map_err(|error| self.broken(&error)))
     }
 
-    fn start_send(mut self: Pin<&mut Self>, message: Sent) -> Result<(), UpstreamError> {
+    fn start_send(mut self: Pin<&mut Self>, message: OutgoingMessage) -> Result<(), UpstreamError> {
         let message =
             match message {
-                Sent::Ping => Message::Ping(Bytes::new()),
-                Sent::Text(text) => Message::Text(Utf8Bytes::try_from(text).map_err(|_| {
+                OutgoingMessage::Ping => Message::Ping(Bytes::new()),
+                OutgoingMessage::Text(text) => Message::Text(Utf8Bytes::try_from(text).map_err(|_| {
                     UpstreamError::InvalidRequest { reason: "a WebSocket carries UTF-8 only".to_owned() }
                 })?),
             };

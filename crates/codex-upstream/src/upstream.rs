@@ -112,13 +112,13 @@ pub enum UpstreamError {
     },
     /// The backend, or something before it, opens no WebSocket, or none for this turn; the turn was not begun.
     #[error("{host} takes no WebSocket: {reason}; use the transport auto or http")]
-    NoWebSocket {
+    WebSocketUnavailable {
         /// The backend's host.
         host: String,
         /// What was answered.
         reason: String,
         /// Whether it may be another time.
-        passes: bool,
+        is_transient: bool,
     },
     /// Nothing arrived for the configured time.
     #[error("{host} was silent for too long {}; try again, or raise the timeout", phase_words(*phase))]
@@ -167,7 +167,7 @@ impl UpstreamError {
             Self::Connect { .. }
             | Self::Tls { .. }
             | Self::Proxy { .. }
-            | Self::NoWebSocket { .. }
+            | Self::WebSocketUnavailable { .. }
             | Self::InvalidRequest { .. } => true,
             Self::Timeout { phase, .. } => *phase == TimeoutPhase::Connect,
             Self::Closed { .. } | Self::Body { .. } | Self::TooLarge { .. } => false,
@@ -178,7 +178,7 @@ impl UpstreamError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::NoWebSocket { passes, .. } => *passes,
+            Self::WebSocketUnavailable { is_transient, .. } => *is_transient,
             Self::Connect { .. }
             | Self::Proxy { .. }
             | Self::Timeout { .. }
@@ -241,8 +241,8 @@ mod tests {
             (UpstreamError::Connect { host: host(), reason: reason() }, true, true),
             (UpstreamError::Tls { host: host(), reason: reason() }, true, false),
             (UpstreamError::Proxy { host: host(), reason: reason() }, true, true),
-            (UpstreamError::NoWebSocket { host: host(), reason: reason(), passes: true }, true, true),
-            (UpstreamError::NoWebSocket { host: host(), reason: reason(), passes: false }, true, false),
+            (UpstreamError::WebSocketUnavailable { host: host(), reason: reason(), is_transient: true }, true, true),
+            (UpstreamError::WebSocketUnavailable { host: host(), reason: reason(), is_transient: false }, true, false),
             (UpstreamError::Timeout { host: host(), phase: TimeoutPhase::Connect }, true, true),
             (UpstreamError::Timeout { host: host(), phase: TimeoutPhase::Head }, false, true),
             (UpstreamError::Timeout { host: host(), phase: TimeoutPhase::Body }, false, true),

@@ -56,6 +56,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // The backend has answered 401: a new token, in the file before anybody has it.
     let second = tokens.replace(&first).await?;
     writeln!(out, "renewed: {}", first.token.expose() != second.token.expose())?;
-    tokens.settle().await;
+    tokens.wait_for_refresh().await;
     Ok(())
 }

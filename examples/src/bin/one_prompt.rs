@@ -12,7 +12,8 @@ use codex_sim::{Mint, Sim, SimConfig};
 use codex_translate::chat::{self, Delta, Sink};
 use codex_translate::{ChatStream, Decoder, Flow, MAX_EVENT_BYTES, Options, Profile, responses, to_responses};
 use codex_upstream::{
-    Backend, Client, ClientConfig, Credentials, Identity, RetryPolicy, SystemClock, Turn, requests, send_with_retry,
+    Backend, Client, ClientConfig, ClientIdentity, RequestAuth, RetryPolicy, TokioTimer, TurnRequest, requests,
+    send_with_retry,
 };
 use futures_util::StreamExt as _;
 use serde_json::json;
@@ -43,13 +44,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let request = chat::Request::from_json(body.as_bytes())?;
     let translated = to_responses(request, &Profile::permissive(MODEL), &Options::default())?;
 
-    let (base, identity) = (Url::parse(&sim.upstream_url())?, Identity::default());
-    let credentials = Credentials { bearer: &login.access_token, account_id: Some(&login.account_id), fedramp: false };
+    let (base, identity) = (Url::parse(&sim.upstream_url())?, ClientIdentity::default());
+    let credentials = RequestAuth { bearer: &login.access_token, account_id: Some(&login.account_id), fedramp: false };
     let backend = Backend { base: &base, region: None, identity: &identity, credentials };
     let body = translated.request.to_json();
-    let turn = Turn { model: MODEL, tier: None, conversation_id: None, lite: false, body: &body };
+    let turn = TurnRequest { model: MODEL, tier: None, conversation_id: None, lite: false, body: &body };
     let request = requests::responses(&backend, &turn)?;
-    let reply = send_with_retry(&client, &request, &RetryPolicy::default(), &SystemClock).await?;
+    let reply = send_with_retry(&client, &request, &RetryPolicy::default(), &TokioTimer).await?;
 
     let mut upstream = reply.into_body();
     let mut decoder = Decoder::new(MAX_EVENT_BYTES);

@@ -96,7 +96,7 @@ async fn serve_app<U: Upstream, S: TokenStore>(
         () = app.sockets.keep() => {}
     }
     // A refresh that is under way holds the only copy of a rotated token.
-    app.tokens.settle().await;
+    app.tokens.wait_for_refresh().await;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use codex_auth::AuthConfig;
-use codex_upstream::{ClientConfig, Emulation, Identity, ModelAliases, ProxyConfig, TransportChoice};
+use codex_upstream::{ClientConfig, ClientIdentity, Emulation, ModelAliases, ProxyConfig, TransportChoice};
 use url::Url;
 
 use crate::admission::access::Access;
@@ -85,7 +85,7 @@ pub struct Config {
     /// How long the backend may send nothing.
     pub upstream_timeout: Duration,
     /// The client that the backend and the auth server see.
-    pub identity: Identity,
+    pub identity: ClientIdentity,
     /// The names that the user gives to models.
     pub aliases: ModelAliases,
     /// What is logged: a level, or a filter of tracing-subscriber's `EnvFilter`; the command's own choice if not set.
@@ -204,7 +204,7 @@ impl Config {
             transport: TransportChoice::default(),
             stored_bytes: 32 << 20,
             upstream_timeout: ClientConfig::default().read_timeout,
-            identity: Identity::default(),
+            identity: ClientIdentity::default(),
             aliases: ModelAliases::default(),
             log: None,
             log_format: LogFormat::default(),
@@ -418,7 +418,7 @@ mod tests {
     #[test]
     fn the_client_identity_is_one_value_for_both_servers() {
         let read = |name, value| config(&[("HOME", "/h"), (name, value)]);
-        assert_eq!(read("CODEX_PROXY_ORIGINATOR", "").unwrap().identity, Identity::default());
+        assert_eq!(read("CODEX_PROXY_ORIGINATOR", "").unwrap().identity, ClientIdentity::default());
         let config = read("CODEX_PROXY_ORIGINATOR", "codex_exec").unwrap();
         assert_eq!((&*config.identity.originator, &*config.auth_config().originator), ("codex_exec", "codex_exec"));
         assert_eq!(read("CODEX_PROXY_CLIENT_VERSION", "0.200.1").unwrap().identity.version, "0.200.1");

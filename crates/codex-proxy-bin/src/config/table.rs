@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use codex_upstream::Identity;
+use codex_upstream::ClientIdentity;
 use url::{Host, Url};
 
 use super::setting::{Form, PLAIN, Setting, Shown};
@@ -303,7 +303,7 @@ pub static SETTINGS: &[Setting] = &[
         default: codex_upstream::DEFAULT_VERSION,
         about: "The Codex version to report to the backend; raise it when the backend requires a newer client for a model.",
         set: |config, text| {
-            config.identity = Identity::configured(&config.identity.originator, text).map_err(said)?;
+            config.identity = ClientIdentity::configured(&config.identity.originator, text).map_err(said)?;
             Ok(())
         },
         ..PLAIN
@@ -315,7 +315,7 @@ pub static SETTINGS: &[Setting] = &[
         default: codex_upstream::DEFAULT_ORIGINATOR,
         about: "The kind of Codex client to report to the backend.",
         set: |config, text| {
-            config.identity = Identity::configured(text, &config.identity.version).map_err(said)?;
+            config.identity = ClientIdentity::configured(text, &config.identity.version).map_err(said)?;
             Ok(())
         },
         ..PLAIN

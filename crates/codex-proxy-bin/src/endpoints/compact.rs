@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use codex_auth::TokenStore;
 use codex_translate::{Effort, Error, Finish, Summary, responses};
-use codex_upstream::{Compaction, Turn, Upstream, requests};
+use codex_upstream::{CompactionReply, TurnRequest, Upstream, requests};
 use http::{Response, StatusCode};
 
 use crate::app::{App, Call};
@@ -39,11 +39,11 @@ async fn compacted<U: Upstream, S: TokenStore>(
     app: &App<U, S>,
     call: &Call,
     mut request: responses::Request,
-) -> Result<Compaction, Error> {
+) -> Result<CompactionReply, Error> {
     let conversation = conversation(call, &request, app.started_unix_ms);
     request.prompt_cache_key = Some(conversation.clone());
     let body = request.to_compaction_json();
-    let turn = Turn {
+    let turn = TurnRequest {
         model: &request.model,
         tier: request.service_tier.as_deref(),
         conversation_id: Some(&conversation),
@@ -51,7 +51,7 @@ async fn compacted<U: Upstream, S: TokenStore>(
         body: &body,
     };
     let reply = whole(app, |backend| requests::compaction(backend, &turn)).await?;
-    let mut compaction = Compaction::parse(&reply).map_err(|error| of_whole(&error))?;
+    let mut compaction = CompactionReply::parse(&reply).map_err(|error| of_whole(&error))?;
     let identity = ids::response();
     compaction.id.get_or_insert(identity.id);
     compaction.object.get_or_insert_with(|| "response.compaction".to_owned());

@@ -2,7 +2,7 @@
 //! tell nothing private.
 
 use codex_auth::{LoginState, TokenStore};
-use codex_upstream::{Source, SystemClock, Upstream};
+use codex_upstream::{CatalogueSource, TokioTimer, Upstream};
 use http::{Response, StatusCode};
 use serde::Serialize;
 
@@ -59,12 +59,12 @@ async fn ready<U: Upstream, S: TokenStore>(app: &App<U, S>) -> Response<Body> {
     };
     let models = match app.models.snapshot().source {
         // No request comes to a program that is not ready, so nobody else would have them asked for.
-        Source::BuiltIn => {
-            let _ = app.models.use_at_hand(&SystemClock);
+        CatalogueSource::BuiltIn => {
+            let _ = app.models.use_at_hand(&TokioTimer);
             let problem = "the account's models are not known yet; if that lasts, run `codex-proxy doctor`".to_owned();
             Part { ok: false, problem: Some(problem) }
         }
-        Source::Live | Source::Disk | _ => Part { ok: true, problem: None },
+        CatalogueSource::Live | CatalogueSource::Disk | _ => Part { ok: true, problem: None },
     };
     let is_ready = login.ok && models.ok;
     let status = if is_ready { "ready" } else { "not_ready" };

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use codex_auth::TokenStore;
 use codex_translate::images::{ImagesRequest, MODEL, Task};
 use codex_translate::{Error, ErrorKind, Finish, Summary};
-use codex_upstream::{ImageCall, Images, Upstream, requests};
+use codex_upstream::{ImageCall, ImagesReply, Upstream, requests};
 use futures_util::future::try_join_all;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
@@ -51,7 +51,7 @@ async fn drawn<U: Upstream, S: TokenStore>(
     app: &App<U, S>,
     task: Task,
     request: &ImagesRequest,
-) -> Result<Images, Error> {
+) -> Result<ImagesReply, Error> {
     let call = match task {
         Task::Generation => ImageCall::Generation,
         Task::Edit => ImageCall::Edit,
@@ -59,7 +59,7 @@ async fn drawn<U: Upstream, S: TokenStore>(
     let body = request.to_json();
     let one = || async {
         let reply = whole(app, |backend| requests::images(backend, call, &body)).await?;
-        Images::parse(&reply).map_err(|error| of_whole(&error))
+        ImagesReply::parse(&reply).map_err(|error| of_whole(&error))
     };
     let replies = try_join_all((0..request.n).map(|_| one())).await?;
     let merged = replies.into_iter().reduce(|mut all, more| {
@@ -88,7 +88,7 @@ fn sum(one: Option<Value>, other: Option<Value>) -> Option<Value> {
 }
 
 /// The reply, with data URLs instead of bare base64 if the caller wants URLs.
-fn told(pictures: Images, as_url: bool) -> Result<Value, Error> {
+fn told(pictures: ImagesReply, as_url: bool) -> Result<Value, Error> {
     let format = pictures.output_format.clone().unwrap_or_else(|| "png".to_owned());
     let mut told = serde_json::to_value(pictures)
         .map_err(|error| Error::new(ErrorKind::Internal, format!("cannot write the reply as JSON: {error}")))?;

@@ -1,7 +1,7 @@
 //! `GET /v1/models` and `GET /v1/models/{id}`.
 
 use codex_translate::{Error, ErrorKind};
-use codex_upstream::{ModelAliases, Snapshot};
+use codex_upstream::{CatalogueSnapshot, ModelAliases};
 use http::header::ETAG;
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
@@ -39,7 +39,7 @@ impl<'a> Entry<'a> {
 }
 
 /// Lists the models that the account offers. With `client_version` in the query, the Codex CLI is asking.
-pub(crate) fn models(snapshot: &Snapshot, query: Option<&str>) -> Response<Body> {
+pub(crate) fn models(snapshot: &CatalogueSnapshot, query: Option<&str>) -> Response<Body> {
     let catalogue = &snapshot.catalogue;
     let codex = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).any(|(key, _)| key == "client_version");
     let list = List {
@@ -61,7 +61,7 @@ pub(crate) fn models(snapshot: &Snapshot, query: Option<&str>) -> Response<Body>
 ///
 /// # Errors
 /// There is no such model; the message names those there are.
-pub(crate) fn model(snapshot: &Snapshot, aliases: &ModelAliases, id: &str) -> Result<Response<Body>, Error> {
+pub(crate) fn model(snapshot: &CatalogueSnapshot, aliases: &ModelAliases, id: &str) -> Result<Response<Body>, Error> {
     let catalogue = &snapshot.catalogue;
     match catalogue.find(&catalogue.resolve(id, aliases).slug) {
         Some(_) => Ok(reply::json(StatusCode::OK, &Entry::called(id))),

@@ -250,7 +250,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use codex_translate::{Finish, Summary, Usage};
-    use codex_upstream::Window;
+    use codex_upstream::QuotaWindow;
 
     use super::*;
     use crate::telemetry::record::{Opening, Record};
@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_window_that_has_started_anew_is_not_shown_as_used() {
-        let window = |resets_at: u64| Window {
+        let window = |resets_at: u64| QuotaWindow {
             name: "Spark weekly".to_owned(),
             limit: Some("Spark".to_owned()),
             minutes: 10_080,

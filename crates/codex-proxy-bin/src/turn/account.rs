@@ -6,7 +6,8 @@ use bytes::Bytes;
 use codex_auth::{Bearer, TokenStore};
 use codex_translate::{Error, ErrorKind};
 use codex_upstream::{
-    Backend, Quota, Route, SystemClock, Upstream, UpstreamError, Workspaces, checked, read_to_end, requests,
+    Backend, Quota, TokioTimer, Upstream, UpstreamError, WorkspaceRoute, Workspaces, error_for_status, read_to_end,
+    requests,
 };
 use http::Request;
 
@@ -37,10 +38,10 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
     }
 
     /// Asks once: these are questions of somebody who waits, and can ask again.
-    async fn ask(&self, build: Build, bearer: &Bearer, route: &Route) -> Result<Bytes, Error> {
+    async fn ask(&self, build: Build, bearer: &Bearer, route: &WorkspaceRoute) -> Result<Bytes, Error> {
         let request = build(&self.backend(bearer, route)).map_err(|error| error::of_transport(&error))?;
         let answered = self.upstream.send(request).await.map_err(|error| error::of_transport(&error))?;
-        let answered = checked(answered, &SystemClock).await.map_err(|error| error::of_send(&error))?;
+        let answered = error_for_status(answered, &TokioTimer).await.map_err(|error| error::of_send(&error))?;
         read_to_end(answered.into_body(), MAX_REPLY_BYTES).await.map_err(|error| error::of_transport(&error))
     }
 }

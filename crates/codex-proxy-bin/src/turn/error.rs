@@ -2,7 +2,7 @@
 
 use codex_auth::AuthError;
 use codex_translate::{Error, ErrorKind};
-use codex_upstream::{Failure, FailureKind, RouteError, SendError, UpstreamError};
+use codex_upstream::{Failure, FailureKind, SendError, UpstreamError, WorkspaceRouteError};
 
 /// What a client is told when its request has met a defect of this program, wherever that was.
 pub(crate) fn of_panic() -> Error {
@@ -46,7 +46,7 @@ pub fn of_transport(error: &UpstreamError) -> Error {
         UpstreamError::Body { .. } => ErrorKind::Truncated,
         UpstreamError::TooLarge { .. } => ErrorKind::Protocol,
         UpstreamError::Connect { .. }
-        | UpstreamError::NoWebSocket { .. }
+        | UpstreamError::WebSocketUnavailable { .. }
         | UpstreamError::Tls { .. }
         | UpstreamError::Proxy { .. }
         | UpstreamError::Closed { .. }
@@ -56,7 +56,7 @@ pub fn of_transport(error: &UpstreamError) -> Error {
 }
 
 /// What a client is told when the workspace's requests go nowhere.
-pub fn of_route(error: &RouteError) -> Error {
+pub fn of_route(error: &WorkspaceRouteError) -> Error {
     Error::new(ErrorKind::Permission, error.to_string()).with_code("deactivated_workspace")
 }
 

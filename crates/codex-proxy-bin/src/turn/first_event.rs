@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use codex_translate::responses::Event;
 use codex_translate::{Decoder, Error, ErrorKind, MAX_EVENT_BYTES};
-use codex_upstream::{ByteStream, Clock, UpstreamError};
+use codex_upstream::{ByteStream, Timer, UpstreamError};
 use futures_util::future::{Either, select};
 use futures_util::{StreamExt as _, stream};
 
@@ -24,7 +24,7 @@ pub(crate) struct Start {
 /// Reads as far as the first output or failure, at most for as long as a status is held back anyway.
 ///
 /// Dropping the future drops the reply. What was read comes out of [`Start::body`] again, in the same pieces.
-pub(crate) async fn peek(mut body: ByteStream, clock: &impl Clock) -> Start {
+pub(crate) async fn peek(mut body: ByteStream, clock: &impl Timer) -> Start {
     let mut reader = Reader::new();
     let mut read: Vec<Result<Bytes, UpstreamError>> = Vec::new();
     let mut deadline = std::pin::pin!(clock.sleep(HOLD));
@@ -106,7 +106,7 @@ mod tests {
         is_late: bool,
     }
 
-    impl Clock for Still {
+    impl Timer for Still {
         fn now(&self) -> SystemTime {
             SystemTime::UNIX_EPOCH
         }

@@ -154,12 +154,12 @@ pub(crate) fn rfc3339(at: SystemTime) -> String {
 mod tests {
     use std::time::UNIX_EPOCH;
 
-    use codex_upstream::Window;
+    use codex_upstream::QuotaWindow;
 
     use super::*;
 
-    fn window(name: &str, limit: Option<&str>, resets_at: u64) -> Window {
-        Window {
+    fn window(name: &str, limit: Option<&str>, resets_at: u64) -> QuotaWindow {
+        QuotaWindow {
             name: name.to_owned(),
             limit: limit.map(str::to_owned),
             minutes: 300,

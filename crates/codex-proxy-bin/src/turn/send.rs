@@ -8,7 +8,7 @@ use bytes::Bytes;
 use codex_auth::{Bearer, TokenStore};
 use codex_translate::{ConversationSeed, Error, ErrorKind, conversation_id, responses};
 use codex_upstream::{
-    Backend, ByteStream, Clock as _, Quota, SendError, SystemClock, TransportChoice, Upstream, UpstreamError, Verdict,
+    Backend, ByteStream, Quota, SendError, Timer as _, TokioTimer, TransportChoice, Upstream, UpstreamError, Verdict,
     requests, send_with_retry,
 };
 use http::{Request, Response};
@@ -99,7 +99,7 @@ pub(crate) async fn send<U: Upstream, S: TokenStore>(
     upstream: &Attempts<U>,
     request: &Request<Bytes>,
 ) -> Result<Response<ByteStream>, Error> {
-    let sent = send_with_retry(upstream, request, &app.retry, &SystemClock).await;
+    let sent = send_with_retry(upstream, request, &app.retry, &TokioTimer).await;
     observe(app, &sent);
     sent.map_err(|error| error::of_last_try(&error))
 }
@@ -130,14 +130,14 @@ impl Prepared {
         let again_after = start
             .failure
             .filter(first_event::is_passing)
-            .and_then(|failure| app.retry.delay(0, SystemClock.jitter(), failure.retry_after(), Duration::ZERO));
+            .and_then(|failure| app.retry.delay(0, TokioTimer.jitter(), failure.retry_after(), Duration::ZERO));
         let Some(delay) = again_after else {
             return Ok(start.body);
         };
         // Let go first: the backend need not finish a reply that nobody reads.
         drop(start.body);
         tracing::debug!(?delay, "the backend was overloaded; sending again");
-        SystemClock.sleep(delay).await;
+        TokioTimer.sleep(delay).await;
         Ok(self.start(app, upstream, &backend).await?.body)
     }
 
@@ -153,7 +153,7 @@ impl Prepared {
         let observer = Arc::clone(app);
         let reply = sent.map_err(|error| error::of_last_try(&error))?;
         let body = watched(reply.into_body(), move |quota| observer.observe_quota(quota));
-        Ok(first_event::peek(body, &SystemClock).await)
+        Ok(first_event::peek(body, &TokioTimer).await)
     }
 
     /// Sends the request by the way that is chosen, and where that can be had by none but HTTP, by HTTP.
@@ -163,7 +163,7 @@ impl Prepared {
         upstream: &Attempts<U>,
         backend: &Backend<'_>,
     ) -> Result<Response<ByteStream>, SendError> {
-        let turn = requests::Turn {
+        let turn = requests::TurnRequest {
             model: &self.model,
             tier: self.tier.as_deref(),
             conversation_id: Some(&self.conversation),
@@ -171,8 +171,8 @@ impl Prepared {
             body: &self.body,
         };
         if self.wants_websocket(app) {
-            let request = requests::responses_websocket(backend, &turn, SystemClock.now())?;
-            match send_with_retry(&upstream.by(&app.sockets), &request, &app.retry, &SystemClock).await {
+            let request = requests::responses_websocket(backend, &turn, TokioTimer.now())?;
+            match send_with_retry(&upstream.by(&app.sockets), &request, &app.retry, &TokioTimer).await {
                 Err(error) if app.transport == TransportChoice::Auto && can_do_without_websocket(&error) => {
                     tracing::info!(%error, "no WebSocket can be had; using HTTP");
                 }
@@ -180,15 +180,15 @@ impl Prepared {
             }
         }
         let request = requests::responses(backend, &turn)?;
-        send_with_retry(upstream, &request, &app.retry, &SystemClock).await
+        send_with_retry(upstream, &request, &app.retry, &TokioTimer).await
     }
 
     fn wants_websocket<U: Upstream, S: TokenStore>(&self, app: &App<U, S>) -> bool {
         match app.transport {
             TransportChoice::WebSocket => true,
             TransportChoice::Auto => {
-                let catalogue = app.models.use_at_hand(&SystemClock);
-                catalogue.find(&self.model).is_some_and(|model| model.websockets) && app.sockets.are_worth_trying()
+                let catalogue = app.models.use_at_hand(&TokioTimer);
+                catalogue.find(&self.model).is_some_and(|model| model.websockets) && app.sockets.is_worth_trying()
             }
             TransportChoice::Http | _ => false,
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use codex_auth::TokenStore;
 use codex_translate::{Error, ErrorKind, Usage};
-use codex_upstream::{Backend, Upstream, UpstreamError, WholeError, read_to_end};
+use codex_upstream::{Backend, UnaryReplyError, Upstream, UpstreamError, read_to_end};
 use http::Request;
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ pub(crate) async fn whole<U: Upstream, S: TokenStore>(
 }
 
 /// What a client is told of a reply that is not what was asked for.
-pub(crate) fn of_whole(error: &WholeError) -> Error {
+pub(crate) fn of_whole(error: &UnaryReplyError) -> Error {
     Error::new(ErrorKind::Protocol, error.to_string())
 }
 

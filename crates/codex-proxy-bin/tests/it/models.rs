@@ -1,7 +1,7 @@
 //! Names of models: decorated, of others, the user's own; and the account's list, which no request waits for.
 
 use codex_sim::SimConfig;
-use codex_upstream::Source;
+use codex_upstream::CatalogueSource;
 use serde_json::{Value, json};
 
 use crate::support::{Harness, ask};
@@ -58,13 +58,13 @@ async fn a_model_is_told_by_every_name_it_has() {
 #[tokio::test]
 async fn requests_go_by_the_accounts_list_once_it_is_there() {
     let proxy = Harness::start_with(SimConfig { retired_models: false, ..SimConfig::default() }, None).await;
-    assert_eq!(proxy.app.models.snapshot().source, Source::BuiltIn);
+    assert_eq!(proxy.app.models.snapshot().source, CatalogueSource::BuiltIn);
     let refused = proxy.post("/v1/chat/completions", &ask_model("gpt-5.1-codex-mini")).await;
     assert_eq!(refused.status, 404, "{}", refused.text);
     // That request has found the list too old, so it is asked for now and, once more, afterwards.
     let app = proxy.app.clone();
     let keeper = tokio::spawn(async move { app.keep_models_fresh().await });
-    while proxy.app.models.snapshot().source != Source::Live {
+    while proxy.app.models.snapshot().source != CatalogueSource::Live {
         tokio::task::yield_now().await;
     }
     let reply = proxy.post("/v1/chat/completions", &ask_model("gpt-5.1-codex-mini")).await;
@@ -79,7 +79,7 @@ async fn an_old_list_is_renewed_by_use_alone() {
     let app = proxy.app.clone();
     let keeper = tokio::spawn(async move { app.keep_models_fresh().await });
     let asked = || proxy.sim.requests().iter().filter(|request| request.path.contains("/codex/models")).count();
-    while proxy.app.models.snapshot().source != Source::Live {
+    while proxy.app.models.snapshot().source != CatalogueSource::Live {
         tokio::task::yield_now().await;
     }
     assert_eq!(asked(), 1);

@@ -72,7 +72,7 @@ async fn nobody_logged_in_is_a_401_that_names_the_command() {
     assert!(reply.text.contains("codex-proxy login"), "{}", reply.text);
     assert_eq!(proxy.get("/health").await.json()["logged_in"], false);
     // A login by another process is picked up.
-    proxy.store.put(Some(tokens_of(&proxy.sim)));
+    proxy.store.set_tokens(Some(tokens_of(&proxy.sim)));
     assert_eq!(proxy.post("/v1/chat/completions", &ask("hi")).await.status, 200);
 }
 

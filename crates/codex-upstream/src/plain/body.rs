@@ -8,7 +8,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use futures_core::Stream;
 use tokio::io::AsyncReadExt as _;
 
-use super::pool::{Connection, Pool};
+use super::pool::{PlainConnection, PlainPool};
 use crate::upstream::UpstreamError;
 
 /// How much is read at once when much comes. What a burst costs is the number of its reads and writes.
@@ -25,14 +25,14 @@ const MAX_LINE_BYTES: usize = 16 * 1024;
 pub(super) enum Framing {
     /// So many bytes are missing.
     Length(u64),
-    Chunked(Chunk),
+    Chunked(ChunkState),
     /// It ends when the connection does.
     Close,
 }
 
 /// Where in a chunked body the next byte stands (RFC 9112 section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Chunk {
+pub(super) enum ChunkState {
     /// In a chunk's size, of which so much is known.
     Size {
         size: u64,
@@ -57,19 +57,19 @@ pub(super) enum Chunk {
 
 /// A body that cannot be read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(super) struct MalformedChunk;
 
 impl Framing {
     pub(super) fn chunked() -> Self {
-        Self::Chunked(Chunk::Size { size: 0, digits: 0 })
+        Self::Chunked(ChunkState::Size { size: 0, digits: 0 })
     }
 
     fn is_at_end(self) -> bool {
-        matches!(self, Self::Length(0) | Self::Chunked(Chunk::End))
+        matches!(self, Self::Length(0) | Self::Chunked(ChunkState::End))
     }
 
     /// Takes from `buffer` all the data in it, as one piece.
-    pub(super) fn take(&mut self, buffer: &mut BytesMut) -> Result<Bytes, Malformed> {
+    pub(super) fn take(&mut self, buffer: &mut BytesMut) -> Result<Bytes, MalformedChunk> {
         match self {
             Self::Length(missing) => {
                 let count = buffer.len().min(usize::try_from(*missing).unwrap_or(usize::MAX));
@@ -82,9 +82,9 @@ impl Framing {
     }
 }
 
-impl Chunk {
+impl ChunkState {
     /// The data of all chunks is moved together, over what stands between them.
-    fn take(&mut self, buffer: &mut BytesMut) -> Result<Bytes, Malformed> {
+    fn take(&mut self, buffer: &mut BytesMut) -> Result<Bytes, MalformedChunk> {
         let (mut read, mut kept) = (0, 0);
         while read < buffer.len() {
             if let Self::Data(missing) = self {
@@ -113,14 +113,14 @@ impl Chunk {
     }
 
     /// Where a body is after one more byte that is no data.
-    fn after(self, byte: u8) -> Result<Self, Malformed> {
+    fn after(self, byte: u8) -> Result<Self, MalformedChunk> {
         match self {
             Self::Size { size, digits } => match char::from(byte).to_digit(16) {
                 Some(digit) if digits < 15 => Ok(Self::Size { size: size << 4 | u64::from(digit), digits: digits + 1 }),
                 None if digits > 0 && matches!(byte, b'\r' | b'\n' | b';' | b' ' | b'\t') => {
                     Self::SizeLine { size, skipped: 0 }.after(byte)
                 }
-                Some(_) | None => Err(Malformed),
+                Some(_) | None => Err(MalformedChunk),
             },
             Self::SizeLine { size: 0, .. } if byte == b'\n' => Ok(Self::Trailers { line: 0, skipped: 0 }),
             Self::SizeLine { size, .. } if byte == b'\n' => Ok(Self::Data(size)),
@@ -130,7 +130,7 @@ impl Chunk {
             Self::DataEnd => match byte {
                 b'\r' => Ok(Self::DataEnd),
                 b'\n' => Ok(Self::Size { size: 0, digits: 0 }),
-                _ => Err(Malformed),
+                _ => Err(MalformedChunk),
             },
             Self::Trailers { line: 0, .. } if byte == b'\n' => Ok(Self::End),
             Self::Trailers { line, skipped } if skipped < MAX_LINE_BYTES => Ok(Self::Trailers {
@@ -141,25 +141,25 @@ impl Chunk {
                 },
                 skipped: skipped + 1,
             }),
-            Self::SizeLine { .. } | Self::Trailers { .. } | Self::Data(_) | Self::End => Err(Malformed),
+            Self::SizeLine { .. } | Self::Trailers { .. } | Self::Data(_) | Self::End => Err(MalformedChunk),
         }
     }
 }
 
 /// A reply's body as a stream of pieces.
-pub(super) struct Body {
+pub(super) struct PlainBody {
     /// `None` once the body has ended.
-    connection: Option<Connection>,
+    connection: Option<PlainConnection>,
     framing: Framing,
     /// Where the connection goes at the end, if it can be used again.
-    pool: Option<Pool>,
+    pool: Option<PlainPool>,
     /// How much is read at once: the more, the more has come at once so far.
     room: usize,
     host: String,
 }
 
-impl Body {
-    pub(super) fn new(connection: Connection, framing: Framing, pool: Option<Pool>, host: String) -> Self {
+impl PlainBody {
+    pub(super) fn new(connection: PlainConnection, framing: Framing, pool: Option<PlainPool>, host: String) -> Self {
         Self { connection: Some(connection), framing, pool, room: LEAST_READ_BYTES, host }
     }
 
@@ -176,7 +176,7 @@ impl Body {
     }
 }
 
-impl Stream for Body {
+impl Stream for PlainBody {
     type Item = Result<Bytes, UpstreamError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -211,7 +211,7 @@ impl Stream for Body {
 }
 
 /// The size of the next chunk, and the length of what stands between it and the one before, if that is whole and of the usual
-/// form. What it is not sure of is left to [`Chunk::after`].
+/// form. What it is not sure of is left to [`ChunkState::after`].
 fn between(bytes: &[u8]) -> Option<(u64, usize)> {
     let digits = bytes.strip_prefix(b"\r\n")?;
     let mut size = 0;
@@ -226,8 +226,8 @@ fn between(bytes: &[u8]) -> Option<(u64, usize)> {
 }
 
 /// Reads once. A stream on which nothing comes keeps no buffer.
-fn poll_read(connection: &mut Connection, room: usize, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
-    let Connection { stream, buffer, .. } = connection;
+fn poll_read(connection: &mut PlainConnection, room: usize, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+    let PlainConnection { stream, buffer, .. } = connection;
     let polled = match stream.poll_read_ready(cx) {
         Poll::Ready(Ok(())) => {
             buffer.reserve(room);
@@ -249,7 +249,7 @@ mod tests {
     use super::*;
 
     /// All the data of `wire` when it comes in pieces of `split` bytes, and whether that was the end.
-    fn decoded(wire: &[u8], split: usize) -> Result<(Vec<u8>, bool), Malformed> {
+    fn decoded(wire: &[u8], split: usize) -> Result<(Vec<u8>, bool), MalformedChunk> {
         let (mut framing, mut buffer, mut data) = (Framing::chunked(), BytesMut::new(), Vec::new());
         for piece in wire.chunks(split) {
             buffer.extend_from_slice(piece);
@@ -271,12 +271,12 @@ mod tests {
     #[test]
     fn what_are_no_chunks_is_refused() {
         for wire in ["\r\n", "x\r\n", "3\r\nabcd\r\n", "-1\r\n", "fffffffffffffffff\r\n", "3x\r\nabc"] {
-            assert_eq!(decoded(wire.as_bytes(), 1), Err(Malformed), "{wire}");
+            assert_eq!(decoded(wire.as_bytes(), 1), Err(MalformedChunk), "{wire}");
         }
         let endless = format!("3;{}", "x".repeat(2 * MAX_LINE_BYTES));
-        assert_eq!(decoded(endless.as_bytes(), 100), Err(Malformed));
+        assert_eq!(decoded(endless.as_bytes(), 100), Err(MalformedChunk));
         let endless = format!("0\r\n{}", "x: y\r\n".repeat(MAX_LINE_BYTES));
-        assert_eq!(decoded(endless.as_bytes(), 100), Err(Malformed));
+        assert_eq!(decoded(endless.as_bytes(), 100), Err(MalformedChunk));
     }
 
     proptest! {

@@ -9,16 +9,16 @@ mod pool;
 
 use std::time::Duration;
 
-use body::{Body, Framing};
+use body::{Framing, PlainBody};
 use bytes::{BufMut as _, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
-use pool::{Connection, Pool};
+use pool::{PlainConnection, PlainPool};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::attended::attended;
+use crate::idle_timeout::with_idle_timeout;
 use crate::upstream::{ByteStream, TimeoutPhase, UpstreamError};
 
 /// The longest head of a reply.
@@ -35,15 +35,15 @@ const MAX_HEADERS: usize = 256;
 
 /// A client of backends on this machine. Clones share connections.
 #[derive(Clone, Debug)]
-pub(crate) struct Plain {
-    pool: Pool,
+pub(crate) struct PlainClient {
+    pool: PlainPool,
     connect_timeout: Duration,
     read_timeout: Duration,
 }
 
-impl Plain {
+impl PlainClient {
     pub(crate) fn new(connect_timeout: Duration, read_timeout: Duration) -> Self {
-        Self { pool: Pool::default(), connect_timeout, read_timeout }
+        Self { pool: PlainPool::default(), connect_timeout, read_timeout }
     }
 
     /// Sends a request to `host`, which its address names.
@@ -74,11 +74,11 @@ impl Plain {
         };
         let framing = framing(request.method(), &head).map_err(|reason| closed(reason.to_owned()))?;
         let pool = is_kept(&head).then(|| self.pool.clone());
-        let body = Body::new(connection, framing, pool, host.clone());
-        Ok(head.map(|()| attended(body, self.read_timeout, host)))
+        let body = PlainBody::new(connection, framing, pool, host.clone());
+        Ok(head.map(|()| with_idle_timeout(body, self.read_timeout, host)))
     }
 
-    async fn connect(&self, authority: String, host: &str, port: u16) -> Result<Connection, UpstreamError> {
+    async fn connect(&self, authority: String, host: &str, port: u16) -> Result<PlainConnection, UpstreamError> {
         // An IPv6 address stands between brackets in a URL.
         let address = host.trim_start_matches('[').trim_end_matches(']');
         let failed =
@@ -88,7 +88,7 @@ impl Plain {
             Err(_) => return Err(UpstreamError::Timeout { host: host.to_owned(), phase: TimeoutPhase::Connect }),
         };
         stream.set_nodelay(true).map_err(failed)?;
-        Ok(Connection::new(authority, stream))
+        Ok(PlainConnection::new(authority, stream))
     }
 }
 
@@ -120,7 +120,7 @@ fn message(request: &Request<bytes::Bytes>, authority: &str) -> BytesMut {
 }
 
 /// Reads the head of a reply; interim ones (RFC 9110 section 15.2) are passed over.
-async fn head(connection: &mut Connection) -> std::io::Result<Response<()>> {
+async fn head(connection: &mut PlainConnection) -> std::io::Result<Response<()>> {
     loop {
         while let Some((head, length)) = parse(&connection.buffer)? {
             let _ = connection.buffer.split_to(length);

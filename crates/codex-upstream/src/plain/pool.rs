@@ -16,13 +16,13 @@ const MAX_IDLE: usize = 1024;
 
 /// A connection, and what has come on it that nobody has taken yet.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct PlainConnection {
     authority: Arc<str>,
     pub(super) stream: TcpStream,
     pub(super) buffer: BytesMut,
 }
 
-impl Connection {
+impl PlainConnection {
     pub(super) fn new(authority: String, stream: TcpStream) -> Self {
         Self { authority: authority.into(), stream, buffer: BytesMut::new() }
     }
@@ -39,14 +39,14 @@ impl Connection {
 
 /// The connections by the backend that they lead to. Clones are the same pool.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pool(Arc<Mutex<Waiting>>);
+pub(super) struct PlainPool(Arc<Mutex<IdleConnections>>);
 
 /// The longest waiting first.
-type Waiting = HashMap<Arc<str>, Vec<(Instant, Connection)>>;
+type IdleConnections = HashMap<Arc<str>, Vec<(Instant, PlainConnection)>>;
 
-impl Pool {
+impl PlainPool {
     /// The connection that was used last.
-    pub(super) fn take(&self, authority: &str) -> Option<Connection> {
+    pub(super) fn take(&self, authority: &str) -> Option<PlainConnection> {
         let mut waiting = self.lock();
         let connections = waiting.get_mut(authority)?;
         std::iter::from_fn(|| connections.pop())
@@ -55,7 +55,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose reply was read to its end.
-    pub(super) fn put(&self, connection: Connection) {
+    pub(super) fn put(&self, connection: PlainConnection) {
         if !connection.buffer.is_empty() {
             return;
         }
@@ -64,11 +64,11 @@ impl Pool {
         let old = connections.partition_point(|(since, _)| since.elapsed() >= IDLE);
         connections.drain(..old);
         if connections.len() < MAX_IDLE {
-            connections.push((Instant::now(), Connection { buffer: BytesMut::new(), ..connection }));
+            connections.push((Instant::now(), PlainConnection { buffer: BytesMut::new(), ..connection }));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, IdleConnections> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

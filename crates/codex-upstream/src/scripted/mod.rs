@@ -10,33 +10,33 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use crate::socket::Upgrade;
 use crate::upstream::{ByteStream, Upstream, UpstreamError};
 
-mod conversation;
+mod socket;
 
-pub use conversation::Conversation;
-use conversation::Message;
+pub use socket::ScriptedSocket;
+use socket::SentText;
 
 /// An [`Upstream`] that plays back replies in order and keeps the requests.
 ///
 /// A request for which no reply is left fails with [`UpstreamError::InvalidRequest`].
 #[derive(Debug, Default)]
-pub struct Scripted {
-    replies: Mutex<VecDeque<Result<Reply, UpstreamError>>>,
+pub struct ScriptedUpstream {
+    replies: Mutex<VecDeque<Result<ScriptedReply, UpstreamError>>>,
     requests: Mutex<Vec<Request<Bytes>>>,
-    upgrades: Mutex<VecDeque<Result<Conversation, Reply>>>,
-    messages: Arc<Mutex<Vec<Message>>>,
+    upgrades: Mutex<VecDeque<Result<ScriptedSocket, ScriptedReply>>>,
+    messages: Arc<Mutex<Vec<SentText>>>,
     connects: Mutex<Vec<Request<()>>>,
 }
 
-/// One reply of a [`Scripted`] backend.
+/// One reply of a [`ScriptedUpstream`] backend.
 #[derive(Debug, Clone)]
-pub struct Reply {
+pub struct ScriptedReply {
     status: StatusCode,
     headers: http::HeaderMap,
     pieces: Vec<Result<Bytes, UpstreamError>>,
     stalls: bool,
 }
 
-impl Reply {
+impl ScriptedReply {
     /// Starts a reply with no headers and no body. An invalid status is a 500.
     #[must_use]
     pub fn new(status: u16) -> Self {
@@ -81,7 +81,7 @@ impl Reply {
     }
 }
 
-impl Reply {
+impl ScriptedReply {
     fn into_response(self) -> Response<ByteStream> {
         let pieces = stream::iter(self.pieces);
         let body: ByteStream = if self.stalls { Box::pin(pieces.chain(stream::pending())) } else { Box::pin(pieces) };
@@ -92,7 +92,7 @@ impl Reply {
     }
 }
 
-impl Scripted {
+impl ScriptedUpstream {
     /// Starts with nothing to say.
     #[must_use]
     pub fn new() -> Self {
@@ -102,12 +102,12 @@ impl Scripted {
     /// Adds a reply that is a status and a whole body.
     #[must_use]
     pub fn reply(self, status: u16, body: impl Into<Bytes>) -> Self {
-        self.then(Reply::new(status).piece(body))
+        self.then(ScriptedReply::new(status).piece(body))
     }
 
     /// Adds a reply.
     #[must_use]
-    pub fn then(self, reply: Reply) -> Self {
+    pub fn then(self, reply: ScriptedReply) -> Self {
         self.push(Ok(reply));
         self
     }
@@ -120,20 +120,20 @@ impl Scripted {
     }
 
     /// Adds a reply, or a failure, while others may be sending.
-    pub fn push(&self, outcome: Result<Reply, UpstreamError>) {
+    pub fn push(&self, outcome: Result<ScriptedReply, UpstreamError>) {
         lock(&self.replies).push_back(outcome);
     }
 
     /// Adds a WebSocket, and what is said on it. An upgrade for which there is none is refused with 426.
     #[must_use]
-    pub fn socket(self, conversation: Conversation) -> Self {
-        lock(&self.upgrades).push_back(Ok(conversation));
+    pub fn socket(self, socket: ScriptedSocket) -> Self {
+        lock(&self.upgrades).push_back(Ok(socket));
         self
     }
 
     /// Adds a refusal of an upgrade.
     #[must_use]
-    pub fn refused(self, reply: Reply) -> Self {
+    pub fn refused(self, reply: ScriptedReply) -> Self {
         lock(&self.upgrades).push_back(Err(reply));
         self
     }
@@ -157,7 +157,7 @@ impl Scripted {
     }
 }
 
-impl Upstream for Scripted {
+impl Upstream for ScriptedUpstream {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<ByteStream>, UpstreamError> {
         lock(&self.requests).push(request);
         let next = lock(&self.replies).pop_front();
@@ -175,7 +175,7 @@ impl Upstream for Scripted {
         };
         let next = lock(&self.upgrades).pop_front();
         Ok(match next {
-            Some(Ok(conversation)) => conversation.opened(number, Arc::clone(&self.messages)),
+            Some(Ok(socket)) => socket.opened(number, Arc::clone(&self.messages)),
             Some(Err(refusal)) => Upgrade::Refused(refusal.into_response()),
             None => Upgrade::unavailable(),
         })
@@ -193,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn plays_back_in_order_and_then_fails() {
-        let script = Scripted::new().reply(200, "one").then(Reply::new(201).header("x-a", "b"));
+        let script = ScriptedUpstream::new().reply(200, "one").then(ScriptedReply::new(201).header("x-a", "b"));
         let send = |path: &'static str| script.send(Request::get(path).body(Bytes::new()).unwrap());
         let first = send("/1").await.unwrap();
         assert_eq!(read_to_end(first.into_body(), 16).await.unwrap(), "one");

@@ -8,45 +8,45 @@ use futures_util::future::{Either, select};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::clock::Clock;
-use crate::socket::{Received, Sent, WebSocket};
+use crate::socket::{IncomingMessage, OutgoingMessage, WebSocket};
+use crate::timer::Timer;
 use crate::upstream::{TimeoutPhase, UpstreamError};
-use crate::websocket::frames::Message;
-use crate::websocket::increment::Memory;
-use crate::websocket::pool::Key;
+use crate::websocket::frames::SocketMessage;
+use crate::websocket::increment::PreviousResponse;
+use crate::websocket::pool::ConnectionKey;
 
 /// How often the backend is asked whether it is there (docs/backend.md §4).
 pub(crate) const PING_EVERY: Duration = Duration::from_secs(25);
 
 /// An open connection. Dropping it ends it, and the turn on it.
-pub(crate) struct Connection {
+pub(crate) struct SocketConnection {
     pub(crate) socket: Pin<Box<dyn WebSocket>>,
-    pub(crate) key: Key,
+    pub(crate) key: ConnectionKey,
     pub(crate) host: String,
     pub(crate) opened: SystemTime,
     /// How long the backend may send nothing in a turn.
     pub(crate) silence: Duration,
     /// The response that a request may go on from.
-    pub(crate) memory: Option<Memory>,
+    pub(crate) previous: Option<PreviousResponse>,
     pub(crate) _permit: OwnedSemaphorePermit,
 }
 
 /// Why there is no further message.
 #[derive(Debug)]
-pub(crate) enum Over {
+pub(crate) enum Closed {
     /// The backend closed the connection.
-    Closed { code: u16, reason: String },
+    ByPeer { code: u16, reason: String },
     /// It broke, or was silent for too long.
     Failed(UpstreamError),
 }
 
-impl Connection {
+impl SocketConnection {
     /// Sends one message.
     ///
     /// # Errors
     ///
     /// The backend may have received it, or a part.
-    pub(crate) async fn send(&mut self, message: Sent, clock: &impl Clock) -> Result<(), UpstreamError> {
+    pub(crate) async fn send(&mut self, message: OutgoingMessage, clock: &impl Timer) -> Result<(), UpstreamError> {
         let host = self.host.clone();
         let sent = pin!(self.socket.send(message));
         match within(clock, self.silence, sent).await {
@@ -56,36 +56,38 @@ impl Connection {
     }
 
     /// Waits for the next message of the turn, for as long as the backend may be silent.
-    pub(crate) async fn receive(&mut self, phase: TimeoutPhase, clock: &impl Clock) -> Result<Message, Over> {
+    pub(crate) async fn receive(&mut self, phase: TimeoutPhase, clock: &impl Timer) -> Result<SocketMessage, Closed> {
         let mut left = self.silence;
         loop {
             let step = left.min(PING_EVERY);
             match within(clock, step, self.socket.next()).await {
-                Some(Some(Ok(Received::Text(text)))) => return Ok(Message::new(text)),
-                Some(Some(Ok(Received::Pong))) => {}
-                Some(Some(Ok(Received::Closed { code, reason }))) => return Err(Over::Closed { code, reason }),
-                Some(Some(Err(error))) => return Err(Over::Failed(error)),
+                Some(Some(Ok(IncomingMessage::Text(text)))) => return Ok(SocketMessage::new(text)),
+                Some(Some(Ok(IncomingMessage::Pong))) => {}
+                Some(Some(Ok(IncomingMessage::Closed { code, reason }))) => {
+                    return Err(Closed::ByPeer { code, reason });
+                }
+                Some(Some(Err(error))) => return Err(Closed::Failed(error)),
                 // No closing message: the connection is gone (RFC 6455 section 7.1.5).
-                Some(None) => return Err(Over::Closed { code: 1006, reason: String::new() }),
+                Some(None) => return Err(Closed::ByPeer { code: 1006, reason: String::new() }),
                 None if step == left => {
-                    return Err(Over::Failed(UpstreamError::Timeout { host: self.host.clone(), phase }));
+                    return Err(Closed::Failed(UpstreamError::Timeout { host: self.host.clone(), phase }));
                 }
                 None => {
                     left -= step;
-                    self.send(Sent::Ping, clock).await.map_err(Over::Failed)?;
+                    self.send(OutgoingMessage::Ping, clock).await.map_err(Closed::Failed)?;
                 }
             }
         }
     }
 }
 
-impl Over {
+impl Closed {
     /// The error of a reply that this broke off: a turn that ends without its last event is not whole, however the connection
     /// was closed.
     pub(crate) fn into_cut(self, host: &str) -> UpstreamError {
         match self {
             Self::Failed(error) => error,
-            Self::Closed { code, reason } => {
+            Self::ByPeer { code, reason } => {
                 UpstreamError::Body { host: host.to_owned(), reason: closing(code, &reason) }
             }
         }
@@ -101,7 +103,7 @@ pub(crate) fn closing(code: u16, reason: &str) -> String {
 
 /// Waits for `future`, but no longer than `time`.
 pub(crate) async fn within<T>(
-    clock: &impl Clock,
+    clock: &impl Timer,
     time: Duration,
     future: impl Future<Output = T> + Unpin,
 ) -> Option<T> {

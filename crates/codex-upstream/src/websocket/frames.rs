@@ -12,16 +12,16 @@ use crate::upstream::ByteStream;
 
 /// A message from the backend.
 #[derive(Debug, Clone)]
-pub(crate) struct Message {
+pub(crate) struct SocketMessage {
     pub(crate) text: Bytes,
-    pub(crate) kind: Kind,
+    pub(crate) kind: MessageKind,
 }
 
 /// What a message means for the connection it came on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum MessageKind {
     /// Says nothing of a response: it may come before one, within one and after one.
-    Aside,
+    Notification,
     /// Part of a response.
     Event,
     /// An item of the answer has begun.
@@ -36,7 +36,7 @@ pub(crate) enum Kind {
     Error,
 }
 
-impl Message {
+impl SocketMessage {
     pub(crate) fn new(text: Bytes) -> Self {
         #[derive(Deserialize)]
         struct Typed<'a> {
@@ -45,16 +45,16 @@ impl Message {
         }
         let typed = serde_json::from_slice::<Typed<'_>>(&text);
         let kind = match typed.as_ref().map(|typed| typed.kind.as_ref()) {
-            Ok("response.output_item.added") => Kind::ItemAdded,
-            Ok("response.output_item.done") => Kind::ItemDone,
+            Ok("response.output_item.added") => MessageKind::ItemAdded,
+            Ok("response.output_item.done") => MessageKind::ItemDone,
             // The latter is what some call it (docs/backend.md §3.1).
-            Ok("response.completed" | "response.done") => Kind::Completed,
-            Ok("response.incomplete" | "response.failed") => Kind::Ended,
-            Ok("error") => Kind::Error,
-            Ok("keepalive" | "response.metadata") => Kind::Aside,
-            Ok(kind) if kind.starts_with("codex.") || kind.starts_with("responsesapi.") => Kind::Aside,
+            Ok("response.completed" | "response.done") => MessageKind::Completed,
+            Ok("response.incomplete" | "response.failed") => MessageKind::Ended,
+            Ok("error") => MessageKind::Error,
+            Ok("keepalive" | "response.metadata") => MessageKind::Notification,
+            Ok(kind) if kind.starts_with("codex.") || kind.starts_with("responsesapi.") => MessageKind::Notification,
             // What cannot be read is left to those who read the stream, as over HTTP.
-            Ok(_) | Err(_) => Kind::Event,
+            Ok(_) | Err(_) => MessageKind::Event,
         };
         Self { text, kind }
     }
@@ -76,7 +76,7 @@ impl Message {
     /// The headers that `response.metadata` brings in the place of HTTP's.
     pub(crate) fn headers(&self) -> HeaderMap {
         match (self.kind, self.json().get("headers")) {
-            (Kind::Aside, Some(Value::Object(headers))) => header_map(headers),
+            (MessageKind::Notification, Some(Value::Object(headers))) => header_map(headers),
             _ => HeaderMap::new(),
         }
     }
@@ -93,7 +93,7 @@ pub(crate) struct ErrorMessage {
 
 impl ErrorMessage {
     /// Reads one whose error is an object of its own, or whose fields stand beside `type`.
-    pub(crate) fn read(message: &Message) -> Self {
+    pub(crate) fn read(message: &SocketMessage) -> Self {
         let Value::Object(mut body) = message.json() else {
             return Self { status: None, headers: HeaderMap::new(), error: Map::new() };
         };
@@ -164,30 +164,33 @@ mod tests {
     use crate::quota::Quota;
     use crate::upstream::read_to_end;
 
-    fn message(text: &str) -> Message {
-        Message::new(Bytes::copy_from_slice(text.as_bytes()))
+    fn message(text: &str) -> SocketMessage {
+        SocketMessage::new(Bytes::copy_from_slice(text.as_bytes()))
     }
 
     #[test]
     fn messages_are_told_apart_by_their_type() {
         let rows = [
-            ("codex.rate_limits", Kind::Aside),
-            ("response.metadata", Kind::Aside),
-            ("keepalive", Kind::Aside),
-            ("response.created", Kind::Event),
-            ("response.output_text.delta", Kind::Event),
-            ("response.output_item.added", Kind::ItemAdded),
-            ("response.output_item.done", Kind::ItemDone),
-            ("response.completed", Kind::Completed),
-            ("response.incomplete", Kind::Ended),
-            ("response.failed", Kind::Ended),
-            ("error", Kind::Error),
-            ("unheard.of", Kind::Event),
+            ("codex.rate_limits", MessageKind::Notification),
+            ("response.metadata", MessageKind::Notification),
+            ("keepalive", MessageKind::Notification),
+            ("response.created", MessageKind::Event),
+            ("response.output_text.delta", MessageKind::Event),
+            ("response.output_item.added", MessageKind::ItemAdded),
+            ("response.output_item.done", MessageKind::ItemDone),
+            ("response.completed", MessageKind::Completed),
+            ("response.incomplete", MessageKind::Ended),
+            ("response.failed", MessageKind::Ended),
+            ("error", MessageKind::Error),
+            ("unheard.of", MessageKind::Event),
         ];
         for (kind, expected) in rows {
             assert_eq!(message(&json!({"a": [1], "type": kind}).to_string()).kind, expected, "{kind}");
         }
-        assert_eq!((message("<html>").kind, message(r#"{"type":"err\u006fr"}"#).kind), (Kind::Event, Kind::Error));
+        assert_eq!(
+            (message("<html>").kind, message(r#"{"type":"err\u006fr"}"#).kind),
+            (MessageKind::Event, MessageKind::Error)
+        );
     }
 
     #[test]

@@ -23,14 +23,14 @@ const NOT_COMPARED: [&str; 6] =
 
 /// A `response.create` message, and what is compared of it.
 #[derive(Debug)]
-pub(crate) struct Create {
+pub(crate) struct CreateMessage {
     body: Map<String, Value>,
     settings: Digest,
-    items: Vec<Item>,
+    items: Vec<ItemDigest>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Item {
+struct ItemDigest {
     digest: Digest,
     is_reasoning: bool,
     /// Whether the model said it, and not the client.
@@ -39,37 +39,37 @@ struct Item {
 
 /// What a connection remembers of its last response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Memory {
+pub(crate) struct PreviousResponse {
     response_id: String,
     settings: Digest,
     /// All input and output.
-    whole: Trail,
+    whole: ItemChain,
     /// The same without reasoning.
-    spoken: Trail,
+    spoken: ItemChain,
 }
 
 /// A list of items, as their number and a digest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Trail {
+struct ItemChain {
     items: usize,
     digest: Digest,
 }
 
-/// A turn in flight, on its way to a [`Memory`].
+/// A turn in flight, on its way to a [`PreviousResponse`].
 #[derive(Debug)]
-pub(crate) struct Exchange {
+pub(crate) struct TurnRecord {
     settings: Digest,
-    whole: Trail,
-    spoken: Trail,
+    whole: ItemChain,
+    spoken: ItemChain,
     /// Items that were begun and not yet finished; an answer with such items is not known whole.
     open: i64,
 }
 
-impl Create {
+impl CreateMessage {
     /// Reads a message; `None` if it has no list of input, and so is left for the backend to judge.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let body: Map<String, Value> = serde_json::from_slice(text).ok()?;
-        let items = body.get("input")?.as_array()?.iter().map(Item::of).collect();
+        let items = body.get("input")?.as_array()?.iter().map(ItemDigest::of).collect();
         let mut digest = Sha256::new();
         let mut settings: Vec<_> = body.iter().filter(|(key, _)| !NO_SETTINGS.contains(&key.as_str())).collect();
         settings.sort_by_key(|(key, _)| *key);
@@ -80,14 +80,14 @@ impl Create {
         Some(Self { settings: digest.finalize().into(), items, body })
     }
 
-    /// The message with only the input from `start` on, after the response that `memory` is of.
-    pub(crate) fn after(&self, memory: &Memory, start: usize) -> Bytes {
+    /// The message with only the input from `start` on, after the response that `previous` is of.
+    pub(crate) fn after(&self, previous: &PreviousResponse, start: usize) -> Bytes {
         let rest = self.body.get("input").and_then(Value::as_array).and_then(|input| input.get(start..));
         let mut body = Map::with_capacity(self.body.len() + 1);
         for (key, value) in &self.body {
             if key == "input" {
                 // Where the official client has it.
-                body.insert("previous_response_id".to_owned(), memory.response_id.clone().into());
+                body.insert("previous_response_id".to_owned(), previous.response_id.clone().into());
                 body.insert(key.clone(), rest.unwrap_or_default().into());
             } else {
                 body.insert(key.clone(), value.clone());
@@ -97,17 +97,17 @@ impl Create {
     }
 
     /// Starts to remember the turn that this begins.
-    pub(crate) fn begin(&self) -> Exchange {
+    pub(crate) fn begin(&self) -> TurnRecord {
         let mut exchange =
-            Exchange { settings: self.settings, whole: Trail::default(), spoken: Trail::default(), open: 0 };
+            TurnRecord { settings: self.settings, whole: ItemChain::default(), spoken: ItemChain::default(), open: 0 };
         self.items.iter().for_each(|item| exchange.push(item));
         exchange
     }
 }
 
-impl Memory {
+impl PreviousResponse {
     /// Finds where in the input of `create` that begins which is not yet known; `None` if it does not go on from here.
-    pub(crate) fn extended_by(&self, create: &Create) -> Option<usize> {
+    pub(crate) fn extended_by(&self, create: &CreateMessage) -> Option<usize> {
         if self.settings != create.settings {
             return None;
         }
@@ -119,7 +119,7 @@ impl Memory {
     }
 }
 
-impl Exchange {
+impl TurnRecord {
     /// Notes that the answer has begun an item.
     pub(crate) fn opened(&mut self) {
         self.open += 1;
@@ -128,13 +128,13 @@ impl Exchange {
     /// Takes in a finished item of the answer.
     pub(crate) fn answered(&mut self, item: &Value) {
         self.open -= 1;
-        self.push(&Item::of(item));
+        self.push(&ItemDigest::of(item));
     }
 
-    /// The memory of the finished turn; `None` if not all of its answer is known.
-    pub(crate) fn completed(self, response_id: &str) -> Option<Memory> {
+    /// The record of the finished turn; `None` if not all of its answer is known.
+    pub(crate) fn completed(self, response_id: &str) -> Option<PreviousResponse> {
         let Self { settings, whole, spoken, open } = self;
-        (open == 0 && !response_id.is_empty()).then(|| Memory {
+        (open == 0 && !response_id.is_empty()).then(|| PreviousResponse {
             response_id: response_id.to_owned(),
             settings,
             whole,
@@ -142,7 +142,7 @@ impl Exchange {
         })
     }
 
-    fn push(&mut self, item: &Item) {
+    fn push(&mut self, item: &ItemDigest) {
         self.whole.push(item);
         if !item.is_reasoning {
             self.spoken.push(item);
@@ -150,8 +150,8 @@ impl Exchange {
     }
 }
 
-impl Trail {
-    fn push(&mut self, item: &Item) {
+impl ItemChain {
+    fn push(&mut self, item: &ItemDigest) {
         self.items += 1;
         let mut digest = Sha256::new();
         digest.update(self.digest);
@@ -159,7 +159,7 @@ impl Trail {
         self.digest = digest.finalize().into();
     }
 
-    fn starts(&self, items: &[Item]) -> bool {
+    fn starts(&self, items: &[ItemDigest]) -> bool {
         let mut trail = Self::default();
         items.get(..self.items).is_some_and(|start| {
             start.iter().for_each(|item| trail.push(item));
@@ -168,7 +168,7 @@ impl Trail {
     }
 }
 
-impl Item {
+impl ItemDigest {
     fn of(item: &Value) -> Self {
         let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default();
         let kind = text("type");
@@ -273,13 +273,13 @@ mod tests {
 
     use super::*;
 
-    fn create(changes: Value, input: &[Value]) -> Create {
+    fn create(changes: Value, input: &[Value]) -> CreateMessage {
         let mut body = json!({"type": "response.create", "model": "m", "instructions": "be", "stream": true});
         for (key, value) in changes.as_object().unwrap() {
             body[key] = value.clone();
         }
         body["input"] = input.into();
-        Create::parse(body.to_string().as_bytes()).unwrap()
+        CreateMessage::parse(body.to_string().as_bytes()).unwrap()
     }
 
     fn user(text: &str) -> Value {
@@ -305,7 +305,7 @@ mod tests {
     }
 
     /// A conversation whose first turn was answered with a thought, some words and a call.
-    fn memory() -> Memory {
+    fn previous() -> PreviousResponse {
         let mut exchange = create(json!({}), &[user("hi")]).begin();
         for item in [thought(), said(), call()] {
             exchange.opened();
@@ -332,8 +332,8 @@ mod tests {
         ];
         for (input, start) in rows {
             let next = create(json!({"client_metadata": {"turn_id": "2"}}), &input);
-            assert_eq!(memory().extended_by(&next), Some(start), "{input:?}");
-            let sent: Value = serde_json::from_slice(&next.after(&memory(), start)).unwrap();
+            assert_eq!(previous().extended_by(&next), Some(start), "{input:?}");
+            let sent: Value = serde_json::from_slice(&next.after(&previous(), start)).unwrap();
             assert_eq!(sent["input"].as_array().unwrap(), &input[start..]);
             assert_eq!((&sent["previous_response_id"], &sent["model"]), (&json!("resp_1"), &json!("m")));
         }
@@ -365,7 +365,7 @@ mod tests {
             vec![],
         ];
         for input in rows {
-            assert_eq!(memory().extended_by(&create(json!({}), &input)), None, "{input:?}");
+            assert_eq!(previous().extended_by(&create(json!({}), &input)), None, "{input:?}");
         }
     }
 
@@ -381,10 +381,10 @@ mod tests {
             json!({"x_unheard_of": 1}),
         ];
         for change in changes {
-            assert_eq!(memory().extended_by(&create(change.clone(), &input)), None, "{change}");
+            assert_eq!(previous().extended_by(&create(change.clone(), &input)), None, "{change}");
         }
         for same in [json!({"stream": false}), json!({"client_metadata": {"a": "b"}}), json!({})] {
-            assert_eq!(memory().extended_by(&create(same.clone(), &input)), Some(3), "{same}");
+            assert_eq!(previous().extended_by(&create(same.clone(), &input)), Some(3), "{same}");
         }
     }
 
@@ -403,15 +403,15 @@ mod tests {
     #[test]
     fn a_message_without_a_list_of_input_is_not_looked_into() {
         for text in ["", "7", "{}", r#"{"input":"hi"}"#, r#"{"input":["#] {
-            assert!(Create::parse(text.as_bytes()).is_none(), "{text}");
+            assert!(CreateMessage::parse(text.as_bytes()).is_none(), "{text}");
         }
-        assert!(Create::parse(br#"{"input":[7,null,"x",{"content":[1]}]}"#).is_some());
+        assert!(CreateMessage::parse(br#"{"input":[7,null,"x",{"content":[1]}]}"#).is_some());
     }
 
     #[test]
     fn memory_does_not_grow_with_the_conversation() {
         let input: Vec<_> = (0..1000).map(|turn| user(&format!("{turn}"))).collect();
-        let memory = create(json!({}), &input).begin().completed("resp_1").unwrap();
-        assert_eq!((memory.whole.items, size_of::<Memory>() < 256), (1000, true));
+        let previous = create(json!({}), &input).begin().completed("resp_1").unwrap();
+        assert_eq!((previous.whole.items, size_of::<PreviousResponse>() < 256), (1000, true));
     }
 }

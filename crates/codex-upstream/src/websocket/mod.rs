@@ -1,6 +1,6 @@
 //! The WebSocket transport: turns on connections that are kept between them (docs/backend.md §4).
 //!
-//! [`WebSockets`] is an [`Upstream`] itself. What it sends are the requests of
+//! [`WebSocketUpstream`] is an [`Upstream`] itself. What it sends are the requests of
 //! [`requests::responses_websocket`](crate::requests::responses_websocket), whose head opens a connection and whose body is the
 //! message of the turn; what it hands back is what the backend would have answered over HTTP, event for event and status for
 //! status. So retries, verdicts, quotas and translation know nothing of it.
@@ -34,17 +34,17 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
-pub use transport::{TransportChoice, UnknownTransport};
+pub use transport::{ParseTransportError, TransportChoice};
 
-use crate::clock::Clock;
 use crate::headers;
-use crate::socket::{Sent, Upgrade};
+use crate::socket::{OutgoingMessage, Upgrade};
+use crate::timer::Timer;
 use crate::upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError};
-use crate::websocket::connection::{Connection, Over, closing, within};
-use crate::websocket::frames::{ErrorMessage, Kind, Message};
-use crate::websocket::increment::Create;
-use crate::websocket::pool::{Key, Pool};
-use crate::websocket::reply::Reply;
+use crate::websocket::connection::{Closed, SocketConnection, closing, within};
+use crate::websocket::frames::{ErrorMessage, MessageKind, SocketMessage};
+use crate::websocket::increment::CreateMessage;
+use crate::websocket::pool::{ConnectionKey, SocketPool};
+use crate::websocket::reply::SocketReply;
 
 /// How long a connection may take to become a WebSocket, as the official client has it (docs/backend.md §3.6).
 const UPGRADE_TIME: Duration = Duration::from_secs(15);
@@ -57,42 +57,42 @@ const COOLING_OFF: Duration = Duration::from_secs(5 * 60);
 /// One turn is in flight per connection, and a connection serves one conversation. Where a request goes on from the last
 /// response of its connection, only what is new is sent. A turn is sent a second time only before its first message: in full if
 /// the backend does not know the earlier response, and on a new connection if the old one has come to its end meanwhile.
-pub struct WebSockets<U, C> {
+pub struct WebSocketUpstream<U, C> {
     upstream: Arc<U>,
     clock: C,
     silence: Duration,
-    pool: Arc<Pool>,
+    pool: Arc<SocketPool>,
     /// Until when no WebSocket is worth asking for; for ever if there is no end.
-    shunned: Mutex<Option<Shunned>>,
+    unavailable: Mutex<Option<Unavailable>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Shunned {
+enum Unavailable {
     Until(SystemTime),
-    ForEver,
+    Permanently,
 }
 
-impl<U, C> std::fmt::Debug for WebSockets<U, C> {
+impl<U, C> std::fmt::Debug for WebSocketUpstream<U, C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WebSockets").finish_non_exhaustive()
+        f.debug_struct("WebSocketUpstream").finish_non_exhaustive()
     }
 }
 
-impl<U: Upstream, C: Clock + Clone + 'static> WebSockets<U, C> {
+impl<U: Upstream, C: Timer + Clone + 'static> WebSocketUpstream<U, C> {
     /// Starts without a connection. A turn in which the backend sends nothing for as long as `silence` is given up, as over HTTP
     /// after [`ClientConfig::read_timeout`](crate::ClientConfig::read_timeout).
     pub fn new(upstream: Arc<U>, clock: C, silence: Duration) -> Self {
-        Self { upstream, clock, silence, pool: Arc::new(Pool::new()), shunned: Mutex::default() }
+        Self { upstream, clock, silence, pool: Arc::new(SocketPool::new()), unavailable: Mutex::default() }
     }
 
     /// Tells whether a WebSocket is worth asking for: not after the backend has said that there are none, and not soon after one
     /// could not be opened.
     #[must_use]
-    pub fn are_worth_trying(&self) -> bool {
-        match *self.shunned.lock().unwrap_or_else(PoisonError::into_inner) {
+    pub fn is_worth_trying(&self) -> bool {
+        match *self.unavailable.lock().unwrap_or_else(PoisonError::into_inner) {
             None => true,
-            Some(Shunned::ForEver) => false,
-            Some(Shunned::Until(time)) => self.clock.now() >= time,
+            Some(Unavailable::Permanently) => false,
+            Some(Unavailable::Until(time)) => self.clock.now() >= time,
         }
     }
 
@@ -105,8 +105,8 @@ impl<U: Upstream, C: Clock + Clone + 'static> WebSockets<U, C> {
     async fn open(
         &self,
         head: &Parts,
-        key: Key,
-    ) -> Result<Result<(Connection, HeaderMap), Response<ByteStream>>, UpstreamError> {
+        key: ConnectionKey,
+    ) -> Result<Result<(SocketConnection, HeaderMap), Response<ByteStream>>, UpstreamError> {
         let permit = self.pool.permit().await?;
         let host = head.uri.host().unwrap_or_default().to_owned();
         let mut request = Request::new(());
@@ -120,30 +120,33 @@ impl<U: Upstream, C: Clock + Clone + 'static> WebSockets<U, C> {
             Some(Ok(Upgrade::Opened { headers, socket })) => {
                 let opened = self.clock.now();
                 let silence = self.silence;
-                Ok(Ok((Connection { socket, key, host, opened, silence, memory: None, _permit: permit }, headers)))
+                Ok(Ok((
+                    SocketConnection { socket, key, host, opened, silence, previous: None, _permit: permit },
+                    headers,
+                )))
             }
         };
-        let shunned = match &outcome {
+        let unavailable = match &outcome {
             Ok(_) => None,
-            Err(UpstreamError::NoWebSocket { passes: false, .. }) => Some(Shunned::ForEver),
-            Err(_) => Some(Shunned::Until(self.clock.now() + COOLING_OFF)),
+            Err(UpstreamError::WebSocketUnavailable { is_transient: false, .. }) => Some(Unavailable::Permanently),
+            Err(_) => Some(Unavailable::Until(self.clock.now() + COOLING_OFF)),
         };
-        *self.shunned.lock().unwrap_or_else(PoisonError::into_inner) = shunned;
+        *self.unavailable.lock().unwrap_or_else(PoisonError::into_inner) = unavailable;
         outcome
     }
 
     /// Sends the message and waits for what it is answered with.
-    async fn ask(&self, connection: &mut Connection, message: Bytes) -> Result<Beginning, Over> {
-        connection.send(Sent::Text(message), &self.clock).await.map_err(Over::Failed)?;
-        let mut beginning = Beginning { read: VecDeque::new(), headers: HeaderMap::new() };
+    async fn ask(&self, connection: &mut SocketConnection, message: Bytes) -> Result<ReplyStart, Closed> {
+        connection.send(OutgoingMessage::Text(message), &self.clock).await.map_err(Closed::Failed)?;
+        let mut beginning = ReplyStart { read: VecDeque::new(), headers: HeaderMap::new() };
         loop {
             let message = match connection.receive(TimeoutPhase::Head, &self.clock).await {
                 Ok(message) => message,
                 // It had begun to answer.
-                Err(over) if !beginning.read.is_empty() => return Err(Over::Failed(over.into_cut(&connection.host))),
+                Err(over) if !beginning.read.is_empty() => return Err(Closed::Failed(over.into_cut(&connection.host))),
                 Err(over) => return Err(over),
             };
-            let is_aside = message.kind == Kind::Aside;
+            let is_aside = message.kind == MessageKind::Notification;
             beginning.headers.extend(message.headers());
             beginning.read.push_back(message);
             if !is_aside {
@@ -154,23 +157,23 @@ impl<U: Upstream, C: Clock + Clone + 'static> WebSockets<U, C> {
 }
 
 /// The first messages of an answer, up to the first that is of a response, and the headers among them.
-struct Beginning {
-    read: VecDeque<Message>,
+struct ReplyStart {
+    read: VecDeque<SocketMessage>,
     headers: HeaderMap,
 }
 
-impl Beginning {
+impl ReplyStart {
     fn error(&self) -> Option<ErrorMessage> {
-        let last = self.read.back().filter(|message| message.kind == Kind::Error)?;
+        let last = self.read.back().filter(|message| message.kind == MessageKind::Error)?;
         Some(ErrorMessage::read(last))
     }
 }
 
-impl<U: Upstream, C: Clock + Clone + 'static> Upstream for WebSockets<U, C> {
+impl<U: Upstream, C: Timer + Clone + 'static> Upstream for WebSocketUpstream<U, C> {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<ByteStream>, UpstreamError> {
         let (head, text) = request.into_parts();
-        let key = Key::of(&head);
-        let create = Create::parse(&text);
+        let key = ConnectionKey::of(&head);
+        let create = CreateMessage::parse(&text);
         let (mut may_reuse, mut was_limited) = (true, false);
         loop {
             let kept = may_reuse.then(|| self.pool.take(key, create.as_ref(), self.clock.now())).flatten();
@@ -182,11 +185,11 @@ impl<U: Upstream, C: Clock + Clone + 'static> Upstream for WebSockets<U, C> {
                     Err(refused) => return Ok(refused),
                 },
             };
-            let memory = connection.memory.take();
-            let increment = memory
+            let previous = connection.previous.take();
+            let increment = previous
                 .as_ref()
                 .zip(create.as_ref())
-                .and_then(|(memory, create)| Some(create.after(memory, memory.extended_by(create)?)));
+                .and_then(|(previous, create)| Some(create.after(previous, previous.extended_by(create)?)));
             let is_increment = increment.is_some();
             let beginning = match self.ask(&mut connection, increment.unwrap_or_else(|| text.clone())).await {
                 Ok(beginning) => beginning,
@@ -211,9 +214,9 @@ impl<U: Upstream, C: Clock + Clone + 'static> Upstream for WebSockets<U, C> {
                     return Ok(response);
                 }
             }
-            let exchange = create.as_ref().map(Create::begin);
+            let exchange = create.as_ref().map(CreateMessage::begin);
             let (pool, clock) = (Arc::clone(&self.pool), self.clock.clone());
-            let reply = Reply { connection: Some(connection), exchange, read: beginning.read, pool, clock };
+            let reply = SocketReply { connection: Some(connection), exchange, read: beginning.read, pool, clock };
             return Ok(reply.into_response(headers));
         }
     }
@@ -223,11 +226,11 @@ impl<U: Upstream, C: Clock + Clone + 'static> Upstream for WebSockets<U, C> {
     }
 }
 
-impl Over {
+impl Closed {
     /// Whether the other side has ended the connection.
     fn is_close(&self) -> bool {
         match self {
-            Self::Closed { .. } | Self::Failed(UpstreamError::Body { .. }) => true,
+            Self::ByPeer { .. } | Self::Failed(UpstreamError::Body { .. }) => true,
             Self::Failed(_) => false,
         }
     }
@@ -237,10 +240,10 @@ impl Over {
     fn before_an_answer(self, host: &str) -> UpstreamError {
         match self {
             Self::Failed(error) => error,
-            Self::Closed { code: code @ (1000 | 1005 | 1008 | 1009), reason } => {
+            Self::ByPeer { code: code @ (1000 | 1005 | 1008 | 1009), reason } => {
                 no_websocket(host, format!("{} instead of an answer", closing(code, &reason)), false)
             }
-            Self::Closed { code, reason } => {
+            Self::ByPeer { code, reason } => {
                 UpstreamError::Closed { host: host.to_owned(), reason: closing(code, &reason) }
             }
         }
@@ -270,7 +273,7 @@ fn judged(response: Response<ByteStream>, host: &str) -> Result<Response<ByteStr
 fn before_the_turn(error: UpstreamError) -> UpstreamError {
     match error {
         UpstreamError::Closed { host, reason } | UpstreamError::Body { host, reason } => {
-            UpstreamError::NoWebSocket { host, reason, passes: true }
+            UpstreamError::WebSocketUnavailable { host, reason, is_transient: true }
         }
         UpstreamError::Timeout { host, phase: TimeoutPhase::Head | TimeoutPhase::Body } => {
             no_websocket(&host, "there was no answer in time".to_owned(), true)
@@ -278,15 +281,15 @@ fn before_the_turn(error: UpstreamError) -> UpstreamError {
         UpstreamError::Connect { .. }
         | UpstreamError::Tls { .. }
         | UpstreamError::Proxy { .. }
-        | UpstreamError::NoWebSocket { .. }
+        | UpstreamError::WebSocketUnavailable { .. }
         | UpstreamError::Timeout { .. }
         | UpstreamError::TooLarge { .. }
         | UpstreamError::InvalidRequest { .. } => error,
     }
 }
 
-fn no_websocket(host: &str, reason: String, passes: bool) -> UpstreamError {
-    UpstreamError::NoWebSocket { host: host.to_owned(), reason, passes }
+fn no_websocket(host: &str, reason: String, is_transient: bool) -> UpstreamError {
+    UpstreamError::WebSocketUnavailable { host: host.to_owned(), reason, is_transient }
 }
 
 #[cfg(test)]

@@ -13,12 +13,12 @@ use http::request::Parts;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::clock::Clock;
-use crate::socket::{Received, Sent, WebSocket};
+use crate::socket::{IncomingMessage, OutgoingMessage, WebSocket};
+use crate::timer::Timer;
 use crate::upstream::UpstreamError;
-use crate::websocket::connection::{Connection, PING_EVERY};
-use crate::websocket::frames::{Kind, Message};
-use crate::websocket::increment::Create;
+use crate::websocket::connection::{PING_EVERY, SocketConnection};
+use crate::websocket::frames::{MessageKind, SocketMessage};
+use crate::websocket::increment::CreateMessage;
 
 /// The backend ends connections after 60 minutes, in the middle of a turn if need be (docs/backend.md §4).
 const LIFE: Duration = Duration::from_secs(55 * 60);
@@ -37,9 +37,9 @@ pub(crate) const MAX_CONNECTIONS: usize = 256;
 /// A connection serves the requests for which it would have been opened alike: those of one conversation, one account, one
 /// token, one workspace and one model.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Key([u8; 32]);
+pub(crate) struct ConnectionKey([u8; 32]);
 
-impl Key {
+impl ConnectionKey {
     pub(crate) fn of(head: &Parts) -> Self {
         let mut digest = Sha256::new();
         let mut feed = |bytes: &[u8]| {
@@ -55,39 +55,44 @@ impl Key {
     }
 }
 
-/// The connections of one [`WebSockets`](crate::WebSockets).
-pub(crate) struct Pool {
-    idle: Mutex<Idle>,
+/// The connections of one [`WebSocketUpstream`](crate::WebSocketUpstream).
+pub(crate) struct SocketPool {
+    idle: Mutex<IdleConnections>,
     permits: Arc<Semaphore>,
 }
 
 #[derive(Default)]
-struct Idle {
+struct IdleConnections {
     /// Those that have waited longest come first.
-    connections: VecDeque<Waiting>,
+    connections: VecDeque<IdleConnection>,
     keeper: Option<Waker>,
 }
 
-struct Waiting {
-    connection: Connection,
+struct IdleConnection {
+    connection: SocketConnection,
     since: SystemTime,
     /// Whether a ping is unanswered.
     is_asked: bool,
 }
 
-impl Pool {
+impl SocketPool {
     pub(crate) fn new() -> Self {
         Self { idle: Mutex::default(), permits: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
     }
 
     /// Takes a connection for a request: one that it goes on from, if there is one, else any that was opened for such requests.
-    pub(crate) fn take(&self, key: Key, create: Option<&Create>, now: SystemTime) -> Option<Connection> {
+    pub(crate) fn take(
+        &self,
+        key: ConnectionKey,
+        create: Option<&CreateMessage>,
+        now: SystemTime,
+    ) -> Option<SocketConnection> {
         let mut idle = self.idle();
         loop {
-            let fits = |waiting: &Waiting| waiting.connection.key == key;
-            let extends = |waiting: &Waiting| {
-                let memory = waiting.connection.memory.as_ref();
-                memory.zip(create).is_some_and(|(memory, create)| memory.extended_by(create).is_some())
+            let fits = |waiting: &IdleConnection| waiting.connection.key == key;
+            let extends = |waiting: &IdleConnection| {
+                let previous = waiting.connection.previous.as_ref();
+                previous.zip(create).is_some_and(|(previous, create)| previous.extended_by(create).is_some())
             };
             let best = idle.connections.iter().position(|waiting| fits(waiting) && extends(waiting));
             let best = best.or_else(|| idle.connections.iter().position(fits))?;
@@ -99,9 +104,9 @@ impl Pool {
     }
 
     /// Lets a connection wait for its next turn.
-    pub(crate) fn put(&self, connection: Connection, now: SystemTime) {
+    pub(crate) fn put(&self, connection: SocketConnection, now: SystemTime) {
         let mut idle = self.idle();
-        idle.connections.push_back(Waiting { connection, since: now, is_asked: false });
+        idle.connections.push_back(IdleConnection { connection, since: now, is_asked: false });
         // One that waits for a turn must not keep a turn waiting for one.
         if idle.connections.len() > MAX_IDLE || self.permits.available_permits() == 0 {
             idle.connections.pop_front();
@@ -122,7 +127,7 @@ impl Pool {
 
     /// Tends the waiting connections: answers pings, sends some, and lets go of those that are gone or have waited long enough.
     /// Never completes.
-    pub(crate) async fn keep(&self, clock: &impl Clock) {
+    pub(crate) async fn keep(&self, clock: &impl Timer) {
         loop {
             poll_fn(|cx| if self.attend(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
             let attending = poll_fn(|cx| {
@@ -146,12 +151,12 @@ impl Pool {
         self.idle().connections.retain_mut(|waiting| !waiting.is_over(now) && !waiting.is_asked && waiting.ask());
     }
 
-    fn idle(&self) -> MutexGuard<'_, Idle> {
+    fn idle(&self) -> MutexGuard<'_, IdleConnections> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
+impl IdleConnection {
     fn is_over(&self, now: SystemTime) -> bool {
         let has_passed = |since: SystemTime, time| now.duration_since(since).is_ok_and(|passed| passed >= time);
         has_passed(self.since, IDLE) || has_passed(self.connection.opened, LIFE)
@@ -162,8 +167,9 @@ impl Waiting {
     fn is_alive(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             match self.socket().poll_next_unpin(cx) {
-                Poll::Ready(Some(Ok(Received::Text(text)))) if Message::new(text.clone()).kind == Kind::Aside => {}
-                Poll::Ready(Some(Ok(Received::Pong))) => self.is_asked = false,
+                Poll::Ready(Some(Ok(IncomingMessage::Text(text))))
+                    if SocketMessage::new(text.clone()).kind == MessageKind::Notification => {}
+                Poll::Ready(Some(Ok(IncomingMessage::Pong))) => self.is_asked = false,
                 Poll::Ready(_) => return false,
                 // What is left of a ping goes out.
                 Poll::Pending => return !matches!(self.socket().poll_flush_unpin(cx), Poll::Ready(Err(_))),
@@ -174,7 +180,7 @@ impl Waiting {
     /// Sends a ping as far as that goes at once.
     fn ask(&mut self) -> bool {
         self.is_asked = true;
-        !matches!(self.socket().send(Sent::Ping).now_or_never(), Some(Err(_)))
+        !matches!(self.socket().send(OutgoingMessage::Ping).now_or_never(), Some(Err(_)))
     }
 
     fn socket(&mut self) -> &mut Pin<Box<dyn WebSocket>> {

@@ -9,26 +9,26 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response};
 use serde_json::Value;
 
-use crate::clock::Clock;
+use crate::timer::Timer;
 use crate::upstream::{ByteStream, TimeoutPhase, UpstreamError};
-use crate::websocket::connection::Connection;
-use crate::websocket::frames::{Kind, Message};
-use crate::websocket::increment::Exchange;
-use crate::websocket::pool::Pool;
+use crate::websocket::connection::SocketConnection;
+use crate::websocket::frames::{MessageKind, SocketMessage};
+use crate::websocket::increment::TurnRecord;
+use crate::websocket::pool::SocketPool;
 
 /// A turn whose first messages have come.
-pub(crate) struct Reply<C> {
+pub(crate) struct SocketReply<C> {
     /// `None` once the turn is over, or the connection.
-    pub(crate) connection: Option<Connection>,
+    pub(crate) connection: Option<SocketConnection>,
     /// What is remembered of the turn; `None` if its request could not be read.
-    pub(crate) exchange: Option<Exchange>,
+    pub(crate) exchange: Option<TurnRecord>,
     /// Messages that are read and not yet handed out.
-    pub(crate) read: VecDeque<Message>,
-    pub(crate) pool: Arc<Pool>,
+    pub(crate) read: VecDeque<SocketMessage>,
+    pub(crate) pool: Arc<SocketPool>,
     pub(crate) clock: C,
 }
 
-impl<C: Clock + 'static> Reply<C> {
+impl<C: Timer + 'static> SocketReply<C> {
     /// Makes the reply of it. Dropping the reply drops the connection, and so ends the turn at the backend; one that was read to
     /// its last event has gone back to the pool before that is handed out.
     pub(crate) fn into_response(self, mut headers: HeaderMap) -> Response<ByteStream> {
@@ -53,33 +53,33 @@ impl<C: Clock + 'static> Reply<C> {
                 }
             },
         };
-        self.hear(&message);
+        self.observe(&message);
         Some(Ok(message.into_event()))
     }
 
     /// Takes in what a message means for the connection.
-    fn hear(&mut self, message: &Message) {
+    fn observe(&mut self, message: &SocketMessage) {
         match message.kind {
-            Kind::Aside | Kind::Event => {}
-            Kind::ItemAdded => self.exchange.iter_mut().for_each(Exchange::opened),
-            Kind::ItemDone => {
+            MessageKind::Notification | MessageKind::Event => {}
+            MessageKind::ItemAdded => self.exchange.iter_mut().for_each(TurnRecord::opened),
+            MessageKind::ItemDone => {
                 if let Some(exchange) = &mut self.exchange {
                     exchange.answered(message.json().get("item").unwrap_or(&Value::Null));
                 }
             }
-            Kind::Completed => {
+            MessageKind::Completed => {
                 let json = message.json();
                 let id = json.pointer("/response/id").and_then(Value::as_str).unwrap_or_default();
-                let memory = self.exchange.take().and_then(|exchange| exchange.completed(id));
-                self.give_back(|connection| connection.memory = memory);
+                let previous = self.exchange.take().and_then(|exchange| exchange.completed(id));
+                self.give_back(|connection| connection.previous = previous);
             }
             // What there was cannot be gone on from.
-            Kind::Ended => self.give_back(|connection| connection.memory = None),
-            Kind::Error => self.connection = None,
+            MessageKind::Ended => self.give_back(|connection| connection.previous = None),
+            MessageKind::Error => self.connection = None,
         }
     }
 
-    fn give_back(&mut self, change: impl FnOnce(&mut Connection)) {
+    fn give_back(&mut self, change: impl FnOnce(&mut SocketConnection)) {
         if let Some(mut connection) = self.connection.take() {
             change(&mut connection);
             self.pool.put(connection, self.clock.now());

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::*;
-use crate::scripted::{Conversation, Reply as ScriptedReply, Scripted};
+use crate::scripted::{ScriptedReply, ScriptedSocket, ScriptedUpstream};
 use crate::upstream::read_to_end;
 use crate::websocket::pool::MAX_CONNECTIONS;
 
@@ -22,7 +22,7 @@ impl Hands {
     }
 }
 
-impl Clock for Hands {
+impl Timer for Hands {
     fn now(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(1_800_000_000) + *self.0.borrow()
     }
@@ -41,16 +41,16 @@ impl Clock for Hands {
 /// How long the backend may be silent: not a whole number of pings.
 const SILENCE: Duration = Duration::from_secs(610);
 
-struct Rig {
-    script: Arc<Scripted>,
-    sockets: WebSockets<Scripted, Hands>,
+struct SocketRig {
+    script: Arc<ScriptedUpstream>,
+    sockets: WebSocketUpstream<ScriptedUpstream, Hands>,
     clock: Hands,
 }
 
-impl Rig {
-    fn new(script: Scripted) -> Self {
+impl SocketRig {
+    fn new(script: ScriptedUpstream) -> Self {
         let (script, clock) = (Arc::new(script), Hands(Arc::new(watch::Sender::new(Duration::ZERO))));
-        let sockets = WebSockets::new(Arc::clone(&script), clock.clone(), SILENCE);
+        let sockets = WebSocketUpstream::new(Arc::clone(&script), clock.clone(), SILENCE);
         Self { sockets, script, clock }
     }
 
@@ -128,9 +128,9 @@ fn second() -> Vec<Value> {
 
 #[tokio::test]
 async fn a_reply_is_the_stream_that_it_is_over_http() {
-    let rig = Rig::new(
-        Scripted::new().socket(
-            Conversation::new()
+    let rig = SocketRig::new(
+        ScriptedUpstream::new().socket(
+            ScriptedSocket::new()
                 .header("x-models-etag", "e")
                 .header("connection", "upgrade")
                 .answer(said("resp_1", "hello")),
@@ -150,11 +150,11 @@ async fn a_reply_is_the_stream_that_it_is_over_http() {
 
 #[tokio::test]
 async fn a_turn_that_goes_on_sends_only_what_is_new_on_the_same_connection() {
-    let conversation = Conversation::new()
+    let conversation = ScriptedSocket::new()
         .answer(said("resp_1", "hello"))
         .answer(said("resp_2", "well"))
         .answer(said("resp_3", "other"));
-    let rig = Rig::new(Scripted::new().socket(conversation));
+    let rig = SocketRig::new(ScriptedUpstream::new().socket(conversation));
     rig.turn(&first()).await;
     rig.turn(&second()).await;
     rig.turn(&[user("something else")]).await;
@@ -164,9 +164,11 @@ async fn a_turn_that_goes_on_sends_only_what_is_new_on_the_same_connection() {
 
 #[tokio::test]
 async fn turns_at_once_have_connections_of_their_own_and_each_is_gone_on_from() {
-    let conversation = |id: &str, text: &str| Conversation::new().answer(said(id, text)).answer(said("resp_9", "end"));
-    let script = Scripted::new().socket(conversation("resp_a", "hello")).socket(conversation("resp_b", "hullo"));
-    let rig = Rig::new(script);
+    let conversation =
+        |id: &str, text: &str| ScriptedSocket::new().answer(said(id, text)).answer(said("resp_9", "end"));
+    let script =
+        ScriptedUpstream::new().socket(conversation("resp_a", "hello")).socket(conversation("resp_b", "hullo"));
+    let rig = SocketRig::new(script);
     let (one, two) = (rig.send(&first()).await.unwrap(), rig.send(&first()).await.unwrap());
     for reply in [one, two] {
         read_to_end(reply.into_body(), 1 << 16).await.unwrap();
@@ -179,9 +181,9 @@ async fn turns_at_once_have_connections_of_their_own_and_each_is_gone_on_from() 
 
 #[tokio::test]
 async fn another_token_has_another_connection() {
-    let script = Scripted::new();
-    let script = script.socket(Conversation::new().answer(said("resp_1", "hello")));
-    let rig = Rig::new(script.socket(Conversation::new().answer(said("resp_2", "hello"))));
+    let script = ScriptedUpstream::new();
+    let script = script.socket(ScriptedSocket::new().answer(said("resp_1", "hello")));
+    let rig = SocketRig::new(script.socket(ScriptedSocket::new().answer(said("resp_2", "hello"))));
     rig.turn(&first()).await;
     rig.sockets.send(request("fresh", &second())).await.unwrap();
     assert_eq!(rig.sent(), [(0, None, 1), (1, None, 3)]);
@@ -190,32 +192,36 @@ async fn another_token_has_another_connection() {
 #[tokio::test]
 async fn a_response_that_is_forgotten_is_told_anew_once() {
     let forgetful =
-        Conversation::new().answer(said("resp_1", "hello")).answer(error(400, "previous_response_not_found"));
-    let rig = Rig::new(Scripted::new().socket(forgetful).socket(Conversation::new().answer(said("resp_2", "well"))));
+        ScriptedSocket::new().answer(said("resp_1", "hello")).answer(error(400, "previous_response_not_found"));
+    let rig = SocketRig::new(
+        ScriptedUpstream::new().socket(forgetful).socket(ScriptedSocket::new().answer(said("resp_2", "well"))),
+    );
     rig.turn(&first()).await;
     rig.turn(&second()).await;
     assert_eq!(rig.sent(), [(0, None, 1), (0, Some("resp_1".to_owned()), 1), (1, None, 3)]);
 
     // One that says so of a whole input is believed.
-    let strange = Conversation::new().answer(error(400, "previous_response_not_found"));
-    let rig = Rig::new(Scripted::new().socket(strange));
+    let strange = ScriptedSocket::new().answer(error(400, "previous_response_not_found"));
+    let rig = SocketRig::new(ScriptedUpstream::new().socket(strange));
     assert_eq!(rig.send(&first()).await.unwrap().status(), 400);
 }
 
 #[tokio::test]
 async fn a_connection_at_its_end_is_replaced_once() {
-    let ended = || Conversation::new().answer(error(400, "websocket_connection_limit_reached"));
-    let rig = Rig::new(Scripted::new().socket(ended()).socket(Conversation::new().answer(said("resp_1", "hello"))));
+    let ended = || ScriptedSocket::new().answer(error(400, "websocket_connection_limit_reached"));
+    let rig = SocketRig::new(
+        ScriptedUpstream::new().socket(ended()).socket(ScriptedSocket::new().answer(said("resp_1", "hello"))),
+    );
     rig.turn(&first()).await;
     assert_eq!(rig.sent(), [(0, None, 1), (1, None, 1)]);
-    let rig = Rig::new(Scripted::new().socket(ended()).socket(ended()));
+    let rig = SocketRig::new(ScriptedUpstream::new().socket(ended()).socket(ended()));
     assert_eq!(rig.send(&first()).await.unwrap().status(), 400);
 }
 
 #[tokio::test]
 async fn an_error_before_the_response_is_the_status_and_ends_the_connection() {
-    let script = Scripted::new().socket(Conversation::new().answer(error(429, "usage_limit_reached")));
-    let rig = Rig::new(script.socket(Conversation::new().answer(said("resp_1", "hello"))));
+    let script = ScriptedUpstream::new().socket(ScriptedSocket::new().answer(error(429, "usage_limit_reached")));
+    let rig = SocketRig::new(script.socket(ScriptedSocket::new().answer(said("resp_1", "hello"))));
     let reply = rig.send(&first()).await.unwrap();
     assert_eq!(reply.status(), 429);
     assert_eq!(
@@ -230,7 +236,7 @@ async fn an_error_before_the_response_is_the_status_and_ends_the_connection() {
 async fn a_close_within_a_response_is_a_cut_whatever_its_code() {
     for code in [1000, 1001, 1011] {
         let started = said("resp_1", "hello")[..4].to_vec();
-        let rig = Rig::new(Scripted::new().socket(Conversation::new().answer(started).closed(code)));
+        let rig = SocketRig::new(ScriptedUpstream::new().socket(ScriptedSocket::new().answer(started).closed(code)));
         let mut body = rig.send(&first()).await.unwrap().into_body();
         let mut last = None;
         while let Some(item) = body.next().await {
@@ -244,21 +250,26 @@ async fn a_close_within_a_response_is_a_cut_whatever_its_code() {
 #[tokio::test]
 async fn a_close_in_the_place_of_an_answer_leaves_the_turn_to_http_where_it_says_a_refusal() {
     for (code, is_refusal) in [(1000, true), (1009, true), (1011, false)] {
-        let rig = Rig::new(Scripted::new().socket(Conversation::new().closed(code)));
+        let rig = SocketRig::new(ScriptedUpstream::new().socket(ScriptedSocket::new().closed(code)));
         let error = rig.failure(&first()).await;
-        assert_eq!(matches!(error, UpstreamError::NoWebSocket { passes: false, .. }), is_refusal, "{error}");
-        assert!(rig.sockets.are_worth_trying() && !error.is_transient() || !is_refusal, "{error}");
+        assert_eq!(
+            matches!(error, UpstreamError::WebSocketUnavailable { is_transient: false, .. }),
+            is_refusal,
+            "{error}"
+        );
+        assert!(rig.sockets.is_worth_trying() && !error.is_transient() || !is_refusal, "{error}");
     }
 }
 
 #[tokio::test]
 async fn a_kept_connection_that_was_closed_meanwhile_is_replaced() {
-    let closed = Conversation::new().answer(said("resp_1", "hello")).closed(1001);
+    let closed = ScriptedSocket::new().answer(said("resp_1", "hello")).closed(1001);
     // Seen only when it is used.
-    let late = Conversation::new().answer(said("resp_1", "hello")).answer(Vec::<String>::new()).closed(1001);
+    let late = ScriptedSocket::new().answer(said("resp_1", "hello")).answer(Vec::<String>::new()).closed(1001);
     for (conversation, sent) in [(closed, 2), (late, 3)] {
-        let rig =
-            Rig::new(Scripted::new().socket(conversation).socket(Conversation::new().answer(said("resp_2", "x"))));
+        let rig = SocketRig::new(
+            ScriptedUpstream::new().socket(conversation).socket(ScriptedSocket::new().answer(said("resp_2", "x"))),
+        );
         rig.turn(&first()).await;
         rig.turn(&second()).await;
         assert_eq!((rig.sent().len(), rig.sent().last()), (sent, Some(&(1, None, 3))));
@@ -272,8 +283,8 @@ async fn connections_are_left_in_time() {
     for (waits, connections) in
         [(vec![minutes(4)], 1), (vec![minutes(5)], 2), (vec![minutes(4); 13], 1), (vec![minutes(4); 14], 2)]
     {
-        let socket = || (0..20).fold(Conversation::new(), |socket, _| socket.answer(said("resp_1", "hello")));
-        let rig = Rig::new(Scripted::new().socket(socket()).socket(socket()));
+        let socket = || (0..20).fold(ScriptedSocket::new(), |socket, _| socket.answer(said("resp_1", "hello")));
+        let rig = SocketRig::new(ScriptedUpstream::new().socket(socket()).socket(socket()));
         rig.turn(&first()).await;
         for wait in &waits {
             rig.clock.advance(*wait);
@@ -285,8 +296,8 @@ async fn connections_are_left_in_time() {
 
 #[tokio::test]
 async fn a_dropped_reply_takes_its_connection_along() {
-    let socket = || Conversation::new().answer(said("resp_1", "hello"));
-    let rig = Rig::new(Scripted::new().socket(socket()).socket(socket()));
+    let socket = || ScriptedSocket::new().answer(said("resp_1", "hello"));
+    let rig = SocketRig::new(ScriptedUpstream::new().socket(socket()).socket(socket()));
     let mut body = rig.send(&first()).await.unwrap().into_body();
     body.next().await.unwrap().unwrap();
     drop(body);
@@ -298,21 +309,24 @@ async fn a_dropped_reply_takes_its_connection_along() {
 async fn what_a_refused_upgrade_means_depends_on_its_status() {
     let json = |status| ScriptedReply::new(status).header("content-type", "application/json").piece("{}");
     for status in [401, 402, 403, 429] {
-        let rig = Rig::new(Scripted::new().refused(json(status)));
+        let rig = SocketRig::new(ScriptedUpstream::new().refused(json(status)));
         assert_eq!(rig.send(&first()).await.unwrap().status(), status);
-        assert!(rig.sockets.are_worth_trying(), "{status}");
+        assert!(rig.sockets.is_worth_trying(), "{status}");
     }
-    let challenged = Scripted::new().refused(ScriptedReply::new(403).header("cf-mitigated", "challenge"));
-    assert_eq!(Rig::new(challenged).send(&first()).await.unwrap().status(), 403);
+    let challenged = ScriptedUpstream::new().refused(ScriptedReply::new(403).header("cf-mitigated", "challenge"));
+    assert_eq!(SocketRig::new(challenged).send(&first()).await.unwrap().status(), 403);
     for (status, passing) in
         [(403, true), (502, true), (504, true), (426, false), (404, false), (200, false), (501, false)]
     {
-        let rig = Rig::new(Scripted::new().refused(ScriptedReply::new(status)));
+        let rig = SocketRig::new(ScriptedUpstream::new().refused(ScriptedReply::new(status)));
         let error = rig.failure(&first()).await;
-        assert!(matches!(error, UpstreamError::NoWebSocket { passes, .. } if passes == passing), "{status}: {error}");
-        assert!(error.before_dispatch() && !rig.sockets.are_worth_trying());
+        assert!(
+            matches!(error, UpstreamError::WebSocketUnavailable { is_transient, .. } if is_transient == passing),
+            "{status}: {error}"
+        );
+        assert!(error.before_dispatch() && !rig.sockets.is_worth_trying());
         rig.clock.advance(COOLING_OFF);
-        assert_eq!(rig.sockets.are_worth_trying(), passing, "{status}");
+        assert_eq!(rig.sockets.is_worth_trying(), passing, "{status}");
     }
 }
 
@@ -325,7 +339,7 @@ async fn settle() {
 
 #[tokio::test]
 async fn a_silent_backend_is_given_up_like_over_http() {
-    let rig = Arc::new(Rig::new(Scripted::new().socket(Conversation::new())));
+    let rig = Arc::new(SocketRig::new(ScriptedUpstream::new().socket(ScriptedSocket::new())));
     let turn = tokio::spawn({
         let rig = Arc::clone(&rig);
         async move { rig.send(&first()).await.map(drop) }
@@ -344,9 +358,11 @@ async fn a_silent_backend_is_given_up_like_over_http() {
 #[tokio::test]
 async fn waiting_connections_are_asked_and_those_that_are_deaf_are_let_go() {
     for is_deaf in [false, true] {
-        let socket = Conversation::new().answer(said("resp_1", "hello")).answer(said("resp_2", "well"));
+        let socket = ScriptedSocket::new().answer(said("resp_1", "hello")).answer(said("resp_2", "well"));
         let socket = if is_deaf { socket.deaf() } else { socket };
-        let rig = Rig::new(Scripted::new().socket(socket).socket(Conversation::new().answer(said("resp_3", "x"))));
+        let rig = SocketRig::new(
+            ScriptedUpstream::new().socket(socket).socket(ScriptedSocket::new().answer(said("resp_3", "x"))),
+        );
         rig.turn(&first()).await;
         let mut keeping = std::pin::pin!(rig.sockets.keep());
         for _ in 0..4 {
@@ -361,11 +377,11 @@ async fn waiting_connections_are_asked_and_those_that_are_deaf_are_let_go() {
 
 #[tokio::test]
 async fn a_turn_that_waits_for_a_connection_gets_that_of_one_that_ends() {
-    let mut script = Scripted::new();
+    let mut script = ScriptedUpstream::new();
     for number in 0..=MAX_CONNECTIONS {
-        script = script.socket(Conversation::new().answer(said(&format!("resp_{number}"), "hello")));
+        script = script.socket(ScriptedSocket::new().answer(said(&format!("resp_{number}"), "hello")));
     }
-    let rig = Rig::new(script);
+    let rig = SocketRig::new(script);
     let mut running = Vec::new();
     for number in 0..MAX_CONNECTIONS {
         running.push(rig.sockets.send(request(&number.to_string(), &first())).await.unwrap());

@@ -16,15 +16,15 @@ pub enum TransportChoice {
 }
 
 impl FromStr for TransportChoice {
-    type Err = UnknownTransport;
+    type Err = ParseTransportError;
 
     /// Reads `auto`, `http` or `websocket`.
-    fn from_str(text: &str) -> Result<Self, UnknownTransport> {
+    fn from_str(text: &str) -> Result<Self, ParseTransportError> {
         match text {
             "auto" => Ok(Self::Auto),
             "http" => Ok(Self::Http),
             "websocket" => Ok(Self::WebSocket),
-            _ => Err(UnknownTransport),
+            _ => Err(ParseTransportError),
         }
     }
 }
@@ -32,7 +32,7 @@ impl FromStr for TransportChoice {
 /// A name that no [`TransportChoice`] has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the transports are auto, http and websocket")]
-pub struct UnknownTransport;
+pub struct ParseTransportError;
 
 #[cfg(test)]
 mod tests {
@@ -43,6 +43,6 @@ mod tests {
         assert_eq!("auto".parse(), Ok(TransportChoice::Auto));
         assert_eq!("http".parse(), Ok(TransportChoice::default()));
         assert_eq!("websocket".parse(), Ok(TransportChoice::WebSocket));
-        assert_eq!("ws".parse::<TransportChoice>(), Err(UnknownTransport));
+        assert_eq!("ws".parse::<TransportChoice>(), Err(ParseTransportError));
     }
 }

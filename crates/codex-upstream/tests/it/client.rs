@@ -13,8 +13,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::clock::TestClock;
 use crate::server::{BOTH, Body, HTTP1, Server, Wire, fed, soon, whole};
+use crate::timer::TestTimer;
 use crate::tls_server::ca_pem;
 
 fn client() -> Client {
@@ -256,7 +256,7 @@ async fn retries_work_over_real_sockets() {
         move |_| answers.lock().unwrap().pop().unwrap()
     })
     .await;
-    let clock = TestClock::new();
+    let clock = TestTimer::new();
     let reply = send_with_retry(&client(), &get(&server.url("/")), &RetryPolicy::default(), &clock).await.unwrap();
     assert_eq!(read_to_end(reply.into_body(), 64).await.unwrap(), "fine");
     assert_eq!((server.requests().len(), clock.slept().len()), (2, 1));

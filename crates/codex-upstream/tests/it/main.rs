@@ -4,7 +4,6 @@
 
 mod catalogue;
 mod client;
-mod clock;
 mod fingerprint;
 #[path = "../../examples/fingerprint/hello.rs"]
 #[expect(dead_code, reason = "shared with the tool that compares with a browser")]
@@ -20,6 +19,7 @@ mod retry;
 mod routing;
 mod server;
 mod sim;
+mod timer;
 mod tls;
 mod tls_server;
 mod verdict;

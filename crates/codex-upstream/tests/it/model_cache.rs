@@ -3,23 +3,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codex_upstream::{
-    Backend, ByteStream, Credentials, Identity, ModelCache, ModelCacheConfig, Reply, Scripted, Snapshot, Source,
-    Upstream, UpstreamError,
+    Backend, ByteStream, CatalogueSnapshot, CatalogueSource, ClientIdentity, ModelCache, ModelCacheConfig, RequestAuth,
+    ScriptedReply, ScriptedUpstream, Upstream, UpstreamError,
 };
 use futures_util::FutureExt as _;
 use http::{HeaderMap, Request, Response};
 use tokio::sync::oneshot;
 use url::Url;
 
-use crate::clock::{TestClock, start};
+use crate::timer::{TestTimer, start};
 
 const LIST: &str = r#"{"models":[{"slug":"live-model"}]}"#;
 
 struct Rig {
     base: Url,
-    identity: Identity,
-    clock: TestClock,
-    script: Scripted,
+    identity: ClientIdentity,
+    clock: TestTimer,
+    script: ScriptedUpstream,
     cache: ModelCache,
 }
 
@@ -27,28 +27,28 @@ impl Rig {
     fn new(config: ModelCacheConfig) -> Self {
         Self {
             base: Url::parse("https://chatgpt.com/backend-api").unwrap(),
-            identity: Identity::new("codex_cli_rs", "0.169.0"),
-            clock: TestClock::with_limit(Duration::from_secs(1)),
-            script: Scripted::new(),
+            identity: ClientIdentity::new("codex_cli_rs", "0.169.0"),
+            clock: TestTimer::with_limit(Duration::from_secs(1)),
+            script: ScriptedUpstream::new(),
             cache: ModelCache::open(config),
         }
     }
 
-    fn reply(&self, reply: Reply) {
+    fn reply(&self, reply: ScriptedReply) {
         self.script.push(Ok(reply));
     }
 
-    async fn current_over(&self, upstream: &impl Upstream, account_id: &str) -> Snapshot {
-        let credentials = Credentials { bearer: "t", account_id: Some(account_id), fedramp: false };
+    async fn current_over(&self, upstream: &impl Upstream, account_id: &str) -> CatalogueSnapshot {
+        let credentials = RequestAuth { bearer: "t", account_id: Some(account_id), fedramp: false };
         let backend = Backend { base: &self.base, region: None, identity: &self.identity, credentials };
         self.cache.current(upstream, &backend, &self.clock).await
     }
 
-    async fn current_for(&self, account_id: &str) -> Snapshot {
+    async fn current_for(&self, account_id: &str) -> CatalogueSnapshot {
         self.current_over(&self.script, account_id).await
     }
 
-    async fn current(&self) -> Snapshot {
+    async fn current(&self) -> CatalogueSnapshot {
         self.current_for("acct").await
     }
 
@@ -57,7 +57,7 @@ impl Rig {
     }
 }
 
-fn slugs(snapshot: &Snapshot) -> Vec<String> {
+fn slugs(snapshot: &CatalogueSnapshot) -> Vec<String> {
     snapshot.catalogue.models().iter().map(|model| model.slug.clone()).collect()
 }
 
@@ -65,18 +65,21 @@ fn etag(value: &'static str) -> HeaderMap {
     [(http::HeaderName::from_static("x-models-etag"), http::HeaderValue::from_static(value))].into_iter().collect()
 }
 
-fn listed() -> Reply {
-    Reply::new(200).header("etag", "\"one\"").piece(LIST)
+fn listed() -> ScriptedReply {
+    ScriptedReply::new(200).header("etag", "\"one\"").piece(LIST)
 }
 
 #[tokio::test]
 async fn a_catalogue_is_asked_for_once_per_ttl_and_then_confirmed() {
     let rig = Rig::new(ModelCacheConfig::default());
-    assert_eq!(rig.cache.snapshot().source, Source::BuiltIn);
+    assert_eq!(rig.cache.snapshot().source, CatalogueSource::BuiltIn);
     rig.reply(listed());
-    rig.reply(Reply::new(304));
+    rig.reply(ScriptedReply::new(304));
     let first = rig.current().await;
-    assert_eq!((slugs(&first), first.source, first.problem.clone()), (vec!["live-model".into()], Source::Live, None));
+    assert_eq!(
+        (slugs(&first), first.source, first.problem.clone()),
+        (vec!["live-model".into()], CatalogueSource::Live, None)
+    );
     assert_eq!(first.fetched_at, Some(start()));
     rig.clock.advance(Duration::from_secs(299));
     assert_eq!(rig.current().await, first);
@@ -102,7 +105,7 @@ async fn a_changed_tag_on_any_reply_asks_again_at_once() {
     rig.current().await;
     assert_eq!(rig.asked(), 1);
     rig.cache.observe(&etag("\"two\""));
-    rig.reply(Reply::new(200).header("etag", "\"two\"").piece(r#"{"models":[{"slug":"newer"}]}"#));
+    rig.reply(ScriptedReply::new(200).header("etag", "\"two\"").piece(r#"{"models":[{"slug":"newer"}]}"#));
     assert_eq!(slugs(&rig.current().await), ["newer"]);
     assert_eq!(rig.asked(), 2);
 }
@@ -110,7 +113,7 @@ async fn a_changed_tag_on_any_reply_asks_again_at_once() {
 #[tokio::test]
 async fn a_tag_and_its_weak_form_are_one() {
     let rig = Rig::new(ModelCacheConfig::default());
-    rig.reply(Reply::new(200).header("etag", "W/\"one\"").piece(LIST));
+    rig.reply(ScriptedReply::new(200).header("etag", "W/\"one\"").piece(LIST));
     rig.current().await;
     rig.cache.observe(&etag("\"one\""));
     rig.current().await;
@@ -128,11 +131,11 @@ async fn a_confirmation_does_not_outlive_the_catalogue_that_it_confirms() {
     let mut confirming = Box::pin(rig.current_over(&upstream, "acct"));
     assert!(confirming.as_mut().now_or_never().is_none());
     // Another account asks meanwhile, and the first one's catalogue is put away.
-    assert_eq!(rig.current_for("other").await.source, Source::BuiltIn);
+    assert_eq!(rig.current_for("other").await.source, CatalogueSource::BuiltIn);
     open.send(()).unwrap();
-    assert_eq!(confirming.await.source, Source::BuiltIn);
+    assert_eq!(confirming.await.source, CatalogueSource::BuiltIn);
     rig.reply(listed());
-    assert_eq!(rig.current().await.source, Source::Live);
+    assert_eq!(rig.current().await.source, CatalogueSource::Live);
     assert_eq!(rig.script.requests()[1].headers().get("if-none-match"), None);
 }
 
@@ -150,20 +153,20 @@ impl Upstream for Gated {
 
 #[tokio::test]
 async fn failures_keep_what_is_at_hand_say_why_and_leave_the_backend_alone() {
-    let cases: [(Result<Reply, UpstreamError>, &str); 5] = [
+    let cases: [(Result<ScriptedReply, UpstreamError>, &str); 5] = [
         (Err(UpstreamError::Connect { host: "h".into(), reason: "refused".into() }), "cannot connect to h: refused"),
-        (Ok(Reply::new(401).piece(r#"{"detail":"Unauthorized"}"#)), "Unauthorized"),
-        (Ok(Reply::new(200).piece("nonsense")), "not JSON"),
-        (Ok(Reply::new(200).piece(r#"{"models":[]}"#)), "no models"),
-        (Ok(Reply::new(200).stalled()), "within 5s"),
+        (Ok(ScriptedReply::new(401).piece(r#"{"detail":"Unauthorized"}"#)), "Unauthorized"),
+        (Ok(ScriptedReply::new(200).piece("nonsense")), "not JSON"),
+        (Ok(ScriptedReply::new(200).piece(r#"{"models":[]}"#)), "no models"),
+        (Ok(ScriptedReply::new(200).stalled()), "within 5s"),
     ];
     for (outcome, told) in cases {
         let rig = Rig::new(ModelCacheConfig::default());
         rig.script.push(outcome);
         // Only the wait for the catalogue may come to its end.
-        let rig = Rig { clock: TestClock::with_limit(Duration::from_secs(6)), ..rig };
+        let rig = Rig { clock: TestTimer::with_limit(Duration::from_secs(6)), ..rig };
         let snapshot = rig.current().await;
-        assert_eq!((snapshot.source, snapshot.fetched_at), (Source::BuiltIn, None));
+        assert_eq!((snapshot.source, snapshot.fetched_at), (CatalogueSource::BuiltIn, None));
         assert!(snapshot.problem.as_deref().is_some_and(|problem| problem.contains(told)), "{snapshot:?}");
         rig.current().await;
         assert_eq!(rig.asked(), 1);
@@ -171,7 +174,7 @@ async fn failures_keep_what_is_at_hand_say_why_and_leave_the_backend_alone() {
         rig.clock.advance(Duration::from_secs(60));
         rig.reply(listed());
         let recovered = rig.current().await;
-        assert_eq!((recovered.source, recovered.problem), (Source::Live, None));
+        assert_eq!((recovered.source, recovered.problem), (CatalogueSource::Live, None));
     }
 }
 
@@ -179,26 +182,26 @@ async fn failures_keep_what_is_at_hand_say_why_and_leave_the_backend_alone() {
 async fn another_account_or_version_starts_afresh() {
     let rig = Rig::new(ModelCacheConfig::default());
     rig.reply(listed());
-    rig.reply(Reply::new(200).piece(r#"{"models":[{"slug":"theirs"}]}"#));
+    rig.reply(ScriptedReply::new(200).piece(r#"{"models":[{"slug":"theirs"}]}"#));
     rig.current().await;
     assert_eq!(slugs(&rig.current_for("other").await), ["theirs"]);
     assert_eq!(rig.script.requests()[1].headers().get("if-none-match"), None);
-    let newer = Rig { identity: Identity::new("codex_cli_rs", "0.170.0"), ..rig };
+    let newer = Rig { identity: ClientIdentity::new("codex_cli_rs", "0.170.0"), ..rig };
     newer.script.push(Err(UpstreamError::Connect { host: "h".into(), reason: "r".into() }));
-    assert_eq!(newer.current_for("other").await.source, Source::BuiltIn);
+    assert_eq!(newer.current_for("other").await.source, CatalogueSource::BuiltIn);
 }
 
 #[tokio::test]
 async fn one_caller_asks_while_the_others_make_do_and_a_given_up_one_frees_the_turn() {
     let rig = Rig::new(ModelCacheConfig::default());
-    rig.reply(Reply::new(200).stalled());
+    rig.reply(ScriptedReply::new(200).stalled());
     let mut waiting = Box::pin(rig.current());
     assert!(waiting.as_mut().now_or_never().is_none());
-    assert_eq!(rig.current().await.source, Source::BuiltIn);
+    assert_eq!(rig.current().await.source, CatalogueSource::BuiltIn);
     assert_eq!(rig.asked(), 1);
     drop(waiting);
     rig.reply(listed());
-    assert_eq!(rig.current().await.source, Source::Live);
+    assert_eq!(rig.current().await.source, CatalogueSource::Live);
 }
 
 #[tokio::test]
@@ -206,19 +209,19 @@ async fn the_catalogue_survives_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let config = ModelCacheConfig { file: Some(folder.path().join("models.json")), ..ModelCacheConfig::default() };
     let rig = Rig::new(config.clone());
-    rig.reply(Reply::new(200).header("etag", "\"one\"").piece(r#"{"models":[{"slug":"m","unheard_of":[1]}]}"#));
+    rig.reply(ScriptedReply::new(200).header("etag", "\"one\"").piece(r#"{"models":[{"slug":"m","unheard_of":[1]}]}"#));
     assert_eq!(rig.current().await.problem, None);
     let left: Vec<_> = folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["models.json"]);
 
     let next = Rig::new(config.clone());
     let found = next.cache.snapshot();
-    assert_eq!((found.source, found.fetched_at), (Source::Disk, Some(start())));
+    assert_eq!((found.source, found.fetched_at), (CatalogueSource::Disk, Some(start())));
     assert_eq!(found.catalogue.find("m").unwrap().raw["unheard_of"][0], 1);
-    assert_eq!(next.current().await.source, Source::Disk);
+    assert_eq!(next.current().await.source, CatalogueSource::Disk);
     next.clock.advance(Duration::from_secs(300));
-    next.reply(Reply::new(304));
-    assert_eq!(next.current().await.source, Source::Live);
+    next.reply(ScriptedReply::new(304));
+    assert_eq!(next.current().await.source, CatalogueSource::Live);
     assert_eq!(next.script.requests()[0].headers()["if-none-match"], "\"one\"");
 
     let stranger = Rig::new(config);
@@ -233,7 +236,7 @@ async fn a_damaged_or_unwritable_file_is_a_problem_and_not_an_error() {
     std::fs::write(&file, "{\"fetched_at\":").unwrap();
     let rig = Rig::new(ModelCacheConfig { file: Some(file.clone()), ..ModelCacheConfig::default() });
     let opened = rig.cache.snapshot();
-    assert_eq!(opened.source, Source::BuiltIn);
+    assert_eq!(opened.source, CatalogueSource::BuiltIn);
     assert!(opened.problem.unwrap().contains("is damaged"));
     rig.reply(listed());
     assert_eq!(rig.current().await.problem, None);
@@ -243,6 +246,6 @@ async fn a_damaged_or_unwritable_file_is_a_problem_and_not_an_error() {
     let rig = Rig::new(ModelCacheConfig { file: nowhere, ..ModelCacheConfig::default() });
     rig.reply(listed());
     let snapshot = rig.current().await;
-    assert_eq!(snapshot.source, Source::Live);
+    assert_eq!(snapshot.source, CatalogueSource::Live);
     assert!(snapshot.problem.unwrap().contains("cannot be written"));
 }

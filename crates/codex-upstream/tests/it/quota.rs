@@ -1,9 +1,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use codex_upstream::{Credits, Quota, QuotaError, Window};
+use codex_upstream::{Credits, Quota, QuotaError, QuotaWindow};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::clock::start;
+use crate::timer::start;
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
     pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
@@ -13,8 +13,8 @@ fn unix(secs: u64) -> Option<SystemTime> {
     Some(UNIX_EPOCH + Duration::from_secs(secs))
 }
 
-fn window(name: &str, limit: Option<&str>, minutes: u64, used: f64, resets_at: Option<SystemTime>) -> Window {
-    Window { name: name.to_owned(), limit: limit.map(str::to_owned), minutes, used_percent: used, resets_at }
+fn window(name: &str, limit: Option<&str>, minutes: u64, used: f64, resets_at: Option<SystemTime>) -> QuotaWindow {
+    QuotaWindow { name: name.to_owned(), limit: limit.map(str::to_owned), minutes, used_percent: used, resets_at }
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn what_is_written_for_clients_reads_as_it_was() {
 
 #[test]
 fn nothing_is_written_of_what_is_not_known_or_over() {
-    let written = |windows: Vec<Window>, plan: Option<&str>| {
+    let written = |windows: Vec<QuotaWindow>, plan: Option<&str>| {
         let mut headers = HeaderMap::new();
         let quota = Quota { windows, plan: plan.map(str::to_owned), ..Quota::default() };
         quota.write_headers(&mut headers, start());

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codex_upstream::{
-    ByteStream, FailureKind, Reply, RetryPolicy, Scripted, SendError, TimeoutPhase, Upstream, UpstreamError,
-    read_to_end, send_with_retry,
+    ByteStream, FailureKind, RetryPolicy, ScriptedReply, ScriptedUpstream, SendError, TimeoutPhase, Upstream,
+    UpstreamError, read_to_end, send_with_retry,
 };
 use futures_util::FutureExt as _;
 use http::{Request, Response};
 
-use crate::clock::TestClock;
+use crate::timer::TestTimer;
 
 fn connect() -> UpstreamError {
     UpstreamError::Connect { host: "h".to_owned(), reason: "refused".to_owned() }
@@ -20,8 +20,8 @@ fn request() -> Request<Bytes> {
     Request::post("https://chatgpt.com/backend-api/codex/responses").body(Bytes::from_static(b"{}")).unwrap()
 }
 
-async fn run(script: &Scripted, policy: RetryPolicy) -> (Result<Bytes, SendError>, Vec<Duration>) {
-    let clock = TestClock::new();
+async fn run(script: &ScriptedUpstream, policy: RetryPolicy) -> (Result<Bytes, SendError>, Vec<Duration>) {
+    let clock = TestTimer::new();
     let reply = send_with_retry(script, &request(), &policy, &clock).await;
     let body = match reply {
         Ok(reply) => Ok(read_to_end(reply.into_body(), 1024).await.unwrap()),
@@ -61,7 +61,7 @@ fn delays_double_and_spread() {
 
 #[tokio::test]
 async fn failures_ahead_of_dispatch_and_broken_backends_are_tried_again() {
-    let script = Scripted::new()
+    let script = ScriptedUpstream::new()
         .error(connect())
         .reply(500, "")
         .reply(400, r#"{"detail":"Selected model is at capacity. Please try a different model."}"#)
@@ -76,7 +76,7 @@ async fn failures_ahead_of_dispatch_and_broken_backends_are_tried_again() {
 
 #[tokio::test]
 async fn the_last_failure_is_the_answer() {
-    let script = Scripted::new().reply(500, "").reply(503, "").reply(502, "");
+    let script = ScriptedUpstream::new().reply(500, "").reply(503, "").reply(502, "");
     let policy = RetryPolicy { retries: 2, ..RetryPolicy::default() };
     let (outcome, slept) = run(&script, policy).await;
     let SendError::Refused { failure, .. } = outcome.unwrap_err() else { panic!("not a refusal") };
@@ -86,7 +86,7 @@ async fn the_last_failure_is_the_answer() {
 
 #[tokio::test]
 async fn the_backends_wish_is_honoured_within_the_budget() {
-    let script = || Scripted::new().then(Reply::new(503).header("retry-after", "3")).reply(200, "fine");
+    let script = || ScriptedUpstream::new().then(ScriptedReply::new(503).header("retry-after", "3")).reply(200, "fine");
     let (body, slept) = run(&script(), RetryPolicy::default()).await;
     assert_eq!((body.unwrap(), slept), (Bytes::from_static(b"fine"), vec![ms(3000)]));
 
@@ -101,14 +101,14 @@ async fn nothing_else_is_sent_twice() {
     let reason = || "r".to_owned();
     let limit = r#"{"error":{"type":"usage_limit_reached","message":"m","resets_in_seconds":1}}"#;
     let scripts = [
-        Scripted::new().reply(429, limit),
-        Scripted::new().then(Reply::new(429).header("retry-after", "1")),
-        Scripted::new().reply(401, ""),
-        Scripted::new().reply(400, r#"{"detail":"no"}"#),
-        Scripted::new().error(UpstreamError::Closed { host: host(), reason: reason() }),
-        Scripted::new().error(UpstreamError::Timeout { host: host(), phase: TimeoutPhase::Head }),
-        Scripted::new().error(UpstreamError::Tls { host: host(), reason: reason() }),
-        Scripted::new().error(UpstreamError::InvalidRequest { reason: reason() }),
+        ScriptedUpstream::new().reply(429, limit),
+        ScriptedUpstream::new().then(ScriptedReply::new(429).header("retry-after", "1")),
+        ScriptedUpstream::new().reply(401, ""),
+        ScriptedUpstream::new().reply(400, r#"{"detail":"no"}"#),
+        ScriptedUpstream::new().error(UpstreamError::Closed { host: host(), reason: reason() }),
+        ScriptedUpstream::new().error(UpstreamError::Timeout { host: host(), phase: TimeoutPhase::Head }),
+        ScriptedUpstream::new().error(UpstreamError::Tls { host: host(), reason: reason() }),
+        ScriptedUpstream::new().error(UpstreamError::InvalidRequest { reason: reason() }),
     ];
     for script in scripts {
         let script = script.reply(200, "must not be reached");
@@ -118,10 +118,10 @@ async fn nothing_else_is_sent_twice() {
     }
 }
 
-/// A [`Scripted`] that counts how often it was told to forget its cookies.
+/// A [`ScriptedUpstream`] that counts how often it was told to forget its cookies.
 #[derive(Debug, Default)]
 struct Forgetful {
-    script: Scripted,
+    script: ScriptedUpstream,
     forgot: AtomicUsize,
 }
 
@@ -140,36 +140,42 @@ impl Upstream for Forgetful {
 
 #[tokio::test]
 async fn a_challenge_costs_the_cookies_and_is_tried_once_more() {
-    let challenge = || Reply::new(403).header("cf-mitigated", "challenge");
-    let send = async |script: Scripted, policy: RetryPolicy| {
+    let challenge = || ScriptedReply::new(403).header("cf-mitigated", "challenge");
+    let send = async |script: ScriptedUpstream, policy: RetryPolicy| {
         let upstream = Arc::new(Forgetful { script, ..Forgetful::default() });
-        let clock = TestClock::new();
+        let clock = TestTimer::new();
         let outcome = send_with_retry(&upstream, &request(), &policy, &clock).await;
         (outcome.is_ok(), upstream.script.requests().len(), upstream.forgot.load(Ordering::Relaxed))
     };
     let policy = RetryPolicy::default();
-    assert_eq!(send(Scripted::new().then(challenge()).reply(200, "fine"), policy).await, (true, 2, 1));
-    let between = Scripted::new().then(challenge()).reply(503, "").then(challenge()).reply(200, "too late");
+    assert_eq!(send(ScriptedUpstream::new().then(challenge()).reply(200, "fine"), policy).await, (true, 2, 1));
+    let between = ScriptedUpstream::new().then(challenge()).reply(503, "").then(challenge()).reply(200, "too late");
     assert_eq!(send(between, policy).await, (false, 3, 1));
-    assert_eq!(send(Scripted::new().then(challenge()), RetryPolicy::NEVER).await, (false, 1, 0));
+    assert_eq!(send(ScriptedUpstream::new().then(challenge()), RetryPolicy::NEVER).await, (false, 1, 0));
 }
 
 #[tokio::test]
 async fn a_page_is_told_from_a_stream_that_is_not_declared() {
-    let page = |reply: Reply| async move {
-        let (outcome, _) = run(&Scripted::new().then(reply), RetryPolicy::NEVER).await;
+    let page = |reply: ScriptedReply| async move {
+        let (outcome, _) = run(&ScriptedUpstream::new().then(reply), RetryPolicy::NEVER).await;
         let SendError::Refused { failure, .. } = outcome.unwrap_err() else { panic!("not a refusal") };
         failure.kind
     };
-    assert_eq!(page(Reply::new(200).piece("").piece(" \n").piece("<html>")).await, FailureKind::Challenge);
-    assert_eq!(page(Reply::new(200).header("content-type", "text/html").piece("x")).await, FailureKind::Challenge);
+    assert_eq!(page(ScriptedReply::new(200).piece("").piece(" \n").piece("<html>")).await, FailureKind::Challenge);
+    assert_eq!(
+        page(ScriptedReply::new(200).header("content-type", "text/html").piece("x")).await,
+        FailureKind::Challenge
+    );
 
     let pieces = ["", "\r\n", " ", "data: 1", "\n\n", "<"];
     for declared in [false, true] {
-        let reply =
-            if declared { Reply::new(200).header("content-type", "text/event-stream") } else { Reply::new(200) };
-        let reply = pieces.into_iter().fold(reply, Reply::piece);
-        let (body, _) = run(&Scripted::new().then(reply), RetryPolicy::NEVER).await;
+        let reply = if declared {
+            ScriptedReply::new(200).header("content-type", "text/event-stream")
+        } else {
+            ScriptedReply::new(200)
+        };
+        let reply = pieces.into_iter().fold(reply, ScriptedReply::piece);
+        let (body, _) = run(&ScriptedUpstream::new().then(reply), RetryPolicy::NEVER).await;
         assert_eq!(body.unwrap(), pieces.concat());
     }
 }
@@ -178,22 +184,22 @@ async fn a_page_is_told_from_a_stream_that_is_not_declared() {
 async fn a_stream_that_is_not_declared_keeps_its_end() {
     let broken = UpstreamError::Body { host: "h".to_owned(), reason: "r".to_owned() };
     let scripts = [
-        (Reply::new(200), Ok("")),
-        (Reply::new(200).piece("\n").broken(broken.clone()).piece("not read"), Err(broken.clone())),
-        (Reply::new(200).piece("one").broken(broken.clone()), Err(broken)),
+        (ScriptedReply::new(200), Ok("")),
+        (ScriptedReply::new(200).piece("\n").broken(broken.clone()).piece("not read"), Err(broken.clone())),
+        (ScriptedReply::new(200).piece("one").broken(broken.clone()), Err(broken)),
     ];
     for (reply, expected) in scripts {
-        let script = Scripted::new().then(reply);
-        let reply = send_with_retry(&script, &request(), &RetryPolicy::NEVER, &TestClock::new()).await.unwrap();
+        let script = ScriptedUpstream::new().then(reply);
+        let reply = send_with_retry(&script, &request(), &RetryPolicy::NEVER, &TestTimer::new()).await.unwrap();
         assert_eq!(read_to_end(reply.into_body(), 64).await, expected.map(Bytes::from));
     }
 }
 
 #[tokio::test]
 async fn a_declared_stream_is_not_waited_for() {
-    let silent = Reply::new(200).header("content-type", "text/event-stream; charset=utf-8").stalled();
-    let script = Scripted::new().then(silent);
-    let clock = TestClock::new();
+    let silent = ScriptedReply::new(200).header("content-type", "text/event-stream; charset=utf-8").stalled();
+    let script = ScriptedUpstream::new().then(silent);
+    let clock = TestTimer::new();
     let request = request();
     let sending = send_with_retry(&script, &request, &RetryPolicy::NEVER, &clock);
     assert!(sending.now_or_never().unwrap().is_ok());
@@ -201,8 +207,8 @@ async fn a_declared_stream_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_refusal_keeps_its_headers() {
-    let script =
-        Scripted::new().then(Reply::new(429).header("x-codex-plan-type", "plus").piece("{\"detail\":").piece("\"x\"}"));
+    let script = ScriptedUpstream::new()
+        .then(ScriptedReply::new(429).header("x-codex-plan-type", "plus").piece("{\"detail\":").piece("\"x\"}"));
     let (outcome, _) = run(&script, RetryPolicy::default()).await;
     let SendError::Refused { failure, headers } = outcome.unwrap_err() else { panic!("not a refusal") };
     assert_eq!((failure.message.as_str(), headers["x-codex-plan-type"].to_str().unwrap()), ("x", "plus"));
@@ -212,16 +218,16 @@ async fn a_refusal_keeps_its_headers() {
 async fn an_error_body_that_breaks_stalls_or_never_ends_is_judged_by_its_start() {
     let detail = r#"{"detail":"told"}"#;
     let broken = UpstreamError::Body { host: "h".to_owned(), reason: "r".to_owned() };
-    let endless = (0..200).fold(Reply::new(400).piece("<html>"), |reply, _| reply.piece(vec![b' '; 1024]));
+    let endless = (0..200).fold(ScriptedReply::new(400).piece("<html>"), |reply, _| reply.piece(vec![b' '; 1024]));
     let rows = [
-        (Reply::new(400).piece(detail).broken(broken), "told"),
-        (Reply::new(400).piece(detail).stalled(), "told"),
+        (ScriptedReply::new(400).piece(detail).broken(broken), "told"),
+        (ScriptedReply::new(400).piece(detail).stalled(), "told"),
         (endless.stalled(), "the backend answered 400 Bad Request with a web page"),
     ];
     for (reply, message) in rows {
-        let script = Scripted::new().then(reply);
+        let script = ScriptedUpstream::new().then(reply);
         // Here every sleep ends at once, also the one that bounds the wait for the body.
-        let clock = TestClock::with_limit(Duration::MAX);
+        let clock = TestTimer::with_limit(Duration::MAX);
         let outcome = send_with_retry(&script, &request(), &RetryPolicy::NEVER, &clock).await;
         let Err(SendError::Refused { failure, .. }) = outcome else { panic!("not a refusal") };
         assert_eq!(failure.message, message);

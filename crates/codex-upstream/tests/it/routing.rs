@@ -2,36 +2,39 @@
 
 use std::time::Duration;
 
-use codex_upstream::{Backend, Credentials, Identity, Reply, Route, RouteError, Router, Scripted, UpstreamError};
+use codex_upstream::{
+    Backend, ClientIdentity, RequestAuth, ScriptedReply, ScriptedUpstream, UpstreamError, WorkspaceRoute,
+    WorkspaceRouteError, WorkspaceRouter,
+};
 use futures_util::future::join;
 use url::Url;
 
-use crate::clock::TestClock;
+use crate::timer::TestTimer;
 
 const ACCOUNTS: &str = r#"{"accounts":[
     {"id":"acct","workspace_backend_origin":"https://gov.chatgpt.com","account_routing_override":"us"},
     {"id":"gone","name":"Acme","is_deactivated":true}]}"#;
 
 struct Rig {
-    identity: Identity,
-    clock: TestClock,
-    script: Scripted,
-    router: Router,
+    identity: ClientIdentity,
+    clock: TestTimer,
+    script: ScriptedUpstream,
+    router: WorkspaceRouter,
 }
 
 impl Rig {
-    fn new(script: Scripted) -> Self {
+    fn new(script: ScriptedUpstream) -> Self {
         Self {
-            identity: Identity::default(),
-            clock: TestClock::with_limit(Duration::from_secs(1)),
+            identity: ClientIdentity::default(),
+            clock: TestTimer::with_limit(Duration::from_secs(1)),
             script,
-            router: Router::new(Url::parse("https://chatgpt.com/backend-api").unwrap()),
+            router: WorkspaceRouter::new(Url::parse("https://chatgpt.com/backend-api").unwrap()),
         }
     }
 
-    async fn route_of(&self, account_id: Option<&str>) -> Result<Route, RouteError> {
+    async fn route_of(&self, account_id: Option<&str>) -> Result<WorkspaceRoute, WorkspaceRouteError> {
         let home = self.router.home();
-        let credentials = Credentials { bearer: "t", account_id, fedramp: false };
+        let credentials = RequestAuth { bearer: "t", account_id, fedramp: false };
         let backend = Backend { base: &home.base, region: None, identity: &self.identity, credentials };
         self.router.route(&self.script, &backend, &self.clock).await
     }
@@ -47,7 +50,7 @@ impl Rig {
 
 #[tokio::test]
 async fn a_route_is_asked_for_once_by_all_who_wait_and_again_after_its_time() {
-    let rig = Rig::new(Scripted::new().reply(200, ACCOUNTS).reply(200, r#"{"accounts":[{"id":"acct"}]}"#));
+    let rig = Rig::new(ScriptedUpstream::new().reply(200, ACCOUNTS).reply(200, r#"{"accounts":[{"id":"acct"}]}"#));
     let (one, other) = join(rig.route_of(Some("acct")), rig.route_of(Some("acct"))).await;
     assert_eq!(one, other);
     let route = one.unwrap();
@@ -61,7 +64,7 @@ async fn a_route_is_asked_for_once_by_all_who_wait_and_again_after_its_time() {
 
 #[tokio::test]
 async fn without_an_answer_the_configured_address_serves_for_a_minute() {
-    let script = Scripted::new()
+    let script = ScriptedUpstream::new()
         .reply(404, r#"{"detail":"Not Found"}"#)
         .error(UpstreamError::Closed { host: "chatgpt.com".to_owned(), reason: "reset".to_owned() })
         .reply(200, "<html>")
@@ -80,17 +83,23 @@ async fn without_an_answer_the_configured_address_serves_for_a_minute() {
 
 #[tokio::test]
 async fn a_refused_bearer_is_no_answer_and_the_next_one_asks_again() {
-    let rig = Rig::new(Scripted::new().reply(401, r#"{"detail":"Unauthorized"}"#).reply(200, ACCOUNTS));
+    let rig = Rig::new(ScriptedUpstream::new().reply(401, r#"{"detail":"Unauthorized"}"#).reply(200, ACCOUNTS));
     assert_eq!(rig.base().await, "https://chatgpt.com/backend-api");
     assert_eq!(rig.base().await, "https://gov.chatgpt.com/backend-api");
 }
 
 #[tokio::test]
 async fn each_account_has_its_own_route_and_none_needs_no_question() {
-    let rig = Rig::new(Scripted::new().reply(200, ACCOUNTS).reply(200, ACCOUNTS).reply(200, ACCOUNTS));
+    let rig = Rig::new(ScriptedUpstream::new().reply(200, ACCOUNTS).reply(200, ACCOUNTS).reply(200, ACCOUNTS));
     assert_eq!(rig.base().await, "https://gov.chatgpt.com/backend-api");
-    assert_eq!(rig.route_of(Some("gone")).await, Err(RouteError::Deactivated { workspace: "Acme".to_owned() }));
-    assert_eq!(rig.route_of(Some("gone")).await, Err(RouteError::Deactivated { workspace: "Acme".to_owned() }));
+    assert_eq!(
+        rig.route_of(Some("gone")).await,
+        Err(WorkspaceRouteError::Deactivated { workspace: "Acme".to_owned() })
+    );
+    assert_eq!(
+        rig.route_of(Some("gone")).await,
+        Err(WorkspaceRouteError::Deactivated { workspace: "Acme".to_owned() })
+    );
     assert_eq!(rig.asked(), 2);
     rig.clock.advance(Duration::from_secs(60));
     assert!(rig.route_of(Some("gone")).await.is_err());
@@ -102,8 +111,8 @@ async fn each_account_has_its_own_route_and_none_needs_no_question() {
 #[tokio::test]
 async fn a_silent_backend_is_not_waited_for() {
     // With this limit the wait for an answer is over at once.
-    let clock = TestClock::with_limit(Duration::from_secs(10));
-    let rig = Rig { clock, ..Rig::new(Scripted::new().then(Reply::new(200).stalled())) };
+    let clock = TestTimer::with_limit(Duration::from_secs(10));
+    let rig = Rig { clock, ..Rig::new(ScriptedUpstream::new().then(ScriptedReply::new(200).stalled())) };
     assert_eq!(rig.base().await, "https://chatgpt.com/backend-api");
     assert_eq!(rig.asked(), 1);
 }

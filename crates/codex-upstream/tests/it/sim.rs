@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime};
 use codex_sim::{Mint, Outcome, Sim, SimConfig, Tokens};
 use codex_upstream::FailureKind::{self, *};
 use codex_upstream::{
-    Backend, ByteStream, Catalogue, Client, ClientConfig, Compaction, Credentials, Identity, ImageCall, Images, Quota,
-    RetryPolicy, SendError, SystemClock, Turn, Upstream, read_to_end, requests, send_with_retry,
+    Backend, ByteStream, Catalogue, Client, ClientConfig, ClientIdentity, CompactionReply, ImageCall, ImagesReply,
+    Quota, RequestAuth, RetryPolicy, SendError, TokioTimer, TurnRequest, Upstream, read_to_end, requests,
+    send_with_retry,
 };
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
@@ -23,7 +24,7 @@ struct Rig {
     client: Client,
     tokens: Tokens,
     base: Url,
-    identity: Identity,
+    identity: ClientIdentity,
 }
 
 impl Rig {
@@ -34,18 +35,18 @@ impl Rig {
         let client = Client::new(ClientConfig { extra_roots_pem: roots, ..ClientConfig::default() }).unwrap();
         let tokens = sim.mint_tokens(Mint::default());
         let base = Url::parse(&sim.upstream_url()).unwrap();
-        Self { sim, client, tokens, base, identity: Identity::default() }
+        Self { sim, client, tokens, base, identity: ClientIdentity::default() }
     }
 
     fn backend(&self) -> Backend<'_> {
         let account_id = Some(self.tokens.account_id.as_str());
-        let credentials = Credentials { bearer: &self.tokens.access_token, account_id, fedramp: false };
+        let credentials = RequestAuth { bearer: &self.tokens.access_token, account_id, fedramp: false };
         Backend { base: &self.base, region: None, identity: &self.identity, credentials }
     }
 
     /// The body of a reply that comes whole.
     async fn whole(&self, request: http::Request<bytes::Bytes>) -> bytes::Bytes {
-        let reply = send_with_retry(&self.client, &request, &RetryPolicy::NEVER, &SystemClock).await.unwrap();
+        let reply = send_with_retry(&self.client, &request, &RetryPolicy::NEVER, &TokioTimer).await.unwrap();
         read_to_end(reply.into_body(), 1 << 20).await.unwrap()
     }
 
@@ -60,9 +61,9 @@ impl Rig {
             "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}],
         })
         .to_string();
-        let turn = Turn { model, tier: None, conversation_id: Some(ID), lite: false, body: body.as_bytes() };
+        let turn = TurnRequest { model, tier: None, conversation_id: Some(ID), lite: false, body: body.as_bytes() };
         let request = requests::responses(&self.backend(), &turn).unwrap();
-        send_with_retry(&self.client, &request, &policy, &SystemClock).await
+        send_with_retry(&self.client, &request, &policy, &TokioTimer).await
     }
 }
 
@@ -170,18 +171,19 @@ async fn a_conversation_is_compacted_and_pictures_are_drawn() {
     let rig = Rig::start().await;
     let input = json!([{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]}]);
     let body = json!({"model": "gpt-5.5", "input": input, "parallel_tool_calls": false}).to_string();
-    let turn = Turn { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body: body.as_bytes() };
+    let turn =
+        TurnRequest { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body: body.as_bytes() };
     let reply = rig.whole(requests::compaction(&rig.backend(), &turn).unwrap()).await;
-    let compaction = Compaction::parse(&reply).unwrap();
+    let compaction = CompactionReply::parse(&reply).unwrap();
     assert_eq!(compaction.output[0]["type"], "compaction");
 
     let body = br#"{"prompt": "a fox", "model": "gpt-image-2"}"#;
     let reply = rig.whole(requests::images(&rig.backend(), ImageCall::Generation, body).unwrap()).await;
-    assert_eq!(Images::parse(&reply).unwrap().data.len(), 1);
-    let picture = format!("data:image/png;base64,{}", Images::parse(&reply).unwrap().data[0].b64_json);
+    assert_eq!(ImagesReply::parse(&reply).unwrap().data.len(), 1);
+    let picture = format!("data:image/png;base64,{}", ImagesReply::parse(&reply).unwrap().data[0].b64_json);
     let body = json!({"prompt": "a hat", "model": "gpt-image-2", "images": [{"image_url": picture}]}).to_string();
     let reply = rig.whole(requests::images(&rig.backend(), ImageCall::Edit, body.as_bytes()).unwrap()).await;
-    assert_eq!(Images::parse(&reply).unwrap().quality.as_deref(), Some("low"));
+    assert_eq!(ImagesReply::parse(&reply).unwrap().quality.as_deref(), Some("low"));
 }
 
 /// A reply that is given up resets its own stream of the connection (RFC 9113 section 8.1), and no other.

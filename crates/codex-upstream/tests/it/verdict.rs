@@ -6,7 +6,7 @@ use codex_upstream::{Failure, Verdict, verdict};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use proptest::prelude::*;
 
-use crate::clock::start;
+use crate::timer::start;
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     let pair =

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use codex_sim::{Mint, Outcome, Recorded, Sim, SimConfig, Tokens};
 use codex_upstream::{
-    Backend, ByteStream, Client, ClientConfig, Credentials, FailureKind, Identity, ProxyConfig, Quota, RetryPolicy,
-    SendError, SystemClock, Turn, UpstreamError, WebSockets, read_to_end, requests, send_with_retry,
+    Backend, ByteStream, Client, ClientConfig, ClientIdentity, FailureKind, ProxyConfig, Quota, RequestAuth,
+    RetryPolicy, SendError, TokioTimer, TurnRequest, UpstreamError, WebSocketUpstream, read_to_end, requests,
+    send_with_retry,
 };
 use futures_util::StreamExt as _;
 use http::Response;
@@ -20,7 +21,7 @@ const ID: &str = "01a2062c-22de-7320-84ce-6a407485ff83";
 
 struct Rig {
     sim: Sim,
-    sockets: WebSockets<Client, SystemClock>,
+    sockets: WebSocketUpstream<Client, TokioTimer>,
     tokens: Tokens,
     base: Url,
 }
@@ -36,14 +37,14 @@ impl Rig {
         let roots = sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect();
         let config = ClientConfig { extra_roots_pem: roots, proxy, ..ClientConfig::default() };
         let silence = config.read_timeout;
-        let sockets = WebSockets::new(Arc::new(Client::new(config).unwrap()), SystemClock, silence);
+        let sockets = WebSocketUpstream::new(Arc::new(Client::new(config).unwrap()), TokioTimer, silence);
         Self { tokens: sim.mint_tokens(Mint::default()), sim, sockets, base }
     }
 
     async fn send(&self, input: &[Value]) -> Result<Response<ByteStream>, SendError> {
-        let identity = Identity::default();
+        let identity = ClientIdentity::default();
         let account_id = Some(self.tokens.account_id.as_str());
-        let credentials = Credentials { bearer: &self.tokens.access_token, account_id, fedramp: false };
+        let credentials = RequestAuth { bearer: &self.tokens.access_token, account_id, fedramp: false };
         let backend = Backend { base: &self.base, region: None, identity: &identity, credentials };
         let tool = json!({"type": "function", "name": "f", "strict": false, "parameters": {"type": "object", "properties": {}}});
         let model = "gpt-5.5";
@@ -52,10 +53,10 @@ impl Rig {
             "input": input, "tools": [tool], "include": ["reasoning.encrypted_content"],
         });
         let body = body.to_string();
-        let turn = Turn { model, tier: None, conversation_id: Some(ID), lite: false, body: body.as_bytes() };
+        let turn = TurnRequest { model, tier: None, conversation_id: Some(ID), lite: false, body: body.as_bytes() };
         let request = requests::responses_websocket(&backend, &turn, std::time::SystemTime::now()).unwrap();
         let policy = RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() };
-        send_with_retry(&self.sockets, &request, &policy, &SystemClock).await
+        send_with_retry(&self.sockets, &request, &policy, &TokioTimer).await
     }
 
     /// Sends a turn, reads its reply to the end, and hands out the items of the answer.
@@ -218,8 +219,8 @@ async fn a_backend_without_websockets_says_so_before_a_turn_is_begun() {
     let rig = Rig::start(true).await;
     rig.sim.control().refuse_upgrades(Some(426));
     let Err(SendError::Transport(error)) = rig.send(&[user("go")]).await else { panic!("it was answered") };
-    assert!(matches!(error, UpstreamError::NoWebSocket { passes: false, .. }), "{error}");
-    assert!(error.to_string().contains("426") && !rig.sockets.are_worth_trying());
+    assert!(matches!(error, UpstreamError::WebSocketUnavailable { is_transient: false, .. }), "{error}");
+    assert!(error.to_string().contains("426") && !rig.sockets.is_worth_trying());
     assert!(rig.messages().is_empty());
 }
 
@@ -230,6 +231,6 @@ async fn a_message_that_is_too_large_is_left_to_http() {
         panic!("it was answered")
     };
     // Closed with 1009, or reset while it was still being sent.
-    let is_told = matches!(error, UpstreamError::NoWebSocket { .. } | UpstreamError::Body { .. });
-    assert!(is_told && rig.sockets.are_worth_trying(), "{error}");
+    let is_told = matches!(error, UpstreamError::WebSocketUnavailable { .. } | UpstreamError::Body { .. });
+    assert!(is_told && rig.sockets.is_worth_trying(), "{error}");
 }

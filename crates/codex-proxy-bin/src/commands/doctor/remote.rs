@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use codex_auth::{AnyStore, Bearer, TokenStore};
 use codex_upstream::{
-    Client, FailureKind, ModelCacheConfig, Quota, SendError, Source, SystemClock, Upstream, UpstreamError, checked,
+    CatalogueSource, Client, FailureKind, ModelCacheConfig, Quota, SendError, TokioTimer, Upstream, UpstreamError,
+    error_for_status,
 };
 use http::Request;
 use http::header::{ACCEPT, DATE, USER_AGENT};
@@ -39,7 +40,7 @@ pub(super) async fn examine(config: &Config, client: Client, store: AnyStore) ->
     findings.push(backend.reached("backend"));
     let bearer = app.tokens.bearer().await;
     // A renewal that was begun holds the only copy of a rotated token.
-    app.tokens.settle().await;
+    app.tokens.wait_for_refresh().await;
     match bearer {
         Ok(bearer) => {
             findings.push(login(&app, &bearer).await);
@@ -124,7 +125,7 @@ async fn reach<U: Upstream, S: TokenStore>(app: &App<U, S>, uri: &str) -> Result
     let reply = app.upstream.send(request.body(Bytes::new()).map_err(invalid)?).await?;
     let status = reply.status().as_u16();
     let date = reply.headers().get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-    let is_challenge = match checked(reply, &SystemClock).await {
+    let is_challenge = match error_for_status(reply, &TokioTimer).await {
         Err(SendError::Refused { failure, .. }) => failure.kind == FailureKind::Challenge,
         Ok(_) | Err(_) => false,
     };
@@ -189,7 +190,7 @@ async fn models<U: Upstream, S: TokenStore>(app: &App<U, S>) -> Finding {
     let snapshot = app.current_models().await;
     let count = snapshot.catalogue.models().len();
     match (snapshot.source, snapshot.problem) {
-        (Source::Live, None) if count > 0 => Finding::ok("models", format!("the backend lists {count}")),
+        (CatalogueSource::Live, None) if count > 0 => Finding::ok("models", format!("the backend lists {count}")),
         (_, Some(problem)) => Finding::fail("models", problem),
         _ => Finding::fail("models", "the backend lists none")
             .advise("does the plan include Codex? see `codex-proxy status`"),

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::SystemTime;
 
 use codex_auth::{LoginState, LoginStatus};
-use codex_upstream::{Quota, Window};
+use codex_upstream::{Quota, QuotaWindow};
 
 use super::Report;
 use crate::commands::duration::rough;
@@ -66,7 +66,7 @@ fn print_quota(quota: &Quota, now: SystemTime, out: &mut impl Write) -> io::Resu
     }
 }
 
-fn bar(window: &Window, width: usize, now: SystemTime) -> String {
+fn bar(window: &QuotaWindow, width: usize, now: SystemTime) -> String {
     let used = window.used_percent.clamp(0.0, 100.0);
     // A window that is used at all shows it, and only a full one shows a full bar.
     let filled = ((used / 100.0 * BAR as f64).floor() as usize).max(usize::from(used > 0.0));
@@ -87,9 +87,9 @@ mod tests {
 
     use super::*;
 
-    fn window(used_percent: f64) -> Window {
+    fn window(used_percent: f64) -> QuotaWindow {
         let resets_at = Some(UNIX_EPOCH + Duration::from_secs(1_800));
-        Window { name: "5h".to_owned(), limit: None, minutes: 300, used_percent, resets_at }
+        QuotaWindow { name: "5h".to_owned(), limit: None, minutes: 300, used_percent, resets_at }
     }
 
     #[test]
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_reset_that_is_not_known_is_left_out() {
-        let unknown = Window { resets_at: None, ..window(7.0) };
+        let unknown = QuotaWindow { resets_at: None, ..window(7.0) };
         assert!(bar(&unknown, 9, UNIX_EPOCH).ends_with("7 % used"));
     }
 }

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use codex_auth::{LoginState, TokenStore};
-use codex_upstream::{Snapshot, Source, Upstream};
+use codex_upstream::{CatalogueSnapshot, CatalogueSource, Upstream};
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -128,7 +128,7 @@ fn masked(email: &str) -> String {
     }
 }
 
-fn models_json(snapshot: &Snapshot) -> Value {
+fn models_json(snapshot: &CatalogueSnapshot) -> Value {
     let models = snapshot.catalogue.listed().map(|model| {
         json!({
             "id": model.slug,
@@ -140,9 +140,9 @@ fn models_json(snapshot: &Snapshot) -> Value {
     });
     json!({
         "source": match snapshot.source {
-            Source::Live => "live",
-            Source::Disk => "disk",
-            Source::BuiltIn | _ => "built_in",
+            CatalogueSource::Live => "live",
+            CatalogueSource::Disk => "disk",
+            CatalogueSource::BuiltIn | _ => "built_in",
         },
         "as_of": snapshot.fetched_at.map(rfc3339),
         "problem": snapshot.problem,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 /// A conversation made short: the reply to [`requests::compaction`](crate::requests::compaction).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Compaction {
+pub struct CompactionReply {
     /// The response's id; older replies have none.
     pub id: Option<String>,
     /// `response.compaction`; older replies do not say so.
@@ -21,13 +21,13 @@ pub struct Compaction {
     pub rest: Map<String, Value>,
 }
 
-impl Compaction {
+impl CompactionReply {
     /// Reads a reply.
     ///
     /// # Errors
     ///
-    /// [`WholeError`]: the reply is not a compaction; asking again may bring one.
-    pub fn parse(body: &[u8]) -> Result<Self, WholeError> {
+    /// [`UnaryReplyError`]: the reply is not a compaction; asking again may bring one.
+    pub fn parse(body: &[u8]) -> Result<Self, UnaryReplyError> {
         let read = |rest: &mut Map<String, Value>| {
             Some(Self {
                 id: text(rest, "id"),
@@ -44,11 +44,11 @@ impl Compaction {
 
 /// Pictures: the reply to [`requests::images`](crate::requests::images).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Images {
+pub struct ImagesReply {
     /// Unix seconds.
     pub created: Value,
     /// The pictures; at least one.
-    pub data: Vec<Picture>,
+    pub data: Vec<GeneratedImage>,
     /// The background that the backend chose.
     pub background: Option<String>,
     /// The format of the pictures, such as `png`.
@@ -65,24 +65,24 @@ pub struct Images {
 
 /// One picture.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Picture {
+pub struct GeneratedImage {
     /// The file in base64.
     pub b64_json: String,
     /// Every other key.
     pub rest: Map<String, Value>,
 }
 
-impl Images {
+impl ImagesReply {
     /// Reads a reply.
     ///
     /// # Errors
     ///
-    /// [`WholeError`]: the reply holds no picture; asking again may bring one.
-    pub fn parse(body: &[u8]) -> Result<Self, WholeError> {
+    /// [`UnaryReplyError`]: the reply holds no picture; asking again may bring one.
+    pub fn parse(body: &[u8]) -> Result<Self, UnaryReplyError> {
         let read = |rest: &mut Map<String, Value>| {
             Some(Self {
                 created: rest.shift_remove("created")?,
-                data: list(rest, "data")?.into_iter().map(Picture::read).collect::<Option<Vec<_>>>()?,
+                data: list(rest, "data")?.into_iter().map(GeneratedImage::read).collect::<Option<Vec<_>>>()?,
                 background: text(rest, "background"),
                 output_format: text(rest, "output_format"),
                 quality: text(rest, "quality"),
@@ -92,20 +92,20 @@ impl Images {
             })
         };
         read_with(body, "pictures", read).and_then(|images| match images.data.is_empty() {
-            true => Err(WholeError { wanted: "pictures", problem: "`data` is empty".to_owned() }),
+            true => Err(UnaryReplyError { wanted: "pictures", problem: "`data` is empty".to_owned() }),
             false => Ok(images),
         })
     }
 }
 
-impl Picture {
+impl GeneratedImage {
     fn read(picture: Value) -> Option<Self> {
         let Value::Object(mut rest) = picture else { return None };
         Some(Self { b64_json: text(&mut rest, "b64_json")?, rest })
     }
 }
 
-impl Serialize for Compaction {
+impl Serialize for CompactionReply {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { id, object, created_at, output, usage, rest } = self;
         let mut map = serializer.serialize_map(None)?;
@@ -120,7 +120,7 @@ impl Serialize for Compaction {
     }
 }
 
-impl Serialize for Images {
+impl Serialize for ImagesReply {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { created, data, background, output_format, quality, size, usage, rest } = self;
         let mut map = serializer.serialize_map(None)?;
@@ -137,7 +137,7 @@ impl Serialize for Images {
     }
 }
 
-impl Serialize for Picture {
+impl Serialize for GeneratedImage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("b64_json", &self.b64_json)?;
@@ -149,7 +149,7 @@ impl Serialize for Picture {
 /// A reply that is not what was asked for. The message does not repeat it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the backend's reply is not {wanted}: {problem}; try again")]
-pub struct WholeError {
+pub struct UnaryReplyError {
     wanted: &'static str,
     problem: String,
 }
@@ -159,7 +159,7 @@ fn read_with<T>(
     body: &[u8],
     wanted: &'static str,
     read: impl FnOnce(&mut Map<String, Value>) -> Option<T>,
-) -> Result<T, WholeError> {
+) -> Result<T, UnaryReplyError> {
     let problem = match serde_json::from_slice::<Value>(body) {
         Ok(Value::Object(mut object)) => match read(&mut object) {
             Some(read) => return Ok(read),
@@ -168,7 +168,7 @@ fn read_with<T>(
         Ok(_) => "it is no object".to_owned(),
         Err(error) => error.to_string(),
     };
-    Err(WholeError { wanted, problem })
+    Err(UnaryReplyError { wanted, problem })
 }
 
 /// Takes a text out; what is none stays.
@@ -202,12 +202,12 @@ mod tests {
             json!({"output": []}),
         ];
         for reply in compactions {
-            let read = Compaction::parse(reply.to_string().as_bytes()).unwrap();
+            let read = CompactionReply::parse(reply.to_string().as_bytes()).unwrap();
             assert_eq!(serde_json::to_value(&read).unwrap(), reply);
         }
         let pictures = json!({"created": 1, "data": [{"b64_json": "AA==", "new": true}], "background": "opaque",
             "output_format": "png", "quality": "low", "size": "1254x1254", "usage": {"total_tokens": 1}, "new": 1});
-        let read = Images::parse(pictures.to_string().as_bytes()).unwrap();
+        let read = ImagesReply::parse(pictures.to_string().as_bytes()).unwrap();
         assert_eq!(serde_json::to_value(&read).unwrap(), pictures);
         assert_eq!(read.quality.as_deref(), Some("low"));
     }
@@ -216,8 +216,8 @@ mod tests {
     fn what_is_neither_is_refused_without_being_repeated() {
         for body in ["", "<html>s3cret</html>", "{}", r#"{"output": "s3cret"}"#, r#"{"created": 1, "data": []}"#] {
             let problems = [
-                Compaction::parse(body.as_bytes()).unwrap_err().to_string(),
-                Images::parse(body.as_bytes()).unwrap_err().to_string(),
+                CompactionReply::parse(body.as_bytes()).unwrap_err().to_string(),
+                ImagesReply::parse(body.as_bytes()).unwrap_err().to_string(),
             ];
             for problem in problems {
                 assert!(problem.contains("try again") && !problem.contains("s3cret"), "{problem}");

@@ -10,23 +10,23 @@ use futures_core::Stream;
 use futures_util::Sink;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::socket::{Received, Sent, Upgrade};
+use crate::socket::{IncomingMessage, OutgoingMessage, Upgrade};
 use crate::upstream::UpstreamError;
 
 /// A text, and the number of the connection that it was sent on.
-pub(super) type Message = (usize, Bytes);
+pub(super) type SentText = (usize, Bytes);
 
-/// What a [`Scripted`](crate::Scripted) backend says on a WebSocket: a list of messages for each text that it is sent.
+/// What a [`ScriptedUpstream`](crate::ScriptedUpstream) backend says on a WebSocket: a list of messages for each text that it is sent.
 ///
 /// When nothing is left to say, it is silent. Pings are answered unless it is [`deaf`](Self::deaf).
 #[derive(Debug, Clone, Default)]
-pub struct Conversation {
+pub struct ScriptedSocket {
     headers: HeaderMap,
-    answers: VecDeque<Vec<Received>>,
+    answers: VecDeque<Vec<IncomingMessage>>,
     is_deaf: bool,
 }
 
-impl Conversation {
+impl ScriptedSocket {
     /// Starts with nothing to say.
     #[must_use]
     pub fn new() -> Self {
@@ -47,14 +47,14 @@ impl Conversation {
     /// Adds the answer to one text.
     #[must_use]
     pub fn answer(mut self, messages: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
-        self.answers.push_back(messages.into_iter().map(|text| Received::Text(text.into())).collect());
+        self.answers.push_back(messages.into_iter().map(|text| IncomingMessage::Text(text.into())).collect());
         self
     }
 
     /// Closes the connection with `code` at the end of the last answer, or as an answer if there is none.
     #[must_use]
     pub fn closed(mut self, code: u16) -> Self {
-        let closed = Received::Closed { code, reason: String::new() };
+        let closed = IncomingMessage::Closed { code, reason: String::new() };
         match self.answers.back_mut() {
             Some(answer) => answer.push(closed),
             None => self.answers.push_back(vec![closed]),
@@ -69,26 +69,33 @@ impl Conversation {
         self
     }
 
-    pub(super) fn opened(self, number: usize, messages: Arc<Mutex<Vec<Message>>>) -> Upgrade {
+    pub(super) fn opened(self, number: usize, messages: Arc<Mutex<Vec<SentText>>>) -> Upgrade {
         let Self { headers, answers, is_deaf } = self;
-        let socket =
-            Socket { answers, is_deaf, number, messages, to_say: VecDeque::new(), reader: None, is_over: false };
+        let socket = ScriptedConnection {
+            answers,
+            is_deaf,
+            number,
+            messages,
+            to_say: VecDeque::new(),
+            reader: None,
+            is_over: false,
+        };
         Upgrade::Opened { headers, socket: Box::pin(socket) }
     }
 }
 
-struct Socket {
-    answers: VecDeque<Vec<Received>>,
+struct ScriptedConnection {
+    answers: VecDeque<Vec<IncomingMessage>>,
     is_deaf: bool,
     number: usize,
-    messages: Arc<Mutex<Vec<Message>>>,
-    to_say: VecDeque<Received>,
+    messages: Arc<Mutex<Vec<SentText>>>,
+    to_say: VecDeque<IncomingMessage>,
     reader: Option<Waker>,
     is_over: bool,
 }
 
-impl Stream for Socket {
-    type Item = Result<Received, UpstreamError>;
+impl Stream for ScriptedConnection {
+    type Item = Result<IncomingMessage, UpstreamError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.is_over {
@@ -96,7 +103,7 @@ impl Stream for Socket {
         }
         match self.to_say.pop_front() {
             Some(message) => {
-                self.is_over = matches!(message, Received::Closed { .. });
+                self.is_over = matches!(message, IncomingMessage::Closed { .. });
                 Poll::Ready(Some(Ok(message)))
             }
             None => {
@@ -107,18 +114,18 @@ impl Stream for Socket {
     }
 }
 
-impl Sink<Sent> for Socket {
+impl Sink<OutgoingMessage> for ScriptedConnection {
     type Error = UpstreamError;
 
     fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), UpstreamError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn start_send(mut self: Pin<&mut Self>, message: Sent) -> Result<(), UpstreamError> {
+    fn start_send(mut self: Pin<&mut Self>, message: OutgoingMessage) -> Result<(), UpstreamError> {
         match message {
-            Sent::Ping if self.is_deaf => {}
-            Sent::Ping => self.to_say.push_back(Received::Pong),
-            Sent::Text(text) => {
+            OutgoingMessage::Ping if self.is_deaf => {}
+            OutgoingMessage::Ping => self.to_say.push_back(IncomingMessage::Pong),
+            OutgoingMessage::Text(text) => {
                 let number = self.number;
                 self.messages.lock().unwrap_or_else(PoisonError::into_inner).push((number, text));
                 let answer = self.answers.pop_front().unwrap_or_default();

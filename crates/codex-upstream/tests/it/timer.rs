@@ -2,17 +2,17 @@ use std::future::Future;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use codex_upstream::Clock;
+use codex_upstream::Timer;
 
 /// A clock that stands still. Sleeps below a limit end at once; longer ones, which bound other waits, never do.
 #[derive(Debug)]
-pub(crate) struct TestClock {
+pub(crate) struct TestTimer {
     limit: Duration,
     slept: Mutex<Vec<Duration>>,
     passed: Mutex<Duration>,
 }
 
-impl TestClock {
+impl TestTimer {
     pub(crate) fn new() -> Self {
         Self::with_limit(Duration::from_secs(10))
     }
@@ -30,7 +30,7 @@ impl TestClock {
     }
 }
 
-impl Clock for TestClock {
+impl Timer for TestTimer {
     fn now(&self) -> SystemTime {
         start() + *self.passed.lock().unwrap()
     }

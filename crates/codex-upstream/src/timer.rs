@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::{Duration, SystemTime};
 
 /// Where waiting, the time of day and jitter come from, so that tests need none of them.
-pub trait Clock: Send + Sync {
+pub trait Timer: Send + Sync {
     /// Tells the time of day.
     fn now(&self) -> SystemTime;
 
@@ -18,9 +18,9 @@ pub trait Clock: Send + Sync {
 
 /// The machine's clock and tokio's timer.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
+pub struct TokioTimer;
 
-impl Clock for SystemClock {
+impl Timer for TokioTimer {
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn jitter_stays_in_range_and_varies() {
-        let draws: Vec<f64> = (0..64).map(|_| SystemClock.jitter()).collect();
+        let draws: Vec<f64> = (0..64).map(|_| TokioTimer.jitter()).collect();
         assert!(draws.iter().all(|draw| (0.0..1.0).contains(draw)), "{draws:?}");
         assert!(draws.iter().any(|draw| *draw != draws[0]), "{draws:?}");
     }

@@ -11,7 +11,7 @@ use crate::idle_timer::IdleTimer;
 use crate::upstream::{ByteStream, TimeoutPhase, UpstreamError};
 
 /// A body, until it has brought nothing for as long as it may.
-struct Attended<S> {
+struct IdleTimeoutBody<S> {
     /// `None` once it is given up, which closes what it came by.
     body: Option<S>,
     silence: IdleTimer,
@@ -19,14 +19,14 @@ struct Attended<S> {
 }
 
 /// The body of a reply from `host`, which may be silent for `read_timeout`.
-pub(crate) fn attended<S>(body: S, read_timeout: Duration, host: String) -> ByteStream
+pub(crate) fn with_idle_timeout<S>(body: S, read_timeout: Duration, host: String) -> ByteStream
 where
     S: Stream<Item = Result<Bytes, UpstreamError>> + Send + Unpin + 'static,
 {
-    Box::pin(Attended { body: Some(body), silence: IdleTimer::new(read_timeout), host })
+    Box::pin(IdleTimeoutBody { body: Some(body), silence: IdleTimer::new(read_timeout), host })
 }
 
-impl<S: Stream<Item = Result<Bytes, UpstreamError>> + Unpin> Stream for Attended<S> {
+impl<S: Stream<Item = Result<Bytes, UpstreamError>> + Unpin> Stream for IdleTimeoutBody<S> {
     type Item = S::Item;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -56,7 +56,7 @@ mod tests {
             Ok(Bytes::from(vec![number]))
         });
         let body = pieces.chain(stream::pending());
-        let mut body = attended(Box::pin(body), Duration::from_secs(10), "h".to_owned());
+        let mut body = with_idle_timeout(Box::pin(body), Duration::from_secs(10), "h".to_owned());
         for number in 0..3 {
             assert_eq!(body.next().await.unwrap().unwrap(), [number][..]);
         }
