@@ -1,8 +1,8 @@
 //! What a simulator is started with.
 
-use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use crate::clock::Clock;
 
 /// Access-token lifetime of the real service, by reports (`docs/backend.md` §1.4).
 const ACCESS_LIFETIME: Duration = Duration::from_secs(864_000);
@@ -85,31 +85,5 @@ impl RedirectPorts {
             Self::Only(ports) => ports.contains(&port),
             Self::Any => true,
         }
-    }
-}
-
-/// A source of the current time.
-#[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
-
-impl Clock {
-    /// The machine's clock.
-    pub fn system() -> Self {
-        Self::new(SystemTime::now)
-    }
-
-    /// A clock that asks `now` each time.
-    pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
-    }
-
-    pub(crate) fn now(&self) -> SystemTime {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Clock").field(&self.now()).finish()
     }
 }

@@ -46,32 +46,33 @@
 //! | `GET /__sim/refreshes` | | `{"granted":n,"uses":[{"refresh_token","uses"}]}` |
 //! | `POST /__sim/reset` | | `{}` |
 
-mod auth;
+mod auth_server;
 mod backend;
+mod bounded;
 mod catalogue;
+mod clock;
+mod cloudflare;
 mod config;
 mod control;
-mod control_http;
-mod flushes;
-mod handover;
+mod exchange;
 mod ids;
-mod inbound;
 mod launch;
-mod log;
+mod protocol;
 mod recipe;
-mod reply;
-mod route;
+mod request_log;
 mod scenario;
 mod server;
 mod sim;
-mod tls;
-mod world;
+mod state;
+mod tokens;
 
-pub use auth::ledger::{Mint, RefreshUse, Tokens};
-pub use backend::account::Workspace;
-pub use config::{Clock, RedirectPorts, SimConfig};
-pub use control::{Control, ControlError, RefreshFault};
+pub use clock::Clock;
+pub use config::{RedirectPorts, SimConfig};
+pub use control::{Control, ControlError};
 pub use launch::{Args, run};
-pub use log::{Outcome, Recorded};
-pub use scenario::{Scenario, ScenarioError};
+pub use request_log::{Outcome, Recorded};
+pub use scenario::Scenario;
+pub use scenario::word::ScenarioError;
 pub use sim::{Sim, SimError};
+pub use state::overrides::{RefreshFault, Workspace};
+pub use tokens::ledger::{Mint, RefreshUse, Tokens};

@@ -7,18 +7,18 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::auth::ledger::{Mint, Tokens};
 use crate::config::SimConfig;
 use crate::control::Control;
-use crate::log::Recorded;
-use crate::route::Surface;
+use crate::request_log::Recorded;
 use crate::server;
-use crate::tls::Tls;
-use crate::world::World;
+use crate::server::route::Surface;
+use crate::server::tls::Tls;
+use crate::state::SimState;
+use crate::tokens::ledger::{Mint, Tokens};
 
 /// A running simulator. Dropping it closes its listeners and every connection.
 pub struct Sim {
-    world: Arc<World>,
+    state: Arc<SimState>,
     base_url: String,
     auth_url: String,
     ca_pem: Option<String>,
@@ -56,14 +56,14 @@ impl Sim {
         let (listener, base_url) = bind(config.port, config.tls).await?;
         let separate = if config.separate_auth { Some(bind(0, config.tls).await?) } else { None };
         let auth_url = separate.as_ref().map_or_else(|| base_url.clone(), |(_, url)| url.clone());
-        let world = Arc::new(World::new(config, base_url.clone(), auth_url.clone())?);
+        let state = Arc::new(SimState::new(config, base_url.clone(), auth_url.clone())?);
         let surface = if separate.is_some() { Surface::Backend } else { Surface::Both };
-        let mut tasks = vec![tokio::spawn(server::serve(listener, tls.clone(), surface, Arc::clone(&world)))];
+        let mut tasks = vec![tokio::spawn(server::serve(listener, tls.clone(), surface, Arc::clone(&state)))];
         if let Some((listener, _)) = separate {
-            tasks.push(tokio::spawn(server::serve(listener, tls.clone(), Surface::Auth, Arc::clone(&world))));
+            tasks.push(tokio::spawn(server::serve(listener, tls.clone(), Surface::Auth, Arc::clone(&state))));
         }
         let ca_pem = tls.map(|tls| tls.ca_pem().to_owned());
-        Ok(Self { world, base_url, auth_url, ca_pem, tasks })
+        Ok(Self { state, base_url, auth_url, ca_pem, tasks })
     }
 
     /// The origin, without a trailing slash: `http://127.0.0.1:PORT`.
@@ -88,22 +88,22 @@ impl Sim {
 
     /// Issues tokens as a login would.
     pub fn mint_tokens(&self, mint: Mint) -> Tokens {
-        self.world.mint(mint)
+        self.state.mint(mint)
     }
 
     /// The recorded requests, oldest first.
     pub fn requests(&self) -> Vec<Recorded> {
-        self.world.log.snapshot()
+        self.state.log.snapshot()
     }
 
     /// Waits until `wanted` holds of the recorded requests (a reply ended, an event was sent) and returns them.
     pub async fn requests_until(&self, wanted: impl FnMut(&[Recorded]) -> bool) -> Vec<Recorded> {
-        self.world.log.until(wanted).await
+        self.state.log.until(wanted).await
     }
 
     /// The handle that changes how the simulator behaves.
     pub fn control(&self) -> Control {
-        Control::new(Arc::clone(&self.world))
+        Control::new(Arc::clone(&self.state))
     }
 }
 

@@ -1,34 +1,20 @@
 //! `GET /backend-api/wham/usage` and `/wham/accounts/check` (`docs/backend.md` §6, §9).
 
 use http::{Response, StatusCode};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::auth::ledger::Grant;
-use crate::backend::gate;
-use crate::inbound::Inbound;
-use crate::reply::{self, Body};
-use crate::world::World;
+use crate::backend::auth;
+use crate::exchange::inbound::Inbound;
+use crate::exchange::reply::{self, Body};
+use crate::state::SimState;
+use crate::state::overrides::Workspace;
+use crate::tokens::grant::Grant;
 
-/// A workspace that a login may choose.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Workspace {
-    /// The account id, the value of `chatgpt-account-id`.
-    pub id: String,
-    /// The name that people know it by.
-    pub name: String,
-    /// Its plan, e.g. `team`.
-    pub plan_type: String,
-    /// Whether requests for it are refused with 402.
-    #[serde(default)]
-    pub is_deactivated: bool,
-}
-
-pub(crate) fn usage(inbound: &Inbound, world: &World) -> Response<Body> {
-    match gate::authenticate(&inbound.headers, world) {
+pub(crate) fn usage(inbound: &Inbound, state: &SimState) -> Response<Body> {
+    match auth::authenticate(&inbound.headers, state) {
         Ok(grant) => {
-            let now = world.unix_now();
-            reply::json(StatusCode::OK, &world.quota(now).usage(&grant.plan_type, now))
+            let now = state.clock.unix_now();
+            reply::json(StatusCode::OK, &state.quota(now).usage(&grant.plan_type, now))
         }
         Err(refusal) => refusal.into_response(),
     }
@@ -36,8 +22,8 @@ pub(crate) fn usage(inbound: &Inbound, world: &World) -> Response<Body> {
 
 /// The workspace discovery that newer clients make before the first turn. It tells of a deactivated workspace, also to those
 /// who have selected it: that is what the flag in the reply is for.
-pub(crate) fn check(inbound: &Inbound, world: &World) -> Response<Body> {
-    let grant = match gate::bearer(&inbound.headers, world) {
+pub(crate) fn check(inbound: &Inbound, state: &SimState) -> Response<Body> {
+    let grant = match auth::bearer(&inbound.headers, state) {
         Ok(grant) => grant,
         Err(refusal) => return refusal.into_response(),
     };
@@ -47,21 +33,21 @@ pub(crate) fn check(inbound: &Inbound, world: &World) -> Response<Body> {
         plan_type: grant.plan_type.clone(),
         is_deactivated: false,
     };
-    let orders = world.orders();
-    let region = orders.region.as_deref().unwrap_or("NO_CONSTRAINT");
-    let origin = origin(inbound, world);
+    let overrides = state.overrides();
+    let region = overrides.region.as_deref().unwrap_or("NO_CONSTRAINT");
+    let origin = origin(inbound, state);
     let entry = |workspace, structure| entry(workspace, structure, &origin, region, &grant);
     let mut accounts = vec![entry(&own, "personal")];
-    accounts.extend(orders.workspaces.iter().map(|workspace| entry(workspace, "workspace")));
+    accounts.extend(overrides.workspaces.iter().map(|workspace| entry(workspace, "workspace")));
     let ids: Vec<&Value> = accounts.iter().map(|account| &account["id"]).collect();
     let body = json!({"accounts": accounts, "default_account_id": grant.account_id, "account_ordering": ids});
     reply::json(StatusCode::OK, &body)
 }
 
 /// Where the client has found the backend: behind a proxy, that may be under a name of the real one.
-fn origin(inbound: &Inbound, world: &World) -> String {
-    let scheme = world.origin.split_once("://").map_or("https", |(scheme, _)| scheme);
-    inbound.authority.as_ref().map_or_else(|| world.origin.clone(), |authority| format!("{scheme}://{authority}"))
+fn origin(inbound: &Inbound, state: &SimState) -> String {
+    let scheme = state.origin.split_once("://").map_or("https", |(scheme, _)| scheme);
+    inbound.authority.as_ref().map_or_else(|| state.origin.clone(), |authority| format!("{scheme}://{authority}"))
 }
 
 fn entry(workspace: &Workspace, structure: &str, origin: &str, region: &str, grant: &Grant) -> Value {

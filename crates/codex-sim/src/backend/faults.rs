@@ -3,18 +3,19 @@
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::auth::ledger::Grant;
-use crate::backend::quota::Quota;
-use crate::backend::refusal::Refusal;
-use crate::backend::{edge, gate};
-use crate::recipe::failure::failure_message;
-use crate::reply::Body;
+use crate::backend::auth;
+use crate::cloudflare;
+use crate::exchange::reply::Body;
+use crate::protocol::failure::failure_message;
+use crate::protocol::quota::Quota;
+use crate::protocol::refusal::Refusal;
 use crate::scenario::plan::{StatusFault, Unauthorized};
+use crate::tokens::grant::Grant;
 
 /// Step 1: what never reaches the backend.
 pub(crate) fn at_the_edge(fault: Option<&StatusFault>) -> Option<Response<Body>> {
     match fault {
-        Some(StatusFault::Edge(page)) => Some(edge::page(*page)),
+        Some(StatusFault::Cloudflare(page)) => Some(cloudflare::page(*page)),
         _ => None,
     }
 }
@@ -22,9 +23,9 @@ pub(crate) fn at_the_edge(fault: Option<&StatusFault>) -> Option<Response<Body>>
 /// Step 2, in the place of the check of the bearer.
 pub(crate) fn of_the_bearer(fault: Option<&StatusFault>) -> Result<(), Refusal> {
     match fault {
-        Some(StatusFault::Unauthorized(Unauthorized::Code(code))) => Err(gate::unauthorized(code)),
-        Some(StatusFault::Unauthorized(Unauthorized::Detail)) => Err(gate::anonymous()),
-        Some(StatusFault::Unauthorized(Unauthorized::Scope)) => Err(gate::missing_scope()),
+        Some(StatusFault::Unauthorized(Unauthorized::Code(code))) => Err(auth::unauthorized(code)),
+        Some(StatusFault::Unauthorized(Unauthorized::Detail)) => Err(auth::anonymous()),
+        Some(StatusFault::Unauthorized(Unauthorized::Scope)) => Err(auth::missing_scope()),
         _ => Ok(()),
     }
 }
@@ -32,8 +33,8 @@ pub(crate) fn of_the_bearer(fault: Option<&StatusFault>) -> Result<(), Refusal> 
 /// Step 2, after the bearer was found good.
 pub(crate) fn of_the_account(fault: Option<&StatusFault>) -> Result<(), Refusal> {
     match fault {
-        Some(StatusFault::Forbidden) => Err(gate::wrong_workspace()),
-        Some(StatusFault::Deactivated) => Err(gate::deactivated()),
+        Some(StatusFault::Forbidden) => Err(auth::wrong_workspace()),
+        Some(StatusFault::Deactivated) => Err(auth::deactivated()),
         _ => Ok(()),
     }
 }

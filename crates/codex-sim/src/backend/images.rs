@@ -3,36 +3,34 @@
 //! As the real ones, they take few parameters and go by none of the model, the quality and the size: those in the reply are the
 //! backend's own choice.
 
-use std::sync::Arc;
-
 use http::Response;
 use serde_json::{Map, Value, json};
 
-use crate::auth::ledger::Grant;
+use crate::backend::checks::parts::is_image_data;
+use crate::backend::checks::values::one_of;
 use crate::backend::faults;
-use crate::backend::items::one_of;
-use crate::backend::parts::is_image_data;
-use crate::backend::refusal::Refusal;
 use crate::backend::responses::object;
-use crate::backend::whole::{self, Passed};
-use crate::inbound::Inbound;
+use crate::backend::unary::{self, Passed};
+use crate::exchange::inbound::Inbound;
+use crate::exchange::reply::{Body, Dropped};
+use crate::protocol::refusal::Refusal;
 use crate::recipe::items::PIXEL;
 use crate::recipe::usage::picture_usage;
-use crate::reply::{Body, Dropped};
 use crate::scenario::plan::StatusFault;
-use crate::world::World;
+use crate::state::SimState;
+use crate::tokens::grant::Grant;
 
 /// The keys of the body of a generation, and of an edit.
 pub(crate) const GENERATION: &[&str] = &["prompt", "model", "background", "n", "quality", "size"];
 pub(crate) const EDIT: &[&str] = &["prompt", "model", "background", "n", "quality", "size", "images"];
 
 /// Answers a request whose body may have these keys.
-pub(crate) async fn answer(inbound: &Inbound, keys: &[&str], world: &Arc<World>) -> Result<Response<Body>, Dropped> {
+pub(crate) async fn answer(inbound: &Inbound, keys: &[&str], state: &SimState) -> Result<Response<Body>, Dropped> {
     let prompt = inbound.body.json().and_then(|body| body.get("prompt")?.as_str()).unwrap_or_default();
-    whole::answer(inbound, prompt, world, |grant| drawn(inbound, keys, grant, world)).await
+    unary::answer(inbound, prompt, state, |grant| drawn(inbound, keys, grant, state)).await
 }
 
-fn drawn(inbound: &Inbound, keys: &[&str], grant: &Grant, world: &World) -> Result<Passed, Refusal> {
+fn drawn(inbound: &Inbound, keys: &[&str], grant: &Grant, state: &SimState) -> Result<Passed, Refusal> {
     let body = object(&inbound.body)?;
     if let Some(unknown) = body.keys().find(|key| !keys.contains(&key.as_str())) {
         return Err(Refusal::unknown(unknown));
@@ -46,10 +44,10 @@ fn drawn(inbound: &Inbound, keys: &[&str], grant: &Grant, world: &World) -> Resu
     if keys.contains(&"images") {
         images(body)?;
     }
-    plan_that_draws(grant, world)?;
+    plan_that_draws(grant, state)?;
     let pictures: Vec<Value> = (0..wanted).map(|_| json!({"b64_json": PIXEL})).collect();
     let reply = json!({
-        "created": world.unix_now(),
+        "created": state.clock.unix_now(),
         "background": "opaque",
         "data": pictures,
         "output_format": "png",
@@ -61,10 +59,10 @@ fn drawn(inbound: &Inbound, keys: &[&str], grant: &Grant, world: &World) -> Resu
 }
 
 /// §2.8: the free plan has no image generation.
-fn plan_that_draws(grant: &Grant, world: &World) -> Result<(), Refusal> {
+fn plan_that_draws(grant: &Grant, state: &SimState) -> Result<(), Refusal> {
     let fault = (grant.plan_type == "free").then_some(StatusFault::UsageNotIncluded);
-    let now = world.unix_now();
-    if fault.is_some() { faults::of_the_turn(fault.as_ref(), "", grant, world.quota(now), now) } else { Ok(()) }
+    let now = state.clock.unix_now();
+    if fault.is_some() { faults::of_the_turn(fault.as_ref(), "", grant, state.quota(now), now) } else { Ok(()) }
 }
 
 fn text<'a>(body: &'a Map<String, Value>, key: &str) -> Result<&'a str, Refusal> {

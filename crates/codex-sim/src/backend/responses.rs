@@ -1,41 +1,48 @@
 //! `POST /backend-api/codex/responses`: the checks in the order of `docs/backend.md` §8, then the stream.
 
-use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
 use http::{Method, Response};
 use serde_json::{Map, Value};
 
-use crate::auth::ledger::Grant;
-use crate::backend::refusal::Refusal;
-use crate::backend::turn::{Turn, last_user_text};
-use crate::backend::{detail, faults, gate, items, pairing, params, tools};
+use crate::backend::auth;
+use crate::backend::checks::gateway;
+use crate::backend::checks::items;
+use crate::backend::checks::pairing;
+use crate::backend::checks::params;
+use crate::backend::checks::tools;
+use crate::backend::faults;
 use crate::catalogue::Version;
+use crate::exchange::inbound::{Inbound, Payload};
+use crate::exchange::reply::{self, Body, Dropped};
 use crate::ids::ResponseIds;
-use crate::inbound::{Inbound, Payload};
+use crate::protocol::refusal::Refusal;
+use crate::protocol::turn::{Turn, last_user_text};
 use crate::recipe::echo;
 use crate::recipe::frames::frames;
 use crate::recipe::outputs::outputs;
-use crate::recipe::script::{Meter, Script};
+use crate::recipe::quota_snapshot::QuotaSnapshot;
+use crate::recipe::script::Script;
 use crate::recipe::usage::{Usage, input_tokens};
-use crate::reply::{self, Body, Dropped};
+use crate::scenario::Scenario;
 use crate::scenario::plan::{Plan, Point};
-use crate::scenario::{Scenario, ScenarioError, Word};
-use crate::world::World;
+use crate::scenario::word::ScenarioError;
+use crate::state::SimState;
+use crate::tokens::grant::Grant;
 
 /// Answers one turn.
-pub(crate) async fn answer(inbound: Inbound, world: &Arc<World>) -> Result<Response<Body>, Dropped> {
-    let plan = match planned(&inbound, &user_text(&inbound), world) {
+pub(crate) async fn answer(inbound: Inbound, state: &SimState) -> Result<Response<Body>, Dropped> {
+    let plan = match planned(&inbound, &user_text(&inbound), state) {
         Ok(plan) => plan,
         Err(error) => return Ok(Refusal::detail(error.to_string()).into_response()),
     };
     if plan.framing.stall == Some(Point::Headers) {
-        world.released(&inbound.ticket).await;
+        state.stalls.released(&inbound.ticket).await;
     }
     if let Some(page) = faults::at_the_edge(plan.status.as_ref()) {
         return Ok(page);
     }
-    let answered = judged(&inbound, &plan, true, world).map(|answer| streamed(answer, &inbound, &plan, world));
+    let answered = judged(&inbound, &plan, true, state).map(|answer| streamed(answer, &inbound, &plan, state));
     Ok(answered.unwrap_or_else(Refusal::into_response))
 }
 
@@ -46,33 +53,16 @@ pub(crate) fn user_text(inbound: &Inbound) -> String {
 }
 
 /// The scenario of a request: from the header, else from the queue, else from `text`.
-pub(crate) fn planned(inbound: &Inbound, text: &str, world: &World) -> Result<Plan, ScenarioError> {
+pub(crate) fn planned(inbound: &Inbound, text: &str, state: &SimState) -> Result<Plan, ScenarioError> {
     let scenario = match inbound.header("x-sim-scenario") {
         Some(words) => Scenario::parse(words)?,
         None => {
-            let queued = world.orders().scenarios.pop_front();
+            let queued = state.overrides().scenarios.pop_front();
             queued.map_or_else(|| Scenario::in_text(text), Ok)?
         }
     };
     inbound.ticket.scenario(&scenario.written());
-    Ok(scenario.plan(|word| word.once && passed_by(word, text, world)))
-}
-
-/// Whether a `-once` word has fired for this text already; it is then forgotten, so that the next time it fires again.
-fn passed_by(word: &Word, text: &str, world: &World) -> bool {
-    let key = hashed(&(word.written(), text));
-    let fired = &mut world.orders().fired;
-    if fired.remove(&key).is_some() {
-        return true;
-    }
-    fired.insert(key, ());
-    false
-}
-
-fn hashed(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
+    Ok(scenario.plan(|word| word.once && state.overrides().skips_once(word, text)))
 }
 
 /// What an accepted turn is answered with.
@@ -83,21 +73,26 @@ pub(crate) struct Answer {
 }
 
 /// The steps of §8 behind the edge; `generate` is false for a turn that only warms a WebSocket up (§4).
-pub(crate) fn judged(inbound: &Inbound, plan: &Plan, generate: bool, world: &Arc<World>) -> Result<Answer, Refusal> {
+pub(crate) fn judged(inbound: &Inbound, plan: &Plan, generate: bool, state: &SimState) -> Result<Answer, Refusal> {
     let fault = plan.status.as_ref();
     faults::of_the_bearer(fault)?;
-    let grant = gate::authenticate(&inbound.headers, world)?;
+    let grant = auth::authenticate(&inbound.headers, state)?;
     faults::of_the_account(fault)?;
-    let turn = checked(inbound, &grant, generate, world)?;
-    let now = world.unix_now();
-    faults::of_the_turn(fault, &turn.model.facts.slug, &grant, world.quota(now), now)?;
-    Ok(answered(&turn, inbound, plan, world))
+    let turn = checked(inbound, &grant, generate, state)?;
+    let now = state.clock.unix_now();
+    faults::of_the_turn(fault, &turn.model.facts.slug, &grant, state.quota(now), now)?;
+    Ok(answered(&turn, inbound, plan, state))
 }
 
 /// §8 steps 3-7.
-fn checked<'a>(inbound: &'a Inbound, grant: &'a Grant, generate: bool, world: &'a World) -> Result<Turn<'a>, Refusal> {
+fn checked<'a>(
+    inbound: &'a Inbound,
+    grant: &'a Grant,
+    generate: bool,
+    state: &'a SimState,
+) -> Result<Turn<'a>, Refusal> {
     let body = object(&inbound.body)?;
-    let (model, input) = detail::check(body, &inbound.headers, &world.catalogue, &grant.plan_type)?;
+    let (model, input) = gateway::check(body, &inbound.headers, &state.catalogue, &grant.plan_type)?;
     let lite = is_lite(inbound, body);
     let turn = Turn { body, input, model, grant, lite, generate };
     tools::check(&turn)?;
@@ -128,36 +123,37 @@ fn is_lite(inbound: &Inbound, body: &Map<String, Value>) -> bool {
 }
 
 /// §8 step 9.
-fn answered(turn: &Turn<'_>, inbound: &Inbound, plan: &Plan, world: &Arc<World>) -> Answer {
-    let mut ids = ResponseIds::new(world.rng());
-    let now = world.unix_now();
-    let (cache_key, cached) = cache(turn, inbound, world, &mut ids);
+fn answered(turn: &Turn<'_>, inbound: &Inbound, plan: &Plan, state: &SimState) -> Answer {
+    let mut ids = ResponseIds::new(state.rng());
+    let now = state.clock.unix_now();
+    let (cache_key, cached) = cache(turn, inbound, state, &mut ids);
     let said = if turn.generate { outputs(turn, plan) } else { Vec::new() };
     let usage = Usage::count(input_tokens(turn), cached, &said);
     let response = echo::response(turn, &ids.item("resp"), now, &cache_key);
     let obfuscate = turn.at("stream_options", "include_obfuscation") != Some(&Value::Bool(false));
-    let meter = Meter { quota: world.quota(now), plan_type: turn.grant.plan_type.clone(), now };
-    let mut headers = meter.quota.headers(&meter.plan_type, now);
-    let script = Script::new(response, said, usage, plan, obfuscate, meter, &mut ids);
+    let snapshot = QuotaSnapshot { quota: state.quota(now), plan_type: turn.grant.plan_type.clone(), now };
+    let mut headers = snapshot.quota.headers(&snapshot.plan_type, now);
+    let script = Script::new(response, said, usage, plan, obfuscate, snapshot, &mut ids);
     headers.push(("openai-model", turn.model.facts.slug.clone()));
-    headers.extend(standing(inbound, turn.grant, world));
+    headers.extend(standing(inbound, turn.grant, state));
     Answer { script, headers }
 }
 
 /// The headers of every good reply and of an upgrade's.
-pub(crate) fn standing(inbound: &Inbound, grant: &Grant, world: &World) -> Vec<(&'static str, String)> {
+pub(crate) fn standing(inbound: &Inbound, grant: &Grant, state: &SimState) -> Vec<(&'static str, String)> {
     // §2.2: the same within one turn, which is how a client sends it back.
-    let turn_state = inbound.header("x-codex-turn-state").map_or_else(|| world.rng().token(24), str::to_owned);
+    let turn_state = inbound.header("x-codex-turn-state").map_or_else(|| state.rng().token(24), str::to_owned);
     let mut headers = vec![("x-reasoning-included", "true".to_owned()), ("x-codex-turn-state", turn_state)];
     if let Some(version) = Version::of_client(&inbound.headers) {
-        headers.push(("x-models-etag", world.catalogue.etag(version, &grant.plan_type)));
+        headers.push(("x-models-etag", state.catalogue.etag(version, &grant.plan_type)));
     }
     headers
 }
 
-fn streamed(answer: Answer, inbound: &Inbound, plan: &Plan, world: &Arc<World>) -> Response<Body> {
-    let (ticket, flushes) = (inbound.ticket.clone(), inbound.link.flushes.clone());
-    let mut reply = reply::stream(frames(answer.script, plan.framing.clone(), Arc::clone(world), ticket, flushes));
+fn streamed(answer: Answer, inbound: &Inbound, plan: &Plan, state: &SimState) -> Response<Body> {
+    let (ticket, flush_log) = (inbound.ticket.clone(), inbound.connection.flush_log.clone());
+    let mut reply =
+        reply::stream(frames(answer.script, plan.framing.clone(), Arc::clone(&state.stalls), ticket, flush_log));
     answer.headers.iter().for_each(|(name, value)| reply::set(&mut reply, name, value));
     if plan.framing.content_type {
         reply::set(&mut reply, "content-type", "text/event-stream; charset=utf-8");
@@ -167,15 +163,12 @@ fn streamed(answer: Answer, inbound: &Inbound, plan: &Plan, world: &Arc<World>) 
 
 /// §2.6: without a session id the key is replaced by a fresh one and nothing is cached; with one, the second request of the
 /// same key and session finds what the first left.
-fn cache(turn: &Turn<'_>, inbound: &Inbound, world: &World, ids: &mut ResponseIds) -> (String, u64) {
+fn cache(turn: &Turn<'_>, inbound: &Inbound, state: &SimState, ids: &mut ResponseIds) -> (String, u64) {
     let key = turn.body.get("prompt_cache_key").and_then(Value::as_str);
     let session = inbound.header("session-id").or_else(|| inbound.header("session_id"));
     let (Some(key), Some(session)) = (key, session) else {
         return (ids.rng().uuid(), 0);
     };
-    let pair = hashed(&(key, session));
-    let table = &mut world.orders().prompt_cache;
-    let cached = table.find(&pair).copied().unwrap_or(0);
-    table.insert(pair, input_tokens(turn));
+    let cached = state.prompt_cache().exchange(key, session, input_tokens(turn));
     (key.to_owned(), cached)
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::backend::schema;
-use crate::backend::turn::Turn;
+use crate::protocol::schema;
+use crate::protocol::turn::Turn;
 
 /// The response object in progress, keys in the captured order.
 pub(crate) fn response(turn: &Turn<'_>, id: &str, created_at: u64, prompt_cache_key: &str) -> Map<String, Value> {

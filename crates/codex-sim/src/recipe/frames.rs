@@ -8,12 +8,12 @@ use bytes::Bytes;
 use futures_core::Stream;
 use serde_json::{Value, json};
 
-use crate::flushes::Flushes;
-use crate::log::Ticket;
+use crate::exchange::flush_log::FlushLog;
+use crate::exchange::stalls::Stalls;
 use crate::recipe::event::Event;
 use crate::recipe::script::Script;
+use crate::request_log::Ticket;
 use crate::scenario::plan::{Framing, Point};
-use crate::world::World;
 
 /// Writes of one frame when frames are split, at most; a large frame is split into larger pieces.
 const MAX_PIECES: usize = 500;
@@ -24,9 +24,9 @@ const PIECE: usize = 3;
 pub(crate) fn frames(
     script: Script,
     framing: Framing,
-    world: Arc<World>,
+    stalls: Arc<Stalls>,
     ticket: Ticket,
-    flushes: Flushes,
+    flush_log: FlushLog,
 ) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
     stream! {
         if framing.no_events {
@@ -38,13 +38,13 @@ pub(crate) fn frames(
             writer.approach(&event);
             if stall.is_some_and(|point| writer.at(point, &event)) {
                 stall = None;
-                world.released(&ticket).await;
+                stalls.released(&ticket).await;
             }
             if cut.take_if(|point| writer.at(*point, &event)).is_some() {
                 let frame = writer.frame(&event);
                 yield Ok(frame.slice(..frame.len() / 2));
                 // What stands before the cut is to arrive.
-                flushes.quiet().await;
+                flush_log.quiet().await;
                 yield Err(io::Error::from(io::ErrorKind::ConnectionReset));
                 return;
             }

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::backend::turn::{Offered, Turn, kind};
-use crate::backend::{compaction, schema, seal};
+use crate::protocol::encrypted_reasoning;
+use crate::protocol::schema;
+use crate::protocol::turn::{Offered, Turn, kind};
 use crate::recipe::sample::{sample, spaced};
 use crate::scenario::plan::{Content, Ending, Plan, Summaries};
-use crate::scenario::without_words;
+use crate::scenario::word::without_words;
 
 /// Most characters of the question or of a tool's output that an answer repeats.
 const MAX_ECHO: usize = 2_000;
@@ -111,7 +112,7 @@ pub(crate) fn outputs(turn: &Turn<'_>, plan: &Plan) -> Vec<Output> {
     }
     // §2.8: whoever ends with a trigger wants a compaction and nothing else.
     if turn.input.last().is_some_and(|item| kind(item) == "compaction_trigger") {
-        return vec![Output::Compaction { encrypted: compaction::summary(turn) }];
+        return vec![Output::Compaction { encrypted: conversation_summary(turn) }];
     }
     let tool_output = turn.closing_tool_output();
     let wanted = |content: &&Content| tool_output.is_none() || !is_call(content);
@@ -131,6 +132,12 @@ pub(crate) fn outputs(turn: &Turn<'_>, plan: &Plan) -> Vec<Output> {
         say(content, turn, plan, tool_output.as_deref(), last, &mut outputs);
     }
     outputs
+}
+
+/// Returns the encrypted item that stands for the conversation: only this account and this family of models can read it.
+pub(crate) fn conversation_summary(turn: &Turn<'_>) -> String {
+    let told = format!("{} items, the last: {}", turn.input.len(), turn.last_user_text());
+    encrypted_reasoning::encrypt(&turn.grant.account_id, turn.model.family(), &told)
 }
 
 fn is_call(content: &Content) -> bool {
@@ -212,7 +219,7 @@ fn reasoning(turn: &Turn<'_>, summaries: Summaries) -> Output {
 
 fn encrypted(turn: &Turn<'_>) -> Option<String> {
     let wanted = turn.includes("reasoning.encrypted_content");
-    wanted.then(|| seal::seal(&turn.grant.account_id, turn.model.family(), &THOUGHTS.join("\n")))
+    wanted.then(|| encrypted_reasoning::encrypt(&turn.grant.account_id, turn.model.family(), &THOUGHTS.join("\n")))
 }
 
 fn message(text: Text) -> Output {

@@ -4,12 +4,13 @@ use std::iter::once;
 
 use serde_json::{Map, Value, json};
 
-use crate::backend::quota::Quota;
 use crate::ids::ResponseIds;
+use crate::protocol::failure::failure_message;
+use crate::recipe::error_event::error_event;
 use crate::recipe::event::Event;
-use crate::recipe::failure::{error_event, failure_message};
 use crate::recipe::items::{Events, Placed};
 use crate::recipe::outputs::Output;
+use crate::recipe::quota_snapshot::QuotaSnapshot;
 use crate::recipe::usage::{Usage, image_usage};
 use crate::scenario::plan::{Ending, Plan};
 
@@ -23,23 +24,7 @@ pub(crate) struct Script {
     full_output: bool,
     private: bool,
     late_limits: Option<u32>,
-    meter: Meter,
-}
-
-/// The account's quota and plan when the reply began, for the events that tell of them.
-#[derive(Debug, Clone)]
-pub(crate) struct Meter {
-    pub(crate) quota: Quota,
-    pub(crate) plan_type: String,
-    pub(crate) now: u64,
-}
-
-impl Meter {
-    /// The event that tells that this much of the first window is used.
-    fn limits_event(&self, percent: f64) -> Event {
-        let quota = Quota::both(percent, percent, self.now);
-        Event::unnumbered("codex.rate_limits", quota.event(&self.plan_type))
-    }
+    snapshot: QuotaSnapshot,
 }
 
 impl Script {
@@ -49,7 +34,7 @@ impl Script {
         usage: Usage,
         plan: &Plan,
         obfuscate: bool,
-        meter: Meter,
+        snapshot: QuotaSnapshot,
         ids: &mut ResponseIds,
     ) -> Self {
         let mut items: Vec<Placed> = Vec::with_capacity(outputs.len());
@@ -67,7 +52,7 @@ impl Script {
             full_output: plan.framing.full_output,
             private: plan.framing.unknown || plan.framing.metadata,
             late_limits: plan.framing.late_limits,
-            meter,
+            snapshot,
         }
     }
 
@@ -82,7 +67,7 @@ impl Script {
                 let opening = ["response.created", "response.in_progress"]
                     .map(|kind| Event::new(kind, json!({"response": self.response})));
                 let items = self.items.into_iter().flat_map(|item| item.events());
-                let late = self.late_limits.map(|percent| self.meter.limits_event(f64::from(percent)));
+                let late = self.late_limits.map(|percent| self.snapshot.limits_event(f64::from(percent)));
                 Box::new(private.into_iter().chain(opening).chain(items).chain(late).chain(once(terminal)))
             }
         }
@@ -93,7 +78,7 @@ impl Script {
         let id = self.response.get("id").cloned().unwrap_or(Value::Null);
         vec![
             Event::unnumbered("codex.response.metadata", json!({"metadata": {"shard": 7}})),
-            Event::unnumbered("codex.rate_limits", self.meter.quota.event(&self.meter.plan_type)),
+            Event::unnumbered("codex.rate_limits", self.snapshot.quota.event(&self.snapshot.plan_type)),
             Event::new(
                 "response.metadata",
                 json!({
@@ -110,7 +95,7 @@ impl Script {
             Ending::Completed => self.ended("response.completed", "completed", Value::Null),
             Ending::Incomplete(reason) => self.ended("response.incomplete", "incomplete", json!({"reason": reason})),
             Ending::Failed(code) | Ending::FailedFirst(code) => self.failed(code),
-            Ending::Error(form) | Ending::ErrorFirst(form) => error_event(form, &self.meter),
+            Ending::Error(form) | Ending::ErrorFirst(form) => error_event(form, &self.snapshot),
         }
     }
 
@@ -125,7 +110,7 @@ impl Script {
             ("output", output),
             ("service_tier", json!("default")),
             ("usage", self.usage.to_json()),
-            ("completed_at", json!(self.meter.now + 1)),
+            ("completed_at", json!(self.snapshot.now + 1)),
             ("end_turn", json!(!calls)),
             ("frequency_penalty", json!(0.0)),
             ("presence_penalty", json!(0.0)),

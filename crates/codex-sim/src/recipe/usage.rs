@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use crate::backend::turn::Turn;
+use crate::protocol::turn::Turn;
 use crate::recipe::outputs::Output;
 
 /// Bytes counted as one token.

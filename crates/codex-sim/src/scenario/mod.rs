@@ -1,8 +1,13 @@
 //! Scenarios: which magic words exist and what each asks for.
+//!
+//! It reads words into a [`Plan`]; it never builds a reply and knows nothing of HTTP.
 
+mod apply;
 pub(crate) mod plan;
+pub(crate) mod word;
 
-use crate::scenario::plan::{Plan, Point};
+use crate::scenario::plan::Plan;
+use crate::scenario::word::{OPENING, ScenarioError, Word, bracketed};
 
 /// What one responses request is to be answered with, written as words.
 ///
@@ -33,33 +38,6 @@ use crate::scenario::plan::{Plan, Point};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scenario {
     words: Vec<Word>,
-}
-
-/// Why a scenario was not understood.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ScenarioError {
-    /// No such word: see [`Scenario`] for the list.
-    #[error("unknown scenario {0}; see the documentation of codex_sim::Scenario for the list")]
-    Unknown(String),
-    /// The word's argument is missing or not of its kind.
-    #[error("scenario {word} needs {needs}")]
-    Argument {
-        /// The word.
-        word: String,
-        /// What it needs.
-        needs: &'static str,
-    },
-    /// `[sim:` without its `]`.
-    #[error("scenario [sim:{0} is not closed by ]")]
-    Unclosed(String),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Word {
-    name: String,
-    argument: Option<String>,
-    pub(crate) once: bool,
 }
 
 impl Scenario {
@@ -106,94 +84,10 @@ impl Scenario {
     }
 }
 
-/// Takes the bracketed words out of a text, for what is to be echoed.
-pub(crate) fn without_words(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(OPENING) {
-        out.push_str(&rest[..at]);
-        let after = &rest[at + OPENING.len()..];
-        rest = closing(after).map_or("", |end| &after[end + 1..]);
-    }
-    out.push_str(rest);
-    out.trim().to_owned()
-}
-
-impl Word {
-    fn read(text: &str) -> Self {
-        let (name, argument) = match text.split_once('=') {
-            Some((name, argument)) => (name.trim(), Some(argument.to_owned())),
-            None => (text.trim(), None),
-        };
-        let (name, once) = name.strip_suffix("-once").map_or((name, false), |name| (name, true));
-        Self { name: name.to_owned(), argument, once }
-    }
-
-    pub(crate) fn written(&self) -> String {
-        let once = if self.once { "-once" } else { "" };
-        let argument = self.argument.as_ref().map_or_else(String::new, |argument| format!("={argument}"));
-        format!("{OPENING}{}{once}{argument}]", self.name)
-    }
-
-    fn text(&self, needs: &'static str) -> Result<String, ScenarioError> {
-        let given = self.argument.clone().filter(|argument| !argument.is_empty());
-        given.ok_or_else(|| self.wrong(needs))
-    }
-
-    fn number(&self, most: usize, needs: &'static str) -> Result<usize, ScenarioError> {
-        let given = self.argument.as_ref().and_then(|argument| argument.parse().ok());
-        given.filter(|number| (1..=most).contains(number)).ok_or_else(|| self.wrong(needs))
-    }
-
-    fn point(&self) -> Result<Point, ScenarioError> {
-        match self.argument.as_deref() {
-            None => Ok(Point::Middle),
-            Some("headers") if self.name == "stall" => Ok(Point::Headers),
-            Some(events) => events.parse().map(Point::Events).map_err(|_| self.wrong("a number of events")),
-        }
-    }
-
-    fn bare(&self) -> Result<(), ScenarioError> {
-        if self.argument.is_none() { Ok(()) } else { Err(self.wrong("no argument")) }
-    }
-
-    fn wrong(&self, needs: &'static str) -> ScenarioError {
-        ScenarioError::Argument { word: self.name.clone(), needs }
-    }
-}
-
-const OPENING: &str = "[sim:";
-
-fn bracketed(text: &str) -> Result<Vec<Word>, ScenarioError> {
-    let mut words = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(OPENING) {
-        let after = &rest[at + OPENING.len()..];
-        let unclosed = || ScenarioError::Unclosed(after.chars().take(20).collect());
-        let end = closing(after).ok_or_else(unclosed)?;
-        words.push(Word::read(&after[..end]));
-        rest = &after[end + 1..];
-    }
-    Ok(words)
-}
-
-/// Where the bracket opened before `text` closes; brackets inside, as in a JSON argument, must pair.
-fn closing(text: &str) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            b'[' => depth += 1,
-            b']' if depth == 0 => return Some(at),
-            b']' => depth -= 1,
-            _ => {}
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::plan::{Content, Ending, LineEnd, StatusFault};
+    use super::word::without_words;
     use super::*;
 
     #[test]

@@ -1,0 +1,159 @@
+//! [`Control`] over HTTP, for tests in other languages. The crate documentation lists the requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::control::{Control, RefreshFault};
+use crate::exchange::inbound::{Inbound, Payload};
+use crate::exchange::reply::{self, Body};
+use crate::state::SimState;
+use crate::state::overrides::Workspace;
+use crate::tokens::ledger::Mint;
+
+pub(crate) fn answer(inbound: &Inbound, state: &Arc<SimState>) -> Response<Body> {
+    let control = Control::new(Arc::clone(state));
+    let command = inbound.path.trim_start_matches("/__sim/");
+    let done = match (inbound.method.as_str(), command) {
+        ("GET", "requests") => Ok(requests(&control)),
+        ("DELETE", "requests") => {
+            state.log.clear();
+            Ok(json!({}))
+        }
+        ("GET", "refreshes") => Ok(json!({"granted": control.refreshes(), "uses": control.refresh_uses()})),
+        ("POST", command) => order(command, &inbound.body, &control),
+        _ => Err(unknown()),
+    };
+    match done {
+        Ok(value) => reply::json(StatusCode::OK, &value),
+        Err(problem) => reply::json(StatusCode::BAD_REQUEST, &json!({"error": problem})),
+    }
+}
+
+#[derive(Deserialize)]
+struct ScenarioOrder {
+    scenario: String,
+}
+
+#[derive(Deserialize)]
+struct FaultOrder {
+    fault: RefreshFault,
+}
+
+#[derive(Deserialize)]
+struct Switch {
+    on: bool,
+}
+
+#[derive(Deserialize)]
+struct QuotaOrder {
+    primary_percent: f64,
+    secondary_percent: f64,
+}
+
+#[derive(Deserialize)]
+struct WeeklyOrder {
+    percent: f64,
+}
+
+#[derive(Deserialize)]
+struct WorkspacesOrder {
+    workspaces: Vec<Workspace>,
+}
+
+#[derive(Deserialize)]
+struct RegionOrder {
+    region: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct UpgradesOrder {
+    status: Option<u16>,
+}
+
+#[derive(Deserialize)]
+struct Advance {
+    secs: u64,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct MintOrder {
+    account_id: Option<String>,
+    lifetime_secs: Option<u64>,
+    email: Option<String>,
+    plan_type: Option<String>,
+    fedramp: bool,
+}
+
+#[derive(Deserialize)]
+struct DeviceOrder {
+    user_code: String,
+    approve: bool,
+}
+
+fn order(command: &str, body: &Payload, control: &Control) -> Result<Value, String> {
+    match command {
+        "scenario" => control.queue(&read::<ScenarioOrder>(body)?.scenario).map_err(|e| e.to_string())?,
+        "refresh-fault" => control.fault_refresh(read::<FaultOrder>(body)?.fault).map_err(|e| e.to_string())?,
+        "cloudflare" => control.cloudflare(read::<Switch>(body)?.on),
+        "quota" => {
+            let order: QuotaOrder = read(body)?;
+            control.use_quota(order.primary_percent, order.secondary_percent);
+        }
+        "weekly-quota" => control.use_weekly_quota(read::<WeeklyOrder>(body)?.percent),
+        "workspaces" => control.workspaces(read::<WorkspacesOrder>(body)?.workspaces),
+        "region" => control.region(read::<RegionOrder>(body)?.region),
+        "upgrades" => control.refuse_upgrades(read::<UpgradesOrder>(body)?.status),
+        "forget-responses" => control.forget_responses(),
+        "release" => control.release(),
+        "advance" => control.advance(Duration::from_secs(read::<Advance>(body)?.secs)),
+        "tokens" => return mint(body, control),
+        "invalidate" => control.invalidate_access_tokens(),
+        "device" => {
+            let order: DeviceOrder = read(body)?;
+            let settle = if order.approve { Control::approve_device } else { Control::deny_device };
+            settle(control, &order.user_code).map_err(|e| e.to_string())?;
+        }
+        "reset" => control.reset(),
+        _ => return Err(unknown()),
+    }
+    Ok(json!({}))
+}
+
+fn mint(body: &Payload, control: &Control) -> Result<Value, String> {
+    let order: MintOrder = read(body)?;
+    let tokens = control.mint_tokens(Mint {
+        account_id: order.account_id,
+        lifetime: order.lifetime_secs.map(Duration::from_secs),
+        email: order.email,
+        plan_type: order.plan_type,
+        fedramp: order.fedramp,
+    });
+    serde_json::to_value(tokens).map_err(|e| e.to_string())
+}
+
+fn requests(control: &Control) -> Value {
+    let mut requests = control.requests();
+    requests.retain(|request| !request.path.starts_with("/__sim/"));
+    json!({"requests": requests})
+}
+
+fn read<T: DeserializeOwned>(body: &Payload) -> Result<T, String> {
+    match body {
+        Payload::Json(value) => T::deserialize(value.as_ref()).map_err(|error| error.to_string()),
+        Payload::Empty => T::deserialize(json!({})).map_err(|error| error.to_string()),
+        Payload::Malformed(problem) => Err(problem.clone()),
+        Payload::Form(_) | Payload::UnknownEncoding(_) | Payload::TooLarge | Payload::Broken => {
+            Err("the body must be a JSON object".to_owned())
+        }
+    }
+}
+
+fn unknown() -> String {
+    "unknown control request; see the documentation of codex_sim for the list".to_owned()
+}

@@ -1,0 +1,28 @@
+//! What becomes of a connection that is no longer HTTP.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+type Session = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Carries what is to run on a connection from the request that upgraded it to the task that serves it.
+#[derive(Clone, Default)]
+pub(crate) struct SocketHandoff(Arc<Mutex<Option<Session>>>);
+
+impl SocketHandoff {
+    pub(crate) fn put(&self, session: impl Future<Output = ()> + Send + 'static) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(session));
+    }
+
+    pub(crate) fn take(&self) -> Option<Session> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl fmt::Debug for SocketHandoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketHandoff").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,105 @@
+//! Which endpoint answers which path.
+
+use std::sync::Arc;
+
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::json;
+
+use crate::auth_server;
+use crate::backend;
+use crate::control;
+use crate::exchange::connection::Connection;
+use crate::exchange::inbound::{Inbound, Payload};
+use crate::exchange::reply::{self, Body, Dropped};
+use crate::exchange::tracked_body::TrackedBody;
+use crate::request_log::{Outcome, Ticket};
+use crate::state::SimState;
+
+/// Which of the two services a listener offers; the control paths answer on all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Surface {
+    Backend,
+    Auth,
+    Both,
+}
+
+/// Reads, records and answers one request.
+///
+/// # Errors
+///
+/// [`Dropped`] makes the server break off the connection (HTTP/1.1) or the stream (HTTP/2) without a reply.
+pub(crate) async fn handle(
+    request: Request<Incoming>,
+    connection: Connection,
+    surface: Surface,
+    state: &Arc<SimState>,
+) -> Result<Response<TrackedBody>, Dropped> {
+    let control = request.uri().path().starts_with("/__sim/");
+    let inbound = Inbound::read(request, connection, state.config.max_body_bytes, &state.log).await;
+    let ticket = inbound.ticket.clone();
+    let unanswered = Unanswered(Some(ticket.clone()));
+    let answered =
+        if control { Ok(control::http::answer(&inbound, state)) } else { answer(inbound, surface, state).await };
+    unanswered.over();
+    match answered {
+        Ok(response) => {
+            ticket.status(response.status().as_u16());
+            // A connection that is handed over tells of its end itself.
+            let handed_over = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            Ok(response.map(|body| {
+                if handed_over { TrackedBody::silent(body, ticket) } else { TrackedBody::new(body, ticket) }
+            }))
+        }
+        Err(dropped) => {
+            ticket.finished(Outcome::Cut);
+            Err(dropped)
+        }
+    }
+}
+
+/// Held while a reply is being made: dropped with the request's future, it records that the client went away.
+struct Unanswered(Option<Ticket>);
+
+impl Unanswered {
+    fn over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.0.take() {
+            ticket.finished(Outcome::Disconnected);
+        }
+    }
+}
+
+async fn answer(inbound: Inbound, surface: Surface, state: &Arc<SimState>) -> Result<Response<Body>, Dropped> {
+    match inbound.body {
+        Payload::TooLarge => {
+            return Ok(reply::json(StatusCode::PAYLOAD_TOO_LARGE, &json!({"detail": "Request body is too large"})));
+        }
+        Payload::Broken => {
+            inbound.ticket.finished(Outcome::Disconnected);
+            return Err(Dropped);
+        }
+        Payload::Empty | Payload::Json(_) | Payload::Form(_) | Payload::UnknownEncoding(_) | Payload::Malformed(_) => {}
+    }
+    let backend_path = inbound.path.starts_with("/backend-api/");
+    let served = match surface {
+        Surface::Both => true,
+        Surface::Backend => backend_path,
+        Surface::Auth => !backend_path,
+    };
+    if !served {
+        return Ok(reply::not_found());
+    }
+    match inbound.path.as_str() {
+        "/" if inbound.method == Method::GET => {
+            Ok(reply::text(StatusCode::OK, "codex-sim: a simulated ChatGPT backend and auth server"))
+        }
+        _ if backend_path => backend::answer(inbound, state).await,
+        _ => auth_server::answer(&inbound, state).await,
+    }
+}
