@@ -10,7 +10,7 @@ use codex_proxy::connection::peer::Peer;
 use codex_proxy::reply::Body;
 use codex_proxy::request::limits::Limits;
 use codex_proxy::server::serve::{Handler, serve};
-use codex_sim::{Sim, SimConfig};
+use codex_sim::Sim;
 use codex_upstream::Client;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::raw::{self, RawReply};
-use crate::support::{Harness, ask, tokens_of};
+use crate::support::{Harness, ask, backend, tokens_of};
 
 const START: &str = "POST /v1/chat/completions";
 const KEY: &str = "authorization: Bearer codex-proxy";
@@ -34,7 +34,7 @@ impl Handler for From {
 }
 
 async fn proxy(keys: &str) -> Harness {
-    let sim = Sim::start(SimConfig::default()).await.unwrap();
+    let sim = Sim::start(backend()).await.unwrap();
     let store = MemoryStore::with_tokens(tokens_of(&sim));
     let origins = "https://chat.example".parse().unwrap();
     Harness::start_under(sim, store, Access { keys: keys.parse().unwrap(), origins }, Limits::default()).await

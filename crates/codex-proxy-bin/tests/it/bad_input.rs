@@ -1,10 +1,9 @@
 //! Bad input: a clear error in OpenAI's shape, the right status, and nothing sent to the backend.
 
-use codex_sim::SimConfig;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Harness, ask};
+use crate::support::{Harness, ask, backend};
 
 #[tokio::test]
 async fn malformed_bodies_are_named() {
@@ -63,7 +62,7 @@ async fn a_zstd_body_is_read_and_a_bomb_is_not() {
 
 #[tokio::test]
 async fn keys_are_asked_for_everywhere_but_at_health() {
-    let proxy = Harness::start_with(SimConfig::default(), Some("secret")).await;
+    let proxy = Harness::start_with(backend(), Some("secret")).await;
     assert_eq!(proxy.get("/health").await.status, 200);
     for (method, path) in
         [(Method::GET, "/v1/models"), (Method::POST, "/v1/chat/completions"), (Method::GET, "/nowhere")]

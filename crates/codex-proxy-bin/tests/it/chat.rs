@@ -1,9 +1,8 @@
 //! Chat completions end to end: what the client sees, and what reached the backend.
 
-use codex_sim::SimConfig;
 use serde_json::{Value, json};
 
-use crate::support::{Harness, ask, ask_streaming};
+use crate::support::{Harness, ask, ask_streaming, backend};
 
 #[tokio::test]
 async fn a_stream_has_one_role_one_finish_and_a_done() {
@@ -212,7 +211,7 @@ async fn roles_and_images_reach_the_backend_whole() {
 
 #[tokio::test]
 async fn a_conversation_keeps_one_id_and_callers_never_share_one() {
-    let proxy = Harness::start_with(SimConfig::default(), Some("k")).await;
+    let proxy = Harness::start_with(backend(), Some("k")).await;
     let first = ask("Tell me about whales");
     let mut second = first.clone();
     second["messages"] = json!([first["messages"][0], {"role": "assistant", "content": "They are large."},
@@ -253,7 +252,7 @@ async fn a_conversation_that_the_client_names_keeps_its_name() {
 
 #[tokio::test]
 async fn the_real_client_speaks_http2_over_tls() {
-    let proxy = Harness::start_with(SimConfig { tls: true, ..SimConfig::default() }, None).await;
+    let proxy = Harness::start_with(backend(), None).await;
     let reply = proxy.post("/v1/chat/completions", &ask("hi")).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
     let turn = proxy.sim.requests().into_iter().find(|request| request.path.ends_with("/codex/responses")).unwrap();

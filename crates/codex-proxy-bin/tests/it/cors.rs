@@ -3,14 +3,14 @@
 use codex_auth::MemoryStore;
 use codex_proxy::admission::access::Access;
 use codex_proxy::request::limits::Limits;
-use codex_sim::{Sim, SimConfig};
+use codex_sim::Sim;
 use http::Method;
 use serde_json::Value;
 
-use crate::support::{Harness, Reply, ask, tokens_of};
+use crate::support::{Harness, Reply, ask, backend, tokens_of};
 
 async fn proxy(origins: &str) -> Harness {
-    let sim = Sim::start(SimConfig::default()).await.unwrap();
+    let sim = Sim::start(backend()).await.unwrap();
     let store = MemoryStore::with_tokens(tokens_of(&sim));
     let access = Access { keys: "secret".parse().unwrap(), origins: origins.parse().unwrap() };
     Harness::start_under(sim, store, access, Limits::default()).await

@@ -9,7 +9,7 @@ use codex_auth::MemoryStore;
 use codex_proxy::app::App;
 use codex_proxy::config::Config;
 use codex_proxy::server::serve::serve;
-use codex_sim::{Sim, SimConfig};
+use codex_sim::Sim;
 use codex_upstream::{ByteStream, Client, ModelCacheConfig, Upstream, UpstreamError};
 use futures_util::{StreamExt as _, stream};
 use http::{Request, Response};
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::raw;
-use crate::support::{Harness, ask_streaming, read_until, tokens_of};
+use crate::support::{Harness, ask_streaming, backend, read_until, tokens_of};
 
 #[tokio::test]
 async fn an_open_stream_finishes_after_the_signal_to_stop() {
@@ -69,7 +69,7 @@ fn panicking(body: ByteStream) -> ByteStream {
 
 #[tokio::test]
 async fn a_defect_costs_the_request_that_meets_it() {
-    let sim = Sim::start(SimConfig::default()).await.unwrap();
+    let sim = Sim::start(backend()).await.unwrap();
     let env = |name: &str| match name {
         "HOME" => Some("/nonexistent".into()),
         "CODEX_PROXY_UPSTREAM_URL" => Some(sim.upstream_url().into()),
@@ -78,7 +78,8 @@ async fn a_defect_costs_the_request_that_meets_it() {
         "CODEX_PROXY_MAX_QUEUE" => Some("0".into()),
         _ => None,
     };
-    let config = Config::from_env(&env).unwrap();
+    let ca = sim.ca_pem().unwrap().as_bytes().to_vec();
+    let config = Config { extra_roots_pem: vec![ca], ..Config::from_env(&env).unwrap() };
     let client = Client::new(config.client()).unwrap();
     let upstream = Defective { client, at_once: AtomicBool::new(true), later: AtomicBool::new(false) };
     let app =

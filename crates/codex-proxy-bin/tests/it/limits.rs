@@ -7,14 +7,14 @@ use std::time::Duration;
 use codex_auth::MemoryStore;
 use codex_proxy::admission::access::Access;
 use codex_proxy::request::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS, Times};
-use codex_sim::{Recorded, Sim, SimConfig};
+use codex_sim::{Recorded, Sim};
 use futures_util::future::select_all;
 use http::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::raw::{self, RawReply};
-use crate::support::{Harness, ask, ask_streaming, read_until, tokens_of};
+use crate::support::{Harness, ask, ask_streaming, backend, read_until, tokens_of};
 
 const PATH: &str = "/v1/chat/completions";
 
@@ -22,7 +22,7 @@ const PATH: &str = "/v1/chat/completions";
 const SHORT: Duration = Duration::from_millis(50);
 
 async fn proxy(limits: Limits) -> Harness {
-    let sim = Sim::start(SimConfig::default()).await.unwrap();
+    let sim = Sim::start(backend()).await.unwrap();
     let store = MemoryStore::with_tokens(tokens_of(&sim));
     Harness::start_under(sim, store, Access::default(), limits).await
 }

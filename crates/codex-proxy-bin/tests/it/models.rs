@@ -4,7 +4,7 @@ use codex_sim::SimConfig;
 use codex_upstream::CatalogueSource;
 use serde_json::{Value, json};
 
-use crate::support::{Harness, ask};
+use crate::support::{Harness, ask, backend};
 
 fn ask_model(model: &str) -> Value {
     let mut body = ask("hi");
@@ -57,7 +57,7 @@ async fn a_model_is_told_by_every_name_it_has() {
 
 #[tokio::test]
 async fn requests_go_by_the_accounts_list_once_it_is_there() {
-    let proxy = Harness::start_with(SimConfig { retired_models: false, ..SimConfig::default() }, None).await;
+    let proxy = Harness::start_with(SimConfig { retired_models: false, ..backend() }, None).await;
     assert_eq!(proxy.app.models.snapshot().source, CatalogueSource::BuiltIn);
     let refused = proxy.post("/v1/chat/completions", &ask_model("gpt-5.1-codex-mini")).await;
     assert_eq!(refused.status, 404, "{}", refused.text);

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use codex_proxy::route::endpoints;
-use codex_sim::SimConfig;
 use codex_translate::{Error, ErrorKind};
 use http::Method;
 use serde_json::Value;
 
-use crate::support::Harness;
+use crate::support::{Harness, backend};
 
 /// What is said of one method of one path.
 struct Operation {
@@ -46,7 +45,7 @@ fn operations() -> Vec<Operation> {
 
 #[tokio::test]
 async fn it_is_served_to_everybody_under_every_spelling() {
-    let proxy = Harness::start_with(SimConfig::default(), Some("secret")).await;
+    let proxy = Harness::start_with(backend(), Some("secret")).await;
     for path in ["/openapi.json", "/v1/openapi.json"] {
         let reply = proxy.get(path).await;
         assert_eq!((reply.status.as_u16(), reply.header("content-type")), (200, Some("application/json")), "{path}");
@@ -103,7 +102,7 @@ fn the_types_of_errors_are_described_and_no_others() {
 
 #[tokio::test]
 async fn a_key_is_asked_for_where_it_is_said() {
-    let proxy = Harness::start_with(SimConfig::default(), Some("secret")).await;
+    let proxy = Harness::start_with(backend(), Some("secret")).await;
     for operation in operations() {
         let path = operation.path.replace("{id}", "1");
         let reply = proxy.send(operation.method.clone(), &path, &[], "").await;

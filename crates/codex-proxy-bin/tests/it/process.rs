@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codex_auth::{FileStore, TokenStore};
-use codex_sim::{Mint, Sim, SimConfig};
+use codex_sim::{Mint, Sim};
 use codex_upstream::{Client, ClientConfig, Upstream, read_to_end};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
@@ -15,6 +15,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
+
+use crate::support::backend;
 
 /// For what a test waits for, not for how long it takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,13 +29,7 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) async fn new() -> Self {
-        Self { sim: Sim::start(SimConfig::default()).await.unwrap(), directory: tempfile::tempdir().unwrap() }
-    }
-
-    /// As [`Home::new`], over TLS and HTTP/2 as the real servers.
-    pub(crate) async fn over_tls() -> Self {
-        let sim = Sim::start(SimConfig { tls: true, ..SimConfig::default() }).await.unwrap();
-        let home = Self { sim, directory: tempfile::tempdir().unwrap() };
+        let home = Self { sim: Sim::start(backend()).await.unwrap(), directory: tempfile::tempdir().unwrap() };
         std::fs::write(home.ca(), home.sim.ca_pem().unwrap()).unwrap();
         home
     }

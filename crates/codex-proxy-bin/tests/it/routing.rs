@@ -1,15 +1,15 @@
 //! The selected workspace decides where requests go.
 
 use codex_auth::MemoryStore;
-use codex_sim::{Sim, SimConfig, Workspace};
+use codex_sim::{Sim, Workspace};
 use serde_json::{Value, json};
 
-use crate::support::{Harness, ask, ask_streaming, tokens_of};
+use crate::support::{Harness, ask, ask_streaming, backend, tokens_of};
 
 const OVERRIDE: &str = "x-openai-account-routing-override";
 
 async fn in_workspace(is_deactivated: bool) -> Harness {
-    let sim = Sim::start(SimConfig::default()).await.unwrap();
+    let sim = Sim::start(backend()).await.unwrap();
     let (id, name, plan_type) = ("ws-acme".to_owned(), "Acme".to_owned(), "team".to_owned());
     sim.control().workspaces(vec![Workspace { id: id.clone(), name, plan_type, is_deactivated }]);
     let mut tokens = tokens_of(&sim);

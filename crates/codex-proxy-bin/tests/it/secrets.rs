@@ -167,7 +167,7 @@ async fn serve(home: &Home, trial: &mut Trial, fault: RefreshFault, arguments: &
 
 #[tokio::test]
 async fn no_secret_leaves_the_store() {
-    let home = Home::over_tls().await;
+    let home = Home::new().await;
     let mut trial = Trial::new();
     log_in_by_paste(&home, &mut trial).await;
     serve(&home, &mut trial, RefreshFault::Cloudflare, &[]).await;

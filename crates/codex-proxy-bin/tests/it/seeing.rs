@@ -1,12 +1,12 @@
 //! What there is to see of the program: its log, its metrics, its status page, the quota, the probes.
 
 use codex_auth::MemoryStore;
-use codex_sim::{Outcome, Sim, SimConfig};
+use codex_sim::{Outcome, Sim};
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::process::Home;
-use crate::support::{Harness, Reply, ask, ask_streaming, read_until};
+use crate::support::{Harness, Reply, ask, ask_streaming, backend, read_until};
 
 /// Waits until the program has taken notice of the end of what was asked before.
 async fn settled(proxy: &Harness) {
@@ -190,7 +190,7 @@ async fn usage_is_what_replies_told_when_the_backend_does_not_answer() {
 }
 
 async fn logged_out() -> Harness {
-    Harness::start_over(Sim::start(SimConfig::default()).await.unwrap(), MemoryStore::default(), None).await
+    Harness::start_over(Sim::start(backend()).await.unwrap(), MemoryStore::default(), None).await
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ fn check_page(reply: &Reply) {
 
 #[tokio::test]
 async fn what_there_is_to_see_needs_the_key_and_the_page_itself_does_not() {
-    let proxy = Harness::start_with(SimConfig::default(), Some("k")).await;
+    let proxy = Harness::start_with(backend(), Some("k")).await;
     for path in ["/metrics", "/status.json", "/v1/usage"] {
         assert_eq!(proxy.get(path).await.status, 401, "{path}");
         assert_eq!(proxy.send(Method::GET, path, &[("authorization", "Bearer k")], "").await.status, 200, "{path}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use codex_auth::MemoryStore;
 use codex_proxy::admission::access::Access;
 use codex_proxy::request::limits::{Limits, Times};
-use codex_sim::{Sim, SimConfig};
+use codex_sim::Sim;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -16,7 +16,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::process::PATIENCE;
 use crate::raw;
-use crate::support::{Harness, tokens_of};
+use crate::support::{Harness, backend, tokens_of};
 
 struct Client(WebSocketStream<TcpStream>);
 
@@ -81,7 +81,7 @@ impl Client {
 }
 
 async fn proxy(access: Access, limits: Limits) -> Harness {
-    let sim = Sim::start(SimConfig::default()).await.unwrap();
+    let sim = Sim::start(backend()).await.unwrap();
     let store = MemoryStore::with_tokens(tokens_of(&sim));
     Harness::start_under(sim, store, access, limits).await
 }

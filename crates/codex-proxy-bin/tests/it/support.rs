@@ -59,7 +59,7 @@ impl Reply {
 
 impl Harness {
     pub(crate) async fn start() -> Self {
-        Self::start_with(SimConfig::default(), None).await
+        Self::start_with(backend(), None).await
     }
 
     pub(crate) async fn start_with(sim: SimConfig, api_key: Option<&str>) -> Self {
@@ -178,6 +178,11 @@ impl Drop for Harness {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// A backend as the real one is reached: over TLS and HTTP/2.
+pub(crate) fn backend() -> SimConfig {
+    SimConfig { tls: true, ..SimConfig::default() }
 }
 
 pub(crate) fn tokens_of(sim: &Sim) -> Tokens {

@@ -3,10 +3,10 @@
 use std::time::SystemTime;
 
 use codex_auth::MemoryStore;
-use codex_sim::{RefreshFault, Sim, SimConfig};
+use codex_sim::{RefreshFault, Sim};
 use serde_json::json;
 
-use crate::support::{Harness, ask, tokens_of};
+use crate::support::{Harness, ask, backend, tokens_of};
 
 /// Sends that many requests at once, all of which have to be answered.
 async fn ask_at_once(proxy: &Harness, count: usize) {
@@ -20,7 +20,7 @@ async fn ask_at_once(proxy: &Harness, count: usize) {
 
 #[tokio::test]
 async fn an_expired_token_is_refreshed_once_for_200_requests_at_once() {
-    let sim = Sim::start(SimConfig::default()).await.unwrap();
+    let sim = Sim::start(backend()).await.unwrap();
     let mut tokens = tokens_of(&sim);
     tokens.expires_at = Some(SystemTime::UNIX_EPOCH);
     let first = tokens.access_token.clone();
@@ -65,7 +65,7 @@ async fn a_401_that_stays_is_told_and_not_repeated() {
 
 #[tokio::test]
 async fn nobody_logged_in_is_a_401_that_names_the_command() {
-    let sim = Sim::start(SimConfig::default()).await.unwrap();
+    let sim = Sim::start(backend()).await.unwrap();
     let proxy = Harness::start_over(sim, MemoryStore::default(), None).await;
     let reply = proxy.post("/v1/chat/completions", &ask("hi")).await;
     assert_eq!((reply.status.as_u16(), &reply.json()["error"]["code"]), (401, &json!("upstream_login_required")));
