@@ -20,6 +20,7 @@ pub mod server;
 pub mod telemetry;
 pub mod turn;
 
+mod dispatch;
 mod endpoints;
 mod ids;
 mod stored;

@@ -11,12 +11,11 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codex_auth::TokenStore;
 use codex_proxy::app::App;
 use codex_proxy::commands::simulate::Simulated;
 use codex_proxy::config::Config;
 use codex_proxy::connection::peer::Peer;
-use codex_proxy::reply::{self, Body};
+use codex_proxy::reply::{self, ReplyBody};
 use codex_proxy::server::serve::{Handler, serve};
 use codex_upstream::{Client, ClientConfig, Upstream, read_to_end};
 use http::{Request, Response, StatusCode};
@@ -26,16 +25,16 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 /// The server: the proxy, and a path of its own.
-struct Server<U: Upstream, S: TokenStore>(Arc<App<U, S>>);
+struct Server<U: Upstream>(Arc<App<U>>);
 
-impl<U: Upstream, S: TokenStore> Clone for Server<U, S> {
+impl<U: Upstream> Clone for Server<U> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<U: Upstream, S: TokenStore> Handler for Server<U, S> {
-    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+impl<U: Upstream> Handler for Server<U> {
+    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<ReplyBody> {
         match request.uri().path() {
             "/about" => reply::json(StatusCode::OK, &json!({"about": "a program with the proxy inside"})),
             _ => self.0.answer(request, peer).await,

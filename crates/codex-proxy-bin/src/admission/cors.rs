@@ -8,10 +8,9 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::admission::origin::AllowedOrigins;
-use crate::reply::{self, Body};
 
 /// What the endpoints take.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE");
@@ -41,8 +40,11 @@ impl Cors {
         Self { allowed: origin.cloned() }
     }
 
-    /// Answers a preflight; `None` if the request is none.
-    pub(crate) fn preflight(&self, head: &Parts) -> Option<Response<Body>> {
+    /// Returns the headers of the reply to a preflight, which has no body; `None` if the request is none.
+    ///
+    /// # Errors
+    /// Pages of that origin may not call.
+    pub(crate) fn preflight(&self, head: &Parts) -> Option<Result<HeaderMap, Error>> {
         let headers = &head.headers;
         let is_preflight = head.method == Method::OPTIONS
             && headers.contains_key(ORIGIN)
@@ -51,10 +53,9 @@ impl Cors {
             return None;
         }
         if self.allowed.is_none() {
-            return Some(reply::from_error(&refusal(headers)));
+            return Some(Err(refusal(headers)));
         }
-        let mut response = reply::no_content();
-        let out = response.headers_mut();
+        let mut out = HeaderMap::new();
         out.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
         // SDKs send headers of their own (`x-stainless-…`), and new ones with each version; the page is trusted with any.
         if let Some(wanted) = headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
@@ -64,7 +65,7 @@ impl Cors {
         if headers.get(REQUEST_PRIVATE_NETWORK).is_some_and(|wanted| wanted == "true") {
             out.insert(ALLOW_PRIVATE_NETWORK, HeaderValue::from_static("true"));
         }
-        Some(response)
+        Some(Ok(out))
     }
 
     /// Adds to a reply, of whatever kind, what lets the page read it.

@@ -17,7 +17,7 @@ use crate::cli::args::LoginArgs;
 use crate::commands::{CommandError, LOCK_WAIT, progress};
 use crate::config::Config;
 use crate::credentials::store::OwnStore;
-use crate::turn::auth_http::Transport;
+use crate::turn::auth_http::AuthHttpClient;
 
 /// How long the backend may take to list the workspaces.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,7 +40,7 @@ pub async fn run(config: Config, args: LoginArgs, out: &mut impl Write) -> Resul
     }
     let client = Client::new(config.client()).map_err(CommandError::other)?;
     let auth = config.auth_config();
-    let flow = Flow { auth, http: Transport::new(client.clone().into()), no_browser: config.no_browser };
+    let flow = Flow { auth, http: AuthHttpClient::new(client.clone().into()), no_browser: config.no_browser };
     let store = OwnStore::open(&config).map_err(CommandError::other)?;
     let account = match &args.workspace {
         None => flow.run(&args, &store, out).await?,
@@ -70,8 +70,8 @@ async fn choose(
     out: &mut impl Write,
 ) -> Result<Workspace, CommandError> {
     let app = App::new(config, client, AnyStore::new(staged.clone()), ModelCacheConfig::default());
-    let bearer = app.tokens.bearer().await.map_err(CommandError::other)?;
-    let listed = tokio::time::timeout(LIST_TIMEOUT, app.workspaces(&bearer)).await;
+    let bearer = app.client.tokens.bearer().await.map_err(CommandError::other)?;
+    let listed = tokio::time::timeout(LIST_TIMEOUT, app.client.workspaces(&bearer)).await;
     let unlisted = |why: String| {
         CommandError::Other(format!("the workspaces cannot be listed ({why}); the login before is unchanged"))
     };
@@ -117,7 +117,7 @@ async fn keep(staged: &MemoryStore, store: &OwnStore, workspace: &Workspace) -> 
 
 struct Flow {
     auth: AuthConfig,
-    http: Transport<Client>,
+    http: AuthHttpClient<Client>,
     no_browser: Option<&'static str>,
 }
 

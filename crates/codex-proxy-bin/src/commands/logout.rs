@@ -11,7 +11,7 @@ use crate::cli::args::LogoutArgs;
 use crate::commands::{CommandError, LOCK_WAIT};
 use crate::config::Config;
 use crate::credentials::store::OwnStore;
-use crate::turn::auth_http::Transport;
+use crate::turn::auth_http::AuthHttpClient;
 
 const WARNING: &str = "This ends the login at OpenAI. Every program and device that shares it, such as a copy of this \
 machine's files,\nis logged out too and has to log in again.";
@@ -69,7 +69,7 @@ fn confirmed(input: &mut impl BufRead, out: &mut impl Write) -> io::Result<bool>
 async fn revoke(config: &Config, tokens: &Tokens, out: &mut impl Write) -> Result<(), CommandError> {
     let told = match Client::new(config.client()) {
         Ok(client) => {
-            let endpoint = HttpTokenEndpoint::new(Transport::new(Arc::new(client)), config.auth_config());
+            let endpoint = HttpTokenEndpoint::new(AuthHttpClient::new(Arc::new(client)), config.auth_config());
             endpoint.revoke(tokens).await.map_err(|error| error.to_string())
         }
         Err(error) => Err(error.to_string()),

@@ -68,9 +68,9 @@ async fn serve_login(listeners: Listeners, config: &Config, store: AnyStore) -> 
     serve_app(listeners, Arc::new(App::new(config, client, store, models)), config).await
 }
 
-async fn serve_app<U: Upstream, S: TokenStore>(
+async fn serve_app<U: Upstream>(
     listeners: Listeners,
-    app: Arc<App<U, S>>,
+    app: Arc<App<U>>,
     config: &Config,
 ) -> Result<ExitCode, CommandError> {
     let mut signals = Signals::new()?;
@@ -87,21 +87,21 @@ async fn serve_app<U: Upstream, S: TokenStore>(
     tokio::select! {
         () = serve::serve(listeners, Arc::clone(&app), stopped) => {}
         // Never completes: it keeps the login of an idle proxy alive.
-        () = app.tokens.keep_fresh() => {}
+        () = app.client.tokens.keep_fresh() => {}
         // Nor does this: requests go by the account's own models, and none waits for them.
-        () = app.keep_models_fresh() => {}
+        () = app.client.keep_models_fresh() => {}
         // Nor this.
         () = sd_notify::keep_watchdog_quiet() => {}
         // Nor this: connections between two turns are alive.
-        () = app.sockets.keep() => {}
+        () = app.client.sockets.keep() => {}
     }
     // A refresh that is under way holds the only copy of a rotated token.
-    app.tokens.wait_for_refresh().await;
+    app.client.tokens.wait_for_refresh().await;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Puts the settings as they are now in force. Those that cannot be used change nothing.
-fn reload_terms<U: Upstream, S: TokenStore>(app: &App<U, S>, config: &Config) {
+fn reload_terms<U: Upstream>(app: &App<U>, config: &Config) {
     sd_notify::tell(Phase::Reloading);
     match config.reloaded() {
         Ok(config) => {

@@ -4,28 +4,16 @@
 //! are ready, and the client does not take them. Each has its time ([`Times`]). HTTP/1.1 and HTTP/2 alike: this looks at bytes
 //! and requests, not at frames.
 
-use std::convert::Infallible;
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 
-use bytes::{BufMut as _, Bytes};
 use http::Version;
-use http_body::{Frame, SizeHint};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use crate::reply::Body;
 use crate::request::limits::Times;
-
-/// Up to here, the pieces of a write are put together: a chunk of HTTP/1.1 is three of them, which the kernel takes longer to
-/// gather than they take to copy.
-const JOINED_BYTES: usize = 2048;
 
 /// The state of one connection, shared by what reads it, what writes it, and its requests.
 #[derive(Clone, Debug)]
-pub(crate) struct Pulse(Arc<Mutex<State>>);
+pub(crate) struct ConnectionActivity(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
@@ -52,7 +40,7 @@ pub(crate) enum Verdict {
     Stalled,
 }
 
-impl Pulse {
+impl ConnectionActivity {
     /// The state of a connection that was just accepted.
     pub(crate) fn new(now: Instant) -> Self {
         Self(Arc::new(Mutex::new(State {
@@ -66,13 +54,13 @@ impl Pulse {
     }
 
     /// Notes that a request has come whole; it runs until what is returned is dropped.
-    pub(crate) fn begin(&self, version: Version) -> Running {
+    pub(crate) fn begin(&self, version: Version) -> ActiveRequest {
         let mut state = self.state();
         state.is_http2 |= version == Version::HTTP_2;
         state.head = None;
         state.running += 1;
         state.next_id += 1;
-        Running { pulse: self.clone(), id: state.next_id }
+        ActiveRequest { activity: self.clone(), id: state.next_id }
     }
 
     /// Says whether the connection is to be given up.
@@ -92,14 +80,16 @@ impl Pulse {
         }
     }
 
-    fn has_read(&self) {
+    /// Notes that bytes came.
+    pub(super) fn has_read(&self) {
         let mut state = self.state();
         if state.running == 0 && !state.is_http2 && state.head.is_none() {
             state.head = Some(Instant::now());
         }
     }
 
-    fn has_written(&self) {
+    /// Notes that bytes went out.
+    pub(super) fn has_written(&self) {
         self.state().active = Instant::now();
     }
 
@@ -117,137 +107,31 @@ impl State {
 
 /// A request that runs.
 #[derive(Debug)]
-pub(crate) struct Running {
-    pulse: Pulse,
+pub(crate) struct ActiveRequest {
+    activity: ConnectionActivity,
     id: u64,
 }
 
-impl Running {
-    /// Wraps the request's reply, with which it ends.
-    pub(crate) fn until_the_end_of(self, body: Body) -> Watched {
-        Watched { body, running: Some(self) }
+impl ActiveRequest {
+    /// Notes that its reply has handed out bytes.
+    pub(crate) fn has_output(&self) {
+        let mut state = self.activity.state();
+        state.has_asked(self.id);
+        state.waiting.push((self.id, Instant::now()));
+    }
+
+    /// Notes that its reply was asked for bytes, and has none.
+    pub(crate) fn has_none(&self) {
+        self.activity.state().has_asked(self.id);
     }
 }
 
-impl Drop for Running {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
-        let mut state = self.pulse.state();
+        let mut state = self.activity.state();
         state.has_asked(self.id);
         state.running -= 1;
         state.active = Instant::now();
-    }
-}
-
-/// A reply whose client is watched.
-#[derive(Debug)]
-pub(crate) struct Watched {
-    body: Body,
-    running: Option<Running>,
-}
-
-impl http_body::Body for Watched {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        let Some(running) = &self.running else { return polled };
-        match &polled {
-            Poll::Ready(Some(_)) => {
-                let mut state = running.pulse.state();
-                state.has_asked(running.id);
-                state.waiting.push((running.id, Instant::now()));
-            }
-            Poll::Pending => {
-                running.pulse.state().has_asked(running.id);
-            }
-            Poll::Ready(None) => self.running = None,
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A connection's bytes, each of which is noted. Clones are the same connection: what is left of it can be used when the
-/// protocol has let go.
-#[derive(Debug)]
-pub(crate) struct Wire<S> {
-    stream: Arc<Mutex<S>>,
-    pulse: Pulse,
-}
-
-impl<S> Wire<S> {
-    pub(crate) fn new(stream: S, pulse: Pulse) -> Self {
-        Self { stream: Arc::new(Mutex::new(stream)), pulse }
-    }
-
-    fn stream(&self) -> MutexGuard<'_, S> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<S> Clone for Wire<S> {
-    fn clone(&self) -> Self {
-        Self { stream: Arc::clone(&self.stream), pulse: self.pulse.clone() }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut *self.stream()).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.pulse.has_read();
-        }
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut *self.stream()).poll_write(cx, buf);
-        if polled.is_ready() {
-            self.pulse.has_written();
-        }
-        polled
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream()).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream()).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let whole: usize = bufs.iter().map(|buf| buf.len()).sum();
-        if whole <= JOINED_BYTES {
-            let mut joined = [0; JOINED_BYTES];
-            let mut room = &mut joined[..];
-            bufs.iter().for_each(|buf| room.put_slice(buf));
-            return self.poll_write(cx, &joined[..whole]);
-        }
-        let polled = Pin::new(&mut *self.stream()).poll_write_vectored(cx, bufs);
-        if polled.is_ready() {
-            self.pulse.has_written();
-        }
-        polled
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream().is_write_vectored()
     }
 }
 
@@ -255,25 +139,22 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 mod tests {
     use std::time::Duration;
 
-    use http_body_util::{BodyExt as _, Full};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
     use super::*;
 
     /// A connection, and the time as it is told.
     struct Rig {
-        pulse: Pulse,
+        activity: ConnectionActivity,
         times: Times,
     }
 
     impl Rig {
         fn new() -> Self {
-            Self { pulse: Pulse::new(Instant::now()), times: Times::default() }
+            Self { activity: ConnectionActivity::new(Instant::now()), times: Times::default() }
         }
 
         async fn after(&self, secs: u64) -> Option<Verdict> {
             tokio::time::advance(Duration::from_secs(secs)).await;
-            self.pulse.verdict(Instant::now(), &self.times)
+            self.activity.verdict(Instant::now(), &self.times)
         }
     }
 
@@ -281,53 +162,37 @@ mod tests {
     async fn a_head_has_less_time_than_an_idle_connection() {
         let rig = Rig::new();
         assert_eq!(rig.after(119).await, None);
-        rig.pulse.has_read();
+        rig.activity.has_read();
         assert_eq!(rig.after(29).await, None);
-        rig.pulse.has_read();
+        rig.activity.has_read();
         assert_eq!(rig.after(1).await, Some(Verdict::HeadTooSlow), "more bytes are no more time");
-        let running = rig.pulse.begin(Version::HTTP_11);
+        let running = rig.activity.begin(Version::HTTP_11);
         assert_eq!(rig.after(100_000).await, None);
         drop(running);
         assert_eq!(rig.after(119).await, None);
         assert_eq!(rig.after(1).await, Some(Verdict::Idle));
         // Over HTTP/2, pings come at any time.
-        drop(rig.pulse.begin(Version::HTTP_2));
-        rig.pulse.has_read();
+        drop(rig.activity.begin(Version::HTTP_2));
+        rig.activity.has_read();
         assert_eq!(rig.after(119).await, None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_reply_is_stalled_while_its_bytes_are_not_taken() {
         let rig = Rig::new();
-        let body = Full::new(Bytes::from_static(b"x")).boxed_unsync();
-        let mut body = rig.pulse.begin(Version::HTTP_11).until_the_end_of(body);
+        let request = rig.activity.begin(Version::HTTP_11);
         assert_eq!(rig.after(1000).await, None, "nothing is ready for the client yet");
-        assert!(body.frame().await.is_some());
+        request.has_output();
         assert_eq!(rig.after(59).await, None);
-        rig.pulse.has_written();
+        rig.activity.has_written();
         assert_eq!(rig.after(59).await, None, "it takes bytes");
         assert_eq!(rig.after(1).await, Some(Verdict::Stalled));
         for _ in 0..11 {
-            rig.pulse.has_written();
+            rig.activity.has_written();
             rig.after(59).await;
         }
         assert_eq!(rig.after(0).await, Some(Verdict::Stalled), "it takes those of other streams only");
-        assert!(body.frame().await.is_none());
+        drop(request);
         assert_eq!(rig.after(1).await, None);
-    }
-
-    #[tokio::test]
-    async fn pieces_of_a_write_arrive_in_order() {
-        for len in [1, 300, JOINED_BYTES - 7, JOINED_BYTES - 6] {
-            let (near, mut far) = tokio::io::duplex(2 * JOINED_BYTES);
-            let mut wire = Wire::new(near, Pulse::new(Instant::now()));
-            let data = vec![b'x'; len];
-            let pieces = [b"12C\r\n", &data[..], b"\r\n"];
-            let written = wire.write_vectored(&pieces.map(io::IoSlice::new)).await.unwrap();
-            assert_eq!(written, len + 7);
-            let mut arrived = vec![0; written];
-            far.read_exact(&mut arrived).await.unwrap();
-            assert_eq!(arrived, pieces.concat());
-        }
     }
 }

@@ -2,4 +2,5 @@
 //! beginning, the end and the bytes on their way count here.
 
 pub(crate) mod activity;
+pub(crate) mod monitored_io;
 pub mod peer;

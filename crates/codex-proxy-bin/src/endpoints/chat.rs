@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codex_auth::TokenStore;
 use codex_translate::{ChatFold, ChatPipe, Effort, Error, ErrorKind, ReplyPlan, chat, to_responses};
 use codex_upstream::Upstream;
 use http::{Response, StatusCode};
 
-use crate::app::{App, Call};
+use crate::app::App;
 use crate::ids;
-use crate::reply::{self, Body};
+use crate::reply::{self, ReplyBody};
+use crate::request::context::RequestContext;
 use crate::turn::relay::{self, Relay};
 use crate::turn::send::Turn;
 
@@ -18,27 +18,27 @@ use crate::turn::send::Turn;
 ///
 /// # Errors
 /// The request is wrong, or the turn failed before its first output.
-pub(crate) async fn chat<U: Upstream, S: TokenStore>(
-    app: &Arc<App<U, S>>,
-    call: &Call,
+pub(crate) async fn chat<U: Upstream>(
+    app: &Arc<App<U>>,
+    context: &RequestContext,
     body: Bytes,
-) -> Result<Response<Body>, Error> {
+) -> Result<Response<ReplyBody>, Error> {
     let (request, size) = (chat::Request::from_json(&body)?, body.len());
     // Of a large request, no more copies are in memory at once than have to be.
     drop(body);
-    let model = app.named_model(request.model(), &call.options);
+    let model = app.named_model(request.model(), &context.options);
     let translated = to_responses(request, &model.profile, &model.options)?;
     let (plan, notices) = (translated.plan, model.noticed(translated.notices));
-    let record = &call.record;
+    let record = &context.record;
     let effort = translated.request.reasoning.effort.as_ref().map(Effort::as_str);
     record.asks(&model.profile.slug, model.is_known, effort, notices.len());
     let identity = ids::completion();
-    let turn = Turn::new(app, call, translated.request, size);
+    let turn = Turn::new(&app.client, &context.caller, translated.request, size);
     // The backend makes one choice a turn (docs/features.md C9).
     let choices = (0..plan.n).map(|choice| (turn.open(), ReplyPlan { choice, ..plan.clone() }));
     let mut response = if plan.stream {
         let turns = choices.map(|(opening, plan)| (opening, ChatPipe::new(&plan, &identity))).collect();
-        reply::event_stream(Relay::hold(turns, record).await?)
+        reply::event_stream(Relay::hold(turns, record.clone()).await?)
     } else {
         let turns = choices.map(|(opening, plan)| (opening, ChatFold::new(&plan, identity.clone()))).collect();
         let completions = relay::collect(turns, record).await?;

@@ -1,14 +1,14 @@
 //! `POST /v1/responses/compact`: a conversation in, the items that stand for it out.
 
 use bytes::Bytes;
-use codex_auth::TokenStore;
 use codex_translate::{Effort, Error, Finish, Summary, responses};
 use codex_upstream::{CompactionReply, TurnRequest, Upstream, requests};
 use http::{Response, StatusCode};
 
-use crate::app::{App, Call};
+use crate::app::App;
 use crate::ids;
-use crate::reply::{self, Body};
+use crate::reply::{self, ReplyBody};
+use crate::request::context::RequestContext;
 use crate::turn::send::conversation;
 use crate::turn::unary::{of_whole, usage, whole};
 
@@ -16,31 +16,31 @@ use crate::turn::unary::{of_whole, usage, whole};
 ///
 /// # Errors
 /// The request is wrong, or the backend refused it.
-pub(crate) async fn compact<U: Upstream, S: TokenStore>(
-    app: &App<U, S>,
-    call: &Call,
+pub(crate) async fn compact<U: Upstream>(
+    app: &App<U>,
+    context: &RequestContext,
     body: &Bytes,
-) -> Result<Response<Body>, Error> {
-    let request = responses::Request::from_json(&app.stored.whole(&call.caller, body)?.body)?;
-    let model = app.named_model(&request.model, &call.options);
+) -> Result<Response<ReplyBody>, Error> {
+    let request = responses::Request::from_json(&app.stored.whole(&context.caller.id, body)?.body)?;
+    let model = app.named_model(&request.model, &context.options);
     let translated = codex_translate::compact(request, &model.profile, &model.options)?;
     let notices = model.noticed(translated.notices);
     let effort = translated.request.reasoning.effort.as_ref().map(Effort::as_str);
-    call.record.asks(&model.profile.slug, model.is_known, effort, notices.len());
-    let compaction = compacted(app, call, translated.request).await?;
-    call.record.complete(&Summary { finish: Finish::Stop, usage: usage(compaction.usage.as_ref()) });
+    context.record.asks(&model.profile.slug, model.is_known, effort, notices.len());
+    let compaction = compacted(app, context, translated.request).await?;
+    context.record.complete(&Summary { finish: Finish::Stop, usage: usage(compaction.usage.as_ref()) });
     let mut response = reply::json(StatusCode::OK, &compaction);
     reply::add_notices(response.headers_mut(), &notices);
     Ok(response)
 }
 
 /// The compaction, with what the public API has and older replies of the backend have not.
-async fn compacted<U: Upstream, S: TokenStore>(
-    app: &App<U, S>,
-    call: &Call,
+async fn compacted<U: Upstream>(
+    app: &App<U>,
+    context: &RequestContext,
     mut request: responses::Request,
 ) -> Result<CompactionReply, Error> {
-    let conversation = conversation(call, &request, app.started_unix_ms);
+    let conversation = conversation(&app.client, &context.caller, &request);
     request.prompt_cache_key = Some(conversation.clone());
     let body = request.to_compaction_json();
     let turn = TurnRequest {
@@ -50,7 +50,7 @@ async fn compacted<U: Upstream, S: TokenStore>(
         lite: request.is_lite(),
         body: &body,
     };
-    let reply = whole(app, |backend| requests::compaction(backend, &turn)).await?;
+    let reply = whole(&app.client, |backend| requests::compaction(backend, &turn)).await?;
     let mut compaction = CompactionReply::parse(&reply).map_err(|error| of_whole(&error))?;
     let identity = ids::response();
     compaction.id.get_or_insert(identity.id);

@@ -1,13 +1,13 @@
 //! `GET /health`, `/health/live` and `/health/ready`: whether the program runs, and whether it can serve. They need no key and
 //! tell nothing private.
 
-use codex_auth::{LoginState, TokenStore};
+use codex_auth::LoginState;
 use codex_upstream::{CatalogueSource, TokioTimer, Upstream};
 use http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::app::App;
-use crate::reply::{self, Body};
+use crate::reply::{self, ReplyBody};
 use crate::route::Probe;
 
 #[derive(Serialize)]
@@ -38,12 +38,12 @@ struct Part {
 }
 
 /// Answers 200 as long as the program runs, but to the probe for readiness.
-pub(crate) async fn health<U: Upstream, S: TokenStore>(app: &App<U, S>, probe: Probe) -> Response<Body> {
+pub(crate) async fn health<U: Upstream>(app: &App<U>, probe: Probe) -> Response<ReplyBody> {
     let (status, version) = ("ok", env!("CARGO_PKG_VERSION"));
     match probe {
         Probe::Live => reply::json(StatusCode::OK, &Live { status }),
         Probe::Login => {
-            let logged_in = app.tokens.status().await.is_usable();
+            let logged_in = app.client.tokens.status().await.is_usable();
             reply::json(StatusCode::OK, &Health { status, version, logged_in })
         }
         Probe::Ready => ready(app).await,
@@ -52,15 +52,15 @@ pub(crate) async fn health<U: Upstream, S: TokenStore>(app: &App<U, S>, probe: P
 
 /// Answers 200 when a request can be served: the login is usable and the account's models are known. Else 503, with what is
 /// missing and what to do about it.
-async fn ready<U: Upstream, S: TokenStore>(app: &App<U, S>) -> Response<Body> {
-    let login = match login_problem(&app.tokens.status().await.state) {
+async fn ready<U: Upstream>(app: &App<U>) -> Response<ReplyBody> {
+    let login = match login_problem(&app.client.tokens.status().await.state) {
         None => Part { ok: true, problem: None },
         Some(problem) => Part { ok: false, problem: Some(format!("{problem}; run `{}`", app.login_command)) },
     };
-    let models = match app.models.snapshot().source {
+    let models = match app.client.models.snapshot().source {
         // No request comes to a program that is not ready, so nobody else would have them asked for.
         CatalogueSource::BuiltIn => {
-            let _ = app.models.use_at_hand(&TokioTimer);
+            let _ = app.client.models.use_at_hand(&TokioTimer);
             let problem = "the account's models are not known yet; if that lasts, run `codex-proxy doctor`".to_owned();
             Part { ok: false, problem: Some(problem) }
         }

@@ -5,7 +5,6 @@
 //! backend refuses to have a hosted tool forced (docs/backend.md §2.7).
 
 use bytes::Bytes;
-use codex_auth::TokenStore;
 use codex_translate::images::{ImagesRequest, MODEL, Task};
 use codex_translate::{Error, ErrorKind, Finish, Summary};
 use codex_upstream::{ImageCall, ImagesReply, Upstream, requests};
@@ -14,8 +13,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value};
 
-use crate::app::{App, Call};
-use crate::reply::{self, Body};
+use crate::app::App;
+use crate::reply::{self, ReplyBody};
+use crate::request::context::RequestContext;
 use crate::request::multipart;
 use crate::turn::unary::{of_whole, usage, whole};
 
@@ -23,22 +23,22 @@ use crate::turn::unary::{of_whole, usage, whole};
 ///
 /// # Errors
 /// The request is wrong, or the backend refused it.
-pub(crate) async fn images<U: Upstream, S: TokenStore>(
-    app: &App<U, S>,
+pub(crate) async fn images<U: Upstream>(
+    app: &App<U>,
     task: Task,
-    call: &Call,
+    context: &RequestContext,
     headers: &HeaderMap,
     body: Bytes,
-) -> Result<Response<Body>, Error> {
+) -> Result<Response<ReplyBody>, Error> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let body = match multipart::boundary(content_type) {
         Some(boundary) => multipart::to_json(&boundary, body).await?.into(),
         None => body,
     };
-    let request = ImagesRequest::from_json(task, &body, &call.options)?;
-    call.record.asks(MODEL, true, None, request.notices.len());
+    let request = ImagesRequest::from_json(task, &body, &context.options)?;
+    context.record.asks(MODEL, true, None, request.notices.len());
     let pictures = drawn(app, task, &request).await?;
-    call.record.complete(&Summary { finish: Finish::Stop, usage: usage(pictures.usage.as_ref()) });
+    context.record.complete(&Summary { finish: Finish::Stop, usage: usage(pictures.usage.as_ref()) });
     let mut notices = request.notices.clone();
     notices.extend(request.unheeded(pictures.quality.as_deref(), pictures.size.as_deref()));
     let mut response = reply::json(StatusCode::OK, &told(pictures, request.as_url)?);
@@ -47,18 +47,14 @@ pub(crate) async fn images<U: Upstream, S: TokenStore>(
 }
 
 /// As many calls as pictures: the backend goes by no number.
-async fn drawn<U: Upstream, S: TokenStore>(
-    app: &App<U, S>,
-    task: Task,
-    request: &ImagesRequest,
-) -> Result<ImagesReply, Error> {
+async fn drawn<U: Upstream>(app: &App<U>, task: Task, request: &ImagesRequest) -> Result<ImagesReply, Error> {
     let call = match task {
         Task::Generation => ImageCall::Generation,
         Task::Edit => ImageCall::Edit,
     };
     let body = request.to_json();
     let one = || async {
-        let reply = whole(app, |backend| requests::images(backend, call, &body)).await?;
+        let reply = whole(&app.client, |backend| requests::images(backend, call, &body)).await?;
         ImagesReply::parse(&reply).map_err(|error| of_whole(&error))
     };
     let replies = try_join_all((0..request.n).map(|_| one())).await?;

@@ -10,7 +10,7 @@ mod openapi;
 mod responses;
 mod status;
 mod stored;
-mod usage;
+pub(crate) mod usage;
 pub(crate) mod websocket;
 
 pub(crate) use chat::chat;

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
 
 use crate::ids;
-use crate::reply::{self, Body};
+use crate::reply::{self, ReplyBody};
 
 /// OpenAI's list, and beside it, for the Codex CLI, the backend's own (docs/backend.md §5.1).
 #[derive(Serialize)]
@@ -39,7 +39,7 @@ impl<'a> Entry<'a> {
 }
 
 /// Lists the models that the account offers. With `client_version` in the query, the Codex CLI is asking.
-pub(crate) fn models(snapshot: &CatalogueSnapshot, query: Option<&str>) -> Response<Body> {
+pub(crate) fn models(snapshot: &CatalogueSnapshot, query: Option<&str>) -> Response<ReplyBody> {
     let catalogue = &snapshot.catalogue;
     let codex = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).any(|(key, _)| key == "client_version");
     let list = List {
@@ -61,7 +61,11 @@ pub(crate) fn models(snapshot: &CatalogueSnapshot, query: Option<&str>) -> Respo
 ///
 /// # Errors
 /// There is no such model; the message names those there are.
-pub(crate) fn model(snapshot: &CatalogueSnapshot, aliases: &ModelAliases, id: &str) -> Result<Response<Body>, Error> {
+pub(crate) fn model(
+    snapshot: &CatalogueSnapshot,
+    aliases: &ModelAliases,
+    id: &str,
+) -> Result<Response<ReplyBody>, Error> {
     let catalogue = &snapshot.catalogue;
     match catalogue.find(&catalogue.resolve(id, aliases).slug) {
         Some(_) => Ok(reply::json(StatusCode::OK, &Entry::called(id))),

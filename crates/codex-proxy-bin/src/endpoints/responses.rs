@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codex_auth::TokenStore;
 use codex_translate::{
     Effort, Error, Flow, Notice, Options, ReplyPlan, ResponsesFold, ResponsesPipe, Summary, Usage, normalise, responses,
 };
@@ -12,9 +11,10 @@ use codex_upstream::Upstream;
 use http::{Response, StatusCode};
 use serde::Deserialize;
 
-use crate::app::{App, Call};
+use crate::app::App;
 use crate::ids;
-use crate::reply::{self, Body};
+use crate::reply::{self, ReplyBody};
+use crate::request::context::RequestContext;
 use crate::stored::{Kept, Stored, Whole};
 use crate::turn::relay::{self, Pipe, Relay};
 use crate::turn::send::Turn;
@@ -23,23 +23,23 @@ use crate::turn::send::Turn;
 ///
 /// # Errors
 /// The request is wrong, or the turn failed before its first output.
-pub(crate) async fn responses<U: Upstream, S: TokenStore>(
-    app: &Arc<App<U, S>>,
-    call: &Call,
+pub(crate) async fn responses<U: Upstream>(
+    app: &Arc<App<U>>,
+    context: &RequestContext,
     body: Bytes,
-) -> Result<Response<Body>, Error> {
-    let Whole { body: whole, previous } = app.stored.whole(&call.caller, &body)?;
+) -> Result<Response<ReplyBody>, Error> {
+    let Whole { body: whole, previous } = app.stored.whole(&context.caller.id, &body)?;
     // A large request is let go of before its reply has ended.
-    let options = Options { stores: app.stored.has_room_for(body.len()), ..call.options.clone() };
+    let options = Options { stores: app.stored.has_room_for(body.len()), ..context.options.clone() };
     let asked = Some(body).filter(|_| options.stores);
-    let Prepared { mut plan, notices, turn } = prepare(app, call, &options, whole)?;
+    let Prepared { mut plan, notices, turn } = prepare(app, context, &options, whole)?;
     plan.previous_response_id = previous;
-    let keep = asked.and_then(|asked| Keep::of(app, call, &plan, asked));
-    let record = &call.record;
+    let keep = asked.and_then(|asked| Keep::of(app, context, &plan, asked));
+    let record = &context.record;
     let identity = ids::response();
     let mut response = if plan.stream {
         let pipe = Keeping { pipe: ResponsesPipe::new(&plan, identity), keep };
-        reply::event_stream(Relay::hold(vec![(turn.open(), pipe)], record).await?)
+        reply::event_stream(Relay::hold(vec![(turn.open(), pipe)], record.clone()).await?)
     } else {
         let turns = vec![(turn.open(), ResponsesFold::new(&plan, identity))];
         let response = relay::collect(turns, record).await?.pop();
@@ -62,13 +62,13 @@ pub(crate) struct Keep {
 
 impl Keep {
     /// Reads from the plan whether the turn that `request` asks for is to be kept.
-    pub(crate) fn of<U: Upstream, S: TokenStore>(
-        app: &App<U, S>,
-        call: &Call,
+    pub(crate) fn of<U: Upstream>(
+        app: &App<U>,
+        context: &RequestContext,
         plan: &ReplyPlan,
         request: Bytes,
     ) -> Option<Self> {
-        let keep = || Self { stored: Arc::clone(&app.stored), caller: call.caller.clone(), request };
+        let keep = || Self { stored: Arc::clone(&app.stored), caller: context.caller.id.clone(), request };
         plan.store.then(keep)
     }
 
@@ -113,25 +113,25 @@ impl Pipe for Keeping {
 
 /// A Responses request that was read.
 #[derive(Debug)]
-pub(crate) struct Prepared<U: Upstream, S: TokenStore> {
+pub(crate) struct Prepared<U: Upstream> {
     /// What the reply is to be.
     pub(crate) plan: ReplyPlan,
     /// What was changed.
     pub(crate) notices: Vec<Notice>,
     /// The turn, of which nothing is sent yet.
-    pub(crate) turn: Turn<U, S>,
+    pub(crate) turn: Turn<U>,
 }
 
 /// Reads a Responses request, and notes what it asks for.
 ///
 /// # Errors
 /// The request is wrong.
-pub(crate) fn prepare<U: Upstream, S: TokenStore>(
-    app: &Arc<App<U, S>>,
-    call: &Call,
+pub(crate) fn prepare<U: Upstream>(
+    app: &Arc<App<U>>,
+    context: &RequestContext,
     options: &Options,
     body: Bytes,
-) -> Result<Prepared<U, S>, Error> {
+) -> Result<Prepared<U>, Error> {
     let (request, size) = (responses::Request::from_json(&body)?, body.len());
     // As in the chat endpoint.
     drop(body);
@@ -140,6 +140,10 @@ pub(crate) fn prepare<U: Upstream, S: TokenStore>(
     let effort = translated.request.reasoning.effort.as_ref().map(Effort::as_str);
     let (slug, is_known) = (model.profile.slug.clone(), model.is_known);
     let notices = model.noticed(translated.notices);
-    call.record.asks(&slug, is_known, effort, notices.len());
-    Ok(Prepared { plan: translated.plan, notices, turn: Turn::new(app, call, translated.request, size) })
+    context.record.asks(&slug, is_known, effort, notices.len());
+    Ok(Prepared {
+        plan: translated.plan,
+        notices,
+        turn: Turn::new(&app.client, &context.caller, translated.request, size),
+    })
 }

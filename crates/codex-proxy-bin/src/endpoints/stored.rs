@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use codex_auth::TokenStore;
 use codex_translate::Error;
 use codex_upstream::Upstream;
 use http::request::Parts;
@@ -10,8 +9,9 @@ use http::{Method, Response, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::app::{App, Call};
-use crate::reply::{self, Body};
+use crate::app::App;
+use crate::reply::{self, ReplyBody};
+use crate::request::context::RequestContext;
 use crate::route::Kept;
 
 /// How many items a page of input has, unless the client says, and at most.
@@ -22,14 +22,14 @@ const LONGEST_PAGE: usize = 100;
 ///
 /// # Errors
 /// The request asks for what cannot be; a response that is not kept is a 404.
-pub(crate) fn stored<U: Upstream, S: TokenStore>(
-    app: &App<U, S>,
-    call: &Call,
+pub(crate) fn stored<U: Upstream>(
+    app: &App<U>,
+    context: &RequestContext,
     asked: Kept,
     id: &str,
     head: &Parts,
-) -> Result<Response<Body>, Error> {
-    let (stored, caller) = (&app.stored, &*call.caller);
+) -> Result<Response<ReplyBody>, Error> {
+    let (stored, caller) = (&app.stored, &*context.caller.id);
     let Some(kept) = stored.get(caller, id) else { return Ok(reply::response_not_found(id)) };
     match asked {
         Kept::Response if head.method == Method::DELETE => {

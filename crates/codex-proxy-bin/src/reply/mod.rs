@@ -1,10 +1,11 @@
 //! Replies: their bodies, their heads, and the one place where an error becomes a status. Never where a reply comes from.
 
-pub(crate) mod guard;
+mod body;
 mod response;
 
-pub use response::{Body, add_notices, event_stream, from_error, json, not_found, of_denied, wrong_method};
+pub use body::ReplyBody;
+pub use response::{add_notices, event_stream, from_error, json, not_found, of_denied, wrong_method};
 pub(crate) use response::{
-    bare_too_slow, never_cached, no_content, no_upgrade, other_websocket_version, probed, response_not_found,
+    bare_too_slow, logged, never_cached, no_content, no_upgrade, other_websocket_version, probed, response_not_found,
     switching_protocols, worded_for,
 };

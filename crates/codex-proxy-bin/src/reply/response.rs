@@ -10,15 +10,12 @@ use http::header::{
     WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Empty, Full};
 use serde::Serialize;
 
 use crate::admission::access::Denied;
+use crate::reply::body::ReplyBody;
 use crate::route::unserved;
-
-/// The body of a reply: whole, or a stream.
-pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+use crate::telemetry::request_log::RequestGuard;
 
 /// OpenAI's SDKs ask this header, before any other, whether to send a request again.
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -27,20 +24,27 @@ const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const MAX_NOTICES_BYTES: usize = 2048;
 
 /// A reply with a JSON body.
-pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response<ReplyBody> {
     match serde_json::to_vec(value) {
         Ok(body) => with_json(status, body),
         Err(error) => from_error(&Error::new(ErrorKind::Internal, format!("cannot write the reply as JSON: {error}"))),
     }
 }
 
+/// The reply, whose end `guard` is told of. To a `HEAD` request no body is sent.
+pub(crate) fn logged(mut response: Response<ReplyBody>, guard: RequestGuard, is_head: bool) -> Response<ReplyBody> {
+    guard.answered(response.status().as_u16());
+    response.body_mut().set_request(guard, is_head);
+    response
+}
+
 /// A reply that has nothing to say.
-pub(crate) fn no_content() -> Response<Body> {
+pub(crate) fn no_content() -> Response<ReplyBody> {
     empty(StatusCode::NO_CONTENT)
 }
 
 /// The reply that makes a WebSocket of the connection; `accept` proves that its key was read (RFC 6455 §4.2.2).
-pub(crate) fn switching_protocols(accept: HeaderValue) -> Response<Body> {
+pub(crate) fn switching_protocols(accept: HeaderValue) -> Response<ReplyBody> {
     let mut response = empty(StatusCode::SWITCHING_PROTOCOLS);
     let headers = response.headers_mut();
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -50,16 +54,16 @@ pub(crate) fn switching_protocols(accept: HeaderValue) -> Response<Body> {
 }
 
 /// The reply to a WebSocket of another version than the one there is.
-pub(crate) fn other_websocket_version() -> Response<Body> {
+pub(crate) fn other_websocket_version() -> Response<ReplyBody> {
     upgrade_required("the WebSocket is of another version than 13")
 }
 
 /// The reply to a request that is answered over a WebSocket only, and asks for none (RFC 9110 §15.5.22).
-pub(crate) fn no_upgrade() -> Response<Body> {
+pub(crate) fn no_upgrade() -> Response<ReplyBody> {
     upgrade_required("a GET here is the beginning of a WebSocket; send a request as a POST")
 }
 
-fn upgrade_required(message: &str) -> Response<Body> {
+fn upgrade_required(message: &str) -> Response<ReplyBody> {
     let error = Error::new(ErrorKind::InvalidRequest, message).with_code("upgrade_required");
     let mut response = with_status(StatusCode::UPGRADE_REQUIRED, &error);
     let headers = response.headers_mut();
@@ -69,8 +73,8 @@ fn upgrade_required(message: &str) -> Response<Body> {
     response
 }
 
-fn empty(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Empty::new().boxed_unsync());
+fn empty(status: StatusCode) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::default());
     *response.status_mut() = status;
     response
 }
@@ -87,16 +91,16 @@ pub(crate) fn bare_too_slow() -> Vec<u8> {
 }
 
 /// What a probe is told: a 200 if all is well, else a 503.
-pub(crate) fn probed(is_well: bool, value: &impl Serialize) -> Response<Body> {
+pub(crate) fn probed(is_well: bool, value: &impl Serialize) -> Response<ReplyBody> {
     json(if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, value)
 }
 
 /// A 200 with a stream of server-sent events.
-pub fn event_stream<B>(body: B) -> Response<Body>
+pub fn event_stream<B>(body: B) -> Response<ReplyBody>
 where
     B: http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
 {
-    let mut response = Response::new(body.boxed_unsync());
+    let mut response = Response::new(ReplyBody::stream(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -141,7 +145,7 @@ fn listed<'a>(notices: impl Iterator<Item = &'a Notice>) -> Option<HeaderValue> 
 }
 
 /// The reply that tells a client of `error`, with the headers by which SDKs decide whether to try again.
-pub fn from_error(error: &Error) -> Response<Body> {
+pub fn from_error(error: &Error) -> Response<ReplyBody> {
     let status = StatusCode::from_u16(error.status_hint()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = serde_json::to_vec(&error.body()).unwrap_or_default();
     let mut response = with_json(status, body);
@@ -166,7 +170,7 @@ pub(crate) fn worded_for(headers: &HeaderMap, error: Error) -> Error {
 }
 
 /// The reply for a path that does not exist.
-pub fn not_found(path: &str) -> Response<Body> {
+pub fn not_found(path: &str) -> Response<ReplyBody> {
     let message = match unserved(path) {
         Some(why) => format!(
             "`{path}` is not served: {why}; there are /v1/chat/completions, /v1/responses, /v1/images/generations and /v1/models"
@@ -180,7 +184,7 @@ pub fn not_found(path: &str) -> Response<Body> {
 }
 
 /// The reply for a response that is not kept.
-pub(crate) fn response_not_found(id: &str) -> Response<Body> {
+pub(crate) fn response_not_found(id: &str) -> Response<ReplyBody> {
     let message = format!(
         "Response with id '{id}' not found; it was never kept, was deleted, or went for newer ones; send the whole conversation"
     );
@@ -188,7 +192,7 @@ pub(crate) fn response_not_found(id: &str) -> Response<Body> {
 }
 
 /// The reply for a method that the path does not have.
-pub fn wrong_method(method: &str, path: &str, allowed: &str) -> Response<Body> {
+pub fn wrong_method(method: &str, path: &str, allowed: &str) -> Response<ReplyBody> {
     let message = format!("`{path}` takes {allowed}, not {method}");
     let error = Error::new(ErrorKind::InvalidRequest, message).with_code("method_not_allowed");
     let mut response = with_status(StatusCode::METHOD_NOT_ALLOWED, &error);
@@ -232,14 +236,14 @@ pub fn of_denied(denied: Denied) -> Error {
     }
 }
 
-fn with_status(status: StatusCode, error: &Error) -> Response<Body> {
+fn with_status(status: StatusCode, error: &Error) -> Response<ReplyBody> {
     let mut response = from_error(error);
     *response.status_mut() = status;
     response
 }
 
-fn with_json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(Full::new(Bytes::from(body)).boxed_unsync());
+fn with_json(status: StatusCode, body: Vec<u8>) -> Response<ReplyBody> {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

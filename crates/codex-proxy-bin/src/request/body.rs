@@ -11,13 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::request::budget::{LargeBodies, SMALL_BYTES, Share};
 use crate::request::decode::{Encoding, too_large};
-use crate::request::limits::Limits;
-
-/// The largest request body, before and after decoding, unless the settings say otherwise.
-pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
-
-/// How long a body may take, beside what its size takes at the slowest speed that is waited for.
-pub const BODY_GRACE: Duration = Duration::from_secs(30);
+use crate::request::limits::{Limits, MAX_BODY_BYTES};
 
 /// A body that comes more slowly is given up.
 const SLOWEST_BYTES_PER_SEC: usize = 16 * 1024;

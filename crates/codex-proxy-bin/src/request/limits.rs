@@ -5,7 +5,11 @@ use std::time::Duration;
 use codex_translate::{Error, ErrorKind};
 use http::HeaderMap;
 
-use crate::request::body::{BODY_GRACE, MAX_BODY_BYTES};
+/// The largest request body, before and after decoding, unless the settings say otherwise.
+pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+
+/// How long a body may take, beside what its size takes at the slowest speed that is waited for.
+pub const BODY_GRACE: Duration = Duration::from_secs(30);
 
 /// The bounds that a user may set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

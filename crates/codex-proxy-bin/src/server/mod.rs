@@ -9,3 +9,4 @@ pub mod serve;
 pub(crate) mod signals;
 #[cfg(unix)]
 mod unix_socket;
+pub(crate) mod upgraded;

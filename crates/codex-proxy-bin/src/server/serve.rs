@@ -18,9 +18,10 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
 use crate::admission::slots::{Slot, Slots};
-use crate::connection::activity::{Pulse, Verdict, Wire};
+use crate::connection::activity::{ConnectionActivity, Verdict};
+use crate::connection::monitored_io::MonitoredIo;
 use crate::connection::peer::Peer;
-use crate::reply::{self, Body};
+use crate::reply::{self, ReplyBody};
 use crate::request::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS, Times, full};
 use crate::server::listen::{Accepted, Listeners};
 
@@ -39,7 +40,7 @@ const REFUSAL_TIME: Duration = Duration::from_secs(5);
 /// What answers requests. Infallible: an error is a reply.
 pub trait Handler: Clone + Send + 'static {
     /// Answers one request from the peer at `peer`.
-    fn handle(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Response<Body>> + Send;
+    fn handle(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Response<ReplyBody>> + Send;
 
     /// The limits of connections. Asked for with each, so that they may change.
     fn limits(&self) -> Limits {
@@ -128,7 +129,7 @@ impl<H: Handler> Server<H> {
     }
 }
 
-fn refused() -> Response<Body> {
+fn refused() -> Response<ReplyBody> {
     let mut response = reply::from_error(&full("too many connections"));
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
@@ -139,16 +140,20 @@ async fn connection<S, A, F>(stream: S, peer: Peer, answer: A, times: Times, wat
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     A: Fn(Request<Incoming>) -> F + Send + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
+    F: Future<Output = Response<ReplyBody>> + Send + 'static,
 {
-    let pulse = Pulse::new(Instant::now());
-    let wire = Wire::new(stream, pulse.clone());
-    let watched = pulse.clone();
+    let activity = ConnectionActivity::new(Instant::now());
+    let wire = MonitoredIo::new(stream, activity.clone());
+    let watched = activity.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let running = watched.begin(request.version());
         // The protocol keeps room for the future as long as the connection lives; only the pointer is to be kept.
         let answered = Box::pin(answer(request));
-        async move { Ok::<_, Infallible>(answered.await.map(|body| running.until_the_end_of(body))) }
+        async move {
+            let mut response = answered.await;
+            response.body_mut().set_activity(running);
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // What is longer than our own limits, which are told of in a reply, but not beyond all measure, is refused by the protocol.
@@ -163,7 +168,7 @@ where
         tokio::select! {
             biased;
             ended = serving => return log_end(peer, ended),
-            verdict = given_up(&pulse, &times) => verdict,
+            verdict = given_up(&activity, &times) => verdict,
         }
     };
     tracing::debug!(%peer, ?verdict, "closing the connection");
@@ -180,18 +185,18 @@ fn log_end(peer: Peer, ended: Result<(), Box<dyn std::error::Error + Send + Sync
 }
 
 /// Completes when the connection is to be given up.
-async fn given_up(pulse: &Pulse, times: &Times) -> Verdict {
+async fn given_up(activity: &ConnectionActivity, times: &Times) -> Verdict {
     let mut ticks = tokio::time::interval(times.head.min(times.stall).min(times.idle) / 4);
     loop {
         ticks.tick().await;
-        if let Some(verdict) = pulse.verdict(Instant::now(), times) {
+        if let Some(verdict) = activity.verdict(Instant::now(), times) {
             return verdict;
         }
     }
 }
 
 /// Writes the reply to a request whose head has not come. There is no request to answer, so the protocol has no part in it.
-async fn say_too_slow<S: AsyncWrite + Unpin>(mut wire: Wire<S>) -> io::Result<()> {
+async fn say_too_slow<S: AsyncWrite + Unpin>(mut wire: MonitoredIo<S>) -> io::Result<()> {
     wire.write_all(&reply::bare_too_slow()).await?;
     poll_fn(|cx| Pin::new(&mut wire).poll_shutdown(cx)).await
 }

@@ -5,17 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use bytes::Bytes;
-use codex_auth::{EndpointError, Secret, TokenEndpoint, TokenResponse};
-use codex_upstream::{ByteStream, Quota, Upstream, UpstreamError};
-use http::{Request, Response};
+use codex_upstream::Quota;
 
 use crate::telemetry::exposition::{self, Exposition, Kind};
 use crate::telemetry::histogram::Histogram;
-use crate::telemetry::record::Entry;
+use crate::telemetry::record::LogEntry;
+use crate::turn::observer::RefreshOutcome;
 
 /// The counts of this run.
 #[derive(Debug)]
@@ -51,7 +49,7 @@ struct Labels {
 #[derive(Debug)]
 pub struct Now<'a> {
     /// The requests under way.
-    pub live: &'a [Entry],
+    pub live: &'a [LogEntry],
     /// How many requests wait for one of the running to end.
     pub queued: usize,
     /// Whether the login can be used.
@@ -71,8 +69,8 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Counts a request that has ended.
-    pub fn count(&self, entry: &Entry) {
-        let endpoint = entry.opening.endpoint;
+    pub fn count(&self, entry: &LogEntry) {
+        let endpoint = entry.info.endpoint;
         let model = match &entry.model {
             Some(model) if entry.is_known_model => model.clone(),
             Some(_) => "other".to_owned(),
@@ -143,13 +141,29 @@ impl Metrics {
         for ((model, kind), count) in &counts.tokens {
             out.sample("tokens_total", &[("model", model), ("kind", kind)], count);
         }
-        let live = |of: fn(&Entry) -> bool| now.live.iter().filter(|entry| of(entry)).count();
+        let live = |of: fn(&LogEntry) -> bool| now.live.iter().filter(|entry| of(entry)).count();
         out.family("active_turns", Kind::Gauge, "Turns under way.");
         out.sample("active_turns", &[], live(|entry| entry.model.is_some()));
         out.family("queued_requests", Kind::Gauge, "Requests that wait for one of the running to end.");
         out.sample("queued_requests", &[], now.queued);
         out.family("open_streams", Kind::Gauge, "Streams under way.");
         out.sample("open_streams", &[], live(|entry| entry.is_stream));
+    }
+
+    /// Counts a request that was sent to the backend again.
+    pub(super) fn count_retry(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a refresh of the login's tokens.
+    pub(super) fn count_refresh(&self, outcome: RefreshOutcome) {
+        let [ok, refused, failed] = &self.refreshes;
+        let count = match outcome {
+            RefreshOutcome::Refreshed => ok,
+            RefreshOutcome::Refused => refused,
+            RefreshOutcome::Failed => failed,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -183,68 +197,6 @@ fn write_quota(now: &Now<'_>, out: &mut Exposition) {
     }
 }
 
-/// The auth server, its answers counted.
-#[derive(Debug)]
-pub struct Counted<E> {
-    endpoint: E,
-    journal: Arc<crate::telemetry::request_log::Journal>,
-}
-
-impl<E> Counted<E> {
-    pub(crate) fn new(endpoint: E, journal: Arc<crate::telemetry::request_log::Journal>) -> Self {
-        Self { endpoint, journal }
-    }
-}
-
-impl<E: TokenEndpoint> TokenEndpoint for Counted<E> {
-    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenResponse, EndpointError> {
-        let refreshed = self.endpoint.refresh(refresh_token).await;
-        let [ok, refused, failed] = &self.journal.metrics.refreshes;
-        let outcome = match &refreshed {
-            Ok(_) => ok,
-            Err(EndpointError::Refused { .. }) => refused,
-            Err(_) => failed,
-        };
-        outcome.fetch_add(1, Ordering::Relaxed);
-        refreshed
-    }
-}
-
-/// The way to the backend for one turn; whatever is sent after the first request is a retry.
-#[derive(Debug)]
-pub(crate) struct Attempts<U> {
-    upstream: Arc<U>,
-    journal: Arc<crate::telemetry::request_log::Journal>,
-    sent: Arc<AtomicU64>,
-}
-
-impl<U> Attempts<U> {
-    pub(crate) fn new(upstream: &Arc<U>, journal: &Arc<crate::telemetry::request_log::Journal>) -> Self {
-        Self { upstream: Arc::clone(upstream), journal: Arc::clone(journal), sent: Arc::default() }
-    }
-
-    /// The same turn by another way.
-    pub(crate) fn by<V>(&self, upstream: &Arc<V>) -> Attempts<V> {
-        Attempts { upstream: Arc::clone(upstream), journal: Arc::clone(&self.journal), sent: Arc::clone(&self.sent) }
-    }
-}
-
-impl<U: Upstream> Upstream for Attempts<U> {
-    fn send(
-        &self,
-        request: Request<Bytes>,
-    ) -> impl Future<Output = Result<Response<ByteStream>, UpstreamError>> + Send {
-        if self.sent.fetch_add(1, Ordering::Relaxed) > 0 {
-            self.journal.metrics.retries.fetch_add(1, Ordering::Relaxed);
-        }
-        self.upstream.send(request)
-    }
-
-    fn forget_cookies(&self) {
-        self.upstream.forget_cookies();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
@@ -253,16 +205,16 @@ mod tests {
     use codex_upstream::QuotaWindow;
 
     use super::*;
-    use crate::telemetry::record::{Opening, Record};
+    use crate::telemetry::record::{RequestInfo, RequestRecord};
 
-    fn entry(model: &str, is_known: bool) -> Entry {
-        let opening = Opening { request_id: "r".into(), endpoint: "chat", client: None, is_routine: false };
-        let record = Record::new(opening);
+    fn entry(model: &str, is_known: bool) -> LogEntry {
+        let info = RequestInfo { request_id: "r".into(), endpoint: "chat", client: None, is_routine: false };
+        let record = RequestRecord::new(info);
         record.asks(model, is_known, None, 0);
         let usage =
             Usage { input_tokens: 5, cached_tokens: 4, output_tokens: 3, reasoning_tokens: 2, ..Usage::default() };
         record.complete(&Summary { finish: Finish::Stop, usage: Some(usage) });
-        Entry { status: Some(200), finish: Some("stop"), is_stream: true, ..record.entry() }
+        LogEntry { status: Some(200), finish: Some("stop"), is_stream: true, ..record.entry() }
     }
 
     fn told(metrics: &Metrics, quota: &Quota) -> String {
@@ -280,7 +232,7 @@ mod tests {
         let metrics = Metrics::default();
         for millis in [0, 50, 51, 2_500, 700_000] {
             let total = Duration::from_millis(millis);
-            metrics.count(&Entry { total, first_byte: Some(total), ..entry("m", true) });
+            metrics.count(&LogEntry { total, first_byte: Some(total), ..entry("m", true) });
         }
         let text = told(&metrics, &Quota::default());
         for name in ["request_duration_seconds", "first_byte_seconds"] {

@@ -1,43 +1,35 @@
 //! What is known of one request, from its head to the last byte of its reply.
 //!
-//! A [`Record`] is a handle that those who handle the request write into; nothing in it is the content of a request or of a
-//! reply. The [`Watch`] says when it is over: it lives in the reply's body, and so ends when the last byte is out or the client
-//! is gone, however that comes about.
+//! A [`RequestRecord`] is a handle that those who handle the request write into; nothing in it is the content of a request or of a
+//! reply.
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
 use codex_translate::{Error, Origin, Summary, Usage};
+use http::HeaderMap;
 use http::header::USER_AGENT;
-use http::{HeaderMap, Response};
-use http_body::{Body as _, Frame, SizeHint};
-use http_body_util::BodyExt as _;
 
-use crate::reply::Body;
-use crate::telemetry::request_log::Journal;
+use crate::turn::observer::ReplyObserver;
 
 /// The longest text of a client or of the backend that is kept.
 const TEXT_CHARS: usize = 64;
 
 /// A request under way. Clones are the same record.
 #[derive(Clone, Debug)]
-pub struct Record(Arc<Inner>);
+pub struct RequestRecord(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    opening: Opening,
+    info: RequestInfo,
     started: Instant,
     started_at: SystemTime,
-    found: Mutex<Found>,
+    found: Mutex<Findings>,
 }
 
 /// What a request's head tells.
 #[derive(Clone, Debug)]
-pub struct Opening {
+pub struct RequestInfo {
     /// The id that the client gave or was given.
     pub request_id: String,
     /// Which endpoint it is for.
@@ -50,7 +42,7 @@ pub struct Opening {
 
 /// What turns out while it is handled.
 #[derive(Clone, Debug, Default)]
-struct Found {
+struct Findings {
     model: Option<ModelAsked>,
     effort: Option<String>,
     notices: usize,
@@ -84,9 +76,9 @@ enum End {
 
 /// Everything there is to say of a request at one moment: what is logged, counted and shown.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct LogEntry {
     /// What its head told.
-    pub opening: Opening,
+    pub info: RequestInfo,
     /// When it came.
     pub started_at: SystemTime,
     /// How long it has taken so far.
@@ -117,7 +109,7 @@ pub struct Entry {
     pub is_own_error: bool,
 }
 
-impl Opening {
+impl RequestInfo {
     /// Reads what the headers tell of the client.
     pub fn client(headers: &HeaderMap) -> Option<String> {
         let product = headers.get(USER_AGENT)?.to_str().ok()?.split_ascii_whitespace().next()?;
@@ -125,15 +117,10 @@ impl Opening {
     }
 }
 
-impl Record {
+impl RequestRecord {
     /// Starts the record of a request.
-    pub fn new(opening: Opening) -> Self {
-        Self(Arc::new(Inner {
-            opening,
-            started: Instant::now(),
-            started_at: SystemTime::now(),
-            found: Mutex::default(),
-        }))
+    pub fn new(info: RequestInfo) -> Self {
+        Self(Arc::new(Inner { info, started: Instant::now(), started_at: SystemTime::now(), found: Mutex::default() }))
     }
 
     /// Notes which model is asked, whether the catalogue has it, with which effort, and how much was changed on the way.
@@ -144,18 +131,25 @@ impl Record {
         found.notices = notices;
     }
 
-    /// Notes that the reply is a stream: its first byte is that of its first output, not of a keepalive.
-    pub fn streams(&self) {
-        self.found().is_stream = true;
-    }
-
     /// Notes that output of the reply went out.
     pub fn sent(&self) {
         let elapsed = self.0.started.elapsed();
         self.found().first_byte.get_or_insert(elapsed);
     }
 
-    /// Notes that the reply is whole.
+    /// Notes that a part of the body went out: of a reply that is not a stream, the first one is the first output.
+    pub(super) fn part_sent(&self) {
+        if !self.found().is_stream {
+            self.sent();
+        }
+    }
+
+    /// Notes the status of the reply.
+    pub(super) fn answered(&self, status: u16) {
+        self.found().status = Some(status);
+    }
+
+    /// Notes that the reply is complete.
     pub fn complete(&self, summary: &Summary) {
         self.found().end = End::Complete { finish: summary.finish.as_str(), usage: summary.usage };
     }
@@ -172,15 +166,15 @@ impl Record {
     }
 
     /// Describes the request as it is now.
-    pub fn entry(&self) -> Entry {
+    pub fn entry(&self) -> LogEntry {
         let found = self.found().clone();
         let (usage, error, cause, is_own_error) = match found.end {
             End::Open => (None, None, None, false),
             End::Complete { usage, .. } => (usage, None, None, false),
             End::Failed { code, cause, is_own } => (None, Some(code), cause, is_own),
         };
-        Entry {
-            opening: self.0.opening.clone(),
+        LogEntry {
+            info: self.0.info.clone(),
             started_at: self.0.started_at,
             total: self.0.started.elapsed(),
             first_byte: found.first_byte,
@@ -199,7 +193,7 @@ impl Record {
     }
 
     /// Describes the request as it was. `is_out` says whether the whole reply went out.
-    fn last_entry(&self, is_out: bool) -> Entry {
+    pub(super) fn last_entry(&self, is_out: bool) -> LogEntry {
         let mut entry = self.entry();
         entry.finish = match &self.found().end {
             _ if std::thread::panicking() => Some("panic"),
@@ -211,73 +205,27 @@ impl Record {
         entry
     }
 
-    fn found(&self) -> MutexGuard<'_, Found> {
+    fn found(&self) -> MutexGuard<'_, Findings> {
         self.0.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The watch over a request. Dropping it closes the record in the journal.
-#[derive(Debug)]
-pub struct Watch {
-    journal: Arc<Journal>,
-    number: u64,
-    record: Record,
-    is_out: bool,
-}
-
-impl Watch {
-    pub(crate) fn new(journal: Arc<Journal>, number: u64, record: Record) -> Self {
-        Self { journal, number, record, is_out: false }
+impl ReplyObserver for RequestRecord {
+    /// The first byte of a stream is that of its first output, not of a keepalive.
+    fn streams(&self) {
+        self.found().is_stream = true;
     }
 
-    /// The record that is watched.
-    pub fn record(&self) -> &Record {
-        &self.record
+    fn sent(&self) {
+        Self::sent(self);
     }
 
-    /// Goes on in the body of `response`. To a HEAD request no body is sent.
-    #[must_use]
-    pub fn over(mut self, response: Response<Body>, is_head: bool) -> Response<Body> {
-        self.record.found().status = Some(response.status().as_u16());
-        let (head, body) = response.into_parts();
-        self.is_out = is_head || body.is_end_stream();
-        Response::from_parts(head, Watched { body, watch: self }.boxed_unsync())
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.journal.close(self.number, self.record.last_entry(self.is_out));
-    }
-}
-
-/// A reply's body under watch.
-struct Watched {
-    body: Body,
-    watch: Watch,
-}
-
-impl http_body::Body for Watched {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        match &polled {
-            Poll::Ready(Some(_)) if !self.watch.record.found().is_stream => self.watch.record.sent(),
-            Poll::Ready(_) | Poll::Pending => {}
-        }
-        // Whoever knows that a body is at its end does not ask for more.
-        self.watch.is_out |= matches!(polled, Poll::Ready(None)) || polled.is_ready() && self.body.is_end_stream();
-        polled
+    fn completed(&self, summary: &Summary) {
+        self.complete(summary);
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    fn failed(&self, error: &Error) {
+        self.fail(error);
     }
 }
 
@@ -289,17 +237,21 @@ fn bounded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use codex_translate::{ErrorKind, Finish};
-    use http_body_util::Full;
 
     use super::*;
 
-    fn record() -> Record {
-        Record::new(Opening { request_id: "r".to_owned(), endpoint: "chat", client: None, is_routine: false })
+    fn record() -> RequestRecord {
+        RequestRecord::new(RequestInfo {
+            request_id: "r".to_owned(),
+            endpoint: "chat",
+            client: None,
+            is_routine: false,
+        })
     }
 
     fn client(agent: &str) -> Option<String> {
         let headers = HeaderMap::from_iter([(USER_AGENT, agent.parse().unwrap())]);
-        Opening::client(&headers)
+        RequestInfo::client(&headers)
     }
 
     #[test]
@@ -308,7 +260,7 @@ mod tests {
         assert_eq!(client("codex_cli_rs/0.169.0 (Debian 12; x86_64) xterm").as_deref(), Some("codex_cli_rs/0.169.0"));
         assert_eq!(client(&"x".repeat(500)).unwrap().len(), TEXT_CHARS);
         assert_eq!(client(" "), None);
-        assert_eq!(Opening::client(&HeaderMap::new()), None);
+        assert_eq!(RequestInfo::client(&HeaderMap::new()), None);
     }
 
     #[test]
@@ -336,24 +288,5 @@ mod tests {
             (entry.error.as_deref(), entry.cause.as_deref()),
             (Some("upstream_timeout"), Some("no reply within 30 s"))
         );
-    }
-
-    #[tokio::test]
-    async fn the_end_of_the_body_is_the_end_of_the_request() {
-        for (reads, finish) in [(true, None), (false, Some("client_gone"))] {
-            let journal = Arc::new(Journal::default());
-            let opening = Opening { request_id: "r".into(), endpoint: "models", client: None, is_routine: false };
-            let watch = journal.open(opening);
-            assert_eq!(journal.live().len(), 1);
-            let response = watch.over(Response::new(Full::new(Bytes::from_static(b"{}")).boxed_unsync()), false);
-            if reads {
-                assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "{}");
-            } else {
-                drop(response);
-            }
-            assert!(journal.live().is_empty());
-            let recent = journal.recent();
-            assert_eq!((recent[0].status, recent[0].finish), (Some(200), finish));
-        }
     }
 }

@@ -1,41 +1,42 @@
 //! All requests of this run: those under way, the last hundred, and what all of them add up to.
 //!
-//! One request is one line in the log, one count in the metrics and one row of the status page, from the same [`Entry`].
+//! One request is one line in the log, one count in the metrics and one row of the status page, from the same [`LogEntry`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::record::{Entry, Opening, Record, Watch};
+use crate::telemetry::record::{LogEntry, RequestInfo, RequestRecord};
+use crate::turn::observer::{RefreshOutcome, TurnObserver};
 
 /// How many requests are remembered after their end.
 pub(crate) const RECENT: usize = 100;
 
 /// The requests of this run.
 #[derive(Debug, Default)]
-pub struct Journal {
+pub struct RequestLog {
     /// What they add up to.
     pub metrics: Metrics,
     next: AtomicU64,
-    live: Mutex<BTreeMap<u64, Record>>,
-    recent: Mutex<VecDeque<Entry>>,
+    live: Mutex<BTreeMap<u64, RequestRecord>>,
+    recent: Mutex<VecDeque<LogEntry>>,
 }
 
-impl Journal {
+impl RequestLog {
     /// Opens the record of a request.
-    pub fn open(self: &Arc<Self>, opening: Opening) -> Watch {
+    pub fn open(self: &Arc<Self>, info: RequestInfo) -> RequestGuard {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let record = Record::new(opening);
+        let record = RequestRecord::new(info);
         lock(&self.live).insert(number, record.clone());
-        Watch::new(Arc::clone(self), number, record)
+        RequestGuard { log: Arc::clone(self), number, record, is_out: false }
     }
 
-    pub(crate) fn close(&self, number: u64, entry: Entry) {
+    fn close(&self, number: u64, entry: LogEntry) {
         lock(&self.live).remove(&number);
         log(&entry);
         self.metrics.count(&entry);
-        if !entry.opening.is_routine {
+        if !entry.info.is_routine {
             let mut recent = lock(&self.recent);
             recent.truncate(RECENT - 1);
             recent.push_front(entry);
@@ -43,13 +44,61 @@ impl Journal {
     }
 
     /// The requests under way, the oldest first.
-    pub fn live(&self) -> Vec<Entry> {
-        lock(&self.live).values().map(Record::entry).collect()
+    pub fn live(&self) -> Vec<LogEntry> {
+        lock(&self.live).values().map(RequestRecord::entry).collect()
     }
 
     /// The last requests that ended, the newest first; without those that come by themselves.
-    pub fn recent(&self) -> Vec<Entry> {
+    pub fn recent(&self) -> Vec<LogEntry> {
         lock(&self.recent).iter().cloned().collect()
+    }
+}
+
+/// The guard of a request: the request is over when it is dropped. It lives in the reply's body, and so is dropped when the last byte
+/// is out or the client is gone.
+#[derive(Debug)]
+pub struct RequestGuard {
+    log: Arc<RequestLog>,
+    number: u64,
+    record: RequestRecord,
+    is_out: bool,
+}
+
+impl RequestGuard {
+    /// The request's record.
+    pub fn record(&self) -> &RequestRecord {
+        &self.record
+    }
+
+    /// Notes the status of the reply.
+    pub fn answered(&self, status: u16) {
+        self.record.answered(status);
+    }
+
+    /// Notes that a part of the reply's body went out.
+    pub fn part_sent(&self) {
+        self.record.part_sent();
+    }
+
+    /// Notes that the whole reply went out.
+    pub fn all_sent(&mut self) {
+        self.is_out = true;
+    }
+}
+
+impl Drop for RequestGuard {
+    fn drop(&mut self) {
+        self.log.close(self.number, self.record.last_entry(self.is_out));
+    }
+}
+
+impl TurnObserver for RequestLog {
+    fn retried(&self) {
+        self.metrics.count_retry();
+    }
+
+    fn refreshed(&self, outcome: RefreshOutcome) {
+        self.metrics.count_refresh(outcome);
     }
 }
 
@@ -58,16 +107,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Writes the one line of a request. No content and no key is in it.
-fn log(entry: &Entry) {
-    let Entry { opening, usage, .. } = entry;
+fn log(entry: &LogEntry) {
+    let LogEntry { info, usage, .. } = entry;
     let tokens = |of: fn(&codex_translate::Usage) -> u64| usage.as_ref().map(of);
     let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
-                request_id = opening.request_id,
-                client = opening.client,
-                endpoint = opening.endpoint,
+                request_id = info.request_id,
+                client = info.client,
+                endpoint = info.endpoint,
                 model = entry.model,
                 effort = entry.effort,
                 status = entry.status,
@@ -86,7 +135,7 @@ fn log(entry: &Entry) {
         };
     }
     let is_trouble = entry.error.is_some() && !entry.is_own_error || entry.finish == Some("panic");
-    match (opening.is_routine, is_trouble) {
+    match (info.is_routine, is_trouble) {
         (true, _) => line!(debug),
         (false, true) => line!(warn),
         (false, false) => line!(info),
@@ -97,19 +146,19 @@ fn log(entry: &Entry) {
 mod tests {
     use super::*;
 
-    fn opening(number: usize, is_routine: bool) -> Opening {
-        Opening { request_id: number.to_string(), endpoint: "chat", client: None, is_routine }
+    fn info(number: usize, is_routine: bool) -> RequestInfo {
+        RequestInfo { request_id: number.to_string(), endpoint: "chat", client: None, is_routine }
     }
 
     #[test]
     fn the_last_hundred_are_remembered_the_newest_first() {
-        let journal = Arc::new(Journal::default());
+        let log = Arc::new(RequestLog::default());
         for number in 0..RECENT + 20 {
-            drop(journal.open(opening(number, false)));
-            drop(journal.open(opening(number, true)));
+            drop(log.open(info(number, false)));
+            drop(log.open(info(number, true)));
         }
-        let recent = journal.recent();
+        let recent = log.recent();
         assert_eq!(recent.len(), RECENT);
-        assert_eq!((recent[0].opening.request_id.as_str(), recent[99].opening.request_id.as_str()), ("119", "20"));
+        assert_eq!((recent[0].info.request_id.as_str(), recent[99].info.request_id.as_str()), ("119", "20"));
     }
 }

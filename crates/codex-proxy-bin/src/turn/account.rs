@@ -1,38 +1,75 @@
 //! What the backend tells of the account outside of any turn: its quota and its workspaces.
 
-use std::time::SystemTime;
+use std::time::Duration;
 
 use bytes::Bytes;
-use codex_auth::{Bearer, TokenStore};
+use codex_auth::Bearer;
 use codex_translate::{Error, ErrorKind};
 use codex_upstream::{
-    Backend, Quota, TokioTimer, Upstream, UpstreamError, WorkspaceRoute, Workspaces, error_for_status, read_to_end,
+    Backend, Quota, Timer as _, Upstream, UpstreamError, WorkspaceRoute, Workspaces, error_for_status, read_to_end,
     requests,
 };
 use http::Request;
 
-use crate::app::App;
+use crate::turn::client::CodexClient;
 use crate::turn::error;
+use crate::turn::quota::QuotaReport;
+use crate::turn::send::authorized;
 
 /// The most that is read of a reply.
 const MAX_REPLY_BYTES: usize = 1 << 20;
 
+/// How long the backend may take to tell the quota.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+
 /// Builds one of [`requests`].
 type Build = fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError>;
 
-impl<U: Upstream, S: TokenStore> App<U, S> {
-    /// Asks what is left of the plan.
-    pub(crate) async fn quota(&self, bearer: &Bearer) -> Result<Quota, Error> {
+impl<U: Upstream> CodexClient<U> {
+    /// Returns what is left of the plan. Asks the backend, unless it has answered within the last minute; if it does not answer,
+    /// returns what is known, with its age and the reason.
+    ///
+    /// # Errors
+    /// Nothing is known, and the backend does not answer.
+    pub async fn quota(&self) -> Result<QuotaReport, Error> {
+        let mut query = self.known_quota.last_query.lock().await;
+        if query.is_due(self.clock.now()) {
+            let answered = tokio::time::timeout(MAX_WAIT, self.ask_for_quota()).await;
+            let late = || Error::new(ErrorKind::Timeout, format!("no answer within {} s", MAX_WAIT.as_secs()));
+            query.failure = answered.unwrap_or_else(|_| Err(late())).err();
+            query.at = Some(self.clock.now());
+        }
+        let report = self.known_quota.report();
+        match &query.failure {
+            Some(failure) if report.at.is_none() => Err(failure.clone()),
+            failure => Ok(QuotaReport { problem: failure.as_ref().map(ToString::to_string), ..report }),
+        }
+    }
+
+    async fn ask_for_quota(&self) -> Result<(), Error> {
+        let quota = authorized(self, |bearer| async move { self.refresh_quota(&bearer).await }).await?;
+        self.known_quota.replace(quota, self.clock.now());
+        Ok(())
+    }
+
+    /// Asks the backend what is left of the plan.
+    ///
+    /// # Errors
+    /// The backend does not answer, or refuses.
+    pub async fn refresh_quota(&self, bearer: &Bearer) -> Result<Quota, Error> {
         let route = self.route(bearer).await.map_err(|error| error::of_route(&error))?;
         let reply = self.ask(requests::usage, bearer, &route).await?;
-        let quota = Quota::from_usage(&reply, SystemTime::now())
+        let quota = Quota::from_usage(&reply, self.clock.now())
             .map_err(|error| Error::new(ErrorKind::Protocol, error.to_string()))?;
         self.observe_quota(quota.clone());
         Ok(quota)
     }
 
     /// Asks which workspaces the login may choose among.
-    pub(crate) async fn workspaces(&self, bearer: &Bearer) -> Result<Workspaces, Error> {
+    ///
+    /// # Errors
+    /// The backend does not answer, or refuses.
+    pub async fn workspaces(&self, bearer: &Bearer) -> Result<Workspaces, Error> {
         let reply = self.ask(requests::accounts_check, bearer, self.router.home()).await?;
         Workspaces::parse(&reply).map_err(|error| Error::new(ErrorKind::Protocol, error.to_string()))
     }
@@ -41,7 +78,7 @@ impl<U: Upstream, S: TokenStore> App<U, S> {
     async fn ask(&self, build: Build, bearer: &Bearer, route: &WorkspaceRoute) -> Result<Bytes, Error> {
         let request = build(&self.backend(bearer, route)).map_err(|error| error::of_transport(&error))?;
         let answered = self.upstream.send(request).await.map_err(|error| error::of_transport(&error))?;
-        let answered = error_for_status(answered, &TokioTimer).await.map_err(|error| error::of_send(&error))?;
+        let answered = error_for_status(answered, &self.clock).await.map_err(|error| error::of_send(&error))?;
         read_to_end(answered.into_body(), MAX_REPLY_BYTES).await.map_err(|error| error::of_transport(&error))
     }
 }

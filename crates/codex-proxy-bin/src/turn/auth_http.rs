@@ -12,16 +12,16 @@ const MAX_REPLY_BYTES: usize = 1 << 20;
 
 /// An [`Upstream`] as the HTTP client of `codex-auth`.
 #[derive(Debug)]
-pub struct Transport<U>(Arc<U>);
+pub struct AuthHttpClient<U>(Arc<U>);
 
-impl<U: Upstream> Transport<U> {
+impl<U: Upstream> AuthHttpClient<U> {
     /// Sends over `upstream`.
     pub fn new(upstream: Arc<U>) -> Self {
         Self(upstream)
     }
 }
 
-impl<U: Upstream> HttpClient for Transport<U> {
+impl<U: Upstream> HttpClient for AuthHttpClient<U> {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpClientError> {
         let (head, body) = self.0.send(request).await.map_err(|error| of_upstream(&error))?.into_parts();
         // The head is there, so the request was acted upon, whatever becomes of the body.

@@ -19,8 +19,8 @@ use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
 use http_body::Frame;
 
-use crate::telemetry::record::Record;
 use crate::turn::error;
+use crate::turn::observer::ReplyObserver;
 
 /// How long a stream may be silent before a comment is sent, so that no tunnel or balancer takes it for dead.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -75,14 +75,14 @@ pub trait Fold: Send {
 
 /// A streaming reply: of one turn, or of one for each choice that the caller wants.
 #[derive(Debug)]
-pub struct Relay<P> {
+pub struct Relay<P, O> {
     lanes: Vec<Lane<P>>,
     /// How the reply ended, once it has: that of the first turn, and what all of them have cost.
     summary: Option<Summary>,
     state: State,
     out: Vec<u8>,
     keepalive: IdleTimer,
-    record: Record,
+    observer: O,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,13 +117,13 @@ impl std::fmt::Debug for Source {
     }
 }
 
-impl<P: Pipe> Relay<P> {
+impl<P: Pipe, O: ReplyObserver> Relay<P, O> {
     /// Waits for the first output, at most [`HOLD`]; the turns go on in the returned body.
     ///
     /// # Errors
     /// A turn failed before any output: the caller answers with a status.
-    pub async fn hold(turns: Vec<(Opening, P)>, record: &Record) -> Result<Self, Error> {
-        record.streams();
+    pub async fn hold(turns: Vec<(Opening, P)>, observer: O) -> Result<Self, Error> {
+        observer.streams();
         let lane = |(opening, pipe)| Lane { source: Source::Opening(opening), pipe };
         let mut relay = Self {
             lanes: turns.into_iter().map(lane).collect(),
@@ -131,12 +131,12 @@ impl<P: Pipe> Relay<P> {
             state: State::Running,
             out: Vec::new(),
             keepalive: IdleTimer::new(KEEPALIVE),
-            record: record.clone(),
+            observer,
         };
         // Elapsed: the status goes out, and what comes later, even a failure, goes into the stream.
         if let Ok(Err(error)) = tokio::time::timeout(HOLD, poll_fn(|cx| caught(|| relay.poll_fill(cx)))).await {
             if relay.out.is_empty() {
-                relay.record.fail(&error);
+                relay.observer.failed(&error);
                 return Err(error);
             }
             relay.end_with(&error);
@@ -165,7 +165,7 @@ impl<P: Pipe> Relay<P> {
         self.state = State::Ended;
         if let (Some(lane), Some(summary)) = (self.lanes.first_mut(), &self.summary) {
             lane.pipe.end(summary.usage.as_ref(), &mut self.out);
-            self.record.complete(summary);
+            self.observer.completed(summary);
         }
     }
 
@@ -178,7 +178,7 @@ impl<P: Pipe> Relay<P> {
         if let Some(lane) = self.lanes.first_mut() {
             lane.pipe.encode_error(error, &mut self.out);
         }
-        self.record.fail(error);
+        self.observer.failed(error);
     }
 
     fn poll_keepalive(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
@@ -219,7 +219,7 @@ impl<P: Pipe> Lane<P> {
     }
 }
 
-impl<P: Pipe> http_body::Body for Relay<P> {
+impl<P: Pipe, O: ReplyObserver> http_body::Body for Relay<P, O> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -236,7 +236,7 @@ impl<P: Pipe> http_body::Body for Relay<P> {
         if this.out.is_empty() {
             return Poll::Ready(None);
         }
-        this.record.sent();
+        this.observer.sent();
         this.keepalive.reset();
         Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.out).into()))))
     }
@@ -256,19 +256,19 @@ fn caught(fill: impl FnOnce() -> Poll<Result<(), Error>>) -> Poll<Result<(), Err
 ///
 /// # Errors
 /// A turn failed, or broke off.
-pub async fn collect<F: Fold>(turns: Vec<(Opening, F)>, record: &Record) -> Result<Vec<F::Whole>, Error> {
+pub async fn collect<F: Fold>(turns: Vec<(Opening, F)>, observer: &impl ReplyObserver) -> Result<Vec<F::Whole>, Error> {
     match try_join_all(turns.into_iter().map(|(opening, fold)| gather(opening, fold))).await {
         Ok(replies) => {
             let mut total = None;
             let (wholes, summaries): (Vec<_>, Vec<_>) = replies.into_iter().unzip();
             summaries.into_iter().for_each(|summary| add(&mut total, summary));
             if let Some(summary) = total {
-                record.complete(&summary);
+                observer.completed(&summary);
             }
             Ok(wholes)
         }
         Err(error) => {
-            record.fail(&error);
+            observer.failed(&error);
             Err(error)
         }
     }

@@ -2,20 +2,20 @@
 //! the stream.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
-use codex_auth::{Bearer, TokenStore};
+use codex_auth::Bearer;
 use codex_translate::{ConversationSeed, Error, ErrorKind, conversation_id, responses};
 use codex_upstream::{
-    Backend, ByteStream, Quota, SendError, Timer as _, TokioTimer, TransportChoice, Upstream, UpstreamError, Verdict,
-    requests, send_with_retry,
+    Backend, ByteStream, Quota, SendError, Timer as _, TransportChoice, Upstream, UpstreamError, Verdict, requests,
+    send_with_retry,
 };
 use http::{Request, Response};
 use uuid::Uuid;
 
-use crate::app::{App, Call};
-use crate::telemetry::metrics::Attempts;
+use crate::turn::attempts::Attempts;
+use crate::turn::client::CodexClient;
 use crate::turn::error;
 use crate::turn::first_event::{self, Start};
 use crate::turn::limits_watch::watched;
@@ -24,10 +24,19 @@ use crate::turn::relay::Opening;
 /// How much longer the final form of a small request is than the one in which it came.
 const SPARE_BYTES: usize = 512;
 
+/// Who asks for a turn, as far as its conversation id depends on it.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// The caller, as a hash: conversations of different callers never share an id.
+    pub id: String,
+    /// The conversation as the client names it, if it does.
+    pub session: Option<String>,
+}
+
 /// A translated request, ready to be sent, as often as the caller wants choices.
 #[derive(Debug)]
-pub(crate) struct Turn<U: Upstream, S: TokenStore> {
-    app: Arc<App<U, S>>,
+pub(crate) struct Turn<U: Upstream> {
+    client: Arc<CodexClient<U>>,
     request: Arc<Prepared>,
 }
 
@@ -41,10 +50,15 @@ struct Prepared {
     body: Vec<u8>,
 }
 
-impl<U: Upstream, S: TokenStore> Turn<U, S> {
+impl<U: Upstream> Turn<U> {
     /// Gives the request its conversation id (docs/features.md C16) and its final form. `size` is that of the form in which it came.
-    pub(crate) fn new(app: &Arc<App<U, S>>, call: &Call, mut request: responses::Request, size: usize) -> Self {
-        let conversation = conversation(call, &request, app.started_unix_ms);
+    pub(crate) fn new(
+        client: &Arc<CodexClient<U>>,
+        caller: &Caller,
+        mut request: responses::Request,
+        size: usize,
+    ) -> Self {
+        let conversation = conversation(client, caller, &request);
         request.prompt_cache_key = Some(conversation.clone());
         let mut body = Vec::with_capacity(size + size / 8 + SPARE_BYTES);
         request.write_json(&mut body);
@@ -55,16 +69,16 @@ impl<U: Upstream, S: TokenStore> Turn<U, S> {
             lite: request.is_lite(),
             body,
         };
-        Self { app: Arc::clone(app), request: Arc::new(prepared) }
+        Self { client: Arc::clone(client), request: Arc::new(prepared) }
     }
 
     /// The turn as a future that a reply body can own. Nothing is sent before it is polled; dropping it gives the turn up.
     pub(crate) fn open(&self) -> Opening {
-        let (app, request) = (Arc::clone(&self.app), Arc::clone(&self.request));
+        let (client, request) = (Arc::clone(&self.client), Arc::clone(&self.request));
         Box::pin(async move {
-            let (app, request) = (&app, &request);
-            let upstream = &Attempts::new(&app.upstream, &app.journal);
-            authorized(app, |bearer| async move { request.send(app, upstream, &bearer).await }).await
+            let (client, request) = (&client, &request);
+            let upstream = &Attempts::new(&client.upstream, &client.observer);
+            authorized(client, |bearer| async move { request.send(client, upstream, &bearer).await }).await
         })
     }
 }
@@ -73,17 +87,16 @@ impl<U: Upstream, S: TokenStore> Turn<U, S> {
 ///
 /// # Errors
 /// There is no usable login, or the last try failed: as the client is told.
-pub(crate) async fn authorized<U, S, T, F>(app: &App<U, S>, attempt: impl Fn(Bearer) -> F) -> Result<T, Error>
+pub(crate) async fn authorized<U, T, F>(client: &CodexClient<U>, attempt: impl Fn(Bearer) -> F) -> Result<T, Error>
 where
     U: Upstream,
-    S: TokenStore,
     F: Future<Output = Result<T, Error>>,
 {
-    let bearer = app.tokens.bearer().await.map_err(|error| error::of_auth(&error))?;
+    let bearer = client.tokens.bearer().await.map_err(|error| error::of_auth(&error))?;
     match attempt(bearer.clone()).await {
         // What the backend says of a token, and of nothing else (see `Failure::verdict`).
         Err(error) if error.kind() == ErrorKind::Authentication => {
-            let bearer = app.tokens.replace(&bearer).await.map_err(|error| error::of_auth(&error))?;
+            let bearer = client.tokens.replace(&bearer).await.map_err(|error| error::of_auth(&error))?;
             attempt(bearer).await
         }
         outcome => outcome,
@@ -94,72 +107,72 @@ where
 ///
 /// # Errors
 /// There is no reply, or the backend refused: as the client is told.
-pub(crate) async fn send<U: Upstream, S: TokenStore>(
-    app: &App<U, S>,
+pub(super) async fn send<U: Upstream>(
+    client: &CodexClient<U>,
     upstream: &Attempts<U>,
     request: &Request<Bytes>,
 ) -> Result<Response<ByteStream>, Error> {
-    let sent = send_with_retry(upstream, request, &app.retry, &TokioTimer).await;
-    observe(app, &sent);
+    let sent = send_with_retry(upstream, request, &client.retry, &client.clock).await;
+    observe(client, &sent);
     sent.map_err(|error| error::of_last_try(&error))
 }
 
-fn observe<U: Upstream, S: TokenStore>(app: &App<U, S>, sent: &Result<Response<ByteStream>, SendError>) {
+fn observe<U: Upstream>(client: &CodexClient<U>, sent: &Result<Response<ByteStream>, SendError>) {
     match sent {
         Ok(reply) => {
-            app.models.observe(reply.headers());
-            app.observe_quota(Quota::from_headers(reply.headers(), SystemTime::now()));
+            client.models.observe(reply.headers());
+            client.observe_quota(Quota::from_headers(reply.headers(), client.clock.now()));
         }
         Err(SendError::Refused { headers, .. }) => {
-            app.observe_quota(Quota::from_headers(headers, SystemTime::now()));
+            client.observe_quota(Quota::from_headers(headers, client.clock.now()));
         }
         Err(_) => {}
     }
 }
 
 impl Prepared {
-    async fn send<U: Upstream, S: TokenStore>(
+    async fn send<U: Upstream>(
         &self,
-        app: &Arc<App<U, S>>,
+        client: &Arc<CodexClient<U>>,
         upstream: &Attempts<U>,
         bearer: &Bearer,
     ) -> Result<ByteStream, Error> {
-        let route = app.route(bearer).await.map_err(|error| error::of_route(&error))?;
-        let backend = app.backend(bearer, &route);
-        let start = self.start(app, upstream, &backend).await?;
+        let route = client.route(bearer).await.map_err(|error| error::of_route(&error))?;
+        let backend = client.backend(bearer, &route);
+        let start = self.start(client, upstream, &backend).await?;
         let again_after = start
             .failure
             .filter(first_event::is_passing)
-            .and_then(|failure| app.retry.delay(0, TokioTimer.jitter(), failure.retry_after(), Duration::ZERO));
+            .and_then(|failure| client.retry.delay(0, client.clock.jitter(), failure.retry_after(), Duration::ZERO));
         let Some(delay) = again_after else {
             return Ok(start.body);
         };
         // Let go first: the backend need not finish a reply that nobody reads.
         drop(start.body);
         tracing::debug!(?delay, "the backend was overloaded; sending again");
-        TokioTimer.sleep(delay).await;
-        Ok(self.start(app, upstream, &backend).await?.body)
+        client.clock.sleep(delay).await;
+        Ok(self.start(client, upstream, &backend).await?.body)
     }
 
     /// Sends the request and reads as far as its first output.
-    async fn start<U: Upstream, S: TokenStore>(
+    async fn start<U: Upstream>(
         &self,
-        app: &Arc<App<U, S>>,
+        client: &Arc<CodexClient<U>>,
         upstream: &Attempts<U>,
         backend: &Backend<'_>,
     ) -> Result<Start, Error> {
-        let sent = self.deliver(app, upstream, backend).await;
-        observe(app, &sent);
-        let observer = Arc::clone(app);
+        let sent = self.deliver(client, upstream, backend).await;
+        observe(client, &sent);
+        let observer = Arc::clone(client);
         let reply = sent.map_err(|error| error::of_last_try(&error))?;
         let body = watched(reply.into_body(), move |quota| observer.observe_quota(quota));
-        Ok(first_event::peek(body, &TokioTimer).await)
+        Ok(first_event::peek(body, &client.clock).await)
     }
 
     /// Sends the request by the way that is chosen, and where that can be had by none but HTTP, by HTTP.
-    async fn deliver<U: Upstream, S: TokenStore>(
+    async fn deliver<U: Upstream>(
         &self,
-        app: &App<U, S>,
+        client: &CodexClient<U>,
         upstream: &Attempts<U>,
         backend: &Backend<'_>,
     ) -> Result<Response<ByteStream>, SendError> {
@@ -170,25 +183,25 @@ impl Prepared {
             lite: self.lite,
             body: &self.body,
         };
-        if self.wants_websocket(app) {
-            let request = requests::responses_websocket(backend, &turn, TokioTimer.now())?;
-            match send_with_retry(&upstream.by(&app.sockets), &request, &app.retry, &TokioTimer).await {
-                Err(error) if app.transport == TransportChoice::Auto && can_do_without_websocket(&error) => {
+        if self.wants_websocket(client) {
+            let request = requests::responses_websocket(backend, &turn, client.clock.now())?;
+            match send_with_retry(&upstream.by(&client.sockets), &request, &client.retry, &client.clock).await {
+                Err(error) if client.transport == TransportChoice::Auto && can_do_without_websocket(&error) => {
                     tracing::info!(%error, "no WebSocket can be had; using HTTP");
                 }
                 outcome => return outcome,
             }
         }
         let request = requests::responses(backend, &turn)?;
-        send_with_retry(upstream, &request, &app.retry, &TokioTimer).await
+        send_with_retry(upstream, &request, &client.retry, &client.clock).await
     }
 
-    fn wants_websocket<U: Upstream, S: TokenStore>(&self, app: &App<U, S>) -> bool {
-        match app.transport {
+    fn wants_websocket<U: Upstream>(&self, client: &CodexClient<U>) -> bool {
+        match client.transport {
             TransportChoice::WebSocket => true,
             TransportChoice::Auto => {
-                let catalogue = app.models.use_at_hand(&TokioTimer);
-                catalogue.find(&self.model).is_some_and(|model| model.websockets) && app.sockets.is_worth_trying()
+                let catalogue = client.models.use_at_hand(&client.clock);
+                catalogue.find(&self.model).is_some_and(|model| model.websockets) && client.sockets.is_worth_trying()
             }
             TransportChoice::Http | _ => false,
         }
@@ -208,13 +221,17 @@ fn can_do_without_websocket(error: &SendError) -> bool {
 
 /// The conversation's id: the client's own if it is a UUID, as the Codex CLI's is; else one derived from what the client calls
 /// the conversation, or from how it began. Prompt caching wants a UUID (docs/backend.md §2.6).
-pub(crate) fn conversation(call: &Call, request: &responses::Request, started_unix_ms: u64) -> String {
-    let own = call.session.as_deref().or(request.prompt_cache_key.as_deref());
+pub(crate) fn conversation<U: Upstream>(
+    client: &CodexClient<U>,
+    caller: &Caller,
+    request: &responses::Request,
+) -> String {
+    let own = caller.session.as_deref().or(request.prompt_cache_key.as_deref());
     match own.and_then(|own| Uuid::try_parse(own).ok()) {
         Some(uuid) => uuid.hyphenated().to_string(),
         None => {
-            let seed = ConversationSeed::new(&call.caller, call.session.as_deref(), request);
-            conversation_id(&seed, started_unix_ms)
+            let seed = ConversationSeed::new(&caller.id, caller.session.as_deref(), request);
+            conversation_id(&seed, client.started_unix_ms)
         }
     }
 }

@@ -1,14 +1,13 @@
 //! Calls of the backend whose reply comes whole: a compaction, pictures. The way there is a turn's.
 
 use bytes::Bytes;
-use codex_auth::TokenStore;
 use codex_translate::{Error, ErrorKind, Usage};
 use codex_upstream::{Backend, UnaryReplyError, Upstream, UpstreamError, read_to_end};
 use http::Request;
 use serde_json::Value;
 
-use crate::app::App;
-use crate::telemetry::metrics::Attempts;
+use crate::turn::attempts::Attempts;
+use crate::turn::client::CodexClient;
 use crate::turn::error;
 use crate::turn::send::{authorized, send};
 
@@ -19,15 +18,15 @@ const MAX_REPLY_BYTES: usize = 128 * 1024 * 1024;
 ///
 /// # Errors
 /// There is no usable login, the backend refused, or the reply broke off.
-pub(crate) async fn whole<U: Upstream, S: TokenStore>(
-    app: &App<U, S>,
+pub(crate) async fn whole<U: Upstream>(
+    client: &CodexClient<U>,
     build: impl Fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError> + Sync,
 ) -> Result<Bytes, Error> {
-    let (build, upstream) = (&build, &Attempts::new(&app.upstream, &app.journal));
-    authorized(app, |bearer| async move {
-        let route = app.route(&bearer).await.map_err(|error| error::of_route(&error))?;
-        let request = build(&app.backend(&bearer, &route)).map_err(|error| error::of_transport(&error))?;
-        let reply = send(app, upstream, &request).await?;
+    let (build, upstream) = (&build, &Attempts::new(&client.upstream, &client.observer));
+    authorized(client, |bearer| async move {
+        let route = client.route(&bearer).await.map_err(|error| error::of_route(&error))?;
+        let request = build(&client.backend(&bearer, &route)).map_err(|error| error::of_transport(&error))?;
+        let reply = send(client, upstream, &request).await?;
         read_to_end(reply.into_body(), MAX_REPLY_BYTES).await.map_err(|error| error::of_transport(&error))
     })
     .await

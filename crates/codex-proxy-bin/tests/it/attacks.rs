@@ -7,7 +7,7 @@ use codex_auth::MemoryStore;
 use codex_proxy::admission::access::Access;
 use codex_proxy::app::App;
 use codex_proxy::connection::peer::Peer;
-use codex_proxy::reply::Body;
+use codex_proxy::reply::ReplyBody;
 use codex_proxy::request::limits::Limits;
 use codex_proxy::server::serve::{Handler, serve};
 use codex_sim::Sim;
@@ -25,10 +25,10 @@ const KEY: &str = "authorization: Bearer codex-proxy";
 
 /// The program, called as if from another address.
 #[derive(Clone)]
-struct From(Arc<App<Client, MemoryStore>>, IpAddr);
+struct From(Arc<App<Client>>, IpAddr);
 
 impl Handler for From {
-    async fn handle(&self, request: Request<Incoming>, _: Peer) -> Response<Body> {
+    async fn handle(&self, request: Request<Incoming>, _: Peer) -> Response<ReplyBody> {
         self.0.answer(request, Peer::Tcp((self.1, 50_000).into())).await
     }
 }

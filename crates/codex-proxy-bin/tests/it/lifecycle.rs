@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use codex_auth::MemoryStore;
+use codex_auth::{AnyStore, MemoryStore};
 use codex_proxy::app::App;
 use codex_proxy::config::Config;
 use codex_proxy::server::serve::serve;
@@ -82,8 +82,12 @@ async fn a_defect_costs_the_request_that_meets_it() {
     let config = Config { extra_roots_pem: vec![ca], ..Config::from_env(&env).unwrap() };
     let client = Client::new(config.client()).unwrap();
     let upstream = Defective { client, at_once: AtomicBool::new(true), later: AtomicBool::new(false) };
-    let app =
-        Arc::new(App::new(&config, upstream, MemoryStore::with_tokens(tokens_of(&sim)), ModelCacheConfig::default()));
+    let app = Arc::new(App::new(
+        &config,
+        upstream,
+        AnyStore::new(MemoryStore::with_tokens(tokens_of(&sim))),
+        ModelCacheConfig::default(),
+    ));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(serve(listener, Arc::clone(&app), std::future::pending()));
@@ -96,8 +100,8 @@ async fn a_defect_costs_the_request_that_meets_it() {
         assert_eq!((reply.status, &*reply.code()), (500, "internal_error"));
         assert!(reply.header("x-request-id").is_some());
     }
-    app.upstream.at_once.store(false, Ordering::Relaxed);
-    app.upstream.later.store(true, Ordering::Relaxed);
+    app.client.upstream.at_once.store(false, Ordering::Relaxed);
+    app.client.upstream.later.store(true, Ordering::Relaxed);
     let text = "[sim:text=one two three] hi";
     let reply = ask("/v1/responses", json!({"model": "gpt-5.5", "input": text, "stream": true})).await;
     assert!(reply.status == 200 && reply.body.contains("event: response.failed"), "{}", reply.body);
@@ -106,7 +110,7 @@ async fn a_defect_costs_the_request_that_meets_it() {
     let reply = ask("/v1/chat/completions", json!({"model": "gpt-5.5", "messages": messages, "stream": true})).await;
     assert!(reply.status == 200 && reply.body.contains("data: {\"error\":{"), "{}", reply.body);
     assert!(!reply.body.contains("finish_reason\":\"stop"), "{}", reply.body);
-    app.upstream.later.store(false, Ordering::Relaxed);
+    app.client.upstream.later.store(false, Ordering::Relaxed);
     // Every slot came back.
     let reply = ask("/v1/responses", json!({"model": "gpt-5.5", "input": "hi", "stream": true})).await;
     assert!(reply.body.contains("response.completed"), "{}", reply.body);

@@ -58,13 +58,13 @@ async fn a_model_is_told_by_every_name_it_has() {
 #[tokio::test]
 async fn requests_go_by_the_accounts_list_once_it_is_there() {
     let proxy = Harness::start_with(SimConfig { retired_models: false, ..backend() }, None).await;
-    assert_eq!(proxy.app.models.snapshot().source, CatalogueSource::BuiltIn);
+    assert_eq!(proxy.app.client.models.snapshot().source, CatalogueSource::BuiltIn);
     let refused = proxy.post("/v1/chat/completions", &ask_model("gpt-5.1-codex-mini")).await;
     assert_eq!(refused.status, 404, "{}", refused.text);
     // That request has found the list too old, so it is asked for now and, once more, afterwards.
     let app = proxy.app.clone();
-    let keeper = tokio::spawn(async move { app.keep_models_fresh().await });
-    while proxy.app.models.snapshot().source != CatalogueSource::Live {
+    let keeper = tokio::spawn(async move { app.client.keep_models_fresh().await });
+    while proxy.app.client.models.snapshot().source != CatalogueSource::Live {
         tokio::task::yield_now().await;
     }
     let reply = proxy.post("/v1/chat/completions", &ask_model("gpt-5.1-codex-mini")).await;
@@ -77,14 +77,14 @@ async fn requests_go_by_the_accounts_list_once_it_is_there() {
 async fn an_old_list_is_renewed_by_use_alone() {
     let proxy = Harness::start().await;
     let app = proxy.app.clone();
-    let keeper = tokio::spawn(async move { app.keep_models_fresh().await });
+    let keeper = tokio::spawn(async move { app.client.keep_models_fresh().await });
     let asked = || proxy.sim.requests().iter().filter(|request| request.path.contains("/codex/models")).count();
-    while proxy.app.models.snapshot().source != CatalogueSource::Live {
+    while proxy.app.client.models.snapshot().source != CatalogueSource::Live {
         tokio::task::yield_now().await;
     }
     assert_eq!(asked(), 1);
     let changed = [("x-models-etag".parse().unwrap(), "\"another\"".parse().unwrap())].into_iter().collect();
-    proxy.app.models.observe(&changed);
+    proxy.app.client.models.observe(&changed);
     assert_eq!(proxy.post("/v1/chat/completions", &ask("hi")).await.status, 200);
     while asked() < 2 {
         tokio::task::yield_now().await;

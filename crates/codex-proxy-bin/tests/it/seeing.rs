@@ -10,7 +10,7 @@ use crate::support::{Harness, Reply, ask, ask_streaming, backend, read_until};
 
 /// Waits until the program has taken notice of the end of what was asked before.
 async fn settled(proxy: &Harness) {
-    while !proxy.app.journal.live().is_empty() {
+    while !proxy.app.request_log.live().is_empty() {
         tokio::task::yield_now().await;
     }
 }

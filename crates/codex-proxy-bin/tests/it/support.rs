@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codex_auth::{MemoryStore, Secret, Tokens};
+use codex_auth::{AnyStore, MemoryStore, Secret, Tokens};
 use codex_proxy::admission::access::Access;
 use codex_proxy::app::App;
 use codex_proxy::config::Config;
@@ -23,7 +23,7 @@ pub(crate) struct Harness {
     pub(crate) sim: Sim,
     pub(crate) base: String,
     pub(crate) store: MemoryStore,
-    pub(crate) app: Arc<App<Client, MemoryStore>>,
+    pub(crate) app: Arc<App<Client>>,
     pub(crate) server: JoinHandle<()>,
     pub(crate) stop: Option<oneshot::Sender<()>>,
     client: Client,
@@ -99,7 +99,7 @@ impl Harness {
         };
         let config = with(config);
         let upstream = Client::new(config.client()).unwrap();
-        let app = Arc::new(App::new(&config, upstream, store.clone(), ModelCacheConfig::default()));
+        let app = Arc::new(App::new(&config, upstream, AnyStore::new(store.clone()), ModelCacheConfig::default()));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use codex_auth::{AnyStore, Bearer, TokenStore};
+use codex_auth::{AnyStore, Bearer};
 use codex_upstream::{
     CatalogueSource, Client, FailureKind, ModelCacheConfig, Quota, SendError, TokioTimer, Upstream, UpstreamError,
     error_for_status,
@@ -38,9 +38,9 @@ pub(super) async fn examine(config: &Config, client: Client, store: AnyStore) ->
     findings.push(auth.reached("auth server"));
     findings.push(clock(auth.date().or_else(|| backend.date()), SystemTime::now()));
     findings.push(backend.reached("backend"));
-    let bearer = app.tokens.bearer().await;
+    let bearer = app.client.tokens.bearer().await;
     // A renewal that was begun holds the only copy of a rotated token.
-    app.tokens.wait_for_refresh().await;
+    app.client.tokens.wait_for_refresh().await;
     match bearer {
         Ok(bearer) => {
             findings.push(login(&app, &bearer).await);
@@ -75,7 +75,7 @@ struct Answer {
 }
 
 impl Server {
-    async fn reach<U: Upstream, S: TokenStore>(app: &App<U, S>, base: &Url, path: &str) -> Self {
+    async fn reach<U: Upstream>(app: &App<U>, base: &Url, path: &str) -> Self {
         let outcome = reach(app, &format!("{}/{path}", base.as_str().trim_end_matches('/'))).await;
         Self { base: base.clone(), outcome }
     }
@@ -119,10 +119,10 @@ impl Server {
     }
 }
 
-async fn reach<U: Upstream, S: TokenStore>(app: &App<U, S>, uri: &str) -> Result<Answer, UpstreamError> {
+async fn reach<U: Upstream>(app: &App<U>, uri: &str) -> Result<Answer, UpstreamError> {
     let invalid = |error: http::Error| UpstreamError::InvalidRequest { reason: error.to_string() };
-    let request = Request::get(uri).header(ACCEPT, "*/*").header(USER_AGENT, &app.identity.user_agent);
-    let reply = app.upstream.send(request.body(Bytes::new()).map_err(invalid)?).await?;
+    let request = Request::get(uri).header(ACCEPT, "*/*").header(USER_AGENT, &app.client.identity.user_agent);
+    let reply = app.client.upstream.send(request.body(Bytes::new()).map_err(invalid)?).await?;
     let status = reply.status().as_u16();
     let date = reply.headers().get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
     let is_challenge = match error_for_status(reply, &TokioTimer).await {
@@ -165,12 +165,12 @@ fn clock(told: Option<SystemTime>, now: SystemTime) -> Finding {
 }
 
 /// Whether the backend takes the login.
-async fn login<U: Upstream, S: TokenStore>(app: &App<U, S>, bearer: &Bearer) -> Finding {
-    let quota = match app.quota(bearer).await {
+async fn login<U: Upstream>(app: &App<U>, bearer: &Bearer) -> Finding {
+    let quota = match app.client.refresh_quota(bearer).await {
         Ok(quota) => quota,
         Err(error) => return Finding::fail("login", error.to_string()),
     };
-    let status = app.tokens.status().await;
+    let status = app.client.tokens.status().await;
     let who = status.email.as_deref().unwrap_or("(no e-mail in the tokens)");
     let found = format!("the backend takes the login of {who}{}", used(&quota));
     match &quota.reached {
@@ -186,8 +186,8 @@ fn used(quota: &Quota) -> String {
     }
 }
 
-async fn models<U: Upstream, S: TokenStore>(app: &App<U, S>) -> Finding {
-    let snapshot = app.current_models().await;
+async fn models<U: Upstream>(app: &App<U>) -> Finding {
+    let snapshot = app.client.current_models().await;
     let count = snapshot.catalogue.models().len();
     match (snapshot.source, snapshot.problem) {
         (CatalogueSource::Live, None) if count > 0 => Finding::ok("models", format!("the backend lists {count}")),

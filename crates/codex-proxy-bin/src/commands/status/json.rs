@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Report;
 use crate::commands::CommandError;
-use crate::turn::quota::{quota_json, rfc3339};
+use crate::endpoints::usage::{quota_json, rfc3339};
 
 /// Prints one object. Times are RFC 3339 in UTC; what is not known is null.
 pub(super) fn print(report: &Report, now: SystemTime, out: &mut impl Write) -> Result<(), CommandError> {

@@ -123,7 +123,7 @@ async fn ask(config: &Config, tokens: Tokens) -> Result<Backend, CommandError> {
     let bearer = tokens.bearer();
     let store = AnyStore::new(MemoryStore::with_tokens(tokens));
     let app = App::new(config, client, store, ModelCacheConfig::default());
-    let asked = join(app.quota(&bearer), app.workspaces(&bearer));
+    let asked = join(app.client.refresh_quota(&bearer), app.client.workspaces(&bearer));
     let Ok((quota, workspaces)) = tokio::time::timeout(PATIENCE, asked).await else {
         return Ok(Backend::Failed(format!("the backend did not answer within {} s", PATIENCE.as_secs())));
     };

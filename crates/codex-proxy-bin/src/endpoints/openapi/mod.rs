@@ -5,14 +5,13 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
-use http_body_util::{BodyExt as _, Full};
 
-use crate::reply::Body;
+use crate::reply::ReplyBody;
 
 /// The description.
-pub(crate) fn openapi() -> Response<Body> {
+pub(crate) fn openapi() -> Response<ReplyBody> {
     let text = Bytes::from_static(include_bytes!("openapi.json"));
-    let mut response = Response::new(Full::new(text).boxed_unsync());
+    let mut response = Response::new(ReplyBody::from(text));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

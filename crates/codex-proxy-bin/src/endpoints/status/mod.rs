@@ -9,19 +9,18 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use codex_auth::{LoginState, TokenStore};
+use codex_auth::LoginState;
 use codex_upstream::{CatalogueSnapshot, CatalogueSource, Upstream};
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::app::App;
-use crate::reply::{self, Body};
-use crate::telemetry::record::Entry;
+use crate::endpoints::usage::{report_json, rfc3339};
+use crate::reply::{self, ReplyBody};
+use crate::telemetry::record::LogEntry;
 use crate::telemetry::request_log::RECENT;
-use crate::turn::quota::rfc3339;
 
 /// The page, and the policy under which a browser runs it.
 struct Page {
@@ -47,8 +46,8 @@ static PAGE: LazyLock<Page> = LazyLock::new(|| {
 });
 
 /// The page.
-pub(crate) fn status_page() -> Response<Body> {
-    let mut response = Response::new(Full::new(PAGE.html.clone()).boxed_unsync());
+pub(crate) fn status_page() -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::from(PAGE.html.clone()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     for (name, value) in [
@@ -68,22 +67,22 @@ pub(crate) fn status_page() -> Response<Body> {
 }
 
 /// What the page shows. Asks nobody: the page is there when the backend is not.
-pub(crate) async fn status<U: Upstream, S: TokenStore>(app: &App<U, S>) -> Response<Body> {
+pub(crate) async fn status<U: Upstream>(app: &App<U>) -> Response<ReplyBody> {
     let now = SystemTime::now();
-    let totals = app.journal.metrics.totals();
-    let mut live = app.journal.live();
-    live.retain(|entry| !entry.opening.is_routine);
+    let totals = app.request_log.metrics.totals();
+    let mut live = app.request_log.live();
+    live.retain(|entry| !entry.info.is_routine);
     let running = live.len();
     // The newest first, and no more than of those that have ended.
     let live = live.iter().rev().take(RECENT);
     let status = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "now": rfc3339(now),
-        "started_at": rfc3339(app.journal.metrics.started_at),
+        "started_at": rfc3339(app.request_log.metrics.started_at),
         "needs_key": !app.terms.now().access.keys.is_empty(),
-        "login": login_json(&app.tokens.status().await, app.login_command),
-        "quota": app.known_quota.told().to_json(now),
-        "models": models_json(&app.models.snapshot()),
+        "login": login_json(&app.client.tokens.status().await, app.login_command),
+        "quota": report_json(&app.client.known_quota.report(), now),
+        "models": models_json(&app.client.models.snapshot()),
         "totals": {
             "turns": totals.turns,
             "input_tokens": totals.input_tokens,
@@ -91,7 +90,7 @@ pub(crate) async fn status<U: Upstream, S: TokenStore>(app: &App<U, S>) -> Respo
         },
         "running": running,
         "live": live.map(entry_json).collect::<Vec<_>>(),
-        "recent": app.journal.recent().iter().map(entry_json).collect::<Vec<_>>(),
+        "recent": app.request_log.recent().iter().map(entry_json).collect::<Vec<_>>(),
     });
     let mut response = reply::json(StatusCode::OK, &status);
     let headers = response.headers_mut();
@@ -150,13 +149,13 @@ fn models_json(snapshot: &CatalogueSnapshot) -> Value {
     })
 }
 
-fn entry_json(entry: &Entry) -> Value {
+fn entry_json(entry: &LogEntry) -> Value {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     json!({
-        "request_id": entry.opening.request_id,
+        "request_id": entry.info.request_id,
         "started_at": rfc3339(entry.started_at),
-        "endpoint": entry.opening.endpoint,
-        "client": entry.opening.client,
+        "endpoint": entry.info.endpoint,
+        "client": entry.info.client,
         "model": entry.model,
         "effort": entry.effort,
         "is_stream": entry.is_stream,

@@ -10,7 +10,6 @@ mod session;
 
 use std::sync::Arc;
 
-use codex_auth::TokenStore;
 use codex_translate::{Error, ErrorKind};
 use codex_upstream::Upstream;
 use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
@@ -18,33 +17,12 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response};
 use hyper::upgrade::OnUpgrade;
 use session::Session;
-use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::app::App;
 use crate::connection::peer::Peer;
-use crate::reply::{self, Body};
+use crate::reply::{self, ReplyBody};
 use crate::server::serve::Place;
-
-/// The WebSockets that are open. They outlive the request that opened them, so the server asks them to end.
-#[derive(Debug)]
-pub(crate) struct Sockets {
-    stopping: watch::Sender<bool>,
-}
-
-impl Default for Sockets {
-    fn default() -> Self {
-        Self { stopping: watch::Sender::new(false) }
-    }
-}
-
-impl Sockets {
-    /// Asks all to end after the turn they are in, and waits until they have.
-    pub(crate) async fn drain(&self) {
-        self.stopping.send_replace(true);
-        self.stopping.closed().await;
-    }
-}
 
 /// Whether a request asks for a WebSocket (RFC 6455 §4.2.1).
 pub(crate) fn is_upgrade(head: &Parts) -> bool {
@@ -59,11 +37,11 @@ pub(crate) fn is_upgrade(head: &Parts) -> bool {
 ///
 /// # Errors
 /// The request is no valid handshake.
-pub(crate) fn accept<U: Upstream, S: TokenStore>(
-    app: &Arc<App<U, S>>,
+pub(crate) fn accept<U: Upstream>(
+    app: &Arc<App<U>>,
     peer: Peer,
     mut head: Parts,
-) -> Result<Response<Body>, Error> {
+) -> Result<Response<ReplyBody>, Error> {
     if head.headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Ok(reply::other_websocket_version());
     }
@@ -74,7 +52,7 @@ pub(crate) fn accept<U: Upstream, S: TokenStore>(
     let upgrade = head.extensions.remove::<OnUpgrade>().ok_or_else(|| bad("it takes HTTP/1.1"))?;
     let place = head.extensions.remove::<Place>();
     let session = Session::new(Arc::clone(app), peer, head);
-    let stopping = app.client_sockets.stopping.subscribe();
+    let stopping = app.client_sockets.subscribe();
     tokio::spawn(async move {
         let _place = place;
         match upgrade.await {

@@ -6,7 +6,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use codex_auth::TokenStore;
 use codex_translate::{Decoder, Error, MAX_EVENT_BYTES, Notice, Options, ResponsesPipe};
 use codex_upstream::Upstream;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -26,16 +25,18 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Bytes, Error as SocketError, Message, Utf8Bytes};
 
 use crate::admission::slots::Slot;
-use crate::app::{App, Call};
+use crate::app::App;
 use crate::connection::peer::Peer;
 use crate::endpoints::websocket::create::{Asked, Create};
 use crate::endpoints::websocket::memory::Memory;
 use crate::endpoints::{self, Keep, Keeping, Prepared};
 use crate::ids;
-use crate::reply::{self, Body};
+use crate::reply::{self, ReplyBody};
+use crate::request::context::RequestContext;
 use crate::request::limits::Times;
 use crate::route::Work;
-use crate::telemetry::record::{Opening, Watch};
+use crate::telemetry::record::RequestInfo;
+use crate::telemetry::request_log::RequestGuard;
 use crate::turn::relay::Relay;
 
 /// How often a quiet connection is pinged.
@@ -63,8 +64,8 @@ enum End {
 }
 
 /// What a connection is served with.
-pub(super) struct Session<U: Upstream, S: TokenStore> {
-    app: Arc<App<U, S>>,
+pub(super) struct Session<U: Upstream> {
+    app: Arc<App<U>>,
     peer: Peer,
     /// The handshake: who calls, and what its headers choose for all turns.
     head: Parts,
@@ -82,7 +83,7 @@ struct Line {
 
 /// A turn whose reply has begun.
 struct Begun {
-    body: Body,
+    body: ReplyBody,
     notices: Vec<Notice>,
     /// The conversation that is answered, to be remembered with the answer.
     input: Vec<Box<RawValue>>,
@@ -105,8 +106,8 @@ struct EndedResponse<'a> {
     output: Vec<&'a RawValue>,
 }
 
-impl<U: Upstream, S: TokenStore> Session<U, S> {
-    pub(super) fn new(app: Arc<App<U, S>>, peer: Peer, head: Parts) -> Self {
+impl<U: Upstream> Session<U> {
+    pub(super) fn new(app: Arc<App<U>>, peer: Peer, head: Parts) -> Self {
         Self { app, peer, head }
     }
 
@@ -174,24 +175,24 @@ impl<U: Upstream, S: TokenStore> Session<U, S> {
     /// Starts a turn, as far as its first output; `None` if no reply is wanted.
     async fn begin(&self, create: &mut Create, memory: &Memory) -> Result<Option<Begun>, Error> {
         let request_id = ids::request_id(&HeaderMap::new()).to_str().unwrap_or_default().to_owned();
-        let watch = self.app.journal.open(Opening {
+        let guard = self.app.request_log.open(RequestInfo {
             request_id: request_id.clone(),
             endpoint: Work::Responses.endpoint(),
-            client: Opening::client(&self.head.headers),
+            client: RequestInfo::client(&self.head.headers),
             is_routine: false,
         });
-        let begun = self.prepare(create, memory, request_id, &watch).await;
+        let begun = self.prepare(create, memory, request_id, &guard).await;
         match begun {
             Ok(Some(begun)) => {
-                let body = watch.over(Response::new(begun.body), false).into_body();
+                let body = reply::logged(Response::new(begun.body), guard, false).into_body();
                 Ok(Some(Begun { body, ..begun }))
             }
             Ok(None) => {
-                drop(watch.over(reply::no_content(), false));
+                drop(reply::logged(reply::no_content(), guard, false));
                 Ok(None)
             }
             Err(error) => {
-                watch.record().fail(&error);
+                guard.record().fail(&error);
                 Err(reply::worded_for(&self.head.headers, error))
             }
         }
@@ -202,16 +203,16 @@ impl<U: Upstream, S: TokenStore> Session<U, S> {
         create: &mut Create,
         memory: &Memory,
         request_id: String,
-        watch: &Watch,
+        guard: &RequestGuard,
     ) -> Result<Option<Begun>, Error> {
-        let call = Call::read(&self.head.headers, watch.record())?;
+        let context = RequestContext::read(&self.head.headers, guard.record())?;
         let previous = create.previous().map(str::to_owned);
-        let input = create.whole_input(memory, |id| self.app.stored.conversation(&call.caller, id))?;
-        let input = input.map(|input| self.app.stored.with_items(&call.caller, input));
+        let input = create.whole_input(memory, |id| self.app.stored.conversation(&context.caller.id, id))?;
+        let input = input.map(|input| self.app.stored.with_items(&context.caller.id, input));
         let body = Bytes::from(create.body(input.as_deref())?);
         let input = input.unwrap_or_default();
-        let options = Options { stores: self.app.stored.has_room_for(body.len()), ..call.options.clone() };
-        let Prepared { mut plan, notices, turn } = endpoints::prepare(&self.app, &call, &options, body.clone())?;
+        let options = Options { stores: self.app.stored.has_room_for(body.len()), ..context.options.clone() };
+        let Prepared { mut plan, notices, turn } = endpoints::prepare(&self.app, &context, &options, body.clone())?;
         plan.previous_response_id = previous;
         if !create.generate {
             create.remember(input);
@@ -219,10 +220,10 @@ impl<U: Upstream, S: TokenStore> Session<U, S> {
         }
         let slot = self.app.terms.slots().take(self.app.terms.now().limits.times.queue).await?;
         let pipe = ResponsesPipe::new(&plan, ids::response());
-        let keep = Keep::of(&self.app, &call, &plan, body);
+        let keep = Keep::of(&self.app, &context, &plan, body);
         let turns = vec![(turn.open(), Keeping { pipe, keep })];
-        let relay = Relay::hold(turns, watch.record()).await?;
-        Ok(Some(Begun { body: relay.boxed_unsync(), notices, input, request_id, _slot: slot }))
+        let relay = Relay::hold(turns, guard.record().clone()).await?;
+        Ok(Some(Begun { body: ReplyBody::stream(relay), notices, input, request_id, _slot: slot }))
     }
 }
 

@@ -1,0 +1,142 @@
+//! The way of one request: it is admitted, read, and answered by its endpoint.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use codex_translate::{Error, ErrorKind};
+use codex_upstream::Upstream;
+use futures_util::FutureExt as _;
+use http::header::HOST;
+use http::{HeaderName, Method, Request, Response};
+use hyper::body::Incoming;
+
+use crate::admission::cors::Cors;
+use crate::app::App;
+use crate::config::runtime::Terms;
+use crate::connection::peer::Peer;
+use crate::endpoints;
+use crate::endpoints::websocket;
+use crate::ids;
+use crate::reply::{self, ReplyBody};
+use crate::request::body;
+use crate::request::context::RequestContext;
+use crate::request::limits::{self, Limits};
+use crate::route::{Route, Work, route};
+use crate::server::serve::Handler;
+use crate::telemetry::record::{RequestInfo, RequestRecord};
+use crate::turn::error;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+impl<U: Upstream> App<U> {
+    /// Answers one request from the peer at `peer`. Never fails: an error is a reply, even that of a defect.
+    pub async fn answer(self: &Arc<Self>, request: Request<Incoming>, peer: impl Into<Peer>) -> Response<ReplyBody> {
+        let terms = self.terms.now();
+        let cors = Cors::new(&terms.access.origins, request.headers());
+        let request_id = ids::request_id(request.headers());
+        let route = route(request.method(), request.uri().path());
+        let guard = self.request_log.open(RequestInfo {
+            request_id: request_id.to_str().unwrap_or_default().to_owned(),
+            endpoint: route.endpoint(),
+            client: RequestInfo::client(request.headers()),
+            is_routine: route.is_routine(),
+        });
+        let is_head = request.method() == Method::HEAD;
+        let answering = AssertUnwindSafe(self.respond(route, request, peer.into(), guard.record(), &terms, &cors));
+        let answered = answering.catch_unwind().await.unwrap_or_else(|_| Err(error::of_panic()));
+        let mut response = answered.unwrap_or_else(|error| {
+            guard.record().fail(&error);
+            reply::from_error(&error)
+        });
+        response.headers_mut().insert(X_REQUEST_ID, request_id);
+        cors.write(response.headers_mut());
+        reply::logged(response, guard, is_head)
+    }
+
+    async fn respond(
+        self: &Arc<Self>,
+        route: Route,
+        request: Request<Incoming>,
+        peer: Peer,
+        record: &RequestRecord,
+        terms: &Terms,
+        cors: &Cors,
+    ) -> Result<Response<ReplyBody>, Error> {
+        let (head, incoming) = request.into_parts();
+        limits::check_head(&head.uri, &head.headers)?;
+        if head.headers.get_all(HOST).iter().nth(1).is_some() {
+            // RFC 9112 §3.2.
+            return Err(Error::new(ErrorKind::InvalidRequest, "the request has several Host headers"));
+        }
+        if let Some(answer) = cors.preflight(&head) {
+            let mut response = reply::no_content();
+            *response.headers_mut() = answer?;
+            return Ok(response);
+        }
+        if let Route::Health(probe) = route {
+            return Ok(endpoints::health(self, probe).await);
+        }
+        // It says what every copy of the program says, and clients read it before they have a key.
+        if route == Route::OpenApi {
+            return Ok(endpoints::openapi());
+        }
+        let admitted = terms.access.admit(peer, &head);
+        // The page itself says nothing, and asks for the key that its data need.
+        if route == Route::StatusPage && !admitted.is_err_and(|denied| !denied.is_about_a_key()) {
+            return Ok(endpoints::status_page());
+        }
+        admitted.map_err(reply::of_denied)?;
+        match route {
+            Route::Work(work) => {
+                let context = RequestContext::read(&head.headers, record)?;
+                let received = body::read(&head.headers, incoming, &terms.limits, &self.large_bodies).await?;
+                // The share is held until the request has been sent, the slot until the reply's last byte.
+                let (body, _share) = (received.bytes, received.share);
+                let slot = self.terms.slots().take(terms.limits.times.queue).await?;
+                let answered = match work {
+                    Work::Chat => endpoints::chat(self, &context, body).await,
+                    Work::Responses => endpoints::responses(self, &context, body).await,
+                    Work::Compact => endpoints::compact(self, &context, &body).await,
+                    Work::Images(task) => endpoints::images(self, task, &context, &head.headers, body).await,
+                };
+                let mut response =
+                    answered.map_err(|error| reply::worded_for(&head.headers, error)).unwrap_or_else(|error| {
+                        record.fail(&error);
+                        reply::from_error(&error)
+                    });
+                self.client.known_quota.report().quota.write_headers(response.headers_mut(), SystemTime::now());
+                response.body_mut().set_slot(slot);
+                Ok(response)
+            }
+            Route::Socket if websocket::is_upgrade(&head) => websocket::accept(self, peer, head),
+            Route::Socket => Ok(reply::no_upgrade()),
+            Route::Stored(asked, id) => {
+                endpoints::stored(self, &RequestContext::read(&head.headers, record)?, asked, &id, &head)
+            }
+            Route::Models => Ok(endpoints::models(&self.client.current_models().await, head.uri.query())),
+            Route::Model(id) => endpoints::model(&self.client.current_models().await, &terms.aliases, &id),
+            Route::Usage => endpoints::usage(self).await,
+            Route::Metrics => Ok(endpoints::metrics(self).await),
+            Route::Status => Ok(endpoints::status(self).await),
+            Route::WrongMethod(allowed) => Ok(reply::wrong_method(head.method.as_str(), head.uri.path(), &allowed)),
+            Route::Health(_) | Route::OpenApi | Route::StatusPage | Route::Unknown => {
+                Ok(reply::not_found(head.uri.path()))
+            }
+        }
+    }
+}
+
+impl<U: Upstream> Handler for Arc<App<U>> {
+    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<ReplyBody> {
+        self.answer(request, peer).await
+    }
+
+    fn limits(&self) -> Limits {
+        self.terms.now().limits
+    }
+
+    async fn drain(&self) {
+        self.client_sockets.drain().await;
+    }
+}

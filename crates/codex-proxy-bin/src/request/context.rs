@@ -1,0 +1,71 @@
+//! What an endpoint needs to know of a request beside its body.
+
+use codex_translate::{Error, Options, ReasoningStyle};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use sha2::{Digest as _, Sha256};
+
+use crate::ids;
+use crate::telemetry::record::RequestRecord;
+use crate::turn::send::Caller;
+
+/// What an endpoint needs to know of a request beside its body.
+#[derive(Debug)]
+pub(crate) struct RequestContext {
+    /// What is noted of the request.
+    pub(crate) record: RequestRecord,
+    /// Who calls.
+    pub(crate) caller: Caller,
+    /// What this request chooses by its headers.
+    pub(crate) options: Options,
+}
+
+impl RequestContext {
+    /// Reads the headers of a request.
+    ///
+    /// # Errors
+    /// A header of ours has a value that it does not accept (400).
+    pub(crate) fn read(headers: &HeaderMap, record: &RequestRecord) -> Result<Self, Error> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+        let reasoning = match text("x-codex-proxy-reasoning") {
+            None => ReasoningStyle::default(),
+            Some(word) => reasoning_style(word)?,
+        };
+        let strict = match text("x-codex-proxy-strict") {
+            None | Some("false" | "0") => false,
+            Some("true" | "1") => true,
+            Some(_) => return Err(Error::invalid("x-codex-proxy-strict", "the header takes true or false")),
+        };
+        let key = headers.get(AUTHORIZATION).or_else(|| headers.get("x-api-key"));
+        Ok(Self {
+            record: record.clone(),
+            caller: Caller {
+                id: key.map(|key| caller_hash(key.as_bytes())).unwrap_or_default(),
+                session: ["session-id", "session_id", "thread-id", "conversation_id", "x-session-id"]
+                    .into_iter()
+                    .find_map(text)
+                    .filter(|session| !session.is_empty())
+                    .map(str::to_owned),
+            },
+            options: Options { strict, reasoning, ..Options::default() },
+        })
+    }
+}
+
+fn reasoning_style(word: &str) -> Result<ReasoningStyle, Error> {
+    match word {
+        "reasoning_content" => Ok(ReasoningStyle::ReasoningContent),
+        "reasoning" => Ok(ReasoningStyle::Reasoning),
+        "think" => Ok(ReasoningStyle::Think),
+        "none" => Ok(ReasoningStyle::None),
+        _ => Err(Error::invalid(
+            "x-codex-proxy-reasoning",
+            "the header takes reasoning_content, reasoning, think or none",
+        )),
+    }
+}
+
+/// A caller's key must not be readable from anything derived from it.
+fn caller_hash(key: &[u8]) -> String {
+    ids::hex(&Sha256::digest(key))
+}

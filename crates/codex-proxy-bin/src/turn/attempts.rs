@@ -1,0 +1,75 @@
+//! Counts what is sent again, and how refreshes end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use codex_auth::{EndpointError, Secret, TokenEndpoint, TokenResponse};
+use codex_upstream::{ByteStream, Upstream, UpstreamError};
+use http::{Request, Response};
+
+use crate::turn::observer::{RefreshOutcome, TurnObserver};
+
+/// The auth server, its answers counted.
+#[derive(Debug)]
+pub struct CountedEndpoint<E> {
+    endpoint: E,
+    observer: Arc<dyn TurnObserver>,
+}
+
+impl<E> CountedEndpoint<E> {
+    pub(super) fn new(endpoint: E, observer: Arc<dyn TurnObserver>) -> Self {
+        Self { endpoint, observer }
+    }
+}
+
+impl<E: TokenEndpoint> TokenEndpoint for CountedEndpoint<E> {
+    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenResponse, EndpointError> {
+        let refreshed = self.endpoint.refresh(refresh_token).await;
+        self.observer.refreshed(match &refreshed {
+            Ok(_) => RefreshOutcome::Refreshed,
+            Err(EndpointError::Refused { .. }) => RefreshOutcome::Refused,
+            Err(_) => RefreshOutcome::Failed,
+        });
+        refreshed
+    }
+}
+
+/// The way to the backend for one turn; whatever is sent after the first request is a retry.
+#[derive(Debug)]
+pub(super) struct Attempts<U> {
+    upstream: Arc<U>,
+    observer: Arc<dyn TurnObserver>,
+    has_sent: Arc<AtomicBool>,
+}
+
+impl<U> Attempts<U> {
+    pub(super) fn new(upstream: &Arc<U>, observer: &Arc<dyn TurnObserver>) -> Self {
+        Self { upstream: Arc::clone(upstream), observer: Arc::clone(observer), has_sent: Arc::default() }
+    }
+
+    /// The same turn by another way.
+    pub(super) fn by<V>(&self, upstream: &Arc<V>) -> Attempts<V> {
+        Attempts {
+            upstream: Arc::clone(upstream),
+            observer: Arc::clone(&self.observer),
+            has_sent: Arc::clone(&self.has_sent),
+        }
+    }
+}
+
+impl<U: Upstream> Upstream for Attempts<U> {
+    fn send(
+        &self,
+        request: Request<Bytes>,
+    ) -> impl Future<Output = Result<Response<ByteStream>, UpstreamError>> + Send {
+        if self.has_sent.swap(true, Ordering::Relaxed) {
+            self.observer.retried();
+        }
+        self.upstream.send(request)
+    }
+
+    fn forget_cookies(&self) {
+        self.upstream.forget_cookies();
+    }
+}

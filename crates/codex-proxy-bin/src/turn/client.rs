@@ -1,0 +1,139 @@
+//! The state that all turns share: the way to the backend, the login, the models and the quota.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use codex_auth::{AnyStore, AuthConfig, Bearer, HttpTokenEndpoint, TokenManager};
+use codex_upstream::{
+    Backend, CatalogueSnapshot, ClientIdentity, ModelCache, ModelCacheConfig, Quota, RequestAuth, RetryPolicy,
+    Timer as _, TokioTimer, TransportChoice, Upstream, WebSocketUpstream, WorkspaceRoute, WorkspaceRouteError,
+    WorkspaceRouter,
+};
+use url::Url;
+
+use crate::ids;
+use crate::turn::attempts::CountedEndpoint;
+use crate::turn::auth_http::AuthHttpClient;
+use crate::turn::observer::TurnObserver;
+use crate::turn::quota::KnownQuota;
+
+/// The login's tokens, refreshed over the same client as the API.
+pub type Tokens<U> = TokenManager<AnyStore, CountedEndpoint<HttpTokenEndpoint<AuthHttpClient<U>>>>;
+
+/// What a [`CodexClient`] is made with.
+#[derive(Clone, Debug)]
+pub struct CodexClientConfig {
+    /// The backend's base URL.
+    pub base: Url,
+    /// The auth server, and what it is told of this program.
+    pub auth: AuthConfig,
+    /// The client that the backend sees.
+    pub identity: ClientIdentity,
+    /// How turns reach the backend.
+    pub transport: TransportChoice,
+    /// How long the backend may send nothing on a WebSocket.
+    pub read_timeout: std::time::Duration,
+    /// How the account's models are asked for, and where they are stored.
+    pub models: ModelCacheConfig,
+}
+
+/// A client of the backend for one login. One value serves all turns.
+#[derive(Debug)]
+pub struct CodexClient<U: Upstream> {
+    /// The way to the backend.
+    pub upstream: Arc<U>,
+    /// The same way, over connections that are kept from turn to turn.
+    pub sockets: Arc<WebSocketUpstream<U, TokioTimer>>,
+    /// The login.
+    pub tokens: Tokens<U>,
+    /// The models of the account.
+    pub models: ModelCache,
+    /// The client that the backend sees.
+    pub identity: ClientIdentity,
+    /// What is known of the quota, from all replies so far.
+    pub known_quota: KnownQuota,
+    pub(super) transport: TransportChoice,
+    /// The way from the configured address to the account's own.
+    pub(super) router: WorkspaceRouter,
+    /// How often a turn is sent again before its reply begins.
+    pub(super) retry: RetryPolicy,
+    pub(super) observer: Arc<dyn TurnObserver>,
+    pub(super) clock: TokioTimer,
+    /// When the client was made; part of derived conversation ids, which look like UUIDs of that time.
+    pub(super) started_unix_ms: u64,
+}
+
+impl<U: Upstream> CodexClient<U> {
+    /// Puts the client together over `upstream`, with the login in `store`. Opens no connection.
+    pub fn new(config: CodexClientConfig, upstream: U, store: AnyStore, observer: Arc<dyn TurnObserver>) -> Self {
+        let upstream = Arc::new(upstream);
+        let endpoint = HttpTokenEndpoint::new(AuthHttpClient::new(Arc::clone(&upstream)), config.auth);
+        let endpoint = CountedEndpoint::new(endpoint, Arc::clone(&observer));
+        Self {
+            sockets: Arc::new(WebSocketUpstream::new(Arc::clone(&upstream), TokioTimer, config.read_timeout)),
+            upstream,
+            tokens: TokenManager::new(store, endpoint),
+            models: ModelCache::open(config.models),
+            identity: config.identity,
+            known_quota: KnownQuota::default(),
+            transport: config.transport,
+            router: WorkspaceRouter::new(config.base),
+            retry: RetryPolicy::default(),
+            observer,
+            clock: TokioTimer,
+            started_unix_ms: ids::unix_millis(),
+        }
+    }
+
+    /// Returns the models, asked for if those at hand are old; those at hand if the backend cannot be asked.
+    pub async fn current_models(&self) -> CatalogueSnapshot {
+        let at_hand = |problem: &dyn Display| {
+            tracing::debug!(%problem, "showing the models at hand");
+            self.models.snapshot()
+        };
+        let bearer = match self.tokens.bearer().await {
+            Ok(bearer) => bearer,
+            Err(error) => return at_hand(&error),
+        };
+        match self.route(&bearer).await {
+            Ok(route) => self.models.current(&self.upstream, &self.backend(&bearer, &route), &self.clock).await,
+            Err(error) => at_hand(&error),
+        }
+    }
+
+    /// Asks for the models now, and again whenever a request has used a list that is too old, so that no request waits for
+    /// one. Never completes.
+    pub async fn keep_models_fresh(&self) {
+        let mut known = None;
+        loop {
+            let problem = self.current_models().await.problem;
+            // A problem that lasts is not repeated.
+            if let Some(problem) = problem.as_ref().filter(|_| problem != known) {
+                tracing::warn!(problem, "the account's models are not known; going by the list at hand");
+            }
+            known = problem;
+            self.models.used_when_old().await;
+        }
+    }
+
+    /// Finds where the requests of the login's workspace go.
+    pub(super) async fn route(&self, bearer: &Bearer) -> Result<WorkspaceRoute, WorkspaceRouteError> {
+        let home = self.backend(bearer, self.router.home());
+        self.router.route(&self.upstream, &home, &self.clock).await
+    }
+
+    /// Returns the backend over `route`, as the login that `bearer` stands for.
+    pub(super) fn backend<'a>(&'a self, bearer: &'a Bearer, route: &'a WorkspaceRoute) -> Backend<'a> {
+        let credentials = RequestAuth {
+            bearer: bearer.token.expose(),
+            account_id: bearer.account_id.as_deref(),
+            fedramp: bearer.fedramp,
+        };
+        Backend { base: &route.base, region: route.region.as_deref(), identity: &self.identity, credentials }
+    }
+
+    /// Takes over what a reply tells of the quota.
+    pub(super) fn observe_quota(&self, quota: Quota) {
+        self.known_quota.observe(quota, self.clock.now());
+    }
+}
