@@ -33,6 +33,13 @@ pub(crate) fn text_reply() -> Vec<u8> {
     reply.into_bytes()
 }
 
+/// The events of the same reply, a line each.
+pub(crate) fn text_messages() -> Vec<u8> {
+    let reply = text_reply();
+    let lines = reply.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data: "));
+    lines.collect::<Vec<_>>().join(&b'\n')
+}
+
 /// A call in 2,000 deltas.
 pub(crate) fn call_reply() -> Vec<u8> {
     let piece = "x".repeat(100);

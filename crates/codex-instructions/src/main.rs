@@ -13,8 +13,8 @@ use std::error::Error;
 use std::hint::black_box;
 
 use codex_translate::{
-    ChatPipe, DecodeError, Decoder, Flow, MAX_EVENT_BYTES, Options, Profile, ReplyId, ReplyPlan, ResponsesPipe, chat,
-    to_responses,
+    ChatPipe, Chunk, DecodeError, Decoder, EventBuffer, EventReader, Flow, MAX_EVENT_BYTES, Options, Pipe, Profile,
+    ReplyId, ReplyPlan, ResponsesPipe, chat, to_responses,
 };
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -31,6 +31,7 @@ fn main() -> Outcome<()> {
         "chat-stream" => repeat(times, &input::text_reply(), chat_stream),
         "chat-stream-calls" => repeat(times, &input::call_reply(), chat_stream),
         "responses-stream" => repeat(times, &input::text_reply(), responses_stream),
+        "responses-messages" => repeat(times, &input::text_messages(), responses_messages),
         "request" => repeat(times, &input::request(), request),
         _ => Err(format!("there is no case `{case}`").into()),
     }
@@ -60,29 +61,37 @@ fn framing(reply: &[u8]) -> Outcome<usize> {
 
 /// A reply as a stream of chat chunks.
 fn chat_stream(reply: &[u8]) -> Outcome<usize> {
-    let (mut pipe, mut out, mut size) = (ChatPipe::new(&plan(), &reply_id()), Vec::new(), 0);
-    for bytes in reply.chunks(READ_BYTES) {
-        let flow = pipe.feed(bytes, &mut out)?;
-        size += black_box(&out).len();
-        out.clear();
-        if flow == Flow::Done {
-            pipe.finish(&mut out)?;
-            return Ok(size + out.len());
-        }
-    }
-    Err("the reply has no end".into())
+    streamed(ChatPipe::new(&plan(), &reply_id()), Vec::len, Vec::clear, reply.chunks(READ_BYTES).map(Chunk::Bytes))
 }
 
 /// A reply as a stream of the Responses API.
 fn responses_stream(reply: &[u8]) -> Outcome<usize> {
-    let (mut pipe, mut out, mut size) = (ResponsesPipe::new(&plan(), reply_id()), Vec::new(), 0);
-    for bytes in reply.chunks(READ_BYTES) {
-        let flow = pipe.feed(bytes, &mut out)?;
-        size += black_box(&out).len();
-        out.clear();
+    let pipe = ResponsesPipe::new(&plan(), &reply_id());
+    streamed::<Vec<u8>, _>(pipe, Vec::len, Vec::clear, reply.chunks(READ_BYTES).map(Chunk::Bytes))
+}
+
+/// The messages of a WebSocket, a line each, as those of another.
+fn responses_messages(reply: &[u8]) -> Outcome<usize> {
+    let pipe = ResponsesPipe::new(&plan(), &reply_id());
+    let messages = reply.split(|byte| *byte == b'\n').map(Chunk::Message);
+    streamed(pipe, EventBuffer::bytes, |out| *out = EventBuffer::default(), messages)
+}
+
+/// The bytes of a streamed reply, which is taken away after each chunk.
+fn streamed<'a, O: Default, P: Pipe<O>>(
+    mut pipe: P,
+    bytes: fn(&O) -> usize,
+    take: fn(&mut O),
+    chunks: impl Iterator<Item = Chunk<&'a [u8]>>,
+) -> Outcome<usize> {
+    let (mut reader, mut out, mut size) = (EventReader::new(), O::default(), 0);
+    for chunk in chunks {
+        let flow = pipe.feed(&mut reader, &chunk, &mut out)?;
+        size += bytes(black_box(&out));
+        take(&mut out);
         if flow == Flow::Done {
-            pipe.finish()?;
-            return Ok(size);
+            pipe.finish(&mut out)?;
+            return Ok(size + bytes(&out));
         }
     }
     Err("the reply has no end".into())

@@ -9,8 +9,8 @@
 use std::hint::black_box;
 
 use codex_translate::{
-    ChatFold, ChatPipe, DecodeError, Decoder, Flow, MAX_EVENT_BYTES, Options, Profile, ReplyId, ReplyPlan,
-    ResponsesPipe, chat, normalise, responses, to_responses,
+    ChatFold, ChatPipe, Chunk, DecodeError, Decoder, EventReader, Flow, Fold as _, MAX_EVENT_BYTES, Options, Pipe as _,
+    Profile, ReplyId, ReplyPlan, ResponsesPipe, chat, normalise, responses, to_responses,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use eventsource_stream::Eventsource as _;
@@ -108,9 +108,9 @@ fn reply_id() -> ReplyId {
 }
 
 fn through_pipe(reply: &[u8]) -> Vec<u8> {
-    let (mut pipe, mut out) = (ChatPipe::new(&plan(), &reply_id()), Vec::new());
+    let (mut reader, mut pipe, mut out) = (EventReader::new(), ChatPipe::new(&plan(), &reply_id()), Vec::new());
     for bytes in reply.chunks(READ_BYTES) {
-        if pipe.feed(bytes, &mut out).unwrap() == Flow::Done {
+        if pipe.feed(&mut reader, &Chunk::Bytes(bytes), &mut out).unwrap() == Flow::Done {
             break;
         }
     }
@@ -187,15 +187,16 @@ fn one_delta(c: &mut Criterion) {
     let mut group = c.benchmark_group("one text delta");
     let event = delta(7);
     let under_way = || {
+        let mut reader = EventReader::new();
         let (mut pipe, mut out) = (ChatPipe::new(&plan(), &reply_id()), Vec::with_capacity(1024));
-        let _ = pipe.feed(event.as_bytes(), &mut out).unwrap();
-        (pipe, out)
+        let _ = pipe.feed(&mut reader, &Chunk::Bytes(&event), &mut out).unwrap();
+        (reader, pipe, out)
     };
     group.bench_function("pipe", |b| {
-        let (mut pipe, mut out) = under_way();
+        let (mut reader, mut pipe, mut out) = under_way();
         b.iter(|| {
             out.clear();
-            let _ = pipe.feed(event.as_bytes(), &mut out).unwrap();
+            let _ = pipe.feed(&mut reader, &Chunk::Bytes(&event), &mut out).unwrap();
             out.len()
         });
     });
@@ -212,17 +213,18 @@ fn replies(c: &mut Criterion) {
         group.bench_function("chat stream", |b| b.iter(|| through_pipe(&reply)));
         group.bench_function("chat, whole", |b| {
             b.iter(|| {
-                let mut fold = ChatFold::new(&plan(), reply_id());
-                let done = reply.chunks(READ_BYTES).any(|bytes| fold.feed(bytes).unwrap() == Flow::Done);
-                assert!(done);
-                fold.finish().unwrap()
+                let (mut reader, mut fold) = (EventReader::new(), ChatFold::new(&plan(), &reply_id()));
+                let mut chunks = reply.chunks(READ_BYTES).map(Chunk::Bytes);
+                assert!(chunks.any(|chunk| fold.feed(&mut reader, &chunk).unwrap() == Flow::Done));
+                fold.end().unwrap()
             });
         });
         group.bench_function("responses stream", |b| {
             b.iter(|| {
-                let (mut pipe, mut out) = (ResponsesPipe::new(&plan(), reply_id()), Vec::new());
-                let done = reply.chunks(READ_BYTES).any(|bytes| pipe.feed(bytes, &mut out).unwrap() == Flow::Done);
-                assert!(done);
+                let (mut reader, mut out) = (EventReader::new(), Vec::new());
+                let mut pipe = ResponsesPipe::new(&plan(), &reply_id());
+                let mut chunks = reply.chunks(READ_BYTES).map(Chunk::Bytes);
+                assert!(chunks.any(|chunk| pipe.feed(&mut reader, &chunk, &mut out).unwrap() == Flow::Done));
                 out
             });
         });

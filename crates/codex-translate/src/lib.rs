@@ -20,7 +20,7 @@
 //! # Example
 //!
 //! ```
-//! use codex_translate::{ChatPipe, Flow, ReplyId, Options, Profile, chat, to_responses};
+//! use codex_translate::{ChatPipe, Chunk, EventReader, Flow, ReplyId, Options, Pipe, Profile, chat, to_responses};
 //!
 //! // What the client sends …
 //! let body = br#"{"model": "gpt-5.5", "stream": true, "messages": [{"role": "user", "content": "Say hey."}]}"#;
@@ -37,10 +37,11 @@
 //!     "data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\",\"output\":[]}}\n\n",
 //! );
 //! let reply_id = ReplyId { id: "chatcmpl-1".to_owned(), created: 1_750_000_000 };
+//! let mut reader = EventReader::new();
 //! let mut pipe = ChatPipe::new(&translated.plan, &reply_id);
 //! let mut reply = Vec::new();
 //! for piece in upstream.as_bytes().chunks(16) {
-//!     if pipe.feed(piece, &mut reply)? == Flow::Done {
+//!     if pipe.feed(&mut reader, &Chunk::Bytes(piece), &mut reply)? == Flow::Done {
 //!         break; // Whatever upstream sends now means nothing: let it go.
 //!     }
 //! }
@@ -284,12 +285,14 @@ pub use outcome::{Finish, Flow, ReplyId, Summary};
 pub use plan::{ReasoningStyle, ReplyPlan};
 pub use profile::{DEFAULT_MAX_CHOICES, Effort, Options, Profile};
 pub use reply::{
-    ChatFold, ChatPipe, ChatStream, EventSink, MAX_COMMENTARY_BYTES, MAX_EARLY_BYTES, MAX_EVENT_BYTES,
-    MAX_OUTPUT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS, Response, ResponseStream, ResponsesFold, ResponsesPipe,
+    ChatFold, ChatPipe, ChatStream, Chunk, EventBuffer, EventReader, EventSink, Fold, MAX_COMMENTARY_BYTES,
+    MAX_EARLY_BYTES, MAX_EVENT_BYTES, MAX_OUTPUT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS, Pipe, Response,
+    ResponseStream, ResponsesFold, ResponsesPipe,
 };
 pub use request::{
     ConversationSeed, Translated, compact, conversation_id, images, normalise, params, to_lite, to_responses,
 };
+pub use responses::RawEvent;
 pub use sse::{DecodeError, Decoder, Frame};
 pub use tool_names::ToolNames;
 pub use usage::Usage;

@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 
 use codex_sim::{Mint, Sim, SimConfig};
 use codex_translate::chat::{self, Delta, Sink};
-use codex_translate::{ChatStream, Decoder, Flow, MAX_EVENT_BYTES, Options, Profile, responses, to_responses};
+use codex_translate::{ChatStream, Chunk, EventReader, Flow, Options, Profile, to_responses};
 use codex_upstream::{
     Backend, Client, ClientConfig, ClientIdentity, RequestAuth, RetryPolicy, TokioTimer, TurnRequest, requests,
     send_with_retry,
@@ -53,15 +53,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let reply = send_with_retry(&client, &request, &RetryPolicy::default(), &TokioTimer).await?;
 
     let mut upstream = reply.into_body();
-    let mut decoder = Decoder::new(MAX_EVENT_BYTES);
+    let mut reader = EventReader::new();
     let mut stream = ChatStream::new(&translated.plan);
     let mut terminal = Terminal(Ok(()));
-    'reply: while let Some(bytes) = upstream.next().await {
-        decoder.feed(&bytes?);
-        while let Some(frame) = decoder.next_frame()? {
-            if stream.push(&responses::Event::parse(frame.data)?, &mut terminal)? == Flow::Done {
-                break 'reply;
-            }
+    while let Some(bytes) = upstream.next().await {
+        if reader.read(&Chunk::Bytes(bytes?), |event| stream.push(event, &mut terminal))? == Flow::Done {
+            break;
         }
     }
     terminal.0?;

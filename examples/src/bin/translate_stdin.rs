@@ -7,17 +7,18 @@
 use std::error::Error;
 use std::io::{self, Read as _, Write as _};
 
-use codex_translate::{ChatPipe, Flow, ReplyId, ReplyPlan};
+use codex_translate::{ChatPipe, Chunk, EventReader, Flow, Pipe as _, ReplyId, ReplyPlan};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut stdin, mut stdout) = (io::stdin().lock(), io::stdout().lock());
     let reply_id = ReplyId { id: "chatcmpl-example".to_owned(), created: 0 };
     let plan = ReplyPlan { stream: true, include_usage: true, ..ReplyPlan::new("gpt-5.1") };
+    let mut reader = EventReader::new();
     let mut pipe = ChatPipe::new(&plan, &reply_id);
     let (mut input, mut out) = (vec![0; 16 * 1024], Vec::new());
     loop {
         let read = stdin.read(&mut input)?;
-        let flow = pipe.feed(&input[..read], &mut out);
+        let flow = pipe.feed(&mut reader, &Chunk::Bytes(&input[..read]), &mut out);
         stdout.write_all(&out)?;
         out.clear();
         // The end of the input without a terminal event is an error, which `finish` reports.

@@ -1,14 +1,14 @@
 //! What the targets share.
 #![allow(dead_code, reason = "no target uses all of it")]
 
-use codex_translate::{ChatFold, ChatPipe, Error, ReplyId, ReplyPlan, ResponsesFold, ResponsesPipe};
+use codex_translate::{ChatFold, ChatPipe, Chunk, Error, ReplyId, Pipe as _, ReplyPlan, ResponsesFold, ResponsesPipe};
 
 #[path = "../../../crates/codex-translate/tests/it/feeding.rs"]
 pub mod feeding;
 #[path = "../../../crates/codex-translate/tests/it/invariants.rs"]
 pub mod invariants;
 
-use feeding::feed;
+use feeding::{feed_fold, feed_pipe};
 
 /// What a client gets: the stream or the body, and what went wrong.
 #[derive(Debug, PartialEq)]
@@ -24,7 +24,7 @@ pub fn reply_id() -> ReplyId {
 pub fn chat_stream<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut pipe = ChatPipe::new(plan, &reply_id());
     let mut out = Vec::new();
-    let ended = feed(pieces, |piece| pipe.feed(piece, &mut out)).and_then(|()| pipe.finish(&mut out));
+    let ended = feed_pipe(&mut pipe, chunks(pieces), &mut out);
     if let Ok(summary) = &ended {
         pipe.end(summary.usage.as_ref(), &mut out);
     }
@@ -32,29 +32,31 @@ pub fn chat_stream<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u
 }
 
 pub fn chat_body<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-    let mut fold = ChatFold::new(plan, reply_id());
-    match feed(pieces, |piece| fold.feed(piece)).and_then(|()| fold.finish()) {
-        Ok((body, _)) => Outcome { text: serde_json::to_string(&body).expect("JSON"), error: None },
+    match feed_fold(ChatFold::new(plan, &reply_id()), chunks(pieces)) {
+        Ok(body) => Outcome { text: serde_json::to_string(&body).expect("JSON"), error: None },
         Err(error) => Outcome { text: String::new(), error: Some(error) },
     }
 }
 
 pub fn responses_stream<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-    let mut pipe = ResponsesPipe::new(plan, reply_id());
+    let mut pipe = ResponsesPipe::new(plan, &reply_id());
     let mut out = Vec::new();
-    let ended = feed(pieces, |piece| pipe.feed(piece, &mut out)).and_then(|()| pipe.finish());
+    let ended = feed_pipe(&mut pipe, chunks(pieces), &mut out);
     if let Err(error) = &ended {
-        pipe.encode_error(error, &mut out);
+        pipe.write_error(error, &mut out);
     }
     Outcome { text: String::from_utf8(out).expect("UTF-8"), error: ended.err() }
 }
 
 pub fn responses_body<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-    let mut fold = ResponsesFold::new(plan, reply_id());
-    match feed(pieces, |piece| fold.feed(piece)).and_then(|()| fold.finish()) {
-        Ok((body, _)) => Outcome { text: body.json().to_owned(), error: None },
+    match feed_fold(ResponsesFold::new(plan, &reply_id()), chunks(pieces)) {
+        Ok(body) => Outcome { text: body.json().to_owned(), error: None },
         Err(error) => Outcome { text: String::new(), error: Some(error) },
     }
+}
+
+fn chunks<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> impl Iterator<Item = Chunk<&'a [u8]>> {
+    pieces.into_iter().map(Chunk::Bytes)
 }
 
 /// `bytes` in pieces whose sizes are a matter of their content.

@@ -1,206 +1,138 @@
-//! Bytes in, bytes out: the two writers with their framing, for a reply that is streamed and for one that is gathered.
+//! The shape that all replies have: events in, a reply out, in a stream or whole.
 //!
-//! The four types are used alike: `feed` what upstream sends until it is `Done` or upstream ends, then `finish`. What comes out
-//! does not depend on how the bytes were split.
+//! ```text
+//! Chunk ──▶ EventReader ──▶ RawEvent ──▶ Pipe::push ──▶ an output: server-sent events, or WebSocket messages
+//!                                    └─▶ Fold::push ──▶ Fold::end: one body
+//! ```
 
-use super::bounds::MAX_EVENT_BYTES;
-use super::chat::ChatStream;
-use super::responses::{Response, ResponseStream};
-use crate::chat::{Choice, ChunkEncoder, Completion};
+use super::source::{Chunk, EventReader};
 use crate::error::Error;
-use crate::json;
-use crate::outcome::{Flow, ReplyId, Summary};
-use crate::plan::ReplyPlan;
-use crate::responses::{DeltaReader, Event};
-use crate::sse::Decoder;
+use crate::outcome::{Flow, Summary};
+use crate::responses::RawEvent;
 use crate::usage::Usage;
 
-/// A streaming chat reply.
-#[derive(Debug)]
-pub struct ChatPipe {
-    decoder: Decoder,
-    deltas: DeltaReader,
-    stream: ChatStream,
-    encoder: ChunkEncoder,
-    include_usage: bool,
-}
-
-impl ChatPipe {
-    /// Starts the reply that `plan` describes.
-    pub fn new(plan: &ReplyPlan, reply_id: &ReplyId) -> Self {
-        Self {
-            decoder: Decoder::new(MAX_EVENT_BYTES),
-            deltas: DeltaReader::default(),
-            stream: ChatStream::new(plan),
-            encoder: ChunkEncoder::new(reply_id, &plan.model, plan.choice),
-            include_usage: plan.include_usage,
-        }
-    }
-
-    /// Takes upstream bytes and appends what they mean to `out`.
+/// Turns the events of one turn into a streaming reply, which is appended to an output `O`.
+///
+/// Call [`push`](Self::push) or [`feed`](Self::feed) until it returns [`Flow::Done`] or upstream ends, then
+/// [`finish`](Self::finish). A reply of several turns has a pipe for each, and one of them ends it ([`end`](Self::end)).
+///
+/// After an error, nothing about the error has been written. As long as nothing else has been written either, answer with a
+/// status; otherwise tell the client with [`write_error`](Self::write_error).
+///
+/// # Example
+///
+/// Both ways in and both ways out come to the same events:
+///
+/// ```
+/// use codex_translate::{Chunk, EventBuffer, EventReader, ReplyId, Pipe, ReplyPlan, ResponsesPipe};
+///
+/// # fn main() -> Result<(), codex_translate::Error> {
+/// let event = r#"{"type":"response.completed","response":{"id":"resp_1","status":"completed","output":[]}}"#;
+/// let plan = ReplyPlan::new("gpt-5.5");
+/// let reply_id = ReplyId { id: "resp_0".to_owned(), created: 1_750_000_000 };
+///
+/// // From server-sent events to server-sent events, …
+/// let sse = format!("data: {event}\n\n");
+/// let mut stream = Vec::new();
+/// let mut pipe = ResponsesPipe::new(&plan, &reply_id);
+/// let _done = pipe.feed(&mut EventReader::new(), &Chunk::Bytes(sse), &mut stream)?;
+/// pipe.finish(&mut stream)?;
+/// assert!(stream.starts_with(b"event: response.created\ndata: {"));
+///
+/// // … and from WebSocket messages to WebSocket messages.
+/// let mut messages = EventBuffer::default();
+/// let mut pipe = ResponsesPipe::new(&plan, &reply_id);
+/// let _done = pipe.feed(&mut EventReader::new(), &Chunk::Message(event), &mut messages)?;
+/// pipe.finish(&mut messages)?;
+/// let kinds: Vec<_> = messages.iter().map(|event| event.kind()).collect();
+/// assert_eq!(kinds, ["response.created", "response.completed"]);
+/// # Ok(())
+/// # }
+/// ```
+pub trait Pipe<O> {
+    /// Takes the next event, and appends what it comes to.
     ///
     /// # Errors
-    /// The turn failed. As long as nothing has gone out, answer with a status; after that, tell the client by
-    /// [`encode_error`](Self::encode_error).
-    pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Flow, Error> {
-        let Self { decoder, deltas, stream, encoder, .. } = self;
-        let mut sink = encoder.sink(out);
-        decoder
-            .each(bytes, |frame| read(deltas, frame.data, |event| stream.push(event, &mut sink)))
-            .inspect_err(|error| stream.fail(error.clone()))
-    }
+    /// The turn failed. Every later call fails in the same way.
+    fn push(&mut self, event: RawEvent<'_>, out: &mut O) -> Result<Flow, Error>;
 
-    /// Ends the choice: its finish.
+    /// Ends the turn with `error`, because upstream cannot be read any further. A turn that has ended stays as it is.
+    fn fail(&mut self, error: Error);
+
+    /// Ends the turn; call it once, after [`Flow::Done`] or the end of upstream.
     ///
     /// # Errors
-    /// The reply is not whole: tell the client, as for [`feed`](Self::feed).
-    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<Summary, Error> {
-        let summary = self.stream.finish()?;
-        self.encoder.finish(summary.finish, out);
-        Ok(summary)
-    }
+    /// The turn failed, or broke off.
+    fn finish(&mut self, out: &mut O) -> Result<Summary, Error>;
 
-    /// Ends the reply once all its choices are: the usage, if the caller asked for it, and `[DONE]`.
-    pub fn end(&self, usage: Option<&Usage>, out: &mut Vec<u8>) {
-        self.encoder.end(usage.filter(|_| self.include_usage), out);
-    }
+    /// Ends the reply, whose turns have used `usage` together; call it once, after the last turn.
+    fn end(&mut self, usage: Option<&Usage>, out: &mut O);
 
-    /// Appends the event that tells the client of `error`, and the end.
-    pub fn encode_error(&mut self, error: &Error, out: &mut Vec<u8>) {
-        ChunkEncoder::error(error, out);
+    /// Appends the event that tells the client of `error`, and ends the reply.
+    fn write_error(&mut self, error: &Error, out: &mut O);
+
+    /// Reads a chunk, and pushes each event that it completes.
+    ///
+    /// # Errors
+    /// The turn failed, or its events cannot be read.
+    fn feed(&mut self, reader: &mut EventReader, chunk: &Chunk<impl AsRef<[u8]>>, out: &mut O) -> Result<Flow, Error> {
+        let fed = reader.read(chunk, |event| self.push(event, out));
+        fed.inspect_err(|error| self.fail(error.clone()))
     }
 }
 
-/// A chat reply that is gathered.
-#[derive(Debug)]
-pub struct ChatFold {
-    decoder: Decoder,
-    deltas: DeltaReader,
-    stream: ChatStream,
-    choice: Choice,
-    reply_id: ReplyId,
-    model: String,
-}
-
-impl ChatFold {
-    /// Starts the reply that `plan` describes.
-    pub fn new(plan: &ReplyPlan, reply_id: ReplyId) -> Self {
-        Self {
-            decoder: Decoder::new(MAX_EVENT_BYTES),
-            deltas: DeltaReader::default(),
-            stream: ChatStream::new(plan),
-            choice: Choice::new(plan.choice),
-            reply_id,
-            model: plan.model.clone(),
-        }
-    }
-
-    /// Takes upstream bytes.
-    ///
-    /// # Errors
-    /// The turn failed: answer with a status.
-    pub fn feed(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
-        let Self { decoder, deltas, stream, choice, .. } = self;
-        let mut push = |event: &Event<'_>| match stream.push(event, choice)? {
-            Flow::Done => Ok(Flow::Done),
-            Flow::Continue => choice.check_size().map(|()| Flow::Continue),
-        };
-        decoder.each(bytes, |frame| read(deltas, frame.data, &mut push)).inspect_err(|error| stream.fail(error.clone()))
-    }
-
+/// Turns the events of one turn into one whole reply.
+///
+/// Call [`push`](Self::push) or [`feed`](Self::feed) until it returns [`Flow::Done`] or upstream ends, then
+/// [`finish`](Self::finish) and [`end`](Self::end), as for a [`Pipe`]. An error becomes a status.
+///
+/// # Example
+///
+/// ```
+/// use codex_translate::{ChatFold, Chunk, EventReader, Fold, ReplyId, ReplyPlan};
+///
+/// # fn main() -> Result<(), codex_translate::Error> {
+/// let event = r#"{"type":"response.completed","response":{"status":"completed","output":[]}}"#;
+/// let reply_id = ReplyId { id: "chatcmpl-1".to_owned(), created: 1_750_000_000 };
+/// let mut fold = ChatFold::new(&ReplyPlan::new("gpt-5.5"), &reply_id);
+/// let _done = fold.feed(&mut EventReader::new(), &Chunk::Message(event))?;
+/// assert_eq!(fold.finish()?.finish.as_str(), "stop");
+/// let body = serde_json::to_string(&fold.end()?).expect("JSON");
+/// assert!(body.starts_with(r#"{"id":"chatcmpl-1","object":"chat.completion""#));
+/// # Ok(())
+/// # }
+/// ```
+pub trait Fold: Sized {
     /// The whole reply.
+    type Whole;
+
+    /// Takes the next event.
     ///
     /// # Errors
-    /// The reply is not whole: answer with a status.
-    pub fn finish(mut self) -> Result<(Completion, Summary), Error> {
-        let summary = self.stream.finish()?;
-        self.choice.finish(summary.finish);
-        Ok((Completion::new(self.reply_id, self.model, self.choice, summary.usage), summary))
-    }
-}
+    /// The turn failed. Every later call fails in the same way.
+    fn push(&mut self, event: RawEvent<'_>) -> Result<Flow, Error>;
 
-/// A streaming reply of the Responses API.
-#[derive(Debug)]
-pub struct ResponsesPipe {
-    decoder: Decoder,
-    stream: ResponseStream,
-}
+    /// Ends the turn with `error`, because upstream cannot be read any further. A turn that has ended stays as it is.
+    fn fail(&mut self, error: Error);
 
-impl ResponsesPipe {
-    /// Starts the reply that `plan` describes.
-    pub fn new(plan: &ReplyPlan, reply_id: ReplyId) -> Self {
-        Self { decoder: Decoder::new(MAX_EVENT_BYTES), stream: ResponseStream::new(plan, reply_id) }
-    }
-
-    /// Takes upstream bytes and appends what they mean to `out`.
+    /// Ends the turn; call it once, after [`Flow::Done`] or the end of upstream.
     ///
     /// # Errors
-    /// The turn failed. As long as nothing has gone out, answer with a status; after that, tell the client by
-    /// [`encode_error`](Self::encode_error).
-    pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Flow, Error> {
-        let Self { decoder, stream } = self;
-        decoder.each(bytes, |frame| stream.push(frame.data, out)).inspect_err(|error| stream.fail(error.clone()))
-    }
+    /// The turn failed, or broke off.
+    fn finish(&mut self) -> Result<Summary, Error>;
 
-    /// Says how the reply ended; its last event is out already.
+    /// Ends the reply, and returns all of it.
     ///
     /// # Errors
-    /// The reply is not whole: tell the client, as for [`feed`](Self::feed).
-    pub fn finish(&mut self) -> Result<Summary, Error> {
-        self.stream.finish()
-    }
+    /// As for [`finish`](Self::finish).
+    fn end(self) -> Result<Self::Whole, Error>;
 
-    /// The whole response of a reply that has ended well, as its JSON; a program that keeps responses reads it here.
-    pub fn response(&self) -> Option<&str> {
-        self.stream.response()
-    }
-
-    /// Appends the event that tells the client of `error`.
-    pub fn encode_error(&mut self, error: &Error, out: &mut Vec<u8>) {
-        self.stream.write_error(error, out);
-    }
-}
-
-/// A reply of the Responses API that is gathered.
-#[derive(Debug)]
-pub struct ResponsesFold {
-    decoder: Decoder,
-    stream: ResponseStream,
-}
-
-impl ResponsesFold {
-    /// Starts the reply that `plan` describes.
-    pub fn new(plan: &ReplyPlan, reply_id: ReplyId) -> Self {
-        Self { decoder: Decoder::new(MAX_EVENT_BYTES), stream: ResponseStream::new(plan, reply_id) }
-    }
-
-    /// Takes upstream bytes.
+    /// Reads a chunk, and pushes each event that it completes.
     ///
     /// # Errors
-    /// The turn failed: answer with a status.
-    pub fn feed(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
-        let Self { decoder, stream } = self;
-        decoder.each(bytes, |frame| stream.push(frame.data, &mut ())).inspect_err(|error| stream.fail(error.clone()))
-    }
-
-    /// The whole reply.
-    ///
-    /// # Errors
-    /// The reply is not whole: answer with a status.
-    pub fn finish(self) -> Result<(Response, Summary), Error> {
-        let summary = self.stream.finish()?;
-        Ok((self.stream.into_response()?, summary))
-    }
-}
-
-/// Gives `take` the event that `json` is; a delta in the usual form is read by the short way.
-fn read(
-    deltas: &mut DeltaReader,
-    json: &str,
-    take: impl FnOnce(&Event<'_>) -> Result<Flow, Error>,
-) -> Result<Flow, Error> {
-    match deltas.read(json) {
-        Some(delta) => take(&delta.event()),
-        None => take(&Event::parse(&json::replaced(json))?),
+    /// The turn failed, or its events cannot be read.
+    fn feed(&mut self, reader: &mut EventReader, chunk: &Chunk<impl AsRef<[u8]>>) -> Result<Flow, Error> {
+        let fed = reader.read(chunk, |event| self.push(event));
+        fed.inspect_err(|error| self.fail(error.clone()))
     }
 }

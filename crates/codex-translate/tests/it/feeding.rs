@@ -1,7 +1,7 @@
 //! How the pieces of a stream are fed, and the oracle of its framing. The fuzz targets use this file, too.
 #![allow(dead_code, reason = "no fuzz target uses all of it")]
 
-use codex_translate::{DecodeError, Decoder, Error, Flow};
+use codex_translate::{Chunk, DecodeError, Decoder, Error, EventReader, Flow, Fold, Pipe, Summary};
 use eventsource_stream::Eventsource as _;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 
@@ -54,15 +54,32 @@ pub(crate) fn oracle(text: &str) -> Vec<Seen> {
     events.into_iter().map(|event| event.expect("UTF-8")).map(|event| (event.event, event.data)).collect()
 }
 
-/// Feeds pieces until there is enough.
-pub(crate) fn feed<'a>(
-    pieces: impl IntoIterator<Item = &'a [u8]>,
-    mut feed: impl FnMut(&'a [u8]) -> Result<Flow, Error>,
-) -> Result<(), Error> {
-    for piece in pieces {
-        if feed(piece)? == Flow::Done {
+/// Feeds a pipe until it has enough, and ends the turn.
+pub(crate) fn feed_pipe<O>(
+    pipe: &mut impl Pipe<O>,
+    chunks: impl IntoIterator<Item = Chunk<impl AsRef<[u8]>>>,
+    out: &mut O,
+) -> Result<Summary, Error> {
+    let mut reader = EventReader::new();
+    for chunk in chunks {
+        if pipe.feed(&mut reader, &chunk, out)? == Flow::Done {
             break;
         }
     }
-    Ok(())
+    pipe.finish(out)
+}
+
+/// Feeds a fold until it has enough, and returns the whole reply.
+pub(crate) fn feed_fold<F: Fold>(
+    mut fold: F,
+    chunks: impl IntoIterator<Item = Chunk<impl AsRef<[u8]>>>,
+) -> Result<F::Whole, Error> {
+    let mut reader = EventReader::new();
+    for chunk in chunks {
+        if fold.feed(&mut reader, &chunk)? == Flow::Done {
+            break;
+        }
+    }
+    fold.finish()?;
+    fold.end()
 }

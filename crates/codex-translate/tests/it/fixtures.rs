@@ -4,12 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use codex_translate::{
-    ChatFold, ChatPipe, Error, Options, Profile, ReasoningStyle, ReplyId, ReplyPlan, ResponsesFold, ResponsesPipe,
-    Summary, chat, normalise, responses, to_responses,
+    ChatFold, ChatPipe, Chunk, Error, EventBuffer, EventSink as _, MAX_EVENT_BYTES, Options, Pipe, Profile,
+    ReasoningStyle, ReplyId, ReplyPlan, ResponsesFold, ResponsesPipe, Summary, chat, normalise, responses,
+    to_responses,
 };
 use serde_json::{Value, json};
 
-use crate::feeding::feed;
+use crate::feeding::{decode, feed_fold, feed_pipe};
 
 /// A case with more bytes than this is not split at each of them but at some.
 const LARGE_BYTES: usize = 16 * 1024;
@@ -102,17 +103,19 @@ pub(crate) enum Way {
     ChatStream,
     ChatBody,
     ResponsesStream,
+    ResponsesMessages,
     ResponsesBody,
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 4] = [Self::ChatStream, Self::ChatBody, Self::ResponsesStream, Self::ResponsesBody];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::ChatStream, Self::ChatBody, Self::ResponsesStream, Self::ResponsesMessages, Self::ResponsesBody];
 
     /// The plan of the case's request, if it has one for this way.
     pub(crate) fn plan(self, case: &Case) -> Option<ReplyPlan> {
         match self {
             Self::ChatStream | Self::ChatBody => case.chat_plan(),
-            Self::ResponsesStream | Self::ResponsesBody => case.responses_plan(),
+            Self::ResponsesStream | Self::ResponsesMessages | Self::ResponsesBody => case.responses_plan(),
         }
     }
 
@@ -121,7 +124,7 @@ impl Way {
         let (success, error) = match self {
             Self::ChatStream => (case.read("chunks.sse"), case.json("error.json")),
             Self::ChatBody => (case.read("completion.json"), case.json("error.json")),
-            Self::ResponsesStream => (case.read("responses.sse"), case.json("error.json")),
+            Self::ResponsesStream | Self::ResponsesMessages => (case.read("responses.sse"), case.json("error.json")),
             Self::ResponsesBody => (case.read("response.json"), case.json("error.json")),
         };
         let is_body = matches!(self, Self::ChatBody | Self::ResponsesBody);
@@ -131,49 +134,60 @@ impl Way {
 
     /// What a client gets of upstream's bytes in these pieces.
     pub(crate) fn outcome<'a>(self, plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-        let pieces = pieces.into_iter();
+        self.outcome_of(plan, pieces.into_iter().map(Chunk::Bytes))
+    }
+
+    /// What a client gets of what upstream sends, in either form.
+    fn outcome_of(self, plan: &ReplyPlan, chunks: impl IntoIterator<Item = Chunk<impl AsRef<[u8]>>>) -> Outcome {
         match self {
-            Self::ChatStream => chat_stream(plan, pieces),
-            Self::ResponsesStream => responses_stream(plan, pieces),
+            Self::ChatStream => {
+                let (stream, ended) = stream(&mut ChatPipe::new(plan, &reply_id()), chunks, Vec::is_empty);
+                streamed(stream, ended)
+            }
+            Self::ResponsesStream => {
+                let (stream, ended) = stream(&mut ResponsesPipe::new(plan, &reply_id()), chunks, Vec::is_empty);
+                streamed(stream, ended)
+            }
+            Self::ResponsesMessages => {
+                let (messages, ended) =
+                    stream(&mut ResponsesPipe::new(plan, &reply_id()), chunks, EventBuffer::is_empty);
+                streamed(to_sse(&messages), ended)
+            }
             Self::ChatBody => {
-                let mut fold = ChatFold::new(plan, reply_id());
-                let gathered = feed(pieces, |piece| fold.feed(piece)).and_then(|()| fold.finish());
-                body(gathered.map(|(completion, _)| serde_json::to_string(&completion).unwrap()))
+                let gathered = feed_fold(ChatFold::new(plan, &reply_id()), chunks);
+                body(gathered.map(|completion| serde_json::to_string(&completion).unwrap()))
             }
             Self::ResponsesBody => {
-                let mut fold = ResponsesFold::new(plan, reply_id());
-                let gathered = feed(pieces, |piece| fold.feed(piece)).and_then(|()| fold.finish());
-                body(gathered.map(|(response, _)| compact(response.json())))
+                let gathered = feed_fold(ResponsesFold::new(plan, &reply_id()), chunks);
+                body(gathered.map(|response| compact(response.json())))
             }
         }
     }
 }
 
-fn chat_stream<'a>(plan: &ReplyPlan, pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
-    let mut pipe = ChatPipe::new(plan, &reply_id());
-    let mut out = Vec::new();
-    let ended = feed(pieces, |piece| pipe.feed(piece, &mut out)).and_then(|()| pipe.finish(&mut out));
+fn stream<O: Default>(
+    pipe: &mut impl Pipe<O>,
+    chunks: impl IntoIterator<Item = Chunk<impl AsRef<[u8]>>>,
+    is_empty: impl Fn(&O) -> bool,
+) -> (O, Result<Summary, Error>) {
+    let mut out = O::default();
+    let ended = feed_pipe(pipe, chunks, &mut out);
     match &ended {
         Ok(summary) => pipe.end(summary.usage.as_ref(), &mut out),
-        Err(_) if out.is_empty() => {}
-        Err(error) => pipe.encode_error(error, &mut out),
+        Err(_) if is_empty(&out) => {}
+        Err(error) => pipe.write_error(error, &mut out),
     }
-    stream(out, ended)
+    (out, ended)
 }
 
-fn responses_stream<'a>(plan: &ReplyPlan, pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
-    let mut pipe = ResponsesPipe::new(plan, reply_id());
-    let mut out = Vec::new();
-    let ended = feed(pieces, |piece| pipe.feed(piece, &mut out)).and_then(|()| pipe.finish());
-    if let Err(error) = &ended
-        && !out.is_empty()
-    {
-        pipe.encode_error(error, &mut out);
-    }
-    stream(out, ended)
+/// The stream of server-sent events that says the same as these messages.
+fn to_sse(messages: &EventBuffer) -> Vec<u8> {
+    let mut sse = Vec::new();
+    messages.iter().for_each(|event| sse.event(&event.kind(), &[event.json()]));
+    sse
 }
 
-fn stream(out: Vec<u8>, ended: Result<Summary, Error>) -> Outcome {
+fn streamed(out: Vec<u8>, ended: Result<Summary, Error>) -> Outcome {
     let success = String::from_utf8(out).expect("UTF-8");
     Outcome { success: Some(success).filter(|out| !out.is_empty()), error: ended.err().map(|error| error_json(&error)) }
 }
@@ -254,6 +268,30 @@ fn no_chat_body_depends_on_where_it_is_split() {
 #[test]
 fn no_responses_stream_depends_on_where_it_is_split() {
     check_every_split(Way::ResponsesStream);
+}
+
+#[test]
+fn no_responses_messages_depend_on_where_it_is_split() {
+    check_every_split(Way::ResponsesMessages);
+}
+
+#[test]
+fn a_reply_is_the_same_whether_it_comes_as_bytes_or_as_messages() {
+    let mut count = 0;
+    for case in &cases() {
+        let (events, broken) = decode(MAX_EVENT_BYTES, [&case.events[..]]);
+        // What is no text cannot come as a message.
+        if broken.is_some() {
+            continue;
+        }
+        for (way, plan) in Way::ALL.iter().filter_map(|way| Some((way, way.plan(case)?))) {
+            count += 1;
+            let messages = events.iter().map(|(_, json)| Chunk::Message(json));
+            let what = || format!("{}, {way:?}, from messages", case.name);
+            assert_same(what, &way.outcome_of(&plan, messages), &way.expected(case));
+        }
+    }
+    assert!(count > 250, "{count} replies");
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn commentary_bytes() {
 fn early_bytes() {
     let failed = json!({"type": "response.failed", "response": {"error": {"code": "server_error", "message": "m"}}});
     let event = |len: usize| json!({"type": "codex.rate_limits", "padding": "x".repeat(len)});
-    let overhead = event(0).to_string().len() + size_of::<String>();
+    let overhead = event(0).to_string().len() + size_of::<usize>();
     for (more, is_status) in [(0, true), (1, false)] {
         let early = event(MAX_EARLY_BYTES - overhead + more);
         let Outcome { success, error } = outcome(Way::ResponsesStream, &to_bytes(&[early, failed.clone()]));

@@ -3,7 +3,9 @@
 //! How deltas become bytes, as chunks or as one completion, is no concern of this wing; that is in [`chat`](crate::chat).
 
 mod items;
+mod pipe;
 mod stream;
 mod voice;
 
+pub use pipe::{ChatFold, ChatPipe};
 pub use stream::ChatStream;

@@ -13,15 +13,18 @@ use super::items::{Call, Items};
 use super::voice::Voice;
 use crate::chat::Sink;
 use crate::error::{Error, ErrorKind};
-use crate::json::Text;
+use crate::json::{self, Text};
 use crate::outcome::{Finish, Flow, Summary};
 use crate::plan::ReplyPlan;
-use crate::responses::{Ended, Event, IncompleteReason, ItemBody, OutputItem, OutputPart, Piece, TextKind};
+use crate::responses::{
+    DeltaReader, Ended, Event, IncompleteReason, ItemBody, OutputItem, OutputPart, Piece, RawEvent, TextKind,
+};
 
 /// Turns the events of one reply into the deltas of one choice.
 #[derive(Clone, Debug)]
 pub struct ChatStream {
     state: State,
+    deltas: DeltaReader,
     items: Items,
     voice: Voice,
 }
@@ -44,18 +47,22 @@ enum State {
 impl ChatStream {
     /// Starts a reply to be written as `plan` says.
     pub fn new(plan: &ReplyPlan) -> Self {
-        Self { state: State::Open, items: Items::default(), voice: Voice::new(plan) }
+        Self { state: State::Open, deltas: DeltaReader::default(), items: Items::default(), voice: Voice::new(plan) }
     }
 
     /// Takes the next event. After [`Flow::Done`], call [`finish`](Self::finish).
     ///
     /// # Errors
     /// The turn failed: tell the caller, and let upstream go. Every later call says the same.
-    pub fn push(&mut self, event: &Event<'_>, sink: &mut impl Sink) -> Result<Flow, Error> {
+    pub fn push(&mut self, event: RawEvent<'_>, sink: &mut impl Sink) -> Result<Flow, Error> {
         if let State::Closed(outcome) = &self.state {
             return outcome.clone().map(|_| Flow::Done);
         }
-        let outcome = match self.take(event, sink) {
+        let taken = match self.deltas.read(event.json()) {
+            Some(delta) => self.take(&delta.event(), sink),
+            None => self.parse_and_take(event, sink),
+        };
+        let outcome = match taken {
             Ok(None) => return Ok(Flow::Continue),
             Ok(Some(summary)) => Ok(summary),
             Err(error) => Err(error),
@@ -80,6 +87,10 @@ impl ChatStream {
             State::Open => Err(Error::truncated()),
             State::Closed(outcome) => outcome.clone(),
         }
+    }
+
+    fn parse_and_take(&mut self, event: RawEvent<'_>, sink: &mut impl Sink) -> Result<Option<Summary>, Error> {
+        self.take(&Event::parse(&json::replaced(event.json()))?, sink)
     }
 
     /// Takes an event; the summary if the reply ends with it.

@@ -3,10 +3,10 @@
 use super::output::Stage;
 use super::say::{Said, delta_kind, index_key};
 use super::stream::ResponseStream;
-use super::writer::EventSink;
 use crate::error::Error;
 use crate::json::Text;
 use crate::outcome::Finish;
+use crate::reply::sink::EventSink;
 use crate::responses::{CallKind, ItemBody, ItemKind, OutputItem, OutputPart, TextKind};
 
 impl ResponseStream {

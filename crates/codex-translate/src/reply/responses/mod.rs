@@ -5,16 +5,16 @@
 //! `stream.rs` holds the machine and takes one event after the other; the other files add methods to it, each for one part of
 //! the work.
 
-mod early;
 mod ends;
 mod opening;
 mod output;
+mod pipe;
 mod repair;
 mod response;
 mod say;
 mod stream;
 mod writer;
 
+pub use pipe::{ResponsesFold, ResponsesPipe};
 pub use response::Response;
 pub use stream::ResponseStream;
-pub use writer::EventSink;

@@ -1,11 +1,12 @@
 //! The beginning of a reply: `response.created` first, and nothing before it is known how the turn goes.
 
-use super::early::Early;
 use super::stream::{ResponseStream, State};
-use super::writer::EventSink;
 use crate::error::Error;
 use crate::json::ObjectEdit;
-use crate::responses::{Envelope, Event};
+use crate::reply::bounds::MAX_EARLY_BYTES;
+use crate::reply::event_buffer::EventBuffer;
+use crate::reply::sink::EventSink;
+use crate::responses::{Envelope, Event, RawEvent};
 
 const CREATED: &str = "response.created";
 
@@ -31,7 +32,8 @@ impl ResponseStream {
             self.begin(early, Some(envelope), sink)?;
             return Ok(false);
         }
-        if !early.push(envelope.json) {
+        early.push(RawEvent::new(envelope.json));
+        if early.bytes() > MAX_EARLY_BYTES {
             let early = std::mem::take(early);
             self.begin(early, None, sink)?;
         }
@@ -41,13 +43,13 @@ impl ResponseStream {
     /// Writes the beginning of the reply, in which `early` has come; `next` is the first event after it.
     pub(super) fn begin(
         &mut self,
-        early: Early,
+        early: EventBuffer,
         next: Option<&Envelope<'_>>,
         sink: &mut impl EventSink,
     ) -> Result<(), Error> {
         self.state = State::Open;
         // Each of them was read before, and so can be read.
-        let early: Vec<_> = early.events.iter().filter_map(|json| Envelope::parse(json).ok().flatten()).collect();
+        let early: Vec<_> = early.iter().filter_map(|event| Envelope::parse(event.json()).ok().flatten()).collect();
         match early.iter().find(|event| event.kind() == CREATED) {
             Some(created) if self.template.read(created.response, &self.tools).is_ok() => {
                 self.pass_response(created, CREATED, sink);

@@ -5,10 +5,10 @@ use serde_json::value::RawValue;
 use super::output::Stage;
 use super::say::{Said, delta_kind};
 use super::stream::{ResponseStream, State};
-use super::writer::EventSink;
 use crate::error::Error;
 use crate::json::{ObjectEdit, Text, members_of, number, word};
 use crate::outcome::Finish;
+use crate::reply::sink::EventSink;
 use crate::responses::{Envelope, ItemKind, OutputPart, Piece, PlainDelta, PlainSaid, TextKind};
 
 impl ResponseStream {

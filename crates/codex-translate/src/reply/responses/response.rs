@@ -46,7 +46,7 @@ pub(super) struct Template {
 
 impl Template {
     /// A response of which upstream has said nothing yet.
-    pub(super) fn new(plan: &ReplyPlan, reply_id: ReplyId) -> Self {
+    pub(super) fn new(plan: &ReplyPlan, reply_id: &ReplyId) -> Self {
         let model = Text::Plain(&plan.model).to_json();
         let json = format!(
             "{{\"id\":{},\"object\":\"response\",\"created_at\":{},\"status\":\"in_progress\",\"error\":null,\

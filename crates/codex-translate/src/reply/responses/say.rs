@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use super::output::unannounced;
 use super::stream::ResponseStream;
-use super::writer::EventSink;
 use crate::error::Error;
 use crate::json::{ObjectEdit, Text, members, present, word};
 use crate::outcome::Finish;
+use crate::reply::sink::EventSink;
 use crate::responses::{CallKind, Envelope, ItemBody, ItemKind, OutputItem, Piece, TextKind};
 
 /// A text and where it belongs.

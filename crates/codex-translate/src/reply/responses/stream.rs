@@ -16,16 +16,19 @@
 
 use std::borrow::Cow;
 
-use super::early::Early;
 use super::output::{self, Output};
 use super::response::{Response, Template};
-use super::writer::{EventSink, Writer};
+use super::writer::Writer;
 use crate::error::{Error, ErrorKind};
 use crate::json::{self, ObjectEdit};
 use crate::outcome::{Finish, Flow, ReplyId, Summary};
 use crate::plan::ReplyPlan;
+use crate::reply::event_buffer::EventBuffer;
 use crate::reply::limit::Cutter;
-use crate::responses::{DeltaReader, Ended, Envelope, Event, IncompleteReason, ItemBody, ItemKind, OutputItem};
+use crate::reply::sink::EventSink;
+use crate::responses::{
+    DeltaReader, Ended, Envelope, Event, IncompleteReason, ItemBody, ItemKind, OutputItem, RawEvent,
+};
 use crate::tool_names::ToolNames;
 use crate::usage::Usage;
 
@@ -59,19 +62,19 @@ pub struct ResponseStream {
 #[derive(Clone, Debug)]
 pub(super) enum State {
     /// Nothing has gone out; holds what has come.
-    Opening(Early),
+    Opening(EventBuffer),
     Open,
     /// The client was not told of the failure yet. Holds what has come if nothing has gone out.
-    Failed(Error, Option<Early>),
+    Failed(Error, Option<EventBuffer>),
     /// The last event has gone out.
     Closed(Result<Summary, Error>),
 }
 
 impl ResponseStream {
     /// Starts a reply to be written as `plan` says; `reply_id` stands in where upstream names neither id nor time.
-    pub fn new(plan: &ReplyPlan, reply_id: ReplyId) -> Self {
+    pub fn new(plan: &ReplyPlan, reply_id: &ReplyId) -> Self {
         Self {
-            state: State::Opening(Early::default()),
+            state: State::Opening(EventBuffer::default()),
             deltas: DeltaReader::default(),
             writer: Writer::default(),
             output: Output::default(),
@@ -83,18 +86,18 @@ impl ResponseStream {
         }
     }
 
-    /// Takes the JSON of the next event. After [`Flow::Done`], call [`finish`](Self::finish).
+    /// Takes the next event. After [`Flow::Done`], call [`finish`](Self::finish).
     ///
     /// # Errors
     /// The turn failed: tell the caller, by [`write_error`](Self::write_error) if a status cannot be sent any more, and let
     /// upstream go. Every later call says the same.
-    pub fn push(&mut self, json: &str, sink: &mut impl EventSink) -> Result<Flow, Error> {
+    pub fn push(&mut self, event: RawEvent<'_>, sink: &mut impl EventSink) -> Result<Flow, Error> {
         match &self.state {
             State::Opening(_) | State::Open => {}
             State::Failed(error, _) => return Err(error.clone()),
             State::Closed(outcome) => return outcome.clone().map(|_| Flow::Done),
         }
-        match self.take(json, sink) {
+        match self.take(event.json(), sink) {
             Ok(None) => Ok(Flow::Continue),
             Ok(Some(summary)) => {
                 self.state = State::Closed(Ok(summary));

@@ -2,34 +2,9 @@
 
 use std::fmt::Write as _;
 
-use memchr::{memchr2, memchr2_iter};
-
 use crate::json::{ObjectEdit, number, present};
+use crate::reply::sink::EventSink;
 use crate::responses::{Envelope, PlainDelta};
-
-/// Takes in the events of a reply.
-pub trait EventSink {
-    /// Takes in one event: its type, and its JSON in pieces that are to be put together.
-    fn event(&mut self, kind: &str, json: &[&str]);
-}
-
-/// Appends each event to a buffer as a server-sent event.
-impl EventSink for Vec<u8> {
-    fn event(&mut self, kind: &str, json: &[&str]) {
-        self.extend_from_slice(b"event: ");
-        write_line(kind, self);
-        self.extend_from_slice(b"\ndata: ");
-        for piece in json {
-            write_line(piece, self);
-        }
-        self.extend_from_slice(b"\n\n");
-    }
-}
-
-/// Takes nothing in: for a caller that only wants the whole response.
-impl EventSink for () {
-    fn event(&mut self, _: &str, _: &[&str]) {}
-}
 
 /// Numbers events and gives them to a sink.
 #[derive(Clone, Debug, Default)]
@@ -89,33 +64,4 @@ impl Writer {
         self.sequence += 1;
         sink.event(kind, &[&head, members, "}"]);
     }
-}
-
-/// Appends JSON, or a word, as one line. A line end in JSON is white space between values, from data of several lines; a line
-/// separator of Unicode is in a string, and is escaped, since some clients split their input there.
-fn write_line(json: &str, out: &mut Vec<u8>) {
-    let mut rest = json;
-    while let Some(at) = memchr2(b'\n', b'\r', rest.as_bytes()) {
-        write_escaped(&rest[..at], out);
-        out.push(b' ');
-        rest = &rest[at + 1..];
-    }
-    write_escaped(rest, out);
-}
-
-fn write_escaped(json: &str, out: &mut Vec<u8>) {
-    let bytes = json.as_bytes();
-    let mut copied = 0;
-    for at in memchr2_iter(0xc2, 0xe2, bytes) {
-        let (len, instead): (usize, &[u8]) = match &bytes[at..] {
-            [0xc2, 0x85, ..] => (2, b"\\u0085"),
-            [0xe2, 0x80, 0xa8, ..] => (3, b"\\u2028"),
-            [0xe2, 0x80, 0xa9, ..] => (3, b"\\u2029"),
-            _ => continue,
-        };
-        out.extend_from_slice(&bytes[copied..at]);
-        out.extend_from_slice(instead);
-        copied = at + len;
-    }
-    out.extend_from_slice(&bytes[copied..]);
 }

@@ -1,0 +1,103 @@
+//! Chat replies, in a stream and whole.
+
+use super::stream::ChatStream;
+use crate::chat::{Choice, ChunkEncoder, Completion};
+use crate::error::Error;
+use crate::outcome::{Flow, ReplyId, Summary};
+use crate::plan::ReplyPlan;
+use crate::reply::pipe::{Fold, Pipe};
+use crate::responses::RawEvent;
+use crate::usage::Usage;
+
+/// A streaming chat reply, written as server-sent events.
+#[derive(Debug)]
+pub struct ChatPipe {
+    stream: ChatStream,
+    encoder: ChunkEncoder,
+    include_usage: bool,
+}
+
+impl ChatPipe {
+    /// Starts the reply that `plan` describes.
+    pub fn new(plan: &ReplyPlan, reply_id: &ReplyId) -> Self {
+        Self {
+            stream: ChatStream::new(plan),
+            encoder: ChunkEncoder::new(reply_id, &plan.model, plan.choice),
+            include_usage: plan.include_usage,
+        }
+    }
+}
+
+impl Pipe<Vec<u8>> for ChatPipe {
+    fn push(&mut self, event: RawEvent<'_>, out: &mut Vec<u8>) -> Result<Flow, Error> {
+        self.stream.push(event, &mut self.encoder.sink(out))
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.stream.fail(error);
+    }
+
+    /// Ends the choice with the reason for its end.
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<Summary, Error> {
+        let summary = self.stream.finish()?;
+        self.encoder.finish(summary.finish, out);
+        Ok(summary)
+    }
+
+    /// Ends the reply once all its choices have ended: with the usage, if the caller asked for it, and `[DONE]`.
+    fn end(&mut self, usage: Option<&Usage>, out: &mut Vec<u8>) {
+        self.encoder.end(usage.filter(|_| self.include_usage), out);
+    }
+
+    fn write_error(&mut self, error: &Error, out: &mut Vec<u8>) {
+        self.stream.fail(error.clone());
+        ChunkEncoder::error(error, out);
+    }
+}
+
+/// A whole chat reply.
+#[derive(Debug)]
+pub struct ChatFold {
+    stream: ChatStream,
+    choice: Choice,
+    reply_id: ReplyId,
+    model: String,
+}
+
+impl ChatFold {
+    /// Starts the reply that `plan` describes.
+    pub fn new(plan: &ReplyPlan, reply_id: &ReplyId) -> Self {
+        Self {
+            stream: ChatStream::new(plan),
+            choice: Choice::new(plan.choice),
+            reply_id: reply_id.clone(),
+            model: plan.model.clone(),
+        }
+    }
+}
+
+impl Fold for ChatFold {
+    type Whole = Completion;
+
+    fn push(&mut self, event: RawEvent<'_>) -> Result<Flow, Error> {
+        let flow = self.stream.push(event, &mut self.choice)?;
+        if flow == Flow::Continue {
+            self.choice.check_size().inspect_err(|error| self.stream.fail(error.clone()))?;
+        }
+        Ok(flow)
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.stream.fail(error);
+    }
+
+    fn finish(&mut self) -> Result<Summary, Error> {
+        self.stream.finish()
+    }
+
+    fn end(mut self) -> Result<Completion, Error> {
+        let Summary { finish, usage } = self.stream.finish()?;
+        self.choice.finish(finish);
+        Ok(Completion::new(self.reply_id, self.model, self.choice, usage))
+    }
+}

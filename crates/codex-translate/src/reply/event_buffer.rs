@@ -1,0 +1,72 @@
+//! Events in one buffer.
+
+use crate::reply::sink::EventSink;
+use crate::responses::RawEvent;
+
+/// Holds events one after another in one buffer: events read ahead, or those to be sent as WebSocket messages.
+///
+/// As an [`EventSink`] it takes in each event as it is written, one message for each.
+#[derive(Clone, Debug, Default)]
+pub struct EventBuffer {
+    json: String,
+    /// Where each event ends in `json`.
+    ends: Vec<usize>,
+}
+
+impl EventBuffer {
+    /// Adds an event.
+    pub fn push(&mut self, event: RawEvent<'_>) {
+        self.json.push_str(event.json());
+        self.ends.push(self.json.len());
+    }
+
+    /// Returns the events in their order.
+    pub fn iter(&self) -> impl Iterator<Item = RawEvent<'_>> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| RawEvent::new(&self.json[start..*end]))
+    }
+
+    /// Tells whether there are no events.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Returns the memory that the events need, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.json.len() + self.ends.len() * size_of::<usize>()
+    }
+
+    /// Makes room for `bytes` more.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.json.reserve(bytes);
+    }
+
+    /// Returns the texts of the events, one after another, and where each of them ends.
+    pub fn into_parts(self) -> (String, Vec<usize>) {
+        (self.json, self.ends)
+    }
+}
+
+impl EventSink for EventBuffer {
+    fn event(&mut self, _: &str, json: &[&str]) {
+        json.iter().for_each(|piece| self.json.push_str(piece));
+        self.ends.push(self.json.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_out_as_they_went_in() {
+        let mut buffer = EventBuffer::default();
+        assert!(buffer.is_empty() && buffer.iter().next().is_none());
+        buffer.push(RawEvent::new("{}"));
+        buffer.event("a", &["{\"a\":", "\u{2028}1", "}"]);
+        buffer.push(RawEvent::new(""));
+        assert_eq!(buffer.iter().map(RawEvent::json).collect::<Vec<_>>(), ["{}", "{\"a\":\u{2028}1}", ""]);
+        assert_eq!(buffer.bytes(), 2 + 10 + 3 * size_of::<usize>());
+        assert_eq!(buffer.into_parts().1, [2, 12, 12]);
+    }
+}

@@ -1,0 +1,84 @@
+//! Replies of the Responses API, in a stream and whole.
+
+use super::response::Response;
+use super::stream::ResponseStream;
+use crate::error::Error;
+use crate::outcome::{Flow, ReplyId, Summary};
+use crate::plan::ReplyPlan;
+use crate::reply::pipe::{Fold, Pipe};
+use crate::reply::sink::EventSink;
+use crate::responses::RawEvent;
+use crate::usage::Usage;
+
+/// A streaming reply of the Responses API, written to any [`EventSink`].
+#[derive(Debug)]
+pub struct ResponsesPipe {
+    stream: ResponseStream,
+}
+
+impl ResponsesPipe {
+    /// Starts the reply that `plan` describes.
+    pub fn new(plan: &ReplyPlan, reply_id: &ReplyId) -> Self {
+        Self { stream: ResponseStream::new(plan, reply_id) }
+    }
+
+    /// Returns the JSON of the whole response, once the reply has ended well; a program that stores responses reads it here.
+    pub fn response(&self) -> Option<&str> {
+        self.stream.response()
+    }
+}
+
+impl<O: EventSink> Pipe<O> for ResponsesPipe {
+    fn push(&mut self, event: RawEvent<'_>, out: &mut O) -> Result<Flow, Error> {
+        self.stream.push(event, out)
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.stream.fail(error);
+    }
+
+    /// Tells how the reply ended; its last event has been written already.
+    fn finish(&mut self, _: &mut O) -> Result<Summary, Error> {
+        self.stream.finish()
+    }
+
+    /// Does nothing: the last event of the turn ends the reply.
+    fn end(&mut self, _: Option<&Usage>, _: &mut O) {}
+
+    fn write_error(&mut self, error: &Error, out: &mut O) {
+        self.stream.write_error(error, out);
+    }
+}
+
+/// A whole reply of the Responses API.
+#[derive(Debug)]
+pub struct ResponsesFold {
+    stream: ResponseStream,
+}
+
+impl ResponsesFold {
+    /// Starts the reply that `plan` describes.
+    pub fn new(plan: &ReplyPlan, reply_id: &ReplyId) -> Self {
+        Self { stream: ResponseStream::new(plan, reply_id) }
+    }
+}
+
+impl Fold for ResponsesFold {
+    type Whole = Response;
+
+    fn push(&mut self, event: RawEvent<'_>) -> Result<Flow, Error> {
+        self.stream.push(event, &mut ())
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.stream.fail(error);
+    }
+
+    fn finish(&mut self) -> Result<Summary, Error> {
+        self.stream.finish()
+    }
+
+    fn end(self) -> Result<Response, Error> {
+        self.stream.into_response()
+    }
+}

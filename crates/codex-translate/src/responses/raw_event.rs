@@ -1,0 +1,66 @@
+//! An event as it stands in the buffer it arrived in.
+
+use std::borrow::Cow;
+
+use memchr::memchr2;
+
+use crate::json::{members, word};
+
+/// One event of the backend, by its JSON text.
+///
+/// Making one costs nothing: the text is looked at only as far as it is asked about. It may be anything, valid or not; whoever
+/// reads the event reports what is wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawEvent<'a> {
+    json: &'a str,
+}
+
+impl<'a> RawEvent<'a> {
+    /// Makes an event of its JSON text.
+    pub fn new(json: &'a str) -> Self {
+        Self { json }
+    }
+
+    /// Returns the JSON text, as it arrived.
+    pub fn json(self) -> &'a str {
+        self.json
+    }
+
+    /// Returns the event's `type`; empty if it has none that can be read.
+    ///
+    /// If `type` comes first, as the backend writes it, the rest of the event is not looked at.
+    pub fn kind(self) -> Cow<'a, str> {
+        match self.leading_kind() {
+            Some(kind) => Cow::Borrowed(kind),
+            None => members(self.json, ["type"]).ok().and_then(|[kind]| word(kind)).unwrap_or_default(),
+        }
+    }
+
+    fn leading_kind(self) -> Option<&'a str> {
+        let rest = self.json.strip_prefix("{\"type\":\"")?;
+        let end = memchr2(b'"', b'\\', rest.as_bytes())?;
+        rest[end..].starts_with('"').then(|| &rest[..end])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_type_is_found_wherever_it_stands() {
+        for (json, kind) in [
+            (r#"{"type":"error","code":1}"#, "error"),
+            (r#"{"code":1,"type":"error"}"#, "error"),
+            (r#" { "type" : "error" } "#, "error"),
+            (r#"{"type":"err\u006fr"}"#, "error"),
+            (r#"{"item":{"type":"message"}}"#, ""),
+            (r#"{"type":7}"#, ""),
+            (r#"{"type":"error"#, ""),
+            ("[DONE]", ""),
+            ("", ""),
+        ] {
+            assert_eq!(RawEvent::new(json).kind(), kind, "{json}");
+        }
+    }
+}
