@@ -40,7 +40,7 @@ pub(crate) async fn chat<U: Upstream>(
         let turns = choices.map(|(opening, plan)| (opening, ChatPipe::new(&plan, &identity))).collect();
         reply::event_stream(Relay::hold(turns, record.clone()).await?)
     } else {
-        let turns = choices.map(|(opening, plan)| (opening, ChatFold::new(&plan, identity.clone()))).collect();
+        let turns = choices.map(|(opening, plan)| (opening, ChatFold::new(&plan, &identity))).collect();
         let completions = relay::collect(turns, record).await?;
         let merged = completions.into_iter().reduce(|mut whole, choice| {
             whole.merge(choice);

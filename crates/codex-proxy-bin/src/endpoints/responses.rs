@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_translate::{
-    Effort, Error, Flow, Notice, Options, ReplyPlan, ResponsesFold, ResponsesPipe, Summary, Usage, normalise, responses,
+    Effort, Error, EventSink, Flow, Notice, Options, Pipe, RawEvent, ReplyPlan, ResponsesFold, ResponsesPipe, Summary,
+    Usage, normalise, responses,
 };
 use codex_upstream::Upstream;
 use http::{Response, StatusCode};
@@ -16,7 +17,7 @@ use crate::ids;
 use crate::reply::{self, ReplyBody};
 use crate::request::context::RequestContext;
 use crate::stored::{Kept, Stored, Whole};
-use crate::turn::relay::{self, Pipe, Relay};
+use crate::turn::relay::{self, Relay};
 use crate::turn::send::Turn;
 
 /// Answers a Responses request, in a stream or whole, as it asks.
@@ -38,10 +39,10 @@ pub(crate) async fn responses<U: Upstream>(
     let record = &context.record;
     let identity = ids::response();
     let mut response = if plan.stream {
-        let pipe = Keeping { pipe: ResponsesPipe::new(&plan, identity), keep };
+        let pipe = Keeping { pipe: ResponsesPipe::new(&plan, &identity), keep };
         reply::event_stream(Relay::hold(vec![(turn.open(), pipe)], record.clone()).await?)
     } else {
-        let turns = vec![(turn.open(), ResponsesFold::new(&plan, identity))];
+        let turns = vec![(turn.open(), ResponsesFold::new(&plan, &identity))];
         let response = relay::collect(turns, record).await?.pop();
         if let (Some(keep), Some(response)) = (keep, &response) {
             keep.response(response.json());
@@ -91,23 +92,29 @@ pub(crate) struct Keeping {
     pub(crate) keep: Option<Keep>,
 }
 
-impl Pipe for Keeping {
-    fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Flow, Error> {
-        self.pipe.feed(bytes, out)
+impl<O: EventSink> Pipe<O> for Keeping {
+    fn push(&mut self, event: RawEvent<'_>, out: &mut O) -> Result<Flow, Error> {
+        self.pipe.push(event, out)
     }
 
-    fn finish(&mut self, _: &mut Vec<u8>) -> Result<Summary, Error> {
-        let summary = self.pipe.finish()?;
+    fn fail(&mut self, error: Error) {
+        Pipe::<O>::fail(&mut self.pipe, error);
+    }
+
+    fn finish(&mut self, out: &mut O) -> Result<Summary, Error> {
+        let summary = self.pipe.finish(out)?;
         if let (Some(keep), Some(response)) = (self.keep.take(), self.pipe.response()) {
             keep.response(response);
         }
         Ok(summary)
     }
 
-    fn end(&mut self, _: Option<&Usage>, _: &mut Vec<u8>) {}
+    fn end(&mut self, usage: Option<&Usage>, out: &mut O) {
+        self.pipe.end(usage, out);
+    }
 
-    fn encode_error(&mut self, error: &Error, out: &mut Vec<u8>) {
-        self.pipe.encode_error(error, out);
+    fn write_error(&mut self, error: &Error, out: &mut O) {
+        self.pipe.write_error(error, out);
     }
 }
 

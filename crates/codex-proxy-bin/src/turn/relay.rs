@@ -12,8 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use codex_translate::chat::Completion;
-use codex_translate::{ChatFold, ChatPipe, Error, Flow, Response, ResponsesFold, ResponsesPipe, Summary, Usage};
+use codex_translate::{Chunk, Error, EventReader, Flow, Fold, Pipe, Summary};
 use codex_upstream::{ByteStream, IdleTimer};
 use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
@@ -33,45 +32,6 @@ const FRAME_BYTES: usize = 64 * 1024;
 
 /// A turn on its way: the upstream's reply stream, or why there is none.
 pub type Opening = Pin<Box<dyn Future<Output = Result<ByteStream, Error>> + Send>>;
-
-/// Upstream bytes in, bytes for the client out.
-pub trait Pipe: Send + Unpin + 'static {
-    /// Takes upstream bytes and appends what they mean to `out`.
-    ///
-    /// # Errors
-    /// The turn failed; nothing about the failure is in `out` yet.
-    fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Flow, Error>;
-
-    /// Ends the turn; called once, after `Flow::Done` or the end of upstream.
-    ///
-    /// # Errors
-    /// The reply is not whole.
-    fn finish(&mut self, out: &mut Vec<u8>) -> Result<Summary, Error>;
-
-    /// Ends the reply, whose turns have cost `usage`; called once, after the last turn has ended.
-    fn end(&mut self, usage: Option<&Usage>, out: &mut Vec<u8>);
-
-    /// Appends the event that tells the client of `error`.
-    fn encode_error(&mut self, error: &Error, out: &mut Vec<u8>);
-}
-
-/// Upstream bytes in, one whole reply out.
-pub trait Fold: Send {
-    /// The whole reply.
-    type Whole: Send;
-
-    /// Takes upstream bytes.
-    ///
-    /// # Errors
-    /// The turn failed.
-    fn feed(&mut self, bytes: &[u8]) -> Result<Flow, Error>;
-
-    /// Ends the turn.
-    ///
-    /// # Errors
-    /// The reply is not whole.
-    fn finish(self) -> Result<(Self::Whole, Summary), Error>;
-}
 
 /// A streaming reply: of one turn, or of one for each choice that the caller wants.
 #[derive(Debug)]
@@ -96,6 +56,7 @@ enum State {
 #[derive(Debug)]
 struct Lane<P> {
     source: Source,
+    events: EventReader,
     pipe: P,
 }
 
@@ -117,14 +78,14 @@ impl std::fmt::Debug for Source {
     }
 }
 
-impl<P: Pipe, O: ReplyObserver> Relay<P, O> {
+impl<P: Pipe<Vec<u8>>, O: ReplyObserver> Relay<P, O> {
     /// Waits for the first output, at most [`HOLD`]; the turns go on in the returned body.
     ///
     /// # Errors
     /// A turn failed before any output: the caller answers with a status.
     pub async fn hold(turns: Vec<(Opening, P)>, observer: O) -> Result<Self, Error> {
         observer.streams();
-        let lane = |(opening, pipe)| Lane { source: Source::Opening(opening), pipe };
+        let lane = |(opening, pipe)| Lane { source: Source::Opening(opening), events: EventReader::new(), pipe };
         let mut relay = Self {
             lanes: turns.into_iter().map(lane).collect(),
             summary: None,
@@ -176,7 +137,7 @@ impl<P: Pipe, O: ReplyObserver> Relay<P, O> {
             lane.source = Source::Ended;
         }
         if let Some(lane) = self.lanes.first_mut() {
-            lane.pipe.encode_error(error, &mut self.out);
+            lane.pipe.write_error(error, &mut self.out);
         }
         self.observer.failed(error);
     }
@@ -188,7 +149,7 @@ impl<P: Pipe, O: ReplyObserver> Relay<P, O> {
     }
 }
 
-impl<P: Pipe> Lane<P> {
+impl<P: Pipe<Vec<u8>>> Lane<P> {
     /// Appends all that upstream has ready to `out`; the summary when the turn has just ended, `None` when there is enough for
     /// one frame, pending when upstream has nothing more now or ever.
     fn poll_fill(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<Option<Summary>, Error>> {
@@ -199,7 +160,7 @@ impl<P: Pipe> Lane<P> {
                     Some(Ok(bytes)) => {
                         // What comes out is about as long as what goes in.
                         out.reserve(bytes.len());
-                        match self.pipe.feed(&bytes, out)? {
+                        match self.pipe.feed(&mut self.events, &Chunk::Bytes(&bytes), out)? {
                             Flow::Continue => {}
                             Flow::Done => return Poll::Ready(self.finish(out).map(Some)),
                         }
@@ -219,7 +180,7 @@ impl<P: Pipe> Lane<P> {
     }
 }
 
-impl<P: Pipe, O: ReplyObserver> http_body::Body for Relay<P, O> {
+impl<P: Pipe<Vec<u8>> + Unpin, O: ReplyObserver> http_body::Body for Relay<P, O> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -276,12 +237,15 @@ pub async fn collect<F: Fold>(turns: Vec<(Opening, F)>, observer: &impl ReplyObs
 
 async fn gather<F: Fold>(opening: Opening, mut fold: F) -> Result<(F::Whole, Summary), Error> {
     let mut upstream = opening.await?;
+    let mut events = EventReader::new();
     while let Some(bytes) = upstream.next().await {
-        if fold.feed(&bytes.map_err(|error| error::of_transport(&error))?)? == Flow::Done {
+        let bytes = bytes.map_err(|error| error::of_transport(&error))?;
+        if fold.feed(&mut events, &Chunk::Bytes(bytes))? == Flow::Done {
             break;
         }
     }
-    fold.finish()
+    let summary = fold.finish()?;
+    Ok((fold.end()?, summary))
 }
 
 /// Adds a turn to what is known of the reply.
@@ -293,63 +257,5 @@ fn add(total: &mut Option<Summary>, turn: Summary) {
             (usage @ None, more) => *usage = more,
             (Some(_), None) => {}
         },
-    }
-}
-
-impl Pipe for ChatPipe {
-    fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Flow, Error> {
-        Self::feed(self, bytes, out)
-    }
-
-    fn finish(&mut self, out: &mut Vec<u8>) -> Result<Summary, Error> {
-        Self::finish(self, out)
-    }
-
-    fn end(&mut self, usage: Option<&Usage>, out: &mut Vec<u8>) {
-        Self::end(self, usage, out);
-    }
-
-    fn encode_error(&mut self, error: &Error, out: &mut Vec<u8>) {
-        Self::encode_error(self, error, out);
-    }
-}
-
-impl Pipe for ResponsesPipe {
-    fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Flow, Error> {
-        Self::feed(self, bytes, out)
-    }
-
-    fn finish(&mut self, _: &mut Vec<u8>) -> Result<Summary, Error> {
-        Self::finish(self)
-    }
-
-    fn end(&mut self, _: Option<&Usage>, _: &mut Vec<u8>) {}
-
-    fn encode_error(&mut self, error: &Error, out: &mut Vec<u8>) {
-        Self::encode_error(self, error, out);
-    }
-}
-
-impl Fold for ChatFold {
-    type Whole = Completion;
-
-    fn feed(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
-        Self::feed(self, bytes)
-    }
-
-    fn finish(self) -> Result<(Completion, Summary), Error> {
-        Self::finish(self)
-    }
-}
-
-impl Fold for ResponsesFold {
-    type Whole = Response;
-
-    fn feed(&mut self, bytes: &[u8]) -> Result<Flow, Error> {
-        Self::feed(self, bytes)
-    }
-
-    fn finish(self) -> Result<(Response, Summary), Error> {
-        Self::finish(self)
     }
 }

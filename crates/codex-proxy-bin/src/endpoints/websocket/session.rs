@@ -219,7 +219,7 @@ impl<U: Upstream> Session<U> {
             return Ok(None);
         }
         let slot = self.app.terms.slots().take(self.app.terms.now().limits.times.queue).await?;
-        let pipe = ResponsesPipe::new(&plan, ids::response());
+        let pipe = ResponsesPipe::new(&plan, &ids::response());
         let keep = Keep::of(&self.app, &context, &plan, body);
         let turns = vec![(turn.open(), Keeping { pipe, keep })];
         let relay = Relay::hold(turns, guard.record().clone()).await?;
