@@ -7,7 +7,7 @@ use serde_json::{Map, json};
 
 use crate::cli::args::{ConfigArgs, ConfigCommand};
 use crate::commands::CommandError;
-use crate::config::{self, Config, Source};
+use crate::config::{self, Config, SettingSource};
 
 /// Prints the settings that hold, or the documentation of all of them.
 ///
@@ -38,10 +38,12 @@ fn json(config: &Config, out: &mut impl Write) -> Result<(), CommandError> {
         let shown = given.shown();
         let value = (!shown.is_empty()).then_some(shown);
         let (kind, place) = match &given.source {
-            Source::Flag(flag) => ("flag", Some(json!(flag))),
-            Source::Environment(name) => ("environment", Some(json!(name))),
-            Source::File(path, line) => ("file", Some(json!({"path": path.display().to_string(), "line": line}))),
-            Source::Default => ("default", None),
+            SettingSource::Flag(flag) => ("flag", Some(json!(flag))),
+            SettingSource::Environment(name) => ("environment", Some(json!(name))),
+            SettingSource::File(path, line) => {
+                ("file", Some(json!({"path": path.display().to_string(), "line": line})))
+            }
+            SettingSource::Default => ("default", None),
         };
         let setting = json!({"value": value, "source": kind, "place": place, "reloads": given.setting.reloads});
         settings.insert(given.setting.name.to_owned(), setting);

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
-use super::setting::{Form, Setting};
-use super::table::SETTINGS;
+use crate::config::setting::{Setting, ValueShape};
+use crate::config::table::SETTINGS;
 
 const HEAD: &str = "\
 # Configuration
@@ -54,10 +54,10 @@ fn row(setting: &Setting, out: &mut String) -> fmt::Result {
     let name = if setting.in_file { code(setting.name) } else { String::new() };
     let mark = if setting.reloads { "¹" } else { "" };
     let environment: Vec<_> = setting.env.iter().map(|name| code(name)).collect();
-    let form = match setting.form {
-        Form::One | Form::Path => "",
-        Form::List => "; in the file, also an array",
-        Form::Table => "; in the file, also a table",
+    let form = match setting.shape {
+        ValueShape::One | ValueShape::Path => "",
+        ValueShape::List => "; in the file, also an array",
+        ValueShape::Table => "; in the file, also a table",
     };
     writeln!(
         out,

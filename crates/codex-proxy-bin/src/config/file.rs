@@ -5,23 +5,24 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::setting::{Form, Given, Setting, Shown, Source};
-use super::table::SETTINGS;
-use super::{ConfigError, nearest};
+use crate::config::error::ConfigError;
+use crate::config::nearest;
+use crate::config::setting::{Setting, SettingSource, SettingValue, ValueShape, Visibility};
+use crate::config::table::SETTINGS;
 
 /// What a file says.
 #[derive(Default)]
-pub(super) struct File {
-    pub(super) given: Vec<Given>,
+pub(super) struct ConfigFile {
+    pub(super) given: Vec<SettingValue>,
     /// What is unwise about it.
     pub(super) warning: Option<String>,
 }
 
 /// Reads the file at `path`; one that is not there says nothing, unless it `must_exist`.
-pub(super) fn read(path: &Path, must_exist: bool) -> Result<File, ConfigError> {
+pub(super) fn read(path: &Path, must_exist: bool) -> Result<ConfigFile, ConfigError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return Ok(File::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return Ok(ConfigFile::default()),
         Err(error) => {
             return Err(ConfigError {
                 place: path.display().to_string(),
@@ -30,15 +31,15 @@ pub(super) fn read(path: &Path, must_exist: bool) -> Result<File, ConfigError> {
         }
     };
     let given = parse(path, &text)?;
-    let has_secret = given.iter().any(|value| value.setting.shown == Shown::Masked && !value.text.is_empty());
+    let has_secret = given.iter().any(|value| value.setting.visibility == Visibility::Masked && !value.text.is_empty());
     let warning = (has_secret && is_open(path))
         .then(|| format!("{0} holds a key and others can read it; run: chmod 600 {0}", path.display()));
-    Ok(File { given, warning })
+    Ok(ConfigFile { given, warning })
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<Given>, ConfigError> {
+fn parse(path: &Path, text: &str) -> Result<Vec<SettingValue>, ConfigError> {
     let error = |at: usize, problem: String| ConfigError {
-        place: Source::File(path.to_owned(), line(text, at)).to_string(),
+        place: SettingSource::File(path.to_owned(), line(text, at)).to_string(),
         problem,
     };
     let table = DeTable::parse(text).map_err(|wrong| {
@@ -53,7 +54,7 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Given>, ConfigError> {
         let name = key.get_ref().as_ref();
         let setting = known(name).map_err(|problem| error(at, problem))?;
         let written = written(setting, value.get_ref()).map_err(|problem| error(at, format!("{name}: {problem}")))?;
-        given.push(Given::new(setting, Source::File(path.to_owned(), line(text, at)), written));
+        given.push(SettingValue::new(setting, SettingSource::File(path.to_owned(), line(text, at)), written));
     }
     Ok(given)
 }
@@ -80,25 +81,25 @@ fn known(name: &str) -> Result<&'static Setting, String> {
 
 /// The value as the environment would write it, so that one function reads it whatever its source.
 fn written(setting: &Setting, value: &DeValue<'_>) -> Result<String, String> {
-    match (setting.form, value) {
-        (Form::List, DeValue::Array(items)) => {
+    match (setting.shape, value) {
+        (ValueShape::List, DeValue::Array(items)) => {
             let items: Result<Vec<_>, _> = items.iter().map(|item| part(setting, item.get_ref())).collect();
             Ok(items?.join(","))
         }
-        (Form::Table, DeValue::Table(entries)) => {
+        (ValueShape::Table, DeValue::Table(entries)) => {
             let mut written = Vec::with_capacity(entries.len());
             for (key, value) in entries {
                 written.push(format!("{}={}", key.get_ref(), part(setting, value.get_ref())?));
             }
             Ok(written.join(","))
         }
-        (_, value) => scalar(value).ok_or_else(|| wrong_form(setting, value)),
+        (_, value) => scalar(value).ok_or_else(|| wrong_shape(setting, value)),
     }
 }
 
 /// One of several values, which a comma would separate.
 fn part(setting: &Setting, value: &DeValue<'_>) -> Result<String, String> {
-    let text = scalar(value).ok_or_else(|| wrong_form(setting, value))?;
+    let text = scalar(value).ok_or_else(|| wrong_shape(setting, value))?;
     if text.contains(',') { Err("a value in it has a comma, which separates values".to_owned()) } else { Ok(text) }
 }
 
@@ -112,7 +113,7 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-fn wrong_form(setting: &Setting, value: &DeValue<'_>) -> String {
+fn wrong_shape(setting: &Setting, value: &DeValue<'_>) -> String {
     format!("expected {}, found {}", setting.accepts(), value.type_str())
 }
 

@@ -2,7 +2,6 @@
 //!
 //! `table.rs` has a row for each setting, from which everything else follows. Nothing but this module reads the environment.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,40 +13,26 @@ use crate::admission::access::Access;
 use crate::request::limits::Limits;
 use crate::server::listen::Address;
 
+mod detect;
 mod docs;
+mod error;
 mod file;
 pub(crate) mod nearest;
 pub mod runtime;
 mod setting;
-mod surroundings;
+mod sources;
 mod table;
+mod values;
 
+pub use detect::Env;
 pub use docs::markdown;
-pub use setting::{Form, Given, Setting, Shown, Source};
+pub use error::ConfigError;
+use file::ConfigFile;
+pub use setting::{Setting, SettingSource, SettingValue, ValueShape, Visibility};
+use sources::Sources;
 pub use table::SETTINGS;
-
-/// A look into the environment; a parameter so that tests need not change the process's own.
-pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
-
-/// Where the program keeps its own login.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kept {
-    /// In `credentials.json`.
-    #[default]
-    File,
-    /// In the operating system's keyring.
-    Keyring,
-}
-
-/// How the log is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Lines for people.
-    #[default]
-    Text,
-    /// A JSON object on each line.
-    Json,
-}
+use values::Values;
+pub use values::{CredentialStorage, LogFormat};
 
 /// The settings as they hold. What each is for, the row of the same name in [`SETTINGS`] says.
 #[derive(Clone, Debug)]
@@ -59,7 +44,7 @@ pub struct Config {
     /// Where credentials and caches are kept.
     pub home: PathBuf,
     /// Where the program's own login is kept.
-    pub kept: Kept,
+    pub credential_storage: CredentialStorage,
     /// Where the Codex CLI keeps its own login; `None` without a home directory.
     pub codex_home: Option<PathBuf>,
     /// The backend's base URL.
@@ -103,33 +88,14 @@ pub struct Config {
     /// What is unwise about the settings, to be logged once there is a log.
     pub warnings: Vec<String>,
     /// Where each value was given.
-    pub origins: Origins,
+    pub provenance: Provenance,
 }
 
 /// Where the values of a [`Config`] were given.
 #[derive(Clone, Debug, Default)]
-pub struct Origins {
+pub struct Provenance {
     sources: Sources,
-    given: Vec<Given>,
-}
-
-/// A setting that cannot be used; says where it was given and what it takes.
-#[derive(Debug, thiserror::Error)]
-#[error("{place}: {problem}")]
-pub struct ConfigError {
-    place: String,
-    problem: String,
-}
-
-/// What flags and environment say. It is kept, so that the file can be read once more under it.
-#[derive(Clone, Debug, Default)]
-struct Sources {
-    /// The flags first.
-    given: Vec<Given>,
-    user_home: Option<PathBuf>,
-    user_config: Option<PathBuf>,
-    no_browser: Option<&'static str>,
-    no_color: bool,
+    given: Vec<SettingValue>,
 }
 
 impl Config {
@@ -156,70 +122,67 @@ impl Config {
     /// # Errors
     /// As [`Config::load`]; the settings before still hold.
     pub fn reloaded(&self) -> Result<Self, ConfigError> {
-        Self::from_sources(self.origins.sources.clone())
+        Self::from_sources(self.provenance.sources.clone())
     }
 
     /// What was given, and for the rest the default: one for each of [`SETTINGS`], in their order.
-    pub fn given(&self) -> &[Given] {
-        &self.origins.given
+    pub fn given(&self) -> &[SettingValue] {
+        &self.provenance.given
     }
 
     fn from_sources(sources: Sources) -> Result<Self, ConfigError> {
         let file = match sources.file() {
             Some((path, must_exist)) => file::read(&path, must_exist)?,
-            None => file::File::default(),
+            None => ConfigFile::default(),
         };
-        let mut config = Self::blank(sources);
-        config.warnings.extend(file.warning);
+        let mut values = Values { user_home: sources.user_home.clone(), ..Values::default() };
+        let mut given = Vec::with_capacity(SETTINGS.len());
         for setting in SETTINGS {
-            let is_wanted = |given: &&Given| given.setting.name == setting.name && !given.text.is_empty();
-            let given = config.origins.sources.given.iter().chain(&file.given).find(is_wanted).cloned();
-            let given = given.unwrap_or_else(|| Given::new(setting, Source::Default, setting.default.to_owned()));
-            if !given.text.is_empty() {
-                (setting.set)(&mut config, &given.text)
-                    .map_err(|problem| ConfigError { place: given.place(), problem })?;
+            let is_wanted = |given: &&SettingValue| given.setting.name == setting.name && !given.text.is_empty();
+            let value = sources.given.iter().chain(&file.given).find(is_wanted).cloned();
+            let value =
+                value.unwrap_or_else(|| SettingValue::new(setting, SettingSource::Default, setting.default.to_owned()));
+            if !value.text.is_empty() {
+                (setting.set)(&mut values, &value.text)
+                    .map_err(|problem| ConfigError { place: value.place(), problem })?;
             }
-            config.origins.given.push(given);
+            given.push(value);
         }
-        Ok(config)
+        Self::new(values, file.warning.into_iter().collect(), Provenance { sources, given })
     }
 
-    /// What the settings are read into. Where a row has a default, that takes the place of what stands here.
-    fn blank(sources: Sources) -> Self {
-        let nowhere = nowhere();
-        Self {
-            host: String::new(),
-            port: 0,
-            home: PathBuf::new(),
-            kept: Kept::default(),
-            codex_home: None,
-            upstream: nowhere.clone(),
-            auth: nowhere,
-            extra_roots_pem: Vec::new(),
-            proxy: ProxyConfig::default(),
-            emulation: Emulation::default(),
-            listen: Vec::new(),
-            access: Access::default(),
-            limits: Limits::default(),
-            transport: TransportChoice::default(),
-            stored_bytes: 32 << 20,
-            upstream_timeout: ClientConfig::default().read_timeout,
-            identity: ClientIdentity::default(),
-            aliases: ModelAliases::default(),
-            log: None,
-            log_format: LogFormat::default(),
-            no_browser: sources.no_browser,
-            user_home: sources.user_home.clone(),
-            user_config: sources.user_config.clone(),
-            no_color: sources.no_color,
-            warnings: Vec::new(),
-            origins: Origins { sources, given: Vec::with_capacity(SETTINGS.len()) },
-        }
-    }
-
-    /// A path as a user writes it; `None` if it starts at a home directory that there is not.
-    fn path(&self, text: &str) -> Option<PathBuf> {
-        self.origins.sources.path(text)
+    fn new(values: Values, warnings: Vec<String>, provenance: Provenance) -> Result<Self, ConfigError> {
+        let required = |url: Option<Url>, place: &str| {
+            url.ok_or_else(|| ConfigError { place: place.to_owned(), problem: "is not set".to_owned() })
+        };
+        Ok(Self {
+            host: values.host,
+            port: values.port,
+            home: values.home,
+            credential_storage: values.credential_storage,
+            codex_home: values.codex_home,
+            upstream: required(values.upstream, "upstream_url")?,
+            auth: required(values.auth, "auth_url")?,
+            extra_roots_pem: values.extra_roots_pem,
+            proxy: values.proxy,
+            emulation: values.emulation,
+            listen: values.listen,
+            access: values.access,
+            limits: values.limits,
+            transport: values.transport,
+            stored_bytes: values.stored_bytes,
+            upstream_timeout: values.upstream_timeout,
+            identity: values.identity,
+            aliases: values.aliases,
+            log: values.log,
+            log_format: values.log_format,
+            no_browser: provenance.sources.no_browser,
+            user_home: values.user_home,
+            user_config: provenance.sources.user_config.clone(),
+            no_color: provenance.sources.no_color,
+            warnings,
+            provenance,
+        })
     }
 
     /// Whether callers need a key.
@@ -271,69 +234,10 @@ impl Config {
     }
 }
 
-impl Sources {
-    fn collect(flags: &[(&str, &str)], env: Env<'_>) -> Result<Self, ConfigError> {
-        let mut given = Vec::new();
-        for setting in SETTINGS {
-            let Some(flag) = setting.flag else { continue };
-            let texts = flags.iter().filter(|(name, _)| *name == setting.name);
-            given.extend(texts.map(|(_, text)| Given::new(setting, Source::Flag(flag), text.trim().to_owned())));
-        }
-        for setting in SETTINGS {
-            for name in setting.env {
-                let Some(text) = env(name) else { continue };
-                let text = text
-                    .into_string()
-                    .map_err(|_| ConfigError { place: (*name).to_owned(), problem: "is not valid UTF-8".to_owned() })?;
-                given.push(Given::new(setting, Source::Environment(name), text.trim().to_owned()));
-            }
-        }
-        let directory = |name: &&str| env(name).filter(|path| !path.is_empty()).map(PathBuf::from);
-        let user_home = ["HOME", "USERPROFILE"].iter().find_map(directory);
-        // The XDG base directories: one that is not absolute does not count.
-        let user_config = directory(&"XDG_CONFIG_HOME").filter(|path| path.is_absolute());
-        Ok(Self {
-            given,
-            user_config: user_config.or_else(|| Some(user_home.as_ref()?.join(".config"))),
-            user_home,
-            no_browser: surroundings::without_browser(env, surroundings::is_container()),
-            no_color: surroundings::without_color(env),
-        })
-    }
-
-    /// The configuration file, and whether it has to exist. Without a home there is none.
-    fn file(&self) -> Option<(PathBuf, bool)> {
-        match self.text("config") {
-            "" => Some((self.path(self.text("home"))?.join("config.toml"), false)),
-            path => Some((self.path(path).unwrap_or_else(|| PathBuf::from(path)), true)),
-        }
-    }
-
-    /// What is given for a setting that the file cannot hold, else its default.
-    fn text(&self, name: &str) -> &str {
-        let given = self.given.iter().find(|given| given.setting.name == name && !given.text.is_empty());
-        let default = || SETTINGS.iter().find(|setting| setting.name == name).map_or("", |setting| setting.default);
-        given.map_or_else(default, |given| given.text.as_str())
-    }
-
-    fn path(&self, text: &str) -> Option<PathBuf> {
-        match text.strip_prefix('~') {
-            Some("") => self.user_home.clone(),
-            Some(rest) if rest.starts_with(['/', std::path::MAIN_SEPARATOR]) => {
-                Some(self.user_home.as_ref()?.join(&rest[1..]))
-            }
-            _ => Some(PathBuf::from(text)),
-        }
-    }
-}
-
-/// A URL that leads nowhere, until the settings are read.
-fn nowhere() -> Url {
-    Url::parse("https://unset.invalid").expect("this is a URL")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
 
     fn config(pairs: &[(&str, &str)]) -> Result<Config, String> {
@@ -353,12 +257,14 @@ mod tests {
 
     #[test]
     fn the_place_of_the_credentials_is_one_that_was_built_in() {
-        let kept = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_CREDENTIALS", value)]).map(|config| config.kept);
-        assert_eq!((kept(""), kept("file")), (Ok(Kept::File), Ok(Kept::File)));
+        let kept = |value| {
+            config(&[("HOME", "/h"), ("CODEX_PROXY_CREDENTIALS", value)]).map(|config| config.credential_storage)
+        };
+        assert_eq!((kept(""), kept("file")), (Ok(CredentialStorage::File), Ok(CredentialStorage::File)));
         let error = kept("keychain").unwrap_err();
         assert!(error.starts_with("CODEX_PROXY_CREDENTIALS: ") && error.contains("`keyring`"), "{error}");
         match kept("keyring") {
-            Ok(kept) => assert!(cfg!(feature = "keyring") && kept == Kept::Keyring),
+            Ok(kept) => assert!(cfg!(feature = "keyring") && kept == CredentialStorage::Keyring),
             Err(error) => assert!(!cfg!(feature = "keyring") && error.contains("--features keyring"), "{error}"),
         }
     }
@@ -518,6 +424,6 @@ mod tests {
         let set = [("HOME", "/h"), ("CODEX_PROXY_API_KEY", "hunter2"), ("HTTPS_PROXY", "http://ada:hunter2@p.example")];
         let config = config(&set).unwrap();
         assert!(config.given().iter().all(|given| !format!("{given:?}{}", given.shown()).contains("hunter2")));
-        assert!(!format!("{:?}", config.origins).contains("hunter2"));
+        assert!(!format!("{:?}", config.provenance).contains("hunter2"));
     }
 }

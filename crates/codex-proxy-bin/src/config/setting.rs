@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::Config;
+use crate::config::values::Values;
 
 /// One setting, described in one place. The rows are in `table.rs`.
 pub struct Setting {
@@ -19,7 +19,7 @@ pub struct Setting {
     /// Whether it may appear in the file.
     pub in_file: bool,
     /// How it may be written in the file, in addition to plain text.
-    pub form: Form,
+    pub shape: ValueShape,
     /// The values it accepts, for the documentation and for errors: "a port". Empty if there are `choices`.
     pub accepts: &'static str,
     /// The words it accepts, if it accepts no others; for the documentation and shell completion.
@@ -27,18 +27,18 @@ pub struct Setting {
     /// The default, written as a user would; empty if there is none.
     pub default: &'static str,
     /// How much of the value may be shown.
-    pub shown: Shown,
+    pub visibility: Visibility,
     /// Whether SIGHUP reloads it.
     pub reloads: bool,
     /// A sentence or two for the documentation.
     pub about: &'static str,
     /// Parses a value, which is never empty, into the configuration; the error says what is wrong with it.
-    pub(super) set: fn(&mut Config, &str) -> Result<(), String>,
+    pub(super) set: fn(&mut Values, &str) -> Result<(), String>,
 }
 
 /// How the file may write a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum ValueShape {
     /// A string, a number, `true` or `false`.
     One,
     /// The same, a path, which may start with `~/`.
@@ -51,7 +51,7 @@ pub enum Form {
 
 /// How much of a value may be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum Visibility {
     /// All of it.
     Whole,
     /// A URL without its password.
@@ -61,16 +61,16 @@ pub enum Shown {
 }
 
 /// What the rows of the table start from.
-pub(super) const PLAIN: Setting = Setting {
+pub(super) const EMPTY: Setting = Setting {
     name: "",
     flag: None,
     env: &[],
     in_file: true,
-    form: Form::One,
+    shape: ValueShape::One,
     accepts: "",
     choices: &[],
     default: "",
-    shown: Shown::Whole,
+    visibility: Visibility::Whole,
     reloads: false,
     about: "",
     set: |_, _| Ok(()),
@@ -95,7 +95,7 @@ impl Setting {
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum SettingSource {
     /// A flag, by its long name.
     Flag(&'static str),
     /// An environment variable.
@@ -106,7 +106,7 @@ pub enum Source {
     Default,
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for SettingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(flag) => f.write_str(flag),
@@ -119,26 +119,26 @@ impl fmt::Display for Source {
 
 /// A value that was given for a setting, as text whatever its source. It may be a secret: `Debug` shows what may be shown.
 #[derive(Clone)]
-pub struct Given {
+pub struct SettingValue {
     /// What it was given for.
     pub setting: &'static Setting,
     /// Where.
-    pub source: Source,
+    pub source: SettingSource,
     pub(super) text: Zeroizing<String>,
 }
 
-impl Given {
-    pub(super) fn new(setting: &'static Setting, source: Source, text: String) -> Self {
+impl SettingValue {
+    pub(super) fn new(setting: &'static Setting, source: SettingSource, text: String) -> Self {
         Self { setting, source, text: Zeroizing::new(text) }
     }
 
     /// The value as it may be shown.
     pub fn shown(&self) -> String {
-        match self.setting.shown {
-            Shown::Whole => self.text.to_string(),
-            Shown::WithoutPassword => without_password(&self.text),
-            Shown::Masked if self.text.is_empty() => String::new(),
-            Shown::Masked => "(set)".to_owned(),
+        match self.setting.visibility {
+            Visibility::Whole => self.text.to_string(),
+            Visibility::WithoutPassword => without_password(&self.text),
+            Visibility::Masked if self.text.is_empty() => String::new(),
+            Visibility::Masked => "(set)".to_owned(),
         }
     }
 
@@ -150,14 +150,14 @@ impl Given {
     /// What an error about this value starts with.
     pub(super) fn place(&self) -> String {
         match &self.source {
-            source @ (Source::Flag(_) | Source::Environment(_)) => source.to_string(),
-            source @ Source::File(..) => format!("{source}: {}", self.setting.name),
-            Source::Default => self.setting.title().to_owned(),
+            source @ (SettingSource::Flag(_) | SettingSource::Environment(_)) => source.to_string(),
+            source @ SettingSource::File(..) => format!("{source}: {}", self.setting.name),
+            SettingSource::Default => self.setting.title().to_owned(),
         }
     }
 }
 
-impl fmt::Debug for Given {
+impl fmt::Debug for SettingValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} = {} ({})", self.setting.name, self.shown(), self.source)
     }

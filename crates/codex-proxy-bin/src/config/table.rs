@@ -1,6 +1,6 @@
 //! The settings, one row each: parsing, `config show` and `docs/configuration.md` are derived from the rows.
 //!
-//! To add a setting, add a row here and a field to [`Config`], with its initial value in `Config::blank`. If a flag sets
+//! To add a setting, add a row here and a field to `Config` and `Values`. If a flag sets
 //! it, name the flag in the row and return it from `Args::settings` (`args.rs`). Then update the documentation with
 //! `cargo run -p codex-proxy-bin -- config docs > docs/configuration.md`; a test fails if it is out of date. A row's
 //! `set` gets non-empty text, whatever its source, and its errors continue the sentence "CODEX_PROXY_X: …".
@@ -13,9 +13,9 @@ use std::time::Duration;
 use codex_upstream::ClientIdentity;
 use url::{Host, Url};
 
-use super::setting::{Form, PLAIN, Setting, Shown};
-use super::{Config, Kept, LogFormat};
 use crate::admission::keys::ApiKeys;
+use crate::config::setting::{EMPTY, Setting, ValueShape, Visibility};
+use crate::config::values::{CredentialStorage, LogFormat, Values};
 
 /// Every setting, in the order of the documentation.
 pub static SETTINGS: &[Setting] = &[
@@ -26,11 +26,11 @@ pub static SETTINGS: &[Setting] = &[
         accepts: "an address or host name",
         default: "0.0.0.0",
         about: "The address to listen on. Whatever the address, without a key only programs on this machine are served.",
-        set: |config, text| {
-            config.host = text.to_owned();
+        set: |values, text| {
+            values.host = text.to_owned();
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "port",
@@ -39,66 +39,66 @@ pub static SETTINGS: &[Setting] = &[
         accepts: "a port, or 0 for a free one",
         default: "8787",
         about: "The port to listen on.",
-        set: |config, text| {
-            config.port =
+        set: |values, text| {
+            values.port =
                 text.parse().map_err(|_| format!("invalid value `{text}`: expected a port from 0 to 65535"))?;
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "listen",
         flag: Some("--listen"),
         env: &["CODEX_PROXY_LISTEN"],
-        form: Form::List,
+        shape: ValueShape::List,
         accepts: "comma-separated addresses, `host:port` or `unix:/path`",
         about: "Where to listen instead of `host` and `port`. A Unix socket is accessible only to its owner and counts as local. \
                 Sockets passed by a service manager (`LISTEN_FDS`) take precedence over both.",
-        set: |config, text| {
+        set: |values, text| {
             let addresses = text.split(',').map(str::trim).filter(|address| !address.is_empty());
-            config.listen = addresses.map(str::parse).collect::<Result<_, _>>().map_err(said)?;
+            values.listen = addresses.map(str::parse).collect::<Result<_, _>>().map_err(said)?;
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "api_key",
         env: &["CODEX_PROXY_API_KEY"],
         accepts: "one or more keys, one per line",
-        shown: Shown::Masked,
+        visibility: Visibility::Masked,
         reloads: true,
         about: "The key that callers must send. Without one, only programs on this machine are served. The key `codex-proxy` is \
                 public, so it is accepted only from private networks.",
-        set: |config, text| {
+        set: |values, text| {
             let keys: ApiKeys = text.parse().unwrap_or_default();
-            config.access.keys = std::mem::take(&mut config.access.keys).and(keys);
+            values.access.keys = std::mem::take(&mut values.access.keys).and(keys);
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "api_keys_file",
         env: &["CODEX_PROXY_API_KEYS_FILE"],
-        form: Form::Path,
+        shape: ValueShape::Path,
         accepts: "a file",
         reloads: true,
         about: "A file with additional keys, one per line; lines that start with `#` are ignored.",
         set: read_keys,
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "cors_origins",
         env: &["CODEX_PROXY_CORS_ORIGINS"],
-        form: Form::List,
+        shape: ValueShape::List,
         accepts: "comma-separated origins, such as `https://chat.example,app://obsidian.md`, or `*` for all",
         reloads: true,
         about: "The web pages that may send requests, in addition to pages served from this machine. `*` allows any page that sends \
                 a key; without a key it allows none.",
-        set: |config, text| {
-            config.access.origins = text.parse().map_err(said)?;
+        set: |values, text| {
+            values.access.origins = text.parse().map_err(said)?;
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "max_body_mib",
@@ -108,11 +108,11 @@ pub static SETTINGS: &[Setting] = &[
         reloads: true,
         about: "The largest request body in MiB, before and after decompression. Bodies larger than 1 MiB wait while such bodies \
                 already use 512 MiB in total.",
-        set: |config, text| {
-            config.limits.body_bytes = number(text, 1..=1024)? << 20;
+        set: |values, text| {
+            values.limits.body_bytes = number(text, 1..=1024)? << 20;
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "max_requests",
@@ -121,11 +121,11 @@ pub static SETTINGS: &[Setting] = &[
         default: "10000",
         reloads: true,
         about: "The maximum number of concurrent requests.",
-        set: |config, text| {
-            config.limits.turns = number(text, 1..=100_000)?;
+        set: |values, text| {
+            values.limits.turns = number(text, 1..=100_000)?;
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "max_queue",
@@ -134,11 +134,11 @@ pub static SETTINGS: &[Setting] = &[
         default: "1024",
         reloads: true,
         about: "The maximum number of requests that wait for a free slot, for up to 30 seconds; further ones get 503.",
-        set: |config, text| {
-            config.limits.queue = number(text, 0..=100_000)?;
+        set: |values, text| {
+            values.limits.queue = number(text, 0..=100_000)?;
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "max_connections",
@@ -147,11 +147,11 @@ pub static SETTINGS: &[Setting] = &[
         default: "20000",
         reloads: true,
         about: "The maximum number of open connections.",
-        set: |config, text| {
-            config.limits.connections = number(text, 1..=100_000)?;
+        set: |values, text| {
+            values.limits.connections = number(text, 1..=100_000)?;
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "stored_mib",
@@ -160,35 +160,35 @@ pub static SETTINGS: &[Setting] = &[
         default: "32",
         about: "How many MiB of responses to store in memory, for clients that send `previous_response_id` or `item_reference`. \
                 Responses to requests with `store: false` are never stored.",
-        set: |config, text| {
-            config.stored_bytes = number(text, 0..=4096)? << 20;
+        set: |values, text| {
+            values.stored_bytes = number(text, 0..=4096)? << 20;
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "aliases",
         env: &["CODEX_PROXY_ALIASES"],
-        form: Form::Table,
+        shape: ValueShape::Table,
         accepts: "comma-separated pairs, such as `work=gpt-5.5-high,small=gpt-6-luna`",
         reloads: true,
         about: "Your own names for models. An alias never overrides a model that your account has.",
-        set: |config, text| {
-            config.aliases = text.parse().map_err(said)?;
+        set: |values, text| {
+            values.aliases = text.parse().map_err(said)?;
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "log",
         env: &["CODEX_PROXY_LOG"],
         accepts: "`error`, `warn`, `info`, `debug`, or a filter such as `codex_auth=debug`",
         about: "The log level on standard error. The default is `info` for `serve` and `login`, and `warn` for the other commands.",
-        set: |config, text| {
-            config.log = Some(text.to_owned());
+        set: |values, text| {
+            values.log = Some(text.to_owned());
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "log_format",
@@ -197,41 +197,41 @@ pub static SETTINGS: &[Setting] = &[
         choices: &["text", "json"],
         default: "text",
         about: "The format of the log: readable text, or one JSON object per line.",
-        set: |config, text| {
-            config.log_format = match text {
+        set: |values, text| {
+            values.log_format = match text {
                 "text" => LogFormat::Text,
                 "json" => LogFormat::Json,
                 other => return Err(format!("invalid value `{other}`: expected `text` or `json`")),
             };
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "home",
         env: &["CODEX_PROXY_HOME"],
         in_file: false,
-        form: Form::Path,
+        shape: ValueShape::Path,
         accepts: "a directory",
         default: "~/.codex-proxy",
         about: "The directory for `credentials.json`, `config.toml` and the model cache.",
-        set: |config, text| {
+        set: |values, text| {
             let none = "there is no home directory (HOME is not set); set it to a directory for the credentials";
-            config.home = config.path(text).ok_or(none)?;
+            values.home = values.path(text).ok_or(none)?;
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "config",
         flag: Some("--config"),
         env: &["CODEX_PROXY_CONFIG"],
         in_file: false,
-        form: Form::Path,
+        shape: ValueShape::Path,
         accepts: "a file",
         about: "The configuration file, which must exist. By default, `config.toml` in the home directory of the proxy is read if it exists.",
         // Read before the others: see `Sources::file`.
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "credentials",
@@ -239,24 +239,24 @@ pub static SETTINGS: &[Setting] = &[
         choices: &["file", "keyring"],
         default: "file",
         about: "Where to store the login. The operating system's keyring requires a build with `cargo install --features keyring`.",
-        set: |config, text| {
-            config.kept = kept(text)?;
+        set: |values, text| {
+            values.credential_storage = credential_storage(text)?;
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "codex_home",
         env: &["CODEX_HOME"],
-        form: Form::Path,
+        shape: ValueShape::Path,
         accepts: "a directory",
         default: "~/.codex",
         about: "The directory with the Codex CLI's `auth.json`, which `--from-codex` reads.",
-        set: |config, text| {
-            config.codex_home = config.path(text);
+        set: |values, text| {
+            values.codex_home = values.path(text);
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "emulate",
@@ -265,11 +265,11 @@ pub static SETTINGS: &[Setting] = &[
         choices: &["chrome", "codex", "none"],
         default: "chrome",
         about: "Which TLS and HTTP/2 fingerprint to use: Chrome's, the official client's, or the library's own.",
-        set: |config, text| {
-            config.emulation = text.parse().map_err(said)?;
+        set: |values, text| {
+            values.emulation = text.parse().map_err(said)?;
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "transport",
@@ -278,11 +278,11 @@ pub static SETTINGS: &[Setting] = &[
         choices: &["http", "websocket", "auto"],
         default: "http",
         about: "How requests reach the backend; `auto` uses a WebSocket for models that prefer it and falls back to HTTP.",
-        set: |config, text| {
-            config.transport = text.parse().map_err(said)?;
+        set: |values, text| {
+            values.transport = text.parse().map_err(said)?;
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "upstream_timeout",
@@ -290,11 +290,11 @@ pub static SETTINGS: &[Setting] = &[
         accepts: "a number of seconds from 1 to 86400",
         default: "600",
         about: "How long the backend may be silent before a reply counts as cut short. Models can reason for minutes without output.",
-        set: |config, text| {
-            config.upstream_timeout = Duration::from_secs(number(text, 1..=86_400)? as u64);
+        set: |values, text| {
+            values.upstream_timeout = Duration::from_secs(number(text, 1..=86_400)? as u64);
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "client_version",
@@ -302,11 +302,11 @@ pub static SETTINGS: &[Setting] = &[
         accepts: "a version",
         default: codex_upstream::DEFAULT_VERSION,
         about: "The Codex version to report to the backend; raise it when the backend requires a newer client for a model.",
-        set: |config, text| {
-            config.identity = ClientIdentity::configured(&config.identity.originator, text).map_err(said)?;
+        set: |values, text| {
+            values.identity = ClientIdentity::configured(&values.identity.originator, text).map_err(said)?;
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "originator",
@@ -314,11 +314,11 @@ pub static SETTINGS: &[Setting] = &[
         accepts: "a name",
         default: codex_upstream::DEFAULT_ORIGINATOR,
         about: "The kind of Codex client to report to the backend.",
-        set: |config, text| {
-            config.identity = ClientIdentity::configured(text, &config.identity.version).map_err(said)?;
+        set: |values, text| {
+            values.identity = ClientIdentity::configured(text, &values.identity.version).map_err(said)?;
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "upstream_url",
@@ -326,11 +326,11 @@ pub static SETTINGS: &[Setting] = &[
         accepts: "an https URL",
         default: "https://chatgpt.com/backend-api",
         about: "The backend; plain http only on this machine. A workspace with its own https origin is contacted there instead.",
-        set: |config, text| {
-            config.upstream = base_url(text)?;
+        set: |values, text| {
+            values.upstream = Some(base_url(text)?);
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "auth_url",
@@ -338,67 +338,67 @@ pub static SETTINGS: &[Setting] = &[
         accepts: "an https URL",
         default: "https://auth.openai.com",
         about: "The auth server; plain http only on this machine.",
-        set: |config, text| {
-            config.auth = base_url(text)?;
+        set: |values, text| {
+            values.auth = Some(base_url(text)?);
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "ca",
         env: &["CODEX_PROXY_CA"],
-        form: Form::Path,
+        shape: ValueShape::Path,
         accepts: "a file",
         about: "A PEM file of root certificates to trust in addition to the built-in ones.",
         set: trust,
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "ssl_cert_file",
         env: &["SSL_CERT_FILE"],
         in_file: false,
-        form: Form::Path,
+        shape: ValueShape::Path,
         accepts: "a file",
         about: "Same as `ca`, in addition to it; other programs also use this variable.",
         set: trust,
-        ..PLAIN
+        ..EMPTY
     },
     // The lower-case spellings win, as in curl.
     Setting {
         name: "https_proxy",
         env: &["https_proxy", "HTTPS_PROXY"],
         accepts: "an `http://`, `https://`, `socks5://` or `socks5h://` URL, with `user:password@` if needed",
-        shown: Shown::WithoutPassword,
+        visibility: Visibility::WithoutPassword,
         about: "The proxy for login, refresh and API requests.",
-        set: |config, text| {
-            config.proxy.https = Some(text.to_owned());
+        set: |values, text| {
+            values.proxy.https = Some(text.to_owned());
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "all_proxy",
         env: &["all_proxy", "ALL_PROXY"],
         accepts: "a URL, as for `https_proxy`",
-        shown: Shown::WithoutPassword,
+        visibility: Visibility::WithoutPassword,
         about: "The proxy to use if `https_proxy` is not set.",
-        set: |config, text| {
-            config.proxy.all = Some(text.to_owned());
+        set: |values, text| {
+            values.proxy.all = Some(text.to_owned());
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
     Setting {
         name: "no_proxy",
         env: &["no_proxy", "NO_PROXY"],
-        form: Form::List,
+        shape: ValueShape::List,
         accepts: "comma-separated host names",
         about: "Hosts to contact without the proxy.",
-        set: |config, text| {
-            config.proxy.no_proxy = Some(text.to_owned());
+        set: |values, text| {
+            values.proxy.no_proxy = Some(text.to_owned());
             Ok(())
         },
-        ..PLAIN
+        ..EMPTY
     },
 ];
 
@@ -406,10 +406,10 @@ fn said(error: impl Display) -> String {
     error.to_string()
 }
 
-fn kept(text: &str) -> Result<Kept, String> {
+fn credential_storage(text: &str) -> Result<CredentialStorage, String> {
     match text {
-        "file" => Ok(Kept::File),
-        "keyring" if cfg!(feature = "keyring") => Ok(Kept::Keyring),
+        "file" => Ok(CredentialStorage::File),
+        "keyring" if cfg!(feature = "keyring") => Ok(CredentialStorage::Keyring),
         "keyring" => {
             Err("this codex-proxy was built without keyring support; build it with `--features keyring`, or use `file`"
                 .to_owned())
@@ -446,22 +446,22 @@ fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
     number.ok_or_else(|| format!("invalid value `{text}`: expected a number from {} to {}", range.start(), range.end()))
 }
 
-fn read_keys(config: &mut Config, text: &str) -> Result<(), String> {
-    let path = config.path(text).unwrap_or_else(|| PathBuf::from(text));
+fn read_keys(values: &mut Values, text: &str) -> Result<(), String> {
+    let path = values.path(text).unwrap_or_else(|| PathBuf::from(text));
     let unread = |error| format!("cannot read the keys in {} ({error})", path.display());
     let keys = ApiKeys::of_file(&std::fs::read_to_string(&path).map_err(unread)?);
     if keys.is_empty() {
         // A file of keys was named, so serving without a key would be a surprise.
         return Err(format!("no key in {}; write one per line", path.display()));
     }
-    config.access.keys = std::mem::take(&mut config.access.keys).and(keys);
+    values.access.keys = std::mem::take(&mut values.access.keys).and(keys);
     Ok(())
 }
 
-fn trust(config: &mut Config, text: &str) -> Result<(), String> {
-    let path = config.path(text).unwrap_or_else(|| PathBuf::from(text));
+fn trust(values: &mut Values, text: &str) -> Result<(), String> {
+    let path = values.path(text).unwrap_or_else(|| PathBuf::from(text));
     let unread = |error| format!("cannot read the certificates in {} ({error})", path.display());
-    config.extra_roots_pem.push(std::fs::read(&path).map_err(unread)?);
+    values.extra_roots_pem.push(std::fs::read(&path).map_err(unread)?);
     Ok(())
 }
 
@@ -471,6 +471,7 @@ mod tests {
 
     use super::*;
     use crate::admission::keys::Match;
+    use crate::config::Config;
     use crate::request::limits::Limits;
 
     fn config(pairs: &[(&str, &str)]) -> Result<Config, String> {

@@ -2,7 +2,7 @@
 
 use codex_auth::{FileLock, FileStore, SecretBackendError, SecretStore, StoreError, StoreVersion, TokenStore, Tokens};
 
-use crate::config::{Config, Kept};
+use crate::config::{Config, CredentialStorage};
 use crate::credentials::keyring::Keyring;
 
 /// The program's own store, in the place that the settings name.
@@ -21,9 +21,9 @@ impl OwnStore {
     /// # Errors
     /// There is no keyring to speak to: start one, or keep the credentials in a file.
     pub fn open(config: &Config) -> Result<Self, SecretBackendError> {
-        Ok(Self(match config.kept {
-            Kept::File => Place::File(FileStore::new(config.credentials_path())),
-            Kept::Keyring => {
+        Ok(Self(match config.credential_storage {
+            CredentialStorage::File => Place::File(FileStore::new(config.credentials_path())),
+            CredentialStorage::Keyring => {
                 let advised = |SecretBackendError(why)| {
                     SecretBackendError(format!("{why}; start it, or set CODEX_PROXY_CREDENTIALS=file"))
                 };

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::write_private;
 use crate::commands::CommandError;
-use crate::config::{Config, Form, Source};
+use crate::config::{Config, SettingSource, ValueShape};
 
 const KEY: &str = "CODEX_PROXY_API_KEY";
 
@@ -38,9 +38,10 @@ impl Environment {
     pub(super) fn adopt(&mut self, config: &Config) -> Vec<&'static str> {
         let mut adopted = Vec::new();
         for given in config.given() {
-            let is_here = matches!(given.source, Source::Flag(_) | Source::Environment(_));
+            let is_here = matches!(given.source, SettingSource::Flag(_) | SettingSource::Environment(_));
             let Some(name) = given.setting.env.first().filter(|_| is_here) else { continue };
-            let text = if given.setting.form == Form::Path { absolute(given.text()) } else { given.text().to_owned() };
+            let text =
+                if given.setting.shape == ValueShape::Path { absolute(given.text()) } else { given.text().to_owned() };
             self.0.insert((*name).to_owned(), Zeroizing::new(text));
             adopted.push(*name);
         }

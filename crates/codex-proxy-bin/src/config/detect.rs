@@ -1,9 +1,10 @@
 //! Whether a browser can be opened where the program runs, and colours shown.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use crate::config::Env;
+/// A look into the environment; a parameter so that tests need not change the process's own.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// Says why no browser can be opened here, or `None` where one can, as far as can be told.
 ///
@@ -37,8 +38,6 @@ pub(super) fn is_container() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsString;
-
     use super::*;
 
     fn told(set: &[&str], is_container: bool) -> Option<&'static str> {
