@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 mod backend;
 
 fuzz_target!(|body: &[u8]| {
-    let Ok(request) = chat::Request::from_json(body) else { return };
+    let Ok(request) = chat::ChatRequest::from_json(body) else { return };
     let Ok(translated) = to_responses(request, &Profile::permissive("gpt-5.1"), &Options::default()) else { return };
     let sent = translated.request.to_json();
     // Halves of surrogate pairs are no text for strict readers. `Value` cannot hold deep nesting and huge numbers either, but they

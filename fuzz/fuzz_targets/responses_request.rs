@@ -6,10 +6,10 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {
     let (profile, options) = (Profile::permissive("gpt-5.1"), Options::default());
-    let Ok(request) = responses::Request::from_json(body) else { return };
+    let Ok(request) = responses::ResponsesRequest::from_json(body) else { return };
     let Ok(once) = normalise(request, &profile, &options) else { return };
     let sent = once.request.to_json();
-    let again = responses::Request::from_json(&sent).expect("what is sent can be read");
+    let again = responses::ResponsesRequest::from_json(&sent).expect("what is sent can be read");
     let twice = normalise(again, &profile, &options).expect("what is sent is in order");
     assert_eq!(String::from_utf8_lossy(&sent), String::from_utf8_lossy(&twice.request.to_json()));
 });

@@ -99,7 +99,7 @@ fn streamed<'a, O: Default, P: Pipe<O>>(
 
 /// A chat request as the backend takes it.
 fn request(body: &[u8]) -> Outcome<usize> {
-    let request = chat::Request::from_json(body)?;
+    let request = chat::ChatRequest::from_json(body)?;
     Ok(to_responses(request, &Profile::permissive("gpt-5.5"), &Options::default())?.request.to_json().len())
 }
 

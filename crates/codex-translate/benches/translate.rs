@@ -245,13 +245,13 @@ fn requests(c: &mut Criterion) {
         group.throughput(Throughput::Bytes(chat.len() as u64)).sample_size(20);
         group.bench_function("to_responses", |b| {
             b.iter(|| {
-                let request = chat::Request::from_json(&chat).unwrap();
+                let request = chat::ChatRequest::from_json(&chat).unwrap();
                 to_responses(request, &profile, &options).unwrap().request.to_json()
             });
         });
         group.bench_function("normalise", |b| {
             b.iter(|| {
-                let request = responses::Request::from_json(&responses).unwrap();
+                let request = responses::ResponsesRequest::from_json(&responses).unwrap();
                 normalise(request, &profile, &options).unwrap().request.to_json()
             });
         });

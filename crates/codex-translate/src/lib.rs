@@ -6,7 +6,7 @@
 //! arguments, and the same arguments give the same result.
 //!
 //! ```text
-//! client's body ──▶ chat::Request / responses::Request ──▶ to_responses / normalise ──▶ Translated { request, plan, notices }
+//! client's body ──▶ chat::ChatRequest / responses::ResponsesRequest ──▶ to_responses / normalise ──▶ Translated { request, plan, notices }
 //!                                                                                          │ to_json        │
 //!                                                                                          ▼                │
 //!                                                                                       upstream            │ ReplyPlan
@@ -24,7 +24,7 @@
 //!
 //! // What the client sends …
 //! let body = br#"{"model": "gpt-5.5", "stream": true, "messages": [{"role": "user", "content": "Say hey."}]}"#;
-//! let request = chat::Request::from_json(body)?;
+//! let request = chat::ChatRequest::from_json(body)?;
 //! let translated = to_responses(request, &Profile::permissive("gpt-5.5"), &Options::default())?;
 //! // … becomes what upstream is sent, …
 //! assert!(translated.request.to_json().starts_with(br#"{"model":"gpt-5.5","instructions":"","input":[{"#));
@@ -60,7 +60,7 @@
 //!
 //! | the client asked for | type | its parts, for an embedder with a framing of its own |
 //! |---|---|---|
-//! | a chat stream | [`ChatPipe`] | [`Decoder`], [`responses::Event`], [`ChatStream`], a [`chat::Sink`] |
+//! | a chat stream | [`ChatPipe`] | [`Decoder`], [`responses::Event`], [`ChatStream`], a [`chat::DeltaSink`] |
 //! | a chat body | [`ChatFold`] | the same, gathered |
 //! | a stream of the Responses API | [`ResponsesPipe`] | [`Decoder`], [`ResponseStream`], an [`EventSink`] |
 //! | a body of the Responses API | [`ResponsesFold`] | the same, gathered |

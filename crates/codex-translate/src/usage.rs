@@ -28,7 +28,7 @@ pub struct Usage {
 impl Usage {
     /// Reads the `usage` of a response object; `None` if it is not in its usual form.
     pub(crate) fn read(raw: &RawValue) -> Option<Self> {
-        let wire: Wire = serde_json::from_str(raw.get()).ok()?;
+        let wire: UsageBody = serde_json::from_str(raw.get()).ok()?;
         let input = wire.input_tokens_details.unwrap_or_default();
         let output = wire.output_tokens_details.unwrap_or_default();
         Some(Self {
@@ -60,7 +60,7 @@ impl AddAssign for Usage {
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct UsageBody {
     input_tokens: u64,
     output_tokens: u64,
     total_tokens: Option<u64>,

@@ -9,7 +9,7 @@ use std::error::Error;
 use std::io::{self, Write as _};
 
 use codex_sim::{Mint, Sim, SimConfig};
-use codex_translate::chat::{self, Delta, Sink};
+use codex_translate::chat::{self, Delta, DeltaSink};
 use codex_translate::{ChatStream, Chunk, EventReader, Flow, Options, Profile, to_responses};
 use codex_upstream::{
     Backend, Client, ClientConfig, ClientIdentity, RequestAuth, RetryPolicy, TokioTimer, TurnRequest, requests,
@@ -24,7 +24,7 @@ const MODEL: &str = "gpt-5.5";
 /// Prints the answer's text, and keeps whatever went wrong with that.
 struct Terminal(io::Result<()>);
 
-impl Sink for Terminal {
+impl DeltaSink for Terminal {
     fn delta(&mut self, delta: Delta<'_>) {
         if let (Delta::Content(text), Ok(())) = (delta, &self.0) {
             self.0 = write!(io::stdout(), "{}", text.decode()).and_then(|()| io::stdout().flush());
@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::new(ClientConfig { extra_roots_pem: roots, ..ClientConfig::default() })?;
 
     let body = json!({"model": MODEL, "messages": [{"role": "user", "content": prompt}]}).to_string();
-    let request = chat::Request::from_json(body.as_bytes())?;
+    let request = chat::ChatRequest::from_json(body.as_bytes())?;
     let translated = to_responses(request, &Profile::permissive(MODEL), &Options::default())?;
 
     let (base, identity) = (Url::parse(&sim.upstream_url())?, ClientIdentity::default());

@@ -23,7 +23,7 @@ pub(crate) async fn chat<U: Upstream>(
     context: &RequestContext,
     body: Bytes,
 ) -> Result<Response<ReplyBody>, Error> {
-    let (request, size) = (chat::Request::from_json(&body)?, body.len());
+    let (request, size) = (chat::ChatRequest::from_json(&body)?, body.len());
     // Of a large request, no more copies are in memory at once than have to be.
     drop(body);
     let model = app.named_model(request.model(), &context.options);

@@ -21,7 +21,7 @@ pub(crate) async fn compact<U: Upstream>(
     context: &RequestContext,
     body: &Bytes,
 ) -> Result<Response<ReplyBody>, Error> {
-    let request = responses::Request::from_json(&app.stored.whole(&context.caller.id, body)?.body)?;
+    let request = responses::ResponsesRequest::from_json(&app.stored.whole(&context.caller.id, body)?.body)?;
     let model = app.named_model(&request.model, &context.options);
     let translated = codex_translate::compact(request, &model.profile, &model.options)?;
     let notices = model.noticed(translated.notices);
@@ -38,7 +38,7 @@ pub(crate) async fn compact<U: Upstream>(
 async fn compacted<U: Upstream>(
     app: &App<U>,
     context: &RequestContext,
-    mut request: responses::Request,
+    mut request: responses::ResponsesRequest,
 ) -> Result<CompactionReply, Error> {
     let conversation = conversation(&app.client, &context.caller, &request);
     request.prompt_cache_key = Some(conversation.clone());

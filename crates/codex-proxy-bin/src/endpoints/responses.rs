@@ -139,7 +139,7 @@ pub(crate) fn prepare<U: Upstream>(
     options: &Options,
     body: Bytes,
 ) -> Result<Prepared<U>, Error> {
-    let (request, size) = (responses::Request::from_json(&body)?, body.len());
+    let (request, size) = (responses::ResponsesRequest::from_json(&body)?, body.len());
     // As in the chat endpoint.
     drop(body);
     let model = app.named_model(&request.model, options);

@@ -55,7 +55,7 @@ impl<U: Upstream> Turn<U> {
     pub(crate) fn new(
         client: &Arc<CodexClient<U>>,
         caller: &Caller,
-        mut request: responses::Request,
+        mut request: responses::ResponsesRequest,
         size: usize,
     ) -> Self {
         let conversation = conversation(client, caller, &request);
@@ -224,7 +224,7 @@ fn can_do_without_websocket(error: &SendError) -> bool {
 pub(crate) fn conversation<U: Upstream>(
     client: &CodexClient<U>,
     caller: &Caller,
-    request: &responses::Request,
+    request: &responses::ResponsesRequest,
 ) -> String {
     let own = caller.session.as_deref().or(request.prompt_cache_key.as_deref());
     match own.and_then(|own| Uuid::try_parse(own).ok()) {

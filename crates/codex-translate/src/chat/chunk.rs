@@ -2,7 +2,7 @@
 
 use serde::Serialize as _;
 
-use super::delta::{Delta, Sink};
+use super::delta::{Delta, DeltaSink};
 use crate::error::Error;
 use crate::json::write_string;
 use crate::outcome::{Finish, ReplyId};
@@ -76,7 +76,7 @@ pub(crate) struct ChunkSink<'a> {
     out: &'a mut Vec<u8>,
 }
 
-impl Sink for ChunkSink<'_> {
+impl DeltaSink for ChunkSink<'_> {
     fn delta(&mut self, delta: Delta<'_>) {
         self.out.extend_from_slice(&self.encoder.head);
         delta.write(self.out);

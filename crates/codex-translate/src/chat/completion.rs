@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
-use super::delta::{Delta, ReasoningKey, Sink};
+use super::delta::{Delta, DeltaSink, ReasoningKey};
 use crate::error::{Error, ErrorKind};
 use crate::outcome::{Finish, ReplyId};
 use crate::usage::{ChatUsage, Usage};
@@ -28,8 +28,8 @@ pub(crate) struct Choice {
     content: Option<String>,
     refusal: Option<String>,
     reasoning: Option<(ReasoningKey, String)>,
-    calls: Vec<Call>,
-    function: Option<Called>,
+    calls: Vec<MessageToolCall>,
+    function: Option<MessageFunction>,
     citations: Vec<Box<RawValue>>,
     images: Vec<Box<RawValue>>,
     finish: Option<Finish>,
@@ -37,15 +37,15 @@ pub(crate) struct Choice {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Call {
+struct MessageToolCall {
     id: String,
     #[serde(rename = "type")]
     kind: &'static str,
-    function: Called,
+    function: MessageFunction,
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Called {
+struct MessageFunction {
     name: String,
     arguments: String,
 }
@@ -91,7 +91,7 @@ impl Choice {
     }
 }
 
-impl Sink for Choice {
+impl DeltaSink for Choice {
     fn delta(&mut self, delta: Delta<'_>) {
         let text = match delta {
             Delta::Role => return,
@@ -100,8 +100,8 @@ impl Sink for Choice {
             Delta::Reasoning { key, text } => (&mut self.reasoning.get_or_insert((key, String::new())).1, text),
             Delta::ToolCall { id, name, .. } => {
                 self.bytes += id.len() + name.len();
-                let function = Called { name: name.to_owned(), arguments: String::new() };
-                self.calls.push(Call { id: id.to_owned(), kind: "function", function });
+                let function = MessageFunction { name: name.to_owned(), arguments: String::new() };
+                self.calls.push(MessageToolCall { id: id.to_owned(), kind: "function", function });
                 return;
             }
             Delta::Arguments { index, text } => match self.calls.get_mut(index as usize) {
@@ -109,7 +109,7 @@ impl Sink for Choice {
                 None => return,
             },
             Delta::FunctionCall { name } => {
-                self.function = Some(Called { name: name.to_owned(), arguments: String::new() });
+                self.function = Some(MessageFunction { name: name.to_owned(), arguments: String::new() });
                 return;
             }
             Delta::FunctionArguments(text) => match &mut self.function {
@@ -158,7 +158,7 @@ impl Serialize for Choice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("index", &self.index)?;
-        map.serialize_entry("message", &Message(self))?;
+        map.serialize_entry("message", &ChoiceMessage(self))?;
         map.serialize_entry("logprobs", &())?;
         map.serialize_entry("finish_reason", &self.finish.map(Finish::as_str))?;
         map.end()
@@ -167,9 +167,9 @@ impl Serialize for Choice {
 
 /// The message of a choice. `content` and `refusal` are always there; content is null beside tool calls alone, as clients know
 /// it from OpenAI.
-struct Message<'a>(&'a Choice);
+struct ChoiceMessage<'a>(&'a Choice);
 
-impl Serialize for Message<'_> {
+impl Serialize for ChoiceMessage<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let choice = self.0;
         let speaks_otherwise = choice.refusal.is_some() || !choice.calls.is_empty() || choice.function.is_some();

@@ -50,7 +50,7 @@ pub enum Delta<'a> {
     /// A citation in the answer.
     Citation(&'a Citation<'a>),
     /// An image.
-    Image(Image<'a>),
+    Image(OutputImage<'a>),
 }
 
 /// Where a chat reply has its reasoning.
@@ -91,7 +91,7 @@ pub struct Citation<'a> {
 
 /// An image that the model made.
 #[derive(Clone, Copy, Debug)]
-pub struct Image<'a> {
+pub struct OutputImage<'a> {
     /// The image's index; they count up from 0.
     pub index: u32,
     /// The image's format, such as `png`.
@@ -101,7 +101,7 @@ pub struct Image<'a> {
 }
 
 /// Takes in the deltas of a choice.
-pub trait Sink {
+pub trait DeltaSink {
     /// Takes in one delta.
     fn delta(&mut self, delta: Delta<'_>);
 }
@@ -143,7 +143,7 @@ impl<'a> Citation<'a> {
     }
 }
 
-impl Image<'_> {
+impl OutputImage<'_> {
     /// Writes the image as chat clients read it, in the form of `image_url` parts.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let format = if self.format.is_empty() { "png" } else { self.format };

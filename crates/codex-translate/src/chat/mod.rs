@@ -10,5 +10,5 @@ mod request;
 pub(crate) use chunk::ChunkEncoder;
 pub(crate) use completion::Choice;
 pub use completion::{Completion, MAX_COMPLETION_BYTES};
-pub use delta::{Citation, Delta, Image, ReasoningKey, Sink};
-pub use request::Request;
+pub use delta::{Citation, Delta, DeltaSink, OutputImage, ReasoningKey};
+pub use request::ChatRequest;

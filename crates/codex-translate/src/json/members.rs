@@ -18,7 +18,7 @@ pub(crate) fn members<'a, const N: usize>(
     keys: [&str; N],
 ) -> Result<[Option<&'a RawValue>; N], Error> {
     let mut deserializer = serde_json::Deserializer::from_str(object);
-    Named(keys)
+    NamedMembers(keys)
         .deserialize(&mut deserializer)
         .and_then(|found| deserializer.end().map(|()| found))
         .map_err(|error| Error::protocol(format!("an event of the reply has an unexpected form: {error}")))
@@ -64,9 +64,9 @@ pub(crate) fn word(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
     Some(Text::of(raw?).ok()?.decode())
 }
 
-struct Named<'k, const N: usize>([&'k str; N]);
+struct NamedMembers<'k, const N: usize>([&'k str; N]);
 
-impl<'de, const N: usize> DeserializeSeed<'de> for Named<'_, N> {
+impl<'de, const N: usize> DeserializeSeed<'de> for NamedMembers<'_, N> {
     type Value = [Option<&'de RawValue>; N];
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -74,7 +74,7 @@ impl<'de, const N: usize> DeserializeSeed<'de> for Named<'_, N> {
     }
 }
 
-impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
+impl<'de, const N: usize> Visitor<'de> for NamedMembers<'_, N> {
     type Value = [Option<&'de RawValue>; N];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,7 +83,7 @@ impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut found = [None; N];
-        while let Some(place) = map.next_key_seed(Key(&self.0))? {
+        while let Some(place) = map.next_key_seed(KeyIndex(&self.0))? {
             match place {
                 Some(place) => found[place] = Some(map.next_value()?),
                 None => drop(map.next_value::<IgnoredAny>()?),
@@ -94,9 +94,9 @@ impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
 }
 
 /// A key that is compared without being kept.
-struct Key<'k>(&'k [&'k str]);
+struct KeyIndex<'k>(&'k [&'k str]);
 
-impl<'de> DeserializeSeed<'de> for Key<'_> {
+impl<'de> DeserializeSeed<'de> for KeyIndex<'_> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -104,7 +104,7 @@ impl<'de> DeserializeSeed<'de> for Key<'_> {
     }
 }
 
-impl Visitor<'_> for Key<'_> {
+impl Visitor<'_> for KeyIndex<'_> {
     type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

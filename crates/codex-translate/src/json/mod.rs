@@ -11,7 +11,9 @@ mod text;
 
 pub(crate) use edit::ObjectEdit;
 pub(crate) use members::{list, members, members_of, number, present, word};
-pub(crate) use node::{BorrowedStr, Kind, Members, Node, Object, Path, Raw, find, last_of_each, parse, text, to_raw};
+pub(crate) use node::{
+    BorrowedStr, Members, Node, Object, Path, Raw, ValueKind, find, last_of_each, parse, text, to_raw,
+};
 pub(crate) use surrogates::replaced;
 pub(crate) use text::write_string;
 pub use text::{Text, TextBuf};

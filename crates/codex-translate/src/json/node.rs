@@ -30,7 +30,7 @@ pub(crate) struct Node<'a, 'p> {
 
 /// The type of a JSON value, seen from its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     Object,
     Array,
     String,
@@ -43,11 +43,11 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path<'p> {
     parent: Option<&'p Self>,
-    step: Step<'p>,
+    step: PathStep<'p>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Step<'p> {
+enum PathStep<'p> {
     Root,
     Key(&'p str),
     Index(usize),
@@ -132,20 +132,20 @@ impl<'a, 'p> Node<'a, 'p> {
     }
 
     /// The type of the value.
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> ValueKind {
         match self.raw.get().as_bytes().first() {
-            Some(b'{') => Kind::Object,
-            Some(b'[') => Kind::Array,
-            Some(b'"') => Kind::String,
-            Some(b't' | b'f') => Kind::Bool,
-            Some(b'n') | None => Kind::Null,
-            Some(_) => Kind::Number,
+            Some(b'{') => ValueKind::Object,
+            Some(b'[') => ValueKind::Array,
+            Some(b'"') => ValueKind::String,
+            Some(b't' | b'f') => ValueKind::Bool,
+            Some(b'n') | None => ValueKind::Null,
+            Some(_) => ValueKind::Number,
         }
     }
 
     /// The members of this object.
     pub(crate) fn object(&self) -> Result<Members<'a>, Error> {
-        if self.kind() != Kind::Object {
+        if self.kind() != ValueKind::Object {
             return Err(self.mistyped("an object"));
         }
         let Object(members) = self.read()?;
@@ -154,7 +154,7 @@ impl<'a, 'p> Node<'a, 'p> {
 
     /// The elements of this array.
     pub(crate) fn array(&self) -> Result<Vec<&'a RawValue>, Error> {
-        if self.kind() != Kind::Array {
+        if self.kind() != ValueKind::Array {
             return Err(self.mistyped("an array"));
         }
         self.read()
@@ -167,7 +167,7 @@ impl<'a, 'p> Node<'a, 'p> {
 
     /// The text of this string, borrowed where it holds no escapes.
     pub(crate) fn str(&self) -> Result<Cow<'a, str>, Error> {
-        if self.kind() != Kind::String {
+        if self.kind() != ValueKind::String {
             return Err(self.mistyped("a string"));
         }
         let BorrowedStr(text) = self.read()?;
@@ -176,7 +176,7 @@ impl<'a, 'p> Node<'a, 'p> {
 
     /// This string as it was written, to be carried on.
     pub(crate) fn written(&self) -> Result<TextBuf, Error> {
-        if self.kind() != Kind::String {
+        if self.kind() != ValueKind::String {
             return Err(self.mistyped("a string"));
         }
         Ok(TextBuf::written(self.raw))
@@ -201,7 +201,7 @@ impl<'a, 'p> Node<'a, 'p> {
 
     /// This number, which must be an integer of at least one; what is too large to matter becomes the largest there is.
     pub(crate) fn positive(&self) -> Result<u32, Error> {
-        if self.kind() != Kind::Number {
+        if self.kind() != ValueKind::Number {
             return Err(self.mistyped("an integer"));
         }
         match self.text().parse::<f64>() {
@@ -251,7 +251,7 @@ impl<'a, 'p> Node<'a, 'p> {
 
 impl<'p> Path<'p> {
     /// The place of the outermost value.
-    pub(crate) const ROOT: Self = Self { parent: None, step: Step::Root };
+    pub(crate) const ROOT: Self = Self { parent: None, step: PathStep::Root };
 
     /// The member `key` of the object here, read from it before.
     pub(crate) fn key<'a>(&'p self, key: &'p str, raw: &'a RawValue) -> Node<'a, 'p> {
@@ -260,12 +260,12 @@ impl<'p> Path<'p> {
 
     /// The place of the member `key`.
     pub(crate) fn member(&'p self, key: &'p str) -> Self {
-        Self { parent: Some(self), step: Step::Key(key) }
+        Self { parent: Some(self), step: PathStep::Key(key) }
     }
 
     /// The place of the element `index`.
     pub(crate) fn element(&'p self, index: usize) -> Self {
-        Self { parent: Some(self), step: Step::Index(index) }
+        Self { parent: Some(self), step: PathStep::Index(index) }
     }
 
     /// A 400 about the value here; `message` goes on where its path ends.
@@ -280,27 +280,27 @@ impl<'p> Path<'p> {
 
     /// A 400 about the absence of the member `key`.
     pub(crate) fn missing(&self, key: &str) -> Error {
-        let path = Path { parent: Some(self), step: Step::Key(key) }.to_string();
+        let path = Path { parent: Some(self), step: PathStep::Key(key) }.to_string();
         let message = format!("missing required parameter: `{path}`");
         Error::invalid(path, message).with_code("missing_required_parameter")
     }
 
     /// A 400 about the type of the value here.
-    pub(crate) fn mistyped(&self, expected: &str, found: Kind) -> Error {
+    pub(crate) fn mistyped(&self, expected: &str, found: ValueKind) -> Error {
         let found = match found {
-            Kind::Object => "an object",
-            Kind::Array => "an array",
-            Kind::String => "a string",
-            Kind::Number => "a number",
-            Kind::Bool => "a boolean",
-            Kind::Null => "null",
+            ValueKind::Object => "an object",
+            ValueKind::Array => "an array",
+            ValueKind::String => "a string",
+            ValueKind::Number => "a number",
+            ValueKind::Bool => "a boolean",
+            ValueKind::Null => "null",
         };
         self.invalid(format_args!("must be {expected}, not {found}")).with_code("invalid_type")
     }
 
     /// Where a notice about the member `key` of the value here stands.
     pub(crate) fn place(&self, key: &str) -> String {
-        Path { parent: Some(self), step: Step::Key(key) }.without_indexes()
+        Path { parent: Some(self), step: PathStep::Key(key) }.without_indexes()
     }
 
     /// The path with `[]` for every index, the same for all elements of an array.
@@ -315,15 +315,15 @@ impl<'p> Path<'p> {
             parent.write(text, indexes);
         }
         match self.step {
-            Step::Root => {}
-            Step::Key(key) => {
+            PathStep::Root => {}
+            PathStep::Key(key) => {
                 if !text.is_empty() {
                     text.push('.');
                 }
                 text.push_str(key);
             }
-            Step::Index(index) if indexes => text.push_str(&format!("[{index}]")),
-            Step::Index(_) => text.push_str("[]"),
+            PathStep::Index(index) if indexes => text.push_str(&format!("[{index}]")),
+            PathStep::Index(_) => text.push_str("[]"),
         }
     }
 }

@@ -59,8 +59,8 @@ impl<'a> Text<'a> {
         match self {
             Self::Verbatim(text) | Self::Plain(text) => out.push_str(text),
             Self::Escaped(text) => unescape(text, |piece| match piece {
-                Piece::Run(run) => out.push_str(run),
-                Piece::Char(c) => out.push(c),
+                Unescaped::Run(run) => out.push_str(run),
+                Unescaped::Char(c) => out.push(c),
             }),
         }
     }
@@ -108,8 +108,8 @@ impl<'a> Text<'a> {
             Self::Plain(text) => escape(text, out),
             Self::Escaped(text) if may_be_copied(text) => out.extend_from_slice(text.as_bytes()),
             Self::Escaped(text) => unescape(text, |piece| match piece {
-                Piece::Run(run) => escape(run, out),
-                Piece::Char(c) => escape(c.encode_utf8(&mut [0; 4]), out),
+                Unescaped::Run(run) => escape(run, out),
+                Unescaped::Char(c) => escape(c.encode_utf8(&mut [0; 4]), out),
             }),
         }
     }
@@ -119,10 +119,10 @@ impl<'a> Text<'a> {
 ///
 /// What a client wrote is carried on as it wrote it, and taken apart only where somebody reads it.
 #[derive(Clone, Debug)]
-pub struct TextBuf(Form);
+pub struct TextBuf(TextRepr);
 
 #[derive(Clone, Debug)]
-enum Form {
+enum TextRepr {
     /// A JSON string.
     Escaped(Box<RawValue>),
     /// The text itself.
@@ -133,14 +133,14 @@ impl TextBuf {
     /// The text of `json`, which is a JSON string without halves of surrogate pairs.
     pub(crate) fn written(json: &RawValue) -> Self {
         debug_assert!(json.get().starts_with('"'), "a JSON string");
-        Self(Form::Escaped(json.to_owned()))
+        Self(TextRepr::Escaped(json.to_owned()))
     }
 
     /// The text, borrowed.
     pub fn as_text(&self) -> Text<'_> {
         match &self.0 {
-            Form::Escaped(json) => Text::of(json).unwrap_or(Text::Plain("")),
-            Form::Plain(text) => Text::Plain(text),
+            TextRepr::Escaped(json) => Text::of(json).unwrap_or(Text::Plain("")),
+            TextRepr::Plain(text) => Text::Plain(text),
         }
     }
 
@@ -157,13 +157,13 @@ impl TextBuf {
 
 impl From<String> for TextBuf {
     fn from(text: String) -> Self {
-        Self(Form::Plain(text))
+        Self(TextRepr::Plain(text))
     }
 }
 
 impl From<&str> for TextBuf {
     fn from(text: &str) -> Self {
-        Self(Form::Plain(text.to_owned()))
+        Self(TextRepr::Plain(text.to_owned()))
     }
 }
 
@@ -178,8 +178,8 @@ impl Eq for TextBuf {}
 impl Serialize for TextBuf {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
-            Form::Escaped(json) => json.serialize(serializer),
-            Form::Plain(text) => text.serialize(serializer),
+            TextRepr::Escaped(json) => json.serialize(serializer),
+            TextRepr::Plain(text) => text.serialize(serializer),
         }
     }
 }
@@ -192,12 +192,12 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
 }
 
 /// What is left of a string once its escapes are resolved.
-enum Piece<'a> {
+enum Unescaped<'a> {
     Run(&'a str),
     Char(char),
 }
 
-impl Piece<'_> {
+impl Unescaped<'_> {
     fn len(&self) -> usize {
         match self {
             Self::Run(run) => run.len(),
@@ -230,11 +230,11 @@ fn is_line_separator(bytes: &[u8]) -> bool {
 
 /// Yields the text between the quotes of a JSON string piece by piece. The string is valid; were it not, what cannot be
 /// understood would be yielded as it stands.
-fn unescape(mut text: &str, mut each: impl FnMut(Piece<'_>)) {
+fn unescape(mut text: &str, mut each: impl FnMut(Unescaped<'_>)) {
     while let Some(at) = memchr(b'\\', text.as_bytes()) {
         let (run, escape) = text.split_at(at);
         if !run.is_empty() {
-            each(Piece::Run(run));
+            each(Unescaped::Run(run));
         }
         let (c, len) = match escape.as_bytes().get(1) {
             Some(b'n') => ('\n', 2),
@@ -246,11 +246,11 @@ fn unescape(mut text: &str, mut each: impl FnMut(Piece<'_>)) {
             Some(&c) if c.is_ascii() => (char::from(c), 2),
             Some(_) | None => (REPLACEMENT, 1),
         };
-        each(Piece::Char(c));
+        each(Unescaped::Char(c));
         text = escape.get(len..).unwrap_or_default();
     }
     if !text.is_empty() {
-        each(Piece::Run(text));
+        each(Unescaped::Run(text));
     }
 }
 

@@ -8,11 +8,11 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::error::{Error, ErrorKind};
-use crate::json::{self, BorrowedStr, Kind, Members, Node, Object, last_of_each};
+use crate::json::{self, BorrowedStr, Members, Node, Object, ValueKind, last_of_each};
 
 /// The members of a body.
 #[derive(Debug, Default)]
-pub(crate) struct Body<'a> {
+pub(crate) struct ParsedBody<'a> {
     /// All but the two below.
     pub(crate) members: Members<'a>,
     /// The conversation of Chat Completions.
@@ -27,10 +27,10 @@ pub(crate) enum Shallow<'a> {
     Object(Members<'a>),
     Array(Vec<Self>),
     String(Cow<'a, str>),
-    Other(Kind),
+    Other(ValueKind),
 }
 
-impl<'a> Body<'a> {
+impl<'a> ParsedBody<'a> {
     /// Reads the text of a body.
     ///
     /// # Errors
@@ -46,28 +46,28 @@ impl<'a> Body<'a> {
 
 impl Shallow<'_> {
     /// The type of the value.
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> ValueKind {
         match self {
-            Self::Object(_) => Kind::Object,
-            Self::Array(_) => Kind::Array,
-            Self::String(_) => Kind::String,
+            Self::Object(_) => ValueKind::Object,
+            Self::Array(_) => ValueKind::Array,
+            Self::String(_) => ValueKind::String,
             Self::Other(kind) => *kind,
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Body<'de> {
+impl<'de> Deserialize<'de> for ParsedBody<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct BodyVisitor;
         impl<'de> Visitor<'de> for BodyVisitor {
-            type Value = Body<'de>;
+            type Value = ParsedBody<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut body = Body::default();
+                let mut body = ParsedBody::default();
                 while let Some(BorrowedStr(key)) = map.next_key()? {
                     match &*key {
                         // The last of several with one name counts, and null is none.
@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for Body<'de> {
 }
 
 fn present(value: Shallow<'_>) -> Option<Shallow<'_>> {
-    Some(value).filter(|value| value.kind() != Kind::Null)
+    Some(value).filter(|value| value.kind() != ValueKind::Null)
 }
 
 impl<'de> Deserialize<'de> for Shallow<'de> {
@@ -124,22 +124,22 @@ impl<'de> Visitor<'de> for ShallowVisitor {
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Shallow::Other(Kind::Bool))
+        Ok(Shallow::Other(ValueKind::Bool))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Shallow::Other(Kind::Number))
+        Ok(Shallow::Other(ValueKind::Number))
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Shallow::Other(Kind::Number))
+        Ok(Shallow::Other(ValueKind::Number))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Shallow::Other(Kind::Number))
+        Ok(Shallow::Other(ValueKind::Number))
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Shallow::Other(Kind::Null))
+        Ok(Shallow::Other(ValueKind::Null))
     }
 }

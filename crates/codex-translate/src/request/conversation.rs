@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::responses::{Item, Request, Role};
+use crate::responses::{InputItem, ResponsesRequest, Role};
 
 /// Keeps these hashes apart from any other use of the same input.
 const DOMAIN: &[u8] = b"codex-proxy conversation 2";
@@ -18,7 +18,7 @@ impl ConversationSeed {
     /// `caller` is whatever tells callers apart, such as a hash of the API key: different callers never share a seed.
     /// `session` is the client's own name for the conversation if a header gave one; next comes its `prompt_cache_key`. Without
     /// either, the conversation is known by its instructions and its first user message, which every turn repeats.
-    pub fn new(caller: impl AsRef<[u8]>, session: Option<&str>, request: &Request) -> Self {
+    pub fn new(caller: impl AsRef<[u8]>, session: Option<&str>, request: &ResponsesRequest) -> Self {
         let mut hasher = Sha256::new();
         field(&mut hasher, DOMAIN);
         field(&mut hasher, caller.as_ref());
@@ -59,7 +59,7 @@ fn field(hasher: &mut Sha256, bytes: &[u8]) {
 }
 
 /// The first message of the user as it is sent, or the first item if there is none. It is the last field, and so needs no length.
-fn beginning(hasher: &mut Sha256, input: &[Item]) {
+fn beginning(hasher: &mut Sha256, input: &[InputItem]) {
     struct Hashed<'a>(&'a mut Sha256);
 
     impl std::io::Write for Hashed<'_> {
@@ -79,24 +79,25 @@ fn beginning(hasher: &mut Sha256, input: &[Item]) {
     }
 }
 
-fn is_of_user(item: &Item) -> bool {
+fn is_of_user(item: &InputItem) -> bool {
     match item {
-        Item::Message(message) => message.role == Role::User,
-        Item::Verbatim(item) => item.member("role").is_some_and(|role| role.get() == "\"user\""),
-        Item::Reasoning(_) | Item::Call(_) | Item::Output(_) | Item::Opaque(_) => false,
+        InputItem::Message(message) => message.role == Role::User,
+        InputItem::Verbatim(item) => item.member("role").is_some_and(|role| role.get() == "\"user\""),
+        InputItem::Reasoning(_) | InputItem::Call(_) | InputItem::Output(_) | InputItem::Opaque(_) => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Options, Profile, chat, to_responses};
+    use crate::chat::ChatRequest;
+    use crate::{Options, Profile, to_responses};
 
-    fn request(turns: &[(&str, &str)]) -> Request {
+    fn request(turns: &[(&str, &str)]) -> ResponsesRequest {
         let messages: Vec<_> =
             turns.iter().map(|(role, text)| serde_json::json!({"role": role, "content": text})).collect();
         let body = serde_json::json!({"model": "m", "messages": messages}).to_string();
-        let request = chat::Request::from_json(body.as_bytes()).unwrap();
+        let request = ChatRequest::from_json(body.as_bytes()).unwrap();
         to_responses(request, &Profile::permissive("m"), &Options::default()).unwrap().request
     }
 

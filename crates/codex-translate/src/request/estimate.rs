@@ -1,34 +1,36 @@
 //! A rough count of a request's tokens, for replies that are cut on this side: upstream reports no usage for them.
 
-use crate::responses::{FunctionTool, Item, OutputContent, Part, Request, Tool};
+use crate::responses::{ContentPart, FunctionTool, InputItem, OutputContent, ResponsesRequest, Tool};
 
 /// How many bytes of a request make a token, roughly: only estimates are made with it, and they are marked as such.
 const BYTES_PER_TOKEN: usize = 4;
 
 /// How many tokens a request has, roughly.
-pub(crate) fn estimated_tokens(request: &Request) -> u64 {
+pub(crate) fn estimated_tokens(request: &ResponsesRequest) -> u64 {
     let instructions = request.instructions.as_deref().map_or(0, str::len);
     let input: usize = request.input.iter().map(item_bytes).sum();
     let tools: usize = request.tools.iter().map(tool_bytes).sum();
     ((instructions + input + tools) / BYTES_PER_TOKEN) as u64
 }
 
-fn item_bytes(item: &Item) -> usize {
+fn item_bytes(item: &InputItem) -> usize {
     match item {
-        Item::Message(message) => parts_bytes(&message.content),
-        Item::Reasoning(reasoning) => reasoning.encrypted_content.as_deref().map_or(0, str::len),
-        Item::Call(call) => call.name.len() + call.payload.len(),
-        Item::Output(output) => match &output.content {
+        InputItem::Message(message) => parts_bytes(&message.content),
+        InputItem::Reasoning(reasoning) => reasoning.encrypted_content.as_deref().map_or(0, str::len),
+        InputItem::Call(call) => call.name.len() + call.input.len(),
+        InputItem::Output(output) => match &output.content {
             OutputContent::Text(text) => text.as_text().decoded_len(),
             OutputContent::Parts(parts) => parts_bytes(parts),
         },
-        Item::Opaque(item) | Item::Verbatim(item) => item.members.iter().map(|(_, raw)| raw.get().len()).sum(),
+        InputItem::Opaque(item) | InputItem::Verbatim(item) => {
+            item.members.iter().map(|(_, raw)| raw.get().len()).sum()
+        }
     }
 }
 
 /// The bytes of the texts: what an image costs has nothing to do with its bytes.
-fn parts_bytes(parts: &[Part]) -> usize {
-    parts.iter().filter_map(Part::as_text).map(|text| text.as_text().decoded_len()).sum()
+fn parts_bytes(parts: &[ContentPart]) -> usize {
+    parts.iter().filter_map(ContentPart::as_text).map(|text| text.as_text().decoded_len()).sum()
 }
 
 fn tool_bytes(tool: &Tool) -> usize {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::error::Error;
-use crate::json::{self, Kind, Node};
+use crate::json::{self, Node, ValueKind};
 use crate::notice::{Fate, Notice, Notices};
 use crate::profile::Options;
 use crate::request::params;
@@ -69,7 +69,7 @@ impl ImagesRequest {
         let mut request = Self::empty();
         for (key, raw) in &root.object()? {
             let node = root.key(key, raw);
-            if node.kind() != Kind::Null && !request.read(task, key, &node, &mut notices)? {
+            if node.kind() != ValueKind::Null && !request.read(task, key, &node, &mut notices)? {
                 params::set_aside_of_images(key, &node, &mut notices)?;
             }
         }
@@ -142,7 +142,7 @@ impl ImagesRequest {
     }
 
     fn add_images(&mut self, node: &Node<'_, '_>) -> Result<(), Error> {
-        if node.kind() == Kind::Array {
+        if node.kind() == ValueKind::Array {
             for (index, raw) in node.array()?.into_iter().enumerate() {
                 self.add_image(&node.index(index, raw))?;
             }
@@ -157,7 +157,7 @@ impl ImagesRequest {
 
     /// A URL, or an object that holds one.
     fn add_image(&mut self, node: &Node<'_, '_>) -> Result<(), Error> {
-        if node.kind() == Kind::String {
+        if node.kind() == ValueKind::String {
             self.images.push(url(node)?);
             return Ok(());
         }

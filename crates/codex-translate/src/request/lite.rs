@@ -7,10 +7,10 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
-use crate::json::{Kind, Node, to_raw};
+use crate::json::{Node, ValueKind, to_raw};
 use crate::notice::Notices;
 use crate::request::read;
-use crate::responses::{Item, Message, Opaque, Request, Role, Tool};
+use crate::responses::{InputItem, InputMessage, Opaque, ResponsesRequest, Role, Tool};
 
 /// The type of the item that holds the tools.
 const ADDITIONAL_TOOLS: &str = "additional_tools";
@@ -21,7 +21,7 @@ const FUNCTIONS: &str = "functions";
 /// How much of earlier reasoning counts in the Lite shape.
 const ALL_TURNS: &str = "all_turns";
 
-impl Request {
+impl ResponsesRequest {
     /// Whether the request has the Lite shape (docs/backend.md §2.8): then the backend wants the Lite header with it.
     pub fn is_lite(&self) -> bool {
         self.input.iter().any(is_additional_tools)
@@ -32,7 +32,7 @@ impl Request {
 ///
 /// # Errors
 /// A defect of this crate.
-pub fn to_lite(request: &mut Request) -> Result<(), Error> {
+pub fn to_lite(request: &mut ResponsesRequest) -> Result<(), Error> {
     if request.is_lite() {
         return Ok(());
     }
@@ -43,9 +43,9 @@ pub fn to_lite(request: &mut Request) -> Result<(), Error> {
         ("role".to_owned(), to_raw(&"developer")?),
         ("tools".to_owned(), to_raw(&LiteTools { own: &own, hosted: &hosted })?),
     ];
-    let mut head = vec![Item::Opaque(Opaque { kind: ADDITIONAL_TOOLS.to_owned(), members })];
+    let mut head = vec![InputItem::Opaque(Opaque { kind: ADDITIONAL_TOOLS.to_owned(), members })];
     if let Some(instructions) = request.instructions.take().filter(|text| !text.is_empty()) {
-        head.push(Item::Message(Message::text(Role::Developer, instructions)));
+        head.push(InputItem::Message(InputMessage::text(Role::Developer, instructions)));
     }
     request.input.splice(0..0, head);
     request.parallel_tool_calls = Some(false);
@@ -58,8 +58,8 @@ pub fn to_lite(request: &mut Request) -> Result<(), Error> {
 ///
 /// # Errors
 /// The tools in the input are not tools: a 400.
-pub(crate) fn to_ordinary(request: &mut Request, notices: &mut Notices) -> Result<(), Error> {
-    let from_cli = request.asked.from_cli;
+pub(crate) fn to_ordinary(request: &mut ResponsesRequest, notices: &mut Notices) -> Result<(), Error> {
+    let from_cli = request.local.from_cli;
     let mut tools = Vec::new();
     for item in request.input.iter().filter(|item| is_additional_tools(item)) {
         if let Some(raw) = item.opaque().and_then(|item| item.member("tools")) {
@@ -92,10 +92,10 @@ fn functions_of(tool: &Tool) -> Option<&RawValue> {
     };
     let is_functions =
         tool.kind == "namespace" && tool.member("name").is_some_and(|name| name.get() == "\"functions\"");
-    tool.member("tools").filter(|tools| is_functions && Node::root(tools).kind() == Kind::Array)
+    tool.member("tools").filter(|tools| is_functions && Node::root(tools).kind() == ValueKind::Array)
 }
 
-fn is_additional_tools(item: &Item) -> bool {
+fn is_additional_tools(item: &InputItem) -> bool {
     item.opaque().is_some_and(|item| item.kind == ADDITIONAL_TOOLS)
 }
 

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
-use crate::json::{Kind, Node, Raw, to_raw};
+use crate::json::{Node, Raw, ValueKind, to_raw};
 use crate::notice::Notices;
 
 /// The keywords whose value is one schema.
@@ -24,7 +24,7 @@ const MAPS: &[&str] = &["properties", "patternProperties", "$defs", "definitions
 /// # Errors
 /// It is not an object, or nested too deeply to be looked through: a 400.
 pub(crate) fn of_parameters(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Raw, Error> {
-    if node.kind() != Kind::Object {
+    if node.kind() != ValueKind::Object {
         node.object()?;
     }
     let mut schema = node.value()?;

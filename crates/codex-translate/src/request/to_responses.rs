@@ -1,8 +1,8 @@
 //! A chat request as a Responses request: the chat dialect's way into [`normalise`](super::normalise).
 
-use super::normalise::settle;
+use super::normalise::normalise_request;
 use super::translated::Translated;
-use crate::chat;
+use crate::chat::ChatRequest;
 use crate::error::Error;
 use crate::profile::{Options, Profile};
 
@@ -10,6 +10,6 @@ use crate::profile::{Options, Profile};
 ///
 /// # Errors
 /// The request asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the parameter.
-pub fn to_responses(request: chat::Request, profile: &Profile, options: &Options) -> Result<Translated, Error> {
-    settle(request.0, profile, options)
+pub fn to_responses(request: ChatRequest, profile: &Profile, options: &Options) -> Result<Translated, Error> {
+    normalise_request(request.0, profile, options)
 }

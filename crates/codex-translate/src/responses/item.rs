@@ -11,15 +11,15 @@ use crate::json::{Members, Raw, TextBuf};
 /// the backend knows none of them (docs/backend.md §2.7).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Item {
+pub enum InputItem {
     /// Something said.
-    Message(Message),
+    Message(InputMessage),
     /// What the model thought, encrypted.
     Reasoning(ReasoningItem),
     /// A tool call of the model.
-    Call(Call),
+    Call(ToolCall),
     /// What a tool call came to.
-    Output(Output),
+    Output(ToolOutput),
     /// An item of any other type, without the keys that its type does not have.
     Opaque(Opaque),
     /// An item of the Codex CLI, exactly as the CLI wrote it.
@@ -28,11 +28,11 @@ pub enum Item {
 
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct InputMessage {
     /// Who speaks.
     pub role: Role,
     /// What is said, in parts.
-    pub content: Vec<Part>,
+    pub content: Vec<ContentPart>,
     /// `commentary`, `final_answer` or another, on messages of the assistant.
     pub phase: Option<String>,
 }
@@ -93,13 +93,13 @@ impl Role {
 /// The wire names of text differ by role, `input_text` and `output_text`; here it is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Part {
+pub enum ContentPart {
     /// Text.
     Text(TextBuf),
     /// An image.
-    Image(Image),
+    Image(InputImage),
     /// A file.
-    File(File),
+    File(InputFile),
     /// The model's refusal.
     Refusal(String),
     /// A part of a type that is not known here.
@@ -108,7 +108,7 @@ pub enum Part {
 
 /// An image, by an address (`https:` or `data:`) or by the id of an uploaded file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Image {
+pub struct InputImage {
     /// The image's address.
     pub image_url: Option<String>,
     /// The id of an uploaded file.
@@ -119,7 +119,7 @@ pub struct Image {
 
 /// A file, by its data, by an id, or by an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct File {
+pub struct InputFile {
     /// The file's name.
     pub filename: Option<String>,
     /// The file's data as a `data:` address.
@@ -152,7 +152,7 @@ pub enum CallKind {
 
 /// A tool call of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct ToolCall {
     /// Which kind of tool was called.
     pub kind: CallKind,
     /// What pairs the call with its output; at most 64 characters.
@@ -160,14 +160,14 @@ pub struct Call {
     /// The tool's name on the wire.
     pub name: String,
     /// The arguments as JSON text, or a custom tool's input.
-    pub payload: String,
+    pub input: String,
     /// The namespace of the tool, if it is in one.
     pub namespace: Option<String>,
 }
 
 /// What a tool call came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Output {
+pub struct ToolOutput {
     /// Which kind of tool answered.
     pub kind: CallKind,
     /// The id of the call that is answered.
@@ -182,7 +182,7 @@ pub enum OutputContent {
     /// One text.
     Text(TextBuf),
     /// Parts, among them images.
-    Parts(Vec<Part>),
+    Parts(Vec<ContentPart>),
 }
 
 /// A JSON object that is carried as it was written, member by member.
@@ -216,14 +216,14 @@ impl PartialEq for Opaque {
 
 impl Eq for Opaque {}
 
-impl Message {
+impl InputMessage {
     /// A message of one text.
     pub fn text(role: Role, text: impl Into<TextBuf>) -> Self {
-        Self { role, content: vec![Part::Text(text.into())], phase: None }
+        Self { role, content: vec![ContentPart::Text(text.into())], phase: None }
     }
 }
 
-impl Part {
+impl ContentPart {
     /// The text of a text part.
     pub fn as_text(&self) -> Option<&TextBuf> {
         match self {
@@ -233,7 +233,7 @@ impl Part {
     }
 }
 
-impl Serialize for Item {
+impl Serialize for InputItem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         match self {
@@ -251,14 +251,14 @@ impl Serialize for Item {
                 entry(&mut map, "encrypted_content", reasoning.encrypted_content.as_ref())?;
             }
             Self::Call(call) => {
-                let (kind, payload) = match call.kind {
+                let (kind, input_key) = match call.kind {
                     CallKind::Function => ("function_call", "arguments"),
                     CallKind::Custom => ("custom_tool_call", "input"),
                 };
                 map.serialize_entry("type", kind)?;
                 map.serialize_entry("call_id", &call.call_id)?;
                 map.serialize_entry("name", &call.name)?;
-                map.serialize_entry(payload, &call.payload)?;
+                map.serialize_entry(input_key, &call.input)?;
                 entry(&mut map, "namespace", call.namespace.as_ref())?;
             }
             Self::Output(output) => {
@@ -295,7 +295,7 @@ impl Opaque {
 
 /// Content parts under the names that their side has on the wire.
 struct Parts<'a> {
-    parts: &'a [Part],
+    parts: &'a [ContentPart],
     assistant: bool,
 }
 
@@ -310,7 +310,7 @@ impl Serialize for Parts<'_> {
 }
 
 struct SidedPart<'a> {
-    part: &'a Part,
+    part: &'a ContentPart,
     assistant: bool,
 }
 
@@ -318,33 +318,33 @@ impl Serialize for SidedPart<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         match self.part {
-            Part::Text(text) => {
+            ContentPart::Text(text) => {
                 map.serialize_entry("type", if self.assistant { "output_text" } else { "input_text" })?;
                 map.serialize_entry("text", text)?;
             }
             // Only the assistant refuses; a refusal that somebody else quotes is text.
-            Part::Refusal(text) if self.assistant => {
+            ContentPart::Refusal(text) if self.assistant => {
                 map.serialize_entry("type", "refusal")?;
                 map.serialize_entry("refusal", text)?;
             }
-            Part::Refusal(text) => {
+            ContentPart::Refusal(text) => {
                 map.serialize_entry("type", "input_text")?;
                 map.serialize_entry("text", text)?;
             }
-            Part::Image(image) => {
+            ContentPart::Image(image) => {
                 map.serialize_entry("type", "input_image")?;
                 entry(&mut map, "image_url", image.image_url.as_ref())?;
                 entry(&mut map, "file_id", image.file_id.as_ref())?;
                 entry(&mut map, "detail", image.detail.as_ref())?;
             }
-            Part::File(file) => {
+            ContentPart::File(file) => {
                 map.serialize_entry("type", "input_file")?;
                 entry(&mut map, "filename", file.filename.as_ref())?;
                 entry(&mut map, "file_data", file.file_data.as_ref())?;
                 entry(&mut map, "file_id", file.file_id.as_ref())?;
                 entry(&mut map, "file_url", file.file_url.as_ref())?;
             }
-            Part::Other(opaque) => opaque.write(&mut map)?,
+            ContentPart::Other(opaque) => opaque.write(&mut map)?,
         }
         map.end()
     }

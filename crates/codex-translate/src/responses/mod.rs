@@ -15,11 +15,14 @@ mod tool;
 pub(crate) use delta::{DeltaReader, PlainDelta, Said as PlainSaid};
 pub(crate) use event::Envelope;
 pub use event::{Ended, Event, IncompleteReason, Piece};
-pub use item::{Call, CallKind, File, Image, Item, Message, Opaque, Output, OutputContent, Part, ReasoningItem, Role};
+pub use item::{
+    CallKind, ContentPart, InputFile, InputImage, InputItem, InputMessage, Opaque, OutputContent, ReasoningItem, Role,
+    ToolCall, ToolOutput,
+};
 pub(crate) use output::ItemKind;
-pub use output::{ItemBody, OutputItem, OutputPart, Phase};
+pub use output::{ItemBody, MessagePhase, OutputItem, OutputPart};
 pub use raw_event::RawEvent;
 pub(crate) use request::Shape;
-pub use request::{Reasoning, Request, StreamOptions};
+pub use request::{Reasoning, ResponsesRequest, StreamOptions};
 pub use text_kind::TextKind;
-pub use tool::{AllowedTool, CustomTool, Format, FunctionTool, JsonSchema, NamedTool, Text, Tool, ToolChoice};
+pub use tool::{AllowedTool, CustomTool, Format, FunctionTool, JsonSchema, NamedTool, TextConfig, Tool, ToolChoice};

@@ -31,7 +31,7 @@ pub enum ItemBody<'a> {
     /// A message of the model.
     Message {
         /// Whether it is commentary or the answer.
-        phase: Phase,
+        phase: MessagePhase,
         /// What it says.
         content: Vec<OutputPart<'a>>,
     },
@@ -95,7 +95,7 @@ pub enum OutputPart<'a> {
 
 /// Whom a message is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Phase {
+pub enum MessagePhase {
     /// The answer, or a message whose phase is not known here.
     #[default]
     Answer,
@@ -129,7 +129,7 @@ impl<'a> OutputItem<'a> {
     /// # Errors
     /// The item is not an object, or its text is no text.
     pub(crate) fn read(raw: &'a RawValue) -> Result<Self, Error> {
-        let members = Members::read(raw)?;
+        let members = ItemMembers::read(raw)?;
         let id = word(members.id).filter(|id| id.len() <= MAX_ID_BYTES).unwrap_or_default();
         Ok(Self { id, body: members.body()?, json: raw.get() })
     }
@@ -146,7 +146,7 @@ impl<'a> OutputItem<'a> {
 }
 
 /// The members of an item of any type that is read here.
-struct Members<'a> {
+struct ItemMembers<'a> {
     id: Option<&'a RawValue>,
     kind: Option<&'a RawValue>,
     phase: Option<&'a RawValue>,
@@ -160,7 +160,7 @@ struct Members<'a> {
     output_format: Option<&'a RawValue>,
 }
 
-impl<'a> Members<'a> {
+impl<'a> ItemMembers<'a> {
     /// Reads all of them at once: an item may be an image of many megabytes.
     fn read(item: &'a RawValue) -> Result<Self, Error> {
         let keys = [
@@ -185,7 +185,7 @@ impl<'a> Members<'a> {
         let kind = word(self.kind).unwrap_or_default();
         Ok(match ItemKind::from_word(&kind) {
             ItemKind::Message => {
-                let phase = Phase::from_word(word(self.phase).as_deref().unwrap_or_default());
+                let phase = MessagePhase::from_word(word(self.phase).as_deref().unwrap_or_default());
                 let content = list(self.content)?.into_iter().map(OutputPart::read).collect::<Result<_, _>>()?;
                 ItemBody::Message { phase, content }
             }
@@ -230,7 +230,7 @@ impl<'a> OutputPart<'a> {
     }
 }
 
-impl Phase {
+impl MessagePhase {
     /// The word of it that every client knows.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

@@ -2,8 +2,8 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::item::{Item, Opaque, entry};
-use super::tool::{Text, Tool, ToolChoice};
+use super::item::{InputItem, Opaque, entry};
+use super::tool::{TextConfig, Tool, ToolChoice};
 use crate::json::Raw;
 use crate::notice::Notices;
 use crate::plan::ReasoningStyle;
@@ -14,13 +14,13 @@ use crate::profile::Effort;
 /// As read it holds whatever the client wrote; what [`normalise`](crate::normalise()) and
 /// [`to_responses`](crate::to_responses()) return holds only what the backend takes (docs/backend.md §2.5).
 #[derive(Clone, Debug, Default)]
-pub struct Request {
+pub struct ResponsesRequest {
     /// The model's slug; as read, the name that the caller used.
     pub model: String,
     /// The instructions. `None` leaves the key out, as the Lite shape wants it.
     pub instructions: Option<String>,
     /// The conversation.
-    pub input: Vec<Item>,
+    pub input: Vec<InputItem>,
     /// The tools.
     pub tools: Vec<Tool>,
     /// How the model may choose among the tools.
@@ -38,11 +38,11 @@ pub struct Request {
     /// What groups requests with a common beginning for the prompt cache.
     pub prompt_cache_key: Option<String>,
     /// The form of the answer.
-    pub text: Text,
+    pub text: TextConfig,
     /// The Codex CLI's own metadata, opaque.
     pub client_metadata: Option<Raw>,
     /// What the client asked of this side rather than of the backend.
-    pub(crate) asked: Asked,
+    pub(crate) local: LocalOptions,
     /// What reading the body has lost so far.
     pub(crate) notices: Notices,
 }
@@ -69,7 +69,7 @@ pub struct StreamOptions {
 
 /// What the client asked of this side.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Asked {
+pub(crate) struct LocalOptions {
     pub(crate) shape: Shape,
     pub(crate) stream: bool,
     pub(crate) include_usage: bool,
@@ -103,10 +103,10 @@ impl Shape {
     }
 }
 
-impl Request {
+impl ResponsesRequest {
     /// Whether the client asked for a stream.
     pub fn stream(&self) -> bool {
-        self.asked.stream
+        self.local.stream
     }
 
     /// The body to send: the allow-listed keys in the order of docs/backend.md §2.4, `store` false and `stream` true.
@@ -124,16 +124,16 @@ impl Request {
 
     /// The body to send to `responses/compact`, of a request that [`compact`](crate::compact()) has settled.
     pub fn to_compaction_json(&self) -> Vec<u8> {
-        serde_json::to_vec(&Compaction(self)).unwrap_or_default()
+        serde_json::to_vec(&CompactionBody(self)).unwrap_or_default()
     }
 }
 
 /// A request to compact a conversation (docs/backend.md §2.1).
-struct Compaction<'a>(&'a Request);
+struct CompactionBody<'a>(&'a ResponsesRequest);
 
-impl Serialize for Compaction<'_> {
+impl Serialize for CompactionBody<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Request { model, instructions, input, reasoning, service_tier, prompt_cache_key, .. } = self.0;
+        let ResponsesRequest { model, instructions, input, reasoning, service_tier, prompt_cache_key, .. } = self.0;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("model", model)?;
         map.serialize_entry("input", input)?;
@@ -146,7 +146,7 @@ impl Serialize for Compaction<'_> {
     }
 }
 
-impl Serialize for Request {
+impl Serialize for ResponsesRequest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("model", &self.model)?;
@@ -189,7 +189,7 @@ impl Serialize for StreamOptions {
     }
 }
 
-impl Item {
+impl InputItem {
     /// The item's `type` on the wire, where it is carried as it was written.
     pub(crate) fn opaque(&self) -> Option<&Opaque> {
         match self {

@@ -91,7 +91,7 @@ pub enum AllowedTool {
 
 /// The form of the model's answer: `text` on the wire.
 #[derive(Clone, Debug, Default)]
-pub struct Text {
+pub struct TextConfig {
     /// `low`, `medium` or `high`.
     pub verbosity: Option<String>,
     /// The format.
@@ -235,7 +235,7 @@ fn hosted<S: Serializer>(kind: &str, serializer: S) -> Result<S::Ok, S::Error> {
     map.end()
 }
 
-impl Serialize for Text {
+impl Serialize for TextConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         entry(&mut map, "verbosity", self.verbosity.as_ref())?;

@@ -19,7 +19,7 @@ pub(crate) fn profile() -> Profile {
 
 #[track_caller]
 pub(crate) fn translate(body: &Value) -> Translated {
-    let request = chat::Request::from_json(body.to_string().as_bytes()).unwrap();
+    let request = chat::ChatRequest::from_json(body.to_string().as_bytes()).unwrap();
     let translated = to_responses(request, &profile(), &Options::default()).unwrap();
     backend::accepts(&sent(&translated));
     translated
@@ -58,7 +58,7 @@ fn check_input(messages: Value, instructions: &str, input: Value, expected_notic
 
 #[track_caller]
 fn refuse(body: Value, param: &str, message: &str) {
-    let result = chat::Request::from_json(body.to_string().as_bytes())
+    let result = chat::ChatRequest::from_json(body.to_string().as_bytes())
         .and_then(|request| to_responses(request, &profile(), &Options::default()));
     let error = result.expect_err("a refusal");
     assert_eq!((error.param(), error.status_hint()), (Some(param), 400), "{error}");
@@ -473,7 +473,7 @@ fn settings_of_the_model() {
 fn a_model_that_takes_little() {
     let profile = Profile { verbosity: false, tiers: vec![], summaries: false, ..profile() };
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "verbosity": "low", "service_tier": "fast", "reasoning": {"summary": "auto"}});
-    let request = chat::Request::from_json(body.to_string().as_bytes()).unwrap();
+    let request = chat::ChatRequest::from_json(body.to_string().as_bytes()).unwrap();
     let translated = to_responses(request, &profile, &Options::default()).unwrap();
     let sent = sent(&translated);
     assert_eq!((&sent["text"], &sent["service_tier"], &sent["reasoning"]), (&Value::Null, &Value::Null, &Value::Null));
@@ -505,7 +505,7 @@ fn the_options_fill_in_what_the_request_leaves_open() {
         ..Options::default()
     };
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}]});
-    let request = chat::Request::from_json(body.to_string().as_bytes()).unwrap();
+    let request = chat::ChatRequest::from_json(body.to_string().as_bytes()).unwrap();
     let translated = to_responses(request, &profile(), &options).unwrap();
     let sent = sent(&translated);
     assert_eq!(sent["reasoning"], json!({"effort": "high"}));
@@ -542,7 +542,7 @@ fn what_the_backend_does_not_take_is_dropped_and_said() {
 fn strict_mode_refuses_what_would_be_dropped() {
     let options = Options { strict: true, ..Options::default() };
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "stop": "x", "seed": 5});
-    let request = chat::Request::from_json(body.to_string().as_bytes()).unwrap();
+    let request = chat::ChatRequest::from_json(body.to_string().as_bytes()).unwrap();
     let error = to_responses(request, &profile(), &options).unwrap_err();
     assert_eq!((error.param(), error.code(), error.status_hint()), (Some("seed"), Some("unsupported_parameter"), 400));
 }
@@ -636,9 +636,9 @@ fn bad_input_is_named() {
         "response_format.json_schema.schema",
         "missing",
     );
-    let error = chat::Request::from_json(b"{\"model\": \"m\",\n \"messages\": [}").unwrap_err();
+    let error = chat::ChatRequest::from_json(b"{\"model\": \"m\",\n \"messages\": [}").unwrap_err();
     assert!(error.message().contains("line 2 column 15"), "{error}");
-    assert!(chat::Request::from_json(b"[1]").unwrap_err().message().contains("must be an object"));
+    assert!(chat::ChatRequest::from_json(b"[1]").unwrap_err().message().contains("must be an object"));
 }
 
 #[test]
@@ -656,14 +656,15 @@ fn a_large_history_of_one_id_takes_linear_time() {
 #[test]
 fn half_a_surrogate_pair_becomes_a_replacement_character() {
     let body = br#"{"model": "m", "messages": [{"role": "user", "content": "a\ud83d"}, {"role": "user", "content": "\ud83d\udc4b"}]}"#;
-    let translated = to_responses(chat::Request::from_json(body).unwrap(), &profile(), &Options::default()).unwrap();
+    let translated =
+        to_responses(chat::ChatRequest::from_json(body).unwrap(), &profile(), &Options::default()).unwrap();
     assert_eq!(sent(&translated)["input"], json!([user("a\u{fffd}"), user("👋")]));
     assert_eq!(notices(&translated), ["* repaired: half a surrogate pair is sent as U+FFFD"]);
 }
 
 #[test]
 fn what_is_no_conversation_is_named() {
-    let read = |body: &str| chat::Request::from_json(body.as_bytes()).map(|_| ()).unwrap_err().message().to_owned();
+    let read = |body: &str| chat::ChatRequest::from_json(body.as_bytes()).map(|_| ()).unwrap_err().message().to_owned();
     for (messages, said) in [
         ("null", "missing required parameter: `messages`"),
         ("[]", "`messages` must hold at least one message"),

@@ -57,14 +57,14 @@ pub(crate) fn reply_id() -> ReplyId {
 impl Case {
     /// The plans of the requests that the case has.
     pub(crate) fn chat_plan(&self) -> Option<ReplyPlan> {
-        let request = chat::Request::from_json(self.read("request.json")?.as_bytes()).unwrap();
+        let request = chat::ChatRequest::from_json(self.read("request.json")?.as_bytes()).unwrap();
         let mut plan = to_responses(request, &Profile::permissive("gpt-5.5"), &self.options()).unwrap().plan;
         plan.choice = self.json("options.json").and_then(|options| options["choice"].as_u64()).unwrap_or(0) as u32;
         Some(plan)
     }
 
     pub(crate) fn responses_plan(&self) -> Option<ReplyPlan> {
-        let request = responses::Request::from_json(self.read("responses_request.json")?.as_bytes()).unwrap();
+        let request = responses::ResponsesRequest::from_json(self.read("responses_request.json")?.as_bytes()).unwrap();
         Some(normalise(request, &Profile::permissive("gpt-5.5"), &self.options()).unwrap().plan)
     }
 

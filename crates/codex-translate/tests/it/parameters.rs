@@ -52,9 +52,9 @@ fn outcome(chat: bool, name: &str, value: Value) -> Result<Vec<Notice>, Error> {
     let body = body.to_string();
     let (profile, options) = (Profile::permissive("m"), Options { stores: true, ..Options::default() });
     let translated = if chat {
-        to_responses(chat::Request::from_json(body.as_bytes())?, &profile, &options)?
+        to_responses(chat::ChatRequest::from_json(body.as_bytes())?, &profile, &options)?
     } else {
-        normalise(responses::Request::from_json(body.as_bytes())?, &profile, &options)?
+        normalise(responses::ResponsesRequest::from_json(body.as_bytes())?, &profile, &options)?
     };
     Ok(translated.notices)
 }

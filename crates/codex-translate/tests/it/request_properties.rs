@@ -213,10 +213,10 @@ fn body(key: &'static str, element: impl Strategy<Value = Value>) -> impl Strate
 fn try_all(body: &[u8]) {
     for profile in [profile(), Profile { lite: true, ..Profile::permissive("m") }] {
         for options in [Options::default(), Options { strict: true, web_search: true, ..Options::default() }] {
-            if let Ok(request) = chat::Request::from_json(body) {
+            if let Ok(request) = chat::ChatRequest::from_json(body) {
                 let _ = to_responses(request, &profile, &options);
             }
-            if let Ok(request) = responses::Request::from_json(body) {
+            if let Ok(request) = responses::ResponsesRequest::from_json(body) {
                 let _ = normalise(request, &profile, &options);
             }
         }
@@ -243,7 +243,7 @@ proptest! {
 
     #[test]
     fn the_backend_accepts_every_translated_chat_request(body in body("messages", chat_message())) {
-        let request = chat::Request::from_json(body.to_string().as_bytes()).unwrap();
+        let request = chat::ChatRequest::from_json(body.to_string().as_bytes()).unwrap();
         let Ok(translated) = to_responses(request, &profile(), &Options::default()) else {
             // Nothing was said at all.
             return Ok(());
@@ -256,7 +256,7 @@ proptest! {
 
     #[test]
     fn the_backend_accepts_every_normalised_request_and_normalising_is_idempotent(body in body("input", item())) {
-        let request = responses::Request::from_json(body.to_string().as_bytes()).unwrap();
+        let request = responses::ResponsesRequest::from_json(body.to_string().as_bytes()).unwrap();
         let Ok(once) = normalise(request, &profile(), &Options::default()) else {
             return Ok(());
         };
@@ -264,7 +264,7 @@ proptest! {
         let bytes = once.request.to_json();
         let twice = normalise(once.request, &profile(), &Options::default()).unwrap();
         prop_assert_eq!(&String::from_utf8(twice.request.to_json()).unwrap(), &String::from_utf8(bytes.clone()).unwrap());
-        let read = normalise(responses::Request::from_json(&bytes).unwrap(), &profile(), &Options::default()).unwrap();
+        let read = normalise(responses::ResponsesRequest::from_json(&bytes).unwrap(), &profile(), &Options::default()).unwrap();
         prop_assert_eq!(String::from_utf8(read.request.to_json()).unwrap(), String::from_utf8(bytes).unwrap());
         prop_assert!(read.notices.is_empty(), "what is settled needs no notice: {:?}", read.notices);
     }
@@ -274,7 +274,7 @@ proptest! {
         body["model"] = json!("m");
         body["input"] = Value::from(input);
         let profile = Profile { lite, ..profile() };
-        let settle = |bytes: &[u8]| responses::Request::from_json(bytes).and_then(|request| normalise(request, &profile, &Options::default()));
+        let settle = |bytes: &[u8]| responses::ResponsesRequest::from_json(bytes).and_then(|request| normalise(request, &profile, &Options::default()));
         if let Ok(once) = settle(body.to_string().as_bytes()) {
             let bytes = once.request.to_json();
             let twice = settle(&bytes).unwrap();

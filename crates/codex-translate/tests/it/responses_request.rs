@@ -8,10 +8,11 @@ use crate::chat_request::{notices, profile, sent};
 
 #[track_caller]
 fn settle(body: &Value, profile: &Profile) -> Translated {
-    let request = responses::Request::from_json(body.to_string().as_bytes()).unwrap();
+    let request = responses::ResponsesRequest::from_json(body.to_string().as_bytes()).unwrap();
     let translated = normalise(request, profile, &Options::default()).unwrap();
     let bytes = translated.request.to_json();
-    let again = normalise(responses::Request::from_json(&bytes).unwrap(), profile, &Options::default()).unwrap();
+    let again =
+        normalise(responses::ResponsesRequest::from_json(&bytes).unwrap(), profile, &Options::default()).unwrap();
     assert_eq!(again.request.to_json(), bytes, "normalising twice is normalising once");
     translated
 }
@@ -35,7 +36,7 @@ fn check(mut body: Value, expected: Value, expected_notices: &[&str]) {
 
 #[track_caller]
 fn refuse(body: Value, param: &str, message: &str) {
-    let error = responses::Request::from_json(body.to_string().as_bytes())
+    let error = responses::ResponsesRequest::from_json(body.to_string().as_bytes())
         .and_then(|request| normalise(request, &profile(), &Options::default()))
         .expect_err("a refusal");
     assert_eq!((error.param(), error.status_hint()), (Some(param), 400), "{error}");
@@ -322,7 +323,7 @@ fn a_compaction_leaves_out_what_says_something_of_a_reply() {
         "tools": [{"type": "function", "name": "a.b", "parameters": {}}], "tool_choice": "auto", "store": false,
         "parallel_tool_calls": true, "text": {"verbosity": "low"}, "include": ["reasoning.encrypted_content"],
         "reasoning": {"effort": "high"}, "prompt_cache_key": "k", "temperature": 0.5});
-    let request = responses::Request::from_json(body.to_string().as_bytes()).unwrap();
+    let request = responses::ResponsesRequest::from_json(body.to_string().as_bytes()).unwrap();
     let translated = compact(request, &profile(), &Options::default()).unwrap();
     let sent: Value = serde_json::from_slice(&translated.request.to_compaction_json()).unwrap();
     let keys: Vec<_> = sent.as_object().unwrap().keys().map(String::as_str).collect();
@@ -336,7 +337,7 @@ fn a_compaction_leaves_out_what_says_something_of_a_reply() {
     assert_eq!(dropped, ["temperature", "tools", "tool_choice", "parallel_tool_calls", "text.verbosity", "include"]);
 
     let strict = Options { strict: true, ..Options::default() };
-    let request = responses::Request::from_json(br#"{"model": "m", "input": "x", "stream": true}"#).unwrap();
+    let request = responses::ResponsesRequest::from_json(br#"{"model": "m", "input": "x", "stream": true}"#).unwrap();
     assert_eq!(compact(request, &profile(), &strict).unwrap_err().param(), Some("stream"));
 }
 
@@ -344,7 +345,7 @@ fn a_compaction_leaves_out_what_says_something_of_a_reply() {
 fn no_half_of_a_surrogate_pair_is_carried() {
     let body = br#"{"model": "m", "input": "hi", "tools": [{"type": "custom", "name": "patch",
         "format": {"type": "grammar", "syntax": "lark", "definition": "start: \"x\ud42d\udc4b\""}}]}"#;
-    let request = responses::Request::from_json(body).unwrap();
+    let request = responses::ResponsesRequest::from_json(body).unwrap();
     let translated = normalise(request, &profile(), &Options::default()).unwrap();
     assert_eq!(sent(&translated)["tools"][0]["format"]["definition"], "start: \"x\u{d42d}\u{fffd}\"");
     assert_eq!(notices(&translated), ["* repaired: half a surrogate pair is sent as U+FFFD"]);
@@ -353,7 +354,7 @@ fn no_half_of_a_surrogate_pair_is_carried() {
 #[test]
 fn a_response_is_kept_unless_the_client_says_otherwise() {
     let plan = |stores, body: Value| {
-        let request = responses::Request::from_json(body.to_string().as_bytes()).unwrap();
+        let request = responses::ResponsesRequest::from_json(body.to_string().as_bytes()).unwrap();
         let Translated { plan, request, .. } =
             normalise(request, &profile(), &Options { stores, ..Options::default() }).unwrap();
         // What is gone on from holds the reasoning, too.

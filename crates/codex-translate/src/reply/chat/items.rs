@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use crate::error::Error;
 use crate::reply::align::{Known, indexes_of};
 use crate::reply::bounds::{MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
-use crate::responses::{CallKind, ItemBody, ItemKind, OutputItem, Phase, TextKind};
+use crate::responses::{CallKind, ItemBody, ItemKind, MessagePhase, OutputItem, TextKind};
 
 /// The items by their index in the output. None of their texts is kept.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +27,7 @@ pub(super) struct Item {
 enum State {
     /// Messages, reasoning, and whatever else has a text or nothing that a chat reply shows.
     Texts {
-        phase: Phase,
+        phase: MessagePhase,
         texts: BTreeMap<(TextKind, u64), Progress>,
     },
     Call(Call),
@@ -96,8 +96,8 @@ impl Items {
         index: u64,
         channel: TextKind,
         part: u64,
-        offset: impl FnOnce(Phase) -> u64,
-    ) -> Result<(Phase, &mut Progress), Error> {
+        offset: impl FnOnce(MessagePhase) -> u64,
+    ) -> Result<(MessagePhase, &mut Progress), Error> {
         let Self { items, texts: count } = self;
         let item = known(items, index, || Item::new(ItemKind::of_text(channel)))?;
         let State::Texts { phase, texts } = &mut item.state else {
@@ -167,7 +167,7 @@ impl Item {
             ItemKind::Call(_) => State::Call(Call::Unnamed { missed: false }),
             ItemKind::Image => State::Image { shown: false },
             ItemKind::Message | ItemKind::Reasoning | ItemKind::Other => {
-                State::Texts { phase: Phase::Answer, texts: BTreeMap::new() }
+                State::Texts { phase: MessagePhase::Answer, texts: BTreeMap::new() }
             }
         };
         Self { id: String::new(), kind, state }

@@ -11,7 +11,7 @@
 
 use super::items::{Call, Items};
 use super::voice::Voice;
-use crate::chat::Sink;
+use crate::chat::DeltaSink;
 use crate::error::{Error, ErrorKind};
 use crate::json::{self, Text};
 use crate::outcome::{Finish, Flow, Summary};
@@ -54,7 +54,7 @@ impl ChatStream {
     ///
     /// # Errors
     /// The turn failed: tell the caller, and let upstream go. Every later call says the same.
-    pub fn push(&mut self, event: RawEvent<'_>, sink: &mut impl Sink) -> Result<Flow, Error> {
+    pub fn push(&mut self, event: RawEvent<'_>, sink: &mut impl DeltaSink) -> Result<Flow, Error> {
         if let State::Closed(outcome) = &self.state {
             return outcome.clone().map(|_| Flow::Done);
         }
@@ -89,12 +89,12 @@ impl ChatStream {
         }
     }
 
-    fn parse_and_take(&mut self, event: RawEvent<'_>, sink: &mut impl Sink) -> Result<Option<Summary>, Error> {
+    fn parse_and_take(&mut self, event: RawEvent<'_>, sink: &mut impl DeltaSink) -> Result<Option<Summary>, Error> {
         self.take(&Event::parse(&json::replaced(event.json()))?, sink)
     }
 
     /// Takes an event; the summary if the reply ends with it.
-    fn take(&mut self, event: &Event<'_>, sink: &mut impl Sink) -> Result<Option<Summary>, Error> {
+    fn take(&mut self, event: &Event<'_>, sink: &mut impl DeltaSink) -> Result<Option<Summary>, Error> {
         let cut = match event {
             Event::Delta(piece) => self.delta(piece, sink)?,
             Event::Done(piece) => self.whole(piece, sink)?,
@@ -120,7 +120,7 @@ impl ChatStream {
     }
 
     /// The reply is whole, if its calls are.
-    fn complete(&mut self, ended: &Ended<'_>, sink: &mut impl Sink) -> Result<Summary, Error> {
+    fn complete(&mut self, ended: &Ended<'_>, sink: &mut impl DeltaSink) -> Result<Summary, Error> {
         let cut = self.output(ended, sink)?;
         if cut.is_none() && self.items.has_cut_call() {
             return Err(Error::new(ErrorKind::Truncated, "the reply ended in the middle of a tool call"));
@@ -134,7 +134,7 @@ impl ChatStream {
         &mut self,
         ended: &Ended<'_>,
         reason: &IncompleteReason,
-        sink: &mut impl Sink,
+        sink: &mut impl DeltaSink,
     ) -> Result<Summary, Error> {
         let cut = self.output(ended, sink)?.or_else(|| self.voice.end(sink));
         let finish = match reason {
@@ -146,7 +146,7 @@ impl ChatStream {
     }
 
     /// Writes what the events have left out of the response's output.
-    fn output(&mut self, ended: &Ended<'_>, sink: &mut impl Sink) -> Result<Option<Finish>, Error> {
+    fn output(&mut self, ended: &Ended<'_>, sink: &mut impl DeltaSink) -> Result<Option<Finish>, Error> {
         let indexes = self.items.indexes_of(&ended.output)?;
         for (index, item) in indexes.into_iter().zip(&ended.output) {
             if let Some(finish) = self.item(index, item, Stage::Done, sink)? {
@@ -161,7 +161,7 @@ impl ChatStream {
         index: u64,
         item: &OutputItem<'_>,
         stage: Stage,
-        sink: &mut impl Sink,
+        sink: &mut impl DeltaSink,
     ) -> Result<Option<Finish>, Error> {
         self.items.note(index, item)?;
         match &item.body {
@@ -200,7 +200,7 @@ impl ChatStream {
         &mut self,
         index: u64,
         content: &[OutputPart<'_>],
-        sink: &mut impl Sink,
+        sink: &mut impl DeltaSink,
     ) -> Result<Option<Finish>, Error> {
         for (part, content) in (0..).zip(content) {
             let (channel, text, annotations) = match content {
@@ -225,7 +225,7 @@ impl ChatStream {
     }
 
     /// More of a text.
-    fn delta(&mut self, piece: &Piece<'_>, sink: &mut impl Sink) -> Result<Option<Finish>, Error> {
+    fn delta(&mut self, piece: &Piece<'_>, sink: &mut impl DeltaSink) -> Result<Option<Finish>, Error> {
         if piece.text.is_empty() {
             return Ok(None);
         }
@@ -237,7 +237,7 @@ impl ChatStream {
     }
 
     /// All of a text, of which the deltas have left out the end, or everything.
-    fn whole(&mut self, piece: &Piece<'_>, sink: &mut impl Sink) -> Result<Option<Finish>, Error> {
+    fn whole(&mut self, piece: &Piece<'_>, sink: &mut impl DeltaSink) -> Result<Option<Finish>, Error> {
         if piece.text.is_empty() {
             return Ok(None);
         }
@@ -254,7 +254,7 @@ impl ChatStream {
         }
     }
 
-    fn announce(&mut self, index: u64, call_id: &str, name: &str, sink: &mut impl Sink) -> Result<(), Error> {
+    fn announce(&mut self, index: u64, call_id: &str, name: &str, sink: &mut impl DeltaSink) -> Result<(), Error> {
         let call = self.items.call(index)?;
         if let Call::Unnamed { missed } = *call {
             let index = self.voice.call(call_id, name, sink);
@@ -264,7 +264,7 @@ impl ChatStream {
     }
 
     /// More of what a tool is called with. Of a call without a name nothing is written yet: its end will say it all.
-    fn payload(&mut self, index: u64, payload: Text<'_>, sink: &mut impl Sink) -> Result<Option<Finish>, Error> {
+    fn payload(&mut self, index: u64, payload: Text<'_>, sink: &mut impl DeltaSink) -> Result<Option<Finish>, Error> {
         match self.items.call(index)? {
             Call::Open { index, bytes } => {
                 *bytes += payload.decoded_len();
@@ -279,7 +279,12 @@ impl ChatStream {
     }
 
     /// All of what a tool is called with.
-    fn whole_payload(&mut self, index: u64, payload: Text<'_>, sink: &mut impl Sink) -> Result<Option<Finish>, Error> {
+    fn whole_payload(
+        &mut self,
+        index: u64,
+        payload: Text<'_>,
+        sink: &mut impl DeltaSink,
+    ) -> Result<Option<Finish>, Error> {
         let call = self.items.call(index)?;
         let (index, bytes) = match *call {
             Call::Unnamed { .. } => return Ok(None),

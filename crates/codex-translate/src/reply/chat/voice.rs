@@ -2,13 +2,13 @@
 
 use serde_json::value::RawValue;
 
-use crate::chat::{Citation, Delta, Image, ReasoningKey, Sink};
+use crate::chat::{Citation, Delta, DeltaSink, OutputImage, ReasoningKey};
 use crate::json::Text;
 use crate::outcome::Finish;
 use crate::plan::{ReasoningStyle, ReplyPlan};
 use crate::reply::bounds::MAX_COMMENTARY_BYTES;
 use crate::reply::limit::Cutter;
-use crate::responses::{Phase, Piece, TextKind};
+use crate::responses::{MessagePhase, Piece, TextKind};
 use crate::tool_names::ToolNames;
 use crate::usage::Usage;
 
@@ -86,13 +86,13 @@ impl Voice {
     }
 
     /// Says more of a text; the reply's end, if the caller has set it here.
-    pub(crate) fn text(&mut self, piece: &Piece<'_>, phase: Phase, sink: &mut impl Sink) -> Option<Finish> {
+    pub(crate) fn text(&mut self, piece: &Piece<'_>, phase: MessagePhase, sink: &mut impl DeltaSink) -> Option<Finish> {
         match (piece.channel, phase) {
-            (TextKind::Text, Phase::Answer) => {
+            (TextKind::Text, MessagePhase::Answer) => {
                 self.commentary = Commentary::Superseded;
                 self.answer(piece.output_index, piece.text, sink)
             }
-            (TextKind::Text, Phase::Commentary) => self.comment(piece, sink),
+            (TextKind::Text, MessagePhase::Commentary) => self.comment(piece, sink),
             (TextKind::Refusal, _) => {
                 self.commentary = Commentary::Superseded;
                 self.begin_speaking(sink);
@@ -106,7 +106,7 @@ impl Voice {
     }
 
     /// Begins a tool call; its index.
-    pub(crate) fn call(&mut self, id: &str, wire_name: &str, sink: &mut impl Sink) -> u32 {
+    pub(crate) fn call(&mut self, id: &str, wire_name: &str, sink: &mut impl DeltaSink) -> u32 {
         self.begin_speaking(sink);
         self.flush(sink);
         let index = self.calls;
@@ -120,7 +120,7 @@ impl Voice {
     }
 
     /// Says more of what the tool of the call at `index` is called with.
-    pub(crate) fn arguments(&mut self, index: u32, text: Text<'_>, sink: &mut impl Sink) -> Option<Finish> {
+    pub(crate) fn arguments(&mut self, index: u32, text: Text<'_>, sink: &mut impl DeltaSink) -> Option<Finish> {
         if text.is_empty() {
             return None;
         }
@@ -132,13 +132,19 @@ impl Voice {
     }
 
     /// Names the source of a stretch of a text, before which stand as many characters as [`offset_of`](Self::offset_of) said.
-    pub(crate) fn citation(&mut self, annotation: &RawValue, phase: Phase, offset: u64, sink: &mut impl Sink) {
+    pub(crate) fn citation(
+        &mut self,
+        annotation: &RawValue,
+        phase: MessagePhase,
+        offset: u64,
+        sink: &mut impl DeltaSink,
+    ) {
         let offset = match (phase, &mut self.commentary) {
-            (Phase::Answer, _) => offset,
-            (Phase::Commentary, Commentary::Held(held)) => return held.annotate(annotation, offset),
-            (Phase::Commentary, Commentary::Answer { base }) => *base + offset,
+            (MessagePhase::Answer, _) => offset,
+            (MessagePhase::Commentary, Commentary::Held(held)) => return held.annotate(annotation, offset),
+            (MessagePhase::Commentary, Commentary::Answer { base }) => *base + offset,
             // What it is about is no part of the answer.
-            (Phase::Commentary, Commentary::Superseded) => return,
+            (MessagePhase::Commentary, Commentary::Superseded) => return,
         };
         if let Some(citation) = Citation::read(annotation, offset) {
             self.begin_speaking(sink);
@@ -146,27 +152,29 @@ impl Voice {
         }
     }
 
-    pub(crate) fn image(&mut self, format: &str, base64: Text<'_>, sink: &mut impl Sink) {
+    pub(crate) fn image(&mut self, format: &str, base64: Text<'_>, sink: &mut impl DeltaSink) {
         self.begin_speaking(sink);
         self.flush(sink);
-        sink.delta(Delta::Image(Image { index: self.images, format, base64 }));
+        sink.delta(Delta::Image(OutputImage { index: self.images, format, base64 }));
         self.images += 1;
     }
 
     /// How many characters will stand before the next text of the message at `index`: of the answer, or of the commentary.
-    pub(crate) fn offset_of(&self, index: u64, phase: Phase) -> u64 {
+    pub(crate) fn offset_of(&self, index: u64, phase: MessagePhase) -> u64 {
         let divider = |last: Option<u64>| if last.is_some_and(|last| last != index) { DIVIDER.len() as u64 } else { 0 };
         match (phase, &self.commentary) {
-            (Phase::Commentary, Commentary::Held(held)) => held.text.chars().count() as u64 + divider(held.message),
-            (Phase::Commentary, Commentary::Answer { base }) => self.chars() + divider(self.message) - base,
-            (Phase::Commentary, Commentary::Superseded) => 0,
-            (Phase::Answer, _) if self.section == Section::Thinking => self.chars() + END_OF_THINK.len() as u64,
-            (Phase::Answer, _) => self.chars() + divider(self.message),
+            (MessagePhase::Commentary, Commentary::Held(held)) => {
+                held.text.chars().count() as u64 + divider(held.message)
+            }
+            (MessagePhase::Commentary, Commentary::Answer { base }) => self.chars() + divider(self.message) - base,
+            (MessagePhase::Commentary, Commentary::Superseded) => 0,
+            (MessagePhase::Answer, _) if self.section == Section::Thinking => self.chars() + END_OF_THINK.len() as u64,
+            (MessagePhase::Answer, _) => self.chars() + divider(self.message),
         }
     }
 
     /// Says what was held back, and the role if nothing has been said at all.
-    pub(crate) fn end(&mut self, sink: &mut impl Sink) -> Option<Finish> {
+    pub(crate) fn end(&mut self, sink: &mut impl DeltaSink) -> Option<Finish> {
         let cut = match std::mem::replace(&mut self.commentary, Commentary::Superseded) {
             Commentary::Held(held) if !held.text.is_empty() => self.say_held(held, sink),
             Commentary::Held(_) | Commentary::Superseded | Commentary::Answer { .. } => None,
@@ -198,7 +206,7 @@ impl Voice {
     }
 
     /// Says more of the answer.
-    fn answer(&mut self, message: u64, text: Text<'_>, sink: &mut impl Sink) -> Option<Finish> {
+    fn answer(&mut self, message: u64, text: Text<'_>, sink: &mut impl DeltaSink) -> Option<Finish> {
         self.begin_speaking(sink);
         if self.message.replace(message).is_some_and(|last| last != message) {
             self.flush(sink);
@@ -213,7 +221,7 @@ impl Voice {
     }
 
     /// Says more of the commentary: as reasoning, and perhaps later as the answer.
-    fn comment(&mut self, piece: &Piece<'_>, sink: &mut impl Sink) -> Option<Finish> {
+    fn comment(&mut self, piece: &Piece<'_>, sink: &mut impl DeltaSink) -> Option<Finish> {
         match &mut self.commentary {
             Commentary::Answer { .. } => return self.answer(piece.output_index, piece.text, sink),
             Commentary::Superseded => {}
@@ -230,19 +238,19 @@ impl Voice {
     }
 
     /// Makes the commentary the answer.
-    fn say_held(&mut self, held: Held, sink: &mut impl Sink) -> Option<Finish> {
+    fn say_held(&mut self, held: Held, sink: &mut impl DeltaSink) -> Option<Finish> {
         self.begin_speaking(sink);
         let base = self.chars();
         self.commentary = Commentary::Answer { base };
         let cut = self.answer(held.message.unwrap_or_default(), Text::Plain(&held.text), sink);
         for (annotation, offset) in held.annotations.iter().filter(|_| cut.is_none()) {
-            self.citation(annotation, Phase::Commentary, *offset, sink);
+            self.citation(annotation, MessagePhase::Commentary, *offset, sink);
         }
         cut
     }
 
     /// Says more of the reasoning.
-    fn think(&mut self, piece: &Piece<'_>, sink: &mut impl Sink) {
+    fn think(&mut self, piece: &Piece<'_>, sink: &mut impl DeltaSink) {
         let key = match self.style {
             ReasoningStyle::None => return,
             ReasoningStyle::ReasoningContent => Some(ReasoningKey::ReasoningContent),
@@ -286,14 +294,14 @@ impl Voice {
         }
     }
 
-    fn begin(&mut self, sink: &mut impl Sink) {
+    fn begin(&mut self, sink: &mut impl DeltaSink) {
         if self.section == Section::Silent {
             self.section = Section::Speaking;
             sink.delta(Delta::Role);
         }
     }
 
-    fn begin_speaking(&mut self, sink: &mut impl Sink) {
+    fn begin_speaking(&mut self, sink: &mut impl DeltaSink) {
         self.begin(sink);
         if self.section == Section::Thinking {
             self.section = Section::Speaking;
@@ -308,14 +316,14 @@ impl Voice {
         self.chars + self.cutter.as_ref().map_or(0, Cutter::held_chars)
     }
 
-    fn flush(&mut self, sink: &mut impl Sink) {
+    fn flush(&mut self, sink: &mut impl DeltaSink) {
         if let Some(cutter) = &mut self.cutter {
             let chars = &mut self.chars;
             cutter.flush(|text| say(text, chars, sink));
         }
     }
 
-    fn say(&mut self, text: Text<'_>, sink: &mut impl Sink) {
+    fn say(&mut self, text: Text<'_>, sink: &mut impl DeltaSink) {
         say(text, &mut self.chars, sink);
     }
 }
@@ -340,7 +348,7 @@ impl Held {
 }
 
 /// Adds to the content, and counts its characters.
-fn say(text: Text<'_>, chars: &mut u64, sink: &mut impl Sink) {
+fn say(text: Text<'_>, chars: &mut u64, sink: &mut impl DeltaSink) {
     *chars += text.chars();
     sink.delta(Delta::Content(text));
 }

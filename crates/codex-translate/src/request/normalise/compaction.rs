@@ -8,59 +8,59 @@ use crate::plan::ReplyPlan;
 use crate::profile::{Options, Profile};
 use crate::request::lite;
 use crate::request::translated::Translated;
-use crate::responses::{Request, Shape};
+use crate::responses::{ResponsesRequest, Shape};
 
 const NO_REPLY: &str = "a compaction says nothing that it could apply to";
 
-/// Settles a request that came by `/v1/responses/compact` for the model of `profile`; [`Request::to_compaction_json`] is the body
+/// Settles a request that came by `/v1/responses/compact` for the model of `profile`; [`ResponsesRequest::to_compaction_json`] is the body
 /// to send.
 ///
 /// Tools are left out: the backend refuses them here, and calls of tools that it does not know it takes.
 ///
 /// # Errors
 /// As for [`normalise`](crate::normalise()).
-pub fn compact(mut request: Request, profile: &Profile, options: &Options) -> Result<Translated, Error> {
+pub fn compact(mut request: ResponsesRequest, profile: &Profile, options: &Options) -> Result<Translated, Error> {
     let mut notices = std::mem::take(&mut request.notices);
     let plan = ReplyPlan::new(request.model.clone());
     request.model.clone_from(&profile.slug);
     if request.is_lite() && !profile.lite {
         lite::to_ordinary(&mut request, &mut notices)?;
     }
-    if request.asked.shape == Shape::Chat {
+    if request.local.shape == Shape::Chat {
         hoist_instructions(&mut request);
     }
-    items::settle(&mut request, &mut notices)?;
+    items::normalise_items(&mut request, &mut notices)?;
     let tools = tools::rename(&mut request, &mut notices);
     leave_the_reply_out(&mut request, &mut notices);
-    settings::settle(&mut request, profile, options, &mut notices);
+    settings::normalise_settings(&mut request, profile, options, &mut notices);
     let notices = notices.finish(options.strict)?;
     Ok(Translated { request, plan: ReplyPlan { tools, ..plan }, notices })
 }
 
-fn leave_the_reply_out(request: &mut Request, notices: &mut Notices) {
-    let asked = std::mem::take(&mut request.asked);
+fn leave_the_reply_out(request: &mut ResponsesRequest, notices: &mut Notices) {
+    let local = std::mem::take(&mut request.local);
     let text = std::mem::take(&mut request.text);
     let options = std::mem::take(&mut request.stream_options);
     let parallel = request.parallel_tool_calls.replace(false);
-    let shape = asked.shape;
+    let shape = local.shape;
     for (name, is_given) in [
         ("tools", !std::mem::take(&mut request.tools).is_empty()),
         ("tool_choice", request.tool_choice.take().is_some()),
         ("parallel_tool_calls", parallel == Some(true)),
         (shape.name_of("verbosity", "text.verbosity"), text.verbosity.is_some()),
         (shape.name_of("response_format", "text.format"), text.format.is_some()),
-        ("stream", asked.stream),
+        ("stream", local.stream),
         ("stream_options", options != crate::responses::StreamOptions::default()),
         ("include", !std::mem::take(&mut request.include).is_empty()),
         ("client_metadata", request.client_metadata.take().is_some()),
-        ("stop", !asked.stop.is_empty()),
-        (shape.name_of("max_completion_tokens", "max_output_tokens"), asked.max_tokens.is_some()),
-        ("n", asked.n.is_some_and(|n| n > 1)),
+        ("stop", !local.stop.is_empty()),
+        (shape.name_of("max_completion_tokens", "max_output_tokens"), local.max_tokens.is_some()),
+        ("n", local.n.is_some_and(|n| n > 1)),
     ] {
         if is_given {
             notices.dropped(name, NO_REPLY);
         }
     }
-    request.asked.shape = shape;
-    request.asked.from_cli = asked.from_cli;
+    request.local.shape = shape;
+    request.local.from_cli = local.from_cli;
 }

@@ -2,9 +2,9 @@
 
 use super::{pairing, tools};
 use crate::error::Error;
-use crate::json::{Kind, Node};
+use crate::json::{Node, ValueKind};
 use crate::notice::Notices;
-use crate::responses::{CallKind, Format, Item, Message, Opaque, Part, Request, Role};
+use crate::responses::{CallKind, ContentPart, Format, InputItem, InputMessage, Opaque, ResponsesRequest, Role};
 
 /// What a search that is replayed may have done (docs/backend.md §2.7).
 const SEARCH_ACTIONS: &[&str] = &["search", "open_page", "find_in_page"];
@@ -16,19 +16,19 @@ const SPEAK_JSON: &str = "Answer with a JSON object.";
 ///
 /// # Errors
 /// Nothing is left of the conversation: a 400.
-pub(super) fn settle(request: &mut Request, notices: &mut Notices) -> Result<(), Error> {
+pub(super) fn normalise_items(request: &mut ResponsesRequest, notices: &mut Notices) -> Result<(), Error> {
     system_becomes_developer(&mut request.input);
     drop_references(&mut request.input, notices);
     drop_unknown_search_actions(&mut request.input, notices);
     drop_empty_messages(&mut request.input, notices);
     drop_lone_reasoning(&mut request.input, notices);
     functions_become_custom_calls(request);
-    if !request.asked.from_cli {
-        pairing::pair(&mut request.input, notices);
+    if !request.local.from_cli {
+        pairing::normalise_calls(&mut request.input, notices);
     }
     speak_of_json(request, notices);
     if request.input.is_empty() {
-        let name = request.asked.shape.name_of("messages", "input");
+        let name = request.local.shape.name_of("messages", "input");
         let message = format!(
             "nothing is left of `{name}`: messages without content, reasoning without an answer, and references to items, which \
              are not kept here, are left out; send what is to be answered"
@@ -39,9 +39,9 @@ pub(super) fn settle(request: &mut Request, notices: &mut Notices) -> Result<(),
 }
 
 /// LangChain, n8n and others send system messages in `input`; the backend answers `System messages are not allowed`.
-fn system_becomes_developer(input: &mut [Item]) {
+fn system_becomes_developer(input: &mut [InputItem]) {
     for item in input {
-        if let Item::Message(message) = item
+        if let InputItem::Message(message) = item
             && message.role == Role::System
         {
             message.role = Role::Developer;
@@ -50,7 +50,7 @@ fn system_becomes_developer(input: &mut [Item]) {
 }
 
 /// The AI SDK and opencode refer to earlier items by id; with `store: false` the backend knows none and answers 404.
-fn drop_references(input: &mut Vec<Item>, notices: &mut Notices) {
+fn drop_references(input: &mut Vec<InputItem>, notices: &mut Notices) {
     input.retain(|item| {
         let is_reference = item.opaque().is_some_and(|item| item.kind == "item_reference");
         if is_reference {
@@ -61,9 +61,9 @@ fn drop_references(input: &mut Vec<Item>, notices: &mut Notices) {
 }
 
 /// A replayed web search with an action that the backend does not know is a 400.
-fn drop_unknown_search_actions(input: &mut Vec<Item>, notices: &mut Notices) {
+fn drop_unknown_search_actions(input: &mut Vec<InputItem>, notices: &mut Notices) {
     input.retain(|item| {
-        let Item::Opaque(search) = item else {
+        let InputItem::Opaque(search) = item else {
             return true;
         };
         let known = search.kind != "web_search_call" || action_of(search).is_none_or(|action| is_known(&action));
@@ -81,7 +81,7 @@ fn is_known(action: &str) -> bool {
 /// The `action.type` of a search.
 fn action_of(search: &Opaque) -> Option<String> {
     let action = Node::root(search.member("action")?);
-    if action.kind() != Kind::Object {
+    if action.kind() != ValueKind::Object {
         return Some(String::new());
     }
     let members = action.object().ok()?;
@@ -90,9 +90,9 @@ fn action_of(search: &Opaque) -> Option<String> {
 }
 
 /// A message of which nothing is left says nothing; the backend wants content.
-fn drop_empty_messages(input: &mut Vec<Item>, notices: &mut Notices) {
+fn drop_empty_messages(input: &mut Vec<InputItem>, notices: &mut Notices) {
     input.retain(|item| {
-        let empty = matches!(item, Item::Message(Message { content, .. }) if content.is_empty());
+        let empty = matches!(item, InputItem::Message(InputMessage { content, .. }) if content.is_empty());
         if empty {
             notices.repaired("input[].content", "a message without content is left out");
         }
@@ -103,13 +103,17 @@ fn drop_empty_messages(input: &mut Vec<Item>, notices: &mut Notices) {
 /// Reasoning goes with what the assistant did next. If something else comes next, or without its encrypted content (then it was
 /// only the id of something stored), the backend refuses it. At the end nothing has to follow: that is how a turn that broke off
 /// is gone on with.
-fn drop_lone_reasoning(input: &mut Vec<Item>, notices: &mut Notices) {
+fn drop_lone_reasoning(input: &mut Vec<InputItem>, notices: &mut Notices) {
     let mut followed = true;
     let mut keep: Vec<bool> = Vec::with_capacity(input.len());
     for item in input.iter().rev() {
         let kept = match item {
-            Item::Reasoning(reasoning) => followed && reasoning.encrypted_content.is_some(),
-            Item::Message(_) | Item::Call(_) | Item::Output(_) | Item::Opaque(_) | Item::Verbatim(_) => true,
+            InputItem::Reasoning(reasoning) => followed && reasoning.encrypted_content.is_some(),
+            InputItem::Message(_)
+            | InputItem::Call(_)
+            | InputItem::Output(_)
+            | InputItem::Opaque(_)
+            | InputItem::Verbatim(_) => true,
         };
         let is_beside = item.opaque().is_some_and(|item| item.kind == "configuration_update");
         if kept && !is_beside {
@@ -127,20 +131,20 @@ fn drop_lone_reasoning(input: &mut Vec<Item>, notices: &mut Notices) {
     });
 }
 
-fn is_of_assistant(item: &Item) -> bool {
+fn is_of_assistant(item: &InputItem) -> bool {
     match item {
-        Item::Message(message) => message.role == Role::Assistant,
-        Item::Reasoning(_) | Item::Call(_) | Item::Verbatim(_) => true,
-        Item::Output(_) => false,
-        Item::Opaque(opaque) => opaque.kind.ends_with("_call"),
+        InputItem::Message(message) => message.role == Role::Assistant,
+        InputItem::Reasoning(_) | InputItem::Call(_) | InputItem::Verbatim(_) => true,
+        InputItem::Output(_) => false,
+        InputItem::Opaque(opaque) => opaque.kind.ends_with("_call"),
     }
 }
 
 /// Cursor and chat clients know only functions: they give a custom tool's call back as a function's, its text as arguments.
-fn functions_become_custom_calls(request: &mut Request) {
+fn functions_become_custom_calls(request: &mut ResponsesRequest) {
     let kinds = tools::kinds_of(&request.tools);
     for item in &mut request.input {
-        if let Item::Call(call) = item
+        if let InputItem::Call(call) = item
             && kinds.get(&*call.name) == Some(&CallKind::Custom)
         {
             call.kind = CallKind::Custom;
@@ -149,20 +153,24 @@ fn functions_become_custom_calls(request: &mut Request) {
 }
 
 /// For `json_object` the word JSON must stand in `input`; what is said in `instructions` does not count (docs/backend.md §2.8).
-fn speak_of_json(request: &mut Request, notices: &mut Notices) {
+fn speak_of_json(request: &mut ResponsesRequest, notices: &mut Notices) {
     if !matches!(request.text.format, Some(Format::JsonObject)) || request.input.iter().any(speaks_of_json) {
         return;
     }
-    let parameter = request.asked.shape.name_of("response_format", "text.format");
+    let parameter = request.local.shape.name_of("response_format", "text.format");
     notices.repaired(parameter, "a developer message that asks for JSON was added");
-    request.input.insert(0, Item::Message(Message::text(Role::Developer, SPEAK_JSON)));
+    request.input.insert(0, InputItem::Message(InputMessage::text(Role::Developer, SPEAK_JSON)));
 }
 
-fn speaks_of_json(item: &Item) -> bool {
+fn speaks_of_json(item: &InputItem) -> bool {
     match item {
-        Item::Message(message) => message.content.iter().filter_map(Part::as_text).any(|text| has_json(&text.decode())),
-        Item::Verbatim(item) => item.kind == "message" && item.member("content").is_some_and(|raw| has_json(raw.get())),
-        Item::Reasoning(_) | Item::Call(_) | Item::Output(_) | Item::Opaque(_) => false,
+        InputItem::Message(message) => {
+            message.content.iter().filter_map(ContentPart::as_text).any(|text| has_json(&text.decode()))
+        }
+        InputItem::Verbatim(item) => {
+            item.kind == "message" && item.member("content").is_some_and(|raw| has_json(raw.get()))
+        }
+        InputItem::Reasoning(_) | InputItem::Call(_) | InputItem::Output(_) | InputItem::Opaque(_) => false,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::plan::ReplyPlan;
 use crate::profile::{Options, Profile};
 use crate::request::translated::Translated;
 use crate::request::{estimate, lite, params};
-use crate::responses::{Request, Shape};
+use crate::responses::{ResponsesRequest, Shape};
 use crate::tool_names::ToolNames;
 
 /// Settles a request that came by `/v1/responses` for the model of `profile`.
@@ -28,18 +28,22 @@ use crate::tool_names::ToolNames;
 ///
 /// # Errors
 /// The request asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the parameter.
-pub fn normalise(mut request: Request, profile: &Profile, options: &Options) -> Result<Translated, Error> {
-    if request.asked.n.take().is_some_and(|n| n > 1) {
+pub fn normalise(mut request: ResponsesRequest, profile: &Profile, options: &Options) -> Result<Translated, Error> {
+    if request.local.n.take().is_some_and(|n| n > 1) {
         request.notices.dropped("n", "a Responses reply has one choice");
     }
-    settle(request, profile, options)
+    normalise_request(request, profile, options)
 }
 
 /// Settles a request of either dialect.
 ///
 /// # Errors
 /// As for [`normalise`].
-pub(crate) fn settle(mut request: Request, profile: &Profile, options: &Options) -> Result<Translated, Error> {
+pub(crate) fn normalise_request(
+    mut request: ResponsesRequest,
+    profile: &Profile,
+    options: &Options,
+) -> Result<Translated, Error> {
     let mut notices = std::mem::take(&mut request.notices);
     let mut plan = plan(&mut request, options, &mut notices)?;
     request.model.clone_from(&profile.slug);
@@ -47,15 +51,15 @@ pub(crate) fn settle(mut request: Request, profile: &Profile, options: &Options)
     if request.is_lite() && !profile.lite {
         lite::to_ordinary(&mut request, &mut notices)?;
     }
-    if request.asked.shape == Shape::Chat {
+    if request.local.shape == Shape::Chat {
         hoist_instructions(&mut request);
         ask_for_reasoning(&mut request, plan.reasoning, profile);
     } else if plan.store {
         ask_for_encrypted_reasoning(&mut request);
     }
-    items::settle(&mut request, &mut notices)?;
-    plan.tools = settle_tools(&mut request, options, &mut notices)?;
-    settings::settle(&mut request, profile, options, &mut notices);
+    items::normalise_items(&mut request, &mut notices)?;
+    plan.tools = normalise_tools(&mut request, options, &mut notices)?;
+    settings::normalise_settings(&mut request, profile, options, &mut notices);
     if plan.is_cut() {
         plan.prompt_tokens = estimate::estimated_tokens(&request);
     }
@@ -64,19 +68,23 @@ pub(crate) fn settle(mut request: Request, profile: &Profile, options: &Options)
     Ok(Translated { request, plan, notices })
 }
 
-fn settle_tools(request: &mut Request, options: &Options, notices: &mut Notices) -> Result<ToolNames, Error> {
+fn normalise_tools(
+    request: &mut ResponsesRequest,
+    options: &Options,
+    notices: &mut Notices,
+) -> Result<ToolNames, Error> {
     tools::offer_web_search_once(request, options)?;
-    tools::settle_choice(request, notices)?;
+    tools::normalise_tool_choice(request, notices)?;
     Ok(tools::rename(request, notices))
 }
 
 /// Takes out of the request what is for the reply alone.
-fn plan(request: &mut Request, options: &Options, notices: &mut Notices) -> Result<ReplyPlan, Error> {
-    let asked = &mut request.asked;
-    if asked.store == Some(true) && !options.stores {
+fn plan(request: &mut ResponsesRequest, options: &Options, notices: &mut Notices) -> Result<ReplyPlan, Error> {
+    let local = &mut request.local;
+    if local.store == Some(true) && !options.stores {
         notices.dropped("store", params::NO_STORE);
     }
-    let n = asked.n.unwrap_or(1);
+    let n = local.n.unwrap_or(1);
     if n > options.max_choices {
         let message = format!("`n` is {n}; at most {} choices are made for one request", options.max_choices);
         return Err(Error::invalid("n", message));
@@ -84,19 +92,19 @@ fn plan(request: &mut Request, options: &Options, notices: &mut Notices) -> Resu
     if n > 1 {
         notices.emulated("n", "one turn of the model for each choice");
     }
-    if !asked.stop.is_empty() {
+    if !local.stop.is_empty() {
         notices.emulated("stop", "the reply is cut here");
     }
     Ok(ReplyPlan {
-        stream: asked.stream,
-        include_usage: asked.include_usage,
-        reasoning: asked.style.unwrap_or(options.reasoning),
-        legacy_functions: asked.legacy_functions,
-        keep_phases: asked.from_cli,
-        stop: std::mem::take(&mut asked.stop),
-        max_tokens: asked.max_tokens,
+        stream: local.stream,
+        include_usage: local.include_usage,
+        reasoning: local.style.unwrap_or(options.reasoning),
+        legacy_functions: local.legacy_functions,
+        keep_phases: local.from_cli,
+        stop: std::mem::take(&mut local.stop),
+        max_tokens: local.max_tokens,
         n,
-        store: options.stores && asked.store.unwrap_or(asked.shape == Shape::Responses),
+        store: options.stores && local.store.unwrap_or(local.shape == Shape::Responses),
         ..ReplyPlan::new(request.model.clone())
     })
 }

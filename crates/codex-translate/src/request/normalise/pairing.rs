@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::json::to_raw;
 use crate::notice::Notices;
-use crate::responses::{Call, CallKind, Item, Message, Output, OutputContent, Part, Role};
+use crate::responses::{CallKind, ContentPart, InputItem, InputMessage, OutputContent, Role, ToolCall, ToolOutput};
 
 /// What stands for the output of a call that has none.
 const NO_OUTPUT: &str = "No output was recorded for this tool call.";
@@ -21,7 +21,7 @@ const MAX_CALL_ID_CHARS: usize = 64;
 
 /// What becomes of the item at an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Verdict {
+enum Pairing {
     Keep,
     /// A call under another id than its own.
     Rename {
@@ -40,7 +40,7 @@ enum Verdict {
 
 /// The calls of one id so far.
 #[derive(Debug, Default)]
-struct Calls {
+struct CallsById {
     /// Those without an output, earliest first.
     open: VecDeque<OpenCall>,
     /// The index of the last output.
@@ -60,21 +60,21 @@ struct OpenCall {
 }
 
 /// Pairs the calls and outputs of `input`.
-pub(super) fn pair(input: &mut Vec<Item>, notices: &mut Notices) {
+pub(super) fn normalise_calls(input: &mut Vec<InputItem>, notices: &mut Notices) {
     if !input.iter().any(|item| id_of(item).is_some()) {
         return;
     }
-    let (verdicts, unanswered) = judge(input);
+    let (pairings, unanswered) = decide(input);
     let mut paired = Vec::with_capacity(input.len() + unanswered.len());
-    let mut owed: Vec<Item> = Vec::new();
-    for (index, (item, verdict)) in std::mem::take(input).into_iter().zip(verdicts).enumerate() {
-        if !matches!(item, Item::Call(_)) {
+    let mut owed: Vec<InputItem> = Vec::new();
+    for (index, (item, pairing)) in std::mem::take(input).into_iter().zip(pairings).enumerate() {
+        if !matches!(item, InputItem::Call(_)) {
             paired.append(&mut owed);
         }
-        let item = carry_out(item, verdict, notices);
-        if let (Some(Item::Call(call)), true) = (&item, unanswered.contains(&index)) {
+        let item = apply(item, pairing, notices);
+        if let (Some(InputItem::Call(call)), true) = (&item, unanswered.contains(&index)) {
             notices.repaired("input", "a tool call without an output got one that says so");
-            owed.push(Item::Output(missing_output(call)));
+            owed.push(InputItem::Output(missing_output(call)));
         }
         paired.extend(item);
     }
@@ -83,15 +83,15 @@ pub(super) fn pair(input: &mut Vec<Item>, notices: &mut Notices) {
 }
 
 /// Decides on every item, and which calls have no output.
-fn judge(input: &[Item]) -> (Vec<Verdict>, BTreeSet<usize>) {
+fn decide(input: &[InputItem]) -> (Vec<Pairing>, BTreeSet<usize>) {
     let taken: BTreeSet<&str> = input.iter().filter_map(id_of).collect();
     let mut given: BTreeSet<String> = BTreeSet::new();
-    let mut seen: BTreeMap<&str, Calls> = BTreeMap::new();
-    let mut verdicts = Vec::with_capacity(input.len());
+    let mut seen: BTreeMap<&str, CallsById> = BTreeMap::new();
+    let mut pairings = Vec::with_capacity(input.len());
     for (index, item) in input.iter().enumerate() {
-        let verdict = match item {
-            Item::Output(output) => answer(input, index, output, seen.get_mut(&*output.call_id)),
-            Item::Call(_) | Item::Opaque(_) => match id_of(item).filter(|_| is_call(item)) {
+        let pairing = match item {
+            InputItem::Output(output) => answer(input, index, output, seen.get_mut(&*output.call_id)),
+            InputItem::Call(_) | InputItem::Opaque(_) => match id_of(item).filter(|_| is_call(item)) {
                 Some(call_id) => {
                     let calls = seen.entry(call_id).or_default();
                     let renamed = calls.any.then(|| free_id(call_id, &mut calls.tried, &taken, &given));
@@ -99,56 +99,56 @@ fn judge(input: &[Item]) -> (Vec<Verdict>, BTreeSet<usize>) {
                     let call_id = renamed.clone().unwrap_or_else(|| call_id.to_owned());
                     calls.open.push_back(OpenCall { index, kind: kind_of(item), call_id });
                     calls.any = true;
-                    renamed.map_or(Verdict::Keep, |call_id| Verdict::Rename { call_id })
+                    renamed.map_or(Pairing::Keep, |call_id| Pairing::Rename { call_id })
                 }
-                None => Verdict::Keep,
+                None => Pairing::Keep,
             },
-            Item::Message(_) | Item::Reasoning(_) | Item::Verbatim(_) => Verdict::Keep,
+            InputItem::Message(_) | InputItem::Reasoning(_) | InputItem::Verbatim(_) => Pairing::Keep,
         };
-        verdicts.push(verdict);
+        pairings.push(pairing);
     }
     let open = seen.into_values().flat_map(|calls| calls.open);
     let unanswered = open.filter(|call| call.kind.is_some()).map(|call| call.index).collect();
-    (verdicts, unanswered)
+    (pairings, unanswered)
 }
 
 /// Finds the call that an output belongs to.
-fn answer(input: &[Item], index: usize, output: &Output, calls: Option<&mut Calls>) -> Verdict {
+fn answer(input: &[InputItem], index: usize, output: &ToolOutput, calls: Option<&mut CallsById>) -> Pairing {
     let Some(calls) = calls else {
-        return Verdict::Orphan;
+        return Pairing::Orphan;
     };
     if let Some(OpenCall { kind, call_id, .. }) = calls.open.pop_front() {
         calls.answered = Some(index);
-        return Verdict::Paired { kind: kind.unwrap_or(output.kind), call_id };
+        return Pairing::Paired { kind: kind.unwrap_or(output.kind), call_id };
     }
     match calls.answered.and_then(|index| input.get(index)) {
-        Some(Item::Output(last)) if last.content == output.content => Verdict::Repeated,
-        _ => Verdict::Orphan,
+        Some(InputItem::Output(last)) if last.content == output.content => Pairing::Repeated,
+        _ => Pairing::Orphan,
     }
 }
 
 /// Does to an item what was decided; `None` takes it out.
-fn carry_out(item: Item, verdict: Verdict, notices: &mut Notices) -> Option<Item> {
-    match (item, verdict) {
-        (Item::Call(call), Verdict::Rename { call_id }) => {
+fn apply(item: InputItem, pairing: Pairing, notices: &mut Notices) -> Option<InputItem> {
+    match (item, pairing) {
+        (InputItem::Call(call), Pairing::Rename { call_id }) => {
             notices.repaired("input", "a tool call with the id of another got an id of its own");
-            Some(Item::Call(Call { call_id, ..call }))
+            Some(InputItem::Call(ToolCall { call_id, ..call }))
         }
-        (Item::Opaque(mut call), Verdict::Rename { call_id }) => {
+        (InputItem::Opaque(mut call), Pairing::Rename { call_id }) => {
             notices.repaired("input", "a tool call with the id of another got an id of its own");
             if let (Some(id), Ok(raw)) = (call.members.iter_mut().find(|(key, _)| key == "call_id"), to_raw(&call_id)) {
                 id.1 = raw;
             }
-            Some(Item::Opaque(call))
+            Some(InputItem::Opaque(call))
         }
-        (Item::Output(output), Verdict::Paired { kind, call_id }) => {
-            Some(Item::Output(Output { kind, call_id, ..output }))
+        (InputItem::Output(output), Pairing::Paired { kind, call_id }) => {
+            Some(InputItem::Output(ToolOutput { kind, call_id, ..output }))
         }
-        (Item::Output(output), Verdict::Orphan) => {
+        (InputItem::Output(output), Pairing::Orphan) => {
             notices.repaired("input", "a tool output without its call is sent as a message of the user");
-            Some(Item::Message(quote(output)))
+            Some(InputItem::Message(quote(output)))
         }
-        (Item::Output(_), Verdict::Repeated) => {
+        (InputItem::Output(_), Pairing::Repeated) => {
             notices.repaired("input", "a tool output that repeats another is left out");
             None
         }
@@ -157,18 +157,18 @@ fn carry_out(item: Item, verdict: Verdict, notices: &mut Notices) -> Option<Item
 }
 
 /// An output without its call, as a message.
-fn quote(output: Output) -> Message {
+fn quote(output: ToolOutput) -> InputMessage {
     let heading = format!("Output of the tool call {}, which is not part of this conversation:", output.call_id);
-    let mut content = vec![Part::Text(heading.into())];
+    let mut content = vec![ContentPart::Text(heading.into())];
     match output.content {
-        OutputContent::Text(text) => content.push(Part::Text(text)),
+        OutputContent::Text(text) => content.push(ContentPart::Text(text)),
         OutputContent::Parts(parts) => content.extend(parts),
     }
-    Message { role: Role::User, content, phase: None }
+    InputMessage { role: Role::User, content, phase: None }
 }
 
-fn missing_output(call: &Call) -> Output {
-    Output { kind: call.kind, call_id: call.call_id.clone(), content: OutputContent::Text(NO_OUTPUT.into()) }
+fn missing_output(call: &ToolCall) -> ToolOutput {
+    ToolOutput { kind: call.kind, call_id: call.call_id.clone(), content: OutputContent::Text(NO_OUTPUT.into()) }
 }
 
 /// An id made of `id` that no item of the request has. `tried` counts on, so that many calls of one id take linear time.
@@ -185,23 +185,27 @@ fn free_id(id: &str, tried: &mut u32, taken: &BTreeSet<&str>, given: &BTreeSet<S
 }
 
 /// The id that pairs the item, where it has one.
-fn id_of(item: &Item) -> Option<&str> {
+fn id_of(item: &InputItem) -> Option<&str> {
     match item {
-        Item::Call(call) => Some(&call.call_id),
-        Item::Output(output) => Some(&output.call_id),
-        Item::Opaque(opaque) => opaque.member("call_id").and_then(|raw| serde_json::from_str(raw.get()).ok()),
-        Item::Message(_) | Item::Reasoning(_) | Item::Verbatim(_) => None,
+        InputItem::Call(call) => Some(&call.call_id),
+        InputItem::Output(output) => Some(&output.call_id),
+        InputItem::Opaque(opaque) => opaque.member("call_id").and_then(|raw| serde_json::from_str(raw.get()).ok()),
+        InputItem::Message(_) | InputItem::Reasoning(_) | InputItem::Verbatim(_) => None,
     }
 }
 
-fn is_call(item: &Item) -> bool {
+fn is_call(item: &InputItem) -> bool {
     kind_of(item).is_some() || item.opaque().is_some_and(|opaque| opaque.kind.ends_with("_call"))
 }
 
 /// The kind of a call that is read here.
-fn kind_of(item: &Item) -> Option<CallKind> {
+fn kind_of(item: &InputItem) -> Option<CallKind> {
     match item {
-        Item::Call(call) => Some(call.kind),
-        Item::Message(_) | Item::Reasoning(_) | Item::Output(_) | Item::Opaque(_) | Item::Verbatim(_) => None,
+        InputItem::Call(call) => Some(call.kind),
+        InputItem::Message(_)
+        | InputItem::Reasoning(_)
+        | InputItem::Output(_)
+        | InputItem::Opaque(_)
+        | InputItem::Verbatim(_) => None,
     }
 }

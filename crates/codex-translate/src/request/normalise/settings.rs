@@ -2,7 +2,7 @@
 
 use crate::notice::Notices;
 use crate::profile::{Options, Profile};
-use crate::responses::{Format, Request};
+use crate::responses::{Format, ResponsesRequest};
 
 /// What `include` may ask for (docs/backend.md §2.4).
 const INCLUDABLE: &[&str] = &[
@@ -16,13 +16,18 @@ const INCLUDABLE: &[&str] = &[
 ];
 
 /// Settles every setting that the model's profile has a say in.
-pub(super) fn settle(request: &mut Request, profile: &Profile, options: &Options, notices: &mut Notices) {
+pub(super) fn normalise_settings(
+    request: &mut ResponsesRequest,
+    profile: &Profile,
+    options: &Options,
+    notices: &mut Notices,
+) {
     let lite = request.is_lite();
     clamp_effort(request, profile, options, notices);
     drop_unsupported_summary(request, profile, notices);
     drop_context_outside_lite(request, lite, notices);
     drop_unsupported_verbosity(request, profile, notices);
-    settle_service_tier(request, profile, options, notices);
+    normalise_service_tier(request, profile, options, notices);
     keep_known_includes(request, notices);
     if matches!(request.text.format, Some(Format::Text)) {
         request.text.format = None;
@@ -33,7 +38,7 @@ pub(super) fn settle(request: &mut Request, profile: &Profile, options: &Options
         request.instructions = request.instructions.take().filter(|instructions| !instructions.is_empty());
     } else {
         // A legacy reply has room for one call.
-        if request.asked.legacy_functions {
+        if request.local.legacy_functions {
             request.parallel_tool_calls = Some(false);
         }
         // Some models have answered a request without the key with a 400 (docs/backend.md §2.5).
@@ -42,11 +47,11 @@ pub(super) fn settle(request: &mut Request, profile: &Profile, options: &Options
 }
 
 /// Clients offer efforts that the model does not have; upstream refuses them, or hangs.
-fn clamp_effort(request: &mut Request, profile: &Profile, options: &Options, notices: &mut Notices) {
+fn clamp_effort(request: &mut ResponsesRequest, profile: &Profile, options: &Options, notices: &mut Notices) {
     let Some(wanted) = request.reasoning.effort.take().or_else(|| options.effort.clone()) else {
         return;
     };
-    let parameter = request.asked.shape.name_of("reasoning_effort", "reasoning.effort");
+    let parameter = request.local.shape.name_of("reasoning_effort", "reasoning.effort");
     request.reasoning.effort = profile.nearest_effort(&wanted);
     match &request.reasoning.effort {
         None => notices.dropped(parameter, format!("`{wanted}` is not an effort of the model")),
@@ -57,27 +62,27 @@ fn clamp_effort(request: &mut Request, profile: &Profile, options: &Options, not
     }
 }
 
-fn drop_unsupported_summary(request: &mut Request, profile: &Profile, notices: &mut Notices) {
+fn drop_unsupported_summary(request: &mut ResponsesRequest, profile: &Profile, notices: &mut Notices) {
     if !profile.summaries && request.reasoning.summary.take().is_some() {
         notices.dropped("reasoning.summary", "the model does not take it");
     }
 }
 
-fn drop_context_outside_lite(request: &mut Request, lite: bool, notices: &mut Notices) {
+fn drop_context_outside_lite(request: &mut ResponsesRequest, lite: bool, notices: &mut Notices) {
     if !lite && request.reasoning.context.take().is_some() {
         notices.dropped("reasoning.context", "only the Lite shape has it");
     }
 }
 
-fn drop_unsupported_verbosity(request: &mut Request, profile: &Profile, notices: &mut Notices) {
+fn drop_unsupported_verbosity(request: &mut ResponsesRequest, profile: &Profile, notices: &mut Notices) {
     if !profile.verbosity && request.text.verbosity.take().is_some() {
-        notices.dropped(request.asked.shape.name_of("verbosity", "text.verbosity"), "the model does not take it");
+        notices.dropped(request.local.shape.name_of("verbosity", "text.verbosity"), "the model does not take it");
     }
 }
 
 /// `fast` is the user interfaces' word for `priority`; `auto` and `default` are what happens anyway; a tier that the model
 /// does not list is a 400 upstream.
-fn settle_service_tier(request: &mut Request, profile: &Profile, options: &Options, notices: &mut Notices) {
+fn normalise_service_tier(request: &mut ResponsesRequest, profile: &Profile, options: &Options, notices: &mut Notices) {
     let Some(wanted) = request.service_tier.take().or_else(|| options.service_tier.clone()) else {
         return;
     };
@@ -89,7 +94,7 @@ fn settle_service_tier(request: &mut Request, profile: &Profile, options: &Optio
     }
 }
 
-fn keep_known_includes(request: &mut Request, notices: &mut Notices) {
+fn keep_known_includes(request: &mut ResponsesRequest, notices: &mut Notices) {
     request.include.retain(|value| {
         let known = INCLUDABLE.contains(&&**value);
         if !known {

@@ -6,14 +6,14 @@ use crate::error::Error;
 use crate::notice::Notices;
 use crate::profile::Options;
 use crate::request::read;
-use crate::responses::{AllowedTool, CallKind, Item, NamedTool, Request, Tool, ToolChoice};
+use crate::responses::{AllowedTool, CallKind, InputItem, NamedTool, ResponsesRequest, Tool, ToolChoice};
 use crate::tool_names::ToolNames;
 
 /// Offers the hosted web search if the options want it, and never twice: chat has several ways to ask for it.
 ///
 /// # Errors
 /// A defect of this crate.
-pub(super) fn offer_web_search_once(request: &mut Request, options: &Options) -> Result<(), Error> {
+pub(super) fn offer_web_search_once(request: &mut ResponsesRequest, options: &Options) -> Result<(), Error> {
     let is_search = |tool: &Tool| tool.kind() == "web_search";
     if options.web_search && !request.tools.iter().any(is_search) && !request.is_lite() {
         request.tools.push(Tool::Opaque(read::web_search()?));
@@ -30,8 +30,8 @@ pub(super) fn offer_web_search_once(request: &mut Request, options: &Options) ->
 ///
 /// # Errors
 /// The choice needs a tool that the request does not have: a 400.
-pub(super) fn settle_choice(request: &mut Request, notices: &mut Notices) -> Result<(), Error> {
-    if request.asked.from_cli || request.is_lite() {
+pub(super) fn normalise_tool_choice(request: &mut ResponsesRequest, notices: &mut Notices) -> Result<(), Error> {
+    if request.local.from_cli || request.is_lite() {
         return Ok(());
     }
     if let Some(ToolChoice::Hosted(kind)) = &request.tool_choice {
@@ -40,7 +40,7 @@ pub(super) fn settle_choice(request: &mut Request, notices: &mut Notices) -> Res
     }
     let kinds = kinds_of(&request.tools);
     if let Some(ToolChoice::Allowed { mode, tools }) = &mut request.tool_choice {
-        tools.iter_mut().filter_map(named_mut).for_each(|named| settle_kind(named, &kinds));
+        tools.iter_mut().filter_map(named_mut).for_each(|named| correct_kind(named, &kinds));
         if mode != "auto" && mode != "required" {
             let message = format!("`tool_choice.mode` is `{mode}`; it must be `auto` or `required`");
             return Err(Error::invalid("tool_choice.mode", message));
@@ -56,7 +56,7 @@ pub(super) fn settle_choice(request: &mut Request, notices: &mut Notices) -> Res
                 let message = format!("`tool_choice` names `{}`, which is not among the `tools`", named.name);
                 return Err(Error::invalid("tool_choice", message));
             }
-            settle_kind(named, &kinds);
+            correct_kind(named, &kinds);
         }
         Some(_) | None => {}
     }
@@ -64,7 +64,7 @@ pub(super) fn settle_choice(request: &mut Request, notices: &mut Notices) -> Res
 }
 
 /// Renames the tools whose names the backend does not take, wherever they stand; the plan knows the way back.
-pub(super) fn rename(request: &mut Request, notices: &mut Notices) -> ToolNames {
+pub(super) fn rename(request: &mut ResponsesRequest, notices: &mut Notices) -> ToolNames {
     let mut names = ToolNames::new(names_in(request));
     if !names.is_unchanged() {
         notices
@@ -79,7 +79,7 @@ pub(super) fn rename(request: &mut Request, notices: &mut Notices) -> ToolNames 
         }
     }
     for item in &mut request.input {
-        if let Item::Call(call) = item {
+        if let InputItem::Call(call) = item {
             replace(&mut call.name, &names);
         }
     }
@@ -97,10 +97,14 @@ pub(super) fn rename(request: &mut Request, notices: &mut Notices) -> ToolNames 
 }
 
 /// Every tool name of the request, those of its history among them.
-fn names_in(request: &Request) -> impl Iterator<Item = &str> {
+fn names_in(request: &ResponsesRequest) -> impl Iterator<Item = &str> {
     let called = request.input.iter().filter_map(|item| match item {
-        Item::Call(call) => Some(&*call.name),
-        Item::Message(_) | Item::Reasoning(_) | Item::Output(_) | Item::Opaque(_) | Item::Verbatim(_) => None,
+        InputItem::Call(call) => Some(&*call.name),
+        InputItem::Message(_)
+        | InputItem::Reasoning(_)
+        | InputItem::Output(_)
+        | InputItem::Opaque(_)
+        | InputItem::Verbatim(_) => None,
     });
     let chosen = match &request.tool_choice {
         Some(ToolChoice::Allowed { tools, .. }) => &**tools,
@@ -138,7 +142,7 @@ pub(super) fn kinds_of(tools: &[Tool]) -> BTreeMap<&str, CallKind> {
 }
 
 /// A client that knows only functions names a custom tool as one.
-fn settle_kind(named: &mut NamedTool, kinds: &BTreeMap<&str, CallKind>) {
+fn correct_kind(named: &mut NamedTool, kinds: &BTreeMap<&str, CallKind>) {
     if let Some(kind) = kinds.get(&*named.name) {
         named.kind = *kind;
     }

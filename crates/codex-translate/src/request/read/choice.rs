@@ -1,7 +1,7 @@
 //! How the model may choose among the tools: `tool_choice` in either dialect's shape, and the legacy `function_call`.
 
 use crate::error::Error;
-use crate::json::{Kind, Members, Node, find};
+use crate::json::{Members, Node, ValueKind, find};
 use crate::notice::Notices;
 use crate::responses::{AllowedTool, CallKind, NamedTool, Opaque, ToolChoice};
 
@@ -11,8 +11,8 @@ use crate::responses::{AllowedTool, CallKind, NamedTool, Opaque, ToolChoice};
 /// It is neither a known word nor an object of the right shape: a 400.
 pub(super) fn read(node: &Node<'_, '_>, notices: &mut Notices) -> Result<ToolChoice, Error> {
     match node.kind() {
-        Kind::String => word(node, notices),
-        Kind::Object | Kind::Array | Kind::Number | Kind::Bool | Kind::Null => {
+        ValueKind::String => word(node, notices),
+        ValueKind::Object | ValueKind::Array | ValueKind::Number | ValueKind::Bool | ValueKind::Null => {
             let members = node.object()?;
             let kind = kind_of(node, &members)?;
             match &*kind {
@@ -35,7 +35,7 @@ pub(super) fn read(node: &Node<'_, '_>, notices: &mut Notices) -> Result<ToolCho
 /// # Errors
 /// It is none of these: a 400.
 pub(super) fn function_call(node: &Node<'_, '_>) -> Result<ToolChoice, Error> {
-    if node.kind() == Kind::String {
+    if node.kind() == ValueKind::String {
         return match &*node.str()? {
             "auto" => Ok(ToolChoice::Auto),
             "none" => Ok(ToolChoice::None),

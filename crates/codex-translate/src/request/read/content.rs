@@ -3,9 +3,9 @@
 use serde_json::value::RawValue;
 
 use crate::error::Error;
-use crate::json::{Kind, Members, Node, Path, find};
+use crate::json::{Members, Node, Path, ValueKind, find};
 use crate::notice::Notices;
-use crate::responses::{File, Image, Opaque, OutputContent, Part, Shape};
+use crate::responses::{ContentPart, InputFile, InputImage, Opaque, OutputContent, Shape};
 
 /// The keys that replies leave on their parts and that mean nothing in a request.
 const LEFTOVERS: &[&str] = &["type", "annotations", "logprobs", "id", "status", "index", "parsed"];
@@ -14,17 +14,17 @@ const LEFTOVERS: &[&str] = &["type", "annotations", "logprobs", "id", "status", 
 ///
 /// # Errors
 /// It is neither, or a part is of a type that cannot be sent: a 400 that names it.
-pub(super) fn parts(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<Vec<Part>, Error> {
+pub(super) fn parts(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<Vec<ContentPart>, Error> {
     match node.kind() {
-        Kind::String => Ok(vec![Part::Text(node.written()?)]),
-        Kind::Array => {
+        ValueKind::String => Ok(vec![ContentPart::Text(node.written()?)]),
+        ValueKind::Array => {
             let mut parts = Vec::new();
             for (index, raw) in node.array()?.into_iter().enumerate() {
                 parts.extend(part(&node.index(index, raw), shape, notices)?);
             }
             Ok(parts)
         }
-        Kind::Object | Kind::Number | Kind::Bool | Kind::Null => {
+        ValueKind::Object | ValueKind::Number | ValueKind::Bool | ValueKind::Null => {
             Err(node.invalid("must be a string or an array of content parts").with_code("invalid_type"))
         }
     }
@@ -34,9 +34,9 @@ pub(super) fn parts(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) ->
 ///
 /// # Errors
 /// The part is of a type that cannot be sent, or something in it is missing: a 400 that names it.
-pub(super) fn part(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<Option<Part>, Error> {
-    if node.kind() == Kind::String {
-        return Ok(Some(Part::Text(node.written()?)));
+pub(super) fn part(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<Option<ContentPart>, Error> {
+    if node.kind() == ValueKind::String {
+        return Ok(Some(ContentPart::Text(node.written()?)));
     }
     part_of(node.path(), &node.object()?, shape, notices)
 }
@@ -50,15 +50,15 @@ pub(super) fn part_of(
     members: &Members<'_>,
     shape: Shape,
     notices: &mut Notices,
-) -> Result<Option<Part>, Error> {
+) -> Result<Option<ContentPart>, Error> {
     let kind = kind_of(at, members)?;
     let part = match &*kind {
         "text" | "input_text" | "output_text" => {
-            Part::Text(member(at, members, "text", |text| text.written(), notices)?)
+            ContentPart::Text(member(at, members, "text", |text| text.written(), notices)?)
         }
-        "refusal" => Part::Refusal(member(at, members, "refusal", |text| text.string(), notices)?),
-        "image_url" | "input_image" => Part::Image(image(at, members, notices)?),
-        "file" | "input_file" => Part::File(file(at, members, notices)?),
+        "refusal" => ContentPart::Refusal(member(at, members, "refusal", |text| text.string(), notices)?),
+        "image_url" | "input_image" => ContentPart::Image(image(at, members, notices)?),
+        "file" | "input_file" => ContentPart::File(file(at, members, notices)?),
         "input_audio" | "audio" => {
             return Err(unsupported(at, &kind, "this backend has no audio; send a transcript as text"));
         }
@@ -66,7 +66,7 @@ pub(super) fn part_of(
             notices.dropped(at.without_indexes(), format!("parts of type `{kind}` are not sent back"));
             return Ok(None);
         }
-        _ if shape == Shape::Responses => Part::Other(Opaque::new(&kind, members)),
+        _ if shape == Shape::Responses => ContentPart::Other(Opaque::new(&kind, members)),
         _ => return Err(unsupported(at, &kind, "send text, image_url, file or refusal")),
     };
     Ok(Some(part))
@@ -78,9 +78,9 @@ pub(super) fn part_of(
 /// A part cannot be sent: a 400 that names it.
 pub(super) fn output(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<OutputContent, Error> {
     match node.kind() {
-        Kind::String => Ok(OutputContent::Text(node.written()?)),
-        Kind::Array if is_parts(node)? => Ok(OutputContent::Parts(parts(node, shape, notices)?)),
-        Kind::Object | Kind::Array | Kind::Number | Kind::Bool | Kind::Null => {
+        ValueKind::String => Ok(OutputContent::Text(node.written()?)),
+        ValueKind::Array if is_parts(node)? => Ok(OutputContent::Parts(parts(node, shape, notices)?)),
+        ValueKind::Object | ValueKind::Array | ValueKind::Number | ValueKind::Bool | ValueKind::Null => {
             notices.repaired(node.here(), "JSON sent as its text");
             Ok(OutputContent::Text(node.text().into()))
         }
@@ -96,7 +96,7 @@ pub(super) fn no_output() -> OutputContent {
 fn is_parts(node: &Node<'_, '_>) -> Result<bool, Error> {
     for (index, raw) in node.array()?.into_iter().enumerate() {
         let element = node.index(index, raw);
-        if element.kind() != Kind::Object {
+        if element.kind() != ValueKind::Object {
             return Ok(false);
         }
         let members = element.object()?;
@@ -142,12 +142,12 @@ fn member<'a, T>(
 }
 
 /// An image: `image_url` is a string in Responses and an object in chat, where it holds the detail too.
-fn image(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<Image, Error> {
-    let mut image = Image::default();
+fn image(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<InputImage, Error> {
+    let mut image = InputImage::default();
     for (key, raw) in members {
         let member = at.key(key, raw);
         match &**key {
-            "image_url" if member.kind() == Kind::Object => {
+            "image_url" if member.kind() == ValueKind::Object => {
                 for (key, raw) in member.object()? {
                     let inner = member.key(&key, raw);
                     match &*key {
@@ -173,8 +173,8 @@ fn image(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<
 }
 
 /// A file: its members stand under `file` in chat, beside the type in Responses.
-fn file(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<File, Error> {
-    let mut file = File::default();
+fn file(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<InputFile, Error> {
+    let mut file = InputFile::default();
     for (key, raw) in members {
         let member = at.key(key, raw);
         if key == "file" {
@@ -191,7 +191,7 @@ fn file(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<F
     Ok(file)
 }
 
-fn file_member(file: &mut File, key: &str, member: &Node<'_, '_>, notices: &mut Notices) -> Result<(), Error> {
+fn file_member(file: &mut InputFile, key: &str, member: &Node<'_, '_>, notices: &mut Notices) -> Result<(), Error> {
     match key {
         "filename" => file.filename = Some(member.string()?),
         "file_data" => file.file_data = Some(member.non_empty()?),
@@ -218,5 +218,5 @@ fn unsupported(at: &Path<'_>, kind: &str, instead: &str) -> Error {
 /// The text of a string, or nothing.
 fn text_of(raw: Option<&RawValue>) -> Option<String> {
     let node = Node::root(raw?);
-    (node.kind() == Kind::String).then(|| node.string().ok()).flatten()
+    (node.kind() == ValueKind::String).then(|| node.string().ok()).flatten()
 }

@@ -3,11 +3,12 @@
 //! Items are rebuilt from an allow-list, since the backend refuses keys that it does not know. What is left over from a reply
 //! (`id`, `status`, annotations, log probabilities) means nothing in a request and goes without notice.
 
-use super::{content, message};
+use super::content;
+use super::message::{self, MessageReader};
 use crate::error::Error;
 use crate::json::{Members, Node, Path, Raw, find, to_raw};
 use crate::notice::Notices;
-use crate::responses::{Call, CallKind, Item, Message, Opaque, Output, ReasoningItem, Role, Shape};
+use crate::responses::{CallKind, InputItem, InputMessage, Opaque, ReasoningItem, Role, Shape, ToolCall, ToolOutput};
 
 /// The key that only the Codex CLI writes on its items (docs/backend.md §9).
 const PASSTHROUGH: &str = "internal_chat_message_metadata_passthrough";
@@ -41,18 +42,18 @@ pub(super) fn is_of_cli(members: &Members<'_>) -> bool {
 }
 
 /// Reads the items of an `input` one after the other.
-pub(super) struct Reader {
+pub(super) struct ItemReader {
     from_cli: bool,
-    items: message::Reader,
+    items: MessageReader,
 }
 
-impl Reader {
+impl ItemReader {
     /// A reader of `count` items.
     pub(super) fn new(from_cli: bool, count: usize) -> Self {
-        Self { from_cli, items: message::Reader::new(Shape::Responses, count) }
+        Self { from_cli, items: MessageReader::new(Shape::Responses, count) }
     }
 
-    pub(super) fn into_items(self) -> Vec<Item> {
+    pub(super) fn into_items(self) -> Vec<InputItem> {
         self.items.into_items()
     }
 
@@ -63,27 +64,27 @@ impl Reader {
     pub(super) fn read(&mut self, at: &Path<'_>, members: Members<'_>, notices: &mut Notices) -> Result<(), Error> {
         let kind = kind_of(at, &members)?;
         if self.from_cli && kind != "item_reference" {
-            self.items.push(Item::Verbatim(verbatim(&kind, &members)?));
+            self.items.push(InputItem::Verbatim(verbatim(&kind, &members)?));
             return Ok(());
         }
         match &*kind {
             "message" => return self.items.read(at, members, notices),
-            "function_call" => self.items.push(Item::Call(call(at, &members, CallKind::Function, notices)?)),
-            "custom_tool_call" => self.items.push(Item::Call(call(at, &members, CallKind::Custom, notices)?)),
+            "function_call" => self.items.push(InputItem::Call(call(at, &members, CallKind::Function, notices)?)),
+            "custom_tool_call" => self.items.push(InputItem::Call(call(at, &members, CallKind::Custom, notices)?)),
             "function_call_output" => {
-                self.items.push(Item::Output(output(at, &members, CallKind::Function, notices)?));
+                self.items.push(InputItem::Output(output(at, &members, CallKind::Function, notices)?));
             }
             "custom_tool_call_output" => {
-                self.items.push(Item::Output(output(at, &members, CallKind::Custom, notices)?));
+                self.items.push(InputItem::Output(output(at, &members, CallKind::Custom, notices)?));
             }
-            "reasoning" => self.items.push(Item::Reasoning(reasoning(at, &members, notices)?)),
+            "reasoning" => self.items.push(InputItem::Reasoning(reasoning(at, &members, notices)?)),
             // A content part where an item should be is what the user says.
             "text" | "input_text" | "input_image" | "input_file" | "image_url" => {
                 let content =
                     vec![content::part_of(at, &members, Shape::Responses, notices)?].into_iter().flatten().collect();
-                self.items.push(Item::Message(Message { role: Role::User, content, phase: None }));
+                self.items.push(InputItem::Message(InputMessage { role: Role::User, content, phase: None }));
             }
-            _ => self.items.push(Item::Opaque(cleaned(at, &kind, &members, notices))),
+            _ => self.items.push(InputItem::Opaque(cleaned(at, &kind, &members, notices))),
         }
         Ok(())
     }
@@ -109,32 +110,32 @@ fn verbatim(kind: &str, members: &Members<'_>) -> Result<Opaque, Error> {
     Ok(item)
 }
 
-fn call(at: &Path<'_>, members: &Members<'_>, kind: CallKind, notices: &mut Notices) -> Result<Call, Error> {
-    let payload_key = match kind {
+fn call(at: &Path<'_>, members: &Members<'_>, kind: CallKind, notices: &mut Notices) -> Result<ToolCall, Error> {
+    let input_key = match kind {
         CallKind::Function => "arguments",
         CallKind::Custom => "input",
     };
-    let (mut call_id, mut name, mut payload, mut namespace) = (None, None, None, None);
+    let (mut call_id, mut name, mut input, mut namespace) = (None, None, None, None);
     for (key, raw) in members {
         let member = at.key(key, raw);
         match &**key {
             "call_id" => call_id = Some(message::call_id(&member, notices)?),
             "name" => name = Some(message::tool_name(&member, notices)?),
             "namespace" => namespace = Some(member.string()?),
-            key if key == payload_key => payload = Some(message::payload(&member, kind, notices)?),
+            key if key == input_key => input = Some(message::tool_input(&member, kind, notices)?),
             key => leftover(key, &member, notices),
         }
     }
-    Ok(Call {
+    Ok(ToolCall {
         kind,
         call_id: call_id.ok_or_else(|| at.missing("call_id"))?,
         name: name.ok_or_else(|| at.missing("name"))?,
-        payload: payload.unwrap_or_else(|| message::empty_payload(kind)),
+        input: input.unwrap_or_else(|| message::empty_input(kind)),
         namespace,
     })
 }
 
-fn output(at: &Path<'_>, members: &Members<'_>, kind: CallKind, notices: &mut Notices) -> Result<Output, Error> {
+fn output(at: &Path<'_>, members: &Members<'_>, kind: CallKind, notices: &mut Notices) -> Result<ToolOutput, Error> {
     let (mut call_id, mut content) = (None, None);
     for (key, raw) in members {
         let member = at.key(key, raw);
@@ -147,7 +148,7 @@ fn output(at: &Path<'_>, members: &Members<'_>, kind: CallKind, notices: &mut No
         }
     }
     let call_id = call_id.ok_or_else(|| at.missing("call_id"))?;
-    Ok(Output { kind, call_id, content: content.unwrap_or_else(content::no_output) })
+    Ok(ToolOutput { kind, call_id, content: content.unwrap_or_else(content::no_output) })
 }
 
 fn reasoning(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<ReasoningItem, Error> {

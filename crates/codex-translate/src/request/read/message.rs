@@ -4,9 +4,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::content;
 use crate::error::Error;
-use crate::json::{Kind, Members, Node, Path, TextBuf, find};
+use crate::json::{Members, Node, Path, TextBuf, ValueKind, find};
 use crate::notice::Notices;
-use crate::responses::{Call, CallKind, Item, Message, Output, OutputContent, Part, Role, Shape};
+use crate::responses::{
+    CallKind, ContentPart, InputItem, InputMessage, OutputContent, Role, Shape, ToolCall, ToolOutput,
+};
 
 /// The longest id that the backend takes, in characters (docs/backend.md §2.7).
 const MAX_CALL_ID_CHARS: usize = 64;
@@ -17,9 +19,9 @@ const UNNAMED: &str = "unnamed_tool";
 /// Reads messages one after the other.
 ///
 /// A message becomes one item or several: an assistant's calls follow its text as items of their own.
-pub(super) struct Reader {
+pub(super) struct MessageReader {
     shape: Shape,
-    items: Vec<Item>,
+    items: Vec<InputItem>,
     /// Legacy function calls without an answer so far, as name and the id that was given to the call.
     legacy_calls: Vec<(String, String)>,
     legacy_count: usize,
@@ -27,28 +29,28 @@ pub(super) struct Reader {
 
 /// The members of one message.
 #[derive(Default)]
-struct Fields {
-    content: Option<Vec<Part>>,
+struct MessageFields {
+    content: Option<Vec<ContentPart>>,
     output: Option<OutputContent>,
     name: Option<String>,
     refusal: Option<String>,
     phase: Option<String>,
     call_id: Option<String>,
-    calls: Vec<Call>,
+    calls: Vec<ToolCall>,
     legacy_call: Option<(String, String)>,
 }
 
-impl Reader {
+impl MessageReader {
     /// A reader of `count` messages, most of which become one item each.
     pub(super) fn new(shape: Shape, count: usize) -> Self {
         Self { shape, items: Vec::with_capacity(count), legacy_calls: Vec::new(), legacy_count: 0 }
     }
 
-    pub(super) fn push(&mut self, item: Item) {
+    pub(super) fn push(&mut self, item: InputItem) {
         self.items.push(item);
     }
 
-    pub(super) fn into_items(self) -> Vec<Item> {
+    pub(super) fn into_items(self) -> Vec<InputItem> {
         self.items
     }
 
@@ -84,8 +86,8 @@ impl Reader {
         members: &Members<'_>,
         answers: bool,
         notices: &mut Notices,
-    ) -> Result<Fields, Error> {
-        let mut fields = Fields::default();
+    ) -> Result<MessageFields, Error> {
+        let mut fields = MessageFields::default();
         for (key, raw) in members {
             let member = at.key(key, raw);
             match &**key {
@@ -96,7 +98,7 @@ impl Reader {
                 "phase" => fields.phase = Some(member.string()?),
                 "tool_call_id" | "call_id" => fields.call_id = Some(call_id(&member, notices)?),
                 "tool_calls" => fields.calls = tool_calls(&member, notices)?,
-                "function_call" => fields.legacy_call = Some(named_payload(&member, "arguments", notices)?),
+                "function_call" => fields.legacy_call = Some(name_and_input(&member, "arguments", notices)?),
                 "role" | "type" | "id" | "status" | "object" | "annotations" | "parsed" => {}
                 _ => notices.dropped(member.here(), "the backend does not take it"),
             }
@@ -105,7 +107,7 @@ impl Reader {
     }
 
     /// A message of system, developer or user.
-    fn said(&mut self, role: Role, fields: Fields, at: &Path<'_>, notices: &mut Notices) -> Result<(), Error> {
+    fn said(&mut self, role: Role, fields: MessageFields, at: &Path<'_>, notices: &mut Notices) -> Result<(), Error> {
         let mut content = fields.content.ok_or_else(|| at.missing("content"))?;
         if let Some(name) = fields.name {
             name_speaker(&role, name, &mut content, at, notices);
@@ -114,51 +116,62 @@ impl Reader {
             notices.repaired(at.place("content"), "a message without content is left out");
             return Ok(());
         }
-        self.items.push(Item::Message(Message { role, content, phase: fields.phase }));
+        self.items.push(InputItem::Message(InputMessage { role, content, phase: fields.phase }));
         Ok(())
     }
 
     /// A message of the assistant: what it said, then its calls.
-    fn assistant(&mut self, fields: Fields, at: &Path<'_>, notices: &mut Notices) {
+    fn assistant(&mut self, fields: MessageFields, at: &Path<'_>, notices: &mut Notices) {
         if fields.name.is_some() {
             notices.dropped(at.place("name"), "the backend has no names of speakers");
         }
         let mut said = fields.content.unwrap_or_default();
-        let shown: Vec<_> = said.extract_if(.., |part| matches!(part, Part::Image(_) | Part::File(_))).collect();
+        let shown: Vec<_> =
+            said.extract_if(.., |part| matches!(part, ContentPart::Image(_) | ContentPart::File(_))).collect();
         said.retain(|part| !part.as_text().is_some_and(TextBuf::is_empty));
-        said.extend(fields.refusal.filter(|refusal| !refusal.is_empty()).map(Part::Refusal));
+        said.extend(fields.refusal.filter(|refusal| !refusal.is_empty()).map(ContentPart::Refusal));
         if !said.is_empty() {
-            self.items.push(Item::Message(Message { role: Role::Assistant, content: said, phase: fields.phase }));
+            self.items.push(InputItem::Message(InputMessage {
+                role: Role::Assistant,
+                content: said,
+                phase: fields.phase,
+            }));
         }
         if !shown.is_empty() {
             notices.repaired(at.place("content"), "images and files of the assistant are sent as the user's");
-            self.items.push(Item::Message(Message { role: Role::User, content: shown, phase: None }));
+            self.items.push(InputItem::Message(InputMessage { role: Role::User, content: shown, phase: None }));
         }
-        self.items.extend(fields.calls.into_iter().map(Item::Call));
-        if let Some((name, payload)) = fields.legacy_call {
+        self.items.extend(fields.calls.into_iter().map(InputItem::Call));
+        if let Some((name, input)) = fields.legacy_call {
             let call_id = self.legacy_id();
             self.legacy_calls.push((name.clone(), call_id.clone()));
-            self.items.push(Item::Call(Call { kind: CallKind::Function, call_id, name, payload, namespace: None }));
+            self.items.push(InputItem::Call(ToolCall {
+                kind: CallKind::Function,
+                call_id,
+                name,
+                input,
+                namespace: None,
+            }));
         }
     }
 
     /// A message of a tool; the kind of its call is settled when calls and outputs are paired.
-    fn tool(&mut self, at: &Path<'_>, fields: Fields) -> Result<(), Error> {
+    fn tool(&mut self, at: &Path<'_>, fields: MessageFields) -> Result<(), Error> {
         let call_id = fields.call_id.ok_or_else(|| at.missing("tool_call_id"))?;
         let content = fields.output.unwrap_or_else(content::no_output);
-        self.items.push(Item::Output(Output { kind: CallKind::Function, call_id, content }));
+        self.items.push(InputItem::Output(ToolOutput { kind: CallKind::Function, call_id, content }));
         Ok(())
     }
 
     /// A message of a legacy function: it answers the earliest call of its name that has no answer.
-    fn function(&mut self, at: &Path<'_>, fields: Fields) -> Result<(), Error> {
+    fn function(&mut self, at: &Path<'_>, fields: MessageFields) -> Result<(), Error> {
         let name = fields.name.ok_or_else(|| at.missing("name"))?;
         let call_id = match self.legacy_calls.iter().position(|(called, _)| *called == name) {
             Some(index) => self.legacy_calls.remove(index).1,
             None => self.legacy_id(),
         };
         let content = fields.output.unwrap_or_else(content::no_output);
-        self.items.push(Item::Output(Output { kind: CallKind::Function, call_id, content }));
+        self.items.push(InputItem::Output(ToolOutput { kind: CallKind::Function, call_id, content }));
         Ok(())
     }
 
@@ -170,70 +183,70 @@ impl Reader {
 }
 
 /// Keeps the name of a speaker: the backend has no place for it, so that a user's is said in a part of its own.
-fn name_speaker(role: &Role, name: String, content: &mut Vec<Part>, at: &Path<'_>, notices: &mut Notices) {
+fn name_speaker(role: &Role, name: String, content: &mut Vec<ContentPart>, at: &Path<'_>, notices: &mut Notices) {
     if *role == Role::User {
         notices.emulated(at.place("name"), "said in a text part before the message");
-        content.insert(0, Part::Text(format!("Name of the speaker: {name}").into()));
+        content.insert(0, ContentPart::Text(format!("Name of the speaker: {name}").into()));
     } else {
         notices.dropped(at.place("name"), "the backend has no names of speakers");
     }
 }
 
-fn tool_calls(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Vec<Call>, Error> {
+fn tool_calls(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Vec<ToolCall>, Error> {
     let list = node.array()?;
     list.iter().enumerate().map(|(index, raw)| tool_call(&node.index(index, raw), notices)).collect()
 }
 
-fn tool_call(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Call, Error> {
+fn tool_call(node: &Node<'_, '_>, notices: &mut Notices) -> Result<ToolCall, Error> {
     let (mut id, mut called) = (None, None);
     for (key, raw) in node.object()? {
         let member = node.key(&key, raw);
         match &*key {
             "id" => id = Some(call_id(&member, notices)?),
-            "function" => called = Some((CallKind::Function, named_payload(&member, "arguments", notices)?)),
-            "custom" => called = Some((CallKind::Custom, named_payload(&member, "input", notices)?)),
+            "function" => called = Some((CallKind::Function, name_and_input(&member, "arguments", notices)?)),
+            "custom" => called = Some((CallKind::Custom, name_and_input(&member, "input", notices)?)),
             "type" | "index" | "status" => {}
             _ => notices.dropped(member.here(), "the backend does not take it"),
         }
     }
     let call_id = id.ok_or_else(|| node.missing("id"))?;
-    let (kind, (name, payload)) = called.ok_or_else(|| node.missing("function"))?;
-    Ok(Call { kind, call_id, name, payload, namespace: None })
+    let (kind, (name, input)) = called.ok_or_else(|| node.missing("function"))?;
+    Ok(ToolCall { kind, call_id, name, input, namespace: None })
 }
 
 /// The name and the arguments of a call.
-fn named_payload(node: &Node<'_, '_>, payload_key: &str, notices: &mut Notices) -> Result<(String, String), Error> {
-    let kind = if payload_key == "input" { CallKind::Custom } else { CallKind::Function };
-    let (mut name, mut called_with) = (None, None);
+fn name_and_input(node: &Node<'_, '_>, input_key: &str, notices: &mut Notices) -> Result<(String, String), Error> {
+    let kind = if input_key == "input" { CallKind::Custom } else { CallKind::Function };
+    let (mut name, mut input) = (None, None);
     for (key, raw) in node.object()? {
         let member = node.key(&key, raw);
         match &*key {
             "name" => name = Some(tool_name(&member, notices)?),
-            key if key == payload_key => called_with = Some(payload(&member, kind, notices)?),
+            key if key == input_key => input = Some(tool_input(&member, kind, notices)?),
             _ => notices.dropped(member.here(), "the backend does not take it"),
         }
     }
     let name = name.ok_or_else(|| node.missing("name"))?;
-    Ok((name, called_with.unwrap_or_else(|| empty_payload(kind))))
+    Ok((name, input.unwrap_or_else(|| empty_input(kind))))
 }
 
 /// The arguments of a function as JSON text, or the input of a custom tool. Some clients send the arguments as an object.
-pub(super) fn payload(node: &Node<'_, '_>, kind: CallKind, notices: &mut Notices) -> Result<String, Error> {
+pub(super) fn tool_input(node: &Node<'_, '_>, kind: CallKind, notices: &mut Notices) -> Result<String, Error> {
     match node.kind() {
-        Kind::String => {
+        ValueKind::String => {
             let text = node.string()?;
-            Ok(if text.is_empty() { empty_payload(kind) } else { text })
+            Ok(if text.is_empty() { empty_input(kind) } else { text })
         }
-        Kind::Object if kind == CallKind::Function => {
+        ValueKind::Object if kind == CallKind::Function => {
             notices.repaired(node.here(), "an object sent as its JSON text");
             Ok(node.text().to_owned())
         }
-        Kind::Object | Kind::Array | Kind::Number | Kind::Bool | Kind::Null => node.string(),
+        ValueKind::Object | ValueKind::Array | ValueKind::Number | ValueKind::Bool | ValueKind::Null => node.string(),
     }
 }
 
 /// What a call without arguments is called with.
-pub(super) fn empty_payload(kind: CallKind) -> String {
+pub(super) fn empty_input(kind: CallKind) -> String {
     match kind {
         CallKind::Function => "{}".to_owned(),
         CallKind::Custom => String::new(),

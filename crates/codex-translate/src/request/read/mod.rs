@@ -13,17 +13,19 @@ mod tools;
 
 use std::borrow::Cow;
 
+use item::ItemReader;
+use message::MessageReader;
 pub(crate) use tools::{list as tools, web_search};
 
-use crate::chat;
+use crate::chat::ChatRequest;
 use crate::error::Error;
 use crate::json::{self, Members, Path};
 use crate::notice::Notices;
-use crate::request::body::{Body, Shallow};
+use crate::request::body::{ParsedBody, Shallow};
 use crate::request::params;
-use crate::responses::{Item, Message, Request, Role, Shape};
+use crate::responses::{InputItem, InputMessage, ResponsesRequest, Role, Shape};
 
-impl chat::Request {
+impl ChatRequest {
     /// Reads a body. A Responses-shaped one (`input` and no `messages`), as Cursor sends it, is understood as well.
     ///
     /// # Errors
@@ -34,7 +36,7 @@ impl chat::Request {
     }
 }
 
-impl Request {
+impl ResponsesRequest {
     /// Reads the body of a request to `/v1/responses`. A chat-shaped body (`messages` and no `input`) is understood as well.
     ///
     /// # Errors
@@ -48,18 +50,18 @@ impl Request {
 ///
 /// # Errors
 /// A 400 that names what is wrong by its path.
-fn read(body: &[u8], path: Shape) -> Result<Request, Error> {
+fn read(body: &[u8], path: Shape) -> Result<ResponsesRequest, Error> {
     let text = json::text(body)?;
-    let Body { members, messages, input } = Body::parse(&text)?;
+    let ParsedBody { members, messages, input } = ParsedBody::parse(&text)?;
     let shape = match path {
         Shape::Chat if messages.is_none() && input.is_some() => Shape::Responses,
         Shape::Responses if input.is_none() && messages.is_some() => Shape::Chat,
         // That of the path, if it can be (docs/clients/quirks.md rule 8).
         Shape::Chat | Shape::Responses => path,
     };
-    let mut request = Request::default();
-    request.asked.shape = shape;
-    request.asked.from_cli = members.iter().any(|(key, _)| key == "client_metadata");
+    let mut request = ResponsesRequest::default();
+    request.local.shape = shape;
+    request.local.from_cli = members.iter().any(|(key, _)| key == "client_metadata");
     if matches!(text, Cow::Owned(_)) {
         request.notices.repaired("*", "half a surrogate pair is sent as U+FFFD");
     }
@@ -88,9 +90,9 @@ fn read(body: &[u8], path: Shape) -> Result<Request, Error> {
     Ok(request)
 }
 
-fn read_messages(list: Shallow<'_>, at: &Path<'_>, notices: &mut Notices) -> Result<Vec<Item>, Error> {
+fn read_messages(list: Shallow<'_>, at: &Path<'_>, notices: &mut Notices) -> Result<Vec<InputItem>, Error> {
     let messages = objects(list, at, "must hold at least one message")?;
-    let mut reader = message::Reader::new(Shape::Chat, messages.len());
+    let mut reader = MessageReader::new(Shape::Chat, messages.len());
     for (index, members) in messages.into_iter().enumerate() {
         reader.read(&at.element(index), members, notices)?;
     }
@@ -98,14 +100,14 @@ fn read_messages(list: Shallow<'_>, at: &Path<'_>, notices: &mut Notices) -> Res
 }
 
 /// Reads `input`, which may be a text instead of a list (the backend takes only a list, docs/backend.md §2.5).
-fn read_input(request: &mut Request, input: Shallow<'_>, at: &Path<'_>) -> Result<(), Error> {
+fn read_input(request: &mut ResponsesRequest, input: Shallow<'_>, at: &Path<'_>) -> Result<(), Error> {
     if let Shallow::String(text) = input {
-        request.input.push(Item::Message(Message::text(Role::User, text.into_owned())));
+        request.input.push(InputItem::Message(InputMessage::text(Role::User, text.into_owned())));
         return Ok(());
     }
     let items = objects(input, at, "must hold at least one item")?;
-    request.asked.from_cli |= items.iter().any(item::is_of_cli);
-    let mut reader = item::Reader::new(request.asked.from_cli, items.len());
+    request.local.from_cli |= items.iter().any(item::is_of_cli);
+    let mut reader = ItemReader::new(request.local.from_cli, items.len());
     for (index, members) in items.into_iter().enumerate() {
         reader.read(&at.element(index), members, &mut request.notices)?;
     }

@@ -2,11 +2,11 @@
 
 use super::{choice, content, format, tools};
 use crate::error::Error;
-use crate::json::{Kind, Node, Raw, to_raw};
+use crate::json::{Node, Raw, ValueKind, to_raw};
 use crate::notice::Notices;
 use crate::plan::ReasoningStyle;
 use crate::profile::Effort;
-use crate::responses::{Opaque, Request, Shape, Tool};
+use crate::responses::{Opaque, ResponsesRequest, Shape, Tool};
 
 /// The most stop strings (Chat Completions).
 const MAX_STOPS: usize = 4;
@@ -15,16 +15,16 @@ const MAX_STOPS: usize = 4;
 ///
 /// # Errors
 /// The parameter has the wrong type or a value that cannot be: a 400 that names it.
-pub(super) fn read(request: &mut Request, node: &Node<'_, '_>, key: &str) -> Result<bool, Error> {
-    if request.asked.shape == Shape::Chat && read_chat(request, node, key)? {
+pub(super) fn read(request: &mut ResponsesRequest, node: &Node<'_, '_>, key: &str) -> Result<bool, Error> {
+    if request.local.shape == Shape::Chat && read_chat(request, node, key)? {
         return Ok(true);
     }
     match key {
         "instructions" => request.instructions = Some(instructions(node)?),
-        "stream" => request.asked.stream = node.bool()?,
+        "stream" => request.local.stream = node.bool()?,
         "stream_options" => stream_options(request, node)?,
         "tools" => {
-            let from_cli = request.asked.from_cli;
+            let from_cli = request.local.from_cli;
             let tools = tools::list(node, from_cli, &mut request.notices)?;
             request.tools.extend(tools);
         }
@@ -48,15 +48,15 @@ pub(super) fn read(request: &mut Request, node: &Node<'_, '_>, key: &str) -> Res
         // The older name says the same and gives way to the others.
         "max_tokens" => {
             let limit = node.positive()?;
-            request.asked.max_tokens.get_or_insert(limit);
+            request.local.max_tokens.get_or_insert(limit);
             request.notices.emulated(key, "the reply is cut here");
         }
         "max_completion_tokens" | "max_output_tokens" => {
-            request.asked.max_tokens = Some(node.positive()?);
+            request.local.max_tokens = Some(node.positive()?);
             request.notices.emulated(key, "the reply is cut here");
         }
         "web_search_options" => web_search_options(request, node)?,
-        "store" if request.asked.shape == Shape::Responses => request.asked.store = Some(node.bool()?),
+        "store" if request.local.shape == Shape::Responses => request.local.store = Some(node.bool()?),
         "client_metadata" => {
             node.object()?;
             request.client_metadata = Some(node.raw());
@@ -67,12 +67,12 @@ pub(super) fn read(request: &mut Request, node: &Node<'_, '_>, key: &str) -> Res
 }
 
 /// The parameters that only a chat reply can honour, and those of its legacy function calls.
-fn read_chat(request: &mut Request, node: &Node<'_, '_>, key: &str) -> Result<bool, Error> {
+fn read_chat(request: &mut ResponsesRequest, node: &Node<'_, '_>, key: &str) -> Result<bool, Error> {
     match key {
-        "n" => request.asked.n = Some(node.positive()?),
-        "stop" => request.asked.stop = stop(node)?,
+        "n" => request.local.n = Some(node.positive()?),
+        "stop" => request.local.stop = stop(node)?,
         "functions" => {
-            request.asked.legacy_functions = true;
+            request.local.legacy_functions = true;
             let functions = tools::functions(node, &mut request.notices)?;
             request.tools.extend(functions);
         }
@@ -85,9 +85,9 @@ fn read_chat(request: &mut Request, node: &Node<'_, '_>, key: &str) -> Result<bo
 /// One to four strings; an empty one cuts nothing and is left out.
 fn stop(node: &Node<'_, '_>) -> Result<Vec<String>, Error> {
     let mut stop = match node.kind() {
-        Kind::String => vec![node.string()?],
-        Kind::Array => strings(node)?,
-        Kind::Object | Kind::Number | Kind::Bool | Kind::Null => {
+        ValueKind::String => vec![node.string()?],
+        ValueKind::Array => strings(node)?,
+        ValueKind::Object | ValueKind::Number | ValueKind::Bool | ValueKind::Null => {
             return Err(node.invalid("must be a string or an array of strings").with_code("invalid_type"));
         }
     };
@@ -106,7 +106,7 @@ fn strings(node: &Node<'_, '_>) -> Result<Vec<String>, Error> {
 /// Text, or a list of texts or text parts, which the public API allows here too.
 fn instructions(node: &Node<'_, '_>) -> Result<String, Error> {
     match node.kind() {
-        Kind::Array => {
+        ValueKind::Array => {
             let mut scratch = Notices::default();
             let parts = content::parts(node, Shape::Responses, &mut scratch)?;
             let texts: Vec<_> = parts.iter().filter_map(|part| Some(part.as_text()?.decode())).collect();
@@ -115,16 +115,16 @@ fn instructions(node: &Node<'_, '_>) -> Result<String, Error> {
             }
             Ok(texts.join("\n\n"))
         }
-        Kind::Object | Kind::String | Kind::Number | Kind::Bool | Kind::Null => node.string(),
+        ValueKind::Object | ValueKind::String | ValueKind::Number | ValueKind::Bool | ValueKind::Null => node.string(),
     }
 }
 
 /// `include_usage` belongs to the chat reply and is never sent upstream (docs/backend.md §2.5).
-fn stream_options(request: &mut Request, node: &Node<'_, '_>) -> Result<(), Error> {
+fn stream_options(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), Error> {
     for (key, raw) in node.object()? {
         let member = node.key(&key, raw);
         match &*key {
-            "include_usage" => request.asked.include_usage = member.bool()?,
+            "include_usage" => request.local.include_usage = member.bool()?,
             "include_obfuscation" => request.stream_options.include_obfuscation = Some(member.bool()?),
             "reasoning_summary_delivery" => {
                 request.stream_options.reasoning_summary_delivery = Some(member.string()?);
@@ -136,7 +136,7 @@ fn stream_options(request: &mut Request, node: &Node<'_, '_>) -> Result<(), Erro
 }
 
 /// `reasoning` in the forms of the Responses API and of OpenRouter (`max_tokens`, `exclude`, `enabled`).
-fn reasoning(request: &mut Request, node: &Node<'_, '_>) -> Result<(), Error> {
+fn reasoning(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), Error> {
     for (key, raw) in node.object()? {
         let member = node.key(&key, raw);
         match &*key {
@@ -147,7 +147,7 @@ fn reasoning(request: &mut Request, node: &Node<'_, '_>) -> Result<(), Error> {
                 request.reasoning.summary = request.reasoning.summary.take().or(summary);
             }
             "context" => request.reasoning.context = Some(member.string()?),
-            "exclude" if member.bool()? => request.asked.style = Some(ReasoningStyle::None),
+            "exclude" if member.bool()? => request.local.style = Some(ReasoningStyle::None),
             "enabled" if !member.bool()? => {
                 request.reasoning.effort.get_or_insert(Effort::None);
             }
@@ -163,7 +163,7 @@ fn summary(node: &Node<'_, '_>) -> Result<Option<String>, Error> {
     Ok(Some(node.string()?).filter(|summary| summary != "none"))
 }
 
-fn text(request: &mut Request, node: &Node<'_, '_>) -> Result<(), Error> {
+fn text(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), Error> {
     for (key, raw) in node.object()? {
         let member = node.key(&key, raw);
         match &*key {
@@ -176,7 +176,7 @@ fn text(request: &mut Request, node: &Node<'_, '_>) -> Result<(), Error> {
 }
 
 /// Chat's way to ask for the hosted web search; its location is nested one level deeper than the tool's.
-fn web_search_options(request: &mut Request, node: &Node<'_, '_>) -> Result<(), Error> {
+fn web_search_options(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), Error> {
     let mut tool = tools::web_search()?;
     for (key, raw) in node.object()? {
         let member = node.key(&key, raw);

@@ -1,7 +1,7 @@
 //! Tools of either dialect: chat nests a function's members under `function`, Responses does not, and clients mix the two.
 
 use crate::error::Error;
-use crate::json::{Kind, Members, Node, Raw, find, to_raw};
+use crate::json::{Members, Node, Raw, ValueKind, find, to_raw};
 use crate::notice::Notices;
 use crate::request::schema;
 use crate::responses::{CustomTool, FunctionTool, Opaque, Tool};
@@ -176,7 +176,7 @@ fn custom(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> 
 /// A custom tool's input format; chat nests a grammar's members under `grammar`.
 fn input_format(node: &Node<'_, '_>) -> Result<Raw, Error> {
     let members = node.object()?;
-    let Some(raw) = find(&members, "grammar").filter(|raw| Node::root(raw).kind() == Kind::Object) else {
+    let Some(raw) = find(&members, "grammar").filter(|raw| Node::root(raw).kind() == ValueKind::Object) else {
         return Ok(node.raw());
     };
     let mut flat = Opaque::new("grammar", &members);
