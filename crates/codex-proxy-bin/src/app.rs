@@ -20,7 +20,7 @@ use crate::turn::model::NamedModel;
 pub struct App<U: Upstream> {
     /// The client of the backend: login, models, quota.
     pub client: Arc<CodexClient<U>>,
-    /// Who may call, what models are called, how much of everything: what can change while the program runs.
+    /// Who may call, model aliases and limits: everything that can change while the program runs.
     pub terms: InForce,
     /// The requests of this run.
     pub request_log: Arc<RequestLog>,
@@ -28,14 +28,14 @@ pub struct App<U: Upstream> {
     pub login_command: &'static str,
     /// The responses that clients continue.
     pub(crate) stored: Arc<Stored>,
-    /// Room for large bodies.
+    /// The memory for large bodies.
     pub(crate) large_bodies: LargeBodies,
-    /// The WebSockets of clients.
+    /// The open WebSockets of clients.
     pub(crate) client_sockets: UpgradedConnections,
 }
 
 impl<U: Upstream> App<U> {
-    /// Puts the program together over `upstream`, with the login in `store`. Opens no connection.
+    /// Assembles the program over `upstream`, with the login in `store`. Opens no connection.
     pub fn new(config: &Config, upstream: U, store: AnyStore, models: ModelCacheConfig) -> Self {
         let request_log = Arc::new(RequestLog::default());
         let login_command = store.login_command();
@@ -58,7 +58,7 @@ impl<U: Upstream> App<U> {
         }
     }
 
-    /// Finds the model that a client calls `name`, without asking anybody.
+    /// Finds the model that a client calls `name`, without any request.
     pub(crate) fn named_model(&self, name: &str, options: &Options) -> NamedModel {
         NamedModel::new(name, &self.client.models.use_at_hand(&TokioTimer), &self.terms.now().aliases, options)
     }

@@ -30,7 +30,7 @@ use crate::turn::error;
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl<U: Upstream> App<U> {
-    /// Answers one request from the peer at `peer`. Never fails: an error is a reply, even that of a defect.
+    /// Answers one request from `peer`. Never fails: every error becomes a reply, even a panic.
     pub async fn answer(self: &Arc<Self>, request: Request<Incoming>, peer: impl Into<Peer>) -> Response<ReplyBody> {
         let terms = self.terms.now();
         let cors = Cors::new(&terms.access.origins, request.headers());
@@ -67,7 +67,7 @@ impl<U: Upstream> App<U> {
         limits::check_head(&head.uri, &head.headers)?;
         if head.headers.get_all(HOST).iter().nth(1).is_some() {
             // RFC 9112 §3.2.
-            return Err(Error::new(ErrorKind::InvalidRequest, "the request has several Host headers"));
+            return Err(Error::new(ErrorKind::InvalidRequest, "the request has more than one Host header"));
         }
         if let Some(answer) = cors.preflight(&head) {
             let mut response = reply::no_content();
@@ -77,12 +77,12 @@ impl<U: Upstream> App<U> {
         if let Route::Health(probe) = route {
             return Ok(endpoints::health(self, probe).await);
         }
-        // It says what every copy of the program says, and clients read it before they have a key.
+        // It is the same in every copy of the program, and clients read it before they have a key.
         if route == Route::OpenApi {
             return Ok(endpoints::openapi());
         }
         let admitted = terms.access.admit(peer, &head);
-        // The page itself says nothing, and asks for the key that its data need.
+        // The page itself is public, and asks for the key that its data require.
         if route == Route::StatusPage && !admitted.is_err_and(|denied| !denied.is_about_a_key()) {
             return Ok(endpoints::status_page());
         }

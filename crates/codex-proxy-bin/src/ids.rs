@@ -7,10 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use codex_translate::ReplyId;
 use http::{HeaderMap, HeaderValue};
 
-/// The longest request id that is taken over from a client.
+/// The longest request id that is accepted from a client.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
-/// The id of a request: the client's own `x-request-id` if it can stand in a header and a log line, else a random one.
+/// Returns the id of a request: the client's `x-request-id` if it is valid in a header and a log line, else a random
+/// one.
 pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
     headers
         .get("x-request-id")
@@ -22,23 +23,24 @@ pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
         .unwrap_or_else(|| HeaderValue::from_static("req_0"))
 }
 
-/// The id and time of a chat completion.
+/// Returns the id and time of a chat completion.
 pub(crate) fn completion() -> ReplyId {
     ReplyId { id: format!("chatcmpl-{}", random_hex()), created: unix_millis() / 1000 }
 }
 
-/// The id and time of a response, for where the backend gives none.
+/// Returns the id and time of a response, for when the backend sends none.
 pub(crate) fn response() -> ReplyId {
     ReplyId { id: format!("resp_{}", random_hex()), created: unix_millis() / 1000 }
 }
 
-/// Milliseconds since 1970.
+/// Returns the milliseconds since 1970.
 pub(crate) fn unix_millis() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// 128 random bits in hex. The system is asked for many at once: that takes as long as for some.
+/// Returns 128 random bits in hexadecimal. Many are drawn at once, since one system call costs as much for many as for
+/// one.
 fn random_hex() -> String {
     const MANY: usize = 64;
     thread_local! {
@@ -48,7 +50,7 @@ fn random_hex() -> String {
         if drawn.is_empty() {
             drawn.resize(MANY, [0; 16]);
             if getrandom::fill(drawn.as_flattened_mut()).is_err() {
-                // Without a source of randomness the time still tells requests apart; these ids are no secrets.
+                // Without a source of randomness the time still tells requests apart; these ids are not secrets.
                 drawn.truncate(1);
                 drawn[0][..8].copy_from_slice(&unix_millis().to_be_bytes());
             }
@@ -57,7 +59,7 @@ fn random_hex() -> String {
     })
 }
 
-/// Bytes in hex.
+/// Returns bytes in hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         // Writing to a String cannot fail.

@@ -1,10 +1,10 @@
-//! The program `codex-proxy` as a library: what the binary is made of, for those who embed it.
+//! The program `codex-proxy` as a library: the parts of the binary, for embedding.
 //!
-//! [`app::App`] answers requests, [`server::serve::serve`] accepts connections for it. Everything an `App` needs is a field, so it runs
-//! over any [`codex_upstream::Upstream`], on any listener, until any future completes.
+//! [`app::App`] answers requests; [`server::serve::serve`] accepts connections for it. Everything an `App` needs is a
+//! field, so it runs over any [`codex_upstream::Upstream`], on any listener, until any future completes.
 
 #[cfg(not(panic = "unwind"))]
-compile_error!("a panic is to cost one request, not the program: build with panic = \"unwind\"");
+compile_error!("a panic must end one request, not the program: build with panic = \"unwind\"");
 
 pub mod admission;
 pub mod app;

@@ -1,4 +1,4 @@
-//! The program: reads the command line and the settings, runs a command, reports how it ended.
+//! The program: reads the command line and the settings, runs a command, and reports its outcome.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -10,8 +10,9 @@ use codex_proxy::commands::{self, CommandError};
 use codex_proxy::config::{Config, LogFormat};
 use tracing_subscriber::EnvFilter;
 
-/// Measured: bursts take a fifth less time than with glibc's, and memory is given back after a load (docs/performance.md).
-/// Elsewhere the size of pages may be another on the machine that runs the program than on the one that built it.
+/// Measured: bursts take a fifth less time than with glibc's allocator, and memory is returned after a load
+/// (docs/performance.md). On other architectures, the page size may differ between the machine that builds the program
+/// and the one that runs it.
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -28,11 +29,12 @@ fn main() -> ExitCode {
     })
 }
 
-/// The command line; if there is nothing to run, what to exit with. argh's own way would exit with 1 for a mistake in it.
+/// Parses the command line; `Err` is the exit code when there is nothing to run. argh itself would exit with 1 on
+/// invalid arguments.
 fn args() -> Result<Args, ExitCode> {
     let words: Vec<_> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let mut words: Vec<_> = words.iter().map(String::as_str).collect();
-    // As everywhere else.
+    // The usual spellings of `version`.
     if let ["--version" | "-V"] = words[..] {
         words = vec!["version"];
     }
@@ -48,7 +50,7 @@ fn args() -> Result<Args, ExitCode> {
 
 fn run(args: Args) -> Result<ExitCode, CommandError> {
     let out = &mut io::stdout();
-    // What says the same whatever the settings are, wrong ones too.
+    // These do not depend on the settings, and must work even when those are invalid.
     if let Command::Version(_) = args.command {
         writeln!(out, "codex-proxy {}", env!("CARGO_PKG_VERSION"))?;
         return Ok(ExitCode::SUCCESS);
@@ -77,17 +79,17 @@ fn run(args: Args) -> Result<ExitCode, CommandError> {
             Command::Completions(_) | Command::Man(_) | Command::Version(_) => Ok(ExitCode::SUCCESS),
         }
     });
-    // A name lookup cannot be called off, and nobody waits for its answer any more.
+    // A name lookup cannot be cancelled, and its result is no longer needed.
     runtime.shutdown_background();
     outcome
 }
 
 fn log_to_stderr(config: &Config, command: &Command) -> Result<(), CommandError> {
-    // The others print what there is to say.
+    // The other commands print what matters.
     let default = if matches!(command, Command::Serve(_) | Command::Login(_)) { "info" } else { "warn" };
     let log = config.log.as_deref().unwrap_or(default);
     let filter = EnvFilter::try_new(log).map_err(|error| {
-        CommandError::Usage(format!("CODEX_PROXY_LOG: `{log}` is not a log filter ({error}); try info or debug"))
+        CommandError::Usage(format!("CODEX_PROXY_LOG: invalid log filter `{log}` ({error}); try `info` or `debug`"))
     })?;
     let stderr = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     match config.log_format {

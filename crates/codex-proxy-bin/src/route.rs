@@ -1,20 +1,20 @@
-//! Which endpoint a request is for. Pure: a method and a path in, a [`Route`] out.
+//! Finds the endpoint of a request. Pure: a method and a path in, a [`Route`] out.
 
 use codex_translate::images::Task;
 use http::Method;
 
-/// What a probe wants to know.
+/// What a probe asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probe {
     /// Whether the program runs.
     Live,
-    /// The same, and whether somebody is logged in.
+    /// The same, and whether the program is logged in.
     Login,
-    /// Whether requests can be served.
+    /// Whether the program can serve requests.
     Ready,
 }
 
-/// What the backend does for a request; each such request has a body, takes a slot, and is answered with the quota.
+/// The calls of the backend: each has a body, takes a slot, and reports the quota in its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
     /// `POST /v1/chat/completions`
@@ -28,7 +28,7 @@ pub enum Work {
 }
 
 impl Work {
-    /// The endpoint's name in logs and metrics.
+    /// Returns the endpoint's name in logs and metrics.
     pub fn endpoint(self) -> &'static str {
         match self {
             Self::Chat => "chat",
@@ -39,7 +39,7 @@ impl Work {
     }
 }
 
-/// What is asked about a response that is kept.
+/// The queries about a stored response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// `GET` or `DELETE /v1/responses/{id}`
@@ -50,14 +50,14 @@ pub enum Kept {
     Cancel,
 }
 
-/// What is to be done with a request.
+/// What a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// What the backend does.
+    /// A call of the backend.
     Work(Work),
     /// `GET /v1/responses`, to be upgraded to a WebSocket
     Socket,
-    /// A response that is kept, by its id
+    /// A query about a stored response, by its id
     Stored(Kept, String),
     /// `GET /v1/models`
     Models,
@@ -75,14 +75,14 @@ pub enum Route {
     Status,
     /// `GET /openapi.json`
     OpenApi,
-    /// The path exists, the method does not; holds the methods that do.
+    /// The path exists, but not with this method; holds the methods that it accepts.
     WrongMethod(String),
-    /// No such path.
+    /// The path does not exist.
     Unknown,
 }
 
 impl Route {
-    /// The endpoint's name in logs and metrics.
+    /// Returns the endpoint's name in logs and metrics.
     pub fn endpoint(&self) -> &'static str {
         match self {
             Self::Work(work) => work.endpoint(),
@@ -98,7 +98,7 @@ impl Route {
         }
     }
 
-    /// The same about the thing of this id, which stands in the path.
+    /// Returns the same route for this id, which the path contains.
     fn about(mut self, id: &str) -> Self {
         if let Self::Model(of) | Self::Stored(_, of) = &mut self {
             *of = percent_decoded(id);
@@ -106,14 +106,14 @@ impl Route {
         self
     }
 
-    /// Whether such requests come by themselves, again and again: probes, scrapes, an open status page.
+    /// Returns whether such requests are sent automatically, again and again: probes, scrapes, an open status page.
     pub fn is_routine(&self) -> bool {
         matches!(self, Self::Health(_) | Self::Metrics | Self::StatusPage | Self::Status | Self::Usage)
     }
 }
 
-/// What there is: a path, the methods that it takes, and what they are for.
-/// What stands in the place of `{id}` goes into the route. The first path that fits is taken.
+/// The endpoints: path, accepted methods and route. The part of a path at `{id}` becomes part of the route. The first
+/// match wins.
 static ROUTES: [(&str, &str, Route); 20] = [
     ("/", "GET, HEAD", Route::StatusPage),
     ("/status.json", "GET, HEAD", Route::Status),
@@ -137,7 +137,7 @@ static ROUTES: [(&str, &str, Route); 20] = [
     ("/models/{id}", "GET, HEAD", Route::Model(String::new())),
 ];
 
-/// The path and the method of all there is; a HEAD goes where a GET does.
+/// Returns the path and the method of every endpoint; a HEAD is routed like a GET.
 pub fn endpoints() -> impl Iterator<Item = (&'static str, &'static str)> {
     ROUTES.iter().map(|(path, methods, _)| (*path, methods.split(", ").next().unwrap_or_default()))
 }
@@ -161,7 +161,8 @@ pub fn route(method: &Method, path: &str) -> Route {
     Route::WrongMethod(allowed.join(", "))
 }
 
-/// What stands in a path in the place of `{id}`, which is nothing where there is no such place; `None` if it is another path.
+/// Returns the part of a path at `{id}`, which is empty if `known` has no such part; `None` if the path is a different
+/// one.
 fn id_of<'a>(known: &str, path: &'a str) -> Option<&'a str> {
     match known.split_once("{id}") {
         None => (known == path).then_some(""),
@@ -169,18 +170,18 @@ fn id_of<'a>(known: &str, path: &'a str) -> Option<&'a str> {
     }
 }
 
-/// Why there is no such path, where other servers have it and clients ask for it.
+/// Returns why an endpoint of other servers, which clients ask for, does not exist here.
 pub fn unserved(path: &str) -> Option<&'static str> {
     match without_prefixes(path) {
-        "/completions" | "/fim/completions" => Some("the backend's models answer chats and complete no text"),
-        "/embeddings" => Some("the backend has no model for embeddings"),
-        "/rerank" => Some("the backend has no model that ranks"),
-        "/audio/transcriptions" | "/audio/translations" | "/audio/speech" => Some("the backend has no model for audio"),
+        "/completions" | "/fim/completions" => Some("the backend does not complete plain text"),
+        "/embeddings" => Some("the backend has no embedding model"),
+        "/rerank" => Some("the backend has no reranking model"),
+        "/audio/transcriptions" | "/audio/translations" | "/audio/speech" => Some("the backend has no audio model"),
         _ => None,
     }
 }
 
-/// The path as it stands in the table.
+/// Returns the path as the table has it.
 fn without_prefixes(path: &str) -> &str {
     let mut rest = path.strip_suffix('/').unwrap_or(path);
     for prefix in ["/backend-api/codex", "/v1", "/v1"] {
@@ -192,7 +193,7 @@ fn without_prefixes(path: &str) -> &str {
     if rest.is_empty() { "/" } else { rest }
 }
 
-/// Model ids may hold a slash (`openai/gpt-5.1`), which SDKs send as `%2F`.
+/// Model ids may contain a slash (`openai/gpt-5.1`), which SDKs send as `%2F`.
 fn percent_decoded(id: &str) -> String {
     url::form_urlencoded::parse(format!("id={}", id.replace('+', "%2B")).as_bytes())
         .next()
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_servers_have_is_told_apart_from_a_wrong_path() {
+    fn unsupported_endpoints_differ_from_unknown_paths() {
         for path in ["/v1/completions", "/completions", "/v1/fim/completions", "/v1/embeddings", "/v1/v1/rerank"] {
             assert!(unserved(path).is_some() && route(&Method::POST, path) == Route::Unknown, "{path}");
         }
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_exist_is_told_from_the_wrong_method() {
+    fn unknown_paths_differ_from_wrong_methods() {
         assert_eq!(route(&Method::GET, "/v1/chat/completions"), Route::WrongMethod("POST".to_owned()));
         assert_eq!(route(&Method::OPTIONS, "/v1/responses"), Route::WrongMethod("GET, POST".to_owned()));
         for path in ["/v1", "/v1/chat", "/v1chat/completions", "/v1/models/extra/", "/v2/models"] {

@@ -1,9 +1,9 @@
-//! Who may call. Pure: a decision from the peer's address, the headers and the keys.
+//! Who may call. Pure: decides from the peer's address, the headers and the keys.
 //!
-//! With keys, only a key counts. Without one, only programs on this machine are served, whatever address the proxy listens
-//! on; and since a web page in the user's browser also speaks from this machine, whatever tells where a request comes from must
-//! name it too (DNS rebinding, cross-site requests). The key that the shipped unit sets is no secret: it counts from this
-//! machine and from private networks, and from no web page.
+//! With keys, only a key counts. Without one, only programs on this machine are served, whatever address the proxy
+//! listens on. A web page in the user's browser also connects from this machine, so every header that names where a
+//! request comes from must name this machine, too (DNS rebinding, cross-site requests). The key that the shipped unit
+//! sets is public: it is accepted from this machine and from private networks, but never from a web page.
 
 use http::header::{AUTHORIZATION, HOST, ORIGIN, REFERER};
 use http::request::Parts;
@@ -13,7 +13,7 @@ use crate::admission::keys::{ApiKeys, Match};
 use crate::admission::origin::{AllowedOrigins, is_local_authority, is_private_authority};
 use crate::connection::peer::Peer;
 
-/// Headers by which an intermediary says that it speaks for somebody else; those that begin with `x-forwarded` or `cf-` count
+/// Headers by which an intermediary marks a request as forwarded; those that begin with `x-forwarded` or `cf-` count,
 /// too.
 const FORWARDED: [&str; 13] = [
     "cdn-loop",
@@ -31,32 +31,32 @@ const FORWARDED: [&str; 13] = [
     "x-real-ip",
 ];
 
-/// Who may call: the keys, and the web pages that are trusted.
+/// Who may call: the keys, and the trusted web pages.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
-    /// The keys that callers must present; without any, only this machine is served.
+    /// The keys that callers must send; without any, only this machine is served.
     pub keys: ApiKeys,
-    /// The web pages whose requests are served, and may read the replies, beside those of this machine.
+    /// The web pages that may send requests and read the replies, in addition to those of this machine.
     pub origins: AllowedOrigins,
 }
 
-/// Why a caller is turned away.
+/// Why a caller is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
-    /// A key is needed and none was sent.
+    /// A key is required and none was sent.
     NoKey,
     /// The key sent is not one of the keys.
     WrongKey,
-    /// The key sent is the well-known one, and the caller is on no private network.
+    /// The key sent is the public one, and the caller is not on a private network.
     PublicKey,
-    /// No key is set up, and the caller is not on this machine.
+    /// No key is configured, and the caller is not on this machine.
     Remote,
-    /// What was sent is no secret, and the request comes from a web page or through a foreign host name.
+    /// No secret was sent, and the request comes from a web page or names a foreign host.
     ForeignPage,
 }
 
 impl Denied {
-    /// Whether nothing but the right key is missing.
+    /// Returns whether only the right key is missing.
     pub fn is_about_a_key(self) -> bool {
         match self {
             Self::NoKey | Self::WrongKey | Self::PublicKey => true,
@@ -66,10 +66,10 @@ impl Denied {
 }
 
 impl Access {
-    /// Decides whether the caller at `peer` is served.
+    /// Decides whether to serve the caller at `peer`.
     ///
     /// # Errors
-    /// Tells why not; the caller gets 401 for a key problem and 403 otherwise.
+    /// The reason; the caller gets 401 for a key problem and 403 otherwise.
     pub fn admit(&self, peer: Peer, head: &Parts) -> Result<(), Denied> {
         if self.keys.is_empty() {
             if is_forwarded(&head.headers) || !peer.is_this_machine() {
@@ -80,23 +80,25 @@ impl Access {
         match presented(&self.keys, &head.headers)? {
             Match::Secret => Ok(()),
             Match::WellKnown if is_forwarded(&head.headers) || !peer.is_private() => Err(Denied::PublicKey),
-            // A page whose name was made to point here (DNS rebinding) can send the key, too: it is in our README.
+            // A page whose name was made to resolve to this machine (DNS rebinding) can send this key, too: it is in
+            // the README.
             Match::WellKnown => self.check_page(head, is_private_authority),
         }
     }
 
-    /// Whether a caller that presents no secret may be a program, or a web page that is trusted: every host name that the
-    /// request is for is one of ours, and so is every page that it is said to come from.
+    /// Returns whether a caller without a secret may be a program or a trusted web page: every host name in the request
+    /// is one of ours, and so is every page that it is said to come from.
     fn check_page(&self, head: &Parts, is_ours: fn(&str) -> bool) -> Result<(), Denied> {
         let headers = &head.headers;
         let text = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
-        // The request line and the header can disagree; what is meant is then anybody's guess.
+        // The request line and the header can disagree; which one is meant is then ambiguous.
         let hosts = head.uri.authority().map(|authority| authority.as_str().to_owned());
         let mut hosts = hosts.into_iter().chain(headers.get_all(HOST).iter().map(text));
         let trusted = |origin: &str| self.origins.names(origin) || authority_of(origin).is_some_and(is_ours);
         let mut origins = headers.get_all(ORIGIN).iter().map(text).peekable();
         let is_cross_site = headers.get_all("sec-fetch-site").iter().any(|site| site == "cross-site");
-        // Browsers leave the origin out of some requests. A page of our own may still be of another site: 127.0.0.1 is to localhost.
+        // Browsers omit the origin from some requests. Even a page on this machine can be cross-site: 127.0.0.1 is to
+        // localhost.
         let from_elsewhere = origins.peek().is_none()
             && (is_cross_site || headers.get_all(REFERER).iter().map(text).any(|page| !trusted(origin_of(&page))));
         if hosts.all(|host| is_ours(&host)) && origins.all(|origin| trusted(&origin)) && !from_elsewhere {
@@ -107,14 +109,14 @@ impl Access {
     }
 }
 
-/// Whether somebody on the way says that the request comes from elsewhere: a proxy on this machine speaks for others.
+/// Returns whether an intermediary forwarded the request: a proxy on this machine speaks for others.
 fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().map(http::HeaderName::as_str).any(|name| {
         name.starts_with("x-forwarded") || name.starts_with("cf-") || FORWARDED.binary_search(&name).is_ok()
     })
 }
 
-/// The best of the keys that a request presents, in either header.
+/// Returns the best match among the keys that a request sends in either header.
 fn presented(keys: &ApiKeys, headers: &HeaderMap) -> Result<Match, Denied> {
     let bearers = headers.get_all(AUTHORIZATION).iter().filter_map(|value| bearer(value.as_bytes()));
     let candidates = bearers.chain(headers.get_all("x-api-key").iter().map(|value| value.as_bytes().trim_ascii()));
@@ -130,18 +132,18 @@ fn presented(keys: &ApiKeys, headers: &HeaderMap) -> Result<Match, Denied> {
     outcome
 }
 
-/// The token of a `Bearer` credential (RFC 6750 §2.1); the scheme's case does not matter (RFC 9110 §11.1).
+/// Returns the token of a `Bearer` credential (RFC 6750 §2.1); the scheme is case-insensitive (RFC 9110 §11.1).
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked("bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
-/// The authority of an origin; `None` for `null` and the like.
+/// Returns the authority of an origin; `None` for `null` and the like.
 fn authority_of(origin: &str) -> Option<&str> {
     origin.split_once("://").map(|(_, authority)| authority)
 }
 
-/// The origin of a page's address.
+/// Returns the origin of a page's URL.
 fn origin_of(page: &str) -> &str {
     let start = page.find("://").map_or(page.len(), |at| at + "://".len());
     let end = page[start..].find(['/', '?', '#']).map_or(page.len(), |at| start + at);
@@ -170,7 +172,7 @@ mod tests {
         assert_eq!(access.admit(peer, &head), expected, "{peer:?} {uri} {pairs:?}");
     }
 
-    /// Without a key, from this machine, as a browser or a program would ask.
+    /// A request without a key, from this machine, as a browser or a program would send it.
     #[track_caller]
     fn keyless(pairs: &[(&str, &str)], expected: Result<(), Denied>) {
         check("", LOCAL, "/v1/chat/completions", pairs, expected);
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_well_known_key_counts_on_private_networks_and_from_no_web_page() {
+    fn the_public_key_is_accepted_from_private_networks_but_not_from_web_pages() {
         let key = ("authorization", "Bearer codex-proxy");
         for peer in [
             LOCAL,
@@ -214,7 +216,7 @@ mod tests {
         }
         for peer in ["8.8.8.8", "100.63.255.255", "100.128.0.0", "172.32.0.1", "2001:db8::1", "::ffff:8.8.8.8"] {
             check("codex-proxy", peer, "/", &[key, ("host", "192.168.1.2:8787")], Err(Denied::PublicKey));
-            // A secret beside it is as good as ever.
+            // A secret in addition to it is as good as ever.
             check("codex-proxy\nsecret", peer, "/", &[key, ("x-api-key", "secret")], Ok(()));
         }
         for host in ["box", "box.local:8787", "box.tail1234.ts.net", "100.101.102.103:8787", "[fd7a::1]:8787"] {
@@ -251,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_every_host_named_is_this_machine() {
+    fn without_a_key_every_host_named_must_be_this_machine() {
         for host in ["localhost", "LOCALHOST:80", "127.0.0.1:8787", "[::1]:8787", "0.0.0.0:8787", "api.localhost"] {
             keyless(&[("host", host)], Ok(()));
         }
@@ -288,12 +290,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_no_foreign_web_page_gets_through() {
+    fn without_a_key_foreign_web_pages_are_rejected() {
         let host = ("host", "127.0.0.1:8787");
         for origin in
             ["http://localhost:3000", "http://[::1]", "tauri://localhost", "https://chat.example", "app://obsidian.md"]
         {
-            // A page of ours at another name of this machine is of another site, as browsers see it.
+            // A page on this machine under another of its names is cross-site, as browsers see it.
             keyless(&[host, ("origin", origin), ("sec-fetch-site", "cross-site")], Ok(()));
         }
         for origin in [

@@ -1,5 +1,5 @@
-//! Replies that web pages may read (the Fetch standard, §3.2). Pages of this machine and those of
-//! [`AllowedOrigins`] may; a preflight is answered before anybody is asked for a key, since browsers send none with it.
+//! Replies that web pages may read (the Fetch standard, §3.2). Pages of this machine and of [`AllowedOrigins`] may;
+//! preflights are answered before the key is checked, since browsers send none with them.
 
 use codex_translate::{Error, ErrorKind};
 use http::header::{
@@ -12,29 +12,29 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::admission::origin::AllowedOrigins;
 
-/// What the endpoints take.
+/// The methods that the endpoints accept.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE");
 
-/// How long a browser may go by a preflight, in seconds: the most that Chromium takes.
+/// How long a browser may cache a preflight, in seconds: the most that Chromium accepts.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 
-/// A page on a public site asks for this before it reaches into a private network.
+/// A page on a public site sends this before it contacts a private network.
 const REQUEST_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-request-private-network");
 const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 
-/// Headers that pages get to see; of the backend's own, which are told apart by their prefix, those that a reply has.
+/// Headers that pages may read, and the prefixes of the backend's own headers.
 const EXPOSED: [&str; 2] = ["x-request-id", "retry-after"];
 const EXPOSED_PREFIXES: [&str; 3] = ["x-codex-", "x-ratelimit-", "x-should-retry"];
 
-/// The part of a request that decides what pages may do with its reply.
+/// The part of a request that decides whether pages may read its reply.
 #[derive(Clone, Debug)]
 pub(crate) struct Cors {
-    /// The page's origin, as it is to be sent back; `None` where no page asks, or none that may read the reply.
+    /// The page's origin, to be sent back; `None` if no page asks, or none that may read the reply.
     allowed: Option<HeaderValue>,
 }
 
 impl Cors {
-    /// Reads who asks.
+    /// Reads the origin of the page that sends the request.
     pub(crate) fn new(origins: &AllowedOrigins, headers: &HeaderMap) -> Self {
         let origin = headers.get(ORIGIN).filter(|origin| origin.to_str().is_ok_and(|text| origins.may_read(text)));
         Self { allowed: origin.cloned() }
@@ -57,7 +57,7 @@ impl Cors {
         }
         let mut out = HeaderMap::new();
         out.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-        // SDKs send headers of their own (`x-stainless-…`), and new ones with each version; the page is trusted with any.
+        // SDKs send headers of their own (`x-stainless-…`), new ones with each version; a trusted page may send any.
         if let Some(wanted) = headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
             out.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
         }
@@ -68,9 +68,9 @@ impl Cors {
         Some(Ok(out))
     }
 
-    /// Adds to a reply, of whatever kind, what lets the page read it.
+    /// Adds to any reply the headers that let the page read it.
     pub(crate) fn write(&self, response: &mut HeaderMap) {
-        // Also where no page asks: a cache must not give the reply to one that does.
+        // Even if no page asks: a cache must not serve the reply to one that does.
         response.append(VARY, HeaderValue::from_static("origin"));
         let Some(origin) = &self.allowed else { return };
         response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
@@ -88,7 +88,7 @@ impl Cors {
 fn refusal(headers: &HeaderMap) -> Error {
     let origin = headers.get(ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned());
     let message = format!(
-        "pages of `{}` may not call codex-proxy; to let them, add the origin to CODEX_PROXY_CORS_ORIGINS",
+        "requests from `{}` are not allowed; to allow them, add the origin to CODEX_PROXY_CORS_ORIGINS",
         origin.unwrap_or_default()
     );
     Error::new(ErrorKind::Permission, message).with_code("foreign_origin")

@@ -1,5 +1,5 @@
-//! The keys that callers present. Only their hashes are kept, and every key is compared, so that the time it takes tells
-//! neither how long a key is nor which one was close.
+//! The keys that callers send. Only their hashes are stored, and every key is compared, so the time taken reveals
+//! neither the length of a key nor how close a guess was.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -8,10 +8,10 @@ use std::str::FromStr;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
-/// The key that the shipped systemd unit sets, and that the README names: everybody knows it.
+/// The key that the shipped systemd unit sets and the README names: it is public.
 const WELL_KNOWN: &str = "codex-proxy";
 
-/// The keys of which callers must present one. Has no `Display`, and its `Debug` shows their number only.
+/// The keys of which callers must send one. Has no `Display`; its `Debug` shows only their number.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ApiKeys(Vec<ApiKey>);
 
@@ -21,17 +21,17 @@ struct ApiKey {
     is_well_known: bool,
 }
 
-/// Which kind of key a caller presented.
+/// The kind of key that a caller sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match {
-    /// One that only those know who were told.
+    /// A secret one.
     Secret,
-    /// The one that everybody knows.
+    /// The public one.
     WellKnown,
 }
 
 impl ApiKeys {
-    /// Reads the keys of a file: one a line; empty lines, and those that begin with `#`, are passed over.
+    /// Parses the keys of a file: one per line; empty lines and lines that begin with `#` are ignored.
     pub fn of_file(text: &str) -> Self {
         Self(text.lines().map(str::trim).filter(|line| !line.starts_with('#')).filter_map(ApiKey::new).collect())
     }
@@ -43,22 +43,22 @@ impl ApiKeys {
         self
     }
 
-    /// Whether there is no key at all.
+    /// Returns whether there are no keys.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many keys there are.
+    /// Returns the number of keys.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether the key that everybody knows is among them.
+    /// Returns whether the public key is among them.
     pub fn has_well_known(&self) -> bool {
         self.0.iter().any(|key| key.is_well_known)
     }
 
-    /// Finds the key that was presented, in a time that does not depend on which one it is, or nearly is.
+    /// Finds a key in constant time: it does not depend on which key matches, or nearly does.
     pub fn find(&self, presented: &[u8]) -> Option<Match> {
         let hash = hash(presented);
         let (mut secret, mut well_known) = (Choice::from(0), Choice::from(0));
@@ -75,8 +75,8 @@ impl ApiKeys {
     }
 }
 
-/// Reads the keys of a setting: one a line, so that any key that can stand in a header can be one of several, whatever commas
-/// and blanks are in it.
+/// Parses the keys of a setting: one per line, so a key may contain any character that a header can, commas and blanks
+/// included.
 impl FromStr for ApiKeys {
     type Err = Infallible;
 
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_a_line_whatever_is_in_it() {
+    fn a_key_is_a_line_whatever_it_contains() {
         let keys: ApiKeys = "one, two\r\n\n  three four \n".parse().unwrap();
         assert_eq!(keys.len(), 2);
         assert_eq!(keys.find(b"one, two"), Some(Match::Secret));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_may_say_whose_a_key_is() {
+    fn comments_in_a_file_of_keys_are_ignored() {
         let keys = ApiKeys::of_file("# the laptop\nsecret\n\n#codex-proxy\n").and("codex-proxy".parse().unwrap());
         assert_eq!(keys.len(), 2);
         assert_eq!(keys.find(b"# the laptop"), None);

@@ -1,5 +1,5 @@
-//! Who may call, from where, and how many at a time: decisions from a request's head and the settings. Never a body, and never a
-//! reply: what a caller that is refused gets to read stands in `reply/`.
+//! Who may call, from where, and how many at a time: decisions from a request's head and the settings. Never a body,
+//! and never a reply: `reply/` writes what a rejected caller reads.
 
 pub mod access;
 pub(crate) mod cors;

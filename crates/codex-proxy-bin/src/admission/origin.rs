@@ -5,38 +5,39 @@ use std::str::FromStr;
 
 use url::Url;
 
-/// The web pages that may call, beside those of this machine.
+/// The web pages that may call, in addition to those of this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowedOrigins {
     any: bool,
     named: Vec<String>,
 }
 
-/// A word that is no origin.
+/// A word that is not an origin.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "`{0}` is no origin; an origin is scheme and host, as in `https://chat.example` or `app://obsidian.md`, without a path"
+    "invalid origin `{0}`: expected scheme and host without a path, such as `https://chat.example` or `app://obsidian.md`"
 )]
 pub struct UnusableOrigin(String);
 
 impl AllowedOrigins {
-    /// Whether the list names this very origin. `*` names none: it lets pages read replies, and is no reason to trust one.
+    /// Returns whether the list names this very origin. `*` names none: it lets pages read replies without trusting
+    /// them.
     pub fn names(&self, origin: &str) -> bool {
         self.named.iter().any(|named| named.eq_ignore_ascii_case(origin))
     }
 
-    /// Whether pages of `origin` may read replies: those of the list, and those of this machine.
+    /// Returns whether pages of `origin` may read replies: those on the list, and those of this machine.
     pub fn may_read(&self, origin: &str) -> bool {
         self.any || self.names(origin) || origin.split_once("://").is_some_and(|(_, host)| is_local_authority(host))
     }
 
-    /// Whether all pages may read replies.
+    /// Returns whether all pages may read replies.
     pub fn is_any(&self) -> bool {
         self.any
     }
 }
 
-/// Reads a list of origins, between commas or blanks; `*` for all.
+/// Parses a list of origins, separated by commas or blanks; `*` for all.
 impl FromStr for AllowedOrigins {
     type Err = UnusableOrigin;
 
@@ -45,7 +46,7 @@ impl FromStr for AllowedOrigins {
         for word in text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty()) {
             match word {
                 "*" => origins.any = true,
-                // What pages without an origin of their own send; any page can make one.
+                // The value that pages without an origin of their own send; any page can make one.
                 "null" => return Err(UnusableOrigin(word.to_owned())),
                 _ => origins.named.push(origin(word).ok_or_else(|| UnusableOrigin(word.to_owned()))?),
             }
@@ -54,7 +55,7 @@ impl FromStr for AllowedOrigins {
     }
 }
 
-/// The origin as browsers write it: no path, and no port that is the scheme's own.
+/// Returns the origin as browsers write it: without a path, and without the scheme's default port.
 fn origin(word: &str) -> Option<String> {
     let url = Url::parse(word).ok()?;
     let host = url.host_str().filter(|host| !host.is_empty())?;
@@ -66,17 +67,17 @@ fn origin(word: &str) -> Option<String> {
     Some(format!("{}://{host}{port}", url.scheme()))
 }
 
-/// Whether `host[:port]` names this machine in a way that no foreign DNS entry can imitate.
+/// Returns whether `host[:port]` names this machine in a way that no foreign DNS entry can imitate.
 pub(crate) fn is_local_authority(authority: &str) -> bool {
     host(authority).is_some_and(|host| match host.parse::<IpAddr>() {
-        // The unspecified address is what the log and the docs show, and reaches this machine.
+        // The unspecified address is in the log and the docs, and reaches this machine.
         Ok(ip) => ip.to_canonical().is_loopback() || ip.is_unspecified(),
         Err(_) => is_localhost(host),
     })
 }
 
-/// Whether `host[:port]` is an address, or a name that is given on a private network only: browsers resolve nothing else for a
-/// page that was made to point here.
+/// Returns whether `host[:port]` is an address, or a name that exists only on private networks: DNS rebinding needs a
+/// public name.
 pub(crate) fn is_private_authority(authority: &str) -> bool {
     const PRIVATE: [&str; 7] = [".local", ".lan", ".internal", ".home.arpa", ".home", ".ts.net", ".test"];
     host(authority).is_some_and(|host| {
@@ -93,7 +94,7 @@ fn is_localhost(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost")
 }
 
-/// The host of `host[:port]`, without the brackets of an IPv6 address; `None` if anything else is in it.
+/// Returns the host of `host[:port]`, without the brackets of an IPv6 address; `None` if it contains anything else.
 fn host(authority: &str) -> Option<&str> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(bracketed) => {
@@ -107,7 +108,8 @@ fn host(authority: &str) -> Option<&str> {
         },
     };
     let is_port = port.is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
-    // A name of letters, digits, dots and hyphens that does not begin or end in a dot; in brackets, an address.
+    // A name has letters, digits, dots and hyphens, and neither begins nor ends with a dot; an address may be in
+    // brackets.
     let is_host = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':'))
         && !host.is_empty()
         && !host.starts_with('.')
@@ -116,7 +118,8 @@ fn host(authority: &str) -> Option<&str> {
     (is_port && is_host).then_some(host)
 }
 
-/// Whether a name ends in a number without being an address in its usual form: some resolvers read one in it (`127.1`).
+/// Returns whether a name ends in a number without being an address in its usual form: some resolvers accept one
+/// (`127.1`).
 fn is_number(host: &str) -> bool {
     let last = host.rsplit('.').next().unwrap_or_default();
     let is_numeric = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
@@ -141,13 +144,13 @@ mod tests {
     }
 
     #[test]
-    fn a_star_lets_all_pages_read_and_trusts_none() {
+    fn a_star_lets_all_pages_read_but_trusts_none() {
         let any: AllowedOrigins = "*".parse().unwrap();
         assert!(any.is_any() && any.may_read("https://evil.example") && !any.names("https://evil.example"));
     }
 
     #[test]
-    fn what_is_no_origin_is_named() {
+    fn the_error_names_the_invalid_origin() {
         for word in
             ["chat.example", "null", "https://", "https://a.example/path", "https://u@a.example", "https://a/?q"]
         {

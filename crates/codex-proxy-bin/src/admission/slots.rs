@@ -1,4 +1,4 @@
-//! Who is served now, and who waits: a bounded number at the same time, and a bounded queue, first come first served.
+//! Concurrency: a bounded number of requests run at the same time, and a bounded queue waits, first come, first served.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,8 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::request::limits::full;
 
-/// A number of slots, of which everything that is served has one for as long as it is: a request from its body to its reply's
-/// last byte, a connection until it is closed.
+/// A number of slots. Everything that is served holds one: a request from its body to its reply's last byte, a
+/// connection until it is closed.
 ///
 /// Invariant: free permits + slots held − `State::owed` = `State::slots`.
 #[derive(Clone, Debug)]
@@ -26,11 +26,11 @@ struct State {
     slots: usize,
     queue: usize,
     waiting: usize,
-    /// Slots that are still held though there should be fewer: the next ones to come back are not given out again.
+    /// Slots still held beyond the current number: the next ones returned are not given out again.
     owed: usize,
 }
 
-/// A place among those that are served. Dropping it makes room for the next.
+/// One of the slots. Dropping it frees it for the next.
 #[derive(Debug)]
 pub struct Slot {
     shared: Arc<Shared>,
@@ -41,7 +41,7 @@ pub struct Slot {
 struct Waiting<'a>(&'a Shared);
 
 impl Slots {
-    /// Makes `slots` of them, for which at most `queue` wait.
+    /// Makes `slots` slots, for which at most `queue` callers wait.
     pub fn new(slots: usize, queue: usize) -> Self {
         let slots = slots.min(Semaphore::MAX_PERMITS);
         let state = State { slots, queue, waiting: 0, owed: 0 };
@@ -54,7 +54,7 @@ impl Slots {
         permit.map(|permit| Slot { shared: Arc::clone(&self.0), permit: Some(permit) })
     }
 
-    /// Waits for a slot, at most for `patience`.
+    /// Waits for a slot, for at most `patience`.
     ///
     /// # Errors
     /// The queue is full, or no slot became free in time; the caller gets 503.
@@ -65,11 +65,11 @@ impl Slots {
         let _waiting = self.0.queue()?;
         let permit = tokio::time::timeout(patience, Arc::clone(&self.0.semaphore).acquire_owned()).await;
         // The semaphore is never closed.
-        let permit = permit.ok().and_then(Result::ok).ok_or_else(|| full("no running request has ended in time"))?;
+        let permit = permit.ok().and_then(Result::ok).ok_or_else(|| full("no running request ended in time"))?;
         Ok(Slot { shared: Arc::clone(&self.0), permit: Some(permit) })
     }
 
-    /// Changes their number, and the queue's; what runs goes on.
+    /// Changes the number of slots and of places in the queue; what runs is not interrupted.
     pub fn resize(&self, slots: usize, queue: usize) {
         let slots = slots.min(Semaphore::MAX_PERMITS);
         let mut state = self.0.state();
@@ -83,12 +83,12 @@ impl Slots {
         state.queue = queue;
     }
 
-    /// How many wait for a slot.
+    /// Returns how many wait for a slot.
     pub fn waiting(&self) -> usize {
         self.0.state().waiting
     }
 
-    /// How many slots are taken.
+    /// Returns how many slots are taken.
     pub fn taken(&self) -> usize {
         let state = self.0.state();
         (state.slots + state.owed).saturating_sub(self.0.semaphore.available_permits())
@@ -103,7 +103,7 @@ impl Shared {
     fn queue(&self) -> Result<Waiting<'_>, Error> {
         let mut state = self.state();
         if state.waiting >= state.queue {
-            return Err(full("too many requests at the same time"));
+            return Err(full("too many concurrent requests"));
         }
         state.waiting += 1;
         Ok(Waiting(self))
@@ -136,7 +136,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3600);
 
     #[tokio::test]
-    async fn those_who_wait_are_served_in_order_and_the_rest_is_refused() {
+    async fn waiting_callers_are_served_in_order_and_further_ones_are_rejected() {
         let slots = Slots::new(1, 2);
         let first = slots.take(LONG).await.unwrap();
         let (mut second, mut third) = (Box::pin(slots.take(LONG)), Box::pin(slots.take(LONG)));
@@ -147,7 +147,7 @@ mod tests {
         drop(first);
         assert!(third.as_mut().now_or_never().is_none());
         let second = second.await.unwrap();
-        // Who gives up makes room in the queue.
+        // A caller that gives up frees its place in the queue.
         drop(third);
         let mut fourth = Box::pin(slots.take(LONG));
         assert!(fourth.as_mut().now_or_never().is_none());
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_forever() {
+    async fn waiting_is_bounded() {
         let slots = Slots::new(1, 1);
         let _first = slots.take(LONG).await.unwrap();
         assert_eq!(slots.take(LONG).await.unwrap_err().status_hint(), 503);
@@ -165,13 +165,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn fewer_slots_leave_those_that_run_alone() {
+    async fn reducing_the_slots_does_not_interrupt_what_runs() {
         let slots = Slots::new(3, 0);
         let mut held = vec![slots.take(LONG).await.unwrap(), slots.take(LONG).await.unwrap()];
         slots.resize(1, 0);
         assert_eq!(slots.taken(), 2);
         held.pop();
-        assert!(slots.take(LONG).await.is_err(), "one is held, and there is one");
+        assert!(slots.take(LONG).await.is_err(), "the only slot is taken");
         slots.resize(2, 0);
         held.push(slots.take(LONG).await.unwrap());
         assert!(slots.take(LONG).await.is_err());

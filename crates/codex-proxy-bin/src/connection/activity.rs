@@ -1,8 +1,8 @@
-//! What a connection is doing, so that one that does nothing can be told from one that is at work.
+//! What a connection is doing, so an idle one can be told from a busy one.
 //!
-//! A connection is idle, sends a request's head, or has requests running; and of those that run, a reply may be stalled: bytes
-//! are ready, and the client does not take them. Each has its time ([`Times`]). HTTP/1.1 and HTTP/2 alike: this looks at bytes
-//! and requests, not at frames.
+//! A connection is idle, sends a request's head, or has requests running; and the reply to a running one may be
+//! stalled: bytes are ready, and the client does not read them. Each state has a time limit ([`Times`]). This works for
+//! HTTP/1.1 and HTTP/2 alike, since it looks at bytes and requests, not at frames.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,25 +11,25 @@ use tokio::time::Instant;
 
 use crate::request::limits::Times;
 
-/// The state of one connection, shared by what reads it, what writes it, and its requests.
+/// The state of one connection, shared by its reader, its writer and its requests.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionActivity(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    /// When a request ended or a byte went out last.
+    /// When a request last ended or a byte last went out.
     active: Instant,
-    /// When the first byte of a request's head came, while it has not come whole.
+    /// When the first byte of a request's head arrived, while the head is incomplete.
     head: Option<Instant>,
-    /// Over HTTP/2 bytes come between requests, too.
+    /// Over HTTP/2, bytes arrive between requests, too.
     is_http2: bool,
     running: usize,
-    /// The replies that have handed out bytes and were not asked for more since when; hardly ever more than one.
+    /// The replies that handed out bytes and were not polled since, with the time; hardly ever more than one.
     waiting: Vec<(u64, Instant)>,
     next_id: u64,
 }
 
-/// Why a connection is given up.
+/// Why a connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// A request's head takes too long; the client can still be told.
@@ -53,7 +53,7 @@ impl ConnectionActivity {
         })))
     }
 
-    /// Notes that a request has come whole; it runs until what is returned is dropped.
+    /// Records that a request's head is complete; the request runs until the returned guard is dropped.
     pub(crate) fn begin(&self, version: Version) -> ActiveRequest {
         let mut state = self.state();
         state.is_http2 |= version == Version::HTTP_2;
@@ -63,7 +63,7 @@ impl ConnectionActivity {
         ActiveRequest { activity: self.clone(), id: state.next_id }
     }
 
-    /// Says whether the connection is to be given up.
+    /// Returns why the connection is to be closed, if it is.
     pub(crate) fn verdict(&self, now: Instant, times: &Times) -> Option<Verdict> {
         let state = self.state();
         let is_stalled =
@@ -99,13 +99,13 @@ impl ConnectionActivity {
 }
 
 impl State {
-    /// Notes that the reply `id` was asked for more, or is over.
+    /// Records that the reply `id` was polled, or has ended.
     fn has_asked(&mut self, id: u64) {
         self.waiting.retain(|(waiting, _)| *waiting != id);
     }
 }
 
-/// A request that runs.
+/// A running request.
 #[derive(Debug)]
 pub(crate) struct ActiveRequest {
     activity: ConnectionActivity,
@@ -141,7 +141,7 @@ mod tests {
 
     use super::*;
 
-    /// A connection, and the time as it is told.
+    /// A connection, and a clock that the test sets.
     struct Rig {
         activity: ConnectionActivity,
         times: Times,
@@ -165,33 +165,33 @@ mod tests {
         rig.activity.has_read();
         assert_eq!(rig.after(29).await, None);
         rig.activity.has_read();
-        assert_eq!(rig.after(1).await, Some(Verdict::HeadTooSlow), "more bytes are no more time");
+        assert_eq!(rig.after(1).await, Some(Verdict::HeadTooSlow), "more bytes do not extend the time");
         let running = rig.activity.begin(Version::HTTP_11);
         assert_eq!(rig.after(100_000).await, None);
         drop(running);
         assert_eq!(rig.after(119).await, None);
         assert_eq!(rig.after(1).await, Some(Verdict::Idle));
-        // Over HTTP/2, pings come at any time.
+        // Over HTTP/2, pings arrive at any time.
         drop(rig.activity.begin(Version::HTTP_2));
         rig.activity.has_read();
         assert_eq!(rig.after(119).await, None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reply_is_stalled_while_its_bytes_are_not_taken() {
+    async fn a_reply_is_stalled_while_its_bytes_are_not_read() {
         let rig = Rig::new();
         let request = rig.activity.begin(Version::HTTP_11);
         assert_eq!(rig.after(1000).await, None, "nothing is ready for the client yet");
         request.has_output();
         assert_eq!(rig.after(59).await, None);
         rig.activity.has_written();
-        assert_eq!(rig.after(59).await, None, "it takes bytes");
+        assert_eq!(rig.after(59).await, None, "it reads");
         assert_eq!(rig.after(1).await, Some(Verdict::Stalled));
         for _ in 0..11 {
             rig.activity.has_written();
             rig.after(59).await;
         }
-        assert_eq!(rig.after(0).await, Some(Verdict::Stalled), "it takes those of other streams only");
+        assert_eq!(rig.after(0).await, Some(Verdict::Stalled), "it reads other streams only");
         drop(request);
         assert_eq!(rig.after(1).await, None);
     }

@@ -1,5 +1,5 @@
-//! One connection: who is at its other end, and what it is doing. Never the requests and replies themselves, of which only the
-//! beginning, the end and the bytes on their way count here.
+//! One connection: its peer and its activity. Never the requests and replies themselves: only their beginning, their
+//! end and their bytes in transit count here.
 
 pub(crate) mod activity;
 pub(crate) mod monitored_io;

@@ -10,12 +10,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::connection::activity::ConnectionActivity;
 
-/// Up to here, the pieces of a write are put together: a chunk of HTTP/1.1 is three of them, which the kernel takes longer to
-/// gather than they take to copy.
+/// Up to this size, the buffers of a write are joined: a chunk of HTTP/1.1 is three of them, which the kernel takes
+/// longer to gather than a copy takes.
 const JOINED_BYTES: usize = 2048;
 
-/// A connection's bytes, each of which is noted. Clones are the same connection: what is left of it can be used when the
-/// protocol has let go.
+/// A connection's bytes, whose activity is recorded. Clones are the same connection: the server can still write to it
+/// when hyper has let go of it.
 #[derive(Debug)]
 pub(crate) struct MonitoredIo<S> {
     stream: Arc<Mutex<S>>,
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn pieces_of_a_write_arrive_in_order() {
+    async fn joined_buffers_arrive_in_order() {
         for len in [1, 300, JOINED_BYTES - 7, JOINED_BYTES - 6] {
             let (near, mut far) = tokio::io::duplex(2 * JOINED_BYTES);
             let mut io = MonitoredIo::new(near, ConnectionActivity::new(Instant::now()));

@@ -6,14 +6,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// Over the network, or from this machine.
+    /// Over TCP, from the network or from this machine.
     Tcp(SocketAddr),
-    /// Over a unix socket, and so from this machine.
+    /// Over a Unix socket, and so from this machine.
     Unix,
 }
 
 impl Peer {
-    /// Whether the peer is this machine.
+    /// Returns whether the peer is this machine.
     pub fn is_this_machine(self) -> bool {
         match self {
             Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
@@ -21,8 +21,8 @@ impl Peer {
         }
     }
 
-    /// Whether the peer is this machine, or on a network that is not the public internet: private (RFC 1918, RFC 4193),
-    /// link-local, or Tailscale's (100.64.0.0/10, RFC 6598).
+    /// Returns whether the peer is this machine, or on a network that is not the public internet: private (RFC 1918,
+    /// RFC 4193), link-local, or Tailscale's (100.64.0.0/10, RFC 6598).
     pub fn is_private(self) -> bool {
         match self {
             Self::Tcp(address) => match address.ip().to_canonical() {
@@ -34,7 +34,7 @@ impl Peer {
     }
 }
 
-/// Whether an address is of the shared space, from which Tailscale gives addresses.
+/// Returns whether an address is in the shared address space, which Tailscale uses.
 fn is_shared(ip: Ipv4Addr) -> bool {
     let [first, second, ..] = ip.octets();
     first == 100 && second & 0b1100_0000 == 64

@@ -1,4 +1,5 @@
-//! Replies: their bodies, their heads, and the one place where an error becomes a status. Never where a reply comes from.
+//! Replies: their bodies, their heads, and the one place that maps an error to a status. Never where a reply comes
+//! from.
 
 mod body;
 mod response;

@@ -1,4 +1,4 @@
-//! Replies, and the one place where an error becomes one.
+//! Replies, and the one place that turns an error into one.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::reply::body::ReplyBody;
 use crate::route::unserved;
 use crate::telemetry::request_log::RequestGuard;
 
-/// OpenAI's SDKs ask this header, before any other, whether to send a request again.
+/// OpenAI's SDKs check this header first when they decide whether to retry.
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
-/// The longest header of notices.
+/// The maximum size of a header of notices.
 const MAX_NOTICES_BYTES: usize = 2048;
 
 /// A reply with a JSON body.
@@ -38,12 +38,12 @@ pub(crate) fn logged(mut response: Response<ReplyBody>, guard: RequestGuard, is_
     response
 }
 
-/// A reply that has nothing to say.
+/// A reply without a body.
 pub(crate) fn no_content() -> Response<ReplyBody> {
     empty(StatusCode::NO_CONTENT)
 }
 
-/// The reply that makes a WebSocket of the connection; `accept` proves that its key was read (RFC 6455 §4.2.2).
+/// The reply that upgrades the connection to a WebSocket; `accept` proves that the key was read (RFC 6455 §4.2.2).
 pub(crate) fn switching_protocols(accept: HeaderValue) -> Response<ReplyBody> {
     let mut response = empty(StatusCode::SWITCHING_PROTOCOLS);
     let headers = response.headers_mut();
@@ -53,14 +53,14 @@ pub(crate) fn switching_protocols(accept: HeaderValue) -> Response<ReplyBody> {
     response
 }
 
-/// The reply to a WebSocket of another version than the one there is.
+/// The reply to a WebSocket handshake of another version than 13.
 pub(crate) fn other_websocket_version() -> Response<ReplyBody> {
-    upgrade_required("the WebSocket is of another version than 13")
+    upgrade_required("unsupported WebSocket version; use version 13")
 }
 
-/// The reply to a request that is answered over a WebSocket only, and asks for none (RFC 9110 §15.5.22).
+/// The reply to a request without an upgrade at a path that only accepts WebSockets (RFC 9110 §15.5.22).
 pub(crate) fn no_upgrade() -> Response<ReplyBody> {
-    upgrade_required("a GET here is the beginning of a WebSocket; send a request as a POST")
+    upgrade_required("this path accepts GET only for WebSocket upgrades; use POST for requests")
 }
 
 fn upgrade_required(message: &str) -> Response<ReplyBody> {
@@ -79,9 +79,9 @@ fn empty(status: StatusCode) -> Response<ReplyBody> {
     response
 }
 
-/// The reply to a request whose head has not come, as bytes of HTTP/1.1: nobody else writes it.
+/// The reply to a request whose head did not arrive, as bytes of HTTP/1.1: hyper writes none without a request.
 pub(crate) fn bare_too_slow() -> Vec<u8> {
-    let error = Error::new(ErrorKind::SlowRequest, "the request's headers came too slowly; send the request again");
+    let error = Error::new(ErrorKind::SlowRequest, "timed out reading the request headers; send the request again");
     let body = serde_json::to_string(&error.body()).unwrap_or_default();
     format!(
         "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
@@ -90,7 +90,7 @@ pub(crate) fn bare_too_slow() -> Vec<u8> {
     .into_bytes()
 }
 
-/// What a probe is told: a 200 if all is well, else a 503.
+/// The reply to a probe: 200 if all is well, else 503.
 pub(crate) fn probed(is_well: bool, value: &impl Serialize) -> Response<ReplyBody> {
     json(if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, value)
 }
@@ -104,17 +104,18 @@ where
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    // nginx and its kin otherwise gather the stream before they pass it on.
+    // nginx and similar proxies would otherwise buffer the stream.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
 }
 
-/// Says in the headers that the reply is true only now, and for this caller.
+/// Adds the header that forbids caching: the reply holds only now, and for this caller.
 pub(crate) fn never_cached(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-/// Names in the headers what the translation changed: `x-codex-proxy-dropped`, `-clamped`, `-emulated`, `-repaired`.
+/// Adds the headers that name what the translation changed: `x-codex-proxy-dropped`, `-clamped`, `-emulated`,
+/// `-repaired`.
 pub fn add_notices(headers: &mut HeaderMap, notices: &[Notice]) {
     for (fate, name) in [
         (Fate::Dropped, "x-codex-proxy-dropped"),
@@ -129,7 +130,7 @@ pub fn add_notices(headers: &mut HeaderMap, notices: &[Notice]) {
     }
 }
 
-/// The notices as one header value, as far as they fit: some clients take no more than 16 KiB of headers in all.
+/// Joins the notices into one header value, as far as they fit: some clients accept at most 16 KiB of headers in total.
 fn listed<'a>(notices: impl Iterator<Item = &'a Notice>) -> Option<HeaderValue> {
     let mut list = String::new();
     for notice in notices {
@@ -144,7 +145,7 @@ fn listed<'a>(notices: impl Iterator<Item = &'a Notice>) -> Option<HeaderValue> 
     (!list.is_empty()).then(|| HeaderValue::from_str(&list).ok()).flatten()
 }
 
-/// The reply that tells a client of `error`, with the headers by which SDKs decide whether to try again.
+/// The reply for `error`, with the headers by which SDKs decide whether to retry.
 pub fn from_error(error: &Error) -> Response<ReplyBody> {
     let status = StatusCode::from_u16(error.status_hint()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = serde_json::to_vec(&error.body()).unwrap_or_default();
@@ -156,44 +157,45 @@ pub fn from_error(error: &Error) -> Response<ReplyBody> {
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"codex-proxy\""));
     }
-    // A used-up window stays used up, however soon an SDK asks again; and an SDK's retries of this program's retries are a storm.
+    // A used-up window stays used up, however soon an SDK retries; and an SDK's retries would multiply the program's
+    // own.
     if matches!(error.kind(), ErrorKind::UsageLimit | ErrorKind::QuotaExceeded) || error.is_retried() {
         headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     response
 }
 
-/// The error as the client knows it, which the headers of its request tell (docs/backend.md §3.6).
+/// Rewords the error for the client, which the request's headers reveal (docs/backend.md §3.6).
 pub(crate) fn worded_for(headers: &HeaderMap, error: Error) -> Error {
     let is_official = headers.get("originator").is_some_and(|name| name.as_bytes().starts_with(b"codex"));
     if is_official { error.in_the_backends_words() } else { error }
 }
 
-/// The reply for a path that does not exist.
+/// The reply for an unknown path.
 pub fn not_found(path: &str) -> Response<ReplyBody> {
     let message = match unserved(path) {
         Some(why) => format!(
-            "`{path}` is not served: {why}; there are /v1/chat/completions, /v1/responses, /v1/images/generations and /v1/models"
+            "`{path}` is not supported: {why}; available are /v1/chat/completions, /v1/responses, /v1/images/generations and /v1/models"
         ),
         None => format!(
-            "there is no `{path}` here; try /v1/chat/completions, /v1/responses, /v1/models or /health, and check that the \
+            "unknown path `{path}`; try /v1/chat/completions, /v1/responses, /v1/models or /health, and check that the \
              base URL ends in /v1 once"
         ),
     };
     with_status(StatusCode::NOT_FOUND, &Error::new(ErrorKind::InvalidRequest, message).with_code("unknown_url"))
 }
 
-/// The reply for a response that is not kept.
+/// The reply for a response that is not stored.
 pub(crate) fn response_not_found(id: &str) -> Response<ReplyBody> {
     let message = format!(
-        "Response with id '{id}' not found; it was never kept, was deleted, or went for newer ones; send the whole conversation"
+        "Response with id '{id}' not found; it was not stored, was deleted, or was evicted; send the whole conversation"
     );
     with_status(StatusCode::NOT_FOUND, &Error::new(ErrorKind::InvalidRequest, message))
 }
 
-/// The reply for a method that the path does not have.
+/// The reply for a method that the path does not accept.
 pub fn wrong_method(method: &str, path: &str, allowed: &str) -> Response<ReplyBody> {
-    let message = format!("`{path}` takes {allowed}, not {method}");
+    let message = format!("`{path}` accepts {allowed}, not {method}");
     let error = Error::new(ErrorKind::InvalidRequest, message).with_code("method_not_allowed");
     let mut response = with_status(StatusCode::METHOD_NOT_ALLOWED, &error);
     if let Ok(allowed) = HeaderValue::from_str(allowed) {
@@ -202,34 +204,34 @@ pub fn wrong_method(method: &str, path: &str, allowed: &str) -> Response<ReplyBo
     response
 }
 
-/// What a caller that is turned away is told.
+/// The error for a rejected caller.
 pub fn of_denied(denied: Denied) -> Error {
     match denied {
         Denied::NoKey => Error::new(
             ErrorKind::Authentication,
-            "no API key: send the value of CODEX_PROXY_API_KEY as `Authorization: Bearer <key>` or `X-API-Key: <key>`",
+            "missing API key; send the value of CODEX_PROXY_API_KEY as `Authorization: Bearer <key>` or `X-API-Key: <key>`",
         )
         .with_code("missing_api_key"),
         Denied::WrongKey => Error::new(
             ErrorKind::Authentication,
-            "wrong API key: it is none of those with which codex-proxy was started (CODEX_PROXY_API_KEY)",
+            "invalid API key; send one that is configured in codex-proxy (CODEX_PROXY_API_KEY)",
         )
         .with_code("invalid_api_key"),
         Denied::PublicKey => Error::new(
             ErrorKind::Permission,
-            "the key `codex-proxy` is known to everybody, so it counts on private networks only; set CODEX_PROXY_API_KEY to \
+            "the key `codex-proxy` is public and accepted only from private networks; set CODEX_PROXY_API_KEY to \
              a key of your own",
         )
         .with_code("public_api_key"),
         Denied::Remote => Error::new(
             ErrorKind::Permission,
-            "no API key is set up, so only programs on codex-proxy's own machine are served; start it with \
+            "no API key is configured, so codex-proxy serves only programs on its own machine; start it with \
              CODEX_PROXY_API_KEY to serve others",
         )
         .with_code("remote_without_api_key"),
         Denied::ForeignPage => Error::new(
             ErrorKind::Permission,
-            "requests of web pages and for foreign host names are served with a key of your own only: start codex-proxy \
+            "requests from web pages or to foreign host names require an API key of your own: start codex-proxy \
              with CODEX_PROXY_API_KEY and send the key, or name the page's origin in CODEX_PROXY_CORS_ORIGINS",
         )
         .with_code("foreign_origin"),
@@ -249,7 +251,7 @@ fn with_json(status: StatusCode, body: Vec<u8>) -> Response<ReplyBody> {
     response
 }
 
-/// Whole seconds, rounded up: a client that waits them must not be early.
+/// Whole seconds, rounded up: a client that waits this long must not be early.
 fn ceil_secs(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }

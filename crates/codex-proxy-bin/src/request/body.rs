@@ -1,4 +1,4 @@
-//! Reading a request's body: bounded in size and time, and decoded.
+//! Reads a request's body: bounded in size and time, and decoded.
 
 use std::time::Duration;
 
@@ -13,24 +13,24 @@ use crate::request::budget::{LargeBodies, SMALL_BYTES, Share};
 use crate::request::decode::{Encoding, too_large};
 use crate::request::limits::{Limits, MAX_BODY_BYTES};
 
-/// A body that comes more slowly is given up.
+/// A body that arrives more slowly is abandoned.
 const SLOWEST_BYTES_PER_SEC: usize = 16 * 1024;
 
-/// How long a body that is too large is read on and thrown away, so that its sender gets to see the reply.
+/// How long to read and discard the rest of a body that is too large, so its sender gets to read the reply.
 const DISCARD_TIME: Duration = Duration::from_secs(10);
 
-/// The most that is thrown away for the same reason.
+/// How much to read and discard for the same reason.
 const DISCARD_BYTES: usize = 4 * MAX_BODY_BYTES;
 
 /// A request's body.
 pub(crate) struct Received {
     pub(crate) bytes: Bytes,
-    /// The room of a large one, to be held until the request is sent.
+    /// The memory reserved for a large body, to be held until the request is sent.
     pub(crate) share: Option<Share>,
 }
 
 impl Received {
-    /// Gives back the room that the body did not need.
+    /// Returns the memory that the body did not need.
     fn sized(mut self) -> Self {
         if let Some(share) = &mut self.share {
             share.shrink_to(self.bytes.len());
@@ -39,11 +39,11 @@ impl Received {
     }
 }
 
-/// Reads a request body and undoes its `content-encoding`. Before it gets large, it waits for its room among `large` ones.
+/// Reads a request body and undoes its `content-encoding`. Before it grows large, it waits for its share of `large`.
 ///
 /// # Errors
-/// The body is too large (413) or too slow (408), broke off, or is encoded in a way that is not understood (400), or there was no
-/// room for it (503).
+/// The body is too large (413) or too slow (408), broke off, or has an unsupported encoding (400), or there was no
+/// memory for it (503).
 pub(crate) async fn read(
     headers: &HeaderMap,
     body: Incoming,
@@ -52,7 +52,7 @@ pub(crate) async fn read(
 ) -> Result<Received, Error> {
     let encoding = Encoding::of(headers)?;
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    // A body without an end is met below; one that announces its size need not be read to be refused.
+    // A body of unknown length is checked below; one that announces its size can be rejected unread.
     if announced > limits.body_bytes {
         discard(body).await;
         return Err(too_large(limits.body_bytes));
@@ -65,7 +65,7 @@ pub(crate) async fn read(
     }
 }
 
-/// Reads a body of which `announced` bytes are announced, and which can come to `most_bytes`.
+/// Reads a body of `announced` bytes, if that is known, and of at most `most_bytes`.
 async fn gather(
     mut body: Incoming,
     announced: usize,
@@ -93,7 +93,7 @@ async fn gather(
                 }
             }
             graced += waiting.elapsed();
-            // It is coming: what was announced gets its room at once, and is not copied again and again.
+            // Reserves what was announced at once, so the buffer is not copied again and again.
             read.reserve(announced.saturating_sub(read.len()).max(data.len()));
         }
         read.extend_from_slice(&data);
@@ -109,7 +109,7 @@ async fn decode(
     large: &LargeBodies,
 ) -> Result<Received, Error> {
     if share.is_none() {
-        // Most stay small.
+        // Most bodies stay small.
         match unpacked(encoding, bytes.clone(), limits.body_bytes.min(SMALL_BYTES)).await {
             Err(error) if error.kind() == ErrorKind::TooLarge && limits.body_bytes > SMALL_BYTES => {}
             decoded => return Ok(Received { bytes: decoded?, share }),
@@ -120,19 +120,19 @@ async fn decode(
     Ok(Received { bytes, share }.sized())
 }
 
-/// Decoding takes a while: no other request is to wait for it.
+/// Decoding takes a while: it must not block other requests.
 async fn unpacked(encoding: Encoding, body: Bytes, limit_bytes: usize) -> Result<Bytes, Error> {
     let decoding = tokio::task::spawn_blocking(move || encoding.decode(&body, limit_bytes)).await;
     decoding.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal, format!("cannot decode the body: {error}"))))
 }
 
-/// When a body of which `read` bytes have come must have brought its next piece; with none, it is `graced`.
+/// When the next piece of a body must have arrived after `read` bytes; before the first one, at `graced`.
 fn deadline(graced: Instant, read: usize) -> Instant {
     graced + Duration::from_secs((read / SLOWEST_BYTES_PER_SEC) as u64)
 }
 
-/// Reads on for a while and keeps nothing. Closing at once would reset the connection, and the sender, still writing, would
-/// see the reset instead of the reply.
+/// Reads on for a while and discards what arrives. Closing at once would reset the connection, and the sender, still
+/// writing, would see the reset instead of the reply.
 async fn discard(mut body: Incoming) {
     let drain = async {
         let mut dropped = 0;
@@ -148,11 +148,11 @@ async fn discard(mut body: Incoming) {
 }
 
 fn too_slow() -> Error {
-    Error::new(ErrorKind::SlowRequest, "the request body came too slowly; send it again, faster")
+    Error::new(ErrorKind::SlowRequest, "timed out reading the request body; send it again")
 }
 
 fn broken_off(error: &hyper::Error) -> Error {
-    Error::new(ErrorKind::InvalidRequest, format!("the request body broke off: {error}"))
+    Error::new(ErrorKind::InvalidRequest, format!("cannot read the request body: {error}"))
 }
 
 #[cfg(test)]
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_that_comes_has_time() {
+    fn a_body_that_keeps_arriving_has_time() {
         let graced = Instant::now();
         assert_eq!(deadline(graced, 0), graced);
         assert_eq!(deadline(graced, MAX_BODY_BYTES), graced + Duration::from_secs(4096));

@@ -1,5 +1,5 @@
-//! Room for large request bodies, bounded over all requests: one body may have 64 MiB, and a few KiB can be decoded to that, so
-//! that some dozens at once would take more memory than there is, and every reply with it.
+//! Memory for large request bodies, bounded over all requests: one body may have 64 MiB, and a few KiB can decode to
+//! that, so some dozens at once would exhaust the memory and end every reply.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::request::limits::full;
 
-/// A body up to this size is small, and takes none of the room.
+/// A body up to this size is small and is not counted.
 pub(crate) const SMALL_BYTES: usize = 1024 * 1024;
 
-/// The large bodies that there is room for at the same time, in bytes. A request takes about twice its body's size.
+/// The total size of large bodies at the same time. A request takes about twice its body's size.
 const ALL_BYTES: usize = 512 * 1024 * 1024;
 
-/// Room is counted in KiB.
+/// The budget is counted in KiB.
 const UNIT_BYTES: usize = 1024;
 
-/// The room that is left.
+/// The memory that is left.
 #[derive(Debug)]
 pub(crate) struct LargeBodies(Arc<Semaphore>);
 
-/// One body's room. Dropping it leaves it to the next.
+/// One body's share. Dropping it returns it.
 #[derive(Debug)]
 pub(crate) struct Share(OwnedSemaphorePermit);
 
@@ -33,21 +33,22 @@ impl Default for LargeBodies {
 }
 
 impl LargeBodies {
-    /// Waits for room for a body of at most `bytes`, at most for `patience`. A body larger than all the room has it to itself.
+    /// Waits, for at most `patience`, for a share for a body of at most `bytes`. A body larger than the whole budget
+    /// gets all of it.
     ///
-    /// Take it once for a body: who waits for more while he holds some keeps others waiting who do the same.
+    /// Acquire once per body: acquiring again while holding a share can deadlock.
     ///
     /// # Errors
-    /// There was no room in time; the caller gets 503.
+    /// No memory became free in time; the caller gets 503.
     pub(crate) async fn share(&self, bytes: usize, patience: Duration) -> Result<Share, Error> {
         let permit = tokio::time::timeout(patience, Arc::clone(&self.0).acquire_many_owned(units(bytes))).await;
         // The semaphore is never closed.
-        permit.ok().and_then(Result::ok).map(Share).ok_or_else(|| full("too many large requests at the same time"))
+        permit.ok().and_then(Result::ok).map(Share).ok_or_else(|| full("too many large requests"))
     }
 }
 
 impl Share {
-    /// Gives back what a body of `bytes` does not need.
+    /// Returns what a body of `bytes` does not need.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         let spare = self.0.num_permits().saturating_sub(units(bytes) as usize);
         drop(self.0.split(spare));
@@ -67,7 +68,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(30);
 
     #[tokio::test(start_paused = true)]
-    async fn large_bodies_wait_for_each_other_and_not_for_ever() {
+    async fn large_bodies_wait_for_each_other_but_not_forever() {
         let bodies = LargeBodies::default();
         let mut first = bodies.share(ALL_BYTES - SMALL_BYTES, PATIENCE).await.unwrap();
         let error = bodies.share(2 * SMALL_BYTES, PATIENCE).await.unwrap_err();
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_larger_than_all_the_room_has_it_to_itself() {
+    async fn a_body_larger_than_the_budget_gets_all_of_it() {
         let bodies = LargeBodies::default();
         let _all = bodies.share(2 * ALL_BYTES, PATIENCE).await.unwrap();
         assert!(bodies.share(1, PATIENCE).now_or_never().is_none());

@@ -9,14 +9,14 @@ use crate::ids;
 use crate::telemetry::record::RequestRecord;
 use crate::turn::send::Caller;
 
-/// What an endpoint needs to know of a request beside its body.
+/// What an endpoint needs to know of a request in addition to its body.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
-    /// What is noted of the request.
+    /// The record of the request.
     pub(crate) record: RequestRecord,
     /// Who calls.
     pub(crate) caller: Caller,
-    /// What this request chooses by its headers.
+    /// The options that the request's headers select.
     pub(crate) options: Options,
 }
 
@@ -34,7 +34,12 @@ impl RequestContext {
         let strict = match text("x-codex-proxy-strict") {
             None | Some("false" | "0") => false,
             Some("true" | "1") => true,
-            Some(_) => return Err(Error::invalid("x-codex-proxy-strict", "the header takes true or false")),
+            Some(_) => {
+                return Err(Error::invalid(
+                    "x-codex-proxy-strict",
+                    "invalid value for header x-codex-proxy-strict: expected `true` or `false`",
+                ));
+            }
         };
         let key = headers.get(AUTHORIZATION).or_else(|| headers.get("x-api-key"));
         Ok(Self {
@@ -60,7 +65,7 @@ fn reasoning_style(word: &str) -> Result<ReasoningStyle, Error> {
         "none" => Ok(ReasoningStyle::None),
         _ => Err(Error::invalid(
             "x-codex-proxy-reasoning",
-            "the header takes reasoning_content, reasoning, think or none",
+            "invalid value for header x-codex-proxy-reasoning: expected `reasoning_content`, `reasoning`, `think` or `none`",
         )),
     }
 }

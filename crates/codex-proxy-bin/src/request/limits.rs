@@ -1,47 +1,47 @@
-//! How much of everything: what the settings bound, and what nobody needs to set.
+//! How much of everything: limits that users can set, and limits that they need not.
 
 use std::time::Duration;
 
 use codex_translate::{Error, ErrorKind};
 use http::HeaderMap;
 
-/// The largest request body, before and after decoding, unless the settings say otherwise.
+/// The maximum size of a request body, before and after decoding, unless the settings override it.
 pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
-/// How long a body may take, beside what its size takes at the slowest speed that is waited for.
+/// How long a body may take in addition to the time that its size takes at the slowest accepted speed.
 pub const BODY_GRACE: Duration = Duration::from_secs(30);
 
-/// The bounds that a user may set.
+/// The limits that a user can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The largest request body in bytes, before and after decoding.
+    /// The maximum size of a request body in bytes, before and after decoding.
     pub body_bytes: usize,
-    /// How many requests are answered at the same time.
+    /// The maximum number of requests that run at the same time.
     pub turns: usize,
-    /// How many more wait for one of these to end.
+    /// The maximum number of requests that wait for a slot.
     pub queue: usize,
-    /// How many connections are open at the same time.
+    /// The maximum number of open connections.
     pub connections: usize,
-    /// How long things may take. Nobody needs to set these but tests.
+    /// How long things may take. Only tests change these.
     pub times: Times,
 }
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// A request's head, from its first byte.
+    /// To receive a request's head, from its first byte.
     pub head: Duration,
-    /// A request's body, beside what its size takes.
+    /// To receive a request's body, in addition to the time that its size takes.
     pub body: Duration,
-    /// Nothing at all on a connection; longer than clients keep theirs, so that they close first.
+    /// Without any activity on a connection; longer than clients keep theirs open, so they close first.
     pub idle: Duration,
-    /// A client that takes none of the bytes that are ready for it.
+    /// Without the client reading, while bytes are ready for it.
     pub stall: Duration,
-    /// A client that takes none of one stream's bytes while it takes those of others.
+    /// Without the client reading one stream, while it reads others.
     pub stream_stall: Duration,
-    /// A request in the queue.
+    /// In the queue.
     pub queue: Duration,
-    /// A WebSocket without a turn.
+    /// Without a turn on a WebSocket.
     pub socket_idle: Duration,
 }
 
@@ -65,19 +65,19 @@ impl Default for Times {
     }
 }
 
-/// When to try again after the proxy was found full.
+/// When to retry after the proxy was full.
 pub const RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// The longest head of a request: the target, and names and values of the headers.
+/// The maximum size of a request's head: the target, and the names and values of the headers.
 pub const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// The most headers.
+/// The maximum number of headers.
 pub const MAX_HEADERS: usize = 128;
 
-/// Whether a request's head is small enough.
+/// Checks that a request's head is small enough.
 ///
 /// # Errors
-/// It is not, and the caller gets 431.
+/// It is not; the caller gets 431.
 pub(crate) fn check_head(target: &http::Uri, headers: &HeaderMap) -> Result<(), Error> {
     let target = target.path_and_query().map_or(0, |target| target.as_str().len());
     let bytes = headers.iter().fold(target, |sum, (name, value)| sum + name.as_str().len() + value.len());
@@ -85,7 +85,7 @@ pub(crate) fn check_head(target: &http::Uri, headers: &HeaderMap) -> Result<(), 
         return Ok(());
     }
     let message = format!(
-        "the request's head is too large: {} headers, {bytes} bytes; at most {MAX_HEADERS} and {MAX_HEAD_BYTES} are taken",
+        "the request head is too large: {} headers, {bytes} bytes (at most {MAX_HEADERS} headers, {MAX_HEAD_BYTES} bytes)",
         headers.len()
     );
     Err(Error::new(ErrorKind::HeadTooLarge, message))
@@ -93,7 +93,7 @@ pub(crate) fn check_head(target: &http::Uri, headers: &HeaderMap) -> Result<(), 
 
 /// The error for one request, or one connection, too many.
 pub(crate) fn full(what: &str) -> Error {
-    Error::new(ErrorKind::Overloaded, format!("codex-proxy is full: {what}; try again later"))
+    Error::new(ErrorKind::Overloaded, format!("codex-proxy is overloaded: {what}; try again later"))
         .with_code("proxy_overloaded")
         .with_retry_after(RETRY_AFTER)
 }

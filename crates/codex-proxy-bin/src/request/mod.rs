@@ -1,5 +1,5 @@
-//! What is read of a request before an endpoint gets it, and how much: its head, its body, and the bounds of both. Never what a
-//! request means: that is for the endpoint, and for codex-translate.
+//! What is read of a request before an endpoint gets it, and how much: its head, its body, and the limits of both.
+//! Never what a request means: that is up to the endpoint and to codex-translate.
 
 pub(crate) mod body;
 pub(crate) mod budget;

@@ -1,4 +1,5 @@
-//! Forms with files (`multipart/form-data`, RFC 7578), in which the OpenAI SDKs send pictures, as the JSON that stands for them.
+//! Forms with files (`multipart/form-data`, RFC 7578), as the OpenAI SDKs send images, converted to the equivalent
+//! JSON.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,18 +8,18 @@ use codex_translate::Error;
 use multer::{Field, Multipart};
 use serde_json::{Map, Value};
 
-/// The fields whose text is a number or a truth value in JSON.
+/// The fields whose text is a number or a boolean in JSON.
 const TYPED: [&str; 6] = ["n", "output_compression", "partial_images", "stream", "frame_count", "frame_duration_ms"];
 
-/// The boundary of a form, if `content_type` says that the body is one.
+/// Returns the boundary of a form, if `content_type` is that of one.
 pub(crate) fn boundary(content_type: &str) -> Option<String> {
     multer::parse_boundary(content_type).ok()
 }
 
-/// Reads a form: a file becomes a data URL, the fields `name[]` a list.
+/// Converts a form to JSON: a file becomes a data URL, fields `name[]` become a list.
 ///
 /// # Errors
-/// The body is not a form, or a file in it is no picture: a 400.
+/// The body is not a form, or a file in it is not an image (400).
 pub(crate) async fn to_json(boundary: &str, body: Bytes) -> Result<Vec<u8>, Error> {
     let whole = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(body)]);
     let mut form = Multipart::new(whole, boundary);
@@ -37,11 +38,11 @@ pub(crate) async fn to_json(boundary: &str, body: Bytes) -> Result<Vec<u8>, Erro
             None => add(&mut object, name, value),
         }
     }
-    // A map with string keys cannot fail to be written.
+    // A map with string keys can always be written.
     Ok(serde_json::to_vec(&object).unwrap_or_default())
 }
 
-/// A name that comes again is a list, too.
+/// Adds a field; a name that appears again becomes a list, too.
 fn add(object: &mut Map<String, Value>, name: String, value: Value) {
     match object.get_mut(&name) {
         Some(Value::Array(list)) => list.push(value),
@@ -60,13 +61,10 @@ fn media_type(field: &Field<'_>) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// A data URL of the type that the file's first bytes show, else of the one it was sent as.
+/// Returns a data URL of the type that the file's first bytes show, else of the declared type.
 fn file(name: &str, media_type: Option<String>, data: &[u8]) -> Result<Value, Error> {
     let media_type = sniffed(data).map(str::to_owned).or(media_type).ok_or_else(|| {
-        Error::invalid(
-            name,
-            format!("the file in `{name}` is not a picture that is known here; send PNG, JPEG, WebP or GIF"),
-        )
+        Error::invalid(name, format!("the file in `{name}` is not a supported image; send PNG, JPEG, WebP or GIF"))
     })?;
     Ok(format!("data:{media_type};base64,{}", STANDARD.encode(data)).into())
 }
@@ -82,13 +80,13 @@ fn sniffed(data: &[u8]) -> Option<&'static str> {
 }
 
 fn text(name: &str, data: &[u8]) -> Result<Value, Error> {
-    let text = std::str::from_utf8(data).map_err(|_| Error::invalid(name, format!("`{name}` is not UTF-8")))?;
+    let text = std::str::from_utf8(data).map_err(|_| Error::invalid(name, format!("`{name}` is not valid UTF-8")))?;
     let typed = TYPED.contains(&name).then(|| serde_json::from_str(text).ok()).flatten();
     Ok(typed.unwrap_or_else(|| text.into()))
 }
 
 fn malformed(error: &multer::Error) -> Error {
-    Error::new(codex_translate::ErrorKind::InvalidRequest, format!("the form cannot be read: {error}"))
+    Error::new(codex_translate::ErrorKind::InvalidRequest, format!("invalid multipart form: {error}"))
 }
 
 #[cfg(test)]
@@ -136,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_type_of_a_file_is_seen_in_it() {
+    async fn the_type_of_a_file_is_detected() {
         for (data, expected) in [
             (&b"\xff\xd8\xff\xe0"[..], "data:image/jpeg;"),
             (b"GIF89a", "data:image/gif;"),
@@ -151,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_form_is_refused() {
+    async fn a_malformed_form_is_rejected() {
         for body in ["", "hello", "--b\r\n", "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nbroken off"] {
             assert_eq!(to_json("b", body.into()).await.unwrap_err().status_hint(), 400, "{body:?}");
         }

@@ -1,4 +1,4 @@
-//! Where connections are accepted: TCP ports, unix sockets, and sockets that a service manager has opened.
+//! Accepts connections: TCP ports, Unix sockets, and sockets that a service manager has opened.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -15,15 +15,15 @@ use crate::server::unix_socket::UnixSocket;
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// At a host name or address, and a port.
+    /// A host name or address, and a port.
     Tcp(String, u16),
-    /// At a path in the file system.
+    /// A path in the file system.
     Unix(PathBuf),
 }
 
-/// A text that is no address.
+/// A text that is not an address.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is no address; give host and port, as in `127.0.0.1:8787` or `[::1]:8787`, or `unix:/path`")]
+#[error("invalid address `{0}`: expected host and port, such as `127.0.0.1:8787` or `[::1]:8787`, or `unix:/path`")]
 pub struct UnusableAddress(String);
 
 impl FromStr for Address {
@@ -36,7 +36,7 @@ impl FromStr for Address {
         }
         let (host, port) = text.rsplit_once(':').ok_or_else(unusable)?;
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        // Of the colons of an address without brackets nobody knows which one is the port's.
+        // Without brackets, it is ambiguous which colon precedes the port.
         if bare.is_empty() || (bare == host && host.contains(':')) {
             return Err(unusable());
         }
@@ -54,11 +54,11 @@ impl fmt::Display for Address {
     }
 }
 
-/// The sockets that connections come by.
+/// The sockets that accept connections.
 #[derive(Debug, Default)]
 pub struct Listeners {
     all: Vec<Listener>,
-    /// Which one is asked first, so that a busy one does not keep the others waiting.
+    /// The one that is polled first, which rotates so that a busy one does not starve the others.
     first: usize,
 }
 
@@ -69,7 +69,7 @@ enum Listener {
     Unix(UnixSocket),
 }
 
-/// A connection that was accepted.
+/// An accepted connection.
 #[derive(Debug)]
 pub(crate) enum Accepted {
     Tcp(TcpStream, SocketAddr),
@@ -78,10 +78,10 @@ pub(crate) enum Accepted {
 }
 
 impl Listeners {
-    /// Listens at `addresses`.
+    /// Binds all `addresses`.
     ///
     /// # Errors
-    /// One of them cannot be listened at: the address, and why. Nothing has been accepted at the others.
+    /// An address cannot be bound: the address, and why. No connection has been accepted on the others.
     pub async fn bind(addresses: &[Address]) -> Result<Self, (Address, io::Error)> {
         let mut listeners = Self::default();
         for address in addresses {
@@ -97,11 +97,11 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// Takes over the sockets that a service manager has opened for this process (`LISTEN_FDS`, sd_listen_fds(3)); without
-    /// any, there are none.
+    /// Takes over the sockets that a service manager has opened for this process (`LISTEN_FDS`, sd_listen_fds(3));
+    /// empty if there are none.
     ///
     /// # Errors
-    /// One of them accepts no connections.
+    /// A socket is not a listening one.
     #[cfg(unix)]
     pub fn inherited() -> io::Result<Self> {
         let mut passed = listenfd::ListenFd::from_env();
@@ -123,19 +123,19 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// As on Unix, where there can be some.
+    /// Same as on Unix, but always empty.
     #[cfg(not(unix))]
     #[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
     pub fn inherited() -> io::Result<Self> {
         Ok(Self::default())
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// Where they listen, as URLs where there are any.
+    /// Returns where they listen, as URLs where there are any.
     pub fn addresses(&self) -> impl Iterator<Item = String> {
         self.all.iter().map(|listener| match listener {
             Listener::Tcp(listener) => match listener.local_addr() {
@@ -147,10 +147,10 @@ impl Listeners {
         })
     }
 
-    /// Accepts the next connection of any of them.
+    /// Accepts the next connection on any of them.
     ///
     /// # Errors
-    /// The connection failed, or none can be accepted for now.
+    /// A connection failed, or none can be accepted at the moment.
     pub(crate) async fn accept(&mut self) -> io::Result<Accepted> {
         let (all, first) = (&self.all, self.first);
         let (at, accepted) = poll_fn(|cx| {

@@ -1,5 +1,5 @@
-//! Accepts connections and hands their requests to a handler, until it is told to stop: sockets, connections, signals, and the
-//! service manager. Never what is in a request or a reply.
+//! Accepts connections and hands their requests to a handler until told to stop: sockets, signals and the service
+//! manager. Never what is in a request or a reply.
 
 pub mod listen;
 #[cfg(unix)]

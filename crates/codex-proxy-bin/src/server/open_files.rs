@@ -1,12 +1,11 @@
-//! The limit of open files: a connection is a file, to either side, and many systems start programs with 1,024.
+//! The limit of open files: each side of a connection counts as one, and many systems start programs with 1,024.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What is asked for where the hard limit allows more: both sides of all connections that a user may allow by default.
+/// The limit to set if the hard limit allows it: both sides of all connections that the default settings allow.
 const WANTED: u64 = 65_536;
 
-/// Raises the soft limit as far as it is useful and allowed. The children of this program do not matter here: it starts a
-/// browser at most.
+/// Raises the soft limit as far as it is useful and allowed. Child processes inherit it, but the only one is a browser.
 pub(crate) fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
     let Some(raised) = raised(limit) else { return };
@@ -15,7 +14,7 @@ pub(crate) fn raise_limit() {
     }
 }
 
-/// `None` where it is high enough, or as high as it may be; no limit is `None` in [`Rlimit`].
+/// Returns the raised limit; `None` if it is high enough, or cannot be raised. In [`Rlimit`], `None` means unlimited.
 fn raised(limit: Rlimit) -> Option<Rlimit> {
     let current = limit.current?;
     let wanted = limit.maximum.map_or(WANTED, |maximum| maximum.min(WANTED));
@@ -27,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_raised_to_what_is_useful_and_allowed() {
+    fn the_limit_is_raised_as_far_as_it_is_useful_and_allowed() {
         let raised = |current, maximum| raised(Rlimit { current, maximum }).map(|limit| (limit.current, limit.maximum));
         assert_eq!(raised(Some(1024), Some(4096)), Some((Some(4096), Some(4096))));
         assert_eq!(raised(Some(1024), Some(1 << 20)), Some((Some(WANTED), Some(1 << 20))));

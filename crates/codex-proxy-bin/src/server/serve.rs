@@ -1,4 +1,4 @@
-//! Accepts connections and hands each request to a handler, until told to stop; then lets what is running finish.
+//! Accepts connections and hands each request to a handler until told to stop; then waits for open replies.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -25,42 +25,42 @@ use crate::reply::{self, ReplyBody};
 use crate::request::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS, Times, full};
 use crate::server::listen::{Accepted, Listeners};
 
-/// How long running replies may go on after the signal to stop.
+/// How long open replies may continue after the signal to stop.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How long to wait before accepting again when the process is out of file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// How many connections beyond the limit are told so at the same time; further ones are closed without a word.
+/// How many connections beyond the limit get a reply at the same time; further ones are closed without one.
 const REFUSALS: usize = 64;
 
-/// How long a connection beyond the limit may take to be told so.
+/// How long the reply to a connection beyond the limit may take.
 const REFUSAL_TIME: Duration = Duration::from_secs(5);
 
-/// What answers requests. Infallible: an error is a reply.
+/// Answers requests. Infallible: an error becomes a reply.
 pub trait Handler: Clone + Send + 'static {
-    /// Answers one request from the peer at `peer`.
+    /// Answers one request from `peer`.
     fn handle(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Response<ReplyBody>> + Send;
 
-    /// The limits of connections. Asked for with each, so that they may change.
+    /// Returns the limits of connections. Called for each one, so the limits can change.
     fn limits(&self) -> Limits {
         Limits::default()
     }
 
-    /// Told when no more connections are accepted: ends what goes on beyond its request, and completes when that has ended.
+    /// Called when no more connections are accepted: ends what outlives its request, and completes when it has ended.
     fn drain(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 }
 
-/// A connection's place among those that are open; in the extensions of its requests, for those that outlive it by an upgrade.
+/// A connection's slot, in the extensions of its requests: an upgraded connection keeps it.
 #[derive(Clone, Debug)]
 pub(crate) struct Place(#[expect(dead_code, reason = "held, not read")] Arc<Slot>);
 
-/// Serves `listeners` until `shutdown` completes, then waits for open replies, at most [`DRAIN_DEADLINE`].
+/// Serves `listeners` until `shutdown` completes, then waits for open replies for at most [`DRAIN_DEADLINE`].
 ///
-/// HTTP/1.1 and HTTP/2 without TLS are told apart by the connection preface. One task serves one connection, so a panic in a
-/// handler costs that connection and no other.
+/// HTTP/1.1 and HTTP/2 without TLS are told apart by the connection preface. Each connection has its own task, so a
+/// panic in a handler ends only that connection.
 pub async fn serve<H: Handler>(listeners: impl Into<Listeners>, handler: H, shutdown: impl Future<Output = ()>) {
     let mut listeners = listeners.into();
     let server = Server {
@@ -77,7 +77,7 @@ pub async fn serve<H: Handler>(listeners: impl Into<Listeners>, handler: H, shut
         };
         match accepted {
             Ok(Accepted::Tcp(stream, address)) => {
-                // Without this a one-word answer waits for the peer's delayed acknowledgement, 40 ms and more.
+                // Otherwise a short reply waits for the peer's delayed acknowledgement, 40 ms and more.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%address, %error, "cannot disable Nagle's algorithm");
                 }
@@ -91,8 +91,8 @@ pub async fn serve<H: Handler>(listeners: impl Into<Listeners>, handler: H, shut
     drop(listeners);
     let drained = async { tokio::join!(server.graceful.shutdown(), server.handler.drain()) };
     tokio::select! {
-        _ = drained => tracing::info!("all replies are finished"),
-        () = tokio::time::sleep(DRAIN_DEADLINE) => tracing::warn!("stopping with replies still open"),
+        _ = drained => tracing::info!("all replies have finished"),
+        () = tokio::time::sleep(DRAIN_DEADLINE) => tracing::warn!("stopping with open replies"),
     }
 }
 
@@ -104,7 +104,7 @@ struct Server<H> {
 }
 
 impl<H: Handler> Server<H> {
-    /// Serves a connection in a task of its own, or tells it that there are too many.
+    /// Serves a connection in its own task, or replies that there are too many.
     fn connect<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(&self, stream: S, peer: Peer) {
         let limits = self.handler.limits();
         self.connections.resize(limits.connections, 0);
@@ -122,7 +122,7 @@ impl<H: Handler> Server<H> {
                 connection(stream, peer, |_| std::future::ready(refused()), limits.times, self.graceful.watcher());
             tokio::spawn(async move {
                 let _refusal = refusal;
-                // Elapsed: whoever says nothing is told nothing.
+                // Elapsed: a client that sends nothing gets no reply.
                 let _ = tokio::time::timeout(REFUSAL_TIME, refusing).await;
             });
         }
@@ -147,7 +147,7 @@ where
     let watched = activity.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let running = watched.begin(request.version());
-        // The protocol keeps room for the future as long as the connection lives; only the pointer is to be kept.
+        // hyper reserves space for the future for as long as the connection lives; boxed, that is only a pointer.
         let answered = Box::pin(answer(request));
         async move {
             let mut response = answered.await;
@@ -156,9 +156,9 @@ where
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // What is longer than our own limits, which are told of in a reply, but not beyond all measure, is refused by the protocol.
+    // hyper itself rejects only what is far beyond our own limits, which get a proper reply.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_headers(4 * MAX_HEADERS);
-    // This bounds what waits to be written, too: it is handed on while more is made.
+    // This also bounds the bytes that wait to be written; those are sent while more are made.
     builder.http1().max_buf_size(4 * MAX_HEAD_BYTES);
     let most = u32::try_from(4 * MAX_HEAD_BYTES).unwrap_or(u32::MAX);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(60)).max_header_list_size(most);
@@ -184,7 +184,7 @@ fn log_end(peer: Peer, ended: Result<(), Box<dyn std::error::Error + Send + Sync
     }
 }
 
-/// Completes when the connection is to be given up.
+/// Completes when the connection is to be closed.
 async fn given_up(activity: &ConnectionActivity, times: &Times) -> Verdict {
     let mut ticks = tokio::time::interval(times.head.min(times.stall).min(times.idle) / 4);
     loop {
@@ -195,13 +195,14 @@ async fn given_up(activity: &ConnectionActivity, times: &Times) -> Verdict {
     }
 }
 
-/// Writes the reply to a request whose head has not come. There is no request to answer, so the protocol has no part in it.
+/// Writes the reply to a request whose head did not arrive. hyper cannot write one, since it has no request to answer.
 async fn say_too_slow<S: AsyncWrite + Unpin>(mut wire: MonitoredIo<S>) -> io::Result<()> {
     wire.write_all(&reply::bare_too_slow()).await?;
     poll_fn(|cx| Pin::new(&mut wire).poll_shutdown(cx)).await
 }
 
-/// A connection that died while waiting is nothing; running out of descriptors needs a moment for others to close.
+/// Waits after a failure to accept: if the process is out of descriptors, others must close first. A connection that
+/// was closed while it waited is not a failure.
 async fn pause_after(error: &io::Error) {
     if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
         return;

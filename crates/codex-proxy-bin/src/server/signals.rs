@@ -1,8 +1,8 @@
-//! Signals: which ends the program, and which has it read its settings again.
+//! Signals: those that stop the program, and the one that reloads the settings.
 
 use std::io;
 
-/// What the program is told from outside.
+/// A signal's meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
     /// SIGINT or SIGTERM; Ctrl-C where there are no signals.
@@ -53,7 +53,7 @@ impl Signals {
     }
 
     pub(crate) async fn next(&mut self) -> Told {
-        // Where there is no Ctrl-C there is nothing to wait for.
+        // Without Ctrl-C there is nothing to wait for.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -1,4 +1,4 @@
-//! A unix socket that only its owner can connect to, and that leaves nothing behind.
+//! A Unix socket that is accessible only to its owner and is removed when it closes.
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -10,24 +10,25 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::net::{UnixListener, UnixStream};
 
-/// A listening socket, and its file.
+/// A listening socket and its file.
 #[derive(Debug)]
 pub(crate) struct UnixSocket {
     listener: UnixListener,
     path: PathBuf,
-    /// The file's device and inode, if the file is ours to remove.
+    /// The file's device and inode, if this program has to remove it.
     file: Option<(u64, u64)>,
 }
 
 impl UnixSocket {
-    /// Listens at `path`, readable and writable by the owner alone. A socket that nobody listens at any more is removed first.
+    /// Listens at `path`, readable and writable only by the owner. A stale socket without a listener is removed first.
     ///
     /// # Errors
-    /// Somebody listens there (`AddrInUse`), the path is something else (`AlreadyExists`), or it cannot be made.
+    /// Another process listens there (`AddrInUse`), the path is not a socket (`AlreadyExists`), or the socket cannot be
+    /// created.
     pub(crate) fn bind(path: &Path) -> io::Result<Self> {
         remove_stale(path)?;
-        // Permissions that are set later would come too late for those who were quick. The mask is the process's: this is done
-        // at the start, while nothing else makes files.
+        // Setting the permissions later would leave a window for others to connect. The umask belongs to the process:
+        // this runs at the start, while nothing else creates files.
         let before = umask(Mode::from_raw_mode(0o177));
         let bound = UnixListener::bind(path);
         umask(before);
@@ -36,7 +37,7 @@ impl UnixSocket {
         Ok(Self { listener, path: path.to_owned(), file: Some((file.dev(), file.ino())) })
     }
 
-    /// Takes over a socket that somebody else has opened, and removes.
+    /// Takes over a socket that another process has opened, and will remove.
     pub(crate) fn inherited(listener: StdListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let path = listener.local_addr()?.as_pathname().unwrap_or_else(|| Path::new("(unnamed)")).to_owned();
@@ -54,16 +55,16 @@ impl UnixSocket {
 
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        // Somebody may have put a socket of their own there in the meantime.
+        // Another process may have created its own socket there in the meantime.
         let now = std::fs::symlink_metadata(&self.path).map(|file| (file.dev(), file.ino()));
         if self.file.is_some() && now.ok() == self.file {
-            // Nothing can be done about it: the next start will.
+            // Nothing can be done about a failure: the next start removes the file.
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// Removes the socket that a program left which was killed. What is no socket, or has a listener, is left alone.
+/// Removes the socket of a program that was killed. Keeps other files, and sockets with a listener.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let file = match std::fs::symlink_metadata(path) {
         Ok(file) => file,
@@ -71,7 +72,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     if !file.file_type().is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file exists and is no socket"));
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file exists and is not a socket"));
     }
     match StdStream::connect(path) {
         Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_file_is_the_owners_and_goes_with_the_listener() {
+    async fn the_file_is_private_and_removed_with_the_listener() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         let socket = UnixSocket::bind(&path).unwrap();
@@ -98,12 +99,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_that_was_left_is_replaced_and_a_file_is_not() {
+    async fn a_stale_socket_is_replaced_and_a_file_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         drop(StdListener::bind(&path).unwrap());
         let socket = UnixSocket::bind(&path).unwrap();
-        // Whose socket is moved away does not remove the next one's.
+        // A socket that was moved away does not remove its successor.
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, "precious").unwrap();
         assert_eq!(UnixSocket::bind(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);

@@ -40,9 +40,9 @@ pub struct CodexClientConfig {
 /// A client of the backend for one login. One value serves all turns.
 #[derive(Debug)]
 pub struct CodexClient<U: Upstream> {
-    /// The way to the backend.
+    /// The connections to the backend.
     pub upstream: Arc<U>,
-    /// The same way, over connections that are kept from turn to turn.
+    /// The same, over WebSockets that are reused from turn to turn.
     pub sockets: Arc<WebSocketUpstream<U, TokioTimer>>,
     /// The login.
     pub tokens: Tokens<U>,
@@ -50,12 +50,12 @@ pub struct CodexClient<U: Upstream> {
     pub models: ModelCache,
     /// The client that the backend sees.
     pub identity: ClientIdentity,
-    /// What is known of the quota, from all replies so far.
+    /// The latest known quota, from all replies so far.
     pub known_quota: KnownQuota,
     pub(super) transport: TransportChoice,
-    /// The way from the configured address to the account's own.
+    /// Finds the account's own base URL from the configured one.
     pub(super) router: WorkspaceRouter,
-    /// How often a turn is sent again before its reply begins.
+    /// How often a turn is retried before its reply begins.
     pub(super) retry: RetryPolicy,
     pub(super) observer: Arc<dyn TurnObserver>,
     pub(super) clock: TokioTimer,
@@ -88,7 +88,7 @@ impl<U: Upstream> CodexClient<U> {
     /// Returns the models, asked for if those at hand are old; those at hand if the backend cannot be asked.
     pub async fn current_models(&self) -> CatalogueSnapshot {
         let at_hand = |problem: &dyn Display| {
-            tracing::debug!(%problem, "showing the models at hand");
+            tracing::debug!(%problem, "cannot fetch the models; using the previous list");
             self.models.snapshot()
         };
         let bearer = match self.tokens.bearer().await {
@@ -101,22 +101,22 @@ impl<U: Upstream> CodexClient<U> {
         }
     }
 
-    /// Asks for the models now, and again whenever a request has used a list that is too old, so that no request waits for
-    /// one. Never completes.
+    /// Fetches the models now, and again whenever a request has used a list that is out of date, so no request waits
+    /// for one. Never completes.
     pub async fn keep_models_fresh(&self) {
         let mut known = None;
         loop {
             let problem = self.current_models().await.problem;
-            // A problem that lasts is not repeated.
+            // A lasting problem is logged once.
             if let Some(problem) = problem.as_ref().filter(|_| problem != known) {
-                tracing::warn!(problem, "the account's models are not known; going by the list at hand");
+                tracing::warn!(problem, "cannot fetch the account's models; using the previous list");
             }
             known = problem;
             self.models.used_when_old().await;
         }
     }
 
-    /// Finds where the requests of the login's workspace go.
+    /// Finds the base URL for requests of the login's workspace.
     pub(super) async fn route(&self, bearer: &Bearer) -> Result<WorkspaceRoute, WorkspaceRouteError> {
         let home = self.backend(bearer, self.router.home());
         self.router.route(&self.upstream, &home, &self.clock).await
@@ -132,7 +132,7 @@ impl<U: Upstream> CodexClient<U> {
         Backend { base: &route.base, region: route.region.as_deref(), identity: &self.identity, credentials }
     }
 
-    /// Takes over what a reply tells of the quota.
+    /// Records the quota that a reply reports.
     pub(super) fn observe_quota(&self, quota: Quota) {
         self.known_quota.observe(quota, self.clock.now());
     }

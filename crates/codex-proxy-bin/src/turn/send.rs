@@ -29,7 +29,7 @@ const SPARE_BYTES: usize = 512;
 pub struct Caller {
     /// The caller, as a hash: conversations of different callers never share an id.
     pub id: String,
-    /// The conversation as the client names it, if it does.
+    /// The client's name for the conversation, if it sends one.
     pub session: Option<String>,
 }
 
