@@ -1,5 +1,6 @@
-//! The model catalogue: the one bundled with the official CLI 0.169.0 (`docs/backend.md` §9) and the seven older names that clients of
-//! the original program use. An entry has every key that the CLI's decoder insists on; its texts are this crate's own.
+//! The model catalogue: the catalogue bundled with the official CLI 0.169.0 (`docs/backend.md` §9) and seven older
+//! names that some clients still use. An entry has every key that the CLI's decoder requires; its texts are this
+//! crate's own.
 
 use http::HeaderMap;
 use serde::Deserialize;
@@ -8,17 +9,17 @@ use sha2::{Digest as _, Sha256};
 
 const BUILT_IN: &str = include_str!("catalogue.json");
 
-/// The older names that no ChatGPT account is served any more (§5.4).
+/// The older names that the backend has withdrawn (§5.4).
 const RETIRED: [&str; 6] =
     ["gpt-5.1", "gpt-5.1-codex-max", "gpt-5.1-codex-mini", "gpt-5.2", "gpt-5.2-codex", "gpt-5.3-codex"];
 
-/// What the simulator needs to know of every model.
+/// The models and their properties.
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     models: Vec<Model>,
 }
 
-/// One model, with its listing entry as it is sent.
+/// One model, with its entry in the listing as it is sent.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) facts: Facts,
@@ -26,7 +27,7 @@ pub(crate) struct Model {
     pub(crate) entry: Value,
 }
 
-/// The fields of a listing entry that the checks look at (`docs/backend.md` §5.2).
+/// The fields of a listing entry that the checks read (`docs/backend.md` §5.2).
 #[derive(Debug, Deserialize)]
 pub(crate) struct Facts {
     pub(crate) slug: String,
@@ -50,7 +51,7 @@ struct Tier {
 }
 
 impl Catalogue {
-    /// Reads the built-in listing, the retired models only if `retired` is set.
+    /// Parses the built-in listing, with the retired models if `retired` is set.
     pub(crate) fn built_in(retired: bool) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Listing {
@@ -71,12 +72,12 @@ impl Catalogue {
         self.models.iter().find(|model| model.facts.slug == slug)
     }
 
-    /// The models a client of `version` with an account on `plan` is shown (`docs/backend.md` §5.1, §5.3).
+    /// Returns the models shown to a client of `version` with an account on `plan` (`docs/backend.md` §5.1, §5.3).
     pub(crate) fn visible_to(&self, version: Version, plan: &str) -> impl Iterator<Item = &Model> {
         self.models.iter().filter(move |model| model.minimal <= version && model.included_in(plan))
     }
 
-    /// The ETag of the listing that [`visible_to`](Self::visible_to) gives.
+    /// Returns the ETag of the listing that [`visible_to`](Self::visible_to) returns.
     pub(crate) fn etag(&self, version: Version, plan: &str) -> String {
         let mut digest = Sha256::new();
         self.visible_to(version, plan).for_each(|model| digest.update(format!("{}\n", model.entry)));
@@ -86,13 +87,14 @@ impl Catalogue {
 }
 
 impl Model {
-    /// Efforts the model takes on the wire: those listed, `none`, and never `ultra` (`docs/backend.md` §5.4).
+    /// Returns the efforts the model accepts on the wire: the listed ones without `ultra`, and `none`
+    /// (`docs/backend.md` §5.4).
     pub(crate) fn efforts(&self) -> impl Iterator<Item = &str> {
         let listed = self.facts.supported_reasoning_levels.iter().map(|level| level.effort.as_str());
         std::iter::once("none").chain(listed.filter(|effort| *effort != "ultra"))
     }
 
-    /// Whether accounts on `plan` have the model; an entry that names no plans is for all.
+    /// Returns whether accounts on `plan` have the model; an entry without plans is for all of them.
     pub(crate) fn included_in(&self, plan: &str) -> bool {
         self.facts.available_in_plans.as_ref().is_none_or(|plans| plans.iter().any(|named| named == plan))
     }
@@ -105,7 +107,7 @@ impl Model {
         self.facts.input_modalities.iter().any(|modality| modality == "image")
     }
 
-    /// Whether the `instructions` key may be left out: from gpt-5.5 on (`docs/backend.md` §2.5, §9).
+    /// Returns whether the `instructions` key may be missing: from gpt-5.5 on (`docs/backend.md` §2.5, §9).
     pub(crate) fn instructions_optional(&self) -> bool {
         let numbers = self.facts.slug.strip_prefix("gpt-").and_then(|rest| rest.split('-').next());
         let Some(numbers) = numbers else { return true };
@@ -116,7 +118,7 @@ impl Model {
         (major, minor.and_then(Result::ok).unwrap_or(0)) >= (5, 5)
     }
 
-    /// The part of the slug that encrypted reasoning is bound to, e.g. `gpt-5.6` of `gpt-5.6-sol`.
+    /// Returns the part of the slug that encrypted reasoning is bound to, e.g. `gpt-5.6` of `gpt-5.6-sol`.
     pub(crate) fn family(&self) -> &str {
         let slug = self.facts.slug.as_str();
         slug.match_indices('-').nth(1).map_or(slug, |(at, _)| &slug[..at])
@@ -128,10 +130,10 @@ impl Model {
 pub(crate) struct Version([u64; 3]);
 
 impl Version {
-    /// The version below which a model counts as open to clients that do not identify themselves.
+    /// The version up to which a model is open to clients that do not identify themselves.
     pub(crate) const UNGATED: Self = Self([0, 0, 1]);
 
-    /// Reads `0.169.0`; a pre-release suffix is ignored.
+    /// Parses `0.169.0`; a pre-release suffix is ignored.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let core = text.split(['-', '+']).next()?;
         let mut numbers = core.split('.').map(|part| part.parse::<u64>().ok());
@@ -139,13 +141,13 @@ impl Version {
         numbers.next().is_none().then_some(version)
     }
 
-    /// The version a client says it has: that of the `version` header, else that of the user agent.
+    /// Returns the version a client states in the `version` header, or else in its user agent.
     pub(crate) fn of_client(headers: &HeaderMap) -> Option<Self> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         text("version").and_then(Self::parse).or_else(|| text("user-agent").and_then(Self::of_user_agent))
     }
 
-    /// Reads the version of a user agent's first product, e.g. `codex_exec/0.169.0 (…)`.
+    /// Parses the version of a user agent's first product, e.g. `codex_exec/0.169.0 (…)`.
     fn of_user_agent(user_agent: &str) -> Option<Self> {
         let (_, rest) = user_agent.split_once('/')?;
         Self::parse(rest.split([' ', '(']).next()?)
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_depends_on_version_plan_and_what_is_retired() {
+    fn a_listing_depends_on_version_plan_and_retired_models() {
         let catalogue = Catalogue::built_in(false).expect("a valid example");
         let seen = |version: &str, plan: &str| -> Vec<&str> {
             let version = Version::parse(version).expect("a valid example");

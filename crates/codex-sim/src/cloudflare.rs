@@ -1,4 +1,4 @@
-//! What stands in front of the backend: Cloudflare's pages, and the headers its replies carry (`docs/backend.md` §3.5, §3.6).
+//! Cloudflare in front of the backend: its pages, and the headers it adds to replies (`docs/backend.md` §3.5, §3.6).
 
 use http::{Response, StatusCode};
 
@@ -6,11 +6,11 @@ use crate::exchange::reply::{self, Body};
 use crate::ids::Rng;
 use crate::scenario::plan::CloudflarePage;
 
-/// The reply that never came from the backend.
+/// Returns a reply that does not come from the backend.
 pub(crate) fn page(page: CloudflarePage) -> Response<Body> {
     match page {
         CloudflarePage::Challenge => challenge(),
-        CloudflarePage::Blocked => cloudflare(StatusCode::FORBIDDEN, "Attention Required! | Cloudflare", BLOCKED),
+        CloudflarePage::Blocked => cloudflare_page(StatusCode::FORBIDDEN, "Attention Required! | Cloudflare", BLOCKED),
         CloudflarePage::UnableToLoad => reply::html(StatusCode::FORBIDDEN, UNABLE_TO_LOAD.to_owned()),
         CloudflarePage::NotFound => {
             let mut response = reply::empty(StatusCode::NOT_FOUND);
@@ -21,20 +21,20 @@ pub(crate) fn page(page: CloudflarePage) -> Response<Body> {
             let status = StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY);
             let reason = status.canonical_reason().unwrap_or("Web server is returning an unknown error");
             let title = format!("chatgpt.com | {code}: {reason}");
-            cloudflare(status, &title, &format!("<h1>Error {code}</h1><p>{reason}</p>"))
+            cloudflare_page(status, &title, &format!("<h1>Error {code}</h1><p>{reason}</p>"))
         }
     }
 }
 
-/// Cloudflare's managed challenge: 403 with HTML.
+/// Returns Cloudflare's managed challenge: 403 with HTML.
 pub(crate) fn challenge() -> Response<Body> {
-    let mut response = cloudflare(StatusCode::FORBIDDEN, "Just a moment...", CHALLENGE);
+    let mut response = cloudflare_page(StatusCode::FORBIDDEN, "Just a moment...", CHALLENGE);
     reply::set(&mut response, "cf-mitigated", "challenge");
     response
 }
 
-/// Adds the headers by which a reply can be told to support.
-pub(crate) fn diagnosed(mut response: Response<Body>, mut rng: Rng) -> Response<Body> {
+/// Adds the headers that identify a reply to support.
+pub(crate) fn with_support_headers(mut response: Response<Body>, mut rng: Rng) -> Response<Body> {
     reply::set(&mut response, "x-request-id", &rng.uuid());
     reply::set(&mut response, "x-oai-request-id", &rng.uuid());
     reply::set(&mut response, "cf-ray", &format!("{}-AMS", rng.hex(16)));
@@ -50,7 +50,7 @@ const BLOCKED: &str = "<h1>Sorry, you have been blocked</h1><h2>You are unable t
 const UNABLE_TO_LOAD: &str = "<html><head><style>.container{align-items:center;display:flex;flex-direction:column}</style></head>\
                               <body><div class=\"container\"><p>Unable to load site</p></div></body></html>";
 
-fn cloudflare(status: StatusCode, title: &str, body: &str) -> Response<Body> {
+fn cloudflare_page(status: StatusCode, title: &str, body: &str) -> Response<Body> {
     let page = format!(
         "<!DOCTYPE html><html lang=\"en-US\"><head><title>{title}</title>\
          <meta name=\"robots\" content=\"noindex,nofollow\"></head><body>{body}</body></html>"

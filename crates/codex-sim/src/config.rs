@@ -1,4 +1,4 @@
-//! What a simulator is started with.
+//! The settings of a simulator.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ const ACCESS_LIFETIME: Duration = Duration::from_secs(864_000);
 const REFRESH_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
-/// The settings of [`Sim::start`](crate::Sim::start). Every field has a default that a test can override one by one.
+/// The settings of [`Sim::start`](crate::Sim::start). Every field has a default; tests override single fields.
 #[derive(Debug, Clone)]
 pub struct SimConfig {
-    /// Port to listen on; 0 takes a free one.
+    /// Port to listen on; 0 picks a free one.
     pub port: u16,
-    /// Serves the auth server on a listener of its own (always on a free port) instead of beside the backend.
+    /// Serves the auth server on a listener of its own (always on a free port) instead of together with the backend.
     pub separate_auth: bool,
     /// Serves TLS with a leaf of a private CA, ALPN `h2` and `http/1.1`.
     pub tls: bool,
@@ -24,14 +24,14 @@ pub struct SimConfig {
     pub refresh_lifetime: Duration,
     /// Ports accepted in `redirect_uri`.
     pub redirect_ports: RedirectPorts,
-    /// Account that tokens are minted for unless told otherwise, the value of `chatgpt-account-id`.
+    /// Account that tokens are issued for by default, the value of `chatgpt-account-id`.
     pub account_id: String,
-    /// E-mail claim of minted tokens.
+    /// E-mail claim of issued tokens.
     pub email: String,
-    /// Plan claim of minted tokens, e.g. `plus`.
+    /// Plan claim of issued tokens, e.g. `plus`.
     pub plan_type: String,
-    /// Whether models that the backend has withdrawn (gpt-5.1 to gpt-5.3-codex, `docs/backend.md` §5.4) still answer. They do unless
-    /// told otherwise, for clients that have their names built in.
+    /// Whether models that the backend has withdrawn (gpt-5.1 to gpt-5.3-codex, `docs/backend.md` §5.4) still answer.
+    /// They do by default, for clients that have their names built in.
     pub retired_models: bool,
     /// Whether the device-code endpoints are enabled; when not, `usercode` answers 404 as the real issuer does.
     pub device_login: bool,
@@ -39,9 +39,9 @@ pub struct SimConfig {
     pub device_interval_secs: u64,
     /// Source of the current time; [`Control::advance`](crate::Control::advance) adds to it.
     pub clock: Clock,
-    /// Seed of identifiers and padding; `None` draws one, so that two simulators differ.
+    /// Seed of identifiers and padding; `None` draws a random one.
     pub seed: Option<u64>,
-    /// Largest request body accepted, before and after decompression; more is answered 413.
+    /// Largest request body accepted, before and after decompression; larger ones get 413.
     pub max_body_bytes: usize,
 }
 
@@ -72,7 +72,7 @@ impl Default for SimConfig {
 pub enum RedirectPorts {
     /// 1455 and 1457, as registered for the real client (`docs/backend.md` §1.3).
     Registered,
-    /// Only these.
+    /// These ports only.
     Only(Vec<u16>),
     /// Any port, for tests that listen on a free one.
     Any,

@@ -6,12 +6,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 const HEX: &[u8] = b"0123456789abcdef";
 const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// A SplitMix64 generator: fast, seedable, and good enough for identifiers and padding that guard nothing.
+/// A SplitMix64 generator: fast, seedable, and good enough for identifiers and padding that protect nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct Rng(u64);
 
 impl Rng {
-    /// Starts from `seed`, or from the operating system's randomness without one.
+    /// Returns a generator seeded with `seed`, or by the operating system without one.
     pub(crate) fn new(seed: Option<u64>) -> Self {
         Self(seed.unwrap_or_else(|| getrandom::u64().expect("the operating system provides randomness")))
     }
@@ -24,7 +24,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// An independent generator, so that one reply can draw without holding a lock.
+    /// Returns an independent generator, with which a reply can draw without holding a lock.
     pub(crate) fn fork(&mut self) -> Self {
         Self(self.next())
     }
@@ -37,7 +37,7 @@ impl Rng {
         self.pick(ALPHANUMERIC, characters)
     }
 
-    /// Random padding as the `obfuscation` key of delta events carries it: 1 to 16 characters.
+    /// Returns random padding as in the `obfuscation` key of delta events: 1 to 16 characters.
     pub(crate) fn obfuscation(&mut self) -> String {
         let length = (self.next() % 16 + 1) as usize;
         self.alphanumeric(length)
@@ -48,7 +48,7 @@ impl Rng {
         format!("{}-{}-4{}-a{}-{}", &h[..8], &h[8..12], &h[13..16], &h[17..20], &h[20..])
     }
 
-    /// `bytes` random bytes in unpadded base64url.
+    /// Returns `bytes` random bytes in unpadded base64url.
     pub(crate) fn token(&mut self, bytes: usize) -> String {
         let raw: Vec<u8> = (0..bytes).map(|_| (self.next() >> 56) as u8).collect();
         URL_SAFE_NO_PAD.encode(raw)
@@ -59,7 +59,7 @@ impl Rng {
     }
 }
 
-/// The identifiers of one response: all of them share a prefix, as the real ones do.
+/// The identifiers of one response, which share a prefix as the real ones do.
 #[derive(Debug)]
 pub(crate) struct ResponseIds {
     prefix: String,
@@ -75,13 +75,13 @@ impl ResponseIds {
         Self { prefix: rng.hex(Self::SHARED), rng }
     }
 
-    /// An identifier such as `msg_` followed by 50 hex digits.
+    /// Returns an identifier such as `msg_` followed by 50 hex digits.
     pub(crate) fn item(&mut self, kind: &str) -> String {
         let tail = self.rng.hex(Self::DIGITS - Self::SHARED);
         format!("{kind}_{}{tail}", self.prefix)
     }
 
-    /// A call identifier: `call_` followed by 24 alphanumerics.
+    /// Returns a call identifier: `call_` followed by 24 alphanumerics.
     pub(crate) fn call(&mut self) -> String {
         format!("call_{}", self.rng.alphanumeric(24))
     }

@@ -14,7 +14,7 @@ use crate::sim::{Sim, SimError};
 /// serve a simulated ChatGPT Codex backend and auth server on 127.0.0.1
 #[derive(FromArgs, Debug)]
 pub struct Args {
-    /// port to listen on; 0 takes a free one
+    /// port to listen on; 0 picks a free one
     #[argh(option, default = "0")]
     pub port: u16,
     /// serve TLS with a private CA
@@ -29,16 +29,15 @@ pub struct Args {
     /// accept any port in the redirect_uri of a login, not only 1455 and 1457
     #[argh(switch)]
     pub any_redirect_port: bool,
-    /// seed of identifiers, for the same ones on every run
+    /// seed of identifiers; the same seed gives the same identifiers
     #[argh(option)]
     pub seed: Option<u64>,
 }
 
-/// Starts a simulator, writes one JSON line with its addresses to `out`, and serves until the task is dropped.
+/// Starts a simulator, writes one JSON line with its addresses to `out`, and serves until the future is dropped.
 ///
 /// # Errors
-///
-/// [`io::Error`] with a message that names what to change: the port, or the file of `--ca-out`.
+/// [`io::Error`] with a message that names the option to change: `--port` or `--ca-out`.
 pub async fn run(args: Args, out: &mut impl Write) -> io::Result<()> {
     let defaults = SimConfig::default();
     let config = SimConfig {

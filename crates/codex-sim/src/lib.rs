@@ -1,13 +1,13 @@
 //! A simulated ChatGPT Codex backend and auth server, as strict as the real one.
 //!
 //! One listener on 127.0.0.1 answers as `chatgpt.com` (`/backend-api/codex/responses`, `/backend-api/codex/models`,
-//! `/backend-api/wham/*`) and as `auth.openai.com` (`/oauth/*`, `/api/accounts/deviceauth/*`, `/codex/device`). It makes the
-//! checks the real services make, in their order and with their error bodies (`docs/backend.md` §1-§8), refuses what they refuse,
+//! `/backend-api/wham/*`) and as `auth.openai.com` (`/oauth/*`, `/api/accounts/deviceauth/*`, `/codex/device`). It
+//! makes the checks of the real services, in their order and with their error bodies (`docs/backend.md` §1-§8),
 //! rotates refresh tokens and detects their reuse, and records every request.
 //!
-//! What it answers is chosen by a magic word in the last user text (`[sim:tool]`, `[sim:cut]`, see [`Scenario`]), by the header
-//! `x-sim-scenario`, or by [`Control::queue`]. Streams are rendered from recipes of this crate's own, so that it cannot share
-//! a bug with the translator it tests.
+//! A magic word in the last user text (`[sim:tool]`, `[sim:cut]`, see [`Scenario`]), the header `x-sim-scenario`, or
+//! [`Control::queue`] chooses the reply. Streams are rendered from this crate's own recipes, so it cannot share a bug
+//! with the translator it tests.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), codex_sim::SimError> {
@@ -22,8 +22,9 @@
 //!
 //! # Control over HTTP
 //!
-//! Tests in other languages start the `codex-sim` program, read its addresses from the one JSON line it prints, and use the
-//! HTTP form of [`Control`]. Bodies are JSON objects whatever the content-type; answers are JSON, errors 400 `{"error":"…"}`.
+//! Tests in other languages start the `codex-sim` program, read its addresses from the one JSON line it prints, and
+//! use the HTTP form of [`Control`]. Bodies are JSON objects, whatever the content-type. Replies are JSON; errors are
+//! 400 `{"error":"…"}`.
 //!
 //! | request | body | answer |
 //! |---|---|---|
@@ -70,7 +71,7 @@ pub use clock::Clock;
 pub use config::{RedirectPorts, SimConfig};
 pub use control::{Control, ControlError};
 pub use launch::{Args, run};
-pub use request_log::{Outcome, Recorded};
+pub use request_log::{Outcome, RecordedRequest};
 pub use scenario::Scenario;
 pub use scenario::word::ScenarioError;
 pub use sim::{Sim, SimError};

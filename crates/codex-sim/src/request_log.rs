@@ -9,22 +9,22 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use tokio::sync::watch;
 
-/// Requests kept; older ones are forgotten first.
+/// The number of requests stored; the oldest are dropped first.
 const MAX_RECORDED: usize = 2_000;
-/// Memory they may take, estimated, so that neither many large bodies nor a few that unpack to much more than was sent can
-/// use up the machine. The newest is kept in any case.
-const MAX_HELD_BYTES: usize = 128 * 1024 * 1024;
+/// The memory they may take, estimated, so neither many large bodies nor a few highly compressed ones can exhaust the
+/// machine. The newest is always stored.
+const MAX_BYTES: usize = 128 * 1024 * 1024;
 
-/// One request as it arrived, and what became of its reply.
+/// One request as it arrived, and the progress of its reply.
 #[derive(Clone, Default, Serialize)]
-pub struct Recorded {
+pub struct RecordedRequest {
     /// Position in the order of arrival, from 1.
     pub id: u64,
-    /// Number of the TCP connection it came on, from 1.
+    /// Number of its TCP connection, from 1.
     pub connection: u64,
     /// `HTTP/1.1` or `HTTP/2.0`.
     pub version: String,
-    /// The method; `FRAME` for a message on a WebSocket, which has the headers, path and connection of its upgrade.
+    /// The method; `FRAME` for a WebSocket message, which has the headers, path and connection of its upgrade.
     pub method: String,
     /// The path without the query.
     pub path: String,
@@ -32,36 +32,36 @@ pub struct Recorded {
     pub query: Option<String>,
     /// The headers in the order of arrival, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body, decompressed: JSON as it is, a form as an object of strings, `None` for anything else.
+    /// The decompressed body: JSON as it is, a form as an object of strings, `None` for anything else.
     #[serde(serialize_with = "shared")]
     pub body: Option<Arc<Value>>,
-    /// Length of the body as it was sent, before decompression.
+    /// Length of the body as it was sent, before decompression, in bytes.
     pub body_bytes: usize,
-    /// The scenario that applied, as written.
+    /// The scenario that was applied, as written.
     pub scenario: Option<String>,
-    /// Status of the reply; `None` while there is none, or when the connection was dropped instead.
+    /// Status of the reply; `None` before there is one, or if the connection was dropped instead.
     pub status: Option<u16>,
     /// Stream events sent in full.
     pub events_sent: u64,
     /// Bytes of the reply body handed to the connection.
     pub bytes_sent: u64,
-    /// Whether the reply stands still until [`Control::release`](crate::Control::release).
+    /// Whether the reply waits for [`Control::release`](crate::Control::release).
     pub waiting: bool,
     /// How the reply ended.
     pub outcome: Outcome,
 }
 
-impl Recorded {
-    /// The value of the first header called `name` (in lower case).
+impl RecordedRequest {
+    /// Returns the value of the first header called `name` (in lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 }
 
-impl fmt::Debug for Recorded {
-    /// Leaves the credentials out: a misdirected client may have sent real ones.
+impl fmt::Debug for RecordedRequest {
+    /// Leaves credentials out: a misconfigured client may have sent real ones.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorded")
+        f.debug_struct("RecordedRequest")
             .field("id", &self.id)
             .field("connection", &self.connection)
             .field("version", &self.version)
@@ -83,14 +83,14 @@ impl fmt::Debug for Recorded {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The reply is still being made or sent.
+    /// The reply is still being built or sent.
     #[default]
     InFlight,
     /// The whole body was handed to the connection.
     Completed,
-    /// The simulator broke the reply off, as the scenario asked.
+    /// The simulator cut the reply, as the scenario asked.
     Cut,
-    /// The client went away before the end.
+    /// The client disconnected before the end.
     Disconnected,
 }
 
@@ -99,21 +99,21 @@ pub enum Outcome {
 pub(crate) struct RequestLog {
     inner: Mutex<Inner>,
     changed: watch::Sender<u64>,
-    max_held_bytes: usize,
+    max_bytes: usize,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     entries: VecDeque<Entry>,
     last_id: u64,
-    held_bytes: usize,
+    bytes: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
-    recorded: Recorded,
+    recorded: RecordedRequest,
     progress: Arc<Progress>,
-    held_bytes: usize,
+    bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -124,37 +124,36 @@ struct Progress {
 
 impl RequestLog {
     pub(crate) fn new() -> Self {
-        Self::holding(MAX_HELD_BYTES)
+        Self::with_limit(MAX_BYTES)
     }
 
-    fn holding(max_held_bytes: usize) -> Self {
-        Self { inner: Mutex::default(), changed: watch::Sender::new(0), max_held_bytes }
+    fn with_limit(max_bytes: usize) -> Self {
+        Self { inner: Mutex::default(), changed: watch::Sender::new(0), max_bytes }
     }
 
-    /// Appends a request (its `id` is set here) and returns the ticket through which its reply reports.
-    pub(crate) fn append(self: &Arc<Self>, mut recorded: Recorded) -> Ticket {
+    /// Appends a request, whose `id` is set here, and returns the ticket through which its reply reports progress.
+    pub(crate) fn append(self: &Arc<Self>, mut recorded: RecordedRequest) -> Ticket {
         let progress = Arc::new(Progress::default());
         let mut inner = self.lock();
         inner.last_id += 1;
         recorded.id = inner.last_id;
         let id = recorded.id;
-        let held_bytes = held_by(&recorded);
-        inner.held_bytes += held_bytes;
-        inner.entries.push_back(Entry { recorded, progress: Arc::clone(&progress), held_bytes });
-        while inner.entries.len() > MAX_RECORDED || (inner.held_bytes > self.max_held_bytes && inner.entries.len() > 1)
-        {
+        let bytes = size_of_request(&recorded);
+        inner.bytes += bytes;
+        inner.entries.push_back(Entry { recorded, progress: Arc::clone(&progress), bytes });
+        while inner.entries.len() > MAX_RECORDED || (inner.bytes > self.max_bytes && inner.entries.len() > 1) {
             let Some(oldest) = inner.entries.pop_front() else {
                 break;
             };
-            inner.held_bytes -= oldest.held_bytes;
+            inner.bytes -= oldest.bytes;
         }
         drop(inner);
         self.notify();
         Ticket { log: Arc::clone(self), id, progress }
     }
 
-    pub(crate) fn snapshot(&self) -> Vec<Recorded> {
-        let with_progress = |entry: &Entry| Recorded {
+    pub(crate) fn snapshot(&self) -> Vec<RecordedRequest> {
+        let with_progress = |entry: &Entry| RecordedRequest {
             events_sent: entry.progress.events.load(Ordering::Relaxed),
             bytes_sent: entry.progress.bytes.load(Ordering::Relaxed),
             ..entry.recorded.clone()
@@ -165,13 +164,13 @@ impl RequestLog {
     pub(crate) fn clear(&self) {
         let mut inner = self.lock();
         inner.entries.clear();
-        inner.held_bytes = 0;
+        inner.bytes = 0;
         drop(inner);
         self.notify();
     }
 
-    /// Waits until `wanted` holds of the recorded requests, and returns them.
-    pub(crate) async fn until(&self, mut wanted: impl FnMut(&[Recorded]) -> bool) -> Vec<Recorded> {
+    /// Waits until `wanted` is true of the recorded requests, and returns them.
+    pub(crate) async fn until(&self, mut wanted: impl FnMut(&[RecordedRequest]) -> bool) -> Vec<RecordedRequest> {
         let mut changes = self.changed.subscribe();
         loop {
             changes.borrow_and_update();
@@ -182,7 +181,7 @@ impl RequestLog {
         }
     }
 
-    fn update(&self, id: u64, change: impl FnOnce(&mut Recorded)) {
+    fn update(&self, id: u64, change: impl FnOnce(&mut RecordedRequest)) {
         let mut inner = self.lock();
         if let Some(entry) = inner.entries.iter_mut().rev().find(|entry| entry.recorded.id == id) {
             change(&mut entry.recorded);
@@ -244,22 +243,22 @@ impl Ticket {
     }
 }
 
-/// What one record takes in memory, within a few bytes per string.
-fn held_by(recorded: &Recorded) -> usize {
+/// Returns the memory of one request, within a few bytes per string.
+fn size_of_request(recorded: &RecordedRequest) -> usize {
     let headers: usize =
         recorded.headers.iter().map(|(name, value)| size_of::<(String, String)>() + name.len() + value.len()).sum();
     let line = recorded.path.len() + recorded.query.as_ref().map_or(0, String::len);
-    size_of::<Recorded>() + headers + line + recorded.body.as_deref().map_or(0, held_by_value)
+    size_of::<RecordedRequest>() + headers + line + recorded.body.as_deref().map_or(0, size_of_value)
 }
 
-/// The recursion ends where the parser's does, at 128 levels.
-fn held_by_value(value: &Value) -> usize {
+/// Returns the memory of a value. The recursion is bounded by the parser's depth limit, 128.
+fn size_of_value(value: &Value) -> usize {
     let inside = match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
         Value::String(text) => text.len(),
-        Value::Array(values) => values.iter().map(held_by_value).sum(),
+        Value::Array(values) => values.iter().map(size_of_value).sum(),
         // A key, its hash and its place in the index.
-        Value::Object(map) => map.iter().map(|(key, value)| 48 + key.len() + held_by_value(value)).sum(),
+        Value::Object(map) => map.iter().map(|(key, value)| 48 + key.len() + size_of_value(value)).sum(),
     };
     size_of::<Value>() + inside
 }
@@ -274,8 +273,8 @@ mod tests {
 
     use super::*;
 
-    fn with_body(body: Value) -> Recorded {
-        Recorded {
+    fn with_body(body: Value) -> RecordedRequest {
+        RecordedRequest {
             connection: 1,
             version: "HTTP/1.1".to_owned(),
             method: "POST".to_owned(),
@@ -284,27 +283,27 @@ mod tests {
             headers: Vec::new(),
             body: Some(Arc::new(body)),
             body_bytes: 0,
-            ..Recorded::default()
+            ..RecordedRequest::default()
         }
     }
 
     #[test]
-    fn the_oldest_records_give_way_by_what_they_hold_and_not_by_what_was_sent() {
-        let log = Arc::new(RequestLog::holding(100_000));
-        // Two bytes each as JSON, and many more in memory.
+    fn the_oldest_requests_are_dropped_by_their_memory_and_not_by_their_length() {
+        let log = Arc::new(RequestLog::with_limit(100_000));
+        // Two bytes each as JSON, many more in memory.
         for _ in 0..10 {
             log.append(with_body(json!(vec![0; 1_000])));
         }
         let ids: Vec<u64> = log.snapshot().iter().map(|recorded| recorded.id).collect();
         assert!(ids.len() < 5 && ids.last() == Some(&10), "{ids:?}");
-        let held = log.lock().entries.iter().map(|entry| entry.held_bytes).sum::<usize>();
-        assert_eq!(log.lock().held_bytes, held);
+        let held = log.lock().entries.iter().map(|entry| entry.bytes).sum::<usize>();
+        assert_eq!(log.lock().bytes, held);
         assert!(held <= 100_000);
     }
 
     #[test]
-    fn one_record_is_kept_however_large_it_is_and_there_are_never_too_many() {
-        let log = Arc::new(RequestLog::holding(10));
+    fn the_newest_request_is_stored_whatever_its_size_and_the_number_is_bounded() {
+        let log = Arc::new(RequestLog::with_limit(10));
         log.append(with_body(json!("x".repeat(1_000))));
         assert_eq!(log.snapshot().len(), 1);
         let log = Arc::new(RequestLog::new());
@@ -313,7 +312,7 @@ mod tests {
             log.append(with_body(json!(null)));
         }
         assert_eq!(log.snapshot().len(), MAX_RECORDED);
-        // The reply to a forgotten request still reports, to nobody.
+        // The reply to a dropped request still reports, without effect.
         first.finished(Outcome::Completed);
     }
 }

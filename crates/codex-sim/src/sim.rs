@@ -9,9 +9,9 @@ use tokio::task::JoinHandle;
 
 use crate::config::SimConfig;
 use crate::control::Control;
-use crate::request_log::Recorded;
+use crate::request_log::RecordedRequest;
 use crate::server;
-use crate::server::route::Surface;
+use crate::server::route::Services;
 use crate::server::tls::Tls;
 use crate::state::SimState;
 use crate::tokens::ledger::{Mint, Tokens};
@@ -29,18 +29,18 @@ pub struct Sim {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SimError {
-    /// The port is taken or may not be bound: choose another, or 0 for a free one.
+    /// The port is in use or cannot be bound: choose another, or 0 for a free one.
     #[error("cannot listen on 127.0.0.1:{port}: {source}; choose another port")]
     Bind {
-        /// The port asked for.
+        /// The requested port.
         port: u16,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// The private CA or the leaf could not be made.
-    #[error("cannot make the TLS certificates: {0}")]
+    /// The private CA or the server certificate could not be generated.
+    #[error("cannot generate the TLS certificates: {0}")]
     Tls(#[from] btls::error::ErrorStack),
-    /// The built-in model catalogue cannot be read: a defect of this crate.
+    /// The built-in model catalogue is invalid: a bug in this crate.
     #[error("cannot read the built-in model catalogue: {0}")]
     Catalogue(#[from] serde_json::Error),
 }
@@ -49,59 +49,58 @@ impl Sim {
     /// Starts a simulator on 127.0.0.1.
     ///
     /// # Errors
-    ///
-    /// [`SimError::Bind`] asks for another port; the others cannot be mended by the caller.
+    /// [`SimError::Bind`] if another port is needed; the caller can do nothing about the others.
     pub async fn start(config: SimConfig) -> Result<Self, SimError> {
         let tls = if config.tls { Some(Arc::new(Tls::generate()?)) } else { None };
         let (listener, base_url) = bind(config.port, config.tls).await?;
         let separate = if config.separate_auth { Some(bind(0, config.tls).await?) } else { None };
         let auth_url = separate.as_ref().map_or_else(|| base_url.clone(), |(_, url)| url.clone());
         let state = Arc::new(SimState::new(config, base_url.clone(), auth_url.clone())?);
-        let surface = if separate.is_some() { Surface::Backend } else { Surface::Both };
-        let mut tasks = vec![tokio::spawn(server::serve(listener, tls.clone(), surface, Arc::clone(&state)))];
+        let services = if separate.is_some() { Services::Backend } else { Services::Both };
+        let mut tasks = vec![tokio::spawn(server::serve(listener, tls.clone(), services, Arc::clone(&state)))];
         if let Some((listener, _)) = separate {
-            tasks.push(tokio::spawn(server::serve(listener, tls.clone(), Surface::Auth, Arc::clone(&state))));
+            tasks.push(tokio::spawn(server::serve(listener, tls.clone(), Services::Auth, Arc::clone(&state))));
         }
         let ca_pem = tls.map(|tls| tls.ca_pem().to_owned());
         Ok(Self { state, base_url, auth_url, ca_pem, tasks })
     }
 
-    /// The origin, without a trailing slash: `http://127.0.0.1:PORT`.
+    /// Returns the origin, without a trailing slash: `http://127.0.0.1:PORT`.
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
 
-    /// The base of the backend's paths: what `CODEX_PROXY_UPSTREAM_URL` takes.
+    /// Returns the base URL of the backend, the value for `CODEX_PROXY_UPSTREAM_URL`.
     pub fn upstream_url(&self) -> String {
         format!("{}/backend-api", self.base_url)
     }
 
-    /// The issuer: what `CODEX_PROXY_AUTH_URL` takes.
+    /// Returns the issuer, the value for `CODEX_PROXY_AUTH_URL`.
     pub fn auth_url(&self) -> &str {
         &self.auth_url
     }
 
-    /// The CA certificate that clients must trust, in PEM; `None` without TLS.
+    /// Returns the CA certificate that clients must trust, in PEM; `None` without TLS.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }
 
-    /// Issues tokens as a login would.
+    /// Issues tokens, as a login would.
     pub fn mint_tokens(&self, mint: Mint) -> Tokens {
         self.state.mint(mint)
     }
 
-    /// The recorded requests, oldest first.
-    pub fn requests(&self) -> Vec<Recorded> {
+    /// Returns the recorded requests, oldest first.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
         self.state.log.snapshot()
     }
 
-    /// Waits until `wanted` holds of the recorded requests (a reply ended, an event was sent) and returns them.
-    pub async fn requests_until(&self, wanted: impl FnMut(&[Recorded]) -> bool) -> Vec<Recorded> {
+    /// Waits until `wanted` is true of the recorded requests (a reply ended, an event was sent) and returns them.
+    pub async fn requests_until(&self, wanted: impl FnMut(&[RecordedRequest]) -> bool) -> Vec<RecordedRequest> {
         self.state.log.until(wanted).await
     }
 
-    /// The handle that changes how the simulator behaves.
+    /// Returns a handle that changes how the simulator behaves.
     pub fn control(&self) -> Control {
         Control::new(Arc::clone(&self.state))
     }

@@ -1,6 +1,6 @@
 //! What a client is told when the backend fails, before the first byte and after it.
 
-use codex_sim::{Outcome, Recorded, SimConfig};
+use codex_sim::{Outcome, RecordedRequest, SimConfig};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -185,7 +185,7 @@ async fn replies_tell_what_is_left_of_the_plan_failures_too() {
 
 /// Waits until the simulator has seen the client of its only turn go; that the test ends is the proof.
 async fn until_left(proxy: &Harness, version: &str) {
-    let left = |requests: &[Recorded]| requests.iter().any(|request| request.outcome == Outcome::Disconnected);
+    let left = |requests: &[RecordedRequest]| requests.iter().any(|request| request.outcome == Outcome::Disconnected);
     let requests = proxy.sim.requests_until(left).await;
     let turn = requests.iter().find(|request| request.path.ends_with("/codex/responses")).unwrap();
     assert_eq!((turn.version.as_str(), turn.outcome), (version, Outcome::Disconnected));
@@ -213,7 +213,7 @@ async fn a_client_that_leaves_before_any_output_ends_the_turn_too() {
             let proxy = Harness::start_with(SimConfig { tls, ..SimConfig::default() }, None).await;
             let body = if stream { ask_streaming(scenario) } else { ask(scenario) }.to_string();
             let opened = proxy.open(Method::POST, "/v1/chat/completions", &[], body);
-            let waits = |requests: &[Recorded]| requests.iter().any(|request| request.waiting);
+            let waits = |requests: &[RecordedRequest]| requests.iter().any(|request| request.waiting);
             let waiting = proxy.sim.requests_until(waits);
             // The reply is given up as soon as the backend is seen to wait, before it has begun.
             tokio::select! {

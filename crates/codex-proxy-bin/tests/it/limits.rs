@@ -7,7 +7,7 @@ use std::time::Duration;
 use codex_auth::MemoryStore;
 use codex_proxy::admission::access::Access;
 use codex_proxy::request::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS, Times};
-use codex_sim::{Recorded, Sim};
+use codex_sim::{RecordedRequest, Sim};
 use futures_util::future::select_all;
 use http::Method;
 use serde_json::json;
@@ -107,7 +107,7 @@ async fn a_compressed_body_has_only_as_much_room_as_it_needs() {
     // There is room for eight of the largest, which each of these may become.
     let opened =
         (0..10).map(|_| Box::pin(proxy.open(Method::POST, PATH, &[("content-encoding", "zstd")], body.clone())));
-    let all_wait = |requests: &[Recorded]| requests.iter().filter(|request| request.waiting).count() == 10;
+    let all_wait = |requests: &[RecordedRequest]| requests.iter().filter(|request| request.waiting).count() == 10;
     tokio::select! {
         ((head, _), ..) = select_all(opened) => panic!("one was answered before the backend was: {}", head.status),
         _ = proxy.sim.requests_until(all_wait) => {}

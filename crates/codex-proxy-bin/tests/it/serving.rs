@@ -4,7 +4,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-use codex_sim::Recorded;
+use codex_sim::RecordedRequest;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::process::Command;
@@ -61,7 +61,7 @@ async fn the_second_signal_ends_the_program_at_once() {
         let stalled = ask_streaming("[sim:text=Hello][sim:stall] hi").to_string();
         let request = raw::request("POST /v1/chat/completions", &["host: localhost"], &stalled);
         stream.write_all(request.as_bytes()).await.unwrap();
-        let is_turn = |request: &&Recorded| request.path.ends_with("/codex/responses");
+        let is_turn = |request: &&RecordedRequest| request.path.ends_with("/codex/responses");
         while !home.sim.requests().iter().filter(is_turn).nth(turns - 1).is_some_and(|turn| turn.waiting) {
             tokio::task::yield_now().await;
         }

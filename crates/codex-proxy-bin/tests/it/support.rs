@@ -10,7 +10,7 @@ use codex_proxy::app::App;
 use codex_proxy::config::Config;
 use codex_proxy::request::limits::Limits;
 use codex_proxy::server::serve::serve;
-use codex_sim::{Mint, Outcome, Recorded, Sim, SimConfig};
+use codex_sim::{Mint, Outcome, RecordedRequest, Sim, SimConfig};
 use codex_upstream::{ByteStream, Client, ClientConfig, ModelCacheConfig, TransportChoice, Upstream, read_to_end};
 use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -159,7 +159,7 @@ impl Harness {
 
     /// Waits until the backend has seen its first client go away.
     pub(crate) async fn disconnected(&self) {
-        let is_over = |request: &Recorded| request.outcome == Outcome::Disconnected;
+        let is_over = |request: &RecordedRequest| request.outcome == Outcome::Disconnected;
         while !self.sim.requests().iter().any(is_over) {
             tokio::task::yield_now().await;
         }

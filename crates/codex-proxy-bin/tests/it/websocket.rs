@@ -1,7 +1,7 @@
 //! Turns over a WebSocket, seen from a client: nothing is different, but for what reaches the backend.
 
 use codex_auth::MemoryStore;
-use codex_sim::{Outcome, Recorded, Sim, SimConfig};
+use codex_sim::{Outcome, RecordedRequest, Sim, SimConfig};
 use codex_upstream::TransportChoice;
 use http::Method;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ fn ways(proxy: &Harness) -> (usize, usize) {
     (count("FRAME"), count("POST"))
 }
 
-fn is_turn(request: &Recorded) -> bool {
+fn is_turn(request: &RecordedRequest) -> bool {
     request.path.ends_with("/codex/responses")
 }
 
@@ -111,7 +111,7 @@ async fn a_client_that_leaves_closes_the_connection() {
         let (_, mut stream) = proxy.open(Method::POST, "/v1/chat/completions", &[], body).await;
         read_until(&mut stream, "assistant").await;
         drop(stream);
-        let left = |requests: &[Recorded]| {
+        let left = |requests: &[RecordedRequest]| {
             requests.iter().filter(|request| is_turn(request)).all(|turn| turn.outcome == Outcome::Disconnected)
         };
         assert_eq!(proxy.sim.requests_until(left).await.iter().filter(|request| is_turn(request)).count(), 2);

@@ -196,7 +196,7 @@ async fn a_client_that_leaves_ends_the_call() {
             _ = opened => panic!("nothing was to come before the client leaves"),
             _ = waiting => {}
         }
-        let left = |request: &codex_sim::Recorded| request.outcome == Outcome::Disconnected;
+        let left = |request: &codex_sim::RecordedRequest| request.outcome == Outcome::Disconnected;
         proxy.sim.requests_until(|requests| requests.iter().any(left)).await;
     }
 }

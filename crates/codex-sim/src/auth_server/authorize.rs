@@ -1,4 +1,4 @@
-//! The authorize page: `GET /oauth/authorize` shows it, the form's POST decides (`docs/backend.md` §1.2).
+//! The authorize page: `GET /oauth/authorize` shows it, the form's POST approves or denies (`docs/backend.md` §1.2).
 
 use http::{Response, StatusCode};
 use url::Url;
@@ -8,10 +8,10 @@ use crate::config::RedirectPorts;
 use crate::exchange::inbound::{Fields, Inbound};
 use crate::exchange::reply::{self, Body};
 use crate::state::SimState;
-use crate::state::logins::{CodeTerms, Pending};
+use crate::state::logins::{CodeBinding, PendingAuthorize};
 use crate::tokens::jwt::CLIENT_ID;
 
-/// Scopes a login cannot do without; newer clients ask for more.
+/// The scopes a login must request; newer clients request more.
 const SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
 /// Length of an S256 challenge: 32 bytes in unpadded base64url (RFC 7636 §4.2).
@@ -24,7 +24,7 @@ pub(crate) fn show(inbound: &Inbound, state: &SimState) -> Response<Body> {
     let fields = Fields(inbound.query_pairs());
     let pending = match validate(&fields, &state.config.redirect_ports) {
         Ok(pending) => pending,
-        Err(problem) => return refused(&problem),
+        Err(problem) => return error_page(&problem),
     };
     let transaction = state.rng().token(24);
     let body = consent(&fields, &transaction, &state.config.email);
@@ -32,39 +32,39 @@ pub(crate) fn show(inbound: &Inbound, state: &SimState) -> Response<Body> {
     reply::html(StatusCode::OK, page("Sign in to Codex with ChatGPT", &body))
 }
 
-/// Takes the form's decision and sends the browser back with a code or with `access_denied` (RFC 6749 §4.1.2).
+/// Applies the form's decision and redirects the browser with a code or with `access_denied` (RFC 6749 §4.1.2).
 pub(crate) fn decide(inbound: &Inbound, state: &SimState) -> Response<Body> {
     let Some(fields) = inbound.body.fields() else {
-        return refused("the form is empty");
+        return error_page("the form is empty");
     };
     let transaction = fields.text("transaction").unwrap_or_default().to_owned();
     let (now, mut rng) = (state.clock.now(), state.rng());
     let mut logins = state.logins();
     let Some(pending) = logins.pending.find(&transaction).cloned() else {
-        return refused("this sign-in is not known any more; start it again");
+        return error_page("this sign-in is unknown or already completed; start again");
     };
-    let Ok(mut target) = Url::parse(&pending.terms.redirect_uri) else {
-        return refused("redirect_uri is not a URL");
+    let Ok(mut target) = Url::parse(&pending.binding.redirect_uri) else {
+        return error_page("redirect_uri is not a URL");
     };
     match fields.text("decision") {
         Some("approve") => {
-            let code = logins.issue_code(pending.terms, now, &mut rng);
+            let code = logins.issue_code(pending.binding, now, &mut rng);
             target.query_pairs_mut().append_pair("code", &code);
         }
         Some("deny") => {
             let denied = [("error", "access_denied"), ("error_description", "The user denied the request")];
             target.query_pairs_mut().extend_pairs(denied);
         }
-        Some(_) | None => return refused("decision must be approve or deny"),
+        Some(_) | None => return error_page("decision must be approve or deny"),
     }
     target.query_pairs_mut().append_pair("state", &pending.state);
-    // Decided once: the form sent again, as by the browser's back button, gives no second code.
+    // Sending the form again, e.g. after the browser's back button, gives no second code.
     logins.pending.remove(&transaction);
     reply::redirect(target.as_str())
 }
 
-/// Checks every parameter of `docs/backend.md` §1.2; the error names the first that is wrong.
-fn validate(fields: &Fields, ports: &RedirectPorts) -> Result<Pending, String> {
+/// Checks every parameter of `docs/backend.md` §1.2; the error names the first invalid one.
+fn validate(fields: &Fields, ports: &RedirectPorts) -> Result<PendingAuthorize, String> {
     if let Some((name, _)) = fields.0.iter().find(|(name, _)| fields.count(name) > 1) {
         return Err(format!("{name} is given more than once"));
     }
@@ -78,7 +78,7 @@ fn validate(fields: &Fields, ports: &RedirectPorts) -> Result<Pending, String> {
     exactly(fields, "codex_cli_simplified_flow", "true")?;
     required(fields, "originator")?;
     let state = required(fields, "state")?.to_owned();
-    Ok(Pending { terms: CodeTerms { redirect_uri, challenge }, state })
+    Ok(PendingAuthorize { binding: CodeBinding { redirect_uri, challenge }, state })
 }
 
 fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, String> {
@@ -90,7 +90,8 @@ fn exactly(fields: &Fields, name: &str, wanted: &str) -> Result<(), String> {
     if given == wanted { Ok(()) } else { Err(format!("{name} must be {wanted}, not {given}")) }
 }
 
-/// §1.3: compared as text with what is registered (RFC 6749 §3.1.2.3), since another spelling of the same URL is another URL.
+/// §1.3: compared as text with the registered URLs (RFC 6749 §3.1.2.3): another spelling of the same URL does not
+/// match.
 fn redirect_uri(fields: &Fields, ports: &RedirectPorts) -> Result<String, String> {
     let given = required(fields, "redirect_uri")?;
     let port = Url::parse(given).ok().and_then(|url| url.port()).filter(|port| ports.allow(*port));
@@ -106,7 +107,7 @@ fn scope(fields: &Fields) -> Result<(), String> {
     let given = required(fields, "scope")?;
     let asked: Vec<&str> = given.split(' ').collect();
     let missing = SCOPES.iter().find(|scope| !asked.contains(scope));
-    missing.map_or(Ok(()), |scope| Err(format!("scope lacks {scope}")))
+    missing.map_or(Ok(()), |scope| Err(format!("scope does not contain {scope}")))
 }
 
 fn challenge(fields: &Fields) -> Result<String, String> {
@@ -137,7 +138,7 @@ fn consent(fields: &Fields, transaction: &str, email: &str) -> String {
     )
 }
 
-fn refused(problem: &str) -> Response<Body> {
+fn error_page(problem: &str) -> Response<Body> {
     let body = format!("<p id=\"error\">{}</p>", escape(problem));
     reply::html(StatusCode::BAD_REQUEST, page("Authentication error", &body))
 }

@@ -10,7 +10,7 @@ use crate::auth_server::pkce::challenge_of;
 use crate::exchange::inbound::Inbound;
 use crate::exchange::reply::{self, Body};
 use crate::state::SimState;
-use crate::state::logins::{CodeTerms, Decision, Device};
+use crate::state::logins::{CodeBinding, Decision, DeviceLogin};
 use crate::tokens::jwt::CLIENT_ID;
 
 /// How long a user code is valid.
@@ -23,19 +23,19 @@ pub(crate) fn usercode(inbound: &Inbound, state: &SimState) -> Response<Body> {
     }
     let client = inbound.body.fields().and_then(|fields| fields.text("client_id").map(str::to_owned));
     if client.as_deref() != Some(CLIENT_ID) {
-        return problem(StatusCode::BAD_REQUEST, "invalid_client", "client_id is not known");
+        return device_error(StatusCode::BAD_REQUEST, "invalid_client", "unknown client_id");
     }
     let mut rng = state.rng();
     let user_code = format!("{}-{:05}", rng.alphanumeric(4).to_ascii_uppercase(), rng.next() % 100_000);
     let device_auth_id = format!("deviceauth_{}", rng.hex(24));
-    let device = Device {
+    let device = DeviceLogin {
         device_auth_id: device_auth_id.clone(),
         decision: Decision::Pending,
         expires: state.clock.now() + LIFETIME,
         polls: 0,
     };
     state.logins().devices.insert(user_code.clone(), device);
-    // The interval is a string on the real wire.
+    // The real service sends the interval as a string.
     let interval = state.config.device_interval_secs.to_string();
     reply::json(
         StatusCode::OK,
@@ -43,7 +43,8 @@ pub(crate) fn usercode(inbound: &Inbound, state: &SimState) -> Response<Body> {
     )
 }
 
-/// `POST /api/accounts/deviceauth/token`: 403 and 404 in turn while the user has not decided, since both were seen to mean it.
+/// `POST /api/accounts/deviceauth/token`: 403 and 404 in turn while the user has not decided: the real service was
+/// seen to use both.
 pub(crate) fn poll(inbound: &Inbound, state: &SimState) -> Response<Body> {
     let fields = inbound.body.fields();
     let text = |name| fields.as_ref().and_then(|fields| fields.text(name)).unwrap_or_default().to_owned();
@@ -52,21 +53,21 @@ pub(crate) fn poll(inbound: &Inbound, state: &SimState) -> Response<Body> {
     let mut logins = state.logins();
     let known = logins.devices.find_mut(&user_code).filter(|device| device.device_auth_id == device_auth_id);
     let Some(device) = known.filter(|device| device.expires > now) else {
-        return problem(StatusCode::NOT_FOUND, "expired_token", "the device code is unknown or has expired");
+        return device_error(StatusCode::NOT_FOUND, "expired_token", "the device code is unknown or has expired");
     };
     device.polls += 1;
     match device.decision {
         Decision::Pending => {
             let status = if device.polls % 2 == 1 { StatusCode::FORBIDDEN } else { StatusCode::NOT_FOUND };
-            problem(status, "authorization_pending", "the user has not decided yet")
+            device_error(status, "authorization_pending", "the user has not decided yet")
         }
-        Decision::Denied => problem(StatusCode::UNAUTHORIZED, "authorization_declined", "Denied"),
+        Decision::Denied => device_error(StatusCode::UNAUTHORIZED, "authorization_declined", "Denied"),
         Decision::Approved => {
             logins.devices.remove(&user_code);
             let verifier = rng.token(64);
             let challenge = challenge_of(&verifier);
             let redirect_uri = format!("{}/deviceauth/callback", state.issuer);
-            let code = logins.issue_code(CodeTerms { redirect_uri, challenge: challenge.clone() }, now, &mut rng);
+            let code = logins.issue_code(CodeBinding { redirect_uri, challenge: challenge.clone() }, now, &mut rng);
             let body = json!({"authorization_code": code, "code_challenge": challenge, "code_verifier": verifier});
             reply::json(StatusCode::OK, &body)
         }
@@ -87,27 +88,27 @@ pub(crate) fn show(inbound: &Inbound) -> Response<Body> {
     reply::html(StatusCode::OK, page("Sign in to Codex on a device", &body))
 }
 
-/// The page's form.
+/// Applies the page's form.
 pub(crate) fn decide(inbound: &Inbound, state: &SimState) -> Response<Body> {
     let fields = inbound.body.fields();
     let text = |name| fields.as_ref().and_then(|fields| fields.text(name)).unwrap_or_default();
     let decision = match text("decision") {
         "approve" => Decision::Approved,
         "deny" => Decision::Denied,
-        _ => return said(StatusCode::BAD_REQUEST, "Choose Approve or Deny."),
+        _ => return result_page(StatusCode::BAD_REQUEST, "Choose Approve or Deny."),
     };
     let now = state.clock.now();
     if state.logins().decide_device(text("user_code"), decision, now) {
-        said(StatusCode::OK, "Done. You may close this page and return to your device.")
+        result_page(StatusCode::OK, "Done. You may close this page and return to your device.")
     } else {
-        said(StatusCode::BAD_REQUEST, "This code is unknown or has expired.")
+        result_page(StatusCode::BAD_REQUEST, "This code is unknown or has expired.")
     }
 }
 
-fn said(status: StatusCode, sentence: &str) -> Response<Body> {
+fn result_page(status: StatusCode, sentence: &str) -> Response<Body> {
     reply::html(status, page("Sign in to Codex on a device", &format!("<p id=\"result\">{sentence}</p>")))
 }
 
-fn problem(status: StatusCode, code: &str, description: &str) -> Response<Body> {
+fn device_error(status: StatusCode, code: &str, description: &str) -> Response<Body> {
     reply::json(status, &json!({"error": code, "error_description": description}))
 }

@@ -1,6 +1,6 @@
 //! The simulated auth server (`docs/backend.md` §1): its pages, its token endpoint, its device-code endpoints.
 //!
-//! It reads and changes logins and tokens; it never knows anything of the backend.
+//! It reads and changes logins and tokens; it knows nothing about the backend.
 
 use http::{Response, StatusCode};
 

@@ -1,6 +1,6 @@
-//! The HTML pages: self-contained, usable without JavaScript.
+//! The HTML pages: self-contained, and usable without JavaScript.
 
-/// A whole page with `title` and the given body markup. Callers escape what they interpolate.
+/// Returns a page with `title` and the given body markup. Callers escape what they interpolate.
 pub(crate) fn page(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

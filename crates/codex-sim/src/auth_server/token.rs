@@ -12,7 +12,7 @@ use crate::state::overrides::RefreshFault;
 use crate::tokens::jwt::CLIENT_ID;
 use crate::tokens::ledger::{Mint, RefreshRefusal, Tokens};
 
-/// Answers either grant, from a form or from JSON.
+/// Answers both grant types, from a form or from JSON.
 pub(crate) async fn exchange(inbound: &Inbound, state: &SimState) -> Result<Response<Body>, Dropped> {
     let Some(fields) = inbound.body.fields() else {
         return Ok(invalid_request("the body must be a form or a JSON object"));
@@ -31,14 +31,14 @@ pub(crate) async fn exchange(inbound: &Inbound, state: &SimState) -> Result<Resp
     }
 }
 
-/// Revokes the grant of the token (RFC 7009); an unknown token is answered 200 like a known one.
+/// Revokes the grant of the token (RFC 7009); an unknown token gets 200 like a known one.
 pub(crate) fn revoke(inbound: &Inbound, state: &SimState) -> Response<Body> {
     let fields = inbound.body.fields();
     let text = |name| fields.as_ref().and_then(|fields| fields.text(name));
     let Some(token) = text("token").filter(|token| !token.is_empty()) else {
         return invalid_request("token is missing");
     };
-    // Sent with a refresh token only.
+    // Clients send it only with a refresh token.
     if text("client_id").is_some_and(|client| client != CLIENT_ID) {
         return invalid_client();
     }
@@ -53,23 +53,23 @@ fn authorization_code(fields: &Fields, state: &SimState) -> Response<Body> {
     }
     let text = |name| fields.text(name).unwrap_or_default();
     let redeemed = state.logins().redeem_code(text("code"), state.clock.now());
-    let Some(terms) = redeemed else {
+    let Some(binding) = redeemed else {
         return oauth_error("invalid_grant", "The authorization code is unknown, expired or already used.");
     };
-    if terms.redirect_uri != text("redirect_uri") {
-        return oauth_error("invalid_grant", "redirect_uri differs from the one of the authorization request.");
+    if binding.redirect_uri != text("redirect_uri") {
+        return oauth_error("invalid_grant", "redirect_uri does not match that of the authorization request.");
     }
-    if !is_verifier(text("code_verifier")) || terms.challenge != challenge_of(text("code_verifier")) {
+    if !is_verifier(text("code_verifier")) || binding.challenge != challenge_of(text("code_verifier")) {
         return oauth_error("invalid_grant", "code_verifier does not match code_challenge.");
     }
-    granted(&state.mint(Mint::default()), true)
+    token_response(&state.mint(Mint::default()), true)
 }
 
 async fn refresh(fields: &Fields, inbound: &Inbound, state: &SimState) -> Result<Response<Body>, Dropped> {
     let Some(token) = fields.text("refresh_token").filter(|token| !token.is_empty()) else {
         return Ok(invalid_request("refresh_token is missing"));
     };
-    state.tokens().presented(token);
+    state.tokens().count_use(token);
     let fault = state.overrides().refresh_faults.pop_front();
     match fault {
         None => Ok(rotate(token, true, state)),
@@ -92,13 +92,13 @@ async fn refresh(fields: &Fields, inbound: &Inbound, state: &SimState) -> Result
             state.stalls.released(&inbound.ticket).await;
             Ok(answer)
         }
-        Some(RefreshFault::Invalidated) => Ok(refused(RefreshRefusal::Invalidated)),
+        Some(RefreshFault::Invalidated) => Ok(refresh_error(RefreshRefusal::Invalidated)),
         Some(RefreshFault::ReusedBadRequest) => {
-            let mut response = refused(RefreshRefusal::Reused);
+            let mut response = refresh_error(RefreshRefusal::Reused);
             *response.status_mut() = StatusCode::BAD_REQUEST;
             Ok(response)
         }
-        Some(RefreshFault::Expired) => Ok(refused(RefreshRefusal::Expired)),
+        Some(RefreshFault::Expired) => Ok(refresh_error(RefreshRefusal::Expired)),
     }
 }
 
@@ -106,12 +106,12 @@ fn rotate(token: &str, rotate: bool, state: &SimState) -> Response<Body> {
     let (now, mut rng) = (state.clock.now(), state.rng());
     let refreshed = state.tokens().refresh(token, rotate, &state.issuer, now, &mut rng);
     match refreshed {
-        Ok(tokens) => granted(&tokens, rotate),
-        Err(refusal) => refused(refusal),
+        Ok(tokens) => token_response(&tokens, rotate),
+        Err(refusal) => refresh_error(refusal),
     }
 }
 
-fn granted(tokens: &Tokens, with_refresh_token: bool) -> Response<Body> {
+fn token_response(tokens: &Tokens, with_refresh_token: bool) -> Response<Body> {
     let mut body = json!({
         "access_token": tokens.access_token,
         "expires_in": tokens.expires_in,
@@ -129,7 +129,7 @@ fn granted(tokens: &Tokens, with_refresh_token: bool) -> Response<Body> {
     response
 }
 
-fn refused(refusal: RefreshRefusal) -> Response<Body> {
+fn refresh_error(refusal: RefreshRefusal) -> Response<Body> {
     let (code, message) = match refusal {
         RefreshRefusal::Expired => {
             ("refresh_token_expired", "Could not validate your refresh token. Please try signing in again.")
@@ -153,7 +153,8 @@ fn error(status: StatusCode, code: &str, message: &str) -> Response<Body> {
     reply::json(status, &body)
 }
 
-/// The RFC 6749 §5.2 shape, the other of the two that clients understand (`docs/backend.md` §1.4).
+/// Returns an error in the shape of RFC 6749 §5.2, the other of the two that clients understand (`docs/backend.md`
+/// §1.4).
 fn oauth_error(code: &str, description: &str) -> Response<Body> {
     reply::json(StatusCode::BAD_REQUEST, &json!({"error": code, "error_description": description}))
 }

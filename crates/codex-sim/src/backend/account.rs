@@ -20,8 +20,8 @@ pub(crate) fn usage(inbound: &Inbound, state: &SimState) -> Response<Body> {
     }
 }
 
-/// The workspace discovery that newer clients make before the first turn. It tells of a deactivated workspace, also to those
-/// who have selected it: that is what the flag in the reply is for.
+/// Answers the workspace discovery that newer clients make before the first turn. It also answers clients that have
+/// selected a deactivated workspace: the flag in the reply tells them.
 pub(crate) fn check(inbound: &Inbound, state: &SimState) -> Response<Body> {
     let grant = match auth::bearer(&inbound.headers, state) {
         Ok(grant) => grant,
@@ -44,7 +44,7 @@ pub(crate) fn check(inbound: &Inbound, state: &SimState) -> Response<Body> {
     reply::json(StatusCode::OK, &body)
 }
 
-/// Where the client has found the backend: behind a proxy, that may be under a name of the real one.
+/// Returns the origin under which the client reached the backend. Behind a proxy, it may be a real name.
 fn origin(inbound: &Inbound, state: &SimState) -> String {
     let scheme = state.origin.split_once("://").map_or("https", |(scheme, _)| scheme);
     inbound.authority.as_ref().map_or_else(|| state.origin.clone(), |authority| format!("{scheme}://{authority}"))

@@ -1,4 +1,4 @@
-//! The checks before the body is looked at: edge, bearer, account (`docs/backend.md` §8 steps 1-2).
+//! The checks before the body is read: bearer and account (`docs/backend.md` §8 steps 1-2).
 
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
@@ -8,14 +8,14 @@ use crate::state::SimState;
 use crate::tokens::grant::Grant;
 use crate::tokens::ledger::AccessRefusal;
 
-/// The grant behind the request's bearer token and account header.
+/// Returns the grant of the request's bearer token, after checking its account header.
 pub(crate) fn authenticate(headers: &HeaderMap, state: &SimState) -> Result<Grant, Refusal> {
     let grant = bearer(headers, state)?;
     check_account(headers, &grant, state)?;
     Ok(grant)
 }
 
-/// §3.6: 401 without a bearer, and with one that is unknown, expired or revoked.
+/// Returns the grant of the bearer token. §3.6: 401 without one, and for one that is unknown, expired or revoked.
 pub(crate) fn bearer(headers: &HeaderMap, state: &SimState) -> Result<Grant, Refusal> {
     let given = headers.get("authorization").and_then(|value| value.to_str().ok());
     let Some(token) = given.and_then(|value| value.strip_prefix("Bearer ")).filter(|token| !token.is_empty()) else {
@@ -28,33 +28,36 @@ pub(crate) fn bearer(headers: &HeaderMap, state: &SimState) -> Result<Grant, Ref
     })
 }
 
-/// §3.6: no bearer at all.
+/// §3.6: no bearer token.
 pub(crate) fn anonymous() -> Refusal {
     let refusal = Refusal::new(StatusCode::UNAUTHORIZED, json!({"detail": "Unauthorized"}));
     refusal.auth_headers("missing_authorization_header")
 }
 
-/// §3.6: a token that is no longer good, the shape seen live.
+/// §3.6: an invalid token, in the shape seen live.
 pub(crate) fn unauthorized(code: &str) -> Refusal {
     let why = match code {
         "token_expired" => "Provided authentication token is expired. Please try signing in again.",
         "token_revoked" => "Encountered invalidated oauth token for user, failing request.",
         _ => "Your authentication token has been invalidated. Please try signing in again.",
     };
-    told(code, why)
+    token_refusal(code, why)
 }
 
-/// §3.6: a token of the wrong kind.
+/// §3.6: a token without the scope.
 pub(crate) fn missing_scope() -> Refusal {
-    told("missing_scope", "You have insufficient permissions for this operation. Missing scopes: api.responses.write.")
+    token_refusal(
+        "missing_scope",
+        "You have insufficient permissions for this operation. Missing scopes: api.responses.write.",
+    )
 }
 
-fn told(code: &str, message: &str) -> Refusal {
+fn token_refusal(code: &str, message: &str) -> Refusal {
     let error = json!({"message": message, "type": "invalid_request_error", "code": code, "param": null});
     Refusal::new(StatusCode::UNAUTHORIZED, json!({"error": error, "status": 401})).auth_headers(code)
 }
 
-/// §3.6: an account the token is not for; clients that do not know their account leave the header out.
+/// §3.6: an account that the token is not for. Clients that do not know their account leave the header out.
 fn check_account(headers: &HeaderMap, grant: &Grant, state: &SimState) -> Result<(), Refusal> {
     let Some(given) = headers.get("chatgpt-account-id") else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `POST /backend-api/codex/responses/compact`: a conversation in, one encrypted item that stands for it out (`docs/backend.md` §2.1).
+//! `POST /backend-api/codex/responses/compact`: a conversation becomes one encrypted item (`docs/backend.md` §2.1).
 
 use http::Response;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::backend::checks::items;
 use crate::backend::checks::pairing;
 use crate::backend::checks::params;
 use crate::backend::responses::{object, user_text};
-use crate::backend::unary::{self, Passed};
+use crate::backend::unary::{self, Accepted};
 use crate::exchange::inbound::Inbound;
 use crate::exchange::reply::{Body, Dropped};
 use crate::ids::ResponseIds;
@@ -24,7 +24,7 @@ pub(crate) async fn answer(inbound: &Inbound, state: &SimState) -> Result<Respon
     unary::answer(inbound, &user_text(inbound), state, |grant| compacted(inbound, grant, state)).await
 }
 
-fn compacted(inbound: &Inbound, grant: &Grant, state: &SimState) -> Result<Passed, Refusal> {
+fn compacted(inbound: &Inbound, grant: &Grant, state: &SimState) -> Result<Accepted, Refusal> {
     let body = object(&inbound.body)?;
     let (model, input) = gateway::check_compaction(body, &inbound.headers, &state.catalogue, &grant.plan_type)?;
     let lite = inbound.header("x-openai-internal-codex-responses-lite") == Some("true");
@@ -32,10 +32,10 @@ fn compacted(inbound: &Inbound, grant: &Grant, state: &SimState) -> Result<Passe
     items::check(&turn)?;
     pairing::check(&turn)?;
     params::check(&turn)?;
-    Ok(Passed { model: model.facts.slug.clone(), reply: reply(&turn, state) })
+    Ok(Accepted { model: model.facts.slug.clone(), reply: reply(&turn, state) })
 }
 
-/// As a live reply had it: the item alone, without the messages that the public API lists before it.
+/// Returns the reply as seen live: the item alone, without the messages that the public API lists before it.
 fn reply(turn: &Turn<'_>, state: &SimState) -> Value {
     let mut ids = ResponseIds::new(state.rng());
     json!({

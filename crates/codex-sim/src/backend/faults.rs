@@ -1,4 +1,4 @@
-//! The refusals that a scenario asks for, each at the step of `docs/backend.md` §8 where the real backend makes it.
+//! The refusals that a scenario asks for, each at its step of `docs/backend.md` §8.
 
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -12,16 +12,16 @@ use crate::protocol::refusal::Refusal;
 use crate::scenario::plan::{StatusFault, Unauthorized};
 use crate::tokens::grant::Grant;
 
-/// Step 1: what never reaches the backend.
-pub(crate) fn at_the_edge(fault: Option<&StatusFault>) -> Option<Response<Body>> {
+/// Step 1: replies from in front of the backend.
+pub(crate) fn before_the_backend(fault: Option<&StatusFault>) -> Option<Response<Body>> {
     match fault {
         Some(StatusFault::Cloudflare(page)) => Some(cloudflare::page(*page)),
         _ => None,
     }
 }
 
-/// Step 2, in the place of the check of the bearer.
-pub(crate) fn of_the_bearer(fault: Option<&StatusFault>) -> Result<(), Refusal> {
+/// Step 2, instead of checking the bearer token.
+pub(crate) fn on_bearer(fault: Option<&StatusFault>) -> Result<(), Refusal> {
     match fault {
         Some(StatusFault::Unauthorized(Unauthorized::Code(code))) => Err(auth::unauthorized(code)),
         Some(StatusFault::Unauthorized(Unauthorized::Detail)) => Err(auth::anonymous()),
@@ -30,8 +30,8 @@ pub(crate) fn of_the_bearer(fault: Option<&StatusFault>) -> Result<(), Refusal> 
     }
 }
 
-/// Step 2, after the bearer was found good.
-pub(crate) fn of_the_account(fault: Option<&StatusFault>) -> Result<(), Refusal> {
+/// Step 2, after the bearer token was accepted.
+pub(crate) fn on_account(fault: Option<&StatusFault>) -> Result<(), Refusal> {
     match fault {
         Some(StatusFault::Forbidden) => Err(auth::wrong_workspace()),
         Some(StatusFault::Deactivated) => Err(auth::deactivated()),
@@ -39,8 +39,8 @@ pub(crate) fn of_the_account(fault: Option<&StatusFault>) -> Result<(), Refusal>
     }
 }
 
-/// Steps 7 to 9: what a request that passed every check is refused with.
-pub(crate) fn of_the_turn(
+/// Steps 7 to 9: refusals of a request that has passed every check.
+pub(crate) fn on_turn(
     fault: Option<&StatusFault>,
     model: &str,
     grant: &Grant,
@@ -70,7 +70,7 @@ pub(crate) fn of_the_turn(
     }
 }
 
-/// Step 8: the kinds of 429, of which the used-up quota needs no scenario.
+/// Step 8: the kinds of 429. An exhausted quota needs no scenario.
 fn too_many(fault: Option<&StatusFault>, grant: &Grant, quota: Quota, now: u64) -> Result<(), Refusal> {
     let refused = |error: Value| Refusal::new(StatusCode::TOO_MANY_REQUESTS, json!({"error": error}));
     let coded = |kind: &str, code: &str| {
@@ -83,7 +83,9 @@ fn too_many(fault: Option<&StatusFault>, grant: &Grant, quota: Quota, now: u64) 
         }
         Some(StatusFault::InsufficientQuota) => (coded("insufficient_quota", "insufficient_quota"), quota),
         Some(StatusFault::RateLimit) => (coded("tokens", "rate_limit_exceeded"), quota),
-        Some(StatusFault::UsageLimit) => (quota.used_up().usage_limit(&grant.plan_type, now), quota.used_up()),
+        Some(StatusFault::UsageLimit) => {
+            (quota.exhausted_now().usage_limit(&grant.plan_type, now), quota.exhausted_now())
+        }
         _ if quota.exhausted() => (quota.usage_limit(&grant.plan_type, now), quota),
         _ => return Ok(()),
     };
@@ -91,7 +93,7 @@ fn too_many(fault: Option<&StatusFault>, grant: &Grant, quota: Quota, now: u64) 
     Err(headers.fold(refusal, |refusal, (name, value)| refusal.header(name, value)))
 }
 
-/// FastAPI's list of what is wrong, the third form of `detail`.
+/// Returns FastAPI's list of problems, the third form of `detail`.
 fn unprocessable() -> Refusal {
     let problem = json!({"loc": ["body", "input"], "msg": "Input should be a valid list", "type": "list_type"});
     Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, json!({"detail": [problem]}))

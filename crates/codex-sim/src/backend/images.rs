@@ -1,7 +1,7 @@
 //! `POST /backend-api/codex/images/generations` and `…/edits` (`docs/backend.md` §2.1).
 //!
-//! As the real ones, they take few parameters and go by none of the model, the quality and the size: those in the reply are the
-//! backend's own choice.
+//! As the real ones, they accept few parameters and ignore model, quality and size: the backend chooses them itself
+//! and reports its choice.
 
 use http::Response;
 use serde_json::{Map, Value, json};
@@ -10,27 +10,27 @@ use crate::backend::checks::parts::is_image_data;
 use crate::backend::checks::values::one_of;
 use crate::backend::faults;
 use crate::backend::responses::object;
-use crate::backend::unary::{self, Passed};
+use crate::backend::unary::{self, Accepted};
 use crate::exchange::inbound::Inbound;
 use crate::exchange::reply::{Body, Dropped};
 use crate::protocol::refusal::Refusal;
 use crate::recipe::items::PIXEL;
-use crate::recipe::usage::picture_usage;
+use crate::recipe::usage::images_usage;
 use crate::scenario::plan::StatusFault;
 use crate::state::SimState;
 use crate::tokens::grant::Grant;
 
-/// The keys of the body of a generation, and of an edit.
+/// The keys of the body of a generation and of an edit.
 pub(crate) const GENERATION: &[&str] = &["prompt", "model", "background", "n", "quality", "size"];
 pub(crate) const EDIT: &[&str] = &["prompt", "model", "background", "n", "quality", "size", "images"];
 
 /// Answers a request whose body may have these keys.
 pub(crate) async fn answer(inbound: &Inbound, keys: &[&str], state: &SimState) -> Result<Response<Body>, Dropped> {
     let prompt = inbound.body.json().and_then(|body| body.get("prompt")?.as_str()).unwrap_or_default();
-    unary::answer(inbound, prompt, state, |grant| drawn(inbound, keys, grant, state)).await
+    unary::answer(inbound, prompt, state, |grant| generate(inbound, keys, grant, state)).await
 }
 
-fn drawn(inbound: &Inbound, keys: &[&str], grant: &Grant, state: &SimState) -> Result<Passed, Refusal> {
+fn generate(inbound: &Inbound, keys: &[&str], grant: &Grant, state: &SimState) -> Result<Accepted, Refusal> {
     let body = object(&inbound.body)?;
     if let Some(unknown) = body.keys().find(|key| !keys.contains(&key.as_str())) {
         return Err(Refusal::unknown(unknown));
@@ -44,25 +44,25 @@ fn drawn(inbound: &Inbound, keys: &[&str], grant: &Grant, state: &SimState) -> R
     if keys.contains(&"images") {
         images(body)?;
     }
-    plan_that_draws(grant, state)?;
-    let pictures: Vec<Value> = (0..wanted).map(|_| json!({"b64_json": PIXEL})).collect();
+    check_plan(grant, state)?;
+    let images: Vec<Value> = (0..wanted).map(|_| json!({"b64_json": PIXEL})).collect();
     let reply = json!({
         "created": state.clock.unix_now(),
         "background": "opaque",
-        "data": pictures,
+        "data": images,
         "output_format": "png",
         "quality": "low",
         "size": "1254x1254",
-        "usage": picture_usage(prompt, wanted),
+        "usage": images_usage(prompt, wanted),
     });
-    Ok(Passed { model: model.to_owned(), reply })
+    Ok(Accepted { model: model.to_owned(), reply })
 }
 
 /// §2.8: the free plan has no image generation.
-fn plan_that_draws(grant: &Grant, state: &SimState) -> Result<(), Refusal> {
+fn check_plan(grant: &Grant, state: &SimState) -> Result<(), Refusal> {
     let fault = (grant.plan_type == "free").then_some(StatusFault::UsageNotIncluded);
     let now = state.clock.unix_now();
-    if fault.is_some() { faults::of_the_turn(fault.as_ref(), "", grant, state.quota(now), now) } else { Ok(()) }
+    if fault.is_some() { faults::on_turn(fault.as_ref(), "", grant, state.quota(now), now) } else { Ok(()) }
 }
 
 fn text<'a>(body: &'a Map<String, Value>, key: &str) -> Result<&'a str, Refusal> {
@@ -101,7 +101,7 @@ fn count(body: &Map<String, Value>) -> Result<usize, Refusal> {
     }
 }
 
-/// Pictures as data URLs, of the formats that the models take.
+/// Images as data URLs, in the formats that the models accept.
 fn images(body: &Map<String, Value>) -> Result<(), Refusal> {
     let list = match body.get("images") {
         Some(Value::Array(list)) if !list.is_empty() => list,

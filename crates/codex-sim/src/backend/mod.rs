@@ -1,6 +1,6 @@
 //! The simulated ChatGPT backend (`docs/backend.md` §2-§6): which endpoint answers, what it checks, and in which order.
 //!
-//! It never renders a reply itself: what the model says and how that becomes events is in `recipe`.
+//! It never renders a reply itself: `recipe` decides what the model says and turns it into events.
 
 use std::sync::Arc;
 
@@ -22,14 +22,14 @@ pub(crate) mod responses;
 pub(crate) mod unary;
 pub(crate) mod websocket;
 
-/// Answers as the backend does, behind the edge that every request passes.
+/// Answers as the backend does, or as Cloudflare in front of it.
 pub(crate) async fn answer(inbound: Inbound, state: &Arc<SimState>) -> Result<Response<Body>, Dropped> {
     let challenged = state.overrides().cloudflare;
-    let response = if challenged { cloudflare::challenge() } else { behind_the_edge(inbound, state).await? };
-    Ok(cloudflare::diagnosed(response, state.rng()))
+    let response = if challenged { cloudflare::challenge() } else { route(inbound, state).await? };
+    Ok(cloudflare::with_support_headers(response, state.rng()))
 }
 
-async fn behind_the_edge(inbound: Inbound, state: &Arc<SimState>) -> Result<Response<Body>, Dropped> {
+async fn route(inbound: Inbound, state: &Arc<SimState>) -> Result<Response<Body>, Dropped> {
     const RESPONSES: &str = "/backend-api/codex/responses";
     const COMPACT: &str = "/backend-api/codex/responses/compact";
     const GENERATIONS: &str = "/backend-api/codex/images/generations";

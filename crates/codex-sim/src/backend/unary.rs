@@ -1,4 +1,4 @@
-//! Replies that come whole: the same refusals, scenarios and headers as a turn's, and one JSON object.
+//! Unary replies: one JSON object, with the refusals, scenarios and headers of a turn.
 
 use std::io;
 use std::sync::Arc;
@@ -19,57 +19,58 @@ use crate::scenario::plan::{Plan, Point};
 use crate::state::SimState;
 use crate::tokens::grant::Grant;
 
-/// A request that passed every check.
-pub(crate) struct Passed {
+/// A request that has passed every check.
+pub(crate) struct Accepted {
     /// The model's slug.
     pub(crate) model: String,
     /// The reply.
     pub(crate) reply: Value,
 }
 
-/// Answers in the order of `docs/backend.md` §8; `check` makes the checks of the body, and the reply. The scenario stands in `text`.
+/// Answers in the order of `docs/backend.md` §8. `check` checks the body and builds the reply; the scenario is read
+/// from `text`.
 pub(crate) async fn answer(
     inbound: &Inbound,
     text: &str,
     state: &SimState,
-    check: impl FnOnce(&Grant) -> Result<Passed, Refusal> + Send,
+    check: impl FnOnce(&Grant) -> Result<Accepted, Refusal> + Send,
 ) -> Result<Response<Body>, Dropped> {
-    let plan = match responses::planned(inbound, text, state) {
+    let plan = match responses::choose_plan(inbound, text, state) {
         Ok(plan) => plan,
         Err(error) => return Ok(Refusal::detail(error.to_string()).into_response()),
     };
     if plan.framing.stall == Some(Point::Headers) {
         state.stalls.released(&inbound.ticket).await;
     }
-    if let Some(page) = faults::at_the_edge(plan.status.as_ref()) {
+    if let Some(page) = faults::before_the_backend(plan.status.as_ref()) {
         return Ok(page);
     }
-    Ok(judged(inbound, &plan, state, check).unwrap_or_else(Refusal::into_response))
+    Ok(accept(inbound, &plan, state, check).unwrap_or_else(Refusal::into_response))
 }
 
-fn judged(
+fn accept(
     inbound: &Inbound,
     plan: &Plan,
     state: &SimState,
-    check: impl FnOnce(&Grant) -> Result<Passed, Refusal>,
+    check: impl FnOnce(&Grant) -> Result<Accepted, Refusal>,
 ) -> Result<Response<Body>, Refusal> {
     let fault = plan.status.as_ref();
-    faults::of_the_bearer(fault)?;
+    faults::on_bearer(fault)?;
     let grant = auth::authenticate(&inbound.headers, state)?;
-    faults::of_the_account(fault)?;
-    let passed = check(&grant)?;
+    faults::on_account(fault)?;
+    let accepted = check(&grant)?;
     let now = state.clock.unix_now();
     let quota = state.quota(now);
-    faults::of_the_turn(fault, &passed.model, &grant, quota, now)?;
-    let mut response = sent(passed.reply.to_string(), plan, inbound, Arc::clone(&state.stalls));
+    faults::on_turn(fault, &accepted.model, &grant, quota, now)?;
+    let mut response = send_in_halves(accepted.reply.to_string(), plan, inbound, Arc::clone(&state.stalls));
     reply::set(&mut response, "content-type", "application/json");
     let headers = quota.headers(&grant.plan_type, now);
     headers.iter().for_each(|(name, value)| reply::set(&mut response, name, value));
     Ok(response)
 }
 
-/// The reply in two pieces, between which a scenario may stall or cut it.
-fn sent(json: String, plan: &Plan, inbound: &Inbound, stalls: Arc<Stalls>) -> Response<Body> {
+/// Sends the reply in two halves, between which a scenario may stall or cut it.
+fn send_in_halves(json: String, plan: &Plan, inbound: &Inbound, stalls: Arc<Stalls>) -> Response<Body> {
     let (ticket, flush_log) = (inbound.ticket.clone(), inbound.connection.flush_log.clone());
     let (stall, cut) = (plan.framing.stall.is_some(), plan.framing.cut.is_some());
     let json = Bytes::from(json);
@@ -80,8 +81,8 @@ fn sent(json: String, plan: &Plan, inbound: &Inbound, stalls: Arc<Stalls>) -> Re
             stalls.released(&ticket).await;
         }
         if cut {
-            // What stands before the cut is to arrive.
-            flush_log.quiet().await;
+            // The bytes before the cut must arrive.
+            flush_log.settled().await;
             yield Err(io::Error::from(io::ErrorKind::ConnectionReset));
             return;
         }

@@ -1,4 +1,4 @@
-//! See [`codex_sim::run`].
+//! The `codex-sim` program; see [`codex_sim::run`].
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing is left to do if standard error is closed too.
+            // If standard error is closed too, there is no one to tell.
             let _ = writeln!(io::stderr(), "codex-sim: {error}");
             ExitCode::FAILURE
         }

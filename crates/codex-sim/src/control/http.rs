@@ -1,4 +1,4 @@
-//! [`Control`] over HTTP, for tests in other languages. The crate documentation lists the requests.
+//! [`Control`] over HTTP, for tests in other languages. The crate's documentation lists the requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) fn answer(inbound: &Inbound, state: &Arc<SimState>) -> Response<Body>
             Ok(json!({}))
         }
         ("GET", "refreshes") => Ok(json!({"granted": control.refreshes(), "uses": control.refresh_uses()})),
-        ("POST", command) => order(command, &inbound.body, &control),
+        ("POST", command) => execute(command, &inbound.body, &control),
         _ => Err(unknown()),
     };
     match done {
@@ -35,54 +35,54 @@ pub(crate) fn answer(inbound: &Inbound, state: &Arc<SimState>) -> Response<Body>
 }
 
 #[derive(Deserialize)]
-struct ScenarioOrder {
+struct ScenarioCommand {
     scenario: String,
 }
 
 #[derive(Deserialize)]
-struct FaultOrder {
+struct FaultCommand {
     fault: RefreshFault,
 }
 
 #[derive(Deserialize)]
-struct Switch {
+struct CloudflareCommand {
     on: bool,
 }
 
 #[derive(Deserialize)]
-struct QuotaOrder {
+struct QuotaCommand {
     primary_percent: f64,
     secondary_percent: f64,
 }
 
 #[derive(Deserialize)]
-struct WeeklyOrder {
+struct WeeklyCommand {
     percent: f64,
 }
 
 #[derive(Deserialize)]
-struct WorkspacesOrder {
+struct WorkspacesCommand {
     workspaces: Vec<Workspace>,
 }
 
 #[derive(Deserialize)]
-struct RegionOrder {
+struct RegionCommand {
     region: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct UpgradesOrder {
+struct UpgradesCommand {
     status: Option<u16>,
 }
 
 #[derive(Deserialize)]
-struct Advance {
+struct AdvanceCommand {
     secs: u64,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct MintOrder {
+struct MintCommand {
     account_id: Option<String>,
     lifetime_secs: Option<u64>,
     email: Option<String>,
@@ -91,33 +91,33 @@ struct MintOrder {
 }
 
 #[derive(Deserialize)]
-struct DeviceOrder {
+struct DeviceCommand {
     user_code: String,
     approve: bool,
 }
 
-fn order(command: &str, body: &Payload, control: &Control) -> Result<Value, String> {
+fn execute(command: &str, body: &Payload, control: &Control) -> Result<Value, String> {
     match command {
-        "scenario" => control.queue(&read::<ScenarioOrder>(body)?.scenario).map_err(|e| e.to_string())?,
-        "refresh-fault" => control.fault_refresh(read::<FaultOrder>(body)?.fault).map_err(|e| e.to_string())?,
-        "cloudflare" => control.cloudflare(read::<Switch>(body)?.on),
+        "scenario" => control.queue(&read::<ScenarioCommand>(body)?.scenario).map_err(|e| e.to_string())?,
+        "refresh-fault" => control.fault_refresh(read::<FaultCommand>(body)?.fault).map_err(|e| e.to_string())?,
+        "cloudflare" => control.cloudflare(read::<CloudflareCommand>(body)?.on),
         "quota" => {
-            let order: QuotaOrder = read(body)?;
-            control.use_quota(order.primary_percent, order.secondary_percent);
+            let command: QuotaCommand = read(body)?;
+            control.use_quota(command.primary_percent, command.secondary_percent);
         }
-        "weekly-quota" => control.use_weekly_quota(read::<WeeklyOrder>(body)?.percent),
-        "workspaces" => control.workspaces(read::<WorkspacesOrder>(body)?.workspaces),
-        "region" => control.region(read::<RegionOrder>(body)?.region),
-        "upgrades" => control.refuse_upgrades(read::<UpgradesOrder>(body)?.status),
+        "weekly-quota" => control.use_weekly_quota(read::<WeeklyCommand>(body)?.percent),
+        "workspaces" => control.workspaces(read::<WorkspacesCommand>(body)?.workspaces),
+        "region" => control.region(read::<RegionCommand>(body)?.region),
+        "upgrades" => control.refuse_upgrades(read::<UpgradesCommand>(body)?.status),
         "forget-responses" => control.forget_responses(),
         "release" => control.release(),
-        "advance" => control.advance(Duration::from_secs(read::<Advance>(body)?.secs)),
+        "advance" => control.advance(Duration::from_secs(read::<AdvanceCommand>(body)?.secs)),
         "tokens" => return mint(body, control),
         "invalidate" => control.invalidate_access_tokens(),
         "device" => {
-            let order: DeviceOrder = read(body)?;
-            let settle = if order.approve { Control::approve_device } else { Control::deny_device };
-            settle(control, &order.user_code).map_err(|e| e.to_string())?;
+            let command: DeviceCommand = read(body)?;
+            let settle = if command.approve { Control::approve_device } else { Control::deny_device };
+            settle(control, &command.user_code).map_err(|e| e.to_string())?;
         }
         "reset" => control.reset(),
         _ => return Err(unknown()),
@@ -126,13 +126,13 @@ fn order(command: &str, body: &Payload, control: &Control) -> Result<Value, Stri
 }
 
 fn mint(body: &Payload, control: &Control) -> Result<Value, String> {
-    let order: MintOrder = read(body)?;
+    let command: MintCommand = read(body)?;
     let tokens = control.mint_tokens(Mint {
-        account_id: order.account_id,
-        lifetime: order.lifetime_secs.map(Duration::from_secs),
-        email: order.email,
-        plan_type: order.plan_type,
-        fedramp: order.fedramp,
+        account_id: command.account_id,
+        lifetime: command.lifetime_secs.map(Duration::from_secs),
+        email: command.email,
+        plan_type: command.plan_type,
+        fedramp: command.fedramp,
     });
     serde_json::to_value(tokens).map_err(|e| e.to_string())
 }
@@ -148,12 +148,12 @@ fn read<T: DeserializeOwned>(body: &Payload) -> Result<T, String> {
         Payload::Json(value) => T::deserialize(value.as_ref()).map_err(|error| error.to_string()),
         Payload::Empty => T::deserialize(json!({})).map_err(|error| error.to_string()),
         Payload::Malformed(problem) => Err(problem.clone()),
-        Payload::Form(_) | Payload::UnknownEncoding(_) | Payload::TooLarge | Payload::Broken => {
+        Payload::Form(_) | Payload::UnknownEncoding(_) | Payload::TooLarge | Payload::Incomplete => {
             Err("the body must be a JSON object".to_owned())
         }
     }
 }
 
 fn unknown() -> String {
-    "unknown control request; see the documentation of codex_sim for the list".to_owned()
+    "unknown control request; the documentation of codex_sim lists them".to_owned()
 }

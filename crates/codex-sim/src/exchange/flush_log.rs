@@ -1,4 +1,4 @@
-//! Knowing when what was written to a connection has left it.
+//! When the bytes written to a connection have left it.
 
 use std::io;
 use std::pin::Pin;
@@ -10,12 +10,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// How long a connection is waited for that is never quiet, or that stands still since its client does not read.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The silence after which nothing more is expected to leave.
-const QUIET: Duration = Duration::from_millis(25);
+/// The longest wait for a connection that keeps writing, or that stalls because its client does not read.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+/// The pause in flushes after which everything is considered sent.
+const QUIET_PERIOD: Duration = Duration::from_millis(25);
 
-/// Tells of the flushes of one connection that had something to flush.
+/// Counts the flushes of one connection that had something to flush.
 #[derive(Debug, Clone)]
 pub(crate) struct FlushLog(Arc<watch::Sender<u64>>);
 
@@ -24,42 +24,42 @@ impl FlushLog {
         Self(Arc::new(watch::Sender::new(0)))
     }
 
-    /// Waits until what was handed to the connection before has left, as far as can be told: until it was flushed, and is not
-    /// flushed again. A reset takes back what has not left, on HTTP/2 even the headers.
-    pub(crate) async fn quiet(&self) {
+    /// Waits until the bytes handed to the connection have left, as far as can be known: until there was a flush and
+    /// then none for a while. A reset discards unsent bytes, on HTTP/2 even the headers.
+    pub(crate) async fn settled(&self) {
         let mut flushes = self.0.subscribe();
         let settled = async {
             let mut more = flushes.changed().await.is_ok();
             while more {
-                more = timeout(QUIET, flushes.changed()).await.is_ok_and(|changed| changed.is_ok());
+                more = timeout(QUIET_PERIOD, flushes.changed()).await.is_ok_and(|changed| changed.is_ok());
             }
         };
-        // Whoever is not quiet by then is cut where it is.
-        let _ = timeout(PATIENCE, settled).await;
+        // A connection that is still flushing by then is cut anyway.
+        let _ = timeout(MAX_WAIT, settled).await;
     }
 }
 
-/// A connection that reports its flushes.
+/// A stream that counts its flushes in a [`FlushLog`].
 #[derive(Debug)]
-pub(crate) struct FlushLogged<S> {
+pub(crate) struct FlushLogStream<S> {
     inner: S,
     flushes: FlushLog,
     written: bool,
 }
 
-impl<S> FlushLogged<S> {
+impl<S> FlushLogStream<S> {
     pub(crate) fn new(inner: S, flushes: FlushLog) -> Self {
         Self { inner, flushes, written: false }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for FlushLogged<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for FlushLogStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for FlushLogged<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for FlushLogStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.written = true;
         Pin::new(&mut self.inner).poll_write(cx, buf)

@@ -13,26 +13,26 @@ use hyper::upgrade::OnUpgrade;
 use serde_json::{Map, Value};
 
 use crate::exchange::connection::Connection;
-use crate::request_log::{Recorded, RequestLog, Ticket};
+use crate::request_log::{RecordedRequest, RequestLog, Ticket};
 
-/// A request read to its end.
+/// A request that was read to its end.
 #[derive(Debug)]
 pub(crate) struct Inbound {
     pub(crate) method: Method,
     pub(crate) version: Version,
     pub(crate) path: String,
     pub(crate) query: Option<String>,
-    /// The host and port that the client asked for.
+    /// The host and port that the client named.
     pub(crate) authority: Option<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Payload,
     pub(crate) ticket: Ticket,
     pub(crate) connection: Connection,
-    /// The connection itself, if the client wants to speak another protocol on it.
+    /// The connection itself, if the client wants to upgrade it to another protocol.
     pub(crate) upgrade: Option<OnUpgrade>,
 }
 
-/// What the body turned out to be.
+/// A body by what it contains.
 #[derive(Debug, Clone)]
 pub(crate) enum Payload {
     Empty,
@@ -42,10 +42,10 @@ pub(crate) enum Payload {
     UnknownEncoding(String),
     /// Neither JSON nor a form; the text says where parsing stopped.
     Malformed(String),
-    /// Over the limit, compressed or not.
+    /// Over the limit, before or after decompression.
     TooLarge,
-    /// The client went away before the end of its own request.
-    Broken,
+    /// The client disconnected before the end of its request.
+    Incomplete,
 }
 
 impl Inbound {
@@ -64,20 +64,20 @@ impl Inbound {
                 (parse(&parts, &raw, limit), raw.len())
             }
             Err(error) if error.is::<LengthLimitError>() => (Payload::TooLarge, 0),
-            Err(_) => (Payload::Broken, 0),
+            Err(_) => (Payload::Incomplete, 0),
         };
         let path = parts.uri.path().to_owned();
         let query = parts.uri.query().map(str::to_owned);
-        let ticket = log.append(Recorded {
+        let ticket = log.append(RecordedRequest {
             connection: connection.number,
             version: format!("{:?}", parts.version),
             method: parts.method.to_string(),
             path: path.clone(),
             query: query.clone(),
-            headers: listed(&parts.headers),
+            headers: header_list(&parts.headers),
             body: body.recorded(),
             body_bytes: raw_length,
-            ..Recorded::default()
+            ..RecordedRequest::default()
         });
         let host = || parts.headers.get(HOST)?.to_str().ok().map(str::to_owned);
         let authority = parts.uri.authority().map(ToString::to_string).or_else(host);
@@ -95,28 +95,28 @@ impl Inbound {
         }
     }
 
-    /// A request header as text; one that is not readable text counts as absent.
+    /// Returns a request header as text; one that is not readable text counts as absent.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The query as decoded pairs, in order.
+    /// Returns the query as decoded pairs, in order.
     pub(crate) fn query_pairs(&self) -> Vec<(String, String)> {
         pairs(self.query.as_deref().unwrap_or_default().as_bytes())
     }
 }
 
 impl Payload {
-    /// The body, if it is JSON.
+    /// Returns the body, if it is JSON.
     pub(crate) fn json(&self) -> Option<&Value> {
         match self {
             Self::Json(value) => Some(value),
             Self::Empty | Self::Form(_) | Self::UnknownEncoding(_) => None,
-            Self::Malformed(_) | Self::TooLarge | Self::Broken => None,
+            Self::Malformed(_) | Self::TooLarge | Self::Incomplete => None,
         }
     }
 
-    /// The fields of a form or of a flat JSON object, as the token endpoint takes either.
+    /// Returns the fields of a form or of a flat JSON object: the token endpoint accepts both.
     pub(crate) fn fields(&self) -> Option<Fields> {
         match self {
             Self::Form(pairs) => Some(Fields(pairs.clone())),
@@ -124,7 +124,7 @@ impl Payload {
                 let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
                 Some(Fields(value.as_object()?.iter().filter_map(text).collect()))
             }
-            Self::Empty | Self::UnknownEncoding(_) | Self::Malformed(_) | Self::TooLarge | Self::Broken => None,
+            Self::Empty | Self::UnknownEncoding(_) | Self::Malformed(_) | Self::TooLarge | Self::Incomplete => None,
         }
     }
 
@@ -135,7 +135,7 @@ impl Payload {
                 let object: Map<String, Value> = pairs.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
                 Some(Arc::new(Value::Object(object)))
             }
-            Self::Empty | Self::UnknownEncoding(_) | Self::Malformed(_) | Self::TooLarge | Self::Broken => None,
+            Self::Empty | Self::UnknownEncoding(_) | Self::Malformed(_) | Self::TooLarge | Self::Incomplete => None,
         }
     }
 }
@@ -158,41 +158,42 @@ fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
     url::form_urlencoded::parse(encoded).into_owned().collect()
 }
 
-pub(crate) fn listed(headers: &HeaderMap) -> Vec<(String, String)> {
+pub(crate) fn header_list(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
-/// Only the auth server reads forms: elsewhere a body is JSON whatever its content-type says, as with `curl -d`.
+/// Parses a body. Only the auth server reads forms: elsewhere a body is JSON whatever its content-type, as with `curl
+/// -d`.
 fn parse(parts: &Parts, raw: &Bytes, limit: usize) -> Payload {
     let headers = &parts.headers;
     let text = |name| headers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok()).unwrap_or_default();
     let encoding = text(CONTENT_ENCODING).trim().to_ascii_lowercase();
-    let plain = match encoding.as_str() {
+    let decoded = match encoding.as_str() {
         "" | "identity" => raw.clone(),
-        "zstd" => match unpack(raw, limit) {
-            Ok(plain) if plain.len() > limit => return Payload::TooLarge,
-            Ok(plain) => Bytes::from(plain),
+        "zstd" => match decompress(raw, limit) {
+            Ok(decoded) if decoded.len() > limit => return Payload::TooLarge,
+            Ok(decoded) => Bytes::from(decoded),
             Err(error) => return Payload::Malformed(format!("zstd: {error}")),
         },
         _ => return Payload::UnknownEncoding(encoding),
     };
-    if plain.is_empty() {
+    if decoded.is_empty() {
         return Payload::Empty;
     }
-    let takes_forms = parts.uri.path().starts_with("/oauth/") || parts.uri.path() == "/codex/device";
-    if takes_forms && text(CONTENT_TYPE).starts_with("application/x-www-form-urlencoded") {
-        return Payload::Form(pairs(&plain));
+    let accepts_forms = parts.uri.path().starts_with("/oauth/") || parts.uri.path() == "/codex/device";
+    if accepts_forms && text(CONTENT_TYPE).starts_with("application/x-www-form-urlencoded") {
+        return Payload::Form(pairs(&decoded));
     }
-    match serde_json::from_slice(&plain) {
+    match serde_json::from_slice(&decoded) {
         Ok(value) => Payload::Json(Arc::new(value)),
         Err(error) => Payload::Malformed(error.to_string()),
     }
 }
 
-/// Decompresses at most one byte more than `limit`, so that a bomb is noticed and not unpacked.
-fn unpack(raw: &[u8], limit: usize) -> std::io::Result<Vec<u8>> {
-    let mut plain = Vec::new();
-    zstd::stream::read::Decoder::new(raw)?.take(limit as u64 + 1).read_to_end(&mut plain)?;
-    Ok(plain)
+/// Decompresses at most one byte more than `limit`: a decompression bomb is noticed without being expanded.
+fn decompress(raw: &[u8], limit: usize) -> std::io::Result<Vec<u8>> {
+    let mut decoded = Vec::new();
+    zstd::stream::read::Decoder::new(raw)?.take(limit as u64 + 1).read_to_end(&mut decoded)?;
+    Ok(decoded)
 }

@@ -1,6 +1,6 @@
-//! One HTTP exchange: the connection it runs on, the request as it was read, and the reply as it is built and followed to its end.
+//! One HTTP exchange: its connection, its request, and its reply, which is tracked to the end.
 //!
-//! It never decides what is answered, and it knows neither of the two services.
+//! It never decides on a reply, and it knows neither of the two services.
 
 pub(crate) mod connection;
 pub(crate) mod flush_log;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// The body of every reply.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// Why no reply is sent at all: the connection (or, over HTTP/2, the stream) is broken off.
+/// No reply is sent: the connection (or, over HTTP/2, the stream) is reset.
 #[derive(Debug, thiserror::Error)]
 #[error("the simulator drops this connection on purpose")]
 pub(crate) struct Dropped;
@@ -42,14 +42,14 @@ pub(crate) fn not_found() -> Response<Body> {
     json(StatusCode::NOT_FOUND, &json!({"detail": "Not Found"}))
 }
 
-/// A path that exists, asked in a way it does not answer to.
+/// Returns a 405 that lists the methods the path allows.
 pub(crate) fn method_not_allowed(allowed: &str) -> Response<Body> {
     let mut response = json(StatusCode::METHOD_NOT_ALLOWED, &json!({"detail": "Method Not Allowed"}));
     set(&mut response, "allow", allowed);
     response
 }
 
-/// A 302 to `location`, as a browser is sent back to the client that asked.
+/// Returns a 302 to `location`, which sends a browser back to the client.
 pub(crate) fn redirect(location: &str) -> Response<Body> {
     let mut response = empty(StatusCode::FOUND);
     if let Ok(value) = HeaderValue::from_str(location) {
@@ -58,12 +58,12 @@ pub(crate) fn redirect(location: &str) -> Response<Body> {
     response
 }
 
-/// A 200 whose body is `frames`; an error among them resets the connection.
+/// Returns a 200 whose body is `frames`; an error among them resets the connection.
 pub(crate) fn stream(frames: impl Stream<Item = Result<Bytes, io::Error>> + Send + 'static) -> Response<Body> {
     Response::new(StreamBody::new(frames.map_ok(Frame::data)).boxed_unsync())
 }
 
-/// Sets a header whose name and value come from this crate; a value that is no header value is left out.
+/// Sets a header. An invalid value is left out: names and values come from this crate.
 pub(crate) fn set(response: &mut Response<Body>, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(HeaderName::from_static(name), value);

@@ -1,4 +1,4 @@
-//! What becomes of a connection that is no longer HTTP.
+//! Handing a connection over once it is no longer HTTP.
 
 use std::fmt;
 use std::future::Future;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 type Session = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Carries what is to run on a connection from the request that upgraded it to the task that serves it.
+/// Carries a session from the request that upgraded the connection to the task that serves the connection.
 #[derive(Clone, Default)]
 pub(crate) struct SocketHandoff(Arc<Mutex<Option<Session>>>);
 

@@ -1,10 +1,10 @@
-//! Replies that stand still until a test releases them.
+//! Replies that wait until a test releases them.
 
 use tokio::sync::watch;
 
 use crate::request_log::Ticket;
 
-/// Holds replies back. A release lets go of those that wait at that moment, and of no later one.
+/// Stalls replies. A release continues the replies that are waiting at that moment.
 #[derive(Debug)]
 pub(crate) struct Stalls {
     /// Counts the releases.
@@ -16,9 +16,9 @@ impl Stalls {
         Self { releases: watch::Sender::new(0) }
     }
 
-    /// Resolves when [`Stalls::release`] is next called; until then the request of `ticket` is shown as waiting.
+    /// Resolves at the next [`Stalls::release`]; until then the request of `ticket` is recorded as waiting.
     pub(crate) async fn released(&self, ticket: &Ticket) {
-        // Subscribed first, so that a test that sees the request wait can release it.
+        // Subscribed first: a test that sees the request wait can then release it.
         let mut releases = self.releases.subscribe();
         ticket.waiting(true);
         // The sender lives in `self`, so this cannot fail.

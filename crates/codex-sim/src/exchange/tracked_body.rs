@@ -1,4 +1,4 @@
-//! A reply body that is followed to its end.
+//! A reply body that is tracked to its end.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,7 +9,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use crate::exchange::reply::Body;
 use crate::request_log::{Outcome, Ticket};
 
-/// A reply body that reports to its ticket what was sent and how it ended.
+/// A reply body that reports to its ticket how much was sent and how it ended.
 #[derive(Debug)]
 pub(crate) struct TrackedBody {
     inner: Body,
@@ -22,7 +22,7 @@ impl TrackedBody {
         Self { inner, ticket, ended: false }
     }
 
-    /// A body whose end is not that of the exchange.
+    /// Returns a body whose end is not the end of the exchange.
     pub(crate) fn silent(inner: Body, ticket: Ticket) -> Self {
         Self { inner, ticket, ended: true }
     }

@@ -1,18 +1,18 @@
-//! Encrypted reasoning: bound to the account and the model family that produced it (`docs/backend.md` §2.7).
+//! Encrypted reasoning, bound to the account and the model family that produced it (`docs/backend.md` §2.7).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// How every real encrypted content begins (a Fernet token).
+/// The beginning of every real encrypted content (a Fernet token).
 const PREFIX: &str = "gAAAAAB";
 
-/// Wraps `thought` so that [`objection`] tells who may send it back.
+/// Encodes `thought` with its account and model family, which [`rejection`] checks.
 pub(crate) fn encrypt(account_id: &str, family: &str, thought: &str) -> String {
     format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(format!("{account_id}\n{family}\n{thought}")))
 }
 
-/// Why a content is not accepted back, in the real message's words; `None` if it is.
-pub(crate) fn objection(content: &str, account_id: &str, family: &str) -> Option<&'static str> {
+/// Returns why a content is rejected, in the words of the real message; `None` if it is accepted.
+pub(crate) fn rejection(content: &str, account_id: &str, family: &str) -> Option<&'static str> {
     let opened = content.strip_prefix(PREFIX).and_then(|rest| URL_SAFE_NO_PAD.decode(rest).ok());
     let Some(text) = opened.and_then(|bytes| String::from_utf8(bytes).ok()) else {
         return Some("Encrypted content could not be decrypted or parsed.");

@@ -1,6 +1,6 @@
-//! The messages of failures by code, and how events spell header names (`docs/backend.md` §3.6, §4).
+//! The messages of failures by code, and the spelling of header names in events (`docs/backend.md` §3.6, §4).
 
-/// The messages of `docs/backend.md` §3.6.
+/// Returns the message of a failure (`docs/backend.md` §3.6).
 pub(crate) fn failure_message(code: &str) -> &'static str {
     match code {
         "context_length_exceeded" => {
@@ -29,7 +29,7 @@ pub(crate) fn failure_message(code: &str) -> &'static str {
     }
 }
 
-/// `X-Codex-Plan-Type` of `x-codex-plan-type`: in events the names are written this way.
+/// Returns `X-Codex-Plan-Type` for `x-codex-plan-type`: the spelling of header names in events.
 pub(crate) fn title_case(name: &str) -> String {
     let word = |word: &str| {
         let mut letters = word.chars();

@@ -1,7 +1,6 @@
-//! The backend's vocabulary: what a turn asks for, how a refusal reads, which schemas are strict, what a quota says in headers and
-//! events.
+//! The backend's vocabulary: turns, refusals, strict schemas, quotas, encrypted reasoning.
 //!
-//! Pure values: it never reads the simulator's state, and decides neither what is checked nor what is answered.
+//! Pure values. It never reads the simulator's state, and never decides what is checked or answered.
 
 pub(crate) mod encrypted_reasoning;
 pub(crate) mod failure;

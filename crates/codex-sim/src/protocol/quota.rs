@@ -1,4 +1,4 @@
-//! Rate-limit windows: headers on replies, and the refusal when they are used up (`docs/backend.md` §3.5, §3.6).
+//! Rate-limit windows: headers on replies, and the refusal when they are exhausted (`docs/backend.md` §3.5, §3.6).
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -11,15 +11,15 @@ const WEEKLY_MINUTES: u64 = 10_080;
 const PRIMARY_RESET_SECS: u64 = 1_609;
 const WEEKLY_RESET_SECS: u64 = 340_000;
 
-/// How much of an account's windows is used.
+/// The usage of an account's rate-limit windows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Quota {
     primary: Window,
-    /// Some plans have a weekly window only, and that in the primary slot.
+    /// Some plans have only a weekly window, in the primary slot.
     secondary: Option<Window>,
 }
 
-/// One window: the share used in percent, its length, and the Unix second at which it starts anew.
+/// One window: the percentage used, the length, and the Unix second at which it resets.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Window {
     percent: f64,
@@ -47,25 +47,25 @@ impl Window {
 }
 
 impl Quota {
-    /// A quota barely used.
+    /// Returns a quota with little usage.
     pub(crate) fn fresh(now: u64) -> Self {
         Self::both(9.0, 31.0, now)
     }
 
-    /// A five-hour and a weekly window, used to these percentages.
+    /// Returns a five-hour and a weekly window with these used percentages.
     pub(crate) fn both(primary: f64, secondary: f64, now: u64) -> Self {
         let weekly = Window { percent: secondary, minutes: WEEKLY_MINUTES, resets_at: now + WEEKLY_RESET_SECS };
         let primary = Window { percent: primary, minutes: PRIMARY_MINUTES, resets_at: now + PRIMARY_RESET_SECS };
         Self { primary, secondary: Some(weekly) }
     }
 
-    /// A weekly window alone.
+    /// Returns a weekly window alone.
     pub(crate) fn weekly(percent: f64, now: u64) -> Self {
         let primary = Window { percent, minutes: WEEKLY_MINUTES, resets_at: now + WEEKLY_RESET_SECS };
         Self { primary, secondary: None }
     }
 
-    /// The quota as it stands at `now`: what has reset since is unused.
+    /// Returns the quota at `now`: windows that have reset since are unused.
     pub(crate) fn at(self, now: u64) -> Self {
         Self { primary: self.primary.at(now), secondary: self.secondary.map(|window| window.at(now)) }
     }
@@ -74,16 +74,16 @@ impl Quota {
         self.primary.exhausted() || self.secondary.is_some_and(Window::exhausted)
     }
 
-    /// The state in which a usage-limit refusal is sent.
-    pub(crate) fn used_up(self) -> Self {
+    /// Returns an exhausted quota, for a usage-limit refusal: this one, or this one with its primary window used.
+    pub(crate) fn exhausted_now(self) -> Self {
         if self.exhausted() { self } else { Self { primary: Window { percent: 100.0, ..self.primary }, ..self } }
     }
 
-    /// The `x-codex-*` headers, sent on 200 and on 429 alike.
+    /// Returns the `x-codex-*` headers of a 200 or a 429.
     pub(crate) fn headers(self, plan_type: &str, now: u64) -> Vec<(&'static str, String)> {
         let Window { percent, minutes, resets_at } = self.primary;
         let left = self.primary.secs_left(now).to_string();
-        // Without a secondary window its headers are zeros, and its reset is empty.
+        // Without a secondary window, its headers are zero and its reset is empty.
         let secondary = self.secondary.map_or_else(
             || ["0".to_owned(), "0".to_owned(), "0".to_owned(), String::new()],
             |w| [w.percent.to_string(), w.minutes.to_string(), w.secs_left(now).to_string(), w.resets_at.to_string()],
@@ -112,14 +112,14 @@ impl Quota {
         ]
     }
 
-    /// 429 `usage_limit_reached`.
+    /// Returns the 429 `usage_limit_reached`.
     pub(crate) fn usage_limit(self, plan_type: &str, now: u64) -> Refusal {
         let error = self.limit_error(plan_type, now);
         let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, json!({"error": error}));
         refusal.header("x-codex-rate-limit-reached-type", "rate_limit_reached")
     }
 
-    /// The `error` object of a usage-limit refusal, which waits for the last of the used-up windows.
+    /// Returns the `error` object of a usage-limit refusal. It names the reset of the last exhausted window.
     pub(crate) fn limit_error(self, plan_type: &str, now: u64) -> Value {
         let last = self.secondary.filter(|window| window.exhausted()).unwrap_or(self.primary);
         json!({
@@ -132,7 +132,7 @@ impl Quota {
         })
     }
 
-    /// The body of `GET /wham/usage` (`docs/backend.md` §6); percentages are integers there.
+    /// Returns the body of `GET /wham/usage` (`docs/backend.md` §6); percentages are integers there.
     pub(crate) fn usage(self, plan_type: &str, now: u64) -> Value {
         let window = |window: Window| {
             json!({
@@ -176,7 +176,7 @@ impl Quota {
         })
     }
 
-    /// The `codex.rate_limits` event (`docs/backend.md` §3.5), without its `type`.
+    /// Returns the `codex.rate_limits` event (`docs/backend.md` §3.5), without its `type`.
     pub(crate) fn event(self, plan_type: &str) -> Value {
         let window = |window: Window| json!({"used_percent": window.percent, "window_minutes": window.minutes, "reset_at": window.resets_at});
         json!({
@@ -195,7 +195,7 @@ impl Quota {
     }
 }
 
-/// The name of the bucket that the `bengalfox` headers are about.
+/// The name of the limit that the `bengalfox` headers report.
 const SPARK: &str = "GPT-5.3-Codex-Spark";
 
 #[cfg(test)]
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_refusal_waits_for_the_window_that_is_used_up() {
+    fn the_refusal_names_the_reset_of_the_exhausted_window() {
         assert_eq!(Quota::both(100.0, 40.0, 0).limit_error("plus", 0)["resets_in_seconds"], PRIMARY_RESET_SECS);
         assert_eq!(Quota::both(100.0, 100.0, 0).limit_error("plus", 0)["resets_in_seconds"], WEEKLY_RESET_SECS);
     }

@@ -1,4 +1,4 @@
-//! Replies that refuse, in the two dialects of the real backend (`docs/backend.md` §0 item 6).
+//! Refusals, in the two formats of the real backend (`docs/backend.md` §0 item 6).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::exchange::reply::{self, Body};
 use crate::protocol::failure::title_case;
 
-/// A refused request: status, JSON body, and headers beyond those of every reply.
+/// A refused request: status, JSON body, and headers in addition to those of every reply.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     status: StatusCode,
@@ -21,12 +21,12 @@ impl Refusal {
         Self { status, body, headers: Vec::new() }
     }
 
-    /// The gateway's dialect: `{"detail":"…"}`, status 400.
+    /// Returns a refusal in the gateway's format: `{"detail":"…"}`, status 400.
     pub(crate) fn detail(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, json!({"detail": message.into()}))
     }
 
-    /// The model API's dialect: `{"error":{message,type,param,code}}`, status 400.
+    /// Returns a refusal in the model API's format: `{"error":{message,type,param,code}}`, status 400.
     pub(crate) fn error(param: Option<&str>, code: Option<&str>, message: impl Into<String>) -> Self {
         let error = json!({
             "message": message.into(),
@@ -98,7 +98,8 @@ impl Refusal {
         self.status
     }
 
-    /// The refusal as an `error` message on a WebSocket (`docs/backend.md` §4): in one dialect, and with the headers inside.
+    /// Returns the refusal as an `error` message on a WebSocket (`docs/backend.md` §4), always in the model API's
+    /// format and with the headers inside.
     pub(crate) fn into_message(self) -> Value {
         let error = self.body.get("error").cloned().unwrap_or_else(|| {
             let detail = self.body.get("detail").cloned().unwrap_or_default();
@@ -108,7 +109,7 @@ impl Refusal {
         });
         let headers: Map<String, Value> =
             self.headers.into_iter().map(|(name, value)| (title_case(name), value.into())).collect();
-        // Both spellings are seen; which one goes with what is not known.
+        // Both spellings were seen; when each is used is unknown.
         let key = if self.status == StatusCode::TOO_MANY_REQUESTS { "status_code" } else { "status" };
         json!({"type": "error", key: self.status.as_u16(), "error": error, "headers": headers})
     }
@@ -122,7 +123,7 @@ impl Refusal {
     }
 }
 
-/// `'a', 'b', and 'c'`, as the real messages list values.
+/// Returns `'a', 'b', and 'c'`, as the real messages list values.
 pub(crate) fn listed(values: &[&str]) -> String {
     let quoted: Vec<String> = values.iter().map(|value| format!("'{value}'")).collect();
     match quoted.as_slice() {

@@ -1,15 +1,16 @@
-//! JSON Schema rules for tools and formats: what is refused, and how an implicit strict schema is rewritten (`docs/backend.md` §2.7).
+//! JSON Schema rules for tools and formats: what is rejected, and how an implicitly strict schema is rewritten
+//! (`docs/backend.md` §2.7).
 
 use serde_json::{Map, Value};
 
-/// Keys under which a schema holds one more schema.
+/// Keys whose value is a schema.
 const ONE: [&str; 2] = ["items", "not"];
-/// Keys under which a schema holds a list of schemas.
+/// Keys whose value is a list of schemas.
 const MANY: [&str; 4] = ["anyOf", "oneOf", "allOf", "prefixItems"];
-/// Keys under which a schema holds named schemas.
+/// Keys whose value is an object of schemas.
 const NAMED: [&str; 3] = ["properties", "$defs", "definitions"];
 
-/// Why a function's parameters are refused whether strict or not.
+/// Returns why a function's parameters are rejected, strict or not.
 pub(crate) fn not_an_object(schema: &Value) -> Option<String> {
     let kind = schema.get("type").and_then(Value::as_str);
     match kind {
@@ -22,12 +23,12 @@ pub(crate) fn not_an_object(schema: &Value) -> Option<String> {
     }
 }
 
-/// The first breach of the strict rules, with its context in the real message's notation.
+/// Returns the first violation of the strict rules, with its context as the real message writes it.
 pub(crate) fn strict_violation(schema: &Value) -> Option<String> {
     violation(schema, &mut Vec::new())
 }
 
-/// The strict form of a schema that did not say whether it is strict; `None` if it cannot be made strict.
+/// Returns the strict form of a schema that does not say whether it is strict; `None` if there is none.
 pub(crate) fn to_strict(schema: &Value) -> Option<Value> {
     let Some(object) = schema.as_object() else {
         return Some(schema.clone());
@@ -115,7 +116,7 @@ fn is_object(schema: &Map<String, Value>) -> bool {
     }
 }
 
-/// A context as the real messages print it, a Python tuple: `()`, `('a',)`, `('a', 'b')`.
+/// Returns a context as the real messages print it, a Python tuple: `()`, `('a',)`, `('a', 'b')`.
 fn tuple(context: &[String]) -> String {
     match context {
         [] => "()".to_owned(),

@@ -1,11 +1,11 @@
-//! The response object that events carry: the request echoed as the backend understood it (`docs/backend.md` §3.2).
+//! The response object in events: the request echoed as the backend understood it (`docs/backend.md` §3.2).
 
 use serde_json::{Map, Value, json};
 
 use crate::protocol::schema;
 use crate::protocol::turn::Turn;
 
-/// The response object in progress, keys in the captured order.
+/// Returns the response object in progress, its keys in the captured order.
 pub(crate) fn response(turn: &Turn<'_>, id: &str, created_at: u64, prompt_cache_key: &str) -> Map<String, Value> {
     let body = turn.body;
     let given = |key: &str, default: Value| body.get(key).filter(|value| !value.is_null()).cloned().unwrap_or(default);
@@ -46,12 +46,15 @@ pub(crate) fn response(turn: &Turn<'_>, id: &str, created_at: u64, prompt_cache_
     }
 }
 
-/// The tools as the backend echoes them: functions that did not say whether they are strict are made so if they can be.
+/// Returns the tools as the backend echoes them: a function without `strict` becomes strict if possible.
 ///
-/// A plan without image generation has that tool silently taken away (`docs/backend.md` §2.8).
+/// For a plan without image generation, that tool is silently removed (`docs/backend.md` §2.8).
 fn tools(turn: &Turn<'_>) -> Value {
     let given = turn.body.get("tools").and_then(Value::as_array).into_iter().flatten();
-    given.filter(|tool| turn.draws() || tool.get("type") != Some(&json!("image_generation"))).map(echoed_tool).collect()
+    given
+        .filter(|tool| turn.can_generate_images() || tool.get("type") != Some(&json!("image_generation")))
+        .map(echoed_tool)
+        .collect()
 }
 
 fn echoed_tool(tool: &Value) -> Value {
@@ -83,7 +86,7 @@ fn reasoning(turn: &Turn<'_>) -> Value {
     let default = turn.model.entry.get("default_reasoning_level").cloned().unwrap_or(Value::Null);
     let effort = turn.at("reasoning", "effort").cloned().unwrap_or(default);
     let summary = match turn.at("reasoning", "summary").and_then(Value::as_str) {
-        // The echo shows what `auto` stood for (§2.4).
+        // The echo shows what `auto` resolved to (§2.4).
         Some("auto") => json!("detailed"),
         Some(other) => json!(other),
         None => Value::Null,

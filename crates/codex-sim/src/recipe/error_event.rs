@@ -6,16 +6,16 @@ use crate::protocol::failure::failure_message;
 use crate::protocol::failure::title_case;
 use crate::recipe::event::Event;
 use crate::recipe::quota_snapshot::QuotaSnapshot;
-use crate::scenario::plan::ErrorForm;
+use crate::scenario::plan::ErrorShape;
 
-/// An `error` event of the form asked for.
-pub(crate) fn error_event(form: &ErrorForm, snapshot: &QuotaSnapshot) -> Event {
+/// Returns an `error` event of this shape.
+pub(crate) fn error_event(form: &ErrorShape, snapshot: &QuotaSnapshot) -> Event {
     let code = match form {
-        ErrorForm::Flat => {
+        ErrorShape::Flat => {
             let message = failure_message("server_error");
             return Event::new("error", json!({"code": "server_error", "message": message, "param": null}));
         }
-        ErrorForm::Nested(code) => code.as_str(),
+        ErrorShape::Nested(code) => code.as_str(),
     };
     if code == "usage_limit_reached" {
         return limit_event(snapshot);
@@ -31,9 +31,9 @@ pub(crate) fn error_event(form: &ErrorForm, snapshot: &QuotaSnapshot) -> Event {
     Event::new("error", json!({"status": status, "error": error}))
 }
 
-/// §4: a used-up quota comes with the headers a 429 would have had.
+/// §4: an exhausted quota is reported with the headers of a 429.
 fn limit_event(snapshot: &QuotaSnapshot) -> Event {
-    let quota = snapshot.quota.used_up();
+    let quota = snapshot.quota.exhausted_now();
     let headers = quota.headers(&snapshot.plan_type, snapshot.now).into_iter();
     let headers: Map<String, Value> = headers.map(|(name, value)| (title_case(name), value.into())).collect();
     let error = quota.limit_error(&snapshot.plan_type, snapshot.now);

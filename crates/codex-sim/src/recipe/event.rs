@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 pub(crate) struct Event {
     pub(crate) kind: Cow<'static, str>,
     pub(crate) fields: Map<String, Value>,
-    /// Whether it takes a sequence number; the private `codex.*` events do not (`docs/backend.md` §3.2).
+    /// Whether it has a sequence number; the private `codex.*` events do not (`docs/backend.md` §3.2).
     pub(crate) numbered: bool,
 }
 
@@ -30,17 +30,17 @@ impl Event {
         self.kind.ends_with(".delta")
     }
 
-    /// Whether the stream ends with it (`docs/backend.md` §3.1).
+    /// Returns whether it ends the stream (`docs/backend.md` §3.1).
     pub(crate) fn is_terminal(&self) -> bool {
         matches!(self.kind.as_ref(), "response.completed" | "response.incomplete" | "response.failed" | "error")
     }
 
-    /// The JSON of the event, `type` and `sequence_number` first as on the real wire.
+    /// Returns the JSON of the event, `type` and `sequence_number` first as on the real wire.
     pub(crate) fn to_json(&self, sequence_number: u64) -> String {
         let number = if self.numbered { format!(",\"sequence_number\":{sequence_number}") } else { String::new() };
         let mut out = format!("{{\"type\":\"{}\"{number}", self.kind);
         let fields = serde_json::to_string(&self.fields).unwrap_or_default();
-        // The braces of the fields' object give way to those of the whole.
+        // Merges the fields into the object that has been started.
         match fields.strip_prefix('{') {
             Some(rest) if rest != "}" => {
                 out.push(',');

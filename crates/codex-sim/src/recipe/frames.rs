@@ -15,12 +15,12 @@ use crate::recipe::script::Script;
 use crate::request_log::Ticket;
 use crate::scenario::plan::{Framing, Point};
 
-/// Writes of one frame when frames are split, at most; a large frame is split into larger pieces.
+/// The most pieces of a split frame; a large frame is split into larger pieces.
 const MAX_PIECES: usize = 500;
-/// Size of a piece of a split frame: prime, and smaller than most characters' neighbourhoods.
+/// The size of a piece of a split frame in bytes: prime and small, so pieces end within characters and tokens.
 const PIECE: usize = 3;
 
-/// The bytes of `script`. An error among them makes the server reset the connection.
+/// Returns the bytes of `script`. An error among them makes the server reset the connection.
 pub(crate) fn frames(
     script: Script,
     framing: Framing,
@@ -35,16 +35,16 @@ pub(crate) fn frames(
         let mut writer = Writer::new(&framing);
         let (mut cut, mut stall) = (framing.cut, framing.stall);
         for event in script.events() {
-            writer.approach(&event);
-            if stall.is_some_and(|point| writer.at(point, &event)) {
+            writer.count(&event);
+            if stall.is_some_and(|point| writer.is_at(point, &event)) {
                 stall = None;
                 stalls.released(&ticket).await;
             }
-            if cut.take_if(|point| writer.at(*point, &event)).is_some() {
+            if cut.take_if(|point| writer.is_at(*point, &event)).is_some() {
                 let frame = writer.frame(&event);
                 yield Ok(frame.slice(..frame.len() / 2));
-                // What stands before the cut is to arrive.
-                flush_log.quiet().await;
+                // The bytes before the cut must arrive.
+                flush_log.settled().await;
                 yield Err(io::Error::from(io::ErrorKind::ConnectionReset));
                 return;
             }
@@ -64,7 +64,7 @@ pub(crate) fn frames(
             for piece in writer.pieces(&event) {
                 yield Ok(piece);
                 if framing.split {
-                    // Each piece leaves in a write of its own.
+                    // Each piece is a write of its own.
                     tokio::task::yield_now().await;
                 }
             }
@@ -76,8 +76,8 @@ pub(crate) fn frames(
     }
 }
 
-/// The events in a piece of a reply that was made with neither `split` nor another line end: what a WebSocket carries of it. Half
-/// an event, as before a cut, is none.
+/// Returns the events in a piece of a reply without `split` and with plain line ends, as WebSocket messages. A
+/// partial event, as before a cut, is left out.
 pub(crate) fn messages(piece: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(piece);
     let whole = text.rfind("\n\n").map_or("", |end| &text[..end]);
@@ -98,12 +98,12 @@ impl Writer {
         Self { framing: framing.clone(), sequence_number: 0, sent: 0, deltas: 0 }
     }
 
-    fn approach(&mut self, event: &Event) {
+    fn count(&mut self, event: &Event) {
         self.deltas += u64::from(event.is_delta());
     }
 
-    /// Whether a fault at `point` strikes before `event`.
-    fn at(&self, point: Point, event: &Event) -> bool {
+    /// Returns whether a fault at `point` happens before `event`.
+    fn is_at(&self, point: Point, event: &Event) -> bool {
         match point {
             Point::Headers => false,
             Point::Events(count) => self.sent == count,
@@ -111,7 +111,7 @@ impl Writer {
         }
     }
 
-    /// Frames that stand before `event` by the framing asked for.
+    /// Returns the frames that the framing asks for before `event`.
     fn extras(&mut self, event: &Event) -> Vec<Bytes> {
         let mut extras = Vec::new();
         if self.framing.comments {
@@ -140,15 +140,15 @@ impl Writer {
     }
 
     fn frame(&mut self, event: &Event) -> Bytes {
-        let event = self.disguised(event);
+        let event = self.modified(event);
         let json = event.to_json(self.sequence_number);
         self.sequence_number += u64::from(event.numbered);
         let end = self.framing.line_end.text();
         Bytes::from(format!("event: {}{end}data: {json}{end}{end}", event.kind))
     }
 
-    /// The event with what `unknown` and `legacy-delta` change about it.
-    fn disguised<'a>(&self, event: &'a Event) -> std::borrow::Cow<'a, Event> {
+    /// Returns the event with the changes of `unknown` and `legacy-delta`.
+    fn modified<'a>(&self, event: &'a Event) -> std::borrow::Cow<'a, Event> {
         let mut out = std::borrow::Cow::Borrowed(event);
         if self.framing.unknown {
             out.to_mut().fields.insert("x_unknown".to_owned(), json!({"nested": [null, true]}));

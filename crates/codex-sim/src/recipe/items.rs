@@ -15,12 +15,12 @@ const ARGUMENT_PIECE: usize = 6;
 pub(crate) const PIXEL: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
 
-/// The events of one item, made as they are asked for.
+/// The events of one item, built on demand.
 pub(crate) type Events = Box<dyn Iterator<Item = Event> + Send>;
 
-/// An output with its place and its identifiers.
+/// An output with its index and its identifiers.
 #[derive(Debug, Clone)]
-pub(crate) struct Placed {
+pub(crate) struct OutputItem {
     output: Output,
     index: usize,
     id: String,
@@ -30,7 +30,7 @@ pub(crate) struct Placed {
     padding: Option<Rng>,
 }
 
-impl Placed {
+impl OutputItem {
     pub(crate) fn new(output: Output, index: usize, ids: &mut ResponseIds, obfuscate: bool) -> Self {
         let prefix = match &output {
             Output::Reasoning { .. } => "rs",
@@ -51,7 +51,7 @@ impl Placed {
         self
     }
 
-    /// Whether the client must answer it before the turn goes on.
+    /// Returns whether the client must answer it before the turn continues.
     pub(crate) fn is_call(&self) -> bool {
         matches!(self.output, Output::Call { .. } | Output::CustomCall { .. })
     }
@@ -60,7 +60,7 @@ impl Placed {
         matches!(self.output, Output::Image { .. })
     }
 
-    /// Every event of the item, from `output_item.added` to `output_item.done`.
+    /// Returns every event of the item, from `output_item.added` to `output_item.done`.
     pub(crate) fn events(&self) -> Events {
         let added = self.event("response.output_item.added", json!({"item": self.added()}));
         let done = self.event("response.output_item.done", json!({"item": self.done()}));
@@ -77,7 +77,7 @@ impl Placed {
         Box::new(once(added).chain(between).chain(once(done)))
     }
 
-    /// The finished item, as `output_item.done` and a full `output` carry it.
+    /// Returns the finished item, as in `output_item.done` and in a full `output`.
     pub(crate) fn done(&self) -> Value {
         match &self.output {
             Output::Reasoning { summary, raw, encrypted } => self.reasoning_done(summary, raw.as_deref(), encrypted),
@@ -102,7 +102,7 @@ impl Placed {
         }
     }
 
-    /// The item as it first appears: empty and in progress.
+    /// Returns the item as it first appears: empty and in progress.
     fn added(&self) -> Value {
         match &self.output {
             Output::Reasoning { .. } => json!({"id": self.id, "type": "reasoning", "summary": []}),
@@ -121,7 +121,8 @@ impl Placed {
         }
     }
 
-    /// Newer reasoning items have no status, and `content` only beside `encrypted_content` (`docs/backend.md` §3.3 item 3).
+    /// Newer reasoning items have no status, and have `content` only together with `encrypted_content`
+    /// (`docs/backend.md` §3.3 item 3).
     fn reasoning_done(&self, summary: &[String], raw: Option<&str>, encrypted: &Option<String>) -> Value {
         let parts: Vec<Value> = summary.iter().map(|text| summary_part(text)).collect();
         let mut item = json!({"id": self.id, "type": "reasoning", "summary": parts});
@@ -217,7 +218,7 @@ impl Placed {
         Box::new(once(opened).chain(deltas).chain([said, closed]))
     }
 
-    /// The deltas carry neither `call_id` nor `name` (`docs/backend.md` §3.3 item 6).
+    /// The deltas have neither `call_id` nor `name` (`docs/backend.md` §3.3 item 6).
     fn arguments(&self, arguments: &str) -> Events {
         let at = json!({"item_id": self.id});
         let deltas = self.deltas("response.function_call_arguments.delta", &at, 0, slices(arguments));
@@ -249,7 +250,7 @@ impl Placed {
         Box::new(events.into_iter())
     }
 
-    /// The deltas of the item's part number `part`: each part is padded by a generator of its own.
+    /// Returns the deltas of part number `part` of the item. Each part is padded by its own generator.
     fn deltas(
         &self,
         kind: &'static str,
@@ -285,7 +286,7 @@ impl Citation {
     }
 }
 
-/// An event whose `output_index` stands after `item_id`, or first without one.
+/// Returns an event whose `output_index` comes after `item_id`, or first if there is none.
 fn placed(kind: impl Into<std::borrow::Cow<'static, str>>, index: usize, fields: Value) -> Event {
     let mut ordered = Map::new();
     if let Value::Object(mut fields) = fields {

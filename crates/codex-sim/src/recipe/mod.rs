@@ -1,8 +1,8 @@
-//! Rendering replies: which output items, which events, which bytes. It never refuses a request, and shares no code with the
-//! translator that is tested against it.
+//! Rendering replies: which output items, which events, which bytes. It never refuses a request, and it shares no
+//! code with the translator, which is tested against it.
 //!
-//! [`outputs`] decides what the model says, [`items`] turns each output into its events, [`script`] strings them together
-//! between `response.created` and the terminal event, and [`frames`] writes them as bytes with the faults that were asked for.
+//! [`outputs`] decides what the model says, [`items`] turns each output into its events, [`script`] puts them between
+//! `response.created` and the terminal event, and [`frames`] writes them as bytes, with the faults of the scenario.
 
 pub(crate) mod echo;
 pub(crate) mod error_event;

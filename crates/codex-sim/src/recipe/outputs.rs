@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use crate::protocol::encrypted_reasoning;
 use crate::protocol::schema;
-use crate::protocol::turn::{Offered, Turn, kind};
+use crate::protocol::turn::{OfferedTool, Turn, kind};
 use crate::recipe::sample::{sample, spaced};
 use crate::scenario::plan::{Content, Ending, Plan, Summaries};
 use crate::scenario::word::without_words;
 
-/// Most characters of the question or of a tool's output that an answer repeats.
+/// The most characters of the question or of a tool's output that an answer repeats.
 const MAX_ECHO: usize = 2_000;
 
 /// One item of a reply.
@@ -42,20 +42,20 @@ pub(crate) enum Output {
     Image {
         prompt: String,
     },
-    /// What stands for the conversation so far.
+    /// The compacted conversation.
     Compaction {
         encrypted: String,
     },
 }
 
-/// A text and the pieces it is streamed in.
+/// A text and how it is split into deltas.
 #[derive(Debug, Clone)]
 pub(crate) enum Text {
     /// Word by word.
     Words(String),
     /// In one piece.
     Whole(String),
-    /// The numbers up to this one, each a piece: a loss or a swap shows.
+    /// The numbers up to this one, a delta each: a lost or reordered delta shows.
     Numbers(usize),
 }
 
@@ -86,7 +86,7 @@ impl Text {
 }
 
 impl Output {
-    /// Bytes of what was said, for counting tokens: those of reasoning, and those of everything else.
+    /// Returns the bytes for counting tokens: those of reasoning, and those of everything else.
     pub(crate) fn bytes(&self) -> (usize, usize) {
         match self {
             Self::Reasoning { summary, raw, .. } => {
@@ -110,11 +110,11 @@ pub(crate) fn outputs(turn: &Turn<'_>, plan: &Plan) -> Vec<Output> {
     if plan.contents.contains(&Content::NoItems) {
         return Vec::new();
     }
-    // §2.8: whoever ends with a trigger wants a compaction and nothing else.
+    // §2.8: an input that ends with a trigger gets a compaction and nothing else.
     if turn.input.last().is_some_and(|item| kind(item) == "compaction_trigger") {
         return vec![Output::Compaction { encrypted: conversation_summary(turn) }];
     }
-    let tool_output = turn.closing_tool_output();
+    let tool_output = turn.last_tool_output();
     let wanted = |content: &&Content| tool_output.is_none() || !is_call(content);
     let mut contents: Vec<&Content> = plan.contents.iter().filter(wanted).collect();
     let default = default_content(turn, tool_output.is_some());
@@ -125,16 +125,16 @@ pub(crate) fn outputs(turn: &Turn<'_>, plan: &Plan) -> Vec<Output> {
     }
     let mut outputs = Vec::new();
     if !contents.iter().any(|content| !speaks(content)) && !ends_early {
-        outputs.extend(silent_reasoning(turn));
+        outputs.extend(empty_reasoning(turn));
     }
     for (index, content) in contents.iter().enumerate() {
         let last = index + 1 == contents.len();
-        say(content, turn, plan, tool_output.as_deref(), last, &mut outputs);
+        push_outputs(content, turn, plan, tool_output.as_deref(), last, &mut outputs);
     }
     outputs
 }
 
-/// Returns the encrypted item that stands for the conversation: only this account and this family of models can read it.
+/// Returns the encrypted content that replaces the conversation, bound to this account and this family of models.
 pub(crate) fn conversation_summary(turn: &Turn<'_>) -> String {
     let told = format!("{} items, the last: {}", turn.input.len(), turn.last_user_text());
     encrypted_reasoning::encrypt(&turn.grant.account_id, turn.model.family(), &told)
@@ -144,11 +144,11 @@ fn is_call(content: &Content) -> bool {
     matches!(content, Content::Tool(_) | Content::ParallelTools | Content::CustomTool)
 }
 
-/// What is said without a magic word: a forced call, JSON where a format wants it, else text.
+/// Returns the content without a magic word: a forced call, JSON if a format asks for it, or else text.
 fn default_content(turn: &Turn<'_>, answered: bool) -> Content {
     let choice = turn.body.get("tool_choice");
     let named = choice.and_then(|choice| choice.get("name")).and_then(Value::as_str);
-    let forced = choice.is_some_and(|choice| choice == "required") && !turn.offered().is_empty();
+    let forced = choice.is_some_and(|choice| choice == "required") && !turn.offered_tools().is_empty();
     let format = turn.at("text", "format").and_then(|format| format.get("type")).and_then(Value::as_str);
     match (named, format) {
         (Some(name), _) if !answered => Content::Tool(Some(name.to_owned())),
@@ -158,7 +158,14 @@ fn default_content(turn: &Turn<'_>, answered: bool) -> Content {
     }
 }
 
-fn say(content: &Content, turn: &Turn<'_>, plan: &Plan, tool_output: Option<&str>, last: bool, out: &mut Vec<Output>) {
+fn push_outputs(
+    content: &Content,
+    turn: &Turn<'_>,
+    plan: &Plan,
+    tool_output: Option<&str>,
+    last: bool,
+    out: &mut Vec<Output>,
+) {
     match content {
         Content::Text(None) => out.push(message(Text::Words(answer(turn, tool_output)))),
         Content::Text(Some(text)) => out.push(message(Text::Words(text.clone()))),
@@ -181,7 +188,7 @@ fn say(content: &Content, turn: &Turn<'_>, plan: &Plan, tool_output: Option<&str
         }
         Content::JsonSchema => out.push(message(Text::Words(json_answer(turn)))),
         Content::WebSearch => out.extend(web_search(turn)),
-        Content::Image if turn.draws() => {
+        Content::Image if turn.can_generate_images() => {
             out.push(Output::Image { prompt: question(turn) });
             out.push(message(Text::Words("Here is the image.".to_owned())));
         }
@@ -200,18 +207,19 @@ const THOUGHTS: [&str; 2] = [
     "**Choosing the words**\n\nA short and friendly reply is enough — nothing more ✓.",
 ];
 
-/// A reasoning item comes first even when it says nothing (`docs/backend.md` §3.2); effort `none` leaves it out.
-fn silent_reasoning(turn: &Turn<'_>) -> Option<Output> {
+/// Returns the reasoning item that comes first even if it is empty (`docs/backend.md` §3.2); with effort `none` there
+/// is none.
+fn empty_reasoning(turn: &Turn<'_>) -> Option<Output> {
     let none = turn.at("reasoning", "effort").is_some_and(|effort| effort == "none");
     (!none).then(|| Output::Reasoning { summary: Vec::new(), raw: None, encrypted: encrypted(turn) })
 }
 
-/// Summaries come only when the request asked for them (`docs/backend.md` §3.3 item 3).
+/// Summaries are sent only if the request asks for them (`docs/backend.md` §3.3 item 3).
 fn reasoning(turn: &Turn<'_>, summaries: Summaries) -> Output {
     let asked = turn.at("reasoning", "summary").is_some();
     let summary = match summaries {
-        Summaries::Asked if !asked => Vec::new(),
-        Summaries::Asked | Summaries::Always => THOUGHTS.map(str::to_owned).to_vec(),
+        Summaries::Requested if !asked => Vec::new(),
+        Summaries::Requested | Summaries::Always => THOUGHTS.map(str::to_owned).to_vec(),
         Summaries::Blank => THOUGHTS.map(|thought| format!("{thought}\n\n<!-- -->")).to_vec(),
     };
     Output::Reasoning { summary, raw: None, encrypted: encrypted(turn) }
@@ -243,9 +251,9 @@ fn json_answer(turn: &Turn<'_>) -> String {
     spaced(&value)
 }
 
-/// The call of a named tool, or of the first function; without any, the model can only say so.
+/// Returns the call of a named tool, or of the first function. Without any, the model says so.
 fn tool_call(turn: &Turn<'_>, plan: &Plan, name: Option<&str>) -> Output {
-    let offered = turn.offered();
+    let offered = turn.offered_tools();
     let chosen = match name {
         Some(name) => offered.iter().find(|tool| tool.name == name),
         None => offered.iter().find(|tool| !tool.custom).or_else(|| offered.first()),
@@ -256,10 +264,11 @@ fn tool_call(turn: &Turn<'_>, plan: &Plan, name: Option<&str>) -> Output {
     }
 }
 
-/// Two calls, of the first two functions or of the only one twice; one where the request wants no parallel calls.
+/// Returns two calls, of the first two functions or of the only one twice; one if the request disables parallel
+/// calls.
 fn parallel_calls(turn: &Turn<'_>, plan: &Plan) -> Vec<Output> {
-    let offered = turn.offered();
-    let functions: Vec<&Offered<'_>> = offered.iter().filter(|tool| !tool.custom).collect();
+    let offered = turn.offered_tools();
+    let functions: Vec<&OfferedTool<'_>> = offered.iter().filter(|tool| !tool.custom).collect();
     let serial = turn.body.get("parallel_tool_calls") == Some(&Value::Bool(false));
     match functions.as_slice() {
         [first, ..] if serial => vec![call(first, plan)],
@@ -270,14 +279,14 @@ fn parallel_calls(turn: &Turn<'_>, plan: &Plan) -> Vec<Output> {
 }
 
 fn custom_call(turn: &Turn<'_>) -> Output {
-    let offered = turn.offered();
+    let offered = turn.offered_tools();
     match offered.iter().find(|tool| tool.custom) {
         Some(tool) => custom(tool),
         None => message(Text::Words("No custom tool was offered.".to_owned())),
     }
 }
 
-fn call(tool: &Offered<'_>, plan: &Plan) -> Output {
+fn call(tool: &OfferedTool<'_>, plan: &Plan) -> Output {
     if tool.custom {
         return custom(tool);
     }
@@ -289,8 +298,8 @@ fn call(tool: &Offered<'_>, plan: &Plan) -> Output {
     }
 }
 
-/// Arguments that satisfy the tool's schema; a strict one, implicit or not, has every property required.
-fn arguments(tool: &Offered<'_>) -> Value {
+/// Returns arguments that satisfy the tool's schema. A strict schema, implicit or not, requires every property.
+fn arguments(tool: &OfferedTool<'_>) -> Value {
     let Some(parameters) = tool.definition.get("parameters").filter(|schema| schema.is_object()) else {
         return json!({});
     };
@@ -301,7 +310,7 @@ fn arguments(tool: &Offered<'_>) -> Value {
     sample(parameters, strict)
 }
 
-fn custom(tool: &Offered<'_>) -> Output {
+fn custom(tool: &OfferedTool<'_>) -> Output {
     let input = if tool.name == "apply_patch" {
         "*** Begin Patch\n*** Add File: simulated.txt\n+simulated\n*** End Patch\n".to_owned()
     } else {
@@ -324,7 +333,7 @@ fn web_search(turn: &Turn<'_>) -> [Output; 2] {
     [Output::WebSearch { query: question(turn) }, answer]
 }
 
-/// A text of exactly `bytes` bytes in which positions can be told apart.
+/// Returns a text of exactly `bytes` bytes, in which every position can be identified.
 fn ruler(bytes: usize) -> String {
     let marks = (0_u64..).map(|line| format!("{line:015}\n"));
     let mut text = String::with_capacity(bytes + 16);
@@ -342,7 +351,7 @@ fn shortened(text: &str) -> String {
     text.chars().take(MAX_ECHO).collect()
 }
 
-/// Splits after each run of whitespace, so that the pieces join to the text.
+/// Splits after each whitespace character; the joined pieces are the text.
 fn words(text: &str) -> Vec<String> {
     text.split_inclusive(char::is_whitespace).map(str::to_owned).collect()
 }

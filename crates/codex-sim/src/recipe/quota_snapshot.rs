@@ -3,7 +3,7 @@
 use crate::protocol::quota::Quota;
 use crate::recipe::event::Event;
 
-/// The account's quota and plan when the reply began, for the events that tell of them.
+/// The account's quota and plan at the start of the reply, for the events that report them.
 #[derive(Debug, Clone)]
 pub(crate) struct QuotaSnapshot {
     pub(crate) quota: Quota,
@@ -12,7 +12,7 @@ pub(crate) struct QuotaSnapshot {
 }
 
 impl QuotaSnapshot {
-    /// The event that tells that this much of the first window is used.
+    /// Returns the event that reports this used percentage.
     pub(crate) fn limits_event(&self, percent: f64) -> Event {
         let quota = Quota::both(percent, percent, self.now);
         Event::unnumbered("codex.rate_limits", quota.event(&self.plan_type))

@@ -1,4 +1,4 @@
-//! Values that satisfy a JSON Schema, made without chance: the same schema always gives the same value.
+//! Values that satisfy a JSON Schema, deterministically: the same schema always gives the same value.
 
 use std::io;
 
@@ -6,19 +6,19 @@ use serde::Serialize as _;
 use serde_json::ser::Formatter;
 use serde_json::{Map, Serializer, Value, json};
 
-/// How deep references and nested schemas are followed; beyond it stands `null`.
+/// How deep references and nested schemas are followed; deeper values are `null`.
 const MAX_DEPTH: usize = 24;
-/// Most elements made for a `minItems`.
+/// The most elements for a `minItems`.
 const MAX_ITEMS: u64 = 16;
-/// Longest string made for a `minLength`.
+/// The longest string for a `minLength`.
 const MAX_LENGTH: usize = 4096;
 
-/// A value for `schema`; optional properties are filled in too if `all` is set.
+/// Returns a value for `schema`; with `all`, optional properties are filled in too.
 pub(crate) fn sample(schema: &Value, all: bool) -> Value {
     Sampler { root: schema, all }.value(schema, "value", 0)
 }
 
-/// JSON spaced as models write it: `{"path": "x", "lines": [1, 2]}` (`docs/backend.md` §3.3 item 7).
+/// Returns JSON spaced as models write it: `{"path": "x", "lines": [1, 2]}` (`docs/backend.md` §3.3 item 7).
 pub(crate) fn spaced(value: &Value) -> String {
     let mut out = Vec::new();
     match value.serialize(&mut Serializer::with_formatter(&mut out, Spaced)) {
@@ -103,7 +103,7 @@ fn string(schema: &Map<String, Value>, name: &str) -> String {
         (Some("email"), _) => "user@example.com".to_owned(),
         (Some("uri" | "url"), _) => "https://example.com/".to_owned(),
         (Some("uuid"), _) => "123e4567-e89b-42d3-a456-426614174000".to_owned(),
-        // A shell tool may really run what it is given.
+        // A shell tool may actually run its argument.
         (_, "cmd" | "command" | "script") => "echo simulated".to_owned(),
         (_, name) => format!("sample {name}"),
     };
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn required_properties_are_filled_and_optional_ones_on_demand() {
+    fn required_properties_are_filled_and_optional_ones_on_request() {
         let schema = json!({"type": "object", "required": ["n", "tag"], "properties": {
             "n": {"type": "integer", "minimum": 5}, "tag": {"enum": ["a", "b"]}, "extra": {"type": ["null", "string"]}}});
         assert_eq!(sample(&schema, false), json!({"n": 5, "tag": "a"}));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn spacing_is_that_of_models() {
+    fn spacing_is_as_models_write_it() {
         assert_eq!(spaced(&json!({"a": [1, "x"], "b": {}})), r#"{"a": [1, "x"], "b": {}}"#);
     }
 }

@@ -1,4 +1,4 @@
-//! The whole event sequence of one reply.
+//! The complete event sequence of one reply.
 
 use std::iter::once;
 
@@ -8,17 +8,17 @@ use crate::ids::ResponseIds;
 use crate::protocol::failure::failure_message;
 use crate::recipe::error_event::error_event;
 use crate::recipe::event::Event;
-use crate::recipe::items::{Events, Placed};
+use crate::recipe::items::{Events, OutputItem};
 use crate::recipe::outputs::Output;
 use crate::recipe::quota_snapshot::QuotaSnapshot;
 use crate::recipe::usage::{Usage, image_usage};
 use crate::scenario::plan::{Ending, Plan};
 
-/// A reply ready to be streamed.
+/// A reply that is ready to be streamed.
 #[derive(Debug)]
 pub(crate) struct Script {
     response: Map<String, Value>,
-    items: Vec<Placed>,
+    items: Vec<OutputItem>,
     ending: Ending,
     usage: Usage,
     full_output: bool,
@@ -37,12 +37,12 @@ impl Script {
         snapshot: QuotaSnapshot,
         ids: &mut ResponseIds,
     ) -> Self {
-        let mut items: Vec<Placed> = Vec::with_capacity(outputs.len());
+        let mut items: Vec<OutputItem> = Vec::with_capacity(outputs.len());
         for (index, output) in outputs.into_iter().enumerate() {
-            items.push(Placed::new(output, index, ids, obfuscate));
+            items.push(OutputItem::new(output, index, ids, obfuscate));
         }
         if matches!(plan.ending, Ending::Incomplete(_)) {
-            items = broken_off(items);
+            items = mark_last_incomplete(items);
         }
         Self {
             response,
@@ -56,7 +56,7 @@ impl Script {
         }
     }
 
-    /// The events in order, the item events made as they are asked for.
+    /// Returns the events in order; item events are built on demand.
     pub(crate) fn events(self) -> Events {
         let terminal = self.terminal();
         match self.ending {
@@ -73,7 +73,7 @@ impl Script {
         }
     }
 
-    /// The events of `docs/backend.md` §3.4 that may stand before `response.created`.
+    /// Returns the events of `docs/backend.md` §3.4 that may come before `response.created`.
     fn private_events(&self) -> Vec<Event> {
         let id = self.response.get("id").cloned().unwrap_or(Value::Null);
         vec![
@@ -99,11 +99,11 @@ impl Script {
         }
     }
 
-    /// The response at its end, with the keys that newer replies add (`docs/backend.md` §3.2).
+    /// Returns the finished response, with the keys that newer replies add (`docs/backend.md` §3.2).
     fn ended(&self, kind: &'static str, status: &str, incomplete_details: Value) -> Event {
         let mut response = self.response.clone();
-        let output = if self.full_output { self.items.iter().map(Placed::done).collect() } else { json!([]) };
-        let calls = self.items.iter().any(Placed::is_call);
+        let output = if self.full_output { self.items.iter().map(OutputItem::done).collect() } else { json!([]) };
+        let calls = self.items.iter().any(OutputItem::is_call);
         let changes = [
             ("status", json!(status)),
             ("incomplete_details", incomplete_details),
@@ -118,7 +118,7 @@ impl Script {
         for (key, value) in changes {
             response.insert(key.to_owned(), value);
         }
-        if self.items.iter().any(Placed::is_image) {
+        if self.items.iter().any(OutputItem::is_image) {
             response.insert("tool_usage".to_owned(), json!({"image_gen": image_usage()}));
         }
         Event::new(kind, json!({"response": response}))
@@ -132,9 +132,9 @@ impl Script {
     }
 }
 
-/// Marks the last item, on which the reply broke off, as incomplete.
-fn broken_off(mut items: Vec<Placed>) -> Vec<Placed> {
-    let last = items.pop().map(Placed::incomplete);
+/// Marks the last item as incomplete.
+fn mark_last_incomplete(mut items: Vec<OutputItem>) -> Vec<OutputItem> {
+    let last = items.pop().map(OutputItem::incomplete);
     items.extend(last);
     items
 }

@@ -1,4 +1,4 @@
-//! Token counts: derived from the texts, so that they are consistent and repeatable, not real.
+//! Token counts, derived from the lengths of texts: consistent and repeatable, but not real.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::recipe::outputs::Output;
 /// Bytes counted as one token.
 const BYTES_PER_TOKEN: u64 = 4;
 
-/// The counts of one reply. Cached tokens are among the input tokens, reasoning tokens among the output tokens.
+/// The counts of one reply. Input tokens include cached tokens, output tokens include reasoning tokens.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usage {
     pub(crate) input: u64,
@@ -26,7 +26,7 @@ impl Usage {
         Self { input, cached: cached.min(input), output: reasoning + tokens(spoken as u64), reasoning }
     }
 
-    /// The `usage` object, with the keys that newer replies add (`docs/backend.md` §3.2).
+    /// Returns the `usage` object, with the keys that newer replies add (`docs/backend.md` §3.2).
     pub(crate) fn to_json(self) -> Value {
         json!({
             "input_tokens": self.input,
@@ -39,7 +39,7 @@ impl Usage {
     }
 }
 
-/// The tokens of one generated image, which are counted apart.
+/// Returns the tokens of one generated image, which are counted separately.
 pub(crate) fn image_usage() -> Value {
     json!({
         "input_tokens": 40,
@@ -50,9 +50,9 @@ pub(crate) fn image_usage() -> Value {
     })
 }
 
-/// The tokens of a call for pictures, whose prompt is `prompt`.
-pub(crate) fn picture_usage(prompt: &str, pictures: usize) -> Value {
-    let (input, output) = (tokens(prompt.len() as u64), 515 * pictures as u64);
+/// Returns the tokens of an image request with this prompt.
+pub(crate) fn images_usage(prompt: &str, images: usize) -> Value {
+    let (input, output) = (tokens(prompt.len() as u64), 515 * images as u64);
     json!({
         "input_tokens": input,
         "input_tokens_details": {"image_tokens": 0, "text_tokens": input},
@@ -62,7 +62,7 @@ pub(crate) fn picture_usage(prompt: &str, pictures: usize) -> Value {
     })
 }
 
-/// The input tokens of a request: instructions, input and tools.
+/// Returns the input tokens of a request: instructions, input and tools.
 pub(crate) fn input_tokens(turn: &Turn<'_>) -> u64 {
     let length = |key| turn.body.get(key).map_or(0, json_length);
     tokens(length("instructions") + length("input") + length("tools"))

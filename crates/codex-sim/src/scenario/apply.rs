@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::scenario::plan::{
-    CloudflarePage, Content, Ending, ErrorForm, Framing, LineEnd, Plan, Point, StatusFault, Summaries, Unauthorized,
+    CloudflarePage, Content, Ending, ErrorShape, Framing, LineEnd, Plan, Point, StatusFault, Summaries, Unauthorized,
 };
 use crate::scenario::word::{ScenarioError, Word};
 
-/// Largest number of deltas `big` makes.
+/// Largest number of deltas of `big`.
 const MAX_DELTAS: usize = 2_000_000;
-/// Largest delta `single-delta` makes, the frame size the real stream may reach (`docs/backend.md` §3.1).
+/// Largest delta of `single-delta`, which is as large as real frames get (`docs/backend.md` §3.1).
 const MAX_DELTA_BYTES: usize = 16 * 1024 * 1024;
 
 impl Plan {
@@ -22,7 +22,7 @@ impl Plan {
             self.status = Some(status);
         } else if word.name == "args" {
             let json = word.text("a JSON object")?;
-            self.arguments = Some(serde_json::from_str(&json).map_err(|_| word.wrong("a JSON object"))?);
+            self.arguments = Some(serde_json::from_str(&json).map_err(|_| word.bad_argument("a JSON object"))?);
         } else if !self.framing.apply(word)? {
             return Err(ScenarioError::Unknown(word.name.clone()));
         }
@@ -42,9 +42,9 @@ impl Framing {
                 self.delay = Some(Duration::from_millis(ms as u64));
             }
             name => {
-                let known = self.switch(name);
+                let known = self.set_flag(name);
                 if known {
-                    word.bare()?;
+                    word.no_argument()?;
                 }
                 return Ok(known);
             }
@@ -52,8 +52,8 @@ impl Framing {
         Ok(true)
     }
 
-    /// Turns on (or off) what a word without an argument stands for; `false` if it is none.
-    fn switch(&mut self, name: &str) -> bool {
+    /// Sets what a word without an argument stands for. Returns `false` if there is no such word.
+    fn set_flag(&mut self, name: &str) -> bool {
         match name {
             "no-terminal" => self.no_terminal = true,
             "no-events" => self.no_events = true,
@@ -80,7 +80,7 @@ fn point(word: &Word) -> Result<Point, ScenarioError> {
     match word.argument.as_deref() {
         None => Ok(Point::Middle),
         Some("headers") if word.name == "stall" => Ok(Point::Headers),
-        Some(events) => events.parse().map(Point::Events).map_err(|_| word.wrong("a number of events")),
+        Some(events) => events.parse().map(Point::Events).map_err(|_| word.bad_argument("a number of events")),
     }
 }
 
@@ -95,7 +95,7 @@ fn content(word: &Word) -> Result<Option<Content>, ScenarioError> {
             let Some(content) = bare_content(name) else {
                 return Ok(None);
             };
-            word.bare()?;
+            word.no_argument()?;
             content
         }
     }))
@@ -120,38 +120,40 @@ fn bare_content(name: &str) -> Option<Content> {
 
 fn summaries(word: &Word) -> Result<Summaries, ScenarioError> {
     match word.argument.as_deref() {
-        None => Ok(Summaries::Asked),
+        None => Ok(Summaries::Requested),
         Some("always") => Ok(Summaries::Always),
         Some("blank") => Ok(Summaries::Blank),
-        Some(_) => Err(word.wrong("no argument, always or blank")),
+        Some(_) => Err(word.bad_argument("no argument, always or blank")),
     }
 }
 
 fn ending(word: &Word) -> Result<Option<Ending>, ScenarioError> {
     const CODE: &str = "an error code, e.g. failed=server_error";
     Ok(Some(match word.name.as_str() {
-        "incomplete-max-tokens" => word.bare().map(|()| Ending::Incomplete("max_output_tokens"))?,
-        "incomplete-content-filter" => word.bare().map(|()| Ending::Incomplete("content_filter"))?,
+        "incomplete-max-tokens" => word.no_argument().map(|()| Ending::Incomplete("max_output_tokens"))?,
+        "incomplete-content-filter" => word.no_argument().map(|()| Ending::Incomplete("content_filter"))?,
         "failed" => Ending::Failed(word.text(CODE)?),
         "failed-first" => Ending::FailedFirst(word.text(CODE)?),
-        "overloaded" => word.bare().map(|()| Ending::FailedFirst("server_is_overloaded".to_owned()))?,
-        "error" => Ending::Error(error_form(word)),
-        "error-first" => Ending::ErrorFirst(error_form(word)),
+        "overloaded" => word.no_argument().map(|()| Ending::FailedFirst("server_is_overloaded".to_owned()))?,
+        "error" => Ending::Error(error_shape(word)),
+        "error-first" => Ending::ErrorFirst(error_shape(word)),
         _ => return Ok(None),
     }))
 }
 
-fn error_form(word: &Word) -> ErrorForm {
+fn error_shape(word: &Word) -> ErrorShape {
     match word.argument.as_deref() {
-        Some("flat") => ErrorForm::Flat,
-        Some(code) => ErrorForm::Nested(code.to_owned()),
-        None => ErrorForm::Nested("server_error".to_owned()),
+        Some("flat") => ErrorShape::Flat,
+        Some(code) => ErrorShape::Nested(code.to_owned()),
+        None => ErrorShape::Nested("server_error".to_owned()),
     }
 }
 
 fn status(word: &Word) -> Result<Option<StatusFault>, ScenarioError> {
     let fault = match (word.name.as_str(), word.argument.as_deref()) {
-        ("401", argument) => StatusFault::Unauthorized(unauthorized(argument).ok_or_else(|| word.wrong(CODES_401))?),
+        ("401", argument) => {
+            StatusFault::Unauthorized(unauthorized(argument).ok_or_else(|| word.bad_argument(CODES_401))?)
+        }
         ("cloudflare", None) => StatusFault::Cloudflare(CloudflarePage::Challenge),
         ("cloudflare", Some("blocked")) => StatusFault::Cloudflare(CloudflarePage::Blocked),
         ("cloudflare", Some("unable")) => StatusFault::Cloudflare(CloudflarePage::UnableToLoad),
@@ -159,7 +161,7 @@ fn status(word: &Word) -> Result<Option<StatusFault>, ScenarioError> {
         ("503", Some("slow_down")) => StatusFault::Unavailable("slow_down"),
         (name, argument) => match (bare_status(name), argument) {
             (Some(fault), None) => fault,
-            (Some(_), Some(_)) => return Err(word.wrong("another argument or none")),
+            (Some(_), Some(_)) => return Err(word.bad_argument("another argument or none")),
             (None, _) => return Ok(None),
         },
     };

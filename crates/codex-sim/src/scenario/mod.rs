@@ -1,80 +1,83 @@
-//! Scenarios: which magic words exist and what each asks for.
+//! Scenarios: the magic words that choose a reply.
 //!
-//! It reads words into a [`Plan`]; it never builds a reply and knows nothing of HTTP.
+//! It parses words into a [`Plan`]; it never builds a reply, and it knows nothing about HTTP.
 
 mod apply;
 pub(crate) mod plan;
 pub(crate) mod word;
 
 use crate::scenario::plan::Plan;
-use crate::scenario::word::{OPENING, ScenarioError, Word, bracketed};
+use crate::scenario::word::{PREFIX, ScenarioError, Word, parse_bracketed};
 
-/// What one responses request is to be answered with, written as words.
+/// The reply to one responses request, written as words.
 ///
-/// In a user's text, in the header `x-sim-scenario` and in [`Control::queue`](crate::Control::queue) a word is written
-/// `[sim:NAME]` or `[sim:NAME=ARGUMENT]`, and several may be combined; the header and the queue also take `NAME,NAME=ARGUMENT`.
-/// A word that ends in `-once` applies the first time its text is seen and is passed over the second time, so that a retry
-/// succeeds.
+/// In a user's text, in the header `x-sim-scenario` and in [`Control::queue`](crate::Control::queue) a word is
+/// written `[sim:NAME]` or `[sim:NAME=ARGUMENT]`, and several may be combined; the header and the queue also accept
+/// `NAME,NAME=ARGUMENT`. A word that ends in `-once` applies the first time its text is seen and is skipped the
+/// second time, so a retry succeeds.
 ///
-/// **Content**, one output item or message each, in the order written:
-/// `text` or `text=WORDS`, `tool` or `tool=NAME`, `args=JSON` (arguments for the calls), `parallel-tools`, `custom-tool`,
-/// `reasoning` (summaries if the request asked for them; `reasoning=always`, `reasoning=blank` with placeholder lines),
-/// `reasoning-text`, `refusal`, `commentary` (then a final answer), `commentary-only`, `json-schema`, `web-search`, `image`,
-/// `big=DELTAS`, `single-delta=BYTES`, `line-separators` (U+2028 and U+2029 inside the text), `no-items` (no item at all).
+/// **Content** (one output item or message each, in the order written): `text` or `text=WORDS`, `tool` or
+/// `tool=NAME`, `args=JSON` (arguments for the calls), `parallel-tools`, `custom-tool`, `reasoning` (with summaries
+/// if the request asks for them; `reasoning=always` always, `reasoning=blank` with placeholder lines),
+/// `reasoning-text`, `refusal`, `commentary` (then a final answer), `commentary-only`, `json-schema`, `web-search`,
+/// `image`, `big=DELTAS`, `single-delta=BYTES`, `line-separators` (U+2028 and U+2029 inside the text), `no-items` (no
+/// item at all).
 ///
-/// **Ending**: `incomplete-max-tokens`, `incomplete-content-filter`, `failed=CODE`, `failed-first=CODE` (`response.failed` as
-/// the only event), `overloaded` (that with `server_is_overloaded`), `error` and `error-first` (an `error` event as the last or
-/// as the only one; `=CODE` names its code, `=flat` gives it the public API's shape).
+/// **Ending**: `incomplete-max-tokens`, `incomplete-content-filter`, `failed=CODE`, `failed-first=CODE`
+/// (`response.failed` as the only event), `overloaded` (the same with `server_is_overloaded`), `error` and
+/// `error-first` (an `error` event as the last or the only one; `=CODE` sets its code, `=flat` gives it the public
+/// API's shape).
 ///
-/// **Framing**: `cut` (in the middle of the second delta), `cut=EVENTS`, `no-terminal`, `no-events` (an empty 200), `stall`,
-/// `stall=EVENTS`, `stall=headers`, `delay=MS`, `split`, `crlf`, `cr`, `keepalive`, `unknown` (events and keys), `late-limits=PERCENT` (the
-/// quota, after the output), `full-output`
-/// (`empty-output` is the default), `content-type` (`no-content-type` is the default), `trailing`, `comments`, `legacy-delta`,
-/// `no-item-done`. On a WebSocket those of bytes and lines say nothing; `close=CODE` closes it instead of answering.
+/// **Framing**: `cut` (in the middle of the second delta), `cut=EVENTS`, `no-terminal`, `no-events` (an empty 200),
+/// `stall`, `stall=EVENTS`, `stall=headers`, `delay=MS`, `split`, `crlf`, `cr`, `keepalive`, `unknown` (unknown
+/// events and keys), `late-limits=PERCENT` (a quota event after the output), `full-output` (`empty-output` is the
+/// default), `content-type` (`no-content-type` is the default), `trailing`, `comments`, `legacy-delta`,
+/// `no-item-done`. On a WebSocket, words about bytes and lines have no effect; `close=CODE` closes the connection
+/// instead of answering.
 ///
-/// **Status**: `401` (`=token_expired`, `=token_revoked`, `=detail`, `=scope`), `402`, `403-json`, `cloudflare` (403 with HTML;
-/// `=blocked`, `=unable` for other pages), `404` (`=empty`), `422`, `429-usage`, `429-not-included`, `429-quota`, `429-rate`,
-/// `500`, `502`, `503` (`=slow_down`), `504`, `520` to `524`, `context-length`, `cyber-policy`, `capacity`.
+/// **Status**: `401` (`=token_expired`, `=token_revoked`, `=detail`, `=scope`), `402`, `403-json`, `cloudflare` (403
+/// with HTML; `=blocked`, `=unable` for other pages), `404` (`=empty`), `422`, `429-usage`, `429-not-included`,
+/// `429-quota`, `429-rate`, `500`, `502`, `503` (`=slow_down`), `504`, `520` to `524`, `context-length`,
+/// `cyber-policy`, `capacity`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scenario {
     words: Vec<Word>,
 }
 
 impl Scenario {
-    /// Reads words in either form.
+    /// Parses words in either form.
     ///
     /// # Errors
-    ///
-    /// [`ScenarioError`] names the word to correct.
+    /// [`ScenarioError`], which names the word to correct.
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
-        let words = if text.contains(OPENING) {
-            bracketed(text)?
+        let words = if text.contains(PREFIX) {
+            parse_bracketed(text)?
         } else {
-            text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(Word::read).collect()
+            text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(Word::parse).collect()
         };
         Self::checked(words)
     }
 
-    /// Reads the bracketed words in a user's text, none being no error.
+    /// Parses the bracketed words in a user's text, of which there may be none.
     pub(crate) fn in_text(text: &str) -> Result<Self, ScenarioError> {
-        Self::checked(bracketed(text)?)
+        Self::checked(parse_bracketed(text)?)
     }
 
-    /// Spells the scenario out, leaving out the words for which `skip` holds.
+    /// Returns the plan of the scenario, without the words for which `skip` returns true.
     pub(crate) fn plan(&self, mut skip: impl FnMut(&Word) -> bool) -> Plan {
         let mut plan = Plan::default();
         for word in &self.words {
             if !skip(word) {
-                // Checked on reading.
+                // Checked when parsed.
                 let _ = plan.apply(word);
             }
         }
         plan
     }
 
-    /// The words as they would be written in a text.
-    pub(crate) fn written(&self) -> String {
-        self.words.iter().map(Word::written).collect()
+    /// Returns the words as they are written in a text.
+    pub(crate) fn to_text(&self) -> String {
+        self.words.iter().map(Word::to_text).collect()
     }
 
     fn checked(words: Vec<Word>) -> Result<Self, ScenarioError> {
@@ -103,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_json_argument_may_hold_brackets() {
+    fn a_json_argument_may_contain_brackets() {
         let scenario = Scenario::in_text(r#"[sim:tool][sim:args={"a":[1,[2]]}] go"#).expect("a valid example");
         let plan = scenario.plan(|_| false);
         assert_eq!(plan.arguments, Some(serde_json::json!({"a": [1, [2]]})));
@@ -120,10 +123,10 @@ mod tests {
     }
 
     #[test]
-    fn once_is_taken_off_the_name_and_reported() {
+    fn once_is_stripped_from_the_name_and_kept_in_the_text() {
         let scenario = Scenario::parse("500-once").expect("a valid example");
         assert_eq!(scenario.plan(|word| word.once).status, None);
         assert_eq!(scenario.plan(|_| false).status, Some(StatusFault::ServerError));
-        assert_eq!(scenario.written(), "[sim:500-once]");
+        assert_eq!(scenario.to_text(), "[sim:500-once]");
     }
 }

@@ -1,10 +1,10 @@
-//! Scenarios spelled out: what each word asks for.
+//! Plans: everything that scenarios can ask for.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-/// A scenario spelled out.
+/// Everything that a scenario asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) contents: Vec<Content>,
@@ -31,15 +31,15 @@ pub(crate) enum Content {
     Big(usize),
     SingleDelta(usize),
     LineSeparators,
-    /// No item at all, whatever else is asked for.
+    /// No item at all, whatever the other words ask for.
     NoItems,
 }
 
 /// Whether a reasoning item has summaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Summaries {
-    /// If the request asked for them.
-    Asked,
+    /// If the request asks for them.
+    Requested,
     Always,
     /// Always, with the placeholder lines of `docs/backend.md` §3.3 item 5.
     Blank,
@@ -55,15 +55,15 @@ pub(crate) enum Ending {
     Failed(String),
     /// `response.failed` with this code as the only event.
     FailedFirst(String),
-    /// An `error` event in the place of the terminal one.
-    Error(ErrorForm),
-    /// An `error` event and nothing else.
-    ErrorFirst(ErrorForm),
+    /// An `error` event instead of the terminal event.
+    Error(ErrorShape),
+    /// An `error` event as the only event.
+    ErrorFirst(ErrorShape),
 }
 
 /// The two shapes of an `error` event (`docs/backend.md` §3.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ErrorForm {
+pub(crate) enum ErrorShape {
     /// The public API's: code and message at the top level.
     Flat,
     /// The Codex backend's: an `error` object with this code.
@@ -81,7 +81,7 @@ pub(crate) struct Framing {
     pub(crate) line_end: LineEnd,
     pub(crate) keepalive: bool,
     pub(crate) unknown: bool,
-    /// The percentage of an event that tells of the quota after the output.
+    /// The percentage in a quota event after the output.
     pub(crate) late_limits: Option<u32>,
     pub(crate) full_output: bool,
     pub(crate) content_type: bool,
@@ -89,9 +89,9 @@ pub(crate) struct Framing {
     pub(crate) comments: bool,
     pub(crate) legacy_delta: bool,
     pub(crate) no_item_done: bool,
-    /// Closes a WebSocket with this code instead of answering.
+    /// Closes the WebSocket with this code instead of answering.
     pub(crate) close: Option<u16>,
-    /// The events that a WebSocket has before `response.created`; no word asks for them alone.
+    /// The events before `response.created` on a WebSocket; no word asks for them alone.
     pub(crate) metadata: bool,
 }
 
@@ -113,7 +113,7 @@ impl LineEnd {
     }
 }
 
-/// Where in a reply a fault strikes.
+/// Where in a reply a fault happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Point {
     /// Before the response headers.
@@ -124,17 +124,17 @@ pub(crate) enum Point {
     Middle,
 }
 
-/// A reply that is no stream (`docs/backend.md` §3.6).
+/// A reply that is not a stream (`docs/backend.md` §3.6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StatusFault {
-    /// Something in front of the backend answers, with a page of its own.
+    /// A page from something in front of the backend.
     Cloudflare(CloudflarePage),
     /// 401 with this code.
     Unauthorized(Unauthorized),
     Deactivated,
     Forbidden,
     ModelNotFound,
-    /// 400 in the model API's dialect, with this code.
+    /// 400 in the model API's format, with this code.
     Refused(&'static str),
     /// 400 whose message says that the model is at capacity.
     Capacity,
@@ -148,7 +148,7 @@ pub(crate) enum StatusFault {
     Unavailable(&'static str),
 }
 
-/// What a 401 says.
+/// The contents of a 401.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unauthorized {
     Code(&'static str),
@@ -158,14 +158,14 @@ pub(crate) enum Unauthorized {
     Scope,
 }
 
-/// The pages of what stands in front of the backend.
+/// The pages of Cloudflare and of gateways in front of the backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CloudflarePage {
     /// Cloudflare's managed challenge, 403.
     Challenge,
     /// Cloudflare's block page, 403.
     Blocked,
-    /// The page in OpenAI's own colours, 403.
+    /// OpenAI's own page, 403.
     UnableToLoad,
     /// A blocked path: 404 without a body.
     NotFound,
@@ -174,14 +174,14 @@ pub(crate) enum CloudflarePage {
 }
 
 impl StatusFault {
-    /// Whether what answers is not the backend.
-    pub(crate) fn is_of_the_edge(&self) -> bool {
+    /// Returns whether the reply comes from in front of the backend.
+    pub(crate) fn is_from_cloudflare(&self) -> bool {
         matches!(self, Self::Cloudflare(_))
     }
 }
 
 impl Framing {
-    /// Takes off what is about bytes and lines, of which a WebSocket has none.
+    /// Removes what concerns bytes and lines, which a WebSocket does not have.
     pub(crate) fn without_lines(&mut self) {
         self.split = false;
         self.comments = false;

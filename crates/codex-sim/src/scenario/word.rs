@@ -1,22 +1,22 @@
-//! The words of a scenario, and how they are written in a text.
+//! The words of a scenario and their syntax.
 
-/// Why a scenario was not understood.
+/// Why a scenario is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScenarioError {
-    /// No such word: see [`Scenario`] for the list.
-    #[error("unknown scenario {0}; see the documentation of codex_sim::Scenario for the list")]
+    /// There is no such word: see [`Scenario`] for the list.
+    #[error("unknown scenario word `{0}`; the documentation of codex_sim::Scenario lists them")]
     Unknown(String),
-    /// The word's argument is missing or not of its kind.
-    #[error("scenario {word} needs {needs}")]
+    /// The word's argument is missing or invalid.
+    #[error("scenario word `{word}` needs {needs}")]
     Argument {
         /// The word.
         word: String,
         /// What it needs.
         needs: &'static str,
     },
-    /// `[sim:` without its `]`.
-    #[error("scenario [sim:{0} is not closed by ]")]
+    /// A `[sim:` has no closing `]`.
+    #[error("scenario `[sim:{0}` has no closing `]`")]
     Unclosed(String),
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Word {
 }
 
 impl Word {
-    pub(super) fn read(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         let (name, argument) = match text.split_once('=') {
             Some((name, argument)) => (name.trim(), Some(argument.to_owned())),
             None => (text.trim(), None),
@@ -37,61 +37,62 @@ impl Word {
         Self { name: name.to_owned(), argument, once }
     }
 
-    pub(crate) fn written(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let once = if self.once { "-once" } else { "" };
         let argument = self.argument.as_ref().map_or_else(String::new, |argument| format!("={argument}"));
-        format!("{OPENING}{}{once}{argument}]", self.name)
+        format!("{PREFIX}{}{once}{argument}]", self.name)
     }
 
     pub(super) fn text(&self, needs: &'static str) -> Result<String, ScenarioError> {
         let given = self.argument.clone().filter(|argument| !argument.is_empty());
-        given.ok_or_else(|| self.wrong(needs))
+        given.ok_or_else(|| self.bad_argument(needs))
     }
 
     pub(super) fn number(&self, most: usize, needs: &'static str) -> Result<usize, ScenarioError> {
         let given = self.argument.as_ref().and_then(|argument| argument.parse().ok());
-        given.filter(|number| (1..=most).contains(number)).ok_or_else(|| self.wrong(needs))
+        given.filter(|number| (1..=most).contains(number)).ok_or_else(|| self.bad_argument(needs))
     }
 
-    pub(super) fn bare(&self) -> Result<(), ScenarioError> {
-        if self.argument.is_none() { Ok(()) } else { Err(self.wrong("no argument")) }
+    pub(super) fn no_argument(&self) -> Result<(), ScenarioError> {
+        if self.argument.is_none() { Ok(()) } else { Err(self.bad_argument("no argument")) }
     }
 
-    pub(super) fn wrong(&self, needs: &'static str) -> ScenarioError {
+    pub(super) fn bad_argument(&self, needs: &'static str) -> ScenarioError {
         ScenarioError::Argument { word: self.name.clone(), needs }
     }
 }
 
-/// Takes the bracketed words out of a text, for what is to be echoed.
+/// Removes the bracketed words from a text that is to be echoed.
 pub(crate) fn without_words(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
-    while let Some(at) = rest.find(OPENING) {
+    while let Some(at) = rest.find(PREFIX) {
         out.push_str(&rest[..at]);
-        let after = &rest[at + OPENING.len()..];
-        rest = closing(after).map_or("", |end| &after[end + 1..]);
+        let after = &rest[at + PREFIX.len()..];
+        rest = find_closing(after).map_or("", |end| &after[end + 1..]);
     }
     out.push_str(rest);
     out.trim().to_owned()
 }
 
-pub(super) const OPENING: &str = "[sim:";
+pub(super) const PREFIX: &str = "[sim:";
 
-pub(super) fn bracketed(text: &str) -> Result<Vec<Word>, ScenarioError> {
+pub(super) fn parse_bracketed(text: &str) -> Result<Vec<Word>, ScenarioError> {
     let mut words = Vec::new();
     let mut rest = text;
-    while let Some(at) = rest.find(OPENING) {
-        let after = &rest[at + OPENING.len()..];
+    while let Some(at) = rest.find(PREFIX) {
+        let after = &rest[at + PREFIX.len()..];
         let unclosed = || ScenarioError::Unclosed(after.chars().take(20).collect());
-        let end = closing(after).ok_or_else(unclosed)?;
-        words.push(Word::read(&after[..end]));
+        let end = find_closing(after).ok_or_else(unclosed)?;
+        words.push(Word::parse(&after[..end]));
         rest = &after[end + 1..];
     }
     Ok(words)
 }
 
-/// Where the bracket opened before `text` closes; brackets inside, as in a JSON argument, must pair.
-fn closing(text: &str) -> Option<usize> {
+/// Returns where the bracket that was opened before `text` closes. Brackets inside, as in a JSON argument, must be
+/// balanced.
+fn find_closing(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, byte) in text.bytes().enumerate() {
         match byte {

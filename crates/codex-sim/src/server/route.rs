@@ -1,4 +1,4 @@
-//! Which endpoint answers which path.
+//! Routing of requests to endpoints by path.
 
 use std::sync::Arc;
 
@@ -16,9 +16,9 @@ use crate::exchange::tracked_body::TrackedBody;
 use crate::request_log::{Outcome, Ticket};
 use crate::state::SimState;
 
-/// Which of the two services a listener offers; the control paths answer on all.
+/// The services that a listener offers; it always answers control paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Surface {
+pub(crate) enum Services {
     Backend,
     Auth,
     Both,
@@ -27,25 +27,24 @@ pub(crate) enum Surface {
 /// Reads, records and answers one request.
 ///
 /// # Errors
-///
-/// [`Dropped`] makes the server break off the connection (HTTP/1.1) or the stream (HTTP/2) without a reply.
+/// [`Dropped`] makes the server reset the connection (HTTP/1.1) or the stream (HTTP/2) without a reply.
 pub(crate) async fn handle(
     request: Request<Incoming>,
     connection: Connection,
-    surface: Surface,
+    services: Services,
     state: &Arc<SimState>,
 ) -> Result<Response<TrackedBody>, Dropped> {
     let control = request.uri().path().starts_with("/__sim/");
     let inbound = Inbound::read(request, connection, state.config.max_body_bytes, &state.log).await;
     let ticket = inbound.ticket.clone();
-    let unanswered = Unanswered(Some(ticket.clone()));
+    let guard = DisconnectGuard(Some(ticket.clone()));
     let answered =
-        if control { Ok(control::http::answer(&inbound, state)) } else { answer(inbound, surface, state).await };
-    unanswered.over();
+        if control { Ok(control::http::answer(&inbound, state)) } else { answer(inbound, services, state).await };
+    guard.disarm();
     match answered {
         Ok(response) => {
             ticket.status(response.status().as_u16());
-            // A connection that is handed over tells of its end itself.
+            // The session that takes over the connection reports the end itself.
             let handed_over = response.status() == StatusCode::SWITCHING_PROTOCOLS;
             Ok(response.map(|body| {
                 if handed_over { TrackedBody::silent(body, ticket) } else { TrackedBody::new(body, ticket) }
@@ -58,16 +57,16 @@ pub(crate) async fn handle(
     }
 }
 
-/// Held while a reply is being made: dropped with the request's future, it records that the client went away.
-struct Unanswered(Option<Ticket>);
+/// Records, if dropped before [`disarm`](Self::disarm), that the client disconnected while its reply was being built.
+struct DisconnectGuard(Option<Ticket>);
 
-impl Unanswered {
-    fn over(mut self) {
+impl DisconnectGuard {
+    fn disarm(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Unanswered {
+impl Drop for DisconnectGuard {
     fn drop(&mut self) {
         if let Some(ticket) = self.0.take() {
             ticket.finished(Outcome::Disconnected);
@@ -75,22 +74,22 @@ impl Drop for Unanswered {
     }
 }
 
-async fn answer(inbound: Inbound, surface: Surface, state: &Arc<SimState>) -> Result<Response<Body>, Dropped> {
+async fn answer(inbound: Inbound, services: Services, state: &Arc<SimState>) -> Result<Response<Body>, Dropped> {
     match inbound.body {
         Payload::TooLarge => {
             return Ok(reply::json(StatusCode::PAYLOAD_TOO_LARGE, &json!({"detail": "Request body is too large"})));
         }
-        Payload::Broken => {
+        Payload::Incomplete => {
             inbound.ticket.finished(Outcome::Disconnected);
             return Err(Dropped);
         }
         Payload::Empty | Payload::Json(_) | Payload::Form(_) | Payload::UnknownEncoding(_) | Payload::Malformed(_) => {}
     }
     let backend_path = inbound.path.starts_with("/backend-api/");
-    let served = match surface {
-        Surface::Both => true,
-        Surface::Backend => backend_path,
-        Surface::Auth => !backend_path,
+    let served = match services {
+        Services::Both => true,
+        Services::Backend => backend_path,
+        Services::Auth => !backend_path,
     };
     if !served {
         return Ok(reply::not_found());

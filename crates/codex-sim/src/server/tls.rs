@@ -1,4 +1,4 @@
-//! TLS: a private CA made at start, and one leaf for the loopback names.
+//! TLS: a private CA generated at start, and one server certificate for the loopback names.
 
 use std::pin::Pin;
 
@@ -17,18 +17,18 @@ use btls::x509::{X509, X509Builder, X509Name, X509NameBuilder};
 use tokio::net::TcpStream;
 use tokio_btls::SslStream;
 
-/// ALPN identifiers in wire form, in order of preference.
+/// ALPN protocol list in wire format, in order of preference.
 const ALPN: &[u8] = b"\x02h2\x08http/1.1";
 const VALID_DAYS: u32 = 825;
 
-/// The acceptor of a simulator and the CA its clients must trust.
+/// The TLS acceptor, and the CA that clients must trust.
 pub(crate) struct Tls {
     acceptor: SslAcceptor,
     ca_pem: String,
 }
 
 impl Tls {
-    /// Makes a CA and a leaf for `localhost`, `127.0.0.1` and `::1`.
+    /// Generates a CA and a server certificate for the loopback names.
     pub(crate) fn generate() -> Result<Self, ErrorStack> {
         let (ca, ca_key) = authority()?;
         let (leaf, leaf_key) = leaf(&ca, &ca_key)?;
@@ -72,12 +72,12 @@ fn leaf(ca: &X509, ca_key: &PKey<Private>) -> Result<(X509, PKey<Private>), Erro
     builder.append_extension(ExtendedKeyUsage::new().server_auth().build()?.as_ref())?;
     let names = SubjectAlternativeName::new()
         .dns("localhost")
-        // The names it stands in for, so that programs can be tested with their own addresses through a proxy.
+        // The names of the real services, for tests that reach the simulator under them through a proxy.
         .dns("chatgpt.com")
         .dns("auth.openai.com")
         .ip("127.0.0.1")
         .ip("::1")
-        // This machine under an address that is not a loopback one, so that a proxy is used for it.
+        // This machine under an address that is not a loopback address, so clients use a proxy for it.
         .ip("0.0.0.0")
         .build(&builder.x509v3_context(Some(ca), None))?;
     builder.append_extension(&names)?;

@@ -1,4 +1,4 @@
-//! What tests have asked for.
+//! The behaviour that tests have asked for.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -15,29 +15,29 @@ use crate::scenario::word::Word;
 pub struct Workspace {
     /// The account id, the value of `chatgpt-account-id`.
     pub id: String,
-    /// The name that people know it by.
+    /// The name shown to people.
     pub name: String,
     /// Its plan, e.g. `team`.
     pub plan_type: String,
-    /// Whether requests for it are refused with 402.
+    /// Whether requests for it get 402.
     #[serde(default)]
     pub is_deactivated: bool,
 }
 
-/// What happens to the next refresh (`docs/backend.md` §1.5, §8).
+/// A fault of the next refresh (`docs/backend.md` §1.5, §8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RefreshFault {
-    /// 500; the token stays good.
+    /// 500; the token stays valid.
     ServerError,
-    /// No answer until [`Control::release`](crate::Control::release); the token stays good.
+    /// No answer until [`Control::release`](crate::Control::release); the token stays valid.
     Hang,
-    /// 403 with Cloudflare's challenge page; the token stays good.
+    /// 403 with Cloudflare's challenge page; the token stays valid.
     Cloudflare,
-    /// Answers without a `refresh_token`; the presented one stays good.
+    /// Answers without a `refresh_token`; the presented one stays valid.
     OmitRefreshToken,
-    /// Rotates the token, then breaks the connection off without an answer.
+    /// Rotates the token, then drops the connection without an answer.
     ConsumeThenDrop,
     /// Rotates the token, then answers only after [`Control::release`](crate::Control::release).
     ConsumeThenHang,
@@ -45,11 +45,11 @@ pub enum RefreshFault {
     Invalidated,
     /// 401 `refresh_token_expired`.
     Expired,
-    /// 400 `refresh_token_reused`: permanent in spite of its status.
+    /// 400 `refresh_token_reused`: permanent despite its status.
     ReusedBadRequest,
 }
 
-/// The behaviour that tests have asked for, and what must be remembered between requests to do it.
+/// The behaviour that tests have asked for, and what it takes to remember between requests.
 #[derive(Debug)]
 pub(crate) struct Overrides {
     /// The scenarios of the next requests.
@@ -63,11 +63,11 @@ pub(crate) struct Overrides {
     pub(crate) workspaces: Vec<Workspace>,
     /// The status that upgrades to WebSocket are refused with.
     pub(crate) upgrade_status: Option<u16>,
-    /// Counts how often all connections were made to forget their responses.
+    /// Counts the calls that made all connections forget their responses.
     pub(crate) forget_count: u64,
-    /// The region that the workspaces are bound to.
+    /// The region that all workspaces are bound to.
     pub(crate) region: Option<String>,
-    /// The `-once` words that have applied and not yet been skipped, by the text they stood in.
+    /// The `-once` words that have applied and will be skipped next time, by word and text.
     applied_once: Bounded<u64, ()>,
 }
 
@@ -87,10 +87,11 @@ impl Overrides {
         }
     }
 
-    /// Returns whether a `-once` word has applied to this text already. It is then forgotten, so the next time it applies again.
+    /// Returns whether a `-once` word has already applied to this text. If so, it is forgotten and applies again the
+    /// next time.
     pub(crate) fn skips_once(&mut self, word: &Word, text: &str) -> bool {
         let mut hasher = DefaultHasher::new();
-        (word.written(), text).hash(&mut hasher);
+        (word.to_text(), text).hash(&mut hasher);
         let key = hasher.finish();
         if self.applied_once.remove(&key).is_some() {
             return true;

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use crate::bounded::Bounded;
 
-/// The input tokens last seen, by `prompt_cache_key` and `session-id`.
+/// The input tokens of the last request, by `prompt_cache_key` and `session-id`.
 #[derive(Debug, Default)]
 pub(crate) struct PromptCache(Bounded<u64, u64>);
 

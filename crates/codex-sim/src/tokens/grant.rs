@@ -1,8 +1,8 @@
-//! What a set of tokens stands for.
+//! The login behind a set of tokens.
 
 use std::time::Duration;
 
-/// One login: every token refreshed from it shares it.
+/// One login. The tokens refreshed from its tokens share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Grant {
     pub(crate) id: u64,

@@ -1,5 +1,5 @@
-//! Tokens in JWT form with the claims of `docs/backend.md` §1.9. The signature is random: clients do not check it, and the simulator
-//! knows its tokens by value.
+//! Tokens in JWT form with the claims of `docs/backend.md` §1.9. The signature is random: clients do not check it,
+//! and the simulator looks tokens up by value.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use crate::tokens::grant::Grant;
 /// The only registered client (`docs/backend.md` §1.1).
 pub(crate) const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 
-/// An access token of `grant`, valid for its lifetime from `now`.
+/// Returns an access token of `grant`, valid for its lifetime from `now`.
 pub(crate) fn access_token(grant: &Grant, issuer: &str, now: SystemTime, rng: &mut Rng) -> String {
     let claims = json!({
         "aud": ["https://api.openai.com/v1"],
@@ -33,7 +33,7 @@ pub(crate) fn access_token(grant: &Grant, issuer: &str, now: SystemTime, rng: &m
     encode(&claims, rng)
 }
 
-/// An id token of `grant`. It outlives nothing: one hour, as clients only read it once.
+/// Returns an id token of `grant`, valid for one hour: clients read it once.
 pub(crate) fn id_token(grant: &Grant, issuer: &str, now: SystemTime, rng: &mut Rng) -> String {
     let claims = json!({
         "at_hash": rng.token(16),

@@ -1,4 +1,4 @@
-//! The book of grants: which tokens and codes exist, and what has become of them.
+//! The issued tokens and their states.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,12 +11,12 @@ use crate::ids::Rng;
 use crate::tokens::grant::Grant;
 use crate::tokens::jwt;
 
-/// What to issue; everything left out comes from [`SimConfig`].
+/// The tokens to issue; a field that is not set comes from [`SimConfig`].
 #[derive(Debug, Clone, Default)]
 pub struct Mint {
-    /// Account the tokens are for.
+    /// Account of the tokens.
     pub account_id: Option<String>,
-    /// Lifetime of the access token and of those refreshed from it.
+    /// Lifetime of the access token and of the tokens refreshed from it.
     pub lifetime: Option<Duration>,
     /// E-mail claim.
     pub email: Option<String>,
@@ -26,16 +26,16 @@ pub struct Mint {
     pub fedramp: bool,
 }
 
-/// A set of issued tokens. They are worth nothing outside the simulator that issued them.
+/// A set of issued tokens, valid only at the simulator that issued them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tokens {
-    /// The bearer token, JWT-shaped.
+    /// The bearer token, a JWT.
     pub access_token: String,
-    /// The refresh token, opaque and single use.
+    /// The refresh token: opaque, for a single use.
     pub refresh_token: String,
-    /// The id token, JWT-shaped.
+    /// The id token, a JWT.
     pub id_token: String,
-    /// The account of the tokens.
+    /// The account that the tokens are for.
     pub account_id: String,
     /// Seconds until the access token expires.
     pub expires_in: u64,
@@ -48,7 +48,7 @@ pub struct Tokens {
 pub struct RefreshUse {
     /// The token, as presented.
     pub refresh_token: String,
-    /// Times it was presented; more than 1 is reuse.
+    /// The number of times it was presented; more than 1 is reuse.
     pub uses: u64,
 }
 
@@ -89,18 +89,18 @@ struct Access {
 struct Refresh {
     grant: Grant,
     expires: SystemTime,
-    standing: Standing,
+    state: RefreshState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum RefreshState {
     Live,
     Spent,
     Revoked,
 }
 
 impl TokenLedger {
-    /// Issues tokens under a grant of their own.
+    /// Issues tokens under a new grant.
     pub(crate) fn mint(
         &mut self,
         mint: Mint,
@@ -121,7 +121,7 @@ impl TokenLedger {
         self.issue(&grant, issuer, now, now + config.refresh_lifetime.min(MAX_DURATION), rng)
     }
 
-    /// The grant behind a bearer token.
+    /// Returns the grant of a bearer token.
     pub(crate) fn authenticate(&self, access_token: &str, now: SystemTime) -> Result<&Grant, AccessRefusal> {
         let access = self.access.find(&access_token.to_owned()).ok_or(AccessRefusal::Unknown)?;
         if access.revoked {
@@ -133,7 +133,7 @@ impl TokenLedger {
         }
     }
 
-    /// Exchanges a refresh token; with `rotate` the presented one is dead from here on.
+    /// Exchanges a refresh token. With `rotate`, the presented one is no longer valid.
     pub(crate) fn refresh(
         &mut self,
         token: &str,
@@ -143,24 +143,24 @@ impl TokenLedger {
         rng: &mut Rng,
     ) -> Result<Tokens, RefreshRefusal> {
         let known = self.refresh.find_mut(&token.to_owned()).ok_or(RefreshRefusal::Unknown)?;
-        match known.standing {
-            Standing::Live => {}
-            Standing::Spent => return Err(RefreshRefusal::Reused),
-            Standing::Revoked => return Err(RefreshRefusal::Invalidated),
+        match known.state {
+            RefreshState::Live => {}
+            RefreshState::Spent => return Err(RefreshRefusal::Reused),
+            RefreshState::Revoked => return Err(RefreshRefusal::Invalidated),
         }
         if known.expires <= now {
             return Err(RefreshRefusal::Expired);
         }
         let (grant, expires) = (known.grant.clone(), known.expires);
         if rotate {
-            known.standing = Standing::Spent;
+            known.state = RefreshState::Spent;
         }
         self.refreshes += 1;
         Ok(self.issue(&grant, issuer, now, expires, rng))
     }
 
-    /// Notes that a refresh token was presented, whatever is answered.
-    pub(crate) fn presented(&mut self, token: &str) {
+    /// Counts a use of a refresh token, whatever the answer.
+    pub(crate) fn count_use(&mut self, token: &str) {
         let uses = self.uses.find(&token.to_owned()).copied().unwrap_or(0);
         self.uses.insert(token.to_owned(), uses + 1);
     }
@@ -170,7 +170,8 @@ impl TokenLedger {
         self.uses.iter().map(line).collect()
     }
 
-    /// Revokes the whole grant of `token`, be it an access or a refresh token; unknown tokens are no error (RFC 7009 §2.2).
+    /// Revokes the whole grant of `token`, an access or a refresh token. An unknown token is not an error (RFC 7009
+    /// §2.2).
     pub(crate) fn revoke(&mut self, token: &str) {
         let key = token.to_owned();
         let grant = self.refresh.find(&key).map(|known| known.grant.id);
@@ -178,10 +179,10 @@ impl TokenLedger {
             return;
         };
         self.access.values_mut().filter(|a| a.grant.id == id).for_each(|a| a.revoked = true);
-        self.refresh.values_mut().filter(|r| r.grant.id == id).for_each(|r| r.standing = Standing::Revoked);
+        self.refresh.values_mut().filter(|r| r.grant.id == id).for_each(|r| r.state = RefreshState::Revoked);
     }
 
-    /// Makes every access token invalid and leaves the refresh tokens alive.
+    /// Invalidates every access token; refresh tokens stay valid.
     pub(crate) fn invalidate_access(&mut self) {
         self.access.values_mut().for_each(|access| access.revoked = true);
     }
@@ -205,7 +206,7 @@ impl TokenLedger {
         };
         let access = Access { grant: grant.clone(), expires, revoked: false };
         self.access.insert(tokens.access_token.clone(), access);
-        let refresh = Refresh { grant: grant.clone(), expires: refresh_expires, standing: Standing::Live };
+        let refresh = Refresh { grant: grant.clone(), expires: refresh_expires, state: RefreshState::Live };
         self.refresh.insert(tokens.refresh_token.clone(), refresh);
         tokens
     }

@@ -1,6 +1,6 @@
-//! Access, refresh and id tokens: what they look like, which exist, and what has become of them.
+//! Access, refresh and id tokens: their form, which of them exist, and their states.
 //!
-//! It never talks HTTP: the auth server issues tokens from it and the backend looks bearers up in it.
+//! It never speaks HTTP: the auth server issues tokens, and the backend looks bearer tokens up.
 
 pub(crate) mod grant;
 pub(crate) mod jwt;

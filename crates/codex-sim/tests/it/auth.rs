@@ -39,7 +39,7 @@ async fn authorize(peer: &Peer, parameters: &[(&str, String)]) -> Reply {
     peer.fetch(&format!("/oauth/authorize?{query}")).await
 }
 
-/// Presses a button of the page and returns where the browser is sent.
+/// Presses a button of the page and returns the redirect.
 async fn press(peer: &Peer, page: &Reply, decision: &str) -> Url {
     let marker = "name=\"transaction\" value=\"";
     let (_, rest) = page.text().split_once(marker).expect("a form");
@@ -75,7 +75,7 @@ fn claims(token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_browser_login_yields_tokens_that_the_backend_takes() {
+async fn a_browser_login_yields_tokens_that_the_backend_accepts() {
     let mut peer = Peer::start().await;
     let page = authorize(&peer, &parameters()).await;
     assert_eq!(page.status, 200);
@@ -172,7 +172,7 @@ async fn the_registered_redirects_and_the_official_login_url_are_accepted() {
 }
 
 #[tokio::test]
-async fn what_the_page_shows_is_escaped_and_it_decides_once() {
+async fn the_page_escapes_its_contents_and_decides_once() {
     let peer = Peer::start().await;
     let mut given = parameters();
     given.iter_mut().filter(|(key, _)| *key == "originator").for_each(|pair| pair.1 = "<b>\"&'".to_owned());
@@ -189,7 +189,7 @@ async fn what_the_page_shows_is_escaped_and_it_decides_once() {
 }
 
 #[tokio::test]
-async fn the_token_endpoint_names_what_is_wrong() {
+async fn the_token_endpoint_names_the_error() {
     let peer = Peer::start().await;
     let post = async |body: Value| {
         let reply = peer.post("/oauth/token", &body).await;
@@ -214,7 +214,7 @@ async fn the_token_endpoint_names_what_is_wrong() {
     assert_eq!((reply.status.as_u16(), reply.header("allow")), (405, Some("POST")));
 }
 
-/// §1.5: both encodings, with and without a scope, and what newer CLIs add.
+/// §1.5: both encodings, with and without a scope, and the fields that newer CLIs add.
 #[tokio::test]
 async fn a_refresh_may_be_a_form_or_json() {
     let peer = Peer::start().await;
@@ -251,7 +251,7 @@ async fn a_code_is_bound_to_verifier_redirect_and_time() {
 }
 
 #[tokio::test]
-async fn refresh_tokens_rotate_and_reuse_is_told_as_the_real_one_tells_it() {
+async fn refresh_tokens_rotate_and_reuse_is_reported_as_the_real_service_does() {
     let peer = Peer::start().await;
     let first = peer.tokens.refresh_token.clone();
     let second = refresh(&peer, &first).await.json()["refresh_token"].as_str().expect("rotated").to_owned();
@@ -294,7 +294,7 @@ async fn tokens_expire_by_the_simulated_clock() {
 }
 
 #[tokio::test]
-async fn refresh_faults_strike_once_and_say_whether_the_token_survives() {
+async fn refresh_faults_apply_once_and_keep_or_consume_the_token() {
     let peer = Peer::start().await;
     let control = peer.sim.control();
     let token = peer.tokens.refresh_token.clone();
@@ -318,7 +318,7 @@ async fn refresh_faults_strike_once_and_say_whether_the_token_survives() {
 }
 
 #[tokio::test]
-async fn a_hanging_refresh_waits_for_its_release() {
+async fn a_hanging_refresh_waits_for_a_release() {
     let peer = Peer::start().await;
     let control = peer.sim.control();
     control.fault_refresh(RefreshFault::ConsumeThenHang).expect("room");
@@ -365,7 +365,7 @@ async fn a_device_login_waits_for_approval_and_exchanges_its_code() {
 }
 
 #[tokio::test]
-async fn a_denied_or_late_device_login_says_so() {
+async fn a_denied_and_an_expired_device_login_are_reported() {
     let peer = Peer::start().await;
     let start = async || peer.post("/api/accounts/deviceauth/usercode", &json!({"client_id": CLIENT})).await.json();
     let poll = async |started: &Value| {
@@ -391,7 +391,7 @@ async fn device_login_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn invalidated_access_tokens_are_refused_and_refreshing_helps() {
+async fn invalidated_access_tokens_are_refused_until_refreshed() {
     let mut peer = Peer::start().await;
     peer.sim.control().invalidate_access_tokens();
     assert_eq!(peer.turn(&turn("hello")).await.json()["error"]["code"], "token_invalidated");

@@ -1,4 +1,4 @@
-//! Requests of the official CLI 0.169.0 in the shapes that were captured from it (`docs/backend.md` §9), long texts shortened.
+//! Requests of the official CLI 0.169.0 in its captured shapes (`docs/backend.md` §9), with long texts shortened.
 
 use http::{Method, Request};
 use http_body_util::Full;
@@ -10,7 +10,7 @@ const THREAD: &str = "01a2062c-22de-7320-84ce-6a407485ff83";
 const TURN: &str = "01a2062c-2357-7db1-a485-c28914d7ba3c";
 const AGENT: &str = "codex_exec/0.169.0 (Debian 12.0.0; x86_64) xterm (codex_exec; 0.169.0)";
 
-/// A turn as the CLI sends it: its headers, no `version` and no `openai-beta` among them, and a body packed with zstd.
+/// Sends a turn as the CLI does: its headers, without `version` and `openai-beta`, and a zstd-compressed body.
 async fn send(peer: &Peer, body: &Value, lite: bool) -> Reply {
     let model = body["model"].as_str().expect("a model");
     let metadata = json!({"session_id": THREAD, "thread_id": THREAD, "turn_id": TURN, "request_kind": "turn",
@@ -60,7 +60,7 @@ fn client_metadata() -> Value {
            "x-codex-turn-metadata": "{}", "thread_id": THREAD, "session_id": THREAD})
 }
 
-/// `http-responses-gpt-5.5.json`: no `instructions`, which stand in the first developer message.
+/// `http-responses-gpt-5.5.json`: no `instructions`; they are in the first developer message.
 fn ordinary(text: &str) -> Value {
     let mut bare = function("list_mcp_resources", json!({"cursor": {"type": "string"}}), json!([]));
     bare["parameters"].as_object_mut().expect("an object").remove("required");
@@ -132,7 +132,7 @@ fn lite(text: &str) -> Value {
     })
 }
 
-/// The CLI's way of sending back what it was given: some keys added, `content` of reasoning left out.
+/// Returns an item as the CLI sends it back: with some keys added, and without the `content` of reasoning.
 fn replayed(mut item: Value) -> Value {
     let object = item.as_object_mut().expect("an object");
     if object["type"] == "reasoning" {
@@ -193,7 +193,7 @@ async fn a_tool_is_called_and_its_output_ends_the_turn_in_both_shapes() {
     }
 }
 
-/// What arrived before a stream broke off is sent back, though it is a thought without an answer.
+/// The items received before a cut are sent back, even a reasoning item without an answer.
 #[tokio::test]
 async fn the_retry_after_a_cut_is_accepted() {
     let peer = Peer::start().await;
@@ -211,9 +211,9 @@ async fn the_retry_after_a_cut_is_accepted() {
     }
 }
 
-/// `websocket-responses-gpt-5.5.json`: what only a WebSocket takes is refused over HTTP.
+/// `websocket-responses-gpt-5.5.json`: keys that only a WebSocket accepts are refused over HTTP.
 #[tokio::test]
-async fn a_warm_up_frame_is_no_http_body() {
+async fn a_warm_up_frame_is_refused_over_http() {
     let peer = Peer::start().await;
     for (key, value) in [("type", json!("response.create")), ("generate", json!(false))] {
         let mut body = ordinary("hello");
@@ -223,7 +223,7 @@ async fn a_warm_up_frame_is_no_http_body() {
     }
 }
 
-/// `other-endpoints.json`: `wham/settings/user` is not known here, which the CLI bears.
+/// `other-endpoints.json`: `wham/settings/user` does not exist here, which the CLI tolerates.
 #[tokio::test]
 async fn the_other_endpoints_answer_the_cli() {
     let peer = Peer::start().await;

@@ -10,7 +10,7 @@ use crate::peer::{Peer, read, turn, turn_with, weather_tool};
 const PIXEL: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAA\
                      AABJRU5ErkJggg==";
 
-/// Sends each body and compares status and the text that tells the refusal apart.
+/// Sends each body, and compares the status and a text that identifies the refusal.
 async fn refused(cases: Vec<(Value, u16, &str)>) {
     let peer = Peer::start().await;
     for (body, status, wanted) in cases {
@@ -39,7 +39,7 @@ fn without(key: &str) -> Value {
     body
 }
 
-/// A turn with `item` before the user's message.
+/// Returns a turn with `item` before the user's message.
 fn item(item: Value) -> Value {
     let mut body = turn("hello");
     body["input"].as_array_mut().expect("a list").insert(0, item);
@@ -55,7 +55,7 @@ fn tool(tool: Value) -> Value {
 }
 
 #[tokio::test]
-async fn gateway_checks_speak_the_detail_dialect() {
+async fn gateway_checks_answer_with_a_detail() {
     let detail = |message: &str| json!({"detail": message}).to_string();
     let peer = Peer::start().await;
     let cases = [
@@ -85,7 +85,7 @@ async fn gateway_checks_speak_the_detail_dialect() {
     assert_eq!(peer.turn(&without("instructions")).await.status, 200);
 }
 
-/// §2.5: each of these is refused by name, whatever its value.
+/// §2.5: each of these keys is refused, whatever its value.
 #[tokio::test]
 async fn every_key_outside_the_allow_list_is_refused() {
     let peer = Peer::start().await;
@@ -99,7 +99,7 @@ async fn every_key_outside_the_allow_list_is_refused() {
     }
 }
 
-/// §8: of several faults the earlier check answers.
+/// §8: of several faults, the first in the order of checks is reported.
 #[tokio::test]
 async fn the_checks_are_made_in_order() {
     let peer = Peer::start().await;
@@ -134,7 +134,7 @@ async fn the_checks_are_made_in_order() {
 }
 
 #[tokio::test]
-async fn a_plan_has_its_models_and_withdrawn_ones_can_be_refused() {
+async fn models_depend_on_the_plan_and_withdrawn_ones_can_be_refused() {
     let peer =
         Peer::with(SimConfig { retired_models: false, plan_type: "free".to_owned(), ..SimConfig::default() }).await;
     for model in ["gpt-5.1", "gpt-5.3-codex-spark"] {
@@ -148,7 +148,7 @@ async fn a_plan_has_its_models_and_withdrawn_ones_can_be_refused() {
 }
 
 #[tokio::test]
-async fn a_gated_model_wants_a_recent_client() {
+async fn a_gated_model_requires_a_recent_client() {
     let peer = Peer::start().await;
     let body = with(json!({"model": "gpt-6-sol"})).to_string();
     let send = |agent: &'static str, version: Option<&'static str>| {
@@ -472,7 +472,7 @@ async fn parameters_are_checked_against_the_catalogue() {
 }
 
 #[tokio::test]
-async fn lite_wants_serial_calls() {
+async fn lite_requires_serial_calls() {
     let peer = Peer::start().await;
     let send = |parallel: bool| {
         let body = with(json!({"model": "gpt-6.1-sol", "parallel_tool_calls": parallel}));
@@ -490,7 +490,7 @@ async fn lite_wants_serial_calls() {
 }
 
 #[tokio::test]
-async fn what_real_clients_send_is_accepted() {
+async fn requests_of_real_clients_are_accepted() {
     let call = json!({"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "f", "arguments": "{}",
                       "status": "completed", "namespace": "functions"});
     let output =
@@ -537,7 +537,7 @@ async fn what_real_clients_send_is_accepted() {
 }
 
 #[tokio::test]
-async fn own_encrypted_reasoning_is_taken_back_and_only_by_its_family() {
+async fn encrypted_reasoning_is_accepted_only_by_its_account_and_family() {
     let peer = Peer::start().await;
     let ask = json!({"include": ["reasoning.encrypted_content"]});
     let reply = peer.turn(&turn_with("[sim:reasoning]", ask)).await;

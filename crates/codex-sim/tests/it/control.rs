@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::peer::{Peer, read, turn};
 
 #[tokio::test]
-async fn queued_scenarios_apply_in_order_and_a_header_goes_first() {
+async fn queued_scenarios_apply_in_order_and_a_header_takes_precedence() {
     let peer = Peer::start().await;
     let control = peer.sim.control();
     control.queue("text=one").expect("a scenario");
@@ -28,11 +28,11 @@ async fn queued_scenarios_apply_in_order_and_a_header_goes_first() {
 }
 
 #[tokio::test]
-async fn requests_are_recorded_with_what_became_of_them() {
+async fn requests_are_recorded_with_their_outcome() {
     let peer = Peer::start().await;
     peer.say("[sim:text=hello]").await;
     peer.say("[sim:cut] hi").await;
-    let done = |r: &codex_sim::Recorded| r.outcome != Outcome::InFlight;
+    let done = |r: &codex_sim::RecordedRequest| r.outcome != Outcome::InFlight;
     let requests = peer.sim.requests_until(|requests| requests.len() == 2 && requests.iter().all(done)).await;
     let (whole, cut) = (&requests[0], &requests[1]);
     assert_eq!((whole.method.as_str(), whole.path.as_str()), ("POST", "/backend-api/codex/responses"));
@@ -101,7 +101,7 @@ async fn the_catalogue_depends_on_the_version_and_has_an_etag() {
 }
 
 #[tokio::test]
-async fn the_account_endpoints_have_their_shapes() {
+async fn the_account_endpoints_have_the_documented_shapes() {
     let peer = Peer::start().await;
     let check = peer.fetch("/backend-api/wham/accounts/check").await.json();
     assert_eq!(check["accounts"][0]["id"], peer.tokens.account_id);
@@ -116,7 +116,7 @@ async fn the_account_endpoints_have_their_shapes() {
 }
 
 #[tokio::test]
-async fn every_backend_reply_can_be_told_to_support_and_methods_are_checked() {
+async fn every_backend_reply_has_support_headers_and_methods_are_checked() {
     let peer = Peer::start().await;
     let upgrade = |token: &str| {
         let request = Request::get(format!("{}/backend-api/codex/responses", peer.sim.base_url()))
@@ -167,7 +167,7 @@ async fn the_weekly_quota_and_its_reset() {
 }
 
 #[tokio::test]
-async fn a_login_may_choose_among_the_workspaces_that_are_set() {
+async fn a_login_may_choose_any_configured_workspace() {
     let peer = Peer::start().await;
     let workspace = |id: &str, is_deactivated| Workspace {
         id: id.to_owned(),
@@ -180,7 +180,7 @@ async fn a_login_may_choose_among_the_workspaces_that_are_set() {
     assert_eq!(check["account_ordering"], json!([peer.tokens.account_id, "acme", "gone"]));
     assert_eq!(check["accounts"][1]["name"], "acme Ltd");
     for (account, status) in [("acme", 200), ("gone", 402), ("other", 403)] {
-        // Discovery is there for those, too, whose workspace is of no use.
+        // Discovery also answers clients whose workspace is deactivated.
         for (path, status) in [("usage", status), ("accounts/check", 200)] {
             let path = format!("/backend-api/wham/{path}");
             let mut request = peer.request(Method::GET, &path).body(Full::default()).expect("a request");
@@ -190,7 +190,7 @@ async fn a_login_may_choose_among_the_workspaces_that_are_set() {
     }
 }
 
-/// Hands on what is written to it.
+/// A writer that forwards to a channel.
 struct Line(tokio::sync::mpsc::Sender<u8>);
 
 impl std::io::Write for Line {

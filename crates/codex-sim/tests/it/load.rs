@@ -1,7 +1,7 @@
-//! Many clients at once, and clients that go away.
+//! Many clients at once, and clients that disconnect.
 
 use bytes::Bytes;
-use codex_sim::{Outcome, Recorded};
+use codex_sim::{Outcome, RecordedRequest};
 use futures_util::future::join_all;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -22,13 +22,13 @@ fn http2() -> HttpClient {
     Client::builder(TokioExecutor::new()).http2_only(true).build_http()
 }
 
-fn all_are(outcome: Outcome) -> impl Fn(&[Recorded]) -> bool {
+fn all_are(outcome: Outcome) -> impl Fn(&[RecordedRequest]) -> bool {
     move |requests| requests.len() == CLIENTS && requests.iter().all(|request| request.outcome == outcome)
 }
 
-/// Over HTTP/1.1 on a connection each, over HTTP/2 on one.
+/// Over HTTP/1.1 on a connection each, over HTTP/2 on a single one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_streams_at_once_are_told_apart() {
+async fn two_hundred_concurrent_streams_do_not_mix() {
     for client in [Client::builder(TokioExecutor::new()).build_http(), http2()] {
         let peer = Peer::start().await;
         let one = async |number: usize| {
@@ -44,13 +44,13 @@ async fn two_hundred_streams_at_once_are_told_apart() {
     }
 }
 
-/// The same for clients that wait for their headers, and for clients in the midst of a stream.
+/// Both for clients that wait for headers and for clients in the middle of a stream.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_clients_that_go_away_are_all_noticed() {
+async fn two_hundred_disconnects_are_all_noticed() {
     for client in [Client::builder(TokioExecutor::new()).build_http(), http2()] {
         let peer = Peer::start().await;
         let waiting =
-            |requests: &[Recorded]| requests.len() == CLIENTS && requests.iter().all(|request| request.waiting);
+            |requests: &[RecordedRequest]| requests.len() == CLIENTS && requests.iter().all(|request| request.waiting);
         let half = CLIENTS / 2;
         let before: Vec<_> =
             (0..half).map(|_| tokio::spawn(client.request(request(&peer, "[sim:stall=headers] hi")))).collect();
@@ -68,9 +68,9 @@ async fn two_hundred_clients_that_go_away_are_all_noticed() {
     }
 }
 
-/// One release lets all go on; nobody's is lost between being seen to wait and waiting.
+/// One release continues all of them: none misses it between being recorded as waiting and waiting.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_release_frees_all_that_wait() {
+async fn one_release_continues_all_waiting_replies() {
     let peer = Peer::start().await;
     let ask = |number: usize| {
         let text = if number.is_multiple_of(2) { "[sim:stall] hi" } else { "[sim:stall=headers] hi" };
@@ -85,12 +85,12 @@ async fn one_release_frees_all_that_wait() {
     assert!(replies.iter().all(|reply| reply.last()["type"] == "response.completed"));
 }
 
-/// A stream is made as it is read: a client that reads nothing is sent little, however long the reply is.
+/// A stream is built as it is read: a client that reads nothing is sent little, however long the reply is.
 #[tokio::test]
-async fn a_client_that_does_not_read_slows_its_stream_down() {
+async fn a_client_that_does_not_read_slows_down_its_stream() {
     let peer = Peer::start().await;
     let response = peer.send(request(&peer, "[sim:big=500000] hi")).await;
-    // Another client is served to its end meanwhile.
+    // Meanwhile another client is served to the end.
     assert_eq!(peer.say("hi").await.last()["type"], "response.completed");
     let slow = peer.sim.requests().remove(0);
     assert_eq!(slow.outcome, Outcome::InFlight);

@@ -1,4 +1,4 @@
-//! The simulator over real sockets.
+//! Tests of the simulator over real sockets.
 
 mod auth;
 mod captured;
@@ -9,5 +9,5 @@ mod peer;
 mod scenarios;
 mod shapes;
 mod transport;
+mod unary;
 mod websocket;
-mod whole;

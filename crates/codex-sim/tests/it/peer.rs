@@ -1,4 +1,4 @@
-//! A client of the simulator and the reading of its streams.
+//! A client of the simulator that reads its streams.
 
 use bytes::Bytes;
 use codex_sim::{Mint, RedirectPorts, Sim, SimConfig, Tokens};
@@ -18,13 +18,13 @@ pub(crate) struct Peer {
     pub(crate) client: HttpClient,
 }
 
-/// A reply read to its end, be that a clean one or not.
+/// A reply that was read to its end, clean or not.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
-    /// Whether the body broke off.
+    /// Whether the body was cut.
     pub(crate) broken: bool,
 }
 
@@ -99,7 +99,7 @@ impl Reply {
         self.headers.get(name).map(|value| value.to_str().expect("readable"))
     }
 
-    /// The events of a stream with `\n` line ends, whole frames only.
+    /// Returns the events of a stream with `\n` line ends, complete frames only.
     pub(crate) fn events(&self) -> Vec<Value> {
         let text = String::from_utf8_lossy(&self.body);
         let (whole, _rest) = text.rsplit_once("\n\n").unwrap_or(("", ""));
@@ -108,7 +108,7 @@ impl Reply {
         frames.map(|data| serde_json::from_str(&data).expect("JSON in data")).collect()
     }
 
-    /// The types of the events, a run of deltas of one type counted once.
+    /// Returns the types of the events; a run of deltas of one type counts once.
     pub(crate) fn kinds(&self) -> Vec<String> {
         let mut kinds: Vec<String> = Vec::new();
         for event in self.events() {
@@ -120,13 +120,13 @@ impl Reply {
         kinds
     }
 
-    /// The finished items.
+    /// Returns the finished items.
     pub(crate) fn items(&self) -> Vec<Value> {
         let done = |event: &Value| event["type"] == "response.output_item.done";
         self.events().iter().filter(|event| done(event)).map(|event| event["item"].clone()).collect()
     }
 
-    /// The deltas of events of one type joined.
+    /// Returns the joined deltas of events of one type.
     pub(crate) fn joined(&self, kind: &str) -> String {
         let events = self.events();
         events.iter().filter(|e| e["type"] == kind).filter_map(|e| e["delta"].as_str()).collect()
@@ -157,7 +157,7 @@ pub(crate) async fn read(response: Response<Incoming>) -> Reply {
     Reply { status: parts.status, headers: parts.headers, body: collected, broken }
 }
 
-/// A valid request body whose user says `text`.
+/// Returns a valid request body whose user says `text`.
 pub(crate) fn turn(text: &str) -> Value {
     json!({
         "model": "gpt-5.5",
@@ -168,7 +168,7 @@ pub(crate) fn turn(text: &str) -> Value {
     })
 }
 
-/// `turn` with other keys put over it.
+/// Returns `turn` with other keys merged into it.
 pub(crate) fn turn_with(text: &str, changes: Value) -> Value {
     let mut body = turn(text);
     for (key, value) in changes.as_object().expect("an object") {

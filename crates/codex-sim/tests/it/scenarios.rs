@@ -63,7 +63,7 @@ async fn a_text_turn_has_the_captured_order_and_shapes() {
 }
 
 #[tokio::test]
-async fn obfuscation_can_be_declined() {
+async fn obfuscation_can_be_disabled() {
     let peer = Peer::start().await;
     let body = turn_with("hello", json!({"stream_options": {"include_obfuscation": false}}));
     assert!(!peer.turn(&body).await.text().contains("obfuscation"));
@@ -136,7 +136,7 @@ async fn a_custom_tool_gets_text() {
 }
 
 #[tokio::test]
-async fn summaries_come_when_asked_for() {
+async fn summaries_are_sent_when_requested() {
     let peer = Peer::start().await;
     let asked = json!({"reasoning": {"summary": "auto"}, "include": ["reasoning.encrypted_content"]});
     let reply = peer.turn(&turn_with("[sim:reasoning] hi", asked)).await;
@@ -161,7 +161,7 @@ async fn summaries_come_when_asked_for() {
 }
 
 #[tokio::test]
-async fn refusal_commentary_search_and_image_have_their_events() {
+async fn refusal_commentary_search_and_image_have_the_documented_events() {
     let peer = Peer::start().await;
     let refusal = peer.say("[sim:refusal]").await;
     assert!(refusal.kinds().contains(&"response.refusal.done".to_owned()));
@@ -190,7 +190,7 @@ async fn refusal_commentary_search_and_image_have_their_events() {
 }
 
 #[tokio::test]
-async fn a_schema_is_answered_with_json_that_fits() {
+async fn a_schema_is_answered_with_json_that_satisfies_it() {
     let peer = Peer::start().await;
     let schema = json!({"type": "object", "additionalProperties": false, "required": ["n", "list"],
                         "properties": {"n": {"type": "integer"}, "list": {"type": "array", "items": {"type": "string"}}}});
@@ -221,7 +221,7 @@ async fn endings_other_than_completed() {
     assert_eq!(overloaded.last()["response"]["error"]["code"], "server_is_overloaded");
 }
 
-/// Each code of §3.6, after `response.in_progress` and as the first event, with a message of its own where one is known.
+/// Each code of §3.6, after `response.in_progress` and as the first event, with its message if one is known.
 #[tokio::test]
 async fn every_code_of_a_failed_response() {
     let peer = Peer::start().await;
@@ -264,7 +264,7 @@ async fn error_events_in_both_shapes_first_and_last() {
 }
 
 #[tokio::test]
-async fn replies_with_less_than_one_expects() {
+async fn replies_with_missing_parts() {
     let peer = Peer::start().await;
     let none = peer.say("[sim:no-events] hi").await;
     assert_eq!((none.status.as_u16(), none.text(), none.broken), (200, "", false));
@@ -278,7 +278,7 @@ async fn replies_with_less_than_one_expects() {
 }
 
 #[tokio::test]
-async fn what_the_request_forbids_is_not_done() {
+async fn restrictions_of_the_request_are_respected() {
     let peer = Peer::start().await;
     let serial = json!({"tools": [weather_tool()], "parallel_tool_calls": false});
     let reply = peer.turn(&turn_with("[sim:parallel-tools] go", serial)).await;
@@ -318,7 +318,7 @@ async fn faults_of_framing() {
 }
 
 #[tokio::test]
-async fn quirks_beside_the_text() {
+async fn quirks_around_the_text() {
     let peer = Peer::start().await;
     let alive = peer.say("[sim:keepalive] hi").await;
     assert!(alive.kinds().contains(&"keepalive".to_owned()));
@@ -344,7 +344,7 @@ async fn quirks_beside_the_text() {
 }
 
 #[tokio::test]
-async fn sizes_are_as_asked() {
+async fn sizes_are_as_requested() {
     let peer = Peer::start().await;
     let big = peer.say("[sim:big=5000]").await;
     let wanted: String = (1..=5000).map(|n| format!("{n} ")).collect();
@@ -357,7 +357,7 @@ async fn sizes_are_as_asked() {
 }
 
 #[tokio::test]
-async fn statuses_have_their_bodies() {
+async fn statuses_have_the_documented_bodies() {
     let peer = Peer::start().await;
     let cases = [
         ("401", 401, "token_invalidated"),
@@ -411,7 +411,7 @@ async fn statuses_have_their_bodies() {
 }
 
 #[tokio::test]
-async fn once_strikes_the_first_time_only() {
+async fn once_applies_only_the_first_time() {
     let peer = Peer::start().await;
     for (word, status) in [("401-once", 401), ("500-once", 500)] {
         let text = format!("[sim:{word}] hi");
@@ -423,7 +423,7 @@ async fn once_strikes_the_first_time_only() {
 }
 
 #[tokio::test]
-async fn an_unknown_word_is_told() {
+async fn an_unknown_word_is_reported() {
     let peer = Peer::start().await;
     let reply = peer.say("[sim:teapot] hi").await;
     assert_eq!(reply.status, 400);
@@ -431,7 +431,7 @@ async fn an_unknown_word_is_told() {
 }
 
 #[tokio::test]
-async fn the_cache_wants_the_key_and_the_session() {
+async fn the_cache_requires_key_and_session() {
     let peer = Peer::start().await;
     let cached = async |session: Option<&str>| {
         let body = turn_with("a question", json!({"prompt_cache_key": "k1"}));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::peer::{Peer, Reply, turn_with, weather_tool};
 
-/// The keys after `type` and `sequence_number`; deltas carry `obfuscation` last.
+/// The keys after `type` and `sequence_number`; deltas have `obfuscation` last.
 const EVENTS: [(&str, &str); 30] = [
     ("response.created", "response"),
     ("response.in_progress", "response"),
@@ -43,7 +43,7 @@ const EVENTS: [(&str, &str); 30] = [
     ("keepalive", ""),
 ];
 
-/// Everything a reply can consist of, in one.
+/// A reply with everything a reply can contain.
 async fn everything(peer: &Peer) -> Reply {
     let words = "[sim:reasoning][sim:reasoning-text][sim:commentary-only][sim:tool][sim:custom-tool][sim:web-search]\
                  [sim:image][sim:refusal][sim:text=the end][sim:keepalive] go";
@@ -88,7 +88,7 @@ async fn every_event_has_the_documented_keys_in_order() {
     }
 }
 
-/// What an item is when it appears and when it is done, its ids and its long texts left out.
+/// Returns an item as it appears and as it is done, without ids and long texts.
 fn outline(item: &Value) -> Value {
     let mut outline = item.clone();
     for key in ["id", "call_id", "encrypted_content", "result"] {
@@ -109,7 +109,7 @@ fn message(text: &str, phase: &str, annotations: &Value) -> (Value, Value) {
 }
 
 #[tokio::test]
-async fn every_item_has_its_added_and_its_done_form() {
+async fn every_item_has_an_added_and_a_done_form() {
     let peer = Peer::start().await;
     let reply = everything(&peer).await;
     let events = reply.events();
@@ -165,7 +165,7 @@ async fn every_item_has_its_added_and_its_done_form() {
 const COMMENTARY: &str = "Let me look at the question first.";
 
 #[tokio::test]
-async fn deltas_parts_and_items_tell_the_same_text() {
+async fn deltas_parts_and_items_have_the_same_text() {
     let peer = Peer::start().await;
     let reply = everything(&peer).await;
     let mut said: HashMap<String, String> = HashMap::new();
@@ -187,7 +187,7 @@ async fn deltas_parts_and_items_tell_the_same_text() {
 }
 
 #[tokio::test]
-async fn ids_have_their_shapes_and_padding_differs() {
+async fn ids_have_the_documented_shapes_and_padding_differs() {
     let peer = Peer::start().await;
     let reply = everything(&peer).await;
     let id = reply.last()["response"]["id"].as_str().expect("an id").to_owned();
@@ -245,7 +245,7 @@ async fn the_terminal_response_has_the_newer_keys_and_consistent_usage() {
     assert_eq!((&plain["end_turn"], plain.get("tool_usage")), (&json!(true), None));
 }
 
-/// §2.4, §2.7, §2.8: what the echo makes of the request.
+/// §2.4, §2.7, §2.8: the echo of the request.
 #[tokio::test]
 async fn the_echo_shows_how_the_request_was_understood() {
     let peer = Peer::start().await;

@@ -51,7 +51,7 @@ async fn tls_verifies_by_the_private_ca_and_offers_both_protocols() {
     connection.abort();
 }
 
-/// What stands before the cut arrives, although a reset discards what has not left yet.
+/// The bytes before the cut arrive, although a reset discards unsent bytes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn http2_serves_and_resets_cut_streams() {
     let peer = Peer::start().await;
@@ -93,7 +93,7 @@ async fn zstd_is_decoded_and_other_encodings_are_refused() {
 }
 
 #[tokio::test]
-async fn bodies_over_the_limit_are_refused_packed_or_not() {
+async fn bodies_over_the_limit_are_refused_compressed_or_not() {
     let peer = Peer::with(SimConfig { max_body_bytes: 4096, ..SimConfig::default() }).await;
     let large = turn(&"x".repeat(5000));
     assert_eq!(peer.turn(&large).await.status, 413);
@@ -135,7 +135,7 @@ async fn a_disconnect_before_the_headers_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_released_stall_goes_on() {
+async fn a_released_stall_continues() {
     let peer = Peer::start().await;
     let response = stalled(&peer).await;
     peer.sim.requests_until(|requests| requests[0].waiting).await;
@@ -143,9 +143,9 @@ async fn a_released_stall_goes_on() {
     assert_eq!(read(response).await.last()["type"], "response.completed");
 }
 
-/// Seen while the reply, which nobody reads, is still under way.
+/// Checked while the reply, which is not being read, is still in flight.
 #[tokio::test]
-async fn a_reply_that_was_released_is_not_shown_as_waiting() {
+async fn a_released_reply_is_not_recorded_as_waiting() {
     let peer = Peer::start().await;
     let request = peer.request(Method::POST, "/backend-api/codex/responses");
     let request = request.body(Full::from(turn("[sim:stall=2][sim:big=300000] hi").to_string()));
@@ -157,7 +157,7 @@ async fn a_reply_that_was_released_is_not_shown_as_waiting() {
 }
 
 #[tokio::test]
-async fn headers_as_long_as_the_clis_are_taken_on_http2() {
+async fn headers_as_long_as_the_clis_are_accepted_on_http2() {
     let peer = Peer::start().await;
     let client: Client<_, Full<bytes::Bytes>> = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
     let request = peer
@@ -170,7 +170,7 @@ async fn headers_as_long_as_the_clis_are_taken_on_http2() {
 }
 
 #[tokio::test]
-async fn the_two_services_can_have_addresses_of_their_own() {
+async fn the_two_services_can_have_separate_addresses() {
     let peer = Peer::with(SimConfig { separate_auth: true, ..SimConfig::default() }).await;
     assert_ne!(peer.sim.auth_url(), peer.sim.base_url());
     assert_eq!(peer.fetch("/codex/device").await.status, 404);
@@ -180,14 +180,14 @@ async fn the_two_services_can_have_addresses_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_taken_port_is_an_error_and_a_dropped_simulator_frees_its_own() {
+async fn a_port_in_use_is_an_error_and_a_dropped_simulator_frees_its_port() {
     let sim = Sim::start(SimConfig::default()).await.expect("a simulator");
     let port = Url::parse(sim.base_url()).expect("a URL").port().expect("a port");
     let taken = Sim::start(SimConfig { port, ..SimConfig::default() }).await;
     assert!(matches!(taken, Err(SimError::Bind { port: p, .. }) if p == port));
     drop(sim);
     let mut again = Sim::start(SimConfig { port, ..SimConfig::default() }).await;
-    // Aborted tasks release their sockets when the runtime next gets to them.
+    // Aborted tasks release their sockets when the runtime polls them next.
     while again.is_err() {
         tokio::task::yield_now().await;
         again = Sim::start(SimConfig { port, ..SimConfig::default() }).await;
@@ -195,7 +195,7 @@ async fn a_taken_port_is_an_error_and_a_dropped_simulator_frees_its_own() {
 }
 
 #[tokio::test]
-async fn a_seed_makes_runs_alike() {
+async fn a_seed_makes_runs_identical() {
     let config = || SimConfig { seed: Some(11), ..SimConfig::default() };
     let one = Sim::start(config()).await.expect("a simulator").mint_tokens(Mint::default());
     let two = Sim::start(config()).await.expect("a simulator").mint_tokens(Mint::default());

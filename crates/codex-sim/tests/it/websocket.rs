@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use codex_sim::{Outcome, Recorded};
+use codex_sim::{Outcome, RecordedRequest};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::Request;
 use http_body_util::Full;
@@ -28,7 +28,7 @@ const HANDSHAKE: [(&str, &str); 4] = [
 
 struct Socket(WebSocketStream<TokioIo<Upgraded>>);
 
-/// How a connection ended, or what came last on it.
+/// Returns how a connection ended, or its last message.
 #[derive(Debug, PartialEq)]
 enum Ended {
     Closed(u16),
@@ -86,7 +86,7 @@ impl Socket {
         }
     }
 
-    /// Sends a message and reads on to the end of the connection.
+    /// Sends a message and reads up to the end of the connection.
     async fn end(&mut self, message: &Value) -> Ended {
         self.send(message).await;
         loop {
@@ -97,7 +97,7 @@ impl Socket {
     }
 }
 
-/// A message whose user says `text`, with other keys put over it.
+/// Returns a message whose user says `text`, with other keys merged into it.
 fn create(text: &str, changes: Value) -> Value {
     let mut message = json!({"type": "response.create"});
     for (key, value) in turn(text).as_object().expect("an object").iter().chain(changes.as_object().expect("an object"))
@@ -111,12 +111,12 @@ fn id(events: &[Value]) -> &Value {
     &events.last().expect("an event")["response"]["id"]
 }
 
-fn frames(peer: &Peer) -> Vec<Recorded> {
+fn frames(peer: &Peer) -> Vec<RecordedRequest> {
     peer.sim.requests().into_iter().filter(|request| request.method == "FRAME").collect()
 }
 
 #[tokio::test]
-async fn what_says_how_things_stand_comes_before_the_response() {
+async fn metadata_events_come_before_the_response() {
     let peer = Peer::start().await;
     let events = Socket::open(&peer).await.ask(&create("hi", json!({}))).await;
     let kinds: Vec<_> = events.iter().take(4).map(|event| event["type"].as_str().expect("a type")).collect();
@@ -129,12 +129,12 @@ async fn what_says_how_things_stand_comes_before_the_response() {
 }
 
 #[tokio::test]
-async fn a_request_goes_on_from_the_last_response_of_its_connection_and_of_no_other() {
+async fn a_request_continues_only_the_last_response_of_its_connection() {
     let peer = Peer::start().await;
     let mut socket = Socket::open(&peer).await;
     let warm = socket.ask(&create("nothing yet", json!({"generate": false}))).await;
     assert!(warm.iter().all(|event| event["type"] != "response.output_item.added"));
-    // With nothing at all, as the Lite shape does; a turn must say something.
+    // An empty input, as in the Lite shape; a turn needs an input.
     let warm = {
         let nothing = |generate| create("", json!({"generate": generate, "input": []}));
         assert_eq!(socket.ask(&nothing(true)).await[0]["error"]["param"], "input");
@@ -150,7 +150,7 @@ async fn a_request_goes_on_from_the_last_response_of_its_connection_and_of_no_ot
     let answered = socket.ask(&next).await;
     assert_eq!(answered.last().expect("an event")["type"], "response.completed", "{answered:?}");
 
-    // An earlier one, one of another connection, and one that was made forgotten.
+    // An earlier response, one of another connection, and a forgotten one.
     let mut other = Socket::open(&peer).await;
     for (socket, previous) in [(&mut socket, id(&warm)), (&mut other, id(&answered))] {
         let refused = socket.ask(&create("hi", json!({"previous_response_id": previous}))).await;
@@ -169,7 +169,7 @@ async fn a_request_goes_on_from_the_last_response_of_its_connection_and_of_no_ot
 }
 
 #[tokio::test]
-async fn a_message_is_checked_as_a_request_is() {
+async fn a_message_is_checked_like_a_request() {
     let peer = Peer::start().await;
     let mut socket = Socket::open(&peer).await;
     let rows = [
@@ -189,7 +189,7 @@ async fn a_message_is_checked_as_a_request_is() {
             (&json!(expected), &json!("invalid_request_error"))
         );
     }
-    // What over HTTP must be there may be left out.
+    // Keys that HTTP requires may be left out.
     let mut short = create("hi", json!({"background": false}));
     short.as_object_mut().expect("an object").retain(|key, _| key != "store" && key != "stream");
     assert_eq!(socket.ask(&short).await.last().expect("an event")["type"], "response.completed");
@@ -204,7 +204,7 @@ async fn a_message_is_checked_as_a_request_is() {
 }
 
 #[tokio::test]
-async fn a_used_up_quota_comes_with_its_headers_and_an_invalid_token_as_a_401() {
+async fn an_exhausted_quota_has_its_headers_and_an_invalid_token_is_a_401() {
     let peer = Peer::start().await;
     let mut socket = Socket::open(&peer).await;
     let limit = &socket.ask(&create("[sim:429-usage] hi", json!({}))).await[0];
@@ -217,7 +217,7 @@ async fn a_used_up_quota_comes_with_its_headers_and_an_invalid_token_as_a_401() 
 }
 
 #[tokio::test]
-async fn connections_end_as_they_do() {
+async fn connections_end_with_the_documented_codes() {
     let peer = Peer::start().await;
     let rows = [
         ("[sim:cut] hi", Ended::Broken, Outcome::Cut),
@@ -254,25 +254,26 @@ async fn a_connection_lives_for_an_hour() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_is_noticed_within_a_turn_and_between_two() {
+async fn a_disconnect_is_noticed_during_a_turn_and_between_turns() {
     let peer = Peer::start().await;
     let mut socket = Socket::open(&peer).await;
     socket.send(&create("[sim:stall=headers] hi", json!({}))).await;
     peer.sim.requests_until(|requests| requests.iter().any(|request| request.waiting)).await;
     drop(socket);
-    let left = |requests: &[Recorded]| requests.iter().all(|request| request.outcome == Outcome::Disconnected);
+    let left = |requests: &[RecordedRequest]| requests.iter().all(|request| request.outcome == Outcome::Disconnected);
     assert_eq!(peer.sim.requests_until(left).await.len(), 2);
     let mut idle = Socket::open(&peer).await;
     idle.ask(&create("hi", json!({}))).await;
-    let upgrades =
-        |requests: &[Recorded], outcome| requests.iter().filter(|r| r.method == "GET" && r.outcome == outcome).count();
+    let upgrades = |requests: &[RecordedRequest], outcome| {
+        requests.iter().filter(|r| r.method == "GET" && r.outcome == outcome).count()
+    };
     assert_eq!(upgrades(&peer.sim.requests(), Outcome::InFlight), 1);
     drop(idle);
     peer.sim.requests_until(|requests| upgrades(requests, Outcome::Disconnected) == 2).await;
 }
 
 #[tokio::test]
-async fn pings_are_answered_within_a_turn() {
+async fn pings_are_answered_during_a_turn() {
     let peer = Peer::start().await;
     let mut socket = Socket::open(&peer).await;
     socket.send(&create("[sim:stall=headers] hi", json!({}))).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use codex_sim::{Mint, Outcome, Recorded, Sim, SimConfig, Tokens};
+use codex_sim::{Mint, Outcome, RecordedRequest, Sim, SimConfig, Tokens};
 use codex_upstream::{
     Backend, ByteStream, Client, ClientConfig, ClientIdentity, FailureKind, ProxyConfig, Quota, RequestAuth,
     RetryPolicy, SendError, TokioTimer, TurnRequest, UpstreamError, WebSocketUpstream, read_to_end, requests,
@@ -209,7 +209,7 @@ async fn a_dropped_reply_is_cancelled_at_the_backend() {
         let mut body = rig.send(&[user("[sim:stall] go")]).await.unwrap().into_body();
         body.next().await.unwrap().unwrap();
         drop(body);
-        let left = |all: &[Recorded]| all.iter().all(|request| request.outcome == Outcome::Disconnected);
+        let left = |all: &[RecordedRequest]| all.iter().all(|request| request.outcome == Outcome::Disconnected);
         soon("the backend to notice", rig.sim.requests_until(left)).await;
     }
 }

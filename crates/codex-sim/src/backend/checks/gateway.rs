@@ -1,4 +1,4 @@
-//! The gateway's checks, answered in the `{"detail":"…"}` dialect (`docs/backend.md` §2.5, §8 steps 4-6).
+//! The gateway's checks, whose refusals have the form `{"detail":"…"}` (`docs/backend.md` §2.5, §8 steps 4-6).
 
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
@@ -7,7 +7,7 @@ use crate::catalogue::{Catalogue, Model, Version};
 use crate::protocol::refusal::Refusal;
 use crate::protocol::turn;
 
-/// The top-level keys the gateway lets through over HTTP (§2.5).
+/// The top-level keys that the gateway accepts over HTTP (§2.5).
 const ALLOWED: [&str; 15] = [
     "model",
     "input",
@@ -26,11 +26,11 @@ const ALLOWED: [&str; 15] = [
     "service_tier",
 ];
 
-/// Those of a compaction: what a turn says of its reply has no place there (§2.1).
+/// Those of a compaction, which has no keys about a reply (§2.1).
 const ALLOWED_OF_COMPACTIONS: [&str; 7] =
     ["model", "input", "instructions", "parallel_tool_calls", "reasoning", "prompt_cache_key", "service_tier"];
 
-/// Makes every gateway check in order and returns the model and the input list.
+/// Makes every check of a turn in order, and returns the model and the input list.
 pub(crate) fn check<'a>(
     body: &'a Map<String, Value>,
     headers: &HeaderMap,
@@ -40,10 +40,10 @@ pub(crate) fn check<'a>(
     known_keys(body, &ALLOWED)?;
     store_is_false(body)?;
     stream_is_true(body)?;
-    conversation(body, headers, catalogue, plan)
+    check_conversation(body, headers, catalogue, plan)
 }
 
-/// Makes those of a compaction. Its refusal of tools is in the model API's dialect (§2.1).
+/// Makes every check of a compaction. The refusal of tools is in the model API's format (§2.1).
 pub(crate) fn check_compaction<'a>(
     body: &'a Map<String, Value>,
     headers: &HeaderMap,
@@ -55,11 +55,11 @@ pub(crate) fn check_compaction<'a>(
     }
     known_keys(body, &ALLOWED_OF_COMPACTIONS)?;
     literal(body, "parallel_tool_calls", false, "Parallel tool calls must be set to false")?;
-    conversation(body, headers, catalogue, plan)
+    check_conversation(body, headers, catalogue, plan)
 }
 
-/// What both have.
-fn conversation<'a>(
+/// Makes the checks that turns and compactions share.
+fn check_conversation<'a>(
     body: &'a Map<String, Value>,
     headers: &HeaderMap,
     catalogue: &'a Catalogue,
@@ -76,13 +76,13 @@ fn conversation<'a>(
     Ok((model, input))
 }
 
-/// §2.5: the first key outside the allow-list is named.
+/// §2.5: names the first key outside the allow-list.
 fn known_keys(body: &Map<String, Value>, allowed: &[&str]) -> Result<(), Refusal> {
     let unknown = body.keys().find(|key| !allowed.contains(&key.as_str()));
     unknown.map_or(Ok(()), |key| Err(Refusal::detail(format!("Unsupported parameter: {key}"))))
 }
 
-/// §2.5: absent counts as not false over HTTP.
+/// §2.5: over HTTP, a missing `store` is refused too.
 fn store_is_false(body: &Map<String, Value>) -> Result<(), Refusal> {
     literal(body, "store", false, "Store must be set to false")
 }
@@ -108,7 +108,7 @@ fn no_system_messages(input: &[Value]) -> Result<(), Refusal> {
     if system { Err(Refusal::detail("System messages are not allowed")) } else { Ok(()) }
 }
 
-/// §2.5: the older models want the key, if only with an empty string.
+/// §2.5: older models require the key, even if it is an empty string.
 fn instructions_where_required(body: &Map<String, Value>, model: Option<&Model>) -> Result<(), Refusal> {
     let given = body.get("instructions").is_some_and(Value::is_string);
     let required = model.is_some_and(|model| !model.instructions_optional());
@@ -122,16 +122,16 @@ fn known_service_tier(body: &Map<String, Value>, model: Option<&Model>) -> Resul
     };
     let name = tier.as_str().unwrap_or_default();
     let offered = name == "default" || (name == "priority" && model.is_none_or(|model| model.offers_tier(name)));
-    if offered { Ok(()) } else { Err(Refusal::detail(format!("Unsupported service_tier: {}", plain(tier)))) }
+    if offered { Ok(()) } else { Err(Refusal::detail(format!("Unsupported service_tier: {}", shown(tier)))) }
 }
 
-/// §2.7: for a slug that does not exist and for one the account's plan does not include.
+/// §2.7: a slug that does not exist, or one that the account's plan does not include.
 fn unsupported_model(slug: &str) -> Refusal {
     Refusal::detail(format!("The '{slug}' model is not supported when using Codex with a ChatGPT account."))
 }
 
-/// §5.3: the version comes from the `version` header, else from the user agent; a gated model is not found without either
-/// (§2.7).
+/// §5.3: the version comes from the `version` header, or else from the user agent. Without either, a gated model is
+/// not found (§2.7).
 fn recent_client(headers: &HeaderMap, model: &Model) -> Result<(), Refusal> {
     let slug = &model.facts.slug;
     match Version::of_client(headers) {
@@ -144,6 +144,6 @@ fn recent_client(headers: &HeaderMap, model: &Model) -> Result<(), Refusal> {
     }
 }
 
-fn plain(value: &Value) -> String {
+fn shown(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! Checks on input items one by one (`docs/backend.md` §2.7, §2.8).
+//! Checks on single input items (`docs/backend.md` §2.7, §2.8).
 
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -11,18 +11,18 @@ use crate::protocol::encrypted_reasoning;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::turn::{self, Turn};
 
-/// What is known of one type of item: the prefix of its ids and the keys it may carry.
+/// One type of item: the prefix of its ids and the keys it may have.
 struct Kind {
     name: &'static str,
     prefix: &'static str,
     keys: &'static [&'static str],
 }
 
-/// Keys any item may carry; `status` is tolerated, and the last is the CLI's own (§9).
+/// Keys that any item may have; `status` is tolerated, and the last is the CLI's own (§9).
 const COMMON: [&str; 4] = ["id", "type", "status", "internal_chat_message_metadata_passthrough"];
 
-/// Those of §2.8, and what the CLI 0.169.0 has beyond them: `agent_message`, `configuration_update`, `context_compaction`, and
-/// a few keys of calls and outputs.
+/// Those of §2.8, and what the CLI 0.169.0 adds: `agent_message`, `configuration_update`, `context_compaction`, and a
+/// few keys of calls and outputs.
 const KINDS: [Kind; 18] = [
     kind("message", "msg", &["role", "content", "phase"]),
     kind("agent_message", "amsg", &["author", "recipient", "content"]),
@@ -44,7 +44,7 @@ const KINDS: [Kind; 18] = [
     kind("compaction_summary", "cmp", &["encrypted_content"]),
     kind("compaction_trigger", "cmp", &[]),
     kind("context_compaction", "cmp", &["encrypted_content"]),
-    // The CLI gives it no id, so that no prefix is known.
+    // The CLI gives it no id, so no prefix is known.
     kind("configuration_update", "", &["reasoning"]),
     kind("additional_tools", "at", &["role", "tools"]),
 ];
@@ -53,7 +53,7 @@ const MAX_ID: usize = 64;
 
 /// Checks every item of the input.
 pub(crate) fn check(turn: &Turn<'_>) -> Result<(), Refusal> {
-    // The CLI 0.169.0 warms up with nothing where the Lite shape has the instructions in the input.
+    // In the Lite shape, where instructions are part of the input, the CLI 0.169.0 warms up with an empty input.
     if turn.input.is_empty() && turn.generate {
         return Err(Refusal::missing("input"));
     }
@@ -84,7 +84,7 @@ fn check_item(item: &Value, at: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
         "local_shell_call" | "tool_search_call" | "tool_search_output" => call_id(object, at),
         "web_search_call" => search_action(object, at),
         "compaction" | "compaction_summary" => {
-            text(object, "encrypted_content", at).and_then(|()| own_encrypted(object, turn))
+            text(object, "encrypted_content", at).and_then(|()| check_encrypted_content(object, turn))
         }
         "configuration_update" => {
             params::check_effort(item.pointer("/reasoning/effort"), &format!("{at}.reasoning.effort"), turn)
@@ -97,7 +97,7 @@ fn check_item(item: &Value, at: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// §2.7: with `store:false` nothing stored can be referred to.
+/// §2.7: with `store:false`, stored items cannot be referenced.
 fn not_a_reference(item: &Map<String, Value>) -> Result<(), Refusal> {
     let id = item.get("id").and_then(Value::as_str).unwrap_or_default();
     match item.get("type").and_then(Value::as_str) {
@@ -120,14 +120,14 @@ fn known_kind(item: &Value, at: &str) -> Result<&'static Kind, Refusal> {
     })
 }
 
-/// §2.7: unknown keys are refused, the CLI's own are not.
+/// §2.7: unknown keys are refused, except the CLI's own.
 fn known_keys(item: &Map<String, Value>, kind: &Kind, at: &str) -> Result<(), Refusal> {
     let known = |key: &str| COMMON.contains(&key) || kind.keys.contains(&key);
     let unknown = item.keys().find(|key| !known(key));
     unknown.map_or(Ok(()), |key| Err(Refusal::unknown(&format!("{at}.{key}"))))
 }
 
-/// §2.7: prefix by type, 64 characters at most.
+/// §2.7: a prefix by type, at most 64 characters.
 fn id_shape(item: &Map<String, Value>, kind: &Kind, at: &str) -> Result<(), Refusal> {
     let Some(id) = item.get("id").filter(|id| !id.is_null()) else {
         return Ok(());
@@ -165,15 +165,15 @@ fn reasoning(item: &Map<String, Value>, at: &str, turn: &Turn<'_>) -> Result<(),
         Some(other) => return Err(Refusal::wrong_type(&param, "an array", other)),
         None => return Err(Refusal::missing(&param)),
     }
-    own_encrypted(item, turn)
+    check_encrypted_content(item, turn)
 }
 
 /// §2.7: encrypted content must come from the same account and model family.
-fn own_encrypted(item: &Map<String, Value>, turn: &Turn<'_>) -> Result<(), Refusal> {
+fn check_encrypted_content(item: &Map<String, Value>, turn: &Turn<'_>) -> Result<(), Refusal> {
     let Some(content) = item.get("encrypted_content").and_then(Value::as_str) else {
         return Ok(());
     };
-    let Some(reason) = encrypted_reasoning::objection(content, &turn.grant.account_id, turn.model.family()) else {
+    let Some(reason) = encrypted_reasoning::rejection(content, &turn.grant.account_id, turn.model.family()) else {
         return Ok(());
     };
     let head: String = content.chars().take(4).collect();
@@ -203,7 +203,7 @@ fn output(item: &Map<String, Value>, at: &str, turn: &Turn<'_>) -> Result<(), Re
     parts::check_content(item.get("output"), "tool", &format!("{at}.output"), turn)
 }
 
-/// §2.8: a search for tools that the server ran itself names no call.
+/// §2.8: a tool search that ran at the server has no call id.
 pub(crate) fn runs_at_the_server(item: &Map<String, Value>) -> bool {
     item.get("execution").is_some_and(|execution| execution == "server")
 }

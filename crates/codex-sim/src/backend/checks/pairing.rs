@@ -8,14 +8,14 @@ use crate::backend::checks::items::runs_at_the_server;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::turn::{Turn, kind, role};
 
-/// The types of calls and of their output, and what the messages call them.
+/// The types of calls and of their outputs, and their names in messages.
 const FAMILIES: [(&[&str], &str, &str); 3] = [
     (&["function_call", "local_shell_call"], "function_call_output", "function call"),
     (&["custom_tool_call"], "custom_tool_call_output", "custom tool call"),
     (&["tool_search_call"], "tool_search_output", "tool search call"),
 ];
 
-/// What may follow a reasoning item: anything else the model itself produced.
+/// The items that may follow a reasoning item: anything else that the model produced.
 const PRODUCED: [&str; 9] = [
     "reasoning",
     "function_call",
@@ -28,7 +28,7 @@ const PRODUCED: [&str; 9] = [
     "compaction_summary",
 ];
 
-/// Checks that everything that belongs together is there.
+/// Checks that calls and outputs, and reasoning and its answer, come in pairs.
 pub(crate) fn check(turn: &Turn<'_>) -> Result<(), Refusal> {
     for (calls, output, noun) in FAMILIES {
         outputs_have_calls(turn.input, calls, output, noun)?;
@@ -37,10 +37,10 @@ pub(crate) fn check(turn: &Turn<'_>) -> Result<(), Refusal> {
     reasoning_is_followed(turn.input)
 }
 
-/// §2.7: an output before or without its call.
+/// §2.7: an output before its call, or without one.
 fn outputs_have_calls(input: &[Value], calls: &[&str], output: &str, noun: &str) -> Result<(), Refusal> {
     let mut called = HashSet::new();
-    for item in input.iter().filter(|item| belongs(item)) {
+    for item in input.iter().filter(|item| is_paired(item)) {
         let id = call_id(item);
         if calls.contains(&kind(item)) {
             called.insert(id);
@@ -52,10 +52,10 @@ fn outputs_have_calls(input: &[Value], calls: &[&str], output: &str, noun: &str)
     Ok(())
 }
 
-/// §2.7: a call nobody answered.
+/// §2.7: a call without an output.
 fn calls_have_outputs(input: &[Value], calls: &[&str], output: &str, noun: &str) -> Result<(), Refusal> {
     let answered: HashSet<&str> = input.iter().filter(|item| kind(item) == output).map(call_id).collect();
-    let is_call = |item: &Value| calls.contains(&kind(item)) && belongs(item);
+    let is_call = |item: &Value| calls.contains(&kind(item)) && is_paired(item);
     let open = input.iter().find(|item| is_call(item) && !answered.contains(call_id(item)));
     open.map_or(Ok(()), |item| {
         let message = format!("No tool output found for {noun} {}.", call_id(item));
@@ -63,13 +63,13 @@ fn calls_have_outputs(input: &[Value], calls: &[&str], output: &str, noun: &str)
     })
 }
 
-/// Whether an item takes part in the pairing: what the server ran itself does not.
-fn belongs(item: &Value) -> bool {
+/// Returns whether an item takes part in the pairing: calls that ran at the server do not.
+fn is_paired(item: &Value) -> bool {
     !item.as_object().is_some_and(runs_at_the_server)
 }
 
-/// §2.7: a reasoning item whose answer was left out. At the end nothing is left out: the CLI 0.169.0 itself sends a thought back
-/// that way when a stream broke off after it, for the model to go on from there.
+/// §2.7: a reasoning item without its answer. At the end of the input it is accepted: the CLI 0.169.0 sends one there
+/// after a stream broke off, and the model continues from it.
 fn reasoning_is_followed(input: &[Value]) -> Result<(), Refusal> {
     let follows = |index: usize| {
         let next = input[index + 1..].iter().find(|item| kind(item) != "configuration_update");

@@ -8,7 +8,7 @@ use crate::protocol::refusal::{Refusal, listed};
 use crate::protocol::schema;
 use crate::protocol::turn::{Turn, content_text, kind};
 
-/// Every effort the wire knows (§5.4); `ultra` is not among them.
+/// Every effort on the wire (§5.4); `ultra` is not one.
 const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 const INCLUDES: [&str; 7] = [
@@ -51,12 +51,12 @@ fn reasoning_keys(turn: &Turn<'_>) -> Result<(), Refusal> {
     known_keys(turn.body, "reasoning", &["effort", "summary", "context", "generate_summary"])
 }
 
-/// §2.7, §5.4: the effort must be one the catalogue lists for the model; `ultra` is no wire value at all.
+/// §2.7, §5.4: the effort must be one that the catalogue lists for the model.
 fn effort(turn: &Turn<'_>) -> Result<(), Refusal> {
     check_effort(turn.at("reasoning", "effort"), "reasoning.effort", turn)
 }
 
-/// Checks an effort wherever it stands; `null` is none.
+/// Checks an effort; `null` is the same as no effort.
 pub(crate) fn check_effort(effort: Option<&Value>, param: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
     let Some(effort) = effort.filter(|effort| !effort.is_null()) else {
         return Ok(());
@@ -66,7 +66,7 @@ pub(crate) fn check_effort(effort: Option<&Value>, param: &str, turn: &Turn<'_>)
     unsupported_value(turn, param, effort, &supported)
 }
 
-/// §2.7: `reasoning.summary` is refused where the model has none.
+/// §2.7: `reasoning.summary` is refused if the model has no summaries.
 fn summary(turn: &Turn<'_>) -> Result<(), Refusal> {
     let Some(summary) = turn.at("reasoning", "summary") else {
         return Ok(());
@@ -79,7 +79,7 @@ fn summary(turn: &Turn<'_>) -> Result<(), Refusal> {
     one_of(summary, &["auto", "concise", "detailed"], "reasoning.summary")
 }
 
-/// §2.7: some models know only `medium`.
+/// §2.7: some models accept only `medium`.
 fn verbosity(turn: &Turn<'_>) -> Result<(), Refusal> {
     known_keys(turn.body, "text", &["format", "verbosity"])?;
     let Some(verbosity) = turn.at("text", "verbosity") else {
@@ -91,7 +91,8 @@ fn verbosity(turn: &Turn<'_>) -> Result<(), Refusal> {
     unsupported_value(turn, "text.verbosity", verbosity, supported)
 }
 
-/// §2.8: three formats. Only a schema that says `strict: true` can break the strict rules; one that says nothing is rewritten.
+/// §2.8: three formats. Only a schema with `strict: true` can violate the strict rules; one without `strict` is
+/// rewritten.
 fn text_format(turn: &Turn<'_>) -> Result<(), Refusal> {
     let Some(format) = turn.at("text", "format") else {
         return Ok(());
@@ -117,7 +118,7 @@ fn text_format(turn: &Turn<'_>) -> Result<(), Refusal> {
     })
 }
 
-/// §2.8: `json_object` wants the word in `input`; `instructions` do not count.
+/// §2.8: `json_object` requires the word in `input`; `instructions` do not count.
 fn json_word(turn: &Turn<'_>) -> Result<(), Refusal> {
     let wanted = turn.at("text", "format").is_some_and(|format| format.get("type") == Some(&"json_object".into()));
     let messages = turn.input.iter().filter(|item| kind(item) == "message");
@@ -146,7 +147,7 @@ fn stream_options(turn: &Turn<'_>) -> Result<(), Refusal> {
     known_keys(turn.body, "stream_options", &["include_obfuscation", "reasoning_summary_delivery"])
 }
 
-/// §2.7: Responses Lite does not do parallel calls.
+/// §2.7: Responses Lite does not support parallel calls.
 fn parallel_tool_calls(turn: &Turn<'_>) -> Result<(), Refusal> {
     let value = turn.body.get("parallel_tool_calls").filter(|value| !value.is_null());
     if let Some(other) = value.filter(|value| !value.is_boolean()) {
@@ -177,7 +178,7 @@ fn tool_choice(turn: &Turn<'_>) -> Result<(), Refusal> {
             let Some(name) = choice.get("name") else {
                 return Err(Refusal::missing("tool_choice.name"));
             };
-            let offered = turn.offered();
+            let offered = turn.offered_tools();
             let found = offered.iter().any(|tool| tool.custom == (kind == "custom") && name == tool.name);
             if found { Ok(()) } else { Err(choice_not_found(kind)) }
         }
@@ -200,7 +201,7 @@ fn prompt_cache_key(turn: &Turn<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// §2.4: an object of the client's own, whose values are text.
+/// §2.4: an object whose values are strings.
 fn client_metadata(turn: &Turn<'_>) -> Result<(), Refusal> {
     match turn.body.get("client_metadata") {
         None | Some(Value::Null) => Ok(()),

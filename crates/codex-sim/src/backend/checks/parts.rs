@@ -8,8 +8,8 @@ use crate::backend::checks::values::one_of;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::turn::Turn;
 
-/// Checks a content: a string, or parts of the types that `role` may send (`tool` stands for a tool's output,
-/// `agent` for a message between agents).
+/// Checks a content: a string, or parts of the types that `role` may send (`tool` is a tool's output, `agent` a
+/// message between agents).
 pub(crate) fn check_content(content: Option<&Value>, role: &str, at: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
     match content {
         None => Err(Refusal::missing(at)),
@@ -27,7 +27,7 @@ fn check_part(part: &Value, role: &str, at: &str, turn: &Turn<'_>) -> Result<(),
         return Err(Refusal::wrong_type(at, "an object", part));
     };
     let kind = allowed_type(object, role, at)?;
-    no_cache_marks(object, at)?;
+    no_cache_breakpoints(object, at)?;
     let keys: &[&str] = match kind {
         "input_text" => &["text"],
         "input_image" => &["image_url", "detail"],
@@ -49,7 +49,7 @@ fn check_part(part: &Value, role: &str, at: &str, turn: &Turn<'_>) -> Result<(),
     }
 }
 
-/// One part of a reasoning item's summary.
+/// Checks one part of a reasoning item's summary.
 pub(crate) fn check_summary(part: &Value, at: &str) -> Result<(), Refusal> {
     let Some(object) = part.as_object() else {
         return Err(Refusal::wrong_type(at, "an object", part));
@@ -72,8 +72,8 @@ fn allowed_type<'a>(part: &'a Map<String, Value>, role: &str, at: &str) -> Resul
     Ok(kind.as_str().unwrap_or_default())
 }
 
-/// §2.6: breakpoints of other vendors' caches are refused.
-fn no_cache_marks(part: &Map<String, Value>, at: &str) -> Result<(), Refusal> {
+/// §2.6: cache breakpoints are refused.
+fn no_cache_breakpoints(part: &Map<String, Value>, at: &str) -> Result<(), Refusal> {
     if part.contains_key("prompt_cache_breakpoint") {
         let param = format!("{at}.prompt_cache_breakpoint");
         let message = "prompt_cache_breakpoint is not supported on this model";
@@ -82,7 +82,7 @@ fn no_cache_marks(part: &Map<String, Value>, at: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// §2.7, §2.8: `image_url` is a string, a data URL of an image or an https URL; the model must take images.
+/// §2.7, §2.8: `image_url` is a string, a data URL of an image or an https URL; the model must accept images.
 fn image(part: &Map<String, Value>, at: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
     let param = format!("{at}.image_url");
     let url = match part.get("image_url") {
@@ -114,7 +114,7 @@ pub(crate) fn is_image_data(url: &str) -> bool {
     data.is_some_and(|(_, data)| STANDARD.decode(data).is_ok_and(|bytes| is_image(&bytes)))
 }
 
-/// The four formats that vision models take, by their first bytes.
+/// Recognises the four formats that vision models accept by their first bytes.
 fn is_image(bytes: &[u8]) -> bool {
     let webp = bytes.len() > 12 && bytes.starts_with(b"RIFF") && &bytes[8..12] == b"WEBP";
     bytes.starts_with(b"\x89PNG\r\n\x1a\n") || bytes.starts_with(b"\xff\xd8\xff") || bytes.starts_with(b"GIF8") || webp

@@ -9,7 +9,7 @@ use crate::protocol::turn::Turn;
 
 const MAX_NAME: usize = 64;
 
-/// What every key of a tool must be, by the tool's type; hosted tools are looser, since their options vary.
+/// The keys that a tool may have, by its type.
 const KINDS: [(&str, &[&str]); 7] = [
     ("function", &["name", "description", "strict", "parameters", "defer_loading"]),
     ("custom", &["name", "description", "format", "defer_loading"]),
@@ -63,7 +63,7 @@ pub(crate) fn check_list(tools: &Value, at: &str, turn: &Turn<'_>) -> Result<(),
     indexed.try_for_each(|(index, tool)| check_tool(tool, &format!("{at}[{index}]"), turn))
 }
 
-/// §2.7, §2.8: a name is present, not empty, of the known characters, and at most 64 long.
+/// §2.7, §2.8: a name is required, not empty, of known characters, and at most 64 long.
 pub(crate) fn check_name(name: Option<&Value>, param: &str) -> Result<(), Refusal> {
     let name = match name {
         Some(Value::String(name)) => name,
@@ -113,7 +113,7 @@ fn known_keys(tool: &Map<String, Value>, kind: &str, at: &str) -> Result<(), Ref
     unknown.map_or(Ok(()), |key| Err(Refusal::unknown(&format!("{at}.{key}"))))
 }
 
-/// §2.7: the schema is an object schema with properties; strict ones obey the strict rules.
+/// §2.7: the schema is an object schema with properties; a strict one follows the strict rules.
 fn function(tool: &Map<String, Value>, at: &str) -> Result<(), Refusal> {
     if let Some(other) = tool.get("strict").filter(|strict| !strict.is_boolean() && !strict.is_null()) {
         return Err(Refusal::wrong_type(&format!("{at}.strict"), "a boolean", other));
@@ -150,7 +150,7 @@ fn custom(tool: &Map<String, Value>, at: &str) -> Result<(), Refusal> {
     if given { Ok(()) } else { Err(Refusal::missing(&format!("{param}.definition"))) }
 }
 
-/// §2.8: not offered on spark, and one image at a time.
+/// §2.8: not available on spark, and one image at a time.
 fn image_generation(tool: &Map<String, Value>, at: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
     if !turn.model.takes_images() {
         let slug = &turn.model.facts.slug;

@@ -1,4 +1,5 @@
-//! `GET /backend-api/codex/responses` with an upgrade: the handshake of the WebSocket transport (`docs/backend.md` §4, RFC 6455).
+//! `GET /backend-api/codex/responses` with an upgrade: the handshake of the WebSocket transport (`docs/backend.md`
+//! §4, RFC 6455).
 
 use std::sync::Arc;
 
@@ -19,33 +20,33 @@ use crate::scenario::plan::CloudflarePage;
 use crate::state::SimState;
 use crate::tokens::grant::Grant;
 
-/// The value of `openai-beta` without which there is no WebSocket.
+/// The value of `openai-beta` that a WebSocket requires.
 const BETA: &str = "responses_websockets=2026-02-06";
 
-/// Switches the connection to a WebSocket, or says why not.
+/// Switches the connection to a WebSocket, or refuses.
 pub(crate) fn answer(inbound: Inbound, state: &Arc<SimState>) -> Response<Body> {
-    let accepted = accepted(&inbound, state);
+    let accepted = check_handshake(&inbound, state);
     match accepted {
-        Ok((grant, key)) => switched(inbound, &grant, &key, state),
+        Ok((grant, key)) => switch_protocols(inbound, &grant, &key, state),
         Err(refused) => *refused,
     }
 }
 
-/// The checks in their order: bearer and account, what a test ordered, then the handshake itself.
-fn accepted(inbound: &Inbound, state: &SimState) -> Result<(Grant, String), Box<Response<Body>>> {
+/// Makes the checks in order: bearer and account, an override, then the handshake itself.
+fn check_handshake(inbound: &Inbound, state: &SimState) -> Result<(Grant, String), Box<Response<Body>>> {
     let grant = auth::authenticate(&inbound.headers, state).map_err(|refusal| Box::new(refusal.into_response()))?;
     let ordered = state.overrides().upgrade_status;
     if let Some(status) = ordered {
-        return Err(Box::new(refused(status, &grant, state)));
+        return Err(Box::new(refusal(status, &grant, state)));
     }
-    if !lists(&inbound.headers, "openai-beta", BETA) {
+    if !has_member(&inbound.headers, "openai-beta", BETA) {
         let refusal = Refusal::detail(format!("WebSocket needs the header OpenAI-Beta: {BETA}"));
         return Err(Box::new(refusal.into_response()));
     }
     let key = inbound.header("sec-websocket-key").filter(|key| is_nonce(key));
     let is_handshake = inbound.version == Version::HTTP_11
-        && lists(&inbound.headers, "connection", "upgrade")
-        && lists(&inbound.headers, "upgrade", "websocket");
+        && has_member(&inbound.headers, "connection", "upgrade")
+        && has_member(&inbound.headers, "upgrade", "websocket");
     match key {
         Some(key) if is_handshake && inbound.header("sec-websocket-version") == Some("13") => {
             Ok((grant, key.to_owned()))
@@ -54,11 +55,11 @@ fn accepted(inbound: &Inbound, state: &SimState) -> Result<(Grant, String), Box<
     }
 }
 
-/// §3.6, §4: what an upgrade is refused with.
-fn refused(status: u16, grant: &Grant, state: &SimState) -> Response<Body> {
+/// §3.6, §4: returns the refusal of an upgrade.
+fn refusal(status: u16, grant: &Grant, state: &SimState) -> Response<Body> {
     match status {
         426 => reply::json(StatusCode::UPGRADE_REQUIRED, &json!({"detail": "WebSocket is not available, use HTTP"})),
-        // The edge's throttle, which no more than this is known of.
+        // Cloudflare's throttle; nothing more is known about it.
         403 => {
             let mut response = reply::empty(StatusCode::FORBIDDEN);
             reply::set(&mut response, "server", "cloudflare");
@@ -66,19 +67,19 @@ fn refused(status: u16, grant: &Grant, state: &SimState) -> Response<Body> {
         }
         429 => {
             let now = state.clock.unix_now();
-            state.quota(now).used_up().usage_limit(&grant.plan_type, now).into_response()
+            state.quota(now).exhausted_now().usage_limit(&grant.plan_type, now).into_response()
         }
         404 => reply::not_found(),
         other => cloudflare::page(CloudflarePage::Gateway(other)),
     }
 }
 
-fn switched(mut inbound: Inbound, grant: &Grant, key: &str, state: &Arc<SimState>) -> Response<Body> {
+fn switch_protocols(mut inbound: Inbound, grant: &Grant, key: &str, state: &Arc<SimState>) -> Response<Body> {
     let mut response = reply::empty(StatusCode::SWITCHING_PROTOCOLS);
     reply::set(&mut response, "connection", "upgrade");
     reply::set(&mut response, "upgrade", "websocket");
     reply::set(&mut response, "sec-websocket-accept", &accept(key));
-    for (name, value) in responses::standing(&inbound, grant, state) {
+    for (name, value) in responses::common_headers(&inbound, grant, state) {
         reply::set(&mut response, name, &value);
     }
     if let Some(upgrade) = inbound.upgrade.take() {
@@ -88,19 +89,19 @@ fn switched(mut inbound: Inbound, grant: &Grant, key: &str, state: &Arc<SimState
     response
 }
 
-/// RFC 6455 §4.2.2: proof that the key was read.
+/// RFC 6455 §4.2.2: the proof that the key was read.
 fn accept(key: &str) -> String {
     const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }
 
-/// RFC 6455 §4.1: sixteen bytes in base64.
+/// RFC 6455 §4.1: 16 bytes in base64.
 fn is_nonce(key: &str) -> bool {
     STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16)
 }
 
-/// Whether a header that is a list has this member, in whichever case.
-fn lists(headers: &HeaderMap, name: &str, member: &str) -> bool {
+/// Returns whether a header that is a list has this member, ignoring case.
+fn has_member(headers: &HeaderMap, name: &str, member: &str) -> bool {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(member))
 }
@@ -111,7 +112,7 @@ mod tests {
 
     /// RFC 6455 §1.3.
     #[test]
-    fn the_key_is_answered_as_the_rfc_has_it() {
+    fn the_key_is_answered_as_in_the_rfc() {
         assert_eq!(accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert!(is_nonce("dGhlIHNhbXBsZSBub25jZQ==") && !is_nonce("dGhl") && !is_nonce("?"));
     }

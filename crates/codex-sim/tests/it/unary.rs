@@ -1,4 +1,4 @@
-//! Compactions and images: the calls whose reply comes whole.
+//! Compactions and images: the unary calls.
 
 use codex_sim::{Mint, Outcome};
 use serde_json::{Value, json};
@@ -20,14 +20,14 @@ fn compaction(text: &str, changes: Value) -> Value {
     body
 }
 
-fn picture(prompt: &str, changes: Value) -> Value {
+fn image_request(prompt: &str, changes: Value) -> Value {
     let mut body = json!({"model": "gpt-image-2", "prompt": prompt});
     body.as_object_mut().expect("an object").extend(changes.as_object().expect("an object").clone());
     body
 }
 
 #[tokio::test]
-async fn a_compaction_is_one_item_that_the_next_turn_takes_back() {
+async fn a_compaction_is_one_item_that_the_next_turn_accepts() {
     let peer = Peer::start().await;
     let reply = peer.post(COMPACT, &compaction("hello", json!({"reasoning": {"effort": "low"}}))).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
@@ -46,7 +46,7 @@ async fn a_compaction_is_one_item_that_the_next_turn_takes_back() {
 }
 
 #[tokio::test]
-async fn a_turn_that_ends_with_a_trigger_brings_a_compaction() {
+async fn a_turn_that_ends_with_a_trigger_returns_a_compaction() {
     let peer = Peer::start().await;
     let input = json!([{"role": "user", "content": "hello"}, {"type": "compaction_trigger"}]);
     let items = peer.turn(&turn_with("", json!({"input": input}))).await.items();
@@ -57,7 +57,7 @@ async fn a_turn_that_ends_with_a_trigger_brings_a_compaction() {
 }
 
 #[tokio::test]
-async fn compactions_are_checked_as_turns_are() {
+async fn compactions_are_checked_like_turns() {
     let peer = Peer::start().await;
     let cases = [
         (json!({"tools": []}), "Unknown parameter: 'tools'."),
@@ -81,21 +81,21 @@ async fn compactions_are_checked_as_turns_are() {
 }
 
 #[tokio::test]
-async fn pictures_come_in_the_number_asked_for_and_by_the_backends_own_choice() {
+async fn as_many_images_as_requested_with_properties_that_the_backend_chooses() {
     let peer = Peer::start().await;
     let asked = json!({"n": 2, "quality": "high", "size": "1024x1536", "background": "auto"});
-    let reply = peer.post(GENERATIONS, &picture("a fox", asked)).await;
+    let reply = peer.post(GENERATIONS, &image_request("a fox", asked)).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
     let body = reply.json();
     assert_eq!(body["data"].as_array().map(Vec::len), Some(2));
     assert!(body["data"][0]["b64_json"].as_str().is_some_and(|data| data.starts_with("iVBOR")));
     assert_eq!((&body["quality"], &body["size"]), (&json!("low"), &json!("1254x1254")));
-    let edited = peer.post(EDITS, &picture("a hat", json!({"images": [{"image_url": PIXEL}]}))).await;
+    let edited = peer.post(EDITS, &image_request("a hat", json!({"images": [{"image_url": PIXEL}]}))).await;
     assert_eq!(edited.status, 200, "{}", edited.text());
 }
 
 #[tokio::test]
-async fn requests_for_pictures_are_checked() {
+async fn image_requests_are_checked() {
     let peer = Peer::start().await;
     let cases = [
         (GENERATIONS, json!({"response_format": "b64_json"}), "Unknown parameter: 'response_format'."),
@@ -111,28 +111,28 @@ async fn requests_for_pictures_are_checked() {
         (EDITS, json!({"images": [{"file_id": "file_1"}]}), "Unknown parameter: 'images[0].file_id'."),
     ];
     for (path, changes, wanted) in cases {
-        let reply = peer.post(path, &picture("a fox", changes)).await;
+        let reply = peer.post(path, &image_request("a fox", changes)).await;
         assert_eq!(reply.status, 400, "{}", reply.text());
         assert!(reply.text().contains(wanted), "{} lacks {wanted}", reply.text());
     }
 }
 
 #[tokio::test]
-async fn the_free_plan_draws_nothing() {
+async fn the_free_plan_has_no_images() {
     let mut peer = Peer::start().await;
     peer.tokens = peer.sim.mint_tokens(Mint { plan_type: Some("free".to_owned()), ..Mint::default() });
-    let reply = peer.post(GENERATIONS, &picture("a fox", json!({}))).await;
+    let reply = peer.post(GENERATIONS, &image_request("a fox", json!({}))).await;
     assert_eq!((reply.status.as_u16(), &reply.json()["error"]["type"]), (429, &json!("usage_not_included")));
 }
 
 #[tokio::test]
-async fn faults_come_by_scenario_as_with_turns() {
+async fn scenarios_apply_as_to_turns() {
     let peer = Peer::start().await;
     for (word, status) in
         [("401", 401), ("402", 402), ("404", 404), ("429-usage", 429), ("500", 500), ("cloudflare", 403)]
     {
         let text = format!("[sim:{word}] hello");
-        let bodies = [(COMPACT, compaction(&text, json!({}))), (GENERATIONS, picture(&text, json!({})))];
+        let bodies = [(COMPACT, compaction(&text, json!({}))), (GENERATIONS, image_request(&text, json!({})))];
         for (path, body) in bodies {
             assert_eq!(peer.post(path, &body).await.status, status, "{path} {word}");
         }
