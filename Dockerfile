@@ -4,9 +4,9 @@
 #   docker run --rm -it -v codex-proxy:/data codex-proxy login --device
 #   docker run -d -p 127.0.0.1:8787:8787 -v codex-proxy:/data -e CODEX_PROXY_API_KEY=… codex-proxy
 #
-# The login: `login --device` shows a code, and `login` takes back the address at which the browser ends up. A browser that is to
-# come back by itself has to reach port 1455, on which `login` listens on the loopback address alone: publishing the port does not
-# help, `--network host` does.
+# To log in, `login --device` shows a code, and `login` reads back the URL the browser is redirected to. For the browser to
+# reach the program by itself, use `--network host`: `login` listens on port 1455 of the loopback address only, so
+# publishing the port does not help.
 
 FROM rust:1.89-bookworm AS build
 RUN apt-get update \
@@ -19,10 +19,10 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
     && cp target/release/codex-proxy /usr/local/bin/ \
     && mkdir -m 700 /data
 
-# glibc, libgcc and libstdc++, root certificates, and no shell.
+# Contains glibc, libgcc, libstdc++ and root certificates, but no shell.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /usr/local/bin/codex-proxy /usr/local/bin/codex-proxy
-# A new volume takes over the owner.
+# A new volume inherits this owner.
 COPY --from=build --chown=nonroot:nonroot /data /data
 ENV CODEX_PROXY_HOME=/data
 VOLUME /data

@@ -1,10 +1,9 @@
-# Two commands do it all: `make demo` and `make test`. Both install what is missing (see scripts/setup).
+# `make demo` and `make test` are all you need. Both install missing dependencies (see scripts/setup).
 
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 export PATH := $(TARGET)/tools/bin:$(PATH)
 
-# `--examples` makes no example, there being none in the crates: it makes Cargo choose the dependencies' features as for tests,
-# so that nothing is compiled a second time for `make test`.
+# `--examples` makes Cargo select the dependencies' features as for tests, so nothing is compiled a second time for `make test`.
 BUILD := cargo build --locked --workspace --bins --examples
 
 FUZZ_SECS ?= 20
@@ -14,43 +13,43 @@ SOAK_SECS ?= 120
 .DEFAULT_GOAL := help
 .PHONY: help demo test check clients fuzz soak bench load install build release fmt clippy doc deny architecture unit doctest instructions style
 
-help: ## this list
+help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## build, and show the program at work over a simulated backend: no account, no network
+demo: ## build the program and run it against a simulated backend: no account, no network
 	@scripts/setup build
 	@$(MAKE) --no-print-directory build
 	@$(TARGET)/debug/codex-proxy demo
 
-test: ## check everything: lints, docs, licences, all tests, real clients
+test: ## run every check: lints, docs, licences, all tests, real clients
 	@scripts/setup test
 	@$(MAKE) --no-print-directory fmt style clippy doc deny architecture build unit doctest instructions soak clients
 	@echo
-	@echo "All passed. Left out here: fuzzing (make fuzz; .ci/run does it too); and, done by .github/workflows/ci.yml alone, security"
-	@echo "advisories and yanked crates (their database needs the network), the oldest supported Rust, wasm32, semver, macOS and Windows."
+	@echo "All checks passed. Not included: fuzzing (run make fuzz, as .ci/run does), and what only .github/workflows/ci.yml checks:"
+	@echo "security advisories and yanked crates (which need the network), the oldest supported Rust, wasm32, semver, macOS and Windows."
 
-check: ## the fast half: formatting, lints, unit and integration tests
+check: ## run the fast half: formatting, lints, unit and integration tests
 	@scripts/setup check
 	@$(MAKE) --no-print-directory fmt style clippy unit
 
-clients: release ## published clients against the release binary; CLIENT=aider runs one (a directory in clients/)
+clients: release ## test published clients with the release binary; CLIENT=aider runs one (a directory in clients/)
 	@echo "── real clients"
 	@clients/run $(if $(CLIENT),--client $(CLIENT))
 
-fuzz: ## each fuzz target for FUZZ_SECS seconds (20)
+fuzz: ## run each fuzz target for FUZZ_SECS seconds (20)
 	@scripts/setup fuzz
 	@scripts/fuzz $(FUZZ_SECS)
 
-soak: build ## load and faults: 1000 streams at once, 10000 requests that go wrong in many ways, in at most SOAK_SECS (120)
+soak: build ## load test with faults: 1000 concurrent streams, 10000 requests that fail in many ways, at most SOAK_SECS (120)
 	@echo "── soak"
 	@$(TARGET)/debug/examples/soak 10000 $(SOAK_SECS)
 
-bench: ## measure the crates beside plain ways, and how soon a dropped reply is noticed
+bench: ## compare the crates with simple alternatives, and measure how soon a dropped reply is noticed
 	@cargo bench --locked -p codex-translate --bench translate
 	@cargo bench --locked -p codex-auth --bench bearer
 	@cargo bench --locked -p codex-upstream --bench turn --bench cancel
 
-load: ## measure the release binary end to end beside the least a proxy can do, and beside nginx; LOAD="--rounds 9 --only burst"
+load: ## compare the release binary end to end with a minimal proxy and with nginx; LOAD="--rounds 9 --only burst"
 	@cargo build --locked --release -p codex-proxy-bin -p codex-load --bins
 	@$(TARGET)/release/codex-load --json $(TARGET)/load.json $(LOAD)
 
@@ -58,14 +57,14 @@ install: ## build the release binary into ~/.cargo/bin
 	@scripts/setup build
 	cargo install --locked --path crates/codex-proxy-bin
 
-# ---- the steps
+# ---- steps
 
 build:
 	@echo "── build"
 	@$(BUILD)
 
 release:
-	@echo "── build, as it is released"
+	@echo "── release build"
 	@cargo build --locked --release -p codex-proxy-bin -p codex-sim --bins
 
 fmt:
@@ -97,10 +96,10 @@ unit:
 	@cargo nextest run --locked --workspace --all-targets
 
 instructions:
-	@echo "── instructions of the hot paths"
+	@echo "── instruction counts of the hot paths"
 	@cargo build --locked --release -p codex-instructions
 	@scripts/instructions
 
 doctest:
-	@echo "── examples in the documentation"
+	@echo "── documentation examples"
 	@cargo test --locked --workspace --doc --quiet

@@ -3,11 +3,11 @@
 #
 #   sh install.sh [--to DIRECTORY] [--version VERSION]
 #
-# The program goes to ~/.local/bin, the manual page and the completions to ~/.local/share. The archive is checked against the
-# release's SHA256SUMS before anything of it is used, and nothing else is touched.
+# The program goes to ~/.local/bin, the manual page and completions to ~/.local/share; nothing else is changed. The archive
+# is verified with the release's SHA256SUMS before it is used.
 #
-# CODEX_PROXY_RELEASES is the address of the releases, as in https://github.com/OWNER/codex-proxy/releases; the copy of this script
-# in a release knows its own.
+# CODEX_PROXY_RELEASES is the URL of the releases, such as https://github.com/OWNER/codex-proxy/releases. The copy of this
+# script in a release has it built in.
 set -eu
 
 # Filled in by the release workflow.
@@ -17,14 +17,14 @@ main() {
     to=$HOME/.local/bin version=latest
     while [ $# -gt 0 ]; do
         case $1 in
-        --to) to=${2:?--to takes a directory} && shift 2 ;;
-        --version) version=${2:?--version takes a version} && shift 2 ;;
+        --to) to=${2:?--to needs a directory} && shift 2 ;;
+        --version) version=${2:?--version needs a version} && shift 2 ;;
         -h | --help) usage && exit 0 ;;
         *) usage >&2 && exit 64 ;;
         esac
     done
     releases=${CODEX_PROXY_RELEASES:-$releases}
-    [ -n "$releases" ] || fail "set CODEX_PROXY_RELEASES to the address of the releases, or build from source: make install"
+    [ -n "$releases" ] || fail "set CODEX_PROXY_RELEASES to the URL of the releases, or build from source: make install"
     case $version in
     latest) base=$releases/latest/download ;;
     *) base=$releases/download/v${version#v} ;;
@@ -34,7 +34,7 @@ main() {
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     trap 'exit 130' INT TERM
-    say "fetching $base/$name.tar.gz"
+    say "downloading $base/$name.tar.gz"
     fetch "$base/SHA256SUMS" "$work/SHA256SUMS"
     fetch "$base/$name.tar.gz" "$work/$name.tar.gz"
     check "$work" "$name.tar.gz"
@@ -44,7 +44,7 @@ main() {
     say "installed $("$to/codex-proxy" version) in $to"
     case :$PATH: in
     *":$to:"*) ;;
-    *) say "add it to your PATH: export PATH=\"$to:\$PATH\"" ;;
+    *) say "add this directory to your PATH: export PATH=\"$to:\$PATH\"" ;;
     esac
     say "next: codex-proxy login, then codex-proxy serve or codex-proxy service install"
 }
@@ -53,25 +53,25 @@ usage() {
     echo "usage: sh install.sh [--to DIRECTORY] [--version VERSION]"
 }
 
-# The release's name for this machine.
+# Prints the release target of this machine.
 target() {
     machine=$(uname -m)
     case $machine in
     x86_64 | amd64) machine=x86_64 ;;
     aarch64 | arm64) machine=aarch64 ;;
-    *) fail "there is no release for $machine; build from source: make install" ;;
+    *) fail "no release for $machine; build from source: make install" ;;
     esac
     case $(uname -s) in
     Darwin) echo "$machine-apple-darwin" ;;
     Linux)
-        # musl's loader says its name, and exits with 1.
+        # musl's loader prints its name and exits with 1.
         if (ldd --version 2>&1 || true) | grep -qi musl; then
             echo "$machine-unknown-linux-musl"
         else
             echo "$machine-unknown-linux-gnu"
         fi
         ;;
-    *) fail "there is no release for $(uname -s) here; on Windows, unpack the .zip of the release" ;;
+    *) fail "no release for $(uname -s); on Windows, unpack the release's .zip file" ;;
     esac
 }
 
@@ -81,11 +81,11 @@ fetch() {
     elif has wget; then
         wget -q -O "$2" "$1" || fail "cannot fetch $1"
     else
-        fail "curl or wget is needed"
+        fail "curl or wget is required"
     fi
 }
 
-# Compares the file $2 in directory $1 with its line in SHA256SUMS.
+# Verifies the file $2 in directory $1 against its line in SHA256SUMS.
 check() {
     wanted=$(sed -n "s/^\([0-9a-f]\{64\}\)  *\**$2\$/\1/p" "$1/SHA256SUMS")
     [ -n "$wanted" ] || fail "SHA256SUMS does not list $2; nothing was installed"
@@ -94,12 +94,12 @@ check() {
     elif has shasum; then
         found=$(shasum -a 256 "$1/$2" | cut -d' ' -f1)
     else
-        fail "sha256sum or shasum is needed"
+        fail "sha256sum or shasum is required"
     fi
-    [ "$found" = "$wanted" ] || fail "$2 is not what SHA256SUMS says; nothing was installed"
+    [ "$found" = "$wanted" ] || fail "the checksum of $2 does not match SHA256SUMS; nothing was installed"
 }
 
-# Installs what is unpacked in $1, the program into $2. It is moved into place, so that one that runs goes on.
+# Installs the files unpacked in $1, the program into $2. Moving it into place leaves a running copy alone.
 put() {
     share=${XDG_DATA_HOME:-$HOME/.local/share}
     mkdir -p "$2" "$share/man/man1" "$share/bash-completion/completions" "$share/zsh/site-functions" \

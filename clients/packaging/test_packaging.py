@@ -86,7 +86,7 @@ def test_what_is_not_in_the_sums_is_not_installed(releases, tmp_path):
     archive = latest / f"codex-proxy-{target()}.tar.gz"
     archive.write_bytes(archive.read_bytes() + b"x")
     done = install(tmp_path, address)
-    assert done.returncode == 1 and "not what SHA256SUMS says" in done.stderr
+    assert done.returncode == 1 and "does not match SHA256SUMS" in done.stderr
     (latest / "SHA256SUMS").write_text("")
     done = install(tmp_path, address)
     assert done.returncode == 1 and "does not list" in done.stderr
