@@ -1,4 +1,4 @@
-//! Whatever a browser or a person brings back from a login, a code comes out only with the state that went in.
+//! Whatever a browser or a user returns from a login, it yields a code only with the original state.
 #![no_main]
 
 use codex_auth::{State, parse_callback, parse_pasted};
@@ -10,9 +10,9 @@ fuzz_target!(|text: &str| {
     if parse_callback(text, &expected).is_ok() {
         assert!(text.contains("state"), "{text:?}");
     }
-    // A code alone is taken at its word, so only an answer that names another state is sure to be refused.
+    // A bare code is accepted, so only an answer with another state must be rejected.
     let _ = parse_pasted(text, &expected);
-    // With the right state, an answer is a code, a refusal or nothing, whatever else is in it.
+    // With the right state, an answer is a code, a denial or nothing, whatever else it contains.
     let _ = parse_callback(&format!("state={state}&{text}"), &expected);
     assert!(parse_callback(&format!("state=not-{state}&code=x&{text}"), &expected).is_err(), "{text:?}");
 });

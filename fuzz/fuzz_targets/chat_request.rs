@@ -1,4 +1,4 @@
-//! Whatever a chat body holds, it is refused with a message or becomes a request that the backend's allow-list admits.
+//! Any chat body is rejected with a message or becomes a request that the backend's allow-list accepts.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -16,8 +16,8 @@ fuzz_target!(|body: &[u8]| {
     let Ok(request) = chat::ChatRequest::from_json(body) else { return };
     let Ok(translated) = to_responses(request, &Profile::permissive("gpt-5.1"), &Options::default()) else { return };
     let sent = translated.request.to_json();
-    // Halves of surrogate pairs are no text for strict readers. `Value` cannot hold deep nesting and huge numbers either, but they
-    // are JSON and carried.
+    // Strict parsers reject unpaired surrogates. `Value` cannot hold deep nesting and huge numbers either, but they are
+    // valid JSON and are carried.
     if let Err(error) = serde_json::from_slice::<Value>(&sent) {
         assert!(!error.to_string().contains("surrogate"), "{error}");
     }

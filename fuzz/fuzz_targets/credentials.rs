@@ -1,4 +1,4 @@
-//! A credentials file of any content is refused, or survives being rewritten: its tokens, and every member that is not known.
+//! Any credentials file is rejected, or its tokens and all unknown members survive being rewritten.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

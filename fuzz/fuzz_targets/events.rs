@@ -1,4 +1,4 @@
-//! Sequences of well-formed events in any order: both streams keep their invariants, and the chunks come to the completion.
+//! Well-formed events in any order: both streams keep their invariants, and the chunks add up to the completion.
 #![no_main]
 
 mod common;

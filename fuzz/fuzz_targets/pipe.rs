@@ -1,6 +1,6 @@
-//! All four ways to a reply, on arbitrary bytes: the same output however they are split, in the form that clients can read, and
-//! a finish only after a terminal event. Which of two plans an input is read under is a matter of its content, so that each costs
-//! half: the next mutation is read under the other.
+//! All four kinds of replies from arbitrary bytes: the output does not depend on how the input is split, clients can
+//! parse it, and it has a finish only after a terminal event. The content of the input selects one of two plans, so
+//! each run costs half; the next mutation tests the other plan.
 #![no_main]
 
 mod common;
@@ -40,8 +40,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// Whether `serde_json::Value` can hold every event: it has no place for deep nesting or huge numbers, which are JSON all the same
-/// and go on as they came. Halves of surrogate pairs do not.
+/// Returns whether `serde_json::Value` can hold every event. It cannot hold deep nesting or huge numbers, which are
+/// valid JSON and pass through unchanged; unpaired surrogates do not.
 fn is_plain(stream: &str) -> bool {
     common::invariants::data(stream).into_iter().all(|data| {
         serde_json::from_str::<&RawValue>(data).expect("JSON");

@@ -1,4 +1,4 @@
-//! Normalising a Responses body is idempotent: what it makes, it leaves alone.
+//! Normalising a Responses body is idempotent.
 #![no_main]
 
 use codex_translate::{Options, Profile, normalise, responses};

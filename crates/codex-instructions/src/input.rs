@@ -1,11 +1,11 @@
-//! What the cases are about.
+//! The inputs of the cases.
 
 const DELTAS: usize = 2_000;
 const REQUEST_BYTES: usize = 1024 * 1024;
 
 const ITEM: &str = "msg_0b51be2101d9d6220168d469589190819b945ffe7a83ece6cf";
 
-/// 2,000 text deltas of some 300 bytes each, every tenth with an escape.
+/// Returns 2,000 text deltas of about 300 bytes each, every tenth with an escape.
 pub(crate) fn text_reply() -> Vec<u8> {
     let piece = |number: usize| if number.is_multiple_of(10) { "\\n\\\"so\\\"" } else { " and so on" };
     let item = format!(r#"{{"id":"{ITEM}","type":"message","role":"assistant","status":"in_progress","content":[]}}"#);
@@ -40,7 +40,7 @@ pub(crate) fn text_messages() -> Vec<u8> {
     lines.collect::<Vec<_>>().join(&b'\n')
 }
 
-/// A call in 2,000 deltas.
+/// Returns a tool call in 2,000 deltas.
 pub(crate) fn call_reply() -> Vec<u8> {
     let piece = "x".repeat(100);
     let item = r#"{"id":"fc_1","type":"function_call","call_id":"call_1","name":"write","arguments":""}"#;
@@ -59,7 +59,7 @@ pub(crate) fn call_reply() -> Vec<u8> {
     reply.into_bytes()
 }
 
-/// A conversation of 1 MiB: code and prose, as much to be escaped as is usual.
+/// Returns a conversation of 1 MiB: code and prose, with a typical number of escapes.
 pub(crate) fn request() -> Vec<u8> {
     let line =
         r#"    let total = items.iter().map(|item| item.price * \"1.19\").sum(); // Mehrwertsteuer über alles\n"#;

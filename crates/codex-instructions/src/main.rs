@@ -1,11 +1,11 @@
-//! The hot paths, to be run under valgrind by `scripts/instructions`.
+//! The hot paths, which `scripts/instructions` runs under valgrind.
 //!
 //! ```text
 //! codex-instructions CASE TIMES
 //! ```
 //!
-//! does a case so many times and says nothing. What one time costs is the difference between two runs, so that neither the
-//! start of the process nor the making of the input counts.
+//! runs a case that many times, silently. The cost of one run is the difference between two counts, which cancels the
+//! start of the process and the creation of the input.
 
 mod input;
 
@@ -19,13 +19,13 @@ use codex_translate::{
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// What one read of a socket usually brings.
+/// The usual size of one read from a socket.
 const READ_BYTES: usize = 16 * 1024;
 
 fn main() -> Outcome<()> {
     let mut arguments = std::env::args().skip(1);
-    let case = arguments.next().ok_or("which case?")?;
-    let times: usize = arguments.next().ok_or("how many times?")?.parse()?;
+    let case = arguments.next().ok_or("usage: codex-instructions CASE TIMES")?;
+    let times: usize = arguments.next().ok_or("usage: codex-instructions CASE TIMES")?.parse()?;
     match case.as_str() {
         "framing" => repeat(times, &input::text_reply(), framing),
         "chat-stream" => repeat(times, &input::text_reply(), chat_stream),
@@ -33,7 +33,7 @@ fn main() -> Outcome<()> {
         "responses-stream" => repeat(times, &input::text_reply(), responses_stream),
         "responses-messages" => repeat(times, &input::text_messages(), responses_messages),
         "request" => repeat(times, &input::request(), request),
-        _ => Err(format!("there is no case `{case}`").into()),
+        _ => Err(format!("no such case: `{case}`").into()),
     }
 }
 
@@ -41,13 +41,13 @@ fn repeat(times: usize, input: &[u8], case: fn(&[u8]) -> Outcome<usize>) -> Outc
     for _ in 0..times {
         let size = black_box(case(black_box(input))?);
         if size == 0 {
-            return Err("nothing came out".into());
+            return Err("no output".into());
         }
     }
     Ok(())
 }
 
-/// The frames of a reply.
+/// Splits a reply into its frames.
 fn framing(reply: &[u8]) -> Outcome<usize> {
     let (mut decoder, mut size) = (Decoder::new(MAX_EVENT_BYTES), 0);
     for bytes in reply.chunks(READ_BYTES) {
@@ -59,12 +59,12 @@ fn framing(reply: &[u8]) -> Outcome<usize> {
     Ok(size)
 }
 
-/// A reply as a stream of chat chunks.
+/// Translates a reply to a stream of chat chunks.
 fn chat_stream(reply: &[u8]) -> Outcome<usize> {
     streamed(ChatPipe::new(&plan(), &reply_id()), Vec::len, Vec::clear, reply.chunks(READ_BYTES).map(Chunk::Bytes))
 }
 
-/// A reply as a stream of the Responses API.
+/// Translates a reply to a stream of the Responses API.
 fn responses_stream(reply: &[u8]) -> Outcome<usize> {
     let pipe = ResponsesPipe::new(&plan(), &reply_id());
     streamed::<Vec<u8>, _>(pipe, Vec::len, Vec::clear, reply.chunks(READ_BYTES).map(Chunk::Bytes))
@@ -94,10 +94,10 @@ fn streamed<'a, O: Default, P: Pipe<O>>(
             return Ok(size + bytes(&out));
         }
     }
-    Err("the reply has no end".into())
+    Err("the reply does not end".into())
 }
 
-/// A chat request as the backend takes it.
+/// Translates a chat request to the form that the backend accepts.
 fn request(body: &[u8]) -> Outcome<usize> {
     let request = chat::ChatRequest::from_json(body)?;
     Ok(to_responses(request, &Profile::permissive("gpt-5.5"), &Options::default())?.request.to_json().len())

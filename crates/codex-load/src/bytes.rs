@@ -1,6 +1,6 @@
-//! The byte proxy: what comes from the impersonating client goes on as it came, frame by frame.
+//! The byte proxy: forwards what the impersonating client receives, frame by frame.
 //!
-//! What it costs is the cost of TLS and HTTP/2 as they are spoken to the backend; what the program costs beyond that is its own.
+//! It shows the cost of TLS and HTTP/2 as used with the backend; anything beyond that is the program's own.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 
 use crate::Outcome;
 
-/// Serves until it is killed. `upstream` is an address without a path.
+/// Serves until the process is killed. `upstream` is a URL without a path.
 pub(crate) async fn serve(port: u16, upstream: &str, ca: &Path) -> Outcome<()> {
     let config = ClientConfig { extra_roots_pem: vec![std::fs::read(ca)?], ..ClientConfig::default() };
     let client = Client::new(config)?;

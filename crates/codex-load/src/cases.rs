@@ -135,7 +135,7 @@ fn percentile(nanos: &[u64], part: f64) -> Option<f64> {
     sorted.get(at).map(|nanos| *nanos as f64 / 1e3)
 }
 
-/// The request of a turn, as `kind` takes it: who passes bytes on is asked for what upstream says.
+/// Returns the request of a turn for `kind`. A byte-for-byte proxy returns what upstream sends.
 pub(crate) fn question(dialect: Dialect, kind: Kind, text: &str) -> Question {
     let (path, body) = match dialect {
         Dialect::Chat | Dialect::ChatWhole => (
@@ -155,7 +155,7 @@ pub(crate) fn question(dialect: Dialect, kind: Kind, text: &str) -> Question {
     Question { request: request.into_bytes(), key: if is_passed_on { "\"delta\":\"" } else { "\"content\":\"" } }
 }
 
-/// All cases.
+/// Returns all cases.
 pub(crate) fn all() -> Vec<Case> {
     let burst = |name, streams, deltas, times, dialect, subjects, goal| Case {
         name,

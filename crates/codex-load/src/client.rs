@@ -1,4 +1,4 @@
-//! The client: HTTP/1.1 by hand, and a reader that compares what it is told with what was said.
+//! The client: handwritten HTTP/1.1, and a reader that compares each reply with what was sent.
 
 use std::time::Instant;
 
@@ -9,26 +9,26 @@ use tokio::net::TcpStream;
 use crate::Outcome;
 use crate::reply::{STAMP, STAMP_DIGITS};
 
-/// What is asked, and how the answer is to be read.
+/// A request, and how to read its reply.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     pub(crate) request: Vec<u8>,
-    /// What stands before each piece of text.
+    /// The text before each delta.
     pub(crate) key: &'static str,
 }
 
-/// What must come.
+/// What a reply must contain.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Expected<'a> {
-    /// This text, in whatever pieces.
+    /// This text, in any pieces.
     Text(&'a str),
-    /// So many times, each later than the one before.
+    /// This many timestamps, in ascending order.
     Stamps(usize),
-    /// Only the beginning: the first time.
+    /// Only its beginning: the first timestamp.
     Beginning,
 }
 
-/// A connection that is used again and again.
+/// A connection that is reused.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -42,7 +42,7 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::new(), read: Vec::new() })
     }
 
-    /// Asks, and reads the answer; how long each time took to come, if there were some, in nanoseconds.
+    /// Sends a request and reads the reply. Returns the delay of each timestamp, if any, in nanoseconds.
     pub(crate) async fn ask(
         &mut self,
         question: &Question,
@@ -65,18 +65,18 @@ impl Connection {
             begun.clear();
             begun.reserve(64 * 1024);
             if self.stream.read_buf(&mut begun).await? == 0 {
-                return Err("the answer broke off".into());
+                return Err("the reply was cut short".into());
             }
             is_done = body.take(&begun, &mut self.read)?;
         }
     }
 
-    /// Asks, and reads no answer.
+    /// Sends a request and reads no reply.
     pub(crate) async fn leave(&mut self, question: &Question) -> Outcome<()> {
         Ok(self.stream.write_all(&question.request).await?)
     }
 
-    /// Reads the head of an answer; what has come of the body is left in the buffer.
+    /// Reads the head of a reply. The part of the body that has arrived stays in the buffer.
     async fn head(&mut self) -> Outcome<Body> {
         loop {
             if let Some(end) = memmem::find(&self.buffer, b"\r\n\r\n") {
@@ -92,36 +92,36 @@ impl Connection {
                 });
             }
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                return Err("no answer".into());
+                return Err("no reply".into());
             }
         }
     }
 }
 
-/// How the end of an answer is known.
+/// How the end of a reply is recognised.
 enum Body {
     Length(usize),
     Chunked(Chunk),
 }
 
-/// Where in a chunked body the reader is.
+/// The position in a chunked body.
 #[derive(Clone, Copy)]
 enum Chunk {
-    /// In its size, which is so much so far.
+    /// Within a chunk size, with this value so far.
     Size(usize),
-    /// So much of it is missing, its line end among it.
+    /// This many bytes of the chunk are missing, including its line end.
     Data(usize),
-    /// In the line end after the last one.
+    /// Within the line end after the last chunk.
     End(usize),
 }
 
 impl Body {
-    /// Appends to `out` what `bytes` bring of the body; true at its end.
+    /// Appends the part of the body in `bytes` to `out`. Returns true at the end of the body.
     fn take(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Outcome<bool> {
         match self {
             Self::Length(missing) => {
                 out.extend_from_slice(bytes);
-                *missing = missing.checked_sub(bytes.len()).ok_or("more than was said")?;
+                *missing = missing.checked_sub(bytes.len()).ok_or("longer than its content-length")?;
                 Ok(*missing == 0)
             }
             Self::Chunked(chunk) => {
@@ -134,7 +134,7 @@ impl Body {
                                 b'\n' if size == 0 => Chunk::End(2),
                                 b'\n' => Chunk::Data(size + 2),
                                 _ => {
-                                    let digit = char::from(byte).to_digit(16).ok_or("a chunk's size is no number")?;
+                                    let digit = char::from(byte).to_digit(16).ok_or("invalid chunk size")?;
                                     Chunk::Size(size * 16 + digit as usize)
                                 }
                             };
@@ -158,11 +158,11 @@ impl Body {
     }
 }
 
-/// Compares line by line.
+/// Compares a reply line by line.
 struct Reader<'a> {
     key: &'static str,
     expected: Expected<'a>,
-    /// How much has come as expected: bytes of the text, or times.
+    /// How much has arrived as expected: bytes of text, or timestamps.
     at: usize,
     last: u64,
     latencies: Vec<u64>,
@@ -193,8 +193,8 @@ impl Reader<'_> {
             return Ok(());
         };
         let text = &line[at + self.key.len()..];
-        // The bench's texts have nothing to escape.
-        let text = &text[..memchr(b'"', text).ok_or("a text without an end")?];
+        // The benchmark's texts contain nothing to escape.
+        let text = &text[..memchr(b'"', text).ok_or("unterminated text")?];
         match self.expected {
             Expected::Text(expected) => {
                 if expected.as_bytes().get(self.at..self.at + text.len()) != Some(text) {

@@ -1,4 +1,4 @@
-//! What there is to know beside rates: memory, the start, and whether cost grows in proportion.
+//! Measures what is not a rate: memory, start-up, and whether cost grows linearly.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::upstream::{Play, Stage};
 
 const MIB: usize = 1024 * 1024;
 
-/// What takes longer does not come.
+/// A reply that takes longer counts as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One figure.
@@ -43,7 +43,7 @@ impl fmt::Display for Fact {
     }
 }
 
-/// What is measured together.
+/// A group of measurements.
 #[derive(Clone, Copy)]
 pub(crate) enum Part {
     Size,
@@ -54,7 +54,7 @@ pub(crate) enum Part {
     SlowBesideFast,
 }
 
-/// Everything.
+/// All parts.
 pub(crate) const PARTS: [Part; 11] = [
     Part::Size,
     Part::Start,
@@ -70,7 +70,7 @@ pub(crate) const PARTS: [Part; 11] = [
 ];
 
 impl Part {
-    /// What `--only` goes by.
+    /// Returns the name that `--only` matches.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Size => "footprint: size",
@@ -78,7 +78,7 @@ impl Part {
             Self::Idle(..) => "footprint: idle streams",
             Self::Sizes => "footprint: large events and requests",
             Self::History => "footprint: long histories",
-            Self::SlowBesideFast => "footprint: slow beside fast readers",
+            Self::SlowBesideFast => "footprint: slow next to fast readers",
         }
     }
 }
@@ -103,7 +103,7 @@ pub(crate) async fn measure(
     }
 }
 
-/// From exec to the end of the first answer.
+/// Measures the time from exec to the end of the first reply.
 async fn start(rounds: usize, surroundings: &Surroundings, stage: &Stage) -> Outcome<Vec<Fact>> {
     let reply = Reply::of_deltas(1);
     stage.set(Play::burst(&reply));
@@ -122,13 +122,13 @@ async fn start(rounds: usize, surroundings: &Surroundings, stage: &Stage) -> Out
     }
     let mut facts = Vec::new();
     for ((kind, times), resident) in kinds.iter().zip(times).zip(resident) {
-        facts.push(Fact::new(format!("{kind}: exec to first whole answer"), times, "ms"));
+        facts.push(Fact::new(format!("{kind}: exec to first complete reply"), times, "ms"));
         facts.push(Fact::new(format!("{kind}: resident after it"), resident, "MiB"));
     }
     Ok(facts)
 }
 
-/// As many streams as there can be open files for: each has two in every process.
+/// Returns the number of streams that open files allow: each needs two in every process.
 fn most_streams() -> usize {
     #[cfg(unix)]
     {
@@ -140,7 +140,7 @@ fn most_streams() -> usize {
     usize::MAX
 }
 
-/// What an open stream costs in which nothing happens; what the program costs then; and what is left when they are gone.
+/// Measures the memory of an idle stream, the CPU time with idle streams, and the memory after they have closed.
 async fn idle(kind: Kind, streams: usize, surroundings: &Surroundings, stage: &Stage) -> Outcome<Vec<Fact>> {
     let subject = Subject::start(kind, surroundings)?;
     let reply = Reply::of_deltas(100);
@@ -153,7 +153,7 @@ async fn idle(kind: Kind, streams: usize, surroundings: &Surroundings, stage: &S
     stage.set(Play::Idle);
     let before = subject.rss_kib()? as f64;
     let mut open = Vec::new();
-    // Not more at once than a listener's queue has room for.
+    // No more at once than a listener's queue holds.
     while open.len() < streams {
         let opening = (0..100).map(|_| async {
             let mut connection = Connection::open(subject.port).await?;
@@ -174,11 +174,11 @@ async fn idle(kind: Kind, streams: usize, surroundings: &Surroundings, stage: &S
         Fact::new(named("each"), [(during - before) / streams as f64], "KiB"),
         Fact::new(named("CPU in a second"), [cpu], "ms"),
         Fact::new(named("resident before"), [before / 1024.0], "MiB"),
-        Fact::new(named("resident 2 s after they left"), [after / 1024.0], "MiB"),
+        Fact::new(named("resident 2 s after they end"), [after / 1024.0], "MiB"),
     ])
 }
 
-/// The memory that an event and a request of 16 MiB take beyond what was taken before.
+/// Measures the additional memory for an event and a request of 16 MiB.
 async fn sizes(rounds: usize, surroundings: &Surroundings, stage: &Stage) -> Outcome<Vec<Fact>> {
     let (small, large) = (Reply::of_deltas(1), Reply::of_one_event(16 * MIB));
     let mut events = Vec::new();
@@ -207,7 +207,7 @@ async fn sizes(rounds: usize, surroundings: &Surroundings, stage: &Stage) -> Out
     ])
 }
 
-/// How long requests take that are ten times as large as others.
+/// Compares the time for requests with that for requests ten times as large.
 async fn history(rounds: usize, surroundings: &Surroundings, stage: &Stage) -> Outcome<Vec<Fact>> {
     let reply = Reply::of_deltas(1);
     stage.set(Play::burst(&reply));
@@ -245,7 +245,7 @@ async fn history(rounds: usize, surroundings: &Surroundings, stage: &Stage) -> O
     Ok(questions.iter().zip(times).map(|((name, _), times)| Fact::new(format!("proxy: {name}"), times, "ms")).collect())
 }
 
-/// Fast streams alone, and beside one on the same connection to upstream that its client does not read.
+/// Measures fast streams alone, and next to unread streams on the same upstream connection.
 async fn slow_beside_fast(rounds: usize, surroundings: &Surroundings, stage: &Stage) -> Outcome<Vec<Fact>> {
     let reply = Reply::of_deltas(50_000);
     stage.set(Play::burst(&reply));
@@ -255,7 +255,7 @@ async fn slow_beside_fast(rounds: usize, surroundings: &Surroundings, stage: &St
     let mut slow = Vec::new();
     let mut facts = Vec::new();
     for count in [0, 1, 2, 4] {
-        let named = format!("proxy/tls: 15 MiB beside {count} streams that nobody reads");
+        let named = format!("proxy/tls: 15 MiB next to {count} unread streams");
         while slow.len() < count {
             let mut connection = Connection::open(subject.port).await?;
             connection.leave(&asked).await?;

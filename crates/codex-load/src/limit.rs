@@ -1,7 +1,7 @@
-//! The limit: the least that a program can do that makes chat chunks of the backend's events.
+//! The limit: the minimal program that converts the backend's events to chat chunks.
 //!
-//! It knows one kind of event, looks for the text in it without reading the rest, checks nothing, and writes all that one read
-//! brings at once. No real proxy can be that simple; none should be much slower.
+//! It knows one kind of event, searches for the text without parsing the rest, validates nothing, and writes the result
+//! of each read at once. No real proxy can be that simple; none should be much slower.
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use memchr::memchr;
@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{Outcome, request};
 
-/// As much as programs read that keep a buffer for each stream.
+/// The usual size for programs with a buffer per stream.
 const READ_BYTES: usize = 16 * 1024;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -20,19 +20,19 @@ const AFTER: &[u8] = b"\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n";
 const DELTA: &[u8] = b"\"delta\":\"";
 const END: &[u8] = b"data: [DONE]\n\n";
 
-/// Serves until it is killed.
+/// Serves until the process is killed.
 pub(crate) async fn serve(port: u16, upstream: u16) -> Outcome<()> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     loop {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(async move {
-            // The client may leave.
+            // The client may disconnect.
             let _ = connection(stream, upstream).await;
         });
     }
 }
 
-/// One connection of a client with one to upstream.
+/// Serves one client connection with one upstream connection.
 async fn connection(mut client: TcpStream, upstream: u16) -> Outcome<()> {
     client.set_nodelay(true)?;
     let mut read = Vec::new();
@@ -62,7 +62,7 @@ async fn relay(upstream: &mut TcpStream, client: &mut TcpStream) -> Outcome<()> 
     let mut out = HEAD.to_vec();
     let mut events = Events::new();
     while events.read(upstream).await? {
-        // Ten bytes for the chunk's size, which is known when the chunk is.
+        // Reserves ten bytes for the chunk's size, which is known only afterwards.
         let start = out.len();
         out.extend_from_slice(b"00000000\r\n");
         events.each(|text| {
@@ -106,7 +106,7 @@ async fn gather(upstream: &mut TcpStream, client: &mut TcpStream) -> Outcome<()>
     Ok(())
 }
 
-/// The events of a reply. What is between them, the sizes of HTTP's chunks among it, are lines that say nothing.
+/// Yields the events of a reply. Everything between them, including HTTP chunk sizes, counts as irrelevant lines.
 struct Events {
     buffer: BytesMut,
     delta: Finder<'static>,
@@ -118,21 +118,21 @@ impl Events {
         Self { buffer: BytesMut::new(), delta: Finder::new(DELTA), is_done: false }
     }
 
-    /// Reads once; false when the reply is at its end.
+    /// Reads once. Returns false at the end of the reply.
     async fn read(&mut self, upstream: &mut TcpStream) -> Outcome<bool> {
         if self.is_done && self.buffer.ends_with(b"0\r\n\r\n") {
             return Ok(false);
         }
-        // An idle stream keeps no buffer.
+        // An idle stream holds no buffer.
         upstream.readable().await?;
         self.buffer.reserve(READ_BYTES);
         match upstream.read_buf(&mut (&mut self.buffer).limit(READ_BYTES)).await? {
-            0 => Err("upstream broke off".into()),
+            0 => Err("the upstream reply was cut short".into()),
             _ => Ok(true),
         }
     }
 
-    /// Yields the texts of the lines that are whole.
+    /// Yields the texts of the complete lines.
     fn each(&mut self, mut take: impl FnMut(&[u8])) {
         let mut done = 0;
         while let Some(end) = memchr(b'\n', &self.buffer[done..]).filter(|_| !self.is_done) {

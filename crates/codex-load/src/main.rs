@@ -1,8 +1,9 @@
-//! The end-to-end load bench, as `make load` runs it: the release binary as a process on a core of its own, load on the other.
+//! The end-to-end load benchmark that `make load` runs: the release binary as a process on one core, the load on the
+//! other.
 //!
-//! Each case is run on the program and on what it is compared with in turns, so that what else goes on on the machine strikes
-//! both; ratios are of medians. A reply in which anything is lost, doubled or changed fails the case. The method and its results are
-//! in `docs/performance.md`.
+//! Runs of each case alternate between proxy and baseline, so background load hits both; ratios compare medians. A
+//! reply in which anything is lost, duplicated or changed fails the case. `docs/performance.md` describes the method
+//! and its results.
 
 mod bytes;
 mod cases;
@@ -29,19 +30,19 @@ use upstream::Stage;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Measure the program beside the least that a proxy can do, and beside nginx.
+/// compare the program with a minimal proxy and with nginx
 #[derive(FromArgs)]
 struct Args {
-    /// how often each case is run on each (5)
+    /// number of rounds (default: 5)
     #[argh(option, default = "5")]
     rounds: usize,
-    /// only the cases whose name contains this; `footprint` for memory, start and sizes
+    /// run only the cases whose name contains this; `footprint` for memory, start-up and sizes
     #[argh(option)]
     only: Option<String>,
-    /// where the numbers go as JSON
+    /// write the results to this file as JSON
     #[argh(option)]
     json: Option<PathBuf>,
-    /// the program, if it is not the release binary beside this one
+    /// program to measure (default: the release binary next to this one)
     #[argh(option)]
     program: Option<PathBuf>,
     #[argh(subcommand)]
@@ -55,29 +56,29 @@ enum Role {
     Bytes(BytesArgs),
 }
 
-/// Be the limit.
+/// run as the limit
 #[derive(FromArgs)]
 #[argh(subcommand, name = "limit")]
 struct LimitArgs {
-    /// where to listen
+    /// port to listen on
     #[argh(option)]
     port: u16,
-    /// the upstream's port
+    /// port of the upstream
     #[argh(option)]
     upstream: u16,
 }
 
-/// Be the byte proxy.
+/// run as the byte proxy
 #[derive(FromArgs)]
 #[argh(subcommand, name = "bytes")]
 struct BytesArgs {
-    /// where to listen
+    /// port to listen on
     #[argh(option)]
     port: u16,
-    /// the upstream's address
+    /// address of the upstream
     #[argh(option)]
     upstream: String,
-    /// its certificate
+    /// certificate of the upstream
     #[argh(option)]
     ca: PathBuf,
 }
@@ -106,13 +107,13 @@ async fn bench(args: Args, is_pinned: bool) -> Outcome<()> {
         tls: tls::start(&stage).await?,
     };
     if !is_pinned {
-        writeln!(out, "load: there are not two cores, or no taskset: program and load share what there is")?;
+        writeln!(out, "load: not two cores, or no taskset: the program and the load share the cores")?;
     }
     let wanted = |name: &str| args.only.as_ref().is_none_or(|only| name.contains(only));
     let mut rows = Vec::new();
     for case in cases::all().iter().filter(|case| wanted(case.name)) {
         if case.subjects[1] == Kind::Nginx && !Subject::has_nginx() {
-            writeln!(out, "{}: left out, there is no nginx", case.name)?;
+            writeln!(out, "{}: skipped, nginx is not installed", case.name)?;
             continue;
         }
         let row = compare(case, args.rounds, &surroundings, &stage).await?;
@@ -137,7 +138,7 @@ async fn bench(args: Args, is_pinned: bool) -> Outcome<()> {
     Ok(())
 }
 
-/// Runs a case on both in turns.
+/// Runs a case alternately on both subjects.
 async fn compare(case: &Case, rounds: usize, surroundings: &Surroundings, stage: &Stage) -> Outcome<Row> {
     let [one, other] = case.subjects;
     let subjects = [Subject::start(one, surroundings)?, Subject::start(other, surroundings)?];
@@ -151,23 +152,23 @@ async fn compare(case: &Case, rounds: usize, surroundings: &Surroundings, stage:
     Ok(Row::new(case, &samples))
 }
 
-/// Twice as many open files as there are ever streams, for each of which a proxy has two, and what else there is.
+/// Two files for each stream, which a proxy has open at the same time, and some more.
 #[cfg(unix)]
 const OPEN_FILES: u64 = 24_000;
 
-/// Raises the limit of open files, for this process and those that it starts. Beyond the hard limit only root gets.
+/// Raises the limit of open files for this process and its children. Only root can exceed the hard limit.
 #[cfg(unix)]
 fn raise_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.map(|maximum| maximum.max(OPEN_FILES));
     if setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum: wanted }).is_err() {
-        // If that is not enough, opening the streams says so.
+        // If that is not enough, opening the streams fails.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     }
 }
 
-/// The release binary, which lies beside this one.
+/// Returns the release binary, which is next to this one.
 fn beside() -> Outcome<PathBuf> {
     let program = std::env::current_exe()?.with_file_name("codex-proxy");
     if program.exists() { Ok(program) } else { Err("build the program first: cargo build --release --bins".into()) }

@@ -1,31 +1,31 @@
-//! What the upstream says: replies as the backend writes them, and what a client must have read in the end.
+//! Upstream replies in the form that the backend writes, and the text that a client must receive.
 
 use std::fmt::Write as _;
 
 use bytes::Bytes;
 
-/// What a delta begins with that carries the time at which it was sent; sixteen digits of it follow.
+/// The start of a delta that carries the time it was sent; sixteen digits follow.
 pub(crate) const STAMP: &str = "@";
 
-/// The digits of a time.
+/// The number of digits of a timestamp.
 pub(crate) const STAMP_DIGITS: usize = 16;
 
 const ITEM: &str = "msg_0b51be2101d9d6220168d469589190819b945ffe7a83ece6cf";
 
-/// A reply, event by event.
+/// A reply as a list of events.
 pub(crate) struct Reply {
     pub(crate) events: Vec<String>,
-    /// What the model says in it.
+    /// Its text.
     pub(crate) text: String,
 }
 
 impl Reply {
-    /// A reply of `deltas` pieces, each of which is different, so that none can be lost, doubled or exchanged unseen.
+    /// Returns a reply of `deltas` different deltas, so a lost, duplicated or reordered one is noticed.
     pub(crate) fn of_deltas(deltas: usize) -> Self {
         Self::of_pieces((0..deltas).map(|number| format!(" piece {number:05}")))
     }
 
-    /// A reply in one piece of `bytes` bytes.
+    /// Returns a reply with a single delta of `bytes` bytes.
     pub(crate) fn of_one_event(bytes: usize) -> Self {
         Self::of_pieces(std::iter::once("x".repeat(bytes)))
     }
@@ -39,20 +39,20 @@ impl Reply {
             text.push_str(&piece);
             deltas += 1;
         }
-        // The backend repeats a text at its end; a huge one is measured by itself.
+        // The backend repeats a text at its end; a huge one is measured without that.
         let repeated = if deltas == 1 && text.len() > 1024 { "" } else { &text };
         events.extend(tail(deltas, repeated));
         Self { events, text }
     }
 
-    /// The reply's bytes over HTTP/1.1: each event is a chunk, as from a server that sends what it has.
+    /// Returns the reply's bytes over HTTP/1.1, one chunk per event, as from a server that flushes every event.
     pub(crate) fn chunked(&self) -> Bytes {
         let mut wire = self.events.iter().map(|event| chunk(event)).collect::<String>();
         wire.push_str("0\r\n\r\n");
         wire.into()
     }
 
-    /// The reply's bytes in DATA frames of 16 KiB, as from an edge that gathers what is there.
+    /// Returns the reply's bytes in DATA frames of 16 KiB, as from an edge that buffers.
     pub(crate) fn gathered(&self) -> Vec<Bytes> {
         let mut rest = Bytes::from(self.events.concat());
         let mut pieces = Vec::new();
@@ -63,7 +63,7 @@ impl Reply {
     }
 }
 
-/// What stands before the first delta.
+/// Returns the events before the first delta.
 pub(crate) fn head() -> Vec<String> {
     let response = r#""response":{"id":"resp_1","object":"response","created_at":1,"status":"in_progress","model":"gpt-5.5","output":[]}"#;
     vec![
@@ -84,7 +84,7 @@ pub(crate) fn head() -> Vec<String> {
     ]
 }
 
-/// A text delta as the backend writes it, some 300 bytes.
+/// Returns a text delta as the backend writes it, about 300 bytes.
 pub(crate) fn delta(number: usize, text: &str) -> String {
     event(
         "response.output_text.delta",
@@ -95,7 +95,7 @@ pub(crate) fn delta(number: usize, text: &str) -> String {
     )
 }
 
-/// What stands after the last of `deltas` deltas, which have said `text`.
+/// Returns the events after the last of `deltas` deltas, whose combined text is `text`.
 pub(crate) fn tail(deltas: usize, text: &str) -> Vec<String> {
     let number = deltas + 4;
     let part = format!(r#"{{"type":"output_text","annotations":[],"logprobs":[],"text":"{text}"}}"#);
@@ -124,7 +124,7 @@ pub(crate) fn tail(deltas: usize, text: &str) -> Vec<String> {
     ]
 }
 
-/// An event as a chunk of HTTP/1.1.
+/// Returns an event as an HTTP/1.1 chunk.
 pub(crate) fn chunk(event: &str) -> String {
     format!("{:x}\r\n{event}\r\n", event.len())
 }

@@ -1,4 +1,4 @@
-//! Medians, ratios, and how they are shown.
+//! Medians, ratios, and how they are printed.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::cases::{Case, Sample};
 use crate::subject::Kind;
 
-/// A case that was run on two.
+/// The results of a case on two subjects.
 pub(crate) struct Row {
     name: &'static str,
     unit: &'static str,
@@ -24,7 +24,7 @@ struct Column {
     p99_us: Option<Spread>,
 }
 
-/// A median and what it is the median of.
+/// A median and its range.
 #[derive(Clone, Copy)]
 pub(crate) struct Spread {
     pub(crate) least: f64,
@@ -71,7 +71,7 @@ case                          who           per second   (least .. most)        
         }
     }
 
-    /// The program's figure by the other's.
+    /// Returns the program's figure divided by the baseline's.
     fn ratio(&self, of: impl Fn(&Column) -> f64) -> f64 {
         of(&self.columns[0]) / of(&self.columns[1])
     }

@@ -1,4 +1,4 @@
-//! What is measured: a process of its own, on a core of its own, and what it uses (proc(5)).
+//! The measured program: a process on its own core, and the resources it uses (proc(5)).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::Outcome;
 use crate::tls::Tls;
 
-/// The core of the subjects. The other one is for the load.
+/// The core of the subjects. The load uses the other one.
 const CORE: &str = "0";
 const LOAD_CORE: &str = "1";
 
@@ -19,12 +19,12 @@ const LOAD_CORE: &str = "1";
 pub(crate) enum Kind {
     /// The program.
     Proxy,
-    /// The least that makes chat chunks.
+    /// The limit.
     Limit,
     Nginx,
     /// The program over TLS and HTTP/2.
     ProxyTls,
-    /// Byte for byte over the program's own client.
+    /// The byte proxy, over the program's own client.
     BytesTls,
 }
 
@@ -40,14 +40,14 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Where the upstreams are and the program is.
+/// The addresses of the upstreams and the path of the program.
 pub(crate) struct Surroundings {
     pub(crate) program: PathBuf,
     pub(crate) plain: u16,
     pub(crate) tls: Tls,
 }
 
-/// A process that runs. Dropping it kills it.
+/// A running process. Dropping it kills it.
 pub(crate) struct Subject {
     child: Child,
     pub(crate) kind: Kind,
@@ -58,14 +58,14 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// Starts it; it accepts connections when this returns.
+    /// Starts it and waits until it accepts connections.
     pub(crate) fn start(kind: Kind, surroundings: &Surroundings) -> Outcome<Self> {
         let home = tempfile::tempdir()?;
         let ca = home.path().join("ca.pem");
         std::fs::write(&ca, &surroundings.tls.ca_pem)?;
         let plain = format!("http://127.0.0.1:{}", surroundings.plain);
         let tls = format!("https://127.0.0.1:{}", surroundings.tls.port);
-        // Free now, and so in a moment, on a machine that measures.
+        // The port is free now, and probably still is when the subject listens.
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let said = port.to_string();
         let mut command = match kind {
@@ -92,28 +92,28 @@ impl Subject {
         Ok(subject)
     }
 
-    /// Whether nginx is there to be measured.
+    /// Returns whether nginx is installed.
     pub(crate) fn has_nginx() -> bool {
         Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_ok_and(|status| status.success())
     }
 
-    /// The time it has run on a core, of all its threads that live.
+    /// Returns the CPU time of all its live threads.
     pub(crate) fn cpu(&self) -> Outcome<Duration> {
         let mut total = 0;
         for task in std::fs::read_dir(self.proc("task"))? {
-            // A thread may end meanwhile.
+            // A thread may have ended meanwhile.
             let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) else { continue };
             total += text.split_whitespace().next().ok_or("no schedstat")?.parse::<u64>()?;
         }
         Ok(Duration::from_nanos(total))
     }
 
-    /// How much of its memory is resident, in KiB.
+    /// Returns its resident memory in KiB.
     pub(crate) fn rss_kib(&self) -> Outcome<u64> {
         self.status("VmRSS:")
     }
 
-    /// The most that was resident since the last call of [`forget_peak`](Self::forget_peak), in KiB.
+    /// Returns the peak of its resident memory since the last [`forget_peak`](Self::forget_peak), in KiB.
     pub(crate) fn peak_kib(&self) -> Outcome<u64> {
         self.status("VmHWM:")
     }
@@ -135,13 +135,13 @@ impl Subject {
 
 impl Drop for Subject {
     fn drop(&mut self) {
-        // It may have ended.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The program with a login that nobody checks.
+/// Returns a command for the program with a login that is not checked.
 fn program(surroundings: &Surroundings, home: &Path, upstream: &str, ca: &Path) -> Outcome<Command> {
     let login =
         json!({"access_token": "header.payload.signature", "refresh_token": "r", "expires_at": 4_102_444_800_u64});
@@ -149,7 +149,7 @@ fn program(surroundings: &Surroundings, home: &Path, upstream: &str, ca: &Path) 
     let mut command = pinned(&surroundings.program);
     command
         .args(["serve", "--host", "127.0.0.1"])
-        // A proxy that the environment names would stand between the program and its upstream.
+        // A proxy from the environment would get between the program and its upstream.
         .env("NO_PROXY", "127.0.0.1")
         .env("no_proxy", "127.0.0.1")
         .env("CODEX_PROXY_HOME", home)
@@ -161,7 +161,7 @@ fn program(surroundings: &Surroundings, home: &Path, upstream: &str, ca: &Path) 
     Ok(command)
 }
 
-/// The configuration of an nginx that hands on every byte as it comes.
+/// Writes the configuration of an nginx that forwards every byte immediately.
 fn nginx(surroundings: &Surroundings, home: &Path, port: u16) -> Outcome<PathBuf> {
     let config = home.join("nginx.conf");
     let (path, upstream) = (home.display(), surroundings.plain);
@@ -181,7 +181,7 @@ fn nginx(surroundings: &Surroundings, home: &Path, port: u16) -> Outcome<PathBuf
     Ok(config)
 }
 
-/// A command on the subjects' core, where there are two and `taskset` to choose.
+/// Returns a command pinned to the subjects' core, if there are two cores and `taskset`.
 fn pinned(program: &Path) -> Command {
     if !can_pin() {
         return Command::new(program);
@@ -191,7 +191,7 @@ fn pinned(program: &Path) -> Command {
     command
 }
 
-/// Moves this process to the core of the load; to be called before it has threads.
+/// Pins this process to the core of the load. Call it before starting threads.
 pub(crate) fn pin_self() -> bool {
     can_pin()
         && Command::new("taskset")

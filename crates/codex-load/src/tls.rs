@@ -1,4 +1,4 @@
-//! The upstream over TLS and HTTP/2, as the backend is.
+//! The upstream over TLS and HTTP/2, like the backend.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -28,16 +28,16 @@ use tokio_btls::SslStream;
 use crate::upstream::{MODELS, Play, Stage};
 use crate::{Outcome, reply};
 
-/// A reply's bytes as they become ready.
+/// Yields a reply's bytes as they become available.
 type Pieces = BoxStream<'static, Bytes>;
 
-/// An upstream and whom its clients must trust.
+/// An upstream and the certificate that its clients must trust.
 pub(crate) struct Tls {
     pub(crate) port: u16,
     pub(crate) ca_pem: Vec<u8>,
 }
 
-/// Answers on a free port of this machine.
+/// Starts the upstream on a free local port.
 pub(crate) async fn start(stage: &Stage) -> Outcome<Tls> {
     let (acceptor, ca_pem) = acceptor()?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -47,7 +47,7 @@ pub(crate) async fn start(stage: &Stage) -> Outcome<Tls> {
         while let Ok((stream, _)) = listener.accept().await {
             let (acceptor, stage) = (acceptor.clone(), stage.clone());
             tokio::spawn(async move {
-                // Whoever is measured may hang up.
+                // The subject may close the connection.
                 let _ = connection(stream, &acceptor, stage).await;
             });
         }
@@ -61,7 +61,7 @@ async fn connection(stream: TcpStream, acceptor: &SslAcceptor, stage: Stage) -> 
     Pin::new(&mut stream).accept().await?;
     let service = service_fn(move |request| answer(stage.clone(), request));
     let mut builder = http2::Builder::new(TokioExecutor::new());
-    // The bench opens as many streams as it likes.
+    // The benchmark opens any number of streams.
     builder.max_concurrent_streams(20_000).max_send_buf_size(1024 * 1024);
     builder.serve_connection(TokioIo::new(stream), service).await?;
     Ok(())
@@ -101,7 +101,7 @@ async fn answer(
     Ok(Response::builder().header("content-type", kind).body(body)?)
 }
 
-/// An acceptor with a certificate for this machine that signs itself.
+/// Returns an acceptor with a self-signed certificate for this machine.
 fn acceptor() -> Outcome<(SslAcceptor, Vec<u8>)> {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
     let key = PKey::from_ec_key(EcKey::generate(&group)?)?;

@@ -1,4 +1,4 @@
-//! The upstream: HTTP/1.1 by hand, so that it costs next to nothing, and HTTP/2 over TLS by hyper.
+//! The upstream: handwritten HTTP/1.1, which costs next to nothing, and HTTP/2 over TLS with hyper.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,21 +12,21 @@ use crate::{Outcome, request};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
-/// What the account has.
+/// The models of the account.
 pub(crate) const MODELS: &str = r#"{"models":[{"slug":"gpt-5.5"}]}"#;
 
-/// What every turn is answered with.
+/// The reply to every turn.
 #[derive(Clone)]
 pub(crate) enum Play {
-    /// The whole reply as fast as it is taken: its bytes for HTTP/1.1, and its pieces for HTTP/2.
+    /// The whole reply as fast as the client reads it: as bytes for HTTP/1.1, in pieces for HTTP/2.
     Burst(Bytes, Arc<Vec<Bytes>>),
-    /// A delta with the time in it every so often.
+    /// A delta with a timestamp at regular intervals.
     Paced { deltas: usize, every: Duration },
-    /// The reply begins, and then nothing comes.
+    /// The reply starts and then stays silent.
     Idle,
 }
 
-/// The upstream's part of the bench, and the clock of the stamps.
+/// What the upstream currently plays, and the clock of the timestamps.
 #[derive(Clone)]
 pub(crate) struct Stage {
     play: Arc<Mutex<Play>>,
@@ -46,7 +46,7 @@ impl Stage {
         self.lock().clone()
     }
 
-    /// A delta that says when it was sent.
+    /// Returns a delta with the time it is sent.
     pub(crate) fn stamped(&self, number: usize) -> String {
         let stamp = format!("{STAMP}{:0width$}", self.epoch.elapsed().as_nanos(), width = STAMP_DIGITS);
         reply::delta(number, &stamp)
@@ -63,7 +63,7 @@ impl Play {
     }
 }
 
-/// Answers on a free port of this machine; its number.
+/// Starts the upstream on a free local port and returns the port.
 pub(crate) async fn start(stage: &Stage) -> Outcome<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
@@ -72,7 +72,7 @@ pub(crate) async fn start(stage: &Stage) -> Outcome<u16> {
         while let Ok((stream, _)) = listener.accept().await {
             let stage = stage.clone();
             tokio::spawn(async move {
-                // Whoever is measured may hang up.
+                // The subject may close the connection.
                 let _ = connection(stream, &stage).await;
             });
         }
@@ -95,7 +95,7 @@ async fn connection(mut stream: TcpStream, stage: &Stage) -> Outcome<()> {
         }
         match stage.play() {
             Play::Burst(wire, _) => {
-                // In one write where it is short, as any server would.
+                // A short reply is one write, as with any server.
                 if wire.len() < 16 * 1024 {
                     stream.write_all(&[HEAD.as_bytes(), &wire].concat()).await?;
                 } else {
@@ -108,7 +108,7 @@ async fn connection(mut stream: TcpStream, stage: &Stage) -> Outcome<()> {
                 let first = reply::head().into_iter().chain([stage.stamped(0)]);
                 let wire = first.map(|event| reply::chunk(&event)).collect::<String>();
                 stream.write_all(format!("{HEAD}{wire}").as_bytes()).await?;
-                // Until it hangs up.
+                // Until the subject closes the connection.
                 stream.read_to_end(&mut Vec::new()).await?;
                 return Ok(());
             }

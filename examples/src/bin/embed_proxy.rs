@@ -1,4 +1,4 @@
-//! The whole proxy inside a server of your own: one path is yours, the rest is the proxy's. The backend is simulated; see
+//! Embeds the whole proxy in your own server, which handles one path itself. The backend is simulated; see
 //! `codex_proxy::commands::serve` for the real one.
 //!
 //! ```text
@@ -24,7 +24,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// The server: the proxy, and a path of its own.
+/// The server: the proxy and one additional path.
 struct Server<U: Upstream>(Arc<App<U>>);
 
 impl<U: Upstream> Clone for Server<U> {
@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let base = format!("http://{}", listener.local_addr()?);
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(serve(listener, Server(Arc::clone(&simulated.app)), async {
-        // Dropping the sender stops the server too.
+        // Dropping the sender also stops the server.
         let _ = stopped.await;
     }));
 

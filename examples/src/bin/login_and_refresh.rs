@@ -1,5 +1,5 @@
-//! Logs in, keeps the tokens in a file, and renews them, as a program of your own would. The auth server is simulated, and so
-//! is the person who enters the device code.
+//! Logs in, stores the tokens in a file, and refreshes them, as your own program would. The auth server is simulated,
+//! and so is the user who enters the device code.
 //!
 //! ```text
 //! cargo run -p examples --bin login_and_refresh
@@ -18,10 +18,10 @@ use codex_upstream::{Client, ClientConfig, Upstream as _, read_to_end};
 use http::{Request, Response};
 use url::Url;
 
-/// The most that is read of the auth server's reply.
+/// The maximum size of a reply from the auth server.
 const MAX_REPLY_BYTES: usize = 1 << 20;
 
-/// `codex-auth` knows no HTTP client of its own: any will do that follows no redirects.
+/// `codex-auth` has no HTTP client: use any that does not follow redirects.
 struct Http(Client);
 
 impl HttpClient for Http {
@@ -49,11 +49,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     writeln!(out, "enter {} at {}", login.user_code(), login.verification_url())?;
     sim.control().approve_device(login.user_code())?;
     let account = login.complete(&*http, &store, &SystemClock).await?;
-    writeln!(out, "logged in as {}", account.email.as_deref().unwrap_or("somebody"))?;
+    writeln!(out, "logged in as {}", account.email.as_deref().unwrap_or("an unknown user"))?;
 
     let tokens = TokenManager::new(store, HttpTokenEndpoint::new(http, config));
     let first = tokens.bearer().await?;
-    // The backend has answered 401: a new token, in the file before anybody has it.
+    // The backend has answered 401: get a new token, which is stored before it is used.
     let second = tokens.replace(&first).await?;
     writeln!(out, "renewed: {}", first.token.expose() != second.token.expose())?;
     tokens.wait_for_refresh().await;

@@ -1,5 +1,5 @@
-//! Sends one prompt and prints the answer as it comes: translation and client, without a server. The backend is simulated; with
-//! a bearer of your own and `https://chatgpt.com/backend-api` it is the real one.
+//! Sends one prompt and prints the answer as it arrives, using translation and client without a server. The backend is
+//! simulated; to use the real one, set your own bearer and `https://chatgpt.com/backend-api`.
 //!
 //! ```text
 //! cargo run -p examples --bin one_prompt -- "What is new?"
@@ -21,7 +21,7 @@ use url::Url;
 
 const MODEL: &str = "gpt-5.5";
 
-/// Prints the answer's text, and keeps whatever went wrong with that.
+/// Prints the answer's text, and remembers a failure to print.
 struct Terminal(io::Result<()>);
 
 impl DeltaSink for Terminal {

@@ -1,4 +1,4 @@
-//! Every example, run as a reader would.
+//! Runs every example as a reader would.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! What the targets share.
+//! Code shared by the targets.
 #![allow(dead_code, reason = "no target uses all of it")]
 
 use codex_translate::{ChatFold, ChatPipe, Chunk, Error, ReplyId, Pipe as _, ReplyPlan, ResponsesFold, ResponsesPipe};
@@ -10,7 +10,7 @@ pub mod invariants;
 
 use feeding::{feed_fold, feed_pipe};
 
-/// What a client gets: the stream or the body, and what went wrong.
+/// What a client gets: the stream or the body, and the error.
 #[derive(Debug, PartialEq)]
 pub struct Outcome {
     pub text: String,
@@ -59,7 +59,7 @@ fn chunks<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> impl Iterator<Item 
     pieces.into_iter().map(Chunk::Bytes)
 }
 
-/// `bytes` in pieces whose sizes are a matter of their content.
+/// Splits `bytes` into pieces whose sizes depend on the content.
 pub fn pieces(mut bytes: &[u8]) -> Vec<&[u8]> {
     let mut pieces = Vec::new();
     let mut size = hash(bytes);
@@ -72,7 +72,7 @@ pub fn pieces(mut bytes: &[u8]) -> Vec<&[u8]> {
     pieces
 }
 
-/// A number that any change of `bytes` changes, more or less by chance.
+/// Returns a hash of `bytes`.
 pub fn hash(bytes: &[u8]) -> usize {
     bytes.iter().fold(7_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(*byte)))
 }

@@ -1,4 +1,4 @@
-//! A client that asks in many ways, and checks what it is told.
+//! A client that sends many kinds of requests and checks the replies.
 
 use std::error::Error;
 use std::time::Duration;
@@ -15,22 +15,22 @@ use tokio_tungstenite::tungstenite::Message;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// What a client does.
+/// A kind of client behaviour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// Reads a stream whose beginning is held until all have begun.
+    /// Reads a stream that starts only after all streams are open.
     Stall,
     Stream,
     Whole,
     Responses,
     Http2,
-    /// Leaves after the first bytes.
+    /// Disconnects after the first bytes.
     LeaveMidway,
-    /// Leaves before any.
+    /// Disconnects before the first byte.
     LeaveAtOnce,
-    /// Reads a long reply piece by piece.
+    /// Reads a long reply slowly.
     ReadSlowly,
-    /// Is told that the reply broke off.
+    /// Gets an error because the reply is cut short.
     Cut,
     /// The backend is overloaded once.
     Overloaded,
@@ -38,7 +38,7 @@ pub(crate) enum Act {
 }
 
 impl Act {
-    /// Those that are chosen among.
+    /// The acts to choose from.
     pub(crate) const ALL: [Self; 10] = [
         Self::Stream,
         Self::Whole,
@@ -64,7 +64,7 @@ impl Act {
     }
 }
 
-/// Where to call.
+/// The address of the proxy.
 #[derive(Clone)]
 pub(crate) struct Caller {
     authority: String,
@@ -72,10 +72,10 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn new(url: &str) -> Result<Self, Failure> {
-        Ok(Self { authority: url.strip_prefix("http://").ok_or("no http URL")?.to_owned() })
+        Ok(Self { authority: url.strip_prefix("http://").ok_or("not an http URL")?.to_owned() })
     }
 
-    /// Asks a question of its own, and checks that the answer is to that one.
+    /// Asks a unique question and checks that the answer belongs to it.
     pub(crate) async fn ask(&self, question: &str, act: Act) -> Result<(), Failure> {
         let text = format!("{} {question};", act.scenario());
         if act == Act::WebSocket {
@@ -89,14 +89,14 @@ impl Caller {
         };
         let sending = self.send(path, &body, act == Act::Http2);
         if act == Act::LeaveAtOnce {
-            // Long enough to be sent, and not for an answer.
+            // Long enough to send the request, too short for an answer.
             let _ = tokio::time::timeout(Duration::from_millis(2), sending).await;
             return Ok(());
         }
         let mut reply = sending.await?;
         let status = reply.status();
         if act == Act::Cut && status == 502 {
-            // It broke off before there was anything to hand on.
+            // The reply was cut short before its first output.
             return Ok(());
         }
         if status != 200 {
@@ -116,7 +116,7 @@ impl Caller {
         check(&String::from_utf8(read)?, question, act)
     }
 
-    /// Sends one request on a connection of its own, which goes with the reply.
+    /// Sends one request on a new connection, which is closed with the reply.
     async fn send(&self, path: &str, body: &Value, http2: bool) -> Result<http::Response<Incoming>, Failure> {
         let io = TokioIo::new(TcpStream::connect(&self.authority).await?);
         let request = http::Request::post(format!("http://{}{path}", self.authority))
@@ -150,7 +150,7 @@ impl Caller {
     }
 }
 
-/// An answer ends as it should, and repeats its own question and no other.
+/// Checks that an answer ends correctly and repeats its own question and no other.
 fn check(reply: &str, question: &str, act: Act) -> Result<(), Failure> {
     let wrong = |what: &str| Err(format!("{act:?} of {question}: {what}: {reply}").into());
     if act == Act::Cut {
@@ -166,7 +166,7 @@ fn check(reply: &str, question: &str, act: Act) -> Result<(), Failure> {
     }
     let said = said(reply);
     let mut asked = said.split("question-").skip(1).peekable();
-    // A long reply is made up, and repeats nothing.
+    // A long reply is generated and repeats nothing.
     if asked.peek().is_none() && act != Act::ReadSlowly {
         return wrong("the answer is to no question");
     }
@@ -177,7 +177,7 @@ fn check(reply: &str, question: &str, act: Act) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The text of a reply of any shape.
+/// Returns the text of a reply in any form.
 fn said(reply: &str) -> String {
     let lines = reply.lines().map(|line| line.strip_prefix("data: ").unwrap_or(line));
     let texts = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok()).filter_map(|event| {

@@ -1,9 +1,9 @@
-//! Load and faults, as `make soak` runs them: the program as a process over a simulated backend with TLS.
+//! The load test with faults that `make soak` runs: the program as a process with a simulated backend over TLS.
 //!
-//! A thousand streams at once; then ten thousand requests, among them clients that leave, clients that read slowly, replies
-//! that are cut, tokens that end, overloads, and turns over a WebSocket; then a thousand streams again. There is one slot for each of
-//! the thousand and no queue, so a slot that was lost fails the second thousand. Every answer must be that to its own question,
-//! nothing may hang, and memory and file descriptors must come back.
+//! It opens a thousand concurrent streams; then it sends ten thousand requests, including clients that disconnect,
+//! clients that read slowly, truncated replies, expiring tokens, overloads, and turns over a WebSocket; then it opens a
+//! thousand streams again. There are exactly a thousand slots and no queue, so a lost slot fails the second thousand.
+//! Every answer must belong to its question, nothing may hang, and memory and file descriptors must be released.
 //!
 //! ```text
 //! cargo run -p codex-proxy-bin --example soak -- [REQUESTS] [SECONDS] [SEED]
@@ -25,23 +25,23 @@ use tokio::task::JoinSet;
 
 type Outcomes = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// How many streams are open at once.
+/// The number of concurrent streams.
 const STREAMS: usize = 1000;
 
-/// How many requests are on their way at once, after that.
+/// The number of concurrent requests after that.
 const WORKERS: usize = 128;
 
-/// How many access tokens there are, each ended while requests are on their way. With one more a minute the program would ask
-/// for no further ones, as is right: a backend that takes none of them is not to be asked for ever.
+/// The number of access tokens, each revoked while requests are in flight. With one more a minute the program would
+/// rightly stop refreshing, since the backend seems to accept none of them.
 const TOKENS: usize = 4;
 
-/// More memory than this over what it was, in MiB, is a leak.
+/// Memory growth beyond this, in MiB, is a leak.
 const GROWTH_MIB: u64 = 96;
 
-/// More file descriptors than this over what they were are a leak: connections that are kept for the next request.
+/// Growth of file descriptors beyond this is a leak; it allows for idle connections.
 const SPARE_FDS: usize = 16;
 
-/// What takes longer hangs.
+/// A request that takes longer counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::main]
@@ -59,7 +59,7 @@ async fn main() -> Outcomes {
     let mut proxy = Proxy::start(&sim, STREAMS)?;
     let caller = Caller::new(&proxy.url)?;
 
-    // The first requests make what is kept: the client's connection, the models, the buffers.
+    // The first requests create what stays: the client's connection, the models, the buffers.
     thousand(&sim, &caller, "first").await?;
     let before = settle(&proxy, &sim, usize::MAX).await?;
     writeln!(out, "{STREAMS} streams at once; then {} MiB, {} descriptors", before.rss_mib, before.fds)?;
@@ -82,7 +82,7 @@ async fn main() -> Outcomes {
     Ok(())
 }
 
-/// Opens all streams, lets them stand until each has begun, and reads each to its end.
+/// Opens all streams, holds them until each has started, and reads each to its end.
 async fn thousand(sim: &Sim, caller: &Caller, name: &str) -> Outcomes {
     let mut streams = JoinSet::new();
     for number in 0..STREAMS {
@@ -91,7 +91,7 @@ async fn thousand(sim: &Sim, caller: &Caller, name: &str) -> Outcomes {
     }
     let all_wait = async {
         while sim.requests().iter().filter(|request| request.waiting).count() < STREAMS {
-            // The log is copied: not more often than is of use.
+            // This copies the log, so do it rarely.
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
@@ -108,7 +108,7 @@ async fn thousand(sim: &Sim, caller: &Caller, name: &str) -> Outcomes {
     Ok(())
 }
 
-/// What is sent after the streams: so many requests, or as many as there is time for.
+/// The requests after the streams: this many, or as many as time allows.
 #[derive(Clone, Copy)]
 struct Load {
     requests: usize,
@@ -116,7 +116,7 @@ struct Load {
     seed: u64,
 }
 
-/// Sends the requests, and ends the token now and then.
+/// Sends the requests and revokes the token now and then.
 async fn many(sim: &Arc<Sim>, caller: &Caller, load: Load) -> Result<(usize, String), Box<dyn Error + Send + Sync>> {
     let Load { requests, until, seed } = load;
     let next = Arc::new(AtomicUsize::new(0));
@@ -134,7 +134,7 @@ async fn many(sim: &Arc<Sim>, caller: &Caller, load: Load) -> Result<(usize, Str
                 if number % life == life - 1 && number + life < requests {
                     sim.control().invalidate_access_tokens();
                 }
-                // The act depends on the seed and the number alone, whoever gets to it.
+                // The act depends only on the seed and the number, not on which task runs it.
                 let chosen = (mix(seed ^ number as u64) % Act::ALL.len() as u64) as usize;
                 let act = Act::ALL[chosen];
                 let question = format!("question-{number}-{:x}", mix(seed.wrapping_add(number as u64)));
@@ -152,7 +152,7 @@ async fn many(sim: &Arc<Sim>, caller: &Caller, load: Load) -> Result<(usize, Str
     Ok((total.iter().sum(), named.collect::<Vec<_>>().join(", ")))
 }
 
-/// Waits until nothing is in flight at the backend and the program has let go of what it does not keep.
+/// Waits until nothing is in flight at the backend and the program has released its resources.
 async fn settle(proxy: &Proxy, sim: &Sim, fds: usize) -> Result<process::Usage, Box<dyn Error + Send + Sync>> {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -170,7 +170,7 @@ async fn settle(proxy: &Proxy, sim: &Sim, fds: usize) -> Result<process::Usage, 
     }
 }
 
-/// SplitMix64: every bit of the number decides every bit of what comes out.
+/// SplitMix64: every bit of the output depends on every bit of the number.
 fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

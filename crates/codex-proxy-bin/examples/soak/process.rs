@@ -1,4 +1,4 @@
-//! The program as a process, and what it uses of the machine (proc(5)).
+//! The program as a process, and the resources it uses (proc(5)).
 
 use std::error::Error;
 use std::io::{BufRead as _, BufReader};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// The program over a home directory of its own. Dropping it kills it.
+/// The program with its own home directory. Dropping it kills it.
 pub(crate) struct Proxy {
     child: Child,
     pub(crate) url: String,
@@ -19,17 +19,17 @@ pub(crate) struct Proxy {
     _home: TempDir,
 }
 
-/// What the program uses.
+/// The resources that the program uses.
 #[derive(Debug)]
 pub(crate) struct Usage {
     pub(crate) rss_mib: u64,
     pub(crate) fds: usize,
-    /// Connections of its clients.
+    /// Client connections.
     pub(crate) clients: usize,
 }
 
 impl Proxy {
-    /// Starts it with a login at `sim` and as many slots as there are streams.
+    /// Starts it with a login at `sim` and one slot per stream.
     pub(crate) fn start(sim: &Sim, streams: usize) -> Result<Self, Failure> {
         let home = tempfile::tempdir()?;
         let minted = sim.mint_tokens(Mint::default());
@@ -54,7 +54,7 @@ impl Proxy {
         let mut lines = BufReader::new(stderr).lines();
         let line = lines.by_ref().map_while(Result::ok).find(|line| line.contains("listening on http://"));
         let line = line.ok_or("the program did not start")?;
-        // Whoever does not read it stops it in the end.
+        // An unread pipe would block the program in the end.
         std::thread::spawn(move || lines.for_each(drop));
         let url = line[line.find("http://").ok_or("no address")?..].trim().to_owned();
         let port = url.rsplit(':').next().ok_or("no port")?.parse()?;
@@ -71,7 +71,7 @@ impl Proxy {
         let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
         let kib: u64 = rss.trim().trim_end_matches(" kB").parse()?;
         let fds = std::fs::read_dir(proc.join("fd"))?.count();
-        // Established connections (01) whose local port is the program's.
+        // Established connections (01) on the program's local port.
         let local = format!(":{:04X}", self.port);
         let table = std::fs::read_to_string(proc.join("net/tcp"))?;
         let is_client = |line: &&str| {
@@ -84,13 +84,13 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // It may have ended.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The program lies beside the directory of the examples.
+/// Returns the program, which is next to the directory of the examples.
 fn program() -> Result<PathBuf, Failure> {
     let own = std::env::current_exe()?;
     let directory = own.parent().and_then(|examples| examples.parent()).ok_or("no target directory")?;

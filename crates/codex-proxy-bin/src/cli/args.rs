@@ -26,29 +26,29 @@ pub struct Args {
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
 pub enum Command {
-    /// Log in.
+    /// Logs in.
     Login(LoginArgs),
-    /// Log out.
+    /// Logs out.
     Logout(LogoutArgs),
-    /// Serve the API.
+    /// Serves the API.
     Serve(ServeArgs),
-    /// Show the state of the login.
+    /// Shows the state of the login.
     Status(StatusArgs),
-    /// Find out what is wrong.
+    /// Finds out what is wrong.
     Doctor(DoctorArgs),
-    /// Check whether the proxy responds.
+    /// Checks whether the proxy responds.
     Health(HealthArgs),
-    /// Run the proxy as a service.
+    /// Runs the proxy as a service.
     Service(ServiceArgs),
-    /// Show the settings.
+    /// Shows the settings.
     Config(ConfigArgs),
-    /// Print a shell completion script.
+    /// Prints a shell completion script.
     Completions(CompletionsArgs),
-    /// Print the manual page.
+    /// Prints the manual page.
     Man(ManArgs),
-    /// Demonstrate the proxy without an account.
+    /// Demonstrates the proxy without an account.
     Demo(DemoArgs),
-    /// Print the version.
+    /// Prints the version.
     Version(VersionArgs),
 }
 
@@ -275,13 +275,13 @@ pub struct ServiceArgs {
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
 pub enum ServiceCommand {
-    /// Install and start it.
+    /// Installs and starts it.
     Install(ServiceInstallArgs),
-    /// Stop and remove it.
+    /// Stops and removes it.
     Remove(ServiceRemoveArgs),
-    /// Show its state.
+    /// Shows its state.
     Status(ServiceStatusArgs),
-    /// Show its log.
+    /// Shows its log.
     Logs(ServiceLogsArgs),
 }
 
@@ -345,9 +345,9 @@ pub struct ConfigArgs {
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
 pub enum ConfigCommand {
-    /// Print the settings in effect.
+    /// Prints the settings in effect.
     Show(ConfigShowArgs),
-    /// Print the documentation.
+    /// Prints the documentation.
     Docs(ConfigDocsArgs),
 }
 

@@ -1,6 +1,6 @@
 //! `codex-proxy completions`.
 //!
-//! The scripts are short, and the same for every version: what can come next, they ask the program itself.
+//! The scripts are short and the same for every version: they ask the program itself for completions.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ const BASH: &str = r#"# Completes codex-proxy in bash.
 _codex_proxy() {
     local IFS=$'\n' words
     words=$("${COMP_WORDS[0]}" completions next -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null) || return
-    # Without the descriptions, which bash cannot show.
+    # Drops the descriptions, which bash cannot show.
     mapfile -t COMPREPLY < <([ -z "$words" ] || cut -f 1 <<<"$words")
 }
 complete -o default -F _codex_proxy codex-proxy
@@ -47,14 +47,14 @@ function __codex_proxy_next
     set -l words (commandline --tokenize --cut-at-cursor --current-process) (commandline --current-token --cut-at-cursor)
     command $words[1] completions next -- $words[2..] 2>/dev/null
 end
-# Files only where there is nothing else.
+# Completes files only if there is nothing else.
 complete --command codex-proxy --condition 'test -n \"$(__codex_proxy_next)\"' --no-files --arguments '(__codex_proxy_next)'
 ";
 
-/// Prints the script for a shell, or what words can become.
+/// Prints the script for a shell, or the completions of a command line.
 ///
 /// # Errors
-/// Nothing could be written.
+/// The output could not be written.
 pub fn run(args: &CompletionsArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     match &args.command {
         CompletionsCommand::Bash(_) => out.write_all(BASH.as_bytes())?,

@@ -14,7 +14,7 @@ use crate::config::SETTINGS;
 /// Prints the manual page in man(7)'s macros.
 ///
 /// # Errors
-/// Nothing could be written.
+/// The output could not be written.
 pub fn run(out: &mut impl Write) -> Result<ExitCode, CommandError> {
     out.write_all(page().as_bytes())?;
     Ok(ExitCode::SUCCESS)

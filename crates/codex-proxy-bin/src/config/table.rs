@@ -1,9 +1,9 @@
 //! The settings, one row each: parsing, `config show` and `docs/configuration.md` are derived from the rows.
 //!
-//! To add a setting, add a row here and a field to `Config` and `Values`. If a flag sets
-//! it, name the flag in the row and return it from `Args::settings` (`args.rs`). Then update the documentation with
-//! `cargo run -p codex-proxy-bin -- config docs > docs/configuration.md`; a test fails if it is out of date. A row's
-//! `set` gets non-empty text, whatever its source, and its errors continue the sentence "CODEX_PROXY_X: …".
+//! To add a setting, add a row here and a field to `Config` and `Values`. If a flag sets it, name the flag in the row and
+//! return it from `Args::settings` (`cli/args.rs`). Then update the documentation with
+//! `cargo run -p codex-proxy-bin -- config docs > docs/configuration.md`; a test fails if it is out of date. A row's `set`
+//! gets non-empty text, whatever its source, and its errors continue the sentence "CODEX_PROXY_X: …".
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
