@@ -74,6 +74,7 @@ fmt:
 style:
 	@echo "── style"
 	@scripts/check-style
+	@typos
 
 clippy:
 	@echo "── lints"

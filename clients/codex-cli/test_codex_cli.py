@@ -121,7 +121,7 @@ def test_the_lite_shape_is_accepted(own, tmp_path):
     assert header(turn, "x-openai-internal-codex-responses-lite") == "true"
 
 
-def test_the_proxys_headers_are_its_headers(own, tmp_path):
+def test_the_program_sends_the_headers_that_the_cli_sends(own, tmp_path):
     theirs = direct(tmp_path, own, prompt="hello")[0]
     own.forget()
     home = tmp_path / "proxy-home"
@@ -145,7 +145,7 @@ def test_the_proxys_headers_are_its_headers(own, tmp_path):
     assert set(ours["body"]) <= set(theirs["body"]) | {"instructions"}
 
 
-def test_the_proxys_own_questions_are_its_questions(own, tmp_path):
+def test_the_program_asks_the_backend_what_the_cli_asks(own, tmp_path):
     direct(tmp_path, own, prompt="hello")
     theirs = own.control("GET", "requests")["requests"]
     own.forget()
@@ -243,7 +243,7 @@ def test_a_new_connection_is_made_when_one_has_come_to_its_end(own, tmp_path):
     assert len(upgrades(requests)) == 2 and "previous_response_id" not in messages(requests)[-1]
 
 
-def test_the_proxys_websocket_is_its_websocket(own, tmp_path):
+def test_the_program_opens_the_websocket_that_the_cli_opens(own, tmp_path):
     theirs = direct(tmp_path, own, prompt="hello", websockets=True)
     own.forget()
     home = tmp_path / "proxy-home"

@@ -17,7 +17,7 @@ def blocks(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_address_is_the_proxys(name):
+def test_every_address_is_the_address_of_the_program(name):
     found = re.findall(r"https?://[^\s\"'`]+", "".join(blocks(name)))
     assert found
     assert all(address.startswith((ADDRESS, *ELSEWHERE)) for address in found), found

@@ -142,7 +142,7 @@ async fn a_proxy_that_makes_no_sense_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_a_failure_unless_it_is_codex_proxys() {
+async fn a_port_in_use_is_a_failure_unless_codex_proxy_uses_it() {
     let home = Home::new().await;
     home.log_in(Mint::default());
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
