@@ -11,7 +11,7 @@ use http::Request;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use super::Finding;
+use crate::commands::doctor::finding::{Finding, MAX_WAIT};
 use crate::credentials::store::OwnStore;
 
 pub(super) fn home(path: &Path) -> Finding {
@@ -107,7 +107,7 @@ pub(super) async fn port(upstream: &impl Upstream, host: &str, port: u16) -> Fin
 async fn served(upstream: &impl Upstream, port: u16) -> Option<String> {
     let uri = format!("http://{}:{port}/health", Ipv4Addr::LOCALHOST);
     let request = Request::get(uri).body(Bytes::new()).ok()?;
-    let answered = tokio::time::timeout(super::PATIENCE, upstream.send(request)).await.ok()?.ok()?;
+    let answered = tokio::time::timeout(MAX_WAIT, upstream.send(request)).await.ok()?.ok()?;
     let body = read_to_end(answered.into_body(), 4096).await.ok()?;
     let health: Value = serde_json::from_slice(&body).ok()?;
     health.get("logged_in")?;
@@ -120,8 +120,8 @@ fn other(port: u16) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
     use super::*;
+    use crate::commands::doctor::finding::CheckResult;
 
     #[cfg(unix)]
     #[test]
@@ -132,20 +132,20 @@ mod tests {
         let mode = |mode| std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(mode)).unwrap();
         mode(0o755);
         let finding = home(directory.path());
-        assert_eq!(finding.verdict, Verdict::Warn);
+        assert_eq!(finding.verdict, CheckResult::Warn);
         assert!(finding.found.contains("755") && finding.advice.unwrap().starts_with("chmod 700 "));
         mode(0o700);
-        assert_eq!(home(directory.path()).verdict, Verdict::Ok);
+        assert_eq!(home(directory.path()).verdict, CheckResult::Ok);
     }
 
     #[test]
     fn a_home_that_is_missing_is_fine_and_one_that_is_a_file_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("home");
-        assert_eq!(home(&path).verdict, Verdict::Ok);
+        assert_eq!(home(&path).verdict, CheckResult::Ok);
         std::fs::write(&path, "").unwrap();
         let finding = home(&path);
-        assert_eq!(finding.verdict, Verdict::Fail);
+        assert_eq!(finding.verdict, CheckResult::Fail);
         assert!(finding.advice.unwrap().contains("CODEX_PROXY_HOME"));
     }
 
@@ -156,9 +156,9 @@ mod tests {
             proxy(&ProxyConfig { https: Some(https.to_owned()), no_proxy, ..ProxyConfig::default() })
         };
         let finding = set("http://u:s3cret@proxy:3128");
-        assert_eq!(finding.verdict, Verdict::Ok);
+        assert_eq!(finding.verdict, CheckResult::Ok);
         assert!(finding.found.contains("@proxy:3128/, except for intranet.example"), "{}", finding.found);
         assert!(!finding.found.contains("s3cret"));
-        assert_eq!(set("gopher://u:s3cret@proxy").verdict, Verdict::Fail);
+        assert_eq!(set("gopher://u:s3cret@proxy").verdict, CheckResult::Fail);
     }
 }

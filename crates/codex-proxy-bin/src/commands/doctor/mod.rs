@@ -2,11 +2,9 @@
 
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use codex_auth::{AnyStore, CodexCliStore};
 use codex_upstream::{Client, ClientConfig};
-use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::args::DoctorArgs;
@@ -14,11 +12,11 @@ use crate::commands::{CommandError, progress};
 use crate::config::Config;
 use crate::credentials::store::OwnStore;
 
+mod finding;
 mod local;
 mod remote;
 
-/// How long a server may take to connect, and then to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+use finding::{CheckResult, Finding, MAX_WAIT};
 
 /// Examines everything that the proxy depends on; exits with 1 if anything fails.
 ///
@@ -37,7 +35,7 @@ pub async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) -> Resu
         })
     };
     let findings = progress::during("examining files, login and network", progress::terminal(), examined).await?;
-    let is_well = findings.iter().all(|finding| finding.verdict != Verdict::Fail);
+    let is_well = findings.iter().all(|finding| finding.verdict != CheckResult::Fail);
     if args.json {
         let report = json!({"ok": is_well, "checks": findings});
         writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
@@ -49,7 +47,7 @@ pub async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) -> Resu
 
 async fn examine(config: &Config, credentials: Finding, store: AnyStore) -> Vec<Finding> {
     let mut findings = vec![local::home(&config.home), credentials, local::proxy(&config.proxy)];
-    let settings = ClientConfig { connect_timeout: PATIENCE, read_timeout: PATIENCE, ..config.client() };
+    let settings = ClientConfig { connect_timeout: MAX_WAIT, read_timeout: MAX_WAIT, ..config.client() };
     match Client::new(settings) {
         Ok(client) => {
             findings.extend(remote::examine(config, client.clone(), store).await);
@@ -60,54 +58,13 @@ async fn examine(config: &Config, credentials: Finding, store: AnyStore) -> Vec<
     findings
 }
 
-/// What one check found.
-#[derive(Debug, Serialize)]
-struct Finding {
-    check: &'static str,
-    verdict: Verdict,
-    found: String,
-    /// What to do about it, where `found` does not say so.
-    advice: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    Ok,
-    /// It works, but not as it should; or it could not be checked.
-    Warn,
-    Fail,
-}
-
-impl Finding {
-    fn new(check: &'static str, verdict: Verdict, found: impl Into<String>) -> Self {
-        Self { check, verdict, found: found.into(), advice: None }
-    }
-
-    fn ok(check: &'static str, found: impl Into<String>) -> Self {
-        Self::new(check, Verdict::Ok, found)
-    }
-
-    fn warn(check: &'static str, found: impl Into<String>) -> Self {
-        Self::new(check, Verdict::Warn, found)
-    }
-
-    fn fail(check: &'static str, found: impl Into<String>) -> Self {
-        Self::new(check, Verdict::Fail, found)
-    }
-
-    fn advise(self, advice: impl Into<String>) -> Self {
-        Self { advice: Some(advice.into()), ..self }
-    }
-}
-
 fn print(findings: &[Finding], is_colored: bool, out: &mut impl Write) -> io::Result<()> {
     for finding in findings {
         // Green, yellow and red.
         let (verdict, color) = match finding.verdict {
-            Verdict::Ok => ("ok", 32),
-            Verdict::Warn => ("warn", 33),
-            Verdict::Fail => ("FAIL", 31),
+            CheckResult::Ok => ("ok", 32),
+            CheckResult::Warn => ("warn", 33),
+            CheckResult::Fail => ("FAIL", 31),
         };
         let verdict = format!("{verdict:<5}");
         let verdict = if is_colored { format!("\x1b[{color}m{verdict}\x1b[0m") } else { verdict };
@@ -117,7 +74,7 @@ fn print(findings: &[Finding], is_colored: bool, out: &mut impl Write) -> io::Re
         }
     }
     let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
-    match (count(Verdict::Fail), count(Verdict::Warn)) {
+    match (count(CheckResult::Fail), count(CheckResult::Warn)) {
         (0, 0) => writeln!(out, "\nAll is well."),
         (0, warnings) => writeln!(out, "\nIt works; warnings: {warnings}."),
         (failures, warnings) => writeln!(out, "\nFailures: {failures}; warnings: {warnings}."),

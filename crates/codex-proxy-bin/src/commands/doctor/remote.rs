@@ -12,8 +12,8 @@ use http::Request;
 use http::header::{ACCEPT, DATE, USER_AGENT};
 use url::{Host, Url};
 
-use super::{Finding, PATIENCE};
 use crate::app::App;
+use crate::commands::doctor::finding::{Finding, MAX_WAIT};
 use crate::commands::duration::rough;
 use crate::config::Config;
 
@@ -24,9 +24,9 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 const CLOCK_LIMIT: Duration = Duration::from_secs(86_400);
 
 pub(super) async fn examine(config: &Config, client: Client, store: AnyStore) -> Vec<Finding> {
-    let app = App::new(config, client, store, ModelCacheConfig { timeout: PATIENCE, ..ModelCacheConfig::default() });
-    let auth = Server::reach(&app, &config.auth, ".well-known/openid-configuration").await;
-    let backend = Server::reach(&app, &config.upstream, "wham/usage").await;
+    let app = App::new(config, client, store, ModelCacheConfig { timeout: MAX_WAIT, ..ModelCacheConfig::default() });
+    let auth = ProbedServer::reach(&app, &config.auth, ".well-known/openid-configuration").await;
+    let backend = ProbedServer::reach(&app, &config.upstream, "wham/usage").await;
     let looks_up = looks_up_names(config);
     let mut findings = Vec::new();
     for server in [&auth, &backend] {
@@ -63,7 +63,7 @@ fn looks_up_names(config: &Config) -> bool {
 }
 
 /// A server, and what became of a request without a login.
-struct Server {
+struct ProbedServer {
     base: Url,
     outcome: Result<Answer, UpstreamError>,
 }
@@ -74,7 +74,7 @@ struct Answer {
     is_challenge: bool,
 }
 
-impl Server {
+impl ProbedServer {
     async fn reach<U: Upstream>(app: &App<U>, base: &Url, path: &str) -> Self {
         let outcome = reach(app, &format!("{}/{path}", base.as_str().trim_end_matches('/'))).await;
         Self { base: base.clone(), outcome }
@@ -135,14 +135,14 @@ async fn reach<U: Upstream>(app: &App<U>, uri: &str) -> Result<Answer, UpstreamE
 /// `None` for an address, which needs no looking up.
 async fn dns(base: &Url) -> Option<Finding> {
     let Some(Host::Domain(host)) = base.host() else { return None };
-    let looked_up = tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, 443))).await;
+    let looked_up = tokio::time::timeout(MAX_WAIT, tokio::net::lookup_host((host, 443))).await;
     let advice = "check the network and the resolver; where only a proxy reaches the internet, set HTTPS_PROXY";
     Some(match looked_up.map(|found| found.map(|mut addresses| addresses.next())) {
         Ok(Ok(Some(address))) => Finding::ok("DNS", format!("{host} is {}", address.ip())),
         Ok(Ok(None)) => Finding::fail("DNS", format!("{host} has no address")).advise(advice),
         Ok(Err(error)) => Finding::fail("DNS", format!("{host} was not found ({error})")).advise(advice),
         Err(_) => {
-            Finding::fail("DNS", format!("nothing was said of {host} within {} s", PATIENCE.as_secs())).advise(advice)
+            Finding::fail("DNS", format!("nothing was said of {host} within {} s", MAX_WAIT.as_secs())).advise(advice)
         }
     })
 }
@@ -201,19 +201,19 @@ async fn models<U: Upstream>(app: &App<U>) -> Finding {
 mod tests {
     use std::time::UNIX_EPOCH;
 
-    use super::super::Verdict;
     use super::*;
+    use crate::commands::doctor::finding::CheckResult;
 
     #[test]
     fn the_clock_is_compared_with_the_reply() {
         let at = |secs| UNIX_EPOCH + Duration::from_secs(secs);
         let rows = [
-            (None, Verdict::Warn, "no server"),
-            (Some(at(1_000_000)), Verdict::Ok, "agrees"),
-            (Some(at(1_000_060)), Verdict::Ok, "agrees"),
-            (Some(at(992_000)), Verdict::Warn, "2 hours ahead"),
-            (Some(at(1_000_600)), Verdict::Warn, "10 minutes behind"),
-            (Some(at(1_259_200)), Verdict::Fail, "3 days behind"),
+            (None, CheckResult::Warn, "no server"),
+            (Some(at(1_000_000)), CheckResult::Ok, "agrees"),
+            (Some(at(1_000_060)), CheckResult::Ok, "agrees"),
+            (Some(at(992_000)), CheckResult::Warn, "2 hours ahead"),
+            (Some(at(1_000_600)), CheckResult::Warn, "10 minutes behind"),
+            (Some(at(1_259_200)), CheckResult::Fail, "3 days behind"),
         ];
         for (told, verdict, text) in rows {
             let finding = clock(told, at(1_000_000));
@@ -222,8 +222,8 @@ mod tests {
         }
     }
 
-    fn server(base: &str, outcome: Result<Answer, UpstreamError>) -> Server {
-        Server { base: base.parse().unwrap(), outcome }
+    fn server(base: &str, outcome: Result<Answer, UpstreamError>) -> ProbedServer {
+        ProbedServer { base: base.parse().unwrap(), outcome }
     }
 
     fn answer(status: u16, is_challenge: bool) -> Result<Answer, UpstreamError> {
@@ -234,21 +234,21 @@ mod tests {
     fn any_answer_but_a_challenge_and_a_broken_server_is_one() {
         let reached = |outcome| server("https://auth.example", outcome).reached("auth server");
         for status in [200, 401, 404] {
-            assert_eq!(reached(answer(status, false)).verdict, Verdict::Ok);
+            assert_eq!(reached(answer(status, false)).verdict, CheckResult::Ok);
         }
-        assert_eq!(reached(answer(503, false)).verdict, Verdict::Fail);
+        assert_eq!(reached(answer(503, false)).verdict, CheckResult::Fail);
         let finding = reached(answer(403, true));
-        assert!(finding.verdict == Verdict::Fail && finding.found.contains("challenge"), "{finding:?}");
+        assert!(finding.verdict == CheckResult::Fail && finding.found.contains("challenge"), "{finding:?}");
     }
 
     #[test]
     fn tls_is_told_from_the_connection() {
         let (host, reason) = (|| "auth.example".to_owned(), || "why".to_owned());
         let tls = |outcome| server("https://auth.example", outcome).tls().unwrap();
-        assert_eq!(tls(answer(200, false)).verdict, Verdict::Ok);
+        assert_eq!(tls(answer(200, false)).verdict, CheckResult::Ok);
         let finding = tls(Err(UpstreamError::Tls { host: host(), reason: reason() }));
-        assert!(finding.verdict == Verdict::Fail && finding.advice.unwrap().contains("CODEX_PROXY_CA"));
-        assert_eq!(tls(Err(UpstreamError::Connect { host: host(), reason: reason() })).verdict, Verdict::Warn);
+        assert!(finding.verdict == CheckResult::Fail && finding.advice.unwrap().contains("CODEX_PROXY_CA"));
+        assert_eq!(tls(Err(UpstreamError::Connect { host: host(), reason: reason() })).verdict, CheckResult::Warn);
         assert!(server("http://127.0.0.1:9", answer(200, false)).tls().is_none());
     }
 

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::write_private;
 use crate::commands::CommandError;
+use crate::commands::service::files::write_private;
 use crate::config::{Config, SettingSource, ValueShape};
 
 const KEY: &str = "CODEX_PROXY_API_KEY";

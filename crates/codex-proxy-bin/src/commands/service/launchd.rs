@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Calls, Environment, Manager, called, must, words};
 use crate::commands::CommandError;
+use crate::commands::service::environment::Environment;
+use crate::commands::service::manager::ServiceManager;
+use crate::commands::service::process::{CommandRunner, called, expect_success, words};
 use crate::config::Config;
 
 const LABEL: &str = "codex-proxy";
@@ -16,13 +18,13 @@ pub(super) struct Launchd {
 }
 
 impl Launchd {
-    pub(super) fn new(config: &Config, calls: &mut dyn Calls) -> Result<Self, CommandError> {
+    pub(super) fn new(config: &Config, runner: &mut dyn CommandRunner) -> Result<Self, CommandError> {
         let home = config.user_home.as_ref().ok_or_else(|| {
             CommandError::Other(
                 "there is no home directory (HOME is not set), so no place for a user's service".to_owned(),
             )
         })?;
-        let user = must(calls, &words(&["id", "-u"]))?;
+        let user = expect_success(runner, &words(&["id", "-u"]))?;
         Ok(Self {
             file: home.join("Library/LaunchAgents").join(format!("{LABEL}.plist")),
             log: home.join("Library/Logs").join(format!("{LABEL}.log")),
@@ -35,7 +37,7 @@ impl Launchd {
     }
 }
 
-impl Manager for Launchd {
+impl ServiceManager for Launchd {
     fn file(&self) -> &Path {
         &self.file
     }
@@ -44,8 +46,8 @@ impl Manager for Launchd {
         plist(program, environment, &self.log)
     }
 
-    fn expect_running(&self, calls: &mut dyn Calls) -> Result<(), CommandError> {
-        let ran = called(calls, &words(&["launchctl", "print", &self.domain]))?;
+    fn expect_running(&self, runner: &mut dyn CommandRunner) -> Result<(), CommandError> {
+        let ran = called(runner, &words(&["launchctl", "print", &self.domain]))?;
         if ran.is_success {
             return Ok(());
         }
@@ -55,33 +57,33 @@ impl Manager for Launchd {
         )))
     }
 
-    fn start(&self, calls: &mut dyn Calls) -> Result<(), CommandError> {
+    fn start(&self, runner: &mut dyn CommandRunner) -> Result<(), CommandError> {
         // One that runs has the old description. That there is none is no failure.
-        called(calls, &words(&["launchctl", "bootout", &self.target()]))?;
+        called(runner, &words(&["launchctl", "bootout", &self.target()]))?;
         let mut command = words(&["launchctl", "bootstrap", &self.domain]);
         command.push(self.file.as_os_str());
-        must(calls, &command).map(drop)
+        expect_success(runner, &command).map(drop)
     }
 
-    fn stop(&self, calls: &mut dyn Calls) -> Result<(), CommandError> {
-        called(calls, &words(&["launchctl", "bootout", &self.target()])).map(drop)
+    fn stop(&self, runner: &mut dyn CommandRunner) -> Result<(), CommandError> {
+        called(runner, &words(&["launchctl", "bootout", &self.target()])).map(drop)
     }
 
-    fn forget(&self, _: &mut dyn Calls) -> Result<(), CommandError> {
+    fn forget(&self, _: &mut dyn CommandRunner) -> Result<(), CommandError> {
         Ok(())
     }
 
-    fn show(&self, calls: &mut dyn Calls) -> Result<bool, CommandError> {
-        calls.show(&words(&["launchctl", "print", &self.target()])).map_err(CommandError::other)
+    fn show(&self, runner: &mut dyn CommandRunner) -> Result<bool, CommandError> {
+        runner.show(&words(&["launchctl", "print", &self.target()])).map_err(CommandError::other)
     }
 
-    fn log(&self, follow: bool, calls: &mut dyn Calls) -> Result<(), CommandError> {
+    fn log(&self, follow: bool, runner: &mut dyn CommandRunner) -> Result<(), CommandError> {
         let mut command = words(if follow { &["tail", "-n", "100", "-F"] } else { &["tail", "-n", "100"] });
         command.push(self.log.as_os_str());
-        calls.show(&command).map(drop).map_err(CommandError::other)
+        runner.show(&command).map(drop).map_err(CommandError::other)
     }
 
-    fn advice(&self, _: &mut dyn Calls) -> Option<String> {
+    fn advice(&self, _: &mut dyn CommandRunner) -> Option<String> {
         None
     }
 }

@@ -3,8 +3,10 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::{Calls, Environment, Manager, called, must, words};
 use crate::commands::CommandError;
+use crate::commands::service::environment::Environment;
+use crate::commands::service::manager::ServiceManager;
+use crate::commands::service::process::{CommandRunner, called, expect_success, words};
 use crate::config::Config;
 
 const UNIT: &str = "codex-proxy.service";
@@ -25,7 +27,7 @@ impl Systemd {
     }
 }
 
-impl Manager for Systemd {
+impl ServiceManager for Systemd {
     fn file(&self) -> &Path {
         &self.file
     }
@@ -34,8 +36,8 @@ impl Manager for Systemd {
         unit(program, &self.environment)
     }
 
-    fn expect_running(&self, calls: &mut dyn Calls) -> Result<(), CommandError> {
-        let said = match calls.run(&systemctl(&["show-environment"])) {
+    fn expect_running(&self, runner: &mut dyn CommandRunner) -> Result<(), CommandError> {
+        let said = match runner.run(&systemctl(&["show-environment"])) {
             Ok(ran) if ran.is_success => return Ok(()),
             Ok(ran) => ran.said.lines().next().unwrap_or("it said nothing").trim().to_owned(),
             Err(error) => format!("systemctl: {error}"),
@@ -46,33 +48,33 @@ impl Manager for Systemd {
         )))
     }
 
-    fn start(&self, calls: &mut dyn Calls) -> Result<(), CommandError> {
-        must(calls, &systemctl(&["daemon-reload"]))?;
-        must(calls, &systemctl(&["enable", UNIT]))?;
-        must(calls, &systemctl(&["restart", UNIT]))?;
+    fn start(&self, runner: &mut dyn CommandRunner) -> Result<(), CommandError> {
+        expect_success(runner, &systemctl(&["daemon-reload"]))?;
+        expect_success(runner, &systemctl(&["enable", UNIT]))?;
+        expect_success(runner, &systemctl(&["restart", UNIT]))?;
         Ok(())
     }
 
-    fn stop(&self, calls: &mut dyn Calls) -> Result<(), CommandError> {
-        must(calls, &systemctl(&["disable", "--now", UNIT])).map(drop)
+    fn stop(&self, runner: &mut dyn CommandRunner) -> Result<(), CommandError> {
+        expect_success(runner, &systemctl(&["disable", "--now", UNIT])).map(drop)
     }
 
-    fn forget(&self, calls: &mut dyn Calls) -> Result<(), CommandError> {
-        must(calls, &systemctl(&["daemon-reload"])).map(drop)
+    fn forget(&self, runner: &mut dyn CommandRunner) -> Result<(), CommandError> {
+        expect_success(runner, &systemctl(&["daemon-reload"])).map(drop)
     }
 
-    fn show(&self, calls: &mut dyn Calls) -> Result<bool, CommandError> {
-        calls.show(&systemctl(&["status", "--no-pager", UNIT])).map_err(CommandError::other)
+    fn show(&self, runner: &mut dyn CommandRunner) -> Result<bool, CommandError> {
+        runner.show(&systemctl(&["status", "--no-pager", UNIT])).map_err(CommandError::other)
     }
 
-    fn log(&self, follow: bool, calls: &mut dyn Calls) -> Result<(), CommandError> {
+    fn log(&self, follow: bool, runner: &mut dyn CommandRunner) -> Result<(), CommandError> {
         let mut command = words(&["journalctl", "--user", "--unit", UNIT, "--lines", "100"]);
         command.extend(words(if follow { &["--follow"] } else { &["--no-pager"] }));
-        calls.show(&command).map(drop).map_err(CommandError::other)
+        runner.show(&command).map(drop).map_err(CommandError::other)
     }
 
-    fn advice(&self, calls: &mut dyn Calls) -> Option<String> {
-        let linger = called(calls, &words(&["loginctl", "show-user", "--property=Linger"])).ok()?;
+    fn advice(&self, runner: &mut dyn CommandRunner) -> Option<String> {
+        let linger = called(runner, &words(&["loginctl", "show-user", "--property=Linger"])).ok()?;
         let is_on = linger.is_success && linger.said.contains("Linger=yes");
         (!is_on).then(|| "It ends when you log out. To keep it: loginctl enable-linger".to_owned())
     }

@@ -1,28 +1,31 @@
 use std::collections::VecDeque;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io;
 
 use super::*;
 use crate::cli::args::{ServiceInstallArgs, ServiceLogsArgs, ServiceRemoveArgs, ServiceStatusArgs};
+use crate::commands::service::process::{CommandOutput, shown};
 
-/// Answers calls as it was told to, and keeps them.
+/// Answers commands as it was told to, and records them.
 #[derive(Default)]
 struct Script {
-    answers: VecDeque<Ran>,
-    calls: Vec<String>,
+    answers: VecDeque<CommandOutput>,
+    commands: Vec<String>,
 }
 
 impl Script {
     fn answering(answers: &[(bool, &str)]) -> Self {
-        let answers =
-            answers.iter().map(|(is_success, said)| Ran { is_success: *is_success, said: (*said).to_owned() });
-        Self { answers: answers.collect(), calls: Vec::new() }
+        let answers = answers
+            .iter()
+            .map(|(is_success, said)| CommandOutput { is_success: *is_success, said: (*said).to_owned() });
+        Self { answers: answers.collect(), commands: Vec::new() }
     }
 }
 
-impl Calls for Script {
-    fn run(&mut self, command: &[&OsStr]) -> io::Result<Ran> {
-        self.calls.push(shown(command));
-        Ok(self.answers.pop_front().unwrap_or(Ran { is_success: true, said: String::new() }))
+impl CommandRunner for Script {
+    fn run(&mut self, command: &[&OsStr]) -> io::Result<CommandOutput> {
+        self.commands.push(shown(command));
+        Ok(self.answers.pop_front().unwrap_or(CommandOutput { is_success: true, said: String::new() }))
     }
 
     fn show(&mut self, command: &[&OsStr]) -> io::Result<bool> {
@@ -48,28 +51,28 @@ impl User {
         .unwrap()
     }
 
-    fn systemd(&self, command: &ServiceCommand, calls: &mut Script) -> Result<String, CommandError> {
+    fn systemd(&self, command: &ServiceCommand, runner: &mut Script) -> Result<String, CommandError> {
         let config = self.config();
-        let manager = systemd::Systemd::new(&config)?;
-        self.run(&config, manager, command, calls)
+        let manager = Systemd::new(&config)?;
+        self.run(&config, manager, command, runner)
     }
 
-    fn launchd(&self, command: &ServiceCommand, calls: &mut Script) -> Result<String, CommandError> {
+    fn launchd(&self, command: &ServiceCommand, runner: &mut Script) -> Result<String, CommandError> {
         let config = self.config();
-        let manager = launchd::Launchd::new(&config, calls)?;
-        self.run(&config, manager, command, calls)
+        let manager = Launchd::new(&config, runner)?;
+        self.run(&config, manager, command, runner)
     }
 
-    fn run<M: Manager>(
+    fn run<M: ServiceManager>(
         &self,
         config: &Config,
         manager: M,
         command: &ServiceCommand,
-        calls: &mut Script,
+        runner: &mut Script,
     ) -> Result<String, CommandError> {
         let service = Service { config, program: PathBuf::from("/opt/codex-proxy"), manager };
         let mut out = Vec::new();
-        service.run(command, calls, &mut out)?;
+        service.run(command, runner, &mut out)?;
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
 
@@ -88,10 +91,10 @@ fn install() -> ServiceCommand {
 #[test]
 fn install_writes_unit_and_key_and_starts() {
     let user = User::new(&[("HTTPS_PROXY", "http://p:3128"), ("CODEX_PROXY_PORT", "9000")]);
-    let mut calls = Script::default();
-    let said = user.systemd(&install(), &mut calls).unwrap();
+    let mut runner = Script::default();
+    let said = user.systemd(&install(), &mut runner).unwrap();
     assert_eq!(
-        calls.calls,
+        runner.commands,
         [
             "systemctl --user show-environment",
             "systemctl --user daemon-reload",
@@ -151,8 +154,8 @@ fn a_key_that_is_set_up_is_used() {
 #[test]
 fn without_systemd_nothing_is_written() {
     let user = User::new(&[]);
-    let mut calls = Script::answering(&[(false, "Failed to connect to bus: No medium found\n")]);
-    let error = user.systemd(&install(), &mut calls).unwrap_err().to_string();
+    let mut runner = Script::answering(&[(false, "Failed to connect to bus: No medium found\n")]);
+    let error = user.systemd(&install(), &mut runner).unwrap_err().to_string();
     assert!(error.contains("No medium found") && error.contains("codex-proxy serve"), "{error}");
     assert_eq!((user.read(UNIT), user.read(ENVIRONMENT)), (None, None));
 }
@@ -160,8 +163,8 @@ fn without_systemd_nothing_is_written() {
 #[test]
 fn what_systemd_refuses_is_told() {
     let user = User::new(&[]);
-    let mut calls = Script::answering(&[(true, ""), (true, ""), (false, "Unit is masked.\n")]);
-    let error = user.systemd(&install(), &mut calls).unwrap_err().to_string();
+    let mut runner = Script::answering(&[(true, ""), (true, ""), (false, "Unit is masked.\n")]);
+    let error = user.systemd(&install(), &mut runner).unwrap_err().to_string();
     assert_eq!(error, "systemctl --user enable codex-proxy.service failed: Unit is masked.");
 }
 
@@ -171,11 +174,11 @@ fn remove_undoes_install_and_keeps_the_login() {
     user.systemd(&install(), &mut Script::default()).unwrap();
     let credentials = user.directory.path().join(".codex-proxy/credentials.json");
     std::fs::write(&credentials, "{}").unwrap();
-    let mut calls = Script::default();
+    let mut runner = Script::default();
     let remove = ServiceCommand::Remove(ServiceRemoveArgs {});
-    user.systemd(&remove, &mut calls).unwrap();
+    user.systemd(&remove, &mut runner).unwrap();
     assert_eq!(
-        calls.calls,
+        runner.commands,
         [
             "systemctl --user show-environment",
             "systemctl --user disable --now codex-proxy.service",
@@ -195,11 +198,11 @@ fn status_and_logs_are_the_managers_own() {
     let error = user.systemd(&status, &mut Script::default()).unwrap_err().to_string();
     assert!(error.contains("codex-proxy service install"), "{error}");
     user.systemd(&install(), &mut Script::default()).unwrap();
-    let mut calls = Script::default();
-    user.systemd(&status, &mut calls).unwrap();
-    user.systemd(&ServiceCommand::Logs(ServiceLogsArgs { follow: true }), &mut calls).unwrap();
+    let mut runner = Script::default();
+    user.systemd(&status, &mut runner).unwrap();
+    user.systemd(&ServiceCommand::Logs(ServiceLogsArgs { follow: true }), &mut runner).unwrap();
     assert_eq!(
-        calls.calls,
+        runner.commands,
         [
             "systemctl --user status --no-pager codex-proxy.service",
             "journalctl --user --unit codex-proxy.service --lines 100 --follow",
@@ -210,12 +213,12 @@ fn status_and_logs_are_the_managers_own() {
 #[test]
 fn launchd_gets_a_plist_with_the_settings() {
     let user = User::new(&[("CODEX_PROXY_ALIASES", "a=<b>&c")]);
-    let mut calls = Script::answering(&[(true, "501\n")]);
-    user.launchd(&install(), &mut calls).unwrap();
+    let mut runner = Script::answering(&[(true, "501\n")]);
+    user.launchd(&install(), &mut runner).unwrap();
     let plist = "Library/LaunchAgents/codex-proxy.plist";
     let file = user.directory.path().join(plist);
     assert_eq!(
-        calls.calls,
+        runner.commands,
         [
             "id -u".to_owned(),
             "launchctl print gui/501".to_owned(),
@@ -228,7 +231,7 @@ fn launchd_gets_a_plist_with_the_settings() {
         text.contains("<string>a=&lt;b&gt;&amp;c</string>") && text.contains("<key>CODEX_PROXY_API_KEY</key>"),
         "{text}"
     );
-    let mut calls = Script::answering(&[(true, "501\n")]);
-    user.launchd(&ServiceCommand::Remove(ServiceRemoveArgs {}), &mut calls).unwrap();
+    let mut runner = Script::answering(&[(true, "501\n")]);
+    user.launchd(&ServiceCommand::Remove(ServiceRemoveArgs {}), &mut runner).unwrap();
     assert_eq!(user.read(plist), None);
 }

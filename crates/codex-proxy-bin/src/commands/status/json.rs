@@ -6,12 +6,12 @@ use std::time::SystemTime;
 use codex_auth::LoginState;
 use serde_json::json;
 
-use super::Report;
 use crate::commands::CommandError;
+use crate::commands::status::report::LoginReport;
 use crate::endpoints::usage::{quota_json, rfc3339};
 
 /// Prints one object. Times are RFC 3339 in UTC; what is not known is null.
-pub(super) fn print(report: &Report, now: SystemTime, out: &mut impl Write) -> Result<(), CommandError> {
+pub(super) fn print(report: &LoginReport, now: SystemTime, out: &mut impl Write) -> Result<(), CommandError> {
     let status = &report.status;
     let object = json!({
         "usable": report.is_usable(),

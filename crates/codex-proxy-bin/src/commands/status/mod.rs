@@ -2,24 +2,20 @@
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use codex_auth::{AnyStore, CodexCliStore, LoginState, LoginStatus, MemoryStore, Plan, TokenStore, Tokens};
-use codex_translate::{Error, ErrorKind};
-use codex_upstream::{Client, ClientConfig, ModelCacheConfig, Quota, Workspace};
-use futures_util::future::join;
+use codex_auth::CodexCliStore;
 
-use crate::app::App;
 use crate::cli::args::StatusArgs;
 use crate::commands::CommandError;
 use crate::config::Config;
 use crate::credentials::store::OwnStore;
 
 mod json;
+mod report;
 mod text;
 
-/// How long to wait for the backend: the command is for people and scripts that want to go on.
-const PATIENCE: Duration = Duration::from_secs(5);
+use report::LoginReport;
 
 /// Prints whether the login is usable; exits with 0 if it is, with 1 if not. Changes nothing and renews no token.
 ///
@@ -27,9 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The credentials cannot be read.
 pub async fn run(config: Config, args: StatusArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let report = if args.from_codex {
-        Report::of(&config, &CodexCliStore::new(config.codex_auth_path()?), args.offline).await?
+        LoginReport::of(&config, &CodexCliStore::new(config.codex_auth_path()?), args.offline).await?
     } else {
-        Report::of(&config, &OwnStore::open(&config).map_err(CommandError::other)?, args.offline).await?
+        LoginReport::of(&config, &OwnStore::open(&config).map_err(CommandError::other)?, args.offline).await?
     };
     if args.json {
         json::print(&report, SystemTime::now(), out)?;
@@ -37,131 +33,4 @@ pub async fn run(config: Config, args: StatusArgs, out: &mut impl Write) -> Resu
         text::print(&report, SystemTime::now(), out)?;
     }
     Ok(if report.is_usable() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// What there is to say of a login.
-struct Report {
-    status: LoginStatus,
-    login_command: &'static str,
-    backend: Backend,
-}
-
-/// What the backend told of the account.
-enum Backend {
-    NotAsked {
-        why: &'static str,
-    },
-    Told {
-        quota: Quota,
-        /// `None` when it could not be found out.
-        workspace: Option<Box<Workspace>>,
-    },
-    /// It does not accept the access token.
-    Refused,
-    Failed(String),
-}
-
-impl Report {
-    async fn of<S: TokenStore>(config: &Config, store: &S, offline: bool) -> Result<Self, CommandError> {
-        let tokens = store.load().map_err(CommandError::other)?;
-        let status = LoginStatus::of(tokens.as_ref(), store.location(), SystemTime::now());
-        let backend = match (&status.state, tokens) {
-            _ if offline => Backend::NotAsked { why: "--offline" },
-            (LoginState::Valid, Some(tokens)) => ask(config, tokens).await?,
-            (LoginState::Renewable, _) => {
-                Backend::NotAsked { why: "the access token has ended; the next request renews it" }
-            }
-            _ => Backend::NotAsked { why: "there is no usable login" },
-        };
-        Ok(Self { status, login_command: store.login_command(), backend })
-    }
-
-    /// Whether requests can be authenticated. A refused token may have been revoked before its time; then it is renewed.
-    fn is_usable(&self) -> bool {
-        let is_refused = matches!(self.backend, Backend::Refused);
-        self.status.is_usable() && (self.status.renewable || !is_refused)
-    }
-
-    /// The plan as the backend tells it today, else as the tokens do.
-    fn plan(&self) -> Option<Plan> {
-        self.told().and_then(|(quota, _)| quota.plan.clone()).map(Plan::new).or_else(|| self.status.plan.clone())
-    }
-
-    /// The workspace's name, from the same sources.
-    fn workspace(&self) -> Option<&str> {
-        let told = self.told().and_then(|(_, workspace)| workspace?.name.as_deref());
-        told.or(self.status.workspace.as_deref())
-    }
-
-    /// Why there is no quota, in the words of what to do.
-    fn problem(&self) -> Option<String> {
-        match &self.backend {
-            Backend::Told { .. } => None,
-            Backend::NotAsked { why } => Some(format!("not asked for: {why}")),
-            Backend::Failed(why) => Some(format!("not known: {why}")),
-            Backend::Refused if self.status.renewable => {
-                Some("not known: the backend refuses the access token; the next request renews it".to_owned())
-            }
-            Backend::Refused => {
-                Some(format!("not known: the backend refuses the access token; run `{}`", self.login_command))
-            }
-        }
-    }
-
-    fn told(&self) -> Option<(&Quota, Option<&Workspace>)> {
-        match &self.backend {
-            Backend::Told { quota, workspace } => Some((quota, workspace.as_deref())),
-            Backend::NotAsked { .. } | Backend::Refused | Backend::Failed(_) => None,
-        }
-    }
-}
-
-/// Asks with the tokens as they are: in a store that holds nothing else, there is nothing to renew or to lose.
-async fn ask(config: &Config, tokens: Tokens) -> Result<Backend, CommandError> {
-    let client = ClientConfig { connect_timeout: PATIENCE, read_timeout: PATIENCE, ..config.client() };
-    let client = Client::new(client).map_err(CommandError::other)?;
-    let bearer = tokens.bearer();
-    let store = AnyStore::new(MemoryStore::with_tokens(tokens));
-    let app = App::new(config, client, store, ModelCacheConfig::default());
-    let asked = join(app.client.refresh_quota(&bearer), app.client.workspaces(&bearer));
-    let Ok((quota, workspaces)) = tokio::time::timeout(PATIENCE, asked).await else {
-        return Ok(Backend::Failed(format!("the backend did not answer within {} s", PATIENCE.as_secs())));
-    };
-    let workspace = |id: &str| workspaces.ok()?.find(id).cloned().map(Box::new);
-    Ok(match quota {
-        Ok(quota) => Backend::Told { quota, workspace: bearer.account_id.as_deref().and_then(workspace) },
-        Err(error) => Backend::of_error(&error),
-    })
-}
-
-impl Backend {
-    fn of_error(error: &Error) -> Self {
-        if error.kind() == ErrorKind::Authentication { Self::Refused } else { Self::Failed(error.to_string()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::ffi::OsString;
-
-    use codex_auth::Secret;
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_backend_that_never_answers_is_given_up() {
-        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/backend-api", silent.local_addr().unwrap());
-        let env = |name: &str| match name {
-            "CODEX_PROXY_HOME" => Some(OsString::from("/nonexistent")),
-            "CODEX_PROXY_UPSTREAM_URL" => Some(OsString::from(&url)),
-            _ => None,
-        };
-        let config = Config::from_env(&env).unwrap();
-        let Backend::Failed(why) = ask(&config, Tokens::new(Secret::new("t"))).await.unwrap() else {
-            panic!("nobody answered");
-        };
-        assert!(why.contains("did not answer within 5 s") || why.contains("silent for too long"), "{why}");
-    }
 }

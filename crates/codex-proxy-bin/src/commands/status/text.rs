@@ -6,14 +6,14 @@ use std::time::SystemTime;
 use codex_auth::{LoginState, LoginStatus};
 use codex_upstream::{Quota, QuotaWindow};
 
-use super::Report;
 use crate::commands::duration::rough;
+use crate::commands::status::report::LoginReport;
 
 /// How many characters a bar has.
 const BAR: usize = 20;
 
-pub(super) fn print(report: &Report, now: SystemTime, out: &mut impl Write) -> io::Result<()> {
-    let Report { status, login_command, .. } = report;
+pub(super) fn print(report: &LoginReport, now: SystemTime, out: &mut impl Write) -> io::Result<()> {
+    let LoginReport { status, login_command, .. } = report;
     headline(status, login_command, out)?;
     let mut row = |name: &str, value: Option<String>| match value {
         Some(value) => writeln!(out, "  {name:<9} {value}"),

@@ -1,0 +1,142 @@
+//! The state of the login, as far as it can be found out.
+
+use std::time::{Duration, SystemTime};
+
+use codex_auth::{AnyStore, LoginState, LoginStatus, MemoryStore, Plan, TokenStore, Tokens};
+use codex_translate::{Error, ErrorKind};
+use codex_upstream::{Client, ClientConfig, ModelCacheConfig, Quota, Workspace};
+use futures_util::future::join;
+
+use crate::app::App;
+use crate::commands::CommandError;
+use crate::config::Config;
+
+/// How long to wait for the backend: the command is for people and scripts that want to go on.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
+/// What there is to say of a login.
+pub(super) struct LoginReport {
+    pub(super) status: LoginStatus,
+    pub(super) login_command: &'static str,
+    account: AccountReport,
+}
+
+/// What the backend told of the account.
+enum AccountReport {
+    NotAsked {
+        why: &'static str,
+    },
+    Told {
+        quota: Quota,
+        /// `None` when it could not be found out.
+        workspace: Option<Box<Workspace>>,
+    },
+    /// It does not accept the access token.
+    Refused,
+    Failed(String),
+}
+
+impl LoginReport {
+    pub(super) async fn of<S: TokenStore>(config: &Config, store: &S, offline: bool) -> Result<Self, CommandError> {
+        let tokens = store.load().map_err(CommandError::other)?;
+        let status = LoginStatus::of(tokens.as_ref(), store.location(), SystemTime::now());
+        let account = match (&status.state, tokens) {
+            _ if offline => AccountReport::NotAsked { why: "--offline" },
+            (LoginState::Valid, Some(tokens)) => ask(config, tokens).await?,
+            (LoginState::Renewable, _) => {
+                AccountReport::NotAsked { why: "the access token has ended; the next request renews it" }
+            }
+            _ => AccountReport::NotAsked { why: "there is no usable login" },
+        };
+        Ok(Self { status, login_command: store.login_command(), account })
+    }
+
+    /// Whether requests can be authenticated. A refused token may have been revoked before its time; then it is renewed.
+    pub(super) fn is_usable(&self) -> bool {
+        let is_refused = matches!(self.account, AccountReport::Refused);
+        self.status.is_usable() && (self.status.renewable || !is_refused)
+    }
+
+    /// The plan as the backend tells it today, else as the tokens do.
+    pub(super) fn plan(&self) -> Option<Plan> {
+        self.told().and_then(|(quota, _)| quota.plan.clone()).map(Plan::new).or_else(|| self.status.plan.clone())
+    }
+
+    /// The workspace's name, from the same sources.
+    pub(super) fn workspace(&self) -> Option<&str> {
+        let told = self.told().and_then(|(_, workspace)| workspace?.name.as_deref());
+        told.or(self.status.workspace.as_deref())
+    }
+
+    /// Why there is no quota, in the words of what to do.
+    pub(super) fn problem(&self) -> Option<String> {
+        match &self.account {
+            AccountReport::Told { .. } => None,
+            AccountReport::NotAsked { why } => Some(format!("not asked for: {why}")),
+            AccountReport::Failed(why) => Some(format!("not known: {why}")),
+            AccountReport::Refused if self.status.renewable => {
+                Some("not known: the backend refuses the access token; the next request renews it".to_owned())
+            }
+            AccountReport::Refused => {
+                Some(format!("not known: the backend refuses the access token; run `{}`", self.login_command))
+            }
+        }
+    }
+
+    pub(super) fn told(&self) -> Option<(&Quota, Option<&Workspace>)> {
+        match &self.account {
+            AccountReport::Told { quota, workspace } => Some((quota, workspace.as_deref())),
+            AccountReport::NotAsked { .. } | AccountReport::Refused | AccountReport::Failed(_) => None,
+        }
+    }
+}
+
+/// Asks with the tokens as they are: in a store that holds nothing else, there is nothing to renew or to lose.
+async fn ask(config: &Config, tokens: Tokens) -> Result<AccountReport, CommandError> {
+    let client = ClientConfig { connect_timeout: MAX_WAIT, read_timeout: MAX_WAIT, ..config.client() };
+    let client = Client::new(client).map_err(CommandError::other)?;
+    let bearer = tokens.bearer();
+    let store = AnyStore::new(MemoryStore::with_tokens(tokens));
+    let app = App::new(config, client, store, ModelCacheConfig::default());
+    let asked = join(app.client.refresh_quota(&bearer), app.client.workspaces(&bearer));
+    let Ok((quota, workspaces)) = tokio::time::timeout(MAX_WAIT, asked).await else {
+        return Ok(AccountReport::Failed(format!("the backend did not answer within {} s", MAX_WAIT.as_secs())));
+    };
+    let workspace = |id: &str| workspaces.ok()?.find(id).cloned().map(Box::new);
+    Ok(match quota {
+        Ok(quota) => AccountReport::Told { quota, workspace: bearer.account_id.as_deref().and_then(workspace) },
+        Err(error) => AccountReport::of_error(&error),
+    })
+}
+
+impl AccountReport {
+    fn of_error(error: &Error) -> Self {
+        if error.kind() == ErrorKind::Authentication { Self::Refused } else { Self::Failed(error.to_string()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use codex_auth::Secret;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backend_that_never_answers_is_given_up() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/backend-api", silent.local_addr().unwrap());
+        let env = |name: &str| match name {
+            "CODEX_PROXY_HOME" => Some(OsString::from("/nonexistent")),
+            "CODEX_PROXY_UPSTREAM_URL" => Some(OsString::from(&url)),
+            _ => None,
+        };
+        let config = Config::from_env(&env).unwrap();
+        let AccountReport::Failed(why) = ask(&config, Tokens::new(Secret::new("t"))).await.unwrap() else {
+            panic!("nobody answered");
+        };
+        assert!(why.contains("did not answer within 5 s") || why.contains("silent for too long"), "{why}");
+    }
+}
