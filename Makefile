@@ -3,9 +3,6 @@
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 export PATH := $(TARGET)/tools/bin:$(PATH)
 
-# `--examples` makes Cargo select the dependencies' features as for tests, so nothing is compiled a second time for `make test`.
-BUILD := cargo build --locked --workspace --bins --examples
-
 FUZZ_SECS ?= 20
 SOAK_SECS ?= 120
 
@@ -18,7 +15,7 @@ help: ## show this list
 
 demo: ## build the program and run it against a simulated backend: no account, no network
 	@scripts/setup build
-	@$(MAKE) --no-print-directory build
+	@cargo build --locked -p codex-proxy-bin --bin codex-proxy
 	@$(TARGET)/debug/codex-proxy demo
 
 test: ## run every check: lints, docs, licences, all tests, real clients
@@ -61,7 +58,7 @@ install: ## build the release binary into ~/.cargo/bin
 
 build:
 	@echo "── build"
-	@$(BUILD)
+	@cargo build --locked --workspace --bins --examples
 
 release:
 	@echo "── release build"
