@@ -1,4 +1,4 @@
-//! The way of one request: it is admitted, read, and answered by its endpoint.
+//! The path of one request: admission, reading, and the answer of its endpoint.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -80,7 +80,7 @@ impl ConnectionActivity {
         }
     }
 
-    /// Notes that bytes came.
+    /// Records that bytes arrived.
     pub(super) fn has_read(&self) {
         let mut state = self.state();
         if state.running == 0 && !state.is_http2 && state.head.is_none() {
@@ -88,7 +88,7 @@ impl ConnectionActivity {
         }
     }
 
-    /// Notes that bytes went out.
+    /// Records that bytes went out.
     pub(super) fn has_written(&self) {
         self.state().active = Instant::now();
     }
@@ -113,14 +113,14 @@ pub(crate) struct ActiveRequest {
 }
 
 impl ActiveRequest {
-    /// Notes that its reply has handed out bytes.
+    /// Records that its reply has handed out bytes.
     pub(crate) fn has_output(&self) {
         let mut state = self.activity.state();
         state.has_asked(self.id);
         state.waiting.push((self.id, Instant::now()));
     }
 
-    /// Notes that its reply was asked for bytes, and has none.
+    /// Records that its reply was polled and has no bytes yet.
     pub(crate) fn has_none(&self) {
         self.activity.state().has_asked(self.id);
     }

@@ -1,4 +1,4 @@
-//! The bytes of a connection, each of which is noted.
+//! The bytes of a connection, whose activity is recorded.
 
 use std::io;
 use std::pin::Pin;

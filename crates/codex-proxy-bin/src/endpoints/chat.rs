@@ -14,17 +14,17 @@ use crate::request::context::RequestContext;
 use crate::turn::relay::{self, Relay};
 use crate::turn::send::Turn;
 
-/// Answers a chat request, in a stream or whole, as it asks.
+/// Answers a chat request, with a stream or with one JSON body, as it asks.
 ///
 /// # Errors
-/// The request is wrong, or the turn failed before its first output.
+/// The request is invalid, or the turn failed before its first output.
 pub(crate) async fn chat<U: Upstream>(
     app: &Arc<App<U>>,
     context: &RequestContext,
     body: Bytes,
 ) -> Result<Response<ReplyBody>, Error> {
     let (request, size) = (chat::ChatRequest::from_json(&body)?, body.len());
-    // Of a large request, no more copies are in memory at once than have to be.
+    // Keeps as few copies of a large request in memory as possible.
     drop(body);
     let model = app.named_model(request.model(), &context.options);
     let translated = to_responses(request, &model.profile, &model.options)?;
@@ -34,7 +34,7 @@ pub(crate) async fn chat<U: Upstream>(
     record.asks(&model.profile.slug, model.is_known, effort, notices.len());
     let identity = ids::completion();
     let turn = Turn::new(&app.client, &context.caller, translated.request, size);
-    // The backend makes one choice a turn (docs/features.md C9).
+    // The backend makes one choice per turn (docs/features.md C9).
     let choices = (0..plan.n).map(|choice| (turn.open(), ReplyPlan { choice, ..plan.clone() }));
     let mut response = if plan.stream {
         let turns = choices.map(|(opening, plan)| (opening, ChatPipe::new(&plan, &identity))).collect();
@@ -46,7 +46,7 @@ pub(crate) async fn chat<U: Upstream>(
             whole.merge(choice);
             whole
         });
-        let completion = merged.ok_or_else(|| Error::new(ErrorKind::Internal, "no choice was asked for"))?;
+        let completion = merged.ok_or_else(|| Error::new(ErrorKind::Internal, "the request has no choices"))?;
         reply::json(StatusCode::OK, &completion)
     };
     reply::add_notices(response.headers_mut(), &notices);

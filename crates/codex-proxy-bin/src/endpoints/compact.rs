@@ -1,4 +1,4 @@
-//! `POST /v1/responses/compact`: a conversation in, the items that stand for it out.
+//! `POST /v1/responses/compact`: replaces a conversation by fewer items.
 
 use bytes::Bytes;
 use codex_translate::{Effort, Error, Finish, Summary, responses};
@@ -15,7 +15,7 @@ use crate::turn::unary::{of_whole, usage, whole};
 /// Compacts a conversation.
 ///
 /// # Errors
-/// The request is wrong, or the backend refused it.
+/// The request is invalid, or the backend refused it.
 pub(crate) async fn compact<U: Upstream>(
     app: &App<U>,
     context: &RequestContext,
@@ -34,7 +34,7 @@ pub(crate) async fn compact<U: Upstream>(
     Ok(response)
 }
 
-/// The compaction, with what the public API has and older replies of the backend have not.
+/// Returns the compaction, with the members of the public API that older replies of the backend lack.
 async fn compacted<U: Upstream>(
     app: &App<U>,
     context: &RequestContext,

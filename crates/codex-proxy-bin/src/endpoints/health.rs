@@ -1,5 +1,5 @@
-//! `GET /health`, `/health/live` and `/health/ready`: whether the program runs, and whether it can serve. They need no key and
-//! tell nothing private.
+//! `GET /health`, `/health/live` and `/health/ready`: whether the program runs, and whether it can serve requests. They
+//! need no key and reveal nothing private.
 
 use codex_auth::LoginState;
 use codex_upstream::{CatalogueSource, TokioTimer, Upstream};
@@ -29,7 +29,7 @@ struct Ready {
     models: Part,
 }
 
-/// One of the things that requests need.
+/// One of the requirements for serving.
 #[derive(Serialize)]
 struct Part {
     ok: bool,
@@ -37,7 +37,7 @@ struct Part {
     problem: Option<String>,
 }
 
-/// Answers 200 as long as the program runs, but to the probe for readiness.
+/// Replies with 200 as long as the program runs, except to the readiness probe.
 pub(crate) async fn health<U: Upstream>(app: &App<U>, probe: Probe) -> Response<ReplyBody> {
     let (status, version) = ("ok", env!("CARGO_PKG_VERSION"));
     match probe {
@@ -50,18 +50,19 @@ pub(crate) async fn health<U: Upstream>(app: &App<U>, probe: Probe) -> Response<
     }
 }
 
-/// Answers 200 when a request can be served: the login is usable and the account's models are known. Else 503, with what is
-/// missing and what to do about it.
+/// Replies with 200 if the program can serve requests: the login is usable and the account's models are known.
+/// Otherwise with 503, the problems and the next steps.
 async fn ready<U: Upstream>(app: &App<U>) -> Response<ReplyBody> {
     let login = match login_problem(&app.client.tokens.status().await.state) {
         None => Part { ok: true, problem: None },
         Some(problem) => Part { ok: false, problem: Some(format!("{problem}; run `{}`", app.login_command)) },
     };
     let models = match app.client.models.snapshot().source {
-        // No request comes to a program that is not ready, so nobody else would have them asked for.
+        // A program that is not ready gets no requests, which would otherwise fetch the models.
         CatalogueSource::BuiltIn => {
             let _ = app.client.models.use_at_hand(&TokioTimer);
-            let problem = "the account's models are not known yet; if that lasts, run `codex-proxy doctor`".to_owned();
+            let problem =
+                "the account's models are not known yet; if this persists, run `codex-proxy doctor`".to_owned();
             Part { ok: false, problem: Some(problem) }
         }
         CatalogueSource::Live | CatalogueSource::Disk | _ => Part { ok: true, problem: None },
@@ -78,6 +79,6 @@ fn login_problem(state: &LoginState) -> Option<String> {
         LoginState::Valid | LoginState::Renewable => None,
         LoginState::Expired(reason) => Some(format!("the login has ended ({reason})")),
         LoginState::Unreadable => Some("the credentials cannot be read".to_owned()),
-        LoginState::LoggedOut | _ => Some("nobody is logged in".to_owned()),
+        LoginState::LoggedOut | _ => Some("not logged in".to_owned()),
     }
 }

@@ -1,8 +1,8 @@
 //! `POST /v1/images/generations` and `POST /v1/images/edits`.
 //!
-//! Both go to the backend's calls of the same names, as the official client's own tool for pictures does, and not through the
-//! hosted tool of a turn: a turn's model may answer in words instead, rewrites the prompt, and cannot be made to draw, since the
-//! backend refuses to have a hosted tool forced (docs/backend.md §2.7).
+//! Both use the backend's endpoints of the same names, as the official client's own image tool does, instead of the
+//! hosted tool of a turn: the model of a turn may answer in words instead, rewrites the prompt, and cannot be made to
+//! draw, since the backend does not allow to force a hosted tool (docs/backend.md §2.7).
 
 use bytes::Bytes;
 use codex_translate::images::{ImagesRequest, MODEL, Task};
@@ -19,10 +19,10 @@ use crate::request::context::RequestContext;
 use crate::request::multipart;
 use crate::turn::unary::{of_whole, usage, whole};
 
-/// Makes pictures.
+/// Generates or edits images.
 ///
 /// # Errors
-/// The request is wrong, or the backend refused it.
+/// The request is invalid, or the backend refused it.
 pub(crate) async fn images<U: Upstream>(
     app: &App<U>,
     task: Task,
@@ -37,16 +37,16 @@ pub(crate) async fn images<U: Upstream>(
     };
     let request = ImagesRequest::from_json(task, &body, &context.options)?;
     context.record.asks(MODEL, true, None, request.notices.len());
-    let pictures = drawn(app, task, &request).await?;
-    context.record.complete(&Summary { finish: Finish::Stop, usage: usage(pictures.usage.as_ref()) });
+    let generated = drawn(app, task, &request).await?;
+    context.record.complete(&Summary { finish: Finish::Stop, usage: usage(generated.usage.as_ref()) });
     let mut notices = request.notices.clone();
-    notices.extend(request.unheeded(pictures.quality.as_deref(), pictures.size.as_deref()));
-    let mut response = reply::json(StatusCode::OK, &told(pictures, request.as_url)?);
+    notices.extend(request.unheeded(generated.quality.as_deref(), generated.size.as_deref()));
+    let mut response = reply::json(StatusCode::OK, &told(generated, request.as_url)?);
     reply::add_notices(response.headers_mut(), &notices);
     Ok(response)
 }
 
-/// As many calls as pictures: the backend goes by no number.
+/// Sends one request per image: the backend ignores the number.
 async fn drawn<U: Upstream>(app: &App<U>, task: Task, request: &ImagesRequest) -> Result<ImagesReply, Error> {
     let call = match task {
         Task::Generation => ImageCall::Generation,
@@ -63,7 +63,7 @@ async fn drawn<U: Upstream>(app: &App<U>, task: Task, request: &ImagesRequest) -
         all.usage = sum(all.usage, more.usage);
         all
     });
-    merged.ok_or_else(|| Error::new(ErrorKind::Internal, "no picture was asked for"))
+    merged.ok_or_else(|| Error::new(ErrorKind::Internal, "the request asks for no images"))
 }
 
 /// Adds the numbers of two `usage` objects, key by key.
@@ -83,21 +83,21 @@ fn sum(one: Option<Value>, other: Option<Value>) -> Option<Value> {
     }
 }
 
-/// The reply, with data URLs instead of bare base64 if the caller wants URLs.
-fn told(pictures: ImagesReply, as_url: bool) -> Result<Value, Error> {
-    let format = pictures.output_format.clone().unwrap_or_else(|| "png".to_owned());
-    let mut told = serde_json::to_value(pictures)
+/// Returns the reply, with data URLs instead of bare base64 if the caller wants URLs.
+fn told(generated: ImagesReply, as_url: bool) -> Result<Value, Error> {
+    let format = generated.output_format.clone().unwrap_or_else(|| "png".to_owned());
+    let mut told = serde_json::to_value(generated)
         .map_err(|error| Error::new(ErrorKind::Internal, format!("cannot write the reply as JSON: {error}")))?;
     let data = told.get_mut("data").and_then(Value::as_array_mut).into_iter().flatten();
-    for picture in data.filter_map(Value::as_object_mut).filter(|_| as_url) {
-        into_url(picture, &format);
+    for image in data.filter_map(Value::as_object_mut).filter(|_| as_url) {
+        into_url(image, &format);
     }
     Ok(told)
 }
 
-fn into_url(picture: &mut Map<String, Value>, format: &str) {
-    if let Some(Value::String(base64)) = picture.remove("b64_json") {
-        picture.insert("url".to_owned(), format!("data:image/{format};base64,{base64}").into());
+fn into_url(image: &mut Map<String, Value>, format: &str) {
+    if let Some(Value::String(base64)) = image.remove("b64_json") {
+        image.insert("url".to_owned(), format!("data:image/{format};base64,{base64}").into());
     }
 }
 

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::reply::{self, ReplyBody};
 use crate::telemetry::metrics::Now;
 
-/// Writes all metrics. Asks nobody: the quota is what the last replies told.
+/// Returns all metrics. Sends no requests: the quota is the one that the last replies reported.
 pub(crate) async fn metrics<U: Upstream>(app: &App<U>) -> Response<ReplyBody> {
     let now = Now {
         live: &app.request_log.live(),

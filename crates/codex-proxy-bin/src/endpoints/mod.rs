@@ -1,4 +1,4 @@
-//! The endpoints: each names a reader for the request and a writer for the reply; everything between is the same.
+//! The endpoints: each names a reader for the request and a writer for the reply; everything in between is shared.
 
 mod chat;
 mod compact;

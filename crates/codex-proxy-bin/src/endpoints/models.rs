@@ -13,7 +13,7 @@ use url::form_urlencoded;
 use crate::ids;
 use crate::reply::{self, ReplyBody};
 
-/// OpenAI's list, and beside it, for the Codex CLI, the backend's own (docs/backend.md §5.1).
+/// OpenAI's list, together with the backend's own for the Codex CLI (docs/backend.md §5.1).
 #[derive(Serialize)]
 struct List<'a> {
     object: &'static str,
@@ -33,12 +33,12 @@ struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     fn called(id: &'a str) -> Self {
-        // The backend does not say when a model was made; clients only sort by it.
+        // The backend does not report when a model was made; clients only sort by it.
         Self { id, object: "model", created: 0, owned_by: "openai" }
     }
 }
 
-/// Lists the models that the account offers. With `client_version` in the query, the Codex CLI is asking.
+/// Lists the account's models. `client_version` in the query identifies the Codex CLI.
 pub(crate) fn models(snapshot: &CatalogueSnapshot, query: Option<&str>) -> Response<ReplyBody> {
     let catalogue = &snapshot.catalogue;
     let codex = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).any(|(key, _)| key == "client_version");
@@ -49,7 +49,7 @@ pub(crate) fn models(snapshot: &CatalogueSnapshot, query: Option<&str>) -> Respo
     };
     let list = to_raw_value(&list);
     let mut response = reply::json(StatusCode::OK, &list.as_ref().ok());
-    // The Codex CLI keeps the list together with its tag (docs/backend.md §5.1).
+    // The Codex CLI caches the list with its tag (docs/backend.md §5.1).
     let tag = list.ok().map(|list| format!("\"{}\"", ids::hex(&Sha256::digest(list.get())[..8])));
     if let Some(tag) = tag.and_then(|tag| HeaderValue::try_from(tag).ok()) {
         response.headers_mut().insert(ETAG, tag);
@@ -57,10 +57,10 @@ pub(crate) fn models(snapshot: &CatalogueSnapshot, query: Option<&str>) -> Respo
     response
 }
 
-/// Tells of one model, by any name that a request may give it; also of those that are not listed.
+/// Returns one model, by any name that a request may use; unlisted models, too.
 ///
 /// # Errors
-/// There is no such model; the message names those there are.
+/// There is no such model; the message lists the models that exist.
 pub(crate) fn model(
     snapshot: &CatalogueSnapshot,
     aliases: &ModelAliases,
@@ -71,7 +71,7 @@ pub(crate) fn model(
         Some(_) => Ok(reply::json(StatusCode::OK, &Entry::called(id))),
         None => {
             let names: Vec<_> = catalogue.listed().map(|model| model.slug.as_str()).collect();
-            let message = format!("the model `{id}` does not exist here; there are {}", names.join(", "));
+            let message = format!("the model `{id}` does not exist; available are {}", names.join(", "));
             Err(Error::new(ErrorKind::ModelNotFound, message).with_param("model"))
         }
     }

@@ -20,17 +20,17 @@ use crate::stored::{Kept, Stored, Whole};
 use crate::turn::relay::{self, Relay};
 use crate::turn::send::Turn;
 
-/// Answers a Responses request, in a stream or whole, as it asks.
+/// Answers a Responses request, with a stream or with one JSON body, as it asks.
 ///
 /// # Errors
-/// The request is wrong, or the turn failed before its first output.
+/// The request is invalid, or the turn failed before its first output.
 pub(crate) async fn responses<U: Upstream>(
     app: &Arc<App<U>>,
     context: &RequestContext,
     body: Bytes,
 ) -> Result<Response<ReplyBody>, Error> {
     let Whole { body: whole, previous } = app.stored.whole(&context.caller.id, &body)?;
-    // A large request is let go of before its reply has ended.
+    // A large request is freed before its reply has ended.
     let options = Options { stores: app.stored.has_room_for(body.len()), ..context.options.clone() };
     let asked = Some(body).filter(|_| options.stores);
     let Prepared { mut plan, notices, turn } = prepare(app, context, &options, whole)?;
@@ -53,7 +53,7 @@ pub(crate) async fn responses<U: Upstream>(
     Ok(response)
 }
 
-/// What is to be kept of a turn, once it has ended well.
+/// What to store of a turn once it is complete.
 #[derive(Debug)]
 pub(crate) struct Keep {
     stored: Arc<Stored>,
@@ -62,7 +62,7 @@ pub(crate) struct Keep {
 }
 
 impl Keep {
-    /// Reads from the plan whether the turn that `request` asks for is to be kept.
+    /// Returns what to store of the turn for `request`, if the plan says so.
     pub(crate) fn of<U: Upstream>(
         app: &App<U>,
         context: &RequestContext,
@@ -85,7 +85,7 @@ impl Keep {
     }
 }
 
-/// A streaming reply that is kept when it has ended well.
+/// A streaming reply that is stored once it is complete.
 #[derive(Debug)]
 pub(crate) struct Keeping {
     pub(crate) pipe: ResponsesPipe,
@@ -118,21 +118,21 @@ impl<O: EventSink> Pipe<O> for Keeping {
     }
 }
 
-/// A Responses request that was read.
+/// A parsed Responses request.
 #[derive(Debug)]
 pub(crate) struct Prepared<U: Upstream> {
-    /// What the reply is to be.
+    /// The plan of the reply.
     pub(crate) plan: ReplyPlan,
-    /// What was changed.
+    /// The notices of the translation.
     pub(crate) notices: Vec<Notice>,
-    /// The turn, of which nothing is sent yet.
+    /// The turn; nothing is sent yet.
     pub(crate) turn: Turn<U>,
 }
 
-/// Reads a Responses request, and notes what it asks for.
+/// Parses a Responses request, and records what it asks for.
 ///
 /// # Errors
-/// The request is wrong.
+/// The request is invalid.
 pub(crate) fn prepare<U: Upstream>(
     app: &Arc<App<U>>,
     context: &RequestContext,

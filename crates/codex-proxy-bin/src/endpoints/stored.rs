@@ -1,4 +1,4 @@
-//! `GET` and `DELETE /v1/responses/{id}`, `GET …/input_items` and `POST …/cancel`: what is kept of earlier responses.
+//! `GET` and `DELETE /v1/responses/{id}`, `GET …/input_items` and `POST …/cancel`: the stored responses.
 
 use std::collections::HashMap;
 
@@ -14,14 +14,14 @@ use crate::reply::{self, ReplyBody};
 use crate::request::context::RequestContext;
 use crate::route::Kept;
 
-/// How many items a page of input has, unless the client says, and at most.
+/// The default number of items in a page of input, and the maximum.
 const PAGE: usize = 20;
 const LONGEST_PAGE: usize = 100;
 
-/// Answers what is asked about a response of the caller's.
+/// Answers a query about a stored response of the caller.
 ///
 /// # Errors
-/// The request asks for what cannot be; a response that is not kept is a 404.
+/// The request is invalid. A response that is not stored is not an error here, but a reply with 404.
 pub(crate) fn stored<U: Upstream>(
     app: &App<U>,
     context: &RequestContext,
@@ -43,12 +43,12 @@ pub(crate) fn stored<U: Upstream>(
             page(items, head.uri.query().unwrap_or_default()).map(|page| reply::json(StatusCode::OK, &page))
         }
         Kept::Cancel => {
-            Err(Error::invalid("response_id", "the response has ended; only one in the background can be cancelled"))
+            Err(Error::invalid("response_id", "the response is complete; only background responses can be cancelled"))
         }
     }
 }
 
-/// An item as the API lists it: with its type, an id, and a text as the part that it is.
+/// Returns an item as the API lists it: with its type, an id, and text as a content part.
 fn listed(response: &str, place: usize, item: &RawValue) -> Map<String, Value> {
     let mut item: Map<String, Value> = serde_json::from_str(item.get()).unwrap_or_default();
     item.entry("type").or_insert_with(|| "message".into());
@@ -60,7 +60,7 @@ fn listed(response: &str, place: usize, item: &RawValue) -> Map<String, Value> {
     item
 }
 
-/// The page of `items`, oldest first, that a query asks for.
+/// Returns the page of `items` that a query asks for; `items` are oldest first.
 fn page(mut items: Vec<Map<String, Value>>, query: &str) -> Result<Value, Error> {
     let query: HashMap<_, _> = url::form_urlencoded::parse(query.as_bytes()).collect();
     let limit = match query.get("limit").map(|limit| limit.parse()) {
@@ -75,7 +75,7 @@ fn page(mut items: Vec<Map<String, Value>>, query: &str) -> Result<Value, Error>
     }
     if let Some(after) = query.get("after") {
         let Some(place) = items.iter().position(|item| item["id"] == **after) else {
-            return Err(Error::invalid("after", "`after` is the id of none of the items"));
+            return Err(Error::invalid("after", "no item has the id in `after`"));
         };
         items.drain(..=place);
     }

@@ -11,10 +11,10 @@ use crate::app::App;
 use crate::reply::{self, ReplyBody};
 use crate::turn::quota::QuotaReport;
 
-/// Tells what is left of the plan, not older than a minute unless the backend does not answer.
+/// Returns the remaining quota, not older than a minute unless the backend does not answer.
 ///
 /// # Errors
-/// Nothing is known: there is no usable login, or the backend does not answer.
+/// No quota is known: there is no usable login, or the backend does not answer.
 pub(crate) async fn usage<U: Upstream>(app: &App<U>) -> Result<Response<ReplyBody>, Error> {
     let report = app.client.quota().await?;
     let mut response = reply::json(StatusCode::OK, &report_json(&report, SystemTime::now()));
@@ -22,9 +22,9 @@ pub(crate) async fn usage<U: Upstream>(app: &App<U>) -> Result<Response<ReplyBod
     Ok(response)
 }
 
-/// Writes a report as `GET /v1/usage` and the status page have it. Times are RFC 3339 in UTC; what is not known is null.
+/// Formats a report as `GET /v1/usage` and the status page show it. Times are RFC 3339 in UTC; unknown values are null.
 ///
-/// Windows that have started anew since they were told are left out: nothing is known of them.
+/// Windows that were reset since they were reported are left out: their usage is no longer known.
 pub(crate) fn report_json(report: &QuotaReport, now: SystemTime) -> Value {
     let mut json = quota_json(&report.quota, now);
     json["as_of"] = report.at.map(rfc3339).into();
@@ -34,7 +34,7 @@ pub(crate) fn report_json(report: &QuotaReport, now: SystemTime) -> Value {
     json
 }
 
-/// Writes a quota for programs: here, on the status page and in `codex-proxy status --json`.
+/// Formats a quota for programs: here, on the status page and in `codex-proxy status --json`.
 pub(crate) fn quota_json(quota: &Quota, now: SystemTime) -> Value {
     let windows = quota.windows.iter().filter(|window| window.is_current(now)).map(|window| {
         json!({
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_has_started_anew_is_left_out() {
+    fn a_window_that_was_reset_is_left_out() {
         let known = KnownQuota::default();
         let windows = vec![window("5h", None, 1_000), window("Spark weekly", Some("Spark"), 2_000)];
         known.observe(Quota { windows, ..Quota::default() }, UNIX_EPOCH + Duration::from_secs(900));

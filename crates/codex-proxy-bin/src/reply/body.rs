@@ -12,9 +12,10 @@ use crate::admission::slots::Slot;
 use crate::connection::activity::ActiveRequest;
 use crate::telemetry::request_log::RequestGuard;
 
-/// The body of a reply: bytes or a stream, and what must last exactly as long as it.
+/// The body of a reply: bytes or a stream, and the guards that last exactly as long as it.
 ///
-/// The slot and the connection's activity end with the last byte; all of them end when the client is gone, which drops the body.
+/// The slot and the connection's activity end with the last byte; dropping the body, as when the client is gone, ends
+/// everything.
 #[derive(Debug, Default)]
 pub struct ReplyBody {
     content: Content,
@@ -32,7 +33,7 @@ enum Content {
 }
 
 impl ReplyBody {
-    /// Makes a body of a stream.
+    /// Wraps a stream.
     pub fn stream(stream: impl Body<Data = Bytes, Error = Infallible> + Send + 'static) -> Self {
         Self { content: Content::Stream(Box::pin(stream)), ..Self::default() }
     }
@@ -42,7 +43,7 @@ impl ReplyBody {
         self.slot = Some(slot);
     }
 
-    /// Tells `request` how the body ends. To a `HEAD` request no body is sent.
+    /// Reports to `request` how the body ends. The reply to a `HEAD` request has no body.
     pub(crate) fn set_request(&mut self, mut request: RequestGuard, is_head: bool) {
         if is_head || self.is_end_stream() {
             request.all_sent();
@@ -50,7 +51,7 @@ impl ReplyBody {
         self.request = Some(request);
     }
 
-    /// Tells the connection what the body waits for.
+    /// Reports to the connection what the body waits for.
     pub(crate) fn set_activity(&mut self, activity: ActiveRequest) {
         self.activity = Some(activity);
     }
@@ -84,7 +85,7 @@ impl Body for ReplyBody {
             if matches!(polled, Poll::Ready(Some(_))) {
                 request.part_sent();
             }
-            // Whoever knows that a body is at its end does not ask for more.
+            // hyper does not poll a body again when it knows that it has ended.
             if has_ended || polled.is_ready() && this.content.is_end_stream() {
                 request.all_sent();
             }

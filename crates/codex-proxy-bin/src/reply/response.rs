@@ -31,7 +31,7 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response<ReplyBody> {
     }
 }
 
-/// The reply, whose end `guard` is told of. To a `HEAD` request no body is sent.
+/// Reports the reply's end to `guard`. The reply to a `HEAD` request has no body.
 pub(crate) fn logged(mut response: Response<ReplyBody>, guard: RequestGuard, is_head: bool) -> Response<ReplyBody> {
     guard.answered(response.status().as_u16());
     response.body_mut().set_request(guard, is_head);

@@ -1,4 +1,4 @@
-//! What an endpoint needs to know of a request beside its body.
+//! What an endpoint needs to know of a request in addition to its body.
 
 use codex_translate::{Error, Options, ReasoningStyle};
 use http::HeaderMap;
@@ -14,7 +14,7 @@ use crate::turn::send::Caller;
 pub(crate) struct RequestContext {
     /// The record of the request.
     pub(crate) record: RequestRecord,
-    /// Who calls.
+    /// The caller.
     pub(crate) caller: Caller,
     /// The options that the request's headers select.
     pub(crate) options: Options,
@@ -24,7 +24,7 @@ impl RequestContext {
     /// Reads the headers of a request.
     ///
     /// # Errors
-    /// A header of ours has a value that it does not accept (400).
+    /// One of the program's own headers has an invalid value (400).
     pub(crate) fn read(headers: &HeaderMap, record: &RequestRecord) -> Result<Self, Error> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let reasoning = match text("x-codex-proxy-reasoning") {

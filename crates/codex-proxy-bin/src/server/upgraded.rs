@@ -1,8 +1,8 @@
-//! Connections that outlive the request that they came by.
+//! Connections that outlive the request that opened them.
 
 use tokio::sync::watch;
 
-/// The WebUpgradedConnections that are open. They outlive the request that opened them, so the server asks them to end.
+/// The open WebSockets. They outlive the request that opened them, so the server tells them when to end.
 #[derive(Debug)]
 pub(crate) struct UpgradedConnections {
     stopping: watch::Sender<bool>,
@@ -15,12 +15,13 @@ impl Default for UpgradedConnections {
 }
 
 impl UpgradedConnections {
-    /// Returns what an upgraded connection listens to: true once it is to end. The connection counts as open until it drops this.
+    /// Returns what an upgraded connection watches: true once it has to end. The connection counts as open until it
+    /// drops this.
     pub(crate) fn subscribe(&self) -> watch::Receiver<bool> {
         self.stopping.subscribe()
     }
 
-    /// Asks all to end after the turn they are in, and waits until they have.
+    /// Tells all connections to end after their current turn, and waits until they have.
     pub(crate) async fn drain(&self) {
         self.stopping.send_replace(true);
         self.stopping.closed().await;

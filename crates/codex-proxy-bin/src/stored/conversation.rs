@@ -1,4 +1,4 @@
-//! The conversation of a request that leaves out what is kept here.
+//! Completes the conversation of a request that refers to stored responses.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,22 +10,22 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::store::{Kept, Stored};
 
-/// The longest chain of responses, each of which goes on from the one before; there is none without an end.
+/// The longest chain of responses, each of which continues the one before; this bounds a cycle.
 const MAX_TURNS: usize = 10_000;
 
-/// A request's members, in the text that they came in.
+/// A request's members, as their original text.
 type Members = BTreeMap<String, Box<RawValue>>;
 
-/// A request whose conversation is whole.
+/// A request whose conversation is complete.
 #[derive(Debug)]
 pub(crate) struct Whole {
-    /// The body, without `previous_response_id` and with the items that were referred to.
+    /// The body, without `previous_response_id` and with the items instead of references to them.
     pub(crate) body: Bytes,
-    /// The response that it goes on from.
+    /// The response that it continues.
     pub(crate) previous: Option<String>,
 }
 
-/// What is read of an item to find it.
+/// The members that identify an item.
 #[derive(Deserialize)]
 struct Named<'a> {
     #[serde(borrow, default)]
@@ -34,14 +34,14 @@ struct Named<'a> {
     id: Option<Cow<'a, str>>,
 }
 
-/// What is read of a response.
+/// The members of a response that are read.
 #[derive(Deserialize)]
 struct Answered {
     #[serde(default)]
     output: Vec<Box<RawValue>>,
 }
 
-/// What is read of a request that was kept.
+/// The members of a stored request that are read.
 #[derive(Deserialize)]
 struct Asked {
     #[serde(default)]
@@ -50,7 +50,7 @@ struct Asked {
     input: Option<Box<RawValue>>,
 }
 
-/// A text as the item that it stands for.
+/// A text as the message item that it stands for.
 #[derive(Serialize)]
 struct Message<'a> {
     r#type: &'static str,
@@ -59,17 +59,18 @@ struct Message<'a> {
 }
 
 impl Stored {
-    /// Puts into a request what it leaves out: the conversation up to the end of the response that it goes on from, and the items
-    /// that it refers to. A reference to what is not kept stays; most requests leave nothing out, and stay as they are.
+    /// Completes a request: adds the conversation up to the end of the response that it continues, and replaces
+    /// references by their items. A reference to an item that is not stored stays; most requests refer to nothing, and
+    /// are not changed.
     ///
     /// # Errors
-    /// The response that it goes on from is not kept: the client has to send the whole conversation.
+    /// The response that it continues is not stored: the client has to send the whole conversation.
     pub(crate) fn whole(&self, caller: &str, body: &Bytes) -> Result<Whole, Error> {
         let as_it_is = || Whole { body: body.clone(), previous: None };
         if !self.is_in_use() || !leaves_something_out(body) {
             return Ok(as_it_is());
         }
-        // What is wrong with a body is said by who reads it.
+        // Errors in the body are reported by the endpoint that parses it.
         let Ok(mut members) = serde_json::from_slice::<Members>(body) else { return Ok(as_it_is()) };
         let previous = members.remove("previous_response_id").filter(|id| id.get() != "null");
         let previous: Option<String> = previous
@@ -91,10 +92,10 @@ impl Stored {
         Ok(Whole { body: serde_json::to_vec(&members).map_err(unwritable)?.into(), previous })
     }
 
-    /// The conversation up to the end of the response `id`.
+    /// Returns the conversation up to the end of the response `id`.
     ///
     /// # Errors
-    /// That response, or one before it, is not kept.
+    /// That response, or one before it, is not stored.
     pub(crate) fn conversation(&self, caller: &str, id: &str) -> Result<Vec<Box<RawValue>>, Error> {
         let mut turns = Vec::new();
         let mut next = Some(id.to_owned());
@@ -108,10 +109,10 @@ impl Stored {
         Ok(self.with_items(caller, items))
     }
 
-    /// What the response `id` was asked with: the conversation before it, and its own input.
+    /// Returns the input of the response `id`: the conversation before it, and its own input.
     ///
     /// # Errors
-    /// That response, or one before it, is not kept.
+    /// That response, or one before it, is not stored.
     pub(crate) fn input_of(&self, caller: &str, id: &str) -> Result<Vec<Box<RawValue>>, Error> {
         let kept = self.get(caller, id).ok_or_else(|| not_found(id))?;
         let (input, previous) = asked(&kept);
@@ -120,7 +121,7 @@ impl Stored {
         Ok(items)
     }
 
-    /// The items, with those in the place of references that are kept.
+    /// Replaces references to stored items by the items.
     pub(crate) fn with_items(&self, caller: &str, items: Vec<Box<RawValue>>) -> Vec<Box<RawValue>> {
         let whole = |item: Box<RawValue>| match reference(&item) {
             Some(id) => self.item(caller, &id).unwrap_or(item),
@@ -129,7 +130,7 @@ impl Stored {
         items.into_iter().map(whole).collect()
     }
 
-    /// The item `id` of a kept response.
+    /// Returns the item `id` of a stored response.
     fn item(&self, caller: &str, id: &str) -> Option<Box<RawValue>> {
         let is_it = |item: &RawValue| {
             serde_json::from_str(item.get()).is_ok_and(|Named { id: found, .. }| found.as_deref() == Some(id))
@@ -138,21 +139,21 @@ impl Stored {
     }
 }
 
-/// Whether a body can be one that leaves something out; the words may also stand in what the user says.
+/// Returns whether a body may refer to something stored; the words can also appear in what the user says.
 fn leaves_something_out(body: &[u8]) -> bool {
     ["\"previous_response_id\"", "\"item_reference\""]
         .iter()
         .any(|word| memchr::memmem::find(body, word.as_bytes()).is_some())
 }
 
-/// The id of the item that this one refers to.
+/// Returns the id of the item that this one refers to.
 fn reference(item: &RawValue) -> Option<String> {
     let Named { r#type, id } = serde_json::from_str(item.get()).ok()?;
     (r#type.as_deref() == Some("item_reference")).then_some(id?.into_owned())
 }
 
 fn asked(kept: &Kept) -> (Vec<Box<RawValue>>, Option<String>) {
-    // It was read when it came.
+    // It was parsed when it arrived.
     let Ok(Asked { previous_response_id, input }) = serde_json::from_slice(&kept.request) else {
         return Default::default();
     };
@@ -163,20 +164,20 @@ fn output(kept: &Kept) -> Vec<Box<RawValue>> {
     serde_json::from_str(&kept.response).map_or_else(|_| Vec::new(), |Answered { output }| output)
 }
 
-/// The items of an input; a text is the user's message.
+/// Returns the items of an input; a text is the user's message.
 ///
 /// # Errors
-/// It is neither a text nor a list.
+/// The input is neither a text nor a list.
 pub(crate) fn items(input: &RawValue) -> Result<Vec<Box<RawValue>>, Error> {
     if input.get().starts_with('"') {
         let message = Message { r#type: "message", role: "user", content: input };
         return to_raw_value(&message).map(|message| vec![message]).map_err(unwritable);
     }
     serde_json::from_str(input.get())
-        .map_err(|_| Error::invalid("input", "`input` is neither a text nor a list of items"))
+        .map_err(|_| Error::invalid("input", "`input` must be a string or an array of items"))
 }
 
-/// What a client is told of a response that is not kept.
+/// The error for a response that is not stored, in OpenAI's words.
 fn not_found(id: &str) -> Error {
     let message = format!("Previous response with id '{id}' not found.");
     Error::invalid("previous_response_id", message).with_code("previous_response_not_found")

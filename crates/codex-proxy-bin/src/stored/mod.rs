@@ -1,9 +1,9 @@
-//! The responses that clients asked to be kept (docs/features.md E7).
+//! The responses that clients asked to store (docs/features.md E7).
 //!
-//! The backend keeps none, and many clients count on it: they send `previous_response_id` and what is new, or an
-//! `item_reference` where an item stood. So responses are kept here, in memory alone, each for the caller whose request it
-//! answered, up to a size; the longest unused go first. What was asked is kept as it came, and read when something goes on from
-//! it: keeping costs a reply next to nothing.
+//! The backend stores none, and many clients rely on it: they send `previous_response_id` and only the new input, or an
+//! `item_reference` instead of an item. So responses are stored here, in memory only, each for the caller whose request
+//! it answered, up to a total size; the least recently used are evicted first. The request is stored as it was sent,
+//! and parsed only when a client continues the response, so storing costs a reply next to nothing.
 
 mod conversation;
 mod store;

@@ -1,4 +1,4 @@
-//! What is kept, and for how long.
+//! The stored responses, and their eviction.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,10 +6,10 @@ use bytes::Bytes;
 use lru::LruCache;
 use memchr::memmem::Finder;
 
-/// What an entry takes beside its texts, roughly.
+/// The approximate size of an entry in addition to its texts.
 const ENTRY_BYTES: usize = 256;
 
-/// The kept responses of all callers.
+/// The stored responses of all callers.
 #[derive(Debug)]
 pub(crate) struct Stored {
     limit_bytes: usize,
@@ -18,7 +18,7 @@ pub(crate) struct Stored {
 
 #[derive(Debug)]
 struct Entries {
-    /// By caller and id of the response, the one unused for longest first to go.
+    /// By caller and id of the response, least recently used first.
     by_id: LruCache<(String, String), Arc<Kept>>,
     bytes: usize,
 }
@@ -33,26 +33,26 @@ pub(crate) struct Kept {
 }
 
 impl Stored {
-    /// Keeps nothing yet, and never more than `limit_bytes`.
+    /// Makes an empty store of at most `limit_bytes`.
     pub(crate) fn new(limit_bytes: usize) -> Self {
         Self { limit_bytes, entries: Mutex::new(Entries { by_id: LruCache::unbounded(), bytes: 0 }) }
     }
 
-    /// Whether anything is kept at all.
+    /// Returns whether anything is stored.
     pub(crate) fn is_in_use(&self) -> bool {
         self.limit_bytes > 0
     }
 
-    /// Whether so much may be kept at once: what would take more than a quarter of the room is not worth what would go for it.
+    /// Returns whether so much may be stored at once: more than a quarter of the limit would evict too much.
     pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
         bytes <= self.limit_bytes / 4 && self.is_in_use()
     }
 
-    /// Keeps a response for `caller`, unless it is too large.
+    /// Stores a response for `caller`, unless it is too large.
     pub(crate) fn keep(&self, caller: &str, id: &str, kept: Kept) {
         let size = kept.size();
         if !self.has_room_for(size) {
-            tracing::debug!(size, "the response is too large to be kept");
+            tracing::debug!(size, "the response is too large to store");
             return;
         }
         let mut entries = self.entries();
@@ -67,12 +67,12 @@ impl Stored {
         }
     }
 
-    /// The response `id` of `caller`, which is now used.
+    /// Returns the response `id` of `caller`, and marks it as used.
     pub(crate) fn get(&self, caller: &str, id: &str) -> Option<Arc<Kept>> {
         self.entries().by_id.get(&(caller.to_owned(), id.to_owned())).cloned()
     }
 
-    /// Forgets the response `id` of `caller`; false if it is not there.
+    /// Deletes the response `id` of `caller`; false if there is none.
     pub(crate) fn delete(&self, caller: &str, id: &str) -> bool {
         let mut entries = self.entries();
         let Some(kept) = entries.by_id.pop(&(caller.to_owned(), id.to_owned())) else { return false };
@@ -80,7 +80,7 @@ impl Stored {
         true
     }
 
-    /// What `pick` finds in the responses of `caller` whose text holds `word`, those used last before the others.
+    /// Returns what `pick` finds in the responses of `caller` whose text contains `word`, most recently used first.
     pub(crate) fn find<T>(&self, caller: &str, word: &str, pick: impl Fn(&Kept) -> Option<T>) -> Option<T> {
         let word = Finder::new(word);
         let entries = self.entries();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_is_its_callers_alone() {
+    fn a_response_belongs_to_its_caller() {
         let stored = Stored::new(1 << 20);
         stored.keep("ada", "resp_1", kept(1));
         assert!(stored.get("ada", "resp_1").is_some() && stored.get("bob", "resp_1").is_none());
@@ -117,13 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unused_for_longest_goes_first() {
+    fn the_least_recently_used_is_evicted_first() {
         let stored = Stored::new(10 * (1000 + ENTRY_BYTES));
         (0..10).for_each(|n| stored.keep("", &n.to_string(), kept(1000)));
         assert!(stored.get("", "0").is_some());
         stored.keep("", "10", kept(1000));
         assert!(stored.get("", "0").is_some() && stored.get("", "1").is_none() && stored.get("", "10").is_some());
-        // Once more under the same id is no second one.
+        // Storing the same id again replaces the response.
         stored.keep("", "10", kept(1000));
         assert!(stored.get("", "2").is_some());
         assert_eq!((0..11).filter(|n| stored.delete("", &n.to_string())).count(), 10);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_not_kept_and_costs_the_others_nothing() {
+    fn what_is_too_large_is_not_stored_and_evicts_nothing() {
         let stored = Stored::new(4000);
         stored.keep("", "small", kept(100));
         stored.keep("", "large", kept(1000));

@@ -7,10 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::telemetry::histogram::{BOUNDS_SECS, Histogram};
 
-/// What every name begins with.
+/// The prefix of every name.
 const PREFIX: &str = "codex_proxy_";
 
-/// The kinds of a metric.
+/// The types of metrics.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Counter,
@@ -18,7 +18,7 @@ pub(super) enum Kind {
     Histogram,
 }
 
-/// A text that grows by families and their samples. Writing to a `String` cannot fail.
+/// The text, to which families and their samples are added. Writing to a `String` cannot fail.
 #[derive(Debug, Default)]
 pub(super) struct Exposition(String);
 
@@ -55,10 +55,10 @@ impl Exposition {
         }
     }
 
-    /// Adds the start of the process, under the name that all programs give it.
+    /// Adds the start time of the process, under the name that all programs use.
     pub(super) fn process_start(&mut self, at: SystemTime) {
         const NAME: &str = "process_start_time_seconds";
-        self.head(NAME, Kind::Gauge, "When the program started.");
+        self.head(NAME, Kind::Gauge, "Unix time at which the program started.");
         let _ = writeln!(self.0, "{NAME} {}", unix_secs(at));
     }
 
@@ -76,12 +76,12 @@ impl Exposition {
     }
 }
 
-/// Seconds since 1970.
+/// Returns the seconds since 1970.
 pub(super) fn unix_secs(at: SystemTime) -> f64 {
     at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// A label's value, in which three characters have a meaning.
+/// Escapes a label's value, in which three characters are special.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -1,14 +1,14 @@
-//! How long things take, counted in buckets.
+//! Durations, counted in buckets.
 
 use std::time::Duration;
 
-/// The upper bounds of the histograms' buckets, in seconds: from a refusal to a long turn of a reasoning model.
+/// The upper bounds of the buckets in seconds: from an immediate error to a long turn of a reasoning model.
 pub(super) const BOUNDS_SECS: [f64; 13] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
 
 /// Durations by bucket.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Histogram {
-    /// How many fell into each bucket and into no smaller one; the rest is in `count` only.
+    /// The number of durations in each bucket and in no smaller one; those beyond the last are only in `count`.
     pub(super) buckets: [u64; BOUNDS_SECS.len()],
     pub(super) count: u64,
     pub(super) sum: Duration,

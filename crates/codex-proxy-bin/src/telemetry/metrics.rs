@@ -1,7 +1,7 @@
-//! What all requests of this run add up to, for `GET /metrics`.
+//! The totals over all requests of this run, for `GET /metrics`.
 //!
-//! Labels take their values from short lists, so that no caller can make the metrics grow: a model that the account's catalogue
-//! does not have is `other`, a path that does not exist is the endpoint `other`.
+//! The values of labels come from short lists, so no caller can make the metrics grow: a model that is not in the
+//! account's catalogue is `other`, and so is the endpoint of an unknown path.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,17 +15,17 @@ use crate::telemetry::histogram::Histogram;
 use crate::telemetry::record::LogEntry;
 use crate::turn::observer::RefreshOutcome;
 
-/// The counts of this run.
+/// The counters of this run.
 #[derive(Debug)]
 pub struct Metrics {
-    /// When it began.
+    /// When the run began.
     pub started_at: SystemTime,
     counts: Mutex<Counts>,
     retries: AtomicU64,
     refreshes: [AtomicU64; REFRESHES.len()],
 }
 
-/// How a refresh can end: with new tokens, with a refusal that ends the login, without a usable reply.
+/// The outcomes of a refresh: new tokens, a rejection that ends the login, or no usable reply.
 const REFRESHES: [&str; 3] = ["ok", "refused", "failed"];
 
 #[derive(Clone, Debug, Default)]
@@ -45,18 +45,18 @@ struct Labels {
     finish: &'static str,
 }
 
-/// What the program knows at the moment, beside what it has counted.
+/// The current state of the program, in addition to the counters.
 #[derive(Debug)]
 pub struct Now<'a> {
-    /// The requests under way.
+    /// The requests in progress.
     pub live: &'a [LogEntry],
-    /// How many requests wait for one of the running to end.
+    /// How many requests wait for a slot.
     pub queued: usize,
-    /// Whether the login can be used.
+    /// Whether the login is usable.
     pub is_login_usable: bool,
-    /// What is known of the quota.
+    /// The known quota.
     pub quota: &'a Quota,
-    /// The time of day.
+    /// The current time.
     pub now: SystemTime,
 }
 
@@ -97,7 +97,8 @@ impl Metrics {
         }
     }
 
-    /// How many requests have ended, and the tokens they took in and gave out; without those that come by themselves.
+    /// Returns how many requests have ended, and their input and output tokens, without requests that are sent
+    /// automatically.
     pub fn totals(&self) -> Totals {
         let counts = self.counts();
         let tokens =
@@ -106,18 +107,18 @@ impl Metrics {
         Totals { turns, input_tokens: tokens("input"), output_tokens: tokens("output") }
     }
 
-    /// Writes everything in Prometheus' text format, version 0.0.4.
+    /// Formats everything in Prometheus' text format, version 0.0.4.
     pub fn to_text(&self, now: &Now<'_>) -> String {
         let counts = self.counts().clone();
         let mut out = Exposition::default();
         self.write_requests(&counts, now, &mut out);
-        out.family("upstream_retries_total", Kind::Counter, "Requests sent to the backend again.");
+        out.family("upstream_retries_total", Kind::Counter, "Requests to the backend that were retried.");
         out.sample("upstream_retries_total", &[], self.retries.load(Ordering::Relaxed));
         out.family("token_refreshes_total", Kind::Counter, "Refreshes of the login's tokens, by outcome.");
         for (outcome, count) in REFRESHES.iter().zip(&self.refreshes) {
             out.sample("token_refreshes_total", &[("outcome", outcome)], count.load(Ordering::Relaxed));
         }
-        out.family("login_usable", Kind::Gauge, "Whether the login can be used (1) or somebody has to log in (0).");
+        out.family("login_usable", Kind::Gauge, "Whether the login is usable (1) or a new login is needed (0).");
         out.sample("login_usable", &[], u8::from(now.is_login_usable));
         write_quota(now, &mut out);
         out.family("build_info", Kind::Gauge, "The program's version.");
@@ -127,26 +128,26 @@ impl Metrics {
     }
 
     fn write_requests(&self, counts: &Counts, now: &Now<'_>, out: &mut Exposition) {
-        out.family("requests_total", Kind::Counter, "Requests that have ended, by how they ended.");
+        out.family("requests_total", Kind::Counter, "Finished requests, by outcome.");
         for (Labels { endpoint, model, code, finish }, count) in &counts.requests {
             let labels = [("endpoint", *endpoint), ("model", model), ("code", code), ("finish", *finish)];
             out.sample("requests_total", &labels, count);
         }
-        let help = "From the head of a request to the last byte of its reply.";
+        let help = "Time from the head of a request to the last byte of its reply.";
         out.histograms("request_duration_seconds", help, &counts.durations);
-        let help = "From the head of a request to the first output of its stream.";
+        let help = "Time from the head of a request to the first output of its stream.";
         out.histograms("first_byte_seconds", help, &counts.first_bytes);
-        let help = "Tokens as the backend counts them; cached ones are among the input, reasoning among the output.";
+        let help = "Tokens as counted by the backend; input includes cached tokens, output includes reasoning tokens.";
         out.family("tokens_total", Kind::Counter, help);
         for ((model, kind), count) in &counts.tokens {
             out.sample("tokens_total", &[("model", model), ("kind", kind)], count);
         }
         let live = |of: fn(&LogEntry) -> bool| now.live.iter().filter(|entry| of(entry)).count();
-        out.family("active_turns", Kind::Gauge, "Turns under way.");
+        out.family("active_turns", Kind::Gauge, "Turns in progress.");
         out.sample("active_turns", &[], live(|entry| entry.model.is_some()));
-        out.family("queued_requests", Kind::Gauge, "Requests that wait for one of the running to end.");
+        out.family("queued_requests", Kind::Gauge, "Requests that wait for a free slot.");
         out.sample("queued_requests", &[], now.queued);
-        out.family("open_streams", Kind::Gauge, "Streams under way.");
+        out.family("open_streams", Kind::Gauge, "Streams in progress.");
         out.sample("open_streams", &[], live(|entry| entry.is_stream));
     }
 
@@ -171,26 +172,30 @@ impl Metrics {
     }
 }
 
-/// What the status page shows of all requests.
+/// The totals on the status page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Totals {
     /// Requests that named a model.
     pub turns: u64,
-    /// Tokens of the requests.
+    /// Input tokens.
     pub input_tokens: u64,
-    /// Tokens of the replies.
+    /// Output tokens.
     pub output_tokens: u64,
 }
 
-/// Windows that have started anew since they were told say nothing any more.
+/// Omits windows that were reset since they were reported: their usage is no longer known.
 fn write_quota(now: &Now<'_>, out: &mut Exposition) {
     let windows = || now.quota.windows.iter().filter(|window| window.is_current(now.now));
-    out.family("quota_used_ratio", Kind::Gauge, "How much of a rate-limit window is used, from 0 to 1 and beyond.");
+    out.family(
+        "quota_used_ratio",
+        Kind::Gauge,
+        "Used share of a rate-limit window; 1 is the limit, which can be exceeded.",
+    );
     for window in windows() {
         let labels = [("window", window.length()), ("limit", window.limit.as_deref().unwrap_or("codex"))];
         out.sample("quota_used_ratio", &labels, window.used_percent / 100.0);
     }
-    out.family("quota_reset_timestamp_seconds", Kind::Gauge, "When a rate-limit window starts anew.");
+    out.family("quota_reset_timestamp_seconds", Kind::Gauge, "Unix time at which a rate-limit window resets.");
     for (window, at) in windows().filter_map(|window| Some((window, window.resets_at?))) {
         let labels = [("window", window.length()), ("limit", window.limit.as_deref().unwrap_or("codex"))];
         out.sample("quota_reset_timestamp_seconds", &labels, exposition::unix_secs(at));
@@ -260,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_has_started_anew_is_not_shown_as_used() {
+    fn a_window_that_was_reset_is_not_shown_as_used() {
         let window = |resets_at: u64| QuotaWindow {
             name: "Spark weekly".to_owned(),
             limit: Some("Spark".to_owned()),

@@ -1,4 +1,4 @@
-//! What is seen of requests from outside: the log, the metrics, and the record of each request from which both are made. Never
+//! Requests as seen from outside: the log, the metrics, and the record of each request from which both are made. Never
 //! the content of a request or of a reply.
 
 mod exposition;

@@ -1,7 +1,7 @@
-//! What is known of one request, from its head to the last byte of its reply.
+//! The record of one request, from its head to the last byte of its reply.
 //!
-//! A [`RequestRecord`] is a handle that those who handle the request write into; nothing in it is the content of a request or of a
-//! reply.
+//! A [`RequestRecord`] is a handle that everything involved in a request writes to; it never holds the content of a
+//! request or of a reply.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -12,10 +12,10 @@ use http::header::USER_AGENT;
 
 use crate::turn::observer::ReplyObserver;
 
-/// The longest text of a client or of the backend that is kept.
+/// The maximum length of a recorded text of a client or of the backend.
 const TEXT_CHARS: usize = 64;
 
-/// A request under way. Clones are the same record.
+/// A request in progress. Clones are the same record.
 #[derive(Clone, Debug)]
 pub struct RequestRecord(Arc<Inner>);
 
@@ -27,20 +27,20 @@ struct Inner {
     found: Mutex<Findings>,
 }
 
-/// What a request's head tells.
+/// What a request's head reveals.
 #[derive(Clone, Debug)]
 pub struct RequestInfo {
-    /// The id that the client gave or was given.
+    /// The client's own id of the request, or the generated one.
     pub request_id: String,
-    /// Which endpoint it is for.
+    /// The endpoint.
     pub endpoint: &'static str,
     /// The client's product, as in `OpenAI/Python`.
     pub client: Option<String>,
-    /// Whether it is one of those that come by themselves, again and again: a probe, a scrape, the status page's own.
+    /// Whether it is sent automatically, again and again: a probe, a scrape, the status page's own.
     pub is_routine: bool,
 }
 
-/// What turns out while it is handled.
+/// What becomes known while the request is handled.
 #[derive(Clone, Debug, Default)]
 struct Findings {
     model: Option<ModelAsked>,
@@ -58,7 +58,7 @@ struct ModelAsked {
     is_known: bool,
 }
 
-/// How the reply ended, as far as those know who make it.
+/// How the reply ended, as far as its producer knows.
 #[derive(Clone, Debug, Default)]
 enum End {
     #[default]
@@ -74,43 +74,44 @@ enum End {
     },
 }
 
-/// Everything there is to say of a request at one moment: what is logged, counted and shown.
+/// Everything known of a request at one moment: this is logged, counted and shown.
 #[derive(Clone, Debug)]
 pub struct LogEntry {
-    /// What its head told.
+    /// The request's head.
     pub info: RequestInfo,
-    /// When it came.
+    /// When the request arrived.
     pub started_at: SystemTime,
     /// How long it has taken so far.
     pub total: Duration,
-    /// How long the first output took.
+    /// The time to the first output.
     pub first_byte: Option<Duration>,
-    /// The model that is asked, once that is known.
+    /// The model that it is sent to, once that is known.
     pub model: Option<String>,
     /// Whether the account's catalogue has that model.
     pub is_known_model: bool,
-    /// The reasoning effort that is asked for.
+    /// The requested reasoning effort.
     pub effort: Option<String>,
     /// Whether the reply is a stream.
     pub is_stream: bool,
-    /// The status, once it is out.
+    /// The status, once it was sent.
     pub status: Option<u16>,
-    /// How the reply ended: a finish reason, or `error`, `client_gone` or `panic`. `None` where nothing was to finish.
+    /// How the reply ended: a finish reason, or `error`, `client_gone` or `panic`. `None` if there was nothing to
+    /// finish.
     pub finish: Option<&'static str>,
-    /// What the reply cost.
+    /// The tokens used.
     pub usage: Option<Usage>,
     /// How many notices the reply carries.
     pub notices: usize,
     /// The code of the error, and the parameter at fault.
     pub error: Option<String>,
-    /// What is wrong, where that is not about the client's own request: messages about that can quote it.
+    /// The error message, unless the client's own request is at fault: such messages can quote it.
     pub cause: Option<String>,
-    /// Whether the error is the client's own.
+    /// Whether the client's own request is at fault.
     pub is_own_error: bool,
 }
 
 impl RequestInfo {
-    /// Reads what the headers tell of the client.
+    /// Reads the client's product from the headers.
     pub fn client(headers: &HeaderMap) -> Option<String> {
         let product = headers.get(USER_AGENT)?.to_str().ok()?.split_ascii_whitespace().next()?;
         Some(bounded(product))
@@ -123,7 +124,7 @@ impl RequestRecord {
         Self(Arc::new(Inner { info, started: Instant::now(), started_at: SystemTime::now(), found: Mutex::default() }))
     }
 
-    /// Notes which model is asked, whether the catalogue has it, with which effort, and how much was changed on the way.
+    /// Records the model, whether the catalogue has it, the effort, and how much was changed in translation.
     pub fn asks(&self, model: &str, is_known: bool, effort: Option<&str>, notices: usize) {
         let mut found = self.found();
         found.model = Some(ModelAsked { slug: bounded(model), is_known });
@@ -131,30 +132,30 @@ impl RequestRecord {
         found.notices = notices;
     }
 
-    /// Notes that output of the reply went out.
+    /// Records that output of the reply went out.
     pub fn sent(&self) {
         let elapsed = self.0.started.elapsed();
         self.found().first_byte.get_or_insert(elapsed);
     }
 
-    /// Notes that a part of the body went out: of a reply that is not a stream, the first one is the first output.
+    /// Records that a part of the body went out: in a reply that is not a stream, the first one is the first output.
     pub(super) fn part_sent(&self) {
         if !self.found().is_stream {
             self.sent();
         }
     }
 
-    /// Notes the status of the reply.
+    /// Records the status of the reply.
     pub(super) fn answered(&self, status: u16) {
         self.found().status = Some(status);
     }
 
-    /// Notes that the reply is complete.
+    /// Records that the reply is complete.
     pub fn complete(&self, summary: &Summary) {
         self.found().end = End::Complete { finish: summary.finish.as_str(), usage: summary.usage };
     }
 
-    /// Notes why the reply is not whole.
+    /// Records why the reply is incomplete.
     pub fn fail(&self, error: &Error) {
         let code = bounded(error.code().unwrap_or("invalid_request"));
         let is_own = error.origin() == Origin::Client;
@@ -165,7 +166,7 @@ impl RequestRecord {
         self.found().end = End::Failed { code, cause: (!is_own).then(|| error.message().to_owned()), is_own };
     }
 
-    /// Describes the request as it is now.
+    /// Returns the request as it is now.
     pub fn entry(&self) -> LogEntry {
         let found = self.found().clone();
         let (usage, error, cause, is_own_error) = match found.end {
@@ -192,7 +193,7 @@ impl RequestRecord {
         }
     }
 
-    /// Describes the request as it was. `is_out` says whether the whole reply went out.
+    /// Returns the request as it was at its end. `is_out` says whether the whole reply went out.
     pub(super) fn last_entry(&self, is_out: bool) -> LogEntry {
         let mut entry = self.entry();
         entry.finish = match &self.found().end {
@@ -211,7 +212,7 @@ impl RequestRecord {
 }
 
 impl ReplyObserver for RequestRecord {
-    /// The first byte of a stream is that of its first output, not of a keepalive.
+    /// In a stream, the first output counts, not a keepalive before it.
     fn streams(&self) {
         self.found().is_stream = true;
     }
@@ -229,7 +230,7 @@ impl ReplyObserver for RequestRecord {
     }
 }
 
-/// A text from outside, as far as it can stand in a log line and in a table.
+/// Shortens a text from outside, and removes what is not valid in a log line or a table.
 fn bounded(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(TEXT_CHARS).collect()
 }
@@ -276,9 +277,9 @@ mod tests {
     }
 
     #[test]
-    fn what_can_quote_a_request_is_not_kept() {
+    fn messages_that_can_quote_a_request_are_not_recorded() {
         let own = record();
-        own.fail(&Error::invalid("seed", "`a secret plan` is no number"));
+        own.fail(&Error::invalid("seed", "`a secret plan` is not a number"));
         let entry = own.entry();
         assert_eq!((entry.error.as_deref(), entry.cause), (Some("invalid_request (seed)"), None));
         let other = record();

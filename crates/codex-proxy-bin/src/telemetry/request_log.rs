@@ -1,4 +1,4 @@
-//! All requests of this run: those under way, the last hundred, and what all of them add up to.
+//! All requests of this run: those in progress, the last hundred, and their totals.
 //!
 //! One request is one line in the log, one count in the metrics and one row of the status page, from the same [`LogEntry`].
 
@@ -16,7 +16,7 @@ pub(crate) const RECENT: usize = 100;
 /// The requests of this run.
 #[derive(Debug, Default)]
 pub struct RequestLog {
-    /// What they add up to.
+    /// The metrics.
     pub metrics: Metrics,
     next: AtomicU64,
     live: Mutex<BTreeMap<u64, RequestRecord>>,
@@ -43,19 +43,19 @@ impl RequestLog {
         }
     }
 
-    /// The requests under way, the oldest first.
+    /// Returns the requests in progress, oldest first.
     pub fn live(&self) -> Vec<LogEntry> {
         lock(&self.live).values().map(RequestRecord::entry).collect()
     }
 
-    /// The last requests that ended, the newest first; without those that come by themselves.
+    /// Returns the last requests that ended, newest first, without those that are sent automatically.
     pub fn recent(&self) -> Vec<LogEntry> {
         lock(&self.recent).iter().cloned().collect()
     }
 }
 
-/// The guard of a request: the request is over when it is dropped. It lives in the reply's body, and so is dropped when the last byte
-/// is out or the client is gone.
+/// The guard of a request: dropping it ends the request. It lives in the reply's body, so it is dropped when the last
+/// byte is out or the client is gone.
 #[derive(Debug)]
 pub struct RequestGuard {
     log: Arc<RequestLog>,
@@ -70,17 +70,17 @@ impl RequestGuard {
         &self.record
     }
 
-    /// Notes the status of the reply.
+    /// Records the status of the reply.
     pub fn answered(&self, status: u16) {
         self.record.answered(status);
     }
 
-    /// Notes that a part of the reply's body went out.
+    /// Records that a part of the reply's body went out.
     pub fn part_sent(&self) {
         self.record.part_sent();
     }
 
-    /// Notes that the whole reply went out.
+    /// Records that the whole reply went out.
     pub fn all_sent(&mut self) {
         self.is_out = true;
     }
@@ -106,7 +106,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes the one line of a request. No content and no key is in it.
+/// Logs a request in one line. It contains no content and no key.
 fn log(entry: &LogEntry) {
     let LogEntry { info, usage, .. } = entry;
     let tokens = |of: fn(&codex_translate::Usage) -> u64| usage.as_ref().map(of);

@@ -1,4 +1,4 @@
-//! What the backend tells of the account outside of any turn: its quota and its workspaces.
+//! The account as the backend reports it outside of any turn: its quota and its workspaces.
 
 use std::time::Duration;
 
@@ -16,26 +16,31 @@ use crate::turn::error;
 use crate::turn::quota::QuotaReport;
 use crate::turn::send::authorized;
 
-/// The most that is read of a reply.
+/// The maximum size of a reply.
 const MAX_REPLY_BYTES: usize = 1 << 20;
 
-/// How long the backend may take to tell the quota.
+/// How long the backend may take to report the quota.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// Builds one of [`requests`].
 type Build = fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError>;
 
 impl<U: Upstream> CodexClient<U> {
-    /// Returns what is left of the plan. Asks the backend, unless it has answered within the last minute; if it does not answer,
-    /// returns what is known, with its age and the reason.
+    /// Returns the remaining quota. Queries the backend unless it has answered within the last minute; if it does not
+    /// answer, returns the last known quota with its age and the reason.
     ///
     /// # Errors
-    /// Nothing is known, and the backend does not answer.
+    /// No quota is known, and the backend does not answer.
     pub async fn quota(&self) -> Result<QuotaReport, Error> {
         let mut query = self.known_quota.last_query.lock().await;
         if query.is_due(self.clock.now()) {
             let answered = tokio::time::timeout(MAX_WAIT, self.ask_for_quota()).await;
-            let late = || Error::new(ErrorKind::Timeout, format!("no answer within {} s", MAX_WAIT.as_secs()));
+            let late = || {
+                Error::new(
+                    ErrorKind::Timeout,
+                    format!("the backend did not report the quota within {} s", MAX_WAIT.as_secs()),
+                )
+            };
             query.failure = answered.unwrap_or_else(|_| Err(late())).err();
             query.at = Some(self.clock.now());
         }
@@ -52,10 +57,10 @@ impl<U: Upstream> CodexClient<U> {
         Ok(())
     }
 
-    /// Asks the backend what is left of the plan.
+    /// Queries the backend for the remaining quota.
     ///
     /// # Errors
-    /// The backend does not answer, or refuses.
+    /// The backend does not answer, or refuses the request.
     pub async fn refresh_quota(&self, bearer: &Bearer) -> Result<Quota, Error> {
         let route = self.route(bearer).await.map_err(|error| error::of_route(&error))?;
         let reply = self.ask(requests::usage, bearer, &route).await?;
@@ -65,16 +70,16 @@ impl<U: Upstream> CodexClient<U> {
         Ok(quota)
     }
 
-    /// Asks which workspaces the login may choose among.
+    /// Lists the workspaces that the login can choose among.
     ///
     /// # Errors
-    /// The backend does not answer, or refuses.
+    /// The backend does not answer, or refuses the request.
     pub async fn workspaces(&self, bearer: &Bearer) -> Result<Workspaces, Error> {
         let reply = self.ask(requests::accounts_check, bearer, self.router.home()).await?;
         Workspaces::parse(&reply).map_err(|error| Error::new(ErrorKind::Protocol, error.to_string()))
     }
 
-    /// Asks once: these are questions of somebody who waits, and can ask again.
+    /// Sends one request without retries: a user waits for it, and can try again.
     async fn ask(&self, build: Build, bearer: &Bearer, route: &WorkspaceRoute) -> Result<Bytes, Error> {
         let request = build(&self.backend(bearer, route)).map_err(|error| error::of_transport(&error))?;
         let answered = self.upstream.send(request).await.map_err(|error| error::of_transport(&error))?;

@@ -1,4 +1,4 @@
-//! Counts what is sent again, and how refreshes end.
+//! Counts retries and the outcomes of refreshes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use http::{Request, Response};
 
 use crate::turn::observer::{RefreshOutcome, TurnObserver};
 
-/// The auth server, its answers counted.
+/// The auth server, with its answers counted.
 #[derive(Debug)]
 pub struct CountedEndpoint<E> {
     endpoint: E,
@@ -35,7 +35,7 @@ impl<E: TokenEndpoint> TokenEndpoint for CountedEndpoint<E> {
     }
 }
 
-/// The way to the backend for one turn; whatever is sent after the first request is a retry.
+/// The connection to the backend for one turn; everything sent after the first request is a retry.
 #[derive(Debug)]
 pub(super) struct Attempts<U> {
     upstream: Arc<U>,
@@ -48,7 +48,7 @@ impl<U> Attempts<U> {
         Self { upstream: Arc::clone(upstream), observer: Arc::clone(observer), has_sent: Arc::default() }
     }
 
-    /// The same turn by another way.
+    /// The same turn over another connection.
     pub(super) fn by<V>(&self, upstream: &Arc<V>) -> Attempts<V> {
         Attempts {
             upstream: Arc::clone(upstream),

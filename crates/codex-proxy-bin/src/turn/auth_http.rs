@@ -1,4 +1,4 @@
-//! The auth server, asked over the same client, proxy and fingerprint as the backend.
+//! Sends requests to the auth server over the same client, proxy and fingerprint as to the backend.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use codex_auth::{HttpClient, HttpClientError};
 use codex_upstream::{Upstream, UpstreamError, read_to_end};
 use http::{Request, Response};
 
-/// The most that is read of the auth server's reply.
+/// The maximum size of a reply of the auth server.
 const MAX_REPLY_BYTES: usize = 1 << 20;
 
 /// An [`Upstream`] as the HTTP client of `codex-auth`.
@@ -24,7 +24,7 @@ impl<U: Upstream> AuthHttpClient<U> {
 impl<U: Upstream> HttpClient for AuthHttpClient<U> {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpClientError> {
         let (head, body) = self.0.send(request).await.map_err(|error| of_upstream(&error))?.into_parts();
-        // The head is there, so the request was acted upon, whatever becomes of the body.
+        // The head has arrived, so the request was processed, whatever happens to the body.
         let body = read_to_end(body, MAX_REPLY_BYTES).await;
         let body = body.map_err(|error| HttpClientError::Interrupted(error.to_string()))?;
         Ok(Response::from_parts(head, body))

@@ -1,4 +1,4 @@
-//! The state that all turns share: the way to the backend, the login, the models and the quota.
+//! The state that all turns share: the connections to the backend, the login, the models and the quota.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -20,20 +20,20 @@ use crate::turn::quota::KnownQuota;
 /// The login's tokens, refreshed over the same client as the API.
 pub type Tokens<U> = TokenManager<AnyStore, CountedEndpoint<HttpTokenEndpoint<AuthHttpClient<U>>>>;
 
-/// What a [`CodexClient`] is made with.
+/// The configuration of a [`CodexClient`].
 #[derive(Clone, Debug)]
 pub struct CodexClientConfig {
     /// The backend's base URL.
     pub base: Url,
-    /// The auth server, and what it is told of this program.
+    /// The auth server, and the client identity that it sees.
     pub auth: AuthConfig,
-    /// The client that the backend sees.
+    /// The client identity that the backend sees.
     pub identity: ClientIdentity,
     /// How turns reach the backend.
     pub transport: TransportChoice,
-    /// How long the backend may send nothing on a WebSocket.
+    /// How long the backend may be silent on a WebSocket.
     pub read_timeout: std::time::Duration,
-    /// How the account's models are asked for, and where they are stored.
+    /// How the account's models are fetched, and where they are cached.
     pub models: ModelCacheConfig,
 }
 
@@ -48,7 +48,7 @@ pub struct CodexClient<U: Upstream> {
     pub tokens: Tokens<U>,
     /// The models of the account.
     pub models: ModelCache,
-    /// The client that the backend sees.
+    /// The client identity that the backend sees.
     pub identity: ClientIdentity,
     /// The latest known quota, from all replies so far.
     pub known_quota: KnownQuota,
@@ -64,7 +64,7 @@ pub struct CodexClient<U: Upstream> {
 }
 
 impl<U: Upstream> CodexClient<U> {
-    /// Puts the client together over `upstream`, with the login in `store`. Opens no connection.
+    /// Assembles the client over `upstream`, with the login in `store`. Opens no connection.
     pub fn new(config: CodexClientConfig, upstream: U, store: AnyStore, observer: Arc<dyn TurnObserver>) -> Self {
         let upstream = Arc::new(upstream);
         let endpoint = HttpTokenEndpoint::new(AuthHttpClient::new(Arc::clone(&upstream)), config.auth);
@@ -85,7 +85,7 @@ impl<U: Upstream> CodexClient<U> {
         }
     }
 
-    /// Returns the models, asked for if those at hand are old; those at hand if the backend cannot be asked.
+    /// Returns the models, fetched again if they are out of date; the known ones if the backend cannot be reached.
     pub async fn current_models(&self) -> CatalogueSnapshot {
         let at_hand = |problem: &dyn Display| {
             tracing::debug!(%problem, "cannot fetch the models; using the previous list");

@@ -1,15 +1,15 @@
-//! What a client is told when a turn fails: the failures of login, connection and backend as a [`codex_translate::Error`].
+//! Maps the failures of a turn, in login, connection and backend, to a [`codex_translate::Error`] for the client.
 
 use codex_auth::AuthError;
 use codex_translate::{Error, ErrorKind};
 use codex_upstream::{Failure, FailureKind, SendError, UpstreamError, WorkspaceRouteError};
 
-/// What a client is told when its request has met a defect of this program, wherever that was.
+/// The error for a panic anywhere in a request.
 pub(crate) fn of_panic() -> Error {
-    Error::new(ErrorKind::Internal, "codex-proxy has a defect that this request has met; its log says more")
+    Error::new(ErrorKind::Internal, "internal error in codex-proxy; see its log")
 }
 
-/// What a client is told when the proxy has no usable login.
+/// The error for a proxy without a usable login.
 pub fn of_auth(error: &AuthError) -> Error {
     let told = |kind| Error::new(kind, error.to_string());
     match error {
@@ -23,7 +23,7 @@ pub fn of_auth(error: &AuthError) -> Error {
     }
 }
 
-/// What a client is told of a turn that brought no reply.
+/// The error for a turn without a reply.
 pub fn of_send(error: &SendError) -> Error {
     match error {
         SendError::Transport(error) => of_transport(error),
@@ -32,13 +32,13 @@ pub fn of_send(error: &SendError) -> Error {
     }
 }
 
-/// What a client is told of a request that was sent with retries, and failed all the same.
+/// The error for a request that failed even after retries.
 pub fn of_last_try(error: &SendError) -> Error {
     let told = of_send(error);
     if error.is_tried_again() { told.after_retries() } else { told }
 }
 
-/// What a client is told of a connection that failed.
+/// The error for a failed connection.
 pub fn of_transport(error: &UpstreamError) -> Error {
     let kind = match error {
         UpstreamError::InvalidRequest { .. } => ErrorKind::InvalidRequest,
@@ -55,7 +55,7 @@ pub fn of_transport(error: &UpstreamError) -> Error {
     Error::new(kind, error.to_string())
 }
 
-/// What a client is told when the workspace's requests go nowhere.
+/// The error for a workspace that cannot be reached.
 pub fn of_route(error: &WorkspaceRouteError) -> Error {
     Error::new(ErrorKind::Permission, error.to_string()).with_code("deactivated_workspace")
 }
@@ -70,7 +70,7 @@ fn of_failure(failure: &Failure) -> Error {
     } else if let Some(code) = failure.code.as_deref().filter(|_| error.code().is_none() || kind == ErrorKind::Server) {
         error = error.with_code(code);
     }
-    // The backend does not say it of a model that it does not have; OpenAI's API does.
+    // The backend does not name the parameter for an unknown model; OpenAI's API does.
     let param = failure.param.as_deref().or_else(|| (kind == ErrorKind::ModelNotFound).then_some("model"));
     if let Some(param) = param {
         error = error.with_param(param);
@@ -81,13 +81,13 @@ fn of_failure(failure: &Failure) -> Error {
     }
 }
 
-/// The backend's words, and what to do where they do not say it.
+/// Returns the backend's message, and the next step if it does not say it.
 fn told(failure: &Failure) -> String {
     if failure.kind != FailureKind::Unauthorized {
         return failure.message.clone();
     }
     let message = failure.message.trim_end_matches('.');
-    format!("the backend refuses the login: {message}; run `codex-proxy login`")
+    format!("the backend rejected the login: {message}; run `codex-proxy login`")
 }
 
 fn kind_of(kind: FailureKind) -> ErrorKind {

@@ -1,5 +1,6 @@
-//! One turn at the backend, from a translated request to the reply's bytes for the client: login, route, sending, retries, and the
-//! relay of the events. Never the program around it: no setting, no log of requests, and no client's request or connection.
+//! One turn at the backend, from a translated request to the reply's bytes for the client: login, route, sending,
+//! retries, and the relay of the events. Never the program around it: no setting, no log of requests, and no client's
+//! request or connection.
 
 mod account;
 pub mod attempts;

@@ -3,16 +3,16 @@
 use codex_translate::{Effort, Fate, Notice, Options, Profile};
 use codex_upstream::{Catalogue, Model, ModelAliases, ModelChoice};
 
-/// What a request is translated with.
+/// The model that a request is translated for.
 #[derive(Debug)]
 pub(crate) struct NamedModel {
-    /// The model that is sent.
+    /// The profile of the model that is sent.
     pub(crate) profile: Profile,
-    /// The request's own choices, and those of the name where they are silent.
+    /// The request's own options, and those in the model's name where the request has none.
     pub(crate) options: Options,
     /// Whether the catalogue has the model.
     pub(crate) is_known: bool,
-    /// What the name became, if it is not the model's own.
+    /// The notice of what the name became, if it is not the model's own.
     notice: Option<Notice>,
 }
 
@@ -35,7 +35,7 @@ impl NamedModel {
         }
     }
 
-    /// Adds to the notices of the translation what the name became.
+    /// Adds the notice of what the name became to those of the translation.
     pub(crate) fn noticed(&self, translated: Vec<Notice>) -> Vec<Notice> {
         self.notice.clone().into_iter().chain(translated).collect()
     }

@@ -1,40 +1,40 @@
-//! What whoever runs turns can see of them, to log and to count.
+//! Observers of turns, to log and count them.
 
 use std::fmt::Debug;
 
 use codex_translate::{Error, Summary};
 
-/// Sees what happens on the way to the backend, over all turns.
+/// Observes retries and refreshes, over all turns.
 pub trait TurnObserver: Debug + Send + Sync + 'static {
-    /// A request was sent to the backend again.
+    /// Called when a request was sent to the backend again.
     fn retried(&self);
 
-    /// The login's tokens were refreshed, or were not.
+    /// Called after a refresh of the login's tokens, successful or not.
     fn refreshed(&self, outcome: RefreshOutcome);
 }
 
-/// How a refresh of the login's tokens ended.
+/// The outcome of a refresh of the login's tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshOutcome {
-    /// With new tokens.
+    /// New tokens.
     Refreshed,
-    /// With a refusal, which ends the login.
+    /// A rejection, which ends the login.
     Refused,
-    /// Without a usable reply.
+    /// No usable reply.
     Failed,
 }
 
-/// Sees one reply.
+/// Observes one reply.
 pub trait ReplyObserver: Send + Sync + Unpin + 'static {
-    /// The reply is a stream.
+    /// Called when the reply is a stream.
     fn streams(&self);
 
-    /// Output of the reply was handed to the client's connection.
+    /// Called when output of the reply was handed to the client's connection.
     fn sent(&self);
 
-    /// The reply is complete.
+    /// Called when the reply is complete.
     fn completed(&self, summary: &Summary);
 
-    /// The reply ends with an error.
+    /// Called when the reply ends with an error.
     fn failed(&self, error: &Error);
 }

@@ -1,4 +1,4 @@
-//! What is known of the quota: told by every reply, and by the backend when it is asked.
+//! The known quota, from every reply and from the backend's answers to queries.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -6,32 +6,32 @@ use std::time::{Duration, SystemTime};
 use codex_translate::Error;
 use codex_upstream::Quota;
 
-/// How long the backend is not asked again after it has answered.
+/// How long the backend is not queried again after it has answered.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// The same after it has not.
+/// The same after it has not answered.
 const PAUSE: Duration = Duration::from_secs(15);
 
-/// The quota as the last replies tell it.
+/// The quota as the last replies report it.
 #[derive(Debug, Default)]
 pub struct KnownQuota {
     report: Mutex<QuotaReport>,
-    /// Held while the backend is asked: those who come meanwhile find its answer.
+    /// Held during a query: callers that arrive meanwhile use its answer.
     pub(super) last_query: tokio::sync::Mutex<QuotaQuery>,
 }
 
-/// A quota and when it was told.
+/// A quota, and when it was reported.
 #[derive(Clone, Debug, Default)]
 pub struct QuotaReport {
-    /// The quota; empty as long as nobody has told it.
+    /// The quota; empty until a reply reports one.
     pub quota: Quota,
-    /// When the newest part of it was told.
+    /// When the newest part of it was reported.
     pub at: Option<SystemTime>,
-    /// Why the backend did not answer the last time it was asked.
+    /// Why the backend did not answer the last query.
     pub problem: Option<String>,
 }
 
-/// When the backend was last asked, and why it did not answer.
+/// When the backend was last queried, and why it did not answer.
 #[derive(Debug, Default)]
 pub(super) struct QuotaQuery {
     pub(super) at: Option<SystemTime>,
@@ -39,7 +39,7 @@ pub(super) struct QuotaQuery {
 }
 
 impl KnownQuota {
-    /// Takes over what a reply tells at `now`. Silence is no news.
+    /// Merges what a reply reports at `now`. An empty report changes nothing.
     pub fn observe(&self, quota: Quota, now: SystemTime) {
         if quota != Quota::default() {
             let mut report = self.lock();
@@ -48,12 +48,12 @@ impl KnownQuota {
         }
     }
 
-    /// Hands out what is known.
+    /// Returns what is known.
     pub fn report(&self) -> QuotaReport {
         self.lock().clone()
     }
 
-    /// Takes over a whole report.
+    /// Replaces everything with a complete report.
     pub(super) fn replace(&self, quota: Quota, now: SystemTime) {
         *self.lock() = QuotaReport { quota, at: Some(now), problem: None };
     }
@@ -64,7 +64,7 @@ impl KnownQuota {
 }
 
 impl QuotaQuery {
-    /// Whether the backend is to be asked. A clock that was set back makes an answer old, not eternal.
+    /// Returns whether the backend has to be queried. If the clock was set back, the last answer counts as old.
     pub(super) fn is_due(&self, now: SystemTime) -> bool {
         let rest = if self.failure.is_none() { FRESH } else { PAUSE };
         !self.at.is_some_and(|at| now.duration_since(at).is_ok_and(|age| age < rest))

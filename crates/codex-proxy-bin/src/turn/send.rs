@@ -1,5 +1,5 @@
-//! One turn at the backend: bearer, route, request, and one more try each after a 401 and after an overload that shows only in
-//! the stream.
+//! One turn at the backend: bearer, route, request, and one retry each after a 401 and after an overload that only the
+//! stream reports.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use crate::turn::first_event::{self, Start};
 use crate::turn::limits_watch::watched;
 use crate::turn::relay::Opening;
 
-/// How much longer the final form of a small request is than the one in which it came.
+/// How much longer the final form of a small request is than its original form.
 const SPARE_BYTES: usize = 512;
 
-/// Who asks for a turn, as far as its conversation id depends on it.
+/// The caller of a turn, as far as its conversation id depends on it.
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
     /// The caller, as a hash: conversations of different callers never share an id.
@@ -33,14 +33,14 @@ pub struct Caller {
     pub session: Option<String>,
 }
 
-/// A translated request, ready to be sent, as often as the caller wants choices.
+/// A translated request that can be sent once for each choice that the caller wants.
 #[derive(Debug)]
 pub(crate) struct Turn<U: Upstream> {
     client: Arc<CodexClient<U>>,
     request: Arc<Prepared>,
 }
 
-/// What is sent, the same each time.
+/// The request that is sent, the same each time.
 #[derive(Debug)]
 struct Prepared {
     model: String,
@@ -51,7 +51,8 @@ struct Prepared {
 }
 
 impl<U: Upstream> Turn<U> {
-    /// Gives the request its conversation id (docs/features.md C16) and its final form. `size` is that of the form in which it came.
+    /// Adds the conversation id (docs/features.md C16) and serializes the request. `size` is the size of its original
+    /// form.
     pub(crate) fn new(
         client: &Arc<CodexClient<U>>,
         caller: &Caller,
@@ -72,7 +73,8 @@ impl<U: Upstream> Turn<U> {
         Self { client: Arc::clone(client), request: Arc::new(prepared) }
     }
 
-    /// The turn as a future that a reply body can own. Nothing is sent before it is polled; dropping it gives the turn up.
+    /// Returns the turn as a future that a reply body can own. Nothing is sent before it is polled; dropping it cancels
+    /// the turn.
     pub(crate) fn open(&self) -> Opening {
         let (client, request) = (Arc::clone(&self.client), Arc::clone(&self.request));
         Box::pin(async move {
@@ -83,10 +85,11 @@ impl<U: Upstream> Turn<U> {
     }
 }
 
-/// Does what needs the login's token. The token may have been revoked before its time: a fresh one gets one try.
+/// Runs `attempt` with the login's token. If the backend rejects it, as one that was revoked early, tries once more
+/// with a fresh token.
 ///
 /// # Errors
-/// There is no usable login, or the last try failed: as the client is told.
+/// There is no usable login, or the last attempt failed: the error for the client.
 pub(crate) async fn authorized<U, T, F>(client: &CodexClient<U>, attempt: impl Fn(Bearer) -> F) -> Result<T, Error>
 where
     U: Upstream,
@@ -94,7 +97,7 @@ where
 {
     let bearer = client.tokens.bearer().await.map_err(|error| error::of_auth(&error))?;
     match attempt(bearer.clone()).await {
-        // What the backend says of a token, and of nothing else (see `Failure::verdict`).
+        // The backend says this of a token and of nothing else (see `Failure::verdict`).
         Err(error) if error.kind() == ErrorKind::Authentication => {
             let bearer = client.tokens.replace(&bearer).await.map_err(|error| error::of_auth(&error))?;
             attempt(bearer).await
@@ -103,10 +106,10 @@ where
     }
 }
 
-/// Sends a request, and takes over what the head of its reply tells of models and quota.
+/// Sends a request, and records the models and the quota that the head of its reply reports.
 ///
 /// # Errors
-/// There is no reply, or the backend refused: as the client is told.
+/// There is no reply, or the backend refused the request: the error for the client.
 pub(super) async fn send<U: Upstream>(
     client: &CodexClient<U>,
     upstream: &Attempts<U>,
@@ -147,9 +150,9 @@ impl Prepared {
         let Some(delay) = again_after else {
             return Ok(start.body);
         };
-        // Let go first: the backend need not finish a reply that nobody reads.
+        // Dropped first, so the backend need not finish a reply that is not read.
         drop(start.body);
-        tracing::debug!(?delay, "the backend was overloaded; sending again");
+        tracing::debug!(?delay, "the backend is overloaded; retrying");
         client.clock.sleep(delay).await;
         Ok(self.start(client, upstream, &backend).await?.body)
     }
@@ -169,7 +172,7 @@ impl Prepared {
         Ok(first_event::peek(body, &client.clock).await)
     }
 
-    /// Sends the request by the way that is chosen, and where that can be had by none but HTTP, by HTTP.
+    /// Sends the request over the configured transport; falls back to HTTP if WebSockets are optional and unavailable.
     async fn deliver<U: Upstream>(
         &self,
         client: &CodexClient<U>,
@@ -187,7 +190,7 @@ impl Prepared {
             let request = requests::responses_websocket(backend, &turn, client.clock.now())?;
             match send_with_retry(&upstream.by(&client.sockets), &request, &client.retry, &client.clock).await {
                 Err(error) if client.transport == TransportChoice::Auto && can_do_without_websocket(&error) => {
-                    tracing::info!(%error, "no WebSocket can be had; using HTTP");
+                    tracing::info!(%error, "cannot open a WebSocket to the backend; using HTTP");
                 }
                 outcome => return outcome,
             }
@@ -208,19 +211,19 @@ impl Prepared {
     }
 }
 
-/// Tells whether a turn that failed on a WebSocket was not begun there, for a reason that HTTP may not have.
+/// Returns whether a turn that failed on a WebSocket did not begin there, for a reason that may not affect HTTP.
 fn can_do_without_websocket(error: &SendError) -> bool {
     match error {
         SendError::Transport(UpstreamError::InvalidRequest { .. }) => false,
         SendError::Transport(error) => error.before_dispatch(),
-        // What keeps WebSockets out may let HTTP through.
+        // A proxy or firewall that blocks WebSockets may allow HTTP.
         SendError::Refused { failure, .. } => failure.verdict() == Verdict::Challenge,
         _ => false,
     }
 }
 
-/// The conversation's id: the client's own if it is a UUID, as the Codex CLI's is; else one derived from what the client calls
-/// the conversation, or from how it began. Prompt caching wants a UUID (docs/backend.md §2.6).
+/// Returns the conversation's id: the client's own if it is a UUID, as the Codex CLI's is; else one derived from the
+/// client's name for the conversation, or from its beginning. Prompt caching requires a UUID (docs/backend.md §2.6).
 pub(crate) fn conversation<U: Upstream>(
     client: &CodexClient<U>,
     caller: &Caller,

@@ -1,4 +1,4 @@
-//! Calls of the backend whose reply comes whole: a compaction, pictures. The way there is a turn's.
+//! Calls of the backend without a stream: compaction and images. Login, route and retries are those of a turn.
 
 use bytes::Bytes;
 use codex_translate::{Error, ErrorKind, Usage};
@@ -11,13 +11,13 @@ use crate::turn::client::CodexClient;
 use crate::turn::error;
 use crate::turn::send::{authorized, send};
 
-/// The largest reply. A picture has some 2 MiB, a compaction less than the conversation it stands for.
+/// The maximum size of a reply. An image has some 2 MiB, a compaction less than the conversation it replaces.
 const MAX_REPLY_BYTES: usize = 128 * 1024 * 1024;
 
 /// Sends the request that `build` makes for the login, and reads its reply to the end.
 ///
 /// # Errors
-/// There is no usable login, the backend refused, or the reply broke off.
+/// There is no usable login, the backend refused the request, or the reply broke off.
 pub(crate) async fn whole<U: Upstream>(
     client: &CodexClient<U>,
     build: impl Fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError> + Sync,
@@ -32,12 +32,12 @@ pub(crate) async fn whole<U: Upstream>(
     .await
 }
 
-/// What a client is told of a reply that is not what was asked for.
+/// The error for a malformed reply.
 pub(crate) fn of_whole(error: &UnaryReplyError) -> Error {
     Error::new(ErrorKind::Protocol, error.to_string())
 }
 
-/// The tokens of a `usage` object, for the log.
+/// Returns the tokens of a `usage` object, for the log.
 pub(crate) fn usage(wire: Option<&Value>) -> Option<Usage> {
     let count = |at: &str| wire?.pointer(at)?.as_u64();
     let (input_tokens, output_tokens) = (count("/input_tokens")?, count("/output_tokens")?);

@@ -1,6 +1,7 @@
-//! `GET /openapi.json`: the description of this API, in OpenAPI 3.1. It needs no key and tells nothing of the account.
+//! `GET /openapi.json`: the description of this API, in OpenAPI 3.1. It needs no key and reveals nothing about the
+//! account.
 //!
-//! It is written by hand and kept true by tests: those of `tests/it/openapi.rs`, and schemathesis in `clients/openapi`.
+//! Written by hand, and checked by tests: `tests/it/openapi.rs`, and schemathesis in `clients/openapi`.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;

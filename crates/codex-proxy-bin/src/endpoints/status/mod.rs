@@ -1,7 +1,8 @@
-//! `GET /`, a page that shows what the program is doing, and `GET /status.json`, its data.
+//! `GET /`, a page that shows the program's state, and `GET /status.json`, its data.
 //!
-//! The page is the same for everybody and says nothing; its data come under the access rules of the API. No content of a request
-//! and no secret is in either. The data are the page's own and change with it: programs have `/v1/usage` and `/metrics`.
+//! The page is the same for everyone and contains no data; its data are under the access rules of the API. Neither
+//! contains secrets or the content of requests. The data change with the page: programs use `/v1/usage` and `/metrics`
+//! instead.
 
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
@@ -22,7 +23,7 @@ use crate::reply::{self, ReplyBody};
 use crate::telemetry::record::LogEntry;
 use crate::telemetry::request_log::RECENT;
 
-/// The page, and the policy under which a browser runs it.
+/// The page, and its content security policy.
 struct Page {
     html: Bytes,
     policy: String,
@@ -34,7 +35,7 @@ static PAGE: LazyLock<Page> = LazyLock::new(|| {
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
     Page {
         html: include_str!("page.html").replace("/*style*/", STYLE).replace("/*script*/", SCRIPT).into(),
-        // Only what is in the page runs, it speaks to nobody but us, and no text can become markup.
+        // Only the page's own script and style run, it connects only to this program, and no text can become markup.
         policy: format!(
             "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; img-src data:; \
              base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
@@ -45,7 +46,7 @@ static PAGE: LazyLock<Page> = LazyLock::new(|| {
     }
 });
 
-/// The page.
+/// Returns the page.
 pub(crate) fn status_page() -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::from(PAGE.html.clone()));
     let headers = response.headers_mut();
@@ -66,14 +67,14 @@ pub(crate) fn status_page() -> Response<ReplyBody> {
     response
 }
 
-/// What the page shows. Asks nobody: the page is there when the backend is not.
+/// Returns the page's data. Sends no requests: the page works even if the backend does not.
 pub(crate) async fn status<U: Upstream>(app: &App<U>) -> Response<ReplyBody> {
     let now = SystemTime::now();
     let totals = app.request_log.metrics.totals();
     let mut live = app.request_log.live();
     live.retain(|entry| !entry.info.is_routine);
     let running = live.len();
-    // The newest first, and no more than of those that have ended.
+    // Newest first, and at most as many as are remembered after their end.
     let live = live.iter().rev().take(RECENT);
     let status = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -119,7 +120,7 @@ fn login_json(status: &codex_auth::LoginStatus, login_command: &str) -> Value {
     })
 }
 
-/// Enough of an address to know one's own by, and not enough for those who look over a shoulder.
+/// Masks an e-mail address: its owner still recognizes it, but a bystander does not learn it.
 fn masked(email: &str) -> String {
     match email.split_once('@') {
         Some((name, host)) => format!("{}•••@{host}", name.chars().next().unwrap_or('•')),
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_is_that_of_what_is_in_the_page() {
+    fn the_policy_matches_the_page() {
         let html = std::str::from_utf8(&PAGE.html).unwrap();
         for (tag, directive) in [("style", "style-src"), ("script", "script-src")] {
             let inside = html.split(&format!("<{tag}>")).nth(1).unwrap().split(&format!("</{tag}>")).next().unwrap();

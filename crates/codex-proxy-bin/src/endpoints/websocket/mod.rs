@@ -1,8 +1,10 @@
-//! The Responses API over a WebSocket (docs/backend.md §4, seen from the other side): `response.create` in, the events of the reply out,
-//! one JSON object a text frame. One turn at a time; requests that come while one runs begin when it has ended.
+//! The Responses API over a WebSocket (docs/backend.md §4, seen from the other side): `response.create` in, the events
+//! of the reply out, one JSON object per text frame. One turn at a time; requests that arrive during a turn begin when
+//! it has ended.
 //!
-//! A turn is the one of `POST /v1/responses`: the same body, the same [`Relay`](crate::turn::relay::Relay). What is the socket's own: the connection's last
-//! response is remembered, so that a client need send only what is new; errors are frames; a comment becomes a ping.
+//! A turn is that of `POST /v1/responses`: the same body, the same [`Relay`](crate::turn::relay::Relay). In addition,
+//! the connection's last response is remembered, so a client needs to send only the new input; errors are frames; a
+//! comment becomes a ping.
 
 mod create;
 mod memory;
@@ -24,7 +26,7 @@ use crate::connection::peer::Peer;
 use crate::reply::{self, ReplyBody};
 use crate::server::serve::Place;
 
-/// Whether a request asks for a WebSocket (RFC 6455 §4.2.1).
+/// Returns whether a request asks for a WebSocket (RFC 6455 §4.2.1).
 pub(crate) fn is_upgrade(head: &Parts) -> bool {
     let has = |name: HeaderName, word: &str| {
         let values = head.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
@@ -33,10 +35,10 @@ pub(crate) fn is_upgrade(head: &Parts) -> bool {
     has(UPGRADE, "websocket") && has(CONNECTION, "upgrade")
 }
 
-/// Answers a request for a WebSocket, and serves it in a task of its own. The caller has been admitted.
+/// Accepts a WebSocket, and serves it in its own task. The caller has been admitted.
 ///
 /// # Errors
-/// The request is no valid handshake.
+/// The request is not a valid handshake.
 pub(crate) fn accept<U: Upstream>(
     app: &Arc<App<U>>,
     peer: Peer,
@@ -45,11 +47,11 @@ pub(crate) fn accept<U: Upstream>(
     if head.headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Ok(reply::other_websocket_version());
     }
-    let bad = |what: &str| Error::new(ErrorKind::InvalidRequest, format!("no valid WebSocket handshake: {what}"));
+    let bad = |what: &str| Error::new(ErrorKind::InvalidRequest, format!("invalid WebSocket handshake: {what}"));
     let key = head.headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| bad("Sec-WebSocket-Key is missing"))?;
     let accepted = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(|_| bad("Sec-WebSocket-Key"))?;
-    // HTTP/2 has WebSockets of its own (RFC 8441), which nobody asks for without TLS.
-    let upgrade = head.extensions.remove::<OnUpgrade>().ok_or_else(|| bad("it takes HTTP/1.1"))?;
+    // WebSockets over HTTP/2 (RFC 8441) are not supported: no client uses them without TLS.
+    let upgrade = head.extensions.remove::<OnUpgrade>().ok_or_else(|| bad("use HTTP/1.1"))?;
     let place = head.extensions.remove::<Place>();
     let session = Session::new(Arc::clone(app), peer, head);
     let stopping = app.client_sockets.subscribe();
@@ -57,7 +59,7 @@ pub(crate) fn accept<U: Upstream>(
         let _place = place;
         match upgrade.await {
             Ok(upgraded) => session.serve(upgraded, stopping).await,
-            Err(error) => tracing::debug!(%peer, %error, "the connection did not become a WebSocket"),
+            Err(error) => tracing::debug!(%peer, %error, "cannot upgrade the connection to a WebSocket"),
         }
     });
     Ok(reply::switching_protocols(accepted))
