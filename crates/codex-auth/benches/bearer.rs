@@ -1,4 +1,4 @@
-//! What the login costs a request, beside reading the file each time: only the ratio counts.
+//! The cost of the login for each request, compared with reading the file each time: only the ratio counts.
 //!
 //! ```text
 //! cargo bench -p codex-auth
@@ -11,10 +11,10 @@ use codex_auth::{
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
-/// An authority that nobody asks: the token is good for decades.
-struct Unasked;
+/// An auth server that is never contacted: the token is valid for decades.
+struct Unused;
 
-impl TokenEndpoint for Unasked {
+impl TokenEndpoint for Unused {
     async fn refresh(&self, _: &Secret) -> Result<TokenResponse, EndpointError> {
         panic!("a fresh token is not renewed");
     }
@@ -28,13 +28,13 @@ fn bearer(c: &mut Criterion) {
     let store = FileStore::new(&path);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut group = c.benchmark_group("a bearer");
-    let manager = TokenManager::new(store.clone(), Unasked);
+    let manager = TokenManager::new(store.clone(), Unused);
     group.bench_function("manager", |b| b.iter(|| runtime.block_on(manager.bearer()).unwrap()));
-    let manager = TokenManager::new(AnyStore::new(store.clone()), Unasked);
-    group.bench_function("manager over a store of any kind", |b| {
+    let manager = TokenManager::new(AnyStore::new(store.clone()), Unused);
+    group.bench_function("manager over AnyStore", |b| {
         b.iter(|| runtime.block_on(manager.bearer()).unwrap());
     });
-    group.bench_function("plain way", |b| b.iter(|| store.load().unwrap().unwrap().bearer()));
+    group.bench_function("reading the file", |b| b.iter(|| store.load().unwrap().unwrap().bearer()));
     group.finish();
 }
 

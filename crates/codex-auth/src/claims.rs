@@ -1,4 +1,4 @@
-//! What the tokens say about the account.
+//! The account's data in a token.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -7,15 +7,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-use crate::{Secret, Tokens, lenient};
+use crate::lenient_json;
+use crate::secret::Secret;
 
-/// The claims that matter here, read from a JWT without checking its signature (`docs/backend.md §1.9`).
+/// The claims of a JWT that matter here, read without checking its signature (`docs/backend.md §1.9`).
 ///
-/// They are for display, for request headers and for deciding when to refresh; nothing is authorised by them.
+/// They are for display, for request headers and for deciding when to refresh; they authorize nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Claims {
-    /// When the token ends (`exp`).
+    /// When the token expires (`exp`).
     pub expires_at: Option<SystemTime>,
     /// When the token was issued (`iat`).
     pub issued_at: Option<SystemTime>,
@@ -23,13 +24,13 @@ pub struct Claims {
     pub email: Option<String>,
     /// The subscription plan.
     pub plan: Option<Plan>,
-    /// The value of the `chatgpt-account-id` header: the workspace the token is for.
+    /// The value of the `chatgpt-account-id` header: the workspace that the token is for.
     pub account_id: Option<String>,
     /// The user within the account.
     pub user_id: Option<String>,
-    /// Whether requests carry `x-openai-fedramp: true`.
+    /// Whether requests need the header `x-openai-fedramp: true`.
     pub fedramp: bool,
-    /// The workspace, where the token names one.
+    /// The workspace, if the token names one.
     pub workspace_id: Option<String>,
     /// The workspace's display name.
     pub workspace_label: Option<String>,
@@ -38,9 +39,9 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Reads the payload of a three-part JWT. A member of an unexpected type counts as absent.
+    /// Parses the payload of a three-part JWT. A member of an unexpected type counts as absent.
     ///
-    /// Returns `None` for anything else: an opaque token has no claims.
+    /// Returns `None` for any other token: an opaque token has no claims.
     #[must_use]
     pub fn from_jwt(token: &Secret) -> Option<Self> {
         let mut parts = token.expose().split('.');
@@ -48,49 +49,29 @@ impl Claims {
             return None;
         };
         let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-        lenient::object::<JwtPayload>(&payload).ok().map(Self::from)
-    }
-
-    /// Returns the claims of an account: each from the id token, else from the access token. Times are the access
-    /// token's, for it is the one that is sent.
-    #[must_use]
-    pub fn of(tokens: &Tokens) -> Self {
-        let access = Self::from_jwt(&tokens.access_token).unwrap_or_default();
-        let id = tokens.id_token.as_ref().and_then(Self::from_jwt).unwrap_or_default();
-        Self {
-            expires_at: access.expires_at,
-            issued_at: access.issued_at,
-            email: id.email.or(access.email),
-            plan: id.plan.or(access.plan),
-            account_id: id.account_id.or(access.account_id),
-            user_id: id.user_id.or(access.user_id),
-            fedramp: id.fedramp || access.fedramp,
-            workspace_id: id.workspace_id.or(access.workspace_id),
-            workspace_label: id.workspace_label.or(access.workspace_label),
-            organizations: if id.organizations.is_empty() { access.organizations } else { id.organizations },
-        }
+        lenient_json::object::<JwtPayload>(&payload).ok().map(Self::from)
     }
 }
 
-/// A subscription plan as the authority spells it; strings that are not known survive.
+/// A subscription plan as the auth server spells it; unknown plans are preserved.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Plan(String);
 
 impl Plan {
-    /// Wraps the authority's spelling.
+    /// Wraps the auth server's spelling.
     pub fn new(raw: impl Into<String>) -> Self {
         Self(raw.into())
     }
 
-    /// Returns the authority's spelling.
+    /// Returns the auth server's spelling.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Writes the plan's name for people; a plan that is not known appears as it is spelt.
+/// Writes the plan's display name; an unknown plan appears as the auth server spells it.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0.as_str() {
@@ -109,61 +90,61 @@ impl fmt::Display for Plan {
     }
 }
 
-/// An organization the account belongs to.
+/// An organization that the account belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Organization {
     /// The organization's id.
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     pub id: Option<String>,
     /// The display name.
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     pub title: Option<String>,
     /// The account's role in it.
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     pub role: Option<String>,
-    /// Whether it is the one chosen when nothing is said.
-    #[serde(default, deserialize_with = "lenient::member")]
+    /// Whether it is the default organization.
+    #[serde(default, deserialize_with = "lenient_json::member")]
     pub is_default: Option<bool>,
 }
 
 #[derive(Deserialize)]
 struct JwtPayload {
-    #[serde(default, deserialize_with = "lenient::time")]
+    #[serde(default, deserialize_with = "lenient_json::time")]
     exp: Option<SystemTime>,
-    #[serde(default, deserialize_with = "lenient::time")]
+    #[serde(default, deserialize_with = "lenient_json::time")]
     iat: Option<SystemTime>,
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     email: Option<String>,
-    #[serde(default, rename = "https://api.openai.com/profile", deserialize_with = "lenient::member")]
+    #[serde(default, rename = "https://api.openai.com/profile", deserialize_with = "lenient_json::member")]
     profile: Option<ProfileClaim>,
-    #[serde(default, rename = "https://api.openai.com/auth", deserialize_with = "lenient::member")]
+    #[serde(default, rename = "https://api.openai.com/auth", deserialize_with = "lenient_json::member")]
     auth: Option<AuthClaim>,
 }
 
 #[derive(Deserialize)]
 struct ProfileClaim {
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     email: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
 struct AuthClaim {
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     chatgpt_account_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     chatgpt_plan_type: Option<Plan>,
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     chatgpt_user_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     user_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     chatgpt_account_is_fedramp: Option<bool>,
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     workspace_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     workspace_label: Option<String>,
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     organizations: Option<Vec<Organization>>,
 }
 
@@ -237,18 +218,6 @@ mod tests {
         assert_eq!(claims.expires_at, None);
         assert_eq!(claims.plan, None);
         assert_eq!(claims.account_id.as_deref(), Some("acct"));
-    }
-
-    #[test]
-    fn the_id_token_speaks_first_and_the_access_token_fills_gaps() {
-        let mut tokens = Tokens::new(jwt(&full()));
-        tokens.id_token = Some(jwt(&json!({
-            "exp": 5, "https://api.openai.com/auth": {"chatgpt_account_id": "from-id"},
-        })));
-        let claims = Claims::of(&tokens);
-        assert_eq!(claims.account_id.as_deref(), Some("from-id"));
-        assert_eq!(claims.email.as_deref(), Some("ada@example.com"));
-        assert_eq!(claims.expires_at, Some(UNIX_EPOCH + Duration::from_secs(2000)));
     }
 
     #[test]

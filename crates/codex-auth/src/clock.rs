@@ -2,11 +2,11 @@
 
 use std::time::SystemTime;
 
-/// Tells the wall-clock time against which token expiry is judged.
+/// The wall clock by which tokens expire.
 ///
-/// Implemented for every `Fn() -> SystemTime`, so a test passes a closure.
+/// Implemented for every `Fn() -> SystemTime`, so a test can pass a closure.
 pub trait Clock: Send + Sync + 'static {
-    /// Returns the present time.
+    /// Returns the current time.
     fn now(&self) -> SystemTime;
 }
 

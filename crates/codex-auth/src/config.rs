@@ -1,20 +1,21 @@
-//! What a login needs to know about the authority.
+//! What a login needs to know about the auth server.
 
 use url::Url;
 
-/// Names the authority and how this program presents itself to it (`docs/backend.md §1.1`).
+/// The auth server's address, and how this program presents itself to it (`docs/backend.md §1.1`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthConfig {
-    /// The authority's origin, with an optional path prefix; endpoints are appended to it.
+    /// The auth server's origin, with an optional path prefix. Endpoint paths are appended to it.
     pub issuer: Url,
     /// The registered OAuth client id.
     pub client_id: String,
     /// The `originator` query parameter and header.
     pub originator: String,
-    /// The host written into the redirect URI: `127.0.0.1`, as the official client does since `docs/backend.md §9` and RFC 8252
-    /// section 8.3 advises, or `localhost`, as others do. The listener binds both loopbacks anyway.
+    /// The host in the redirect URI: `127.0.0.1`, as the official client sends it (`docs/backend.md §9`) and RFC 8252
+    /// section 8.3 recommends, or `localhost`, as other programs do. The listener binds both loopback addresses either
+    /// way.
     pub redirect_host: String,
-    /// Workspaces the login is limited to; empty for no limit.
+    /// The workspaces that the login is limited to; empty for no limit.
     pub allowed_workspaces: Vec<String>,
 }
 
@@ -24,7 +25,7 @@ impl AuthConfig {
     /// The originator that the official command-line client sends.
     pub const ORIGINATOR: &'static str = "codex_cli_rs";
 
-    /// Returns the official client's settings for the given authority.
+    /// Returns the official client's settings for the given auth server.
     #[must_use]
     pub fn new(issuer: Url) -> Self {
         Self {
@@ -36,7 +37,7 @@ impl AuthConfig {
         }
     }
 
-    /// Returns the address of an endpoint of the authority; `path` starts with a slash.
+    /// Returns the URL of an endpoint of the auth server; `path` starts with a slash.
     pub(crate) fn endpoint(&self, path: &str) -> String {
         format!("{}{path}", self.issuer.as_str().trim_end_matches('/'))
     }

@@ -1,4 +1,4 @@
-//! The authority, asked over HTTP.
+//! The auth server's token endpoint, reached over HTTP.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,14 +7,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 
-use crate::{AuthConfig, EndpointError, HttpClient, HttpClientError, Secret, TokenResponse, Tokens, wire};
+use crate::config::AuthConfig;
+use crate::http_client::{HttpClient, HttpClientError};
+use crate::requests;
+use crate::response::{EndpointError, TokenResponse};
+use crate::secret::Secret;
+use crate::tokens::Tokens;
 
 /// Exchanges a refresh token for new tokens.
 pub trait TokenEndpoint: Send + Sync + 'static {
     /// Sends the refresh token, once.
     ///
     /// # Errors
-    ///
     /// [`EndpointError`], whose variants say whether the token may be sent again.
     fn refresh(&self, refresh_token: &Secret) -> impl Future<Output = Result<TokenResponse, EndpointError>> + Send;
 }
@@ -25,7 +29,7 @@ impl<E: TokenEndpoint> TokenEndpoint for Arc<E> {
     }
 }
 
-/// The authority's token endpoint behind an [`HttpClient`].
+/// The auth server's token endpoint behind an [`HttpClient`].
 #[derive(Clone, Debug)]
 pub struct HttpTokenEndpoint<H> {
     http: H,
@@ -33,24 +37,23 @@ pub struct HttpTokenEndpoint<H> {
 }
 
 impl<H: HttpClient> HttpTokenEndpoint<H> {
-    /// How long a reply to a refresh may take.
+    /// The time limit of a refresh.
     pub const REFRESH_TIMEOUT: Duration = Duration::from_secs(30);
-    /// How long a reply to a revocation may take (`docs/backend.md §1.7`).
+    /// The time limit of a revocation (`docs/backend.md §1.7`).
     pub const REVOKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// Names the authority and the way to it.
+    /// Creates the endpoint of the auth server that `config` names.
     pub fn new(http: H, config: AuthConfig) -> Self {
         Self { http, config }
     }
 
-    /// Ends the login at the authority; other devices that share it are logged out too (`docs/backend.md §1.7`).
+    /// Revokes the login at the auth server, which also logs out other devices that share it (`docs/backend.md §1.7`).
     ///
     /// # Errors
-    ///
-    /// [`EndpointError`]: worth a warning; the local credentials can be deleted all the same.
+    /// [`EndpointError`]: worth a warning; the local credentials can still be deleted.
     pub async fn revoke(&self, tokens: &Tokens) -> Result<(), EndpointError> {
-        let request = wire::revoke_request(&self.config, tokens).map_err(HttpClientError::from)?;
-        let response = send(&self.http, request, Self::REVOKE_TIMEOUT).await?;
+        let request = requests::revoke_request(&self.config, tokens).map_err(HttpClientError::from)?;
+        let response = send_with_timeout(&self.http, request, Self::REVOKE_TIMEOUT).await?;
         if response.status().is_success() {
             return Ok(());
         }
@@ -60,21 +63,20 @@ impl<H: HttpClient> HttpTokenEndpoint<H> {
 
 impl<H: HttpClient> TokenEndpoint for HttpTokenEndpoint<H> {
     async fn refresh(&self, refresh_token: &Secret) -> Result<TokenResponse, EndpointError> {
-        let request = wire::refresh_request(&self.config, refresh_token).map_err(HttpClientError::from)?;
-        let response = send(&self.http, request, Self::REFRESH_TIMEOUT).await?;
+        let request = requests::refresh_request(&self.config, refresh_token).map_err(HttpClientError::from)?;
+        let response = send_with_timeout(&self.http, request, Self::REFRESH_TIMEOUT).await?;
         TokenResponse::parse(&response)
     }
 }
 
-/// Sends a request with a deadline. A reply that is late counts as lost, for the request was sent.
-pub(crate) async fn send<H: HttpClient>(
+/// Sends a request with a time limit. A late response counts as lost, because the request was sent.
+pub(crate) async fn send_with_timeout<H: HttpClient>(
     http: &H,
     request: Request<Bytes>,
     timeout: Duration,
 ) -> Result<Response<Bytes>, HttpClientError> {
-    let late = || format!("no reply within {} s", timeout.as_secs());
     match tokio::time::timeout(timeout, http.send(request)).await {
         Ok(sent) => sent,
-        Err(_) => Err(HttpClientError::Interrupted(late())),
+        Err(_) => Err(HttpClientError::Interrupted(format!("no response within {} s", timeout.as_secs()))),
     }
 }

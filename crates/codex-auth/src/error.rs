@@ -1,11 +1,12 @@
-//! What a caller does when there is no bearer.
+//! Why there is no bearer, by what the caller does next.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::{GrantRefusal, StoreError};
+use crate::response::GrantRefusal;
+use crate::store::StoreError;
 
-/// Why there is no token to send, in terms of what to do next.
+/// Why there is no token to send, by what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
@@ -17,7 +18,7 @@ pub enum AuthError {
         /// The command, as in [`crate::TokenStore::login_command`].
         login: &'static str,
     },
-    /// The login has ended and no request will revive it: run the command. The new login is picked up without a restart.
+    /// The login has ended and no request can revive it: run the command. The new login is used without a restart.
     #[error("the login has ended ({reason}): run `{login}`")]
     LoginExpired {
         /// Why it ended.
@@ -25,44 +26,42 @@ pub enum AuthError {
         /// The command, as in [`crate::TokenStore::login_command`].
         login: &'static str,
     },
-    /// The stored credentials changed to another account while a request of the first was under way. Send the request
-    /// again from the start, as the other account.
-    #[error("the stored credentials belong to another account since a moment ago: send the request again")]
+    /// The stored credentials changed to another account during a request of the first. Send the request again from the
+    /// start, as the other account.
+    #[error("the stored credentials now belong to another account: send the request again")]
     AccountChanged,
-    /// The authority cannot be asked right now: try again after the pause.
+    /// The access token cannot be renewed right now: try again after the pause.
     #[error("cannot renew the access token right now ({reason}): try again in {} s", .retry_after.as_secs().max(1))]
     Temporary {
         /// The time until the next attempt is made.
         retry_after: Duration,
-        /// What went wrong last.
+        /// Why the last attempt failed.
         reason: String,
     },
-    /// The stored credentials cannot be used as they are: the message names the file and the step.
+    /// The stored credentials cannot be used as they are: the message names the file and the next step.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Why only a new login helps; contains nothing secret.
+/// Why only a new login helps; contains no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LoginReason {
     /// The access token ended or was rejected, and there is no refresh token.
     NoRefreshToken,
-    /// The authority refused the refresh token for good.
+    /// The auth server refused the refresh token permanently.
     Refused(GrantRefusal),
-    /// The authority refused the refresh token after an earlier reply to it was lost on the way.
-    ReplyLost(GrantRefusal),
+    /// The auth server refused the refresh token after an earlier response to it was lost.
+    ResponseLost(GrantRefusal),
 }
 
 impl fmt::Display for LoginReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoRefreshToken => {
-                f.write_str("the access token is no longer valid, and there is no refresh token here to renew it")
-            }
+            Self::NoRefreshToken => f.write_str("the access token is no longer valid, and there is no refresh token"),
             Self::Refused(refusal) => refusal.fmt(f),
-            Self::ReplyLost(refusal) => {
-                write!(f, "{refusal}; an earlier reply with the next refresh token was lost on the way")
+            Self::ResponseLost(refusal) => {
+                write!(f, "{refusal}; an earlier response, which contained the next refresh token, was lost")
             }
         }
     }

@@ -1,11 +1,11 @@
-//! HTTP as a parameter.
+//! The HTTP client as a parameter.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// Sends one request to the authority and reads the whole reply.
+/// Sends one request to the auth server and reads the whole response.
 ///
 /// The implementation adds what belongs to the connection (user agent, TLS fingerprint, proxy) and follows no
 /// redirects: a redirect would hand a token to another address.
@@ -13,8 +13,7 @@ pub trait HttpClient: Send + Sync + 'static {
     /// Sends the request.
     ///
     /// # Errors
-    ///
-    /// [`HttpClientError`] when there is no complete reply. Its variant decides whether the caller may send again.
+    /// [`HttpClientError`] if there is no complete response. Its variant decides whether the caller may send again.
     fn send(
         &self,
         request: http::Request<Bytes>,
@@ -30,15 +29,16 @@ impl<H: HttpClient> HttpClient for Arc<H> {
     }
 }
 
-/// A request without a complete reply.
+/// A request without a complete response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpClientError {
     /// The request provably never reached the server: no address, no connection, failed TLS handshake. Sending it again
     /// is safe.
     #[error("cannot reach the server: {0}")]
     NotSent(String),
-    /// The request may have been acted upon. A single-use token in it counts as possibly consumed (`docs/backend.md §1.5`).
-    #[error("the connection failed before the reply was complete: {0}")]
+    /// The server may have acted on the request. A single-use token in it counts as possibly used
+    /// (`docs/backend.md §1.5`).
+    #[error("the connection failed before the response was complete: {0}")]
     Interrupted(String),
 }
 

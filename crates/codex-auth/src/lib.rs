@@ -1,26 +1,37 @@
-//! BrowserLogin, token storage and refresh for a ChatGPT account.
+//! Login, token storage and refresh for a ChatGPT account.
 //!
-//! **A refresh token is sent to the authority at most once, and the token that replaces it is durable before anybody
-//! uses it.** Refresh tokens are single use (`docs/backend.md §1.5`), so everything here serves that sentence:
+//! ```text
+//! BrowserLogin, DeviceLogin ──▶ auth server ──▶ TokenStore (file, keyring, memory)
+//!                                                   │  ▲
+//!                                              load │  │ save
+//!                                                   ▼  │
+//! request ──▶ TokenManager::bearer ──▶ decide ──▶ refresh ──▶ TokenEndpoint ──▶ auth server
+//!     ▲                                  │ fresh
+//!     └────────── Bearer ◀───────────────┘
+//! ```
 //!
-//! 1. [`TokenManager::bearer`] serves the current access token from memory while [`decide`] calls it fresh.
-//! 2. Otherwise one task per process renews it: take the store's lock, read the store again, decide *with the value
-//!    read*, send the request, write the reply durably, publish. The task is detached: a caller that goes away loses
-//!    nothing.
-//! 3. After a 401 from the backend, [`TokenManager::replace`] renews the token only if the rejected one is still
+//! **A refresh token is sent to the auth server at most once, and the token that replaces it is stored durably before
+//! anything uses it.** Refresh tokens are single use (`docs/backend.md §1.5`), and the order of a refresh follows from
+//! that:
+//!
+//! 1. [`TokenManager::bearer`] returns the current access token from memory while [`decide`] finds it fresh.
+//! 2. Otherwise one task per process renews it: acquire the store's lock, read the store again, decide *with the tokens
+//!    just read*, send the request, write the response durably, publish it. The task is detached: dropping a caller
+//!    loses nothing.
+//! 3. After the backend answers 401, [`TokenManager::replace`] renews the token only if the rejected one is still
 //!    current.
 //!
-//! HTTP is a parameter ([`HttpClient`]), and so are the store ([`TokenStore`]), the authority ([`TokenEndpoint`]) and
-//! the wall clock ([`Clock`]). Building requests, reading replies and deciding about freshness are pure functions.
-//! Waiting uses tokio's clock, which tests can pause.
+//! HTTP is a parameter ([`HttpClient`]), and so are the store ([`TokenStore`]), the auth server ([`TokenEndpoint`]) and
+//! the wall clock ([`Clock`]). Building requests, reading responses and deciding about freshness are pure functions.
+//! Waiting uses tokio's clock, which tests can pause. Secrets are [`Secret`]s, which `Debug` does not print.
 //!
 //! # Example
 //!
 //! ```
-//! use codex_auth::{MemoryStore, Secret, TokenEndpoint, TokenManager, TokenResponse, Tokens, EndpointError};
+//! use codex_auth::{EndpointError, MemoryStore, Secret, TokenEndpoint, TokenManager, TokenResponse, Tokens};
 //!
-//! struct Authority;
-//! impl TokenEndpoint for Authority {
+//! struct AuthServer;
+//! impl TokenEndpoint for AuthServer {
 //!     async fn refresh(&self, _: &Secret) -> Result<TokenResponse, EndpointError> {
 //!         Ok(TokenResponse { access_token: Some(Secret::new("second")), ..TokenResponse::default() })
 //!     }
@@ -30,7 +41,7 @@
 //! # async fn main() -> Result<(), codex_auth::AuthError> {
 //! let mut tokens = Tokens::new(Secret::new("first"));
 //! tokens.refresh_token = Some(Secret::new("single use"));
-//! let manager = TokenManager::new(MemoryStore::with_tokens(tokens), Authority);
+//! let manager = TokenManager::new(MemoryStore::with_tokens(tokens), AuthServer);
 //!
 //! let bearer = manager.bearer().await?;
 //! assert_eq!(bearer.token.expose(), "first");
@@ -39,68 +50,94 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Stores
+//!
+//! | Store | Where the tokens are | Lock between processes |
+//! |---|---|---|
+//! | [`FileStore`] | a JSON file, mode 0600 | a lock file next to it |
+//! | [`SecretStore`] | a [`SecretBackend`], such as the system's keyring | a lock file |
+//! | [`CodexCliStore`] | the Codex CLI's `auth.json`, read-only | none is needed |
+//! | [`MemoryStore`] | memory | shared by clones |
+//! | [`AnyStore`] | one of these, chosen at run time | that store's |
+//!
+//! # Errors
+//!
+//! | [`AuthError`] | What to do | Try again |
+//! |---|---|---|
+//! | [`NotLoggedIn`](AuthError::NotLoggedIn) | log in | after the login |
+//! | [`LoginExpired`](AuthError::LoginExpired) | log in; [`LoginReason`] says why | after the login |
+//! | [`AccountChanged`](AuthError::AccountChanged) | send the whole request again, as the new account | at once |
+//! | [`Temporary`](AuthError::Temporary) | wait | after `retry_after` |
+//! | [`Store`](AuthError::Store) | repair what [`StoreError`] names | after the repair |
+//!
+//! [`EndpointError`] says for a single request whether its grant may be sent again, and [`LoginError`] why a login
+//! failed.
+//!
+//! # Public items
+//!
+//! - Tokens in use: [`TokenManager`], [`Bearer`], [`RefreshPolicy`], [`decide`], [`Freshness`], [`RefreshReason`],
+//!   [`AuthError`], [`LoginReason`].
+//! - Login: [`BrowserLogin`], [`DeviceLogin`], [`AuthorizationRequest`], [`authorize_url`], [`parse_callback`],
+//!   [`parse_pasted`], [`AuthorizationCode`], [`Account`], [`LoginError`], [`CallbackError`], [`CALLBACK_PATH`],
+//!   [`DEFAULT_PORTS`].
+//! - PKCE and state: [`PkceVerifier`], [`PkceChallenge`], [`OAuthState`].
+//! - Stores: [`TokenStore`], [`StoreVersion`], [`StoreError`], [`check_writable`], [`wait_for_lock`], and the table
+//!   above.
+//! - The content of tokens: [`Tokens`], [`Claims`], [`Plan`], [`Organization`], [`LoginStatus`], [`LoginState`].
+//! - The auth server: [`AuthConfig`], [`TokenEndpoint`], [`HttpTokenEndpoint`], [`TokenResponse`], [`EndpointError`],
+//!   [`GrantRefusal`], [`requests`].
+//! - Parameters: [`HttpClient`], [`HttpClientError`], [`Clock`], [`SystemClock`], [`Secret`].
 
-mod any_store;
-mod authorize;
-mod callback;
+pub mod requests;
+
 mod claims;
 mod clock;
-mod codex_cli_store;
 mod config;
-mod credentials;
-mod device;
 mod endpoint;
 mod error;
-mod file_store;
-mod flight;
-mod freshness;
 mod http_client;
-mod lenient;
-mod listener;
+mod lenient_json;
+mod lock;
 mod login;
-mod manager;
-mod memory_store;
-mod pages;
-mod pkce;
-mod reply;
+mod refresh;
+mod response;
 mod secret;
-mod secret_store;
 mod status;
 mod store;
-mod token_state;
 mod tokens;
-pub mod wire;
 
-/// What the fuzz targets reach beyond the public interface.
-#[cfg(fuzzing)]
-pub mod fuzzing {
-    /// The content of a credentials file as it is rewritten with its own tokens; `None` if it cannot be read.
-    pub fn rewritten(content: &[u8]) -> Option<Vec<u8>> {
-        let tokens = crate::credentials::parse(content).ok()?;
-        Some(crate::credentials::render(Some(content), &tokens))
-    }
-}
-
-pub use any_store::{AnyLock, AnyStore};
-pub use authorize::{AuthorizationRequest, CALLBACK_PATH, authorize_url};
-pub use callback::{AuthorizationCode, CallbackError, parse_callback, parse_pasted};
 pub use claims::{Claims, Organization, Plan};
 pub use clock::{Clock, SystemClock};
-pub use codex_cli_store::CodexCliStore;
 pub use config::AuthConfig;
-pub use device::DeviceLogin;
 pub use endpoint::{HttpTokenEndpoint, TokenEndpoint};
 pub use error::{AuthError, LoginReason};
-pub use file_store::{FileLock, FileStore};
-pub use freshness::{Freshness, RefreshPolicy, RefreshReason, decide};
 pub use http_client::{HttpClient, HttpClientError};
-pub use login::{Account, BrowserLogin, DEFAULT_PORTS, LoginError};
-pub use manager::TokenManager;
-pub use memory_store::{MemoryLock, MemoryStore};
-pub use pkce::{OAuthState, PkceChallenge, PkceVerifier};
-pub use reply::{EndpointError, GrantRefusal, TokenResponse};
+pub use login::authorize::{AuthorizationRequest, CALLBACK_PATH, authorize_url};
+pub use login::browser::{BrowserLogin, DEFAULT_PORTS};
+pub use login::callback::{AuthorizationCode, CallbackError, parse_callback, parse_pasted};
+pub use login::device::DeviceLogin;
+pub use login::pkce::{OAuthState, PkceChallenge, PkceVerifier};
+pub use login::{Account, LoginError};
+pub use refresh::freshness::{Freshness, RefreshPolicy, RefreshReason, decide};
+pub use refresh::manager::TokenManager;
+pub use response::{EndpointError, GrantRefusal, TokenResponse};
 pub use secret::Secret;
-pub use secret_store::{SecretBackend, SecretBackendError, SecretStore};
 pub use status::{LoginState, LoginStatus};
+pub use store::any::{AnyLock, AnyStore};
+pub use store::codex_cli::CodexCliStore;
+pub use store::file::{FileLock, FileStore};
+pub use store::memory::{MemoryLock, MemoryStore};
+pub use store::secret_backend::{SecretBackend, SecretBackendError, SecretStore};
 pub use store::{StoreError, StoreVersion, TokenStore, check_writable, wait_for_lock};
 pub use tokens::{Bearer, Tokens};
+
+/// Gives the fuzz targets what is not public.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// Returns the content of a credentials file after a rewrite with its own tokens, or `None` if it cannot be read.
+    pub fn rewritten(content: &[u8]) -> Option<Vec<u8>> {
+        let tokens = crate::store::credentials::parse(content).ok()?;
+        Some(crate::store::credentials::render(Some(content), &tokens))
+    }
+}

@@ -1,4 +1,4 @@
-//! A string that does not leak by accident.
+//! A string that cannot leak by accident.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// Holds a token, code or verifier that must not reach logs, pages or error messages.
+/// A token, code or verifier that must not reach logs, pages or error messages.
 ///
 /// `Debug` prints a placeholder; there is no `Display`, no `Serialize` and no `==`. Clones share one allocation, which
 /// is overwritten when the last of them is dropped.
@@ -20,7 +20,7 @@ impl Secret {
         Self(Arc::new(Zeroizing::new(value.into())))
     }
 
-    /// Returns the value itself: for the wire and the store, never for a message.
+    /// Returns the value itself: for requests and stores, never for messages.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -32,7 +32,7 @@ impl Secret {
         self.0.is_empty()
     }
 
-    /// Compares two secrets in time that depends on their lengths only.
+    /// Returns whether two secrets are equal, in time that depends only on their lengths.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()

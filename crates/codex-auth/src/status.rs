@@ -2,7 +2,10 @@
 
 use std::time::SystemTime;
 
-use crate::{Claims, Freshness, LoginReason, Plan, RefreshPolicy, Tokens, decide};
+use crate::claims::Plan;
+use crate::error::LoginReason;
+use crate::refresh::freshness::{Freshness, RefreshPolicy, decide};
+use crate::tokens::Tokens;
 
 /// A snapshot of the login without secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,9 +21,9 @@ pub struct LoginStatus {
     pub plan: Option<Plan>,
     /// The account (workspace) id.
     pub account_id: Option<String>,
-    /// The workspace's name, where the id token tells it.
+    /// The workspace's name, if the id token contains it.
     pub workspace: Option<String>,
-    /// When the access token ends.
+    /// When the access token expires.
     pub expires_at: Option<SystemTime>,
     /// When the tokens were last issued.
     pub last_refresh: Option<SystemTime>,
@@ -28,7 +31,7 @@ pub struct LoginStatus {
     pub renewable: bool,
     /// Whether the newest tokens are in the store; `false` after a save failed.
     pub saved: bool,
-    /// What went wrong last, in one line.
+    /// The last problem, in one line.
     pub problem: Option<String>,
 }
 
@@ -42,17 +45,17 @@ pub enum LoginState {
     Unreadable,
     /// The access token is valid.
     Valid,
-    /// The access token has ended; the next request renews it.
+    /// The access token has expired; the next request renews it.
     Renewable,
     /// Only a new login helps.
     Expired(LoginReason),
 }
 
 impl LoginStatus {
-    /// Describes tokens as they were read from `location`.
+    /// Returns the status of tokens that were read from `location`.
     #[must_use]
     pub fn of(tokens: Option<&Tokens>, location: String, now: SystemTime) -> Self {
-        let claims = tokens.map(Claims::of).unwrap_or_default();
+        let claims = tokens.map(Tokens::claims).unwrap_or_default();
         let state =
             tokens.map_or(LoginState::LoggedOut, |tokens| match decide(tokens, now, &RefreshPolicy::default()) {
                 Freshness::Fresh { .. } => LoginState::Valid,

@@ -1,29 +1,30 @@
-//! The credentials of one login.
+//! The tokens of one login.
 
 use std::time::{Duration, SystemTime};
 
-use crate::reply::TokenResponse;
-use crate::{Claims, Secret};
+use crate::claims::Claims;
+use crate::response::TokenResponse;
+use crate::secret::Secret;
 
-/// The tokens of one login, as the store keeps them.
+/// The tokens of one login, as they are stored.
 #[derive(Clone, Debug)]
 pub struct Tokens {
     /// Authenticates requests to the backend.
     pub access_token: Secret,
-    /// Buys the next pair of tokens, once. Without it the login ends when the access token does.
+    /// Is exchanged for the next pair of tokens, once. Without it the login ends when the access token expires.
     pub refresh_token: Option<Secret>,
     /// Describes the account (`docs/backend.md §1.9`).
     pub id_token: Option<Secret>,
-    /// The account id as the store or the authority named it; [`Tokens::account_id`] falls back to the claims.
+    /// The account id that was stored with the tokens; [`Tokens::bearer`] falls back to the claims.
     pub account_id: Option<String>,
-    /// When the access token ends, by the clock of this machine; [`Tokens::ends_at`] falls back to its claims.
+    /// When the access token expires, by the clock of this machine; [`Tokens::ends_at`] falls back to its claims.
     pub expires_at: Option<SystemTime>,
     /// When the tokens were last issued.
     pub last_refresh: Option<SystemTime>,
 }
 
 impl Tokens {
-    /// Returns tokens of which only the access token is known.
+    /// Creates tokens of which only the access token is known.
     #[must_use]
     pub fn new(access_token: Secret) -> Self {
         Self {
@@ -36,40 +37,59 @@ impl Tokens {
         }
     }
 
-    /// Returns the tokens of a completed login.
-    ///
-    /// Returns `None` when the reply holds no access token.
+    /// Returns the tokens of a completed login, or `None` if the response contains no access token.
     #[must_use]
-    pub fn issued(reply: TokenResponse, now: SystemTime) -> Option<Self> {
-        let first = Self::new(reply.access_token.clone()?);
-        Some(first.renewed(reply, now))
+    pub fn issued(response: TokenResponse, now: SystemTime) -> Option<Self> {
+        let first = Self::new(response.access_token.clone()?);
+        Some(first.renewed(response, now))
     }
 
-    /// Returns these tokens with the values that the reply carries; a member it leaves out keeps its value
+    /// Returns these tokens with the values of the response; members that it leaves out keep their value
     /// (`docs/backend.md §1.5`).
     #[must_use]
-    pub fn renewed(&self, reply: TokenResponse, now: SystemTime) -> Self {
+    pub fn renewed(&self, response: TokenResponse, now: SystemTime) -> Self {
         let mut tokens = self.clone();
-        if let Some(access_token) = reply.access_token {
-            tokens.expires_at = lifetime_end(&access_token, reply.expires_in, now);
+        if let Some(access_token) = response.access_token {
+            tokens.expires_at = lifetime_end(&access_token, response.expires_in, now);
             tokens.access_token = access_token;
             tokens.last_refresh = Some(now);
         }
-        tokens.refresh_token = reply.refresh_token.or(tokens.refresh_token);
-        tokens.id_token = reply.id_token.or(tokens.id_token);
-        tokens.account_id = tokens.account_id().map(str::to_owned).or_else(|| Claims::of(&tokens).account_id);
+        tokens.refresh_token = response.refresh_token.or(tokens.refresh_token);
+        tokens.id_token = response.id_token.or(tokens.id_token);
+        tokens.account_id = tokens.account_id().map(str::to_owned).or_else(|| tokens.claims().account_id);
         tokens
     }
 
-    /// Returns the account id the tokens were stored with.
+    /// Returns the claims of the account: each from the id token, else from the access token. Times are the access
+    /// token's, because it is the one that requests send.
+    #[must_use]
+    pub fn claims(&self) -> Claims {
+        let access = Claims::from_jwt(&self.access_token).unwrap_or_default();
+        let id = self.id_token.as_ref().and_then(Claims::from_jwt).unwrap_or_default();
+        Claims {
+            expires_at: access.expires_at,
+            issued_at: access.issued_at,
+            email: id.email.or(access.email),
+            plan: id.plan.or(access.plan),
+            account_id: id.account_id.or(access.account_id),
+            user_id: id.user_id.or(access.user_id),
+            fedramp: id.fedramp || access.fedramp,
+            workspace_id: id.workspace_id.or(access.workspace_id),
+            workspace_label: id.workspace_label.or(access.workspace_label),
+            organizations: if id.organizations.is_empty() { access.organizations } else { id.organizations },
+        }
+    }
+
+    /// Returns the account id that was stored with the tokens.
     #[must_use]
     pub fn account_id(&self) -> Option<&str> {
         self.account_id.as_deref().filter(|id| !id.is_empty())
     }
 
-    /// Returns when the access token ends: as it is known, else as the token says.
+    /// Returns when the access token expires: [`expires_at`](Self::expires_at) if known, else the time in the token.
     ///
-    /// A token that had ended by its own account when it was issued says nothing: the clock of this machine is wrong.
+    /// If a token claims to have expired before it was issued, its claim is ignored: the clock of this machine is
+    /// wrong.
     #[must_use]
     pub fn ends_at(&self) -> Option<SystemTime> {
         let claimed = || Claims::from_jwt(&self.access_token)?.expires_at;
@@ -77,10 +97,10 @@ impl Tokens {
         self.expires_at.or_else(|| claimed().filter(believable))
     }
 
-    /// Returns what a request to the backend needs.
+    /// Returns the part of the tokens that a request to the backend needs.
     #[must_use]
     pub fn bearer(&self) -> Bearer {
-        let claims = Claims::of(self);
+        let claims = self.claims();
         Bearer {
             token: self.access_token.clone(),
             account_id: self.account_id().map(str::to_owned).or(claims.account_id),
@@ -89,21 +109,21 @@ impl Tokens {
     }
 }
 
-/// What authenticates one request to the backend (`docs/backend.md §2.2`).
+/// The access token and account of one request to the backend (`docs/backend.md §2.2`).
 #[derive(Clone, Debug)]
 pub struct Bearer {
     /// The value after `Bearer ` in the `authorization` header.
     pub token: Secret,
     /// The value of the `chatgpt-account-id` header.
     pub account_id: Option<String>,
-    /// Whether the request carries `x-openai-fedramp: true`.
+    /// Whether the request needs the header `x-openai-fedramp: true`.
     pub fedramp: bool,
 }
 
-/// Returns when a token that arrived at `now` ends by the clock of this machine.
+/// Returns when a token that arrived at `now` expires by the clock of this machine.
 ///
-/// A lifetime is worth more than a point in time, for the two clocks may differ by days: `expires_in`, else `exp - iat`.
-/// A bare `exp` that lies in the past by this clock says nothing: the authority does not issue expired tokens.
+/// A lifetime (`expires_in`, else `exp - iat`) is preferred to a point in time, because the two clocks may differ by
+/// days. An `exp` alone that lies in the past by this clock is ignored: the auth server does not issue expired tokens.
 fn lifetime_end(access_token: &Secret, expires_in: Option<Duration>, now: SystemTime) -> Option<SystemTime> {
     let claims = Claims::from_jwt(access_token).unwrap_or_default();
     let issued_for = || claims.expires_at?.duration_since(claims.issued_at?).ok();
@@ -134,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_reply_leaves_out_is_kept() {
+    fn members_that_the_response_leaves_out_keep_their_value() {
         let mut tokens = Tokens::new("a1".into());
         tokens.refresh_token = Some("r1".into());
         tokens.id_token = Some("i1".into());
@@ -149,7 +169,18 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_without_an_access_token_still_keeps_the_rotated_refresh_token() {
+    fn the_id_token_takes_precedence_and_the_access_token_fills_gaps() {
+        let mut tokens = Tokens::new(jwt(r#"{"exp":2000,"email":"ada@example.com",
+            "https://api.openai.com/auth":{"chatgpt_account_id":"from-access"}}"#));
+        tokens.id_token = Some(jwt(r#"{"exp":5,"https://api.openai.com/auth":{"chatgpt_account_id":"from-id"}}"#));
+        let claims = tokens.claims();
+        assert_eq!(claims.account_id.as_deref(), Some("from-id"));
+        assert_eq!(claims.email.as_deref(), Some("ada@example.com"));
+        assert_eq!(claims.expires_at, Some(at(2000)));
+    }
+
+    #[test]
+    fn a_response_without_an_access_token_still_replaces_the_refresh_token() {
         let mut tokens = Tokens::new("a1".into());
         tokens.expires_at = Some(at(10));
         let reply = TokenResponse { refresh_token: Some("r2".into()), ..TokenResponse::default() };
@@ -172,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_is_past_on_arrival_is_not_believed() {
+    fn an_end_in_the_past_on_arrival_is_ignored() {
         let token = jwt(r#"{"exp":1000}"#);
         assert_eq!(lifetime_end(&token, None, at(2000)), None);
         assert_eq!(lifetime_end(&token, None, at(500)), Some(at(1000)));
@@ -180,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_before_the_issue_is_not_believed_later_either() {
+    fn an_end_before_the_issue_is_ignored_later_too() {
         let mut tokens = Tokens::new(jwt(r#"{"exp":1000}"#));
         assert_eq!(tokens.ends_at(), Some(at(1000)));
         tokens.last_refresh = Some(at(2000));

@@ -84,8 +84,8 @@ async fn a_token_is_not_spent_while_the_next_cannot_be_stored() {
     store.faults.save.store(true, SeqCst);
     assert_eq!(manager.bearer().await.unwrap().token.expose(), "access-1");
     assert_eq!(authority.requests(), 0);
-    assert!(manager.status().await.problem.unwrap().contains("disk full"));
-    // When the access token has ended, there is no other way and no time to lose.
+    assert!(manager.status().await.problem.is_some());
+    // Once the access token has expired, there is no other way.
     clock.advance(60);
     assert_eq!(manager.bearer().await.unwrap().token.expose(), "access-2");
     assert_eq!(authority.requests(), 1);

@@ -108,14 +108,14 @@ fn unknown_members_survive_a_save() {
 }
 
 #[test]
-fn a_damaged_file_is_reported_and_kept_aside_by_the_next_save() {
+fn a_damaged_file_is_reported_and_the_next_save_keeps_a_copy() {
     let home = Home::new();
     let store = home.store();
     for (number, damage) in ["{\"access_token\": \"half", "", "[]"].into_iter().enumerate() {
         home.write(damage);
         let error = store.load().unwrap_err();
         assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
-        assert!(error.to_string().contains("codex-proxy login") && !error.to_string().contains("half"), "{error}");
+        assert!(!error.to_string().contains("half"), "{error}");
         assert_eq!(fs::read_to_string(home.path()).unwrap(), damage, "loading changes nothing");
         save(&store, &tokens("new")).unwrap();
         assert_eq!(loaded(&store), "access-new");
@@ -129,7 +129,7 @@ fn an_oversized_file_is_not_read_into_memory() {
     let home = Home::new();
     home.write(&" ".repeat(1024 * 1024 + 1));
     let error = home.store().load().unwrap_err();
-    assert!(error.to_string().contains("1 MiB"), "{error}");
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
     home.write(&format!("{}{{\"access_token\": \"a\"}}", " ".repeat(1000)));
     assert_eq!(loaded(&home.store()), "a");
 }
@@ -139,9 +139,8 @@ fn a_directory_in_its_place_is_named_with_the_next_step() {
     let home = Home::new();
     fs::create_dir_all(home.path()).unwrap();
     let error = home.store().load().unwrap_err();
-    let text = error.to_string();
-    assert!(matches!(error, StoreError::Unreadable { .. }), "{text}");
-    assert!(text.contains("credentials.json") && text.contains("move it away"), "{text}");
+    let StoreError::Unreadable { path, .. } = error else { panic!("{error}") };
+    assert_eq!(path, home.path());
     assert!(save(&home.store(), &tokens("one")).is_err());
 }
 
@@ -180,8 +179,11 @@ fn a_file_in_place_of_the_directory_is_an_error_that_names_the_path() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("home"), "").unwrap();
     let store = FileStore::new(directory.path().join("home").join("credentials.json"));
-    assert!(store.load().unwrap_err().to_string().contains("credentials.json"));
-    assert!(store.try_lock().unwrap_err().to_string().contains("credentials.json"));
+    let at_fault = |error: &StoreError| match error {
+        StoreError::Unreadable { path, .. } | StoreError::Unwritable { path, .. } => path == store.path(),
+        StoreError::Corrupt { .. } | StoreError::Locked { .. } | _ => false,
+    };
+    assert!(at_fault(&store.load().unwrap_err()) && at_fault(&store.try_lock().unwrap_err()));
 }
 
 #[test]
@@ -257,12 +259,11 @@ mod unix {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_neither_waited_for_nor_replaced() {
+    fn a_special_file_is_neither_waited_for_nor_replaced() {
         let home = Home::new();
         fs::create_dir_all(home.path().parent().unwrap()).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(home.path()).unwrap();
-        let error = home.store().load().unwrap_err().to_string();
-        assert!(error.contains("not a regular file") && error.contains("codex-proxy login"), "{error}");
+        assert!(matches!(home.store().load().unwrap_err(), StoreError::Unreadable { .. }));
         assert!(save(&home.store(), &tokens("one")).is_err());
         assert!(!fs::metadata(home.path()).unwrap().is_file());
     }

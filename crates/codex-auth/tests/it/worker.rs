@@ -1,4 +1,5 @@
-//! A process of its own: this test binary, run again with a task in its environment, and an authority it can ask.
+//! A separate process: this test binary, run again with a task in its environment, and an auth server that it can
+//! reach.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -12,10 +13,10 @@ use codex_auth::{
     TokenManager, TokenResponse,
 };
 
-/// `<port> <path>`: the authority to ask, and the credentials to use.
+/// `<port> <path>`: the auth server, and the credentials to use.
 const TASK: &str = "CODEX_AUTH_TEST_TASK";
 
-/// Gets bearers and uses them until the authority has enough. Does nothing where nobody gave it a task.
+/// Gets bearers and uses them until the auth server has enough. Does nothing without a task.
 #[tokio::test]
 async fn bearers_are_used_until_the_authority_has_enough() {
     let Ok(task) = std::env::var(TASK) else { return };
@@ -25,7 +26,7 @@ async fn bearers_are_used_until_the_authority_has_enough() {
     loop {
         let said = match manager.bearer().await {
             Ok(bearer) => authority.ask(format!("use {}", bearer.token.expose())).await,
-            Err(error) => authority.ask(format!("give-up {error}")).await,
+            Err(error) => authority.ask(format!("give-up {error:?}")).await,
         };
         if said.unwrap() != "on" {
             return;

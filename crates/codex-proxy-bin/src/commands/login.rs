@@ -166,7 +166,7 @@ impl Flow {
         )?;
         writeln!(out, "paste it here, then press Enter:")?;
         out.flush()?;
-        let attempt = login.attempt().clone();
+        let attempt = login.request().clone();
         let mut lines = lines_of_stdin();
         tokio::select! {
             account = login.complete(&self.http, store, &SystemClock) => account.map_err(CommandError::other),

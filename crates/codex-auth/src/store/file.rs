@@ -1,4 +1,4 @@
-//! Credentials in a file that survives crashes and other processes.
+//! Credentials in a file, safe against crashes and other processes.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -8,28 +8,29 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use zeroize::Zeroizing;
 
-use crate::{StoreError, StoreVersion, TokenStore, Tokens, credentials};
+use crate::store::{StoreError, StoreVersion, TokenStore, credentials};
+use crate::tokens::Tokens;
 
-/// The largest file that is taken for credentials.
+/// The largest credentials file that is accepted.
 const MAX_BYTES: u64 = 1024 * 1024;
-/// The most damaged files that are kept aside before saving fails instead.
-const MAX_KEPT: u32 = 1000;
-/// The longest chain of symbolic links that is followed, as on Linux.
+/// How many copies of damaged files may pile up before saving fails.
+const MAX_DAMAGED_COPIES: u32 = 1000;
+/// The longest chain of symbolic links that is followed, the same as Linux's.
 const MAX_LINKS: u32 = 40;
 
-/// Keeps the tokens in one JSON file.
+/// Stores the tokens in one JSON file.
 ///
 /// The file is created with mode 0600 in a directory created with mode 0700, and replaced by writing a temporary file
-/// beside it, syncing it, renaming it, and syncing the directory. A symbolic link is followed, so the file it names is
-/// the one replaced. Members of the file that are not known here are preserved; a file that does not parse is kept
-/// aside as `….corrupt-N` when the next one is written. The lock is a file beside it (`credentials.lock`).
+/// next to it, syncing it, renaming it, and syncing the directory. A symbolic link is followed, so the file it points
+/// to is the one replaced. Unknown members of the file are preserved; a file that does not parse gets the name
+/// `….corrupt-N` when the next one is written. The lock is a file next to it (`credentials.lock`).
 #[derive(Clone, Debug)]
 pub struct FileStore {
     path: Arc<Path>,
     warned: Arc<WarnedOnce>,
 }
 
-/// What was said already: once is enough.
+/// The warnings that were logged already.
 #[derive(Debug, Default)]
 struct WarnedOnce {
     mode: AtomicBool,
@@ -37,18 +38,18 @@ struct WarnedOnce {
 }
 
 impl FileStore {
-    /// Names the file, which need not exist.
+    /// Creates a store in the file at `path`, which need not exist.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into().into(), warned: Arc::default() }
     }
 
-    /// Returns the path the store was made with.
+    /// Returns the path that the store was created with.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The file that is read and replaced: the path itself, or where its symbolic links lead.
+    /// Returns the file that is read and replaced: the path itself, or the end of its chain of symbolic links.
     fn target(&self) -> PathBuf {
         let mut target = self.path.to_path_buf();
         for _ in 0..MAX_LINKS {
@@ -75,7 +76,7 @@ impl FileStore {
         Ok(Some(content))
     }
 
-    /// Replaces the file durably, whatever its format; the directory is made if need be.
+    /// Replaces the file durably, whatever its format, and creates the directory if necessary.
     pub(crate) fn replace(&self, content: &[u8]) -> Result<(), StoreError> {
         create_directory(directory_of(&self.target()))
             .and_then(|()| self.write(content))
@@ -92,20 +93,20 @@ impl FileStore {
         sync_directory(directory_of(&target))
     }
 
-    /// Gives a damaged file a second name, so that replacing it does not destroy it.
-    fn keep_aside(&self) -> io::Result<PathBuf> {
+    /// Gives a damaged file a second name, so replacing it does not destroy it.
+    fn preserve_damaged(&self) -> io::Result<PathBuf> {
         let target = self.target();
-        for number in 1..=MAX_KEPT {
-            let kept = with_suffix(&target, &format!(".corrupt-{number}"));
-            match fs::hard_link(&target, &kept) {
-                Ok(()) => return Ok(kept),
+        for number in 1..=MAX_DAMAGED_COPIES {
+            let copy = with_suffix(&target, &format!(".corrupt-{number}"));
+            match fs::hard_link(&target, &copy) {
+                Ok(()) => return Ok(copy),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 // A file system without links: the file itself moves.
-                Err(_) if !kept.exists() => return fs::rename(&target, &kept).map(|()| kept),
+                Err(_) if !copy.exists() => return fs::rename(&target, &copy).map(|()| copy),
                 Err(_) => {}
             }
         }
-        Err(io::Error::other("too many damaged files are kept already"))
+        Err(io::Error::other("there are too many copies of damaged files (`.corrupt-N`); delete some"))
     }
 
     fn unreadable(&self, error: &io::Error) -> StoreError {
@@ -127,7 +128,7 @@ impl FileStore {
         StoreError::Corrupt { path: self.path.to_path_buf(), reason }
     }
 
-    /// Takes the file's permissions from everybody but its owner.
+    /// Restricts the file's permissions to its owner.
     #[cfg(unix)]
     fn tighten(&self, file: &File) {
         use std::os::unix::fs::PermissionsExt as _;
@@ -140,8 +141,8 @@ impl FileStore {
         if !self.warned.mode.swap(true, Ordering::Relaxed) {
             let path = self.path.display();
             match tightened {
-                Ok(()) => tracing::warn!(%path, "the credentials were readable by others; the mode is 0600 again"),
-                Err(error) => tracing::warn!(%path, %error, "the credentials are readable by others; run chmod 600"),
+                Ok(()) => tracing::warn!(%path, "other users could read the credentials; changed the mode to 0600"),
+                Err(error) => tracing::warn!(%path, %error, "other users can read the credentials; run chmod 600"),
             }
         }
     }
@@ -164,13 +165,13 @@ impl TokenStore for FileStore {
         let unlockable = |error: io::Error| {
             if !self.warned.lock.swap(true, Ordering::Relaxed) {
                 let path = path.display();
-                tracing::warn!(%path, %error, "no lock can be taken; do not run a second codex-proxy on these credentials");
+                tracing::warn!(%path, %error, "cannot lock the credentials; do not run a second codex-proxy on them");
             }
             Ok(Some(FileLock(None)))
         };
         let file = match opened {
             Ok(file) => file,
-            // Where another process has made the lock file, it can be locked without permission to write.
+            // A lock file that another process created can be locked without permission to write it.
             Err(error) if is_refused_write(error.kind()) => match File::open(&path) {
                 Ok(file) => file,
                 Err(_) => return unlockable(error),
@@ -186,7 +187,7 @@ impl TokenStore for FileStore {
 
     fn probe(&self, _: &FileLock) -> Result<(), StoreError> {
         let target = self.target();
-        // As large as what is to be written, so that a full disk shows.
+        // As large as the file to be written, to detect a full disk.
         let size = fs::metadata(&target).map_or(0, |metadata| metadata.len().min(MAX_BYTES)) + 4096;
         let content = vec![b' '; usize::try_from(size).unwrap_or(4096)];
         stage(&target, &content).and_then(fs::remove_file).map_err(|error| self.unwritable(&error))
@@ -200,8 +201,8 @@ impl TokenStore for FileStore {
         };
         let previous = previous.as_ref().map(|content| content.as_slice());
         if previous.is_some_and(|content| credentials::parse(content).is_err()) {
-            let kept = self.keep_aside().map_err(|error| self.unwritable(&error))?;
-            tracing::warn!(kept = %kept.display(), "the damaged credentials file is kept aside");
+            let copy = self.preserve_damaged().map_err(|error| self.unwritable(&error))?;
+            tracing::warn!(copy = %copy.display(), "kept a copy of the damaged credentials file");
         }
         let content = Zeroizing::new(credentials::render(previous, tokens));
         self.replace(&content)
@@ -227,9 +228,9 @@ impl TokenStore for FileStore {
     }
 }
 
-/// The lock of a [`FileStore`]; released when dropped, also by a crash.
+/// The lock of a [`FileStore`]; released when dropped, and by a crash.
 ///
-/// Where the directory cannot be written or the file system knows no locks, it stands for a lock that cannot be had.
+/// Where the directory is not writable or the file system has no locks, the value stands for a lock that was not taken.
 #[derive(Debug)]
 pub struct FileLock(#[expect(dead_code, reason = "held for its lock")] Option<File>);
 
@@ -248,7 +249,7 @@ fn version(metadata: &fs::Metadata) -> StoreVersion {
     StoreVersion::new([1, 0, modified.as_secs(), u64::from(modified.subsec_nanos()), metadata.len()])
 }
 
-/// Whether writing is refused here in a way that no retry changes, and reading may still work.
+/// Returns whether writing is refused in a way that no retry changes, while reading may still work.
 fn is_refused_write(kind: io::ErrorKind) -> bool {
     matches!(
         kind,
@@ -281,7 +282,7 @@ fn temporary_beside(target: &Path) -> PathBuf {
     with_suffix(target, &format!("{TEMPORARY}{}-{count}", std::process::id()))
 }
 
-/// Removes temporary files that a crash left: whoever holds the lock is the only writer.
+/// Removes temporary files that a crash left behind: the holder of the lock is the only writer.
 fn remove_leftovers(target: &Path) {
     let prefix = with_suffix(target, TEMPORARY);
     let (Some(prefix), Ok(entries)) = (prefix.file_name(), fs::read_dir(directory_of(target))) else {
@@ -294,16 +295,16 @@ fn remove_leftovers(target: &Path) {
     }
 }
 
-/// Opens a file and returns its length. A pipe would keep the caller waiting for a writer, so its kind is asked first.
+/// Opens a file and returns its length. The kind is checked first: opening a pipe would wait for a writer.
 fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     Ok((File::open(path)?, metadata.len()))
 }
 
-/// Writes a synced temporary file that can take the target's place.
+/// Writes and syncs a temporary file that can replace the target.
 fn stage(target: &Path, content: &[u8]) -> io::Result<PathBuf> {
     remove_leftovers(target);
     let temporary = temporary_beside(target);
@@ -352,7 +353,7 @@ fn create_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Makes a rename durable, where directories can be opened and synced: on Unix, save for some network file systems.
+/// Makes a rename durable where directories can be opened and synced: on Unix, except some network file systems.
 fn sync_directory(path: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The authority's replies, read and classified without I/O (`docs/backend.md §1.4`, `§1.5`).
+//! The auth server's responses, parsed and classified without I/O (`docs/backend.md §1.4`, `§1.5`).
 
 use std::fmt;
 use std::time::Duration;
@@ -8,14 +8,16 @@ use http::{Response, StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{HttpClientError, Secret, lenient};
+use crate::http_client::HttpClientError;
+use crate::lenient_json;
+use crate::secret::Secret;
 
-/// The longest message of the authority that is passed on, in characters.
+/// The longest message of the auth server that is passed on, in characters.
 const MAX_MESSAGE: usize = 200;
-/// The shortest run of token characters that is taken for a token and blotted out of a message.
+/// The shortest run of token characters that counts as a token and is redacted from a message.
 const TOKEN_LIKE: usize = 32;
 
-/// The tokens in a successful reply; every member is optional (`docs/backend.md §1.5`).
+/// The tokens in a successful response (RFC 6749 section 5.1); every member is optional (`docs/backend.md §1.5`).
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct TokenResponse {
     /// The new access token.
@@ -28,48 +30,47 @@ pub struct TokenResponse {
     #[serde(default, deserialize_with = "secret")]
     pub id_token: Option<Secret>,
     /// The access token's lifetime.
-    #[serde(default, deserialize_with = "lenient::seconds")]
+    #[serde(default, deserialize_with = "lenient_json::seconds")]
     pub expires_in: Option<Duration>,
 }
 
 impl TokenResponse {
-    /// Reads the reply to a token request.
+    /// Parses the response to a token request.
     ///
     /// # Errors
-    ///
     /// [`EndpointError`], by the classes of `docs/backend.md §1.5`.
     pub fn parse(response: &Response<Bytes>) -> Result<Self, EndpointError> {
         if response.status().is_success() && !is_html(response) {
-            return lenient::object(response.body()).map_err(|error| {
-                EndpointError::Interrupted(format!("the reply is not the expected JSON ({})", kind(&error)))
+            return lenient_json::object(response.body()).map_err(|error| {
+                EndpointError::Interrupted(format!("it is not the expected JSON ({})", kind(&error)))
             });
         }
         Err(EndpointError::classify(response))
     }
 }
 
-/// A request to the authority that did not give tokens; messages contain nothing secret.
+/// A request to the auth server that brought no tokens. Messages contain no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
-    /// The grant that was sent will never work: log in again.
+    /// The grant that was sent is permanently refused: log in again.
     #[error("{refusal}")]
     Refused {
         /// Why.
         refusal: GrantRefusal,
     },
-    /// The authority cannot answer now and the grant is as good as before: try again later.
+    /// The auth server cannot answer now, and the grant is still valid: try again later.
     #[error("{message}")]
     Unavailable {
-        /// The status and what the authority said.
+        /// The status and the auth server's message.
         message: String,
-        /// The pause the authority asks for.
+        /// The pause that the auth server asks for.
         retry_after: Option<Duration>,
     },
-    /// A page for people came instead of JSON: a bot challenge (openai/codex#16052), a captive portal, a filtering
+    /// The response is a web page instead of JSON: a bot challenge (openai/codex#16052), a captive portal, a filtering
     /// proxy. Try again later, or from another network.
     #[error(
-        "a web page came instead of JSON (status {status}{}): check the network and proxy settings",
+        "the auth server's response is a web page instead of JSON (status {status}{}): check the network and proxy settings",
         if *.challenge { ", a bot challenge" } else { "" }
     )]
     WebPage {
@@ -78,32 +79,32 @@ pub enum EndpointError {
         /// Whether the page is a bot challenge.
         challenge: bool,
     },
-    /// No connection came about; the grant is as good as before: try again.
-    #[error("cannot reach the authority: {0}")]
+    /// No connection could be made, and the grant is still valid: try again.
+    #[error("cannot reach the auth server: {0}")]
     Unreachable(String),
-    /// The request was sent and no readable reply came: a single-use grant may be spent. Do not send it again while
-    /// there is another way.
-    #[error("the authority's reply was lost: {0}")]
+    /// The request was sent and no readable response arrived: a single-use grant may be used up. Do not send it again
+    /// while there is another way.
+    #[error("the auth server's response was lost: {0}")]
     Interrupted(String),
 }
 
 impl EndpointError {
-    /// Classifies a reply that holds no tokens.
+    /// Classifies a response without tokens.
     pub(crate) fn classify(response: &Response<Bytes>) -> Self {
         let status = response.status();
         if is_html(response) {
             return Self::WebPage { status: status.as_u16(), challenge: is_challenge(response) };
         }
-        let problem = OAuthErrorBody::read(response.body());
-        let refusal = problem.code.as_deref().and_then(GrantRefusal::from_code);
-        let definite = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
+        let error = OAuthErrorBody::parse(response.body());
+        let refusal = error.code.as_deref().and_then(GrantRefusal::from_code);
+        let is_permanent = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
         match refusal {
-            Some(refusal) if definite => Self::Refused { refusal },
+            Some(refusal) if is_permanent => Self::Refused { refusal },
             Some(_) | None if status == StatusCode::UNAUTHORIZED => {
-                Self::Refused { refusal: GrantRefusal::Other(problem.to_string()) }
+                Self::Refused { refusal: GrantRefusal::Other(error.to_string()) }
             }
             Some(_) | None => Self::Unavailable {
-                message: format!("the authority answered {status}: {problem}"),
+                message: format!("the auth server answered {status}: {error}"),
                 retry_after: retry_after(response),
             },
         }
@@ -119,15 +120,15 @@ impl From<HttpClientError> for EndpointError {
     }
 }
 
-/// Why the authority refused a grant for good (`docs/backend.md §1.5`).
+/// Why the auth server refused a grant permanently (`docs/backend.md §1.5`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GrantRefusal {
     /// The refresh token is too old.
     Expired,
-    /// The refresh token was used before: by another program, or by a request whose reply was lost.
+    /// The refresh token was used before: by another program, or by a request whose response was lost.
     Reused,
-    /// The refresh token was revoked, as by a logout elsewhere.
+    /// The refresh token was revoked, for example by a logout elsewhere.
     Revoked,
     /// The code or token is not valid: used, expired, or issued for something else.
     InvalidGrant,
@@ -135,12 +136,13 @@ pub enum GrantRefusal {
     SessionEnded,
     /// The account is deactivated, suspended or deleted.
     AccountClosed,
-    /// Something else, answered with status 401: the authority's code and message.
+    /// Another reason, with status 401: the auth server's code and message.
     Other(String),
 }
 
 impl GrantRefusal {
-    /// Reads an error code: the official client's three, and those that others have met (`docs/backend.md §1.5`).
+    /// Parses an error code: the official client's three, and those that other clients have met (`docs/backend.md
+    /// §1.5`).
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Some(match code.to_ascii_lowercase().as_str() {
@@ -164,7 +166,7 @@ impl fmt::Display for GrantRefusal {
             Self::InvalidGrant => f.write_str("the code or token is no longer valid"),
             Self::SessionEnded => f.write_str("the session has ended"),
             Self::AccountClosed => f.write_str("the account is deactivated, suspended or deleted"),
-            Self::Other(message) => write!(f, "the authority refused it: {message}"),
+            Self::Other(message) => write!(f, "the auth server refused it: {message}"),
         }
     }
 }
@@ -177,11 +179,11 @@ pub(crate) struct OAuthErrorBody {
 }
 
 impl OAuthErrorBody {
-    pub(crate) fn read(body: &[u8]) -> Self {
+    pub(crate) fn parse(body: &[u8]) -> Self {
         let Ok(body) = serde_json::from_slice::<Value>(body) else {
             return Self::default();
         };
-        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(clean);
+        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(sanitize);
         let error = &body["error"];
         let code = [&error["code"], error, &body["code"], &body["detail"]["code"]];
         let message = [&error["message"], &body["error_description"], &body["message"], &body["detail"]];
@@ -199,8 +201,8 @@ impl fmt::Display for OAuthErrorBody {
     }
 }
 
-/// Returns text of the authority as one bounded line; whatever looks like a token is blotted out.
-pub(crate) fn clean(text: &str) -> String {
+/// Returns text of the auth server as one line of bounded length, with everything that looks like a token redacted.
+pub(crate) fn sanitize(text: &str) -> String {
     let token_char = |c: char| c.is_ascii_alphanumeric() || "-_.=~+".contains(c);
     let mut cleaned = String::new();
     let mut rest = text;
@@ -240,17 +242,17 @@ fn retry_after(response: &Response<Bytes>) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// Names a JSON error without quoting the content: serde's messages may contain it.
+/// Names a JSON error without quoting the content, which serde's messages may contain.
 fn kind(error: &serde_json::Error) -> &'static str {
     match error.classify() {
-        serde_json::error::Category::Eof => "it ends too early",
-        serde_json::error::Category::Syntax => "it does not parse",
-        serde_json::error::Category::Data | serde_json::error::Category::Io => "it is no object",
+        serde_json::error::Category::Eof => "unexpected end",
+        serde_json::error::Category::Syntax => "invalid syntax",
+        serde_json::error::Category::Data | serde_json::error::Category::Io => "not an object",
     }
 }
 
 fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    lenient::member(deserializer).map(|secret: Option<Secret>| secret.filter(|secret| !secret.is_empty()))
+    lenient_json::member(deserializer).map(|secret: Option<Secret>| secret.filter(|secret| !secret.is_empty()))
 }
 
 #[cfg(test)]
@@ -280,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_codes_are_permanent_in_either_dialect_and_with_status_400() {
+    fn the_codes_are_permanent_in_either_format_and_with_status_400() {
         let reused =
             r#"{"error":{"message":"m","type":"invalid_request_error","param":null,"code":"refresh_token_reused"}}"#;
         assert_eq!(refusal(401, reused), Some(GrantRefusal::Reused));
@@ -309,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_web_page_is_never_a_verdict() {
+    fn a_web_page_is_never_a_refusal() {
         let mut page = response(401, "  <!DOCTYPE html><title>Just a moment...</title>");
         assert_eq!(EndpointError::classify(&page), EndpointError::WebPage { status: 401, challenge: true });
         *page.status_mut() = StatusCode::OK;
@@ -319,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_that_cannot_be_read_may_have_spent_the_token() {
+    fn a_success_that_cannot_be_read_may_have_used_the_token() {
         for body in ["", r#"{"access_token":"aaaa"#, "[]x", "7"] {
             let error = TokenResponse::parse(&response(200, body)).unwrap_err();
             assert!(matches!(error, EndpointError::Interrupted(_)), "{body}");
@@ -338,17 +340,17 @@ mod tests {
     #[test]
     fn messages_carry_no_tokens_and_no_line_breaks() {
         let token = "rt_abcdefghijklmnopqrstuvwxyz0123456789";
-        let text = clean(&format!("bad token {token}\nline"));
+        let text = sanitize(&format!("bad token {token}\nline"));
         assert_eq!(text, "bad token [redacted] line");
-        assert_eq!(clean(&"x ".repeat(500)).chars().count(), MAX_MESSAGE + 1);
+        assert_eq!(sanitize(&"x ".repeat(500)), format!("{}…", "x ".repeat(MAX_MESSAGE / 2)));
     }
 
     proptest! {
         #[test]
-        fn no_body_panics_and_cleaning_is_bounded(status in 200..600_u16, body in ".{0,300}") {
+        fn no_body_panics_and_sanitized_text_is_bounded(status in 200..600_u16, body in ".{0,300}") {
             let _ = TokenResponse::parse(&response(status, &body));
-            prop_assert!(clean(&body).chars().count() <= MAX_MESSAGE + 1);
-            prop_assert!(!clean(&body).chars().any(char::is_control));
+            prop_assert!(sanitize(&body).chars().count() <= MAX_MESSAGE + 1);
+            prop_assert!(!sanitize(&body).chars().any(char::is_control));
         }
     }
 }

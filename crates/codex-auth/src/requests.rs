@@ -1,20 +1,22 @@
-//! The requests to the authority, as pure functions (`docs/backend.md §1.4` to `§1.8`).
+//! Builds the requests to the auth server: pure functions from values to [`http::Request`] (`docs/backend.md §1.4` to
+//! `§1.8`).
 //!
-//! Each fails only when the configuration cannot be written into a request: an originator with control characters, an
-//! issuer that is no `http` address.
+//! Each fails only if the configuration cannot be written into a request: an originator with control characters, or an
+//! issuer that is not an HTTP URL.
 
 use bytes::Bytes;
 use http::{Request, header};
 use serde::Serialize;
 use url::form_urlencoded;
 
-use crate::{AuthConfig, Secret, Tokens};
+use crate::config::AuthConfig;
+use crate::secret::Secret;
+use crate::tokens::Tokens;
 
-/// Exchanges an authorization code for tokens (`docs/backend.md §1.4`).
+/// Builds the exchange of an authorization code for tokens (`docs/backend.md §1.4`).
 ///
 /// # Errors
-///
-/// When `config` cannot be written into a request.
+/// `config` cannot be written into a request.
 pub fn exchange_request(
     config: &AuthConfig,
     code: &Secret,
@@ -31,11 +33,10 @@ pub fn exchange_request(
     post(config, "/oauth/token", "application/x-www-form-urlencoded", form.into())
 }
 
-/// Exchanges a refresh token for new tokens, which ends the refresh token (`docs/backend.md §1.5`).
+/// Builds the exchange of a refresh token for new tokens, which uses up the refresh token (`docs/backend.md §1.5`).
 ///
 /// # Errors
-///
-/// When `config` cannot be written into a request.
+/// `config` cannot be written into a request.
 pub fn refresh_request(config: &AuthConfig, refresh_token: &Secret) -> http::Result<Request<Bytes>> {
     #[derive(Serialize)]
     struct Body<'a> {
@@ -48,11 +49,10 @@ pub fn refresh_request(config: &AuthConfig, refresh_token: &Secret) -> http::Res
     post_json(config, "/oauth/token", &body)
 }
 
-/// Ends the login at the authority, on every device that shares the grant (`docs/backend.md §1.7`).
+/// Builds the revocation of the login, on every device that shares the grant (`docs/backend.md §1.7`).
 ///
 /// # Errors
-///
-/// When `config` cannot be written into a request.
+/// `config` cannot be written into a request.
 pub fn revoke_request(config: &AuthConfig, tokens: &Tokens) -> http::Result<Request<Bytes>> {
     #[derive(Serialize)]
     struct Body<'a> {
@@ -70,11 +70,10 @@ pub fn revoke_request(config: &AuthConfig, tokens: &Tokens) -> http::Result<Requ
     post_json(config, "/oauth/revoke", &body)
 }
 
-/// Asks for a device code (`docs/backend.md §1.8`, step 1).
+/// Builds the request for a device code (`docs/backend.md §1.8`, step 1).
 ///
 /// # Errors
-///
-/// When `config` cannot be written into a request.
+/// `config` cannot be written into a request.
 pub fn device_code_request(config: &AuthConfig) -> http::Result<Request<Bytes>> {
     #[derive(Serialize)]
     struct Body<'a> {
@@ -83,11 +82,10 @@ pub fn device_code_request(config: &AuthConfig) -> http::Result<Request<Bytes>> 
     post_json(config, "/api/accounts/deviceauth/usercode", &Body { client_id: &config.client_id })
 }
 
-/// Asks whether the user has entered the device code (`docs/backend.md §1.8`, step 3).
+/// Builds the poll for whether the user has entered the device code (`docs/backend.md §1.8`, step 3).
 ///
 /// # Errors
-///
-/// When `config` cannot be written into a request.
+/// `config` cannot be written into a request.
 pub fn device_poll_request(
     config: &AuthConfig,
     device_auth_id: &Secret,
@@ -103,7 +101,7 @@ pub fn device_poll_request(
 }
 
 fn post_json(config: &AuthConfig, path: &str, body: &impl Serialize) -> http::Result<Request<Bytes>> {
-    // Structs of strings cannot fail to serialise; an empty body would be answered with a clear error anyway.
+    // Structs of strings cannot fail to serialize; the server would answer an empty body with a clear error anyway.
     let body = serde_json::to_vec(body).unwrap_or_default();
     post(config, path, "application/json", body.into())
 }
@@ -182,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn an_originator_that_is_no_header_value_is_an_error() {
+    fn an_originator_that_cannot_be_a_header_value_is_an_error() {
         let mut config = config("https://auth.openai.com");
         config.originator = "line\nbreak".to_owned();
         assert!(refresh_request(&config, &"r".into()).is_err());

@@ -1,14 +1,16 @@
-//! A store of any kind.
+//! A store whose kind is chosen at run time.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{StoreError, StoreVersion, TokenStore, Tokens};
+use crate::store::{StoreError, StoreVersion, TokenStore};
+use crate::tokens::Tokens;
 
-/// A store whose kind is chosen while the program runs. Clones are the same store.
+/// A store whose kind is chosen at run time. Clones are the same store.
 ///
-/// A program that can keep its login in several places takes this for all of them, and is compiled once.
+/// A program that can store its login in several places uses this type for all of them, so that generic code is
+/// compiled once.
 #[derive(Clone)]
 pub struct AnyStore(Arc<dyn DynStore>);
 
@@ -16,7 +18,7 @@ pub struct AnyStore(Arc<dyn DynStore>);
 pub struct AnyLock(Box<dyn Any + Send + Sync>);
 
 impl AnyStore {
-    /// Takes a store of any kind.
+    /// Wraps a store of any kind.
     pub fn new<S: TokenStore>(store: S) -> Self {
         Self(Arc::new(store))
     }
@@ -34,7 +36,7 @@ impl fmt::Debug for AnyLock {
     }
 }
 
-/// [`TokenStore`] with a lock of one type.
+/// [`TokenStore`] with a single lock type.
 trait DynStore: Send + Sync {
     fn load(&self) -> Result<Option<Tokens>, StoreError>;
     fn try_lock(&self) -> Result<Option<AnyLock>, StoreError>;
@@ -80,11 +82,11 @@ impl<S: TokenStore> DynStore for S {
     }
 }
 
-/// The lock as the store gave it out. That of a store of another kind proves nothing here.
+/// Returns the lock as its store created it. The lock of another kind of store proves nothing here.
 fn own<'a, S: TokenStore>(store: &S, lock: &'a AnyLock) -> Result<&'a S::Lock, StoreError> {
     lock.0.downcast_ref().ok_or_else(|| StoreError::Unwritable {
         path: TokenStore::location(store).into(),
-        reason: "the lock is another store's".to_owned(),
+        reason: "the lock belongs to another store".to_owned(),
     })
 }
 
@@ -130,7 +132,7 @@ mod tests {
     use crate::{CodexCliStore, MemoryStore, Secret};
 
     #[test]
-    fn it_does_what_the_store_does() {
+    fn any_store_behaves_as_the_store_in_it() {
         let memory = MemoryStore::default();
         let store = AnyStore::new(memory.clone());
         assert_eq!((store.location(), store.login_command()), (memory.location(), memory.login_command()));
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_of_another_kind_of_store_is_none() {
+    fn the_lock_of_another_kind_of_store_is_rejected() {
         let lock = AnyStore::new(CodexCliStore::new("auth.json")).try_lock().unwrap().unwrap();
         let store = AnyStore::new(MemoryStore::default());
         assert!(store.probe(&lock).is_err() && store.remove(&lock).is_err());

@@ -2,15 +2,16 @@
 
 use url::Url;
 
-use crate::{AuthConfig, OAuthState, PkceChallenge, PkceVerifier};
+use crate::config::AuthConfig;
+use crate::login::pkce::{OAuthState, PkceChallenge, PkceVerifier};
 
-/// The path that the authority sends the browser back to.
+/// The path to which the auth server redirects the browser.
 pub const CALLBACK_PATH: &str = "/auth/callback";
 
 /// The scopes of the official client.
 const SCOPE: &str = "openid profile email offline_access api.connectors.read api.connectors.invoke";
 
-/// Returns the address where the user approves the login; parameters in the order of `docs/backend.md §9`.
+/// Returns the URL where the user approves the login, with its parameters in the order of `docs/backend.md §9`.
 #[must_use]
 pub fn authorize_url(config: &AuthConfig, redirect_uri: &str, challenge: &PkceChallenge, state: &OAuthState) -> Url {
     let mut url = config.issuer.clone();
@@ -35,7 +36,8 @@ pub fn authorize_url(config: &AuthConfig, redirect_uri: &str, challenge: &PkceCh
     url
 }
 
-/// One authorization request: the values that its answer is checked against and redeemed with.
+/// One authorization request (RFC 6749 section 4.1.1), with the values that its answer is checked against and exchanged
+/// with.
 #[derive(Clone, Debug)]
 pub struct AuthorizationRequest {
     config: AuthConfig,
@@ -45,7 +47,7 @@ pub struct AuthorizationRequest {
 }
 
 impl AuthorizationRequest {
-    /// Prepares a request whose answer goes to `port` of this machine. `random` fills buffers with unpredictable bytes.
+    /// Creates a request whose answer goes to `port` of this machine. `random` fills buffers with unpredictable bytes.
     pub fn new(config: &AuthConfig, port: u16, random: &mut impl FnMut(&mut [u8])) -> Self {
         Self {
             redirect_uri: format!("http://{}:{port}{CALLBACK_PATH}", config.redirect_host),
@@ -55,19 +57,19 @@ impl AuthorizationRequest {
         }
     }
 
-    /// Returns the address where the user approves the login.
+    /// Returns the URL where the user approves the login.
     #[must_use]
     pub fn authorize_url(&self) -> Url {
         authorize_url(&self.config, &self.redirect_uri, &self.verifier.challenge(), &self.state)
     }
 
-    /// Returns the address that the browser is sent back to.
+    /// Returns the address to which the browser is redirected.
     #[must_use]
     pub fn redirect_uri(&self) -> &str {
         &self.redirect_uri
     }
 
-    /// Returns the state that the answer has to carry.
+    /// Returns the state that the answer must contain.
     #[must_use]
     pub fn state(&self) -> &OAuthState {
         &self.state

@@ -1,4 +1,4 @@
-//! The local web server that the authority sends the browser back to.
+//! The local web server to which the auth server redirects the browser.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -21,19 +21,20 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::pages;
+use crate::login::pages;
 
-/// How often a busy port is tried, and the pause between (`docs/backend.md §1.3`).
+/// How often a busy port is tried (`docs/backend.md §1.3`).
 const TRIES: u32 = 10;
+/// The pause between tries, and after a failed `accept`.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long another login server may take to answer that it leaves.
+/// How long another login may take to confirm that it releases the port.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
-/// A browser opens a handful of connections; beyond this they wait.
+/// The most connections at a time; a browser opens a handful. Further ones wait.
 const MAX_CONNECTIONS: usize = 32;
-/// How long a client may take to send a request: a browser opens connections ahead of need, and they hold a place.
+/// How long a client may take to send a request. Browsers open connections ahead of need, and these count.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the last page may take to reach the browser.
-const FAREWELL: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Sockets on both loopback addresses.
 #[derive(Debug)]
@@ -43,11 +44,12 @@ pub(crate) struct LoopbackListener {
 }
 
 impl LoopbackListener {
-    /// Binds the first of `ports` that can be had. A busy one is first asked to be left, as by an older login.
+    /// Binds the first available port of `ports`. If a port is busy, another login that may use it is first asked to
+    /// release it.
     pub(crate) async fn bind(ports: &[u16]) -> io::Result<Self> {
         let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no port was given");
         for port in ports {
-            match Self::bind_patiently(*port).await {
+            match Self::bind_with_retries(*port).await {
                 Ok(listener) => return Ok(listener),
                 Err(error) => last = error,
             }
@@ -59,12 +61,12 @@ impl LoopbackListener {
         self.port
     }
 
-    async fn bind_patiently(port: u16) -> io::Result<Self> {
+    async fn bind_with_retries(port: u16) -> io::Result<Self> {
         for tried in 1.. {
             match Self::bind_both(port).await {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && tried < TRIES => {
                     if tried == 1 {
-                        ask_to_leave(port).await;
+                        request_release(port).await;
                     }
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -80,7 +82,7 @@ impl LoopbackListener {
         let mut sockets = vec![first];
         match TcpListener::bind((Ipv6Addr::LOCALHOST, bound)).await {
             Ok(second) => sockets.push(second),
-            // A browser may try ::1 first for `localhost`, so that port must be ours on both.
+            // A browser may try ::1 first for `localhost`, so the port must be ours on both.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && port != 0 => return Err(error),
             Err(error) => tracing::debug!(%error, "listening on 127.0.0.1 only"),
         }
@@ -88,54 +90,54 @@ impl LoopbackListener {
     }
 }
 
-/// A request that awaits its reply.
+/// A request that waits for its response.
 #[derive(Debug)]
 pub(crate) struct PageRequest {
     pub(crate) path: String,
     pub(crate) query: String,
     /// Whether a page of another site seems to have caused the request.
-    pub(crate) foreign: bool,
+    pub(crate) is_cross_site: bool,
     reply: oneshot::Sender<Response<Full<Bytes>>>,
 }
 
 impl PageRequest {
     pub(crate) fn reply(self, response: Response<Full<Bytes>>) {
-        // A browser that has gone away misses the page, no more.
+        // If the browser has gone away, only the page is lost.
         let _ = self.reply.send(response);
     }
 }
 
-/// Serves the listener, one visit at a time. Dropping it closes every connection.
+/// Serves the listener, one request at a time. Dropping it closes every connection.
 pub(crate) struct CallbackServer {
     sockets: Vec<TcpListener>,
     connections: JoinSet<()>,
     graceful: GracefulShutdown,
     sender: mpsc::Sender<PageRequest>,
-    visits: mpsc::Receiver<PageRequest>,
+    requests: mpsc::Receiver<PageRequest>,
 }
 
 impl CallbackServer {
     pub(crate) fn new(listener: LoopbackListener) -> Self {
-        let (sender, visits) = mpsc::channel(1);
+        let (sender, requests) = mpsc::channel(1);
         Self {
             sockets: listener.sockets,
             connections: JoinSet::new(),
             graceful: GracefulShutdown::new(),
             sender,
-            visits,
+            requests,
         }
     }
 
-    /// Waits for the next visit.
+    /// Waits for the next request.
     pub(crate) async fn next(&mut self) -> PageRequest {
         loop {
             let room = self.connections.len() < MAX_CONNECTIONS;
             tokio::select! {
                 // Never `None`: this server holds a sender.
-                Some(visit) = self.visits.recv() => return visit,
+                Some(request) = self.requests.recv() => return request,
                 Some(_) = self.connections.join_next() => {}
                 accepted = accept(&self.sockets), if room => match accepted {
-                    Ok((stream, _)) => self.attend(stream),
+                    Ok((stream, _)) => self.serve(stream),
                     Err(error) => {
                         tracing::debug!(%error, "cannot accept a connection");
                         tokio::time::sleep(PAUSE).await;
@@ -145,18 +147,18 @@ impl CallbackServer {
         }
     }
 
-    /// Lets replies under way reach the browser, then closes.
+    /// Waits until the last responses have reached the browser, then closes.
     pub(crate) async fn finish(self) {
-        let _ = tokio::time::timeout(FAREWELL, self.graceful.shutdown()).await;
+        let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, self.graceful.shutdown()).await;
     }
 
-    fn attend(&mut self, stream: TcpStream) {
+    fn serve(&mut self, stream: TcpStream) {
         let sender = self.sender.clone();
-        let service = service_fn(move |request| visit(request, sender.clone()));
+        let service = service_fn(move |request| forward(request, sender.clone()));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
-            // One request per connection: an idle one would only hold a place.
+            // One request per connection: an idle one would count towards the limit.
             .keep_alive(false)
             .serve_connection(TokioIo::new(stream), service);
         let connection = self.graceful.watch(connection);
@@ -168,30 +170,31 @@ impl CallbackServer {
     }
 }
 
-async fn visit(
+/// Forwards a request to [`CallbackServer::next`] and waits for the response.
+async fn forward(
     request: Request<Incoming>,
-    visits: mpsc::Sender<PageRequest>,
+    requests: mpsc::Sender<PageRequest>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     if request.method() != Method::GET {
-        // Not HEAD either: whoever looks at a link before a person follows it must not spend the code in it.
+        // Not HEAD either: a link preview must not use up the code before the user follows the link.
         let mut refusal = pages::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
         refusal.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
         return Ok(refusal);
     }
     let (reply, replied) = oneshot::channel();
-    let visit = PageRequest {
+    let request = PageRequest {
         path: request.uri().path().to_owned(),
         query: request.uri().query().unwrap_or_default().to_owned(),
-        foreign: is_foreign(request.headers()),
+        is_cross_site: is_cross_site(request.headers()),
         reply,
     };
-    let _ = visits.send(visit).await;
+    let _ = requests.send(request).await;
     Ok(replied.await.unwrap_or_else(|_| pages::text(StatusCode::SERVICE_UNAVAILABLE, "The login has ended")))
 }
 
-/// Returns whether a browser says that another site caused the request, or knows this server by a name that is not a
-/// loopback's (DNS rebinding). Programs that are no browsers say nothing.
-fn is_foreign(headers: &HeaderMap) -> bool {
+/// Returns whether the browser reports that another site caused the request, or uses a name for this server that is not
+/// a loopback name (DNS rebinding). Programs other than browsers report nothing.
+fn is_cross_site(headers: &HeaderMap) -> bool {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let is_loopback = |host: &HeaderValue| {
         let host = Authority::try_from(host.as_bytes());
@@ -208,16 +211,16 @@ async fn accept(sockets: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> 
     .await
 }
 
-/// Asks another login server on the port to exit (`docs/backend.md §1.3`). Whatever answers, the port is tried again.
-async fn ask_to_leave(port: u16) {
-    let ask = async {
+/// Asks another login on the port to exit (`docs/backend.md §1.3`). Whatever it answers, the port is tried again.
+async fn request_release(port: u16) {
+    let exchange = async {
         let addresses: [SocketAddr; 2] = [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()];
         let mut stream = TcpStream::connect(addresses.as_slice()).await?;
         let request = format!("GET /cancel HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         stream.read(&mut [0; 256]).await
     };
-    if let Ok(Err(error)) = tokio::time::timeout(CANCEL_TIMEOUT, ask).await {
-        tracing::debug!(%error, port, "nobody on the port takes a request to leave");
+    if let Ok(Err(error)) = tokio::time::timeout(CANCEL_TIMEOUT, exchange).await {
+        tracing::debug!(%error, port, "the program on the port did not answer the request to release it");
     }
 }

@@ -1,8 +1,8 @@
-//! What the manager knows, and the next step from there, without I/O.
+//! The state of the token manager, and the next step from there, without I/O.
 //!
 //! ```text
 //!          ┌─ fresh, or usable while a refresh is not possible ─▶ Serve
-//! caller ─▶ step ─ no way to a token ──────────────────────────▶ Fail
+//! caller ─▶ step ─ no token available ─────────────────────────▶ Fail
 //!          ├─ the store has changed ──▶ Read ─▶ adopt ─▶ step
 //!          └─ due ─▶ Refresh ─▶ lock ─▶ read, adopt ─▶ step ─ still due ─▶ send ─┬─▶ write ─▶ publish
 //!                                                                               └─▶ fail ─▶ step
@@ -12,35 +12,36 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::secret::same;
-use crate::{
-    AuthError, Bearer, EndpointError, Freshness, LoginReason, RefreshPolicy, RefreshReason, Secret, StoreError,
-    StoreVersion, Tokens, decide,
-};
+use crate::error::{AuthError, LoginReason};
+use crate::refresh::freshness::{Freshness, RefreshPolicy, RefreshReason, decide};
+use crate::response::EndpointError;
+use crate::secret::{Secret, same};
+use crate::store::{StoreError, StoreVersion};
+use crate::tokens::{Bearer, Tokens};
 
 /// How many refreshes rejected tokens may cause within [`REJECTION_WINDOW`].
 const MAX_REJECTIONS: usize = 4;
-/// Beyond the limit, a backend that rejects every token gets no new ones for this long.
+/// Beyond that limit, no refreshes are made for this long for a backend that rejects every token.
 const REJECTION_WINDOW: Duration = Duration::from_secs(60);
 
-/// The present, on both clocks: wall time for token expiry, monotonic time for pauses.
+/// The current time on both clocks: wall time for token expiry, monotonic time for pauses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) wall: SystemTime,
     pub(crate) instant: Instant,
 }
 
-/// The tokens in memory and what is known about them.
+/// The tokens in memory, and what the manager knows about them.
 #[derive(Debug)]
 pub(crate) struct TokenState {
     /// The command that logs in, for messages.
     login: &'static str,
     held: Option<HeldTokens>,
-    /// The store's mark when it was read last; `None` before the first time.
+    /// The store's version when it was last read; `None` before the first time.
     read: Option<StoreVersion>,
-    /// How many readings of the store have begun.
+    /// How many reads of the store have begun.
     begun: u64,
-    /// The reading that `held` is from. Tokens that were issued here count as a reading that began when they were kept.
+    /// The read that `held` is from. Tokens issued to this process count as a read that began when they were published.
     current: u64,
     /// Why the store could not be read the last time.
     store_error: Option<StoreError>,
@@ -48,7 +49,7 @@ pub(crate) struct TokenState {
     rejections: Vec<Instant>,
 }
 
-/// A reading of the store that has begun.
+/// A read of the store that has begun.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StoreRead(u64);
 
@@ -58,62 +59,62 @@ struct HeldTokens {
     bearer: Bearer,
     /// How many attempts to renew the tokens have failed in a row.
     failures: u32,
-    /// What stands in the way of spending `tokens.refresh_token`.
-    trouble: Option<RefreshObstacle>,
+    /// Why `tokens.refresh_token` should not be sent now.
+    obstacle: Option<RefreshObstacle>,
     unsaved: Option<UnsavedTokens>,
 }
 
+/// Why a refresh token should not be sent now.
 #[derive(Debug)]
 enum RefreshObstacle {
-    /// The refresh token will never work.
+    /// The auth server refused the refresh token permanently.
     Refused(LoginReason),
     /// The last attempt failed.
     Pause {
         until: Instant,
         reason: String,
-        /// The refresh token may be spent: it is only tried again when there is nothing to lose.
+        /// The refresh token may be used up: it is only sent again when there is nothing to lose.
         spent: bool,
     },
-    /// Nothing was sent, for the store could not take the next tokens. There is no waiting for that once the access
-    /// token has ended.
+    /// Nothing was sent, because the store could not save the next tokens. Ignored once the access token has expired.
     Postponed { until: Instant, reason: String },
 }
 
-/// Tokens that the store could not take.
+/// Tokens that the store could not save.
 #[derive(Debug)]
 struct UnsavedTokens {
-    /// The spent refresh token that the store still holds.
+    /// The used refresh token that is still in the store.
     stored: Option<Secret>,
     retry_at: Instant,
 }
 
-/// What to do next for a caller that wants a bearer.
+/// The next step for a caller that needs a bearer.
 #[derive(Debug)]
 pub(crate) enum NextStep {
-    /// Hand it out.
+    /// There is a bearer.
     Serve(Bearer),
-    /// There is none to be had.
+    /// There is no bearer.
     Fail(AuthError),
-    /// Read the store, which has changed, and decide again.
+    /// The store has changed: read it and decide again.
     Read,
-    /// Spend the refresh token.
+    /// A refresh is due: send the refresh token.
     Refresh {
         tokens: Tokens,
         reason: RefreshReason,
-        /// What can be sent if that takes too long or fails.
+        /// The bearer to use if the refresh takes too long or fails.
         fallback: Option<Bearer>,
     },
 }
 
 impl TokenState {
-    /// Knows nothing yet; `login` is the command that messages name.
+    /// Creates the state before the first read of the store; `login` is the command that messages name.
     pub(crate) fn new(login: &'static str) -> Self {
         Self { login, held: None, read: None, begun: 0, current: 0, store_error: None, rejections: Vec::new() }
     }
 
-    /// Decides the next step for a caller whose bearer `rejected` the backend refused, or who has none yet.
+    /// Returns the next step for a caller whose bearer `rejected` the backend rejected, or that has none yet.
     ///
-    /// `seen` is the store's mark now; `None` when the store has just been read.
+    /// `seen` is the store's current version; `None` if the store has just been read.
     pub(crate) fn step(
         &self,
         seen: Option<StoreVersion>,
@@ -147,7 +148,7 @@ impl TokenState {
         if held.tokens.refresh_token.is_none() {
             return NextStep::Fail(self.expired(LoginReason::NoRefreshToken));
         }
-        let (until, why) = match &held.trouble {
+        let (until, why) = match &held.obstacle {
             Some(RefreshObstacle::Refused(refused)) => {
                 return fallback.map_or_else(|| NextStep::Fail(self.expired(refused.clone())), NextStep::Serve);
             }
@@ -170,7 +171,7 @@ impl TokenState {
         )
     }
 
-    /// Returns the token in memory if it can still be sent, whatever the store says.
+    /// Returns the token in memory if it can still be sent, whatever is in the store.
     pub(crate) fn usable(&self, rejected: Option<&Bearer>, at: Moment, policy: &RefreshPolicy) -> Option<Bearer> {
         let held = self.held.as_ref()?;
         let is_rejected = rejected.is_some_and(|rejected| {
@@ -184,21 +185,21 @@ impl TokenState {
         (usable && !is_rejected).then(|| held.bearer.clone())
     }
 
-    /// Notes that a reading of the store begins.
-    pub(crate) fn begin_reading(&mut self) -> StoreRead {
+    /// Records that a read of the store begins.
+    pub(crate) fn begin_read(&mut self) -> StoreRead {
         self.begun += 1;
         StoreRead(self.begun)
     }
 
-    /// Takes over what the store held when its mark was `version`. Returns whether these are other tokens than before.
+    /// Adopts the tokens that were in the store at `version`. Returns whether they differ from the ones before.
     ///
-    /// Readings may end in another order than they began. What an older one has read is not taken over: it could bring
-    /// back a token that has been spent since, in place of one that exists only here.
-    pub(crate) fn adopt(&mut self, reading: StoreRead, stored: Option<Tokens>, version: StoreVersion) -> bool {
-        if reading.0 < self.current {
+    /// Reads may end in another order than they began. The result of an older one is ignored: it could bring back a
+    /// used token and replace one that exists only in memory.
+    pub(crate) fn adopt(&mut self, read: StoreRead, stored: Option<Tokens>, version: StoreVersion) -> bool {
+        if read.0 < self.current {
             return false;
         }
-        self.current = reading.0;
+        self.current = read.0;
         self.read = Some(version);
         self.store_error = None;
         let Some(stored) = stored else {
@@ -219,23 +220,23 @@ impl TokenState {
         let mut adopted = HeldTokens::new(stored);
         if !changed {
             adopted.failures = held.failures;
-            adopted.trouble = held.trouble.take();
+            adopted.obstacle = held.obstacle.take();
         }
         *held = adopted;
         changed
     }
 
-    /// Takes over tokens that the authority has just issued in place of those held.
+    /// Replaces the tokens with those that the auth server has just issued.
     ///
-    /// `saved` is the store's mark with them in it, or `None` when it could not take them.
+    /// `saved` is the store's version with them in it, or `None` if they could not be saved.
     pub(crate) fn publish(&mut self, renewed: Tokens, saved: Option<StoreVersion>, retry_at: Instant) {
-        self.current = self.begin_reading().0;
+        self.current = self.begin_read().0;
         let previous = self.held.take();
         let mut held = HeldTokens::new(renewed);
         if let Some(previous) = &previous
             && previous.tokens.access_token.matches(&held.tokens.access_token)
         {
-            // A reply without an access token is no success: the pauses go on growing.
+            // A response without an access token is not a success: the pauses keep growing.
             held.failures = previous.failures;
         }
         match saved {
@@ -251,14 +252,14 @@ impl TokenState {
         self.held = Some(held);
     }
 
-    /// Notes a failed attempt and returns how many there were in a row.
+    /// Records a failed attempt and returns how many have failed in a row.
     pub(crate) fn fail(&mut self, error: &EndpointError, at: Moment, policy: &RefreshPolicy) -> u32 {
         let Some(held) = &mut self.held else { return 0 };
         held.failures = held.failures.saturating_add(1);
-        let was_spent = matches!(held.trouble, Some(RefreshObstacle::Pause { spent: true, .. }));
-        held.trouble = Some(match error {
+        let was_spent = matches!(held.obstacle, Some(RefreshObstacle::Pause { spent: true, .. }));
+        held.obstacle = Some(match error {
             EndpointError::Refused { refusal } if was_spent => {
-                RefreshObstacle::Refused(LoginReason::ReplyLost(refusal.clone()))
+                RefreshObstacle::Refused(LoginReason::ResponseLost(refusal.clone()))
             }
             EndpointError::Refused { refusal } => RefreshObstacle::Refused(LoginReason::Refused(refusal.clone())),
             EndpointError::Unavailable { .. }
@@ -273,26 +274,26 @@ impl TokenState {
         held.failures
     }
 
-    /// Notes that the store cannot take the next tokens and returns how many attempts have failed in a row.
+    /// Records that the store cannot save the next tokens, and returns how many attempts have failed in a row.
     pub(crate) fn postpone(&mut self, error: &StoreError, at: Moment, policy: &RefreshPolicy) -> u32 {
         let Some(held) = &mut self.held else { return 0 };
         held.failures = held.failures.saturating_add(1);
         let until = at.instant + pause(held.failures, policy);
-        held.trouble = Some(RefreshObstacle::Postponed { until, reason: error.to_string() });
+        held.obstacle = Some(RefreshObstacle::Postponed { until, reason: error.to_string() });
         held.failures
     }
 
-    /// Notes that a rejected token causes a refresh.
+    /// Records that a rejected token causes a refresh.
     pub(crate) fn count_rejection(&mut self, at: Moment) {
         self.rejections.retain(|instant| at.instant - *instant < REJECTION_WINDOW);
         self.rejections.push(at.instant);
     }
 
-    /// Notes that the store could not be read and returns whether that is news.
+    /// Records that the store could not be read, and returns whether the error is a new one.
     pub(crate) fn note_store_error(&mut self, error: &StoreError) -> bool {
-        let news = self.store_error.as_ref() != Some(error);
+        let is_new = self.store_error.as_ref() != Some(error);
         self.store_error = Some(error.clone());
-        news
+        is_new
     }
 
     pub(crate) fn store_error(&self) -> Option<&StoreError> {
@@ -315,15 +316,15 @@ impl TokenState {
         self.held.as_ref().is_some_and(|held| held.unsaved.is_some())
     }
 
-    /// Returns whether it is time to offer the store again what it could not take.
+    /// Returns whether it is time to try again to save tokens that are only in memory.
     pub(crate) fn save_is_due(&self, at: Moment) -> bool {
         let unsaved = self.held.as_ref().and_then(|held| held.unsaved.as_ref());
         unsaved.is_some_and(|unsaved| unsaved.retry_at <= at.instant)
     }
 
-    /// Notes the outcome of offering the store again what it could not take.
+    /// Records the outcome of another attempt to save tokens that are only in memory.
     pub(crate) fn note_saved(&mut self, saved: Option<StoreVersion>, retry_at: Instant) {
-        let now = self.begin_reading().0;
+        let now = self.begin_read().0;
         let Some(held) = &mut self.held else { return };
         match (saved, &mut held.unsaved) {
             (Some(version), unsaved) => {
@@ -336,17 +337,17 @@ impl TokenState {
         }
     }
 
-    /// Describes what stands in the way of a refresh.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        match self.held.as_ref()?.trouble.as_ref()? {
+    /// Returns why the refresh token is not sent now, as a message.
+    pub(crate) fn problem(&self) -> Option<String> {
+        match self.held.as_ref()?.obstacle.as_ref()? {
             RefreshObstacle::Refused(reason) => Some(reason.to_string()),
             RefreshObstacle::Pause { reason, .. } | RefreshObstacle::Postponed { reason, .. } => Some(reason.clone()),
         }
     }
 
-    /// Returns why the refresh token will never work.
+    /// Returns why the refresh token was refused permanently.
     pub(crate) fn refused(&self) -> Option<&LoginReason> {
-        match self.held.as_ref()?.trouble.as_ref()? {
+        match self.held.as_ref()?.obstacle.as_ref()? {
             RefreshObstacle::Refused(reason) => Some(reason),
             RefreshObstacle::Pause { .. } | RefreshObstacle::Postponed { .. } => None,
         }
@@ -365,25 +366,25 @@ impl TokenState {
 
 impl HeldTokens {
     fn new(mut tokens: Tokens) -> Self {
-        // Found out once, and not for every request.
+        // Read from the token once, not for every request.
         tokens.expires_at = tokens.ends_at();
-        Self { bearer: tokens.bearer(), tokens, failures: 0, trouble: None, unsaved: None }
+        Self { bearer: tokens.bearer(), tokens, failures: 0, obstacle: None, unsaved: None }
     }
 }
 
-/// Two accounts differ only when both are known.
+/// Returns whether two accounts differ; an unknown account differs from none.
 pub(crate) fn differ(left: &Option<String>, right: &Option<String>) -> bool {
     left.is_some() && right.is_some() && left != right
 }
 
-/// The pause doubles with every failure in a row.
+/// Returns the pause, which doubles with every failure in a row.
 fn pause(failures: u32, policy: &RefreshPolicy) -> Duration {
     let doubled = policy.backoff.saturating_mul(1 << failures.saturating_sub(1).min(16));
     doubled.min(policy.max_backoff)
 }
 
 fn pause_after(error: &EndpointError, failures: u32, policy: &RefreshPolicy) -> Duration {
-    /// The authority cannot silence the proxy for longer than this.
+    /// The longest pause that the auth server can ask for.
     const MAX_ASKED: Duration = Duration::from_secs(3600);
     let own = pause(failures, policy);
     match error {
@@ -413,27 +414,27 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_that_ends_late_brings_nothing_back() {
+    fn a_read_that_ends_late_brings_back_nothing() {
         let mut state = TokenState::new("log in");
-        let (early, late) = (state.begin_reading(), state.begin_reading());
+        let (early, late) = (state.begin_read(), state.begin_read());
         assert!(!state.adopt(late, Some(tokens(1)), VERSIONS[1]));
         assert!(!state.adopt(early, Some(tokens(0)), VERSIONS[0]));
         assert_eq!((held(&state), state.read_version()), ("access-1", Some(VERSIONS[1])));
     }
 
     #[test]
-    fn tokens_that_exist_only_here_outlive_readings_from_before() {
+    fn tokens_that_are_only_in_memory_survive_earlier_reads() {
         let mut state = TokenState::new("log in");
-        let reading = state.begin_reading();
-        state.adopt(reading, Some(tokens(1)), VERSIONS[0]);
-        let readings = [state.begin_reading(), state.begin_reading()];
+        let read = state.begin_read();
+        state.adopt(read, Some(tokens(1)), VERSIONS[0]);
+        let reads = [state.begin_read(), state.begin_read()];
         state.publish(tokens(2), None, Instant::now());
-        state.adopt(readings[0], Some(tokens(0)), VERSIONS[1]);
-        state.adopt(readings[1], None, StoreVersion::ABSENT);
+        state.adopt(reads[0], Some(tokens(0)), VERSIONS[1]);
+        state.adopt(reads[1], None, StoreVersion::ABSENT);
         assert!(held(&state) == "access-2" && state.is_unsaved());
-        // A reading that began later tells of a logout.
-        let reading = state.begin_reading();
-        assert!(state.adopt(reading, None, StoreVersion::ABSENT));
+        // A read that began later finds a logout.
+        let read = state.begin_read();
+        assert!(state.adopt(read, None, StoreVersion::ABSENT));
         assert_eq!(held(&state), "");
     }
 }

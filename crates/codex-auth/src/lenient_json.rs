@@ -1,4 +1,4 @@
-//! Reading JSON that others wrote: a member of an unexpected type counts as absent.
+//! Reads JSON from outside: a member of an unexpected type counts as absent.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,13 +6,13 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Numbers above this are milliseconds: as seconds they would lie beyond the year 5138.
+/// Numbers from here on are milliseconds: as seconds they would lie beyond the year 5138.
 const MILLISECONDS_FROM: f64 = LAST_SECOND as f64 + 1.0;
 
-/// The last second that a number is read as.
+/// The latest second that a number can stand for.
 pub(crate) const LAST_SECOND: u64 = 99_999_999_999;
 
-/// Reads a JSON object. Serde would take an array for a struct as well, member by member.
+/// Parses a JSON object. Serde alone would also accept an array for a struct, member by member.
 pub(crate) fn object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
     if !json.trim_ascii_start().starts_with(b"{") {
         return Err(serde_json::Error::custom("not an object"));
@@ -20,7 +20,7 @@ pub(crate) fn object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> 
     serde_json::from_slice(json)
 }
 
-/// Deserialises a member, or `None` when its type does not fit.
+/// Deserializes a member, or `None` if its type does not fit.
 pub(crate) fn member<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -29,22 +29,22 @@ where
     Value::deserialize(deserializer).map(|value| serde_json::from_value(value).ok())
 }
 
-/// Deserialises a duration in seconds, written as a number or as a numeric string.
+/// Deserializes a duration in seconds, written as a number or as a numeric string.
 pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     Ok(number(&value).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
 }
 
-/// Deserialises a point in time; see [`to_time`].
+/// Deserializes a point in time; see [`to_time`].
 pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>, D::Error> {
     Value::deserialize(deserializer).map(|value| to_time(&value))
 }
 
-/// Reads a point in time: unix seconds or milliseconds as a number or numeric string, or an RFC 3339 string.
+/// Parses a point in time: Unix seconds or milliseconds as a number or numeric string, or an RFC 3339 string.
 pub(crate) fn to_time(value: &Value) -> Option<SystemTime> {
     if let Some(number) = number(value) {
         let seconds = if number > MILLISECONDS_FROM { number / 1000.0 } else { number };
-        // Whole milliseconds: a float's last digits are noise that would not survive a rewrite.
+        // Rounded to milliseconds: a float's last digits are noise that would not survive a rewrite.
         let milliseconds = Duration::try_from_secs_f64(seconds).ok()?.as_millis();
         return UNIX_EPOCH.checked_add(Duration::from_millis(u64::try_from(milliseconds).ok()?));
     }
@@ -60,7 +60,7 @@ fn number(value: &Value) -> Option<f64> {
     .filter(|number| number.is_finite())
 }
 
-/// Reads an RFC 3339 timestamp with `Z` or a numeric offset (section 5.6), or with no offset, taken as UTC.
+/// Parses an RFC 3339 timestamp with `Z` or a numeric offset (section 5.6); without an offset it is UTC.
 fn rfc3339(text: &str) -> Option<SystemTime> {
     let Some((start, sign)) = text.char_indices().skip(11).find(|(_, c)| matches!(c, '+' | '-')) else {
         return humantime::parse_rfc3339_weak(text).ok();

@@ -7,21 +7,26 @@ use http::{Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::endpoint::send;
-use crate::login::{keep, redeem};
-use crate::reply::OAuthErrorBody;
-use crate::{
-    Account, AuthConfig, AuthorizationCode, Clock, EndpointError, HttpClient, HttpClientError, LoginError, Secret,
-    TokenStore, lenient, store, wire,
-};
+use crate::clock::Clock;
+use crate::config::AuthConfig;
+use crate::endpoint::send_with_timeout;
+use crate::http_client::{HttpClient, HttpClientError};
+use crate::login::callback::AuthorizationCode;
+use crate::login::{Account, LoginError, exchange_code, store_login};
+use crate::response::{EndpointError, OAuthErrorBody};
+use crate::secret::Secret;
+use crate::store::{TokenStore, check_writable};
+use crate::{lenient_json, requests};
 
-/// How long a code is good for when the authority does not say.
+/// How long a code is valid if the auth server does not say, and at most.
 const VALID_FOR: Duration = Duration::from_secs(15 * 60);
-/// The pause between questions when the authority does not say, and the shortest there is.
+/// The pause between polls if the auth server does not say.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
+/// The shortest pause between polls.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
-/// What `slow_down` adds to the pause (RFC 8628, section 3.5).
+/// What `slow_down` adds to the pause (RFC 8628 section 3.5).
 const SLOW_DOWN: Duration = Duration::from_secs(5);
+/// The time limit of each request.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A device login that waits for the user to enter the code.
@@ -33,14 +38,13 @@ pub struct DeviceLogin {
 }
 
 impl DeviceLogin {
-    /// Asks the authority for a code.
+    /// Requests a code from the auth server.
     ///
     /// # Errors
-    ///
     /// [`LoginError::DeviceUnsupported`]: log in with a browser. [`LoginError::Exchange`]: try again later.
     pub async fn start<H: HttpClient>(config: &AuthConfig, http: &H, clock: &impl Clock) -> Result<Self, LoginError> {
-        let request = wire::device_code_request(config).map_err(HttpClientError::from)?;
-        let grant = DeviceGrant::parse(&send(http, request, TIMEOUT).await?)?;
+        let request = requests::device_code_request(config).map_err(HttpClientError::from)?;
+        let grant = DeviceGrant::parse(&send_with_timeout(http, request, TIMEOUT).await?)?;
         let deadline = Instant::now() + grant.valid_for(clock.now());
         Ok(Self { config: config.clone(), grant, deadline })
     }
@@ -51,33 +55,33 @@ impl DeviceLogin {
         &self.grant.user_code
     }
 
-    /// Returns the page where the user enters it.
+    /// Returns the URL of the page where the user enters it.
     #[must_use]
     pub fn verification_url(&self) -> String {
         self.config.endpoint("/codex/device")
     }
 
-    /// Returns how long the code is still good for.
+    /// Returns how long the code is still valid.
     #[must_use]
     pub fn expires_in(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// Asks at the authority's pace until the user has decided, and stores the tokens. Dropping it gives up.
+    /// Polls at the auth server's pace until the user has decided, and stores the tokens. Dropping the future cancels
+    /// the login.
     ///
     /// # Errors
-    ///
-    /// [`LoginError`]; what was stored before is unchanged.
+    /// [`LoginError`]; the tokens that were stored before are unchanged.
     pub async fn complete<H: HttpClient, S: TokenStore>(
         self,
         http: &H,
         store: &S,
         clock: &impl Clock,
     ) -> Result<Account, LoginError> {
-        store::check_writable(store)?;
+        check_writable(store)?;
         let mut interval = self.grant.interval.map_or(DEFAULT_INTERVAL, |interval| interval.max(MIN_INTERVAL));
         let approved = loop {
-            match self.ask(http).await? {
+            match self.poll(http).await? {
                 PollOutcome::Approved(approved) => break approved,
                 PollOutcome::Pending => {}
                 PollOutcome::SlowDown => interval += SLOW_DOWN,
@@ -89,34 +93,34 @@ impl DeviceLogin {
         };
         let code = AuthorizationCode::new(approved.authorization_code);
         let redirect_uri = self.config.endpoint("/deviceauth/callback");
-        let tokens = redeem(&self.config, &code, &approved.code_verifier, &redirect_uri, http, clock).await?;
-        keep(&self.config, &tokens, store).await
+        let tokens = exchange_code(&self.config, &code, &approved.code_verifier, &redirect_uri, http, clock).await?;
+        store_login(&self.config, &tokens, store).await
     }
 
-    async fn ask<H: HttpClient>(&self, http: &H) -> Result<PollOutcome, LoginError> {
-        let request = wire::device_poll_request(&self.config, &self.grant.device_auth_id, &self.grant.user_code);
-        match send(http, request.map_err(HttpClientError::from)?, TIMEOUT).await {
+    async fn poll<H: HttpClient>(&self, http: &H) -> Result<PollOutcome, LoginError> {
+        let request = requests::device_poll_request(&self.config, &self.grant.device_auth_id, &self.grant.user_code);
+        match send_with_timeout(http, request.map_err(HttpClientError::from)?, TIMEOUT).await {
             Ok(response) => PollOutcome::parse(&response),
-            // Asking changes nothing at the authority, so a bad connection is worth another question.
+            // Polling changes nothing at the auth server, so it is safe after a failed connection.
             Err(error) => {
-                tracing::debug!(%error, "asking for the device login failed");
+                tracing::debug!(%error, "polling for the device login failed");
                 Ok(PollOutcome::Pending)
             }
         }
     }
 }
 
-/// The authority's reply to the request for a code.
+/// The auth server's response to the request for a code.
 #[derive(Debug, Deserialize)]
 struct DeviceGrant {
     device_auth_id: Secret,
     #[serde(alias = "usercode")]
     user_code: String,
-    #[serde(default, deserialize_with = "lenient::seconds")]
+    #[serde(default, deserialize_with = "lenient_json::seconds")]
     interval: Option<Duration>,
-    #[serde(default, deserialize_with = "lenient::seconds")]
+    #[serde(default, deserialize_with = "lenient_json::seconds")]
     expires_in: Option<Duration>,
-    #[serde(default, deserialize_with = "lenient::time")]
+    #[serde(default, deserialize_with = "lenient_json::time")]
     expires_at: Option<SystemTime>,
 }
 
@@ -128,7 +132,7 @@ impl DeviceGrant {
         if !response.status().is_success() {
             return Err(EndpointError::classify(response).into());
         }
-        lenient::object(response.body()).map_err(|_| EndpointError::classify(response).into())
+        lenient_json::object(response.body()).map_err(|_| EndpointError::classify(response).into())
     }
 
     fn valid_for(&self, now: SystemTime) -> Duration {
@@ -144,7 +148,7 @@ enum PollOutcome {
     Approved(DeviceApproval),
 }
 
-/// The authority made the PKCE pair itself.
+/// The approved login. The auth server created the PKCE pair itself.
 #[derive(Debug, Deserialize)]
 struct DeviceApproval {
     authorization_code: Secret,
@@ -155,11 +159,11 @@ impl PollOutcome {
     fn parse(response: &Response<Bytes>) -> Result<Self, LoginError> {
         let status = response.status();
         if status.is_success()
-            && let Ok(approved) = lenient::object(response.body())
+            && let Ok(approved) = lenient_json::object(response.body())
         {
             return Ok(Self::Approved(approved));
         }
-        // Neither says anything about the code, and a gateway's error page is as likely to be HTML.
+        // A server error says nothing about the code, and the error page of a gateway may be HTML.
         if status.is_server_error() {
             return Ok(Self::Pending);
         }
@@ -170,7 +174,7 @@ impl PollOutcome {
         if matches!(error, EndpointError::WebPage { .. }) {
             return Err(error.into());
         }
-        match OAuthErrorBody::read(response.body()).code.as_deref() {
+        match OAuthErrorBody::parse(response.body()).code.as_deref() {
             Some("slow_down") => Ok(Self::SlowDown),
             Some("authorization_pending") => Ok(Self::Pending),
             Some("authorization_declined" | "access_denied") => Err(LoginError::DeviceDenied),
@@ -200,13 +204,13 @@ mod tests {
     }
 
     #[test]
-    fn a_404_means_that_there_is_no_device_login() {
+    fn a_404_means_that_device_login_is_not_supported() {
         assert_eq!(DeviceGrant::parse(&response(404, "")).unwrap_err(), LoginError::DeviceUnsupported);
         assert!(matches!(DeviceGrant::parse(&response(500, "")).unwrap_err(), LoginError::Exchange(_)));
     }
 
     #[test]
-    fn answers_are_told_apart() {
+    fn poll_responses_are_told_apart() {
         let pending = [
             (403, ""),
             (404, "{}"),

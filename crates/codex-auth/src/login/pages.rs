@@ -1,12 +1,13 @@
 //! The pages that the browser shows at the end of a login.
 //!
-//! They hold no secret and need nothing from elsewhere: inline style, no script. The policy forbids everything else.
+//! They contain no secret and load nothing: inline style, no script. The content security policy forbids everything
+//! else.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 
-const POLICY: &str =
+const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const STYLE: &str = "\
@@ -24,7 +25,7 @@ code{font:.9em ui-monospace,Menlo,Consolas,monospace;background:var(--bg);border
 border-radius:5px;padding:.1em .35em}\
 footer{margin-top:1.5rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.875rem}";
 
-/// What a page says.
+/// A page, by what it tells the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LoginPage {
     Success { email: Option<String>, plan: Option<String> },
@@ -37,9 +38,9 @@ pub(crate) enum LoginPage {
 }
 
 impl LoginPage {
-    /// Renders the page as a complete reply.
+    /// Renders the page as a complete response.
     pub(crate) fn response(&self) -> Response<Full<Bytes>> {
-        let (heading, lines) = self.words();
+        let (heading, lines) = self.text();
         let (class, mark) = if matches!(self, Self::Success { .. }) { ("good", "✓") } else { ("bad", "!") };
         let paragraphs: String = lines.iter().map(|line| format!("<p>{line}</p>\n")).collect();
         let html = format!(
@@ -48,9 +49,9 @@ impl LoginPage {
              <meta name=\"robots\" content=\"noindex\">\n<title>{heading} – codex-proxy</title>\n\
              <style>{STYLE}</style>\n</head>\n<body>\n<main>\n\
              <div class=\"mark {class}\" aria-hidden=\"true\">{mark}</div>\n<h1>{heading}</h1>\n{paragraphs}\
-             <footer>codex-proxy, on your own machine</footer>\n</main>\n</body>\n</html>\n"
+             <footer>codex-proxy, running on this machine</footer>\n</main>\n</body>\n</html>\n"
         );
-        reply(self.status(), "text/html; charset=utf-8", html)
+        respond(self.status(), "text/html; charset=utf-8", html)
     }
 
     fn status(&self) -> StatusCode {
@@ -66,67 +67,66 @@ impl LoginPage {
     }
 
     /// Returns the heading and the paragraphs, as HTML.
-    fn words(&self) -> (&'static str, Vec<String>) {
-        let again =
-            "Your earlier login, if there was one, is unchanged. Run <code>codex-proxy login</code> to try again.";
+    fn text(&self) -> (&'static str, Vec<String>) {
+        let again = "Your earlier login, if any, is unchanged. To try again, run <code>codex-proxy login</code>.";
         match self {
             Self::Success { email, plan } => {
-                let who = email
+                let account = email
                     .as_deref()
                     .map_or_else(|| "Your account".to_owned(), |email| format!("<strong>{}</strong>", escape(email)));
                 let plan = plan.as_deref().map(|plan| format!(" ({})", escape(plan))).unwrap_or_default();
-                let connected = format!("{who}{plan} is connected to codex-proxy.");
-                ("Logged in", vec![connected, "You can close this tab and go back to the terminal.".to_owned()])
+                let connected = format!("{account}{plan} is connected to codex-proxy.");
+                ("Logged in", vec![connected, "You can close this tab and return to the terminal.".to_owned()])
             }
             Self::Denied { description } => {
-                let said = format!("The answer was: {}", escape(description));
-                ("Access was not granted", vec![said, again.to_owned()])
+                let reason = format!("Reason: {}", escape(description));
+                ("Access denied", vec![reason, again.to_owned()])
             }
             Self::NotEntitled => {
-                let ask = "This account has no access to Codex. Ask the administrator of its workspace to allow it.";
+                let ask = "This account has no access to Codex. Ask the administrator of its workspace for access.";
                 ("No access to Codex", vec![ask.to_owned(), again.to_owned()])
             }
             Self::StateMismatch => {
-                let why = "State mismatch: this page belongs to another login, so its answer was not used.";
-                let next = "Use the link that the terminal printed last. The login there is still waiting.";
-                ("This is not the login that is waiting", vec![why.to_owned(), next.to_owned()])
+                let why = "State mismatch: this answer belongs to another login, so it was ignored.";
+                let next = "The login in the terminal is still waiting. Open the link that it printed last.";
+                ("Wrong login", vec![why.to_owned(), next.to_owned()])
             }
             Self::MissingCode => {
-                let why = "The answer came without an authorization code (<code>missing_authorization_code</code>).";
-                ("The login did not finish", vec![why.to_owned(), again.to_owned()])
+                let why = "The answer has no authorization code (<code>missing_authorization_code</code>).";
+                ("Login incomplete", vec![why.to_owned(), again.to_owned()])
             }
             Self::Expired => {
                 let why =
-                    "The authorization code is too old or was already used. A code works once and for a short time.";
-                ("This login has expired", vec![why.to_owned(), again.to_owned()])
+                    "The authorization code has expired or was already used. A code works once and for a short time.";
+                ("Login expired", vec![why.to_owned(), again.to_owned()])
             }
             Self::Failed { reason } => {
-                let why = format!("What happened: {}", escape(reason));
-                ("The login failed", vec![why, again.to_owned()])
+                let why = format!("Reason: {}", escape(reason));
+                ("Login failed", vec![why, again.to_owned()])
             }
         }
     }
 }
 
-/// Sends the browser to a path of this server, away from the address with the code in it.
+/// Redirects the browser to a path of this server, away from the URL that contains the code.
 pub(crate) fn redirect(path: &'static str) -> Response<Full<Bytes>> {
     let mut response = text(StatusCode::FOUND, "");
     response.headers_mut().insert(header::LOCATION, HeaderValue::from_static(path));
     response
 }
 
-/// Replies with a line of plain text.
+/// Responds with a line of plain text.
 pub(crate) fn text(status: StatusCode, line: &'static str) -> Response<Full<Bytes>> {
-    reply(status, "text/plain; charset=utf-8", line)
+    respond(status, "text/plain; charset=utf-8", line)
 }
 
-fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+fn respond(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     let headers = [
         (header::CONTENT_TYPE, content_type),
         (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];

@@ -1,4 +1,4 @@
-//! Proof Key for Code Exchange (RFC 7636) and the `state` parameter (RFC 6749, section 10.12).
+//! Proof Key for Code Exchange (RFC 7636) and the `state` parameter (RFC 6749 section 10.12).
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::Secret;
+use crate::secret::Secret;
 
-/// The code verifier: 64 random bytes, 86 characters (RFC 7636, section 4.1; `docs/backend.md §1.2`).
+/// The code verifier: 64 random bytes, 86 characters (RFC 7636 section 4.1; `docs/backend.md §1.2`).
 #[derive(Clone, Debug)]
 pub struct PkceVerifier(Secret);
 
 impl PkceVerifier {
-    /// Draws a verifier from `random`, which fills the buffer with unpredictable bytes.
+    /// Creates a verifier with `random`, which fills the buffer with unpredictable bytes.
     pub fn new(random: &mut impl FnMut(&mut [u8])) -> Self {
         let mut bytes = zeroize::Zeroizing::new([0; 64]);
         random(bytes.as_mut_slice());
         Self(Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
     }
 
-    /// Returns the challenge that goes into the authorize URL.
+    /// Returns the challenge for the authorization URL.
     #[must_use]
     pub fn challenge(&self) -> PkceChallenge {
         PkceChallenge::of(self.0.expose())
@@ -34,7 +34,7 @@ impl PkceVerifier {
     }
 }
 
-/// The code challenge by the S256 method (RFC 7636, section 4.2).
+/// The code challenge by the S256 method (RFC 7636 section 4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PkceChallenge(String);
 
@@ -50,7 +50,7 @@ impl PkceChallenge {
     }
 }
 
-/// The `state` parameter, which ties a callback to this login: 32 random bytes, 43 characters (`docs/backend.md §1.2`).
+/// The `state` parameter, which ties a callback to its login: 32 random bytes, 43 characters (`docs/backend.md §1.2`).
 #[derive(Clone)]
 pub struct OAuthState(String);
 
@@ -58,7 +58,7 @@ impl OAuthState {
     /// The one suffix that the authority may append to the state (`docs/backend.md §1.3`).
     const ONBOARDING_SUFFIX: &'static str = ".onboarding_entrypoint=life_sciences";
 
-    /// Draws a state from `random`, which fills the buffer with unpredictable bytes.
+    /// Creates a state with `random`, which fills the buffer with unpredictable bytes.
     pub fn new(random: &mut impl FnMut(&mut [u8])) -> Self {
         let mut bytes = [0; 32];
         random(&mut bytes);
@@ -71,7 +71,7 @@ impl OAuthState {
         &self.0
     }
 
-    /// Returns whether a callback carries this state, in time that does not depend on where they differ.
+    /// Returns whether a callback contains this state, in time that does not depend on where the two differ.
     #[must_use]
     pub fn accepts(&self, returned: &str) -> bool {
         let returned = returned.strip_suffix(Self::ONBOARDING_SUFFIX).unwrap_or(returned);

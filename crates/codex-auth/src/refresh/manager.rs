@@ -1,39 +1,45 @@
-//! Bearers for requests, renewed in time and once.
+//! The manager that returns bearers for requests and renews their tokens.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::flight::{InFlight, SingleFlight};
-use crate::token_state::{Moment, NextStep, TokenState, differ};
-use crate::{
-    AuthError, Bearer, Clock, EndpointError, LoginState, LoginStatus, RefreshPolicy, RefreshReason, Secret, StoreError,
-    StoreVersion, SystemClock, TokenEndpoint, TokenResponse, TokenStore, Tokens, store,
-};
+use crate::clock::{Clock, SystemClock};
+use crate::endpoint::TokenEndpoint;
+use crate::error::AuthError;
+use crate::lock::lock;
+use crate::refresh::freshness::{RefreshPolicy, RefreshReason};
+use crate::refresh::single_flight::{InFlight, SingleFlight};
+use crate::refresh::state::{Moment, NextStep, TokenState, differ};
+use crate::response::{EndpointError, TokenResponse};
+use crate::secret::{Secret, same};
+use crate::status::{LoginState, LoginStatus};
+use crate::store::{StoreError, StoreVersion, TokenStore, wait_for_lock};
+use crate::tokens::{Bearer, Tokens};
 
 type Outcome = Result<Bearer, AuthError>;
 
-/// Hands out bearers and keeps the tokens behind them fresh.
+/// Returns bearers for requests, and keeps their tokens fresh.
 ///
-/// Clones share everything. Methods must be called within a tokio runtime; the runtime must not end while a refresh is
-/// under way, so await [`TokenManager::wait_for_refresh`] before it does. See the crate documentation for the order of a refresh.
+/// Clones share everything. Methods must be called within a tokio runtime. The runtime must not end during a refresh,
+/// so await [`TokenManager::wait_for_refresh`] before it does. See the crate documentation for the order of a refresh.
 pub struct TokenManager<S, E> {
     shared: Arc<ManagerInner<S, E>>,
 }
 
 impl<S: TokenStore, E: TokenEndpoint> TokenManager<S, E> {
-    /// Manages the tokens in `store`, which is first read when a bearer is asked for, with the system's clock and the
-    /// default policy with a random jitter of up to a minute.
+    /// Creates a manager of the tokens in `store` with the system's clock and the default policy, plus a random jitter
+    /// of up to a minute. The store is first read by the first call that needs a bearer.
     pub fn new(store: S, endpoint: E) -> Self {
-        // Without randomness there is no jitter, which is only a courtesy.
+        // Jitter is a courtesy: without random numbers there is none.
         let seconds = getrandom::u32().map_or(0, |random| random % 60);
         let policy = RefreshPolicy { jitter: Duration::from_secs(seconds.into()), ..RefreshPolicy::default() };
         Self::with_policy(store, endpoint, SystemClock, policy)
     }
 
-    /// Manages the tokens in `store` by the given clock and policy.
+    /// Creates a manager of the tokens in `store` with the given clock and policy.
     pub fn with_policy(store: S, endpoint: E, clock: impl Clock, policy: RefreshPolicy) -> Self {
         let shared = ManagerInner {
             state: Mutex::new(TokenState::new(store.login_command())),
@@ -41,54 +47,52 @@ impl<S: TokenStore, E: TokenEndpoint> TokenManager<S, E> {
             endpoint,
             clock: Box::new(clock),
             policy,
-            reading: SingleFlight::new(),
-            flight: SingleFlight::new(),
+            read_flight: SingleFlight::new(),
+            refresh_flight: SingleFlight::new(),
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// Returns a bearer for a request, renewing the tokens first when that is due.
+    /// Returns a bearer for a request, after renewing the tokens if that is due.
     ///
-    /// While the present access token is valid, a slow or failing refresh does not keep the caller from getting it.
+    /// While the current access token is valid, a slow or failing refresh does not prevent the caller from getting it.
     ///
     /// # Errors
-    ///
-    /// [`AuthError`], by what to do next. Temporary errors are worth a retry, the others a login or a repair; nothing
-    /// is sent to the authority in vain for them.
+    /// [`AuthError`], by what to do next: retry after a temporary error, log in or repair the store after the others.
+    /// Nothing is sent to the auth server needlessly.
     pub async fn bearer(&self) -> Result<Bearer, AuthError> {
         self.shared.acquire(None).await
     }
 
-    /// Returns a bearer in place of one that the backend answered with 401.
+    /// Returns a bearer to replace one that the backend rejected with 401.
     ///
-    /// The token is renewed only if the rejected one is still current; otherwise the newer one is returned. Call it once
-    /// per request: a second 401 is the backend's last word.
+    /// The token is renewed only if the rejected one is still current; otherwise the newer one is returned. Call this
+    /// once per request: a second 401 is final.
     ///
     /// # Errors
-    ///
-    /// As [`TokenManager::bearer`]; also [`AuthError::AccountChanged`] when the newer token is for another account.
+    /// As [`TokenManager::bearer`]; also [`AuthError::AccountChanged`] if the newer token is for another account.
     pub async fn replace(&self, rejected: &Bearer) -> Result<Bearer, AuthError> {
         self.shared.acquire(Some(rejected)).await
     }
 
-    /// Returns the state of the login. Reads the store when it has changed; never asks the authority.
+    /// Returns the state of the login. Reads the store if it has changed; never contacts the auth server.
     pub async fn status(&self) -> LoginStatus {
         self.shared.status().await
     }
 
-    /// Renews tokens when that is due, so that a proxy without requests keeps its login. Runs until dropped.
+    /// Renews tokens when that is due, so an idle proxy keeps its login. Runs until dropped.
     pub async fn keep_fresh(&self) {
         loop {
-            // The outcome is remembered and was logged where it came about.
+            // The outcome was recorded and logged where it occurred.
             let _ = self.shared.acquire(None).await;
             tokio::time::sleep(self.shared.policy.check_interval).await;
         }
     }
 
-    /// Waits until no refresh is under way. A runtime that ends earlier may lose a rotated token.
+    /// Waits until no refresh is running. A runtime that ends earlier may lose a new refresh token.
     pub async fn wait_for_refresh(&self) {
-        if let Some(landing) = self.shared.flight.under_way() {
-            let _ = landing.wait().await;
+        if let Some(refresh) = self.shared.refresh_flight.running() {
+            let _ = refresh.wait().await;
         }
     }
 }
@@ -112,19 +116,19 @@ struct ManagerInner<S, E> {
     policy: RefreshPolicy,
     /// Never held across an await.
     state: Mutex<TokenState>,
-    reading: SingleFlight<Result<(), StoreError>>,
-    flight: SingleFlight<Outcome>,
+    read_flight: SingleFlight<Result<(), StoreError>>,
+    refresh_flight: SingleFlight<Outcome>,
 }
 
 impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
     async fn acquire(self: &Arc<Self>, rejected: Option<&Bearer>) -> Outcome {
-        /// A flight that was started for another caller may end without having replaced this one's token.
-        const FLIGHTS: usize = 3;
-        for _ in 0..FLIGHTS {
+        /// A refresh that was started for another caller may end without having replaced this one's token.
+        const ATTEMPTS: usize = 3;
+        for _ in 0..ATTEMPTS {
             let fallback = match self.step_from_store(rejected).await? {
                 NextStep::Serve(bearer) => {
                     if self.state().save_is_due(self.moment()) {
-                        drop(self.launch(None));
+                        drop(self.start_refresh(None));
                     }
                     return Ok(bearer);
                 }
@@ -132,19 +136,19 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
                 NextStep::Read => continue,
                 NextStep::Refresh { fallback, .. } => fallback,
             };
-            let landing = self.launch(rejected.cloned());
-            // Counted from the start of the refresh, so that a hanging one delays the first callers only.
-            let max_wait = landing.began() + self.policy.max_wait;
-            let landed = match fallback {
-                Some(bearer) => match tokio::time::timeout_at(max_wait, landing.wait()).await {
-                    Ok(landed) => landed,
+            let refresh = self.start_refresh(rejected.cloned());
+            // Counted from the start of the refresh, so a hanging one delays only its first callers.
+            let deadline = refresh.started() + self.policy.max_wait;
+            let outcome = match fallback {
+                Some(bearer) => match tokio::time::timeout_at(deadline, refresh.wait()).await {
+                    Ok(outcome) => outcome,
                     Err(_) => return Ok(bearer),
                 },
-                None => landing.wait().await,
+                None => refresh.wait().await,
             };
-            match landed {
-                Some(Ok(bearer)) if !serves(&bearer, rejected) => {}
-                // A caller with no request under way is as well served by the other account.
+            match outcome {
+                Some(Ok(bearer)) if !replaces(&bearer, rejected) => {}
+                // A caller that has sent no request yet can use the other account.
                 Some(Err(AuthError::AccountChanged)) if rejected.is_none() => {}
                 Some(outcome) => return outcome,
                 None => break,
@@ -153,28 +157,28 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
         Err(self.temporary("the refresh ended unexpectedly"))
     }
 
-    /// Decides the next step with what the store holds, reading it if it has changed. Those who come meanwhile share
-    /// one reading.
+    /// Returns the next step by what is in the store, after reading it if it has changed. Concurrent callers share one
+    /// read.
     async fn step_from_store(self: &Arc<Self>, rejected: Option<&Bearer>) -> Result<NextStep, AuthError> {
         let step = self.step(Some(self.store.version()), rejected);
         let NextStep::Read = step else { return Ok(step) };
         let shared = Arc::clone(self);
-        match self.reading.join(|| async move { shared.reread().await }).wait().await {
+        match self.read_flight.join(|| async move { shared.reread().await }).wait().await {
             Some(Ok(())) => Ok(self.step(None, rejected)),
             Some(Err(error)) => self.without_store(rejected, error).map(NextStep::Serve),
             None => Err(self.temporary("reading the store ended unexpectedly")),
         }
     }
 
-    fn launch(self: &Arc<Self>, rejected: Option<Bearer>) -> InFlight<Outcome> {
+    fn start_refresh(self: &Arc<Self>, rejected: Option<Bearer>) -> InFlight<Outcome> {
         let shared = Arc::clone(self);
-        self.flight.join(|| async move { shared.renew(rejected.as_ref()).await })
+        self.refresh_flight.join(|| async move { shared.renew(rejected.as_ref()).await })
     }
 
-    /// Takes the lock, reads the store again, and decides with what was read. Runs detached, once at a time.
+    /// Acquires the lock, reads the store again, and decides with the tokens just read. Runs detached, one at a time.
     async fn renew(self: &Arc<Self>, rejected: Option<&Bearer>) -> Outcome {
         let account_id = self.state().account_id();
-        let lock = match store::wait_for_lock(self.store.as_ref(), self.policy.lock_wait).await {
+        let lock = match wait_for_lock(self.store.as_ref(), self.policy.lock_wait).await {
             Ok(lock) => lock,
             Err(error) => return self.without_store(rejected, error),
         };
@@ -193,7 +197,7 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
         }
     }
 
-    /// Spends the refresh token. The lock is held, and `tokens` were read under it.
+    /// Sends the refresh token. The lock is held, and `tokens` were read under it.
     async fn refresh(
         self: &Arc<Self>,
         lock: S::Lock,
@@ -207,31 +211,31 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
         let (probed, lock) = self.blocking(move |store| (store.probe(&lock), lock)).await?;
         if let Err(error) = probed {
             if reason.still_usable() {
-                // Spending the stored token when the next cannot be stored would end the login at the next restart.
+                // Using the stored token when the next cannot be stored would end the login at the next restart.
                 if self.state().postpone(&error, self.moment(), &self.policy) == 1 {
-                    tracing::warn!(%error, "refreshing the access token is put off until it ends");
+                    tracing::warn!(%error, "postponing the refresh until the access token expires");
                 }
                 match self.step(None, rejected) {
                     NextStep::Serve(bearer) => return Ok(bearer),
                     NextStep::Fail(error) => return Err(error),
-                    // The access token has ended meanwhile.
+                    // The access token has expired in the meantime.
                     NextStep::Read | NextStep::Refresh { .. } => {}
                 }
             }
-            tracing::warn!(%error, "the next tokens will be kept in memory only");
+            tracing::warn!(%error, "the next tokens will be in memory only");
         }
         if reason == RefreshReason::Rejected {
             self.state().count_rejection(self.moment());
         }
         tracing::info!(%reason, "refreshing the access token");
         match self.send(refresh_token.clone()).await {
-            Ok(reply) => self.keep(lock, &tokens, reply, rejected).await,
+            Ok(response) => self.store_and_publish(lock, &tokens, response, rejected).await,
             Err(error @ EndpointError::Refused { .. }) => {
-                // A program that knows no locks may have been faster; then its tokens are in the store.
+                // A program without locks may have been faster; then its tokens are in the store.
                 let is_read = self.state().read_version() == Some(self.store.version());
                 if !is_read && self.reread().await.is_ok() {
                     let held = self.state().tokens().and_then(|tokens| tokens.refresh_token.clone());
-                    if !crate::secret::same(held.as_ref(), Some(&refresh_token)) {
+                    if !same(held.as_ref(), Some(&refresh_token)) {
                         return self.outcome(rejected);
                     }
                 }
@@ -241,40 +245,40 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
         }
     }
 
-    /// Sends the refresh token, in a task of its own: should the client panic, the token counts as spent, too.
+    /// Sends the refresh token, in its own task: if the client panics, the token counts as used.
     async fn send(self: &Arc<Self>, refresh_token: Secret) -> Result<TokenResponse, EndpointError> {
         let shared = Arc::clone(self);
         let sent = tokio::spawn(async move { shared.endpoint.refresh(&refresh_token).await });
         sent.await.unwrap_or_else(|_| Err(EndpointError::Interrupted("the HTTP client panicked".to_owned())))
     }
 
-    /// Makes the reply durable, then publishes it.
-    async fn keep(
+    /// Stores the new tokens durably, then publishes them.
+    async fn store_and_publish(
         self: &Arc<Self>,
         lock: S::Lock,
         tokens: &Tokens,
-        reply: TokenResponse,
+        response: TokenResponse,
         rejected: Option<&Bearer>,
     ) -> Outcome {
-        let complete = reply.access_token.is_some();
-        let renewed = tokens.renewed(reply, self.clock.now());
+        let is_complete = response.access_token.is_some();
+        let renewed = tokens.renewed(response, self.clock.now());
         let saved = self.save(lock, renewed.clone()).await;
         match &saved {
             Ok(_) => tracing::info!("the new tokens are stored"),
             Err(error) => tracing::warn!(
                 %error,
-                "the new tokens are kept in memory only; if codex-proxy ends before they can be stored, a login is needed"
+                "the new tokens are in memory only; if codex-proxy exits before they can be stored, log in again"
             ),
         }
         self.state().publish(renewed, saved.ok(), Instant::now() + self.policy.check_interval);
-        if !complete {
-            let message = "the authority's reply held no access token".to_owned();
+        if !is_complete {
+            let message = "the auth server's response contains no access token".to_owned();
             return self.failed(&EndpointError::Unavailable { message, retry_after: None }, rejected);
         }
-        self.state().tokens().map(Tokens::bearer).ok_or_else(|| self.temporary("the tokens are gone"))
+        self.state().tokens().map(Tokens::bearer).ok_or_else(|| self.temporary("the tokens were removed"))
     }
 
-    /// Offers the store again what it could not take.
+    /// Tries again to save tokens that are only in memory.
     async fn save_again(&self, lock: S::Lock) -> Result<S::Lock, StoreError> {
         let due = {
             let state = self.state();
@@ -288,28 +292,28 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
             })
             .await?;
         match &saved {
-            Ok(_) => tracing::info!("the tokens that were kept in memory are stored"),
-            Err(error) => tracing::debug!(%error, "the tokens are still kept in memory only"),
+            Ok(_) => tracing::info!("stored the tokens that were in memory only"),
+            Err(error) => tracing::debug!(%error, "the tokens are still in memory only"),
         }
         self.state().note_saved(saved.ok(), Instant::now() + self.policy.check_interval);
         Ok(lock)
     }
 
-    /// Writes tokens and returns the store's mark with them in it; gives the lock back.
+    /// Writes tokens, releases the lock, and returns the store's version with them in it.
     async fn save(&self, lock: S::Lock, tokens: Tokens) -> Result<StoreVersion, StoreError> {
         self.blocking(move |store| store.save(&lock, &tokens).map(|()| store.version())).await?
     }
 
     async fn reread(&self) -> Result<(), StoreError> {
-        let reading = self.state().begin_reading();
+        let store_read = self.state().begin_read();
         let read = self.blocking(|store| {
-            // The mark comes first: a change in between is then seen the next time.
+            // The version first: a change in between is then noticed the next time.
             let version = store.version();
             store.load().map(|tokens| (tokens, version))
         });
         let (tokens, version) = read.await??;
-        if self.state().adopt(reading, tokens, version) {
-            tracing::info!("the stored credentials have changed and are in use");
+        if self.state().adopt(store_read, tokens, version) {
+            tracing::info!("the stored credentials have changed; using the new ones");
         }
         Ok(())
     }
@@ -319,24 +323,24 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
         if matches!(error, EndpointError::Refused { .. }) {
             tracing::error!(reason = %error, "the login has ended: run `codex-proxy login`");
         } else if failures == 1 {
-            tracing::warn!(reason = %error, "cannot refresh the access token; trying again later");
+            tracing::warn!(reason = %error, "cannot refresh the access token; will try again");
         } else {
             tracing::debug!(failures, reason = %error, "still cannot refresh the access token");
         }
         self.outcome(rejected)
     }
 
-    /// Serves from memory when the store cannot be read or locked.
+    /// Returns the bearer in memory if the store cannot be read or locked.
     fn without_store(&self, rejected: Option<&Bearer>, error: StoreError) -> Outcome {
         let mut state = self.state();
         if state.note_store_error(&error) {
-            tracing::warn!(%error, "the stored credentials cannot be used");
+            tracing::warn!(%error, "cannot use the stored credentials");
         }
         let usable = state.usable(rejected, self.moment(), &self.policy);
         usable.ok_or(AuthError::Store(error))
     }
 
-    /// Answers from memory after an attempt.
+    /// Returns the outcome from memory after an attempt.
     fn outcome(&self, rejected: Option<&Bearer>) -> Outcome {
         match self.step(None, rejected) {
             NextStep::Serve(bearer) => Ok(bearer),
@@ -353,7 +357,7 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
         let state = self.state();
         let mut status = LoginStatus::of(state.tokens(), self.store.location(), self.clock.now());
         status.saved = !state.is_unsaved();
-        status.problem = state.store_error().map(ToString::to_string).or_else(|| state.trouble());
+        status.problem = state.store_error().map(ToString::to_string).or_else(|| state.problem());
         match (&status.state, state.refused()) {
             (LoginState::Renewable, Some(reason)) => status.state = LoginState::Expired(reason.clone()),
             (LoginState::LoggedOut, _) if state.store_error().is_some() => status.state = LoginState::Unreadable,
@@ -382,12 +386,12 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
     }
 
     fn state(&self) -> MutexGuard<'_, TokenState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
-/// Returns whether a bearer is an answer to somebody whose last one was rejected.
-fn serves(bearer: &Bearer, rejected: Option<&Bearer>) -> bool {
+/// Returns whether a bearer helps a caller whose last one was rejected.
+fn replaces(bearer: &Bearer, rejected: Option<&Bearer>) -> bool {
     rejected.is_none_or(|rejected| {
         !bearer.token.matches(&rejected.token) && !differ(&bearer.account_id, &rejected.account_id)
     })

@@ -1,28 +1,29 @@
-//! Whether the tokens will do, decided without I/O.
+//! Whether tokens need renewal, decided without I/O.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::{LoginReason, Tokens};
+use crate::error::LoginReason;
+use crate::tokens::Tokens;
 
-/// When tokens are renewed, and how patient the manager is.
+/// When tokens are renewed, and how long callers and retries wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefreshPolicy {
-    /// How long before its end an access token is renewed: 5 minutes (`docs/backend.md §1.5`).
+    /// How long before it expires an access token is renewed: 5 minutes (`docs/backend.md §1.5`).
     pub margin: Duration,
-    /// Added to `margin`, so that several proxies do not refresh in the same second.
+    /// Added to `margin`, so several proxies do not refresh in the same second.
     pub jitter: Duration,
-    /// The age at which tokens with no readable end are renewed: 8 days (`docs/backend.md §1.5`).
+    /// The age at which tokens whose end is unknown are renewed: 8 days (`docs/backend.md §1.5`).
     pub max_age: Duration,
-    /// How long after its start a refresh is waited for by callers whose access token is still valid.
+    /// How long callers with a valid access token wait for a refresh, counted from its start.
     pub max_wait: Duration,
     /// How long a refresh waits for another process that holds the store's lock.
     pub lock_wait: Duration,
-    /// The pause after the first temporary failure; it doubles with every further one.
+    /// The pause after the first temporary failure; it doubles with each further one.
     pub backoff: Duration,
     /// The longest pause between attempts.
     pub max_backoff: Duration,
-    /// The period of [`crate::TokenManager::keep_fresh`].
+    /// How often [`crate::TokenManager::keep_fresh`] checks the tokens.
     pub check_interval: Duration,
 }
 
@@ -44,33 +45,33 @@ impl Default for RefreshPolicy {
 /// The outcome of [`decide`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// The access token will do until then; `None` when nothing tells how long.
+    /// The access token can be sent.
     Fresh {
-        /// When to decide again.
+        /// When to decide again; `None` if the end is unknown.
         until: Option<SystemTime>,
     },
-    /// The tokens are to be renewed first.
+    /// The tokens should be renewed first.
     Refresh(RefreshReason),
     /// Only a new login helps.
     Login(LoginReason),
 }
 
-/// Why tokens are renewed; contains nothing secret.
+/// Why tokens are renewed; contains no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RefreshReason {
-    /// The access token has ended.
+    /// The access token has expired.
     Expired,
-    /// The access token ends within the margin.
+    /// The access token expires within the margin.
     ExpiresSoon,
-    /// The end is not known and the tokens are older than `max_age`.
+    /// The end is unknown and the tokens are older than `max_age`.
     TooOld,
     /// The backend answered 401 to the access token.
     Rejected,
 }
 
 impl RefreshReason {
-    /// Returns whether the access token can still be sent when no other is to be had.
+    /// Returns whether the access token can still be sent if no other is available.
     #[must_use]
     pub fn still_usable(self) -> bool {
         match self {
@@ -91,12 +92,10 @@ impl fmt::Display for RefreshReason {
     }
 }
 
-/// Decides what to do with the tokens at `now`.
-///
-/// The end of the access token is [`Tokens::ends_at`].
+/// Decides what to do with the tokens at `now`, by the end of the access token ([`Tokens::ends_at`]).
 ///
 /// Total, and monotonic in `now`: as time passes the answer moves from `Fresh` through `Refresh` (with a refresh token)
-/// to `Refresh(Expired)` or `Login`, and never back. Tokens without a refresh token stay fresh until they end. The
+/// to `Refresh(Expired)` or `Login`, and never back. Tokens without a refresh token stay fresh until they expire. The
 /// margin never exceeds half of a token's lifetime, so tokens that have just been issued are fresh.
 #[must_use]
 pub fn decide(tokens: &Tokens, now: SystemTime, policy: &RefreshPolicy) -> Freshness {
@@ -156,10 +155,10 @@ mod tests {
     }
 
     #[test]
-    fn tokens_without_a_readable_end_are_renewed_after_eight_days() {
+    fn tokens_with_an_unknown_end_are_renewed_after_eight_days() {
         let policy = RefreshPolicy::default();
         let tokens = tokens(true, None, Some(1000));
-        let due = at(1000) + policy.max_age;
+        let due = at(1000 + 8 * 24 * 3600);
         assert_eq!(decide(&tokens, due - Duration::from_secs(1), &policy), Freshness::Fresh { until: Some(due) });
         assert_eq!(decide(&tokens, due, &policy), Freshness::Refresh(RefreshReason::TooOld));
     }
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_edited_to_before_the_last_refresh_counts_as_ended() {
+    fn an_end_edited_to_before_the_last_refresh_counts_as_expired() {
         let tokens = tokens(true, Some(1), Some(1000));
         assert_eq!(decide(&tokens, at(1001), &RefreshPolicy::default()), Freshness::Refresh(RefreshReason::Expired));
     }

@@ -1,46 +1,48 @@
 //! The format of `credentials.json`, read and written without I/O.
 //!
 //! ```json
-//! {"access_token": "…", "refresh_token": "…", "account_id": "…", "expires_at": 1790000000, "id_token": "…", "last_refresh": "…"}
+//! {"access_token": "…", "refresh_token": "…", "account_id": "…", "expires_at": 1790000000,
+//!  "id_token": "…", "last_refresh": "…"}
 //! ```
 //!
-//! The first four members are those of the Python program, which can read what is written here. Members that are not
-//! known survive a rewrite.
+//! The first four members are those of the Python program, which can read files written here. Unknown members survive a
+//! rewrite.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{Secret, Tokens, lenient};
+use crate::lenient_json;
+use crate::secret::Secret;
+use crate::tokens::Tokens;
 
 #[derive(Deserialize)]
 struct StoredCredentials {
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     access_token: Option<Secret>,
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     refresh_token: Option<Secret>,
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     id_token: Option<Secret>,
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     account_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::time")]
+    #[serde(default, deserialize_with = "lenient_json::time")]
     expires_at: Option<SystemTime>,
-    #[serde(default, deserialize_with = "lenient::time")]
+    #[serde(default, deserialize_with = "lenient_json::time")]
     last_refresh: Option<SystemTime>,
 }
 
-/// Reads the content of the file. An unreadable `expires_at` counts as absent, and then [`Tokens::ends_at`] is what the
-/// access token says.
+/// Reads the content of the file. An unreadable `expires_at` counts as absent; then [`Tokens::ends_at`] is the end that
+/// the access token claims.
 ///
 /// # Errors
-///
-/// What is wrong, without quoting the content.
+/// What is wrong with it, without quoting the content.
 pub(crate) fn parse(content: &[u8]) -> Result<Tokens, String> {
     if content.trim_ascii().is_empty() {
         return Err("it is empty".to_owned());
     }
-    let stored: StoredCredentials = lenient::object(content)
+    let stored: StoredCredentials = lenient_json::object(content)
         .map_err(|error| format!("it is not a JSON object, line {} column {}", error.line(), error.column()))?;
     let present = |secret: Option<Secret>| secret.filter(|secret| !secret.is_empty());
     let Some(access_token) = present(stored.access_token) else {
@@ -56,10 +58,10 @@ pub(crate) fn parse(content: &[u8]) -> Result<Tokens, String> {
     })
 }
 
-/// Returns the content for the file: the tokens, and the members of `previous` that are not known here.
+/// Returns the content for the file: the tokens, and the members of `previous` that this version does not know.
 pub(crate) fn render(previous: Option<&[u8]>, tokens: &Tokens) -> Vec<u8> {
     let mut members: Map<String, Value> =
-        previous.and_then(|content| lenient::object(content).ok()).unwrap_or_default();
+        previous.and_then(|content| lenient_json::object(content).ok()).unwrap_or_default();
     let secret = |secret: &Secret| Value::from(secret.expose());
     let mut set = |name: &str, value: Option<Value>| {
         members.insert(name.to_owned(), value.unwrap_or_default());
@@ -67,8 +69,8 @@ pub(crate) fn render(previous: Option<&[u8]>, tokens: &Tokens) -> Vec<u8> {
     set("access_token", Some(secret(&tokens.access_token)));
     set("refresh_token", tokens.refresh_token.as_ref().map(secret));
     set("account_id", tokens.account_id.clone().map(Value::from));
-    // A later second would be read as milliseconds, and the token would seem to have ended long ago.
-    let expires_at = tokens.expires_at.and_then(unix_seconds).map(|seconds| seconds.min(lenient::LAST_SECOND));
+    // A later second would be read as milliseconds, and the token would seem long expired.
+    let expires_at = tokens.expires_at.and_then(unix_seconds).map(|seconds| seconds.min(lenient_json::LAST_SECOND));
     set("expires_at", expires_at.map(Value::from));
     set("id_token", tokens.id_token.as_ref().map(secret));
     set("last_refresh", tokens.last_refresh.and_then(rfc3339).map(Value::from));
@@ -81,7 +83,7 @@ fn unix_seconds(time: SystemTime) -> Option<u64> {
     time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
-/// Writes a time by RFC 3339. Years that have no four digits have no such form.
+/// Formats a time as RFC 3339; `None` for years after 9999, which have no such form.
 fn rfc3339(time: SystemTime) -> Option<String> {
     const YEAR_10000: u64 = 253_402_300_800;
     unix_seconds(time)
@@ -100,10 +102,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_far_end_stays_far_when_it_is_rewritten() {
+    fn a_distant_end_stays_distant_when_it_is_rewritten() {
         let far = parse(br#"{"access_token":"a","expires_at":"7001-01-01T00:00:00Z"}"#).unwrap();
         let again = parse(&render(None, &far)).unwrap();
-        assert_eq!(again.expires_at, UNIX_EPOCH.checked_add(Duration::from_secs(lenient::LAST_SECOND)));
+        assert_eq!(again.expires_at, UNIX_EPOCH.checked_add(Duration::from_secs(lenient_json::LAST_SECOND)));
     }
 
     const PYTHON: &[u8] =
@@ -128,7 +130,7 @@ mod tests {
         assert_eq!(written["expires_at"], json!(1_790_000_000));
     }
 
-    /// Found by fuzzing: each time the file was written, the number was another.
+    /// Found by fuzzing: the number changed with every write.
     #[test]
     fn a_long_number_stays_what_it_is() {
         let before = format!(r#"{{"access_token":"a","other":{}1253950198}}"#, "2".repeat(105));
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn without_expires_at_the_token_tells_its_end() {
+    fn without_expires_at_the_end_is_the_one_in_the_token() {
         let jwt = "e30.eyJleHAiOjEwMDB9.c2ln"; // {"exp":1000}
         for member in ["", r#", "expires_at": null"#, r#", "expires_at": "soon""#] {
             let tokens = parse(format!(r#"{{"access_token": "{jwt}"{member}}}"#).as_bytes()).unwrap();

@@ -5,73 +5,72 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::{FileLock, FileStore, StoreError, StoreVersion, TokenStore, Tokens, credentials};
+use crate::store::file::{FileLock, FileStore};
+use crate::store::{StoreError, StoreVersion, TokenStore, credentials};
+use crate::tokens::Tokens;
 
-/// A place that keeps one secret of a few kilobytes: an entry of the operating system's keyring.
+/// A place that stores one secret of a few kilobytes, such as an entry of the operating system's keyring.
 pub trait SecretBackend: Send + Sync + 'static {
-    /// Reads the secret; `Ok(None)` when there is none.
+    /// Reads the secret; `Ok(None)` if there is none.
     ///
     /// # Errors
-    ///
     /// [`SecretBackendError`]: tell the user; nothing has been changed.
     fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>, SecretBackendError>;
 
-    /// Replaces the secret: a reader gets the old one or this.
+    /// Replaces the secret: a reader gets the old one or this one.
     ///
     /// # Errors
-    ///
     /// [`SecretBackendError`]: the old secret is still there.
     fn set(&self, secret: &[u8]) -> Result<(), SecretBackendError>;
 
     /// Deletes the secret and returns whether there was one.
     ///
     /// # Errors
-    ///
     /// [`SecretBackendError`]: it is still there.
     fn delete(&self) -> Result<bool, SecretBackendError>;
 
-    /// Proves, by writing something else, that [`SecretBackend::set`] can be expected to succeed.
+    /// Checks, by writing something else, that [`SecretBackend::set`] can be expected to succeed.
     ///
     /// # Errors
-    ///
-    /// [`SecretBackendError`]: it would not.
+    /// [`SecretBackendError`]: it would fail.
     fn probe(&self) -> Result<(), SecretBackendError>;
 
-    /// Names the place in messages.
+    /// Returns the backend's name for messages.
     fn location(&self) -> String;
 }
 
-/// What a backend says of a failure; quotes nothing secret.
+/// A backend's description of a failure, without secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SecretBackendError(pub String);
 
 /// What the user can do about a backend that fails.
-const ADVICE: &str = "unlock the keyring, or keep the credentials in a file";
+const ADVICE: &str = "unlock the keyring, or store the credentials in a file";
 
-/// What the change marker says to those who open it.
+/// The content of the change marker, for people who open it.
 const CHANGE_MARKER: &[u8] = b"The credentials are in the keyring. This file tells other processes when they change.\n";
 
-/// Keeps the tokens in a [`SecretBackend`], in the format of the file.
+/// Stores the tokens in a [`SecretBackend`], in the format of [`FileStore`].
 ///
-/// A backend has no lock, and cannot tell before every request whether it has changed. Both is done by an empty-handed file,
-/// the change marker: it is replaced after the secret, and its lock file is the lock. A process that misses the change_marker because of a
-/// crash reads the backend again under the lock, as always, before it spends a token.
+/// A backend has no lock, and checking it for changes before every request would be slow. A file without secrets, the
+/// change marker, provides both: it is replaced after each change of the secret, and its lock file is the lock. If a
+/// crash prevents the replacement, other processes still read the backend under the lock before they use a refresh
+/// token.
 #[derive(Debug)]
-pub struct SecretStore<V> {
-    backend: Arc<V>,
+pub struct SecretStore<B> {
+    backend: Arc<B>,
     change_marker: FileStore,
 }
 
-impl<V> Clone for SecretStore<V> {
+impl<B> Clone for SecretStore<B> {
     fn clone(&self) -> Self {
         Self { backend: Arc::clone(&self.backend), change_marker: self.change_marker.clone() }
     }
 }
 
-impl<V: SecretBackend> SecretStore<V> {
-    /// Keeps the tokens in `backend`, and the change marker at the path, which need not exist.
-    pub fn new(backend: V, change_marker: impl AsRef<Path>) -> Self {
+impl<B: SecretBackend> SecretStore<B> {
+    /// Creates a store in `backend`, with the change marker at the given path, which need not exist.
+    pub fn new(backend: B, change_marker: impl AsRef<Path>) -> Self {
         Self { backend: Arc::new(backend), change_marker: FileStore::new(change_marker.as_ref()) }
     }
 
@@ -84,7 +83,7 @@ impl<V: SecretBackend> SecretStore<V> {
     }
 }
 
-impl<V: SecretBackend> TokenStore for SecretStore<V> {
+impl<B: SecretBackend> TokenStore for SecretStore<B> {
     type Lock = FileLock;
 
     fn load(&self) -> Result<Option<Tokens>, StoreError> {
@@ -104,7 +103,7 @@ impl<V: SecretBackend> TokenStore for SecretStore<V> {
     }
 
     fn save(&self, _: &FileLock, tokens: &Tokens) -> Result<(), StoreError> {
-        // What cannot be read has no members to preserve.
+        // A secret that cannot be read has no members to preserve.
         let previous = self.backend.get().ok().flatten();
         let content = Zeroizing::new(credentials::render(previous.as_ref().map(|content| content.as_slice()), tokens));
         self.backend.set(&content).map_err(|error| self.unwritable(&error))?;
@@ -166,7 +165,7 @@ mod tests {
         }
 
         fn location(&self) -> String {
-            "the drawer".to_owned()
+            "the backend".to_owned()
         }
     }
 
@@ -182,10 +181,10 @@ mod tests {
     }
 
     #[test]
-    fn tokens_come_back_and_every_change_shows_in_the_mark() {
+    fn tokens_come_back_and_every_change_replaces_the_change_marker() {
         let directory = tempfile::tempdir().unwrap();
-        let (drawer, change_marker) = (TestBackend::default(), directory.path().join("home/credentials.keyring"));
-        let [store, other] = [0, 1].map(|_| SecretStore::new(drawer.clone(), &change_marker));
+        let (backend, change_marker) = (TestBackend::default(), directory.path().join("home/credentials.keyring"));
+        let [store, other] = [0, 1].map(|_| SecretStore::new(backend.clone(), &change_marker));
         assert!(store.load().unwrap().is_none() && store.version() == StoreVersion::ABSENT);
         let mut versions = vec![other.version()];
         for number in [1, 2] {
@@ -214,32 +213,32 @@ mod tests {
     }
 
     #[test]
-    fn a_vault_that_is_locked_is_named_and_loses_nothing() {
+    fn a_locked_backend_is_named_and_loses_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let drawer = TestBackend::default();
-        let store = SecretStore::new(drawer.clone(), directory.path().join("credentials.keyring"));
+        let backend = TestBackend::default();
+        let store = SecretStore::new(backend.clone(), directory.path().join("credentials.keyring"));
         save(&store, &tokens(1)).unwrap();
-        drawer.is_locked.store(true, Ordering::Relaxed);
-        let error = store.load().unwrap_err().to_string();
-        assert!(error.contains("the drawer") && error.contains("unlock the keyring"), "{error}");
+        backend.is_locked.store(true, Ordering::Relaxed);
+        let error = store.load().unwrap_err();
+        assert!(matches!(&error, StoreError::Unreadable { path, .. } if path == Path::new("the backend")), "{error}");
         assert!(matches!(save(&store, &tokens(2)), Err(StoreError::Unwritable { .. })));
         let lock = store.try_lock().unwrap().unwrap();
         assert!(store.probe(&lock).is_err() && store.remove(&lock).is_err());
-        drawer.is_locked.store(false, Ordering::Relaxed);
+        backend.is_locked.store(false, Ordering::Relaxed);
         assert_eq!(store.load().unwrap().unwrap().access_token.expose(), "SECRET-access-1");
     }
 
     #[test]
-    fn members_that_are_not_known_survive_and_damage_does_not() {
+    fn unknown_members_survive_and_damage_does_not() {
         let directory = tempfile::tempdir().unwrap();
-        let drawer = TestBackend::default();
-        let store = SecretStore::new(drawer.clone(), directory.path().join("credentials.keyring"));
-        drawer.set(br#"{"access_token": "a", "note": "kept"}"#).unwrap();
+        let backend = TestBackend::default();
+        let store = SecretStore::new(backend.clone(), directory.path().join("credentials.keyring"));
+        backend.set(br#"{"access_token": "a", "note": "kept"}"#).unwrap();
         save(&store, &tokens(1)).unwrap();
-        assert!(String::from_utf8(drawer.get().unwrap().unwrap().to_vec()).unwrap().contains("kept"));
-        drawer.set(b"SECRET{").unwrap();
-        let error = store.load().unwrap_err().to_string();
-        assert!(error.contains("codex-proxy logout") && !error.contains("SECRET"), "{error}");
+        assert!(String::from_utf8(backend.get().unwrap().unwrap().to_vec()).unwrap().contains("kept"));
+        backend.set(b"SECRET{").unwrap();
+        let error = store.load().unwrap_err();
+        assert!(matches!(error, StoreError::Unreadable { .. }) && !error.to_string().contains("SECRET"), "{error}");
         save(&store, &tokens(2)).unwrap();
         assert!(store.load().unwrap().is_some());
     }

@@ -1,10 +1,12 @@
-//! A store that forgets.
+//! A store in memory.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use crate::{StoreError, StoreVersion, TokenStore, Tokens};
+use crate::lock::lock;
+use crate::store::{StoreError, StoreVersion, TokenStore};
+use crate::tokens::Tokens;
 
-/// Keeps tokens in memory: for tests, and for embedders that get tokens from elsewhere.
+/// Stores tokens in memory: for tests, and for embedders that get tokens from elsewhere.
 ///
 /// Clones share the tokens and the lock, as processes share a file.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +30,7 @@ impl MemoryStore {
         store
     }
 
-    /// Replaces what the store holds, as a login by another process does.
+    /// Replaces the tokens, as a login by another process does.
     pub fn set_tokens(&self, tokens: Option<Tokens>) {
         self.with(|shared| {
             shared.tokens = tokens;
@@ -37,7 +39,7 @@ impl MemoryStore {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut MemoryStoreState) -> T) -> T {
-        act(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut lock(&self.shared))
     }
 }
 

@@ -1,16 +1,17 @@
-//! The authority's answer to an authorization request, from the browser or pasted by hand.
+//! The auth server's answer to an authorization request, from the browser or pasted by the user.
 
 use url::form_urlencoded;
 
-use crate::reply::clean;
-use crate::{OAuthState, Secret};
+use crate::login::pkce::OAuthState;
+use crate::response::sanitize;
+use crate::secret::Secret;
 
-/// The code that buys the first tokens (RFC 6749, section 4.1.2).
+/// The code that is exchanged for the first tokens (RFC 6749 section 4.1.2).
 #[derive(Clone, Debug)]
 pub struct AuthorizationCode(Secret);
 
 impl AuthorizationCode {
-    /// Wraps a code that came by a way of its own, such as the device flow.
+    /// Wraps a code that did not arrive in a callback, such as that of the device flow.
     #[must_use]
     pub fn new(code: Secret) -> Self {
         Self(code)
@@ -23,33 +24,32 @@ impl AuthorizationCode {
     }
 }
 
-/// A callback without a usable code. The login goes on after a state mismatch and ends after the others.
+/// A callback without a usable code. The login continues after a state mismatch and ends after the other errors.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallbackError {
     /// The answer belongs to another login: wait for the right one.
     #[error("state mismatch: the answer belongs to another login")]
     StateMismatch,
-    /// The user said no, or the authority did.
+    /// The user or the auth server denied access.
     #[error("the login was denied: {description}")]
     Denied {
         /// The OAuth error code.
         code: String,
-        /// The authority's explanation, or the code.
+        /// The auth server's explanation, or the code.
         description: String,
     },
-    /// The account may not use Codex: its workspace's administrator has to allow it.
+    /// The account may not use Codex until the administrator of its workspace allows it.
     #[error("this account has no access to Codex: ask the workspace's administrator")]
     NotEntitled,
-    /// The answer holds neither a code nor an error.
-    #[error("the answer holds no authorization code: start the login again")]
+    /// The answer contains neither a code nor an error.
+    #[error("the answer contains no authorization code: start the login again")]
     MissingCode,
 }
 
-/// Reads the query of a callback, in the order of `docs/backend.md §1.3`: state, error, code.
+/// Parses the query of a callback, in the order of `docs/backend.md §1.3`: state, error, code.
 ///
 /// # Errors
-///
 /// [`CallbackError`], by what the login does next.
 pub fn parse_callback(query: &str, expected: &OAuthState) -> Result<AuthorizationCode, CallbackError> {
     let answer = CallbackQuery::read(query);
@@ -59,14 +59,13 @@ pub fn parse_callback(query: &str, expected: &OAuthState) -> Result<Authorizatio
     answer.into_code()
 }
 
-/// Reads what a user pasted: the redirect URL, its query, `code#state`, or the bare code.
+/// Parses an answer that a user pasted: the redirect URL, its query, `code#state`, or the bare code.
 ///
-/// A state that is there must match; a bare code has none, for the user copied it from the page of this login.
+/// A state, if present, must match. A bare code has none; the user copied it from the page of this login.
 ///
 /// # Errors
-///
-/// [`CallbackError`]: after a state mismatch or a missing code something else was pasted, so ask the user again; the
-/// others end the login.
+/// [`CallbackError`]: a state mismatch or a missing code means that something else was pasted, so ask the user again;
+/// the others end the login.
 pub fn parse_pasted(input: &str, expected: &OAuthState) -> Result<AuthorizationCode, CallbackError> {
     let input = input.trim().trim_matches(['"', '\'', '<', '>']).trim();
     if let Some((_, query)) = input.split_once('?') {
@@ -79,14 +78,14 @@ pub fn parse_pasted(input: &str, expected: &OAuthState) -> Result<AuthorizationC
     if state.is_some_and(|state| !expected.accepts(state)) {
         return Err(CallbackError::StateMismatch);
     }
-    // No code contains a space or a scheme: a sentence or another address was pasted.
+    // Codes contain neither spaces nor a scheme: a sentence or another URL was pasted.
     if code.is_empty() || code.contains(char::is_whitespace) || code.contains("://") {
         return Err(CallbackError::MissingCode);
     }
     Ok(AuthorizationCode::new(Secret::new(code)))
 }
 
-/// The members of the query that matter; of a repeated one the first.
+/// The relevant parameters of the query; the first of repeated ones counts.
 #[derive(Default)]
 struct CallbackQuery {
     code: Option<Secret>,
@@ -102,8 +101,8 @@ impl CallbackQuery {
             match &*name {
                 "code" => _ = answer.code.get_or_insert_with(|| Secret::new(&*value)),
                 "state" => _ = answer.state.get_or_insert_with(|| value.into_owned()),
-                "error" => _ = answer.error.get_or_insert_with(|| clean(&value)),
-                "error_description" => _ = answer.description.get_or_insert_with(|| clean(&value)),
+                "error" => _ = answer.error.get_or_insert_with(|| sanitize(&value)),
+                "error_description" => _ = answer.description.get_or_insert_with(|| sanitize(&value)),
                 _ => {}
             }
         }
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_goes_before_a_code() {
+    fn an_error_takes_precedence_over_a_code() {
         let denied = |code: &str, description: &str| {
             Err(CallbackError::Denied { code: code.to_owned(), description: description.to_owned() })
         };
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_pasting_is_read() {
+    fn every_form_of_pasted_answer_is_read() {
         for input in [
             "http://localhost:1455/auth/callback?code=c&state={state}",
             "  'http://127.0.0.1:1457/auth/callback?state={state}&scope=x&code=c#fragment'\n",

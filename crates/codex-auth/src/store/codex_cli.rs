@@ -1,4 +1,4 @@
-//! The Codex CLI's own `auth.json`, borrowed.
+//! The Codex CLI's own `auth.json`, read-only.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -9,15 +9,19 @@ use std::time::SystemTime;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::{FileStore, Secret, StoreError, StoreVersion, TokenStore, Tokens, lenient};
+use crate::lenient_json;
+use crate::secret::Secret;
+use crate::store::file::FileStore;
+use crate::store::{StoreError, StoreVersion, TokenStore};
+use crate::tokens::Tokens;
 
-/// The most that is read of the file. What is longer does not parse.
+/// The most that is read of the file. A longer one does not parse.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Reads the tokens of the Codex CLI's `auth.json` (`docs/backend.md §1.10`) and never writes there.
 ///
-/// The refresh token is left out on purpose: it is single use, so a proxy that spent it would log the CLI out
-/// (`docs/backend.md §1.5`). The tokens are usable until they end; when the CLI renews them, the change is picked up.
+/// The refresh token is left out on purpose: it is single use, so a proxy that used it would log the CLI out
+/// (`docs/backend.md §1.5`). The access token is usable until it expires; after the CLI renews it, the new one is used.
 #[derive(Clone, Debug)]
 pub struct CodexCliStore {
     path: Arc<PathBuf>,
@@ -38,25 +42,25 @@ impl CodexCliStore {
     fn read_only(&self) -> StoreError {
         StoreError::Unwritable {
             path: self.path.to_path_buf(),
-            reason: "the file belongs to the Codex CLI and is only read".to_owned(),
+            reason: "the file belongs to the Codex CLI, and codex-proxy only reads it".to_owned(),
         }
     }
 }
 
 #[derive(Deserialize)]
 struct CodexCliAuth {
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     tokens: Option<CodexCliTokens>,
-    #[serde(default, deserialize_with = "lenient::time")]
+    #[serde(default, deserialize_with = "lenient_json::time")]
     last_refresh: Option<SystemTime>,
 }
 
 #[derive(Deserialize)]
 struct CodexCliTokens {
     access_token: Secret,
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     id_token: Option<Secret>,
-    #[serde(default, deserialize_with = "lenient::member")]
+    #[serde(default, deserialize_with = "lenient_json::member")]
     account_id: Option<String>,
 }
 
@@ -71,11 +75,11 @@ impl TokenStore for CodexCliStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unreadable(error.to_string(), "check its permissions")),
         };
-        let parsed: Option<CodexCliAuth> = lenient::object(&content).ok();
+        let parsed: Option<CodexCliAuth> = lenient_json::object(&content).ok();
         let login = |auth: CodexCliAuth| Some((auth.tokens?, auth.last_refresh));
         let login = parsed.and_then(login).filter(|(stored, _)| !stored.access_token.is_empty());
         let Some((stored, last_refresh)) = login else {
-            return Err(unreadable("it holds no ChatGPT login".to_owned(), "run `codex login`"));
+            return Err(unreadable("it contains no ChatGPT login".to_owned(), "run `codex login`"));
         };
         Ok(Some(Tokens {
             access_token: stored.access_token,
@@ -111,7 +115,7 @@ impl TokenStore for CodexCliStore {
         self.path.display().to_string()
     }
 
-    /// The CLI renews its tokens when it is used, and asks for a login when it must.
+    /// Returns `codex`: the CLI renews its tokens when it is used, and asks for a login if necessary.
     fn login_command(&self) -> &'static str {
         "codex"
     }
@@ -122,9 +126,10 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::{AuthError, LoginReason};
 
     #[test]
-    fn the_refresh_token_is_never_taken() {
+    fn the_refresh_token_is_never_read() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("auth.json");
         let store = CodexCliStore::new(&path);
@@ -144,14 +149,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_ended_token_sends_the_user_to_the_cli_and_its_new_one_is_picked_up() {
+    async fn an_expired_token_sends_the_user_to_the_cli_and_its_new_one_is_used() {
         use base64::Engine as _;
         use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
         struct NoEndpoint;
         impl crate::TokenEndpoint for NoEndpoint {
             async fn refresh(&self, _: &Secret) -> Result<crate::TokenResponse, crate::EndpointError> {
-                panic!("a borrowed login is never renewed here");
+                panic!("the CLI's login is never renewed here");
             }
         }
         let directory = tempfile::tempdir().unwrap();
@@ -161,23 +166,24 @@ mod tests {
             fs::write(&path, format!(r#"{{"tokens": {{"access_token": "{jwt}", "refresh_token": "r"}}}}"#)).unwrap();
         };
         let manager = crate::TokenManager::new(CodexCliStore::new(&path), NoEndpoint);
-        assert!(manager.bearer().await.unwrap_err().to_string().ends_with("run `codex`"));
+        let error = manager.bearer().await.unwrap_err();
+        assert!(matches!(error, AuthError::NotLoggedIn { login: "codex", .. }), "{error}");
         log_in(1000);
-        let error = manager.bearer().await.unwrap_err().to_string();
-        assert!(error.contains("no longer valid") && error.ends_with("run `codex`"), "{error}");
+        let expired = AuthError::LoginExpired { reason: LoginReason::NoRefreshToken, login: "codex" };
+        assert_eq!(manager.bearer().await.unwrap_err(), expired);
         log_in(90_000_000_000);
         let bearer = manager.bearer().await.unwrap();
-        assert!(manager.replace(&bearer).await.is_err());
+        assert_eq!(manager.replace(&bearer).await.unwrap_err(), expired);
     }
 
     #[test]
-    fn an_api_key_login_is_no_login_here() {
+    fn an_api_key_or_a_damaged_file_sends_the_user_to_codex_login() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("auth.json");
         for content in [r#"{"OPENAI_API_KEY": "sk-x"}"#, r#"{"tokens": {"access_token": ""}}"#, "", "{\"tokens\": {"] {
             fs::write(&path, content).unwrap();
             let error = CodexCliStore::new(&path).load().unwrap_err();
-            assert!(error.to_string().contains("codex login"), "{error}");
+            assert!(matches!(error, StoreError::Unreadable { advice: "run `codex login`", .. }), "{error}");
         }
     }
 }
