@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
+use crate::backend::Retry;
+
 /// A request that cannot be translated, or a reply that ended badly.
 ///
 /// The same value serves before the first byte of a reply, where [`Error::status_hint`] becomes the HTTP status, and after
@@ -18,6 +20,7 @@ pub struct Error {
     param: Option<String>,
     code: Option<String>,
     retry_after: Option<Duration>,
+    retry: Retry,
     is_retried: bool,
     is_in_backends_words: bool,
 }
@@ -92,6 +95,7 @@ impl Error {
             param: None,
             code: kind.default_code().map(str::to_owned),
             retry_after: None,
+            retry: Retry::Never,
             is_retried: false,
             is_in_backends_words: false,
         }
@@ -100,45 +104,6 @@ impl Error {
     /// Makes a 400 about the request's parameter `param` (a path such as `messages[2].content`).
     pub fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidRequest, message).with_param(param)
-    }
-
-    /// Makes the error that an upstream error object means (docs/backend.md §3.6): the code decides the kind, an unknown code is
-    /// kept and counts as a passing failure of the backend.
-    pub fn upstream(code: Option<&str>, message: impl Into<String>, param: Option<&str>) -> Self {
-        let message = message.into();
-        let kind = code.map_or(ErrorKind::Server, kind_of_code);
-        let retry_after = (kind == ErrorKind::RateLimited).then(|| delay_in(&message)).flatten();
-        let mut error = Self::new(kind, message);
-        if let Some(code) = code {
-            error.code = Some(published_code(code).to_owned());
-        }
-        error.param = param.map(str::to_owned);
-        error.retry_after = retry_after;
-        error
-    }
-
-    /// Makes the error that an error object inside a stream means: its `code`, or else its `type`, or else the HTTP status
-    /// that the event names; `resets_in_secs` is when a used-up window opens again.
-    pub(crate) fn of_event(
-        kind: Option<&str>,
-        code: Option<&str>,
-        status: Option<u16>,
-        message: &str,
-        param: Option<&str>,
-        resets_in_secs: Option<f64>,
-    ) -> Self {
-        // A type such as `usage_limit_reached` says more than a code that is null (docs/backend.md §3.6).
-        let telling = kind.filter(|kind| kind_of_code(kind) != ErrorKind::Server && *kind != "invalid_request_error");
-        let mut error = Self::upstream(code.or(telling), message, param);
-        if code.or(telling).is_none() {
-            error.kind =
-                status.and_then(kind_of_status).or_else(|| kind.map(kind_of_code)).unwrap_or(ErrorKind::Server);
-            error.origin = error.kind.origin();
-            error.code = error.kind.default_code().map(str::to_owned);
-        }
-        let resets_in = resets_in_secs.and_then(|secs| Duration::try_from_secs_f64(secs).ok());
-        error.retry_after = error.retry_after.or(resets_in);
-        error
     }
 
     /// Makes the error for a reply that is not in the backend's protocol.
@@ -169,6 +134,20 @@ impl Error {
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
+        self
+    }
+
+    /// Replaces the message.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.message = message.into();
+        self
+    }
+
+    /// Says what the sender of the request should do about it.
+    #[must_use]
+    pub(crate) fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
         self
     }
 
@@ -215,6 +194,12 @@ impl Error {
     /// After how long another try can succeed, if the backend said so.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// What the sender of the request should do about it while the client has seen nothing of the reply. Errors that are not the
+    /// backend's say [`Retry::Never`].
+    pub fn retry(&self) -> Retry {
+        self.retry
     }
 
     /// Whether the request has been sent again already: a caller that does so at once only multiplies the tries.
@@ -395,105 +380,9 @@ impl ErrorKind {
     }
 }
 
-/// The kind of an upstream error code (docs/backend.md §2.7 and §3.6), in streams and in HTTP bodies alike.
-fn kind_of_code(code: &str) -> ErrorKind {
-    match code {
-        "context_length_exceeded" => ErrorKind::ContextLengthExceeded,
-        "usage_limit_reached" => ErrorKind::UsageLimit,
-        "insufficient_quota" | "usage_not_included" => ErrorKind::QuotaExceeded,
-        "cyber_policy" | "bio_policy" | "invalid_prompt" | "content_policy_violation" => ErrorKind::PolicyRefused,
-        "server_is_overloaded" | "slow_down" | "overloaded_error" => ErrorKind::Overloaded,
-        "rate_limit_exceeded" => ErrorKind::RateLimited,
-        "model_not_found" => ErrorKind::ModelNotFound,
-        "token_expired" | "token_invalidated" | "token_revoked" => ErrorKind::Authentication,
-        "invalid_request_error"
-        | "invalid_value"
-        | "invalid_id_prefix"
-        | "string_above_max_length"
-        | "unsupported_value"
-        | "unsupported_parameter"
-        | "missing_required_parameter"
-        | "invalid_function_parameters"
-        | "invalid_encrypted_content"
-        | "unknown_parameter"
-        | "invalid_image"
-        | "invalid_image_url" => ErrorKind::InvalidRequest,
-        _ => ErrorKind::Server,
-    }
-}
-
-/// The kind of an error that is known by its HTTP status alone.
-fn kind_of_status(status: u16) -> Option<ErrorKind> {
-    Some(match status {
-        400 | 422 => ErrorKind::InvalidRequest,
-        401 => ErrorKind::Authentication,
-        402 | 403 => ErrorKind::Permission,
-        413 => ErrorKind::TooLarge,
-        429 => ErrorKind::RateLimited,
-        503 => ErrorKind::Overloaded,
-        _ => return None,
-    })
-}
-
-/// The code as clients know it: OpenAI's own word where there is one, else what upstream said.
-fn published_code(code: &str) -> &str {
-    match code {
-        "usage_not_included" => "insufficient_quota",
-        other => other,
-    }
-}
-
-/// The delay in a message such as "Please try again in 11.054s." (docs/backend.md §3.6).
-fn delay_in(message: &str) -> Option<Duration> {
-    const MARK: &str = "try again in";
-    let lower = message.to_ascii_lowercase();
-    let rest = lower[lower.find(MARK)? + MARK.len()..].trim_start();
-    let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-    let amount: f64 = rest[..digits].parse().ok()?;
-    let unit = rest[digits..].trim_start();
-    let secs = if unit.starts_with("ms") {
-        amount / 1000.0
-    } else if unit.starts_with('s') {
-        amount
-    } else {
-        return None;
-    };
-    Duration::try_from_secs_f64(secs).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn upstream_codes_become_kinds_and_statuses() {
-        for (code, kind, status, published) in [
-            ("context_length_exceeded", ErrorKind::ContextLengthExceeded, 400, "context_length_exceeded"),
-            ("usage_not_included", ErrorKind::QuotaExceeded, 429, "insufficient_quota"),
-            ("cyber_policy", ErrorKind::PolicyRefused, 400, "cyber_policy"),
-            ("slow_down", ErrorKind::Overloaded, 503, "slow_down"),
-            ("rate_limit_exceeded", ErrorKind::RateLimited, 429, "rate_limit_exceeded"),
-            ("a_code_of_tomorrow", ErrorKind::Server, 502, "a_code_of_tomorrow"),
-        ] {
-            let error = Error::upstream(Some(code), "m", None);
-            assert_eq!((error.kind(), error.status_hint(), error.code()), (kind, status, Some(published)), "{code}");
-        }
-    }
-
-    #[test]
-    fn delay_is_read_from_the_message() {
-        for (message, delay) in [
-            ("Limit 3. Please try again in 11.054s. Visit", Some(Duration::from_secs_f64(11.054))),
-            ("please TRY AGAIN IN 250ms", Some(Duration::from_millis(250))),
-            ("try again in 3 seconds", Some(Duration::from_secs(3))),
-            ("try again in a moment", None),
-            ("try again in 5 days", None),
-            ("try again in 1.2.3s", None),
-            ("İ try again in 1s", Some(Duration::from_secs(1))),
-        ] {
-            assert_eq!(Error::upstream(Some("rate_limit_exceeded"), message, None).retry_after(), delay, "{message}");
-        }
-    }
 
     #[test]
     fn all_kinds_are_listed_once() {

@@ -275,6 +275,7 @@ mod sse;
 mod tool_names;
 mod usage;
 
+pub mod backend;
 pub mod chat;
 pub mod responses;
 

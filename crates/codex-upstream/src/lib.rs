@@ -71,7 +71,7 @@ mod workspaces;
 pub use catalogue::{Catalogue, CatalogueError, Model, Visibility};
 pub use client::Client;
 pub use config::{ClientConfig, ClientError, Emulation, ParseEmulationError, ProxyConfig};
-pub use failure::{Failure, FailureKind};
+pub use failure::Failure;
 pub use identity::{ClientIdentity, DEFAULT_ORIGINATOR, DEFAULT_VERSION, InvalidIdentity};
 pub use idle_timer::IdleTimer;
 pub use model_cache::{CatalogueSnapshot, CatalogueSource, ModelCache, ModelCacheConfig};

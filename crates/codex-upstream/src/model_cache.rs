@@ -330,7 +330,7 @@ async fn fetch(
     }
     let reply = error_for_status(reply, clock).await.map_err(|error| match error {
         SendError::Transport(error) => error.to_string(),
-        SendError::Refused { failure, .. } => failure.message,
+        SendError::Refused { failure, .. } => failure.error.message().to_owned(),
     })?;
     let etag = reply.headers().get(ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let body = read_to_end(reply.into_body(), CATALOGUE_BYTES).await.map_err(|error| error.to_string())?;

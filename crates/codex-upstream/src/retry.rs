@@ -69,7 +69,7 @@ pub enum SendError {
     #[error(transparent)]
     Transport(#[from] UpstreamError),
     /// The backend refused; [`Failure::verdict`] says what to do.
-    #[error("the backend refused: {}", failure.message)]
+    #[error("the backend refused: {}", failure.error.message())]
     Refused {
         /// Why.
         failure: Box<Failure>,
@@ -187,7 +187,7 @@ fn log_retry(retry: u32, delay: Duration, error: &SendError) {
     match error {
         SendError::Transport(error) => tracing::debug!(retry, ?delay, %error, "sending again"),
         SendError::Refused { failure, .. } => {
-            tracing::debug!(retry, ?delay, status = failure.status, kind = ?failure.kind, "sending again");
+            tracing::debug!(retry, ?delay, status = failure.status, kind = ?failure.error.kind(), "sending again");
         }
     }
 }

@@ -238,7 +238,7 @@ async fn ask(
     let reply = error_for_status(reply, clock).await.map_err(|error| match error {
         SendError::Transport(error) => Some(error.to_string()),
         SendError::Refused { failure, .. } => {
-            Some(failure.message.clone()).filter(|_| failure.verdict() != Verdict::Reauth)
+            Some(failure.error.message().to_owned()).filter(|_| failure.verdict() != Verdict::Reauth)
         }
     })?;
     let body = read_to_end(reply.into_body(), MAX_REPLY_BYTES).await.map_err(|error| Some(error.to_string()))?;

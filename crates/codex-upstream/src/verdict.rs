@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 
-use crate::failure::{Failure, FailureKind, is_html};
+use crate::failure::{Failure, is_html};
 
 /// What a reply asks of the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,31 +38,5 @@ pub fn verdict(status: StatusCode, headers: &HeaderMap, body_prefix: &[u8], now:
         Verdict::Ok
     } else {
         Failure::parse(status, headers, body_prefix, now).verdict()
-    }
-}
-
-impl Failure {
-    /// Says what to do about this failure.
-    #[must_use]
-    pub fn verdict(&self) -> Verdict {
-        match self.kind {
-            FailureKind::Unauthorized => Verdict::Reauth,
-            FailureKind::Challenge => Verdict::Challenge,
-            FailureKind::Overloaded | FailureKind::Server => Verdict::Retry { after: self.retry_after },
-            FailureKind::UsageLimit
-            | FailureKind::RateLimit
-            | FailureKind::QuotaExhausted
-            | FailureKind::PlanExcludes => Verdict::Limit,
-            FailureKind::ClientTooOld
-            | FailureKind::ContentPolicy
-            | FailureKind::ContextLength
-            | FailureKind::Forbidden
-            | FailureKind::InvalidRequest
-            | FailureKind::ItemNotFound
-            | FailureKind::ModelNotFound
-            | FailureKind::NotFound
-            | FailureKind::Redirect
-            | FailureKind::Workspace => Verdict::Fail,
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use codex_auth::AuthError;
 use codex_translate::{Error, ErrorKind};
-use codex_upstream::{Failure, FailureKind, SendError, UpstreamError, WorkspaceRouteError};
+use codex_upstream::{SendError, UpstreamError, WorkspaceRouteError};
 
 /// The error for a panic anywhere in a request.
 pub(crate) fn of_panic() -> Error {
@@ -27,7 +27,7 @@ pub fn of_auth(error: &AuthError) -> Error {
 pub fn of_send(error: &SendError) -> Error {
     match error {
         SendError::Transport(error) => of_transport(error),
-        SendError::Refused { failure, .. } => of_failure(failure),
+        SendError::Refused { failure, .. } => of_fault(failure.error.clone()),
         _ => Error::new(ErrorKind::Internal, error.to_string()),
     }
 }
@@ -60,52 +60,12 @@ pub fn of_route(error: &WorkspaceRouteError) -> Error {
     Error::new(ErrorKind::Permission, error.to_string()).with_code("deactivated_workspace")
 }
 
-fn of_failure(failure: &Failure) -> Error {
-    let kind = kind_of(failure.kind);
-    let mut error = Error::new(kind, told(failure));
-    if failure.kind == FailureKind::Challenge {
-        error = error.with_code("cloudflare_challenge");
-    } else if failure.kind == FailureKind::ClientTooOld {
-        error = error.with_code("client_version_too_old");
-    } else if let Some(code) = failure.code.as_deref().filter(|_| error.code().is_none() || kind == ErrorKind::Server) {
-        error = error.with_code(code);
+/// Returns the backend's fault, with the next step if the backend does not name it.
+pub(crate) fn of_fault(error: Error) -> Error {
+    if error.kind() != ErrorKind::Authentication {
+        return error;
     }
-    // The backend does not name the parameter for an unknown model; OpenAI's API does.
-    let param = failure.param.as_deref().or_else(|| (kind == ErrorKind::ModelNotFound).then_some("model"));
-    if let Some(param) = param {
-        error = error.with_param(param);
-    }
-    match failure.retry_after {
-        Some(after) => error.with_retry_after(after),
-        None => error,
-    }
-}
-
-/// Returns the backend's message, and the next step if it does not say it.
-fn told(failure: &Failure) -> String {
-    if failure.kind != FailureKind::Unauthorized {
-        return failure.message.clone();
-    }
-    let message = failure.message.trim_end_matches('.');
-    format!("the backend rejected the login: {message}; run `codex-proxy login`")
-}
-
-fn kind_of(kind: FailureKind) -> ErrorKind {
-    match kind {
-        FailureKind::ClientTooOld | FailureKind::InvalidRequest | FailureKind::ItemNotFound => {
-            ErrorKind::InvalidRequest
-        }
-        FailureKind::ContentPolicy => ErrorKind::PolicyRefused,
-        FailureKind::ContextLength => ErrorKind::ContextLengthExceeded,
-        FailureKind::Forbidden | FailureKind::Workspace => ErrorKind::Permission,
-        FailureKind::ModelNotFound => ErrorKind::ModelNotFound,
-        FailureKind::Overloaded => ErrorKind::Overloaded,
-        FailureKind::PlanExcludes | FailureKind::QuotaExhausted => ErrorKind::QuotaExceeded,
-        FailureKind::RateLimit => ErrorKind::RateLimited,
-        FailureKind::Unauthorized => ErrorKind::Authentication,
-        FailureKind::UsageLimit => ErrorKind::UsageLimit,
-        FailureKind::Challenge | FailureKind::NotFound | FailureKind::Redirect | FailureKind::Server | _ => {
-            ErrorKind::Server
-        }
-    }
+    let message = error.message().trim_end_matches('.');
+    let message = format!("the backend rejected the login: {message}; run `codex-proxy login`");
+    error.with_message(message)
 }

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use codex_translate::responses::Event;
-use codex_translate::{Decoder, Error, ErrorKind, MAX_EVENT_BYTES};
+use codex_translate::{Decoder, Error, MAX_EVENT_BYTES};
 use codex_upstream::{ByteStream, Timer, UpstreamError};
 use futures_util::future::{Either, select};
 use futures_util::{StreamExt as _, stream};
@@ -46,11 +46,6 @@ pub(crate) async fn peek(mut body: ByteStream, clock: &impl Timer) -> Start {
     Start { body: Box::pin(stream::iter(read).chain(body)), failure: reader.failure }
 }
 
-/// Tells whether a failure before the first output passes when the turn is sent again.
-pub(crate) fn is_passing(failure: &Error) -> bool {
-    failure.kind() == ErrorKind::Overloaded || failure.code() == Some("server_error")
-}
-
 struct Reader {
     decoder: Decoder,
     bytes: usize,
@@ -89,6 +84,7 @@ impl Reader {
 mod tests {
     use std::time::{Duration, SystemTime};
 
+    use codex_translate::backend::Retry;
     use codex_upstream::read_to_end;
 
     use super::*;
@@ -133,7 +129,7 @@ mod tests {
         for at in 0..=text.len() {
             let start = peek(body(&[&text[..at], &text[at..]]), &Still { is_late: false }).await;
             let failure = start.failure.unwrap();
-            assert!(is_passing(&failure) && failure.message().contains("busy"), "{failure}");
+            assert_eq!((failure.code(), failure.retry()), (Some("server_is_overloaded"), Retry::AfterDelay));
             assert_eq!(read_to_end(start.body, 4096).await.unwrap(), text);
         }
     }
@@ -170,22 +166,5 @@ mod tests {
         assert_eq!(start.body.next().await.unwrap().unwrap(), OPENED);
         let endless: ByteStream = Box::pin(stream::repeat_with(|| Ok(Bytes::from_static(OPENED.as_bytes()))));
         assert!(peek(endless, &Still { is_late: false }).await.failure.is_none());
-    }
-
-    #[test]
-    fn only_what_passes_is_tried_again() {
-        for (code, passing) in [
-            ("server_is_overloaded", true),
-            ("slow_down", true),
-            ("overloaded_error", true),
-            ("server_error", true),
-            ("rate_limit_exceeded", false),
-            ("usage_limit_reached", false),
-            ("insufficient_quota", false),
-            ("context_length_exceeded", false),
-            ("invalid_encrypted_content", false),
-        ] {
-            assert_eq!(is_passing(&Error::upstream(Some(code), "why", None)), passing, "{code}");
-        }
     }
 }

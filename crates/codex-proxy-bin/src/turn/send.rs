@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codex_auth::Bearer;
+use codex_translate::backend::Retry;
 use codex_translate::{ConversationSeed, Error, ErrorKind, conversation_id, responses};
 use codex_upstream::{
     Backend, ByteStream, Quota, SendError, Timer as _, TransportChoice, Upstream, UpstreamError, Verdict, requests,
@@ -142,19 +143,27 @@ impl Prepared {
     ) -> Result<ByteStream, Error> {
         let route = client.route(bearer).await.map_err(|error| error::of_route(&error))?;
         let backend = client.backend(bearer, &route);
-        let start = self.start(client, upstream, &backend).await?;
-        let again_after = start
-            .failure
-            .filter(first_event::is_passing)
-            .and_then(|failure| client.retry.delay(0, client.clock.jitter(), failure.retry_after(), Duration::ZERO));
-        let Some(delay) = again_after else {
-            return Ok(start.body);
-        };
-        // Dropped first, so the backend need not finish a reply that is not read.
-        drop(start.body);
-        tracing::debug!(?delay, "the backend is overloaded; retrying");
-        client.clock.sleep(delay).await;
-        Ok(self.start(client, upstream, &backend).await?.body)
+        let mut is_retried = false;
+        loop {
+            let start = self.start(client, upstream, &backend).await?;
+            let Some(failure) = start.failure.filter(|failure| failure.retry() != Retry::Never) else {
+                return Ok(start.body);
+            };
+            // Dropped first, so the backend need not finish a reply that is not read.
+            drop(start.body);
+            if failure.retry() == Retry::AfterLogin {
+                return Err(error::of_fault(failure));
+            }
+            let delay = client.retry.delay(0, client.clock.jitter(), failure.retry_after(), Duration::ZERO);
+            match delay.filter(|_| !is_retried) {
+                Some(delay) => {
+                    tracing::debug!(?delay, kind = ?failure.kind(), "the turn failed before its first output; retrying");
+                    client.clock.sleep(delay).await;
+                    is_retried = true;
+                }
+                None => return Err(failure.after_retries()),
+            }
+        }
     }
 
     /// Sends the request and reads as far as its first output.

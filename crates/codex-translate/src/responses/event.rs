@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 
 use super::output::OutputItem;
 use super::text_kind::TextKind;
-use crate::error::Error;
+use crate::backend::FaultReport;
+use crate::error::{Error, ErrorKind};
 use crate::json::{Text, list, members, members_of, number, present, word};
 use crate::usage::Usage;
 
@@ -271,7 +272,7 @@ impl<'a> Envelope<'a> {
             | "response.failed"
             | "response.done"
             | "response.cancelled" => self.ended(&kind)?,
-            "error" => Event::Failed(self.error()?),
+            "error" => Event::Failed(self.fault()),
             _ => Event::Other(kind),
         })
     }
@@ -287,9 +288,9 @@ impl<'a> Envelope<'a> {
 
     /// A terminal event by its type, or, for `response.done`, by the response's status (docs/backend.md §3.1).
     fn ended(&self, kind: &str) -> Result<Event<'a>, Error> {
-        let keys = ["status", "error", "incomplete_details", "output", "usage"];
-        let [status, error, details, output, usage] =
-            present(self.response).map_or(Ok([None; 5]), |response| members_of(response, keys))?;
+        let keys = ["status", "incomplete_details", "output", "usage"];
+        let [status, details, output, usage] =
+            present(self.response).map_or(Ok([None; 4]), |response| members_of(response, keys))?;
         let status = match kind {
             "response.done" => word(status).unwrap_or(Cow::Borrowed("completed")),
             kind => Cow::Borrowed(kind.trim_start_matches("response.")),
@@ -304,16 +305,14 @@ impl<'a> Envelope<'a> {
                 let [reason] = details.map_or(Ok([None]), |details| members_of(details, ["reason"]))?;
                 Event::Incomplete(ended()?, IncompleteReason::from_word(&word(reason).unwrap_or_default()))
             }
-            "cancelled" => Event::Failed(Error::upstream(None, "the backend cancelled the turn", None)),
-            _ => Event::Failed(read_error(error.filter(is_object).map_or("{}", RawValue::get), None)?),
+            "cancelled" => Event::Failed(Error::new(ErrorKind::Server, "the backend cancelled the turn")),
+            _ => Event::Failed(self.fault()),
         })
     }
 
-    /// The error of an `error` event: in an object of its own, or, as the public API has it, in the event itself.
-    fn error(&self) -> Result<Error, Error> {
-        let [error, status, status_code] = members(self.json, ["error", "status", "status_code"])?;
-        let status = present(status).or(status_code).and_then(|raw| raw.get().parse().ok());
-        read_error(error.filter(is_object).map_or(self.json, RawValue::get), status)
+    /// What the event says of a fault.
+    fn fault(&self) -> Error {
+        FaultReport::parse(self.json.as_bytes()).into_error()
     }
 }
 
@@ -326,23 +325,6 @@ impl IncompleteReason {
             other => Self::Other(other.to_owned()),
         }
     }
-}
-
-/// Reads an error object of the backend, in either dialect, as the caller is told of it; `status` is the HTTP status that the
-/// event names.
-fn read_error(object: &str, status: Option<u16>) -> Result<Error, Error> {
-    let [kind, code, message, param, resets_in] =
-        members(object, ["type", "code", "message", "param", "resets_in_seconds"])?;
-    let said = |raw: Option<&RawValue>| word(raw).filter(|word| !word.is_empty()).map(Cow::into_owned);
-    let message = said(message).unwrap_or_else(|| "the backend failed and did not say why".to_owned());
-    // The public API's form has no type of its own but that of the event.
-    let kind = said(kind).filter(|kind| kind != "error");
-    let resets_in = resets_in.and_then(|raw| raw.get().parse::<f64>().ok());
-    Ok(Error::of_event(kind.as_deref(), said(code).as_deref(), status, &message, said(param).as_deref(), resets_in))
-}
-
-fn is_object(raw: &&RawValue) -> bool {
-    raw.get().starts_with('{')
 }
 
 /// A text; empty if there is none.

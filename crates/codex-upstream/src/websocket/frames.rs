@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use codex_translate::backend::FaultReport;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::upstream::ByteStream;
 
@@ -85,36 +86,24 @@ impl SocketMessage {
 /// An `error` message, read.
 #[derive(Debug)]
 pub(crate) struct ErrorMessage {
-    /// The status that it would have had over HTTP, if it says so.
-    status: Option<StatusCode>,
+    report: FaultReport,
     headers: HeaderMap,
-    error: Map<String, Value>,
+    text: Bytes,
 }
 
 impl ErrorMessage {
-    /// Reads one whose error is an object of its own, or whose fields stand beside `type`.
     pub(crate) fn read(message: &SocketMessage) -> Self {
-        let Value::Object(mut body) = message.json() else {
-            return Self { status: None, headers: HeaderMap::new(), error: Map::new() };
-        };
-        let status = ["status", "status_code"].iter().find_map(|key| body.get(*key)?.as_u64());
-        let status = status.and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
-        let headers = body.get("headers").and_then(Value::as_object).map(header_map).unwrap_or_default();
-        let error = match body.remove("error") {
-            Some(Value::Object(error)) => error,
-            _ => {
-                let kind = body.remove("error_type").unwrap_or_default();
-                body.insert("type".to_owned(), kind);
-                body
-            }
-        };
-        Self { status: status.filter(|s| s.is_client_error() || s.is_server_error()), headers, error }
+        Self {
+            report: FaultReport::parse(&message.text),
+            headers: message.json().get("headers").and_then(Value::as_object).map(header_map).unwrap_or_default(),
+            text: message.text.clone(),
+        }
     }
 
     /// Whether the backend does not know the response that the request went on from.
     pub(crate) fn is_about_the_previous_response(&self) -> bool {
-        let message = self.text("message");
-        self.text("code") == "previous_response_not_found"
+        let message = &self.report.message;
+        self.report.code.as_deref() == Some("previous_response_not_found")
             || message.contains("previous_response_id")
             // Its call was in that response.
             || message.starts_with("No tool call found for")
@@ -122,23 +111,18 @@ impl ErrorMessage {
 
     /// Whether the connection has come to its end, and a new one is to be made.
     pub(crate) fn is_connection_limit(&self) -> bool {
-        self.text("code") == "websocket_connection_limit_reached"
+        self.report.code.as_deref() == Some("websocket_connection_limit_reached")
     }
 
     /// The answer that this would have been over HTTP; `None` if it does not say which. `headers` are those known before.
     pub(crate) fn into_response(self, mut headers: HeaderMap) -> Option<Response<ByteStream>> {
-        let status = self.status?;
+        let status = StatusCode::from_u16(self.report.status?).ok()?;
         headers.extend(self.headers);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = Bytes::from(json!({"error": self.error}).to_string());
-        let mut response = Response::new(Box::pin(futures_util::stream::iter([Ok(body)])) as ByteStream);
+        let mut response = Response::new(Box::pin(futures_util::stream::iter([Ok(self.text)])) as ByteStream);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         Some(response)
-    }
-
-    fn text(&self, key: &str) -> &str {
-        self.error.get(key).and_then(Value::as_str).unwrap_or_default()
     }
 }
 
@@ -159,8 +143,11 @@ fn header_map(headers: &Map<String, Value>) -> HeaderMap {
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
+    use codex_translate::ErrorKind;
+    use serde_json::json;
+
     use super::*;
-    use crate::failure::{Failure, FailureKind};
+    use crate::failure::Failure;
     use crate::quota::Quota;
     use crate::upstream::read_to_end;
 
@@ -214,8 +201,8 @@ mod tests {
         let body = read_to_end(body, 4096).await.unwrap();
         let now = UNIX_EPOCH + Duration::from_secs(1_786_000_000);
         let failure = Failure::parse(head.status, &head.headers, &body, now);
-        assert_eq!((failure.status, failure.kind), (429, FailureKind::UsageLimit));
-        assert!(failure.message.contains("5h") && failure.resets_at.is_some(), "{failure:?}");
+        assert_eq!((failure.status, failure.error.kind()), (429, ErrorKind::UsageLimit));
+        assert!(failure.error.message().contains("5h") && failure.resets_at.is_some(), "{failure:?}");
         assert_eq!(Quota::from_headers(&head.headers, now).tightest().unwrap().used_percent, 100.0);
     }
 
@@ -238,8 +225,8 @@ mod tests {
             assert_eq!(response.as_ref().map(|response| response.status().as_u16()), status, "{text}");
             if let Some(response) = response {
                 let body = read_to_end(response.into_body(), 4096).await.unwrap();
-                let error = &serde_json::from_slice::<Value>(&body).unwrap()["error"];
-                assert!(error["message"].is_string() && error["type"] != "error", "{error}");
+                let report = FaultReport::parse(&body);
+                assert!(!report.message.is_empty() && report.class.as_deref() != Some("error"), "{report:?}");
             }
         }
     }

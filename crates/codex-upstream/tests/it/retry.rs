@@ -3,9 +3,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use codex_translate::ErrorKind;
 use codex_upstream::{
-    ByteStream, FailureKind, RetryPolicy, ScriptedReply, ScriptedUpstream, SendError, TimeoutPhase, Upstream,
-    UpstreamError, read_to_end, send_with_retry,
+    ByteStream, RetryPolicy, ScriptedReply, ScriptedUpstream, SendError, TimeoutPhase, Upstream, UpstreamError,
+    Verdict, read_to_end, send_with_retry,
 };
 use futures_util::FutureExt as _;
 use http::{Request, Response};
@@ -80,7 +81,7 @@ async fn the_last_failure_is_the_answer() {
     let policy = RetryPolicy { retries: 2, ..RetryPolicy::default() };
     let (outcome, slept) = run(&script, policy).await;
     let SendError::Refused { failure, .. } = outcome.unwrap_err() else { panic!("not a refusal") };
-    assert_eq!((failure.status, failure.kind), (502, FailureKind::Server));
+    assert_eq!((failure.status, failure.error.kind()), (502, ErrorKind::Server));
     assert_eq!((script.requests().len(), slept.len()), (3, 2));
 }
 
@@ -92,7 +93,7 @@ async fn the_backends_wish_is_honoured_within_the_budget() {
 
     let (outcome, slept) = run(&script(), RetryPolicy { budget: ms(2999), ..RetryPolicy::default() }).await;
     let SendError::Refused { failure, .. } = outcome.unwrap_err() else { panic!("not a refusal") };
-    assert_eq!((failure.retry_after, slept), (Some(ms(3000)), vec![]));
+    assert_eq!((failure.error.retry_after(), slept), (Some(ms(3000)), vec![]));
 }
 
 #[tokio::test]
@@ -159,13 +160,10 @@ async fn a_page_is_told_from_a_stream_that_is_not_declared() {
     let page = |reply: ScriptedReply| async move {
         let (outcome, _) = run(&ScriptedUpstream::new().then(reply), RetryPolicy::NEVER).await;
         let SendError::Refused { failure, .. } = outcome.unwrap_err() else { panic!("not a refusal") };
-        failure.kind
+        failure.verdict()
     };
-    assert_eq!(page(ScriptedReply::new(200).piece("").piece(" \n").piece("<html>")).await, FailureKind::Challenge);
-    assert_eq!(
-        page(ScriptedReply::new(200).header("content-type", "text/html").piece("x")).await,
-        FailureKind::Challenge
-    );
+    assert_eq!(page(ScriptedReply::new(200).piece("").piece(" \n").piece("<html>")).await, Verdict::Challenge);
+    assert_eq!(page(ScriptedReply::new(200).header("content-type", "text/html").piece("x")).await, Verdict::Challenge);
 
     let pieces = ["", "\r\n", " ", "data: 1", "\n\n", "<"];
     for declared in [false, true] {
@@ -211,7 +209,7 @@ async fn a_refusal_keeps_its_headers() {
         .then(ScriptedReply::new(429).header("x-codex-plan-type", "plus").piece("{\"detail\":").piece("\"x\"}"));
     let (outcome, _) = run(&script, RetryPolicy::default()).await;
     let SendError::Refused { failure, headers } = outcome.unwrap_err() else { panic!("not a refusal") };
-    assert_eq!((failure.message.as_str(), headers["x-codex-plan-type"].to_str().unwrap()), ("x", "plus"));
+    assert_eq!((failure.error.message(), headers["x-codex-plan-type"].to_str().unwrap()), ("x", "plus"));
 }
 
 #[tokio::test]
@@ -230,6 +228,6 @@ async fn an_error_body_that_breaks_stalls_or_never_ends_is_judged_by_its_start()
         let clock = TestTimer::with_limit(Duration::MAX);
         let outcome = send_with_retry(&script, &request(), &RetryPolicy::NEVER, &clock).await;
         let Err(SendError::Refused { failure, .. }) = outcome else { panic!("not a refusal") };
-        assert_eq!(failure.message, message);
+        assert_eq!(failure.error.message(), message);
     }
 }

@@ -3,7 +3,6 @@
 use std::time::{Duration, SystemTime};
 
 use codex_sim::{Mint, Outcome, Sim, SimConfig, Tokens};
-use codex_upstream::FailureKind::{self, *};
 use codex_upstream::{
     Backend, ByteStream, Catalogue, Client, ClientConfig, ClientIdentity, CompactionReply, ImageCall, ImagesReply,
     Quota, RequestAuth, RetryPolicy, SendError, TokioTimer, TurnRequest, Upstream, read_to_end, requests,
@@ -102,25 +101,25 @@ async fn a_turn_is_accepted_and_streamed() {
 
 #[tokio::test]
 async fn every_refusal_is_told_apart() {
-    const ROWS: [(&str, FailureKind); 11] = [
-        ("401", Unauthorized),
-        ("402", Workspace),
-        ("403-json", Workspace),
-        ("cloudflare", Challenge),
-        ("404", ModelNotFound),
-        ("429-usage", UsageLimit),
-        ("429-not-included", PlanExcludes),
-        ("429-rate", RateLimit),
-        ("500", Server),
-        ("503", Overloaded),
-        ("context-length", ContextLength),
+    const ROWS: [(&str, &str); 11] = [
+        ("401", "upstream_login_required"),
+        ("402", "deactivated_workspace"),
+        ("403-json", "invalid_workspace_selected"),
+        ("cloudflare", "cloudflare_challenge"),
+        ("404", "model_not_found"),
+        ("429-usage", "usage_limit_reached"),
+        ("429-not-included", "insufficient_quota"),
+        ("429-rate", "rate_limit_exceeded"),
+        ("500", "server_error"),
+        ("503", "server_is_overloaded"),
+        ("context-length", "context_length_exceeded"),
     ];
     let rig = Rig::start().await;
-    for (scenario, kind) in ROWS {
+    for (scenario, code) in ROWS {
         let outcome = rig.turn(&format!("[sim:{scenario}] hello")).await;
         let Err(SendError::Refused { failure, .. }) = outcome else { panic!("{scenario} was not refused") };
-        assert_eq!(failure.kind, kind, "{scenario}: {failure:?}");
-        assert!(!failure.message.contains('<'), "{failure:?}");
+        assert_eq!(failure.error.code(), Some(code), "{scenario}: {failure:?}");
+        assert!(!failure.error.message().contains('<'), "{failure:?}");
     }
 }
 

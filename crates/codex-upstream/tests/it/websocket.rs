@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_sim::{Mint, Outcome, RecordedRequest, Sim, SimConfig, Tokens};
+use codex_translate::ErrorKind;
 use codex_upstream::{
-    Backend, ByteStream, Client, ClientConfig, ClientIdentity, FailureKind, ProxyConfig, Quota, RequestAuth,
-    RetryPolicy, SendError, TokioTimer, TurnRequest, UpstreamError, WebSocketUpstream, read_to_end, requests,
-    send_with_retry,
+    Backend, ByteStream, Client, ClientConfig, ClientIdentity, ProxyConfig, Quota, RequestAuth, RetryPolicy, SendError,
+    TokioTimer, TurnRequest, UpstreamError, WebSocketUpstream, read_to_end, requests, send_with_retry,
 };
 use futures_util::StreamExt as _;
 use http::Response;
@@ -148,18 +148,18 @@ async fn proxies_are_gone_through() {
 async fn refusals_are_what_they_are_over_http() {
     let rig = Rig::start(true).await;
     for (scenario, kind) in [
-        ("429-usage", FailureKind::UsageLimit),
-        ("401", FailureKind::Unauthorized),
-        ("404", FailureKind::ModelNotFound),
-        ("context-length", FailureKind::ContextLength),
-        ("503", FailureKind::Overloaded),
+        ("429-usage", ErrorKind::UsageLimit),
+        ("401", ErrorKind::Authentication),
+        ("404", ErrorKind::ModelNotFound),
+        ("context-length", ErrorKind::ContextLengthExceeded),
+        ("503", ErrorKind::Overloaded),
     ] {
         let Err(SendError::Refused { failure, headers }) = rig.send(&[user(&format!("[sim:{scenario}] go"))]).await
         else {
             panic!("{scenario} was not refused");
         };
-        assert_eq!(failure.kind, kind, "{scenario}: {failure:?}");
-        if kind == FailureKind::UsageLimit {
+        assert_eq!(failure.error.kind(), kind, "{scenario}: {failure:?}");
+        if kind == ErrorKind::UsageLimit {
             let quota = Quota::from_headers(&headers, std::time::SystemTime::now());
             assert_eq!(quota.tightest().unwrap().used_percent, 100.0);
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use codex_auth::{AnyStore, Bearer};
 use codex_upstream::{
-    CatalogueSource, Client, FailureKind, ModelCacheConfig, Quota, SendError, TokioTimer, Upstream, UpstreamError,
+    CatalogueSource, Client, ModelCacheConfig, Quota, SendError, TokioTimer, Upstream, UpstreamError, Verdict,
     error_for_status,
 };
 use http::Request;
@@ -126,7 +126,7 @@ async fn reach<U: Upstream>(app: &App<U>, uri: &str) -> Result<Answer, UpstreamE
     let status = reply.status().as_u16();
     let date = reply.headers().get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
     let is_challenge = match error_for_status(reply, &TokioTimer).await {
-        Err(SendError::Refused { failure, .. }) => failure.kind == FailureKind::Challenge,
+        Err(SendError::Refused { failure, .. }) => failure.verdict() == Verdict::Challenge,
         Ok(_) | Err(_) => false,
     };
     Ok(Answer { status, date, is_challenge })
