@@ -56,7 +56,7 @@ pub struct CodexClient<U: Upstream> {
     /// Finds the account's own base URL from the configured one.
     pub(super) router: WorkspaceRouter,
     /// How often a turn is retried before its reply begins.
-    pub(super) retry: RetryPolicy,
+    pub retry: RetryPolicy,
     pub(super) observer: Arc<dyn TurnObserver>,
     pub(super) clock: TokioTimer,
     /// When the client was made; part of derived conversation ids, which look like UUIDs of that time.

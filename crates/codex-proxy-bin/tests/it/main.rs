@@ -9,6 +9,7 @@ mod command_line;
 mod cors;
 mod doctor;
 mod failures;
+mod faults;
 mod lifecycle;
 mod limits;
 mod models;

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use codex_auth::{AnyStore, MemoryStore, Secret, Tokens};
@@ -99,7 +100,9 @@ impl Harness {
         };
         let config = with(config);
         let upstream = Client::new(config.client()).unwrap();
-        let app = Arc::new(App::new(&config, upstream, AnyStore::new(store.clone()), ModelCacheConfig::default()));
+        let mut app = App::new(&config, upstream, AnyStore::new(store.clone()), ModelCacheConfig::default());
+        Arc::get_mut(&mut app.client).unwrap().retry.base = Duration::from_millis(1);
+        let app = Arc::new(app);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();

@@ -59,6 +59,9 @@ pub(crate) fn on_turn(
         Some(StatusFault::Capacity) => {
             Err(Refusal::error(None, None, "Selected model is at capacity. Please try a different model."))
         }
+        Some(StatusFault::Given(status, body)) => {
+            Err(Refusal::new(StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST), body.clone()))
+        }
         Some(StatusFault::Unprocessable) => Err(unprocessable()),
         Some(StatusFault::ServerError) => {
             Err(server(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "server_error"))

@@ -1,4 +1,4 @@
-//! The two shapes of the `error` event (`docs/backend.md` §3.4, §4).
+//! The `error` object of a failed response, and the two shapes of the `error` event (`docs/backend.md` §3.4, §4).
 
 use serde_json::{Map, Value, json};
 
@@ -16,6 +16,7 @@ pub(crate) fn error_event(form: &ErrorShape, snapshot: &QuotaSnapshot) -> Event 
             return Event::new("error", json!({"code": "server_error", "message": message, "param": null}));
         }
         ErrorShape::Nested(code) => code.as_str(),
+        ErrorShape::Given(fields) => return Event::new("error", fields.clone()),
     };
     if code == "usage_limit_reached" {
         return limit_event(snapshot);
@@ -29,6 +30,12 @@ pub(crate) fn error_event(form: &ErrorShape, snapshot: &QuotaSnapshot) -> Event 
     };
     let error = json!({"type": kind, "code": code, "message": failure_message(code), "param": null});
     Event::new("error", json!({"status": status, "error": error}))
+}
+
+/// The `error` of a failed response: with this code, unless it is an error object itself.
+pub(crate) fn response_error(code: &str) -> Value {
+    let object = serde_json::from_str::<Value>(code).ok().filter(Value::is_object);
+    object.unwrap_or_else(|| json!({"code": code, "message": failure_message(code)}))
 }
 
 /// §4: an exhausted quota is reported with the headers of a 429.

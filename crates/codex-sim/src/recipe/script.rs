@@ -5,8 +5,7 @@ use std::iter::once;
 use serde_json::{Map, Value, json};
 
 use crate::ids::ResponseIds;
-use crate::protocol::failure::failure_message;
-use crate::recipe::error_event::error_event;
+use crate::recipe::error_event::{error_event, response_error};
 use crate::recipe::event::Event;
 use crate::recipe::items::{Events, OutputItem};
 use crate::recipe::outputs::Output;
@@ -127,7 +126,7 @@ impl Script {
     fn failed(&self, code: &str) -> Event {
         let mut response = self.response.clone();
         response.insert("status".to_owned(), json!("failed"));
-        response.insert("error".to_owned(), json!({"code": code, "message": failure_message(code)}));
+        response.insert("error".to_owned(), response_error(code));
         Event::new("response.failed", json!({"response": response}))
     }
 }

@@ -128,7 +128,7 @@ fn summaries(word: &Word) -> Result<Summaries, ScenarioError> {
 }
 
 fn ending(word: &Word) -> Result<Option<Ending>, ScenarioError> {
-    const CODE: &str = "an error code, e.g. failed=server_error";
+    const CODE: &str = "an error code, e.g. failed=server_error, or an error object";
     Ok(Some(match word.name.as_str() {
         "incomplete-max-tokens" => word.no_argument().map(|()| Ending::Incomplete("max_output_tokens"))?,
         "incomplete-content-filter" => word.no_argument().map(|()| Ending::Incomplete("content_filter"))?,
@@ -144,6 +144,7 @@ fn ending(word: &Word) -> Result<Option<Ending>, ScenarioError> {
 fn error_shape(word: &Word) -> ErrorShape {
     match word.argument.as_deref() {
         Some("flat") => ErrorShape::Flat,
+        Some(json) if json.starts_with('{') => ErrorShape::Given(serde_json::from_str(json).unwrap_or_default()),
         Some(code) => ErrorShape::Nested(code.to_owned()),
         None => ErrorShape::Nested("server_error".to_owned()),
     }
@@ -158,6 +159,8 @@ fn status(word: &Word) -> Result<Option<StatusFault>, ScenarioError> {
         ("cloudflare", Some("blocked")) => StatusFault::Cloudflare(CloudflarePage::Blocked),
         ("cloudflare", Some("unable")) => StatusFault::Cloudflare(CloudflarePage::UnableToLoad),
         ("404", Some("empty")) => StatusFault::Cloudflare(CloudflarePage::NotFound),
+        ("refused", argument) => given(argument)
+            .ok_or_else(|| word.bad_argument("a status and a body, e.g. refused=403 {\"detail\":\"no\"}"))?,
         ("503", Some("slow_down")) => StatusFault::Unavailable("slow_down"),
         (name, argument) => match (bare_status(name), argument) {
             (Some(fault), None) => fault,
@@ -166,6 +169,12 @@ fn status(word: &Word) -> Result<Option<StatusFault>, ScenarioError> {
         },
     };
     Ok(Some(fault))
+}
+
+fn given(argument: Option<&str>) -> Option<StatusFault> {
+    let (status, body) = argument?.split_once(' ')?;
+    let status = status.parse().ok().filter(|status| (400..600).contains(status))?;
+    Some(StatusFault::Given(status, serde_json::from_str(body).ok()?))
 }
 
 const CODES_401: &str = "no argument, token_expired, token_revoked, detail or scope";

@@ -26,7 +26,8 @@ use crate::scenario::word::{PREFIX, ScenarioError, Word, parse_bracketed};
 /// **Ending**: `incomplete-max-tokens`, `incomplete-content-filter`, `failed=CODE`, `failed-first=CODE`
 /// (`response.failed` as the only event), `overloaded` (the same with `server_is_overloaded`), `error` and
 /// `error-first` (an `error` event as the last or the only one; `=CODE` sets its code, `=flat` gives it the public
-/// API's shape).
+/// API's shape). In place of a code these accept JSON: the error object of a failed response, the fields of an `error`
+/// event.
 ///
 /// **Framing**: `cut` (in the middle of the second delta), `cut=EVENTS`, `no-terminal`, `no-events` (an empty 200),
 /// `stall`, `stall=EVENTS`, `stall=headers`, `delay=MS`, `split`, `crlf`, `cr`, `keepalive`, `unknown` (unknown
@@ -38,7 +39,7 @@ use crate::scenario::word::{PREFIX, ScenarioError, Word, parse_bracketed};
 /// **Status**: `401` (`=token_expired`, `=token_revoked`, `=detail`, `=scope`), `402`, `403-json`, `cloudflare` (403
 /// with HTML; `=blocked`, `=unable` for other pages), `404` (`=empty`), `422`, `429-usage`, `429-not-included`,
 /// `429-quota`, `429-rate`, `500`, `502`, `503` (`=slow_down`), `504`, `520` to `524`, `context-length`,
-/// `cyber-policy`, `capacity`.
+/// `cyber-policy`, `capacity`, `refused=STATUS JSON` (this status with this body).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scenario {
     words: Vec<Word>,
@@ -89,7 +90,7 @@ impl Scenario {
 
 #[cfg(test)]
 mod tests {
-    use super::plan::{Content, Ending, LineEnd, StatusFault};
+    use super::plan::{Content, Ending, ErrorShape, LineEnd, StatusFault};
     use super::word::without_words;
     use super::*;
 
@@ -113,9 +114,28 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_may_be_spelled_out() {
+        let fault = serde_json::json!({"error": {"code": "x", "message": "m"}});
+        let scenario = Scenario::in_text(&format!("[sim:refused=403 {fault}][sim:error-first={fault}]")).expect("JSON");
+        let plan = scenario.plan(|_| false);
+        assert_eq!(plan.status, Some(StatusFault::Given(403, fault.clone())));
+        assert_eq!(plan.ending, Ending::ErrorFirst(ErrorShape::Given(fault)));
+    }
+
+    #[test]
     fn a_wrong_word_is_named() {
         assert_eq!(Scenario::parse("teapot"), Err(ScenarioError::Unknown("teapot".to_owned())));
-        for argument in ["big=many", "crlf=5", "refusal=no", "500=x", "401=teapot", "reasoning=loud", "failed"] {
+        for argument in [
+            "big=many",
+            "crlf=5",
+            "refusal=no",
+            "500=x",
+            "401=teapot",
+            "reasoning=loud",
+            "failed",
+            "refused=403",
+            "refused=200 {}",
+        ] {
             assert!(matches!(Scenario::parse(argument), Err(ScenarioError::Argument { .. })), "{argument}");
         }
         assert!(matches!(Scenario::in_text("[sim:text"), Err(ScenarioError::Unclosed(_))));

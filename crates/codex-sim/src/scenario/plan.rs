@@ -68,6 +68,8 @@ pub(crate) enum ErrorShape {
     Flat,
     /// The Codex backend's: an `error` object with this code.
     Nested(String),
+    /// The event's fields, whatever they are.
+    Given(Value),
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -146,6 +148,8 @@ pub(crate) enum StatusFault {
     ServerError,
     /// 503 with this code.
     Unavailable(&'static str),
+    /// This status with this body.
+    Given(u16, Value),
 }
 
 /// The contents of a 401.

@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::task::Poll;
 use std::time::UNIX_EPOCH;
 
+use codex_translate::backend::FaultReport;
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -224,10 +225,8 @@ async fn an_error_before_the_response_is_the_status_and_ends_the_connection() {
     let rig = SocketRig::new(script.socket(ScriptedSocket::new().answer(said("resp_1", "hello"))));
     let reply = rig.send(&first()).await.unwrap();
     assert_eq!(reply.status(), 429);
-    assert_eq!(
-        read_to_end(reply.into_body(), 99).await.unwrap(),
-        r#"{"error":{"code":"usage_limit_reached","message":"why"}}"#
-    );
+    let report = FaultReport::parse(&read_to_end(reply.into_body(), 99).await.unwrap());
+    assert_eq!((report.code.as_deref(), report.message.as_str()), (Some("usage_limit_reached"), "why"));
     rig.turn(&first()).await;
     assert_eq!(rig.sent(), [(0, None, 1), (1, None, 1)]);
 }
