@@ -6,8 +6,6 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use crate::backend::Retry;
-
 /// A request that cannot be translated, or a reply that ended badly.
 ///
 /// The same value serves before the first byte of a reply, where [`Error::status_hint`] becomes the HTTP status, and after
@@ -76,6 +74,17 @@ pub enum ErrorKind {
     Timeout,
     /// A defect of this program.
     Internal,
+}
+
+/// What the sender of a request should do about a fault, as long as the client has seen nothing of the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Nothing: the request fails again, or the client decides when to send it again.
+    Never,
+    /// Send the request again after a delay.
+    AfterDelay,
+    /// Send the request again with a fresh access token.
+    AfterLogin,
 }
 
 impl Error {

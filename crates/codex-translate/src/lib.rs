@@ -279,7 +279,7 @@ pub mod backend;
 pub mod chat;
 pub mod responses;
 
-pub use error::{Error, ErrorBody, ErrorKind, Origin};
+pub use error::{Error, ErrorBody, ErrorKind, Origin, Retry};
 pub use json::{Text, TextBuf};
 pub use notice::{Fate, MAX_NOTICES, Notice};
 pub use outcome::{Finish, Flow, ReplyId, Summary};

@@ -4,8 +4,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
-use codex_translate::backend::{Fault, FaultReport, Retry, Sign};
-use codex_translate::{Error, ErrorKind};
+use codex_translate::backend::{Fault, FaultReport, Sign};
+use codex_translate::{Error, ErrorKind, Retry};
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 

@@ -84,7 +84,7 @@ impl Reader {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use codex_translate::backend::Retry;
+    use codex_translate::Retry;
     use codex_upstream::read_to_end;
 
     use super::*;

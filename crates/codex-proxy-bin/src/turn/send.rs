@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codex_auth::Bearer;
-use codex_translate::backend::Retry;
-use codex_translate::{ConversationSeed, Error, ErrorKind, conversation_id, responses};
+use codex_translate::{ConversationSeed, Error, ErrorKind, Retry, conversation_id, responses};
 use codex_upstream::{
     Backend, ByteStream, Quota, SendError, Timer as _, TransportChoice, Upstream, UpstreamError, Verdict, requests,
     send_with_retry,

@@ -1,8 +1,8 @@
 //! Every fault of the backend, in each of the forms that the backend gives it.
 
 use codex_sim::{Sim, SimConfig};
-use codex_translate::backend::{Fault, Retry, Sign};
-use codex_translate::{Error, ErrorKind};
+use codex_translate::backend::{Fault, Sign};
+use codex_translate::{Error, ErrorKind, Retry};
 use codex_upstream::TransportChoice;
 use serde_json::{Value, json};
 
@@ -100,7 +100,7 @@ fn expected(fault: &Fault) -> Seen {
 
 async fn seen(transport: TransportChoice, scenario: &str) -> Seen {
     let sim = Sim::start(SimConfig::default()).await.unwrap();
-    let store = codex_auth::MemoryStore::holding(tokens_of(&sim));
+    let store = codex_auth::MemoryStore::with_tokens(tokens_of(&sim));
     let proxy = Harness::start_by(transport, sim, store, None).await;
     let reply = proxy.post("/v1/chat/completions", &ask(&format!("[sim:{scenario}]"))).await;
     let error = reply.json()["error"].clone();

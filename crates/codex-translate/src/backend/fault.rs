@@ -1,6 +1,6 @@
 //! The table of the backend's faults.
 
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Retry};
 
 /// A fault of the backend: how it is recognised, and what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,17 +32,6 @@ pub enum Sign {
     Status(u16, u16),
     /// The error's `code` or `type`, where it says less than a status does.
     Class(&'static str),
-}
-
-/// What the sender of a request should do about a fault, as long as the client has seen nothing of the reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// Nothing: the request fails again, or the client decides when to send it again.
-    Never,
-    /// Send the request again after a delay.
-    AfterDelay,
-    /// Send the request again with a fresh access token.
-    AfterLogin,
 }
 
 impl Fault {

@@ -19,5 +19,5 @@
 mod fault;
 mod report;
 
-pub use fault::{Fault, Retry, Sign};
+pub use fault::{Fault, Sign};
 pub use report::FaultReport;
