@@ -22,7 +22,7 @@ use crate::reply::{self, ReplyBody};
 use crate::request::body;
 use crate::request::context::RequestContext;
 use crate::request::limits::{self, Limits};
-use crate::route::{Route, Work, route};
+use crate::route::{Credential, Route, Work, route};
 use crate::server::serve::Handler;
 use crate::telemetry::record::{RequestInfo, RequestRecord};
 use crate::turn::error;
@@ -74,19 +74,11 @@ impl<U: Upstream> App<U> {
             *response.headers_mut() = answer?;
             return Ok(response);
         }
-        if let Route::Health(probe) = route {
-            return Ok(endpoints::health(self, probe).await);
+        match (route.credential(), terms.access.admit(peer, &head)) {
+            (Credential::Nothing, _) | (_, Ok(())) => {}
+            (Credential::AnyKey, Err(denied)) if denied.is_about_a_key() => {}
+            (_, Err(denied)) => return Err(reply::of_denied(denied)),
         }
-        // It is the same in every copy of the program, and clients read it before they have a key.
-        if route == Route::OpenApi {
-            return Ok(endpoints::openapi());
-        }
-        let admitted = terms.access.admit(peer, &head);
-        // The page itself is public, and asks for the key that its data require.
-        if route == Route::StatusPage && !admitted.is_err_and(|denied| !denied.is_about_a_key()) {
-            return Ok(endpoints::status_page());
-        }
-        admitted.map_err(reply::of_denied)?;
         match route {
             Route::Work(work) => {
                 let context = RequestContext::read(&head.headers, record)?;
@@ -120,9 +112,10 @@ impl<U: Upstream> App<U> {
             Route::Metrics => Ok(endpoints::metrics(self).await),
             Route::Status => Ok(endpoints::status(self).await),
             Route::WrongMethod(allowed) => Ok(reply::wrong_method(head.method.as_str(), head.uri.path(), &allowed)),
-            Route::Health(_) | Route::OpenApi | Route::StatusPage | Route::Unknown => {
-                Ok(reply::not_found(head.uri.path()))
-            }
+            Route::Health(probe) => Ok(endpoints::health(self, probe).await),
+            Route::OpenApi => Ok(endpoints::openapi()),
+            Route::StatusPage => Ok(endpoints::status_page()),
+            Route::Unknown => Ok(reply::not_found(head.uri.path())),
         }
     }
 }

@@ -81,6 +81,18 @@ pub enum Route {
     Unknown,
 }
 
+/// What a caller has to show to be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// Nothing: the reply says what every copy of the program says, and clients ask before they have a key.
+    Nothing,
+    /// No key, but the caller must come from where callers with a key may come from: the status page contains no data, and asks
+    /// for the key that its data need.
+    AnyKey,
+    /// The key, if there is one.
+    Key,
+}
+
 impl Route {
     /// Returns the endpoint's name in logs and metrics.
     pub fn endpoint(&self) -> &'static str {
@@ -104,6 +116,25 @@ impl Route {
             *of = percent_decoded(id);
         }
         self
+    }
+
+    /// Returns what a caller has to show. `README.md`, the help of `serve` and `ARCHITECTURE.md` list the paths that need no key;
+    /// `tests/it/openapi.rs` compares them with this.
+    pub fn credential(&self) -> Credential {
+        match self {
+            Self::Health(_) | Self::OpenApi => Credential::Nothing,
+            Self::StatusPage => Credential::AnyKey,
+            Self::Work(_)
+            | Self::Socket
+            | Self::Stored(..)
+            | Self::Models
+            | Self::Model(_)
+            | Self::Usage
+            | Self::Metrics
+            | Self::Status
+            | Self::WrongMethod(_)
+            | Self::Unknown => Credential::Key,
+        }
     }
 
     /// Returns whether such requests are sent automatically, again and again: probes, scrapes, an open status page.
@@ -140,6 +171,17 @@ static ROUTES: [(&str, &str, Route); 20] = [
 /// Returns the path and the method of every endpoint; a HEAD is routed like a GET.
 pub fn endpoints() -> impl Iterator<Item = (&'static str, &'static str)> {
     ROUTES.iter().map(|(path, methods, _)| (*path, methods.split(", ").next().unwrap_or_default()))
+}
+
+/// Returns the paths that need no key, as a sentence lists them.
+pub fn paths_without_key() -> String {
+    let open = ROUTES.iter().filter(|(.., route)| route.credential() != Credential::Key);
+    let paths: Vec<_> = open.map(|(path, ..)| *path).collect();
+    match paths.as_slice() {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
 }
 
 /// Finds the route of a request.

@@ -140,8 +140,8 @@ pub struct LogoutArgs {
 #[argh(
     subcommand,
     name = "serve",
-    note = "If CODEX_PROXY_API_KEY is set, every request must carry the key, except health checks, /openapi.json and the \
-empty status page. Without it, only programs on this machine are served. Open the address in a browser for the status page.",
+    note = "If CODEX_PROXY_API_KEY is set, requests must carry the key, except those for /, /openapi.json, /health, \
+/health/live and /health/ready. Without it, only programs on this machine are served. Open the address in a browser for the status page.",
     example = "{command_name}",
     example = "{command_name} --host 127.0.0.1 -p 9000",
     example = "{command_name} --listen unix:/run/user/1000/codex-proxy.sock",

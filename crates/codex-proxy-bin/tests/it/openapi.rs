@@ -1,8 +1,9 @@
 //! The description at `/openapi.json` says what there is, and nothing else.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use codex_proxy::route::endpoints;
+use codex_proxy::route::{endpoints, paths_without_key};
 use codex_translate::{Error, ErrorKind};
 use http::Method;
 use serde_json::Value;
@@ -108,6 +109,20 @@ async fn a_key_is_asked_for_where_it_is_said() {
         let reply = proxy.send(operation.method.clone(), &path, &[], "").await;
         let needs_key = operation.said.get("security").is_none();
         assert_eq!(reply.status == 401, needs_key, "{} {path}: {}", operation.method, reply.text);
+    }
+}
+
+#[test]
+fn every_document_names_the_same_paths_without_a_key() {
+    let open = operations().into_iter().filter(|operation| operation.said.get("security").is_some());
+    let described: BTreeSet<_> = open.map(|operation| operation.path).collect();
+    let paths = paths_without_key();
+    assert_eq!(described, paths.replace(" and ", ", ").split(", ").map(str::to_owned).collect());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for document in ["README.md", "ARCHITECTURE.md", "contrib/codex-proxy.1"] {
+        let text = std::fs::read_to_string(root.join(document)).unwrap();
+        let words = text.replace(['`', '\\'], "").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(&paths), "{document} does not list {paths}");
     }
 }
 
