@@ -52,6 +52,13 @@ pub enum Command {
     Version(VersionArgs),
 }
 
+impl Command {
+    /// Returns the log level unless `CODEX_PROXY_LOG` sets one. Most commands print what there is to say.
+    pub fn default_log(&self) -> &'static str {
+        if matches!(self, Self::Serve(_) | Self::Login(_)) { "info" } else { "warn" }
+    }
+}
+
 impl Args {
     /// Returns the settings given as flags, by name, as they were written.
     pub fn settings(&self) -> Vec<(&'static str, &str)> {
@@ -437,8 +444,10 @@ pub struct VersionArgs {}
 
 #[cfg(test)]
 mod tests {
+    use argh::CommandInfoWithArgs;
+
     use super::*;
-    use crate::config::{Config, SETTINGS};
+    use crate::config::{Config, SETTINGS, Setting};
 
     fn config(words: &[&str]) -> Result<Config, String> {
         let args = Args::from_args(&["codex-proxy"], words).map_err(|exit| exit.output)?;
@@ -453,6 +462,50 @@ mod tests {
         assert_eq!(listens(&["serve", "-p", "9000"]), ("0.0.0.0".to_owned(), 9000));
         assert_eq!(listens(&["serve", "--port", "9000", "--host", "::1"]), ("::1".to_owned(), 9000));
         assert_eq!(listens(&["doctor", "-p", "9000", "--host", "::1"]), ("::1".to_owned(), 9000));
+    }
+
+    /// The table of settings is the one place for defaults; the help and the README repeat them.
+    #[test]
+    fn defaults_are_those_of_the_table_wherever_they_stand() {
+        help_repeats_defaults(&Args::get_args_info());
+
+        let log = setting("log");
+        let level = |command| Args::from_args(&["codex-proxy"], &[command]).unwrap().command.default_log();
+        let (serve, status) = (level("serve"), level("status"));
+        assert_eq!((level("login"), level("doctor")), (serve, status));
+        assert_eq!(log.default_in_words, format!("`{serve}` for `serve` and `login`, otherwise `{status}`"));
+
+        let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+        let mut rows = 0;
+        for setting in SETTINGS {
+            let Some(name) = setting.env.first().map(|name| format!("`{name}`")) else { continue };
+            let is_row = |line: &&str| line.starts_with('|') && line.split('|').nth(1).unwrap().contains(&name);
+            let Some(row) = readme.lines().find(is_row) else { continue };
+            rows += 1;
+            let expected = match (setting.default, setting.default_in_words) {
+                ("", "") => "none".to_owned(),
+                ("", words) => words.to_owned(),
+                (default, _) => format!("`{default}`"),
+            };
+            assert_eq!(row.split('|').nth(2).unwrap().trim(), expected, "{row}");
+        }
+        assert!(rows > 5, "README.md has {rows} rows of settings");
+        for name in ["max_body_mib", "max_requests", "max_queue", "max_connections"] {
+            assert!(readme.replace(',', "").contains(&format!("`{name}` ({})", setting(name).default)), "{name}");
+        }
+    }
+
+    fn help_repeats_defaults(command: &CommandInfoWithArgs) {
+        for flag in command.flags {
+            let Some((_, default)) = flag.description.split_once("(default: ") else { continue };
+            let setting = SETTINGS.iter().find(|setting| setting.flag == Some(flag.long)).unwrap();
+            assert_eq!(default.trim_end_matches(')'), setting.default, "{}", flag.long);
+        }
+        command.commands.iter().for_each(|inner| help_repeats_defaults(&inner.command));
+    }
+
+    fn setting(name: &str) -> &'static Setting {
+        SETTINGS.iter().find(|setting| setting.name == name).unwrap()
     }
 
     #[test]

@@ -54,6 +54,7 @@ fn row(setting: &Setting, out: &mut String) -> fmt::Result {
     let name = if setting.in_file { code(setting.name) } else { String::new() };
     let mark = if setting.reloads { "¹" } else { "" };
     let environment: Vec<_> = setting.env.iter().map(|name| code(name)).collect();
+    let default = if setting.default.is_empty() { setting.default_in_words.to_owned() } else { code(setting.default) };
     let form = match setting.shape {
         ValueShape::One | ValueShape::Path => "",
         ValueShape::List => "; in the file, also an array",
@@ -61,10 +62,9 @@ fn row(setting: &Setting, out: &mut String) -> fmt::Result {
     };
     writeln!(
         out,
-        "| {name}{mark} | {} | {} | {} | {}{form} | {} |",
+        "| {name}{mark} | {} | {} | {default} | {}{form} | {} |",
         code(setting.flag.unwrap_or_default()),
         environment.join(", "),
-        code(setting.default),
         setting.accepts(),
         setting.about,
     )

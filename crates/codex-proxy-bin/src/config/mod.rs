@@ -304,6 +304,16 @@ mod tests {
     }
 
     #[test]
+    fn the_defaults_of_the_table_are_those_of_the_code() {
+        let config = config(&[("HOME", "/h")]).unwrap();
+        assert_eq!(config.limits, Limits::default());
+        assert_eq!(config.upstream_timeout, ClientConfig::default().read_timeout);
+        assert_eq!(config.identity, ClientIdentity::default());
+        assert_eq!((config.transport, config.emulation), (TransportChoice::default(), Emulation::default()));
+        assert_eq!(config.log_format, LogFormat::default());
+    }
+
+    #[test]
     fn connections_look_as_they_are_told_to() {
         let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_EMULATE", value)]);
         assert_eq!(read("").unwrap().client().emulation, Emulation::Chrome);

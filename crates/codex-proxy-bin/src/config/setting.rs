@@ -26,6 +26,8 @@ pub struct Setting {
     pub choices: &'static [&'static str],
     /// The default, written as a user would; empty if there is none.
     pub default: &'static str,
+    /// The default in words, as Markdown, where it depends on the command; else empty.
+    pub default_in_words: &'static str,
     /// How much of the value may be shown.
     pub visibility: Visibility,
     /// Whether SIGHUP reloads it.
@@ -70,6 +72,7 @@ pub(super) const EMPTY: Setting = Setting {
     accepts: "",
     choices: &[],
     default: "",
+    default_in_words: "",
     visibility: Visibility::Whole,
     reloads: false,
     about: "",

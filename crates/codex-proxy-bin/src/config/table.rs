@@ -183,7 +183,8 @@ pub static SETTINGS: &[Setting] = &[
         name: "log",
         env: &["CODEX_PROXY_LOG"],
         accepts: "`error`, `warn`, `info`, `debug`, or a filter such as `codex_auth=debug`",
-        about: "The log level on standard error. The default is `info` for `serve` and `login`, and `warn` for the other commands.",
+        default_in_words: "`info` for `serve` and `login`, otherwise `warn`",
+        about: "The log level on standard error.",
         set: |values, text| {
             values.log = Some(text.to_owned());
             Ok(())
