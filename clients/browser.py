@@ -1,4 +1,4 @@
-"""Chromium, as a user sees pages with it."""
+"""Starts Chromium, to see pages as a user does."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def chromium(profile, *more):
-    """Opens one with the directory `profile`, and `more` flags; its driver is to be quit."""
+    """Starts a browser with the directory `profile` and `more` flags. The caller must quit its driver."""
     options = webdriver.ChromeOptions()
     options.binary_location = next(filter(None, map(shutil.which, BROWSERS)))
     for flag in (

@@ -1,4 +1,4 @@
-"""The fixtures that all clients share, and the note of what was exercised."""
+"""The fixtures shared by all clients, and the record of what was exercised."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def backend(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def settings():
-    """How the program is set up; a suite can have it otherwise."""
+    """The settings of the program; a suite can override them."""
     return {"CODEX_PROXY_API_KEY": KEY}
 
 
@@ -36,7 +36,7 @@ def logged_in(backend, home, settings):
 
 @pytest.fixture
 def proxy(running, backend, request):
-    """The program over the backend, which has forgotten the requests of earlier tests."""
+    """The program with a backend that has forgotten the requests of earlier tests."""
     backend.forget()
     seen = len(running.lines)
     yield running
@@ -47,8 +47,8 @@ def proxy(running, backend, request):
 @pytest.fixture
 def failing(fault, request, backend, settings, tmp_path):
     """The program for a test of one fault (`faults.each_fault`)."""
-    # A backend that rejects one new token after the other gets none for a minute, so this takes a login of its own; and silence
-    # is waited for, for less time than a backend may be slow in the other tests.
+    # A backend that keeps rejecting new tokens gets none for a minute, so this needs its own login. Its timeout for silence is
+    # shorter than in the other tests, where the backend may be slow.
     own = {LOGIN: settings, STALLED: settings | {"CODEX_PROXY_UPSTREAM_TIMEOUT": "2"}}
     if fault in own:
         backend.forget()
@@ -70,7 +70,7 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_sessionfinish(session):
-    """Notes what the tests that passed exercised, for the table of `clients/run`."""
+    """Records what the passing tests exercised, for the table of `clients/run`."""
     suites = {item.path.parent.name for item in PASSED}
     for suite in suites:
         found = noted(item for item in PASSED if item.path.parent.name == suite)

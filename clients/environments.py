@@ -1,6 +1,6 @@
-"""Where published clients are installed: from the lock files beside their tests, once for each content of them.
+"""Installs published clients from the lock files next to their tests, once for each content of a lock file.
 
-Tests of one suite may use the client of another, so several processes may come here at once.
+Tests of one suite may use the client of another, so several processes may run this at the same time.
 """
 
 import fcntl
@@ -18,7 +18,7 @@ INSTALLED = TARGET / "clients"
 
 
 def python(suite):
-    """The Python that has what the requirements.txt of `suite` names, or else what clients/requirements.txt does."""
+    """Returns a Python with the requirements.txt of `suite` installed, or else clients/requirements.txt."""
     own = CLIENTS / suite / "requirements.txt"
     lock = own if own.exists() else CLIENTS / "requirements.txt"
     root = INSTALLED / f"python-{digest(lock.read_bytes() + sys.version.encode())}"
@@ -31,7 +31,7 @@ def python(suite):
 
 
 def node_packages(suite):
-    """Where the programs are of the packages that the package-lock.json of `suite` names."""
+    """Returns the directory with the programs of the packages in the package-lock.json of `suite`."""
     directory = CLIENTS / suite
     modules = directory / "node_modules"
     lock = digest((directory / "package-lock.json").read_bytes())
@@ -42,14 +42,14 @@ def node_packages(suite):
 
 
 def node():
-    """The Node that current clients ask for: the pinned one, or where there is none for this machine, its own."""
+    """Returns the Node that current clients need: the pinned one, or the machine's own if none is available."""
     pinned = node_packages("node-runtime") / "node"
     return pinned if pinned.exists() else Path(shutil.which("node"))
 
 
 @contextmanager
 def made_once(complete, directory):
-    """Tells whether `directory` has to be made, while nobody else makes it; `complete` is what says that it has been."""
+    """Yields whether `directory` must be created, under a lock; the file `complete` marks a finished one."""
     INSTALLED.mkdir(parents=True, exist_ok=True)
     with (INSTALLED / f"{digest(str(directory).encode())}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,12 +1,12 @@
-"""What the tests of a client exercised, and the table of it.
+"""Records what the tests of a client exercised, and makes the table.
 
-A test says it with `@exercises("stream", "tools")`; what is in the table comes from the tests that passed.
+A test declares it with `@exercises("stream", "tools")`; the table lists what the passing tests declared.
 """
 
 import json
 import re
 
-# In the order of the table. What is called "chat" and "responses" are the two APIs; the rest says what was done over them.
+# In the order of the table. "chat" and "responses" are the two APIs; the rest is what was done with them.
 WORDS = (
     "chat",
     "responses",
@@ -42,15 +42,15 @@ SAID = {
 
 
 def exercises(*words, client=None):
-    """Marks a test, or a class of them, with what it exercises; `client` says of whom, where a suite is of several."""
-    import pytest  # Not there where `clients/run` makes the table.
+    """Marks a test or a class of tests with what it exercises; `client` names the client if a suite has several."""
+    import pytest  # Not installed where `clients/run` makes the table.
 
     assert set(words) <= set(WORDS), f"not in the vocabulary: {set(words) - set(WORDS)}"
     return pytest.mark.exercises(*words, client=client)
 
 
 def noted(items):
-    """What the tests `items` exercised, by client; `None` stands for the suite's own."""
+    """Returns what the tests `items` exercised, by client; an empty name stands for the suite's only client."""
     found = {}
     for item in items:
         for mark in item.iter_markers("exercises"):
@@ -59,7 +59,7 @@ def noted(items):
 
 
 def table(clients, results):
-    """The table of the suites that have left results, as Markdown."""
+    """Returns the table of all suites with results, as Markdown."""
     rows = []
     for file in results.glob("*.json"):
         suite = clients / file.stem
@@ -80,7 +80,7 @@ def said(words):
 
 
 def version(suite, client):
-    """The pinned version of the client's package; without one, what is said, or else that its requests are replayed."""
+    """Returns the pinned version of the client's package, or else its declared version, or that its requests are replayed."""
     package = client.get("package")
     if package is None:
         return client.get("version", "its requests, replayed")
@@ -90,7 +90,7 @@ def version(suite, client):
             if found := packages.get(f"node_modules/{package}"):
                 return found["version"]
         elif lock.exists():
-            # An older one, for an older Python, stands first.
+            # The first one may be an older version, for an older Python.
             if found := re.findall(rf"^{re.escape(package)}==([^ ]+)", lock.read_text(encoding="utf-8"), re.MULTILINE):
                 return found[-1]
     raise AssertionError(f"{suite.name}: no lock file names {package}")

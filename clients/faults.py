@@ -1,7 +1,7 @@
-"""What can go wrong with a turn, and what is then true of every client.
+"""The faults of a turn, and what holds for every client.
 
-A client's tests go through `FAULTS`, streamed and whole where the client has both, and say what its user gets: an exception of
-the right class, or an exit code and a message, and never an empty answer that looks like one.
+Each client's tests run all `FAULTS`, with and without streaming where the client supports both, and check what its user gets: an
+exception of the right class, or an exit code and a message, and never an empty answer that looks complete.
 """
 
 from dataclasses import dataclass
@@ -13,34 +13,34 @@ from harness import MODEL
 @dataclass(frozen=True)
 class Fault:
     name: str
-    # The words that have the simulator fail so, for `ask` and its kin.
+    # The words that make the simulator fail this way, for `ask` and similar functions.
     scenario: str
-    # What is answered while no byte of the reply is out, and the error's code there.
+    # The status and the error code before the first byte of the reply.
     status: int
     code: str | None
-    # What the message says, as far as it is the proxy's.
+    # A part of the message, as far as the proxy writes it.
     says: str
-    # How many requests reach the backend for one of the client's.
+    # The number of requests to the backend for each request of the client.
     turns: int = 1
-    # Whether a stream has begun when it happens, so that the error comes as its last event.
+    # Whether the stream has already started, so the error is its last event.
     is_late: bool = False
-    # Whether an SDK's own retries are in place: elsewhere a client that asks again makes a storm.
+    # Whether SDKs should retry. Otherwise a client's retries would multiply the proxy's.
     is_retryable: bool = False
     model: str = MODEL
 
     @property
     def words(self):
-        """The scenario as it stands in a prompt."""
+        """The scenario as written in a prompt."""
         return "".join(f"[sim:{word}]" for word in self.scenario.split())
 
     @property
     def sdk_class(self):
-        """The name of the exception that OpenAI's SDKs have for the status, in Python and in JavaScript alike."""
+        """The exception class for the status in OpenAI's SDKs for Python and JavaScript."""
         by_status = {400: "BadRequestError", 401: "AuthenticationError", 404: "NotFoundError", 429: "RateLimitError"}
         return by_status.get(self.status, "InternalServerError")
 
     def most_turns(self, retries):
-        """How many requests may reach the backend, for a client that tries again up to `retries` times."""
+        """The maximum number of requests to the backend for a client that retries up to `retries` times."""
         return self.turns * (1 + retries) if self.is_retryable else self.turns
 
 
@@ -50,13 +50,13 @@ LOGIN = Fault("login", "401", 401, "upstream_login_required", "codex-proxy login
 CHALLENGE = Fault("challenge", "cloudflare", 502, "cloudflare_challenge", "Cloudflare", turns=2)
 USAGE_LIMIT = Fault("usage-limit", "429-usage", 429, "usage_limit_reached", "usage limit has been reached")
 SERVER_ERROR = Fault("server-error", "500", 502, "server_error", "had an error", turns=5)
-# It shows only inside a 200, before the first output.
+# Reported only within a 200, before the first output.
 OVERLOAD = Fault("overload", "overloaded", 503, "server_is_overloaded", "overloaded", turns=2, is_retryable=True)
 CONTEXT = Fault("context", "context-length", 400, "context_length_exceeded", "maximum context length")
 UNKNOWN_MODEL = Fault("unknown-model", "", 404, "model_not_found", "no-such-model", model="no-such-model")
 REFUSED = Fault("refused-parameter", "422", 400, None, "input")
 
-# Not among them: a content filter ends a reply in good order, with `finish_reason` or `incomplete_details` to say so.
+# A content filter is not a fault: it ends a reply normally, and `finish_reason` or `incomplete_details` reports it.
 FAULTS = (CUT, STALLED, LOGIN, CHALLENGE, USAGE_LIMIT, SERVER_ERROR, OVERLOAD, CONTEXT, UNKNOWN_MODEL, REFUSED)
 CONTENT_FILTER = "incomplete-content-filter"
 

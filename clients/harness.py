@@ -1,6 +1,6 @@
-"""The program and the simulator, started for the clients' tests.
+"""Starts the program and the simulator for the clients' tests.
 
-`clients/run` builds the Python environments and calls pytest; what it tells comes in CODEX_PROXY_* variables.
+`clients/run` creates the Python environments and runs pytest, with its settings in CODEX_PROXY_* variables.
 """
 
 import json
@@ -18,12 +18,12 @@ from pathlib import Path
 BINARIES = Path(os.environ["CODEX_PROXY_BINARIES"])
 KEY = "codex-proxy"
 MODEL = "gpt-5.1"
-# For what a test waits for, not for how long it takes: a machine under load is slow, and nothing here measures time.
+# How long a test waits for a condition. Generous, since a machine under load is slow; no test measures time.
 PATIENCE = 60.0
 
 
 class Program:
-    """A running process whose output can be waited for, and is shown when a test fails."""
+    """A running process. Tests can wait for its output, which is shown when a test fails."""
 
     def __init__(self, *command, env, stdin=subprocess.DEVNULL):
         self.command = [str(part) for part in command]
@@ -43,7 +43,7 @@ class Program:
         self._unread.put(None)
 
     def line(self, pattern):
-        """Reads on to the next line that matches, and returns the match. A program that prints none is ended."""
+        """Reads to the next matching line and returns the match. Kills a program that prints none."""
         deadline = time.monotonic() + PATIENCE
         try:
             while (line := self._unread.get(timeout=max(0.0, deadline - time.monotonic()))) is not None:
@@ -55,13 +55,13 @@ class Program:
         raise AssertionError(f"{self.command} printed no {pattern!r}, but:\n{self.output}")
 
     def wait(self):
-        """Waits for the end, and returns the exit code."""
+        """Waits for the process to exit and returns its exit code."""
         code = self.process.wait(PATIENCE)
         self._reader.join(PATIENCE)
         return code
 
     def stop(self):
-        """Ends the process as a service manager would, and returns the exit code."""
+        """Stops the process as a service manager would and returns its exit code."""
         self.process.terminate()
         try:
             return self.wait()
@@ -86,7 +86,7 @@ class Program:
 
 
 class Backend(Program):
-    """`codex-sim` on its own, over TLS with its own CA, and its control calls."""
+    """`codex-sim` as a process, over TLS with its own CA, and its control calls."""
 
     def __init__(self, directory, *, tls=True):
         self.ca = directory / "ca.pem"
@@ -103,7 +103,7 @@ class Backend(Program):
             return json.load(reply)
 
     def approve(self, address):
-        """Opens the authorize page at `address`, presses Approve, and follows the way back; the page at the end."""
+        """Opens the authorize page at `address`, presses Approve, follows the redirects, and returns the last page."""
         page = self._open(f"{self.auth_url}{address[address.index('/oauth/') :]}").read().decode()
         transaction = re.search(r'name="transaction" value="([^"]*)"', page).group(1)
         form = urllib.parse.urlencode({"transaction": transaction, "decision": "approve"}).encode()
@@ -116,7 +116,7 @@ class Backend(Program):
         return opener.open(request, timeout=PATIENCE)
 
     def turns(self):
-        """The requests for a turn that arrived since the last `forget`, oldest first."""
+        """Returns the turn requests received since the last `forget`, oldest first."""
         recorded = self.control("GET", "requests")["requests"]
         return [request for request in recorded if request["path"].endswith("/codex/responses")]
 
@@ -124,7 +124,7 @@ class Backend(Program):
         self.control("DELETE", "requests")
 
     def settings(self):
-        """The environment that points the program here."""
+        """Returns the environment that points the program to this backend."""
         trust = {"CODEX_PROXY_CA": str(self.ca)} if self._tls else {}
         return {"CODEX_PROXY_UPSTREAM_URL": self.upstream_url, "CODEX_PROXY_AUTH_URL": self.auth_url, **trust}
 
@@ -148,19 +148,19 @@ class Proxy(Program):
 
 
 def environment(**settings):
-    """This process's environment without what would change the programs' ways."""
+    """Returns this process's environment without variables that would change the programs' behaviour."""
     foreign = re.compile(r"(?i)^(codex_.*|openai_.*|(https?|all|no)_proxy|ssl_cert_file|rust_log)$")
     return {name: value for name, value in os.environ.items() if not foreign.match(name)} | settings
 
 
 def ask(scenario="", text="Hello!", **more):
-    """The body of a chat request, or what an SDK makes one of, that the backend answers by `scenario`."""
+    """Returns the body of a chat request, or the arguments for an SDK, that the backend answers with `scenario`."""
     words = "".join(f"[sim:{word}]" for word in scenario.split())
     return {"model": MODEL, "messages": [{"role": "user", "content": f"{words} {text}".strip()}], **more}
 
 
 def post(proxy, body):
-    """Sends a chat request as a program without an SDK would."""
+    """Sends a chat request without an SDK."""
     import httpx2
 
     return httpx2.post(

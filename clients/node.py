@@ -1,6 +1,6 @@
-"""JavaScript clients: a program that waits for calls on standard input, one JSON object a line, and answers each with one.
+"""JavaScript clients: a program that reads calls from standard input, one JSON object per line, and answers each with one.
 
-The program's side is `node-runtime/calls.mjs`. One process serves a whole suite, since starting one costs a second.
+The program's side is `node-runtime/calls.mjs`. One process serves a whole suite, since starting one takes a second.
 """
 
 import json
@@ -12,7 +12,7 @@ from harness import PATIENCE, environment
 
 
 class Thrown(Exception):
-    """What the JavaScript side threw: its class, message, and whatever else the error carries."""
+    """An error thrown in JavaScript: its class, message, and other properties."""
 
     def __init__(self, error):
         super().__init__(f"{error['name']}: {error['message']}")
@@ -32,7 +32,7 @@ class Node:
         )
 
     def call(self, name, **arguments):
-        """Calls the program's function `name`; its value, or `Thrown`."""
+        """Calls the program's function `name` and returns its value, or raises `Thrown`."""
         timer = threading.Timer(PATIENCE, self._process.kill)
         timer.start()
         try:
@@ -55,7 +55,7 @@ class Node:
 
 
 def run(directory, program, *arguments, stdin="", **settings):
-    """Runs a program of the suite in `directory` to its end; what `subprocess.run` tells."""
+    """Runs a program of the suite in `directory` to its end and returns the result of `subprocess.run`."""
     node_packages(directory)
     return subprocess.run(
         [node(), program, *arguments], cwd=CLIENTS / directory, env=environment(**settings),

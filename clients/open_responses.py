@@ -1,6 +1,6 @@
-"""How a client that goes by the specification reads a reply: event by event, each checked against what came before.
+"""Reads a reply as the specification says: event by event, each checked against the previous ones.
 
-What is quoted in the comments is from the specification of Open Responses, release 2026-04-24.
+Quotations in comments are from the Open Responses specification, release 2026-04-24.
 """
 
 import json
@@ -9,16 +9,16 @@ OPENING = ("response.created", "response.in_progress")
 TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 STATES = ("in_progress", "completed", "incomplete")
 
-# The members that a response has, whatever becomes of it. The specification also wants `completed_at`, `presence_penalty` and
-# `frequency_penalty`; the backend tells them in its last event alone, and what it does not say is not made up here.
+# The members of every response. The specification also requires `completed_at`, `presence_penalty` and `frequency_penalty`;
+# the backend sends them only in its last event, and the proxy does not invent them.
 RESPONSE = """
     id object created_at status incomplete_details model previous_response_id instructions output error tools tool_choice truncation
     parallel_tool_calls text top_p top_logprobs temperature reasoning usage max_output_tokens max_tool_calls store background
     service_tier metadata safety_identifier prompt_cache_key
 """.split()
 AT_THE_END = ["completed_at", "presence_penalty", "frequency_penalty"]
-# The members of each item, beside its type. Others are the backend's own, such as `web_search_call`: the specification wants their
-# names to begin with the provider's, but clients know them by those that OpenAI's API has.
+# The members of each item, in addition to its type. Other items are the backend's own, such as `web_search_call`. The
+# specification wants their names to start with the provider's, but clients know them by the names in OpenAI's API.
 ITEMS = {
     "message": ["id", "status", "role", "content"],
     "function_call": ["id", "status", "call_id", "name", "arguments"],
@@ -26,7 +26,7 @@ ITEMS = {
     "custom_tool_call": ["id", "status", "call_id", "name", "input"],
 }
 PARTS = {"output_text": ["text", "annotations"], "refusal": ["refusal"], "summary_text": ["text"], "reasoning_text": ["text"]}
-# What is streamed in pieces: the event's name without its end, the key that counts the parts, and the key of the whole.
+# What is streamed in deltas: the event's name without its suffix, the key of the part's index, and the key of the whole.
 TEXTS = {
     "response.output_text": ("content_index", "text"),
     "response.refusal": ("content_index", "refusal"),
@@ -69,7 +69,7 @@ def check_item(item):
 
 
 class Reader:
-    """Takes the events of one response in their order, and puts its output together."""
+    """Reads the events of one response in order and assembles its output."""
 
     def __init__(self):
         self.events = []
@@ -83,7 +83,7 @@ class Reader:
         kind = event["type"]
         assert self.response is None, f"{kind} after the terminal event"
         if not kind.startswith("response."):
-            # The backend's own, such as `codex.rate_limits`: named as the specification wants extensions to be, and not numbered.
+            # The backend's own events, such as `codex.rate_limits`: named as the specification requires for extensions, and not numbered.
             return
         # "A monotonically increasing number [...] that allows clients to order events and detect gaps."
         assert event["sequence_number"] == len(self.events), event
@@ -101,7 +101,7 @@ class Reader:
         elif state in TEXTS and change in ("delta", "done"):
             self.text(event, *TEXTS[state], change)
         elif "item_id" in event:
-            # Another event about an item that is open, such as the steps of a search. Any other is passed over: a client "MUST be able
+            # Another event about an open item, such as the steps of a search. All others are ignored: a client "MUST be able
             # to ignore it safely".
             self.open_item(event)
 
@@ -127,7 +127,7 @@ class Reader:
         self.compare(place, item)
 
     def compare(self, place, item):
-        """What has been streamed of an item is what it holds at its end."""
+        """Checks that the streamed parts of an item equal its final content."""
         for (of, key, index), text in self.texts.items():
             if of == place:
                 lists = {"content_index": "content", "summary_index": "summary"}
@@ -152,7 +152,7 @@ class Reader:
         self.open_item(event)
         index = event[key] if key else None
         place = (event["output_index"], key, index)
-        # The backend announces no part for raw reasoning; raw reasoning is rare here, and its parts stand in the item.
+        # The backend announces no part for raw reasoning, which is rare; its parts are in the item.
         assert not key or place in self.parts or event["type"].startswith("response.reasoning_text."), event
         text = self.texts.setdefault(place, {"pieces": "", "whole": None, "name": name})
         assert text["whole"] is None, "no updates after the end"
@@ -176,8 +176,8 @@ def read_stream(reply):
     assert reply.status_code == 200, reply.text
     # "servers MUST return header `Content-Type: text/event-stream`"
     assert reply.headers["content-type"].partition(";")[0] == "text/event-stream"
-    # "The terminal event MUST be the literal string `[DONE]`." There we differ: OpenAI's own API sends none here, so that clients which
-    # read each event as JSON count on that, and none of those that are run here waits for it. The end is the terminal event.
+    # "The terminal event MUST be the literal string `[DONE]`." We differ: OpenAI's own API sends none here, so clients that parse
+    # every event as JSON rely on that, and none of the tested clients waits for it. The terminal event is the end.
     *frames, rest = reply.text.split("\n\n")
     assert rest == "" and "[DONE]" not in reply.text
     reader = Reader()

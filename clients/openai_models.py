@@ -1,6 +1,6 @@
-"""Replies and events as the models of openai-python have them, which are made from OpenAI's own description of its API.
+"""Validates replies and events with the models of openai-python, which are generated from OpenAI's description of its API.
 
-The SDK itself is lenient with what it gets; here its models are asked to validate.
+The SDK itself is lenient about what it receives; here its models validate strictly.
 """
 
 import json
@@ -10,7 +10,7 @@ from openai.types.chat import ChatCompletionChunk
 from openai.types.responses import ResponseStreamEvent
 from pydantic import ValidationError
 
-# Each kind of event by its type.
+# The model of each event, by type.
 EVENTS = {
     kind: model
     for model in get_args(get_args(ResponseStreamEvent)[0])
@@ -39,14 +39,14 @@ def validate_chunk(chunk):
 
 def validate_event(event):
     if event["type"] == "response.output_item.added" and event["item"]["type"] == "web_search_call":
-        # What is searched for is not known yet, and the backend leaves it out (docs/backend.md §3.4).
+        # The search query is not known yet, and the backend omits it (docs/backend.md §3.4).
         event["item"].setdefault("action", {"type": "search", "query": ""})
-    # An event that the SDK does not know is passed on as it came.
+    # An event unknown to the SDK passes through unchanged.
     if model := EVENTS.get(event["type"]):
         validate(model, event)
 
 
 def data(stream):
-    """The data of each event in a stream, without the `[DONE]` at its end."""
+    """Returns the data of each event in a stream, without the final `[DONE]`."""
     found = [line.removeprefix("data: ") for line in stream.split("\n") if line.startswith("data: ")]
     return [json.loads(text) for text in found if text != "[DONE]"]

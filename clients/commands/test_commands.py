@@ -1,4 +1,4 @@
-"""The command line: what a wrong setting, a missing login or a taken port is answered."""
+"""The command line: the errors for an invalid setting, a missing login or a port in use."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from harness import BINARIES, KEY, Program, Proxy, ask, environment, post
 
 
 def run(*arguments, **settings):
-    """Runs the program to its end, and returns the exit code and what it printed."""
+    """Runs the program to its end and returns its exit code and output."""
     with Program(BINARIES / "codex-proxy", *arguments, env=environment(**settings)) as program:
         return program.wait(), program.output
 
@@ -199,7 +199,7 @@ def test_status_says_it_in_json(backend, tmp_path):
 
 
 def confirm(home, answer, settings):
-    """Runs `logout --revoke` on a terminal, answers its question, and returns the exit code and what it showed."""
+    """Runs `logout --revoke` on a terminal, answers its question, and returns its exit code and output."""
     terminal, end = pty.openpty()
     env = environment(CODEX_PROXY_HOME=str(home), **settings)
     with Program(BINARIES / "codex-proxy", "logout", "--revoke", env=env, stdin=end) as program:

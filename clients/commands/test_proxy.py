@@ -21,7 +21,7 @@ AUTH, API = "auth.openai.com:443", "chatgpt.com:443"
 
 
 class Tunnel(socketserver.BaseRequestHandler):
-    """A proxy that takes CONNECT, notes the target, and leads to the simulator whatever it is."""
+    """A proxy that accepts CONNECT, records the target, and always connects to the simulator."""
 
     def handle(self):
         with self.request.makefile("rb") as reader:
@@ -46,7 +46,7 @@ class Server(socketserver.ThreadingTCPServer):
 
 @pytest.fixture
 def own(tmp_path):
-    """A backend of its own: its tokens are revoked here."""
+    """A separate backend, because its tokens are revoked here."""
     with Backend(tmp_path) as backend:
         yield backend
 
@@ -98,13 +98,13 @@ def microsocks():
 
 
 def elsewhere(backend):
-    """The addresses of the backend that are not those of a loopback interface."""
+    """The backend's addresses on interfaces other than loopback."""
     there = lambda url: url.replace("127.0.0.1", "0.0.0.0")
     return {"CODEX_PROXY_UPSTREAM_URL": there(backend.upstream_url), "CODEX_PROXY_AUTH_URL": there(backend.auth_url)}
 
 
 def log_in(backend, home, settings):
-    """Logs in as a user does; what the program printed."""
+    """Logs in as a user does and returns the program's output."""
     env = environment(CODEX_PROXY_HOME=str(home), **settings)
     with Program(BINARIES / "codex-proxy", "login", "--no-browser", env=env) as login:
         assert "Logged in" in backend.approve(login.line(r"https://[^/]+/oauth/authorize\?\S+").group())
@@ -113,7 +113,7 @@ def log_in(backend, home, settings):
 
 
 def speak(backend, home, settings, transport="http"):
-    """A turn in a stream, one with a token that was revoked, and a picture; what the program printed."""
+    """Runs a streamed turn, one with a revoked token, and an image, and returns the program's output."""
     backend.forget()
     with Proxy(home, "--transport", transport, CODEX_PROXY_API_KEY=KEY, **settings) as proxy:
         reply = post(proxy, ask(text="Through the proxy?", stream=True))
@@ -141,7 +141,7 @@ def test_login_and_api_go_through_the_proxy(own, tunnel, tmp_path, transport):
         assert set(tunnel.asked) == {AUTH}
         tunnel.asked.clear()
         said += speak(own, tmp_path / "home", settings, transport)
-    # The refresh, and everything else; nothing went past the proxy.
+    # The refresh and everything else; nothing bypassed the proxy.
     assert set(tunnel.asked) == {AUTH, API}
     assert set(re.findall(r"CONNECT (\S+) HTTP", http.output)) == {AUTH, API}, http.output
     assert PASSWORD not in said, said
@@ -159,7 +159,7 @@ def test_login_and_api_go_through_a_socks_proxy(own, tmp_path, scheme, transport
         said += speak(own, tmp_path / "home", settings, transport)
         assert socks.output.count("connected to") > before, socks.output
     assert PASSWORD not in said, said
-    # Nothing went past the proxy: under an address of its own the backend was asked for nothing.
+    # Nothing bypassed the proxy: the backend got no request at its own address.
     port = own.upstream_url.split(":")[2].split("/")[0]
     assert set(re.findall(r"connected to (\S+)", socks.output)) == {f"0.0.0.0:{port}"}, socks.output
 
@@ -174,7 +174,7 @@ def test_exceptions_are_reached_directly(own, tmp_path):
 
 
 def refused(own, tmp_path, settings):
-    """What a client and the log are told when the proxy lets nothing through."""
+    """Checks the error and the log when the proxy refuses all connections."""
     own.log_in(tmp_path / "home")
     with Proxy(tmp_path / "home", CODEX_PROXY_API_KEY=KEY, CODEX_PROXY_CA=str(own.ca), **settings) as proxy:
         reply = post(proxy, ask())

@@ -1,4 +1,4 @@
-"""`codex-proxy service` with the real program, over a systemd that writes down what it is asked."""
+"""`codex-proxy service` with the real program and a fake systemd that records its calls."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ case "$*" in *show-user*) echo Linger=no ;; esac
 
 @pytest.fixture
 def user(tmp_path):
-    """A user's home, and the programs of a systemd that runs."""
+    """A user's home directory, and the programs of a running systemd."""
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in ("systemctl", "loginctl", "journalctl"):

@@ -53,13 +53,13 @@ def test_fish_offers_files_where_there_is_nothing_else(tmp_path):
 
 @pytest.mark.parametrize("words, whole", [("service sta", "service status"), ("serve --emulate ch", "serve --emulate chrome")])
 def test_zsh(words, whole):
-    """On a terminal, as zsh completes nowhere else."""
+    """On a terminal, since zsh completes only there."""
     terminal, end = pty.openpty()
     with Program("zsh", "-f", "-i", env=ENV | {"PS1": "", "PROMPT_EOL_MARK": ""}, stdin=end) as zsh:
         os.close(end)
         os.write(terminal, b'autoload -Uz compinit && compinit -u -D; eval "$(codex-proxy completions zsh)"; echo read""y\n')
         zsh.line("ready")
-        # What it was completed to becomes the argument of an echo at the start of the line (Ctrl-A).
+        # The completed line becomes the argument of an echo at the start of the line (Ctrl-A).
         os.write(terminal, f"codex-proxy {words}\t\x01echo -- \n".encode())
         assert re.search(whole, zsh.line(rf"codex-proxy {whole}\b").group())
     os.close(terminal)

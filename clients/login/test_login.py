@@ -1,4 +1,4 @@
-"""The login in a real browser: the authorize page, a decision, the page at the end, and what is stored."""
+"""The login in a real browser: the authorize page, a decision, the final page, and the stored tokens."""
 
 import json
 import stat
@@ -14,7 +14,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 @pytest.fixture(scope="module")
 def plain_backend(tmp_path_factory):
-    """Without TLS: the browser does not know the simulator's CA, and the program takes plain http on this machine."""
+    """Without TLS: the browser does not know the simulator's CA, and the program accepts plain http on this machine."""
     with Backend(tmp_path_factory.mktemp("backend"), tls=False) as backend:
         yield backend
 
@@ -28,7 +28,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def login(plain_backend, tmp_path):
-    """`codex-proxy login`, with a browser that does nothing: the printed address is opened by the test."""
+    """`codex-proxy login` with a browser that does nothing; the test opens the printed URL."""
     env = environment(CODEX_PROXY_HOME=str(tmp_path / "home"), BROWSER="true", **plain_backend.settings())
     env.pop("DISPLAY", None)
     with Program(BINARIES / "codex-proxy", "login", env=env) as program:
@@ -38,12 +38,12 @@ def login(plain_backend, tmp_path):
 
 
 def decide(browser, login, decision):
-    """Opens the login's address, decides, and returns the page at the end: its title and its text."""
+    """Opens the login URL, decides, and returns the title and text of the final page."""
     browser.get(login.address)
     shot(browser, f"authorize-{decision}")
     assert "Sign in" in browser.title
     browser.find_element(By.ID, decision).click()
-    # The click ends in redirects: the page is the last one when nothing of the exchange is in its address.
+    # The click leads through redirects; the last page has nothing of the exchange in its URL.
     at_home = lambda driver: urlsplit(driver.current_url).hostname in ("localhost", "127.0.0.1") and (
         driver.execute_script("return document.readyState") == "complete" and "codex-proxy" in driver.title
     )

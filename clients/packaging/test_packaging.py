@@ -1,4 +1,4 @@
-"""What is shipped beside the program: archives and the script that installs them, units, manual page, container, workflows."""
+"""The files shipped with the program: archives and their install script, units, manual page, container, workflows."""
 
 import hashlib
 import http.server
@@ -25,7 +25,7 @@ def run(*command, **more):
 
 
 def target():
-    """The release's name for this machine, as the script itself finds it."""
+    """Returns the release target of this machine, as the script determines it."""
     script = (CONTRIB / "install.sh").read_text().replace('main "$@"', "target")
     done = run("sh", "-c", script)
     assert done.returncode == 0, done.stderr
@@ -39,7 +39,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def releases(tmp_path):
-    """A server of releases, the latest of which is packed from the program at hand."""
+    """A server of releases; the latest is packed from the built program."""
     latest = tmp_path / "releases" / "latest" / "download"
     packed = run(ROOT / "scripts" / "package", BINARIES / "codex-proxy", target(), latest)
     assert packed.returncode == 0, packed.stderr
@@ -113,7 +113,7 @@ def test_scripts_are_clean():
 @pytest.mark.parametrize("unit, scope", [("codex-proxy.service", "--user"), ("codex-proxy-system.service", "--system")])
 def test_units(unit, scope, tmp_path):
     text = (CONTRIB / unit).read_text()
-    # The check wants to see the program.
+    # The check needs the program to exist.
     text = re.sub(r"^ExecStart=\S+", f"ExecStart={BINARIES / 'codex-proxy'}", text, flags=re.MULTILINE)
     file = tmp_path / "codex-proxy.service"
     file.write_text(text)
@@ -121,14 +121,14 @@ def test_units(unit, scope, tmp_path):
     done = run("systemd-analyze", scope, "verify", "--man=no", file, env=env)
     assert done.returncode == 0 and str(file) not in done.stderr, done.stderr
     if scope == "--system":
-        # Tenths; a unit without any protection has 96.
+        # In tenths; a unit without any protection scores 96.
         done = run("systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", file, env=env)
         assert done.returncode == 0, done.stdout
 
 
 def test_manual_page():
     done = run("mandoc", "-T", "lint", "-W", "warning", CONTRIB / "codex-proxy.1")
-    # A page that is the same on each day has no date.
+    # The page has no date, so it is the same every day.
     faults = [line for line in done.stdout.splitlines() + done.stderr.splitlines() if "missing date" not in line]
     assert faults == []
     page = run("mandoc", "-T", "ascii", CONTRIB / "codex-proxy.1").stdout
@@ -149,7 +149,7 @@ def test_the_container_is_told_to_be_healthy_by_the_program(running):
 
 
 def test_the_container_is_built_of_what_a_build_needs(tmp_path):
-    # .dockerignore leaves out all but what it names.
+    # .dockerignore excludes everything except what it lists.
     lines = (ROOT / ".dockerignore").read_text().split()
     assert lines[0] == "*"
     for line in lines[1:]:
@@ -190,7 +190,7 @@ def test_the_release_has_what_the_script_asks_for():
     machines = ("x86_64", "aarch64")
     systems = ("unknown-linux-gnu", "unknown-linux-musl", "apple-darwin")
     assert targets == {f"{machine}-{system}" for machine in machines for system in systems} | {"x86_64-pc-windows-msvc"}
-    # The line that the workflow fills in.
+    # The line that the workflow replaces.
     (step,) = [step["run"] for step in release["jobs"]["publish"]["steps"] if "install.sh" in step.get("run", "")]
     command = step.splitlines()[0].split(" >")[0]
     env = environment(GITHUB_SERVER_URL="https://github.example", GITHUB_REPOSITORY="ada/codex-proxy")

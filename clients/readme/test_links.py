@@ -1,4 +1,4 @@
-"""Every link between the documents leads somewhere, and the index of the set-up pages has all of them."""
+"""Checks that every link between documents works, and that the index of the setup pages is complete."""
 
 import json
 import re
@@ -12,13 +12,13 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def links(file):
-    """What a document links to beside the web, and beside code, in which brackets mean something else."""
+    """Returns the local links of a document, ignoring code, where brackets mean something else."""
     text = re.sub(r"^```.*?^```$", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     return [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"[a-z]+:", link)]
 
 
 def anchors(file):
-    """The anchors that a forge gives to the headings of a document."""
+    """Returns the anchors that a forge generates for the headings of a document."""
     titles = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 

@@ -1,7 +1,7 @@
-"""Every command and every program in the README, run as it stands there.
+"""Runs every command and every program in the README unchanged.
 
-What differs from a reader's machine: `codex-proxy` talks to the simulator, the browser is a script that approves, the port is
-a free one, and `make` only looks whether the target exists.
+Differences from a reader's machine: `codex-proxy` talks to the simulator, the browser is a script that approves, the port is a
+free one, and `make` only checks whether the target exists.
 """
 
 import os
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 CODEX_PROXY = """#!/bin/sh
-# Runs the program; a server goes on in the background, once it listens.
+# Runs the program; a server continues in the background once it listens.
 [ "$1" = serve ] || exec "{binary}" "$@"
 shift
 "{binary}" serve --host 127.0.0.1 -p "$PORT" "$@" >serve.log 2>&1 &
@@ -30,7 +30,7 @@ MAKE = """#!/bin/sh
 exec "{make}" --dry-run --no-print-directory --directory "{root}" "$@" >/dev/null
 """
 
-# Follows the address as a browser would, presses Approve, and follows the way back.
+# Opens the address like a browser, presses Approve, and follows the redirects.
 BROWSER = """#!/bin/sh
 transaction=$(curl --silent --fail "$1" | sed -n 's/.*name="transaction" value="\\([^"]*\\)".*/\\1/p')
 exec curl --silent --fail --location --output /dev/null \\
@@ -38,7 +38,7 @@ exec curl --silent --fail --location --output /dev/null \\
 """
 
 
-# What runs services and containers does not run here; each call is only written down.
+# Programs that run services and containers are not run here; each call is only recorded.
 ELSEWHERE = """#!/bin/sh
 echo "$(basename "$0") $*" >>"$HOME/calls"
 """
@@ -50,7 +50,7 @@ def blocks(language):
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
-    """A reader's machine: a directory, an environment, and what the commands of the README left running."""
+    """A reader's machine: a directory, an environment, and the servers that the README's commands start."""
     directory = tmp_path_factory.mktemp("reader")
     with Backend(directory, tls=False) as backend, socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
@@ -97,7 +97,7 @@ def reader(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def printed(reader):
-    """What the commands print, run as one script; the server it starts goes on."""
+    """The output of all commands, run as one script; the server they start keeps running."""
     return reader("bash", "-euo", "pipefail", text="".join(blocks("bash")))
 
 
@@ -106,7 +106,7 @@ def test_the_commands(printed):
     assert "data: [DONE]" in printed, "the request with curl is streamed to its end"
 
 
-# LiteLLM's is run with LiteLLM: litellm/test_page.py
+# LiteLLM's program is run with LiteLLM, in litellm/test_page.py.
 @pytest.mark.parametrize("program", [text for text in blocks("python") if "litellm" not in text])
 def test_the_programs(reader, printed, program):
     output = reader(sys.executable, "-", text=program)
