@@ -1,4 +1,4 @@
-//! What a setting is, and what was given for one.
+//! The description of a setting, and a value given for one.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -26,9 +26,9 @@ pub struct Setting {
     pub choices: &'static [&'static str],
     /// The default, written as a user would; empty if there is none.
     pub default: &'static str,
-    /// The default in words, as Markdown, where it depends on the command; else empty.
+    /// The default in words, as Markdown, if it depends on the command; otherwise empty.
     pub default_in_words: &'static str,
-    /// How much of the value may be shown.
+    /// How much of its value may be shown.
     pub visibility: Visibility,
     /// Whether SIGHUP reloads it.
     pub reloads: bool,
@@ -38,16 +38,16 @@ pub struct Setting {
     pub(super) set: fn(&mut Values, &str) -> Result<(), String>,
 }
 
-/// How the file may write a value.
+/// How a value may be written in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueShape {
     /// A string, a number, `true` or `false`.
     One,
-    /// The same, a path, which may start with `~/`.
+    /// A path, which may start with `~/`.
     Path,
-    /// An array of these, too; elsewhere its items are separated by commas.
+    /// Also an array of these; elsewhere the items are separated by commas.
     List,
-    /// A table of these, too; elsewhere `key=value`, separated by commas.
+    /// Also a table of these; elsewhere `key=value` pairs separated by commas.
     Table,
 }
 
@@ -58,11 +58,11 @@ pub enum Visibility {
     Whole,
     /// A URL without its password.
     WithoutPassword,
-    /// Only that there is one.
+    /// Only whether it is set.
     Masked,
 }
 
-/// What the rows of the table start from.
+/// The defaults of a row.
 pub(super) const EMPTY: Setting = Setting {
     name: "",
     flag: None,
@@ -80,7 +80,7 @@ pub(super) const EMPTY: Setting = Setting {
 };
 
 impl Setting {
-    /// What a user who has not set it would look for: the variable, else the name.
+    /// Returns the name that a user would look for: the variable, if any, otherwise the name.
     pub(super) fn title(&self) -> &'static str {
         self.env.first().copied().unwrap_or(self.name)
     }
@@ -105,7 +105,7 @@ pub enum SettingSource {
     Environment(&'static str),
     /// The configuration file, at a line counted from 1.
     File(PathBuf, usize),
-    /// Nowhere: it is the default.
+    /// None: it is the default.
     Default,
 }
 
@@ -120,12 +120,12 @@ impl fmt::Display for SettingSource {
     }
 }
 
-/// A value that was given for a setting, as text whatever its source. It may be a secret: `Debug` shows what may be shown.
+/// A value given for a setting, as text whatever its source. It may be a secret: `Debug` shows only what may be shown.
 #[derive(Clone)]
 pub struct SettingValue {
-    /// What it was given for.
+    /// The setting.
     pub setting: &'static Setting,
-    /// Where.
+    /// Where it was given.
     pub source: SettingSource,
     pub(super) text: Zeroizing<String>,
 }
@@ -135,7 +135,7 @@ impl SettingValue {
         Self { setting, source, text: Zeroizing::new(text) }
     }
 
-    /// The value as it may be shown.
+    /// Returns the value as it may be shown.
     pub fn shown(&self) -> String {
         match self.setting.visibility {
             Visibility::Whole => self.text.to_string(),
@@ -145,12 +145,12 @@ impl SettingValue {
         }
     }
 
-    /// The value itself, which may be a secret.
+    /// Returns the value itself, which may be a secret.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    /// What an error about this value starts with.
+    /// Returns the start of an error about this value.
     pub(super) fn place(&self) -> String {
         match &self.source {
             source @ (SettingSource::Flag(_) | SettingSource::Environment(_)) => source.to_string(),
@@ -166,7 +166,7 @@ impl fmt::Debug for SettingValue {
     }
 }
 
-/// A URL with its password replaced. What may hold one and is not understood is not shown at all.
+/// Replaces the password in a URL. Text that may contain one but cannot be parsed is hidden entirely.
 fn without_password(text: &str) -> String {
     const HIDDEN: &str = "(set)";
     match Url::parse(text) {

@@ -1,9 +1,9 @@
 //! The settings, one row each: parsing, `config show` and `docs/configuration.md` are derived from the rows.
 //!
-//! To add a setting, add a row here and a field to `Config` and `Values`. If a flag sets it, name the flag in the row and
-//! return it from `Args::settings` (`cli/args.rs`). Then update the documentation with
-//! `cargo run -p codex-proxy-bin -- config docs > docs/configuration.md`; a test fails if it is out of date. A row's `set`
-//! gets non-empty text, whatever its source, and its errors continue the sentence "CODEX_PROXY_X: …".
+//! To add a setting, add a row here and a field to `Config` and `Values`. If a flag sets it, name the flag in the row
+//! and return it from `Args::settings` (`cli/args.rs`). Then update the documentation with `cargo run -p
+//! codex-proxy-bin -- config docs > docs/configuration.md`; a test fails if it is out of date. A row's `set` gets
+//! non-empty text, whatever its source, and its errors continue the sentence "CODEX_PROXY_X: …".
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -364,7 +364,7 @@ pub static SETTINGS: &[Setting] = &[
         set: trust,
         ..EMPTY
     },
-    // The lower-case spellings win, as in curl.
+    // The lower-case names take precedence, as in curl.
     Setting {
         name: "https_proxy",
         env: &["https_proxy", "HTTPS_PROXY"],
@@ -432,7 +432,7 @@ fn base_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// Whether a URL's host is this machine: only there may the bearer travel without TLS.
+/// Returns whether a URL's host is this machine: only there may the bearer be sent without TLS.
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -452,7 +452,7 @@ fn read_keys(values: &mut Values, text: &str) -> Result<(), String> {
     let unread = |error| format!("cannot read the keys in {} ({error})", path.display());
     let keys = ApiKeys::of_file(&std::fs::read_to_string(&path).map_err(unread)?);
     if keys.is_empty() {
-        // A file of keys was named, so serving without a key would be a surprise.
+        // Whoever configures a file of keys expects that a key is required.
         return Err(format!("no key in {}; write one per line", path.display()));
     }
     values.access.keys = std::mem::take(&mut values.access.keys).and(keys);
