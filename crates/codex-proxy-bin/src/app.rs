@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use codex_auth::{AnyStore, TokenStore as _};
 use codex_translate::Options;
-use codex_upstream::{ModelCacheConfig, TokioTimer, Upstream};
+use codex_upstream::{ModelCacheConfig, Upstream};
 
 use crate::config::Config;
 use crate::config::runtime::{InForce, Terms};
@@ -14,6 +14,7 @@ use crate::stored::Stored;
 use crate::telemetry::request_log::RequestLog;
 use crate::turn::client::{CodexClient, CodexClientConfig};
 use crate::turn::model::NamedModel;
+use crate::turn::timer::AnyTimer;
 
 /// Everything that a request needs. One value serves all requests.
 #[derive(Debug)]
@@ -32,12 +33,25 @@ pub struct App<U: Upstream> {
     pub(crate) large_bodies: LargeBodies,
     /// The open WebSockets of clients.
     pub(crate) client_sockets: UpgradedConnections,
+    /// The time of day.
+    pub(crate) clock: AnyTimer,
 }
 
 impl<U: Upstream> App<U> {
     /// Assembles the program over `upstream`, with the login in `store`. Opens no connection.
     pub fn new(config: &Config, upstream: U, store: AnyStore, models: ModelCacheConfig) -> Self {
-        let request_log = Arc::new(RequestLog::default());
+        Self::with_clock(config, upstream, store, models, AnyTimer::default())
+    }
+
+    /// Does the same with another clock.
+    pub fn with_clock(
+        config: &Config,
+        upstream: U,
+        store: AnyStore,
+        models: ModelCacheConfig,
+        clock: AnyTimer,
+    ) -> Self {
+        let request_log = Arc::new(RequestLog::new(clock.clone()));
         let login_command = store.login_command();
         let client = CodexClientConfig {
             base: config.upstream.clone(),
@@ -48,18 +62,19 @@ impl<U: Upstream> App<U> {
             models,
         };
         Self {
-            client: Arc::new(CodexClient::new(client, upstream, store, Arc::clone(&request_log) as _)),
+            client: Arc::new(CodexClient::new(client, upstream, store, Arc::clone(&request_log) as _, clock.clone())),
             terms: InForce::new(Terms::of(config)),
             request_log,
             login_command,
             stored: Arc::new(Stored::new(config.stored_bytes)),
             large_bodies: LargeBodies::default(),
+            clock,
             client_sockets: UpgradedConnections::default(),
         }
     }
 
     /// Finds the model that a client calls `name`, without any request.
     pub(crate) fn named_model(&self, name: &str, options: &Options) -> NamedModel {
-        NamedModel::new(name, &self.client.models.use_at_hand(&TokioTimer), &self.terms.now().aliases, options)
+        NamedModel::new(name, &self.client.models_at_hand(), &self.terms.now().aliases, options)
     }
 }

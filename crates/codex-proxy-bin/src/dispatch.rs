@@ -2,7 +2,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use codex_translate::{Error, ErrorKind};
 use codex_upstream::Upstream;
@@ -97,7 +96,7 @@ impl<U: Upstream> App<U> {
                         record.fail(&error);
                         reply::from_error(&error)
                     });
-                self.client.known_quota.report().quota.write_headers(response.headers_mut(), SystemTime::now());
+                self.client.known_quota.report().quota.write_headers(response.headers_mut(), self.clock.now());
                 response.body_mut().set_slot(slot);
                 Ok(response)
             }

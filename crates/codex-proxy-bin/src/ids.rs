@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use codex_translate::ReplyId;
@@ -24,18 +25,18 @@ pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
 }
 
 /// Returns the id and time of a chat completion.
-pub(crate) fn completion() -> ReplyId {
-    ReplyId { id: format!("chatcmpl-{}", random_hex()), created: unix_millis() / 1000 }
+pub(crate) fn completion(now: SystemTime) -> ReplyId {
+    ReplyId { id: format!("chatcmpl-{}", random_hex()), created: unix_millis(now) / 1000 }
 }
 
 /// Returns the id and time of a response, for when the backend sends none.
-pub(crate) fn response() -> ReplyId {
-    ReplyId { id: format!("resp_{}", random_hex()), created: unix_millis() / 1000 }
+pub(crate) fn response(now: SystemTime) -> ReplyId {
+    ReplyId { id: format!("resp_{}", random_hex()), created: unix_millis(now) / 1000 }
 }
 
-/// Returns the milliseconds since 1970.
-pub(crate) fn unix_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+/// Returns the milliseconds from 1970 to `at`.
+pub(crate) fn unix_millis(at: SystemTime) -> u64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -50,9 +51,9 @@ fn random_hex() -> String {
         if drawn.is_empty() {
             drawn.resize(MANY, [0; 16]);
             if getrandom::fill(drawn.as_flattened_mut()).is_err() {
-                // Without a source of randomness the time still tells requests apart; these ids are not secrets.
+                // Without a source of randomness the seed of a hash map tells requests apart; these ids are not secrets.
                 drawn.truncate(1);
-                drawn[0][..8].copy_from_slice(&unix_millis().to_be_bytes());
+                drawn[0][..8].copy_from_slice(&RandomState::new().build_hasher().finish().to_be_bytes());
             }
         }
         format!("{:032x}", u128::from_be_bytes(drawn.pop().unwrap_or_default()))

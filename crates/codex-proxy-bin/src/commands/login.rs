@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use codex_auth::{
     Account, AnyStore, AuthConfig, AuthorizationRequest, BrowserLogin, CallbackError, DEFAULT_PORTS, DeviceLogin,
-    LoginError, MemoryStore, SystemClock, TokenStore,
+    LoginError, MemoryStore, TokenStore,
 };
 use codex_upstream::{Client, ModelCacheConfig, Workspace, WorkspaceError, Workspaces};
 use tokio::sync::mpsc;
@@ -18,6 +18,7 @@ use crate::commands::{CommandError, LOCK_WAIT, progress};
 use crate::config::Config;
 use crate::credentials::store::OwnStore;
 use crate::turn::auth_http::AuthHttpClient;
+use crate::turn::timer::AnyTimer;
 
 /// How long the backend may take to list the workspaces.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,7 +41,12 @@ pub async fn run(config: Config, args: LoginArgs, out: &mut impl Write) -> Resul
     }
     let client = Client::new(config.client()).map_err(CommandError::other)?;
     let auth = config.auth_config();
-    let flow = Flow { auth, http: AuthHttpClient::new(client.clone().into()), no_browser: config.no_browser };
+    let flow = LoginFlow {
+        auth,
+        http: AuthHttpClient::new(client.clone().into()),
+        no_browser: config.no_browser,
+        clock: AnyTimer::default(),
+    };
     let store = OwnStore::open(&config).map_err(CommandError::other)?;
     let account = match &args.workspace {
         None => flow.run(&args, &store, out).await?,
@@ -115,13 +121,14 @@ async fn keep(staged: &MemoryStore, store: &OwnStore, workspace: &Workspace) -> 
     store.save(&lock, &tokens).map_err(CommandError::other)
 }
 
-struct Flow {
+struct LoginFlow {
     auth: AuthConfig,
     http: AuthHttpClient<Client>,
     no_browser: Option<&'static str>,
+    clock: AnyTimer,
 }
 
-impl Flow {
+impl LoginFlow {
     async fn run<S: TokenStore>(
         &self,
         args: &LoginArgs,
@@ -157,7 +164,7 @@ impl Flow {
             open_browser(url.to_string());
             writeln!(out, "Waiting for the browser. Is it on another machine? Stop this and use --no-browser.")?;
             out.flush()?;
-            let completed = login.complete(&self.http, store, &SystemClock);
+            let completed = login.complete(&self.http, store, &self.clock);
             return progress::during(WAITING, progress::terminal(), completed).await.map_err(CommandError::other);
         }
         writeln!(
@@ -169,7 +176,7 @@ impl Flow {
         let attempt = login.request().clone();
         let mut lines = lines_of_stdin();
         tokio::select! {
-            account = login.complete(&self.http, store, &SystemClock) => account.map_err(CommandError::other),
+            account = login.complete(&self.http, store, &self.clock) => account.map_err(CommandError::other),
             account = self.by_paste(&attempt, &mut lines, store, out) => account,
         }
     }
@@ -186,7 +193,7 @@ impl Flow {
             if line.trim().is_empty() {
                 continue;
             }
-            match attempt.complete_pasted(&line, &self.http, store, &SystemClock).await {
+            match attempt.complete_pasted(&line, &self.http, store, &self.clock).await {
                 Ok(account) => return Ok(account),
                 Err(LoginError::Callback(error @ (CallbackError::StateMismatch | CallbackError::MissingCode))) => {
                     writeln!(out, "{error}; paste the whole address of the last page:")?;
@@ -200,7 +207,7 @@ impl Flow {
     }
 
     async fn by_device<S: TokenStore>(&self, store: &S, out: &mut impl Write) -> Result<Account, CommandError> {
-        let login = DeviceLogin::start(&self.auth, &self.http, &SystemClock).await.map_err(CommandError::other)?;
+        let login = DeviceLogin::start(&self.auth, &self.http, &self.clock).await.map_err(CommandError::other)?;
         writeln!(
             out,
             "On any device, open\n\n  {}\n\nand enter the code  {}\n",
@@ -209,7 +216,7 @@ impl Flow {
         )?;
         writeln!(out, "Waiting. Never enter a code that somebody else gave you.")?;
         out.flush()?;
-        let completed = login.complete(&self.http, store, &SystemClock);
+        let completed = login.complete(&self.http, store, &self.clock);
         progress::during(WAITING, progress::terminal(), completed).await.map_err(CommandError::other)
     }
 }

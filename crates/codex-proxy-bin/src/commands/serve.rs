@@ -3,7 +3,6 @@
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use codex_auth::{AnyStore, CodexCliStore, LoginState, LoginStatus, TokenStore};
 use codex_upstream::{Client, ModelCacheConfig, Upstream};
@@ -20,6 +19,7 @@ use crate::server::listen::{Address, Listeners};
 use crate::server::sd_notify::{self, Phase};
 use crate::server::serve;
 use crate::server::signals::{Signals, Told};
+use crate::turn::timer::AnyTimer;
 
 /// Serves until SIGINT or SIGTERM; a second one ends the program at once. SIGHUP has the settings read again.
 ///
@@ -54,7 +54,8 @@ async fn serve_login(listeners: Listeners, config: &Config, store: AnyStore) -> 
     // Damaged credentials stop the program here, where somebody looks, and not at the first request.
     let tokens = store.load().map_err(CommandError::other)?;
     let login = store.login_command();
-    match LoginStatus::of(tokens.as_ref(), store.location(), SystemTime::now()).state {
+    let clock = AnyTimer::default();
+    match LoginStatus::of(tokens.as_ref(), store.location(), clock.now()).state {
         LoginState::LoggedOut => {
             tracing::warn!("nobody is logged in; run `{login}` (this server need not be restarted)");
         }
@@ -65,7 +66,7 @@ async fn serve_login(listeners: Listeners, config: &Config, store: AnyStore) -> 
     }
     let client = Client::new(config.client()).map_err(CommandError::other)?;
     let models = ModelCacheConfig { file: Some(config.catalogue_path()), ..ModelCacheConfig::default() };
-    serve_app(listeners, Arc::new(App::new(config, client, store, models)), config).await
+    serve_app(listeners, Arc::new(App::with_clock(config, client, store, models, clock)), config).await
 }
 
 async fn serve_app<U: Upstream>(

@@ -32,7 +32,7 @@ pub(crate) async fn chat<U: Upstream>(
     let record = &context.record;
     let effort = translated.request.reasoning.effort.as_ref().map(Effort::as_str);
     record.asks(&model.profile.slug, model.is_known, effort, notices.len());
-    let identity = ids::completion();
+    let identity = ids::completion(app.clock.now());
     let turn = Turn::new(&app.client, &context.caller, translated.request, size);
     // The backend makes one choice per turn (docs/features.md C9).
     let choices = (0..plan.n).map(|choice| (turn.open(), ReplyPlan { choice, ..plan.clone() }));

@@ -52,7 +52,7 @@ async fn compacted<U: Upstream>(
     };
     let reply = whole(&app.client, |backend| requests::compaction(backend, &turn)).await?;
     let mut compaction = CompactionReply::parse(&reply).map_err(|error| of_whole(&error))?;
-    let identity = ids::response();
+    let identity = ids::response(app.clock.now());
     compaction.id.get_or_insert(identity.id);
     compaction.object.get_or_insert_with(|| "response.compaction".to_owned());
     compaction.created_at.get_or_insert_with(|| identity.created.into());

@@ -2,7 +2,7 @@
 //! need no key and reveal nothing private.
 
 use codex_auth::LoginState;
-use codex_upstream::{CatalogueSource, TokioTimer, Upstream};
+use codex_upstream::{CatalogueSource, Upstream};
 use http::{Response, StatusCode};
 use serde::Serialize;
 
@@ -60,7 +60,7 @@ async fn ready<U: Upstream>(app: &App<U>) -> Response<ReplyBody> {
     let models = match app.client.models.snapshot().source {
         // A program that is not ready gets no requests, which would otherwise fetch the models.
         CatalogueSource::BuiltIn => {
-            let _ = app.client.models.use_at_hand(&TokioTimer);
+            let _ = app.client.models_at_hand();
             let problem =
                 "the account's models are not known yet; if this persists, run `codex-proxy doctor`".to_owned();
             Part { ok: false, problem: Some(problem) }

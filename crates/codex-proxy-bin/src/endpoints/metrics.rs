@@ -1,7 +1,5 @@
 //! `GET /metrics`.
 
-use std::time::SystemTime;
-
 use bytes::Bytes;
 use codex_upstream::Upstream;
 use http::header::CONTENT_TYPE;
@@ -18,7 +16,7 @@ pub(crate) async fn metrics<U: Upstream>(app: &App<U>) -> Response<ReplyBody> {
         queued: app.terms.slots().waiting(),
         is_login_usable: app.client.tokens.status().await.is_usable(),
         quota: &app.client.known_quota.report().quota,
-        now: SystemTime::now(),
+        now: app.clock.now(),
     };
     let text = app.request_log.metrics.to_text(&now);
     let mut response = Response::new(ReplyBody::from(Bytes::from(text)));

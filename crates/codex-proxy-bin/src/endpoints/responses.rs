@@ -37,7 +37,7 @@ pub(crate) async fn responses<U: Upstream>(
     plan.previous_response_id = previous;
     let keep = asked.and_then(|asked| Keep::of(app, context, &plan, asked));
     let record = &context.record;
-    let identity = ids::response();
+    let identity = ids::response(app.clock.now());
     let mut response = if plan.stream {
         let pipe = Keeping { pipe: ResponsesPipe::new(&plan, &identity), keep };
         reply::event_stream(Relay::hold(vec![(turn.open(), pipe)], record.clone()).await?)

@@ -17,7 +17,7 @@ use crate::turn::quota::QuotaReport;
 /// No quota is known: there is no usable login, or the backend does not answer.
 pub(crate) async fn usage<U: Upstream>(app: &App<U>) -> Result<Response<ReplyBody>, Error> {
     let report = app.client.quota().await?;
-    let mut response = reply::json(StatusCode::OK, &report_json(&report, SystemTime::now()));
+    let mut response = reply::json(StatusCode::OK, &report_json(&report, app.clock.now()));
     reply::never_cached(response.headers_mut());
     Ok(response)
 }

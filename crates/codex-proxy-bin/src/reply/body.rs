@@ -147,11 +147,12 @@ mod tests {
     use super::*;
     use crate::telemetry::record::RequestInfo;
     use crate::telemetry::request_log::RequestLog;
+    use crate::turn::timer::AnyTimer;
 
     #[tokio::test]
     async fn the_end_of_the_body_is_the_end_of_the_request() {
         for (reads, finish) in [(true, None), (false, Some("client_gone"))] {
-            let log = Arc::new(RequestLog::default());
+            let log = Arc::new(RequestLog::new(AnyTimer::default()));
             let info = RequestInfo { request_id: "r".into(), endpoint: "models", client: None, is_routine: false };
             let guard = log.open(info);
             assert_eq!(log.live().len(), 1);

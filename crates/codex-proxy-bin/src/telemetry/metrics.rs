@@ -60,14 +60,13 @@ pub struct Now<'a> {
     pub now: SystemTime,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        let (counts, retries) = (Mutex::default(), AtomicU64::new(0));
-        Self { started_at: SystemTime::now(), counts, retries, refreshes: Default::default() }
-    }
-}
-
 impl Metrics {
+    /// Starts at zero.
+    pub fn new(started_at: SystemTime) -> Self {
+        let (counts, retries) = (Mutex::default(), AtomicU64::new(0));
+        Self { started_at, counts, retries, refreshes: Default::default() }
+    }
+
     /// Counts a request that has ended.
     pub fn count(&self, entry: &LogEntry) {
         let endpoint = entry.info.endpoint;
@@ -214,7 +213,7 @@ mod tests {
 
     fn entry(model: &str, is_known: bool) -> LogEntry {
         let info = RequestInfo { request_id: "r".into(), endpoint: "chat", client: None, is_routine: false };
-        let record = RequestRecord::new(info);
+        let record = RequestRecord::new(info, UNIX_EPOCH);
         record.asks(model, is_known, None, 0);
         let usage =
             Usage { input_tokens: 5, cached_tokens: 4, output_tokens: 3, reasoning_tokens: 2, ..Usage::default() };
@@ -234,7 +233,7 @@ mod tests {
 
     #[test]
     fn buckets_hold_all_that_was_as_fast_or_faster() {
-        let metrics = Metrics::default();
+        let metrics = Metrics::new(UNIX_EPOCH);
         for millis in [0, 50, 51, 2_500, 700_000] {
             let total = Duration::from_millis(millis);
             metrics.count(&LogEntry { total, first_byte: Some(total), ..entry("m", true) });
@@ -252,7 +251,7 @@ mod tests {
 
     #[test]
     fn names_from_outside_cannot_break_the_format_or_multiply() {
-        let metrics = Metrics::default();
+        let metrics = Metrics::new(UNIX_EPOCH);
         for number in 0..50 {
             metrics.count(&entry(&format!("invented-{number}"), false));
         }
@@ -273,8 +272,9 @@ mod tests {
             used_percent: 50.0,
             resets_at: Some(UNIX_EPOCH + Duration::from_secs(resets_at)),
         };
-        let shown =
-            |resets_at| told(&Metrics::default(), &Quota { windows: vec![window(resets_at)], ..Quota::default() });
+        let shown = |resets_at| {
+            told(&Metrics::new(UNIX_EPOCH), &Quota { windows: vec![window(resets_at)], ..Quota::default() })
+        };
         let text = shown(101);
         assert!(text.contains("\ncodex_proxy_quota_used_ratio{window=\"weekly\",limit=\"Spark\"} 0.5\n"), "{text}");
         assert!(

@@ -4,11 +4,12 @@
 //! request or of a reply.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use codex_translate::{Error, Origin, Summary, Usage};
 use http::HeaderMap;
 use http::header::USER_AGENT;
+use tokio::time::Instant;
 
 use crate::turn::observer::ReplyObserver;
 
@@ -120,8 +121,8 @@ impl RequestInfo {
 
 impl RequestRecord {
     /// Starts the record of a request.
-    pub fn new(info: RequestInfo) -> Self {
-        Self(Arc::new(Inner { info, started: Instant::now(), started_at: SystemTime::now(), found: Mutex::default() }))
+    pub fn new(info: RequestInfo, started_at: SystemTime) -> Self {
+        Self(Arc::new(Inner { info, started: Instant::now(), started_at, found: Mutex::default() }))
     }
 
     /// Records the model, whether the catalogue has it, the effort, and how much was changed in translation.
@@ -242,12 +243,10 @@ mod tests {
     use super::*;
 
     fn record() -> RequestRecord {
-        RequestRecord::new(RequestInfo {
-            request_id: "r".to_owned(),
-            endpoint: "chat",
-            client: None,
-            is_routine: false,
-        })
+        RequestRecord::new(
+            RequestInfo { request_id: "r".to_owned(), endpoint: "chat", client: None, is_routine: false },
+            SystemTime::UNIX_EPOCH,
+        )
     }
 
     fn client(agent: &str) -> Option<String> {

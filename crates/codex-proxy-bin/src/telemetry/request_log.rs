@@ -9,25 +9,38 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::{LogEntry, RequestInfo, RequestRecord};
 use crate::turn::observer::{RefreshOutcome, TurnObserver};
+use crate::turn::timer::AnyTimer;
 
 /// How many requests are remembered after their end.
 pub(crate) const RECENT: usize = 100;
 
 /// The requests of this run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RequestLog {
     /// The metrics.
     pub metrics: Metrics,
     next: AtomicU64,
     live: Mutex<BTreeMap<u64, RequestRecord>>,
     recent: Mutex<VecDeque<LogEntry>>,
+    clock: AnyTimer,
 }
 
 impl RequestLog {
+    /// Starts without a request.
+    pub fn new(clock: AnyTimer) -> Self {
+        Self {
+            metrics: Metrics::new(clock.now()),
+            next: AtomicU64::default(),
+            live: Mutex::default(),
+            recent: Mutex::default(),
+            clock,
+        }
+    }
+
     /// Opens the record of a request.
     pub fn open(self: &Arc<Self>, info: RequestInfo) -> RequestGuard {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let record = RequestRecord::new(info);
+        let record = RequestRecord::new(info, self.clock.now());
         lock(&self.live).insert(number, record.clone());
         RequestGuard { log: Arc::clone(self), number, record, is_out: false }
     }
@@ -152,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_last_hundred_are_remembered_the_newest_first() {
-        let log = Arc::new(RequestLog::default());
+        let log = Arc::new(RequestLog::new(AnyTimer::default()));
         for number in 0..RECENT + 20 {
             drop(log.open(info(number, false)));
             drop(log.open(info(number, true)));

@@ -6,8 +6,7 @@ use bytes::Bytes;
 use codex_auth::Bearer;
 use codex_translate::{Error, ErrorKind};
 use codex_upstream::{
-    Backend, Quota, Timer as _, Upstream, UpstreamError, WorkspaceRoute, Workspaces, error_for_status, read_to_end,
-    requests,
+    Backend, Quota, Upstream, UpstreamError, WorkspaceRoute, Workspaces, error_for_status, read_to_end, requests,
 };
 use http::Request;
 

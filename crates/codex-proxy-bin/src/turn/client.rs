@@ -2,11 +2,12 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Duration;
 
-use codex_auth::{AnyStore, AuthConfig, Bearer, HttpTokenEndpoint, TokenManager};
+use codex_auth::{AnyStore, AuthConfig, Bearer, HttpTokenEndpoint, RefreshPolicy, TokenManager};
 use codex_upstream::{
-    Backend, CatalogueSnapshot, ClientIdentity, ModelCache, ModelCacheConfig, Quota, RequestAuth, RetryPolicy,
-    Timer as _, TokioTimer, TransportChoice, Upstream, WebSocketUpstream, WorkspaceRoute, WorkspaceRouteError,
+    Backend, Catalogue, CatalogueSnapshot, ClientIdentity, ModelCache, ModelCacheConfig, Quota, RequestAuth,
+    RetryPolicy, Timer as _, TransportChoice, Upstream, WebSocketUpstream, WorkspaceRoute, WorkspaceRouteError,
     WorkspaceRouter,
 };
 use url::Url;
@@ -16,6 +17,7 @@ use crate::turn::attempts::CountedEndpoint;
 use crate::turn::auth_http::AuthHttpClient;
 use crate::turn::observer::TurnObserver;
 use crate::turn::quota::KnownQuota;
+use crate::turn::timer::AnyTimer;
 
 /// The login's tokens, refreshed over the same client as the API.
 pub type Tokens<U> = TokenManager<AnyStore, CountedEndpoint<HttpTokenEndpoint<AuthHttpClient<U>>>>;
@@ -32,7 +34,7 @@ pub struct CodexClientConfig {
     /// How turns reach the backend.
     pub transport: TransportChoice,
     /// How long the backend may be silent on a WebSocket.
-    pub read_timeout: std::time::Duration,
+    pub read_timeout: Duration,
     /// How the account's models are fetched, and where they are cached.
     pub models: ModelCacheConfig,
 }
@@ -43,7 +45,7 @@ pub struct CodexClient<U: Upstream> {
     /// The connections to the backend.
     pub upstream: Arc<U>,
     /// The same, over WebSockets that are reused from turn to turn.
-    pub sockets: Arc<WebSocketUpstream<U, TokioTimer>>,
+    pub sockets: Arc<WebSocketUpstream<U, AnyTimer>>,
     /// The login.
     pub tokens: Tokens<U>,
     /// The models of the account.
@@ -58,21 +60,30 @@ pub struct CodexClient<U: Upstream> {
     /// How often a turn is retried before its reply begins.
     pub retry: RetryPolicy,
     pub(super) observer: Arc<dyn TurnObserver>,
-    pub(super) clock: TokioTimer,
+    pub(super) clock: AnyTimer,
     /// When the client was made; part of derived conversation ids, which look like UUIDs of that time.
     pub(super) started_unix_ms: u64,
 }
 
 impl<U: Upstream> CodexClient<U> {
     /// Assembles the client over `upstream`, with the login in `store`. Opens no connection.
-    pub fn new(config: CodexClientConfig, upstream: U, store: AnyStore, observer: Arc<dyn TurnObserver>) -> Self {
+    pub fn new(
+        config: CodexClientConfig,
+        upstream: U,
+        store: AnyStore,
+        observer: Arc<dyn TurnObserver>,
+        clock: AnyTimer,
+    ) -> Self {
         let upstream = Arc::new(upstream);
         let endpoint = HttpTokenEndpoint::new(AuthHttpClient::new(Arc::clone(&upstream)), config.auth);
         let endpoint = CountedEndpoint::new(endpoint, Arc::clone(&observer));
+        // Several proxies on one login then refresh at different times.
+        let jitter = Duration::from_secs(60).mul_f64(clock.jitter());
+        let policy = RefreshPolicy { jitter, ..RefreshPolicy::default() };
         Self {
-            sockets: Arc::new(WebSocketUpstream::new(Arc::clone(&upstream), TokioTimer, config.read_timeout)),
+            sockets: Arc::new(WebSocketUpstream::new(Arc::clone(&upstream), clock.clone(), config.read_timeout)),
             upstream,
-            tokens: TokenManager::new(store, endpoint),
+            tokens: TokenManager::with_policy(store, endpoint, clock.clone(), policy),
             models: ModelCache::open(config.models),
             identity: config.identity,
             known_quota: KnownQuota::default(),
@@ -80,8 +91,8 @@ impl<U: Upstream> CodexClient<U> {
             router: WorkspaceRouter::new(config.base),
             retry: RetryPolicy::default(),
             observer,
-            clock: TokioTimer,
-            started_unix_ms: ids::unix_millis(),
+            started_unix_ms: ids::unix_millis(clock.now()),
+            clock,
         }
     }
 
@@ -99,6 +110,11 @@ impl<U: Upstream> CodexClient<U> {
             Ok(route) => self.models.current(&self.upstream, &self.backend(&bearer, &route), &self.clock).await,
             Err(error) => at_hand(&error),
         }
+    }
+
+    /// Returns the models at hand, without a request; if they are out of date, [`Self::keep_models_fresh`] fetches them.
+    pub fn models_at_hand(&self) -> Arc<Catalogue> {
+        self.models.use_at_hand(&self.clock)
     }
 
     /// Fetches the models now, and again whenever a request has used a list that is out of date, so no request waits

@@ -14,4 +14,5 @@ pub mod observer;
 pub mod quota;
 pub mod relay;
 pub mod send;
+pub mod timer;
 pub(crate) mod unary;

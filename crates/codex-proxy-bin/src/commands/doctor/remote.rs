@@ -5,8 +5,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use codex_auth::{AnyStore, Bearer};
 use codex_upstream::{
-    CatalogueSource, Client, ModelCacheConfig, Quota, SendError, TokioTimer, Upstream, UpstreamError, Verdict,
-    error_for_status,
+    CatalogueSource, Client, ModelCacheConfig, Quota, SendError, Upstream, UpstreamError, Verdict, error_for_status,
 };
 use http::Request;
 use http::header::{ACCEPT, DATE, USER_AGENT};
@@ -36,7 +35,7 @@ pub(super) async fn examine(config: &Config, client: Client, store: AnyStore) ->
         findings.extend(server.tls());
     }
     findings.push(auth.reached("auth server"));
-    findings.push(clock(auth.date().or_else(|| backend.date()), SystemTime::now()));
+    findings.push(clock(auth.date().or_else(|| backend.date()), app.clock.now()));
     findings.push(backend.reached("backend"));
     let bearer = app.client.tokens.bearer().await;
     // A renewal that was begun holds the only copy of a rotated token.
@@ -125,7 +124,7 @@ async fn reach<U: Upstream>(app: &App<U>, uri: &str) -> Result<Answer, UpstreamE
     let reply = app.client.upstream.send(request.body(Bytes::new()).map_err(invalid)?).await?;
     let status = reply.status().as_u16();
     let date = reply.headers().get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-    let is_challenge = match error_for_status(reply, &TokioTimer).await {
+    let is_challenge = match error_for_status(reply, &app.clock).await {
         Err(SendError::Refused { failure, .. }) => failure.verdict() == Verdict::Challenge,
         Ok(_) | Err(_) => false,
     };

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use codex_auth::CodexCliStore;
 
@@ -10,6 +9,7 @@ use crate::cli::args::StatusArgs;
 use crate::commands::CommandError;
 use crate::config::Config;
 use crate::credentials::store::OwnStore;
+use crate::turn::timer::AnyTimer;
 
 mod json;
 mod report;
@@ -22,15 +22,16 @@ use report::LoginReport;
 /// # Errors
 /// The credentials cannot be read.
 pub async fn run(config: Config, args: StatusArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+    let clock = AnyTimer::default();
     let report = if args.from_codex {
-        LoginReport::of(&config, &CodexCliStore::new(config.codex_auth_path()?), args.offline).await?
+        LoginReport::of(&config, &CodexCliStore::new(config.codex_auth_path()?), args.offline, &clock).await?
     } else {
-        LoginReport::of(&config, &OwnStore::open(&config).map_err(CommandError::other)?, args.offline).await?
+        LoginReport::of(&config, &OwnStore::open(&config).map_err(CommandError::other)?, args.offline, &clock).await?
     };
     if args.json {
-        json::print(&report, SystemTime::now(), out)?;
+        json::print(&report, clock.now(), out)?;
     } else {
-        text::print(&report, SystemTime::now(), out)?;
+        text::print(&report, clock.now(), out)?;
     }
     Ok(if report.is_usable() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

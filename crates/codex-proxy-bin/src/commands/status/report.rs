@@ -1,6 +1,6 @@
 //! The state of the login, as far as it can be found out.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use codex_auth::{AnyStore, LoginState, LoginStatus, MemoryStore, Plan, TokenStore, Tokens};
 use codex_translate::{Error, ErrorKind};
@@ -10,6 +10,7 @@ use futures_util::future::join;
 use crate::app::App;
 use crate::commands::CommandError;
 use crate::config::Config;
+use crate::turn::timer::AnyTimer;
 
 /// How long to wait for the backend: the command is for people and scripts that want to go on.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -37,9 +38,14 @@ enum AccountReport {
 }
 
 impl LoginReport {
-    pub(super) async fn of<S: TokenStore>(config: &Config, store: &S, offline: bool) -> Result<Self, CommandError> {
+    pub(super) async fn of<S: TokenStore>(
+        config: &Config,
+        store: &S,
+        offline: bool,
+        clock: &AnyTimer,
+    ) -> Result<Self, CommandError> {
         let tokens = store.load().map_err(CommandError::other)?;
-        let status = LoginStatus::of(tokens.as_ref(), store.location(), SystemTime::now());
+        let status = LoginStatus::of(tokens.as_ref(), store.location(), clock.now());
         let account = match (&status.state, tokens) {
             _ if offline => AccountReport::NotAsked { why: "--offline" },
             (LoginState::Valid, Some(tokens)) => ask(config, tokens).await?,

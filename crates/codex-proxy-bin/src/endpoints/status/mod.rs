@@ -5,7 +5,7 @@
 //! instead.
 
 use std::sync::LazyLock;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -69,7 +69,7 @@ pub(crate) fn status_page() -> Response<ReplyBody> {
 
 /// Returns the page's data. Sends no requests: the page works even if the backend does not.
 pub(crate) async fn status<U: Upstream>(app: &App<U>) -> Response<ReplyBody> {
-    let now = SystemTime::now();
+    let now = app.clock.now();
     let totals = app.request_log.metrics.totals();
     let mut live = app.request_log.live();
     live.retain(|entry| !entry.info.is_routine);

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use codex_translate::{Decoder, Error, MAX_EVENT_BYTES, Notice, Options, ResponsesPipe};
+use codex_translate::{Decoder, Error, MAX_EVENT_BYTES, Notice, Options, ReplyId, ResponsesPipe};
 use codex_upstream::Upstream;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::request::Parts;
@@ -167,7 +167,7 @@ impl<U: Upstream> Session<U> {
         memory.clear();
         match started {
             Ok(Some(begun)) => relay(line, memory, begun).await,
-            Ok(None) => line.send_prewarmed(memory, create.remembered()).await,
+            Ok(None) => line.send_prewarmed(memory, create.remembered(), ids::response(self.app.clock.now())).await,
             Err(error) => line.send_error(&error).await,
         }
     }
@@ -219,7 +219,7 @@ impl<U: Upstream> Session<U> {
             return Ok(None);
         }
         let slot = self.app.terms.slots().take(self.app.terms.now().limits.times.queue).await?;
-        let pipe = ResponsesPipe::new(&plan, &ids::response());
+        let pipe = ResponsesPipe::new(&plan, &ids::response(self.app.clock.now()));
         let keep = Keep::of(&self.app, &context, &plan, body);
         let turns = vec![(turn.open(), Keeping { pipe, keep })];
         let relay = Relay::hold(turns, guard.record().clone()).await?;
@@ -355,8 +355,12 @@ impl Line {
     }
 
     /// Answers a request that wants no reply: it is remembered, so that the next one need not repeat it.
-    async fn send_prewarmed(&mut self, memory: &mut Memory, input: Vec<Box<RawValue>>) -> Result<(), End> {
-        let identity = ids::response();
+    async fn send_prewarmed(
+        &mut self,
+        memory: &mut Memory,
+        input: Vec<Box<RawValue>>,
+        identity: ReplyId,
+    ) -> Result<(), End> {
         memory.keep(&identity.id, input, &[]);
         let usage = json!({"input_tokens": 0, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 0,
             "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 0});

@@ -1,0 +1,81 @@
+//! A timer of any kind.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use codex_auth::Clock;
+use codex_upstream::{Timer, TokioTimer};
+
+/// A timer whose kind is chosen while the program runs. Clones are the same timer.
+///
+/// It tells the time of day; what takes how long is measured with tokio's clock, which tests can pause.
+#[derive(Clone)]
+pub struct AnyTimer(Arc<dyn ErasedTimer>);
+
+impl AnyTimer {
+    /// Makes one of a timer of any kind.
+    pub fn new<T: Timer + 'static>(timer: T) -> Self {
+        Self(Arc::new(timer))
+    }
+
+    /// Returns the time of day.
+    pub fn now(&self) -> SystemTime {
+        self.0.now()
+    }
+}
+
+/// The machine's clock and tokio's timer.
+impl Default for AnyTimer {
+    fn default() -> Self {
+        Self::new(TokioTimer)
+    }
+}
+
+impl fmt::Debug for AnyTimer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyTimer").finish_non_exhaustive()
+    }
+}
+
+impl Timer for AnyTimer {
+    fn now(&self) -> SystemTime {
+        self.0.now()
+    }
+
+    fn jitter(&self) -> f64 {
+        self.0.jitter()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.0.sleep(duration).await;
+    }
+}
+
+impl Clock for AnyTimer {
+    fn now(&self) -> SystemTime {
+        self.0.now()
+    }
+}
+
+/// [`Timer`] with futures of one type.
+trait ErasedTimer: Send + Sync {
+    fn now(&self) -> SystemTime;
+    fn jitter(&self) -> f64;
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+impl<T: Timer> ErasedTimer for T {
+    fn now(&self) -> SystemTime {
+        Timer::now(self)
+    }
+
+    fn jitter(&self) -> f64 {
+        Timer::jitter(self)
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(Timer::sleep(self, duration))
+    }
+}
