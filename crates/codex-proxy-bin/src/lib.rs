@@ -24,3 +24,4 @@ mod dispatch;
 mod endpoints;
 mod ids;
 mod stored;
+mod sync;

@@ -1,12 +1,13 @@
 //! Concurrency: a bounded number of requests run at the same time, and a bounded queue waits, first come, first served.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use codex_translate::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::request::limits::full;
+use crate::sync::lock;
 
 /// A number of slots. Everything that is served holds one: a request from its body to its reply's last byte, a
 /// connection until it is closed.
@@ -97,7 +98,7 @@ impl Slots {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn queue(&self) -> Result<Waiting<'_>, Error> {

@@ -1,6 +1,6 @@
 //! The terms on which requests are served: what the program reads again on SIGHUP, while requests go on under the old ones.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex};
 
 use codex_upstream::ModelAliases;
 
@@ -8,6 +8,7 @@ use crate::admission::access::Access;
 use crate::admission::slots::Slots;
 use crate::config::Config;
 use crate::request::limits::Limits;
+use crate::sync::lock;
 
 /// What can change while the program runs.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +31,7 @@ impl Terms {
 /// The terms in force, and the slots that they bound.
 #[derive(Debug)]
 pub struct InForce {
-    terms: RwLock<Arc<Terms>>,
+    terms: Mutex<Arc<Terms>>,
     slots: Slots,
 }
 
@@ -38,18 +39,18 @@ impl InForce {
     /// Puts the first terms in force.
     pub fn new(terms: Terms) -> Self {
         let slots = Slots::new(terms.limits.turns, terms.limits.queue);
-        Self { terms: RwLock::new(Arc::new(terms)), slots }
+        Self { terms: Mutex::new(Arc::new(terms)), slots }
     }
 
     /// The terms as they are now; a request keeps those that it began under.
     pub fn now(&self) -> Arc<Terms> {
-        Arc::clone(&self.terms.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&lock(&self.terms))
     }
 
     /// Replaces the terms; what runs goes on.
     pub fn replace(&self, terms: Terms) {
         self.slots.resize(terms.limits.turns, terms.limits.queue);
-        *self.terms.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(terms);
+        *lock(&self.terms) = Arc::new(terms);
     }
 
     /// The slots of the requests that are answered.

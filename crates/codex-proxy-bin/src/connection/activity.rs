@@ -4,12 +4,13 @@
 //! stalled: bytes are ready, and the client does not read them. Each state has a time limit ([`Times`]). This works for
 //! HTTP/1.1 and HTTP/2 alike, since it looks at bytes and requests, not at frames.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use http::Version;
 use tokio::time::Instant;
 
 use crate::request::limits::Times;
+use crate::sync::lock;
 
 /// The state of one connection, shared by its reader, its writer and its requests.
 #[derive(Clone, Debug)]
@@ -94,7 +95,7 @@ impl ConnectionActivity {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use bytes::BufMut as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::connection::activity::ConnectionActivity;
+use crate::sync::lock;
 
 /// Up to this size, the buffers of a write are joined: a chunk of HTTP/1.1 is three of them, which the kernel takes
 /// longer to gather than a copy takes.
@@ -28,7 +29,7 @@ impl<S> MonitoredIo<S> {
     }
 
     fn stream(&self) -> MutexGuard<'_, S> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.stream)
     }
 }
 

@@ -1,10 +1,12 @@
 //! The stored responses, and their eviction.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use lru::LruCache;
 use memchr::memmem::Finder;
+
+use crate::sync::lock;
 
 /// The approximate size of an entry in addition to its texts.
 const ENTRY_BYTES: usize = 256;
@@ -89,7 +91,7 @@ impl Stored {
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.entries)
     }
 }
 

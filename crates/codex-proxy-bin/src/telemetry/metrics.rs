@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::SystemTime;
 
 use codex_upstream::Quota;
 
+use crate::sync::lock;
 use crate::telemetry::exposition::{self, Exposition, Kind};
 use crate::telemetry::histogram::Histogram;
 use crate::telemetry::record::LogEntry;
@@ -167,7 +168,7 @@ impl Metrics {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.counts)
     }
 }
 

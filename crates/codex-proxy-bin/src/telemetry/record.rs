@@ -3,7 +3,7 @@
 //! A [`RequestRecord`] is a handle that everything involved in a request writes to; it never holds the content of a
 //! request or of a reply.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use codex_translate::{Error, Origin, Summary, Usage};
@@ -11,6 +11,7 @@ use http::HeaderMap;
 use http::header::USER_AGENT;
 use tokio::time::Instant;
 
+use crate::sync::lock;
 use crate::turn::observer::ReplyObserver;
 
 /// The maximum length of a recorded text of a client or of the backend.
@@ -208,7 +209,7 @@ impl RequestRecord {
     }
 
     fn found(&self) -> MutexGuard<'_, Findings> {
-        self.0.found.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.found)
     }
 }
 

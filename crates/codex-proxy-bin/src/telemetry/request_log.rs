@@ -4,8 +4,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use crate::sync::lock;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::{LogEntry, RequestInfo, RequestRecord};
 use crate::turn::observer::{RefreshOutcome, TurnObserver};
@@ -113,10 +114,6 @@ impl TurnObserver for RequestLog {
     fn refreshed(&self, outcome: RefreshOutcome) {
         self.metrics.count_refresh(outcome);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Logs a request in one line. It contains no content and no key.

@@ -1,10 +1,12 @@
 //! The known quota, from every reply and from the backend's answers to queries.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use codex_translate::Error;
 use codex_upstream::Quota;
+
+use crate::sync::lock;
 
 /// How long the backend is not queried again after it has answered.
 const FRESH: Duration = Duration::from_secs(60);
@@ -59,7 +61,7 @@ impl KnownQuota {
     }
 
     fn lock(&self) -> MutexGuard<'_, QuotaReport> {
-        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.report)
     }
 }
 
