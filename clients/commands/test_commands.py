@@ -89,7 +89,7 @@ def test_the_configuration_file(tmp_path):
 
 @pytest.mark.parametrize("more, is_colored", [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
 def test_colours_on_a_terminal_alone(tmp_path, more, is_colored):
-    """Everything is there that can be said without a network: that nobody is logged in."""
+    """The report is complete even without a network: it says that there is no login."""
     settings = {"CODEX_PROXY_UPSTREAM_URL": "http://127.0.0.1:9/x", "CODEX_PROXY_AUTH_URL": "http://127.0.0.1:9"}
     env = environment(CODEX_PROXY_HOME=str(tmp_path), TERM="xterm", **settings) | more
     terminal, end = pty.openpty()
@@ -240,7 +240,7 @@ def test_doctor_over_tls(backend, tmp_path):
         port = str(free.getsockname()[1])
     arguments = ("doctor", "--host", "127.0.0.1", "-p", port)
     code, output = run(*arguments, CODEX_PROXY_HOME=str(tmp_path), **backend.settings())
-    assert code == 0 and "All is well." in output and re.search(r"^ok +TLS", output, re.MULTILINE), output
+    assert code == 0 and "No problems found." in output and re.search(r"^ok +TLS", output, re.MULTILINE), output
     # Without the simulator's root certificate it is an intercepting proxy like any other.
     settings = {name: value for name, value in backend.settings().items() if name != "CODEX_PROXY_CA"}
     code, output = run(*arguments, CODEX_PROXY_HOME=str(tmp_path), **settings)
@@ -250,4 +250,4 @@ def test_doctor_over_tls(backend, tmp_path):
 def test_demo():
     code, output = run("demo")
     assert code == 0, output
-    assert "All four answers are whole" in output
+    assert "All four replies are complete" in output

@@ -1,5 +1,5 @@
-//! What can be said on the command line, as far as it is written: for suggestions and for the shells' completion. All of it
-//! comes from argh's own information on `args`.
+//! The words that can follow on a command line: for suggestions and for shell completion, all from argh's own
+//! information on `args`.
 
 use argh::{ArgsInfo as _, CommandInfoWithArgs, FlagInfo, FlagInfoKind};
 
@@ -7,10 +7,10 @@ use crate::cli::args::Args;
 use crate::config::SETTINGS;
 use crate::config::nearest;
 
-/// The program, as all of this names it.
+/// The program's name on the command line.
 pub const PROGRAM: &str = "codex-proxy";
 
-/// Where words lead.
+/// The position that words lead to.
 struct Place {
     /// The commands, from the program on.
     path: Vec<&'static str>,
@@ -52,7 +52,7 @@ fn is_named(flag: &FlagInfo<'_>, word: &str) -> bool {
     flag.long == word || flag.short.is_some_and(|short| word.strip_prefix('-') == Some(short.encode_utf8(&mut [0; 4])))
 }
 
-/// What argh says of a mistake, with what may have been meant. `words` are those after the program's name.
+/// Returns argh's error message, with a suggestion for a mistyped word. `words` are those after the program's name.
 pub fn mistake(said: &str, words: &[&str]) -> String {
     let said = said.trim_end();
     let unknown = said.strip_prefix("Unrecognized argument: ").and_then(|word| {
@@ -75,8 +75,7 @@ pub fn mistake(said: &str, words: &[&str]) -> String {
     }
 }
 
-/// What the last of the words, which is being written, can become, with what each means. Nothing means that the shell may offer
-/// files.
+/// Returns what can complete the last word, each with its description. If there is nothing, the shell may offer files.
 pub fn next(words: &[String]) -> Vec<(String, String)> {
     let (last, before) = words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
     let place = Place::of(before.iter().map(String::as_str));
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_meant_is_suggested() {
+    fn mistyped_words_get_a_suggestion() {
         for (words, says) in [
             (
                 &["sreve"][..],
@@ -140,7 +139,7 @@ mod tests {
         assert_eq!(found(&["status", "--o"]), ["--offline"]);
         assert_eq!(found(&["serve", "--emulate", "c"]), ["chrome", "codex"]);
         assert_eq!(found(&["serve", "-p", "80"]), Vec::<String>::new());
-        // A value is not taken for a command.
+        // A value is not a command, even if it has the name of one.
         assert_eq!(found(&["login", "--workspace", "status", "--dev"]), ["--device"]);
         assert_eq!(found(&["completions", ""]), ["bash", "zsh", "fish", "next"]);
         assert!(found(&[]).contains(&"login".to_owned()) && found(&["-"]).contains(&"--config".to_owned()));

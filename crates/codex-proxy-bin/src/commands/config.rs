@@ -9,10 +9,10 @@ use crate::cli::args::{ConfigArgs, ConfigCommand};
 use crate::commands::CommandError;
 use crate::config::{self, Config, SettingSource};
 
-/// Prints the settings that hold, or the documentation of all of them.
+/// Prints the settings in effect, or the documentation of all settings.
 ///
 /// # Errors
-/// Nothing could be written.
+/// The output could not be written.
 pub fn run(config: &Config, args: &ConfigArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     match &args.command {
         ConfigCommand::Show(args) if args.json => json(config, out)?,

@@ -1,4 +1,4 @@
-//! `codex-proxy demo`: the whole program at work over the simulated backend, shown as a user would see it.
+//! `codex-proxy demo`: the whole program over the simulated backend, as a user would see it.
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
@@ -23,10 +23,10 @@ use crate::server::serve;
 /// More than any reply of the simulator.
 const MAX_REPLY_BYTES: usize = 1 << 20;
 
-/// Starts simulator and proxy on free ports, sends four requests through them, and prints what comes back.
+/// Starts simulator and proxy on free ports, sends four requests through them, and prints the replies.
 ///
 /// # Errors
-/// Something did not answer as it should; the message says what.
+/// A reply is not as expected; the message says which.
 pub async fn run(config: Config, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let demo = Demo::start(config).await?;
     writeln!(out, "codex-proxy on {} over a simulated ChatGPT backend (TLS, Chrome's fingerprint)\n", demo.base)?;
@@ -34,7 +34,7 @@ pub async fn run(config: Config, out: &mut impl Write) -> Result<ExitCode, Comma
     demo.chat(out).await?;
     demo.tool_call(out).await?;
     demo.responses(out).await?;
-    writeln!(out, "All four answers are whole. With an account: codex-proxy login, then codex-proxy serve.")?;
+    writeln!(out, "All four replies are complete. With an account: codex-proxy login, then codex-proxy serve.")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -47,7 +47,7 @@ struct Demo {
 
 impl Demo {
     async fn start(config: Config) -> Result<Self, CommandError> {
-        // The demonstration calls the program as a stranger would who knows no key.
+        // The demonstration calls the program without a key.
         let simulated = Simulated::start(Config { access: Access::default(), ..config }).await?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let base = format!("http://{}", listener.local_addr()?);
@@ -77,7 +77,7 @@ impl Demo {
                 usage = chunk["usage"].clone();
             }
         }
-        expect(finish == "stop", "the stream ended with a clean finish")?;
+        expect(finish == "stop", "the stream finishes with `stop`")?;
         writeln!(
             out,
             "\n(finish_reason {finish}, {} tokens in, {} out)\n",
@@ -91,7 +91,7 @@ impl Demo {
         announce(out, "POST /v1/chat/completions", &body)?;
         let reply = self.post_whole("/v1/chat/completions", &body).await?;
         let text = reply["choices"][0]["message"]["content"].as_str().unwrap_or_default();
-        expect(!text.is_empty(), "the answer has text")?;
+        expect(!text.is_empty(), "the reply has text")?;
         writeln!(out, "{text}\n")?;
         Ok(())
     }
@@ -105,7 +105,7 @@ impl Demo {
         let reply = self.post_whole("/v1/chat/completions", &body).await?;
         let message = &reply["choices"][0]["message"];
         let call = &message["tool_calls"][0];
-        expect(call["function"]["name"] == "get_weather", "the model called get_weather")?;
+        expect(call["function"]["name"] == "get_weather", "the model calls get_weather")?;
         let (name, arguments) = (&call["function"]["name"], &call["function"]["arguments"]);
         writeln!(
             out,
@@ -117,8 +117,8 @@ impl Demo {
         let body = json!({"model": "gpt-5.5", "messages": [question, message, result], "tools": [tool]});
         let reply = self.post_whole("/v1/chat/completions", &body).await?;
         let text = reply["choices"][0]["message"]["content"].as_str().unwrap_or_default();
-        expect(!text.is_empty(), "the model answers with the tool's result")?;
-        writeln!(out, "given 18 °C, light rain, it answers: {text}\n")?;
+        expect(!text.is_empty(), "the model replies with the tool's result")?;
+        writeln!(out, "given 18 °C, light rain, it replies: {text}\n")?;
         Ok(())
     }
 
@@ -173,7 +173,7 @@ fn announce(out: &mut impl Write, what: &str, body: &Value) -> io::Result<()> {
     writeln!(out, "── {what}\n   {body}")
 }
 
-/// The demonstration is also a check: it must not end well when an answer is not what it should be.
+/// Fails the command: the demonstration is also a check.
 fn expect(holds: bool, what: &str) -> Result<(), CommandError> {
-    if holds { Ok(()) } else { Err(CommandError::other(format!("not so: {what}"))) }
+    if holds { Ok(()) } else { Err(CommandError::other(format!("check failed: {what}"))) }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A duration in its largest unit: nobody plans by the second here.
+/// Formats a duration in its largest unit: seconds do not matter here.
 pub(super) fn rough(duration: Duration) -> String {
     let secs = duration.as_secs();
     let (count, unit) = match secs {

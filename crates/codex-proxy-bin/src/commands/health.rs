@@ -12,25 +12,25 @@ use http::{Request, StatusCode};
 use crate::commands::CommandError;
 use crate::config::Config;
 
-/// Less than the intervals at which containers are asked.
+/// Shorter than the intervals at which containers are checked.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// No answer of ours is longer.
+/// No reply of the program is longer.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// Asks the proxy on this machine for its health, as a container's health check does.
+/// Checks the health of the proxy on this machine, as a container's health check does.
 ///
 /// # Errors
-/// It does not answer, or not well; the message says what was asked.
+/// The proxy does not respond, or is not healthy; the message names the URL.
 pub async fn run(config: Config, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let url = format!("http://{}/health", authority(&config.host, config.port));
-    // Without a proxy and without any trust: this goes to this machine.
+    // Without a proxy and without certificates: the request stays on this machine.
     let client = Client::new(ClientConfig { connect_timeout: PATIENCE, ..ClientConfig::default() });
     let client = client.map_err(CommandError::other)?;
     let request = Request::get(&url).body(Bytes::new()).map_err(CommandError::other)?;
     let failed = |why: String| CommandError::Other(format!("{url}: {why}; is `codex-proxy serve` running there?"));
     let asked = tokio::time::timeout(PATIENCE, client.send(request)).await;
-    let silent = || failed(format!("no answer within {} s", PATIENCE.as_secs()));
+    let silent = || failed(format!("no reply within {} s", PATIENCE.as_secs()));
     let reply = asked.map_err(|_| silent())?.map_err(|error| failed(error.to_string()))?;
     let status = reply.status();
     if status != StatusCode::OK {
@@ -42,7 +42,7 @@ pub async fn run(config: Config, out: &mut impl Write) -> Result<ExitCode, Comma
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where a proxy that listens on `host` is reached from this machine.
+/// Returns the authority at which a proxy that listens on `host` is reached from this machine.
 fn authority(host: &str, port: u16) -> String {
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) if ip.is_unspecified() => format!("{}:{port}", Ipv4Addr::LOCALHOST),
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_address_is_asked_on_this_machine() {
+    fn every_address_is_checked_on_this_machine() {
         for (host, asked) in [
             ("0.0.0.0", "127.0.0.1:8787"),
             ("::", "[::1]:8787"),

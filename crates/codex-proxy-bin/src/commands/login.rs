@@ -23,18 +23,18 @@ use crate::turn::timer::AnyTimer;
 /// How long the backend may take to list the workspaces.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a terminal shows meanwhile. Not where an address is to be pasted: there the line is the user's.
+/// The progress message on a terminal. Not used when a URL is to be pasted: then the line is the user's.
 const WAITING: &str = "waiting for you to log in";
 
 /// Why there is no import.
 const NO_IMPORT: &str = "the Codex CLI's login is not copied: its refresh token works once, so the CLI and codex-proxy would log \
 each other out. Run `codex-proxy login` for a login of its own, or `codex-proxy serve --from-codex`, which reads the CLI's \
-and never renews it";
+and never refreshes it";
 
-/// Logs in and stores the credentials. Those stored before stay until the new ones are there.
+/// Logs in and stores the credentials. An earlier login stays until the new one is stored.
 ///
 /// # Errors
-/// The login was denied, failed or could not be stored; the message says which and what to do.
+/// The login was denied, failed or could not be stored; the message says which, and the next step.
 pub async fn run(config: Config, args: LoginArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     if args.import_codex {
         return Err(CommandError::Usage(NO_IMPORT.to_owned()));
@@ -51,9 +51,9 @@ pub async fn run(config: Config, args: LoginArgs, out: &mut impl Write) -> Resul
     let account = match &args.workspace {
         None => flow.run(&args, &store, out).await?,
         Some(wanted) => {
-            // Found out before somebody takes the trouble of a login.
+            // Checked before the user logs in for nothing.
             codex_auth::check_writable(&store).map_err(CommandError::other)?;
-            // Nothing is stored before the workspace is known to be one of the account's.
+            // Nothing is stored until the workspace is known to belong to the account.
             let staged = MemoryStore::default();
             let account = flow.run(&args, &staged, out).await?;
             let workspace = choose(&config, client, &staged, wanted, out).await?;
@@ -62,12 +62,12 @@ pub async fn run(config: Config, args: LoginArgs, out: &mut impl Write) -> Resul
             account
         }
     };
-    writeln!(out, "\nlogged in as {}", account.email.as_deref().unwrap_or("(no e-mail in the tokens)"))?;
-    writeln!(out, "credentials are in {}; next: codex-proxy serve", store.location())?;
+    writeln!(out, "\nlogged in as {}", account.email.as_deref().unwrap_or("(unknown e-mail address)"))?;
+    writeln!(out, "credentials stored in {}; next: codex-proxy serve", store.location())?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks for the account's workspaces with the tokens in `staged`, and finds the one that is `wanted`.
+/// Lists the account's workspaces with the tokens in `staged`, and finds the one that is `wanted`.
 async fn choose(
     config: &Config,
     client: Client,
@@ -79,10 +79,10 @@ async fn choose(
     let bearer = app.client.tokens.bearer().await.map_err(CommandError::other)?;
     let listed = tokio::time::timeout(LIST_TIMEOUT, app.client.workspaces(&bearer)).await;
     let unlisted = |why: String| {
-        CommandError::Other(format!("the workspaces cannot be listed ({why}); the login before is unchanged"))
+        CommandError::Other(format!("cannot list the workspaces ({why}); the previous login is unchanged"))
     };
     let workspaces = listed
-        .map_err(|_| unlisted(format!("no answer within {} s", LIST_TIMEOUT.as_secs())))?
+        .map_err(|_| unlisted(format!("the backend did not respond within {} s", LIST_TIMEOUT.as_secs())))?
         .map_err(|error| unlisted(error.to_string()))?;
     match workspaces.choose(wanted) {
         Ok(workspace) => Ok(workspace.clone()),
@@ -94,7 +94,7 @@ async fn choose(
 }
 
 fn refused(error: &WorkspaceError) -> CommandError {
-    CommandError::Other(format!("{error}; the login before is unchanged"))
+    CommandError::Other(format!("{error}; the previous login is unchanged"))
 }
 
 fn list(workspaces: &Workspaces, out: &mut impl Write) -> io::Result<()> {
@@ -107,7 +107,7 @@ fn list(workspaces: &Workspaces, out: &mut impl Write) -> io::Result<()> {
 
 fn shown(workspace: &Workspace) -> String {
     let name = workspace.name.as_deref().unwrap_or("(no name)");
-    let plan = workspace.plan.as_deref().unwrap_or("plan not known");
+    let plan = workspace.plan.as_deref().unwrap_or("unknown plan");
     let state = if workspace.is_deactivated { ", deactivated" } else { "" };
     format!("{name} ({}; {plan}{state})", workspace.id)
 }
@@ -115,7 +115,7 @@ fn shown(workspace: &Workspace) -> String {
 /// Moves the login to the store, as the workspace.
 async fn keep(staged: &MemoryStore, store: &OwnStore, workspace: &Workspace) -> Result<(), CommandError> {
     let tokens = staged.load().map_err(CommandError::other)?;
-    let mut tokens = tokens.ok_or_else(|| CommandError::other("the login brought no tokens; log in again"))?;
+    let mut tokens = tokens.ok_or_else(|| CommandError::other("the login returned no tokens; log in again"))?;
     tokens.account_id = Some(workspace.id.clone());
     let lock = codex_auth::wait_for_lock(store, LOCK_WAIT).await.map_err(CommandError::other)?;
     store.save(&lock, &tokens).map_err(CommandError::other)
@@ -142,7 +142,7 @@ impl LoginFlow {
             Some(why) => {
                 writeln!(
                     out,
-                    "No browser is opened, for {why}. `codex-proxy login --device` logs in with a code instead.\n"
+                    "Not opening a browser: {why}. `codex-proxy login --device` logs in with a code instead.\n"
                 )?;
                 self.by_browser(false, store, out).await
             }
@@ -150,7 +150,7 @@ impl LoginFlow {
         }
     }
 
-    /// Waits for the browser to come back to this machine, or, without one here, for the pasted address.
+    /// Waits for the browser to return to this machine, or, without a browser here, for the pasted URL.
     async fn by_browser<S: TokenStore>(
         &self,
         open: bool,
@@ -159,17 +159,20 @@ impl LoginFlow {
     ) -> Result<Account, CommandError> {
         let login = BrowserLogin::bind(&self.auth, &DEFAULT_PORTS).await.map_err(CommandError::other)?;
         let url = login.authorize_url();
-        writeln!(out, "To log in, open this address in a browser:\n\n  {url}\n")?;
+        writeln!(out, "To log in, open this URL in a browser:\n\n  {url}\n")?;
         if open {
             open_browser(url.to_string());
-            writeln!(out, "Waiting for the browser. Is it on another machine? Stop this and use --no-browser.")?;
+            writeln!(
+                out,
+                "Waiting for the browser. If it runs on another machine, stop this command and use --no-browser."
+            )?;
             out.flush()?;
             let completed = login.complete(&self.http, store, &self.clock);
             return progress::during(WAITING, progress::terminal(), completed).await.map_err(CommandError::other);
         }
         writeln!(
             out,
-            "If the browser runs elsewhere, its last page will not load. Copy that page's address from the browser and"
+            "If the browser runs on another machine, its last page will not load. Copy the URL of that page and"
         )?;
         writeln!(out, "paste it here, then press Enter:")?;
         out.flush()?;
@@ -181,7 +184,7 @@ impl LoginFlow {
         }
     }
 
-    /// Asks again as long as something else is pasted than an answer. One that says no ends the login.
+    /// Asks again until the pasted text is a redirect URL. One that denies the login ends it.
     async fn by_paste<S: TokenStore>(
         &self,
         attempt: &AuthorizationRequest,
@@ -196,13 +199,13 @@ impl LoginFlow {
             match attempt.complete_pasted(&line, &self.http, store, &self.clock).await {
                 Ok(account) => return Ok(account),
                 Err(LoginError::Callback(error @ (CallbackError::StateMismatch | CallbackError::MissingCode))) => {
-                    writeln!(out, "{error}; paste the whole address of the last page:")?;
+                    writeln!(out, "{error}; paste the full URL of the last page:")?;
                 }
                 Err(error) => return Err(CommandError::other(error)),
             }
             out.flush()?;
         }
-        // Standard input has ended: the browser may still come.
+        // Standard input has ended, but the browser may still return.
         std::future::pending().await
     }
 
@@ -214,24 +217,25 @@ impl LoginFlow {
             login.verification_url(),
             login.user_code()
         )?;
-        writeln!(out, "Waiting. Never enter a code that somebody else gave you.")?;
+        writeln!(out, "Waiting. Never enter a code that someone else gave you.")?;
         out.flush()?;
         let completed = login.complete(&self.http, store, &self.clock);
         progress::during(WAITING, progress::terminal(), completed).await.map_err(CommandError::other)
     }
 }
 
-/// Opens the browser on a thread of its own: some browsers keep the call until they are closed.
+/// Opens the browser on its own thread: some browsers block until they are closed.
 fn open_browser(url: String) {
     std::thread::spawn(move || {
         let options = BrowserOptions::new().with_suppress_output(true).clone();
         if let Err(error) = webbrowser::open_browser_with_options(Browser::Default, &url, &options) {
-            tracing::info!(%error, "no browser could be opened; open the address by hand");
+            tracing::info!(%error, "cannot open a browser; open the URL yourself");
         }
     });
 }
 
-/// The lines of standard input. The thread that reads them ends with the process: a blocked read cannot be called off.
+/// Returns the lines of standard input. The thread that reads them ends with the process: a blocked read cannot be
+/// cancelled.
 fn lines_of_stdin() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(1);
     std::thread::spawn(move || {

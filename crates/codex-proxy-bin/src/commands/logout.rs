@@ -13,37 +13,37 @@ use crate::config::Config;
 use crate::credentials::store::OwnStore;
 use crate::turn::auth_http::AuthHttpClient;
 
-const WARNING: &str = "This ends the login at OpenAI. Every program and device that shares it, such as a copy of this \
-machine's files,\nis logged out too and has to log in again.";
+const WARNING: &str = "This revokes the login at OpenAI. Every program and device that shares it, such as a copy of this \
+machine's files,\nis logged out, too, and has to log in again.";
 
-/// Deletes the stored credentials, and with `--revoke` ends the login at the auth server first (docs/backend.md §1.7).
+/// Deletes the stored credentials; with `--revoke`, revokes the login at the auth server first (docs/backend.md §1.7).
 ///
 /// # Errors
-/// The credentials could not be deleted, or nobody confirmed `--revoke`; then nothing was changed.
+/// The credentials could not be deleted, or `--revoke` was not confirmed; then nothing has changed.
 pub async fn run(config: Config, args: LogoutArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let store = OwnStore::open(&config).map_err(CommandError::other)?;
-    // Damaged credentials are deleted like others, but there is nothing in them to revoke.
+    // Damaged credentials are deleted like any others, but contain nothing to revoke.
     if matches!(store.load(), Ok(None)) {
         writeln!(out, "not logged in: nothing in {}", store.location())?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.revoke && !args.yes {
         if !io::stdin().is_terminal() {
-            let message = "--revoke asks for confirmation, and standard input is no terminal; add --yes";
+            let message = "--revoke asks for confirmation, but standard input is not a terminal; add --yes";
             return Err(CommandError::Usage(message.to_owned()));
         }
         if !confirmed(&mut io::stdin().lock(), out)? {
-            writeln!(out, "nothing was changed; `codex-proxy logout` logs out this machine only")?;
+            writeln!(out, "nothing was changed; to log out only this machine, run `codex-proxy logout`")?;
             return Ok(ExitCode::FAILURE);
         }
     }
-    // A proxy that runs may be about to renew the tokens: under the lock, those read here are the newest.
+    // A running proxy may be about to refresh the tokens: under the lock, those read here are the newest.
     let lock = codex_auth::wait_for_lock(&store, LOCK_WAIT).await.map_err(CommandError::other)?;
     if args.revoke {
         match store.load() {
             Ok(Some(tokens)) => revoke(&config, &tokens, out).await?,
             Ok(None) => {}
-            Err(error) => writeln!(out, "warning: the login was not ended at OpenAI: {error}")?,
+            Err(error) => writeln!(out, "warning: cannot revoke the login at OpenAI: {error}")?,
         }
     }
     let removed = store.remove(&lock).map_err(CommandError::other)?;
@@ -51,21 +51,21 @@ pub async fn run(config: Config, args: LogoutArgs, out: &mut impl Write) -> Resu
     if removed {
         writeln!(out, "logged out: deleted from {}", store.location())?;
     } else {
-        writeln!(out, "already logged out meanwhile")?;
+        writeln!(out, "another process has already logged out")?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks on the terminal; anything but yes is no.
+/// Asks on the terminal; any answer but yes means no.
 fn confirmed(input: &mut impl BufRead, out: &mut impl Write) -> io::Result<bool> {
-    write!(out, "{WARNING}\nGo on? [y/N] ")?;
+    write!(out, "{WARNING}\nContinue? [y/N] ")?;
     out.flush()?;
     let mut answer = String::new();
     input.read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
-/// A failure is a warning: whoever logs out wants the credentials gone from this machine all the same.
+/// Reports a failure as a warning: the user still wants the credentials deleted from this machine.
 async fn revoke(config: &Config, tokens: &Tokens, out: &mut impl Write) -> Result<(), CommandError> {
     let told = match Client::new(config.client()) {
         Ok(client) => {
@@ -75,10 +75,10 @@ async fn revoke(config: &Config, tokens: &Tokens, out: &mut impl Write) -> Resul
         Err(error) => Err(error.to_string()),
     };
     match told {
-        Ok(()) => writeln!(out, "the login is ended at OpenAI")?,
+        Ok(()) => writeln!(out, "revoked the login at OpenAI")?,
         Err(error) => writeln!(
             out,
-            "warning: the login was not ended at OpenAI ({error}); end it at https://chatgpt.com, Settings, Security"
+            "warning: cannot revoke the login at OpenAI ({error}); log out at https://chatgpt.com, Settings, Security"
         )?,
     }
     Ok(())
@@ -93,7 +93,7 @@ mod tests {
         let asked = |answer: &str| {
             let mut out = Vec::new();
             let said = confirmed(&mut answer.as_bytes(), &mut out).unwrap();
-            assert!(String::from_utf8(out).unwrap().contains("device"), "it says what it will do");
+            assert!(String::from_utf8(out).unwrap().contains(WARNING));
             said
         };
         assert!(asked("y\n") && asked("YES\n"));

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_command_and_setting_is_in_it() {
+    fn the_page_has_every_command_and_setting() {
         let page = page();
         for name in
             ["codex\\-proxy serve", "codex\\-proxy service install", "CODEX_PROXY_API_KEY", "\\-\\-from\\-codex"]

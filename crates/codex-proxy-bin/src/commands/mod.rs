@@ -23,26 +23,26 @@ pub mod status;
 mod duration;
 mod progress;
 
-/// How long a command waits for the store's lock: longer than a refresh by a running proxy takes.
+/// How long a command waits for the store's lock: longer than a running proxy takes to refresh.
 const LOCK_WAIT: Duration = Duration::from_secs(60);
 
-/// The exit code for a wrong setting or argument (sysexits.h).
+/// The exit code for an invalid setting or argument (sysexits.h).
 pub const EX_USAGE: u8 = 64;
 
-/// Why a command failed: one line for the user that says what to do next.
+/// Why a command failed: one line for the user that names the next step.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// A setting cannot be used.
+    /// A setting is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A setting or an argument makes no sense.
+    /// An argument is invalid.
     #[error("{0}")]
     Usage(String),
-    /// Nothing could be written to the terminal.
+    /// The output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
-    /// What should be JSON is not.
+    /// A reply is not valid JSON.
     #[error("unexpected reply: {0}")]
     Json(#[from] serde_json::Error),
     /// Anything else, with its message.
@@ -51,12 +51,12 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// Takes any error as the command's own.
+    /// Converts any error.
     pub fn other(error: impl Display) -> Self {
         Self::Other(error.to_string())
     }
 
-    /// The exit code: [`EX_USAGE`] for a wrong setting or argument, else 1.
+    /// Returns the exit code: [`EX_USAGE`] for an invalid setting or argument, else 1.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Usage(_) => ExitCode::from(EX_USAGE),

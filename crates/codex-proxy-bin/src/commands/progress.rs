@@ -1,4 +1,4 @@
-//! A sign of life while somebody waits at a terminal.
+//! A progress message while the user waits at a terminal.
 
 use std::future::Future;
 use std::io::{self, IsTerminal as _, Write};
@@ -10,15 +10,16 @@ use tokio::time::{Instant, interval};
 /// Moves to the start of the line, and clears it.
 const AFRESH: &str = "\r\x1b[K";
 
-/// Where it is shown: standard error if that is a terminal. Standard output is for what is printed.
+/// Returns the terminal for progress messages: standard error, if it is one. Standard output is for results.
 pub(super) fn terminal() -> Option<io::Stderr> {
     io::stderr().is_terminal().then(io::stderr)
 }
 
-/// Says on the terminal, if there is one, `what` is waited for and for how long, until `work` is done. Nothing stays of it.
+/// Shows on the terminal, if there is one, `what` is in progress and for how long, until `work` is done. Then clears
+/// it.
 pub(super) async fn during<T>(what: &str, terminal: Option<impl Write>, work: impl Future<Output = T>) -> T {
     let Some(mut terminal) = terminal else { return work.await };
-    // A terminal that went away must not end the work.
+    // A closed terminal must not end the work.
     let mut say = |text: &str| drop(write!(terminal, "{AFRESH}{text}").and_then(|()| terminal.flush()));
     let mut work = pin!(work);
     let mut seconds = interval(Duration::from_secs(1));
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_seconds_are_told_and_cleared() {
+    async fn the_seconds_are_shown_and_cleared() {
         let mut shown = Vec::new();
         let work = async {
             tokio::time::sleep(Duration::from_millis(1500)).await;
@@ -52,7 +53,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_terminal_nothing_is_told() {
+    async fn without_a_terminal_nothing_is_shown() {
         assert_eq!(during("waiting", None::<Vec<u8>>, async { 7 }).await, 7);
     }
 }

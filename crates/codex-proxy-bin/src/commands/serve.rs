@@ -21,13 +21,13 @@ use crate::server::serve;
 use crate::server::signals::{Signals, Told};
 use crate::turn::timer::AnyTimer;
 
-/// Serves until SIGINT or SIGTERM; a second one ends the program at once. SIGHUP has the settings read again.
+/// Serves until SIGINT or SIGTERM; a second one ends the program at once. SIGHUP reloads the settings.
 ///
 /// # Errors
-/// The port is taken, a setting is wrong, or the credentials cannot be read; nothing has been served.
+/// The port is in use, a setting is invalid, or the credentials cannot be read; nothing has been served.
 pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandError> {
     if args.simulate && args.from_codex {
-        return Err(CommandError::Usage("--simulate uses no account; leave out --from-codex".to_owned()));
+        return Err(CommandError::Usage("--simulate uses no account; remove --from-codex".to_owned()));
     }
     #[cfg(unix)]
     crate::server::open_files::raise_limit();
@@ -35,14 +35,14 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandErr
     warn_of(&config.access);
     if args.simulate {
         let simulated = Simulated::start(config.clone()).await?;
-        tracing::info!("answering from a simulated backend: no account is used");
+        tracing::info!("using a simulated backend and no account");
         return serve_app(listeners, Arc::clone(&simulated.app), &config).await;
     }
     if args.from_codex {
         let store = AnyStore::new(CodexCliStore::new(config.codex_auth_path()?));
         tracing::info!(
             file = %store.location(),
-            "using the Codex CLI's login; it is only read, so the CLI has to run now and then to renew it"
+            "using the Codex CLI's login without refreshing it; run the CLI now and then to refresh it"
         );
         return serve_login(listeners, &config, store).await;
     }
@@ -51,16 +51,16 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandErr
 }
 
 async fn serve_login(listeners: Listeners, config: &Config, store: AnyStore) -> Result<ExitCode, CommandError> {
-    // Damaged credentials stop the program here, where somebody looks, and not at the first request.
+    // Damaged credentials end the program at the start, where the user sees it, not at the first request.
     let tokens = store.load().map_err(CommandError::other)?;
     let login = store.login_command();
     let clock = AnyTimer::default();
     match LoginStatus::of(tokens.as_ref(), store.location(), clock.now()).state {
         LoginState::LoggedOut => {
-            tracing::warn!("nobody is logged in; run `{login}` (this server need not be restarted)");
+            tracing::warn!("not logged in; run `{login}` (no restart needed)");
         }
         LoginState::Expired(reason) => {
-            tracing::warn!("the login has ended ({reason}); run `{login}` (this server need not be restarted)");
+            tracing::warn!("the login has ended ({reason}); run `{login}` (no restart needed)");
         }
         LoginState::Valid | LoginState::Renewable | LoginState::Unreadable | _ => {}
     }
@@ -87,38 +87,38 @@ async fn serve_app<U: Upstream>(
     };
     tokio::select! {
         () = serve::serve(listeners, Arc::clone(&app), stopped) => {}
-        // Never completes: it keeps the login of an idle proxy alive.
+        // Never completes: it refreshes the login of an idle proxy.
         () = app.client.tokens.keep_fresh() => {}
-        // Nor does this: requests go by the account's own models, and none waits for them.
+        // Nor does this: it keeps the account's models fresh, so no request waits for them.
         () = app.client.keep_models_fresh() => {}
         // Nor this.
         () = sd_notify::keep_watchdog_quiet() => {}
-        // Nor this: connections between two turns are alive.
+        // Nor this: it keeps idle connections alive.
         () = app.client.sockets.keep() => {}
     }
-    // A refresh that is under way holds the only copy of a rotated token.
+    // A refresh in progress holds the only copy of a rotated token.
     app.client.tokens.wait_for_refresh().await;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Puts the settings as they are now in force. Those that cannot be used change nothing.
+/// Puts the current settings in force. Invalid ones change nothing.
 fn reload_terms<U: Upstream>(app: &App<U>, config: &Config) {
     sd_notify::tell(Phase::Reloading);
     match config.reloaded() {
         Ok(config) => {
             warn_of(&config.access);
             app.terms.replace(Terms::of(&config));
-            tracing::info!("read the settings again: keys, web pages, aliases and limits");
+            tracing::info!("reloaded the settings: keys, origins, aliases and limits");
         }
-        Err(error) => tracing::error!(%error, "the settings cannot be used; going on with those before"),
+        Err(error) => tracing::error!(%error, "cannot reload the settings; keeping the previous ones"),
     }
     sd_notify::tell(Phase::Ready);
 }
 
-/// From the first signal to stop on, a second one ends the process, as users expect of Ctrl-C.
+/// Watches for a second signal to stop, which ends the process at once, as users expect of Ctrl-C.
 fn stop(mut signals: Signals) {
     sd_notify::tell(Phase::Stopping);
-    tracing::info!("stopping; open replies may finish (once more to stop at once)");
+    tracing::info!("stopping when open replies have finished (repeat the signal to stop at once)");
     tokio::spawn(async move {
         while signals.next().await != Told::Stop {}
         std::process::exit(130);
@@ -127,17 +127,17 @@ fn stop(mut signals: Signals) {
 
 fn warn_of(access: &Access) {
     if access.keys.is_empty() {
-        tracing::warn!("no key is set (CODEX_PROXY_API_KEY): only programs on this machine are served");
+        tracing::warn!("no API key is set (CODEX_PROXY_API_KEY): serving only programs on this machine");
     }
     if access.keys.has_well_known() {
         tracing::warn!(
-            "the key `codex-proxy` is known to everybody: it counts from this machine, private networks and Tailscale only; \
+            "the key `codex-proxy` is public: accepting it only from this machine, private networks and Tailscale; \
              set CODEX_PROXY_API_KEY to a key of your own"
         );
     }
 }
 
-/// The sockets that a service manager has opened; else those that the settings name.
+/// Returns the sockets that a service manager has opened; else binds those that the settings name.
 async fn listen(config: &Config) -> Result<Listeners, CommandError> {
     let inherited = Listeners::inherited()
         .map_err(|error| CommandError::Other(format!("cannot use the sockets of the service manager: {error}")))?;
@@ -155,11 +155,13 @@ fn cannot_listen(address: &Address, error: &io::Error) -> String {
             "port {port} on {host} is in use, perhaps by another codex-proxy; stop that one, or choose a port with -p"
         ),
         (Address::Tcp(_, port), io::ErrorKind::PermissionDenied) => {
-            format!("not allowed to listen on port {port}; choose one above 1023 with -p")
+            format!("no permission to listen on port {port}; choose one above 1023 with -p")
         }
         (Address::Tcp(..), _) => format!("cannot listen on {address}: {error}; check --host"),
         (Address::Unix(_), io::ErrorKind::AddrInUse) => {
-            format!("somebody listens on {address}, perhaps another codex-proxy; stop that one, or choose another path")
+            format!(
+                "{address} is in use, perhaps by another codex-proxy; stop that one, or choose another path with --listen"
+            )
         }
         (Address::Unix(_), _) => format!("cannot listen on {address}: {error}; choose another path with --listen"),
     }

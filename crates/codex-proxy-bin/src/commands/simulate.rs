@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::commands::CommandError;
 use crate::config::Config;
 
-/// A simulated backend and the program over it, logged in to it. Dropping it stops the backend.
+/// A simulated backend, and the program over it, logged in. Dropping it stops the backend.
 #[derive(Debug)]
 pub struct Simulated {
     /// The program.
@@ -20,7 +20,8 @@ pub struct Simulated {
 }
 
 impl Simulated {
-    /// Starts a backend on a free port of this machine, over TLS as the real one, and logs in to it. No file is touched.
+    /// Starts a backend on a free port of this machine, over TLS like the real one, and logs in to it. Touches no
+    /// files.
     ///
     /// # Errors
     /// The backend or the client could not be started.

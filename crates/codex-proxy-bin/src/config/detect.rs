@@ -1,14 +1,14 @@
-//! Whether a browser can be opened where the program runs, and colours shown.
+//! Detects whether a browser can be opened where the program runs, and whether to use colours.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-/// A look into the environment; a parameter so that tests need not change the process's own.
+/// Looks up an environment variable; a parameter so that tests need not change the process's own.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// Says why no browser can be opened here, or `None` where one can, as far as can be told.
+/// Returns why no browser can be opened here, or `None` if one can, as far as can be detected.
 ///
-/// A `BROWSER` that is set wins: whoever sets it over SSH or in a container, as editors do, has a way to open one.
+/// A `BROWSER` that is set takes precedence: editors that set it over SSH or in a container provide a way to open one.
 pub(super) fn without_browser(env: Env<'_>, is_container: bool) -> Option<&'static str> {
     let is_set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
     if is_set("BROWSER") {
@@ -21,17 +21,17 @@ pub(super) fn without_browser(env: Env<'_>, is_container: bool) -> Option<&'stat
         return Some("this is a container");
     }
     let has_display = ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"].into_iter().any(is_set);
-    // On macOS and Windows there is a desktop unless one of the above says otherwise.
+    // macOS and Windows have a desktop unless one of the above says otherwise.
     let needs_display = cfg!(all(unix, not(target_os = "macos")));
     (needs_display && !has_display).then_some("there is no display here")
 }
 
-/// Whether colours are unwanted even on a terminal (no-color.org).
+/// Returns whether to avoid colours even on a terminal (no-color.org).
 pub(super) fn without_color(env: Env<'_>) -> bool {
     env("NO_COLOR").is_some_and(|value| !value.is_empty()) || env("TERM").is_some_and(|terminal| terminal == "dumb")
 }
 
-/// Whether Docker or Podman left its mark on the file system.
+/// Returns whether Docker or Podman left its marker file.
 pub(super) fn is_container() -> bool {
     ["/.dockerenv", "/run/.containerenv"].into_iter().map(OsStr::new).any(|mark| Path::new(mark).exists())
 }
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_can_be_refused() {
+    fn colours_can_be_disabled() {
         let refused = |name: &str, value: &str| without_color(&|asked| (asked == name).then(|| OsString::from(value)));
         assert!(refused("NO_COLOR", "1") && refused("TERM", "dumb"));
         assert!(!refused("NO_COLOR", "") && !refused("TERM", "xterm"));
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_that_is_named_can_be_opened_anywhere() {
+    fn a_browser_that_is_set_can_be_opened_anywhere() {
         assert_eq!(told(&["BROWSER", "SSH_CONNECTION"], true), None);
     }
 }

@@ -1,6 +1,6 @@
-//! The error of a setting that cannot be used.
+//! The error for an invalid setting.
 
-/// A setting that cannot be used; says where it was given and what it takes.
+/// An invalid setting: where it was set, and what it accepts.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct ConfigError {

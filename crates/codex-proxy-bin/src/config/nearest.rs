@@ -1,6 +1,6 @@
-//! What somebody may have meant.
+//! Suggestions for mistyped names.
 
-/// The one of `names` that is most like `given`, if one is like it at all.
+/// Returns the one of `names` that is most similar to `given`, if one is similar.
 pub(crate) fn name<'a>(given: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A third of the letters may be wrong: `serv` and `sreve` are `serve`, and `stop` is not `status`.
     let most = given.chars().count().div_ceil(3);
@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_alike_is_suggested() {
+    fn only_similar_names_are_suggested() {
         let names = ["serve", "service", "status", "login", "logout"];
         for (given, meant) in [
             ("sreve", Some("serve")),

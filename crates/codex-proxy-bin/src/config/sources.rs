@@ -1,4 +1,4 @@
-//! What flags and environment say.
+//! The settings from flags and environment.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::config::setting::{SettingSource, SettingValue};
 use crate::config::table::SETTINGS;
 use crate::config::values::expand_home;
 
-/// What flags and environment say. It is kept, so that the file can be read once more under it.
+/// The settings from flags and environment. Kept, so that the file can be reloaded under them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sources {
     /// The flags first.
@@ -40,7 +40,7 @@ impl Sources {
         }
         let directory = |name: &&str| env(name).filter(|path| !path.is_empty()).map(PathBuf::from);
         let user_home = ["HOME", "USERPROFILE"].iter().find_map(directory);
-        // The XDG base directories: one that is not absolute does not count.
+        // The XDG base directories: a relative path is ignored.
         let user_config = directory(&"XDG_CONFIG_HOME").filter(|path| path.is_absolute());
         Ok(Self {
             given,
@@ -51,7 +51,7 @@ impl Sources {
         })
     }
 
-    /// The configuration file, and whether it has to exist. Without a home there is none.
+    /// Returns the configuration file, and whether it must exist. Without a home directory there is none.
     pub(super) fn file(&self) -> Option<(PathBuf, bool)> {
         match self.text("config") {
             "" => Some((self.path(self.text("home"))?.join("config.toml"), false)),
@@ -59,7 +59,7 @@ impl Sources {
         }
     }
 
-    /// What is given for a setting that the file cannot hold, else its default.
+    /// Returns the value of a setting that the file cannot contain, or its default.
     fn text(&self, name: &str) -> &str {
         let given = self.given.iter().find(|given| given.setting.name == name && !given.text.is_empty());
         let default = || SETTINGS.iter().find(|setting| setting.name == name).map_or("", |setting| setting.default);

@@ -20,10 +20,10 @@ pub enum CredentialStorage {
     Keyring,
 }
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Text for people.
     #[default]
     Text,
     /// A JSON object on each line.

@@ -1,4 +1,4 @@
-//! The operating system's keyring as a vault, where the program was built with it.
+//! The operating system's keyring as a secret backend, if the program was built with it.
 
 #[cfg(feature = "keyring")]
 pub(crate) use built_in::Keyring;
@@ -16,7 +16,7 @@ mod built_in {
 
     const SERVICE: &str = "codex-proxy";
 
-    /// An entry of the keyring: one for each home directory.
+    /// An entry of the keyring: one per home directory.
     pub(crate) struct Keyring {
         entry: Entry,
         probe: Entry,
@@ -27,7 +27,7 @@ mod built_in {
         /// Names the entry of a home directory. Reads and writes nothing.
         ///
         /// # Errors
-        /// There is no keyring to speak to.
+        /// There is no keyring service.
         pub(crate) fn open(home: &Path) -> Result<Self, SecretBackendError> {
             let user = home.display().to_string();
             let entry = Entry::new(SERVICE, &user).map_err(|error| told(&error))?;
@@ -73,13 +73,13 @@ mod built_in {
         }
     }
 
-    /// The library's words, but where it would quote the secret.
+    /// Uses the library's message, except where it would quote the secret.
     fn told(error: &Error) -> SecretBackendError {
         if matches!(error, Error::BadEncoding(_) | Error::BadDataFormat(..)) {
             return SecretBackendError("the keyring's entry is malformed".to_owned());
         }
         match Entry::store_status() {
-            Err(cause) => SecretBackendError(format!("there is no keyring to speak to ({cause})")),
+            Err(cause) => SecretBackendError(format!("cannot reach the keyring ({cause})")),
             Ok(()) => SecretBackendError(error.to_string()),
         }
     }
@@ -92,7 +92,7 @@ mod left_out {
     use codex_auth::{SecretBackend, SecretBackendError};
     use zeroize::Zeroizing;
 
-    /// Nothing: there is no value of this type.
+    /// There is no value of this type.
     #[derive(Debug)]
     pub(crate) enum Keyring {}
 
@@ -100,9 +100,9 @@ mod left_out {
         /// Fails.
         ///
         /// # Errors
-        /// Always: the settings do not let anybody come here.
+        /// Always; the settings reject the keyring before.
         pub(crate) fn open(_: &Path) -> Result<Self, SecretBackendError> {
-            Err(SecretBackendError("this codex-proxy was built without the keyring".to_owned()))
+            Err(SecretBackendError("this codex-proxy was built without keyring support".to_owned()))
         }
     }
 

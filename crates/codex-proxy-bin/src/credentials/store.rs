@@ -1,11 +1,11 @@
-//! Where the program keeps its own login.
+//! The store of the program's own login.
 
 use codex_auth::{FileLock, FileStore, SecretBackendError, SecretStore, StoreError, StoreVersion, TokenStore, Tokens};
 
 use crate::config::{Config, CredentialStorage};
 use crate::credentials::keyring::Keyring;
 
-/// The program's own store, in the place that the settings name.
+/// The program's own store, as the settings name it.
 #[derive(Clone, Debug)]
 pub struct OwnStore(Place);
 
@@ -16,16 +16,16 @@ enum Place {
 }
 
 impl OwnStore {
-    /// Names the store. Reads and writes nothing.
+    /// Opens the store. Reads and writes nothing.
     ///
     /// # Errors
-    /// There is no keyring to speak to: start one, or keep the credentials in a file.
+    /// There is no keyring: start one, or store the credentials in a file.
     pub fn open(config: &Config) -> Result<Self, SecretBackendError> {
         Ok(Self(match config.credential_storage {
             CredentialStorage::File => Place::File(FileStore::new(config.credentials_path())),
             CredentialStorage::Keyring => {
                 let advised = |SecretBackendError(why)| {
-                    SecretBackendError(format!("{why}; start it, or set CODEX_PROXY_CREDENTIALS=file"))
+                    SecretBackendError(format!("{why}; start its service, or set CODEX_PROXY_CREDENTIALS=file"))
                 };
                 let keyring = Keyring::open(&config.home).map_err(advised)?;
                 Place::Keyring(SecretStore::new(keyring, config.keyring_mark_path()))

@@ -128,7 +128,7 @@ mod tests {
 
     /// `TEXT` as Google's encoder writes it; the tree has only a decoder.
     fn brotli() -> Vec<u8> {
-        // One uncompressed meta-block (RFC 7932 §9.2): window 16, not last, length in four nibbles, uncompressed; then the end.
+        // One uncompressed meta-block (RFC 7932 §9.2): window 16, not last, length in four nibbles; then the end.
         let length = u32::try_from(TEXT.len() - 1).unwrap();
         let header = (length << 4) | (1 << 20);
         let mut out = header.to_le_bytes()[..3].to_vec();

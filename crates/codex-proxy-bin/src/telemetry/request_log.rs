@@ -1,6 +1,7 @@
 //! All requests of this run: those in progress, the last hundred, and their totals.
 //!
-//! One request is one line in the log, one count in the metrics and one row of the status page, from the same [`LogEntry`].
+//! Each request is one line in the log, one count in the metrics and one row of the status page, all from one
+//! [`LogEntry`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -40,7 +40,7 @@ async fn logout_revokes_only_when_that_is_confirmed() {
     assert!(home.credentials().exists() && home.sim.requests().is_empty());
 
     let held = home.store().load().unwrap().unwrap();
-    home.run(&["logout", "--revoke", "--yes"]).await.expect(0, &["ended at OpenAI", "logged out"]);
+    home.run(&["logout", "--revoke", "--yes"]).await.expect(0, &["revoked the login", "logged out"]);
     assert!(!home.credentials().exists());
     let requests = home.sim.requests();
     let body = requests[0].body.as_ref().unwrap();
@@ -66,7 +66,7 @@ async fn status_shows_account_plan_workspace_and_quota() {
     home.log_in(Mint::default());
     home.sim.control().use_quota(50.0, 100.0);
     let ran = home.run(&["status"]).await;
-    ran.expect(0, &["user@example.com", "Plus", "Personal", "days left", "renewed without you"]);
+    ran.expect(0, &["user@example.com", "Plus", "Personal", "days left", "refreshed automatically"]);
     ran.expect(
         0,
         &["5h", "[##########..........]  50 % used; resets in 26 minutes", "weekly", "[####################]"],
@@ -87,9 +87,9 @@ async fn status_shows_account_plan_workspace_and_quota() {
 async fn status_offline_or_after_the_end_asks_nobody_and_renews_nothing() {
     let home = Home::new().await;
     home.log_in(Mint::default());
-    home.run(&["status", "--offline"]).await.expect(0, &["user@example.com", "not asked for: --offline"]);
+    home.run(&["status", "--offline"]).await.expect(0, &["user@example.com", "not queried: --offline"]);
     home.log_in(Mint { lifetime: Some(Duration::ZERO), ..Mint::default() });
-    home.run(&["status"]).await.expect(0, &["the next request renews it"]);
+    home.run(&["status"]).await.expect(0, &["the next request refreshes it"]);
     let ran = home.run(&["status", "--json"]).await;
     let told: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((ran.code, &told["usable"], &told["state"]), (Some(0), &true.into(), &"renewable".into()));
@@ -101,14 +101,14 @@ async fn status_is_not_usable_when_the_backend_refuses_what_cannot_be_renewed() 
     let home = Home::new().await;
     home.log_in(Mint::default());
     home.sim.control().invalidate_access_tokens();
-    home.run(&["status"]).await.expect(0, &["refuses the access token", "the next request renews it"]);
+    home.run(&["status"]).await.expect(0, &["rejected the access token", "the next request refreshes it"]);
     let store = home.store();
     let mut tokens = store.load().unwrap().unwrap();
     tokens.refresh_token = None;
     let lock = store.try_lock().unwrap().unwrap();
     store.save(&lock, &tokens).unwrap();
     drop(lock);
-    home.run(&["status"]).await.expect(1, &["refuses the access token", "run `codex-proxy login`"]);
+    home.run(&["status"]).await.expect(1, &["rejected the access token", "run `codex-proxy login`"]);
 }
 
 #[tokio::test]
@@ -116,11 +116,11 @@ async fn status_does_not_wait_for_a_backend_that_is_away() {
     let home = Home::new().await;
     home.log_in(Mint::default());
     home.sim.control().cloudflare(true);
-    home.run(&["status"]).await.expect(0, &["user@example.com", "quota", "not known"]);
+    home.run(&["status"]).await.expect(0, &["user@example.com", "quota", "unknown"]);
     let mut command = home.command(&["status"]);
     let mut program = Running::of(command.env("CODEX_PROXY_UPSTREAM_URL", "http://127.0.0.1:9/backend-api"));
     assert_eq!(program.end().await, Some(0), "{}", program.output);
-    assert!(program.output.contains("not known: cannot connect"), "{}", program.output);
+    assert!(program.output.contains("unknown: cannot connect"), "{}", program.output);
 }
 
 fn workspace(id: &str, name: &str, is_deactivated: bool) -> Workspace {
@@ -198,7 +198,9 @@ async fn the_codex_login_is_served_read_again_and_never_renewed() {
     home.log_in_to_codex(Mint::default());
     let renewed = std::fs::read(&file).unwrap();
     assert_eq!(proxy.post(None, &ask("hi")).await.0, 200);
-    home.run(&["status", "--from-codex"]).await.expect(0, &["user@example.com", "auth.json", "not renewed here"]);
+    home.run(&["status", "--from-codex"])
+        .await
+        .expect(0, &["user@example.com", "auth.json", "not refreshed by codex-proxy"]);
 
     // Refused before its time, it is given up, not renewed.
     home.sim.control().invalidate_access_tokens();
@@ -229,7 +231,7 @@ async fn a_pasted_denial_ends_the_login_and_anything_else_does_not() {
     program.line("paste it here").await;
     for pasted in ["hello there", &format!("{redirect}?code=x&state=other")] {
         program.say(pasted).await;
-        program.line("paste the whole address").await;
+        program.line("paste the full URL").await;
     }
     program.say(&format!("{redirect}?error=access_denied&state={state}")).await;
     assert_eq!(program.end().await, Some(1), "{}", program.output);

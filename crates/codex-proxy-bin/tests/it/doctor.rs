@@ -32,7 +32,7 @@ async fn a_sound_setup_is_well() {
     ran.expect(
         0,
         &[
-            "All is well.",
+            "No problems found.",
             "user@example.com",
             "31 % of the weekly",
             "the backend lists",
@@ -150,12 +150,12 @@ async fn a_port_in_use_is_a_failure_unless_codex_proxy_uses_it() {
     // Nobody answers there.
     tokio::spawn(async move { while taken.accept().await.is_ok() {} });
     let ran = home.run(&["doctor", "--host", "127.0.0.1", "-p", &port]).await;
-    ran.expect(1, &["FAIL  port", "used by another program", "-p"]);
+    ran.expect(1, &["FAIL  port", "in use by another program", "-p"]);
 
     let proxy = home.serve(&[]).await;
     let port = proxy.url.rsplit(':').next().unwrap();
     let ran = home.run(&["doctor", "--host", "127.0.0.1", "-p", port]).await;
-    ran.expect(0, &["is served by codex-proxy", "All is well."]);
+    ran.expect(0, &["is served by codex-proxy", "No problems found."]);
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn the_codex_login_is_examined_and_left_alone() {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
     let before = std::fs::read(&file).unwrap();
-    doctor(&home, &["--from-codex"]).await.expect(0, &["auth.json", "user@example.com", "All is well."]);
+    doctor(&home, &["--from-codex"]).await.expect(0, &["auth.json", "user@example.com", "No problems found."]);
     assert_eq!(std::fs::read(&file).unwrap(), before);
     assert!(!home.path().exists());
 }

@@ -108,7 +108,7 @@ async fn log_in_by_paste(home: &Home, trial: &mut Trial) {
     let (redirect, _) = landed.split_once('?').unwrap();
     program.line("paste it here").await;
     program.say(&format!("{redirect}?code={WRONG_CODE}&state=of-another-login")).await;
-    program.line("paste the whole address").await;
+    program.line("paste the full URL").await;
     program.say(&landed).await;
     trial.end(home, program, 0).await;
 }

@@ -37,13 +37,13 @@ async fn a_hangup_reads_the_keys_again_and_drops_no_stream() {
 
     std::fs::write(&keys, "second\n").unwrap();
     signal(&proxy.program, "HUP").await;
-    proxy.program.line("read the settings again").await;
+    proxy.program.line("reloaded the settings").await;
     assert_eq!(proxy.post(Some("first"), &ask("hi")).await.0, 401);
     assert_eq!(proxy.post(Some("second"), &ask("hi")).await.0, 200);
 
     std::fs::write(&keys, "\n").unwrap();
     signal(&proxy.program, "HUP").await;
-    proxy.program.line("going on with those before").await;
+    proxy.program.line("keeping the previous ones").await;
     assert_eq!(proxy.post(Some("second"), &ask("hi")).await.0, 200);
 
     home.sim.control().release();
@@ -66,7 +66,7 @@ async fn the_second_signal_ends_the_program_at_once() {
             tokio::task::yield_now().await;
         }
         signal(&proxy.program, name).await;
-        proxy.program.line("stopping; open replies may finish").await;
+        proxy.program.line("stopping when open replies have finished").await;
         signal(&proxy.program, name).await;
         assert_eq!(proxy.program.end().await, Some(130));
     }
@@ -92,7 +92,7 @@ async fn a_unix_socket_is_this_machine_and_goes_with_the_program() {
     assert_eq!(ask_over(&path, &["host: localhost"]).await.status, 200);
     let reply = ask_over(&path, &["host: localhost", "origin: https://evil.example"]).await;
     assert_eq!((reply.status, &*reply.code()), (403, "foreign_origin"));
-    home.run(&["serve", "--listen", &listen]).await.expect(1, &["somebody listens on unix:"]);
+    home.run(&["serve", "--listen", &listen]).await.expect(1, &["is in use"]);
     proxy.program.stop().await;
     assert_eq!(proxy.program.end().await, Some(0));
     assert!(!path.exists());
@@ -151,7 +151,7 @@ async fn the_key_of_the_shipped_unit_is_warned_of() {
     home.log_in(codex_sim::Mint::default());
     let mut command = home.command(&["serve", "--host", "127.0.0.1", "-p", "0"]);
     let mut program = Running::of(command.env("CODEX_PROXY_API_KEY", "codex-proxy\nmine"));
-    program.line("the key `codex-proxy` is known to everybody").await;
+    program.line("the key `codex-proxy` is public").await;
     let proxy = Serving::of(program).await;
     for key in ["codex-proxy", "mine"] {
         assert_eq!(proxy.post(Some(key), &ask("hi")).await.0, 200);

@@ -7,13 +7,13 @@ use serde::Serialize;
 /// How long a server may take to connect, and then to answer.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// What one check found.
+/// The result of one check.
 #[derive(Debug, Serialize)]
 pub(super) struct Finding {
     pub(super) check: &'static str,
     pub(super) verdict: CheckResult,
     pub(super) found: String,
-    /// What to do about it, where `found` does not say so.
+    /// The next step, unless `found` already says it.
     pub(super) advice: Option<String>,
 }
 
@@ -21,7 +21,7 @@ pub(super) struct Finding {
 #[serde(rename_all = "lowercase")]
 pub(super) enum CheckResult {
     Ok,
-    /// It works, but not as it should; or it could not be checked.
+    /// It works, but not as it should; or the check was not possible.
     Warn,
     Fail,
 }

@@ -1,4 +1,4 @@
-//! What can be checked on this machine: files and their modes, the proxy setting, the port.
+//! Checks of this machine: files and their modes, the proxy setting, the port.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -18,24 +18,24 @@ pub(super) fn home(path: &Path) -> Finding {
     let shown = path.display();
     match std::fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Finding::ok("home", format!("{shown} does not exist yet; the login makes it"))
+            Finding::ok("home", format!("{shown} does not exist yet; the login creates it"))
         }
-        Err(error) => Finding::fail("home", format!("cannot look at {shown} ({error})"))
+        Err(error) => Finding::fail("home", format!("cannot read {shown} ({error})"))
             .advise("make it readable, or set CODEX_PROXY_HOME to another directory"),
-        Ok(metadata) if !metadata.is_dir() => Finding::fail("home", format!("{shown} is no directory"))
+        Ok(metadata) if !metadata.is_dir() => Finding::fail("home", format!("{shown} is not a directory"))
             .advise("move it away, or set CODEX_PROXY_HOME to another directory"),
         Ok(metadata) => match open_to_others(&metadata) {
-            Some(mode) => Finding::warn("home", format!("other users may look into {shown} (mode {mode:o})"))
+            Some(mode) => Finding::warn("home", format!("other users can list {shown} (mode {mode:o})"))
                 .advise(format!("chmod 700 {shown}")),
             None => Finding::ok("home", shown.to_string()),
         },
     }
 }
 
-/// The program's own credentials, which have to be writable too.
+/// The program's own credentials, which must be writable, too.
 pub(super) fn own_credentials(store: &OwnStore) -> Finding {
     let finding = credentials(store);
-    // Where there is nothing yet, looking must leave nothing behind.
+    // The check must not create anything.
     if store.version() == StoreVersion::ABSENT {
         return finding;
     }
@@ -47,20 +47,20 @@ pub(super) fn own_credentials(store: &OwnStore) -> Finding {
 
 pub(super) fn credentials(store: &impl TokenStore) -> Finding {
     let location = store.location();
-    // Before they are read, for reading them mends the mode.
+    // Checked before the credentials are read, which corrects the mode.
     let mode = std::fs::metadata(&location).ok().and_then(|metadata| open_to_others(&metadata));
     match (store.load(), mode) {
         (Err(error), _) => Finding::fail("credentials", error.to_string()),
-        (Ok(None), _) => Finding::ok("credentials", format!("there are none in {location} yet")),
+        (Ok(None), _) => Finding::ok("credentials", format!("no credentials in {location} yet")),
         (Ok(Some(_)), Some(mode)) => {
-            Finding::warn("credentials", format!("other users could read {location} (mode {mode:o})"))
+            Finding::warn("credentials", format!("other users can read {location} (mode {mode:o})"))
                 .advise(format!("chmod 600 {location}, and log in again if others use this machine"))
         }
         (Ok(Some(_)), None) => Finding::ok("credentials", location),
     }
 }
 
-/// The mode, if it gives anything to anybody but the owner.
+/// Returns the mode, if it gives any permission to other users.
 #[cfg(unix)]
 fn open_to_others(metadata: &std::fs::Metadata) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -86,14 +86,14 @@ pub(super) fn proxy(proxy: &ProxyConfig) -> Finding {
     }
 }
 
-/// Whether `serve` could listen. That another codex-proxy does already is no fault.
+/// Checks whether `serve` could listen. A codex-proxy that already listens is fine.
 pub(super) async fn port(upstream: &impl Upstream, host: &str, port: u16) -> Finding {
     match TcpListener::bind((host, port)).await {
         Ok(_) => Finding::ok("port", format!("{port} on {host} is free")),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => match served(upstream, port).await {
             Some(version) => Finding::ok("port", format!("{port} is served by codex-proxy {version}")),
-            None => Finding::fail("port", format!("{port} on {host} is used by another program"))
-                .advise(format!("end that program, or choose another port: codex-proxy serve -p {}", other(port))),
+            None => Finding::fail("port", format!("{port} on {host} is in use by another program"))
+                .advise(format!("stop that program, or choose another port: codex-proxy serve -p {}", other(port))),
         },
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Finding::fail("port", format!("not allowed to listen on {port}"))
@@ -103,7 +103,7 @@ pub(super) async fn port(upstream: &impl Upstream, host: &str, port: u16) -> Fin
     }
 }
 
-/// The version of the codex-proxy that answers at the port, if one does.
+/// Returns the version of the codex-proxy that answers at the port, if one does.
 async fn served(upstream: &impl Upstream, port: u16) -> Option<String> {
     let uri = format!("http://{}:{port}/health", Ipv4Addr::LOCALHOST);
     let request = Request::get(uri).body(Bytes::new()).ok()?;
@@ -125,7 +125,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_home_that_others_may_enter_is_a_warning_with_the_command() {
+    fn a_home_that_others_can_read_is_a_warning_with_the_fix() {
         use std::os::unix::fs::PermissionsExt as _;
 
         let directory = tempfile::tempdir().unwrap();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_is_named_without_its_password() {
+    fn a_proxy_is_shown_without_its_password() {
         let set = |https: &str| {
             let no_proxy = Some("intranet.example".to_owned());
             proxy(&ProxyConfig { https: Some(https.to_owned()), no_proxy, ..ProxyConfig::default() })

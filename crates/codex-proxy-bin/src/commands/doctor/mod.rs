@@ -18,10 +18,10 @@ mod remote;
 
 use finding::{CheckResult, Finding, MAX_WAIT};
 
-/// Examines everything that the proxy depends on; exits with 1 if anything fails.
+/// Checks everything that the proxy depends on; exits with 1 if a check fails.
 ///
 /// # Errors
-/// Nothing could be written, or it is not known where the Codex CLI keeps its login.
+/// The output could not be written, or the directory of the Codex CLI is unknown.
 pub async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let examined = async {
         if args.from_codex {
@@ -34,7 +34,7 @@ pub async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) -> Resu
             Err(error) => vec![Finding::fail("credentials", error.to_string())],
         })
     };
-    let findings = progress::during("examining files, login and network", progress::terminal(), examined).await?;
+    let findings = progress::during("checking files, login and network", progress::terminal(), examined).await?;
     let is_well = findings.iter().all(|finding| finding.verdict != CheckResult::Fail);
     if args.json {
         let report = json!({"ok": is_well, "checks": findings});
@@ -75,8 +75,8 @@ fn print(findings: &[Finding], is_colored: bool, out: &mut impl Write) -> io::Re
     }
     let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
     match (count(CheckResult::Fail), count(CheckResult::Warn)) {
-        (0, 0) => writeln!(out, "\nAll is well."),
-        (0, warnings) => writeln!(out, "\nIt works; warnings: {warnings}."),
+        (0, 0) => writeln!(out, "\nNo problems found."),
+        (0, warnings) => writeln!(out, "\nNo failures; warnings: {warnings}."),
         (failures, warnings) => writeln!(out, "\nFailures: {failures}; warnings: {warnings}."),
     }
 }

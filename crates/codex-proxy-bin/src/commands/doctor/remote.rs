@@ -1,4 +1,4 @@
-//! What has to be asked for over the network: names, TLS, the two servers, the clock, the login, the models.
+//! Checks over the network: names, TLS, the two servers, the clock, the login, the models.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,10 +16,10 @@ use crate::commands::doctor::finding::{Finding, MAX_WAIT};
 use crate::commands::duration::rough;
 use crate::config::Config;
 
-/// How far the clock may be from the server's: their reply is under way for a while, and tells whole seconds.
+/// How far the clock may differ from a server's: the reply takes a while to arrive, and its time has whole seconds.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
-/// Beyond this, certificates count as expired or not yet valid.
+/// Beyond this, certificates appear expired or not yet valid.
 const CLOCK_LIMIT: Duration = Duration::from_secs(86_400);
 
 pub(super) async fn examine(config: &Config, client: Client, store: AnyStore) -> Vec<Finding> {
@@ -38,7 +38,7 @@ pub(super) async fn examine(config: &Config, client: Client, store: AnyStore) ->
     findings.push(clock(auth.date().or_else(|| backend.date()), app.clock.now()));
     findings.push(backend.reached("backend"));
     let bearer = app.client.tokens.bearer().await;
-    // A renewal that was begun holds the only copy of a rotated token.
+    // A refresh in progress holds the only copy of a rotated token.
     app.client.tokens.wait_for_refresh().await;
     match bearer {
         Ok(bearer) => {
@@ -47,13 +47,13 @@ pub(super) async fn examine(config: &Config, client: Client, store: AnyStore) ->
         }
         Err(error) => {
             findings.push(Finding::fail("login", error.to_string()));
-            findings.push(Finding::warn("models", "not asked for: there is no usable login"));
+            findings.push(Finding::warn("models", "skipped: there is no usable login"));
         }
     }
     findings
 }
 
-/// Whether this machine has to look names up, or a proxy does it.
+/// Returns whether this machine resolves names, rather than a proxy.
 fn looks_up_names(config: &Config) -> bool {
     match config.proxy.shown() {
         Ok(Some(proxy)) => proxy.starts_with("socks5://"),
@@ -61,7 +61,7 @@ fn looks_up_names(config: &Config) -> bool {
     }
 }
 
-/// A server, and what became of a request without a login.
+/// A server, and the outcome of a request without a login.
 struct ProbedServer {
     base: Url,
     outcome: Result<Answer, UpstreamError>,
@@ -87,32 +87,35 @@ impl ProbedServer {
         self.outcome.as_ref().ok()?.date
     }
 
-    /// `None` where no TLS is spoken: plain http is for this machine.
+    /// Returns `None` without TLS: plain http is only accepted for this machine.
     fn tls(&self) -> Option<Finding> {
         if self.base.scheme() != "https" {
             return None;
         }
         Some(match &self.outcome {
             Ok(_) => Finding::ok("TLS", format!("{} is trusted", self.host())),
-            Err(UpstreamError::Tls { host, reason }) => {
-                Finding::fail("TLS", format!("{host} is not trusted: {reason}")).advise(
-                    "behind a TLS-inspecting proxy, set CODEX_PROXY_CA to its root certificate; else check the clock",
-                )
-            }
-            Err(_) => Finding::warn("TLS", format!("{} was not reached, so nothing is known", self.host())),
+            Err(UpstreamError::Tls { host, reason }) => Finding::fail(
+                "TLS",
+                format!("{host} is not trusted: {reason}"),
+            )
+            .advise(
+                "behind a TLS-inspecting proxy, set CODEX_PROXY_CA to its root certificate; otherwise check the clock",
+            ),
+            Err(_) => Finding::warn("TLS", format!("not checked: cannot reach {}", self.host())),
         })
     }
 
     fn reached(&self, check: &'static str) -> Finding {
         match &self.outcome {
             Ok(answer) if answer.is_challenge => {
-                Finding::fail(check, format!("{} answers with a bot challenge", self.host()))
-                    .advise("wait some minutes, or use another network or proxy: it is the address that is mistrusted")
+                Finding::fail(check, format!("{} replied with a bot challenge", self.host()))
+                    .advise("wait a few minutes, or use another network or proxy: Cloudflare distrusts this IP address")
             }
             Ok(answer) if answer.status >= 500 => {
-                Finding::fail(check, format!("{} answers {}", self.host(), answer.status)).advise("try again later")
+                Finding::fail(check, format!("{} replied with {}", self.host(), answer.status))
+                    .advise("try again later")
             }
-            Ok(_) => Finding::ok(check, format!("{} answers", self.host())),
+            Ok(_) => Finding::ok(check, format!("{} responds", self.host())),
             Err(error) => Finding::fail(check, error.to_string()),
         }
     }
@@ -131,39 +134,39 @@ async fn reach<U: Upstream>(app: &App<U>, uri: &str) -> Result<Answer, UpstreamE
     Ok(Answer { status, date, is_challenge })
 }
 
-/// `None` for an address, which needs no looking up.
+/// Resolves the host of `base`; `None` if it is an address.
 async fn dns(base: &Url) -> Option<Finding> {
     let Some(Host::Domain(host)) = base.host() else { return None };
     let looked_up = tokio::time::timeout(MAX_WAIT, tokio::net::lookup_host((host, 443))).await;
-    let advice = "check the network and the resolver; where only a proxy reaches the internet, set HTTPS_PROXY";
+    let advice =
+        "check the network and the resolver; if the internet is only reachable through a proxy, set HTTPS_PROXY";
     Some(match looked_up.map(|found| found.map(|mut addresses| addresses.next())) {
         Ok(Ok(Some(address))) => Finding::ok("DNS", format!("{host} is {}", address.ip())),
         Ok(Ok(None)) => Finding::fail("DNS", format!("{host} has no address")).advise(advice),
-        Ok(Err(error)) => Finding::fail("DNS", format!("{host} was not found ({error})")).advise(advice),
-        Err(_) => {
-            Finding::fail("DNS", format!("nothing was said of {host} within {} s", MAX_WAIT.as_secs())).advise(advice)
-        }
+        Ok(Err(error)) => Finding::fail("DNS", format!("cannot resolve {host} ({error})")).advise(advice),
+        Err(_) => Finding::fail("DNS", format!("DNS lookup of {host} timed out after {} s", MAX_WAIT.as_secs()))
+            .advise(advice),
     })
 }
 
 /// Compares the clock with the time of a server's reply.
 fn clock(told: Option<SystemTime>, now: SystemTime) -> Finding {
     let Some(told) = told else {
-        return Finding::warn("clock", "no server told the time, so nothing is known");
+        return Finding::warn("clock", "not checked: no server reported the time");
     };
     let (off, side) = match now.duration_since(told) {
         Ok(ahead) => (ahead, "ahead"),
         Err(behind) => (behind.duration(), "behind"),
     };
     if off <= CLOCK_TOLERANCE {
-        return Finding::ok("clock", "agrees with the servers");
+        return Finding::ok("clock", "matches the servers");
     }
     let found = format!("is {} {side}", rough(off));
     let finding = if off < CLOCK_LIMIT { Finding::warn("clock", found) } else { Finding::fail("clock", found) };
-    finding.advise("set the clock, for example with timedatectl set-ntp true")
+    finding.advise("set the clock, for example with `timedatectl set-ntp true`")
 }
 
-/// Whether the backend takes the login.
+/// Checks whether the backend accepts the login.
 async fn login<U: Upstream>(app: &App<U>, bearer: &Bearer) -> Finding {
     let quota = match app.client.refresh_quota(bearer).await {
         Ok(quota) => quota,
@@ -171,9 +174,9 @@ async fn login<U: Upstream>(app: &App<U>, bearer: &Bearer) -> Finding {
     };
     let status = app.client.tokens.status().await;
     let who = status.email.as_deref().unwrap_or("(no e-mail in the tokens)");
-    let found = format!("the backend takes the login of {who}{}", used(&quota));
+    let found = format!("the backend accepts the login of {who}{}", used(&quota));
     match &quota.reached {
-        Some(_) => Finding::warn("login", found).advise("`codex-proxy status` tells when the window starts anew"),
+        Some(_) => Finding::warn("login", found).advise("`codex-proxy status` shows when the window resets"),
         None => Finding::ok("login", found),
     }
 }
@@ -192,7 +195,7 @@ async fn models<U: Upstream>(app: &App<U>) -> Finding {
         (CatalogueSource::Live, None) if count > 0 => Finding::ok("models", format!("the backend lists {count}")),
         (_, Some(problem)) => Finding::fail("models", problem),
         _ => Finding::fail("models", "the backend lists none")
-            .advise("does the plan include Codex? see `codex-proxy status`"),
+            .advise("check that the plan includes Codex: `codex-proxy status`"),
     }
 }
 
@@ -230,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn any_answer_but_a_challenge_and_a_broken_server_is_one() {
+    fn any_reply_counts_except_a_challenge_or_a_server_error() {
         let reached = |outcome| server("https://auth.example", outcome).reached("auth server");
         for status in [200, 401, 404] {
             assert_eq!(reached(answer(status, false)).verdict, CheckResult::Ok);
@@ -241,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_told_from_the_connection() {
+    fn tls_is_judged_by_the_connection() {
         let (host, reason) = (|| "auth.example".to_owned(), || "why".to_owned());
         let tls = |outcome| server("https://auth.example", outcome).tls().unwrap();
         assert_eq!(tls(answer(200, false)).verdict, CheckResult::Ok);
@@ -252,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_is_not_looked_up() {
+    async fn an_address_is_not_resolved() {
         assert!(dns(&"https://127.0.0.1".parse().unwrap()).await.is_none());
     }
 }

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use crate::commands::CommandError;
 
-/// Writes a file that its owner alone can read, whole or not at all.
+/// Writes a file that only its owner can read, completely or not at all.
 pub(super) fn write_private(path: &Path, text: &str) -> Result<(), CommandError> {
     let failed = |error: io::Error| CommandError::Other(format!("cannot write {} ({error})", path.display()));
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(failed)?;
     }
     let new = path.with_extension("new");
-    // What a killed process left may have another mode.
+    // A file that a killed process left may have another mode.
     remove_file(&new)?;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);

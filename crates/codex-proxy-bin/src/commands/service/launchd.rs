@@ -13,16 +13,14 @@ const LABEL: &str = "codex-proxy";
 pub(super) struct Launchd {
     file: PathBuf,
     log: PathBuf,
-    /// The user's graphical session, as in `gui/501`.
+    /// The user's graphical session, such as `gui/501`.
     domain: String,
 }
 
 impl Launchd {
     pub(super) fn new(config: &Config, runner: &mut dyn CommandRunner) -> Result<Self, CommandError> {
         let home = config.user_home.as_ref().ok_or_else(|| {
-            CommandError::Other(
-                "there is no home directory (HOME is not set), so no place for a user's service".to_owned(),
-            )
+            CommandError::Other("there is no home directory for the service (HOME is not set)".to_owned())
         })?;
         let user = expect_success(runner, &words(&["id", "-u"]))?;
         Ok(Self {
@@ -52,13 +50,13 @@ impl ServiceManager for Launchd {
             return Ok(());
         }
         Err(CommandError::Other(format!(
-            "launchd has no session {} for this user; log in at the screen, not over SSH alone, and try again",
+            "launchd has no session {} for this user; log in on the desktop, not only over SSH, and try again",
             self.domain
         )))
     }
 
     fn start(&self, runner: &mut dyn CommandRunner) -> Result<(), CommandError> {
-        // One that runs has the old description. That there is none is no failure.
+        // A running service has the old description. That there is none is not a failure.
         called(runner, &words(&["launchctl", "bootout", &self.target()]))?;
         let mut command = words(&["launchctl", "bootstrap", &self.domain]);
         command.push(self.file.as_os_str());
@@ -88,7 +86,7 @@ impl ServiceManager for Launchd {
     }
 }
 
-/// The description of the agent (launchd.plist(5)). It holds the settings, which launchd reads from no other file.
+/// The description of the agent (launchd.plist(5)). It contains the settings, which launchd reads from no other file.
 pub(super) fn plist(program: &Path, environment: &Environment, log: &Path) -> String {
     let variables: String = environment
         .iter()

@@ -1,4 +1,4 @@
-//! What a service manager does.
+//! The operations of a service manager.
 
 use std::path::Path;
 
@@ -6,33 +6,33 @@ use crate::commands::CommandError;
 use crate::commands::service::environment::Environment;
 use crate::commands::service::process::CommandRunner;
 
-/// What runs services for a user. Files are written by the command; everything else goes through
+/// A service manager of the user. The command itself writes the files; everything else goes through
 /// [`CommandRunner`].
 pub(super) trait ServiceManager {
-    /// The file that describes the service.
+    /// Returns the path of the file that describes the service.
     fn file(&self) -> &Path;
 
-    /// What that file holds.
+    /// Returns the contents of that file.
     fn text(&self, program: &Path, environment: &Environment) -> String;
 
-    /// Refuses where the manager does not run.
+    /// Fails if the manager does not run.
     fn expect_running(&self, runner: &mut dyn CommandRunner) -> Result<(), CommandError>;
 
-    /// Starts the service as the file now has it, and at each login from now on.
+    /// Starts the service as the file describes it, now and at each login.
     fn start(&self, runner: &mut dyn CommandRunner) -> Result<(), CommandError>;
 
-    /// Ends the service if it runs, and does not start it any more. The file is still there.
+    /// Stops the service if it runs, and no longer starts it at login. The file still exists.
     fn stop(&self, runner: &mut dyn CommandRunner) -> Result<(), CommandError>;
 
-    /// Has the manager forget the file, which is gone.
+    /// Tells the manager that the file was removed.
     fn forget(&self, runner: &mut dyn CommandRunner) -> Result<(), CommandError>;
 
-    /// Shows the state to the user; whether it runs.
+    /// Shows the state to the user; returns whether the service runs.
     fn show(&self, runner: &mut dyn CommandRunner) -> Result<bool, CommandError>;
 
-    /// Shows the log to the user, and goes on if that is wanted.
+    /// Shows the log to the user, and follows it if `follow` is set.
     fn log(&self, follow: bool, runner: &mut dyn CommandRunner) -> Result<(), CommandError>;
 
-    /// What else the user may want to do.
+    /// Returns further advice for the user.
     fn advice(&self, runner: &mut dyn CommandRunner) -> Option<String>;
 }

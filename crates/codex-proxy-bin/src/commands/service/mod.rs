@@ -1,4 +1,4 @@
-//! `codex-proxy service`: the proxy as a service of the user's, under systemd or launchd.
+//! `codex-proxy service`: runs the proxy as a service of the user, under systemd or launchd.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ use systemd::Systemd;
 /// Installs, removes or shows the service.
 ///
 /// # Errors
-/// There is no service manager for the user, or it refused; the message says what it said and what to do instead.
+/// There is no service manager for the user, or it failed; the message contains its output and the next step.
 pub fn run(config: &Config, args: &ServiceArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let mut runner = SystemRunner;
     let program = std::env::current_exe()?;
@@ -37,7 +37,7 @@ pub fn run(config: &Config, args: &ServiceArgs, out: &mut impl Write) -> Result<
         Service { config, program, manager: service }.run(&args.command, &mut runner, out)
     } else {
         Err(CommandError::Other(
-            "there is no service for this operating system; let its own scheduler start `codex-proxy serve` when you log in"
+            "services are not supported on this operating system; configure its scheduler to start `codex-proxy serve` when you log in"
                 .to_owned(),
         ))
     }
@@ -71,18 +71,18 @@ impl<M: ServiceManager> Service<'_, M> {
         }
     }
 
-    /// Can be run again: what is there is brought up to date, and the key stays.
+    /// Can be run again: updates an existing service, and keeps the key.
     fn install(&self, runner: &mut dyn CommandRunner, out: &mut impl Write) -> Result<ExitCode, CommandError> {
         self.manager.expect_running(runner)?;
         let file = Environment::file(self.config);
         let mut environment = Environment::read(&file)?;
         let adopted = environment.adopt(self.config);
         let made = environment.ensure_key(self.config)?;
-        // Before the service that reads it, so that it never runs without its key.
+        // Written before the service starts, so that it never runs without its key.
         environment.write(&file)?;
         write_private(self.manager.file(), &self.manager.text(&self.program, &environment))?;
         self.manager.start(runner)?;
-        writeln!(out, "The service runs, and starts again when you log in: {}", self.manager.file().display())?;
+        writeln!(out, "The service is running, and starts when you log in: {}", self.manager.file().display())?;
         if !adopted.is_empty() {
             writeln!(out, "Its settings come from {}: {}", file.display(), adopted.join(", "))?;
         }
@@ -90,18 +90,22 @@ impl<M: ServiceManager> Service<'_, M> {
         match made {
             Some(key) => writeln!(
                 out,
-                "\nIts key, shown this once and kept in {}:\n\n  {}\n\nGive it to your clients with the base URL {base}, as in\n\n  \
+                "\nIts key, shown only once and stored in {}:\n\n  {}\n\nConfigure your clients with the key and the base URL {base}, \
+                 for example:\n\n  \
                  export OPENAI_BASE_URL={base} OPENAI_API_KEY={}\n",
                 file.display(),
                 *key,
                 *key,
             )?,
-            None => writeln!(out, "The key is the one that was set up before. The base URL is {base}")?,
+            None => writeln!(out, "The key is unchanged. The base URL is {base}")?,
         }
         if let Some(advice) = self.manager.advice(runner) {
             writeln!(out, "{advice}")?;
         }
-        writeln!(out, "Next: codex-proxy login, if you have not; codex-proxy service logs shows what it does.")?;
+        writeln!(
+            out,
+            "Next: run codex-proxy login if you have not logged in yet. codex-proxy service logs shows the log."
+        )?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -118,10 +122,7 @@ impl<M: ServiceManager> Service<'_, M> {
             self.manager.forget(runner)?;
         }
         remove_file(&environment)?;
-        writeln!(
-            out,
-            "The service is removed, and its key with it. You are still logged in: codex-proxy logout ends that."
-        )?;
+        writeln!(out, "Removed the service and its key. You are still logged in; codex-proxy logout logs you out.")?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -129,7 +130,7 @@ impl<M: ServiceManager> Service<'_, M> {
         if self.manager.file().exists() {
             return Ok(());
         }
-        Err(CommandError::Other("there is no service; `codex-proxy service install` makes one".to_owned()))
+        Err(CommandError::Other("the service is not installed; run `codex-proxy service install`".to_owned()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The programs of the service managers.
+//! Runs the programs of the service managers.
 
 use std::ffi::OsStr;
 use std::io;
@@ -6,24 +6,24 @@ use std::process::{Command, Stdio};
 
 use crate::commands::CommandError;
 
-/// The runner of other programs: a seam, so that tests see them.
+/// Runs other programs: a seam for tests.
 pub(super) trait CommandRunner {
-    /// Runs a command to its end and returns what it printed.
+    /// Runs a command to its end and returns its output.
     fn run(&mut self, command: &[&OsStr]) -> io::Result<CommandOutput>;
 
-    /// Runs a command that speaks to the user itself; whether it succeeded.
+    /// Runs a command that writes to the terminal itself; returns whether it succeeded.
     fn show(&mut self, command: &[&OsStr]) -> io::Result<bool>;
 }
 
-/// How a command ended.
+/// The outcome of a command.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CommandOutput {
     pub(super) is_success: bool,
-    /// What it printed, both streams.
+    /// Its output, both streams.
     pub(super) said: String,
 }
 
-/// The real programs.
+/// Runs the real programs.
 pub(super) struct SystemRunner;
 
 impl CommandRunner for SystemRunner {
@@ -49,7 +49,7 @@ pub(super) fn words<'a>(words: &[&'a str]) -> Vec<&'a OsStr> {
     words.iter().map(|word| OsStr::new(*word)).collect()
 }
 
-/// Runs a command that has to succeed.
+/// Runs a command that must succeed.
 pub(super) fn expect_success(runner: &mut dyn CommandRunner, command: &[&OsStr]) -> Result<String, CommandError> {
     let ran = called(runner, command)?;
     if ran.is_success {
@@ -59,7 +59,7 @@ pub(super) fn expect_success(runner: &mut dyn CommandRunner, command: &[&OsStr])
     }
 }
 
-/// Runs a command that may fail, but has to be there.
+/// Runs a command that may fail, but must exist.
 pub(super) fn called(runner: &mut dyn CommandRunner, command: &[&OsStr]) -> Result<CommandOutput, CommandError> {
     runner.run(command).map_err(|error| CommandError::Other(format!("cannot run {}: {error}", shown(command))))
 }

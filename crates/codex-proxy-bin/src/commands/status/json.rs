@@ -1,4 +1,4 @@
-//! The state of the login for programs.
+//! The state of the login as JSON, for programs.
 
 use std::io::Write;
 use std::time::SystemTime;
@@ -10,7 +10,7 @@ use crate::commands::CommandError;
 use crate::commands::status::report::LoginReport;
 use crate::endpoints::usage::{quota_json, rfc3339};
 
-/// Prints one object. Times are RFC 3339 in UTC; what is not known is null.
+/// Prints one object. Times are RFC 3339 in UTC; unknown values are null.
 pub(super) fn print(report: &LoginReport, now: SystemTime, out: &mut impl Write) -> Result<(), CommandError> {
     let status = &report.status;
     let object = json!({

@@ -17,7 +17,7 @@ mod text;
 
 use report::LoginReport;
 
-/// Prints whether the login is usable; exits with 0 if it is, with 1 if not. Changes nothing and renews no token.
+/// Prints whether the login is usable; exits with 0 if it is, with 1 if not. Changes nothing and refreshes no token.
 ///
 /// # Errors
 /// The credentials cannot be read.

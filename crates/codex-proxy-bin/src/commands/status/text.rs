@@ -1,4 +1,4 @@
-//! The state of the login for people.
+//! The state of the login as text, for people.
 
 use std::io::{self, Write};
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use codex_upstream::{Quota, QuotaWindow};
 use crate::commands::duration::rough;
 use crate::commands::status::report::LoginReport;
 
-/// How many characters a bar has.
+/// The length of a bar in characters.
 const BAR: usize = 20;
 
 pub(super) fn print(report: &LoginReport, now: SystemTime, out: &mut impl Write) -> io::Result<()> {
@@ -23,8 +23,8 @@ pub(super) fn print(report: &LoginReport, now: SystemTime, out: &mut impl Write)
     row("workspace", report.workspace().map(str::to_owned))?;
     row("account", status.account_id.clone())?;
     row("token", status.expires_at.map(|at| expiry(at, status.renewable, now)))?;
-    row("kept in", Some(status.location.clone()))?;
-    // Where nobody is logged in, that is all there is to say.
+    row("stored in", Some(status.location.clone()))?;
+    // Without a login there is nothing more to show.
     row("quota", report.problem().filter(|_| status.is_usable()))?;
     match report.told() {
         Some((quota, _)) => print_quota(quota, now, out),
@@ -35,7 +35,7 @@ pub(super) fn print(report: &LoginReport, now: SystemTime, out: &mut impl Write)
 fn headline(status: &LoginStatus, login_command: &str, out: &mut impl Write) -> io::Result<()> {
     match &status.state {
         LoginState::Valid | LoginState::Renewable => {
-            writeln!(out, "logged in as {}", status.email.as_deref().unwrap_or("(no e-mail in the tokens)"))
+            writeln!(out, "logged in as {}", status.email.as_deref().unwrap_or("(unknown e-mail address)"))
         }
         LoginState::Expired(reason) => writeln!(out, "the login has ended ({reason}): run `{login_command}`"),
         LoginState::LoggedOut | LoginState::Unreadable | _ => writeln!(out, "not logged in: run `{login_command}`"),
@@ -44,10 +44,10 @@ fn headline(status: &LoginStatus, login_command: &str, out: &mut impl Write) -> 
 
 fn expiry(at: SystemTime, renewable: bool, now: SystemTime) -> String {
     let when = humantime::format_rfc3339_seconds(at);
-    let then = if renewable { "renewed without you" } else { "not renewed here" };
+    let then = if renewable { "refreshed automatically" } else { "not refreshed by codex-proxy" };
     match at.duration_since(now) {
         Ok(left) => format!("valid until {when} ({} left; {then})", rough(left)),
-        Err(_) => format!("ended {when} ({then})"),
+        Err(_) => format!("expired {when} ({then})"),
     }
 }
 
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_is_as_long_as_the_window_is_used() {
+    fn a_bar_shows_how_much_of_the_window_is_used() {
         let drawn = |used| bar(&window(used), 9, UNIX_EPOCH);
         assert_eq!(
             drawn(0.0),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_that_is_not_known_is_left_out() {
+    fn an_unknown_reset_is_left_out() {
         let unknown = QuotaWindow { resets_at: None, ..window(7.0) };
         assert!(bar(&unknown, 9, UNIX_EPOCH).ends_with("7 % used"));
     }
