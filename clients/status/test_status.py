@@ -196,7 +196,7 @@ def test_the_key_is_asked_for_and_kept_in_the_tab_alone(browser, proxy):
     shot(browser, "key")
     assert "gpt-" not in text(browser)
     enter(browser, "wrong")
-    until(browser, "document.getElementById('key-problem').textContent === 'That is not the key.'")
+    until(browser, "document.getElementById('key-problem').textContent === 'Invalid key.'")
     shot(browser, "key-wrong")
     assert browser.execute_script("return sessionStorage.length") == 0
     enter(browser, KEY)

@@ -10,10 +10,10 @@ use crate::process::{Home, Running, callback_ports};
 use crate::support::ask;
 
 #[tokio::test]
-async fn logout_forgets_the_login_here_and_asks_nobody() {
+async fn logout_deletes_the_login_and_sends_no_requests() {
     let home = Home::new().await;
     home.run(&["logout"]).await.expect(0, &["not logged in"]);
-    assert!(!home.path().exists(), "looking leaves nothing behind");
+    assert!(!home.path().exists(), "logout without a login creates no files");
     home.log_in(Mint::default());
     home.run(&["logout"]).await.expect(0, &["logged out", "credentials.json"]);
     assert!(!home.credentials().exists());
@@ -32,10 +32,10 @@ async fn logout_deletes_damaged_credentials_too() {
 }
 
 #[tokio::test]
-async fn logout_revokes_only_when_that_is_confirmed() {
+async fn logout_revokes_only_after_confirmation() {
     let home = Home::new().await;
     home.log_in(Mint::default());
-    // Standard input is no terminal, so nobody could say yes.
+    // Standard input is not a terminal, so no user can confirm.
     home.run(&["logout", "--revoke"]).await.expect(64, &["--yes"]);
     assert!(home.credentials().exists() && home.sim.requests().is_empty());
 
@@ -53,7 +53,7 @@ async fn logout_that_cannot_revoke_warns_and_deletes_all_the_same() {
     let home = Home::new().await;
     home.log_in(Mint::default());
     let mut command = home.command(&["logout", "--revoke", "--yes"]);
-    // Nobody listens on the port of discard.
+    // No process listens on the discard port.
     let mut program = Running::of(command.env("CODEX_PROXY_AUTH_URL", "http://127.0.0.1:9"));
     assert_eq!(program.end().await, Some(0), "{}", program.output);
     assert!(program.output.contains("warning") && program.output.contains("logged out"), "{}", program.output);
@@ -84,7 +84,7 @@ async fn status_shows_account_plan_workspace_and_quota() {
 }
 
 #[tokio::test]
-async fn status_offline_or_after_the_end_asks_nobody_and_renews_nothing() {
+async fn status_offline_or_expired_sends_no_requests_and_refreshes_nothing() {
     let home = Home::new().await;
     home.log_in(Mint::default());
     home.run(&["status", "--offline"]).await.expect(0, &["user@example.com", "not queried: --offline"]);
@@ -97,7 +97,7 @@ async fn status_offline_or_after_the_end_asks_nobody_and_renews_nothing() {
 }
 
 #[tokio::test]
-async fn status_is_not_usable_when_the_backend_refuses_what_cannot_be_renewed() {
+async fn status_is_not_usable_if_the_backend_rejects_a_token_without_refresh() {
     let home = Home::new().await;
     home.log_in(Mint::default());
     home.sim.control().invalidate_access_tokens();
@@ -112,7 +112,7 @@ async fn status_is_not_usable_when_the_backend_refuses_what_cannot_be_renewed() 
 }
 
 #[tokio::test]
-async fn status_does_not_wait_for_a_backend_that_is_away() {
+async fn status_does_not_wait_for_an_unreachable_backend() {
     let home = Home::new().await;
     home.log_in(Mint::default());
     home.sim.control().cloudflare(true);
@@ -127,7 +127,7 @@ fn workspace(id: &str, name: &str, is_deactivated: bool) -> Workspace {
     Workspace { id: id.to_owned(), name: name.to_owned(), plan_type: "team".to_owned(), is_deactivated }
 }
 
-/// Logs in by a device code that is approved at once, with more arguments.
+/// Logs in with a device code that is approved at once, with more arguments.
 async fn log_in_by_device(home: &Home, arguments: &[&str]) -> (Option<i32>, String) {
     let mut program = home.start(&[&["login", "--device"], arguments].concat());
     let line = program.line("enter the code").await;
@@ -147,7 +147,7 @@ async fn a_workspace_is_chosen_by_name_stored_and_used() {
 
     let proxy = home.serve(&[]).await;
     assert_eq!(proxy.post(None, &ask("hi")).await.0, 200);
-    // A renewed login stays in the workspace.
+    // A refreshed login stays in the workspace.
     home.sim.control().invalidate_access_tokens();
     assert_eq!(proxy.post(None, &ask("hi")).await.0, 200);
     let turns = home.sim.requests().into_iter().filter(|request| request.path.ends_with("/codex/responses"));
@@ -157,7 +157,7 @@ async fn a_workspace_is_chosen_by_name_stored_and_used() {
 }
 
 #[tokio::test]
-async fn a_workspace_that_is_not_known_or_deactivated_changes_nothing() {
+async fn an_unknown_or_deactivated_workspace_changes_nothing() {
     let home = Home::new().await;
     home.log_in(Mint::default());
     let before = std::fs::read(home.credentials()).unwrap();
@@ -173,7 +173,7 @@ async fn a_workspace_that_is_not_known_or_deactivated_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_codex_login_is_refused_for_import_with_the_reason() {
+async fn importing_the_codex_login_fails_with_the_reason() {
     let home = Home::new().await;
     home.log_in_to_codex(Mint::default());
     home.run(&["login", "--import-codex"]).await.expect(64, &["refresh token works once", "--from-codex"]);
@@ -181,7 +181,7 @@ async fn the_codex_login_is_refused_for_import_with_the_reason() {
 }
 
 #[tokio::test]
-async fn the_codex_login_is_served_read_again_and_never_renewed() {
+async fn the_codex_login_is_served_reloaded_and_never_refreshed() {
     let home = Home::new().await;
     home.run(&["status", "--from-codex"]).await.expect(1, &["not logged in", "run `codex`"]);
     let file = home.log_in_to_codex(Mint { lifetime: Some(Duration::ZERO), ..Mint::default() });
@@ -194,7 +194,7 @@ async fn the_codex_login_is_served_read_again_and_never_renewed() {
     assert!(text.contains("has ended") && text.contains("run `codex`"), "{text}");
     assert_eq!(std::fs::read(&file).unwrap(), ended);
 
-    // The CLI renews its login; the proxy picks it up.
+    // The CLI refreshes its login; the proxy reloads it.
     home.log_in_to_codex(Mint::default());
     let renewed = std::fs::read(&file).unwrap();
     assert_eq!(proxy.post(None, &ask("hi")).await.0, 200);
@@ -202,7 +202,7 @@ async fn the_codex_login_is_served_read_again_and_never_renewed() {
         .await
         .expect(0, &["user@example.com", "auth.json", "not refreshed by codex-proxy"]);
 
-    // Refused before its time, it is given up, not renewed.
+    // Rejected early, it is given up, not refreshed.
     home.sim.control().invalidate_access_tokens();
     let (status, text) = proxy.post(None, &ask("hi")).await;
     assert_eq!(status, 401, "{text}");
@@ -240,7 +240,7 @@ async fn a_pasted_denial_ends_the_login_and_anything_else_does_not() {
 }
 
 #[tokio::test]
-async fn a_machine_without_a_browser_is_offered_the_right_way() {
+async fn a_machine_without_a_browser_gets_device_login_suggested() {
     let _ports = callback_ports();
     let home = Home::new().await;
     let mut command = home.command(&["login"]);

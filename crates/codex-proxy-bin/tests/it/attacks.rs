@@ -1,4 +1,4 @@
-//! Ways in that must stay shut: each is tried over a socket, and nothing may reach the backend.
+//! Attacks over a socket, each of which must be rejected before anything reaches the backend.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -50,12 +50,12 @@ fn refused(reply: &RawReply, status: u16, code: &str, what: &[&str]) {
 }
 
 #[tokio::test]
-async fn without_a_key_no_web_page_and_no_foreign_name_gets_in() {
+async fn without_a_key_web_pages_and_foreign_names_are_rejected() {
     let proxy = proxy("").await;
     let host = format!("host: {}", proxy.base.trim_start_matches("http://"));
     let host = host.as_str();
     for lines in [
-        // DNS rebinding: the page's own name was made to point here.
+        // DNS rebinding: the page's own name was made to resolve to this machine.
         &["host: evil.example:8787"][..],
         &["host: evil.example:8787", "origin: http://evil.example:8787", "sec-fetch-site: same-origin"],
         &["host: localhost.evil.example"],
@@ -72,9 +72,9 @@ async fn without_a_key_no_web_page_and_no_foreign_name_gets_in() {
         &[host, "sec-fetch-site: cross-site", "content-type: text/plain"],
         &[host, "sec-fetch-site: cross-site", "sec-fetch-dest: iframe"],
         &[host, "referer: https://evil.example/form"],
-        // The address that means this machine to some systems, from elsewhere.
+        // An address that some systems treat as this machine, from elsewhere.
         &["host: 0.0.0.0:8787", "origin: http://evil.example", "sec-fetch-site: cross-site"],
-        // Keys are of no use where none is set up.
+        // Keys have no effect if none is configured.
         &[host, "origin: https://evil.example", KEY],
     ] {
         refused(&attack(&proxy, lines).await, 403, "foreign_origin", lines);
@@ -98,7 +98,7 @@ async fn without_a_key_no_web_page_and_no_foreign_name_gets_in() {
         refused(&attack(&proxy, &[host, line]).await, 403, "remote_without_api_key", &[line]);
     }
     refused(&attack(&proxy, &["host: localhost", "host: evil.example"]).await, 400, "", &["two hosts"]);
-    assert_eq!(proxy.turns(), Vec::<Value>::new(), "nothing was spent");
+    assert_eq!(proxy.turns(), Vec::<Value>::new(), "nothing reaches the backend");
     for lines in [
         &[host][..],
         &["host: localhost:8787", "origin: http://localhost:3000", "sec-fetch-site: same-site"],
@@ -110,7 +110,7 @@ async fn without_a_key_no_web_page_and_no_foreign_name_gets_in() {
 }
 
 #[tokio::test]
-async fn the_key_in_our_readme_is_no_key_to_a_web_page_or_to_the_internet() {
+async fn the_public_key_is_rejected_from_web_pages_and_the_internet() {
     let proxy = proxy("codex-proxy").await;
     let host = "host: 192.168.1.2:8787";
     for lines in [
@@ -144,7 +144,7 @@ async fn the_key_in_our_readme_is_no_key_to_a_web_page_or_to_the_internet() {
 }
 
 #[tokio::test]
-async fn with_keys_nothing_but_a_key_counts() {
+async fn with_keys_only_a_key_counts() {
     let proxy = proxy("first\nsecond, with a comma").await;
     for lines in [
         &["host: localhost"][..],
@@ -168,20 +168,20 @@ async fn with_keys_nothing_but_a_key_counts() {
     }
     let query = raw::request("POST /v1/chat/completions?api_key=first&key=first", &["host: localhost"], "{}");
     assert_eq!(raw::send(&proxy.base, &query).await.status, 401);
-    assert_eq!(proxy.turns(), Vec::<Value>::new(), "nothing was spent");
+    assert_eq!(proxy.turns(), Vec::<Value>::new(), "nothing reaches the backend");
     for key in [
         "authorization: Bearer first",
         "X-API-Key: second, with a comma",
         "authorization: BEARER  second, with a comma",
     ] {
-        // With a secret, where it comes from is of no interest.
+        // With a secret, the origin of the request does not matter.
         let lines = ["host: proxy.example", "origin: https://evil.example", "x-forwarded-for: 8.8.8.8", key];
         assert_eq!(attack(&proxy, &lines).await.status, 200, "{key}");
     }
 }
 
 #[tokio::test]
-async fn no_cross_site_page_opens_a_websocket() {
+async fn cross_site_pages_cannot_open_a_websocket() {
     for keys in ["", "codex-proxy"] {
         let proxy = proxy(keys).await;
         let handshake = |host: &str, origin: &str, key: &str| {

@@ -1,4 +1,4 @@
-//! Bad input: a clear error in OpenAI's shape, the right status, and nothing sent to the backend.
+//! Invalid input: an error in OpenAI's shape, the right status, and nothing sent to the backend.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{Harness, ask, backend};
 
 #[tokio::test]
-async fn malformed_bodies_are_named() {
+async fn malformed_bodies_get_an_error_that_names_the_parameter() {
     let proxy = Harness::start().await;
     for (path, body, param) in [
         ("/v1/chat/completions", "{\"model\": \"gpt-5.1\", ", Value::Null),
@@ -44,11 +44,11 @@ async fn a_body_over_the_limit_is_a_413() {
     let large = format!("{{\"model\": \"{}\"}}", "x".repeat(codex_proxy::request::limits::MAX_BODY_BYTES));
     let reply = proxy.send(Method::POST, "/v1/chat/completions", &[], large).await;
     assert_eq!((reply.status.as_u16(), &reply.json()["error"]["code"]), (413, &json!("request_too_large")));
-    assert_eq!(proxy.post("/v1/chat/completions", &ask("hi")).await.status, 200, "nobody else notices");
+    assert_eq!(proxy.post("/v1/chat/completions", &ask("hi")).await.status, 200, "other requests are not affected");
 }
 
 #[tokio::test]
-async fn a_zstd_body_is_read_and_a_bomb_is_not() {
+async fn a_zstd_body_is_decoded_and_a_bomb_rejected() {
     let proxy = Harness::start().await;
     let encoded = zstd::encode_all(ask("hi").to_string().as_bytes(), 3).unwrap();
     let reply = proxy.send(Method::POST, "/v1/chat/completions", &[("content-encoding", "zstd")], encoded).await;
@@ -61,7 +61,7 @@ async fn a_zstd_body_is_read_and_a_bomb_is_not() {
 }
 
 #[tokio::test]
-async fn keys_are_asked_for_everywhere_but_at_health() {
+async fn keys_are_required_everywhere_except_for_health() {
     let proxy = Harness::start_with(backend(), Some("secret")).await;
     assert_eq!(proxy.get("/health").await.status, 200);
     for (method, path) in
@@ -78,26 +78,22 @@ async fn keys_are_asked_for_everywhere_but_at_health() {
 }
 
 #[tokio::test]
-async fn unknown_paths_and_methods_are_told_apart() {
+async fn unknown_paths_and_methods_get_different_errors() {
     let proxy = Harness::start().await;
     assert_eq!(proxy.get("/v1/nowhere").await.status, 404);
-    for (path, why) in [
-        ("/v1/completions", "complete no text"),
-        ("/v1/embeddings", "no model for embeddings"),
-        ("/v1/rerank", "no model that ranks"),
-    ] {
+    for path in ["/v1/completions", "/v1/embeddings", "/v1/rerank"] {
         let reply = proxy.send(Method::POST, path, &[], "{}").await;
         let error = &reply.json()["error"];
         assert_eq!((reply.status.as_u16(), &error["code"]), (404, &json!("unknown_url")), "{path}");
-        let message = error["message"].as_str().unwrap();
-        assert!(message.contains(why) && message.contains("/v1/chat/completions"), "{message}");
+        // The message names an endpoint that exists.
+        assert!(error["message"].as_str().unwrap().contains("/v1/chat/completions"), "{error}");
     }
     let reply = proxy.get("/v1/chat/completions").await;
     assert_eq!((reply.status.as_u16(), reply.header("allow")), (405, Some("POST")));
 }
 
 #[tokio::test]
-async fn models_are_listed_and_told_one_by_one() {
+async fn models_can_be_listed_and_retrieved() {
     let proxy = Harness::start().await;
     let list = proxy.get("/v1/models").await.json();
     let ids: Vec<_> = list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();

@@ -1,4 +1,4 @@
-//! Chat completions end to end: what the client sees, and what reached the backend.
+//! Chat completions end to end: what the client sees, and what reaches the backend.
 
 use serde_json::{Value, json};
 
@@ -15,12 +15,12 @@ async fn a_stream_has_one_role_one_finish_and_a_done() {
     let finishes: Vec<_> = events.iter().filter(|chunk| chunk["choices"][0]["finish_reason"].is_string()).collect();
     assert_eq!(finishes.len(), 1);
     assert_eq!(finishes[0]["choices"][0]["finish_reason"], "stop");
-    assert!(events.iter().all(|chunk| chunk["usage"].is_null()), "no usage unless it is asked for");
+    assert!(events.iter().all(|chunk| chunk["usage"].is_null()), "no usage unless requested");
     assert_eq!(reply.streamed_text(), "Hello");
 }
 
 #[tokio::test]
-async fn usage_comes_last_when_asked_for() {
+async fn usage_is_the_last_chunk_if_requested() {
     let proxy = Harness::start().await;
     let mut body = ask_streaming("hi");
     body["stream_options"] = json!({"include_usage": true});
@@ -33,7 +33,7 @@ async fn usage_comes_last_when_asked_for() {
 }
 
 #[tokio::test]
-async fn stream_and_whole_reply_say_the_same() {
+async fn streamed_and_unary_replies_have_the_same_content() {
     let proxy = Harness::start().await;
     for scenario in [
         "text=Grüße 👋",
@@ -91,7 +91,7 @@ async fn a_tool_call_makes_the_round_trip() {
     let sent = &proxy.turns()[1];
     assert_eq!(sent["tools"][0]["strict"], false, "an absent strict means false: {sent}");
     let output = sent["input"].as_array().unwrap().iter().find(|item| item["type"] == "function_call_output").unwrap();
-    assert_eq!(output["call_id"], call["id"], "the id goes back as it came");
+    assert_eq!(output["call_id"], call["id"], "the id is unchanged");
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn parallel_tool_calls_keep_their_indexes() {
 }
 
 #[tokio::test]
-async fn a_stop_string_and_a_limit_cut_the_reply() {
+async fn a_stop_string_and_a_token_limit_cut_off_the_reply() {
     let proxy = Harness::start().await;
     for (key, value, text, finish) in
         [("stop", json!(["r si"]), "one two three fou", "stop"), ("max_tokens", json!(3), "one two three", "length")]
@@ -169,7 +169,7 @@ async fn several_choices_are_several_turns() {
 }
 
 #[tokio::test]
-async fn what_is_not_carried_is_named_in_the_headers() {
+async fn dropped_parameters_are_listed_in_the_headers() {
     let proxy = Harness::start().await;
     let mut body = ask("hi");
     body["temperature"] = json!(0.2);
@@ -184,11 +184,11 @@ async fn what_is_not_carried_is_named_in_the_headers() {
         proxy.send(http::Method::POST, "/v1/chat/completions", &[("x-codex-proxy-strict", "true")], body.to_string());
     let strict = strict.await;
     assert_eq!((strict.status.as_u16(), &strict.json()["error"]["param"]), (400, &json!("temperature")));
-    assert_eq!(proxy.turns().len(), 1, "a refused request never reaches the backend");
+    assert_eq!(proxy.turns().len(), 1, "a rejected request never reaches the backend");
 }
 
 #[tokio::test]
-async fn roles_and_images_reach_the_backend_whole() {
+async fn roles_and_images_reach_the_backend() {
     let proxy = Harness::start().await;
     let pixel = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
     let body = json!({"model": "gpt-5.1", "messages": [
@@ -230,7 +230,7 @@ async fn a_conversation_keeps_one_id_and_callers_never_share_one() {
 }
 
 #[tokio::test]
-async fn a_conversation_that_the_client_names_keeps_its_name() {
+async fn a_conversation_named_by_the_client_keeps_its_id() {
     let proxy = Harness::start().await;
     let uuid = "01a2062c-22de-7320-84ce-6a407485ff83";
     let mut named = ask("hi");
@@ -246,7 +246,7 @@ async fn a_conversation_that_the_client_names_keeps_its_name() {
     }
     let ids: Vec<_> = proxy.turns().iter().map(|turn| turn["prompt_cache_key"].as_str().unwrap().to_owned()).collect();
     assert_eq!((&*ids[0], &*ids[1]), (uuid, uuid));
-    assert_eq!(ids[2], ids[3], "by whatever way it is named");
+    assert_eq!(ids[2], ids[3], "both headers name the same conversation");
     assert_ne!(ids[2], uuid);
 }
 

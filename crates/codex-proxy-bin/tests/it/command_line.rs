@@ -1,4 +1,4 @@
-//! The program as a process: what it prints, and how it exits.
+//! The program as a process: its output and exit codes.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -29,7 +29,7 @@ fn status_without_a_login_names_the_next_step() {
 }
 
 #[test]
-fn the_earlier_programs_credentials_are_read_as_they_are() {
+fn credentials_of_the_earlier_program_are_accepted() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("credentials.json");
     let text = r#"{"access_token": "a.b.c", "refresh_token": "r", "account_id": "acct-1", "expires_at": 4102444800}"#;
@@ -41,7 +41,7 @@ fn the_earlier_programs_credentials_are_read_as_they_are() {
 }
 
 #[test]
-fn damaged_credentials_are_reported_and_kept() {
+fn damaged_credentials_are_reported_and_not_deleted() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("credentials.json");
     std::fs::write(&path, "{\"access_token\": ").unwrap();
@@ -53,7 +53,7 @@ fn damaged_credentials_are_reported_and_kept() {
 }
 
 #[test]
-fn a_port_in_use_is_named() {
+fn the_error_names_a_port_in_use() {
     let home = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -62,7 +62,7 @@ fn a_port_in_use_is_named() {
 }
 
 #[test]
-fn wrong_settings_and_arguments_are_named_before_anything_starts() {
+fn invalid_settings_and_arguments_fail_before_anything_starts() {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_codex-proxy"));
     command.arg("serve").env_clear().env("CODEX_PROXY_HOME", home.path());
@@ -83,7 +83,7 @@ fn the_demonstration_works_from_an_empty_home() {
         0,
         &["finish_reason \"stop\"", "the model calls get_weather", "response.completed"],
     );
-    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "the demonstration leaves nothing behind");
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "the demonstration creates no files");
 }
 
 #[test]

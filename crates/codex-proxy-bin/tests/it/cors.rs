@@ -1,4 +1,4 @@
-//! What web pages may do: the preflight, and what they may read.
+//! Web pages: preflights, and what pages may read.
 
 use codex_auth::MemoryStore;
 use codex_proxy::admission::access::Access;
@@ -27,7 +27,7 @@ async fn preflight(proxy: &Harness, origin: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_preflight_is_answered_without_a_key_to_trusted_pages() {
+async fn trusted_pages_get_preflights_answered_without_a_key() {
     let proxy = proxy("https://chat.example,app://obsidian.md").await;
     for origin in ["https://chat.example", "app://obsidian.md", "http://localhost:5173"] {
         let reply = preflight(&proxy, origin).await;
@@ -44,7 +44,7 @@ async fn a_preflight_is_answered_without_a_key_to_trusted_pages() {
         assert!(reply.json()["error"]["message"].as_str().unwrap().contains("CODEX_PROXY_CORS_ORIGINS"));
         assert_eq!(reply.header("access-control-allow-private-network"), None);
     }
-    // An OPTIONS that is no preflight is a method like any other.
+    // An OPTIONS request that is not a preflight is an unsupported method.
     let key = ("authorization", "Bearer secret");
     assert_eq!(proxy.send(Method::OPTIONS, "/v1/chat/completions", &[key], "").await.status, 405);
     assert_eq!(proxy.turns(), Vec::<Value>::new());
@@ -66,20 +66,20 @@ async fn a_trusted_page_may_read_replies_errors_and_our_headers() {
         assert!(exposed.contains(&name) || !reply.headers.contains_key(name), "{name} in {exposed:?}");
     }
     assert!(exposed.contains(&"x-codex-proxy-dropped"), "{exposed:?}");
-    // A page that forgot its key is to see why.
+    // A page that forgot its key may read why it failed.
     let reply = proxy.send(Method::GET, "/v1/models", &[origin], "").await;
     assert_eq!(
         (reply.status.as_u16(), reply.header("access-control-allow-origin")),
         (401, Some("https://chat.example"))
     );
-    // With the key, any program is served, but no other page may read it.
+    // With the key, any program is served, but other pages may not read the reply.
     let reply = proxy.send(Method::GET, "/v1/models", &[key, ("origin", "https://evil.example")], "").await;
     assert_eq!((reply.status.as_u16(), reply.header("access-control-allow-origin")), (200, None));
     assert_eq!(reply.header("vary"), Some("origin"));
 }
 
 #[tokio::test]
-async fn a_star_is_for_all_pages_that_have_a_key() {
+async fn a_star_allows_all_pages_that_send_a_key() {
     let proxy = proxy("*").await;
     assert_eq!(preflight(&proxy, "https://any.example").await.status, 204);
     let reply = proxy.send(Method::GET, "/v1/models", &[("origin", "https://any.example")], "").await;

@@ -1,4 +1,4 @@
-//! `doctor`: each thing that can be wrong is found and named with what to do.
+//! `doctor`: it finds each possible problem, and names the fix.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use tokio::process::Command;
 
 use crate::process::{Home, Ran, Running};
 
-/// Port 0 is free whatever runs beside the test.
+/// Port 0 is always free.
 const DOCTOR: [&str; 5] = ["doctor", "--host", "127.0.0.1", "-p", "0"];
 
 async fn doctor(home: &Home, more: &[&str]) -> Ran {
     home.run(&[&DOCTOR, more].concat()).await
 }
 
-/// The verdicts, by check.
+/// The results, by check.
 fn verdict<'a>(report: &'a Value, check: &str) -> &'a str {
     let checks = report["checks"].as_array().unwrap();
     let found = checks.iter().find(|finding| finding["check"] == check);
@@ -25,7 +25,7 @@ fn verdict<'a>(report: &'a Value, check: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn a_sound_setup_is_well() {
+async fn a_working_setup_has_no_problems() {
     let home = Home::new().await;
     home.log_in(Mint::default());
     let ran = doctor(&home, &[]).await;
@@ -51,7 +51,7 @@ async fn a_sound_setup_is_well() {
 }
 
 #[tokio::test]
-async fn without_a_login_the_step_is_named_and_nothing_is_left_behind() {
+async fn without_a_login_the_next_step_is_named_and_no_file_created() {
     let home = Home::new().await;
     let ran = doctor(&home, &[]).await;
     ran.expect(1, &["does not exist yet", "FAIL  login", "run `codex-proxy login`", "Failures: 1; warnings: 1."]);
@@ -59,10 +59,10 @@ async fn without_a_login_the_step_is_named_and_nothing_is_left_behind() {
 }
 
 #[tokio::test]
-async fn an_access_token_that_has_ended_is_renewed_and_kept() {
+async fn an_expired_access_token_is_refreshed_and_stored() {
     let home = Home::new().await;
     home.log_in(Mint { lifetime: Some(Duration::ZERO), ..Mint::default() });
-    // The next token ends at once, too, so the backend does not take it; but it is kept.
+    // The next token expires at once, too, so the backend rejects it; but it is stored.
     let before = home.store().load().unwrap().unwrap().refresh_token.unwrap();
     doctor(&home, &[]).await.expect(1, &["FAIL  login"]);
     let after = home.store().load().unwrap().unwrap().refresh_token.unwrap();
@@ -70,7 +70,7 @@ async fn an_access_token_that_has_ended_is_renewed_and_kept() {
 }
 
 #[tokio::test]
-async fn a_login_that_has_ended_is_a_failure() {
+async fn an_ended_login_is_a_failure() {
     let home = Home::new().await;
     home.log_in(Mint { lifetime: Some(Duration::ZERO), ..Mint::default() });
     home.sim.control().fault_refresh(RefreshFault::Expired).unwrap();
@@ -78,7 +78,7 @@ async fn a_login_that_has_ended_is_a_failure() {
 }
 
 #[tokio::test]
-async fn damaged_credentials_are_a_failure_and_stay() {
+async fn damaged_credentials_are_a_failure_and_not_deleted() {
     let home = Home::new().await;
     home.log_in(Mint::default());
     std::fs::write(home.credentials(), "{").unwrap();
@@ -98,11 +98,11 @@ async fn credentials_that_others_can_read_are_a_warning() {
 }
 
 #[tokio::test]
-async fn servers_that_cannot_be_reached_are_failures() {
+async fn unreachable_servers_are_failures() {
     let home = Home::new().await;
     home.log_in(Mint::default());
     let unreachable = |command: &mut Command| -> Running {
-        // Nobody listens on the port of discard; no name ends in `invalid` (RFC 2606).
+        // No process listens on the discard port; no name ends in `invalid` (RFC 2606).
         let command = command.env("CODEX_PROXY_AUTH_URL", "https://auth.invalid");
         Running::of(command.env("CODEX_PROXY_UPSTREAM_URL", "http://127.0.0.1:9/backend-api"))
     };
@@ -116,7 +116,7 @@ async fn servers_that_cannot_be_reached_are_failures() {
 }
 
 #[tokio::test]
-async fn a_challenge_is_named() {
+async fn a_challenge_is_a_failure() {
     let home = Home::new().await;
     home.log_in(Mint::default());
     home.sim.control().cloudflare(true);
@@ -132,7 +132,7 @@ async fn a_used_up_window_is_a_warning() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_makes_no_sense_is_a_failure() {
+async fn an_invalid_proxy_is_a_failure() {
     let home = Home::new().await;
     let mut command = home.command(&["doctor"]);
     let mut program = Running::of(command.env("HTTPS_PROXY", "gopher://u:s3cret@proxy.example"));
@@ -147,7 +147,7 @@ async fn a_port_in_use_is_a_failure_unless_codex_proxy_uses_it() {
     home.log_in(Mint::default());
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    // Nobody answers there.
+    // No process answers there.
     tokio::spawn(async move { while taken.accept().await.is_ok() {} });
     let ran = home.run(&["doctor", "--host", "127.0.0.1", "-p", &port]).await;
     ran.expect(1, &["FAIL  port", "in use by another program", "-p"]);
@@ -159,7 +159,7 @@ async fn a_port_in_use_is_a_failure_unless_codex_proxy_uses_it() {
 }
 
 #[tokio::test]
-async fn the_codex_login_is_examined_and_left_alone() {
+async fn the_codex_login_is_checked_and_not_changed() {
     let home = Home::new().await;
     let file = home.log_in_to_codex(Mint::default());
     #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! What a client is told when the backend fails, before the first byte and after it.
+//! Backend failures as clients see them, before the first byte and after it.
 
 use codex_sim::{Outcome, RecordedRequest, SimConfig};
 use http::Method;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Harness, ask, ask_streaming, read_until};
 
-/// Both a stream and a whole reply: no byte is out yet, so both get the status.
+/// A stream and a unary reply alike: no byte is out yet, so both get the status.
 async fn check(scenario: &str, status: u16, kind: &str, code: Value) -> Vec<crate::support::Reply> {
     let mut replies = Vec::new();
     for body in [ask(&format!("[sim:{scenario}]")), ask_streaming(&format!("[sim:{scenario}]"))] {
@@ -22,7 +22,7 @@ async fn check(scenario: &str, status: u16, kind: &str, code: Value) -> Vec<crat
 }
 
 #[tokio::test]
-async fn usage_limit_is_a_429_that_asks_for_no_retry() {
+async fn a_usage_limit_is_a_429_that_forbids_retries() {
     for reply in check("429-usage", 429, "rate_limit_error", json!("usage_limit_reached")).await {
         assert_eq!(reply.header("x-should-retry"), Some("false"));
         assert!(reply.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
@@ -30,7 +30,7 @@ async fn usage_limit_is_a_429_that_asks_for_no_retry() {
 }
 
 #[tokio::test]
-async fn the_official_client_is_told_of_a_usage_limit_in_the_backends_words() {
+async fn the_official_client_gets_a_usage_limit_as_the_backend_words_it() {
     let proxy = Harness::start().await;
     let body = json!({"model": "gpt-5.1", "input": "[sim:429-usage]"}).to_string();
     let reply = proxy.send(Method::POST, "/v1/responses", &[("originator", "codex_exec")], body).await;
@@ -39,28 +39,28 @@ async fn the_official_client_is_told_of_a_usage_limit_in_the_backends_words() {
 }
 
 #[tokio::test]
-async fn a_usage_limit_is_asked_about_once() {
+async fn a_usage_limit_is_not_retried() {
     let proxy = Harness::start().await;
     proxy.post("/v1/chat/completions", &ask("[sim:429-usage]")).await;
     assert_eq!(proxy.turns().len(), 1);
 }
 
 #[tokio::test]
-async fn what_was_sent_again_in_vain_is_not_worth_an_sdks_retries() {
+async fn an_exhausted_retry_forbids_sdk_retries() {
     for scenario in ["503", "cloudflare"] {
         let proxy = Harness::start().await;
         let reply = proxy.post("/v1/chat/completions", &ask(&format!("[sim:{scenario}]"))).await;
         assert_eq!(reply.header("x-should-retry"), Some("false"), "{scenario}");
         assert!(proxy.turns().len() > 1, "{scenario}");
     }
-    // Once a reply has begun nothing is sent again here, and an SDK may.
+    // Once a reply has begun, the program does not retry, but an SDK may.
     for reply in check("cut=1", 502, "server_error", json!("stream_truncated")).await {
         assert_eq!(reply.header("x-should-retry"), None);
     }
 }
 
 #[tokio::test]
-async fn a_full_context_has_the_words_that_clients_look_for() {
+async fn a_full_context_has_the_words_that_clients_match() {
     for scenario in ["failed=context_length_exceeded", "context-length"] {
         for reply in check(scenario, 400, "invalid_request_error", json!("context_length_exceeded")).await {
             assert!(reply.text.contains("This model's maximum context length is"), "{}", reply.text);
@@ -97,7 +97,7 @@ async fn an_unknown_model_is_a_404() {
 }
 
 #[tokio::test]
-async fn a_broken_stream_ends_in_an_error_and_never_in_a_finish() {
+async fn a_broken_stream_ends_with_an_error_and_without_a_finish() {
     for scenario in ["cut", "no-terminal"] {
         let proxy = Harness::start().await;
         let reply = proxy.post("/v1/chat/completions", &ask_streaming(&format!("[sim:{scenario}]"))).await;
@@ -113,7 +113,7 @@ async fn a_broken_stream_ends_in_an_error_and_never_in_a_finish() {
 }
 
 #[tokio::test]
-async fn a_cut_tool_call_is_never_handed_out_as_finished() {
+async fn a_truncated_tool_call_never_finishes() {
     let proxy = Harness::start().await;
     let mut body = ask_streaming("[sim:tool][sim:cut]");
     body["tools"] = json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object",
@@ -133,7 +133,7 @@ async fn incomplete_replies_say_why() {
 }
 
 #[tokio::test]
-async fn a_passing_500_is_not_seen() {
+async fn a_temporary_500_is_retried() {
     let proxy = Harness::start().await;
     let reply = proxy.post("/v1/chat/completions", &ask("[sim:500-once]")).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
@@ -141,7 +141,7 @@ async fn a_passing_500_is_not_seen() {
 }
 
 #[tokio::test]
-async fn an_overload_inside_a_200_is_tried_once_more_before_the_first_output() {
+async fn an_overload_inside_a_200_is_retried_once_before_the_first_output() {
     for (scenario, status, turns) in [
         ("[sim:overloaded-once]", 200, 2),
         ("[sim:error-first=server_error]", 502, 2),
@@ -158,7 +158,7 @@ async fn an_overload_inside_a_200_is_tried_once_more_before_the_first_output() {
 }
 
 #[tokio::test]
-async fn nothing_is_tried_again_once_there_was_output() {
+async fn nothing_is_retried_after_the_first_output() {
     let proxy = Harness::start().await;
     let body = ask_streaming("[sim:text=Hello][sim:failed=server_is_overloaded]");
     let events = proxy.post("/v1/chat/completions", &body).await.events();
@@ -167,7 +167,7 @@ async fn nothing_is_tried_again_once_there_was_output() {
 }
 
 #[tokio::test]
-async fn replies_tell_what_is_left_of_the_plan_failures_too() {
+async fn replies_and_errors_report_the_quota() {
     let proxy = Harness::start().await;
     proxy.sim.control().use_quota(27.5, 40.0);
     for (body, status) in [(ask("hi"), 200), (ask_streaming("hi"), 200), (ask("[sim:429-usage]"), 429)] {
@@ -183,7 +183,7 @@ async fn replies_tell_what_is_left_of_the_plan_failures_too() {
     }
 }
 
-/// Waits until the simulator has seen the client of its only turn go; that the test ends is the proof.
+/// Waits until the simulator has seen the client of its only turn disconnect; the test fails if it never does.
 async fn until_left(proxy: &Harness, version: &str) {
     let left = |requests: &[RecordedRequest]| requests.iter().any(|request| request.outcome == Outcome::Disconnected);
     let requests = proxy.sim.requests_until(left).await;
@@ -191,11 +191,11 @@ async fn until_left(proxy: &Harness, version: &str) {
     assert_eq!((turn.version.as_str(), turn.outcome), (version, Outcome::Disconnected));
 }
 
-/// Over plain HTTP/1.1 the connection goes, over TLS one stream of HTTP/2.
+/// Over plain HTTP/1.1 the connection closes, over TLS one stream of HTTP/2.
 const WIRES: [(bool, &str); 2] = [(false, "HTTP/1.1"), (true, "HTTP/2.0")];
 
 #[tokio::test]
-async fn a_client_that_leaves_ends_the_turn_at_the_backend() {
+async fn a_client_that_disconnects_ends_the_turn_at_the_backend() {
     for (tls, version) in WIRES {
         let proxy = Harness::start_with(SimConfig { tls, ..SimConfig::default() }, None).await;
         let body = ask_streaming("[sim:text=Hello there][sim:stall]").to_string();
@@ -207,7 +207,7 @@ async fn a_client_that_leaves_ends_the_turn_at_the_backend() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_before_any_output_ends_the_turn_too() {
+async fn a_client_that_disconnects_before_any_output_ends_the_turn_too() {
     for (tls, version) in WIRES {
         for (scenario, stream) in [("[sim:stall=headers]", true), ("[sim:stall=1]", true), ("[sim:stall]", false)] {
             let proxy = Harness::start_with(SimConfig { tls, ..SimConfig::default() }, None).await;
@@ -215,9 +215,9 @@ async fn a_client_that_leaves_before_any_output_ends_the_turn_too() {
             let opened = proxy.open(Method::POST, "/v1/chat/completions", &[], body);
             let waits = |requests: &[RecordedRequest]| requests.iter().any(|request| request.waiting);
             let waiting = proxy.sim.requests_until(waits);
-            // The reply is given up as soon as the backend is seen to wait, before it has begun.
+            // The client gives up the reply while the backend is silent, before the reply has begun.
             tokio::select! {
-                _ = opened => panic!("nothing was to come before the client leaves"),
+                _ = opened => panic!("the reply began before the client disconnected"),
                 _ = waiting => {}
             }
             until_left(&proxy, version).await;
@@ -225,14 +225,14 @@ async fn a_client_that_leaves_before_any_output_ends_the_turn_too() {
     }
 }
 
-/// The backend tells of the quota in headers, and again in an event that may come after the output (docs/backend.md §3.5).
+/// The backend reports the quota in headers, and again in an event that may follow the output (docs/backend.md §3.5).
 #[tokio::test]
-async fn a_quota_told_after_the_output_is_known_by_the_next_reply() {
+async fn a_quota_reported_after_the_output_is_in_the_next_reply() {
     for body in [ask("[sim:late-limits=77] hi"), ask_streaming("[sim:late-limits=77] hi")] {
         let proxy = Harness::start().await;
         let reply = proxy.post("/v1/chat/completions", &body).await;
         assert_eq!((reply.status.as_u16(), reply.text.contains("late-limits")), (200, false), "{}", reply.text);
-        // A reply without headers of the backend's: what is told comes from before.
+        // A reply without headers of the backend: the quota comes from the earlier reply.
         let refused = proxy.post("/v1/chat/completions", &ask("[sim:502]")).await;
         assert_eq!(refused.header("x-codex-primary-used-percent"), Some("77"), "{:?}", refused.headers);
     }

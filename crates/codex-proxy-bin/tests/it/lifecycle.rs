@@ -1,4 +1,4 @@
-//! Stopping: what runs may finish, what is new is turned away.
+//! Stopping: running requests may finish, new ones are rejected.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ async fn an_open_stream_finishes_after_the_signal_to_stop() {
     let (_, mut stream) = proxy.open(http::Method::POST, "/v1/chat/completions", &[], body).await;
     read_until(&mut stream, "assistant").await;
     proxy.stop.take().unwrap().send(()).unwrap();
-    // The listener is gone once a connection is refused; only then is the stream let go on.
+    // The listener is gone once a connection is refused; only then does the stream continue.
     let address = proxy.base.trim_start_matches("http://").to_owned();
     while tokio::net::TcpStream::connect(&address).await.is_ok() {
         tokio::task::yield_now().await;
@@ -37,7 +37,7 @@ async fn an_open_stream_finishes_after_the_signal_to_stop() {
     (&mut proxy.server).await.unwrap();
 }
 
-/// A way to the backend that can be given a defect.
+/// A connection to the backend that can be made to panic.
 #[derive(Debug)]
 struct Defective {
     client: Client,
@@ -48,16 +48,16 @@ struct Defective {
 impl Upstream for Defective {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<ByteStream>, UpstreamError> {
         let is_turn = request.uri().path().ends_with("/codex/responses");
-        assert!(!(is_turn && self.at_once.load(Ordering::Relaxed)), "a defect");
+        assert!(!(is_turn && self.at_once.load(Ordering::Relaxed)), "a panic for the test");
         let response = self.client.send(request).await?;
         Ok(if is_turn && self.later.load(Ordering::Relaxed) { response.map(panicking) } else { response })
     }
 }
 
-/// The reply as far as its first text, and then the defect.
+/// The reply up to its first text, and then a panic.
 fn panicking(body: ByteStream) -> ByteStream {
     Box::pin(stream::unfold(Some(body), async |rest| {
-        let mut body = rest.expect("a defect");
+        let mut body = rest.expect("a panic for the test");
         let piece = body.next().await?.unwrap();
         let text = std::str::from_utf8(&piece).unwrap();
         match text.find("output_text.delta\"").and_then(|at| Some(at + text[at..].find("\n\n")? + 2)) {
@@ -68,7 +68,7 @@ fn panicking(body: ByteStream) -> ByteStream {
 }
 
 #[tokio::test]
-async fn a_defect_costs_the_request_that_meets_it() {
+async fn a_panic_ends_only_its_request() {
     let sim = Sim::start(backend()).await.unwrap();
     let env = |name: &str| match name {
         "HOME" => Some("/nonexistent".into()),
@@ -111,7 +111,7 @@ async fn a_defect_costs_the_request_that_meets_it() {
     assert!(reply.status == 200 && reply.body.contains("data: {\"error\":{"), "{}", reply.body);
     assert!(!reply.body.contains("finish_reason\":\"stop"), "{}", reply.body);
     app.client.upstream.later.store(false, Ordering::Relaxed);
-    // Every slot came back.
+    // Every slot was freed.
     let reply = ask("/v1/responses", json!({"model": "gpt-5.5", "input": "hi", "stream": true})).await;
     assert!(reply.body.contains("response.completed"), "{}", reply.body);
     assert_eq!(app.terms.slots().taken(), 0);

@@ -1,4 +1,4 @@
-//! Limits: who goes over one is told so in OpenAI's shape, and nobody else notices.
+//! Limits: requests beyond one get an error in OpenAI's shape, and others are not affected.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::support::{Harness, ask, ask_streaming, backend, read_until, tokens_of
 
 const PATH: &str = "/v1/chat/completions";
 
-/// So short that a test need not wait, and not measured.
+/// Short, so a test need not wait; not measured.
 const SHORT: Duration = Duration::from_millis(50);
 
 async fn proxy(limits: Limits) -> Harness {
@@ -28,7 +28,7 @@ async fn proxy(limits: Limits) -> Harness {
 }
 
 async fn others_are_served(proxy: &Harness) {
-    assert_eq!(proxy.post(PATH, &ask("hi")).await.status, 200, "nobody else notices");
+    assert_eq!(proxy.post(PATH, &ask("hi")).await.status, 200, "other requests are not affected");
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn headers_that_are_too_large_are_a_431() {
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_come_whole_is_a_408() {
+async fn an_incomplete_head_is_a_408() {
     let times = Times { head: SHORT, ..Times::default() };
     let proxy = proxy(Limits { times, ..Limits::default() }).await;
     let mut stream = raw::connect(&proxy.base).await;
@@ -59,7 +59,7 @@ async fn a_head_that_does_not_come_whole_is_a_408() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_whole_is_a_408() {
+async fn an_incomplete_body_is_a_408() {
     let times = Times { body: SHORT, ..Times::default() };
     let proxy = proxy(Limits { times, ..Limits::default() }).await;
     let mut stream = raw::connect(&proxy.base).await;
@@ -70,7 +70,7 @@ async fn a_body_that_does_not_come_whole_is_a_408() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_is_closed_without_a_word() {
+async fn an_idle_connection_is_closed_without_a_reply() {
     let times = Times { idle: SHORT, ..Times::default() };
     let proxy = proxy(Limits { times, ..Limits::default() }).await;
     assert_eq!(raw::read_to_end(&mut raw::connect(&proxy.base).await).await, "");
@@ -100,11 +100,11 @@ async fn bodies_are_decoded_up_to_their_limit() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_has_only_as_much_room_as_it_needs() {
+async fn a_compressed_body_reserves_only_the_memory_that_it_needs() {
     let proxy = proxy(Limits::default()).await;
     let body = ask(&("[sim:stall=headers]".to_owned() + &"x".repeat(2 << 20))).to_string();
     let body = zstd::encode_all(body.as_bytes(), 1).unwrap();
-    // There is room for eight of the largest, which each of these may become.
+    // The budget has room for eight of the largest, which each of these could become.
     let opened =
         (0..10).map(|_| Box::pin(proxy.open(Method::POST, PATH, &[("content-encoding", "zstd")], body.clone())));
     let all_wait = |requests: &[RecordedRequest]| requests.iter().filter(|request| request.waiting).count() == 10;
@@ -116,7 +116,7 @@ async fn a_compressed_body_has_only_as_much_room_as_it_needs() {
 }
 
 #[tokio::test]
-async fn one_request_too_many_waits_and_one_more_is_a_503() {
+async fn a_request_beyond_the_limit_waits_and_one_beyond_the_queue_is_a_503() {
     let proxy = Arc::new(proxy(Limits { turns: 1, queue: 1, ..Limits::default() }).await);
     let stalled = ask_streaming("[sim:text=Hello][sim:stall] first").to_string();
     let (_, mut first) = proxy.open(Method::POST, PATH, &[], stalled).await;
@@ -125,7 +125,7 @@ async fn one_request_too_many_waits_and_one_more_is_a_503() {
         let proxy = Arc::clone(&proxy);
         async move { proxy.post(PATH, &ask("second")).await }
     });
-    // There is room for one in the queue: of two that come, one is refused, whichever it is.
+    // The queue has room for one: of two requests, either one is rejected.
     let third = tokio::spawn({
         let proxy = Arc::clone(&proxy);
         async move { proxy.post(PATH, &ask("third")).await }
@@ -136,7 +136,7 @@ async fn one_request_too_many_waits_and_one_more_is_a_503() {
     };
     assert_eq!((refused.status.as_u16(), &refused.json()["error"]["code"]), (503, &json!("proxy_overloaded")));
     assert_eq!((refused.header("retry-after"), &refused.json()["error"]["type"]), (Some("2"), &json!("server_error")));
-    assert_eq!(proxy.get("/v1/models").await.status, 200, "what makes no turn needs no slot");
+    assert_eq!(proxy.get("/v1/models").await.status, 200, "only turns need a slot");
     assert_eq!(proxy.turns().len(), 1, "the slot is held until the last byte");
     proxy.sim.control().release();
     read_until(&mut first, "[DONE]").await;
@@ -147,7 +147,7 @@ async fn one_request_too_many_waits_and_one_more_is_a_503() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_gives_its_slot_back_at_once() {
+async fn a_client_that_disconnects_frees_its_slot_at_once() {
     let proxy = proxy(Limits { turns: 1, queue: 1, ..Limits::default() }).await;
     let stalled = ask_streaming("[sim:text=Hello][sim:stall] first").to_string();
     let (_, mut first) = proxy.open(Method::POST, PATH, &[], stalled).await;
@@ -158,7 +158,7 @@ async fn a_client_that_leaves_gives_its_slot_back_at_once() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_is_given_up() {
+async fn a_client_that_does_not_read_is_disconnected() {
     let times = Times { stall: SHORT, ..Times::default() };
     let proxy = proxy(Limits { turns: 1, queue: 1, times, ..Limits::default() }).await;
     let mut stream = raw::connect(&proxy.base).await;
@@ -171,7 +171,7 @@ async fn a_client_that_does_not_read_is_given_up() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_a_503() {
+async fn a_connection_beyond_the_limit_gets_a_503() {
     let proxy = proxy(Limits { connections: 1, ..Limits::default() }).await;
     let mut first = raw::connect(&proxy.base).await;
     first.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();

@@ -1,4 +1,4 @@
-//! Names of models: decorated, of others, the user's own; and the account's list, which no request waits for.
+//! Model names: with settings, of other vendors, the user's own; and the account's list, for which no request waits.
 
 use codex_sim::SimConfig;
 use codex_upstream::CatalogueSource;
@@ -13,7 +13,7 @@ fn ask_model(model: &str) -> Value {
 }
 
 #[tokio::test]
-async fn names_carry_settings_and_are_echoed() {
+async fn names_can_contain_settings_and_are_echoed() {
     let proxy = Harness::start().await;
     let small = "model emulated: `gpt-4o-mini` sent as `gpt-6-luna`; effort `low`";
     for (name, slug, effort, tier, header, notice) in [
@@ -35,7 +35,7 @@ async fn names_carry_settings_and_are_echoed() {
 }
 
 #[tokio::test]
-async fn online_offers_web_search_and_the_request_goes_before_the_name() {
+async fn online_enables_web_search_and_the_request_overrides_the_name() {
     let proxy = Harness::start().await;
     let body = json!({"model": "gpt-5.5-high:online", "input": "hi", "reasoning": {"effort": "low"}});
     let reply = proxy.post("/v1/responses", &body).await;
@@ -46,7 +46,7 @@ async fn online_offers_web_search_and_the_request_goes_before_the_name() {
 }
 
 #[tokio::test]
-async fn a_model_is_told_by_every_name_it_has() {
+async fn a_model_can_be_retrieved_by_every_name() {
     let proxy = Harness::start().await;
     for name in ["gpt-5.5", "openai%2Fgpt-5.5", "work", "gpt-4o-mini", "gpt-5.5-high"] {
         let reply = proxy.get(&format!("/v1/models/{name}")).await;
@@ -56,12 +56,12 @@ async fn a_model_is_told_by_every_name_it_has() {
 }
 
 #[tokio::test]
-async fn requests_go_by_the_accounts_list_once_it_is_there() {
+async fn requests_use_the_accounts_list_once_it_is_fetched() {
     let proxy = Harness::start_with(SimConfig { retired_models: false, ..backend() }, None).await;
     assert_eq!(proxy.app.client.models.snapshot().source, CatalogueSource::BuiltIn);
     let refused = proxy.post("/v1/chat/completions", &ask_model("gpt-5.1-codex-mini")).await;
     assert_eq!(refused.status, 404, "{}", refused.text);
-    // That request has found the list too old, so it is asked for now and, once more, afterwards.
+    // That request found the list out of date, so it is fetched now and once more afterwards.
     let app = proxy.app.clone();
     let keeper = tokio::spawn(async move { app.client.keep_models_fresh().await });
     while proxy.app.client.models.snapshot().source != CatalogueSource::Live {
@@ -74,7 +74,7 @@ async fn requests_go_by_the_accounts_list_once_it_is_there() {
 }
 
 #[tokio::test]
-async fn an_old_list_is_renewed_by_use_alone() {
+async fn an_old_list_is_refreshed_only_when_used() {
     let proxy = Harness::start().await;
     let app = proxy.app.clone();
     let keeper = tokio::spawn(async move { app.client.keep_models_fresh().await });

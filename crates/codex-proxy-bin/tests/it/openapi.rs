@@ -1,4 +1,4 @@
-//! The description at `/openapi.json` says what there is, and nothing else.
+//! The description at `/openapi.json` covers every endpoint, and nothing else.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::{Harness, backend};
 
-/// What is said of one method of one path.
+/// The description of one method of one path.
 struct Operation {
     path: String,
     method: Method,
@@ -22,7 +22,7 @@ impl Operation {
         self.said["responses"].get(status.to_string()).is_some()
     }
 
-    /// The bodies that are given as examples.
+    /// Returns the bodies that are given as examples.
     fn examples(&self) -> Vec<&Value> {
         let examples = self.said.pointer("/requestBody/content/application~1json/examples");
         examples.and_then(Value::as_object).into_iter().flatten().map(|(_, example)| &example["value"]).collect()
@@ -45,7 +45,7 @@ fn operations() -> Vec<Operation> {
 }
 
 #[tokio::test]
-async fn it_is_served_to_everybody_under_every_spelling() {
+async fn it_is_served_without_a_key_under_every_spelling() {
     let proxy = Harness::start_with(backend(), Some("secret")).await;
     for path in ["/openapi.json", "/v1/openapi.json"] {
         let reply = proxy.get(path).await;
@@ -55,14 +55,14 @@ async fn it_is_served_to_everybody_under_every_spelling() {
 }
 
 #[test]
-fn it_is_of_this_version() {
+fn it_has_this_version() {
     let description = description();
     assert_eq!(description["openapi"], "3.1.0");
     assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
-fn all_there_is_is_described_and_nothing_else() {
+fn exactly_the_existing_endpoints_are_described() {
     let described: BTreeSet<_> = operations()
         .into_iter()
         .map(|operation| (operation.path.replacen("/v1/", "/", 1), operation.method.to_string()))
@@ -74,7 +74,7 @@ fn all_there_is_is_described_and_nothing_else() {
 #[test]
 fn every_error_is_described() {
     for operation in operations() {
-        // What any request can be answered with, and what those can be that the backend has a say in.
+        // The statuses that any request can get, and those that depend on the backend.
         let general = [ErrorKind::InvalidRequest, ErrorKind::SlowRequest, ErrorKind::HeadTooLarge, ErrorKind::Internal];
         let asks_backend = operation.said["tags"][0] == "turns" && operation.method == Method::POST;
         let kinds = if asks_backend || operation.path == "/v1/usage" { &ErrorKind::ALL[..] } else { &general };
@@ -88,7 +88,7 @@ fn every_error_is_described() {
 }
 
 #[test]
-fn the_types_of_errors_are_described_and_no_others() {
+fn exactly_the_existing_error_types_are_described() {
     let description = description();
     let described = description.pointer("/components/schemas/Error/properties/error/properties/type/enum").unwrap();
     let described: BTreeSet<_> =
@@ -102,7 +102,7 @@ fn the_types_of_errors_are_described_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_key_is_asked_for_where_it_is_said() {
+async fn a_key_is_required_exactly_where_it_is_described() {
     let proxy = Harness::start_with(backend(), Some("secret")).await;
     for operation in operations() {
         let path = operation.path.replace("{id}", "1");
@@ -137,7 +137,7 @@ async fn the_examples_are_accepted() {
             let kind = reply.header("content-type").unwrap().split(';').next().unwrap();
             let pointer = kind.replace('/', "~1");
             let described = operation.said.pointer(&format!("/responses/200/content/{pointer}"));
-            // The pictures' replies are a component of their own.
+            // The replies with images are a component of their own.
             assert!(described.is_some() || operation.said["responses"]["200"].get("$ref").is_some(), "{kind}");
             tried += 1;
         }

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::support::backend;
 
-/// For what a test waits for, not for how long it takes.
+/// How long to wait for a condition; no test measures time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A home directory, and the simulator that the programs in it talk to.
@@ -34,18 +34,18 @@ impl Home {
         home
     }
 
-    /// The file with the simulator's root certificate; it exists where there is one.
+    /// Returns the file with the simulator's root certificate, which exists only over TLS.
     fn ca(&self) -> PathBuf {
         self.directory.path().join("ca.pem")
     }
 
-    /// A client that trusts the simulator.
+    /// Returns a client that trusts the simulator.
     fn client(&self) -> Client {
         let extra_roots_pem = self.sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect();
         Client::new(ClientConfig { extra_roots_pem, ..ClientConfig::default() }).unwrap()
     }
 
-    /// `~/.codex-proxy`, which need not exist.
+    /// Returns `~/.codex-proxy`, which may not exist.
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join("home")
     }
@@ -70,7 +70,7 @@ impl Home {
         store.save(&lock, &crate::support::tokens(minted)).unwrap();
     }
 
-    /// Stores a login of the Codex CLI's, and returns the file.
+    /// Stores a login of the Codex CLI, and returns its file.
     pub(crate) fn log_in_to_codex(&self, mint: Mint) -> PathBuf {
         let minted = self.sim.mint_tokens(mint);
         std::fs::create_dir_all(self.codex_home()).unwrap();
@@ -119,7 +119,7 @@ impl Home {
         answer.headers()["location"].to_str().unwrap().to_owned()
     }
 
-    /// Every file below the directory that the programs write to.
+    /// Returns every file below the directory that the programs write to.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
         let mut directories = vec![self.directory.path().to_owned()];
@@ -132,7 +132,7 @@ impl Home {
         files
     }
 
-    /// Starts a program that goes on, and whose output is read as it comes.
+    /// Starts a program that keeps running, and whose output is read as it is written.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         Running::of(&mut self.command(arguments))
     }
@@ -144,14 +144,14 @@ impl Home {
     }
 }
 
-/// Has the ports of the login's callback to itself until it is dropped: a second login asks the first to leave them.
+/// Holds the ports of the login's callback until dropped: a second login makes the first one release them.
 pub(crate) fn callback_ports() -> File {
     let lock = File::create(std::env::temp_dir().join("codex-proxy-callback-ports.lock")).unwrap();
     lock.lock().unwrap();
     lock
 }
 
-/// What a program that has ended left.
+/// The outcome of a program that has ended.
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
@@ -164,7 +164,7 @@ impl Ran {
         Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 
-    /// Expects an exit code and words in the output.
+    /// Expects an exit code and texts in the output.
     #[track_caller]
     pub(crate) fn expect(&self, code: i32, says: &[&str]) {
         assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
@@ -184,7 +184,7 @@ pub(crate) struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: mpsc::Receiver<String>,
-    /// What was read of its output, both streams, in lines.
+    /// The output read so far, both streams, in lines.
     pub(crate) output: String,
 }
 
@@ -193,7 +193,7 @@ impl Running {
         Self::with_stdin(command, Stdio::piped())
     }
 
-    /// As [`Running::of`], with a standard input of the caller's.
+    /// As [`Running::of`], with the caller's standard input.
     pub(crate) fn with_stdin(command: &mut Command, stdin: Stdio) -> Self {
         let command = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -225,7 +225,7 @@ impl Running {
         self.child.id().unwrap()
     }
 
-    /// Asks it to stop, as a service manager would.
+    /// Stops the program as a service manager would.
     pub(crate) async fn stop(&self) {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").arg(id).status().await.unwrap().success());

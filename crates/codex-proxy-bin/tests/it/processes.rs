@@ -1,4 +1,4 @@
-//! Several proxies on one home directory never spend a refresh token twice, and lose no request.
+//! Several proxies with one home directory never spend a refresh token twice, and lose no request.
 
 use std::time::SystemTime;
 
@@ -12,10 +12,10 @@ use crate::support::ask;
 const PROCESSES: usize = 8;
 const ROUNDS: u64 = 60;
 
-/// A process renews no more than four tokens in a minute because the backend rejects them.
+/// A process refreshes at most four tokens per minute that the backend rejects.
 const REJECTED_ROUNDS: u64 = 4;
 
-/// Makes the stored access token look as if its time were up, as a later day would.
+/// Makes the stored access token look expired.
 fn expire(home: &Home) {
     let store = home.store();
     let lock = loop {
@@ -38,7 +38,7 @@ async fn ask_all(proxies: &[Serving]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn eight_processes_on_one_home_spend_each_refresh_token_once() {
+async fn eight_processes_with_one_home_spend_each_refresh_token_once() {
     let home = Home::new().await;
     home.log_in(Mint::default());
     let proxies = join_all((0..PROCESSES).map(|_| home.serve(&[]))).await;
@@ -46,7 +46,7 @@ async fn eight_processes_on_one_home_spend_each_refresh_token_once() {
     for round in 1..=ROUNDS {
         expire(&home);
         ask_all(&proxies).await;
-        assert_eq!(control.refreshes(), round, "one renewal serves all processes");
+        assert_eq!(control.refreshes(), round, "one refresh serves all processes");
     }
     for round in 1..=REJECTED_ROUNDS {
         control.invalidate_access_tokens();

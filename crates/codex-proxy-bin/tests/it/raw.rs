@@ -25,7 +25,7 @@ impl RawReply {
         }
     }
 
-    /// The code of the error, which has OpenAI's shape.
+    /// Returns the code of the error, and checks that it has OpenAI's shape.
     #[track_caller]
     pub(crate) fn code(&self) -> String {
         let body: Value = serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"));
@@ -36,7 +36,7 @@ impl RawReply {
         error["code"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// A header's value.
+    /// Returns a header's value.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (found, value) = line.split_once(':')?;
@@ -60,14 +60,14 @@ pub(crate) async fn read_to_end(stream: &mut (impl AsyncRead + Unpin)) -> String
     String::from_utf8(bytes).unwrap()
 }
 
-/// Sends the bytes of one request on a connection of its own, and reads its reply.
+/// Sends the bytes of one request on its own connection, and reads the reply.
 pub(crate) async fn send(base: &str, request: &str) -> RawReply {
     let mut stream = connect(base).await;
     stream.write_all(request.as_bytes()).await.unwrap();
     RawReply::parse(&read_to_end(&mut stream).await)
 }
 
-/// A request's bytes. `lines` are the headers, with the Host among them.
+/// Returns the bytes of a request. `lines` are the headers, including Host.
 pub(crate) fn request(start: &str, lines: &[&str], body: &str) -> String {
     let mut request = format!("{start} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
     for line in lines {

@@ -8,7 +8,8 @@ fn ask(text: &str) -> Value {
     json!({"model": "gpt-5.1", "input": text})
 }
 
-/// The one item of a type in a response's output; reasoning comes first even when it is empty (docs/backend.md §3.2).
+/// Returns the one item of a type in a response's output; reasoning is first even if it is empty (docs/backend.md
+/// §3.2).
 #[track_caller]
 fn item<'a>(response: &'a Value, kind: &str) -> &'a Value {
     let items = response["output"].as_array().unwrap();
@@ -16,7 +17,7 @@ fn item<'a>(response: &'a Value, kind: &str) -> &'a Value {
 }
 
 #[tokio::test]
-async fn a_stream_starts_with_created_and_ends_with_a_whole_response() {
+async fn a_stream_starts_with_created_and_ends_with_the_complete_response() {
     let proxy = Harness::start().await;
     let mut body = ask("[sim:text=Hello][sim:keepalive]");
     body["stream"] = true.into();
@@ -33,7 +34,7 @@ async fn a_stream_starts_with_created_and_ends_with_a_whole_response() {
 }
 
 #[tokio::test]
-async fn a_whole_response_has_its_output() {
+async fn a_unary_response_has_its_output() {
     let proxy = Harness::start().await;
     let reply = proxy.post("/v1/responses", &ask("[sim:text=Hello]")).await.json();
     assert_eq!((&reply["object"], &reply["status"]), (&json!("response"), &json!("completed")));
@@ -42,7 +43,7 @@ async fn a_whole_response_has_its_output() {
 }
 
 #[tokio::test]
-async fn litellms_variants_are_understood() {
+async fn litellms_variants_are_accepted() {
     let proxy = Harness::start().await;
     let body = json!({"model": "gpt-5.1", "max_output_tokens": 500, "user": "u".repeat(80), "temperature": 0.5,
         "input": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "[sim:tool]", "id": "x_1"}],

@@ -1,4 +1,4 @@
-//! The selected workspace decides where requests go.
+//! The selected workspace determines where requests are sent.
 
 use codex_auth::MemoryStore;
 use codex_sim::{Sim, Workspace};
@@ -18,7 +18,7 @@ async fn in_workspace(is_deactivated: bool) -> Harness {
 }
 
 #[tokio::test]
-async fn the_workspaces_region_goes_with_every_request_and_is_asked_for_once() {
+async fn every_request_names_the_workspaces_region_which_is_looked_up_once() {
     let proxy = in_workspace(false).await;
     proxy.sim.control().region(Some("us".to_owned()));
     for _ in 0..2 {
@@ -37,7 +37,7 @@ async fn the_workspaces_region_goes_with_every_request_and_is_asked_for_once() {
 }
 
 #[tokio::test]
-async fn a_deactivated_workspace_is_refused_with_its_name_and_nothing_is_sent() {
+async fn a_deactivated_workspace_is_an_error_and_nothing_is_sent() {
     let proxy = in_workspace(true).await;
     for body in [ask("hi"), ask_streaming("hi")] {
         let reply = proxy.post("/v1/chat/completions", &body).await;
@@ -46,5 +46,5 @@ async fn a_deactivated_workspace_is_refused_with_its_name_and_nothing_is_sent() 
         assert!(error["message"].as_str().unwrap().contains("`Acme` is deactivated"), "{error}");
     }
     assert_eq!(proxy.turns(), Vec::<Value>::new());
-    assert_eq!(proxy.get("/v1/models").await.status, 200, "the models at hand are shown");
+    assert_eq!(proxy.get("/v1/models").await.status, 200, "the known models are still listed");
 }

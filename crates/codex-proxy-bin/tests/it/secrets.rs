@@ -1,4 +1,4 @@
-//! No secret reaches the output or a file, but the store, whatever happens and however much is logged.
+//! Secrets reach only the store, never the output or another file, whatever fails and however much is logged.
 
 use std::collections::BTreeSet;
 
@@ -14,13 +14,13 @@ const WRONG_KEY: &str = "a-key-that-is-mistaken-77d2e1";
 const PROMPT: &str = "a-prompt-that-is-nobodys-business-18c4";
 const WRONG_CODE: &str = "ac_a-code-of-another-login-5b1c";
 
-/// A secret is also betrayed by a part of it.
+/// A part of a secret reveals it, too.
 const PART: usize = 20;
 
-/// The same, where a client is told what is wrong with its own request.
+/// The same, in an error about the client's own request.
 const QUOTED: &str = "a-value-that-is-quoted-in-an-error-59a0";
 
-/// All that the programs said, and what they must not have said.
+/// All output of the programs, and what it must not contain.
 #[derive(Default)]
 struct Trial {
     said: String,
@@ -51,7 +51,7 @@ impl Trial {
         self.collect(home);
     }
 
-    /// Notes the tokens in the store, and whatever reached the simulator that is secret.
+    /// Records the tokens in the store, and every secret that reached the simulator.
     fn collect(&mut self, home: &Home) {
         if let Ok(Some(tokens)) = home.store().load() {
             let held = [Some(tokens.access_token), tokens.refresh_token, tokens.id_token];
@@ -81,7 +81,7 @@ impl Trial {
                 at = end;
             }
         }
-        // What looks like a token is one, noted or not; the end of a word, as in `support_verbosity`, does not.
+        // Anything that looks like a token is one; but not the end of a word, as in `support_verbosity`.
         let ends_a_word = |at: usize| text[..at].ends_with(|c: char| c.is_ascii_lowercase());
         assert!(text.match_indices("rt_").all(|(at, _)| ends_a_word(at)), "a refresh token in {name}");
         for token in ["eyJ", "Bearer ey"] {
@@ -90,7 +90,7 @@ impl Trial {
     }
 }
 
-/// Searches a text for what requests were about.
+/// Searches a text for the content of requests.
 #[track_caller]
 fn search_content(text: &str, name: &str) {
     for content in [PROMPT, QUOTED] {
@@ -127,7 +127,7 @@ async fn log_in_by_device(home: &Home, trial: &mut Trial) {
     trial.end(home, program, 0).await;
 }
 
-/// Chats, renewals, and failures of both servers.
+/// Sends chat requests, refreshes, and provokes failures of both servers.
 async fn serve(home: &Home, trial: &mut Trial, fault: RefreshFault, arguments: &[&str]) {
     let arguments = [&["serve", "--host", "127.0.0.1", "-p", "0"], arguments].concat();
     let proxy = Serving::of(Trial::start(home, &arguments)).await;
@@ -155,7 +155,7 @@ async fn serve(home: &Home, trial: &mut Trial, fault: RefreshFault, arguments: &
         trial.collect(home);
     }
     trial.search(&replies, "the replies");
-    assert!(replies.contains(PROMPT) && replies.contains(QUOTED), "the client itself is told: {replies}");
+    assert!(replies.contains(PROMPT) && replies.contains(QUOTED), "the client itself gets the error: {replies}");
     for path in ["/", "/status.json", "/metrics", "/v1/usage", "/v1/models", "/health", "/health/ready"] {
         let (_, shown) = proxy.get(KEY, path).await;
         trial.search(&shown, path);
@@ -200,7 +200,7 @@ async fn no_secret_leaves_the_store() {
         "\"endpoint\":\"chat\"",
         "endpoint=\"chat\"",
     ] {
-        assert!(trial.said.contains(text), "{text:?} was to be tried");
+        assert!(trial.said.contains(text), "{text:?} did not occur");
     }
     assert!(trial.secrets.len() > 20, "{}", trial.secrets.len());
     trial.search(&trial.said, "the output");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::process::Home;
 use crate::support::{Harness, Reply, ask, ask_streaming, backend, read_until};
 
-/// Waits until the program has taken notice of the end of what was asked before.
+/// Waits until the program has recorded the end of the previous request.
 async fn settled(proxy: &Harness) {
     while !proxy.app.request_log.live().is_empty() {
         tokio::task::yield_now().await;
@@ -58,7 +58,7 @@ async fn a_request_is_one_row_without_its_content() {
 }
 
 #[tokio::test]
-async fn an_id_that_cannot_stand_in_a_log_is_replaced() {
+async fn an_id_that_is_invalid_in_a_log_is_replaced() {
     let proxy = Harness::start().await;
     for id in ["two words", &"x".repeat(129), ""] {
         let reply = proxy.send(Method::GET, "/v1/models", &[("x-request-id", id)], "").await;
@@ -91,7 +91,7 @@ async fn failures_are_rows_too() {
 }
 
 #[tokio::test]
-async fn a_stream_is_live_until_its_client_leaves() {
+async fn a_stream_is_live_until_its_client_disconnects() {
     let proxy = Harness::start().await;
     let body = ask_streaming("[sim:text=Hello there][sim:stall]").to_string();
     let (_, mut stream) = proxy.open(Method::POST, "/v1/chat/completions", &[], body).await;
@@ -155,7 +155,7 @@ async fn retries_and_refreshes_are_counted() {
 }
 
 #[tokio::test]
-async fn usage_is_asked_for_once_a_minute_and_kept_when_the_backend_fails() {
+async fn usage_is_queried_once_a_minute_and_kept_if_the_backend_fails() {
     let proxy = Harness::start().await;
     let asked = || proxy.sim.requests().iter().filter(|request| request.path.ends_with("/wham/usage")).count();
     let (one, other) = tokio::join!(proxy.get("/v1/usage"), proxy.get("/usage"));
@@ -170,7 +170,7 @@ async fn usage_is_asked_for_once_a_minute_and_kept_when_the_backend_fails() {
     assert_eq!(metric(&proxy, r#"codex_proxy_quota_used_ratio{window="5h",limit="codex"}"#).await, Some(0.09));
     let reset = metric(&proxy, r#"codex_proxy_quota_reset_timestamp_seconds{window="5h",limit="codex"}"#).await;
     assert!(reset > Some(1.0e9), "{reset:?}");
-    // What replies tell is newer than what was asked for.
+    // A quota in a reply is newer than the answer to a query.
     proxy.sim.control().use_quota(42.0, 50.0);
     proxy.post("/v1/chat/completions", &ask("hi")).await;
     let usage = proxy.get("/v1/usage").await.json();
@@ -178,7 +178,7 @@ async fn usage_is_asked_for_once_a_minute_and_kept_when_the_backend_fails() {
 }
 
 #[tokio::test]
-async fn usage_is_what_replies_told_when_the_backend_does_not_answer() {
+async fn usage_comes_from_replies_if_the_backend_does_not_answer() {
     let proxy = Harness::start().await;
     proxy.post("/v1/chat/completions", &ask("hi")).await;
     proxy.sim.control().cloudflare(true);
@@ -194,7 +194,7 @@ async fn logged_out() -> Harness {
 }
 
 #[tokio::test]
-async fn without_a_login_everything_says_so() {
+async fn without_a_login_every_endpoint_reports_it() {
     let proxy = logged_out().await;
     assert_eq!(proxy.get("/health").await.status, 200);
     assert_eq!(proxy.get("/health/live").await.json(), json!({"status": "ok"}));
@@ -219,7 +219,7 @@ async fn the_program_is_ready_when_login_and_models_are_known() {
     assert_eq!((ready.status.as_u16(), &ready.json()["status"]), (200, &json!("ready")));
 }
 
-/// Checks the headers that keep the page to itself.
+/// Checks the headers that isolate the page.
 fn check_page(reply: &Reply) {
     assert_eq!((reply.status.as_u16(), reply.header("content-type")), (200, Some("text/html; charset=utf-8")));
     let policy = reply.header("content-security-policy").unwrap();
@@ -234,7 +234,7 @@ fn check_page(reply: &Reply) {
 }
 
 #[tokio::test]
-async fn what_there_is_to_see_needs_the_key_and_the_page_itself_does_not() {
+async fn the_data_need_the_key_and_the_page_itself_does_not() {
     let proxy = Harness::start_with(backend(), Some("k")).await;
     for path in ["/metrics", "/status.json", "/v1/usage"] {
         assert_eq!(proxy.get(path).await.status, 401, "{path}");
@@ -261,7 +261,7 @@ async fn without_a_key_no_web_page_sees_anything() {
 }
 
 #[tokio::test]
-async fn the_log_is_one_line_a_request_in_either_format() {
+async fn the_log_has_one_line_per_request_in_either_format() {
     let home = Home::new().await;
     home.log_in(codex_sim::Mint::default());
     for arguments in [&[][..], &["--log-format", "json"]] {

@@ -20,7 +20,7 @@ async fn signal(program: &Running, name: &str) {
 }
 
 #[tokio::test]
-async fn a_hangup_reads_the_keys_again_and_drops_no_stream() {
+async fn a_hangup_reloads_the_keys_and_drops_no_stream() {
     let home = Home::new().await;
     home.log_in(codex_sim::Mint::default());
     let keys = home.path().join("keys");
@@ -80,7 +80,7 @@ async fn ask_over(path: &Path, lines: &[&str]) -> RawReply {
 }
 
 #[tokio::test]
-async fn a_unix_socket_is_this_machine_and_goes_with_the_program() {
+async fn a_unix_socket_counts_as_local_and_is_removed_at_the_end() {
     let home = Home::new().await;
     home.log_in(codex_sim::Mint::default());
     let path = home.path().join("proxy.sock");
@@ -99,7 +99,7 @@ async fn a_unix_socket_is_this_machine_and_goes_with_the_program() {
 }
 
 #[tokio::test]
-async fn the_service_manager_is_told_and_its_sockets_are_used() {
+async fn the_service_manager_is_notified_and_its_sockets_are_used() {
     let home = Home::new().await;
     home.log_in(codex_sim::Mint::default());
     let directory = tempfile::tempdir().unwrap();
@@ -118,7 +118,7 @@ async fn the_service_manager_is_told_and_its_sockets_are_used() {
             tokio::task::spawn_blocking(receive).await.unwrap()
         }
     };
-    // systemd passes a socket as file descriptor 3, and the process's id with it.
+    // systemd passes a socket as file descriptor 3, together with the process id.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let stdin = std::os::fd::OwnedFd::from(listener);
@@ -146,7 +146,7 @@ async fn the_service_manager_is_told_and_its_sockets_are_used() {
 }
 
 #[tokio::test]
-async fn the_key_of_the_shipped_unit_is_warned_of() {
+async fn the_public_key_causes_a_warning() {
     let home = Home::new().await;
     home.log_in(codex_sim::Mint::default());
     let mut command = home.command(&["serve", "--host", "127.0.0.1", "-p", "0"]);

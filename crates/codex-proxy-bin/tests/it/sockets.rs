@@ -42,7 +42,7 @@ impl Client {
         tokio::time::timeout(PATIENCE, self.0.next()).await.unwrap().unwrap().unwrap()
     }
 
-    /// The next event; pings are passed over.
+    /// Returns the next event; pings are skipped.
     async fn event(&mut self) -> Value {
         loop {
             match self.receive().await {
@@ -53,7 +53,7 @@ impl Client {
         }
     }
 
-    /// The events of a turn.
+    /// Returns the events of a turn.
     async fn turn(&mut self) -> Vec<Value> {
         let mut events = Vec::new();
         loop {
@@ -86,7 +86,7 @@ async fn proxy(access: Access, limits: Limits) -> Harness {
     Harness::start_under(sim, store, access, limits).await
 }
 
-/// A request as the official client sends it: nothing of it is kept beyond the connection.
+/// A request as the official client sends it: nothing is stored beyond the connection.
 fn create(input: impl Into<Value>) -> Value {
     json!({"type": "response.create", "model": "gpt-5.5", "input": input.into(), "store": false})
 }
@@ -117,11 +117,11 @@ async fn turns_follow_each_other_and_the_last_response_is_remembered() {
     assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
     let turns = proxy.turns();
     let inputs: Vec<_> = turns.iter().map(|turn| turn["input"].as_array().unwrap()).collect();
-    assert_eq!(&inputs[1][..inputs[0].len()], &inputs[0][..], "the conversation goes on");
+    assert_eq!(&inputs[1][..inputs[0].len()], &inputs[0][..], "the conversation continues");
     assert_eq!(roles(inputs[1]), ["user", "assistant", "user"]);
     assert_eq!(turns[0]["prompt_cache_key"], turns[1]["prompt_cache_key"]);
 
-    // The first response is not the last one any more.
+    // The first response is no longer the last one.
     client.send(&next).await;
     let events = client.turn().await;
     assert_eq!((&events[0]["type"], &events[0]["status"]), (&json!("error"), &json!(400)));
@@ -131,7 +131,7 @@ async fn turns_follow_each_other_and_the_last_response_is_remembered() {
 }
 
 #[tokio::test]
-async fn a_response_that_is_kept_is_gone_on_from_on_any_connection() {
+async fn a_stored_response_can_be_continued_on_any_connection() {
     let proxy = Harness::start().await;
     let over_http = json!({"model": "gpt-5.5", "input": "My name is Ada."});
     let mut last = proxy.post("/v1/responses", &over_http).await.json();
@@ -157,7 +157,7 @@ async fn a_response_that_is_kept_is_gone_on_from_on_any_connection() {
 }
 
 #[tokio::test]
-async fn a_request_that_wants_no_reply_is_remembered_and_costs_nothing() {
+async fn a_request_without_a_reply_is_remembered_and_not_sent() {
     let proxy = Harness::start().await;
     let mut client = Client::connect(&proxy).await;
     let mut warm = create("Remember this.");
@@ -190,7 +190,7 @@ async fn errors_are_frames_and_the_connection_stays() {
         assert_eq!(error["error"]["code"], code);
         assert!(error["error"]["message"].is_string() && error["headers"].is_object());
     }
-    // What fails after the first output fails in an event.
+    // A failure after the first output is an event.
     for scenario in ["[sim:cut] hi", "[sim:text=some words][sim:failed=server_error] hi"] {
         client.send(&create(scenario)).await;
         let events = client.turn().await;
@@ -218,7 +218,7 @@ async fn a_second_request_waits_for_the_first_to_end() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_ends_its_turn_at_the_backend() {
+async fn a_client_that_disconnects_ends_its_turn_at_the_backend() {
     let proxy = proxy(Access::default(), Limits { turns: 1, queue: 1, ..Limits::default() }).await;
     let mut client = Client::connect(&proxy).await;
     client.send(&create("[sim:text=one][sim:stall] first")).await;
@@ -232,7 +232,7 @@ async fn a_client_that_leaves_ends_its_turn_at_the_backend() {
 }
 
 #[tokio::test]
-async fn notices_come_as_metadata() {
+async fn notices_are_sent_as_metadata() {
     let proxy = Harness::start().await;
     let mut client = Client::connect(&proxy).await;
     let mut frame = create("hi");
@@ -244,7 +244,7 @@ async fn notices_come_as_metadata() {
 }
 
 #[tokio::test]
-async fn the_key_is_asked_for_and_asked_for_again() {
+async fn the_key_is_checked_for_every_turn() {
     let keys = |keys: &str| Access { keys: keys.parse().unwrap(), ..Access::default() };
     let proxy = proxy(keys("secret"), Limits::default()).await;
     for headers in [&[][..], &[("authorization", "Bearer wrong")]] {
@@ -263,7 +263,7 @@ async fn the_key_is_asked_for_and_asked_for_again() {
 }
 
 #[tokio::test]
-async fn what_is_no_text_too_large_or_too_quiet_is_closed() {
+async fn binary_frames_large_frames_and_idle_connections_are_closed() {
     let times = Times { socket_idle: Duration::from_millis(50), ..Times::default() };
     let proxy = proxy(Access::default(), Limits { body_bytes: 1024, times, ..Limits::default() }).await;
     let mut client = Client::connect(&proxy).await;
@@ -276,7 +276,7 @@ async fn what_is_no_text_too_large_or_too_quiet_is_closed() {
 }
 
 #[tokio::test]
-async fn a_stopping_server_ends_the_turn_first() {
+async fn a_stopping_server_finishes_the_turn_first() {
     let mut proxy = Harness::start().await;
     let mut quiet = Client::connect(&proxy).await;
     let mut busy = Client::connect(&proxy).await;
@@ -293,7 +293,7 @@ async fn a_stopping_server_ends_the_turn_first() {
 }
 
 #[tokio::test]
-async fn only_a_handshake_makes_a_websocket() {
+async fn only_a_valid_handshake_opens_a_websocket() {
     let proxy = Harness::start().await;
     let lines = ["host: localhost", "upgrade: websocket", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="];
     let plain = raw::send(&proxy.base, &raw::request("GET /v1/responses", &lines[..1], "")).await;

@@ -1,4 +1,4 @@
-//! Responses that are kept, and requests that leave out what they hold.
+//! Stored responses, and requests that continue or refer to them.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ fn going_on(previous: &Value, input: impl Into<Value>) -> Value {
     json!({"model": "gpt-5.1", "previous_response_id": previous, "input": input.into()})
 }
 
-/// The kinds of the items that reached the backend last, the speaker's role in the place of `message`.
+/// The types of the items that reached the backend last, with the role instead of `message`.
 fn sent(proxy: &Harness) -> Vec<String> {
     let turns = proxy.turns();
     let items = turns.last().unwrap()["input"].as_array().unwrap().clone();
@@ -22,7 +22,7 @@ fn sent(proxy: &Harness) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_request_goes_on_from_a_response_streamed_or_not() {
+async fn a_request_continues_a_response_streamed_or_not() {
     for stream in [false, true] {
         let proxy = Harness::start().await;
         let mut body = ask("My name is Ada.");
@@ -41,7 +41,7 @@ async fn a_request_goes_on_from_a_response_streamed_or_not() {
 }
 
 #[tokio::test]
-async fn a_tools_output_alone_finds_its_call() {
+async fn a_tool_output_alone_finds_its_call() {
     let proxy = Harness::start().await;
     let tools = json!([{"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}]);
     let mut body = ask("[sim:tool-once]");
@@ -60,7 +60,7 @@ async fn a_tools_output_alone_finds_its_call() {
 }
 
 #[tokio::test]
-async fn items_are_found_by_reference() {
+async fn references_to_items_are_resolved() {
     let proxy = Harness::start().await;
     let first = proxy.post("/v1/responses", &ask("Hello!")).await.json();
     let message = first["output"].as_array().unwrap().iter().find(|item| item["type"] == "message").unwrap();
@@ -72,14 +72,14 @@ async fn items_are_found_by_reference() {
     let reply = proxy.post("/v1/responses", &ask(input)).await;
     assert!(reply.status == 200 && reply.header("x-codex-proxy-dropped").is_none(), "{}", reply.text);
     assert_eq!(sent(&proxy), ["user", "assistant", "user"]);
-    // What is not there is named, and the rest goes on.
+    // Unknown items get a notice, and the rest is sent.
     let unknown = json!([{"type": "item_reference", "id": "msg_0"}, {"role": "user", "content": "Hello!"}]);
     let reply = proxy.post("/v1/responses", &ask(unknown)).await;
     assert!(reply.status == 200 && reply.header("x-codex-proxy-dropped").unwrap().contains("item_reference"));
 }
 
 #[tokio::test]
-async fn what_is_not_kept_cannot_be_gone_on_from() {
+async fn a_response_that_is_not_stored_cannot_be_continued() {
     let proxy = Harness::start().await;
     let mut body = ask("Hello!");
     body["store"] = false.into();
@@ -97,7 +97,7 @@ async fn what_is_not_kept_cannot_be_gone_on_from() {
 }
 
 #[tokio::test]
-async fn callers_do_not_see_each_others() {
+async fn callers_do_not_see_each_others_responses() {
     let proxy = Harness::start().await;
     let (ada, bob) = ([("authorization", "Bearer ada")], [("authorization", "Bearer bob")]);
     let path = "/v1/responses";
@@ -112,7 +112,7 @@ async fn callers_do_not_see_each_others() {
 }
 
 #[tokio::test]
-async fn a_response_is_shown_with_its_input_and_deleted() {
+async fn a_response_and_its_input_can_be_retrieved_and_deleted() {
     let proxy = Harness::start().await;
     let first = proxy.post("/v1/responses", &ask("Hello!")).await.json();
     let second = proxy.post("/v1/responses", &going_on(&first["id"], "And now?")).await.json();
@@ -125,7 +125,7 @@ async fn a_response_is_shown_with_its_input_and_deleted() {
     assert_eq!(texts.last().unwrap()["content"][0]["text"], "And now?");
     let all = items["data"].as_array().unwrap().len();
     let page = proxy.get(&format!("{path}/input_items?limit=1")).await.json();
-    assert_eq!((&page["has_more"], &page["last_id"]), (&json!(true), &items["last_id"]), "the newest comes first");
+    assert_eq!((&page["has_more"], &page["last_id"]), (&json!(true), &items["last_id"]), "newest first");
     let after = page["last_id"].as_str().unwrap();
     let rest = proxy.get(&format!("{path}/input_items?after={after}")).await.json();
     assert_eq!(rest["data"].as_array().unwrap().len(), all - 1);
@@ -141,7 +141,7 @@ async fn a_response_is_shown_with_its_input_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_conversation_that_is_compacted_may_leave_out_the_same() {
+async fn a_compaction_can_continue_a_stored_response() {
     let proxy = Harness::start().await;
     let first = proxy.post("/v1/responses", &ask("My name is Ada.")).await.json();
     let compacted = proxy.post("/v1/responses/compact", &going_on(&first["id"], "And now?")).await;

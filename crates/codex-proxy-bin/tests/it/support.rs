@@ -1,4 +1,4 @@
-//! The program on a free port over a simulator, and a client to call it with.
+//! The program on a free port over a simulator, and a client for it.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -45,14 +45,14 @@ impl Reply {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// The `data` of every event, each parsed unless it is `[DONE]`.
+    /// Returns the `data` of every event, each parsed unless it is `[DONE]`.
     pub(crate) fn events(&self) -> Vec<Value> {
         let data =
             self.text.split("\n\n").filter_map(|event| event.lines().find_map(|line| line.strip_prefix("data: ")));
         data.map(|data| if data == "[DONE]" { data.into() } else { serde_json::from_str(data).unwrap() }).collect()
     }
 
-    /// The concatenated `content` of a chat stream.
+    /// Returns the concatenated `content` of a chat stream.
     pub(crate) fn streamed_text(&self) -> String {
         self.events().iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect()
     }
@@ -73,7 +73,7 @@ impl Harness {
         Self::start_by(TransportChoice::Http, sim, store, api_key).await
     }
 
-    /// Starts a program whose turns take this way.
+    /// Starts a program whose turns use this transport.
     pub(crate) async fn start_by(
         transport: TransportChoice,
         sim: Sim,
@@ -84,7 +84,7 @@ impl Harness {
         Self::start_as(sim, store, |config| Config { access, transport, ..config }).await
     }
 
-    /// Starts with keys, pages and limits of its own.
+    /// Starts with these keys, pages and limits.
     pub(crate) async fn start_under(sim: Sim, store: MemoryStore, access: Access, limits: Limits) -> Self {
         Self::start_as(sim, store, |config| Config { access, limits, ..config }).await
     }
@@ -107,7 +107,7 @@ impl Harness {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(serve(listener, Arc::clone(&app), async {
-            // A sender that is dropped is not a wish to stop: the harness lives as long as its test.
+            // A dropped sender does not stop the program: the harness lives as long as its test.
             if stopped.await.is_err() {
                 std::future::pending::<()>().await;
             }
@@ -141,7 +141,7 @@ impl Harness {
         Reply { status: head.status, headers: head.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
     }
 
-    /// Sends a request and hands out the open reply.
+    /// Sends a request and returns the open reply.
     pub(crate) async fn open(
         &self,
         method: Method,
@@ -160,7 +160,7 @@ impl Harness {
         request.header("content-type", "application/json").body(body.into()).unwrap()
     }
 
-    /// Waits until the backend has seen its first client go away.
+    /// Waits until the backend has seen its first client disconnect.
     pub(crate) async fn disconnected(&self) {
         let is_over = |request: &RecordedRequest| request.outcome == Outcome::Disconnected;
         while !self.sim.requests().iter().any(is_over) {
@@ -168,10 +168,10 @@ impl Harness {
         }
     }
 
-    /// The bodies that reached the backend's responses endpoint.
+    /// Returns the bodies that reached the backend's responses endpoint.
     pub(crate) fn turns(&self) -> Vec<Value> {
         let requests = self.sim.requests().into_iter();
-        // An upgrade to WebSocket is none.
+        // An upgrade to a WebSocket does not count.
         let turns = requests.filter(|request| request.path.ends_with("/codex/responses") && request.method != "GET");
         turns.map(|request| request.body.map(|body| (*body).clone()).unwrap_or_default()).collect()
     }
@@ -183,7 +183,7 @@ impl Drop for Harness {
     }
 }
 
-/// A backend as the real one is reached: over TLS and HTTP/2.
+/// A backend that is reached like the real one: over TLS and HTTP/2.
 pub(crate) fn backend() -> SimConfig {
     SimConfig { tls: true, ..SimConfig::default() }
 }
@@ -201,7 +201,7 @@ pub(crate) fn tokens(minted: codex_sim::Tokens) -> Tokens {
     }
 }
 
-/// Reads until `text` has come.
+/// Reads until `text` has arrived.
 pub(crate) async fn read_until(stream: &mut ByteStream, text: &str) -> String {
     let mut read = String::new();
     while !read.contains(text) {
@@ -211,12 +211,12 @@ pub(crate) async fn read_until(stream: &mut ByteStream, text: &str) -> String {
     read
 }
 
-/// A chat request whose user says `text`.
+/// A chat request whose user message is `text`.
 pub(crate) fn ask(text: &str) -> Value {
     serde_json::json!({"model": "gpt-5.1", "messages": [{"role": "user", "content": text}]})
 }
 
-/// The same, asking for a stream.
+/// The same, with a stream.
 pub(crate) fn ask_streaming(text: &str) -> Value {
     let mut body = ask(text);
     body["stream"] = true.into();

@@ -1,4 +1,4 @@
-//! Turns over a WebSocket, seen from a client: nothing is different, but for what reaches the backend.
+//! Turns over a WebSocket to the backend: clients see no difference; only the requests to the backend differ.
 
 use codex_auth::MemoryStore;
 use codex_sim::{Outcome, RecordedRequest, Sim, SimConfig};
@@ -18,7 +18,7 @@ async fn over_websocket() -> Harness {
     start(TransportChoice::WebSocket, true).await
 }
 
-/// The requests for a turn by their way: messages on a WebSocket and requests over HTTP.
+/// The requests for turns by transport: messages on a WebSocket, and requests over HTTP.
 fn ways(proxy: &Harness) -> (usize, usize) {
     let count =
         |method| proxy.sim.requests().iter().filter(|request| request.method == method && is_turn(request)).count();
@@ -37,7 +37,7 @@ fn newest(text: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_conversation_with_a_tool_is_told_in_increments() {
+async fn a_conversation_with_a_tool_is_sent_in_increments() {
     for streaming in [false, true] {
         let proxy = over_websocket().await;
         let mut body = newest("weather? [sim:commentary][sim:tool]");
@@ -94,7 +94,7 @@ async fn replies_and_failures_are_those_of_http() {
 }
 
 #[tokio::test]
-async fn a_cut_within_the_reply_is_told_as_one() {
+async fn a_reply_that_breaks_off_is_reported_as_truncated() {
     for scenario in ["cut", "no-terminal"] {
         let proxy = over_websocket().await;
         let events = proxy.post("/v1/chat/completions", &ask_streaming(&format!("[sim:{scenario}]"))).await.events();
@@ -104,7 +104,7 @@ async fn a_cut_within_the_reply_is_told_as_one() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_closes_the_connection() {
+async fn a_client_that_disconnects_closes_the_connection() {
     for tls in [false, true] {
         let proxy = start(TransportChoice::WebSocket, tls).await;
         let body = ask_streaming("[sim:text=Hello there][sim:stall]").to_string();
@@ -119,7 +119,7 @@ async fn a_client_that_leaves_closes_the_connection() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_rejected_is_replaced_on_a_connection_of_its_own() {
+async fn a_rejected_token_is_replaced_on_a_new_connection() {
     let proxy = over_websocket().await;
     assert_eq!(proxy.post("/v1/chat/completions", &newest("one")).await.status, 200);
     // On the open connection, and at the upgrade.
@@ -132,7 +132,7 @@ async fn a_token_that_is_rejected_is_replaced_on_a_connection_of_its_own() {
 }
 
 #[tokio::test]
-async fn several_choices_are_asked_for_at_once() {
+async fn several_choices_run_at_once() {
     let proxy = over_websocket().await;
     let mut body = newest("hi");
     body["n"] = 3.into();
@@ -142,7 +142,7 @@ async fn several_choices_are_asked_for_at_once() {
 }
 
 #[tokio::test]
-async fn auto_uses_http_where_no_websocket_can_be_had() {
+async fn auto_uses_http_if_websockets_are_unavailable() {
     for (status, upgrades) in [(426, 1), (404, 1), (403, 1), (503, 1)] {
         let proxy = start(TransportChoice::Auto, true).await;
         proxy.sim.control().refuse_upgrades(Some(status));
@@ -151,27 +151,27 @@ async fn auto_uses_http_where_no_websocket_can_be_had() {
             assert_eq!(reply.status, 200, "{status}: {}", reply.text);
         }
         let asked = proxy.sim.requests().iter().filter(|request| request.method == "GET" && is_turn(request)).count();
-        // What may pass is tried again, but not with the next turn.
+        // A temporary failure is retried, but not with the next turn.
         let tries = if matches!(status, 403 | 503) { 5 } else { upgrades };
         assert_eq!((ways(&proxy), asked), ((0, 2), tries), "{status}");
     }
 }
 
 #[tokio::test]
-async fn auto_goes_by_the_catalogue_and_leaves_what_a_websocket_refuses_to_http() {
+async fn auto_follows_the_catalogue_and_falls_back_to_http() {
     let proxy = start(TransportChoice::Auto, true).await;
     // The older model does not prefer WebSockets.
     assert_eq!(proxy.post("/v1/chat/completions", &ask("hi")).await.status, 200);
     assert_eq!(ways(&proxy), (0, 1));
     assert_eq!(proxy.post("/v1/chat/completions", &newest("hi")).await.status, 200);
     assert_eq!(ways(&proxy), (1, 1));
-    // Closed without a word; over HTTP the word is said.
+    // The backend closes the WebSocket without a reason; over HTTP it gives the reason.
     assert_eq!(proxy.post("/v1/chat/completions", &newest("[sim:close=1000] hi")).await.status, 200);
     assert_eq!(ways(&proxy), (2, 2));
 }
 
 #[tokio::test]
-async fn websocket_alone_says_why_there_is_none() {
+async fn the_websocket_transport_reports_why_it_is_unavailable() {
     let proxy = over_websocket().await;
     proxy.sim.control().refuse_upgrades(Some(426));
     let reply = proxy.post("/v1/chat/completions", &newest("hi")).await;

@@ -1,4 +1,4 @@
-//! Compactions and pictures: the endpoints whose reply comes whole.
+//! Compaction and images: the endpoints without a stream.
 
 use codex_sim::{Outcome, SimConfig};
 use http::Method;
@@ -11,14 +11,14 @@ const GENERATIONS: &str = "/v1/images/generations";
 const EDITS: &str = "/v1/images/edits";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// The bodies that reached the backend's endpoint of this name.
+/// Returns the bodies that reached the backend's endpoint of this name.
 fn sent(proxy: &Harness, name: &str) -> Vec<Value> {
     let requests = proxy.sim.requests().into_iter().filter(|request| request.path.ends_with(name));
     requests.map(|request| request.body.map(|body| (*body).clone()).unwrap_or_default()).collect()
 }
 
 #[tokio::test]
-async fn a_compacted_conversation_goes_on() {
+async fn a_compacted_conversation_can_be_continued() {
     let proxy = Harness::start().await;
     let conversation = json!([
         {"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is the weather in Paris?"},
@@ -66,7 +66,7 @@ async fn a_text_and_a_chat_body_are_compacted_too() {
 }
 
 #[tokio::test]
-async fn a_picture_is_drawn_by_the_call_of_that_name() {
+async fn an_image_is_generated_by_the_backends_endpoint() {
     let proxy = Harness::start().await;
     let body = json!({"model": "dall-e-3", "prompt": "a fox", "size": "1024x1536", "quality": "hd", "style": "vivid",
         "response_format": "b64_json"});
@@ -91,16 +91,16 @@ async fn a_picture_is_drawn_by_the_call_of_that_name() {
 }
 
 #[tokio::test]
-async fn several_pictures_are_several_calls_and_one_reply() {
+async fn several_images_are_several_calls_and_one_reply() {
     let proxy = Harness::start().await;
     let one = proxy.post(GENERATIONS, &json!({"prompt": "a fox"})).await.json();
     let three = proxy.post(GENERATIONS, &json!({"prompt": "a fox", "n": 3, "response_format": "url"})).await;
     assert_eq!(three.header("x-codex-proxy-emulated").unwrap().matches("emulated").count(), 2);
     let three = three.json();
     assert_eq!(three["data"].as_array().unwrap().len(), 3);
-    for picture in three["data"].as_array().unwrap() {
-        assert!(picture["url"].as_str().unwrap().starts_with("data:image/png;base64,iVBOR"), "{picture}");
-        assert!(picture.get("b64_json").is_none());
+    for image in three["data"].as_array().unwrap() {
+        assert!(image["url"].as_str().unwrap().starts_with("data:image/png;base64,iVBOR"), "{image}");
+        assert!(image.get("b64_json").is_none());
     }
     let tokens = |reply: &Value| reply["usage"]["output_tokens_details"]["image_tokens"].as_u64().unwrap();
     assert_eq!(tokens(&three), 3 * tokens(&one));
@@ -122,7 +122,7 @@ async fn edit(proxy: &Harness, parts: &[(&str, &[u8])]) -> Reply {
 }
 
 #[tokio::test]
-async fn pictures_are_edited_from_forms_and_from_json() {
+async fn images_are_edited_from_forms_and_from_json() {
     let proxy = Harness::start().await;
     let file = "name=\"image[]\"; filename=\"a.png\"\r\nContent-Type: image/png";
     let parts: [(&str, &[u8]); 5] =
@@ -146,7 +146,7 @@ async fn pictures_are_edited_from_forms_and_from_json() {
 }
 
 #[tokio::test]
-async fn failures_are_told_as_those_of_turns() {
+async fn failures_have_the_same_errors_as_those_of_turns() {
     for (scenario, status, code) in [
         ("429-usage", 429, json!("usage_limit_reached")),
         ("cloudflare", 502, json!("cloudflare_challenge")),
@@ -169,7 +169,7 @@ async fn failures_are_told_as_those_of_turns() {
 }
 
 #[tokio::test]
-async fn a_passing_failure_and_a_revoked_token_are_not_seen() {
+async fn a_temporary_failure_and_a_revoked_token_are_retried() {
     let proxy = Harness::start().await;
     for (path, body) in [
         (COMPACT, json!({"model": "gpt-5.5", "input": "[sim:500-once] hello"})),
@@ -186,14 +186,14 @@ async fn a_passing_failure_and_a_revoked_token_are_not_seen() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_ends_the_call() {
+async fn a_client_that_disconnects_ends_the_call() {
     for tls in [false, true] {
         let proxy = Harness::start_with(SimConfig { tls, ..SimConfig::default() }, None).await;
         let body = json!({"prompt": "[sim:stall=headers] a fox"}).to_string();
         let opened = proxy.open(Method::POST, GENERATIONS, &[], body);
         let waiting = proxy.sim.requests_until(|requests| requests.iter().any(|request| request.waiting));
         tokio::select! {
-            _ = opened => panic!("nothing was to come before the client leaves"),
+            _ = opened => panic!("the reply began before the client disconnected"),
             _ = waiting => {}
         }
         let left = |request: &codex_sim::RecordedRequest| request.outcome == Outcome::Disconnected;
@@ -202,7 +202,7 @@ async fn a_client_that_leaves_ends_the_call() {
 }
 
 #[tokio::test]
-async fn strict_requests_are_refused_what_would_be_dropped() {
+async fn strict_requests_reject_what_would_be_dropped() {
     let proxy = Harness::start().await;
     let rows = [
         (COMPACT, json!({"model": "gpt-5.5", "input": "hi", "temperature": 0.5}), "temperature"),

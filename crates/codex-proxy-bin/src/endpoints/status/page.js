@@ -1,6 +1,6 @@
 
 "use strict";
-// What comes from outside (a model's name, a client's) is only ever set as text.
+// Text from outside, such as the name of a model or a client, is only ever set as text.
 
 const POLL_MS = 3000;
 const ASK_MS = 60000;
@@ -26,7 +26,7 @@ function make(tag, properties, ...children) {
   return element;
 }
 
-// ---- asking
+// ---- requests
 
 async function ask(path) {
   const headers = key ? { authorization: `Bearer ${key}` } : {};
@@ -44,15 +44,15 @@ async function poll() {
     else if (reply.status === 401) askForKey();
     else refuse(body.error.message);
   } catch (error) {
-    // A key with characters that no header can carry is not the key.
+    // A key with characters that are invalid in a header cannot be the key.
     if (error instanceof TypeError && key && !/^[\x20-\x7e]*$/.test(key)) askForKey();
-    else state("bad", "No answer; trying again");
+    else state("bad", "No answer; retrying");
   }
   isPolling = false;
   if (document.visibilityState === "visible" && id("key-form").hidden) timer = setTimeout(poll, POLL_MS);
 }
 
-// The proxy asks the backend at most once a minute, however many pages are open; the next poll shows the answer.
+// The proxy queries the backend at most once a minute, however many pages are open; the next poll shows the answer.
 function askForUsage(status) {
   const age = status.quota.age_seconds;
   if (!status.login.is_usable || (age !== null && age < ASK_MS / 1000) || performance.now() - askedAt < ASK_MS) return;
@@ -61,18 +61,18 @@ function askForUsage(status) {
 }
 
 function askForKey() {
-  id("key-problem").textContent = key ? "That is not the key." : "";
+  id("key-problem").textContent = key ? "Invalid key." : "";
   key = "";
   sessionStorage.removeItem(KEPT);
   reveal("key-form");
-  state("", "Key needed");
+  state("", "Key required");
   id("key").focus();
 }
 
 function refuse(message) {
   id("refused-text").textContent = message;
   reveal("refused");
-  state("bad", "Not served");
+  state("bad", "Access denied");
 }
 
 function reveal(name) {
@@ -84,7 +84,7 @@ function state(tone, text) {
   if (id("state-text").textContent !== text) id("state-text").textContent = text;
 }
 
-// ---- showing
+// ---- rendering
 
 function show(status) {
   reveal("content");
@@ -109,24 +109,24 @@ function showLogin(login) {
   id("login-needed").hidden = login.is_usable;
   if (login.is_usable || id("login-command").dataset.command === login.login_command + login.state) return;
   const why = {
-    logged_out: "Nobody is logged in to ChatGPT here.",
+    logged_out: "This proxy is not logged in to ChatGPT.",
     ended: "The login to ChatGPT has ended.",
     unreadable: "The stored login cannot be read.",
   };
   id("login-text").textContent =
-    `${why[login.state] || "There is no usable login."} Run this on the proxy's machine; it need not be restarted.`;
+    `${why[login.state] || "There is no usable login."} Run this command on the proxy's machine; no restart is needed.`;
   id("login-command").dataset.command = login.login_command + login.state;
   id("login-command").replaceChildren(snippet("Terminal", login.login_command));
 }
 
 function showAccount(status) {
   const { login } = status;
-  const rows = [["Signed in as", login.email], ["Workspace", login.workspace], ["Plan", capital(status.quota.plan || login.plan)]];
+  const rows = [["Logged in as", login.email], ["Workspace", login.workspace], ["Plan", capital(status.quota.plan || login.plan)]];
   if (login.is_usable && login.expires_at) {
-    rows.push(["Token", `until ${when(login.expires_at)}`], ["Renewal", login.is_renewable ? "by itself" : "not here"]);
+    rows.push(["Token", `until ${when(login.expires_at)}`], ["Refresh", login.is_renewable ? "automatic" : "not by codex-proxy"]);
   }
   if (login.problem) rows.push(["Problem", login.problem]);
-  rows.push(["Up for", span((Date.parse(status.now) - Date.parse(status.started_at)) / 1000)]);
+  rows.push(["Uptime", span((Date.parse(status.now) - Date.parse(status.started_at)) / 1000)]);
   refill(id("account"), rows.filter(([, value]) => value), ([name, value]) => [
     make("dt", { textContent: name }),
     make("dd", { textContent: value }),
@@ -160,7 +160,7 @@ function showPlan(status) {
     notes.push(`Credits: ${quota.credits.unlimited ? "unlimited" : quota.credits.balance || "some"}.`);
   }
   if (quota.age_seconds === null) {
-    notes.push(status.login.is_usable ? "The backend has not told the quota yet." : "Shown after the login.");
+    notes.push(status.login.is_usable ? "The backend has not reported the quota yet." : "Shown once logged in.");
   } else if (quota.age_seconds > 120) {
     notes.push(`As of ${span(quota.age_seconds)} ago.`);
   }
@@ -189,7 +189,7 @@ function row(entry, isLive) {
     entry.cached_tokens ? `${count(entry.cached_tokens)} cached` : null,
     entry.reasoning_tokens ? `${count(entry.reasoning_tokens)} reasoning` : null,
   ].filter(Boolean).join(", ");
-  const first = entry.is_stream && entry.first_byte_ms !== null ? `first after ${seconds(entry.first_byte_ms)}` : null;
+  const first = entry.is_stream && entry.first_byte_ms !== null ? `first output after ${seconds(entry.first_byte_ms)}` : null;
   return make("tr", { title: entry.request_id },
     cell("time", clock(entry.started_at)),
     cell("model", entry.model || "–", [entry.endpoint, entry.effort, entry.is_stream ? "stream" : null].filter(Boolean).join(" · ")),
@@ -202,13 +202,13 @@ function row(entry, isLive) {
 
 function outcome(entry) {
   const notices = entry.notices ? `${entry.notices} ${entry.notices === 1 ? "notice" : "notices"}` : null;
-  if (entry.finish === "client_gone") return ["warn-text", "client left", notices];
+  if (entry.finish === "client_gone") return ["warn-text", "client disconnected", notices];
   if (entry.finish === "error" || entry.finish === "panic") return ["bad-text", `${entry.status || ""} ${entry.finish}`, entry.error];
   return ["good-text", `${entry.status} ${entry.finish || "ok"}`, notices];
 }
 
 function showModels(models) {
-  const told = { live: "From your account", disk: "As of an earlier run", built_in: "Built in; your account has not told yet" };
+  const told = { live: "From your account", disk: "From an earlier run", built_in: "Built in; your account's list is not available yet" };
   setText(id("models-note"), told[models.source] + (models.as_of && models.source !== "built_in" ? `, ${when(models.as_of)}` : ""));
   refill(id("models"), models.data, (model) => {
     const efforts = model.efforts.length > 1 ? `effort ${model.efforts[0]} to ${model.efforts[model.efforts.length - 1]}` : null;
@@ -218,7 +218,7 @@ function showModels(models) {
   });
 }
 
-// Rebuilds the children only when they would differ, so that a selection and the focus stay where they are.
+// Rebuilds the children only when they differ, which preserves the selection and the focus.
 const shown = new WeakMap();
 function refill(element, data, build) {
   const text = JSON.stringify(data);
@@ -241,7 +241,7 @@ function clients(model, needsKey) {
   const field = needsKey ? "the value of CODEX_PROXY_API_KEY" : "unused";
   const importOs = needsKey ? "import os\n\n" : "";
   const bearer = needsKey ? '  -H "Authorization: Bearer $CODEX_PROXY_API_KEY" \\\n' : "";
-  const container = "From a container, put the host's name in place of localhost; the proxy then needs a key.";
+  const container = "From a container, use the host's name instead of localhost; the proxy then needs a key.";
   const json = (settings) => JSON.stringify(settings, null, 2);
   const fields = [["Base URL", base], ["API key", field, needsKey], ["Model", model]];
   return [
@@ -271,7 +271,7 @@ function clients(model, needsKey) {
     ["Cline", "In Cline's settings, choose the API provider “OpenAI Compatible”.", fields],
     ["Roo Code", "In Roo's settings, under Providers, choose “OpenAI Compatible”.", fields],
     ["JetBrains AI", "In the AI Chat window choose “Use API Key or Local Models”, and there “OpenAI-compatible”.", fields],
-    ["Zed", "The key is entered in the agent panel's settings, under codex-proxy.", [["~/.config/zed/settings.json", json({
+    ["Zed", "Enter the key in the agent panel's settings, under codex-proxy.", [["~/.config/zed/settings.json", json({
       language_models: {
         openai_compatible: {
           "codex-proxy": {
@@ -304,8 +304,8 @@ function clients(model, needsKey) {
       }],
     }])]]],
     ["Open WebUI", `In the admin settings, under Connections, add an OpenAI API connection. ${container}`, fields],
-    ["n8n", `A credential of the type OpenAI. ${container}`, fields],
-    ["Home Assistant", `The integration Extended OpenAI Conversation, from HACS. ${container}`, fields],
+    ["n8n", `Create a credential of type OpenAI. ${container}`, fields],
+    ["Home Assistant", `Install the integration Extended OpenAI Conversation from HACS. ${container}`, fields],
     ["Continue", null, [["~/.continue/config.yaml",
       `name: codex-proxy\nversion: 1.0.0\nschema: v1\nmodels:\n  - name: ${model}\n    provider: openai\n    model: ${model}\n` +
       `    apiBase: ${base}\n    apiKey: ${needsKey ? "${{ secrets.CODEX_PROXY_API_KEY }}" : "unused"}\n    roles: [chat, edit, apply]`]]],
@@ -370,7 +370,7 @@ function copyButton(title, element, text) {
   return button;
 }
 
-// Browsers have no clipboard for pages over plain http from another machine; there, what is selected can still be copied.
+// Browsers give pages over plain http from another machine no clipboard access; users can still copy the selection.
 async function copy(element, text) {
   if (navigator.clipboard) {
     try {
@@ -416,7 +416,7 @@ function span(secs) {
   return "less than a minute";
 }
 
-// ---- beginning
+// ---- start
 
 id("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
