@@ -1,4 +1,4 @@
-// The Vercel AI SDK, as its users call it; the tests beside this say with what, and look at what comes back.
+// The Vercel AI SDK as its users call it. The tests next to this file supply the arguments and check the results.
 
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
@@ -33,7 +33,7 @@ const tools = {
   get_time: tool({ inputSchema: z.object({ zone: z.string() }), execute: () => "noon" }),
 };
 
-// What a call of the SDK takes; `more` is the test's.
+// The arguments of a call of the SDK; `more` comes from the test.
 const asked = ({ url, provider, model = "gpt-5.1", key = "codex-proxy", usesTools = false, wantsObject = false, ...more }) => ({
   model: providers[provider](url, key)(model),
   maxRetries: 0,
@@ -44,7 +44,7 @@ const asked = ({ url, provider, model = "gpt-5.1", key = "codex-proxy", usesTool
   ...more,
 });
 
-// The members of a result that tests look at; those of a stream are promises.
+// The members of a result that tests check; those of a stream are promises.
 async function told(result) {
   const steps = await result.steps;
   return {
@@ -74,7 +74,7 @@ await serve({
     const { parts, result } = await streamed(args);
     return { parts, ...(await told(result)) };
   },
-  // The parts alone: after an error there may be no result.
+  // Only the parts: after an error there may be no result.
   parts: async (args) => (await streamed(args)).parts,
 
   output: async (args) => (await generateText(asked({ ...args, wantsObject: true }))).output,

@@ -4,7 +4,7 @@ import pytest
 from exercised import exercises
 from node import Node
 
-# The ways of the AI SDK to the program, with their APIs and their rows in client.json.
+# The AI SDK's providers, with their APIs and their rows in client.json.
 PROVIDERS = {
     "responses": ("responses", "AI SDK, `@ai-sdk/openai`"),
     "chat": ("chat", "AI SDK, `@ai-sdk/openai` with `.chat`"),
@@ -14,7 +14,7 @@ PROVIDERS = {
 
 
 def pytest_generate_tests(metafunc):
-    """Runs a test that takes `provider` with each of them, and notes for each what the test exercises."""
+    """Runs a test that uses `provider` with each of them, and records for each what the test exercises."""
     if "provider" in metafunc.fixturenames:
         words = [word for mark in metafunc.definition.iter_markers("exercises") for word in mark.args]
         marked = [
@@ -31,5 +31,5 @@ def program():
 
 @pytest.fixture
 def sdk(program, proxy):
-    """Calls a function of client.mjs; the program under test is what it asks."""
+    """Calls a function of client.mjs, which sends requests to the program under test."""
     return partial(program.call, url=proxy.base_url)

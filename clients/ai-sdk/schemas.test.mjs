@@ -1,5 +1,5 @@
-// Everything that the translation writes over its fixtures, read by the Vercel AI SDK, whose zod schemas refuse what they do
-// not know. Only the transport is replaced: each fixture is what `fetch` returns.
+// Everything that the translation writes for its fixtures, read by the Vercel AI SDK, whose zod schemas reject unknown values.
+// Only the transport is replaced: `fetch` returns a fixture.
 
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
@@ -17,7 +17,7 @@ const read = (name, file) => {
   return existsSync(path) ? readFileSync(path, "utf8") : undefined;
 };
 
-// The options of a provider whose backend answers with `body`.
+// Returns the options of a provider whose backend answers with `body`.
 const answering = (body, type) => ({
   name: "codex-proxy",
   baseURL: "http://127.0.0.1/v1",
@@ -26,10 +26,10 @@ const answering = (body, type) => ({
   fetch: async () => new Response(body, { headers: { "content-type": type } }),
 });
 
-const tools = {}; // The calls of the fixtures are of tools that this side does not run.
+const tools = {}; // The fixtures call tools that are not run here.
 const ask = { prompt: "Hello!", maxRetries: 0, tools };
 
-// The parts of a stream as the SDK has read them.
+// Returns the parts of a stream as the SDK reads them.
 async function parts(model) {
   const read = [];
   for await (const part of streamText({ model, ...ask, onError: () => {} }).stream) read.push(part);
@@ -78,7 +78,7 @@ for (const name of cases) {
   if (response !== undefined) {
     test(`${name}: response, by both`, async () => {
       await generateText({ model: createOpenAI(answering(response, JSON_BODY))("gpt-5.1"), ...ask });
-      // Open Responses' reader takes a refusal for a text, and stumbles: that is a fault of its own.
+      // Open Responses' reader mistakes a refusal for text and fails, which is its own bug.
       const reading = generateText({ model: createOpenResponses(answering(response, JSON_BODY))("gpt-5.1"), ...ask });
       await (isRefusal(JSON.parse(response)) ? assert.rejects(reading, TypeError) : reading);
     });

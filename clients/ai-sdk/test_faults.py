@@ -1,4 +1,4 @@
-"""Each fault as the AI SDK tells it, by each of its ways to the program."""
+"""Each fault as the AI SDK reports it, with each of its providers."""
 
 import json
 
@@ -9,7 +9,7 @@ from node import Thrown
 
 pytestmark = exercises("failures")
 
-# By statuses alone: the SDK knows of no header that says whether to ask again.
+# By status only: the SDK knows no header that says whether to retry.
 RETRYABLE = {"cut", "stalled", "challenge", "usage-limit", "server-error", "overload"}
 
 
@@ -22,7 +22,7 @@ def check(fault, provider, name, message, properties):
     assert properties["isRetryable"] == (fault.name in RETRYABLE)
     error = json.loads(properties["responseBody"])["error"]
     assert error["code"] == fault.code and fault.says in error["message"]
-    # Open Responses' reader takes no error whose `param` or `code` is null, as OpenAI's own are: it shows the status's name.
+    # Open Responses' reader rejects errors whose `param` or `code` is null, as OpenAI's are: it shows the status's name.
     if provider != "open-responses" or error["param"] and error["code"]:
         assert message == error["message"]
     else:

@@ -1,4 +1,4 @@
-"""What `@ai-sdk/openai` leaves to the server: it refers to the items of earlier turns, unless `store` is false."""
+"""What `@ai-sdk/openai` leaves to the server: it refers to items of earlier turns unless `store` is false."""
 
 from exercised import exercises
 

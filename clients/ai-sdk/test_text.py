@@ -1,4 +1,4 @@
-"""generateText and streamText of the AI SDK, by each of its ways to the program."""
+"""generateText and streamText of the AI SDK, with each of its providers."""
 
 import json
 
@@ -94,7 +94,7 @@ def test_reasoning(sdk, backend, provider, call):
     assert backend.turns()[0]["body"]["reasoning"]["effort"] == "high"
     assert reply["usage"]["outputTokenDetails"]["reasoningTokens"] > 0
     assert "Reading the question" not in reply["text"]
-    if provider != "chat":  # It reads no reasoning from chat replies, whoever wrote them.
+    if provider != "chat":  # It never reads reasoning from chat replies.
         assert "Reading the question" in reply["reasoning"]
 
 

@@ -1,4 +1,4 @@
-"""aider as its users set it up: by the files of docs/clients/aider.md, in a git repository of its own."""
+"""aider as its users set it up: with the files of docs/clients/aider.md, in its own git repository."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from harness import PATIENCE, Program, environment
 from snippets import Page, at
 
 PAGE = Page("aider")
-# Its own way to be quiet; what it asks of other servers is switched off.
+# Its options for quiet output; its requests to other servers are switched off.
 QUIET = "analytics-disable: true\ncheck-update: false\nshow-release-notes: false\nsuggest-shell-commands: false\npretty: false\n"
 
 
@@ -43,7 +43,7 @@ class Aider:
         return done.stdout
 
     def run(self, *command):
-        """Runs a command in the repository; what it printed."""
+        """Runs a command in the repository and returns its output."""
         done = subprocess.run(
             command, cwd=self.repository, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE
         )
@@ -54,7 +54,7 @@ class Aider:
         return self.run("aider", "--yes-always", "--message", message, *arguments)
 
     def started(self, message, *arguments):
-        """The same as a running program."""
+        """Starts the same as a running process."""
         command = ["aider", "--yes-always", "--message", message, *arguments]
         return Program("env", "-C", self.repository, *command, env=self.env)
 

@@ -1,4 +1,4 @@
-"""Edits that land in a git repository as commits, by docs/clients/aider.md."""
+"""Edits that become commits in a git repository, as in docs/clients/aider.md."""
 
 import base64
 
@@ -26,7 +26,7 @@ def greet():
 
 
 def answer(backend, *scenarios):
-    """Has the next turns answered so, one after the other."""
+    """Queues these answers for the next turns."""
     for scenario in scenarios:
         backend.control("POST", "scenario", {"scenario": scenario})
 
@@ -53,7 +53,7 @@ def test_the_command(aider, backend):
     assert "Applied edit to greet.py" in shown and "Tokens: " in shown
     edit, message = bodies(backend)
     assert edit["model"] == "gpt-5.5" and "SEARCH/REPLACE" in edit["instructions"]
-    # The weak model of the page is one that every account has.
+    # The weak model of the page exists in every account.
     assert message["model"] == "gpt-6-luna" and message["reasoning"]["effort"] == "low"
     assert "temperature" not in edit
 

@@ -1,4 +1,4 @@
-"""Each fault as aider shows it: by its message, and with tries that have an end."""
+"""Each fault as aider shows it: its message, and a limited number of retries."""
 
 import re
 
@@ -8,7 +8,7 @@ from faults import CONTENT_FILTER, CUT, FAULTS, STALLED, each_fault
 
 pytestmark = exercises("failures")
 
-# aider gives up at once; what else there is, it tries again for a minute, at longer and longer intervals.
+# aider gives up at once. It retries all others for a minute, at growing intervals.
 FINAL = {"login", "context", "unknown-model", "refused-parameter"}
 OWN_WORDS = {"context": "has hit a token limit", "unknown-model": "'no-such-model' model is not supported"}
 
@@ -18,7 +18,7 @@ def test_each_is_known():
 
 
 def plain(text):
-    """A text without its line ends, which are where the terminal's width wants them."""
+    """Returns a text without line ends, which depend on the terminal's width."""
     return " ".join(text.split())
 
 
@@ -29,7 +29,7 @@ def test_it_is_shown(failed, backend, fault):
 
 @pytest.mark.parametrize("fault", [CUT, STALLED], ids=["cut", "stalled"])
 def test_it_is_shown_of_a_whole_reply(failed, backend, fault):
-    """Of these a stream has begun, and a whole reply has not."""
+    """Returns whether the reply has started: a stream has, a non-streaming reply has not."""
     check(failed, backend, fault, "--no-stream")
 
 
@@ -45,7 +45,7 @@ def check(failed, backend, fault, stream):
             aider.kill()
     assert OWN_WORDS.get(fault.name, fault.says) in plain(aider.output)
     tries = len(re.findall("Retrying in", aider.output)) or 1
-    # The last of them may have begun another one.
+    # The last of them may have started another one.
     assert tries * fault.turns <= len(backend.turns()) <= (tries + (fault.name not in FINAL)) * fault.turns
     assert failed.git("status", "--porcelain") == "" and failed.git("log", "--format=%s") == "Say hi\n"
 

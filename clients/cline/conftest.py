@@ -1,4 +1,4 @@
-"""The Cline CLI as its users set it up: by the commands of docs/clients/cline.md."""
+"""The Cline CLI as its users set it up: with the commands of docs/clients/cline.md."""
 
 import os
 import subprocess

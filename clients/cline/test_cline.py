@@ -1,4 +1,4 @@
-"""Tasks with tools and several turns, by docs/clients/cline.md."""
+"""Tasks with tools and several turns, as in docs/clients/cline.md."""
 
 import json
 import re

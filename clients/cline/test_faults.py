@@ -1,11 +1,11 @@
-"""Each fault as the Cline CLI shows it: an exit code and a message, or tries with growing intervals between them."""
+"""Each fault as the Cline CLI shows it: an exit code and a message, or retries at growing intervals."""
 
 from exercised import exercises
 from faults import CONTENT_FILTER, FAULTS, each_fault
 
 pytestmark = exercises("failures")
 
-# It tries these again by itself and in silence.
+# It retries these silently.
 TRIED_AGAIN = {"challenge", "usage-limit", "server-error", "overload"}
 OWN_WORDS = {"unknown-model": "'no-such-model' model is not supported", "context": "exceeds the model's context window"}
 
@@ -28,7 +28,7 @@ def test_it_is_shown(failed, backend, fault):
 
 
 def second_try_has_begun(backend, fault):
-    # Each look is a call to the simulator; pytest's timeout bounds the wait.
+    # Each check is a call to the simulator; pytest's timeout limits the wait.
     while len(backend.turns()) <= fault.turns:
         pass
 

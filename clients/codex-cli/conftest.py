@@ -1,4 +1,4 @@
-"""The official client as its users set it up: by the files of docs/clients/codex-cli.md."""
+"""The official client as its users set it up: with the files of docs/clients/codex-cli.md."""
 
 import subprocess
 
@@ -11,17 +11,17 @@ PAGE = Page("codex-cli")
 
 
 class Cli:
-    """The client in a directory of its own."""
+    """The client in its own directory."""
 
     program = node_packages("codex-cli") / "codex"
 
     def __init__(self, directory, proxy, config):
         self.directory = directory
         (directory / ".codex").mkdir()
-        # Plugins and usage data are of OpenAI's servers, not of the provider's.
+        # Plugins and usage data concern OpenAI's servers, not the provider's.
         offline = "[analytics]\nenabled = false\n[features]\nplugins = false\n"
         (directory / ".codex" / "config.toml").write_text(at(proxy, config) + offline)
-        # The key is there for a configuration that reads it.
+        # For the configuration that reads the key from here.
         self.env = environment(HOME=str(directory), CODEX_PROXY_API_KEY=KEY)
 
     def exec(self, *arguments):
@@ -36,7 +36,7 @@ CONFIGS = {"http": PAGE.block("toml", "env_key"), "websocket": PAGE.block("toml"
 
 @pytest.fixture(params=CONFIGS)
 def transport(request):
-    """Each of the page's two files: with the key in the environment over HTTP, and with it in the file over a WebSocket."""
+    """Each of the page's two files: the key in the environment with HTTP, or in the file with a WebSocket."""
     return request.param
 
 
@@ -52,5 +52,5 @@ def by_environment(proxy, tmp_path):
 
 @pytest.fixture
 def failed(failing, tmp_path, transport):
-    """The client before a program that fails."""
+    """The client with a failing program."""
     return Cli(tmp_path, failing, CONFIGS[transport])

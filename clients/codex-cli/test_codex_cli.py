@@ -1,7 +1,7 @@
-"""The official client: the reference for what the backend is sent, and a client of the proxy like any other.
+"""The official client: the reference for requests to the backend, and also a client of the proxy.
 
-It runs against the simulated backend directly, and against it through the proxy; what reaches the backend is compared header by
-header and key by key. What differs is listed here, and explained in the documentation of `codex_upstream::requests`.
+It runs with the simulated backend directly and through the proxy; what reaches the backend is compared header by header and key by
+key. The differences are listed here and explained in the documentation of `codex_upstream::requests`.
 """
 
 import json
@@ -14,13 +14,13 @@ from exercised import exercises
 from harness import KEY, PATIENCE, Backend, Proxy, ask, environment, post
 
 CODEX = node_packages("codex-cli") / "codex"
-# Of the newest models the one that has the ordinary shape, in which the proxy speaks to all of them.
+# The one of the newest models with the ordinary request form, which the proxy uses for all of them.
 MODEL = "gpt-5.5"
 
-# Describe a session at a terminal, which the proxy does not have.
+# These describe a terminal session, which the proxy does not have.
 TERMINAL = {"x-codex-beta-features", "x-codex-window-id", "x-codex-turn-metadata"}
 
-# The tool runs once: the words are passed over when their text is seen again.
+# The tool runs once: the simulator ignores the words when it sees their text again.
 TASK = '[sim:tool-once=exec_command][sim:args-once={"cmd":"echo from-the-tool"}] hello'
 
 
@@ -33,7 +33,7 @@ class Ran:
 
 @pytest.fixture
 def own(tmp_path):
-    """A backend of its own: the requests of other tests' programs would be among them."""
+    """A separate backend, without the requests of other tests."""
     with Backend(tmp_path) as backend:
         yield backend
 
@@ -41,7 +41,7 @@ def own(tmp_path):
 def codex(
     directory, backend, base_url, *, prompt=TASK, model=MODEL, is_expired=False, websockets=False, config=""
 ):
-    """Runs `codex exec` with a login of `backend`, its turns sent to `base_url`."""
+    """Runs `codex exec` with a login of `backend`, sending its turns to `base_url`."""
     home = directory / "codex-home"
     home.mkdir(parents=True)
     minted = backend.control("POST", "tokens")
@@ -50,7 +50,7 @@ def codex(
     names = ("id_token", "access_token", "refresh_token", "account_id")
     auth = {"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": {name: minted[name] for name in names}}
     (home / "auth.json").write_text(json.dumps(auth | {"last_refresh": "2026-11-23T00:00:00Z"}))
-    # The name decides whether the client compresses and hints at the route, as it does for its own provider.
+    # By this name the client decides whether to compress and to send routing hints, as for its own provider.
     (home / "config.toml").write_text(
         f'{config}model = "{model}"\nmodel_provider = "tested"\nchatgpt_base_url = "{backend.upstream_url}"\n'
         f'[model_providers.tested]\nname = "OpenAI"\nbase_url = "{base_url}"\nwire_api = "responses"\n'
@@ -78,7 +78,7 @@ def direct(tmp_path, backend, **options):
 def through_the_proxy(tmp_path, backend, **options):
     home = tmp_path / "proxy-home"
     backend.log_in(home)
-    # Without a key, programs on this machine are served, whatever login they bring.
+    # Without a key, programs on this machine are served, whatever credentials they send.
     with Proxy(home, **backend.settings()) as proxy:
         ran = codex(tmp_path / "proxied", backend, proxy.base_url, **options)
         assert ran.code == 0, f"{ran.stderr}\n{proxy.output}"
@@ -94,7 +94,7 @@ def header(request, name):
 
 
 def outline(value):
-    """Keys and types, without the values of a run."""
+    """Returns keys and types, without values that differ between runs."""
     if isinstance(value, dict):
         return {key: outline(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -136,9 +136,9 @@ def test_the_program_sends_the_headers_that_the_cli_sends(own, tmp_path):
     assert {name: header(ours, name) for name in same} == {name: header(theirs, name) for name in same}
     for request in (ours, theirs):
         ids = [header(request, name) for name in ("x-client-request-id", "session-id", "thread-id")]
-        # A UUID of version 7, three times and in the body.
+        # A version 7 UUID, three times and in the body.
         assert ids == [request["body"]["prompt_cache_key"]] * 3 and ids[0][14] == "7"
-    # `codex exec` says that it is, and repeats itself behind the terminal; the proxy is the command line client of the login page.
+    # `codex exec` names itself, also after the terminal; the proxy is the command line client of the login page.
     system = header(theirs, "user-agent").partition("(")[2].partition(")")[0]
     assert header(theirs, "user-agent").startswith(f"codex_exec/0.171.0 ({system})")
     assert header(ours, "user-agent") == f"codex_cli_rs/0.171.0 ({system}) xterm-256color"
@@ -153,7 +153,7 @@ def test_the_program_asks_the_backend_what_the_cli_asks(own, tmp_path):
     ours = [one for one in own.control("GET", "requests")["requests"] if "codex_cli_rs" in header(one, "user-agent")]
     for path, extra in [("/backend-api/codex/models", set()), ("/backend-api/wham/accounts/check", {"originator"})]:
         (their, *_), (our, *_) = ([one for one in all if one["path"] == path] for all in (theirs, ours))
-        # There, the official client leaves its originator out; the user agent names it.
+        # The official client omits its originator there; the user agent names it.
         assert set(names(our)) == set(names(their)) | extra, path
         assert (our["query"], our["method"]) == (their["query"], their["method"])
 
@@ -165,7 +165,7 @@ def test_what_it_says_through_the_proxy_reaches_the_backend_as_it_was(own, tmp_p
     turns = through_the_proxy(tmp_path, own)
     assert len(turns) == len(direct_turns) == 2
     for proxied, plain in zip(turns, direct_turns):
-        # Left out by the client, and added by the proxy for the models that insist on it.
+        # Omitted by the client, and added by the proxy for models that require it.
         added = set(proxied["body"]) - set(plain["body"])
         assert added <= {"instructions"} and set(plain["body"]) <= set(proxied["body"])
         for key in ("tools", "tool_choice", "parallel_tool_calls", "reasoning", "store", "stream", "include", "text"):
@@ -179,7 +179,7 @@ def test_what_it_says_through_the_proxy_reaches_the_backend_as_it_was(own, tmp_p
 @exercises("models")
 def test_its_catalogue_comes_from_the_proxy(own, tmp_path):
     (turn,) = through_the_proxy(tmp_path, own, prompt="hello")
-    # The proxy's own questions are the only ones: the client's goes to the proxy, and the backend's instructions come back.
+    # Only the proxy queries the backend: the client's query goes to the proxy, and the backend's instructions come back.
     asked = [one for one in own.control("GET", "requests")["requests"] if one["path"].endswith("/codex/models")]
     assert {header(one, "originator") for one in asked} == {"codex_cli_rs"}
     assert "These instructions come from a simulated backend." in turn["body"]["input"][0]["content"][0]["text"]
@@ -187,7 +187,7 @@ def test_its_catalogue_comes_from_the_proxy(own, tmp_path):
 
 @pytest.mark.parametrize("run", [direct, through_the_proxy])
 def test_it_compacts_its_conversation_and_goes_on(own, tmp_path, run):
-    # More than the limit that is set here, and less when it is compacted.
+    # More than the limit set here before compaction, and less after it.
     own.control("POST", "scenario", {"scenario": 'tool=exec_command,args={"cmd":"seq 3000"}'})
     turns = run(tmp_path, own, prompt="hello", config="model_auto_compact_token_limit = 6500\n")
     kinds = [[item["type"] for item in turn["body"]["input"]] for turn in turns]
@@ -217,7 +217,7 @@ def test_it_completes_a_task_over_a_websocket(own, tmp_path):
     assert {request["connection"] for request in requests} == {requests[0]["connection"]}
     warm_up, task, outputs = messages(requests)
     assert warm_up["generate"] is False and "previous_response_id" not in warm_up
-    # What follows goes on from the response before, with what is new.
+    # Later requests continue the previous response and send only what is new.
     assert all(message["previous_response_id"].startswith("resp_") for message in (task, outputs))
     (output,) = outputs["input"]
     assert output["type"] == "function_call_output" and "from-the-tool" in output["output"]
@@ -259,7 +259,7 @@ def test_the_program_opens_the_websocket_that_the_cli_opens(own, tmp_path):
         assert header(our_upgrade, name) == header(their_upgrade, name), name
     (message,) = messages(ours)
     assert set(message) <= set(messages(theirs)[-1]) | {"instructions"}
-    # Nothing of a session at a terminal, and what is there is theirs.
+    # Nothing about a terminal session; everything else equals the official client's.
     assert set(message["client_metadata"]) <= set(messages(theirs)[-1]["client_metadata"])
 
 

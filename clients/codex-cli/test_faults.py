@@ -1,20 +1,20 @@
-"""Each fault as the user of `codex exec` sees it: an exit code and a message, and no storm of requests."""
+"""Each fault as the user of `codex exec` sees it: an exit code and a message, and no multiplied retries."""
 
 from exercised import exercises
 from faults import CONTENT_FILTER, FAULTS, each_fault
 
 pytestmark = exercises("failures")
 
-# What the client says in its own words; it shows the proxy's of everything else.
+# The client's own messages; for everything else it shows the proxy's.
 OWN_WORDS = {
     "usage-limit": "You’ve hit your usage limit",
     "overload": "Selected model is at capacity",
     "context": "ran out of room in the model's context window",
     "unknown-model": "'no-such-model' model is not supported",
 }
-# The client tries these again, once by the page's configuration.
+# The client retries these, once with the page's configuration.
 TRIED_AGAIN = {"cut", "stalled", "login", "challenge", "server-error"}
-# From a WebSocket it goes over to HTTP when that does not help, and begins anew.
+# If that does not help, it falls back from the WebSocket to HTTP and starts over.
 ATTEMPTS = {"http": 2, "websocket": 4}
 
 

@@ -1,4 +1,4 @@
-"""docs/clients/codex-cli.md: a provider of one's own, without a login of the CLI."""
+"""docs/clients/codex-cli.md: a custom provider, without a login of the CLI."""
 
 import base64
 import os
@@ -13,7 +13,7 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwG
 
 
 def asked(turn):
-    """What the user has said, oldest first, without what the client says in the user's name."""
+    """Returns the user's messages, oldest first, without those the client adds in the user's name."""
     items = [item for item in turn["body"]["input"] if item["type"] == "message" and item["role"] == "user"]
     return [item["content"][0]["text"] for item in items if not item["content"][0]["text"].startswith("<")]
 
@@ -21,7 +21,7 @@ def asked(turn):
 @exercises("responses", "stream", "turns")
 def test_the_commands(by_environment, backend):
     path = f"{by_environment.program.parent}:{os.environ['PATH']}"
-    # A directory that is no repository is trusted by nobody but the caller.
+    # The client trusts a directory without a repository only if told to.
     commands = PAGE.block("bash", "codex exec").replace("codex exec", "codex exec --skip-git-repo-check")
     done = subprocess.run(
         ["bash", "-ec", commands], env=by_environment.env | {"PATH": path}, cwd=by_environment.directory,

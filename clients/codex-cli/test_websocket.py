@@ -1,4 +1,4 @@
-"""The official client over a WebSocket to the proxy: what it sends is only what is new, and the proxy puts the rest before it."""
+"""The official client with a WebSocket to the proxy: it sends only what is new, and the proxy adds the rest."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from exercised import exercises
 from harness import PATIENCE, Backend, Proxy, environment
 
 CODEX = node_packages("codex-cli") / "codex"
-# The tool runs once: the words are passed over when their text is seen again.
+# The tool runs once: the simulator ignores the words when it sees their text again.
 TASK = '[sim:tool-once=exec_command][sim:args-once={"cmd":"echo from-the-tool"}] hello'
 
 
@@ -45,6 +45,6 @@ def test_a_task_with_a_tool_is_completed_over_a_websocket(own, tmp_path):
     assert "endpoint=\"websocket\"" in proxy.output and "status=101" in proxy.output, proxy.output
     outputs = [item for item in turns[-1]["body"]["input"] if item["type"] == "function_call_output"]
     assert len(outputs) == 1 and "from-the-tool" in outputs[0]["output"], turns[-1]
-    # The conversation is whole at the backend, whatever of it the client has sent.
+    # The backend gets the whole conversation, however much of it the client has sent.
     before, after = (turn["body"]["input"] for turn in turns[-2:])
     assert after[: len(before)] == before

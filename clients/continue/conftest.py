@@ -1,4 +1,4 @@
-"""The Continue CLI as its users set it up: by the file of docs/clients/continue.md."""
+"""The Continue CLI as its users set it up: with the file of docs/clients/continue.md."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ PAGE = Page("continue")
 
 
 class Continue:
-    """The command in a directory of its own."""
+    """The command in its own directory."""
 
     def __init__(self, directory, proxy, model="gpt-5.5"):
         self.directory = directory
@@ -37,11 +37,11 @@ class Continue:
 
 @pytest.fixture
 def run(proxy, tmp_path):
-    """Runs commands in a directory of their own."""
+    """Runs commands in a separate directory."""
     return Continue(tmp_path, proxy).run
 
 
 @pytest.fixture
 def failed(fault, failing, tmp_path):
-    """The command before a program that fails."""
+    """The command with a failing program."""
     return Continue(tmp_path, failing, fault.model if fault is UNKNOWN_MODEL else "gpt-5.5")

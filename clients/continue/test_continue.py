@@ -1,4 +1,4 @@
-"""The Continue CLI as its users set it up: by the file and the commands of docs/clients/continue.md."""
+"""The Continue CLI as its users set it up: with the file and the commands of docs/clients/continue.md."""
 
 from exercised import exercises
 from snippets import Page

@@ -1,5 +1,5 @@
-"""Each fault as the Continue CLI shows it: an exit code and a message, tries again in silence, or, for a reply that breaks off, as
-much of it as came, which docs/clients/continue.md warns of.
+"""Each fault as the Continue CLI shows it: an exit code and a message, or silent retries. Of a truncated reply it shows only the part
+that arrived; docs/clients/continue.md warns of that.
 """
 
 from exercised import exercises
@@ -7,9 +7,9 @@ from faults import FAULTS, each_fault
 
 pytestmark = exercises("failures")
 
-# It tries these again by itself, and says nothing meanwhile.
+# It retries these silently.
 TRIED_AGAIN = {"challenge", "usage-limit", "server-error", "overload"}
-# It passes over the event that says so.
+# It ignores the event that reports the error.
 SHOWN_AS_WHOLE = {"cut", "stalled"}
 
 
@@ -22,7 +22,7 @@ def test_it_is_shown(failed, failing, backend, fault):
     prompt = f"{fault.words} Hello!"
     if fault.name in TRIED_AGAIN:
         with failed.started("-p", prompt) as running:
-            # Each look is a call to the simulator; pytest's timeout bounds the wait.
+            # Each check is a call to the simulator; pytest's timeout limits the wait.
             while len(backend.turns()) <= fault.turns:
                 pass
             assert running.process.poll() is None and "Hello!" not in running.output

@@ -1,4 +1,4 @@
-"""The program as curl sees it: raw bytes, headers and statuses, over `serve --simulate`."""
+"""The program as curl sees it: raw bytes, headers and statuses, with `serve --simulate`."""
 
 import json
 import subprocess
@@ -19,12 +19,12 @@ def simulated(tmp_path_factory):
 
 
 def curl(*arguments, stdin=None):
-    """Runs curl, and returns the status, the headers (names in lower case) and the body."""
+    """Runs curl and returns the status, the headers (names in lower case) and the body."""
     command = ["curl", "--silent", "--show-error", "--no-buffer", "--max-time", str(PATIENCE), "--include", *arguments]
     done = subprocess.run(command, input=stdin, capture_output=True, env=environment())
     assert done.returncode == 0, f"{command}\n{done.stderr.decode()}"
     head, _, body = done.stdout.partition(b"\r\n\r\n")
-    # What a large upload is answered first.
+    # The interim reply to a large upload.
     while head.startswith(b"HTTP/1.1 100"):
         head, _, body = body.partition(b"\r\n\r\n")
     first, *rest = head.decode().split("\r\n")
@@ -38,7 +38,7 @@ def post(url, body, *arguments):
 
 
 def events(body):
-    """The data of each event of a stream."""
+    """Returns the data of each event of a stream."""
     frames = [frame for frame in body.split("\n\n") if frame]
     return [line[6:] for frame in frames for line in frame.split("\n") if line.startswith("data: ")]
 

@@ -10,7 +10,7 @@ from harness import KEY, PATIENCE, environment
 
 pytestmark = exercises("failures")
 
-# What `--fail-with-body` ends with when the status is an error's.
+# curl's exit code with `--fail-with-body` for an error status.
 HTTP_ERROR = 22
 
 
@@ -47,7 +47,7 @@ def test_streamed(fault, failing, backend, path):
         return
     assert (exit_code, status) == (0, 200)
     data = [line[6:] for line in body.splitlines() if line.startswith("data: ")]
-    # After the error, chat says that nothing comes any more.
+    # After the error, a chat stream ends with `[DONE]`.
     last = json.loads(data[-1] if path == "responses" else data[-2])
     error = last["response"]["error"] if path == "responses" else last["error"]
     assert error["code"] == fault.code and fault.says in error["message"]

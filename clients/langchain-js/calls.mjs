@@ -18,7 +18,7 @@ const getTime = tool(async ({ zone }) => `18 o'clock in ${zone}`, {
 });
 const tools = { get_weather: getWeather, get_time: getTime };
 
-// The reply, or the sum of a stream's chunks, as LangChain itself adds them up.
+// Returns the reply, or the sum of a stream's chunks, as added up by LangChain itself.
 async function asked(model, messages, stream) {
   if (!stream) return model.invoke(messages);
   let total;
@@ -40,7 +40,7 @@ serve({
     return told(await asked(new ChatOpenAI(settings), [new HumanMessage({ content })], stream));
   },
 
-  // Asks each prompt in turn, and sends all that was said before with it.
+  // Sends each prompt in turn, with the whole conversation so far.
   async converse({ settings, prompts, stream }) {
     const model = new ChatOpenAI(settings);
     const messages = [];
@@ -51,7 +51,7 @@ serve({
     return told(messages.at(-1));
   },
 
-  // Asks, runs the tools that are called, and tells the answers.
+  // Sends a request, runs the called tools, and sends their results.
   async useTools({ settings, prompt, stream }) {
     const model = new ChatOpenAI(settings).bindTools(Object.values(tools));
     const messages = [new HumanMessage(prompt)];

@@ -11,7 +11,7 @@ def langchain():
 
 @pytest.fixture
 def chat(proxy):
-    """Makes what ChatOpenAI is given by its users, with what a test wants of it."""
+    """Returns the options that users pass to ChatOpenAI, with a test's additional ones."""
 
     def make(responses=False, base_url=proxy.base_url, **more):
         address = {"configuration": {"baseURL": base_url}, "apiKey": KEY}

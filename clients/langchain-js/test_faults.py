@@ -1,4 +1,4 @@
-"""Each fault as LangChain.js throws it: the OpenAI SDK's classes, over both APIs, streamed and whole."""
+"""Each fault as LangChain.js throws it: the OpenAI SDK's classes, with both APIs, with and without streaming."""
 
 import pytest
 from exercised import exercises
@@ -12,7 +12,7 @@ both_apis = pytest.mark.parametrize("responses", [False, True], ids=["chat", "re
 
 def check(fault, error, backend):
     assert error.name == ("ContextOverflowError" if fault is CONTEXT else fault.sdk_class) and fault.says in error.message
-    # LangChain's own class is put around the SDK's.
+    # LangChain wraps the SDK's class in its own.
     told = error.properties["cause"]["properties"] if fault is CONTEXT else error.properties
     assert (told["status"], told["code"]) == (fault.status, fault.code)
     assert len(backend.turns()) == fault.turns
@@ -32,7 +32,7 @@ def test_invoke(langchain, chat, failing, backend, fault, responses):
 def test_stream(langchain, chat, failing, backend, fault, responses):
     ask = dict(settings=chat(responses, failing.base_url, model=fault.model), content=f"{fault.words} Hello!", stream=True)
     if fault.is_late and responses:
-        # LangChain.js passes over `response.failed`. What is left to see is that the reply never became complete.
+        # LangChain.js ignores `response.failed`. Only the missing completion shows the failure.
         reply = langchain.call("ask", **ask)
         assert reply["text"] and "status" not in reply["metadata"] and "usage" not in reply
         assert len(backend.turns()) == 1
@@ -48,7 +48,7 @@ def test_stream(langchain, chat, failing, backend, fault, responses):
 
 
 def test_why_the_page_has_no_retries(langchain, chat, backend):
-    """LangChain.js asks again by itself, whatever the header says; when it does not any more, the page can do without `maxRetries`."""
+    """LangChain.js retries whatever the header says. Once it no longer does, the page does not need `maxRetries`."""
     with pytest.raises(Thrown):
         langchain.call("ask", settings=chat(maxRetries=1), content="[sim:500] Hello!")
     assert len(backend.turns()) == 2 * SERVER_ERROR.turns

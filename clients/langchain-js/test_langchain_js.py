@@ -1,4 +1,4 @@
-"""LangChain's ChatOpenAI in JavaScript, over Chat Completions and over the Responses API."""
+"""LangChain's ChatOpenAI in JavaScript, with Chat Completions and with the Responses API."""
 
 import pytest
 from exercised import exercises
@@ -59,7 +59,7 @@ def test_image(langchain, chat, backend, responses):
 @exercises("reasoning", "turns")
 def test_reasoning_is_shown_and_goes_back(langchain, chat, backend, stream):
     reasoning = {"effort": "high", "summary": "auto"}
-    # `zdrEnabled` is LangChain's word for a backend that stores nothing.
+    # LangChain's `zdrEnabled` means that the backend stores nothing.
     given = chat(True, reasoning=reasoning, zdrEnabled=True, modelKwargs={"include": ["reasoning.encrypted_content"]})
     prompts = ["[sim:reasoning] Why?", "[sim:reasoning] And then?"]
     reply = langchain.call("converse", settings=given, prompts=prompts, stream=stream)

@@ -5,7 +5,7 @@ from langchain_openai import ChatOpenAI
 
 @pytest.fixture
 def chat(proxy):
-    """Makes the model as its users set it up, with what a test wants of it."""
+    """Creates the model as its users set it up, with a test's additional options."""
 
     def make(use_responses_api=False, **settings):
         settings = {"model": MODEL, "base_url": proxy.base_url, "api_key": KEY, "timeout": 60, **settings}

@@ -1,4 +1,4 @@
-"""Each fault as LangChain raises it: by classes of its own, which are the OpenAI SDK's as well."""
+"""Each fault as LangChain raises it: by its own classes, which are also the OpenAI SDK's."""
 
 import openai
 import pytest
@@ -49,7 +49,7 @@ def test_invoke(failed, backend, fault):
 @each_fault
 def test_stream(failed, backend, fault):
     text = ""
-    # A ValueError is what LangChain makes of `response.failed`.
+    # LangChain turns `response.failed` into a ValueError.
     with pytest.raises((openai.APIError, ValueError)) as caught:
         for chunk in failed.stream(f"{fault.words} Hello!"):
             text += chunk.text

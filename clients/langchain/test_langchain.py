@@ -1,4 +1,4 @@
-"""LangChain's ChatOpenAI, over Chat Completions and over the Responses API."""
+"""LangChain's ChatOpenAI, with Chat Completions and with the Responses API."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ streamed_and_whole = pytest.mark.parametrize("stream", [False, True], ids=["whol
 
 
 def asked(model, messages, stream):
-    """The reply, or the sum of a stream's chunks, as LangChain itself adds them up."""
+    """Returns the reply, or the sum of a stream's chunks, as added up by LangChain itself."""
     if not stream:
         return model.invoke(messages)
     total, *more = model.stream(messages)
@@ -52,7 +52,7 @@ def test_async(chat):
     async def collected():
         return [text async for text in texts()]
 
-    # One loop for all of it: LangChain keeps connections, also those of a loop that has ended.
+    # One loop for everything: LangChain reuses connections, even those of a closed loop.
     found = asyncio.run(collected())
     assert len(found) == 4 and all("Tell me." in text for text in found)
 

@@ -35,7 +35,7 @@ def client(proxy, server):
 
 @pytest.fixture
 def failed(failing, running, request, tmp_path):
-    """The SDK over a program that fails; without retries, as the page says."""
+    """The SDK with a failing program; without retries, as the page says."""
     if failing is not running:
         with Server(failing, tmp_path) as server:
             yield openai.OpenAI(base_url=server.base_url, api_key=KEY, max_retries=0)

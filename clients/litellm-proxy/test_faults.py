@@ -1,4 +1,4 @@
-"""Each fault as it comes through LiteLLM's proxy server: status and message stay, the code becomes the status."""
+"""Each fault through LiteLLM's proxy server: status and message stay, the code becomes the status."""
 
 import openai
 import pytest

@@ -1,9 +1,9 @@
 import os
 import sys
 
-# pytest takes this directory for the package of that name.
+# pytest mistakes this directory for the package of the same name.
 sys.modules.pop("litellm", None)
-# Its list of prices is fetched when it is imported; this one comes with it.
+# Uses the bundled price list instead of fetching one on import.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm  # noqa: E402
@@ -14,12 +14,12 @@ litellm.suppress_debug_info = True
 
 
 def pytest_collection_modifyitems(items):
-    """Warnings of LiteLLM's own code are not ours to fail on."""
+    """Ignores warnings in LiteLLM's own code."""
     for item in items:
         item.add_marker(pytest.mark.filterwarnings("ignore"))
 
 
 @pytest.fixture
 def here(proxy):
-    """LiteLLM's way to us: an address without /v1."""
+    """The URL for LiteLLM, without /v1."""
     return {"api_base": proxy.url, "api_key": KEY, "timeout": 60}

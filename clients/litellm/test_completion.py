@@ -1,4 +1,4 @@
-"""`litellm.completion` with `openai/<model>`: on Chat Completions, and for the Codex models on the Responses API."""
+"""`litellm.completion` with `openai/<model>`: Chat Completions, and the Responses API for Codex models."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ import pytest
 from exercised import exercises
 from harness import MODEL, TIME, WEATHER, ask
 
-# LiteLLM asks for these names by the Responses API, and answers as Chat Completions do.
+# LiteLLM uses the Responses API for these names and returns Chat Completions.
 CODEX = "gpt-5.1-codex-max"
 PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 
@@ -22,7 +22,7 @@ def chat(scenario="", text="Hello!", model=MODEL, **more):
 
 
 def folded(chunks):
-    """The whole reply of a stream, put together by LiteLLM itself."""
+    """Returns the complete reply of a stream, assembled by LiteLLM itself."""
     return litellm.stream_chunk_builder(list(chunks))
 
 
@@ -98,7 +98,7 @@ def test_a_response_format_of_pydantic(here, backend):
 @streamed_and_whole
 @exercises("reasoning")
 def test_reasoning(here, backend, model, stream):
-    # On the Responses API a summary comes only when asked for, so the Codex models need LiteLLM's longer form.
+    # The Responses API returns a summary only on request, so the Codex models need LiteLLM's longer form.
     effort = {"effort": "high", "summary": "auto"} if model == CODEX else "high"
     reply = litellm.completion(**chat("reasoning", model=model), reasoning_effort=effort, stream=stream, **here)
     message = (folded(reply) if stream else reply).choices[0].message

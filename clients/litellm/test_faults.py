@@ -1,4 +1,4 @@
-"""Each fault as LiteLLM raises it, by its own classes, over both APIs, streamed and whole."""
+"""Each fault as LiteLLM raises it, by its own classes, with both APIs, with and without streaming."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ RAISED = {
     "unknown-model": litellm.NotFoundError,
     "refused-parameter": litellm.BadRequestError,
 }
-# Those of the OpenAI SDK under `completion`; `responses` speaks HTTP by itself and tries once.
+# Retries of the OpenAI SDK within `completion`; `responses` uses HTTP directly and does not retry.
 RETRIES = 1
 
 
@@ -53,7 +53,7 @@ def check(fault, error, backend, retries):
 def check_streamed(fault, error, backend, retries):
     if not fault.is_late:
         return check(fault, error, backend, retries)
-    # LiteLLM's class for a stream that has begun; a router of LiteLLM's goes on with another model by it.
+    # LiteLLM's class for a failure within a stream; its router then continues with another model.
     assert type(error) is litellm.exceptions.MidStreamFallbackError and fault.says in str(error)
     assert len(backend.turns()) == 1
 

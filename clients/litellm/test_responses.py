@@ -47,7 +47,7 @@ def test_async(here, stream):
     assert "Tell me." in text_of(asyncio.run(last()))
 
 
-# LiteLLM hands both forms on as they are: the one of Chat Completions, and the one of the Responses API.
+# LiteLLM passes both forms through unchanged: that of Chat Completions and that of the Responses API.
 @pytest.mark.parametrize("tool", [WEATHER, {"type": "function", **WEATHER["function"]}], ids=["nested", "flat"])
 @exercises("tools", "turns")
 def test_tool_and_its_answer(here, backend, tool):

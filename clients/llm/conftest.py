@@ -13,7 +13,7 @@ PAGE = Page("llm")
 
 
 class Llm:
-    """The command, with a home of its own that holds the page's file."""
+    """The command, with its own home directory that contains the page's file."""
 
     def __init__(self, proxy, home, model="gpt-5.5"):
         models = at(proxy, PAGE.block("yaml")).replace("gpt-5.5", model)
@@ -32,7 +32,7 @@ class Llm:
         return subprocess.run(command, env=self._env, input=stdin, capture_output=True, text=True, timeout=PATIENCE)
 
     def says(self, *arguments, stdin=""):
-        """What is on standard output, of a command that must do well."""
+        """Runs a command that must succeed and returns its standard output."""
         done = self(*arguments, stdin=stdin)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -40,7 +40,7 @@ class Llm:
 
 @pytest.fixture(scope="session")
 def at_home(running, tmp_path_factory):
-    """One home for the whole suite: making the log of a new one takes longer than a prompt."""
+    """One home directory for the whole suite, since creating the log of a new one takes longer than a prompt."""
     return Llm(running, tmp_path_factory.mktemp("llm"))
 
 
@@ -51,7 +51,7 @@ def llm(proxy, at_home):
 
 @pytest.fixture
 def failed(fault, failing, running, request, tmp_path):
-    """The command over a program that fails, with the model that the fault is of."""
+    """The command with a failing program and the model of the fault."""
     if failing is not running or fault is UNKNOWN_MODEL:
         return Llm(failing, tmp_path, fault.model)
     return request.getfixturevalue("llm")

@@ -8,7 +8,7 @@ from faults import CONTENT_FILTER, CUT, each_fault
 
 pytestmark = exercises("failures")
 
-# The OpenAI SDK's own, which llm leaves as they are.
+# The OpenAI SDK's own retries, which llm does not change.
 RETRIES = 2
 
 
@@ -26,7 +26,7 @@ def test_streamed(failed, backend, fault):
     check(fault, failed("-m", "codex", f"{fault.words} Hello!"), backend, fault.is_late)
 
 
-# The Responses API is asked for whole replies only, as the page has it.
+# The Responses API is used without streaming, as on the page.
 @each_fault
 def test_whole(failed, backend, fault):
     check(fault, failed("-m", "codex-responses", f"{fault.words} Hello!"), backend, is_late=False)
@@ -45,6 +45,6 @@ def test_a_content_filter_is_in_the_log(llm, how):
 
 
 def test_why_the_page_has_the_responses_api_whole(llm, proxy):
-    """llm passes over `response.failed`; when it does not any more, the page can do without `can_stream: false`."""
+    """llm ignores `response.failed`. Once it no longer does, the page does not need `can_stream: false`."""
     done = llm("openai", "endpoint", proxy.base_url, "--responses", "--key", "codex-proxy", "-m", "gpt-5.5", f"{CUT.words} Hello!")
     assert done.returncode == 0 and CUT.says not in done.stderr

@@ -1,4 +1,4 @@
-"""docs/clients/llm.md, as a reader runs it. Its file of models is what every test here runs with."""
+"""docs/clients/llm.md, as a reader runs it. All tests here use its file of models."""
 
 from exercised import exercises
 from snippets import Page, at

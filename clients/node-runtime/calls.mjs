@@ -1,4 +1,4 @@
-// The JavaScript side of ../node.py: answers calls, one line of JSON each, with what `functions` return or throw.
+// The JavaScript side of ../node.py: answers each call, one line of JSON, with what `functions` return or throw.
 
 import { createInterface } from "node:readline";
 
@@ -15,7 +15,7 @@ export async function serve(functions) {
   }
 }
 
-// An error as JSON: its own properties too, and its cause; what cannot be written is left out.
+// Returns an error as JSON with its own properties and its cause, without values that cannot be serialised.
 export function described(error, depth = 0) {
   const properties = {};
   for (const key of Object.getOwnPropertyNames(error)) {

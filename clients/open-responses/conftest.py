@@ -1,4 +1,4 @@
-"""A client that goes by the specification of Open Responses, over HTTP and over a WebSocket."""
+"""A client that follows the Open Responses specification, over HTTP and over a WebSocket."""
 
 import json
 
@@ -18,7 +18,7 @@ class Client:
         return httpx2.post(f"{self._base_url}/{path}", json=body, headers=self._headers, timeout=PATIENCE)
 
     def create(self, input="Hello!", **more):
-        """Asks; the input may hold the words that tell the simulator what to answer."""
+        """Sends a request; its input may contain words that tell the simulator what to answer."""
         return self.post({"model": MODEL, "input": input, **more})
 
     def connect(self):
@@ -44,7 +44,7 @@ class Socket:
         reader = Reader()
         while reader.response is None:
             event = self.receive()
-            # What over HTTP would be headers of the reply; the specification has no place for it.
+            # Corresponds to the headers of an HTTP reply; not part of the specification.
             if event["type"] != "response.metadata":
                 reader.take(event)
         return reader

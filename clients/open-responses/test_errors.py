@@ -1,8 +1,8 @@
 """Errors: an object with message, type, code and param.
 
-The specification's table of types (`invalid_request`, `not_found`, `too_many_requests`, `model_error`) is not the one of its own
-example, nor of OpenAI's API, whose words the SDKs and gateways tell errors apart by: `invalid_request_error`, `rate_limit_error`,
-`server_error`. Those are ours; the statuses are the specification's, but that what is not this program's fault is a 502, 503 or 504.
+The specification's table of types (`invalid_request`, `not_found`, `too_many_requests`, `model_error`) matches neither its own
+example nor OpenAI's API, by whose types SDKs and gateways distinguish errors: `invalid_request_error`, `rate_limit_error`,
+`server_error`. We use OpenAI's types and the specification's statuses, except that the backend's faults are a 502, 503 or 504.
 """
 
 import httpx2

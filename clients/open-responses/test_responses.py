@@ -1,4 +1,4 @@
-"""What the specification says of requests and whole responses."""
+"""What the specification says about requests and non-streaming responses."""
 
 import pytest
 from harness import MODEL, WEATHER
@@ -16,7 +16,7 @@ def user(content):
 
 
 def completed(reply):
-    """The response of a reply that is one."""
+    """Returns the response in a successful reply."""
     assert reply.status_code == 200, reply.text
     assert reply.headers["content-type"] == "application/json"
     response = check_response(reply.json())
@@ -48,7 +48,7 @@ def test_text(client, backend, input):
 def test_a_system_prompt(client, backend, role):
     completed(client.create([{"type": "message", "role": role, "content": "Speak as a pirate."}, user("Hello!")]))
     first, second = sent(backend)["input"]
-    # The backend knows the one name for both.
+    # The backend uses one name for both.
     assert first["role"] == "developer" and first["content"][0]["text"] == "Speak as a pirate." and second["role"] == "user"
 
 
@@ -86,7 +86,7 @@ def test_a_tool_and_its_output(client, backend):
     output = {"type": "function_call_output", "call_id": call["call_id"], "output": "64 degrees and clear"}
     second = completed(client.create([asked, *first["output"], output], tools=[TOOL]))
     assert of_type(second, "message") and not of_type(second, "function_call")
-    # "Items are bidirectional": what was an output is an input as it is.
+    # "Items are bidirectional": an output is a valid input.
     kinds = [item["type"] for item in sent(backend)["input"]]
     assert kinds == ["message", "reasoning", "function_call", "function_call_output"]
 
@@ -106,7 +106,7 @@ def test_tool_choice(client, backend, choice):
 
 
 def test_allowed_tools(client, backend):
-    """ "All tools are still surfaced to the model in context": the backend knows the word, so that it is the one to enforce it."""
+    """ "All tools are still surfaced to the model in context": the backend supports this value and enforces it."""
     allowed = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "get_time"}]}
     response = completed(client.create("[sim:tool=get_time]", tools=[TOOL, OTHER], tool_choice=allowed))
     assert [call["name"] for call in of_type(response, "function_call")] == ["get_time"]
@@ -121,7 +121,7 @@ def test_reasoning(client, backend):
     assert item["summary"][0]["text"] and item["encrypted_content"]
     assert response["reasoning"]["effort"] == "high" and sent(backend)["reasoning"]["effort"] == "high"
 
-    # It goes back as it is; what it is, nobody but the backend can tell.
+    # It is returned unchanged; only the backend can interpret it.
     backend.forget()
     completed(client.create([user("Hello!"), *response["output"], user("And now?")], store=False))
     again = next(item for item in sent(backend)["input"] if item["type"] == "reasoning")
@@ -150,7 +150,7 @@ def test_what_is_not_stored_is_not_gone_on_from(client, backend):
 
 
 def test_truncation(client, backend):
-    """The backend never truncates: `disabled` is what happens anyway, and `auto` only allows what need not be done."""
+    """The backend never truncates: `disabled` is its behaviour anyway, and `auto` only permits truncation."""
     for truncation in ("auto", "disabled"):
         assert completed(client.create(truncation=truncation))["truncation"] == "disabled"
     assert all("truncation" not in turn["body"] for turn in backend.turns())

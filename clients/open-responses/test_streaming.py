@@ -1,4 +1,4 @@
-"""The order of events, their lifecycles, and how they add up; the reading is in open_responses.py."""
+"""The order of events, their lifecycles, and their sum; open_responses.py reads them."""
 
 import pytest
 from harness import WEATHER
@@ -19,7 +19,7 @@ SCENARIOS = {
     "custom tool": {"input": "[sim:custom-tool]", "tools": [CUSTOM]},
     "search": {"input": "[sim:web-search]", "tools": [{"type": "web_search"}]},
     "schema": {"input": "[sim:json-schema]", "text": {"format": {"type": "json_schema", "name": "a", "schema": {"type": "object"}}}},
-    # What the backend does differently at times, and a client is not to see.
+    # Variations of the backend that a client must not see.
     "keepalive": {"input": "[sim:keepalive]"},
     "unknown events": {"input": "[sim:unknown]"},
     "older names": {"input": "[sim:legacy-delta]"},
@@ -72,6 +72,6 @@ def test_a_response_that_fails(client, failure, code):
 
 
 def test_a_search_is_called_as_with_openai(client):
-    """The specification wants `openai:web_search_call`. Every client knows it by the name that OpenAI's API has."""
+    """The specification wants `openai:web_search_call`, but every client knows the name in OpenAI's API."""
     response = read_stream(client.create(**SCENARIOS["search"], stream=True)).response
     assert any(item["type"] == "web_search_call" and item["status"] == "completed" for item in response["output"])

@@ -1,4 +1,4 @@
-"""The transport over a WebSocket: turns by `response.create`, one after the other, with the events of HTTP's streams."""
+"""The WebSocket transport: consecutive turns with `response.create`, with the same events as HTTP streams."""
 
 from harness import MODEL, WEATHER
 
@@ -13,7 +13,7 @@ def test_a_turn(client, backend):
 
 
 def test_a_tool_and_its_output_with_what_is_new_only(client, backend):
-    """State is the connection's own, so that `store: false` can be gone on from, too."""
+    """State belongs to the connection, so responses with `store: false` can be continued, too."""
     with client.connect() as socket:
         socket.create("[sim:tool-once] Is it raining?", tools=[TOOL], store=False)
         first = socket.read().response

@@ -1,4 +1,4 @@
-// Agents of the OpenAI Agents SDK, as its users write them; the tests beside this say what they are asked.
+// Agents of the OpenAI Agents SDK as its users write them. The tests next to this file supply the prompts.
 
 import {
   Agent, MemorySession, OpenAIChatCompletionsModel, OpenAIResponsesCompactionSession, OpenAIResponsesModel, OpenAIResponsesWSModel,
@@ -29,7 +29,7 @@ const tools = [
 ];
 const Meeting = z.object({ name: z.string(), attendees: z.array(z.string()), seats: z.int() });
 
-// An agent on a model of one API; `parts` names what it has beside, for JSON cannot carry it.
+// Returns an agent on a model of one API; `parts` names its extras, which JSON cannot carry.
 function agent({ url, api, headers, model = "gpt-5.1", parts = [], ...more }) {
   const at = new models[api](sdk(url, headers), model);
   return new Agent({
@@ -52,7 +52,7 @@ const told = (result) => ({
 await serve({
   run: async ({ input, ...args }) => told(await run(agent(args), input)),
 
-  // Questions to agents of their own, each of which names the response before: what is not sent is kept elsewhere.
+  // Asks separate agents, each of which refers to the previous response instead of sending it.
   goOn: async ({ inputs, ...args }) => {
     const results = [];
     for (const input of inputs) {
@@ -81,7 +81,7 @@ await serve({
     }
   },
 
-  // Several questions in one session; the last result, and the kinds of items that the session keeps.
+  // Asks several questions in one session; returns the last result and the kinds of items in the session.
   converse: async ({ inputs, isCompacted = false, ...args }) => {
     const session = isCompacted
       ? new OpenAIResponsesCompactionSession({

@@ -12,11 +12,11 @@ def program():
 
 @pytest.fixture(params=["chat", "responses"])
 def api(request):
-    """Which API the model of the test uses."""
+    """The API of the test's model."""
     return request.param
 
 
 @pytest.fixture
 def sdk(program, proxy):
-    """Calls a function of client.mjs; the program under test is what its models ask."""
+    """Calls a function of client.mjs, whose models use the program under test."""
     return partial(program.call, url=proxy.base_url)

@@ -9,7 +9,7 @@ pytestmark = exercises("chat", "responses")
 
 
 def sent(backend, kind):
-    """The items of one kind in the last request."""
+    """Returns the items of one kind in the last request."""
     return [item for item in backend.turns()[-1]["body"]["input"] if item["type"] == kind]
 
 
@@ -85,7 +85,7 @@ def test_an_image(sdk, api, backend):
 def test_reasoning(sdk, api, backend):
     settings = {"reasoning": {"effort": "high", "summary": "auto"}}
     prompt = "[sim:reasoning][sim:tool=get_weather] The weather in Paris?"
-    # The name that it reads in chat replies; in those of the Responses API there is but one.
+    # The name that it reads in chat replies; in the Responses API there is only one.
     headers = {"x-codex-proxy-reasoning": "reasoning"}
     result = sdk("run", api=api, headers=headers, input=prompt, modelSettings=settings, parts=["tools"])
     assert "18 °C" in result["output"]

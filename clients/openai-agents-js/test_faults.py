@@ -1,4 +1,4 @@
-"""Each fault as the OpenAI Agents SDK for JavaScript throws it, on models of both APIs, streamed and whole."""
+"""Each fault as the OpenAI Agents SDK for JavaScript throws it, on models of both APIs, with and without streaming."""
 
 import pytest
 from exercised import exercises
@@ -17,7 +17,7 @@ def test_fault(program, failing, api, backend, fault, call):
         program.call(call, url=failing.base_url, api=api, model=fault.model, input=f"{fault.words} Hello!")
     error = caught.value
     if call == "stream" and fault.is_late:
-        # Of the Responses API's last event the SDK says only its name; the event itself is in the stream.
+        # The SDK reports only the name of the Responses API's last event; the event itself is in the stream.
         assert error.name == {"chat": "APIError", "responses": "ModelBehaviorError"}[api]
         told = error.properties if api == "chat" else error.properties["failure"]
         assert told["code"] == fault.code and fault.says in (error.message if api == "chat" else told["message"])

@@ -1,4 +1,4 @@
-"""What the OpenAI Agents SDK for JavaScript does with the Responses API alone."""
+"""Features of the OpenAI Agents SDK for JavaScript that only the Responses API has."""
 
 import pytest
 from exercised import exercises

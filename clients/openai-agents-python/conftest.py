@@ -10,7 +10,7 @@ MODELS = {"chat": agents.OpenAIChatCompletionsModel, "responses": agents.OpenAIR
 
 @pytest.fixture(params=MODELS)
 def api(request):
-    """Which API the model of the test uses."""
+    """The API of the test's model."""
     return request.param
 
 
@@ -22,10 +22,10 @@ def model(api, proxy):
 
 @pytest.fixture
 def failing_model(api, failing, fault):
-    """The same, of a program that fails."""
+    """The same with a failing program."""
     return over(api, failing, fault.model)
 
 
 def over(api, proxy, model=MODEL):
-    # Each run has an event loop of its own, and a client's connections belong to one.
+    # Each run has its own event loop, and a client's connections belong to one.
     return MODELS[api](model, openai.AsyncOpenAI(base_url=proxy.base_url, api_key=KEY, max_retries=1))

@@ -25,7 +25,7 @@ def get_time(zone: str) -> str:
 
 
 def sent(backend, kind):
-    """The items of one kind in the last request."""
+    """Returns the items of one kind in the last request."""
     return [item for item in backend.turns()[-1]["body"]["input"] if item["type"] == kind]
 
 
@@ -40,7 +40,7 @@ def test_an_answer(model, backend):
 
 
 async def stream(agent, prompt):
-    """What is streamed: the text, and the names of the run's items."""
+    """Returns what is streamed: the text, and the names of the run's items."""
     text, items = "", []
     result = Runner.run_streamed(agent, prompt)
     async for event in result.stream_events():

@@ -1,4 +1,4 @@
-"""Each fault as the OpenAI Agents SDK for Python raises it, on models of both APIs, streamed and whole."""
+"""Each fault as the OpenAI Agents SDK for Python raises it, on models of both APIs, with and without streaming."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ def test_fault(failing_model, api, backend, fault, streamed):
         asyncio.run(stream(agent, prompt, seen) if streamed else Runner.run(agent, prompt))
     error = caught.value
     if streamed and fault.is_late:
-        # It reads the last event of the Responses API itself.
+        # The SDK reads the last event of the Responses API itself.
         assert type(error) is {"chat": openai.APIError, "responses": ModelBehaviorError}[api]
         assert fault.code in (error.code if api == "chat" else error.message)
         assert any(event.type == "raw_response_event" for event in seen), "what came before the fault is the user's"
@@ -41,7 +41,7 @@ def test_fault(failing_model, api, backend, fault, streamed):
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_content_filter_is_no_empty_answer(model, api, streamed):
     agent, seen = Agent("Unlucky", model=model), []
-    # Of a chat reply the SDK keeps what was said before the filter struck; here this is nothing.
+    # The SDK keeps the part of a chat reply before the filter; here this is nothing.
     prompt = f"[sim:no-items][sim:{CONTENT_FILTER}] Hello!"
     raised = {"chat": ModelRefusalError, "responses": ModelBehaviorError}[api]
     with pytest.raises(raised, match="content.filter"):

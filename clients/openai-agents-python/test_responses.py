@@ -1,4 +1,4 @@
-"""What the OpenAI Agents SDK for Python does with the Responses API alone."""
+"""Features of the OpenAI Agents SDK for Python that only the Responses API has."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-// openai-node, as its users call it; the tests beside this say with what, and look at what comes back.
+// openai-node as its users call it. The tests next to this file supply the arguments and check the results.
 
 import OpenAI from "openai";
 import { zodResponseFormat, zodResponsesFunction, zodTextFormat } from "openai/helpers/zod";
@@ -11,7 +11,7 @@ const Weather = z.object({ location: z.string() });
 
 const sdk = ({ baseURL, ...more }) => new OpenAI({ baseURL, apiKey: "codex-proxy", maxRetries: 1, ...more });
 
-// All that a stream yields; when it throws, what came before goes with the error.
+// Returns all that a stream yields; if it throws, the error carries what arrived before.
 async function all(stream) {
   const received = [];
   try {
@@ -22,7 +22,7 @@ async function all(stream) {
   return received;
 }
 
-// The runner's tools; `ran` notes the arguments that they were called with.
+// The runner's tools; `ran` records their arguments.
 const runnable = (ran) => [
   {
     type: "function",
@@ -104,7 +104,7 @@ await serve({
     return { text, final };
   },
 
-  // Questions over one WebSocket, each of which names the response before; the last event of each, and all text.
+  // Sends several questions over one WebSocket, each referring to the previous response; returns the last event of each, and all text.
   socket: async ({ sdk: settings, body, inputs }) => {
     const socket = new ResponsesWS(sdk(settings));
     const answers = [];
@@ -130,7 +130,7 @@ await serve({
     return answers;
   },
 
-  // The turn is ended by the client after the first chunk.
+  // The client ends the turn after the first chunk.
   leave: async ({ sdk: settings, body }) => {
     for await (const chunk of await sdk(settings).chat.completions.create({ ...body, stream: true })) return chunk;
   },

@@ -1,4 +1,4 @@
-"""openai-node in a browser, on a page of another origin: the SDK sends headers of its own, so each request has a preflight."""
+"""openai-node in a browser, on a page with another origin: the SDK sends custom headers, so each request has a preflight."""
 
 import threading
 from functools import partial
@@ -19,7 +19,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def page():
-    """The address of browser.html and of the SDK beside it."""
+    """The URL of browser.html, next to the SDK."""
     node_packages("openai-node")
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=CLIENTS / "openai-node")) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -30,7 +30,7 @@ def page():
 @pytest.fixture(scope="module")
 def stream(page, tmp_path_factory):
     """Streams a chat reply in the browser."""
-    # The pages of this machine's own names are let in as they are.
+    # Pages from this machine's own names are allowed by default.
     driver = chromium(tmp_path_factory.mktemp("profile"), "--host-resolver-rules=MAP page.example 127.0.0.1")
     try:
         driver.get(f"{page}/browser.html")

@@ -112,7 +112,7 @@ def test_what_the_backend_cannot_do_is_named(sdk):
 
 def test_a_client_that_leaves_ends_the_turn_at_the_backend(sdk, backend):
     assert sdk("leave", body=ask("stall"))["object"] == "chat.completion.chunk"
-    # pytest's timeout bounds the wait.
+    # pytest's timeout limits the wait.
     while (turn := backend.turns()[-1])["outcome"] == "in_flight":
         pass
     assert turn["outcome"] == "disconnected"

@@ -1,4 +1,4 @@
-"""Each fault as openai-node throws it, over both APIs, streamed and whole, with the SDK's own retries."""
+"""Each fault as openai-node throws it, with both APIs, with and without streaming, and with the SDK's own retries."""
 
 import pytest
 from exercised import exercises
@@ -18,7 +18,7 @@ def check(fault, error, backend, is_stream):
     if not is_late:
         assert error.properties["status"] == fault.status
         assert error.properties["headers"]["x-request-id"] == error.properties["requestID"]
-    # Once a stream has begun, nobody can try again without the client's knowing.
+    # Once a stream has started, it cannot be retried without the client noticing.
     assert len(backend.turns()) == (1 if is_late else fault.most_turns(RETRIES))
 
 

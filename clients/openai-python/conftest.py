@@ -12,6 +12,6 @@ def client(proxy):
 
 @pytest.fixture
 def impatient(proxy):
-    """The same without retries, for faults that a retry would meet again."""
+    """The same without retries, for faults that a retry would repeat."""
     with openai.OpenAI(base_url=proxy.base_url, api_key=KEY, timeout=60, max_retries=0) as client:
         yield client

@@ -17,7 +17,7 @@ PIXEL = base64.b64encode(
 
 
 def whole(stream):
-    """Folds a stream into one message, and checks what every stream must keep to (docs/clients/quirks.md, rules 1 to 4)."""
+    """Folds a stream into one message, and checks the rules for every stream (docs/clients/quirks.md, rules 1 to 4)."""
     text, calls, finishes, usages, roles = "", {}, [], [], []
     for chunk in stream:
         assert chunk.object == "chat.completion.chunk"

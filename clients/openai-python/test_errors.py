@@ -1,4 +1,4 @@
-"""What goes wrong, as openai-python raises it. A reply that is not whole must never look like one that is."""
+"""Errors as openai-python raises them. A truncated reply must never look complete."""
 
 import httpx2
 import openai
@@ -7,7 +7,7 @@ from harness import KEY, MODEL, ask
 
 
 def error_of(caught):
-    """The error object's members, whichever way the SDK keeps them."""
+    """Returns the error object's members, wherever the SDK stores them."""
     body = caught.value.body
     assert set(body) >= {"message", "type", "param", "code"}, body
     return body
@@ -124,7 +124,7 @@ def test_a_responses_stream_that_breaks_off_ends_as_failed(impatient, scenario):
 def test_a_client_that_leaves_ends_the_turn_at_the_backend(client, backend):
     with client.chat.completions.create(**ask("stall"), stream=True) as stream:
         next(iter(stream))
-    # The control call answers once the backend has seen the connection go; pytest's timeout bounds the wait.
+    # The control call returns once the backend has seen the connection close; pytest's timeout bounds the wait.
     while (turn := backend.turns()[-1])["outcome"] == "in_flight":
         pass
     assert turn["outcome"] == "disconnected"

@@ -1,4 +1,4 @@
-"""Each fault as openai-python raises it, over both APIs, streamed and whole, with the SDK's own retries."""
+"""Each fault as openai-python raises it, with both APIs, with and without streaming, and with the SDK's own retries."""
 
 import openai
 import pytest
@@ -13,7 +13,7 @@ RETRIES = 1
 
 @pytest.fixture
 def failed(failing):
-    """The SDK before a program that fails, with a retry of its own."""
+    """The SDK with a failing program, and with one retry."""
     with openai.OpenAI(base_url=failing.base_url, api_key=KEY, max_retries=RETRIES) as client:
         yield client
 
@@ -24,7 +24,7 @@ def check(fault, error, backend, is_stream):
     assert fault.says in error.message and error.code == fault.code
     if not is_late:
         assert error.status_code == fault.status
-    # Once a stream has begun, nobody can try again without the client's knowing.
+    # Once a stream has started, it cannot be retried without the client noticing.
     assert len(backend.turns()) == (1 if is_late else fault.most_turns(RETRIES))
 
 

@@ -1,5 +1,5 @@
-"""The description at /openapi.json, against the program: schemathesis makes requests from it, right and wrong ones, and checks
-that replies are as they are described and that what is wrong is refused."""
+"""Compares the description at /openapi.json with the program: schemathesis generates valid and invalid requests from it and checks
+that replies match the description and that invalid requests are rejected."""
 
 import json
 import re
@@ -21,15 +21,15 @@ def description(proxy):
 def test_the_program_is_as_described(proxy, backend, tmp_path):
     command = [Path(sys.executable).with_name("schemathesis"), "--config-file", HERE / "schemathesis.toml"]
     command += ["run", f"{proxy.url}/openapi.json", "--header", f"Authorization: Bearer {KEY}", "--no-color"]
-    # Its hooks are a module, found from the directory it runs in.
+    # Its hooks are a module in the directory it runs in.
     settings = environment(SCHEMATHESIS_HOOKS="checks", PYTHONPATH=str(HERE))
     done = subprocess.run(command, cwd=tmp_path, env=settings, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
-    # It leaves out the description itself, which `openapi.rs` tests.
+    # Excludes the description itself, which `openapi.rs` tests.
     operations = sum(len(methods) for methods in description(proxy)["paths"].values())
     assert f"{operations - 1} selected" in done.stdout
     made = int(re.search(r"(\d+) generated, (\d+) passed", done.stdout).group(1))
     assert made > 1_000, done.stdout
-    # The backend has seen the right ones, and not the wrong ones alone.
+    # The backend must have received some valid requests.
     assert len(backend.turns()) > 100

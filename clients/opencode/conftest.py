@@ -1,4 +1,4 @@
-"""opencode as its users set it up: by the file of docs/clients/opencode.md, over both APIs."""
+"""opencode as its users set it up: with the file of docs/clients/opencode.md, with both APIs."""
 
 import json
 import os
@@ -13,7 +13,7 @@ PAGE = Page("opencode")
 
 
 class Opencode:
-    # It declares no program of its own.
+    # The package declares no program.
     program = node_packages("opencode").parent / "opencode-linux-x64" / "bin" / "opencode"
 
     def __init__(self, directory, proxy, package):
@@ -22,7 +22,7 @@ class Opencode:
         config = json.loads(at(proxy, PAGE.block("json")))
         provider = config["provider"]["codex-proxy"]
         provider["npm"] = package
-        # For the test of a model that is none.
+        # For the test of an unknown model.
         provider["models"]["no-such-model"] = {}
         (self.directory / "opencode.json").write_text(json.dumps(config))
         self.env = environment(
@@ -37,7 +37,7 @@ class Opencode:
         )
 
     def say(self, message, *arguments):
-        """Runs a turn; with a title there is no second request, for one."""
+        """Runs a turn. A given title avoids a second request for one."""
         done = self.run("opencode", "run", "--title", "A test", message, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -1,4 +1,4 @@
-"""Each fault as `opencode run` shows it: an exit code and a message, or tries with growing intervals between them."""
+"""Each fault as `opencode run` shows it: an exit code and a message, or retries at growing intervals."""
 
 import pytest
 from exercised import exercises
@@ -6,8 +6,8 @@ from faults import CONTENT_FILTER, FAULTS, each_fault
 
 pytestmark = exercises("failures")
 
-# It tries these again until it is ended, and says so in its log alone; after a used-up plan, not before the window opens. A reply
-# that is cut is among them by the words of its message.
+# It retries these until it is stopped, and reports that only in its log; with an exhausted plan, not before the window resets. It
+# recognises a truncated reply by the words of the message.
 TRIED_AGAIN = {"cut", "challenge", "usage-limit", "server-error", "overload"}
 OWN_WORDS = {"unknown-model": "'no-such-model' model is not supported", "context": "context window"}
 
@@ -27,7 +27,7 @@ def test_it_is_shown(failed, backend, fault):
             assert opencode.wait() == 1
     assert OWN_WORDS.get(fault.name, fault.says) in opencode.output
     tries = opencode.output.count('message="stream error"')
-    # The last of those that it goes on with may have begun another one.
+    # The last retry may have started another one.
     assert tries * fault.turns <= len(backend.turns()) <= (tries + (fault.name in TRIED_AGAIN)) * fault.turns
 
 

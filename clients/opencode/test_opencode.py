@@ -1,4 +1,4 @@
-"""Tasks with tools, several turns and files, by docs/clients/opencode.md."""
+"""Tasks with tools, several turns and files, as in docs/clients/opencode.md."""
 
 import base64
 
@@ -26,7 +26,7 @@ def test_the_commands(by_the_page, backend):
         by_model.setdefault(turn["body"]["model"], []).append(turn)
     first, second = by_model["gpt-5.5"]
     assert texts(second)[: len(texts(first))] == texts(first)
-    # The title is made by the page's small model, which is one that every account has.
+    # The page's small model, which every account has, generates the title.
     assert all(turn["body"]["reasoning"]["effort"] == "low" for turn in by_model["gpt-6-luna"])
 
 

@@ -7,7 +7,7 @@ from pydantic_ai.providers.openai import OpenAIProvider
 
 @pytest.fixture(params=[OpenAIChatModel, OpenAIResponsesModel], ids=["chat", "responses"])
 def api(request):
-    """The class of model, by the API it speaks."""
+    """The class of model, by its API."""
     return request.param
 
 
@@ -18,6 +18,6 @@ def model(api, proxy):
 
 @pytest.fixture
 def failed(api, failing, fault):
-    """The model that a fault is of, with one retry of the SDK's own."""
+    """The model of a fault, with one retry by the SDK."""
     client = openai.AsyncOpenAI(base_url=failing.base_url, api_key=KEY, max_retries=1)
     return api(fault.model, provider=OpenAIProvider(openai_client=client))

@@ -1,4 +1,4 @@
-"""Each fault as Pydantic AI raises it, by its own classes, over both APIs, streamed and whole."""
+"""Each fault as Pydantic AI raises it, by its own classes, with both APIs, with and without streaming."""
 
 import asyncio
 
@@ -57,7 +57,7 @@ def test_stream(failed, api, backend, fault):
     assert bool(texts) == fault.is_late, "what came before the fault is the client's"
     if not fault.is_late:
         return check(fault, caught.value, backend)
-    # Of `response.failed` Pydantic AI makes no more than this.
+    # This is all that Pydantic AI reports for `response.failed`.
     assert isinstance(caught.value, raised.ModelServerError if api is OpenAIChatModel else raised.ModelAPIError)
     assert fault.says in str(caught.value) and len(backend.turns()) == 1
 

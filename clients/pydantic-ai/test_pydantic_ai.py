@@ -1,4 +1,4 @@
-"""Pydantic AI's agents, over Chat Completions and over the Responses API."""
+"""Pydantic AI's agents, with Chat Completions and with the Responses API."""
 
 import asyncio
 import base64
@@ -35,7 +35,7 @@ def test_stream(model):
 
 
 class Answered:
-    """An agent with two tools, and the places and zones it was asked for."""
+    """An agent with two tools, and the places and zones they were called with."""
 
     def __init__(self, model):
         self.agent, self.asked = Agent(model), []
@@ -75,7 +75,7 @@ def test_parallel_tools_and_a_history(model, api, backend, stream):
     items = last["body"]["input"]
     ids = [item["call_id"] for item in items if item["type"] == "function_call"]
     assert [item["call_id"] for item in items if item["type"] == "function_call_output"] == ids and len(ids) == 2
-    # A thought of the backend goes back before what it led to; Chat Completions have no place for one.
+    # Reasoning is returned before the items it led to; Chat Completions cannot carry it.
     thoughts = [item for item in items if item["type"] == "reasoning"]
     assert len(thoughts) == (2 if api is OpenAIResponsesModel else 0) and all(item["encrypted_content"] for item in thoughts)
 

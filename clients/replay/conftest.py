@@ -1,4 +1,4 @@
-"""The program as the pages have it set up: with the well-known key, and with a reader's own for what comes from the internet."""
+"""The program as set up on the pages: with the well-known key, and with a reader's own key for requests from the internet."""
 
 import pytest
 from harness import KEY

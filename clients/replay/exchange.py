@@ -1,7 +1,7 @@
-"""Requests of clients that cannot run here, from files, and what came back.
+"""Sends recorded requests of clients that cannot run here, and reads the replies.
 
-A file is a whole request, as the client sends it: method and address, headers, a blank line and the body. What its user enters, and
-what a test asks, stands in it as `{{name}}`.
+A file is a whole request as the client sends it: method and address, headers, a blank line and the body. The user's settings and a
+test's values are inserted for `{{name}}`.
 """
 
 import json
@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 
 
 class Failed(Exception):
-    """What a client shows as an error in the place of an answer."""
+    """What a client shows as an error instead of an answer."""
 
     def __init__(self, error, status=None):
         super().__init__(error["message"])
@@ -32,7 +32,7 @@ class Request:
     body: dict | None
 
     def send(self):
-        # However it is set up, a client that puts its path behind the base URL ends up at /v1 once.
+        # Whatever the settings, a client that appends its path to the base URL must end up with /v1 exactly once.
         assert re.fullmatch(r"/v1(/[a-z]+)+", urllib.parse.urlsplit(self.url).path), self.url
         content = None if self.body is None else json.dumps(self.body)
         reply = httpx2.request(self.method, self.url, headers=self.headers, content=content, timeout=PATIENCE)
@@ -46,7 +46,7 @@ class Reply:
     text: str
 
     def json(self):
-        """The body of a reply that came whole; an error of any status is raised."""
+        """Returns the body of a non-streaming reply; raises an error for an error status."""
         assert self.headers["content-type"] == "application/json", self.text
         body = json.loads(self.text)
         if self.status != 200:
@@ -54,7 +54,7 @@ class Reply:
         return body
 
     def events(self):
-        """The data of each event of a stream, read as the strictest decoders do: nothing but `event` and `data`, one line each."""
+        """Returns the data of each event of a stream, as strict as the strictest decoders: only `event` and `data`, one line each."""
         if self.status != 200:
             self.json()
         assert self.headers["content-type"].startswith("text/event-stream")
@@ -66,7 +66,7 @@ class Reply:
 
 
 def request(client, name, **values):
-    """The request in `client`/`name`.http, with `values` in it."""
+    """Returns the request in `client`/`name`.http, with `values` inserted."""
     head, _, body = (HERE / client / f"{name}.http").read_text(encoding="utf-8").partition("\n\n")
     first, *lines = filled(head, values).splitlines()
     method, url = first.split(" ")
@@ -75,7 +75,7 @@ def request(client, name, **values):
 
 
 def filled(template, values):
-    """Puts each value in its place."""
+    """Inserts each value."""
     if isinstance(template, str):
         return re.sub(r"\{\{([a-z_]+)\}\}", lambda place: values[place.group(1)], template)
     if isinstance(template, list):
@@ -85,7 +85,7 @@ def filled(template, values):
     return template
 
 
-# ---- what a client's user sees
+# ---- what the user of a client sees
 
 
 @dataclass
@@ -97,13 +97,13 @@ class Seen:
     finish: str | None = None
 
     def message(self):
-        """The answer as chat clients keep it for the next turn."""
+        """Returns the answer as chat clients store it for the next turn."""
         calls = [{"id": call["id"], "type": "function", "function": {n: call[n] for n in ("name", "arguments")}} for call in self.calls]
         return {"role": "assistant", "content": self.text or None, **({"tool_calls": calls} if calls else {})}
 
 
 def whole(reply):
-    """A chat reply that came whole."""
+    """Reads a non-streaming chat reply."""
     body = reply.json()
     (choice,) = body["choices"]
     message = choice["message"]
@@ -112,7 +112,7 @@ def whole(reply):
 
 
 def streamed(reply, insist=lambda chunk: None):
-    """A streamed chat reply; `insist` says what this client takes for granted of every chunk."""
+    """Reads a streamed chat reply; `insist` checks what this client requires of every chunk."""
     *events, last = reply.events()
     assert last == "[DONE]"
     seen = Seen()
@@ -139,7 +139,7 @@ def streamed(reply, insist=lambda chunk: None):
 
 
 def response(body):
-    """A response of the Responses API, whole."""
+    """Reads a non-streaming response of the Responses API."""
     if body["status"] == "failed":
         raise Failed(body["error"])
     output = body["output"]
@@ -149,7 +149,7 @@ def response(body):
 
 
 def response_streamed(reply):
-    """A streamed response: what its last event says, and the deltas say the same."""
+    """Reads a streamed response from its last event, and checks that the deltas agree."""
     events = [json.loads(event) for event in reply.events() if event != "[DONE]"]
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert events[0]["type"] == "response.created"

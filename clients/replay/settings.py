@@ -1,4 +1,4 @@
-"""What a reader of a set-up page enters into the client, taken from the page's blocks."""
+"""The settings that a reader of a setup page enters into the client, from the page's code blocks."""
 
 import json
 import re
@@ -8,27 +8,27 @@ import yaml
 from harness import KEY
 from snippets import ADDRESS, Page
 
-# Where else a page's addresses lead to: this machine as a container sees it, and as Cursor's servers do.
+# Other addresses on the pages: this machine as seen from a container, and from Cursor's servers.
 ELSEWHERE = ("http://host.docker.internal:8787", "https://codex-proxy.example.com")
-# What stands on a page for a key that each reader makes.
+# The placeholder for a key that each reader generates.
 OWN_KEY = "<your key>"
 MODEL = "gpt-5.5"
 
 
 def here(proxy, block, key=KEY):
-    """A block with the test's address, and the reader's key."""
+    """Returns a block with the test's address and the reader's key."""
     for address in (ADDRESS, *ELSEWHERE):
         block = block.replace(address, proxy.url)
     return block.replace(OWN_KEY, key)
 
 
 def fields(block):
-    """A block of what is entered into a form: a name and a value a line."""
+    """Reads a block of form fields: one name and value per line."""
     return dict(re.split(r": +", line, maxsplit=1) for line in block.splitlines())
 
 
 def exported(block):
-    """What a block for a shell exports, or gives to a container with -e."""
+    """Returns the variables that a shell block exports, or passes to a container with -e."""
     words = shlex.split(block.replace("\\\n", " "), comments=True)
     return dict(word.split("=", 1) for before, word in zip(words, words[1:]) if before in ("export", "-e"))
 
@@ -51,7 +51,7 @@ def open_webui(proxy):
 
 def zed(proxy):
     ((name, provider),) = json.loads(here(proxy, Page("zed").block("json")))["language_models"]["openai_compatible"].items()
-    # Zed makes the name of the variable of the provider's.
+    # Zed derives the name of the variable from the provider's.
     key = exported(Page("zed").block("bash"))[f"{name.upper().replace('-', '_')}_API_KEY"]
     (model,) = provider["available_models"]
     return chosen(provider["api_url"], key, model["name"]) | {"max_completion_tokens": model["max_completion_tokens"]}
@@ -91,7 +91,7 @@ def goose(proxy):
     shell = exported(here(proxy, Page("goose").block("bash")))
     config = yaml.safe_load(here(proxy, Page("goose").block("yaml")))
     assert config.items() <= shell.items() and shell["GOOSE_PROVIDER"] == "openai"
-    # goose puts the two together as an address and what is below it.
+    # goose joins the two as an address and a path below it.
     url = f"{shell['OPENAI_HOST'].rstrip('/')}/{shell['OPENAI_BASE_PATH'].lstrip('/')}"
     return {"chat_url": url, "api_key": shell["OPENAI_API_KEY"], "model": shell["GOOSE_MODEL"]}
 
@@ -104,5 +104,5 @@ def vscode_copilot(proxy):
 
 
 def continue_(proxy):
-    """Its page is tested with its CLI; of what it adds in an editor, the address and the key are the same."""
+    """Its page is tested with its CLI; in an editor, address and key are the same."""
     return chosen(proxy.base_url, KEY)

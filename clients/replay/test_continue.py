@@ -1,4 +1,4 @@
-"""Continue in an editor: its list of models, a chat whose text it can lose, and completions that the backend cannot make."""
+"""Continue in an editor: its list of models, a chat whose text it can lose, and completions, which the backend does not support."""
 
 import pytest
 from exercised import exercises
@@ -9,7 +9,7 @@ NAME = "Continue, in an editor"
 
 
 def insist(chunk):
-    """Continue holds back what comes with usage: a text in such a chunk is never shown."""
+    """Continue never shows text in a chunk that has usage."""
     if chunk.get("usage"):
         assert all(not choice["delta"].get("content") for choice in chunk["choices"]), "a text that Continue does not show"
 

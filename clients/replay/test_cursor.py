@@ -1,4 +1,4 @@
-"""Cursor: its servers send bodies of the Responses API to chat, and take chat chunks back."""
+"""Cursor: its servers send Responses bodies to the chat path and accept chat chunks in reply."""
 
 import json
 
@@ -41,7 +41,7 @@ def test_a_patch_is_raw_text_and_comes_back_as_a_function_call(proxy, backend, o
     with pytest.raises(json.JSONDecodeError):
         json.loads(call["arguments"])
 
-    # The next turn repeats the call as a function's.
+    # The next turn repeats the call as a function call.
     first.body["input"] += [
         {"type": "function_call", "call_id": call["id"], "name": call["name"], "arguments": call["arguments"]},
         {"type": "function_call_output", "call_id": call["id"], "output": "The patch was applied."},

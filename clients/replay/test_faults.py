@@ -1,4 +1,4 @@
-"""Each fault as the reader of each client meets it: an error in the place of an answer, and never a clean finish."""
+"""Each fault as the user of each client sees it: an error instead of an answer, and never a normal finish."""
 
 import pytest
 from exercised import exercises

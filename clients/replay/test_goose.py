@@ -1,4 +1,4 @@
-"""goose: an address from two settings, and a small model of OpenAI's for the names of sessions."""
+"""goose: an address from two settings, and one of OpenAI's small models for session names."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Home Assistant: Extended OpenAI Conversation with functions of the old kind and with tools, and its own integration."""
+"""Home Assistant: Extended OpenAI Conversation with legacy functions and with tools, and the built-in integration."""
 
 import json
 
@@ -22,7 +22,7 @@ def test_functions_of_the_old_kind(proxy, backend):
     call = choice["message"]["function_call"]
     assert choice["finish_reason"] == "function_call" and call["name"] == "execute_services"
     json.loads(call["arguments"])
-    # It keeps the function's result alone, not the message with the call.
+    # It keeps only the function's result, not the message with the call.
     first.body["messages"].append({"role": "function", "name": call["name"], "content": "[{'success': True}]"})
     seen = whole(first.send())
     assert seen.text and seen.finish == "stop"

@@ -1,4 +1,4 @@
-"""n8n: the test of a credential, the OpenAI node over Responses, the chat model over chat."""
+"""n8n: the test of a credential, the OpenAI node with the Responses API, the chat model with chat."""
 
 import json
 
@@ -24,7 +24,7 @@ def test_the_node_and_its_tool(proxy, backend):
     reply = first.send().json()
     (call,) = response(reply).calls
     assert "limit" in json.loads(call["arguments"])
-    # The node puts the whole output behind its input.
+    # The node appends the whole output to its input.
     first.body["input"] += [*reply["output"], {"type": "function_call_output", "call_id": call["call_id"], "output": "three rows"}]
     seen = response(first.send().json())
     assert "three rows" in seen.text and seen.usage["total_tokens"] > 0

@@ -1,4 +1,4 @@
-"""Open WebUI: its server, what it asks beside each answer, and its direct connections from a browser."""
+"""Open WebUI: its server, its additional requests for each answer, and direct connections from a browser."""
 
 import pytest
 from exercised import exercises

@@ -1,4 +1,4 @@
-"""The pages of these clients: what no replay takes from them."""
+"""The pages of these clients: the parts that no replay uses."""
 
 import re
 import subprocess
@@ -25,7 +25,7 @@ def test_every_address_is_the_address_of_the_program(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_block_is_read_by_a_replay(name):
-    # What settings.py reads by language; a block in another would go untested.
+    # The languages that settings.py reads; a block in another language would be untested.
     assert Page(name).languages() <= {"bash", "json", "text", "yaml"}
 
 

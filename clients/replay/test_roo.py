@@ -1,4 +1,4 @@
-"""Roo Code: content in parts with Anthropic's `cache_control`, tools in each request, reasoning shown as it comes."""
+"""Roo Code: content parts with Anthropic's `cache_control`, tools in each request, reasoning shown as it arrives."""
 
 import json
 
@@ -28,7 +28,7 @@ def test_a_task(proxy, backend):
     turns = [turn["body"] for turn in backend.turns()]
     assert "cache_control" not in json.dumps(turns) and "fn main() {}" in json.dumps(turns[1]["input"])
     assert all(tool["strict"] is True for tool in turns[0]["tools"]) and turns[0]["parallel_tool_calls"] is True
-    # The texts around the prompt reach the model, each as a part of its own.
+    # The texts around the prompt reach the model, each as a separate part.
     (user,) = [item for item in turns[0]["input"] if item.get("role") == "user"]
     assert [part["type"] for part in user["content"]] == ["input_text"] * 2
 

@@ -1,4 +1,4 @@
-"""VS Code Copilot Chat with own models: Responses, whose next turn holds what is new alone."""
+"""VS Code Copilot Chat with your own models: the Responses API; each turn sends only what is new."""
 
 import json
 
@@ -17,7 +17,7 @@ def ask(proxy, prompt):
 
 
 def completed(reply):
-    """The response in the last event: its id is what the next turn names, if it begins as OpenAI's do."""
+    """Returns the response in the last event. The next turn refers to its id if it starts like OpenAI's."""
     last = json.loads(reply.events()[-1])["response"]
     assert last["id"].startswith("resp_")
     return last

@@ -1,4 +1,4 @@
-"""Zed: chunks of certain types, a title with full effort, and edit predictions that the backend cannot make."""
+"""Zed: strictly typed chunks, a title with full effort, and edit predictions, which the backend does not support."""
 
 import json
 
@@ -11,7 +11,7 @@ NAME = "Zed"
 
 
 def insist(chunk):
-    """Zed takes a chunk that is otherwise for a broken one: each number and each role has its type."""
+    """Zed rejects a chunk in which any number or role has the wrong type."""
     for choice in chunk["choices"]:
         assert type(choice["index"]) is int
         delta = choice["delta"]
@@ -37,7 +37,7 @@ def test_a_thread(proxy, backend):
     seen = read(first.send())
     (call,) = seen.calls
     assert json.loads(call["arguments"])["path"] and seen.finish == "tool_calls" and seen.usage
-    # Zed gives the reasoning it was shown back with the message.
+    # Zed returns the reasoning with the message.
     first.body["messages"] += [
         {**seen.message(), "reasoning_content": seen.reasoning},
         {"role": "tool", "content": "fn main() {}", "tool_call_id": call["id"]},

@@ -1,4 +1,4 @@
-"""What the running program answers, for each thing that the backend may do, read by the models of openai-python."""
+"""The running program's replies to everything the backend may do, validated by openai-python's models."""
 
 import httpx2
 import pytest
@@ -11,7 +11,7 @@ from openai_models import data, validate, validate_chunk, validate_event
 TOOLS = [WEATHER, TIME]
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 
-# The words that have the simulator answer so, and what the request has to offer for it.
+# The words that select the simulator's answer, and what the request needs for it.
 REPLIES = {
     "": {},
     "text=Hello": {},
@@ -43,7 +43,7 @@ REPLIES = {
     "split": {},
     "comments": {},
     "trailing": {},
-    # Failures within a stream; whole, they are statuses (test_refusals.py).
+    # Failures within a stream; without streaming they are statuses (test_refusals.py).
     "text=Hello failed=server_error": {},
     "text=Hello error": {},
     "text=Hello error=flat": {},
@@ -73,7 +73,7 @@ def chat(words, **more):
 
 
 def responses(words, **more):
-    """The same in the shape of the Responses API, which the proxy takes the parameters of chat in, too."""
+    """The same as a Responses request, in which the proxy also accepts chat parameters."""
     return {"model": MODEL, "input": said(words), "reasoning": {"summary": "auto"}, **REPLIES[words], **more}
 
 
@@ -114,7 +114,7 @@ def test_a_compaction(proxy):
 @pytest.mark.parametrize("more", [{}, {"response_format": "url", "n": 2}], ids=["base64", "url"])
 def test_images(proxy, more):
     pictures = ask(proxy, "images/generations", {"prompt": "A fox", **more}).json()
-    # The backend chooses the size, and has others than the list in the model (docs/backend.md §2.1).
+    # The backend chooses the size, including sizes missing from the model's list (docs/backend.md §2.1).
     validate(ImagesResponse, {**pictures, "size": "1024x1024"})
 
 

@@ -1,12 +1,12 @@
-"""Each error as openai-python raises it: the class, status, code and parameter, and whether it is to be tried again."""
+"""Each error as openai-python raises it: class, status, code and parameter, and whether to retry."""
 
 import openai
 import pytest
 from harness import KEY, MODEL, PATIENCE, Proxy
 
 BUSY, AGAIN, NEVER = "busy", "again", "never"
-# How the simulator fails, and what the SDK's user gets. The last says what the SDK makes of it: it may try again (by the status), is
-# told after how long, or is told not to.
+# How the simulator fails, and what the SDK's user gets. The last value is the advice to the SDK: it may retry (by status), may
+# retry after a given time, or must not retry.
 FAILURES = {
     "402": (openai.PermissionDeniedError, 403, "deactivated_workspace", None, None),
     "403-json": (openai.PermissionDeniedError, 403, "invalid_workspace_selected", None, None),
@@ -20,7 +20,7 @@ FAILURES = {
     "429-rate": (openai.RateLimitError, 429, "rate_limit_exceeded", None, BUSY),
     "failed-first=rate_limit_exceeded": (openai.RateLimitError, 429, "rate_limit_exceeded", None, BUSY),
     "failed-first=insufficient_quota": (openai.RateLimitError, 429, "insufficient_quota", None, NEVER),
-    # What the proxy has tried again as often as is of use.
+    # The proxy has already retried these.
     "500": (openai.InternalServerError, 502, "server_error", None, NEVER),
     "502": (openai.InternalServerError, 502, "upstream_error", None, NEVER),
     "504": (openai.InternalServerError, 502, "upstream_error", None, NEVER),
@@ -32,7 +32,7 @@ FAILURES = {
     "cloudflare": (openai.InternalServerError, 502, "cloudflare_challenge", None, NEVER),
     "cloudflare=blocked": (openai.InternalServerError, 502, "cloudflare_challenge", None, NEVER),
     "cloudflare=unable": (openai.InternalServerError, 502, "cloudflare_challenge", None, NEVER),
-    # Seen within a stream, or once.
+    # Reported within a stream, or only once.
     "404=empty": (openai.InternalServerError, 502, "upstream_error", None, AGAIN),
     "overloaded": (openai.InternalServerError, 503, "server_is_overloaded", None, AGAIN),
     "failed-first=server_error": (openai.InternalServerError, 502, "server_error", None, AGAIN),
@@ -47,7 +47,7 @@ REFUSED_LOGINS = ["401", "401=token_expired", "401=token_revoked", "401=detail",
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "x"}]}
 TURN = {"model": MODEL, "input": "x"}
 PICTURE = {"prompt": "x"}
-# What is wrong with a request, by the path that it goes to: the body, the parameter that is named, and the code.
+# Invalid requests by path: the body, the named parameter, and the code.
 REFUSALS = {
     "chat/completions": [
         ({"messages": CHAT["messages"]}, "model", "missing_required_parameter"),
@@ -126,7 +126,7 @@ def test_failures_of_the_backend(proxy, path, scenario):
     check(error, kind, status, code, param)
     headers = error.response.headers
     assert headers.get("x-should-retry") == ("false" if retry == NEVER else None)
-    # A used-up window says when it opens again, however little another try is of use before.
+    # An exhausted window reports when it resets, although retrying earlier is useless.
     assert ("retry-after" in headers) == (retry == BUSY or code == "usage_limit_reached")
     assert float(headers.get("retry-after", 1)) > 0
 
@@ -143,7 +143,7 @@ def test_what_is_not_to_be_tried_again_is_not(proxy, backend, path, scenario):
 
 @pytest.mark.parametrize("scenario", REFUSED_LOGINS)
 def test_a_refused_login(backend, tmp_path, scenario):
-    """A login of its own: a backend that rejects one new token after the other gets none for a minute."""
+    """A separate login: a backend that keeps rejecting new tokens gets none for a minute."""
     backend.log_in(tmp_path)
     with Proxy(tmp_path, CODEX_PROXY_API_KEY=KEY, **backend.settings()) as proxy:
         error = raised(proxy, "responses", asking("responses", scenario))

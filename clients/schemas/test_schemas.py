@@ -1,4 +1,4 @@
-"""Everything that the translation writes over its fixtures, read by the models of openai-python."""
+"""Everything that the translation writes for its fixtures, validated by openai-python's models."""
 
 import json
 from pathlib import Path
