@@ -98,9 +98,10 @@ fn settings(out: &mut String) -> fmt::Result {
     for setting in SETTINGS {
         let names: Vec<_> = setting.env.iter().map(|name| format!("\\fB{}\\fR", roff(name))).collect();
         let in_file = if setting.in_file { format!(" (\\fB{}\\fR)", roff(setting.name)) } else { String::new() };
-        let default = match setting.default {
-            "" => String::new(),
-            default => format!(" Default: {default}."),
+        let default = match (setting.default, setting.default_in_words) {
+            ("", "") => String::new(),
+            ("", words) => format!(" Default: {words}."),
+            (default, _) => format!(" Default: {default}."),
         };
         let about = format!("{} Accepts {}.{default}", setting.about, setting.accepts());
         writeln!(out, ".TP\n{}{in_file}\n{}", names.join(", "), roff(&about.replace('`', "")))?;
