@@ -40,7 +40,7 @@ pub(crate) fn text_messages() -> Vec<u8> {
     lines.collect::<Vec<_>>().join(&b'\n')
 }
 
-/// Returns a tool call in 2,000 deltas.
+/// Returns a call in 2,000 deltas.
 pub(crate) fn call_reply() -> Vec<u8> {
     let piece = "x".repeat(100);
     let item = r#"{"id":"fc_1","type":"function_call","call_id":"call_1","name":"write","arguments":""}"#;
@@ -59,7 +59,7 @@ pub(crate) fn call_reply() -> Vec<u8> {
     reply.into_bytes()
 }
 
-/// Returns a conversation of 1 MiB: code and prose, with a typical number of escapes.
+/// Returns a conversation of 1 MiB: code and prose, with the usual number of escapes.
 pub(crate) fn request() -> Vec<u8> {
     let line =
         r#"    let total = items.iter().map(|item| item.price * \"1.19\").sum(); // Mehrwertsteuer über alles\n"#;

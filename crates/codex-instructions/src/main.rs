@@ -4,8 +4,8 @@
 //! codex-instructions CASE TIMES
 //! ```
 //!
-//! runs a case that many times, silently. The cost of one run is the difference between two counts, which cancels the
-//! start of the process and the creation of the input.
+//! runs a case that many times without output. The cost of one run is the difference between two calls, so neither
+//! the start of the process nor the generation of the input counts.
 
 mod input;
 
@@ -33,7 +33,7 @@ fn main() -> Outcome<()> {
         "responses-stream" => repeat(times, &input::text_reply(), responses_stream),
         "responses-messages" => repeat(times, &input::text_messages(), responses_messages),
         "request" => repeat(times, &input::request(), request),
-        _ => Err(format!("no such case: `{case}`").into()),
+        _ => Err(format!("unknown case `{case}`").into()),
     }
 }
 
@@ -47,7 +47,7 @@ fn repeat(times: usize, input: &[u8], case: fn(&[u8]) -> Outcome<usize>) -> Outc
     Ok(())
 }
 
-/// Splits a reply into its frames.
+/// Decodes the frames of a reply.
 fn framing(reply: &[u8]) -> Outcome<usize> {
     let (mut decoder, mut size) = (Decoder::new(MAX_EVENT_BYTES), 0);
     for bytes in reply.chunks(READ_BYTES) {
@@ -97,7 +97,7 @@ fn streamed<'a, O: Default, P: Pipe<O>>(
     Err("the reply does not end".into())
 }
 
-/// Translates a chat request to the form that the backend accepts.
+/// Translates a chat request to the backend's form.
 fn request(body: &[u8]) -> Outcome<usize> {
     let request = chat::ChatRequest::from_json(body)?;
     Ok(to_responses(request, &Profile::permissive("gpt-5.5"), &Options::default())?.request.to_json().len())

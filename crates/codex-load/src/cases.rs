@@ -1,86 +1,86 @@
-//! The cases that are compared: what is asked, of whom, and how it is measured.
+//! The cases: which requests are sent to which subjects, and how they are measured.
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 
 use crate::Outcome;
-use crate::client::{Connection, Expected, Question};
+use crate::client::{ChatRequest, Connection, Expected};
 use crate::reply::Reply;
-use crate::subject::{Kind, Subject};
-use crate::upstream::{Play, Stage};
+use crate::subject::{Subject, SubjectKind};
+use crate::upstream::{ReplyMode, UpstreamControl};
 
 /// One row of the table.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     dialect: Dialect,
     streams: usize,
-    /// How often each stream is asked for.
+    /// The number of requests on each connection.
     times: usize,
-    said: Said,
-    /// Who is measured, the program first, and beside it whom it is compared with.
-    pub(crate) subjects: [Kind; 2],
-    /// What the program has to reach of the other's rate, or, of paced streams, may exceed of its cost.
+    pattern: Pattern,
+    /// The measured subjects: the program, and the subject it is compared with.
+    pub(crate) subjects: [SubjectKind; 2],
+    /// The required ratio of the rates, or for paced streams the permitted ratio of the costs.
     pub(crate) goal: f64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     Chat,
-    ChatWhole,
+    ChatUnary,
     Responses,
 }
 
 #[derive(Clone, Copy)]
-enum Said {
+enum Pattern {
     Burst { deltas: usize },
     Paced { deltas: usize },
 }
 
-/// What one run came to.
+/// The result of one run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sample {
-    /// Chunks or requests a second.
+    /// Chunks or requests per second.
     pub(crate) rate: f64,
-    /// Time on a core for each of them, in microseconds.
+    /// CPU time for each of them, in microseconds.
     pub(crate) cpu_us: f64,
-    /// How late they came, in microseconds: of deltas that carry a time, or of requests that are asked one at a time.
+    /// Latency in microseconds: of deltas that carry a time, or of requests that are sent one at a time.
     pub(crate) p50_us: Option<f64>,
     pub(crate) p99_us: Option<f64>,
 }
 
-/// Between two deltas of a paced stream.
+/// The interval between two deltas of a paced stream.
 const PACE: Duration = Duration::from_millis(20);
 
 impl Case {
     pub(crate) const fn is_paced(&self) -> bool {
-        matches!(self.said, Said::Paced { .. })
+        matches!(self.pattern, Pattern::Paced { .. })
     }
 
     /// Runs the case once on `subject`.
-    pub(crate) async fn run(&self, subject: &Subject, stage: &Stage) -> Outcome<Sample> {
-        let (reply, deltas) = match self.said {
-            Said::Burst { deltas } => (Reply::of_deltas(deltas), deltas),
-            Said::Paced { deltas } => (Reply::of_deltas(0), deltas),
+    pub(crate) async fn run(&self, subject: &Subject, control: &UpstreamControl) -> Outcome<Sample> {
+        let (reply, deltas) = match self.pattern {
+            Pattern::Burst { deltas } => (Reply::of_deltas(deltas), deltas),
+            Pattern::Paced { deltas } => (Reply::of_deltas(0), deltas),
         };
-        let expected = match self.said {
-            Said::Burst { .. } => {
-                stage.set(Play::burst(&reply));
+        let expected = match self.pattern {
+            Pattern::Burst { .. } => {
+                control.set(ReplyMode::burst(&reply));
                 Expected::Text(&reply.text)
             }
-            Said::Paced { .. } => {
-                stage.set(Play::Paced { deltas, every: PACE });
+            Pattern::Paced { .. } => {
+                control.set(ReplyMode::Paced { deltas, every: PACE });
                 Expected::Stamps(deltas)
             }
         };
-        let question = question(self.dialect, subject.kind, "Hello!");
+        let request = chat_request(self.dialect, subject.kind, "Hello!");
         let mut connections = try_join_all((0..self.streams).map(|_| Connection::open(subject.port))).await?;
         if !self.is_paced() {
-            // What is made once is made now: connections, buffers, pools.
-            ask(&mut connections, &question, expected, 1, stage).await?;
+            // Warm up: connections, buffers and pools are created now.
+            send_all(&mut connections, &request, expected, 1, control).await?;
         }
         let (cpu, started) = (subject.cpu()?, Instant::now());
-        let latencies = ask(&mut connections, &question, expected, self.times, stage).await?;
+        let latencies = send_all(&mut connections, &request, expected, self.times, control).await?;
         let (elapsed, cpu) = (started.elapsed(), subject.cpu()?.saturating_sub(cpu));
         let per_reply = if self.counts_requests() { 1 } else { deltas };
         let count = (self.streams * self.times * per_reply) as f64;
@@ -95,28 +95,29 @@ impl Case {
     }
 
     fn counts_requests(&self) -> bool {
-        self.dialect == Dialect::ChatWhole || matches!(self.said, Said::Burst { deltas: 1 })
+        self.dialect == Dialect::ChatUnary || matches!(self.pattern, Pattern::Burst { deltas: 1 })
     }
 
-    /// What is counted.
+    /// Returns the unit that is counted.
     pub(crate) fn unit(&self) -> &'static str {
         if self.counts_requests() { "requests" } else { "chunks" }
     }
 }
 
-/// Asks on all connections at once, `times` after each other on each; how late everything came.
-async fn ask(
+/// Sends `times` requests one after the other on each connection, all connections at once. Returns the latencies in
+/// nanoseconds.
+async fn send_all(
     connections: &mut [Connection],
-    question: &Question,
+    request: &ChatRequest,
     expected: Expected<'_>,
     times: usize,
-    stage: &Stage,
+    control: &UpstreamControl,
 ) -> Outcome<Vec<u64>> {
     let asking = connections.iter_mut().map(|connection| async move {
         let mut all = Vec::new();
         for _ in 0..times {
             let asked = Instant::now();
-            let latencies = connection.ask(question, expected, stage.epoch).await?;
+            let latencies = connection.ask(request, expected, control.epoch).await?;
             if latencies.is_empty() {
                 all.push(u64::try_from(asked.elapsed().as_nanos())?);
             } else {
@@ -135,10 +136,10 @@ fn percentile(nanos: &[u64], part: f64) -> Option<f64> {
     sorted.get(at).map(|nanos| *nanos as f64 / 1e3)
 }
 
-/// Returns the request of a turn for `kind`. A byte-for-byte proxy returns what upstream sends.
-pub(crate) fn question(dialect: Dialect, kind: Kind, text: &str) -> Question {
+/// Returns the request of a turn. Subjects that forward bytes answer with the events of upstream.
+pub(crate) fn chat_request(dialect: Dialect, kind: SubjectKind, text: &str) -> ChatRequest {
     let (path, body) = match dialect {
-        Dialect::Chat | Dialect::ChatWhole => (
+        Dialect::Chat | Dialect::ChatUnary => (
             "/v1/chat/completions",
             format!(
                 r#"{{"model":"gpt-5.5","messages":[{{"role":"user","content":"{text}"}}],"stream":{}}}"#,
@@ -147,12 +148,12 @@ pub(crate) fn question(dialect: Dialect, kind: Kind, text: &str) -> Question {
         ),
         Dialect::Responses => ("/v1/responses", format!(r#"{{"model":"gpt-5.5","input":"{text}","stream":true}}"#)),
     };
-    let is_passed_on = dialect == Dialect::Responses || matches!(kind, Kind::Nginx | Kind::BytesTls);
+    let is_forwarded = dialect == Dialect::Responses || matches!(kind, SubjectKind::Nginx | SubjectKind::BytesTls);
     let length = body.len();
     let request = format!(
         "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
     );
-    Question { request: request.into_bytes(), key: if is_passed_on { "\"delta\":\"" } else { "\"content\":\"" } }
+    ChatRequest { bytes: request.into_bytes(), key: if is_forwarded { "\"delta\":\"" } else { "\"content\":\"" } }
 }
 
 /// Returns all cases.
@@ -162,7 +163,7 @@ pub(crate) fn all() -> Vec<Case> {
         dialect,
         streams,
         times,
-        said: Said::Burst { deltas },
+        pattern: Pattern::Burst { deltas },
         subjects,
         goal,
     };
@@ -171,12 +172,12 @@ pub(crate) fn all() -> Vec<Case> {
         dialect: Dialect::Chat,
         streams,
         times: 1,
-        said: Said::Paced { deltas: 100 },
+        pattern: Pattern::Paced { deltas: 100 },
         subjects,
         goal: 1.15,
     };
-    let (limit, nginx) = ([Kind::Proxy, Kind::Limit], [Kind::Proxy, Kind::Nginx]);
-    let (tls, chat) = ([Kind::ProxyTls, Kind::BytesTls], Dialect::Chat);
+    let (limit, nginx) = ([SubjectKind::Proxy, SubjectKind::Limit], [SubjectKind::Proxy, SubjectKind::Nginx]);
+    let (tls, chat) = ([SubjectKind::ProxyTls, SubjectKind::BytesTls], Dialect::Chat);
     vec![
         burst("chat burst, 1 stream", 1, 20_000, 10, chat, limit, 0.8),
         burst("chat burst, 10 streams", 10, 2_000, 10, chat, limit, 0.8),
@@ -187,7 +188,7 @@ pub(crate) fn all() -> Vec<Case> {
         burst("responses burst, 100 streams", 100, 2_000, 1, Dialect::Responses, nginx, 0.8),
         paced("chat paced, 10 streams", 10, limit),
         paced("chat paced, 500 streams", 500, limit),
-        burst("chat whole, 16 at once", 16, 50, 100, Dialect::ChatWhole, limit, 0.8),
+        burst("complete replies, 16 at once", 16, 50, 100, Dialect::ChatUnary, limit, 0.8),
         burst("one word, 16 at once", 16, 1, 200, chat, limit, 0.8),
         burst("one word, one at a time", 1, 1, 1000, chat, limit, 0.8),
         burst("TLS chat burst, 1 stream", 1, 20_000, 5, chat, tls, 0.8),

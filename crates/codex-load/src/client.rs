@@ -1,4 +1,4 @@
-//! The client: handwritten HTTP/1.1, and a reader that compares each reply with what was sent.
+//! The client: hand-written HTTP/1.1, and a reader that compares the received text with the sent one.
 
 use std::time::Instant;
 
@@ -9,22 +9,22 @@ use tokio::net::TcpStream;
 use crate::Outcome;
 use crate::reply::{STAMP, STAMP_DIGITS};
 
-/// A request, and how to read its reply.
+/// A request, and how to read its answer.
 #[derive(Clone, Debug)]
-pub(crate) struct Question {
-    pub(crate) request: Vec<u8>,
-    /// The text before each delta.
+pub(crate) struct ChatRequest {
+    pub(crate) bytes: Vec<u8>,
+    /// The JSON before each piece of text.
     pub(crate) key: &'static str,
 }
 
-/// What a reply must contain.
+/// The expected answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Expected<'a> {
     /// This text, in any pieces.
     Text(&'a str),
-    /// This many timestamps, in ascending order.
+    /// This number of timestamps, each later than the one before.
     Stamps(usize),
-    /// Only its beginning: the first timestamp.
+    /// Only the first timestamp.
     Beginning,
 }
 
@@ -42,15 +42,15 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::new(), read: Vec::new() })
     }
 
-    /// Sends a request and reads the reply. Returns the delay of each timestamp, if any, in nanoseconds.
+    /// Sends a request and reads the answer. Returns the latency of each timestamp in nanoseconds.
     pub(crate) async fn ask(
         &mut self,
-        question: &Question,
+        request: &ChatRequest,
         expected: Expected<'_>,
         epoch: Instant,
     ) -> Outcome<Vec<u64>> {
-        self.stream.write_all(&question.request).await?;
-        let mut reader = Reader { key: question.key, expected, at: 0, last: 0, latencies: Vec::new(), epoch };
+        self.stream.write_all(&request.bytes).await?;
+        let mut reader = Reader { key: request.key, expected, at: 0, last: 0, latencies: Vec::new(), epoch };
         self.buffer.clear();
         self.read.clear();
         let mut body = self.head().await?;
@@ -65,18 +65,18 @@ impl Connection {
             begun.clear();
             begun.reserve(64 * 1024);
             if self.stream.read_buf(&mut begun).await? == 0 {
-                return Err("the reply was cut short".into());
+                return Err("the answer was cut off".into());
             }
             is_done = body.take(&begun, &mut self.read)?;
         }
     }
 
-    /// Sends a request and reads no reply.
-    pub(crate) async fn leave(&mut self, question: &Question) -> Outcome<()> {
-        Ok(self.stream.write_all(&question.request).await?)
+    /// Sends a request without reading the answer.
+    pub(crate) async fn leave(&mut self, request: &ChatRequest) -> Outcome<()> {
+        Ok(self.stream.write_all(&request.bytes).await?)
     }
 
-    /// Reads the head of a reply. The part of the body that has arrived stays in the buffer.
+    /// Reads the head of an answer; the beginning of the body stays in the buffer.
     async fn head(&mut self) -> Outcome<Body> {
         loop {
             if let Some(end) = memmem::find(&self.buffer, b"\r\n\r\n") {
@@ -98,7 +98,7 @@ impl Connection {
     }
 }
 
-/// How the end of a reply is recognised.
+/// How the body of an answer is delimited.
 enum Body {
     Length(usize),
     Chunked(Chunk),
@@ -107,21 +107,21 @@ enum Body {
 /// The position in a chunked body.
 #[derive(Clone, Copy)]
 enum Chunk {
-    /// Within a chunk size, with this value so far.
+    /// In the size, with its value so far.
     Size(usize),
-    /// This many bytes of the chunk are missing, including its line end.
+    /// In the data, with the number of missing bytes, including the line end.
     Data(usize),
-    /// Within the line end after the last chunk.
+    /// In the line end after the last chunk, with the number of missing bytes.
     End(usize),
 }
 
 impl Body {
-    /// Appends the part of the body in `bytes` to `out`. Returns true at the end of the body.
+    /// Appends the decoded `bytes` to `out`. Returns `true` at the end of the body.
     fn take(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Outcome<bool> {
         match self {
             Self::Length(missing) => {
                 out.extend_from_slice(bytes);
-                *missing = missing.checked_sub(bytes.len()).ok_or("longer than its content-length")?;
+                *missing = missing.checked_sub(bytes.len()).ok_or("more than content-length")?;
                 Ok(*missing == 0)
             }
             Self::Chunked(chunk) => {
@@ -134,7 +134,8 @@ impl Body {
                                 b'\n' if size == 0 => Chunk::End(2),
                                 b'\n' => Chunk::Data(size + 2),
                                 _ => {
-                                    let digit = char::from(byte).to_digit(16).ok_or("invalid chunk size")?;
+                                    let digit =
+                                        char::from(byte).to_digit(16).ok_or("a chunk's size is not a number")?;
                                     Chunk::Size(size * 16 + digit as usize)
                                 }
                             };
@@ -158,11 +159,11 @@ impl Body {
     }
 }
 
-/// Compares a reply line by line.
+/// Compares an answer line by line.
 struct Reader<'a> {
     key: &'static str,
     expected: Expected<'a>,
-    /// How much has arrived as expected: bytes of text, or timestamps.
+    /// The progress: bytes of the text, or timestamps.
     at: usize,
     last: u64,
     latencies: Vec<u64>,
@@ -193,21 +194,21 @@ impl Reader<'_> {
             return Ok(());
         };
         let text = &line[at + self.key.len()..];
-        // The benchmark's texts contain nothing to escape.
-        let text = &text[..memchr(b'"', text).ok_or("unterminated text")?];
+        // The texts of the benchmark need no escapes.
+        let text = &text[..memchr(b'"', text).ok_or("an unterminated text")?];
         match self.expected {
             Expected::Text(expected) => {
                 if expected.as_bytes().get(self.at..self.at + text.len()) != Some(text) {
-                    return Err(format!("another text after {} bytes", self.at).into());
+                    return Err(format!("wrong text after {} bytes", self.at).into());
                 }
                 self.at += text.len();
             }
             Expected::Stamps(_) | Expected::Beginning if text.is_empty() => {}
             Expected::Stamps(_) | Expected::Beginning => {
                 let stamp = text.strip_prefix(STAMP.as_bytes()).filter(|stamp| stamp.len() == STAMP_DIGITS);
-                let sent: u64 = std::str::from_utf8(stamp.ok_or("a delta without its time")?)?.parse()?;
+                let sent: u64 = std::str::from_utf8(stamp.ok_or("a delta without a timestamp")?)?.parse()?;
                 if sent <= self.last {
-                    return Err("a delta before its time".into());
+                    return Err("a timestamp that is not later than the one before".into());
                 }
                 self.last = sent;
                 self.at += 1;
@@ -225,7 +226,7 @@ impl Reader<'_> {
             Expected::Beginning => 1,
         };
         if self.at != wanted {
-            return Err(format!("{} of {wanted} came", self.at).into());
+            return Err(format!("received {} of {wanted}", self.at).into());
         }
         Ok(self.latencies)
     }

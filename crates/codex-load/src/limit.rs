@@ -1,7 +1,7 @@
 //! The limit: the minimal program that converts the backend's events to chat chunks.
 //!
-//! It knows one kind of event, searches for the text without parsing the rest, validates nothing, and writes the result
-//! of each read at once. No real proxy can be that simple; none should be much slower.
+//! It knows one type of event, searches it for the text without parsing the rest, checks nothing, and makes one write
+//! per read. No real proxy can be that simple, but none should be much slower.
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use memchr::memchr;
@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{Outcome, request};
 
-/// The usual size for programs with a buffer per stream.
+/// The usual read size of programs with a buffer for each stream.
 const READ_BYTES: usize = 16 * 1024;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -32,7 +32,7 @@ pub(crate) async fn serve(port: u16, upstream: u16) -> Outcome<()> {
     }
 }
 
-/// Serves one client connection with one upstream connection.
+/// Serves a client's connection over one to upstream.
 async fn connection(mut client: TcpStream, upstream: u16) -> Outcome<()> {
     client.set_nodelay(true)?;
     let mut read = Vec::new();
@@ -62,7 +62,7 @@ async fn relay(upstream: &mut TcpStream, client: &mut TcpStream) -> Outcome<()> 
     let mut out = HEAD.to_vec();
     let mut events = Events::new();
     while events.read(upstream).await? {
-        // Reserves ten bytes for the chunk's size, which is known only afterwards.
+        // Reserves ten bytes for the chunk's size, which is filled in at the end.
         let start = out.len();
         out.extend_from_slice(b"00000000\r\n");
         events.each(|text| {
@@ -106,7 +106,7 @@ async fn gather(upstream: &mut TcpStream, client: &mut TcpStream) -> Outcome<()>
     Ok(())
 }
 
-/// Yields the events of a reply. Everything between them, including HTTP chunk sizes, counts as irrelevant lines.
+/// The events of a reply. Everything else, such as the sizes of HTTP chunks, is a line that is ignored.
 struct Events {
     buffer: BytesMut,
     delta: Finder<'static>,
@@ -118,21 +118,21 @@ impl Events {
         Self { buffer: BytesMut::new(), delta: Finder::new(DELTA), is_done: false }
     }
 
-    /// Reads once. Returns false at the end of the reply.
+    /// Reads once. Returns `false` at the end of the reply.
     async fn read(&mut self, upstream: &mut TcpStream) -> Outcome<bool> {
         if self.is_done && self.buffer.ends_with(b"0\r\n\r\n") {
             return Ok(false);
         }
-        // An idle stream holds no buffer.
+        // An idle stream has no buffer.
         upstream.readable().await?;
         self.buffer.reserve(READ_BYTES);
         match upstream.read_buf(&mut (&mut self.buffer).limit(READ_BYTES)).await? {
-            0 => Err("the upstream reply was cut short".into()),
+            0 => Err("upstream disconnected".into()),
             _ => Ok(true),
         }
     }
 
-    /// Yields the texts of the complete lines.
+    /// Calls `take` with the text of each complete line.
     fn each(&mut self, mut take: impl FnMut(&[u8])) {
         let mut done = 0;
         while let Some(end) = memchr(b'\n', &self.buffer[done..]).filter(|_| !self.is_done) {

@@ -1,11 +1,10 @@
-//! The end-to-end load benchmark that `make load` runs: the release binary as a process on one core, the load on the
-//! other.
+//! The end-to-end load benchmark of `make load`: the release binary as a process on one core, the load on the other.
 //!
-//! Runs of each case alternate between proxy and baseline, so background load hits both; ratios compare medians. A
-//! reply in which anything is lost, duplicated or changed fails the case. `docs/performance.md` describes the method
-//! and its results.
+//! Each case alternates between the program and what it is compared with, so background load affects both; ratios
+//! compare medians. A reply in which anything is lost, duplicated or changed fails the case. The method and the
+//! results are in `docs/performance.md`.
 
-mod bytes;
+mod byte_proxy;
 mod cases;
 mod client;
 mod footprint;
@@ -25,24 +24,24 @@ use argh::FromArgs;
 use cases::Case;
 use report::Row;
 use serde_json::json;
-use subject::{Kind, Subject, Surroundings};
-use upstream::Stage;
+use subject::{Environment, Subject, SubjectKind};
+use upstream::UpstreamControl;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// compare the program with a minimal proxy and with nginx
 #[derive(FromArgs)]
 struct Args {
-    /// number of rounds (default: 5)
+    /// how many times to run each case on each subject (default: 5)
     #[argh(option, default = "5")]
     rounds: usize,
-    /// run only the cases whose name contains this; `footprint` for memory, start-up and sizes
+    /// run only cases whose name contains this text; `footprint` selects memory, start-up and sizes
     #[argh(option)]
     only: Option<String>,
-    /// write the results to this file as JSON
+    /// also write the results to this file as JSON
     #[argh(option)]
     json: Option<PathBuf>,
-    /// program to measure (default: the release binary next to this one)
+    /// the program to measure (default: codex-proxy next to this binary)
     #[argh(option)]
     program: Option<PathBuf>,
     #[argh(subcommand)]
@@ -56,7 +55,7 @@ enum Role {
     Bytes(BytesArgs),
 }
 
-/// run as the limit
+/// run the minimal proxy
 #[derive(FromArgs)]
 #[argh(subcommand, name = "limit")]
 struct LimitArgs {
@@ -68,17 +67,17 @@ struct LimitArgs {
     upstream: u16,
 }
 
-/// run as the byte proxy
+/// run the byte proxy
 #[derive(FromArgs)]
 #[argh(subcommand, name = "bytes")]
 struct BytesArgs {
     /// port to listen on
     #[argh(option)]
     port: u16,
-    /// address of the upstream
+    /// URL of the upstream
     #[argh(option)]
     upstream: String,
-    /// certificate of the upstream
+    /// CA certificate of the upstream (PEM)
     #[argh(option)]
     ca: PathBuf,
 }
@@ -88,7 +87,7 @@ fn main() -> Outcome<()> {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
     match args.role {
         Some(Role::Limit(role)) => runtime()?.block_on(limit::serve(role.port, role.upstream)),
-        Some(Role::Bytes(role)) => runtime()?.block_on(bytes::serve(role.port, &role.upstream, &role.ca)),
+        Some(Role::Bytes(role)) => runtime()?.block_on(byte_proxy::serve(role.port, &role.upstream, &role.ca)),
         None => {
             #[cfg(unix)]
             raise_limit();
@@ -100,63 +99,63 @@ fn main() -> Outcome<()> {
 
 async fn bench(args: Args, is_pinned: bool) -> Outcome<()> {
     let out = &mut io::stdout();
-    let stage = Stage::new();
-    let surroundings = Surroundings {
+    let control = UpstreamControl::new();
+    let environment = Environment {
         program: args.program.map_or_else(beside, Ok)?,
-        plain: upstream::start(&stage).await?,
-        tls: tls::start(&stage).await?,
+        plain: upstream::start(&control).await?,
+        tls: tls::start(&control).await?,
     };
     if !is_pinned {
-        writeln!(out, "load: not two cores, or no taskset: the program and the load share the cores")?;
+        writeln!(out, "load: fewer than two cores, or no taskset: program and load share the cores")?;
     }
     let wanted = |name: &str| args.only.as_ref().is_none_or(|only| name.contains(only));
     let mut rows = Vec::new();
     for case in cases::all().iter().filter(|case| wanted(case.name)) {
-        if case.subjects[1] == Kind::Nginx && !Subject::has_nginx() {
+        if case.subjects[1] == SubjectKind::Nginx && !Subject::has_nginx() {
             writeln!(out, "{}: skipped, nginx is not installed", case.name)?;
             continue;
         }
-        let row = compare(case, args.rounds, &surroundings, &stage).await?;
+        let row = compare(case, args.rounds, &environment, &control).await?;
         if rows.is_empty() {
             writeln!(out, "{}", Row::HEADER)?;
         }
         writeln!(out, "{row}")?;
         rows.push(row);
     }
-    let mut facts = Vec::new();
+    let mut metrics = Vec::new();
     for part in footprint::PARTS.into_iter().filter(|part| wanted(part.name())) {
-        for fact in footprint::measure(part, args.rounds, &surroundings, &stage).await? {
-            writeln!(out, "{fact}")?;
-            facts.push(fact);
+        for metric in footprint::measure(part, args.rounds, &environment, &control).await? {
+            writeln!(out, "{metric}")?;
+            metrics.push(metric);
         }
     }
     if let Some(file) = args.json {
         let rows: Vec<_> = rows.iter().map(Row::to_json).collect();
-        let facts: Vec<_> = facts.iter().map(footprint::Fact::to_json).collect();
-        std::fs::write(file, serde_json::to_string_pretty(&json!({"cases": rows, "footprint": facts}))?)?;
+        let metrics: Vec<_> = metrics.iter().map(footprint::Metric::to_json).collect();
+        std::fs::write(file, serde_json::to_string_pretty(&json!({"cases": rows, "footprint": metrics}))?)?;
     }
     Ok(())
 }
 
-/// Runs a case alternately on both subjects.
-async fn compare(case: &Case, rounds: usize, surroundings: &Surroundings, stage: &Stage) -> Outcome<Row> {
+/// Runs a case on both subjects in turn.
+async fn compare(case: &Case, rounds: usize, environment: &Environment, control: &UpstreamControl) -> Outcome<Row> {
     let [one, other] = case.subjects;
-    let subjects = [Subject::start(one, surroundings)?, Subject::start(other, surroundings)?];
+    let subjects = [Subject::start(one, environment)?, Subject::start(other, environment)?];
     let mut samples = [Vec::new(), Vec::new()];
     for _ in 0..rounds {
         for (subject, samples) in subjects.iter().zip(&mut samples) {
-            let sample = case.run(subject, stage).await;
+            let sample = case.run(subject, control).await;
             samples.push(sample.map_err(|error| format!("{}, {}: {error}", case.name, subject.kind))?);
         }
     }
     Ok(Row::new(case, &samples))
 }
 
-/// Two files for each stream, which a proxy has open at the same time, and some more.
+/// The open files for the largest number of streams, each of which takes two in a proxy, plus some more.
 #[cfg(unix)]
 const OPEN_FILES: u64 = 24_000;
 
-/// Raises the limit of open files for this process and its children. Only root can exceed the hard limit.
+/// Raises the limit of open files for this process and the processes it starts. Only root can exceed the hard limit.
 #[cfg(unix)]
 fn raise_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -168,7 +167,7 @@ fn raise_limit() {
     }
 }
 
-/// Returns the release binary, which is next to this one.
+/// Returns the release binary next to this one.
 fn beside() -> Outcome<PathBuf> {
     let program = std::env::current_exe()?.with_file_name("codex-proxy");
     if program.exists() { Ok(program) } else { Err("build the program first: cargo build --release --bins".into()) }

@@ -1,13 +1,13 @@
-//! Upstream replies in the form that the backend writes, and the text that a client must receive.
+//! The replies of the upstream, in the backend's form, and the text that a client must have received.
 
 use std::fmt::Write as _;
 
 use bytes::Bytes;
 
-/// The start of a delta that carries the time it was sent; sixteen digits follow.
+/// The beginning of a delta that carries the time when it was sent; its digits follow.
 pub(crate) const STAMP: &str = "@";
 
-/// The number of digits of a timestamp.
+/// The number of digits of a time.
 pub(crate) const STAMP_DIGITS: usize = 16;
 
 const ITEM: &str = "msg_0b51be2101d9d6220168d469589190819b945ffe7a83ece6cf";
@@ -15,17 +15,17 @@ const ITEM: &str = "msg_0b51be2101d9d6220168d469589190819b945ffe7a83ece6cf";
 /// A reply as a list of events.
 pub(crate) struct Reply {
     pub(crate) events: Vec<String>,
-    /// Its text.
+    /// The text of the model.
     pub(crate) text: String,
 }
 
 impl Reply {
-    /// Returns a reply of `deltas` different deltas, so a lost, duplicated or reordered one is noticed.
+    /// Returns a reply of `deltas` different pieces: a lost, duplicated or reordered one is noticed.
     pub(crate) fn of_deltas(deltas: usize) -> Self {
         Self::of_pieces((0..deltas).map(|number| format!(" piece {number:05}")))
     }
 
-    /// Returns a reply with a single delta of `bytes` bytes.
+    /// Returns a reply in one piece of `bytes` bytes.
     pub(crate) fn of_one_event(bytes: usize) -> Self {
         Self::of_pieces(std::iter::once("x".repeat(bytes)))
     }
@@ -39,13 +39,13 @@ impl Reply {
             text.push_str(&piece);
             deltas += 1;
         }
-        // The backend repeats a text at its end; a huge one is measured without that.
+        // The backend repeats a text at its end; a huge one is sent only once.
         let repeated = if deltas == 1 && text.len() > 1024 { "" } else { &text };
         events.extend(tail(deltas, repeated));
         Self { events, text }
     }
 
-    /// Returns the reply's bytes over HTTP/1.1, one chunk per event, as from a server that flushes every event.
+    /// Returns the reply's bytes over HTTP/1.1, with a chunk for each event, as from a server that flushes each.
     pub(crate) fn chunked(&self) -> Bytes {
         let mut wire = self.events.iter().map(|event| chunk(event)).collect::<String>();
         wire.push_str("0\r\n\r\n");
@@ -53,7 +53,7 @@ impl Reply {
     }
 
     /// Returns the reply's bytes in DATA frames of 16 KiB, as from an edge that buffers.
-    pub(crate) fn gathered(&self) -> Vec<Bytes> {
+    pub(crate) fn data_frames(&self) -> Vec<Bytes> {
         let mut rest = Bytes::from(self.events.concat());
         let mut pieces = Vec::new();
         while !rest.is_empty() {
@@ -84,7 +84,7 @@ pub(crate) fn head() -> Vec<String> {
     ]
 }
 
-/// Returns a text delta as the backend writes it, about 300 bytes.
+/// Returns a text delta in the backend's form, about 300 bytes.
 pub(crate) fn delta(number: usize, text: &str) -> String {
     event(
         "response.output_text.delta",
@@ -95,7 +95,7 @@ pub(crate) fn delta(number: usize, text: &str) -> String {
     )
 }
 
-/// Returns the events after the last of `deltas` deltas, whose combined text is `text`.
+/// Returns the events after `deltas` deltas whose text was `text`.
 pub(crate) fn tail(deltas: usize, text: &str) -> Vec<String> {
     let number = deltas + 4;
     let part = format!(r#"{{"type":"output_text","annotations":[],"logprobs":[],"text":"{text}"}}"#);
@@ -124,7 +124,7 @@ pub(crate) fn tail(deltas: usize, text: &str) -> Vec<String> {
     ]
 }
 
-/// Returns an event as an HTTP/1.1 chunk.
+/// Returns an event as a chunk of HTTP/1.1.
 pub(crate) fn chunk(event: &str) -> String {
     format!("{:x}\r\n{event}\r\n", event.len())
 }

@@ -1,13 +1,13 @@
-//! Medians, ratios, and how they are printed.
+//! Medians, ratios, and their display.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
 use crate::cases::{Case, Sample};
-use crate::subject::Kind;
+use crate::subject::SubjectKind;
 
-/// The results of a case on two subjects.
+/// The results of a case.
 pub(crate) struct Row {
     name: &'static str,
     unit: &'static str,
@@ -17,7 +17,7 @@ pub(crate) struct Row {
 }
 
 struct Column {
-    kind: Kind,
+    kind: SubjectKind,
     rate: Spread,
     cpu_us: Spread,
     p50_us: Option<Spread>,
@@ -47,8 +47,8 @@ impl Spread {
 
 impl Row {
     pub(crate) const HEADER: &'static str = "\
-case                          who           per second   (least .. most)        CPU µs   (least .. most)    p50 µs  p99 µs
-----                          ---           ----------   ----------------       ------   ---------------    ------  ------";
+case                          subject       per second   (least .. most)        CPU µs   (least .. most)    p50 µs  p99 µs
+----                          -------       ----------   ----------------       ------   ---------------    ------  ------";
 
     pub(crate) fn new(case: &Case, samples: &[Vec<Sample>; 2]) -> Self {
         let column = |at: usize| {
@@ -71,7 +71,7 @@ case                          who           per second   (least .. most)        
         }
     }
 
-    /// Returns the program's figure divided by the baseline's.
+    /// Returns the ratio of the program's value to the other subject's.
     fn ratio(&self, of: impl Fn(&Column) -> f64) -> f64 {
         of(&self.columns[0]) / of(&self.columns[1])
     }
@@ -79,7 +79,7 @@ case                          who           per second   (least .. most)        
     pub(crate) fn to_json(&self) -> Value {
         let column = |column: &Column| {
             json!({
-                "who": column.kind.to_string(),
+                "subject": column.kind.to_string(),
                 "per_second": column.rate.to_json(),
                 "cpu_us": column.cpu_us.to_json(),
                 "p50_us": column.p50_us.map(Spread::to_json),

@@ -1,4 +1,4 @@
-//! Reads HTTP/1.1 requests.
+//! Reading requests of HTTP/1.1.
 
 use memchr::memmem;
 use tokio::io::AsyncReadExt as _;
@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use crate::Outcome;
 
-/// Reads the next request, head and body. Returns `None` at the end. `read` holds the bytes received after it.
+/// Reads the next request, head and body; `None` if there is none. `read` holds the bytes beyond it.
 pub(crate) async fn read(stream: &mut TcpStream, read: &mut Vec<u8>) -> Outcome<Option<Vec<u8>>> {
     loop {
         if let Some(end) = memmem::find(read, b"\r\n\r\n") {

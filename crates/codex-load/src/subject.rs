@@ -1,4 +1,4 @@
-//! The measured program: a process on its own core, and the resources it uses (proc(5)).
+//! The measured subject: a process pinned to a core, and the resources it uses (proc(5)).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,24 +11,24 @@ use tempfile::TempDir;
 use crate::Outcome;
 use crate::tls::Tls;
 
-/// The core of the subjects. The load uses the other one.
+/// The core of the subjects; the other one is for the load.
 const CORE: &str = "0";
 const LOAD_CORE: &str = "1";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum SubjectKind {
     /// The program.
     Proxy,
-    /// The limit.
+    /// The minimal converter to chat chunks.
     Limit,
     Nginx,
     /// The program over TLS and HTTP/2.
     ProxyTls,
-    /// The byte proxy, over the program's own client.
+    /// The byte proxy over the program's own client.
     BytesTls,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for SubjectKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Proxy => "proxy",
@@ -40,8 +40,8 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The addresses of the upstreams and the path of the program.
-pub(crate) struct Surroundings {
+/// The program and the upstreams.
+pub(crate) struct Environment {
     pub(crate) program: PathBuf,
     pub(crate) plain: u16,
     pub(crate) tls: Tls,
@@ -50,7 +50,7 @@ pub(crate) struct Surroundings {
 /// A running process. Dropping it kills it.
 pub(crate) struct Subject {
     child: Child,
-    pub(crate) kind: Kind,
+    pub(crate) kind: SubjectKind,
     pub(crate) port: u16,
     /// When it was started.
     pub(crate) started: Instant,
@@ -58,34 +58,36 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// Starts it and waits until it accepts connections.
-    pub(crate) fn start(kind: Kind, surroundings: &Surroundings) -> Outcome<Self> {
+    /// Starts a subject, which accepts connections when this returns.
+    pub(crate) fn start(kind: SubjectKind, environment: &Environment) -> Outcome<Self> {
         let home = tempfile::tempdir()?;
         let ca = home.path().join("ca.pem");
-        std::fs::write(&ca, &surroundings.tls.ca_pem)?;
-        let plain = format!("http://127.0.0.1:{}", surroundings.plain);
-        let tls = format!("https://127.0.0.1:{}", surroundings.tls.port);
-        // The port is free now, and probably still is when the subject listens.
+        std::fs::write(&ca, &environment.tls.ca_pem)?;
+        let plain = format!("http://127.0.0.1:{}", environment.plain);
+        let tls = format!("https://127.0.0.1:{}", environment.tls.port);
+        // Free now, and still free in a moment on a machine that runs a benchmark.
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let said = port.to_string();
+        let port_text = port.to_string();
         let mut command = match kind {
-            Kind::Proxy => program(surroundings, home.path(), &plain, &ca)?,
-            Kind::ProxyTls => program(surroundings, home.path(), &tls, &ca)?,
-            Kind::Limit | Kind::BytesTls => pinned(&std::env::current_exe()?),
-            Kind::Nginx => pinned(Path::new("nginx")),
+            SubjectKind::Proxy => program(environment, home.path(), &plain, &ca)?,
+            SubjectKind::ProxyTls => program(environment, home.path(), &tls, &ca)?,
+            SubjectKind::Limit | SubjectKind::BytesTls => pinned(&std::env::current_exe()?),
+            SubjectKind::Nginx => pinned(Path::new("nginx")),
         };
         match kind {
-            Kind::Proxy | Kind::ProxyTls => command.args(["-p", &said]),
-            Kind::Limit => command.args(["limit", "--port", &said, "--upstream", &surroundings.plain.to_string()]),
-            Kind::BytesTls => command.args(["bytes", "--port", &said, "--upstream", &tls, "--ca"]).arg(&ca),
-            Kind::Nginx => command.arg("-c").arg(nginx(surroundings, home.path(), port)?),
+            SubjectKind::Proxy | SubjectKind::ProxyTls => command.args(["-p", &port_text]),
+            SubjectKind::Limit => {
+                command.args(["limit", "--port", &port_text, "--upstream", &environment.plain.to_string()])
+            }
+            SubjectKind::BytesTls => command.args(["bytes", "--port", &port_text, "--upstream", &tls, "--ca"]).arg(&ca),
+            SubjectKind::Nginx => command.arg("-c").arg(nginx(environment, home.path(), port)?),
         };
         let started = Instant::now();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let mut subject = Self { child, kind, port, started, _home: home };
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             if let Some(status) = subject.child.try_wait()? {
-                return Err(format!("{kind} does not start: {status}").into());
+                return Err(format!("{kind} failed to start: {status}").into());
             }
             std::thread::yield_now();
         }
@@ -101,19 +103,19 @@ impl Subject {
     pub(crate) fn cpu(&self) -> Outcome<Duration> {
         let mut total = 0;
         for task in std::fs::read_dir(self.proc("task"))? {
-            // A thread may have ended meanwhile.
+            // The thread may have ended.
             let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) else { continue };
             total += text.split_whitespace().next().ok_or("no schedstat")?.parse::<u64>()?;
         }
         Ok(Duration::from_nanos(total))
     }
 
-    /// Returns its resident memory in KiB.
+    /// Returns the resident memory in KiB.
     pub(crate) fn rss_kib(&self) -> Outcome<u64> {
         self.status("VmRSS:")
     }
 
-    /// Returns the peak of its resident memory since the last [`forget_peak`](Self::forget_peak), in KiB.
+    /// Returns the peak resident memory since the last [`forget_peak`](Self::forget_peak), in KiB.
     pub(crate) fn peak_kib(&self) -> Outcome<u64> {
         self.status("VmHWM:")
     }
@@ -135,21 +137,21 @@ impl Subject {
 
 impl Drop for Subject {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Returns a command for the program with a login that is not checked.
-fn program(surroundings: &Surroundings, home: &Path, upstream: &str, ca: &Path) -> Outcome<Command> {
+/// Returns the command of the program, with a login that is not checked.
+fn program(environment: &Environment, home: &Path, upstream: &str, ca: &Path) -> Outcome<Command> {
     let login =
         json!({"access_token": "header.payload.signature", "refresh_token": "r", "expires_at": 4_102_444_800_u64});
     std::fs::write(home.join("credentials.json"), login.to_string())?;
-    let mut command = pinned(&surroundings.program);
+    let mut command = pinned(&environment.program);
     command
         .args(["serve", "--host", "127.0.0.1"])
-        // A proxy from the environment would get between the program and its upstream.
+        // Otherwise a proxy from the environment would be used for the upstream.
         .env("NO_PROXY", "127.0.0.1")
         .env("no_proxy", "127.0.0.1")
         .env("CODEX_PROXY_HOME", home)
@@ -161,10 +163,10 @@ fn program(surroundings: &Surroundings, home: &Path, upstream: &str, ca: &Path) 
     Ok(command)
 }
 
-/// Writes the configuration of an nginx that forwards every byte immediately.
-fn nginx(surroundings: &Surroundings, home: &Path, port: u16) -> Outcome<PathBuf> {
+/// Writes the configuration of an nginx that forwards every byte at once.
+fn nginx(environment: &Environment, home: &Path, port: u16) -> Outcome<PathBuf> {
     let config = home.join("nginx.conf");
-    let (path, upstream) = (home.display(), surroundings.plain);
+    let (path, upstream) = (home.display(), environment.plain);
     std::fs::write(
         &config,
         format!(

@@ -1,4 +1,4 @@
-//! The upstream over TLS and HTTP/2, like the backend.
+//! The upstream over TLS and HTTP/2, as the backend.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -25,41 +25,41 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_btls::SslStream;
 
-use crate::upstream::{MODELS, Play, Stage};
+use crate::upstream::{MODELS, ReplyMode, UpstreamControl};
 use crate::{Outcome, reply};
 
-/// Yields a reply's bytes as they become available.
+/// The bytes of a reply as they become available.
 type Pieces = BoxStream<'static, Bytes>;
 
-/// An upstream and the certificate that its clients must trust.
+/// An upstream and the CA that its clients must trust.
 pub(crate) struct Tls {
     pub(crate) port: u16,
     pub(crate) ca_pem: Vec<u8>,
 }
 
-/// Starts the upstream on a free local port.
-pub(crate) async fn start(stage: &Stage) -> Outcome<Tls> {
+/// Serves on a free port.
+pub(crate) async fn start(control: &UpstreamControl) -> Outcome<Tls> {
     let (acceptor, ca_pem) = acceptor()?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
-    let stage = stage.clone();
+    let control = control.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, stage) = (acceptor.clone(), stage.clone());
+            let (acceptor, control) = (acceptor.clone(), control.clone());
             tokio::spawn(async move {
-                // The subject may close the connection.
-                let _ = connection(stream, &acceptor, stage).await;
+                // The subject may disconnect.
+                let _ = connection(stream, &acceptor, control).await;
             });
         }
     });
     Ok(Tls { port, ca_pem })
 }
 
-async fn connection(stream: TcpStream, acceptor: &SslAcceptor, stage: Stage) -> Outcome<()> {
+async fn connection(stream: TcpStream, acceptor: &SslAcceptor, control: UpstreamControl) -> Outcome<()> {
     stream.set_nodelay(true)?;
     let mut stream = SslStream::new(Ssl::new(acceptor.context())?, stream)?;
     Pin::new(&mut stream).accept().await?;
-    let service = service_fn(move |request| answer(stage.clone(), request));
+    let service = service_fn(move |request| answer(control.clone(), request));
     let mut builder = http2::Builder::new(TokioExecutor::new());
     // The benchmark opens any number of streams.
     builder.max_concurrent_streams(20_000).max_send_buf_size(1024 * 1024);
@@ -68,31 +68,31 @@ async fn connection(stream: TcpStream, acceptor: &SslAcceptor, stage: Stage) -> 
 }
 
 async fn answer(
-    stage: Stage,
+    control: UpstreamControl,
     request: Request<Incoming>,
 ) -> Outcome<Response<impl http_body::Body<Data = Bytes, Error = Infallible>>> {
     let is_turn = request.method() == http::Method::POST;
     request.into_body().collect().await?;
-    let pieces: Pieces = match stage.play() {
+    let pieces: Pieces = match control.mode() {
         _ if !is_turn => stream::iter([Bytes::from_static(MODELS.as_bytes())]).boxed(),
-        Play::Burst(_, pieces) => stream::iter((0..pieces.len()).map(move |at| pieces[at].clone())).boxed(),
-        Play::Paced { deltas, every } => {
+        ReplyMode::Burst(_, pieces) => stream::iter((0..pieces.len()).map(move |at| pieces[at].clone())).boxed(),
+        ReplyMode::Paced { deltas, every } => {
             let ticks = tokio::time::interval(every);
             let paced = stream::unfold((ticks, 0), move |(mut ticks, number)| {
-                let stage = stage.clone();
+                let control = control.clone();
                 async move {
                     if number == deltas {
                         return None;
                     }
                     ticks.tick().await;
-                    Some((Bytes::from(stage.stamped(number)), (ticks, number + 1)))
+                    Some((Bytes::from(control.stamped(number)), (ticks, number + 1)))
                 }
             });
             let head = stream::iter([Bytes::from(reply::head().concat())]);
             head.chain(paced).chain(stream::iter([Bytes::from(reply::tail(deltas, "").concat())])).boxed()
         }
-        Play::Idle => {
-            let first = [Bytes::from(reply::head().concat()), Bytes::from(stage.stamped(0))];
+        ReplyMode::Idle => {
+            let first = [Bytes::from(reply::head().concat()), Bytes::from(control.stamped(0))];
             stream::iter(first).chain(std::future::pending().into_stream()).boxed()
         }
     };

@@ -1,4 +1,4 @@
-//! The upstream: handwritten HTTP/1.1, which costs next to nothing, and HTTP/2 over TLS with hyper.
+//! The upstream: hand-written HTTP/1.1, which costs almost nothing, and HTTP/2 over TLS with hyper.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,70 +17,70 @@ pub(crate) const MODELS: &str = r#"{"models":[{"slug":"gpt-5.5"}]}"#;
 
 /// The reply to every turn.
 #[derive(Clone)]
-pub(crate) enum Play {
-    /// The whole reply as fast as the client reads it: as bytes for HTTP/1.1, in pieces for HTTP/2.
+pub(crate) enum ReplyMode {
+    /// The whole reply as fast as it is read: its bytes for HTTP/1.1, and its pieces for HTTP/2.
     Burst(Bytes, Arc<Vec<Bytes>>),
-    /// A delta with a timestamp at regular intervals.
+    /// A delta with the time in it at each interval.
     Paced { deltas: usize, every: Duration },
-    /// The reply starts and then stays silent.
+    /// The beginning of a reply, and then nothing.
     Idle,
 }
 
-/// What the upstream currently plays, and the clock of the timestamps.
+/// Controls the reply of the upstream, and has the clock of the timestamps.
 #[derive(Clone)]
-pub(crate) struct Stage {
-    play: Arc<Mutex<Play>>,
+pub(crate) struct UpstreamControl {
+    mode: Arc<Mutex<ReplyMode>>,
     pub(crate) epoch: Instant,
 }
 
-impl Stage {
+impl UpstreamControl {
     pub(crate) fn new() -> Self {
-        Self { play: Arc::new(Mutex::new(Play::Idle)), epoch: Instant::now() }
+        Self { mode: Arc::new(Mutex::new(ReplyMode::Idle)), epoch: Instant::now() }
     }
 
-    pub(crate) fn set(&self, play: Play) {
-        *self.lock() = play;
+    pub(crate) fn set(&self, mode: ReplyMode) {
+        *self.lock() = mode;
     }
 
-    pub(crate) fn play(&self) -> Play {
+    pub(crate) fn mode(&self) -> ReplyMode {
         self.lock().clone()
     }
 
-    /// Returns a delta with the time it is sent.
+    /// Returns a delta that contains the current time.
     pub(crate) fn stamped(&self, number: usize) -> String {
         let stamp = format!("{STAMP}{:0width$}", self.epoch.elapsed().as_nanos(), width = STAMP_DIGITS);
         reply::delta(number, &stamp)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Play> {
-        self.play.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, ReplyMode> {
+        self.mode.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Play {
+impl ReplyMode {
     pub(crate) fn burst(reply: &Reply) -> Self {
-        Self::Burst(reply.chunked(), Arc::new(reply.gathered()))
+        Self::Burst(reply.chunked(), Arc::new(reply.data_frames()))
     }
 }
 
-/// Starts the upstream on a free local port and returns the port.
-pub(crate) async fn start(stage: &Stage) -> Outcome<u16> {
+/// Serves on a free port and returns it.
+pub(crate) async fn start(control: &UpstreamControl) -> Outcome<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
-    let stage = stage.clone();
+    let control = control.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let stage = stage.clone();
+            let control = control.clone();
             tokio::spawn(async move {
-                // The subject may close the connection.
-                let _ = connection(stream, &stage).await;
+                // The subject may disconnect.
+                let _ = connection(stream, &control).await;
             });
         }
     });
     Ok(port)
 }
 
-async fn connection(mut stream: TcpStream, stage: &Stage) -> Outcome<()> {
+async fn connection(mut stream: TcpStream, control: &UpstreamControl) -> Outcome<()> {
     stream.set_nodelay(true)?;
     let mut read = Vec::new();
     loop {
@@ -93,9 +93,9 @@ async fn connection(mut stream: TcpStream, stage: &Stage) -> Outcome<()> {
             stream.write_all(reply.as_bytes()).await?;
             continue;
         }
-        match stage.play() {
-            Play::Burst(wire, _) => {
-                // A short reply is one write, as with any server.
+        match control.mode() {
+            ReplyMode::Burst(wire, _) => {
+                // A short reply is one write, as from any server.
                 if wire.len() < 16 * 1024 {
                     stream.write_all(&[HEAD.as_bytes(), &wire].concat()).await?;
                 } else {
@@ -103,12 +103,12 @@ async fn connection(mut stream: TcpStream, stage: &Stage) -> Outcome<()> {
                     stream.write_all(&wire).await?;
                 }
             }
-            Play::Paced { deltas, every } => paced(&mut stream, stage, deltas, every).await?,
-            Play::Idle => {
-                let first = reply::head().into_iter().chain([stage.stamped(0)]);
+            ReplyMode::Paced { deltas, every } => paced(&mut stream, control, deltas, every).await?,
+            ReplyMode::Idle => {
+                let first = reply::head().into_iter().chain([control.stamped(0)]);
                 let wire = first.map(|event| reply::chunk(&event)).collect::<String>();
                 stream.write_all(format!("{HEAD}{wire}").as_bytes()).await?;
-                // Until the subject closes the connection.
+                // Until the peer disconnects.
                 stream.read_to_end(&mut Vec::new()).await?;
                 return Ok(());
             }
@@ -116,13 +116,13 @@ async fn connection(mut stream: TcpStream, stage: &Stage) -> Outcome<()> {
     }
 }
 
-async fn paced(stream: &mut TcpStream, stage: &Stage, deltas: usize, every: Duration) -> Outcome<()> {
+async fn paced(stream: &mut TcpStream, control: &UpstreamControl, deltas: usize, every: Duration) -> Outcome<()> {
     let head = reply::head().iter().map(|event| reply::chunk(event)).collect::<String>();
     stream.write_all(format!("{HEAD}{head}").as_bytes()).await?;
     let mut ticks = tokio::time::interval(every);
     for number in 0..deltas {
         ticks.tick().await;
-        stream.write_all(reply::chunk(&stage.stamped(number)).as_bytes()).await?;
+        stream.write_all(reply::chunk(&control.stamped(number)).as_bytes()).await?;
     }
     let tail = reply::tail(deltas, "").iter().map(|event| reply::chunk(event)).collect::<String>();
     stream.write_all(format!("{tail}0\r\n\r\n").as_bytes()).await?;

@@ -1,5 +1,5 @@
-//! Embeds the whole proxy in your own server, which handles one path itself. The backend is simulated; see
-//! `codex_proxy::commands::serve` for the real one.
+//! Embeds the whole proxy in a server: one path belongs to the server, all others to the proxy. The backend is
+//! simulated; see `codex_proxy::commands::serve` for the real one.
 //!
 //! ```text
 //! cargo run -p examples --bin embed_proxy
@@ -36,7 +36,7 @@ impl<U: Upstream> Clone for Server<U> {
 impl<U: Upstream> Handler for Server<U> {
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<ReplyBody> {
         match request.uri().path() {
-            "/about" => reply::json(StatusCode::OK, &json!({"about": "a program with the proxy inside"})),
+            "/about" => reply::json(StatusCode::OK, &json!({"about": "a server with the proxy embedded"})),
             _ => self.0.answer(request, peer).await,
         }
     }

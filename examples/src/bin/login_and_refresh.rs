@@ -1,5 +1,5 @@
-//! Logs in, stores the tokens in a file, and refreshes them, as your own program would. The auth server is simulated,
-//! and so is the user who enters the device code.
+//! Logs in, stores the tokens in a file, and refreshes them. The auth server is simulated, and so is the user who
+//! enters the device code.
 //!
 //! ```text
 //! cargo run -p examples --bin login_and_refresh
@@ -18,10 +18,10 @@ use codex_upstream::{Client, ClientConfig, Upstream as _, read_to_end};
 use http::{Request, Response};
 use url::Url;
 
-/// The maximum size of a reply from the auth server.
+/// The largest reply of the auth server.
 const MAX_REPLY_BYTES: usize = 1 << 20;
 
-/// `codex-auth` has no HTTP client: use any that does not follow redirects.
+/// `codex-auth` has no HTTP client of its own: any client that does not follow redirects will do.
 struct Http(Client);
 
 impl HttpClient for Http {
@@ -53,9 +53,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let tokens = TokenManager::new(store, HttpTokenEndpoint::new(http, config));
     let first = tokens.bearer().await?;
-    // The backend has answered 401: get a new token, which is stored before it is used.
+    // Suppose the backend has answered 401: refresh. The new token is stored before it is returned.
     let second = tokens.replace(&first).await?;
-    writeln!(out, "renewed: {}", first.token.expose() != second.token.expose())?;
+    writeln!(out, "refreshed: {}", first.token.expose() != second.token.expose())?;
     tokens.wait_for_refresh().await;
     Ok(())
 }

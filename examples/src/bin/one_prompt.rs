@@ -1,5 +1,5 @@
-//! Sends one prompt and prints the answer as it arrives, using translation and client without a server. The backend is
-//! simulated; to use the real one, set your own bearer and `https://chatgpt.com/backend-api`.
+//! Sends one prompt and prints the answer as it arrives: translation and client, without a server. The backend is
+//! simulated; use your own bearer token and `https://chatgpt.com/backend-api` for the real one.
 //!
 //! ```text
 //! cargo run -p examples --bin one_prompt -- "What is new?"
@@ -21,7 +21,7 @@ use url::Url;
 
 const MODEL: &str = "gpt-5.5";
 
-/// Prints the answer's text, and remembers a failure to print.
+/// Prints the text of the answer, and stores the first error of that.
 struct Terminal(io::Result<()>);
 
 impl DeltaSink for Terminal {

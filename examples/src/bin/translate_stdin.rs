@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let flow = pipe.feed(&mut reader, &Chunk::Bytes(&input[..read]), &mut out);
         stdout.write_all(&out)?;
         out.clear();
-        // Input that ends without a terminal event is an error, which `finish` reports.
+        // `finish` reports the end of the input without a terminal event as an error.
         if flow? == Flow::Done || read == 0 {
             break;
         }

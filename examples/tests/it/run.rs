@@ -1,14 +1,14 @@
-//! Runs every example as a reader would.
+//! Runs every example.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 #[track_caller]
-fn check(program: &str, args: &[&str], stdin: Stdio, says: &[&str]) {
+fn check(program: &str, args: &[&str], stdin: Stdio, expected: &[&str]) {
     let output = Command::new(program).args(args).stdin(stdin).output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stdout}{stderr}");
-    for text in says {
+    for text in expected {
         assert!(stdout.contains(text) || stderr.contains(text), "{text:?} in: {stdout}{stderr}");
     }
 }
@@ -19,7 +19,7 @@ fn login_and_refresh() {
         env!("CARGO_BIN_EXE_login_and_refresh"),
         &[],
         Stdio::null(),
-        &["logged in as user@example.com", "renewed: true"],
+        &["logged in as user@example.com", "refreshed: true"],
     );
 }
 
@@ -30,8 +30,8 @@ fn one_prompt() {
 
 #[test]
 fn embed_proxy() {
-    let says = ["a program with the proxy inside", "\"finish_reason\":\"stop\""];
-    check(env!("CARGO_BIN_EXE_embed_proxy"), &[], Stdio::null(), &says);
+    let expected = ["a server with the proxy embedded", "\"finish_reason\":\"stop\""];
+    check(env!("CARGO_BIN_EXE_embed_proxy"), &[], Stdio::null(), &expected);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A client that sends many kinds of requests and checks the replies.
+//! A client that sends requests of many kinds and checks the answers.
 
 use std::error::Error;
 use std::time::Duration;
@@ -15,37 +15,37 @@ use tokio_tungstenite::tungstenite::Message;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// A kind of client behaviour.
+/// The behaviour of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Act {
-    /// Reads a stream that starts only after all streams are open.
+pub(crate) enum Action {
+    /// Reads a stream that stalls until all streams have begun.
     Stall,
     Stream,
-    Whole,
+    Unary,
     Responses,
     Http2,
     /// Disconnects after the first bytes.
-    LeaveMidway,
+    DisconnectMidway,
     /// Disconnects before the first byte.
-    LeaveAtOnce,
-    /// Reads a long reply slowly.
+    DisconnectAtOnce,
+    /// Reads a long reply piece by piece.
     ReadSlowly,
-    /// Gets an error because the reply is cut short.
+    /// Reads an error, since the reply is cut.
     Cut,
-    /// The backend is overloaded once.
+    /// Reads a reply from a backend that is overloaded once.
     Overloaded,
     WebSocket,
 }
 
-impl Act {
-    /// The acts to choose from.
+impl Action {
+    /// The behaviours to choose from.
     pub(crate) const ALL: [Self; 10] = [
         Self::Stream,
-        Self::Whole,
+        Self::Unary,
         Self::Responses,
         Self::Http2,
-        Self::LeaveMidway,
-        Self::LeaveAtOnce,
+        Self::DisconnectMidway,
+        Self::DisconnectAtOnce,
         Self::ReadSlowly,
         Self::Cut,
         Self::Overloaded,
@@ -55,68 +55,68 @@ impl Act {
     fn scenario(self) -> &'static str {
         match self {
             Self::Stall => "[sim:stall]",
-            Self::LeaveMidway => "[sim:text=one two three][sim:stall]",
+            Self::DisconnectMidway => "[sim:text=one two three][sim:stall]",
             Self::ReadSlowly => "[sim:big=50]",
             Self::Cut => "[sim:text=one two three four five][sim:cut]",
             Self::Overloaded => "[sim:503-once]",
-            Self::Stream | Self::Whole | Self::Responses | Self::Http2 | Self::LeaveAtOnce | Self::WebSocket => "",
+            Self::Stream | Self::Unary | Self::Responses | Self::Http2 | Self::DisconnectAtOnce | Self::WebSocket => "",
         }
     }
 }
 
-/// The address of the proxy.
+/// A client of one address.
 #[derive(Clone)]
-pub(crate) struct Caller {
+pub(crate) struct Client {
     authority: String,
 }
 
-impl Caller {
+impl Client {
     pub(crate) fn new(url: &str) -> Result<Self, Failure> {
         Ok(Self { authority: url.strip_prefix("http://").ok_or("not an http URL")?.to_owned() })
     }
 
-    /// Asks a unique question and checks that the answer belongs to it.
-    pub(crate) async fn ask(&self, question: &str, act: Act) -> Result<(), Failure> {
-        let text = format!("{} {question};", act.scenario());
-        if act == Act::WebSocket {
+    /// Sends a unique question, and checks that the answer is to that question.
+    pub(crate) async fn ask(&self, question: &str, action: Action) -> Result<(), Failure> {
+        let text = format!("{} {question};", action.scenario());
+        if action == Action::WebSocket {
             return self.ask_over_websocket(&text, question).await;
         }
-        let path = if act == Act::Responses { "/v1/responses" } else { "/v1/chat/completions" };
-        let body = if act == Act::Responses {
+        let path = if action == Action::Responses { "/v1/responses" } else { "/v1/chat/completions" };
+        let body = if action == Action::Responses {
             json!({"model": "gpt-5.5", "input": text, "stream": true})
         } else {
-            json!({"model": "gpt-5.5", "stream": act != Act::Whole, "messages": [{"role": "user", "content": text}]})
+            json!({"model": "gpt-5.5", "stream": action != Action::Unary, "messages": [{"role": "user", "content": text}]})
         };
-        let sending = self.send(path, &body, act == Act::Http2);
-        if act == Act::LeaveAtOnce {
+        let sending = self.send(path, &body, action == Action::Http2);
+        if action == Action::DisconnectAtOnce {
             // Long enough to send the request, too short for an answer.
             let _ = tokio::time::timeout(Duration::from_millis(2), sending).await;
             return Ok(());
         }
         let mut reply = sending.await?;
         let status = reply.status();
-        if act == Act::Cut && status == 502 {
-            // The reply was cut short before its first output.
+        if action == Action::Cut && status == 502 {
+            // It was cut before there was anything to forward.
             return Ok(());
         }
         if status != 200 {
             let body = reply.into_body().collect().await?.to_bytes();
-            return Err(format!("{act:?}: {status} {}", String::from_utf8_lossy(&body)).into());
+            return Err(format!("{action:?}: {status} {}", String::from_utf8_lossy(&body)).into());
         }
         let mut read = Vec::new();
         while let Some(frame) = reply.body_mut().frame().await {
             read.extend_from_slice(&frame?.into_data().unwrap_or_default());
-            if act == Act::LeaveMidway {
+            if action == Action::DisconnectMidway {
                 return Ok(());
             }
-            if act == Act::ReadSlowly {
+            if action == Action::ReadSlowly {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }
-        check(&String::from_utf8(read)?, question, act)
+        check(&String::from_utf8(read)?, question, action)
     }
 
-    /// Sends one request on a new connection, which is closed with the reply.
+    /// Sends one request on a new connection, which closes with the reply.
     async fn send(&self, path: &str, body: &Value, http2: bool) -> Result<http::Response<Incoming>, Failure> {
         let io = TokioIo::new(TcpStream::connect(&self.authority).await?);
         let request = http::Request::post(format!("http://{}{path}", self.authority))
@@ -146,29 +146,29 @@ impl Caller {
                 break;
             }
         }
-        check(&read, question, Act::WebSocket)
+        check(&read, question, Action::WebSocket)
     }
 }
 
-/// Checks that an answer ends correctly and repeats its own question and no other.
-fn check(reply: &str, question: &str, act: Act) -> Result<(), Failure> {
-    let wrong = |what: &str| Err(format!("{act:?} of {question}: {what}: {reply}").into());
-    if act == Act::Cut {
-        let is_told = reply.contains("\"error\":{") && !reply.contains("\"finish_reason\":\"stop\"");
-        return if is_told { Ok(()) } else { wrong("a cut reply looks whole") };
+/// Checks that an answer is complete and repeats its own question and no other.
+fn check(reply: &str, question: &str, action: Action) -> Result<(), Failure> {
+    let wrong = |what: &str| Err(format!("{action:?} of {question}: {what}: {reply}").into());
+    if action == Action::Cut {
+        let is_reported = reply.contains("\"error\":{") && !reply.contains("\"finish_reason\":\"stop\"");
+        return if is_reported { Ok(()) } else { wrong("a cut reply looks complete") };
     }
-    let is_whole =
+    let is_complete =
         [("[DONE]", ""), ("response.completed", ""), ("\"finish_reason\":\"stop\"", "\"object\":\"chat.completion\"")]
             .iter()
             .any(|(end, shape)| reply.contains(end) && reply.contains(shape));
-    if !is_whole {
-        return wrong("no end");
+    if !is_complete {
+        return wrong("the answer is incomplete");
     }
-    let said = said(reply);
-    let mut asked = said.split("question-").skip(1).peekable();
+    let text = text_of(reply);
+    let mut asked = text.split("question-").skip(1).peekable();
     // A long reply is generated and repeats nothing.
-    if asked.peek().is_none() && act != Act::ReadSlowly {
-        return wrong("the answer is to no question");
+    if asked.peek().is_none() && action != Action::ReadSlowly {
+        return wrong("the answer repeats no question");
     }
     let own = format!("{};", question.trim_start_matches("question-"));
     if asked.any(|asked| !asked.starts_with(&own)) {
@@ -177,8 +177,8 @@ fn check(reply: &str, question: &str, act: Act) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the text of a reply in any form.
-fn said(reply: &str) -> String {
+/// Returns the text of a reply of any shape.
+fn text_of(reply: &str) -> String {
     let lines = reply.lines().map(|line| line.strip_prefix("data: ").unwrap_or(line));
     let texts = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok()).filter_map(|event| {
         let choice = &event["choices"][0];

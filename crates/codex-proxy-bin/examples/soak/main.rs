@@ -1,9 +1,10 @@
-//! The load test with faults that `make soak` runs: the program as a process with a simulated backend over TLS.
+//! The soak test of `make soak`: load and faults on the program, run as a process over a simulated backend with TLS.
 //!
-//! It opens a thousand concurrent streams; then it sends ten thousand requests, including clients that disconnect,
-//! clients that read slowly, truncated replies, expiring tokens, overloads, and turns over a WebSocket; then it opens a
-//! thousand streams again. There are exactly a thousand slots and no queue, so a lost slot fails the second thousand.
-//! Every answer must belong to its question, nothing may hang, and memory and file descriptors must be released.
+//! It opens a thousand streams at once; then it sends ten thousand requests, among them clients that disconnect or
+//! read slowly, replies that are cut, tokens that are invalidated, overloads, and turns over a WebSocket; then it
+//! opens a thousand streams again. There is one slot for each of the thousand and no queue, so a leaked slot fails
+//! the second thousand. Every answer must match its own question, nothing may hang, and memory and file descriptors
+//! must be released.
 //!
 //! ```text
 //! cargo run -p codex-proxy-bin --example soak -- [REQUESTS] [SECONDS] [SEED]
@@ -18,12 +19,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use client::{Act, Caller};
+use client::{Action, Client};
 use codex_sim::{Outcome, Sim, SimConfig};
 use process::Proxy;
 use tokio::task::JoinSet;
 
-type Outcomes = Result<(), Box<dyn Error + Send + Sync>>;
+type SoakResult = Result<(), Box<dyn Error + Send + Sync>>;
 
 /// The number of concurrent streams.
 const STREAMS: usize = 1000;
@@ -31,21 +32,21 @@ const STREAMS: usize = 1000;
 /// The number of concurrent requests after that.
 const WORKERS: usize = 128;
 
-/// The number of access tokens, each revoked while requests are in flight. With one more a minute the program would
-/// rightly stop refreshing, since the backend seems to accept none of them.
+/// The number of access tokens, each invalidated while requests are in flight. The program rightly stops refreshing
+/// if a backend rejects more tokens than that per minute.
 const TOKENS: usize = 4;
 
-/// Memory growth beyond this, in MiB, is a leak.
+/// Memory growth in MiB that counts as a leak.
 const GROWTH_MIB: u64 = 96;
 
-/// Growth of file descriptors beyond this is a leak; it allows for idle connections.
+/// Additional file descriptors that are not a leak: idle connections.
 const SPARE_FDS: usize = 16;
 
-/// A request that takes longer counts as hanging.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest wait; anything slower hangs.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 #[tokio::main]
-async fn main() -> Outcomes {
+async fn main() -> SoakResult {
     let mut arguments = std::env::args().skip(1);
     let requests = arguments.next().map_or(Ok(10_000), |number| number.parse())?;
     let time = Duration::from_secs(arguments.next().map_or(Ok(600), |seconds| seconds.parse())?);
@@ -57,49 +58,49 @@ async fn main() -> Outcomes {
     writeln!(out, "soak: {requests} requests, seed {seed}")?;
     let sim = Arc::new(Sim::start(SimConfig { tls: true, ..SimConfig::default() }).await?);
     let mut proxy = Proxy::start(&sim, STREAMS)?;
-    let caller = Caller::new(&proxy.url)?;
+    let client = Client::new(&proxy.url)?;
 
-    // The first requests create what stays: the client's connection, the models, the buffers.
-    thousand(&sim, &caller, "first").await?;
-    let before = settle(&proxy, &sim, usize::MAX).await?;
+    // The first requests create what stays: connections, models, buffers.
+    open_streams(&sim, &client, "first").await?;
+    let before = wait_until_idle(&proxy, &sim, usize::MAX).await?;
     writeln!(out, "{STREAMS} streams at once; then {} MiB, {} descriptors", before.rss_mib, before.fds)?;
 
     let started = Instant::now();
     let load = Load { requests, until: started + time, seed };
-    let (sent, tally) = many(&sim, &caller, load).await?;
+    let (sent, tally) = send_requests(&sim, &client, load).await?;
     writeln!(out, "{sent} requests in {:.0?}: {tally}", started.elapsed())?;
 
-    thousand(&sim, &caller, "last").await?;
-    let after = settle(&proxy, &sim, before.fds + SPARE_FDS).await?;
+    open_streams(&sim, &client, "last").await?;
+    let after = wait_until_idle(&proxy, &sim, before.fds + SPARE_FDS).await?;
     writeln!(out, "{STREAMS} streams at once; then {} MiB, {} descriptors", after.rss_mib, after.fds)?;
     if after.rss_mib > before.rss_mib + GROWTH_MIB {
-        return Err(format!("memory has grown from {} to {} MiB", before.rss_mib, after.rss_mib).into());
+        return Err(format!("memory grew from {} to {} MiB", before.rss_mib, after.rss_mib).into());
     }
     if !proxy.is_running()? {
-        return Err("the program has ended".into());
+        return Err("the program has exited".into());
     }
     writeln!(out, "soak: passed")?;
     Ok(())
 }
 
-/// Opens all streams, holds them until each has started, and reads each to its end.
-async fn thousand(sim: &Sim, caller: &Caller, name: &str) -> Outcomes {
+/// Opens all streams, stalls them until each has begun, and reads each to its end.
+async fn open_streams(sim: &Sim, client: &Client, name: &str) -> SoakResult {
     let mut streams = JoinSet::new();
     for number in 0..STREAMS {
-        let (caller, question) = (caller.clone(), format!("question-{name}-{number}"));
-        streams.spawn(async move { caller.ask(&question, Act::Stall).await });
+        let (client, question) = (client.clone(), format!("question-{name}-{number}"));
+        streams.spawn(async move { client.ask(&question, Action::Stall).await });
     }
     let all_wait = async {
         while sim.requests().iter().filter(|request| request.waiting).count() < STREAMS {
-            // This copies the log, so do it rarely.
+            // Each check copies the log, so check rarely.
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     tokio::select! {
-        waiting = tokio::time::timeout(PATIENCE, all_wait) => {
+        waiting = tokio::time::timeout(MAX_WAIT, all_wait) => {
             waiting.map_err(|_| format!("not all of the {name} {STREAMS} streams have begun"))?;
         }
-        Some(ended) = streams.join_next() => return Err(format!("a stream has ended early: {ended:?}").into()),
+        Some(ended) = streams.join_next() => return Err(format!("a stream ended early: {ended:?}").into()),
     }
     sim.control().release();
     while let Some(ended) = streams.join_next().await {
@@ -108,7 +109,7 @@ async fn thousand(sim: &Sim, caller: &Caller, name: &str) -> Outcomes {
     Ok(())
 }
 
-/// The requests after the streams: this many, or as many as time allows.
+/// The requests after the streams: a number of them, or as many as fit into the time.
 #[derive(Clone, Copy)]
 struct Load {
     requests: usize,
@@ -116,15 +117,19 @@ struct Load {
     seed: u64,
 }
 
-/// Sends the requests and revokes the token now and then.
-async fn many(sim: &Arc<Sim>, caller: &Caller, load: Load) -> Result<(usize, String), Box<dyn Error + Send + Sync>> {
+/// Sends the requests, and invalidates the token from time to time.
+async fn send_requests(
+    sim: &Arc<Sim>,
+    client: &Client,
+    load: Load,
+) -> Result<(usize, String), Box<dyn Error + Send + Sync>> {
     let Load { requests, until, seed } = load;
     let next = Arc::new(AtomicUsize::new(0));
     let mut workers = JoinSet::new();
     for _ in 0..WORKERS {
-        let (next, sim, caller) = (Arc::clone(&next), Arc::clone(sim), caller.clone());
+        let (next, sim, client) = (Arc::clone(&next), Arc::clone(sim), client.clone());
         workers.spawn(async move {
-            let mut tally = [0_usize; Act::ALL.len()];
+            let mut tally = [0_usize; Action::ALL.len()];
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= requests || Instant::now() >= until {
@@ -134,27 +139,27 @@ async fn many(sim: &Arc<Sim>, caller: &Caller, load: Load) -> Result<(usize, Str
                 if number % life == life - 1 && number + life < requests {
                     sim.control().invalidate_access_tokens();
                 }
-                // The act depends only on the seed and the number, not on which task runs it.
-                let chosen = (mix(seed ^ number as u64) % Act::ALL.len() as u64) as usize;
-                let act = Act::ALL[chosen];
+                // The action depends only on the seed and the number, not on the worker.
+                let chosen = (mix(seed ^ number as u64) % Action::ALL.len() as u64) as usize;
+                let action = Action::ALL[chosen];
                 let question = format!("question-{number}-{:x}", mix(seed.wrapping_add(number as u64)));
-                let asked = tokio::time::timeout(PATIENCE, caller.ask(&question, act)).await;
-                asked.map_err(|_| format!("{act:?} of {question} hangs"))??;
+                let asked = tokio::time::timeout(MAX_WAIT, client.ask(&question, action)).await;
+                asked.map_err(|_| format!("{action:?} of {question} hangs"))??;
                 tally[chosen] += 1;
             }
         });
     }
-    let mut total = [0; Act::ALL.len()];
+    let mut total = [0; Action::ALL.len()];
     while let Some(tally) = workers.join_next().await {
         total.iter_mut().zip(tally??).for_each(|(total, tally)| *total += tally);
     }
-    let named = Act::ALL.iter().zip(total).map(|(act, count)| format!("{count} {act:?}"));
+    let named = Action::ALL.iter().zip(total).map(|(action, count)| format!("{count} {action:?}"));
     Ok((total.iter().sum(), named.collect::<Vec<_>>().join(", ")))
 }
 
 /// Waits until nothing is in flight at the backend and the program has released its resources.
-async fn settle(proxy: &Proxy, sim: &Sim, fds: usize) -> Result<process::Usage, Box<dyn Error + Send + Sync>> {
-    let deadline = Instant::now() + PATIENCE;
+async fn wait_until_idle(proxy: &Proxy, sim: &Sim, fds: usize) -> Result<process::Usage, Box<dyn Error + Send + Sync>> {
+    let deadline = Instant::now() + MAX_WAIT;
     loop {
         let usage = proxy.usage()?;
         let open = sim.requests().iter().filter(|request| request.outcome == Outcome::InFlight).count();
@@ -170,7 +175,7 @@ async fn settle(proxy: &Proxy, sim: &Sim, fds: usize) -> Result<process::Usage, 
     }
 }
 
-/// SplitMix64: every bit of the output depends on every bit of the number.
+/// SplitMix64: every bit of the number affects every bit of the result.
 fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

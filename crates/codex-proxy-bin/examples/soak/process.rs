@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// The program with its own home directory. Dropping it kills it.
+/// The program with its own home directory. Dropping it kills the process.
 pub(crate) struct Proxy {
     child: Child,
     pub(crate) url: String,
@@ -24,12 +24,12 @@ pub(crate) struct Proxy {
 pub(crate) struct Usage {
     pub(crate) rss_mib: u64,
     pub(crate) fds: usize,
-    /// Client connections.
+    /// Connections to its clients.
     pub(crate) clients: usize,
 }
 
 impl Proxy {
-    /// Starts it with a login at `sim` and one slot per stream.
+    /// Starts the program with a login at `sim` and with a slot for each stream.
     pub(crate) fn start(sim: &Sim, streams: usize) -> Result<Self, Failure> {
         let home = tempfile::tempdir()?;
         let minted = sim.mint_tokens(Mint::default());
@@ -84,7 +84,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

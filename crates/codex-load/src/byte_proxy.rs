@@ -1,6 +1,6 @@
-//! The byte proxy: forwards what the impersonating client receives, frame by frame.
+//! The byte proxy: forwards the frames of the impersonating client unchanged.
 //!
-//! It shows the cost of TLS and HTTP/2 as used with the backend; anything beyond that is the program's own.
+//! Its cost is that of TLS and HTTP/2 to the backend; the rest of the program's cost is the program's own.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 
 use crate::Outcome;
 
-/// Serves until the process is killed. `upstream` is a URL without a path.
+/// Serves until it is killed. `upstream` is a URL without a path.
 pub(crate) async fn serve(port: u16, upstream: &str, ca: &Path) -> Outcome<()> {
     let config = ClientConfig { extra_roots_pem: vec![std::fs::read(ca)?], ..ClientConfig::default() };
     let client = Client::new(config)?;
