@@ -121,7 +121,7 @@ impl Body {
         match self {
             Self::Length(missing) => {
                 out.extend_from_slice(bytes);
-                *missing = missing.checked_sub(bytes.len()).ok_or("more than content-length")?;
+                *missing = missing.checked_sub(bytes.len()).ok_or("longer than its content-length")?;
                 Ok(*missing == 0)
             }
             Self::Chunked(chunk) => {
@@ -134,8 +134,7 @@ impl Body {
                                 b'\n' if size == 0 => Chunk::End(2),
                                 b'\n' => Chunk::Data(size + 2),
                                 _ => {
-                                    let digit =
-                                        char::from(byte).to_digit(16).ok_or("a chunk's size is not a number")?;
+                                    let digit = char::from(byte).to_digit(16).ok_or("invalid chunk size")?;
                                     Chunk::Size(size * 16 + digit as usize)
                                 }
                             };
@@ -195,7 +194,7 @@ impl Reader<'_> {
         };
         let text = &line[at + self.key.len()..];
         // The texts of the benchmark need no escapes.
-        let text = &text[..memchr(b'"', text).ok_or("an unterminated text")?];
+        let text = &text[..memchr(b'"', text).ok_or("unterminated text")?];
         match self.expected {
             Expected::Text(expected) => {
                 if expected.as_bytes().get(self.at..self.at + text.len()) != Some(text) {
