@@ -29,14 +29,14 @@ SAID = {
     "websocket": "WebSocket",
     "models": "models",
     "stream": "streaming",
-    "whole": "whole replies",
+    "whole": "non-streaming",
     "tools": "tools",
-    "turns": "several turns",
+    "turns": "multi-turn",
     "images": "images",
     "schemas": "structured output",
     "reasoning": "reasoning",
     "usage": "usage",
-    "files": "edited files",
+    "files": "file edits",
     "failures": "failures",
 }
 
@@ -70,7 +70,7 @@ def table(clients, results):
         for client in about if isinstance(about, list) else [about]:
             words = found.get(client["name"], found.get("", []) if about is client else [])
             rows.append((client["name"], f"[{client['name']}](docs/clients/{client['page']})", version(suite, client), said(words)))
-    lines = ["| Client | Version | Exercised |", "|--------|---------|-----------|"]
+    lines = ["| Client | Version | Tested |", "|--------|---------|--------|"]
     lines += [f"| {link} | {number} | {words} |" for _, link, number, words in sorted(rows, key=lambda row: row[0].lower())]
     return "\n".join(lines) + "\n"
 
@@ -83,7 +83,7 @@ def version(suite, client):
     """Returns the pinned version of the client's package, or else its declared version, or that its requests are replayed."""
     package = client.get("package")
     if package is None:
-        return client.get("version", "its requests, replayed")
+        return client.get("version", "replayed requests")
     for lock in (suite / "package-lock.json", suite / "requirements.txt", suite.parent / "requirements.txt"):
         if lock.name == "package-lock.json" and lock.exists():
             packages = json.loads(lock.read_text(encoding="utf-8"))["packages"]
