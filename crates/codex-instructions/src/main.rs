@@ -12,9 +12,10 @@ mod input;
 use std::error::Error;
 use std::hint::black_box;
 
+use codex_translate::bounds::MAX_EVENT_BYTES;
 use codex_translate::{
-    ChatPipe, Chunk, DecodeError, Decoder, EventBuffer, EventReader, Flow, MAX_EVENT_BYTES, Options, Pipe, Profile,
-    ReplyId, ReplyPlan, ResponsesPipe, chat, to_responses,
+    ChatPipe, Chunk, DecodeError, Decoder, EventBuffer, EventReader, Flow, Options, Pipe, Profile, ReplyId, ReplyPlan,
+    ResponsesPipe, chat, to_responses,
 };
 
 type Outcome<T> = Result<T, Box<dyn Error>>;

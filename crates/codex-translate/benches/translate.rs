@@ -8,9 +8,10 @@
 
 use std::hint::black_box;
 
+use codex_translate::bounds::MAX_EVENT_BYTES;
 use codex_translate::{
-    ChatFold, ChatPipe, Chunk, DecodeError, Decoder, EventReader, Flow, Fold as _, MAX_EVENT_BYTES, Options, Pipe as _,
-    Profile, ReplyId, ReplyPlan, ResponsesPipe, chat, normalise, responses, to_responses,
+    ChatFold, ChatPipe, Chunk, DecodeError, Decoder, EventReader, Flow, Fold as _, Options, Pipe as _, Profile,
+    ReplyId, ReplyPlan, ResponsesPipe, chat, normalise, responses, to_responses,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use eventsource_stream::Eventsource as _;

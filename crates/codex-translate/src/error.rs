@@ -34,7 +34,30 @@ pub enum Origin {
     Local,
 }
 
-/// What went wrong, as far as a caller acts on it.
+/// What went wrong, as far as a caller can act on it.
+///
+/// The status, `type` and `code` of each kind; if the backend gives a code, [`Error::code`] is that one.
+///
+/// | Kind | Status | `type` | `code` | What helps |
+/// |---|---|---|---|---|
+/// | `InvalidRequest` | 400 | `invalid_request_error` | | change the request |
+/// | `TooLarge` | 413 | `invalid_request_error` | `request_too_large` | send less |
+/// | `HeadTooLarge` | 431 | `invalid_request_error` | `headers_too_large` | send fewer or shorter headers |
+/// | `SlowRequest` | 408 | `invalid_request_error` | `request_timeout` | try again, faster |
+/// | `ModelNotFound` | 404 | `invalid_request_error` | `model_not_found` | choose another model |
+/// | `ContextLengthExceeded` | 400 | `invalid_request_error` | `context_length_exceeded` | shorten the conversation |
+/// | `PolicyRefused` | 400 | `invalid_request_error` | | change the prompt |
+/// | `Authentication` | 401 | `authentication_error` | `upstream_login_required` | log in again |
+/// | `Permission` | 403 | `permission_error` | | use another account or workspace |
+/// | `RateLimited` | 429 | `rate_limit_error` | `rate_limit_exceeded` | wait [`Error::retry_after`], then try again |
+/// | `UsageLimit` | 429 | `rate_limit_error` | `usage_limit_reached` | wait until the plan's window resets |
+/// | `QuotaExceeded` | 429 | `insufficient_quota` | `insufficient_quota` | use another plan |
+/// | `Overloaded` | 503 | `server_error` | `server_is_overloaded` | try again |
+/// | `Server` | 502 | `server_error` | `upstream_error` | try again |
+/// | `Truncated` | 502 | `server_error` | `stream_truncated` | try again: the reply was incomplete |
+/// | `Protocol` | 502 | `server_error` | `upstream_protocol_error` | try again, then report it |
+/// | `Timeout` | 504 | `server_error` | `upstream_timeout` | try again |
+/// | `Internal` | 500 | `server_error` | `internal_error` | report it |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -3,25 +3,23 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::bounds::MAX_NOTICES;
 use crate::error::Error;
-
-/// The most notices that one request leaves; what a hostile body adds beyond is counted in the last one.
-pub const MAX_NOTICES: usize = 64;
 
 /// The longest text of a parameter or a detail in a notice's header form, in bytes.
 const MAX_PHRASE_BYTES: usize = 120;
 
 /// One lossy step of a translation: which parameter, what became of it, and why.
 ///
-/// `parameter` is a path with `[]` for every index, such as `messages[].content[].cache_control`, so that one cause leaves one
-/// notice however often it occurs. [`fmt::Display`] writes it as one phrase of visible ASCII without commas, fit for a
-/// comma-separated header: `temperature dropped: the backend does not take it`.
+/// `parameter` is a path with `[]` for every index, such as `messages[].content[].cache_control`, so that one cause
+/// leaves one notice however often it occurs. [`fmt::Display`] writes it as one phrase of visible ASCII without commas,
+/// fit for a comma-separated header: `temperature dropped: the backend does not take it`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Notice {
     /// The path of the parameter in the caller's request.
     pub parameter: String,
     /// What became of it.
-    pub fate: Fate,
+    pub kind: NoticeKind,
     /// Why, or what it became; a short phrase.
     pub detail: String,
 }
@@ -29,7 +27,7 @@ pub struct Notice {
 /// What became of a parameter that was not carried as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Fate {
+pub enum NoticeKind {
     /// Not sent; its effect is brought about on this side.
     Emulated,
     /// Sent with the nearest value that the model takes.
@@ -40,8 +38,8 @@ pub enum Fate {
     Repaired,
 }
 
-impl Fate {
-    /// The word of this fate in headers and documentation.
+impl NoticeKind {
+    /// The word of this kind in headers and documentation.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Emulated => "emulated",
@@ -52,7 +50,7 @@ impl Fate {
     }
 }
 
-impl fmt::Display for Fate {
+impl fmt::Display for NoticeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -60,7 +58,7 @@ impl fmt::Display for Fate {
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", phrase(&self.parameter), self.fate, phrase(&self.detail))
+        write!(f, "{} {}: {}", phrase(&self.parameter), self.kind, phrase(&self.detail))
     }
 }
 
@@ -76,19 +74,19 @@ pub(crate) struct Notices {
 
 impl Notices {
     pub(crate) fn dropped(&mut self, parameter: impl Into<String>, detail: impl Into<String>) {
-        self.add(parameter, Fate::Dropped, detail);
+        self.add(parameter, NoticeKind::Dropped, detail);
     }
 
     pub(crate) fn emulated(&mut self, parameter: impl Into<String>, detail: impl Into<String>) {
-        self.add(parameter, Fate::Emulated, detail);
+        self.add(parameter, NoticeKind::Emulated, detail);
     }
 
     pub(crate) fn clamped(&mut self, parameter: impl Into<String>, detail: impl Into<String>) {
-        self.add(parameter, Fate::Clamped, detail);
+        self.add(parameter, NoticeKind::Clamped, detail);
     }
 
     pub(crate) fn repaired(&mut self, parameter: impl Into<String>, detail: impl Into<String>) {
-        self.add(parameter, Fate::Repaired, detail);
+        self.add(parameter, NoticeKind::Repaired, detail);
     }
 
     /// The list; in strict mode what was dropped is an error instead.
@@ -102,17 +100,17 @@ impl Notices {
         }
         if self.beyond > 0 {
             let detail = format!("{} further notices", self.beyond);
-            self.list.push(Notice { parameter: "*".to_owned(), fate: Fate::Dropped, detail });
+            self.list.push(Notice { parameter: "*".to_owned(), kind: NoticeKind::Dropped, detail });
         }
         Ok(self.list)
     }
 
-    fn add(&mut self, parameter: impl Into<String>, fate: Fate, detail: impl Into<String>) {
-        let notice = Notice { parameter: parameter.into(), fate, detail: detail.into() };
+    fn add(&mut self, parameter: impl Into<String>, kind: NoticeKind, detail: impl Into<String>) {
+        let notice = Notice { parameter: parameter.into(), kind, detail: detail.into() };
         if self.seen.contains(&notice) {
             return;
         }
-        if fate == Fate::Dropped && self.first_dropped.is_none() {
+        if kind == NoticeKind::Dropped && self.first_dropped.is_none() {
             self.first_dropped = Some(notice.clone());
         }
         if self.list.len() + 1 >= MAX_NOTICES {
@@ -140,7 +138,7 @@ mod tests {
 
     #[test]
     fn display_is_safe_in_a_header() {
-        let notice = Notice { parameter: "a\r\nb: é,x".into(), fate: Fate::Dropped, detail: "x".repeat(500) };
+        let notice = Notice { parameter: "a\r\nb: é,x".into(), kind: NoticeKind::Dropped, detail: "x".repeat(500) };
         let text = notice.to_string();
         assert!(text.starts_with("a??b: ?;x dropped: xxx"), "{text}");
         assert!(text.len() < 300 && text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b','));

@@ -19,14 +19,15 @@ pub struct ReplyPlan {
     pub tools: ToolNames,
     /// Whether the request used the legacy `functions`: the reply then says `function_call`, not `tool_calls`.
     pub legacy_functions: bool,
-    /// Whether the words for a message's phase stay as they came: the Codex CLI knows more of them than SDKs do, which refuse a
-    /// reply for one.
+    /// Whether the words for a message's phase stay as they came: the Codex CLI knows more of them than SDKs do, which
+    /// refuse a reply for one.
     pub keep_phases: bool,
     /// Strings at which the text is cut (`stop`, at most four); never part of the output.
     pub stop: Vec<String>,
     /// The limit of generated tokens (`max_completion_tokens`, `max_tokens`, `max_output_tokens`), emulated here.
     pub max_tokens: Option<u32>,
-    /// Roughly how many tokens the request has; part of the usage of a reply that is cut here, before the backend has counted.
+    /// Roughly how many tokens the request has; part of the usage of a reply that is cut here, before the backend has
+    /// counted.
     pub prompt_tokens: u64,
     /// How many choices the caller wants; the caller of this crate runs one upstream turn for each.
     pub n: u32,
@@ -35,8 +36,8 @@ pub struct ReplyPlan {
     /// Whether the caller wants the response to be kept, as the public API does unless told otherwise; never if
     /// [`Options::stores`](crate::Options::stores) does not hold. A response that is kept says so.
     pub store: bool,
-    /// The response that this one goes on from, for the reply to name. The program that keeps responses has put that one's
-    /// conversation into the request.
+    /// The response that this one goes on from, for the reply to name. The program that keeps responses has put that
+    /// one's conversation into the request.
     pub previous_response_id: Option<String>,
 }
 

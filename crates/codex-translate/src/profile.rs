@@ -37,8 +37,8 @@ impl Profile {
         }
     }
 
-    /// The effort to send for `wanted`: itself, the nearest that the model has (the lower of two as near), or none at all
-    /// for a word that is unknown here and to the model.
+    /// The effort to send for `wanted`: itself, the nearest that the model has (the lower of two as near), or none at
+    /// all for a word that is unknown here and to the model.
     pub(crate) fn nearest_effort(&self, wanted: &Effort) -> Option<Effort> {
         if self.efforts.is_empty() || self.efforts.contains(wanted) {
             return Some(wanted.clone());
@@ -156,7 +156,8 @@ pub struct Options {
     pub effort: Option<Effort>,
     /// The service tier of a request that names none.
     pub service_tier: Option<String>,
-    /// Whether the hosted web search is offered even if the request does not ask for it (a model's name ending in `:online`).
+    /// Whether the hosted web search is offered even if the request does not ask for it (a model's name ending in
+    /// `:online`).
     pub web_search: bool,
     /// The largest `n`.
     pub max_choices: u32,

@@ -40,7 +40,7 @@ pub(crate) async fn images<U: Upstream>(
     let generated = drawn(app, task, &request).await?;
     context.record.complete(&Summary { finish: Finish::Stop, usage: usage(generated.usage.as_ref()) });
     let mut notices = request.notices.clone();
-    notices.extend(request.unheeded(generated.quality.as_deref(), generated.size.as_deref()));
+    notices.extend(request.differences(generated.quality.as_deref(), generated.size.as_deref()));
     let mut response = reply::json(StatusCode::OK, &told(generated, request.as_url)?);
     reply::add_notices(response.headers_mut(), &notices);
     Ok(response)

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use codex_translate::{Error, ErrorKind, Fate, Notice};
+use codex_translate::{Error, ErrorKind, Notice, NoticeKind};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION, UPGRADE,
     WWW_AUTHENTICATE,
@@ -117,14 +117,14 @@ pub(crate) fn never_cached(headers: &mut HeaderMap) {
 /// Adds the headers that name what the translation changed: `x-codex-proxy-dropped`, `-clamped`, `-emulated`,
 /// `-repaired`.
 pub fn add_notices(headers: &mut HeaderMap, notices: &[Notice]) {
-    for (fate, name) in [
-        (Fate::Dropped, "x-codex-proxy-dropped"),
-        (Fate::Clamped, "x-codex-proxy-clamped"),
-        (Fate::Emulated, "x-codex-proxy-emulated"),
-        (Fate::Repaired, "x-codex-proxy-repaired"),
+    for (kind, name) in [
+        (NoticeKind::Dropped, "x-codex-proxy-dropped"),
+        (NoticeKind::Clamped, "x-codex-proxy-clamped"),
+        (NoticeKind::Emulated, "x-codex-proxy-emulated"),
+        (NoticeKind::Repaired, "x-codex-proxy-repaired"),
     ] {
-        let of_fate = notices.iter().filter(|notice| notice.fate == fate);
-        if let Some(value) = listed(of_fate) {
+        let of_kind = notices.iter().filter(|notice| notice.kind == kind);
+        if let Some(value) = listed(of_kind) {
             headers.insert(HeaderName::from_static(name), value);
         }
     }

@@ -2,8 +2,9 @@
 //! first output, nothing has been handed out, and the turn can be sent again.
 
 use bytes::Bytes;
+use codex_translate::bounds::MAX_EVENT_BYTES;
 use codex_translate::responses::Event;
-use codex_translate::{Decoder, Error, MAX_EVENT_BYTES};
+use codex_translate::{Decoder, Error};
 use codex_upstream::{ByteStream, Timer, UpstreamError};
 use futures_util::future::{Either, select};
 use futures_util::{StreamExt as _, stream};

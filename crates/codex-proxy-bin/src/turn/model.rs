@@ -1,6 +1,6 @@
 //! The model that a request names: its profile, the settings in its name, and the notice of what the name became.
 
-use codex_translate::{Effort, Fate, Notice, Options, Profile};
+use codex_translate::{Effort, Notice, NoticeKind, Options, Profile};
 use codex_upstream::{Catalogue, Model, ModelAliases, ModelChoice};
 
 /// The model that a request is translated for.
@@ -49,8 +49,8 @@ fn notice(name: &str, choice: &ModelChoice) -> Notice {
         choice.web_search.then(|| "web search".to_owned()),
     ];
     let settings: String = settings.into_iter().flatten().map(|setting| format!("; {setting}")).collect();
-    let fate = if choice.stands_in { Fate::Emulated } else { Fate::Repaired };
-    Notice { parameter: "model".to_owned(), fate, detail: format!("`{name}` sent as `{}`{settings}", choice.slug) }
+    let kind = if choice.stands_in { NoticeKind::Emulated } else { NoticeKind::Repaired };
+    Notice { parameter: "model".to_owned(), kind, detail: format!("`{name}` sent as `{}`{settings}", choice.slug) }
 }
 
 fn profile_of(model: &Model) -> Profile {
@@ -93,7 +93,7 @@ mod tests {
             ("gpt-5.5-fast", "model repaired: `gpt-5.5-fast` sent as `gpt-5.5`; tier `priority`"),
         ];
         for (name, expected) in rows {
-            let later = Notice { parameter: "seed".into(), fate: Fate::Dropped, detail: "why".into() };
+            let later = Notice { parameter: "seed".into(), kind: NoticeKind::Dropped, detail: "why".into() };
             let notices = named(name).noticed(vec![later.clone()]);
             assert_eq!((notices[0].to_string().as_str(), &notices[1]), (expected, &later));
         }

@@ -13,7 +13,8 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// Writes the chunks of one choice.
 ///
-/// No event has an `id` or is without data, and each has its `choices`, as clients want it (docs/clients/quirks.md, rules 1 to 6).
+/// No event has an `id` or is without data, and each has its `choices`, as clients want it (docs/clients/quirks.md,
+/// rules 1 to 6).
 #[derive(Clone, Debug)]
 pub(crate) struct ChunkEncoder {
     /// Up to and with `"delta":`.

@@ -5,12 +5,10 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 use super::delta::{Delta, DeltaSink, ReasoningKey};
+use crate::bounds::MAX_COMPLETION_BYTES;
 use crate::error::{Error, ErrorKind};
 use crate::outcome::{Finish, ReplyId};
 use crate::usage::{ChatUsage, Usage};
-
-/// The largest reply that is gathered: a few of the largest images.
-pub const MAX_COMPLETION_BYTES: usize = 128 * 1024 * 1024;
 
 /// The body of a reply to a chat request that asked for no stream.
 #[derive(Clone, Debug)]
@@ -165,8 +163,8 @@ impl Serialize for Choice {
     }
 }
 
-/// The message of a choice. `content` and `refusal` are always there; content is null beside tool calls alone, as clients know
-/// it from OpenAI.
+/// The message of a choice. `content` and `refusal` are always there; content is null beside tool calls alone, as
+/// clients know it from OpenAI.
 struct ChoiceMessage<'a>(&'a Choice);
 
 impl Serialize for ChoiceMessage<'_> {

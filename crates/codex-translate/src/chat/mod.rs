@@ -9,6 +9,6 @@ mod request;
 
 pub(crate) use chunk::ChunkEncoder;
 pub(crate) use completion::Choice;
-pub use completion::{Completion, MAX_COMPLETION_BYTES};
+pub use completion::Completion;
 pub use delta::{Citation, Delta, DeltaSink, OutputImage, ReasoningKey};
 pub use request::ChatRequest;

@@ -1,5 +1,5 @@
-//! JSON as both sides read and write it: values that stay slices of their text, strings that stay escaped, objects of which a
-//! few members change.
+//! JSON as both sides read and write it: values that stay slices of their text, strings that stay escaped, objects of
+//! which a few members change.
 //!
 //! Nothing here knows a dialect, an endpoint or an event.
 

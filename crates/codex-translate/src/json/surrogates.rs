@@ -1,8 +1,8 @@
 //! Halves of surrogate pairs, replaced in a JSON document before anything else reads it.
 //!
-//! A program that cuts a text inside an emoji writes `\ud83d` without its other half. RFC 8259 §8.2 lets that pass as JSON,
-//! but it is no character: strict readers, the official CLI's among them, refuse the whole document that it stands in. U+FFFD
-//! takes its place, as wherever text is encoded.
+//! A program that cuts a text inside an emoji writes `\ud83d` without its other half. RFC 8259 §8.2 lets that pass as
+//! JSON, but it is no character: strict readers, the official CLI's among them, refuse the whole document that it
+//! stands in. U+FFFD takes its place, as wherever text is encoded.
 
 use std::borrow::Cow;
 
@@ -11,8 +11,8 @@ use memchr::{memchr, memmem};
 /// U+FFFD as an escape, as long as what it stands for.
 const REPLACEMENT: &str = "\\ufffd";
 
-/// The document `json` without halves of surrogate pairs; borrowed if there are none. Changes nothing else, and the length of
-/// nothing.
+/// The document `json` without halves of surrogate pairs; borrowed if there are none. Changes nothing else, and the
+/// length of nothing.
 pub(crate) fn replaced(json: &str) -> Cow<'_, str> {
     let bytes = json.as_bytes();
     // Documents with surrogates at all are rare, and most events have no escapes.

@@ -1,7 +1,7 @@
 //! Text on its way from one JSON document to another.
 //!
-//! A delta is a JSON string in an event of the backend and becomes a JSON string in an event for the client. Most of the time
-//! what stands between the quotes can be copied as it is; it is taken apart only where that is needed.
+//! A delta is a JSON string in an event of the backend and becomes a JSON string in an event for the client. Most of
+//! the time what stands between the quotes can be copied as it is; it is taken apart only where that is needed.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,8 @@ const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 /// A piece of text, written in one of two ways, or in both at once.
 #[derive(Clone, Copy, Debug)]
 pub enum Text<'a> {
-    /// The text itself, and what stands between the quotes of a JSON string: ASCII in which nothing is or has to be escaped.
+    /// The text itself, and what stands between the quotes of a JSON string: ASCII in which nothing is or has to be
+    /// escaped.
     Verbatim(&'a str),
     /// What stands between the quotes of a JSON string: valid JSON there.
     Escaped(&'a str),
@@ -213,8 +214,8 @@ impl Unescaped<'_> {
     }
 }
 
-/// Whether an escaped text is right as it stands: without line separators, and without `\u`, which may be one, or half a
-/// surrogate pair.
+/// Whether an escaped text is right as it stands: without line separators, and without `\u`, which may be one, or half
+/// a surrogate pair.
 fn may_be_copied(text: &str) -> bool {
     let bytes = text.as_bytes();
     memchr3_iter(b'\\', 0xe2, 0xc2, bytes).all(|at| match bytes[at] {

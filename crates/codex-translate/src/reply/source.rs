@@ -1,7 +1,7 @@
 //! Where events come from: the bytes of a stream of server-sent events, or the messages of a WebSocket.
 
+use crate::bounds::MAX_EVENT_BYTES;
 use crate::outcome::Flow;
-use crate::reply::bounds::MAX_EVENT_BYTES;
 use crate::responses::RawEvent;
 use crate::sse::{DecodeError, Decoder};
 

@@ -38,7 +38,7 @@ impl<'a> ParsedBody<'a> {
     pub(crate) fn parse(text: &'a str) -> Result<Self, Error> {
         serde_json::from_str(text).map_err(|error| {
             let said = json::parse(text.as_bytes()).and_then(|raw| Node::root(raw).object());
-            let unsaid = || Error::new(ErrorKind::InvalidRequest, format!("the request body cannot be read: {error}"));
+            let unsaid = || Error::new(ErrorKind::InvalidRequest, format!("cannot parse the request body: {error}"));
             said.err().unwrap_or_else(unsaid)
         })
     }

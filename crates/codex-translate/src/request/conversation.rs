@@ -1,4 +1,5 @@
-//! The id of a conversation, the same in every turn of a client that has no ids of its own (docs/backend.md §2.6, docs/features.md C16).
+//! The id of a conversation, the same in every turn of a client that has no ids of its own (docs/backend.md §2.6,
+//! docs/features.md C16).
 
 use sha2::{Digest as _, Sha256};
 
@@ -7,8 +8,8 @@ use crate::responses::{InputItem, ResponsesRequest, Role};
 /// Keeps these hashes apart from any other use of the same input.
 const DOMAIN: &[u8] = b"codex-proxy conversation 2";
 
-/// What tells one conversation from another: who speaks, and either the client's own name for the conversation or how it
-/// began. Only a hash is kept.
+/// What tells one conversation from another: who speaks, and either the client's own name for the conversation or how
+/// it began. Only a hash is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConversationSeed([u8; 32]);
 
@@ -16,8 +17,9 @@ impl ConversationSeed {
     /// The seed of the conversation that `request` goes on with.
     ///
     /// `caller` is whatever tells callers apart, such as a hash of the API key: different callers never share a seed.
-    /// `session` is the client's own name for the conversation if a header gave one; next comes its `prompt_cache_key`. Without
-    /// either, the conversation is known by its instructions and its first user message, which every turn repeats.
+    /// `session` is the client's own name for the conversation if a header gave one; next comes its `prompt_cache_key`.
+    /// Without either, the conversation is known by its instructions and its first user message, which every turn
+    /// repeats.
     pub fn new(caller: impl AsRef<[u8]>, session: Option<&str>, request: &ResponsesRequest) -> Self {
         let mut hasher = Sha256::new();
         field(&mut hasher, DOMAIN);
@@ -39,8 +41,9 @@ impl ConversationSeed {
 
 /// The conversation's id: a UUID of version 7 whose time is `unix_ms` and whose random bits are the seed's.
 ///
-/// The same seed and time give the same id, so `unix_ms` must not move with the turns: the time at which this side first saw
-/// the seed, or at which it started. Milliseconds since the Unix epoch; of more than 48 bits the lowest count.
+/// The same seed and time give the same id, so `unix_ms` must not move with the turns: the time at which this side
+/// first saw the seed, or at which it started. Milliseconds since the Unix epoch; of more than 48 bits the lowest
+/// count.
 pub fn conversation_id(seed: &ConversationSeed, unix_ms: u64) -> String {
     let mut bytes = [0_u8; 16];
     bytes[..6].copy_from_slice(&unix_ms.to_be_bytes()[2..]);
@@ -58,7 +61,8 @@ fn field(hasher: &mut Sha256, bytes: &[u8]) {
     hasher.update(bytes);
 }
 
-/// The first message of the user as it is sent, or the first item if there is none. It is the last field, and so needs no length.
+/// The first message of the user as it is sent, or the first item if there is none. It is the last field, and so needs
+/// no length.
 fn beginning(hasher: &mut Sha256, input: &[InputItem]) {
     struct Hashed<'a>(&'a mut Sha256);
 

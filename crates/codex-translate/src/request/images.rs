@@ -1,8 +1,8 @@
 //! Requests for pictures: the public Images API into the backend's own (docs/backend.md §2.1).
 //!
-//! The backend has two calls that take what the public ones take, less most of the options; the official client's own tool for
-//! pictures uses them. It goes by none of model, quality and size, and says in its reply what it made: [`ImagesRequest::unheeded`]
-//! turns that into notices.
+//! The backend has two calls that take what the public ones take, less most of the options; the official client's own
+//! tool for pictures uses them. It goes by none of model, quality and size, and says in its reply what it made:
+//! [`ImagesRequest::differences`] turns that into notices.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::error::Error;
 use crate::json::{self, Node, ValueKind};
-use crate::notice::{Fate, Notice, Notices};
+use crate::notice::{Notice, NoticeKind, Notices};
 use crate::profile::Options;
 use crate::request::params;
 
@@ -57,20 +57,20 @@ impl ImagesRequest {
     /// Reads the body of a request, and settles it.
     ///
     /// # Errors
-    /// The request is wrong, asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the
-    /// parameter.
+    /// The request is wrong, asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that
+    /// names the parameter.
     pub fn from_json(task: Task, body: &[u8], options: &Options) -> Result<Self, Error> {
         let text = json::text(body)?;
         let root = Node::root(json::parse(text.as_bytes())?);
         let mut notices = Notices::default();
         if matches!(text, Cow::Owned(_)) {
-            notices.repaired("*", "half a surrogate pair is sent as U+FFFD");
+            notices.repaired("*", "replaced a lone surrogate with U+FFFD");
         }
         let mut request = Self::empty();
         for (key, raw) in &root.object()? {
             let node = root.key(key, raw);
             if node.kind() != ValueKind::Null && !request.read(task, key, &node, &mut notices)? {
-                params::set_aside_of_images(key, &node, &mut notices)?;
+                params::reject_or_drop_image_parameter(key, &node, &mut notices)?;
             }
         }
         if request.prompt.is_empty() {
@@ -80,12 +80,11 @@ impl ImagesRequest {
             return Err(root.missing("image"));
         }
         if request.n > options.max_choices {
-            let message =
-                format!("`n` is {}; at most {} pictures are made for one request", request.n, options.max_choices);
+            let message = format!("`n` is {}; the maximum is {}", request.n, options.max_choices);
             return Err(Error::invalid("n", message));
         }
         if request.n > 1 {
-            notices.emulated("n", "one call for each picture");
+            notices.emulated("n", "one call per image");
         }
         request.notices = notices.finish(options.strict)?;
         Ok(request)
@@ -112,7 +111,10 @@ impl ImagesRequest {
             "model" => {
                 let model = node.string()?;
                 if model != MODEL {
-                    notices.emulated("model", format!("`{model}` sent as `{MODEL}`; the backend draws with its own"));
+                    notices.emulated(
+                        "model",
+                        format!("sent `{model}` as `{MODEL}`; the backend uses its own image model"),
+                    );
                 }
             }
             "background" => self.background = node.non_empty()?,
@@ -121,7 +123,7 @@ impl ImagesRequest {
                 let quality = node.non_empty()?;
                 self.quality = nearest_quality(&quality).to_owned();
                 if self.quality != quality {
-                    notices.clamped("quality", format!("`{quality}` sent as `{}`", self.quality));
+                    notices.clamped("quality", format!("sent `{quality}` as `{}`", self.quality));
                 }
             }
             "n" => self.n = node.positive()?,
@@ -150,7 +152,7 @@ impl ImagesRequest {
             self.add_image(node)?;
         }
         if self.images.len() > MAX_IMAGES {
-            return Err(node.invalid(format_args!("holds more than {MAX_IMAGES} pictures")));
+            return Err(node.invalid(format_args!("contains more than {MAX_IMAGES} images")));
         }
         Ok(())
     }
@@ -163,7 +165,7 @@ impl ImagesRequest {
         }
         let members = node.object()?;
         let Some((key, raw)) = members.iter().find(|(key, _)| key == "image_url") else {
-            let problem = "must have `image_url`, a data URL or an https URL; files are not stored here";
+            let problem = "must have an `image_url` with a data URL or an https URL; uploaded files are not supported";
             return Err(node.invalid(problem));
         };
         self.images.push(url(&node.key(key, raw))?);
@@ -177,13 +179,13 @@ impl ImagesRequest {
     }
 
     /// Tells where the picture is not what was asked for, from what the backend says of it.
-    pub fn unheeded(&self, quality: Option<&str>, size: Option<&str>) -> Vec<Notice> {
-        let unheeded = |parameter: &str, asked: &str, made: Option<&str>| {
+    pub fn differences(&self, quality: Option<&str>, size: Option<&str>) -> Vec<Notice> {
+        let differences = |parameter: &str, asked: &str, made: Option<&str>| {
             let made = made.filter(|made| asked != AUTO && *made != asked)?;
-            let detail = format!("`{asked}` asked for; the backend made `{made}`");
-            Some(Notice { parameter: parameter.to_owned(), fate: Fate::Clamped, detail })
+            let detail = format!("requested `{asked}`; the backend used `{made}`");
+            Some(Notice { parameter: parameter.to_owned(), kind: NoticeKind::Clamped, detail })
         };
-        let told = [unheeded("quality", &self.quality, quality), unheeded("size", &self.size, size)];
+        let told = [differences("quality", &self.quality, quality), differences("size", &self.size, size)];
         told.into_iter().flatten().collect()
     }
 }
@@ -214,7 +216,7 @@ fn url(node: &Node<'_, '_>) -> Result<String, Error> {
     if url.starts_with("data:image/") || url.starts_with("https://") {
         return Ok(url);
     }
-    Err(node.invalid("must be a data URL of a picture or an https URL"))
+    Err(node.invalid("must be the data URL of an image or an https URL"))
 }
 
 /// The public API has more words for it than the backend.
@@ -232,7 +234,7 @@ mod tests {
 
     use super::*;
 
-    const PICTURE: &str = "data:image/png;base64,AAAA";
+    const IMAGE_URL: &str = "data:image/png;base64,AAAA";
 
     fn read(task: Task, body: &Value) -> Result<ImagesRequest, Error> {
         ImagesRequest::from_json(task, body.to_string().as_bytes(), &Options::default())
@@ -243,11 +245,11 @@ mod tests {
     }
 
     #[test]
-    fn half_a_surrogate_pair_is_replaced_and_told() {
+    fn a_lone_surrogate_is_replaced_with_a_notice() {
         let body = br#"{"prompt": "a fox \udc4b"}"#;
         let request = ImagesRequest::from_json(Task::Generation, body, &Options::default()).unwrap();
         assert_eq!(request.prompt, "a fox \u{fffd}");
-        assert_eq!(request.notices.iter().map(|notice| notice.fate).collect::<Vec<_>>(), [Fate::Repaired]);
+        assert_eq!(request.notices.iter().map(|notice| notice.kind).collect::<Vec<_>>(), [NoticeKind::Repaired]);
     }
 
     #[test]
@@ -259,25 +261,25 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_understood_in_every_form() {
+    fn images_are_accepted_in_every_form() {
         for images in [
-            json!({"image": PICTURE}),
-            json!({"image": [PICTURE]}),
-            json!({"images": [{"image_url": PICTURE}]}),
-            json!({"images": [PICTURE]}),
+            json!({"image": IMAGE_URL}),
+            json!({"image": [IMAGE_URL]}),
+            json!({"images": [{"image_url": IMAGE_URL}]}),
+            json!({"images": [IMAGE_URL]}),
         ] {
             let mut body = json!({"prompt": "a hat"});
             body.as_object_mut().unwrap().extend(images.as_object().unwrap().clone());
-            assert_eq!(sent(&read(Task::Edit, &body).unwrap())["images"], json!([{"image_url": PICTURE}]), "{body}");
+            assert_eq!(sent(&read(Task::Edit, &body).unwrap())["images"], json!([{"image_url": IMAGE_URL}]), "{body}");
         }
     }
 
     #[test]
-    fn each_parameter_has_the_fate_of_its_table() {
+    fn each_parameter_is_treated_as_its_table_says() {
         for parameter in params::IMAGES {
             let value = match parameter.name {
                 "prompt" | "model" | "user" | "safety_identifier" | "style" | "complexity" => json!("x"),
-                "image" | "images" => json!(PICTURE),
+                "image" | "images" => json!(IMAGE_URL),
                 "n" | "frame_count" => json!(2),
                 "quality" => json!("hd"),
                 "response_format" => json!("url"),
@@ -285,23 +287,23 @@ mod tests {
                 "output_compression" | "partial_images" | "frame_duration_ms" => json!(50),
                 _ => json!("low"),
             };
-            let mut body = json!({"prompt": "a fox", "image": PICTURE});
+            let mut body = json!({"prompt": "a fox", "image": IMAGE_URL});
             body[parameter.name] = value;
             let outcome = read(Task::Edit, &body);
-            let fates =
-                outcome.as_ref().map(|request| request.notices.iter().map(|notice| notice.fate.as_str()).collect());
-            if parameter.treatment == params::Treatment::Refused {
+            let kinds =
+                outcome.as_ref().map(|request| request.notices.iter().map(|notice| notice.kind.as_str()).collect());
+            if parameter.treatment == params::Treatment::Rejected {
                 assert_eq!(outcome.unwrap_err().param(), Some(parameter.name));
-            } else if parameter.treatment == params::Treatment::Carried {
-                assert_eq!(fates, Ok(vec![]), "{}", parameter.name);
+            } else if parameter.treatment == params::Treatment::Forwarded {
+                assert_eq!(kinds, Ok(vec![]), "{}", parameter.name);
             } else {
-                assert_eq!(fates, Ok(vec![parameter.treatment.as_str()]), "{}", parameter.name);
+                assert_eq!(kinds, Ok(vec![parameter.treatment.as_str()]), "{}", parameter.name);
             }
         }
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_parameter() {
         let rows = [
             (Task::Generation, json!({}), "prompt"),
             (Task::Generation, json!({"prompt": ""}), "prompt"),
@@ -311,7 +313,7 @@ mod tests {
             (Task::Edit, json!({"prompt": "x"}), "image"),
             (Task::Edit, json!({"prompt": "x", "image": "file.png"}), "image"),
             (Task::Edit, json!({"prompt": "x", "images": [{"file_id": "f"}]}), "images[0]"),
-            (Task::Edit, json!({"prompt": "x", "images": vec![PICTURE; 17]}), "images"),
+            (Task::Edit, json!({"prompt": "x", "images": vec![IMAGE_URL; 17]}), "images"),
         ];
         for (task, body, param) in rows {
             assert_eq!(read(task, &body).unwrap_err().param(), Some(param), "{body}");
@@ -323,19 +325,21 @@ mod tests {
 
     #[test]
     fn an_image_of_a_generation_is_dropped_with_a_notice() {
-        let request = read(Task::Generation, &json!({"prompt": "x", "image": PICTURE})).unwrap();
+        let request = read(Task::Generation, &json!({"prompt": "x", "image": IMAGE_URL})).unwrap();
         assert!(request.images.is_empty() && request.notices[0].parameter == "image");
     }
 
     #[test]
-    fn what_the_backend_made_otherwise_is_told() {
+    fn differences_from_the_request_are_reported() {
         let body = json!({"prompt": "x", "quality": "high", "size": "1024x1536"});
         let request = read(Task::Generation, &body).unwrap();
-        assert_eq!(request.unheeded(Some("high"), Some("1024x1536")), []);
-        assert_eq!(request.unheeded(None, None), []);
-        let told: Vec<_> = request.unheeded(Some("low"), Some("1254x1254")).iter().map(ToString::to_string).collect();
-        assert_eq!(told[1], "size clamped: `1024x1536` asked for; the backend made `1254x1254`");
+        assert_eq!(request.differences(Some("high"), Some("1024x1536")), []);
+        assert_eq!(request.differences(None, None), []);
+        let notices = request.differences(Some("low"), Some("1254x1254"));
+        let named: Vec<_> = notices.iter().map(|notice| (&*notice.parameter, notice.kind)).collect();
+        assert_eq!(named, [("quality", NoticeKind::Clamped), ("size", NoticeKind::Clamped)]);
+        assert!(notices[1].detail.contains("1024x1536") && notices[1].detail.contains("1254x1254"));
         let auto = read(Task::Generation, &json!({"prompt": "x"})).unwrap();
-        assert_eq!(auto.unheeded(Some("low"), Some("1254x1254")), []);
+        assert_eq!(auto.differences(Some("low"), Some("1254x1254")), []);
     }
 }

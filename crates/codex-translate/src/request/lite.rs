@@ -1,7 +1,8 @@
 //! The Responses Lite shape (docs/backend.md §2.8), both ways.
 //!
 //! In it the tools are the first item of the input, the instructions the second, and the caller's functions are in a
-//! namespace. Models that take it take the ordinary shape as well, which is what is sent unless the client's own body is Lite.
+//! namespace. Models that take it take the ordinary shape as well, which is what is sent unless the client's own body
+//! is Lite.
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
@@ -69,7 +70,7 @@ pub(crate) fn to_ordinary(request: &mut ResponsesRequest, notices: &mut Notices)
     request.input.retain(|item| !is_additional_tools(item));
     request.tools.extend(tools);
     request.reasoning.context = None;
-    notices.repaired("input", "the Lite shape was made the ordinary one, which the model takes");
+    notices.repaired("input", "converted the Lite shape to the ordinary one");
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 //! Nothing here reads an event or writes a byte of a reply: what the reply side has to know stands in the
 //! [`ReplyPlan`](crate::ReplyPlan).
 //!
-//! Two steps: `read` checks types and shapes and fills the hub, a [`ResponsesRequest`](crate::responses::ResponsesRequest); `normalise` fits that
-//! to the model and the backend.
+//! Two steps: `read` checks types and shapes and fills the hub, a
+//! [`ResponsesRequest`](crate::responses::ResponsesRequest); `normalise` fits that to the model and the backend.
 
 mod body;
 mod conversation;

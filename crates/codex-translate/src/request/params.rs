@@ -1,8 +1,142 @@
-//! Every request parameter of the public APIs and its one fate; the readers are driven by these tables.
+//! What becomes of each request parameter of the public APIs. The readers follow these tables.
 //!
-//! A parameter that is `null` counts as absent, and one that is in no table of its API is unknown: dropped with a notice, never a
-//! 400, since clients send keys of their own (docs/clients/quirks.md rule 7). A value that says what happens anyway (`temperature: 1`,
-//! `store: false`) loses nothing when it is not sent and leaves no notice.
+//! *Forwarded* parameters are sent to the backend with their meaning. *Emulated* ones are implemented by this crate or
+//! its embedder. *Clamped* ones are sent with the nearest value that the model supports. *Dropped* ones are not sent,
+//! which leaves a [`Notice`](crate::Notice), or is an error if [`Options::strict`](crate::Options::strict) is set.
+//! *Rejected* ones are an error with status 400 that says what to do instead.
+//!
+//! A parameter that is `null` counts as absent. A parameter that is in no table is dropped with a notice, because
+//! clients send keys of their own (docs/clients/quirks.md rule 7). A value that asks for the default (`temperature: 1`,
+//! `store: false`) is omitted without a notice.
+//!
+//! # Chat Completions
+//!
+//! The table [`CHAT`].
+//!
+//! | Parameter | | |
+//! |---|---|---|
+//! | `audio` | rejected | the backend does not support audio; request text |
+//! | `frequency_penalty` | dropped | not supported by the backend |
+//! | `function_call` | forwarded | as `tool_choice` |
+//! | `functions` | forwarded | as function tools; the reply uses `function_call` |
+//! | `logit_bias` | dropped | not supported by the backend |
+//! | `logprobs` | dropped | not supported by the backend |
+//! | `max_completion_tokens` | emulated | the reply is cut off at the limit |
+//! | `max_tokens` | emulated | the reply is cut off at the limit |
+//! | `messages` | forwarded | as `input` and `instructions` |
+//! | `metadata` | dropped | nothing is stored here |
+//! | `modalities` | rejected | the backend does not support audio; request text |
+//! | `model` | forwarded | as the slug of its profile; the reply repeats the caller's name |
+//! | `moderation` | dropped | not supported by the backend |
+//! | `n` | emulated | one turn per choice, at most `Options::max_choices` |
+//! | `parallel_tool_calls` | forwarded | unchanged |
+//! | `prediction` | dropped | not supported by the backend |
+//! | `presence_penalty` | dropped | not supported by the backend |
+//! | `prompt_cache_key` | forwarded | unchanged |
+//! | `prompt_cache_options` | dropped | not supported by the backend |
+//! | `prompt_cache_retention` | dropped | not supported by the backend |
+//! | `reasoning_effort` | clamped | to the nearest effort of the model |
+//! | `response_format` | forwarded | as `text.format`; for `json_object`, `input` is made to mention JSON |
+//! | `safety_identifier` | dropped | not supported by the backend |
+//! | `seed` | dropped | not supported by the backend |
+//! | `service_tier` | clamped | `fast` means `priority`; sent if the model lists it |
+//! | `stop` | emulated | the reply is cut off before the first match |
+//! | `store` | dropped | nothing is stored here |
+//! | `stream` | emulated | the backend always streams |
+//! | `stream_options` | emulated | `include_usage` is emulated; `include_obfuscation` is forwarded |
+//! | `temperature` | dropped | not supported by the backend |
+//! | `tool_choice` | forwarded | `auto` instead of a hosted tool, which cannot be forced |
+//! | `tools` | forwarded | with an explicit `strict`, and names that the backend accepts |
+//! | `top_logprobs` | dropped | not supported by the backend |
+//! | `top_p` | dropped | not supported by the backend |
+//! | `user` | dropped | not supported by the backend |
+//! | `verbosity` | clamped | as `text.verbosity`, if the model supports it |
+//! | `web_search_options` | forwarded | as the hosted tool `web_search` |
+//!
+//! # Responses
+//!
+//! The table [`RESPONSES`].
+//!
+//! | Parameter | | |
+//! |---|---|---|
+//! | `background` | rejected | background responses are not available; leave it out and wait for the reply |
+//! | `context_management` | dropped | not supported by the backend |
+//! | `conversation` | rejected | nothing is stored here; send the whole conversation in `input` |
+//! | `include` | forwarded | only values that the backend knows |
+//! | `input` | forwarded | text becomes a list; ids, references and leftovers of replies are removed |
+//! | `instructions` | forwarded | unchanged; empty if absent |
+//! | `max_output_tokens` | emulated | the reply is cut off at the limit |
+//! | `max_tool_calls` | dropped | not supported by the backend |
+//! | `metadata` | dropped | nothing is stored here |
+//! | `model` | forwarded | as the slug of its profile |
+//! | `moderation` | dropped | not supported by the backend |
+//! | `parallel_tool_calls` | forwarded | unchanged |
+//! | `previous_response_id` | rejected | nothing is stored here; send the whole conversation in `input` |
+//! | `prompt` | rejected | stored prompts are not available; send their text in `instructions` |
+//! | `prompt_cache_key` | forwarded | unchanged |
+//! | `prompt_cache_options` | dropped | not supported by the backend |
+//! | `prompt_cache_retention` | dropped | not supported by the backend |
+//! | `reasoning` | clamped | `effort` to the nearest of the model; `summary` if the model supports it |
+//! | `safety_identifier` | dropped | not supported by the backend |
+//! | `service_tier` | clamped | `fast` means `priority`; sent if the model lists it |
+//! | `store` | emulated | by an embedder that stores responses (`Options::stores`); otherwise dropped |
+//! | `stream` | emulated | the backend always streams |
+//! | `stream_options` | forwarded | only members that the backend knows |
+//! | `temperature` | dropped | not supported by the backend |
+//! | `text` | forwarded | `verbosity` if the model supports it |
+//! | `tool_choice` | forwarded | `auto` instead of a hosted tool, which cannot be forced |
+//! | `tools` | forwarded | with an explicit `strict`, and names that the backend accepts |
+//! | `top_logprobs` | dropped | not supported by the backend |
+//! | `top_p` | dropped | not supported by the backend |
+//! | `truncation` | dropped | not supported by the backend |
+//! | `user` | dropped | not supported by the backend |
+//!
+//! # Both APIs, from neither's documentation
+//!
+//! The table [`EXTRA`].
+//!
+//! | Parameter | | |
+//! |---|---|---|
+//! | `client_metadata` | forwarded | unchanged; marks a body of the Codex CLI, whose items are not changed |
+//! | `reasoningEffort` | forwarded | as `reasoning_effort` (opencode) |
+//! | `reasoningSummary` | forwarded | as `reasoning.summary` (opencode) |
+//! | `textVerbosity` | forwarded | as `verbosity` (opencode) |
+//!
+//! # Images
+//!
+//! The table [`IMAGES`].
+//!
+//! | Parameter | | |
+//! |---|---|---|
+//! | `background` | forwarded | unchanged |
+//! | `complexity` | dropped | the backend generates raster images only |
+//! | `frame_count` | dropped | the backend generates a single frame |
+//! | `frame_duration_ms` | dropped | the backend generates a single frame |
+//! | `image` | forwarded | as `images` |
+//! | `images` | forwarded | as data URLs; for edits |
+//! | `input_fidelity` | dropped | not supported by the backend |
+//! | `markup` | rejected | the backend edits whole images only; describe the change in the prompt |
+//! | `mask` | rejected | the backend edits whole images only; describe the change in the prompt |
+//! | `model` | emulated | the backend uses its own image model |
+//! | `moderation` | dropped | not supported by the backend |
+//! | `n` | emulated | one call per image, at most `Options::max_choices` |
+//! | `output_compression` | dropped | not supported by the backend |
+//! | `output_format` | dropped | the backend generates PNG |
+//! | `partial_images` | dropped | images are not streamed |
+//! | `prompt` | forwarded | unchanged |
+//! | `quality` | clamped | to the nearest that the backend knows; the reply reports the quality used |
+//! | `response_format` | emulated | `url` is a data URL: nothing is stored here |
+//! | `safety_identifier` | dropped | not supported by the backend |
+//! | `size` | forwarded | unchanged; the reply reports the size used |
+//! | `stream` | rejected | images are not streamed; leave it out and wait for the reply |
+//! | `style` | dropped | not supported by the backend |
+//! | `svg` | rejected | the backend generates raster images only |
+//! | `user` | dropped | not supported by the backend |
+//!
+//! # Compaction
+//!
+//! A request to [`compact`](crate::compact()) a conversation is a Responses request. Parameters about the reply
+//! (`tools`, `text`, `include`, `stream` and others) are dropped from it.
 
 use crate::error::Error;
 use crate::json::Node;
@@ -16,50 +150,50 @@ pub struct Parameter {
     pub name: &'static str,
     /// What becomes of it.
     pub treatment: Treatment,
-    /// The values, as compact JSON, that say what happens anyway: with them the parameter counts as absent.
+    /// The values, as compact JSON, that ask for what happens anyway: with one of them the parameter counts as absent.
     pub neutral: &'static [&'static str],
-    /// How, or why not; a phrase that goes into notices, errors and documentation.
+    /// How, or why not: a phrase for notices, errors and documentation.
     pub note: &'static str,
 }
 
-/// The fate of a parameter.
+/// What becomes of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Treatment {
-    /// Sent upstream with its meaning, in the backend's form.
-    Carried,
-    /// Brought about on this side.
+    /// Sent to the backend with its meaning, in the backend's form.
+    Forwarded,
+    /// Not sent; implemented by this crate or its embedder.
     Emulated,
-    /// Sent with the nearest value that the model takes.
+    /// Sent with the nearest value that the model supports.
     Clamped,
-    /// Not sent, with a notice; in strict mode a 400.
+    /// Not sent, which leaves a notice; in strict mode, an error with status 400.
     Dropped,
-    /// A 400.
-    Refused,
+    /// An error with status 400.
+    Rejected,
 }
 
 impl Treatment {
-    /// The word of this fate in documentation.
+    /// Returns the word for this treatment in documentation.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Carried => "carried",
+            Self::Forwarded => "forwarded",
             Self::Emulated => "emulated",
             Self::Clamped => "clamped",
             Self::Dropped => "dropped",
-            Self::Refused => "refused",
+            Self::Rejected => "rejected",
         }
     }
 }
 
-const NOT_TAKEN: &str = "the backend does not take it";
+const NOT_TAKEN: &str = "not supported by the backend";
 pub(crate) const NO_STORE: &str = "nothing is stored here";
-const NO_VECTORS: &str = "the backend draws no vectors";
-const ONE_FRAME: &str = "the backend draws one frame";
-const NO_MASK: &str = "the backend edits the picture as a whole; say in the prompt what is to change";
-const NO_AUDIO: &str = "this backend has no audio; ask for text";
+const NO_VECTORS: &str = "the backend generates raster images only";
+const ONE_FRAME: &str = "the backend generates a single frame";
+const NO_MASK: &str = "the backend edits whole images only; describe the change in the prompt";
+const NO_AUDIO: &str = "the backend does not support audio; request text";
 
-const fn carried(name: &'static str, note: &'static str) -> Parameter {
-    Parameter { name, treatment: Treatment::Carried, neutral: &[], note }
+const fn forwarded(name: &'static str, note: &'static str) -> Parameter {
+    Parameter { name, treatment: Treatment::Forwarded, neutral: &[], note }
 }
 
 const fn emulated(name: &'static str, note: &'static str) -> Parameter {
@@ -74,146 +208,147 @@ const fn dropped(name: &'static str, neutral: &'static [&'static str], note: &'s
     Parameter { name, treatment: Treatment::Dropped, neutral, note }
 }
 
-const fn refused(name: &'static str, neutral: &'static [&'static str], note: &'static str) -> Parameter {
-    Parameter { name, treatment: Treatment::Refused, neutral, note }
+const fn rejected(name: &'static str, neutral: &'static [&'static str], note: &'static str) -> Parameter {
+    Parameter { name, treatment: Treatment::Rejected, neutral, note }
 }
 
 /// The parameters of Chat Completions.
 pub const CHAT: &[Parameter] = &[
-    refused("audio", &[], NO_AUDIO),
+    rejected("audio", &[], NO_AUDIO),
     dropped("frequency_penalty", &["0", "0.0"], NOT_TAKEN),
-    carried("function_call", "as `tool_choice`"),
-    carried("functions", "as function tools; the reply says `function_call`"),
+    forwarded("function_call", "as `tool_choice`"),
+    forwarded("functions", "as function tools; the reply uses `function_call`"),
     dropped("logit_bias", &["{}"], NOT_TAKEN),
     dropped("logprobs", &["false"], NOT_TAKEN),
-    emulated("max_completion_tokens", "the reply is cut at the limit"),
-    emulated("max_tokens", "the reply is cut at the limit"),
-    carried("messages", "as `input` and `instructions`"),
+    emulated("max_completion_tokens", "the reply is cut off at the limit"),
+    emulated("max_tokens", "the reply is cut off at the limit"),
+    forwarded("messages", "as `input` and `instructions`"),
     dropped("metadata", &["{}"], NO_STORE),
-    refused("modalities", &["[\"text\"]", "[]"], NO_AUDIO),
-    carried("model", "by the slug of its profile; the reply echoes the caller's name"),
+    rejected("modalities", &["[\"text\"]", "[]"], NO_AUDIO),
+    forwarded("model", "as the slug of its profile; the reply repeats the caller's name"),
     dropped("moderation", &[], NOT_TAKEN),
-    emulated("n", "one turn for each choice, up to the limit of the options"),
-    carried("parallel_tool_calls", "as it is"),
+    emulated("n", "one turn per choice, at most `Options::max_choices`"),
+    forwarded("parallel_tool_calls", "unchanged"),
     dropped("prediction", &[], NOT_TAKEN),
     dropped("presence_penalty", &["0", "0.0"], NOT_TAKEN),
-    carried("prompt_cache_key", "as it is"),
+    forwarded("prompt_cache_key", "unchanged"),
     dropped("prompt_cache_options", &["{}"], NOT_TAKEN),
     dropped("prompt_cache_retention", &["\"in_memory\"", "\"in-memory\""], NOT_TAKEN),
-    clamped("reasoning_effort", "to the nearest effort that the model has"),
-    carried(
-        "response_format",
-        "as `text.format`; `json_object` gets a developer message if `input` does not speak of JSON",
-    ),
+    clamped("reasoning_effort", "to the nearest effort of the model"),
+    forwarded("response_format", "as `text.format`; for `json_object`, `input` is made to mention JSON"),
     dropped("safety_identifier", &["\"\""], NOT_TAKEN),
     dropped("seed", &[], NOT_TAKEN),
-    clamped("service_tier", "`fast` means `priority`, which is sent where the model lists it"),
-    emulated("stop", "the reply is cut before the first of them"),
+    clamped("service_tier", "`fast` means `priority`; sent if the model lists it"),
+    emulated("stop", "the reply is cut off before the first match"),
     dropped("store", &["false"], NO_STORE),
-    emulated("stream", "upstream always streams"),
-    emulated("stream_options", "`include_usage` is obeyed; `include_obfuscation` is carried"),
+    emulated("stream", "the backend always streams"),
+    emulated("stream_options", "`include_usage` is emulated; `include_obfuscation` is forwarded"),
     dropped("temperature", &["1", "1.0"], NOT_TAKEN),
-    carried("tool_choice", "a hosted tool cannot be forced: `auto`"),
-    carried("tools", "with `strict` always written out and names in the backend's form"),
+    forwarded("tool_choice", "`auto` instead of a hosted tool, which cannot be forced"),
+    forwarded("tools", "with an explicit `strict`, and names that the backend accepts"),
     dropped("top_logprobs", &["0"], NOT_TAKEN),
     dropped("top_p", &["1", "1.0"], NOT_TAKEN),
     dropped("user", &["\"\""], NOT_TAKEN),
-    clamped("verbosity", "as `text.verbosity`, where the model takes it"),
-    carried("web_search_options", "as the hosted tool `web_search`"),
+    clamped("verbosity", "as `text.verbosity`, if the model supports it"),
+    forwarded("web_search_options", "as the hosted tool `web_search`"),
 ];
 
 /// The parameters of Responses.
 pub const RESPONSES: &[Parameter] = &[
-    refused("background", &["false"], "nothing runs in the background here; leave it out and wait for the reply"),
+    rejected("background", &["false"], "background responses are not available; leave it out and wait for the reply"),
     dropped("context_management", &["[]"], NOT_TAKEN),
-    refused("conversation", &[], "nothing is stored here; send the whole conversation in `input`"),
-    carried("include", "those values that the backend knows"),
-    carried("input", "text becomes a list; ids and references are removed, what is left over is cleaned"),
-    carried("instructions", "as it is; absent, an empty text is sent"),
-    emulated("max_output_tokens", "the reply is cut at the limit"),
+    rejected("conversation", &[], "nothing is stored here; send the whole conversation in `input`"),
+    forwarded("include", "only values that the backend knows"),
+    forwarded("input", "text becomes a list; ids, references and leftovers of replies are removed"),
+    forwarded("instructions", "unchanged; empty if absent"),
+    emulated("max_output_tokens", "the reply is cut off at the limit"),
     dropped("max_tool_calls", &[], NOT_TAKEN),
     dropped("metadata", &["{}"], NO_STORE),
-    carried("model", "by the slug of its profile"),
+    forwarded("model", "as the slug of its profile"),
     dropped("moderation", &[], NOT_TAKEN),
-    carried("parallel_tool_calls", "as it is"),
-    refused("previous_response_id", &[], "nothing is stored here; send the whole conversation in `input`"),
-    refused("prompt", &[], "stored prompts are not reachable; send their text in `instructions`"),
-    carried("prompt_cache_key", "as it is"),
+    forwarded("parallel_tool_calls", "unchanged"),
+    rejected("previous_response_id", &[], "nothing is stored here; send the whole conversation in `input`"),
+    rejected("prompt", &[], "stored prompts are not available; send their text in `instructions`"),
+    forwarded("prompt_cache_key", "unchanged"),
     dropped("prompt_cache_options", &["{}"], NOT_TAKEN),
     dropped("prompt_cache_retention", &["\"in_memory\"", "\"in-memory\""], NOT_TAKEN),
-    clamped("reasoning", "`effort` to the nearest that the model has; `summary` where the model takes it"),
+    clamped("reasoning", "`effort` to the nearest of the model; `summary` if the model supports it"),
     dropped("safety_identifier", &["\"\""], NOT_TAKEN),
-    clamped("service_tier", "`fast` means `priority`, which is sent where the model lists it"),
-    emulated("store", "by a program that keeps responses (`Options::stores`); else dropped"),
-    emulated("stream", "upstream always streams"),
-    carried("stream_options", "those members that the backend knows"),
+    clamped("service_tier", "`fast` means `priority`; sent if the model lists it"),
+    emulated("store", "by an embedder that stores responses (`Options::stores`); otherwise dropped"),
+    emulated("stream", "the backend always streams"),
+    forwarded("stream_options", "only members that the backend knows"),
     dropped("temperature", &["1", "1.0"], NOT_TAKEN),
-    carried("text", "`verbosity` where the model takes it"),
-    carried("tool_choice", "a hosted tool cannot be forced: `auto`"),
-    carried("tools", "with `strict` always written out and names in the backend's form"),
+    forwarded("text", "`verbosity` if the model supports it"),
+    forwarded("tool_choice", "`auto` instead of a hosted tool, which cannot be forced"),
+    forwarded("tools", "with an explicit `strict`, and names that the backend accepts"),
     dropped("top_logprobs", &["0"], NOT_TAKEN),
     dropped("top_p", &["1", "1.0"], NOT_TAKEN),
     dropped("truncation", &["\"disabled\""], NOT_TAKEN),
     dropped("user", &["\"\""], NOT_TAKEN),
 ];
 
-/// Parameters of neither public API that clients send and that are understood on both paths.
+/// Parameters that clients send although neither public API documents them. Both paths accept them.
 pub const EXTRA: &[Parameter] = &[
-    carried("client_metadata", "as it is; marks a body of the Codex CLI, whose items are left as they are"),
-    carried("reasoningEffort", "as `reasoning_effort` (opencode)"),
-    carried("reasoningSummary", "as `reasoning.summary` (opencode)"),
-    carried("textVerbosity", "as `verbosity` (opencode)"),
+    forwarded("client_metadata", "unchanged; marks a body of the Codex CLI, whose items are not changed"),
+    forwarded("reasoningEffort", "as `reasoning_effort` (opencode)"),
+    forwarded("reasoningSummary", "as `reasoning.summary` (opencode)"),
+    forwarded("textVerbosity", "as `verbosity` (opencode)"),
 ];
 
 /// The parameters of the Images API, of generations and of edits.
 pub const IMAGES: &[Parameter] = &[
-    carried("background", "as it is"),
+    forwarded("background", "unchanged"),
     dropped("complexity", &[], NO_VECTORS),
     dropped("frame_count", &["1"], ONE_FRAME),
     dropped("frame_duration_ms", &[], ONE_FRAME),
-    carried("image", "as `images`"),
-    carried("images", "as data URLs; of edits"),
+    forwarded("image", "as `images`"),
+    forwarded("images", "as data URLs; for edits"),
     dropped("input_fidelity", &[], NOT_TAKEN),
-    refused("markup", &[], NO_MASK),
-    refused("mask", &[], NO_MASK),
-    emulated("model", "the backend draws with a model of its own, whatever is named"),
+    rejected("markup", &[], NO_MASK),
+    rejected("mask", &[], NO_MASK),
+    emulated("model", "the backend uses its own image model"),
     dropped("moderation", &["\"auto\""], NOT_TAKEN),
-    emulated("n", "one call for each picture, up to the limit of the options"),
+    emulated("n", "one call per image, at most `Options::max_choices`"),
     dropped("output_compression", &["100"], NOT_TAKEN),
-    dropped("output_format", &["\"png\""], "the backend draws PNG"),
-    dropped("partial_images", &["0"], "pictures come whole"),
-    carried("prompt", "as it is"),
-    clamped("quality", "to the nearest that the backend knows; the reply says which it was"),
+    dropped("output_format", &["\"png\""], "the backend generates PNG"),
+    dropped("partial_images", &["0"], "images are not streamed"),
+    forwarded("prompt", "unchanged"),
+    clamped("quality", "to the nearest that the backend knows; the reply reports the quality used"),
     emulated("response_format", "`url` is a data URL: nothing is stored here"),
     dropped("safety_identifier", &["\"\""], NOT_TAKEN),
-    carried("size", "as it is; the reply says which it was"),
-    refused("stream", &["false"], "pictures come whole; leave it out and wait for the reply"),
+    forwarded("size", "unchanged; the reply reports the size used"),
+    rejected("stream", &["false"], "images are not streamed; leave it out and wait for the reply"),
     dropped("style", &[], NOT_TAKEN),
-    refused("svg", &[], NO_VECTORS),
+    rejected("svg", &[], NO_VECTORS),
     dropped("user", &["\"\""], NOT_TAKEN),
 ];
 
-/// Deals with a parameter of the Images API that its reader does not read.
+/// Drops or rejects a parameter of the Images API that its reader does not read.
 ///
 /// # Errors
-/// As for [`set_aside`].
-pub(crate) fn set_aside_of_images(key: &str, node: &Node<'_, '_>, notices: &mut Notices) -> Result<(), Error> {
-    by_table(IMAGES, key, node, notices)
+/// As for [`reject_or_drop`].
+pub(crate) fn reject_or_drop_image_parameter(
+    key: &str,
+    node: &Node<'_, '_>,
+    notices: &mut Notices,
+) -> Result<(), Error> {
+    reject_or_drop_by(IMAGES, key, node, notices)
 }
 
-/// Deals with a parameter that the reader of `shape` does not read: it is refused or dropped as its table says.
+/// Drops or rejects a parameter that the reader of `shape` does not read, as its table says.
 ///
 /// # Errors
-/// The parameter is refused: a 400 that says what to do instead.
-pub(crate) fn set_aside(shape: Shape, key: &str, node: &Node<'_, '_>, notices: &mut Notices) -> Result<(), Error> {
+/// The parameter is rejected: a 400 that says what to do instead.
+pub(crate) fn reject_or_drop(shape: Shape, key: &str, node: &Node<'_, '_>, notices: &mut Notices) -> Result<(), Error> {
     let table = match shape {
         Shape::Chat => CHAT,
         Shape::Responses => RESPONSES,
     };
-    by_table(table, key, node, notices)
+    reject_or_drop_by(table, key, node, notices)
 }
 
-fn by_table(table: &[Parameter], key: &str, node: &Node<'_, '_>, notices: &mut Notices) -> Result<(), Error> {
+fn reject_or_drop_by(table: &[Parameter], key: &str, node: &Node<'_, '_>, notices: &mut Notices) -> Result<(), Error> {
     let Some(parameter) = table.iter().find(|parameter| parameter.name == key) else {
         notices.dropped(key, "unknown parameter");
         return Ok(());
@@ -222,10 +357,10 @@ fn by_table(table: &[Parameter], key: &str, node: &Node<'_, '_>, notices: &mut N
         return Ok(());
     }
     match parameter.treatment {
-        Treatment::Refused => {
+        Treatment::Rejected => {
             Err(node.invalid(format_args!("is not supported: {}", parameter.note)).with_code("unsupported_parameter"))
         }
-        Treatment::Dropped | Treatment::Carried | Treatment::Emulated | Treatment::Clamped => {
+        Treatment::Dropped | Treatment::Forwarded | Treatment::Emulated | Treatment::Clamped => {
             notices.dropped(key, parameter.note);
             Ok(())
         }
@@ -233,8 +368,27 @@ fn by_table(table: &[Parameter], key: &str, node: &Node<'_, '_>, notices: &mut N
 }
 
 impl Parameter {
-    /// Whether `json` is one of the neutral values, whatever its spacing.
+    /// Returns whether `json` is one of the neutral values, whatever its spacing.
     fn is_neutral(&self, json: &str) -> bool {
         self.neutral.iter().any(|neutral| json.chars().filter(|c| !c.is_ascii_whitespace()).eq(neutral.chars()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_lists_every_parameter() {
+        let source = include_str!("params.rs");
+        for (name, table) in [("CHAT", CHAT), ("RESPONSES", RESPONSES), ("EXTRA", EXTRA), ("IMAGES", IMAGES)] {
+            let (_, below) = source.split_once(&format!("//! The table [`{name}`].\n")).unwrap();
+            // A table ends where its comment has an empty line.
+            let listed: Vec<_> = below.lines().skip(3).take_while(|line| *line != "//!").collect();
+            let row = |parameter: &Parameter| {
+                format!("//! | `{}` | {} | {} |", parameter.name, parameter.treatment.as_str(), parameter.note)
+            };
+            assert_eq!(listed, table.iter().map(row).collect::<Vec<_>>(), "{name}");
+        }
     }
 }

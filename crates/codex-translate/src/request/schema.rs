@@ -1,7 +1,7 @@
 //! Repairs of JSON Schemas that the backend refuses although they mean something (docs/backend.md §2.7).
 //!
-//! A function's parameters must be a schema of type `object`; every schema of an object must have `properties` and every
-//! schema of an array `items`, on every level. Each repair adds what means the same as its absence.
+//! A function's parameters must be a schema of type `object`; every schema of an object must have `properties` and
+//! every schema of an array `items`, on every level. Each repair adds what means the same as its absence.
 
 use serde_json::{Map, Value, json};
 
@@ -31,10 +31,7 @@ pub(crate) fn of_parameters(node: &Node<'_, '_>, notices: &mut Notices) -> Resul
     if !repair_parameters(&mut schema) {
         return Ok(node.raw());
     }
-    notices.repaired(
-        node.here(),
-        "the schema was completed with the `type` `properties` or `items` that the backend wants",
-    );
+    notices.repaired(node.here(), "added `type` or `properties` or `items`; the backend requires them");
     to_raw(&schema)
 }
 

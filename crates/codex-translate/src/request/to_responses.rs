@@ -9,7 +9,8 @@ use crate::profile::{Options, Profile};
 /// Translates a chat request for the model of `profile`.
 ///
 /// # Errors
-/// The request asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the parameter.
+/// The request asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the
+/// parameter.
 pub fn to_responses(request: ChatRequest, profile: &Profile, options: &Options) -> Result<Translated, Error> {
     normalise_request(request.0, profile, options)
 }

@@ -7,8 +7,8 @@ use crate::json::{Members, Raw, TextBuf};
 
 /// One item of a conversation, as it is sent.
 ///
-/// What is read here is typed; every other item is carried as it was written. No item carries an `id`: with `store: false`
-/// the backend knows none of them (docs/backend.md §2.7).
+/// What is read here is typed; every other item is carried as it was written. No item carries an `id`: with `store:
+/// false` the backend knows none of them (docs/backend.md §2.7).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum InputItem {

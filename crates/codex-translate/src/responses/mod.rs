@@ -1,5 +1,5 @@
-//! The Responses API as the backend speaks it: requests, items and tools on the way there, events and output items on the way
-//! back.
+//! The Responses API as the backend speaks it: requests, items and tools on the way there, events and output items on
+//! the way back.
 //!
 //! Nothing here translates: a type holds what stands on the wire, and knows how to read or write itself.
 

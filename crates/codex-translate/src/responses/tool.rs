@@ -1,4 +1,5 @@
-//! Tools of a Responses request, how the model may choose among them, and the form of its answer (docs/backend.md §2.8).
+//! Tools of a Responses request, how the model may choose among them, and the form of its answer (docs/backend.md
+//! §2.8).
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -28,8 +29,8 @@ pub struct FunctionTool {
     pub description: Option<String>,
     /// The JSON Schema of the arguments.
     pub parameters: Raw,
-    /// Whether the arguments are bound to the schema. Always sent: the backend takes absence for `true` and rewrites the
-    /// schema (docs/backend.md §2.7).
+    /// Whether the arguments are bound to the schema. Always sent: the backend takes absence for `true` and rewrites
+    /// the schema (docs/backend.md §2.7).
     pub strict: bool,
     /// Whether the tool is to be found by a search rather than shown at once.
     pub defer_loading: Option<bool>,

@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use codex_translate::bounds::MAX_EVENT_BYTES;
 use codex_translate::{
-    ChatFold, ChatPipe, Chunk, Error, EventBuffer, EventSink as _, MAX_EVENT_BYTES, Options, Pipe, Profile,
-    ReasoningStyle, ReplyId, ReplyPlan, ResponsesFold, ResponsesPipe, Summary, chat, normalise, responses,
-    to_responses,
+    ChatFold, ChatPipe, Chunk, Error, EventBuffer, EventSink as _, Options, Pipe, Profile, ReasoningStyle, ReplyId,
+    ReplyPlan, ResponsesFold, ResponsesPipe, Summary, chat, normalise, responses, to_responses,
 };
 use serde_json::{Value, json};
 

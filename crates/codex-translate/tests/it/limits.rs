@@ -1,7 +1,8 @@
 //! Each limit at its edge: what is allowed is taken, one more is not.
 
-use codex_translate::{
-    MAX_COMMENTARY_BYTES, MAX_EARLY_BYTES, MAX_EVENT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS, ReplyPlan,
+use codex_translate::ReplyPlan;
+use codex_translate::bounds::{
+    MAX_COMMENTARY_BYTES, MAX_EARLY_BYTES, MAX_EVENT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS,
 };
 use serde_json::{Value, json};
 

@@ -3,13 +3,13 @@
 
 mod backend;
 mod chat_request;
+mod error_table;
 mod feeding;
 mod fixtures;
 mod framing;
 mod invariants;
 mod limits;
 mod oracle;
-mod page;
 mod parameters;
 mod reply_properties;
 mod request_properties;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use codex_translate::params::{CHAT, EXTRA, Parameter, RESPONSES, Treatment};
-use codex_translate::{Error, Fate, Notice, Options, Profile, chat, normalise, responses, to_responses};
+use codex_translate::{Error, Notice, NoticeKind, Options, Profile, chat, normalise, responses, to_responses};
 use serde_json::{Value, json};
 
 /// A value of each parameter that asks for something.
@@ -65,16 +65,16 @@ fn check(chat: bool, parameter: &Parameter) {
     let dropped =
         |notices: &[Notice]| notices.iter().any(|notice| notice.parameter == name && notice.detail == parameter.note);
     match parameter.treatment {
-        Treatment::Carried | Treatment::Emulated | Treatment::Clamped => {
+        Treatment::Forwarded | Treatment::Emulated | Treatment::Clamped => {
             let notices = result.unwrap();
-            let lost = notices.iter().find(|notice| notice.parameter == name && notice.fate != Fate::Emulated);
+            let lost = notices.iter().find(|notice| notice.parameter == name && notice.kind != NoticeKind::Emulated);
             assert!(lost.is_none(), "{name} is read, but: {lost:?}");
             // What is read is checked.
             let error = outcome(chat, name, json!([[[]]])).expect_err(name);
             assert!(error.param().is_some_and(|param| param.starts_with(name)), "{name}: {error}");
         }
         Treatment::Dropped => assert!(dropped(&result.unwrap()), "{name}"),
-        Treatment::Refused => assert_eq!(result.expect_err(name).param(), Some(name)),
+        Treatment::Rejected => assert_eq!(result.expect_err(name).param(), Some(name)),
         _ => unreachable!("a treatment without a test"),
     }
     for neutral in parameter.neutral {

@@ -6,7 +6,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use codex_translate::{Decoder, Error, MAX_EVENT_BYTES, Notice, Options, ReplyId, ResponsesPipe};
+use codex_translate::bounds::MAX_EVENT_BYTES;
+use codex_translate::{Decoder, Error, Notice, Options, ReplyId, ResponsesPipe};
 use codex_upstream::Upstream;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::request::Parts;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use crate::bounds::{MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 use crate::error::Error;
 use crate::reply::align::{Known, indexes_of};
-use crate::reply::bounds::{MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 use crate::responses::{CallKind, ItemBody, ItemKind, MessagePhase, OutputItem, TextKind};
 
 /// The items by their index in the output. None of their texts is kept.

@@ -2,11 +2,11 @@
 
 use serde_json::value::RawValue;
 
+use crate::bounds::MAX_COMMENTARY_BYTES;
 use crate::chat::{Citation, Delta, DeltaSink, OutputImage, ReasoningKey};
 use crate::json::Text;
 use crate::outcome::Finish;
 use crate::plan::{ReasoningStyle, ReplyPlan};
-use crate::reply::bounds::MAX_COMMENTARY_BYTES;
 use crate::reply::limit::Cutter;
 use crate::responses::{MessagePhase, Piece, TextKind};
 use crate::tool_names::ToolNames;

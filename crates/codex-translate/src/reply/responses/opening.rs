@@ -1,9 +1,9 @@
 //! The beginning of a reply: `response.created` first, and nothing before it is known how the turn goes.
 
 use super::stream::{ResponseStream, State};
+use crate::bounds::MAX_EARLY_BYTES;
 use crate::error::Error;
 use crate::json::ObjectEdit;
-use crate::reply::bounds::MAX_EARLY_BYTES;
 use crate::reply::event_buffer::EventBuffer;
 use crate::reply::sink::EventSink;
 use crate::responses::{Envelope, Event, RawEvent};

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 
+use crate::bounds::{MAX_OUTPUT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 use crate::error::Error;
 use crate::json::{ObjectEdit, Text, members, word};
 use crate::reply::align::{Known, indexes_of};
-use crate::reply::bounds::{MAX_OUTPUT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 use crate::responses::{CallKind, ItemKind, OutputItem, TextKind};
 
 /// The items of a reply. Their places are without gaps, whatever upstream's indexes are.

@@ -2,11 +2,11 @@
 //!
 //! The reader has already put the messages into items. Left to do are:
 //!
-//! * **Instructions.** The system and developer messages before everything else are joined to `instructions`, in order, with a
-//!   blank line between; those that come later stay where they are, as developer messages. If nothing else would be left, the
-//!   last of them stays too, since the backend wants an input.
-//! * **Reasoning.** A summary is asked for when reasoning is shown and the model has summaries, and the encrypted reasoning
-//!   always, so that it can be given back.
+//! * **Instructions.** The system and developer messages before everything else are joined to `instructions`, in order,
+//!   with a blank line between; those that come later stay where they are, as developer messages. If nothing else would
+//!   be left, the last of them stays too, since the backend wants an input.
+//! * **Reasoning.** A summary is asked for when reasoning is shown and the model has summaries, and the encrypted
+//!   reasoning always, so that it can be given back.
 
 use crate::plan::ReasoningStyle;
 use crate::profile::Profile;

@@ -10,10 +10,10 @@ use crate::request::lite;
 use crate::request::translated::Translated;
 use crate::responses::{ResponsesRequest, Shape};
 
-const NO_REPLY: &str = "a compaction says nothing that it could apply to";
+const NO_REPLY: &str = "does not apply to a compaction";
 
-/// Settles a request that came by `/v1/responses/compact` for the model of `profile`; [`ResponsesRequest::to_compaction_json`] is the body
-/// to send.
+/// Settles a request that came by `/v1/responses/compact` for the model of `profile`;
+/// [`ResponsesRequest::to_compaction_json`] is the body to send.
 ///
 /// Tools are left out: the backend refuses them here, and calls of tools that it does not know it takes.
 ///

@@ -30,8 +30,8 @@ pub(super) fn normalise_items(request: &mut ResponsesRequest, notices: &mut Noti
     if request.input.is_empty() {
         let name = request.local.shape.name_of("messages", "input");
         let message = format!(
-            "nothing is left of `{name}`: messages without content, reasoning without an answer, and references to items, which \
-             are not kept here, are left out; send what is to be answered"
+            "`{name}` is empty after dropping messages without content, reasoning without an answer, and references to items \
+             that are not stored; send at least one message"
         );
         return Err(Error::invalid(name, message));
     }
@@ -54,7 +54,7 @@ fn drop_references(input: &mut Vec<InputItem>, notices: &mut Notices) {
     input.retain(|item| {
         let is_reference = item.opaque().is_some_and(|item| item.kind == "item_reference");
         if is_reference {
-            notices.dropped("input[]", "an `item_reference` to what is not kept here");
+            notices.dropped("input[]", "`item_reference` to an item that is not stored");
         }
         !is_reference
     });
@@ -68,7 +68,7 @@ fn drop_unknown_search_actions(input: &mut Vec<InputItem>, notices: &mut Notices
         };
         let known = search.kind != "web_search_call" || action_of(search).is_none_or(|action| is_known(&action));
         if !known {
-            notices.dropped("input[]", "a `web_search_call` with an action that the backend does not know");
+            notices.dropped("input[]", "`web_search_call` with an unknown action");
         }
         known
     });
@@ -94,15 +94,15 @@ fn drop_empty_messages(input: &mut Vec<InputItem>, notices: &mut Notices) {
     input.retain(|item| {
         let empty = matches!(item, InputItem::Message(InputMessage { content, .. }) if content.is_empty());
         if empty {
-            notices.repaired("input[].content", "a message without content is left out");
+            notices.repaired("input[].content", "dropped a message without content");
         }
         !empty
     });
 }
 
-/// Reasoning goes with what the assistant did next. If something else comes next, or without its encrypted content (then it was
-/// only the id of something stored), the backend refuses it. At the end nothing has to follow: that is how a turn that broke off
-/// is gone on with.
+/// Reasoning goes with what the assistant did next. If something else comes next, or without its encrypted content
+/// (then it was only the id of something stored), the backend refuses it. At the end nothing has to follow: that is how
+/// a turn that broke off is gone on with.
 fn drop_lone_reasoning(input: &mut Vec<InputItem>, notices: &mut Notices) {
     let mut followed = true;
     let mut keep: Vec<bool> = Vec::with_capacity(input.len());
@@ -125,7 +125,7 @@ fn drop_lone_reasoning(input: &mut Vec<InputItem>, notices: &mut Notices) {
     input.retain(|_| {
         let kept = keep.next() != Some(false);
         if !kept {
-            notices.dropped("input[]", "`reasoning` without encrypted content or without what followed it");
+            notices.dropped("input[]", "`reasoning` without encrypted content or without the item that followed it");
         }
         kept
     });
@@ -140,7 +140,8 @@ fn is_of_assistant(item: &InputItem) -> bool {
     }
 }
 
-/// Cursor and chat clients know only functions: they give a custom tool's call back as a function's, its text as arguments.
+/// Cursor and chat clients know only functions: they give a custom tool's call back as a function's, its text as
+/// arguments.
 fn functions_become_custom_calls(request: &mut ResponsesRequest) {
     let kinds = tools::kinds_of(&request.tools);
     for item in &mut request.input {
@@ -152,13 +153,14 @@ fn functions_become_custom_calls(request: &mut ResponsesRequest) {
     }
 }
 
-/// For `json_object` the word JSON must stand in `input`; what is said in `instructions` does not count (docs/backend.md §2.8).
+/// For `json_object` the word JSON must stand in `input`; what is said in `instructions` does not count
+/// (docs/backend.md §2.8).
 fn speak_of_json(request: &mut ResponsesRequest, notices: &mut Notices) {
     if !matches!(request.text.format, Some(Format::JsonObject)) || request.input.iter().any(speaks_of_json) {
         return;
     }
     let parameter = request.local.shape.name_of("response_format", "text.format");
-    notices.repaired(parameter, "a developer message that asks for JSON was added");
+    notices.repaired(parameter, "added a developer message that asks for JSON");
     request.input.insert(0, InputItem::Message(InputMessage::text(Role::Developer, SPEAK_JSON)));
 }
 

@@ -1,7 +1,8 @@
 //! A request in the form that the backend takes, one function for each thing that clients send otherwise.
 //!
-//! Both dialects end here: what the readers have understood is settled against the model's profile, repaired where the backend
-//! would refuse it, and split into the request to send and the plan of its reply. Settling what is settled changes nothing.
+//! Both dialects end here: what the readers have understood is settled against the model's profile, repaired where the
+//! backend would refuse it, and split into the request to send and the plan of its reply. Settling what is settled
+//! changes nothing.
 
 mod chat;
 mod compaction;
@@ -27,7 +28,8 @@ use crate::tool_names::ToolNames;
 /// Idempotent: the request it returns, written and read again, comes out the same.
 ///
 /// # Errors
-/// The request asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the parameter.
+/// The request asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the
+/// parameter.
 pub fn normalise(mut request: ResponsesRequest, profile: &Profile, options: &Options) -> Result<Translated, Error> {
     if request.local.n.take().is_some_and(|n| n > 1) {
         request.notices.dropped("n", "a Responses reply has one choice");
@@ -86,14 +88,14 @@ fn plan(request: &mut ResponsesRequest, options: &Options, notices: &mut Notices
     }
     let n = local.n.unwrap_or(1);
     if n > options.max_choices {
-        let message = format!("`n` is {n}; at most {} choices are made for one request", options.max_choices);
+        let message = format!("`n` is {n}; the maximum is {}", options.max_choices);
         return Err(Error::invalid("n", message));
     }
     if n > 1 {
-        notices.emulated("n", "one turn of the model for each choice");
+        notices.emulated("n", "one turn per choice");
     }
     if !local.stop.is_empty() {
-        notices.emulated("stop", "the reply is cut here");
+        notices.emulated("stop", "the reply is cut off by the proxy");
     }
     Ok(ReplyPlan {
         stream: local.stream,

@@ -3,7 +3,8 @@
 //!
 //! * An output belongs to the earliest call before it that has its id and no output yet; it takes over the call's kind.
 //! * A call whose id an earlier call has gets an id of its own, and so does its output.
-//! * An output without a call becomes a message of the user that quotes it: a tool's words must not weigh like a developer's.
+//! * An output without a call becomes a message of the user that quotes it: a tool's words must not weigh like a
+//!   developer's.
 //! * A further output of a call that has one goes if it says the same as the last, and else becomes such a message too.
 //! * A call without an output gets one that says so, after the calls that stand with it.
 
@@ -73,7 +74,7 @@ pub(super) fn normalise_calls(input: &mut Vec<InputItem>, notices: &mut Notices)
         }
         let item = apply(item, pairing, notices);
         if let (Some(InputItem::Call(call)), true) = (&item, unanswered.contains(&index)) {
-            notices.repaired("input", "a tool call without an output got one that says so");
+            notices.repaired("input", "added a placeholder output to a tool call without one");
             owed.push(InputItem::Output(missing_output(call)));
         }
         paired.extend(item);
@@ -131,11 +132,11 @@ fn answer(input: &[InputItem], index: usize, output: &ToolOutput, calls: Option<
 fn apply(item: InputItem, pairing: Pairing, notices: &mut Notices) -> Option<InputItem> {
     match (item, pairing) {
         (InputItem::Call(call), Pairing::Rename { call_id }) => {
-            notices.repaired("input", "a tool call with the id of another got an id of its own");
+            notices.repaired("input", "replaced the id of a tool call that repeats another's");
             Some(InputItem::Call(ToolCall { call_id, ..call }))
         }
         (InputItem::Opaque(mut call), Pairing::Rename { call_id }) => {
-            notices.repaired("input", "a tool call with the id of another got an id of its own");
+            notices.repaired("input", "replaced the id of a tool call that repeats another's");
             if let (Some(id), Ok(raw)) = (call.members.iter_mut().find(|(key, _)| key == "call_id"), to_raw(&call_id)) {
                 id.1 = raw;
             }
@@ -145,11 +146,11 @@ fn apply(item: InputItem, pairing: Pairing, notices: &mut Notices) -> Option<Inp
             Some(InputItem::Output(ToolOutput { kind, call_id, ..output }))
         }
         (InputItem::Output(output), Pairing::Orphan) => {
-            notices.repaired("input", "a tool output without its call is sent as a message of the user");
+            notices.repaired("input", "sent a tool output without a call as a user message");
             Some(InputItem::Message(quote(output)))
         }
         (InputItem::Output(_), Pairing::Repeated) => {
-            notices.repaired("input", "a tool output that repeats another is left out");
+            notices.repaired("input", "dropped a repeated tool output");
             None
         }
         (item, _) => Some(item),
@@ -171,7 +172,8 @@ fn missing_output(call: &ToolCall) -> ToolOutput {
     ToolOutput { kind: call.kind, call_id: call.call_id.clone(), content: OutputContent::Text(NO_OUTPUT.into()) }
 }
 
-/// An id made of `id` that no item of the request has. `tried` counts on, so that many calls of one id take linear time.
+/// An id made of `id` that no item of the request has. `tried` counts on, so that many calls of one id take linear
+/// time.
 fn free_id(id: &str, tried: &mut u32, taken: &BTreeSet<&str>, given: &BTreeSet<String>) -> String {
     loop {
         *tried += 1;

@@ -54,9 +54,9 @@ fn clamp_effort(request: &mut ResponsesRequest, profile: &Profile, options: &Opt
     let parameter = request.local.shape.name_of("reasoning_effort", "reasoning.effort");
     request.reasoning.effort = profile.nearest_effort(&wanted);
     match &request.reasoning.effort {
-        None => notices.dropped(parameter, format!("`{wanted}` is not an effort of the model")),
+        None => notices.dropped(parameter, format!("the model does not support the effort `{wanted}`")),
         Some(sent) if sent.wire() != wanted.wire() => {
-            notices.clamped(parameter, format!("`{wanted}` sent as `{}`", sent.wire()));
+            notices.clamped(parameter, format!("sent `{wanted}` as `{}`", sent.wire()));
         }
         Some(_) => {}
     }
@@ -64,24 +64,24 @@ fn clamp_effort(request: &mut ResponsesRequest, profile: &Profile, options: &Opt
 
 fn drop_unsupported_summary(request: &mut ResponsesRequest, profile: &Profile, notices: &mut Notices) {
     if !profile.summaries && request.reasoning.summary.take().is_some() {
-        notices.dropped("reasoning.summary", "the model does not take it");
+        notices.dropped("reasoning.summary", "not supported by the model");
     }
 }
 
 fn drop_context_outside_lite(request: &mut ResponsesRequest, lite: bool, notices: &mut Notices) {
     if !lite && request.reasoning.context.take().is_some() {
-        notices.dropped("reasoning.context", "only the Lite shape has it");
+        notices.dropped("reasoning.context", "only allowed in the Lite shape");
     }
 }
 
 fn drop_unsupported_verbosity(request: &mut ResponsesRequest, profile: &Profile, notices: &mut Notices) {
     if !profile.verbosity && request.text.verbosity.take().is_some() {
-        notices.dropped(request.local.shape.name_of("verbosity", "text.verbosity"), "the model does not take it");
+        notices.dropped(request.local.shape.name_of("verbosity", "text.verbosity"), "not supported by the model");
     }
 }
 
-/// `fast` is the user interfaces' word for `priority`; `auto` and `default` are what happens anyway; a tier that the model
-/// does not list is a 400 upstream.
+/// `fast` is the user interfaces' word for `priority`; `auto` and `default` are what happens anyway; a tier that the
+/// model does not list is a 400 upstream.
 fn normalise_service_tier(request: &mut ResponsesRequest, profile: &Profile, options: &Options, notices: &mut Notices) {
     let Some(wanted) = request.service_tier.take().or_else(|| options.service_tier.clone()) else {
         return;
@@ -90,7 +90,7 @@ fn normalise_service_tier(request: &mut ResponsesRequest, profile: &Profile, opt
     if profile.has_tier(tier) {
         request.service_tier = Some(tier.to_owned());
     } else if !matches!(tier, "auto" | "default" | "") {
-        notices.dropped("service_tier", format!("the model has no tier `{wanted}`"));
+        notices.dropped("service_tier", format!("the model does not offer the tier `{wanted}`"));
     }
 }
 
@@ -98,7 +98,7 @@ fn keep_known_includes(request: &mut ResponsesRequest, notices: &mut Notices) {
     request.include.retain(|value| {
         let known = INCLUDABLE.contains(&&**value);
         if !known {
-            notices.dropped("include[]", format!("`{value}` is not known to the backend"));
+            notices.dropped("include[]", format!("unknown value `{value}`"));
         }
         known
     });

@@ -26,7 +26,8 @@ pub(super) fn offer_web_search_once(request: &mut ResponsesRequest, options: &Op
     Ok(())
 }
 
-/// Settles `tool_choice`: a hosted tool cannot be forced, a named tool must be there, and without tools there is no choice.
+/// Settles `tool_choice`: a hosted tool cannot be forced, a named tool must be there, and without tools there is no
+/// choice.
 ///
 /// # Errors
 /// The choice needs a tool that the request does not have: a 400.
@@ -67,8 +68,7 @@ pub(super) fn normalise_tool_choice(request: &mut ResponsesRequest, notices: &mu
 pub(super) fn rename(request: &mut ResponsesRequest, notices: &mut Notices) -> ToolNames {
     let mut names = ToolNames::new(names_in(request));
     if !names.is_unchanged() {
-        notices
-            .repaired("tools[].name", "a name that the backend does not take was replaced; replies have the caller's");
+        notices.repaired("tools[].name", "replaced a name that the backend does not accept; replies use the original");
     }
     for tool in &mut request.tools {
         if let Some(name) = tool.name_mut() {

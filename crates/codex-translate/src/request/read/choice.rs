@@ -53,7 +53,7 @@ fn word(node: &Node<'_, '_>, notices: &mut Notices) -> Result<ToolChoice, Error>
         "none" => Ok(ToolChoice::None),
         "required" => Ok(ToolChoice::Required),
         "any" => {
-            notices.repaired(node.here(), "`any` sent as `required`");
+            notices.repaired(node.here(), "sent `any` as `required`");
             Ok(ToolChoice::Required)
         }
         _ => Err(node.invalid("must be `auto`, `none`, `required` or an object that names a tool")),

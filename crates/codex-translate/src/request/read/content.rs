@@ -60,14 +60,14 @@ pub(super) fn part_of(
         "image_url" | "input_image" => ContentPart::Image(image(at, members, notices)?),
         "file" | "input_file" => ContentPart::File(file(at, members, notices)?),
         "input_audio" | "audio" => {
-            return Err(unsupported(at, &kind, "this backend has no audio; send a transcript as text"));
+            return Err(unsupported(at, &kind, "the backend does not support audio; send a transcript"));
         }
         "thinking" | "redacted_thinking" | "reasoning" | "reasoning_text" | "summary_text" => {
-            notices.dropped(at.without_indexes(), format!("parts of type `{kind}` are not sent back"));
+            notices.dropped(at.without_indexes(), format!("parts of type `{kind}` are not sent to the backend"));
             return Ok(None);
         }
         _ if shape == Shape::Responses => ContentPart::Other(Opaque::new(&kind, members)),
-        _ => return Err(unsupported(at, &kind, "send text, image_url, file or refusal")),
+        _ => return Err(unsupported(at, &kind, "send `text`, `image_url`, `file` or `refusal`")),
     };
     Ok(Some(part))
 }
@@ -81,7 +81,7 @@ pub(super) fn output(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -
         ValueKind::String => Ok(OutputContent::Text(node.written()?)),
         ValueKind::Array if is_parts(node)? => Ok(OutputContent::Parts(parts(node, shape, notices)?)),
         ValueKind::Object | ValueKind::Array | ValueKind::Number | ValueKind::Bool | ValueKind::Null => {
-            notices.repaired(node.here(), "JSON sent as its text");
+            notices.repaired(node.here(), "sent JSON as text");
             Ok(OutputContent::Text(node.text().into()))
         }
     }
@@ -186,7 +186,7 @@ fn file(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<I
         }
     }
     if file.file_data.is_none() && file.file_id.is_none() && file.file_url.is_none() {
-        return Err(at.invalid("must hold `file_data`, `file_id` or `file_url`"));
+        return Err(at.invalid("must contain `file_data`, `file_id` or `file_url`"));
     }
     Ok(file)
 }
@@ -202,11 +202,11 @@ fn file_member(file: &mut InputFile, key: &str, member: &Node<'_, '_>, notices: 
     Ok(())
 }
 
-/// Leaves out a key that the part's type does not have, such as the cache marks of Anthropic's API; says so unless it is a
-/// reply's own.
+/// Leaves out a key that the part's type does not have, such as the cache marks of Anthropic's API; says so unless it
+/// is a reply's own.
 fn leftover(key: &str, member: &Node<'_, '_>, notices: &mut Notices) {
     if !LEFTOVERS.contains(&key) {
-        notices.dropped(member.here(), "the backend does not take it");
+        notices.dropped(member.here(), "not supported by the backend");
     }
 }
 

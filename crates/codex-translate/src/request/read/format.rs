@@ -42,14 +42,14 @@ fn schema(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Option<Format>, 
                 member.object()?;
                 schema = Some(member.raw());
             }
-            _ => notices.dropped(member.here(), "unknown key"),
+            _ => notices.dropped(member.here(), "unknown member"),
         }
     }
     let Some(schema) = schema else {
         return Err(node.missing("schema"));
     };
     let name = name.unwrap_or_else(|| {
-        notices.repaired(node.place("name"), "named `response` since it had no name");
+        notices.repaired(node.place("name"), "added the name `response`");
         "response".to_owned()
     });
     Ok(Some(Format::JsonSchema(JsonSchema { name, description, schema, strict })))

@@ -1,7 +1,7 @@
 //! Input items of the Responses API, as its clients write them (docs/backend.md §2.7, §2.8).
 //!
-//! Items are rebuilt from an allow-list, since the backend refuses keys that it does not know. What is left over from a reply
-//! (`id`, `status`, annotations, log probabilities) means nothing in a request and goes without notice.
+//! Items are rebuilt from an allow-list, since the backend refuses keys that it does not know. What is left over from a
+//! reply (`id`, `status`, annotations, log probabilities) means nothing in a request and goes without notice.
 
 use super::content;
 use super::message::{self, MessageReader};
@@ -13,8 +13,8 @@ use crate::responses::{CallKind, InputItem, InputMessage, Opaque, ReasoningItem,
 /// The key that only the Codex CLI writes on its items (docs/backend.md §9).
 const PASSTHROUGH: &str = "internal_chat_message_metadata_passthrough";
 
-/// The types of items that are carried as they are, with the keys that the backend knows of each (docs/backend.md §2.8, and
-/// what the CLI 0.169.0 writes beyond that).
+/// The types of items that are carried as they are, with the keys that the backend knows of each (docs/backend.md §2.8,
+/// and what the CLI 0.169.0 writes beyond that).
 const ALLOWED: &[(&str, &[&str])] = &[
     ("additional_tools", &["type", "role", "tools"]),
     ("agent_message", &["type", "author", "recipient", "content"]),
@@ -179,7 +179,8 @@ fn empty_list() -> Result<Raw, Error> {
     to_raw(&[(); 0])
 }
 
-/// An item of another type with the keys that its type has; of a type that is not known here, with all but the leftovers.
+/// An item of another type with the keys that its type has; of a type that is not known here, with all but the
+/// leftovers.
 fn cleaned(at: &Path<'_>, kind: &str, members: &Members<'_>, notices: &mut Notices) -> Opaque {
     let allowed = ALLOWED.iter().find(|(name, _)| *name == kind).map(|(_, keys)| *keys);
     let mut item = Opaque { kind: kind.to_owned(), members: Vec::new() };
@@ -200,6 +201,6 @@ fn cleaned(at: &Path<'_>, kind: &str, members: &Members<'_>, notices: &mut Notic
 /// Leaves out a key that the item's type does not have; says so unless it is the reply's own.
 fn leftover(key: &str, member: &Node<'_, '_>, notices: &mut Notices) {
     if key != "type" && !LEFTOVERS.contains(&key) {
-        notices.dropped(member.here(), "the backend does not take it");
+        notices.dropped(member.here(), "not supported by the backend");
     }
 }

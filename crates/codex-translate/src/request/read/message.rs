@@ -75,8 +75,9 @@ impl MessageReader {
             }
             "system" | "developer" | "user" => self.said(Role::from_word(&role), fields, at, notices),
             _ if self.shape == Shape::Responses => self.said(Role::from_word(&role), fields, at, notices),
-            _ => Err(role_node
-                .invalid(format_args!("is `{role}`; it must be system, developer, user, assistant, tool or function"))),
+            _ => Err(role_node.invalid(format_args!(
+                "is `{role}`; it must be `system`, `developer`, `user`, `assistant`, `tool` or `function`"
+            ))),
         }
     }
 
@@ -100,7 +101,7 @@ impl MessageReader {
                 "tool_calls" => fields.calls = tool_calls(&member, notices)?,
                 "function_call" => fields.legacy_call = Some(name_and_input(&member, "arguments", notices)?),
                 "role" | "type" | "id" | "status" | "object" | "annotations" | "parsed" => {}
-                _ => notices.dropped(member.here(), "the backend does not take it"),
+                _ => notices.dropped(member.here(), "not supported by the backend"),
             }
         }
         Ok(fields)
@@ -113,7 +114,7 @@ impl MessageReader {
             name_speaker(&role, name, &mut content, at, notices);
         }
         if content.is_empty() {
-            notices.repaired(at.place("content"), "a message without content is left out");
+            notices.repaired(at.place("content"), "dropped a message without content");
             return Ok(());
         }
         self.items.push(InputItem::Message(InputMessage { role, content, phase: fields.phase }));
@@ -123,7 +124,7 @@ impl MessageReader {
     /// A message of the assistant: what it said, then its calls.
     fn assistant(&mut self, fields: MessageFields, at: &Path<'_>, notices: &mut Notices) {
         if fields.name.is_some() {
-            notices.dropped(at.place("name"), "the backend has no names of speakers");
+            notices.dropped(at.place("name"), "the backend does not support speaker names");
         }
         let mut said = fields.content.unwrap_or_default();
         let shown: Vec<_> =
@@ -138,7 +139,7 @@ impl MessageReader {
             }));
         }
         if !shown.is_empty() {
-            notices.repaired(at.place("content"), "images and files of the assistant are sent as the user's");
+            notices.repaired(at.place("content"), "sent the assistant's images and files as the user's");
             self.items.push(InputItem::Message(InputMessage { role: Role::User, content: shown, phase: None }));
         }
         self.items.extend(fields.calls.into_iter().map(InputItem::Call));
@@ -185,10 +186,10 @@ impl MessageReader {
 /// Keeps the name of a speaker: the backend has no place for it, so that a user's is said in a part of its own.
 fn name_speaker(role: &Role, name: String, content: &mut Vec<ContentPart>, at: &Path<'_>, notices: &mut Notices) {
     if *role == Role::User {
-        notices.emulated(at.place("name"), "said in a text part before the message");
+        notices.emulated(at.place("name"), "sent in a text part before the message");
         content.insert(0, ContentPart::Text(format!("Name of the speaker: {name}").into()));
     } else {
-        notices.dropped(at.place("name"), "the backend has no names of speakers");
+        notices.dropped(at.place("name"), "the backend does not support speaker names");
     }
 }
 
@@ -206,7 +207,7 @@ fn tool_call(node: &Node<'_, '_>, notices: &mut Notices) -> Result<ToolCall, Err
             "function" => called = Some((CallKind::Function, name_and_input(&member, "arguments", notices)?)),
             "custom" => called = Some((CallKind::Custom, name_and_input(&member, "input", notices)?)),
             "type" | "index" | "status" => {}
-            _ => notices.dropped(member.here(), "the backend does not take it"),
+            _ => notices.dropped(member.here(), "not supported by the backend"),
         }
     }
     let call_id = id.ok_or_else(|| node.missing("id"))?;
@@ -223,14 +224,15 @@ fn name_and_input(node: &Node<'_, '_>, input_key: &str, notices: &mut Notices) -
         match &*key {
             "name" => name = Some(tool_name(&member, notices)?),
             key if key == input_key => input = Some(tool_input(&member, kind, notices)?),
-            _ => notices.dropped(member.here(), "the backend does not take it"),
+            _ => notices.dropped(member.here(), "not supported by the backend"),
         }
     }
     let name = name.ok_or_else(|| node.missing("name"))?;
     Ok((name, input.unwrap_or_else(|| empty_input(kind))))
 }
 
-/// The arguments of a function as JSON text, or the input of a custom tool. Some clients send the arguments as an object.
+/// The arguments of a function as JSON text, or the input of a custom tool. Some clients send the arguments as an
+/// object.
 pub(super) fn tool_input(node: &Node<'_, '_>, kind: CallKind, notices: &mut Notices) -> Result<String, Error> {
     match node.kind() {
         ValueKind::String => {
@@ -238,7 +240,7 @@ pub(super) fn tool_input(node: &Node<'_, '_>, kind: CallKind, notices: &mut Noti
             Ok(if text.is_empty() { empty_input(kind) } else { text })
         }
         ValueKind::Object if kind == CallKind::Function => {
-            notices.repaired(node.here(), "an object sent as its JSON text");
+            notices.repaired(node.here(), "sent an object as JSON text");
             Ok(node.text().to_owned())
         }
         ValueKind::Object | ValueKind::Array | ValueKind::Number | ValueKind::Bool | ValueKind::Null => node.string(),
@@ -257,7 +259,7 @@ pub(super) fn empty_input(kind: CallKind) -> String {
 pub(super) fn tool_name(node: &Node<'_, '_>, notices: &mut Notices) -> Result<String, Error> {
     let name = node.string()?;
     if name.is_empty() {
-        notices.repaired(node.here(), format!("an empty name sent as `{UNNAMED}`"));
+        notices.repaired(node.here(), format!("sent an empty name as `{UNNAMED}`"));
         return Ok(UNNAMED.to_owned());
     }
     Ok(name)

@@ -37,7 +37,8 @@ impl ChatRequest {
 }
 
 impl ResponsesRequest {
-    /// Reads the body of a request to `/v1/responses`. A chat-shaped body (`messages` and no `input`) is understood as well.
+    /// Reads the body of a request to `/v1/responses`. A chat-shaped body (`messages` and no `input`) is understood as
+    /// well.
     ///
     /// # Errors
     /// The body is not JSON, or something in it has the wrong type or is missing: a 400 that names it by its path.
@@ -63,7 +64,7 @@ fn read(body: &[u8], path: Shape) -> Result<ResponsesRequest, Error> {
     request.local.shape = shape;
     request.local.from_cli = members.iter().any(|(key, _)| key == "client_metadata");
     if matches!(text, Cow::Owned(_)) {
-        request.notices.repaired("*", "half a surrogate pair is sent as U+FFFD");
+        request.notices.repaired("*", "replaced a lone surrogate with U+FFFD");
     }
     let root = Path::ROOT;
     let Some((_, model)) = members.iter().find(|(key, _)| key == "model") else { return Err(root.missing("model")) };
@@ -84,14 +85,14 @@ fn read(body: &[u8], path: Shape) -> Result<ResponsesRequest, Error> {
     for (key, raw) in members.iter().filter(|(key, _)| key != "model") {
         let node = root.key(key, raw);
         if !settings::read(&mut request, &node, key)? {
-            params::set_aside(shape, key, &node, &mut request.notices)?;
+            params::reject_or_drop(shape, key, &node, &mut request.notices)?;
         }
     }
     Ok(request)
 }
 
 fn read_messages(list: Shallow<'_>, at: &Path<'_>, notices: &mut Notices) -> Result<Vec<InputItem>, Error> {
-    let messages = objects(list, at, "must hold at least one message")?;
+    let messages = objects(list, at, "must contain at least one message")?;
     let mut reader = MessageReader::new(Shape::Chat, messages.len());
     for (index, members) in messages.into_iter().enumerate() {
         reader.read(&at.element(index), members, notices)?;
@@ -105,7 +106,7 @@ fn read_input(request: &mut ResponsesRequest, input: Shallow<'_>, at: &Path<'_>)
         request.input.push(InputItem::Message(InputMessage::text(Role::User, text.into_owned())));
         return Ok(());
     }
-    let items = objects(input, at, "must hold at least one item")?;
+    let items = objects(input, at, "must contain at least one item")?;
     request.local.from_cli |= items.iter().any(item::is_of_cli);
     let mut reader = ItemReader::new(request.local.from_cli, items.len());
     for (index, members) in items.into_iter().enumerate() {

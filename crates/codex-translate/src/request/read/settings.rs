@@ -49,11 +49,11 @@ pub(super) fn read(request: &mut ResponsesRequest, node: &Node<'_, '_>, key: &st
         "max_tokens" => {
             let limit = node.positive()?;
             request.local.max_tokens.get_or_insert(limit);
-            request.notices.emulated(key, "the reply is cut here");
+            request.notices.emulated(key, "the reply is cut off by the proxy");
         }
         "max_completion_tokens" | "max_output_tokens" => {
             request.local.max_tokens = Some(node.positive()?);
-            request.notices.emulated(key, "the reply is cut here");
+            request.notices.emulated(key, "the reply is cut off by the proxy");
         }
         "web_search_options" => web_search_options(request, node)?,
         "store" if request.local.shape == Shape::Responses => request.local.store = Some(node.bool()?),
@@ -92,7 +92,7 @@ fn stop(node: &Node<'_, '_>) -> Result<Vec<String>, Error> {
         }
     };
     if stop.len() > MAX_STOPS {
-        return Err(node.invalid(format_args!("holds {} strings; at most {MAX_STOPS} are allowed", stop.len())));
+        return Err(node.invalid(format_args!("contains {} strings; the maximum is {MAX_STOPS}", stop.len())));
     }
     stop.retain(|stop| !stop.is_empty());
     Ok(stop)
@@ -129,7 +129,7 @@ fn stream_options(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result
             "reasoning_summary_delivery" => {
                 request.stream_options.reasoning_summary_delivery = Some(member.string()?);
             }
-            _ => request.notices.dropped(member.here(), "unknown key"),
+            _ => request.notices.dropped(member.here(), "unknown member"),
         }
     }
     Ok(())
@@ -152,7 +152,7 @@ fn reasoning(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), 
                 request.reasoning.effort.get_or_insert(Effort::None);
             }
             "exclude" | "enabled" => {}
-            _ => request.notices.dropped(member.here(), "the backend does not take it"),
+            _ => request.notices.dropped(member.here(), "not supported by the backend"),
         }
     }
     Ok(())
@@ -169,7 +169,7 @@ fn text(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), Error
         match &*key {
             "verbosity" => request.text.verbosity = Some(member.string()?),
             "format" => request.text.format = format::read(&member, &mut request.notices)?,
-            _ => request.notices.dropped(member.here(), "unknown key"),
+            _ => request.notices.dropped(member.here(), "unknown member"),
         }
     }
     Ok(())
@@ -183,7 +183,7 @@ fn web_search_options(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Re
         match &*key {
             "search_context_size" => tool.members.push((key.to_string(), member.raw())),
             "user_location" => tool.members.push((key.to_string(), location(&member)?)),
-            _ => request.notices.dropped(member.here(), "unknown key"),
+            _ => request.notices.dropped(member.here(), "unknown member"),
         }
     }
     request.tools.push(Tool::Opaque(tool));

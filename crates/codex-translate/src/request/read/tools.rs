@@ -1,4 +1,5 @@
-//! Tools of either dialect: chat nests a function's members under `function`, Responses does not, and clients mix the two.
+//! Tools of either dialect: chat nests a function's members under `function`, Responses does not, and clients mix the
+//! two.
 
 use crate::error::Error;
 use crate::json::{Members, Node, Raw, ValueKind, find, to_raw};
@@ -71,7 +72,7 @@ fn tool(node: &Node<'_, '_>, kind: &str, members: &Members<'_>, notices: &mut No
 fn search(node: &Node<'_, '_>, kind: &str, members: &Members<'_>, notices: &mut Notices) -> Result<Opaque, Error> {
     let mut tool = web_search()?;
     if kind != tool.kind {
-        notices.repaired(node.place("type"), format!("`{kind}` sent as `web_search`"));
+        notices.repaired(node.place("type"), format!("sent `{kind}` as `web_search`"));
     }
     let rest = members.iter().filter(|(key, _)| key != "type");
     tool.members.extend(rest.map(|(key, raw)| (key.to_string(), (*raw).to_owned())));
@@ -82,7 +83,7 @@ fn without_cache_control(node: &Node<'_, '_>, mut tool: Opaque, notices: &mut No
     let before = tool.members.len();
     tool.members.retain(|(key, _)| key != "cache_control");
     if tool.members.len() < before {
-        notices.dropped(node.place("cache_control"), "the backend does not take it");
+        notices.dropped(node.place("cache_control"), "not supported by the backend");
     }
     tool
 }
@@ -130,7 +131,7 @@ impl FunctionMembers {
                 "parameters" | "input_schema" => self.parameters = Some(schema::of_parameters(&member, notices)?),
                 "strict" => self.strict = member.bool()?,
                 "defer_loading" => self.defer_loading = Some(member.bool()?),
-                _ => notices.dropped(member.here(), "the backend does not take it"),
+                _ => notices.dropped(member.here(), "not supported by the backend"),
             }
         }
         Ok(())
@@ -167,7 +168,7 @@ fn custom(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> 
             "name" => name = Some(member.non_empty()?),
             "description" => description = Some(member.string()?),
             "format" => format = Some(input_format(&member)?),
-            _ => notices.dropped(member.here(), "the backend does not take it"),
+            _ => notices.dropped(member.here(), "not supported by the backend"),
         }
     }
     Ok(CustomTool { name: name.ok_or_else(|| node.missing("name"))?, description, format })
