@@ -7,8 +7,8 @@ use codex_translate::Options;
 use codex_upstream::{ModelCacheConfig, Upstream};
 
 use crate::config::Config;
-use crate::config::runtime::{InForce, Terms};
-use crate::request::budget::LargeBodies;
+use crate::config::runtime::{Reloadable, RuntimeConfig};
+use crate::request::budget::BodyMemoryBudget;
 use crate::server::upgraded::UpgradedConnections;
 use crate::stored::Stored;
 use crate::telemetry::request_log::RequestLog;
@@ -22,7 +22,7 @@ pub struct App<U: Upstream> {
     /// The client of the backend: login, models, quota.
     pub client: Arc<CodexClient<U>>,
     /// Who may call, model aliases and limits: everything that can change while the program runs.
-    pub terms: InForce,
+    pub runtime: Reloadable,
     /// The requests of this run.
     pub request_log: Arc<RequestLog>,
     /// The command that renews the login, as in `codex-proxy login`.
@@ -30,7 +30,7 @@ pub struct App<U: Upstream> {
     /// The responses that clients continue.
     pub(crate) stored: Arc<Stored>,
     /// The memory for large bodies.
-    pub(crate) large_bodies: LargeBodies,
+    pub(crate) body_budget: BodyMemoryBudget,
     /// The open WebSockets of clients.
     pub(crate) client_sockets: UpgradedConnections,
     /// The time of day.
@@ -63,11 +63,11 @@ impl<U: Upstream> App<U> {
         };
         Self {
             client: Arc::new(CodexClient::new(client, upstream, store, Arc::clone(&request_log) as _, clock.clone())),
-            terms: InForce::new(Terms::of(config)),
+            runtime: Reloadable::new(RuntimeConfig::from_config(config)),
             request_log,
             login_command,
             stored: Arc::new(Stored::new(config.stored_bytes)),
-            large_bodies: LargeBodies::default(),
+            body_budget: BodyMemoryBudget::default(),
             clock,
             client_sockets: UpgradedConnections::default(),
         }
@@ -75,6 +75,6 @@ impl<U: Upstream> App<U> {
 
     /// Finds the model that a client calls `name`, without any request.
     pub(crate) fn named_model(&self, name: &str, options: &Options) -> NamedModel {
-        NamedModel::new(name, &self.client.models_at_hand(), &self.terms.now().aliases, options)
+        NamedModel::new(name, &self.client.models_at_hand(), &self.runtime.current().aliases, options)
     }
 }

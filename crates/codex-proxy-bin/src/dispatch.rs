@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 
 use crate::admission::cors::Cors;
 use crate::app::App;
-use crate::config::runtime::Terms;
+use crate::config::runtime::RuntimeConfig;
 use crate::connection::peer::Peer;
 use crate::endpoints;
 use crate::endpoints::websocket;
@@ -21,7 +21,7 @@ use crate::reply::{self, ReplyBody};
 use crate::request::body;
 use crate::request::context::RequestContext;
 use crate::request::limits::{self, Limits};
-use crate::route::{Credential, Route, Work, route};
+use crate::route::{BackendCall, Credential, Route, route};
 use crate::server::serve::Handler;
 use crate::telemetry::record::{RequestInfo, RequestRecord};
 use crate::turn::error;
@@ -31,8 +31,8 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 impl<U: Upstream> App<U> {
     /// Answers one request from `peer`. Never fails: every error becomes a reply, even a panic.
     pub async fn answer(self: &Arc<Self>, request: Request<Incoming>, peer: impl Into<Peer>) -> Response<ReplyBody> {
-        let terms = self.terms.now();
-        let cors = Cors::new(&terms.access.origins, request.headers());
+        let runtime = self.runtime.current();
+        let cors = Cors::new(&runtime.access.origins, request.headers());
         let request_id = ids::request_id(request.headers());
         let route = route(request.method(), request.uri().path());
         let guard = self.request_log.open(RequestInfo {
@@ -42,7 +42,7 @@ impl<U: Upstream> App<U> {
             is_routine: route.is_routine(),
         });
         let is_head = request.method() == Method::HEAD;
-        let answering = AssertUnwindSafe(self.respond(route, request, peer.into(), guard.record(), &terms, &cors));
+        let answering = AssertUnwindSafe(self.respond(route, request, peer.into(), guard.record(), &runtime, &cors));
         let answered = answering.catch_unwind().await.unwrap_or_else(|_| Err(error::of_panic()));
         let mut response = answered.unwrap_or_else(|error| {
             guard.record().fail(&error);
@@ -59,7 +59,7 @@ impl<U: Upstream> App<U> {
         request: Request<Incoming>,
         peer: Peer,
         record: &RequestRecord,
-        terms: &Terms,
+        runtime: &RuntimeConfig,
         cors: &Cors,
     ) -> Result<Response<ReplyBody>, Error> {
         let (head, incoming) = request.into_parts();
@@ -73,23 +73,23 @@ impl<U: Upstream> App<U> {
             *response.headers_mut() = answer?;
             return Ok(response);
         }
-        match (route.credential(), terms.access.admit(peer, &head)) {
+        match (route.credential(), runtime.access.admit(peer, &head)) {
             (Credential::Nothing, _) | (_, Ok(())) => {}
             (Credential::AnyKey, Err(denied)) if denied.is_about_a_key() => {}
             (_, Err(denied)) => return Err(reply::of_denied(denied)),
         }
         match route {
-            Route::Work(work) => {
+            Route::Backend(call) => {
                 let context = RequestContext::read(&head.headers, record)?;
-                let received = body::read(&head.headers, incoming, &terms.limits, &self.large_bodies).await?;
-                // The share is held until the request has been sent, the slot until the reply's last byte.
-                let (body, _share) = (received.bytes, received.share);
-                let slot = self.terms.slots().take(terms.limits.times.queue).await?;
-                let answered = match work {
-                    Work::Chat => endpoints::chat(self, &context, body).await,
-                    Work::Responses => endpoints::responses(self, &context, body).await,
-                    Work::Compact => endpoints::compact(self, &context, &body).await,
-                    Work::Images(task) => endpoints::images(self, task, &context, &head.headers, body).await,
+                let received = body::read(&head.headers, incoming, &runtime.limits, &self.body_budget).await?;
+                // The permit is held until the request has been sent, the slot until the reply's last byte.
+                let (body, _permit) = (received.bytes, received.permit);
+                let slot = self.runtime.slots().take(runtime.limits.timeouts.queue).await?;
+                let answered = match call {
+                    BackendCall::Chat => endpoints::chat(self, &context, body).await,
+                    BackendCall::Responses => endpoints::responses(self, &context, body).await,
+                    BackendCall::Compact => endpoints::compact(self, &context, &body).await,
+                    BackendCall::Images(task) => endpoints::images(self, task, &context, &head.headers, body).await,
                 };
                 let mut response =
                     answered.map_err(|error| reply::worded_for(&head.headers, error)).unwrap_or_else(|error| {
@@ -100,13 +100,13 @@ impl<U: Upstream> App<U> {
                 response.body_mut().set_slot(slot);
                 Ok(response)
             }
-            Route::Socket if websocket::is_upgrade(&head) => websocket::accept(self, peer, head),
-            Route::Socket => Ok(reply::no_upgrade()),
+            Route::WebSocket if websocket::is_upgrade(&head) => websocket::accept(self, peer, head),
+            Route::WebSocket => Ok(reply::no_upgrade()),
             Route::Stored(asked, id) => {
                 endpoints::stored(self, &RequestContext::read(&head.headers, record)?, asked, &id, &head)
             }
             Route::Models => Ok(endpoints::models(&self.client.current_models().await, head.uri.query())),
-            Route::Model(id) => endpoints::model(&self.client.current_models().await, &terms.aliases, &id),
+            Route::Model(id) => endpoints::model(&self.client.current_models().await, &runtime.aliases, &id),
             Route::Usage => endpoints::usage(self).await,
             Route::Metrics => Ok(endpoints::metrics(self).await),
             Route::Status => Ok(endpoints::status(self).await),
@@ -125,7 +125,7 @@ impl<U: Upstream> Handler for Arc<App<U>> {
     }
 
     fn limits(&self) -> Limits {
-        self.terms.now().limits
+        self.runtime.current().limits
     }
 
     async fn drain(&self) {

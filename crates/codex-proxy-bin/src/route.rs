@@ -16,7 +16,7 @@ pub enum Probe {
 
 /// The calls of the backend: each has a body, takes a slot, and reports the quota in its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
+pub enum BackendCall {
     /// `POST /v1/chat/completions`
     Chat,
     /// `POST /v1/responses`
@@ -27,7 +27,7 @@ pub enum Work {
     Images(Task),
 }
 
-impl Work {
+impl BackendCall {
     /// Returns the endpoint's name in logs and metrics.
     pub fn endpoint(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl Work {
 
 /// The queries about a stored response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum StoredQuery {
     /// `GET` or `DELETE /v1/responses/{id}`
     Response,
     /// `GET /v1/responses/{id}/input_items`
@@ -54,11 +54,11 @@ pub enum Kept {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     /// A call of the backend.
-    Work(Work),
+    Backend(BackendCall),
     /// `GET /v1/responses`, to be upgraded to a WebSocket
-    Socket,
+    WebSocket,
     /// A query about a stored response, by its id
-    Stored(Kept, String),
+    Stored(StoredQuery, String),
     /// `GET /v1/models`
     Models,
     /// `GET /v1/models/{id}`
@@ -97,8 +97,8 @@ impl Route {
     /// Returns the endpoint's name in logs and metrics.
     pub fn endpoint(&self) -> &'static str {
         match self {
-            Self::Work(work) => work.endpoint(),
-            Self::Socket => "websocket",
+            Self::Backend(call) => call.endpoint(),
+            Self::WebSocket => "websocket",
             Self::Stored(..) => "stored",
             Self::Models | Self::Model(_) => "models",
             Self::Usage => "usage",
@@ -124,8 +124,8 @@ impl Route {
         match self {
             Self::Health(_) | Self::OpenApi => Credential::Nothing,
             Self::StatusPage => Credential::AnyKey,
-            Self::Work(_)
-            | Self::Socket
+            Self::Backend(_)
+            | Self::WebSocket
             | Self::Stored(..)
             | Self::Models
             | Self::Model(_)
@@ -154,16 +154,16 @@ static ROUTES: [(&str, &str, Route); 20] = [
     ("/health", "GET, HEAD", Route::Health(Probe::Login)),
     ("/health/live", "GET, HEAD", Route::Health(Probe::Live)),
     ("/health/ready", "GET, HEAD", Route::Health(Probe::Ready)),
-    ("/chat/completions", "POST", Route::Work(Work::Chat)),
-    ("/responses", "GET", Route::Socket),
-    ("/responses", "POST", Route::Work(Work::Responses)),
-    ("/responses/compact", "POST", Route::Work(Work::Compact)),
-    ("/responses/{id}/input_items", "GET, HEAD", Route::Stored(Kept::InputItems, String::new())),
-    ("/responses/{id}/cancel", "POST", Route::Stored(Kept::Cancel, String::new())),
-    ("/responses/{id}", "GET, HEAD", Route::Stored(Kept::Response, String::new())),
-    ("/responses/{id}", "DELETE", Route::Stored(Kept::Response, String::new())),
-    ("/images/generations", "POST", Route::Work(Work::Images(Task::Generation))),
-    ("/images/edits", "POST", Route::Work(Work::Images(Task::Edit))),
+    ("/chat/completions", "POST", Route::Backend(BackendCall::Chat)),
+    ("/responses", "GET", Route::WebSocket),
+    ("/responses", "POST", Route::Backend(BackendCall::Responses)),
+    ("/responses/compact", "POST", Route::Backend(BackendCall::Compact)),
+    ("/responses/{id}/input_items", "GET, HEAD", Route::Stored(StoredQuery::InputItems, String::new())),
+    ("/responses/{id}/cancel", "POST", Route::Stored(StoredQuery::Cancel, String::new())),
+    ("/responses/{id}", "GET, HEAD", Route::Stored(StoredQuery::Response, String::new())),
+    ("/responses/{id}", "DELETE", Route::Stored(StoredQuery::Response, String::new())),
+    ("/images/generations", "POST", Route::Backend(BackendCall::Images(Task::Generation))),
+    ("/images/edits", "POST", Route::Backend(BackendCall::Images(Task::Edit))),
     ("/models", "GET, HEAD", Route::Models),
     ("/models/{id}", "GET, HEAD", Route::Model(String::new())),
 ];
@@ -255,13 +255,13 @@ mod tests {
             "/v1/chat/completions/",
             "/backend-api/codex/chat/completions",
         ] {
-            assert_eq!(route(&Method::POST, path), Route::Work(Work::Chat), "{path}");
+            assert_eq!(route(&Method::POST, path), Route::Backend(BackendCall::Chat), "{path}");
         }
-        assert_eq!(route(&Method::POST, "/backend-api/codex/responses"), Route::Work(Work::Responses));
+        assert_eq!(route(&Method::POST, "/backend-api/codex/responses"), Route::Backend(BackendCall::Responses));
         for (path, expected) in [
-            ("/responses/compact", Route::Work(Work::Compact)),
-            ("/images/generations", Route::Work(Work::Images(Task::Generation))),
-            ("/images/edits", Route::Work(Work::Images(Task::Edit))),
+            ("/responses/compact", Route::Backend(BackendCall::Compact)),
+            ("/images/generations", Route::Backend(BackendCall::Images(Task::Generation))),
+            ("/images/edits", Route::Backend(BackendCall::Images(Task::Edit))),
         ] {
             for base in ["", "/v1", "/v1/v1", "/backend-api/codex"] {
                 assert_eq!(route(&Method::POST, &format!("{base}{path}")), expected, "{base}{path}");
@@ -269,13 +269,13 @@ mod tests {
             }
         }
         assert_eq!(route(&Method::GET, "/v1/models/openai%2Fgpt-5.1"), Route::Model("openai/gpt-5.1".to_owned()));
-        assert_eq!(route(&Method::GET, "/backend-api/codex/responses"), Route::Socket);
-        let kept = |kept| Route::Stored(kept, "r".to_owned());
+        assert_eq!(route(&Method::GET, "/backend-api/codex/responses"), Route::WebSocket);
+        let stored = |query| Route::Stored(query, "r".to_owned());
         for method in [Method::GET, Method::DELETE] {
-            assert_eq!(route(&method, "/v1/responses/r"), kept(Kept::Response), "{method}");
+            assert_eq!(route(&method, "/v1/responses/r"), stored(StoredQuery::Response), "{method}");
         }
-        assert_eq!(route(&Method::GET, "/responses/r/input_items"), kept(Kept::InputItems));
-        assert_eq!(route(&Method::POST, "/v1/responses/r/cancel"), kept(Kept::Cancel));
+        assert_eq!(route(&Method::GET, "/responses/r/input_items"), stored(StoredQuery::InputItems));
+        assert_eq!(route(&Method::POST, "/v1/responses/r/cancel"), stored(StoredQuery::Cancel));
         assert_eq!(route(&Method::HEAD, "/health"), Route::Health(Probe::Login));
         assert_eq!(route(&Method::GET, "/health/ready"), Route::Health(Probe::Ready));
         assert_eq!(route(&Method::GET, "/"), Route::StatusPage);

@@ -9,7 +9,7 @@ use http::header::{AUTHORIZATION, HOST, ORIGIN, REFERER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
-use crate::admission::keys::{ApiKeys, Match};
+use crate::admission::keys::{ApiKeys, KeyMatch};
 use crate::admission::origin::{AllowedOrigins, is_local_authority, is_private_authority};
 use crate::connection::peer::Peer;
 
@@ -78,11 +78,11 @@ impl Access {
             return self.check_page(head, is_local_authority);
         }
         match presented(&self.keys, &head.headers)? {
-            Match::Secret => Ok(()),
-            Match::WellKnown if is_forwarded(&head.headers) || !peer.is_private() => Err(Denied::PublicKey),
+            KeyMatch::Secret => Ok(()),
+            KeyMatch::WellKnown if is_forwarded(&head.headers) || !peer.is_private() => Err(Denied::PublicKey),
             // A page whose name was made to resolve to this machine (DNS rebinding) can send this key, too: it is in
             // the README.
-            Match::WellKnown => self.check_page(head, is_private_authority),
+            KeyMatch::WellKnown => self.check_page(head, is_private_authority),
         }
     }
 
@@ -117,13 +117,13 @@ fn is_forwarded(headers: &HeaderMap) -> bool {
 }
 
 /// Returns the best match among the keys that a request sends in either header.
-fn presented(keys: &ApiKeys, headers: &HeaderMap) -> Result<Match, Denied> {
+fn presented(keys: &ApiKeys, headers: &HeaderMap) -> Result<KeyMatch, Denied> {
     let bearers = headers.get_all(AUTHORIZATION).iter().filter_map(|value| bearer(value.as_bytes()));
     let candidates = bearers.chain(headers.get_all("x-api-key").iter().map(|value| value.as_bytes().trim_ascii()));
     let mut outcome = Err(Denied::NoKey);
     for candidate in candidates {
         match (keys.find(candidate), outcome) {
-            (Some(Match::Secret), _) => return Ok(Match::Secret),
+            (Some(KeyMatch::Secret), _) => return Ok(KeyMatch::Secret),
             (Some(found), _) => outcome = Ok(found),
             (None, Err(_)) => outcome = Err(Denied::WrongKey),
             (None, Ok(_)) => {}

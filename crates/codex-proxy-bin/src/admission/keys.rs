@@ -23,7 +23,7 @@ struct ApiKey {
 
 /// The kind of key that a caller sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Match {
+pub enum KeyMatch {
     /// A secret one.
     Secret,
     /// The public one.
@@ -32,13 +32,13 @@ pub enum Match {
 
 impl ApiKeys {
     /// Parses the keys of a file: one per line; empty lines and lines that begin with `#` are ignored.
-    pub fn of_file(text: &str) -> Self {
+    pub fn parse_file(text: &str) -> Self {
         Self(text.lines().map(str::trim).filter(|line| !line.starts_with('#')).filter_map(ApiKey::new).collect())
     }
 
     /// Adds the keys of `others`.
     #[must_use]
-    pub fn and(mut self, others: Self) -> Self {
+    pub fn merge(mut self, others: Self) -> Self {
         self.0.extend(others.0);
         self
     }
@@ -59,7 +59,7 @@ impl ApiKeys {
     }
 
     /// Finds a key in constant time: it does not depend on which key matches, or nearly does.
-    pub fn find(&self, presented: &[u8]) -> Option<Match> {
+    pub fn find(&self, presented: &[u8]) -> Option<KeyMatch> {
         let hash = hash(presented);
         let (mut secret, mut well_known) = (Choice::from(0), Choice::from(0));
         for key in &self.0 {
@@ -68,8 +68,8 @@ impl ApiKeys {
             *found |= is_equal;
         }
         match (bool::from(secret), bool::from(well_known)) {
-            (true, _) => Some(Match::Secret),
-            (false, true) => Some(Match::WellKnown),
+            (true, _) => Some(KeyMatch::Secret),
+            (false, true) => Some(KeyMatch::WellKnown),
             (false, false) => None,
         }
     }
@@ -109,8 +109,8 @@ mod tests {
     fn a_key_is_a_line_whatever_it_contains() {
         let keys: ApiKeys = "one, two\r\n\n  three four \n".parse().unwrap();
         assert_eq!(keys.len(), 2);
-        assert_eq!(keys.find(b"one, two"), Some(Match::Secret));
-        assert_eq!(keys.find(b"three four"), Some(Match::Secret));
+        assert_eq!(keys.find(b"one, two"), Some(KeyMatch::Secret));
+        assert_eq!(keys.find(b"three four"), Some(KeyMatch::Secret));
         for wrong in ["one", "two", "three", "", "one, tw", "one, two "] {
             assert_eq!(keys.find(wrong.as_bytes()), None, "{wrong:?}");
         }
@@ -119,10 +119,10 @@ mod tests {
 
     #[test]
     fn comments_in_a_file_of_keys_are_ignored() {
-        let keys = ApiKeys::of_file("# the laptop\nsecret\n\n#codex-proxy\n").and("codex-proxy".parse().unwrap());
+        let keys = ApiKeys::parse_file("# the laptop\nsecret\n\n#codex-proxy\n").merge("codex-proxy".parse().unwrap());
         assert_eq!(keys.len(), 2);
         assert_eq!(keys.find(b"# the laptop"), None);
-        assert_eq!(keys.find(b"codex-proxy"), Some(Match::WellKnown));
+        assert_eq!(keys.find(b"codex-proxy"), Some(KeyMatch::WellKnown));
         assert!(keys.has_well_known());
     }
 

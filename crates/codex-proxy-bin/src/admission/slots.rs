@@ -12,18 +12,18 @@ use crate::sync::lock;
 /// A number of slots. Everything that is served holds one: a request from its body to its reply's last byte, a
 /// connection until it is closed.
 ///
-/// Invariant: free permits + slots held − `State::owed` = `State::slots`.
+/// Invariant: free permits + slots held − `SlotCounts::owed` = `SlotCounts::slots`.
 #[derive(Clone, Debug)]
-pub struct Slots(Arc<Shared>);
+pub struct Slots(Arc<SlotsInner>);
 
 #[derive(Debug)]
-struct Shared {
+struct SlotsInner {
     semaphore: Arc<Semaphore>,
-    state: Mutex<State>,
+    state: Mutex<SlotCounts>,
 }
 
 #[derive(Debug)]
-struct State {
+struct SlotCounts {
     slots: usize,
     queue: usize,
     waiting: usize,
@@ -34,19 +34,19 @@ struct State {
 /// One of the slots. Dropping it frees it for the next.
 #[derive(Debug)]
 pub struct Slot {
-    shared: Arc<Shared>,
+    shared: Arc<SlotsInner>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A place in the queue.
-struct Waiting<'a>(&'a Shared);
+struct QueuePlace<'a>(&'a SlotsInner);
 
 impl Slots {
     /// Makes `slots` slots, for which at most `queue` callers wait.
     pub fn new(slots: usize, queue: usize) -> Self {
         let slots = slots.min(Semaphore::MAX_PERMITS);
-        let state = State { slots, queue, waiting: 0, owed: 0 };
-        Self(Arc::new(Shared { semaphore: Arc::new(Semaphore::new(slots)), state: Mutex::new(state) }))
+        let state = SlotCounts { slots, queue, waiting: 0, owed: 0 };
+        Self(Arc::new(SlotsInner { semaphore: Arc::new(Semaphore::new(slots)), state: Mutex::new(state) }))
     }
 
     /// Takes a slot if one is free.
@@ -55,16 +55,16 @@ impl Slots {
         permit.map(|permit| Slot { shared: Arc::clone(&self.0), permit: Some(permit) })
     }
 
-    /// Waits for a slot, for at most `patience`.
+    /// Waits for a slot, for at most `max_wait`.
     ///
     /// # Errors
     /// The queue is full, or no slot became free in time; the caller gets 503.
-    pub async fn take(&self, patience: Duration) -> Result<Slot, Error> {
+    pub async fn take(&self, max_wait: Duration) -> Result<Slot, Error> {
         if let Some(slot) = self.try_take() {
             return Ok(slot);
         }
         let _waiting = self.0.queue()?;
-        let permit = tokio::time::timeout(patience, Arc::clone(&self.0.semaphore).acquire_owned()).await;
+        let permit = tokio::time::timeout(max_wait, Arc::clone(&self.0.semaphore).acquire_owned()).await;
         // The semaphore is never closed.
         let permit = permit.ok().and_then(Result::ok).ok_or_else(|| full("no running request ended in time"))?;
         Ok(Slot { shared: Arc::clone(&self.0), permit: Some(permit) })
@@ -96,22 +96,22 @@ impl Slots {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl SlotsInner {
+    fn state(&self) -> MutexGuard<'_, SlotCounts> {
         lock(&self.state)
     }
 
-    fn queue(&self) -> Result<Waiting<'_>, Error> {
+    fn queue(&self) -> Result<QueuePlace<'_>, Error> {
         let mut state = self.state();
         if state.waiting >= state.queue {
             return Err(full("too many concurrent requests"));
         }
         state.waiting += 1;
-        Ok(Waiting(self))
+        Ok(QueuePlace(self))
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
         self.0.state().waiting -= 1;
     }

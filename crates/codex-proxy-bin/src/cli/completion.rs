@@ -11,7 +11,7 @@ use crate::config::nearest;
 pub const PROGRAM: &str = "codex-proxy";
 
 /// The position that words lead to.
-struct Place {
+struct WordContext {
     /// The commands, from the program on.
     path: Vec<&'static str>,
     command: CommandInfoWithArgs,
@@ -19,23 +19,23 @@ struct Place {
     awaits: Option<&'static FlagInfo<'static>>,
 }
 
-impl Place {
+impl WordContext {
     fn of<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut place = Self { path: vec![PROGRAM], command: Args::get_args_info(), awaits: None };
+        let mut context = Self { path: vec![PROGRAM], command: Args::get_args_info(), awaits: None };
         for word in words {
-            if place.awaits.take().is_some() {
+            if context.awaits.take().is_some() {
                 continue;
             }
-            let flag = place.flags().find(|flag| is_named(flag, word));
+            let flag = context.flags().find(|flag| is_named(flag, word));
             if let Some(flag) = flag {
-                place.awaits = matches!(flag.kind, FlagInfoKind::Option { .. }).then_some(flag);
-            } else if let Some(at) = place.command.commands.iter().position(|inner| inner.name == word) {
-                let inner = place.command.commands.swap_remove(at);
-                place.path.push(inner.name);
-                place.command = inner.command;
+                context.awaits = matches!(flag.kind, FlagInfoKind::Option { .. }).then_some(flag);
+            } else if let Some(at) = context.command.commands.iter().position(|inner| inner.name == word) {
+                let inner = context.command.commands.swap_remove(at);
+                context.path.push(inner.name);
+                context.command = inner.command;
             }
         }
-        place
+        context
     }
 
     fn flags(&self) -> impl Iterator<Item = &'static FlagInfo<'static>> + use<> {
@@ -57,19 +57,19 @@ pub fn mistake(said: &str, words: &[&str]) -> String {
     let said = said.trim_end();
     let unknown = said.strip_prefix("Unrecognized argument: ").and_then(|word| {
         let at = words.iter().position(|given| *given == word)?;
-        Some((word, Place::of(words[..at].iter().copied())))
+        Some((word, WordContext::of(words[..at].iter().copied())))
     });
-    let Some((word, place)) = unknown else {
-        let help = Place::of(words.iter().copied()).path.join(" ");
+    let Some((word, context)) = unknown else {
+        let help = WordContext::of(words.iter().copied()).path.join(" ");
         return format!("{said}\nTry {help} --help.");
     };
-    let path = place.path.join(" ");
+    let path = context.path.join(" ");
     let is_general = Args::get_args_info().flags.iter().any(|flag| is_named(flag, word));
-    if is_general && place.path.len() > 1 {
-        return format!("{word} comes before the command: {PROGRAM} {word} … {}", place.path[1..].join(" "));
+    if is_general && context.path.len() > 1 {
+        return format!("{word} comes before the command: {PROGRAM} {word} … {}", context.path[1..].join(" "));
     }
     let kind = if word.starts_with('-') { "an option" } else { "a command" };
-    match nearest::name(word, place.words()) {
+    match nearest::name(word, context.words()) {
         Some(meant) => format!("`{word}` is not {kind} of `{path}`; did you mean `{meant}`?\nTry {path} --help."),
         None => format!("`{word}` is not {kind} of `{path}`.\nTry {path} --help."),
     }
@@ -78,17 +78,17 @@ pub fn mistake(said: &str, words: &[&str]) -> String {
 /// Returns what can complete the last word, each with its description. If there is nothing, the shell may offer files.
 pub fn next(words: &[String]) -> Vec<(String, String)> {
     let (last, before) = words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
-    let place = Place::of(before.iter().map(String::as_str));
+    let context = WordContext::of(before.iter().map(String::as_str));
     let mut found: Vec<(String, String)> = Vec::new();
-    if let Some(flag) = place.awaits {
+    if let Some(flag) = context.awaits {
         let setting = SETTINGS.iter().find(|setting| setting.flag == Some(flag.long));
         found.extend(
             setting.iter().flat_map(|setting| setting.choices).map(|choice| ((*choice).to_owned(), String::new())),
         );
     } else if last.starts_with('-') {
-        found.extend(place.flags().map(|flag| (flag.long.to_owned(), flag.description.to_owned())));
+        found.extend(context.flags().map(|flag| (flag.long.to_owned(), flag.description.to_owned())));
     } else {
-        let commands = place.command.commands.iter();
+        let commands = context.command.commands.iter();
         found.extend(commands.map(|inner| (inner.name.to_owned(), inner.command.description.to_owned())));
     }
     found.retain(|(word, _)| word.starts_with(last));

@@ -13,12 +13,12 @@ use crate::cli::args::ServeArgs;
 use crate::commands::CommandError;
 use crate::commands::simulate::Simulated;
 use crate::config::Config;
-use crate::config::runtime::Terms;
+use crate::config::runtime::RuntimeConfig;
 use crate::credentials::store::OwnStore;
 use crate::server::listen::{Address, Listeners};
 use crate::server::sd_notify::{self, Phase};
 use crate::server::serve;
-use crate::server::signals::{Signals, Told};
+use crate::server::signals::{Signal, Signals};
 use crate::turn::timer::AnyTimer;
 
 /// Serves until SIGINT or SIGTERM; a second one ends the program at once. SIGHUP reloads the settings.
@@ -78,10 +78,10 @@ async fn serve_app<U: Upstream>(
     for address in listeners.addresses() {
         tracing::info!("listening on {address}");
     }
-    sd_notify::tell(Phase::Ready);
+    sd_notify::notify(Phase::Ready);
     let stopped = async {
-        while signals.next().await == Told::Reload {
-            reload_terms(&app, config);
+        while signals.next().await == Signal::Reload {
+            reload_runtime(&app, config);
         }
         stop(signals);
     };
@@ -92,7 +92,7 @@ async fn serve_app<U: Upstream>(
         // Nor does this: it keeps the account's models fresh, so no request waits for them.
         () = app.client.keep_models_fresh() => {}
         // Nor this.
-        () = sd_notify::keep_watchdog_quiet() => {}
+        () = sd_notify::ping_watchdog() => {}
         // Nor this: it keeps idle connections alive.
         () = app.client.sockets.keep() => {}
     }
@@ -102,25 +102,25 @@ async fn serve_app<U: Upstream>(
 }
 
 /// Puts the current settings in force. Invalid ones change nothing.
-fn reload_terms<U: Upstream>(app: &App<U>, config: &Config) {
-    sd_notify::tell(Phase::Reloading);
+fn reload_runtime<U: Upstream>(app: &App<U>, config: &Config) {
+    sd_notify::notify(Phase::Reloading);
     match config.reloaded() {
         Ok(config) => {
             warn_of(&config.access);
-            app.terms.replace(Terms::of(&config));
+            app.runtime.replace(RuntimeConfig::from_config(&config));
             tracing::info!("reloaded the settings: keys, origins, aliases and limits");
         }
         Err(error) => tracing::error!(%error, "cannot reload the settings; keeping the previous ones"),
     }
-    sd_notify::tell(Phase::Ready);
+    sd_notify::notify(Phase::Ready);
 }
 
 /// Watches for a second signal to stop, which ends the process at once, as users expect of Ctrl-C.
 fn stop(mut signals: Signals) {
-    sd_notify::tell(Phase::Stopping);
+    sd_notify::notify(Phase::Stopping);
     tracing::info!("stopping when open replies have finished (repeat the signal to stop at once)");
     tokio::spawn(async move {
-        while signals.next().await != Told::Stop {}
+        while signals.next().await != Signal::Stop {}
         std::process::exit(130);
     });
 }

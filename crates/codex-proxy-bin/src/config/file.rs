@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::error::ConfigError;
 use crate::config::nearest;
-use crate::config::setting::{Setting, SettingSource, SettingValue, ValueShape, Visibility};
+use crate::config::setting::{Redaction, Setting, SettingSource, SettingValue, ValueShape};
 use crate::config::table::SETTINGS;
 
 /// The contents of a configuration file.
@@ -31,7 +31,7 @@ pub(super) fn read(path: &Path, must_exist: bool) -> Result<ConfigFile, ConfigEr
         }
     };
     let given = parse(path, &text)?;
-    let has_secret = given.iter().any(|value| value.setting.visibility == Visibility::Masked && !value.text.is_empty());
+    let has_secret = given.iter().any(|value| value.setting.redaction == Redaction::All && !value.text.is_empty());
     let warning = (has_secret && is_open(path))
         .then(|| format!("{0} contains a key and is readable by others; run: chmod 600 {0}", path.display()));
     Ok(ConfigFile { given, warning })

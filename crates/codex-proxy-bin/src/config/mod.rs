@@ -29,7 +29,7 @@ pub use detect::Env;
 pub use docs::markdown;
 pub use error::ConfigError;
 use file::ConfigFile;
-pub use setting::{Setting, SettingSource, SettingValue, ValueShape, Visibility};
+pub use setting::{Redaction, Setting, SettingSource, SettingValue, ValueShape};
 use sources::Sources;
 pub use table::SETTINGS;
 use values::Values;

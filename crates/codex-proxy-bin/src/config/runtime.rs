@@ -12,7 +12,7 @@ use crate::sync::lock;
 
 /// The settings that can change while the program runs.
 #[derive(Clone, Debug, Default)]
-pub struct Terms {
+pub struct RuntimeConfig {
     /// Who may call.
     pub access: Access,
     /// The user's own names for models.
@@ -21,36 +21,36 @@ pub struct Terms {
     pub limits: Limits,
 }
 
-impl Terms {
+impl RuntimeConfig {
     /// Takes the reloadable settings from `config`.
-    pub fn of(config: &Config) -> Self {
+    pub fn from_config(config: &Config) -> Self {
         Self { access: config.access.clone(), aliases: config.aliases.clone(), limits: config.limits }
     }
 }
 
 /// The settings in force, and the slots that they bound.
 #[derive(Debug)]
-pub struct InForce {
-    terms: Mutex<Arc<Terms>>,
+pub struct Reloadable {
+    config: Mutex<Arc<RuntimeConfig>>,
     slots: Slots,
 }
 
-impl InForce {
+impl Reloadable {
     /// Puts the first settings in force.
-    pub fn new(terms: Terms) -> Self {
-        let slots = Slots::new(terms.limits.turns, terms.limits.queue);
-        Self { terms: Mutex::new(Arc::new(terms)), slots }
+    pub fn new(config: RuntimeConfig) -> Self {
+        let slots = Slots::new(config.limits.turns, config.limits.queue);
+        Self { config: Mutex::new(Arc::new(config)), slots }
     }
 
     /// Returns the settings in force; a request uses those that it began under.
-    pub fn now(&self) -> Arc<Terms> {
-        Arc::clone(&lock(&self.terms))
+    pub fn current(&self) -> Arc<RuntimeConfig> {
+        Arc::clone(&lock(&self.config))
     }
 
     /// Replaces the settings; running requests are not affected.
-    pub fn replace(&self, terms: Terms) {
-        self.slots.resize(terms.limits.turns, terms.limits.queue);
-        *lock(&self.terms) = Arc::new(terms);
+    pub fn replace(&self, config: RuntimeConfig) {
+        self.slots.resize(config.limits.turns, config.limits.queue);
+        *lock(&self.config) = Arc::new(config);
     }
 
     /// Returns the slots for requests.

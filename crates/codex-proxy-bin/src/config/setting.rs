@@ -29,7 +29,7 @@ pub struct Setting {
     /// The default in words, as Markdown, if it depends on the command; otherwise empty.
     pub default_in_words: &'static str,
     /// How much of its value may be shown.
-    pub visibility: Visibility,
+    pub redaction: Redaction,
     /// Whether SIGHUP reloads it.
     pub reloads: bool,
     /// A sentence or two for the documentation.
@@ -53,13 +53,13 @@ pub enum ValueShape {
 
 /// How much of a value may be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Visibility {
+pub enum Redaction {
     /// All of it.
-    Whole,
+    None,
     /// A URL without its password.
-    WithoutPassword,
+    Password,
     /// Only whether it is set.
-    Masked,
+    All,
 }
 
 /// The defaults of a row.
@@ -73,7 +73,7 @@ pub(super) const EMPTY: Setting = Setting {
     choices: &[],
     default: "",
     default_in_words: "",
-    visibility: Visibility::Whole,
+    redaction: Redaction::None,
     reloads: false,
     about: "",
     set: |_, _| Ok(()),
@@ -137,11 +137,11 @@ impl SettingValue {
 
     /// Returns the value as it may be shown.
     pub fn shown(&self) -> String {
-        match self.setting.visibility {
-            Visibility::Whole => self.text.to_string(),
-            Visibility::WithoutPassword => without_password(&self.text),
-            Visibility::Masked if self.text.is_empty() => String::new(),
-            Visibility::Masked => "(set)".to_owned(),
+        match self.setting.redaction {
+            Redaction::None => self.text.to_string(),
+            Redaction::Password => without_password(&self.text),
+            Redaction::All if self.text.is_empty() => String::new(),
+            Redaction::All => "(set)".to_owned(),
         }
     }
 

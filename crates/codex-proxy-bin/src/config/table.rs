@@ -14,7 +14,7 @@ use codex_upstream::ClientIdentity;
 use url::{Host, Url};
 
 use crate::admission::keys::ApiKeys;
-use crate::config::setting::{EMPTY, Setting, ValueShape, Visibility};
+use crate::config::setting::{EMPTY, Redaction, Setting, ValueShape};
 use crate::config::values::{CredentialStorage, LogFormat, Values};
 
 /// Every setting, in the order of the documentation.
@@ -65,13 +65,13 @@ pub static SETTINGS: &[Setting] = &[
         name: "api_key",
         env: &["CODEX_PROXY_API_KEY"],
         accepts: "one or more keys, one per line",
-        visibility: Visibility::Masked,
+        redaction: Redaction::All,
         reloads: true,
         about: "The key that callers must send. Without one, only programs on this machine are served. The key `codex-proxy` is \
                 public, so it is accepted only from private networks.",
         set: |values, text| {
             let keys: ApiKeys = text.parse().unwrap_or_default();
-            values.access.keys = std::mem::take(&mut values.access.keys).and(keys);
+            values.access.keys = std::mem::take(&mut values.access.keys).merge(keys);
             Ok(())
         },
         ..EMPTY
@@ -369,7 +369,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "https_proxy",
         env: &["https_proxy", "HTTPS_PROXY"],
         accepts: "an `http://`, `https://`, `socks5://` or `socks5h://` URL, with `user:password@` if needed",
-        visibility: Visibility::WithoutPassword,
+        redaction: Redaction::Password,
         about: "The proxy for login, refresh and API requests.",
         set: |values, text| {
             values.proxy.https = Some(text.to_owned());
@@ -381,7 +381,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "all_proxy",
         env: &["all_proxy", "ALL_PROXY"],
         accepts: "a URL, as for `https_proxy`",
-        visibility: Visibility::WithoutPassword,
+        redaction: Redaction::Password,
         about: "The proxy to use if `https_proxy` is not set.",
         set: |values, text| {
             values.proxy.all = Some(text.to_owned());
@@ -450,12 +450,12 @@ fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
 fn read_keys(values: &mut Values, text: &str) -> Result<(), String> {
     let path = values.path(text).unwrap_or_else(|| PathBuf::from(text));
     let unread = |error| format!("cannot read the keys in {} ({error})", path.display());
-    let keys = ApiKeys::of_file(&std::fs::read_to_string(&path).map_err(unread)?);
+    let keys = ApiKeys::parse_file(&std::fs::read_to_string(&path).map_err(unread)?);
     if keys.is_empty() {
         // Whoever configures a file of keys expects that a key is required.
         return Err(format!("no key in {}; write one per line", path.display()));
     }
-    values.access.keys = std::mem::take(&mut values.access.keys).and(keys);
+    values.access.keys = std::mem::take(&mut values.access.keys).merge(keys);
     Ok(())
 }
 
@@ -471,7 +471,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::admission::keys::Match;
+    use crate::admission::keys::KeyMatch;
     use crate::config::Config;
     use crate::request::limits::Limits;
 
@@ -493,7 +493,7 @@ mod tests {
         let keys = config_of("a,b\nc").unwrap().access.keys;
         assert_eq!(keys.len(), 3);
         for key in ["a,b", "c", "second"] {
-            assert_eq!(keys.find(key.as_bytes()), Some(Match::Secret), "{key}");
+            assert_eq!(keys.find(key.as_bytes()), Some(KeyMatch::Secret), "{key}");
         }
         std::fs::write(&file, "# none yet\n").unwrap();
         let error = config_of("a").unwrap_err();

@@ -1,7 +1,7 @@
 //! What a connection is doing, so an idle one can be told from a busy one.
 //!
 //! A connection is idle, sends a request's head, or has requests running; and the reply to a running one may be
-//! stalled: bytes are ready, and the client does not read them. Each state has a time limit ([`Times`]). This works for
+//! stalled: bytes are ready, and the client does not read them. Each state has a time limit ([`Timeouts`]). This works for
 //! HTTP/1.1 and HTTP/2 alike, since it looks at bytes and requests, not at frames.
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,15 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use http::Version;
 use tokio::time::Instant;
 
-use crate::request::limits::Times;
+use crate::request::limits::Timeouts;
 use crate::sync::lock;
 
 /// The state of one connection, shared by its reader, its writer and its requests.
 #[derive(Clone, Debug)]
-pub(crate) struct ConnectionActivity(Arc<Mutex<State>>);
+pub(crate) struct ConnectionActivity(Arc<Mutex<ActivityState>>);
 
 #[derive(Debug)]
-struct State {
+struct ActivityState {
     /// When a request last ended or a byte last went out.
     active: Instant,
     /// When the first byte of a request's head arrived, while the head is incomplete.
@@ -32,7 +32,7 @@ struct State {
 
 /// Why a connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum CloseReason {
     /// A request's head takes too long; the client can still be told.
     HeadTooSlow,
     /// Nothing has happened for long.
@@ -44,7 +44,7 @@ pub(crate) enum Verdict {
 impl ConnectionActivity {
     /// The state of a connection that was just accepted.
     pub(crate) fn new(now: Instant) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        Self(Arc::new(Mutex::new(ActivityState {
             active: now,
             head: None,
             is_http2: false,
@@ -65,19 +65,20 @@ impl ConnectionActivity {
     }
 
     /// Returns why the connection is to be closed, if it is.
-    pub(crate) fn verdict(&self, now: Instant, times: &Times) -> Option<Verdict> {
+    pub(crate) fn close_reason(&self, now: Instant, timeouts: &Timeouts) -> Option<CloseReason> {
         let state = self.state();
-        let is_stalled =
-            |since: &Instant| now >= (*since).max(state.active) + times.stall || now >= *since + times.stream_stall;
+        let is_stalled = |since: &Instant| {
+            now >= (*since).max(state.active) + timeouts.stall || now >= *since + timeouts.stream_stall
+        };
         if state.waiting.iter().any(|(_, since)| is_stalled(since)) {
-            return Some(Verdict::Stalled);
+            return Some(CloseReason::Stalled);
         }
         if state.running > 0 {
             return None;
         }
         match state.head {
-            Some(since) => (now >= since + times.head).then_some(Verdict::HeadTooSlow),
-            None => (now >= state.active + times.idle).then_some(Verdict::Idle),
+            Some(since) => (now >= since + timeouts.head).then_some(CloseReason::HeadTooSlow),
+            None => (now >= state.active + timeouts.idle).then_some(CloseReason::Idle),
         }
     }
 
@@ -94,12 +95,12 @@ impl ConnectionActivity {
         self.state().active = Instant::now();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ActivityState> {
         lock(&self.0)
     }
 }
 
-impl State {
+impl ActivityState {
     /// Records that the reply `id` was polled, or has ended.
     fn has_asked(&mut self, id: u64) {
         self.waiting.retain(|(waiting, _)| *waiting != id);
@@ -145,17 +146,17 @@ mod tests {
     /// A connection, and a clock that the test sets.
     struct Rig {
         activity: ConnectionActivity,
-        times: Times,
+        timeouts: Timeouts,
     }
 
     impl Rig {
         fn new() -> Self {
-            Self { activity: ConnectionActivity::new(Instant::now()), times: Times::default() }
+            Self { activity: ConnectionActivity::new(Instant::now()), timeouts: Timeouts::default() }
         }
 
-        async fn after(&self, secs: u64) -> Option<Verdict> {
+        async fn after(&self, secs: u64) -> Option<CloseReason> {
             tokio::time::advance(Duration::from_secs(secs)).await;
-            self.activity.verdict(Instant::now(), &self.times)
+            self.activity.close_reason(Instant::now(), &self.timeouts)
         }
     }
 
@@ -166,12 +167,12 @@ mod tests {
         rig.activity.has_read();
         assert_eq!(rig.after(29).await, None);
         rig.activity.has_read();
-        assert_eq!(rig.after(1).await, Some(Verdict::HeadTooSlow), "more bytes do not extend the time");
+        assert_eq!(rig.after(1).await, Some(CloseReason::HeadTooSlow), "more bytes do not extend the time");
         let running = rig.activity.begin(Version::HTTP_11);
         assert_eq!(rig.after(100_000).await, None);
         drop(running);
         assert_eq!(rig.after(119).await, None);
-        assert_eq!(rig.after(1).await, Some(Verdict::Idle));
+        assert_eq!(rig.after(1).await, Some(CloseReason::Idle));
         // Over HTTP/2, pings arrive at any time.
         drop(rig.activity.begin(Version::HTTP_2));
         rig.activity.has_read();
@@ -187,12 +188,12 @@ mod tests {
         assert_eq!(rig.after(59).await, None);
         rig.activity.has_written();
         assert_eq!(rig.after(59).await, None, "it reads");
-        assert_eq!(rig.after(1).await, Some(Verdict::Stalled));
+        assert_eq!(rig.after(1).await, Some(CloseReason::Stalled));
         for _ in 0..11 {
             rig.activity.has_written();
             rig.after(59).await;
         }
-        assert_eq!(rig.after(0).await, Some(Verdict::Stalled), "it reads other streams only");
+        assert_eq!(rig.after(0).await, Some(CloseReason::Stalled), "it reads other streams only");
         drop(request);
         assert_eq!(rig.after(1).await, None);
     }

@@ -7,10 +7,10 @@ use crate::credentials::keyring::Keyring;
 
 /// The program's own store, as the settings name it.
 #[derive(Clone, Debug)]
-pub struct OwnStore(Place);
+pub struct OwnStore(StoreKind);
 
 #[derive(Clone, Debug)]
-enum Place {
+enum StoreKind {
     File(FileStore),
     Keyring(SecretStore<Keyring>),
 }
@@ -22,13 +22,13 @@ impl OwnStore {
     /// There is no keyring: start one, or store the credentials in a file.
     pub fn open(config: &Config) -> Result<Self, SecretBackendError> {
         Ok(Self(match config.credential_storage {
-            CredentialStorage::File => Place::File(FileStore::new(config.credentials_path())),
+            CredentialStorage::File => StoreKind::File(FileStore::new(config.credentials_path())),
             CredentialStorage::Keyring => {
                 let advised = |SecretBackendError(why)| {
                     SecretBackendError(format!("{why}; start its service, or set CODEX_PROXY_CREDENTIALS=file"))
                 };
                 let keyring = Keyring::open(&config.home).map_err(advised)?;
-                Place::Keyring(SecretStore::new(keyring, config.keyring_mark_path()))
+                StoreKind::Keyring(SecretStore::new(keyring, config.keyring_mark_path()))
             }
         }))
     }
@@ -39,50 +39,50 @@ impl TokenStore for OwnStore {
 
     fn load(&self) -> Result<Option<Tokens>, StoreError> {
         match &self.0 {
-            Place::File(store) => store.load(),
-            Place::Keyring(store) => store.load(),
+            StoreKind::File(store) => store.load(),
+            StoreKind::Keyring(store) => store.load(),
         }
     }
 
     fn try_lock(&self) -> Result<Option<FileLock>, StoreError> {
         match &self.0 {
-            Place::File(store) => store.try_lock(),
-            Place::Keyring(store) => store.try_lock(),
+            StoreKind::File(store) => store.try_lock(),
+            StoreKind::Keyring(store) => store.try_lock(),
         }
     }
 
     fn probe(&self, lock: &FileLock) -> Result<(), StoreError> {
         match &self.0 {
-            Place::File(store) => store.probe(lock),
-            Place::Keyring(store) => store.probe(lock),
+            StoreKind::File(store) => store.probe(lock),
+            StoreKind::Keyring(store) => store.probe(lock),
         }
     }
 
     fn save(&self, lock: &FileLock, tokens: &Tokens) -> Result<(), StoreError> {
         match &self.0 {
-            Place::File(store) => store.save(lock, tokens),
-            Place::Keyring(store) => store.save(lock, tokens),
+            StoreKind::File(store) => store.save(lock, tokens),
+            StoreKind::Keyring(store) => store.save(lock, tokens),
         }
     }
 
     fn remove(&self, lock: &FileLock) -> Result<bool, StoreError> {
         match &self.0 {
-            Place::File(store) => store.remove(lock),
-            Place::Keyring(store) => store.remove(lock),
+            StoreKind::File(store) => store.remove(lock),
+            StoreKind::Keyring(store) => store.remove(lock),
         }
     }
 
     fn version(&self) -> StoreVersion {
         match &self.0 {
-            Place::File(store) => store.version(),
-            Place::Keyring(store) => store.version(),
+            StoreKind::File(store) => store.version(),
+            StoreKind::Keyring(store) => store.version(),
         }
     }
 
     fn location(&self) -> String {
         match &self.0 {
-            Place::File(store) => store.location(),
-            Place::Keyring(store) => store.location(),
+            StoreKind::File(store) => store.location(),
+            StoreKind::Keyring(store) => store.location(),
         }
     }
 }

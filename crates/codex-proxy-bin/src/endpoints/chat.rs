@@ -31,7 +31,7 @@ pub(crate) async fn chat<U: Upstream>(
     let (plan, notices) = (translated.plan, model.noticed(translated.notices));
     let record = &context.record;
     let effort = translated.request.reasoning.effort.as_ref().map(Effort::as_str);
-    record.asks(&model.profile.slug, model.is_known, effort, notices.len());
+    record.set_model(&model.profile.slug, model.is_known, effort, notices.len());
     let identity = ids::completion(app.clock.now());
     let turn = Turn::new(&app.client, &context.caller, translated.request, size);
     // The backend makes one choice per turn (docs/features.md C9).

@@ -10,7 +10,7 @@ use crate::ids;
 use crate::reply::{self, ReplyBody};
 use crate::request::context::RequestContext;
 use crate::turn::send::conversation;
-use crate::turn::unary::{of_whole, usage, whole};
+use crate::turn::unary::{send_unary, unary_error, usage};
 
 /// Compacts a conversation.
 ///
@@ -21,12 +21,12 @@ pub(crate) async fn compact<U: Upstream>(
     context: &RequestContext,
     body: &Bytes,
 ) -> Result<Response<ReplyBody>, Error> {
-    let request = responses::ResponsesRequest::from_json(&app.stored.whole(&context.caller.id, body)?.body)?;
+    let request = responses::ResponsesRequest::from_json(&app.stored.expand(&context.caller.id, body)?.body)?;
     let model = app.named_model(&request.model, &context.options);
     let translated = codex_translate::compact(request, &model.profile, &model.options)?;
     let notices = model.noticed(translated.notices);
     let effort = translated.request.reasoning.effort.as_ref().map(Effort::as_str);
-    context.record.asks(&model.profile.slug, model.is_known, effort, notices.len());
+    context.record.set_model(&model.profile.slug, model.is_known, effort, notices.len());
     let compaction = compacted(app, context, translated.request).await?;
     context.record.complete(&Summary { finish: Finish::Stop, usage: usage(compaction.usage.as_ref()) });
     let mut response = reply::json(StatusCode::OK, &compaction);
@@ -50,8 +50,8 @@ async fn compacted<U: Upstream>(
         lite: request.is_lite(),
         body: &body,
     };
-    let reply = whole(&app.client, |backend| requests::compaction(backend, &turn)).await?;
-    let mut compaction = CompactionReply::parse(&reply).map_err(|error| of_whole(&error))?;
+    let reply = send_unary(&app.client, |backend| requests::compaction(backend, &turn)).await?;
+    let mut compaction = CompactionReply::parse(&reply).map_err(|error| unary_error(&error))?;
     let identity = ids::response(app.clock.now());
     compaction.id.get_or_insert(identity.id);
     compaction.object.get_or_insert_with(|| "response.compaction".to_owned());

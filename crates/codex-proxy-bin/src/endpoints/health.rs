@@ -11,27 +11,27 @@ use crate::reply::{self, ReplyBody};
 use crate::route::Probe;
 
 #[derive(Serialize)]
-struct Health {
+struct HealthReply {
     status: &'static str,
     version: &'static str,
     logged_in: bool,
 }
 
 #[derive(Serialize)]
-struct Live {
+struct LiveReply {
     status: &'static str,
 }
 
 #[derive(Serialize)]
-struct Ready {
+struct ReadyReply {
     status: &'static str,
-    login: Part,
-    models: Part,
+    login: ReadinessCheck,
+    models: ReadinessCheck,
 }
 
 /// One of the requirements for serving.
 #[derive(Serialize)]
-struct Part {
+struct ReadinessCheck {
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
@@ -41,10 +41,10 @@ struct Part {
 pub(crate) async fn health<U: Upstream>(app: &App<U>, probe: Probe) -> Response<ReplyBody> {
     let (status, version) = ("ok", env!("CARGO_PKG_VERSION"));
     match probe {
-        Probe::Live => reply::json(StatusCode::OK, &Live { status }),
+        Probe::Live => reply::json(StatusCode::OK, &LiveReply { status }),
         Probe::Login => {
             let logged_in = app.client.tokens.status().await.is_usable();
-            reply::json(StatusCode::OK, &Health { status, version, logged_in })
+            reply::json(StatusCode::OK, &HealthReply { status, version, logged_in })
         }
         Probe::Ready => ready(app).await,
     }
@@ -54,8 +54,8 @@ pub(crate) async fn health<U: Upstream>(app: &App<U>, probe: Probe) -> Response<
 /// Otherwise with 503, the problems and the next steps.
 async fn ready<U: Upstream>(app: &App<U>) -> Response<ReplyBody> {
     let login = match login_problem(&app.client.tokens.status().await.state) {
-        None => Part { ok: true, problem: None },
-        Some(problem) => Part { ok: false, problem: Some(format!("{problem}; run `{}`", app.login_command)) },
+        None => ReadinessCheck { ok: true, problem: None },
+        Some(problem) => ReadinessCheck { ok: false, problem: Some(format!("{problem}; run `{}`", app.login_command)) },
     };
     let models = match app.client.models.snapshot().source {
         // A program that is not ready gets no requests, which would otherwise fetch the models.
@@ -63,13 +63,13 @@ async fn ready<U: Upstream>(app: &App<U>) -> Response<ReplyBody> {
             let _ = app.client.models_at_hand();
             let problem =
                 "the account's models are not known yet; if this persists, run `codex-proxy doctor`".to_owned();
-            Part { ok: false, problem: Some(problem) }
+            ReadinessCheck { ok: false, problem: Some(problem) }
         }
-        CatalogueSource::Live | CatalogueSource::Disk | _ => Part { ok: true, problem: None },
+        CatalogueSource::Live | CatalogueSource::Disk | _ => ReadinessCheck { ok: true, problem: None },
     };
     let is_ready = login.ok && models.ok;
     let status = if is_ready { "ready" } else { "not_ready" };
-    let mut response = reply::probed(is_ready, &Ready { status, login, models });
+    let mut response = reply::probed(is_ready, &ReadyReply { status, login, models });
     reply::never_cached(response.headers_mut());
     response
 }

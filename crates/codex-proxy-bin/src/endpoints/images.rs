@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::reply::{self, ReplyBody};
 use crate::request::context::RequestContext;
 use crate::request::multipart;
-use crate::turn::unary::{of_whole, usage, whole};
+use crate::turn::unary::{send_unary, unary_error, usage};
 
 /// Generates or edits images.
 ///
@@ -36,7 +36,7 @@ pub(crate) async fn images<U: Upstream>(
         None => body,
     };
     let request = ImagesRequest::from_json(task, &body, &context.options)?;
-    context.record.asks(MODEL, true, None, request.notices.len());
+    context.record.set_model(MODEL, true, None, request.notices.len());
     let generated = drawn(app, task, &request).await?;
     context.record.complete(&Summary { finish: Finish::Stop, usage: usage(generated.usage.as_ref()) });
     let mut notices = request.notices.clone();
@@ -54,8 +54,8 @@ async fn drawn<U: Upstream>(app: &App<U>, task: Task, request: &ImagesRequest) -
     };
     let body = request.to_json();
     let one = || async {
-        let reply = whole(&app.client, |backend| requests::images(backend, call, &body)).await?;
-        ImagesReply::parse(&reply).map_err(|error| of_whole(&error))
+        let reply = send_unary(&app.client, |backend| requests::images(backend, call, &body)).await?;
+        ImagesReply::parse(&reply).map_err(|error| unary_error(&error))
     };
     let replies = try_join_all((0..request.n).map(|_| one())).await?;
     let merged = replies.into_iter().reduce(|mut all, more| {

@@ -7,18 +7,18 @@ use http::{HeaderValue, Response};
 
 use crate::app::App;
 use crate::reply::{self, ReplyBody};
-use crate::telemetry::metrics::Now;
+use crate::telemetry::metrics::Gauges;
 
 /// Returns all metrics. Sends no requests: the quota is the one that the last replies reported.
 pub(crate) async fn metrics<U: Upstream>(app: &App<U>) -> Response<ReplyBody> {
-    let now = Now {
+    let gauges = Gauges {
         live: &app.request_log.live(),
-        queued: app.terms.slots().waiting(),
+        queued: app.runtime.slots().waiting(),
         is_login_usable: app.client.tokens.status().await.is_usable(),
         quota: &app.client.known_quota.report().quota,
         now: app.clock.now(),
     };
-    let text = app.request_log.metrics.to_text(&now);
+    let text = app.request_log.metrics.to_text(&gauges);
     let mut response = Response::new(ReplyBody::from(Bytes::from(text)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));

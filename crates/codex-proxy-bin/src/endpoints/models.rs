@@ -15,23 +15,23 @@ use crate::reply::{self, ReplyBody};
 
 /// OpenAI's list, together with the backend's own for the Codex CLI (docs/backend.md §5.1).
 #[derive(Serialize)]
-struct List<'a> {
+struct ModelList<'a> {
     object: &'static str,
-    data: Vec<Entry<'a>>,
+    data: Vec<ModelEntry<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     models: Option<Vec<&'a Map<String, Value>>>,
 }
 
 /// One model in OpenAI's shape.
 #[derive(Serialize)]
-struct Entry<'a> {
+struct ModelEntry<'a> {
     id: &'a str,
     object: &'static str,
     created: u64,
     owned_by: &'static str,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> ModelEntry<'a> {
     fn called(id: &'a str) -> Self {
         // The backend does not report when a model was made; clients only sort by it.
         Self { id, object: "model", created: 0, owned_by: "openai" }
@@ -42,9 +42,9 @@ impl<'a> Entry<'a> {
 pub(crate) fn models(snapshot: &CatalogueSnapshot, query: Option<&str>) -> Response<ReplyBody> {
     let catalogue = &snapshot.catalogue;
     let codex = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).any(|(key, _)| key == "client_version");
-    let list = List {
+    let list = ModelList {
         object: "list",
-        data: catalogue.listed().map(|model| Entry::called(&model.slug)).collect(),
+        data: catalogue.listed().map(|model| ModelEntry::called(&model.slug)).collect(),
         models: codex.then(|| catalogue.models().iter().map(|model| &*model.raw).collect()),
     };
     let list = to_raw_value(&list);
@@ -68,7 +68,7 @@ pub(crate) fn model(
 ) -> Result<Response<ReplyBody>, Error> {
     let catalogue = &snapshot.catalogue;
     match catalogue.find(&catalogue.resolve(id, aliases).slug) {
-        Some(_) => Ok(reply::json(StatusCode::OK, &Entry::called(id))),
+        Some(_) => Ok(reply::json(StatusCode::OK, &ModelEntry::called(id))),
         None => {
             let names: Vec<_> = catalogue.listed().map(|model| model.slug.as_str()).collect();
             let message = format!("the model `{id}` does not exist; available are {}", names.join(", "));

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::ids;
 use crate::reply::{self, ReplyBody};
 use crate::request::context::RequestContext;
-use crate::stored::{Kept, Stored, Whole};
+use crate::stored::{ExpandedRequest, Stored, StoredResponse};
 use crate::turn::relay::{self, Relay};
 use crate::turn::send::Turn;
 
@@ -29,7 +29,7 @@ pub(crate) async fn responses<U: Upstream>(
     context: &RequestContext,
     body: Bytes,
 ) -> Result<Response<ReplyBody>, Error> {
-    let Whole { body: whole, previous } = app.stored.whole(&context.caller.id, &body)?;
+    let ExpandedRequest { body: whole, previous } = app.stored.expand(&context.caller.id, &body)?;
     // A large request is freed before its reply has ended.
     let options = Options { stores: app.stored.has_room_for(body.len()), ..context.options.clone() };
     let asked = Some(body).filter(|_| options.stores);
@@ -80,7 +80,7 @@ impl Keep {
             id: Cow<'a, str>,
         }
         if let Ok(Named { id }) = serde_json::from_str(json) {
-            self.stored.keep(&self.caller, &id, Kept { request: self.request, response: json.to_owned() });
+            self.stored.keep(&self.caller, &id, StoredResponse { request: self.request, response: json.to_owned() });
         }
     }
 }
@@ -147,7 +147,7 @@ pub(crate) fn prepare<U: Upstream>(
     let effort = translated.request.reasoning.effort.as_ref().map(Effort::as_str);
     let (slug, is_known) = (model.profile.slug.clone(), model.is_known);
     let notices = model.noticed(translated.notices);
-    context.record.asks(&slug, is_known, effort, notices.len());
+    context.record.set_model(&slug, is_known, effort, notices.len());
     Ok(Prepared {
         plan: translated.plan,
         notices,

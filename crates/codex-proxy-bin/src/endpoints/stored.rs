@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::app::App;
 use crate::reply::{self, ReplyBody};
 use crate::request::context::RequestContext;
-use crate::route::Kept;
+use crate::route::StoredQuery;
 
 /// The default number of items in a page of input, and the maximum.
 const PAGE: usize = 20;
@@ -25,24 +25,26 @@ const LONGEST_PAGE: usize = 100;
 pub(crate) fn stored<U: Upstream>(
     app: &App<U>,
     context: &RequestContext,
-    asked: Kept,
+    asked: StoredQuery,
     id: &str,
     head: &Parts,
 ) -> Result<Response<ReplyBody>, Error> {
     let (stored, caller) = (&app.stored, &*context.caller.id);
     let Some(kept) = stored.get(caller, id) else { return Ok(reply::response_not_found(id)) };
     match asked {
-        Kept::Response if head.method == Method::DELETE => {
+        StoredQuery::Response if head.method == Method::DELETE => {
             stored.delete(caller, id);
             Ok(reply::json(StatusCode::OK, &json!({"id": id, "object": "response", "deleted": true})))
         }
-        Kept::Response => Ok(reply::json(StatusCode::OK, &serde_json::from_str::<&RawValue>(&kept.response).ok())),
-        Kept::InputItems => {
+        StoredQuery::Response => {
+            Ok(reply::json(StatusCode::OK, &serde_json::from_str::<&RawValue>(&kept.response).ok()))
+        }
+        StoredQuery::InputItems => {
             let items = stored.input_of(caller, id)?;
             let items = items.iter().enumerate().map(|(place, item)| listed(id, place, item)).collect();
             page(items, head.uri.query().unwrap_or_default()).map(|page| reply::json(StatusCode::OK, &page))
         }
-        Kept::Cancel => {
+        StoredQuery::Cancel => {
             Err(Error::invalid("response_id", "the response is complete; only background responses can be cancelled"))
         }
     }

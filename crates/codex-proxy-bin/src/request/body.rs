@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout_at};
 
-use crate::request::budget::{LargeBodies, SMALL_BYTES, Share};
+use crate::request::budget::{BodyMemoryBudget, BudgetPermit, SMALL_BYTES};
 use crate::request::decode::{Encoding, too_large};
 use crate::request::limits::{Limits, MAX_BODY_BYTES};
 
@@ -23,23 +23,23 @@ const DISCARD_TIME: Duration = Duration::from_secs(10);
 const DISCARD_BYTES: usize = 4 * MAX_BODY_BYTES;
 
 /// A request's body.
-pub(crate) struct Received {
+pub(crate) struct ReceivedBody {
     pub(crate) bytes: Bytes,
     /// The memory reserved for a large body, to be held until the request is sent.
-    pub(crate) share: Option<Share>,
+    pub(crate) permit: Option<BudgetPermit>,
 }
 
-impl Received {
+impl ReceivedBody {
     /// Returns the memory that the body did not need.
     fn sized(mut self) -> Self {
-        if let Some(share) = &mut self.share {
-            share.shrink_to(self.bytes.len());
+        if let Some(permit) = &mut self.permit {
+            permit.shrink_to(self.bytes.len());
         }
         self
     }
 }
 
-/// Reads a request body and undoes its `content-encoding`. Before it grows large, it waits for its share of `large`.
+/// Reads a request body and undoes its `content-encoding`. Before it grows large, it waits for its share of `budget`.
 ///
 /// # Errors
 /// The body is too large (413) or too slow (408), broke off, or has an unsupported encoding (400), or there was no
@@ -48,9 +48,9 @@ pub(crate) async fn read(
     headers: &HeaderMap,
     body: Incoming,
     limits: &Limits,
-    large: &LargeBodies,
-) -> Result<Received, Error> {
-    let encoding = Encoding::of(headers)?;
+    budget: &BodyMemoryBudget,
+) -> Result<ReceivedBody, Error> {
+    let encoding = Encoding::from_headers(headers)?;
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     // A body of unknown length is checked below; one that announces its size can be rejected unread.
     if announced > limits.body_bytes {
@@ -58,10 +58,10 @@ pub(crate) async fn read(
         return Err(too_large(limits.body_bytes));
     }
     let most_bytes = if encoding.is_none() && announced > 0 { announced } else { limits.body_bytes };
-    let received = gather(body, announced, most_bytes, limits, large).await?;
+    let received = gather(body, announced, most_bytes, limits, budget).await?;
     match encoding {
         None => Ok(received.sized()),
-        Some(encoding) => decode(received, encoding, limits, large).await,
+        Some(encoding) => decode(received, encoding, limits, budget).await,
     }
 }
 
@@ -71,10 +71,10 @@ async fn gather(
     announced: usize,
     most_bytes: usize,
     limits: &Limits,
-    large: &LargeBodies,
-) -> Result<Received, Error> {
-    let mut share = None;
-    let mut graced = Instant::now() + limits.times.body;
+    budget: &BodyMemoryBudget,
+) -> Result<ReceivedBody, Error> {
+    let mut permit = None;
+    let mut graced = Instant::now() + limits.timeouts.body;
     let mut read = BytesMut::with_capacity(announced.min(SMALL_BYTES));
     while let Some(frame) = timeout_at(deadline(graced, read.len()), body.frame()).await.map_err(|_| too_slow())? {
         let frame = frame.map_err(|error| broken_off(&error))?;
@@ -83,10 +83,10 @@ async fn gather(
             discard(body).await;
             return Err(too_large(limits.body_bytes));
         }
-        if share.is_none() && read.len() + data.len() > SMALL_BYTES {
+        if permit.is_none() && read.len() + data.len() > SMALL_BYTES {
             let waiting = Instant::now();
-            match large.share(most_bytes, limits.times.queue).await {
-                Ok(taken) => share = Some(taken),
+            match budget.acquire(most_bytes, limits.timeouts.queue).await {
+                Ok(taken) => permit = Some(taken),
                 Err(full) => {
                     discard(body).await;
                     return Err(full);
@@ -98,26 +98,26 @@ async fn gather(
         }
         read.extend_from_slice(&data);
     }
-    Ok(Received { bytes: read.freeze(), share })
+    Ok(ReceivedBody { bytes: read.freeze(), permit })
 }
 
 /// Decodes a body, which may become a large one.
 async fn decode(
-    Received { bytes, mut share }: Received,
+    ReceivedBody { bytes, mut permit }: ReceivedBody,
     encoding: Encoding,
     limits: &Limits,
-    large: &LargeBodies,
-) -> Result<Received, Error> {
-    if share.is_none() {
+    budget: &BodyMemoryBudget,
+) -> Result<ReceivedBody, Error> {
+    if permit.is_none() {
         // Most bodies stay small.
         match unpacked(encoding, bytes.clone(), limits.body_bytes.min(SMALL_BYTES)).await {
             Err(error) if error.kind() == ErrorKind::TooLarge && limits.body_bytes > SMALL_BYTES => {}
-            decoded => return Ok(Received { bytes: decoded?, share }),
+            decoded => return Ok(ReceivedBody { bytes: decoded?, permit }),
         }
-        share = Some(large.share(limits.body_bytes, limits.times.queue).await?);
+        permit = Some(budget.acquire(limits.body_bytes, limits.timeouts.queue).await?);
     }
     let bytes = unpacked(encoding, bytes, limits.body_bytes).await?;
-    Ok(Received { bytes, share }.sized())
+    Ok(ReceivedBody { bytes, permit }.sized())
 }
 
 /// Decoding takes a while: it must not block other requests.

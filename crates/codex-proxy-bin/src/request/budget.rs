@@ -20,34 +20,34 @@ const UNIT_BYTES: usize = 1024;
 
 /// The memory that is left.
 #[derive(Debug)]
-pub(crate) struct LargeBodies(Arc<Semaphore>);
+pub(crate) struct BodyMemoryBudget(Arc<Semaphore>);
 
 /// One body's share. Dropping it returns it.
 #[derive(Debug)]
-pub(crate) struct Share(OwnedSemaphorePermit);
+pub(crate) struct BudgetPermit(OwnedSemaphorePermit);
 
-impl Default for LargeBodies {
+impl Default for BodyMemoryBudget {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(ALL_BYTES / UNIT_BYTES)))
     }
 }
 
-impl LargeBodies {
-    /// Waits, for at most `patience`, for a share for a body of at most `bytes`. A body larger than the whole budget
+impl BodyMemoryBudget {
+    /// Waits, for at most `max_wait`, for a share for a body of at most `bytes`. A body larger than the whole budget
     /// gets all of it.
     ///
     /// Acquire once per body: acquiring again while holding a share can deadlock.
     ///
     /// # Errors
     /// No memory became free in time; the caller gets 503.
-    pub(crate) async fn share(&self, bytes: usize, patience: Duration) -> Result<Share, Error> {
-        let permit = tokio::time::timeout(patience, Arc::clone(&self.0).acquire_many_owned(units(bytes))).await;
+    pub(crate) async fn acquire(&self, bytes: usize, max_wait: Duration) -> Result<BudgetPermit, Error> {
+        let permit = tokio::time::timeout(max_wait, Arc::clone(&self.0).acquire_many_owned(units(bytes))).await;
         // The semaphore is never closed.
-        permit.ok().and_then(Result::ok).map(Share).ok_or_else(|| full("too many large requests"))
+        permit.ok().and_then(Result::ok).map(BudgetPermit).ok_or_else(|| full("too many large requests"))
     }
 }
 
-impl Share {
+impl BudgetPermit {
     /// Returns what a body of `bytes` does not need.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         let spare = self.0.num_permits().saturating_sub(units(bytes) as usize);
@@ -65,15 +65,15 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const MAX_WAIT: Duration = Duration::from_secs(30);
 
     #[tokio::test(start_paused = true)]
     async fn large_bodies_wait_for_each_other_but_not_forever() {
-        let bodies = LargeBodies::default();
-        let mut first = bodies.share(ALL_BYTES - SMALL_BYTES, PATIENCE).await.unwrap();
-        let error = bodies.share(2 * SMALL_BYTES, PATIENCE).await.unwrap_err();
+        let bodies = BodyMemoryBudget::default();
+        let mut first = bodies.acquire(ALL_BYTES - SMALL_BYTES, MAX_WAIT).await.unwrap();
+        let error = bodies.acquire(2 * SMALL_BYTES, MAX_WAIT).await.unwrap_err();
         assert_eq!((error.status_hint(), error.retry_after().is_some()), (503, true));
-        let mut second = Box::pin(bodies.share(2 * SMALL_BYTES, PATIENCE));
+        let mut second = Box::pin(bodies.acquire(2 * SMALL_BYTES, MAX_WAIT));
         assert!(second.as_mut().now_or_never().is_none());
         first.shrink_to(ALL_BYTES / 2);
         let second = second.await.unwrap();
@@ -83,8 +83,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_larger_than_the_budget_gets_all_of_it() {
-        let bodies = LargeBodies::default();
-        let _all = bodies.share(2 * ALL_BYTES, PATIENCE).await.unwrap();
-        assert!(bodies.share(1, PATIENCE).now_or_never().is_none());
+        let bodies = BodyMemoryBudget::default();
+        let _all = bodies.acquire(2 * ALL_BYTES, MAX_WAIT).await.unwrap();
+        assert!(bodies.acquire(1, MAX_WAIT).now_or_never().is_none());
     }
 }

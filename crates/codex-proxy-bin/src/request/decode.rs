@@ -29,7 +29,7 @@ impl Encoding {
     ///
     /// # Errors
     /// The encoding is unknown, or there are several (400).
-    pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Self>, Error> {
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, Error> {
         let values = headers.get_all(CONTENT_ENCODING).iter();
         let texts: Vec<_> =
             values.map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase()).collect();
@@ -158,7 +158,7 @@ mod tests {
 
     fn of(values: &[&str]) -> Result<Option<Encoding>, Error> {
         let headers = values.iter().map(|value| (CONTENT_ENCODING, value.parse().unwrap())).collect();
-        Encoding::of(&headers)
+        Encoding::from_headers(&headers)
     }
 
     #[test]

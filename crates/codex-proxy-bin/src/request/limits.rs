@@ -23,12 +23,12 @@ pub struct Limits {
     /// The maximum number of open connections.
     pub connections: usize,
     /// How long things may take. Only tests change these.
-    pub times: Times,
+    pub timeouts: Timeouts,
 }
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
+pub struct Timeouts {
     /// To receive a request's head, from its first byte.
     pub head: Duration,
     /// To receive a request's body, in addition to the time that its size takes.
@@ -47,11 +47,17 @@ pub struct Times {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: MAX_BODY_BYTES, turns: 10_000, queue: 1024, connections: 20_000, times: Times::default() }
+        Self {
+            body_bytes: MAX_BODY_BYTES,
+            turns: 10_000,
+            queue: 1024,
+            connections: 20_000,
+            timeouts: Timeouts::default(),
+        }
     }
 }
 
-impl Default for Times {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(30),

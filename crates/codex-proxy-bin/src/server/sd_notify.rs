@@ -10,7 +10,7 @@ pub(crate) enum Phase {
 
 /// Notifies the service manager of the program's state.
 #[cfg(unix)]
-pub(crate) fn tell(phase: Phase) {
+pub(crate) fn notify(phase: Phase) {
     use sd_notify::NotifyState;
     let state = match phase {
         Phase::Ready => Ok(vec![NotifyState::Ready]),
@@ -25,9 +25,9 @@ pub(crate) fn tell(phase: Phase) {
 
 /// Pings the service manager's watchdog (`WatchdogSec=`), if there is one, for as long as this is polled.
 #[cfg(unix)]
-pub(crate) async fn keep_watchdog_quiet() {
-    let Some(patience) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
-    let mut ticks = tokio::time::interval(patience / 2);
+pub(crate) async fn ping_watchdog() {
+    let Some(interval) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
+    let mut ticks = tokio::time::interval(interval / 2);
     loop {
         ticks.tick().await;
         if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]) {
@@ -37,9 +37,9 @@ pub(crate) async fn keep_watchdog_quiet() {
 }
 
 #[cfg(not(unix))]
-pub(crate) fn tell(_: Phase) {}
+pub(crate) fn notify(_: Phase) {}
 
 #[cfg(not(unix))]
-pub(crate) async fn keep_watchdog_quiet() {
+pub(crate) async fn ping_watchdog() {
     std::future::pending().await
 }

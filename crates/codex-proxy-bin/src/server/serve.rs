@@ -18,11 +18,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
 use crate::admission::slots::{Slot, Slots};
-use crate::connection::activity::{ConnectionActivity, Verdict};
+use crate::connection::activity::{CloseReason, ConnectionActivity};
 use crate::connection::monitored_io::MonitoredIo;
 use crate::connection::peer::Peer;
 use crate::reply::{self, ReplyBody};
-use crate::request::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS, Times, full};
+use crate::request::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS, Timeouts, full};
 use crate::server::listen::{Accepted, Listeners};
 
 /// How long open replies may continue after the signal to stop.
@@ -55,7 +55,7 @@ pub trait Handler: Clone + Send + 'static {
 
 /// A connection's slot, in the extensions of its requests: an upgraded connection keeps it.
 #[derive(Clone, Debug)]
-pub(crate) struct Place(#[expect(dead_code, reason = "held, not read")] Arc<Slot>);
+pub(crate) struct ConnectionSlot(#[expect(dead_code, reason = "held, not read")] Arc<Slot>);
 
 /// Serves `listeners` until `shutdown` completes, then waits for open replies for at most [`DRAIN_DEADLINE`].
 ///
@@ -109,17 +109,17 @@ impl<H: Handler> Server<H> {
         let limits = self.handler.limits();
         self.connections.resize(limits.connections, 0);
         if let Some(slot) = self.connections.try_take() {
-            let (handler, place) = (self.handler.clone(), Place(Arc::new(slot)));
+            let (handler, slot) = (self.handler.clone(), ConnectionSlot(Arc::new(slot)));
             let answer = move |mut request: Request<Incoming>| {
                 let handler = handler.clone();
-                request.extensions_mut().insert(place.clone());
+                request.extensions_mut().insert(slot.clone());
                 async move { handler.handle(request, peer).await }
             };
-            tokio::spawn(connection(stream, peer, answer, limits.times, self.graceful.watcher()));
+            tokio::spawn(connection(stream, peer, answer, limits.timeouts, self.graceful.watcher()));
         } else if let Some(refusal) = self.refusals.try_take() {
             tracing::warn!(%peer, limit = limits.connections, "too many connections");
             let refusing =
-                connection(stream, peer, |_| std::future::ready(refused()), limits.times, self.graceful.watcher());
+                connection(stream, peer, |_| std::future::ready(refused()), limits.timeouts, self.graceful.watcher());
             tokio::spawn(async move {
                 let _refusal = refusal;
                 // Elapsed: a client that sends nothing gets no reply.
@@ -136,14 +136,14 @@ fn refused() -> Response<ReplyBody> {
 }
 
 /// Serves one connection to its end.
-async fn connection<S, A, F>(stream: S, peer: Peer, answer: A, times: Times, watcher: Watcher)
+async fn connection<S, A, F>(stream: S, peer: Peer, answer: A, timeouts: Timeouts, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     A: Fn(Request<Incoming>) -> F + Send + 'static,
     F: Future<Output = Response<ReplyBody>> + Send + 'static,
 {
     let activity = ConnectionActivity::new(Instant::now());
-    let wire = MonitoredIo::new(stream, activity.clone());
+    let io = MonitoredIo::new(stream, activity.clone());
     let watched = activity.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let running = watched.begin(request.version());
@@ -162,19 +162,19 @@ where
     builder.http1().max_buf_size(4 * MAX_HEAD_BYTES);
     let most = u32::try_from(4 * MAX_HEAD_BYTES).unwrap_or(u32::MAX);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(60)).max_header_list_size(most);
-    let serving = builder.serve_connection_with_upgrades(TokioIo::new(wire.clone()), service).into_owned();
-    let verdict = {
+    let serving = builder.serve_connection_with_upgrades(TokioIo::new(io.clone()), service).into_owned();
+    let reason = {
         let serving = pin!(watcher.watch(serving));
         tokio::select! {
             biased;
             ended = serving => return log_end(peer, ended),
-            verdict = given_up(&activity, &times) => verdict,
+            reason = until_closed(&activity, &timeouts) => reason,
         }
     };
-    tracing::debug!(%peer, ?verdict, "closing the connection");
-    if verdict == Verdict::HeadTooSlow {
+    tracing::debug!(%peer, ?reason, "closing the connection");
+    if reason == CloseReason::HeadTooSlow {
         // The client may be gone.
-        let _ = tokio::time::timeout(REFUSAL_TIME, say_too_slow(wire)).await;
+        let _ = tokio::time::timeout(REFUSAL_TIME, send_request_timeout(io)).await;
     }
 }
 
@@ -185,20 +185,20 @@ fn log_end(peer: Peer, ended: Result<(), Box<dyn std::error::Error + Send + Sync
 }
 
 /// Completes when the connection is to be closed.
-async fn given_up(activity: &ConnectionActivity, times: &Times) -> Verdict {
-    let mut ticks = tokio::time::interval(times.head.min(times.stall).min(times.idle) / 4);
+async fn until_closed(activity: &ConnectionActivity, timeouts: &Timeouts) -> CloseReason {
+    let mut ticks = tokio::time::interval(timeouts.head.min(timeouts.stall).min(timeouts.idle) / 4);
     loop {
         ticks.tick().await;
-        if let Some(verdict) = activity.verdict(Instant::now(), times) {
-            return verdict;
+        if let Some(reason) = activity.close_reason(Instant::now(), timeouts) {
+            return reason;
         }
     }
 }
 
 /// Writes the reply to a request whose head did not arrive. hyper cannot write one, since it has no request to answer.
-async fn say_too_slow<S: AsyncWrite + Unpin>(mut wire: MonitoredIo<S>) -> io::Result<()> {
-    wire.write_all(&reply::bare_too_slow()).await?;
-    poll_fn(|cx| Pin::new(&mut wire).poll_shutdown(cx)).await
+async fn send_request_timeout<S: AsyncWrite + Unpin>(mut io: MonitoredIo<S>) -> io::Result<()> {
+    io.write_all(&reply::bare_too_slow()).await?;
+    poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await
 }
 
 /// Waits after a failure to accept: if the process is out of descriptors, others must close first. A connection that

@@ -8,17 +8,17 @@ use codex_translate::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::store::{Kept, Stored};
+use super::store::{Stored, StoredResponse};
 
 /// The longest chain of responses, each of which continues the one before; this bounds a cycle.
 const MAX_TURNS: usize = 10_000;
 
 /// A request's members, as their original text.
-type Members = BTreeMap<String, Box<RawValue>>;
+type RequestMembers = BTreeMap<String, Box<RawValue>>;
 
 /// A request whose conversation is complete.
 #[derive(Debug)]
-pub(crate) struct Whole {
+pub(crate) struct ExpandedRequest {
     /// The body, without `previous_response_id` and with the items instead of references to them.
     pub(crate) body: Bytes,
     /// The response that it continues.
@@ -27,7 +27,7 @@ pub(crate) struct Whole {
 
 /// The members that identify an item.
 #[derive(Deserialize)]
-struct Named<'a> {
+struct ItemRef<'a> {
     #[serde(borrow, default)]
     r#type: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -36,14 +36,14 @@ struct Named<'a> {
 
 /// The members of a response that are read.
 #[derive(Deserialize)]
-struct Answered {
+struct StoredOutput {
     #[serde(default)]
     output: Vec<Box<RawValue>>,
 }
 
 /// The members of a stored request that are read.
 #[derive(Deserialize)]
-struct Asked {
+struct StoredInput {
     #[serde(default)]
     previous_response_id: Option<String>,
     #[serde(default)]
@@ -52,7 +52,7 @@ struct Asked {
 
 /// A text as the message item that it stands for.
 #[derive(Serialize)]
-struct Message<'a> {
+struct UserMessage<'a> {
     r#type: &'static str,
     role: &'static str,
     content: &'a RawValue,
@@ -65,13 +65,13 @@ impl Stored {
     ///
     /// # Errors
     /// The response that it continues is not stored: the client has to send the whole conversation.
-    pub(crate) fn whole(&self, caller: &str, body: &Bytes) -> Result<Whole, Error> {
-        let as_it_is = || Whole { body: body.clone(), previous: None };
+    pub(crate) fn expand(&self, caller: &str, body: &Bytes) -> Result<ExpandedRequest, Error> {
+        let as_it_is = || ExpandedRequest { body: body.clone(), previous: None };
         if !self.is_in_use() || !leaves_something_out(body) {
             return Ok(as_it_is());
         }
         // Errors in the body are reported by the endpoint that parses it.
-        let Ok(mut members) = serde_json::from_slice::<Members>(body) else { return Ok(as_it_is()) };
+        let Ok(mut members) = serde_json::from_slice::<RequestMembers>(body) else { return Ok(as_it_is()) };
         let previous = members.remove("previous_response_id").filter(|id| id.get() != "null");
         let previous: Option<String> = previous
             .map(|id| serde_json::from_str(id.get()))
@@ -89,7 +89,7 @@ impl Stored {
         if previous.is_some() || !input.is_empty() {
             members.insert("input".to_owned(), to_raw_value(&input).map_err(unwritable)?);
         }
-        Ok(Whole { body: serde_json::to_vec(&members).map_err(unwritable)?.into(), previous })
+        Ok(ExpandedRequest { body: serde_json::to_vec(&members).map_err(unwritable)?.into(), previous })
     }
 
     /// Returns the conversation up to the end of the response `id`.
@@ -133,7 +133,7 @@ impl Stored {
     /// Returns the item `id` of a stored response.
     fn item(&self, caller: &str, id: &str) -> Option<Box<RawValue>> {
         let is_it = |item: &RawValue| {
-            serde_json::from_str(item.get()).is_ok_and(|Named { id: found, .. }| found.as_deref() == Some(id))
+            serde_json::from_str(item.get()).is_ok_and(|ItemRef { id: found, .. }| found.as_deref() == Some(id))
         };
         self.find(caller, id, |kept| output(kept).into_iter().find(|item| is_it(item)))
     }
@@ -148,20 +148,20 @@ fn leaves_something_out(body: &[u8]) -> bool {
 
 /// Returns the id of the item that this one refers to.
 fn reference(item: &RawValue) -> Option<String> {
-    let Named { r#type, id } = serde_json::from_str(item.get()).ok()?;
+    let ItemRef { r#type, id } = serde_json::from_str(item.get()).ok()?;
     (r#type.as_deref() == Some("item_reference")).then_some(id?.into_owned())
 }
 
-fn asked(kept: &Kept) -> (Vec<Box<RawValue>>, Option<String>) {
+fn asked(kept: &StoredResponse) -> (Vec<Box<RawValue>>, Option<String>) {
     // It was parsed when it arrived.
-    let Ok(Asked { previous_response_id, input }) = serde_json::from_slice(&kept.request) else {
+    let Ok(StoredInput { previous_response_id, input }) = serde_json::from_slice(&kept.request) else {
         return Default::default();
     };
     (input.and_then(|input| items(&input).ok()).unwrap_or_default(), previous_response_id)
 }
 
-fn output(kept: &Kept) -> Vec<Box<RawValue>> {
-    serde_json::from_str(&kept.response).map_or_else(|_| Vec::new(), |Answered { output }| output)
+fn output(kept: &StoredResponse) -> Vec<Box<RawValue>> {
+    serde_json::from_str(&kept.response).map_or_else(|_| Vec::new(), |StoredOutput { output }| output)
 }
 
 /// Returns the items of an input; a text is the user's message.
@@ -170,7 +170,7 @@ fn output(kept: &Kept) -> Vec<Box<RawValue>> {
 /// The input is neither a text nor a list.
 pub(crate) fn items(input: &RawValue) -> Result<Vec<Box<RawValue>>, Error> {
     if input.get().starts_with('"') {
-        let message = Message { r#type: "message", role: "user", content: input };
+        let message = UserMessage { r#type: "message", role: "user", content: input };
         return to_raw_value(&message).map(|message| vec![message]).map_err(unwritable);
     }
     serde_json::from_str(input.get())

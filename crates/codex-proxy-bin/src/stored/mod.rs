@@ -8,5 +8,5 @@
 mod conversation;
 mod store;
 
-pub(crate) use conversation::{Whole, items};
-pub(crate) use store::{Kept, Stored};
+pub(crate) use conversation::{ExpandedRequest, items};
+pub(crate) use store::{Stored, StoredResponse};

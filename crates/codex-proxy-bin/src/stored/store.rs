@@ -21,13 +21,13 @@ pub(crate) struct Stored {
 #[derive(Debug)]
 struct Entries {
     /// By caller and id of the response, least recently used first.
-    by_id: LruCache<(String, String), Arc<Kept>>,
+    by_id: LruCache<(String, String), Arc<StoredResponse>>,
     bytes: usize,
 }
 
 /// One response, and the request that it answers.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct StoredResponse {
     /// The body of the request, as the client sent it.
     pub(crate) request: Bytes,
     /// The whole response, as JSON.
@@ -51,7 +51,7 @@ impl Stored {
     }
 
     /// Stores a response for `caller`, unless it is too large.
-    pub(crate) fn keep(&self, caller: &str, id: &str, kept: Kept) {
+    pub(crate) fn keep(&self, caller: &str, id: &str, kept: StoredResponse) {
         let size = kept.size();
         if !self.has_room_for(size) {
             tracing::debug!(size, "the response is too large to store");
@@ -70,7 +70,7 @@ impl Stored {
     }
 
     /// Returns the response `id` of `caller`, and marks it as used.
-    pub(crate) fn get(&self, caller: &str, id: &str) -> Option<Arc<Kept>> {
+    pub(crate) fn get(&self, caller: &str, id: &str) -> Option<Arc<StoredResponse>> {
         self.entries().by_id.get(&(caller.to_owned(), id.to_owned())).cloned()
     }
 
@@ -83,7 +83,7 @@ impl Stored {
     }
 
     /// Returns what `pick` finds in the responses of `caller` whose text contains `word`, most recently used first.
-    pub(crate) fn find<T>(&self, caller: &str, word: &str, pick: impl Fn(&Kept) -> Option<T>) -> Option<T> {
+    pub(crate) fn find<T>(&self, caller: &str, word: &str, pick: impl Fn(&StoredResponse) -> Option<T>) -> Option<T> {
         let word = Finder::new(word);
         let entries = self.entries();
         let mut own = entries.by_id.iter().filter(|((of, _), _)| of == caller).map(|(_, kept)| kept);
@@ -95,7 +95,7 @@ impl Stored {
     }
 }
 
-impl Kept {
+impl StoredResponse {
     fn size(&self) -> usize {
         self.request.len() + self.response.len() + ENTRY_BYTES
     }
@@ -105,8 +105,8 @@ impl Kept {
 mod tests {
     use super::*;
 
-    fn kept(bytes: usize) -> Kept {
-        Kept { request: Bytes::from(vec![b'x'; bytes]), response: String::new() }
+    fn kept(bytes: usize) -> StoredResponse {
+        StoredResponse { request: Bytes::from(vec![b'x'; bytes]), response: String::new() }
     }
 
     #[test]

@@ -12,7 +12,7 @@ const PREFIX: &str = "codex_proxy_";
 
 /// The types of metrics.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(super) enum MetricKind {
     Counter,
     Gauge,
     Histogram,
@@ -24,7 +24,7 @@ pub(super) struct Exposition(String);
 
 impl Exposition {
     /// Begins a family; its samples follow. `help` is one line without a backslash.
-    pub(super) fn family(&mut self, name: &str, kind: Kind, help: &str) {
+    pub(super) fn family(&mut self, name: &str, kind: MetricKind, help: &str) {
         self.head(&format!("{PREFIX}{name}"), kind, help);
     }
 
@@ -41,7 +41,7 @@ impl Exposition {
 
     /// Adds a family of histograms, one for each endpoint.
     pub(super) fn histograms(&mut self, name: &str, help: &str, histograms: &BTreeMap<&'static str, Histogram>) {
-        self.family(name, Kind::Histogram, help);
+        self.family(name, MetricKind::Histogram, help);
         for (endpoint, histogram) in histograms {
             let endpoint = ("endpoint", *endpoint);
             let mut below = 0;
@@ -58,7 +58,7 @@ impl Exposition {
     /// Adds the start time of the process, under the name that all programs use.
     pub(super) fn process_start(&mut self, at: SystemTime) {
         const NAME: &str = "process_start_time_seconds";
-        self.head(NAME, Kind::Gauge, "Unix time at which the program started.");
+        self.head(NAME, MetricKind::Gauge, "Unix time at which the program started.");
         let _ = writeln!(self.0, "{NAME} {}", unix_secs(at));
     }
 
@@ -66,11 +66,11 @@ impl Exposition {
         self.0
     }
 
-    fn head(&mut self, name: &str, kind: Kind, help: &str) {
+    fn head(&mut self, name: &str, kind: MetricKind, help: &str) {
         let kind = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
         };
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }

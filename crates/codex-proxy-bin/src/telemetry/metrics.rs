@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use codex_upstream::Quota;
 
 use crate::sync::lock;
-use crate::telemetry::exposition::{self, Exposition, Kind};
+use crate::telemetry::exposition::{self, Exposition, MetricKind};
 use crate::telemetry::histogram::Histogram;
 use crate::telemetry::record::LogEntry;
 use crate::turn::observer::RefreshOutcome;
@@ -48,7 +48,7 @@ struct Labels {
 
 /// The current state of the program, in addition to the counters.
 #[derive(Debug)]
-pub struct Now<'a> {
+pub struct Gauges<'a> {
     /// The requests in progress.
     pub live: &'a [LogEntry],
     /// How many requests wait for a slot.
@@ -108,27 +108,27 @@ impl Metrics {
     }
 
     /// Formats everything in Prometheus' text format, version 0.0.4.
-    pub fn to_text(&self, now: &Now<'_>) -> String {
+    pub fn to_text(&self, gauges: &Gauges<'_>) -> String {
         let counts = self.counts().clone();
         let mut out = Exposition::default();
-        self.write_requests(&counts, now, &mut out);
-        out.family("upstream_retries_total", Kind::Counter, "Requests to the backend that were retried.");
+        self.write_requests(&counts, gauges, &mut out);
+        out.family("upstream_retries_total", MetricKind::Counter, "Requests to the backend that were retried.");
         out.sample("upstream_retries_total", &[], self.retries.load(Ordering::Relaxed));
-        out.family("token_refreshes_total", Kind::Counter, "Refreshes of the login's tokens, by outcome.");
+        out.family("token_refreshes_total", MetricKind::Counter, "Refreshes of the login's tokens, by outcome.");
         for (outcome, count) in REFRESHES.iter().zip(&self.refreshes) {
             out.sample("token_refreshes_total", &[("outcome", outcome)], count.load(Ordering::Relaxed));
         }
-        out.family("login_usable", Kind::Gauge, "Whether the login is usable (1) or a new login is needed (0).");
-        out.sample("login_usable", &[], u8::from(now.is_login_usable));
-        write_quota(now, &mut out);
-        out.family("build_info", Kind::Gauge, "The program's version.");
+        out.family("login_usable", MetricKind::Gauge, "Whether the login is usable (1) or a new login is needed (0).");
+        out.sample("login_usable", &[], u8::from(gauges.is_login_usable));
+        write_quota(gauges, &mut out);
+        out.family("build_info", MetricKind::Gauge, "The program's version.");
         out.sample("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
         out.process_start(self.started_at);
         out.into_text()
     }
 
-    fn write_requests(&self, counts: &Counts, now: &Now<'_>, out: &mut Exposition) {
-        out.family("requests_total", Kind::Counter, "Finished requests, by outcome.");
+    fn write_requests(&self, counts: &Counts, gauges: &Gauges<'_>, out: &mut Exposition) {
+        out.family("requests_total", MetricKind::Counter, "Finished requests, by outcome.");
         for (Labels { endpoint, model, code, finish }, count) in &counts.requests {
             let labels = [("endpoint", *endpoint), ("model", model), ("code", code), ("finish", *finish)];
             out.sample("requests_total", &labels, count);
@@ -138,16 +138,16 @@ impl Metrics {
         let help = "Time from the head of a request to the first output of its stream.";
         out.histograms("first_byte_seconds", help, &counts.first_bytes);
         let help = "Tokens as counted by the backend; input includes cached tokens, output includes reasoning tokens.";
-        out.family("tokens_total", Kind::Counter, help);
+        out.family("tokens_total", MetricKind::Counter, help);
         for ((model, kind), count) in &counts.tokens {
             out.sample("tokens_total", &[("model", model), ("kind", kind)], count);
         }
-        let live = |of: fn(&LogEntry) -> bool| now.live.iter().filter(|entry| of(entry)).count();
-        out.family("active_turns", Kind::Gauge, "Turns in progress.");
+        let live = |of: fn(&LogEntry) -> bool| gauges.live.iter().filter(|entry| of(entry)).count();
+        out.family("active_turns", MetricKind::Gauge, "Turns in progress.");
         out.sample("active_turns", &[], live(|entry| entry.model.is_some()));
-        out.family("queued_requests", Kind::Gauge, "Requests that wait for a free slot.");
-        out.sample("queued_requests", &[], now.queued);
-        out.family("open_streams", Kind::Gauge, "Streams in progress.");
+        out.family("queued_requests", MetricKind::Gauge, "Requests that wait for a free slot.");
+        out.sample("queued_requests", &[], gauges.queued);
+        out.family("open_streams", MetricKind::Gauge, "Streams in progress.");
         out.sample("open_streams", &[], live(|entry| entry.is_stream));
     }
 
@@ -184,18 +184,18 @@ pub struct Totals {
 }
 
 /// Omits windows that were reset since they were reported: their usage is no longer known.
-fn write_quota(now: &Now<'_>, out: &mut Exposition) {
-    let windows = || now.quota.windows.iter().filter(|window| window.is_current(now.now));
+fn write_quota(gauges: &Gauges<'_>, out: &mut Exposition) {
+    let windows = || gauges.quota.windows.iter().filter(|window| window.is_current(gauges.now));
     out.family(
         "quota_used_ratio",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Used share of a rate-limit window; 1 is the limit, which can be exceeded.",
     );
     for window in windows() {
         let labels = [("window", window.length()), ("limit", window.limit.as_deref().unwrap_or("codex"))];
         out.sample("quota_used_ratio", &labels, window.used_percent / 100.0);
     }
-    out.family("quota_reset_timestamp_seconds", Kind::Gauge, "Unix time at which a rate-limit window resets.");
+    out.family("quota_reset_timestamp_seconds", MetricKind::Gauge, "Unix time at which a rate-limit window resets.");
     for (window, at) in windows().filter_map(|window| Some((window, window.resets_at?))) {
         let labels = [("window", window.length()), ("limit", window.limit.as_deref().unwrap_or("codex"))];
         out.sample("quota_reset_timestamp_seconds", &labels, exposition::unix_secs(at));
@@ -215,7 +215,7 @@ mod tests {
     fn entry(model: &str, is_known: bool) -> LogEntry {
         let info = RequestInfo { request_id: "r".into(), endpoint: "chat", client: None, is_routine: false };
         let record = RequestRecord::new(info, UNIX_EPOCH);
-        record.asks(model, is_known, None, 0);
+        record.set_model(model, is_known, None, 0);
         let usage =
             Usage { input_tokens: 5, cached_tokens: 4, output_tokens: 3, reasoning_tokens: 2, ..Usage::default() };
         record.complete(&Summary { finish: Finish::Stop, usage: Some(usage) });
@@ -223,7 +223,7 @@ mod tests {
     }
 
     fn told(metrics: &Metrics, quota: &Quota) -> String {
-        metrics.to_text(&Now {
+        metrics.to_text(&Gauges {
             live: &[],
             queued: 0,
             is_login_usable: true,

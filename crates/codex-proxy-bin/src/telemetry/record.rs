@@ -19,14 +19,14 @@ const TEXT_CHARS: usize = 64;
 
 /// A request in progress. Clones are the same record.
 #[derive(Clone, Debug)]
-pub struct RequestRecord(Arc<Inner>);
+pub struct RequestRecord(Arc<RecordInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct RecordInner {
     info: RequestInfo,
     started: Instant,
     started_at: SystemTime,
-    found: Mutex<Findings>,
+    state: Mutex<RecordState>,
 }
 
 /// What a request's head reveals.
@@ -44,25 +44,25 @@ pub struct RequestInfo {
 
 /// What becomes known while the request is handled.
 #[derive(Clone, Debug, Default)]
-struct Findings {
-    model: Option<ModelAsked>,
+struct RecordState {
+    model: Option<RequestedModel>,
     effort: Option<String>,
     notices: usize,
     is_stream: bool,
     first_byte: Option<Duration>,
     status: Option<u16>,
-    end: End,
+    end: ReplyEnd,
 }
 
 #[derive(Clone, Debug)]
-struct ModelAsked {
+struct RequestedModel {
     slug: String,
     is_known: bool,
 }
 
 /// How the reply ended, as far as its producer knows.
 #[derive(Clone, Debug, Default)]
-enum End {
+enum ReplyEnd {
     #[default]
     Open,
     Complete {
@@ -123,38 +123,38 @@ impl RequestInfo {
 impl RequestRecord {
     /// Starts the record of a request.
     pub fn new(info: RequestInfo, started_at: SystemTime) -> Self {
-        Self(Arc::new(Inner { info, started: Instant::now(), started_at, found: Mutex::default() }))
+        Self(Arc::new(RecordInner { info, started: Instant::now(), started_at, state: Mutex::default() }))
     }
 
     /// Records the model, whether the catalogue has it, the effort, and how much was changed in translation.
-    pub fn asks(&self, model: &str, is_known: bool, effort: Option<&str>, notices: usize) {
-        let mut found = self.found();
-        found.model = Some(ModelAsked { slug: bounded(model), is_known });
-        found.effort = effort.map(bounded);
-        found.notices = notices;
+    pub fn set_model(&self, model: &str, is_known: bool, effort: Option<&str>, notices: usize) {
+        let mut state = self.state();
+        state.model = Some(RequestedModel { slug: bounded(model), is_known });
+        state.effort = effort.map(bounded);
+        state.notices = notices;
     }
 
     /// Records that output of the reply went out.
     pub fn sent(&self) {
         let elapsed = self.0.started.elapsed();
-        self.found().first_byte.get_or_insert(elapsed);
+        self.state().first_byte.get_or_insert(elapsed);
     }
 
     /// Records that a part of the body went out: in a reply that is not a stream, the first one is the first output.
     pub(super) fn part_sent(&self) {
-        if !self.found().is_stream {
+        if !self.state().is_stream {
             self.sent();
         }
     }
 
     /// Records the status of the reply.
     pub(super) fn answered(&self, status: u16) {
-        self.found().status = Some(status);
+        self.state().status = Some(status);
     }
 
     /// Records that the reply is complete.
     pub fn complete(&self, summary: &Summary) {
-        self.found().end = End::Complete { finish: summary.finish.as_str(), usage: summary.usage };
+        self.state().end = ReplyEnd::Complete { finish: summary.finish.as_str(), usage: summary.usage };
     }
 
     /// Records why the reply is incomplete.
@@ -165,30 +165,30 @@ impl RequestRecord {
             Some(param) => format!("{code} ({})", bounded(param)),
             None => code,
         };
-        self.found().end = End::Failed { code, cause: (!is_own).then(|| error.message().to_owned()), is_own };
+        self.state().end = ReplyEnd::Failed { code, cause: (!is_own).then(|| error.message().to_owned()), is_own };
     }
 
     /// Returns the request as it is now.
     pub fn entry(&self) -> LogEntry {
-        let found = self.found().clone();
-        let (usage, error, cause, is_own_error) = match found.end {
-            End::Open => (None, None, None, false),
-            End::Complete { usage, .. } => (usage, None, None, false),
-            End::Failed { code, cause, is_own } => (None, Some(code), cause, is_own),
+        let state = self.state().clone();
+        let (usage, error, cause, is_own_error) = match state.end {
+            ReplyEnd::Open => (None, None, None, false),
+            ReplyEnd::Complete { usage, .. } => (usage, None, None, false),
+            ReplyEnd::Failed { code, cause, is_own } => (None, Some(code), cause, is_own),
         };
         LogEntry {
             info: self.0.info.clone(),
             started_at: self.0.started_at,
             total: self.0.started.elapsed(),
-            first_byte: found.first_byte,
-            is_known_model: found.model.as_ref().is_some_and(|model| model.is_known),
-            model: found.model.map(|model| model.slug),
-            effort: found.effort,
-            is_stream: found.is_stream,
-            status: found.status,
+            first_byte: state.first_byte,
+            is_known_model: state.model.as_ref().is_some_and(|model| model.is_known),
+            model: state.model.map(|model| model.slug),
+            effort: state.effort,
+            is_stream: state.is_stream,
+            status: state.status,
             finish: None,
             usage,
-            notices: found.notices,
+            notices: state.notices,
             error,
             cause,
             is_own_error,
@@ -198,25 +198,25 @@ impl RequestRecord {
     /// Returns the request as it was at its end. `is_out` says whether the whole reply went out.
     pub(super) fn last_entry(&self, is_out: bool) -> LogEntry {
         let mut entry = self.entry();
-        entry.finish = match &self.found().end {
+        entry.finish = match &self.state().end {
             _ if std::thread::panicking() => Some("panic"),
-            End::Failed { .. } => Some("error"),
+            ReplyEnd::Failed { .. } => Some("error"),
             _ if !is_out => Some("client_gone"),
-            End::Complete { finish, .. } => Some(finish),
-            End::Open => (entry.status >= Some(400)).then_some("error"),
+            ReplyEnd::Complete { finish, .. } => Some(finish),
+            ReplyEnd::Open => (entry.status >= Some(400)).then_some("error"),
         };
         entry
     }
 
-    fn found(&self) -> MutexGuard<'_, Findings> {
-        lock(&self.0.found)
+    fn state(&self) -> MutexGuard<'_, RecordState> {
+        lock(&self.0.state)
     }
 }
 
 impl ReplyObserver for RequestRecord {
     /// In a stream, the first output counts, not a keepalive before it.
     fn streams(&self) {
-        self.found().is_stream = true;
+        self.state().is_stream = true;
     }
 
     fn sent(&self) {

@@ -22,7 +22,7 @@ const MAX_REPLY_BYTES: usize = 1 << 20;
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// Builds one of [`requests`].
-type Build = fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError>;
+type BuildRequest = fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError>;
 
 impl<U: Upstream> CodexClient<U> {
     /// Returns the remaining quota. Queries the backend unless it has answered within the last minute; if it does not
@@ -79,7 +79,7 @@ impl<U: Upstream> CodexClient<U> {
     }
 
     /// Sends one request without retries: a user waits for it, and can try again.
-    async fn ask(&self, build: Build, bearer: &Bearer, route: &WorkspaceRoute) -> Result<Bytes, Error> {
+    async fn ask(&self, build: BuildRequest, bearer: &Bearer, route: &WorkspaceRoute) -> Result<Bytes, Error> {
         let request = build(&self.backend(bearer, route)).map_err(|error| error::of_transport(&error))?;
         let answered = self.upstream.send(request).await.map_err(|error| error::of_transport(&error))?;
         let answered = error_for_status(answered, &self.clock).await.map_err(|error| error::of_send(&error))?;

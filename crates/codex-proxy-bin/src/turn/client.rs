@@ -20,7 +20,7 @@ use crate::turn::quota::KnownQuota;
 use crate::turn::timer::AnyTimer;
 
 /// The login's tokens, refreshed over the same client as the API.
-pub type Tokens<U> = TokenManager<AnyStore, CountedEndpoint<HttpTokenEndpoint<AuthHttpClient<U>>>>;
+pub type LoginTokens<U> = TokenManager<AnyStore, CountedEndpoint<HttpTokenEndpoint<AuthHttpClient<U>>>>;
 
 /// The configuration of a [`CodexClient`].
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub struct CodexClient<U: Upstream> {
     /// The same, over WebSockets that are reused from turn to turn.
     pub sockets: Arc<WebSocketUpstream<U, AnyTimer>>,
     /// The login.
-    pub tokens: Tokens<U>,
+    pub tokens: LoginTokens<U>,
     /// The models of the account.
     pub models: ModelCache,
     /// The client identity that the backend sees.

@@ -18,7 +18,7 @@ const MAX_REPLY_BYTES: usize = 128 * 1024 * 1024;
 ///
 /// # Errors
 /// There is no usable login, the backend refused the request, or the reply broke off.
-pub(crate) async fn whole<U: Upstream>(
+pub(crate) async fn send_unary<U: Upstream>(
     client: &CodexClient<U>,
     build: impl Fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError> + Sync,
 ) -> Result<Bytes, Error> {
@@ -33,7 +33,7 @@ pub(crate) async fn whole<U: Upstream>(
 }
 
 /// The error for a malformed reply.
-pub(crate) fn of_whole(error: &UnaryReplyError) -> Error {
+pub(crate) fn unary_error(error: &UnaryReplyError) -> Error {
     Error::new(ErrorKind::Protocol, error.to_string())
 }
 

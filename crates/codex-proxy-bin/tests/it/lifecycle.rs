@@ -114,6 +114,6 @@ async fn a_panic_ends_only_its_request() {
     // Every slot was freed.
     let reply = ask("/v1/responses", json!({"model": "gpt-5.5", "input": "hi", "stream": true})).await;
     assert!(reply.body.contains("response.completed"), "{}", reply.body);
-    assert_eq!(app.terms.slots().taken(), 0);
+    assert_eq!(app.runtime.slots().taken(), 0);
     server.abort();
 }

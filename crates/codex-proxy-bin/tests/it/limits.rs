@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use codex_auth::MemoryStore;
 use codex_proxy::admission::access::Access;
-use codex_proxy::request::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS, Times};
+use codex_proxy::request::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS, Timeouts};
 use codex_sim::{RecordedRequest, Sim};
 use futures_util::future::select_all;
 use http::Method;
@@ -49,8 +49,8 @@ async fn headers_that_are_too_large_are_a_431() {
 
 #[tokio::test]
 async fn an_incomplete_head_is_a_408() {
-    let times = Times { head: SHORT, ..Times::default() };
-    let proxy = proxy(Limits { times, ..Limits::default() }).await;
+    let timeouts = Timeouts { head: SHORT, ..Timeouts::default() };
+    let proxy = proxy(Limits { timeouts, ..Limits::default() }).await;
     let mut stream = raw::connect(&proxy.base).await;
     stream.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: loc").await.unwrap();
     let reply = RawReply::parse(&raw::read_to_end(&mut stream).await);
@@ -60,8 +60,8 @@ async fn an_incomplete_head_is_a_408() {
 
 #[tokio::test]
 async fn an_incomplete_body_is_a_408() {
-    let times = Times { body: SHORT, ..Times::default() };
-    let proxy = proxy(Limits { times, ..Limits::default() }).await;
+    let timeouts = Timeouts { body: SHORT, ..Timeouts::default() };
+    let proxy = proxy(Limits { timeouts, ..Limits::default() }).await;
     let mut stream = raw::connect(&proxy.base).await;
     let head = format!("POST {PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 100\r\n\r\n{{");
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -71,8 +71,8 @@ async fn an_incomplete_body_is_a_408() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_without_a_reply() {
-    let times = Times { idle: SHORT, ..Times::default() };
-    let proxy = proxy(Limits { times, ..Limits::default() }).await;
+    let timeouts = Timeouts { idle: SHORT, ..Timeouts::default() };
+    let proxy = proxy(Limits { timeouts, ..Limits::default() }).await;
     assert_eq!(raw::read_to_end(&mut raw::connect(&proxy.base).await).await, "");
 }
 
@@ -143,7 +143,7 @@ async fn a_request_beyond_the_limit_waits_and_one_beyond_the_queue_is_a_503() {
     assert_eq!(waits.await.unwrap().status, 200);
     drop(first);
     assert_eq!(proxy.post(PATH, &ask("fourth")).await.status, 200);
-    assert_eq!(proxy.app.terms.slots().taken(), 0);
+    assert_eq!(proxy.app.runtime.slots().taken(), 0);
 }
 
 #[tokio::test]
@@ -159,8 +159,8 @@ async fn a_client_that_disconnects_frees_its_slot_at_once() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_disconnected() {
-    let times = Times { stall: SHORT, ..Times::default() };
-    let proxy = proxy(Limits { turns: 1, queue: 1, times, ..Limits::default() }).await;
+    let timeouts = Timeouts { stall: SHORT, ..Timeouts::default() };
+    let proxy = proxy(Limits { turns: 1, queue: 1, timeouts, ..Limits::default() }).await;
     let mut stream = raw::connect(&proxy.base).await;
     let body = ask_streaming("[sim:big=500000] hi").to_string();
     let request = raw::request(&format!("POST {PATH}"), &["host: localhost"], &body);

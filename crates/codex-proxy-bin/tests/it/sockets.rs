@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use codex_auth::MemoryStore;
 use codex_proxy::admission::access::Access;
-use codex_proxy::request::limits::{Limits, Times};
+use codex_proxy::request::limits::{Limits, Timeouts};
 use codex_sim::Sim;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -254,9 +254,9 @@ async fn the_key_is_checked_for_every_turn() {
     let mut client = Client::try_connect(&proxy, &[("authorization", "Bearer secret")]).await.unwrap();
     client.send(&create("hi")).await;
     assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
-    let mut terms = (*proxy.app.terms.now()).clone();
-    terms.access = keys("another");
-    proxy.app.terms.replace(terms);
+    let mut runtime = (*proxy.app.runtime.current()).clone();
+    runtime.access = keys("another");
+    proxy.app.runtime.replace(runtime);
     client.send(&create("hi")).await;
     assert_eq!(client.event().await["error"]["code"], "invalid_api_key");
     assert_eq!(client.closed().await, Some(CloseCode::Policy));
@@ -264,8 +264,8 @@ async fn the_key_is_checked_for_every_turn() {
 
 #[tokio::test]
 async fn binary_frames_large_frames_and_idle_connections_are_closed() {
-    let times = Times { socket_idle: Duration::from_millis(50), ..Times::default() };
-    let proxy = proxy(Access::default(), Limits { body_bytes: 1024, times, ..Limits::default() }).await;
+    let timeouts = Timeouts { socket_idle: Duration::from_millis(50), ..Timeouts::default() };
+    let proxy = proxy(Access::default(), Limits { body_bytes: 1024, timeouts, ..Limits::default() }).await;
     let mut client = Client::connect(&proxy).await;
     client.0.send(Message::Binary(b"{}"[..].into())).await.unwrap();
     assert_eq!(client.closed().await, Some(CloseCode::Unsupported));

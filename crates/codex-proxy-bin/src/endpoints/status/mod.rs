@@ -24,16 +24,16 @@ use crate::telemetry::record::LogEntry;
 use crate::telemetry::request_log::RECENT;
 
 /// The page, and its content security policy.
-struct Page {
+struct StatusPage {
     html: Bytes,
     policy: String,
 }
 
-static PAGE: LazyLock<Page> = LazyLock::new(|| {
+static PAGE: LazyLock<StatusPage> = LazyLock::new(|| {
     const STYLE: &str = include_str!("page.css");
     const SCRIPT: &str = include_str!("page.js");
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
-    Page {
+    StatusPage {
         html: include_str!("page.html").replace("/*style*/", STYLE).replace("/*script*/", SCRIPT).into(),
         // Only the page's own script and style run, it connects only to this program, and no text can become markup.
         policy: format!(
@@ -80,7 +80,7 @@ pub(crate) async fn status<U: Upstream>(app: &App<U>) -> Response<ReplyBody> {
         "version": env!("CARGO_PKG_VERSION"),
         "now": rfc3339(now),
         "started_at": rfc3339(app.request_log.metrics.started_at),
-        "needs_key": !app.terms.now().access.keys.is_empty(),
+        "needs_key": !app.runtime.current().access.keys.is_empty(),
         "login": login_json(&app.client.tokens.status().await, app.login_command),
         "quota": report_json(&app.client.known_quota.report(), now),
         "models": models_json(&app.client.models.snapshot()),

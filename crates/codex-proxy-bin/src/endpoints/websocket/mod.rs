@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use crate::app::App;
 use crate::connection::peer::Peer;
 use crate::reply::{self, ReplyBody};
-use crate::server::serve::Place;
+use crate::server::serve::ConnectionSlot;
 
 /// Returns whether a request asks for a WebSocket (RFC 6455 §4.2.1).
 pub(crate) fn is_upgrade(head: &Parts) -> bool {
@@ -52,11 +52,11 @@ pub(crate) fn accept<U: Upstream>(
     let accepted = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(|_| bad("Sec-WebSocket-Key"))?;
     // WebSockets over HTTP/2 (RFC 8441) are not supported: no client uses them without TLS.
     let upgrade = head.extensions.remove::<OnUpgrade>().ok_or_else(|| bad("use HTTP/1.1"))?;
-    let place = head.extensions.remove::<Place>();
+    let slot = head.extensions.remove::<ConnectionSlot>();
     let session = Session::new(Arc::clone(app), peer, head);
     let stopping = app.client_sockets.subscribe();
     tokio::spawn(async move {
-        let _place = place;
+        let _slot = slot;
         match upgrade.await {
             Ok(upgraded) => session.serve(upgraded, stopping).await,
             Err(error) => tracing::debug!(%peer, %error, "cannot upgrade the connection to a WebSocket"),

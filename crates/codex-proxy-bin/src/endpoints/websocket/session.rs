@@ -34,8 +34,8 @@ use crate::endpoints::{self, Keep, Keeping, Prepared};
 use crate::ids;
 use crate::reply::{self, ReplyBody};
 use crate::request::context::RequestContext;
-use crate::request::limits::Times;
-use crate::route::Work;
+use crate::request::limits::Timeouts;
+use crate::route::BackendCall;
 use crate::telemetry::record::RequestInfo;
 use crate::telemetry::request_log::RequestGuard;
 use crate::turn::relay::Relay;
@@ -114,7 +114,7 @@ impl<U: Upstream> Session<U> {
 
     /// Serves the connection to its end.
     pub(super) async fn serve(self, upgraded: Upgraded, mut stopping: watch::Receiver<bool>) {
-        let limits = self.app.terms.now().limits;
+        let limits = self.app.runtime.current().limits;
         let config = WebSocketConfig::default()
             .max_message_size(Some(limits.body_bytes))
             .max_frame_size(Some(limits.body_bytes))
@@ -125,12 +125,12 @@ impl<U: Upstream> Session<U> {
             socket,
             waiting: VecDeque::new(),
             waiting_limit: limits.body_bytes,
-            stall: limits.times.stall,
+            stall: limits.timeouts.stall,
             unanswered: 0,
         };
         let mut memory = Memory::new(limits.body_bytes);
         let end = loop {
-            let frame = match line.request(&mut stopping, &limits.times).await {
+            let frame = match line.request(&mut stopping, &limits.timeouts).await {
                 Ok(frame) => frame,
                 Err(end) => break end,
             };
@@ -154,7 +154,7 @@ impl<U: Upstream> Session<U> {
     /// Answers one request.
     async fn turn(&self, line: &mut Line, memory: &mut Memory, frame: &str) -> Result<(), End> {
         // A key that has been withdrawn ends what it has opened.
-        if let Err(denied) = self.app.terms.now().access.admit(self.peer, &self.head) {
+        if let Err(denied) = self.app.runtime.current().access.admit(self.peer, &self.head) {
             line.send_error(&reply::of_denied(denied)).await?;
             return Err(End::Close(CloseCode::Policy, "the key is no longer accepted"));
         }
@@ -178,7 +178,7 @@ impl<U: Upstream> Session<U> {
         let request_id = ids::request_id(&HeaderMap::new()).to_str().unwrap_or_default().to_owned();
         let guard = self.app.request_log.open(RequestInfo {
             request_id: request_id.clone(),
-            endpoint: Work::Responses.endpoint(),
+            endpoint: BackendCall::Responses.endpoint(),
             client: RequestInfo::client(&self.head.headers),
             is_routine: false,
         });
@@ -219,7 +219,7 @@ impl<U: Upstream> Session<U> {
             create.remember(input);
             return Ok(None);
         }
-        let slot = self.app.terms.slots().take(self.app.terms.now().limits.times.queue).await?;
+        let slot = self.app.runtime.slots().take(self.app.runtime.current().limits.timeouts.queue).await?;
         let pipe = ResponsesPipe::new(&plan, &ids::response(self.app.clock.now()));
         let keep = Keep::of(&self.app, &context, &plan, body);
         let turns = vec![(turn.open(), Keeping { pipe, keep })];
@@ -258,8 +258,8 @@ async fn relay(line: &mut Line, memory: &mut Memory, begun: Begun) -> Result<(),
 
 impl Line {
     /// Waits for the next request between turns.
-    async fn request(&mut self, stopping: &mut watch::Receiver<bool>, times: &Times) -> Result<Utf8Bytes, End> {
-        let idle = tokio::time::sleep(times.socket_idle);
+    async fn request(&mut self, stopping: &mut watch::Receiver<bool>, timeouts: &Timeouts) -> Result<Utf8Bytes, End> {
+        let idle = tokio::time::sleep(timeouts.socket_idle);
         let mut idle = std::pin::pin!(idle);
         let mut pings = interval_at(Instant::now() + PING, PING);
         loop {
