@@ -51,7 +51,8 @@ fn random_hex() -> String {
         if drawn.is_empty() {
             drawn.resize(MANY, [0; 16]);
             if getrandom::fill(drawn.as_flattened_mut()).is_err() {
-                // Without a source of randomness the seed of a hash map tells requests apart; these ids are not secrets.
+                // Without a source of randomness the seed of a hash map tells requests apart; these ids are not
+                // secrets.
                 drawn.truncate(1);
                 drawn[0][..8].copy_from_slice(&RandomState::new().build_hasher().finish().to_be_bytes());
             }

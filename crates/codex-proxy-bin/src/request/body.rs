@@ -162,7 +162,11 @@ mod tests {
     #[test]
     fn a_body_that_keeps_arriving_has_time() {
         let graced = Instant::now();
-        assert_eq!(deadline(graced, 0), graced);
-        assert_eq!(deadline(graced, MAX_BODY_BYTES), graced + Duration::from_secs(4096));
+        let after = |secs: usize| graced + Duration::from_secs(secs as u64);
+        // A body at twice the slowest speed is in time, one at half of it is not.
+        for secs in [1, 60, 2048] {
+            assert!(deadline(graced, 32 * 1024 * secs) > after(secs), "{secs}");
+            assert!(deadline(graced, 8 * 1024 * secs) < after(secs), "{secs}");
+        }
     }
 }

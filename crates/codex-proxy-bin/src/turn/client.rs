@@ -112,7 +112,8 @@ impl<U: Upstream> CodexClient<U> {
         }
     }
 
-    /// Returns the models at hand, without a request; if they are out of date, [`Self::keep_models_fresh`] fetches them.
+    /// Returns the models at hand, without a request; if they are out of date, [`Self::keep_models_fresh`] fetches
+    /// them.
     pub fn models_at_hand(&self) -> Arc<Catalogue> {
         self.models.use_at_hand(&self.clock)
     }

@@ -33,7 +33,7 @@ async fn malformed_bodies_get_an_error_that_names_the_parameter() {
         let error = &reply.json()["error"];
         assert_eq!(reply.status, 400, "{body}: {}", reply.text);
         assert_eq!((&error["type"], &error["param"]), (&json!("invalid_request_error"), &param), "{body}: {error}");
-        assert!(error["message"].as_str().is_some_and(|message| message.len() > 5), "{body}");
+        assert!(error["message"].is_string(), "{body}");
     }
     assert_eq!(proxy.turns(), Vec::<Value>::new());
 }

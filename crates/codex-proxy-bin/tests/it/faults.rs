@@ -1,4 +1,4 @@
-//! Every fault of the backend, in each of the forms that the backend gives it.
+//! Every fault of the backend, in each of its forms: as a status, in a stream and in a WebSocket frame.
 
 use codex_sim::{Sim, SimConfig};
 use codex_translate::backend::{Fault, Sign};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Harness, ask, tokens_of};
 
-/// What a client sees of a fault, and how often the backend is asked.
+/// What a client sees of a fault, and the number of requests to the backend.
 #[derive(Debug, PartialEq)]
 struct Seen {
     status: u16,
@@ -38,7 +38,7 @@ async fn a_delay_is_the_same_in_every_form() {
     }
 }
 
-/// Codes of tomorrow are passed on; what they mean is told by the status, if there is one.
+/// Unknown codes are passed on; the status, if there is one, determines the kind.
 #[tokio::test]
 async fn an_unknown_code_survives_in_every_form() {
     let error = json!({"code": "a_code_of_tomorrow", "message": "m"});
@@ -50,7 +50,7 @@ async fn an_unknown_code_survives_in_every_form() {
     assert_eq!((seen.status, seen.code, seen.is_sent_again), (502, json!("a_code_of_tomorrow"), false));
 }
 
-/// The forms of a fault: the transport to the backend, and what makes the simulator send it.
+/// Returns the forms of a fault: the transport to the backend, and the scenario that makes the simulator send it.
 fn forms(fault: &Fault) -> Vec<(TransportChoice, String)> {
     let error = match fault.sign {
         Sign::Text(text) => json!({"code": null, "message": text}),
@@ -61,7 +61,7 @@ fn forms(fault: &Fault) -> Vec<(TransportChoice, String)> {
     spelled(fault.status, &error, !matches!(fault.sign, Sign::Status(..)))
 }
 
-/// `is_enough` says that the error object tells the fault without a status.
+/// `is_enough`: the error object identifies the fault without a status.
 fn spelled(status: u16, error: &Value, is_enough: bool) -> Vec<(TransportChoice, String)> {
     let body = json!({"error": error});
     let event = json!({"status": status, "error": error});

@@ -191,7 +191,6 @@ mod tests {
             let inside = html.split(&format!("<{tag}>")).nth(1).unwrap().split(&format!("</{tag}>")).next().unwrap();
             let hash = STANDARD.encode(Sha256::digest(inside));
             assert!(PAGE.policy.contains(&format!("{directive} 'sha256-{hash}'")), "{tag}");
-            assert!(inside.len() > 1_000, "{tag}");
         }
         for banned in ["innerHTML", "onclick=", "style=", "http://", "https://", "eval("] {
             assert!(!html.replace("http://www.w3.org/2000/svg", "").contains(banned), "{banned}");
