@@ -195,7 +195,7 @@ async fn no_secret_leaves_the_store() {
         "DEBUG",
         "refreshing the access token",
         "a bot challenge",
-        "reply was lost",
+        "response was lost",
         "logged out",
         "\"endpoint\":\"chat\"",
         "endpoint=\"chat\"",

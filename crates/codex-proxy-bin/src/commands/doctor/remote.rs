@@ -211,8 +211,8 @@ mod tests {
         let at = |secs| UNIX_EPOCH + Duration::from_secs(secs);
         let rows = [
             (None, CheckResult::Warn, "no server"),
-            (Some(at(1_000_000)), CheckResult::Ok, "agrees"),
-            (Some(at(1_000_060)), CheckResult::Ok, "agrees"),
+            (Some(at(1_000_000)), CheckResult::Ok, "matches"),
+            (Some(at(1_000_060)), CheckResult::Ok, "matches"),
             (Some(at(992_000)), CheckResult::Warn, "2 hours ahead"),
             (Some(at(1_000_600)), CheckResult::Warn, "10 minutes behind"),
             (Some(at(1_259_200)), CheckResult::Fail, "3 days behind"),
