@@ -40,6 +40,6 @@ async fn answer(
     let uri = format!("{upstream}{}", request.uri());
     let body = request.into_body().collect().await?.to_bytes();
     let reply = client.send(Request::post(uri).header("content-type", "application/json").body(body)?).await?;
-    let frames = reply.into_body().map(|bytes| bytes.map(Frame::data));
+    let frames = reply.into_body().map(|chunk| chunk.map(|chunk| Frame::data(chunk.into_inner())));
     Ok(Response::new(StreamBody::new(frames)))
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use codex_sim::{Mint, Outcome, Sim, SimConfig};
 use codex_upstream::{
-    Backend, ByteStream, Client, ClientConfig, ClientIdentity, RequestAuth, RetryPolicy, TokioTimer, TurnRequest,
+    Backend, ChunkStream, Client, ClientConfig, ClientIdentity, RequestAuth, RetryPolicy, TokioTimer, TurnRequest,
     requests, send_with_retry,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -39,7 +39,7 @@ impl Rig {
     }
 
     /// A reply that has begun and that stalls.
-    async fn stalled(&self) -> ByteStream {
+    async fn stalled(&self) -> ChunkStream {
         // Earlier requests are forgotten, so that looking through them costs nothing.
         self.sim.control().reset();
         let tokens = self.sim.mint_tokens(Mint::default());

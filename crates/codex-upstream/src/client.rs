@@ -27,7 +27,7 @@ use crate::idle_timeout::with_idle_timeout;
 use crate::plain::PlainClient;
 use crate::roots::unknown_roots;
 use crate::socket::{self, Upgrade};
-use crate::upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError};
+use crate::upstream::{ChunkStream, TimeoutPhase, Upstream, UpstreamError};
 use crate::websocket::handshake::{self, Handshake};
 
 /// The newest Chrome of wreq-util. `examples/fingerprint` compares it with a real one.
@@ -91,7 +91,7 @@ impl Client {
     }
 
     /// A reply without the library's types.
-    fn neutral(&self, reply: wreq::Response, host: String) -> Response<ByteStream> {
+    fn neutral(&self, reply: wreq::Response, host: String) -> Response<ChunkStream> {
         let mut head = Response::new(());
         *head.status_mut() = reply.status();
         *head.version_mut() = reply.version();
@@ -109,7 +109,7 @@ impl std::fmt::Debug for Client {
 }
 
 impl Upstream for Client {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<ByteStream>, UpstreamError> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<ChunkStream>, UpstreamError> {
         let host = checked_host(request.uri())?;
         if request.uri().scheme() == Some(&Scheme::HTTP) {
             return self.plain.send(request, host).await;

@@ -5,10 +5,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use codex_translate::Chunk;
 use futures_core::Stream;
 
 use crate::idle_timer::IdleTimer;
-use crate::upstream::{ByteStream, TimeoutPhase, UpstreamError};
+use crate::upstream::{ChunkStream, TimeoutPhase, UpstreamError};
 
 /// A body, until it has brought nothing for as long as it may.
 struct IdleTimeoutBody<S> {
@@ -19,7 +20,7 @@ struct IdleTimeoutBody<S> {
 }
 
 /// The body of a reply from `host`, which may be silent for `read_timeout`.
-pub(crate) fn with_idle_timeout<S>(body: S, read_timeout: Duration, host: String) -> ByteStream
+pub(crate) fn with_idle_timeout<S>(body: S, read_timeout: Duration, host: String) -> ChunkStream
 where
     S: Stream<Item = Result<Bytes, UpstreamError>> + Send + Unpin + 'static,
 {
@@ -27,14 +28,14 @@ where
 }
 
 impl<S: Stream<Item = Result<Bytes, UpstreamError>> + Unpin> Stream for IdleTimeoutBody<S> {
-    type Item = S::Item;
+    type Item = Result<Chunk<Bytes>, UpstreamError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
         if let Poll::Ready(item) = Pin::new(body).poll_next(cx) {
             this.silence.reset();
-            return Poll::Ready(item);
+            return Poll::Ready(item.map(|bytes| bytes.map(Chunk::Bytes)));
         }
         ready!(this.silence.poll_elapsed(cx));
         this.body = None;
@@ -58,7 +59,7 @@ mod tests {
         let body = pieces.chain(stream::pending());
         let mut body = with_idle_timeout(Box::pin(body), Duration::from_secs(10), "h".to_owned());
         for number in 0..3 {
-            assert_eq!(body.next().await.unwrap().unwrap(), [number][..]);
+            assert_eq!(body.next().await.unwrap().unwrap().as_ref(), [number]);
         }
         let timeout = UpstreamError::Timeout { host: "h".to_owned(), phase: TimeoutPhase::Body };
         assert_eq!(body.next().await.unwrap().unwrap_err(), timeout);

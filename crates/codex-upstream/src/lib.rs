@@ -4,13 +4,13 @@
 //! Everything but [`Client`] is pure or generic over the [`Upstream`] trait, and so is tested without sockets:
 //!
 //! ```text
-//! requests::responses ─► send_with_retry ─► Upstream (Client, ScriptedUpstream) ─► http::Response<ByteStream>
+//! requests::responses ─► send_with_retry ─► Upstream (Client, ScriptedUpstream) ─► http::Response<ChunkStream>
 //!                              │                                               │
 //!                              └── verdict / Failure ◄── non-2xx, bounded ◄────┘
 //! ```
 //!
 //! The crate never reads the environment and holds no credentials: both are passed in per call. Dropping a reply's
-//! [`ByteStream`] cancels the request at the backend.
+//! [`ChunkStream`] cancels the request at the backend.
 //!
 //! # Example
 //!
@@ -84,7 +84,7 @@ pub use scripted::{ScriptedReply, ScriptedSocket, ScriptedUpstream};
 pub use socket::{IncomingMessage, OutgoingMessage, Upgrade, WebSocket};
 pub use timer::{Timer, TokioTimer};
 pub use unary::{CompactionReply, GeneratedImage, ImagesReply, UnaryReplyError};
-pub use upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError, read_to_end};
+pub use upstream::{ChunkStream, TimeoutPhase, Upstream, UpstreamError, read_to_end};
 pub use verdict::{Verdict, verdict};
 pub use websocket::{ParseTransportError, TransportChoice, WebSocketUpstream};
 pub use workspaces::{Workspace, WorkspaceError, Workspaces};

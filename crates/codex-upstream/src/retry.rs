@@ -11,7 +11,7 @@ use http::{HeaderMap, Request, Response};
 
 use crate::failure::{Failure, is_html};
 use crate::timer::Timer;
-use crate::upstream::{ByteStream, Upstream, UpstreamError};
+use crate::upstream::{ChunkStream, Upstream, UpstreamError};
 use crate::verdict::Verdict;
 
 /// How much of an error body is read. The rest is dropped with the connection.
@@ -103,7 +103,7 @@ pub async fn send_with_retry(
     request: &Request<Bytes>,
     policy: &RetryPolicy,
     clock: &impl Timer,
-) -> Result<Response<ByteStream>, SendError> {
+) -> Result<Response<ChunkStream>, SendError> {
     let mut waited = Duration::ZERO;
     let mut retry = 0;
     let mut challenged = false;
@@ -147,9 +147,9 @@ pub async fn send_with_retry(
 ///
 /// [`SendError::Refused`]. A body that breaks off is judged by what arrived of it.
 pub async fn error_for_status(
-    reply: Response<ByteStream>,
+    reply: Response<ChunkStream>,
     clock: &impl Timer,
-) -> Result<Response<ByteStream>, SendError> {
+) -> Result<Response<ChunkStream>, SendError> {
     let (head, mut body) = reply.into_parts();
     if head.status.is_success() && !is_html(&head.headers, b"") {
         if head.headers.contains_key(CONTENT_TYPE) {
@@ -193,14 +193,14 @@ fn log_retry(retry: u32, delay: Duration, error: &SendError) {
 }
 
 /// Reads as far as the first byte that is not white space, and hands it out with the body, which is still whole.
-async fn peeked(mut body: ByteStream) -> (Bytes, ByteStream) {
+async fn peeked(mut body: ChunkStream) -> (Bytes, ChunkStream) {
     let mut read = Vec::new();
     let mut start = BytesMut::new();
     while start.trim_ascii().is_empty() && start.len() < ERROR_BODY_BYTES {
         match body.next().await {
-            Some(Ok(piece)) => {
-                start.extend_from_slice(&piece);
-                read.push(Ok(piece));
+            Some(Ok(chunk)) => {
+                start.extend_from_slice(chunk.as_ref());
+                read.push(Ok(chunk));
             }
             // After an error, as after the end, nothing more is asked of a stream.
             last => {
@@ -213,14 +213,14 @@ async fn peeked(mut body: ByteStream) -> (Bytes, ByteStream) {
 }
 
 /// Collects an error body as far as it is of use.
-async fn prefix(mut body: ByteStream, clock: &impl Timer) -> Bytes {
+async fn prefix(mut body: ChunkStream, clock: &impl Timer) -> Bytes {
     let mut collected = BytesMut::new();
     let mut deadline = pin!(clock.sleep(ERROR_BODY_TIME));
     while collected.len() < ERROR_BODY_BYTES {
         match select(body.next(), deadline.as_mut()).await {
-            Either::Left((Some(Ok(piece)), _)) => {
+            Either::Left((Some(Ok(chunk)), _)) => {
                 let room = ERROR_BODY_BYTES - collected.len();
-                collected.extend_from_slice(&piece[..piece.len().min(room)]);
+                collected.extend_from_slice(&chunk.as_ref()[..chunk.len().min(room)]);
             }
             Either::Left((Some(Err(_)) | None, _)) | Either::Right(_) => break,
         }

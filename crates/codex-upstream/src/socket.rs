@@ -12,7 +12,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-use crate::upstream::{ByteStream, UpstreamError};
+use crate::upstream::{ChunkStream, UpstreamError};
 
 /// The largest message taken, as the official client has it (docs/backend.md §4).
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -68,14 +68,14 @@ pub enum Upgrade {
         socket: Pin<Box<dyn WebSocket>>,
     },
     /// An answer as over HTTP.
-    Refused(Response<ByteStream>),
+    Refused(Response<ChunkStream>),
 }
 
 impl Upgrade {
     /// The answer of a backend that has no WebSockets.
     #[must_use]
     pub fn unavailable() -> Self {
-        let mut response = Response::new(Box::pin(futures_util::stream::empty()) as ByteStream);
+        let mut response = Response::new(Box::pin(futures_util::stream::empty()) as ChunkStream);
         *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
         Self::Refused(response)
     }

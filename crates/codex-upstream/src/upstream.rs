@@ -5,15 +5,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use codex_translate::Chunk;
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 
 use crate::socket::Upgrade;
 
-/// The body of a reply, in the pieces in which it arrived.
+/// The body of a reply, in the chunks in which it arrived: bytes over HTTP, messages over a WebSocket.
 ///
 /// Dropping it cancels the request at the backend. An item that is an error ends the stream.
-pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, UpstreamError>> + Send>>;
+pub type ChunkStream = Pin<Box<dyn Stream<Item = Result<Chunk<Bytes>, UpstreamError>> + Send>>;
 
 /// Something that sends a request and hands back the reply as soon as its head is there.
 pub trait Upstream: Send + Sync + 'static {
@@ -28,7 +29,7 @@ pub trait Upstream: Send + Sync + 'static {
     fn send(
         &self,
         request: http::Request<Bytes>,
-    ) -> impl Future<Output = Result<http::Response<ByteStream>, UpstreamError>> + Send;
+    ) -> impl Future<Output = Result<http::Response<ChunkStream>, UpstreamError>> + Send;
 
     /// Asks the backend to make a WebSocket of a connection of its own; `request` is a GET with the caller's headers, to which
     /// those of the handshake are added (RFC 6455 section 4.1).
@@ -53,7 +54,7 @@ impl<U: Upstream> Upstream for Arc<U> {
     fn send(
         &self,
         request: http::Request<Bytes>,
-    ) -> impl Future<Output = Result<http::Response<ByteStream>, UpstreamError>> + Send {
+    ) -> impl Future<Output = Result<http::Response<ChunkStream>, UpstreamError>> + Send {
         U::send(self, request)
     }
 
@@ -195,14 +196,14 @@ impl UpstreamError {
 ///
 /// [`UpstreamError::TooLarge`] as soon as more than `limit_bytes` have arrived, and whatever the stream reports. What
 /// was read is dropped in both cases.
-pub async fn read_to_end(mut body: ByteStream, limit_bytes: usize) -> Result<Bytes, UpstreamError> {
+pub async fn read_to_end(mut body: ChunkStream, limit_bytes: usize) -> Result<Bytes, UpstreamError> {
     let mut collected = BytesMut::new();
-    while let Some(piece) = body.next().await {
-        let piece = piece?;
-        if collected.len() + piece.len() > limit_bytes {
+    while let Some(chunk) = body.next().await {
+        let bytes = chunk?.into_inner();
+        if collected.len() + bytes.len() > limit_bytes {
             return Err(UpstreamError::TooLarge { limit_bytes });
         }
-        collected.extend_from_slice(&piece);
+        collected.extend_from_slice(&bytes);
     }
     Ok(collected.freeze())
 }
@@ -219,8 +220,8 @@ fn phase_words(phase: TimeoutPhase) -> &'static str {
 mod tests {
     use super::*;
 
-    fn body(pieces: &[&'static str]) -> ByteStream {
-        let items: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))).collect();
+    fn body(pieces: &[&'static str]) -> ChunkStream {
+        let items: Vec<_> = pieces.iter().map(|piece| Ok(Chunk::Bytes(Bytes::from_static(piece.as_bytes())))).collect();
         Box::pin(futures_util::stream::iter(items))
     }
 

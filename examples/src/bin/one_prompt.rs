@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 
 use codex_sim::{Mint, Sim, SimConfig};
 use codex_translate::chat::{self, Delta, DeltaSink};
-use codex_translate::{ChatStream, Chunk, EventReader, Flow, Options, Profile, to_responses};
+use codex_translate::{ChatStream, EventReader, Flow, Options, Profile, to_responses};
 use codex_upstream::{
     Backend, Client, ClientConfig, ClientIdentity, RequestAuth, RetryPolicy, TokioTimer, TurnRequest, requests,
     send_with_retry,
@@ -56,8 +56,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut reader = EventReader::new();
     let mut stream = ChatStream::new(&translated.plan);
     let mut terminal = Terminal(Ok(()));
-    while let Some(bytes) = upstream.next().await {
-        if reader.read(&Chunk::Bytes(bytes?), |event| stream.push(event, &mut terminal))? == Flow::Done {
+    while let Some(chunk) = upstream.next().await {
+        if reader.read(&chunk?, |event| stream.push(event, &mut terminal))? == Flow::Done {
             break;
         }
     }

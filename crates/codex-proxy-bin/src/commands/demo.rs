@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codex_upstream::{ByteStream, Client, ClientConfig, Upstream, read_to_end};
+use codex_upstream::{ChunkStream, Client, ClientConfig, Upstream, read_to_end};
 use eventsource_stream::Eventsource;
 use futures_util::StreamExt;
 use http::{Method, Request, StatusCode};
@@ -147,7 +147,7 @@ impl Demo {
         Ok(serde_json::from_slice(&bytes)?)
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Result<ByteStream, CommandError> {
+    async fn post(&self, path: &str, body: &Value) -> Result<ChunkStream, CommandError> {
         let request = Request::builder()
             .method(Method::POST)
             .uri(format!("{}{path}", self.base))

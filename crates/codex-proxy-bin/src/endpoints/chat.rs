@@ -37,10 +37,10 @@ pub(crate) async fn chat<U: Upstream>(
     // The backend makes one choice per turn (docs/features.md C9).
     let choices = (0..plan.n).map(|choice| (turn.open(), ReplyPlan { choice, ..plan.clone() }));
     let mut response = if plan.stream {
-        let turns = choices.map(|(opening, plan)| (opening, ChatPipe::new(&plan, &identity))).collect();
-        reply::event_stream(Relay::hold(turns, record.clone()).await?)
+        let turns = choices.map(|(pending, plan)| (pending, ChatPipe::new(&plan, &identity))).collect();
+        reply::event_stream(Relay::await_first_output(turns, record.clone()).await?)
     } else {
-        let turns = choices.map(|(opening, plan)| (opening, ChatFold::new(&plan, &identity))).collect();
+        let turns = choices.map(|(pending, plan)| (pending, ChatFold::new(&plan, &identity))).collect();
         let completions = relay::collect(turns, record).await?;
         let merged = completions.into_iter().reduce(|mut whole, choice| {
             whole.merge(choice);

@@ -40,7 +40,7 @@ pub(crate) async fn responses<U: Upstream>(
     let identity = ids::response(app.clock.now());
     let mut response = if plan.stream {
         let pipe = Keeping { pipe: ResponsesPipe::new(&plan, &identity), keep };
-        reply::event_stream(Relay::hold(vec![(turn.open(), pipe)], record.clone()).await?)
+        reply::event_stream(Relay::await_first_output(vec![(turn.open(), pipe)], record.clone()).await?)
     } else {
         let turns = vec![(turn.open(), ResponsesFold::new(&plan, &identity))];
         let response = relay::collect(turns, record).await?.pop();

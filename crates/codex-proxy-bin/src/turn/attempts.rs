@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use codex_auth::{EndpointError, Secret, TokenEndpoint, TokenResponse};
-use codex_upstream::{ByteStream, Upstream, UpstreamError};
+use codex_upstream::{ChunkStream, Upstream, UpstreamError};
 use http::{Request, Response};
 
 use crate::turn::observer::{RefreshOutcome, TurnObserver};
@@ -62,7 +62,7 @@ impl<U: Upstream> Upstream for Attempts<U> {
     fn send(
         &self,
         request: Request<Bytes>,
-    ) -> impl Future<Output = Result<Response<ByteStream>, UpstreamError>> + Send {
+    ) -> impl Future<Output = Result<Response<ChunkStream>, UpstreamError>> + Send {
         if self.has_sent.swap(true, Ordering::Relaxed) {
             self.observer.retried();
         }

@@ -1,82 +1,71 @@
-//! How a turn's reply starts: some are refused in an event of a stream that has begun in good order (docs/backend.md §3.6). Until the
-//! first output, nothing has been handed out, and the turn can be sent again.
+//! How a turn's reply begins: some turns are refused in an event of a stream that has begun in good order (docs/backend.md §3.6).
+//! Until the first output nothing has been handed out, and the turn can be sent again.
 
-use bytes::Bytes;
-use codex_translate::bounds::MAX_EVENT_BYTES;
+use std::future::poll_fn;
+use std::pin::pin;
+
 use codex_translate::responses::Event;
-use codex_translate::{Decoder, Error};
-use codex_upstream::{ByteStream, Timer, UpstreamError};
+use codex_translate::{Error, EventBuffer, Flow, RawEvent};
+use codex_upstream::Timer;
 use futures_util::future::{Either, select};
-use futures_util::{StreamExt as _, stream};
 
-use crate::turn::relay::HOLD;
+use crate::turn::relay::FIRST_OUTPUT_WAIT;
+use crate::turn::reply_events::ReplyEvents;
 
 /// No more than this is read in search of the first output.
-const START_BYTES: usize = 64 * 1024;
+const MAX_PRELUDE_BYTES: usize = 64 * 1024;
 
-/// The start of a reply.
-pub(crate) struct Start {
-    /// The reply, whole.
-    pub(crate) body: ByteStream,
-    /// Why the turn failed, if that is the first thing it says.
-    pub(crate) failure: Option<Error>,
-}
-
-/// Reads as far as the first output or failure, at most for as long as a status is held back anyway.
+/// Reads as far as the first output or failure, at most for as long as a status is held back anyway. Returns the failure, if that
+/// comes first.
 ///
-/// Dropping the future drops the reply. What was read comes out of [`Start::body`] again, in the same pieces.
-pub(crate) async fn peek(mut body: ByteStream, clock: &impl Timer) -> Start {
-    let mut reader = Reader::new();
-    let mut read: Vec<Result<Bytes, UpstreamError>> = Vec::new();
-    let mut deadline = std::pin::pin!(clock.sleep(HOLD));
-    while !reader.is_done {
-        match select(body.next(), deadline.as_mut()).await {
-            Either::Left((Some(Ok(piece)), _)) => {
-                reader.take(&piece);
-                read.push(Ok(piece));
-            }
-            // After an error, as after the end, nothing more is asked of a stream.
-            Either::Left((last, _)) => {
-                read.extend(last);
-                body = Box::pin(stream::empty());
-                break;
-            }
-            Either::Right(_) => break,
+/// `reply` hands out what was read, and then goes on with the rest.
+pub(crate) async fn read_ahead(reply: &mut ReplyEvents, clock: &impl Timer) -> Option<Error> {
+    let mut prelude = Prelude::default();
+    let (mut read_bytes, mut broken) = (0, None);
+    let mut deadline = pin!(clock.sleep(FIRST_OUTPUT_WAIT));
+    while !prelude.is_complete && read_bytes < MAX_PRELUDE_BYTES {
+        let batch = match select(poll_fn(|cx| reply.poll_next(cx)), deadline.as_mut()).await {
+            Either::Left((Some(batch), _)) => batch,
+            Either::Left((None, _)) | Either::Right(_) => break,
+        };
+        let read = batch.and_then(|batch| {
+            read_bytes += batch.len();
+            reply.each(&batch, |event| {
+                prelude.push(event);
+                Ok(Flow::Continue)
+            })
+        });
+        if let Err(error) = read {
+            // The reader of the reply reports it.
+            broken = Some(error);
+            break;
         }
     }
-    Start { body: Box::pin(stream::iter(read).chain(body)), failure: reader.failure }
+    reply.put_back(prelude.events, broken);
+    prelude.failure
 }
 
-struct Reader {
-    decoder: Decoder,
-    bytes: usize,
-    is_done: bool,
+/// The events up to the first output or failure, and those that arrived together with it.
+#[derive(Default)]
+struct Prelude {
+    events: EventBuffer,
+    is_complete: bool,
     failure: Option<Error>,
 }
 
-impl Reader {
-    fn new() -> Self {
-        Self { decoder: Decoder::new(MAX_EVENT_BYTES), bytes: 0, is_done: false, failure: None }
-    }
-
-    /// What cannot be read is left to those who read the body, and who say so.
-    fn take(&mut self, piece: &[u8]) {
-        self.bytes += piece.len();
-        self.is_done = self.bytes >= START_BYTES;
-        self.decoder.feed(piece);
-        while let Ok(Some(frame)) = self.decoder.next_frame() {
-            match Event::parse(frame.data) {
-                Ok(Event::Opened | Event::Other(_)) => {}
-                Ok(Event::Failed(error)) => {
-                    self.failure = Some(error);
-                    self.is_done = true;
-                    return;
-                }
-                Ok(_) | Err(_) => {
-                    self.is_done = true;
-                    return;
-                }
+impl Prelude {
+    fn push(&mut self, event: RawEvent<'_>) {
+        self.events.push(event);
+        if self.is_complete {
+            return;
+        }
+        match Event::parse(event.json()) {
+            Ok(Event::Opened | Event::Other(_)) => {}
+            Ok(Event::Failed(error)) => {
+                self.failure = Some(error);
+                self.is_complete = true;
             }
+            Ok(_) | Err(_) => self.is_complete = true,
         }
     }
 }
@@ -85,10 +74,13 @@ impl Reader {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use codex_translate::Retry;
-    use codex_upstream::read_to_end;
+    use bytes::Bytes;
+    use codex_translate::{Chunk, ErrorKind};
+    use codex_upstream::{ChunkStream, UpstreamError};
+    use futures_util::{StreamExt as _, stream};
 
     use super::*;
+    use crate::turn::reply_events::EventBatch;
 
     const OPENED: &str =
         "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\"}}\n\n";
@@ -119,53 +111,97 @@ mod tests {
         }
     }
 
-    fn body(pieces: &[&str]) -> ByteStream {
-        let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::copy_from_slice(piece.as_bytes()))).collect();
+    fn chunks(pieces: &[&str]) -> ChunkStream {
+        let pieces: Vec<_> =
+            pieces.iter().map(|piece| Ok(Chunk::Bytes(Bytes::copy_from_slice(piece.as_bytes())))).collect();
         Box::pin(stream::iter(pieces))
     }
 
+    /// The reply to these chunks, and its failure, if that comes before the first output.
+    async fn begun(chunks: ChunkStream, is_late: bool) -> (ReplyEvents, Option<Error>) {
+        let mut reply = ReplyEvents::new(chunks, |_| {});
+        let failure = read_ahead(&mut reply, &Still { is_late }).await;
+        (reply, failure)
+    }
+
+    /// The events that a reply hands out, and the error that ends it.
+    async fn rest(mut reply: ReplyEvents) -> (Vec<String>, Option<Error>) {
+        let mut events = Vec::new();
+        while let Some(batch) = poll_fn(|cx| reply.poll_next(cx)).await {
+            let read = batch.and_then(|batch| {
+                reply.each(&batch, |event| {
+                    events.push(event.json().to_owned());
+                    Ok(Flow::Continue)
+                })
+            });
+            if let Err(error) = read {
+                return (events, Some(error));
+            }
+        }
+        (events, None)
+    }
+
+    /// The data of the events in a text.
+    fn data(text: &str) -> Vec<String> {
+        text.lines().filter_map(|line| line.strip_prefix("data: ")).map(str::to_owned).collect()
+    }
+
     #[tokio::test]
-    async fn a_failure_is_found_at_every_split_and_the_body_stays_whole() {
+    async fn a_failure_is_found_at_every_split_and_no_event_is_lost() {
         let text = [LIMITS, OPENED, ": keep-alive\n\n", OVERLOADED].concat();
         for at in 0..=text.len() {
-            let start = peek(body(&[&text[..at], &text[at..]]), &Still { is_late: false }).await;
-            let failure = start.failure.unwrap();
-            assert_eq!((failure.code(), failure.retry()), (Some("server_is_overloaded"), Retry::AfterDelay));
-            assert_eq!(read_to_end(start.body, 4096).await.unwrap(), text);
+            let (reply, failure) = begun(chunks(&[&text[..at], &text[at..]]), false).await;
+            assert_eq!(failure.map(|failure| failure.kind()), Some(ErrorKind::Overloaded), "split at {at}");
+            assert_eq!(rest(reply).await, (data(&text), None), "split at {at}");
         }
     }
 
     #[tokio::test]
-    async fn what_comes_after_the_first_output_is_not_looked_at() {
+    async fn a_failure_after_the_first_output_is_left_to_the_reader() {
         let text = [OPENED, OUTPUT, OVERLOADED].concat();
         for pieces in [vec![text.as_str()], vec![OPENED, OUTPUT, OVERLOADED]] {
-            let start = peek(body(&pieces), &Still { is_late: false }).await;
-            assert!(start.failure.is_none());
-            assert_eq!(read_to_end(start.body, 4096).await.unwrap(), text);
+            let (reply, failure) = begun(chunks(&pieces), false).await;
+            assert_eq!(failure, None);
+            assert_eq!(rest(reply).await, (data(&text), None));
         }
     }
 
     #[tokio::test]
-    async fn a_stream_that_ends_breaks_or_says_nonsense_is_handed_on() {
+    async fn a_message_is_an_event_too() {
+        let messages = data(&[OPENED, OVERLOADED].concat());
+        let stream = stream::iter(messages.clone().into_iter().map(|text| Ok(Chunk::Message(Bytes::from(text)))));
+        let (reply, failure) = begun(Box::pin(stream), false).await;
+        assert_eq!(failure.map(|failure| failure.kind()), Some(ErrorKind::Overloaded));
+        assert_eq!(rest(reply).await, (messages, None));
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_ends_breaks_or_cannot_be_read_is_left_to_the_reader() {
         for text in ["", OPENED, "data: {\n\n", "data: 7\n\n", "<html>"] {
-            let start = peek(body(&[text]), &Still { is_late: false }).await;
-            assert!(start.failure.is_none(), "{text}");
-            assert_eq!(read_to_end(start.body, 4096).await.unwrap(), text);
+            let (reply, failure) = begun(chunks(&[text]), false).await;
+            assert_eq!(failure, None, "{text}");
+            assert_eq!(rest(reply).await, (data(text), None), "{text}");
         }
         let error = UpstreamError::Body { host: "h".to_owned(), reason: "reset".to_owned() };
-        let broken: ByteStream = Box::pin(body(&[OPENED]).chain(stream::iter([Err(error.clone())])));
-        let mut start = peek(broken, &Still { is_late: false }).await;
-        assert_eq!(start.body.next().await.unwrap().unwrap(), OPENED);
-        assert_eq!(start.body.next().await.unwrap().unwrap_err(), error);
-        assert!(start.body.next().await.is_none());
+        let broken = chunks(&[OPENED]).chain(stream::iter([Err(error)]));
+        let unreadable = chunks(&[OPENED]).chain(stream::iter([Ok(Chunk::Bytes(Bytes::from_static(b"\xff")))]));
+        let rows: [(ChunkStream, _); 2] =
+            [(Box::pin(broken), ErrorKind::Truncated), (Box::pin(unreadable), ErrorKind::Protocol)];
+        for (chunks, kind) in rows {
+            let (reply, failure) = begun(chunks, false).await;
+            assert_eq!(failure, None);
+            let (events, error) = rest(reply).await;
+            assert_eq!((events, error.map(|error| error.kind())), (data(OPENED), Some(kind)));
+        }
     }
 
     #[tokio::test]
-    async fn a_silent_or_endless_start_is_not_waited_for() {
-        let silent: ByteStream = Box::pin(body(&[OPENED]).chain(stream::pending()));
-        let mut start = peek(silent, &Still { is_late: true }).await;
-        assert_eq!(start.body.next().await.unwrap().unwrap(), OPENED);
-        let endless: ByteStream = Box::pin(stream::repeat_with(|| Ok(Bytes::from_static(OPENED.as_bytes()))));
-        assert!(peek(endless, &Still { is_late: false }).await.failure.is_none());
+    async fn a_silent_or_endless_beginning_is_not_waited_for() {
+        let (mut reply, _) = begun(Box::pin(chunks(&[OPENED]).chain(stream::pending())), true).await;
+        assert!(matches!(poll_fn(|cx| reply.poll_next(cx)).await, Some(Ok(EventBatch::Prelude(_)))));
+        for text in [OPENED, ": keep-alive\n\n"] {
+            let endless = stream::repeat_with(|| Ok(Chunk::Bytes(Bytes::from_static(text.as_bytes()))));
+            assert_eq!(begun(Box::pin(endless), false).await.1, None);
+        }
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use codex_auth::Bearer;
 use codex_translate::{ConversationSeed, Error, ErrorKind, Retry, conversation_id, responses};
 use codex_upstream::{
-    Backend, ByteStream, Quota, SendError, Timer as _, TransportChoice, Upstream, UpstreamError, Verdict, requests,
+    Backend, ChunkStream, Quota, SendError, Timer as _, TransportChoice, Upstream, UpstreamError, Verdict, requests,
     send_with_retry,
 };
 use http::{Request, Response};
@@ -17,9 +17,9 @@ use uuid::Uuid;
 use crate::turn::attempts::Attempts;
 use crate::turn::client::CodexClient;
 use crate::turn::error;
-use crate::turn::first_event::{self, Start};
-use crate::turn::limits_watch::watched;
-use crate::turn::relay::Opening;
+use crate::turn::first_event;
+use crate::turn::relay::PendingReply;
+use crate::turn::reply_events::ReplyEvents;
 
 /// How much longer the final form of a small request is than its original form.
 const SPARE_BYTES: usize = 512;
@@ -75,7 +75,7 @@ impl<U: Upstream> Turn<U> {
 
     /// Returns the turn as a future that a reply body can own. Nothing is sent before it is polled; dropping it cancels
     /// the turn.
-    pub(crate) fn open(&self) -> Opening {
+    pub(crate) fn open(&self) -> PendingReply {
         let (client, request) = (Arc::clone(&self.client), Arc::clone(&self.request));
         Box::pin(async move {
             let (client, request) = (&client, &request);
@@ -114,13 +114,13 @@ pub(super) async fn send<U: Upstream>(
     client: &CodexClient<U>,
     upstream: &Attempts<U>,
     request: &Request<Bytes>,
-) -> Result<Response<ByteStream>, Error> {
+) -> Result<Response<ChunkStream>, Error> {
     let sent = send_with_retry(upstream, request, &client.retry, &client.clock).await;
     observe(client, &sent);
     sent.map_err(|error| error::of_last_try(&error))
 }
 
-fn observe<U: Upstream>(client: &CodexClient<U>, sent: &Result<Response<ByteStream>, SendError>) {
+fn observe<U: Upstream>(client: &CodexClient<U>, sent: &Result<Response<ChunkStream>, SendError>) {
     match sent {
         Ok(reply) => {
             client.models.observe(reply.headers());
@@ -139,17 +139,17 @@ impl Prepared {
         client: &Arc<CodexClient<U>>,
         upstream: &Attempts<U>,
         bearer: &Bearer,
-    ) -> Result<ByteStream, Error> {
+    ) -> Result<ReplyEvents, Error> {
         let route = client.route(bearer).await.map_err(|error| error::of_route(&error))?;
         let backend = client.backend(bearer, &route);
         let mut is_retried = false;
         loop {
-            let start = self.start(client, upstream, &backend).await?;
-            let Some(failure) = start.failure.filter(|failure| failure.retry() != Retry::Never) else {
-                return Ok(start.body);
+            let (reply, failure) = self.start(client, upstream, &backend).await?;
+            let Some(failure) = failure.filter(|failure| failure.retry() != Retry::Never) else {
+                return Ok(reply);
             };
             // Dropped first, so the backend need not finish a reply that is not read.
-            drop(start.body);
+            drop(reply);
             if failure.retry() == Retry::AfterLogin {
                 return Err(error::of_fault(failure));
             }
@@ -165,19 +165,24 @@ impl Prepared {
         }
     }
 
-    /// Sends the request and reads as far as its first output.
+    /// Sends the request and reads as far as its first output, or the failure that comes before it.
     async fn start<U: Upstream>(
         &self,
         client: &Arc<CodexClient<U>>,
         upstream: &Attempts<U>,
         backend: &Backend<'_>,
-    ) -> Result<Start, Error> {
+    ) -> Result<(ReplyEvents, Option<Error>), Error> {
         let sent = self.deliver(client, upstream, backend).await;
         observe(client, &sent);
         let observer = Arc::clone(client);
         let reply = sent.map_err(|error| error::of_last_try(&error))?;
-        let body = watched(reply.into_body(), move |quota| observer.observe_quota(quota));
-        Ok(first_event::peek(body, &client.clock).await)
+        let mut reply = ReplyEvents::new(reply.into_body(), move |json| {
+            if let Ok(quota) = Quota::from_event(json.as_bytes(), observer.clock.now()) {
+                observer.observe_quota(quota);
+            }
+        });
+        let failure = first_event::read_ahead(&mut reply, &client.clock).await;
+        Ok((reply, failure))
     }
 
     /// Sends the request over the configured transport; falls back to HTTP if WebSockets are optional and unavailable.
@@ -186,7 +191,7 @@ impl Prepared {
         client: &CodexClient<U>,
         upstream: &Attempts<U>,
         backend: &Backend<'_>,
-    ) -> Result<Response<ByteStream>, SendError> {
+    ) -> Result<Response<ChunkStream>, SendError> {
         let turn = requests::TurnRequest {
             model: &self.model,
             tier: self.tier.as_deref(),

@@ -10,7 +10,8 @@ use codex_proxy::app::App;
 use codex_proxy::config::Config;
 use codex_proxy::server::serve::serve;
 use codex_sim::Sim;
-use codex_upstream::{ByteStream, Client, ModelCacheConfig, Upstream, UpstreamError};
+use codex_translate::Chunk;
+use codex_upstream::{ChunkStream, Client, ModelCacheConfig, Upstream, UpstreamError};
 use futures_util::{StreamExt as _, stream};
 use http::{Request, Response};
 use serde_json::{Value, json};
@@ -46,7 +47,7 @@ struct Defective {
 }
 
 impl Upstream for Defective {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<ByteStream>, UpstreamError> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<ChunkStream>, UpstreamError> {
         let is_turn = request.uri().path().ends_with("/codex/responses");
         assert!(!(is_turn && self.at_once.load(Ordering::Relaxed)), "a panic for the test");
         let response = self.client.send(request).await?;
@@ -55,14 +56,14 @@ impl Upstream for Defective {
 }
 
 /// The reply up to its first text, and then a panic.
-fn panicking(body: ByteStream) -> ByteStream {
+fn panicking(body: ChunkStream) -> ChunkStream {
     Box::pin(stream::unfold(Some(body), async |rest| {
         let mut body = rest.expect("a panic for the test");
-        let piece = body.next().await?.unwrap();
+        let piece = body.next().await?.unwrap().into_inner();
         let text = std::str::from_utf8(&piece).unwrap();
         match text.find("output_text.delta\"").and_then(|at| Some(at + text[at..].find("\n\n")? + 2)) {
-            Some(end) => Some((Ok(piece.slice(..end)), None)),
-            None => Some((Ok(piece), Some(body))),
+            Some(end) => Some((Ok(Chunk::Bytes(piece.slice(..end))), None)),
+            None => Some((Ok(Chunk::Bytes(piece)), Some(body))),
         }
     }))
 }

@@ -12,7 +12,7 @@ use codex_proxy::config::Config;
 use codex_proxy::request::limits::Limits;
 use codex_proxy::server::serve::serve;
 use codex_sim::{Mint, Outcome, RecordedRequest, Sim, SimConfig};
-use codex_upstream::{ByteStream, Client, ClientConfig, ModelCacheConfig, TransportChoice, Upstream, read_to_end};
+use codex_upstream::{ChunkStream, Client, ClientConfig, ModelCacheConfig, TransportChoice, Upstream, read_to_end};
 use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
@@ -148,7 +148,7 @@ impl Harness {
         path: &str,
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
-    ) -> (http::response::Parts, ByteStream) {
+    ) -> (http::response::Parts, ChunkStream) {
         self.client.send(self.request(method, path, headers, body)).await.unwrap().into_parts()
     }
 
@@ -202,11 +202,11 @@ pub(crate) fn tokens(minted: codex_sim::Tokens) -> Tokens {
 }
 
 /// Reads until `text` has arrived.
-pub(crate) async fn read_until(stream: &mut ByteStream, text: &str) -> String {
+pub(crate) async fn read_until(stream: &mut ChunkStream, text: &str) -> String {
     let mut read = String::new();
     while !read.contains(text) {
         let piece = stream.next().await.unwrap_or_else(|| panic!("the stream ended before {text:?}: {read}")).unwrap();
-        read.push_str(std::str::from_utf8(&piece).unwrap());
+        read.push_str(std::str::from_utf8(piece.as_ref()).unwrap());
     }
     read
 }

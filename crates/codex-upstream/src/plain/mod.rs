@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::idle_timeout::with_idle_timeout;
-use crate::upstream::{ByteStream, TimeoutPhase, UpstreamError};
+use crate::upstream::{ChunkStream, TimeoutPhase, UpstreamError};
 
 /// The longest head of a reply.
 const MAX_HEAD_BYTES: usize = 256 * 1024;
@@ -51,7 +51,7 @@ impl PlainClient {
         &self,
         request: Request<bytes::Bytes>,
         host: String,
-    ) -> Result<Response<ByteStream>, UpstreamError> {
+    ) -> Result<Response<ChunkStream>, UpstreamError> {
         let authority = request.uri().authority().map(ToString::to_string).unwrap_or_default();
         let mut connection = match self.pool.take(&authority) {
             Some(connection) => connection,

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use codex_translate::Chunk;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 
 use crate::socket::Upgrade;
-use crate::upstream::{ByteStream, Upstream, UpstreamError};
+use crate::upstream::{ChunkStream, Upstream, UpstreamError};
 
 mod socket;
 
@@ -82,9 +83,9 @@ impl ScriptedReply {
 }
 
 impl ScriptedReply {
-    fn into_response(self) -> Response<ByteStream> {
-        let pieces = stream::iter(self.pieces);
-        let body: ByteStream = if self.stalls { Box::pin(pieces.chain(stream::pending())) } else { Box::pin(pieces) };
+    fn into_response(self) -> Response<ChunkStream> {
+        let pieces = stream::iter(self.pieces).map(|piece| piece.map(Chunk::Bytes));
+        let body: ChunkStream = if self.stalls { Box::pin(pieces.chain(stream::pending())) } else { Box::pin(pieces) };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
@@ -158,7 +159,7 @@ impl ScriptedUpstream {
 }
 
 impl Upstream for ScriptedUpstream {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<ByteStream>, UpstreamError> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<ChunkStream>, UpstreamError> {
         lock(&self.requests).push(request);
         let next = lock(&self.replies).pop_front();
         let reply = next.unwrap_or_else(|| {

@@ -1,15 +1,13 @@
 //! Messages of the backend: what they are, and what they are over HTTP (docs/backend.md §4).
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use codex_translate::backend::FaultReport;
+use codex_translate::{Chunk, RawEvent};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::upstream::ByteStream;
+use crate::upstream::ChunkStream;
 
 /// A message from the backend.
 #[derive(Debug, Clone)]
@@ -39,35 +37,20 @@ pub(crate) enum MessageKind {
 
 impl SocketMessage {
     pub(crate) fn new(text: Bytes) -> Self {
-        #[derive(Deserialize)]
-        struct Typed<'a> {
-            #[serde(borrow, rename = "type")]
-            kind: Cow<'a, str>,
-        }
-        let typed = serde_json::from_slice::<Typed<'_>>(&text);
-        let kind = match typed.as_ref().map(|typed| typed.kind.as_ref()) {
-            Ok("response.output_item.added") => MessageKind::ItemAdded,
-            Ok("response.output_item.done") => MessageKind::ItemDone,
-            // The latter is what some call it (docs/backend.md §3.1).
-            Ok("response.completed" | "response.done") => MessageKind::Completed,
-            Ok("response.incomplete" | "response.failed") => MessageKind::Ended,
-            Ok("error") => MessageKind::Error,
-            Ok("keepalive" | "response.metadata") => MessageKind::Notification,
-            Ok(kind) if kind.starts_with("codex.") || kind.starts_with("responsesapi.") => MessageKind::Notification,
-            // What cannot be read is left to those who read the stream, as over HTTP.
-            Ok(_) | Err(_) => MessageKind::Event,
+        let event = RawEvent::new(std::str::from_utf8(&text).unwrap_or_default());
+        let kind = match &*event.kind() {
+            "response.output_item.added" => MessageKind::ItemAdded,
+            "response.output_item.done" => MessageKind::ItemDone,
+            // Some backends call it `response.done` (docs/backend.md §3.1).
+            "response.completed" | "response.done" => MessageKind::Completed,
+            "response.incomplete" | "response.failed" => MessageKind::Ended,
+            "error" => MessageKind::Error,
+            "keepalive" | "response.metadata" => MessageKind::Notification,
+            kind if kind.starts_with("codex.") || kind.starts_with("responsesapi.") => MessageKind::Notification,
+            // A message that cannot be read is an error for the reader of the reply, as over HTTP.
+            _ => MessageKind::Event,
         };
         Self { text, kind }
-    }
-
-    /// The message as an event of a stream.
-    pub(crate) fn into_event(self) -> Bytes {
-        let mut event = Vec::with_capacity(self.text.len() + 8);
-        event.extend_from_slice(b"data: ");
-        // Between the tokens of JSON a line end is a space, and within them there is none.
-        event.extend(self.text.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }));
-        event.extend_from_slice(b"\n\n");
-        event.into()
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -115,11 +98,12 @@ impl ErrorMessage {
     }
 
     /// The answer that this would have been over HTTP; `None` if it does not say which. `headers` are those known before.
-    pub(crate) fn into_response(self, mut headers: HeaderMap) -> Option<Response<ByteStream>> {
+    pub(crate) fn into_response(self, mut headers: HeaderMap) -> Option<Response<ChunkStream>> {
         let status = StatusCode::from_u16(self.report.status?).ok()?;
         headers.extend(self.headers);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let mut response = Response::new(Box::pin(futures_util::stream::iter([Ok(self.text)])) as ByteStream);
+        let body = futures_util::stream::iter([Ok(Chunk::Bytes(self.text))]);
+        let mut response = Response::new(Box::pin(body) as ChunkStream);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         Some(response)
@@ -178,12 +162,6 @@ mod tests {
             (message("<html>").kind, message(r#"{"type":"err\u006fr"}"#).kind),
             (MessageKind::Event, MessageKind::Error)
         );
-    }
-
-    #[test]
-    fn a_message_becomes_one_event_of_one_line() {
-        assert_eq!(message("{\"type\":\"x\"}").into_event(), "data: {\"type\":\"x\"}\n\n");
-        assert_eq!(message("{\r\n \"type\":\n\"x\"}").into_event(), "data: {   \"type\": \"x\"}\n\n");
     }
 
     /// As it was seen (docs/backend.md §4).

@@ -39,7 +39,7 @@ pub use transport::{ParseTransportError, TransportChoice};
 use crate::headers;
 use crate::socket::{OutgoingMessage, Upgrade};
 use crate::timer::Timer;
-use crate::upstream::{ByteStream, TimeoutPhase, Upstream, UpstreamError};
+use crate::upstream::{ChunkStream, TimeoutPhase, Upstream, UpstreamError};
 use crate::websocket::connection::{Closed, SocketConnection, closing, within};
 use crate::websocket::frames::{ErrorMessage, MessageKind, SocketMessage};
 use crate::websocket::increment::CreateMessage;
@@ -106,7 +106,7 @@ impl<U: Upstream, C: Timer + Clone + 'static> WebSocketUpstream<U, C> {
         &self,
         head: &Parts,
         key: ConnectionKey,
-    ) -> Result<Result<(SocketConnection, HeaderMap), Response<ByteStream>>, UpstreamError> {
+    ) -> Result<Result<(SocketConnection, HeaderMap), Response<ChunkStream>>, UpstreamError> {
         let permit = self.pool.permit().await?;
         let host = head.uri.host().unwrap_or_default().to_owned();
         let mut request = Request::new(());
@@ -170,7 +170,7 @@ impl ReplyStart {
 }
 
 impl<U: Upstream, C: Timer + Clone + 'static> Upstream for WebSocketUpstream<U, C> {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<ByteStream>, UpstreamError> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<ChunkStream>, UpstreamError> {
         let (head, text) = request.into_parts();
         let key = ConnectionKey::of(&head);
         let create = CreateMessage::parse(&text);
@@ -252,7 +252,7 @@ impl Closed {
 
 /// What a refused upgrade comes to: the answer itself, if the turn would have had it over HTTP too, else that there are no
 /// WebSockets.
-fn judged(response: Response<ByteStream>, host: &str) -> Result<Response<ByteStream>, UpstreamError> {
+fn judged(response: Response<ChunkStream>, host: &str) -> Result<Response<ChunkStream>, UpstreamError> {
     let status = response.status();
     let is_json =
         response.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"));

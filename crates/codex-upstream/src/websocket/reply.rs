@@ -1,16 +1,17 @@
-//! The reply to a turn on a WebSocket: the stream of events that it is over HTTP.
+//! The reply to a turn on a WebSocket: the events that it has over HTTP, one a message.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use codex_translate::Chunk;
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response};
 use serde_json::Value;
 
 use crate::timer::Timer;
-use crate::upstream::{ByteStream, TimeoutPhase, UpstreamError};
+use crate::upstream::{ChunkStream, TimeoutPhase, UpstreamError};
 use crate::websocket::connection::SocketConnection;
 use crate::websocket::frames::{MessageKind, SocketMessage};
 use crate::websocket::increment::TurnRecord;
@@ -31,18 +32,18 @@ pub(crate) struct SocketReply<C> {
 impl<C: Timer + 'static> SocketReply<C> {
     /// Makes the reply of it. Dropping the reply drops the connection, and so ends the turn at the backend; one that was read to
     /// its last event has gone back to the pool before that is handed out.
-    pub(crate) fn into_response(self, mut headers: HeaderMap) -> Response<ByteStream> {
+    pub(crate) fn into_response(self, mut headers: HeaderMap) -> Response<ChunkStream> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         let events = stream::unfold(self, |mut reply| async move {
             let event = reply.next().await?;
             Some((event, reply))
         });
-        let mut response = Response::new(Box::pin(events) as ByteStream);
+        let mut response = Response::new(Box::pin(events) as ChunkStream);
         *response.headers_mut() = headers;
         response
     }
 
-    async fn next(&mut self) -> Option<Result<Bytes, UpstreamError>> {
+    async fn next(&mut self) -> Option<Result<Chunk<Bytes>, UpstreamError>> {
         let message = match self.read.pop_front() {
             Some(message) => message,
             None => match self.connection.as_mut()?.receive(TimeoutPhase::Body, &self.clock).await {
@@ -54,7 +55,7 @@ impl<C: Timer + 'static> SocketReply<C> {
             },
         };
         self.observe(&message);
-        Some(Ok(message.into_event()))
+        Some(Ok(Chunk::Message(message.text)))
     }
 
     /// Takes in what a message means for the connection.

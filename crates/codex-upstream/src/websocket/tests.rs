@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::task::Poll;
 use std::time::UNIX_EPOCH;
 
+use codex_translate::Chunk;
 use codex_translate::backend::FaultReport;
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -55,7 +56,7 @@ impl SocketRig {
         Self { sockets, script, clock }
     }
 
-    async fn send(&self, input: &[Value]) -> Result<Response<ByteStream>, UpstreamError> {
+    async fn send(&self, input: &[Value]) -> Result<Response<ChunkStream>, UpstreamError> {
         self.sockets.send(request("tok", input)).await
     }
 
@@ -128,7 +129,7 @@ fn second() -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_reply_is_the_stream_that_it_is_over_http() {
+async fn a_reply_has_the_events_and_headers_that_it_has_over_http() {
     let rig = SocketRig::new(
         ScriptedUpstream::new().socket(
             ScriptedSocket::new()
@@ -143,9 +144,9 @@ async fn a_reply_is_the_stream_that_it_is_over_http() {
         (&reply.headers()["x-models-etag"], &reply.headers()["openai-model"]),
         (&"e".parse().unwrap(), &"m-1".parse().unwrap())
     );
-    let body = String::from_utf8(read_to_end(reply.into_body(), 1 << 16).await.unwrap().to_vec()).unwrap();
-    let events: Vec<_> = body.split_terminator("\n\n").map(|event| event.strip_prefix("data: ").unwrap()).collect();
-    assert_eq!(events, said("resp_1", "hello"));
+    let chunks: Vec<_> = reply.into_body().map(Result::unwrap).collect().await;
+    let messages: Vec<_> = said("resp_1", "hello").into_iter().map(|text| Chunk::Message(Bytes::from(text))).collect();
+    assert_eq!(chunks, messages);
     assert_eq!(rig.script.connects()[0].headers()["authorization"], "Bearer tok");
 }
 

@@ -39,7 +39,7 @@ async fn pieces_arrive_as_they_are_sent() {
     for piece in ["one", "two"] {
         // The next piece is not sent before this one was read.
         sender.send(piece).await.unwrap();
-        assert_eq!(soon("a piece", body.next()).await.unwrap().unwrap(), piece);
+        assert_eq!(soon("a piece", body.next()).await.unwrap().unwrap().into_inner(), piece);
     }
     drop(sender);
     assert!(soon("the end", body.next()).await.is_none());
@@ -163,7 +163,7 @@ async fn pieces_of_a_compressed_reply_arrive_as_they_are_sent() {
             encoder.write_all(piece.as_bytes()).unwrap();
             encoder.flush().unwrap();
             sender.send(encoder.taken()).await.unwrap();
-            assert_eq!(soon("a piece", body.next()).await.unwrap().unwrap(), piece, "{coding}");
+            assert_eq!(soon("a piece", body.next()).await.unwrap().unwrap().into_inner(), piece, "{coding}");
         }
         // Without what the coding ends with, the reply has broken off.
         drop(sender);
@@ -216,7 +216,7 @@ async fn a_body_that_breaks_off_ends_in_an_error() {
         tokio::io::AsyncWriteExt::write_all(&mut stream, reply).await.unwrap();
     });
     let mut body = client().send(get(&url)).await.unwrap().into_body();
-    assert_eq!(body.next().await.unwrap().unwrap(), "abc");
+    assert_eq!(body.next().await.unwrap().unwrap().into_inner(), "abc");
     let error = soon("the break", body.next()).await.unwrap().unwrap_err();
     assert!(matches!(error, UpstreamError::Body { .. }), "{error}");
     server.await.unwrap();

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codex_upstream::{
-    Backend, ByteStream, CatalogueSnapshot, CatalogueSource, ClientIdentity, ModelCache, ModelCacheConfig, RequestAuth,
-    ScriptedReply, ScriptedUpstream, Upstream, UpstreamError,
+    Backend, CatalogueSnapshot, CatalogueSource, ChunkStream, ClientIdentity, ModelCache, ModelCacheConfig,
+    RequestAuth, ScriptedReply, ScriptedUpstream, Upstream, UpstreamError,
 };
 use futures_util::FutureExt as _;
 use http::{HeaderMap, Request, Response};
@@ -143,10 +143,10 @@ async fn a_confirmation_does_not_outlive_the_catalogue_that_it_confirms() {
 struct Gated(Mutex<Option<oneshot::Receiver<()>>>);
 
 impl Upstream for Gated {
-    async fn send(&self, _: Request<Bytes>) -> Result<Response<ByteStream>, UpstreamError> {
+    async fn send(&self, _: Request<Bytes>) -> Result<Response<ChunkStream>, UpstreamError> {
         let gate = self.0.lock().unwrap().take().unwrap();
         gate.await.unwrap();
-        let body: ByteStream = Box::pin(futures_util::stream::empty());
+        let body: ChunkStream = Box::pin(futures_util::stream::empty());
         Ok(Response::builder().status(304).body(body).unwrap())
     }
 }

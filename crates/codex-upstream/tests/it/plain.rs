@@ -2,7 +2,7 @@
 //! in `client.rs`.
 
 use bytes::Bytes;
-use codex_upstream::{ByteStream, Client, ClientConfig, Upstream, UpstreamError, read_to_end};
+use codex_upstream::{ChunkStream, Client, ClientConfig, Upstream, UpstreamError, read_to_end};
 use http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,7 +13,7 @@ fn client() -> Client {
     Client::new(ClientConfig::default()).unwrap()
 }
 
-async fn get(client: &Client, url: &str) -> ByteStream {
+async fn get(client: &Client, url: &str) -> ChunkStream {
     client.send(Request::get(url).body(Bytes::new()).unwrap()).await.unwrap().into_body()
 }
 

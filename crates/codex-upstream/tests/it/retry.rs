@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use codex_translate::ErrorKind;
 use codex_upstream::{
-    ByteStream, RetryPolicy, ScriptedReply, ScriptedUpstream, SendError, TimeoutPhase, Upstream, UpstreamError,
+    ChunkStream, RetryPolicy, ScriptedReply, ScriptedUpstream, SendError, TimeoutPhase, Upstream, UpstreamError,
     Verdict, read_to_end, send_with_retry,
 };
 use futures_util::FutureExt as _;
@@ -130,7 +130,7 @@ impl Upstream for Forgetful {
     fn send(
         &self,
         request: Request<Bytes>,
-    ) -> impl Future<Output = Result<Response<ByteStream>, UpstreamError>> + Send {
+    ) -> impl Future<Output = Result<Response<ChunkStream>, UpstreamError>> + Send {
         self.script.send(request)
     }
 

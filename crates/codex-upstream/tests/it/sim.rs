@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use codex_sim::{Mint, Outcome, Sim, SimConfig, Tokens};
 use codex_upstream::{
-    Backend, ByteStream, Catalogue, Client, ClientConfig, ClientIdentity, CompactionReply, ImageCall, ImagesReply,
+    Backend, Catalogue, ChunkStream, Client, ClientConfig, ClientIdentity, CompactionReply, ImageCall, ImagesReply,
     Quota, RequestAuth, RetryPolicy, SendError, TokioTimer, TurnRequest, Upstream, read_to_end, requests,
     send_with_retry,
 };
@@ -49,11 +49,11 @@ impl Rig {
         read_to_end(reply.into_body(), 1 << 20).await.unwrap()
     }
 
-    async fn turn(&self, text: &str) -> Result<Response<ByteStream>, SendError> {
+    async fn turn(&self, text: &str) -> Result<Response<ChunkStream>, SendError> {
         self.turn_with(RetryPolicy::NEVER, text).await
     }
 
-    async fn turn_with(&self, policy: RetryPolicy, text: &str) -> Result<Response<ByteStream>, SendError> {
+    async fn turn_with(&self, policy: RetryPolicy, text: &str) -> Result<Response<ChunkStream>, SendError> {
         let model = "gpt-5.5";
         let body = json!({
             "model": model, "instructions": "", "store": false, "stream": true, "prompt_cache_key": ID,

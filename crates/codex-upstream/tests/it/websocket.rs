@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_sim::{Mint, Outcome, RecordedRequest, Sim, SimConfig, Tokens};
-use codex_translate::ErrorKind;
+use codex_translate::{Chunk, ErrorKind};
 use codex_upstream::{
-    Backend, ByteStream, Client, ClientConfig, ClientIdentity, ProxyConfig, Quota, RequestAuth, RetryPolicy, SendError,
-    TokioTimer, TurnRequest, UpstreamError, WebSocketUpstream, read_to_end, requests, send_with_retry,
+    Backend, ChunkStream, Client, ClientConfig, ClientIdentity, ProxyConfig, Quota, RequestAuth, RetryPolicy,
+    SendError, TokioTimer, TurnRequest, UpstreamError, WebSocketUpstream, requests, send_with_retry,
 };
 use futures_util::StreamExt as _;
 use http::Response;
@@ -41,7 +41,7 @@ impl Rig {
         Self { tokens: sim.mint_tokens(Mint::default()), sim, sockets, base }
     }
 
-    async fn send(&self, input: &[Value]) -> Result<Response<ByteStream>, SendError> {
+    async fn send(&self, input: &[Value]) -> Result<Response<ChunkStream>, SendError> {
         let identity = ClientIdentity::default();
         let account_id = Some(self.tokens.account_id.as_str());
         let credentials = RequestAuth { bearer: &self.tokens.access_token, account_id, fedramp: false };
@@ -62,10 +62,11 @@ impl Rig {
     /// Sends a turn, reads its reply to the end, and hands out the items of the answer.
     async fn turn(&self, input: &[Value]) -> Vec<Value> {
         let reply = self.send(input).await.unwrap();
-        let body = read_to_end(reply.into_body(), 1 << 20).await.unwrap();
-        let body = String::from_utf8(body.to_vec()).unwrap();
-        let events = body.split_terminator("\n\n").map(|event| event.strip_prefix("data: ").unwrap());
-        let events: Vec<Value> = events.map(|event| serde_json::from_str(event).unwrap()).collect();
+        let messages = reply.into_body().map(|chunk| match chunk.unwrap() {
+            Chunk::Message(message) => serde_json::from_slice(&message).unwrap(),
+            Chunk::Bytes(bytes) => panic!("no message: {bytes:?}"),
+        });
+        let events: Vec<Value> = messages.collect().await;
         assert_eq!(events.last().unwrap()["type"], "response.completed");
         let done = |event: &Value| event["type"] == "response.output_item.done";
         events.iter().filter(|event| done(event)).map(|event| event["item"].clone()).collect()

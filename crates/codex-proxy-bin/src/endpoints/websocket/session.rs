@@ -2,17 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::time::Duration;
 
-use codex_translate::bounds::MAX_EVENT_BYTES;
-use codex_translate::{Decoder, Error, Notice, Options, ReplyId, ResponsesPipe};
+use codex_translate::{Error, EventBuffer, Notice, Options, ReplyId, ResponsesPipe};
 use codex_upstream::Upstream;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::request::Parts;
-use http::{HeaderMap, Response};
-use http_body_util::BodyExt as _;
+use http::{HeaderMap, StatusCode};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
@@ -32,13 +30,13 @@ use crate::endpoints::websocket::create::{Asked, Create};
 use crate::endpoints::websocket::memory::Memory;
 use crate::endpoints::{self, Keep, Keeping, Prepared};
 use crate::ids;
-use crate::reply::{self, ReplyBody};
+use crate::reply;
 use crate::request::context::RequestContext;
 use crate::request::limits::Timeouts;
 use crate::route::BackendCall;
-use crate::telemetry::record::RequestInfo;
+use crate::telemetry::record::{RequestInfo, RequestRecord};
 use crate::telemetry::request_log::RequestGuard;
-use crate::turn::relay::Relay;
+use crate::turn::relay::{Relay, ReplyPart};
 
 /// How often a quiet connection is pinged.
 const PING: Duration = Duration::from_secs(30);
@@ -82,9 +80,10 @@ struct Line {
     unanswered: u32,
 }
 
-/// A turn whose reply has begun.
+/// A turn whose reply has begun. Dropping it ends the turn.
 struct Begun {
-    body: ReplyBody,
+    relay: Relay<Keeping, RequestRecord, EventBuffer>,
+    guard: RequestGuard,
     notices: Vec<Notice>,
     /// The conversation that is answered, to be remembered with the answer.
     input: Vec<Box<RawValue>>,
@@ -92,15 +91,9 @@ struct Begun {
     _slot: Slot,
 }
 
-/// The end of a reply, as far as it is remembered.
+/// What is remembered of a response.
 #[derive(Deserialize)]
-struct Ended<'a> {
-    #[serde(borrow)]
-    response: EndedResponse<'a>,
-}
-
-#[derive(Deserialize)]
-struct EndedResponse<'a> {
+struct ResponseOutput<'a> {
     #[serde(borrow)]
     id: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -182,21 +175,12 @@ impl<U: Upstream> Session<U> {
             client: RequestInfo::client(&self.head.headers),
             is_routine: false,
         });
-        let begun = self.prepare(create, memory, request_id, &guard).await;
-        match begun {
-            Ok(Some(begun)) => {
-                let body = reply::logged(Response::new(begun.body), guard, false).into_body();
-                Ok(Some(Begun { body, ..begun }))
-            }
-            Ok(None) => {
-                drop(reply::logged(reply::no_content(), guard, false));
-                Ok(None)
-            }
-            Err(error) => {
-                guard.record().fail(&error);
-                Err(reply::worded_for(&self.head.headers, error))
-            }
-        }
+        let record = guard.record().clone();
+        let begun = self.prepare(create, memory, request_id, guard).await;
+        begun.map_err(|error| {
+            record.fail(&error);
+            reply::worded_for(&self.head.headers, error)
+        })
     }
 
     async fn prepare(
@@ -204,7 +188,7 @@ impl<U: Upstream> Session<U> {
         create: &mut Create,
         memory: &Memory,
         request_id: String,
-        guard: &RequestGuard,
+        guard: RequestGuard,
     ) -> Result<Option<Begun>, Error> {
         let context = RequestContext::read(&self.head.headers, guard.record())?;
         let previous = create.previous().map(str::to_owned);
@@ -217,41 +201,33 @@ impl<U: Upstream> Session<U> {
         plan.previous_response_id = previous;
         if !create.generate {
             create.remember(input);
+            drop(reply::logged(reply::no_content(), guard, false));
             return Ok(None);
         }
         let slot = self.app.runtime.slots().take(self.app.runtime.current().limits.timeouts.queue).await?;
         let pipe = ResponsesPipe::new(&plan, &ids::response(self.app.clock.now()));
         let keep = Keep::of(&self.app, &context, &plan, body);
         let turns = vec![(turn.open(), Keeping { pipe, keep })];
-        let relay = Relay::hold(turns, guard.record().clone()).await?;
-        Ok(Some(Begun { body: ReplyBody::stream(relay), notices, input, request_id, _slot: slot }))
+        let relay = Relay::await_first_output(turns, guard.record().clone()).await?;
+        guard.answered(StatusCode::OK.as_u16());
+        Ok(Some(Begun { relay, guard, notices, input, request_id, _slot: slot }))
     }
 }
 
-/// Sends the events of a reply as they come, and remembers it.
+/// Sends the events of a reply as they come, and remembers its response.
 async fn relay(line: &mut Line, memory: &mut Memory, begun: Begun) -> Result<(), End> {
-    let Begun { mut body, notices, input, request_id, _slot } = begun;
+    let Begun { mut relay, mut guard, notices, input, request_id, _slot } = begun;
     line.send_metadata(&request_id, &notices).await?;
-    let mut decoder = Decoder::new(2 * MAX_EVENT_BYTES);
-    let mut input = Some(input);
-    while let Some(Ok(frame)) = line.meanwhile(body.frame()).await? {
-        let Ok(bytes) = frame.into_data() else { continue };
-        decoder.feed(&bytes);
-        let mut events = 0;
-        // What the relay writes can be read.
-        while let Ok(Some(event)) = decoder.next_frame() {
-            events += 1;
-            if matches!(event.event, "response.completed" | "response.incomplete")
-                && let (Ok(Ended { response }), Some(input)) = (serde_json::from_str(event.data), input.take())
-            {
-                memory.keep(&response.id, input, &response.output);
-            }
-            line.send(Message::text(event.data)).await?;
+    while let Some(part) = line.meanwhile(poll_fn(|cx| relay.poll_part(cx))).await? {
+        match part {
+            ReplyPart::Output(events) => line.send_events(events).await?,
+            ReplyPart::Keepalive => line.send(Message::Ping(Bytes::new())).await?,
         }
-        // A comment, for a connection that is quiet.
-        if events == 0 {
-            line.send(Message::Ping(Bytes::new())).await?;
-        }
+    }
+    guard.all_sent();
+    let response = relay.first_pipe().and_then(|keeping| keeping.pipe.response());
+    if let Some(Ok(ResponseOutput { id, output })) = response.map(serde_json::from_str) {
+        memory.keep(&id, input, &output);
     }
     Ok(())
 }
@@ -321,12 +297,21 @@ impl Line {
         Ok(())
     }
 
-    /// Sends a frame to a client that takes it in time.
-    async fn send(&mut self, message: Message) -> Result<(), End> {
-        match timeout(self.stall, self.socket.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(End::Gone),
+    /// Sends each event as a message. All of them share one buffer, and leave in one write as far as they fit.
+    async fn send_events(&mut self, events: EventBuffer) -> Result<(), End> {
+        let (json, ends) = events.into_parts();
+        let (mut json, mut start) = (Bytes::from(json), 0);
+        for end in ends {
+            let text = Utf8Bytes::try_from(json.split_to(end - start)).map_err(|_| End::Gone)?;
+            start = end;
+            in_time(self.stall, self.socket.feed(Message::Text(text))).await?;
         }
+        in_time(self.stall, self.socket.flush()).await
+    }
+
+    /// Sends a message to a client that reads it in time.
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        in_time(self.stall, self.socket.send(message)).await
     }
 
     async fn send_json(&mut self, value: &impl Serialize) -> Result<(), End> {
@@ -371,6 +356,14 @@ impl Line {
         response["status"] = "completed".into();
         response["usage"] = usage;
         self.send_json(&json!({"type": "response.completed", "sequence_number": 1, "response": response})).await
+    }
+}
+
+/// Waits until the client has made room for what is sent; one that does not is gone.
+async fn in_time(stall: Duration, sent: impl Future<Output = Result<(), SocketError>>) -> Result<(), End> {
+    match timeout(stall, sent).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(End::Gone),
     }
 }
 

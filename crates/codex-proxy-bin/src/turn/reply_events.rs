@@ -1,0 +1,164 @@
+//! The events of a turn's reply, as they arrive.
+
+use std::fmt;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use codex_translate::{Chunk, Error, EventBuffer, EventReader, Flow, RawEvent};
+use codex_upstream::ChunkStream;
+
+use crate::turn::error;
+
+/// The event that tells what is left of the plan; it may come anywhere (docs/backend.md §3.5).
+const RATE_LIMITS: &str = "codex.rate_limits";
+
+/// The reply of one turn. Dropping it ends the turn at the backend.
+pub struct ReplyEvents {
+    /// The events of the beginning, which were read ahead and not handed out yet.
+    prelude: EventBuffer,
+    /// Why nothing follows the prelude.
+    failure: Option<Error>,
+    /// `None` once nothing more comes.
+    chunks: Option<ChunkStream>,
+    reader: EventReader,
+    observe_rate_limits: Box<dyn FnMut(&str) + Send>,
+}
+
+/// Events that are ready together.
+#[derive(Debug)]
+pub enum EventBatch {
+    /// Those that were read ahead.
+    Prelude(EventBuffer),
+    /// Those that a chunk completes.
+    Chunk(Chunk<Bytes>),
+}
+
+impl ReplyEvents {
+    /// Reads `chunks`. Each event about rate limits also goes to `observe_rate_limits`, as soon as it has arrived.
+    pub fn new(chunks: ChunkStream, observe_rate_limits: impl FnMut(&str) + Send + 'static) -> Self {
+        Self {
+            prelude: EventBuffer::default(),
+            failure: None,
+            chunks: Some(chunks),
+            reader: EventReader::new(),
+            observe_rate_limits: Box::new(observe_rate_limits),
+        }
+    }
+
+    /// Waits for what comes next; `None` at the end.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<EventBatch, Error>>> {
+        if !self.prelude.is_empty() {
+            return Poll::Ready(Some(Ok(EventBatch::Prelude(std::mem::take(&mut self.prelude)))));
+        }
+        if let Some(failure) = self.failure.take() {
+            return Poll::Ready(Some(Err(failure)));
+        }
+        let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
+        let next = ready!(chunks.as_mut().poll_next(cx));
+        if !matches!(next, Some(Ok(_))) {
+            // After an error, as after the end, nothing more is asked of a stream.
+            self.chunks = None;
+        }
+        Poll::Ready(next.map(|chunk| chunk.map(EventBatch::Chunk).map_err(|error| error::of_transport(&error))))
+    }
+
+    /// Passes the events of `batch` to `take`, until that returns [`Flow::Done`] or fails.
+    ///
+    /// # Errors
+    /// The reply cannot be read any further, or `take` failed.
+    pub fn each(
+        &mut self,
+        batch: &EventBatch,
+        mut take: impl FnMut(RawEvent<'_>) -> Result<Flow, Error>,
+    ) -> Result<Flow, Error> {
+        let Self { reader, observe_rate_limits, .. } = self;
+        match batch {
+            EventBatch::Prelude(events) => {
+                for event in events.iter() {
+                    if take(event)? == Flow::Done {
+                        return Ok(Flow::Done);
+                    }
+                }
+                Ok(Flow::Continue)
+            }
+            EventBatch::Chunk(chunk) => reader.read(chunk, |event| {
+                if event.kind() == RATE_LIMITS {
+                    observe_rate_limits(event.json());
+                }
+                take(event)
+            }),
+        }
+    }
+
+    /// Puts back the events that were read ahead; `failure` is what ended the reply after them.
+    pub(super) fn put_back(&mut self, prelude: EventBuffer, failure: Option<Error>) {
+        if failure.is_some() {
+            self.chunks = None;
+        }
+        (self.prelude, self.failure) = (prelude, failure);
+    }
+}
+
+impl EventBatch {
+    /// Returns the size in bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Prelude(events) => events.bytes(),
+            Self::Chunk(chunk) => chunk.len(),
+        }
+    }
+}
+
+impl fmt::Debug for ReplyEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplyEvents").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::{Arc, Mutex};
+
+    use futures_util::stream;
+
+    use super::*;
+
+    const DELTA: &str = r#"{"type":"response.output_text.delta","delta":"codex.rate_limits"}"#;
+
+    fn limits(plan: &str) -> String {
+        format!(r#"{{"plan_type":"{plan}","type":"codex.rate_limits"}}"#)
+    }
+
+    /// The events that are handed out, and those about rate limits.
+    async fn read(chunks: Vec<Chunk<Bytes>>) -> (Vec<String>, Vec<String>) {
+        let observed = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&observed);
+        let chunks = Box::pin(stream::iter(chunks.into_iter().map(Ok)));
+        let mut reply = ReplyEvents::new(chunks, move |json| seen.lock().unwrap().push(json.to_owned()));
+        let mut events = Vec::new();
+        while let Some(batch) = poll_fn(|cx| reply.poll_next(cx)).await {
+            let flow = reply.each(&batch.unwrap(), |event| {
+                events.push(event.json().to_owned());
+                Ok(Flow::Continue)
+            });
+            assert_eq!(flow, Ok(Flow::Continue));
+        }
+        let observed = std::mem::take(&mut *observed.lock().unwrap());
+        (events, observed)
+    }
+
+    #[tokio::test]
+    async fn rate_limits_are_seen_in_bytes_at_every_split_and_in_messages() {
+        let events = [DELTA.to_owned(), limits("plus"), DELTA.to_owned(), limits("pro")];
+        let expected = (events.to_vec(), vec![limits("plus"), limits("pro")]);
+        let text: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        for at in 0..=text.len() {
+            let (one, other) = text.split_at(at);
+            let chunks = [one, other].map(|bytes| Chunk::Bytes(Bytes::copy_from_slice(bytes.as_bytes())));
+            assert_eq!(read(chunks.to_vec()).await, expected, "split at {at}");
+        }
+        let messages = events.map(|event| Chunk::Message(Bytes::from(event)));
+        assert_eq!(read(messages.to_vec()).await, expected);
+    }
+}
