@@ -1,4 +1,4 @@
-//! What a translation could not carry as it was: nothing is lost silently.
+//! Notices of what a translation could not forward unchanged, so that nothing is lost silently.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,40 +6,40 @@ use std::fmt;
 use crate::bounds::MAX_NOTICES;
 use crate::error::Error;
 
-/// The longest text of a parameter or a detail in a notice's header form, in bytes.
+/// The longest parameter or detail in the header form of a notice, in bytes.
 const MAX_PHRASE_BYTES: usize = 120;
 
-/// One lossy step of a translation: which parameter, what became of it, and why.
+/// A parameter that was not forwarded unchanged: which, what became of it, and why.
 ///
-/// `parameter` is a path with `[]` for every index, such as `messages[].content[].cache_control`, so that one cause
-/// leaves one notice however often it occurs. [`fmt::Display`] writes it as one phrase of visible ASCII without commas,
-/// fit for a comma-separated header: `temperature dropped: the backend does not take it`.
+/// `parameter` is a path with `[]` for every index, such as `messages[].content[].cache_control`, so one cause leaves
+/// one notice however often it occurs. [`fmt::Display`] writes visible ASCII without commas, as needed in a
+/// comma-separated header: `temperature dropped: not supported by the backend`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Notice {
     /// The path of the parameter in the caller's request.
     pub parameter: String,
     /// What became of it.
     pub kind: NoticeKind,
-    /// Why, or what it became; a short phrase.
+    /// Why, or what it became: a short phrase.
     pub detail: String,
 }
 
-/// What became of a parameter that was not carried as it was.
+/// What became of a parameter that was not forwarded unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum NoticeKind {
-    /// Not sent; its effect is brought about on this side.
+    /// Not sent; implemented by this crate or its embedder.
     Emulated,
-    /// Sent with the nearest value that the model takes.
+    /// Sent with the nearest value that the model supports.
     Clamped,
-    /// Not sent, and without effect.
+    /// Not sent and without effect.
     Dropped,
-    /// Sent in another form that means the same to the model.
+    /// Sent in another form that has the same meaning.
     Repaired,
 }
 
 impl NoticeKind {
-    /// The word of this kind in headers and documentation.
+    /// Returns the word for this kind in headers and documentation.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Emulated => "emulated",
@@ -62,12 +62,12 @@ impl fmt::Display for Notice {
     }
 }
 
-/// The notices of one request as they gather: each once, in the order of their first occurrence.
+/// Collects the notices of one request, without duplicates, in the order of their first occurrence.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notices {
     list: Vec<Notice>,
     seen: BTreeSet<Notice>,
-    /// The first parameter that was dropped, kept even if the list is full: it decides a strict request.
+    /// The first parameter that was dropped, even if the list is full: it is the error of a strict request.
     first_dropped: Option<Notice>,
     beyond: usize,
 }
@@ -89,7 +89,7 @@ impl Notices {
         self.add(parameter, NoticeKind::Repaired, detail);
     }
 
-    /// The list; in strict mode what was dropped is an error instead.
+    /// Returns the list or, in strict mode, an error for what was dropped.
     ///
     /// # Errors
     /// `strict` is set and a parameter was dropped: a 400 that names it.
@@ -122,7 +122,7 @@ impl Notices {
     }
 }
 
-/// `text` as visible ASCII without commas, cut to a bounded length.
+/// Returns `text` as visible ASCII without commas, cut to a bounded length.
 fn phrase(text: &str) -> String {
     let safe = text.chars().map(|c| match c {
         ',' => ';',
@@ -158,11 +158,11 @@ mod tests {
     }
 
     #[test]
-    fn strict_refuses_what_would_be_dropped() {
+    fn dropped_parameters_are_errors_in_strict_mode() {
         let mut notices = Notices::default();
         notices.repaired("tools", "fine");
         assert!(notices.clone().finish(true).is_ok());
-        notices.dropped("seed", "the backend does not take it");
+        notices.dropped("seed", "why");
         let error = notices.finish(true).unwrap_err();
         assert_eq!((error.param(), error.status_hint()), (Some("seed"), 400));
     }

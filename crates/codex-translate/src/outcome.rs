@@ -1,25 +1,25 @@
-//! What both writers say of a reply: how it goes on, and how it ended.
+//! What identifies a reply, whether it continues, and how it ended.
 
 use std::fmt;
 
 use crate::usage::Usage;
 
-/// Whether a reply wants more of its upstream.
+/// Whether a reply needs more events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Flow {
-    /// More is to come.
+    /// The reply needs more events.
     Continue,
-    /// The reply is decided: what upstream sends from now on means nothing, so let it go.
+    /// The reply is complete: ignore further events and drop the backend's stream.
     Done,
 }
 
-/// What a reply is called. Ids and times are the caller's: this crate has neither clock nor chance.
+/// The id and the time of a reply. The caller provides both, because this crate has no clock and no randomness.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyId {
-    /// The id, such as `chatcmpl-…`. On the Responses path it stands in only where upstream gave none.
+    /// The id, such as `chatcmpl-…`. On the Responses path it is used only if the backend sends none.
     pub id: String,
-    /// When the reply was made, in seconds since 1970.
+    /// When the reply was created, in seconds since the Unix epoch.
     pub created: u64,
 }
 
@@ -28,28 +28,28 @@ pub struct ReplyId {
 pub struct Summary {
     /// Why it ended.
     pub finish: Finish,
-    /// What it cost, if the backend said so or this side has cut it.
+    /// The tokens used, if the backend reported them or this crate cut off the reply.
     pub usage: Option<Usage>,
 }
 
-/// Why a reply ended, in the words of Chat Completions.
+/// Why a reply ended, as Chat Completions names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Finish {
-    /// The model was done, or came to a stop string.
+    /// The model was done, or reached a stop string.
     Stop,
-    /// A limit of tokens was reached.
+    /// The reply reached a limit of tokens.
     Length,
-    /// The model waits for the outputs of its tool calls.
+    /// The model called tools and waits for their outputs.
     ToolCalls,
-    /// The same in the legacy dialect.
+    /// The same, with legacy functions.
     FunctionCall,
-    /// A filter of the backend took over.
+    /// A filter of the backend stopped the reply.
     ContentFilter,
 }
 
 impl Finish {
-    /// The word on the wire.
+    /// Returns the word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stop => "stop",

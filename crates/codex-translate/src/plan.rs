@@ -1,13 +1,13 @@
-//! What the reply needs to know of the request, decided once by the request side.
+//! What the reply side needs to know about a request, decided once by the request side.
 
 use crate::tool_names::ToolNames;
 
-/// How a reply is to be written for one request.
+/// How the reply to one request is written.
 ///
 /// The request side builds it; the reply side never looks at the request again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyPlan {
-    /// The model as the caller named it; echoed in every chunk and body.
+    /// The caller's name for the model, which every chunk and body repeats.
     pub model: String,
     /// Whether the caller asked for a stream.
     pub stream: bool,
@@ -15,34 +15,34 @@ pub struct ReplyPlan {
     pub include_usage: bool,
     /// How reasoning is shown.
     pub reasoning: ReasoningStyle,
-    /// The tool names as sent upstream, with their way back to the caller's.
+    /// Maps the tool names that the backend sees to the caller's.
     pub tools: ToolNames,
-    /// Whether the request used the legacy `functions`: the reply then says `function_call`, not `tool_calls`.
+    /// Whether the request used the legacy `functions`, so the reply uses `function_call` instead of `tool_calls`.
     pub legacy_functions: bool,
-    /// Whether the words for a message's phase stay as they came: the Codex CLI knows more of them than SDKs do, which
-    /// refuse a reply for one.
+    /// Whether the phases of messages are passed on unchanged. The Codex CLI knows more of them than SDKs do, which
+    /// reject a reply with an unknown one.
     pub keep_phases: bool,
-    /// Strings at which the text is cut (`stop`, at most four); never part of the output.
+    /// The stop strings (`stop`, at most four). The answer ends before the first match.
     pub stop: Vec<String>,
-    /// The limit of generated tokens (`max_completion_tokens`, `max_tokens`, `max_output_tokens`), emulated here.
+    /// The limit of generated tokens (`max_completion_tokens`, `max_tokens`, `max_output_tokens`), which this crate
+    /// emulates.
     pub max_tokens: Option<u32>,
-    /// Roughly how many tokens the request has; part of the usage of a reply that is cut here, before the backend has
-    /// counted.
+    /// Roughly how many tokens the request has, for the usage of a reply that is cut off before the backend reports it.
     pub prompt_tokens: u64,
-    /// How many choices the caller wants; the caller of this crate runs one upstream turn for each.
+    /// How many choices the client wants. The caller of this crate runs one turn for each.
     pub n: u32,
-    /// The index of the choice that this plan's reply writes.
+    /// The index of the choice that this reply writes.
     pub choice: u32,
-    /// Whether the caller wants the response to be kept, as the public API does unless told otherwise; never if
-    /// [`Options::stores`](crate::Options::stores) does not hold. A response that is kept says so.
+    /// Whether to store the response, which is the default of the public API. Never set without
+    /// [`Options::stores`](crate::Options::stores). A stored response says so.
     pub store: bool,
-    /// The response that this one goes on from, for the reply to name. The program that keeps responses has put that
-    /// one's conversation into the request.
+    /// The response that this one continues, which the reply repeats. An embedder that stores responses has put its
+    /// conversation into the request.
     pub previous_response_id: Option<String>,
 }
 
 impl ReplyPlan {
-    /// A plan with nothing asked for beyond a reply by `model`.
+    /// Makes the plan of a plain reply by `model`.
     pub fn new(model: impl Into<String>) -> Self {
         Self {
             model: model.into(),
@@ -62,7 +62,7 @@ impl ReplyPlan {
         }
     }
 
-    /// Whether the caller set an end that the reply may have to be cut at.
+    /// Returns whether the caller set stop strings or a limit of tokens.
     pub fn is_cut(&self) -> bool {
         !self.stop.is_empty() || self.max_tokens.is_some()
     }

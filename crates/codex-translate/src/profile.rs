@@ -1,31 +1,32 @@
-//! What a model takes, and what the caller of this crate wants of a translation.
+//! What a model supports, and what the caller of this crate chooses for a translation.
 
 use std::fmt;
 
 use crate::plan::ReasoningStyle;
 
-/// How many choices one request may ask for unless [`Options::max_choices`] says otherwise.
+/// The default of [`Options::max_choices`].
 pub const DEFAULT_MAX_CHOICES: u32 = 8;
 
-/// What the model catalogue knows of a model (docs/backend.md §5.2); requests are clamped to it.
+/// What the model catalogue says about a model (docs/backend.md §5.2). Requests are clamped to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// The slug that is sent upstream; the name the caller used is echoed back from [`ReplyPlan`](crate::ReplyPlan).
+    /// The slug that is sent to the backend. Replies repeat the caller's name for the model, from
+    /// [`ReplyPlan::model`](crate::ReplyPlan::model).
     pub slug: String,
-    /// The reasoning efforts of the model, in any order. Empty: not known, nothing is clamped.
+    /// The reasoning efforts of the model, in any order. If empty, they are unknown and nothing is clamped.
     pub efforts: Vec<Effort>,
-    /// Whether the model takes `text.verbosity`.
+    /// Whether the model supports `text.verbosity`.
     pub verbosity: bool,
-    /// The service tiers of the model by their wire names, such as `priority`.
+    /// The wire names of the model's service tiers, such as `priority`.
     pub tiers: Vec<String>,
-    /// Whether the model takes `reasoning.summary`.
+    /// Whether the model supports `reasoning.summary`.
     pub summaries: bool,
-    /// Whether the model takes the Responses Lite shape (docs/backend.md §2.8).
+    /// Whether the model accepts the Responses Lite shape (docs/backend.md §2.8).
     pub lite: bool,
 }
 
 impl Profile {
-    /// The profile of a model of which nothing is known: whatever the request says is carried.
+    /// Makes the profile of an unknown model, which forwards every setting of a request.
     pub fn permissive(slug: impl Into<String>) -> Self {
         Self {
             slug: slug.into(),
@@ -37,8 +38,8 @@ impl Profile {
         }
     }
 
-    /// The effort to send for `wanted`: itself, the nearest that the model has (the lower of two as near), or none at
-    /// all for a word that is unknown here and to the model.
+    /// Returns the effort to send for `wanted`: the same, or the nearest of the model (of two, the lower one); `None`
+    /// if neither this crate nor the model knows the word.
     pub(crate) fn nearest_effort(&self, wanted: &Effort) -> Option<Effort> {
         if self.efforts.is_empty() || self.efforts.contains(wanted) {
             return Some(wanted.clone());
@@ -48,38 +49,38 @@ impl Profile {
         known.min_by_key(|(other, _)| (other.abs_diff(rank), *other)).map(|(_, effort)| effort.clone())
     }
 
-    /// Whether the model lists the service tier `tier`.
+    /// Returns whether the model lists the service tier `tier`.
     pub(crate) fn has_tier(&self, tier: &str) -> bool {
         self.tiers.iter().any(|listed| listed == tier)
     }
 }
 
-/// A reasoning effort. A word that is not known here is kept.
+/// A reasoning effort.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Effort {
     /// No reasoning.
     None,
-    /// Less than low.
+    /// Less than `low`.
     Minimal,
-    /// Little.
+    /// Little reasoning.
     Low,
-    /// The usual amount.
+    /// A moderate amount.
     Medium,
-    /// Much.
+    /// Much reasoning.
     High,
-    /// More than high.
+    /// More than `high`.
     XHigh,
-    /// The most that the wire knows.
+    /// The most that the backend accepts.
     Max,
-    /// A word of catalogues and user interfaces; the backend refuses it, so `max` is sent (docs/backend.md §2.7).
+    /// A word that catalogues and user interfaces use. The backend rejects it, so `max` is sent (docs/backend.md §2.7).
     Ultra,
-    /// A word of another time.
+    /// A word that this crate does not know.
     Other(String),
 }
 
 impl Effort {
-    /// The effort that `word` names.
+    /// Returns the effort that `word` names.
     pub fn from_word(word: &str) -> Self {
         match word {
             "none" => Self::None,
@@ -94,7 +95,7 @@ impl Effort {
         }
     }
 
-    /// The word that the caller used.
+    /// Returns the word that the caller used.
     pub fn as_str(&self) -> &str {
         match self {
             Self::None => "none",
@@ -109,7 +110,7 @@ impl Effort {
         }
     }
 
-    /// The word that the backend takes.
+    /// Returns the word that the backend accepts.
     pub fn wire(&self) -> &str {
         match self {
             Self::Ultra => "max",
@@ -145,23 +146,22 @@ impl fmt::Display for Effort {
     }
 }
 
-/// What the caller of this crate decides for one request.
+/// The choices of this crate's caller for one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Whether what would be dropped is a 400 instead.
+    /// Whether a parameter that would be dropped is an error with status 400 instead.
     pub strict: bool,
     /// How reasoning is shown.
     pub reasoning: ReasoningStyle,
-    /// The effort of a request that names none, such as one read from the suffix of a model's name.
+    /// The effort for requests without one, for example from the suffix of a model's name.
     pub effort: Option<Effort>,
-    /// The service tier of a request that names none.
+    /// The service tier for requests without one.
     pub service_tier: Option<String>,
-    /// Whether the hosted web search is offered even if the request does not ask for it (a model's name ending in
-    /// `:online`).
+    /// Whether to add the hosted web search (for a model's name ending in `:online`).
     pub web_search: bool,
-    /// The largest `n`.
+    /// The largest allowed `n`.
     pub max_choices: u32,
-    /// Whether the program keeps the responses whose [`ReplyPlan::store`](crate::ReplyPlan::store) says so.
+    /// Whether the embedder stores the responses for which [`ReplyPlan::store`](crate::ReplyPlan::store) is set.
     pub stores: bool,
 }
 

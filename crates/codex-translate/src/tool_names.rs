@@ -1,19 +1,21 @@
-//! Tool names as the backend accepts them, and the way back (docs/backend.md §2.8: at most 64 characters of `[a-zA-Z0-9_-]`).
+//! Maps tool names to names that the backend accepts, and back (docs/backend.md §2.8: at most 64 characters of
+//! `[a-zA-Z0-9_-]`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
-/// The longest name that the backend takes.
+/// The longest name that the backend accepts.
 const MAX_NAME_BYTES: usize = 64;
 
-/// How much of a hash tells a changed name from others that look the same.
+/// How much of a hash makes a changed name unique.
 const HASH_HEX_DIGITS: usize = 8;
 
-/// The names of one request's tools that had to be changed for the wire, and which tools are custom.
+/// The tool names of one request that were changed for the backend, and which tools are custom.
 ///
-/// Built once per request. A name that is fine is not in it, so an empty value means that nothing was changed. The wire name of
-/// a tool depends on its own name alone unless two of them collide, so that a conversation keeps its names from turn to turn.
+/// Built once per request. It contains no valid names, so an empty value means that nothing was changed. Unless two
+/// names collide, the wire name of a tool depends only on its own name, so a conversation has the same names in every
+/// turn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolNames {
     /// Wire name to the caller's name.
@@ -25,7 +27,7 @@ pub struct ToolNames {
 }
 
 impl ToolNames {
-    /// Gives each of `names` a name for the wire, no two of them the same.
+    /// Gives each of `names` a distinct name for the wire.
     pub(crate) fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let names: BTreeSet<&str> = names.into_iter().collect();
         let mut this = Self::default();
@@ -40,33 +42,33 @@ impl ToolNames {
         this
     }
 
-    /// Notes that the tool with the wire name `wire` is a custom one.
+    /// Marks the tool with the wire name `wire` as custom.
     pub(crate) fn mark_custom(&mut self, wire: &str) {
         self.custom.insert(wire.to_owned());
     }
 
-    /// The caller's name for the tool that the backend calls `wire`.
+    /// Returns the caller's name for the tool that the backend calls `wire`.
     pub fn to_client<'a>(&'a self, wire: &'a str) -> &'a str {
         self.originals.get(wire).map_or(wire, String::as_str)
     }
 
-    /// The backend's name for the tool that the caller calls `name`.
+    /// Returns the backend's name for the tool that the caller calls `name`.
     pub fn to_wire<'a>(&'a self, name: &'a str) -> &'a str {
         self.wires.get(name).map_or(name, String::as_str)
     }
 
-    /// Whether the tool that the backend calls `wire` was declared as a custom tool.
+    /// Returns whether the tool that the backend calls `wire` was declared as a custom tool.
     pub fn is_custom(&self, wire: &str) -> bool {
         self.custom.contains(wire)
     }
 
-    /// Whether every name went out as the caller wrote it.
+    /// Returns whether no name was changed.
     pub fn is_unchanged(&self) -> bool {
         self.originals.is_empty()
     }
 }
 
-/// Whether the backend takes `name` as it is.
+/// Returns whether the backend accepts `name`.
 fn is_wire_name(name: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(is_wire_byte)
 }
@@ -75,7 +77,7 @@ fn is_wire_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
-/// `name` with the characters that are not allowed replaced, cut, and made its own by a hash of the whole.
+/// Makes a wire name: `name` with invalid characters replaced, cut, and made unique by a hash of the whole name.
 fn wire_name(name: &str, attempt: u32) -> String {
     let mut hasher = Sha256::new();
     hasher.update(name.as_bytes());
@@ -91,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_are_fine_stay() {
+    fn valid_names_are_not_changed() {
         let names = ToolNames::new(["get_weather", "a-B_9", &"x".repeat(64)]);
         assert!(names.is_unchanged());
         assert_eq!(names.to_wire("get_weather"), "get_weather");
@@ -113,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_name_gives_way_to_a_real_one() {
+    fn a_changed_name_never_equals_a_given_one() {
         let taken = wire_name("my.tool", 0);
         let names = ToolNames::new(["my.tool", &taken]);
         assert_eq!(names.to_wire(&taken), taken);

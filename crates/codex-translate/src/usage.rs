@@ -1,4 +1,4 @@
-//! What a turn cost, as the backend says it and as chat clients read it.
+//! The tokens that a turn used, as the backend reports them and as clients read them.
 
 use std::ops::AddAssign;
 
@@ -6,27 +6,27 @@ use serde::Deserialize;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue;
 
-/// The tokens of a turn.
+/// The tokens that a turn used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Tokens of the request, those from the cache among them (docs/backend.md §2.6).
+    /// Tokens of the request, including those from the cache (docs/backend.md §2.6).
     pub input_tokens: u64,
     /// Tokens of the request that were in the prompt cache.
     pub cached_tokens: u64,
-    /// Tokens of the request that were put into the prompt cache, if the backend says so.
+    /// Tokens of the request that were written to the prompt cache, if the backend reports it.
     pub cache_write_tokens: Option<u64>,
-    /// Tokens of the reply, those of the reasoning among them.
+    /// Tokens of the reply, including those of the reasoning.
     pub output_tokens: u64,
     /// Tokens of the reasoning.
     pub reasoning_tokens: u64,
     /// All tokens.
     pub total_tokens: u64,
-    /// Whether this side has counted, because the turn was cut before the backend said anything.
+    /// Whether this crate counted, because the reply was cut off before the backend reported its count.
     pub estimated: bool,
 }
 
 impl Usage {
-    /// Reads the `usage` of a response object; `None` if it is not in its usual form.
+    /// Parses the `usage` of a response object; `None` if it has an unknown form.
     pub(crate) fn read(raw: &RawValue) -> Option<Self> {
         let wire: UsageBody = serde_json::from_str(raw.get()).ok()?;
         let input = wire.input_tokens_details.unwrap_or_default();
@@ -43,7 +43,7 @@ impl Usage {
     }
 }
 
-/// The turns of several choices cost what they cost together.
+/// Adds the usage of several choices.
 impl AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         let add = |a: &mut u64, b: u64| *a = a.saturating_add(b);

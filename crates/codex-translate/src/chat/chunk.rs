@@ -1,4 +1,4 @@
-//! Chunks of a streaming chat reply, as server-sent events.
+//! The chunks of a chat stream, as server-sent events.
 
 use serde::Serialize as _;
 
@@ -13,13 +13,13 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// Writes the chunks of one choice.
 ///
-/// No event has an `id` or is without data, and each has its `choices`, as clients want it (docs/clients/quirks.md,
-/// rules 1 to 6).
+/// No event has an `id` or lacks data, and every event has `choices`, as clients require (docs/clients/quirks.md, rules
+/// 1 to 6).
 #[derive(Clone, Debug)]
 pub(crate) struct ChunkEncoder {
-    /// Up to and with `"delta":`.
+    /// The beginning of a chunk, through `"delta":`.
     head: Vec<u8>,
-    /// How much of it goes up to and with `"choices":[`.
+    /// The length of `head` through `"choices":[`.
     before_choice: usize,
 }
 
@@ -36,12 +36,12 @@ impl ChunkEncoder {
         Self { head, before_choice }
     }
 
-    /// A sink that writes each delta as a chunk.
+    /// Returns a sink that writes each delta as a chunk.
     pub(crate) fn sink<'a>(&'a self, out: &'a mut Vec<u8>) -> ChunkSink<'a> {
         ChunkSink { encoder: self, out }
     }
 
-    /// Writes the chunk that says why the choice ended.
+    /// Writes the chunk with the finish reason.
     pub(crate) fn finish(&self, finish: Finish, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.head);
         out.extend_from_slice(b"{},\"logprobs\":null,\"finish_reason\":\"");
@@ -49,12 +49,12 @@ impl ChunkEncoder {
         out.extend_from_slice(b"\"}]}\n\n");
     }
 
-    /// Writes what comes after the last choice.
+    /// Writes the usage chunk, if any, and the end of the stream.
     pub(crate) fn end(&self, usage: Option<&Usage>, out: &mut Vec<u8>) {
         if let Some(usage) = usage {
             out.extend_from_slice(&self.head[..self.before_choice]);
             out.extend_from_slice(b"],\"usage\":");
-            // Numbers in a buffer in memory cannot fail to be written.
+            // Writing numbers to memory cannot fail.
             let _ = ChatUsage(*usage).serialize(&mut serde_json::Serializer::new(&mut *out));
             out.extend_from_slice(b"}\n\n");
         }

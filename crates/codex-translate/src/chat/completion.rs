@@ -1,4 +1,4 @@
-//! A whole chat reply, gathered from the same deltas that a stream is made of.
+//! A whole chat reply, made of the same deltas as a stream.
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::outcome::{Finish, ReplyId};
 use crate::usage::{ChatUsage, Usage};
 
-/// The body of a reply to a chat request that asked for no stream.
+/// The body of the reply to a chat request without `stream`.
 #[derive(Clone, Debug)]
 pub struct Completion {
     reply_id: ReplyId,
@@ -19,7 +19,7 @@ pub struct Completion {
     usage: Option<Usage>,
 }
 
-/// One choice, while it is gathered and when it is whole.
+/// One choice, collected from deltas.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Choice {
     index: u32,
@@ -49,12 +49,12 @@ struct MessageFunction {
 }
 
 impl Completion {
-    /// Puts a reply together from its choices.
+    /// Makes a reply of one choice.
     pub(crate) fn new(reply_id: ReplyId, model: String, choice: Choice, usage: Option<Usage>) -> Self {
         Self { reply_id, model, choices: vec![choice], usage }
     }
 
-    /// Takes in the choices of another turn for the same request; the usage is what both have cost.
+    /// Adds the choices and the usage of another turn for the same request.
     pub fn merge(&mut self, other: Self) {
         self.choices.extend(other.choices);
         self.choices.sort_by_key(|choice| choice.index);
@@ -71,15 +71,15 @@ impl Choice {
         Self { index, ..Self::default() }
     }
 
-    /// Notes why the choice ended: it is whole.
+    /// Completes the choice.
     pub(crate) fn finish(&mut self, finish: Finish) {
         self.finish = Some(finish);
     }
 
-    /// Fails if the choice has become too large to be gathered.
+    /// Checks the size of the choice.
     ///
     /// # Errors
-    /// More than [`MAX_COMPLETION_BYTES`] have come.
+    /// The choice is larger than [`MAX_COMPLETION_BYTES`].
     pub(crate) fn check_size(&self) -> Result<(), Error> {
         if self.bytes <= MAX_COMPLETION_BYTES {
             return Ok(());
@@ -127,7 +127,7 @@ impl DeltaSink for Choice {
 }
 
 impl Choice {
-    /// Keeps what is written as JSON; it is valid, being written by this crate from valid parts.
+    /// Adds JSON that `write` writes; it is valid, because it is made of valid parts.
     fn push_json(&mut self, write: impl FnOnce(&mut Vec<u8>), list: impl FnOnce(&mut Self) -> &mut Vec<Box<RawValue>>) {
         let mut json = Vec::new();
         write(&mut json);
@@ -163,8 +163,8 @@ impl Serialize for Choice {
     }
 }
 
-/// The message of a choice. `content` and `refusal` are always there; content is null beside tool calls alone, as
-/// clients know it from OpenAI.
+/// The message of a choice. It always has `content` and `refusal`; the content is null next to tool calls only, as
+/// OpenAI does.
 struct ChoiceMessage<'a>(&'a Choice);
 
 impl Serialize for ChoiceMessage<'_> {
@@ -201,7 +201,7 @@ mod tests {
     use crate::json::Text;
 
     #[test]
-    fn the_size_is_limited_and_counts_what_is_kept() {
+    fn the_size_counts_all_texts_and_is_limited() {
         let mut choice = Choice::new(0);
         choice.delta(Delta::Content(Text::Escaped("a\\nb")));
         choice.delta(Delta::ToolCall { index: 0, id: "id", name: "name" });

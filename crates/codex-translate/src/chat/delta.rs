@@ -1,4 +1,4 @@
-//! What a chat reply adds to a choice, piece by piece.
+//! The deltas that make up a choice of a chat reply.
 
 use std::io::Write as _;
 
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::json::{Text, write_string};
 
-/// One addition to a choice. Everything borrows: a delta is made, taken in and forgotten.
+/// One addition to a choice, borrowed from an event.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Delta<'a> {
@@ -17,7 +17,7 @@ pub enum Delta<'a> {
     Content(Text<'a>),
     /// More of a refusal.
     Refusal(Text<'a>),
-    /// More of the reasoning, under the key that the caller reads.
+    /// More of the reasoning, under the key that the client reads.
     Reasoning {
         /// The key.
         key: ReasoningKey,
@@ -26,14 +26,14 @@ pub enum Delta<'a> {
     },
     /// A tool call begins.
     ToolCall {
-        /// The call's index; they count up from 0.
+        /// The call's index, counted from 0.
         index: u32,
-        /// The id that pairs the call with its output.
+        /// The id that the call shares with its output.
         id: &'a str,
         /// The caller's name for the tool.
         name: &'a str,
     },
-    /// More of what a tool is called with.
+    /// More of a tool call's arguments.
     Arguments {
         /// The call's index.
         index: u32,
@@ -45,7 +45,7 @@ pub enum Delta<'a> {
         /// The caller's name for the function.
         name: &'a str,
     },
-    /// More of what a legacy function is called with.
+    /// More of a legacy function call's arguments.
     FunctionArguments(Text<'a>),
     /// A citation in the answer.
     Citation(&'a Citation<'a>),
@@ -53,7 +53,7 @@ pub enum Delta<'a> {
     Image(OutputImage<'a>),
 }
 
-/// Where a chat reply has its reasoning.
+/// The key under which a chat reply contains reasoning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReasoningKey {
     /// `reasoning_content`
@@ -63,7 +63,7 @@ pub enum ReasoningKey {
 }
 
 impl ReasoningKey {
-    /// The key on the wire.
+    /// Returns the key on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ReasoningContent => "reasoning_content",
@@ -72,15 +72,15 @@ impl ReasoningKey {
     }
 }
 
-/// A source that a stretch of the answer is from.
+/// The source of a range of the answer.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Citation<'a> {
     #[serde(borrow, rename = "type")]
     kind: &'a RawValue,
-    /// Where the stretch begins, in characters of the whole answer.
+    /// The start of the range, in characters of the whole answer.
     #[serde(default)]
     pub start_index: u64,
-    /// Where the stretch ends.
+    /// The end of the range.
     #[serde(default)]
     pub end_index: u64,
     #[serde(borrow)]
@@ -92,7 +92,7 @@ pub struct Citation<'a> {
 /// An image that the model made.
 #[derive(Clone, Copy, Debug)]
 pub struct OutputImage<'a> {
-    /// The image's index; they count up from 0.
+    /// The image's index, counted from 0.
     pub index: u32,
     /// The image's format, such as `png`.
     pub format: &'a str,
@@ -100,16 +100,16 @@ pub struct OutputImage<'a> {
     pub base64: Text<'a>,
 }
 
-/// Takes in the deltas of a choice.
+/// Receives the deltas of a choice.
 pub trait DeltaSink {
-    /// Takes in one delta.
+    /// Receives one delta.
     fn delta(&mut self, delta: Delta<'_>);
 }
 
 impl<'a> Citation<'a> {
-    /// Reads an annotation; `None` for one of another type, which a chat reply has no place for.
+    /// Parses an annotation; `None` for other types, which chat replies do not have.
     ///
-    /// `offset` is how many characters of the answer stand before the text that is annotated.
+    /// `offset` is the position of the annotated text in the answer, in characters.
     pub(crate) fn read(annotation: &'a RawValue, offset: u64) -> Option<Self> {
         let mut citation: Self = serde_json::from_str(annotation.get()).ok()?;
         let texts = [Some(citation.url), citation.title].into_iter().flatten();
@@ -121,17 +121,17 @@ impl<'a> Citation<'a> {
         Some(citation)
     }
 
-    /// The address of the source.
+    /// Returns the URL of the source.
     pub fn url(&self) -> Text<'a> {
         Text::of(self.url).unwrap_or(Text::Plain(""))
     }
 
-    /// The title of the source.
+    /// Returns the title of the source.
     pub fn title(&self) -> Text<'a> {
         self.title.and_then(|title| Text::of(title).ok()).unwrap_or(Text::Plain(""))
     }
 
-    /// Writes the citation as chat has it, its members one level deeper than in Responses.
+    /// Writes the citation in chat's form, which nests its members one level deeper than Responses does.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         write_number("{\"type\":\"url_citation\",\"url_citation\":{\"start_index\":", self.start_index, out);
         write_number(",\"end_index\":", self.end_index, out);
@@ -144,7 +144,7 @@ impl<'a> Citation<'a> {
 }
 
 impl OutputImage<'_> {
-    /// Writes the image as chat clients read it, in the form of `image_url` parts.
+    /// Writes the image as an `image_url` part, as chat clients read it.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let format = if self.format.is_empty() { "png" } else { self.format };
         write_number("{\"type\":\"image_url\",\"index\":", self.index.into(), out);
@@ -209,6 +209,6 @@ impl Delta<'_> {
 }
 
 fn write_number(head: &str, number: u64, out: &mut Vec<u8>) {
-    // Writing to a buffer in memory cannot fail.
+    // Writing to memory cannot fail.
     let _ = write!(out, "{head}{number}");
 }

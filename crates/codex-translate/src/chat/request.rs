@@ -2,20 +2,20 @@
 
 use crate::responses;
 
-/// The body of a request to `/v1/chat/completions`, read and checked.
+/// The parsed body of a request to `/v1/chat/completions`.
 ///
-/// It is read straight into the hub, a [`responses::ResponsesRequest`]; what is left to do is
-/// [`to_responses`](crate::to_responses()).
+/// It is parsed into the hub, a [`responses::ResponsesRequest`]; [`to_responses`](crate::to_responses()) is the next
+/// step.
 #[derive(Clone, Debug)]
 pub struct ChatRequest(pub(crate) responses::ResponsesRequest);
 
 impl ChatRequest {
-    /// The model as the caller named it.
+    /// Returns the caller's name for the model.
     pub fn model(&self) -> &str {
         &self.0.model
     }
 
-    /// Whether the caller asked for a stream.
+    /// Returns whether the client asked for a stream.
     pub fn stream(&self) -> bool {
         self.0.local.stream
     }

@@ -1,4 +1,4 @@
-//! JSON objects of which a few members change and everything else stays as it was written, known or not.
+//! Edits of JSON objects that change a few members and keep the text of everything else.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,22 +9,22 @@ use serde_json::value::RawValue;
 #[derive(Debug)]
 pub(crate) struct ObjectEdit<'a> {
     object: &'a str,
-    /// In order, none over another.
+    /// In order, without overlaps.
     changes: Vec<(Range<usize>, Cow<'a, str>)>,
 }
 
 impl<'a> ObjectEdit<'a> {
-    /// Changes nothing yet. `object` is the text of a JSON object.
+    /// Starts without changes. `object` is the text of a JSON object.
     pub(crate) fn new(object: &'a str) -> Self {
         Self { object: object.trim_ascii(), changes: Vec::new() }
     }
 
-    /// Whether everything stays as it is.
+    /// Returns whether there are no changes.
     pub(crate) fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
 
-    /// Gives the member `key` another value; `found` is the value it has now, a slice of the object's text.
+    /// Sets the member `key`; `found` is its current value, a slice of the object's text.
     pub(crate) fn set(&mut self, key: &str, found: Option<&RawValue>, value: impl Into<Cow<'a, str>>) {
         let change = match found.and_then(|found| self.span(found.get())) {
             Some(span) => (span, value.into()),
@@ -38,7 +38,7 @@ impl<'a> ObjectEdit<'a> {
         self.changes.insert(at, change);
     }
 
-    /// The object's new text, in pieces that are to be put together.
+    /// Returns the object's new text as the pieces to concatenate.
     pub(crate) fn pieces(&self) -> Vec<&str> {
         let mut pieces = Vec::with_capacity(2 * self.changes.len() + 1);
         let mut copied = 0;
@@ -51,12 +51,12 @@ impl<'a> ObjectEdit<'a> {
         pieces
     }
 
-    /// The object's new text.
+    /// Returns the object's new text.
     pub(crate) fn text(&self) -> String {
         self.pieces().concat()
     }
 
-    /// Where `part`, a slice of the object's text, stands in it.
+    /// Returns the position of `part`, a slice of the object's text.
     fn span(&self, part: &str) -> Option<Range<usize>> {
         let start = part.as_ptr().addr().checked_sub(self.object.as_ptr().addr())?;
         let span = start..start + part.len();

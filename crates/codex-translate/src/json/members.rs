@@ -1,4 +1,4 @@
-//! The members of JSON objects, read by name without looking into anything else.
+//! Reads members of JSON objects by name and skips everything else.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 use super::text::Text;
 use crate::error::Error;
 
-/// The members of a JSON object that are named in `keys`, in that order; null is a value like any other.
+/// Returns the members of a JSON object that `keys` names, in that order; null counts as a value.
 ///
 /// # Errors
-/// The text is not one JSON object.
+/// The text is not a single JSON object.
 pub(crate) fn members<'a, const N: usize>(
     object: &'a str,
     keys: [&str; N],
@@ -21,10 +21,10 @@ pub(crate) fn members<'a, const N: usize>(
     NamedMembers(keys)
         .deserialize(&mut deserializer)
         .and_then(|found| deserializer.end().map(|()| found))
-        .map_err(|error| Error::protocol(format!("an event of the reply has an unexpected form: {error}")))
+        .map_err(|error| Error::protocol(format!("an event has an unexpected form: {error}")))
 }
 
-/// The members of an object that are named in `keys`, without those that are null.
+/// Returns the members of an object that `keys` names, in that order; null counts as absence.
 ///
 /// # Errors
 /// The value is not an object.
@@ -35,31 +35,31 @@ pub(crate) fn members_of<'a, const N: usize>(
     Ok(members(object.get(), keys)?.map(present))
 }
 
-/// The elements of a list; one that is absent has none.
+/// Returns the elements of a list; an absent list has none.
 ///
 /// # Errors
 /// The value is not a list.
 pub(crate) fn list(raw: Option<&RawValue>) -> Result<Vec<&RawValue>, Error> {
     let Some(raw) = present(raw) else { return Ok(Vec::new()) };
     serde_json::from_str(raw.get())
-        .map_err(|error| Error::protocol(format!("an event of the reply has an unexpected form: {error}")))
+        .map_err(|error| Error::protocol(format!("an event has an unexpected form: {error}")))
 }
 
-/// A value that is there and not null.
+/// Returns a value unless it is null.
 pub(crate) fn present(raw: Option<&RawValue>) -> Option<&RawValue> {
     raw.filter(|raw| raw.get() != "null")
 }
 
-/// An index; 0 if there is none.
+/// Parses an index; an absent one is 0.
 ///
 /// # Errors
-/// The value is not a number that counts something.
+/// The value is not an unsigned integer.
 pub(crate) fn number(raw: Option<&RawValue>) -> Result<u64, Error> {
     let Some(raw) = present(raw) else { return Ok(0) };
-    raw.get().parse().map_err(|_| Error::protocol(format!("an index of an event is no number: {}", raw.get())))
+    raw.get().parse().map_err(|_| Error::protocol(format!("an index in an event is not a number: {}", raw.get())))
 }
 
-/// A word that may be absent or of another type.
+/// Returns a string; `None` if the value is absent or of another type.
 pub(crate) fn word(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
     Some(Text::of(raw?).ok()?.decode())
 }
@@ -93,7 +93,7 @@ impl<'de, const N: usize> Visitor<'de> for NamedMembers<'_, N> {
     }
 }
 
-/// A key that is compared without being kept.
+/// Compares a key with those wanted, without copying it.
 struct KeyIndex<'k>(&'k [&'k str]);
 
 impl<'de> DeserializeSeed<'de> for KeyIndex<'_> {
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_one_object_is_refused() {
+    fn anything_but_a_single_object_is_an_error() {
         for text in ["", "[]", "1", "{", r#"{"a":1}{"a":2}"#, r#"{"a":1} x"#, r#"{"a":1,}"#] {
             assert!(members(text, ["a"]).is_err(), "{text}");
         }

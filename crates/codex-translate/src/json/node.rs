@@ -1,8 +1,8 @@
-//! Lazy reading of request JSON: every value is a slice of the body that knows its path until somebody asks for what is
-//! in it.
+//! Lazy parsing of request JSON: a value is a slice of the body with its path, and is parsed when its content is
+//! needed.
 //!
-//! A body is scanned once for each level that is read and never copied as a whole; what is opaque stays a slice. A
-//! value's path is a chain on the stack, spelt out only when an error needs it.
+//! A body is scanned once per level that is read, and is never copied as a whole. A value's path is a chain on the
+//! stack, which is written out only if an error needs it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,20 +16,20 @@ use super::surrogates;
 use super::text::TextBuf;
 use crate::error::{Error, ErrorKind};
 
-/// JSON that is carried as it was written.
+/// JSON that is forwarded as it was written.
 pub(crate) type Raw = Box<RawValue>;
 
-/// An object's members in order, without those that are null, the last of several with one name.
+/// An object's members in order, without nulls, and with the last member of each name.
 pub(crate) type Members<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
-/// One value of a request and where it stands.
+/// A value of a request, with its path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node<'a, 'p> {
     raw: &'a RawValue,
     path: Path<'p>,
 }
 
-/// The type of a JSON value, seen from its first byte.
+/// The type of a JSON value, known from its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ValueKind {
     Object,
@@ -40,7 +40,7 @@ pub(crate) enum ValueKind {
     Null,
 }
 
-/// A value's place: its own step and that of each value around it.
+/// The path of a value: its own step and those of the values around it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path<'p> {
     parent: Option<&'p Self>,
@@ -54,7 +54,7 @@ enum PathStep<'p> {
     Index(usize),
 }
 
-/// The text of a request body, without halves of surrogate pairs.
+/// Returns the text of a request body, with lone surrogates replaced.
 ///
 /// # Errors
 /// The body is not UTF-8.
@@ -69,10 +69,10 @@ fn utf8(body: &[u8]) -> Result<&str, Error> {
     })
 }
 
-/// Reads a request body.
+/// Parses a request body.
 ///
 /// # Errors
-/// The body is not UTF-8, or not JSON (the message says at which line and column).
+/// The body is not UTF-8, or not JSON (the message contains line and column).
 pub(crate) fn parse(body: &[u8]) -> Result<&RawValue, Error> {
     let text = utf8(body)?;
     if text.trim_ascii().is_empty() {
@@ -87,52 +87,52 @@ pub(crate) fn parse(body: &[u8]) -> Result<&RawValue, Error> {
     })
 }
 
-/// The member `name` of an object.
+/// Returns the member `name` of an object.
 pub(crate) fn find<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue> {
     members.iter().find(|(key, _)| key == name).map(|(_, raw)| *raw)
 }
 
-/// Writes `value` as JSON to be carried on.
+/// Writes `value` as JSON.
 ///
 /// # Errors
-/// A defect of this crate: what is written here is made of JSON.
+/// This crate has a defect: all values written here are made of JSON.
 pub(crate) fn to_raw(value: &impl serde::Serialize) -> Result<Raw, Error> {
     serde_json::value::to_raw_value(value)
         .map_err(|error| Error::new(ErrorKind::Internal, format!("a value could not be written as JSON: {error}")))
 }
 
 impl<'a, 'p> Node<'a, 'p> {
-    /// The outermost value.
+    /// Makes the node of the outermost value.
     pub(crate) fn root(raw: &'a RawValue) -> Self {
         Self { raw, path: Path::ROOT }
     }
 
-    /// The member `key` of this object, read from it before.
+    /// Makes the node of the member `key`, which was read from this object.
     pub(crate) fn key(&'p self, key: &'p str, raw: &'a RawValue) -> Self {
         self.path.key(key, raw)
     }
 
-    /// The element `index` of this array, read from it before.
+    /// Makes the node of the element `index`, which was read from this array.
     pub(crate) fn index(&'p self, index: usize, raw: &'a RawValue) -> Self {
         Self { raw, path: self.path.element(index) }
     }
 
-    /// Where the value stands.
+    /// Returns the path of the value.
     pub(crate) fn path(&self) -> &Path<'p> {
         &self.path
     }
 
-    /// The value as it was written.
+    /// Returns the value as it was written.
     pub(crate) fn text(&self) -> &'a str {
         self.raw.get()
     }
 
-    /// The value as it was written, to be carried on.
+    /// Copies the value as it was written.
     pub(crate) fn raw(&self) -> Raw {
         self.raw.to_owned()
     }
 
-    /// The type of the value.
+    /// Returns the type of the value.
     pub(crate) fn kind(&self) -> ValueKind {
         match self.raw.get().as_bytes().first() {
             Some(b'{') => ValueKind::Object,
@@ -144,7 +144,7 @@ impl<'a, 'p> Node<'a, 'p> {
         }
     }
 
-    /// The members of this object.
+    /// Returns the members of this object.
     pub(crate) fn object(&self) -> Result<Members<'a>, Error> {
         if self.kind() != ValueKind::Object {
             return Err(self.mistyped("an object"));
@@ -153,7 +153,7 @@ impl<'a, 'p> Node<'a, 'p> {
         Ok(members)
     }
 
-    /// The elements of this array.
+    /// Returns the elements of this array.
     pub(crate) fn array(&self) -> Result<Vec<&'a RawValue>, Error> {
         if self.kind() != ValueKind::Array {
             return Err(self.mistyped("an array"));
@@ -161,12 +161,12 @@ impl<'a, 'p> Node<'a, 'p> {
         self.read()
     }
 
-    /// The text of this string.
+    /// Returns the text of this string.
     pub(crate) fn string(&self) -> Result<String, Error> {
         self.str().map(Cow::into_owned)
     }
 
-    /// The text of this string, borrowed where it holds no escapes.
+    /// Returns the text of this string, borrowed if it has no escapes.
     pub(crate) fn str(&self) -> Result<Cow<'a, str>, Error> {
         if self.kind() != ValueKind::String {
             return Err(self.mistyped("a string"));
@@ -175,7 +175,7 @@ impl<'a, 'p> Node<'a, 'p> {
         Ok(text)
     }
 
-    /// This string as it was written, to be carried on.
+    /// Copies this string as it was written.
     pub(crate) fn written(&self) -> Result<TextBuf, Error> {
         if self.kind() != ValueKind::String {
             return Err(self.mistyped("a string"));
@@ -183,7 +183,7 @@ impl<'a, 'p> Node<'a, 'p> {
         Ok(TextBuf::written(self.raw))
     }
 
-    /// The text of this string, which must not be empty.
+    /// Returns the text of this string, which must not be empty.
     pub(crate) fn non_empty(&self) -> Result<String, Error> {
         let text = self.string()?;
         if text.is_empty() {
@@ -200,7 +200,7 @@ impl<'a, 'p> Node<'a, 'p> {
         }
     }
 
-    /// This number, which must be an integer of at least one; what is too large to matter becomes the largest there is.
+    /// Returns this number, which must be a positive integer; one that is too large becomes the largest `u32`.
     pub(crate) fn positive(&self) -> Result<u32, Error> {
         if self.kind() != ValueKind::Number {
             return Err(self.mistyped("an integer"));
@@ -209,34 +209,34 @@ impl<'a, 'p> Node<'a, 'p> {
             Ok(number) if number.fract() != 0.0 => Err(self.mistyped("an integer")),
             Ok(number) if number < 1.0 => Err(self.invalid("must be at least 1")),
             Ok(number) if number >= f64::from(u32::MAX) => Ok(u32::MAX),
-            // In range and without a fraction, so that the cast is exact.
+            // In range and without a fraction, so the cast is exact.
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked by the arms above")]
             Ok(number) => Ok(number as u32),
             Err(_) => Err(self.mistyped("an integer")),
         }
     }
 
-    /// The whole value as a tree: for JSON Schemas, which are walked and repaired.
+    /// Parses the whole value into a tree, for JSON Schemas.
     pub(crate) fn value(&self) -> Result<Value, Error> {
         self.read()
     }
 
-    /// A 400 about this value; `message` goes on where its path ends.
+    /// Makes a 400 about this value; the message is its path and then `message`.
     pub(crate) fn invalid(&self, message: impl fmt::Display) -> Error {
         self.path.invalid(message)
     }
 
-    /// A 400 about the absence of the member `key`.
+    /// Makes a 400 about the missing member `key`.
     pub(crate) fn missing(&self, key: &str) -> Error {
         self.path.missing(key)
     }
 
-    /// Where a notice about the member `key` of this value stands.
+    /// Returns the parameter of a notice about the member `key` of this value.
     pub(crate) fn place(&self, key: &str) -> String {
         self.path.place(key)
     }
 
-    /// Where a notice about this value stands.
+    /// Returns the parameter of a notice about this value.
     pub(crate) fn here(&self) -> String {
         self.path.without_indexes()
     }
@@ -251,25 +251,25 @@ impl<'a, 'p> Node<'a, 'p> {
 }
 
 impl<'p> Path<'p> {
-    /// The place of the outermost value.
+    /// The path of the outermost value.
     pub(crate) const ROOT: Self = Self { parent: None, step: PathStep::Root };
 
-    /// The member `key` of the object here, read from it before.
+    /// Makes the node of the member `key`, which was read from the object at this path.
     pub(crate) fn key<'a>(&'p self, key: &'p str, raw: &'a RawValue) -> Node<'a, 'p> {
         Node { raw, path: self.member(key) }
     }
 
-    /// The place of the member `key`.
+    /// Returns the path of the member `key`.
     pub(crate) fn member(&'p self, key: &'p str) -> Self {
         Self { parent: Some(self), step: PathStep::Key(key) }
     }
 
-    /// The place of the element `index`.
+    /// Returns the path of the element `index`.
     pub(crate) fn element(&'p self, index: usize) -> Self {
         Self { parent: Some(self), step: PathStep::Index(index) }
     }
 
-    /// A 400 about the value here; `message` goes on where its path ends.
+    /// Makes a 400 about the value at this path; the message is the path and then `message`.
     pub(crate) fn invalid(&self, message: impl fmt::Display) -> Error {
         let path = self.to_string();
         if path.is_empty() {
@@ -279,14 +279,14 @@ impl<'p> Path<'p> {
         Error::invalid(path, message)
     }
 
-    /// A 400 about the absence of the member `key`.
+    /// Makes a 400 about the missing member `key`.
     pub(crate) fn missing(&self, key: &str) -> Error {
         let path = Path { parent: Some(self), step: PathStep::Key(key) }.to_string();
         let message = format!("missing required parameter: `{path}`");
         Error::invalid(path, message).with_code("missing_required_parameter")
     }
 
-    /// A 400 about the type of the value here.
+    /// Makes a 400 about the type of the value at this path.
     pub(crate) fn mistyped(&self, expected: &str, found: ValueKind) -> Error {
         let found = match found {
             ValueKind::Object => "an object",
@@ -299,12 +299,12 @@ impl<'p> Path<'p> {
         self.invalid(format_args!("must be {expected}, not {found}")).with_code("invalid_type")
     }
 
-    /// Where a notice about the member `key` of the value here stands.
+    /// Returns the parameter of a notice about the member `key` of the value at this path.
     pub(crate) fn place(&self, key: &str) -> String {
         Path { parent: Some(self), step: PathStep::Key(key) }.without_indexes()
     }
 
-    /// The path with `[]` for every index, the same for all elements of an array.
+    /// Returns the path with `[]` for every index, so that it is the same for all elements of an array.
     pub(crate) fn without_indexes(&self) -> String {
         let mut text = String::new();
         self.write(&mut text, false);
@@ -337,7 +337,7 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// A string that borrows from the body if it can; serde's own `Cow` never does.
+/// A string that borrows from the body if possible, which serde's own `Cow` never does.
 pub(crate) struct BorrowedStr<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for BorrowedStr<'de> {
@@ -362,11 +362,11 @@ impl<'de> Deserialize<'de> for BorrowedStr<'de> {
     }
 }
 
-/// An object whose values are not looked into.
+/// An object whose values are not parsed.
 pub(crate) struct Object<'a>(pub(crate) Members<'a>);
 
 impl<'de> Object<'de> {
-    /// Takes in the members that a deserializer yields.
+    /// Collects the members that a deserializer yields.
     pub(crate) fn visit<A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
         let mut members: Members<'de> = Vec::new();
         while let Some(BorrowedStr(key)) = map.next_key()? {
@@ -394,7 +394,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
-/// Keeps the last of several members with one name, as JavaScript does, and leaves out nulls, which mean absence.
+/// Keeps the last member of each name, as JavaScript does, and drops nulls, which mean absence.
 pub(crate) fn last_of_each(mut members: Members<'_>) -> Members<'_> {
     let mut order: Vec<usize> = (0..members.len()).collect();
     order.sort_by(|&a, &b| members[a].0.cmp(&members[b].0).then(a.cmp(&b)));

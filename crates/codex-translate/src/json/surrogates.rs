@@ -1,21 +1,20 @@
-//! Halves of surrogate pairs, replaced in a JSON document before anything else reads it.
+//! Replaces lone surrogates in a JSON document before anything else reads it.
 //!
-//! A program that cuts a text inside an emoji writes `\ud83d` without its other half. RFC 8259 §8.2 lets that pass as
-//! JSON, but it is no character: strict readers, the official CLI's among them, refuse the whole document that it
-//! stands in. U+FFFD takes its place, as wherever text is encoded.
+//! A program that cuts text inside an emoji writes `\ud83d` without its other half. RFC 8259 §8.2 allows that in JSON,
+//! but it is not a character, and strict readers such as the official CLI reject the whole document. U+FFFD replaces
+//! it, as is usual when text is encoded.
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
-/// U+FFFD as an escape, as long as what it stands for.
+/// U+FFFD as an escape, which is as long as the escape that it replaces.
 const REPLACEMENT: &str = "\\ufffd";
 
-/// The document `json` without halves of surrogate pairs; borrowed if there are none. Changes nothing else, and the
-/// length of nothing.
+/// Returns the document `json` with lone surrogates replaced, borrowed if there are none. No length changes.
 pub(crate) fn replaced(json: &str) -> Cow<'_, str> {
     let bytes = json.as_bytes();
-    // Documents with surrogates at all are rare, and most events have no escapes.
+    // Surrogates are rare, and most events have no escapes.
     if memchr(b'\\', bytes).is_none() {
         return Cow::Borrowed(json);
     }
@@ -35,7 +34,7 @@ pub(crate) fn replaced(json: &str) -> Cow<'_, str> {
     Cow::Owned(whole)
 }
 
-/// Where the next escape of half a pair begins. `at` is not inside an escape.
+/// Returns the position of the next escaped lone surrogate. `at` is not inside an escape.
 fn next_half(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at += memchr(b'\\', bytes.get(at..)?)?;
@@ -43,13 +42,13 @@ fn next_half(bytes: &[u8], mut at: usize) -> Option<usize> {
             Some(0xd800..=0xdbff) if matches!(unit(bytes, at + 6), Some(0xdc00..=0xdfff)) => 12,
             Some(0xd800..=0xdfff) => return Some(at),
             Some(_) => 6,
-            // An escape of one character; a backslash may be the one that is escaped.
+            // An escape of one character, which may be a backslash.
             None => 2,
         };
     }
 }
 
-/// The UTF-16 unit of the escape `\uXXXX` at `at`, if that is what stands there.
+/// Returns the UTF-16 unit of the escape `\uXXXX` at `at`, if there is one.
 fn unit(bytes: &[u8], at: usize) -> Option<u16> {
     let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()

@@ -1,7 +1,7 @@
-//! Text on its way from one JSON document to another.
+//! Text that is copied from one JSON document to another.
 //!
-//! A delta is a JSON string in an event of the backend and becomes a JSON string in an event for the client. Most of
-//! the time what stands between the quotes can be copied as it is; it is taken apart only where that is needed.
+//! A delta is a JSON string in an event of the backend and becomes a JSON string in an event for the client. Usually
+//! the text between the quotes can be copied; it is unescaped only if necessary.
 
 use std::borrow::Cow;
 
@@ -11,39 +11,38 @@ use serde_json::value::RawValue;
 
 use crate::error::Error;
 
-/// What stands for half of a surrogate pair, which is no character (RFC 8259 §8.2 lets it pass as an escape).
+/// Replaces a lone surrogate, which is not a character although RFC 8259 §8.2 allows it as an escape.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
-/// A piece of text, written in one of two ways, or in both at once.
+/// A text: plain, JSON-escaped, or both at once.
 #[derive(Clone, Copy, Debug)]
 pub enum Text<'a> {
-    /// The text itself, and what stands between the quotes of a JSON string: ASCII in which nothing is or has to be
-    /// escaped.
+    /// Both plain and escaped: ASCII in which nothing is escaped or needs to be.
     Verbatim(&'a str),
-    /// What stands between the quotes of a JSON string: valid JSON there.
+    /// The text between the quotes of a JSON string, which is valid there.
     Escaped(&'a str),
-    /// The text itself.
+    /// The text itself, without escapes.
     Plain(&'a str),
 }
 
 impl<'a> Text<'a> {
-    /// The text of a JSON string.
+    /// Returns the text of a JSON string.
     ///
     /// # Errors
     /// The value is not a string.
     pub(crate) fn of(raw: &'a RawValue) -> Result<Self, Error> {
         let inner = raw.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        inner.map(Self::Escaped).ok_or_else(|| Error::protocol("a text in an event of the reply is not a string"))
+        inner.map(Self::Escaped).ok_or_else(|| Error::protocol("a text in an event is not a string"))
     }
 
-    /// Whether there is no text.
+    /// Returns whether the text is empty.
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Verbatim(text) | Self::Escaped(text) | Self::Plain(text) => text.is_empty(),
         }
     }
 
-    /// The text itself, borrowed if nothing in it is escaped.
+    /// Returns the plain text, borrowed if nothing in it is escaped.
     pub fn decode(&self) -> Cow<'a, str> {
         match self {
             Self::Escaped(text) if memchr(b'\\', text.as_bytes()).is_some() => {
@@ -55,7 +54,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Appends the text itself to `out`.
+    /// Appends the plain text to `out`.
     pub fn push_to(&self, out: &mut String) {
         match self {
             Self::Verbatim(text) | Self::Plain(text) => out.push_str(text),
@@ -66,7 +65,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// How many bytes the text itself has.
+    /// Returns the length of the plain text in bytes.
     pub(crate) fn decoded_len(&self) -> usize {
         match self {
             Self::Verbatim(text) | Self::Plain(text) => text.len(),
@@ -78,7 +77,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// How many characters the text itself has.
+    /// Returns the length of the plain text in characters.
     pub(crate) fn chars(&self) -> u64 {
         match self {
             Self::Verbatim(text) => text.len() as u64,
@@ -91,18 +90,18 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The text as a JSON string.
+    /// Returns the text as a JSON string.
     pub(crate) fn to_json(self) -> String {
         let mut json = vec![b'"'];
         self.write_escaped(&mut json);
         json.push(b'"');
-        // What was a string goes in whole, and what is put between is ASCII.
+        // Whole strings and ASCII make valid UTF-8.
         String::from_utf8(json).unwrap_or_default()
     }
 
-    /// Appends what stands between the quotes of a JSON string with this text.
+    /// Appends the escaped text, without quotes.
     ///
-    /// No line separator of Unicode stands in it unescaped: some clients split their input there.
+    /// Unicode line separators are escaped, because some clients split their input at them.
     pub fn write_escaped(&self, out: &mut Vec<u8>) {
         match self {
             Self::Verbatim(text) => out.extend_from_slice(text.as_bytes()),
@@ -116,9 +115,9 @@ impl<'a> Text<'a> {
     }
 }
 
-/// A text that is kept: the owned [`Text`].
+/// An owned [`Text`].
 ///
-/// What a client wrote is carried on as it wrote it, and taken apart only where somebody reads it.
+/// Text from a client is forwarded as it was written, and unescaped only where it is read.
 #[derive(Clone, Debug)]
 pub struct TextBuf(TextRepr);
 
@@ -131,13 +130,13 @@ enum TextRepr {
 }
 
 impl TextBuf {
-    /// The text of `json`, which is a JSON string without halves of surrogate pairs.
+    /// Copies `json`, which is a JSON string without lone surrogates.
     pub(crate) fn written(json: &RawValue) -> Self {
         debug_assert!(json.get().starts_with('"'), "a JSON string");
         Self(TextRepr::Escaped(json.to_owned()))
     }
 
-    /// The text, borrowed.
+    /// Borrows the text.
     pub fn as_text(&self) -> Text<'_> {
         match &self.0 {
             TextRepr::Escaped(json) => Text::of(json).unwrap_or(Text::Plain("")),
@@ -145,12 +144,12 @@ impl TextBuf {
         }
     }
 
-    /// The text itself, borrowed if nothing in it is escaped.
+    /// Returns the plain text, borrowed if nothing in it is escaped.
     pub fn decode(&self) -> Cow<'_, str> {
         self.as_text().decode()
     }
 
-    /// Whether there is no text.
+    /// Returns whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.as_text().is_empty()
     }
@@ -185,14 +184,14 @@ impl Serialize for TextBuf {
     }
 }
 
-/// Appends `text` as a JSON string, quotes and all.
+/// Appends `text` as a JSON string with quotes.
 pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     escape(text, out);
     out.push(b'"');
 }
 
-/// What is left of a string once its escapes are resolved.
+/// A piece of an unescaped string.
 enum Unescaped<'a> {
     Run(&'a str),
     Char(char),
@@ -214,8 +213,8 @@ impl Unescaped<'_> {
     }
 }
 
-/// Whether an escaped text is right as it stands: without line separators, and without `\u`, which may be one, or half
-/// a surrogate pair.
+/// Returns whether an escaped text can be copied: it has no line separators, and no `\u`, which may be one or a lone
+/// surrogate.
 fn may_be_copied(text: &str) -> bool {
     let bytes = text.as_bytes();
     memchr3_iter(b'\\', 0xe2, 0xc2, bytes).all(|at| match bytes[at] {
@@ -224,13 +223,12 @@ fn may_be_copied(text: &str) -> bool {
     })
 }
 
-/// Whether `bytes` begin with U+0085, U+2028 or U+2029.
+/// Returns whether `bytes` begin with U+0085, U+2028 or U+2029.
 fn is_line_separator(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\xc2\x85") || bytes.starts_with(b"\xe2\x80\xa8") || bytes.starts_with(b"\xe2\x80\xa9")
 }
 
-/// Yields the text between the quotes of a JSON string piece by piece. The string is valid; were it not, what cannot be
-/// understood would be yielded as it stands.
+/// Yields the text between the quotes of a JSON string in pieces. Invalid escapes are yielded as they are.
 fn unescape(mut text: &str, mut each: impl FnMut(Unescaped<'_>)) {
     while let Some(at) = memchr(b'\\', text.as_bytes()) {
         let (run, escape) = text.split_at(at);
@@ -255,7 +253,7 @@ fn unescape(mut text: &str, mut each: impl FnMut(Unescaped<'_>)) {
     }
 }
 
-/// The character of the escape `\uXXXX`, or of two that form a surrogate pair, and the length of what was read.
+/// Returns the character of the escape `\uXXXX`, or of two that form a surrogate pair, and the length of the escape.
 fn unicode_escape(escape: &str) -> (char, usize) {
     let unit = |at: usize| {
         let digits = escape.get(at..at + 6)?.strip_prefix("\\u")?;
@@ -272,7 +270,7 @@ fn unicode_escape(escape: &str) -> (char, usize) {
     }
 }
 
-/// Appends `text` as it stands between the quotes of a JSON string.
+/// Appends `text` with escapes, without quotes.
 fn escape(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
     let mut copied = 0;
@@ -291,7 +289,7 @@ fn escape(text: &str, out: &mut Vec<u8>) {
             }
             0xc2 | 0xe2 if is_line_separator(&bytes[at..]) => {
                 out.extend_from_slice(&bytes[copied..at]);
-                // The second byte of the character tells U+0085 from the others, the third those from one another.
+                // U+0085 has two bytes; the others have three and differ in the last one.
                 let (unit, len) = if byte == 0xc2 { (0x85, 2) } else { (0x2000 + u16::from(bytes[at + 2] - 0x80), 3) };
                 copied = at + len;
                 push_unit(unit, out);
@@ -343,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_surrogate_pair_is_replaced() {
+    fn lone_surrogates_are_replaced() {
         check(r#""\ud83d""#, "\u{fffd}", "\u{fffd}");
         check(r#""\ud83dx""#, "\u{fffd}x", "\u{fffd}x");
         check(r#""\udc4b\ud83d\udc4b""#, "\u{fffd}👋", "\u{fffd}👋");
@@ -351,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn other_values_are_no_text() {
+    fn values_of_other_types_are_errors() {
         let raw: &RawValue = serde_json::from_str("{\"a\":\"b\"}").unwrap();
         assert!(Text::of(raw).is_err());
     }

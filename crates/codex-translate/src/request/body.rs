@@ -1,6 +1,6 @@
-//! A request body, read in one pass down to the members of its messages or items.
+//! Parses a request body in one pass, down to the members of its messages or items.
 //!
-//! The conversation is nearly all of a body, so that every further pass over it would be felt.
+//! The conversation is nearly all of a body, so every further pass over it would cost time.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::json::{self, BorrowedStr, Members, Node, Object, ValueKind, last_of_e
 /// The members of a body.
 #[derive(Debug, Default)]
 pub(crate) struct ParsedBody<'a> {
-    /// All but the two below.
+    /// All members but the two below.
     pub(crate) members: Members<'a>,
     /// The conversation of Chat Completions.
     pub(crate) messages: Option<Shallow<'a>>,
@@ -21,7 +21,7 @@ pub(crate) struct ParsedBody<'a> {
     pub(crate) input: Option<Shallow<'a>>,
 }
 
-/// A value of which the objects are read as far as their members are told apart.
+/// A value whose objects are split into members, which are not parsed.
 #[derive(Debug)]
 pub(crate) enum Shallow<'a> {
     Object(Members<'a>),
@@ -31,21 +31,21 @@ pub(crate) enum Shallow<'a> {
 }
 
 impl<'a> ParsedBody<'a> {
-    /// Reads the text of a body.
+    /// Parses the text of a body.
     ///
     /// # Errors
-    /// It is not JSON (the message says at which line and column), or not an object.
+    /// It is not JSON (the message contains line and column), or not an object.
     pub(crate) fn parse(text: &'a str) -> Result<Self, Error> {
         serde_json::from_str(text).map_err(|error| {
-            let said = json::parse(text.as_bytes()).and_then(|raw| Node::root(raw).object());
-            let unsaid = || Error::new(ErrorKind::InvalidRequest, format!("cannot parse the request body: {error}"));
-            said.err().unwrap_or_else(unsaid)
+            let precise = json::parse(text.as_bytes()).and_then(|raw| Node::root(raw).object());
+            let general = || Error::new(ErrorKind::InvalidRequest, format!("cannot parse the request body: {error}"));
+            precise.err().unwrap_or_else(general)
         })
     }
 }
 
 impl Shallow<'_> {
-    /// The type of the value.
+    /// Returns the type of the value.
     pub(crate) fn kind(&self) -> ValueKind {
         match self {
             Self::Object(_) => ValueKind::Object,
@@ -70,7 +70,7 @@ impl<'de> Deserialize<'de> for ParsedBody<'de> {
                 let mut body = ParsedBody::default();
                 while let Some(BorrowedStr(key)) = map.next_key()? {
                     match &*key {
-                        // The last of several with one name counts, and null is none.
+                        // The last member with a name wins, and null means absence.
                         "messages" => body.messages = present(map.next_value()?),
                         "input" => body.input = present(map.next_value()?),
                         _ => body.members.push((key, map.next_value()?)),

@@ -1,25 +1,23 @@
-//! The id of a conversation, the same in every turn of a client that has no ids of its own (docs/backend.md §2.6,
-//! docs/features.md C16).
+//! A stable id for the conversations of clients that send none (docs/backend.md §2.6, docs/features.md C16).
 
 use sha2::{Digest as _, Sha256};
 
 use crate::responses::{InputItem, ResponsesRequest, Role};
 
-/// Keeps these hashes apart from any other use of the same input.
+/// Separates these hashes from other hashes of the same input.
 const DOMAIN: &[u8] = b"codex-proxy conversation 2";
 
-/// What tells one conversation from another: who speaks, and either the client's own name for the conversation or how
-/// it began. Only a hash is kept.
+/// Identifies a conversation: the hash of its caller and of either the client's name for it or its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConversationSeed([u8; 32]);
 
 impl ConversationSeed {
-    /// The seed of the conversation that `request` goes on with.
+    /// Returns the seed of the conversation that `request` belongs to.
     ///
-    /// `caller` is whatever tells callers apart, such as a hash of the API key: different callers never share a seed.
-    /// `session` is the client's own name for the conversation if a header gave one; next comes its `prompt_cache_key`.
-    /// Without either, the conversation is known by its instructions and its first user message, which every turn
-    /// repeats.
+    /// `caller` identifies the caller, for example by a hash of the API key: different callers never share a seed.
+    /// `session` is the client's name for the conversation, if a header contains one; the second choice is its
+    /// `prompt_cache_key`. Without either, the conversation is identified by its instructions and its first user
+    /// message, which every turn repeats.
     pub fn new(caller: impl AsRef<[u8]>, session: Option<&str>, request: &ResponsesRequest) -> Self {
         let mut hasher = Sha256::new();
         field(&mut hasher, DOMAIN);
@@ -39,11 +37,10 @@ impl ConversationSeed {
     }
 }
 
-/// The conversation's id: a UUID of version 7 whose time is `unix_ms` and whose random bits are the seed's.
+/// Returns the conversation's id: a UUID of version 7 with the time `unix_ms` and with the seed as random bits.
 ///
-/// The same seed and time give the same id, so `unix_ms` must not move with the turns: the time at which this side
-/// first saw the seed, or at which it started. Milliseconds since the Unix epoch; of more than 48 bits the lowest
-/// count.
+/// The same seed and time give the same id, so `unix_ms` must be the same in every turn, for example the time at which
+/// the seed was first seen. It is in milliseconds since the Unix epoch; only the lowest 48 bits are used.
 pub fn conversation_id(seed: &ConversationSeed, unix_ms: u64) -> String {
     let mut bytes = [0_u8; 16];
     bytes[..6].copy_from_slice(&unix_ms.to_be_bytes()[2..]);
@@ -55,13 +52,13 @@ pub fn conversation_id(seed: &ConversationSeed, unix_ms: u64) -> String {
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
-/// A field of its own length, so that no two lists of fields hash alike.
+/// Hashes a field after its length, so different lists of fields have different hashes.
 fn field(hasher: &mut Sha256, bytes: &[u8]) {
     hasher.update((bytes.len() as u64).to_be_bytes());
     hasher.update(bytes);
 }
 
-/// The first message of the user as it is sent, or the first item if there is none. It is the last field, and so needs
+/// Hashes the first user message as it is sent, or the first item if there is none. It is the last field, so it needs
 /// no length.
 fn beginning(hasher: &mut Sha256, input: &[InputItem]) {
     struct Hashed<'a>(&'a mut Sha256);
@@ -78,7 +75,7 @@ fn beginning(hasher: &mut Sha256, input: &[InputItem]) {
     }
 
     if let Some(first) = input.iter().find(|item| is_of_user(item)).or_else(|| input.first()) {
-        // It is written once more to be sent, which cannot fail, and neither can this.
+        // Writing an item cannot fail: it is made of JSON.
         let _ = serde_json::to_writer(Hashed(hasher), first);
     }
 }

@@ -1,11 +1,11 @@
-//! A rough count of a request's tokens, for replies that are cut on this side: upstream reports no usage for them.
+//! A rough count of a request's tokens, for replies that this crate cuts off: the backend reports no usage for them.
 
 use crate::responses::{ContentPart, FunctionTool, InputItem, OutputContent, ResponsesRequest, Tool};
 
-/// How many bytes of a request make a token, roughly: only estimates are made with it, and they are marked as such.
+/// Roughly how many bytes of a request make a token. The result is marked as an estimate.
 const BYTES_PER_TOKEN: usize = 4;
 
-/// How many tokens a request has, roughly.
+/// Returns roughly how many tokens a request has.
 pub(crate) fn estimated_tokens(request: &ResponsesRequest) -> u64 {
     let instructions = request.instructions.as_deref().map_or(0, str::len);
     let input: usize = request.input.iter().map(item_bytes).sum();
@@ -28,7 +28,7 @@ fn item_bytes(item: &InputItem) -> usize {
     }
 }
 
-/// The bytes of the texts: what an image costs has nothing to do with its bytes.
+/// Counts the bytes of texts only: the cost of an image does not depend on its bytes.
 fn parts_bytes(parts: &[ContentPart]) -> usize {
     parts.iter().filter_map(ContentPart::as_text).map(|text| text.as_text().decoded_len()).sum()
 }

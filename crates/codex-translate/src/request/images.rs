@@ -1,7 +1,7 @@
-//! Requests for pictures: the public Images API into the backend's own (docs/backend.md §2.1).
+//! Image requests: from the public Images API to the backend's (docs/backend.md §2.1).
 //!
-//! The backend has two calls that take what the public ones take, less most of the options; the official client's own
-//! tool for pictures uses them. It goes by none of model, quality and size, and says in its reply what it made:
+//! The backend's two calls accept what the public ones do, except for most options; the official client uses them for
+//! its own image tool. The backend ignores model, quality and size, and reports in its reply what it used:
 //! [`ImagesRequest::differences`] turns that into notices.
 
 use std::borrow::Cow;
@@ -14,30 +14,30 @@ use crate::notice::{Notice, NoticeKind, Notices};
 use crate::profile::Options;
 use crate::request::params;
 
-/// The model that the official client names.
+/// The model that the official client requests.
 pub const MODEL: &str = "gpt-image-2";
 
-/// What the backend draws by itself.
+/// The value that leaves the choice to the backend.
 const AUTO: &str = "auto";
 
-/// The most pictures that are edited at once, as in the public API.
+/// The most images of one edit, as in the public API.
 const MAX_IMAGES: usize = 16;
 
-/// Which of the two calls.
+/// Which of the two calls to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// A picture from a prompt.
+    /// An image from a prompt.
     Generation,
-    /// A picture from other pictures and a prompt.
+    /// An image from other images and a prompt.
     Edit,
 }
 
-/// A request for pictures, settled.
+/// A normalised image request.
 #[derive(Clone, Debug)]
 pub struct ImagesRequest {
     /// The prompt.
     pub prompt: String,
-    /// The pictures to start from, as data or https URLs; none in a generation.
+    /// The images to edit, as data or https URLs; empty for a generation.
     pub images: Vec<String>,
     /// `transparent`, `opaque` or `auto`.
     pub background: String,
@@ -45,20 +45,20 @@ pub struct ImagesRequest {
     pub quality: String,
     /// `auto`, or width and height.
     pub size: String,
-    /// How many pictures; the backend makes one for each call.
+    /// How many images; the backend makes one per call.
     pub n: u32,
     /// Whether the caller wants URLs.
     pub as_url: bool,
-    /// What could not be carried as it was.
+    /// What could not be forwarded unchanged.
     pub notices: Vec<Notice>,
 }
 
 impl ImagesRequest {
-    /// Reads the body of a request, and settles it.
+    /// Parses and normalises the body of a request.
     ///
     /// # Errors
-    /// The request is wrong, asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that
-    /// names the parameter.
+    /// The request is invalid or asks for something that is not possible or, in strict mode, for something that would
+    /// be dropped: a 400 that names the parameter.
     pub fn from_json(task: Task, body: &[u8], options: &Options) -> Result<Self, Error> {
         let text = json::text(body)?;
         let root = Node::root(json::parse(text.as_bytes())?);
@@ -104,7 +104,7 @@ impl ImagesRequest {
         }
     }
 
-    /// Reads one parameter; `false` if it is none of those that are carried or emulated.
+    /// Reads one parameter; `false` if it is neither forwarded nor emulated.
     fn read(&mut self, task: Task, key: &str, node: &Node<'_, '_>, notices: &mut Notices) -> Result<bool, Error> {
         match key {
             "prompt" => self.prompt = node.non_empty()?,
@@ -157,7 +157,7 @@ impl ImagesRequest {
         Ok(())
     }
 
-    /// A URL, or an object that holds one.
+    /// Adds an image, given as a URL or as an object with one.
     fn add_image(&mut self, node: &Node<'_, '_>) -> Result<(), Error> {
         if node.kind() == ValueKind::String {
             self.images.push(url(node)?);
@@ -172,21 +172,22 @@ impl ImagesRequest {
         Ok(())
     }
 
-    /// The body of one call, with the keys and in the order of the official client.
+    /// Writes the body of one call, with the keys and the order of the official client.
     pub fn to_json(&self) -> Vec<u8> {
         // A type whose maps have string keys cannot fail to be written.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Tells where the picture is not what was asked for, from what the backend says of it.
+    /// Returns a notice for each property that the backend chose differently from the request, given what the backend
+    /// reports.
     pub fn differences(&self, quality: Option<&str>, size: Option<&str>) -> Vec<Notice> {
         let differences = |parameter: &str, asked: &str, made: Option<&str>| {
             let made = made.filter(|made| asked != AUTO && *made != asked)?;
             let detail = format!("requested `{asked}`; the backend used `{made}`");
             Some(Notice { parameter: parameter.to_owned(), kind: NoticeKind::Clamped, detail })
         };
-        let told = [differences("quality", &self.quality, quality), differences("size", &self.size, size)];
-        told.into_iter().flatten().collect()
+        let notices = [differences("quality", &self.quality, quality), differences("size", &self.size, size)];
+        notices.into_iter().flatten().collect()
     }
 }
 
@@ -219,7 +220,7 @@ fn url(node: &Node<'_, '_>) -> Result<String, Error> {
     Err(node.invalid("must be the data URL of an image or an https URL"))
 }
 
-/// The public API has more words for it than the backend.
+/// Maps the public API's values to the backend's, which are fewer.
 fn nearest_quality(quality: &str) -> &str {
     match quality {
         "hd" | "xhigh" | "max" => "high",

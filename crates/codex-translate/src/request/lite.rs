@@ -1,8 +1,8 @@
-//! The Responses Lite shape (docs/backend.md §2.8), both ways.
+//! Conversion to and from the Responses Lite shape (docs/backend.md §2.8).
 //!
-//! In it the tools are the first item of the input, the instructions the second, and the caller's functions are in a
-//! namespace. Models that take it take the ordinary shape as well, which is what is sent unless the client's own body
-//! is Lite.
+//! In it the tools are the first item of the input, the instructions are the second, and the caller's functions are in
+//! a namespace. Models that accept it also accept the ordinary shape, which is sent unless the client's own body is
+//! Lite.
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
@@ -13,26 +13,26 @@ use crate::notice::Notices;
 use crate::request::read;
 use crate::responses::{InputItem, InputMessage, Opaque, ResponsesRequest, Role, Tool};
 
-/// The type of the item that holds the tools.
+/// The type of the item that contains the tools.
 const ADDITIONAL_TOOLS: &str = "additional_tools";
 
-/// The namespace of the caller's own functions.
+/// The namespace of the caller's functions.
 const FUNCTIONS: &str = "functions";
 
-/// How much of earlier reasoning counts in the Lite shape.
+/// The `reasoning.context` of the Lite shape.
 const ALL_TURNS: &str = "all_turns";
 
 impl ResponsesRequest {
-    /// Whether the request has the Lite shape (docs/backend.md §2.8): then the backend wants the Lite header with it.
+    /// Returns whether the request has the Lite shape (docs/backend.md §2.8), which needs the Lite header.
     pub fn is_lite(&self) -> bool {
         self.input.iter().any(is_additional_tools)
     }
 }
 
-/// Brings a request into the Lite shape; one that has it is left as it is.
+/// Converts a request to the Lite shape. A request that has it is not changed.
 ///
 /// # Errors
-/// A defect of this crate.
+/// This crate has a defect.
 pub fn to_lite(request: &mut ResponsesRequest) -> Result<(), Error> {
     if request.is_lite() {
         return Ok(());
@@ -54,11 +54,11 @@ pub fn to_lite(request: &mut ResponsesRequest) -> Result<(), Error> {
     Ok(())
 }
 
-/// Brings a Lite request into the ordinary shape, for a model that does not take the other. The instructions stay the
-/// developer message that they are.
+/// Converts a Lite request to the ordinary shape, for a model that does not accept Lite. The instructions stay a
+/// developer message.
 ///
 /// # Errors
-/// The tools in the input are not tools: a 400.
+/// The tools in the input are not valid tools: a 400.
 pub(crate) fn to_ordinary(request: &mut ResponsesRequest, notices: &mut Notices) -> Result<(), Error> {
     let from_cli = request.local.from_cli;
     let mut tools = Vec::new();
@@ -74,7 +74,7 @@ pub(crate) fn to_ordinary(request: &mut ResponsesRequest, notices: &mut Notices)
     Ok(())
 }
 
-/// The tools of a Lite list, those in the namespace of functions on their own.
+/// Reads the tools of a Lite list, and unwraps those in the namespace of functions.
 fn unwrapped(list: &Node<'_, '_>, from_cli: bool, notices: &mut Notices) -> Result<Vec<Tool>, Error> {
     let mut tools = Vec::new();
     for tool in read::tools(list, from_cli, notices)? {
@@ -86,7 +86,7 @@ fn unwrapped(list: &Node<'_, '_>, from_cli: bool, notices: &mut Notices) -> Resu
     Ok(tools)
 }
 
-/// The tools in the namespace of functions, if `tool` is that.
+/// Returns the tools of the namespace of functions, if `tool` is that namespace.
 fn functions_of(tool: &Tool) -> Option<&RawValue> {
     let (Tool::Opaque(tool) | Tool::Verbatim(tool)) = tool else {
         return None;

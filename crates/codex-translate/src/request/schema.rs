@@ -1,7 +1,7 @@
-//! Repairs of JSON Schemas that the backend refuses although they mean something (docs/backend.md §2.7).
+//! Repairs JSON Schemas that are valid but that the backend rejects (docs/backend.md §2.7).
 //!
 //! A function's parameters must be a schema of type `object`; every schema of an object must have `properties` and
-//! every schema of an array `items`, on every level. Each repair adds what means the same as its absence.
+//! every schema of an array `items`, on every level. Each repair adds a keyword that means the same as its absence.
 
 use serde_json::{Map, Value, json};
 
@@ -19,10 +19,10 @@ const LISTS: &[&str] = &["anyOf", "oneOf", "allOf", "prefixItems", "items"];
 /// The keywords whose value maps names to schemas.
 const MAPS: &[&str] = &["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 
-/// The schema of a function's parameters, repaired where the backend would refuse it.
+/// Returns the schema of a function's parameters, repaired where the backend would reject it.
 ///
 /// # Errors
-/// It is not an object, or nested too deeply to be looked through: a 400.
+/// It is not an object, or nested too deeply: a 400.
 pub(crate) fn of_parameters(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Raw, Error> {
     if node.kind() != ValueKind::Object {
         node.object()?;
@@ -35,15 +35,15 @@ pub(crate) fn of_parameters(node: &Node<'_, '_>, notices: &mut Notices) -> Resul
     to_raw(&schema)
 }
 
-/// The schema of a function without parameters.
+/// Returns the schema of a function without parameters.
 ///
 /// # Errors
-/// A defect of this crate.
+/// This crate has a defect.
 pub(crate) fn empty() -> Result<Raw, Error> {
     to_raw(&json!({"type": "object", "properties": {}}))
 }
 
-/// Repairs the schema of a function's parameters in place; whether anything was changed.
+/// Repairs the schema of a function's parameters in place. Returns whether anything changed.
 fn repair_parameters(schema: &mut Value) -> bool {
     let mut changed = false;
     if let Value::Object(map) = schema
@@ -57,7 +57,7 @@ fn repair_parameters(schema: &mut Value) -> bool {
     repair(schema) || changed
 }
 
-/// Repairs a schema and those inside it. The depth is bounded by that of the parser.
+/// Repairs a schema and the schemas inside it. The parser bounds the depth.
 fn repair(schema: &mut Value) -> bool {
     let Value::Object(map) = schema else {
         return false;
@@ -97,7 +97,7 @@ fn complete(map: &mut Map<String, Value>) -> bool {
     changed
 }
 
-/// Whether the schema's `type` is `kind` or a list with it.
+/// Returns whether the schema's `type` is `kind` or a list that contains it.
 fn has_type(map: &Map<String, Value>, kind: &str) -> bool {
     match map.get("type") {
         Some(Value::String(word)) => word == kind,
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_added_on_every_level() {
+    fn missing_keywords_are_added_on_every_level() {
         check(json!({}), json!({"type": "object", "properties": {}}));
         check(
             json!({"description": "d", "type": null}),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_schema_is_left_alone() {
+    fn values_that_only_look_like_schemas_are_not_changed() {
         for schema in [
             json!({"type": "object", "properties": {"type": {"type": "string"}}}),
             json!({"type": "object", "properties": {"a": {"enum": [{"type": "object"}], "default": {"type": "array"}}}}),

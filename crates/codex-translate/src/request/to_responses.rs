@@ -1,4 +1,4 @@
-//! A chat request as a Responses request: the chat dialect's way into [`normalise`](super::normalise).
+//! Chat requests: the chat dialect's entry to [`normalise`](super::normalise).
 
 use super::normalise::normalise_request;
 use super::translated::Translated;
@@ -9,8 +9,8 @@ use crate::profile::{Options, Profile};
 /// Translates a chat request for the model of `profile`.
 ///
 /// # Errors
-/// The request asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the
-/// parameter.
+/// The request asks for something that is not possible or, in strict mode, for something that would be dropped: a 400
+/// that names the parameter.
 pub fn to_responses(request: ChatRequest, profile: &Profile, options: &Options) -> Result<Translated, Error> {
     normalise_request(request.0, profile, options)
 }

@@ -5,22 +5,22 @@ use serde_json::value::RawValue;
 
 use crate::json::{Members, Raw, TextBuf};
 
-/// One item of a conversation, as it is sent.
+/// An item of a conversation, as it is sent.
 ///
-/// What is read here is typed; every other item is carried as it was written. No item carries an `id`: with `store:
-/// false` the backend knows none of them (docs/backend.md §2.7).
+/// Items that this crate reads have types of their own; others are forwarded as they were written. No item has an `id`:
+/// with `store: false` the backend knows none (docs/backend.md §2.7).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum InputItem {
-    /// Something said.
+    /// A message.
     Message(InputMessage),
-    /// What the model thought, encrypted.
+    /// The model's reasoning, encrypted.
     Reasoning(ReasoningItem),
     /// A tool call of the model.
     Call(ToolCall),
-    /// What a tool call came to.
+    /// The output of a tool call.
     Output(ToolOutput),
-    /// An item of any other type, without the keys that its type does not have.
+    /// An item of any other type, without keys that its type does not have.
     Opaque(Opaque),
     /// An item of the Codex CLI, exactly as the CLI wrote it.
     Verbatim(Opaque),
@@ -29,32 +29,33 @@ pub enum InputItem {
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputMessage {
-    /// Who speaks.
+    /// Whose message it is.
     pub role: Role,
-    /// What is said, in parts.
+    /// The content.
     pub content: Vec<ContentPart>,
-    /// `commentary`, `final_answer` or another, on messages of the assistant.
+    /// The phase of a message of the assistant, such as `commentary` or `final_answer`.
     pub phase: Option<String>,
 }
 
-/// Who speaks in a message.
+/// Whose message it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
-    /// The system. The backend refuses it (docs/backend.md §2.5); [`normalise`](crate::normalise()) leaves none.
+    /// The system. The backend rejects this role (docs/backend.md §2.5); [`normalise`](crate::normalise()) changes it
+    /// to `developer`.
     System,
-    /// The developer, whose word counts like the system's.
+    /// The developer, who has the authority of the system.
     Developer,
     /// The user.
     User,
     /// The model.
     Assistant,
-    /// A role that is not known here.
+    /// A role that this crate does not know.
     Other(String),
 }
 
 impl CallKind {
-    /// The kind of call that an output item of this type is.
+    /// Returns the kind of call of an output item of the type `kind`.
     pub(crate) fn of_item(kind: &str) -> Option<Self> {
         match kind {
             "function_call" => Some(Self::Function),
@@ -65,7 +66,7 @@ impl CallKind {
 }
 
 impl Role {
-    /// The role that `word` names.
+    /// Returns the role that `word` names.
     pub fn from_word(word: &str) -> Self {
         match word {
             "system" => Self::System,
@@ -76,7 +77,7 @@ impl Role {
         }
     }
 
-    /// The word on the wire.
+    /// Returns the word on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::System => "system",
@@ -90,7 +91,7 @@ impl Role {
 
 /// A part of a message's content, or of a tool's output.
 ///
-/// The wire names of text differ by role, `input_text` and `output_text`; here it is one.
+/// On the wire, text is `input_text` or `output_text`, depending on the role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContentPart {
@@ -102,14 +103,14 @@ pub enum ContentPart {
     File(InputFile),
     /// The model's refusal.
     Refusal(String),
-    /// A part of a type that is not known here.
+    /// A part of another type.
     Other(Opaque),
 }
 
-/// An image, by an address (`https:` or `data:`) or by the id of an uploaded file.
+/// An image, by URL (`https:` or `data:`) or by the id of an uploaded file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputImage {
-    /// The image's address.
+    /// The image's URL.
     pub image_url: Option<String>,
     /// The id of an uploaded file.
     pub file_id: Option<String>,
@@ -117,91 +118,91 @@ pub struct InputImage {
     pub detail: Option<String>,
 }
 
-/// A file, by its data, by an id, or by an address.
+/// A file, by data, id or URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputFile {
     /// The file's name.
     pub filename: Option<String>,
-    /// The file's data as a `data:` address.
+    /// The file's data as a `data:` URL.
     pub file_data: Option<String>,
     /// The id of an uploaded file.
     pub file_id: Option<String>,
-    /// The file's address.
+    /// The file's URL.
     pub file_url: Option<String>,
 }
 
-/// What the model thought. Only what is encrypted can be given back to it; the summary is for people.
+/// The model's reasoning. The model can only read the encrypted form; the summary is for people.
 #[derive(Clone, Debug)]
 pub struct ReasoningItem {
-    /// The summary's parts, as they came.
+    /// The parts of the summary, as they were written.
     pub summary: Raw,
-    /// The thoughts in plain text, as they came, from models that show them.
+    /// The reasoning in plain text, as it was written, from models that show it.
     pub content: Option<Raw>,
-    /// The thoughts as the backend takes them back, bound to account and model family.
+    /// The encrypted reasoning, which only works for the same account and model family.
     pub encrypted_content: Option<String>,
 }
 
 /// The kind of a tool call, and of its output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CallKind {
-    /// A function, called with JSON arguments.
+    /// A function, whose arguments are JSON.
     Function,
-    /// A custom tool, called with text of any form.
+    /// A custom tool, whose input is any text.
     Custom,
 }
 
 /// A tool call of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolCall {
-    /// Which kind of tool was called.
+    /// The kind of the tool.
     pub kind: CallKind,
-    /// What pairs the call with its output; at most 64 characters.
+    /// The id that the call shares with its output; at most 64 characters.
     pub call_id: String,
     /// The tool's name on the wire.
     pub name: String,
-    /// The arguments as JSON text, or a custom tool's input.
+    /// The arguments of a function as JSON text, or the input of a custom tool.
     pub input: String,
-    /// The namespace of the tool, if it is in one.
+    /// The namespace of the tool, if it has one.
     pub namespace: Option<String>,
 }
 
-/// What a tool call came to.
+/// The output of a tool call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolOutput {
-    /// Which kind of tool answered.
+    /// The kind of the tool.
     pub kind: CallKind,
-    /// The id of the call that is answered.
+    /// The id that the output shares with its call.
     pub call_id: String,
-    /// What the tool answered.
+    /// The content.
     pub content: OutputContent,
 }
 
 /// The content of a tool's output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutputContent {
-    /// One text.
+    /// A string.
     Text(TextBuf),
-    /// Parts, among them images.
+    /// Parts, for example images.
     Parts(Vec<ContentPart>),
 }
 
-/// A JSON object that is carried as it was written, member by member.
+/// A JSON object whose members are forwarded as they were written.
 #[derive(Clone, Debug)]
 pub struct Opaque {
     /// The object's `type`.
     pub kind: String,
-    /// All members in order, `type` among them.
+    /// All members in order, including `type`.
     pub members: Vec<(String, Raw)>,
 }
 
 impl Opaque {
-    /// The object with these members, as they were written.
+    /// Copies the members of an object as they were written.
     pub(crate) fn new(kind: &str, members: &Members<'_>) -> Self {
         let members = members.iter().map(|(key, raw)| (key.to_string(), (*raw).to_owned())).collect();
         Self { kind: kind.to_owned(), members }
     }
 
-    /// The member `key` as it was written.
+    /// Returns the member `key` as it was written.
     pub fn member(&self, key: &str) -> Option<&RawValue> {
         self.members.iter().find(|(name, _)| name == key).map(|(_, raw)| &**raw)
     }
@@ -217,14 +218,14 @@ impl PartialEq for Opaque {
 impl Eq for Opaque {}
 
 impl InputMessage {
-    /// A message of one text.
+    /// Makes a message of one text.
     pub fn text(role: Role, text: impl Into<TextBuf>) -> Self {
         Self { role, content: vec![ContentPart::Text(text.into())], phase: None }
     }
 }
 
 impl ContentPart {
-    /// The text of a text part.
+    /// Returns the text of a text part.
     pub fn as_text(&self) -> Option<&TextBuf> {
         match self {
             Self::Text(text) => Some(text),
@@ -293,7 +294,7 @@ impl Opaque {
     }
 }
 
-/// Content parts under the names that their side has on the wire.
+/// Content parts under the wire names of their role.
 struct Parts<'a> {
     parts: &'a [ContentPart],
     assistant: bool,
@@ -322,7 +323,7 @@ impl Serialize for SidedPart<'_> {
                 map.serialize_entry("type", if self.assistant { "output_text" } else { "input_text" })?;
                 map.serialize_entry("text", text)?;
             }
-            // Only the assistant refuses; a refusal that somebody else quotes is text.
+            // Only the assistant refuses; a refusal in another role's message is text.
             ContentPart::Refusal(text) if self.assistant => {
                 map.serialize_entry("type", "refusal")?;
                 map.serialize_entry("refusal", text)?;

@@ -1,4 +1,4 @@
-//! Items of a reply's output (docs/backend.md §3.4), as far as a reply depends on them.
+//! The items of a reply's output (docs/backend.md §3.4), as far as a reply depends on them.
 
 use std::borrow::Cow;
 
@@ -9,22 +9,22 @@ use super::text_kind::TextKind;
 use crate::error::Error;
 use crate::json::{Text, list, members_of, word};
 
-/// The longest id that an item is known by; the backend's own have some fifty characters (docs/backend.md §3.2).
+/// The longest id of an item that is used; the backend's ids have about fifty characters (docs/backend.md §3.2).
 const MAX_ID_BYTES: usize = 256;
 
 /// An item of the output, in an event or in a response object.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct OutputItem<'a> {
-    /// What the item is known by; empty if it has no id.
+    /// The item's id; empty if it has none.
     pub id: Cow<'a, str>,
-    /// What it is.
+    /// The content, by type.
     pub body: ItemBody<'a>,
     /// The whole item as it was written.
     pub json: &'a str,
 }
 
-/// What an item of the output is.
+/// The content of an output item, by type.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ItemBody<'a> {
@@ -32,7 +32,7 @@ pub enum ItemBody<'a> {
     Message {
         /// Whether it is commentary or the answer.
         phase: MessagePhase,
-        /// What it says.
+        /// The parts of the message.
         content: Vec<OutputPart<'a>>,
     },
     /// The model's reasoning.
@@ -42,11 +42,11 @@ pub enum ItemBody<'a> {
         /// The reasoning itself, of models that show it.
         content: Vec<Text<'a>>,
     },
-    /// A call of one of the caller's tools.
+    /// A call of a client's tool.
     Call {
         /// The tool's kind.
         kind: CallKind,
-        /// What pairs the call with its output.
+        /// The id that the call shares with its output.
         call_id: Option<Cow<'a, str>>,
         /// The tool's name on the wire.
         name: Option<Cow<'a, str>>,
@@ -55,7 +55,7 @@ pub enum ItemBody<'a> {
     },
     /// An image that the model made.
     Image {
-        /// The image in base64; absent until it is done.
+        /// The image in base64; absent until the item is done.
         result: Option<Text<'a>>,
         /// The image's format, such as `png`.
         format: Option<Cow<'a, str>>,
@@ -64,7 +64,7 @@ pub enum ItemBody<'a> {
     Other(Cow<'a, str>),
 }
 
-/// The types of items that the two writers tell apart.
+/// The types of items that the writers distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ItemKind {
     Message,
@@ -82,7 +82,7 @@ pub enum OutputPart<'a> {
     Text {
         /// The text.
         text: Text<'a>,
-        /// What stands in it from elsewhere, such as citations.
+        /// Its annotations, such as citations.
         annotations: Vec<&'a RawValue>,
     },
     /// A refusal.
@@ -93,18 +93,18 @@ pub enum OutputPart<'a> {
     Other,
 }
 
-/// Whom a message is for.
+/// Whether a message is part of the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MessagePhase {
-    /// The answer, or a message whose phase is not known here.
+    /// Part of the answer, or of an unknown phase.
     #[default]
     Answer,
-    /// What the model says on the way to its answer (`commentary`, `analysis`).
+    /// A remark on the way to the answer (`commentary`, `analysis`).
     Commentary,
 }
 
 impl ItemKind {
-    /// The kind of an item of the type `word`.
+    /// Returns the kind of an item of the type `word`.
     pub(crate) fn from_word(word: &str) -> Self {
         match word {
             "message" => Self::Message,
@@ -114,7 +114,7 @@ impl ItemKind {
         }
     }
 
-    /// What an item is that was not announced and has a text of this kind.
+    /// Returns the kind of an unannounced item with a text of this kind.
     pub(crate) fn of_text(channel: TextKind) -> Self {
         match channel {
             TextKind::Text | TextKind::Refusal => Self::Message,
@@ -124,10 +124,10 @@ impl ItemKind {
 }
 
 impl<'a> OutputItem<'a> {
-    /// Reads an item.
+    /// Parses an item.
     ///
     /// # Errors
-    /// The item is not an object, or its text is no text.
+    /// The item is not an object, or its text is not a string.
     pub(crate) fn read(raw: &'a RawValue) -> Result<Self, Error> {
         let members = ItemMembers::read(raw)?;
         let id = word(members.id).filter(|id| id.len() <= MAX_ID_BYTES).unwrap_or_default();
@@ -212,10 +212,10 @@ impl<'a> ItemMembers<'a> {
 }
 
 impl<'a> OutputPart<'a> {
-    /// Reads a part of a message.
+    /// Parses a part of a message.
     ///
     /// # Errors
-    /// The part is not an object, or its text is no text.
+    /// The part is not an object, or its text is not a string.
     pub(crate) fn read(raw: &'a RawValue) -> Result<Self, Error> {
         let [kind, words, refusal, annotations] = members_of(raw, ["type", "text", "refusal", "annotations"])?;
         let text = |raw: Option<&'a RawValue>| raw.map_or(Ok(Text::Plain("")), Text::of);
@@ -231,7 +231,7 @@ impl<'a> OutputPart<'a> {
 }
 
 impl MessagePhase {
-    /// The word of it that every client knows.
+    /// Returns the word that every client knows.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Answer => "final_answer",

@@ -1,4 +1,4 @@
-//! A Responses request: the hub that every client dialect is read into and that the backend is sent.
+//! A Responses request: the hub, which every client dialect is read into and which is sent to the backend.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -11,13 +11,13 @@ use crate::profile::Effort;
 
 /// A request to the backend's `responses` endpoint, read from a client's body of either dialect.
 ///
-/// As read it holds whatever the client wrote; what [`normalise`](crate::normalise()) and
-/// [`to_responses`](crate::to_responses()) return holds only what the backend takes (docs/backend.md §2.5).
+/// After parsing it contains what the client wrote; what [`normalise`](crate::normalise()) and
+/// [`to_responses`](crate::to_responses()) return contains only what the backend accepts (docs/backend.md §2.5).
 #[derive(Clone, Debug, Default)]
 pub struct ResponsesRequest {
-    /// The model's slug; as read, the name that the caller used.
+    /// The model's slug; after parsing, the caller's name for the model.
     pub model: String,
-    /// The instructions. `None` leaves the key out, as the Lite shape wants it.
+    /// The instructions. `None` omits the key, as the Lite shape requires.
     pub instructions: Option<String>,
     /// The conversation.
     pub input: Vec<InputItem>,
@@ -25,36 +25,36 @@ pub struct ResponsesRequest {
     pub tools: Vec<Tool>,
     /// How the model may choose among the tools.
     pub tool_choice: Option<ToolChoice>,
-    /// Whether several tools may be called at once.
+    /// Whether the model may call several tools at once.
     pub parallel_tool_calls: Option<bool>,
     /// How the model reasons.
     pub reasoning: Reasoning,
     /// How the reply is streamed.
     pub stream_options: StreamOptions,
-    /// What the reply is to include.
+    /// What the reply includes in addition.
     pub include: Vec<String>,
     /// The service tier.
     pub service_tier: Option<String>,
-    /// What groups requests with a common beginning for the prompt cache.
+    /// Groups requests with a common beginning for the prompt cache.
     pub prompt_cache_key: Option<String>,
-    /// The form of the answer.
+    /// The format of the answer.
     pub text: TextConfig,
-    /// The Codex CLI's own metadata, opaque.
+    /// The Codex CLI's metadata, as it was written.
     pub client_metadata: Option<Raw>,
-    /// What the client asked of this side rather than of the backend.
+    /// The settings that this crate implements.
     pub(crate) local: LocalOptions,
-    /// What reading the body has lost so far.
+    /// The notices from parsing.
     pub(crate) notices: Notices,
 }
 
 /// How the model reasons: `reasoning` on the wire.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reasoning {
-    /// How hard.
+    /// The effort.
     pub effort: Option<Effort>,
-    /// Which summary of the reasoning to send: `auto`, `concise`, `detailed`.
+    /// The detail of the summary: `auto`, `concise` or `detailed`.
     pub summary: Option<String>,
-    /// How much of earlier reasoning counts; the Lite shape sends `all_turns`.
+    /// How much of earlier reasoning counts; `all_turns` in the Lite shape.
     pub context: Option<String>,
 }
 
@@ -63,11 +63,11 @@ pub struct Reasoning {
 pub struct StreamOptions {
     /// Whether deltas are padded against observers.
     pub include_obfuscation: Option<bool>,
-    /// When summaries of the reasoning are sent.
+    /// When summaries are sent.
     pub reasoning_summary_delivery: Option<String>,
 }
 
-/// What the client asked of this side.
+/// Settings of the client that this crate implements and that are not sent.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LocalOptions {
     pub(crate) shape: Shape,
@@ -77,15 +77,15 @@ pub(crate) struct LocalOptions {
     pub(crate) stop: Vec<String>,
     pub(crate) max_tokens: Option<u32>,
     pub(crate) n: Option<u32>,
-    /// The reasoning is not to be shown.
+    /// How the client wants reasoning to be shown.
     pub(crate) style: Option<ReasoningStyle>,
-    /// Whether the response is to be kept, if the client says so.
+    /// Whether to store the response, if the client says so.
     pub(crate) store: Option<bool>,
-    /// The body is the Codex CLI's: its items and tools are left as they are.
+    /// Whether the body is the Codex CLI's: its items and tools are not changed.
     pub(crate) from_cli: bool,
 }
 
-/// The dialect that a body was written in, whatever path it came by.
+/// The dialect of a body, whatever path it was sent to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Shape {
     Chat,
@@ -94,7 +94,7 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    /// The name of a parameter that the dialects call differently.
+    /// Returns the name of a parameter that the dialects name differently.
     pub(crate) fn name_of(self, chat: &'static str, responses: &'static str) -> &'static str {
         match self {
             Self::Chat => chat,
@@ -104,25 +104,26 @@ impl Shape {
 }
 
 impl ResponsesRequest {
-    /// Whether the client asked for a stream.
+    /// Returns whether the client asked for a stream.
     pub fn stream(&self) -> bool {
         self.local.stream
     }
 
-    /// The body to send: the allow-listed keys in the order of docs/backend.md §2.4, `store` false and `stream` true.
+    /// Writes the body to send: the allowed keys in the order of docs/backend.md §2.4, with `store: false` and `stream:
+    /// true`.
     pub fn to_json(&self) -> Vec<u8> {
         let mut json = Vec::new();
         self.write_json(&mut json);
         json
     }
 
-    /// Appends the body to send to `out`, for a caller who knows how much room it takes.
+    /// Appends the body to send to `out`, for callers who know its size.
     pub fn write_json(&self, out: &mut Vec<u8>) {
-        // A type whose maps have string keys and whose raw values are JSON already cannot fail to be written.
+        // Writing cannot fail: maps have string keys, and raw values are JSON.
         let _ = serde_json::to_writer(out, self);
     }
 
-    /// The body to send to `responses/compact`, of a request that [`compact`](crate::compact()) has settled.
+    /// Writes the body to send to `responses/compact`, for a request from [`compact`](crate::compact()).
     pub fn to_compaction_json(&self) -> Vec<u8> {
         serde_json::to_vec(&CompactionBody(self)).unwrap_or_default()
     }
@@ -190,7 +191,7 @@ impl Serialize for StreamOptions {
 }
 
 impl InputItem {
-    /// The item's `type` on the wire, where it is carried as it was written.
+    /// Returns the item's members if it is forwarded as it was written.
     pub(crate) fn opaque(&self) -> Option<&Opaque> {
         match self {
             Self::Opaque(opaque) | Self::Verbatim(opaque) => Some(opaque),

@@ -1,5 +1,4 @@
-//! Tools of a Responses request, how the model may choose among them, and the form of its answer (docs/backend.md
-//! §2.8).
+//! The tools of a Responses request, the choice among them, and the format of the answer (docs/backend.md §2.8).
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -10,11 +9,11 @@ use crate::json::Raw;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Tool {
-    /// A function of the caller's.
+    /// A function of the client.
     Function(FunctionTool),
-    /// A custom tool of the caller's, called with text.
+    /// A custom tool of the client, whose input is text.
     Custom(CustomTool),
-    /// A tool of any other type, hosted or not, without the keys that its type does not have.
+    /// A tool of any other type, without keys that its type does not have.
     Opaque(Opaque),
     /// A tool of the Codex CLI, exactly as the CLI wrote it.
     Verbatim(Opaque),
@@ -29,10 +28,10 @@ pub struct FunctionTool {
     pub description: Option<String>,
     /// The JSON Schema of the arguments.
     pub parameters: Raw,
-    /// Whether the arguments are bound to the schema. Always sent: the backend takes absence for `true` and rewrites
-    /// the schema (docs/backend.md §2.7).
+    /// Whether the arguments must match the schema. Always sent: the backend treats absence as `true` and rewrites the
+    /// schema (docs/backend.md §2.7).
     pub strict: bool,
-    /// Whether the tool is to be found by a search rather than shown at once.
+    /// Whether the model finds the tool by a search instead of seeing it at once.
     pub defer_loading: Option<bool>,
 }
 
@@ -43,7 +42,7 @@ pub struct CustomTool {
     pub name: String,
     /// What the tool is for.
     pub description: Option<String>,
-    /// The form of the input: text, or a grammar.
+    /// The format of the input: text, or a grammar.
     pub format: Option<Raw>,
 }
 
@@ -51,28 +50,28 @@ pub struct CustomTool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ToolChoice {
-    /// As it likes.
+    /// The model decides.
     Auto,
     /// No tool.
     None,
-    /// At least one.
+    /// At least one tool.
     Required,
-    /// This one.
+    /// This tool.
     Named(NamedTool),
-    /// As the mode says, among these.
+    /// As `mode` says, among `tools`.
     Allowed {
         /// `auto` or `required`.
         mode: String,
         /// The tools to choose from.
         tools: Vec<AllowedTool>,
     },
-    /// A hosted tool. The backend refuses to have one forced (docs/backend.md §2.7).
+    /// A hosted tool, which the backend does not allow (docs/backend.md §2.7).
     Hosted(String),
-    /// A choice that is not known here.
+    /// A choice that this crate does not know.
     Other(Opaque),
 }
 
-/// A tool named by a choice.
+/// A tool that a choice names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedTool {
     /// The tool's kind.
@@ -84,13 +83,13 @@ pub struct NamedTool {
 /// A tool that a choice allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowedTool {
-    /// A tool of the caller's.
+    /// A tool of the client.
     Named(NamedTool),
-    /// A tool known by its type alone.
+    /// A hosted tool, by its type.
     Hosted(String),
 }
 
-/// The form of the model's answer: `text` on the wire.
+/// The format of the model's answer: `text` on the wire.
 #[derive(Clone, Debug, Default)]
 pub struct TextConfig {
     /// `low`, `medium` or `high`.
@@ -103,9 +102,9 @@ pub struct TextConfig {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Format {
-    /// Text of any form.
+    /// Any text.
     Text,
-    /// A JSON object of any form; `input` must then speak of JSON (docs/backend.md §2.8).
+    /// Any JSON object; `input` must then mention JSON (docs/backend.md §2.8).
     JsonObject,
     /// JSON after a schema.
     JsonSchema(JsonSchema),

@@ -1,18 +1,18 @@
-//! What a chat request means and a Responses request says otherwise.
+//! The steps that only a chat request needs.
 //!
-//! The reader has already put the messages into items. Left to do are:
+//! The reader has already turned the messages into items. Two steps remain:
 //!
-//! * **Instructions.** The system and developer messages before everything else are joined to `instructions`, in order,
-//!   with a blank line between; those that come later stay where they are, as developer messages. If nothing else would
-//!   be left, the last of them stays too, since the backend wants an input.
-//! * **Reasoning.** A summary is asked for when reasoning is shown and the model has summaries, and the encrypted
-//!   reasoning always, so that it can be given back.
+//! * **Instructions.** Leading system and developer messages are joined to `instructions`, in order, separated by a
+//!   blank line. Later ones stay where they are, as developer messages. If nothing else would remain, the last leading
+//!   one stays, too, because the backend requires an input.
+//! * **Reasoning.** A summary is requested if reasoning is shown and the model supports summaries. Encrypted reasoning
+//!   is always requested, because the next turn can return it.
 
 use crate::plan::ReasoningStyle;
 use crate::profile::Profile;
 use crate::responses::{ContentPart, InputItem, InputMessage, ResponsesRequest, Role};
 
-/// What asks for the encrypted reasoning.
+/// The value of `include` that requests encrypted reasoning.
 const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";
 
 /// Joins the leading system and developer messages to `instructions`.
@@ -31,7 +31,7 @@ pub(crate) fn hoist_instructions(request: &mut ResponsesRequest) {
     request.instructions = Some(texts.join("\n\n"));
 }
 
-/// Asks for what a chat reply shows of the reasoning, and for what the next turn can give back.
+/// Requests the reasoning that a chat reply shows, and the encrypted reasoning that the next turn can return.
 pub(crate) fn ask_for_reasoning(request: &mut ResponsesRequest, style: ReasoningStyle, profile: &Profile) {
     if style != ReasoningStyle::None && profile.summaries && request.reasoning.summary.is_none() {
         request.reasoning.summary = Some("auto".to_owned());
@@ -39,14 +39,14 @@ pub(crate) fn ask_for_reasoning(request: &mut ResponsesRequest, style: Reasoning
     ask_for_encrypted_reasoning(request);
 }
 
-/// Asks for what gives the model its own reasoning back in a later turn.
+/// Requests the encrypted reasoning, which a later turn can return to the model.
 pub(crate) fn ask_for_encrypted_reasoning(request: &mut ResponsesRequest) {
     if !request.include.iter().any(|value| value == ENCRYPTED_REASONING) {
         request.include.push(ENCRYPTED_REASONING.to_owned());
     }
 }
 
-/// Whether the item is a message of system or developer that is all text.
+/// Returns whether the item is a system or developer message of text only.
 fn is_instruction(item: &InputItem) -> bool {
     matches!(item, InputItem::Message(InputMessage { role: Role::System | Role::Developer, content, .. })
         if content.iter().all(|part| part.as_text().is_some()))

@@ -1,4 +1,4 @@
-//! A request to compact a conversation (docs/backend.md §2.1): a turn's, without what a turn says of its reply.
+//! A request to compact a conversation (docs/backend.md §2.1): a turn without the settings of its reply.
 
 use super::chat::hoist_instructions;
 use super::{items, settings, tools};
@@ -15,10 +15,10 @@ const NO_REPLY: &str = "does not apply to a compaction";
 /// Settles a request that came by `/v1/responses/compact` for the model of `profile`;
 /// [`ResponsesRequest::to_compaction_json`] is the body to send.
 ///
-/// Tools are left out: the backend refuses them here, and calls of tools that it does not know it takes.
+/// Tools are dropped: the backend rejects them here, and accepts calls of tools that it does not know.
 ///
 /// # Errors
-/// As for [`normalise`](crate::normalise()).
+/// The same as for [`normalise`](crate::normalise()).
 pub fn compact(mut request: ResponsesRequest, profile: &Profile, options: &Options) -> Result<Translated, Error> {
     let mut notices = std::mem::take(&mut request.notices);
     let plan = ReplyPlan::new(request.model.clone());

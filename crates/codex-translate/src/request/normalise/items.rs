@@ -1,4 +1,4 @@
-//! What clients put into `input` that the backend refuses, item by item (docs/backend.md §2.5, §2.7).
+//! Repairs `input` items that the backend rejects (docs/backend.md §2.5, §2.7).
 
 use super::{pairing, tools};
 use crate::error::Error;
@@ -6,16 +6,16 @@ use crate::json::{Node, ValueKind};
 use crate::notice::Notices;
 use crate::responses::{CallKind, ContentPart, Format, InputItem, InputMessage, Opaque, ResponsesRequest, Role};
 
-/// What a search that is replayed may have done (docs/backend.md §2.7).
+/// The actions that a web search in the history may have (docs/backend.md §2.7).
 const SEARCH_ACTIONS: &[&str] = &["search", "open_page", "find_in_page"];
 
-/// What is said to the model when a client wants JSON and does not say so in the conversation.
+/// The instruction to the model if a client wants JSON and the conversation does not mention it.
 const SPEAK_JSON: &str = "Answer with a JSON object.";
 
-/// Settles the conversation. Items of the Codex CLI are left as they are.
+/// Normalises the conversation. Items of the Codex CLI are not changed.
 ///
 /// # Errors
-/// Nothing is left of the conversation: a 400.
+/// The conversation is empty after repairs: a 400.
 pub(super) fn normalise_items(request: &mut ResponsesRequest, notices: &mut Notices) -> Result<(), Error> {
     system_becomes_developer(&mut request.input);
     drop_references(&mut request.input, notices);
@@ -38,7 +38,8 @@ pub(super) fn normalise_items(request: &mut ResponsesRequest, notices: &mut Noti
     Ok(())
 }
 
-/// LangChain, n8n and others send system messages in `input`; the backend answers `System messages are not allowed`.
+/// Changes the role of system messages, which LangChain, n8n and others send in `input`: the backend answers `System
+/// messages are not allowed`.
 fn system_becomes_developer(input: &mut [InputItem]) {
     for item in input {
         if let InputItem::Message(message) = item
@@ -49,7 +50,8 @@ fn system_becomes_developer(input: &mut [InputItem]) {
     }
 }
 
-/// The AI SDK and opencode refer to earlier items by id; with `store: false` the backend knows none and answers 404.
+/// Drops references to earlier items by id, which the AI SDK and opencode send: with `store: false` the backend knows
+/// none and answers 404.
 fn drop_references(input: &mut Vec<InputItem>, notices: &mut Notices) {
     input.retain(|item| {
         let is_reference = item.opaque().is_some_and(|item| item.kind == "item_reference");
@@ -60,7 +62,7 @@ fn drop_references(input: &mut Vec<InputItem>, notices: &mut Notices) {
     });
 }
 
-/// A replayed web search with an action that the backend does not know is a 400.
+/// Drops web searches of the history with an action that the backend does not know, which it answers with a 400.
 fn drop_unknown_search_actions(input: &mut Vec<InputItem>, notices: &mut Notices) {
     input.retain(|item| {
         let InputItem::Opaque(search) = item else {
@@ -78,7 +80,7 @@ fn is_known(action: &str) -> bool {
     SEARCH_ACTIONS.contains(&action)
 }
 
-/// The `action.type` of a search.
+/// Returns the `action.type` of a search.
 fn action_of(search: &Opaque) -> Option<String> {
     let action = Node::root(search.member("action")?);
     if action.kind() != ValueKind::Object {
@@ -89,7 +91,7 @@ fn action_of(search: &Opaque) -> Option<String> {
     Node::root(kind).string().ok()
 }
 
-/// A message of which nothing is left says nothing; the backend wants content.
+/// Drops empty messages: the backend requires content.
 fn drop_empty_messages(input: &mut Vec<InputItem>, notices: &mut Notices) {
     input.retain(|item| {
         let empty = matches!(item, InputItem::Message(InputMessage { content, .. }) if content.is_empty());
@@ -100,9 +102,9 @@ fn drop_empty_messages(input: &mut Vec<InputItem>, notices: &mut Notices) {
     });
 }
 
-/// Reasoning goes with what the assistant did next. If something else comes next, or without its encrypted content
-/// (then it was only the id of something stored), the backend refuses it. At the end nothing has to follow: that is how
-/// a turn that broke off is gone on with.
+/// Drops reasoning that the backend rejects: reasoning that no item of the assistant follows, and reasoning without
+/// encrypted content, which is only the id of a stored item. At the end of the input nothing has to follow, so that a
+/// client can continue an interrupted turn.
 fn drop_lone_reasoning(input: &mut Vec<InputItem>, notices: &mut Notices) {
     let mut followed = true;
     let mut keep: Vec<bool> = Vec::with_capacity(input.len());
@@ -140,8 +142,8 @@ fn is_of_assistant(item: &InputItem) -> bool {
     }
 }
 
-/// Cursor and chat clients know only functions: they give a custom tool's call back as a function's, its text as
-/// arguments.
+/// Restores calls of custom tools. Cursor and chat clients know only functions, so they return such a call as a
+/// function call with its text as arguments.
 fn functions_become_custom_calls(request: &mut ResponsesRequest) {
     let kinds = tools::kinds_of(&request.tools);
     for item in &mut request.input {
@@ -153,8 +155,7 @@ fn functions_become_custom_calls(request: &mut ResponsesRequest) {
     }
 }
 
-/// For `json_object` the word JSON must stand in `input`; what is said in `instructions` does not count
-/// (docs/backend.md §2.8).
+/// Mentions JSON in `input`, which `json_object` requires; `instructions` do not count (docs/backend.md §2.8).
 fn speak_of_json(request: &mut ResponsesRequest, notices: &mut Notices) {
     if !matches!(request.text.format, Some(Format::JsonObject)) || request.input.iter().any(speaks_of_json) {
         return;

@@ -1,8 +1,7 @@
-//! A request in the form that the backend takes, one function for each thing that clients send otherwise.
+//! Brings a request into the form that the backend accepts, with one function for each deviation of clients.
 //!
-//! Both dialects end here: what the readers have understood is settled against the model's profile, repaired where the
-//! backend would refuse it, and split into the request to send and the plan of its reply. Settling what is settled
-//! changes nothing.
+//! Both dialects end here: the parsed request is fitted to the model's profile, repaired where the backend would reject
+//! it, and split into the request to send and the plan of its reply. Normalising a normalised request changes nothing.
 
 mod chat;
 mod compaction;
@@ -23,13 +22,13 @@ use crate::request::{estimate, lite, params};
 use crate::responses::{ResponsesRequest, Shape};
 use crate::tool_names::ToolNames;
 
-/// Settles a request that came by `/v1/responses` for the model of `profile`.
+/// Normalises a request that was sent to `/v1/responses`, for the model of `profile`.
 ///
-/// Idempotent: the request it returns, written and read again, comes out the same.
+/// The operation is idempotent: the request that it returns, written, parsed and normalised again, is the same.
 ///
 /// # Errors
-/// The request asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the
-/// parameter.
+/// The request asks for something that is not possible or, in strict mode, for something that would be dropped: a 400
+/// that names the parameter.
 pub fn normalise(mut request: ResponsesRequest, profile: &Profile, options: &Options) -> Result<Translated, Error> {
     if request.local.n.take().is_some_and(|n| n > 1) {
         request.notices.dropped("n", "a Responses reply has one choice");
@@ -37,7 +36,7 @@ pub fn normalise(mut request: ResponsesRequest, profile: &Profile, options: &Opt
     normalise_request(request, profile, options)
 }
 
-/// Settles a request of either dialect.
+/// Normalises a request of either dialect.
 ///
 /// # Errors
 /// As for [`normalise`].
@@ -80,7 +79,7 @@ fn normalise_tools(
     Ok(tools::rename(request, notices))
 }
 
-/// Takes out of the request what is for the reply alone.
+/// Takes the settings of the reply out of the request.
 fn plan(request: &mut ResponsesRequest, options: &Options, notices: &mut Notices) -> Result<ReplyPlan, Error> {
     let local = &mut request.local;
     if local.store == Some(true) && !options.stores {

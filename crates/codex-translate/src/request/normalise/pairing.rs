@@ -1,12 +1,12 @@
-//! Tool calls and their outputs, paired: the backend refuses a call without an output and an output without a call
-//! (docs/backend.md §2.7), and clients that prune their history or resume it leave both.
+//! Pairs tool calls with their outputs. The backend rejects a call without an output and an output without a call
+//! (docs/backend.md §2.7), and clients that prune or resume their history send both.
 //!
-//! * An output belongs to the earliest call before it that has its id and no output yet; it takes over the call's kind.
-//! * A call whose id an earlier call has gets an id of its own, and so does its output.
-//! * An output without a call becomes a message of the user that quotes it: a tool's words must not weigh like a
-//!   developer's.
-//! * A further output of a call that has one goes if it says the same as the last, and else becomes such a message too.
-//! * A call without an output gets one that says so, after the calls that stand with it.
+//! * An output belongs to the earliest preceding call that has its id and no output yet, and gets the call's kind.
+//! * A call with the id of an earlier call gets a new id, and so does its output.
+//! * An output without a call becomes a user message that quotes it, because a tool must not have the authority of a
+//!   developer.
+//! * A further output of a call is dropped if it equals the last one, and otherwise becomes such a message.
+//! * A call without an output gets a placeholder, after the calls next to it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -14,21 +14,21 @@ use crate::json::to_raw;
 use crate::notice::Notices;
 use crate::responses::{CallKind, ContentPart, InputItem, InputMessage, OutputContent, Role, ToolCall, ToolOutput};
 
-/// What stands for the output of a call that has none.
+/// The placeholder output.
 const NO_OUTPUT: &str = "No output was recorded for this tool call.";
 
-/// The longest id that the backend takes, in characters (docs/backend.md §2.7).
+/// The longest id that the backend accepts, in characters (docs/backend.md §2.7).
 const MAX_CALL_ID_CHARS: usize = 64;
 
-/// What becomes of the item at an index.
+/// What becomes of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pairing {
     Keep,
-    /// A call under another id than its own.
+    /// A call that gets another id.
     Rename {
         call_id: String,
     },
-    /// An output that takes over its call's kind and id.
+    /// An output that gets its call's kind and id.
     Paired {
         kind: CallKind,
         call_id: String,
@@ -46,16 +46,16 @@ struct CallsById {
     open: VecDeque<OpenCall>,
     /// The index of the last output.
     answered: Option<usize>,
-    /// How many ids have been tried for calls that repeat this one's.
+    /// How many ids have been tried for calls that repeat this id.
     tried: u32,
     any: bool,
 }
 
-/// A call that waits for its output.
+/// A call without an output so far.
 #[derive(Debug)]
 struct OpenCall {
     index: usize,
-    /// `None`: an item of a type that is not read here and that may go without.
+    /// `None` for an item of a type that this crate does not read and that needs no output.
     kind: Option<CallKind>,
     call_id: String,
 }
@@ -83,7 +83,7 @@ pub(super) fn normalise_calls(input: &mut Vec<InputItem>, notices: &mut Notices)
     *input = paired;
 }
 
-/// Decides on every item, and which calls have no output.
+/// Decides what becomes of each item, and which calls have no output.
 fn decide(input: &[InputItem]) -> (Vec<Pairing>, BTreeSet<usize>) {
     let taken: BTreeSet<&str> = input.iter().filter_map(id_of).collect();
     let mut given: BTreeSet<String> = BTreeSet::new();
@@ -128,7 +128,7 @@ fn answer(input: &[InputItem], index: usize, output: &ToolOutput, calls: Option<
     }
 }
 
-/// Does to an item what was decided; `None` takes it out.
+/// Applies a decision to its item; `None` drops the item.
 fn apply(item: InputItem, pairing: Pairing, notices: &mut Notices) -> Option<InputItem> {
     match (item, pairing) {
         (InputItem::Call(call), Pairing::Rename { call_id }) => {
@@ -157,7 +157,7 @@ fn apply(item: InputItem, pairing: Pairing, notices: &mut Notices) -> Option<Inp
     }
 }
 
-/// An output without its call, as a message.
+/// Quotes an output without a call in a message.
 fn quote(output: ToolOutput) -> InputMessage {
     let heading = format!("Output of the tool call {}, which is not part of this conversation:", output.call_id);
     let mut content = vec![ContentPart::Text(heading.into())];
@@ -172,7 +172,7 @@ fn missing_output(call: &ToolCall) -> ToolOutput {
     ToolOutput { kind: call.kind, call_id: call.call_id.clone(), content: OutputContent::Text(NO_OUTPUT.into()) }
 }
 
-/// An id made of `id` that no item of the request has. `tried` counts on, so that many calls of one id take linear
+/// Makes an id from `id` that no item of the request has. `tried` is not reset, so many calls with one id take linear
 /// time.
 fn free_id(id: &str, tried: &mut u32, taken: &BTreeSet<&str>, given: &BTreeSet<String>) -> String {
     loop {
@@ -186,7 +186,7 @@ fn free_id(id: &str, tried: &mut u32, taken: &BTreeSet<&str>, given: &BTreeSet<S
     }
 }
 
-/// The id that pairs the item, where it has one.
+/// Returns the id that pairs the item, if it has one.
 fn id_of(item: &InputItem) -> Option<&str> {
     match item {
         InputItem::Call(call) => Some(&call.call_id),
@@ -200,7 +200,7 @@ fn is_call(item: &InputItem) -> bool {
     kind_of(item).is_some() || item.opaque().is_some_and(|opaque| opaque.kind.ends_with("_call"))
 }
 
-/// The kind of a call that is read here.
+/// Returns the kind of a call that this crate reads.
 fn kind_of(item: &InputItem) -> Option<CallKind> {
     match item {
         InputItem::Call(call) => Some(call.kind),

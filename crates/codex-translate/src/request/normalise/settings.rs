@@ -4,7 +4,7 @@ use crate::notice::Notices;
 use crate::profile::{Options, Profile};
 use crate::responses::{Format, ResponsesRequest};
 
-/// What `include` may ask for (docs/backend.md §2.4).
+/// The values that `include` may have (docs/backend.md §2.4).
 const INCLUDABLE: &[&str] = &[
     "code_interpreter_call.outputs",
     "computer_call_output.output.image_url",
@@ -15,7 +15,7 @@ const INCLUDABLE: &[&str] = &[
     "web_search_call.action.sources",
 ];
 
-/// Settles every setting that the model's profile has a say in.
+/// Normalises every setting that depends on the model's profile.
 pub(super) fn normalise_settings(
     request: &mut ResponsesRequest,
     profile: &Profile,
@@ -37,7 +37,7 @@ pub(super) fn normalise_settings(
         request.parallel_tool_calls = Some(false);
         request.instructions = request.instructions.take().filter(|instructions| !instructions.is_empty());
     } else {
-        // A legacy reply has room for one call.
+        // A legacy reply can hold one call.
         if request.local.legacy_functions {
             request.parallel_tool_calls = Some(false);
         }
@@ -46,7 +46,7 @@ pub(super) fn normalise_settings(
     }
 }
 
-/// Clients offer efforts that the model does not have; upstream refuses them, or hangs.
+/// Replaces an effort that the model does not support: the backend rejects it, or hangs.
 fn clamp_effort(request: &mut ResponsesRequest, profile: &Profile, options: &Options, notices: &mut Notices) {
     let Some(wanted) = request.reasoning.effort.take().or_else(|| options.effort.clone()) else {
         return;
@@ -80,8 +80,8 @@ fn drop_unsupported_verbosity(request: &mut ResponsesRequest, profile: &Profile,
     }
 }
 
-/// `fast` is the user interfaces' word for `priority`; `auto` and `default` are what happens anyway; a tier that the
-/// model does not list is a 400 upstream.
+/// Normalises the service tier. User interfaces call `priority` `fast`; `auto` and `default` have no effect; the
+/// backend answers a tier that the model does not list with a 400.
 fn normalise_service_tier(request: &mut ResponsesRequest, profile: &Profile, options: &Options, notices: &mut Notices) {
     let Some(wanted) = request.service_tier.take().or_else(|| options.service_tier.clone()) else {
         return;

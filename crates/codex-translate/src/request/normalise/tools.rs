@@ -1,4 +1,4 @@
-//! Tools and the choice among them, as the backend takes them (docs/backend.md §2.7, §2.8).
+//! Tools and the choice among them, as the backend accepts them (docs/backend.md §2.7, §2.8).
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use crate::request::read;
 use crate::responses::{AllowedTool, CallKind, InputItem, NamedTool, ResponsesRequest, Tool, ToolChoice};
 use crate::tool_names::ToolNames;
 
-/// Offers the hosted web search if the options want it, and never twice: chat has several ways to ask for it.
+/// Adds the hosted web search if the options say so, and removes duplicates: chat has several ways to request it.
 ///
 /// # Errors
-/// A defect of this crate.
+/// This crate has a defect.
 pub(super) fn offer_web_search_once(request: &mut ResponsesRequest, options: &Options) -> Result<(), Error> {
     let is_search = |tool: &Tool| tool.kind() == "web_search";
     if options.web_search && !request.tools.iter().any(is_search) && !request.is_lite() {
@@ -26,7 +26,7 @@ pub(super) fn offer_web_search_once(request: &mut ResponsesRequest, options: &Op
     Ok(())
 }
 
-/// Settles `tool_choice`: a hosted tool cannot be forced, a named tool must be there, and without tools there is no
+/// Normalises `tool_choice`: a hosted tool cannot be forced, a named tool must exist, and without tools there is no
 /// choice.
 ///
 /// # Errors
@@ -64,7 +64,7 @@ pub(super) fn normalise_tool_choice(request: &mut ResponsesRequest, notices: &mu
     Ok(())
 }
 
-/// Renames the tools whose names the backend does not take, wherever they stand; the plan knows the way back.
+/// Renames the tools whose names the backend does not accept, wherever they occur. The result maps them back.
 pub(super) fn rename(request: &mut ResponsesRequest, notices: &mut Notices) -> ToolNames {
     let mut names = ToolNames::new(names_in(request));
     if !names.is_unchanged() {
@@ -96,7 +96,7 @@ pub(super) fn rename(request: &mut ResponsesRequest, notices: &mut Notices) -> T
     names
 }
 
-/// Every tool name of the request, those of its history among them.
+/// Returns every tool name of the request, including those of its history.
 fn names_in(request: &ResponsesRequest) -> impl Iterator<Item = &str> {
     let called = request.input.iter().filter_map(|item| match item {
         InputItem::Call(call) => Some(&*call.name),
@@ -131,7 +131,7 @@ fn named_mut(tool: &mut AllowedTool) -> Option<&mut NamedTool> {
     }
 }
 
-/// The kinds of the caller's tools by their names.
+/// Returns the kinds of the caller's tools by name.
 pub(super) fn kinds_of(tools: &[Tool]) -> BTreeMap<&str, CallKind> {
     let named = tools.iter().filter_map(|tool| match tool {
         Tool::Function(tool) => Some((&*tool.name, CallKind::Function)),
@@ -141,7 +141,7 @@ pub(super) fn kinds_of(tools: &[Tool]) -> BTreeMap<&str, CallKind> {
     named.collect()
 }
 
-/// A client that knows only functions names a custom tool as one.
+/// Corrects the kind of a custom tool, which clients that know only functions name as a function.
 fn correct_kind(named: &mut NamedTool, kinds: &BTreeMap<&str, CallKind>) {
     if let Some(kind) = kinds.get(&*named.name) {
         named.kind = *kind;

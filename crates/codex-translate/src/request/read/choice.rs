@@ -8,7 +8,7 @@ use crate::responses::{AllowedTool, CallKind, NamedTool, Opaque, ToolChoice};
 /// Reads `tool_choice`.
 ///
 /// # Errors
-/// It is neither a known word nor an object of the right shape: a 400.
+/// It is not a known word or an object of the right shape: a 400.
 pub(super) fn read(node: &Node<'_, '_>, notices: &mut Notices) -> Result<ToolChoice, Error> {
     match node.kind() {
         ValueKind::String => word(node, notices),
@@ -19,7 +19,7 @@ pub(super) fn read(node: &Node<'_, '_>, notices: &mut Notices) -> Result<ToolCho
                 "function" => named(node, &members, CallKind::Function).map(ToolChoice::Named),
                 "custom" => named(node, &members, CallKind::Custom).map(ToolChoice::Named),
                 "allowed_tools" => allowed(node, &members),
-                // The words as objects, as some gateways write them.
+                // Some gateways write the words as objects.
                 "auto" => Ok(ToolChoice::Auto),
                 "none" => Ok(ToolChoice::None),
                 "any" | "required" => Ok(ToolChoice::Required),
@@ -33,7 +33,7 @@ pub(super) fn read(node: &Node<'_, '_>, notices: &mut Notices) -> Result<ToolCho
 /// Reads chat's legacy `function_call`: `none`, `auto`, or the name of a function.
 ///
 /// # Errors
-/// It is none of these: a 400.
+/// It is something else: a 400.
 pub(super) fn function_call(node: &Node<'_, '_>) -> Result<ToolChoice, Error> {
     if node.kind() == ValueKind::String {
         return match &*node.str()? {
@@ -60,7 +60,7 @@ fn word(node: &Node<'_, '_>, notices: &mut Notices) -> Result<ToolChoice, Error>
     }
 }
 
-/// The object's `type`; Responses clients of old leave it out beside `function`.
+/// Returns the object's `type`. Old Responses clients omit it if there is a `function`.
 fn kind_of(node: &Node<'_, '_>, members: &Members<'_>) -> Result<String, Error> {
     match find(members, "type") {
         Some(raw) => node.key("type", raw).string(),
@@ -69,7 +69,8 @@ fn kind_of(node: &Node<'_, '_>, members: &Members<'_>) -> Result<String, Error> 
     }
 }
 
-/// `{"type":"function","function":{"name":…}}` of chat or `{"type":"function","name":…}` of Responses; custom alike.
+/// Reads `{"type":"function","function":{"name":…}}` (chat) or `{"type":"function","name":…}` (Responses); likewise
+/// `custom`.
 fn named(node: &Node<'_, '_>, members: &Members<'_>, kind: CallKind) -> Result<NamedTool, Error> {
     let name = match find(members, kind.tool_type()) {
         Some(raw) => {
@@ -88,7 +89,7 @@ fn name_in(node: &Node<'_, '_>, members: &Members<'_>) -> Result<String, Error> 
     node.key("name", raw).non_empty()
 }
 
-/// Chat nests mode and tools under `allowed_tools`, Responses does not.
+/// Reads the allowed tools. Chat nests mode and tools in `allowed_tools`, Responses does not.
 fn allowed(node: &Node<'_, '_>, members: &Members<'_>) -> Result<ToolChoice, Error> {
     if let Some(raw) = find(members, "allowed_tools") {
         let nested = node.key("allowed_tools", raw);

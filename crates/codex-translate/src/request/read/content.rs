@@ -1,4 +1,4 @@
-//! Content: a text or a list of parts, in either dialect's names.
+//! Content: a string or a list of parts, in the names of either dialect.
 
 use serde_json::value::RawValue;
 
@@ -7,13 +7,13 @@ use crate::json::{Members, Node, Path, ValueKind, find};
 use crate::notice::Notices;
 use crate::responses::{ContentPart, InputFile, InputImage, Opaque, OutputContent, Shape};
 
-/// The keys that replies leave on their parts and that mean nothing in a request.
+/// Keys that replies put on parts and that mean nothing in a request.
 const LEFTOVERS: &[&str] = &["type", "annotations", "logprobs", "id", "status", "index", "parsed"];
 
-/// Reads content that is a text or a list of parts.
+/// Reads content that is a string or a list of parts.
 ///
 /// # Errors
-/// It is neither, or a part is of a type that cannot be sent: a 400 that names it.
+/// It is neither, or a part has a type that cannot be sent: a 400 with its path.
 pub(super) fn parts(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<Vec<ContentPart>, Error> {
     match node.kind() {
         ValueKind::String => Ok(vec![ContentPart::Text(node.written()?)]),
@@ -30,10 +30,10 @@ pub(super) fn parts(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) ->
     }
 }
 
-/// Reads one part; `None` for one that is dropped, with its notice.
+/// Reads one part; `None` if it is dropped with a notice.
 ///
 /// # Errors
-/// The part is of a type that cannot be sent, or something in it is missing: a 400 that names it.
+/// The part has a type that cannot be sent, or something in it is missing: a 400 with its path.
 pub(super) fn part(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<Option<ContentPart>, Error> {
     if node.kind() == ValueKind::String {
         return Ok(Some(ContentPart::Text(node.written()?)));
@@ -41,7 +41,7 @@ pub(super) fn part(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> 
     part_of(node.path(), &node.object()?, shape, notices)
 }
 
-/// Reads a part of these members.
+/// Reads a part with these members.
 ///
 /// # Errors
 /// As for [`part`].
@@ -72,10 +72,10 @@ pub(super) fn part_of(
     Ok(Some(part))
 }
 
-/// Reads what a tool answered: text, or parts. JSON of any other form is sent as its text.
+/// Reads the output of a tool: a string, or parts. Any other JSON is sent as text.
 ///
 /// # Errors
-/// A part cannot be sent: a 400 that names it.
+/// A part cannot be sent: a 400 with its path.
 pub(super) fn output(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<OutputContent, Error> {
     match node.kind() {
         ValueKind::String => Ok(OutputContent::Text(node.written()?)),
@@ -87,12 +87,12 @@ pub(super) fn output(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -
     }
 }
 
-/// What stands for the output of a tool that answered nothing.
+/// Returns the output of a tool that returned nothing.
 pub(super) fn no_output() -> OutputContent {
     OutputContent::Text("".into())
 }
 
-/// Whether every element is a content part, rather than data of the tool's own.
+/// Returns whether every element is a content part, not data of the tool.
 fn is_parts(node: &Node<'_, '_>) -> Result<bool, Error> {
     for (index, raw) in node.array()?.into_iter().enumerate() {
         let element = node.index(index, raw);
@@ -109,7 +109,7 @@ fn is_parts(node: &Node<'_, '_>) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// The part's type; one without is what its only content says.
+/// Returns the part's type. A part without one has the type of its only content.
 fn kind_of(at: &Path<'_>, members: &Members<'_>) -> Result<String, Error> {
     if let Some(raw) = find(members, "type") {
         return at.key("type", raw).string();
@@ -122,7 +122,7 @@ fn kind_of(at: &Path<'_>, members: &Members<'_>) -> Result<String, Error> {
     Err(at.missing("type"))
 }
 
-/// The one member of a part that counts, as `read` reads it.
+/// Reads the member `name` of a part by `read`, and drops the others.
 fn member<'a, T>(
     at: &Path<'_>,
     members: &Members<'a>,
@@ -141,7 +141,7 @@ fn member<'a, T>(
     found.ok_or_else(|| at.missing(name))
 }
 
-/// An image: `image_url` is a string in Responses and an object in chat, where it holds the detail too.
+/// Reads an image. `image_url` is a string in Responses and an object in chat, where it also contains the detail.
 fn image(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<InputImage, Error> {
     let mut image = InputImage::default();
     for (key, raw) in members {
@@ -172,7 +172,7 @@ fn image(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<
     Ok(image)
 }
 
-/// A file: its members stand under `file` in chat, beside the type in Responses.
+/// Reads a file. Its members are in `file` in chat, and next to the type in Responses.
 fn file(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<InputFile, Error> {
     let mut file = InputFile::default();
     for (key, raw) in members {
@@ -202,8 +202,8 @@ fn file_member(file: &mut InputFile, key: &str, member: &Node<'_, '_>, notices: 
     Ok(())
 }
 
-/// Leaves out a key that the part's type does not have, such as the cache marks of Anthropic's API; says so unless it
-/// is a reply's own.
+/// Drops a key that the part's type does not have, such as the cache marks of Anthropic's API, with a notice unless it
+/// is a leftover of a reply.
 fn leftover(key: &str, member: &Node<'_, '_>, notices: &mut Notices) {
     if !LEFTOVERS.contains(&key) {
         notices.dropped(member.here(), "not supported by the backend");
@@ -215,7 +215,7 @@ fn unsupported(at: &Path<'_>, kind: &str, instead: &str) -> Error {
         .with_code("unsupported_content")
 }
 
-/// The text of a string, or nothing.
+/// Returns the text of a value if it is a string.
 fn text_of(raw: Option<&RawValue>) -> Option<String> {
     let node = Node::root(raw?);
     (node.kind() == ValueKind::String).then(|| node.string().ok()).flatten()

@@ -1,4 +1,4 @@
-//! The form of an answer: `response_format` of chat and `text.format` of Responses, in either one's shape.
+//! The format of the answer: `response_format` in chat and `text.format` in Responses, each in the shape of either.
 
 use crate::error::Error;
 use crate::json::{Node, Raw};
@@ -8,7 +8,7 @@ use crate::responses::{Format, JsonSchema, Opaque};
 /// Reads a format; `None` for plain text, which is the default.
 ///
 /// # Errors
-/// The format has the wrong type, or a schema is missing: a 400 that names it.
+/// The format has the wrong type, or a schema is missing: a 400 with its path.
 pub(super) fn read(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Option<Format>, Error> {
     let members = node.object()?;
     let find = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, raw)| *raw);
@@ -19,7 +19,7 @@ pub(super) fn read(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Option<
     match &*kind {
         "text" => Ok(None),
         "json_object" => Ok(Some(Format::JsonObject)),
-        // Chat nests the schema's description, Responses does not; some clients send either to either.
+        // Chat nests the schema, Responses does not; some clients send the shape of the other.
         "json_schema" => match find("json_schema") {
             Some(raw) => schema(&node.key("json_schema", raw), notices),
             None => schema(node, notices),

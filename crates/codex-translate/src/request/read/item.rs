@@ -1,7 +1,7 @@
 //! Input items of the Responses API, as its clients write them (docs/backend.md §2.7, §2.8).
 //!
-//! Items are rebuilt from an allow-list, since the backend refuses keys that it does not know. What is left over from a
-//! reply (`id`, `status`, annotations, log probabilities) means nothing in a request and goes without notice.
+//! Items are rebuilt from an allow-list, because the backend rejects keys that it does not know. Leftovers of a reply
+//! (`id`, `status`, annotations, log probabilities) mean nothing in a request and are dropped without a notice.
 
 use super::content;
 use super::message::{self, MessageReader};
@@ -13,8 +13,8 @@ use crate::responses::{CallKind, InputItem, InputMessage, Opaque, ReasoningItem,
 /// The key that only the Codex CLI writes on its items (docs/backend.md §9).
 const PASSTHROUGH: &str = "internal_chat_message_metadata_passthrough";
 
-/// The types of items that are carried as they are, with the keys that the backend knows of each (docs/backend.md §2.8,
-/// and what the CLI 0.169.0 writes beyond that).
+/// The types of items that are forwarded unchanged, with the keys that the backend knows for each (docs/backend.md
+/// §2.8, plus what the CLI 0.169.0 writes).
 const ALLOWED: &[(&str, &[&str])] = &[
     ("additional_tools", &["type", "role", "tools"]),
     ("agent_message", &["type", "author", "recipient", "content"]),
@@ -33,22 +33,22 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("web_search_call", &["type", "status", "action"]),
 ];
 
-/// The keys that a reply leaves on its items and that mean nothing in a request.
+/// Keys that replies put on items and that mean nothing in a request.
 const LEFTOVERS: &[&str] = &["id", "status", "created_by", "object"];
 
-/// Whether the Codex CLI wrote the item.
+/// Returns whether the Codex CLI wrote the item.
 pub(super) fn is_of_cli(members: &Members<'_>) -> bool {
     find(members, PASSTHROUGH).is_some()
 }
 
-/// Reads the items of an `input` one after the other.
+/// Reads the items of an `input`, one at a time.
 pub(super) struct ItemReader {
     from_cli: bool,
     items: MessageReader,
 }
 
 impl ItemReader {
-    /// A reader of `count` items.
+    /// Makes a reader for `count` items.
     pub(super) fn new(from_cli: bool, count: usize) -> Self {
         Self { from_cli, items: MessageReader::new(Shape::Responses, count) }
     }
@@ -60,7 +60,7 @@ impl ItemReader {
     /// Reads one item.
     ///
     /// # Errors
-    /// Something in it has the wrong type or is missing: a 400 that names it.
+    /// Something in it has the wrong type or is missing: a 400 with its path.
     pub(super) fn read(&mut self, at: &Path<'_>, members: Members<'_>, notices: &mut Notices) -> Result<(), Error> {
         let kind = kind_of(at, &members)?;
         if self.from_cli && kind != "item_reference" {
@@ -78,7 +78,7 @@ impl ItemReader {
                 self.items.push(InputItem::Output(output(at, &members, CallKind::Custom, notices)?));
             }
             "reasoning" => self.items.push(InputItem::Reasoning(reasoning(at, &members, notices)?)),
-            // A content part where an item should be is what the user says.
+            // A content part instead of an item is treated as a message of the user.
             "text" | "input_text" | "input_image" | "input_file" | "image_url" => {
                 let content =
                     vec![content::part_of(at, &members, Shape::Responses, notices)?].into_iter().flatten().collect();
@@ -90,7 +90,7 @@ impl ItemReader {
     }
 }
 
-/// The item's type. One without is a message if it has a role, as many clients write it.
+/// Returns the item's type. An item without one is a message if it has a role, as many clients write it.
 fn kind_of(at: &Path<'_>, members: &Members<'_>) -> Result<String, Error> {
     match find(members, "type") {
         Some(raw) => at.key("type", raw).string(),
@@ -99,7 +99,7 @@ fn kind_of(at: &Path<'_>, members: &Members<'_>) -> Result<String, Error> {
     }
 }
 
-/// An item of the Codex CLI; only a `system` role, which the backend refuses, becomes `developer`.
+/// Copies an item of the Codex CLI. Only the role `system`, which the backend rejects, becomes `developer`.
 fn verbatim(kind: &str, members: &Members<'_>) -> Result<Opaque, Error> {
     let mut item = Opaque::new(kind, members);
     for (key, raw) in &mut item.members {
@@ -142,7 +142,7 @@ fn output(at: &Path<'_>, members: &Members<'_>, kind: CallKind, notices: &mut No
         match &**key {
             "call_id" => call_id = Some(message::call_id(&member, notices)?),
             "output" => content = Some(content::output(&member, Shape::Responses, notices)?),
-            // What the call was named is said by the call.
+            // The call has the name.
             "name" => {}
             key => leftover(key, &member, notices),
         }
@@ -179,8 +179,7 @@ fn empty_list() -> Result<Raw, Error> {
     to_raw(&[(); 0])
 }
 
-/// An item of another type with the keys that its type has; of a type that is not known here, with all but the
-/// leftovers.
+/// Copies an item of another type with the keys of its type. An item of an unknown type keeps all keys but leftovers.
 fn cleaned(at: &Path<'_>, kind: &str, members: &Members<'_>, notices: &mut Notices) -> Opaque {
     let allowed = ALLOWED.iter().find(|(name, _)| *name == kind).map(|(_, keys)| *keys);
     let mut item = Opaque { kind: kind.to_owned(), members: Vec::new() };
@@ -198,7 +197,7 @@ fn cleaned(at: &Path<'_>, kind: &str, members: &Members<'_>, notices: &mut Notic
     item
 }
 
-/// Leaves out a key that the item's type does not have; says so unless it is the reply's own.
+/// Drops a key that the item's type does not have, with a notice unless it is a leftover of a reply.
 fn leftover(key: &str, member: &Node<'_, '_>, notices: &mut Notices) {
     if key != "type" && !LEFTOVERS.contains(&key) {
         notices.dropped(member.here(), "not supported by the backend");

@@ -10,19 +10,19 @@ use crate::responses::{
     CallKind, ContentPart, InputItem, InputMessage, OutputContent, Role, Shape, ToolCall, ToolOutput,
 };
 
-/// The longest id that the backend takes, in characters (docs/backend.md §2.7).
+/// The longest id that the backend accepts, in characters (docs/backend.md §2.7).
 const MAX_CALL_ID_CHARS: usize = 64;
 
-/// The name given to a tool call in the history that has none; the backend refuses an empty one (docs/backend.md §2.7).
+/// The name for a tool call in the history without one; the backend rejects an empty name (docs/backend.md §2.7).
 const UNNAMED: &str = "unnamed_tool";
 
-/// Reads messages one after the other.
+/// Reads messages, one at a time.
 ///
 /// A message becomes one item or several: an assistant's calls follow its text as items of their own.
 pub(super) struct MessageReader {
     shape: Shape,
     items: Vec<InputItem>,
-    /// Legacy function calls without an answer so far, as name and the id that was given to the call.
+    /// The legacy function calls that have no answer yet: the name, and the id that the call was given.
     legacy_calls: Vec<(String, String)>,
     legacy_count: usize,
 }
@@ -41,7 +41,7 @@ struct MessageFields {
 }
 
 impl MessageReader {
-    /// A reader of `count` messages, most of which become one item each.
+    /// Makes a reader for `count` messages, most of which become one item each.
     pub(super) fn new(shape: Shape, count: usize) -> Self {
         Self { shape, items: Vec::with_capacity(count), legacy_calls: Vec::new(), legacy_count: 0 }
     }
@@ -57,7 +57,7 @@ impl MessageReader {
     /// Reads one message.
     ///
     /// # Errors
-    /// Its role is unknown, or something in it has the wrong type or is missing: a 400 that names it.
+    /// Its role is unknown, or something in it has the wrong type or is missing: a 400 with its path.
     pub(super) fn read(&mut self, at: &Path<'_>, members: Members<'_>, notices: &mut Notices) -> Result<(), Error> {
         let Some(role) = find(&members, "role") else {
             return Err(at.missing("role"));
@@ -107,7 +107,7 @@ impl MessageReader {
         Ok(fields)
     }
 
-    /// A message of system, developer or user.
+    /// Reads a message of system, developer or user.
     fn said(&mut self, role: Role, fields: MessageFields, at: &Path<'_>, notices: &mut Notices) -> Result<(), Error> {
         let mut content = fields.content.ok_or_else(|| at.missing("content"))?;
         if let Some(name) = fields.name {
@@ -121,7 +121,7 @@ impl MessageReader {
         Ok(())
     }
 
-    /// A message of the assistant: what it said, then its calls.
+    /// Reads a message of the assistant: its text, then its calls.
     fn assistant(&mut self, fields: MessageFields, at: &Path<'_>, notices: &mut Notices) {
         if fields.name.is_some() {
             notices.dropped(at.place("name"), "the backend does not support speaker names");
@@ -156,7 +156,7 @@ impl MessageReader {
         }
     }
 
-    /// A message of a tool; the kind of its call is settled when calls and outputs are paired.
+    /// Reads a message of a tool. The kind of its call is known once calls and outputs are paired.
     fn tool(&mut self, at: &Path<'_>, fields: MessageFields) -> Result<(), Error> {
         let call_id = fields.call_id.ok_or_else(|| at.missing("tool_call_id"))?;
         let content = fields.output.unwrap_or_else(content::no_output);
@@ -164,7 +164,7 @@ impl MessageReader {
         Ok(())
     }
 
-    /// A message of a legacy function: it answers the earliest call of its name that has no answer.
+    /// Reads a message of a legacy function, which answers the earliest call with its name that has no answer.
     fn function(&mut self, at: &Path<'_>, fields: MessageFields) -> Result<(), Error> {
         let name = fields.name.ok_or_else(|| at.missing("name"))?;
         let call_id = match self.legacy_calls.iter().position(|(called, _)| *called == name) {
@@ -176,14 +176,15 @@ impl MessageReader {
         Ok(())
     }
 
-    /// An id for a call that has none in its dialect; counted, so that the same history has the same ids in every turn.
+    /// Makes an id for a call whose dialect has none. Ids are counted, so the same history has the same ids in every
+    /// turn.
     fn legacy_id(&mut self) -> String {
         self.legacy_count += 1;
         format!("call_legacy_{}", self.legacy_count)
     }
 }
 
-/// Keeps the name of a speaker: the backend has no place for it, so that a user's is said in a part of its own.
+/// Writes a user's name into a text part, because the backend has no field for it. Other names are dropped.
 fn name_speaker(role: &Role, name: String, content: &mut Vec<ContentPart>, at: &Path<'_>, notices: &mut Notices) {
     if *role == Role::User {
         notices.emulated(at.place("name"), "sent in a text part before the message");
@@ -215,7 +216,7 @@ fn tool_call(node: &Node<'_, '_>, notices: &mut Notices) -> Result<ToolCall, Err
     Ok(ToolCall { kind, call_id, name, input, namespace: None })
 }
 
-/// The name and the arguments of a call.
+/// Reads the name and the input of a call.
 fn name_and_input(node: &Node<'_, '_>, input_key: &str, notices: &mut Notices) -> Result<(String, String), Error> {
     let kind = if input_key == "input" { CallKind::Custom } else { CallKind::Function };
     let (mut name, mut input) = (None, None);
@@ -231,7 +232,7 @@ fn name_and_input(node: &Node<'_, '_>, input_key: &str, notices: &mut Notices) -
     Ok((name, input.unwrap_or_else(|| empty_input(kind))))
 }
 
-/// The arguments of a function as JSON text, or the input of a custom tool. Some clients send the arguments as an
+/// Reads the arguments of a function as JSON text, or the input of a custom tool. Some clients send the arguments as an
 /// object.
 pub(super) fn tool_input(node: &Node<'_, '_>, kind: CallKind, notices: &mut Notices) -> Result<String, Error> {
     match node.kind() {
@@ -247,7 +248,7 @@ pub(super) fn tool_input(node: &Node<'_, '_>, kind: CallKind, notices: &mut Noti
     }
 }
 
-/// What a call without arguments is called with.
+/// Returns the input of a call that has none.
 pub(super) fn empty_input(kind: CallKind) -> String {
     match kind {
         CallKind::Function => "{}".to_owned(),
@@ -255,7 +256,7 @@ pub(super) fn empty_input(kind: CallKind) -> String {
     }
 }
 
-/// The name of a tool in the history.
+/// Reads the name of a tool in the history.
 pub(super) fn tool_name(node: &Node<'_, '_>, notices: &mut Notices) -> Result<String, Error> {
     let name = node.string()?;
     if name.is_empty() {
@@ -265,7 +266,7 @@ pub(super) fn tool_name(node: &Node<'_, '_>, notices: &mut Notices) -> Result<St
     Ok(name)
 }
 
-/// The id of a call, as the client has it; one that is too long is shortened, the same way for the call and its output.
+/// Reads the id of a call. An id that is too long is shortened, in the same way for the call and its output.
 pub(super) fn call_id(node: &Node<'_, '_>, notices: &mut Notices) -> Result<String, Error> {
     let id = node.non_empty()?;
     if id.chars().count() <= MAX_CALL_ID_CHARS {

@@ -1,7 +1,7 @@
-//! The readers: a client's body, in either dialect, into the hub.
+//! The readers: from a client's body, in either dialect, to the hub.
 //!
-//! They check types and shapes, and understand the same thing under each name that clients have for it. What a request
-//! *means* to the backend is settled afterwards, in [`normalise`](super::normalise).
+//! They check types and shapes, and accept each name that clients use for the same thing. What a request *means* to the
+//! backend is decided later, by [`normalise`](super::normalise).
 
 mod choice;
 mod content;
@@ -26,38 +26,39 @@ use crate::request::params;
 use crate::responses::{InputItem, InputMessage, ResponsesRequest, Role, Shape};
 
 impl ChatRequest {
-    /// Reads a body. A Responses-shaped one (`input` and no `messages`), as Cursor sends it, is understood as well.
+    /// Parses the body of a request to `/v1/chat/completions`. A Responses-shaped body (`input` without `messages`), as
+    /// Cursor sends it, is accepted, too.
     ///
     /// # Errors
-    /// The body is not JSON (the message says at which line and column), or something in it has the wrong type or is
-    /// missing (the error's parameter is its path, such as `messages[3].content[1].image_url`): a 400.
+    /// The body is not JSON (the message contains line and column), or something in it has the wrong type or is missing
+    /// (the error's parameter is its path, such as `messages[3].content[1].image_url`): a 400.
     pub fn from_json(body: &[u8]) -> Result<Self, Error> {
         read(body, Shape::Chat).map(Self)
     }
 }
 
 impl ResponsesRequest {
-    /// Reads the body of a request to `/v1/responses`. A chat-shaped body (`messages` and no `input`) is understood as
-    /// well.
+    /// Parses the body of a request to `/v1/responses`. A chat-shaped body (`messages` without `input`) is accepted,
+    /// too.
     ///
     /// # Errors
-    /// The body is not JSON, or something in it has the wrong type or is missing: a 400 that names it by its path.
+    /// The body is not JSON, or something in it has the wrong type or is missing: a 400 with its path.
     pub fn from_json(body: &[u8]) -> Result<Self, Error> {
         read(body, Shape::Responses)
     }
 }
 
-/// Reads a body that came by the path of `path`; the shape of the body decides how, and is remembered.
+/// Reads a body that was sent to the path of `path`. The shape of the body, which is stored, decides how.
 ///
 /// # Errors
-/// A 400 that names what is wrong by its path.
+/// The body is invalid: a 400 with the path of what is wrong.
 fn read(body: &[u8], path: Shape) -> Result<ResponsesRequest, Error> {
     let text = json::text(body)?;
     let ParsedBody { members, messages, input } = ParsedBody::parse(&text)?;
     let shape = match path {
         Shape::Chat if messages.is_none() && input.is_some() => Shape::Responses,
         Shape::Responses if input.is_none() && messages.is_some() => Shape::Chat,
-        // That of the path, if it can be (docs/clients/quirks.md rule 8).
+        // The shape of the path, if the body has it (docs/clients/quirks.md rule 8).
         Shape::Chat | Shape::Responses => path,
     };
     let mut request = ResponsesRequest::default();
@@ -69,7 +70,7 @@ fn read(body: &[u8], path: Shape) -> Result<ResponsesRequest, Error> {
     let root = Path::ROOT;
     let Some((_, model)) = members.iter().find(|(key, _)| key == "model") else { return Err(root.missing("model")) };
     request.model = root.key("model", model).non_empty()?;
-    // The conversation comes before the rest: it can show that the body is the Codex CLI's.
+    // The conversation is read first, because it can show that the body is the Codex CLI's.
     let (name, conversation, (other, unread)) = match shape {
         Shape::Chat => ("messages", messages, ("input", input)),
         Shape::Responses => ("input", input, ("messages", messages)),
@@ -100,7 +101,7 @@ fn read_messages(list: Shallow<'_>, at: &Path<'_>, notices: &mut Notices) -> Res
     Ok(reader.into_items())
 }
 
-/// Reads `input`, which may be a text instead of a list (the backend takes only a list, docs/backend.md §2.5).
+/// Reads `input`, which may be a string. The backend accepts only a list (docs/backend.md §2.5).
 fn read_input(request: &mut ResponsesRequest, input: Shallow<'_>, at: &Path<'_>) -> Result<(), Error> {
     if let Shallow::String(text) = input {
         request.input.push(InputItem::Message(InputMessage::text(Role::User, text.into_owned())));
@@ -116,7 +117,7 @@ fn read_input(request: &mut ResponsesRequest, input: Shallow<'_>, at: &Path<'_>)
     Ok(())
 }
 
-/// The objects of a list, of which there must be some.
+/// Returns the objects of a list that must not be empty.
 fn objects<'a>(list: Shallow<'a>, at: &Path<'_>, or_else: &str) -> Result<Vec<Members<'a>>, Error> {
     let kind = list.kind();
     let Shallow::Array(elements) = list else { return Err(at.mistyped("an array", kind)) };

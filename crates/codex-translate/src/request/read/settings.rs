@@ -1,4 +1,4 @@
-//! The parameters beside the conversation, which both dialects share under several names.
+//! The parameters other than the conversation, which both dialects share under several names.
 
 use super::{choice, content, format, tools};
 use crate::error::Error;
@@ -11,10 +11,10 @@ use crate::responses::{Opaque, ResponsesRequest, Shape, Tool};
 /// The most stop strings (Chat Completions).
 const MAX_STOPS: usize = 4;
 
-/// Reads the parameter `key` into `request`; false if it is none of those read here.
+/// Reads the parameter `key` into `request`; false if this reader does not know it.
 ///
 /// # Errors
-/// The parameter has the wrong type or a value that cannot be: a 400 that names it.
+/// The parameter has the wrong type or an invalid value: a 400 with its path.
 pub(super) fn read(request: &mut ResponsesRequest, node: &Node<'_, '_>, key: &str) -> Result<bool, Error> {
     if request.local.shape == Shape::Chat && read_chat(request, node, key)? {
         return Ok(true);
@@ -45,7 +45,7 @@ pub(super) fn read(request: &mut ResponsesRequest, node: &Node<'_, '_>, key: &st
         "include" => request.include = strings(node)?,
         "service_tier" => request.service_tier = Some(node.string()?),
         "prompt_cache_key" => request.prompt_cache_key = Some(node.string()?).filter(|key| !key.is_empty()),
-        // The older name says the same and gives way to the others.
+        // The older name of the same limit; the newer names override it.
         "max_tokens" => {
             let limit = node.positive()?;
             request.local.max_tokens.get_or_insert(limit);
@@ -66,7 +66,7 @@ pub(super) fn read(request: &mut ResponsesRequest, node: &Node<'_, '_>, key: &st
     Ok(true)
 }
 
-/// The parameters that only a chat reply can honour, and those of its legacy function calls.
+/// Reads the parameters that only a chat reply can honour, and those of its legacy function calls.
 fn read_chat(request: &mut ResponsesRequest, node: &Node<'_, '_>, key: &str) -> Result<bool, Error> {
     match key {
         "n" => request.local.n = Some(node.positive()?),
@@ -82,7 +82,7 @@ fn read_chat(request: &mut ResponsesRequest, node: &Node<'_, '_>, key: &str) -> 
     Ok(true)
 }
 
-/// One to four strings; an empty one cuts nothing and is left out.
+/// Reads at most four strings; an empty one has no effect and is dropped.
 fn stop(node: &Node<'_, '_>) -> Result<Vec<String>, Error> {
     let mut stop = match node.kind() {
         ValueKind::String => vec![node.string()?],
@@ -103,7 +103,7 @@ fn strings(node: &Node<'_, '_>) -> Result<Vec<String>, Error> {
     list.iter().enumerate().map(|(index, raw)| node.index(index, raw).string()).collect()
 }
 
-/// Text, or a list of texts or text parts, which the public API allows here too.
+/// Reads a string, or a list of strings or text parts, which the public API also allows.
 fn instructions(node: &Node<'_, '_>) -> Result<String, Error> {
     match node.kind() {
         ValueKind::Array => {
@@ -119,7 +119,8 @@ fn instructions(node: &Node<'_, '_>) -> Result<String, Error> {
     }
 }
 
-/// `include_usage` belongs to the chat reply and is never sent upstream (docs/backend.md §2.5).
+/// Reads `stream_options`. `include_usage` is about the chat reply and is never sent to the backend (docs/backend.md
+/// §2.5).
 fn stream_options(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), Error> {
     for (key, raw) in node.object()? {
         let member = node.key(&key, raw);
@@ -135,7 +136,7 @@ fn stream_options(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result
     Ok(())
 }
 
-/// `reasoning` in the forms of the Responses API and of OpenRouter (`max_tokens`, `exclude`, `enabled`).
+/// Reads `reasoning` in the forms of the Responses API and of OpenRouter (`max_tokens`, `exclude`, `enabled`).
 fn reasoning(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), Error> {
     for (key, raw) in node.object()? {
         let member = node.key(&key, raw);
@@ -158,7 +159,7 @@ fn reasoning(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), 
     Ok(())
 }
 
-/// A summary's detail; `none` is how the CLI's settings say that none is wanted (docs/backend.md §2.4).
+/// Reads the detail of the summary. The CLI's settings use `none` for no summary (docs/backend.md §2.4).
 fn summary(node: &Node<'_, '_>) -> Result<Option<String>, Error> {
     Ok(Some(node.string()?).filter(|summary| summary != "none"))
 }
@@ -175,7 +176,7 @@ fn text(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), Error
     Ok(())
 }
 
-/// Chat's way to ask for the hosted web search; its location is nested one level deeper than the tool's.
+/// Reads chat's request for the hosted web search. Its location is nested one level deeper than the tool's.
 fn web_search_options(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), Error> {
     let mut tool = tools::web_search()?;
     for (key, raw) in node.object()? {
@@ -190,7 +191,7 @@ fn web_search_options(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Re
     Ok(())
 }
 
-/// `{"type":"approximate","approximate":{…}}` as `{"type":"approximate",…}`.
+/// Converts `{"type":"approximate","approximate":{…}}` to `{"type":"approximate",…}`.
 fn location(node: &Node<'_, '_>) -> Result<Raw, Error> {
     let members = node.object()?;
     let Some((_, inner)) = members.iter().find(|(key, _)| key == "approximate") else {

@@ -1,5 +1,4 @@
-//! Tools of either dialect: chat nests a function's members under `function`, Responses does not, and clients mix the
-//! two.
+//! Tools of either dialect. Chat nests a function's members in `function`, Responses does not, and clients mix the two.
 
 use crate::error::Error;
 use crate::json::{Members, Node, Raw, ValueKind, find, to_raw};
@@ -7,14 +6,14 @@ use crate::notice::Notices;
 use crate::request::schema;
 use crate::responses::{CustomTool, FunctionTool, Opaque, Tool};
 
-/// The hosted tools that accounts of ChatGPT do not have (docs/backend.md §2.8).
+/// The hosted tools that ChatGPT accounts do not have (docs/backend.md §2.8).
 const UNAVAILABLE: &[&str] =
     &["file_search", "code_interpreter", "computer_use", "computer_use_preview", "computer", "mcp"];
 
-/// Reads a list of tools; those of the Codex CLI are kept as they are.
+/// Reads a list of tools. Tools of the Codex CLI are not changed.
 ///
 /// # Errors
-/// Something in it has the wrong type or is missing: a 400 that names it.
+/// Something in it has the wrong type or is missing: a 400 with its path.
 pub(crate) fn list(node: &Node<'_, '_>, from_cli: bool, notices: &mut Notices) -> Result<Vec<Tool>, Error> {
     let mut tools = Vec::new();
     for (index, raw) in node.array()?.into_iter().enumerate() {
@@ -33,7 +32,7 @@ pub(crate) fn list(node: &Node<'_, '_>, from_cli: bool, notices: &mut Notices) -
 /// Reads chat's legacy `functions`.
 ///
 /// # Errors
-/// Something in it has the wrong type or is missing: a 400 that names it.
+/// Something in it has the wrong type or is missing: a 400 with its path.
 pub(super) fn functions(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Vec<Tool>, Error> {
     let mut tools = Vec::new();
     for (index, raw) in node.array()?.into_iter().enumerate() {
@@ -45,16 +44,16 @@ pub(super) fn functions(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Ve
     Ok(tools)
 }
 
-/// The hosted web search, without settings.
+/// Makes the hosted web search without settings.
 ///
 /// # Errors
-/// A defect of this crate.
+/// This crate has a defect.
 pub(crate) fn web_search() -> Result<Opaque, Error> {
     let kind = "web_search".to_owned();
     Ok(Opaque { members: vec![("type".to_owned(), to_raw(&kind)?)], kind })
 }
 
-/// Reads one tool; `None` for one that is dropped, with its notice.
+/// Reads one tool; `None` if it is dropped with a notice.
 fn tool(node: &Node<'_, '_>, kind: &str, members: &Members<'_>, notices: &mut Notices) -> Result<Option<Tool>, Error> {
     match kind {
         "function" => function(node, members, notices).map(Tool::Function).map(Some),
@@ -68,7 +67,7 @@ fn tool(node: &Node<'_, '_>, kind: &str, members: &Members<'_>, notices: &mut No
     }
 }
 
-/// The hosted web search under the one name that the backend has for it (docs/backend.md §2.8).
+/// Reads the hosted web search under the one name that the backend knows (docs/backend.md §2.8).
 fn search(node: &Node<'_, '_>, kind: &str, members: &Members<'_>, notices: &mut Notices) -> Result<Opaque, Error> {
     let mut tool = web_search()?;
     if kind != tool.kind {
@@ -88,7 +87,7 @@ fn without_cache_control(node: &Node<'_, '_>, mut tool: Opaque, notices: &mut No
     tool
 }
 
-/// The tool's type; one without is a function if it looks like one.
+/// Returns the tool's type. A tool without one is a function if it looks like one.
 fn kind_of(node: &Node<'_, '_>, members: &Members<'_>) -> Result<String, Error> {
     match find(members, "type") {
         Some(raw) => node.key("type", raw).string(),
@@ -97,7 +96,7 @@ fn kind_of(node: &Node<'_, '_>, members: &Members<'_>) -> Result<String, Error> 
     }
 }
 
-/// A function's members as they come in, from the tool itself and from its `function`.
+/// The members of a function, from the tool itself and from its `function`.
 #[derive(Default)]
 struct FunctionMembers {
     name: Option<String>,
@@ -137,7 +136,7 @@ impl FunctionMembers {
         Ok(())
     }
 
-    /// The function, with an empty schema if it has none: chat means by that a function without arguments.
+    /// Returns the function. Without a schema it gets an empty one: in chat that means a function without arguments.
     fn finish(self, node: &Node<'_, '_>) -> Result<FunctionTool, Error> {
         let parameters = match self.parameters {
             Some(parameters) => parameters,
@@ -174,7 +173,7 @@ fn custom(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> 
     Ok(CustomTool { name: name.ok_or_else(|| node.missing("name"))?, description, format })
 }
 
-/// A custom tool's input format; chat nests a grammar's members under `grammar`.
+/// Reads a custom tool's input format. Chat nests a grammar's members in `grammar`.
 fn input_format(node: &Node<'_, '_>) -> Result<Raw, Error> {
     let members = node.object()?;
     let Some(raw) = find(&members, "grammar").filter(|raw| Node::root(raw).kind() == ValueKind::Object) else {
