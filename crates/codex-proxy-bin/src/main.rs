@@ -85,7 +85,7 @@ fn run(args: Args) -> Result<ExitCode, CommandError> {
 }
 
 fn log_to_stderr(config: &Config, command: &Command) -> Result<(), CommandError> {
-    let log = config.log.as_deref().unwrap_or(command.default_log());
+    let log = config.log.as_deref().unwrap_or_else(|| command.default_log());
     let filter = EnvFilter::try_new(log).map_err(|error| {
         CommandError::Usage(format!("CODEX_PROXY_LOG: invalid log filter `{log}` ({error}); try `info` or `debug`"))
     })?;

@@ -1,8 +1,8 @@
 //! What a connection is doing, so an idle one can be told from a busy one.
 //!
 //! A connection is idle, sends a request's head, or has requests running; and the reply to a running one may be
-//! stalled: bytes are ready, and the client does not read them. Each state has a time limit ([`Timeouts`]). This works for
-//! HTTP/1.1 and HTTP/2 alike, since it looks at bytes and requests, not at frames.
+//! stalled: bytes are ready, and the client does not read them. Each state has a time limit ([`Timeouts`]). This works
+//! for HTTP/1.1 and HTTP/2 alike, since it looks at bytes and requests, not at frames.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 

@@ -1,5 +1,5 @@
-//! How a turn's reply begins: some turns are refused in an event of a stream that has begun in good order (docs/backend.md §3.6).
-//! Until the first output nothing has been handed out, and the turn can be sent again.
+//! The beginning of a turn's reply: some turns are refused in an event of a stream that began normally (docs/backend.md
+//! §3.6). Until the first output, nothing has been handed out, and the turn can be sent again.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -12,13 +12,13 @@ use futures_util::future::{Either, select};
 use crate::turn::relay::FIRST_OUTPUT_WAIT;
 use crate::turn::reply_events::ReplyEvents;
 
-/// No more than this is read in search of the first output.
+/// How much is read in search of the first output.
 const MAX_PRELUDE_BYTES: usize = 64 * 1024;
 
-/// Reads as far as the first output or failure, at most for as long as a status is held back anyway. Returns the failure, if that
-/// comes first.
+/// Reads up to the first output or failure, but no longer than the status is held back anyway. Returns the failure, if
+/// that is first.
 ///
-/// `reply` hands out what was read, and then goes on with the rest.
+/// Afterwards, `reply` hands out what was read, and then the rest.
 pub(crate) async fn read_ahead(reply: &mut ReplyEvents, clock: &impl Timer) -> Option<Error> {
     let mut prelude = Prelude::default();
     let (mut read_bytes, mut broken) = (0, None);
@@ -90,7 +90,7 @@ mod tests {
     const OVERLOADED: &str = "data: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"server_is_overloaded\",\
                               \"message\":\"busy\"}}}\n\n";
 
-    /// A clock whose sleeps never end, or are over at once.
+    /// A clock whose sleeps never end, or end at once.
     struct Still {
         is_late: bool,
     }
@@ -117,14 +117,14 @@ mod tests {
         Box::pin(stream::iter(pieces))
     }
 
-    /// The reply to these chunks, and its failure, if that comes before the first output.
+    /// Returns the reply to these chunks, and its failure, if that is before the first output.
     async fn begun(chunks: ChunkStream, is_late: bool) -> (ReplyEvents, Option<Error>) {
         let mut reply = ReplyEvents::new(chunks, |_| {});
         let failure = read_ahead(&mut reply, &Still { is_late }).await;
         (reply, failure)
     }
 
-    /// The events that a reply hands out, and the error that ends it.
+    /// Returns the events that a reply hands out, and the error that ends it.
     async fn rest(mut reply: ReplyEvents) -> (Vec<String>, Option<Error>) {
         let mut events = Vec::new();
         while let Some(batch) = poll_fn(|cx| reply.poll_next(cx)).await {
@@ -141,7 +141,7 @@ mod tests {
         (events, None)
     }
 
-    /// The data of the events in a text.
+    /// Returns the data of the events in a text.
     fn data(text: &str) -> Vec<String> {
         text.lines().filter_map(|line| line.strip_prefix("data: ")).map(str::to_owned).collect()
     }

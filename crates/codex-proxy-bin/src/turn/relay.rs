@@ -1,8 +1,8 @@
-//! The place where I/O meets translation: a reply that owns its upstream.
+//! Where I/O meets translation: a reply that owns its upstream.
 //!
-//! There is no channel and no task between the two ends. The reply is polled by the connection that sends it; each poll takes
-//! all that upstream has ready, translates it, and hands it on in one piece. Dropping the reply, as happens when the client
-//! hangs up, drops the upstream stream and so ends the turn there.
+//! There is no channel and no task between the two ends. The connection that sends the reply polls it; each poll reads
+//! everything that upstream has ready, translates it, and hands it on in one piece. Dropping the reply, as happens when
+//! the client disconnects, drops the upstream stream and so ends the turn.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -22,24 +22,24 @@ use crate::turn::error;
 use crate::turn::observer::ReplyObserver;
 use crate::turn::reply_events::ReplyEvents;
 
-/// How long a stream may be silent before a keepalive is sent, so that no tunnel or balancer takes it for dead.
+/// How long a stream may be silent before a keepalive is sent, so no tunnel or balancer closes the connection.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// How long the status is held back for the first output, so that an early failure becomes a real status.
+/// How long the status is held back for the first output, so an early failure gets a status of its own.
 pub const FIRST_OUTPUT_WAIT: Duration = Duration::from_secs(10);
 
-/// More than this is not handed on in one piece, however much upstream has ready.
+/// The maximum size of one piece, however much upstream has ready.
 const MAX_PART_BYTES: usize = 64 * 1024;
 
-/// A turn on its way: the events of its reply, or the reason why there are none.
+/// A pending turn: the events of its reply, or the reason why there are none.
 pub type PendingReply = Pin<Box<dyn Future<Output = Result<ReplyEvents, Error>> + Send>>;
 
-/// What a reply is written to, until it is handed on.
+/// The output of a reply, until it is handed on.
 pub trait ReplyOutput: Default + Send + Unpin + 'static {
-    /// Returns the size of what was written, in bytes; 0 only if nothing was.
+    /// Returns the size of the output in bytes; 0 only if nothing was written.
     fn bytes(&self) -> usize;
 
-    /// Makes room for `bytes` more.
+    /// Reserves space for `bytes` more.
     fn reserve(&mut self, bytes: usize);
 }
 
@@ -65,20 +65,21 @@ impl ReplyOutput for EventBuffer {
     }
 }
 
-/// What a streaming reply hands on.
+/// The parts of a streaming reply.
 #[derive(Debug)]
 pub enum ReplyPart<W> {
-    /// Output: all that was ready.
+    /// All output that was ready.
     Output(W),
-    /// Nothing for a while: the connection wants a sign of life.
+    /// Nothing for a while: the connection needs a keepalive.
     Keepalive,
 }
 
-/// A streaming reply: of one turn, or of one for each choice that the caller wants. It is written by pipes `P` to outputs `W`.
+/// A streaming reply of one turn, or of one turn for each choice that the caller wants. Pipes `P` write it to outputs
+/// `W`.
 #[derive(Debug)]
 pub struct Relay<P, O, W = Vec<u8>> {
     choices: Vec<ChoiceStream<P>>,
-    /// How the reply ended, once it has: that of the first turn, and what all of them have cost.
+    /// How the reply ended, once it has: the finish of the first turn, and the usage of all of them.
     summary: Option<Summary>,
     state: State,
     out: W,
@@ -93,7 +94,7 @@ enum State {
     Ended,
 }
 
-/// One turn and what it becomes.
+/// One turn and its translation.
 #[derive(Debug)]
 struct ChoiceStream<P> {
     source: Source,
@@ -104,15 +105,15 @@ struct ChoiceStream<P> {
 enum Source {
     Pending(PendingReply),
     Open(ReplyEvents),
-    /// The reply is decided; upstream is let go.
+    /// The reply is complete, and upstream was dropped.
     Ended,
 }
 
 impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
-    /// Waits for the first output, at most [`FIRST_OUTPUT_WAIT`]; the turns go on in what is returned.
+    /// Waits for the first output, for at most [`FIRST_OUTPUT_WAIT`]; the turns continue in the returned reply.
     ///
     /// # Errors
-    /// A turn failed before any output: the caller answers with a status.
+    /// A turn failed before any output: the caller replies with a status.
     pub async fn await_first_output(turns: Vec<(PendingReply, P)>, observer: O) -> Result<Self, Error> {
         observer.streams();
         let choice = |(pending, pipe)| ChoiceStream { source: Source::Pending(pending), pipe };
@@ -125,7 +126,7 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
             observer,
         };
         let first_output = poll_fn(|cx| caught(|| relay.poll_fill(cx)));
-        // Elapsed: the status goes out, and what comes later, even a failure, goes into the stream.
+        // Elapsed: the status is sent, and everything later, even a failure, is part of the stream.
         if let Ok(Err(error)) = tokio::time::timeout(FIRST_OUTPUT_WAIT, first_output).await {
             if relay.out.bytes() == 0 {
                 relay.observer.failed(&error);
@@ -138,7 +139,7 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
 
     /// Waits for the next part of the reply; `None` at its end.
     pub fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<ReplyPart<W>>> {
-        // What the wait for the first output has brought goes out before anything else.
+        // Output from the wait for the first output is handed out before anything else.
         if self.out.bytes() == 0 {
             match caught(|| self.poll_fill(cx)) {
                 Poll::Pending => return self.poll_keepalive(cx).map(|()| Some(ReplyPart::Keepalive)),
@@ -175,7 +176,7 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         if self.out.bytes() == 0 && self.state == State::Running { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
-    /// Every turn has ended in good order.
+    /// Ends the reply after every turn has ended normally.
     fn end(&mut self) {
         self.state = State::Ended;
         if let (Some(choice), Some(summary)) = (self.choices.first_mut(), &self.summary) {
@@ -184,7 +185,8 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         }
     }
 
-    /// Lets upstream go and tells the client why; the stream itself ends in good order, since the error is its last event.
+    /// Drops upstream and reports the error to the client; the stream itself ends normally, since the error is its last
+    /// event.
     fn end_with(&mut self, error: &Error) {
         self.state = State::Ended;
         for choice in &mut self.choices {
@@ -204,8 +206,8 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
 }
 
 impl<P> ChoiceStream<P> {
-    /// Appends all that upstream has ready to `out`; the summary when the turn has just ended, `None` when there is enough for
-    /// one part, pending when upstream has nothing more now or ever.
+    /// Appends everything that upstream has ready to `out`. Returns the summary when the turn has just ended, `None`
+    /// when there is enough for one part; pending if upstream has nothing more for now.
     fn poll_fill<W: ReplyOutput>(&mut self, cx: &mut Context<'_>, out: &mut W) -> Poll<Result<Option<Summary>, Error>>
     where
         P: Pipe<W>,
@@ -217,7 +219,7 @@ impl<P> ChoiceStream<P> {
                     let flow = match ready!(events.poll_next(cx)) {
                         Some(batch) => {
                             let batch = batch?;
-                            // What comes out is about as long as what goes in.
+                            // The output is about as long as the input.
                             out.reserve(batch.len());
                             events.each(&batch, |event| self.pipe.push(event, out))?
                         }
@@ -265,13 +267,13 @@ impl<P: Pipe<Vec<u8>> + Unpin, O: ReplyObserver> http_body::Body for Relay<P, O>
     }
 }
 
-/// A defect costs the reply it is met in, and the client is told.
+/// Turns a panic into an error: it ends only the reply in which it occurred, and the client gets the error.
 fn caught(fill: impl FnOnce() -> Poll<Result<(), Error>>) -> Poll<Result<(), Error>> {
-    // What is left in a state in between is not used again but to write the error.
+    // A state that the panic left inconsistent is used again only to write the error.
     catch_unwind(AssertUnwindSafe(fill)).unwrap_or_else(|_| Poll::Ready(Err(error::of_panic())))
 }
 
-/// Reads whole turns for a client that asked for no stream; what they come to, in the order of the turns.
+/// Reads complete turns for a client that wants no stream; returns their results in the order of the turns.
 ///
 /// # Errors
 /// A turn failed, or broke off.
@@ -307,7 +309,7 @@ async fn gather<F: Fold>(pending: PendingReply, mut fold: F) -> Result<(F::Whole
     Ok((fold.end()?, summary))
 }
 
-/// Adds a turn to what is known of the reply.
+/// Adds a turn to the summary of the reply.
 fn add(total: &mut Option<Summary>, turn: Summary) {
     match total {
         None => *total = Some(turn),

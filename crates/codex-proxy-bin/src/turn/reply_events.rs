@@ -9,16 +9,16 @@ use codex_upstream::ChunkStream;
 
 use crate::turn::error;
 
-/// The event that tells what is left of the plan; it may come anywhere (docs/backend.md §3.5).
+/// The event that reports the quota; it may appear anywhere (docs/backend.md §3.5).
 const RATE_LIMITS: &str = "codex.rate_limits";
 
 /// The reply of one turn. Dropping it ends the turn at the backend.
 pub struct ReplyEvents {
-    /// The events of the beginning, which were read ahead and not handed out yet.
+    /// Events from the beginning that were read ahead and not handed out yet.
     prelude: EventBuffer,
     /// Why nothing follows the prelude.
     failure: Option<Error>,
-    /// `None` once nothing more comes.
+    /// `None` once upstream has ended.
     chunks: Option<ChunkStream>,
     reader: EventReader,
     observe_rate_limits: Box<dyn FnMut(&str) + Send>,
@@ -27,14 +27,14 @@ pub struct ReplyEvents {
 /// Events that are ready together.
 #[derive(Debug)]
 pub enum EventBatch {
-    /// Those that were read ahead.
+    /// Events that were read ahead.
     Prelude(EventBuffer),
-    /// Those that a chunk completes.
+    /// Events that a chunk completes.
     Chunk(Chunk<Bytes>),
 }
 
 impl ReplyEvents {
-    /// Reads `chunks`. Each event about rate limits also goes to `observe_rate_limits`, as soon as it has arrived.
+    /// Reads `chunks`. Each event about rate limits is also passed to `observe_rate_limits` as soon as it arrives.
     pub fn new(chunks: ChunkStream, observe_rate_limits: impl FnMut(&str) + Send + 'static) -> Self {
         Self {
             prelude: EventBuffer::default(),
@@ -45,7 +45,7 @@ impl ReplyEvents {
         }
     }
 
-    /// Waits for what comes next; `None` at the end.
+    /// Waits for the next events; `None` at the end.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<EventBatch, Error>>> {
         if !self.prelude.is_empty() {
             return Poll::Ready(Some(Ok(EventBatch::Prelude(std::mem::take(&mut self.prelude)))));
@@ -56,7 +56,7 @@ impl ReplyEvents {
         let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
         let next = ready!(chunks.as_mut().poll_next(cx));
         if !matches!(next, Some(Ok(_))) {
-            // After an error, as after the end, nothing more is asked of a stream.
+            // A stream is not polled again after an error or its end.
             self.chunks = None;
         }
         Poll::Ready(next.map(|chunk| chunk.map(EventBatch::Chunk).map_err(|error| error::of_transport(&error))))
@@ -65,7 +65,7 @@ impl ReplyEvents {
     /// Passes the events of `batch` to `take`, until that returns [`Flow::Done`] or fails.
     ///
     /// # Errors
-    /// The reply cannot be read any further, or `take` failed.
+    /// The rest of the reply cannot be read, or `take` failed.
     pub fn each(
         &mut self,
         batch: &EventBatch,
@@ -90,7 +90,7 @@ impl ReplyEvents {
         }
     }
 
-    /// Puts back the events that were read ahead; `failure` is what ended the reply after them.
+    /// Puts back events that were read ahead; `failure` ended the reply after them.
     pub(super) fn put_back(&mut self, prelude: EventBuffer, failure: Option<Error>) {
         if failure.is_some() {
             self.chunks = None;
@@ -130,7 +130,7 @@ mod tests {
         format!(r#"{{"plan_type":"{plan}","type":"codex.rate_limits"}}"#)
     }
 
-    /// The events that are handed out, and those about rate limits.
+    /// Returns the events that are handed out, and those about rate limits.
     async fn read(chunks: Vec<Chunk<Bytes>>) -> (Vec<String>, Vec<String>) {
         let observed = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&observed);

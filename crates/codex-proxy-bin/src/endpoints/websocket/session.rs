@@ -1,4 +1,4 @@
-//! One WebSocket from its handshake to its end.
+//! One WebSocket, from its handshake to its end.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -41,40 +41,40 @@ use crate::turn::relay::{Relay, ReplyPart};
 /// How often a quiet connection is pinged.
 const PING: Duration = Duration::from_secs(30);
 
-/// How many pings in a row may go unanswered.
+/// How many consecutive pings may go unanswered.
 const UNANSWERED: u32 = 3;
 
-/// How many requests may wait for the turn that runs.
+/// How many requests may wait for the running turn.
 const MAX_WAITING: usize = 16;
 
-/// How long a client may take to see that its connection is closed.
+/// How long a client may take to acknowledge that its connection is closed.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
 
-/// The room for what comes and goes on a quiet connection, in bytes.
+/// The size of each buffer of a quiet connection, in bytes.
 const BUFFER: usize = 16 * 1024;
 
-/// A connection's end, and why.
+/// Why a connection ends.
 #[derive(Debug)]
 enum End {
-    /// The client is gone, or does not listen.
+    /// The client is gone, or does not read.
     Gone,
-    /// It is to be told.
+    /// The client gets this close code and reason.
     Close(CloseCode, &'static str),
 }
 
-/// What a connection is served with.
+/// Everything needed to serve a connection.
 pub(super) struct Session<U: Upstream> {
     app: Arc<App<U>>,
     peer: Peer,
-    /// The handshake: who calls, and what its headers choose for all turns.
+    /// The handshake: the caller, and the options that its headers select for all turns.
     head: Parts,
 }
 
-/// The connection, and the requests that have come early.
+/// The connection, and requests that arrived during a turn.
 struct Line {
     socket: WebSocketStream<TokioIo<Upgraded>>,
     waiting: VecDeque<Utf8Bytes>,
-    /// The most that those who wait may come to, in bytes.
+    /// The maximum total size of waiting requests, in bytes.
     waiting_limit: usize,
     stall: Duration,
     unanswered: u32,
@@ -85,13 +85,13 @@ struct Begun {
     relay: Relay<Keeping, RequestRecord, EventBuffer>,
     guard: RequestGuard,
     notices: Vec<Notice>,
-    /// The conversation that is answered, to be remembered with the answer.
+    /// The conversation to which this is the reply, to be remembered with it.
     input: Vec<Box<RawValue>>,
     request_id: String,
     _slot: Slot,
 }
 
-/// What is remembered of a response.
+/// The members of a response that are remembered.
 #[derive(Deserialize)]
 struct ResponseOutput<'a> {
     #[serde(borrow)]
@@ -131,7 +131,7 @@ impl<U: Upstream> Session<U> {
                 break end;
             }
         };
-        tracing::debug!(peer = %self.peer, ?end, "the WebSocket has ended");
+        tracing::debug!(peer = %self.peer, ?end, "the WebSocket connection ended");
         if let End::Close(code, reason) = end {
             let frame = CloseFrame { code, reason: reason.into() };
             let closing = async {
@@ -146,7 +146,7 @@ impl<U: Upstream> Session<U> {
 
     /// Answers one request.
     async fn turn(&self, line: &mut Line, memory: &mut Memory, frame: &str) -> Result<(), End> {
-        // A key that has been withdrawn ends what it has opened.
+        // A revoked key also ends the connections that it opened.
         if let Err(denied) = self.app.runtime.current().access.admit(self.peer, &self.head) {
             line.send_error(&reply::of_denied(denied)).await?;
             return Err(End::Close(CloseCode::Policy, "the key is no longer accepted"));
@@ -157,7 +157,7 @@ impl<U: Upstream> Session<U> {
             Err(error) => return line.send_error(&error).await,
         };
         let started = line.meanwhile(self.begin(&mut create, memory)).await?;
-        // Whatever comes of it: a turn that fails leaves nothing to go on with.
+        // Cleared in any case: a failed turn cannot be continued.
         memory.clear();
         match started {
             Ok(Some(begun)) => relay(line, memory, begun).await,
@@ -166,7 +166,7 @@ impl<U: Upstream> Session<U> {
         }
     }
 
-    /// Starts a turn, as far as its first output; `None` if no reply is wanted.
+    /// Starts a turn, up to its first output; `None` if no reply is wanted.
     async fn begin(&self, create: &mut Create, memory: &Memory) -> Result<Option<Begun>, Error> {
         let request_id = ids::request_id(&HeaderMap::new()).to_str().unwrap_or_default().to_owned();
         let guard = self.app.request_log.open(RequestInfo {
@@ -214,7 +214,7 @@ impl<U: Upstream> Session<U> {
     }
 }
 
-/// Sends the events of a reply as they come, and remembers its response.
+/// Sends the events of a reply as they arrive, and remembers its response.
 async fn relay(line: &mut Line, memory: &mut Memory, begun: Begun) -> Result<(), End> {
     let Begun { mut relay, mut guard, notices, input, request_id, _slot } = begun;
     line.send_metadata(&request_id, &notices).await?;
@@ -255,13 +255,13 @@ impl Line {
                     self.send(Message::Ping(Bytes::new())).await?;
                 }
                 () = &mut idle => return Err(End::Close(CloseCode::Normal, "idle for too long")),
-                // An error would mean that nobody is there to stop it.
+                // The sender is gone only if the server is: then nothing can stop this connection.
                 _ = stopping.changed() => {}
             }
         }
     }
 
-    /// Runs a part of a turn; a client that goes away ends it at once.
+    /// Runs a part of a turn; ends it at once if the client disconnects.
     async fn meanwhile<F: Future>(&mut self, part: F) -> Result<F::Output, End> {
         let mut part = std::pin::pin!(part);
         loop {
@@ -272,7 +272,7 @@ impl Line {
         }
     }
 
-    /// Takes in what has come.
+    /// Handles a received message.
     fn take(&mut self, received: Option<Result<Message, SocketError>>) -> Result<(), End> {
         self.unanswered = 0;
         match received {
@@ -280,24 +280,28 @@ impl Line {
                 self.waiting.push_back(text);
                 let bytes: usize = self.waiting.iter().map(|text| text.len()).sum();
                 if self.waiting.len() > MAX_WAITING || bytes > self.waiting_limit {
-                    return Err(End::Close(CloseCode::Policy, "too many requests at once"));
+                    return Err(End::Close(CloseCode::Policy, "too many waiting requests"));
                 }
             }
-            // Pings are answered by the library.
+            // The library answers pings.
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-            Some(Ok(Message::Binary(_))) => return Err(End::Close(CloseCode::Unsupported, "text frames only")),
+            Some(Ok(Message::Binary(_))) => {
+                return Err(End::Close(CloseCode::Unsupported, "only text frames are supported"));
+            }
             Some(Ok(Message::Close(_))) | None => return Err(End::Gone),
             Some(Err(SocketError::Capacity(_))) => return Err(End::Close(CloseCode::Size, "the frame is too large")),
-            Some(Err(SocketError::Utf8(_))) => return Err(End::Close(CloseCode::Invalid, "the frame is not UTF-8")),
+            Some(Err(SocketError::Utf8(_))) => {
+                return Err(End::Close(CloseCode::Invalid, "the frame is not valid UTF-8"));
+            }
             Some(Err(error)) => {
-                tracing::debug!(%error, "the WebSocket broke");
+                tracing::debug!(%error, "the WebSocket connection failed");
                 return Err(End::Gone);
             }
         }
         Ok(())
     }
 
-    /// Sends each event as a message. All of them share one buffer, and leave in one write as far as they fit.
+    /// Sends each event as a message. All events share one buffer, and as many as fit are sent in one write.
     async fn send_events(&mut self, events: EventBuffer) -> Result<(), End> {
         let (json, ends) = events.into_parts();
         let (mut json, mut start) = (Bytes::from(json), 0);
@@ -309,18 +313,18 @@ impl Line {
         in_time(self.stall, self.socket.flush()).await
     }
 
-    /// Sends a message to a client that reads it in time.
+    /// Sends a message, if the client reads it in time.
     async fn send(&mut self, message: Message) -> Result<(), End> {
         in_time(self.stall, self.socket.send(message)).await
     }
 
     async fn send_json(&mut self, value: &impl Serialize) -> Result<(), End> {
-        // Maps with string keys can always be written.
+        // A map with string keys can always be written.
         let text = serde_json::to_string(value).unwrap_or_default();
         self.send(Message::text(text)).await
     }
 
-    /// Tells of an error (docs/backend.md §4).
+    /// Sends an error (docs/backend.md §4).
     async fn send_error(&mut self, error: &Error) -> Result<(), End> {
         let response = reply::from_error(error);
         let frame = json!({"type": "error", "status": response.status().as_u16(), "error": error.body().object(),
@@ -328,7 +332,7 @@ impl Line {
         self.send_json(&frame).await
     }
 
-    /// Tells what over HTTP would be headers of the reply.
+    /// Sends the headers that an HTTP reply would have.
     async fn send_metadata(&mut self, request_id: &str, notices: &[Notice]) -> Result<(), End> {
         let mut headers = HeaderMap::new();
         reply::add_notices(&mut headers, notices);
@@ -340,7 +344,7 @@ impl Line {
         self.send_json(&json!({"type": "response.metadata", "headers": headers})).await
     }
 
-    /// Answers a request that wants no reply: it is remembered, so that the next one need not repeat it.
+    /// Answers a request that wants no reply: it is remembered, so the next one need not repeat it.
     async fn send_prewarmed(
         &mut self,
         memory: &mut Memory,
@@ -359,7 +363,7 @@ impl Line {
     }
 }
 
-/// Waits until the client has made room for what is sent; one that does not is gone.
+/// Waits until the client has read enough to send more; one that does not read counts as gone.
 async fn in_time(stall: Duration, sent: impl Future<Output = Result<(), SocketError>>) -> Result<(), End> {
     match timeout(stall, sent).await {
         Ok(Ok(())) => Ok(()),
