@@ -1,5 +1,6 @@
-//! How soon the backend notices that a reply was dropped: from the drop to the simulator's seeing its client gone, over a connection
-//! of HTTP/1.1, which is closed, and over HTTP/2, where one stream is reset. The bound that is promised is 100 ms.
+//! How soon the backend notices that a reply was dropped: from the drop to the simulator's seeing its client gone, over
+//! a connection of HTTP/1.1, which is closed, and over HTTP/2, where one stream is reset. The bound that is promised is
+//! 100 ms.
 //!
 //! ```text
 //! cargo bench -p codex-upstream

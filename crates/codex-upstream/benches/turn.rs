@@ -1,4 +1,5 @@
-//! What a turn costs on its way to the backend and back, each time beside a plain way to the same result: only the ratio counts.
+//! What a turn costs on its way to the backend and back, each time beside a plain way to the same result: only the
+//! ratio counts.
 //!
 //! ```text
 //! cargo bench -p codex-upstream --bench turn

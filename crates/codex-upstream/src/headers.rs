@@ -1,58 +1,56 @@
-//! The names of the headers that the backend reads and writes (docs/backend.md §2.2, §3.5), and how secrets become values.
+//! The headers that the backend reads and writes (`docs/backend.md §2.2`, `§3.5`), and header values with secrets.
 
 use http::{HeaderName, HeaderValue};
 
-use crate::upstream::UpstreamError;
+use crate::error::UpstreamError;
 
 /// The account (workspace) that the request is for.
 pub const CHATGPT_ACCOUNT_ID: HeaderName = HeaderName::from_static("chatgpt-account-id");
-/// Set to `true` for a FedRAMP workspace.
+/// `true` for a FedRAMP workspace.
 pub const X_OPENAI_FEDRAMP: HeaderName = HeaderName::from_static("x-openai-fedramp");
-/// The region that has to serve the workspace (docs/backend.md §9).
+/// The region that must serve the workspace (`docs/backend.md §9`).
 pub const X_OPENAI_ACCOUNT_ROUTING_OVERRIDE: HeaderName = HeaderName::from_static("x-openai-account-routing-override");
-/// Which kind of client is asking.
+/// The kind of client.
 pub const ORIGINATOR: HeaderName = HeaderName::from_static("originator");
-/// Which experiments the client takes part in; over HTTP, none.
+/// The beta features that the client uses; none over HTTP.
 pub const OPENAI_BETA: HeaderName = HeaderName::from_static("openai-beta");
 /// The conversation, for prompt caching and routing (docs/backend.md §2.6).
 pub const SESSION_ID: HeaderName = HeaderName::from_static("session-id");
-/// The conversation once more; equal to [`SESSION_ID`].
+/// The conversation again; equal to [`SESSION_ID`].
 pub const THREAD_ID: HeaderName = HeaderName::from_static("thread-id");
 /// The conversation a third time; equal to [`SESSION_ID`].
 pub const X_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
-/// The model, and the service tier if one is asked for.
+/// The model, and the service tier if the client chose one.
 pub const X_CODEX_ROUTING_HINT: HeaderName = HeaderName::from_static("x-codex-routing-hint");
-/// Set to `true` when the body has the Responses Lite shape (docs/backend.md §2.8).
+/// `true` if the body has the Responses Lite shape (`docs/backend.md §2.8`).
 pub const X_RESPONSES_LITE: HeaderName = HeaderName::from_static("x-openai-internal-codex-responses-lite");
 
-/// The entity tag of the model catalogue; a value that differs from the cached one means the catalogue changed.
+/// The entity tag of the model catalogue; another value than the cached one means that the catalogue has changed.
 pub const X_MODELS_ETAG: HeaderName = HeaderName::from_static("x-models-etag");
-/// The slug of the model that really answers.
+/// The slug of the model that actually answers.
 pub const OPENAI_MODEL: HeaderName = HeaderName::from_static("openai-model");
 /// The backend's id for the request, for support.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Cloudflare's verdict on a request it did not let through.
+/// Cloudflare's action on a request that it blocked.
 pub const CF_MITIGATED: HeaderName = HeaderName::from_static("cf-mitigated");
-/// A short code saying why authorization failed.
+/// A short code for why authorization failed.
 pub const X_OPENAI_AUTHORIZATION_ERROR: HeaderName = HeaderName::from_static("x-openai-authorization-error");
-/// An error object in base64, beside or instead of the body.
+/// An error object in base64, in addition to or instead of the body.
 pub const X_ERROR_JSON: HeaderName = HeaderName::from_static("x-error-json");
 
-/// Makes a header value out of text that came from outside.
+/// Converts external text to a header value.
 ///
 /// # Errors
-///
-/// [`UpstreamError::InvalidRequest`] naming `what`, never the text, when it cannot stand in a header.
+/// [`UpstreamError::InvalidRequest`], which names `what` but never the text, if it is not a valid header value.
 pub(crate) fn value(what: &str, text: &str) -> Result<HeaderValue, UpstreamError> {
     HeaderValue::from_str(text).map_err(|_| UpstreamError::InvalidRequest {
-        reason: format!("the {what} has characters that cannot stand in a header; correct it"),
+        reason: format!("the {what} contains characters that are not allowed in a header; correct it"),
     })
 }
 
-/// Makes the value of `authorization`, marked so that neither `Debug` nor HTTP/2 header compression keeps it.
+/// Returns the value of `authorization`, marked as sensitive for `Debug` and HTTP/2 header compression.
 ///
 /// # Errors
-///
 /// As [`value`].
 pub(crate) fn bearer(token: &str) -> Result<HeaderValue, UpstreamError> {
     let mut value = value("access token", &format!("Bearer {token}"))?;

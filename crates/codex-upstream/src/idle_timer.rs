@@ -1,4 +1,4 @@
-//! A timer for silence.
+//! A timer for inactivity.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// Elapses when something has not happened for a while.
+/// Elapses after a time without events.
 ///
-/// Each time it happens costs a look at the clock, and not a change in the runtime's list of timers: the timer is set anew when it
-/// goes off too early.
+/// An event costs only a look at the clock, and not a change to the runtime's timers: the timer is reset when it fires
+/// too early.
 #[derive(Debug)]
 pub struct IdleTimer {
     timer: Pin<Box<Sleep>>,
@@ -19,17 +19,17 @@ pub struct IdleTimer {
 }
 
 impl IdleTimer {
-    /// Starts a timer that elapses `after` this time, or after the last [`reset`](Self::reset). Needs tokio's clock.
+    /// Starts a timer that elapses `after` this time, counted from the last [`reset`](Self::reset). Uses tokio's clock.
     pub fn new(after: Duration) -> Self {
         Self { timer: Box::pin(tokio::time::sleep(after)), after, last: Instant::now() }
     }
 
-    /// Notes that it has happened.
+    /// Records an event.
     pub fn reset(&mut self) {
         self.last = Instant::now();
     }
 
-    /// Ready when it has not happened for long enough, and until the next [`reset`](Self::reset).
+    /// Returns ready once the time has passed without an event, and until the next [`reset`](Self::reset).
     pub fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn it_elapses_that_long_after_the_last_time() {
+    async fn it_elapses_after_the_time_since_the_last_event() {
         let started = Instant::now();
         let mut timer = IdleTimer::new(Duration::from_secs(10));
         for _ in 0..3 {

@@ -82,7 +82,6 @@ impl Quota {
     /// Reads the data of a `codex.rate_limits` event.
     ///
     /// # Errors
-    ///
     /// [`QuotaError`]; the caller passes over the event.
     pub fn from_event(json: &[u8], now: SystemTime) -> Result<Self, QuotaError> {
         let event = object(json)?;
@@ -104,7 +103,6 @@ impl Quota {
     /// Reads the reply of `wham/usage`.
     ///
     /// # Errors
-    ///
     /// [`QuotaError`]; the caller reports that usage is not known.
     pub fn from_usage(json: &[u8], now: SystemTime) -> Result<Self, QuotaError> {
         let usage = object(json)?;
@@ -138,8 +136,8 @@ impl Quota {
     /// Writes the headers that tell a client what is left: the backend's own `x-codex-*`, which [`Quota::from_headers`]
     /// reads, and OpenAI's `x-ratelimit-*-requests` in hundredths of the tightest window.
     ///
-    /// Left out are windows that have started anew since, the separately metered limits, and what cannot stand in a header.
-    /// Of the others the shortest is the primary one, as the backend has it.
+    /// Left out are windows that have started anew since, the separately metered limits, and what cannot stand in a
+    /// header. Of the others the shortest is the primary one, as the backend has it.
     pub fn write_headers(&self, headers: &mut HeaderMap, now: SystemTime) {
         let mut put = |name: String, value: String| {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {

@@ -1,7 +1,7 @@
 //! Builds the requests of the Codex backend: pure functions from values to [`http::Request`].
 //!
-//! Which headers go where, and in which order, is that of the official client 0.171.0, which `clients/codex-cli` runs against
-//! the same simulated backend. A turn of the proxy's differs from one of its in this, and in nothing else:
+//! Which headers go where, and in which order, is that of the official client 0.171.0, which `clients/codex-cli` runs
+//! against the same simulated backend. A turn of the proxy's differs from one of its in this, and in nothing else:
 //!
 //! | what | why |
 //! |---|---|
@@ -12,15 +12,16 @@
 //! | body: `client_metadata`, `text` and what else the caller has not asked for are absent | as above, and nothing is made up |
 //! | `wham/accounts/check` carries `originator`, and `user-agent` is not its first header | one rule for every call; the user agent says the same |
 //!
-//! Compactions and pictures have not been captured: their headers are those of a turn, as far as they say something of it, in a
-//! turn's order. The official client of today compacts within a turn, by a `compaction_trigger` at the end of its input.
+//! Compactions and pictures have not been captured: their headers are those of a turn, as far as they say something of
+//! it, in a turn's order. The official client of today compacts within a turn, by a `compaction_trigger` at the end of
+//! its input.
 //!
-//! `accept-encoding` is [`Client`](crate::Client)'s to add, as the last header and not where a WebSocket is opened. The official
-//! client has it since 0.171.0.
+//! `accept-encoding` is [`Client`](crate::Client)'s to add, as the last header and not where a WebSocket is opened. The
+//! official client has it since 0.171.0.
 //!
-//! What the official client sends through the proxy reaches the backend as it was, item by item and key by key, but for that
-//! `instructions`. Neither sends the `version` header of earlier clients: the version in the user agent is what the backend
-//! checks (§5.3), and a header that no current client sends stands out.
+//! What the official client sends through the proxy reaches the backend as it was, item by item and key by key, but for
+//! that `instructions`. Neither sends the `version` header of earlier clients: the version in the user agent is what
+//! the backend checks (§5.3), and a header that no current client sends stands out.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -33,14 +34,15 @@ use serde_json::{Map, Value};
 use url::Url;
 use zstd::bulk::Compressor;
 
+use crate::client_identity::ClientIdentity;
+use crate::error::UpstreamError;
 use crate::headers;
-use crate::identity::ClientIdentity;
-use crate::upstream::UpstreamError;
 
 /// The compression level of the official client (docs/backend.md §2.3).
 const ZSTD_LEVEL: i32 = 3;
 
-/// The service tier of whoever names none; the official client leaves it out of hint and body, even if its user chooses it.
+/// The service tier of whoever names none; the official client leaves it out of hint and body, even if its user chooses
+/// it.
 const DEFAULT_TIER: &str = "default";
 
 /// What proves to the backend who is asking.
@@ -69,7 +71,8 @@ impl fmt::Debug for RequestAuth<'_> {
 pub struct Backend<'a> {
     /// The address that the paths of docs/backend.md §2.1 are appended to, as in `https://chatgpt.com/backend-api`.
     pub base: &'a Url,
-    /// The region that has to serve the workspace, if it is bound to one; see [`WorkspaceRoute`](crate::WorkspaceRoute).
+    /// The region that has to serve the workspace, if it is bound to one; see
+    /// [`WorkspaceRoute`](crate::WorkspaceRoute).
     pub region: Option<&'a str>,
     /// The client that the backend sees.
     pub identity: &'a ClientIdentity,
@@ -84,7 +87,8 @@ pub struct TurnRequest<'a> {
     pub model: &'a str,
     /// The service tier, as in the body.
     pub tier: Option<&'a str>,
-    /// One id for the whole conversation, equal to the body's `prompt_cache_key`; prompt caching needs it (docs/backend.md §2.6).
+    /// One id for the whole conversation, equal to the body's `prompt_cache_key`; prompt caching needs it
+    /// (docs/backend.md §2.6).
     pub conversation_id: Option<&'a str>,
     /// Whether the body has the Responses Lite shape (docs/backend.md §2.8).
     pub lite: bool,
@@ -95,7 +99,6 @@ pub struct TurnRequest<'a> {
 /// Builds `POST codex/responses`: a turn whose reply is an event stream.
 ///
 /// # Errors
-///
 /// [`UpstreamError::InvalidRequest`] when a value cannot stand in a header: answer the client with a 400.
 pub fn responses(backend: &Backend<'_>, turn: &TurnRequest<'_>) -> Result<Request<Bytes>, UpstreamError> {
     let body = compressed(turn.body)
@@ -111,8 +114,9 @@ pub fn responses(backend: &Backend<'_>, turn: &TurnRequest<'_>) -> Result<Reques
 /// The largest body whose compressor is kept. What a larger one has allocated is given back.
 const MAX_KEPT_BYTES: usize = 256 * 1024;
 
-/// The body as the official client compresses it. It is compressed in one go, so that what zstd allocates and clears is as large
-/// as the body and not as the window of an endless stream; the frame does not tell its size, as that of a stream does not.
+/// The body as the official client compresses it. It is compressed in one go, so that what zstd allocates and clears is
+/// as large as the body and not as the window of an endless stream; the frame does not tell its size, as that of a
+/// stream does not.
 fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
     thread_local! {
         static KEPT: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
@@ -133,7 +137,6 @@ fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
 /// The body is that of a turn less what a turn says of its reply. Only turns are compressed (§2.3).
 ///
 /// # Errors
-///
 /// As [`responses`].
 pub fn compaction(backend: &Backend<'_>, turn: &TurnRequest<'_>) -> Result<Request<Bytes>, UpstreamError> {
     whole(backend, "codex/responses/compact", of_turn(turn)?, turn.body)
@@ -148,10 +151,10 @@ pub enum ImageCall {
     Edit,
 }
 
-/// Builds `POST codex/images/generations` or `codex/images/edits`, whose reply [`ImagesReply`](crate::ImagesReply) reads (docs/backend.md §2.1).
+/// Builds `POST codex/images/generations` or `codex/images/edits`, whose reply [`ImagesReply`](crate::ImagesReply)
+/// reads (docs/backend.md §2.1).
 ///
 /// # Errors
-///
 /// As [`responses`].
 pub fn images(backend: &Backend<'_>, call: ImageCall, body: &[u8]) -> Result<Request<Bytes>, UpstreamError> {
     let path = match call {
@@ -190,14 +193,13 @@ fn whole(
     Ok(request(Method::POST, uri(&endpoint(backend.base, path))?, headers, Bytes::copy_from_slice(body)))
 }
 
-/// Builds a turn for [`WebSocketUpstream`](crate::WebSocketUpstream): the head opens the connection, the body is the message of the turn
-/// (docs/backend.md §4, §9).
+/// Builds a turn for [`WebSocketUpstream`](crate::WebSocketUpstream): the head opens the connection, the body is the
+/// message of the turn (docs/backend.md §4, §9).
 ///
-/// What differs from request to request, such as the Responses Lite shape, stands in the message's `client_metadata`; `now` is
-/// told there, too, as the official client does.
+/// What differs from request to request, such as the Responses Lite shape, stands in the message's `client_metadata`;
+/// `now` is told there, too, as the official client does.
 ///
 /// # Errors
-///
 /// As [`responses`]; also when the body is no JSON object.
 pub fn responses_websocket(
     backend: &Backend<'_>,
@@ -250,7 +252,6 @@ const LITE_METADATA: &str = "ws_request_header_x_openai_internal_codex_responses
 /// With `etag` the backend answers 304 when nothing changed.
 ///
 /// # Errors
-///
 /// As [`responses`].
 pub fn models(backend: &Backend<'_>, etag: Option<&str>) -> Result<Request<Bytes>, UpstreamError> {
     let mut url = endpoint(backend.base, "codex/models");
@@ -265,7 +266,6 @@ pub fn models(backend: &Backend<'_>, etag: Option<&str>) -> Result<Request<Bytes
 /// Builds `GET wham/usage`: the plan and its rate-limit windows (docs/backend.md §6).
 ///
 /// # Errors
-///
 /// As [`responses`].
 pub fn usage(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
     get(backend, &endpoint(backend.base, "wham/usage"))
@@ -274,7 +274,6 @@ pub fn usage(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
 /// Builds `GET wham/accounts/check`: the account's workspaces and where their requests go (docs/backend.md §9).
 ///
 /// # Errors
-///
 /// As [`responses`].
 pub fn accounts_check(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
     get(backend, &endpoint(backend.base, "wham/accounts/check"))

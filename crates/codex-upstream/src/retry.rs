@@ -9,9 +9,10 @@ use futures_util::{StreamExt as _, stream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request, Response};
 
+use crate::error::UpstreamError;
 use crate::failure::{Failure, is_html};
 use crate::timer::Timer;
-use crate::upstream::{ChunkStream, Upstream, UpstreamError};
+use crate::upstream::{ChunkStream, Upstream};
 use crate::verdict::Verdict;
 
 /// How much of an error body is read. The rest is dropped with the connection.
@@ -79,8 +80,8 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// Whether [`send_with_retry`] sends again after this, so that it returns the error only once it has done so as often as its
-    /// policy allows.
+    /// Whether [`send_with_retry`] sends again after this, so that it returns the error only once it has done so as
+    /// often as its policy allows.
     #[must_use]
     pub fn is_tried_again(&self) -> bool {
         again_after(self).is_some()
@@ -90,12 +91,11 @@ impl SendError {
 /// Sends a request, again where it is proven not to have reached the backend or the backend asks for patience.
 ///
 /// Sent again are connections that failed before dispatch and transient refusals (5xx, overload); after a challenge of
-/// Cloudflare's the cookies are forgotten and the request is sent once more (docs/backend.md §7). Never sent again is a 429,
-/// and nothing is once a reply has begun. The reply that is returned is a success whose body is whole, as [`error_for_status`]
-/// leaves it.
+/// Cloudflare's the cookies are forgotten and the request is sent once more (docs/backend.md §7). Never sent again is a
+/// 429, and nothing is once a reply has begun. The reply that is returned is a success whose body is whole, as
+/// [`error_for_status`] leaves it.
 ///
 /// # Errors
-///
 /// The last attempt's. The caller acts on [`Failure::verdict`]: on [`Verdict::Reauth`] it refreshes the token, builds
 /// the request anew and calls this once more.
 pub async fn send_with_retry(
@@ -140,11 +140,10 @@ pub async fn send_with_retry(
 /// ten seconds.
 ///
 /// A success passes through with its body whole, unless it is a web page. What is not declared to be anything, as the
-/// backend's own event streams are not (docs/backend.md §3.1), is told from one by its start: then this waits for that, as long
-/// as the stream itself allows.
+/// backend's own event streams are not (docs/backend.md §3.1), is told from one by its start: then this waits for that,
+/// as long as the stream itself allows.
 ///
 /// # Errors
-///
 /// [`SendError::Refused`]. A body that breaks off is judged by what arrived of it.
 pub async fn error_for_status(
     reply: Response<ChunkStream>,

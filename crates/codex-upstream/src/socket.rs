@@ -1,4 +1,4 @@
-//! WebSockets as everything above the client sees them, and the protocol over a connection that is open (RFC 6455).
+//! Open WebSockets: the interface that turns use, and the protocol over a connection (RFC 6455).
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -6,23 +6,23 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::{Sink, SinkExt as _, StreamExt as _};
-use http::{HeaderMap, Response, StatusCode};
+
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-use crate::upstream::{ChunkStream, UpstreamError};
+use crate::error::UpstreamError;
 
-/// The largest message taken, as the official client has it (docs/backend.md §4).
+/// The largest message that is accepted, the same as the official client's (`docs/backend.md §4`).
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
-/// What is read and written at once; many connections may be open, so less than the library's 128 KiB.
+/// The size of the read and write buffers. Many connections may be open, so it is less than the library's 128 KiB.
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// An open WebSocket: messages in both directions. Dropping it ends the connection.
+/// An open WebSocket: messages in both directions. Dropping it closes the connection.
 ///
-/// Pings are answered while it is read, and not handed out. An item that is an error ends the stream.
+/// Pings are answered while it is read, and are not returned. An item that is an error ends the stream.
 pub trait WebSocket:
     Stream<Item = Result<IncomingMessage, UpstreamError>> + Sink<OutgoingMessage, Error = UpstreamError> + Send
 {
@@ -36,15 +36,15 @@ impl<S> WebSocket for S where
 /// A message from the backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IncomingMessage {
-    /// A text, which is UTF-8.
+    /// Text, which is valid UTF-8.
     Text(Bytes),
-    /// The answer to a [`OutgoingMessage::Ping`].
+    /// The answer to an [`OutgoingMessage::Ping`].
     Pong,
-    /// The last message.
+    /// The close message, which is the last one.
     Closed {
-        /// Why (RFC 6455 section 7.4.1); 1005 if that was not said.
+        /// The status code (RFC 6455 section 7.4.1); 1005 if there was none.
         code: u16,
-        /// The same in words; often empty.
+        /// The explanation; often empty.
         reason: String,
     },
 }
@@ -52,46 +52,14 @@ pub enum IncomingMessage {
 /// A message to the backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutgoingMessage {
-    /// A text, which must be UTF-8.
+    /// Text, which must be valid UTF-8.
     Text(Bytes),
-    /// A question whether anybody is there.
+    /// A ping, to check the connection.
     Ping,
 }
 
-/// What a backend makes of the wish for a WebSocket.
-pub enum Upgrade {
-    /// It is open.
-    Opened {
-        /// The headers of the answer, without those of the handshake.
-        headers: HeaderMap,
-        /// The connection.
-        socket: Pin<Box<dyn WebSocket>>,
-    },
-    /// An answer as over HTTP.
-    Refused(Response<ChunkStream>),
-}
-
-impl Upgrade {
-    /// The answer of a backend that has no WebSockets.
-    #[must_use]
-    pub fn unavailable() -> Self {
-        let mut response = Response::new(Box::pin(futures_util::stream::empty()) as ChunkStream);
-        *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
-        Self::Refused(response)
-    }
-}
-
-impl std::fmt::Debug for Upgrade {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Opened { .. } => f.debug_struct("Opened").finish_non_exhaustive(),
-            Self::Refused(response) => f.debug_tuple("Refused").field(&response.status()).finish(),
-        }
-    }
-}
-
-/// Speaks the protocol, as a client, over a connection to `host` whose handshake is done.
-pub(crate) async fn over<S>(connection: S, host: String) -> Pin<Box<dyn WebSocket>>
+/// Creates a client WebSocket over a connection to `host` whose handshake is done.
+pub(crate) async fn connect<S>(connection: S, host: String) -> Pin<Box<dyn WebSocket>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -127,7 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for TungsteniteSocket<S> {
             };
             return Poll::Ready(Some(match message {
                 Message::Text(text) => Ok(IncomingMessage::Text(text.into())),
-                // Its answer leaves with the next read.
+                // The library sends the pong with the next read.
                 Message::Ping(_) => continue,
                 Message::Pong(_) => Ok(IncomingMessage::Pong),
                 Message::Close(frame) => Ok(frame.map_or_else(
@@ -138,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for TungsteniteSocket<S> {
                     },
                 )),
                 Message::Binary(_) | Message::Frame(_) => {
-                    let reason = "a message that is no text".to_owned();
+                    let reason = "it sent a message that is not text".to_owned();
                     Err(UpstreamError::Body { host: self.host.clone(), reason })
                 }
             }));
@@ -159,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<OutgoingMessage> for TungsteniteSoc
             match message {
                 OutgoingMessage::Ping => Message::Ping(Bytes::new()),
                 OutgoingMessage::Text(text) => Message::Text(Utf8Bytes::try_from(text).map_err(|_| {
-                    UpstreamError::InvalidRequest { reason: "a WebSocket carries UTF-8 only".to_owned() }
+                    UpstreamError::InvalidRequest { reason: "the message is not valid UTF-8".to_owned() }
                 })?),
             };
         let done = self.inner.start_send_unpin(message);

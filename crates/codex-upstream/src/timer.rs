@@ -1,22 +1,22 @@
-//! Time and chance, as arguments.
+//! Waiting, the time of day and jitter as a parameter.
 
 use std::future::Future;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::{Duration, SystemTime};
 
-/// Where waiting, the time of day and jitter come from, so that tests need none of them.
+/// The source of waiting, the time of day and jitter. Tests provide their own.
 pub trait Timer: Send + Sync {
-    /// Tells the time of day.
+    /// Returns the time of day.
     fn now(&self) -> SystemTime;
 
-    /// Draws a number that is at least 0 and less than 1.
+    /// Returns a random number that is at least 0 and less than 1.
     fn jitter(&self) -> f64;
 
-    /// Waits.
+    /// Waits for `duration`.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 }
 
-/// The machine's clock and tokio's timer.
+/// The system's clock and tokio's timer.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TokioTimer;
 
@@ -26,7 +26,7 @@ impl Timer for TokioTimer {
     }
 
     fn jitter(&self) -> f64 {
-        // Each RandomState is seeded afresh, which is all the chance that spreading retries needs.
+        // Each RandomState has a new seed, which is random enough to spread retries.
         let bits = std::hash::RandomState::new().build_hasher().finish() >> 32;
         f64::from(u32::try_from(bits).unwrap_or_default()) / (f64::from(u32::MAX) + 1.0)
     }

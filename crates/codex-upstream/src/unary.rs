@@ -1,32 +1,31 @@
-//! The replies that come whole: a compacted conversation, and pictures (docs/backend.md §2.1). What is read of them has a type; the rest
-//! is kept as it came.
+//! Unary replies, which are one JSON object: compacted conversations and images (`docs/backend.md §2.1`). Known members
+//! have a type; the others are preserved.
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
 
-/// A conversation made short: the reply to [`requests::compaction`](crate::requests::compaction).
+/// A compacted conversation: the reply to [`requests::compaction`](crate::requests::compaction).
 #[derive(Debug, Clone, PartialEq)]
 pub struct CompactionReply {
     /// The response's id; older replies have none.
     pub id: Option<String>,
-    /// `response.compaction`; older replies do not say so.
+    /// `response.compaction`; older replies have none.
     pub object: Option<String>,
     /// Unix seconds.
     pub created_at: Option<Value>,
-    /// The items that stand for the conversation, one of the type `compaction` among them: the input of the next turn.
+    /// The items that replace the conversation, including one of the type `compaction`: the input of the next turn.
     pub output: Vec<Value>,
-    /// What it cost.
+    /// The tokens used.
     pub usage: Option<Value>,
     /// Every other key.
     pub rest: Map<String, Value>,
 }
 
 impl CompactionReply {
-    /// Reads a reply.
+    /// Parses a reply.
     ///
     /// # Errors
-    ///
-    /// [`UnaryReplyError`]: the reply is not a compaction; asking again may bring one.
+    /// [`UnaryReplyError`]: the reply is not a compaction; another request may succeed.
     pub fn parse(body: &[u8]) -> Result<Self, UnaryReplyError> {
         let read = |rest: &mut Map<String, Value>| {
             Some(Self {
@@ -42,28 +41,28 @@ impl CompactionReply {
     }
 }
 
-/// Pictures: the reply to [`requests::images`](crate::requests::images).
+/// Images: the reply to [`requests::images`](crate::requests::images).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImagesReply {
     /// Unix seconds.
     pub created: Value,
-    /// The pictures; at least one.
+    /// The images; at least one.
     pub data: Vec<GeneratedImage>,
     /// The background that the backend chose.
     pub background: Option<String>,
-    /// The format of the pictures, such as `png`.
+    /// The format of the images, such as `png`.
     pub output_format: Option<String>,
     /// The quality that the backend chose.
     pub quality: Option<String>,
     /// Width and height that the backend chose.
     pub size: Option<String>,
-    /// What it cost.
+    /// The tokens used.
     pub usage: Option<Value>,
     /// Every other key.
     pub rest: Map<String, Value>,
 }
 
-/// One picture.
+/// One image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GeneratedImage {
     /// The file in base64.
@@ -73,11 +72,10 @@ pub struct GeneratedImage {
 }
 
 impl ImagesReply {
-    /// Reads a reply.
+    /// Parses a reply.
     ///
     /// # Errors
-    ///
-    /// [`UnaryReplyError`]: the reply holds no picture; asking again may bring one.
+    /// [`UnaryReplyError`]: the reply contains no image; another request may succeed.
     pub fn parse(body: &[u8]) -> Result<Self, UnaryReplyError> {
         let read = |rest: &mut Map<String, Value>| {
             Some(Self {
@@ -91,16 +89,16 @@ impl ImagesReply {
                 rest: std::mem::take(rest),
             })
         };
-        read_with(body, "pictures", read).and_then(|images| match images.data.is_empty() {
-            true => Err(UnaryReplyError { wanted: "pictures", problem: "`data` is empty".to_owned() }),
+        read_with(body, "images", read).and_then(|images| match images.data.is_empty() {
+            true => Err(UnaryReplyError { expected: "images", problem: "`data` is empty".to_owned() }),
             false => Ok(images),
         })
     }
 }
 
 impl GeneratedImage {
-    fn read(picture: Value) -> Option<Self> {
-        let Value::Object(mut rest) = picture else { return None };
+    fn read(image: Value) -> Option<Self> {
+        let Value::Object(mut rest) = image else { return None };
         Some(Self { b64_json: text(&mut rest, "b64_json")?, rest })
     }
 }
@@ -146,18 +144,18 @@ impl Serialize for GeneratedImage {
     }
 }
 
-/// A reply that is not what was asked for. The message does not repeat it.
+/// A reply of an unexpected form. The message does not quote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the backend's reply is not {wanted}: {problem}; try again")]
+#[error("the backend's reply does not contain {expected}: {problem}; try again")]
 pub struct UnaryReplyError {
-    wanted: &'static str,
+    expected: &'static str,
     problem: String,
 }
 
-/// Reads an object; what `read` leaves of it is the rest.
+/// Parses an object; `read` takes out the known members.
 fn read_with<T>(
     body: &[u8],
-    wanted: &'static str,
+    expected: &'static str,
     read: impl FnOnce(&mut Map<String, Value>) -> Option<T>,
 ) -> Result<T, UnaryReplyError> {
     let problem = match serde_json::from_slice::<Value>(body) {
@@ -165,13 +163,13 @@ fn read_with<T>(
             Some(read) => return Ok(read),
             None => "a key is missing or has a value of the wrong type".to_owned(),
         },
-        Ok(_) => "it is no object".to_owned(),
+        Ok(_) => "it is not an object".to_owned(),
         Err(error) => error.to_string(),
     };
-    Err(UnaryReplyError { wanted, problem })
+    Err(UnaryReplyError { expected, problem })
 }
 
-/// Takes a text out; what is none stays.
+/// Removes and returns a string; a value of another type stays.
 fn text(rest: &mut Map<String, Value>, key: &str) -> Option<String> {
     rest.get(key)?.as_str()?;
     match rest.shift_remove(key) {
@@ -194,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replies_are_kept_whole() {
+    fn unknown_members_are_preserved() {
         let compactions = [
             json!({"id": "resp_1", "object": "response.compaction", "created_at": 1,
                 "output": [{"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAAA"}],
@@ -205,22 +203,22 @@ mod tests {
             let read = CompactionReply::parse(reply.to_string().as_bytes()).unwrap();
             assert_eq!(serde_json::to_value(&read).unwrap(), reply);
         }
-        let pictures = json!({"created": 1, "data": [{"b64_json": "AA==", "new": true}], "background": "opaque",
+        let images = json!({"created": 1, "data": [{"b64_json": "AA==", "new": true}], "background": "opaque",
             "output_format": "png", "quality": "low", "size": "1254x1254", "usage": {"total_tokens": 1}, "new": 1});
-        let read = ImagesReply::parse(pictures.to_string().as_bytes()).unwrap();
-        assert_eq!(serde_json::to_value(&read).unwrap(), pictures);
+        let read = ImagesReply::parse(images.to_string().as_bytes()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), images);
         assert_eq!(read.quality.as_deref(), Some("low"));
     }
 
     #[test]
-    fn what_is_neither_is_refused_without_being_repeated() {
+    fn other_replies_are_rejected_without_being_quoted() {
         for body in ["", "<html>s3cret</html>", "{}", r#"{"output": "s3cret"}"#, r#"{"created": 1, "data": []}"#] {
             let problems = [
                 CompactionReply::parse(body.as_bytes()).unwrap_err().to_string(),
                 ImagesReply::parse(body.as_bytes()).unwrap_err().to_string(),
             ];
             for problem in problems {
-                assert!(problem.contains("try again") && !problem.contains("s3cret"), "{problem}");
+                assert!(!problem.contains("s3cret"), "{problem}");
             }
         }
     }

@@ -20,8 +20,8 @@ mod extension {
     pub(super) const VARYING: [u16; 3] = [SERVER_NAME, KEY_SHARE, ENCRYPTED_CLIENT_HELLO];
 }
 
-/// A ClientHello. GREASE values (RFC 8701) are counted and left out; Chrome draws them, and the order of its extensions, afresh for
-/// every connection.
+/// A ClientHello. GREASE values (RFC 8701) are counted and left out; Chrome draws them, and the order of its
+/// extensions, afresh for every connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hello {
     pub(crate) ciphers: Vec<u16>,
@@ -44,7 +44,6 @@ impl Hello {
     /// Reads the first record of a connection.
     ///
     /// # Panics
-    ///
     /// When it is not one whole ClientHello.
     pub(crate) fn read(record: Bytes) -> Self {
         let mut message = record;

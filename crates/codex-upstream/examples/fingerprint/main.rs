@@ -1,13 +1,14 @@
-//! Compares, field by field, how this crate's client opens a connection with how a real Chromium, or the official client, does:
+//! Compares, field by field, how this crate's client opens a connection with how a real Chromium, or the official
+//! client, does:
 //!
 //! ```text
 //! cargo run -p codex-upstream --example fingerprint -- chrome [chromium]
 //! cargo run -p codex-upstream --example fingerprint -- codex [clients/codex-cli/node_modules/.bin/codex]
 //! ```
 //!
-//! Both call the same listener on this machine. It prints every field, those that differ with both values, and exits with 1 if any
-//! does beyond the gaps that are known to be out of reach. To match the next version, run it, and change what the
-//! `Emulation` is built from in `client.rs` until nothing new differs.
+//! Both call the same listener on this machine. It prints every field, those that differ with both values, and exits
+//! with 1 if any does beyond the gaps that are known to be out of reach. To match the next version, run it, and change
+//! what the `Emulation` is built from in `client.rs` until nothing new differs.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for developers: it stops where it cannot go on")]
 
 use std::path::Path;
@@ -26,7 +27,8 @@ mod preface;
 #[path = "../../tests/it/tls_server.rs"]
 mod tls_server;
 
-/// What Chromium 156 sends and no option of wreq reaches: the TLS library under it knows neither, or does not let its callers set it.
+/// What Chromium 156 sends and no option of wreq reaches: the TLS library under it knows neither, or does not let its
+/// callers set it.
 const CHROMES: Gaps = Gaps {
     // trust_anchors: which of Chrome's roots the server may prove itself by (draft-ietf-tls-trust-anchor-ids).
     extensions: &[51764],
@@ -36,8 +38,8 @@ const CHROMES: Gaps = Gaps {
     ..NO_GAPS
 };
 
-/// What the official client 0.169.0 sends and no option of wreq reaches. That BoringSSL has an extension where rustls has the cipher
-/// suite 0x00ff is allowed for in both fields.
+/// What the official client 0.169.0 sends and no option of wreq reaches. That BoringSSL has an extension where rustls
+/// has the cipher suite 0x00ff is allowed for in both fields.
 const CODEXS: Gaps =
     Gaps { signatures: &[0x0904, 0x0905, 0x0906], ciphers: &[0x00ff], extra_extensions: &[65281], ..NO_GAPS };
 

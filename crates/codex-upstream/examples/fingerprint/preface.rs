@@ -30,11 +30,9 @@ impl Preface {
     /// Reads up to the headers of request number `number`, counted from 1, and answers those before it with `page`.
     ///
     /// # Errors
-    ///
     /// The client went away.
     ///
     /// # Panics
-    ///
     /// When it does not speak HTTP/2.
     pub(crate) async fn read(
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),

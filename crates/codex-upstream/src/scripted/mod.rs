@@ -1,15 +1,17 @@
 //! A backend for tests, without sockets.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use codex_translate::Chunk;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 
-use crate::socket::Upgrade;
-use crate::upstream::{ChunkStream, Upstream, UpstreamError};
+use crate::error::UpstreamError;
+use crate::lock::lock;
+use crate::upstream::Upgrade;
+use crate::upstream::{ChunkStream, Upstream};
 
 mod socket;
 
@@ -52,7 +54,6 @@ impl ScriptedReply {
     /// Adds a header.
     ///
     /// # Panics
-    ///
     /// When the name has upper-case letters, or either cannot stand in a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
@@ -181,10 +182,6 @@ impl Upstream for ScriptedUpstream {
             None => Upgrade::unavailable(),
         })
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

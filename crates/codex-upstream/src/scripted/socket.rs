@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -10,13 +10,16 @@ use futures_core::Stream;
 use futures_util::Sink;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::socket::{IncomingMessage, OutgoingMessage, Upgrade};
-use crate::upstream::UpstreamError;
+use crate::error::UpstreamError;
+use crate::lock::lock;
+use crate::socket::{IncomingMessage, OutgoingMessage};
+use crate::upstream::Upgrade;
 
 /// A text, and the number of the connection that it was sent on.
 pub(super) type SentText = (usize, Bytes);
 
-/// What a [`ScriptedUpstream`](crate::ScriptedUpstream) backend says on a WebSocket: a list of messages for each text that it is sent.
+/// What a [`ScriptedUpstream`](crate::ScriptedUpstream) backend says on a WebSocket: a list of messages for each text
+/// that it is sent.
 ///
 /// When nothing is left to say, it is silent. Pings are answered unless it is [`deaf`](Self::deaf).
 #[derive(Debug, Clone, Default)]
@@ -36,7 +39,6 @@ impl ScriptedSocket {
     /// Adds a header to the answer to the upgrade.
     ///
     /// # Panics
-    ///
     /// When the name has upper-case letters, or either cannot stand in a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
@@ -127,7 +129,7 @@ impl Sink<OutgoingMessage> for ScriptedConnection {
             OutgoingMessage::Ping => self.to_say.push_back(IncomingMessage::Pong),
             OutgoingMessage::Text(text) => {
                 let number = self.number;
-                self.messages.lock().unwrap_or_else(PoisonError::into_inner).push((number, text));
+                lock(&self.messages).push((number, text));
                 let answer = self.answers.pop_front().unwrap_or_default();
                 self.to_say.extend(answer);
             }

@@ -8,9 +8,9 @@ use futures_util::future::{Either, select};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::error::{TimeoutPhase, UpstreamError};
 use crate::socket::{IncomingMessage, OutgoingMessage, WebSocket};
 use crate::timer::Timer;
-use crate::upstream::{TimeoutPhase, UpstreamError};
 use crate::websocket::frames::SocketMessage;
 use crate::websocket::increment::PreviousResponse;
 use crate::websocket::pool::ConnectionKey;
@@ -44,7 +44,6 @@ impl SocketConnection {
     /// Sends one message.
     ///
     /// # Errors
-    ///
     /// The backend may have received it, or a part.
     pub(crate) async fn send(&mut self, message: OutgoingMessage, clock: &impl Timer) -> Result<(), UpstreamError> {
         let host = self.host.clone();
@@ -82,8 +81,8 @@ impl SocketConnection {
 }
 
 impl Closed {
-    /// The error of a reply that this broke off: a turn that ends without its last event is not whole, however the connection
-    /// was closed.
+    /// The error of a reply that this broke off: a turn that ends without its last event is not whole, however the
+    /// connection was closed.
     pub(crate) fn into_cut(self, host: &str) -> UpstreamError {
         match self {
             Self::Failed(error) => error,

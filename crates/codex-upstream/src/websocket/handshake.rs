@@ -1,35 +1,28 @@
-//! The headers that open a WebSocket, and the proof that the answer is one to them (RFC 6455 section 4.1).
+//! The headers that open a WebSocket, and the check of the answer (RFC 6455 section 4.1).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue};
-use sha1::{Digest as _, Sha1};
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::upstream::UpstreamError;
+use crate::error::UpstreamError;
 
-/// A wish for a WebSocket.
+/// A request for a WebSocket.
 pub(crate) struct Handshake {
     key: String,
 }
 
 impl Handshake {
-    /// Draws the key.
-    ///
-    /// # Errors
-    ///
-    /// [`UpstreamError::InvalidRequest`] when the system has no random numbers.
-    pub(crate) fn new() -> Result<Self, UpstreamError> {
-        let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce)
-            .map_err(|error| UpstreamError::InvalidRequest { reason: format!("there is no randomness: {error}") })?;
-        Ok(Self { key: STANDARD.encode(nonce) })
+    /// Creates a request with a random key.
+    pub(crate) fn new() -> Self {
+        Self { key: generate_key() }
     }
 
-    /// The headers of the wish, then `rest`: the order in which the official client sends them (docs/backend.md §9).
+    /// Returns the headers of the handshake, then `rest`: the order in which the official client sends them
+    /// (`docs/backend.md §9`).
     pub(crate) fn headers(&self, rest: HeaderMap) -> Result<HeaderMap, UpstreamError> {
         let mut headers = HeaderMap::with_capacity(rest.len() + 4);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -40,14 +33,14 @@ impl Handshake {
         Ok(headers)
     }
 
-    /// Says what keeps a 101 from being the answer to this.
+    /// Returns why a 101 is not a valid answer to this request, or `None` if it is.
     pub(crate) fn objection(&self, headers: &HeaderMap) -> Option<&'static str> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let upgrades = text(CONNECTION).split(',').any(|member| member.trim().eq_ignore_ascii_case("upgrade"));
         if !upgrades || !text(UPGRADE).eq_ignore_ascii_case("websocket") {
             Some("it switched to another protocol")
-        } else if text(SEC_WEBSOCKET_ACCEPT) != accept(&self.key) {
-            Some("its answer is not to this request")
+        } else if text(SEC_WEBSOCKET_ACCEPT) != derive_accept_key(self.key.as_bytes()) {
+            Some("its answer does not match the handshake's key")
         } else if headers.contains_key(SEC_WEBSOCKET_EXTENSIONS) || headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
             Some("it chose an extension or a protocol that was not offered")
         } else {
@@ -56,17 +49,12 @@ impl Handshake {
     }
 }
 
-/// The headers of an answer that are not about the handshake.
+/// Returns the headers of an answer without those of the handshake.
 pub(crate) fn without_handshake(mut headers: HeaderMap) -> HeaderMap {
     for name in [CONNECTION, UPGRADE, SEC_WEBSOCKET_ACCEPT] {
         headers.remove(name);
     }
     headers
-}
-
-fn accept(key: &str) -> String {
-    const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }
 
 #[cfg(test)]
@@ -77,9 +65,9 @@ mod tests {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
     }
 
-    /// RFC 6455 section 1.3.
+    /// The example of RFC 6455 section 1.3.
     #[test]
-    fn only_an_answer_to_the_key_is_one() {
+    fn only_an_answer_to_the_key_is_accepted() {
         let handshake = Handshake { key: "dGhlIHNhbXBsZSBub25jZQ==".to_owned() };
         let good = [
             ("connection", "keep-alive, Upgrade"),
@@ -98,11 +86,11 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_begins_with_the_handshake_and_each_has_a_key_of_its_own() {
+    fn a_request_begins_with_the_handshake_and_has_a_key_of_its_own() {
         let rest = answer(&[("originator", "x")]);
-        let headers = Handshake::new().unwrap().headers(rest.clone()).unwrap();
+        let headers = Handshake::new().headers(rest.clone()).unwrap();
         let names: Vec<_> = headers.keys().map(http::HeaderName::as_str).collect();
         assert_eq!(names, ["connection", "upgrade", "sec-websocket-version", "sec-websocket-key", "originator"]);
-        assert_ne!(headers, Handshake::new().unwrap().headers(rest).unwrap());
+        assert_ne!(headers, Handshake::new().headers(rest).unwrap());
     }
 }

@@ -1,10 +1,12 @@
-//! Whether a request goes on from the last response of its connection, so that only what is new need be sent (docs/backend.md §4).
+//! Whether a request goes on from the last response of its connection, so that only what is new need be sent
+//! (docs/backend.md §4).
 //!
-//! It does if every setting is the same and its input is the old input, then what was answered, then something new. A client
-//! hands items back without what it has no use for, so that they are compared without `id`, `status`, `phase`, `annotations`,
-//! `logprobs` and the Codex CLI's own metadata, and arguments without their spacing. A client of chat completions cannot hand
-//! reasoning back at all; if an input has none, that of the answers is not asked for, and the backend, which has kept it, knows
-//! more than a whole input would tell it. In doubt the input is sent whole, which is always right.
+//! It does if every setting is the same and its input is the old input, then what was answered, then something new. A
+//! client hands items back without what it has no use for, so that they are compared without `id`, `status`, `phase`,
+//! `annotations`, `logprobs` and the Codex CLI's own metadata, and arguments without their spacing. A client of chat
+//! completions cannot hand reasoning back at all; if an input has none, that of the answers is not asked for, and the
+//! backend, which has kept it, knows more than a whole input would tell it. In doubt the input is sent whole, which is
+//! always right.
 //!
 //! What is remembered is digests: its size does not depend on that of the conversation.
 

@@ -27,7 +27,7 @@ mod transport;
 
 use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -36,10 +36,12 @@ use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 pub use transport::{ParseTransportError, TransportChoice};
 
+use crate::error::{TimeoutPhase, UpstreamError};
 use crate::headers;
-use crate::socket::{OutgoingMessage, Upgrade};
+use crate::lock::lock;
+use crate::socket::OutgoingMessage;
 use crate::timer::Timer;
-use crate::upstream::{ChunkStream, TimeoutPhase, Upstream, UpstreamError};
+use crate::upstream::{ChunkStream, Upgrade, Upstream};
 use crate::websocket::connection::{Closed, SocketConnection, closing, within};
 use crate::websocket::frames::{ErrorMessage, MessageKind, SocketMessage};
 use crate::websocket::increment::CreateMessage;
@@ -89,7 +91,7 @@ impl<U: Upstream, C: Timer + Clone + 'static> WebSocketUpstream<U, C> {
     /// could not be opened.
     #[must_use]
     pub fn is_worth_trying(&self) -> bool {
-        match *self.unavailable.lock().unwrap_or_else(PoisonError::into_inner) {
+        match *lock(&self.unavailable) {
             None => true,
             Some(Unavailable::Permanently) => false,
             Some(Unavailable::Until(time)) => self.clock.now() >= time,
@@ -131,7 +133,7 @@ impl<U: Upstream, C: Timer + Clone + 'static> WebSocketUpstream<U, C> {
             Err(UpstreamError::WebSocketUnavailable { is_transient: false, .. }) => Some(Unavailable::Permanently),
             Err(_) => Some(Unavailable::Until(self.clock.now() + COOLING_OFF)),
         };
-        *self.unavailable.lock().unwrap_or_else(PoisonError::into_inner) = unavailable;
+        *lock(&self.unavailable) = unavailable;
         outcome
     }
 

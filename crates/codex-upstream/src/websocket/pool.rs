@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
@@ -13,9 +13,10 @@ use http::request::Parts;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::error::UpstreamError;
+use crate::lock::lock;
 use crate::socket::{IncomingMessage, OutgoingMessage, WebSocket};
 use crate::timer::Timer;
-use crate::upstream::UpstreamError;
 use crate::websocket::connection::{PING_EVERY, SocketConnection};
 use crate::websocket::frames::{MessageKind, SocketMessage};
 use crate::websocket::increment::CreateMessage;
@@ -34,8 +35,8 @@ pub(crate) const MAX_CONNECTIONS: usize = 256;
 
 /// What a connection was opened for: its address and all its headers, as a digest, in which no token can be read.
 ///
-/// A connection serves the requests for which it would have been opened alike: those of one conversation, one account, one
-/// token, one workspace and one model.
+/// A connection serves the requests for which it would have been opened alike: those of one conversation, one account,
+/// one token, one workspace and one model.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ConnectionKey([u8; 32]);
 
@@ -80,7 +81,8 @@ impl SocketPool {
         Self { idle: Mutex::default(), permits: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
     }
 
-    /// Takes a connection for a request: one that it goes on from, if there is one, else any that was opened for such requests.
+    /// Takes a connection for a request: one that it goes on from, if there is one, else any that was opened for such
+    /// requests.
     pub(crate) fn take(
         &self,
         key: ConnectionKey,
@@ -125,8 +127,8 @@ impl SocketPool {
         permit.map_err(|_| UpstreamError::InvalidRequest { reason: "no connections are opened any more".to_owned() })
     }
 
-    /// Tends the waiting connections: answers pings, sends some, and lets go of those that are gone or have waited long enough.
-    /// Never completes.
+    /// Tends the waiting connections: answers pings, sends some, and lets go of those that are gone or have waited long
+    /// enough. Never completes.
     pub(crate) async fn keep(&self, clock: &impl Timer) {
         loop {
             poll_fn(|cx| if self.attend(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
@@ -152,7 +154,7 @@ impl SocketPool {
     }
 
     fn idle(&self) -> MutexGuard<'_, IdleConnections> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.idle)
     }
 }
 
@@ -162,8 +164,8 @@ impl IdleConnection {
         has_passed(self.since, IDLE) || has_passed(self.connection.opened, LIFE)
     }
 
-    /// Reads what has come. Between two turns a backend may say how things stand; anything of a response would be taken for a
-    /// part of the next, so that it ends the connection, as does its close.
+    /// Reads what has come. Between two turns a backend may say how things stand; anything of a response would be taken
+    /// for a part of the next, so that it ends the connection, as does its close.
     fn is_alive(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             match self.socket().poll_next_unpin(cx) {

@@ -10,8 +10,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response};
 use serde_json::Value;
 
+use crate::error::{TimeoutPhase, UpstreamError};
 use crate::timer::Timer;
-use crate::upstream::{ChunkStream, TimeoutPhase, UpstreamError};
+use crate::upstream::ChunkStream;
 use crate::websocket::connection::SocketConnection;
 use crate::websocket::frames::{MessageKind, SocketMessage};
 use crate::websocket::increment::TurnRecord;

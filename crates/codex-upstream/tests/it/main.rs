@@ -3,20 +3,19 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be set up must fail its test")]
 
 mod catalogue;
+mod cleartext;
 mod client;
 mod fingerprint;
 #[path = "../../examples/fingerprint/hello.rs"]
 #[expect(dead_code, reason = "shared with the tool that compares with a browser")]
 mod hello;
 mod model_cache;
-mod plain;
 #[path = "../../examples/fingerprint/preface.rs"]
 #[expect(dead_code, reason = "shared with the tool that compares with a browser")]
 mod preface;
 mod proxy;
 mod quota;
 mod retry;
-mod routing;
 mod server;
 mod sim;
 mod timer;
@@ -24,3 +23,4 @@ mod tls;
 mod tls_server;
 mod verdict;
 mod websocket;
+mod workspaces;

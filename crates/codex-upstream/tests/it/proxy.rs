@@ -214,7 +214,8 @@ async fn connect_tls<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> SslStream<
     stream
 }
 
-/// A proxy that opens TLS: to the client it is whatever the CA of these tests vouches for, to `target` a client that trusts it.
+/// A proxy that opens TLS: to the client it is whatever the CA of these tests vouches for, to `target` a client that
+/// trusts it.
 async fn inspecting_proxy(target: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

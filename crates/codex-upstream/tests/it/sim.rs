@@ -78,7 +78,8 @@ async fn a_turn_is_accepted_and_streamed() {
 
     let recorded = &rig.sim.requests()[0];
     assert_eq!(recorded.version, "HTTP/2.0");
-    // The official client's headers in its order (docs/backend.md §9), each once, and nothing of a browser's beside them.
+    // The official client's headers in its order (docs/backend.md §9), each once, and nothing of a browser's beside
+    // them.
     let names: Vec<_> = recorded.headers.iter().map(|(name, _)| name.as_str()).collect();
     let expected = [
         "x-codex-routing-hint",
@@ -209,8 +210,8 @@ async fn a_dropped_reply_leaves_the_others_on_its_connection_alone() {
     assert_eq!(rig.sim.requests()[2].connection, seen[0].connection, "the connection went on");
 }
 
-/// A client of HTTP/2 has to bear with what was on its way when it reset a stream (RFC 9113 §5.1); the library takes that for an
-/// attack when it has happened a thousand times to streams that it no longer remembers.
+/// A client of HTTP/2 has to bear with what was on its way when it reset a stream (RFC 9113 §5.1); the library takes
+/// that for an attack when it has happened a thousand times to streams that it no longer remembers.
 #[tokio::test]
 async fn any_number_of_dropped_replies_leaves_the_connection_alone() {
     let rig = Rig::start().await;

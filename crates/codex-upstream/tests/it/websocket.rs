@@ -108,7 +108,8 @@ async fn a_task_is_done_on_one_connection_whose_second_turn_is_an_increment() {
         task(&rig).await;
         let upgrade = &rig.sim.requests()[0];
         assert_eq!((upgrade.version.as_str(), upgrade.status), ("HTTP/1.1", Some(101)));
-        // The official client's headers in its order (docs/backend.md §9), but for those of its terminal and the compression.
+        // The official client's headers in its order (docs/backend.md §9), but for those of its terminal and the
+        // compression.
         let names: Vec<_> = upgrade.headers.iter().map(|(name, _)| name.as_str()).collect();
         let expected = [
             "host",

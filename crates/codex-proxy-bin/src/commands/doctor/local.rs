@@ -75,7 +75,7 @@ fn open_to_others(_: &std::fs::Metadata) -> Option<u32> {
 }
 
 pub(super) fn proxy(proxy: &ProxyConfig) -> Finding {
-    match proxy.shown() {
+    match proxy.redacted_url() {
         Err(error) => Finding::fail("proxy", error.to_string()),
         Ok(None) => Finding::ok("proxy", "none; connections are direct"),
         Ok(Some(address)) => {

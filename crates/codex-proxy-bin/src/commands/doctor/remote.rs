@@ -55,7 +55,7 @@ pub(super) async fn examine(config: &Config, client: Client, store: AnyStore) ->
 
 /// Returns whether this machine resolves names, rather than a proxy.
 fn looks_up_names(config: &Config) -> bool {
-    match config.proxy.shown() {
+    match config.proxy.redacted_url() {
         Ok(Some(proxy)) => proxy.starts_with("socks5://"),
         Ok(None) | Err(_) => true,
     }

@@ -1,11 +1,13 @@
-//! Where the requests of a workspace go: some live at an origin of their own, some only in one region (docs/backend.md §9).
+//! Where the requests of a workspace go: some live at an origin of their own, some only in one region (docs/backend.md
+//! §9).
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::{Either, select};
 use url::Url;
 
+use crate::lock::lock;
 use crate::requests::{self, Backend};
 use crate::retry::{SendError, error_for_status};
 use crate::timer::Timer;
@@ -148,13 +150,13 @@ impl WorkspaceRouter {
         &self.home
     }
 
-    /// Hands out the route of the workspace that `backend` names, asking for it at [`WorkspaceRouter::home`] when it is not known.
+    /// Hands out the route of the workspace that `backend` names, asking for it at [`WorkspaceRouter::home`] when it is
+    /// not known.
     ///
     /// Takes no longer than a few seconds. Without an answer, the configured route serves for a minute; the reason is
     /// logged once.
     ///
     /// # Errors
-    ///
     /// [`WorkspaceRouteError`]: tell the user; the backend would refuse.
     pub async fn route(
         &self,
@@ -180,7 +182,8 @@ impl WorkspaceRouter {
         self.settle(account_id, answer, clock.now())
     }
 
-    /// Takes over an answer for `account_id`; one that failed for the bearer's sake is asked for again with the next one.
+    /// Takes over an answer for `account_id`; one that failed for the bearer's sake is asked for again with the next
+    /// one.
     fn settle(
         &self,
         account_id: &str,
@@ -223,7 +226,7 @@ impl WorkspaceRouter {
     }
 
     fn lock(&self) -> MutexGuard<'_, RouterState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -1,28 +1,30 @@
-//! Connections that wait for their next request.
+//! Idle connections.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 
-/// How long a connection is kept without a request. Servers commonly close theirs after a minute or more.
+use crate::lock::lock;
+
+/// How long a connection stays open without a request. Servers commonly close idle ones after a minute or more.
 const IDLE: Duration = Duration::from_secs(90);
 
-/// The most connections to one backend that are kept.
+/// The most idle connections to one server.
 const MAX_IDLE: usize = 1024;
 
-/// A connection, and what has come on it that nobody has taken yet.
+/// A connection, and the data that was read from it and not consumed yet.
 #[derive(Debug)]
-pub(super) struct PlainConnection {
+pub(super) struct CleartextConnection {
     authority: Arc<str>,
     pub(super) stream: TcpStream,
     pub(super) buffer: BytesMut,
 }
 
-impl PlainConnection {
+impl CleartextConnection {
     pub(super) fn new(authority: String, stream: TcpStream) -> Self {
         Self { authority: authority.into(), stream, buffer: BytesMut::new() }
     }
@@ -31,22 +33,22 @@ impl PlainConnection {
         &self.authority
     }
 
-    /// Whether the backend has neither closed it nor said something unasked.
+    /// Returns whether the server has neither closed it nor sent anything unexpected.
     fn is_usable(&self) -> bool {
         matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 }
 
-/// The connections by the backend that they lead to. Clones are the same pool.
+/// The idle connections, by server. Clones are the same pool.
 #[derive(Clone, Debug, Default)]
-pub(super) struct PlainPool(Arc<Mutex<IdleConnections>>);
+pub(super) struct CleartextPool(Arc<Mutex<IdleByAuthority>>);
 
-/// The longest waiting first.
-type IdleConnections = HashMap<Arc<str>, Vec<(Instant, PlainConnection)>>;
+/// For each authority, its connections; the longest idle first.
+type IdleByAuthority = HashMap<Arc<str>, Vec<(Instant, CleartextConnection)>>;
 
-impl PlainPool {
-    /// The connection that was used last.
-    pub(super) fn take(&self, authority: &str) -> Option<PlainConnection> {
+impl CleartextPool {
+    /// Takes the connection that was used last.
+    pub(super) fn take(&self, authority: &str) -> Option<CleartextConnection> {
         let mut waiting = self.lock();
         let connections = waiting.get_mut(authority)?;
         std::iter::from_fn(|| connections.pop())
@@ -54,8 +56,8 @@ impl PlainPool {
             .map(|(_, connection)| connection)
     }
 
-    /// Keeps a connection whose reply was read to its end.
-    pub(super) fn put(&self, connection: PlainConnection) {
+    /// Returns a connection whose reply was read to its end.
+    pub(super) fn put(&self, connection: CleartextConnection) {
         if !connection.buffer.is_empty() {
             return;
         }
@@ -64,11 +66,11 @@ impl PlainPool {
         let old = connections.partition_point(|(since, _)| since.elapsed() >= IDLE);
         connections.drain(..old);
         if connections.len() < MAX_IDLE {
-            connections.push((Instant::now(), PlainConnection { buffer: BytesMut::new(), ..connection }));
+            connections.push((Instant::now(), CleartextConnection { buffer: BytesMut::new(), ..connection }));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, IdleConnections> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, IdleByAuthority> {
+        lock(&self.0)
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use crate::catalogue::Catalogue;
+use crate::models::catalogue::Catalogue;
 
 /// Words by which other vendors call their small models, for which clients ask unasked: for titles and summaries.
 const SMALL_WORDS: [&str; 4] = ["mini", "nano", "haiku", "flash"];

@@ -1,5 +1,5 @@
-//! The client of backends on this machine: its connections, and every form of a reply. What it has in common with the other one is
-//! in `client.rs`.
+//! The client of backends on this machine: its connections, and every form of a reply. What it has in common with the
+//! other one is in `client.rs`.
 
 use bytes::Bytes;
 use codex_upstream::{ChunkStream, Client, ClientConfig, Upstream, UpstreamError, read_to_end};

@@ -6,69 +6,62 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_core::Stream;
+use httparse::Status;
 use tokio::io::AsyncReadExt as _;
 
-use super::pool::{PlainConnection, PlainPool};
-use crate::upstream::UpstreamError;
+use super::pool::{CleartextConnection, CleartextPool};
+use crate::error::UpstreamError;
 
-/// How much is read at once when much comes. What a burst costs is the number of its reads and writes.
+/// The largest read, used while much data arrives: the cost of a burst is the number of its reads and writes.
 const READ_BYTES: usize = 64 * 1024;
 
-/// How much is read at once when little comes: an event or some. Larger buffers are not to be had as cheaply.
+/// The smallest read, used while little data arrives: a few events. Larger buffers cost more to allocate.
 const LEAST_READ_BYTES: usize = 4 * 1024;
 
-/// The most bytes that may stand in a chunked body beside its data, in one place.
+/// The longest size line, and the longest trailers, of a chunked body.
 const MAX_LINE_BYTES: usize = 16 * 1024;
 
-/// How the end of a body is known.
+/// The most trailers of a chunked body.
+const MAX_TRAILERS: usize = 64;
+
+/// How the end of a body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// So many bytes are missing.
+    /// This many bytes are missing.
     Length(u64),
     Chunked(ChunkState),
     /// It ends when the connection does.
     Close,
 }
 
-/// Where in a chunked body the next byte stands (RFC 9112 section 7.1).
+/// The position in a chunked body (RFC 9112 section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChunkState {
-    /// In a chunk's size, of which so much is known.
-    Size {
-        size: u64,
-        digits: u8,
-    },
-    /// Behind the size: an extension, and the line end.
-    SizeLine {
-        size: u64,
-        skipped: usize,
-    },
-    /// In the data, of which so many bytes are missing.
+    /// Before a chunk's size.
+    Size,
+    /// In the data, of which this many bytes are missing.
     Data(u64),
-    /// In the line end after the data.
+    /// Before the line end after the data.
     DataEnd,
-    /// In the trailers; so many bytes of the line were read.
-    Trailers {
-        line: usize,
-        skipped: usize,
-    },
+    /// Before the trailers.
+    Trailers,
     End,
 }
 
-/// A body that cannot be read.
+/// A body that is not valid HTTP.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct MalformedChunk;
 
 impl Framing {
     pub(super) fn chunked() -> Self {
-        Self::Chunked(ChunkState::Size { size: 0, digits: 0 })
+        Self::Chunked(ChunkState::Size)
     }
 
     fn is_at_end(self) -> bool {
         matches!(self, Self::Length(0) | Self::Chunked(ChunkState::End))
     }
 
-    /// Takes from `buffer` all the data in it, as one piece.
+    /// Takes all the data out of `buffer`, as one piece. Incomplete lines between chunks stay in it.
     pub(super) fn take(&mut self, buffer: &mut BytesMut) -> Result<Bytes, MalformedChunk> {
         match self {
             Self::Length(missing) => {
@@ -83,83 +76,82 @@ impl Framing {
 }
 
 impl ChunkState {
-    /// The data of all chunks is moved together, over what stands between them.
+    /// Moves the data of all chunks together, over the lines between them.
     fn take(&mut self, buffer: &mut BytesMut) -> Result<Bytes, MalformedChunk> {
-        let (mut read, mut kept) = (0, 0);
+        let (mut read, mut data) = (0, 0);
         while read < buffer.len() {
             if let Self::Data(missing) = self {
                 let count = usize::try_from(*missing).unwrap_or(usize::MAX).min(buffer.len() - read);
-                if read != kept {
-                    buffer.copy_within(read..read + count, kept);
+                if read != data {
+                    buffer.copy_within(read..read + count, data);
                 }
                 *missing -= count as u64;
                 if *missing == 0 {
                     *self = Self::DataEnd;
                 }
-                (read, kept) = (read + count, kept + count);
-            } else if *self == Self::End {
-                break;
-            } else if let (Self::DataEnd, Some((size, length))) = (*self, between(&buffer[read..])) {
-                *self = Self::Data(size);
-                read += length;
+                (read, data) = (read + count, data + count);
             } else {
-                *self = self.after(buffer[read])?;
-                read += 1;
+                let Some((next, length)) = self.after_line(&buffer[read..])? else { break };
+                *self = next;
+                read += length;
             }
         }
-        let data = buffer.split_to(kept).freeze();
-        buffer.advance(read - kept);
-        Ok(data)
+        let piece = buffer.split_to(data).freeze();
+        buffer.advance(read - data);
+        Ok(piece)
     }
 
-    /// Where a body is after one more byte that is no data.
-    fn after(self, byte: u8) -> Result<Self, MalformedChunk> {
-        match self {
-            Self::Size { size, digits } => match char::from(byte).to_digit(16) {
-                Some(digit) if digits < 15 => Ok(Self::Size { size: size << 4 | u64::from(digit), digits: digits + 1 }),
-                None if digits > 0 && matches!(byte, b'\r' | b'\n' | b';' | b' ' | b'\t') => {
-                    Self::SizeLine { size, skipped: 0 }.after(byte)
+    /// Returns the position after the line, or lines, at the start of `bytes`, and their length; `None` if more bytes
+    /// are needed.
+    fn after_line(self, bytes: &[u8]) -> Result<Option<(Self, usize)>, MalformedChunk> {
+        let parsed = match self {
+            // An empty line would be a size of zero.
+            Self::Size if !bytes[0].is_ascii_hexdigit() => return Err(MalformedChunk),
+            Self::Size => match httparse::parse_chunk_size(bytes).map_err(|_| MalformedChunk)? {
+                Status::Complete((length, 0)) => Some((Self::Trailers, length)),
+                Status::Complete((length, size)) => Some((Self::Data(size), length)),
+                Status::Partial => None,
+            },
+            Self::DataEnd => match bytes {
+                [b'\r', b'\n', ..] => Some((Self::Size, 2)),
+                [b'\r'] => None,
+                _ => return Err(MalformedChunk),
+            },
+            Self::Trailers => {
+                let mut trailers = [httparse::EMPTY_HEADER; MAX_TRAILERS];
+                match httparse::parse_headers(bytes, &mut trailers).map_err(|_| MalformedChunk)? {
+                    Status::Complete((length, _)) => Some((Self::End, length)),
+                    Status::Partial => None,
                 }
-                Some(_) | None => Err(MalformedChunk),
-            },
-            Self::SizeLine { size: 0, .. } if byte == b'\n' => Ok(Self::Trailers { line: 0, skipped: 0 }),
-            Self::SizeLine { size, .. } if byte == b'\n' => Ok(Self::Data(size)),
-            Self::SizeLine { size, skipped } if skipped < MAX_LINE_BYTES => {
-                Ok(Self::SizeLine { size, skipped: skipped + 1 })
             }
-            Self::DataEnd => match byte {
-                b'\r' => Ok(Self::DataEnd),
-                b'\n' => Ok(Self::Size { size: 0, digits: 0 }),
-                _ => Err(MalformedChunk),
-            },
-            Self::Trailers { line: 0, .. } if byte == b'\n' => Ok(Self::End),
-            Self::Trailers { line, skipped } if skipped < MAX_LINE_BYTES => Ok(Self::Trailers {
-                line: match byte {
-                    b'\n' => 0,
-                    b'\r' => line,
-                    _ => line + 1,
-                },
-                skipped: skipped + 1,
-            }),
-            Self::SizeLine { .. } | Self::Trailers { .. } | Self::Data(_) | Self::End => Err(MalformedChunk),
+            Self::Data(_) | Self::End => None,
+        };
+        match parsed {
+            None if bytes.len() > MAX_LINE_BYTES && self != Self::End => Err(MalformedChunk),
+            parsed => Ok(parsed),
         }
     }
 }
 
 /// A reply's body as a stream of pieces.
-pub(super) struct PlainBody {
+pub(super) struct CleartextBody {
     /// `None` once the body has ended.
-    connection: Option<PlainConnection>,
+    connection: Option<CleartextConnection>,
     framing: Framing,
-    /// Where the connection goes at the end, if it can be used again.
-    pool: Option<PlainPool>,
-    /// How much is read at once: the more, the more has come at once so far.
+    /// The pool to which the connection returns at the end, if it can be used again.
+    pool: Option<CleartextPool>,
+    /// The size of the next read, which grows while reads fill their buffer.
     room: usize,
     host: String,
 }
 
-impl PlainBody {
-    pub(super) fn new(connection: PlainConnection, framing: Framing, pool: Option<PlainPool>, host: String) -> Self {
+impl CleartextBody {
+    pub(super) fn new(
+        connection: CleartextConnection,
+        framing: Framing,
+        pool: Option<CleartextPool>,
+        host: String,
+    ) -> Self {
         Self { connection: Some(connection), framing, pool, room: LEAST_READ_BYTES, host }
     }
 
@@ -168,7 +160,7 @@ impl PlainBody {
         Poll::Ready(Some(Err(UpstreamError::Body { host: self.host.clone(), reason: reason.to_owned() })))
     }
 
-    /// The connection waits for its next request, or is closed.
+    /// Returns the connection to the pool, or closes it.
     fn end(&mut self) {
         if let (Some(connection), Some(pool)) = (self.connection.take(), &self.pool) {
             pool.put(connection);
@@ -176,7 +168,7 @@ impl PlainBody {
     }
 }
 
-impl Stream for PlainBody {
+impl Stream for CleartextBody {
     type Item = Result<Bytes, UpstreamError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -184,7 +176,7 @@ impl Stream for PlainBody {
         loop {
             let Some(connection) = &mut this.connection else { return Poll::Ready(None) };
             let Ok(piece) = this.framing.take(&mut connection.buffer) else {
-                return this.broken("a chunk of it cannot be read");
+                return this.broken("invalid chunked encoding");
             };
             if this.framing.is_at_end() {
                 this.end();
@@ -199,8 +191,8 @@ impl Stream for PlainBody {
                     this.connection = None;
                     return Poll::Ready(None);
                 }
-                Poll::Ready(Ok(0)) => return this.broken("the connection was closed in the middle of it"),
-                // There may be more than there was room for.
+                Poll::Ready(Ok(0)) => return this.broken("the connection was closed before its end"),
+                // More may be available.
                 Poll::Ready(Ok(count)) if count >= this.room => this.room = (this.room * 4).min(READ_BYTES),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return this.broken(&error.to_string()),
@@ -210,24 +202,9 @@ impl Stream for PlainBody {
     }
 }
 
-/// The size of the next chunk, and the length of what stands between it and the one before, if that is whole and of the usual
-/// form. What it is not sure of is left to [`ChunkState::after`].
-fn between(bytes: &[u8]) -> Option<(u64, usize)> {
-    let digits = bytes.strip_prefix(b"\r\n")?;
-    let mut size = 0;
-    // No more than four: larger chunks are rare enough.
-    for (at, byte) in digits.iter().take(5).enumerate() {
-        match char::from(*byte).to_digit(16) {
-            Some(digit) => size = size << 4 | u64::from(digit),
-            None => return (size > 0 && digits[at..].starts_with(b"\r\n")).then_some((size, at + 4)),
-        }
-    }
-    None
-}
-
-/// Reads once. A stream on which nothing comes keeps no buffer.
-fn poll_read(connection: &mut PlainConnection, room: usize, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
-    let PlainConnection { stream, buffer, .. } = connection;
+/// Reads once. An idle connection keeps no buffer.
+fn poll_read(connection: &mut CleartextConnection, room: usize, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+    let CleartextConnection { stream, buffer, .. } = connection;
     let polled = match stream.poll_read_ready(cx) {
         Poll::Ready(Ok(())) => {
             buffer.reserve(room);
@@ -248,13 +225,12 @@ mod tests {
 
     use super::*;
 
-    /// All the data of `wire` when it comes in pieces of `split` bytes, and whether that was the end.
+    /// Returns the data of `wire` if it arrives in pieces of `split` bytes, and whether that was the end.
     fn decoded(wire: &[u8], split: usize) -> Result<(Vec<u8>, bool), MalformedChunk> {
         let (mut framing, mut buffer, mut data) = (Framing::chunked(), BytesMut::new(), Vec::new());
         for piece in wire.chunks(split) {
             buffer.extend_from_slice(piece);
             data.extend_from_slice(&framing.take(&mut buffer)?);
-            assert!(buffer.is_empty() || framing.is_at_end(), "everything that can be taken is taken");
         }
         Ok((data, framing.is_at_end()))
     }
@@ -269,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_are_no_chunks_is_refused() {
+    fn malformed_chunks_are_rejected() {
         for wire in ["\r\n", "x\r\n", "3\r\nabcd\r\n", "-1\r\n", "fffffffffffffffff\r\n", "3x\r\nabc"] {
             assert_eq!(decoded(wire.as_bytes(), 1), Err(MalformedChunk), "{wire}");
         }
@@ -281,7 +257,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_sent_in_chunks_comes_out(
+        fn chunked_data_comes_out_unchanged(
             chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..8),
             split in 1_usize..64,
         ) {

@@ -67,7 +67,6 @@ impl Workspaces {
     /// Reads the reply. An entry without an id is passed over.
     ///
     /// # Errors
-    ///
     /// [`WorkspaceError::Unreadable`]; the caller reports that the workspaces are not known.
     pub fn parse(json: &[u8]) -> Result<Self, WorkspaceError> {
         let reply: Value = serde_json::from_slice(json).map_err(|_| WorkspaceError::Unreadable)?;
@@ -84,7 +83,6 @@ impl Workspaces {
     /// Chooses a workspace by its id, else by its name, in which case does not matter.
     ///
     /// # Errors
-    ///
     /// [`WorkspaceError`], by what to choose instead.
     pub fn choose(&self, wanted: &str) -> Result<&Workspace, WorkspaceError> {
         let wanted = wanted.trim();

@@ -1,8 +1,14 @@
-//! The client itself, and the only file that names wreq.
+//! The HTTP client. No other file names wreq.
 //!
-//! wreq is a fork of reqwest over BoringSSL whose handshake and HTTP/2 preface can be shaped. What is taken from its
-//! browser profiles is the TLS options and the HTTP/2 settings, never the headers: the requests carry the Codex
-//! client's identity, and a browser's `user-agent`, `sec-ch-ua` and `accept-language` beside it would contradict it.
+//! wreq is a fork of reqwest over BoringSSL whose TLS handshake and HTTP/2 preface can be shaped. The client uses the
+//! TLS options and HTTP/2 settings of its browser profiles, but never the headers: requests carry the Codex client's
+//! identity, which a browser's `user-agent`, `sec-ch-ua` and `accept-language` would contradict.
+
+mod cleartext;
+pub(crate) mod config;
+mod cookies;
+mod idle_timeout;
+mod trust_roots;
 
 use std::error::Error as StdError;
 use std::sync::{Arc, LazyLock};
@@ -21,64 +27,66 @@ use wreq::tls::trust::{CertStore, Certificate};
 use wreq::tls::{TlsOptions, TlsVersion};
 use wreq_util::{Emulation as BrowserProfile, Platform, Profile};
 
-use crate::config::{ClientConfig, ClientError, Emulation, is_loopback};
-use crate::cookies::{host_keeps_cookies, is_infrastructure};
-use crate::idle_timeout::with_idle_timeout;
-use crate::plain::PlainClient;
-use crate::roots::unknown_roots;
-use crate::socket::{self, Upgrade};
-use crate::upstream::{ChunkStream, TimeoutPhase, Upstream, UpstreamError};
+use crate::client::cleartext::CleartextClient;
+use crate::client::config::{ClientConfig, ClientError, Emulation, is_loopback};
+use crate::client::cookies::{is_infrastructure, stores_cookies};
+use crate::client::idle_timeout::with_idle_timeout;
+use crate::client::trust_roots::unknown_roots;
+use crate::error::{TimeoutPhase, UpstreamError};
+use crate::socket;
+use crate::upstream::Upgrade;
+use crate::upstream::{ChunkStream, Upstream};
 use crate::websocket::handshake::{self, Handshake};
 
-/// The newest Chrome of wreq-util. `examples/fingerprint` compares it with a real one.
+/// The newest Chrome that wreq-util knows. `examples/fingerprint` compares it with a real one.
 const CHROME: Profile = Profile::Chrome149;
 
-/// How many streams that were reset within the last second are remembered on a connection.
+/// How many streams that were reset within the last second a connection remembers.
 const MAX_RESET_STREAMS: usize = 16 * 1024;
 
-/// The library's client, or why there is none. It is made when it is first asked for, since Mozilla's roots take longer to read
-/// than all else that is done at the program's start, and not everything that is done with a client needs them.
+/// The wreq client, or why there is none. It is created on first use: reading Mozilla's roots takes longer than the
+/// rest of the program's start, and not every use of a [`Client`] needs them.
 type LazyWreqClient = LazyLock<WreqResult, Box<dyn FnOnce() -> WreqResult + Send>>;
 
 type WreqResult = Result<wreq::Client, String>;
 
 /// A pooling HTTP client whose TLS and HTTP/2 look like the chosen [`Emulation`].
 ///
-/// It follows no redirect, accepts and undoes `zstd` and `gzip` in replies as the official client does, reads no environment
-/// variable, and keeps no cookie but Cloudflare's own from the backend's hosts, in memory. `https` negotiates HTTP/2 and falls back to HTTP/1.1; plain `http` is
-/// refused except to this machine. There is no limit on how long a reply may take, only on silence. What a backend says
-/// that it never looked at (RFC 9113 section 8.7) goes out again on another connection; nothing else does. Clones share
+/// It follows no redirects, accepts and decodes `zstd` and `gzip` replies as the official client does, reads no
+/// environment variables, and stores only Cloudflare's own cookies from the backend's hosts, in memory. `https`
+/// negotiates HTTP/2 and falls back to HTTP/1.1; cleartext `http` is accepted only to this machine, see
+/// [`ClientConfig`]. The duration of a reply is not limited, only the time without data. A request that the backend
+/// reports as unprocessed (RFC 9113 section 8.7) is sent again on another connection; no other request is. Clones share
 /// connections and cookies.
 #[derive(Clone)]
 pub struct Client {
     library: Arc<LazyWreqClient>,
     read_timeout: Duration,
-    plain: PlainClient,
+    cleartext: CleartextClient,
     cookies: Arc<CloudflareCookies>,
 }
 
 impl Client {
-    /// Builds a client.
+    /// Creates a client.
     ///
     /// # Errors
-    ///
-    /// [`ClientError`] naming the setting to correct.
+    /// [`ClientError`], which names the setting to correct.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let cookies = Arc::new(CloudflareCookies(Jar::default()));
-        let plain = PlainClient::new(config.connect_timeout, config.read_timeout);
+        let cleartext = CleartextClient::new(config.connect_timeout, config.read_timeout);
         let library = Arc::new(set_up(&config, &cookies)?);
-        Ok(Self { library, read_timeout: config.read_timeout, plain, cookies })
+        Ok(Self { library, read_timeout: config.read_timeout, cleartext, cookies })
     }
 }
 
 impl Client {
-    /// The library's client, to ask `host` with.
+    /// Returns the wreq client for a request to `host`.
     fn library(&self, host: &str) -> Result<&wreq::Client, UpstreamError> {
         let made = self.library.as_ref().as_ref();
         made.map_err(|reason| UpstreamError::Tls { host: host.to_owned(), reason: reason.clone() })
     }
 
-    /// Waits for the head of a reply. The library's own limit of silence would set a timer anew with each frame.
+    /// Waits for the head of a reply. wreq's own read timeout would reset a timer for each frame.
     async fn head(
         &self,
         reply: impl Future<Output = wreq::Result<wreq::Response>>,
@@ -90,8 +98,8 @@ impl Client {
         }
     }
 
-    /// A reply without the library's types.
-    fn neutral(&self, reply: wreq::Response, host: String) -> Response<ChunkStream> {
+    /// Converts a reply to types that are not wreq's.
+    fn convert(&self, reply: wreq::Response, host: String) -> Response<ChunkStream> {
         let mut head = Response::new(());
         *head.status_mut() = reply.status();
         *head.version_mut() = reply.version();
@@ -112,33 +120,32 @@ impl Upstream for Client {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<ChunkStream>, UpstreamError> {
         let host = checked_host(request.uri())?;
         if request.uri().scheme() == Some(&Scheme::HTTP) {
-            return self.plain.send(request, host).await;
+            return self.cleartext.send(request, host).await;
         }
         let reply = self.head(self.library(&host)?.execute(request.into()), &host).await?;
-        Ok(self.neutral(reply, host))
+        Ok(self.convert(reply, host))
     }
 
     async fn connect(&self, request: Request<()>) -> Result<Upgrade, UpstreamError> {
         let host = checked_host(request.uri())?;
-        let handshake = Handshake::new()?;
+        let handshake = Handshake::new();
         let (mut head, ()) = request.into_parts();
         head.headers = handshake.headers(head.headers)?;
-        let names = spelled(&head.headers);
+        let names = original_case(&head.headers);
         let client = self.library(&host)?.clone();
         let request = wreq::RequestBuilder::from_parts(client, Request::from_parts(head, Bytes::new()).into());
-        // Only HTTP/1.1 can be left in this way, and so only it is offered in the TLS handshake.
-        // A request for another protocol asks for no encoding.
+        // Only HTTP/1.1 has this upgrade, so the TLS handshake offers nothing else. An upgrade asks for no encoding.
         let request = request.version(Version::HTTP_11).orig_headers(names).gzip(false).zstd(false);
         let reply = self.head(request.send(), &host).await?;
         if reply.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(Upgrade::Refused(self.neutral(reply, host)));
+            return Ok(Upgrade::Refused(self.convert(reply, host)));
         }
         if let Some(objection) = handshake.objection(reply.headers()) {
             return Err(UpstreamError::Closed { host, reason: objection.to_owned() });
         }
         let headers = handshake::without_handshake(reply.headers().clone());
         let connection = reply.upgrade().await.map_err(|error| within_body(&error, host.clone()))?;
-        Ok(Upgrade::Opened { headers, socket: socket::over(connection, host).await })
+        Ok(Upgrade::Opened { headers, socket: socket::connect(connection, host).await })
     }
 
     fn forget_cookies(&self) {
@@ -146,8 +153,9 @@ impl Upstream for Client {
     }
 }
 
-/// The names of these headers as the official client writes them, which matters where HTTP/1.1 shows it (docs/backend.md §9).
-fn spelled(headers: &http::HeaderMap) -> OrigHeaderMap {
+/// Returns the header names in the official client's upper and lower case, which HTTP/1.1 makes visible
+/// (`docs/backend.md §9`).
+fn original_case(headers: &http::HeaderMap) -> OrigHeaderMap {
     let mut names = OrigHeaderMap::new();
     names.insert("Host");
     for name in headers.keys() {
@@ -165,25 +173,25 @@ fn spelled(headers: &http::HeaderMap) -> OrigHeaderMap {
     names
 }
 
-/// wreq's jar behind the rules of [`crate::cookies`].
+/// wreq's cookie jar with the rules of [`crate::client::cookies`].
 struct CloudflareCookies(Jar);
 
 impl CookieStore for CloudflareCookies {
     fn set_cookies(&self, headers: &mut dyn Iterator<Item = &HeaderValue>, uri: &Uri) {
-        if uri.host().is_some_and(host_keeps_cookies) {
+        if uri.host().is_some_and(stores_cookies) {
             self.0.set_cookies(&mut headers.filter(|value| is_infrastructure(value.as_bytes())), uri);
         }
     }
 
     fn cookies(&self, uri: &Uri, version: Version) -> Cookies {
         match uri.host() {
-            Some(host) if host_keeps_cookies(host) => self.0.cookies(uri, version),
+            Some(host) if stores_cookies(host) => self.0.cookies(uri, version),
             Some(_) | None => Cookies::Empty,
         }
     }
 }
 
-/// Sets up all in which the configuration can be at fault.
+/// Checks everything that can be wrong in the configuration, and returns the wreq client to be created on first use.
 fn set_up(config: &ClientConfig, cookies: &Arc<CloudflareCookies>) -> Result<LazyWreqClient, ClientError> {
     let mut builder = wreq::Client::builder()
         .no_proxy()
@@ -201,18 +209,18 @@ fn set_up(config: &ClientConfig, cookies: &Arc<CloudflareCookies>) -> Result<Laz
         Emulation::Chrome => {
             let chrome = BrowserProfile::builder().profile(CHROME).platform(Platform::Linux).headers(false).build();
             let mut chrome = chrome.into_emulation();
-            chrome.http2_options = Some(patient(chrome.http2_options.unwrap_or_default()));
+            chrome.http2_options = Some(with_reset_tolerance(chrome.http2_options.unwrap_or_default()));
             builder.emulation(chrome)
         }
-        Emulation::Codex => builder.tls_options(rustls_like()).http2_options(patient(hyper_like())),
-        Emulation::None => builder.http2_options(patient(Http2Options::default())),
+        Emulation::Codex => builder.tls_options(rustls_like()).http2_options(with_reset_tolerance(hyper_like())),
+        Emulation::None => builder.http2_options(with_reset_tolerance(Http2Options::default())),
     };
     let extra = extra_roots(&config.extra_roots_pem)?;
     let make = move || with_roots(builder, extra).map_err(|error| root_cause(&error));
     Ok(LazyLock::new(Box::new(make)))
 }
 
-/// The certificates in `files` that Mozilla's roots do not have.
+/// Returns the certificates in `files` that are not among Mozilla's roots.
 fn extra_roots(files: &[Vec<u8>]) -> Result<Vec<Certificate>, ClientError> {
     let mut extra = Vec::new();
     for (index, pem) in files.iter().enumerate() {
@@ -224,7 +232,7 @@ fn extra_roots(files: &[Vec<u8>]) -> Result<Vec<Certificate>, ClientError> {
     Ok(extra)
 }
 
-/// Builds the client with Mozilla's roots and `extra` ones. It has the former if it is told of none.
+/// Builds the client with Mozilla's roots and `extra` ones. Without a store, wreq uses Mozilla's.
 fn with_roots(mut builder: wreq::ClientBuilder, extra: Vec<Certificate>) -> wreq::Result<wreq::Client> {
     if !extra.is_empty() {
         let roots = CertStore::builder().add_der_certs(TLS_SERVER_ROOT_CERTS);
@@ -234,9 +242,10 @@ fn with_roots(mut builder: wreq::ClientBuilder, extra: Vec<Certificate>) -> wreq
     builder.build()
 }
 
-/// The handshake of the official client 0.169.0, which is rustls's, as far as BoringSSL can be told; `examples/fingerprint`
-/// compares the two. rustls puts the extensions in a new order each time; BoringSSL, told to do the same, adds a padding
-/// extension whenever an empty one comes last, which rustls never sends, so they keep their order here.
+/// Returns the handshake of the official client 0.169.0, which is rustls's, as far as BoringSSL can imitate it;
+/// `examples/fingerprint` compares the two. rustls shuffles the extensions for each connection. If BoringSSL does so,
+/// it adds a padding extension whenever an empty one comes last, which rustls never sends, so their order is fixed
+/// here.
 fn rustls_like() -> TlsOptions {
     TlsOptions::builder()
         .grease_enabled(false)
@@ -259,15 +268,15 @@ fn rustls_like() -> TlsOptions {
         .build()
 }
 
-/// Bears with what the backend had sent on a stream before it learnt that the stream was reset (RFC 9113 §5.1). The library
-/// remembers 50 such streams, for a second; it closes the connection, and all replies on it, when data has come for a thousand
-/// others in the connection's life. Clients that hang up would take everybody else's replies with them.
-fn patient(mut options: Http2Options) -> Http2Options {
+/// Accepts data that the backend sent on a stream before it learned that the stream was reset (RFC 9113 section 5.1).
+/// By default the library remembers 50 such streams for a second, and closes the connection, with all its replies,
+/// after data has arrived for a thousand others. Clients that hang up would end other clients' replies.
+fn with_reset_tolerance(mut options: Http2Options) -> Http2Options {
     options.max_concurrent_reset_streams = Some(MAX_RESET_STREAMS);
     options
 }
 
-/// The HTTP/2 settings of reqwest over hyper: windows of 2 and 5 MiB, no push.
+/// Returns the HTTP/2 settings of reqwest over hyper: windows of 2 and 5 MiB, no push.
 fn hyper_like() -> Http2Options {
     Http2Options::builder()
         .initial_window_size(2 * 1024 * 1024)
@@ -278,17 +287,18 @@ fn hyper_like() -> Http2Options {
         .build()
 }
 
-/// Lets `https` through, and plain `http` to this machine only; a bearer must not cross a network in the clear.
+/// Returns the host of a request that may be sent: over `https`, or over `http` to this machine. A bearer must not
+/// cross a network in cleartext.
 fn checked_host(uri: &Uri) -> Result<String, UpstreamError> {
     let refuse = |reason: &str| UpstreamError::InvalidRequest { reason: reason.to_owned() };
-    let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| refuse("its address names no host"))?;
+    let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| refuse("its URL has no host"))?;
     match uri.scheme_str() {
         Some("https") => Ok(host.to_owned()),
         Some("http") if is_loopback(host) => Ok(host.to_owned()),
         Some("http") => Err(UpstreamError::InvalidRequest {
-            reason: format!("plain http to {host} would show the token to the network; use https"),
+            reason: format!("http to {host} would send the access token in cleartext; use https"),
         }),
-        Some(_) | None => Err(refuse("its address is neither http nor https")),
+        Some(_) | None => Err(refuse("its URL is neither http nor https")),
     }
 }
 
@@ -319,12 +329,12 @@ fn within_body(error: &wreq::Error, host: String) -> UpstreamError {
     }
 }
 
-/// Tells a failed handshake from a failed connection: the former ends in neither an I/O nor a resolver error.
+/// Returns whether the TLS handshake failed, and not the connection: its cause is neither an I/O nor a resolver error.
 fn is_handshake(error: &wreq::Error) -> bool {
     !error.is_dns() && !causes(error).any(|cause| cause.is::<std::io::Error>())
 }
 
-/// The innermost cause: what really happened, without the addresses that the outer layers add.
+/// Returns the innermost cause, without the addresses that the outer layers add.
 fn root_cause(error: &wreq::Error) -> String {
     causes(error).last().map_or_else(|| "no reason given".to_owned(), ToString::to_string)
 }

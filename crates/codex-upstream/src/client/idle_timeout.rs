@@ -1,4 +1,4 @@
-//! A body that is given up when it is silent for too long.
+//! The idle timeout of a reply's body.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,23 +8,24 @@ use bytes::Bytes;
 use codex_translate::Chunk;
 use futures_core::Stream;
 
+use crate::error::{TimeoutPhase, UpstreamError};
 use crate::idle_timer::IdleTimer;
-use crate::upstream::{ChunkStream, TimeoutPhase, UpstreamError};
+use crate::upstream::ChunkStream;
 
-/// A body, until it has brought nothing for as long as it may.
+/// A body that fails after too long a time without data.
 struct IdleTimeoutBody<S> {
-    /// `None` once it is given up, which closes what it came by.
+    /// `None` after the timeout, which closes the connection or stream.
     body: Option<S>,
-    silence: IdleTimer,
+    idle: IdleTimer,
     host: String,
 }
 
-/// The body of a reply from `host`, which may be silent for `read_timeout`.
+/// Wraps the body of a reply from `host`, which fails after `read_timeout` without data.
 pub(crate) fn with_idle_timeout<S>(body: S, read_timeout: Duration, host: String) -> ChunkStream
 where
     S: Stream<Item = Result<Bytes, UpstreamError>> + Send + Unpin + 'static,
 {
-    Box::pin(IdleTimeoutBody { body: Some(body), silence: IdleTimer::new(read_timeout), host })
+    Box::pin(IdleTimeoutBody { body: Some(body), idle: IdleTimer::new(read_timeout), host })
 }
 
 impl<S: Stream<Item = Result<Bytes, UpstreamError>> + Unpin> Stream for IdleTimeoutBody<S> {
@@ -34,10 +35,10 @@ impl<S: Stream<Item = Result<Bytes, UpstreamError>> + Unpin> Stream for IdleTime
         let this = &mut *self;
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
         if let Poll::Ready(item) = Pin::new(body).poll_next(cx) {
-            this.silence.reset();
+            this.idle.reset();
             return Poll::Ready(item.map(|bytes| bytes.map(Chunk::Bytes)));
         }
-        ready!(this.silence.poll_elapsed(cx));
+        ready!(this.idle.poll_elapsed(cx));
         this.body = None;
         let host = std::mem::take(&mut this.host);
         Poll::Ready(Some(Err(UpstreamError::Timeout { host, phase: TimeoutPhase::Body })))
@@ -51,7 +52,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_body_is_given_up() {
+    async fn a_body_without_data_times_out() {
         let pieces = stream::iter(0..3).then(|number| async move {
             tokio::time::sleep(Duration::from_secs(9)).await;
             Ok(Bytes::from(vec![number]))

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::{Either, select};
@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
-use crate::catalogue::Catalogue;
 use crate::headers::X_MODELS_ETAG;
+use crate::lock::lock;
+use crate::models::catalogue::Catalogue;
 use crate::requests::{self, Backend};
 use crate::retry::{SendError, error_for_status};
 use crate::timer::Timer;
@@ -136,8 +137,8 @@ impl ModelCache {
         self.lock().snapshot.clone()
     }
 
-    /// Hands out what is at hand for a request that cannot wait; if it is too old, [`ModelCache::used_when_old`] hears of
-    /// it.
+    /// Hands out what is at hand for a request that cannot wait; if it is too old, [`ModelCache::used_when_old`] hears
+    /// of it.
     #[must_use]
     pub fn use_at_hand(&self, clock: &impl Timer) -> Arc<Catalogue> {
         let state = self.lock();
@@ -246,7 +247,7 @@ impl ModelCache {
     }
 
     fn lock(&self) -> MutexGuard<'_, CacheState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a [`Client`](crate::Client) is built from, and what is checked before one is built.
+//! The configuration of a [`Client`](crate::Client), and its checks.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,40 +7,41 @@ use std::time::Duration;
 
 use url::Url;
 
-/// What the TLS and HTTP/2 layers look like from outside.
+/// The program that the TLS and HTTP/2 layers imitate.
 ///
-/// Only those layers: the headers are the caller's. The Python program that this one follows sent the Codex headers
+/// Only those layers: headers are the caller's. The Python program that preceded this one sent the Codex headers
 /// through curl_cffi's Chrome, and so does [`Emulation::Chrome`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Emulation {
-    /// Chrome 156 as Debian has it, measured with `examples/fingerprint`: ciphers, groups, key shares, ALPN, ALPS,
-    /// certificate compression, ECH GREASE, versions, SETTINGS, windows, priority and pseudo-headers are equal, and so is
-    /// Akamai's HTTP/2 fingerprint.
+    /// Chrome 156 as packaged by Debian, measured with `examples/fingerprint`: ciphers, groups, key shares, ALPN, ALPS,
+    /// certificate compression, ECH GREASE, versions, SETTINGS, windows, priority and pseudo-headers are equal, and so
+    /// is Akamai's HTTP/2 fingerprint.
     ///
-    /// Three things are out of reach of the TLS library's options, and make JA4 `t13d1516h2_8daaf6152771_d8a2da3f94cd`, that
-    /// of earlier Chromes, where this one has `t13d1517h2_8daaf6152771_cb7bf5808d99`:
+    /// The TLS library has no options for three things. They make JA4 `t13d1516h2_8daaf6152771_d8a2da3f94cd`, that of
+    /// earlier Chromes, instead of `t13d1517h2_8daaf6152771_cb7bf5808d99`:
     ///
-    /// - the extension `trust_anchors` (51764), by which Chrome tells the server which of its roots it would accept;
+    /// - the extension `trust_anchors` (51764), in which Chrome lists the roots that it would accept;
     /// - the signature algorithms ML-DSA-44, -65 and -87 (0x0904 to 0x0906);
     /// - a GREASE value before these.
     ///
     /// Header order and values are not Chrome's: the headers are the Codex client's.
     #[default]
     Chrome,
-    /// The official client 0.169.0, measured in the same way: groups, key shares, ALPN, versions, SETTINGS, windows, priority,
-    /// pseudo-headers and Akamai's fingerprint are equal, and so are the cipher suites and signature algorithms but for two
-    /// things that are out of reach: ML-DSA-44, -65 and -87, and `TLS_EMPTY_RENEGOTIATION_INFO_SCSV` (0x00ff), in place of
-    /// which BoringSSL sends the extension `renegotiation_info` (65281).
+    /// The official client 0.169.0, measured in the same way: groups, key shares, ALPN, versions, SETTINGS, windows,
+    /// priority, pseudo-headers and Akamai's fingerprint are equal, and so are the cipher suites and signature
+    /// algorithms except two things that the library cannot do: ML-DSA-44, -65 and -87, and
+    /// `TLS_EMPTY_RENEGOTIATION_INFO_SCSV` (0x00ff), instead of which BoringSSL sends the extension
+    /// `renegotiation_info` (65281).
     Codex,
-    /// The TLS library as it is.
+    /// None: the TLS library's own defaults.
     None,
 }
 
 impl FromStr for Emulation {
     type Err = ParseEmulationError;
 
-    /// Reads `chrome`, `codex` or `none`.
+    /// Parses `chrome`, `codex` or `none`.
     fn from_str(text: &str) -> Result<Self, ParseEmulationError> {
         match text {
             "chrome" => Ok(Self::Chrome),
@@ -51,28 +52,29 @@ impl FromStr for Emulation {
     }
 }
 
-/// A name that no [`Emulation`] has.
+/// Text that is not an [`Emulation`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the emulations are chrome, codex and none")]
+#[error("expected `chrome`, `codex` or `none`")]
 pub struct ParseEmulationError;
 
-/// How to reach the backend, and whom to trust.
+/// How to reach the backend, and which certificates to trust.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
-    /// What the connection looks like.
+    /// The program that the connection imitates.
     pub emulation: Emulation,
-    /// PEM files of root certificates to trust beside Mozilla's; each may hold several.
+    /// PEM files of root certificates to trust in addition to Mozilla's; each may contain several.
     pub extra_roots_pem: Vec<Vec<u8>>,
     /// The proxy for `https` requests.
     pub proxy: ProxyConfig,
-    /// How long name lookup, TCP, proxy and TLS handshake may take together.
+    /// The time limit of DNS lookup, TCP, proxy and TLS handshake together.
     pub connect_timeout: Duration,
-    /// How long the backend may be silent, before the head of a reply and between the pieces of its body.
+    /// The longest time without data, before the head of a reply and between the pieces of its body.
     pub read_timeout: Duration,
 }
 
 impl Default for ClientConfig {
-    /// No proxy, no extra roots; timeouts that long silent reasoning survives (docs/backend.md §3.1, §3.6).
+    /// Returns a configuration without proxy and extra roots, with timeouts long enough for silent reasoning
+    /// (`docs/backend.md §3.1`, `§3.6`).
     fn default() -> Self {
         Self {
             emulation: Emulation::default(),
@@ -84,19 +86,19 @@ impl Default for ClientConfig {
     }
 }
 
-/// The values of the usual proxy variables; the caller reads them. Empty text counts as unset.
+/// The values of the usual proxy variables, which the caller reads. An empty value counts as unset.
 ///
 /// The proxy is used for `https` requests to hosts other than this machine. Schemes: `http`, `https` (the proxy must
-/// speak HTTP/1.1 on that connection), `socks5` (names are looked up here) and `socks5h` (names are looked up by the
-/// proxy); without one, `http` is meant. Credentials stand in the address, percent-encoded.
+/// speak HTTP/1.1 on that connection), `socks5` (names are resolved locally) and `socks5h` (names are resolved by the
+/// proxy); the default is `http`. Credentials are part of the URL, percent-encoded.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ProxyConfig {
     /// `HTTPS_PROXY`.
     pub https: Option<String>,
-    /// `ALL_PROXY`, used when `https` is not given.
+    /// `ALL_PROXY`, used if `https` is unset.
     pub all: Option<String>,
     /// `NO_PROXY`: hosts, domains, addresses and networks that are reached directly, separated by commas or spaces. A
-    /// domain stands for its subdomains too, as do `.example.com` and `*.example.com`; `*` alone is everything.
+    /// domain includes its subdomains, as do `.example.com` and `*.example.com`; `*` alone matches everything.
     pub no_proxy: Option<String>,
 }
 
@@ -112,20 +114,18 @@ impl fmt::Debug for ProxyConfig {
 }
 
 impl ProxyConfig {
-    /// Names the proxy for people: its address without the credentials; `None` without one.
+    /// Returns the proxy's URL for display, without credentials; `None` without a proxy.
     ///
     /// # Errors
-    ///
-    /// [`ClientError::Proxy`]: no client can be built either.
-    pub fn shown(&self) -> Result<Option<String>, ClientError> {
+    /// [`ClientError::Proxy`]: no client can be created either.
+    pub fn redacted_url(&self) -> Result<Option<String>, ClientError> {
         Ok(self.address()?.map(|url| without_credentials(url.as_str())))
     }
 
-    /// Picks and checks the proxy's address.
+    /// Returns the proxy's URL after checking it.
     ///
     /// # Errors
-    ///
-    /// [`ClientError::Proxy`] naming the variable, without the credentials.
+    /// [`ClientError::Proxy`], which names the variable, but not the credentials.
     pub(crate) fn address(&self) -> Result<Option<Url>, ClientError> {
         let given = |value: &'_ Option<String>| value.clone().filter(|value| !value.trim().is_empty());
         let (setting, text) = match (given(&self.https), given(&self.all)) {
@@ -136,23 +136,22 @@ impl ProxyConfig {
         let text = text.trim();
         let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let refuse = |reason| ClientError::Proxy { setting, reason };
-        let url =
-            Url::parse(&text).map_err(|_| refuse("it is not an address such as http://user:password@host:3128"))?;
+        let url = Url::parse(&text).map_err(|_| refuse("it is not a URL such as http://user:password@host:3128"))?;
         if !matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") {
             return Err(refuse("its scheme is not one of http, https, socks5, socks5h"));
         }
         if url.host_str().is_none_or(str::is_empty) {
-            return Err(refuse("it names no host"));
+            return Err(refuse("it has no host"));
         }
         Ok(Some(url))
     }
 
-    /// Lists what is reached directly, this machine included, in the form that the client takes: commas, and no `*.`.
+    /// Returns the hosts that are reached directly, including this machine, in wreq's form: commas, and no `*.`.
     pub(crate) fn exceptions(&self) -> String {
         let given = self.no_proxy.as_deref().unwrap_or_default();
         let given = given.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty());
         let given = given.map(|entry| match entry.strip_prefix('*') {
-            // The library's `*` is every name, but no address.
+            // wreq's `*` matches every name, but no address.
             Some("") => "*,0.0.0.0/0,::/0",
             Some(domain) if domain.starts_with('.') => domain,
             Some(_) | None => entry,
@@ -161,38 +160,38 @@ impl ProxyConfig {
     }
 }
 
-/// A configuration from which no client can be built.
+/// A configuration from which no client can be created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
     /// A file of extra root certificates cannot be used.
-    #[error("extra root certificates number {number} cannot be used: {reason}; give a PEM file of certificates")]
+    #[error("cannot use file number {number} of extra root certificates: {reason}; use a PEM file of certificates")]
     Certificate {
-        /// Its place in [`ClientConfig::extra_roots_pem`], counted from 1.
+        /// Its position in [`ClientConfig::extra_roots_pem`], counted from 1.
         number: usize,
         /// What is wrong with it.
         reason: String,
     },
     /// The proxy's address cannot be used.
-    #[error("{setting} cannot be used: {reason}; correct or unset it")]
+    #[error("cannot use {setting}: {reason}; correct or unset it")]
     Proxy {
-        /// The variable that it came from.
+        /// The variable that contains it.
         setting: &'static str,
         /// What is wrong with it.
         reason: &'static str,
     },
 }
 
-/// This machine, which no proxy can reach in our stead.
+/// This machine, which is never reached through a proxy.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
-/// Tells whether a host is this machine, for which plain `http` is accepted and no proxy is used.
+/// Returns whether a host is this machine, for which cleartext `http` is accepted and no proxy is used.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Shows an address without what stands before the last `@` of its authority.
+/// Returns a URL without the credentials before the last `@` of its authority.
 fn without_credentials(address: &str) -> String {
     let (scheme, rest) = match address.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
@@ -273,9 +272,9 @@ mod tests {
 
     #[test]
     fn a_proxy_is_named_without_its_password() {
-        assert_eq!(https("u:s3cret@proxy:1").shown().unwrap().as_deref(), Some("http://[redacted]@proxy:1/"));
-        assert_eq!(ProxyConfig::default().shown().unwrap(), None);
-        assert!(https("ftp://h").shown().is_err());
+        assert_eq!(https("u:s3cret@proxy:1").redacted_url().unwrap().as_deref(), Some("http://[redacted]@proxy:1/"));
+        assert_eq!(ProxyConfig::default().redacted_url().unwrap(), None);
+        assert!(https("ftp://h").redacted_url().is_err());
     }
 
     #[test]

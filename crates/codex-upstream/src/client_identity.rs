@@ -12,8 +12,8 @@ const TERMINAL: &str = "xterm-256color";
 /// The client that the backend is told about.
 ///
 /// The same value must be used for listing models and for requests: the backend hides and refuses models whose
-/// `minimal_client_version` is above [`version`](Self::version) (docs/backend.md §5.3). The TLS and HTTP/2 layers are chosen
-/// separately, by [`Emulation`](crate::Emulation).
+/// `minimal_client_version` is above [`version`](Self::version) (docs/backend.md §5.3). The TLS and HTTP/2 layers are
+/// chosen separately, by [`Emulation`](crate::Emulation).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientIdentity {
     /// The value of the `originator` header.
@@ -27,8 +27,8 @@ pub struct ClientIdentity {
 impl ClientIdentity {
     /// Forms the identity of a client on the running operating system.
     ///
-    /// The user agent is `{originator}/{version} ({os} {os version}; {arch}) {terminal}` (docs/backend.md §2.2). On Linux the
-    /// system's name and version are read from `/etc/os-release`, on macOS from its version property list.
+    /// The user agent is `{originator}/{version} ({os} {os version}; {arch}) {terminal}` (docs/backend.md §2.2). On
+    /// Linux the system's name and version are read from `/etc/os-release`, on macOS from its version property list.
     #[must_use]
     pub fn new(originator: &str, version: &str) -> Self {
         Self::on(originator, version, &Os::running())
@@ -37,7 +37,6 @@ impl ClientIdentity {
     /// Forms the identity that a user has configured.
     ///
     /// # Errors
-    ///
     /// [`InvalidIdentity`], by the part at fault.
     pub fn configured(originator: &str, version: &str) -> Result<Self, InvalidIdentity> {
         // A slash would end the name in the user agent.

@@ -1,52 +1,53 @@
-//! HTTP/1.1 in clear, as a backend on this machine speaks it.
+//! Cleartext HTTP/1.1, for load tests and for gateways on loopback.
 //!
-//! Nothing has to look like a browser here, and so nothing of the impersonating client is needed. A reply's body owns its
-//! connection: no task and no channel stands between them, one read yields all that was ready in one piece, however many chunks
-//! it came in, and dropping the body closes the connection.
+//! The ChatGPT backend is never reached this way. Nothing needs to imitate a browser here, so nothing of wreq is
+//! needed. A reply's body owns its connection, without a task or a channel between them: one read yields all available
+//! data in one piece, however many chunks it came in, and dropping the body closes the connection.
 
 mod body;
 mod pool;
 
 use std::time::Duration;
 
-use body::{Framing, PlainBody};
+use body::{CleartextBody, Framing};
 use bytes::{BufMut as _, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
-use pool::{PlainConnection, PlainPool};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use pool::{CleartextConnection, CleartextPool};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::idle_timeout::with_idle_timeout;
-use crate::upstream::{ChunkStream, TimeoutPhase, UpstreamError};
+use crate::client::idle_timeout::with_idle_timeout;
+use crate::error::{TimeoutPhase, UpstreamError};
+use crate::upstream::ChunkStream;
 
 /// The longest head of a reply.
 const MAX_HEAD_BYTES: usize = 256 * 1024;
 
-/// How much is read at once of a head, and of what comes with it.
+/// The size of one read while waiting for a head, including body data that arrives with it.
 const HEAD_BYTES: usize = 4 * 1024;
 
-/// A request's body is sent together with its head up to this size; a larger one is not copied for that.
+/// The largest request body that is copied, to be sent together with the head.
 const JOINED_BYTES: usize = 16 * 1024;
 
 /// The most headers of a reply.
 const MAX_HEADERS: usize = 256;
 
-/// A client of backends on this machine. Clones share connections.
+/// A client of servers on this machine. Clones share connections.
 #[derive(Clone, Debug)]
-pub(crate) struct PlainClient {
-    pool: PlainPool,
+pub(crate) struct CleartextClient {
+    pool: CleartextPool,
     connect_timeout: Duration,
     read_timeout: Duration,
 }
 
-impl PlainClient {
+impl CleartextClient {
     pub(crate) fn new(connect_timeout: Duration, read_timeout: Duration) -> Self {
-        Self { pool: PlainPool::default(), connect_timeout, read_timeout }
+        Self { pool: CleartextPool::default(), connect_timeout, read_timeout }
     }
 
-    /// Sends a request to `host`, which its address names.
+    /// Sends a request to `host`, the host of its URL.
     pub(crate) async fn send(
         &self,
         request: Request<bytes::Bytes>,
@@ -73,13 +74,13 @@ impl PlainClient {
             Err(_) => return Err(UpstreamError::Timeout { host, phase: TimeoutPhase::Head }),
         };
         let framing = framing(request.method(), &head).map_err(|reason| closed(reason.to_owned()))?;
-        let pool = is_kept(&head).then(|| self.pool.clone());
-        let body = PlainBody::new(connection, framing, pool, host.clone());
+        let pool = is_reusable(&head).then(|| self.pool.clone());
+        let body = CleartextBody::new(connection, framing, pool, host.clone());
         Ok(head.map(|()| with_idle_timeout(body, self.read_timeout, host)))
     }
 
-    async fn connect(&self, authority: String, host: &str, port: u16) -> Result<PlainConnection, UpstreamError> {
-        // An IPv6 address stands between brackets in a URL.
+    async fn connect(&self, authority: String, host: &str, port: u16) -> Result<CleartextConnection, UpstreamError> {
+        // In a URL, an IPv6 address is between brackets.
         let address = host.trim_start_matches('[').trim_end_matches(']');
         let failed =
             |error: std::io::Error| UpstreamError::Connect { host: host.to_owned(), reason: error.to_string() };
@@ -88,11 +89,11 @@ impl PlainClient {
             Err(_) => return Err(UpstreamError::Timeout { host: host.to_owned(), phase: TimeoutPhase::Connect }),
         };
         stream.set_nodelay(true).map_err(failed)?;
-        Ok(PlainConnection::new(authority, stream))
+        Ok(CleartextConnection::new(authority, stream))
     }
 }
 
-/// A request as it is sent, up to its body.
+/// Returns a request's bytes up to its body.
 fn message(request: &Request<bytes::Bytes>, authority: &str) -> BytesMut {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let body = request.body();
@@ -105,7 +106,7 @@ fn message(request: &Request<bytes::Bytes>, authority: &str) -> BytesMut {
     if !request.headers().contains_key(HOST) {
         line(&[b"host: ", authority.as_bytes()]);
     }
-    // Nothing is gained by a compressed reply on one machine.
+    // Compression saves nothing on one machine.
     if !request.headers().contains_key(ACCEPT_ENCODING) {
         line(&[b"accept-encoding: identity"]);
     }
@@ -119,8 +120,8 @@ fn message(request: &Request<bytes::Bytes>, authority: &str) -> BytesMut {
     message
 }
 
-/// Reads the head of a reply; interim ones (RFC 9110 section 15.2) are passed over.
-async fn head(connection: &mut PlainConnection) -> std::io::Result<Response<()>> {
+/// Reads the head of a reply and skips interim responses (RFC 9110 section 15.2).
+async fn head(connection: &mut CleartextConnection) -> std::io::Result<Response<()>> {
     loop {
         while let Some((head, length)) = parse(&connection.buffer)? {
             let _ = connection.buffer.split_to(length);
@@ -138,7 +139,7 @@ async fn head(connection: &mut PlainConnection) -> std::io::Result<Response<()>>
     }
 }
 
-/// The head that `bytes` begin with, and its length; `None` if it is not whole yet.
+/// Parses the head at the start of `bytes`, and returns it with its length; `None` if it is incomplete.
 fn parse(bytes: &[u8]) -> std::io::Result<Option<(Response<()>, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut parsed = httparse::Response::new(&mut headers);
@@ -156,7 +157,7 @@ fn parse(bytes: &[u8]) -> std::io::Result<Option<(Response<()>, usize)>> {
     Ok(Some((head, length)))
 }
 
-/// How the end of a body is known (RFC 9112 section 6.3).
+/// Returns how the end of the body is found (RFC 9112 section 6.3).
 fn framing(method: &Method, head: &Response<()>) -> Result<Framing, &'static str> {
     let is_bare = matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if is_bare || method == Method::HEAD {
@@ -178,18 +179,16 @@ fn framing(method: &Method, head: &Response<()>) -> Result<Framing, &'static str
         None => Ok(Framing::Close),
         Some(first) => match first.filter(|_| lengths.all(|other| other == first)) {
             Some(length) => Ok(Framing::Length(length)),
-            None => Err("the length of the reply is no number"),
+            None => Err("the reply's content-length is not a number"),
         },
     }
 }
 
-/// Whether the connection can be used again.
-fn is_kept(head: &Response<()>) -> bool {
-    let says = |headers: &HeaderMap, word: &str| {
-        let words = headers.get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
-        words.into_iter().any(|said| said.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
-    };
-    head.version() == Version::HTTP_11 && !says(head.headers(), "close")
+/// Returns whether the connection can be used for another request (RFC 9112 section 9.3).
+fn is_reusable(head: &Response<()>) -> bool {
+    let mut options =
+        head.headers().get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    head.version() == Version::HTTP_11 && !options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
 #[cfg(test)]
@@ -225,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_kept_unless_the_backend_says_otherwise() {
-        for (head, kept) in [
+    fn a_connection_is_reusable_unless_the_server_closes_it() {
+        for (head, expected) in [
             ("HTTP/1.1 200 OK\r\n\r\n", true),
             ("HTTP/1.1 200 OK\r\nconnection: keep-alive\r\n\r\n", true),
             ("HTTP/1.1 200 OK\r\nConnection: foo, Close\r\n\r\n", false),
             ("HTTP/1.0 200 OK\r\n\r\n", false),
         ] {
-            assert_eq!(is_kept(&head_of(head)), kept, "{head}");
+            assert_eq!(is_reusable(&head_of(head)), expected, "{head}");
         }
     }
 }

@@ -81,12 +81,12 @@ pub enum CatalogueError {
 }
 
 impl Catalogue {
-    /// Reads `{"models":[…]}`; the key may also be `data`, and an entry's slug may be called `id` (docs/backend.md §5.1).
+    /// Reads `{"models":[…]}`; the key may also be `data`, and an entry's slug may be called `id` (docs/backend.md
+    /// §5.1).
     ///
     /// Entries without a slug are passed over.
     ///
     /// # Errors
-    ///
     /// [`CatalogueError`] when there is no such list; the caller keeps the catalogue it has.
     pub fn parse(json: &[u8]) -> Result<Self, CatalogueError> {
         let mut body: Value = serde_json::from_slice(json).map_err(|_| CatalogueError::NotJson)?;

@@ -1,12 +1,12 @@
-//! Which cookies are kept: Cloudflare's own, from the backend's hosts (docs/backend.md §2.2 `cookie`).
+//! Which cookies are stored: Cloudflare's own, from the backend's hosts (`docs/backend.md §2.2`, `cookie`).
 
-/// Tells whether a host's cookies are kept at all.
-pub(crate) fn host_keeps_cookies(host: &str) -> bool {
+/// Returns whether any cookies of a host are stored.
+pub(crate) fn stores_cookies(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
     matches!(host.as_str(), "chatgpt.com" | "chat.openai.com" | "chatgpt-staging.com") || host.ends_with(".chatgpt.com")
 }
 
-/// Tells whether a `set-cookie` value is one of Cloudflare's infrastructure cookies.
+/// Returns whether a `set-cookie` value is one of Cloudflare's infrastructure cookies.
 pub(crate) fn is_infrastructure(set_cookie: &[u8]) -> bool {
     const NAMES: [&[u8]; 9] = [
         b"__cf_bm",
@@ -29,17 +29,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_backends_hosts_keep_cookies() {
+    fn only_cookies_of_the_backends_hosts_are_stored() {
         for host in ["chatgpt.com", "ChatGPT.com", "gov.chatgpt.com", "chat.openai.com", "chatgpt-staging.com"] {
-            assert!(host_keeps_cookies(host), "{host}");
+            assert!(stores_cookies(host), "{host}");
         }
         for host in ["notchatgpt.com", "chatgpt.com.evil.example", "auth.openai.com", "127.0.0.1", ""] {
-            assert!(!host_keeps_cookies(host), "{host}");
+            assert!(!stores_cookies(host), "{host}");
         }
     }
 
     #[test]
-    fn only_infrastructure_cookies_are_kept() {
+    fn only_infrastructure_cookies_are_stored() {
         for value in ["__cf_bm=abc; path=/", " _cfuvid=1", "cf_chl_rc_i=2", "cf_clearance=x; Secure"] {
             assert!(is_infrastructure(value.as_bytes()), "{value}");
         }
