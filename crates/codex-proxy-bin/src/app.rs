@@ -20,10 +20,12 @@ use crate::turn::timer::AnyTimer;
 #[derive(Debug)]
 pub struct App<U: Upstream> {
     /// The client of the backend: login, models, quota.
+    #[doc(hidden)]
     pub client: Arc<CodexClient<U>>,
     /// Who may call, model aliases and limits: everything that can change while the program runs.
     pub runtime: Reloadable,
     /// The requests of this run.
+    #[doc(hidden)]
     pub request_log: Arc<RequestLog>,
     /// The command that renews the login, as in `codex-proxy login`.
     pub login_command: &'static str,
@@ -71,6 +73,22 @@ impl<U: Upstream> App<U> {
             clock,
             client_sockets: UpgradedConnections::default(),
         }
+    }
+
+    /// Keeps an idle proxy ready: refreshes the login's tokens, fetches the models when they are out of date, and keeps
+    /// connections to the backend alive. Never completes.
+    pub async fn keep_fresh(&self) {
+        tokio::select! {
+            () = self.client.tokens.keep_fresh() => {}
+            () = self.client.keep_models_fresh() => {}
+            () = self.client.sockets.keep() => {}
+        }
+    }
+
+    /// Waits for a token refresh in progress: it holds the only copy of a rotated token, so call this before the program
+    /// exits.
+    pub async fn wait_for_refresh(&self) {
+        self.client.tokens.wait_for_refresh().await;
     }
 
     /// Finds the model that a client calls `name`, without any request.

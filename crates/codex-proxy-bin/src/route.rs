@@ -5,7 +5,7 @@ use http::Method;
 
 /// What a probe asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Probe {
+pub(crate) enum Probe {
     /// Whether the program runs.
     Live,
     /// The same, and whether the program is logged in.
@@ -16,7 +16,7 @@ pub enum Probe {
 
 /// The calls of the backend: each has a body, takes a slot, and reports the quota in its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BackendCall {
+pub(crate) enum BackendCall {
     /// `POST /v1/chat/completions`
     Chat,
     /// `POST /v1/responses`
@@ -29,7 +29,7 @@ pub enum BackendCall {
 
 impl BackendCall {
     /// Returns the endpoint's name in logs and metrics.
-    pub fn endpoint(self) -> &'static str {
+    pub(crate) fn endpoint(self) -> &'static str {
         match self {
             Self::Chat => "chat",
             Self::Responses => "responses",
@@ -41,7 +41,7 @@ impl BackendCall {
 
 /// The queries about a stored response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoredQuery {
+pub(crate) enum StoredQuery {
     /// `GET` or `DELETE /v1/responses/{id}`
     Response,
     /// `GET /v1/responses/{id}/input_items`
@@ -52,7 +52,7 @@ pub enum StoredQuery {
 
 /// What a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Route {
+pub(crate) enum Route {
     /// A call of the backend.
     Backend(BackendCall),
     /// `GET /v1/responses`, to be upgraded to a WebSocket
@@ -83,7 +83,7 @@ pub enum Route {
 
 /// The credential that a route requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Credential {
+pub(crate) enum Credential {
     /// None: the reply is the same in every copy of the program, and clients read it before they have a key.
     Nothing,
     /// No key, but the same origin checks as with one: the status page contains no data, and asks for the key that its
@@ -95,7 +95,7 @@ pub enum Credential {
 
 impl Route {
     /// Returns the endpoint's name in logs and metrics.
-    pub fn endpoint(&self) -> &'static str {
+    pub(crate) fn endpoint(&self) -> &'static str {
         match self {
             Self::Backend(call) => call.endpoint(),
             Self::WebSocket => "websocket",
@@ -120,7 +120,7 @@ impl Route {
 
     /// Returns the required credential. `README.md`, the help of `serve` and `ARCHITECTURE.md` list the paths that need
     /// no key; `tests/it/openapi.rs` compares the lists with this.
-    pub fn credential(&self) -> Credential {
+    pub(crate) fn credential(&self) -> Credential {
         match self {
             Self::Health(_) | Self::OpenApi => Credential::Nothing,
             Self::StatusPage => Credential::AnyKey,
@@ -138,7 +138,7 @@ impl Route {
     }
 
     /// Returns whether such requests are sent automatically, again and again: probes, scrapes, an open status page.
-    pub fn is_routine(&self) -> bool {
+    pub(crate) fn is_routine(&self) -> bool {
         matches!(self, Self::Health(_) | Self::Metrics | Self::StatusPage | Self::Status | Self::Usage)
     }
 }
@@ -188,7 +188,7 @@ pub fn paths_without_key() -> String {
 ///
 /// Every `/v1/x` is also served as `/x` and `/v1/v1/x`, since clients disagree on whether a base URL ends in `/v1`, and
 /// under `/backend-api/codex/x`, where the Codex CLI looks (docs/features.md E5).
-pub fn route(method: &Method, path: &str) -> Route {
+pub(crate) fn route(method: &Method, path: &str) -> Route {
     let path = without_prefixes(path);
     let Some((known, id)) = ROUTES.iter().find_map(|(known, ..)| Some((*known, id_of(known, path)?))) else {
         return Route::Unknown;
@@ -213,7 +213,7 @@ fn id_of<'a>(known: &str, path: &'a str) -> Option<&'a str> {
 }
 
 /// Returns why an endpoint of other servers, which clients ask for, does not exist here.
-pub fn unserved(path: &str) -> Option<&'static str> {
+pub(crate) fn unserved(path: &str) -> Option<&'static str> {
     match without_prefixes(path) {
         "/completions" | "/fim/completions" => Some("the backend does not complete plain text"),
         "/embeddings" => Some("the backend has no embedding model"),

@@ -1,5 +1,5 @@
 //! Embeds the whole proxy in a server: one path belongs to the server, all others to the proxy. The backend is
-//! simulated; see `codex_proxy::commands::serve` for the real one.
+//! simulated; see `codex_proxy::App::new` for the real one.
 //!
 //! ```text
 //! cargo run -p examples --bin embed_proxy
@@ -11,12 +11,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codex_proxy::app::App;
-use codex_proxy::commands::simulate::Simulated;
-use codex_proxy::config::Config;
-use codex_proxy::connection::peer::Peer;
 use codex_proxy::reply::{self, ReplyBody};
-use codex_proxy::server::serve::{Handler, serve};
+use codex_proxy::{App, Config, Handler, Peer, Simulated, serve};
 use codex_upstream::{Client, ClientConfig, Upstream, read_to_end};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;

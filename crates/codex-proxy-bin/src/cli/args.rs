@@ -12,7 +12,7 @@ use argh::{ArgsInfo, FromArgs};
     example = "{command_name} status",
     example = "{command_name} doctor"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// read this configuration file instead of config.toml in the home directory of the proxy
     #[argh(option, arg_name = "file")]
     pub config: Option<String>,
@@ -25,7 +25,7 @@ pub struct Args {
 /// The commands.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Logs in.
     Login(LoginArgs),
     /// Logs out.
@@ -54,14 +54,14 @@ pub enum Command {
 
 impl Command {
     /// Returns the log level unless `CODEX_PROXY_LOG` sets one. Most commands print what there is to say.
-    pub fn default_log(&self) -> &'static str {
+    pub(crate) fn default_log(&self) -> &'static str {
         if matches!(self, Self::Serve(_) | Self::Login(_)) { "info" } else { "warn" }
     }
 }
 
 impl Args {
     /// Returns the settings given as flags, by name, as they were written.
-    pub fn settings(&self) -> Vec<(&'static str, &str)> {
+    pub(crate) fn settings(&self) -> Vec<(&'static str, &str)> {
         let mut given = vec![("config", &self.config)];
         match &self.command {
             Command::Serve(args) => {
@@ -104,7 +104,7 @@ impl Args {
     example = "{command_name} --device",
     example = "{command_name} --workspace Acme"
 )]
-pub struct LoginArgs {
+pub(crate) struct LoginArgs {
     /// do not open a browser: print the login URL and read the pasted redirect URL from standard input
     #[argh(switch)]
     pub no_browser: bool,
@@ -132,7 +132,7 @@ pub struct LoginArgs {
     example = "{command_name} --revoke",
     example = "{command_name} --revoke --yes"
 )]
-pub struct LogoutArgs {
+pub(crate) struct LogoutArgs {
     /// also revoke the login at OpenAI, which can log out other devices
     #[argh(switch)]
     pub revoke: bool,
@@ -155,7 +155,7 @@ pub struct LogoutArgs {
     example = "{command_name} --from-codex",
     example = "{command_name} --simulate"
 )]
-pub struct ServeArgs {
+pub(crate) struct ServeArgs {
     /// address or host name to listen on (default: 0.0.0.0)
     #[argh(option)]
     pub host: Option<String>,
@@ -200,7 +200,7 @@ pub struct ServeArgs {
     example = "{command_name} --offline",
     example = "{command_name} --from-codex"
 )]
-pub struct StatusArgs {
+pub(crate) struct StatusArgs {
     /// print JSON
     #[argh(switch)]
     pub json: bool,
@@ -226,7 +226,7 @@ failure. Refreshes an expired access token, as a request would.",
     example = "{command_name} -p 9000",
     example = "{command_name} --from-codex"
 )]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     /// print JSON
     #[argh(switch)]
     pub json: bool,
@@ -253,7 +253,7 @@ pub struct DoctorArgs {
     example = "{command_name}",
     example = "{command_name} -p 9000"
 )]
-pub struct HealthArgs {
+pub(crate) struct HealthArgs {
     /// address or host name that serve listens on (default: 0.0.0.0)
     #[argh(option)]
     pub host: Option<String>,
@@ -272,7 +272,7 @@ pub struct HealthArgs {
     example = "{command_name} install",
     example = "{command_name} logs --follow"
 )]
-pub struct ServiceArgs {
+pub(crate) struct ServiceArgs {
     /// command to run
     #[argh(subcommand)]
     pub command: ServiceCommand,
@@ -281,7 +281,7 @@ pub struct ServiceArgs {
 /// The subcommands of `service`.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
-pub enum ServiceCommand {
+pub(crate) enum ServiceCommand {
     /// Installs and starts it.
     Install(ServiceInstallArgs),
     /// Stops and removes it.
@@ -302,7 +302,7 @@ in service.env in the home directory of the proxy; config.toml is read at each s
     example = "{command_name}",
     example = "{command_name} --host 127.0.0.1 -p 9000"
 )]
-pub struct ServiceInstallArgs {
+pub(crate) struct ServiceInstallArgs {
     /// address or host name to listen on (default: 0.0.0.0)
     #[argh(option)]
     pub host: Option<String>,
@@ -315,17 +315,17 @@ pub struct ServiceInstallArgs {
 /// stop and remove the service and its key, but not the login
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "remove", example = "{command_name}")]
-pub struct ServiceRemoveArgs {}
+pub(crate) struct ServiceRemoveArgs {}
 
 /// show the status of the service; exit with 0 if it is running, with 1 if not
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "status", example = "{command_name}")]
-pub struct ServiceStatusArgs {}
+pub(crate) struct ServiceStatusArgs {}
 
 /// show the last 100 lines of the service's log
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "logs", example = "{command_name}", example = "{command_name} --follow")]
-pub struct ServiceLogsArgs {
+pub(crate) struct ServiceLogsArgs {
     /// follow the log
     #[argh(switch, short = 'f')]
     pub follow: bool,
@@ -342,7 +342,7 @@ docs/configuration.md describes every setting.",
     example = "{command_name} show --json",
     example = "{command_name} docs"
 )]
-pub struct ConfigArgs {
+pub(crate) struct ConfigArgs {
     /// command to run
     #[argh(subcommand)]
     pub command: ConfigCommand,
@@ -351,7 +351,7 @@ pub struct ConfigArgs {
 /// The subcommands of `config`.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
-pub enum ConfigCommand {
+pub(crate) enum ConfigCommand {
     /// Prints the settings in effect.
     Show(ConfigShowArgs),
     /// Prints the documentation.
@@ -361,7 +361,7 @@ pub enum ConfigCommand {
 /// print each setting's value and where it was set; keys are masked
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "show", example = "{command_name}", example = "{command_name} --json")]
-pub struct ConfigShowArgs {
+pub(crate) struct ConfigShowArgs {
     /// print JSON
     #[argh(switch)]
     pub json: bool,
@@ -370,7 +370,7 @@ pub struct ConfigShowArgs {
 /// print the documentation of all settings as Markdown
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "docs", example = "{command_name}")]
-pub struct ConfigDocsArgs {}
+pub(crate) struct ConfigDocsArgs {}
 
 /// print a shell completion script
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -383,7 +383,7 @@ compinit. Fish: codex-proxy completions fish > ~/.config/fish/completions/codex-
     example = "{command_name} zsh",
     example = "{command_name} fish"
 )]
-pub struct CompletionsArgs {
+pub(crate) struct CompletionsArgs {
     /// shell to print it for
     #[argh(subcommand)]
     pub command: CompletionsCommand,
@@ -392,7 +392,7 @@ pub struct CompletionsArgs {
 /// The shells.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
-pub enum CompletionsCommand {
+pub(crate) enum CompletionsCommand {
     /// For bash.
     Bash(CompletionsBashArgs),
     /// For zsh.
@@ -406,22 +406,22 @@ pub enum CompletionsCommand {
 /// print the script for bash
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "bash", example = "{command_name}")]
-pub struct CompletionsBashArgs {}
+pub(crate) struct CompletionsBashArgs {}
 
 /// print the script for zsh
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "zsh", example = "{command_name}")]
-pub struct CompletionsZshArgs {}
+pub(crate) struct CompletionsZshArgs {}
 
 /// print the script for fish
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "fish", example = "{command_name}")]
-pub struct CompletionsFishArgs {}
+pub(crate) struct CompletionsFishArgs {}
 
 /// print the completions of the last word, one per line, each followed by a tab and its description
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "next", note = "The completion scripts call this.", example = "{command_name} -- serve --po")]
-pub struct CompletionsNextArgs {
+pub(crate) struct CompletionsNextArgs {
     /// words after codex-proxy; the last is the one to complete
     #[argh(positional, greedy)]
     pub words: Vec<String>,
@@ -430,17 +430,17 @@ pub struct CompletionsNextArgs {
 /// print the manual page, for `man -l -`
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "man", example = "{command_name} > codex-proxy.1")]
-pub struct ManArgs {}
+pub(crate) struct ManArgs {}
 
 /// demonstrate the proxy with a simulated backend, then exit
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "demo", example = "{command_name}")]
-pub struct DemoArgs {}
+pub(crate) struct DemoArgs {}
 
 /// print the version
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "version", example = "{command_name}")]
-pub struct VersionArgs {}
+pub(crate) struct VersionArgs {}
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use crate::config::SETTINGS;
 use crate::config::nearest;
 
 /// The program's name on the command line.
-pub const PROGRAM: &str = "codex-proxy";
+pub(crate) const PROGRAM: &str = "codex-proxy";
 
 /// The position that words lead to.
 struct WordContext {
@@ -53,7 +53,7 @@ fn is_named(flag: &FlagInfo<'_>, word: &str) -> bool {
 }
 
 /// Returns argh's error message, with a suggestion for a mistyped word. `words` are those after the program's name.
-pub fn mistake(said: &str, words: &[&str]) -> String {
+pub(crate) fn mistake(said: &str, words: &[&str]) -> String {
     let said = said.trim_end();
     let unknown = said.strip_prefix("Unrecognized argument: ").and_then(|word| {
         let at = words.iter().position(|given| *given == word)?;
@@ -76,7 +76,7 @@ pub fn mistake(said: &str, words: &[&str]) -> String {
 }
 
 /// Returns what can complete the last word, each with its description. If there is nothing, the shell may offer files.
-pub fn next(words: &[String]) -> Vec<(String, String)> {
+pub(crate) fn next(words: &[String]) -> Vec<(String, String)> {
     let (last, before) = words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
     let context = WordContext::of(before.iter().map(String::as_str));
     let mut found: Vec<(String, String)> = Vec::new();

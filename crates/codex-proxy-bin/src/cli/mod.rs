@@ -1,4 +1,4 @@
 //! The command line as it is written: commands, flags, suggestions and completions. Never what a command does.
 
-pub mod args;
-pub mod completion;
+pub(crate) mod args;
+pub(crate) mod completion;

@@ -55,7 +55,7 @@ complete --command codex-proxy --condition 'test -n \"$(__codex_proxy_next)\"' -
 ///
 /// # Errors
 /// The output could not be written.
-pub fn run(args: &CompletionsArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub(crate) fn run(args: &CompletionsArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     match &args.command {
         CompletionsCommand::Bash(_) => out.write_all(BASH.as_bytes())?,
         CompletionsCommand::Zsh(_) => out.write_all(ZSH.as_bytes())?,

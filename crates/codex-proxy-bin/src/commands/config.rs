@@ -13,7 +13,7 @@ use crate::config::{self, Config, SettingSource};
 ///
 /// # Errors
 /// The output could not be written.
-pub fn run(config: &Config, args: &ConfigArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub(crate) fn run(config: &Config, args: &ConfigArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     match &args.command {
         ConfigCommand::Show(args) if args.json => json(config, out)?,
         ConfigCommand::Show(_) => text(config, out)?,

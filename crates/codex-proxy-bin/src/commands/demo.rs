@@ -27,7 +27,7 @@ const MAX_REPLY_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// A reply is not as expected; the message says which.
-pub async fn run(config: Config, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub(crate) async fn run(config: Config, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let demo = Demo::start(config).await?;
     writeln!(out, "codex-proxy on {} over a simulated ChatGPT backend (TLS, Chrome's fingerprint)\n", demo.base)?;
     demo.chat_stream(out).await?;

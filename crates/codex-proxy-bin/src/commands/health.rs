@@ -22,7 +22,7 @@ const MAX_BYTES: usize = 64 * 1024;
 ///
 /// # Errors
 /// The proxy does not respond, or is not healthy; the message names the URL.
-pub async fn run(config: Config, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub(crate) async fn run(config: Config, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let url = format!("http://{}/health", authority(&config.host, config.port));
     // Without a proxy and without certificates: the request stays on this machine.
     let client = Client::new(ClientConfig { connect_timeout: PATIENCE, ..ClientConfig::default() });

@@ -35,7 +35,7 @@ and never refreshes it";
 ///
 /// # Errors
 /// The login was denied, failed or could not be stored; the message says which, and the next step.
-pub async fn run(config: Config, args: LoginArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub(crate) async fn run(config: Config, args: LoginArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     if args.import_codex {
         return Err(CommandError::Usage(NO_IMPORT.to_owned()));
     }

@@ -20,7 +20,7 @@ machine's files,\nis logged out, too, and has to log in again.";
 ///
 /// # Errors
 /// The credentials could not be deleted, or `--revoke` was not confirmed; then nothing has changed.
-pub async fn run(config: Config, args: LogoutArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub(crate) async fn run(config: Config, args: LogoutArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let store = OwnStore::open(&config).map_err(CommandError::other)?;
     // Damaged credentials are deleted like any others, but contain nothing to revoke.
     if matches!(store.load(), Ok(None)) {

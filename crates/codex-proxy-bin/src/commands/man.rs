@@ -15,7 +15,7 @@ use crate::config::SETTINGS;
 ///
 /// # Errors
 /// The output could not be written.
-pub fn run(out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub(crate) fn run(out: &mut impl Write) -> Result<ExitCode, CommandError> {
     out.write_all(page().as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use crate::config::ConfigError;
 
-pub mod completions;
-pub mod config;
-pub mod demo;
-pub mod doctor;
-pub mod health;
-pub mod login;
-pub mod logout;
-pub mod man;
-pub mod serve;
-pub mod service;
-pub mod simulate;
-pub mod status;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod health;
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod man;
+pub(crate) mod serve;
+pub(crate) mod service;
+pub(crate) mod simulate;
+pub(crate) mod status;
 
 mod duration;
 mod progress;
@@ -27,7 +27,7 @@ mod progress;
 const LOCK_WAIT: Duration = Duration::from_secs(60);
 
 /// The exit code for an invalid setting or argument (sysexits.h).
-pub const EX_USAGE: u8 = 64;
+pub(crate) const EX_USAGE: u8 = 64;
 
 /// Why a command failed: one line for the user that names the next step.
 #[derive(Debug, thiserror::Error)]

@@ -25,7 +25,7 @@ use crate::turn::timer::AnyTimer;
 ///
 /// # Errors
 /// The port is in use, a setting is invalid, or the credentials cannot be read; nothing has been served.
-pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandError> {
+pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, CommandError> {
     if args.simulate && args.from_codex {
         return Err(CommandError::Usage("--simulate uses no account; remove --from-codex".to_owned()));
     }
@@ -87,17 +87,12 @@ async fn serve_app<U: Upstream>(
     };
     tokio::select! {
         () = serve::serve(listeners, Arc::clone(&app), stopped) => {}
-        // Never completes: it refreshes the login of an idle proxy.
-        () = app.client.tokens.keep_fresh() => {}
-        // Nor does this: it keeps the account's models fresh, so no request waits for them.
-        () = app.client.keep_models_fresh() => {}
-        // Nor this.
+        // Neither of these completes.
+        () = app.keep_fresh() => {}
         () = sd_notify::ping_watchdog() => {}
-        // Nor this: it keeps idle connections alive.
-        () = app.client.sockets.keep() => {}
     }
     // A refresh in progress holds the only copy of a rotated token.
-    app.client.tokens.wait_for_refresh().await;
+    app.wait_for_refresh().await;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -39,7 +39,7 @@ settings need a restart.
 ";
 
 /// Returns the documentation of all settings, as Markdown.
-pub fn markdown() -> String {
+pub(crate) fn markdown() -> String {
     let mut text = String::from(HEAD);
     for setting in SETTINGS {
         // Writing to a string cannot fail.

@@ -19,23 +19,23 @@ mod docs;
 mod error;
 mod file;
 pub(crate) mod nearest;
-pub mod runtime;
+pub(crate) mod runtime;
 mod setting;
 mod sources;
 mod table;
 mod values;
 
 pub use detect::Env;
-pub use docs::markdown;
+pub(crate) use docs::markdown;
 pub use error::ConfigError;
 use file::ConfigFile;
 pub use setting::{Redaction, Setting, SettingSource, SettingValue, ValueShape};
 use sources::Sources;
-pub use table::SETTINGS;
+pub(crate) use table::SETTINGS;
 use values::Values;
 pub use values::{CredentialStorage, LogFormat};
 
-/// The settings in effect. The row of the same name in [`SETTINGS`] describes each.
+/// The settings in effect. The row of the same name in `config/table.rs` describes each.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The address or host name to listen on.
@@ -128,7 +128,7 @@ impl Config {
         Self::from_sources(self.provenance.sources.clone())
     }
 
-    /// Returns the value of every setting, set or default, in the order of [`SETTINGS`].
+    /// Returns the value of every setting, set or default, in the order of the documentation.
     pub fn given(&self) -> &[SettingValue] {
         &self.provenance.given
     }

@@ -18,7 +18,7 @@ use crate::config::setting::{EMPTY, Redaction, Setting, ValueShape};
 use crate::config::values::{CredentialStorage, LogFormat, Values};
 
 /// Every setting, in the order of the documentation.
-pub static SETTINGS: &[Setting] = &[
+pub(crate) static SETTINGS: &[Setting] = &[
     Setting {
         name: "host",
         flag: Some("--host"),

@@ -3,4 +3,4 @@
 
 pub(crate) mod activity;
 pub(crate) mod monitored_io;
-pub mod peer;
+pub(crate) mod peer;

@@ -2,4 +2,4 @@
 //! refreshed.
 
 mod keyring;
-pub mod store;
+pub(crate) mod store;

@@ -7,7 +7,7 @@ use crate::credentials::keyring::Keyring;
 
 /// The program's own store, as the settings name it.
 #[derive(Clone, Debug)]
-pub struct OwnStore(StoreKind);
+pub(crate) struct OwnStore(StoreKind);
 
 #[derive(Clone, Debug)]
 enum StoreKind {
@@ -20,7 +20,7 @@ impl OwnStore {
     ///
     /// # Errors
     /// There is no keyring: start one, or store the credentials in a file.
-    pub fn open(config: &Config) -> Result<Self, SecretBackendError> {
+    pub(crate) fn open(config: &Config) -> Result<Self, SecretBackendError> {
         Ok(Self(match config.credential_storage {
             CredentialStorage::File => StoreKind::File(FileStore::new(config.credentials_path())),
             CredentialStorage::Keyring => {

@@ -9,7 +9,7 @@ use http::HeaderMap;
 pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
 /// How long a body may take in addition to the time that its size takes at the slowest accepted speed.
-pub const BODY_GRACE: Duration = Duration::from_secs(30);
+pub(crate) const BODY_GRACE: Duration = Duration::from_secs(30);
 
 /// The limits that a user can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Default for Timeouts {
 }
 
 /// When to retry after the proxy was full.
-pub const RETRY_AFTER: Duration = Duration::from_secs(2);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// The maximum size of a request's head: the target, and the names and values of the headers.
 pub const MAX_HEAD_BYTES: usize = 64 * 1024;

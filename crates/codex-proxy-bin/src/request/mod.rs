@@ -5,5 +5,5 @@ pub(crate) mod body;
 pub(crate) mod budget;
 pub(crate) mod context;
 pub(crate) mod decode;
-pub mod limits;
+pub(crate) mod limits;
 pub(crate) mod multipart;

@@ -26,7 +26,7 @@ use crate::request::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS, Timeouts, full
 use crate::server::listen::{Accepted, Listeners};
 
 /// How long open replies may continue after the signal to stop.
-pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How long to wait before accepting again when the process is out of file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -57,7 +57,7 @@ pub trait Handler: Clone + Send + 'static {
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionSlot(#[expect(dead_code, reason = "held, not read")] Arc<Slot>);
 
-/// Serves `listeners` until `shutdown` completes, then waits for open replies for at most [`DRAIN_DEADLINE`].
+/// Serves `listeners` until `shutdown` completes, then waits for open replies for at most 30 seconds.
 ///
 /// HTTP/1.1 and HTTP/2 without TLS are told apart by the connection preface. Each connection has its own task, so a
 /// panic in a handler ends only that connection.

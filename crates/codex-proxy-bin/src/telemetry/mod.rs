@@ -3,6 +3,6 @@
 
 mod exposition;
 mod histogram;
-pub mod metrics;
-pub mod record;
-pub mod request_log;
+pub(crate) mod metrics;
+pub(crate) mod record;
+pub(crate) mod request_log;

@@ -4,12 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use codex_auth::MemoryStore;
-use codex_proxy::admission::access::Access;
-use codex_proxy::app::App;
-use codex_proxy::connection::peer::Peer;
 use codex_proxy::reply::ReplyBody;
-use codex_proxy::request::limits::Limits;
-use codex_proxy::server::serve::{Handler, serve};
+use codex_proxy::{Access, App, Handler, Limits, Peer, serve};
 use codex_sim::Sim;
 use codex_upstream::Client;
 use http::{Request, Response};

@@ -41,7 +41,7 @@ async fn malformed_bodies_get_an_error_that_names_the_parameter() {
 #[tokio::test]
 async fn a_body_over_the_limit_is_a_413() {
     let proxy = Harness::start().await;
-    let large = format!("{{\"model\": \"{}\"}}", "x".repeat(codex_proxy::request::limits::MAX_BODY_BYTES));
+    let large = format!("{{\"model\": \"{}\"}}", "x".repeat(codex_proxy::internal::MAX_BODY_BYTES));
     let reply = proxy.send(Method::POST, "/v1/chat/completions", &[], large).await;
     assert_eq!((reply.status.as_u16(), &reply.json()["error"]["code"]), (413, &json!("request_too_large")));
     assert_eq!(proxy.post("/v1/chat/completions", &ask("hi")).await.status, 200, "other requests are not affected");
@@ -53,7 +53,7 @@ async fn a_zstd_body_is_decoded_and_a_bomb_rejected() {
     let encoded = zstd::encode_all(ask("hi").to_string().as_bytes(), 3).unwrap();
     let reply = proxy.send(Method::POST, "/v1/chat/completions", &[("content-encoding", "zstd")], encoded).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
-    let bomb = zstd::encode_all(&vec![b' '; codex_proxy::request::limits::MAX_BODY_BYTES + 1][..], 3).unwrap();
+    let bomb = zstd::encode_all(&vec![b' '; codex_proxy::internal::MAX_BODY_BYTES + 1][..], 3).unwrap();
     let reply = proxy.send(Method::POST, "/v1/chat/completions", &[("content-encoding", "zstd")], bomb).await;
     assert_eq!(reply.status, 413);
     let reply = proxy.send(Method::POST, "/v1/chat/completions", &[("content-encoding", "br")], "x").await;

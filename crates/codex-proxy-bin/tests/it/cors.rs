@@ -1,8 +1,7 @@
 //! Web pages: preflights, and what pages may read.
 
 use codex_auth::MemoryStore;
-use codex_proxy::admission::access::Access;
-use codex_proxy::request::limits::Limits;
+use codex_proxy::{Access, Limits};
 use codex_sim::Sim;
 use http::Method;
 use serde_json::Value;

@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use codex_auth::{AnyStore, MemoryStore};
-use codex_proxy::app::App;
-use codex_proxy::config::Config;
-use codex_proxy::server::serve::serve;
+use codex_proxy::{App, Config, serve};
 use codex_sim::Sim;
 use codex_translate::Chunk;
 use codex_upstream::{ChunkStream, Client, ModelCacheConfig, Upstream, UpstreamError};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_auth::MemoryStore;
-use codex_proxy::admission::access::Access;
-use codex_proxy::request::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS, Timeouts};
+use codex_proxy::internal::{MAX_HEAD_BYTES, MAX_HEADERS};
+use codex_proxy::{Access, Limits, Timeouts};
 use codex_sim::{RecordedRequest, Sim};
 use futures_util::future::select_all;
 use http::Method;

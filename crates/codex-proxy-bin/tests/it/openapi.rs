@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use codex_proxy::route::{endpoints, paths_without_key};
+use codex_proxy::internal::{endpoints, paths_without_key};
 use codex_translate::{Error, ErrorKind};
 use http::Method;
 use serde_json::Value;

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use codex_auth::MemoryStore;
-use codex_proxy::admission::access::Access;
-use codex_proxy::request::limits::{Limits, Timeouts};
+use codex_proxy::{Access, Limits, Timeouts};
 use codex_sim::Sim;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};

@@ -6,11 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codex_auth::{AnyStore, MemoryStore, Secret, Tokens};
-use codex_proxy::admission::access::Access;
-use codex_proxy::app::App;
-use codex_proxy::config::Config;
-use codex_proxy::request::limits::Limits;
-use codex_proxy::server::serve::serve;
+use codex_proxy::{Access, App, Config, Limits, serve};
 use codex_sim::{Mint, Outcome, RecordedRequest, Sim, SimConfig};
 use codex_upstream::{ChunkStream, Client, ClientConfig, ModelCacheConfig, TransportChoice, Upstream, read_to_end};
 use futures_util::StreamExt;

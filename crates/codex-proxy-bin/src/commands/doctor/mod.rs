@@ -22,7 +22,7 @@ use finding::{CheckResult, Finding, MAX_WAIT};
 ///
 /// # Errors
 /// The output could not be written, or the directory of the Codex CLI is unknown.
-pub async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub(crate) async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let examined = async {
         if args.from_codex {
             let store = CodexCliStore::new(config.codex_auth_path()?);

@@ -26,7 +26,7 @@ use systemd::Systemd;
 ///
 /// # Errors
 /// There is no service manager for the user, or it failed; the message contains its output and the next step.
-pub fn run(config: &Config, args: &ServiceArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub(crate) fn run(config: &Config, args: &ServiceArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let mut runner = SystemRunner;
     let program = std::env::current_exe()?;
     if cfg!(target_os = "macos") {

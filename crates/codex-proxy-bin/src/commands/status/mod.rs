@@ -21,7 +21,7 @@ use report::LoginReport;
 ///
 /// # Errors
 /// The credentials cannot be read.
-pub async fn run(config: Config, args: StatusArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub(crate) async fn run(config: Config, args: StatusArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let clock = AnyTimer::default();
     let report = if args.from_codex {
         LoginReport::of(&config, &CodexCliStore::new(config.codex_auth_path()?), args.offline, &clock).await?
