@@ -1,4 +1,4 @@
-//! Packs the vocabulary of the tokenizer: its own form, lines of base64, would be a quarter of the program.
+//! Packs the vocabulary of the tokenizer, whose own form, lines of base64, would be a quarter of the program.
 
 #![expect(clippy::disallowed_methods, reason = "the crate is pure, the making of it is not")]
 
@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-/// Writes the tokens in the order of their ranks, each after its length.
+/// Writes the tokens in the order of their ranks, each preceded by its length.
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     let tokenizer = tiktoken_rs::o200k_base()?;
     let mut packed = DeflateEncoder::new(Vec::new(), Compression::best());
-    // Behind the last rank there is a gap, and then come the special tokens.
+    // A gap separates the last rank from the special tokens.
     for token in (0..).map_while(|rank| tokenizer.decode_bytes(&[rank]).ok()) {
         packed.write_all(&[u8::try_from(token.len())?])?;
         packed.write_all(&token)?;

@@ -1,4 +1,4 @@
-//! How fast the translation is, each time beside a plain way to the same result in the same run: only the ratio counts.
+//! Measures the translation against a simple implementation in the same run: only the ratio matters.
 //!
 //! ```text
 //! cargo bench -p codex-translate
@@ -18,7 +18,7 @@ use eventsource_stream::Eventsource as _;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde_json::{Value, json};
 
-/// What one read of a socket usually brings.
+/// The usual size of one read from a socket.
 const READ_BYTES: usize = 16 * 1024;
 
 const DELTAS: usize = 2_000;
@@ -27,14 +27,14 @@ fn frame(event: &Value) -> String {
     format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())
 }
 
-/// A text delta as the backend writes it, some 300 bytes (docs/backend.md §3.2).
+/// A text delta as the backend writes it, about 300 bytes (docs/backend.md §3.2).
 fn delta(number: usize) -> String {
     frame(&json!({"type": "response.output_text.delta", "sequence_number": number,
         "item_id": "msg_0b51be2101d9d6220168d469589190819b945ffe7a83ece6cf", "output_index": 0, "content_index": 0,
         "delta": " and so on", "logprobs": [], "obfuscation": "1irxx2aXDjHEn"}))
 }
 
-/// A whole reply around `events`, whose one item is at last `item`.
+/// Makes a whole reply of `events`, whose only item is `item` when completed.
 fn reply(item: &Value, events: impl Iterator<Item = String>) -> Vec<u8> {
     let mut added = item.clone();
     for key in ["content", "arguments", "result"] {
@@ -64,7 +64,7 @@ fn text_reply() -> Vec<u8> {
     reply(&item, (2..DELTAS + 2).map(delta))
 }
 
-/// One call with 200 KiB of arguments, in deltas of 100 bytes.
+/// Makes one call with 200 KiB of arguments, in deltas of 100 bytes.
 fn call_reply() -> Vec<u8> {
     let piece = "x".repeat(100);
     let item = json!({"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "write",
@@ -82,7 +82,7 @@ fn image_reply() -> Vec<u8> {
     reply(&item, std::iter::empty())
 }
 
-/// Conversations of 1 MiB, by how they are made up: text and code as it is, and what has most to be escaped and unescaped.
+/// Makes conversations of 1 MiB: ordinary text and code, and text with many escapes.
 fn conversations() -> [(&'static str, Value); 4] {
     let line = "    let total = items.iter().map(|item| item.price * \"1.19\").sum(); // Mehrwertsteuer über alles\n";
     let messages = |count: usize, text: &str, size: usize| -> Value {
@@ -120,7 +120,7 @@ fn through_pipe(reply: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The plain way: eventsource-stream, `Value` in, `Value` out.
+/// The simple implementation: eventsource-stream, `Value` in, `Value` out.
 fn plain_way(reply: &[u8]) -> Vec<u8> {
     let bytes: Vec<_> =
         reply.chunks(READ_BYTES).map(|bytes| Ok::<_, std::convert::Infallible>(bytes.to_vec())).collect();
@@ -183,7 +183,7 @@ fn framing(c: &mut Criterion) {
     group.finish();
 }
 
-/// One event through to one chunk, in a stream that is under way.
+/// Translates one event to one chunk in the middle of a stream.
 fn one_delta(c: &mut Criterion) {
     let mut group = c.benchmark_group("one text delta");
     let event = delta(7);
@@ -229,7 +229,7 @@ fn replies(c: &mut Criterion) {
                 out
             });
         });
-        // Its framing takes minutes for the image, which says enough (see the architecture's figures).
+        // The simple implementation takes minutes for the image.
         if reply.len() < 1024 * 1024 {
             group.bench_function("plain way", |b| b.iter(|| plain_way(&reply)));
         }
@@ -261,7 +261,7 @@ fn requests(c: &mut Criterion) {
     }
 }
 
-/// The plain way for a request: `Value` in, `Value` out.
+/// The simple implementation for a request: `Value` in, `Value` out.
 fn plain_request(body: &[u8]) -> String {
     let request: Value = serde_json::from_slice(body).unwrap();
     let message = |message: &Value| {

@@ -6,7 +6,7 @@
 //! async: bytes, ids and times are arguments, and the same arguments give the same result.
 //!
 //! ```text
-//! client's body ──▶ ChatRequest / ResponsesRequest ──▶ to_responses / normalise ──▶ Translated { request, plan, notices }
+//! client's body ──▶ ChatRequest / ResponsesRequest ──▶ to_responses / normalise ──▶ Translated { request, plan, … }
 //!                                                                                       │ to_json       │
 //!                                                                                       ▼               │
 //!                                                                                    backend            │ ReplyPlan
@@ -65,7 +65,7 @@
 //! | translate it | [`to_responses`], [`normalise`], [`compact`], [`to_lite`], with a [`Profile`] and [`Options`] |
 //! | see what a parameter becomes | [`params`], and the [`Notice`]s of one request |
 //! | name the conversation | [`ConversationSeed`], [`conversation_id`] |
-//! | write the reply | [`Pipe`] and [`Fold`], by a [`ReplyPlan`]; [`reply`] shows which one, and what becomes of each event |
+//! | write the reply | [`Pipe`] and [`Fold`], by a [`ReplyPlan`]; [`reply`] shows what becomes of each event |
 //! | read an event yourself | [`EventReader`], [`RawEvent`], [`responses::Event`] |
 //! | answer with an error | [`Error`], [`ErrorKind`], and [`backend`] to read the backend's own |
 //! | know what a request or a reply can hold in memory | [`bounds`] |

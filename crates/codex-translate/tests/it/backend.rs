@@ -1,10 +1,10 @@
-//! The checks that the backend makes on a request (docs/backend.md §2.5, §2.7, §2.8), written down a second time and independently.
+//! The backend's checks of a request (docs/backend.md §2.5, §2.7, §2.8), implemented independently of the crate.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// The top-level keys that the backend takes.
+/// The top-level keys that the backend accepts.
 pub(crate) const TOP_LEVEL: &[&str] = &[
     "model",
     "instructions",
@@ -23,7 +23,7 @@ pub(crate) const TOP_LEVEL: &[&str] = &[
     "client_metadata",
 ];
 
-/// The keys of the items whose form is checked.
+/// The allowed keys of the items whose keys the backend checks.
 const ITEM_KEYS: &[(&str, &[&str])] = &[
     ("message", &["type", "role", "content", "phase"]),
     ("reasoning", &["type", "summary", "content", "encrypted_content"]),
@@ -44,7 +44,7 @@ const ITEM_KEYS: &[(&str, &[&str])] = &[
 /// Checks a body as the backend would.
 ///
 /// # Panics
-/// The backend would refuse it; the message says why.
+/// The backend would reject it, for the reason in the message.
 #[track_caller]
 pub(crate) fn accepts(body: &Value) {
     let map = body.as_object().expect("an object");
@@ -82,7 +82,7 @@ fn input(items: &[Value]) {
     assert!(!items.is_empty(), "input must not be empty");
     let (mut open, mut answered) = (BTreeSet::new(), BTreeSet::new());
     for (index, item) in items.iter().enumerate() {
-        let item = item.as_object().unwrap_or_else(|| panic!("input[{index}] is no object"));
+        let item = item.as_object().unwrap_or_else(|| panic!("input[{index}] is not an object"));
         let kind = item["type"].as_str().expect("a type");
         assert_ne!(kind, "item_reference", "Items are not persisted when `store` is set to false");
         if let Some((_, keys)) = ITEM_KEYS.iter().find(|(name, _)| *name == kind) {
@@ -108,7 +108,7 @@ fn input(items: &[Value]) {
             }
             "reasoning" => {
                 assert!(item["encrypted_content"].is_string() && item["summary"].is_array());
-                // At the end nothing has to follow: the Codex CLI itself goes on so with a turn that broke off.
+                // At the end nothing has to follow: the Codex CLI continues interrupted turns this way.
                 let next = items[index + 1..].iter().find(|next| next["type"] != "configuration_update");
                 let Some(next) = next else { continue };
                 let kind = next["type"].as_str().unwrap();
@@ -158,7 +158,7 @@ fn accepts_tool(tool: &Value) {
     }
 }
 
-/// Objects have properties and arrays have items, wherever properties nest.
+/// Checks that objects have properties and arrays have items, on every level.
 fn schema(schema: &Value) {
     let Some(map) = schema.as_object() else {
         return;

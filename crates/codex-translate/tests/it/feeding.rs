@@ -1,4 +1,4 @@
-//! How the pieces of a stream are fed, and the oracle of its framing. The fuzz targets use this file, too.
+//! Feeds a stream in pieces, and decodes it with a second implementation. The fuzz targets use this file, too.
 #![allow(dead_code, reason = "no fuzz target uses all of it")]
 
 use codex_translate::{Chunk, DecodeError, Decoder, Error, EventReader, Flow, Fold, Pipe, Summary};
@@ -8,7 +8,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 /// An event's type and data.
 pub(crate) type Seen = (String, String);
 
-/// What the decoder makes of these pieces, up to its error; and both of its ways come to the same.
+/// Decodes pieces up to the first error, and checks that both methods of the decoder agree.
 pub(crate) fn decode<'a>(
     limit: usize,
     pieces: impl IntoIterator<Item = &'a [u8]> + Clone,
@@ -41,10 +41,10 @@ fn decode_generally<'a>(limit: usize, pieces: impl IntoIterator<Item = &'a [u8]>
     (seen, None)
 }
 
-/// What the oracle makes of the same text. It mistakes a byte order mark and a carriage return at the very end, where more may
-/// come.
+/// Decodes the same text with the second implementation, which misreads a byte order mark or a carriage return at the
+/// end of the text.
 pub(crate) fn oracle(text: &str) -> Vec<Seen> {
-    // A line without anything in it means nothing at the beginning.
+    // An empty line at the beginning has no effect.
     let mut text = format!("\n{}", text.strip_prefix('\u{feff}').unwrap_or(text));
     if text.ends_with('\r') {
         text.push('\n');
@@ -54,7 +54,7 @@ pub(crate) fn oracle(text: &str) -> Vec<Seen> {
     events.into_iter().map(|event| event.expect("UTF-8")).map(|event| (event.event, event.data)).collect()
 }
 
-/// Feeds a pipe until it has enough, and ends the turn.
+/// Feeds a pipe until it is done, and ends the turn.
 pub(crate) fn feed_pipe<O>(
     pipe: &mut impl Pipe<O>,
     chunks: impl IntoIterator<Item = Chunk<impl AsRef<[u8]>>>,
@@ -69,7 +69,7 @@ pub(crate) fn feed_pipe<O>(
     pipe.finish(out)
 }
 
-/// Feeds a fold until it has enough, and returns the whole reply.
+/// Feeds a fold until it is done, and returns the whole reply.
 pub(crate) fn feed_fold<F: Fold>(
     mut fold: F,
     chunks: impl IntoIterator<Item = Chunk<impl AsRef<[u8]>>>,

@@ -1,5 +1,5 @@
-//! Every case of `tests/fixtures`: what upstream sends, and what a client of each path is to get, however it is cut up on its
-//! way. `tests/fixtures/README.md` says what the files are.
+//! Every case of `tests/fixtures`: the backend's stream, and what a client of each path gets for it, however it is
+//! split. `tests/fixtures/README.md` describes the files.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::feeding::{decode, feed_fold, feed_pipe};
 
-/// A case with more bytes than this is not split at each of them but at some.
+/// Cases with more bytes are not split at every byte.
 const LARGE_BYTES: usize = 16 * 1024;
 const SPLITS_OF_LARGE: usize = 97;
 
@@ -26,7 +26,7 @@ pub(crate) struct Case {
 /// What a client gets.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Outcome {
-    /// The stream, whole or up to and with its error, or the body; `None` if the client gets a status instead.
+    /// The stream, possibly with an error at its end, or the body; `None` if the client gets a status instead.
     pub(crate) success: Option<String>,
     /// What went wrong.
     pub(crate) error: Option<Value>,
@@ -55,7 +55,7 @@ pub(crate) fn reply_id() -> ReplyId {
 }
 
 impl Case {
-    /// The plans of the requests that the case has.
+    /// Returns the plans of the requests of the case.
     pub(crate) fn chat_plan(&self) -> Option<ReplyPlan> {
         let request = chat::ChatRequest::from_json(self.read("request.json")?.as_bytes()).unwrap();
         let mut plan = to_responses(request, &Profile::permissive("gpt-5.5"), &self.options()).unwrap().plan;
@@ -90,14 +90,14 @@ impl Case {
         Some(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}/{file}: {error}", self.name)))
     }
 
-    /// The upstream bytes in two pieces, at every place or at many.
+    /// Returns the backend's bytes in two pieces, split at every position or at many.
     fn splits(&self) -> impl Iterator<Item = [&[u8]; 2]> {
         let step = if self.events.len() > LARGE_BYTES { self.events.len() / SPLITS_OF_LARGE } else { 1 };
         (1..self.events.len()).step_by(step).map(|at| <[&[u8]; 2]>::from(self.events.split_at(at)))
     }
 }
 
-/// A client's way to a reply.
+/// One way for a client to get a reply.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Way {
     ChatStream,
@@ -111,7 +111,7 @@ impl Way {
     pub(crate) const ALL: [Self; 5] =
         [Self::ChatStream, Self::ChatBody, Self::ResponsesStream, Self::ResponsesMessages, Self::ResponsesBody];
 
-    /// The plan of the case's request, if it has one for this way.
+    /// Returns the plan of the case's request for this way, if it has one.
     pub(crate) fn plan(self, case: &Case) -> Option<ReplyPlan> {
         match self {
             Self::ChatStream | Self::ChatBody => case.chat_plan(),
@@ -119,7 +119,7 @@ impl Way {
         }
     }
 
-    /// What the case says that comes out.
+    /// Returns the outcome that the case expects.
     fn expected(self, case: &Case) -> Outcome {
         let (success, error) = match self {
             Self::ChatStream => (case.read("chunks.sse"), case.json("error.json")),
@@ -132,12 +132,12 @@ impl Way {
         Outcome { success, error }
     }
 
-    /// What a client gets of upstream's bytes in these pieces.
+    /// Returns what a client gets for the backend's bytes in pieces.
     pub(crate) fn outcome<'a>(self, plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
         self.outcome_of(plan, pieces.into_iter().map(Chunk::Bytes))
     }
 
-    /// What a client gets of what upstream sends, in either form.
+    /// Returns what a client gets for the backend's chunks of either form.
     fn outcome_of(self, plan: &ReplyPlan, chunks: impl IntoIterator<Item = Chunk<impl AsRef<[u8]>>>) -> Outcome {
         match self {
             Self::ChatStream => {
@@ -180,7 +180,7 @@ fn stream<O: Default>(
     (out, ended)
 }
 
-/// The stream of server-sent events that says the same as these messages.
+/// Writes messages as a stream of server-sent events.
 fn to_sse(messages: &EventBuffer) -> Vec<u8> {
     let mut sse = Vec::new();
     messages.iter().for_each(|event| sse.event(&event.kind(), &[event.json()]));
@@ -208,12 +208,12 @@ fn error_json(error: &Error) -> Value {
     json
 }
 
-/// JSON in one form, however it was laid out. The order of members counts.
+/// Normalises the whitespace of JSON, but not the order of members.
 fn compact(json: &str) -> String {
     serde_json::from_str::<Value>(json).expect("JSON").to_string()
 }
 
-/// Says where two outcomes part.
+/// Describes the first difference of two outcomes.
 fn assert_same(what: impl Fn() -> String, outcome: &Outcome, expected: &Outcome) {
     if outcome == expected {
         return;
@@ -239,7 +239,7 @@ fn check_every_split(way: Way) {
 }
 
 #[test]
-fn every_case_is_as_it_should_be_whole_and_byte_by_byte() {
+fn every_case_has_its_expected_outcome_whole_and_byte_by_byte() {
     let cases = cases();
     assert!(cases.len() >= 60, "{} cases", cases.len());
     for case in &cases {
@@ -280,7 +280,7 @@ fn a_reply_is_the_same_whether_it_comes_as_bytes_or_as_messages() {
     let mut count = 0;
     for case in &cases() {
         let (events, broken) = decode(MAX_EVENT_BYTES, [&case.events[..]]);
-        // What is no text cannot come as a message.
+        // Messages are always valid UTF-8.
         if broken.is_some() {
             continue;
         }
@@ -300,7 +300,7 @@ fn no_responses_body_depends_on_where_it_is_split() {
 }
 
 #[test]
-fn the_codex_cli_reads_the_words_for_phases_as_they_came() {
+fn the_codex_cli_gets_phases_unchanged() {
     let cases = cases();
     let case = cases.iter().find(|case| case.name == "phase_unknown").expect("the case");
     let way = Way::ResponsesStream;

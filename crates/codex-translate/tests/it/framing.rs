@@ -1,4 +1,4 @@
-//! The decoder beside eventsource-stream, a second and independent way from bytes to events.
+//! The decoder against eventsource-stream, an independent implementation.
 
 use codex_translate::DecodeError;
 use proptest::prelude::*;
@@ -14,20 +14,20 @@ fn decode_text<'a>(pieces: impl IntoIterator<Item = &'a [u8]> + Clone) -> Vec<Se
     seen
 }
 
-/// `bytes` in pieces that end at `cuts`.
+/// Splits `bytes` at `cuts`.
 fn pieces<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
     let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).chain([0, bytes.len()]).collect();
     cuts.sort_unstable();
     cuts.windows(2).map(|ends| &bytes[ends[0]..ends[1]]).collect()
 }
 
-/// Text that looks like an event stream, with every kind of line and line end.
+/// Generates text that looks like an event stream, with every kind of line and line end.
 fn stream_text() -> impl Strategy<Value = String> {
     let line = prop_oneof![
         4 => Just(String::new()),
         4 => "(event|data|id|retry|other|)(:| ?: ?|)[a-zé:\u{2028}\u{feff}]{0,4}",
         2 => "data: ?[a-z{}\"]{0,6}",
-        // As the backend writes them.
+        // The backend's form.
         2 => "event: [a-z]{0,3}\ndata: [a-zé]{0,4}\n",
         1 => ":.{0,6}".prop_map(|comment| comment.replace(['\r', '\n'], "")),
         1 => "[a-z: ]{0,4}",
@@ -81,12 +81,12 @@ fn fields_are_read_as_the_standard_says() {
         ),
         ("data\n\ndata\ndata\n\ndata:", vec![("message", ""), ("message", "\n")]),
         ("data:test\n\ndata: test\n\n", vec![("message", "test"), ("message", "test")]),
-        // A type without data is no event, and is forgotten.
+        // A type without data is not an event, and is dropped.
         ("event: a\n\ndata: x\n\n", vec![("message", "x")]),
         ("event: a\nevent: b\ndata: x\n\n", vec![("b", "x")]),
         ("event:\ndata: x\n\n", vec![("message", "x")]),
         ("Data: x\ndata : x\n\n", vec![]),
-        // What the stream breaks off in is no event.
+        // An incomplete event at the end is dropped.
         ("data: x\n", vec![]),
         ("data: x\n\ndata: y", vec![("message", "x")]),
         ("data: x\r\rdata: y\r\n\r\ndata: z\n\r", vec![("message", "x"), ("message", "y"), ("message", "z")]),
@@ -102,17 +102,17 @@ fn fields_are_read_as_the_standard_says() {
 #[test]
 fn an_event_may_be_as_large_as_the_limit_and_no_larger() {
     let event = "event: e\ndata: 12345\n\n";
-    // The blank line's end belongs to the event.
+    // The size of an event includes the end of its blank line.
     let two = format!("{event}{event}");
     assert_eq!(decode(event.len(), [two.as_bytes()]).0.len(), 2);
     let error = Some(DecodeError::TooLarge { limit_bytes: event.len() - 1 });
     assert_eq!(decode(event.len() - 1, [two.as_bytes()]), (vec![], error));
     assert_eq!(decode(event.len() - 1, two.as_bytes().chunks(1)), (vec![], error));
-    // Neither is a line without an end, or one that means nothing.
+    // The limit also applies to a line without an end, and to one without a meaning.
     assert_eq!(decode(8, ["data: 123".as_bytes()]).1, Some(DecodeError::TooLarge { limit_bytes: 8 }));
     assert_eq!(decode(8, [": 3456789".as_bytes()]).1, Some(DecodeError::TooLarge { limit_bytes: 8 }));
-    // A byte order mark belongs to no event.
+    // A byte order mark does not count.
     assert_eq!(decode(1, "\u{feff}".as_bytes().chunks(1)), (vec![], None));
-    // And any number of comments may come between events.
+    // Comments between events do not count.
     assert_eq!(decode(9, [": 345678\n".repeat(1000).as_bytes()]), (vec![], None));
 }

@@ -1,10 +1,10 @@
-//! What holds of every stream that goes out, whatever came in.
+//! Invariants of every stream that is written, whatever the backend sends.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// The data of the events in a stream; `[DONE]` is its own.
+/// Returns the data of the events in a stream, including `[DONE]`.
 pub(crate) fn data(stream: &str) -> Vec<&str> {
     fn of_event(event: &str) -> &str {
         event.lines().find_map(|line| line.strip_prefix("data: ")).expect("data in every event")
@@ -12,10 +12,10 @@ pub(crate) fn data(stream: &str) -> Vec<&str> {
     stream.split_terminator("\n\n").map(of_event).collect()
 }
 
-/// The chunks of a chat stream that holds docs/clients/quirks.md's rules.
+/// Returns the chunks of a chat stream, which follows the rules of docs/clients/quirks.md.
 ///
 /// # Panics
-/// It does not.
+/// The stream breaks a rule.
 #[track_caller]
 pub(crate) fn chunks(stream: &str, include_usage: bool, is_whole: bool) -> Vec<Value> {
     let mut data = data(stream);
@@ -52,14 +52,14 @@ pub(crate) fn chunks(stream: &str, include_usage: bool, is_whole: bool) -> Vec<V
     chunks
 }
 
-/// What is known of an item while the events of a stream are looked at.
+/// The state of an item while a stream is checked.
 #[derive(Default)]
 struct Open {
-    /// Open and closed parts, by kind and index.
+    /// Open and ended parts, by kind and index.
     parts: BTreeMap<(bool, u64), bool>,
 }
 
-/// The events that are about an item and its parts.
+/// The events about an item and its parts.
 const KNOWN: [&str; 17] = [
     "response.output_item.added",
     "response.output_item.done",
@@ -82,10 +82,10 @@ const KNOWN: [&str; 17] = [
 
 const TERMINAL: [&str; 3] = ["response.completed", "response.incomplete", "response.failed"];
 
-/// The events of a stream of the Responses API that SDKs can read.
+/// Returns the events of a Responses stream, which SDKs can read.
 ///
 /// # Panics
-/// They cannot.
+/// SDKs could not read the stream.
 #[track_caller]
 pub(crate) fn response_events(stream: &str) -> Vec<Value> {
     let events: Vec<Value> = data(stream).iter().map(|data| serde_json::from_str(data).expect("JSON")).collect();
@@ -143,7 +143,7 @@ pub(crate) fn response_events(stream: &str) -> Vec<Value> {
     events
 }
 
-/// Whether a part is of a type that is known to have ends.
+/// Returns whether parts of this type have end events.
 fn is_text(part: &Value) -> bool {
     matches!(part["type"].as_str(), Some("output_text" | "text" | "refusal"))
 }

@@ -1,4 +1,4 @@
-//! Each limit at its edge: what is allowed is taken, one more is not.
+//! Each limit at its boundary: the maximum is accepted, and one more is an error.
 
 use codex_translate::ReplyPlan;
 use codex_translate::bounds::{
@@ -17,7 +17,7 @@ fn completed() -> Value {
     json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed"}})
 }
 
-/// Checks that `count` events of a kind are taken and one more is not.
+/// Checks that `count` events of a kind are accepted and one more is an error.
 #[track_caller]
 fn check_count(count: usize, what: &str, event: impl Fn(usize) -> Value) {
     for way in [Way::ChatBody, Way::ResponsesBody] {
@@ -40,7 +40,7 @@ fn output_items() {
 }
 
 #[test]
-fn output_items_that_are_known_by_a_delta() {
+fn output_items_of_deltas() {
     check_count(
         MAX_OUTPUT_ITEMS,
         "output items",
@@ -58,7 +58,7 @@ fn output_texts() {
 }
 
 #[test]
-fn calls_that_are_never_named() {
+fn calls_without_a_name() {
     let event =
         |index: usize| json!({"type": "response.function_call_arguments.delta", "output_index": index, "delta": "x"});
     for (count, code) in [(MAX_OUTPUT_ITEMS, "stream_truncated"), (MAX_OUTPUT_ITEMS + 1, "upstream_protocol_error")] {
@@ -100,12 +100,12 @@ fn commentary_bytes() {
         let body: Value = serde_json::from_str(&outcome(Way::ChatBody, &to_bytes(&events)).success.unwrap()).unwrap();
         let message = &body["choices"][0]["message"];
         assert!(message["content"] == content, "{more} more");
-        // What has become the answer is said once.
+        // Commentary that has become the answer is written once.
         assert_eq!(message.get("reasoning_content").is_some(), more == 0);
     }
 }
 
-/// What is held back before the first output goes out when it becomes too much, so that a status is no longer possible.
+/// Too many events before the first output are written, so a status is no longer possible.
 #[test]
 fn early_bytes() {
     let failed = json!({"type": "response.failed", "response": {"error": {"code": "server_error", "message": "m"}}});

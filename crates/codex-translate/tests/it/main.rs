@@ -1,4 +1,4 @@
-//! The crate from outside, as its callers use it.
+//! Tests of the public interface.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod backend;

@@ -1,4 +1,4 @@
-//! The same answers in a second and plainer way: over whole items and whole JSON values, without any stream.
+//! A simple second implementation of the replies, from completed items and whole JSON values.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use crate::turns::{End, Item, Turn};
 
 const DIVIDER: &str = "\n\n";
 
-/// The message and the finish that a chat client is to get of a turn, from its items as they are at their end.
+/// Returns the message and the finish that a chat client gets for a turn, from its completed items.
 pub(crate) fn choice_of(turn: &Turn) -> (Value, &'static str) {
     let (mut answer, mut commentary, mut refusal) = (Vec::new(), Vec::new(), String::new());
     let (mut reasoning, mut calls, mut images) = (Vec::new(), Vec::new(), Vec::new());
@@ -59,13 +59,13 @@ pub(crate) fn choice_of(turn: &Turn) -> (Value, &'static str) {
     (Value::Object(message), finish)
 }
 
-/// Texts with blank lines between; one without anything in it is none.
+/// Joins the texts that are not empty with blank lines.
 fn joined(texts: &[String]) -> String {
     let texts: Vec<_> = texts.iter().filter(|text| !text.is_empty()).map(String::as_str).collect();
     texts.join(DIVIDER)
 }
 
-/// The citations of a text that comes after others.
+/// Returns the citations of a text that follows others.
 fn moved(citations: usize, before: &[String], text: &str) -> Vec<Value> {
     let before = joined(before);
     let divider = if before.is_empty() || text.is_empty() { 0 } else { DIVIDER.len() };
@@ -77,7 +77,7 @@ fn moved(citations: usize, before: &[String], text: &str) -> Vec<Value> {
     (0..citations).map(citation).collect()
 }
 
-/// The body that the chunks of a stream come to, as a client would put them together.
+/// Builds a body from the chunks of a stream, as a client does.
 pub(crate) fn completion_of(chunks: &[Value]) -> Value {
     let mut message = Map::new();
     let (mut finish, mut usage) = (Value::Null, None);

@@ -1,4 +1,4 @@
-//! The parameter tables against the readers that they describe.
+//! The parameter tables against the readers.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use codex_translate::params::{CHAT, EXTRA, Parameter, RESPONSES, Treatment};
 use codex_translate::{Error, Notice, NoticeKind, Options, Profile, chat, normalise, responses, to_responses};
 use serde_json::{Value, json};
 
-/// A value of each parameter that asks for something.
+/// Returns a value of the parameter that differs from its default.
 fn sample(name: &str) -> Value {
     match name {
         "messages" => json!([{"role": "user", "content": "x"}]),
@@ -69,7 +69,7 @@ fn check(chat: bool, parameter: &Parameter) {
             let notices = result.unwrap();
             let lost = notices.iter().find(|notice| notice.parameter == name && notice.kind != NoticeKind::Emulated);
             assert!(lost.is_none(), "{name} is read, but: {lost:?}");
-            // What is read is checked.
+            // A parameter that is read is also validated.
             let error = outcome(chat, name, json!([[[]]])).expect_err(name);
             assert!(error.param().is_some_and(|param| param.starts_with(name)), "{name}: {error}");
         }
@@ -79,7 +79,7 @@ fn check(chat: bool, parameter: &Parameter) {
     }
     for neutral in parameter.neutral {
         let notices = outcome(chat, name, serde_json::from_str(neutral).unwrap()).unwrap();
-        assert!(notices.is_empty(), "{name}: {neutral} says what happens anyway, but: {notices:?}");
+        assert!(notices.is_empty(), "{name}: {neutral} is the default, but: {notices:?}");
     }
     assert!(
         outcome(chat, name, Value::Null).is_ok_and(|notices| notices.is_empty()) || is_required(name),
@@ -92,7 +92,7 @@ fn is_required(name: &str) -> bool {
 }
 
 #[test]
-fn every_parameter_has_the_fate_that_its_table_says() {
+fn every_parameter_is_treated_as_its_table_says() {
     for parameter in CHAT {
         check(true, parameter);
     }

@@ -1,4 +1,4 @@
-//! Replies to turns of any kind, each against a second way to the same answer and against what must always hold.
+//! Replies to generated turns, against a second implementation and against the invariants.
 
 use codex_translate::{ReasoningStyle, ReplyPlan};
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ fn outcome(way: Way, plan: &ReplyPlan, events: &[Value]) -> Outcome {
     way.outcome(plan, [&to_bytes(events)[..]])
 }
 
-/// The texts that a stream's deltas bring, by their places, and the texts that their ends say.
+/// Returns the texts of a stream's deltas by position, and the texts of their end events.
 fn texts(events: &[Value], delta: &str, done: &str) -> [Vec<(Value, String)>; 2] {
     let mut said: Vec<(Value, String)> = Vec::new();
     let mut whole = Vec::new();
@@ -40,13 +40,13 @@ fn texts(events: &[Value], delta: &str, done: &str) -> [Vec<(Value, String)>; 2]
     [said, whole]
 }
 
-/// The items of a turn as a Responses client is to get them.
+/// Returns the items of a turn as a Responses client gets them.
 fn check_items(turn: &Turn, output: &[Value]) {
     assert_eq!(output.len(), turn.items.len());
     for (index, (item, output)) in turn.items.iter().zip(output).enumerate() {
         let whole = item.whole(index);
         match item {
-            // A text that never came is no part.
+            // A text without any event is not a part.
             Item::Message { pieces, .. } if pieces.is_empty() => {}
             Item::Reasoning(_) => {}
             Item::Message { .. } => assert_eq!(output["content"], whole["content"]),
@@ -90,7 +90,7 @@ proptest! {
     fn a_chat_stream_holds_the_clients_rules(events in any_events(), include_usage in any::<bool>()) {
         let Outcome { success, error } = outcome(Way::ChatStream, &plan(include_usage), &events);
         if let (Some(stream), Some(error)) = (&success, &error) {
-            // The last two events tell of the error, and nothing before them looks like an end.
+            // The last two events are about the error, and no earlier one looks like an end.
             let told = format!("data: {}\n\ndata: [DONE]\n\n", json!({"error": error["error"]}));
             let before = stream.strip_suffix(&told).expect("the error and the end");
             invariants::chunks(before, include_usage, false);
@@ -148,7 +148,7 @@ proptest! {
     }
 }
 
-/// Every case that ends well, cut off at every byte before its terminal event: no way makes a reply of it that looks finished.
+/// Cuts off every successful case at every byte before its terminal event: no reply looks finished.
 #[test]
 fn a_stream_that_did_not_end_with_a_terminal_event_never_looks_finished() {
     let mut streams = 0;

@@ -1,4 +1,4 @@
-//! Properties of every request, however odd.
+//! Properties of all requests, however odd.
 
 use codex_translate::{Options, Profile, chat, normalise, responses, to_responses};
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::backend;
 use crate::chat_request::{profile, sent};
 
-/// JSON of any form, with the keys and words that the readers look for among its strings.
+/// Generates any JSON, with many of the keys and words that the readers know.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -98,12 +98,12 @@ fn word() -> impl Strategy<Value = String> {
     prop_oneof![9 => prop::sample::select(WORDS).prop_map(str::to_owned), 1 => ".{0,8}"]
 }
 
-/// A text, short, empty, or long enough to be shortened where that happens.
+/// Generates a text that is empty, short, or long enough to be shortened.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![".{0,12}", Just("json".to_owned()), "[a-z]{60,80}"]
 }
 
-/// An id out of few, so that calls and outputs meet, miss and repeat each other.
+/// Generates one of a few ids, so that calls and outputs match, are missing, or are repeated.
 fn call_id() -> impl Strategy<Value = String> {
     prop_oneof![
         prop::sample::select(&["a", "b", "c", "a_2", "a_3"][..]).prop_map(str::to_owned),
@@ -175,7 +175,7 @@ fn item() -> impl Strategy<Value = Value> {
 fn tool() -> impl Strategy<Value = Value> {
     prop_oneof![
         (tool_name(), any_json()).prop_filter_map("an object", |(name, mut schema)| {
-            // A function whose parameters are no object is the caller's mistake, which upstream names.
+            // Parameters that are not an object are an error of the client, which the backend reports.
             schema.as_object_mut()?.remove("type");
             Some(json!({"type": "function", "function": {"name": format!("x{name}"), "parameters": schema}}))
         }),
@@ -209,7 +209,7 @@ fn body(key: &'static str, element: impl Strategy<Value = Value>) -> impl Strate
     })
 }
 
-/// Both readers and both translations, on both kinds of model; whatever they say, they say it without a panic.
+/// Runs both readers and both translations on both kinds of model, none of which may panic.
 fn try_all(body: &[u8]) {
     for profile in [profile(), Profile { lite: true, ..Profile::permissive("m") }] {
         for options in [Options::default(), Options { strict: true, web_search: true, ..Options::default() }] {
@@ -245,7 +245,7 @@ proptest! {
     fn the_backend_accepts_every_translated_chat_request(body in body("messages", chat_message())) {
         let request = chat::ChatRequest::from_json(body.to_string().as_bytes()).unwrap();
         let Ok(translated) = to_responses(request, &profile(), &Options::default()) else {
-            // Nothing was said at all.
+            // The conversation was empty.
             return Ok(());
         };
         backend::accepts(&sent(&translated));

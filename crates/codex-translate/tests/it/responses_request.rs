@@ -101,7 +101,7 @@ fn items_are_cleaned() {
 }
 
 #[test]
-fn newer_items_and_a_turn_that_broke_off_are_carried() {
+fn unknown_items_and_interrupted_turns_are_forwarded() {
     let input = json!([
         said("user", "x"),
         {"type": "context_compaction", "encrypted_content": "gAAA"},
@@ -118,7 +118,7 @@ fn newer_items_and_a_turn_that_broke_off_are_carried() {
 }
 
 #[test]
-fn the_codex_clis_newer_items_are_its_own_matter() {
+fn unknown_items_of_the_codex_cli_are_forwarded_unchanged() {
     let mut body = lite_body();
     let passthrough = json!({"turn_id": "x"});
     body["input"].as_array_mut().unwrap().extend([
@@ -234,7 +234,7 @@ fn cli_body() -> Value {
 }
 
 #[test]
-fn the_codex_cli_gets_what_it_wrote() {
+fn a_body_of_the_codex_cli_is_forwarded_unchanged() {
     let body = cli_body();
     let translated = normalised(&body, &profile());
     let mut expected = body;
@@ -267,7 +267,7 @@ fn lite_body() -> Value {
 }
 
 #[test]
-fn a_lite_body_stays_lite_for_a_model_that_takes_it() {
+fn a_lite_body_stays_lite_for_a_model_that_accepts_it() {
     let profile = Profile { lite: true, ..profile() };
     let translated = normalised(&lite_body(), &profile);
     assert_eq!(sent(&translated), lite_body());
@@ -275,7 +275,7 @@ fn a_lite_body_stays_lite_for_a_model_that_takes_it() {
 }
 
 #[test]
-fn a_lite_body_becomes_ordinary_for_a_model_that_does_not_take_it() {
+fn a_lite_body_becomes_ordinary_for_other_models() {
     let translated = normalised(&lite_body(), &profile());
     let sent = sent(&translated);
     assert!(!translated.request.is_lite());
@@ -305,7 +305,7 @@ fn lite_and_back_is_the_same_request() {
 }
 
 #[test]
-fn a_compaction_leaves_out_what_says_something_of_a_reply() {
+fn a_compaction_drops_parameters_about_the_reply() {
     let body = json!({"model": "caller-name", "input": [
             {"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi", "id": "msg_1"},
             {"type": "function_call", "call_id": "c", "name": "a.b", "arguments": "{}"},
@@ -321,7 +321,7 @@ fn a_compaction_leaves_out_what_says_something_of_a_reply() {
     assert_eq!(keys, ["model", "input", "instructions", "parallel_tool_calls", "reasoning", "prompt_cache_key"]);
     assert_eq!(sent["parallel_tool_calls"], false);
     assert_eq!(sent["input"][0]["role"], "developer");
-    assert_ne!(sent["input"][2]["name"], "a.b", "the backend does not take that name");
+    assert_ne!(sent["input"][2]["name"], "a.b", "the backend does not accept that name");
     assert_eq!(sent["input"][4], json!({"type": "compaction", "encrypted_content": "gAAAA"}));
     let dropped: Vec<_> =
         translated.notices.iter().filter(|n| n.kind == NoticeKind::Dropped).map(|n| &*n.parameter).collect();
@@ -343,12 +343,12 @@ fn lone_surrogates_are_replaced() {
 }
 
 #[test]
-fn a_response_is_kept_unless_the_client_says_otherwise() {
+fn responses_are_stored_by_default_if_the_embedder_stores_them() {
     let plan = |stores, body: Value| {
         let request = responses::ResponsesRequest::from_json(body.to_string().as_bytes()).unwrap();
         let Translated { plan, request, .. } =
             normalise(request, &profile(), &Options { stores, ..Options::default() }).unwrap();
-        // What is gone on from holds the reasoning, too.
+        // A stored response can be continued only with its encrypted reasoning.
         assert!(!plan.store || request.include == ["reasoning.encrypted_content"]);
         plan
     };
@@ -356,10 +356,10 @@ fn a_response_is_kept_unless_the_client_says_otherwise() {
         (json!({"model": "m", "input": "x"}), true),
         (json!({"model": "m", "input": "x", "store": true}), true),
         (json!({"model": "m", "input": "x", "store": false}), false),
-        // A conversation in another dialect than that of what is kept.
+        // Chat requests are not stored.
         (json!({"model": "m", "messages": [{"role": "user", "content": "x"}]}), false),
     ] {
         assert_eq!(plan(true, body.clone()).store, store, "{body}");
-        assert!(!plan(false, body).store, "there is nobody to keep it");
+        assert!(!plan(false, body).store, "the embedder stores nothing");
     }
 }

@@ -1,4 +1,4 @@
-//! Turns of the backend, made up: in order as docs/backend.md §3.2 has them, and out of any order.
+//! Generated turns of the backend: in the order of docs/backend.md §3.2, and in any order.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -9,10 +9,10 @@ pub(crate) struct Turn {
     pub(crate) items: Vec<Item>,
     /// Whether the terminal event repeats the items.
     full_output: bool,
-    /// What the end of a text, a part and an item is left out of.
+    /// Which end events are missing: of texts, parts and items.
     ends: Ends,
     pub(crate) end: End,
-    /// Heartbeats and events of another time, each before the event at its place.
+    /// Heartbeats and unknown events, each before the event at its position.
     noise: Vec<(prop::sample::Index, bool)>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum End {
     ContentFilter,
 }
 
-/// An item of a turn; texts are in the pieces that their deltas bring.
+/// An item of a turn, with each text as the pieces of its deltas.
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
     Reasoning(Vec<Vec<String>>),
@@ -42,7 +42,7 @@ pub(crate) enum Item {
 }
 
 impl Turn {
-    /// The events of the turn.
+    /// Returns the events of the turn.
     pub(crate) fn events(&self) -> Vec<Value> {
         let response = |status: &str| json!({"id": "resp_1", "object": "response", "status": status, "output": []});
         let mut events = vec![json!({"type": "response.created", "response": response("in_progress")})];
@@ -84,7 +84,7 @@ impl Item {
         format!("{prefix}_{index}")
     }
 
-    /// The item as it is at its end.
+    /// Returns the completed item.
     pub(crate) fn whole(&self, index: usize) -> Value {
         let id = self.id(index);
         match self {
@@ -107,7 +107,7 @@ impl Item {
         }
     }
 
-    /// The one part of a message.
+    /// Returns the only part of a message.
     fn part(&self, text: &str) -> Value {
         if matches!(self, Self::Message { is_refusal: true, .. }) {
             return json!({"type": "refusal", "refusal": text});
@@ -199,7 +199,7 @@ fn text_events(kind: &str, part_kind: &str, pieces: &[String], part: impl Fn(&st
     events
 }
 
-/// The bytes of these events.
+/// Writes events as server-sent events.
 pub(crate) fn to_bytes(events: &[Value]) -> Vec<u8> {
     let frame = |event: &Value| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default());
     events.iter().map(frame).collect::<String>().into_bytes()
@@ -225,21 +225,21 @@ fn item() -> impl Strategy<Value = Item> {
     ]
 }
 
-/// Any turn in order.
+/// Generates any turn in order.
 pub(crate) fn turn() -> impl Strategy<Value = Turn> {
     let ends = (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(text, part, item)| Ends { text, part, item });
     let end = prop_oneof![4 => Just(End::Completed), 1 => Just(End::MaxOutputTokens), 1 => Just(End::ContentFilter)];
     let noise = prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..3);
     (prop::collection::vec(item(), 0..5), any::<bool>(), ends, end, noise).prop_map(
         |(items, full_output, mut ends, end, noise)| {
-            // An image comes with the end of its item, or with the whole output.
+            // An image is in the end of its item, or in the whole output.
             ends.item |= !full_output && items.iter().any(|item| matches!(item, Item::Image));
             Turn { items, full_output, ends, end, noise }
         },
     )
 }
 
-/// Events that could each stand in a turn, in any order.
+/// Generates events of a turn in any order.
 pub(crate) fn any_events() -> impl Strategy<Value = Vec<Value>> {
     let index = || 0_u64..4;
     let text = || "[a-z\"é]{0,4}";
