@@ -56,7 +56,7 @@ impl CommandError {
         Self::Other(error.to_string())
     }
 
-    /// Returns the exit code: [`EX_USAGE`] for an invalid setting or argument, else 1.
+    /// Returns the exit code: 64 for an invalid setting or argument, else 1.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Usage(_) => ExitCode::from(EX_USAGE),
