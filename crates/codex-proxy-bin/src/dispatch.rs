@@ -43,7 +43,7 @@ impl<U: Upstream> App<U> {
         });
         let is_head = request.method() == Method::HEAD;
         let answering = AssertUnwindSafe(self.respond(route, request, peer.into(), guard.record(), &runtime, &cors));
-        let answered = answering.catch_unwind().await.unwrap_or_else(|_| Err(error::of_panic()));
+        let answered = answering.catch_unwind().await.unwrap_or_else(|_| Err(error::panicked()));
         let mut response = answered.unwrap_or_else(|error| {
             guard.record().fail(&error);
             reply::from_error(&error)
@@ -76,7 +76,7 @@ impl<U: Upstream> App<U> {
         match (route.credential(), runtime.access.admit(peer, &head)) {
             (Credential::Nothing, _) | (_, Ok(())) => {}
             (Credential::AnyKey, Err(denied)) if denied.is_about_a_key() => {}
-            (_, Err(denied)) => return Err(reply::of_denied(denied)),
+            (_, Err(denied)) => return Err(reply::from_denied(denied)),
         }
         match route {
             Route::Backend(call) => {
@@ -92,7 +92,7 @@ impl<U: Upstream> App<U> {
                     BackendCall::Images(task) => endpoints::images(self, task, &context, &head.headers, body).await,
                 };
                 let mut response =
-                    answered.map_err(|error| reply::worded_for(&head.headers, error)).unwrap_or_else(|error| {
+                    answered.map_err(|error| reply::reworded_for(&head.headers, error)).unwrap_or_else(|error| {
                         record.fail(&error);
                         reply::from_error(&error)
                     });
@@ -101,7 +101,7 @@ impl<U: Upstream> App<U> {
                 Ok(response)
             }
             Route::WebSocket if websocket::is_upgrade(&head) => websocket::accept(self, peer, head),
-            Route::WebSocket => Ok(reply::no_upgrade()),
+            Route::WebSocket => Ok(reply::websocket_only()),
             Route::Stored(asked, id) => {
                 endpoints::stored(self, &RequestContext::read(&head.headers, record)?, asked, &id, &head)
             }

@@ -1,4 +1,5 @@
-//! The commands of the program, one file each, and the error that ends one.
+//! The commands of the program, one file or folder each, and the error that ends one. Never how a request is answered:
+//! `serve` starts the server and hands it the `App`.
 
 use std::fmt::Display;
 use std::io;

@@ -1,7 +1,7 @@
 //! The settings. Flags override environment variables, which override `config.toml`, which overrides the defaults.
 //!
 //! `table.rs` has a row for each setting, from which everything else is derived. Only this module reads the
-//! environment.
+//! environment. Never what a setting does: that is up to the wing whose value it is.
 
 use std::path::PathBuf;
 use std::time::Duration;

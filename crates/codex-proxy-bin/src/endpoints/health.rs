@@ -69,7 +69,7 @@ async fn ready<U: Upstream>(app: &App<U>) -> Response<ReplyBody> {
     };
     let is_ready = login.ok && models.ok;
     let status = if is_ready { "ready" } else { "not_ready" };
-    let mut response = reply::probed(is_ready, &ReadyReply { status, login, models });
+    let mut response = reply::probe_result(is_ready, &ReadyReply { status, login, models });
     reply::never_cached(response.headers_mut());
     response
 }

@@ -1,4 +1,5 @@
 //! The endpoints: each names a reader for the request and a writer for the reply; everything in between is shared.
+//! Never whether the caller may ask: a request that gets here has been admitted.
 
 mod chat;
 mod compact;

@@ -5,8 +5,8 @@ mod body;
 mod response;
 
 pub use body::ReplyBody;
-pub use response::{add_notices, event_stream, from_error, json, not_found, of_denied, wrong_method};
+pub use response::{add_notices, event_stream, from_denied, from_error, json, not_found, wrong_method};
 pub(crate) use response::{
-    bare_too_slow, logged, never_cached, no_content, no_upgrade, other_websocket_version, probed, response_not_found,
-    switching_protocols, worded_for,
+    logged, never_cached, no_content, probe_result, request_timeout_bytes, response_not_found, reworded_for,
+    switching_protocols, unsupported_websocket_version, websocket_only,
 };

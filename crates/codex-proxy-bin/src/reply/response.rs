@@ -54,12 +54,12 @@ pub(crate) fn switching_protocols(accept: HeaderValue) -> Response<ReplyBody> {
 }
 
 /// The reply to a WebSocket handshake of another version than 13.
-pub(crate) fn other_websocket_version() -> Response<ReplyBody> {
+pub(crate) fn unsupported_websocket_version() -> Response<ReplyBody> {
     upgrade_required("unsupported WebSocket version; use version 13")
 }
 
 /// The reply to a request without an upgrade at a path that only accepts WebSockets (RFC 9110 §15.5.22).
-pub(crate) fn no_upgrade() -> Response<ReplyBody> {
+pub(crate) fn websocket_only() -> Response<ReplyBody> {
     upgrade_required("this path accepts GET only for WebSocket upgrades; use POST for requests")
 }
 
@@ -80,7 +80,7 @@ fn empty(status: StatusCode) -> Response<ReplyBody> {
 }
 
 /// The reply to a request whose head did not arrive, as bytes of HTTP/1.1: hyper writes none without a request.
-pub(crate) fn bare_too_slow() -> Vec<u8> {
+pub(crate) fn request_timeout_bytes() -> Vec<u8> {
     let error = Error::new(ErrorKind::SlowRequest, "timed out reading the request headers; send the request again");
     let body = serde_json::to_string(&error.body()).unwrap_or_default();
     format!(
@@ -91,7 +91,7 @@ pub(crate) fn bare_too_slow() -> Vec<u8> {
 }
 
 /// The reply to a probe: 200 if all is well, else 503.
-pub(crate) fn probed(is_well: bool, value: &impl Serialize) -> Response<ReplyBody> {
+pub(crate) fn probe_result(is_well: bool, value: &impl Serialize) -> Response<ReplyBody> {
     json(if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, value)
 }
 
@@ -166,7 +166,7 @@ pub fn from_error(error: &Error) -> Response<ReplyBody> {
 }
 
 /// Rewords the error for the client, which the request's headers reveal (docs/backend.md §3.6).
-pub(crate) fn worded_for(headers: &HeaderMap, error: Error) -> Error {
+pub(crate) fn reworded_for(headers: &HeaderMap, error: Error) -> Error {
     let is_official = headers.get("originator").is_some_and(|name| name.as_bytes().starts_with(b"codex"));
     if is_official { error.in_the_backends_words() } else { error }
 }
@@ -205,7 +205,7 @@ pub fn wrong_method(method: &str, path: &str, allowed: &str) -> Response<ReplyBo
 }
 
 /// The error for a rejected caller.
-pub fn of_denied(denied: Denied) -> Error {
+pub fn from_denied(denied: Denied) -> Error {
     match denied {
         Denied::NoKey => Error::new(
             ErrorKind::Authentication,

@@ -197,7 +197,7 @@ async fn until_closed(activity: &ConnectionActivity, timeouts: &Timeouts) -> Clo
 
 /// Writes the reply to a request whose head did not arrive. hyper cannot write one, since it has no request to answer.
 async fn send_request_timeout<S: AsyncWrite + Unpin>(mut io: MonitoredIo<S>) -> io::Result<()> {
-    io.write_all(&reply::bare_too_slow()).await?;
+    io.write_all(&reply::request_timeout_bytes()).await?;
     poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await
 }
 

@@ -1,4 +1,5 @@
-//! The responses that clients asked to store (docs/features.md E7).
+//! The responses that clients asked to store (docs/features.md E7), and the requests that continue them. Never on disk,
+//! and never sent to the backend by itself.
 //!
 //! The backend stores none, and many clients rely on it: they send `previous_response_id` and only the new input, or an
 //! `item_reference` instead of an item. So responses are stored here, in memory only, each for the caller whose request

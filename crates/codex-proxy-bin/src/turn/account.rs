@@ -13,7 +13,7 @@ use http::Request;
 use crate::turn::client::CodexClient;
 use crate::turn::error;
 use crate::turn::quota::QuotaReport;
-use crate::turn::send::authorized;
+use crate::turn::send::with_bearer;
 
 /// The maximum size of a reply.
 const MAX_REPLY_BYTES: usize = 1 << 20;
@@ -51,7 +51,7 @@ impl<U: Upstream> CodexClient<U> {
     }
 
     async fn ask_for_quota(&self) -> Result<(), Error> {
-        let quota = authorized(self, |bearer| async move { self.refresh_quota(&bearer).await }).await?;
+        let quota = with_bearer(self, |bearer| async move { self.refresh_quota(&bearer).await }).await?;
         self.known_quota.replace(quota, self.clock.now());
         Ok(())
     }
@@ -61,7 +61,7 @@ impl<U: Upstream> CodexClient<U> {
     /// # Errors
     /// The backend does not answer, or refuses the request.
     pub async fn refresh_quota(&self, bearer: &Bearer) -> Result<Quota, Error> {
-        let route = self.route(bearer).await.map_err(|error| error::of_route(&error))?;
+        let route = self.route(bearer).await.map_err(|error| error::from_route(&error))?;
         let reply = self.ask(requests::usage, bearer, &route).await?;
         let quota = Quota::from_usage(&reply, self.clock.now())
             .map_err(|error| Error::new(ErrorKind::Protocol, error.to_string()))?;
@@ -80,9 +80,9 @@ impl<U: Upstream> CodexClient<U> {
 
     /// Sends one request without retries: a user waits for it, and can try again.
     async fn ask(&self, build: BuildRequest, bearer: &Bearer, route: &WorkspaceRoute) -> Result<Bytes, Error> {
-        let request = build(&self.backend(bearer, route)).map_err(|error| error::of_transport(&error))?;
-        let answered = self.upstream.send(request).await.map_err(|error| error::of_transport(&error))?;
-        let answered = error_for_status(answered, &self.clock).await.map_err(|error| error::of_send(&error))?;
-        read_to_end(answered.into_body(), MAX_REPLY_BYTES).await.map_err(|error| error::of_transport(&error))
+        let request = build(&self.backend(bearer, route)).map_err(|error| error::from_transport(&error))?;
+        let answered = self.upstream.send(request).await.map_err(|error| error::from_transport(&error))?;
+        let answered = error_for_status(answered, &self.clock).await.map_err(|error| error::from_send(&error))?;
+        read_to_end(answered.into_body(), MAX_REPLY_BYTES).await.map_err(|error| error::from_transport(&error))
     }
 }

@@ -23,7 +23,7 @@ impl<U: Upstream> AuthHttpClient<U> {
 
 impl<U: Upstream> HttpClient for AuthHttpClient<U> {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpClientError> {
-        let (head, body) = self.0.send(request).await.map_err(|error| of_upstream(&error))?.into_parts();
+        let (head, body) = self.0.send(request).await.map_err(|error| from_upstream(&error))?.into_parts();
         // The head has arrived, so the request was processed, whatever happens to the body.
         let body = read_to_end(body, MAX_REPLY_BYTES).await;
         let body = body.map_err(|error| HttpClientError::Interrupted(error.to_string()))?;
@@ -31,7 +31,7 @@ impl<U: Upstream> HttpClient for AuthHttpClient<U> {
     }
 }
 
-fn of_upstream(error: &UpstreamError) -> HttpClientError {
+fn from_upstream(error: &UpstreamError) -> HttpClientError {
     if error.before_dispatch() {
         HttpClientError::NotSent(error.to_string())
     } else {

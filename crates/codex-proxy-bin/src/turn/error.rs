@@ -5,12 +5,12 @@ use codex_translate::{Error, ErrorKind};
 use codex_upstream::{SendError, UpstreamError, WorkspaceRouteError};
 
 /// The error for a panic anywhere in a request.
-pub(crate) fn of_panic() -> Error {
+pub(crate) fn panicked() -> Error {
     Error::new(ErrorKind::Internal, "internal error in codex-proxy; see its log")
 }
 
 /// The error for a proxy without a usable login.
-pub fn of_auth(error: &AuthError) -> Error {
+pub fn from_auth(error: &AuthError) -> Error {
     let told = |kind| Error::new(kind, error.to_string());
     match error {
         AuthError::Temporary { retry_after, .. } => {
@@ -24,22 +24,22 @@ pub fn of_auth(error: &AuthError) -> Error {
 }
 
 /// The error for a turn without a reply.
-pub fn of_send(error: &SendError) -> Error {
+pub fn from_send(error: &SendError) -> Error {
     match error {
-        SendError::Transport(error) => of_transport(error),
-        SendError::Refused { failure, .. } => of_fault(failure.error.clone()),
+        SendError::Transport(error) => from_transport(error),
+        SendError::Refused { failure, .. } => from_fault(failure.error.clone()),
         _ => Error::new(ErrorKind::Internal, error.to_string()),
     }
 }
 
 /// The error for a request that failed even after retries.
 pub fn of_last_try(error: &SendError) -> Error {
-    let told = of_send(error);
+    let told = from_send(error);
     if error.is_tried_again() { told.after_retries() } else { told }
 }
 
 /// The error for a failed connection.
-pub fn of_transport(error: &UpstreamError) -> Error {
+pub fn from_transport(error: &UpstreamError) -> Error {
     let kind = match error {
         UpstreamError::InvalidRequest { .. } => ErrorKind::InvalidRequest,
         UpstreamError::Timeout { .. } => ErrorKind::Timeout,
@@ -56,12 +56,12 @@ pub fn of_transport(error: &UpstreamError) -> Error {
 }
 
 /// The error for a workspace that cannot be reached.
-pub fn of_route(error: &WorkspaceRouteError) -> Error {
+pub fn from_route(error: &WorkspaceRouteError) -> Error {
     Error::new(ErrorKind::Permission, error.to_string()).with_code("deactivated_workspace")
 }
 
 /// Returns the backend's fault, with the next step if the backend does not name it.
-pub(crate) fn of_fault(error: Error) -> Error {
+pub(crate) fn from_fault(error: Error) -> Error {
     if error.kind() != ErrorKind::Authentication {
         return error;
     }

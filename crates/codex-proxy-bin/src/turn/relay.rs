@@ -270,7 +270,7 @@ impl<P: Pipe<Vec<u8>> + Unpin, O: ReplyObserver> http_body::Body for Relay<P, O>
 /// Turns a panic into an error: it ends only the reply in which it occurred, and the client gets the error.
 fn caught(fill: impl FnOnce() -> Poll<Result<(), Error>>) -> Poll<Result<(), Error>> {
     // A state that the panic left inconsistent is used again only to write the error.
-    catch_unwind(AssertUnwindSafe(fill)).unwrap_or_else(|_| Poll::Ready(Err(error::of_panic())))
+    catch_unwind(AssertUnwindSafe(fill)).unwrap_or_else(|_| Poll::Ready(Err(error::panicked())))
 }
 
 /// Reads complete turns for a client that wants no stream; returns their results in the order of the turns.

@@ -59,7 +59,7 @@ impl ReplyEvents {
             // A stream is not polled again after an error or its end.
             self.chunks = None;
         }
-        Poll::Ready(next.map(|chunk| chunk.map(EventBatch::Chunk).map_err(|error| error::of_transport(&error))))
+        Poll::Ready(next.map(|chunk| chunk.map(EventBatch::Chunk).map_err(|error| error::from_transport(&error))))
     }
 
     /// Passes the events of `batch` to `take`, until that returns [`Flow::Done`] or fails.

@@ -80,7 +80,7 @@ impl<U: Upstream> Turn<U> {
         Box::pin(async move {
             let (client, request) = (&client, &request);
             let upstream = &Attempts::new(&client.upstream, &client.observer);
-            authorized(client, |bearer| async move { request.send(client, upstream, &bearer).await }).await
+            with_bearer(client, |bearer| async move { request.send(client, upstream, &bearer).await }).await
         })
     }
 }
@@ -90,16 +90,16 @@ impl<U: Upstream> Turn<U> {
 ///
 /// # Errors
 /// There is no usable login, or the last attempt failed: the error for the client.
-pub(crate) async fn authorized<U, T, F>(client: &CodexClient<U>, attempt: impl Fn(Bearer) -> F) -> Result<T, Error>
+pub(crate) async fn with_bearer<U, T, F>(client: &CodexClient<U>, attempt: impl Fn(Bearer) -> F) -> Result<T, Error>
 where
     U: Upstream,
     F: Future<Output = Result<T, Error>>,
 {
-    let bearer = client.tokens.bearer().await.map_err(|error| error::of_auth(&error))?;
+    let bearer = client.tokens.bearer().await.map_err(|error| error::from_auth(&error))?;
     match attempt(bearer.clone()).await {
         // The backend says this of a token and of nothing else (see `Failure::verdict`).
         Err(error) if error.kind() == ErrorKind::Authentication => {
-            let bearer = client.tokens.replace(&bearer).await.map_err(|error| error::of_auth(&error))?;
+            let bearer = client.tokens.replace(&bearer).await.map_err(|error| error::from_auth(&error))?;
             attempt(bearer).await
         }
         outcome => outcome,
@@ -140,7 +140,7 @@ impl Prepared {
         upstream: &Attempts<U>,
         bearer: &Bearer,
     ) -> Result<ReplyEvents, Error> {
-        let route = client.route(bearer).await.map_err(|error| error::of_route(&error))?;
+        let route = client.route(bearer).await.map_err(|error| error::from_route(&error))?;
         let backend = client.backend(bearer, &route);
         let mut is_retried = false;
         loop {
@@ -151,7 +151,7 @@ impl Prepared {
             // Dropped first, so the backend need not finish a reply that is not read.
             drop(reply);
             if failure.retry() == Retry::AfterLogin {
-                return Err(error::of_fault(failure));
+                return Err(error::from_fault(failure));
             }
             let delay = client.retry.delay(0, client.clock.jitter(), failure.retry_after(), Duration::ZERO);
             match delay.filter(|_| !is_retried) {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::turn::attempts::Attempts;
 use crate::turn::client::CodexClient;
 use crate::turn::error;
-use crate::turn::send::{authorized, send};
+use crate::turn::send::{send, with_bearer};
 
 /// The maximum size of a reply. An image has some 2 MiB, a compaction less than the conversation it replaces.
 const MAX_REPLY_BYTES: usize = 128 * 1024 * 1024;
@@ -23,11 +23,11 @@ pub(crate) async fn send_unary<U: Upstream>(
     build: impl Fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError> + Sync,
 ) -> Result<Bytes, Error> {
     let (build, upstream) = (&build, &Attempts::new(&client.upstream, &client.observer));
-    authorized(client, |bearer| async move {
-        let route = client.route(&bearer).await.map_err(|error| error::of_route(&error))?;
-        let request = build(&client.backend(&bearer, &route)).map_err(|error| error::of_transport(&error))?;
+    with_bearer(client, |bearer| async move {
+        let route = client.route(&bearer).await.map_err(|error| error::from_route(&error))?;
+        let request = build(&client.backend(&bearer, &route)).map_err(|error| error::from_transport(&error))?;
         let reply = send(client, upstream, &request).await?;
-        read_to_end(reply.into_body(), MAX_REPLY_BYTES).await.map_err(|error| error::of_transport(&error))
+        read_to_end(reply.into_body(), MAX_REPLY_BYTES).await.map_err(|error| error::from_transport(&error))
     })
     .await
 }

@@ -45,7 +45,7 @@ pub(crate) fn accept<U: Upstream>(
     mut head: Parts,
 ) -> Result<Response<ReplyBody>, Error> {
     if head.headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        return Ok(reply::other_websocket_version());
+        return Ok(reply::unsupported_websocket_version());
     }
     let bad = |what: &str| Error::new(ErrorKind::InvalidRequest, format!("invalid WebSocket handshake: {what}"));
     let key = head.headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| bad("Sec-WebSocket-Key is missing"))?;

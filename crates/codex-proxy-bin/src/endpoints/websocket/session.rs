@@ -148,7 +148,7 @@ impl<U: Upstream> Session<U> {
     async fn turn(&self, line: &mut Line, memory: &mut Memory, frame: &str) -> Result<(), End> {
         // A revoked key also ends the connections that it opened.
         if let Err(denied) = self.app.runtime.current().access.admit(self.peer, &self.head) {
-            line.send_error(&reply::of_denied(denied)).await?;
+            line.send_error(&reply::from_denied(denied)).await?;
             return Err(End::Close(CloseCode::Policy, "the key is no longer accepted"));
         }
         let mut create = match Asked::read(frame) {
@@ -179,7 +179,7 @@ impl<U: Upstream> Session<U> {
         let begun = self.prepare(create, memory, request_id, guard).await;
         begun.map_err(|error| {
             record.fail(&error);
-            reply::worded_for(&self.head.headers, error)
+            reply::reworded_for(&self.head.headers, error)
         })
     }
 
