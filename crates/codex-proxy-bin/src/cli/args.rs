@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn serve_listens_where_it_always_did() {
+    fn serve_listens_on_port_8787_by_default() {
         let listens = |words: &[&str]| config(words).map(|config| (config.host, config.port)).unwrap();
         assert_eq!(listens(&["serve"]), ("0.0.0.0".to_owned(), 8787));
         assert_eq!(listens(&["serve", "-p", "9000"]), ("0.0.0.0".to_owned(), 9000));
@@ -466,7 +466,7 @@ mod tests {
 
     /// The table of settings is the one place for defaults; the help and the README repeat them.
     #[test]
-    fn defaults_are_those_of_the_table_wherever_they_stand() {
+    fn defaults_are_those_of_the_table_everywhere() {
         help_repeats_defaults(&Args::get_args_info());
 
         let log = setting("log");

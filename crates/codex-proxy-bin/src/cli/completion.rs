@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    fn told(words: &[&str]) -> String {
+    fn error_for(words: &[&str]) -> String {
         let exit = Args::from_args(&[PROGRAM], words).unwrap_err();
         assert!(exit.status.is_err(), "{words:?}");
         mistake(&exit.output, words)
@@ -119,8 +119,8 @@ mod tests {
             (&["serve", "--port"], "codex-proxy serve --help"),
             (&[], "codex-proxy --help"),
         ] {
-            let told = told(words);
-            assert!(told.contains(says), "{words:?}: {told}");
+            let error = error_for(words);
+            assert!(error.contains(says), "{words:?}: {error}");
         }
     }
 

@@ -40,17 +40,17 @@ pub(super) fn is_container() -> bool {
 mod tests {
     use super::*;
 
-    fn told(set: &[&str], is_container: bool) -> Option<&'static str> {
+    fn reason(set: &[&str], is_container: bool) -> Option<&'static str> {
         without_browser(&|name| set.contains(&name).then(|| OsString::from("x")), is_container)
     }
 
     #[test]
     fn ssh_containers_and_machines_without_display_have_no_browser() {
-        assert_eq!(told(&["SSH_CONNECTION", "DISPLAY"], false), Some("this is an SSH session"));
-        assert_eq!(told(&["DISPLAY"], true), Some("this is a container"));
-        assert_eq!(told(&["KUBERNETES_SERVICE_HOST"], false), Some("this is a container"));
-        assert_eq!(told(&["DISPLAY"], false), None);
-        assert_eq!(told(&["WAYLAND_DISPLAY"], false), None);
+        assert_eq!(reason(&["SSH_CONNECTION", "DISPLAY"], false), Some("this is an SSH session"));
+        assert_eq!(reason(&["DISPLAY"], true), Some("this is a container"));
+        assert_eq!(reason(&["KUBERNETES_SERVICE_HOST"], false), Some("this is a container"));
+        assert_eq!(reason(&["DISPLAY"], false), None);
+        assert_eq!(reason(&["WAYLAND_DISPLAY"], false), None);
     }
 
     #[test]
@@ -63,12 +63,12 @@ mod tests {
     #[cfg(all(unix, not(target_os = "macos")))]
     #[test]
     fn without_a_display_there_is_no_browser() {
-        assert_eq!(told(&[], false), Some("there is no display here"));
-        assert_eq!(told(&["WSL_DISTRO_NAME"], false), None);
+        assert_eq!(reason(&[], false), Some("there is no display here"));
+        assert_eq!(reason(&["WSL_DISTRO_NAME"], false), None);
     }
 
     #[test]
     fn a_browser_that_is_set_can_be_opened_anywhere() {
-        assert_eq!(told(&["BROWSER", "SSH_CONNECTION"], true), None);
+        assert_eq!(reason(&["BROWSER", "SSH_CONNECTION"], true), None);
     }
 }

@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn the_codex_home_moves_and_can_be_missing() {
+    fn the_codex_home_can_be_set_and_can_be_missing() {
         let moved = config(&[("HOME", "/home/ada"), ("CODEX_HOME", "/c")]).unwrap();
         assert_eq!(moved.codex_auth_path().unwrap(), PathBuf::from("/c/auth.json"));
         let error = config(&[("CODEX_PROXY_HOME", "/h")]).unwrap().codex_auth_path().unwrap_err();
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_key_is_no_key() {
+    fn an_empty_key_counts_as_none() {
         assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "")]).unwrap().access.keys.is_empty());
         assert!(!config(&[("HOME", "/h"), ("CODEX_PROXY_API_KEY", "k")]).unwrap().access.keys.is_empty());
     }
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_in_no_debug_text() {
+    fn debug_output_contains_no_secrets() {
         let set = [("HOME", "/h"), ("CODEX_PROXY_API_KEY", "hunter2"), ("HTTPS_PROXY", "http://ada:hunter2@p.example")];
         let config = config(&set).unwrap();
         assert!(config.given().iter().all(|given| !format!("{given:?}{}", given.shown()).contains("hunter2")));

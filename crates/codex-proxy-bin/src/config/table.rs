@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_from_the_environment_and_from_a_file() {
+    fn keys_are_read_from_the_environment_and_from_a_file() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("keys");
         let name = file.to_str().unwrap();

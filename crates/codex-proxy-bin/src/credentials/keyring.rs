@@ -30,8 +30,8 @@ mod built_in {
         /// There is no keyring service.
         pub(crate) fn open(home: &Path) -> Result<Self, SecretBackendError> {
             let user = home.display().to_string();
-            let entry = Entry::new(SERVICE, &user).map_err(|error| told(&error))?;
-            let probe = Entry::new(SERVICE, &format!("{user} (probe)")).map_err(|error| told(&error))?;
+            let entry = Entry::new(SERVICE, &user).map_err(|error| backend_error(&error))?;
+            let probe = Entry::new(SERVICE, &format!("{user} (probe)")).map_err(|error| backend_error(&error))?;
             Ok(Self { entry, probe, user })
         }
     }
@@ -47,25 +47,25 @@ mod built_in {
             match self.entry.get_secret() {
                 Ok(secret) => Ok(Some(Zeroizing::new(secret))),
                 Err(Error::NoEntry) => Ok(None),
-                Err(error) => Err(told(&error)),
+                Err(error) => Err(backend_error(&error)),
             }
         }
 
         fn set(&self, secret: &[u8]) -> Result<(), SecretBackendError> {
-            self.entry.set_secret(secret).map_err(|error| told(&error))
+            self.entry.set_secret(secret).map_err(|error| backend_error(&error))
         }
 
         fn delete(&self) -> Result<bool, SecretBackendError> {
             match self.entry.delete_credential() {
                 Ok(()) => Ok(true),
                 Err(Error::NoEntry) => Ok(false),
-                Err(error) => Err(told(&error)),
+                Err(error) => Err(backend_error(&error)),
             }
         }
 
         fn probe(&self) -> Result<(), SecretBackendError> {
             let written = self.probe.set_secret(b"probe").and_then(|()| self.probe.delete_credential());
-            written.map_err(|error| told(&error))
+            written.map_err(|error| backend_error(&error))
         }
 
         fn location(&self) -> String {
@@ -74,7 +74,7 @@ mod built_in {
     }
 
     /// Uses the library's message, except where it would quote the secret.
-    fn told(error: &Error) -> SecretBackendError {
+    fn backend_error(error: &Error) -> SecretBackendError {
         if matches!(error, Error::BadEncoding(_) | Error::BadDataFormat(..)) {
             return SecretBackendError("the keyring's entry is malformed".to_owned());
         }

@@ -41,7 +41,7 @@ pub(crate) async fn images<U: Upstream>(
     context.record.complete(&Summary { finish: Finish::Stop, usage: usage(generated.usage.as_ref()) });
     let mut notices = request.notices.clone();
     notices.extend(request.differences(generated.quality.as_deref(), generated.size.as_deref()));
-    let mut response = reply::json(StatusCode::OK, &told(generated, request.as_url)?);
+    let mut response = reply::json(StatusCode::OK, &reply_json(generated, request.as_url)?);
     reply::add_notices(response.headers_mut(), &notices);
     Ok(response)
 }
@@ -84,15 +84,15 @@ fn sum(one: Option<Value>, other: Option<Value>) -> Option<Value> {
 }
 
 /// Returns the reply, with data URLs instead of bare base64 if the caller wants URLs.
-fn told(generated: ImagesReply, as_url: bool) -> Result<Value, Error> {
+fn reply_json(generated: ImagesReply, as_url: bool) -> Result<Value, Error> {
     let format = generated.output_format.clone().unwrap_or_else(|| "png".to_owned());
-    let mut told = serde_json::to_value(generated)
+    let mut json = serde_json::to_value(generated)
         .map_err(|error| Error::new(ErrorKind::Internal, format!("cannot write the reply as JSON: {error}")))?;
-    let data = told.get_mut("data").and_then(Value::as_array_mut).into_iter().flatten();
+    let data = json.get_mut("data").and_then(Value::as_array_mut).into_iter().flatten();
     for image in data.filter_map(Value::as_object_mut).filter(|_| as_url) {
         into_url(image, &format);
     }
-    Ok(told)
+    Ok(json)
 }
 
 fn into_url(image: &mut Map<String, Value>, format: &str) {
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn usages_are_added_where_they_are_numbers() {
+    fn numbers_of_two_usages_are_added() {
         let one = json!({"input_tokens": 1, "input_tokens_details": {"text_tokens": 1}, "a": 1});
         let other = json!({"input_tokens": 2, "input_tokens_details": {"text_tokens": 3, "image_tokens": 1}, "b": "x"});
         let expected = json!({"input_tokens": 3, "input_tokens_details": {"text_tokens": 4, "image_tokens": 1}, "a": 1,

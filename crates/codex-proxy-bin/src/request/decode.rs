@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn every_encoding_is_undone_up_to_the_limit() {
+    fn every_encoding_is_decoded_up_to_the_limit() {
         for encoding in ALL {
             let body = encoded(encoding, TEXT);
             assert_eq!(encoding.decode(&body, TEXT.len()).unwrap(), TEXT, "{encoding:?}");

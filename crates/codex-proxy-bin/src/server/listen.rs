@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read_and_shown_alike() {
+    fn addresses_are_shown_as_they_are_written() {
         for text in ["127.0.0.1:8787", "localhost:0", "[::1]:8787", "unix:/run/user/1000/codex-proxy.sock"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }

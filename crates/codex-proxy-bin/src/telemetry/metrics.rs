@@ -222,7 +222,7 @@ mod tests {
         LogEntry { status: Some(200), finish: Some("stop"), is_stream: true, ..record.entry() }
     }
 
-    fn told(metrics: &Metrics, quota: &Quota) -> String {
+    fn text(metrics: &Metrics, quota: &Quota) -> String {
         metrics.to_text(&Gauges {
             live: &[],
             queued: 0,
@@ -233,13 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn buckets_hold_all_that_was_as_fast_or_faster() {
+    fn buckets_are_cumulative() {
         let metrics = Metrics::new(UNIX_EPOCH);
         for millis in [0, 50, 51, 2_500, 700_000] {
             let total = Duration::from_millis(millis);
             metrics.count(&LogEntry { total, first_byte: Some(total), ..entry("m", true) });
         }
-        let text = told(&metrics, &Quota::default());
+        let text = text(&metrics, &Quota::default());
         for name in ["request_duration_seconds", "first_byte_seconds"] {
             for (le, count) in [("0.05", 2), ("0.1", 3), ("1", 3), ("2.5", 4), ("600", 4), ("+Inf", 5)] {
                 let line = format!("\ncodex_proxy_{name}_bucket{{endpoint=\"chat\",le=\"{le}\"}} {count}\n");
@@ -257,7 +257,7 @@ mod tests {
             metrics.count(&entry(&format!("invented-{number}"), false));
         }
         metrics.count(&entry("a\"b\\c", true));
-        let text = told(&metrics, &Quota::default());
+        let text = text(&metrics, &Quota::default());
         assert_eq!(text.lines().filter(|line| line.starts_with("codex_proxy_requests_total")).count(), 2, "{text}");
         assert!(text.contains("model=\"other\",code=\"200\",finish=\"stop\"} 50"), "{text}");
         assert!(text.contains(r#"model="a\"b\\c""#), "{text}");
@@ -274,7 +274,7 @@ mod tests {
             resets_at: Some(UNIX_EPOCH + Duration::from_secs(resets_at)),
         };
         let shown = |resets_at| {
-            told(&Metrics::new(UNIX_EPOCH), &Quota { windows: vec![window(resets_at)], ..Quota::default() })
+            text(&Metrics::new(UNIX_EPOCH), &Quota { windows: vec![window(resets_at)], ..Quota::default() })
         };
         let text = shown(101);
         assert!(text.contains("\ncodex_proxy_quota_used_ratio{window=\"weekly\",limit=\"Spark\"} 0.5\n"), "{text}");

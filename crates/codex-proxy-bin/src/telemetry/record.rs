@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_known_by_its_product() {
+    fn a_client_is_identified_by_its_product() {
         assert_eq!(client("OpenAI/Python 2.8.0").as_deref(), Some("OpenAI/Python"));
         assert_eq!(client("codex_cli_rs/0.169.0 (Debian 12; x86_64) xterm").as_deref(), Some("codex_cli_rs/0.169.0"));
         assert_eq!(client(&"x".repeat(500)).unwrap().len(), TEXT_CHARS);

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_silent_or_endless_beginning_is_not_waited_for() {
+    async fn a_silent_or_endless_beginning_is_not_awaited() {
         let (mut reply, _) = begun(Box::pin(chunks(&[OPENED]).chain(stream::pending())), true).await;
         assert!(matches!(poll_fn(|cx| reply.poll_next(cx)).await, Some(Ok(EventBatch::Prelude(_)))));
         for text in [OPENED, ": keep-alive\n\n"] {

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_name_became_is_told_before_anything_else() {
+    fn the_notice_of_the_model_comes_first() {
         let rows = [
             ("work", "model repaired: `work` sent as `gpt-5.5`; effort `high`"),
             ("openai/gpt-5.5", "model repaired: `openai/gpt-5.5` sent as `gpt-5.5`"),

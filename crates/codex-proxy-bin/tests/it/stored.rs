@@ -9,7 +9,7 @@ fn ask(input: impl Into<Value>) -> Value {
     json!({"model": "gpt-5.1", "input": input.into()})
 }
 
-fn going_on(previous: &Value, input: impl Into<Value>) -> Value {
+fn continuing(previous: &Value, input: impl Into<Value>) -> Value {
     json!({"model": "gpt-5.1", "previous_response_id": previous, "input": input.into()})
 }
 
@@ -30,9 +30,9 @@ async fn a_request_continues_a_response_streamed_or_not() {
         let first = proxy.post("/v1/responses", &body).await;
         let first = if stream { first.events().last().unwrap()["response"].clone() } else { first.json() };
         assert_eq!(first["store"], true);
-        let second = proxy.post("/v1/responses", &going_on(&first["id"], "Who am I?")).await.json();
+        let second = proxy.post("/v1/responses", &continuing(&first["id"], "Who am I?")).await.json();
         assert_eq!(second["previous_response_id"], first["id"], "{second}");
-        let third = proxy.post("/v1/responses", &going_on(&second["id"], "Sure?")).await;
+        let third = proxy.post("/v1/responses", &continuing(&second["id"], "Sure?")).await;
         assert_eq!(third.status, 200, "{}", third.text);
         let speakers: Vec<_> = sent(&proxy).into_iter().filter(|kind| kind != "reasoning").collect();
         assert_eq!(speakers, ["user", "assistant", "user", "assistant", "user"]);
@@ -49,7 +49,7 @@ async fn a_tool_output_alone_finds_its_call() {
     let first = proxy.post("/v1/responses", &body).await.json();
     let call = first["output"].as_array().unwrap().iter().find(|item| item["type"] == "function_call").unwrap();
     let output = json!({"type": "function_call_output", "call_id": call["call_id"], "output": "18 °C"});
-    let mut next = going_on(&first["id"], json!([output]));
+    let mut next = continuing(&first["id"], json!([output]));
     next["tools"] = tools;
     let reply = proxy.post("/v1/responses", &next).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
@@ -85,14 +85,14 @@ async fn a_response_that_is_not_stored_cannot_be_continued() {
     body["store"] = false.into();
     let unkept = proxy.post("/v1/responses", &body).await.json();
     for id in [unkept["id"].clone(), json!("resp_0")] {
-        let reply = proxy.post("/v1/responses", &going_on(&id, "And now?")).await;
+        let reply = proxy.post("/v1/responses", &continuing(&id, "And now?")).await;
         let error = reply.json()["error"].clone();
         assert!(reply.status == 400 && error["code"] == "previous_response_not_found", "{error}");
         assert_eq!(error["param"], "previous_response_id");
     }
     let failed = proxy.post("/v1/responses", &ask("[sim:text=Hello][sim:no-terminal]")).await;
     assert_eq!(failed.status, 502);
-    let mistyped = proxy.post("/v1/responses", &going_on(&json!(7), "x")).await;
+    let mistyped = proxy.post("/v1/responses", &continuing(&json!(7), "x")).await;
     assert!(mistyped.status == 400 && mistyped.json()["error"]["param"] == "previous_response_id", "{}", mistyped.text);
 }
 
@@ -103,7 +103,7 @@ async fn callers_do_not_see_each_others_responses() {
     let path = "/v1/responses";
     let first = proxy.send(Method::POST, path, &ada, ask("A secret.").to_string()).await.json();
     let id = first["id"].as_str().unwrap();
-    let theirs = proxy.send(Method::POST, path, &bob, going_on(&first["id"], "x").to_string()).await;
+    let theirs = proxy.send(Method::POST, path, &bob, continuing(&first["id"], "x").to_string()).await;
     assert_eq!(theirs.status, 400);
     let one = format!("{path}/{id}");
     assert_eq!(proxy.send(Method::GET, &one, &bob, String::new()).await.status, 404);
@@ -115,7 +115,7 @@ async fn callers_do_not_see_each_others_responses() {
 async fn a_response_and_its_input_can_be_retrieved_and_deleted() {
     let proxy = Harness::start().await;
     let first = proxy.post("/v1/responses", &ask("Hello!")).await.json();
-    let second = proxy.post("/v1/responses", &going_on(&first["id"], "And now?")).await.json();
+    let second = proxy.post("/v1/responses", &continuing(&first["id"], "And now?")).await.json();
     let path = format!("/v1/responses/{}", second["id"].as_str().unwrap());
     assert_eq!(proxy.get(&path).await.json(), second);
 
@@ -144,6 +144,6 @@ async fn a_response_and_its_input_can_be_retrieved_and_deleted() {
 async fn a_compaction_can_continue_a_stored_response() {
     let proxy = Harness::start().await;
     let first = proxy.post("/v1/responses", &ask("My name is Ada.")).await.json();
-    let compacted = proxy.post("/v1/responses/compact", &going_on(&first["id"], "And now?")).await;
+    let compacted = proxy.post("/v1/responses/compact", &continuing(&first["id"], "And now?")).await;
     assert_eq!(compacted.status, 200, "{}", compacted.text);
 }

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_home_that_is_missing_is_fine_and_one_that_is_a_file_is_not() {
+    fn a_missing_home_is_fine_and_a_file_is_a_failure() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("home");
         assert_eq!(home(&path).verdict, CheckResult::Ok);

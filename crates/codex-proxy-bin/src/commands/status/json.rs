@@ -25,7 +25,7 @@ pub(super) fn print(report: &LoginReport, now: SystemTime, out: &mut impl Write)
         "renewable": status.renewable,
         "credentials": status.location,
         "login_command": report.login_command,
-        "quota": report.told().map(|(quota, _)| quota_json(quota, now)),
+        "quota": report.reported().map(|(quota, _)| quota_json(quota, now)),
         "quota_problem": report.problem(),
     });
     writeln!(out, "{}", serde_json::to_string_pretty(&object)?)?;

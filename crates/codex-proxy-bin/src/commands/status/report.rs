@@ -66,13 +66,13 @@ impl LoginReport {
 
     /// Returns the plan as the backend reports it, else the one in the tokens.
     pub(super) fn plan(&self) -> Option<Plan> {
-        self.told().and_then(|(quota, _)| quota.plan.clone()).map(Plan::new).or_else(|| self.status.plan.clone())
+        self.reported().and_then(|(quota, _)| quota.plan.clone()).map(Plan::new).or_else(|| self.status.plan.clone())
     }
 
     /// Returns the workspace's name, from the same sources.
     pub(super) fn workspace(&self) -> Option<&str> {
-        let told = self.told().and_then(|(_, workspace)| workspace?.name.as_deref());
-        told.or(self.status.workspace.as_deref())
+        let reported = self.reported().and_then(|(_, workspace)| workspace?.name.as_deref());
+        reported.or(self.status.workspace.as_deref())
     }
 
     /// Returns why the quota is unknown, and the next step.
@@ -90,7 +90,7 @@ impl LoginReport {
         }
     }
 
-    pub(super) fn told(&self) -> Option<(&Quota, Option<&Workspace>)> {
+    pub(super) fn reported(&self) -> Option<(&Quota, Option<&Workspace>)> {
         match &self.account {
             AccountReport::Told { quota, workspace } => Some((quota, workspace.as_deref())),
             AccountReport::NotAsked { .. } | AccountReport::Refused | AccountReport::Failed(_) => None,

@@ -26,7 +26,7 @@ pub(super) fn print(report: &LoginReport, now: SystemTime, out: &mut impl Write)
     row("stored in", Some(status.location.clone()))?;
     // Without a login there is nothing more to show.
     row("quota", report.problem().filter(|_| status.is_usable()))?;
-    match report.told() {
+    match report.reported() {
         Some((quota, _)) => print_quota(quota, now, out),
         None => Ok(()),
     }
