@@ -50,7 +50,7 @@ fn notice(name: &str, choice: &ModelChoice) -> Notice {
     ];
     let settings: String = settings.into_iter().flatten().map(|setting| format!("; {setting}")).collect();
     let kind = if choice.stands_in { NoticeKind::Emulated } else { NoticeKind::Repaired };
-    Notice { parameter: "model".to_owned(), kind, detail: format!("`{name}` sent as `{}`{settings}", choice.slug) }
+    Notice { parameter: "model".to_owned(), kind, detail: format!("sent `{name}` as `{}`{settings}", choice.slug) }
 }
 
 fn profile_of(model: &Model) -> Profile {
@@ -84,13 +84,13 @@ mod tests {
     #[test]
     fn the_notice_of_the_model_comes_first() {
         let rows = [
-            ("work", "model repaired: `work` sent as `gpt-5.5`; effort `high`"),
-            ("openai/gpt-5.5", "model repaired: `openai/gpt-5.5` sent as `gpt-5.5`"),
+            ("work", "model repaired: sent `work` as `gpt-5.5`; effort `high`"),
+            ("openai/gpt-5.5", "model repaired: sent `openai/gpt-5.5` as `gpt-5.5`"),
             (
                 "gpt-4o-mini:online",
-                "model emulated: `gpt-4o-mini:online` sent as `gpt-6-luna`; effort `low`; web search",
+                "model emulated: sent `gpt-4o-mini:online` as `gpt-6-luna`; effort `low`; web search",
             ),
-            ("gpt-5.5-fast", "model repaired: `gpt-5.5-fast` sent as `gpt-5.5`; tier `priority`"),
+            ("gpt-5.5-fast", "model repaired: sent `gpt-5.5-fast` as `gpt-5.5`; tier `priority`"),
         ];
         for (name, expected) in rows {
             let later = Notice { parameter: "seed".into(), kind: NoticeKind::Dropped, detail: "why".into() };

@@ -15,12 +15,12 @@ fn ask_model(model: &str) -> Value {
 #[tokio::test]
 async fn names_can_contain_settings_and_are_echoed() {
     let proxy = Harness::start().await;
-    let small = "model emulated: `gpt-4o-mini` sent as `gpt-6-luna`; effort `low`";
+    let small = "model emulated: sent `gpt-4o-mini` as `gpt-6-luna`; effort `low`";
     for (name, slug, effort, tier, header, notice) in [
         ("gpt-5.5", "gpt-5.5", Value::Null, Value::Null, "repaired", None),
         ("openai/gpt-5.5-high", "gpt-5.5", json!("high"), Value::Null, "repaired", Some("effort `high`")),
         ("gpt-5.5-fast", "gpt-5.5", Value::Null, json!("priority"), "repaired", Some("tier `priority`")),
-        ("work", "gpt-5.5", json!("high"), Value::Null, "repaired", Some("`work` sent as `gpt-5.5`")),
+        ("work", "gpt-5.5", json!("high"), Value::Null, "repaired", Some("sent `work` as `gpt-5.5`")),
         ("gpt-4o-mini", "gpt-6-luna", json!("low"), Value::Null, "emulated", Some(small)),
     ] {
         let reply = proxy.post("/v1/chat/completions", &ask_model(name)).await;
