@@ -235,7 +235,7 @@ fn without_prefixes(path: &str) -> &str {
     if rest.is_empty() { "/" } else { rest }
 }
 
-/// Model ids may contain a slash (`openai/gpt-5.1`), which SDKs send as `%2F`.
+/// Decodes a model id: it may contain a slash (`openai/gpt-5.1`), which SDKs send as `%2F`.
 fn percent_decoded(id: &str) -> String {
     url::form_urlencoded::parse(format!("id={}", id.replace('+', "%2B")).as_bytes())
         .next()

@@ -175,7 +175,7 @@ async fn wait_until_idle(proxy: &Proxy, sim: &Sim, fds: usize) -> Result<process
     }
 }
 
-/// SplitMix64: every bit of the number affects every bit of the result.
+/// Mixes a number by SplitMix64: every bit of the number affects every bit of the result.
 fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

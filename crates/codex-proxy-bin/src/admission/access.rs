@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(access.admit(peer, &head), expected, "{peer:?} {uri} {pairs:?}");
     }
 
-    /// A request without a key, from this machine, as a browser or a program would send it.
+    /// Checks a request without a key, from this machine, as a browser or a program would send it.
     #[track_caller]
     fn keyless(pairs: &[(&str, &str)], expected: Result<(), Denied>) {
         check("", LOCAL, "/v1/chat/completions", pairs, expected);

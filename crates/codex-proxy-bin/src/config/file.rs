@@ -123,7 +123,7 @@ fn is_open(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o077 != 0)
 }
 
-/// On other systems, a user's directories are private.
+/// Returns false: on other systems, a user's directories are private.
 #[cfg(not(unix))]
 fn is_open(_: &Path) -> bool {
     false

@@ -369,7 +369,7 @@ mod tests {
         assert!(error.contains("CODEX_PROXY_CA") && error.contains("/does/not/exist.pem"), "{error}");
     }
 
-    /// A home directory with this configuration file.
+    /// Returns a home directory with this configuration file.
     fn home(file: &str) -> tempfile::TempDir {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("config.toml"), file).unwrap();

@@ -23,7 +23,7 @@ const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The maximum size of a header of notices.
 const MAX_NOTICES_BYTES: usize = 2048;
 
-/// A reply with a JSON body.
+/// Returns a reply with a JSON body.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Response<ReplyBody> {
     match serde_json::to_vec(value) {
         Ok(body) => with_json(status, body),
@@ -38,12 +38,13 @@ pub(crate) fn logged(mut response: Response<ReplyBody>, guard: RequestGuard, is_
     response
 }
 
-/// A reply without a body.
+/// Returns a reply without a body.
 pub(crate) fn no_content() -> Response<ReplyBody> {
     empty(StatusCode::NO_CONTENT)
 }
 
-/// The reply that upgrades the connection to a WebSocket; `accept` proves that the key was read (RFC 6455 §4.2.2).
+/// Returns the reply that upgrades the connection to a WebSocket; `accept` proves that the key was read (RFC 6455
+/// §4.2.2).
 pub(crate) fn switching_protocols(accept: HeaderValue) -> Response<ReplyBody> {
     let mut response = empty(StatusCode::SWITCHING_PROTOCOLS);
     let headers = response.headers_mut();
@@ -53,12 +54,12 @@ pub(crate) fn switching_protocols(accept: HeaderValue) -> Response<ReplyBody> {
     response
 }
 
-/// The reply to a WebSocket handshake of another version than 13.
+/// Returns the reply to a WebSocket handshake of another version than 13.
 pub(crate) fn unsupported_websocket_version() -> Response<ReplyBody> {
     upgrade_required("unsupported WebSocket version; use version 13")
 }
 
-/// The reply to a request without an upgrade at a path that only accepts WebSockets (RFC 9110 §15.5.22).
+/// Returns the reply to a request without an upgrade at a path that only accepts WebSockets (RFC 9110 §15.5.22).
 pub(crate) fn websocket_only() -> Response<ReplyBody> {
     upgrade_required("this path accepts GET only for WebSocket upgrades; use POST for requests")
 }
@@ -79,7 +80,7 @@ fn empty(status: StatusCode) -> Response<ReplyBody> {
     response
 }
 
-/// The reply to a request whose head did not arrive, as bytes of HTTP/1.1: hyper writes none without a request.
+/// Returns the reply to a request whose head did not arrive, as bytes of HTTP/1.1: hyper writes none without a request.
 pub(crate) fn request_timeout_bytes() -> Vec<u8> {
     let error = Error::new(ErrorKind::SlowRequest, "timed out reading the request headers; send the request again");
     let body = serde_json::to_string(&error.body()).unwrap_or_default();
@@ -90,12 +91,12 @@ pub(crate) fn request_timeout_bytes() -> Vec<u8> {
     .into_bytes()
 }
 
-/// The reply to a probe: 200 if all is well, else 503.
+/// Returns the reply to a probe: 200 if all is well, else 503.
 pub(crate) fn probe_result(is_well: bool, value: &impl Serialize) -> Response<ReplyBody> {
     json(if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, value)
 }
 
-/// A 200 with a stream of server-sent events.
+/// Returns a 200 with a stream of server-sent events.
 pub fn event_stream<B>(body: B) -> Response<ReplyBody>
 where
     B: http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
@@ -145,7 +146,7 @@ fn listed<'a>(notices: impl Iterator<Item = &'a Notice>) -> Option<HeaderValue> 
     (!list.is_empty()).then(|| HeaderValue::from_str(&list).ok()).flatten()
 }
 
-/// The reply for `error`, with the headers by which SDKs decide whether to retry.
+/// Returns the reply for `error`, with the headers by which SDKs decide whether to retry.
 pub fn from_error(error: &Error) -> Response<ReplyBody> {
     let status = StatusCode::from_u16(error.status_hint()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = serde_json::to_vec(&error.body()).unwrap_or_default();
@@ -171,7 +172,7 @@ pub(crate) fn reworded_for(headers: &HeaderMap, error: Error) -> Error {
     if is_official { error.in_the_backends_words() } else { error }
 }
 
-/// The reply for an unknown path.
+/// Returns the reply for an unknown path.
 pub fn not_found(path: &str) -> Response<ReplyBody> {
     let message = match unserved(path) {
         Some(why) => format!(
@@ -185,7 +186,7 @@ pub fn not_found(path: &str) -> Response<ReplyBody> {
     with_status(StatusCode::NOT_FOUND, &Error::new(ErrorKind::InvalidRequest, message).with_code("unknown_url"))
 }
 
-/// The reply for a response that is not stored.
+/// Returns the reply for a response that is not stored.
 pub(crate) fn response_not_found(id: &str) -> Response<ReplyBody> {
     let message = format!(
         "Response with id '{id}' not found; it was not stored, was deleted, or was evicted; send the whole conversation"
@@ -193,7 +194,7 @@ pub(crate) fn response_not_found(id: &str) -> Response<ReplyBody> {
     with_status(StatusCode::NOT_FOUND, &Error::new(ErrorKind::InvalidRequest, message))
 }
 
-/// The reply for a method that the path does not accept.
+/// Returns the reply for a method that the path does not accept.
 pub fn wrong_method(method: &str, path: &str, allowed: &str) -> Response<ReplyBody> {
     let message = format!("`{path}` accepts {allowed}, not {method}");
     let error = Error::new(ErrorKind::InvalidRequest, message).with_code("method_not_allowed");
@@ -204,7 +205,7 @@ pub fn wrong_method(method: &str, path: &str, allowed: &str) -> Response<ReplyBo
     response
 }
 
-/// The error for a rejected caller.
+/// Returns the error for a rejected caller.
 pub fn from_denied(denied: Denied) -> Error {
     match denied {
         Denied::NoKey => Error::new(
@@ -251,7 +252,7 @@ fn with_json(status: StatusCode, body: Vec<u8>) -> Response<ReplyBody> {
     response
 }
 
-/// Whole seconds, rounded up: a client that waits this long must not be early.
+/// Returns whole seconds, rounded up: a client that waits this long must not be early.
 fn ceil_secs(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }

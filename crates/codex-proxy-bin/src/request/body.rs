@@ -120,13 +120,13 @@ async fn decode(
     Ok(ReceivedBody { bytes, permit }.sized())
 }
 
-/// Decoding takes a while: it must not block other requests.
+/// Decodes a body on another thread: that takes a while, and must not block other requests.
 async fn unpacked(encoding: Encoding, body: Bytes, limit_bytes: usize) -> Result<Bytes, Error> {
     let decoding = tokio::task::spawn_blocking(move || encoding.decode(&body, limit_bytes)).await;
     decoding.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal, format!("cannot decode the body: {error}"))))
 }
 
-/// When the next piece of a body must have arrived after `read` bytes; before the first one, at `graced`.
+/// Returns when the next piece of a body must have arrived after `read` bytes; the first one, at `graced`.
 fn deadline(graced: Instant, read: usize) -> Instant {
     graced + Duration::from_secs((read / SLOWEST_BYTES_PER_SEC) as u64)
 }

@@ -70,7 +70,7 @@ fn reasoning_style(word: &str) -> Result<ReasoningStyle, Error> {
     }
 }
 
-/// A caller's key must not be readable from anything derived from it.
+/// Hashes a key, so it cannot be read from anything derived from it.
 fn caller_hash(key: &[u8]) -> String {
     ids::hex(&Sha256::digest(key))
 }

@@ -82,7 +82,7 @@ impl Encoding {
     }
 }
 
-/// The error for a body larger than the limit.
+/// Returns the error for a body larger than the limit.
 pub(crate) fn too_large(limit_bytes: usize) -> Error {
     let limit =
         if limit_bytes >= 1 << 20 { format!("{} MiB", limit_bytes >> 20) } else { format!("{limit_bytes} bytes") };

@@ -97,7 +97,7 @@ pub(crate) fn check_head(target: &http::Uri, headers: &HeaderMap) -> Result<(), 
     Err(Error::new(ErrorKind::HeadTooLarge, message))
 }
 
-/// The error for one request, or one connection, too many.
+/// Returns the error for one request, or one connection, too many.
 pub(crate) fn full(what: &str) -> Error {
     Error::new(ErrorKind::Overloaded, format!("codex-proxy is overloaded: {what}; try again later"))
         .with_code("proxy_overloaded")

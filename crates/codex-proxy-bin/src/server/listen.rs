@@ -123,7 +123,7 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// Same as on Unix, but always empty.
+    /// Returns no sockets: only Unix has them.
     #[cfg(not(unix))]
     #[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
     pub fn inherited() -> io::Result<Self> {

@@ -177,7 +177,7 @@ pub(crate) fn items(input: &RawValue) -> Result<Vec<Box<RawValue>>, Error> {
         .map_err(|_| Error::invalid("input", "`input` must be a string or an array of items"))
 }
 
-/// The error for a response that is not stored, in OpenAI's words.
+/// Returns the error for a response that is not stored, in OpenAI's words.
 fn not_found(id: &str) -> Error {
     let message = format!("Previous response with id '{id}' not found.");
     Error::invalid("previous_response_id", message).with_code("previous_response_not_found")

@@ -214,7 +214,7 @@ impl RequestRecord {
 }
 
 impl ReplyObserver for RequestRecord {
-    /// In a stream, the first output counts, not a keepalive before it.
+    /// Records that the reply is a stream: there the first output counts, not a keepalive before it.
     fn streams(&self) {
         self.state().is_stream = true;
     }

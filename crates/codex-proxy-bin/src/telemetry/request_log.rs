@@ -80,7 +80,7 @@ pub struct RequestGuard {
 }
 
 impl RequestGuard {
-    /// The request's record.
+    /// Returns the request's record.
     pub fn record(&self) -> &RequestRecord {
         &self.record
     }

@@ -48,7 +48,7 @@ impl<U> Attempts<U> {
         Self { upstream: Arc::clone(upstream), observer: Arc::clone(observer), has_sent: Arc::default() }
     }
 
-    /// The same turn over another connection.
+    /// Returns the same turn over another connection.
     pub(super) fn by<V>(&self, upstream: &Arc<V>) -> Attempts<V> {
         Attempts {
             upstream: Arc::clone(upstream),

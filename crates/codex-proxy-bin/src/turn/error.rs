@@ -4,12 +4,12 @@ use codex_auth::AuthError;
 use codex_translate::{Error, ErrorKind};
 use codex_upstream::{SendError, UpstreamError, WorkspaceRouteError};
 
-/// The error for a panic anywhere in a request.
+/// Returns the error for a panic anywhere in a request.
 pub(crate) fn panicked() -> Error {
     Error::new(ErrorKind::Internal, "internal error in codex-proxy; see its log")
 }
 
-/// The error for a proxy without a usable login.
+/// Returns the error for a proxy without a usable login.
 pub fn from_auth(error: &AuthError) -> Error {
     let told = |kind| Error::new(kind, error.to_string());
     match error {
@@ -23,7 +23,7 @@ pub fn from_auth(error: &AuthError) -> Error {
     }
 }
 
-/// The error for a turn without a reply.
+/// Returns the error for a turn without a reply.
 pub fn from_send(error: &SendError) -> Error {
     match error {
         SendError::Transport(error) => from_transport(error),
@@ -32,13 +32,13 @@ pub fn from_send(error: &SendError) -> Error {
     }
 }
 
-/// The error for a request that failed even after retries.
+/// Returns the error for a request that failed even after retries.
 pub fn of_last_try(error: &SendError) -> Error {
     let told = from_send(error);
     if error.is_tried_again() { told.after_retries() } else { told }
 }
 
-/// The error for a failed connection.
+/// Returns the error for a failed connection.
 pub fn from_transport(error: &UpstreamError) -> Error {
     let kind = match error {
         UpstreamError::InvalidRequest { .. } => ErrorKind::InvalidRequest,
@@ -55,7 +55,7 @@ pub fn from_transport(error: &UpstreamError) -> Error {
     Error::new(kind, error.to_string())
 }
 
-/// The error for a workspace that cannot be reached.
+/// Returns the error for a workspace that cannot be reached.
 pub fn from_route(error: &WorkspaceRouteError) -> Error {
     Error::new(ErrorKind::Permission, error.to_string()).with_code("deactivated_workspace")
 }

@@ -32,7 +32,7 @@ pub(crate) async fn send_unary<U: Upstream>(
     .await
 }
 
-/// The error for a malformed reply.
+/// Returns the error for a malformed reply.
 pub(crate) fn unary_error(error: &UnaryReplyError) -> Error {
     Error::new(ErrorKind::Protocol, error.to_string())
 }

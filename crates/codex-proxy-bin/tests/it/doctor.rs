@@ -17,7 +17,7 @@ async fn doctor(home: &Home, more: &[&str]) -> Ran {
     home.run(&[&DOCTOR, more].concat()).await
 }
 
-/// The results, by check.
+/// Returns the results, by check.
 fn verdict<'a>(report: &'a Value, check: &str) -> &'a str {
     let checks = report["checks"].as_array().unwrap();
     let found = checks.iter().find(|finding| finding["check"] == check);

@@ -53,7 +53,7 @@ impl Upstream for Defective {
     }
 }
 
-/// The reply up to its first text, and then a panic.
+/// Returns the reply up to its first text, and then a panic.
 fn panicking(body: ChunkStream) -> ChunkStream {
     Box::pin(stream::unfold(Some(body), async |rest| {
         let mut body = rest.expect("a panic for the test");

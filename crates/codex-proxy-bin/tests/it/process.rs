@@ -193,7 +193,7 @@ impl Running {
         Self::with_stdin(command, Stdio::piped())
     }
 
-    /// As [`Running::of`], with the caller's standard input.
+    /// Starts a command as [`Running::of`] does, with the caller's standard input.
     pub(crate) fn with_stdin(command: &mut Command, stdin: Stdio) -> Self {
         let command = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -220,7 +220,7 @@ impl Running {
         stdin.flush().await.unwrap();
     }
 
-    /// The process's id.
+    /// Returns the process's id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id().unwrap()
     }

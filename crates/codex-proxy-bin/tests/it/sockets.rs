@@ -85,7 +85,7 @@ async fn proxy(access: Access, limits: Limits) -> Harness {
     Harness::start_under(sim, store, access, limits).await
 }
 
-/// A request as the official client sends it: nothing is stored beyond the connection.
+/// Returns a request as the official client sends it: nothing is stored beyond the connection.
 fn create(input: impl Into<Value>) -> Value {
     json!({"type": "response.create", "model": "gpt-5.5", "input": input.into(), "store": false})
 }

@@ -13,7 +13,7 @@ fn continuing(previous: &Value, input: impl Into<Value>) -> Value {
     json!({"model": "gpt-5.1", "previous_response_id": previous, "input": input.into()})
 }
 
-/// The types of the items that reached the backend last, with the role instead of `message`.
+/// Returns the types of the items that reached the backend last, with the role instead of `message`.
 fn sent(proxy: &Harness) -> Vec<String> {
     let turns = proxy.turns();
     let items = turns.last().unwrap()["input"].as_array().unwrap().clone();

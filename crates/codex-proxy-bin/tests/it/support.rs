@@ -179,7 +179,7 @@ impl Drop for Harness {
     }
 }
 
-/// A backend that is reached like the real one: over TLS and HTTP/2.
+/// Returns a backend that is reached like the real one: over TLS and HTTP/2.
 pub(crate) fn backend() -> SimConfig {
     SimConfig { tls: true, ..SimConfig::default() }
 }
@@ -207,12 +207,12 @@ pub(crate) async fn read_until(stream: &mut ChunkStream, text: &str) -> String {
     read
 }
 
-/// A chat request whose user message is `text`.
+/// Returns a chat request whose user message is `text`.
 pub(crate) fn ask(text: &str) -> Value {
     serde_json::json!({"model": "gpt-5.1", "messages": [{"role": "user", "content": text}]})
 }
 
-/// The same, with a stream.
+/// Returns the same, with a stream.
 pub(crate) fn ask_streaming(text: &str) -> Value {
     let mut body = ask(text);
     body["stream"] = true.into();

@@ -18,7 +18,7 @@ async fn over_websocket() -> Harness {
     start(TransportChoice::WebSocket, true).await
 }
 
-/// The requests for turns by transport: messages on a WebSocket, and requests over HTTP.
+/// Returns the requests for turns by transport: messages on a WebSocket, and requests over HTTP.
 fn ways(proxy: &Harness) -> (usize, usize) {
     let count =
         |method| proxy.sim.requests().iter().filter(|request| request.method == method && is_turn(request)).count();
@@ -29,7 +29,7 @@ fn is_turn(request: &RecordedRequest) -> bool {
     request.path.ends_with("/codex/responses")
 }
 
-/// A model that prefers WebSockets.
+/// Returns a request for a model that prefers WebSockets.
 fn newest(text: &str) -> Value {
     let mut body = ask(text);
     body["model"] = "gpt-5.5".into();

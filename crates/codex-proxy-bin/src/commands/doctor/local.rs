@@ -32,7 +32,7 @@ pub(super) fn home(path: &Path) -> Finding {
     }
 }
 
-/// The program's own credentials, which must be writable, too.
+/// Checks the program's own credentials, which must be writable, too.
 pub(super) fn own_credentials(store: &OwnStore) -> Finding {
     let finding = credentials(store);
     // The check must not create anything.

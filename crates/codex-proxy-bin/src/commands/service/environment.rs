@@ -81,14 +81,15 @@ fn absolute(path: &str) -> String {
         .unwrap_or_else(|| path.to_owned())
 }
 
-/// 256 bits in hexadecimal digits, which need no quoting anywhere.
+/// Returns 256 random bits in hexadecimal digits, which need no quoting anywhere.
 fn random_key() -> Result<String, CommandError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(CommandError::other)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// In double quotes, systemd reads a character after a backslash literally (systemd.exec(5), `EnvironmentFile=`).
+/// Quotes a value: in double quotes, systemd reads a character after a backslash literally (systemd.exec(5),
+/// `EnvironmentFile=`).
 fn quoted(value: &str) -> String {
     let mut text = String::from("\"");
     for character in value.chars() {

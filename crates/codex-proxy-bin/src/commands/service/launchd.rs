@@ -86,7 +86,8 @@ impl ServiceManager for Launchd {
     }
 }
 
-/// The description of the agent (launchd.plist(5)). It contains the settings, which launchd reads from no other file.
+/// Returns the description of the agent (launchd.plist(5)). It contains the settings, which launchd reads from no other
+/// file.
 pub(super) fn plist(program: &Path, environment: &Environment, log: &Path) -> String {
     let variables: String = environment
         .iter()

@@ -71,7 +71,7 @@ impl<M: ServiceManager> Service<'_, M> {
         }
     }
 
-    /// Can be run again: updates an existing service, and keeps the key.
+    /// Installs the service, or updates an existing one, which keeps its key.
     fn install(&self, runner: &mut dyn CommandRunner, out: &mut impl Write) -> Result<ExitCode, CommandError> {
         self.manager.expect_running(runner)?;
         let file = Environment::file(self.config);

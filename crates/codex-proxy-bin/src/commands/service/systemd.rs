@@ -84,8 +84,8 @@ fn systemctl<'a>(arguments: &[&'a str]) -> Vec<&'a OsStr> {
     command
 }
 
-/// The unit. It uses systemd's sandboxing only as far as it needs no namespaces, which many systems do not allow to
-/// users.
+/// Returns the unit. It uses systemd's sandboxing only as far as it needs no namespaces, which many systems do not
+/// allow to users.
 pub(super) fn unit(program: &Path, environment: &Path) -> String {
     let program = escaped(program).replace('\\', "\\\\").replace('"', "\\\"").replace('$', "$$");
     let environment = escaped(environment);

@@ -9,7 +9,7 @@ use http::{HeaderValue, Response};
 
 use crate::reply::ReplyBody;
 
-/// The description.
+/// Returns the description.
 pub(crate) fn openapi() -> Response<ReplyBody> {
     let text = Bytes::from_static(include_bytes!("openapi.json"));
     let mut response = Response::new(ReplyBody::from(text));
