@@ -1,4 +1,4 @@
-//! Errors, named by whose fault they are, with the one table that gives each its HTTP status and its OpenAI-shaped body.
+//! Errors for clients, with the one table of their HTTP statuses and OpenAI-shaped bodies.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use serde::ser::{SerializeStruct, Serializer};
 
 /// A request that cannot be translated, or a reply that ended badly.
 ///
-/// The same value serves before the first byte of a reply, where [`Error::status_hint`] becomes the HTTP status, and after
-/// it, where [`Error::body`] goes into the stream as the last event. It never holds a secret.
+/// Before the first byte of a reply, [`Error::status_hint`] is its HTTP status; after it, [`Error::body`] is the last
+/// event of the stream. An error never contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     origin: Origin,
@@ -26,11 +26,11 @@ pub struct Error {
 /// Whose fault an [`Error`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The caller's request: sending it again unchanged fails again.
+    /// The client's request. Sending it again unchanged fails again.
     Client,
-    /// The backend, or the way to it.
+    /// The backend, or the connection to it.
     Upstream,
-    /// This program: a defect worth a report.
+    /// This program, which has a defect to report.
     Local,
 }
 
@@ -61,19 +61,19 @@ pub enum Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The request is malformed or asks for what cannot be done; change it.
+    /// The request is malformed or asks for something that is not possible; change it.
     InvalidRequest,
     /// The body is larger than the limit; send less.
     TooLarge,
     /// The headers are larger than the limit; send fewer.
     HeadTooLarge,
-    /// The request came too slowly; send it again.
+    /// The request arrived too slowly; send it again.
     SlowRequest,
     /// The model does not exist for this account; choose another.
     ModelNotFound,
     /// The conversation does not fit the model's context window; shorten it.
     ContextLengthExceeded,
-    /// A policy of the backend refuses the prompt.
+    /// A policy of the backend rejects the prompt.
     PolicyRefused,
     /// The account is not logged in, or its login ended; run the login again.
     Authentication,
@@ -81,21 +81,21 @@ pub enum ErrorKind {
     Permission,
     /// Too many requests or tokens in a short time; wait [`Error::retry_after`] and try again.
     RateLimited,
-    /// A window of the plan is used up; trying again before it resets is of no use.
+    /// A window of the plan is used up; retries fail until it resets.
     UsageLimit,
-    /// The plan has no quota for this at all.
+    /// The plan does not include this.
     QuotaExceeded,
     /// The backend has no capacity at the moment; try again.
     Overloaded,
     /// The backend failed; try again.
     Server,
-    /// The reply broke off before its terminal event; what came so far is not the whole answer.
+    /// The reply ended before its terminal event, so it is incomplete.
     Truncated,
-    /// The backend sent something that is not its protocol.
+    /// The backend violated its protocol.
     Protocol,
     /// The backend did not answer in time.
     Timeout,
-    /// A defect of this program.
+    /// This program has a defect.
     Internal,
 }
 
@@ -113,8 +113,8 @@ pub enum Retry {
 impl Error {
     /// Makes an error of `kind`; the kind decides origin, status and the body's `type`.
     ///
-    /// Clients know a full context by the words of OpenAI's older models, whatever the code: LiteLLM, Cline and Roo look for them
-    /// and then shorten the conversation. A message that does not have them gets them.
+    /// LiteLLM, Cline and Roo recognise a full context by the wording of OpenAI's older models, whatever the code, and
+    /// then shorten the conversation. The message gets that wording if it lacks it.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let mut message = message.into();
         if kind == ErrorKind::ContextLengthExceeded && !message.contains("maximum context length") {
@@ -162,7 +162,7 @@ impl Error {
         self
     }
 
-    /// Says after how long another try can succeed.
+    /// Sets the time after which a retry can succeed.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
@@ -176,70 +176,70 @@ impl Error {
         self
     }
 
-    /// Says what the sender of the request should do about it.
+    /// Sets what the sender of the request should do.
     #[must_use]
     pub(crate) fn with_retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Says that the request has been sent again already, as often as was of use.
+    /// Marks the request as retried already, as often as is useful.
     #[must_use]
     pub fn after_retries(mut self) -> Self {
         self.is_retried = true;
         self
     }
 
-    /// Calls a used-up window by the `type` that the backend has for it, for the official client: it takes any other for a limit
-    /// to wait out, and waits in silence for hours. SDKs know the public API's `rate_limit_error`.
+    /// Uses the backend's `type` for a used-up window, for the official client, which otherwise waits silently for
+    /// hours. SDKs know the public API's `rate_limit_error`.
     #[must_use]
     pub fn in_the_backends_words(mut self) -> Self {
         self.is_in_backends_words = true;
         self
     }
 
-    /// Whose fault it is.
+    /// Returns whose fault it is.
     pub fn origin(&self) -> Origin {
         self.origin
     }
 
-    /// What went wrong.
+    /// Returns what went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The text for the caller: what is wrong and what to do next.
+    /// Returns the text for the client: what is wrong and what to do next.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The request parameter at fault.
+    /// Returns the request parameter at fault.
     pub fn param(&self) -> Option<&str> {
         self.param.as_deref()
     }
 
-    /// The machine-readable code, in OpenAI's vocabulary where it has a word.
+    /// Returns the machine-readable code, which is OpenAI's if it has one.
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
     }
 
-    /// After how long another try can succeed, if the backend said so.
+    /// Returns the time after which a retry can succeed, if the backend reports it.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// What the sender of the request should do about it while the client has seen nothing of the reply. Errors that are not the
-    /// backend's say [`Retry::Never`].
+    /// Returns what the sender of the request should do while the client has seen nothing of the reply:
+    /// [`Retry::Never`] for errors that are not the backend's.
     pub fn retry(&self) -> Retry {
         self.retry
     }
 
-    /// Whether the request has been sent again already: a caller that does so at once only multiplies the tries.
+    /// Returns whether the request has been retried already, so that an immediate retry only adds load.
     pub fn is_retried(&self) -> bool {
         self.is_retried
     }
 
-    /// The HTTP status to answer with while no byte of the reply is out.
+    /// Returns the HTTP status, for an error before the first byte of the reply.
     pub fn status_hint(&self) -> u16 {
         match self.kind {
             ErrorKind::InvalidRequest | ErrorKind::ContextLengthExceeded | ErrorKind::PolicyRefused => 400,
@@ -257,7 +257,7 @@ impl Error {
         }
     }
 
-    /// Whether the same request can succeed when sent again without any change.
+    /// Returns whether the same request can succeed later without a change.
     pub fn is_retryable(&self) -> bool {
         matches!(
             self.kind,
@@ -271,7 +271,7 @@ impl Error {
         )
     }
 
-    /// The OpenAI-shaped body, `{"error":{"message","type","param","code"}}`.
+    /// Returns the OpenAI-shaped body, `{"error":{"message","type","param","code"}}`.
     pub fn body(&self) -> ErrorBody<'_> {
         ErrorBody(self)
     }
@@ -289,12 +289,12 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The serialisable form of an [`Error`]: an object whose one key `error` holds what OpenAI's SDKs read.
+/// The body of an [`Error`]: an object with the key `error`, as OpenAI's SDKs read it.
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorBody<'a>(&'a Error);
 
 impl<'a> ErrorBody<'a> {
-    /// What stands under the key `error`, for where it has other neighbours.
+    /// Returns the value of the key `error`, for objects with other keys.
     pub fn object(self) -> impl Serialize + 'a {
         ErrorObject(self.0)
     }
@@ -308,7 +308,7 @@ impl Serialize for ErrorBody<'_> {
     }
 }
 
-/// The object inside: all four keys are always there, since SDKs read them by name.
+/// The inner object. It always has all four keys, which SDKs read by name.
 struct ErrorObject<'a>(&'a Error);
 
 impl Serialize for ErrorObject<'_> {
@@ -370,7 +370,7 @@ impl ErrorKind {
         }
     }
 
-    /// The `type` of OpenAI's error object; LiteLLM and others choose their exception by it.
+    /// Returns the `type` of OpenAI's error object, by which LiteLLM and others choose their exception.
     fn wire_type(self) -> &'static str {
         match self {
             Self::InvalidRequest

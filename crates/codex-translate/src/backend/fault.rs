@@ -138,10 +138,12 @@ impl Fault {
     }
 
     const fn new(sign: Sign, status: u16, kind: ErrorKind) -> Self {
-        let retry = match kind {
-            ErrorKind::Authentication => Retry::AfterLogin,
-            ErrorKind::Overloaded => Retry::AfterDelay,
-            _ => Retry::Never,
+        let retry = if matches!(kind, ErrorKind::Authentication) {
+            Retry::AfterLogin
+        } else if matches!(kind, ErrorKind::Overloaded) {
+            Retry::AfterDelay
+        } else {
+            Retry::Never
         };
         Self { sign, status, kind, retry, code: None, message: None, advice: None }
     }

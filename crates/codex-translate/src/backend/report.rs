@@ -38,7 +38,8 @@ pub struct FaultReport {
 }
 
 impl FaultReport {
-    /// Reads the body of an HTTP reply, an event of a stream, or a frame of a WebSocket. A report that cannot be read is empty.
+    /// Reads the body of an HTTP reply, an event of a stream, or a frame of a WebSocket. A report that cannot be read
+    /// is empty.
     pub fn parse(json: &[u8]) -> Self {
         match serde_json::from_slice(json) {
             Ok(Value::Object(body)) => Self::of_body(&body),

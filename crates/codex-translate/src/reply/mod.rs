@@ -21,32 +21,33 @@
 //!
 //! # What becomes of each event
 //!
-//! Each entry says what the chat path makes of an event, then the Responses path. Events of other types are dropped on
-//! the chat path and passed on unchanged on the Responses path.
+//! Events of other types are dropped on the chat path and passed on unchanged on the Responses path.
 //!
-//! * `response.created`, `.in_progress`, `.queued`: dropped on the chat path. On the Responses path they are held back
-//!   until the first output and carry the caller's name of the model; `response.created` is written once, as the first
-//!   event.
-//! * `response.output_item.added`: starts a tool call if it has a name. Written once per item, with indexes without
-//!   gaps; a tool call is written once it has a name.
-//! * `response.output_item.done`: adds what the deltas lacked, and images. Preceded by events for what was missing.
-//! * `response.content_part.added` and `.done`, `response.reasoning_summary_part.added` and `.done`: dropped. Written
-//!   once per part, and added if missing.
-//! * `response.output_text.delta`, `response.text.delta`: `content`, or reasoning if the message is commentary. Written
-//!   as `response.output_text.delta`, after its item and part.
-//! * `response.refusal.delta`: `refusal`. Written after its item and part.
-//! * `response.reasoning_summary_text.delta`, `response.reasoning_text.delta`: reasoning, as
-//!   [`ReasoningStyle`](crate::ReasoningStyle) says. Written after its item and part.
-//! * `response.function_call_arguments.delta`, `response.custom_tool_call_input.delta`:
-//!   `tool_calls[].function.arguments`. Written after its item.
-//! * The `.done` of all these: adds what the deltas lacked. Preceded by a delta for what was missing.
-//! * `response.output_text.annotation.added`: `annotations` if it cites a URL, with positions in the whole content.
-//!   Unchanged.
-//! * `response.completed`, `response.done`: the finish. `response.completed` with the whole output, or an error if a
-//!   tool call is incomplete.
-//! * `response.incomplete`: `length` or `content_filter`. With the whole output; open items end as incomplete.
-//! * `response.failed`, `response.cancelled`, `error`: an error. `response.failed` if the stream has begun.
-//! * `keepalive`, `[DONE]`, and events without a type or data: dropped on both paths.
+//! * `response.created`, `.in_progress`, `.queued`. Chat: dropped. Responses: held back until the first output, with
+//!   the caller's name for the model; `response.created` is written once, as the first event.
+//! * `response.output_item.added`. Chat: starts a tool call if it has a name. Responses: once per item, with indexes
+//!   without gaps; a tool call once it has a name.
+//! * `response.output_item.done`. Chat: adds what the deltas lacked, and images. Responses: preceded by events for what
+//!   was missing.
+//! * `response.content_part.added` and `.done`, `response.reasoning_summary_part.added` and `.done`. Chat: dropped.
+//!   Responses: once per part, added if missing.
+//! * `response.output_text.delta`, `response.text.delta`. Chat: `content`, or reasoning if the message is commentary.
+//!   Responses: as `response.output_text.delta`, after its item and part.
+//! * `response.refusal.delta`. Chat: `refusal`. Responses: after its item and part.
+//! * `response.reasoning_summary_text.delta`, `response.reasoning_text.delta`. Chat: reasoning, as
+//!   [`ReasoningStyle`](crate::ReasoningStyle) says. Responses: after its item and part.
+//! * `response.function_call_arguments.delta`, `response.custom_tool_call_input.delta`. Chat:
+//!   `tool_calls[].function.arguments`. Responses: after its item.
+//! * The `.done` of all these. Chat: adds what the deltas lacked. Responses: preceded by a delta for what was missing.
+//! * `response.output_text.annotation.added`. Chat: `annotations` if it cites a URL, with positions in the whole
+//!   content. Responses: unchanged.
+//! * `response.completed`, `response.done`. Chat: the finish. Responses: `response.completed` with the whole output. An
+//!   incomplete tool call is an error on both paths.
+//! * `response.incomplete`. Chat: `length` or `content_filter`. Responses: with the whole output; open items end as
+//!   incomplete.
+//! * `response.failed`, `response.cancelled`, `error`. Both: an error. Responses: `response.failed` if the stream has
+//!   begun.
+//! * `keepalive`, `[DONE]`, and events without a type or data. Both: dropped.
 //!
 //! A message whose phase is `commentary` or `analysis` is commentary, any other is part of the answer. The phase is
 //! written as `commentary` or `final_answer`, which SDKs know, unless
