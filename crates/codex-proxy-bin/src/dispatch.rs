@@ -35,6 +35,7 @@ impl<U: Upstream> App<U> {
         let cors = Cors::new(&runtime.access.origins, request.headers());
         let request_id = ids::request_id(request.headers());
         let route = route(request.method(), request.uri().path());
+        let dialect = route.dialect(request.headers());
         let guard = self.request_log.open(RequestInfo {
             request_id: request_id.to_str().unwrap_or_default().to_owned(),
             endpoint: route.endpoint(),
@@ -46,7 +47,7 @@ impl<U: Upstream> App<U> {
         let answered = answering.catch_unwind().await.unwrap_or_else(|_| Err(error::panicked()));
         let mut response = answered.unwrap_or_else(|error| {
             guard.record().fail(&error);
-            reply::from_error(&error)
+            reply::error_in(dialect, &error)
         });
         response.headers_mut().insert(X_REQUEST_ID, request_id);
         cors.write(response.headers_mut());
@@ -78,6 +79,7 @@ impl<U: Upstream> App<U> {
             (Credential::AnyKey, Err(denied)) if denied.is_about_a_key() => {}
             (_, Err(denied)) => return Err(reply::from_denied(denied)),
         }
+        let dialect = route.dialect(&head.headers);
         match route {
             Route::Backend(call) => {
                 let context = RequestContext::read(&head.headers, record)?;
@@ -86,15 +88,14 @@ impl<U: Upstream> App<U> {
                 let (body, _permit) = (received.bytes, received.permit);
                 let slot = self.runtime.slots().take(runtime.limits.timeouts.queue).await?;
                 let answered = match call {
-                    BackendCall::Chat => endpoints::chat(self, &context, body).await,
-                    BackendCall::Responses => endpoints::responses(self, &context, body).await,
+                    BackendCall::Turn(dialect) => endpoints::turn(self, dialect, &context, body).await,
                     BackendCall::Compact => endpoints::compact(self, &context, &body).await,
                     BackendCall::Images(task) => endpoints::images(self, task, &context, &head.headers, body).await,
                 };
                 let mut response =
                     answered.map_err(|error| reply::reworded_for(&head.headers, error)).unwrap_or_else(|error| {
                         record.fail(&error);
-                        reply::from_error(&error)
+                        reply::error_in(dialect, &error)
                     });
                 self.client.known_quota.report().quota.write_headers(response.headers_mut(), self.clock.now());
                 response.body_mut().set_slot(slot);
@@ -105,8 +106,11 @@ impl<U: Upstream> App<U> {
             Route::Stored(asked, id) => {
                 endpoints::stored(self, &RequestContext::read(&head.headers, record)?, asked, &id, &head)
             }
-            Route::Models => Ok(endpoints::models(&self.client.current_models().await, head.uri.query())),
-            Route::Model(id) => endpoints::model(&self.client.current_models().await, &runtime.aliases, &id),
+            Route::Models => {
+                let models = self.client.current_models().await;
+                Ok(endpoints::models(dialect, &models, head.uri.query()))
+            }
+            Route::Model(id) => endpoints::model(dialect, &self.client.current_models().await, &runtime.aliases, &id),
             Route::Usage => endpoints::usage(self).await,
             Route::Metrics => Ok(endpoints::metrics(self).await),
             Route::Status => Ok(endpoints::status(self).await),

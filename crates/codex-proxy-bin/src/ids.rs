@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use codex_translate::ReplyId;
+use codex_translate::{Dialect, ReplyId};
 use http::{HeaderMap, HeaderValue};
 
 /// The longest request id that is accepted from a client.
@@ -24,14 +24,9 @@ pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
         .unwrap_or_else(|| HeaderValue::from_static("req_0"))
 }
 
-/// Returns the id and time of a chat completion.
-pub(crate) fn completion(now: SystemTime) -> ReplyId {
-    ReplyId { id: format!("chatcmpl-{}", random_hex()), created: unix_millis(now) / 1000 }
-}
-
-/// Returns the id and time of a response, for when the backend sends none.
-pub(crate) fn response(now: SystemTime) -> ReplyId {
-    ReplyId { id: format!("resp_{}", random_hex()), created: unix_millis(now) / 1000 }
+/// Returns the id and time of a reply in `dialect`.
+pub(crate) fn reply(dialect: &Dialect, now: SystemTime) -> ReplyId {
+    ReplyId { id: format!("{}{}", dialect.id_prefix, random_hex()), created: unix_millis(now) / 1000 }
 }
 
 /// Returns the milliseconds from 1970 to `at`.

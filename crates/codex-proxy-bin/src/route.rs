@@ -1,7 +1,8 @@
 //! Finds the endpoint of a request. Pure: a method and a path in, a [`Route`] out.
 
 use codex_translate::images::Task;
-use http::Method;
+use codex_translate::{Dialect, dialect};
+use http::{HeaderMap, Method};
 
 /// What a probe asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +18,8 @@ pub(crate) enum Probe {
 /// The calls of the backend: each has a body, takes a slot, and reports the quota in its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BackendCall {
-    /// `POST /v1/chat/completions`
-    Chat,
-    /// `POST /v1/responses`
-    Responses,
+    /// A turn in a dialect: `POST /v1/chat/completions`, `POST /v1/responses`
+    Turn(&'static Dialect),
     /// `POST /v1/responses/compact`
     Compact,
     /// `POST /v1/images/generations` and `/v1/images/edits`
@@ -31,8 +30,7 @@ impl BackendCall {
     /// Returns the endpoint's name in logs and metrics.
     pub(crate) fn endpoint(self) -> &'static str {
         match self {
-            Self::Chat => "chat",
-            Self::Responses => "responses",
+            Self::Turn(dialect) => dialect.name,
             Self::Compact => "compact",
             Self::Images(_) => "images",
         }
@@ -118,6 +116,14 @@ impl Route {
         self
     }
 
+    /// Returns the dialect of the reply, which is that of the path, or of `headers` where dialects share a path.
+    pub(crate) fn dialect(&self, headers: &HeaderMap) -> &'static Dialect {
+        match self {
+            Self::Backend(BackendCall::Turn(dialect)) => dialect,
+            _ => Dialect::of_shared_path(|name| headers.contains_key(name)),
+        }
+    }
+
     /// Returns the required credential. `README.md`, the help of `serve` and `ARCHITECTURE.md` list the paths that need
     /// no key; `tests/it/openapi.rs` compares the lists with this.
     pub(crate) fn credential(&self) -> Credential {
@@ -154,9 +160,9 @@ static ROUTES: [(&str, &str, Route); 20] = [
     ("/health", "GET, HEAD", Route::Health(Probe::Login)),
     ("/health/live", "GET, HEAD", Route::Health(Probe::Live)),
     ("/health/ready", "GET, HEAD", Route::Health(Probe::Ready)),
-    ("/chat/completions", "POST", Route::Backend(BackendCall::Chat)),
+    ("/chat/completions", "POST", Route::Backend(BackendCall::Turn(&dialect::CHAT))),
     ("/responses", "GET", Route::WebSocket),
-    ("/responses", "POST", Route::Backend(BackendCall::Responses)),
+    ("/responses", "POST", Route::Backend(BackendCall::Turn(&dialect::RESPONSES))),
     ("/responses/compact", "POST", Route::Backend(BackendCall::Compact)),
     ("/responses/{id}/input_items", "GET, HEAD", Route::Stored(StoredQuery::InputItems, String::new())),
     ("/responses/{id}/cancel", "POST", Route::Stored(StoredQuery::Cancel, String::new())),
@@ -255,9 +261,12 @@ mod tests {
             "/v1/chat/completions/",
             "/backend-api/codex/chat/completions",
         ] {
-            assert_eq!(route(&Method::POST, path), Route::Backend(BackendCall::Chat), "{path}");
+            assert_eq!(route(&Method::POST, path), Route::Backend(BackendCall::Turn(&dialect::CHAT)), "{path}");
         }
-        assert_eq!(route(&Method::POST, "/backend-api/codex/responses"), Route::Backend(BackendCall::Responses));
+        assert_eq!(
+            route(&Method::POST, "/backend-api/codex/responses"),
+            Route::Backend(BackendCall::Turn(&dialect::RESPONSES))
+        );
         for (path, expected) in [
             ("/responses/compact", Route::Backend(BackendCall::Compact)),
             ("/images/generations", Route::Backend(BackendCall::Images(Task::Generation))),

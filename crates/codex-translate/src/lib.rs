@@ -84,9 +84,11 @@ mod usage;
 pub mod backend;
 pub mod bounds;
 pub mod chat;
+pub mod dialect;
 pub mod reply;
 pub mod responses;
 
+pub use dialect::{Dialect, WholeReply};
 pub use error::{Error, ErrorBody, ErrorKind, Origin, Retry};
 pub use json::{Text, TextBuf};
 pub use notice::{Notice, NoticeKind};

@@ -1,7 +1,7 @@
 //! `POST /v1/responses/compact`: replaces a conversation by fewer items.
 
 use bytes::Bytes;
-use codex_translate::{Effort, Error, Finish, Summary, responses};
+use codex_translate::{Effort, Error, Finish, Summary, dialect, responses};
 use codex_upstream::{CompactionReply, TurnRequest, Upstream, requests};
 use http::{Response, StatusCode};
 
@@ -52,7 +52,7 @@ async fn compacted<U: Upstream>(
     };
     let reply = send_unary(&app.client, |backend| requests::compaction(backend, &turn)).await?;
     let mut compaction = CompactionReply::parse(&reply).map_err(|error| unary_error(&error))?;
-    let identity = ids::response(app.clock.now());
+    let identity = ids::reply(&dialect::RESPONSES, app.clock.now());
     compaction.id.get_or_insert(identity.id);
     compaction.object.get_or_insert_with(|| "response.compaction".to_owned());
     compaction.created_at.get_or_insert_with(|| identity.created.into());

@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use codex_translate::{Error, ErrorKind, Notice, NoticeKind};
+use codex_translate::dialect::{self, ErrorReply};
+use codex_translate::{Dialect, Error, ErrorKind, Notice, NoticeKind};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION, UPGRADE,
     WWW_AUTHENTICATE,
@@ -146,10 +147,15 @@ fn listed<'a>(notices: impl Iterator<Item = &'a Notice>) -> Option<HeaderValue> 
     (!list.is_empty()).then(|| HeaderValue::from_str(&list).ok()).flatten()
 }
 
-/// Returns the reply for `error`, with the headers by which SDKs decide whether to retry.
+/// Returns the reply for `error` in OpenAI's shape, as on paths of no dialect.
 pub fn from_error(error: &Error) -> Response<ReplyBody> {
-    let status = StatusCode::from_u16(error.status_hint()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = serde_json::to_vec(&error.body()).unwrap_or_default();
+    error_in(&dialect::RESPONSES, error)
+}
+
+/// Returns the reply for `error` in `dialect`, with the headers by which SDKs decide whether to retry.
+pub(crate) fn error_in(dialect: &Dialect, error: &Error) -> Response<ReplyBody> {
+    let ErrorReply { status, body } = dialect.error(error);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = with_json(status, body);
     let headers = response.headers_mut();
     if let Some(after) = error.retry_after() {

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use codex_translate::{Error, EventBuffer, Flow, Fold, Pipe, Summary};
+use codex_translate::{Error, EventBuffer, Flow, Fold, Pipe, Summary, dialect};
 use codex_upstream::IdleTimer;
 use futures_util::future::try_join_all;
 use http_body::Frame;
@@ -84,6 +84,7 @@ pub struct Relay<P, O, W = Vec<u8>> {
     state: State,
     out: W,
     keepalive: IdleTimer,
+    keepalive_event: &'static str,
     observer: O,
 }
 
@@ -123,6 +124,7 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
             state: State::Running,
             out: W::default(),
             keepalive: IdleTimer::new(KEEPALIVE),
+            keepalive_event: dialect::RESPONSES.keepalive,
             observer,
         };
         let first_output = poll_fn(|cx| caught(|| relay.poll_fill(cx)));
@@ -198,6 +200,13 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         self.observer.failed(error);
     }
 
+    /// Sets the event that keeps a silent stream of server-sent events open: that of the reply's dialect.
+    #[must_use]
+    pub fn with_keepalive(mut self, event: &'static str) -> Self {
+        self.keepalive_event = event;
+        self
+    }
+
     fn poll_keepalive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.keepalive.poll_elapsed(cx));
         self.keepalive.reset();
@@ -247,17 +256,18 @@ impl fmt::Debug for Source {
     }
 }
 
-/// The body of a stream of server-sent events; a keepalive is a comment.
+/// The body of a stream of server-sent events.
 impl<P: Pipe<Vec<u8>> + Unpin, O: ReplyObserver> http_body::Body for Relay<P, O> {
     type Data = Bytes;
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let keepalive = self.keepalive_event;
         let part = ready!(self.poll_part(cx));
         Poll::Ready(part.map(|part| {
             Ok(Frame::data(match part {
                 ReplyPart::Output(bytes) => bytes.into(),
-                ReplyPart::Keepalive => Bytes::from_static(b": keep-alive\n\n"),
+                ReplyPart::Keepalive => Bytes::from_static(keepalive.as_bytes()),
             }))
         }))
     }

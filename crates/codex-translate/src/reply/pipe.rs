@@ -75,9 +75,43 @@ pub trait Pipe<O> {
     ///
     /// # Errors
     /// The turn failed, or its events cannot be read.
-    fn feed(&mut self, reader: &mut EventReader, chunk: &Chunk<impl AsRef<[u8]>>, out: &mut O) -> Result<Flow, Error> {
+    fn feed(&mut self, reader: &mut EventReader, chunk: &Chunk<impl AsRef<[u8]>>, out: &mut O) -> Result<Flow, Error>
+    where
+        Self: Sized,
+    {
         let fed = reader.read(chunk, |event| self.push(event, out));
         fed.inspect_err(|error| self.fail(error.clone()))
+    }
+
+    /// Returns the JSON of the whole reply, once it has ended well and if its dialect has replies that can be stored.
+    fn stored_form(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl<O, P: Pipe<O> + ?Sized> Pipe<O> for Box<P> {
+    fn push(&mut self, event: RawEvent<'_>, out: &mut O) -> Result<Flow, Error> {
+        (**self).push(event, out)
+    }
+
+    fn fail(&mut self, error: Error) {
+        (**self).fail(error);
+    }
+
+    fn finish(&mut self, out: &mut O) -> Result<Summary, Error> {
+        (**self).finish(out)
+    }
+
+    fn end(&mut self, usage: Option<&Usage>, out: &mut O) {
+        (**self).end(usage, out);
+    }
+
+    fn write_error(&mut self, error: &Error, out: &mut O) {
+        (**self).write_error(error, out);
+    }
+
+    fn stored_form(&self) -> Option<&str> {
+        (**self).stored_form()
     }
 }
 

@@ -70,7 +70,7 @@ impl ImagesRequest {
         for (key, raw) in &root.object()? {
             let node = root.key(key, raw);
             if node.kind() != ValueKind::Null && !request.read(task, key, &node, &mut notices)? {
-                params::reject_or_drop_image_parameter(key, &node, &mut notices)?;
+                params::reject_or_drop(params::IMAGES, key, &node, &mut notices)?;
             }
         }
         if request.prompt.is_empty() {

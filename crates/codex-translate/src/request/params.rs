@@ -141,7 +141,6 @@
 use crate::error::Error;
 use crate::json::Node;
 use crate::notice::Notices;
-use crate::responses::Shape;
 
 /// A top-level request parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -324,31 +323,16 @@ pub const IMAGES: &[Parameter] = &[
     dropped("user", &["\"\""], NOT_TAKEN),
 ];
 
-/// Drops or rejects a parameter of the Images API that its reader does not read.
+/// Drops or rejects a parameter that the dialect's reader does not read, as its table says.
 ///
 /// # Errors
-/// As for [`reject_or_drop`].
-pub(crate) fn reject_or_drop_image_parameter(
+/// The parameter is rejected: a 400 that says what to do instead.
+pub(crate) fn reject_or_drop(
+    table: &[Parameter],
     key: &str,
     node: &Node<'_, '_>,
     notices: &mut Notices,
 ) -> Result<(), Error> {
-    reject_or_drop_by(IMAGES, key, node, notices)
-}
-
-/// Drops or rejects a parameter that the reader of `shape` does not read, as its table says.
-///
-/// # Errors
-/// The parameter is rejected: a 400 that says what to do instead.
-pub(crate) fn reject_or_drop(shape: Shape, key: &str, node: &Node<'_, '_>, notices: &mut Notices) -> Result<(), Error> {
-    let table = match shape {
-        Shape::Chat => CHAT,
-        Shape::Responses => RESPONSES,
-    };
-    reject_or_drop_by(table, key, node, notices)
-}
-
-fn reject_or_drop_by(table: &[Parameter], key: &str, node: &Node<'_, '_>, notices: &mut Notices) -> Result<(), Error> {
     let Some(parameter) = table.iter().find(|parameter| parameter.name == key) else {
         notices.dropped(key, "unknown parameter");
         return Ok(());

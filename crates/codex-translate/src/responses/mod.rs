@@ -22,7 +22,7 @@ pub use item::{
 pub(crate) use output::ItemKind;
 pub use output::{ItemBody, MessagePhase, OutputItem, OutputPart};
 pub use raw_event::RawEvent;
-pub(crate) use request::Shape;
+pub(crate) use request::{Conventions, HUB};
 pub use request::{Reasoning, ResponsesRequest, StreamOptions};
 pub use text_kind::TextKind;
 pub use tool::{AllowedTool, CustomTool, Format, FunctionTool, JsonSchema, NamedTool, TextConfig, Tool, ToolChoice};

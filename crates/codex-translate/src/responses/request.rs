@@ -70,7 +70,7 @@ pub struct StreamOptions {
 /// Settings of the client that this crate implements and that are not sent.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LocalOptions {
-    pub(crate) shape: Shape,
+    pub(crate) conventions: &'static Conventions,
     pub(crate) stream: bool,
     pub(crate) include_usage: bool,
     pub(crate) legacy_functions: bool,
@@ -85,21 +85,33 @@ pub(crate) struct LocalOptions {
     pub(crate) from_cli: bool,
 }
 
-/// The dialect of a body, whatever path it was sent to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Shape {
-    Chat,
-    #[default]
-    Responses,
+/// What is different about the requests of a dialect, where the hub has to know it. Each reader has a value of its own.
+#[derive(Debug)]
+pub(crate) struct Conventions {
+    /// The dialect's names of parameters that it calls otherwise than the hub.
+    pub(crate) names: &'static [(&'static str, &'static str)],
+    /// The leading system and developer messages are instructions.
+    pub(crate) hoists_instructions: bool,
+    /// Replies show the reasoning unless the request says otherwise.
+    pub(crate) shows_reasoning: bool,
+    /// Replies are stored unless the request says otherwise.
+    pub(crate) stores: bool,
 }
 
-impl Shape {
-    /// Returns the name of a parameter that the dialects name differently.
-    pub(crate) fn name_of(self, chat: &'static str, responses: &'static str) -> &'static str {
-        match self {
-            Self::Chat => chat,
-            Self::Responses => responses,
-        }
+/// The conventions of the hub itself.
+pub(crate) static HUB: Conventions =
+    Conventions { names: &[], hoists_instructions: false, shows_reasoning: false, stores: true };
+
+impl Default for &'static Conventions {
+    fn default() -> Self {
+        &HUB
+    }
+}
+
+impl Conventions {
+    /// Returns the dialect's name of the parameter that the hub calls `name`.
+    pub(crate) fn name_of(&self, name: &'static str) -> &'static str {
+        self.names.iter().find(|(hub, _)| *hub == name).map_or(name, |(_, own)| own)
     }
 }
 

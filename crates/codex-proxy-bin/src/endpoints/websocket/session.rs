@@ -6,7 +6,7 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::time::Duration;
 
-use codex_translate::{Error, EventBuffer, Notice, Options, ReplyId, ResponsesPipe};
+use codex_translate::{Dialect, Error, EventBuffer, Notice, Options, Pipe, ReplyId, ResponsesPipe, dialect};
 use codex_upstream::Upstream;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::request::Parts;
@@ -33,10 +33,12 @@ use crate::ids;
 use crate::reply;
 use crate::request::context::RequestContext;
 use crate::request::limits::Timeouts;
-use crate::route::BackendCall;
 use crate::telemetry::record::{RequestInfo, RequestRecord};
 use crate::telemetry::request_log::RequestGuard;
 use crate::turn::relay::{Relay, ReplyPart};
+
+/// A WebSocket has the events of this dialect.
+const DIALECT: &Dialect = &dialect::RESPONSES;
 
 /// How often a quiet connection is pinged.
 const PING: Duration = Duration::from_secs(30);
@@ -82,7 +84,7 @@ struct Line {
 
 /// A turn whose reply has begun. Dropping it ends the turn.
 struct Begun {
-    relay: Relay<Keeping, RequestRecord, EventBuffer>,
+    relay: Relay<Keeping<ResponsesPipe>, RequestRecord, EventBuffer>,
     guard: RequestGuard,
     notices: Vec<Notice>,
     /// The conversation to which this is the reply, to be remembered with it.
@@ -161,7 +163,9 @@ impl<U: Upstream> Session<U> {
         memory.clear();
         match started {
             Ok(Some(begun)) => relay(line, memory, begun).await,
-            Ok(None) => line.send_prewarmed(memory, create.remembered(), ids::response(self.app.clock.now())).await,
+            Ok(None) => {
+                line.send_prewarmed(memory, create.remembered(), ids::reply(DIALECT, self.app.clock.now())).await
+            }
             Err(error) => line.send_error(&error).await,
         }
     }
@@ -171,7 +175,7 @@ impl<U: Upstream> Session<U> {
         let request_id = ids::request_id(&HeaderMap::new()).to_str().unwrap_or_default().to_owned();
         let guard = self.app.request_log.open(RequestInfo {
             request_id: request_id.clone(),
-            endpoint: BackendCall::Responses.endpoint(),
+            endpoint: DIALECT.name,
             client: RequestInfo::client(&self.head.headers),
             is_routine: false,
         });
@@ -197,7 +201,8 @@ impl<U: Upstream> Session<U> {
         let body = Bytes::from(create.body(input.as_deref())?);
         let input = input.unwrap_or_default();
         let options = Options { stores: self.app.stored.has_room_for(body.len()), ..context.options.clone() };
-        let Prepared { mut plan, notices, turn } = endpoints::prepare(&self.app, &context, &options, body.clone())?;
+        let Prepared { mut plan, notices, turn } =
+            endpoints::prepare(&self.app, DIALECT, &context, &options, body.clone())?;
         plan.previous_response_id = previous;
         if !create.generate {
             create.remember(input);
@@ -205,7 +210,7 @@ impl<U: Upstream> Session<U> {
             return Ok(None);
         }
         let slot = self.app.runtime.slots().take(self.app.runtime.current().limits.timeouts.queue).await?;
-        let pipe = ResponsesPipe::new(&plan, &ids::response(self.app.clock.now()));
+        let pipe = ResponsesPipe::new(&plan, &ids::reply(DIALECT, self.app.clock.now()));
         let keep = Keep::of(&self.app, &context, &plan, body);
         let turns = vec![(turn.open(), Keeping { pipe, keep })];
         let relay = Relay::await_first_output(turns, guard.record().clone()).await?;
@@ -225,7 +230,7 @@ async fn relay(line: &mut Line, memory: &mut Memory, begun: Begun) -> Result<(),
         }
     }
     guard.all_sent();
-    let response = relay.first_pipe().and_then(|keeping| keeping.pipe.response());
+    let response = relay.first_pipe().and_then(|keeping| Pipe::<EventBuffer>::stored_form(&keeping.pipe));
     if let Some(Ok(ResponseOutput { id, output })) = response.map(serde_json::from_str) {
         memory.keep(&id, input, &output);
     }

@@ -21,11 +21,6 @@ impl ResponsesPipe {
     pub fn new(plan: &ReplyPlan, reply_id: &ReplyId) -> Self {
         Self { stream: ResponseStream::new(plan, reply_id) }
     }
-
-    /// Returns the JSON of the whole response, once the reply has ended well; a program that stores responses reads it here.
-    pub fn response(&self) -> Option<&str> {
-        self.stream.response()
-    }
 }
 
 impl<O: EventSink> Pipe<O> for ResponsesPipe {
@@ -47,6 +42,10 @@ impl<O: EventSink> Pipe<O> for ResponsesPipe {
 
     fn write_error(&mut self, error: &Error, out: &mut O) {
         self.stream.write_error(error, out);
+    }
+
+    fn stored_form(&self) -> Option<&str> {
+        self.stream.response()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::plan::ReplyPlan;
 use crate::profile::{Options, Profile};
 use crate::request::lite;
 use crate::request::translated::Translated;
-use crate::responses::{ResponsesRequest, Shape};
+use crate::responses::ResponsesRequest;
 
 const NO_REPLY: &str = "does not apply to a compaction";
 
@@ -26,7 +26,7 @@ pub fn compact(mut request: ResponsesRequest, profile: &Profile, options: &Optio
     if request.is_lite() && !profile.lite {
         lite::to_ordinary(&mut request, &mut notices)?;
     }
-    if request.local.shape == Shape::Chat {
+    if request.local.conventions.hoists_instructions {
         hoist_instructions(&mut request);
     }
     items::normalise_items(&mut request, &mut notices)?;
@@ -42,25 +42,25 @@ fn leave_the_reply_out(request: &mut ResponsesRequest, notices: &mut Notices) {
     let text = std::mem::take(&mut request.text);
     let options = std::mem::take(&mut request.stream_options);
     let parallel = request.parallel_tool_calls.replace(false);
-    let shape = local.shape;
+    let conventions = local.conventions;
     for (name, is_given) in [
         ("tools", !std::mem::take(&mut request.tools).is_empty()),
         ("tool_choice", request.tool_choice.take().is_some()),
         ("parallel_tool_calls", parallel == Some(true)),
-        (shape.name_of("verbosity", "text.verbosity"), text.verbosity.is_some()),
-        (shape.name_of("response_format", "text.format"), text.format.is_some()),
+        (conventions.name_of("text.verbosity"), text.verbosity.is_some()),
+        (conventions.name_of("text.format"), text.format.is_some()),
         ("stream", local.stream),
         ("stream_options", options != crate::responses::StreamOptions::default()),
         ("include", !std::mem::take(&mut request.include).is_empty()),
         ("client_metadata", request.client_metadata.take().is_some()),
         ("stop", !local.stop.is_empty()),
-        (shape.name_of("max_completion_tokens", "max_output_tokens"), local.max_tokens.is_some()),
+        (conventions.name_of("max_output_tokens"), local.max_tokens.is_some()),
         ("n", local.n.is_some_and(|n| n > 1)),
     ] {
         if is_given {
             notices.dropped(name, NO_REPLY);
         }
     }
-    request.local.shape = shape;
+    request.local.conventions = conventions;
     request.local.from_cli = local.from_cli;
 }

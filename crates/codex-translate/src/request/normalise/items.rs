@@ -28,7 +28,7 @@ pub(super) fn normalise_items(request: &mut ResponsesRequest, notices: &mut Noti
     }
     speak_of_json(request, notices);
     if request.input.is_empty() {
-        let name = request.local.shape.name_of("messages", "input");
+        let name = request.local.conventions.name_of("input");
         let message = format!(
             "`{name}` is empty after dropping messages without content, reasoning without an answer, and references to items \
              that are not stored; send at least one message"
@@ -160,7 +160,7 @@ fn speak_of_json(request: &mut ResponsesRequest, notices: &mut Notices) {
     if !matches!(request.text.format, Some(Format::JsonObject)) || request.input.iter().any(speaks_of_json) {
         return;
     }
-    let parameter = request.local.shape.name_of("response_format", "text.format");
+    let parameter = request.local.conventions.name_of("text.format");
     notices.repaired(parameter, "added a developer message that asks for JSON");
     request.input.insert(0, InputItem::Message(InputMessage::text(Role::Developer, SPEAK_JSON)));
 }

@@ -19,7 +19,7 @@ use crate::plan::ReplyPlan;
 use crate::profile::{Options, Profile};
 use crate::request::translated::Translated;
 use crate::request::{estimate, lite, params};
-use crate::responses::{ResponsesRequest, Shape};
+use crate::responses::ResponsesRequest;
 use crate::tool_names::ToolNames;
 
 /// Normalises a request that was sent to `/v1/responses`, for the model of `profile`.
@@ -52,8 +52,11 @@ pub(crate) fn normalise_request(
     if request.is_lite() && !profile.lite {
         lite::to_ordinary(&mut request, &mut notices)?;
     }
-    if request.local.shape == Shape::Chat {
+    let conventions = request.local.conventions;
+    if conventions.hoists_instructions {
         hoist_instructions(&mut request);
+    }
+    if conventions.shows_reasoning {
         ask_for_reasoning(&mut request, plan.reasoning, profile);
     } else if plan.store {
         ask_for_encrypted_reasoning(&mut request);
@@ -105,7 +108,7 @@ fn plan(request: &mut ResponsesRequest, options: &Options, notices: &mut Notices
         stop: std::mem::take(&mut local.stop),
         max_tokens: local.max_tokens,
         n,
-        store: options.stores && local.store.unwrap_or(local.shape == Shape::Responses),
+        store: options.stores && local.store.unwrap_or(local.conventions.stores),
         ..ReplyPlan::new(request.model.clone())
     })
 }

@@ -51,7 +51,7 @@ fn clamp_effort(request: &mut ResponsesRequest, profile: &Profile, options: &Opt
     let Some(wanted) = request.reasoning.effort.take().or_else(|| options.effort.clone()) else {
         return;
     };
-    let parameter = request.local.shape.name_of("reasoning_effort", "reasoning.effort");
+    let parameter = request.local.conventions.name_of("reasoning.effort");
     request.reasoning.effort = profile.nearest_effort(&wanted);
     match &request.reasoning.effort {
         None => notices.dropped(parameter, format!("the model does not support the effort `{wanted}`")),
@@ -76,7 +76,7 @@ fn drop_context_outside_lite(request: &mut ResponsesRequest, lite: bool, notices
 
 fn drop_unsupported_verbosity(request: &mut ResponsesRequest, profile: &Profile, notices: &mut Notices) {
     if !profile.verbosity && request.text.verbosity.take().is_some() {
-        notices.dropped(request.local.shape.name_of("verbosity", "text.verbosity"), "not supported by the model");
+        notices.dropped(request.local.conventions.name_of("text.verbosity"), "not supported by the model");
     }
 }
 

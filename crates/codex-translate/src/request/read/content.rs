@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 use crate::error::Error;
 use crate::json::{Members, Node, Path, ValueKind, find};
 use crate::notice::Notices;
-use crate::responses::{ContentPart, InputFile, InputImage, Opaque, OutputContent, Shape};
+use crate::request::read::shape::Shape;
+use crate::responses::{ContentPart, InputFile, InputImage, Opaque, OutputContent};
 
 /// Keys that replies put on parts and that mean nothing in a request.
 const LEFTOVERS: &[&str] = &["type", "annotations", "logprobs", "id", "status", "index", "parsed"];

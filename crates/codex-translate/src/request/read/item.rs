@@ -8,7 +8,8 @@ use super::message::{self, MessageReader};
 use crate::error::Error;
 use crate::json::{Members, Node, Path, Raw, find, to_raw};
 use crate::notice::Notices;
-use crate::responses::{CallKind, InputItem, InputMessage, Opaque, ReasoningItem, Role, Shape, ToolCall, ToolOutput};
+use crate::request::read::shape::Shape;
+use crate::responses::{CallKind, InputItem, InputMessage, Opaque, ReasoningItem, Role, ToolCall, ToolOutput};
 
 /// The key that only the Codex CLI writes on its items (docs/backend.md §9).
 const PASSTHROUGH: &str = "internal_chat_message_metadata_passthrough";

@@ -6,9 +6,8 @@ use super::content;
 use crate::error::Error;
 use crate::json::{Members, Node, Path, TextBuf, ValueKind, find};
 use crate::notice::Notices;
-use crate::responses::{
-    CallKind, ContentPart, InputItem, InputMessage, OutputContent, Role, Shape, ToolCall, ToolOutput,
-};
+use crate::request::read::shape::Shape;
+use crate::responses::{CallKind, ContentPart, InputItem, InputMessage, OutputContent, Role, ToolCall, ToolOutput};
 
 /// The longest id that the backend accepts, in characters (docs/backend.md §2.7).
 const MAX_CALL_ID_CHARS: usize = 64;

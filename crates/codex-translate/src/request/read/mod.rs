@@ -9,12 +9,14 @@ mod format;
 mod item;
 mod message;
 mod settings;
+mod shape;
 mod tools;
 
 use std::borrow::Cow;
 
 use item::ItemReader;
 use message::MessageReader;
+use shape::Shape;
 pub(crate) use tools::{list as tools, web_search};
 
 use crate::chat::ChatRequest;
@@ -23,7 +25,7 @@ use crate::json::{self, Members, Path};
 use crate::notice::Notices;
 use crate::request::body::{ParsedBody, Shallow};
 use crate::request::params;
-use crate::responses::{InputItem, InputMessage, ResponsesRequest, Role, Shape};
+use crate::responses::{InputItem, InputMessage, ResponsesRequest, Role};
 
 impl ChatRequest {
     /// Parses the body of a request to `/v1/chat/completions`. A Responses-shaped body (`input` without `messages`), as
@@ -62,7 +64,7 @@ fn read(body: &[u8], path: Shape) -> Result<ResponsesRequest, Error> {
         Shape::Chat | Shape::Responses => path,
     };
     let mut request = ResponsesRequest::default();
-    request.local.shape = shape;
+    request.local.conventions = shape.conventions();
     request.local.from_cli = members.iter().any(|(key, _)| key == "client_metadata");
     if matches!(text, Cow::Owned(_)) {
         request.notices.repaired("*", "replaced a lone surrogate with U+FFFD");
@@ -85,8 +87,8 @@ fn read(body: &[u8], path: Shape) -> Result<ResponsesRequest, Error> {
     }
     for (key, raw) in members.iter().filter(|(key, _)| key != "model") {
         let node = root.key(key, raw);
-        if !settings::read(&mut request, &node, key)? {
-            params::reject_or_drop(shape, key, &node, &mut request.notices)?;
+        if !settings::read(&mut request, shape, &node, key)? {
+            params::reject_or_drop(shape.parameters(), key, &node, &mut request.notices)?;
         }
     }
     Ok(request)

@@ -6,7 +6,8 @@ use crate::json::{Node, Raw, ValueKind, to_raw};
 use crate::notice::Notices;
 use crate::plan::ReasoningStyle;
 use crate::profile::Effort;
-use crate::responses::{Opaque, ResponsesRequest, Shape, Tool};
+use crate::request::read::shape::Shape;
+use crate::responses::{Opaque, ResponsesRequest, Tool};
 
 /// The most stop strings (Chat Completions).
 const MAX_STOPS: usize = 4;
@@ -15,8 +16,13 @@ const MAX_STOPS: usize = 4;
 ///
 /// # Errors
 /// The parameter has the wrong type or an invalid value: a 400 with its path.
-pub(super) fn read(request: &mut ResponsesRequest, node: &Node<'_, '_>, key: &str) -> Result<bool, Error> {
-    if request.local.shape == Shape::Chat && read_chat(request, node, key)? {
+pub(super) fn read(
+    request: &mut ResponsesRequest,
+    shape: Shape,
+    node: &Node<'_, '_>,
+    key: &str,
+) -> Result<bool, Error> {
+    if shape == Shape::Chat && read_chat(request, node, key)? {
         return Ok(true);
     }
     match key {
@@ -56,7 +62,7 @@ pub(super) fn read(request: &mut ResponsesRequest, node: &Node<'_, '_>, key: &st
             request.notices.emulated(key, "the reply is cut off by the proxy");
         }
         "web_search_options" => web_search_options(request, node)?,
-        "store" if request.local.shape == Shape::Responses => request.local.store = Some(node.bool()?),
+        "store" if shape == Shape::Responses => request.local.store = Some(node.bool()?),
         "client_metadata" => {
             node.object()?;
             request.client_metadata = Some(node.raw());

@@ -1,0 +1,101 @@
+//! `POST /v1/chat/completions`, `POST /v1/responses`, and whatever other dialect asks for a turn: its reader, a turn, its writer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use codex_translate::{Dialect, Effort, Error, ErrorKind, Notice, Options, ReplyPlan, WholeReply};
+use codex_upstream::Upstream;
+use http::{Response, StatusCode};
+
+use crate::app::App;
+use crate::endpoints::keep::{Keep, Keeping};
+use crate::ids;
+use crate::reply::{self, ReplyBody};
+use crate::request::context::RequestContext;
+use crate::stored::ExpandedRequest;
+use crate::turn::relay::{self, Relay};
+use crate::turn::send::Turn;
+
+/// Answers a request of `dialect`, with a stream or with one JSON body, as it asks.
+///
+/// # Errors
+/// The request is invalid, or the turn failed before its first output.
+pub(crate) async fn turn<U: Upstream>(
+    app: &Arc<App<U>>,
+    dialect: &Dialect,
+    context: &RequestContext,
+    body: Bytes,
+) -> Result<Response<ReplyBody>, Error> {
+    let ExpandedRequest { body: whole, previous } = if dialect.stores {
+        app.stored.expand(&context.caller.id, &body)?
+    } else {
+        ExpandedRequest { body: body.clone(), previous: None }
+    };
+    // A large request is freed before its reply has ended.
+    let stores = dialect.stores && app.stored.has_room_for(body.len());
+    let options = Options { stores, ..context.options.clone() };
+    let asked = Some(body).filter(|_| stores);
+    let Prepared { mut plan, notices, turn } = prepare(app, dialect, context, &options, whole)?;
+    plan.previous_response_id = previous;
+    let mut keep = asked.and_then(|asked| Keep::of(app, context, &plan, asked));
+    let record = &context.record;
+    let reply_id = ids::reply(dialect, app.clock.now());
+    let is_stream = plan.stream;
+    // The backend makes one choice a turn (docs/features.md C9).
+    let choices = (0..plan.n).map(|choice| (turn.open(), ReplyPlan { choice, ..plan.clone() }));
+    let mut response = if is_stream {
+        let mut writer = |plan: &ReplyPlan| Keeping { pipe: dialect.pipe(plan, &reply_id), keep: keep.take() };
+        let turns = choices.map(|(pending, plan)| (pending, writer(&plan))).collect();
+        let relay = Relay::await_first_output(turns, record.clone()).await?;
+        reply::event_stream(relay.with_keepalive(dialect.keepalive))
+    } else {
+        let turns = choices.map(|(pending, plan)| (pending, dialect.fold(&plan, &reply_id))).collect();
+        let replies = relay::collect(turns, record).await?;
+        let reply = replies.into_iter().reduce(WholeReply::merged);
+        let reply = reply.ok_or_else(|| Error::new(ErrorKind::Internal, "no choice was asked for"))?;
+        if let (Some(keep), Some(json)) = (keep, reply.stored_form()) {
+            keep.response(json);
+        }
+        reply::json(StatusCode::OK, &reply)
+    };
+    reply::add_notices(response.headers_mut(), &notices);
+    Ok(response)
+}
+
+/// A parsed request.
+#[derive(Debug)]
+pub(crate) struct Prepared<U: Upstream> {
+    /// The plan of the reply.
+    pub(crate) plan: ReplyPlan,
+    /// The notices of the translation.
+    pub(crate) notices: Vec<Notice>,
+    /// The turn; nothing is sent yet.
+    pub(crate) turn: Turn<U>,
+}
+
+/// Parses a request of `dialect`, and records what it asks for.
+///
+/// # Errors
+/// The request is invalid.
+pub(crate) fn prepare<U: Upstream>(
+    app: &Arc<App<U>>,
+    dialect: &Dialect,
+    context: &RequestContext,
+    options: &Options,
+    body: Bytes,
+) -> Result<Prepared<U>, Error> {
+    let (request, size) = (dialect.read(&body)?, body.len());
+    // Of a large request, no more copies are in memory at once than have to be.
+    drop(body);
+    let model = app.named_model(request.model(), options);
+    let translated = request.translate(&model.profile, &model.options)?;
+    let effort = translated.request.reasoning.effort.as_ref().map(Effort::as_str);
+    let (slug, is_known) = (model.profile.slug.clone(), model.is_known);
+    let notices = model.noticed(translated.notices);
+    context.record.set_model(&slug, is_known, effort, notices.len());
+    Ok(Prepared {
+        plan: translated.plan,
+        notices,
+        turn: Turn::new(&app.client, &context.caller, translated.request, size),
+    })
+}

@@ -1,0 +1,261 @@
+//! The dialects of clients: all that is different about each, in one value.
+//!
+//! To add one, write its reader and its writer, and give it a value here and a place in [`Dialect::ALL`]; `CONTRIBUTING.md` has the
+//! steps.
+
+mod fold;
+
+use std::fmt;
+
+pub use fold::BoxedFold;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+
+use crate::chat::{ChatRequest, Completion};
+use crate::error::Error;
+use crate::outcome::ReplyId;
+use crate::plan::ReplyPlan;
+use crate::profile::{Options, Profile};
+use crate::reply::{ChatFold, ChatPipe, Pipe, Response, ResponsesFold, ResponsesPipe};
+use crate::request::params::{self, Parameter};
+use crate::request::{Translated, normalise, to_responses};
+use crate::responses::ResponsesRequest;
+
+/// The writer of a streamed reply in any dialect, as server-sent events.
+pub type BoxedPipe = Box<dyn Pipe<Vec<u8>> + Send>;
+
+/// A dialect: a reader of requests, writers of replies, and what else is different about it.
+pub struct Dialect {
+    /// Its name in logs and metrics.
+    pub name: &'static str,
+    /// Every parameter of its requests.
+    pub parameters: &'static [Parameter],
+    /// Whether its requests may continue a stored response, and its replies may be stored.
+    pub stores: bool,
+    /// What the ids of its replies begin with.
+    pub id_prefix: &'static str,
+    /// Sent in a stream after a while without output.
+    pub keepalive: &'static str,
+    /// The header whose presence tells its requests from those of other dialects on paths that they share.
+    pub header: Option<&'static str>,
+    read: fn(&[u8]) -> Result<AnyRequest, Error>,
+    pipe: fn(&ReplyPlan, &ReplyId) -> BoxedPipe,
+    fold: fn(&ReplyPlan, &ReplyId) -> BoxedFold,
+    error: fn(&Error) -> ErrorReply,
+    model: fn(&str) -> Value,
+    models: fn(Vec<Value>) -> Map<String, Value>,
+}
+
+/// An error as HTTP has it, before the first byte of a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorReply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The JSON body.
+    pub body: Vec<u8>,
+}
+
+/// A whole reply in the form of its dialect, which it is serialised in.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum WholeReply {
+    /// Of Chat Completions.
+    Chat(Completion),
+    /// Of the Responses API.
+    Responses(Response),
+}
+
+/// A request that was read, not yet fitted to a model.
+#[derive(Clone, Debug)]
+pub struct AnyRequest {
+    request: ResponsesRequest,
+    translate: fn(ResponsesRequest, &Profile, &Options) -> Result<Translated, Error>,
+}
+
+/// Chat Completions.
+pub static CHAT: Dialect = Dialect {
+    name: "chat",
+    parameters: params::CHAT,
+    stores: false,
+    id_prefix: "chatcmpl-",
+    keepalive: OPENAI_KEEPALIVE,
+    header: None,
+    read: |body| {
+        let translate = |request, profile: &_, options: &_| to_responses(ChatRequest(request), profile, options);
+        Ok(AnyRequest { request: ChatRequest::from_json(body)?.0, translate })
+    },
+    pipe: |plan, reply_id| Box::new(ChatPipe::new(plan, reply_id)),
+    fold: |plan, reply_id| BoxedFold::new(ChatFold::new(plan, reply_id)),
+    error: openai_error,
+    model: openai_model,
+    models: openai_models,
+};
+
+/// The Responses API.
+pub static RESPONSES: Dialect = Dialect {
+    name: "responses",
+    parameters: params::RESPONSES,
+    stores: true,
+    id_prefix: "resp_",
+    keepalive: OPENAI_KEEPALIVE,
+    header: None,
+    read: |body| Ok(AnyRequest { request: ResponsesRequest::from_json(body)?, translate: normalise }),
+    pipe: |plan, reply_id| Box::new(ResponsesPipe::new(plan, reply_id)),
+    fold: |plan, reply_id| BoxedFold::new(ResponsesFold::new(plan, reply_id)),
+    error: openai_error,
+    model: openai_model,
+    models: openai_models,
+};
+
+/// A comment, which every reader of server-sent events skips.
+const OPENAI_KEEPALIVE: &str = ": keep-alive\n\n";
+
+impl Dialect {
+    /// Every dialect.
+    pub const ALL: [&Self; 2] = [&CHAT, &RESPONSES];
+
+    /// Returns the dialect of a request to a path that dialects share; OpenAI's, unless a header says otherwise.
+    pub fn of_shared_path(has_header: impl Fn(&str) -> bool) -> &'static Self {
+        Self::ALL.into_iter().find(|dialect| dialect.header.is_some_and(&has_header)).unwrap_or(&RESPONSES)
+    }
+
+    /// Reads a request's body.
+    ///
+    /// # Errors
+    /// The body is not JSON, or something in it has the wrong type or is missing: a 400 that names it by its path.
+    pub fn read(&self, body: &[u8]) -> Result<AnyRequest, Error> {
+        (self.read)(body)
+    }
+
+    /// Starts a streamed reply.
+    pub fn pipe(&self, plan: &ReplyPlan, reply_id: &ReplyId) -> BoxedPipe {
+        (self.pipe)(plan, reply_id)
+    }
+
+    /// Starts a whole reply.
+    pub fn fold(&self, plan: &ReplyPlan, reply_id: &ReplyId) -> BoxedFold {
+        (self.fold)(plan, reply_id)
+    }
+
+    /// Returns the status and the body of an error.
+    pub fn error(&self, error: &Error) -> ErrorReply {
+        (self.error)(error)
+    }
+
+    /// Returns the description of the model `id`.
+    pub fn model(&self, id: &str) -> Value {
+        (self.model)(id)
+    }
+
+    /// Returns the list of the models called `ids`.
+    pub fn models<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Map<String, Value> {
+        (self.models)(ids.into_iter().map(self.model).collect())
+    }
+}
+
+/// Dialects are told apart by name.
+impl PartialEq for Dialect {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Dialect {}
+
+impl fmt::Debug for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Dialect").field(&self.name).finish()
+    }
+}
+
+impl AnyRequest {
+    /// The model as the caller named it.
+    pub fn model(&self) -> &str {
+        &self.request.model
+    }
+
+    /// Fits the request to the model of `profile`.
+    ///
+    /// # Errors
+    /// The request asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the parameter.
+    pub fn translate(self, profile: &Profile, options: &Options) -> Result<Translated, Error> {
+        (self.translate)(self.request, profile, options)
+    }
+}
+
+impl WholeReply {
+    /// Adds the choices of another turn to a reply that may have several.
+    #[must_use]
+    pub fn merged(mut self, other: Self) -> Self {
+        if let (Self::Chat(whole), Self::Chat(choice)) = (&mut self, other) {
+            whole.merge(choice);
+        }
+        self
+    }
+
+    /// Returns the JSON of a reply that can be stored.
+    pub fn stored_form(&self) -> Option<&str> {
+        match self {
+            Self::Chat(_) => None,
+            Self::Responses(response) => Some(response.json()),
+        }
+    }
+}
+
+impl From<Completion> for WholeReply {
+    fn from(completion: Completion) -> Self {
+        Self::Chat(completion)
+    }
+}
+
+impl From<Response> for WholeReply {
+    fn from(response: Response) -> Self {
+        Self::Responses(response)
+    }
+}
+
+impl Serialize for WholeReply {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Chat(completion) => completion.serialize(serializer),
+            Self::Responses(response) => response.serialize(serializer),
+        }
+    }
+}
+
+fn openai_error(error: &Error) -> ErrorReply {
+    // An error has strings alone, and can always be written.
+    ErrorReply { status: error.status_hint(), body: serde_json::to_vec(&error.body()).unwrap_or_default() }
+}
+
+fn openai_model(id: &str) -> Value {
+    // The backend does not say when a model was made; clients only sort by it.
+    json!({"id": id, "object": "model", "created": 0, "owned_by": "openai"})
+}
+
+fn openai_models(models: Vec<Value>) -> Map<String, Value> {
+    Map::from_iter([("object".to_owned(), "list".into()), ("data".to_owned(), models.into())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dialects_have_names_of_their_own() {
+        for (at, dialect) in Dialect::ALL.iter().enumerate() {
+            assert!(Dialect::ALL[..at].iter().all(|other| other.name != dialect.name), "{}", dialect.name);
+            assert!(dialect.keepalive.ends_with("\n\n") && !dialect.parameters.is_empty(), "{}", dialect.name);
+        }
+    }
+
+    #[test]
+    fn a_shared_path_is_openais_unless_a_header_says_otherwise() {
+        assert_eq!(Dialect::of_shared_path(|_| false), &RESPONSES);
+        for dialect in Dialect::ALL {
+            if let Some(header) = dialect.header {
+                assert_eq!(Dialect::of_shared_path(|name| name == header), dialect);
+            }
+        }
+    }
+}

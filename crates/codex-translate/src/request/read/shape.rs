@@ -1,0 +1,41 @@
+//! The two forms of OpenAI's bodies, of which a client may send either by either path.
+
+use crate::request::params::{self, Parameter};
+use crate::responses::{Conventions, HUB};
+
+/// The form of a body, whatever path it came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Chat,
+    Responses,
+}
+
+/// What is different about Chat Completions.
+static CHAT: Conventions = Conventions {
+    names: &[
+        ("input", "messages"),
+        ("max_output_tokens", "max_completion_tokens"),
+        ("reasoning.effort", "reasoning_effort"),
+        ("text.format", "response_format"),
+        ("text.verbosity", "verbosity"),
+    ],
+    hoists_instructions: true,
+    shows_reasoning: true,
+    stores: false,
+};
+
+impl Shape {
+    pub(super) fn conventions(self) -> &'static Conventions {
+        match self {
+            Self::Chat => &CHAT,
+            Self::Responses => &HUB,
+        }
+    }
+
+    pub(super) fn parameters(self) -> &'static [Parameter] {
+        match self {
+            Self::Chat => params::CHAT,
+            Self::Responses => params::RESPONSES,
+        }
+    }
+}
