@@ -99,14 +99,14 @@ pub enum ErrorKind {
     Internal,
 }
 
-/// What the sender of a request should do about a fault, as long as the client has seen nothing of the reply.
+/// How the sender of a request should retry after a fault, while the client has seen nothing of the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// Nothing: the request fails again, or the client decides when to send it again.
+    /// No retry: the request fails again, or the client decides when to send it again.
     Never,
-    /// Send the request again after a delay.
+    /// A retry after a delay.
     AfterDelay,
-    /// Send the request again with a fresh access token.
+    /// A retry with a fresh access token.
     AfterLogin,
 }
 

@@ -7,35 +7,35 @@ use crate::error::{ErrorKind, Retry};
 pub struct Fault {
     /// How it is recognised.
     pub sign: Sign,
-    /// The HTTP status that the backend sends it with. Only [`Sign::Status`] goes by it.
+    /// The HTTP status that the backend sends. Only [`Sign::Status`] depends on it.
     pub status: u16,
     /// What it means for the client.
     pub kind: ErrorKind,
-    /// What the sender of the request should do before the client hears of it.
+    /// What the sender of the request should do before it reports the fault to the client.
     pub retry: Retry,
-    /// The client's code, where that is not the backend's own.
+    /// The code for the client, if it differs from the backend's.
     pub code: Option<&'static str>,
-    /// The message, where the backend sends none.
+    /// The message, if the backend sends none.
     pub message: Option<&'static str>,
-    /// What is added to the backend's message, which cannot know of a program in between.
+    /// Advice that is added to the backend's message, which does not know about a proxy.
     pub advice: Option<&'static str>,
 }
 
-/// How a fault is recognised. Signs are tried in the order of the variants: the first that matches decides.
+/// How a fault is recognised. Signs are tried in the order of the variants; the first match decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
     /// A part of the message. Such faults have no code of their own.
     Text(&'static str),
     /// The error's `code`, or else its `type`.
     Code(&'static str),
-    /// The HTTP status, from the first to the last of these, of a fault that has no other sign.
+    /// A range of HTTP statuses, inclusive, for faults without another sign.
     Status(u16, u16),
-    /// The error's `code` or `type`, where it says less than a status does.
+    /// The error's `code` or `type`, if it is less specific than a status.
     Class(&'static str),
 }
 
 impl Fault {
-    /// Every fault that is known. Within a kind of sign the first row that matches decides.
+    /// Every known fault. Within a kind of sign, the first matching row decides.
     pub const ALL: &[Self] = &[
         Self::text("requires a newer version of Codex", 400, ErrorKind::InvalidRequest)
             .with_code("client_version_too_old")
@@ -64,12 +64,12 @@ impl Fault {
             .with_message("the plan of this account does not include Codex"),
         Self::code("insufficient_quota", 429, ErrorKind::QuotaExceeded),
         Self::code("rate_limit_exceeded", 429, ErrorKind::RateLimited),
-        // The backend's own troubles.
+        // Failures of the backend.
         Self::code("server_is_overloaded", 503, ErrorKind::Overloaded),
         Self::code("slow_down", 503, ErrorKind::Overloaded),
         Self::code("overloaded_error", 503, ErrorKind::Overloaded),
         Self::code("server_error", 500, ErrorKind::Server).tried_again(),
-        // What the model reads.
+        // The model's input.
         Self::code("context_length_exceeded", 400, ErrorKind::ContextLengthExceeded),
         Self::code("model_not_found", 404, ErrorKind::ModelNotFound),
         Self::code("cyber_policy", 400, ErrorKind::PolicyRefused),
@@ -79,7 +79,7 @@ impl Fault {
         Self::code("image_content_policy_violation", 400, ErrorKind::PolicyRefused),
         Self::code("misalignment_policy_violation", 403, ErrorKind::PolicyRefused),
         Self::code("inference_hook_denied", 403, ErrorKind::PolicyRefused),
-        // The request's own faults.
+        // Faults of the request.
         Self::code("invalid_access_program", 400, ErrorKind::InvalidRequest),
         Self::code("unsupported_access_program", 400, ErrorKind::InvalidRequest),
         Self::code("access_program_not_enabled", 400, ErrorKind::InvalidRequest),
@@ -105,7 +105,7 @@ impl Fault {
         Self::code("missing_required_parameter", 400, ErrorKind::InvalidRequest),
         Self::code("invalid_function_parameters", 400, ErrorKind::InvalidRequest),
         Self::code("invalid_encrypted_content", 400, ErrorKind::InvalidRequest),
-        // A 413 is a 400 here: the official client repeats the former five times (docs/backend.md §2.9).
+        // 413 becomes 400, because the official client retries a 413 five times (docs/backend.md §2.9).
         Self::status(401, 401, ErrorKind::Authentication).with_code("upstream_login_required"),
         Self::status(402, 403, ErrorKind::Permission),
         Self::status(404, 404, ErrorKind::Server),
@@ -118,7 +118,7 @@ impl Fault {
         Self::class("invalid_request_error", 400, ErrorKind::InvalidRequest),
     ];
 
-    /// What none of the signs fits: the backend failed in a way of its own, and the client may send the request again.
+    /// The fault without a matching sign: the backend failed in an unknown way, and the client may retry.
     pub const UNKNOWN: &Self = &Self::new(Sign::Status(0, 0), 0, ErrorKind::Server);
 
     const fn text(text: &'static str, status: u16, kind: ErrorKind) -> Self {

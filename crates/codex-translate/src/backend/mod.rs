@@ -1,9 +1,9 @@
-//! The backend's faults: one reader of what it says, and one table of what that means (docs/backend.md §2.7, §3.6,
+//! The backend's faults: one reader of its error reports, and one table of their meanings (docs/backend.md §2.7, §3.6,
 //! §10).
 //!
 //! The backend reports a fault as an HTTP status with a body, as an event of a stream (`response.failed`, `error`), or
 //! as a frame of a WebSocket. [`FaultReport`] reads all three, and [`Fault::ALL`] gives each fault one kind, one
-//! status, one code for the client and one rule for retries, whichever way it came.
+//! status, one code for the client and one rule for retries, however it is reported.
 //!
 //! ```
 //! use codex_translate::ErrorKind;

@@ -1,4 +1,4 @@
-//! The reader of the backend's error envelope, in each of its forms (docs/backend.md §0, §2.7, §3.4, §3.6, §4).
+//! Parses the backend's error envelope in all its forms (docs/backend.md §0, §2.7, §3.4, §3.6, §4).
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ const MAX_CHARS: usize = 2000;
 /// The most entries of a validation error that are listed.
 const MAX_PROBLEMS: usize = 5;
 
-/// What the backend says of a fault: the fields of its error object, wherever they stand.
+/// The backend's report of a fault: the fields of its error object, wherever they are.
 ///
 /// Texts are printable and at most 2000 characters long.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FaultReport {
-    /// The HTTP status: that of the reply, or the one that an event or a frame names.
+    /// The HTTP status: that of the reply, or the one in an event or a frame.
     pub status: Option<u16>,
     /// The error's `code`.
     pub code: Option<String>,
@@ -31,15 +31,15 @@ pub struct FaultReport {
     pub param: Option<String>,
     /// The account's plan.
     pub plan: Option<String>,
-    /// When a used-up window opens again, in seconds since 1970.
+    /// When a used-up window resets, in seconds since the Unix epoch.
     pub resets_at_unix: Option<u64>,
-    /// After how long a used-up window opens again.
+    /// The time until a used-up window resets.
     pub resets_in: Option<Duration>,
 }
 
 impl FaultReport {
-    /// Reads the body of an HTTP reply, an event of a stream, or a frame of a WebSocket. A report that cannot be read
-    /// is empty.
+    /// Parses the body of an HTTP reply, an event of a stream, or a frame of a WebSocket. A report that cannot be
+    /// parsed is empty.
     pub fn parse(json: &[u8]) -> Self {
         match serde_json::from_slice(json) {
             Ok(Value::Object(body)) => Self::of_body(&body),
@@ -47,14 +47,14 @@ impl FaultReport {
         }
     }
 
-    /// Returns the row of the table that the report fits, or [`Fault::UNKNOWN`].
+    /// Returns the row of the table that matches the report, or [`Fault::UNKNOWN`].
     pub fn fault(&self) -> &'static Fault {
         let code = self.code.as_deref();
         let class = self.class.as_deref();
         let find = |is_shown: &dyn Fn(Sign) -> bool| Fault::ALL.iter().find(|fault| is_shown(fault.sign));
         find(&|sign| matches!(sign, Sign::Text(text) if self.message.contains(text)))
             .or_else(|| find(&|sign| matches!(sign, Sign::Code(known) if code == Some(known))))
-            // A type such as `usage_limit_reached` says more than a code that is null or new.
+            // A type such as `usage_limit_reached` is more specific than a code that is null or unknown.
             .or_else(|| find(&|sign| matches!(sign, Sign::Code(known) if class == Some(known))))
             .or_else(|| {
                 let status = self.status?;
@@ -64,7 +64,7 @@ impl FaultReport {
             .unwrap_or(Fault::UNKNOWN)
     }
 
-    /// Makes the error that the client is told. A code that is not in the table is passed on as it is.
+    /// Makes the error for the client. A code that is not in the table is passed on unchanged.
     pub fn into_error(self) -> Error {
         let fault = self.fault();
         let mut message = match (self.message.as_str(), fault.message) {
@@ -77,7 +77,7 @@ impl FaultReport {
         if let Some(code) = self.published_code(fault) {
             error = error.with_code(code);
         }
-        // The backend does not name the parameter of a model that it does not have; OpenAI's API does.
+        // For an unknown model, OpenAI's API names the parameter; the backend does not.
         let implied = (fault.kind == ErrorKind::ModelNotFound).then(|| "model".to_owned());
         if let Some(param) = self.param.or(implied) {
             error = error.with_param(param);
@@ -88,10 +88,10 @@ impl FaultReport {
         }
     }
 
-    /// The code as clients know it; `None` for the default of the kind.
+    /// Returns the code that clients know; `None` for the default of the kind.
     fn published_code(&self, fault: &'static Fault) -> Option<String> {
         let own = match fault.sign {
-            // The code may be a new one, or none, where the type is what is known.
+            // If the type matched, the code may be unknown or missing.
             Sign::Code(known) => Some(known),
             Sign::Text(_) | Sign::Status(..) | Sign::Class(_) => self.code.as_deref(),
         };
@@ -123,7 +123,7 @@ impl FaultReport {
         let secs = |key: &str| error.get(key).and_then(number).filter(|secs| *secs > 0.0);
         Self {
             code: text(error, "code"),
-            // In an event that has no object of its own for the error, `type` is that of the event.
+            // In an event without an error object, `type` is that of the event.
             class: text(error, "type").filter(|class| class != "error").or_else(|| text(error, "error_type")),
             message: text(error, "message").unwrap_or_default(),
             param: text(error, "param"),
@@ -155,7 +155,7 @@ impl FaultReport {
         }
     }
 
-    /// A web page is never shown, not even one that is wrapped in JSON.
+    /// Drops web pages, even if they are wrapped in JSON.
     fn without_page(mut self) -> Self {
         if self.message.starts_with('<') {
             self.message = "the backend answered with a web page".to_owned();
@@ -169,7 +169,7 @@ impl FaultReport {
     }
 }
 
-/// Reads the delay out of `Please try again in 11.054s.` (docs/backend.md §3.6).
+/// Parses the delay in `Please try again in 11.054s.` (docs/backend.md §3.6).
 fn delay_in(message: &str) -> Option<Duration> {
     const MARK: &str = "try again in";
     let lower = message.to_ascii_lowercase();
@@ -187,7 +187,7 @@ fn delay_in(message: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(secs).ok()
 }
 
-/// Reads a number that is written as one, or as text.
+/// Parses a number, which may be written as a string.
 fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
 }
@@ -253,7 +253,7 @@ mod tests {
                 Sign::Text(text) => FaultReport { message: format!("x {text} y"), ..FaultReport::default() },
                 Sign::Code(code) => FaultReport { code: Some(code.to_owned()), ..FaultReport::default() },
                 Sign::Status(first, last) => {
-                    // Where ranges overlap the narrower one stands first: the wide one still has its last status.
+                    // If ranges overlap, the narrower one comes first, so the last status of the wide one is its own.
                     assert_eq!(first, fault.status);
                     FaultReport { status: Some(last), ..FaultReport::default() }
                 }
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn the_stronger_sign_decides() {
         for (body, kind, code) in [
-            // A type that is known says more than a code that is not.
+            // A known type is more specific than an unknown code.
             (
                 json!({"error": {"type": "usage_limit_reached", "code": "new", "message": "m"}}),
                 ErrorKind::UsageLimit,
@@ -283,7 +283,7 @@ mod tests {
                 ErrorKind::Server,
                 Some("server_error"),
             ),
-            // A code that is not known survives, and the status decides where there is one.
+            // An unknown code is passed on, and the status decides, if there is one.
             (json!({"response": {"error": {"code": "new", "message": "m"}}}), ErrorKind::Server, Some("new")),
             (json!({"status": 429, "error": {"code": "new"}}), ErrorKind::RateLimited, Some("new")),
             (json!({"status": 403, "error": {"code": "new"}}), ErrorKind::Permission, Some("new")),
