@@ -54,10 +54,10 @@
 //! [`ReplyPlan::keep_phases`](crate::ReplyPlan::keep_phases) is set. A lone surrogate, which is not a character,
 //! becomes U+FFFD.
 
-mod align;
 mod chat;
 mod event_buffer;
 mod limit;
+mod match_items;
 mod pipe;
 mod responses;
 mod sink;

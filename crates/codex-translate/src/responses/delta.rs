@@ -1,133 +1,132 @@
-//! Deltas, read without a general parser: nearly all events are such, and all that is to be known of one is where its text
-//! begins and ends.
+//! Deltas, parsed without a general parser: nearly all events are deltas, and only the position of the text matters.
 
 use std::ops::Range;
 
 use memchr::memchr2;
 
-use super::event::{Event, Piece};
+use super::event::{Event, TextDelta};
 use super::item::CallKind;
 use super::text_kind::TextKind;
 use crate::json::Text;
 
-/// A delta in the form in which the backend writes it: compact, no member twice, and no member that is not known here.
+/// A delta in the backend's own form: compact, no duplicate members, and no members unknown here.
 ///
-/// Whatever is of another form is left to [`Envelope`](super::Envelope), which reads every form and this one to the same effect.
+/// Other forms are left to [`Envelope`](super::Envelope), which parses every form, and this one with the same result.
 #[derive(Clone, Debug)]
-pub(crate) struct PlainDelta<'a> {
+pub(crate) struct CompactDelta<'a> {
     pub(crate) json: &'a str,
     pub(crate) kind: &'static str,
-    /// The number, and where it stands.
+    /// The number, and its position.
     pub(crate) sequence_number: Option<(u64, Range<usize>)>,
-    /// Whether the event says all of where its text belongs: item, place and part.
+    /// Whether the event names item, place and part of its text.
     pub(crate) is_placed: bool,
-    pub(crate) said: Said<'a>,
+    pub(crate) content: DeltaContent<'a>,
 }
 
-/// What a delta adds to.
+/// The content of a delta, and what it adds to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Said<'a> {
-    Text(Piece<'a>),
-    Call { kind: CallKind, output_index: u64, payload: Text<'a> },
+pub(crate) enum DeltaContent<'a> {
+    Text(TextDelta<'a>),
+    Call { kind: CallKind, output_index: u64, arguments: Text<'a> },
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Target {
+enum DeltaTarget {
     Text(TextKind),
     Call(CallKind),
 }
 
-const KINDS: [(&str, Target); 6] = [
-    ("response.output_text.delta", Target::Text(TextKind::Text)),
-    ("response.function_call_arguments.delta", Target::Call(CallKind::Function)),
-    ("response.custom_tool_call_input.delta", Target::Call(CallKind::Custom)),
-    ("response.reasoning_summary_text.delta", Target::Text(TextKind::Summary)),
-    ("response.reasoning_text.delta", Target::Text(TextKind::Reasoning)),
-    ("response.refusal.delta", Target::Text(TextKind::Refusal)),
+const KINDS: [(&str, DeltaTarget); 6] = [
+    ("response.output_text.delta", DeltaTarget::Text(TextKind::Text)),
+    ("response.function_call_arguments.delta", DeltaTarget::Call(CallKind::Function)),
+    ("response.custom_tool_call_input.delta", DeltaTarget::Call(CallKind::Custom)),
+    ("response.reasoning_summary_text.delta", DeltaTarget::Text(TextKind::Summary)),
+    ("response.reasoning_text.delta", DeltaTarget::Text(TextKind::Reasoning)),
+    ("response.refusal.delta", DeltaTarget::Text(TextKind::Refusal)),
 ];
 
-/// The longest delta that is kept to be compared with the next; the backend's are some hundred bytes.
-const MAX_FORM_BYTES: usize = 4 * 1024;
+/// The longest delta that is stored for comparison; the backend's have some hundred bytes.
+const MAX_TEMPLATE_BYTES: usize = 4 * 1024;
 
-/// Reads the deltas of one reply.
+/// Parses the deltas of one reply.
 ///
-/// Nearly every delta is the one before it but for its number, its text and its obfuscation: it is compared with that one, and
-/// taken apart only if it is different.
+/// Nearly every delta differs from the one before it only in number, text and obfuscation: it is compared with that one,
+/// and parsed only if it differs in something else.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DeltaReader {
-    last: Option<Form>,
+    last: Option<DeltaTemplate>,
 }
 
 impl DeltaReader {
-    /// Reads an event; `None` if it is no delta, or one of another form.
-    pub(crate) fn read<'a>(&mut self, json: &'a str) -> Option<PlainDelta<'a>> {
+    /// Parses an event; `None` if it is not a delta, or has another form.
+    pub(crate) fn read<'a>(&mut self, json: &'a str) -> Option<CompactDelta<'a>> {
         if let Some(delta) = self.last.as_ref().and_then(|form| form.read(json)) {
             return Some(delta);
         }
-        let (delta, blanks) = PlainDelta::read(json)?;
-        // Of a huge one, no other is made.
-        self.last = (json.len() <= MAX_FORM_BYTES).then(|| Form::of(&delta, blanks));
+        let (delta, slots) = CompactDelta::read(json)?;
+        // A very large one is not stored.
+        self.last = (json.len() <= MAX_TEMPLATE_BYTES).then(|| DeltaTemplate::of(&delta, slots));
         Some(delta)
     }
 }
 
-/// What the deltas of one text have in common.
+/// The common form of the deltas of one text.
 #[derive(Clone, Debug)]
-struct Form {
+struct DeltaTemplate {
     /// One of them.
     json: String,
-    /// The places in it that are filled anew each time, in their order.
-    blanks: Blanks,
+    /// The positions that differ each time, in order.
+    slots: TemplateSlots,
     kind: &'static str,
     is_placed: bool,
-    said: Said<'static>,
+    content: DeltaContent<'static>,
 }
 
-type Blanks = Vec<(Blank, Range<usize>)>;
+type TemplateSlots = Vec<(TemplateSlot, Range<usize>)>;
 
-/// What stands in a place that is filled anew each time.
+/// What differs from delta to delta.
 #[derive(Clone, Copy, Debug)]
-enum Blank {
+enum TemplateSlot {
     SequenceNumber,
     Text,
     Obfuscation,
 }
 
-impl Form {
-    fn of(delta: &PlainDelta<'_>, blanks: Blanks) -> Self {
-        let &PlainDelta { json, kind, is_placed, said, .. } = delta;
-        Self { json: json.to_owned(), blanks, kind, is_placed, said: said.with(Text::Plain("")) }
+impl DeltaTemplate {
+    fn of(delta: &CompactDelta<'_>, slots: TemplateSlots) -> Self {
+        let &CompactDelta { json, kind, is_placed, content, .. } = delta;
+        Self { json: json.to_owned(), slots, kind, is_placed, content: content.with(Text::Plain("")) }
     }
 
-    /// Reads a delta of this form.
-    fn read<'a>(&self, json: &'a str) -> Option<PlainDelta<'a>> {
+    /// Parses a delta of this form.
+    fn read<'a>(&self, json: &'a str) -> Option<CompactDelta<'a>> {
         let mut cursor = Cursor { json, at: 0 };
         let (mut sequence_number, mut text, mut from) = (None, Text::Plain(""), 0);
-        for (blank, span) in &self.blanks {
+        for (slot, span) in &self.slots {
             cursor.skip(&self.json[from..span.start]).then_some(())?;
             from = span.end;
-            match blank {
-                Blank::SequenceNumber => sequence_number = Some(cursor.number()?),
-                Blank::Text => text = cursor.text()?,
-                Blank::Obfuscation => {
+            match slot {
+                TemplateSlot::SequenceNumber => sequence_number = Some(cursor.number()?),
+                TemplateSlot::Text => text = cursor.text()?,
+                TemplateSlot::Obfuscation => {
                     cursor.string()?;
                 }
             }
         }
         let is_same = json.as_bytes().get(cursor.at..)? == &self.json.as_bytes()[from..];
-        let Self { kind, is_placed, said, .. } = *self;
-        is_same.then(|| PlainDelta { json, kind, sequence_number, is_placed, said: said.with(text) })
+        let Self { kind, is_placed, content, .. } = *self;
+        is_same.then(|| CompactDelta { json, kind, sequence_number, is_placed, content: content.with(text) })
     }
 }
 
-impl<'a> PlainDelta<'a> {
-    /// Reads an event member by member, and finds what another one like it would have anew; `None` if it is none of these.
-    fn read(json: &'a str) -> Option<(Self, Blanks)> {
+impl<'a> CompactDelta<'a> {
+    /// Parses an event member by member, and finds the positions that differ in the next delta; `None` for other events.
+    fn read(json: &'a str) -> Option<(Self, TemplateSlots)> {
         let mut cursor = Cursor { json, at: 0 };
         let (mut kind, mut text, mut sequence_number, mut item_id) = (None, None, None, None);
         let (mut output_index, mut content_index, mut summary_index) = (None, None, None);
         let (mut logprobs, mut obfuscation) = (None, None);
-        let mut blanks = Blanks::with_capacity(3);
+        let mut slots = TemplateSlots::with_capacity(3);
         cursor.take(b'{')?;
         loop {
             if cursor.skip("\"type\":") {
@@ -145,15 +144,15 @@ impl<'a> PlainDelta<'a> {
             } else if cursor.skip("\"sequence_number\":") {
                 let (number, span) = cursor.number()?;
                 once(&mut sequence_number, (number, span.clone()))?;
-                blanks.push((Blank::SequenceNumber, span));
+                slots.push((TemplateSlot::SequenceNumber, span));
             } else if cursor.skip("\"delta\":") {
                 let start = cursor.at;
                 once(&mut text, cursor.text()?)?;
-                blanks.push((Blank::Text, start..cursor.at));
+                slots.push((TemplateSlot::Text, start..cursor.at));
             } else if cursor.skip("\"obfuscation\":") {
                 let start = cursor.at;
                 once(&mut obfuscation, cursor.string()?)?;
-                blanks.push((Blank::Obfuscation, start..cursor.at));
+                slots.push((TemplateSlot::Obfuscation, start..cursor.at));
             } else {
                 return None;
             }
@@ -167,38 +166,41 @@ impl<'a> PlainDelta<'a> {
         let (kind, target) = KINDS.into_iter().find(|(name, _)| *name == kind)?;
         let is_placed = item_id.is_some() && output_index.is_some();
         let output_index = output_index.unwrap_or_default();
-        let (said, has_part) = match target {
-            Target::Call(kind) => (Said::Call { kind, output_index, payload: text }, true),
-            Target::Text(channel) => {
-                let part = if channel == TextKind::Summary { summary_index } else { content_index };
-                (Said::Text(Piece { channel, output_index, part: part.unwrap_or_default(), text }), part.is_some())
+        let (content, has_part) = match target {
+            DeltaTarget::Call(kind) => (DeltaContent::Call { kind, output_index, arguments: text }, true),
+            DeltaTarget::Text(text_kind) => {
+                let part = if text_kind == TextKind::Summary { summary_index } else { content_index };
+                (
+                    DeltaContent::Text(TextDelta { text_kind, output_index, part: part.unwrap_or_default(), text }),
+                    part.is_some(),
+                )
             }
         };
-        Some((Self { json, kind, sequence_number, is_placed: is_placed && has_part, said }, blanks))
+        Some((Self { json, kind, sequence_number, is_placed: is_placed && has_part, content }, slots))
     }
 
-    /// The event, as the general way reads it.
+    /// Returns the event, as the general parser returns it.
     pub(crate) fn event(&self) -> Event<'a> {
-        match self.said {
-            Said::Text(piece) => Event::Delta(piece),
-            Said::Call { output_index, payload, .. } => Event::CallDelta { output_index, payload },
+        match self.content {
+            DeltaContent::Text(piece) => Event::Delta(piece),
+            DeltaContent::Call { output_index, arguments, .. } => Event::CallDelta { output_index, arguments },
         }
     }
 }
 
-impl Said<'_> {
-    /// The same, but with another text.
-    fn with(self, text: Text<'_>) -> Said<'_> {
+impl DeltaContent<'_> {
+    /// Returns the same with another text.
+    fn with(self, text: Text<'_>) -> DeltaContent<'_> {
         match self {
-            Self::Text(Piece { channel, output_index, part, .. }) => {
-                Said::Text(Piece { channel, output_index, part, text })
+            Self::Text(TextDelta { text_kind, output_index, part, .. }) => {
+                DeltaContent::Text(TextDelta { text_kind, output_index, part, text })
             }
-            Self::Call { kind, output_index, .. } => Said::Call { kind, output_index, payload: text },
+            Self::Call { kind, output_index, .. } => DeltaContent::Call { kind, output_index, arguments: text },
         }
     }
 }
 
-/// Fills a member that must not come twice.
+/// Sets a member that must not occur twice.
 fn once<T>(member: &mut Option<T>, value: T) -> Option<()> {
     if member.replace(value).is_some() { None } else { Some(()) }
 }
@@ -215,7 +217,7 @@ impl<'a> Cursor<'a> {
         byte
     }
 
-    /// Passes over `wanted` if that comes next.
+    /// Skips `wanted` if it comes next.
     fn skip(&mut self, wanted: &str) -> bool {
         let is_next = self.json.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(wanted.as_bytes()));
         if is_next {
@@ -228,13 +230,13 @@ impl<'a> Cursor<'a> {
         (self.byte()? == wanted).then_some(())
     }
 
-    /// The text of a string without Unicode escapes.
+    /// Parses a string without Unicode escapes.
     fn text(&mut self) -> Option<Text<'a>> {
         let (text, has_escapes) = self.string()?;
         Some(if !has_escapes && text.is_ascii() { Text::Verbatim(text) } else { Text::Escaped(text) })
     }
 
-    /// What stands between the quotes of a string without Unicode escapes, and whether there are others.
+    /// Returns the text between the quotes of a string without Unicode escapes, and whether it has other escapes.
     fn string(&mut self) -> Option<(&'a str, bool)> {
         self.take(b'"')?;
         let (start, mut has_escapes) = (self.at, false);
@@ -249,15 +251,15 @@ impl<'a> Cursor<'a> {
             }
         }
         let string = self.json.get(start..self.at - 1)?;
-        // A control character would make it no JSON.
+        // JSON has no control characters in strings.
         (string.bytes().fold(u8::MAX, u8::min) >= 0x20).then_some((string, has_escapes))
     }
 
-    /// A whole number as JSON has it, and where it stands.
+    /// Parses an integer as JSON writes it, and returns its position.
     fn number(&mut self) -> Option<(u64, Range<usize>)> {
         let rest = self.json.as_bytes().get(self.at..)?;
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        // Nothing counts that far; and zeros do not come first.
+        // No counter is that large, and JSON has no leading zeros.
         if !(1..=18).contains(&digits) || digits > 1 && rest[0] == b'0' {
             return None;
         }
@@ -278,12 +280,12 @@ mod tests {
 
     const DELTA: &str = r#"{"type":"response.output_text.delta","sequence_number":7,"item_id":"msg_1","output_index":1,"content_index":2,"delta":"a \"b\"\n","logprobs":[],"obfuscation":"x"}"#;
 
-    /// The general way says the same, where this way says anything; and so it is with a delta that is like the one before it.
+    /// The general parser returns the same wherever this one returns anything, also after a similar delta.
     fn check(json: &str) -> bool {
         let mut reader = DeltaReader::default();
         reader.read(&json.replace("a \\\"b", "before"));
         let after_another = reader.read(json);
-        let Some((plain, _)) = PlainDelta::read(json) else {
+        let Some((plain, _)) = CompactDelta::read(json) else {
             assert!(after_another.is_none(), "{json}");
             return false;
         };
@@ -292,20 +294,23 @@ mod tests {
         true
     }
 
-    fn check_one(json: &str, plain: &PlainDelta<'_>) {
+    fn check_one(json: &str, plain: &CompactDelta<'_>) {
         let envelope = Envelope::parse(json).unwrap().unwrap();
-        let part = match (plain.said, envelope.event().unwrap()) {
-            (Said::Text(plain), Event::Delta(piece)) => {
-                assert_eq!(plain.channel, piece.channel, "{json}");
+        let part = match (plain.content, envelope.event().unwrap()) {
+            (DeltaContent::Text(plain), Event::Delta(piece)) => {
+                assert_eq!(plain.text_kind, piece.text_kind, "{json}");
                 assert_eq!((plain.output_index, plain.part), (piece.output_index, piece.part), "{json}");
                 assert_eq!(plain.text.decode(), piece.text.decode(), "{json}");
-                if plain.channel == TextKind::Summary { envelope.summary_index } else { envelope.content_index }
+                if plain.text_kind == TextKind::Summary { envelope.summary_index } else { envelope.content_index }
             }
-            (Said::Call { output_index: plain, payload: text, .. }, Event::CallDelta { output_index, payload }) => {
-                assert_eq!((plain, text.decode()), (output_index, payload.decode()), "{json}");
+            (
+                DeltaContent::Call { output_index: plain, arguments: text, .. },
+                Event::CallDelta { output_index, arguments },
+            ) => {
+                assert_eq!((plain, text.decode()), (output_index, arguments.decode()), "{json}");
                 envelope.output_index
             }
-            (said, event) => panic!("{said:?} is {event:?}: {json}"),
+            (content, event) => panic!("{content:?} is {event:?}: {json}"),
         };
         assert_eq!(plain.kind, envelope.kind());
         assert_eq!(
@@ -363,9 +368,9 @@ mod tests {
         ] {
             let json = DELTA.replacen(from, to, 1);
             assert_ne!(json, DELTA);
-            assert!(PlainDelta::read(&json).is_none(), "{json}");
+            assert!(CompactDelta::read(&json).is_none(), "{json}");
         }
-        assert!(PlainDelta::read("").is_none() && PlainDelta::read("{}").is_none());
+        assert!(CompactDelta::read("").is_none() && CompactDelta::read("{}").is_none());
     }
 
     #[test]
@@ -391,7 +396,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever becomes of an event, this way never says anything else than the general one.
+        /// This parser never contradicts the general one.
         #[test]
         fn the_general_way_is_never_contradicted(
             at in 0..DELTA.len(),

@@ -11,45 +11,45 @@ use crate::error::{Error, ErrorKind};
 use crate::json::{Text, list, members, members_of, number, present, word};
 use crate::usage::Usage;
 
-/// One event, as far as a reply depends on it.
+/// One event, as far as replies depend on it.
 ///
-/// Everything borrows from the event's JSON. An event of a type that is not known here is [`Event::Other`] and no error.
+/// Everything borrows from the event's JSON. An event of an unknown type is [`Event::Other`], not an error.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// `response.created`, `.in_progress` or `.queued`: the turn goes on.
+    /// `response.created`, `.in_progress` or `.queued`: the turn has begun.
     Opened,
     /// `response.output_item.added`
     ItemAdded {
         /// The item's place in the output.
         output_index: u64,
-        /// The item, mostly empty yet.
+        /// The item, usually still empty.
         item: OutputItem<'a>,
     },
     /// `response.output_item.done`
     ItemDone {
         /// The item's place in the output.
         output_index: u64,
-        /// The item as it is at its end.
+        /// The completed item.
         item: OutputItem<'a>,
     },
-    /// More of a text.
-    Delta(Piece<'a>),
-    /// All of a text.
-    Done(Piece<'a>),
-    /// More of what a tool is called with.
+    /// An addition to a text.
+    Delta(TextDelta<'a>),
+    /// The whole text.
+    Done(TextDelta<'a>),
+    /// An addition to the arguments of a call.
     CallDelta {
         /// The call's place in the output.
         output_index: u64,
-        /// More of the arguments or the input.
-        payload: Text<'a>,
+        /// The addition to the arguments, or to the input of a custom tool.
+        arguments: Text<'a>,
     },
-    /// All of what a tool is called with.
+    /// The whole arguments of a call.
     CallDone {
         /// The call's place in the output.
         output_index: u64,
-        /// The arguments or the input.
-        payload: Text<'a>,
+        /// The arguments, or the input of a custom tool.
+        arguments: Text<'a>,
     },
     /// `response.output_text.annotation.added`
     Annotation {
@@ -64,17 +64,17 @@ pub enum Event<'a> {
     Completed(Ended<'a>),
     /// `response.incomplete`
     Incomplete(Ended<'a>, IncompleteReason),
-    /// `response.failed` or `error`: what the caller is to be told.
+    /// `response.failed` or `error`: the error for the client.
     Failed(Error),
-    /// An event that is not known here, by its type.
+    /// An event of an unknown type.
     Other(Cow<'a, str>),
 }
 
-/// A piece of a text and where it stands.
+/// A text, or an addition to it, and where it belongs.
 #[derive(Clone, Copy, Debug)]
-pub struct Piece<'a> {
-    /// Which kind of text.
-    pub channel: TextKind,
+pub struct TextDelta<'a> {
+    /// The kind of text.
+    pub text_kind: TextKind,
     /// The item's place in the output.
     pub output_index: u64,
     /// The text's place in the item: `content_index` or `summary_index`.
@@ -86,9 +86,9 @@ pub struct Piece<'a> {
 /// The response object of a terminal event.
 #[derive(Clone, Debug)]
 pub struct Ended<'a> {
-    /// What the turn cost.
+    /// The turn's usage.
     pub usage: Option<Usage>,
-    /// The output; empty since April 2026, when it has to be put together from the items (docs/backend.md §3.3).
+    /// The output; empty since April 2026, so it must be built from the items (docs/backend.md §3.3).
     pub output: Vec<OutputItem<'a>>,
 }
 
@@ -100,15 +100,15 @@ pub enum IncompleteReason {
     MaxOutputTokens,
     /// `content_filter`
     ContentFilter,
-    /// A reason that is not known here.
+    /// An unknown reason.
     Other(String),
 }
 
 impl<'a> Event<'a> {
-    /// Reads an event's JSON.
+    /// Parses an event's JSON.
     ///
     /// # Errors
-    /// It is not JSON, or something that a reply depends on has the wrong type: the reply cannot be trusted any further.
+    /// It is not JSON, or a member that replies depend on has the wrong type: the rest of the reply cannot be trusted.
     pub fn parse(json: &'a str) -> Result<Self, Error> {
         match Envelope::parse(json)? {
             Some(envelope) => envelope.event(),
@@ -116,13 +116,13 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Whether no further event belongs to the reply.
+    /// Returns whether no further event belongs to the reply.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Completed(_) | Self::Incomplete(..) | Self::Failed(_))
     }
 }
 
-/// An event's members, not looked into.
+/// An event's members, unparsed.
 #[derive(Clone, Debug)]
 pub(crate) struct Envelope<'a> {
     pub(crate) json: &'a str,
@@ -165,7 +165,7 @@ const KEYS: [&str; 16] = [
 ];
 
 impl<'a> Envelope<'a> {
-    /// Reads an event's members; `None` for data that is no event: none at all, or the `[DONE]` of the public API's chat.
+    /// Finds an event's members; `None` for data that is not an event: no data, or `[DONE]` of the public chat API.
     pub(crate) fn parse(json: &'a str) -> Result<Option<Self>, Error> {
         if matches!(json.trim_ascii(), "" | "[DONE]") {
             return Ok(None);
@@ -209,21 +209,21 @@ impl<'a> Envelope<'a> {
         }))
     }
 
-    /// The event's type; empty if it has none.
+    /// Returns the event's type; empty if it has none.
     pub(crate) fn kind(&self) -> Cow<'a, str> {
         word(self.kind).unwrap_or_default()
     }
 
-    /// What the event says.
+    /// Parses the event.
     pub(crate) fn event(&self) -> Result<Event<'a>, Error> {
         let kind = self.kind();
-        let piece = |channel, part, text| self.piece(channel, part, text);
+        let piece = |text_kind, part, text| self.piece(text_kind, part, text);
         Ok(match &*kind {
             "response.output_text.delta" | "response.text.delta" => {
                 Event::Delta(piece(TextKind::Text, self.content_index, self.delta)?)
             }
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
-                Event::CallDelta { output_index: number(self.output_index)?, payload: text(self.delta)? }
+                Event::CallDelta { output_index: number(self.output_index)?, arguments: text(self.delta)? }
             }
             "response.reasoning_summary_text.delta" => {
                 Event::Delta(piece(TextKind::Summary, self.summary_index, self.delta)?)
@@ -241,10 +241,10 @@ impl<'a> Envelope<'a> {
             "response.reasoning_text.done" => Event::Done(piece(TextKind::Reasoning, self.content_index, self.text)?),
             "response.refusal.done" => Event::Done(piece(TextKind::Refusal, self.content_index, self.refusal)?),
             "response.function_call_arguments.done" => {
-                Event::CallDone { output_index: number(self.output_index)?, payload: text(self.arguments)? }
+                Event::CallDone { output_index: number(self.output_index)?, arguments: text(self.arguments)? }
             }
             "response.custom_tool_call_input.done" => {
-                Event::CallDone { output_index: number(self.output_index)?, payload: text(self.input)? }
+                Event::CallDone { output_index: number(self.output_index)?, arguments: text(self.input)? }
             }
             "response.output_item.added" => match present(self.item) {
                 Some(item) => {
@@ -279,14 +279,14 @@ impl<'a> Envelope<'a> {
 
     fn piece(
         &self,
-        channel: TextKind,
+        text_kind: TextKind,
         part: Option<&'a RawValue>,
         raw: Option<&'a RawValue>,
-    ) -> Result<Piece<'a>, Error> {
-        Ok(Piece { channel, output_index: number(self.output_index)?, part: number(part)?, text: text(raw)? })
+    ) -> Result<TextDelta<'a>, Error> {
+        Ok(TextDelta { text_kind, output_index: number(self.output_index)?, part: number(part)?, text: text(raw)? })
     }
 
-    /// A terminal event by its type, or, for `response.done`, by the response's status (docs/backend.md §3.1).
+    /// Parses a terminal event by its type, or `response.done` by the response's status (docs/backend.md §3.1).
     fn ended(&self, kind: &str) -> Result<Event<'a>, Error> {
         let keys = ["status", "incomplete_details", "output", "usage"];
         let [status, details, output, usage] =
@@ -310,14 +310,14 @@ impl<'a> Envelope<'a> {
         })
     }
 
-    /// What the event says of a fault.
+    /// Returns the fault that the event reports.
     fn fault(&self) -> Error {
         FaultReport::parse(self.json.as_bytes()).into_error()
     }
 }
 
 impl IncompleteReason {
-    /// The reason that `word` names.
+    /// Returns the reason with the name `word`.
     pub fn from_word(word: &str) -> Self {
         match word {
             "max_output_tokens" => Self::MaxOutputTokens,
@@ -327,7 +327,7 @@ impl IncompleteReason {
     }
 }
 
-/// A text; empty if there is none.
+/// Returns a text; empty if there is none.
 fn text(raw: Option<&RawValue>) -> Result<Text<'_>, Error> {
     present(raw).map_or(Ok(Text::Plain("")), Text::of)
 }

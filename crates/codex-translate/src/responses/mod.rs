@@ -12,9 +12,9 @@ mod request;
 mod text_kind;
 mod tool;
 
-pub(crate) use delta::{DeltaReader, PlainDelta, Said as PlainSaid};
+pub(crate) use delta::{CompactDelta, DeltaContent, DeltaReader};
 pub(crate) use event::Envelope;
-pub use event::{Ended, Event, IncompleteReason, Piece};
+pub use event::{Ended, Event, IncompleteReason, TextDelta};
 pub use item::{
     CallKind, ContentPart, InputFile, InputImage, InputItem, InputMessage, Opaque, OutputContent, ReasoningItem, Role,
     ToolCall, ToolOutput,

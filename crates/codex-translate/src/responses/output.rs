@@ -51,7 +51,7 @@ pub enum ItemBody<'a> {
         /// The tool's name on the wire.
         name: Option<Cow<'a, str>>,
         /// The arguments or the input.
-        payload: Option<Text<'a>>,
+        arguments: Option<Text<'a>>,
     },
     /// An image that the model made.
     Image {
@@ -115,8 +115,8 @@ impl ItemKind {
     }
 
     /// Returns the kind of an unannounced item with a text of this kind.
-    pub(crate) fn of_text(channel: TextKind) -> Self {
-        match channel {
+    pub(crate) fn of_text(text_kind: TextKind) -> Self {
+        match text_kind {
             TextKind::Text | TextKind::Refusal => Self::Message,
             TextKind::Summary | TextKind::Reasoning => Self::Reasoning,
         }
@@ -191,7 +191,7 @@ impl<'a> ItemMembers<'a> {
             }
             ItemKind::Reasoning => ItemBody::Reasoning { summary: texts(self.summary)?, content: texts(self.content)? },
             ItemKind::Call(kind) => {
-                let payload = match kind {
+                let arguments = match kind {
                     CallKind::Function => self.arguments,
                     CallKind::Custom => self.input,
                 };
@@ -199,7 +199,7 @@ impl<'a> ItemMembers<'a> {
                     kind,
                     call_id: word(self.call_id).filter(|id| !id.is_empty()),
                     name: word(self.name).filter(|name| !name.is_empty()),
-                    payload: payload.map(Text::of).transpose()?,
+                    arguments: arguments.map(Text::of).transpose()?,
                 }
             }
             ItemKind::Image => {

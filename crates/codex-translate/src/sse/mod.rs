@@ -1,7 +1,7 @@
 //! Framing of server-sent events, after the WHATWG's HTML standard, §9.2.6 "Interpreting an event stream".
 //!
-//! Deviations, each because the stream is JSON from one known peer: bytes that are not UTF-8 are an error and not replaced,
-//! wherever they stand; an event has a size limit; and `id` and `retry` are skipped, since nothing reconnects.
+//! It deviates from the standard because the stream is JSON from one known peer: bytes that are not UTF-8 are an error
+//! wherever they are; events have a size limit; `id` and `retry` are skipped, since nothing reconnects.
 
 mod plain;
 
@@ -12,20 +12,20 @@ use memchr::{memchr, memchr2};
 
 use crate::error::{Error, ErrorKind};
 
-/// The byte order mark that may stand before the first event.
+/// The byte order mark that may precede the first event.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// The room that is kept for the next event once a large one has passed: what a large read grows the buffer to, so that a burst
-/// does not have it grown and shrunk again and again.
+/// The capacity that is retained after a large event: what a large read needs, so a burst does not grow and shrink the
+/// buffer again and again.
 const RETAINED_BYTES: usize = 128 * 1024;
 
-/// From this size on an event is rare, and large.
+/// From this size on an event counts as large, which is rare.
 const LARGE_BYTES: usize = 1024 * 1024;
 
-/// Takes bytes as they come and yields the events in them.
+/// Accepts bytes as they arrive and yields the events in them.
 ///
-/// What it yields does not depend on how the bytes were split. It holds no more than one event and the bytes of one
-/// [`feed`](Self::feed), and looks at no byte twice, so that an event of any size takes linear time.
+/// The events do not depend on how the bytes were split. It holds at most one event and the bytes of one
+/// [`feed`](Self::feed), and looks at each byte once, so an event of any size takes linear time.
 #[derive(Debug)]
 pub struct Decoder {
     limit: usize,
@@ -34,7 +34,7 @@ pub struct Decoder {
     /// `event.start <= line.start <= line.scanned <= buffer.len()`, all of them offsets into `buffer`.
     event: Pending,
     line: Line,
-    /// Where the next `feed` may throw away what stands before.
+    /// The next `feed` may discard what is before this offset.
     consumed: usize,
     joined: String,
     start: Start,
@@ -45,7 +45,7 @@ pub struct Decoder {
 pub struct Frame<'a> {
     /// The event's type; `message` if it has none.
     pub event: &'a str,
-    /// The data; several lines of it are joined by line feeds.
+    /// The data; several lines are joined with line feeds.
     pub data: &'a str,
 }
 
@@ -70,16 +70,16 @@ impl From<DecodeError> for Error {
     }
 }
 
-/// What of the bytes that came is not in the buffer.
+/// The received bytes that are not in the buffer.
 #[derive(Debug, PartialEq, Eq)]
 enum Tail {
-    /// The beginning of a character, empty as a rule.
+    /// The beginning of a character; usually empty.
     Begun(Vec<u8>),
-    /// Bytes that are not UTF-8, and all that came after them.
+    /// Bytes that are not UTF-8, and all bytes after them.
     NotUtf8,
 }
 
-/// What is known of the event that is being read. Ranges are offsets into the buffer.
+/// The event that is being read. Ranges are offsets into the buffer.
 #[derive(Debug, Default)]
 struct Pending {
     start: usize,
@@ -91,7 +91,7 @@ struct Pending {
 enum Data {
     #[default]
     None,
-    /// One line, still in the buffer: the case of every event of the backend.
+    /// One line, still in the buffer, as in all events of the backend.
     Line(Range<usize>),
     /// Several lines, copied to `Decoder::joined`.
     Joined,
@@ -101,14 +101,14 @@ enum Data {
 #[derive(Debug, Default)]
 struct Line {
     start: usize,
-    /// No line end stands before this offset.
+    /// There is no line end before this offset.
     scanned: usize,
 }
 
-/// What may have to be skipped before the next byte.
+/// What must be skipped before the next byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Start {
-    /// Nothing was read yet: a byte order mark may come.
+    /// Nothing was read yet: a byte order mark may follow.
     OfStream,
     /// The last line ended in a carriage return: a line feed that follows belongs to it.
     AfterCarriageReturn,
@@ -116,7 +116,7 @@ enum Start {
 }
 
 impl Decoder {
-    /// Makes a decoder that refuses events of more than `limit` bytes, everything from their first to their last byte counted.
+    /// Creates a decoder that rejects events larger than `limit` bytes, counted from their first to their last byte.
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -130,7 +130,7 @@ impl Decoder {
         }
     }
 
-    /// Takes the next bytes of the stream. Take out all events with [`next_frame`](Self::next_frame) before the next call;
+    /// Accepts the next bytes of the stream. Take all events with [`next_frame`](Self::next_frame) before the next call;
     /// [`each`](Self::each) does both, and is faster.
     pub fn feed(&mut self, bytes: &[u8]) {
         if self.consumed > 0 {
@@ -140,15 +140,15 @@ impl Decoder {
         self.append(bytes);
     }
 
-    /// Makes room for `more` bytes. An event that has grown large may become as large as the limit: it gets room for that at
-    /// once, of which nothing is used before it is needed, and is not copied again and again.
+    /// Makes room for `more` bytes. An event that has grown large gets room up to the limit at once, which costs no memory
+    /// before it is used, and is not copied again and again.
     fn reserve(&mut self, more: usize) {
         if self.buffer.len() + more > self.buffer.capacity() && self.buffer.len() >= LARGE_BYTES {
             self.buffer.reserve_exact(more.max(self.limit.saturating_sub(self.buffer.len())));
         }
     }
 
-    /// Appends bytes as text, which is checked once for all the events in it.
+    /// Appends bytes as text, checked once for all the events in it.
     fn append(&mut self, mut bytes: &[u8]) {
         let Tail::Begun(begun) = &mut self.tail else { return };
         while !begun.is_empty() {
@@ -175,15 +175,15 @@ impl Decoder {
         }
     }
 
-    /// The next event, or `None` until more bytes are fed. An event that the stream breaks off in is never yielded.
+    /// Returns the next event, or `None` until more bytes are fed. An incomplete event is never returned.
     ///
     /// # Errors
-    /// The stream cannot be read any further: give it up.
+    /// The stream cannot be read any further: drop it.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, DecodeError> {
         Ok(self.next_event()?.and_then(|event| self.frame(event)))
     }
 
-    /// Reads lines up to the next blank one after a line of data.
+    /// Reads lines up to the next blank line after a line of data.
     fn next_event(&mut self) -> Result<Option<Pending>, DecodeError> {
         while self.skip_start() {
             let Some(line) = self.next_line() else {
@@ -206,7 +206,7 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Skips what stands before a line and is no part of it; false until that is known.
+    /// Skips what precedes a line and is not part of it; returns false until that is known.
     fn skip_start(&mut self) -> bool {
         let rest = &self.buffer.as_bytes()[self.line.start..];
         let skipped = match self.start {
@@ -229,7 +229,7 @@ impl Decoder {
         true
     }
 
-    /// The next whole line without its end, and moves on to the one after it.
+    /// Returns the next line without its end, and advances.
     fn next_line(&mut self) -> Option<Range<usize>> {
         let bytes = self.buffer.as_bytes();
         let Some(end) = memchr2(b'\n', b'\r', &bytes[self.line.scanned..]) else {
@@ -248,7 +248,7 @@ impl Decoder {
     /// Reads a line that is not blank.
     fn field(&mut self, line: Range<usize>) {
         let bytes = &self.buffer.as_bytes()[line.clone()];
-        // The backend's two, without looking for the colon.
+        // The backend's two fields, without searching for the colon.
         if let Some(value) = bytes.strip_prefix(b"data: ").map(<[u8]>::len) {
             return self.data(line.end - value..line.end);
         }
@@ -265,8 +265,8 @@ impl Decoder {
         match name {
             b"event" => self.event.kind = Some(value),
             b"data" => self.data(value),
-            // A comment (no name), `id`, `retry`, or a field that does not exist. Before the event's first field it need not
-            // be kept, so that no amount of comments between events fills the buffer.
+            // A comment (an empty name), `id`, `retry`, or an unknown field. Before the event's first field it is not
+            // stored, so comments between events cannot fill the buffer.
             _ if self.event.is_empty() => {
                 self.event.start = self.line.start;
                 self.consumed = self.line.start;
@@ -342,7 +342,7 @@ impl Data {
     }
 }
 
-/// The text that `bytes` begin with, and why it is not all of them.
+/// Returns the text at the start of `bytes`, and the reason if it is not all of them.
 fn leading_text(bytes: &[u8]) -> (&str, Option<Utf8Error>) {
     match std::str::from_utf8(bytes) {
         Ok(text) => (text, None),

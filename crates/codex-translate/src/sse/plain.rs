@@ -1,4 +1,4 @@
-//! Events in the backend's own form, read where they stand.
+//! Events in the backend's own form, read in place.
 
 use memchr::{memchr2, memmem};
 
@@ -6,14 +6,13 @@ use super::{DecodeError, Decoder, Frame, Start, Tail, leading_text};
 use crate::outcome::Flow;
 
 impl Decoder {
-    /// Takes the next bytes of the stream, and gives `take` each event that is whole with them, until it is done: what
-    /// [`feed`](Self::feed) and [`next_frame`](Self::next_frame) do.
+    /// Accepts the next bytes of the stream, and passes each event that they complete to `take`, until `take` is done. It is
+    /// equivalent to [`feed`](Self::feed) and [`next_frame`](Self::next_frame).
     ///
-    /// Events in the form in which the backend writes them are read where they stand; of the bytes, only the beginning of an event
-    /// whose end is missing is copied.
+    /// Events in the backend's own form are read in place; only the beginning of an incomplete event is copied.
     ///
     /// # Errors
-    /// The stream cannot be read any further, or what `take` says.
+    /// The stream cannot be read any further, or `take` failed.
     pub fn each<E: From<DecodeError>>(
         &mut self,
         mut bytes: &[u8],
@@ -53,7 +52,7 @@ impl Decoder {
         Ok(Flow::Continue)
     }
 
-    /// Whether the next byte is the first of an event, and nothing else can come of it.
+    /// Returns whether the next byte is the first byte of an event.
     fn is_between_events(&self) -> bool {
         self.start == Start::Settled
             && self.event.is_empty()
@@ -62,7 +61,8 @@ impl Decoder {
     }
 }
 
-/// The event that `text` begins with, if it is whole, of the backend's form and of `limit` bytes at most, and what comes after it.
+/// Returns the event at the start of `text`, if it is complete, in the backend's form and at most `limit` bytes long, and
+/// the rest.
 fn plain_event(text: &str, limit: usize) -> Option<(Frame<'_>, &str)> {
     let (event, rest) = line(text.strip_prefix("event: ")?)?;
     let (data, rest) = line(rest.strip_prefix("data: ")?)?;
@@ -71,7 +71,7 @@ fn plain_event(text: &str, limit: usize) -> Option<(Frame<'_>, &str)> {
     is_usual.then_some((Frame { event, data }, rest))
 }
 
-/// The first line of `text`, if it ends in a line feed, and what comes after it.
+/// Returns the first line of `text`, if it ends in a line feed, and the rest.
 fn line(text: &str) -> Option<(&str, &str)> {
     let end = memchr2(b'\n', b'\r', text.as_bytes())?;
     Some((&text[..end], text[end..].strip_prefix('\n')?))

@@ -2,9 +2,9 @@
 //!
 //! Nothing here knows a dialect: a writer gives it the texts that the model generates, and writes what it lets through.
 
-mod cut;
+mod output_limiter;
 mod stop;
 mod tokenizer;
 mod tokens;
 
-pub(crate) use cut::Cutter;
+pub(crate) use output_limiter::OutputLimiter;

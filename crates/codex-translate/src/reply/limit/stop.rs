@@ -1,48 +1,47 @@
-//! Stop strings, found wherever the borders of deltas fall.
+//! Stop strings, found even if they are split across deltas.
 
-/// Searches text that comes in pieces for any of several strings, by the algorithm of Knuth, Morris and Pratt: a byte is looked
-/// at once for each string, however long the strings are.
+/// Searches text in pieces for any of several strings with the algorithm of Knuth, Morris and Pratt, which looks at each
+/// byte once per string, however long the strings are.
 #[derive(Clone, Debug)]
 pub(crate) struct Stops {
     patterns: Vec<Pattern>,
-    /// The end of the text so far that is the beginning of a pattern, and so cannot be let go yet. No longer than the longest
-    /// pattern.
+    /// The end of the text that may begin a stop string, and so is held back. At most as long as the longest string.
     held: String,
 }
 
 #[derive(Clone, Debug)]
 struct Pattern {
     bytes: Vec<u8>,
-    /// For each prefix's length less one: the length of its longest proper prefix that is its suffix too.
+    /// For each length of a prefix less one: the length of the longest proper prefix that is also its suffix.
     borders: Vec<usize>,
-    /// How much of the pattern the text so far ends in.
+    /// How many bytes of the string the text ends in.
     matched: usize,
 }
 
-/// What is to become of a piece of text.
+/// The outcome of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Search {
     /// No string was found.
     Open,
-    /// A string was found; the text before it has been let go, and nothing comes after.
+    /// A string was found; the text before it was let through, and nothing follows.
     Found,
 }
 
 impl Stops {
-    /// Searches for `strings`, none of them empty.
+    /// Searches for `strings`, none of which is empty.
     pub(crate) fn new(strings: &[String]) -> Self {
         Self { patterns: strings.iter().map(|string| Pattern::new(string)).collect(), held: String::new() }
     }
 
-    /// Takes the next piece, and lets go of what stands before any string.
+    /// Takes the next piece, and lets through what precedes any string.
     pub(crate) fn push(&mut self, text: &str, mut emit: impl FnMut(&str)) -> Search {
         self.held.push_str(text);
         let start = self.held.len() - text.len();
         for (at, byte) in text.bytes().enumerate() {
-            // Of several that end here the longest: it begins first.
+            // If several end here, the longest one: it begins first.
             let found = self.patterns.iter_mut().filter_map(|pattern| pattern.step(byte)).max();
             if let Some(len) = found {
-                // A pattern begins where a character does, so that this is no place inside one.
+                // A string begins at a character's boundary, so this is one.
                 emit_some(self.held.get(..start + at + 1 - len), &mut emit);
                 self.held.clear();
                 return Search::Found;
@@ -55,12 +54,12 @@ impl Stops {
         Search::Open
     }
 
-    /// What is held back.
+    /// Returns what is held back.
     pub(crate) fn held(&self) -> &str {
         &self.held
     }
 
-    /// Lets go of what was held back: no more text follows, or other things come between.
+    /// Lets through what was held back, because no more text follows or something else comes between.
     pub(crate) fn flush(&mut self, mut emit: impl FnMut(&str)) {
         emit_some(Some(&self.held), &mut emit);
         self.held.clear();
@@ -85,7 +84,7 @@ impl Pattern {
         Self { bytes, borders, matched: 0 }
     }
 
-    /// Takes the next byte; the pattern's length if it ends there.
+    /// Takes the next byte; returns the string's length if it ends there.
     fn step(&mut self, byte: u8) -> Option<usize> {
         while self.matched > 0 && self.bytes.get(self.matched) != Some(&byte) {
             self.matched = self.borders[self.matched - 1];
@@ -119,7 +118,7 @@ mod tests {
         (out, Search::Open)
     }
 
-    /// The plain way: the string that ends first, of those the longest.
+    /// The naive search: the string that ends first, and the longest of those.
     fn oracle(stops: &[&str], text: &str) -> (String, Search) {
         let ends = |stop: &&str| Some((text.find(*stop)? + stop.len(), std::cmp::Reverse(stop.len())));
         match stops.iter().filter_map(ends).min() {

@@ -1,4 +1,4 @@
-//! The tokenizer of all models that the backend has, o200k, unpacked from a vocabulary that `build.rs` has packed.
+//! The tokenizer of all models of the backend, o200k, unpacked from the vocabulary that `build.rs` has packed.
 
 use std::io::Read as _;
 use std::sync::LazyLock;
@@ -6,14 +6,14 @@ use std::sync::LazyLock;
 use flate2::read::DeflateDecoder;
 use tiktoken_rs::{CoreBPE, O200K_BASE_PAT_STR};
 
-/// The tokens in the order of their ranks, each after its length.
+/// The tokens in the order of their ranks, each preceded by its length.
 static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/o200k"));
 
-/// The tokenizer, which is made when it is needed first: it takes some tens of megabytes and a tenth of a second.
+/// The tokenizer, created on first use: that takes tens of megabytes and about a tenth of a second.
 pub(crate) fn tokenizer() -> &'static CoreBPE {
     static TOKENIZER: LazyLock<CoreBPE> = LazyLock::new(|| {
         let tokens = unpack().into_iter().zip(0..).collect();
-        // Texts of users are never read as special tokens; there has to be one all the same.
+        // Users' texts are never parsed as special tokens, but the tokenizer requires one.
         let special = [("<|endoftext|>".to_owned(), 199_999)].into_iter().collect();
         CoreBPE::new(tokens, special, O200K_BASE_PAT_STR).expect("the pattern is tiktoken's own")
     });

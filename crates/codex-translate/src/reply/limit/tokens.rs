@@ -1,14 +1,13 @@
-//! Limits of tokens, counted as the models count them.
+//! Limits of tokens, counted with the models' tokenizer.
 //!
-//! The tokenizer is made when the first request needs it, and not before.
+//! The tokenizer is created when the first request needs it.
 
 use super::tokenizer::tokenizer;
 
-/// Text without a place where it may be divided is counted in pieces of this size, each border of which can make the count
-/// wrong by one.
+/// Text without a boundary is counted in pieces of this size; each boundary between pieces can change the count by one.
 const MAX_PENDING_BYTES: usize = 4096;
 
-/// Counts the tokens of text that comes in pieces.
+/// Counts the tokens of text in pieces.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TokenCount {
     /// The tokens of all text before `pending`.
@@ -18,12 +17,12 @@ pub(crate) struct TokenCount {
 }
 
 impl TokenCount {
-    /// The tokens of all text so far.
+    /// Returns the tokens of the whole text.
     pub(crate) fn total(&self) -> u64 {
         self.settled + count(&self.pending)
     }
 
-    /// Takes the next piece as far as the total stays within `max`; how many of its bytes that is.
+    /// Takes the next piece as far as the total stays within `max`; returns how many of its bytes that is.
     pub(crate) fn push_within(&mut self, text: &str, max: Option<u64>) -> usize {
         let before = self.pending.len();
         self.pending.push_str(text);
@@ -36,27 +35,26 @@ impl TokenCount {
         taken
     }
 
-    /// The next piece does not go on with the text so far: what is between them belongs to no token of either.
+    /// Ends the text so far: no token spans it and the next piece.
     pub(crate) fn separate(&mut self) {
         self.settled = self.total();
         self.pending.clear();
     }
 
-    /// How many bytes of `pending` at most `max` tokens make.
+    /// Returns how many bytes of `pending` are at most `max` tokens.
     fn pending_within(&self, max: u64) -> usize {
         let tokens = tokenizer().encode_ordinary(&self.pending);
         let max = usize::try_from(max).unwrap_or(usize::MAX);
         if tokens.len() <= max {
             return self.pending.len();
         }
-        // The tokens are the tokenizer's own, so that it knows their bytes.
+        // The tokens are the tokenizer's own, so it knows their bytes.
         let bytes = tokenizer().decode_bytes(&tokens[..max]).map_or(0, |bytes| bytes.len());
         // A token may end inside a character.
         (0..=bytes).rev().find(|at| self.pending.is_char_boundary(*at)).unwrap_or(0)
     }
 
-    /// Counts for good what later text cannot change: the tokenizer always divides before a space that stands between two
-    /// other characters.
+    /// Counts what later text cannot change: the tokenizer always splits before a space between two other characters.
     fn settle(&mut self) {
         let bytes = self.pending.as_bytes();
         let is_border = |at: &usize| {

@@ -5,13 +5,13 @@
 //! `stream.rs` holds the machine and takes one event after the other; the other files add methods to it, each for one part of
 //! the work.
 
-mod ends;
-mod opening;
+mod finish;
 mod output;
 mod pipe;
+mod prelude;
+mod push_text;
 mod repair;
 mod response;
-mod say;
 mod stream;
 mod writer;
 

@@ -1,4 +1,4 @@
-//! The output of a reply, as far as it has come.
+//! The output of a reply, as far as it has arrived.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,16 +8,16 @@ use serde_json::value::RawValue;
 use crate::bounds::{MAX_OUTPUT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 use crate::error::Error;
 use crate::json::{ObjectEdit, Text, members, word};
-use crate::reply::align::{Known, indexes_of};
+use crate::reply::match_items::{KnownItem, match_items};
 use crate::responses::{CallKind, ItemKind, OutputItem, TextKind};
 
-/// The items of a reply. Their places are without gaps, whatever upstream's indexes are.
+/// The items of a reply. Their places have no gaps, whatever upstream's indexes are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Output {
-    items: Vec<Item>,
-    /// Upstream's index to the place in `items`.
+    items: Vec<OutputEntry>,
+    /// Maps upstream's index to the place in `items`.
     places: BTreeMap<u64, usize>,
-    /// Upstream's indexes of calls of which something came before what names them.
+    /// Upstream's indexes of calls of which something arrived before their name.
     missed: BTreeSet<u64>,
     texts: usize,
     bytes: usize,
@@ -25,26 +25,26 @@ pub(super) struct Output {
 
 /// One item.
 #[derive(Clone, Debug)]
-pub(super) struct Item {
+pub(super) struct OutputEntry {
     pub(super) id: String,
     pub(super) kind: ItemKind,
-    /// The item as it was last written, under the caller's names.
+    /// The item as it was last written, with the caller's names.
     json: String,
     pub(super) stage: Stage,
     /// In the order of their indexes.
     parts: Vec<Part>,
-    /// What a tool is called with, as far as it has come.
-    pub(super) payload: Body,
-    /// Some of the payload came before the call: only its end says all of it.
+    /// The arguments of a call, as far as they have arrived.
+    pub(super) arguments: EscapedText,
+    /// Some of the arguments arrived before the call: only its end has all of them.
     pub(super) missed: bool,
 }
 
-/// How far an item, a part or a payload is.
+/// The state of an item, a part or the arguments of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     #[default]
     Open,
-    /// The whole text was said; the part around it is still open.
+    /// The text is complete; the part around it is still open.
     TextDone,
     Done,
 }
@@ -52,32 +52,32 @@ pub(super) enum Stage {
 /// One text of an item.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
-    pub(super) channel: TextKind,
+    pub(super) text_kind: TextKind,
     pub(super) index: u64,
     pub(super) stage: Stage,
-    pub(super) text: Body,
+    pub(super) text: EscapedText,
     annotations: Vec<Box<RawValue>>,
 }
 
 /// A text as it stands between the quotes of a JSON string.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Body {
+pub(super) struct EscapedText {
     escaped: Vec<u8>,
-    /// The length of the text itself.
+    /// The length of the unescaped text.
     pub(super) bytes: usize,
     pub(super) stage: Stage,
 }
 
 impl Output {
-    /// The place of the item that upstream has at `index`, if it is known.
+    /// Returns the place of the item that upstream has at `index`, if it is known.
     pub(super) fn place(&self, index: u64) -> Option<usize> {
         self.places.get(&index).copied()
     }
 
-    /// Adds the item that upstream has at `index`; one that is known is left as it is.
+    /// Adds the item that upstream has at `index`; a known item stays unchanged.
     ///
     /// # Errors
-    /// There are too many items, or the JSON is no item.
+    /// There are too many items, or the JSON is not an item.
     pub(super) fn add(&mut self, index: u64, json: String) -> Result<usize, Error> {
         let place = self.items.len();
         match self.places.entry(index) {
@@ -86,7 +86,7 @@ impl Output {
                 Err(Error::protocol(format!("the reply has more than {MAX_OUTPUT_ITEMS} output items")))
             }
             Entry::Vacant(new) => {
-                let item = Item { missed: self.missed.remove(&index), ..Item::new(json)? };
+                let item = OutputEntry { missed: self.missed.remove(&index), ..OutputEntry::new(json)? };
                 let added = item.json.len();
                 new.insert(place);
                 self.items.push(item);
@@ -96,11 +96,11 @@ impl Output {
         }
     }
 
-    /// Notes that something has come of the call at `index`, which cannot be given on before the call is named.
+    /// Records that something of the call at `index` arrived, which cannot be passed on before the call has a name.
     ///
     /// # Errors
     /// There are too many such calls.
-    pub(super) fn miss(&mut self, index: u64) -> Result<(), Error> {
+    pub(super) fn note_missed(&mut self, index: u64) -> Result<(), Error> {
         self.missed.insert(index);
         if self.missed.len() <= MAX_OUTPUT_ITEMS {
             return Ok(());
@@ -108,51 +108,51 @@ impl Output {
         Err(Error::protocol(format!("the reply has more than {MAX_OUTPUT_ITEMS} output items")))
     }
 
-    /// For each item of a terminal event's output the index that upstream has it at.
+    /// Returns upstream's index of each item in the output of a terminal event.
     ///
     /// # Errors
-    /// There is no index left for an item that was not known.
-    pub(super) fn indexes_of(&self, output: &[OutputItem<'_>]) -> Result<Vec<u64>, Error> {
+    /// No index is left for an unknown item.
+    pub(super) fn match_items(&self, output: &[OutputItem<'_>]) -> Result<Vec<u64>, Error> {
         let known = self.places.iter().map(|(index, place)| (*index, &self.items[*place]));
-        indexes_of(known.map(|(index, item)| (index, Known { id: &item.id, kind: item.kind })), output)
+        match_items(known.map(|(index, item)| (index, KnownItem { id: &item.id, kind: item.kind })), output)
     }
 
     pub(super) fn len(&self) -> usize {
         self.items.len()
     }
 
-    pub(super) fn items(&self) -> &[Item] {
+    pub(super) fn items(&self) -> &[OutputEntry] {
         &self.items
     }
 
-    pub(super) fn item(&mut self, place: usize) -> &mut Item {
+    pub(super) fn item(&mut self, place: usize) -> &mut OutputEntry {
         &mut self.items[place]
     }
 
-    /// Whether a call has not come to its end.
+    /// Returns whether a call is incomplete.
     pub(super) fn has_cut_call(&self) -> bool {
-        !self.missed.is_empty() || self.items.iter().any(Item::is_cut_call)
+        !self.missed.is_empty() || self.items.iter().any(OutputEntry::is_cut_call)
     }
 
     pub(super) fn is_done(&self, place: usize) -> bool {
         self.items[place].stage == Stage::Done
     }
 
-    /// Adds a part to the item at `place`; false if it was there.
+    /// Adds a part to the item at `place`; returns false if the item has it.
     ///
     /// # Errors
     /// The reply has too many parts.
-    pub(super) fn add_part(&mut self, place: usize, channel: TextKind, index: u64) -> Result<bool, Error> {
+    pub(super) fn add_part(&mut self, place: usize, text_kind: TextKind, index: u64) -> Result<bool, Error> {
         let item = &mut self.items[place];
-        if item.part(channel, index).is_some() {
+        if item.part(text_kind, index).is_some() {
             return Ok(false);
         }
         if self.texts >= MAX_OUTPUT_TEXTS {
             return Err(Error::protocol(format!("the reply has more than {MAX_OUTPUT_TEXTS} texts")));
         }
         self.texts += 1;
-        let at = item.parts.partition_point(|part| (part.index, part.channel) < (index, channel));
-        let part = Part { channel, index, stage: Stage::Open, text: Body::default(), annotations: Vec::new() };
+        let at = item.parts.partition_point(|part| (part.index, part.text_kind) < (index, text_kind));
+        let part = Part { text_kind, index, stage: Stage::Open, text: EscapedText::default(), annotations: Vec::new() };
         item.parts.insert(at, part);
         Ok(true)
     }
@@ -161,8 +161,14 @@ impl Output {
     ///
     /// # Errors
     /// The output is too large.
-    pub(super) fn say(&mut self, place: usize, channel: TextKind, index: u64, text: Text<'_>) -> Result<(), Error> {
-        let added = self.items[place].part(channel, index).map_or(0, |part| part.text.push(text));
+    pub(super) fn push_text(
+        &mut self,
+        place: usize,
+        text_kind: TextKind,
+        index: u64,
+        text: Text<'_>,
+    ) -> Result<(), Error> {
+        let added = self.items[place].part(text_kind, index).map_or(0, |part| part.text.push(text));
         self.grow(added)
     }
 
@@ -177,33 +183,33 @@ impl Output {
         self.grow(annotation.get().len())
     }
 
-    /// Adds to what the call at `place` is called with.
+    /// Adds to the arguments of the call at `place`.
     ///
     /// # Errors
     /// The output is too large.
-    pub(super) fn call_with(&mut self, place: usize, text: Text<'_>) -> Result<(), Error> {
-        let added = self.items[place].payload.push(text);
+    pub(super) fn push_arguments(&mut self, place: usize, text: Text<'_>) -> Result<(), Error> {
+        let added = self.items[place].arguments.push(text);
         self.grow(added)
     }
 
-    /// Ends the item at `place` as it is in `json`.
+    /// Ends the item at `place` with the JSON `json`.
     ///
     /// # Errors
     /// The output is too large.
     pub(super) fn finish(&mut self, place: usize, json: String) -> Result<(), Error> {
         let item = &mut self.items[place];
         let kept =
-            item.parts.iter().map(Part::kept_bytes).sum::<usize>() + item.payload.escaped.len() + item.json.len();
+            item.parts.iter().map(Part::kept_bytes).sum::<usize>() + item.arguments.escaped.len() + item.json.len();
         self.bytes = self.bytes.saturating_sub(kept);
         item.parts = Vec::new();
-        item.payload = Body { stage: Stage::Done, ..Body::default() };
+        item.arguments = EscapedText { stage: Stage::Done, ..EscapedText::default() };
         item.stage = Stage::Done;
         item.json = json;
         let added = item.json.len();
         self.grow(added)
     }
 
-    /// The items that have come to their end, as a JSON array.
+    /// Returns the completed items as a JSON array.
     pub(super) fn to_json(&self) -> String {
         let done = self.items.iter().filter(|item| item.stage == Stage::Done);
         let items: Vec<_> = done.map(|item| item.json.as_str()).collect();
@@ -219,55 +225,63 @@ impl Output {
     }
 }
 
-impl Item {
+impl OutputEntry {
     fn new(json: String) -> Result<Self, Error> {
         let [kind, id] = members(&json, ["type", "id"])?;
         let kind = ItemKind::from_word(&word(kind).unwrap_or_default());
         let id = word(id).unwrap_or_default().into_owned();
-        Ok(Self { id, kind, json, stage: Stage::Open, parts: Vec::new(), payload: Body::default(), missed: false })
+        Ok(Self {
+            id,
+            kind,
+            json,
+            stage: Stage::Open,
+            parts: Vec::new(),
+            arguments: EscapedText::default(),
+            missed: false,
+        })
     }
 
-    /// The texts of the item, by their indexes.
+    /// Returns the texts of the item, by their indexes.
     pub(super) fn parts(&self) -> Vec<(TextKind, u64)> {
-        self.parts.iter().map(|part| (part.channel, part.index)).collect()
+        self.parts.iter().map(|part| (part.text_kind, part.index)).collect()
     }
 
-    pub(super) fn has_part(&self, channel: TextKind, index: u64) -> bool {
-        self.parts.binary_search_by_key(&(index, channel), |part| (part.index, part.channel)).is_ok()
+    pub(super) fn has_part(&self, text_kind: TextKind, index: u64) -> bool {
+        self.parts.binary_search_by_key(&(index, text_kind), |part| (part.index, part.text_kind)).is_ok()
     }
 
-    pub(super) fn part(&mut self, channel: TextKind, index: u64) -> Option<&mut Part> {
-        let at = self.parts.binary_search_by_key(&(index, channel), |part| (part.index, part.channel)).ok()?;
+    pub(super) fn part(&mut self, text_kind: TextKind, index: u64) -> Option<&mut Part> {
+        let at = self.parts.binary_search_by_key(&(index, text_kind), |part| (part.index, part.text_kind)).ok()?;
         self.parts.get_mut(at)
     }
 
-    /// Whether the item is a call of which not everything has come.
+    /// Returns whether the item is a call whose arguments are incomplete.
     fn is_cut_call(&self) -> bool {
-        matches!(self.kind, ItemKind::Call(_)) && self.stage != Stage::Done && self.payload.stage == Stage::Open
+        matches!(self.kind, ItemKind::Call(_)) && self.stage != Stage::Done && self.arguments.stage == Stage::Open
     }
 
-    /// The item put together from its deltas, as it is at its end.
+    /// Builds the completed item from its deltas.
     ///
     /// # Errors
-    /// A defect of this crate: the item was read before.
+    /// A bug in this crate: the item was parsed before.
     pub(super) fn put_together(&self, status: &str) -> Result<String, Error> {
         let [status_now, content, summary, arguments, input] =
             members(&self.json, ["status", "content", "summary", "arguments", "input"])?;
         let mut edit = ObjectEdit::new(&self.json);
-        let texts = |channels: &[TextKind]| {
-            let parts = self.parts.iter().filter(|part| channels.contains(&part.channel));
+        let texts = |text_kinds: &[TextKind]| {
+            let parts = self.parts.iter().filter(|part| text_kinds.contains(&part.text_kind));
             format!("[{}]", parts.map(Part::to_json).collect::<Vec<_>>().join(","))
         };
         match self.kind {
             ItemKind::Message => edit.set("content", content, texts(&[TextKind::Text, TextKind::Refusal])),
             ItemKind::Reasoning => {
                 edit.set("summary", summary, texts(&[TextKind::Summary]));
-                if self.parts.iter().any(|part| part.channel == TextKind::Reasoning) {
+                if self.parts.iter().any(|part| part.text_kind == TextKind::Reasoning) {
                     edit.set("content", content, texts(&[TextKind::Reasoning]));
                 }
             }
-            ItemKind::Call(CallKind::Function) => edit.set("arguments", arguments, self.payload.to_json()),
-            ItemKind::Call(CallKind::Custom) => edit.set("input", input, self.payload.to_json()),
+            ItemKind::Call(CallKind::Function) => edit.set("arguments", arguments, self.arguments.to_json()),
+            ItemKind::Call(CallKind::Custom) => edit.set("input", input, self.arguments.to_json()),
             ItemKind::Image | ItemKind::Other => {}
         }
         // Reasoning has no status (docs/backend.md §3.3).
@@ -279,10 +293,10 @@ impl Item {
 }
 
 impl Part {
-    /// The part as it is at its end.
+    /// Returns the completed part.
     pub(super) fn to_json(&self) -> String {
         let text = self.text.to_json();
-        match self.channel {
+        match self.text_kind {
             TextKind::Text => {
                 let annotations: Vec<_> = self.annotations.iter().map(|annotation| annotation.get()).collect();
                 let annotations = annotations.join(",");
@@ -299,8 +313,8 @@ impl Part {
     }
 }
 
-impl Body {
-    /// Adds to the text; how many bytes more are kept.
+impl EscapedText {
+    /// Adds to the text; returns how many bytes were stored.
     fn push(&mut self, text: Text<'_>) -> usize {
         let before = self.escaped.len();
         text.write_escaped(&mut self.escaped);
@@ -308,18 +322,18 @@ impl Body {
         self.escaped.len() - before
     }
 
-    /// The text as a JSON string.
+    /// Returns the text as a JSON string.
     pub(super) fn to_json(&self) -> String {
         let mut json = Vec::with_capacity(self.escaped.len() + 2);
         json.push(b'"');
         json.extend_from_slice(&self.escaped);
         json.push(b'"');
-        // Only whole strings were put in.
+        // Only whole strings were added.
         String::from_utf8(json).unwrap_or_else(|_| "\"\"".to_owned())
     }
 }
 
-/// An item as it is when it begins: without its text, its payload or its result.
+/// Returns an item as it is when it begins: without its text, its arguments or its result.
 ///
 /// # Errors
 /// It is not an object.
@@ -343,9 +357,9 @@ pub(super) fn beginning_of(done: &str) -> Result<String, Error> {
     Ok(edit.text())
 }
 
-/// The item that a delta belongs to and that upstream has not announced.
-pub(super) fn unannounced(channel: TextKind, id: Option<&str>, place: usize) -> String {
-    let (prefix, rest) = match channel {
+/// Returns the item of a delta for which upstream has announced none.
+pub(super) fn unannounced(text_kind: TextKind, id: Option<&str>, place: usize) -> String {
+    let (prefix, rest) = match text_kind {
         TextKind::Text | TextKind::Refusal => {
             ("msg", "\"type\":\"message\",\"status\":\"in_progress\",\"content\":[],\"role\":\"assistant\"")
         }
@@ -365,7 +379,7 @@ mod tests {
         let mut output = Output::default();
         output.add(7, message.to_owned()).unwrap();
         output.add_part(0, TextKind::Text, 0).unwrap();
-        output.say(0, TextKind::Text, 0, Text::Plain("abc")).unwrap();
+        output.push_text(0, TextKind::Text, 0, Text::Plain("abc")).unwrap();
         assert_eq!(output.bytes, message.len() + 3);
         output.finish(0, "{}".to_owned()).unwrap();
         assert_eq!(output.bytes, 2, "what is replaced is not kept");

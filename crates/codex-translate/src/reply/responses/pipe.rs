@@ -37,7 +37,7 @@ impl<O: EventSink> Pipe<O> for ResponsesPipe {
         self.stream.finish()
     }
 
-    /// Does nothing: the last event of the turn ends the reply.
+    /// Does nothing: the last event of the turn finish the reply.
     fn end(&mut self, _: Option<&Usage>, _: &mut O) {}
 
     fn write_error(&mut self, error: &Error, out: &mut O) {

@@ -1,125 +1,125 @@
-//! What a client expects before, between and after what upstream has sent, event by event.
+//! The events that a client expects before, between and after those of upstream.
 
 use serde_json::value::RawValue;
 
 use super::output::Stage;
-use super::say::{Said, delta_kind};
-use super::stream::{ResponseStream, State};
+use super::push_text::{TextPiece, delta_kind};
+use super::stream::{ResponseStream, StreamState};
 use crate::error::Error;
 use crate::json::{ObjectEdit, Text, members_of, number, word};
 use crate::outcome::Finish;
 use crate::reply::sink::EventSink;
-use crate::responses::{Envelope, ItemKind, OutputPart, Piece, PlainDelta, PlainSaid, TextKind};
+use crate::responses::{CompactDelta, DeltaContent, Envelope, ItemKind, OutputPart, TextDelta, TextKind};
 
 impl ResponseStream {
-    /// Passes on a delta to which nothing but its number has to be done, as is true of nearly all; false, and nothing has
-    /// happened, if there is more to do.
-    pub(super) fn pass_delta(&mut self, delta: &PlainDelta<'_>, sink: &mut impl EventSink) -> Result<bool, Error> {
-        let index = match delta.said {
-            PlainSaid::Text(piece) => piece.output_index,
-            PlainSaid::Call { output_index, .. } => output_index,
+    /// Passes on a delta that needs nothing but another number, as nearly all deltas do. Returns false, and does nothing, if
+    /// the delta needs more.
+    pub(super) fn pass_delta(&mut self, delta: &CompactDelta<'_>, sink: &mut impl EventSink) -> Result<bool, Error> {
+        let index = match delta.content {
+            DeltaContent::Text(piece) => piece.output_index,
+            DeltaContent::Call { output_index, .. } => output_index,
         };
-        if !matches!(self.state, State::Open) || self.cutter.is_some() || !delta.is_placed {
+        if !matches!(self.state, StreamState::Open) || self.limiter.is_some() || !delta.is_placed {
             return Ok(false);
         }
-        // Upstream's index is the client's, too, unless upstream has left one out.
+        // Upstream's index is also the client's, unless upstream has skipped one.
         let place = self.output.place(index).filter(|place| *place as u64 == index && !self.output.is_done(*place));
         let Some(place) = place else { return Ok(false) };
         let item = &self.output.items()[place];
-        match delta.said {
-            PlainSaid::Text(Piece { channel, part, text, .. }) if item.has_part(channel, part) => {
-                self.output.say(place, channel, part, text)?;
+        match delta.content {
+            DeltaContent::Text(TextDelta { text_kind, part, text, .. }) if item.has_part(text_kind, part) => {
+                self.output.push_text(place, text_kind, part, text)?;
             }
-            PlainSaid::Call { kind, payload, .. }
+            DeltaContent::Call { kind, arguments, .. }
                 if item.kind == ItemKind::Call(kind)
                     && !item.missed
-                    && item.payload.stage != Stage::Done
-                    && !payload.is_empty() =>
+                    && item.arguments.stage != Stage::Done
+                    && !arguments.is_empty() =>
             {
-                self.output.call_with(place, payload)?;
+                self.output.push_arguments(place, arguments)?;
             }
-            PlainSaid::Text(_) | PlainSaid::Call { .. } => return Ok(false),
+            DeltaContent::Text(_) | DeltaContent::Call { .. } => return Ok(false),
         }
         self.writer.pass_delta(delta, sink);
         Ok(true)
     }
 
-    /// More of a text.
+    /// Adds to a text.
     pub(super) fn delta(
         &mut self,
         envelope: &Envelope<'_>,
-        piece: &Piece<'_>,
+        piece: &TextDelta<'_>,
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
-        let place = self.known_for(piece.channel, piece.output_index, envelope, sink)?;
+        let place = self.announce_for_text(piece.text_kind, piece.output_index, envelope, sink)?;
         if self.output.is_done(place) {
             return Ok(None);
         }
-        self.say(&Said::of(piece, place), Some(envelope), sink)
+        self.push_text(&TextPiece::of(piece, place), Some(envelope), sink)
     }
 
-    /// All of a text.
+    /// Ends a text.
     pub(super) fn text_done(
         &mut self,
         envelope: &Envelope<'_>,
-        piece: &Piece<'_>,
+        piece: &TextDelta<'_>,
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
-        let place = self.known_for(piece.channel, piece.output_index, envelope, sink)?;
+        let place = self.announce_for_text(piece.text_kind, piece.output_index, envelope, sink)?;
         if self.output.is_done(place) {
             return Ok(None);
         }
-        if let Some(finish) = self.complete_text(&Said::of(piece, place), sink)? {
+        if let Some(finish) = self.finish_text(&TextPiece::of(piece, place), sink)? {
             return Ok(Some(finish));
         }
         if let Some(part) =
-            self.output.item(place).part(piece.channel, piece.part).filter(|part| part.stage == Stage::Open)
+            self.output.item(place).part(piece.text_kind, piece.part).filter(|part| part.stage == Stage::Open)
         {
             part.stage = Stage::TextDone;
-            let kind = delta_kind(piece.channel).replace(".delta", ".done");
-            let edit = self.placed(envelope, place, Some((piece.channel, piece.part)));
+            let kind = delta_kind(piece.text_kind).replace(".delta", ".done");
+            let edit = self.placed(envelope, place, Some((piece.text_kind, piece.part)));
             self.writer.pass(envelope, &kind, Some(place), edit, sink);
         }
         Ok(None)
     }
 
-    /// More of what a tool is called with. Before the call is known nothing can be said: its end will say it all.
+    /// Adds to the arguments of a call. Before the call is announced nothing is written: its end has all arguments.
     pub(super) fn call_delta(
         &mut self,
         envelope: &Envelope<'_>,
         index: u64,
-        payload: Text<'_>,
+        arguments: Text<'_>,
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
         let Some(place) = self.output.place(index) else {
-            self.output.miss(index)?;
+            self.output.note_missed(index)?;
             return Ok(None);
         };
         let item = &self.output.items()[place];
-        if item.missed || item.payload.stage == Stage::Done {
+        if item.missed || item.arguments.stage == Stage::Done {
             return Ok(None);
         }
-        self.call_with(place, payload, Some(envelope), sink)
+        self.push_arguments(place, arguments, Some(envelope), sink)
     }
 
-    /// All of what a tool is called with.
+    /// Ends the arguments of a call.
     pub(super) fn call_done(
         &mut self,
         envelope: &Envelope<'_>,
         index: u64,
-        payload: Text<'_>,
+        arguments: Text<'_>,
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
         let Some(place) = self.output.place(index).filter(|place| !self.output.is_done(*place)) else {
             return Ok(None);
         };
-        if self.output.items()[place].payload.stage == Stage::Done {
+        if self.output.items()[place].arguments.stage == Stage::Done {
             return Ok(None);
         }
-        if let Some(finish) = self.complete_payload(place, payload, sink)? {
+        if let Some(finish) = self.finish_arguments(place, arguments, sink)? {
             return Ok(Some(finish));
         }
-        self.output.item(place).payload.stage = Stage::Done;
+        self.output.item(place).arguments.stage = Stage::Done;
         let mut edit = self.placed(envelope, place, None);
         if let Some(name) = word(envelope.name).filter(|_| !self.tools.is_unchanged()) {
             edit.set("name", envelope.name, Text::Plain(self.tools.to_client(&name)).to_json());
@@ -128,7 +128,7 @@ impl ResponseStream {
         Ok(None)
     }
 
-    /// An annotation of a text.
+    /// Adds an annotation to a text.
     pub(super) fn annotation(
         &mut self,
         envelope: &Envelope<'_>,
@@ -137,7 +137,7 @@ impl ResponseStream {
         annotation: &RawValue,
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
-        let place = self.known_for(TextKind::Text, index, envelope, sink)?;
+        let place = self.announce_for_text(TextKind::Text, index, envelope, sink)?;
         if !self.output.is_done(place) {
             self.open_part(place, TextKind::Text, part, sink)?;
             self.output.annotate(place, part, annotation)?;
@@ -147,7 +147,7 @@ impl ResponseStream {
         Ok(None)
     }
 
-    /// An event that is passed on as it is, but for its numbers; some of them open or close a part.
+    /// Passes on an event with new numbers; some events open or close a part.
     pub(super) fn other(
         &mut self,
         envelope: &Envelope<'_>,
@@ -157,31 +157,31 @@ impl ResponseStream {
         let Some(event) = PartEvent::read(envelope, kind)? else {
             let index = envelope.output_index.and_then(|raw| raw.get().parse().ok());
             let place = index.and_then(|index| self.output.place(index));
-            // SDKs would look for what is not in the event, and for the item of a part whose type is not known here.
+            // SDKs would look up members that the event lacks, and the item of a part whose type is not known here.
             let is_open = place.is_some_and(|place| !self.output.is_done(place));
             if !is_known(kind) && (!is_part(kind) || is_open) {
                 self.writer.pass(envelope, kind, place, ObjectEdit::new(envelope.json), sink);
             }
             return Ok(None);
         };
-        let place = self.known_for(event.channel, number(envelope.output_index)?, envelope, sink)?;
+        let place = self.announce_for_text(event.text_kind, number(envelope.output_index)?, envelope, sink)?;
         if self.output.is_done(place) {
             return Ok(None);
         }
         let pass = match event.stage {
-            Stage::Open => self.output.add_part(place, event.channel, event.part)?,
+            Stage::Open => self.output.add_part(place, event.text_kind, event.part)?,
             Stage::TextDone | Stage::Done => {
-                let said = Said { place, channel: event.channel, part: event.part, text: event.text };
-                if let Some(finish) = self.complete_text(&said, sink)? {
+                let piece = TextPiece { place, text_kind: event.text_kind, part: event.part, text: event.text };
+                if let Some(finish) = self.finish_text(&piece, sink)? {
                     return Ok(Some(finish));
                 }
-                self.end_text(place, event.channel, event.part, sink);
-                let part = self.output.item(place).part(event.channel, event.part);
+                self.write_text_done(place, event.text_kind, event.part, sink);
+                let part = self.output.item(place).part(event.text_kind, event.part);
                 part.is_some_and(|part| std::mem::replace(&mut part.stage, Stage::Done) < Stage::Done)
             }
         };
         if pass {
-            let edit = self.placed(envelope, place, Some((event.channel, event.part)));
+            let edit = self.placed(envelope, place, Some((event.text_kind, event.part)));
             self.writer.pass(envelope, kind, Some(place), edit, sink);
         }
         Ok(None)
@@ -190,21 +190,21 @@ impl ResponseStream {
 
 /// An event that opens or closes a part.
 struct PartEvent<'a> {
-    channel: TextKind,
+    text_kind: TextKind,
     part: u64,
     stage: Stage,
     text: Text<'a>,
 }
 
 impl<'a> PartEvent<'a> {
-    /// Reads an event of the type `kind`; `None` if it is another.
+    /// Parses an event of the type `kind`; `None` if the type is another.
     ///
     /// # Errors
-    /// The part is not in its usual form.
+    /// The part does not have its usual form.
     fn read(envelope: &Envelope<'a>, kind: &str) -> Result<Option<Self>, Error> {
         let Some(part) = envelope.part.filter(|_| is_part(kind)) else { return Ok(None) };
         let stage = if kind.ends_with(".added") { Stage::Open } else { Stage::Done };
-        let (channel, text) = if kind.contains("summary") {
+        let (text_kind, text) = if kind.contains("summary") {
             let [text] = members_of(part, ["text"])?;
             (TextKind::Summary, text.map_or(Ok(Text::Plain("")), Text::of)?)
         } else {
@@ -215,17 +215,17 @@ impl<'a> PartEvent<'a> {
                 OutputPart::Other => return Ok(None),
             }
         };
-        let part = if channel == TextKind::Summary { envelope.summary_index } else { envelope.content_index };
-        Ok(Some(Self { channel, part: number(part)?, stage, text }))
+        let part = if text_kind == TextKind::Summary { envelope.summary_index } else { envelope.content_index };
+        Ok(Some(Self { text_kind, part: number(part)?, stage, text }))
     }
 }
 
-/// Whether events of this type are `Event::Other` only if they come without what they are about.
+/// Returns whether events of this type become `Event::Other` only if they lack what they are about.
 fn is_known(kind: &str) -> bool {
     matches!(kind, "response.output_item.added" | "response.output_item.done" | "response.output_text.annotation.added")
 }
 
-/// Whether events of this type open or close a part.
+/// Returns whether events of this type open or close a part.
 fn is_part(kind: &str) -> bool {
     matches!(
         kind,

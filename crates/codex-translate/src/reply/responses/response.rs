@@ -1,4 +1,4 @@
-//! The response object: as upstream has it, with what this side knows better.
+//! The response object: upstream's, with the members that are better known here.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::plan::ReplyPlan;
 use crate::tool_names::ToolNames;
 use crate::usage::{ResponsesUsage, Usage};
 
-/// The members that openai-python's model of a response wants, beside `model`.
+/// The members that openai-python's model of a response requires, besides `model`.
 const REQUIRED: [&str; 8] =
     ["id", "object", "created_at", "status", "output", "parallel_tool_calls", "tool_choice", "tools"];
 
@@ -23,12 +23,12 @@ pub struct Response(Box<RawValue>);
 
 impl Response {
     /// # Errors
-    /// A defect of this crate: the JSON was put together from JSON.
+    /// A bug in this crate: the JSON was built from JSON.
     pub(super) fn new(json: String) -> Result<Self, Error> {
         RawValue::from_string(json).map(Self).map_err(|error| Error::protocol(error.to_string()))
     }
 
-    /// The response as JSON text.
+    /// Returns the response as JSON text.
     pub fn json(&self) -> &str {
         self.0.get()
     }
@@ -37,7 +37,7 @@ impl Response {
 /// The response object as it was last written.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
-    /// What this side knows better than upstream, as JSON.
+    /// The caller's name of the model, as JSON.
     model: String,
     store: Option<&'static str>,
     previous: Option<String>,
@@ -45,7 +45,7 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// A response of which upstream has said nothing yet.
+    /// Returns a response that upstream has not described yet.
     pub(super) fn new(plan: &ReplyPlan, reply_id: &ReplyId) -> Self {
         let model = Text::Plain(&plan.model).to_json();
         let json = format!(
@@ -68,7 +68,7 @@ impl Template {
         self.json
     }
 
-    /// Takes over what upstream says of the response now, under the caller's names of model and tools.
+    /// Updates the response from upstream's, with the caller's names of model and tools.
     ///
     /// # Errors
     /// It is not an object.
@@ -84,7 +84,7 @@ impl Template {
         if let Some(id) = &self.previous {
             edit.set(keys[3], previous, &**id);
         }
-        // What every client reads is there, whatever upstream leaves out.
+        // The members that every client reads are there, whatever upstream leaves out.
         let (found, own) = (members(response.get(), REQUIRED)?, members(&self.json, REQUIRED)?);
         for ((key, found), own) in REQUIRED.into_iter().zip(found).zip(own) {
             if let (None, Some(own)) = (present(found), own) {
@@ -99,7 +99,7 @@ impl Template {
         Ok(())
     }
 
-    /// Makes it a response of which nothing has come yet.
+    /// Resets it to a response at its beginning.
     pub(super) fn begin(&mut self) {
         self.set(&[
             ("status", Cow::Borrowed("\"in_progress\"")),
@@ -110,12 +110,12 @@ impl Template {
         ]);
     }
 
-    /// Makes it the response as it is at the end, which upstream has told.
+    /// Ends the response as upstream has ended it.
     pub(super) fn end(&mut self, status: &str, output: &str) {
         self.set(&[("status", Cow::Owned(Text::Plain(status).to_json())), ("output", Cow::Borrowed(output))]);
     }
 
-    /// Makes it the response as it is when this side ends it.
+    /// Ends the response as a limit of the caller ends it.
     pub(super) fn cut(&mut self, status: &str, usage: Option<&Usage>, output: &str) {
         let usage = usage.and_then(|usage| serde_json::to_string(&ResponsesUsage(*usage)).ok());
         let details = if status == "incomplete" { "{\"reason\":\"max_output_tokens\"}" } else { "null" };
@@ -127,7 +127,7 @@ impl Template {
         ]);
     }
 
-    /// Makes it the response as it is when it fails.
+    /// Ends the response with a failure.
     pub(super) fn fail(&mut self, error: &Error, output: &str) {
         let code = error.code().unwrap_or("server_error");
         let (code, message) = (Text::Plain(code).to_json(), Text::Plain(error.message()).to_json());
@@ -141,7 +141,7 @@ impl Template {
 
     fn set(&mut self, changes: &[(&str, Cow<'_, str>)]) {
         for (key, value) in changes {
-            // It was an object when it was read.
+            // It was an object when it was parsed.
             let Ok([found]) = members(&self.json, [key]) else { return };
             let mut edit = ObjectEdit::new(&self.json);
             edit.set(key, found, &**value);
@@ -151,14 +151,14 @@ impl Template {
     }
 }
 
-/// The echo of the request's tools under the caller's names.
+/// Returns the echo of the request's tools with the caller's names.
 ///
 /// # Errors
 /// It is not a list.
 fn renamed(tools: &RawValue, names: &ToolNames) -> Result<String, Error> {
     let mut echo = Vec::new();
     for tool in list(Some(tools))? {
-        // What is not an object has no name.
+        // A value that is not an object has no name.
         let [name] = members(tool.get(), ["name"]).unwrap_or_default();
         let mut edit = ObjectEdit::new(tool.get());
         if let Some(wire) = word(name) {

@@ -1,18 +1,18 @@
-//! A Responses event stream as the same, repaired.
+//! A Responses event stream, repaired.
 //!
-//! Events go on as they came, with whatever is in them, known here or not. What is changed is what clients trip over (docs/backend.md
-//! §3.3, docs/clients/quirks.md, openai-python and the AI SDK):
+//! Events are passed on unchanged, including members that are unknown here, except for what clients trip over
+//! (docs/backend.md §3.3, docs/clients/quirks.md, openai-python and the AI SDK):
 //!
-//! * `keepalive` is left out, `response.created` comes first, older names of events are brought up to date;
-//! * sequence numbers and output indexes are without gaps;
-//! * an item, a part or an end that upstream has not announced is announced, and a text that came whole comes as a delta too;
-//! * what comes a second time, or after the end of what it belongs to, is left out;
+//! * `keepalive` is dropped, `response.created` comes first, older names of events are updated;
+//! * sequence numbers and output indexes have no gaps;
+//! * an item, a part or an end that upstream leaves out is added, and a text without deltas also becomes a delta;
+//! * repetitions, and events after the end of what they belong to, are dropped;
 //! * the last event holds the whole output, which upstream leaves empty;
-//! * model and tools are called what the caller calls them, and phases by the two words that SDKs know;
-//! * a limit of tokens, which upstream does not take, ends the reply as incomplete.
+//! * model and tools have the caller's names, and phases the two words that SDKs know;
+//! * a limit of tokens, which upstream does not accept, ends the reply as incomplete.
 //!
-//! Nothing goes out before the first event that says how the turn goes: a turn that is refused at once can still be answered
-//! with a status (docs/features.md R8).
+//! Nothing is written before the first event that tells how the turn goes: a turn that is refused at once can still be
+//! answered with a status (docs/features.md R8).
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ use crate::json::{self, ObjectEdit};
 use crate::outcome::{Finish, Flow, ReplyId, Summary};
 use crate::plan::ReplyPlan;
 use crate::reply::event_buffer::EventBuffer;
-use crate::reply::limit::Cutter;
+use crate::reply::limit::OutputLimiter;
 use crate::reply::sink::EventSink;
 use crate::responses::{
     DeltaReader, Ended, Envelope, Event, IncompleteReason, ItemBody, ItemKind, OutputItem, RawEvent,
@@ -35,53 +35,53 @@ use crate::usage::Usage;
 /// Turns the events of one reply into events that any client can read, and into one whole response.
 #[derive(Clone, Debug)]
 pub struct ResponseStream {
-    pub(super) state: State,
+    pub(super) state: StreamState,
     deltas: DeltaReader,
     pub(super) writer: Writer,
     pub(super) output: Output,
     pub(super) template: Template,
     pub(super) tools: ToolNames,
-    /// The client knows every word for a message's phase.
+    /// Whether the client knows every word for a message's phase.
     pub(super) keep_phases: bool,
-    pub(super) cutter: Option<Cutter>,
-    /// The text that the cutter may hold back the end of: the item's place, and the part.
+    pub(super) limiter: Option<OutputLimiter>,
+    /// The text whose end the limiter may hold back: the item's place, and the part.
     pub(super) held: Option<(usize, u64)>,
 }
 
-/// How far the reply is.
+/// The state of the reply.
 ///
 /// ```text
-///           first event of a turn that goes on       terminal event or cut
-/// Opening ──────────────────────────────────▶ Open ────────────────────────▶ Closed(Ok)
+///           first event of a turn that goes on       terminal event or limit
+/// Buffering ──────────────────────────────────▶ Open ────────────────────────▶ Closed(Ok)
 ///    │ failure                                  │ failure
 ///    └──────────────────┬───────────────────────┘
 ///                       ▼            fail
 ///                     Failed ─────────────────────────────────────────────▶ Closed(Err)
 /// ```
-/// Nothing leads out of `Closed`: what upstream sends after its end is not read.
+/// `Closed` is final: later events are ignored.
 #[derive(Clone, Debug)]
-pub(super) enum State {
-    /// Nothing has gone out; holds what has come.
-    Opening(EventBuffer),
+pub(super) enum StreamState {
+    /// Nothing was written; holds the events so far.
+    Buffering(EventBuffer),
     Open,
-    /// The client was not told of the failure yet. Holds what has come if nothing has gone out.
+    /// The client does not know of the failure yet. Holds the events so far if nothing was written.
     Failed(Error, Option<EventBuffer>),
-    /// The last event has gone out.
+    /// The last event was written.
     Closed(Result<Summary, Error>),
 }
 
 impl ResponseStream {
-    /// Starts a reply to be written as `plan` says; `reply_id` stands in where upstream names neither id nor time.
+    /// Starts the reply that `plan` describes; `reply_id` is used where upstream gives neither id nor time.
     pub fn new(plan: &ReplyPlan, reply_id: &ReplyId) -> Self {
         Self {
-            state: State::Opening(EventBuffer::default()),
+            state: StreamState::Buffering(EventBuffer::default()),
             deltas: DeltaReader::default(),
             writer: Writer::default(),
             output: Output::default(),
             template: Template::new(plan, reply_id),
             tools: plan.tools.clone(),
             keep_phases: plan.keep_phases,
-            cutter: Cutter::new(plan),
+            limiter: OutputLimiter::new(plan),
             held: None,
         }
     }
@@ -89,18 +89,18 @@ impl ResponseStream {
     /// Takes the next event. After [`Flow::Done`], call [`finish`](Self::finish).
     ///
     /// # Errors
-    /// The turn failed: tell the caller, by [`write_error`](Self::write_error) if a status cannot be sent any more, and let
-    /// upstream go. Every later call says the same.
+    /// The turn failed: tell the client, with [`write_error`](Self::write_error) if a status cannot be sent any more, and
+    /// drop upstream. Every later call fails in the same way.
     pub fn push(&mut self, event: RawEvent<'_>, sink: &mut impl EventSink) -> Result<Flow, Error> {
         match &self.state {
-            State::Opening(_) | State::Open => {}
-            State::Failed(error, _) => return Err(error.clone()),
-            State::Closed(outcome) => return outcome.clone().map(|_| Flow::Done),
+            StreamState::Buffering(_) | StreamState::Open => {}
+            StreamState::Failed(error, _) => return Err(error.clone()),
+            StreamState::Closed(outcome) => return outcome.clone().map(|_| Flow::Done),
         }
         match self.take(event.json(), sink) {
             Ok(None) => Ok(Flow::Continue),
             Ok(Some(summary)) => {
-                self.state = State::Closed(Ok(summary));
+                self.state = StreamState::Closed(Ok(summary));
                 Ok(Flow::Done)
             }
             Err(error) => {
@@ -110,34 +110,34 @@ impl ResponseStream {
         }
     }
 
-    /// Ends the reply with `error`, because upstream cannot be read any further; one that has ended stays as it is.
+    /// Ends the reply with `error`, because upstream cannot be read any further. A reply that has ended stays as it is.
     pub fn fail(&mut self, error: Error) {
-        let early = match &mut self.state {
-            State::Opening(early) => Some(std::mem::take(early)),
-            State::Open => None,
-            State::Failed(..) | State::Closed(_) => return,
+        let prelude = match &mut self.state {
+            StreamState::Buffering(prelude) => Some(std::mem::take(prelude)),
+            StreamState::Open => None,
+            StreamState::Failed(..) | StreamState::Closed(_) => return,
         };
-        self.state = State::Failed(error, early);
+        self.state = StreamState::Failed(error, prelude);
     }
 
-    /// Says how the reply ended.
+    /// Returns how the reply ended.
     ///
     /// # Errors
-    /// It failed, or no terminal event has come. The caller must be told that the reply is not whole.
+    /// It failed, or has no terminal event: the client must learn that the reply is incomplete.
     pub fn finish(&self) -> Result<Summary, Error> {
         match &self.state {
-            State::Opening(_) | State::Open => Err(Error::truncated()),
-            State::Failed(error, _) => Err(error.clone()),
-            State::Closed(outcome) => outcome.clone(),
+            StreamState::Buffering(_) | StreamState::Open => Err(Error::truncated()),
+            StreamState::Failed(error, _) => Err(error.clone()),
+            StreamState::Closed(outcome) => outcome.clone(),
         }
     }
 
-    /// The whole response of a reply that has ended well, as its JSON.
+    /// Returns the JSON of the whole response, if the reply has ended well.
     pub fn response(&self) -> Option<&str> {
-        matches!(self.state, State::Closed(Ok(_))).then(|| self.template.json())
+        matches!(self.state, StreamState::Closed(Ok(_))).then(|| self.template.json())
     }
 
-    /// The whole response of a reply that has ended.
+    /// Returns the whole response.
     ///
     /// # Errors
     /// As for [`finish`](Self::finish).
@@ -146,20 +146,20 @@ impl ResponseStream {
         Response::new(self.template.into_json())
     }
 
-    /// Writes the event that tells the client of `error`, the last one of the reply; nothing if the last one has gone out.
+    /// Writes the event that tells the client of `error`, the last event of the reply; nothing if the reply has ended.
     pub fn write_error(&mut self, error: &Error, sink: &mut impl EventSink) {
         self.fail(error.clone());
-        let State::Failed(_, early) = &mut self.state else { return };
-        if let Some(early) = early.take() {
-            // What cannot be read of it was no reply to begin with; the client is told of `error` in any case.
-            let _ = self.begin(early, None, sink);
+        let StreamState::Failed(_, prelude) = &mut self.state else { return };
+        if let Some(prelude) = prelude.take() {
+            // A prelude that cannot be written is dropped: the client learns of `error` in any case.
+            let _ = self.write_prelude(prelude, None, sink);
         }
         self.template.fail(error, &self.output.to_json());
         self.writer.add("response.failed", &format!("\"response\":{}", self.template.json()), sink);
-        self.state = State::Closed(Err(error.clone()));
+        self.state = StreamState::Closed(Err(error.clone()));
     }
 
-    /// Takes an event; the summary if the reply ends with it.
+    /// Takes an event; returns the summary if the reply ends with it.
     fn take(&mut self, json: &str, sink: &mut impl EventSink) -> Result<Option<Summary>, Error> {
         if let Some(delta) = self.deltas.read(json)
             && self.pass_delta(&delta, sink)?
@@ -170,8 +170,8 @@ impl ResponseStream {
         let Some(envelope) = Envelope::parse(json)? else { return Ok(None) };
         let kind = envelope.kind();
         let event = envelope.event()?;
-        // An event without a type is none that a client could read.
-        if matches!(&*kind, "" | "keepalive") || self.is_early(&envelope, &event, sink)? {
+        // No client can read an event without a type.
+        if matches!(&*kind, "" | "keepalive") || self.buffer_prelude(&envelope, &event, sink)? {
             return Ok(None);
         }
         if !matches!(event, Event::Delta(_) | Event::Opened) && !is_beside_the_output(&envelope, &event) {
@@ -186,8 +186,10 @@ impl ResponseStream {
             Event::ItemDone { output_index, item } => self.item_done(&envelope, output_index, &item, sink)?,
             Event::Delta(piece) => self.delta(&envelope, &piece, sink)?,
             Event::Done(piece) => self.text_done(&envelope, &piece, sink)?,
-            Event::CallDelta { output_index, payload } => self.call_delta(&envelope, output_index, payload, sink)?,
-            Event::CallDone { output_index, payload } => self.call_done(&envelope, output_index, payload, sink)?,
+            Event::CallDelta { output_index, arguments } => {
+                self.call_delta(&envelope, output_index, arguments, sink)?
+            }
+            Event::CallDone { output_index, arguments } => self.call_done(&envelope, output_index, arguments, sink)?,
             Event::Annotation { output_index, part, annotation } => {
                 self.annotation(&envelope, output_index, part, annotation, sink)?
             }
@@ -207,7 +209,7 @@ impl ResponseStream {
         }
     }
 
-    /// The terminal event of upstream: closes what is open, and puts the output in.
+    /// Ends the reply with upstream's terminal event: ends what is open, and adds the output.
     fn complete(
         &mut self,
         envelope: &Envelope<'_>,
@@ -227,7 +229,7 @@ impl ResponseStream {
             None => ("response.completed", "completed"),
             Some(_) => ("response.incomplete", "incomplete"),
         };
-        self.close_items(status, sink)?;
+        self.finish_open_items(status, sink)?;
         self.template.end(status, &self.output.to_json());
         let mut edit = ObjectEdit::new(envelope.json);
         edit.set("response", envelope.response, self.template.json());
@@ -240,8 +242,7 @@ impl ResponseStream {
         Ok(Summary { finish, usage: ended.usage })
     }
 
-    /// The caller's own end: the reply is closed here, and upstream is not needed any more. `usage` is what upstream says of
-    /// it, if it has come that far.
+    /// Ends the reply at the caller's limit; upstream is not needed any more. `usage` is upstream's, if it is known.
     fn cut(&mut self, finish: Finish, usage: Option<Usage>, sink: &mut impl EventSink) -> Result<Summary, Error> {
         let (kind, status) = match finish {
             Finish::Length => ("response.incomplete", "incomplete"),
@@ -249,8 +250,8 @@ impl ResponseStream {
                 ("response.completed", "completed")
             }
         };
-        self.close_items(status, sink)?;
-        let usage = usage.or_else(|| self.cutter.as_ref().map(Cutter::usage));
+        self.finish_open_items(status, sink)?;
+        let usage = usage.or_else(|| self.limiter.as_ref().map(OutputLimiter::usage));
         self.template.cut(status, usage.as_ref(), &self.output.to_json());
         self.writer.add(kind, &format!("\"response\":{}", self.template.json()), sink);
         Ok(Summary { finish, usage })
@@ -261,24 +262,24 @@ impl ResponseStream {
         if calls { Finish::ToolCalls } else { Finish::Stop }
     }
 
-    /// Takes what stands in the response's output and in no event before it.
+    /// Writes what is in the response's output and was in no earlier event.
     fn take_output(&mut self, ended: &Ended<'_>, sink: &mut impl EventSink) -> Result<Option<Finish>, Error> {
-        let indexes = self.output.indexes_of(&ended.output)?;
+        let indexes = self.output.match_items(&ended.output)?;
         for (index, item) in indexes.into_iter().zip(&ended.output) {
             if self.output.place(index).is_none() && is_unnamed(item) {
-                self.output.miss(index)?;
+                self.output.note_missed(index)?;
                 continue;
             }
             let json = self.for_client(item)?;
-            let place = self.known(index, || output::beginning_of(&json), sink)?;
+            let place = self.announce(index, || output::beginning_of(&json), sink)?;
             if self.output.is_done(place) {
                 continue;
             }
             let json = json.into_owned();
-            if let Some(finish) = self.complete_item(place, item, sink)? {
+            if let Some(finish) = self.finish_item(place, item, sink)? {
                 return Ok(Some(finish));
             }
-            self.end_item(place, json, sink)?;
+            self.write_item_done(place, json, sink)?;
         }
         Ok(None)
     }
@@ -291,12 +292,12 @@ impl ResponseStream {
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
         if self.output.place(index).is_some() {
-            // Announced on this side already, when something of it came first.
+            // Announced already, when something of it arrived first.
             return Ok(None);
         }
         if is_unnamed(item) {
-            // A client cannot read it; its end will name it.
-            self.output.miss(index)?;
+            // A client cannot read it yet; its end has the name.
+            self.output.note_missed(index)?;
             return Ok(None);
         }
         let json = self.for_client(item)?;
@@ -317,16 +318,16 @@ impl ResponseStream {
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
         if self.output.place(index).is_none() && is_unnamed(item) {
-            self.output.miss(index)?;
+            self.output.note_missed(index)?;
             return Ok(None);
         }
         let json = self.for_client(item)?;
-        let place = self.known(index, || output::beginning_of(&json), sink)?;
+        let place = self.announce(index, || output::beginning_of(&json), sink)?;
         if self.output.is_done(place) {
             return Ok(None);
         }
         let json = json.into_owned();
-        if let Some(finish) = self.complete_item(place, item, sink)? {
+        if let Some(finish) = self.finish_item(place, item, sink)? {
             return Ok(Some(finish));
         }
         let mut edit = ObjectEdit::new(envelope.json);
@@ -339,12 +340,12 @@ impl ResponseStream {
     }
 }
 
-/// Whether an item is a call that cannot be answered: SDKs want its id and its name.
+/// Returns whether an item is a call without id or name, which SDKs require.
 fn is_unnamed(item: &OutputItem<'_>) -> bool {
     matches!(item.body, ItemBody::Call { call_id: None, .. } | ItemBody::Call { name: None, .. })
 }
 
-/// Whether an event says nothing about what the model generates.
+/// Returns whether an event is not about what the model generates.
 fn is_beside_the_output(envelope: &Envelope<'_>, event: &Event<'_>) -> bool {
     matches!(event, Event::Other(_)) && envelope.output_index.is_none()
 }

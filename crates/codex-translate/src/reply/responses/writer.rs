@@ -1,12 +1,12 @@
-//! Events on their way to the client: renumbered where something was left out or added, and otherwise as they came.
+//! Events on their way to the client: renumbered where something was left out or added, and otherwise unchanged.
 
 use std::fmt::Write as _;
 
 use crate::json::{ObjectEdit, number, present};
 use crate::reply::sink::EventSink;
-use crate::responses::{Envelope, PlainDelta};
+use crate::responses::{CompactDelta, Envelope};
 
-/// Numbers events and gives them to a sink.
+/// Numbers events and passes them to a sink.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Writer {
     /// The number of the next event.
@@ -14,7 +14,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Gives on an event of upstream, as one of type `kind` about the item at `index`, with the changes made so far.
+    /// Passes on an event of upstream as one of type `kind` about the item at `index`, with the changes made so far.
     pub(super) fn pass(
         &mut self,
         envelope: &Envelope<'_>,
@@ -32,8 +32,8 @@ impl Writer {
             }
             self.sequence += 1;
         }
-        let said = present(envelope.output_index).and_then(|raw| raw.get().parse().ok());
-        if let Some(index) = index.filter(|index| said != Some(*index)) {
+        let piece = present(envelope.output_index).and_then(|raw| raw.get().parse().ok());
+        if let Some(index) = index.filter(|index| piece != Some(*index)) {
             edit.set("output_index", envelope.output_index, index.to_string());
         }
         if edit.is_empty() {
@@ -43,11 +43,11 @@ impl Writer {
         }
     }
 
-    /// Gives on a delta that is right as it stands but for its number.
-    pub(super) fn pass_delta(&mut self, delta: &PlainDelta<'_>, sink: &mut impl EventSink) {
-        let PlainDelta { json, kind, sequence_number, .. } = delta;
+    /// Passes on a delta that needs nothing but another number.
+    pub(super) fn pass_delta(&mut self, delta: &CompactDelta<'_>, sink: &mut impl EventSink) {
+        let CompactDelta { json, kind, sequence_number, .. } = delta;
         match sequence_number {
-            Some((said, span)) if *said != self.sequence => {
+            Some((piece, span)) if *piece != self.sequence => {
                 let number = self.sequence.to_string();
                 sink.event(kind, &[&json[..span.start], &number, &json[span.end..]]);
             }
@@ -56,7 +56,7 @@ impl Writer {
         self.sequence += u64::from(sequence_number.is_some());
     }
 
-    /// Gives on an event that upstream has left out. `members` is what it has beside type and number, as JSON text.
+    /// Writes an event that upstream has left out. `members` are those besides type and number, as JSON text.
     pub(super) fn add(&mut self, kind: &str, members: &str, sink: &mut impl EventSink) {
         let mut head = String::new();
         // Writing to a String cannot fail.

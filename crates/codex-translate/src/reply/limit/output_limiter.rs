@@ -1,4 +1,4 @@
-//! The end that the caller set: stop strings and a limit of tokens, which the backend does not take (docs/features.md C7, C8).
+//! The caller's limits: stop strings and a limit of tokens, which the backend does not accept (docs/features.md C7, C8).
 
 use super::stop::{Search, Stops};
 use super::tokens::TokenCount;
@@ -7,11 +7,11 @@ use crate::outcome::Finish;
 use crate::plan::ReplyPlan;
 use crate::usage::Usage;
 
-/// Watches over what the model generates, and lets go of what stands before the end that the caller set.
+/// Watches what the model generates, and lets through what precedes the caller's limit.
 ///
-/// Reasoning is not counted: the caller sees a summary of it at most.
+/// Reasoning is not counted: the caller sees at most a summary of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Cutter {
+pub(crate) struct OutputLimiter {
     stops: Stops,
     max_tokens: Option<u64>,
     generated: TokenCount,
@@ -19,8 +19,8 @@ pub(crate) struct Cutter {
     scratch: String,
 }
 
-impl Cutter {
-    /// The cutter of a reply, if the caller set an end.
+impl OutputLimiter {
+    /// Returns the limiter of a reply, if the caller set a limit.
     pub(crate) fn new(plan: &ReplyPlan) -> Option<Self> {
         if !plan.is_cut() {
             return None;
@@ -34,7 +34,7 @@ impl Cutter {
         })
     }
 
-    /// Takes the next text of the answer; the reply's end, if it is reached.
+    /// Takes the next text of the answer. Returns the finish if the limit is reached.
     pub(crate) fn content(&mut self, text: Text<'_>, mut emit: impl FnMut(Text<'_>)) -> Option<Finish> {
         let mut emit = |text: &str| emit(Text::Plain(text));
         let (taken, cut) = self.within_limit(text);
@@ -48,7 +48,7 @@ impl Cutter {
         cut
     }
 
-    /// Takes the next piece of anything else that the model generates, in which no stop string counts.
+    /// Takes the next generated text that is not part of the answer; stop strings do not count in it.
     pub(crate) fn other(&mut self, text: Text<'_>, mut emit: impl FnMut(Text<'_>)) -> Option<Finish> {
         let (taken, cut) = self.within_limit(text);
         if taken > 0 {
@@ -57,18 +57,18 @@ impl Cutter {
         cut
     }
 
-    /// Something else comes between, or the reply ends: lets go of what was held back.
+    /// Lets through what was held back, because something else follows or the reply ends.
     pub(crate) fn flush(&mut self, mut emit: impl FnMut(Text<'_>)) {
         self.stops.flush(|text| emit(Text::Plain(text)));
         self.generated.separate();
     }
 
-    /// How many characters are held back.
+    /// Returns how many characters are held back.
     pub(crate) fn held_chars(&self) -> u64 {
         self.stops.held().chars().count() as u64
     }
 
-    /// What a reply that is cut now has cost, as far as that can be known on this side.
+    /// Returns the usage of a reply that ends now, as far as it can be known here.
     pub(crate) fn usage(&self) -> Usage {
         let output_tokens = self.generated.total();
         Usage {
@@ -80,7 +80,7 @@ impl Cutter {
         }
     }
 
-    /// Decodes `text` into `scratch`; how much of it is within the limit, and whether that is not all.
+    /// Decodes `text` into `scratch`. Returns how much of it is within the limit, and the finish if that is not all.
     fn within_limit(&mut self, text: Text<'_>) -> (usize, Option<Finish>) {
         self.scratch.clear();
         text.push_to(&mut self.scratch);

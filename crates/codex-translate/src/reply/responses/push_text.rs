@@ -1,4 +1,4 @@
-//! Saying more: items and parts that are announced before their first delta, and deltas up to the end that the caller set.
+//! Adding to texts: items and parts that are announced before their first delta, and deltas up to the caller's limit.
 
 use std::borrow::Cow;
 
@@ -8,26 +8,26 @@ use crate::error::Error;
 use crate::json::{ObjectEdit, Text, members, present, word};
 use crate::outcome::Finish;
 use crate::reply::sink::EventSink;
-use crate::responses::{CallKind, Envelope, ItemBody, ItemKind, OutputItem, Piece, TextKind};
+use crate::responses::{CallKind, Envelope, ItemBody, ItemKind, OutputItem, TextDelta, TextKind};
 
 /// A text and where it belongs.
 #[derive(Clone, Copy)]
-pub(super) struct Said<'a> {
+pub(super) struct TextPiece<'a> {
     pub(super) place: usize,
-    pub(super) channel: TextKind,
+    pub(super) text_kind: TextKind,
     pub(super) part: u64,
     pub(super) text: Text<'a>,
 }
 
-impl<'a> Said<'a> {
-    pub(super) fn of(piece: &Piece<'a>, place: usize) -> Self {
-        Self { place, channel: piece.channel, part: piece.part, text: piece.text }
+impl<'a> TextPiece<'a> {
+    pub(super) fn of(piece: &TextDelta<'a>, place: usize) -> Self {
+        Self { place, text_kind: piece.text_kind, part: piece.part, text: piece.text }
     }
 }
 
 impl ResponseStream {
-    /// The place of the item at `index`; one that is not known is announced as `beginning` has it.
-    pub(super) fn known(
+    /// Returns the place of the item at `index`; an unknown item is announced as `beginning` describes it.
+    pub(super) fn announce(
         &mut self,
         index: u64,
         beginning: impl FnOnce() -> Result<String, Error>,
@@ -42,19 +42,19 @@ impl ResponseStream {
         Ok(place)
     }
 
-    /// The place of the item that the text of an event belongs to.
-    pub(super) fn known_for(
+    /// Returns the place of the item that the text of an event belongs to; an unknown item is announced.
+    pub(super) fn announce_for_text(
         &mut self,
-        channel: TextKind,
+        text_kind: TextKind,
         index: u64,
         envelope: &Envelope<'_>,
         sink: &mut impl EventSink,
     ) -> Result<usize, Error> {
         let place = self.output.len();
-        self.known(index, || Ok(unannounced(channel, word(envelope.item_id).as_deref(), place)), sink)
+        self.announce(index, || Ok(unannounced(text_kind, word(envelope.item_id).as_deref(), place)), sink)
     }
 
-    /// The JSON of an item with the caller's name of a tool, and with the words for its phase that clients know.
+    /// Returns the JSON of an item with the caller's name of a tool, and with a phase that clients know.
     ///
     /// # Errors
     /// It is not an object.
@@ -63,11 +63,11 @@ impl ResponseStream {
         match item.kind() {
             ItemKind::Message => {
                 let [found] = members(item.json, ["phase"])?;
-                if let (Some(said), false, ItemBody::Message { phase, .. }) =
+                if let (Some(piece), false, ItemBody::Message { phase, .. }) =
                     (present(found), self.keep_phases, &item.body)
-                    && word(Some(said)).as_deref() != Some(phase.as_str())
+                    && word(Some(piece)).as_deref() != Some(phase.as_str())
                 {
-                    // The AI SDK refuses a whole reply for an older or a newer word (docs/backend.md §3.3).
+                    // The AI SDK rejects a whole reply for an older or newer word (docs/backend.md §3.3).
                     edit.set("phase", found, Text::Plain(phase.as_str()).to_json());
                 }
             }
@@ -82,86 +82,86 @@ impl ResponseStream {
         Ok(if edit.is_empty() { Cow::Borrowed(item.json) } else { Cow::Owned(edit.text()) })
     }
 
-    /// Says what the cutter has held back.
+    /// Writes what the limiter has held back.
     pub(super) fn flush(&mut self, sink: &mut impl EventSink) -> Result<(), Error> {
-        let (Some(cutter), Some((place, part))) = (&mut self.cutter, self.held.take()) else { return Ok(()) };
+        let (Some(limiter), Some((place, part))) = (&mut self.limiter, self.held.take()) else { return Ok(()) };
         let mut held = String::new();
-        cutter.flush(|text| text.push_to(&mut held));
+        limiter.flush(|text| text.push_to(&mut held));
         if held.is_empty() {
             return Ok(());
         }
-        self.write_delta(&Said { place, channel: TextKind::Text, part, text: Text::Plain(&held) }, None, sink)
+        self.write_delta(&TextPiece { place, text_kind: TextKind::Text, part, text: Text::Plain(&held) }, None, sink)
     }
 
-    /// Says more of a text, up to the end that the caller set.
-    pub(super) fn say(
+    /// Adds to a text, up to the caller's limit.
+    pub(super) fn push_text(
         &mut self,
-        said: &Said<'_>,
+        piece: &TextPiece<'_>,
         envelope: Option<&Envelope<'_>>,
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
-        if self.held.is_some_and(|held| said.channel != TextKind::Text || held != (said.place, said.part)) {
+        if self.held.is_some_and(|held| piece.text_kind != TextKind::Text || held != (piece.place, piece.part)) {
             self.flush(sink)?;
         }
-        self.open_part(said.place, said.channel, said.part, sink)?;
-        let is_reasoning = matches!(said.channel, TextKind::Summary | TextKind::Reasoning);
-        let Some(cutter) = self.cutter.as_mut().filter(|_| !is_reasoning) else {
-            self.write_delta(said, envelope, sink)?;
+        self.open_part(piece.place, piece.text_kind, piece.part, sink)?;
+        let is_reasoning = matches!(piece.text_kind, TextKind::Summary | TextKind::Reasoning);
+        let Some(limiter) = self.limiter.as_mut().filter(|_| !is_reasoning) else {
+            self.write_delta(piece, envelope, sink)?;
             return Ok(None);
         };
         let mut text = String::new();
-        let cut = if said.channel == TextKind::Text {
-            self.held = Some((said.place, said.part));
-            cutter.content(said.text, |more| more.push_to(&mut text))
+        let cut = if piece.text_kind == TextKind::Text {
+            self.held = Some((piece.place, piece.part));
+            limiter.content(piece.text, |more| more.push_to(&mut text))
         } else {
-            cutter.other(said.text, |more| more.push_to(&mut text))
+            limiter.other(piece.text, |more| more.push_to(&mut text))
         };
         if !text.is_empty() {
-            self.write_delta(&Said { text: Text::Plain(&text), ..*said }, envelope, sink)?;
+            self.write_delta(&TextPiece { text: Text::Plain(&text), ..*piece }, envelope, sink)?;
         }
         Ok(cut)
     }
 
-    pub(super) fn call_with(
+    pub(super) fn push_arguments(
         &mut self,
         place: usize,
-        payload: Text<'_>,
+        arguments: Text<'_>,
         envelope: Option<&Envelope<'_>>,
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
         let ItemKind::Call(kind) = self.output.items()[place].kind else {
             return Err(Error::protocol(format!(
-                "output item {place} of the reply is called although it is no tool call"
+                "an event for tool-call arguments refers to output item {place}, which is not a tool call"
             )));
         };
         let (mut text, mut cut) = (Cow::Borrowed(""), None);
-        if let Some(cutter) = &mut self.cutter {
-            cut = cutter.other(payload, |more| more.push_to(text.to_mut()));
+        if let Some(limiter) = &mut self.limiter {
+            cut = limiter.other(arguments, |more| more.push_to(text.to_mut()));
         }
-        let payload = if self.cutter.is_some() { Text::Plain(&text) } else { payload };
-        if !payload.is_empty() {
-            self.output.call_with(place, payload)?;
+        let arguments = if self.limiter.is_some() { Text::Plain(&text) } else { arguments };
+        if !arguments.is_empty() {
+            self.output.push_arguments(place, arguments)?;
             let name = match kind {
                 CallKind::Function => "response.function_call_arguments.delta",
                 CallKind::Custom => "response.custom_tool_call_input.delta",
             };
-            self.write(name, place, None, payload, envelope, sink);
+            self.write(name, place, None, arguments, envelope, sink);
         }
         Ok(cut)
     }
 
-    /// Announces a part that upstream has not.
+    /// Announces a part that upstream has not announced.
     pub(super) fn open_part(
         &mut self,
         place: usize,
-        channel: TextKind,
+        text_kind: TextKind,
         part: u64,
         sink: &mut impl EventSink,
     ) -> Result<(), Error> {
-        if !self.output.add_part(place, channel, part)? {
+        if !self.output.add_part(place, text_kind, part)? {
             return Ok(());
         }
-        let (kind, key, empty) = match channel {
+        let (kind, key, empty) = match text_kind {
             TextKind::Text => (
                 "response.content_part.added",
                 "content_index",
@@ -181,15 +181,22 @@ impl ResponseStream {
         Ok(())
     }
 
-    /// Keeps a delta and writes it: upstream's event with the text in its place, or one of this side's own.
+    /// Records a delta and writes it: as upstream's event with the text in its place, or as a new event.
     pub(super) fn write_delta(
         &mut self,
-        said: &Said<'_>,
+        piece: &TextPiece<'_>,
         envelope: Option<&Envelope<'_>>,
         sink: &mut impl EventSink,
     ) -> Result<(), Error> {
-        self.output.say(said.place, said.channel, said.part, said.text)?;
-        self.write(delta_kind(said.channel), said.place, Some((said.channel, said.part)), said.text, envelope, sink);
+        self.output.push_text(piece.place, piece.text_kind, piece.part, piece.text)?;
+        self.write(
+            delta_kind(piece.text_kind),
+            piece.place,
+            Some((piece.text_kind, piece.part)),
+            piece.text,
+            envelope,
+            sink,
+        );
         Ok(())
     }
 
@@ -203,22 +210,22 @@ impl ResponseStream {
         sink: &mut impl EventSink,
     ) {
         let Some(envelope) = envelope else {
-            let part = part.map_or_else(String::new, |(channel, part)| {
-                let logprobs = if channel == TextKind::Text { ",\"logprobs\":[]" } else { "" };
-                format!(",\"{}\":{part}{logprobs}", index_key(channel))
+            let part = part.map_or_else(String::new, |(text_kind, part)| {
+                let logprobs = if text_kind == TextKind::Text { ",\"logprobs\":[]" } else { "" };
+                format!(",\"{}\":{part}{logprobs}", index_key(text_kind))
             });
             self.writer.add(kind, &format!("{}{part},\"delta\":{}", self.about(place), text.to_json()), sink);
             return;
         };
         let mut edit = self.placed(envelope, place, part);
-        // Upstream's own text is still what the event holds.
+        // Otherwise the event already holds upstream's text.
         if let Text::Plain(_) = text {
             edit.set("delta", envelope.delta, text.to_json());
         }
         self.writer.pass(envelope, kind, Some(place), edit, sink);
     }
 
-    /// An event of upstream, with what it lacks of its place.
+    /// Returns upstream's event with the members of its place that it lacks.
     pub(super) fn placed<'a>(
         &self,
         envelope: &Envelope<'a>,
@@ -229,26 +236,26 @@ impl ResponseStream {
         if present(envelope.item_id).is_none() {
             edit.set("item_id", envelope.item_id, Text::Plain(&self.output.items()[place].id).to_json());
         }
-        if let Some((channel, part)) = part {
-            let found = match channel {
+        if let Some((text_kind, part)) = part {
+            let found = match text_kind {
                 TextKind::Summary => envelope.summary_index,
                 TextKind::Text | TextKind::Refusal | TextKind::Reasoning => envelope.content_index,
             };
             if present(found).is_none() {
-                edit.set(index_key(channel), found, part.to_string());
+                edit.set(index_key(text_kind), found, part.to_string());
             }
         }
         edit
     }
 
-    /// The members by which an event names its item.
+    /// Returns the members by which an event names its item.
     pub(super) fn about(&self, place: usize) -> String {
         format!("\"item_id\":{},\"output_index\":{place}", Text::Plain(&self.output.items()[place].id).to_json())
     }
 }
 
-pub(super) fn delta_kind(channel: TextKind) -> &'static str {
-    match channel {
+pub(super) fn delta_kind(text_kind: TextKind) -> &'static str {
+    match text_kind {
         TextKind::Text => "response.output_text.delta",
         TextKind::Refusal => "response.refusal.delta",
         TextKind::Summary => "response.reasoning_summary_text.delta",
@@ -256,8 +263,8 @@ pub(super) fn delta_kind(channel: TextKind) -> &'static str {
     }
 }
 
-pub(super) fn index_key(channel: TextKind) -> &'static str {
-    match channel {
+pub(super) fn index_key(text_kind: TextKind) -> &'static str {
+    match text_kind {
         TextKind::Summary => "summary_index",
         TextKind::Text | TextKind::Refusal | TextKind::Reasoning => "content_index",
     }

@@ -1,31 +1,31 @@
-//! Which items of a terminal event's output are which of those that its events have told of.
+//! Which items in the output of a terminal event are the items of earlier events.
 //!
-//! The output of `response.completed` may be whole, partial or empty (docs/backend.md §3.3), and an item's place in it need not be its
-//! `output_index`. What identifies an item is its id. One without an id is taken for the next of its kind.
+//! The output of `response.completed` may be complete, partial or empty (docs/backend.md §3.3), and an item's position in
+//! it need not be its `output_index`. Items are matched by id; an item without an id is the next of its kind.
 
 use std::collections::BTreeMap;
 
 use crate::error::Error;
 use crate::responses::{ItemKind, OutputItem};
 
-/// What an item is known by.
+/// How an item is identified.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Known<'a> {
+pub(crate) struct KnownItem<'a> {
     /// Empty if it has none.
     pub(crate) id: &'a str,
     pub(crate) kind: ItemKind,
 }
 
-/// For each item of `output` its index; `known` are the items that events have told of, by their indexes in ascending order.
+/// Returns the index of each item of `output`; `known` are the items of earlier events, by ascending index.
 ///
 /// # Errors
-/// There is no index left for an item that is not known.
-pub(crate) fn indexes_of<'a>(
-    known: impl Iterator<Item = (u64, Known<'a>)>,
+/// No index is left for an unknown item.
+pub(crate) fn match_items<'a>(
+    known: impl Iterator<Item = (u64, KnownItem<'a>)>,
     output: &[OutputItem<'_>],
 ) -> Result<Vec<u64>, Error> {
-    let (indexes, known): (Vec<u64>, Vec<Known<'_>>) = known.unzip();
-    let output: Vec<_> = output.iter().map(|item| Known { id: &item.id, kind: item.kind() }).collect();
+    let (indexes, known): (Vec<u64>, Vec<KnownItem<'_>>) = known.unzip();
+    let output: Vec<_> = output.iter().map(|item| KnownItem { id: &item.id, kind: item.kind() }).collect();
     let mut next = indexes.last().map_or(Some(0), |last| last.checked_add(1));
     let index = |at: Option<usize>| match at {
         Some(at) => Ok(indexes[at]),
@@ -38,9 +38,9 @@ pub(crate) fn indexes_of<'a>(
     align(&known, &output).into_iter().map(index).collect()
 }
 
-/// For each item of `output` the position of the same item in `known`, or `None` for one that no event has told of. No position
+/// Returns the position in `known` of each item of `output`, or `None` for one that no event has mentioned. No position
 /// occurs twice.
-fn align(known: &[Known<'_>], output: &[Known<'_>]) -> Vec<Option<usize>> {
+fn align(known: &[KnownItem<'_>], output: &[KnownItem<'_>]) -> Vec<Option<usize>> {
     let ids: BTreeMap<&str, usize> =
         (0..).zip(known).filter(|(_, item)| !item.id.is_empty()).map(|(at, item)| (item.id, at)).collect();
     let mut taken = vec![false; known.len()];
@@ -48,7 +48,7 @@ fn align(known: &[Known<'_>], output: &[Known<'_>]) -> Vec<Option<usize>> {
     let mut aligned: Vec<Option<usize>> =
         output.iter().map(|item| ids.get(item.id).copied().filter(|at| take(at))).collect();
 
-    // What is left is free to be taken by its kind, if one of the two has no id: two ids that differ are two items.
+    // The rest is matched by kind, if one of the two has no id: two different ids are two items.
     let mut free: BTreeMap<(ItemKind, bool), Vec<usize>> = BTreeMap::new();
     for (at, item) in known.iter().enumerate().rev().filter(|(at, _)| !taken[*at]) {
         free.entry((item.kind, item.id.is_empty())).or_default().push(at);
@@ -67,11 +67,11 @@ mod tests {
     use super::*;
 
     /// Items written as `kind` or `kind id`.
-    fn items<'a>(words: &'a [&str]) -> Vec<Known<'a>> {
+    fn items<'a>(words: &'a [&str]) -> Vec<KnownItem<'a>> {
         let item = |word: &&'a str| {
             let (kind, id) = word.split_once(' ').unwrap_or((word, ""));
             let kind = if kind == "msg" { ItemKind::Message } else { ItemKind::Reasoning };
-            Known { id, kind }
+            KnownItem { id, kind }
         };
         words.iter().map(item).collect()
     }

@@ -1,6 +1,6 @@
-//! The beginning of a reply: `response.created` first, and nothing before it is known how the turn goes.
+//! The beginning of a reply: `response.created` comes first, and nothing is written before it is known how the turn goes.
 
-use super::stream::{ResponseStream, State};
+use super::stream::{ResponseStream, StreamState};
 use crate::bounds::MAX_EARLY_BYTES;
 use crate::error::Error;
 use crate::json::ObjectEdit;
@@ -11,58 +11,58 @@ use crate::responses::{Envelope, Event, RawEvent};
 const CREATED: &str = "response.created";
 
 impl ResponseStream {
-    /// Sees to it that the reply begins as clients expect it. Whether `envelope` belongs to that beginning, and so is dealt
-    /// with.
-    pub(super) fn is_early(
+    /// Buffers what belongs to the beginning of the reply, and writes the beginning before the first other event. Returns
+    /// whether `envelope` was buffered or written with it.
+    pub(super) fn buffer_prelude(
         &mut self,
         envelope: &Envelope<'_>,
         event: &Event<'_>,
         sink: &mut impl EventSink,
     ) -> Result<bool, Error> {
-        let State::Opening(early) = &mut self.state else { return Ok(false) };
-        // As long as nothing has gone out the caller can answer with a status.
+        let StreamState::Buffering(prelude) = &mut self.state else { return Ok(false) };
+        // While nothing was written, the caller can answer with a status.
         if matches!(event, Event::Failed(_)) {
             return Ok(false);
         }
-        // The backend's own events, and events of no type, say nothing about the turn.
+        // The backend's private events, and events without a type, do not tell how the turn goes.
         let is_beginning =
             matches!(event, Event::Opened) || matches!(event, Event::Other(kind) if !is_about_the_turn(kind));
         if !is_beginning {
-            let early = std::mem::take(early);
-            self.begin(early, Some(envelope), sink)?;
+            let prelude = std::mem::take(prelude);
+            self.write_prelude(prelude, Some(envelope), sink)?;
             return Ok(false);
         }
-        early.push(RawEvent::new(envelope.json));
-        if early.bytes() > MAX_EARLY_BYTES {
-            let early = std::mem::take(early);
-            self.begin(early, None, sink)?;
+        prelude.push(RawEvent::new(envelope.json));
+        if prelude.bytes() > MAX_EARLY_BYTES {
+            let prelude = std::mem::take(prelude);
+            self.write_prelude(prelude, None, sink)?;
         }
         Ok(true)
     }
 
-    /// Writes the beginning of the reply, in which `early` has come; `next` is the first event after it.
-    pub(super) fn begin(
+    /// Writes the beginning of the reply: the buffered events in `prelude`; `next` is the first event after them.
+    pub(super) fn write_prelude(
         &mut self,
-        early: EventBuffer,
+        prelude: EventBuffer,
         next: Option<&Envelope<'_>>,
         sink: &mut impl EventSink,
     ) -> Result<(), Error> {
-        self.state = State::Open;
-        // Each of them was read before, and so can be read.
-        let early: Vec<_> = early.iter().filter_map(|event| Envelope::parse(event.json()).ok().flatten()).collect();
-        match early.iter().find(|event| event.kind() == CREATED) {
+        self.state = StreamState::Open;
+        // All of them were parsed before they were buffered.
+        let prelude: Vec<_> = prelude.iter().filter_map(|event| Envelope::parse(event.json()).ok().flatten()).collect();
+        match prelude.iter().find(|event| event.kind() == CREATED) {
             Some(created) if self.template.read(created.response, &self.tools).is_ok() => {
                 self.pass_response(created, CREATED, sink);
             }
             _ => {
-                // The response of a later event, as it may have been when it began. What cannot be read tells nothing.
-                let later = early.iter().chain(next).find_map(|event| event.response);
+                // Otherwise the response of a later event, reset to its beginning. One that cannot be parsed is ignored.
+                let later = prelude.iter().chain(next).find_map(|event| event.response);
                 let _ = self.template.read(later, &self.tools);
                 self.template.begin();
                 self.writer.add(CREATED, &format!("\"response\":{}", self.template.json()), sink);
             }
         }
-        for event in &early {
+        for event in &prelude {
             let kind = event.kind();
             if is_about_the_turn(&kind) {
                 self.opened(event, &kind, sink)?;
@@ -73,7 +73,7 @@ impl ResponseStream {
         Ok(())
     }
 
-    /// `response.in_progress` and its like. A second `response.created` would be a second reply.
+    /// Writes `response.in_progress` and its like. A second `response.created` would be a second reply.
     pub(super) fn opened(
         &mut self,
         envelope: &Envelope<'_>,
@@ -94,7 +94,7 @@ impl ResponseStream {
     }
 }
 
-/// Whether events of this type belong to the protocol and not to the backend alone.
+/// Returns whether events of this type belong to the public protocol, and not only to the backend.
 fn is_about_the_turn(kind: &str) -> bool {
     kind.starts_with("response.") && kind != "response.metadata"
 }
