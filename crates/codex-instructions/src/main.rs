@@ -75,7 +75,13 @@ fn responses_stream(reply: &[u8]) -> Outcome<usize> {
 fn responses_messages(reply: &[u8]) -> Outcome<usize> {
     let pipe = ResponsesPipe::new(&plan(), &reply_id());
     let messages = reply.split(|byte| *byte == b'\n').map(Chunk::Message);
-    streamed(pipe, EventBuffer::bytes, |out| *out = EventBuffer::default(), messages)
+    // As much as a reply hands on at a time when messages arrive faster than they leave.
+    let take = |out: &mut EventBuffer| {
+        if out.bytes() >= READ_BYTES {
+            *out = EventBuffer::default();
+        }
+    };
+    streamed(pipe, EventBuffer::bytes, take, messages)
 }
 
 /// The bytes of a streamed reply, which is taken away after each chunk.
