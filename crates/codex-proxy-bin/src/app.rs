@@ -85,8 +85,8 @@ impl<U: Upstream> App<U> {
         }
     }
 
-    /// Waits for a token refresh in progress: it holds the only copy of a rotated token, so call this before the program
-    /// exits.
+    /// Waits for a token refresh in progress: it holds the only copy of a rotated token, so call this before the
+    /// program exits.
     pub async fn wait_for_refresh(&self) {
         self.client.tokens.wait_for_refresh().await;
     }

@@ -22,7 +22,7 @@
 //! # }
 //! ```
 //!
-//! To serve paths of your own beside those of the proxy, implement [`Handler`] and pass all other requests to
+//! To serve paths of your own in addition to those of the proxy, implement [`Handler`] and pass all other requests to
 //! [`App::answer`]; [`reply`] has the responses. For a login, [`App::new`] takes a store of `codex-auth`;
 //! [`App::keep_fresh`] then refreshes the tokens of a proxy that gets no requests.
 
