@@ -118,9 +118,10 @@ impl Route {
 
     /// Returns the dialect of the reply, which is that of the path, or of `headers` where dialects share a path.
     pub(crate) fn dialect(&self, headers: &HeaderMap) -> &'static Dialect {
-        match self {
-            Self::Backend(BackendCall::Turn(dialect)) => dialect,
-            _ => Dialect::of_shared_path(|name| headers.contains_key(name)),
+        if let Self::Backend(BackendCall::Turn(dialect)) = self {
+            dialect
+        } else {
+            Dialect::of_shared_path(|name| headers.contains_key(name))
         }
     }
 

@@ -16,7 +16,7 @@ use crate::reply::{self, ReplyBody};
 pub(crate) fn models(dialect: &Dialect, snapshot: &CatalogueSnapshot, query: Option<&str>) -> Response<ReplyBody> {
     let catalogue = &snapshot.catalogue;
     let mut list = dialect.models(catalogue.listed().map(|model| model.slug.as_str()));
-    // The backend's own list, beside OpenAI's (docs/backend.md §5.1).
+    // The backend's own list, in addition to OpenAI's (docs/backend.md §5.1).
     if form_urlencoded::parse(query.unwrap_or_default().as_bytes()).any(|(key, _)| key == "client_version") {
         list.insert(
             "models".to_owned(),

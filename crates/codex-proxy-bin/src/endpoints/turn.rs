@@ -1,4 +1,5 @@
-//! `POST /v1/chat/completions`, `POST /v1/responses`, and whatever other dialect asks for a turn: its reader, a turn, its writer.
+//! The endpoints of turns, such as `POST /v1/chat/completions` and `POST /v1/responses`: for each dialect a reader, the
+//! turn, and a writer.
 
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ pub(crate) async fn turn<U: Upstream>(
     let record = &context.record;
     let reply_id = ids::reply(dialect, app.clock.now());
     let is_stream = plan.stream;
-    // The backend makes one choice a turn (docs/features.md C9).
+    // The backend makes one choice per turn (docs/features.md C9).
     let choices = (0..plan.n).map(|choice| (turn.open(), ReplyPlan { choice, ..plan.clone() }));
     let mut response = if is_stream {
         let mut writer = |plan: &ReplyPlan| Keeping { pipe: dialect.pipe(plan, &reply_id), keep: keep.take() };
@@ -52,7 +53,7 @@ pub(crate) async fn turn<U: Upstream>(
         let turns = choices.map(|(pending, plan)| (pending, dialect.fold(&plan, &reply_id))).collect();
         let replies = relay::collect(turns, record).await?;
         let reply = replies.into_iter().reduce(WholeReply::merged);
-        let reply = reply.ok_or_else(|| Error::new(ErrorKind::Internal, "no choice was asked for"))?;
+        let reply = reply.ok_or_else(|| Error::new(ErrorKind::Internal, "the request has no choices"))?;
         if let (Some(keep), Some(json)) = (keep, reply.stored_form()) {
             keep.response(json);
         }
@@ -85,7 +86,7 @@ pub(crate) fn prepare<U: Upstream>(
     body: Bytes,
 ) -> Result<Prepared<U>, Error> {
     let (request, size) = (dialect.read(&body)?, body.len());
-    // Of a large request, no more copies are in memory at once than have to be.
+    // Keeps as few copies of a large request in memory as possible.
     drop(body);
     let model = app.named_model(request.model(), options);
     let translated = request.translate(&model.profile, &model.options)?;

@@ -147,7 +147,7 @@ fn listed<'a>(notices: impl Iterator<Item = &'a Notice>) -> Option<HeaderValue> 
     (!list.is_empty()).then(|| HeaderValue::from_str(&list).ok()).flatten()
 }
 
-/// Returns the reply for `error` in OpenAI's shape, as on paths of no dialect.
+/// Returns the reply for `error` in OpenAI's shape, for paths without a dialect.
 pub fn from_error(error: &Error) -> Response<ReplyBody> {
     error_in(&dialect::RESPONSES, error)
 }

@@ -29,7 +29,7 @@ pub(crate) async fn read_ahead(reply: &mut ReplyEvents, clock: &impl Timer) -> O
             Either::Left((None, _)) | Either::Right(_) => break,
         };
         let read = batch.and_then(|batch| {
-            read_bytes += batch.len();
+            read_bytes += batch.bytes();
             reply.each(&batch, |event| {
                 prelude.push(event);
                 Ok(Flow::Continue)

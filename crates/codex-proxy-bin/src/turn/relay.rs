@@ -103,6 +103,7 @@ struct ChoiceStream<P> {
 }
 
 /// Where a turn's reply comes from.
+#[expect(clippy::large_enum_variant, reason = "a reply has few turns, and each is open for nearly all of its time")]
 enum Source {
     Pending(PendingReply),
     Open(ReplyEvents),
@@ -229,7 +230,7 @@ impl<P> ChoiceStream<P> {
                         Some(batch) => {
                             let batch = batch?;
                             // The output is about as long as the input.
-                            out.reserve(batch.len());
+                            out.reserve(batch.bytes());
                             events.each(&batch, |event| self.pipe.push(event, out))?
                         }
                         None => Flow::Done,

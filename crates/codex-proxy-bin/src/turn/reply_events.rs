@@ -101,7 +101,7 @@ impl ReplyEvents {
 
 impl EventBatch {
     /// Returns the size in bytes.
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         match self {
             Self::Prelude(events) => events.bytes(),
             Self::Chunk(chunk) => chunk.len(),
