@@ -44,8 +44,8 @@ class Fault:
         return self.turns * (1 + retries) if self.is_retryable else self.turns
 
 
-CUT = Fault("cut", "cut", 502, "stream_truncated", "broke off", is_late=True, is_retryable=True)
-STALLED = Fault("stalled", "stall", 504, "upstream_timeout", "silent for too long", is_late=True, is_retryable=True)
+CUT = Fault("cut", "cut", 502, "stream_truncated", "cut off", is_late=True, is_retryable=True)
+STALLED = Fault("stalled", "stall", 504, "upstream_timeout", "timed out", is_late=True, is_retryable=True)
 LOGIN = Fault("login", "401", 401, "upstream_login_required", "codex-proxy login", turns=2)
 CHALLENGE = Fault("challenge", "cloudflare", 502, "cloudflare_challenge", "Cloudflare", turns=2)
 USAGE_LIMIT = Fault("usage-limit", "429-usage", 429, "usage_limit_reached", "usage limit has been reached")

@@ -18,7 +18,7 @@ EVENTS = {
 }
 
 # What the models want and the truth does not allow: counts that the backend's replies do not have (docs/backend.md §2.6, §3.2), and an error's
-# code out of a list that holds neither the backend's own (docs/backend.md §3.6) nor a word for a reply that broke off.
+# code out of a list that holds neither the backend's own (docs/backend.md §3.6) nor one for a truncated reply.
 TOLERATED = ("input_tokens_details", "cache_write_tokens"), ("tool_usage", "web_search"), ("error", "code")
 
 

@@ -180,7 +180,7 @@ def refused(own, tmp_path, settings):
         reply = post(proxy, ask())
     assert reply.status_code == 502, reply.text
     message = reply.json()["error"]["message"]
-    assert "the proxy did not open a connection" in message and "check its address and credentials" in message, message
+    assert "the proxy did not connect" in message and "check its address and credentials" in message, message
     env = environment(CODEX_PROXY_HOME=str(tmp_path / "other"), CODEX_PROXY_CA=str(own.ca), **settings)
     with Program(BINARIES / "codex-proxy", "login", "--device", env=env) as login:
         assert login.wait() != 0 and "proxy" in login.output, login.output
