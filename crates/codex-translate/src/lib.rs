@@ -63,6 +63,7 @@
 //! |---|---|
 //! | read a client's body | [`chat::ChatRequest`], [`responses::ResponsesRequest`], [`images::ImagesRequest`] |
 //! | translate it | [`to_responses`], [`normalise`], [`compact`], [`to_lite`], with a [`Profile`] and [`Options`] |
+//! | do both for any client's dialect | [`Dialect`] |
 //! | see what a parameter becomes | [`params`], and the [`Notice`]s of one request |
 //! | name the conversation | [`ConversationSeed`], [`conversation_id`] |
 //! | write the reply | [`Pipe`] and [`Fold`], by a [`ReplyPlan`]; [`reply`] shows what becomes of each event |
