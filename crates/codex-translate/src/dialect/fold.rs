@@ -46,7 +46,7 @@ impl Fold for BoxedFold {
     }
 }
 
-/// What is asked of a fold, whatever its reply is.
+/// The methods of a fold, whatever its reply is.
 trait ErasedFold {
     fn push(&mut self, event: RawEvent<'_>) -> Result<Flow, Error>;
     fn fail(&mut self, error: Error);

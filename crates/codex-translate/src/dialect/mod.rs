@@ -1,7 +1,7 @@
-//! The dialects of clients: all that is different about each, in one value.
+//! The dialects of clients: everything that differs between them, in one value each.
 //!
-//! To add one, write its reader and its writer, and give it a value here and a place in [`Dialect::ALL`]; `CONTRIBUTING.md` has the
-//! steps.
+//! To add one, write its reader and its writer, define its value here, and add it to [`Dialect::ALL`];
+//! `CONTRIBUTING.md` has the steps.
 
 mod fold;
 
@@ -24,7 +24,7 @@ use crate::responses::ResponsesRequest;
 /// The writer of a streamed reply in any dialect, as server-sent events.
 pub type BoxedPipe = Box<dyn Pipe<Vec<u8>> + Send>;
 
-/// A dialect: a reader of requests, writers of replies, and what else is different about it.
+/// A dialect: a reader of requests, writers of replies, and its other properties.
 pub struct Dialect {
     /// Its name in logs and metrics.
     pub name: &'static str,
@@ -32,11 +32,11 @@ pub struct Dialect {
     pub parameters: &'static [Parameter],
     /// Whether its requests may continue a stored response, and its replies may be stored.
     pub stores: bool,
-    /// What the ids of its replies begin with.
+    /// The prefix of its replies' ids.
     pub id_prefix: &'static str,
-    /// Sent in a stream after a while without output.
+    /// What is sent in a stream after some time without output.
     pub keepalive: &'static str,
-    /// The header whose presence tells its requests from those of other dialects on paths that they share.
+    /// The header that marks its requests on paths that dialects share.
     pub header: Option<&'static str>,
     read: fn(&[u8]) -> Result<AnyRequest, Error>,
     pipe: fn(&ReplyPlan, &ReplyId) -> BoxedPipe,
@@ -46,7 +46,7 @@ pub struct Dialect {
     models: fn(Vec<Value>) -> Map<String, Value>,
 }
 
-/// An error as HTTP has it, before the first byte of a reply.
+/// An error as an HTTP reply, before the first byte of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorReply {
     /// The HTTP status.
@@ -55,7 +55,7 @@ pub struct ErrorReply {
     pub body: Vec<u8>,
 }
 
-/// A whole reply in the form of its dialect, which it is serialised in.
+/// A whole reply, which serialises in the form of its dialect.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum WholeReply {
@@ -65,7 +65,7 @@ pub enum WholeReply {
     Responses(Response),
 }
 
-/// A request that was read, not yet fitted to a model.
+/// A parsed request that has not been translated for a model.
 #[derive(Clone, Debug)]
 pub struct AnyRequest {
     request: ResponsesRequest,
@@ -107,22 +107,23 @@ pub static RESPONSES: Dialect = Dialect {
     models: openai_models,
 };
 
-/// A comment, which every reader of server-sent events skips.
+/// A comment, which every parser of server-sent events skips.
 const OPENAI_KEEPALIVE: &str = ": keep-alive\n\n";
 
 impl Dialect {
     /// Every dialect.
     pub const ALL: [&Self; 2] = [&CHAT, &RESPONSES];
 
-    /// Returns the dialect of a request to a path that dialects share; OpenAI's, unless a header says otherwise.
+    /// Returns the dialect of a request to a path that dialects share, which is OpenAI's unless a header says
+    /// otherwise.
     pub fn of_shared_path(has_header: impl Fn(&str) -> bool) -> &'static Self {
         Self::ALL.into_iter().find(|dialect| dialect.header.is_some_and(&has_header)).unwrap_or(&RESPONSES)
     }
 
-    /// Reads a request's body.
+    /// Parses the body of a request.
     ///
     /// # Errors
-    /// The body is not JSON, or something in it has the wrong type or is missing: a 400 that names it by its path.
+    /// The body is not JSON, or something in it has the wrong type or is missing: a 400 with its path.
     pub fn read(&self, body: &[u8]) -> Result<AnyRequest, Error> {
         (self.read)(body)
     }
@@ -153,7 +154,7 @@ impl Dialect {
     }
 }
 
-/// Dialects are told apart by name.
+/// Dialects are compared by name.
 impl PartialEq for Dialect {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
@@ -169,15 +170,16 @@ impl fmt::Debug for Dialect {
 }
 
 impl AnyRequest {
-    /// The model as the caller named it.
+    /// Returns the caller's name for the model.
     pub fn model(&self) -> &str {
         &self.request.model
     }
 
-    /// Fits the request to the model of `profile`.
+    /// Translates the request for the model of `profile`.
     ///
     /// # Errors
-    /// The request asks for what cannot be done, or, in strict mode, for what would be dropped: a 400 that names the parameter.
+    /// The request asks for something that is not possible or, in strict mode, for something that would be dropped: a
+    /// 400 that names the parameter.
     pub fn translate(self, profile: &Profile, options: &Options) -> Result<Translated, Error> {
         (self.translate)(self.request, profile, options)
     }
@@ -224,12 +226,12 @@ impl Serialize for WholeReply {
 }
 
 fn openai_error(error: &Error) -> ErrorReply {
-    // An error has strings alone, and can always be written.
+    // Writing cannot fail: an error contains only strings.
     ErrorReply { status: error.status_hint(), body: serde_json::to_vec(&error.body()).unwrap_or_default() }
 }
 
 fn openai_model(id: &str) -> Value {
-    // The backend does not say when a model was made; clients only sort by it.
+    // The backend does not report when a model was created; clients only sort by it.
     json!({"id": id, "object": "model", "created": 0, "owned_by": "openai"})
 }
 

@@ -3,13 +3,13 @@
 use crate::reply::sink::EventSink;
 use crate::responses::RawEvent;
 
-/// Holds events one after another in one buffer: events read ahead, or those to be sent as WebSocket messages.
+/// Stores events in one buffer: events that were read ahead, or that are sent as WebSocket messages.
 ///
-/// As an [`EventSink`] it takes in each event as it is written, one message for each.
+/// As an [`EventSink`] it stores each event that is written.
 #[derive(Clone, Debug, Default)]
 pub struct EventBuffer {
     json: String,
-    /// Where each event ends in `json`.
+    /// The end of each event in `json`.
     ends: Vec<usize>,
 }
 
@@ -20,18 +20,18 @@ impl EventBuffer {
         self.ends.push(self.json.len());
     }
 
-    /// Returns the events in their order.
+    /// Returns the events in order.
     pub fn iter(&self) -> impl Iterator<Item = RawEvent<'_>> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, end)| RawEvent::new(&self.json[start..*end]))
     }
 
-    /// Tells whether there are no events.
+    /// Returns whether there are no events.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// Returns the memory that the events need, in bytes.
+    /// Returns the memory that the events use, in bytes.
     pub fn bytes(&self) -> usize {
         self.json.len() + self.ends.len() * size_of::<usize>()
     }
@@ -41,7 +41,7 @@ impl EventBuffer {
         self.json.reserve(bytes);
     }
 
-    /// Returns the texts of the events, one after another, and where each of them ends.
+    /// Returns the texts of all events, and the end of each one.
     pub fn into_parts(self) -> (String, Vec<usize>) {
         (self.json, self.ends)
     }

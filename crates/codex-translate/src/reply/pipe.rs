@@ -1,4 +1,4 @@
-//! The shape that all replies have: events in, a reply out, in a stream or whole.
+//! The interface of all replies: events in, and a reply out, streamed or whole.
 //!
 //! ```text
 //! Chunk ──▶ EventReader ──▶ RawEvent ──▶ Pipe::push ──▶ an output: server-sent events, or WebSocket messages
@@ -11,20 +11,20 @@ use crate::outcome::{Flow, Summary};
 use crate::responses::RawEvent;
 use crate::usage::Usage;
 
-/// Turns the events of one turn into a streaming reply, which is appended to an output `O`.
+/// Turns the events of one turn into a streamed reply, which is appended to an output `O`.
 ///
 /// Call [`push`](Self::push) or [`feed`](Self::feed) until it returns [`Flow::Done`] or upstream ends, then
-/// [`finish`](Self::finish). A reply of several turns has a pipe for each, and one of them ends it ([`end`](Self::end)).
+/// [`finish`](Self::finish). A reply of several turns has a pipe for each, and one of them ends it
+/// ([`end`](Self::end)).
 ///
-/// After an error, nothing about the error has been written. As long as nothing else has been written either, answer with a
-/// status; otherwise tell the client with [`write_error`](Self::write_error).
+/// An error is never written by itself. While nothing else has been written, answer with a status; after that, use
+/// [`write_error`](Self::write_error).
 ///
 /// # Example
-///
-/// Both ways in and both ways out come to the same events:
+/// Both sources and both outputs have the same events:
 ///
 /// ```
-/// use codex_translate::{Chunk, EventBuffer, EventReader, ReplyId, Pipe, ReplyPlan, ResponsesPipe};
+/// use codex_translate::{Chunk, EventBuffer, EventReader, Pipe, ReplyId, ReplyPlan, ResponsesPipe};
 ///
 /// # fn main() -> Result<(), codex_translate::Error> {
 /// let event = r#"{"type":"response.completed","response":{"id":"resp_1","status":"completed","output":[]}}"#;
@@ -50,25 +50,26 @@ use crate::usage::Usage;
 /// # }
 /// ```
 pub trait Pipe<O> {
-    /// Takes the next event, and appends what it comes to.
+    /// Processes the next event, and appends the result.
     ///
     /// # Errors
     /// The turn failed. Every later call fails in the same way.
     fn push(&mut self, event: RawEvent<'_>, out: &mut O) -> Result<Flow, Error>;
 
-    /// Ends the turn with `error`, because upstream cannot be read any further. A turn that has ended stays as it is.
+    /// Ends the turn with `error`, because the backend's stream cannot be read any further. A turn that has ended does
+    /// not change.
     fn fail(&mut self, error: Error);
 
-    /// Ends the turn; call it once, after [`Flow::Done`] or the end of upstream.
+    /// Ends the turn. Call it once, after [`Flow::Done`] or the end of the backend's stream.
     ///
     /// # Errors
     /// The turn failed, or broke off.
     fn finish(&mut self, out: &mut O) -> Result<Summary, Error>;
 
-    /// Ends the reply, whose turns have used `usage` together; call it once, after the last turn.
+    /// Ends the reply, whose turns used `usage` together. Call it once, after the last turn.
     fn end(&mut self, usage: Option<&Usage>, out: &mut O);
 
-    /// Appends the event that tells the client of `error`, and ends the reply.
+    /// Appends `error` as the last event of the reply.
     fn write_error(&mut self, error: &Error, out: &mut O);
 
     /// Reads a chunk, and pushes each event that it completes.
@@ -83,7 +84,7 @@ pub trait Pipe<O> {
         fed.inspect_err(|error| self.fail(error.clone()))
     }
 
-    /// Returns the JSON of the whole reply, once it has ended well and if its dialect has replies that can be stored.
+    /// Returns the JSON of the whole reply once it has ended without an error, if replies of its dialect can be stored.
     fn stored_form(&self) -> Option<&str> {
         None
     }
@@ -121,7 +122,6 @@ impl<O, P: Pipe<O> + ?Sized> Pipe<O> for Box<P> {
 /// [`finish`](Self::finish) and [`end`](Self::end), as for a [`Pipe`]. An error becomes a status.
 ///
 /// # Example
-///
 /// ```
 /// use codex_translate::{ChatFold, Chunk, EventReader, Fold, ReplyId, ReplyPlan};
 ///
@@ -140,25 +140,26 @@ pub trait Fold: Sized {
     /// The whole reply.
     type Whole;
 
-    /// Takes the next event.
+    /// Processes the next event.
     ///
     /// # Errors
     /// The turn failed. Every later call fails in the same way.
     fn push(&mut self, event: RawEvent<'_>) -> Result<Flow, Error>;
 
-    /// Ends the turn with `error`, because upstream cannot be read any further. A turn that has ended stays as it is.
+    /// Ends the turn with `error`, because the backend's stream cannot be read any further. A turn that has ended does
+    /// not change.
     fn fail(&mut self, error: Error);
 
-    /// Ends the turn; call it once, after [`Flow::Done`] or the end of upstream.
+    /// Ends the turn. Call it once, after [`Flow::Done`] or the end of the backend's stream.
     ///
     /// # Errors
     /// The turn failed, or broke off.
     fn finish(&mut self) -> Result<Summary, Error>;
 
-    /// Ends the reply, and returns all of it.
+    /// Ends the reply and returns it.
     ///
     /// # Errors
-    /// As for [`finish`](Self::finish).
+    /// The same as for [`finish`](Self::finish).
     fn end(self) -> Result<Self::Whole, Error>;
 
     /// Reads a chunk, and pushes each event that it completes.

@@ -1,13 +1,13 @@
-//! Where the events of a reply are written.
+//! The outputs that the events of a reply are written to.
 
 use memchr::{memchr2, memchr2_iter};
 
-/// Takes in the events of a reply.
+/// Receives the events of a reply.
 ///
-/// A `Vec<u8>` is a stream of server-sent events, an [`EventBuffer`](crate::EventBuffer) a sequence of messages, and `()` drops
-/// every event.
+/// A `Vec<u8>` is a stream of server-sent events, an [`EventBuffer`](crate::EventBuffer) is a sequence of messages, and
+/// `()` drops every event.
 pub trait EventSink {
-    /// Takes in one event: its type, and its JSON in pieces that belong together.
+    /// Receives one event: its type, and its JSON as pieces to concatenate.
     fn event(&mut self, kind: &str, json: &[&str]);
 }
 
@@ -24,13 +24,13 @@ impl EventSink for Vec<u8> {
     }
 }
 
-/// Drops every event, for callers that only want the whole response.
+/// Drops every event, for callers that only need the whole response.
 impl EventSink for () {
     fn event(&mut self, _: &str, _: &[&str]) {}
 }
 
-/// Appends JSON, or a word, as one line. A line end in JSON is white space between values, from data of several lines; a line
-/// separator of Unicode is in a string, and is escaped, since some clients split their input there.
+/// Appends JSON, or a word, as one line. A line end in JSON is whitespace between values, which data of several lines
+/// has. A Unicode line separator is in a string, and is escaped because some clients split their input at it.
 fn write_line(json: &str, out: &mut Vec<u8>) {
     let mut rest = json;
     while let Some(at) = memchr2(b'\n', b'\r', rest.as_bytes()) {

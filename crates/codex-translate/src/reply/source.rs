@@ -1,21 +1,21 @@
-//! Where events come from: the bytes of a stream of server-sent events, or the messages of a WebSocket.
+//! The sources of events: the bytes of a stream of server-sent events, or the messages of a WebSocket.
 
 use crate::bounds::MAX_EVENT_BYTES;
 use crate::outcome::Flow;
 use crate::responses::RawEvent;
 use crate::sse::{DecodeError, Decoder};
 
-/// A part of a reply as it arrived. `B` is whatever holds the bytes.
+/// A part of a reply as it arrived. `B` contains the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chunk<B> {
-    /// Bytes of a body, split anywhere: for a streamed reply, server-sent events.
+    /// Bytes of a body, split anywhere. A streamed reply consists of server-sent events.
     Bytes(B),
-    /// One whole WebSocket message: one event.
+    /// One whole WebSocket message, which is one event.
     Message(B),
 }
 
 impl<B> Chunk<B> {
-    /// Returns what holds the bytes.
+    /// Returns the bytes.
     pub fn into_inner(self) -> B {
         match self {
             Self::Bytes(bytes) | Self::Message(bytes) => bytes,
@@ -29,7 +29,7 @@ impl<B: AsRef<[u8]>> Chunk<B> {
         self.as_ref().len()
     }
 
-    /// Tells whether there are no bytes.
+    /// Returns whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -43,12 +43,11 @@ impl<B: AsRef<[u8]>> AsRef<[u8]> for Chunk<B> {
     }
 }
 
-/// Reads the events of one reply, whichever way it arrives.
+/// Reads the events of one reply from either source.
 ///
-/// The events do not depend on how bytes were split, and none is larger than [`MAX_EVENT_BYTES`].
+/// The events do not depend on how bytes are split, and none is larger than [`MAX_EVENT_BYTES`].
 ///
 /// # Example
-///
 /// ```
 /// use codex_translate::{Chunk, DecodeError, EventReader, Flow};
 ///
@@ -69,13 +68,13 @@ pub struct EventReader {
 }
 
 impl EventReader {
-    /// Starts at the beginning of a reply.
+    /// Makes a reader for the beginning of a reply.
     pub fn new() -> Self {
         Self { decoder: Decoder::new(MAX_EVENT_BYTES) }
     }
 
-    /// Passes each event that `chunk` completes to `take`, until `take` returns [`Flow::Done`] or an error. What is left of the
-    /// chunk then is dropped.
+    /// Passes each event that `chunk` completes to `take`, until `take` returns [`Flow::Done`] or an error. The rest of
+    /// the chunk is then dropped.
     ///
     /// # Errors
     /// The reply cannot be read any further, or `take` failed.

@@ -50,8 +50,8 @@ const MAX_TEMPLATE_BYTES: usize = 4 * 1024;
 
 /// Parses the deltas of one reply.
 ///
-/// Nearly every delta differs from the one before it only in number, text and obfuscation: it is compared with that one,
-/// and parsed only if it differs in something else.
+/// Nearly every delta differs from the one before it only in number, text and obfuscation: it is compared with that
+/// one, and parsed only if it differs in something else.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DeltaReader {
     last: Option<DeltaTemplate>,
@@ -120,7 +120,8 @@ impl DeltaTemplate {
 }
 
 impl<'a> CompactDelta<'a> {
-    /// Parses an event member by member, and finds the positions that differ in the next delta; `None` for other events.
+    /// Parses an event member by member, and finds the positions that differ in the next delta; `None` for other
+    /// events.
     fn read(json: &'a str) -> Option<(Self, TemplateSlots)> {
         let mut cursor = Cursor { json, at: 0 };
         let (mut kind, mut text, mut sequence_number, mut item_id) = (None, None, None, None);

@@ -1,4 +1,4 @@
-//! An event as it stands in the buffer it arrived in.
+//! An event in the buffer that it arrived in.
 
 use std::borrow::Cow;
 
@@ -8,15 +8,14 @@ use crate::json::{members, word};
 
 /// One event of the backend, by its JSON text.
 ///
-/// Making one costs nothing: the text is looked at only as far as it is asked about. It may be anything, valid or not; whoever
-/// reads the event reports what is wrong with it.
+/// Making one costs nothing: the text is parsed on demand. It can be invalid, which the code that parses it reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawEvent<'a> {
     json: &'a str,
 }
 
 impl<'a> RawEvent<'a> {
-    /// Makes an event of its JSON text.
+    /// Makes an event from its JSON text.
     pub fn new(json: &'a str) -> Self {
         Self { json }
     }
@@ -28,7 +27,7 @@ impl<'a> RawEvent<'a> {
 
     /// Returns the event's `type`; empty if it has none that can be read.
     ///
-    /// If `type` comes first, as the backend writes it, the rest of the event is not looked at.
+    /// If `type` comes first, as the backend writes it, the rest of the event is not parsed.
     pub fn kind(self) -> Cow<'a, str> {
         match self.leading_kind() {
             Some(kind) => Cow::Borrowed(kind),

@@ -1,14 +1,14 @@
-//! Which of its texts a reply goes on with.
+//! The kinds of text in a reply.
 
 /// The kinds of text in a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TextKind {
-    /// What the model says.
+    /// The text of a message.
     Text,
-    /// Why the model will not say it.
+    /// A refusal of the model.
     Refusal,
     /// A summary of the reasoning.
     Summary,
-    /// The reasoning itself, of models that show it.
+    /// The reasoning itself, from models that show it.
     Reasoning,
 }

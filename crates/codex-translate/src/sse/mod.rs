@@ -130,8 +130,8 @@ impl Decoder {
         }
     }
 
-    /// Accepts the next bytes of the stream. Take all events with [`next_frame`](Self::next_frame) before the next call;
-    /// [`each`](Self::each) does both, and is faster.
+    /// Accepts the next bytes of the stream. Take all events with [`next_frame`](Self::next_frame) before the next
+    /// call; [`each`](Self::each) does both, and is faster.
     pub fn feed(&mut self, bytes: &[u8]) {
         if self.consumed > 0 {
             self.forget_consumed();
@@ -140,8 +140,8 @@ impl Decoder {
         self.append(bytes);
     }
 
-    /// Makes room for `more` bytes. An event that has grown large gets room up to the limit at once, which costs no memory
-    /// before it is used, and is not copied again and again.
+    /// Makes room for `more` bytes. An event that has grown large gets room up to the limit at once, which costs no
+    /// memory before it is used, and is not copied again and again.
     fn reserve(&mut self, more: usize) {
         if self.buffer.len() + more > self.buffer.capacity() && self.buffer.len() >= LARGE_BYTES {
             self.buffer.reserve_exact(more.max(self.limit.saturating_sub(self.buffer.len())));

@@ -6,8 +6,8 @@ use super::{DecodeError, Decoder, Frame, Start, Tail, leading_text};
 use crate::outcome::Flow;
 
 impl Decoder {
-    /// Accepts the next bytes of the stream, and passes each event that they complete to `take`, until `take` is done. It is
-    /// equivalent to [`feed`](Self::feed) and [`next_frame`](Self::next_frame).
+    /// Accepts the next bytes of the stream, and passes each event that they complete to `take`, until `take` is done.
+    /// It is equivalent to [`feed`](Self::feed) and [`next_frame`](Self::next_frame).
     ///
     /// Events in the backend's own form are read in place; only the beginning of an incomplete event is copied.
     ///
@@ -61,8 +61,8 @@ impl Decoder {
     }
 }
 
-/// Returns the event at the start of `text`, if it is complete, in the backend's form and at most `limit` bytes long, and
-/// the rest.
+/// Returns the event at the start of `text`, if it is complete, in the backend's form and at most `limit` bytes long,
+/// and the rest.
 fn plain_event(text: &str, limit: usize) -> Option<(Frame<'_>, &str)> {
     let (event, rest) = line(text.strip_prefix("event: ")?)?;
     let (data, rest) = line(rest.strip_prefix("data: ")?)?;

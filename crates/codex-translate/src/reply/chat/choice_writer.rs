@@ -1,4 +1,5 @@
-//! Writes what the model generates as the deltas of one choice: in which field, under which name, and up to which limit.
+//! Writes what the model generates as the deltas of one choice: in which field, under which name, and up to which
+//! limit.
 
 use serde_json::value::RawValue;
 
@@ -167,7 +168,8 @@ impl ChoiceWriter {
         self.images += 1;
     }
 
-    /// Returns how many characters of the answer, or of the commentary, precede the next text of the message at `index`.
+    /// Returns how many characters of the answer, or of the commentary, precede the next text of the message at
+    /// `index`.
     pub(crate) fn offset_of(&self, index: u64, phase: MessagePhase) -> u64 {
         let divider = |last: Option<u64>| if last.is_some_and(|last| last != index) { DIVIDER.len() as u64 } else { 0 };
         match (phase, &self.commentary) {

@@ -45,8 +45,8 @@ pub(super) struct Progress {
     pub(super) offset: u64,
 }
 
-/// How much of a call has arrived. Nothing is written before its name is known, and a reply with a call that is not `Done`
-/// is incomplete.
+/// How much of a call has arrived. Nothing is written before its name is known, and a reply with a call that is not
+/// `Done` is incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     /// `missed`: some of its arguments have arrived.
@@ -87,8 +87,8 @@ impl ChatItems {
         Ok(())
     }
 
-    /// Returns the phase and the progress of a text. An item that was not announced gets the kind of its text. `offset` is
-    /// called when the text begins.
+    /// Returns the phase and the progress of a text. An item that was not announced gets the kind of its text. `offset`
+    /// is called when the text begins.
     ///
     /// # Errors
     /// There are too many items or texts, or the item cannot have a text.

@@ -1,6 +1,6 @@
 //! The chat writer: events to the deltas of one choice.
 //!
-//! How deltas become bytes, as chunks or as one completion, is no concern of this wing; that is in [`chat`](crate::chat).
+//! Nothing here writes bytes: [`chat`](crate::chat) turns deltas into chunks or into one completion.
 
 mod choice_writer;
 mod items;

@@ -1,4 +1,4 @@
-//! Chat replies, in a stream and whole.
+//! Chat replies, streamed and whole.
 
 use super::stream::ChatStream;
 use crate::chat::{Choice, ChunkEncoder, Completion};
@@ -37,14 +37,14 @@ impl Pipe<Vec<u8>> for ChatPipe {
         self.stream.fail(error);
     }
 
-    /// Ends the choice with the reason for its end.
+    /// Ends the choice with its finish reason.
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<Summary, Error> {
         let summary = self.stream.finish()?;
         self.encoder.finish(summary.finish, out);
         Ok(summary)
     }
 
-    /// Ends the reply once all its choices have ended: with the usage, if the caller asked for it, and `[DONE]`.
+    /// Ends the reply after all its choices, with the usage if the client asked for it, and `[DONE]`.
     fn end(&mut self, usage: Option<&Usage>, out: &mut Vec<u8>) {
         self.encoder.end(usage.filter(|_| self.include_usage), out);
     }

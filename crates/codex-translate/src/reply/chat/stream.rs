@@ -1,12 +1,12 @@
 //! A Responses event stream as a chat reply.
 //!
 //! * **Roles and finishes.** One role before everything else, one finish after it, decided at the terminal event.
-//! * **Texts.** A text is written as its deltas arrive. Its later repetitions (`….done`, the completed item, the response's
-//!   output) only add what the deltas have left out.
+//! * **Texts.** A text is written as its deltas arrive. Its later repetitions (`….done`, the completed item, the
+//!   response's output) only add what the deltas have left out.
 //! * **Messages.** A blank line separates messages. Commentary is reasoning; if no answer follows, it is the answer
 //!   (docs/features.md R4).
-//! * **Tool calls.** A call gets its index when its name is known. The id is the call's id, the name the caller's; a custom
-//!   tool's call looks like a function's, with its input unchanged (docs/clients/quirks.md, Cursor).
+//! * **Tool calls.** A call gets its index when its name is known. The id is the call's id, the name the caller's; a
+//!   custom tool's call looks like a function's, with its input unchanged (docs/clients/quirks.md, Cursor).
 
 use super::choice_writer::ChoiceWriter;
 use super::items::{Call, ChatItems};

@@ -1,6 +1,6 @@
-//! The ends that a caller can set and the backend does not know: stop strings and limits of tokens.
+//! The limits that a client can set and the backend does not support: stop strings, and limits of tokens.
 //!
-//! Nothing here knows a dialect: a writer gives it the texts that the model generates, and writes what it lets through.
+//! Nothing here knows a dialect: a writer passes in the texts that the model generates, and writes what comes out.
 
 mod output_limiter;
 mod stop;

@@ -1,4 +1,5 @@
-//! The caller's limits: stop strings and a limit of tokens, which the backend does not accept (docs/features.md C7, C8).
+//! The caller's limits: stop strings and a limit of tokens, which the backend does not accept (docs/features.md C7,
+//! C8).
 
 use super::stop::{Search, Stops};
 use super::tokens::TokenCount;

@@ -1,7 +1,7 @@
 //! Stop strings, found even if they are split across deltas.
 
-/// Searches text in pieces for any of several strings with the algorithm of Knuth, Morris and Pratt, which looks at each
-/// byte once per string, however long the strings are.
+/// Searches text in pieces for any of several strings with the algorithm of Knuth, Morris and Pratt, which looks at
+/// each byte once per string, however long the strings are.
 #[derive(Clone, Debug)]
 pub(crate) struct Stops {
     patterns: Vec<Pattern>,

@@ -1,9 +1,8 @@
 //! The Responses writer: events to the same events, repaired for the clients that read them.
 //!
-//! Nothing here invents an event whose content upstream has not sent, and nothing knows the chat dialect.
+//! Nothing here invents content that the backend has not sent, and nothing knows the chat dialect.
 //!
-//! `stream.rs` holds the machine and takes one event after the other; the other files add methods to it, each for one part of
-//! the work.
+//! `stream.rs` contains the machine and processes one event after the other. The other files add methods to it.
 
 mod finish;
 mod output;

@@ -1,4 +1,4 @@
-//! Replies of the Responses API, in a stream and whole.
+//! Responses replies, streamed and whole.
 
 use super::response::Response;
 use super::stream::ResponseStream;
@@ -10,7 +10,7 @@ use crate::reply::sink::EventSink;
 use crate::responses::RawEvent;
 use crate::usage::Usage;
 
-/// A streaming reply of the Responses API, written to any [`EventSink`].
+/// A streamed reply of the Responses API, written to any [`EventSink`].
 #[derive(Debug)]
 pub struct ResponsesPipe {
     stream: ResponseStream,
@@ -32,12 +32,12 @@ impl<O: EventSink> Pipe<O> for ResponsesPipe {
         self.stream.fail(error);
     }
 
-    /// Tells how the reply ended; its last event has been written already.
+    /// Returns how the reply ended; its last event has already been written.
     fn finish(&mut self, _: &mut O) -> Result<Summary, Error> {
         self.stream.finish()
     }
 
-    /// Does nothing: the last event of the turn finish the reply.
+    /// Does nothing: the last event of the turn ends the reply.
     fn end(&mut self, _: Option<&Usage>, _: &mut O) {}
 
     fn write_error(&mut self, error: &Error, out: &mut O) {

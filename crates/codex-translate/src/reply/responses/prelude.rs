@@ -1,4 +1,5 @@
-//! The beginning of a reply: `response.created` comes first, and nothing is written before it is known how the turn goes.
+//! The beginning of a reply: `response.created` comes first, and nothing is written before the turn has clearly
+//! started.
 
 use super::stream::{ResponseStream, StreamState};
 use crate::bounds::MAX_EARLY_BYTES;
@@ -11,8 +12,8 @@ use crate::responses::{Envelope, Event, RawEvent};
 const CREATED: &str = "response.created";
 
 impl ResponseStream {
-    /// Buffers what belongs to the beginning of the reply, and writes the beginning before the first other event. Returns
-    /// whether `envelope` was buffered or written with it.
+    /// Buffers what belongs to the beginning of the reply, and writes the beginning before the first other event.
+    /// Returns whether `envelope` was buffered or written with it.
     pub(super) fn buffer_prelude(
         &mut self,
         envelope: &Envelope<'_>,
@@ -24,7 +25,7 @@ impl ResponseStream {
         if matches!(event, Event::Failed(_)) {
             return Ok(false);
         }
-        // The backend's private events, and events without a type, do not tell how the turn goes.
+        // The backend's private events, and events without a type, do not show that the turn has started.
         let is_beginning =
             matches!(event, Event::Opened) || matches!(event, Event::Other(kind) if !is_about_the_turn(kind));
         if !is_beginning {
@@ -55,7 +56,8 @@ impl ResponseStream {
                 self.pass_response(created, CREATED, sink);
             }
             _ => {
-                // Otherwise the response of a later event, reset to its beginning. One that cannot be parsed is ignored.
+                // Otherwise the response of a later event, reset to its beginning. One that cannot be parsed is
+                // ignored.
                 let later = prelude.iter().chain(next).find_map(|event| event.response);
                 let _ = self.template.read(later, &self.tools);
                 self.template.begin();

@@ -12,8 +12,8 @@ use crate::reply::sink::EventSink;
 use crate::responses::{CompactDelta, DeltaContent, Envelope, ItemKind, OutputPart, TextDelta, TextKind};
 
 impl ResponseStream {
-    /// Passes on a delta that needs nothing but another number, as nearly all deltas do. Returns false, and does nothing, if
-    /// the delta needs more.
+    /// Passes on a delta that needs nothing but another number, as nearly all deltas do. Returns false, and does
+    /// nothing, if the delta needs more.
     pub(super) fn pass_delta(&mut self, delta: &CompactDelta<'_>, sink: &mut impl EventSink) -> Result<bool, Error> {
         let index = match delta.content {
             DeltaContent::Text(piece) => piece.output_index,

@@ -1,7 +1,7 @@
 //! A Responses event stream, repaired.
 //!
-//! Events are passed on unchanged, including members that are unknown here, except for what clients trip over
-//! (docs/backend.md §3.3, docs/clients/quirks.md, openai-python and the AI SDK):
+//! Events are passed on unchanged, including unknown members, except for what clients cannot handle (docs/backend.md
+//! §3.3, docs/clients/quirks.md, openai-python and the AI SDK):
 //!
 //! * `keepalive` is dropped, `response.created` comes first, older names of events are updated;
 //! * sequence numbers and output indexes have no gaps;
@@ -11,8 +11,8 @@
 //! * model and tools have the caller's names, and phases the two words that SDKs know;
 //! * a limit of tokens, which upstream does not accept, ends the reply as incomplete.
 //!
-//! Nothing is written before the first event that tells how the turn goes: a turn that is refused at once can still be
-//! answered with a status (docs/features.md R8).
+//! Nothing is written before an event shows that the turn has started, so a rejected turn can still be answered with a
+//! status (docs/features.md R8).
 
 use std::borrow::Cow;
 
@@ -51,20 +51,20 @@ pub struct ResponseStream {
 /// The state of the reply.
 ///
 /// ```text
-///           first event of a turn that goes on       terminal event or limit
+///           first event after the prelude            terminal event or limit
 /// Buffering ──────────────────────────────────▶ Open ────────────────────────▶ Closed(Ok)
-///    │ failure                                  │ failure
-///    └──────────────────┬───────────────────────┘
-///                       ▼            fail
-///                     Failed ─────────────────────────────────────────────▶ Closed(Err)
+///    │ failure                                    │ failure
+///    └──────────────────┬─────────────────────────┘
+///                       ▼            write_error
+///                     Failed ───────────────────────────────────────────────▶ Closed(Err)
 /// ```
 /// `Closed` is final: later events are ignored.
 #[derive(Clone, Debug)]
 pub(super) enum StreamState {
-    /// Nothing was written; holds the events so far.
+    /// Nothing was written; contains the events so far.
     Buffering(EventBuffer),
     Open,
-    /// The client does not know of the failure yet. Holds the events so far if nothing was written.
+    /// The failure has not been written. Contains the events so far if nothing was written.
     Failed(Error, Option<EventBuffer>),
     /// The last event was written.
     Closed(Result<Summary, Error>),
@@ -89,8 +89,8 @@ impl ResponseStream {
     /// Takes the next event. After [`Flow::Done`], call [`finish`](Self::finish).
     ///
     /// # Errors
-    /// The turn failed: tell the client, with [`write_error`](Self::write_error) if a status cannot be sent any more, and
-    /// drop upstream. Every later call fails in the same way.
+    /// The turn failed: tell the client, with [`write_error`](Self::write_error) if a status cannot be sent any more,
+    /// and drop upstream. Every later call fails in the same way.
     pub fn push(&mut self, event: RawEvent<'_>, sink: &mut impl EventSink) -> Result<Flow, Error> {
         match &self.state {
             StreamState::Buffering(_) | StreamState::Open => {}
