@@ -37,12 +37,12 @@ pub struct Caller {
 #[derive(Debug)]
 pub(crate) struct Turn<U: Upstream> {
     client: Arc<CodexClient<U>>,
-    request: Arc<Prepared>,
+    request: Arc<TurnMessage>,
 }
 
 /// The request that is sent, the same each time.
 #[derive(Debug)]
-struct Prepared {
+struct TurnMessage {
     model: String,
     tier: Option<String>,
     conversation: String,
@@ -63,14 +63,14 @@ impl<U: Upstream> Turn<U> {
         request.prompt_cache_key = Some(conversation.clone());
         let mut body = Vec::with_capacity(size + size / 8 + SPARE_BYTES);
         request.write_json(&mut body);
-        let prepared = Prepared {
+        let message = TurnMessage {
             model: request.model.clone(),
             tier: request.service_tier.clone(),
             conversation,
             lite: request.is_lite(),
             body,
         };
-        Self { client: Arc::clone(client), request: Arc::new(prepared) }
+        Self { client: Arc::clone(client), request: Arc::new(message) }
     }
 
     /// Returns the turn as a future that a reply body can own. Nothing is sent before it is polled; dropping it cancels
@@ -133,7 +133,7 @@ fn observe<U: Upstream>(client: &CodexClient<U>, sent: &Result<Response<ChunkStr
     }
 }
 
-impl Prepared {
+impl TurnMessage {
     async fn send<U: Upstream>(
         &self,
         client: &Arc<CodexClient<U>>,
