@@ -44,9 +44,9 @@ impl Rig {
         // Earlier requests are forgotten, so that looking through them costs nothing.
         self.sim.control().reset();
         let tokens = self.sim.mint_tokens(Mint::default());
-        let credentials =
-            RequestAuth { bearer: &tokens.access_token, account_id: Some(&tokens.account_id), fedramp: false };
-        let backend = Backend { base: &self.base, region: None, identity: &ClientIdentity::default(), credentials };
+        let auth =
+            RequestAuth { access_token: &tokens.access_token, account_id: Some(&tokens.account_id), fedramp: false };
+        let backend = Backend { base: &self.base, region: None, identity: &ClientIdentity::default(), auth };
         let body = json!({
             "model": "gpt-5.5", "instructions": "", "store": false, "stream": true,
             "input": [{"role": "user", "content": "[sim:text=one two three][sim:stall] hello"}],

@@ -32,8 +32,8 @@ fn body(bytes: usize) -> Vec<u8> {
 fn request(c: &mut Criterion) {
     let base = "https://chatgpt.com/backend-api".parse().unwrap();
     let identity = ClientIdentity::default();
-    let credentials = RequestAuth { bearer: "header.payload.signature", account_id: Some("account"), fedramp: false };
-    let backend = Backend { base: &base, region: None, identity: &identity, credentials };
+    let auth = RequestAuth { access_token: "header.payload.signature", account_id: Some("account"), fedramp: false };
+    let backend = Backend { base: &base, region: None, identity: &identity, auth };
     for (name, bytes) in [("1 KiB", 1024), ("1 MiB", 1024 * 1024)] {
         let body = body(bytes);
         let turn = TurnRequest { model: "gpt-5.5", tier: None, conversation_id: None, lite: false, body: &body };

@@ -1,18 +1,18 @@
-//! Which client the backend sees, as one value.
+//! The client that the backend sees, as one value.
 
-/// The originator of the official command line client (docs/backend.md §2.2).
+/// The originator of the official command-line client (`docs/backend.md §2.2`).
 pub const DEFAULT_ORIGINATOR: &str = "codex_cli_rs";
 
-/// A client version that the newest catalogue accepts for each of its models (docs/backend.md §5.3, §9).
+/// A client version that the newest catalogue accepts for all its models (`docs/backend.md §5.3`, `§9`).
 pub const DEFAULT_VERSION: &str = "0.171.0";
 
-/// The terminal that the user agent names. A proxy has none, and the backend does not act on it.
+/// The terminal in the user agent. A proxy has none, and the backend ignores it.
 const TERMINAL: &str = "xterm-256color";
 
-/// The client that the backend is told about.
+/// The client that requests claim to come from.
 ///
-/// The same value must be used for listing models and for requests: the backend hides and refuses models whose
-/// `minimal_client_version` is above [`version`](Self::version) (docs/backend.md §5.3). The TLS and HTTP/2 layers are
+/// Use the same value for listing models and for turns: the backend hides and refuses models whose
+/// `minimal_client_version` is above [`version`](Self::version) (`docs/backend.md §5.3`). The TLS and HTTP/2 layers are
 /// chosen separately, by [`Emulation`](crate::Emulation).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientIdentity {
@@ -25,19 +25,19 @@ pub struct ClientIdentity {
 }
 
 impl ClientIdentity {
-    /// Forms the identity of a client on the running operating system.
+    /// Creates the identity of a client on this operating system.
     ///
-    /// The user agent is `{originator}/{version} ({os} {os version}; {arch}) {terminal}` (docs/backend.md §2.2). On
-    /// Linux the system's name and version are read from `/etc/os-release`, on macOS from its version property list.
+    /// The user agent is `{originator}/{version} ({os} {os version}; {arch}) {terminal}` (`docs/backend.md §2.2`). On Linux
+    /// the system's name and version come from `/etc/os-release`, on macOS from its version property list.
     #[must_use]
     pub fn new(originator: &str, version: &str) -> Self {
         Self::on(originator, version, &Os::running())
     }
 
-    /// Forms the identity that a user has configured.
+    /// Creates an identity from configured values, after checking them.
     ///
     /// # Errors
-    /// [`InvalidIdentity`], by the part at fault.
+    /// [`InvalidIdentity`], which names the invalid part.
     pub fn configured(originator: &str, version: &str) -> Result<Self, InvalidIdentity> {
         // A slash would end the name in the user agent.
         let is_name = |c: char| c == ' ' || c.is_ascii_graphic() && c != '/';
@@ -64,21 +64,21 @@ impl ClientIdentity {
 }
 
 impl Default for ClientIdentity {
-    /// The newest official client that this crate knows.
+    /// Returns the newest official client that this crate knows.
     fn default() -> Self {
         Self::new(DEFAULT_ORIGINATOR, DEFAULT_VERSION)
     }
 }
 
-/// An identity that cannot be used.
+/// An identity with an invalid part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidIdentity {
-    /// The originator cannot stand in a header and a user agent.
-    #[error("an originator is a name such as codex_cli_rs, of visible ASCII without a slash")]
+    /// The originator is not valid in a header and a user agent.
+    #[error("the originator is not a name of visible ASCII characters without a slash, such as {DEFAULT_ORIGINATOR}")]
     Originator,
-    /// The version is none.
-    #[error("a client version has three numbers, as in {DEFAULT_VERSION}")]
+    /// The version does not have three numbers.
+    #[error("the client version does not have three numbers, as in {DEFAULT_VERSION}")]
     Version,
 }
 
@@ -109,7 +109,7 @@ impl Os {
         Self { name: name.to_owned(), version: three_parts(version), arch }
     }
 
-    /// Reads the `KEY=value` lines of os-release(5). An unknown distribution is `Linux`.
+    /// Parses the `KEY=value` lines of os-release(5). An unknown distribution is `Linux`.
     fn from_os_release(text: &str) -> Self {
         let field = |key: &str| {
             text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).map(|value| value.trim_matches('"'))
@@ -137,7 +137,7 @@ impl Os {
     }
 }
 
-/// Writes `24.04` as `24.4.0`, which is how the official client prints it (docs/backend.md §2.2).
+/// Formats `24.04` as `24.4.0`, as the official client does (`docs/backend.md §2.2`).
 fn three_parts(version: &str) -> String {
     let mut parts = version.split('.').map(|part| part.trim().parse::<u32>().unwrap_or(0));
     let mut next = || parts.next().unwrap_or(0);

@@ -26,7 +26,7 @@
 //!     base: &base,
 //!     identity: &identity,
 //!     region: None,
-//!     credentials: RequestAuth { bearer: "token", account_id: Some("acct"), fedramp: false },
+//!     auth: RequestAuth { access_token: "token", account_id: Some("acct"), fedramp: false },
 //! };
 //! let conversation_id = Some("01a2062c-22de-7320-84ce-6a407485ff83");
 //! let turn = TurnRequest { model: "gpt-5.5", tier: None, conversation_id, lite: false, body: b"{}" };

@@ -1,17 +1,18 @@
-//! Puts into words which window of the plan is used up, and when it is there again (docs/backend.md §3.5, §3.6).
+//! The message for an exhausted quota: which window of the plan is used up, and when it resets (`docs/backend.md §3.5`,
+//! `§3.6`).
 
 use std::time::{Duration, SystemTime};
 
 use crate::quota::{Quota, QuotaWindow};
 
-/// The farthest reset that is put into words: no window is longer, and a date has to have four digits for its year.
+/// The latest reset that the message contains: no window is longer, and a date must have a year of four digits.
 const FARTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// How full a window is that lets nothing more through.
+/// The use at which a window is exhausted.
 const FULL_PERCENT: f64 = 100.0;
 
-/// Finds the window that stands in the way: of those that are full, the one that resets when the backend said, else the
-/// one that resets last.
+/// Returns the window that blocks requests: of those that are full, the one that resets at `resets_at`, or the one that
+/// resets last.
 pub(crate) fn blocking(quota: &Quota, resets_at: Option<SystemTime>) -> Option<&QuotaWindow> {
     let full = quota.windows.iter().filter(|window| window.used_percent >= FULL_PERCENT);
     match resets_at {
@@ -20,7 +21,7 @@ pub(crate) fn blocking(quota: &Quota, resets_at: Option<SystemTime>) -> Option<&
     }
 }
 
-/// Adds to the backend's message what it leaves out: which window, of which plan, until when.
+/// Adds to the backend's message what it leaves out: the window, the plan and the reset.
 pub(crate) fn sentence(
     message: &str,
     plan: Option<&str>,
@@ -43,7 +44,7 @@ fn distance(a: SystemTime, b: SystemTime) -> Duration {
     a.duration_since(b).unwrap_or_else(|earlier| earlier.duration())
 }
 
-/// Writes a duration in its two largest units; the exact time stands beside it.
+/// Formats a duration in its two largest units; the message also contains the exact time.
 fn words(duration: Duration) -> String {
     let total = duration.as_secs().div_ceil(60).max(1);
     let unit = |count: u64, name: &str| match count {
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_blocking_window_is_the_full_one_that_resets_when_told_or_last() {
+    fn the_blocking_window_is_the_full_one_that_resets_at_the_given_time_or_last() {
         let windows = vec![
             window("5h", 100.0, Some(at(100))),
             window("weekly", 104.5, Some(at(900))),
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_left_out() {
+    fn unknown_parts_are_left_out() {
         let now = at(1_775_000_000);
         let full = window("weekly", 100.0, None);
         let rows = [

@@ -1,4 +1,4 @@
-//! What is left of the plan: one model for the three places that tell it (docs/backend.md §3.5, §6).
+//! The remaining quota of the plan: one model for its three sources (`docs/backend.md §3.5`, `§6`).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,29 +8,29 @@ use serde_json::{Map, Value};
 /// A snapshot of the plan's rate limits.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Quota {
-    /// The plan, as in `plus`; unknown ones are kept as they are.
+    /// The plan, such as `plus`; unknown ones are preserved.
     pub plan: Option<String>,
-    /// The windows, those of the ordinary models first.
+    /// The windows; those of the ordinary models come first.
     pub windows: Vec<QuotaWindow>,
     /// Purchased credits.
     pub credits: Option<Credits>,
-    /// Which kind of limit is exhausted, as in `workspace_member_credits_depleted`.
+    /// The kind of limit that is exhausted, such as `workspace_member_credits_depleted`.
     pub reached: Option<String>,
 }
 
-/// One rate-limit window, told apart by its length: which slot it comes in says nothing (docs/backend.md §3.5).
+/// One rate-limit window, identified by its length: the slot in which it arrives means nothing (`docs/backend.md §3.5`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuotaWindow {
-    /// `5h`, `daily`, `weekly`, `monthly`, else the length as in `90m`; behind the limit's name if it has one, as in
+    /// `5h`, `daily`, `weekly`, `monthly`, or another length such as `90m`; after the limit's name if it has one, as in
     /// `GPT-5.3-Codex-Spark weekly`.
     pub name: String,
     /// The separately metered limit that the window belongs to; `None` for the one that the ordinary models share.
     pub limit: Option<String>,
-    /// The window's length, as the backend states it: a five-hour window may have 299 minutes.
+    /// The window's length, as the backend reports it: a five-hour window may have 299 minutes.
     pub minutes: u64,
-    /// How much of the window is used, from 0 to 100; it can exceed 100.
+    /// How much of the window is used, in percent; it can exceed 100.
     pub used_percent: f64,
-    /// When the window starts anew.
+    /// When the window resets.
     pub resets_at: Option<SystemTime>,
 }
 
@@ -39,13 +39,13 @@ pub struct QuotaWindow {
 pub struct Credits {
     /// Whether there are any.
     pub has_credits: bool,
-    /// Whether they never run out.
+    /// Whether they are unlimited.
     pub unlimited: bool,
-    /// The balance, as the backend writes it.
+    /// The balance, as the backend formats it.
     pub balance: Option<String>,
 }
 
-/// A quota that could not be read.
+/// A quota that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuotaError {
@@ -55,9 +55,9 @@ pub enum QuotaError {
 }
 
 impl Quota {
-    /// Reads the `x-codex-*` headers of a reply. Without any of them, the quota is empty.
+    /// Parses the `x-codex-*` headers of a reply. Without any of them, the quota is empty.
     ///
-    /// `now` is what `reset-after-seconds` counts from, here and in the other readers.
+    /// Relative times such as `reset-after-seconds` count from `now`, here and in the other parsers.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap, now: SystemTime) -> Self {
         if !headers.keys().any(|name| name.as_str().starts_with(QuotaHeaders::PREFIX)) {
@@ -79,10 +79,10 @@ impl Quota {
         Self { plan: owned("plan-type"), windows, credits, reached: owned("rate-limit-reached-type") }
     }
 
-    /// Reads the data of a `codex.rate_limits` event.
+    /// Parses the data of a `codex.rate_limits` event.
     ///
     /// # Errors
-    /// [`QuotaError`]; the caller passes over the event.
+    /// [`QuotaError`]; the caller ignores the event.
     pub fn from_event(json: &[u8], now: SystemTime) -> Result<Self, QuotaError> {
         let event = object(json)?;
         let mut quota = Self::common(&event);
@@ -100,10 +100,10 @@ impl Quota {
         Ok(quota)
     }
 
-    /// Reads the reply of `wham/usage`.
+    /// Parses the reply of `wham/usage`.
     ///
     /// # Errors
-    /// [`QuotaError`]; the caller reports that usage is not known.
+    /// [`QuotaError`]; the caller reports that the quota is unknown.
     pub fn from_usage(json: &[u8], now: SystemTime) -> Result<Self, QuotaError> {
         let usage = object(json)?;
         let mut quota = Self::common(&usage);
@@ -119,8 +119,8 @@ impl Quota {
         Ok(quota)
     }
 
-    /// Takes over what a newer snapshot says, and keeps what it is silent about, but for [`reached`](Self::reached):
-    /// silence about that means that no limit is.
+    /// Updates this quota with a newer snapshot. What the snapshot does not contain stays as it is, except
+    /// [`reached`](Self::reached): without it, no limit is exhausted.
     pub fn update(&mut self, newer: Self) {
         for window in newer.windows {
             match self.windows.iter_mut().find(|known| known.name == window.name) {
@@ -133,11 +133,11 @@ impl Quota {
         self.reached = newer.reached;
     }
 
-    /// Writes the headers that tell a client what is left: the backend's own `x-codex-*`, which [`Quota::from_headers`]
-    /// reads, and OpenAI's `x-ratelimit-*-requests` in hundredths of the tightest window.
+    /// Writes the remaining quota as headers: the backend's own `x-codex-*`, which [`Quota::from_headers`] parses, and
+    /// OpenAI's `x-ratelimit-*-requests` as a percentage of the most used window.
     ///
-    /// Left out are windows that have started anew since, the separately metered limits, and what cannot stand in a
-    /// header. Of the others the shortest is the primary one, as the backend has it.
+    /// Windows that have reset, separately metered limits and values that are not allowed in a header are left out. Of the
+    /// other windows the shortest is the primary one, as the backend sends it.
     pub fn write_headers(&self, headers: &mut HeaderMap, now: SystemTime) {
         let mut put = |name: String, value: String| {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
@@ -176,7 +176,7 @@ impl Quota {
         }
     }
 
-    /// Finds the most used window of the limit that the ordinary models share.
+    /// Returns the most used window of the limit that the ordinary models share.
     #[must_use]
     pub fn tightest(&self) -> Option<&QuotaWindow> {
         self.ordinary().max_by(|a, b| a.used_percent.total_cmp(&b.used_percent))
@@ -206,26 +206,26 @@ impl Quota {
 }
 
 impl QuotaWindow {
-    /// Names the window by its length alone, whatever limit it belongs to: `5h`, `weekly`.
+    /// Returns the name of the window's length without its limit: `5h`, `weekly`.
     #[must_use]
     pub fn length(&self) -> &str {
         self.name.rsplit(' ').next().unwrap_or_default()
     }
 
-    /// Tells whether this still says something at `now`: a window that has started anew since does not.
+    /// Returns whether the window has not reset by `now`.
     #[must_use]
     pub fn is_current(&self, now: SystemTime) -> bool {
         self.resets_at.is_none_or(|at| at > now)
     }
 
-    /// How long it is until the window starts anew.
+    /// Returns the time until the window resets.
     #[must_use]
     pub fn left(&self, now: SystemTime) -> Option<Duration> {
         self.resets_at?.duration_since(now).ok()
     }
 }
 
-/// The `x-codex-*` headers, by the rest of their names. Empty values count as absent.
+/// The `x-codex-*` headers, by their names without the prefix. Empty values count as absent.
 struct QuotaHeaders<'a> {
     headers: &'a HeaderMap,
     now: SystemTime,
@@ -244,7 +244,7 @@ impl<'a> QuotaHeaders<'a> {
         self.text(name)?.parse().ok()
     }
 
-    /// Finds the extra families: `bengalfox` in `x-codex-bengalfox-primary-used-percent`.
+    /// Returns the extra families, such as `bengalfox` in `x-codex-bengalfox-primary-used-percent`.
     fn families(&self) -> Vec<&'a str> {
         let mut families: Vec<_> = self
             .headers
@@ -272,7 +272,7 @@ impl<'a> QuotaHeaders<'a> {
     }
 }
 
-/// Reads the two windows of a JSON limit, whose lengths are in minutes in events and in seconds in usage reports.
+/// Parses the two windows of a JSON limit, whose lengths are in minutes in events and in seconds in usage reports.
 fn push_pair(
     limits: &Map<String, Value>,
     suffix: &str,
@@ -292,7 +292,7 @@ fn push_pair(
     }
 }
 
-/// Makes a window of what is known. One without length is an unused slot.
+/// Creates a window from the known values. Without a length the slot is unused.
 fn window(
     limit: Option<&str>,
     minutes: Option<u64>,
@@ -313,7 +313,7 @@ fn window(
     })
 }
 
-/// Names a length, allowing for the odd minute that the backend is short by.
+/// Returns the name of a length, which may be up to 2 % off.
 fn length_name(minutes: u64) -> String {
     const NAMES: [(u64, &str); 4] = [(300, "5h"), (1440, "daily"), (10_080, "weekly"), (43_200, "monthly")];
     let near = |named: u64| minutes.abs_diff(named) * 50 <= named;
@@ -333,7 +333,7 @@ fn object(json: &[u8]) -> Result<Map<String, Value>, QuotaError> {
     serde_json::from_slice(json).map_err(|_| QuotaError::NotAnObject)
 }
 
-/// Reads a number that is written as one, or as text.
+/// Parses a number, or a string that contains one.
 pub(crate) fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
 }
@@ -342,7 +342,7 @@ fn truth(value: &Value) -> bool {
     value.as_bool().unwrap_or_else(|| value.as_str().is_some_and(is_true))
 }
 
-/// Reads a boolean as JSON or Python writes it.
+/// Parses a boolean as JSON or Python formats it.
 fn is_true(text: &str) -> bool {
     text.eq_ignore_ascii_case("true") || text == "1"
 }

@@ -1,27 +1,26 @@
-//! Builds the requests of the Codex backend: pure functions from values to [`http::Request`].
+//! Builds the requests to the Codex backend: pure functions from values to [`http::Request`].
 //!
-//! Which headers go where, and in which order, is that of the official client 0.171.0, which `clients/codex-cli` runs
-//! against the same simulated backend. A turn of the proxy's differs from one of its in this, and in nothing else:
+//! Headers and their order are those of the official client 0.171.0, which `clients/codex-cli` runs against the same
+//! simulated backend. A turn of the proxy differs from one of the official client in the following, and in nothing else:
 //!
-//! | what | why |
-//! |---|---|
-//! | `x-codex-window-id`, `x-codex-turn-metadata`, `x-codex-beta-features` are absent | they describe a session at a terminal |
-//! | `originator` and the name in `user-agent` are `codex_cli_rs` | its name when it logs in; `codex exec` says `codex_exec` |
-//! | `user-agent` does not repeat name and version behind the terminal | only the embedding of one of its parts in another does |
-//! | body: `instructions` is there, perhaps empty | older models refuse a request without it (docs/backend.md §2.5) |
-//! | body: `client_metadata`, `text` and what else the caller has not asked for are absent | as above, and nothing is made up |
-//! | `wham/accounts/check` carries `originator`, and `user-agent` is not its first header | one rule for every call; the user agent says the same |
+//! - The headers `x-codex-window-id`, `x-codex-turn-metadata` and `x-codex-beta-features` are absent: they describe a
+//!   session at a terminal.
+//! - `originator` and the name in `user-agent` are `codex_cli_rs`, the official client's name when it logs in. `codex exec`
+//!   sends `codex_exec`.
+//! - `user-agent` does not repeat name and version after the terminal: only a client embedded in another one does so.
+//! - The body contains `instructions`, perhaps empty: older models reject a request without it (`docs/backend.md §2.5`).
+//! - The body contains no `client_metadata`, `text` or other members that the caller did not set: nothing is invented.
+//! - `wham/accounts/check` carries `originator`, and `user-agent` is not its first header: one rule for every call.
 //!
-//! Compactions and pictures have not been captured: their headers are those of a turn, as far as they say something of
-//! it, in a turn's order. The official client of today compacts within a turn, by a `compaction_trigger` at the end of
-//! its input.
+//! Compactions and images have not been captured. They have the headers of a turn that apply to them, in a turn's order.
+//! The current official client compacts within a turn, with a `compaction_trigger` at the end of its input.
 //!
-//! `accept-encoding` is [`Client`](crate::Client)'s to add, as the last header and not where a WebSocket is opened. The
-//! official client has it since 0.171.0.
+//! [`Client`](crate::Client) adds `accept-encoding` as the last header, except when it opens a WebSocket. The official client
+//! has sent it since 0.171.0.
 //!
-//! What the official client sends through the proxy reaches the backend as it was, item by item and key by key, but for
-//! that `instructions`. Neither sends the `version` header of earlier clients: the version in the user agent is what
-//! the backend checks (§5.3), and a header that no current client sends stands out.
+//! A turn of the official client passes through the proxy unchanged, item by item and key by key, except for `instructions`.
+//! Neither sends the `version` header of earlier clients: the backend checks the version in the user agent
+//! (`docs/backend.md §5.3`), and a header that no current client sends stands out.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -38,18 +37,17 @@ use crate::client_identity::ClientIdentity;
 use crate::error::UpstreamError;
 use crate::headers;
 
-/// The compression level of the official client (docs/backend.md §2.3).
+/// The compression level of the official client (`docs/backend.md §2.3`).
 const ZSTD_LEVEL: i32 = 3;
 
-/// The service tier of whoever names none; the official client leaves it out of hint and body, even if its user chooses
-/// it.
+/// The default service tier. The official client leaves it out of hint and body, even if its user chooses it.
 const DEFAULT_TIER: &str = "default";
 
-/// What proves to the backend who is asking.
+/// The access token and account that authenticate a request.
 #[derive(Clone, Copy)]
 pub struct RequestAuth<'a> {
     /// The access token.
-    pub bearer: &'a str,
+    pub access_token: &'a str,
     /// The account (workspace) id, when known.
     pub account_id: Option<&'a str>,
     /// Whether the account is in a FedRAMP workspace.
@@ -59,25 +57,25 @@ pub struct RequestAuth<'a> {
 impl fmt::Debug for RequestAuth<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestAuth")
-            .field("bearer", &"[redacted]")
+            .field("access_token", &"[redacted]")
             .field("account_id", &self.account_id)
             .field("fedramp", &self.fedramp)
             .finish()
     }
 }
 
-/// Where a request goes, and as whom.
+/// The destination of a request, and the client and account that send it.
 #[derive(Debug, Clone, Copy)]
 pub struct Backend<'a> {
-    /// The address that the paths of docs/backend.md §2.1 are appended to, as in `https://chatgpt.com/backend-api`.
+    /// The base URL, to which the paths of `docs/backend.md §2.1` are appended, such as `https://chatgpt.com/backend-api`.
     pub base: &'a Url,
-    /// The region that has to serve the workspace, if it is bound to one; see
+    /// The region that must serve the workspace, if it is bound to one; see
     /// [`WorkspaceRoute`](crate::WorkspaceRoute).
     pub region: Option<&'a str>,
     /// The client that the backend sees.
     pub identity: &'a ClientIdentity,
-    /// The user.
-    pub credentials: RequestAuth<'a>,
+    /// The access token and account.
+    pub auth: RequestAuth<'a>,
 }
 
 /// One model turn.
@@ -87,10 +85,9 @@ pub struct TurnRequest<'a> {
     pub model: &'a str,
     /// The service tier, as in the body.
     pub tier: Option<&'a str>,
-    /// One id for the whole conversation, equal to the body's `prompt_cache_key`; prompt caching needs it
-    /// (docs/backend.md §2.6).
+    /// The id of the conversation, equal to the body's `prompt_cache_key`; prompt caching needs it (`docs/backend.md §2.6`).
     pub conversation_id: Option<&'a str>,
-    /// Whether the body has the Responses Lite shape (docs/backend.md §2.8).
+    /// Whether the body has the Responses Lite shape (`docs/backend.md §2.8`).
     pub lite: bool,
     /// The JSON body, uncompressed.
     pub body: &'a [u8],
@@ -99,11 +96,11 @@ pub struct TurnRequest<'a> {
 /// Builds `POST codex/responses`: a turn whose reply is an event stream.
 ///
 /// # Errors
-/// [`UpstreamError::InvalidRequest`] when a value cannot stand in a header: answer the client with a 400.
+/// [`UpstreamError::InvalidRequest`] if a value is not allowed in a header: answer the client with a 400.
 pub fn responses(backend: &Backend<'_>, turn: &TurnRequest<'_>) -> Result<Request<Bytes>, UpstreamError> {
     let body = compressed(turn.body)
         .map_err(|error| UpstreamError::InvalidRequest { reason: format!("the body cannot be compressed: {error}") })?;
-    let mut headers = of_turn(turn)?;
+    let mut headers = turn_headers(turn)?;
     headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -111,48 +108,47 @@ pub fn responses(backend: &Backend<'_>, turn: &TurnRequest<'_>) -> Result<Reques
     Ok(request(Method::POST, uri(&endpoint(backend.base, "codex/responses"))?, headers, Bytes::from(body)))
 }
 
-/// The largest body whose compressor is kept. What a larger one has allocated is given back.
-const MAX_KEPT_BYTES: usize = 256 * 1024;
+/// The largest body whose compressor is reused. Larger ones free the memory that they allocated.
+const MAX_REUSED_BYTES: usize = 256 * 1024;
 
-/// The body as the official client compresses it. It is compressed in one go, so that what zstd allocates and clears is
-/// as large as the body and not as the window of an endless stream; the frame does not tell its size, as that of a
-/// stream does not.
+/// Returns the body as the official client compresses it, but in one step, so zstd allocates and clears memory for the body
+/// and not for the window of a stream. As in a stream, the frame does not contain the size.
 fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
     thread_local! {
-        static KEPT: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+        static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
     }
-    let compressor = KEPT.take().map_or_else(|| Compressor::new(ZSTD_LEVEL), Ok);
+    let compressor = COMPRESSOR.take().map_or_else(|| Compressor::new(ZSTD_LEVEL), Ok);
     let mut compressor = compressor?;
     compressor.include_contentsize(false)?;
     let compressed = compressor.compress(body)?;
-    if body.len() <= MAX_KEPT_BYTES {
-        KEPT.set(Some(compressor));
+    if body.len() <= MAX_REUSED_BYTES {
+        COMPRESSOR.set(Some(compressor));
     }
     Ok(compressed)
 }
 
-/// Builds `POST codex/responses/compact`: `turn`'s conversation goes, and a short form of it comes back, which
-/// [`CompactionReply`](crate::CompactionReply) reads (docs/backend.md §2.1).
+/// Builds `POST codex/responses/compact`, which shortens the conversation of `turn`; [`CompactionReply`](crate::CompactionReply)
+/// parses the reply (`docs/backend.md §2.1`).
 ///
-/// The body is that of a turn less what a turn says of its reply. Only turns are compressed (§2.3).
+/// The body is that of a turn without the members about its reply. Only turns are compressed (`docs/backend.md §2.3`).
 ///
 /// # Errors
 /// As [`responses`].
 pub fn compaction(backend: &Backend<'_>, turn: &TurnRequest<'_>) -> Result<Request<Bytes>, UpstreamError> {
-    whole(backend, "codex/responses/compact", of_turn(turn)?, turn.body)
+    unary(backend, "codex/responses/compact", turn_headers(turn)?, turn.body)
 }
 
-/// Which of the calls for pictures.
+/// The kind of image request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageCall {
     /// From a prompt.
     Generation,
-    /// From other pictures and a prompt.
+    /// From other images and a prompt.
     Edit,
 }
 
-/// Builds `POST codex/images/generations` or `codex/images/edits`, whose reply [`ImagesReply`](crate::ImagesReply)
-/// reads (docs/backend.md §2.1).
+/// Builds `POST codex/images/generations` or `codex/images/edits`; [`ImagesReply`](crate::ImagesReply) parses the reply
+/// (`docs/backend.md §2.1`).
 ///
 /// # Errors
 /// As [`responses`].
@@ -161,11 +157,11 @@ pub fn images(backend: &Backend<'_>, call: ImageCall, body: &[u8]) -> Result<Req
         ImageCall::Generation => "codex/images/generations",
         ImageCall::Edit => "codex/images/edits",
     };
-    whole(backend, path, HeaderMap::new(), body)
+    unary(backend, path, HeaderMap::new(), body)
 }
 
-/// What says which turn this is, and of which conversation.
-fn of_turn(turn: &TurnRequest<'_>) -> Result<HeaderMap, UpstreamError> {
+/// Returns the headers of a turn: its model, tier, conversation and shape.
+fn turn_headers(turn: &TurnRequest<'_>) -> Result<HeaderMap, UpstreamError> {
     let mut headers = HeaderMap::new();
     if turn.lite {
         headers.insert(headers::X_RESPONSES_LITE, HeaderValue::from_static("true"));
@@ -180,8 +176,8 @@ fn of_turn(turn: &TurnRequest<'_>) -> Result<HeaderMap, UpstreamError> {
     Ok(headers)
 }
 
-/// A call whose reply is one JSON object.
-fn whole(
+/// Builds a request whose reply is one JSON object.
+fn unary(
     backend: &Backend<'_>,
     path: &str,
     mut headers: HeaderMap,
@@ -193,14 +189,14 @@ fn whole(
     Ok(request(Method::POST, uri(&endpoint(backend.base, path))?, headers, Bytes::copy_from_slice(body)))
 }
 
-/// Builds a turn for [`WebSocketUpstream`](crate::WebSocketUpstream): the head opens the connection, the body is the
-/// message of the turn (docs/backend.md §4, §9).
+/// Builds a turn for [`WebSocketUpstream`](crate::WebSocketUpstream): the head opens the connection, the body is the message
+/// of the turn (`docs/backend.md §4`, `§9`).
 ///
-/// What differs from request to request, such as the Responses Lite shape, stands in the message's `client_metadata`;
-/// `now` is told there, too, as the official client does.
+/// What differs from request to request, such as the Responses Lite shape, is in the message's `client_metadata`, and so is
+/// the time `now`, as the official client sends it.
 ///
 /// # Errors
-/// As [`responses`]; also when the body is no JSON object.
+/// As [`responses`]; also if the body is not a JSON object.
 pub fn responses_websocket(
     backend: &Backend<'_>,
     turn: &TurnRequest<'_>,
@@ -209,7 +205,7 @@ pub fn responses_websocket(
     let mut headers = HeaderMap::new();
     let mut identity = HeaderMap::new();
     identify(&mut identity, backend)?;
-    // In the order in which the official client sends them here.
+    // The order of the official client for WebSockets.
     for name in [headers::CHATGPT_ACCOUNT_ID, AUTHORIZATION, USER_AGENT, headers::ORIGINATOR] {
         headers.extend(identity.remove(&name).map(|value| (name, value)));
     }
@@ -228,12 +224,12 @@ pub fn responses_websocket(
 
 fn message(turn: &TurnRequest<'_>, now: SystemTime) -> Result<Bytes, UpstreamError> {
     let body: Map<String, Value> = serde_json::from_slice(turn.body)
-        .map_err(|_| UpstreamError::InvalidRequest { reason: "its body is no JSON object".to_owned() })?;
+        .map_err(|_| UpstreamError::InvalidRequest { reason: "its body is not a JSON object".to_owned() })?;
     let mut message = Map::with_capacity(body.len() + 2);
     message.insert("type".to_owned(), "response.create".into());
     message.extend(body);
     let metadata = message.entry("client_metadata").or_insert_with(|| Value::Object(Map::new()));
-    // One that is something else is the caller's mistake, which the backend will name.
+    // The backend reports a value of another type.
     if let Value::Object(metadata) = metadata {
         let millis = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         metadata.insert("x-codex-ws-stream-request-start-ms".to_owned(), millis.to_string().into());
@@ -244,12 +240,12 @@ fn message(turn: &TurnRequest<'_>, now: SystemTime) -> Result<Bytes, UpstreamErr
     Ok(Value::Object(message).to_string().into())
 }
 
-/// What stands in a message for the header of the Responses Lite shape.
+/// The member of `client_metadata` that replaces the header of the Responses Lite shape.
 const LITE_METADATA: &str = "ws_request_header_x_openai_internal_codex_responses_lite";
 
-/// Builds `GET codex/models`: the catalogue as this identity may see it (docs/backend.md §5.1).
+/// Builds `GET codex/models`: the catalogue that this identity may see (`docs/backend.md §5.1`).
 ///
-/// With `etag` the backend answers 304 when nothing changed.
+/// With `etag` the backend answers 304 if nothing has changed.
 ///
 /// # Errors
 /// As [`responses`].
@@ -263,7 +259,7 @@ pub fn models(backend: &Backend<'_>, etag: Option<&str>) -> Result<Request<Bytes
     Ok(request)
 }
 
-/// Builds `GET wham/usage`: the plan and its rate-limit windows (docs/backend.md §6).
+/// Builds `GET wham/usage`: the plan and its rate-limit windows (`docs/backend.md §6`).
 ///
 /// # Errors
 /// As [`responses`].
@@ -271,7 +267,7 @@ pub fn usage(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
     get(backend, &endpoint(backend.base, "wham/usage"))
 }
 
-/// Builds `GET wham/accounts/check`: the account's workspaces and where their requests go (docs/backend.md §9).
+/// Builds `GET wham/accounts/check`: the account's workspaces and where their requests go (`docs/backend.md §9`).
 ///
 /// # Errors
 /// As [`responses`].
@@ -280,7 +276,7 @@ pub fn accounts_check(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamE
 }
 
 fn routing_hint(turn: &TurnRequest<'_>) -> Result<HeaderValue, UpstreamError> {
-    // What happens anyway is not hinted at.
+    // The default tier is not hinted at.
     let hint = match turn.tier.filter(|tier| *tier != DEFAULT_TIER) {
         Some(tier) => format!("model={};tier={tier}", turn.model),
         None => format!("model={}", turn.model),
@@ -295,14 +291,14 @@ fn get(backend: &Backend<'_>, url: &Url) -> Result<Request<Bytes>, UpstreamError
     Ok(request(Method::GET, uri(url)?, headers, Bytes::new()))
 }
 
-/// Adds what every call carries. The order in which headers are added is the order in which they are sent.
+/// Adds the headers of every request. Headers are sent in the order in which they are added.
 fn identify(headers: &mut HeaderMap, backend: &Backend<'_>) -> Result<(), UpstreamError> {
-    let Backend { region, identity, credentials, .. } = backend;
-    headers.insert(AUTHORIZATION, headers::bearer(credentials.bearer)?);
-    if let Some(account_id) = credentials.account_id {
+    let Backend { region, identity, auth, .. } = backend;
+    headers.insert(AUTHORIZATION, headers::bearer(auth.access_token)?);
+    if let Some(account_id) = auth.account_id {
         headers.insert(headers::CHATGPT_ACCOUNT_ID, headers::value("account id", account_id)?);
     }
-    if credentials.fedramp {
+    if auth.fedramp {
         headers.insert(headers::X_OPENAI_FEDRAMP, HeaderValue::from_static("true"));
     }
     if let Some(region) = region {
@@ -332,7 +328,7 @@ fn endpoint(base: &Url, path: &str) -> Url {
 
 fn uri(url: &Url) -> Result<Uri, UpstreamError> {
     url.as_str().parse().map_err(|_| UpstreamError::InvalidRequest {
-        reason: format!("the backend's address {url} is not one that HTTP can carry; correct it"),
+        reason: format!("the backend's address {url} is not a valid HTTP URL; correct it"),
     })
 }
 
@@ -342,18 +338,18 @@ mod tests {
 
     const ID: &str = "01a2062c-22de-7320-84ce-6a407485ff83";
 
-    fn with_backend<T>(base: &str, credentials: RequestAuth<'_>, test: impl FnOnce(&Backend<'_>) -> T) -> T {
+    fn with_backend<T>(base: &str, auth: RequestAuth<'_>, test: impl FnOnce(&Backend<'_>) -> T) -> T {
         let base = Url::parse(base).unwrap();
         let identity = ClientIdentity {
             originator: "codex_cli_rs".to_owned(),
             version: "0.171.0".to_owned(),
             user_agent: "codex_cli_rs/0.171.0 (Debian 12.0.0; x86_64) xterm".to_owned(),
         };
-        test(&Backend { base: &base, region: None, identity: &identity, credentials })
+        test(&Backend { base: &base, region: None, identity: &identity, auth })
     }
 
-    fn credentials() -> RequestAuth<'static> {
-        RequestAuth { bearer: "tok", account_id: Some("acct_test"), fedramp: false }
+    fn auth() -> RequestAuth<'static> {
+        RequestAuth { access_token: "tok", account_id: Some("acct_test"), fedramp: false }
     }
 
     fn sent(request: &Request<Bytes>) -> Vec<(&str, &str)> {
@@ -364,7 +360,7 @@ mod tests {
     fn a_turn_has_exactly_these_headers_in_this_order() {
         let turn =
             TurnRequest { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body: b"{\"a\":1}" };
-        let request = with_backend("https://chatgpt.com/backend-api", credentials(), |b| responses(b, &turn)).unwrap();
+        let request = with_backend("https://chatgpt.com/backend-api", auth(), |b| responses(b, &turn)).unwrap();
         assert_eq!(request.method(), Method::POST);
         assert_eq!(request.uri(), "https://chatgpt.com/backend-api/codex/responses");
         let expected = [
@@ -386,10 +382,10 @@ mod tests {
     }
 
     #[test]
-    fn calls_for_a_whole_reply_have_their_paths_and_go_uncompressed() {
+    fn unary_requests_have_their_paths_and_are_not_compressed() {
         let turn =
             TurnRequest { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body: b"{\"a\":1}" };
-        with_backend("https://chatgpt.com/backend-api", credentials(), |b| {
+        with_backend("https://chatgpt.com/backend-api", auth(), |b| {
             let compacted = compaction(b, &turn).unwrap();
             let expected = [
                 ("x-codex-routing-hint", "model=gpt-5.5"),
@@ -418,7 +414,7 @@ mod tests {
     #[test]
     fn tier_lite_and_fedramp_add_their_headers() {
         let turn = TurnRequest { model: "m", tier: Some("priority"), conversation_id: None, lite: true, body: b"{}" };
-        let fedramp = RequestAuth { bearer: "tok", account_id: None, fedramp: true };
+        let fedramp = RequestAuth { access_token: "tok", account_id: None, fedramp: true };
         let tiered = with_backend("https://chatgpt.com/backend-api/", fedramp, |b| responses(b, &turn)).unwrap();
         let headers = tiered.headers();
         assert_eq!(headers[headers::X_CODEX_ROUTING_HINT], "model=m;tier=priority");
@@ -439,7 +435,7 @@ mod tests {
         let turn = TurnRequest { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body };
         let now = UNIX_EPOCH + std::time::Duration::from_millis(1_795_400_096_650);
         let build = |turn: &TurnRequest<'_>| {
-            with_backend("https://chatgpt.com/backend-api", credentials(), |b| responses_websocket(b, turn, now))
+            with_backend("https://chatgpt.com/backend-api", auth(), |b| responses_websocket(b, turn, now))
         };
         let request = build(&turn).unwrap();
         assert_eq!((request.method(), request.uri().path()), (&Method::GET, "/backend-api/codex/responses"));
@@ -470,7 +466,7 @@ mod tests {
     #[test]
     fn a_region_goes_into_every_request() {
         let turn = TurnRequest { model: "m", tier: None, conversation_id: None, lite: false, body: b"{}" };
-        with_backend("https://gov.chatgpt.com/backend-api", credentials(), |b| {
+        with_backend("https://gov.chatgpt.com/backend-api", auth(), |b| {
             let bound = Backend { region: Some("us"), ..*b };
             for request in [responses(&bound, &turn), models(&bound, None), usage(&bound)] {
                 assert_eq!(request.unwrap().headers()[headers::X_OPENAI_ACCOUNT_ROUTING_OVERRIDE], "us");
@@ -480,7 +476,7 @@ mod tests {
 
     #[test]
     fn reads_have_their_paths_and_the_version_query() {
-        with_backend("http://127.0.0.1:9/backend-api", credentials(), |b| {
+        with_backend("http://127.0.0.1:9/backend-api", auth(), |b| {
             let listed = models(b, Some("W/\"abc\"")).unwrap();
             assert_eq!(listed.uri(), "http://127.0.0.1:9/backend-api/codex/models?client_version=0.171.0");
             assert_eq!(listed.headers()[IF_NONE_MATCH], "W/\"abc\"");
@@ -497,18 +493,18 @@ mod tests {
     }
 
     #[test]
-    fn values_that_break_headers_are_refused_without_being_repeated() {
+    fn values_that_break_headers_are_rejected_without_being_quoted() {
         let bad = "s3cret\r\nx-evil: 1";
         let turn =
             |model, conversation_id| TurnRequest { model, tier: None, conversation_id, lite: false, body: b"{}" };
         let rows = [
-            (RequestAuth { bearer: bad, ..credentials() }, turn("m", None), "access token"),
-            (RequestAuth { account_id: Some(bad), ..credentials() }, turn("m", None), "account id"),
-            (credentials(), turn(bad, None), "model or service tier"),
-            (credentials(), turn("m", Some(bad)), "conversation id"),
+            (RequestAuth { access_token: bad, ..auth() }, turn("m", None), "access token"),
+            (RequestAuth { account_id: Some(bad), ..auth() }, turn("m", None), "account id"),
+            (auth(), turn(bad, None), "model or service tier"),
+            (auth(), turn("m", Some(bad)), "conversation id"),
         ];
-        for (credentials, turn, named) in rows {
-            let error = with_backend("https://chatgpt.com", credentials, |b| responses(b, &turn)).unwrap_err();
+        for (auth, turn, named) in rows {
+            let error = with_backend("https://chatgpt.com", auth, |b| responses(b, &turn)).unwrap_err();
             assert!(error.before_dispatch());
             let message = error.to_string();
             assert!(message.contains(named) && !message.contains("s3cret"), "{message}");
@@ -517,7 +513,7 @@ mod tests {
 
     #[test]
     fn debug_does_not_show_the_bearer() {
-        let shown = format!("{:?}", RequestAuth { bearer: "s3cret", account_id: Some("acct"), fedramp: false });
+        let shown = format!("{:?}", RequestAuth { access_token: "s3cret", account_id: Some("acct"), fedramp: false });
         assert!(shown.contains("acct") && !shown.contains("s3cret"), "{shown}");
     }
 }

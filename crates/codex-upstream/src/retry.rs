@@ -1,4 +1,4 @@
-//! Sending once more, where that can do no harm.
+//! Retries, where they can do no harm.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -15,22 +15,22 @@ use crate::timer::Timer;
 use crate::upstream::{ChunkStream, Upstream};
 use crate::verdict::Verdict;
 
-/// How much of an error body is read. The rest is dropped with the connection.
+/// How much of an error body is read. The rest is discarded with the connection.
 const ERROR_BODY_BYTES: usize = 64 * 1024;
 
-/// How long an error body is waited for. Its status already says most of it.
+/// The time limit for reading an error body. The status already says most of it.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(10);
 
-/// How often and how long to wait before a request is sent again.
+/// How often a request is sent again, and the delays between.
 ///
-/// The defaults are the official client's (docs/backend.md §3.6).
+/// The defaults are the official client's (`docs/backend.md §3.6`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryPolicy {
-    /// How many times a request is sent again at most.
+    /// The most times that a request is sent again.
     pub retries: u32,
     /// The first delay; each further one is twice as long.
     pub base: Duration,
-    /// The most that one request may spend waiting, over all its retries.
+    /// The longest total delay of one request, over all its retries.
     pub budget: Duration,
 }
 
@@ -44,11 +44,11 @@ impl RetryPolicy {
     /// Sends nothing again.
     pub const NEVER: Self = Self { retries: 0, base: Duration::ZERO, budget: Duration::ZERO };
 
-    /// Says how long to wait before retry number `retry`, counted from 0, or `None` to give up.
+    /// Returns the delay before retry number `retry`, counted from 0, or `None` to give up.
     ///
-    /// `jitter`, from 0 to 1, spreads the delay from 0.9 to 1.1 times its length. `after` is what the backend asked
-    /// for: it is never undercut, and one that does not fit what is left of the budget ends the attempts. `waited` is
-    /// what earlier retries of this request have spent.
+    /// `jitter`, from 0 to 1, spreads the delay from 0.9 to 1.1 times its length. `after` is the delay that the backend
+    /// asked for: the result is never shorter, and if it exceeds the rest of the budget, there are no more retries.
+    /// `waited` is the total delay of earlier retries of this request.
     #[must_use]
     pub fn delay(&self, retry: u32, jitter: f64, after: Option<Duration>, waited: Duration) -> Option<Duration> {
         if retry >= self.retries {
@@ -69,35 +69,35 @@ pub enum SendError {
     /// No reply arrived.
     #[error(transparent)]
     Transport(#[from] UpstreamError),
-    /// The backend refused; [`Failure::verdict`] says what to do.
+    /// The backend refused the request; [`Failure::verdict`] says what to do.
     #[error("the backend refused: {}", failure.error.message())]
     Refused {
         /// Why.
         failure: Box<Failure>,
-        /// The reply's headers, which carry the quota even then (docs/backend.md §3.5).
+        /// The reply's headers, which contain the quota (`docs/backend.md §3.5`).
         headers: Box<HeaderMap>,
     },
 }
 
 impl SendError {
-    /// Whether [`send_with_retry`] sends again after this, so that it returns the error only once it has done so as
-    /// often as its policy allows.
+    /// Returns whether [`send_with_retry`] retries after this error, and so returns it only when its policy allows no more
+    /// retries.
     #[must_use]
-    pub fn is_tried_again(&self) -> bool {
-        again_after(self).is_some()
+    pub fn is_retried(&self) -> bool {
+        retry_after(self).is_some()
     }
 }
 
-/// Sends a request, again where it is proven not to have reached the backend or the backend asks for patience.
+/// Sends a request, and retries if it provably did not reach the backend or the backend asks for a retry.
 ///
-/// Sent again are connections that failed before dispatch and transient refusals (5xx, overload); after a challenge of
-/// Cloudflare's the cookies are forgotten and the request is sent once more (docs/backend.md §7). Never sent again is a
-/// 429, and nothing is once a reply has begun. The reply that is returned is a success whose body is whole, as
-/// [`error_for_status`] leaves it.
+/// Retried are connections that failed before dispatch and transient refusals (5xx, overload). After a Cloudflare
+/// challenge, the cookies are deleted and the request is sent once more (`docs/backend.md §7`). A 429 is never retried, and
+/// neither is anything after a reply has begun. The returned reply is a success with an unread body, as from
+/// [`error_for_status`].
 ///
 /// # Errors
-/// The last attempt's. The caller acts on [`Failure::verdict`]: on [`Verdict::Reauth`] it refreshes the token, builds
-/// the request anew and calls this once more.
+/// The error of the last attempt. The caller acts on [`Failure::verdict`]: on [`Verdict::Reauth`] it refreshes the token,
+/// builds the request again and calls this once more.
 pub async fn send_with_retry(
     upstream: &impl Upstream,
     request: &Request<Bytes>,
@@ -116,7 +116,7 @@ pub async fn send_with_retry(
             Ok(reply) => return Ok(reply),
             Err(error) => error,
         };
-        let Some(after) = again_after(&error) else {
+        let Some(after) = retry_after(&error) else {
             return Err(error);
         };
         let Some(delay) = policy.delay(retry, clock.jitter(), after, waited) else {
@@ -136,15 +136,14 @@ pub async fn send_with_retry(
     }
 }
 
-/// Turns a reply that is not a success into the [`Failure`] it stands for, reading up to 64 KiB of its body for up to
-/// ten seconds.
+/// Converts a reply that is not a success to its [`Failure`], after reading up to 64 KiB of its body for up to ten seconds.
 ///
-/// A success passes through with its body whole, unless it is a web page. What is not declared to be anything, as the
-/// backend's own event streams are not (docs/backend.md §3.1), is told from one by its start: then this waits for that,
-/// as long as the stream itself allows.
+/// A success is returned with its whole body, unless it is a web page. If it has no content type, like the backend's own
+/// event streams (`docs/backend.md §3.1`), the start of the body tells: then this waits for it, as long as the stream's
+/// timeout allows.
 ///
 /// # Errors
-/// [`SendError::Refused`]. A body that breaks off is judged by what arrived of it.
+/// [`SendError::Refused`]. A body that is cut off is judged by the part that arrived.
 pub async fn error_for_status(
     reply: Response<ChunkStream>,
     clock: &impl Timer,
@@ -154,19 +153,19 @@ pub async fn error_for_status(
         if head.headers.contains_key(CONTENT_TYPE) {
             return Ok(Response::from_parts(head, body));
         }
-        let (start, rest) = peeked(body).await;
+        let (start, rest) = peek(body).await;
         body = rest;
         if !is_html(&head.headers, &start) {
             return Ok(Response::from_parts(head, body));
         }
     }
-    let body = prefix(body, clock).await;
+    let body = read_prefix(body, clock).await;
     let failure = Failure::parse(head.status, &head.headers, &body, clock.now());
     Err(SendError::Refused { failure: Box::new(failure), headers: Box::new(head.headers) })
 }
 
-/// Says whether to send again, and the least to wait.
-fn again_after(error: &SendError) -> Option<Option<Duration>> {
+/// Returns the least delay before a retry, if there is one, or `None` not to retry.
+fn retry_after(error: &SendError) -> Option<Option<Duration>> {
     match error {
         SendError::Transport(error) => (error.before_dispatch() && error.is_transient()).then_some(None),
         SendError::Refused { failure, .. } => match failure.verdict() {
@@ -181,18 +180,18 @@ fn is_challenge(error: &SendError) -> bool {
     matches!(error, SendError::Refused { failure, .. } if failure.verdict() == Verdict::Challenge)
 }
 
-/// Leaves the backend's own words out: they may quote the prompt.
+/// Logs a retry without the backend's message, which may quote the prompt.
 fn log_retry(retry: u32, delay: Duration, error: &SendError) {
     match error {
-        SendError::Transport(error) => tracing::debug!(retry, ?delay, %error, "sending again"),
+        SendError::Transport(error) => tracing::debug!(retry, ?delay, %error, "retrying"),
         SendError::Refused { failure, .. } => {
-            tracing::debug!(retry, ?delay, status = failure.status, kind = ?failure.error.kind(), "sending again");
+            tracing::debug!(retry, ?delay, status = failure.status, kind = ?failure.error.kind(), "retrying");
         }
     }
 }
 
-/// Reads as far as the first byte that is not white space, and hands it out with the body, which is still whole.
-async fn peeked(mut body: ChunkStream) -> (Bytes, ChunkStream) {
+/// Reads up to the first byte that is not white space, and returns the start with the still complete body.
+async fn peek(mut body: ChunkStream) -> (Bytes, ChunkStream) {
     let mut read = Vec::new();
     let mut start = BytesMut::new();
     while start.trim_ascii().is_empty() && start.len() < ERROR_BODY_BYTES {
@@ -201,7 +200,7 @@ async fn peeked(mut body: ChunkStream) -> (Bytes, ChunkStream) {
                 start.extend_from_slice(chunk.as_ref());
                 read.push(Ok(chunk));
             }
-            // After an error, as after the end, nothing more is asked of a stream.
+            // A stream is not read after an error, as after its end.
             last => {
                 read.extend(last);
                 return (start.freeze(), Box::pin(stream::iter(read)));
@@ -211,8 +210,8 @@ async fn peeked(mut body: ChunkStream) -> (Bytes, ChunkStream) {
     (start.freeze(), Box::pin(stream::iter(read).chain(body)))
 }
 
-/// Collects an error body as far as it is of use.
-async fn prefix(mut body: ChunkStream, clock: &impl Timer) -> Bytes {
+/// Reads the useful part of an error body.
+async fn read_prefix(mut body: ChunkStream, clock: &impl Timer) -> Bytes {
     let mut collected = BytesMut::new();
     let mut deadline = pin!(clock.sleep(ERROR_BODY_TIME));
     while collected.len() < ERROR_BODY_BYTES {

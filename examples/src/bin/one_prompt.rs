@@ -45,8 +45,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let translated = to_responses(request, &Profile::permissive(MODEL), &Options::default())?;
 
     let (base, identity) = (Url::parse(&sim.upstream_url())?, ClientIdentity::default());
-    let credentials = RequestAuth { bearer: &login.access_token, account_id: Some(&login.account_id), fedramp: false };
-    let backend = Backend { base: &base, region: None, identity: &identity, credentials };
+    let auth = RequestAuth { access_token: &login.access_token, account_id: Some(&login.account_id), fedramp: false };
+    let backend = Backend { base: &base, region: None, identity: &identity, auth };
     let body = translated.request.to_json();
     let turn = TurnRequest { model: MODEL, tier: None, conversation_id: None, lite: false, body: &body };
     let request = requests::responses(&backend, &turn)?;

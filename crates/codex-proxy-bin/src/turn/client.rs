@@ -141,12 +141,12 @@ impl<U: Upstream> CodexClient<U> {
 
     /// Returns the backend over `route`, as the login that `bearer` stands for.
     pub(super) fn backend<'a>(&'a self, bearer: &'a Bearer, route: &'a WorkspaceRoute) -> Backend<'a> {
-        let credentials = RequestAuth {
-            bearer: bearer.token.expose(),
+        let auth = RequestAuth {
+            access_token: bearer.token.expose(),
             account_id: bearer.account_id.as_deref(),
             fedramp: bearer.fedramp,
         };
-        Backend { base: &route.base, region: route.region.as_deref(), identity: &self.identity, credentials }
+        Backend { base: &route.base, region: route.region.as_deref(), identity: &self.identity, auth }
     }
 
     /// Records the quota that a reply reports.

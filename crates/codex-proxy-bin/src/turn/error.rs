@@ -35,7 +35,7 @@ pub fn from_send(error: &SendError) -> Error {
 /// Returns the error for a request that failed even after retries.
 pub fn of_last_try(error: &SendError) -> Error {
     let told = from_send(error);
-    if error.is_tried_again() { told.after_retries() } else { told }
+    if error.is_retried() { told.after_retries() } else { told }
 }
 
 /// Returns the error for a failed connection.

@@ -164,7 +164,7 @@ impl WorkspaceRouter {
         backend: &Backend<'_>,
         clock: &impl Timer,
     ) -> Result<WorkspaceRoute, WorkspaceRouteError> {
-        let Some(account_id) = backend.credentials.account_id else {
+        let Some(account_id) = backend.auth.account_id else {
             return Ok(self.home.clone());
         };
         if let Some(route) = self.known(account_id, clock.now()) {

@@ -39,8 +39,8 @@ impl Rig {
     }
 
     async fn current_over(&self, upstream: &impl Upstream, account_id: &str) -> CatalogueSnapshot {
-        let credentials = RequestAuth { bearer: "t", account_id: Some(account_id), fedramp: false };
-        let backend = Backend { base: &self.base, region: None, identity: &self.identity, credentials };
+        let auth = RequestAuth { access_token: "t", account_id: Some(account_id), fedramp: false };
+        let backend = Backend { base: &self.base, region: None, identity: &self.identity, auth };
         self.cache.current(upstream, &backend, &self.clock).await
     }
 

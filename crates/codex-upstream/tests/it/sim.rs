@@ -39,8 +39,8 @@ impl Rig {
 
     fn backend(&self) -> Backend<'_> {
         let account_id = Some(self.tokens.account_id.as_str());
-        let credentials = RequestAuth { bearer: &self.tokens.access_token, account_id, fedramp: false };
-        Backend { base: &self.base, region: None, identity: &self.identity, credentials }
+        let auth = RequestAuth { access_token: &self.tokens.access_token, account_id, fedramp: false };
+        Backend { base: &self.base, region: None, identity: &self.identity, auth }
     }
 
     /// The body of a reply that comes whole.

@@ -44,8 +44,8 @@ impl Rig {
     async fn send(&self, input: &[Value]) -> Result<Response<ChunkStream>, SendError> {
         let identity = ClientIdentity::default();
         let account_id = Some(self.tokens.account_id.as_str());
-        let credentials = RequestAuth { bearer: &self.tokens.access_token, account_id, fedramp: false };
-        let backend = Backend { base: &self.base, region: None, identity: &identity, credentials };
+        let auth = RequestAuth { access_token: &self.tokens.access_token, account_id, fedramp: false };
+        let backend = Backend { base: &self.base, region: None, identity: &identity, auth };
         let tool = json!({"type": "function", "name": "f", "strict": false, "parameters": {"type": "object", "properties": {}}});
         let model = "gpt-5.5";
         let body = json!({

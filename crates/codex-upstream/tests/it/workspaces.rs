@@ -34,8 +34,8 @@ impl Rig {
 
     async fn route_of(&self, account_id: Option<&str>) -> Result<WorkspaceRoute, WorkspaceRouteError> {
         let home = self.router.home();
-        let credentials = RequestAuth { bearer: "t", account_id, fedramp: false };
-        let backend = Backend { base: &home.base, region: None, identity: &self.identity, credentials };
+        let auth = RequestAuth { access_token: "t", account_id, fedramp: false };
+        let backend = Backend { base: &home.base, region: None, identity: &self.identity, auth };
         self.router.route(&self.script, &backend, &self.clock).await
     }
 
