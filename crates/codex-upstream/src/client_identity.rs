@@ -27,8 +27,8 @@ pub struct ClientIdentity {
 impl ClientIdentity {
     /// Creates the identity of a client on this operating system.
     ///
-    /// The user agent is `{originator}/{version} ({os} {os version}; {arch}) {terminal}` (`docs/backend.md §2.2`). On Linux
-    /// the system's name and version come from `/etc/os-release`, on macOS from its version property list.
+    /// The user agent is `{originator}/{version} ({os} {os version}; {arch}) {terminal}` (`docs/backend.md §2.2`). On
+    /// Linux the system's name and version come from `/etc/os-release`, on macOS from its version property list.
     #[must_use]
     pub fn new(originator: &str, version: &str) -> Self {
         Self::on(originator, version, &Os::running())

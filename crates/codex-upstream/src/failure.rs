@@ -1,5 +1,5 @@
-//! Reads what HTTP adds to a fault of the backend: the status, the headers, redirects, and Cloudflare's pages (docs/backend.md
-//! §3.6). What the fault means, [`codex_translate::backend`] knows.
+//! Reads what HTTP adds to a fault of the backend: the status, the headers, redirects, and Cloudflare's pages
+//! (docs/backend.md §3.6). What the fault means, [`codex_translate::backend`] knows.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,7 +21,8 @@ const EXCERPT_CHARS: usize = 160;
 pub struct Failure {
     /// The status that the backend, or Cloudflare before it, answered with.
     pub status: u16,
-    /// What it means: for the user one printable line, never a web page. Of a used-up window it says which and until when.
+    /// What it means: for the user one printable line, never a web page. Of a used-up window it says which and until
+    /// when.
     pub error: Error,
     /// When the exhausted quota is full again.
     pub resets_at: Option<SystemTime>,
@@ -75,7 +76,8 @@ impl Failure {
     }
 }
 
-/// Adds to what the body says of a fault what the status and the headers say. Returns when the used-up window opens again.
+/// Adds to what the body says of a fault what the status and the headers say. Returns when the used-up window opens
+/// again.
 fn complete(report: &mut FaultReport, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Option<SystemTime> {
     let quota = Quota::from_headers(headers, now);
     if report.code.is_none() && !matches!(report.fault().sign, Sign::Code(_)) {

@@ -18,7 +18,8 @@ pub struct Quota {
     pub reached: Option<String>,
 }
 
-/// One rate-limit window, identified by its length: the slot in which it arrives means nothing (`docs/backend.md §3.5`).
+/// One rate-limit window, identified by its length: the slot in which it arrives means nothing (`docs/backend.md
+/// §3.5`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuotaWindow {
     /// `5h`, `daily`, `weekly`, `monthly`, or another length such as `90m`; after the limit's name if it has one, as in
@@ -136,8 +137,8 @@ impl Quota {
     /// Writes the remaining quota as headers: the backend's own `x-codex-*`, which [`Quota::from_headers`] parses, and
     /// OpenAI's `x-ratelimit-*-requests` as a percentage of the most used window.
     ///
-    /// Windows that have reset, separately metered limits and values that are not allowed in a header are left out. Of the
-    /// other windows the shortest is the primary one, as the backend sends it.
+    /// Windows that have reset, separately metered limits and values that are not allowed in a header are left out. Of
+    /// the other windows the shortest is the primary one, as the backend sends it.
     pub fn write_headers(&self, headers: &mut HeaderMap, now: SystemTime) {
         let mut put = |name: String, value: String| {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {

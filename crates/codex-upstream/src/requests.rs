@@ -1,26 +1,28 @@
 //! Builds the requests to the Codex backend: pure functions from values to [`http::Request`].
 //!
 //! Headers and their order are those of the official client 0.171.0, which `clients/codex-cli` runs against the same
-//! simulated backend. A turn of the proxy differs from one of the official client in the following, and in nothing else:
+//! simulated backend. A turn of the proxy differs from one of the official client in the following, and in nothing
+//! else:
 //!
 //! - The headers `x-codex-window-id`, `x-codex-turn-metadata` and `x-codex-beta-features` are absent: they describe a
 //!   session at a terminal.
-//! - `originator` and the name in `user-agent` are `codex_cli_rs`, the official client's name when it logs in. `codex exec`
-//!   sends `codex_exec`.
+//! - `originator` and the name in `user-agent` are `codex_cli_rs`, the official client's name when it logs in. `codex
+//!   exec` sends `codex_exec`.
 //! - `user-agent` does not repeat name and version after the terminal: only a client embedded in another one does so.
-//! - The body contains `instructions`, perhaps empty: older models reject a request without it (`docs/backend.md §2.5`).
+//! - The body contains `instructions`, perhaps empty: older models reject a request without it (`docs/backend.md
+//!   §2.5`).
 //! - The body contains no `client_metadata`, `text` or other members that the caller did not set: nothing is invented.
 //! - `wham/accounts/check` carries `originator`, and `user-agent` is not its first header: one rule for every call.
 //!
-//! Compactions and images have not been captured. They have the headers of a turn that apply to them, in a turn's order.
-//! The current official client compacts within a turn, with a `compaction_trigger` at the end of its input.
+//! Compactions and images have not been captured. They have the headers of a turn that apply to them, in a turn's
+//! order. The current official client compacts within a turn, with a `compaction_trigger` at the end of its input.
 //!
-//! [`Client`](crate::Client) adds `accept-encoding` as the last header, except when it opens a WebSocket. The official client
-//! has sent it since 0.171.0.
+//! [`Client`](crate::Client) adds `accept-encoding` as the last header, except when it opens a WebSocket. The official
+//! client has sent it since 0.171.0.
 //!
-//! A turn of the official client passes through the proxy unchanged, item by item and key by key, except for `instructions`.
-//! Neither sends the `version` header of earlier clients: the backend checks the version in the user agent
-//! (`docs/backend.md §5.3`), and a header that no current client sends stands out.
+//! A turn of the official client passes through the proxy unchanged, item by item and key by key, except for
+//! `instructions`. Neither sends the `version` header of earlier clients: the backend checks the version in the user
+//! agent (`docs/backend.md §5.3`), and a header that no current client sends stands out.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -67,7 +69,8 @@ impl fmt::Debug for RequestAuth<'_> {
 /// The destination of a request, and the client and account that send it.
 #[derive(Debug, Clone, Copy)]
 pub struct Backend<'a> {
-    /// The base URL, to which the paths of `docs/backend.md §2.1` are appended, such as `https://chatgpt.com/backend-api`.
+    /// The base URL, to which the paths of `docs/backend.md §2.1` are appended, such as
+    /// `https://chatgpt.com/backend-api`.
     pub base: &'a Url,
     /// The region that must serve the workspace, if it is bound to one; see
     /// [`WorkspaceRoute`](crate::WorkspaceRoute).
@@ -85,7 +88,8 @@ pub struct TurnRequest<'a> {
     pub model: &'a str,
     /// The service tier, as in the body.
     pub tier: Option<&'a str>,
-    /// The id of the conversation, equal to the body's `prompt_cache_key`; prompt caching needs it (`docs/backend.md §2.6`).
+    /// The id of the conversation, equal to the body's `prompt_cache_key`; prompt caching needs it (`docs/backend.md
+    /// §2.6`).
     pub conversation_id: Option<&'a str>,
     /// Whether the body has the Responses Lite shape (`docs/backend.md §2.8`).
     pub lite: bool,
@@ -111,8 +115,8 @@ pub fn responses(backend: &Backend<'_>, turn: &TurnRequest<'_>) -> Result<Reques
 /// The largest body whose compressor is reused. Larger ones free the memory that they allocated.
 const MAX_REUSED_BYTES: usize = 256 * 1024;
 
-/// Returns the body as the official client compresses it, but in one step, so zstd allocates and clears memory for the body
-/// and not for the window of a stream. As in a stream, the frame does not contain the size.
+/// Returns the body as the official client compresses it, but in one step, so zstd allocates and clears memory for the
+/// body and not for the window of a stream. As in a stream, the frame does not contain the size.
 fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
     thread_local! {
         static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
@@ -127,8 +131,8 @@ fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(compressed)
 }
 
-/// Builds `POST codex/responses/compact`, which shortens the conversation of `turn`; [`CompactionReply`](crate::CompactionReply)
-/// parses the reply (`docs/backend.md §2.1`).
+/// Builds `POST codex/responses/compact`, which shortens the conversation of `turn`;
+/// [`CompactionReply`](crate::CompactionReply) parses the reply (`docs/backend.md §2.1`).
 ///
 /// The body is that of a turn without the members about its reply. Only turns are compressed (`docs/backend.md §2.3`).
 ///
@@ -189,11 +193,11 @@ fn unary(
     Ok(request(Method::POST, uri(&endpoint(backend.base, path))?, headers, Bytes::copy_from_slice(body)))
 }
 
-/// Builds a turn for [`WebSocketUpstream`](crate::WebSocketUpstream): the head opens the connection, the body is the message
-/// of the turn (`docs/backend.md §4`, `§9`).
+/// Builds a turn for [`WebSocketUpstream`](crate::WebSocketUpstream): the head opens the connection, the body is the
+/// message of the turn (`docs/backend.md §4`, `§9`).
 ///
-/// What differs from request to request, such as the Responses Lite shape, is in the message's `client_metadata`, and so is
-/// the time `now`, as the official client sends it.
+/// What differs from request to request, such as the Responses Lite shape, is in the message's `client_metadata`, and
+/// so is the time `now`, as the official client sends it.
 ///
 /// # Errors
 /// As [`responses`]; also if the body is not a JSON object.

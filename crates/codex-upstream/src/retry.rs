@@ -80,8 +80,8 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// Returns whether [`send_with_retry`] retries after this error, and so returns it only when its policy allows no more
-    /// retries.
+    /// Returns whether [`send_with_retry`] retries after this error, and so returns it only when its policy allows no
+    /// more retries.
     #[must_use]
     pub fn is_retried(&self) -> bool {
         retry_after(self).is_some()
@@ -91,25 +91,25 @@ impl SendError {
 /// Sends a request, and retries if it provably did not reach the backend or the backend asks for a retry.
 ///
 /// Retried are connections that failed before dispatch and transient refusals (5xx, overload). After a Cloudflare
-/// challenge, the cookies are deleted and the request is sent once more (`docs/backend.md §7`). A 429 is never retried, and
-/// neither is anything after a reply has begun. The returned reply is a success with an unread body, as from
+/// challenge, the cookies are deleted and the request is sent once more (`docs/backend.md §7`). A 429 is never retried,
+/// and neither is anything after a reply has begun. The returned reply is a success with an unread body, as from
 /// [`error_for_status`].
 ///
 /// # Errors
-/// The error of the last attempt. The caller acts on [`Failure::verdict`]: on [`Verdict::Reauth`] it refreshes the token,
-/// builds the request again and calls this once more.
+/// The error of the last attempt. The caller acts on [`Failure::verdict`]: on [`Verdict::Reauth`] it refreshes the
+/// token, builds the request again and calls this once more.
 pub async fn send_with_retry(
     upstream: &impl Upstream,
     request: &Request<Bytes>,
     policy: &RetryPolicy,
-    clock: &impl Timer,
+    timer: &impl Timer,
 ) -> Result<Response<ChunkStream>, SendError> {
     let mut waited = Duration::ZERO;
     let mut retry = 0;
     let mut challenged = false;
     loop {
         let outcome = match upstream.send(request.clone()).await {
-            Ok(reply) => error_for_status(reply, clock).await,
+            Ok(reply) => error_for_status(reply, timer).await,
             Err(error) => Err(error.into()),
         };
         let error = match outcome {
@@ -119,7 +119,7 @@ pub async fn send_with_retry(
         let Some(after) = retry_after(&error) else {
             return Err(error);
         };
-        let Some(delay) = policy.delay(retry, clock.jitter(), after, waited) else {
+        let Some(delay) = policy.delay(retry, timer.jitter(), after, waited) else {
             return Err(error);
         };
         if is_challenge(&error) {
@@ -130,23 +130,24 @@ pub async fn send_with_retry(
             upstream.forget_cookies();
         }
         log_retry(retry + 1, delay, &error);
-        clock.sleep(delay).await;
+        timer.sleep(delay).await;
         waited += delay;
         retry += 1;
     }
 }
 
-/// Converts a reply that is not a success to its [`Failure`], after reading up to 64 KiB of its body for up to ten seconds.
+/// Converts a reply that is not a success to its [`Failure`], after reading up to 64 KiB of its body for up to ten
+/// seconds.
 ///
-/// A success is returned with its whole body, unless it is a web page. If it has no content type, like the backend's own
-/// event streams (`docs/backend.md §3.1`), the start of the body tells: then this waits for it, as long as the stream's
-/// timeout allows.
+/// A success is returned with its whole body, unless it is a web page. If it has no content type, like the backend's
+/// own event streams (`docs/backend.md §3.1`), the start of the body tells: then this waits for it, as long as the
+/// stream's timeout allows.
 ///
 /// # Errors
 /// [`SendError::Refused`]. A body that is cut off is judged by the part that arrived.
 pub async fn error_for_status(
     reply: Response<ChunkStream>,
-    clock: &impl Timer,
+    timer: &impl Timer,
 ) -> Result<Response<ChunkStream>, SendError> {
     let (head, mut body) = reply.into_parts();
     if head.status.is_success() && !is_html(&head.headers, b"") {
@@ -159,8 +160,8 @@ pub async fn error_for_status(
             return Ok(Response::from_parts(head, body));
         }
     }
-    let body = read_prefix(body, clock).await;
-    let failure = Failure::parse(head.status, &head.headers, &body, clock.now());
+    let body = read_prefix(body, timer).await;
+    let failure = Failure::parse(head.status, &head.headers, &body, timer.now());
     Err(SendError::Refused { failure: Box::new(failure), headers: Box::new(head.headers) })
 }
 
@@ -211,9 +212,9 @@ async fn peek(mut body: ChunkStream) -> (Bytes, ChunkStream) {
 }
 
 /// Reads the useful part of an error body.
-async fn read_prefix(mut body: ChunkStream, clock: &impl Timer) -> Bytes {
+async fn read_prefix(mut body: ChunkStream, timer: &impl Timer) -> Bytes {
     let mut collected = BytesMut::new();
-    let mut deadline = pin!(clock.sleep(ERROR_BODY_TIME));
+    let mut deadline = pin!(timer.sleep(ERROR_BODY_TIME));
     while collected.len() < ERROR_BODY_BYTES {
         match select(body.next(), deadline.as_mut()).await {
             Either::Left((Some(Ok(chunk)), _)) => {

@@ -21,8 +21,8 @@ pub enum Verdict {
     Reauth,
     /// A quota is used up: tell the client when it resets, and do not retry.
     Limit,
-    /// Cloudflare stands in the way: forget the cookies and try once more, as [`send_with_retry`](crate::send_with_retry)
-    /// does; the account is not to blame.
+    /// Cloudflare stands in the way: forget the cookies and try once more, as
+    /// [`send_with_retry`](crate::send_with_retry) does; the account is not to blame.
     Challenge,
     /// The same request will fail again.
     Fail,

@@ -115,7 +115,7 @@ impl<U: Upstream> CodexClient<U> {
     /// Returns the models at hand, without a request; if they are out of date, [`Self::keep_models_fresh`] fetches
     /// them.
     pub fn models_at_hand(&self) -> Arc<Catalogue> {
-        self.models.use_at_hand(&self.clock)
+        self.models.use_cached(&self.clock)
     }
 
     /// Fetches the models now, and again whenever a request has used a list that is out of date, so no request waits
@@ -129,7 +129,7 @@ impl<U: Upstream> CodexClient<U> {
                 tracing::warn!(problem, "cannot fetch the account's models; using the previous list");
             }
             known = problem;
-            self.models.used_when_old().await;
+            self.models.used_when_expired().await;
         }
     }
 

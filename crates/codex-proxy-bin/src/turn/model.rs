@@ -49,7 +49,7 @@ fn notice(name: &str, choice: &ModelChoice) -> Notice {
         choice.web_search.then(|| "web search".to_owned()),
     ];
     let settings: String = settings.into_iter().flatten().map(|setting| format!("; {setting}")).collect();
-    let kind = if choice.stands_in { NoticeKind::Emulated } else { NoticeKind::Repaired };
+    let kind = if choice.is_substitute { NoticeKind::Emulated } else { NoticeKind::Repaired };
     Notice { parameter: "model".to_owned(), kind, detail: format!("sent `{name}` as `{}`{settings}", choice.slug) }
 }
 

@@ -216,7 +216,7 @@ impl TurnMessage {
         match client.transport {
             TransportChoice::WebSocket => true,
             TransportChoice::Auto => {
-                let catalogue = client.models.use_at_hand(&client.clock);
+                let catalogue = client.models.use_cached(&client.clock);
                 catalogue.find(&self.model).is_some_and(|model| model.websockets) && client.sockets.is_worth_trying()
             }
             TransportChoice::Http | _ => false,

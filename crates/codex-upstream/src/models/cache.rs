@@ -1,4 +1,4 @@
-//! Keeps the model catalogue at hand: asked for at most once in a while, kept on disk, never waited for for long.
+//! Caches the model catalogue in memory and on disk. A caller never waits long for it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -21,24 +21,24 @@ use crate::retry::{SendError, error_for_status};
 use crate::timer::Timer;
 use crate::upstream::{Upstream, read_to_end};
 
-/// The most that a catalogue may weigh; each model's instructions make it large.
+/// The largest catalogue that is accepted; each model's instructions make it large.
 const CATALOGUE_BYTES: usize = 16 * 1024 * 1024;
 
-/// How a [`ModelCache`] keeps its catalogue.
+/// The configuration of a [`ModelCache`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelCacheConfig {
-    /// Where the catalogue is kept between runs; `None` keeps it in memory only.
+    /// The file that stores the catalogue between runs; `None` stores it in memory only.
     pub file: Option<PathBuf>,
-    /// How long a catalogue is good for.
+    /// How long a catalogue is valid.
     pub ttl: Duration,
-    /// How long asking for one may take.
+    /// The time limit of a request for the catalogue.
     pub timeout: Duration,
-    /// How long to leave the backend alone after it failed to give one.
+    /// The pause after a failed request.
     pub pause: Duration,
 }
 
 impl Default for ModelCacheConfig {
-    /// In memory; times as the official client's (docs/backend.md §5.1).
+    /// Returns a configuration without a file, with the official client's times (`docs/backend.md §5.1`).
     fn default() -> Self {
         Self {
             file: None,
@@ -49,50 +49,50 @@ impl Default for ModelCacheConfig {
     }
 }
 
-/// Where a catalogue came from.
+/// The source of a catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CatalogueSource {
-    /// The backend gave or confirmed it during this run.
+    /// The backend, which sent or confirmed it during this run.
     Live,
-    /// An earlier run left it on disk.
+    /// The file of an earlier run.
     Disk,
-    /// It is part of the program.
+    /// The program itself.
     BuiltIn,
 }
 
-/// A catalogue and what there is to know about it.
+/// A catalogue with its source and age.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CatalogueSnapshot {
     /// The catalogue.
     pub catalogue: Arc<Catalogue>,
-    /// Where it came from.
+    /// Its source.
     pub source: CatalogueSource,
-    /// When the backend last gave or confirmed it.
+    /// When the backend last sent or confirmed it.
     pub fetched_at: Option<SystemTime>,
-    /// Why the last attempt to get a newer one failed; `None` when it did not.
+    /// Why the last attempt to get a newer one failed; `None` if it succeeded.
     pub problem: Option<String>,
 }
 
 /// The catalogue of one account, shared by all requests.
 ///
-/// It belongs to an account and a client version: asked for with others, it starts again from the built-in list.
+/// It belongs to an account and a client version: for others, it starts again from the built-in list.
 #[derive(Debug)]
 pub struct ModelCache {
     config: ModelCacheConfig,
     state: Mutex<CacheState>,
     fetching: AtomicBool,
-    /// Told when somebody uses a catalogue that is too old.
-    old: Notify,
+    /// Notified when a request uses a catalogue that is too old.
+    expired_use: Notify,
 }
 
 #[derive(Debug)]
 struct CacheState {
     snapshot: CatalogueSnapshot,
     etag: Option<String>,
-    /// Whom the catalogue belongs to; `None` for the built-in one.
+    /// The account that the catalogue belongs to; `None` for the built-in one.
     owner: Option<CatalogueOwner>,
-    /// Set when the backend says that its catalogue has changed.
+    /// Whether the backend has reported a changed catalogue.
     outdated: bool,
     /// When the last attempt failed.
     failed_at: Option<SystemTime>,
@@ -104,7 +104,7 @@ struct CatalogueOwner {
     account_id: Option<String>,
 }
 
-/// The file's content: the official client's keys (docs/backend.md §5.1) and the account.
+/// The file's content: the official client's keys (`docs/backend.md §5.1`) and the account.
 #[derive(Serialize, Deserialize)]
 struct CatalogueFile {
     /// Unix seconds.
@@ -116,7 +116,7 @@ struct CatalogueFile {
 }
 
 impl ModelCache {
-    /// Starts with what is on disk, or else with the built-in list. A file that cannot be read is a
+    /// Opens the cache with the catalogue on disk, or else with the built-in list. A file that cannot be read is a
     /// [`CatalogueSnapshot::problem`], not an error, and is replaced by the next catalogue.
     #[must_use]
     pub fn open(config: ModelCacheConfig) -> Self {
@@ -128,41 +128,41 @@ impl ModelCache {
                 Err(problem) => state.snapshot.problem = Some(problem),
             }
         }
-        Self { config, state: Mutex::new(state), fetching: AtomicBool::new(false), old: Notify::new() }
+        Self { config, state: Mutex::new(state), fetching: AtomicBool::new(false), expired_use: Notify::new() }
     }
 
-    /// Hands out what is at hand, without asking anybody.
+    /// Returns the cached catalogue without contacting the backend.
     #[must_use]
     pub fn snapshot(&self) -> CatalogueSnapshot {
         self.lock().snapshot.clone()
     }
 
-    /// Hands out what is at hand for a request that cannot wait; if it is too old, [`ModelCache::used_when_old`] hears
-    /// of it.
+    /// Returns the cached catalogue for a request that cannot wait. If it has expired,
+    /// [`ModelCache::used_when_expired`] returns.
     #[must_use]
-    pub fn use_at_hand(&self, clock: &impl Timer) -> Arc<Catalogue> {
+    pub fn use_cached(&self, timer: &impl Timer) -> Arc<Catalogue> {
         let state = self.lock();
-        if !state.is_good(&self.config, clock.now()) {
-            self.old.notify_one();
+        if !state.is_good(&self.config, timer.now()) {
+            self.expired_use.notify_one();
         }
         Arc::clone(&state.snapshot.catalogue)
     }
 
-    /// Waits until a request has used a catalogue that is too old. Whoever waits for that then calls
-    /// [`ModelCache::current`], so that an idle program asks nothing and a busy one waits for nothing.
-    pub async fn used_when_old(&self) {
-        self.old.notified().await;
+    /// Waits until a request has used an expired catalogue. The caller should then call [`ModelCache::current`]. This
+    /// way an idle program requests nothing, and the requests of a busy one do not wait.
+    pub async fn used_when_expired(&self) {
+        self.expired_use.notified().await;
     }
 
-    /// Hands out the catalogue, asking the backend first when the one at hand is too old.
+    /// Returns the catalogue, after requesting it from the backend if the cached one has expired.
     ///
-    /// Never fails and never takes longer than [`ModelCacheConfig::timeout`]: when the backend does not give a
-    /// catalogue the one at hand stays, with the reason. While one caller asks, the others get what is at hand.
+    /// Never fails and never takes longer than [`ModelCacheConfig::timeout`]: if the backend sends no catalogue, the
+    /// cached one stays, with the reason. While one caller waits for the backend, the others get the cached catalogue.
     pub async fn current(
         &self,
         upstream: &impl Upstream,
         backend: &Backend<'_>,
-        clock: &impl Timer,
+        timer: &impl Timer,
     ) -> CatalogueSnapshot {
         let owner = CatalogueOwner {
             client_version: backend.identity.version.clone(),
@@ -173,7 +173,7 @@ impl ModelCache {
             if state.owner.as_ref().is_some_and(|known| *known != owner) {
                 *state = CacheState::built_in();
             }
-            if state.is_good(&self.config, clock.now()) {
+            if state.is_good(&self.config, timer.now()) {
                 return state.snapshot.clone();
             }
             state.etag.clone()
@@ -181,18 +181,18 @@ impl ModelCache {
         let Some(_turn) = FetchPermit::take(&self.fetching) else {
             return self.snapshot();
         };
-        let fetched = fetch(upstream, backend, etag.as_deref(), clock);
-        let outcome = match select(std::pin::pin!(fetched), std::pin::pin!(clock.sleep(self.config.timeout))).await {
+        let fetched = fetch(upstream, backend, etag.as_deref(), timer);
+        let outcome = match select(std::pin::pin!(fetched), std::pin::pin!(timer.sleep(self.config.timeout))).await {
             Either::Left((outcome, _)) => outcome,
-            Either::Right(_) => Err(format!("the backend did not list its models within {:?}", self.config.timeout)),
+            Either::Right(_) => Err(format!("the request for the models timed out after {:?}", self.config.timeout)),
         };
-        if self.settle(outcome, owner, clock.now()) {
+        if self.record(outcome, owner, timer.now()) {
             self.save().await;
         }
         self.snapshot()
     }
 
-    /// Notes from a reply's headers that the catalogue changed, so that the next [`ModelCache::current`] asks again.
+    /// Checks a reply's headers for a changed catalogue; if so, the next [`ModelCache::current`] requests it again.
     pub fn observe(&self, reply_headers: &HeaderMap) {
         let mut state = self.lock();
         let named = reply_headers.get(X_MODELS_ETAG).and_then(|value| value.to_str().ok());
@@ -203,8 +203,8 @@ impl ModelCache {
         }
     }
 
-    /// Takes over what was fetched for `owner`, and says whether there is something to save.
-    fn settle(&self, outcome: Result<Fetched, String>, owner: CatalogueOwner, now: SystemTime) -> bool {
+    /// Records the catalogue that was fetched for `owner`, and returns whether to save it.
+    fn record(&self, outcome: Result<Fetched, String>, owner: CatalogueOwner, now: SystemTime) -> bool {
         let mut state = self.lock();
         let fetched = match outcome {
             Ok(fetched) => fetched,
@@ -220,7 +220,7 @@ impl ModelCache {
                 state.etag = etag;
             }
             Fetched::Unchanged if state.owner.as_ref() == Some(&owner) => {}
-            // Another account's call has put the confirmed catalogue away in the meantime.
+            // A request of another account has replaced the confirmed catalogue in the meantime.
             Fetched::Unchanged => return false,
         }
         state.snapshot.source = CatalogueSource::Live;
@@ -232,7 +232,7 @@ impl ModelCache {
         true
     }
 
-    /// Writes a live catalogue to disk, off the thread that serves requests.
+    /// Writes a live catalogue to disk, on a blocking thread.
     async fn save(&self) {
         let Some(path) = self.config.file.clone() else {
             return;
@@ -289,7 +289,7 @@ impl CacheState {
         })
     }
 
-    /// Tells whether to make do with what is at hand. A clock that was set back makes a catalogue old, not eternal.
+    /// Returns whether to use the cached catalogue. If the clock was set back, a catalogue counts as expired.
     fn is_good(&self, config: &ModelCacheConfig, now: SystemTime) -> bool {
         let within = |since: Option<SystemTime>, limit: Duration| {
             since.is_some_and(|since| now.duration_since(since).is_ok_and(|age| age < limit))
@@ -298,7 +298,7 @@ impl CacheState {
     }
 }
 
-/// The right to ask the backend, given back when dropped: a request that is given up must not keep it.
+/// The permission to request the catalogue, returned when dropped: a cancelled request must not hold it.
 struct FetchPermit<'a>(&'a AtomicBool);
 
 impl<'a> FetchPermit<'a> {
@@ -322,14 +322,14 @@ async fn fetch(
     upstream: &impl Upstream,
     backend: &Backend<'_>,
     etag: Option<&str>,
-    clock: &impl Timer,
+    timer: &impl Timer,
 ) -> Result<Fetched, String> {
     let request = requests::models(backend, etag).map_err(|error| error.to_string())?;
     let reply = upstream.send(request).await.map_err(|error| error.to_string())?;
     if reply.status() == StatusCode::NOT_MODIFIED && etag.is_some() {
         return Ok(Fetched::Unchanged);
     }
-    let reply = error_for_status(reply, clock).await.map_err(|error| match error {
+    let reply = error_for_status(reply, timer).await.map_err(|error| match error {
         SendError::Transport(error) => error.to_string(),
         SendError::Refused { failure, .. } => failure.error.message().to_owned(),
     })?;
@@ -337,7 +337,7 @@ async fn fetch(
     let body = read_to_end(reply.into_body(), CATALOGUE_BYTES).await.map_err(|error| error.to_string())?;
     let catalogue = Catalogue::parse(&body).map_err(|error| error.to_string())?;
     if catalogue.models().is_empty() {
-        return Err("the backend listed no models for this account".to_owned());
+        return Err("the backend lists no models for this account".to_owned());
     }
     Ok(Fetched::New { catalogue, etag })
 }
@@ -346,14 +346,14 @@ fn load(path: &Path) -> Result<Option<CatalogueFile>, String> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("the model cache {} cannot be read: {error}", path.display())),
+        Err(error) => return Err(format!("cannot read the model cache {}: {error}", path.display())),
     };
     let on_disk: CatalogueFile =
         serde_json::from_slice(&text).map_err(|_| format!("the model cache {} is damaged", path.display()))?;
     Ok(Some(on_disk).filter(|on_disk| !on_disk.models.is_empty()))
 }
 
-/// Writes beside the file and renames, so that a reader sees the old or the new one whole.
+/// Writes to a temporary file and renames it, so a reader gets either the old or the new file.
 fn store(path: &Path, on_disk: &CatalogueFile) -> Result<(), String> {
     let beside = path.with_extension(format!("{}.tmp", std::process::id()));
     let write = || {
@@ -364,8 +364,8 @@ fn store(path: &Path, on_disk: &CatalogueFile) -> Result<(), String> {
         std::fs::rename(&beside, path)
     };
     write().map_err(|error| {
-        // What is left of a failed attempt is of no use, and removing it cannot make matters worse.
+        // A partial file is useless; failing to delete it changes nothing.
         let _ = std::fs::remove_file(&beside);
-        format!("the model cache {} cannot be written: {error}", path.display())
+        format!("cannot write the model cache {}: {error}", path.display())
     })
 }

@@ -1,4 +1,4 @@
-//! The models of an account, read leniently (docs/backend.md §5).
+//! The models of an account, parsed leniently (`docs/backend.md §5`).
 
 use std::sync::{Arc, LazyLock};
 
@@ -10,84 +10,84 @@ pub struct Catalogue {
     models: Vec<Model>,
 }
 
-/// What the catalogue says of one model. Only the slug is certain; what is absent reads as unknown.
+/// A model's entry in the catalogue. Only the slug is required; missing members are unknown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
-    /// The name that requests use.
+    /// The name for requests.
     pub slug: String,
-    /// The name for people.
+    /// The name for display.
     pub display_name: Option<String>,
-    /// The reasoning efforts it takes, weakest first; empty when unknown.
+    /// The supported reasoning efforts, weakest first; empty if unknown.
     pub efforts: Vec<String>,
-    /// The effort it takes when none is asked for.
+    /// The default effort.
     pub default_effort: Option<String>,
-    /// Whether it takes `text.verbosity`; `None` when unknown.
+    /// Whether it supports `text.verbosity`; `None` if unknown.
     pub verbosity: Option<bool>,
-    /// The verbosity it has when none is asked for.
+    /// The default verbosity.
     pub default_verbosity: Option<String>,
-    /// The service tiers it takes beside the default one.
+    /// The supported service tiers, in addition to the default one.
     pub tiers: Vec<String>,
-    /// Whether it takes `reasoning.summary`; `None` when unknown.
+    /// Whether it supports `reasoning.summary`; `None` if unknown.
     pub summaries: Option<bool>,
-    /// Whether the official client uses the Responses Lite shape for it (docs/backend.md §2.8).
+    /// Whether the official client uses the Responses Lite shape for it (`docs/backend.md §2.8`).
     pub lite: bool,
-    /// Whether the official client uses a WebSocket for it where it can (docs/backend.md §4).
+    /// Whether the official client prefers a WebSocket for it (`docs/backend.md §4`).
     pub websockets: bool,
     /// The context window that the official client uses, in tokens.
     pub context_window: Option<u64>,
     /// The largest context window, in tokens.
     pub max_context_window: Option<u64>,
-    /// The kinds of input it takes, as in `text` and `image`; empty when unknown.
+    /// The kinds of input it accepts, such as `text` and `image`; empty if unknown.
     pub input_modalities: Vec<String>,
-    /// Whether it may call several tools at once; `None` when unknown.
+    /// Whether it may call several tools at once; `None` if unknown.
     pub parallel_tool_calls: Option<bool>,
-    /// Whether it is shown to people.
+    /// Whether it is listed.
     pub visibility: Visibility,
-    /// Its place in the list: lower sorts first.
+    /// Its position in the list: lower sorts first.
     pub priority: i64,
-    /// The least client version that may use it, as in `0.153.0`.
+    /// The lowest client version that may use it, such as `0.153.0`.
     pub minimal_client_version: Option<String>,
-    /// The plans that include it; empty when unknown.
+    /// The plans that include it; empty if unknown.
     pub plans: Vec<String>,
-    /// The model that is meant to replace it.
+    /// The model that replaces it.
     pub upgrade: Option<String>,
-    /// The entry as the backend wrote it, for clients that read the catalogue themselves.
+    /// The entry as the backend sent it, for clients that read the catalogue themselves.
     pub raw: Arc<Map<String, Value>>,
 }
 
-/// Whether a model is shown to people.
+/// Whether a model is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Visibility {
-    /// Shown.
+    /// Listed.
     List,
-    /// Not shown, but answers.
+    /// Not listed, but usable.
     Hide,
-    /// Not shown.
+    /// Not listed.
     None,
-    /// A value that this crate does not know; not shown.
+    /// An unknown value; not listed.
     Other(String),
 }
 
-/// A catalogue that could not be read.
+/// A catalogue that cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CatalogueError {
     /// The text is not JSON.
     #[error("the model catalogue is not JSON")]
     NotJson,
-    /// There is no list of models in it.
-    #[error("the model catalogue holds no list of models")]
+    /// It contains no list of models.
+    #[error("the model catalogue contains no list of models")]
     NoModels,
 }
 
 impl Catalogue {
-    /// Reads `{"models":[…]}`; the key may also be `data`, and an entry's slug may be called `id` (docs/backend.md
-    /// §5.1).
+    /// Parses `{"models":[…]}`; the key may also be `data`, and an entry's slug may be called `id` (`docs/backend.md
+    /// §5.1`).
     ///
-    /// Entries without a slug are passed over.
+    /// Entries without a slug are skipped.
     ///
     /// # Errors
-    /// [`CatalogueError`] when there is no such list; the caller keeps the catalogue it has.
+    /// [`CatalogueError`] if there is no such list; the caller keeps its old catalogue.
     pub fn parse(json: &[u8]) -> Result<Self, CatalogueError> {
         let mut body: Value = serde_json::from_slice(json).map_err(|_| CatalogueError::NotJson)?;
         let list = ["models", "data"].iter().find_map(|key| {
@@ -97,8 +97,8 @@ impl Catalogue {
         Ok(Self::from_entries(list.ok_or(CatalogueError::NoModels)?))
     }
 
-    /// The models that the official client 0.169.0 carries, and the seven that codex-proxy has always listed; for when
-    /// the backend cannot be asked.
+    /// Returns the models built into the official client 0.169.0 and the seven that codex-proxy has always listed, for
+    /// use while the backend is not available.
     #[must_use]
     pub fn built_in() -> Arc<Self> {
         static BUILT_IN: LazyLock<Arc<Catalogue>> =
@@ -106,18 +106,18 @@ impl Catalogue {
         Arc::clone(&BUILT_IN)
     }
 
-    /// All models, hidden ones too, best first.
+    /// Returns all models, including hidden ones, best first.
     #[must_use]
     pub fn models(&self) -> &[Model] {
         &self.models
     }
 
-    /// The models that are shown to people, best first.
+    /// Returns the listed models, best first.
     pub fn listed(&self) -> impl Iterator<Item = &Model> {
         self.models.iter().filter(|model| model.visibility == Visibility::List)
     }
 
-    /// Looks a model up by its slug; hidden ones are found too.
+    /// Returns the model with the given slug, even if it is hidden.
     #[must_use]
     pub fn find(&self, slug: &str) -> Option<&Model> {
         self.models.iter().find(|model| model.slug == slug)
@@ -165,7 +165,8 @@ impl Model {
 }
 
 impl Visibility {
-    /// An entry that does not say is one of another shape of the list, which holds what may be shown.
+    /// Parses the visibility. An entry without one comes from another form of the list, which contains only listed
+    /// models.
     fn read(text: Option<&str>) -> Self {
         match text {
             None | Some("list") => Self::List,
@@ -176,13 +177,13 @@ impl Visibility {
     }
 }
 
-/// Reads a list whose entries are strings, or objects with the string under `key`.
+/// Parses a list whose entries are strings, or objects with the string under `key`.
 fn names(list: Option<&Value>, key: &str) -> Vec<String> {
     let entries = list.and_then(Value::as_array).into_iter().flatten();
     entries.filter_map(|entry| entry.as_str().or_else(|| entry.get(key)?.as_str())).map(str::to_owned).collect()
 }
 
-/// Reads a version that is a string, or a list of its parts.
+/// Parses a version that is a string, or a list of its parts.
 fn version(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

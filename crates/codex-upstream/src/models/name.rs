@@ -1,59 +1,59 @@
-//! What the name of a model asks for: clients decorate, abbreviate and guess names, and a catalogue says what is meant.
+//! Resolves the names by which clients ask for models: they decorate, abbreviate and guess them.
 //!
-//! A slug of the catalogue always means itself, whatever rule might apply to it. Only what is no slug is taken apart: a
-//! provider before a slash, [`ModelAliases`], settings behind the name, and small models that only other accounts have
-//! (docs/features.md U7). What is still unknown then goes to the backend, which knows best.
+//! A slug of the catalogue always means that model, whatever other rule applies. Other names are taken apart: a
+//! provider before a slash, [`ModelAliases`], settings after the name, and small models that this account does not have
+//! (`docs/features.md` U7). A name that is still unknown is sent to the backend as it is.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use crate::models::catalogue::Catalogue;
 
-/// Words by which other vendors call their small models, for which clients ask unasked: for titles and summaries.
+/// Words in the names of other vendors' small models, which clients use on their own for titles and summaries.
 const SMALL_WORDS: [&str; 4] = ["mini", "nano", "haiku", "flash"];
 
-/// Words by which the backend's own small models are called, smallest first (docs/backend.md §5.4).
+/// Words in the names of the backend's own small models, smallest first (`docs/backend.md §5.4`).
 const OWN_SMALL_WORDS: [&str; 3] = ["nano", "luna", "mini"];
 
-/// The effort of a model that stands in for a small one, which would not have thought much either.
+/// The effort of a model that replaces a small one, which would not reason much either.
 const SMALL_EFFORT: &str = "low";
 
-/// The tier that user interfaces call fast (docs/backend.md §2.5).
+/// The tier that user interfaces call fast (`docs/backend.md §2.5`).
 const FAST_TIER: &str = "priority";
 
-/// The model that a name means, and the settings that the name carries.
+/// The model that a name means, and the settings in the name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModelChoice {
-    /// The slug to send.
+    /// The slug for requests.
     pub slug: String,
     /// The reasoning effort, as in `gpt-5.5-high`.
     pub effort: Option<String>,
     /// The service tier, as in `gpt-5.5-fast`.
     pub tier: Option<String>,
-    /// Whether web search is offered, as in `gpt-5.5:online`.
+    /// Whether web search is offered to the model, as in `gpt-5.5:online`.
     pub web_search: bool,
-    /// Whether the model stands in for a small one that does not exist here.
-    pub stands_in: bool,
+    /// Whether the model replaces a small one that the account does not have.
+    pub is_substitute: bool,
 }
 
-/// Names that the user gives to models: each stands for a name that [`Catalogue::resolve`] understands.
+/// User-defined names of models: each stands for a name that [`Catalogue::resolve`] understands.
 ///
-/// An alias does not lead to another one.
+/// An alias cannot stand for another alias.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModelAliases(BTreeMap<String, String>);
 
-/// A list of aliases that cannot be read.
+/// Text that is not a list of aliases.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{entry}` is not an alias; write alias=model, separated by commas, each alias once")]
+#[error("`{entry}` is not an alias: expected `alias=model`, separated by commas, each alias once")]
 pub struct ParseAliasError {
-    /// The entry at fault.
+    /// The invalid entry.
     pub entry: String,
 }
 
 impl FromStr for ModelAliases {
     type Err = ParseAliasError;
 
-    /// Reads `alias=model,other=gpt-5.5-high`; white space and empty entries do not matter.
+    /// Parses `alias=model,other=gpt-5.5-high`. White space and empty entries are ignored.
     fn from_str(text: &str) -> Result<Self, ParseAliasError> {
         let mut aliases = BTreeMap::new();
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
@@ -70,27 +70,27 @@ impl FromStr for ModelAliases {
 }
 
 impl ModelAliases {
-    /// The aliases with the names that they stand for, in the alphabet's order.
+    /// Returns the aliases and the names that they stand for, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(alias, model)| (alias.as_str(), model.as_str()))
     }
 }
 
 impl Catalogue {
-    /// Finds the model that a client means by `name`.
+    /// Returns the model that a client means by `name`.
     ///
-    /// Of several settings of one kind, the last in the name counts, and one in the name before one in an alias.
+    /// Of several settings of one kind the last in the name counts; a setting in the name overrides one in an alias.
     #[must_use]
     pub fn resolve(&self, name: &str, aliases: &ModelAliases) -> ModelChoice {
         let mut choice = ModelChoice::default();
-        if let Some(model) = self.settle(name.trim(), aliases, &mut choice) {
-            self.settle(model, &ModelAliases::default(), &mut choice);
+        if let Some(model) = self.resolve_into(name.trim(), aliases, &mut choice) {
+            self.resolve_into(model, &ModelAliases::default(), &mut choice);
         }
         choice
     }
 
-    /// Takes `name` apart into `choice`. `None` when its slug is decided, else what an alias in it stands for.
-    fn settle<'a>(&self, name: &'a str, aliases: &'a ModelAliases, choice: &mut ModelChoice) -> Option<&'a str> {
+    /// Takes `name` apart into `choice`. Returns `None` once the slug is decided, or the name that an alias stands for.
+    fn resolve_into<'a>(&self, name: &'a str, aliases: &'a ModelAliases, choice: &mut ModelChoice) -> Option<&'a str> {
         let mut rest = name;
         loop {
             if self.find(rest).is_some() {
@@ -99,7 +99,7 @@ impl Catalogue {
             if let Some(model) = aliases.0.get(rest) {
                 return Some(model);
             }
-            // No slug has a colon or a slash, so what stands around these is never part of one.
+            // Slugs contain neither colons nor slashes, so these always separate a setting or a provider.
             if let Some((shorter, setting)) = rest.rsplit_once(':')
                 && !shorter.is_empty()
                 && choice.take(setting)
@@ -108,15 +108,20 @@ impl Catalogue {
             } else if let Some((_, shorter)) = rest.split_once('/').filter(|(_, shorter)| !shorter.is_empty()) {
                 rest = shorter;
             } else {
-                return self.settle_dashed(rest, aliases, choice);
+                return self.resolve_dashed(rest, aliases, choice);
             }
         }
         rest.clone_into(&mut choice.slug);
         None
     }
 
-    /// Takes settings behind dashes for such only where the rest is a name that is known: slugs have dashes, too.
-    fn settle_dashed<'a>(&self, name: &'a str, aliases: &'a ModelAliases, choice: &mut ModelChoice) -> Option<&'a str> {
+    /// Resolves a name with settings after dashes, but only if the rest is a known name: slugs contain dashes, too.
+    fn resolve_dashed<'a>(
+        &self,
+        name: &'a str,
+        aliases: &'a ModelAliases,
+        choice: &mut ModelChoice,
+    ) -> Option<&'a str> {
         let (mut rest, mut dashed) = (name, choice.clone());
         while let Some((shorter, setting)) = rest.rsplit_once('-')
             && dashed.take(setting)
@@ -134,15 +139,15 @@ impl Catalogue {
                 *choice = dashed;
                 slug.clone_into(&mut choice.slug);
                 choice.effort.get_or_insert_with(|| SMALL_EFFORT.to_owned());
-                choice.stands_in = true;
+                choice.is_substitute = true;
             }
             None => name.clone_into(&mut choice.slug),
         }
         None
     }
 
-    /// Guesses the smallest model that is shown, by its name: nothing else in a catalogue speaks of size. Without a
-    /// small name among them it is the first, which is at least sure to answer.
+    /// Returns the listed model that is probably the smallest, by its name: nothing else in a catalogue indicates size.
+    /// If no name does, it is the first model.
     fn smallest(&self) -> Option<&str> {
         let slugs = || self.listed().map(|model| model.slug.as_str());
         let called = |word: &&'static str| slugs().find(|slug| has_word(slug, word));
@@ -151,7 +156,7 @@ impl Catalogue {
 }
 
 impl ModelChoice {
-    /// Takes a setting, unless one of its kind is there already; tells whether it is one.
+    /// Applies a setting, unless one of its kind is already set. Returns whether the text is a setting.
     fn take(&mut self, setting: &str) -> bool {
         let setting = setting.to_ascii_lowercase();
         match setting.as_str() {
@@ -193,7 +198,7 @@ mod tests {
         Catalogue::parse(list).unwrap()
     }
 
-    /// Writes a choice on one line: slug, effort, tier, and what else is set.
+    /// Formats a choice as one line: slug, effort, tier, and the flags that are set.
     fn told(name: &str, aliases: &str) -> String {
         let choice = catalogue().resolve(name, &aliases.parse().unwrap());
         let flag = |is_set: bool, word: &str| is_set.then(|| word.to_owned());
@@ -202,7 +207,7 @@ mod tests {
             choice.effort,
             choice.tier,
             flag(choice.web_search, "search"),
-            flag(choice.stands_in, "small"),
+            flag(choice.is_substitute, "small"),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }

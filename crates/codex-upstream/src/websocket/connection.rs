@@ -45,21 +45,21 @@ impl SocketConnection {
     ///
     /// # Errors
     /// The backend may have received it, or a part.
-    pub(crate) async fn send(&mut self, message: OutgoingMessage, clock: &impl Timer) -> Result<(), UpstreamError> {
+    pub(crate) async fn send(&mut self, message: OutgoingMessage, timer: &impl Timer) -> Result<(), UpstreamError> {
         let host = self.host.clone();
         let sent = pin!(self.socket.send(message));
-        match within(clock, self.silence, sent).await {
+        match within(timer, self.silence, sent).await {
             Some(sent) => sent,
             None => Err(UpstreamError::Timeout { host, phase: TimeoutPhase::Head }),
         }
     }
 
     /// Waits for the next message of the turn, for as long as the backend may be silent.
-    pub(crate) async fn receive(&mut self, phase: TimeoutPhase, clock: &impl Timer) -> Result<SocketMessage, Closed> {
+    pub(crate) async fn receive(&mut self, phase: TimeoutPhase, timer: &impl Timer) -> Result<SocketMessage, Closed> {
         let mut left = self.silence;
         loop {
             let step = left.min(PING_EVERY);
-            match within(clock, step, self.socket.next()).await {
+            match within(timer, step, self.socket.next()).await {
                 Some(Some(Ok(IncomingMessage::Text(text)))) => return Ok(SocketMessage::new(text)),
                 Some(Some(Ok(IncomingMessage::Pong))) => {}
                 Some(Some(Ok(IncomingMessage::Closed { code, reason }))) => {
@@ -73,7 +73,7 @@ impl SocketConnection {
                 }
                 None => {
                     left -= step;
-                    self.send(OutgoingMessage::Ping, clock).await.map_err(Closed::Failed)?;
+                    self.send(OutgoingMessage::Ping, timer).await.map_err(Closed::Failed)?;
                 }
             }
         }
@@ -102,11 +102,11 @@ pub(crate) fn closing(code: u16, reason: &str) -> String {
 
 /// Waits for `future`, but no longer than `time`.
 pub(crate) async fn within<T>(
-    clock: &impl Timer,
+    timer: &impl Timer,
     time: Duration,
     future: impl Future<Output = T> + Unpin,
 ) -> Option<T> {
-    match select(future, pin!(clock.sleep(time))).await {
+    match select(future, pin!(timer.sleep(time))).await {
         Either::Left((done, _)) => Some(done),
         Either::Right(_) => None,
     }

@@ -97,7 +97,8 @@ impl ErrorMessage {
         self.report.code.as_deref() == Some("websocket_connection_limit_reached")
     }
 
-    /// The answer that this would have been over HTTP; `None` if it does not say which. `headers` are those known before.
+    /// The answer that this would have been over HTTP; `None` if it does not say which. `headers` are those known
+    /// before.
     pub(crate) fn into_response(self, mut headers: HeaderMap) -> Option<Response<ChunkStream>> {
         let status = StatusCode::from_u16(self.report.status?).ok()?;
         headers.extend(self.headers);

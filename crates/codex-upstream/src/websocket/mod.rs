@@ -1,9 +1,9 @@
 //! The WebSocket transport: turns on connections that are kept between them (docs/backend.md §4).
 //!
 //! [`WebSocketUpstream`] is an [`Upstream`] itself. What it sends are the requests of
-//! [`requests::responses_websocket`](crate::requests::responses_websocket), whose head opens a connection and whose body is the
-//! message of the turn; what it hands back is what the backend would have answered over HTTP, event for event and status for
-//! status. So retries, verdicts, quotas and translation know nothing of it.
+//! [`requests::responses_websocket`](crate::requests::responses_websocket), whose head opens a connection and whose
+//! body is the message of the turn; what it hands back is what the backend would have answered over HTTP, event for
+//! event and status for status. So retries, verdicts, quotas and translation know nothing of it.
 //!
 //! It differs from the official client 0.171.0 in this:
 //!
@@ -56,12 +56,13 @@ const COOLING_OFF: Duration = Duration::from_secs(5 * 60);
 
 /// Turns over WebSockets that `U` opens.
 ///
-/// One turn is in flight per connection, and a connection serves one conversation. Where a request goes on from the last
-/// response of its connection, only what is new is sent. A turn is sent a second time only before its first message: in full if
-/// the backend does not know the earlier response, and on a new connection if the old one has come to its end meanwhile.
+/// One turn is in flight per connection, and a connection serves one conversation. Where a request goes on from the
+/// last response of its connection, only what is new is sent. A turn is sent a second time only before its first
+/// message: in full if the backend does not know the earlier response, and on a new connection if the old one has come
+/// to its end meanwhile.
 pub struct WebSocketUpstream<U, C> {
     upstream: Arc<U>,
-    clock: C,
+    timer: C,
     silence: Duration,
     pool: Arc<SocketPool>,
     /// Until when no WebSocket is worth asking for; for ever if there is no end.
@@ -81,27 +82,27 @@ impl<U, C> std::fmt::Debug for WebSocketUpstream<U, C> {
 }
 
 impl<U: Upstream, C: Timer + Clone + 'static> WebSocketUpstream<U, C> {
-    /// Starts without a connection. A turn in which the backend sends nothing for as long as `silence` is given up, as over HTTP
-    /// after [`ClientConfig::read_timeout`](crate::ClientConfig::read_timeout).
-    pub fn new(upstream: Arc<U>, clock: C, silence: Duration) -> Self {
-        Self { upstream, clock, silence, pool: Arc::new(SocketPool::new()), unavailable: Mutex::default() }
+    /// Starts without a connection. A turn in which the backend sends nothing for as long as `silence` is given up, as
+    /// over HTTP after [`ClientConfig::read_timeout`](crate::ClientConfig::read_timeout).
+    pub fn new(upstream: Arc<U>, timer: C, silence: Duration) -> Self {
+        Self { upstream, timer, silence, pool: Arc::new(SocketPool::new()), unavailable: Mutex::default() }
     }
 
-    /// Tells whether a WebSocket is worth asking for: not after the backend has said that there are none, and not soon after one
-    /// could not be opened.
+    /// Tells whether a WebSocket is worth asking for: not after the backend has said that there are none, and not soon
+    /// after one could not be opened.
     #[must_use]
     pub fn is_worth_trying(&self) -> bool {
         match *lock(&self.unavailable) {
             None => true,
             Some(Unavailable::Permanently) => false,
-            Some(Unavailable::Until(time)) => self.clock.now() >= time,
+            Some(Unavailable::Until(time)) => self.timer.now() >= time,
         }
     }
 
-    /// Keeps the connections that wait for their next turn alive. Never completes; without it they are closed by the backend
-    /// before long, and opened anew.
+    /// Keeps the connections that wait for their next turn alive. Never completes; without it they are closed by the
+    /// backend before long, and opened anew.
     pub async fn keep(&self) {
-        self.pool.keep(&self.clock).await;
+        self.pool.keep(&self.timer).await;
     }
 
     async fn open(
@@ -114,13 +115,13 @@ impl<U: Upstream, C: Timer + Clone + 'static> WebSocketUpstream<U, C> {
         let mut request = Request::new(());
         *request.uri_mut() = head.uri.clone();
         *request.headers_mut() = head.headers.clone();
-        let upgrade = within(&self.clock, UPGRADE_TIME, pin!(self.upstream.connect(request))).await;
+        let upgrade = within(&self.timer, UPGRADE_TIME, pin!(self.upstream.connect(request))).await;
         let outcome = match upgrade {
             None => Err(no_websocket(&host, "there was no answer in time".to_owned(), true)),
             Some(Err(error)) => Err(before_the_turn(error)),
             Some(Ok(Upgrade::Refused(response))) => judged(response, &host).map(Err),
             Some(Ok(Upgrade::Opened { headers, socket })) => {
-                let opened = self.clock.now();
+                let opened = self.timer.now();
                 let silence = self.silence;
                 Ok(Ok((
                     SocketConnection { socket, key, host, opened, silence, previous: None, _permit: permit },
@@ -131,7 +132,7 @@ impl<U: Upstream, C: Timer + Clone + 'static> WebSocketUpstream<U, C> {
         let unavailable = match &outcome {
             Ok(_) => None,
             Err(UpstreamError::WebSocketUnavailable { is_transient: false, .. }) => Some(Unavailable::Permanently),
-            Err(_) => Some(Unavailable::Until(self.clock.now() + COOLING_OFF)),
+            Err(_) => Some(Unavailable::Until(self.timer.now() + COOLING_OFF)),
         };
         *lock(&self.unavailable) = unavailable;
         outcome
@@ -139,10 +140,10 @@ impl<U: Upstream, C: Timer + Clone + 'static> WebSocketUpstream<U, C> {
 
     /// Sends the message and waits for what it is answered with.
     async fn ask(&self, connection: &mut SocketConnection, message: Bytes) -> Result<ReplyStart, Closed> {
-        connection.send(OutgoingMessage::Text(message), &self.clock).await.map_err(Closed::Failed)?;
+        connection.send(OutgoingMessage::Text(message), &self.timer).await.map_err(Closed::Failed)?;
         let mut beginning = ReplyStart { read: VecDeque::new(), headers: HeaderMap::new() };
         loop {
-            let message = match connection.receive(TimeoutPhase::Head, &self.clock).await {
+            let message = match connection.receive(TimeoutPhase::Head, &self.timer).await {
                 Ok(message) => message,
                 // It had begun to answer.
                 Err(over) if !beginning.read.is_empty() => return Err(Closed::Failed(over.into_cut(&connection.host))),
@@ -178,7 +179,7 @@ impl<U: Upstream, C: Timer + Clone + 'static> Upstream for WebSocketUpstream<U, 
         let create = CreateMessage::parse(&text);
         let (mut may_reuse, mut was_limited) = (true, false);
         loop {
-            let kept = may_reuse.then(|| self.pool.take(key, create.as_ref(), self.clock.now())).flatten();
+            let kept = may_reuse.then(|| self.pool.take(key, create.as_ref(), self.timer.now())).flatten();
             let is_kept = kept.is_some();
             let (mut connection, mut headers) = match kept {
                 Some(connection) => (connection, HeaderMap::new()),
@@ -217,8 +218,8 @@ impl<U: Upstream, C: Timer + Clone + 'static> Upstream for WebSocketUpstream<U, 
                 }
             }
             let exchange = create.as_ref().map(CreateMessage::begin);
-            let (pool, clock) = (Arc::clone(&self.pool), self.clock.clone());
-            let reply = SocketReply { connection: Some(connection), exchange, read: beginning.read, pool, clock };
+            let (pool, timer) = (Arc::clone(&self.pool), self.timer.clone());
+            let reply = SocketReply { connection: Some(connection), exchange, read: beginning.read, pool, timer };
             return Ok(reply.into_response(headers));
         }
     }
@@ -237,8 +238,8 @@ impl Closed {
         }
     }
 
-    /// The error of a turn that was not answered at all. A clean close says that the request was refused, and not why (docs/backend.md
-    /// §4); over HTTP the backend says it.
+    /// The error of a turn that was not answered at all. A clean close says that the request was refused, and not why
+    /// (docs/backend.md §4); over HTTP the backend says it.
     fn before_an_answer(self, host: &str) -> UpstreamError {
         match self {
             Self::Failed(error) => error,
@@ -252,8 +253,8 @@ impl Closed {
     }
 }
 
-/// What a refused upgrade comes to: the answer itself, if the turn would have had it over HTTP too, else that there are no
-/// WebSockets.
+/// What a refused upgrade comes to: the answer itself, if the turn would have had it over HTTP too, else that there are
+/// no WebSockets.
 fn judged(response: Response<ChunkStream>, host: &str) -> Result<Response<ChunkStream>, UpstreamError> {
     let status = response.status();
     let is_json =

@@ -129,15 +129,15 @@ impl SocketPool {
 
     /// Tends the waiting connections: answers pings, sends some, and lets go of those that are gone or have waited long
     /// enough. Never completes.
-    pub(crate) async fn keep(&self, clock: &impl Timer) {
+    pub(crate) async fn keep(&self, timer: &impl Timer) {
         loop {
             poll_fn(|cx| if self.attend(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
             let attending = poll_fn(|cx| {
                 self.attend(cx);
                 Poll::<()>::Pending
             });
-            select(pin!(clock.sleep(PING_EVERY)), attending).await;
-            self.sweep(clock.now());
+            select(pin!(timer.sleep(PING_EVERY)), attending).await;
+            self.sweep(timer.now());
         }
     }
 

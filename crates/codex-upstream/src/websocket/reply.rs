@@ -27,12 +27,12 @@ pub(crate) struct SocketReply<C> {
     /// Messages that are read and not yet handed out.
     pub(crate) read: VecDeque<SocketMessage>,
     pub(crate) pool: Arc<SocketPool>,
-    pub(crate) clock: C,
+    pub(crate) timer: C,
 }
 
 impl<C: Timer + 'static> SocketReply<C> {
-    /// Makes the reply of it. Dropping the reply drops the connection, and so ends the turn at the backend; one that was read to
-    /// its last event has gone back to the pool before that is handed out.
+    /// Makes the reply of it. Dropping the reply drops the connection, and so ends the turn at the backend; one that
+    /// was read to its last event has gone back to the pool before that is handed out.
     pub(crate) fn into_response(self, mut headers: HeaderMap) -> Response<ChunkStream> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         let events = stream::unfold(self, |mut reply| async move {
@@ -47,7 +47,7 @@ impl<C: Timer + 'static> SocketReply<C> {
     async fn next(&mut self) -> Option<Result<Chunk<Bytes>, UpstreamError>> {
         let message = match self.read.pop_front() {
             Some(message) => message,
-            None => match self.connection.as_mut()?.receive(TimeoutPhase::Body, &self.clock).await {
+            None => match self.connection.as_mut()?.receive(TimeoutPhase::Body, &self.timer).await {
                 Ok(message) => message,
                 Err(over) => {
                     let connection = self.connection.take()?;
@@ -84,7 +84,7 @@ impl<C: Timer + 'static> SocketReply<C> {
     fn give_back(&mut self, change: impl FnOnce(&mut SocketConnection)) {
         if let Some(mut connection) = self.connection.take() {
             change(&mut connection);
-            self.pool.put(connection, self.clock.now());
+            self.pool.put(connection, self.timer.now());
         }
     }
 }

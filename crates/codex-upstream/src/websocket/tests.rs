@@ -46,14 +46,14 @@ const SILENCE: Duration = Duration::from_secs(610);
 struct SocketRig {
     script: Arc<ScriptedUpstream>,
     sockets: WebSocketUpstream<ScriptedUpstream, Hands>,
-    clock: Hands,
+    timer: Hands,
 }
 
 impl SocketRig {
     fn new(script: ScriptedUpstream) -> Self {
-        let (script, clock) = (Arc::new(script), Hands(Arc::new(watch::Sender::new(Duration::ZERO))));
-        let sockets = WebSocketUpstream::new(Arc::clone(&script), clock.clone(), SILENCE);
-        Self { sockets, script, clock }
+        let (script, timer) = (Arc::new(script), Hands(Arc::new(watch::Sender::new(Duration::ZERO))));
+        let sockets = WebSocketUpstream::new(Arc::clone(&script), timer.clone(), SILENCE);
+        Self { sockets, script, timer }
     }
 
     async fn send(&self, input: &[Value]) -> Result<Response<ChunkStream>, UpstreamError> {
@@ -287,7 +287,7 @@ async fn connections_are_left_in_time() {
         let rig = SocketRig::new(ScriptedUpstream::new().socket(socket()).socket(socket()));
         rig.turn(&first()).await;
         for wait in &waits {
-            rig.clock.advance(*wait);
+            rig.timer.advance(*wait);
             rig.turn(&first()).await;
         }
         assert_eq!(rig.script.connects().len(), connections, "{waits:?}");
@@ -325,7 +325,7 @@ async fn what_a_refused_upgrade_means_depends_on_its_status() {
             "{status}: {error}"
         );
         assert!(error.before_dispatch() && !rig.sockets.is_worth_trying());
-        rig.clock.advance(COOLING_OFF);
+        rig.timer.advance(COOLING_OFF);
         assert_eq!(rig.sockets.is_worth_trying(), passing, "{status}");
     }
 }
@@ -347,7 +347,7 @@ async fn a_silent_backend_is_given_up_like_over_http() {
     let mut waited = Duration::ZERO;
     while !turn.is_finished() {
         settle().await;
-        rig.clock.advance(connection::PING_EVERY);
+        rig.timer.advance(connection::PING_EVERY);
         waited += connection::PING_EVERY;
         settle().await;
     }
@@ -368,7 +368,7 @@ async fn waiting_connections_are_asked_and_those_that_are_deaf_are_let_go() {
         for _ in 0..4 {
             let polled = poll_fn(|cx| Poll::Ready(keeping.as_mut().poll(cx).is_pending())).await;
             assert!(polled);
-            rig.clock.advance(connection::PING_EVERY);
+            rig.timer.advance(connection::PING_EVERY);
         }
         rig.turn(&second()).await;
         assert_eq!(rig.sent().last().unwrap().0, usize::from(is_deaf), "{is_deaf}");

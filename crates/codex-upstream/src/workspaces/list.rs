@@ -1,30 +1,30 @@
-//! The workspaces of an account: the reply of `wham/accounts/check` (docs/backend.md §9).
+//! The workspaces of an account: the reply of `wham/accounts/check` (`docs/backend.md §9`).
 
 use serde_json::Value;
 
-/// The workspaces that a login may choose among, in the backend's order.
+/// The workspaces that a login can choose from, in the backend's order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Workspaces {
-    /// Each of them, those that cannot be used included.
+    /// All workspaces, including those that cannot be used.
     pub all: Vec<Workspace>,
 }
 
 /// One workspace: the personal account or a company's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workspace {
-    /// The account id, which requests carry as `chatgpt-account-id`.
+    /// The account id, which requests send as `chatgpt-account-id`.
     pub id: String,
-    /// The name that people know it by.
+    /// The display name.
     pub name: Option<String>,
-    /// The plan, as in `team`; unknown ones are kept as they are.
+    /// The plan, such as `team`; unknown ones are preserved.
     pub plan: Option<String>,
     /// Whether requests for it are refused.
     pub is_deactivated: bool,
-    /// Whether this login may act in it; what is not said counts as allowed.
+    /// Whether this login may use it; the default is yes.
     pub is_accessible: bool,
-    /// The origin that serves it, as the backend wrote it.
+    /// The origin that serves it, as the backend sent it.
     pub origin: Option<String>,
-    /// The region that has to serve it, as in `us`; unknown ones are kept as they are.
+    /// The region that must serve it, such as `us`; unknown ones are preserved.
     pub region: Option<String>,
 }
 
@@ -32,58 +32,58 @@ pub struct Workspace {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkspaceError {
-    /// The reply is not what was expected.
-    #[error("the backend's list of workspaces cannot be read; try again later")]
+    /// The reply cannot be parsed.
+    #[error("the backend's list of workspaces cannot be parsed; try again later")]
     Unreadable,
-    /// None has that id or name.
+    /// No workspace has that id or name.
     #[error("there is no workspace `{wanted}`; choose one of those listed, by its id or name")]
     Unknown {
-        /// What was asked for.
+        /// The id or name.
         wanted: String,
     },
-    /// Several have that name.
+    /// Several workspaces have that name.
     #[error("several workspaces are called `{wanted}`; choose one by its id")]
     Ambiguous {
-        /// What was asked for.
+        /// The id or name.
         wanted: String,
     },
-    /// It was deactivated.
+    /// The workspace is deactivated.
     #[error("the workspace `{wanted}` is deactivated; choose another, or ask its administrator")]
     Deactivated {
-        /// What was asked for.
+        /// The id or name.
         wanted: String,
     },
-    /// The session does not reach into it.
+    /// The login has no access to it.
     #[error(
         "this login may not use the workspace `{wanted}`; choose another, or choose it in the browser when logging in"
     )]
     Inaccessible {
-        /// What was asked for.
+        /// The id or name.
         wanted: String,
     },
 }
 
 impl Workspaces {
-    /// Reads the reply. An entry without an id is passed over.
+    /// Parses the reply. Entries without an id are skipped.
     ///
     /// # Errors
-    /// [`WorkspaceError::Unreadable`]; the caller reports that the workspaces are not known.
+    /// [`WorkspaceError::Unreadable`]; the caller reports that the workspaces are unknown.
     pub fn parse(json: &[u8]) -> Result<Self, WorkspaceError> {
         let reply: Value = serde_json::from_slice(json).map_err(|_| WorkspaceError::Unreadable)?;
         let accounts = reply.get("accounts").and_then(Value::as_array).ok_or(WorkspaceError::Unreadable)?;
         Ok(Self { all: accounts.iter().filter_map(Workspace::read).collect() })
     }
 
-    /// Finds the workspace with that id.
+    /// Returns the workspace with the given id.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<&Workspace> {
         self.all.iter().find(|workspace| workspace.id == id)
     }
 
-    /// Chooses a workspace by its id, else by its name, in which case does not matter.
+    /// Returns a usable workspace by its id, else by its name, ignoring case.
     ///
     /// # Errors
-    /// [`WorkspaceError`], by what to choose instead.
+    /// [`WorkspaceError`], which says what to choose instead.
     pub fn choose(&self, wanted: &str) -> Result<&Workspace, WorkspaceError> {
         let wanted = wanted.trim();
         let chosen = match self.find(wanted) {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_goes_before_a_name_and_a_name_is_found_in_any_case() {
+    fn an_id_takes_precedence_over_a_name_and_names_ignore_case() {
         let workspaces = workspaces();
         assert_eq!(workspaces.all.len(), 6);
         for wanted in ["a-2", "Acme", "aCME", " acme "] {
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_refused_by_its_reason() {
+    fn unusable_workspaces_are_rejected_with_the_reason() {
         let refused = |wanted: &str| workspaces().choose(wanted).unwrap_err();
         let wanted = |wanted: &str| wanted.to_owned();
         assert_eq!(refused("Acm"), WorkspaceError::Unknown { wanted: wanted("Acm") });
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_unreadable() {
+    fn other_replies_are_unreadable() {
         for text in ["", "<html>", "[]", "{}", r#"{"accounts": {}}"#] {
             assert_eq!(Workspaces::parse(text.as_bytes()), Err(WorkspaceError::Unreadable), "{text}");
         }

@@ -1,5 +1,4 @@
-//! Where the requests of a workspace go: some live at an origin of their own, some only in one region (docs/backend.md
-//! §9).
+//! Where the requests of a workspace go: some have their own origin, some are bound to a region (`docs/backend.md §9`).
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
@@ -15,49 +14,49 @@ use crate::upstream::{Upstream, read_to_end};
 use crate::verdict::Verdict;
 use crate::workspaces::Workspaces;
 
-/// The origin of every workspace that has none of its own.
+/// The origin of every workspace without its own.
 const PUBLIC_ORIGIN: &str = "https://chatgpt.com";
 
-/// The path of the backend at an origin of a workspace's own.
+/// The path of the backend at a workspace's own origin.
 const PATH: &str = "/backend-api";
 
-/// The word for a workspace that may be served anywhere.
+/// The value for a workspace that any region may serve.
 const ANYWHERE: &str = "NO_CONSTRAINT";
 
-/// How long an answer is good for. Workspaces hardly ever move.
+/// How long an answer is valid. Workspaces hardly ever move.
 const TTL: Duration = Duration::from_secs(3600);
 
-/// How long the lack of an answer is good for, and a refusal, which can be momentary (docs/backend.md §3.6).
+/// How long a missing answer or a refusal, which can be momentary (`docs/backend.md §3.6`), is valid.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// How long an answer is waited for.
+/// The time limit for an answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most that an answer may weigh.
+/// The largest answer that is accepted.
 const MAX_REPLY_BYTES: usize = 1 << 20;
 
-/// Where requests go.
+/// The destination of a workspace's requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkspaceRoute {
-    /// The address that paths are appended to.
+    /// The base URL, to which paths are appended.
     pub base: Url,
-    /// The region that the backend has to keep to, for `x-openai-account-routing-override`.
+    /// The region that must serve the requests, for `x-openai-account-routing-override`.
     pub region: Option<String>,
 }
 
-/// A workspace whose requests go nowhere.
+/// A workspace that accepts no requests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkspaceRouteError {
     /// The selected workspace was deactivated.
     #[error("the workspace `{workspace}` is deactivated; log in again and choose another, or ask its administrator")]
     Deactivated {
-        /// Its name, or else its id.
+        /// Its name, or its id if it has none.
         workspace: String,
     },
 }
 
-/// An answer that says nothing of use: the configured origin serves, and this is why.
+/// Why the answer contains no usable route, so that the configured origin is used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum NoRoute {
@@ -68,7 +67,7 @@ pub(crate) enum NoRoute {
 }
 
 impl WorkspaceRoute {
-    /// The route to `base`, as it is.
+    /// Creates the route to `base` without a region.
     #[must_use]
     pub fn to(base: Url) -> Self {
         Self { base, region: None }
@@ -76,9 +75,9 @@ impl WorkspaceRoute {
 }
 
 impl Workspaces {
-    /// Finds the route of a workspace; `home` is the configured one.
+    /// Returns the route of a workspace; `home` is the configured one.
     ///
-    /// The public origin is not an instruction to leave another one that was configured on purpose.
+    /// The public origin does not override another one that was configured on purpose.
     pub(crate) fn route(&self, id: &str, home: &Url) -> Result<Result<WorkspaceRoute, NoRoute>, WorkspaceRouteError> {
         let Some(workspace) = self.find(id) else {
             return Ok(Err(NoRoute::Missing));
@@ -99,7 +98,7 @@ impl Workspaces {
     }
 }
 
-/// The base address at `origin`, to which the bearer may be sent; `None` if it may not.
+/// Returns the base URL at `origin`, or `None` if the bearer must not be sent there.
 fn base_at(origin: &str, home: &Url) -> Option<Url> {
     let mut url = Url::parse(origin).ok()?;
     if url.origin() == home.origin() || url.origin().ascii_serialization() == PUBLIC_ORIGIN {
@@ -114,19 +113,19 @@ fn base_at(origin: &str, home: &Url) -> Option<Url> {
     Some(url)
 }
 
-/// Finds the route of the selected workspace and remembers it.
+/// Finds and caches the route of the selected workspace.
 #[derive(Debug)]
 pub struct WorkspaceRouter {
     home: WorkspaceRoute,
     state: Mutex<RouterState>,
-    /// Held by whoever asks; the others wait for the same answer.
+    /// Held by the caller that requests the route; others wait for the same answer.
     asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct RouterState {
     known: Option<KnownRoute>,
-    /// What was last logged, so that a lasting problem is logged once.
+    /// The last problem that was logged, to log a lasting one only once.
     logged: Option<String>,
 }
 
@@ -138,53 +137,53 @@ struct KnownRoute {
 }
 
 impl WorkspaceRouter {
-    /// Starts with the configured address and asks nobody.
+    /// Creates a router for the configured base URL, without contacting it.
     #[must_use]
     pub fn new(home: Url) -> Self {
         Self { home: WorkspaceRoute::to(home), state: Mutex::default(), asking: tokio::sync::Mutex::default() }
     }
 
-    /// The configured route, over which the backend is asked for any other.
+    /// Returns the configured route, which is used to request any other.
     #[must_use]
     pub fn home(&self) -> &WorkspaceRoute {
         &self.home
     }
 
-    /// Hands out the route of the workspace that `backend` names, asking for it at [`WorkspaceRouter::home`] when it is
-    /// not known.
+    /// Returns the route of the workspace that `backend` names, after requesting it at [`WorkspaceRouter::home`] if it
+    /// is unknown.
     ///
-    /// Takes no longer than a few seconds. Without an answer, the configured route serves for a minute; the reason is
+    /// Takes a few seconds at most. Without an answer, the configured route is used for a minute, and the reason is
     /// logged once.
     ///
     /// # Errors
-    /// [`WorkspaceRouteError`]: tell the user; the backend would refuse.
+    /// [`WorkspaceRouteError`]: tell the user; the backend would refuse the request.
     pub async fn route(
         &self,
         upstream: &impl Upstream,
         backend: &Backend<'_>,
-        clock: &impl Timer,
+        timer: &impl Timer,
     ) -> Result<WorkspaceRoute, WorkspaceRouteError> {
         let Some(account_id) = backend.auth.account_id else {
             return Ok(self.home.clone());
         };
-        if let Some(route) = self.known(account_id, clock.now()) {
+        if let Some(route) = self.known(account_id, timer.now()) {
             return route;
         }
         let _asking = self.asking.lock().await;
-        if let Some(route) = self.known(account_id, clock.now()) {
+        if let Some(route) = self.known(account_id, timer.now()) {
             return route;
         }
-        let asked = ask(upstream, backend, clock);
-        let answer = match select(std::pin::pin!(asked), std::pin::pin!(clock.sleep(TIMEOUT))).await {
+        let asked = ask(upstream, backend, timer);
+        let answer = match select(std::pin::pin!(asked), std::pin::pin!(timer.sleep(TIMEOUT))).await {
             Either::Left((answer, _)) => answer,
-            Either::Right(_) => Err(Some(format!("no answer within {TIMEOUT:?}"))),
+            Either::Right(_) => Err(Some(format!("the request timed out after {TIMEOUT:?}"))),
         };
-        self.settle(account_id, answer, clock.now())
+        self.record(account_id, answer, timer.now())
     }
 
-    /// Takes over an answer for `account_id`; one that failed for the bearer's sake is asked for again with the next
-    /// one.
-    fn settle(
+    /// Records the answer for `account_id`. One that failed because of the bearer is requested again with the next
+    /// bearer.
+    fn record(
         &self,
         account_id: &str,
         answer: Result<Workspaces, Option<String>>,
@@ -213,14 +212,14 @@ impl WorkspaceRouter {
     fn known(&self, account_id: &str, now: SystemTime) -> Option<Result<WorkspaceRoute, WorkspaceRouteError>> {
         let state = self.lock();
         let known = state.known.as_ref().filter(|known| known.account_id == account_id)?;
-        // A clock that was set back makes an answer old, not eternal.
+        // If the clock was set back, the answer counts as expired.
         (known.until.0 <= now && now < known.until.1).then(|| known.route.clone())
     }
 
     fn log(&self, problem: String) {
         let mut state = self.lock();
         if state.logged.as_ref() != Some(&problem) {
-            tracing::warn!(problem, "the workspace's route is not known; using {}", self.home.base);
+            tracing::warn!(problem, "the workspace's route is unknown; using {}", self.home.base);
             state.logged = Some(problem);
         }
     }
@@ -230,15 +229,15 @@ impl WorkspaceRouter {
     }
 }
 
-/// Asks once. The error is the reason, if it is not the bearer's.
+/// Requests the workspaces once. The error is the reason, or `None` if the bearer was rejected.
 async fn ask(
     upstream: &impl Upstream,
     backend: &Backend<'_>,
-    clock: &impl Timer,
+    timer: &impl Timer,
 ) -> Result<Workspaces, Option<String>> {
     let request = requests::accounts_check(backend).map_err(|error| Some(error.to_string()))?;
     let reply = upstream.send(request).await.map_err(|error| Some(error.to_string()))?;
-    let reply = error_for_status(reply, clock).await.map_err(|error| match error {
+    let reply = error_for_status(reply, timer).await.map_err(|error| match error {
         SendError::Transport(error) => Some(error.to_string()),
         SendError::Refused { failure, .. } => {
             Some(failure.error.message().to_owned()).filter(|_| failure.verdict() != Verdict::Reauth)
@@ -292,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bearer_goes_nowhere_but_to_an_https_origin() {
+    fn the_bearer_is_only_sent_to_an_https_origin() {
         for origin in [
             "http://gov.chatgpt.com",
             "http://127.0.0.1:9",
@@ -312,7 +311,7 @@ mod tests {
     fn a_deactivated_workspace_is_refused_and_a_missing_one_is_left_to_the_backend() {
         let gone = workspaces(&json!({"id": "a-1", "name": "Acme", "is_deactivated": true}));
         let refused = gone.route("a-1", &url(GATEWAY)).unwrap_err();
-        assert!(refused.to_string().starts_with("the workspace `Acme` is deactivated"), "{refused}");
+        assert_eq!(refused, WorkspaceRouteError::Deactivated { workspace: "Acme".to_owned() });
         assert_eq!(gone.route("a-2", &url(GATEWAY)), Ok(Err(NoRoute::Missing)));
     }
 }
