@@ -81,7 +81,7 @@ impl<U: Upstream> App<U> {
         tokio::select! {
             () = self.client.tokens.keep_fresh() => {}
             () = self.client.keep_models_fresh() => {}
-            () = self.client.sockets.keep() => {}
+            () = self.client.sockets.keep_alive() => {}
         }
     }
 

@@ -1,5 +1,5 @@
-//! Reads what HTTP adds to a fault of the backend: the status, the headers, redirects, and Cloudflare's pages
-//! (docs/backend.md §3.6). What the fault means, [`codex_translate::backend`] knows.
+//! Parses the HTTP side of a fault of the backend: the status, the headers, redirects, and Cloudflare's pages
+//! (`docs/backend.md §3.6`). [`codex_translate::backend`] contains the meanings of faults.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,27 +13,27 @@ use crate::quota::Quota;
 use crate::verdict::Verdict;
 use crate::{headers, limit};
 
-/// How much of a body that is not JSON is shown.
+/// The longest excerpt of a body that is not JSON, in characters.
 const EXCERPT_CHARS: usize = 160;
 
-/// A reply that is not what was asked for.
+/// A reply that is not a success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// The status that the backend, or Cloudflare before it, answered with.
+    /// The status of the backend, or of Cloudflare in front of it.
     pub status: u16,
-    /// What it means: for the user one printable line, never a web page. Of a used-up window it says which and until
-    /// when.
+    /// The error for the client. Its message is one printable line, never a web page; for an exhausted quota it names
+    /// the window and its reset.
     pub error: Error,
-    /// When the exhausted quota is full again.
+    /// When the exhausted quota resets.
     pub resets_at: Option<SystemTime>,
     /// Whether Cloudflare, not the backend, answered: with a challenge or a block page.
     is_challenge: bool,
 }
 
 impl Failure {
-    /// Reads a reply that is not a success, or a success that is an HTML page.
+    /// Parses a reply that is not a success, or a success that is an HTML page.
     ///
-    /// `body` is the whole body or a prefix of it; `now` is what relative times in it are counted from.
+    /// `body` is the whole body or a prefix of it; relative times in it count from `now`.
     #[must_use]
     pub fn parse(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Self {
         let is_page = is_html(headers, body);
@@ -61,7 +61,7 @@ impl Failure {
         Self { status: status.as_u16(), error, resets_at, is_challenge }
     }
 
-    /// Says what to do about this failure.
+    /// Returns what the caller should do.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         match self.error.retry() {
@@ -76,14 +76,13 @@ impl Failure {
     }
 }
 
-/// Adds to what the body says of a fault what the status and the headers say. Returns when the used-up window opens
-/// again.
+/// Completes the report from the body with the status and the headers. Returns when an exhausted window resets.
 fn complete(report: &mut FaultReport, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Option<SystemTime> {
     let quota = Quota::from_headers(headers, now);
     if report.code.is_none() && !matches!(report.fault().sign, Sign::Code(_)) {
         report.code = code_of(headers);
     }
-    // A 429 that does not say which of its kinds it is.
+    // A 429 without a code: the quota tells its kind.
     if let (Fault { sign: Sign::Status(..), kind: ErrorKind::RateLimited, .. }, Some(reached)) =
         (report.fault(), quota.reached.as_deref())
     {
@@ -101,18 +100,18 @@ fn complete(report: &mut FaultReport, headers: &HeaderMap, body: &[u8], now: Sys
         let plan = report.plan.as_deref().or(quota.plan.as_deref());
         report.message = limit::sentence(&report.message, plan, window, resets_at, now);
     }
-    // An absolute time is exact, and was counted from `now` already.
+    // The absolute time replaces the relative one.
     report.resets_in = None;
     resets_at
 }
 
-/// Returns when the body says that a used-up window opens again.
+/// Returns when an exhausted window resets, according to the body.
 fn resets_at(report: &FaultReport, now: SystemTime) -> Option<SystemTime> {
     let absolute = report.resets_at_unix.and_then(|secs| UNIX_EPOCH.checked_add(Duration::from_secs(secs)));
     absolute.or_else(|| now.checked_add(report.resets_in?))
 }
 
-/// Returns the code that stands in the headers alone.
+/// Returns the code in the headers.
 fn code_of(headers: &HeaderMap) -> Option<String> {
     let of_json = || {
         let encoded = headers.get(headers::X_ERROR_JSON)?.as_bytes();
@@ -123,7 +122,7 @@ fn code_of(headers: &HeaderMap) -> Option<String> {
     of_json().or_else(plain)
 }
 
-/// Words for a fault that has no message.
+/// Returns the message for a fault that has none.
 fn unexplained(report: &FaultReport, body: &[u8]) -> String {
     let status = StatusCode::from_u16(report.status.unwrap_or_default()).unwrap_or_default();
     match (&report.code, excerpt(body)) {
@@ -133,7 +132,7 @@ fn unexplained(report: &FaultReport, body: &[u8]) -> String {
     }
 }
 
-/// Tells whether a reply is a web page: by its type, or because its body starts with `<` (docs/backend.md §3.1).
+/// Returns whether a reply is a web page: by its type, or because its body starts with `<` (`docs/backend.md §3.1`).
 pub(crate) fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
     let declared = headers.get(CONTENT_TYPE).is_some_and(|value| {
         let media = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
@@ -147,17 +146,17 @@ fn starts_as_page(text: &[u8]) -> bool {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).trim_ascii_start().starts_with(b"<")
 }
 
-const CHALLENGE: &str = "Cloudflare did not let the request through to the backend; the account is not to blame. \
-    Try again in a while, or from another network.";
+const CHALLENGE: &str = "Cloudflare blocked the request before it reached the backend; the account is not the cause. \
+    Try again later, or from another network.";
 
-/// Recognises what Cloudflare says on its own behalf. A 403 that is a page is always its: the backend refuses in JSON.
-/// So is one that reads `error code: 1020`, which those get that do not ask for a page. A 5xx page is Cloudflare's
-/// report of a broken backend, and is left to its status.
+/// Returns whether Cloudflare itself refused the request. A 403 with a page is always Cloudflare's, because the backend
+/// refuses with JSON, and so is one with `error code: 1020`, which is sent to clients that do not ask for a page. A 5xx
+/// page is Cloudflare's report of a broken backend, whose status counts.
 fn is_cloudflares(status: StatusCode, html: bool, body: &[u8]) -> bool {
     const MARKS: [&str; 4] = [
         "Just a moment",
         "Sorry, you have been blocked",
-        // In every challenge, whatever its language; `challenge-platform` is in the pages that it lets through, too.
+        // In every challenge in any language. `challenge-platform` is also in pages that are not challenges.
         "cf_chl_opt",
         ".container{align-items:center;display:flex",
     ];
@@ -185,7 +184,7 @@ fn answered(status: StatusCode) -> String {
     }
 }
 
-/// Reads `Retry-After` in both of its forms (RFC 9110 section 10.2.3).
+/// Parses `Retry-After` in both of its forms (RFC 9110 section 10.2.3).
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(secs) = value.parse() {
@@ -194,7 +193,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default())
 }
 
-/// Shows the start of a body that has no message of its own, as far as there is no markup in it.
+/// Returns the start of a body without a message, up to the first markup.
 fn excerpt(body: &[u8]) -> String {
     let head = String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT_CHARS)]);
     let text = head.split('<').next().unwrap_or_default().trim_end_matches(char::REPLACEMENT_CHARACTER);

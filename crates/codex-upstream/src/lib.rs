@@ -1,21 +1,24 @@
-//! The way to the ChatGPT Codex backend: a client whose TLS and HTTP/2 look like Chrome's, the requests the backend
-//! expects, and an honest reading of what it answers.
+//! The client side of the ChatGPT Codex backend: a client whose TLS and HTTP/2 look like Chrome's, the requests that
+//! the backend expects, and an accurate reading of its replies.
 //!
-//! Everything but [`Client`] is pure or generic over the [`Upstream`] trait, and so is tested without sockets:
+//! Everything but [`Client`] is pure or generic over the [`Upstream`] trait, so it is tested without sockets:
 //!
 //! ```text
-//! requests::responses ─► send_with_retry ─► Upstream (Client, ScriptedUpstream) ─► http::Response<ChunkStream>
-//!                              │                                               │
-//!                              └── verdict / Failure ◄── non-2xx, bounded ◄────┘
+//! requests::responses ─▶ send_with_retry ─▶ Upstream ─▶ http::Response<ChunkStream>
+//!                              │               │  Client, WebSocketUpstream, ScriptedUpstream
+//!                              │               ▼
+//!                              └── Failure::verdict ◀── any other status, bounded
 //! ```
 //!
-//! The crate never reads the environment and holds no credentials: both are passed in per call. Dropping a reply's
-//! [`ChunkStream`] cancels the request at the backend.
+//! The crate never reads the environment and stores no credentials: both are arguments of each call.
+//!
+//! **Dropping a reply's [`ChunkStream`] cancels the request at the backend, and a request is sent again only if it
+//! provably did not reach the backend or the backend asks for a retry.**
 //!
 //! # Example
 //!
 //! ```
-//! use codex_upstream::{Backend, RequestAuth, ClientIdentity, ScriptedUpstream, TokioTimer, RetryPolicy, TurnRequest};
+//! use codex_upstream::{Backend, ClientIdentity, RequestAuth, RetryPolicy, ScriptedUpstream, TokioTimer, TurnRequest};
 //! use codex_upstream::{read_to_end, requests, send_with_retry};
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -39,6 +42,53 @@
 //! # })?;
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Requests and their replies
+//!
+//! | Function of [`requests`] | Reply |
+//! |---|---|
+//! | [`responses`](requests::responses), [`responses_websocket`](requests::responses_websocket) | an event stream |
+//! | [`compaction`](requests::compaction) | [`CompactionReply`] |
+//! | [`images`](requests::images) | [`ImagesReply`] |
+//! | [`models`](requests::models) | [`Catalogue`], cached by [`ModelCache`] |
+//! | [`usage`](requests::usage) | [`Quota`] |
+//! | [`accounts_check`](requests::accounts_check) | [`Workspaces`], used by [`WorkspaceRouter`] |
+//!
+//! # Errors
+//!
+//! | [`UpstreamError`] | Reached the backend | May succeed later |
+//! |---|---|---|
+//! | [`Connect`](UpstreamError::Connect), [`Proxy`](UpstreamError::Proxy) | no | yes |
+//! | [`Tls`](UpstreamError::Tls), [`InvalidRequest`](UpstreamError::InvalidRequest) | no | after a change |
+//! | [`WebSocketUnavailable`](UpstreamError::WebSocketUnavailable) | no | as it says |
+//! | [`Timeout`](UpstreamError::Timeout) | unless it was connecting | yes |
+//! | [`Closed`](UpstreamError::Closed), [`Body`](UpstreamError::Body) | perhaps | yes |
+//! | [`TooLarge`](UpstreamError::TooLarge) | yes | after a change |
+//!
+//! | [`Verdict`] on a reply | What the caller does |
+//! |---|---|
+//! | [`Ok`](Verdict::Ok) | read the body |
+//! | [`Retry`](Verdict::Retry), [`Challenge`](Verdict::Challenge) | report the error: [`send_with_retry`] has retried |
+//! | [`Reauth`](Verdict::Reauth) | refresh the access token and send once more |
+//! | [`Limit`](Verdict::Limit) | tell the client when the quota resets |
+//! | [`Fail`](Verdict::Fail) | report the error |
+//!
+//! # Public items
+//!
+//! - Sending: [`Client`], [`ClientConfig`], [`ProxyConfig`], [`Emulation`], [`ClientError`], [`send_with_retry`],
+//!   [`RetryPolicy`], [`error_for_status`], [`read_to_end`].
+//! - The interface: [`Upstream`], [`ChunkStream`], [`Upgrade`], [`WebSocket`], [`IncomingMessage`],
+//!   [`OutgoingMessage`], [`Timer`], [`TokioTimer`], [`IdleTimer`].
+//! - Requests: [`requests`], [`headers`], [`Backend`], [`RequestAuth`], [`ClientIdentity`], [`TurnRequest`],
+//!   [`ImageCall`].
+//! - WebSockets: [`WebSocketUpstream`], [`TransportChoice`].
+//! - Replies: [`Failure`], [`Verdict`], [`verdict()`], [`SendError`], [`UpstreamError`], [`TimeoutPhase`],
+//!   [`CompactionReply`], [`ImagesReply`], [`GeneratedImage`], [`UnaryReplyError`].
+//! - Models: [`Catalogue`], [`Model`], [`Visibility`], [`ModelCache`], [`CatalogueSnapshot`], [`ModelAliases`],
+//!   [`ModelChoice`].
+//! - The account: [`Quota`], [`QuotaWindow`], [`Credits`], [`Workspaces`], [`Workspace`], [`WorkspaceRouter`],
+//!   [`WorkspaceRoute`].
+//! - Tests: [`ScriptedUpstream`], [`ScriptedReply`], [`ScriptedSocket`].
 
 pub mod headers;
 pub mod requests;

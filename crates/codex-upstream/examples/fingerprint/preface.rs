@@ -99,7 +99,7 @@ impl Preface {
         ]
     }
 
-    /// Akamai's fingerprint and its MD5: settings, window, priority frames (nobody sends any now), pseudo-headers.
+    /// Akamai's fingerprint and its MD5: settings, window, priority frames (no client sends any now), pseudo-headers.
     pub(crate) fn akamai(&self) -> String {
         let order: Vec<_> = self.pseudo_headers.chars().map(String::from).collect();
         let text = format!("{}|{}|0|{}", self.settings_text(), self.window, order.join(","));

@@ -1,4 +1,4 @@
-//! A backend for tests, without sockets.
+//! An upstream for tests, without sockets.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -18,9 +18,9 @@ mod socket;
 pub use socket::ScriptedSocket;
 use socket::SentText;
 
-/// An [`Upstream`] that plays back replies in order and keeps the requests.
+/// An [`Upstream`] that plays back replies in order and records the requests.
 ///
-/// A request for which no reply is left fails with [`UpstreamError::InvalidRequest`].
+/// A request without a remaining reply fails with [`UpstreamError::InvalidRequest`].
 #[derive(Debug, Default)]
 pub struct ScriptedUpstream {
     replies: Mutex<VecDeque<Result<ScriptedReply, UpstreamError>>>,
@@ -30,7 +30,7 @@ pub struct ScriptedUpstream {
     connects: Mutex<Vec<Request<()>>>,
 }
 
-/// One reply of a [`ScriptedUpstream`] backend.
+/// One reply of a [`ScriptedUpstream`].
 #[derive(Debug, Clone)]
 pub struct ScriptedReply {
     status: StatusCode,
@@ -40,7 +40,7 @@ pub struct ScriptedReply {
 }
 
 impl ScriptedReply {
-    /// Starts a reply with no headers and no body. An invalid status is a 500.
+    /// Creates a reply without headers and body. An invalid status becomes 500.
     #[must_use]
     pub fn new(status: u16) -> Self {
         Self {
@@ -54,28 +54,28 @@ impl ScriptedReply {
     /// Adds a header.
     ///
     /// # Panics
-    /// When the name has upper-case letters, or either cannot stand in a header.
+    /// If the name has upper-case letters, or name or value is not valid in a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
         self.headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         self
     }
 
-    /// Adds a piece of the body, which arrives on its own.
+    /// Adds a separate piece of the body.
     #[must_use]
     pub fn piece(mut self, piece: impl Into<Bytes>) -> Self {
         self.pieces.push(Ok(piece.into()));
         self
     }
 
-    /// Breaks the body off here.
+    /// Cuts the body off here.
     #[must_use]
     pub fn broken(mut self, error: UpstreamError) -> Self {
         self.pieces.push(Err(error));
         self
     }
 
-    /// Lets the body stay open after its last piece for ever.
+    /// Keeps the body open forever after its last piece.
     #[must_use]
     pub fn stalled(mut self) -> Self {
         self.stalls = true;
@@ -95,13 +95,13 @@ impl ScriptedReply {
 }
 
 impl ScriptedUpstream {
-    /// Starts with nothing to say.
+    /// Creates an upstream without replies.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a reply that is a status and a whole body.
+    /// Adds a reply with a status and a body.
     #[must_use]
     pub fn reply(self, status: u16, body: impl Into<Bytes>) -> Self {
         self.then(ScriptedReply::new(status).piece(body))
@@ -114,19 +114,19 @@ impl ScriptedUpstream {
         self
     }
 
-    /// Adds a request that gets no reply.
+    /// Adds a failure without a reply.
     #[must_use]
     pub fn error(self, error: UpstreamError) -> Self {
         self.push(Err(error));
         self
     }
 
-    /// Adds a reply, or a failure, while others may be sending.
+    /// Adds a reply or a failure, also while requests are running.
     pub fn push(&self, outcome: Result<ScriptedReply, UpstreamError>) {
         lock(&self.replies).push_back(outcome);
     }
 
-    /// Adds a WebSocket, and what is said on it. An upgrade for which there is none is refused with 426.
+    /// Adds a WebSocket. An upgrade without a remaining one is refused with 426.
     #[must_use]
     pub fn socket(self, socket: ScriptedSocket) -> Self {
         lock(&self.upgrades).push_back(Ok(socket));
@@ -140,19 +140,19 @@ impl ScriptedUpstream {
         self
     }
 
-    /// The upgrades that were asked for so far.
+    /// Returns the upgrade requests so far.
     #[must_use]
     pub fn connects(&self) -> Vec<Request<()>> {
         lock(&self.connects).clone()
     }
 
-    /// The texts that were sent so far on WebSockets, each with the number of its connection, from 0.
+    /// Returns the texts sent on WebSockets so far, each with the number of its connection, from 0.
     #[must_use]
     pub fn messages(&self) -> Vec<(usize, Bytes)> {
         lock(&self.messages).clone()
     }
 
-    /// The requests so far, in the order in which they were sent.
+    /// Returns the requests so far, in the order in which they were sent.
     #[must_use]
     pub fn requests(&self) -> Vec<Request<Bytes>> {
         lock(&self.requests).clone()

@@ -18,10 +18,10 @@ use crate::upstream::Upgrade;
 /// A text, and the number of the connection that it was sent on.
 pub(super) type SentText = (usize, Bytes);
 
-/// What a [`ScriptedUpstream`](crate::ScriptedUpstream) backend says on a WebSocket: a list of messages for each text
-/// that it is sent.
+/// A WebSocket of a [`ScriptedUpstream`](crate::ScriptedUpstream): a list of messages for each text that it receives.
 ///
-/// When nothing is left to say, it is silent. Pings are answered unless it is [`deaf`](Self::deaf).
+/// Without a remaining answer it sends nothing. Pings are answered unless [`without_pongs`](Self::without_pongs) is
+/// set.
 #[derive(Debug, Clone, Default)]
 pub struct ScriptedSocket {
     headers: HeaderMap,
@@ -30,7 +30,7 @@ pub struct ScriptedSocket {
 }
 
 impl ScriptedSocket {
-    /// Starts with nothing to say.
+    /// Creates a socket without answers.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -39,7 +39,7 @@ impl ScriptedSocket {
     /// Adds a header to the answer to the upgrade.
     ///
     /// # Panics
-    /// When the name has upper-case letters, or either cannot stand in a header.
+    /// If the name has upper-case letters, or name or value is not valid in a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
         self.headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -53,7 +53,7 @@ impl ScriptedSocket {
         self
     }
 
-    /// Closes the connection with `code` at the end of the last answer, or as an answer if there is none.
+    /// Closes the connection with `code` after the last answer, or as the answer if there is none.
     #[must_use]
     pub fn closed(mut self, code: u16) -> Self {
         let closed = IncomingMessage::Closed { code, reason: String::new() };
@@ -66,7 +66,7 @@ impl ScriptedSocket {
 
     /// Leaves pings unanswered.
     #[must_use]
-    pub fn deaf(mut self) -> Self {
+    pub fn without_pongs(mut self) -> Self {
         self.is_deaf = true;
         self
     }

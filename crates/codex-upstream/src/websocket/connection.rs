@@ -1,4 +1,4 @@
-//! One connection with a turn in flight: sending its request and receiving its messages, with a ping now and then.
+//! A connection with a turn in flight: sends its request, receives its messages, and pings the backend.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::{Either, select};
 use futures_util::{SinkExt as _, StreamExt as _};
+use http::request::Parts;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::error::{TimeoutPhase, UpstreamError};
@@ -13,20 +15,41 @@ use crate::socket::{IncomingMessage, OutgoingMessage, WebSocket};
 use crate::timer::Timer;
 use crate::websocket::frames::SocketMessage;
 use crate::websocket::increment::PreviousResponse;
-use crate::websocket::pool::ConnectionKey;
 
-/// How often the backend is asked whether it is there (docs/backend.md §4).
-pub(crate) const PING_EVERY: Duration = Duration::from_secs(25);
+/// The interval of pings (`docs/backend.md §4`).
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(25);
 
-/// An open connection. Dropping it ends it, and the turn on it.
+/// The purpose of a connection: a digest of its URL and all its headers, which reveals no token.
+///
+/// A connection serves requests with the same key: those of one conversation, account, token, workspace and model.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ConnectionKey([u8; 32]);
+
+impl ConnectionKey {
+    pub(crate) fn of(head: &Parts) -> Self {
+        let mut digest = Sha256::new();
+        let mut feed = |bytes: &[u8]| {
+            digest.update(bytes.len().to_le_bytes());
+            digest.update(bytes);
+        };
+        feed(head.uri.to_string().as_bytes());
+        for (name, value) in &head.headers {
+            feed(name.as_str().as_bytes());
+            feed(value.as_bytes());
+        }
+        Self(digest.finalize().into())
+    }
+}
+
+/// An open connection. Dropping it closes it, and cancels the turn on it.
 pub(crate) struct SocketConnection {
     pub(crate) socket: Pin<Box<dyn WebSocket>>,
     pub(crate) key: ConnectionKey,
     pub(crate) host: String,
     pub(crate) opened: SystemTime,
-    /// How long the backend may send nothing in a turn.
-    pub(crate) silence: Duration,
-    /// The response that a request may go on from.
+    /// The longest time without a message during a turn.
+    pub(crate) read_timeout: Duration,
+    /// The response that a request can continue.
     pub(crate) previous: Option<PreviousResponse>,
     pub(crate) _permit: OwnedSemaphorePermit,
 }
@@ -36,7 +59,7 @@ pub(crate) struct SocketConnection {
 pub(crate) enum Closed {
     /// The backend closed the connection.
     ByPeer { code: u16, reason: String },
-    /// It broke, or was silent for too long.
+    /// It failed or timed out.
     Failed(UpstreamError),
 }
 
@@ -44,21 +67,21 @@ impl SocketConnection {
     /// Sends one message.
     ///
     /// # Errors
-    /// The backend may have received it, or a part.
+    /// The backend may have received the message or part of it.
     pub(crate) async fn send(&mut self, message: OutgoingMessage, timer: &impl Timer) -> Result<(), UpstreamError> {
         let host = self.host.clone();
         let sent = pin!(self.socket.send(message));
-        match within(timer, self.silence, sent).await {
+        match within(timer, self.read_timeout, sent).await {
             Some(sent) => sent,
             None => Err(UpstreamError::Timeout { host, phase: TimeoutPhase::Head }),
         }
     }
 
-    /// Waits for the next message of the turn, for as long as the backend may be silent.
+    /// Waits for the next message of the turn, until the read timeout.
     pub(crate) async fn receive(&mut self, phase: TimeoutPhase, timer: &impl Timer) -> Result<SocketMessage, Closed> {
-        let mut left = self.silence;
+        let mut left = self.read_timeout;
         loop {
-            let step = left.min(PING_EVERY);
+            let step = left.min(PING_INTERVAL);
             match within(timer, step, self.socket.next()).await {
                 Some(Some(Ok(IncomingMessage::Text(text)))) => return Ok(SocketMessage::new(text)),
                 Some(Some(Ok(IncomingMessage::Pong))) => {}
@@ -66,7 +89,7 @@ impl SocketConnection {
                     return Err(Closed::ByPeer { code, reason });
                 }
                 Some(Some(Err(error))) => return Err(Closed::Failed(error)),
-                // No closing message: the connection is gone (RFC 6455 section 7.1.5).
+                // The connection ended without a close message (RFC 6455 section 7.1.5).
                 Some(None) => return Err(Closed::ByPeer { code: 1006, reason: String::new() }),
                 None if step == left => {
                     return Err(Closed::Failed(UpstreamError::Timeout { host: self.host.clone(), phase }));
@@ -81,7 +104,7 @@ impl SocketConnection {
 }
 
 impl Closed {
-    /// The error of a reply that this broke off: a turn that ends without its last event is not whole, however the
+    /// Returns the error of a reply that this cut off: a turn without its last event is incomplete, however the
     /// connection was closed.
     pub(crate) fn into_cut(self, host: &str) -> UpstreamError {
         match self {
@@ -93,14 +116,14 @@ impl Closed {
     }
 }
 
-/// Says how a connection was closed.
+/// Describes how a connection was closed.
 pub(crate) fn closing(code: u16, reason: &str) -> String {
     let reason: String = reason.chars().filter(|c| !c.is_control()).take(120).collect();
     let colon = if reason.is_empty() { "" } else { ": " };
     format!("the WebSocket was closed with code {code}{colon}{reason}")
 }
 
-/// Waits for `future`, but no longer than `time`.
+/// Waits for `future` for at most `time`.
 pub(crate) async fn within<T>(
     timer: &impl Timer,
     time: Duration,

@@ -1,4 +1,4 @@
-//! Messages of the backend: what they are, and what they are over HTTP (docs/backend.md §4).
+//! Messages of the backend: their kinds, and their HTTP equivalents (`docs/backend.md §4`).
 
 use bytes::Bytes;
 use codex_translate::backend::FaultReport;
@@ -16,22 +16,22 @@ pub(crate) struct SocketMessage {
     pub(crate) kind: MessageKind,
 }
 
-/// What a message means for the connection it came on.
+/// What a message means for its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MessageKind {
-    /// Says nothing of a response: it may come before one, within one and after one.
+    /// Not part of a response: it may arrive before, during and after one.
     Notification,
     /// Part of a response.
     Event,
-    /// An item of the answer has begun.
+    /// The start of an item of the answer.
     ItemAdded,
-    /// An item of the answer is whole.
+    /// A complete item of the answer.
     ItemDone,
-    /// The response is whole.
+    /// The end of a complete response.
     Completed,
-    /// The response has ended otherwise.
+    /// The end of an incomplete or failed response.
     Ended,
-    /// There is no response, or no more of it, and perhaps no more of the connection.
+    /// An error: there is no more of the response, and perhaps of the connection.
     Error,
 }
 
@@ -57,7 +57,7 @@ impl SocketMessage {
         serde_json::from_slice(&self.text).unwrap_or_default()
     }
 
-    /// The headers that `response.metadata` brings in the place of HTTP's.
+    /// Returns the headers in `response.metadata`, which replace those of HTTP.
     pub(crate) fn headers(&self) -> HeaderMap {
         match (self.kind, self.json().get("headers")) {
             (MessageKind::Notification, Some(Value::Object(headers))) => header_map(headers),
@@ -66,7 +66,7 @@ impl SocketMessage {
     }
 }
 
-/// An `error` message, read.
+/// A parsed `error` message.
 #[derive(Debug)]
 pub(crate) struct ErrorMessage {
     report: FaultReport,
@@ -83,22 +83,22 @@ impl ErrorMessage {
         }
     }
 
-    /// Whether the backend does not know the response that the request went on from.
+    /// Returns whether the backend does not know the response that the request continues.
     pub(crate) fn is_about_the_previous_response(&self) -> bool {
         let message = &self.report.message;
         self.report.code.as_deref() == Some("previous_response_not_found")
             || message.contains("previous_response_id")
-            // Its call was in that response.
+            // The call was in that response.
             || message.starts_with("No tool call found for")
     }
 
-    /// Whether the connection has come to its end, and a new one is to be made.
+    /// Returns whether the connection has reached its age limit, so a new one is needed.
     pub(crate) fn is_connection_limit(&self) -> bool {
         self.report.code.as_deref() == Some("websocket_connection_limit_reached")
     }
 
-    /// The answer that this would have been over HTTP; `None` if it does not say which. `headers` are those known
-    /// before.
+    /// Returns the equivalent HTTP answer, or `None` if the message has no status. `headers` are those of the
+    /// connection.
     pub(crate) fn into_response(self, mut headers: HeaderMap) -> Option<Response<ChunkStream>> {
         let status = StatusCode::from_u16(self.report.status?).ok()?;
         headers.extend(self.headers);
@@ -111,7 +111,8 @@ impl ErrorMessage {
     }
 }
 
-/// Reads headers as a message has them: names in any case, values of any plain type. What is none is passed over.
+/// Parses the headers of a message: names in any case, values that are strings, numbers or booleans. Others are
+/// skipped.
 fn header_map(headers: &Map<String, Value>) -> HeaderMap {
     let pairs = headers.iter().filter_map(|(name, value)| {
         let text = match value {

@@ -1,14 +1,14 @@
-//! Whether a request goes on from the last response of its connection, so that only what is new need be sent
-//! (docs/backend.md §4).
+//! Increments: a request that continues the last response of its connection sends only its new input (`docs/backend.md
+//! §4`).
 //!
-//! It does if every setting is the same and its input is the old input, then what was answered, then something new. A
-//! client hands items back without what it has no use for, so that they are compared without `id`, `status`, `phase`,
-//! `annotations`, `logprobs` and the Codex CLI's own metadata, and arguments without their spacing. A client of chat
-//! completions cannot hand reasoning back at all; if an input has none, that of the answers is not asked for, and the
-//! backend, which has kept it, knows more than a whole input would tell it. In doubt the input is sent whole, which is
-//! always right.
+//! A request continues a response if all its settings are the same, and its input is the old input, then the answer,
+//! then something new. Clients return items without members that they do not need, so items are compared without `id`,
+//! `status`, `phase`, `annotations`, `logprobs` and the Codex CLI's own metadata, and arguments without their spacing.
+//! Clients of Chat Completions cannot return reasoning; if an input has none, that of the answers is ignored, and the
+//! backend, which still has it, knows more than from a full input. If in doubt, the full input is sent, which is always
+//! correct.
 //!
-//! What is remembered is digests: its size does not depend on that of the conversation.
+//! Only digests are stored, so the memory does not depend on the size of the conversation.
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -16,14 +16,14 @@ use sha2::{Digest as _, Sha256};
 
 type Digest = [u8; 32];
 
-/// What is the same over HTTP, is the transport's own, or differs with each request by its nature.
+/// Members that are not settings: the transport's own, and those that differ for each request.
 const NO_SETTINGS: [&str; 6] = ["type", "input", "stream", "generate", "previous_response_id", "client_metadata"];
 
-/// What the backend adds to its items, and the Codex CLI to its own.
+/// Members that the backend adds to its items, and the Codex CLI to its own.
 const NOT_COMPARED: [&str; 6] =
     ["id", "status", "phase", "annotations", "logprobs", "internal_chat_message_metadata_passthrough"];
 
-/// A `response.create` message, and what is compared of it.
+/// A `response.create` message, and the digests that are compared.
 #[derive(Debug)]
 pub(crate) struct CreateMessage {
     body: Map<String, Value>,
@@ -35,40 +35,40 @@ pub(crate) struct CreateMessage {
 struct ItemDigest {
     digest: Digest,
     is_reasoning: bool,
-    /// Whether the model said it, and not the client.
-    is_said: bool,
+    /// Whether the model created it, and not the client.
+    is_output: bool,
 }
 
-/// What a connection remembers of its last response.
+/// The last response of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PreviousResponse {
     response_id: String,
     settings: Digest,
     /// All input and output.
-    whole: ItemChain,
+    all: ItemChain,
     /// The same without reasoning.
-    spoken: ItemChain,
+    without_reasoning: ItemChain,
 }
 
-/// A list of items, as their number and a digest.
+/// A list of items, as its length and a digest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct ItemChain {
     items: usize,
     digest: Digest,
 }
 
-/// A turn in flight, on its way to a [`PreviousResponse`].
+/// A turn in flight, which becomes a [`PreviousResponse`].
 #[derive(Debug)]
 pub(crate) struct TurnRecord {
     settings: Digest,
-    whole: ItemChain,
-    spoken: ItemChain,
-    /// Items that were begun and not yet finished; an answer with such items is not known whole.
+    all: ItemChain,
+    without_reasoning: ItemChain,
+    /// The number of items that were started and not finished; an answer with such items is incomplete.
     open: i64,
 }
 
 impl CreateMessage {
-    /// Reads a message; `None` if it has no list of input, and so is left for the backend to judge.
+    /// Parses a message; `None` if it has no list of input, which the backend will report.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let body: Map<String, Value> = serde_json::from_slice(text).ok()?;
         let items = body.get("input")?.as_array()?.iter().map(ItemDigest::of).collect();
@@ -82,13 +82,13 @@ impl CreateMessage {
         Some(Self { settings: digest.finalize().into(), items, body })
     }
 
-    /// The message with only the input from `start` on, after the response that `previous` is of.
+    /// Returns the message that continues `previous`, with only the input from `start` on.
     pub(crate) fn after(&self, previous: &PreviousResponse, start: usize) -> Bytes {
         let rest = self.body.get("input").and_then(Value::as_array).and_then(|input| input.get(start..));
         let mut body = Map::with_capacity(self.body.len() + 1);
         for (key, value) in &self.body {
             if key == "input" {
-                // Where the official client has it.
+                // The position of the official client.
                 body.insert("previous_response_id".to_owned(), previous.response_id.clone().into());
                 body.insert(key.clone(), rest.unwrap_or_default().into());
             } else {
@@ -98,56 +98,60 @@ impl CreateMessage {
         Value::Object(body).to_string().into()
     }
 
-    /// Starts to remember the turn that this begins.
+    /// Starts the record of this turn.
     pub(crate) fn begin(&self) -> TurnRecord {
-        let mut exchange =
-            TurnRecord { settings: self.settings, whole: ItemChain::default(), spoken: ItemChain::default(), open: 0 };
+        let mut exchange = TurnRecord {
+            settings: self.settings,
+            all: ItemChain::default(),
+            without_reasoning: ItemChain::default(),
+            open: 0,
+        };
         self.items.iter().for_each(|item| exchange.push(item));
         exchange
     }
 }
 
 impl PreviousResponse {
-    /// Finds where in the input of `create` that begins which is not yet known; `None` if it does not go on from here.
+    /// Returns where the new input of `create` begins; `None` if it does not continue this response.
     pub(crate) fn extended_by(&self, create: &CreateMessage) -> Option<usize> {
         if self.settings != create.settings {
             return None;
         }
         let has_reasoning = create.items.iter().any(|item| item.is_reasoning);
-        let trails = if has_reasoning { &[self.whole][..] } else { &[self.whole, self.spoken] };
+        let trails = if has_reasoning { &[self.all][..] } else { &[self.all, self.without_reasoning] };
         let start = trails.iter().find(|trail| trail.starts(&create.items))?.items;
-        // What the model said would not be the next thing if the answer had ended where it is thought to.
-        create.items.get(start).is_some_and(|next| !next.is_said).then_some(start)
+        // Output of the model cannot be the next item if the answer was complete.
+        create.items.get(start).is_some_and(|next| !next.is_output).then_some(start)
     }
 }
 
 impl TurnRecord {
-    /// Notes that the answer has begun an item.
+    /// Records that the answer has started an item.
     pub(crate) fn opened(&mut self) {
         self.open += 1;
     }
 
-    /// Takes in a finished item of the answer.
+    /// Records a finished item of the answer.
     pub(crate) fn answered(&mut self, item: &Value) {
         self.open -= 1;
         self.push(&ItemDigest::of(item));
     }
 
-    /// The record of the finished turn; `None` if not all of its answer is known.
+    /// Returns the response of the finished turn; `None` if part of its answer is unknown.
     pub(crate) fn completed(self, response_id: &str) -> Option<PreviousResponse> {
-        let Self { settings, whole, spoken, open } = self;
+        let Self { settings, all, without_reasoning, open } = self;
         (open == 0 && !response_id.is_empty()).then(|| PreviousResponse {
             response_id: response_id.to_owned(),
             settings,
-            whole,
-            spoken,
+            all,
+            without_reasoning,
         })
     }
 
     fn push(&mut self, item: &ItemDigest) {
-        self.whole.push(item);
+        self.all.push(item);
         if !item.is_reasoning {
-            self.spoken.push(item);
+            self.without_reasoning.push(item);
         }
     }
 }
@@ -181,13 +185,13 @@ impl ItemDigest {
             Some(item) => feed_item(item, kind, role, &mut digest),
             None => feed(item, &mut digest),
         }
-        let is_said = is_reasoning || role == "assistant" || kind.ends_with("_call");
-        Self { digest: digest.finalize().into(), is_reasoning, is_said }
+        let is_output = is_reasoning || role == "assistant" || kind.ends_with("_call");
+        Self { digest: digest.finalize().into(), is_reasoning, is_output }
     }
 }
 
 fn feed_item(item: &Map<String, Value>, kind: &str, role: &str, digest: &mut Sha256) {
-    // A message need not say that it is one.
+    // Messages may omit their type.
     feed_text(if kind.is_empty() && !role.is_empty() { "message" } else { kind }, digest);
     for (key, value) in compared(item).filter(|(key, _)| *key != "type") {
         feed_text(key, digest);
@@ -224,7 +228,7 @@ fn feed_parts(parts: &[Value], digest: &mut Sha256) {
     }
 }
 
-/// What is compared of an item or a part, in the order of the keys. What is there and says nothing counts as absent.
+/// Returns the members of an item or a part that are compared, sorted by key. Null and empty arrays count as absent.
 fn compared(object: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> {
     let says = |value: &Value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty());
     let mut pairs: Vec<(&str, &Value)> = object.iter().map(|(key, value)| (key.as_str(), value)).collect();
@@ -233,7 +237,7 @@ fn compared(object: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)>
     pairs.into_iter()
 }
 
-/// Feeds a value so that no other is fed alike, but for the order of keys. The recursion ends where the parser's does.
+/// Feeds a value unambiguously, except for the order of keys. The parser limits the depth of the recursion.
 fn feed(value: &Value, digest: &mut Sha256) {
     match value {
         Value::Null => digest.update(b"n"),
@@ -414,6 +418,6 @@ mod tests {
     fn memory_does_not_grow_with_the_conversation() {
         let input: Vec<_> = (0..1000).map(|turn| user(&format!("{turn}"))).collect();
         let previous = create(json!({}), &input).begin().completed("resp_1").unwrap();
-        assert_eq!((previous.whole.items, size_of::<PreviousResponse>() < 256), (1000, true));
+        assert_eq!((previous.all.items, size_of::<PreviousResponse>() < 256), (1000, true));
     }
 }

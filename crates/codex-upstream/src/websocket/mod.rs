@@ -1,21 +1,19 @@
-//! The WebSocket transport: turns on connections that are kept between them (docs/backend.md §4).
+//! The WebSocket transport: turns on connections that stay open between them (`docs/backend.md §4`).
 //!
-//! [`WebSocketUpstream`] is an [`Upstream`] itself. What it sends are the requests of
-//! [`requests::responses_websocket`](crate::requests::responses_websocket), whose head opens a connection and whose
-//! body is the message of the turn; what it hands back is what the backend would have answered over HTTP, event for
-//! event and status for status. So retries, verdicts, quotas and translation know nothing of it.
+//! [`WebSocketUpstream`] is itself an [`Upstream`]. It sends the requests of
+//! [`requests::responses_websocket`](crate::requests::responses_websocket): the head opens a connection, and the body
+//! is the message of the turn. It returns the backend's reply as over HTTP, event for event and status for status, so
+//! retries, verdicts, quotas and translation do not depend on the transport.
 //!
-//! It differs from the official client 0.171.0 in this:
+//! It differs from the official client 0.171.0 in the following:
 //!
-//! | what | why |
-//! |---|---|
-//! | no `permessage-deflate` is offered | the library has none, and the backend does without |
-//! | no connection is warmed up with `generate: false` | a proxy does not know of a turn before it is asked for |
-//! | a connection is for one model; another model opens another | its `x-codex-routing-hint` names the model |
-//! | several turns of one conversation at once have a connection each | the official client never asks for them |
-//! | increments are used after a client has handed back what it was answered, in its own words | see `increment.rs` |
-//! | a connection is closed on an `error` message, and after five minutes without a turn | what an error leaves behind is not known |
-//! | the headers and metadata of a session at a terminal are absent | as over HTTP, see [`requests`](crate::requests) |
+//! - It does not offer `permessage-deflate`: the library does not support it, and the backend does not need it.
+//! - It opens no connection in advance with `generate: false`: a proxy does not know of a turn before its request.
+//! - A connection serves one model, because its `x-codex-routing-hint` names the model.
+//! - Concurrent turns of one conversation have a connection each; the official client has no such turns.
+//! - A turn is also sent as an increment if the client repeats the answer in its own form, see `increment.rs`.
+//! - A connection is closed after an `error` message, whose effects are unknown, and after five minutes without a turn.
+//! - The headers and metadata of a session at a terminal are absent, as over HTTP; see [`requests`](crate::requests).
 
 mod connection;
 mod frames;
@@ -42,30 +40,29 @@ use crate::lock::lock;
 use crate::socket::OutgoingMessage;
 use crate::timer::Timer;
 use crate::upstream::{ChunkStream, Upgrade, Upstream};
-use crate::websocket::connection::{Closed, SocketConnection, closing, within};
+use crate::websocket::connection::{Closed, ConnectionKey, SocketConnection, closing, within};
 use crate::websocket::frames::{ErrorMessage, MessageKind, SocketMessage};
 use crate::websocket::increment::CreateMessage;
-use crate::websocket::pool::{ConnectionKey, SocketPool};
+use crate::websocket::pool::SocketPool;
 use crate::websocket::reply::SocketReply;
 
-/// How long a connection may take to become a WebSocket, as the official client has it (docs/backend.md §3.6).
-const UPGRADE_TIME: Duration = Duration::from_secs(15);
+/// The time limit for opening a WebSocket, the same as the official client's (`docs/backend.md §3.6`).
+const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long HTTP is used after a connection could not be made, where there is the choice.
-const COOLING_OFF: Duration = Duration::from_secs(5 * 60);
+/// How long HTTP is preferred after a WebSocket could not be opened.
+const COOLDOWN: Duration = Duration::from_secs(5 * 60);
 
-/// Turns over WebSockets that `U` opens.
+/// An upstream that sends turns over WebSockets, which `U` opens.
 ///
-/// One turn is in flight per connection, and a connection serves one conversation. Where a request goes on from the
-/// last response of its connection, only what is new is sent. A turn is sent a second time only before its first
-/// message: in full if the backend does not know the earlier response, and on a new connection if the old one has come
-/// to its end meanwhile.
+/// A connection serves one conversation, one turn at a time. If a request continues the last response of its
+/// connection, only the new input is sent. A turn is sent again only before its first message: in full if the backend
+/// does not know the earlier response, and on a new connection if the old one was closed in the meantime.
 pub struct WebSocketUpstream<U, C> {
     upstream: Arc<U>,
     timer: C,
-    silence: Duration,
+    read_timeout: Duration,
     pool: Arc<SocketPool>,
-    /// Until when no WebSocket is worth asking for; for ever if there is no end.
+    /// How long not to try a WebSocket.
     unavailable: Mutex<Option<Unavailable>>,
 }
 
@@ -82,14 +79,14 @@ impl<U, C> std::fmt::Debug for WebSocketUpstream<U, C> {
 }
 
 impl<U: Upstream, C: Timer + Clone + 'static> WebSocketUpstream<U, C> {
-    /// Starts without a connection. A turn in which the backend sends nothing for as long as `silence` is given up, as
-    /// over HTTP after [`ClientConfig::read_timeout`](crate::ClientConfig::read_timeout).
-    pub fn new(upstream: Arc<U>, timer: C, silence: Duration) -> Self {
-        Self { upstream, timer, silence, pool: Arc::new(SocketPool::new()), unavailable: Mutex::default() }
+    /// Creates the upstream without a connection. A turn fails after `read_timeout` without a message, as over HTTP
+    /// after [`ClientConfig::read_timeout`](crate::ClientConfig::read_timeout).
+    pub fn new(upstream: Arc<U>, timer: C, read_timeout: Duration) -> Self {
+        Self { upstream, timer, read_timeout, pool: Arc::new(SocketPool::new()), unavailable: Mutex::default() }
     }
 
-    /// Tells whether a WebSocket is worth asking for: not after the backend has said that there are none, and not soon
-    /// after one could not be opened.
+    /// Returns whether to try a WebSocket: not if the backend does not support them, and not soon after one could not
+    /// be opened.
     #[must_use]
     pub fn is_worth_trying(&self) -> bool {
         match *lock(&self.unavailable) {
@@ -99,10 +96,9 @@ impl<U: Upstream, C: Timer + Clone + 'static> WebSocketUpstream<U, C> {
         }
     }
 
-    /// Keeps the connections that wait for their next turn alive. Never completes; without it they are closed by the
-    /// backend before long, and opened anew.
-    pub async fn keep(&self) {
-        self.pool.keep(&self.timer).await;
+    /// Keeps idle connections alive. Never completes; without it the backend soon closes them, and turns open new ones.
+    pub async fn keep_alive(&self) {
+        self.pool.keep_alive(&self.timer).await;
     }
 
     async fn open(
@@ -115,16 +111,16 @@ impl<U: Upstream, C: Timer + Clone + 'static> WebSocketUpstream<U, C> {
         let mut request = Request::new(());
         *request.uri_mut() = head.uri.clone();
         *request.headers_mut() = head.headers.clone();
-        let upgrade = within(&self.timer, UPGRADE_TIME, pin!(self.upstream.connect(request))).await;
+        let upgrade = within(&self.timer, OPEN_TIMEOUT, pin!(self.upstream.connect(request))).await;
         let outcome = match upgrade {
-            None => Err(no_websocket(&host, "there was no answer in time".to_owned(), true)),
+            None => Err(no_websocket(&host, "the request timed out".to_owned(), true)),
             Some(Err(error)) => Err(before_the_turn(error)),
             Some(Ok(Upgrade::Refused(response))) => judged(response, &host).map(Err),
             Some(Ok(Upgrade::Opened { headers, socket })) => {
                 let opened = self.timer.now();
-                let silence = self.silence;
+                let read_timeout = self.read_timeout;
                 Ok(Ok((
-                    SocketConnection { socket, key, host, opened, silence, previous: None, _permit: permit },
+                    SocketConnection { socket, key, host, opened, read_timeout, previous: None, _permit: permit },
                     headers,
                 )))
             }
@@ -132,20 +128,20 @@ impl<U: Upstream, C: Timer + Clone + 'static> WebSocketUpstream<U, C> {
         let unavailable = match &outcome {
             Ok(_) => None,
             Err(UpstreamError::WebSocketUnavailable { is_transient: false, .. }) => Some(Unavailable::Permanently),
-            Err(_) => Some(Unavailable::Until(self.timer.now() + COOLING_OFF)),
+            Err(_) => Some(Unavailable::Until(self.timer.now() + COOLDOWN)),
         };
         *lock(&self.unavailable) = unavailable;
         outcome
     }
 
-    /// Sends the message and waits for what it is answered with.
+    /// Sends the message and waits for the start of the answer.
     async fn ask(&self, connection: &mut SocketConnection, message: Bytes) -> Result<ReplyStart, Closed> {
         connection.send(OutgoingMessage::Text(message), &self.timer).await.map_err(Closed::Failed)?;
         let mut beginning = ReplyStart { read: VecDeque::new(), headers: HeaderMap::new() };
         loop {
             let message = match connection.receive(TimeoutPhase::Head, &self.timer).await {
                 Ok(message) => message,
-                // It had begun to answer.
+                // The answer had begun.
                 Err(over) if !beginning.read.is_empty() => return Err(Closed::Failed(over.into_cut(&connection.host))),
                 Err(over) => return Err(over),
             };
@@ -159,7 +155,7 @@ impl<U: Upstream, C: Timer + Clone + 'static> WebSocketUpstream<U, C> {
     }
 }
 
-/// The first messages of an answer, up to the first that is of a response, and the headers among them.
+/// The first messages of an answer, up to the first one of the response, and the headers in them.
 struct ReplyStart {
     read: VecDeque<SocketMessage>,
     headers: HeaderMap,
@@ -196,9 +192,9 @@ impl<U: Upstream, C: Timer + Clone + 'static> Upstream for WebSocketUpstream<U, 
             let is_increment = increment.is_some();
             let beginning = match self.ask(&mut connection, increment.unwrap_or_else(|| text.clone())).await {
                 Ok(beginning) => beginning,
-                // Closed while it waited, and that not yet seen: nothing was begun.
+                // Closed while it was idle, which went unnoticed: the turn was not started.
                 Err(over) if is_kept && over.is_close() => {
-                    tracing::debug!("a kept WebSocket was closed; opening another");
+                    tracing::debug!("an idle WebSocket was closed; opening another");
                     may_reuse = false;
                     continue;
                 }
@@ -230,7 +226,7 @@ impl<U: Upstream, C: Timer + Clone + 'static> Upstream for WebSocketUpstream<U, 
 }
 
 impl Closed {
-    /// Whether the other side has ended the connection.
+    /// Returns whether the backend has closed the connection.
     fn is_close(&self) -> bool {
         match self {
             Self::ByPeer { .. } | Self::Failed(UpstreamError::Body { .. }) => true,
@@ -238,8 +234,8 @@ impl Closed {
         }
     }
 
-    /// The error of a turn that was not answered at all. A clean close says that the request was refused, and not why
-    /// (docs/backend.md §4); over HTTP the backend says it.
+    /// Returns the error of a turn without any answer. A clean close means that the request was refused, without a
+    /// reason (`docs/backend.md §4`); over HTTP the backend gives one.
     fn before_an_answer(self, host: &str) -> UpstreamError {
         match self {
             Self::Failed(error) => error,
@@ -253,8 +249,7 @@ impl Closed {
     }
 }
 
-/// What a refused upgrade comes to: the answer itself, if the turn would have had it over HTTP too, else that there are
-/// no WebSockets.
+/// Returns the result of a refused upgrade: the answer itself if the turn would get it over HTTP too, else an error.
 fn judged(response: Response<ChunkStream>, host: &str) -> Result<Response<ChunkStream>, UpstreamError> {
     let status = response.status();
     let is_json =
@@ -263,7 +258,7 @@ fn judged(response: Response<ChunkStream>, host: &str) -> Result<Response<ChunkS
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::TOO_MANY_REQUESTS => Ok(response),
         StatusCode::FORBIDDEN if is_json || is_challenge => Ok(response),
-        // The edge's throttle (docs/backend.md §3.6), or something that is not well.
+        // The edge's throttle (`docs/backend.md §3.6`), or a temporary problem.
         StatusCode::FORBIDDEN => Err(no_websocket(host, format!("it answered {status}"), true)),
         _ if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
             Err(no_websocket(host, format!("it answered {status}"), true))
@@ -272,14 +267,14 @@ fn judged(response: Response<ChunkStream>, host: &str) -> Result<Response<ChunkS
     }
 }
 
-/// An upgrade asks for nothing: whatever became of it, no turn was begun.
+/// Returns the error of a failed upgrade: whatever happened, no turn was started.
 fn before_the_turn(error: UpstreamError) -> UpstreamError {
     match error {
         UpstreamError::Closed { host, reason } | UpstreamError::Body { host, reason } => {
             UpstreamError::WebSocketUnavailable { host, reason, is_transient: true }
         }
         UpstreamError::Timeout { host, phase: TimeoutPhase::Head | TimeoutPhase::Body } => {
-            no_websocket(&host, "there was no answer in time".to_owned(), true)
+            no_websocket(&host, "the request timed out".to_owned(), true)
         }
         UpstreamError::Connect { .. }
         | UpstreamError::Tls { .. }

@@ -1,4 +1,4 @@
-//! The reply to a turn on a WebSocket: the events that it has over HTTP, one a message.
+//! The reply to a turn on a WebSocket: one event per message, the same events as over HTTP.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,21 +18,21 @@ use crate::websocket::frames::{MessageKind, SocketMessage};
 use crate::websocket::increment::TurnRecord;
 use crate::websocket::pool::SocketPool;
 
-/// A turn whose first messages have come.
+/// A turn whose first messages have arrived.
 pub(crate) struct SocketReply<C> {
-    /// `None` once the turn is over, or the connection.
+    /// `None` after the end of the turn or of the connection.
     pub(crate) connection: Option<SocketConnection>,
-    /// What is remembered of the turn; `None` if its request could not be read.
+    /// The record of the turn; `None` if its request could not be parsed.
     pub(crate) exchange: Option<TurnRecord>,
-    /// Messages that are read and not yet handed out.
+    /// Messages that were received and not returned yet.
     pub(crate) read: VecDeque<SocketMessage>,
     pub(crate) pool: Arc<SocketPool>,
     pub(crate) timer: C,
 }
 
 impl<C: Timer + 'static> SocketReply<C> {
-    /// Makes the reply of it. Dropping the reply drops the connection, and so ends the turn at the backend; one that
-    /// was read to its last event has gone back to the pool before that is handed out.
+    /// Converts the turn to its reply. Dropping the reply drops the connection, which cancels the turn at the backend.
+    /// A connection returns to the pool before the last event is returned.
     pub(crate) fn into_response(self, mut headers: HeaderMap) -> Response<ChunkStream> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         let events = stream::unfold(self, |mut reply| async move {
@@ -59,7 +59,7 @@ impl<C: Timer + 'static> SocketReply<C> {
         Some(Ok(Chunk::Message(message.text)))
     }
 
-    /// Takes in what a message means for the connection.
+    /// Updates the connection and the record for a message.
     fn observe(&mut self, message: &SocketMessage) {
         match message.kind {
             MessageKind::Notification | MessageKind::Event => {}
@@ -75,7 +75,7 @@ impl<C: Timer + 'static> SocketReply<C> {
                 let previous = self.exchange.take().and_then(|exchange| exchange.completed(id));
                 self.give_back(|connection| connection.previous = previous);
             }
-            // What there was cannot be gone on from.
+            // The response can no longer be continued.
             MessageKind::Ended => self.give_back(|connection| connection.previous = None),
             MessageKind::Error => self.connection = None,
         }

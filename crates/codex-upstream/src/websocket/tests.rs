@@ -325,7 +325,7 @@ async fn what_a_refused_upgrade_means_depends_on_its_status() {
             "{status}: {error}"
         );
         assert!(error.before_dispatch() && !rig.sockets.is_worth_trying());
-        rig.timer.advance(COOLING_OFF);
+        rig.timer.advance(COOLDOWN);
         assert_eq!(rig.sockets.is_worth_trying(), passing, "{status}");
     }
 }
@@ -347,28 +347,28 @@ async fn a_silent_backend_is_given_up_like_over_http() {
     let mut waited = Duration::ZERO;
     while !turn.is_finished() {
         settle().await;
-        rig.timer.advance(connection::PING_EVERY);
-        waited += connection::PING_EVERY;
+        rig.timer.advance(connection::PING_INTERVAL);
+        waited += connection::PING_INTERVAL;
         settle().await;
     }
     assert!(matches!(turn.await.unwrap(), Err(UpstreamError::Timeout { phase: TimeoutPhase::Head, .. })));
-    assert!(waited >= SILENCE && waited < SILENCE + 3 * connection::PING_EVERY, "{waited:?}");
+    assert!(waited >= SILENCE && waited < SILENCE + 3 * connection::PING_INTERVAL, "{waited:?}");
 }
 
 #[tokio::test]
 async fn waiting_connections_are_asked_and_those_that_are_deaf_are_let_go() {
     for is_deaf in [false, true] {
         let socket = ScriptedSocket::new().answer(said("resp_1", "hello")).answer(said("resp_2", "well"));
-        let socket = if is_deaf { socket.deaf() } else { socket };
+        let socket = if is_deaf { socket.without_pongs() } else { socket };
         let rig = SocketRig::new(
             ScriptedUpstream::new().socket(socket).socket(ScriptedSocket::new().answer(said("resp_3", "x"))),
         );
         rig.turn(&first()).await;
-        let mut keeping = std::pin::pin!(rig.sockets.keep());
+        let mut keeping = std::pin::pin!(rig.sockets.keep_alive());
         for _ in 0..4 {
             let polled = poll_fn(|cx| Poll::Ready(keeping.as_mut().poll(cx).is_pending())).await;
             assert!(polled);
-            rig.timer.advance(connection::PING_EVERY);
+            rig.timer.advance(connection::PING_INTERVAL);
         }
         rig.turn(&second()).await;
         assert_eq!(rig.sent().last().unwrap().0, usize::from(is_deaf), "{is_deaf}");

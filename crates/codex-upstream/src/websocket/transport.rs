@@ -1,24 +1,24 @@
-//! Which way turns go.
+//! The choice of transport.
 
 use std::str::FromStr;
 
-/// How turns reach the backend.
+/// The transport of turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum TransportChoice {
-    /// Over a WebSocket where the catalogue says that the model prefers it, and over HTTP where none can be had.
+    /// A WebSocket if the catalogue says that the model prefers it, or HTTP if none is available.
     Auto,
-    /// Over HTTP.
+    /// HTTP.
     #[default]
     Http,
-    /// Over a WebSocket, or not at all.
+    /// A WebSocket, without falling back to HTTP.
     WebSocket,
 }
 
 impl FromStr for TransportChoice {
     type Err = ParseTransportError;
 
-    /// Reads `auto`, `http` or `websocket`.
+    /// Parses `auto`, `http` or `websocket`.
     fn from_str(text: &str) -> Result<Self, ParseTransportError> {
         match text {
             "auto" => Ok(Self::Auto),
@@ -29,9 +29,9 @@ impl FromStr for TransportChoice {
     }
 }
 
-/// A name that no [`TransportChoice`] has.
+/// Text that is not a [`TransportChoice`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the transports are auto, http and websocket")]
+#[error("expected `auto`, `http` or `websocket`")]
 pub struct ParseTransportError;
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ async fn a_connection_is_used_again_once_its_reply_was_read() {
         assert_eq!(read_to_end(body, 64).await.unwrap(), path);
     }
     assert_eq!(server.connections(), 1);
-    // One whose reply nobody reads to its end is closed.
+    // A connection whose reply is not read to its end is closed.
     drop(get(&client, &server.url("/four")).await);
     let body = get(&client, &server.url("/five")).await;
     assert_eq!(read_to_end(body, 64).await.unwrap(), "/five");
