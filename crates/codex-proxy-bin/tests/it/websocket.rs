@@ -178,6 +178,6 @@ async fn the_websocket_transport_reports_why_it_is_unavailable() {
     let error = &reply.json()["error"];
     let message = error["message"].as_str().unwrap();
     assert_eq!(reply.status, 502, "{error}");
-    assert!(message.contains("426") && message.contains("use the transport auto or http"), "{message}");
+    assert!(message.contains("426") && message.contains("`auto`"), "{message}");
     assert_eq!(ways(&proxy), (0, 0));
 }
