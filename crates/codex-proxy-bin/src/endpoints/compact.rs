@@ -6,6 +6,7 @@ use codex_upstream::{CompactionReply, TurnRequest, Upstream, requests};
 use http::{Response, StatusCode};
 
 use crate::app::App;
+use crate::endpoints::completed;
 use crate::ids;
 use crate::reply::{self, ReplyBody};
 use crate::request::context::RequestContext;
@@ -21,7 +22,9 @@ pub(crate) async fn compact<U: Upstream>(
     context: &RequestContext,
     body: &Bytes,
 ) -> Result<Response<ReplyBody>, Error> {
-    let request = responses::ResponsesRequest::from_json(&app.stored.expand(&context.caller.id, body)?.body)?;
+    let (whole, _permit) = completed(app, context, body).await?;
+    let request = responses::ResponsesRequest::from_json(&whole.body)?;
+    drop(whole);
     let model = app.named_model(&request.model, &context.options);
     let translated = codex_translate::compact(request, &model.profile, &model.options)?;
     let notices = model.noticed(translated.notices);

@@ -9,8 +9,36 @@ use codex_upstream::Upstream;
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::request::budget::{BudgetPermit, SMALL_BYTES};
 use crate::request::context::RequestContext;
-use crate::stored::{Stored, StoredResponse};
+use crate::stored::{ExpandedRequest, Stored, StoredResponse};
+
+/// Returns the memory for a request of `bytes` that waits to be stored; `None` if it is not to be stored.
+pub(crate) fn keep_permit<U: Upstream>(app: &App<U>, bytes: usize) -> Option<BudgetPermit> {
+    app.body_budget.try_acquire(bytes).ok().filter(|_| app.stored.has_room_for(bytes))
+}
+
+/// Completes a request that continues a stored response or refers to one's items. Hold the permit until it is sent.
+///
+/// # Errors
+/// The response is not stored, the whole is too large (413), or there is no memory for it (503).
+pub(crate) async fn completed<U: Upstream>(
+    app: &App<U>,
+    context: &RequestContext,
+    body: &Bytes,
+) -> Result<(ExpandedRequest, BudgetPermit), Error> {
+    let limits = app.runtime.current().limits;
+    let most_bytes = if app.stored.may_complete(body) { limits.body_bytes } else { 0 };
+    let mut permit = if body.len() > SMALL_BYTES {
+        // It has a permit of its own.
+        app.body_budget.try_acquire(most_bytes)?
+    } else {
+        app.body_budget.acquire(most_bytes, limits.timeouts.queue).await?
+    };
+    let whole = app.stored.expand(&context.caller.id, body, limits.body_bytes)?;
+    permit.shrink_to(whole.body.len());
+    Ok((whole, permit))
+}
 
 /// What to store of a turn once it is complete.
 #[derive(Debug)]
@@ -18,6 +46,8 @@ pub(crate) struct Keep {
     stored: Arc<Stored>,
     caller: String,
     request: Bytes,
+    /// The memory for the request, which waits for its response.
+    _permit: BudgetPermit,
 }
 
 impl Keep {
@@ -27,8 +57,10 @@ impl Keep {
         context: &RequestContext,
         plan: &ReplyPlan,
         request: Bytes,
+        permit: BudgetPermit,
     ) -> Option<Self> {
-        let keep = || Self { stored: Arc::clone(&app.stored), caller: context.caller.id.clone(), request };
+        let (stored, caller) = (Arc::clone(&app.stored), context.caller.id.clone());
+        let keep = || Self { stored, caller, request, _permit: permit };
         plan.store.then(keep)
     }
 

@@ -9,7 +9,7 @@ use codex_upstream::Upstream;
 use http::{Response, StatusCode};
 
 use crate::app::App;
-use crate::endpoints::keep::{Keep, Keeping};
+use crate::endpoints::keep::{self, Keep, Keeping};
 use crate::ids;
 use crate::reply::{self, ReplyBody};
 use crate::request::context::RequestContext;
@@ -27,25 +27,25 @@ pub(crate) async fn turn<U: Upstream>(
     context: &RequestContext,
     body: Bytes,
 ) -> Result<Response<ReplyBody>, Error> {
-    let ExpandedRequest { body: whole, previous } = if dialect.stores {
-        app.stored.expand(&context.caller.id, &body)?
+    let (ExpandedRequest { body: whole, previous }, _permit) = if dialect.stores {
+        let (whole, permit) = keep::completed(app, context, &body).await?;
+        (whole, Some(permit))
     } else {
-        ExpandedRequest { body: body.clone(), previous: None }
+        (ExpandedRequest { body: body.clone(), previous: None }, None)
     };
     // A large request is freed before its reply has ended.
-    let stores = dialect.stores && app.stored.has_room_for(body.len());
-    let options = Options { stores, ..context.options.clone() };
-    let asked = Some(body).filter(|_| stores);
-    let Prepared { mut plan, notices, turn } = prepare(app, dialect, context, &options, whole)?;
+    let asked = if dialect.stores { keep::keep_permit(app, body.len()) } else { None }.map(|permit| (body, permit));
+    let options = Options { stores: asked.is_some(), ..context.options.clone() };
+    let PreparedTurn { mut plan, notices, turn } = prepare(app, dialect, context, &options, whole)?;
     plan.previous_response_id = previous;
-    let mut keep = asked.and_then(|asked| Keep::of(app, context, &plan, asked));
+    let mut kept = asked.and_then(|(asked, permit)| Keep::of(app, context, &plan, asked, permit));
     let record = &context.record;
     let reply_id = ids::reply(dialect, app.clock.now());
     let is_stream = plan.stream;
     // The backend makes one choice per turn (docs/features.md C9).
     let choices = (0..plan.n).map(|choice| (turn.open(), ReplyPlan { choice, ..plan.clone() }));
     let mut response = if is_stream {
-        let mut writer = |plan: &ReplyPlan| Keeping { pipe: dialect.pipe(plan, &reply_id), keep: keep.take() };
+        let mut writer = |plan: &ReplyPlan| Keeping { pipe: dialect.pipe(plan, &reply_id), keep: kept.take() };
         let turns = choices.map(|(pending, plan)| (pending, writer(&plan))).collect();
         let relay = Relay::await_first_output(turns, record.clone()).await?;
         reply::event_stream(relay.with_keepalive(dialect.keepalive))
@@ -54,7 +54,7 @@ pub(crate) async fn turn<U: Upstream>(
         let replies = relay::collect(turns, record).await?;
         let reply = replies.into_iter().reduce(WholeReply::merged);
         let reply = reply.ok_or_else(|| Error::new(ErrorKind::Internal, "the request has no choices"))?;
-        if let (Some(keep), Some(json)) = (keep, reply.stored_form()) {
+        if let (Some(keep), Some(json)) = (kept, reply.stored_form()) {
             keep.response(json);
         }
         reply::json(StatusCode::OK, &reply)
@@ -65,7 +65,7 @@ pub(crate) async fn turn<U: Upstream>(
 
 /// A parsed request.
 #[derive(Debug)]
-pub(crate) struct Prepared<U: Upstream> {
+pub(crate) struct PreparedTurn<U: Upstream> {
     /// The plan of the reply.
     pub(crate) plan: ReplyPlan,
     /// The notices of the translation.
@@ -84,7 +84,7 @@ pub(crate) fn prepare<U: Upstream>(
     context: &RequestContext,
     options: &Options,
     body: Bytes,
-) -> Result<Prepared<U>, Error> {
+) -> Result<PreparedTurn<U>, Error> {
     let (request, size) = (dialect.read(&body)?, body.len());
     // Keeps as few copies of a large request in memory as possible.
     drop(body);
@@ -94,7 +94,7 @@ pub(crate) fn prepare<U: Upstream>(
     let (slug, is_known) = (model.profile.slug.clone(), model.is_known);
     let notices = model.noticed(translated.notices);
     context.record.set_model(&slug, is_known, effort, notices.len());
-    Ok(Prepared {
+    Ok(PreparedTurn {
         plan: translated.plan,
         notices,
         turn: Turn::new(&app.client, &context.caller, translated.request, size),

@@ -1,5 +1,9 @@
-//! Memory for large request bodies, bounded over all requests: one body may have 64 MiB, and a few KiB can decode to
+//! The memory for large request bodies, bounded over all requests: one body may have 64 MiB, and a few KiB can decode to
 //! that, so some dozens at once would exhaust the memory and end every reply.
+//!
+//! Counted is every body above 1 MiB for as long as it is in memory: one that is read or decoded, one that grows by a
+//! stored conversation, one that waits to be stored, a message on a client's WebSocket, and what such a connection
+//! remembers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +23,10 @@ const ALL_BYTES: usize = 512 * 1024 * 1024;
 const UNIT_BYTES: usize = 1024;
 
 /// The memory that is left.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct BodyMemoryBudget(Arc<Semaphore>);
 
-/// One body's share. Dropping it returns it.
+/// One body's part of the budget. Dropping it returns it.
 #[derive(Debug)]
 pub(crate) struct BudgetPermit(OwnedSemaphorePermit);
 
@@ -33,17 +37,25 @@ impl Default for BodyMemoryBudget {
 }
 
 impl BodyMemoryBudget {
-    /// Waits, for at most `max_wait`, for a share for a body of at most `bytes`. A body larger than the whole budget
+    /// Waits, for at most `max_wait`, for the memory for a body of at most `bytes`. A body larger than the whole budget
     /// gets all of it.
     ///
-    /// Acquire once per body: acquiring again while holding a share can deadlock.
+    /// Acquire once per body: acquiring again while holding a permit can deadlock.
     ///
     /// # Errors
     /// No memory became free in time; the caller gets 503.
     pub(crate) async fn acquire(&self, bytes: usize, max_wait: Duration) -> Result<BudgetPermit, Error> {
         let permit = tokio::time::timeout(max_wait, Arc::clone(&self.0).acquire_many_owned(units(bytes))).await;
         // The semaphore is never closed.
-        permit.ok().and_then(Result::ok).map(BudgetPermit).ok_or_else(|| full("too many large requests"))
+        permit.ok().and_then(Result::ok).map(BudgetPermit).ok_or_else(too_many)
+    }
+
+    /// Returns the memory for a body of at most `bytes` if it is free, for callers that hold a permit already.
+    ///
+    /// # Errors
+    /// It is not free.
+    pub(crate) fn try_acquire(&self, bytes: usize) -> Result<BudgetPermit, Error> {
+        Arc::clone(&self.0).try_acquire_many_owned(units(bytes)).map(BudgetPermit).map_err(|_| too_many())
     }
 }
 
@@ -55,7 +67,15 @@ impl BudgetPermit {
     }
 }
 
+fn too_many() -> Error {
+    full("too many large requests")
+}
+
+/// Small bodies need none.
 fn units(bytes: usize) -> u32 {
+    if bytes <= SMALL_BYTES {
+        return 0;
+    }
     u32::try_from(bytes.min(ALL_BYTES).div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
 }
 
@@ -85,6 +105,9 @@ mod tests {
     async fn a_body_larger_than_the_budget_gets_all_of_it() {
         let bodies = BodyMemoryBudget::default();
         let _all = bodies.acquire(2 * ALL_BYTES, MAX_WAIT).await.unwrap();
-        assert!(bodies.acquire(1, MAX_WAIT).now_or_never().is_none());
+        assert!(bodies.acquire(SMALL_BYTES + 1, MAX_WAIT).now_or_never().is_none());
+        assert!(bodies.try_acquire(SMALL_BYTES + 1).is_err());
+        // Small bodies are not counted.
+        assert!(bodies.try_acquire(SMALL_BYTES).is_ok());
     }
 }

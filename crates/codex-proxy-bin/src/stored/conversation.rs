@@ -64,10 +64,11 @@ impl Stored {
     /// are not changed.
     ///
     /// # Errors
-    /// The response that it continues is not stored: the client has to send the whole conversation.
-    pub(crate) fn expand(&self, caller: &str, body: &Bytes) -> Result<ExpandedRequest, Error> {
+    /// The response that it continues is not stored: the client has to send the whole conversation. Or the whole is
+    /// larger than `limit_bytes`.
+    pub(crate) fn expand(&self, caller: &str, body: &Bytes, limit_bytes: usize) -> Result<ExpandedRequest, Error> {
         let as_it_is = || ExpandedRequest { body: body.clone(), previous: None };
-        if !self.is_in_use() || !leaves_something_out(body) {
+        if !self.may_complete(body) {
             return Ok(as_it_is());
         }
         // Errors in the body are reported by the endpoint that parses it.
@@ -78,14 +79,14 @@ impl Stored {
             .transpose()
             .map_err(|_| Error::invalid("previous_response_id", "`previous_response_id` must be a string"))?;
         let mut input = match &previous {
-            Some(id) => self.conversation(caller, id)?,
+            Some(id) => self.conversation(caller, id, limit_bytes)?,
             None => Vec::new(),
         };
         if let Some(new) = members.remove("input").filter(|input| input.get() != "null") {
             let Ok(new) = items(&new) else { return Ok(as_it_is()) };
             input.extend(new);
         }
-        let input = self.with_items(caller, input);
+        let input = self.with_items(caller, input, limit_bytes)?;
         if previous.is_some() || !input.is_empty() {
             members.insert("input".to_owned(), to_raw_value(&input).map_err(unwritable)?);
         }
@@ -95,39 +96,66 @@ impl Stored {
     /// Returns the conversation up to the end of the response `id`.
     ///
     /// # Errors
-    /// That response, or one before it, is not stored.
-    pub(crate) fn conversation(&self, caller: &str, id: &str) -> Result<Vec<Box<RawValue>>, Error> {
+    /// That response, or one before it, is not stored, or all of it is larger than `limit_bytes`.
+    pub(crate) fn conversation(&self, caller: &str, id: &str, limit_bytes: usize) -> Result<Vec<Box<RawValue>>, Error> {
+        let mut bytes = 0;
         let mut turns = Vec::new();
         let mut next = Some(id.to_owned());
         while let Some(id) = next {
             let kept = self.get(caller, &id).filter(|_| turns.len() < MAX_TURNS).ok_or_else(|| not_found(&id))?;
             let (input, previous) = asked(&kept);
-            turns.push((input, output(&kept)));
+            let output = output(&kept);
+            bytes += input.iter().chain(&output).map(|item| item.get().len()).sum::<usize>();
+            check_size(bytes, limit_bytes)?;
+            turns.push((input, output));
             next = previous;
         }
         let items = turns.into_iter().rev().flat_map(|(input, output)| input.into_iter().chain(output)).collect();
-        Ok(self.with_items(caller, items))
+        self.with_items(caller, items, limit_bytes)
     }
 
     /// Returns the input of the response `id`: the conversation before it, and its own input.
     ///
     /// # Errors
-    /// That response, or one before it, is not stored.
-    pub(crate) fn input_of(&self, caller: &str, id: &str) -> Result<Vec<Box<RawValue>>, Error> {
+    /// As for [`conversation`](Self::conversation).
+    pub(crate) fn input_of(&self, caller: &str, id: &str, limit_bytes: usize) -> Result<Vec<Box<RawValue>>, Error> {
         let kept = self.get(caller, id).ok_or_else(|| not_found(id))?;
         let (input, previous) = asked(&kept);
-        let mut items = previous.map_or_else(|| Ok(Vec::new()), |previous| self.conversation(caller, &previous))?;
-        items.extend(self.with_items(caller, input));
+        let conversation = |id: String| self.conversation(caller, &id, limit_bytes);
+        let mut items = previous.map_or_else(|| Ok(Vec::new()), conversation)?;
+        items.extend(self.with_items(caller, input, limit_bytes)?);
         Ok(items)
     }
 
-    /// Replaces references to stored items by the items.
-    pub(crate) fn with_items(&self, caller: &str, items: Vec<Box<RawValue>>) -> Vec<Box<RawValue>> {
-        let whole = |item: Box<RawValue>| match reference(&item) {
-            Some(id) => self.item(caller, &id).unwrap_or(item),
-            None => item,
+    /// Replaces references to stored items by the items. One item may be referred to many times.
+    ///
+    /// # Errors
+    /// All of them are larger than `limit_bytes`.
+    pub(crate) fn with_items(
+        &self,
+        caller: &str,
+        items: Vec<Box<RawValue>>,
+        limit_bytes: usize,
+    ) -> Result<Vec<Box<RawValue>>, Error> {
+        let mut bytes = 0;
+        let whole = |item: Box<RawValue>| {
+            let item = match reference(&item) {
+                Some(id) => self.item(caller, &id).unwrap_or(item),
+                None => item,
+            };
+            bytes += item.get().len();
+            check_size(bytes, limit_bytes)?;
+            Ok(item)
         };
         items.into_iter().map(whole).collect()
+    }
+
+    /// Returns whether a request may grow by what is stored; the words can also appear in what the user says.
+    pub(crate) fn may_complete(&self, body: &[u8]) -> bool {
+        self.is_in_use()
+            && ["\"previous_response_id\"", "\"item_reference\""]
+                .iter()
+                .any(|word| memchr::memmem::find(body, word.as_bytes()).is_some())
     }
 
     /// Returns the item `id` of a stored response.
@@ -137,13 +165,6 @@ impl Stored {
         };
         self.find(caller, id, |kept| output(kept).into_iter().find(|item| is_it(item)))
     }
-}
-
-/// Returns whether a body may refer to something stored; the words can also appear in what the user says.
-fn leaves_something_out(body: &[u8]) -> bool {
-    ["\"previous_response_id\"", "\"item_reference\""]
-        .iter()
-        .any(|word| memchr::memmem::find(body, word.as_bytes()).is_some())
 }
 
 /// Returns the id of the item that this one refers to.
@@ -177,6 +198,15 @@ pub(crate) fn items(input: &RawValue) -> Result<Vec<Box<RawValue>>, Error> {
         .map_err(|_| Error::invalid("input", "`input` must be a string or an array of items"))
 }
 
+/// Checks the size of a completed request: the limit is that of a request that is sent whole.
+fn check_size(bytes: usize, limit_bytes: usize) -> Result<(), Error> {
+    if bytes <= limit_bytes {
+        return Ok(());
+    }
+    let message = format!("the conversation is larger than {} MiB; continue a shorter one", limit_bytes >> 20);
+    Err(Error::new(ErrorKind::TooLarge, message))
+}
+
 /// Returns the error for a response that is not stored, in OpenAI's words.
 fn not_found(id: &str) -> Error {
     let message = format!("Previous response with id '{id}' not found.");
@@ -185,4 +215,30 @@ fn not_found(id: &str) -> Error {
 
 fn unwritable(error: serde_json::Error) -> Error {
     Error::new(ErrorKind::Internal, format!("cannot write the request: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_request_grows_to_the_limit_of_one_that_is_sent_whole() {
+        let stored = Stored::new(1 << 20);
+        let item = json!({"id": "item_1", "type": "message", "role": "assistant", "content": "x".repeat(1000)});
+        let request = Bytes::from(json!({"model": "m", "input": "y".repeat(1000)}).to_string());
+        let response = json!({"id": "resp_1", "output": [item]}).to_string();
+        stored.keep("", "resp_1", StoredResponse { request, response });
+        let references = vec![json!({"type": "item_reference", "id": "item_1"}); 10];
+        for body in
+            [json!({"model": "m", "input": references}), json!({"model": "m", "previous_response_id": "resp_1"})]
+        {
+            let body = Bytes::from(body.to_string());
+            assert!(stored.may_complete(&body));
+            let error = stored.expand("", &body, 1500).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TooLarge);
+            assert!(stored.expand("", &body, 20_000).unwrap().body.len() > 2000);
+        }
+    }
 }

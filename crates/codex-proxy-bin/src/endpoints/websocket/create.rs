@@ -17,6 +17,10 @@ pub(super) struct Create {
     input: Option<Vec<Box<RawValue>>>,
     /// The response that it continues.
     previous: Option<String>,
+    /// The size of the frame.
+    pub(super) bytes: usize,
+    /// Whether items of the input may be references to stored ones.
+    pub(super) refers_to_items: bool,
     /// Whether a reply is wanted; without one, the request is only remembered.
     pub(super) generate: bool,
 }
@@ -40,7 +44,7 @@ impl Asked {
         })?;
         let kind: String = member(&mut members, "type")?.unwrap_or_default();
         match kind.as_str() {
-            "response.create" => Create::read(members).map(Self::Response),
+            "response.create" => Create::read(members, frame).map(Self::Response),
             // The official client reports which responses it has processed.
             "response.processed" => Ok(Self::Nothing),
             other => Err(Error::invalid("type", format!("unknown frame type `{other}`; send `response.create`"))),
@@ -49,7 +53,7 @@ impl Asked {
 }
 
 impl Create {
-    fn read(mut members: BTreeMap<String, Box<RawValue>>) -> Result<Self, Error> {
+    fn read(mut members: BTreeMap<String, Box<RawValue>>, frame: &str) -> Result<Self, Error> {
         let previous = member(&mut members, "previous_response_id")?;
         let generate = member(&mut members, "generate")?.unwrap_or(true);
         // Each frame is one event of the stream, whatever the client sends here.
@@ -57,7 +61,8 @@ impl Create {
         members.remove("background");
         let input =
             members.remove("input").filter(|input| input.get() != "null").map(|input| items(&input)).transpose()?;
-        Ok(Self { members, input, previous, generate })
+        let refers_to_items = memchr::memmem::find(frame.as_bytes(), b"\"item_reference\"").is_some();
+        Ok(Self { members, input, previous, bytes: frame.len(), refers_to_items, generate })
     }
 
     /// Returns the response that it continues.
@@ -129,6 +134,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::request::budget::BodyMemoryBudget;
     use crate::stored::Stored;
 
     fn create(frame: &Value) -> Create {
@@ -140,7 +146,7 @@ mod tests {
 
     fn body(frame: &Value, memory: &Memory) -> Value {
         let mut create = create(frame);
-        let input = create.whole_input(memory, |id| Stored::new(0).conversation("", id)).unwrap();
+        let input = create.whole_input(memory, |id| Stored::new(0).conversation("", id, 0)).unwrap();
         serde_json::from_slice(&create.body(input.as_deref()).unwrap()).unwrap()
     }
 
@@ -158,14 +164,14 @@ mod tests {
 
     #[test]
     fn a_request_continues_the_remembered_response() {
-        let mut memory = Memory::new(1 << 20);
+        let mut memory = Memory::new(1 << 20, BodyMemoryBudget::default());
         let raw = |value: Value| to_raw_value(&value).unwrap();
         memory.keep("resp_1", vec![raw(json!({"n": 1.50}))], &[&raw(json!({"n": 2}))]);
         let frame =
             json!({"type": "response.create", "model": "m", "previous_response_id": "resp_1", "input": [{"n": 3}]});
         assert_eq!(body(&frame, &memory)["input"], json!([{"n": 1.50}, {"n": 2}, {"n": 3}]));
         let mut other = create(&json!({"type": "response.create", "previous_response_id": "resp_2", "input": []}));
-        let error = other.whole_input(&memory, |id| Stored::new(0).conversation("", id)).unwrap_err();
+        let error = other.whole_input(&memory, |id| Stored::new(0).conversation("", id, 0)).unwrap_err();
         assert_eq!((error.code(), error.status_hint()), (Some("previous_response_not_found"), 400));
     }
 

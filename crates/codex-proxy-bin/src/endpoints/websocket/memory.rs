@@ -3,30 +3,52 @@
 
 use serde_json::value::RawValue;
 
+use crate::request::budget::{BodyMemoryBudget, BudgetPermit};
+
 /// The last response of a connection: its id, and the conversation up to its end.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     limit_bytes: usize,
-    last: Option<(String, Vec<Box<RawValue>>)>,
+    budget: BodyMemoryBudget,
+    last: Option<Last>,
+}
+
+#[derive(Debug)]
+struct Last {
+    id: String,
+    items: Vec<Box<RawValue>>,
+    bytes: usize,
+    _permit: BudgetPermit,
 }
 
 impl Memory {
     /// Remembers nothing yet, and never more than `limit_bytes`.
-    pub(super) fn new(limit_bytes: usize) -> Self {
-        Self { limit_bytes, last: None }
+    pub(super) fn new(limit_bytes: usize, budget: BodyMemoryBudget) -> Self {
+        Self { limit_bytes, budget, last: None }
     }
 
     /// Returns the conversation up to the end of the response `id`, if that was the last one.
     pub(super) fn of(&self, id: &str) -> Option<Vec<Box<RawValue>>> {
-        self.last.as_ref().filter(|(last, _)| last == id).map(|(_, items)| items.clone())
+        self.last.as_ref().filter(|last| last.id == id).map(|last| last.items.clone())
+    }
+
+    /// Returns the size of that conversation.
+    pub(super) fn bytes_of(&self, id: &str) -> Option<usize> {
+        self.last.as_ref().filter(|last| last.id == id).map(|last| last.bytes)
     }
 
     /// Remembers the response `id`, which answered `input` with `output`, instead of the one before; nothing if it is
     /// too large.
     pub(super) fn keep(&mut self, id: &str, mut input: Vec<Box<RawValue>>, output: &[&RawValue]) {
         input.extend(output.iter().map(|item| (*item).to_owned()));
+        self.last = None;
         let bytes: usize = input.iter().map(|item| item.get().len()).sum();
-        self.last = (bytes <= self.limit_bytes).then(|| (id.to_owned(), input));
+        // Without the memory for it, the client has to send the whole conversation once more.
+        if bytes <= self.limit_bytes
+            && let Ok(permit) = self.budget.try_acquire(bytes)
+        {
+            self.last = Some(Last { id: id.to_owned(), items: input, bytes, _permit: permit });
+        }
     }
 
     /// Forgets everything: a failed turn cannot be continued.
@@ -42,7 +64,7 @@ mod tests {
     #[test]
     fn only_the_last_response_is_remembered_unless_it_is_large() {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
-        let mut memory = Memory::new(4);
+        let mut memory = Memory::new(4, BodyMemoryBudget::default());
         memory.keep("a", vec![raw("1")], &[&raw("22")]);
         assert_eq!(memory.of("a").unwrap().len(), 2);
         memory.keep("b", vec![raw("1")], &[]);

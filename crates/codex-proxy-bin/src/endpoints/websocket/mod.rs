@@ -8,6 +8,7 @@
 
 mod create;
 mod memory;
+mod metered;
 mod session;
 
 use std::sync::Arc;

@@ -28,11 +28,13 @@ use crate::app::App;
 use crate::connection::peer::Peer;
 use crate::endpoints::websocket::create::{Asked, Create};
 use crate::endpoints::websocket::memory::Memory;
-use crate::endpoints::{self, Keep, Keeping, Prepared};
+use crate::endpoints::websocket::metered::MeteredIo;
+use crate::endpoints::{self, Keep, Keeping, PreparedTurn};
 use crate::ids;
 use crate::reply;
+use crate::request::budget::{BudgetPermit, SMALL_BYTES};
 use crate::request::context::RequestContext;
-use crate::request::limits::Timeouts;
+use crate::request::limits::{Limits, Timeouts};
 use crate::telemetry::record::{RequestInfo, RequestRecord};
 use crate::telemetry::request_log::RequestGuard;
 use crate::turn::relay::{Relay, ReplyPart};
@@ -74,12 +76,18 @@ pub(super) struct Session<U: Upstream> {
 
 /// The connection, and requests that arrived during a turn.
 struct Line {
-    socket: WebSocketStream<TokioIo<Upgraded>>,
-    waiting: VecDeque<Utf8Bytes>,
+    socket: WebSocketStream<MeteredIo<TokioIo<Upgraded>>>,
+    waiting: VecDeque<ClientMessage>,
     /// The maximum total size of waiting requests, in bytes.
     waiting_limit: usize,
     stall: Duration,
     unanswered: u32,
+}
+
+/// A message of the client, with its part of the memory budget.
+struct ClientMessage {
+    text: Utf8Bytes,
+    permit: Option<BudgetPermit>,
 }
 
 /// A turn whose reply has begun. Dropping it ends the turn.
@@ -88,9 +96,11 @@ struct Begun {
     guard: RequestGuard,
     notices: Vec<Notice>,
     /// The conversation to which this is the reply, to be remembered with it.
-    input: Vec<Box<RawValue>>,
+    input: Option<Vec<Box<RawValue>>>,
     request_id: String,
     _slot: Slot,
+    /// The memory for the input.
+    _permit: Option<BudgetPermit>,
 }
 
 /// The members of a response that are remembered.
@@ -115,7 +125,9 @@ impl<U: Upstream> Session<U> {
             .max_frame_size(Some(limits.body_bytes))
             .read_buffer_size(BUFFER)
             .write_buffer_size(BUFFER);
-        let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+        let budget = self.app.body_budget.clone();
+        let io = MeteredIo::new(TokioIo::new(upgraded), budget.clone(), limits.body_bytes, limits.timeouts.queue);
+        let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
         let mut line = Line {
             socket,
             waiting: VecDeque::new(),
@@ -123,13 +135,13 @@ impl<U: Upstream> Session<U> {
             stall: limits.timeouts.stall,
             unanswered: 0,
         };
-        let mut memory = Memory::new(limits.body_bytes);
+        let mut memory = Memory::new(limits.body_bytes, budget);
         let end = loop {
-            let frame = match line.request(&mut stopping, &limits.timeouts).await {
-                Ok(frame) => frame,
+            let request = match line.request(&mut stopping, &limits.timeouts).await {
+                Ok(request) => request,
                 Err(end) => break end,
             };
-            if let Err(end) = self.turn(&mut line, &mut memory, &frame).await {
+            if let Err(end) = self.turn(&mut line, &mut memory, request).await {
                 break end;
             }
         };
@@ -147,18 +159,21 @@ impl<U: Upstream> Session<U> {
     }
 
     /// Answers one request.
-    async fn turn(&self, line: &mut Line, memory: &mut Memory, frame: &str) -> Result<(), End> {
+    async fn turn(&self, line: &mut Line, memory: &mut Memory, request: ClientMessage) -> Result<(), End> {
         // A revoked key also ends the connections that it opened.
         if let Err(denied) = self.app.runtime.current().access.admit(self.peer, &self.head) {
             line.send_error(&reply::from_denied(denied)).await?;
             return Err(End::Close(CloseCode::Policy, "the key is no longer accepted"));
         }
-        let mut create = match Asked::read(frame) {
+        let ClientMessage { text, permit } = request;
+        let mut create = match Asked::read(&text) {
             Ok(Asked::Response(create)) => create,
             Ok(Asked::Nothing) => return Ok(()),
             Err(error) => return line.send_error(&error).await,
         };
+        drop(text);
         let started = line.meanwhile(self.begin(&mut create, memory)).await?;
+        drop(permit);
         // Cleared in any case: a failed turn cannot be continued.
         memory.clear();
         match started {
@@ -195,33 +210,70 @@ impl<U: Upstream> Session<U> {
         guard: RequestGuard,
     ) -> Result<Option<Begun>, Error> {
         let context = RequestContext::read(&self.head.headers, guard.record())?;
+        let limits = self.app.runtime.current().limits;
+        let (stored, caller, limit_bytes) = (&self.app.stored, &context.caller.id, limits.body_bytes);
         let previous = create.previous().map(str::to_owned);
-        let input = create.whole_input(memory, |id| self.app.stored.conversation(&context.caller.id, id))?;
-        let input = input.map(|input| self.app.stored.with_items(&context.caller.id, input));
+        let grown = self.growth_permit(create, memory, &limits).await?;
+        let input = create.whole_input(memory, |id| stored.conversation(caller, id, limit_bytes))?;
+        let input = input.map(|input| stored.with_items(caller, input, limit_bytes)).transpose()?;
         let body = Bytes::from(create.body(input.as_deref())?);
         let input = input.unwrap_or_default();
-        let options = Options { stores: self.app.stored.has_room_for(body.len()), ..context.options.clone() };
-        let Prepared { mut plan, notices, turn } =
+        // From now on for the input, until it is remembered with the answer.
+        let permit = match grown {
+            Some(mut permit) => {
+                permit.shrink_to(body.len());
+                Ok(permit)
+            }
+            None => self.app.body_budget.try_acquire(body.len()),
+        };
+        let keep_permit = endpoints::keep_permit(&self.app, body.len());
+        let options = Options { stores: keep_permit.is_some(), ..context.options.clone() };
+        let PreparedTurn { mut plan, notices, turn } =
             endpoints::prepare(&self.app, DIALECT, &context, &options, body.clone())?;
         plan.previous_response_id = previous;
         if !create.generate {
+            permit?;
             create.remember(input);
             drop(reply::logged(reply::no_content(), guard, false));
             return Ok(None);
         }
-        let slot = self.app.runtime.slots().take(self.app.runtime.current().limits.timeouts.queue).await?;
+        let slot = self.app.runtime.slots().take(limits.timeouts.queue).await?;
         let pipe = ResponsesPipe::new(&plan, &ids::reply(DIALECT, self.app.clock.now()));
-        let keep = Keep::of(&self.app, &context, &plan, body);
+        let keep = keep_permit.and_then(|permit| Keep::of(&self.app, &context, &plan, body, permit));
         let turns = vec![(turn.open(), Keeping { pipe, keep })];
         let relay = Relay::await_first_output(turns, guard.record().clone()).await?;
         guard.answered(StatusCode::OK.as_u16());
-        Ok(Some(Begun { relay, guard, notices, input, request_id, _slot: slot }))
+        // Without the memory for it, the input is not remembered with the answer.
+        let (input, permit) = permit.map_or((None, None), |permit| (Some(input), Some(permit)));
+        Ok(Some(Begun { relay, guard, notices, input, request_id, _slot: slot, _permit: permit }))
+    }
+
+    /// Acquires the memory for what a request grows by; `None` if it does not grow.
+    async fn growth_permit(
+        &self,
+        create: &Create,
+        memory: &Memory,
+        limits: &Limits,
+    ) -> Result<Option<BudgetPermit>, Error> {
+        let remembered = create.previous().map(|id| memory.bytes_of(id));
+        let most_bytes = match remembered {
+            None | Some(None) if !self.app.stored.is_in_use() => return Ok(None),
+            None if !create.refers_to_items => return Ok(None),
+            Some(Some(bytes)) if !create.refers_to_items => bytes + create.bytes,
+            None | Some(_) => limits.body_bytes,
+        };
+        let budget = &self.app.body_budget;
+        if create.bytes > SMALL_BYTES {
+            // It has a permit of its own.
+            return budget.try_acquire(most_bytes).map(Some);
+        }
+        budget.acquire(most_bytes, limits.timeouts.queue).await.map(Some)
     }
 }
 
 /// Sends the events of a reply as they arrive, and remembers its response.
 async fn relay(line: &mut Line, memory: &mut Memory, begun: Begun) -> Result<(), End> {
-    let Begun { mut relay, mut guard, notices, input, request_id, _slot } = begun;
+    let Begun { mut relay, mut guard, notices, input, request_id, _slot, _permit } = begun;
     line.send_metadata(&request_id, &notices).await?;
     while let Some(part) = line.meanwhile(poll_fn(|cx| relay.poll_part(cx))).await? {
         match part {
@@ -231,7 +283,7 @@ async fn relay(line: &mut Line, memory: &mut Memory, begun: Begun) -> Result<(),
     }
     guard.all_sent();
     let response = relay.first_pipe().and_then(|keeping| Pipe::<EventBuffer>::stored_form(&keeping.pipe));
-    if let Some(Ok(ResponseOutput { id, output })) = response.map(serde_json::from_str) {
+    if let (Some(Ok(ResponseOutput { id, output })), Some(input)) = (response.map(serde_json::from_str), input) {
         memory.keep(&id, input, &output);
     }
     Ok(())
@@ -239,7 +291,11 @@ async fn relay(line: &mut Line, memory: &mut Memory, begun: Begun) -> Result<(),
 
 impl Line {
     /// Waits for the next request between turns.
-    async fn request(&mut self, stopping: &mut watch::Receiver<bool>, timeouts: &Timeouts) -> Result<Utf8Bytes, End> {
+    async fn request(
+        &mut self,
+        stopping: &mut watch::Receiver<bool>,
+        timeouts: &Timeouts,
+    ) -> Result<ClientMessage, End> {
         let idle = tokio::time::sleep(timeouts.socket_idle);
         let mut idle = std::pin::pin!(idle);
         let mut pings = interval_at(Instant::now() + PING, PING);
@@ -282,14 +338,18 @@ impl Line {
         self.unanswered = 0;
         match received {
             Some(Ok(Message::Text(text))) => {
-                self.waiting.push_back(text);
-                let bytes: usize = self.waiting.iter().map(|text| text.len()).sum();
+                let permit = self.socket.get_mut().finish_message(text.len());
+                self.waiting.push_back(ClientMessage { text, permit });
+                let bytes: usize = self.waiting.iter().map(|request| request.text.len()).sum();
                 if self.waiting.len() > MAX_WAITING || bytes > self.waiting_limit {
                     return Err(End::Close(CloseCode::Policy, "too many waiting requests"));
                 }
             }
             // The library answers pings.
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+            Some(Ok(Message::Ping(payload) | Message::Pong(payload))) => {
+                self.socket.get_mut().finish_control(payload.len());
+            }
+            Some(Ok(Message::Frame(_))) => {}
             Some(Ok(Message::Binary(_))) => {
                 return Err(End::Close(CloseCode::Unsupported, "only text frames are supported"));
             }
@@ -297,6 +357,9 @@ impl Line {
             Some(Err(SocketError::Capacity(_))) => return Err(End::Close(CloseCode::Size, "the frame is too large")),
             Some(Err(SocketError::Utf8(_))) => {
                 return Err(End::Close(CloseCode::Invalid, "the frame is not valid UTF-8"));
+            }
+            Some(Err(_)) if self.socket.get_ref().is_full() => {
+                return Err(End::Close(CloseCode::Again, "too many large requests"));
             }
             Some(Err(error)) => {
                 tracing::debug!(%error, "the WebSocket connection failed");
