@@ -1,5 +1,5 @@
-//! The memory for large request bodies, bounded over all requests: one body may have 64 MiB, and a few KiB can decode to
-//! that, so some dozens at once would exhaust the memory and end every reply.
+//! The memory for large request bodies, bounded over all requests: one body may have 64 MiB, and a few KiB can decode
+//! to that, so some dozens at once would exhaust the memory and end every reply.
 //!
 //! Counted is every body above 1 MiB for as long as it is in memory: one that is read or decoded, one that grows by a
 //! stored conversation, one that waits to be stored, a message on a client's WebSocket, and what such a connection
