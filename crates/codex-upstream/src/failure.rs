@@ -53,7 +53,7 @@ impl Failure {
             (report.into_error(), resets_at)
         };
         let until_reset = resets_at.and_then(|at| at.duration_since(now).ok());
-        let after = retry_after(headers, now).or(error.retry_after()).max(until_reset);
+        let after = retry_after(headers, now).or_else(|| error.retry_after()).max(until_reset);
         let error = match after {
             Some(after) => error.with_retry_after(after),
             None => error,
@@ -68,11 +68,22 @@ impl Failure {
             _ if self.is_challenge => Verdict::Challenge,
             Retry::AfterLogin => Verdict::Reauth,
             Retry::AfterDelay => Verdict::Retry { after: self.error.retry_after() },
-            Retry::Never => match self.error.kind() {
-                ErrorKind::UsageLimit | ErrorKind::RateLimited | ErrorKind::QuotaExceeded => Verdict::Limit,
-                _ => Verdict::Fail,
-            },
+            Retry::Never if is_limit(self.error.kind()) => Verdict::Limit,
+            Retry::Never => Verdict::Fail,
         }
+    }
+}
+
+/// Returns the verdict on a reply.
+///
+/// `body_prefix` is the available part of the body. It may be empty for a success, whose body is then trusted; for any
+/// other status it should be the whole body, or its first 64 KiB.
+#[must_use]
+pub fn verdict(status: StatusCode, headers: &HeaderMap, body_prefix: &[u8], now: SystemTime) -> Verdict {
+    if status.is_success() && !is_html(headers, body_prefix) {
+        Verdict::Ok
+    } else {
+        Failure::parse(status, headers, body_prefix, now).verdict()
     }
 }
 
@@ -144,6 +155,11 @@ pub(crate) fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
 fn starts_as_page(text: &[u8]) -> bool {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).trim_ascii_start().starts_with(b"<")
+}
+
+/// Returns whether an error means that a quota is exhausted.
+fn is_limit(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::UsageLimit | ErrorKind::RateLimited | ErrorKind::QuotaExceeded)
 }
 
 const CHALLENGE: &str = "Cloudflare blocked the request before it reached the backend; the account is not the cause. \

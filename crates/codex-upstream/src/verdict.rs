@@ -1,10 +1,6 @@
-//! The verdict on a reply, from its head and the start of its body alone.
+//! What the caller should do after a reply.
 
-use std::time::{Duration, SystemTime};
-
-use http::{HeaderMap, StatusCode};
-
-use crate::failure::{Failure, is_html};
+use std::time::Duration;
 
 /// What the caller should do after a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,17 +22,4 @@ pub enum Verdict {
     Challenge,
     /// The same request will fail again.
     Fail,
-}
-
-/// Returns the verdict on a reply.
-///
-/// `body_prefix` is the available part of the body. It may be empty for a success, whose body is then trusted; for any
-/// other status it should be the whole body, or its first 64 KiB.
-#[must_use]
-pub fn verdict(status: StatusCode, headers: &HeaderMap, body_prefix: &[u8], now: SystemTime) -> Verdict {
-    if status.is_success() && !is_html(headers, body_prefix) {
-        Verdict::Ok
-    } else {
-        Failure::parse(status, headers, body_prefix, now).verdict()
-    }
 }
