@@ -91,7 +91,7 @@
 //! | `truncation` | dropped | not supported by the backend |
 //! | `user` | dropped | not supported by the backend |
 //!
-//! # Both APIs, from neither's documentation
+//! # Extensions
 //!
 //! The table [`EXTRA`].
 //!

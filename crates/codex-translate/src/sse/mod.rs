@@ -33,7 +33,7 @@ pub struct Decoder {
     tail: Tail,
     /// `event.start <= line.start <= line.scanned <= buffer.len()`, all of them offsets into `buffer`.
     event: Pending,
-    line: Line,
+    line: PendingLine,
     /// The next `feed` may discard what is before this offset.
     consumed: usize,
     joined: String,
@@ -99,7 +99,7 @@ enum Data {
 
 /// The line that is being read.
 #[derive(Debug, Default)]
-struct Line {
+struct PendingLine {
     start: usize,
     /// There is no line end before this offset.
     scanned: usize,
@@ -123,7 +123,7 @@ impl Decoder {
             buffer: String::new(),
             tail: Tail::Begun(Vec::new()),
             event: Pending::default(),
-            line: Line::default(),
+            line: PendingLine::default(),
             consumed: 0,
             joined: String::new(),
             start: Start::OfStream,
@@ -241,7 +241,7 @@ impl Decoder {
         if bytes[end] == b'\r' {
             self.start = Start::AfterCarriageReturn;
         }
-        self.line = Line { start: end + 1, scanned: end + 1 };
+        self.line = PendingLine { start: end + 1, scanned: end + 1 };
         Some(line)
     }
 
