@@ -1,9 +1,9 @@
 //! The memory for large request bodies, bounded over all requests: one body may have 64 MiB, and a few KiB can decode
 //! to that, so some dozens at once would exhaust the memory and end every reply.
 //!
-//! Counted is every body above 1 MiB for as long as it is in memory: one that is read or decoded, one that grows by a
-//! stored conversation, one that waits to be stored, a message on a client's WebSocket, and what such a connection
-//! remembers.
+//! Every body above 1 MiB is counted for as long as it is in memory: while it is read or decoded, when a stored
+//! conversation is added to it, while it waits to be stored, as a message on a client's WebSocket, and as the
+//! conversation that such a connection remembers.
 
 use std::sync::Arc;
 use std::time::Duration;

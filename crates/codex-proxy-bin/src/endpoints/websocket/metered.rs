@@ -13,6 +13,9 @@ use crate::request::budget::{BodyMemoryBudget, BudgetPermit, SMALL_BYTES};
 /// The header of a control frame of a client: two bytes and the mask.
 const CONTROL_HEADER_BYTES: usize = 6;
 
+/// A permit that is waited for.
+type AcquiringPermit = Pin<Box<dyn Future<Output = Result<BudgetPermit, Error>> + Send>>;
+
 /// A connection that stops reading, before a message grows large, until there is memory for it.
 pub(super) struct MeteredIo<I> {
     io: I,
@@ -23,7 +26,7 @@ pub(super) struct MeteredIo<I> {
     max_wait: Duration,
     /// What has been read since the last message.
     pending_bytes: usize,
-    acquiring: Option<Pin<Box<dyn Future<Output = Result<BudgetPermit, Error>> + Send>>>,
+    acquiring: Option<AcquiringPermit>,
     permit: Option<BudgetPermit>,
     is_full: bool,
 }

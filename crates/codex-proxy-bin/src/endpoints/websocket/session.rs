@@ -75,7 +75,7 @@ pub(super) struct Session<U: Upstream> {
 }
 
 /// The connection, and requests that arrived during a turn.
-struct Line {
+struct ClientSocket {
     socket: WebSocketStream<MeteredIo<TokioIo<Upgraded>>>,
     waiting: VecDeque<ClientMessage>,
     /// The maximum total size of waiting requests, in bytes.
@@ -128,7 +128,7 @@ impl<U: Upstream> Session<U> {
         let budget = self.app.body_budget.clone();
         let io = MeteredIo::new(TokioIo::new(upgraded), budget.clone(), limits.body_bytes, limits.timeouts.queue);
         let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-        let mut line = Line {
+        let mut line = ClientSocket {
             socket,
             waiting: VecDeque::new(),
             waiting_limit: limits.body_bytes,
@@ -159,7 +159,7 @@ impl<U: Upstream> Session<U> {
     }
 
     /// Answers one request.
-    async fn turn(&self, line: &mut Line, memory: &mut Memory, request: ClientMessage) -> Result<(), End> {
+    async fn turn(&self, line: &mut ClientSocket, memory: &mut Memory, request: ClientMessage) -> Result<(), End> {
         // A revoked key also ends the connections that it opened.
         if let Err(denied) = self.app.runtime.current().access.admit(self.peer, &self.head) {
             line.send_error(&reply::from_denied(denied)).await?;
@@ -272,7 +272,7 @@ impl<U: Upstream> Session<U> {
 }
 
 /// Sends the events of a reply as they arrive, and remembers its response.
-async fn relay(line: &mut Line, memory: &mut Memory, begun: Begun) -> Result<(), End> {
+async fn relay(line: &mut ClientSocket, memory: &mut Memory, begun: Begun) -> Result<(), End> {
     let Begun { mut relay, mut guard, notices, input, request_id, _slot, _permit } = begun;
     line.send_metadata(&request_id, &notices).await?;
     while let Some(part) = line.meanwhile(poll_fn(|cx| relay.poll_part(cx))).await? {
@@ -289,7 +289,7 @@ async fn relay(line: &mut Line, memory: &mut Memory, begun: Begun) -> Result<(),
     Ok(())
 }
 
-impl Line {
+impl ClientSocket {
     /// Waits for the next request between turns.
     async fn request(
         &mut self,
