@@ -132,7 +132,7 @@ pub use store::secret_backend::{SecretBackend, SecretBackendError, SecretStore};
 pub use store::{StoreError, StoreVersion, TokenStore, check_writable, wait_for_lock};
 pub use tokens::{Bearer, Tokens};
 
-/// Gives the fuzz targets what is not public.
+/// Exposes private functions to the fuzz targets.
 #[cfg(fuzzing)]
 pub mod fuzzing {
     /// Returns the content of a credentials file after a rewrite with its own tokens, or `None` if it cannot be read.

@@ -11,7 +11,7 @@ use crate::secret::Secret;
 pub struct Tokens {
     /// Authenticates requests to the backend.
     pub access_token: Secret,
-    /// Is exchanged for the next pair of tokens, once. Without it the login ends when the access token expires.
+    /// Exchanged once for the next pair of tokens. Without it the login ends when the access token expires.
     pub refresh_token: Option<Secret>,
     /// Describes the account (`docs/backend.md §1.9`).
     pub id_token: Option<Secret>,
@@ -24,7 +24,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Creates tokens of which only the access token is known.
+    /// Creates tokens with only an access token.
     #[must_use]
     pub fn new(access_token: Secret) -> Self {
         Self {

@@ -84,7 +84,7 @@ fn responses_messages(reply: &[u8]) -> Outcome<usize> {
     streamed(pipe, EventBuffer::bytes, take, messages)
 }
 
-/// The bytes of a streamed reply, which is taken away after each chunk.
+/// The bytes of a streamed reply, whose buffer is emptied after each chunk.
 fn streamed<'a, O: Default, P: Pipe<O>>(
     mut pipe: P,
     bytes: fn(&O) -> usize,

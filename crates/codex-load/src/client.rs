@@ -1,4 +1,4 @@
-//! The client: hand-written HTTP/1.1, and a reader that compares the received text with the sent one.
+//! The client: hand-written HTTP/1.1, and a reader that compares the received text with the text that was sent.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! The upstream over TLS and HTTP/2, as the backend.
+//! The upstream over TLS and HTTP/2, like the backend.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -17,10 +17,10 @@
 /// The largest event. An image is one event, and the backend's own limit is 16 MiB (docs/backend.md §2.9, §3.1).
 pub const MAX_EVENT_BYTES: usize = 32 * 1024 * 1024;
 
-/// The most items in the output of one reply; the largest known has a few dozen.
+/// The maximum number of items in the output of one reply; the largest known has a few dozen.
 pub const MAX_OUTPUT_ITEMS: usize = 10_000;
 
-/// The most texts in all items of one reply.
+/// The maximum number of texts in all items of one reply.
 pub const MAX_OUTPUT_TEXTS: usize = 20_000;
 
 /// The largest output that is stored for the last event of a Responses stream: a few of the largest images.
@@ -29,13 +29,13 @@ pub const MAX_OUTPUT_BYTES: usize = 128 * 1024 * 1024;
 /// The largest chat reply that is not streamed: a few of the largest images.
 pub const MAX_COMPLETION_BYTES: usize = 128 * 1024 * 1024;
 
-/// The most commentary that is stored in case no answer follows.
+/// How much commentary is stored in case no answer follows.
 pub const MAX_COMMENTARY_BYTES: usize = 1024 * 1024;
 
-/// The most that is stored of the events before the first output. Two of them repeat the whole request.
+/// How much is stored of the events before the first output. Two of them repeat the whole request.
 pub const MAX_EARLY_BYTES: usize = 256 * 1024;
 
-/// The most notices of one request. The last one counts those beyond.
+/// The maximum number of notices of one request. The last one counts those beyond.
 pub const MAX_NOTICES: usize = 64;
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub struct Summary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Finish {
-    /// The model was done, or reached a stop string.
+    /// The model finished, or its answer reached a stop string.
     Stop,
     /// The reply reached a limit of tokens.
     Length,

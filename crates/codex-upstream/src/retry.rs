@@ -26,7 +26,7 @@ const ERROR_BODY_TIME: Duration = Duration::from_secs(10);
 /// The defaults are the official client's (`docs/backend.md §3.6`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryPolicy {
-    /// The most times that a request is sent again.
+    /// The maximum number of retries of one request.
     pub retries: u32,
     /// The first delay; each further one is twice as long.
     pub base: Duration,
@@ -90,7 +90,7 @@ impl SendError {
 
 /// Sends a request, and retries if it provably did not reach the backend or the backend asks for a retry.
 ///
-/// Retried are connections that failed before dispatch and transient refusals (5xx, overload). After a Cloudflare
+/// Connections that failed before dispatch and transient refusals (5xx, overload) are retried. After a Cloudflare
 /// challenge, the cookies are deleted and the request is sent once more (`docs/backend.md §7`). A 429 is never retried,
 /// and neither is anything after a reply has begun. The returned reply is a success with an unread body, as from
 /// [`error_for_status`].
@@ -140,7 +140,7 @@ pub async fn send_with_retry(
 /// seconds.
 ///
 /// A success is returned with its whole body, unless it is a web page. If it has no content type, like the backend's
-/// own event streams (`docs/backend.md §3.1`), the start of the body tells: then this waits for it, as long as the
+/// own event streams (`docs/backend.md §3.1`), the start of the body decides: this waits for it, for as long as the
 /// stream's timeout allows.
 ///
 /// # Errors
@@ -165,7 +165,7 @@ pub async fn error_for_status(
     Err(SendError::Refused { failure: Box::new(failure), headers: Box::new(head.headers) })
 }
 
-/// Returns the least delay before a retry, if there is one, or `None` not to retry.
+/// Returns the minimum delay before a retry, if any; `None` if there must be no retry.
 fn retry_after(error: &SendError) -> Option<Option<Duration>> {
     match error {
         SendError::Transport(error) => (error.before_dispatch() && error.is_transient()).then_some(None),

@@ -18,7 +18,7 @@ use crate::secret::Secret;
 use crate::store::{TokenStore, check_writable};
 use crate::{lenient_json, requests};
 
-/// How long a code is valid if the auth server does not say, and at most.
+/// How long a code is valid: the default if the auth server does not say, and the maximum.
 const VALID_FOR: Duration = Duration::from_secs(15 * 60);
 /// The pause between polls if the auth server does not say.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);

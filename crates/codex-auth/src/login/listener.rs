@@ -29,7 +29,7 @@ const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long another login may take to confirm that it releases the port.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
-/// The most connections at a time; a browser opens a handful. Further ones wait.
+/// The maximum number of connections at a time; a browser opens a handful. Further ones wait.
 const MAX_CONNECTIONS: usize = 32;
 /// How long a client may take to send a request. Browsers open connections ahead of need, and these count.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);

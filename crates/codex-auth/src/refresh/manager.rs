@@ -157,8 +157,7 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
         Err(self.temporary("the refresh ended unexpectedly"))
     }
 
-    /// Returns the next step by what is in the store, after reading it if it has changed. Concurrent callers share one
-    /// read.
+    /// Returns the next step, after reading the store if it has changed. Concurrent callers share one read.
     async fn step_from_store(self: &Arc<Self>, rejected: Option<&Bearer>) -> Result<NextStep, AuthError> {
         let step = self.step(Some(self.store.version()), rejected);
         let NextStep::Read = step else { return Ok(step) };

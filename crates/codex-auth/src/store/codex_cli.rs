@@ -15,7 +15,7 @@ use crate::store::file::FileStore;
 use crate::store::{StoreError, StoreVersion, TokenStore};
 use crate::tokens::Tokens;
 
-/// The most that is read of the file. A longer one does not parse.
+/// How much of the file is read at most. A longer one does not parse.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Reads the tokens of the Codex CLI's `auth.json` (`docs/backend.md §1.10`) and never writes there.

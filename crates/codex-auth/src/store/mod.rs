@@ -66,7 +66,7 @@ pub trait TokenStore: Send + Sync + 'static {
     }
 }
 
-/// The state of a store, only good for comparing.
+/// The state of a store, only for comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreVersion([u64; 5]);
 

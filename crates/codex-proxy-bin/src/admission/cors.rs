@@ -29,7 +29,7 @@ const EXPOSED_PREFIXES: [&str; 3] = ["x-codex-", "x-ratelimit-", "x-should-retry
 /// The part of a request that decides whether pages may read its reply.
 #[derive(Clone, Debug)]
 pub(crate) struct Cors {
-    /// The page's origin, to be sent back; `None` if no page asks, or none that may read the reply.
+    /// The page's origin, to be sent back; `None` unless the request comes from a page that may read the reply.
     allowed: Option<HeaderValue>,
 }
 
@@ -40,7 +40,7 @@ impl Cors {
         Self { allowed: origin.cloned() }
     }
 
-    /// Returns the headers of the reply to a preflight, which has no body; `None` if the request is none.
+    /// Returns the headers of the reply to a preflight, which has no body; `None` if the request is not a preflight.
     ///
     /// # Errors
     /// Pages of that origin may not call.

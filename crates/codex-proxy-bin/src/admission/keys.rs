@@ -11,7 +11,7 @@ use subtle::{Choice, ConstantTimeEq as _};
 /// The key that the shipped systemd unit sets and the README names: it is public.
 const WELL_KNOWN: &str = "codex-proxy";
 
-/// The keys of which callers must send one. Has no `Display`; its `Debug` shows only their number.
+/// The accepted keys; callers must send one of them. Has no `Display`; its `Debug` shows only their number.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ApiKeys(Vec<ApiKey>);
 

@@ -70,7 +70,7 @@ impl Slots {
         Ok(Slot { shared: Arc::clone(&self.0), permit: Some(permit) })
     }
 
-    /// Changes the number of slots and of places in the queue; what runs is not interrupted.
+    /// Changes the number of slots and of places in the queue; running requests are not interrupted.
     pub fn resize(&self, slots: usize, queue: usize) {
         let slots = slots.min(Semaphore::MAX_PERMITS);
         let mut state = self.0.state();
@@ -84,7 +84,7 @@ impl Slots {
         state.queue = queue;
     }
 
-    /// Returns how many wait for a slot.
+    /// Returns how many callers wait for a slot.
     pub fn waiting(&self) -> usize {
         self.0.state().waiting
     }

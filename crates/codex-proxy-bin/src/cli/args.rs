@@ -53,7 +53,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Returns the log level unless `CODEX_PROXY_LOG` sets one. Most commands print what there is to say.
+    /// Returns the log level unless `CODEX_PROXY_LOG` sets one. Most commands print everything that matters themselves.
     pub(crate) fn default_log(&self) -> &'static str {
         if matches!(self, Self::Serve(_) | Self::Login(_)) { "info" } else { "warn" }
     }

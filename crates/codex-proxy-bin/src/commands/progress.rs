@@ -15,8 +15,7 @@ pub(super) fn terminal() -> Option<io::Stderr> {
     io::stderr().is_terminal().then(io::stderr)
 }
 
-/// Shows on the terminal, if there is one, `what` is in progress and for how long, until `work` is done. Then clears
-/// it.
+/// Shows `what` and the elapsed time on the terminal, if there is one, until `work` is done. Then clears it.
 pub(super) async fn during<T>(what: &str, terminal: Option<impl Write>, work: impl Future<Output = T>) -> T {
     let Some(mut terminal) = terminal else { return work.await };
     // A closed terminal must not end the work.

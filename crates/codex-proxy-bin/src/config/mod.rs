@@ -1,7 +1,7 @@
 //! The settings. Flags override environment variables, which override `config.toml`, which overrides the defaults.
 //!
-//! `table.rs` has a row for each setting, from which everything else is derived. Only this module reads the
-//! environment. Never what a setting does: that is up to the wing whose value it is.
+//! `table.rs` has a row for each setting, from which everything else is derived. The environment is an argument, which
+//! `program.rs` passes in. Never what a setting does: that is up to the wing whose value it is.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -62,7 +62,7 @@ pub struct Config {
     pub listen: Vec<Address>,
     /// The keys that callers must send (without any, only this machine is served), and the web pages that may call.
     pub access: Access,
-    /// How much of everything.
+    /// The limits.
     pub limits: Limits,
     /// The transport of turns to the backend.
     pub transport: TransportChoice,

@@ -17,7 +17,7 @@ pub struct RuntimeConfig {
     pub access: Access,
     /// The user's own names for models.
     pub aliases: ModelAliases,
-    /// How much of everything.
+    /// The limits.
     pub limits: Limits,
 }
 
@@ -28,7 +28,7 @@ impl RuntimeConfig {
     }
 }
 
-/// The settings in force, and the slots that they bound.
+/// The settings in force, and the slots that they limit.
 #[derive(Debug)]
 pub struct Reloadable {
     config: Mutex<Arc<RuntimeConfig>>,

@@ -25,7 +25,7 @@ struct ActivityState {
     /// Over HTTP/2, bytes arrive between requests, too.
     is_http2: bool,
     running: usize,
-    /// The replies that handed out bytes and were not polled since, with the time; hardly ever more than one.
+    /// The replies that handed out bytes and have not been polled since, with the time; hardly ever more than one.
     waiting: Vec<(u64, Instant)>,
     next_id: u64,
 }
@@ -35,7 +35,7 @@ struct ActivityState {
 pub(crate) enum CloseReason {
     /// A request's head takes too long; the client can still be told.
     HeadTooSlow,
-    /// Nothing has happened for long.
+    /// Nothing has happened for too long.
     Idle,
     /// The client does not read.
     Stalled,

@@ -16,7 +16,7 @@ use crate::sync::lock;
 const JOINED_BYTES: usize = 2048;
 
 /// A connection's bytes, whose activity is recorded. Clones are the same connection: the server can still write to it
-/// when hyper has let go of it.
+/// after hyper has released it.
 #[derive(Debug)]
 pub(crate) struct MonitoredIo<S> {
     stream: Arc<Mutex<S>>,

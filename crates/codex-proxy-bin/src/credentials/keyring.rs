@@ -100,7 +100,7 @@ mod left_out {
         /// Fails.
         ///
         /// # Errors
-        /// Always; the settings reject the keyring before.
+        /// Always: the settings have already rejected the keyring.
         pub(crate) fn open(_: &Path) -> Result<Self, SecretBackendError> {
             Err(SecretBackendError("this codex-proxy was built without keyring support".to_owned()))
         }

@@ -1,4 +1,4 @@
-//! `POST /v1/responses/compact`: replaces a conversation by fewer items.
+//! `POST /v1/responses/compact`: replaces a conversation with fewer items.
 
 use bytes::Bytes;
 use codex_translate::{Effort, Error, Finish, Summary, dialect, responses};

@@ -2,7 +2,7 @@
 //!
 //! Both use the backend's endpoints of the same names, as the official client's own image tool does, instead of the
 //! hosted tool of a turn: the model of a turn may answer in words instead, rewrites the prompt, and cannot be made to
-//! draw, since the backend does not allow to force a hosted tool (docs/backend.md §2.7).
+//! draw, since the backend does not allow forcing a hosted tool (docs/backend.md §2.7).
 
 use bytes::Bytes;
 use codex_translate::images::{ImagesRequest, MODEL, Task};

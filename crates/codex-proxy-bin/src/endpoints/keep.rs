@@ -46,7 +46,7 @@ pub(crate) struct Keep {
     stored: Arc<Stored>,
     caller: String,
     request: Bytes,
-    /// The memory for the request, which waits for its response.
+    /// The memory for the request while it waits for its response.
     _permit: BudgetPermit,
 }
 

@@ -111,7 +111,7 @@ where
     response
 }
 
-/// Adds the header that forbids caching: the reply holds only now, and for this caller.
+/// Adds the header that forbids caching: the reply is valid only now, and only for this caller.
 pub(crate) fn never_cached(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }

@@ -42,7 +42,7 @@ impl ReceivedBody {
 /// Reads a request body and undoes its `content-encoding`. Before it grows large, it waits for its share of `budget`.
 ///
 /// # Errors
-/// The body is too large (413) or too slow (408), broke off, or has an unsupported encoding (400), or there was no
+/// The body is too large (413) or too slow (408), was cut off or has an unsupported encoding (400), or there was no
 /// memory for it (503).
 pub(crate) async fn read(
     headers: &HeaderMap,

@@ -1,5 +1,5 @@
 //! The memory for large request bodies, bounded over all requests: one body may have 64 MiB, and a few KiB can decode
-//! to that, so some dozens at once would exhaust the memory and end every reply.
+//! to that, so a few dozen at once would exhaust the memory and end every reply.
 //!
 //! Every body above 1 MiB is counted for as long as it is in memory: while it is read or decoded, when a stored
 //! conversation is added to it, while it waits to be stored, as a message on a client's WebSocket, and as the

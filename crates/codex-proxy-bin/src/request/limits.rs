@@ -1,4 +1,4 @@
-//! How much of everything: limits that users can set, and limits that they need not.
+//! The limits: those that users can set, and fixed ones.
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// The limit to set if the hard limit allows it: both sides of all connections that the default settings allow.
 const WANTED: u64 = 65_536;
 
-/// Raises the soft limit as far as it is useful and allowed. Child processes inherit it, but the only one is a browser.
+/// Raises the soft limit as far as is useful and allowed. Child processes inherit it, but the only one is a browser.
 pub(crate) fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
     let Some(raised) = raised(limit) else { return };

@@ -47,7 +47,8 @@ pub trait Handler: Clone + Send + 'static {
         Limits::default()
     }
 
-    /// Called when no more connections are accepted: ends what outlives its request, and completes when it has ended.
+    /// Called when no more connections are accepted: ends connections that outlive their request, and completes when
+    /// they have ended.
     fn drain(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }

@@ -60,7 +60,7 @@ struct UserMessage<'a> {
 
 impl Stored {
     /// Completes a request: adds the conversation up to the end of the response that it continues, and replaces
-    /// references by their items. A reference to an item that is not stored stays; most requests refer to nothing, and
+    /// references with the items. A reference to an item that is not stored stays; most requests refer to nothing, and
     /// are not changed.
     ///
     /// # Errors
@@ -127,7 +127,7 @@ impl Stored {
         Ok(items)
     }
 
-    /// Replaces references to stored items by the items. One item may be referred to many times.
+    /// Replaces references to stored items with the items. One item may be referred to many times.
     ///
     /// # Errors
     /// All of them are larger than `limit_bytes`.

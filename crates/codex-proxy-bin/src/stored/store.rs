@@ -45,7 +45,7 @@ impl Stored {
         self.limit_bytes > 0
     }
 
-    /// Returns whether so much may be stored at once: more than a quarter of the limit would evict too much.
+    /// Returns whether an entry of this size may be stored: more than a quarter of the limit would evict too much.
     pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
         bytes <= self.limit_bytes / 4 && self.is_in_use()
     }

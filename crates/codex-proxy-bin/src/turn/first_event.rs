@@ -15,8 +15,8 @@ use crate::turn::reply_events::ReplyEvents;
 /// How much is read in search of the first output.
 const MAX_PRELUDE_BYTES: usize = 64 * 1024;
 
-/// Reads up to the first output or failure, but no longer than the status is held back anyway. Returns the failure, if
-/// that is first.
+/// Reads up to the first output or failure, but no longer than the status is held back anyway. Returns the failure if
+/// it comes first.
 ///
 /// Afterwards, `reply` hands out what was read, and then the rest.
 pub(crate) async fn read_ahead(reply: &mut ReplyEvents, clock: &impl Timer) -> Option<Error> {

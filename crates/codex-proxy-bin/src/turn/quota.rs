@@ -8,10 +8,10 @@ use codex_upstream::Quota;
 
 use crate::sync::lock;
 
-/// How long the backend is not queried again after it has answered.
+/// How long to wait before querying the backend again after an answer.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// The same after it has not answered.
+/// The same after a query without an answer.
 const PAUSE: Duration = Duration::from_secs(15);
 
 /// The quota as the last replies report it.

@@ -91,7 +91,7 @@ pub struct Relay<P, O, W = Vec<u8>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Running,
-    /// The end is in `out` or out.
+    /// The end is in `out`, or has been handed out.
     Ended,
 }
 
@@ -287,7 +287,7 @@ fn caught(fill: impl FnOnce() -> Poll<Result<(), Error>>) -> Poll<Result<(), Err
 /// Reads complete turns for a client that wants no stream; returns their results in the order of the turns.
 ///
 /// # Errors
-/// A turn failed, or broke off.
+/// A turn failed, or was cut off.
 pub async fn collect<F: Fold>(
     turns: Vec<(PendingReply, F)>,
     observer: &impl ReplyObserver,

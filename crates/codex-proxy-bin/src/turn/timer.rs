@@ -10,12 +10,12 @@ use codex_upstream::{Timer, TokioTimer};
 
 /// A timer whose kind is chosen while the program runs. Clones are the same timer.
 ///
-/// It tells the time of day; what takes how long is measured with tokio's clock, which tests can pause.
+/// It tells the time of day; durations are measured with tokio's clock, which tests can pause.
 #[derive(Clone)]
 pub struct AnyTimer(Arc<dyn ErasedTimer>);
 
 impl AnyTimer {
-    /// Makes one of a timer of any kind.
+    /// Wraps a timer of any kind.
     pub fn new<T: Timer + 'static>(timer: T) -> Self {
         Self(Arc::new(timer))
     }

@@ -11,13 +11,13 @@ use crate::turn::client::CodexClient;
 use crate::turn::error;
 use crate::turn::send::{send, with_bearer};
 
-/// The maximum size of a reply. An image has some 2 MiB, a compaction less than the conversation it replaces.
+/// The maximum size of a reply. An image has about 2 MiB; a compaction is smaller than the conversation it replaces.
 const MAX_REPLY_BYTES: usize = 128 * 1024 * 1024;
 
 /// Sends the request that `build` makes for the login, and reads its reply to the end.
 ///
 /// # Errors
-/// There is no usable login, the backend refused the request, or the reply broke off.
+/// There is no usable login, the backend refused the request, or the reply was cut off.
 pub(crate) async fn send_unary<U: Upstream>(
     client: &CodexClient<U>,
     build: impl Fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError> + Sync,

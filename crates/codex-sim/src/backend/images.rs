@@ -1,6 +1,6 @@
 //! `POST /backend-api/codex/images/generations` and `…/edits` (`docs/backend.md` §2.1).
 //!
-//! As the real ones, they accept few parameters and ignore model, quality and size: the backend chooses them itself
+//! Like the real ones, they accept few parameters and ignore model, quality and size: the backend chooses them itself
 //! and reports its choice.
 
 use http::Response;

@@ -15,7 +15,7 @@ use crate::recipe::script::Script;
 use crate::request_log::Ticket;
 use crate::scenario::plan::{Framing, Point};
 
-/// The most pieces of a split frame; a large frame is split into larger pieces.
+/// The maximum number of pieces of a split frame; a large frame is split into larger pieces.
 const MAX_PIECES: usize = 500;
 /// The size of a piece of a split frame in bytes: prime and small, so pieces end within characters and tokens.
 const PIECE: usize = 3;

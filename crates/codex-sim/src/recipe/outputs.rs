@@ -9,7 +9,7 @@ use crate::recipe::sample::{sample, spaced};
 use crate::scenario::plan::{Content, Ending, Plan, Summaries};
 use crate::scenario::word::without_words;
 
-/// The most characters of the question or of a tool's output that an answer repeats.
+/// How many characters of the question or of a tool's output an answer repeats at most.
 const MAX_ECHO: usize = 2_000;
 
 /// One item of a reply.

@@ -8,7 +8,7 @@ use serde_json::{Map, Serializer, Value, json};
 
 /// How deep references and nested schemas are followed; deeper values are `null`.
 const MAX_DEPTH: usize = 24;
-/// The most elements for a `minItems`.
+/// The maximum number of elements for a `minItems`.
 const MAX_ITEMS: u64 = 16;
 /// The longest string for a `minLength`.
 const MAX_LENGTH: usize = 4096;

@@ -49,7 +49,7 @@ pub enum RefreshFault {
     ReusedBadRequest,
 }
 
-/// The behaviour that tests have asked for, and what it takes to remember between requests.
+/// The behaviour that tests have asked for, and what has to be remembered between requests.
 #[derive(Debug)]
 pub(crate) struct Overrides {
     /// The scenarios of the next requests.

@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use crate::backend::fault::{Fault, Sign};
 use crate::error::{Error, ErrorKind};
 
-/// The most characters of a message, a code or a parameter.
+/// The maximum length of a message, a code or a parameter, in characters.
 const MAX_CHARS: usize = 2000;
 
-/// The most entries of a validation error that are listed.
+/// The maximum number of entries that are listed of a validation error.
 const MAX_PROBLEMS: usize = 5;
 
 /// The backend's report of a fault: the fields of its error object, wherever they are.

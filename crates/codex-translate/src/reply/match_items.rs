@@ -1,4 +1,4 @@
-//! Which items in the output of a terminal event are the items of earlier events.
+//! Matches the items in the output of a terminal event with those of earlier events.
 //!
 //! The output of `response.completed` may be complete, partial or empty (docs/backend.md §3.3), and an item's position
 //! in it need not be its `output_index`. Items are matched by id; an item without an id is the next of its kind.

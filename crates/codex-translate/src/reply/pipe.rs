@@ -63,7 +63,7 @@ pub trait Pipe<O> {
     /// Ends the turn. Call it once, after [`Flow::Done`] or the end of the backend's stream.
     ///
     /// # Errors
-    /// The turn failed, or broke off.
+    /// The turn failed, or was cut off.
     fn finish(&mut self, out: &mut O) -> Result<Summary, Error>;
 
     /// Ends the reply, whose turns used `usage` together. Call it once, after the last turn.
@@ -153,7 +153,7 @@ pub trait Fold: Sized {
     /// Ends the turn. Call it once, after [`Flow::Done`] or the end of the backend's stream.
     ///
     /// # Errors
-    /// The turn failed, or broke off.
+    /// The turn failed, or was cut off.
     fn finish(&mut self) -> Result<Summary, Error>;
 
     /// Ends the reply and returns it.

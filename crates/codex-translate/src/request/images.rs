@@ -20,7 +20,7 @@ pub const MODEL: &str = "gpt-image-2";
 /// The value that leaves the choice to the backend.
 const AUTO: &str = "auto";
 
-/// The most images of one edit, as in the public API.
+/// The maximum number of images in one edit, as in the public API.
 const MAX_IMAGES: usize = 16;
 
 /// Which of the two calls to make.

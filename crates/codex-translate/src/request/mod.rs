@@ -1,6 +1,6 @@
 //! From a client's body to the request that the backend accepts, and the plan of its reply.
 //!
-//! Nothing here reads an event or writes a byte of a reply: what the reply side has to know stands in the
+//! Nothing here reads an event or writes a byte of a reply: what the reply side has to know is in the
 //! [`ReplyPlan`](crate::ReplyPlan).
 //!
 //! Two steps: `read` checks types and shapes and fills the hub, a

@@ -45,7 +45,7 @@ const KINDS: [(&str, DeltaTarget); 6] = [
     ("response.refusal.delta", DeltaTarget::Text(TextKind::Refusal)),
 ];
 
-/// The longest delta that is stored for comparison; the backend's have some hundred bytes.
+/// The longest delta that is stored for comparison; the backend's have a few hundred bytes.
 const MAX_TEMPLATE_BYTES: usize = 4 * 1024;
 
 /// Parses the deltas of one reply.

@@ -1,7 +1,7 @@
 //! The Responses API as the backend speaks it: requests, items and tools on the way there, events and output items on
 //! the way back.
 //!
-//! Nothing here translates: a type holds what stands on the wire, and knows how to read or write itself.
+//! Nothing here translates: a type contains what is on the wire, and knows how to read or write itself.
 
 mod delta;
 mod event;

@@ -88,7 +88,7 @@ pub(crate) struct LocalOptions {
 /// What is different about the requests of a dialect, where the hub has to know it. Each reader has a value of its own.
 #[derive(Debug)]
 pub(crate) struct Conventions {
-    /// The dialect's names of parameters that it calls otherwise than the hub.
+    /// The dialect's names for parameters that the hub calls differently.
     pub(crate) names: &'static [(&'static str, &'static str)],
     /// The leading system and developer messages are instructions.
     pub(crate) hoists_instructions: bool,

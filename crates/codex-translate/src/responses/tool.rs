@@ -106,13 +106,13 @@ pub enum Format {
     Text,
     /// Any JSON object; `input` must then mention JSON (docs/backend.md §2.8).
     JsonObject,
-    /// JSON after a schema.
+    /// JSON that follows a schema.
     JsonSchema(JsonSchema),
     /// A format that is not known here.
     Other(Opaque),
 }
 
-/// A JSON Schema to answer after.
+/// The JSON Schema of an answer.
 #[derive(Clone, Debug)]
 pub struct JsonSchema {
     /// The schema's name.
@@ -121,12 +121,12 @@ pub struct JsonSchema {
     pub description: Option<String>,
     /// The schema.
     pub schema: Raw,
-    /// Whether the answer is bound to the schema. Always sent, as for [`FunctionTool::strict`].
+    /// Whether the answer must follow the schema. Always sent, as for [`FunctionTool::strict`].
     pub strict: bool,
 }
 
 impl Tool {
-    /// The name of a tool of the caller's.
+    /// The name of one of the caller's tools.
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Function(tool) => Some(&tool.name),
@@ -135,7 +135,7 @@ impl Tool {
         }
     }
 
-    /// The name of a tool of the caller's, to be changed.
+    /// The name of one of the caller's tools, to be changed.
     pub(crate) fn name_mut(&mut self) -> Option<&mut String> {
         match self {
             Self::Function(tool) => Some(&mut tool.name),

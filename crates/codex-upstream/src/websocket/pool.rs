@@ -27,10 +27,10 @@ const MAX_AGE: Duration = Duration::from_secs(55 * 60);
 /// How long a connection stays open without a turn.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
-/// The most idle connections; beyond that, the longest idle one is closed.
+/// The maximum number of idle connections; beyond that, the longest idle one is closed.
 const MAX_IDLE: usize = 32;
 
-/// The most connections, including those with a turn in flight. Further turns wait for one to end.
+/// The maximum number of connections, including those with a turn in flight. Further turns wait for one to end.
 pub(crate) const MAX_CONNECTIONS: usize = 256;
 
 /// The connections of one [`WebSocketUpstream`](crate::WebSocketUpstream).

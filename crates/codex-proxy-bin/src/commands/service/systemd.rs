@@ -84,8 +84,8 @@ fn systemctl<'a>(arguments: &[&'a str]) -> Vec<&'a OsStr> {
     command
 }
 
-/// Returns the unit. It uses systemd's sandboxing only as far as it needs no namespaces, which many systems do not
-/// allow to users.
+/// Returns the unit. It uses only the sandboxing that needs no namespaces, because many systems do not allow users to
+/// create any.
 pub(super) fn unit(program: &Path, environment: &Path) -> String {
     let program = escaped(program).replace('\\', "\\\\").replace('"', "\\\"").replace('$', "$$");
     let environment = escaped(environment);

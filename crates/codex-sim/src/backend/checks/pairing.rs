@@ -69,7 +69,7 @@ fn is_paired(item: &Value) -> bool {
 }
 
 /// §2.7: a reasoning item without its answer. At the end of the input it is accepted: the CLI 0.169.0 sends one there
-/// after a stream broke off, and the model continues from it.
+/// after a stream was cut off, and the model continues from it.
 fn reasoning_is_followed(input: &[Value]) -> Result<(), Refusal> {
     let follows = |index: usize| {
         let next = input[index + 1..].iter().find(|item| kind(item) != "configuration_update");

@@ -25,7 +25,7 @@ pub(super) struct ChatItem {
 
 #[derive(Clone, Debug)]
 enum ItemState {
-    /// Messages, reasoning, and other items that have a text or nothing that a chat reply shows.
+    /// A message, reasoning, or another item: with texts, or with nothing that a chat reply shows.
     Texts {
         phase: MessagePhase,
         texts: BTreeMap<(TextKind, u64), Progress>,
@@ -57,7 +57,7 @@ pub(super) enum Call {
         index: u32,
         bytes: usize,
     },
-    /// The name arrived after some of the arguments: only its end has all of them.
+    /// The name arrived after some of the arguments: only the last event has all of them.
     Late {
         index: u32,
     },

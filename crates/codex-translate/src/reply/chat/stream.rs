@@ -54,7 +54,7 @@ impl ChatStream {
         }
     }
 
-    /// Takes the next event. After [`Flow::Done`], call [`finish`](Self::finish).
+    /// Processes the next event. After [`Flow::Done`], call [`finish`](Self::finish).
     ///
     /// # Errors
     /// The turn failed: tell the client, and drop upstream. Every later call fails in the same way.
@@ -97,7 +97,7 @@ impl ChatStream {
         self.take(&Event::parse(&json::replaced(event.json()))?, sink)
     }
 
-    /// Takes an event; returns the summary if the reply ends with it.
+    /// Processes an event; returns the summary if the reply ends with it.
     fn take(&mut self, event: &Event<'_>, sink: &mut impl DeltaSink) -> Result<Option<Summary>, Error> {
         let cut = match event {
             Event::Delta(piece) => self.push_text(piece, sink)?,
@@ -268,7 +268,7 @@ impl ChatStream {
         Ok(())
     }
 
-    /// Adds to the arguments of a call. Nothing is written of a call without a name: its end has all arguments.
+    /// Adds to the arguments of a call. Nothing is written for a call without a name: its last event has all arguments.
     fn push_arguments(
         &mut self,
         index: u64,

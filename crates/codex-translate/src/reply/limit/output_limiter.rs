@@ -35,7 +35,7 @@ impl OutputLimiter {
         })
     }
 
-    /// Takes the next text of the answer. Returns the finish if the limit is reached.
+    /// Accepts the next text of the answer. Returns the finish if the limit is reached.
     pub(crate) fn content(&mut self, text: Text<'_>, mut emit: impl FnMut(Text<'_>)) -> Option<Finish> {
         let mut emit = |text: &str| emit(Text::Plain(text));
         let (taken, cut) = self.within_limit(text);
@@ -49,7 +49,7 @@ impl OutputLimiter {
         cut
     }
 
-    /// Takes the next generated text that is not part of the answer; stop strings do not count in it.
+    /// Accepts the next generated text that is not part of the answer; stop strings do not count in it.
     pub(crate) fn other(&mut self, text: Text<'_>, mut emit: impl FnMut(Text<'_>)) -> Option<Finish> {
         let (taken, cut) = self.within_limit(text);
         if taken > 0 {

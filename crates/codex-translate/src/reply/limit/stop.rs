@@ -33,7 +33,7 @@ impl Stops {
         Self { patterns: strings.iter().map(|string| Pattern::new(string)).collect(), held: String::new() }
     }
 
-    /// Takes the next piece, and lets through what precedes any string.
+    /// Accepts the next piece, and lets through what precedes any string.
     pub(crate) fn push(&mut self, text: &str, mut emit: impl FnMut(&str)) -> Search {
         self.held.push_str(text);
         let start = self.held.len() - text.len();
@@ -84,7 +84,7 @@ impl Pattern {
         Self { bytes, borders, matched: 0 }
     }
 
-    /// Takes the next byte; returns the string's length if it ends there.
+    /// Accepts the next byte; returns the string's length if it ends there.
     fn step(&mut self, byte: u8) -> Option<usize> {
         while self.matched > 0 && self.bytes.get(self.matched) != Some(&byte) {
             self.matched = self.borders[self.matched - 1];

@@ -22,7 +22,7 @@ impl TokenCount {
         self.settled + count(&self.pending)
     }
 
-    /// Takes the next piece as far as the total stays within `max`; returns how many of its bytes that is.
+    /// Accepts as much of the next piece as fits into `max` tokens in total; returns its length in bytes.
     pub(crate) fn push_within(&mut self, text: &str, max: Option<u64>) -> usize {
         let before = self.pending.len();
         self.pending.push_str(text);

@@ -10,7 +10,7 @@ use crate::reply::sink::EventSink;
 use crate::responses::{CallKind, ItemBody, ItemKind, OutputItem, OutputPart, TextKind};
 
 impl ResponseStream {
-    /// Writes what no event has brought of an item before its end, and ends its parts.
+    /// Writes what only the end of an item contains, and ends its parts.
     pub(super) fn finish_item(
         &mut self,
         place: usize,

@@ -17,7 +17,7 @@ pub(super) struct Output {
     items: Vec<OutputEntry>,
     /// Maps upstream's index to the place in `items`.
     places: BTreeMap<u64, usize>,
-    /// Upstream's indexes of calls of which something arrived before their name.
+    /// Upstream's indexes of calls for which something arrived before the name.
     missed: BTreeSet<u64>,
     texts: usize,
     bytes: usize,
@@ -35,7 +35,7 @@ pub(super) struct OutputEntry {
     parts: Vec<Part>,
     /// The arguments of a call, as far as they have arrived.
     pub(super) arguments: EscapedText,
-    /// Some of the arguments arrived before the call: only its end has all of them.
+    /// Some of the arguments arrived before the call: only the last event has all of them.
     pub(super) missed: bool,
 }
 
@@ -96,7 +96,7 @@ impl Output {
         }
     }
 
-    /// Records that something of the call at `index` arrived, which cannot be passed on before the call has a name.
+    /// Records that a part of the call at `index` arrived, which cannot be passed on before the call has a name.
     ///
     /// # Errors
     /// There are too many such calls.

@@ -12,8 +12,8 @@ use crate::reply::sink::EventSink;
 use crate::responses::{CompactDelta, DeltaContent, Envelope, ItemKind, OutputPart, TextDelta, TextKind};
 
 impl ResponseStream {
-    /// Passes on a delta that needs nothing but another number, as nearly all deltas do. Returns false, and does
-    /// nothing, if the delta needs more.
+    /// Passes on a delta that needs only another number, as nearly all deltas do. Returns false, and does nothing, if
+    /// the delta needs more.
     pub(super) fn pass_delta(&mut self, delta: &CompactDelta<'_>, sink: &mut impl EventSink) -> Result<bool, Error> {
         let index = match delta.content {
             DeltaContent::Text(piece) => piece.output_index,
@@ -83,7 +83,8 @@ impl ResponseStream {
         Ok(None)
     }
 
-    /// Adds to the arguments of a call. Before the call is announced nothing is written: its end has all arguments.
+    /// Adds to the arguments of a call. Nothing is written before the call is announced: its last event has all
+    /// arguments.
     pub(super) fn call_delta(
         &mut self,
         envelope: &Envelope<'_>,

@@ -1,4 +1,4 @@
-//! The response object: upstream's, with the members that are better known here.
+//! The response object: upstream's, with members that this crate knows better.
 
 use std::borrow::Cow;
 

@@ -86,11 +86,11 @@ impl ResponseStream {
         }
     }
 
-    /// Takes the next event. After [`Flow::Done`], call [`finish`](Self::finish).
+    /// Processes the next event. After [`Flow::Done`], call [`finish`](Self::finish).
     ///
     /// # Errors
-    /// The turn failed: tell the client, with [`write_error`](Self::write_error) if a status cannot be sent any more,
-    /// and drop upstream. Every later call fails in the same way.
+    /// The turn failed: tell the client, with [`write_error`](Self::write_error) if it is too late for a status, and
+    /// drop upstream. Every later call fails in the same way.
     pub fn push(&mut self, event: RawEvent<'_>, sink: &mut impl EventSink) -> Result<Flow, Error> {
         match &self.state {
             StreamState::Buffering(_) | StreamState::Open => {}
@@ -146,7 +146,8 @@ impl ResponseStream {
         Response::new(self.template.into_json())
     }
 
-    /// Writes the event that tells the client of `error`, the last event of the reply; nothing if the reply has ended.
+    /// Writes the event that reports `error` to the client, the last event of the reply; nothing if the reply has
+    /// ended.
     pub fn write_error(&mut self, error: &Error, sink: &mut impl EventSink) {
         self.fail(error.clone());
         let StreamState::Failed(_, prelude) = &mut self.state else { return };
@@ -159,7 +160,7 @@ impl ResponseStream {
         self.state = StreamState::Closed(Err(error.clone()));
     }
 
-    /// Takes an event; returns the summary if the reply ends with it.
+    /// Processes an event; returns the summary if the reply ends with it.
     fn take(&mut self, json: &str, sink: &mut impl EventSink) -> Result<Option<Summary>, Error> {
         if let Some(delta) = self.deltas.read(json)
             && self.pass_delta(&delta, sink)?
@@ -242,7 +243,7 @@ impl ResponseStream {
         Ok(Summary { finish, usage: ended.usage })
     }
 
-    /// Ends the reply at the caller's limit; upstream is not needed any more. `usage` is upstream's, if it is known.
+    /// Ends the reply at the caller's limit; upstream is no longer needed. `usage` is upstream's, if it is known.
     fn cut(&mut self, finish: Finish, usage: Option<Usage>, sink: &mut impl EventSink) -> Result<Summary, Error> {
         let (kind, status) = match finish {
             Finish::Length => ("response.incomplete", "incomplete"),

@@ -43,7 +43,7 @@ impl Writer {
         }
     }
 
-    /// Passes on a delta that needs nothing but another number.
+    /// Passes on a delta that needs only another number.
     pub(super) fn pass_delta(&mut self, delta: &CompactDelta<'_>, sink: &mut impl EventSink) {
         let CompactDelta { json, kind, sequence_number, .. } = delta;
         match sequence_number {

@@ -12,8 +12,8 @@ use crate::responses::ResponsesRequest;
 
 const NO_REPLY: &str = "does not apply to a compaction";
 
-/// Settles a request that came by `/v1/responses/compact` for the model of `profile`;
-/// [`ResponsesRequest::to_compaction_json`] is the body to send.
+/// Normalises a request to `/v1/responses/compact` for the model of `profile`; [`ResponsesRequest::to_compaction_json`]
+/// is the body to send.
 ///
 /// Tools are dropped: the backend rejects them here, and accepts calls of tools that it does not know.
 ///

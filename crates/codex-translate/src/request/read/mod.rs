@@ -50,7 +50,7 @@ impl ResponsesRequest {
     }
 }
 
-/// Reads a body that was sent to the path of `path`. The shape of the body, which is stored, decides how.
+/// Reads a body that was sent to a path of the shape `path`. The body's own shape decides how, and is recorded.
 ///
 /// # Errors
 /// The body is invalid: a 400 with the path of what is wrong.

@@ -9,7 +9,7 @@ use crate::profile::Effort;
 use crate::request::read::shape::Shape;
 use crate::responses::{Opaque, ResponsesRequest, Tool};
 
-/// The most stop strings (Chat Completions).
+/// The maximum number of stop strings (Chat Completions).
 const MAX_STOPS: usize = 4;
 
 /// Reads the parameter `key` into `request`; false if this reader does not know it.

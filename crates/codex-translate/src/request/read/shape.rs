@@ -1,9 +1,9 @@
-//! The two forms of OpenAI's bodies, of which a client may send either by either path.
+//! The two forms of OpenAI's request bodies. A client may send either form to either path.
 
 use crate::request::params::{self, Parameter};
 use crate::responses::{Conventions, HUB};
 
-/// The form of a body, whatever path it came by.
+/// The form of a body, whatever path it was sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Chat,

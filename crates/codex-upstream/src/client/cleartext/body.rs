@@ -21,7 +21,7 @@ const LEAST_READ_BYTES: usize = 4 * 1024;
 /// The longest size line, and the longest trailers, of a chunked body.
 const MAX_LINE_BYTES: usize = 16 * 1024;
 
-/// The most trailers of a chunked body.
+/// The maximum number of trailers of a chunked body.
 const MAX_TRAILERS: usize = 64;
 
 /// How the end of a body is found.

@@ -31,7 +31,7 @@ const HEAD_BYTES: usize = 4 * 1024;
 /// The largest request body that is copied, to be sent together with the head.
 const JOINED_BYTES: usize = 16 * 1024;
 
-/// The most headers of a reply.
+/// The maximum number of headers of a reply.
 const MAX_HEADERS: usize = 256;
 
 /// A client of servers on this machine. Clones share connections.

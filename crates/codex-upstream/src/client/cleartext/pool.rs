@@ -13,7 +13,7 @@ use crate::lock::lock;
 /// How long a connection stays open without a request. Servers commonly close idle ones after a minute or more.
 const IDLE: Duration = Duration::from_secs(90);
 
-/// The most idle connections to one server.
+/// The maximum number of idle connections to one server.
 const MAX_IDLE: usize = 1024;
 
 /// A connection, and the data that was read from it and not consumed yet.
