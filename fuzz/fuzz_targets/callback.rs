@@ -1,11 +1,11 @@
 //! Whatever a browser or a user returns from a login, it yields a code only with the original state.
 #![no_main]
 
-use codex_auth::{State, parse_callback, parse_pasted};
+use codex_auth::{OAuthState, parse_callback, parse_pasted};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let expected = State::new(&mut |bytes: &mut [u8]| bytes.fill(7));
+    let expected = OAuthState::new(&mut |bytes: &mut [u8]| bytes.fill(7));
     let state = expected.as_str();
     if parse_callback(text, &expected).is_ok() {
         assert!(text.contains("state"), "{text:?}");
