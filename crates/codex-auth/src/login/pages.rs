@@ -17,7 +17,7 @@ const STYLE: &str = "\
 body{margin:0;min-height:100vh;display:flex;align-items:center;justify-content:center;padding:1.5rem;background:var(--bg);color:var(--text);\
 font:1rem/1.55 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}\
 main{width:100%;max-width:32rem;background:var(--card);border:1px solid var(--line);border-radius:12px;padding:2rem}\
-.change_marker{display:inline-flex;align-items:center;justify-content:center;width:2.75rem;height:2.75rem;border-radius:50%;\
+.mark{display:inline-flex;align-items:center;justify-content:center;width:2.75rem;height:2.75rem;border-radius:50%;\
 border:2px solid currentColor;font-size:1.4rem;font-weight:700}\
 .good{color:var(--good)}.bad{color:var(--bad)}\
 h1{margin:1rem 0 .5rem;font-size:1.4rem;line-height:1.3}p{margin:.5rem 0;overflow-wrap:anywhere}\
@@ -182,6 +182,9 @@ mod tests {
             let html = String::from_utf8(html.to_vec()).unwrap();
             assert!(!html.contains("<script") && !html.contains("http"), "{html}");
             assert!(html.contains("<h1>") && html.contains("viewport") && html.contains("prefers-color-scheme"));
+            for class in html.split("class=\"").skip(1).flat_map(|rest| rest.split('"').next().unwrap().split(' ')) {
+                assert!(STYLE.contains(&format!(".{class}{{")), "no style for `{class}`");
+            }
         }
     }
 
