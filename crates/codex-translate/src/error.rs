@@ -145,7 +145,7 @@ impl Error {
 
     /// Makes the error for a reply that ended without a terminal event.
     pub(crate) fn truncated() -> Self {
-        Self::new(ErrorKind::Truncated, "the reply broke off before its end; what came so far is not the whole answer")
+        Self::new(ErrorKind::Truncated, "the reply was cut off before its end; what has arrived is incomplete")
     }
 
     /// Names the request parameter at fault.

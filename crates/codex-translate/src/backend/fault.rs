@@ -40,8 +40,7 @@ impl Fault {
         Self::text("requires a newer version of Codex", 400, ErrorKind::InvalidRequest)
             .with_code("client_version_too_old")
             .with_advice(
-                " The version that counts is the one that this proxy claims, not that of the client behind it: update \
-                 the proxy.",
+                " The backend checks the version that this proxy reports, not that of the client: update the proxy.",
             ),
         Self::text("not supported when using Codex with a ChatGPT account", 400, ErrorKind::ModelNotFound)
             .with_code("model_not_found"),
@@ -56,7 +55,7 @@ impl Fault {
         Self::code("deactivated_workspace", 402, ErrorKind::Permission)
             .with_message("the selected workspace is deactivated; log in again and select another"),
         Self::code("invalid_workspace_selected", 403, ErrorKind::Permission)
-            .with_message("the selected workspace is not open to this account; log in again and select another"),
+            .with_message("this account has no access to the selected workspace; log in again and select another"),
         Self::code("data_residency_mismatch", 403, ErrorKind::Permission),
         Self::code("usage_limit_reached", 429, ErrorKind::UsageLimit).with_message("the usage limit has been reached"),
         Self::code("usage_not_included", 429, ErrorKind::QuotaExceeded)

@@ -36,7 +36,7 @@
 //! | `prompt_cache_options` | dropped | not supported by the backend |
 //! | `prompt_cache_retention` | dropped | not supported by the backend |
 //! | `reasoning_effort` | clamped | to the nearest effort of the model |
-//! | `response_format` | forwarded | as `text.format`; for `json_object`, `input` is made to mention JSON |
+//! | `response_format` | forwarded | as `text.format`; for `json_object`, a mention of JSON is added to `input` |
 //! | `safety_identifier` | dropped | not supported by the backend |
 //! | `seed` | dropped | not supported by the backend |
 //! | `service_tier` | clamped | `fast` means `priority`; sent if the model lists it |
@@ -234,7 +234,7 @@ pub const CHAT: &[Parameter] = &[
     dropped("prompt_cache_options", &["{}"], NOT_TAKEN),
     dropped("prompt_cache_retention", &["\"in_memory\"", "\"in-memory\""], NOT_TAKEN),
     clamped("reasoning_effort", "to the nearest effort of the model"),
-    forwarded("response_format", "as `text.format`; for `json_object`, `input` is made to mention JSON"),
+    forwarded("response_format", "as `text.format`; for `json_object`, a mention of JSON is added to `input`"),
     dropped("safety_identifier", &["\"\""], NOT_TAKEN),
     dropped("seed", &[], NOT_TAKEN),
     clamped("service_tier", "`fast` means `priority`; sent if the model lists it"),
