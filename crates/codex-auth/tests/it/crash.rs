@@ -79,7 +79,7 @@ enum Moment {
 impl Moment {
     const ALL: [Self; 6] = [Self::Probing, Self::Asked, Self::Rotated, Self::Writing, Self::Renamed, Self::Used];
 
-    /// Where the worker stands still at the latest.
+    /// The last point at which the worker can wait.
     fn point(self) -> Point {
         match self {
             Self::Probing | Self::Asked => Point::Asked,
@@ -137,7 +137,7 @@ async fn a_kill_at_any_moment_leaves_a_readable_store_and_loses_nothing_that_cou
     }
     assert_eq!(lost.get(&Moment::Rotated), Some(&ROUNDS), "what never arrived cannot be kept");
     assert_eq!(ledger.entries().given_up, [""; 0]);
-    // What the killed ones left is gone with the next save.
+    // The next save removes what the killed workers have left.
     home.log_in(9);
     assert_eq!(home.names(), ["credentials.json", "credentials.lock"]);
 }

@@ -39,7 +39,7 @@ async fn a_code_that_nobody_enters_expires() {
     let login = DeviceLogin::start(&config(), &http, &clock).await.unwrap();
     assert_eq!(login.expires_in(), Duration::from_secs(900));
     let started = Instant::now();
-    // Every further question meets a dead connection, which is worth another question.
+    // Every poll fails to connect, which does not end the login.
     let error = login.complete(&http, &MemoryStore::default(), &clock).await.unwrap_err();
     assert_eq!(error, LoginError::DeviceExpired);
     assert!(started.elapsed() <= Duration::from_secs(900));

@@ -45,7 +45,7 @@ async fn nobody_gets_the_new_token_before_it_is_stored() {
         tokio::spawn(async move { manager.bearer().await })
     };
     let first = caller();
-    // The write has begun when it has taken the gate.
+    // The write has begun once it has taken the gate.
     while store.faults.save_gate.lock().unwrap().is_some() {
         tokio::task::yield_now().await;
     }
@@ -100,7 +100,7 @@ async fn an_unreadable_store_does_not_take_a_valid_token() {
     store.faults.load.store(true, SeqCst);
     store.inner.set_tokens(Some(clock.tokens(9, HOUR)));
     assert_eq!(manager.bearer().await.unwrap().token.expose(), "access-1");
-    // Nothing is spent on the strength of what can no longer be read.
+    // No refresh token is used while the store cannot be read.
     assert!(matches!(manager.replace(&bearer).await.unwrap_err(), AuthError::Store(_)));
     assert_eq!(authority.requests(), 0);
     store.faults.load.store(false, SeqCst);
@@ -125,7 +125,7 @@ async fn death_after_the_write_loses_nothing() {
     let store = FaultyStore::holding(clock.tokens(1, 0));
     store.faults.die_after_save.store(true, SeqCst);
     let dying = manager(store.clone(), &authority, &clock);
-    // The task that wrote is gone; those who waited get the tokens from memory.
+    // The task that wrote has panicked; its callers get the tokens from memory.
     assert_eq!(dying.bearer().await.unwrap().token.expose(), "access-2");
     store.faults.die_after_save.store(false, SeqCst);
     let restarted = manager(store.clone(), &authority, &clock);

@@ -164,7 +164,7 @@ fn leftovers_do_not_stand_in_the_way_of_a_probe() {
     let home = Home::new();
     let store = home.store();
     save(&store, &tokens("one")).unwrap();
-    // In a container every run has the same process id, so a crash leaves the very names that are wanted next.
+    // In a container every run has the same process id, so a crash leaves exactly the names that the next run uses.
     for number in 0..100 {
         let name = format!("credentials.json.tmp-{}-{number}", std::process::id());
         fs::write(home.path().with_file_name(name), "").unwrap();

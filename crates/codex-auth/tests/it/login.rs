@@ -284,7 +284,7 @@ async fn another_login_can_take_the_port_but_another_site_cannot() {
         let foreign = get(login.port, "/cancel", &format!("Sec-Fetch-Site: {site}\r\n")).await;
         assert_eq!(foreign.status, 404);
     }
-    // A page whose name was made to lead here is of the same origin, by the browser's lights.
+    // To the browser, a page is same-origin if its name was made to resolve to this machine.
     for host in ["evil.example", "evil.example:1455", "127.0.0.1.evil.example", "::", ""] {
         let request = format!("GET /cancel HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Site: same-origin\r\n\r\n");
         let reply = exchange(Ipv4Addr::LOCALHOST.into(), login.port, request.as_bytes()).await;

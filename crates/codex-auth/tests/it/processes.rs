@@ -28,7 +28,7 @@ async fn the_value_read_under_the_lock_is_the_one_that_is_spent() {
     let one = manager(store.clone(), &authority, &clock);
     let other = manager(store.clone(), &authority, &clock);
     let (held, _) = (one.bearer().await.unwrap(), other.bearer().await.unwrap());
-    // The other process rotates; its tokens, too, have ended when this one looks.
+    // The other process rotates the tokens, which have also expired by the time this one reads them.
     other.replace(&held).await.unwrap();
     clock.advance(HOUR);
     assert_eq!(one.bearer().await.unwrap().token.expose(), "access-3");

@@ -89,7 +89,7 @@ impl TokenEndpoint for Remote {
             access_token: Some(Secret::new(format!("access-{said}"))),
             refresh_token: Some(Secret::new(format!("refresh-{said}"))),
             id_token: None,
-            // The file keeps whole seconds, so the token has ended when it is read back.
+            // The file keeps whole seconds, so the token has expired when it is read back.
             expires_in: Some(Duration::from_millis(1)),
         })
     }
@@ -117,12 +117,12 @@ pub(crate) struct Entries {
     /// Workers end when tokens were renewed, or used, this often.
     pub(crate) enough: u64,
     hold: Option<Point>,
-    /// How many requests are not finished, and how many of these stand still.
+    /// How many requests are not finished, and how many of these wait.
     open: usize,
     standing: usize,
 }
 
-/// Where a worker can be made to stand still.
+/// A point at which a worker can be made to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Point {
     /// Its refresh token has arrived and is not spent yet.
@@ -146,7 +146,7 @@ impl Ledger {
                 let ledger = serving.clone();
                 ledger.lock().open += 1;
                 std::thread::spawn(move || {
-                    // A worker that was killed does not hear the reply.
+                    // A worker that was killed does not receive the reply.
                     let _ = ledger.serve(stream);
                     ledger.lock().open -= 1;
                     ledger.changed().notify_all();
@@ -165,17 +165,17 @@ impl Ledger {
         self.lock().clone()
     }
 
-    /// Makes the next worker stand still at that point.
+    /// Makes the next worker wait at that point.
     pub(crate) fn hold(&self, point: Point) {
         self.lock().hold = Some(point);
     }
 
-    /// Returns whether a worker stands still.
+    /// Returns whether a worker waits.
     pub(crate) fn is_reached(&self) -> bool {
         self.lock().standing > 0
     }
 
-    /// Lets everything end that a worker, gone by now, has asked.
+    /// Waits until every request of a worker that is gone has been handled.
     pub(crate) fn settle(&self) {
         // Connections are accepted in turn: when this one is answered, those before it are counted.
         let mut last = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
@@ -206,7 +206,7 @@ impl Ledger {
                 self.lock().given_up.push(rest.to_owned());
                 "enough".to_owned()
             }
-            // Whoever connected was killed before it could ask.
+            // The worker connected and was killed before it sent a request.
             _ => return Ok(()),
         };
         writeln!(stream, "{reply}")?;
@@ -253,7 +253,7 @@ impl Ledger {
         self.shared.0.lock().unwrap()
     }
 
-    /// Returns whether somebody had to stand still here.
+    /// Waits at this point if the ledger holds it; returns whether it did.
     fn stand_still(&self, point: Point) -> bool {
         let mut entries = self.lock();
         if entries.hold != Some(point) {

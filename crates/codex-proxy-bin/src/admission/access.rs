@@ -216,7 +216,7 @@ mod tests {
         }
         for peer in ["8.8.8.8", "100.63.255.255", "100.128.0.0", "172.32.0.1", "2001:db8::1", "::ffff:8.8.8.8"] {
             check("codex-proxy", peer, "/", &[key, ("host", "192.168.1.2:8787")], Err(Denied::PublicKey));
-            // A secret in addition to it is as good as ever.
+            // A secret that is sent in addition counts.
             check("codex-proxy\nsecret", peer, "/", &[key, ("x-api-key", "secret")], Ok(()));
         }
         for host in ["box", "box.local:8787", "box.tail1234.ts.net", "100.101.102.103:8787", "[fd7a::1]:8787"] {

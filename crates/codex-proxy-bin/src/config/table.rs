@@ -452,7 +452,7 @@ fn read_keys(values: &mut Values, text: &str) -> Result<(), String> {
     let unread = |error| format!("cannot read the keys in {} ({error})", path.display());
     let keys = ApiKeys::parse_file(&std::fs::read_to_string(&path).map_err(unread)?);
     if keys.is_empty() {
-        // Whoever configures a file of keys expects that a key is required.
+        // A user who configures a file of keys expects that a key is required.
         return Err(format!("no key in {}; write one per line", path.display()));
     }
     values.access.keys = std::mem::take(&mut values.access.keys).merge(keys);

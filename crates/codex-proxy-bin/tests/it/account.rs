@@ -202,7 +202,7 @@ async fn the_codex_login_is_served_reloaded_and_never_refreshed() {
         .await
         .expect(0, &["user@example.com", "auth.json", "not refreshed by codex-proxy"]);
 
-    // Rejected early, it is given up, not refreshed.
+    // If the backend rejects it early, it is not refreshed.
     home.sim.control().invalidate_access_tokens();
     let (status, text) = proxy.post(None, &ask("hi")).await;
     assert_eq!(status, 401, "{text}");

@@ -69,7 +69,7 @@ mod tests {
             (r#"["\uDC4b!"]"#, Some(r#"["\ufffd!"]"#)),
             (r#"{"\ud66d\udc4b":"\\\ud83d"}"#, Some(r#"{"\ud66d\ufffd":"\\\ufffd"}"#)),
             (r#"["\ud83d\ud83d\udc4b\udc4b"]"#, Some(r#"["\ufffd\ud83d\udc4b\ufffd"]"#)),
-            // Not JSON, and said to be so by what reads it next.
+            // Not JSON, which the next reader reports.
             (r"\ud83", None),
             (r"\ud83d\u", Some(r"\ufffd\u")),
             (r"\ud83d\", Some(r"\ufffd\")),

@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn what_is_handed_back_is_known_again() {
-        // As the Responses API's clients do it, and the CLI; and as the translation of chat completions does.
+        // As clients of the Responses API and the CLI return it, and as Chat Completions are translated.
         let bare_thought = json!({"type": "reasoning", "summary": [], "encrypted_content": "gAAA"});
         let bare_words = json!({"role": "assistant", "content": "Let me see."});
         let bare_call =
@@ -357,7 +357,7 @@ mod tests {
             // Nothing new.
             vec![user("hi"), thought(), said(), call()],
             vec![user("hi"), said(), call()],
-            // Something missing, another, in another order, or more than there was.
+            // An item that is missing, different, in another place, or added.
             vec![user("hi"), thought(), call(), output()],
             vec![user("hi"), said(), output()],
             vec![user("ho"), said(), call(), output()],

@@ -192,7 +192,7 @@ async fn another_token_has_another_connection() {
 }
 
 #[tokio::test]
-async fn a_response_that_is_forgotten_is_told_anew_once() {
+async fn after_a_forgotten_response_the_whole_input_is_sent_once() {
     let forgetful =
         ScriptedSocket::new().answer(said("resp_1", "hello")).answer(error(400, "previous_response_not_found"));
     let rig = SocketRig::new(
@@ -202,7 +202,7 @@ async fn a_response_that_is_forgotten_is_told_anew_once() {
     rig.turn(&second()).await;
     assert_eq!(rig.sent(), [(0, None, 1), (0, Some("resp_1".to_owned()), 1), (1, None, 3)]);
 
-    // One that says so of a whole input is believed.
+    // The same answer to a whole input is final.
     let strange = ScriptedSocket::new().answer(error(400, "previous_response_not_found"));
     let rig = SocketRig::new(ScriptedUpstream::new().socket(strange));
     assert_eq!(rig.send(&first()).await.unwrap().status(), 400);
@@ -389,7 +389,7 @@ async fn a_turn_that_waits_for_a_connection_gets_that_of_one_that_ends() {
     let mut one_more = pin!(rig.sockets.send(request("more", &first())));
     assert!(one_more.as_mut().now_or_never().is_none(), "there are as many as there may be");
     read_to_end(running.pop().unwrap().into_body(), 1 << 16).await.unwrap();
-    // The runtime lets no task go on for ever; now it may again.
+    // tokio limits how much a task does between yields.
     tokio::task::yield_now().await;
     assert_eq!(one_more.now_or_never().expect("there is one again").unwrap().status(), 200);
 }

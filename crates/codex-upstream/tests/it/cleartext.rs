@@ -50,7 +50,7 @@ async fn a_connection_that_the_backend_closes_is_not_used_again() {
             let (mut stream, _) = listener.accept().await.unwrap();
             request(&mut stream).await;
             stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
-            // Held open: only what it says counts.
+            // The connection stays open: only the header counts.
             let _ = stream.read_to_end(&mut Vec::new()).await;
         }
     });

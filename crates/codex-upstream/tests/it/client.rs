@@ -120,7 +120,7 @@ async fn nothing_but_the_encodings_is_added_to_a_request() {
         Client::new(config).unwrap().send(request).await.unwrap();
 
         let seen = &server.requests()[0];
-        // Values of one name are counted apart: a browser's `user-agent` must not stand beside ours.
+        // Values of one name are counted apart: a browser's `user-agent` must not appear next to ours.
         let names: Vec<_> = seen.headers().iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["accept", "user-agent", "originator", "accept-encoding", "content-length"], "{emulation:?}");
         assert_eq!((seen.uri().path(), seen.uri().query(), &seen.body()[..]), ("/p", Some("q=1"), &b"{}"[..]));
@@ -165,7 +165,7 @@ async fn pieces_of_a_compressed_reply_arrive_as_they_are_sent() {
             sender.send(encoder.taken()).await.unwrap();
             assert_eq!(soon("a piece", body.next()).await.unwrap().unwrap().into_inner(), piece, "{coding}");
         }
-        // Without what the coding ends with, the reply has broken off.
+        // Without the end of the coding, the reply is cut off.
         drop(sender);
         let end = soon("the end", body.next()).await;
         assert!(matches!(end, Some(Err(UpstreamError::Body { .. }))), "{coding}: {end:?}");

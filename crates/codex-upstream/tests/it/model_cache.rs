@@ -130,7 +130,7 @@ async fn a_confirmation_does_not_outlive_the_catalogue_that_it_confirms() {
     let upstream = Gated(Mutex::new(Some(gate)));
     let mut confirming = Box::pin(rig.current_over(&upstream, "acct"));
     assert!(confirming.as_mut().now_or_never().is_none());
-    // Another account asks meanwhile, and the first one's catalogue is put away.
+    // A request of another account meanwhile replaces the first one's catalogue.
     assert_eq!(rig.current_for("other").await.source, CatalogueSource::BuiltIn);
     open.send(()).unwrap();
     assert_eq!(confirming.await.source, CatalogueSource::BuiltIn);

@@ -67,7 +67,7 @@ where
 {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        // Whoever hangs up before has seen enough.
+        // The client may disconnect before that.
         let Ok(byte) = stream.read_u8().await else { return };
         head.push(byte);
     }
@@ -227,7 +227,7 @@ async fn inspecting_proxy(target: SocketAddr) -> SocketAddr {
                     head.push(stream.read_u8().await.unwrap());
                 }
                 stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
-                // Whoever does not trust the CA hangs up here.
+                // A client that does not trust the CA disconnects here.
                 let Some(mut inner) = accept_tls(stream, b"\x08http/1.1").await else { return };
                 let mut onward = connect_tls(TcpStream::connect(target).await.unwrap()).await;
                 let _ = copy_bidirectional(&mut inner, &mut onward).await;
@@ -246,7 +246,7 @@ async fn the_root_of_a_proxy_that_inspects_tls_can_be_trusted() {
     let reply = client(proxy.clone()).send(get(url)).await.unwrap();
     assert_eq!(reply.status(), 401, "the backend asks for a token");
     assert_eq!(sim.requests().len(), 1);
-    // The backend's own authority does not vouch for the proxy.
+    // Trusting the backend's own CA does not extend to the proxy.
     let roots = vec![sim.ca_pem().unwrap().as_bytes().to_vec()];
     for extra_roots_pem in [roots, Vec::new()] {
         let config = ClientConfig { proxy: proxy.clone(), extra_roots_pem, ..ClientConfig::default() };

@@ -224,7 +224,7 @@ async fn an_error_body_that_breaks_stalls_or_never_ends_is_judged_by_its_start()
     ];
     for (reply, message) in rows {
         let script = ScriptedUpstream::new().then(reply);
-        // Here every sleep ends at once, also the one that bounds the wait for the body.
+        // Every sleep ends at once here, including the one that bounds the wait for the body.
         let clock = TestTimer::with_limit(Duration::MAX);
         let outcome = send_with_retry(&script, &request(), &RetryPolicy::NEVER, &clock).await;
         let Err(SendError::Refused { failure, .. }) = outcome else { panic!("not a refusal") };

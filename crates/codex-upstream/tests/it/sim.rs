@@ -78,8 +78,7 @@ async fn a_turn_is_accepted_and_streamed() {
 
     let recorded = &rig.sim.requests()[0];
     assert_eq!(recorded.version, "HTTP/2.0");
-    // The official client's headers in its order (docs/backend.md §9), each once, and nothing of a browser's beside
-    // them.
+    // The official client's headers in its order (docs/backend.md §9), each once, and none of a browser's.
     let names: Vec<_> = recorded.headers.iter().map(|(name, _)| name.as_str()).collect();
     let expected = [
         "x-codex-routing-hint",

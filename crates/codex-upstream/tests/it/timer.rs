@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use codex_upstream::Timer;
 
-/// A clock that stands still. Sleeps below a limit end at once; longer ones, which bound other waits, never do.
+/// A clock that does not move. Sleeps below a limit end at once; longer ones, which bound other waits, never do.
 #[derive(Debug)]
 pub(crate) struct TestTimer {
     limit: Duration,

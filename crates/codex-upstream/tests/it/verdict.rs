@@ -130,7 +130,7 @@ fn a_used_up_window_says_when_it_resets() {
         let body = format!(r#"{{"error":{{"type":"usage_limit_reached","message":"m","resets_in_seconds":{secs}}}}}"#);
         let relative = parse(429, &[("retry-after", "5")], &body);
         assert_eq!(relative.resets_at, Some(start() + Duration::from_secs(60)), "{secs}");
-        // Whoever came back after five seconds would be told the same.
+        // A retry after five seconds would get the same answer.
         assert_eq!(relative.error.retry_after(), Some(Duration::from_secs(60)), "{secs}");
     }
 

@@ -108,7 +108,7 @@ async fn a_task_is_done_on_one_connection_whose_second_turn_is_an_increment() {
         task(&rig).await;
         let upgrade = &rig.sim.requests()[0];
         assert_eq!((upgrade.version.as_str(), upgrade.status), ("HTTP/1.1", Some(101)));
-        // The official client's headers in its order (docs/backend.md §9), but for those of its terminal and the
+        // The official client's headers in its order (docs/backend.md §9), except those of its terminal and the
         // compression.
         let names: Vec<_> = upgrade.headers.iter().map(|(name, _)| name.as_str()).collect();
         let expected = [
@@ -180,7 +180,7 @@ async fn a_connection_at_its_age_and_a_forgotten_response_are_got_over() {
     rig.sim.control().forget_responses();
     input.extend(rig.turn(&input).await);
     input.push(user("three"));
-    // The simulator's clock alone: the client does not know yet.
+    // Only the simulator's clock: the client still considers the connection usable.
     rig.sim.control().advance(Duration::from_secs(3_600));
     rig.turn(&input).await;
     let told = rig

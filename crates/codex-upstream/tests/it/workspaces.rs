@@ -110,7 +110,7 @@ async fn each_account_has_its_own_route_and_none_needs_no_question() {
 
 #[tokio::test]
 async fn a_silent_backend_is_not_waited_for() {
-    // With this limit the wait for an answer is over at once.
+    // With this limit, the wait for an answer ends at once.
     let clock = TestTimer::with_limit(Duration::from_secs(10));
     let rig = Rig { clock, ..Rig::new(ScriptedUpstream::new().then(ScriptedReply::new(200).stalled())) };
     assert_eq!(rig.base().await, "https://chatgpt.com/backend-api");

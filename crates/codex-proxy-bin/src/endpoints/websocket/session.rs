@@ -218,7 +218,7 @@ impl<U: Upstream> Session<U> {
         let input = input.map(|input| stored.with_items(caller, input, limit_bytes)).transpose()?;
         let body = Bytes::from(create.body(input.as_deref())?);
         let input = input.unwrap_or_default();
-        // From now on for the input, until it is remembered with the answer.
+        // From here on, the permit is for the input, until that is remembered with the answer.
         let permit = match grown {
             Some(mut permit) => {
                 permit.shrink_to(body.len());
@@ -243,7 +243,7 @@ impl<U: Upstream> Session<U> {
         let turns = vec![(turn.open(), Keeping { pipe, keep })];
         let relay = Relay::await_first_output(turns, guard.record().clone()).await?;
         guard.answered(StatusCode::OK.as_u16());
-        // Without the memory for it, the input is not remembered with the answer.
+        // The input is remembered with the answer only if there is memory for it.
         let (input, permit) = permit.map_or((None, None), |permit| (Some(input), Some(permit)));
         Ok(Some(Begun { relay, guard, notices, input, request_id, _slot: slot, _permit: permit }))
     }

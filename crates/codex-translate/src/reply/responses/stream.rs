@@ -293,11 +293,11 @@ impl ResponseStream {
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
         if self.output.place(index).is_some() {
-            // Announced already, when something of it arrived first.
+            // Announced already, if a part of it arrived first.
             return Ok(None);
         }
         if is_unnamed(item) {
-            // A client cannot read it yet; its end has the name.
+            // A client cannot read it yet; its last event has the name.
             self.output.note_missed(index)?;
             return Ok(None);
         }
