@@ -43,13 +43,13 @@ impl FlushLog {
 #[derive(Debug)]
 pub(crate) struct FlushLogStream<S> {
     inner: S,
-    flushes: FlushLog,
+    flush_log: FlushLog,
     written: bool,
 }
 
 impl<S> FlushLogStream<S> {
-    pub(crate) fn new(inner: S, flushes: FlushLog) -> Self {
-        Self { inner, flushes, written: false }
+    pub(crate) fn new(inner: S, flush_log: FlushLog) -> Self {
+        Self { inner, flush_log, written: false }
     }
 }
 
@@ -81,7 +81,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FlushLogStream<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.inner).poll_flush(cx);
         if matches!(flushed, Poll::Ready(Ok(()))) && std::mem::take(&mut self.written) {
-            self.flushes.0.send_modify(|count| *count = count.wrapping_add(1));
+            self.flush_log.0.send_modify(|count| *count = count.wrapping_add(1));
         }
         flushed
     }

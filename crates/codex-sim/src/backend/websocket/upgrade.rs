@@ -83,8 +83,8 @@ fn switch_protocols(mut inbound: Inbound, grant: &Grant, key: &str, state: &Arc<
         reply::set(&mut response, name, &value);
     }
     if let Some(upgrade) = inbound.upgrade.take() {
-        let handover = inbound.connection.socket_handoff.clone();
-        handover.put(Session::new(inbound, Arc::clone(state)).serve(upgrade));
+        let socket_handoff = inbound.connection.socket_handoff.clone();
+        socket_handoff.put(Session::new(inbound, Arc::clone(state)).serve(upgrade));
     }
     response
 }
