@@ -133,3 +133,10 @@ pub use verdict::Verdict;
 pub use websocket::{ParseTransportError, TransportChoice, WebSocketUpstream};
 pub use workspaces::router::{WorkspaceRoute, WorkspaceRouteError, WorkspaceRouter};
 pub use workspaces::{Workspace, WorkspaceError, Workspaces};
+
+/// Internals for the fuzz targets.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use crate::client::cleartext::fuzzing::{CleartextReply, read_cleartext_reply};
+    pub use crate::websocket::fuzzing::{ReadMessage, continued, read_message};
+}

@@ -1,7 +1,12 @@
 //! Code shared by the targets.
 #![allow(dead_code, reason = "no target uses all of it")]
 
-use codex_translate::{ChatFold, ChatPipe, Chunk, Error, ReplyId, Pipe as _, ReplyPlan, ResponsesFold, ResponsesPipe};
+use std::collections::HashSet;
+use std::fmt;
+
+use codex_translate::{ChatFold, ChatPipe, Chunk, Error, Pipe as _, ReplyId, ReplyPlan, ResponsesFold, ResponsesPipe};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 #[path = "../../../crates/codex-translate/tests/it/feeding.rs"]
 pub mod feeding;
@@ -75,4 +80,90 @@ pub fn pieces(mut bytes: &[u8]) -> Vec<&[u8]> {
 /// Returns a hash of `bytes`.
 pub fn hash(bytes: &[u8]) -> usize {
     bytes.iter().fold(7_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(*byte)))
+}
+
+/// Reads headers, one a line, up to a blank line; returns them and the rest. Lines that are not headers are skipped.
+pub fn headers(mut bytes: &[u8]) -> (HeaderMap, &[u8]) {
+    let mut headers = HeaderMap::new();
+    while !bytes.is_empty() {
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let (line, rest) = end.map_or((bytes, &[][..]), |end| (&bytes[..end], &bytes[end + 1..]));
+        bytes = rest;
+        if line.trim_ascii().is_empty() {
+            break;
+        }
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let name = HeaderName::from_bytes(&line[..colon]);
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(line[colon + 1..].trim_ascii())) {
+            headers.append(name, value);
+        }
+    }
+    (headers, bytes)
+}
+
+/// Returns whether an object in `json` has a key twice.
+pub fn has_duplicate_keys(json: &[u8]) -> bool {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    Keys::deserialize(&mut reader).is_ok_and(|keys| keys.has_duplicates)
+}
+
+/// Visits a JSON value only for the keys of its objects.
+struct Keys {
+    has_duplicates: bool,
+}
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KeysVisitor)
+    }
+}
+
+struct KeysVisitor;
+
+impl<'de> Visitor<'de> for KeysVisitor {
+    type Value = Keys;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Keys, E> {
+        Ok(Keys { has_duplicates: false })
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Keys, E> {
+        Ok(Keys { has_duplicates: false })
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Keys, E> {
+        Ok(Keys { has_duplicates: false })
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Keys, E> {
+        Ok(Keys { has_duplicates: false })
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Keys, E> {
+        Ok(Keys { has_duplicates: false })
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Keys, E> {
+        Ok(Keys { has_duplicates: false })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Keys, A::Error> {
+        let mut has_duplicates = false;
+        while let Some(value) = list.next_element::<Keys>()? {
+            has_duplicates |= value.has_duplicates;
+        }
+        Ok(Keys { has_duplicates })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
+        let (mut has_duplicates, mut seen) = (false, HashSet::new());
+        while let Some((key, value)) = map.next_entry::<String, Keys>()? {
+            has_duplicates |= value.has_duplicates | !seen.insert(key);
+        }
+        Ok(Keys { has_duplicates })
+    }
 }

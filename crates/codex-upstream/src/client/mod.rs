@@ -4,7 +4,7 @@
 //! TLS options and HTTP/2 settings of its browser profiles, but never the headers: requests carry the Codex client's
 //! identity, which a browser's `user-agent`, `sec-ch-ua` and `accept-language` would contradict.
 
-mod cleartext;
+pub(crate) mod cleartext;
 pub(crate) mod config;
 mod cookies;
 mod idle_timeout;

@@ -17,6 +17,8 @@
 
 mod connection;
 mod frames;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 pub(crate) mod handshake;
 mod increment;
 mod pool;

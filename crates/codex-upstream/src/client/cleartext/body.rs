@@ -57,7 +57,7 @@ impl Framing {
         Self::Chunked(ChunkState::Size)
     }
 
-    fn is_at_end(self) -> bool {
+    pub(super) fn is_at_end(self) -> bool {
         matches!(self, Self::Length(0) | Self::Chunked(ChunkState::End))
     }
 

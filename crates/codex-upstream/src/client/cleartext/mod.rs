@@ -5,6 +5,8 @@
 //! data in one piece, however many chunks it came in, and dropping the body closes the connection.
 
 mod body;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod pool;
 
 use std::time::Duration;
@@ -123,20 +125,28 @@ fn message(request: &Request<bytes::Bytes>, authority: &str) -> BytesMut {
 /// Reads the head of a reply and skips interim responses (RFC 9110 section 15.2).
 async fn head(connection: &mut CleartextConnection) -> std::io::Result<Response<()>> {
     loop {
-        while let Some((head, length)) = parse(&connection.buffer)? {
-            let _ = connection.buffer.split_to(length);
-            if !head.status().is_informational() || head.status() == StatusCode::SWITCHING_PROTOCOLS {
-                return Ok(head);
-            }
-        }
-        if connection.buffer.len() > MAX_HEAD_BYTES {
-            return Err(std::io::Error::other("the head of the reply is too long"));
+        if let Some(head) = take_head(&mut connection.buffer)? {
+            return Ok(head);
         }
         connection.buffer.reserve(HEAD_BYTES);
         if connection.stream.read_buf(&mut connection.buffer).await? == 0 {
             return Err(std::io::Error::other("connection closed before message completed"));
         }
     }
+}
+
+/// Takes the head of a reply out of `buffer`, with the interim responses before it; `None` if it is incomplete.
+fn take_head(buffer: &mut BytesMut) -> std::io::Result<Option<Response<()>>> {
+    while let Some((head, length)) = parse(buffer)? {
+        let _ = buffer.split_to(length);
+        if !head.status().is_informational() || head.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Some(head));
+        }
+    }
+    if buffer.len() > MAX_HEAD_BYTES {
+        return Err(std::io::Error::other("the head of the reply is too long"));
+    }
+    Ok(None)
 }
 
 /// Parses the head at the start of `bytes`, and returns it with its length; `None` if it is incomplete.
