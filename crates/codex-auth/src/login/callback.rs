@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_refused() {
+    fn invalid_answers_are_rejected() {
         for input in ["c#other", "http://localhost:1455/auth/callback?code=c&state=other", "code=c"] {
             assert_eq!(pasted(input), Err(CallbackError::StateMismatch), "{input}");
         }

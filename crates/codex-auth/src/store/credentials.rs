@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_distant_end_stays_distant_when_it_is_rewritten() {
+    fn a_distant_expiry_stays_distant_when_it_is_rewritten() {
         let far = parse(br#"{"access_token":"a","expires_at":"7001-01-01T00:00:00Z"}"#).unwrap();
         let again = parse(&render(None, &far)).unwrap();
         assert_eq!(again.expires_at, UNIX_EPOCH.checked_add(Duration::from_secs(lenient_json::LAST_SECOND)));

@@ -33,7 +33,7 @@ async fn approval_after_some_polling_stores_the_tokens() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_code_that_nobody_enters_expires() {
+async fn a_code_that_is_not_entered_expires() {
     let http = replies(&[(200, START)]);
     let clock = TestClock::new().handle();
     let login = DeviceLogin::start(&config(), &http, &clock).await.unwrap();
@@ -47,7 +47,7 @@ async fn a_code_that_nobody_enters_expires() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn denial_and_a_missing_feature_are_told() {
+async fn denial_and_a_missing_feature_are_reported() {
     let clock = TestClock::new().handle();
     let http = replies(&[(200, START), (401, r#"{"error":"authorization_declined"}"#)]);
     let login = DeviceLogin::start(&config(), &http, &clock).await.unwrap();

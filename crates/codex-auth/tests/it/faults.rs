@@ -34,7 +34,7 @@ async fn tokens_that_cannot_be_saved_are_served_from_memory_and_saved_later() {
 }
 
 #[tokio::test]
-async fn nobody_gets_the_new_token_before_it_is_stored() {
+async fn no_caller_gets_the_new_token_before_it_is_stored() {
     let (clock, authority) = (TestClock::new(), Authority::new());
     let store = FaultyStore::holding(clock.tokens(1, 0));
     let manager = manager(store.clone(), &authority, &clock);

@@ -54,7 +54,7 @@ fn loaded(store: &FileStore) -> String {
 }
 
 #[test]
-fn a_missing_file_is_no_login() {
+fn a_missing_file_is_not_a_login() {
     let home = Home::new();
     assert!(home.store().load().unwrap().is_none());
     assert!(!home.path().parent().unwrap().exists(), "reading creates nothing");
@@ -248,7 +248,7 @@ mod unix {
     }
 
     #[test]
-    fn a_lock_file_that_cannot_be_written_is_locked_all_the_same() {
+    fn a_lock_file_that_cannot_be_written_can_be_locked() {
         let home = Home::new();
         save(&home.store(), &tokens("one")).unwrap();
         fs::set_permissions(home.path().with_extension("lock"), fs::Permissions::from_mode(0o400)).unwrap();

@@ -117,7 +117,7 @@ async fn a_state_mismatch_is_rejected_and_the_login_continues() {
 }
 
 #[tokio::test]
-async fn requests_that_are_no_visit_spend_nothing_and_end_nothing() {
+async fn requests_that_are_not_visits_use_no_code_and_end_nothing() {
     let login = Pending::start([(200, tokens_reply())]).await;
     let callback = format!("/auth/callback?code=good&state={}", login.state);
     for method in ["HEAD", "POST", "OPTIONS", "DELETE", "TRACE"] {
@@ -151,7 +151,7 @@ async fn requests_that_are_no_visit_spend_nothing_and_end_nothing() {
 }
 
 #[tokio::test]
-async fn slow_clients_keep_nobody_waiting() {
+async fn slow_clients_do_not_delay_others() {
     let login = Pending::start([(200, tokens_reply())]).await;
     let mut slow = Vec::new();
     for started in
@@ -187,7 +187,7 @@ async fn both_loopback_addresses_are_served() {
 }
 
 #[tokio::test]
-async fn a_callback_that_comes_twice_lands_on_the_same_page() {
+async fn a_repeated_callback_shows_the_same_page() {
     let login = Pending::start([(200, tokens_reply())]).await;
     let callback = "/auth/callback?code=good&state={state}";
     for _ in 0..2 {

@@ -5,7 +5,7 @@ use codex_auth::{AuthError, FileStore, MemoryStore, StoreError, TokenStore};
 use crate::support::{Authority, HOUR, TestClock, manager};
 
 #[tokio::test]
-async fn two_processes_never_spend_a_token_twice() {
+async fn two_processes_never_use_a_token_twice() {
     let (clock, authority) = (TestClock::new(), Authority::gated());
     let store = MemoryStore::with_tokens(clock.tokens(1, 0));
     let one = manager(store.clone(), &authority, &clock);

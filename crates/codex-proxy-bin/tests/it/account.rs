@@ -49,7 +49,7 @@ async fn logout_revokes_only_after_confirmation() {
 }
 
 #[tokio::test]
-async fn logout_that_cannot_revoke_warns_and_deletes_all_the_same() {
+async fn logout_that_cannot_revoke_warns_and_still_deletes() {
     let home = Home::new().await;
     home.log_in(Mint::default());
     let mut command = home.command(&["logout", "--revoke", "--yes"]);

@@ -94,7 +94,7 @@ async fn replies_and_failures_are_those_of_http() {
 }
 
 #[tokio::test]
-async fn a_reply_that_breaks_off_is_reported_as_truncated() {
+async fn a_reply_that_is_cut_off_is_reported_as_truncated() {
     for scenario in ["cut", "no-terminal"] {
         let proxy = over_websocket().await;
         let events = proxy.post("/v1/chat/completions", &ask_streaming(&format!("[sim:{scenario}]"))).await.events();

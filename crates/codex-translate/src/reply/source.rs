@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_one_event_as_it_stands() {
+    fn a_message_is_one_unchanged_event() {
         assert_eq!(read(b"{\n\"type\": \"x\"}\n").unwrap(), "{\n\"type\": \"x\"}\n");
         assert_eq!(read(b"{\xff}"), Err(DecodeError::InvalidUtf8));
         assert!(read(&vec![b' '; MAX_EVENT_BYTES]).is_ok());

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_type_is_found_wherever_it_stands() {
+    fn the_type_is_found_wherever_it_is() {
         for (json, kind) in [
             (r#"{"type":"error","code":1}"#, "error"),
             (r#"{"code":1,"type":"error"}"#, "error"),

@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_https_variable_goes_before_the_general_one() {
+    fn the_https_variable_takes_precedence_over_the_general_one() {
         let both = ProxyConfig { all: Some("socks5h://b:1".to_owned()), ..https("http://a:1") };
         assert_eq!(both.address().unwrap().unwrap().host_str(), Some("a"));
         let all = ProxyConfig { https: Some(" ".to_owned()), ..both };

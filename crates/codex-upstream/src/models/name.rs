@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_of_the_catalogue_goes_before_every_rule() {
+    fn a_model_of_the_catalogue_takes_precedence_over_every_rule() {
         for name in ["gpt-6.1-sol", "gpt-5.1-codex-max", "gpt-7-nano", " gpt-6-luna "] {
             assert_eq!(told(name, "gpt-6.1-sol=gpt-6-luna"), name.trim(), "{name}");
         }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn small_models_of_others_become_the_smallest_that_is_shown() {
+    fn small_models_of_others_become_the_smallest_listed_one() {
         for name in [
             "gpt-4o-mini",
             "gpt-4.1-mini",
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn without_small_names_the_first_model_stands_in() {
+    fn without_small_names_the_first_model_is_used() {
         let only = Catalogue::parse(br#"{"models": [{"slug": "b", "priority": 2}, {"slug": "a", "priority": 1}]}"#);
         assert_eq!(only.unwrap().resolve("gpt-4o-mini", &ModelAliases::default()).slug, "a");
         assert_eq!(Catalogue::default().resolve("gpt-4o-mini", &ModelAliases::default()).slug, "gpt-4o-mini");
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_aliases_names_its_fault() {
+    fn the_error_of_a_list_of_aliases_names_the_entry() {
         for (text, entry) in [("a", "a"), ("a=b,=c", "=c"), ("a= ", "a="), ("a=b, a=c", "a=c")] {
             assert_eq!(text.parse::<ModelAliases>().unwrap_err().entry, entry, "{text}");
         }

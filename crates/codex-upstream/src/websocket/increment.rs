@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_handed_back_is_known_again() {
+    fn returned_items_are_recognised() {
         // As clients of the Responses API and the CLI return it, and as Chat Completions are translated.
         let bare_thought = json!({"type": "reasoning", "summary": [], "encrypted_content": "gAAA"});
         let bare_words = json!({"role": "assistant", "content": "Let me see."});
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn in_doubt_the_input_is_sent_whole() {
+    fn in_doubt_the_whole_input_is_sent() {
         let mut words = said();
         words["content"][0]["text"] = json!("Let me see!");
         let mut arguments = call();
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_not_known_whole_is_not_remembered() {
+    fn an_answer_that_is_only_partly_known_is_not_remembered() {
         let start = || create(json!({}), &[user("hi")]).begin();
         assert!(start().completed("resp_1").is_some() && start().completed("").is_none());
         let mut exchange = start();
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_a_list_of_input_is_not_looked_into() {
+    fn a_message_without_a_list_of_input_is_not_examined() {
         for text in ["", "7", "{}", r#"{"input":"hi"}"#, r#"{"input":["#] {
             assert!(CreateMessage::parse(text.as_bytes()).is_none(), "{text}");
         }

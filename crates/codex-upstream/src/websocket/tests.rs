@@ -151,7 +151,7 @@ async fn a_reply_has_the_events_and_headers_that_it_has_over_http() {
 }
 
 #[tokio::test]
-async fn a_turn_that_goes_on_sends_only_what_is_new_on_the_same_connection() {
+async fn a_continued_turn_sends_only_the_new_input_on_the_same_connection() {
     let conversation = ScriptedSocket::new()
         .answer(said("resp_1", "hello"))
         .answer(said("resp_2", "well"))
@@ -165,7 +165,7 @@ async fn a_turn_that_goes_on_sends_only_what_is_new_on_the_same_connection() {
 }
 
 #[tokio::test]
-async fn turns_at_once_have_connections_of_their_own_and_each_is_gone_on_from() {
+async fn concurrent_turns_have_their_own_connections_and_each_can_be_continued() {
     let conversation =
         |id: &str, text: &str| ScriptedSocket::new().answer(said(id, text)).answer(said("resp_9", "end"));
     let script =
@@ -209,7 +209,7 @@ async fn after_a_forgotten_response_the_whole_input_is_sent_once() {
 }
 
 #[tokio::test]
-async fn a_connection_at_its_end_is_replaced_once() {
+async fn a_connection_at_its_age_limit_is_replaced_once() {
     let ended = || ScriptedSocket::new().answer(error(400, "websocket_connection_limit_reached"));
     let rig = SocketRig::new(
         ScriptedUpstream::new().socket(ended()).socket(ScriptedSocket::new().answer(said("resp_1", "hello"))),
@@ -248,7 +248,7 @@ async fn a_close_within_a_response_is_a_cut_whatever_its_code() {
 }
 
 #[tokio::test]
-async fn a_close_in_the_place_of_an_answer_leaves_the_turn_to_http_where_it_says_a_refusal() {
+async fn a_close_instead_of_an_answer_leaves_the_turn_to_http_which_gives_the_reason() {
     for (code, is_refusal) in [(1000, true), (1009, true), (1011, false)] {
         let rig = SocketRig::new(ScriptedUpstream::new().socket(ScriptedSocket::new().closed(code)));
         let error = rig.failure(&first()).await;
@@ -262,7 +262,7 @@ async fn a_close_in_the_place_of_an_answer_leaves_the_turn_to_http_where_it_says
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_was_closed_meanwhile_is_replaced() {
+async fn an_idle_connection_that_was_closed_is_replaced() {
     let closed = ScriptedSocket::new().answer(said("resp_1", "hello")).closed(1001);
     // Seen only when it is used.
     let late = ScriptedSocket::new().answer(said("resp_1", "hello")).answer(Vec::<String>::new()).closed(1001);
@@ -277,7 +277,7 @@ async fn a_kept_connection_that_was_closed_meanwhile_is_replaced() {
 }
 
 #[tokio::test]
-async fn connections_are_left_in_time() {
+async fn connections_are_replaced_before_the_backend_closes_them() {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     // Five minutes without a turn, and fifty-five in all.
     for (waits, connections) in
@@ -295,7 +295,7 @@ async fn connections_are_left_in_time() {
 }
 
 #[tokio::test]
-async fn a_dropped_reply_takes_its_connection_along() {
+async fn a_dropped_reply_closes_its_connection() {
     let socket = || ScriptedSocket::new().answer(said("resp_1", "hello"));
     let rig = SocketRig::new(ScriptedUpstream::new().socket(socket()).socket(socket()));
     let mut body = rig.send(&first()).await.unwrap().into_body();
@@ -338,7 +338,7 @@ async fn settle() {
 }
 
 #[tokio::test]
-async fn a_silent_backend_is_given_up_like_over_http() {
+async fn a_silent_backend_times_out_as_over_http() {
     let rig = Arc::new(SocketRig::new(ScriptedUpstream::new().socket(ScriptedSocket::new())));
     let turn = tokio::spawn({
         let rig = Arc::clone(&rig);
@@ -356,7 +356,7 @@ async fn a_silent_backend_is_given_up_like_over_http() {
 }
 
 #[tokio::test]
-async fn waiting_connections_are_asked_and_those_that_are_deaf_are_let_go() {
+async fn idle_connections_are_pinged_and_unresponsive_ones_are_closed() {
     for is_deaf in [false, true] {
         let socket = ScriptedSocket::new().answer(said("resp_1", "hello")).answer(said("resp_2", "well"));
         let socket = if is_deaf { socket.without_pongs() } else { socket };

@@ -50,7 +50,7 @@ fn the_older_shape_is_read_too() {
 }
 
 #[test]
-fn what_is_no_catalogue_is_refused() {
+fn invalid_catalogues_are_rejected() {
     assert_eq!(Catalogue::parse(b"<html>"), Err(CatalogueError::NotJson));
     for body in ["{}", "[]", "null", r#"{"models":{}}"#] {
         assert_eq!(Catalogue::parse(body.as_bytes()), Err(CatalogueError::NoModels), "{body}");

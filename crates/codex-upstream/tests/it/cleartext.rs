@@ -63,7 +63,7 @@ async fn a_connection_that_the_backend_closes_is_not_used_again() {
 }
 
 #[tokio::test]
-async fn interim_replies_are_passed_over_and_every_framing_is_read() {
+async fn interim_replies_are_skipped_and_every_framing_is_read() {
     for (reply, expected) in [
         ("HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc", "abc"),
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", "abc"),
@@ -84,7 +84,7 @@ async fn interim_replies_are_passed_over_and_every_framing_is_read() {
 }
 
 #[tokio::test]
-async fn what_is_no_reply_is_an_error() {
+async fn an_invalid_reply_is_an_error() {
     for reply in ["SSH-2.0-x\r\n", "HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n", "HTTP/1.1 200 OK\r\nhalf a he"] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());

@@ -62,7 +62,7 @@ async fn dropping_the_reply_cancels_the_request_at_the_server() {
 }
 
 #[tokio::test]
-async fn giving_up_before_the_head_cancels_the_request_at_the_server() {
+async fn cancelling_before_the_head_cancels_the_request_at_the_server() {
     for wire in [Wire::Plain, HTTP1, BOTH] {
         let (arrived, mut arrival) = oneshot::channel();
         let (held, gone) = oneshot::channel::<()>();
@@ -93,7 +93,7 @@ async fn giving_up_before_the_head_cancels_the_request_at_the_server() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_handed_on_and_not_followed() {
+async fn a_redirect_is_returned_and_not_followed() {
     let server = Server::start(Wire::Plain, |_| {
         let mut response = whole(307, "elsewhere");
         response.headers_mut().insert("location", "/other".parse().unwrap());
@@ -206,7 +206,7 @@ async fn a_refused_connection_is_told_from_one_that_breaks() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_ends_in_an_error() {
+async fn a_body_that_is_cut_off_ends_in_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let server = tokio::spawn(async move {

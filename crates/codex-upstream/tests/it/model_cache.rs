@@ -70,7 +70,7 @@ fn listed() -> ScriptedReply {
 }
 
 #[tokio::test]
-async fn a_catalogue_is_asked_for_once_per_ttl_and_then_confirmed() {
+async fn a_catalogue_is_requested_once_per_ttl_and_then_confirmed() {
     let rig = Rig::new(ModelCacheConfig::default());
     assert_eq!(rig.cache.snapshot().source, CatalogueSource::BuiltIn);
     rig.reply(listed());
@@ -95,7 +95,7 @@ async fn a_catalogue_is_asked_for_once_per_ttl_and_then_confirmed() {
 }
 
 #[tokio::test]
-async fn a_changed_tag_on_any_reply_asks_again_at_once() {
+async fn a_changed_tag_on_any_reply_causes_another_request_at_once() {
     let rig = Rig::new(ModelCacheConfig::default());
     rig.cache.observe(&etag("\"early\""));
     rig.reply(listed());
@@ -193,7 +193,7 @@ async fn another_account_or_version_starts_afresh() {
 }
 
 #[tokio::test]
-async fn one_caller_asks_while_the_others_make_do_and_a_given_up_one_frees_the_turn() {
+async fn one_caller_requests_while_the_others_use_the_cache_and_a_cancelled_one_frees_its_turn() {
     let rig = Rig::new(ModelCacheConfig::default());
     rig.reply(ScriptedReply::new(200).stalled());
     let mut waiting = Box::pin(rig.current());

@@ -178,7 +178,7 @@ async fn a_socks_proxy_that_refuses_is_to_blame_and_its_password_stays_secret() 
 }
 
 #[tokio::test]
-async fn a_proxy_may_be_asked_over_tls() {
+async fn a_proxy_can_be_reached_over_tls() {
     let server = Server::start(BOTH, |_| whole(200, "ok")).await;
     let (proxy, asked) = tls_proxy(server.address, b"\x08http/1.1").await;
     let address = || https(format!("https://user:p%40ss@localhost:{}", proxy.port()));
@@ -268,7 +268,7 @@ async fn a_proxy_that_never_answers_is_a_connect_timeout() {
 }
 
 #[tokio::test]
-async fn socks_proxies_are_told_the_name_or_the_address() {
+async fn socks_proxies_receive_the_name_or_the_address() {
     let server = Server::start(BOTH, |_| whole(200, "ok")).await;
     let rows = [
         ("socks5h", "https://chatgpt.com/", "user p@ss chatgpt.com:443"),

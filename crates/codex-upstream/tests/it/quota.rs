@@ -58,7 +58,7 @@ fn headers_give_windows_families_credits_and_plan() {
 }
 
 #[test]
-fn a_weekly_window_in_the_first_slot_is_weekly_and_zeros_are_no_window() {
+fn a_weekly_window_in_the_first_slot_is_weekly_and_zeros_are_not_a_window() {
     let quota = Quota::from_headers(
         &headers(&[
             ("x-codex-primary-used-percent", "40"),
@@ -74,7 +74,7 @@ fn a_weekly_window_in_the_first_slot_is_weekly_and_zeros_are_no_window() {
 }
 
 #[test]
-fn nonsense_in_headers_is_passed_over() {
+fn nonsense_in_headers_is_ignored() {
     let quota = Quota::from_headers(
         &headers(&[
             ("x-codex-primary-used-percent", "NaN"),

@@ -61,7 +61,7 @@ fn delays_double_and_spread() {
 }
 
 #[tokio::test]
-async fn failures_ahead_of_dispatch_and_broken_backends_are_tried_again() {
+async fn failures_before_dispatch_and_broken_backends_are_retried() {
     let script = ScriptedUpstream::new()
         .error(connect())
         .reply(500, "")
@@ -86,7 +86,7 @@ async fn the_last_failure_is_the_answer() {
 }
 
 #[tokio::test]
-async fn the_backends_wish_is_honoured_within_the_budget() {
+async fn the_backends_delay_is_honoured_within_the_budget() {
     let script = || ScriptedUpstream::new().then(ScriptedReply::new(503).header("retry-after", "3")).reply(200, "fine");
     let (body, slept) = run(&script(), RetryPolicy::default()).await;
     assert_eq!((body.unwrap(), slept), (Bytes::from_static(b"fine"), vec![ms(3000)]));
@@ -140,7 +140,7 @@ impl Upstream for Forgetful {
 }
 
 #[tokio::test]
-async fn a_challenge_costs_the_cookies_and_is_tried_once_more() {
+async fn after_a_challenge_the_cookies_are_deleted_and_the_request_is_sent_once_more() {
     let challenge = || ScriptedReply::new(403).header("cf-mitigated", "challenge");
     let send = async |script: ScriptedUpstream, policy: RetryPolicy| {
         let upstream = Arc::new(Forgetful { script, ..Forgetful::default() });

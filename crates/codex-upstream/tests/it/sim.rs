@@ -124,7 +124,7 @@ async fn every_refusal_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_passing_refusal_is_got_over() {
+async fn a_temporary_refusal_is_survived() {
     let rig = Rig::start().await;
     let policy = RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() };
     for scenario in ["500-once", "503-once", "cloudflare-once"] {
@@ -166,7 +166,7 @@ async fn models_and_usage_are_read() {
 }
 
 #[tokio::test]
-async fn a_conversation_is_compacted_and_pictures_are_drawn() {
+async fn a_conversation_is_compacted_and_images_are_generated() {
     let rig = Rig::start().await;
     let input = json!([{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]}]);
     let body = json!({"model": "gpt-5.5", "input": input, "parallel_tool_calls": false}).to_string();

@@ -64,7 +64,7 @@ async fn a_trusted_authority_does_not_excuse_a_wrong_name() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_told_as_such() {
+async fn a_server_without_tls_is_reported_as_such() {
     let server = Server::start(Wire::Plain, |_| whole(200, "ok")).await;
     let error = trusting(Emulation::Chrome).send(get(&server.https_url("/"))).await.err().unwrap();
     assert!(matches!(error, UpstreamError::Tls { .. }), "{error:?}");
@@ -77,7 +77,7 @@ async fn a_server_without_tls_is_told_as_such() {
 }
 
 #[test]
-fn bad_certificates_are_named_by_their_place() {
+fn errors_name_bad_certificates_by_position() {
     let good = ca_pem();
     let damaged = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec();
     for bad in [Vec::new(), b"not a certificate".to_vec(), damaged] {

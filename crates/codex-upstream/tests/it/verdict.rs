@@ -89,7 +89,7 @@ fn every_documented_reply_is_told_apart() {
 }
 
 #[test]
-fn a_success_that_is_no_page_is_read() {
+fn a_success_that_is_not_a_page_is_read() {
     for (body, content_type) in [("", None), ("event: x", None), ("{}", Some("application/json"))] {
         let headers = content_type.map(|value| headers(&[("content-type", value)])).unwrap_or_default();
         assert_eq!(verdict(StatusCode::OK, &headers, body.as_bytes(), start()), Verdict::Ok, "{body}");
@@ -146,7 +146,7 @@ fn a_used_up_window_says_when_it_resets() {
 }
 
 #[test]
-fn the_headers_tell_of_a_limit_that_the_body_is_silent_about() {
+fn the_headers_report_a_limit_that_the_body_does_not() {
     let full = [
         ("x-codex-primary-used-percent", "100"),
         ("x-codex-primary-window-minutes", "300"),
@@ -169,7 +169,7 @@ fn the_headers_tell_of_a_limit_that_the_body_is_silent_about() {
 }
 
 #[test]
-fn a_client_that_is_too_old_is_told_whose_version_counts() {
+fn a_client_that_is_too_old_learns_whose_version_counts() {
     let detail = "The 'gpt-6-astra' model requires a newer version of Codex. Please upgrade to the latest app or CLI.";
     let failure = parse(400, &[], &format!(r#"{{"detail":"{detail}"}}"#));
     assert!(

@@ -132,7 +132,7 @@ async fn a_task_is_done_on_one_connection_whose_second_turn_is_an_increment() {
 }
 
 #[tokio::test]
-async fn proxies_are_gone_through() {
+async fn websockets_go_through_proxies() {
     for is_socks in [false, true] {
         let sim = Sim::start(SimConfig { tls: true, ..SimConfig::default() }).await.unwrap();
         let address = Url::parse(sim.base_url()).unwrap().socket_addrs(|| None).unwrap()[0];
@@ -172,7 +172,7 @@ async fn refusals_are_what_they_are_over_http() {
 }
 
 #[tokio::test]
-async fn a_connection_at_its_age_and_a_forgotten_response_are_got_over() {
+async fn turns_survive_the_age_limit_and_a_forgotten_response() {
     let rig = Rig::start(false).await;
     let mut input = vec![user("one")];
     input.extend(rig.turn(&input).await);
@@ -192,7 +192,7 @@ async fn a_connection_at_its_age_and_a_forgotten_response_are_got_over() {
 }
 
 #[tokio::test]
-async fn a_cut_is_no_end() {
+async fn a_cut_is_not_an_end() {
     let rig = Rig::start(true).await;
     for scenario in ["cut", "no-terminal"] {
         let mut body = rig.send(&[user(&format!("[sim:{scenario}] go"))]).await.unwrap().into_body();
@@ -217,7 +217,7 @@ async fn a_dropped_reply_is_cancelled_at_the_backend() {
 }
 
 #[tokio::test]
-async fn a_backend_without_websockets_says_so_before_a_turn_is_begun() {
+async fn a_backend_without_websockets_refuses_before_a_turn_begins() {
     let rig = Rig::start(true).await;
     rig.sim.control().refuse_upgrades(Some(426));
     let Err(SendError::Transport(error)) = rig.send(&[user("go")]).await else { panic!("it was answered") };

@@ -49,7 +49,7 @@ impl Rig {
 }
 
 #[tokio::test]
-async fn a_route_is_asked_for_once_by_all_who_wait_and_again_after_its_time() {
+async fn concurrent_callers_share_one_request_for_a_route_until_it_expires() {
     let rig = Rig::new(ScriptedUpstream::new().reply(200, ACCOUNTS).reply(200, r#"{"accounts":[{"id":"acct"}]}"#));
     let (one, other) = join(rig.route_of(Some("acct")), rig.route_of(Some("acct"))).await;
     assert_eq!(one, other);
@@ -82,14 +82,14 @@ async fn without_an_answer_the_configured_address_serves_for_a_minute() {
 }
 
 #[tokio::test]
-async fn a_refused_bearer_is_no_answer_and_the_next_one_asks_again() {
+async fn a_refused_bearer_is_not_an_answer_and_the_next_one_requests_again() {
     let rig = Rig::new(ScriptedUpstream::new().reply(401, r#"{"detail":"Unauthorized"}"#).reply(200, ACCOUNTS));
     assert_eq!(rig.base().await, "https://chatgpt.com/backend-api");
     assert_eq!(rig.base().await, "https://gov.chatgpt.com/backend-api");
 }
 
 #[tokio::test]
-async fn each_account_has_its_own_route_and_none_needs_no_question() {
+async fn each_account_has_its_own_route_and_without_account_nothing_is_requested() {
     let rig = Rig::new(ScriptedUpstream::new().reply(200, ACCOUNTS).reply(200, ACCOUNTS).reply(200, ACCOUNTS));
     assert_eq!(rig.base().await, "https://gov.chatgpt.com/backend-api");
     assert_eq!(

@@ -374,7 +374,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_size_is_limited_and_counts_what_is_kept() {
+    fn the_size_is_limited_and_counts_what_is_stored() {
         let message = r#"{"type":"message","id":"m"}"#;
         let mut output = Output::default();
         output.add(7, message.to_owned()).unwrap();
