@@ -21,7 +21,7 @@ use url::Url;
 
 const MODEL: &str = "gpt-5.5";
 
-/// Prints the text of the answer, and stores the first error of that.
+/// Prints the text of the answer, and stores the first error of writing it.
 struct Terminal(io::Result<()>);
 
 impl DeltaSink for Terminal {

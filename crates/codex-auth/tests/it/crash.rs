@@ -18,7 +18,7 @@ struct Home {
 }
 
 impl Home {
-    /// Holds tokens of the given generation whose access token has ended.
+    /// Holds tokens of the given generation whose access token has expired.
     fn holding(generation: u64) -> Self {
         let home = Self { directory: tempfile::tempdir().unwrap() };
         home.log_in(generation);
@@ -179,7 +179,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Modes do not bind root, unless it gives that power up.
+/// Modes do not restrict root unless it drops that capability.
 fn worker_bound_by_modes(ledger: &Ledger, home: &Home) -> Command {
     let locked = tempfile::NamedTempFile::new().unwrap();
     set_mode(locked.path(), 0o000);

@@ -1,4 +1,4 @@
-//! The crate's promises, held against scripted peers.
+//! Tests of the crate's promises against scripted peers.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[cfg(unix)]

@@ -17,7 +17,7 @@ use url::Url;
 /// The lifetime of the tokens that [`Authority`] issues.
 pub(crate) const HOUR: u64 = 3600;
 
-/// A wall clock that moves when told to.
+/// A wall clock that tests move forward.
 #[derive(Clone)]
 pub(crate) struct TestClock(Arc<AtomicU64>);
 
@@ -39,7 +39,7 @@ impl TestClock {
         move || clock.now()
     }
 
-    /// Returns tokens of the given generation that end in `seconds`.
+    /// Returns tokens of the given generation that expire in `seconds`.
     pub(crate) fn tokens(&self, generation: u64, seconds: u64) -> Tokens {
         let mut tokens = Tokens::new(Secret::new(format!("access-{generation}")));
         tokens.refresh_token = Some(Secret::new(format!("refresh-{generation}")));
@@ -184,7 +184,7 @@ pub(crate) struct Faults {
     pub(crate) load: AtomicBool,
     pub(crate) probe: AtomicBool,
     pub(crate) save: AtomicBool,
-    /// Keeps the next write waiting for a message.
+    /// Makes the next write wait for a message.
     pub(crate) save_gate: Mutex<Option<mpsc::Receiver<()>>>,
     /// Ends the task before the tokens are written, as a kill would.
     pub(crate) die_before_save: AtomicBool,

@@ -61,7 +61,7 @@ pub(crate) fn manager(store: FileStore, authority: Remote) -> TokenManager<FileS
     TokenManager::with_policy(store, authority, SystemClock, RefreshPolicy::default())
 }
 
-/// The way to a [`Ledger`] from any process.
+/// The address of a [`Ledger`], for any process.
 #[derive(Clone, Copy)]
 pub(crate) struct Remote(u16);
 
@@ -108,11 +108,11 @@ pub(crate) struct Entries {
     pub(crate) generation: u64,
     /// How many replies with new tokens were written.
     pub(crate) replies: u64,
-    /// How many spent tokens came again.
+    /// How many used tokens were sent again.
     pub(crate) reused: u64,
     /// The newest generation whose access token was used.
     pub(crate) used: u64,
-    /// Why workers could not go on.
+    /// Why workers gave up.
     pub(crate) given_up: Vec<String>,
     /// Workers end when tokens were renewed, or used, this often.
     pub(crate) enough: u64,
@@ -156,7 +156,7 @@ impl Ledger {
         ledger
     }
 
-    /// Returns the way to this ledger.
+    /// Returns the address of this ledger.
     pub(crate) fn remote(&self) -> Remote {
         Remote(self.port)
     }
@@ -216,7 +216,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// `None` when the one who asked was killed before the token was spent.
+    /// `None` if the worker was killed before the token was used.
     fn refresh(&self, token: &str) -> Option<String> {
         if self.stand_still(Point::Asked) {
             return None;

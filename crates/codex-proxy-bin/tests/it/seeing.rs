@@ -1,4 +1,4 @@
-//! What there is to see of the program: its log, its metrics, its status page, the quota, the probes.
+//! What operators see of the program: its log, its metrics, its status page, the quota, the probes.
 
 use codex_auth::MemoryStore;
 use codex_sim::{Outcome, Sim};

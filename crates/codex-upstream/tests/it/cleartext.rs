@@ -1,5 +1,5 @@
 //! The client of backends on this machine: its connections, and every form of a reply. What it has in common with the
-//! other one is in `client.rs`.
+//! other client is in `client.rs`.
 
 use bytes::Bytes;
 use codex_upstream::{ChunkStream, Client, ClientConfig, Upstream, UpstreamError, read_to_end};
@@ -17,7 +17,7 @@ async fn get(client: &Client, url: &str) -> ChunkStream {
     client.send(Request::get(url).body(Bytes::new()).unwrap()).await.unwrap().into_body()
 }
 
-/// Reads a request to its end: what is left unread when a connection is closed resets it.
+/// Reads a request to its end: closing a connection with unread data resets it.
 async fn request(stream: &mut TcpStream) {
     let mut read = Vec::new();
     while !read.ends_with(b"\r\n\r\n") {

@@ -129,7 +129,7 @@ async fn nothing_but_the_encodings_is_added_to_a_request() {
     }
 }
 
-/// Compresses piece by piece: what there is so far can be read.
+/// Compresses piece by piece, so everything so far can be decoded.
 trait Encoder: Write {
     fn taken(&mut self) -> Vec<u8>;
 }
@@ -262,7 +262,7 @@ async fn retries_work_over_real_sockets() {
     assert_eq!((server.requests().len(), clock.slept().len()), (2, 1));
 }
 
-/// Runs itself again with proxies in the environment that would lead nowhere.
+/// Runs this test again in a process whose environment names proxies that do not exist.
 #[tokio::test]
 async fn proxies_in_the_environment_are_not_read() {
     const CHILD: &str = "CODEX_UPSTREAM_TEST_CHILD";

@@ -1,7 +1,7 @@
 //! What the server sees of a client that looks like Chrome, before any request.
 //!
-//! The expected values are written out here, by the numbers of the registries: that the library has a profile of the
-//! name is not enough. `examples/fingerprint` compares them with those of a real browser.
+//! The expected values are written out here, by the numbers of the registries: a profile of that name in the library
+//! proves nothing. `examples/fingerprint` compares them with those of a real browser.
 
 use std::collections::BTreeSet;
 

@@ -139,7 +139,7 @@ async fn a_confirmation_does_not_outlive_the_catalogue_that_it_confirms() {
     assert_eq!(rig.script.requests()[1].headers().get("if-none-match"), None);
 }
 
-/// An upstream that confirms one catalogue, but not before it is let.
+/// An upstream that confirms one catalogue, once it is released.
 struct Gated(Mutex<Option<oneshot::Receiver<()>>>);
 
 impl Upstream for Gated {

@@ -15,7 +15,7 @@ use tokio_btls::SslStream;
 use crate::server::{BOTH, Server, whole};
 use crate::tls_server::{accept_tls, ca_pem};
 
-/// What a proxy was asked: for CONNECT the head, for SOCKS user, password, and target.
+/// The requests that a proxy received: the head of a CONNECT, or user, password and target of SOCKS.
 pub(crate) type Asked = Arc<Mutex<Vec<String>>>;
 
 fn client(proxy: ProxyConfig) -> Client {
@@ -30,7 +30,7 @@ fn get(url: &str) -> Request<Bytes> {
     Request::get(url).body(Bytes::new()).unwrap()
 }
 
-/// A proxy that leads every CONNECT to `target`, or answers it with `refusal`.
+/// A proxy that connects every CONNECT to `target`, or answers it with `refusal`.
 pub(crate) async fn connect_proxy(target: SocketAddr, refusal: Option<&'static str>) -> (SocketAddr, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, asked) = (listener.local_addr().unwrap(), Asked::default());
@@ -43,7 +43,7 @@ pub(crate) async fn connect_proxy(target: SocketAddr, refusal: Option<&'static s
     (address, asked)
 }
 
-/// A [`connect_proxy`] that is itself asked over TLS.
+/// A [`connect_proxy`] that is itself reached over TLS.
 async fn tls_proxy(target: SocketAddr, protocols: &'static [u8]) -> (SocketAddr, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, asked) = (listener.local_addr().unwrap(), Asked::default());
@@ -79,7 +79,7 @@ where
     }
 }
 
-/// A SOCKS5 proxy (RFC 1928, RFC 1929) that wants the password `p@ss` and leads everybody who has it to `target`.
+/// A SOCKS5 proxy (RFC 1928, RFC 1929) that requires the password `p@ss` and connects clients that send it to `target`.
 pub(crate) async fn socks_proxy(target: SocketAddr) -> (SocketAddr, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, asked) = (listener.local_addr().unwrap(), Asked::default());
@@ -204,7 +204,7 @@ async fn a_proxy_that_inspects_tls_is_told_from_one_that_refuses() {
     assert_eq!((asked.lock().unwrap().len(), server.requests().len()), (1, 0));
 }
 
-/// Opens TLS to a server that is trusted whatever it shows.
+/// Opens TLS to a server and accepts any certificate.
 async fn connect_tls<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> SslStream<S> {
     let mut builder = SslConnector::builder(SslMethod::tls()).unwrap();
     builder.set_verify(SslVerifyMode::NONE);
@@ -214,8 +214,8 @@ async fn connect_tls<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> SslStream<
     stream
 }
 
-/// A proxy that opens TLS: to the client it is whatever the CA of these tests vouches for, to `target` a client that
-/// trusts it.
+/// A TLS-inspecting proxy: it shows the client a certificate of the tests' CA, and connects to `target` as a client
+/// that accepts any certificate.
 async fn inspecting_proxy(target: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -119,7 +119,7 @@ async fn nothing_else_is_sent_twice() {
     }
 }
 
-/// A [`ScriptedUpstream`] that counts how often it was told to forget its cookies.
+/// A [`ScriptedUpstream`] that counts how often its cookies were deleted.
 #[derive(Debug, Default)]
 struct Forgetful {
     script: ScriptedUpstream,

@@ -1,4 +1,4 @@
-//! A backend on this machine, plain or over TLS.
+//! A backend on this machine, in cleartext or over TLS.
 
 use std::convert::Infallible;
 use std::future::Future;

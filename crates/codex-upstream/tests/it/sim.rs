@@ -43,7 +43,7 @@ impl Rig {
         Backend { base: &self.base, region: None, identity: &self.identity, auth }
     }
 
-    /// The body of a reply that comes whole.
+    /// The whole body of a reply.
     async fn whole(&self, request: http::Request<bytes::Bytes>) -> bytes::Bytes {
         let reply = send_with_retry(&self.client, &request, &RetryPolicy::NEVER, &TokioTimer).await.unwrap();
         read_to_end(reply.into_body(), 1 << 20).await.unwrap()
@@ -185,7 +185,7 @@ async fn a_conversation_is_compacted_and_images_are_generated() {
     assert_eq!(ImagesReply::parse(&reply).unwrap().quality.as_deref(), Some("low"));
 }
 
-/// A reply that is given up resets its own stream of the connection (RFC 9113 section 8.1), and no other.
+/// Dropping a reply resets its own stream of the connection (RFC 9113 section 8.1), and no other.
 #[tokio::test]
 async fn a_dropped_reply_leaves_the_others_on_its_connection_alone() {
     let rig = Rig::start().await;
@@ -209,8 +209,8 @@ async fn a_dropped_reply_leaves_the_others_on_its_connection_alone() {
     assert_eq!(rig.sim.requests()[2].connection, seen[0].connection, "the connection went on");
 }
 
-/// A client of HTTP/2 has to bear with what was on its way when it reset a stream (RFC 9113 §5.1); the library takes
-/// that for an attack when it has happened a thousand times to streams that it no longer remembers.
+/// An HTTP/2 client must accept data that was in flight when it reset a stream (RFC 9113 §5.1). The library treats that
+/// as an attack once it has happened a thousand times for streams that it no longer remembers.
 #[tokio::test]
 async fn any_number_of_dropped_replies_leaves_the_connection_alone() {
     let rig = Rig::start().await;

@@ -59,7 +59,7 @@ impl Rig {
         send_with_retry(&self.sockets, &request, &policy, &TokioTimer).await
     }
 
-    /// Sends a turn, reads its reply to the end, and hands out the items of the answer.
+    /// Sends a turn, reads its reply to the end, and returns the items of the answer.
     async fn turn(&self, input: &[Value]) -> Vec<Value> {
         let reply = self.send(input).await.unwrap();
         let messages = reply.into_body().map(|chunk| match chunk.unwrap() {

@@ -1,4 +1,4 @@
-//! Finding the way to a workspace: asked for once, never in the way, and logged once.
+//! Routes to workspaces: requested once, never in the way of a turn, and problems logged once.
 
 use std::time::Duration;
 
