@@ -2,8 +2,8 @@
 //! §10).
 //!
 //! The backend reports a fault as an HTTP status with a body, as an event of a stream (`response.failed`, `error`), or
-//! as a frame of a WebSocket. [`FaultReport`] reads all three, and [`Fault::ALL`] gives each fault one kind, one
-//! status, one code for the client and one rule for retries, however it is reported.
+//! as a frame of a WebSocket. [`FaultReport`] reads all three, and [`Fault::ALL`] gives each fault one kind (and so
+//! one status), one code for the client and one rule for retries, however it is reported.
 //!
 //! ```
 //! use codex_translate::ErrorKind;
