@@ -38,7 +38,7 @@ pub struct Summary {
 pub enum Finish {
     /// The model finished, or its answer reached a stop string.
     Stop,
-    /// The reply reached a limit of tokens.
+    /// The reply reached a token limit.
     Length,
     /// The model called tools and waits for their outputs.
     ToolCalls,

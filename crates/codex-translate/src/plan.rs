@@ -24,8 +24,8 @@ pub struct ReplyPlan {
     pub keep_phases: bool,
     /// The stop strings (`stop`, at most four). The answer ends before the first match.
     pub stop: Vec<String>,
-    /// The limit of generated tokens (`max_completion_tokens`, `max_tokens`, `max_output_tokens`), which this crate
-    /// emulates.
+    /// The maximum number of generated tokens (`max_completion_tokens`, `max_tokens`, `max_output_tokens`), which this
+    /// crate emulates.
     pub max_tokens: Option<u32>,
     /// Roughly how many tokens the request has, for the usage of a reply that is cut off before the backend reports it.
     pub prompt_tokens: u64,
@@ -62,7 +62,7 @@ impl ReplyPlan {
         }
     }
 
-    /// Returns whether the caller set stop strings or a limit of tokens.
+    /// Returns whether the caller set stop strings or a token limit.
     pub fn is_cut(&self) -> bool {
         !self.stop.is_empty() || self.max_tokens.is_some()
     }

@@ -193,7 +193,7 @@ impl TokenState {
 
     /// Adopts the tokens that were in the store at `version`. Returns whether they differ from the ones before.
     ///
-    /// Reads may end in another order than they began. The result of an older one is ignored: it could bring back a
+    /// Reads may end in a different order than they began. The result of an older one is ignored: it could bring back a
     /// used token and replace one that exists only in memory.
     pub(crate) fn adopt(&mut self, read: StoreRead, stored: Option<Tokens>, version: StoreVersion) -> bool {
         if read.0 < self.current {

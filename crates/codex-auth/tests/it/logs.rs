@@ -1,4 +1,4 @@
-//! No secret reaches a log, at the most verbose level.
+//! No secret reaches a log, even at the most verbose level.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};

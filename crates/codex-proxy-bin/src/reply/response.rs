@@ -55,7 +55,7 @@ pub(crate) fn switching_protocols(accept: HeaderValue) -> Response<ReplyBody> {
     response
 }
 
-/// Returns the reply to a WebSocket handshake of another version than 13.
+/// Returns the reply to a WebSocket handshake of a version other than 13.
 pub(crate) fn unsupported_websocket_version() -> Response<ReplyBody> {
     upgrade_required("unsupported WebSocket version; use version 13")
 }

@@ -11,7 +11,7 @@ pub(crate) fn encrypt(account_id: &str, family: &str, thought: &str) -> String {
     format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(format!("{account_id}\n{family}\n{thought}")))
 }
 
-/// Returns why a content is rejected, in the words of the real message; `None` if it is accepted.
+/// Returns why encrypted content is rejected, in the words of the real message; `None` if it is accepted.
 pub(crate) fn rejection(content: &str, account_id: &str, family: &str) -> Option<&'static str> {
     let opened = content.strip_prefix(PREFIX).and_then(|rest| URL_SAFE_NO_PAD.decode(rest).ok());
     let Some(text) = opened.and_then(|bytes| String::from_utf8(bytes).ok()) else {

@@ -87,7 +87,7 @@ pub(crate) fn role(item: &Value) -> &str {
     item.get("role").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Returns the text of a content: a string, or the joined texts of its parts.
+/// Returns the text of content: a string, or the joined texts of its parts.
 pub(crate) fn content_text(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),

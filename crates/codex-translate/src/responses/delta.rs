@@ -281,7 +281,7 @@ mod tests {
 
     const DELTA: &str = r#"{"type":"response.output_text.delta","sequence_number":7,"item_id":"msg_1","output_index":1,"content_index":2,"delta":"a \"b\"\n","logprobs":[],"obfuscation":"x"}"#;
 
-    /// The general parser returns the same wherever this one returns anything, also after a similar delta.
+    /// The general parser returns the same wherever this one returns anything, even after a similar delta.
     fn check(json: &str) -> bool {
         let mut reader = DeltaReader::default();
         reader.read(&json.replace("a \\\"b", "before"));

@@ -8,8 +8,8 @@ use crate::backend::checks::values::one_of;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::turn::Turn;
 
-/// Checks a content: a string, or parts of the types that `role` may send (`tool` is a tool's output, `agent` a
-/// message between agents).
+/// Checks the content of a message: a string, or parts of the types that `role` may send (`tool` is a tool's output,
+/// `agent` a message between agents).
 pub(crate) fn check_content(content: Option<&Value>, role: &str, at: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
     match content {
         None => Err(Refusal::missing(at)),

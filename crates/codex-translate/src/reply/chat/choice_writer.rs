@@ -86,7 +86,7 @@ impl ChoiceWriter {
         }
     }
 
-    /// Adds to a text. Returns the finish if a limit of the caller ends the reply here.
+    /// Adds to a text. Returns the finish if the caller's limit ends the reply here.
     pub(crate) fn push_text(
         &mut self,
         delta: &TextDelta<'_>,

@@ -75,7 +75,8 @@ impl ChatStream {
         outcome.map(|_| Flow::Done)
     }
 
-    /// Ends the reply with `error`, because upstream cannot be read any further. A reply that has ended stays as it is.
+    /// Ends the reply with `error`, because upstream cannot be read any further. A reply that has ended does not
+    /// change.
     pub fn fail(&mut self, error: Error) {
         if let ChatState::Open = self.state {
             self.state = ChatState::Closed(Err(error));

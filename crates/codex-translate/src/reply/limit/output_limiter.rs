@@ -1,5 +1,4 @@
-//! The caller's limits: stop strings and a limit of tokens, which the backend does not accept (docs/features.md C7,
-//! C8).
+//! The caller's limits: stop strings and a token limit, which the backend does not accept (docs/features.md C7, C8).
 
 use super::stop::{Search, Stops};
 use super::tokens::TokenCount;

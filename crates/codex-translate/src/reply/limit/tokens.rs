@@ -1,4 +1,4 @@
-//! Limits of tokens, counted with the models' tokenizer.
+//! Token limits, counted with the models' tokenizer.
 //!
 //! The tokenizer is created when the first request needs it.
 

@@ -115,7 +115,7 @@ impl Template {
         self.set(&[("status", Cow::Owned(Text::Plain(status).to_json())), ("output", Cow::Borrowed(output))]);
     }
 
-    /// Ends the response as a limit of the caller ends it.
+    /// Ends the response at the caller's limit.
     pub(super) fn cut(&mut self, status: &str, usage: Option<&Usage>, output: &str) {
         let usage = usage.and_then(|usage| serde_json::to_string(&ResponsesUsage(*usage)).ok());
         let details = if status == "incomplete" { "{\"reason\":\"max_output_tokens\"}" } else { "null" };

@@ -9,7 +9,7 @@
 //! * repetitions, and events after the end of what they belong to, are dropped;
 //! * the last event holds the whole output, which upstream leaves empty;
 //! * model and tools have the caller's names, and phases the two words that SDKs know;
-//! * a limit of tokens, which upstream does not accept, ends the reply as incomplete.
+//! * a token limit, which upstream does not accept, ends the reply as incomplete.
 //!
 //! Nothing is written before an event shows that the turn has started, so a rejected turn can still be answered with a
 //! status (docs/features.md R8).
@@ -110,7 +110,8 @@ impl ResponseStream {
         }
     }
 
-    /// Ends the reply with `error`, because upstream cannot be read any further. A reply that has ended stays as it is.
+    /// Ends the reply with `error`, because upstream cannot be read any further. A reply that has ended does not
+    /// change.
     pub fn fail(&mut self, error: Error) {
         let prelude = match &mut self.state {
             StreamState::Buffering(prelude) => Some(std::mem::take(prelude)),
