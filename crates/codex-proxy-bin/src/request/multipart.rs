@@ -31,11 +31,8 @@ pub(crate) async fn to_json(boundary: &str, body: Bytes) -> Result<Vec<u8>, Erro
         let data = field.bytes().await.map_err(|error| malformed(&error))?;
         let value = if is_file { file(&name, media_type, &data)? } else { text(&name, &data)? };
         match name.strip_suffix("[]") {
-            Some(list) => {
-                let list = object.entry(list).or_insert_with(|| Value::Array(Vec::new()));
-                list.as_array_mut().into_iter().for_each(|list| list.push(value.clone()));
-            }
-            None => add(&mut object, name, value),
+            Some(list) => add(&mut object, list, value, true),
+            None => add(&mut object, &name, value, false),
         }
     }
     // A map with string keys can always be written.
@@ -43,12 +40,12 @@ pub(crate) async fn to_json(boundary: &str, body: Bytes) -> Result<Vec<u8>, Erro
 }
 
 /// Adds a field; a name that appears again becomes a list, too.
-fn add(object: &mut Map<String, Value>, name: String, value: Value) {
-    match object.get_mut(&name) {
+fn add(object: &mut Map<String, Value>, name: &str, value: Value, is_list: bool) {
+    match object.get_mut(name) {
         Some(Value::Array(list)) => list.push(value),
         Some(earlier) => *earlier = Value::Array(vec![earlier.take(), value]),
         None => {
-            object.insert(name, value);
+            object.insert(name.to_owned(), if is_list { Value::Array(vec![value]) } else { value });
         }
     }
 }
@@ -129,6 +126,10 @@ mod tests {
             assert_eq!(two["image"], json!([url, url]), "{name}");
         }
         assert_eq!(read(&[file("image[]")]).await.unwrap()["image"], json!([url]));
+        for (first, second) in [("image", "image[]"), ("image[]", "image")] {
+            let both = read(&[file(first), file(second)]).await.unwrap();
+            assert_eq!(both, json!({"image": [url, url]}), "{first}, {second}");
+        }
         let number = read(&[part("name=\"prompt\"", b"7")]).await.unwrap();
         assert_eq!(number["prompt"], "7", "a prompt stays text");
     }
