@@ -14,7 +14,7 @@ use crate::request::context::RequestContext;
 use crate::stored::{ExpandedRequest, Stored, StoredResponse};
 
 /// Returns the memory for a request of `bytes` that waits to be stored; `None` if it is not to be stored.
-pub(crate) fn keep_permit<U: Upstream>(app: &App<U>, bytes: usize) -> Option<BudgetPermit> {
+pub(crate) fn storing_permit<U: Upstream>(app: &App<U>, bytes: usize) -> Option<BudgetPermit> {
     app.body_budget.try_acquire(bytes).ok().filter(|_| app.stored.has_room_for(bytes))
 }
 
@@ -42,7 +42,7 @@ pub(crate) async fn completed<U: Upstream>(
 
 /// What to store of a turn once it is complete.
 #[derive(Debug)]
-pub(crate) struct Keep {
+pub(crate) struct StoreOnCompletion {
     stored: Arc<Stored>,
     caller: String,
     request: Bytes,
@@ -50,7 +50,7 @@ pub(crate) struct Keep {
     _permit: BudgetPermit,
 }
 
-impl Keep {
+impl StoreOnCompletion {
     /// Returns what to store of the turn for `request`, if the plan says so.
     pub(crate) fn of<U: Upstream>(
         app: &App<U>,
@@ -60,31 +60,31 @@ impl Keep {
         permit: BudgetPermit,
     ) -> Option<Self> {
         let (stored, caller) = (Arc::clone(&app.stored), context.caller.id.clone());
-        let keep = || Self { stored, caller, request, _permit: permit };
-        plan.store.then(keep)
+        let store = || Self { stored, caller, request, _permit: permit };
+        plan.store.then(store)
     }
 
     /// Stores the turn with its response.
-    pub(crate) fn response(self, json: &str) {
+    pub(crate) fn complete(self, json: &str) {
         #[derive(Deserialize)]
         struct Named<'a> {
             #[serde(borrow)]
             id: Cow<'a, str>,
         }
         if let Ok(Named { id }) = serde_json::from_str(json) {
-            self.stored.keep(&self.caller, &id, StoredResponse { request: self.request, response: json.to_owned() });
+            self.stored.insert(&self.caller, &id, StoredResponse { request: self.request, response: json.to_owned() });
         }
     }
 }
 
 /// A streaming reply that is stored once it is complete.
 #[derive(Debug)]
-pub(crate) struct Keeping<P> {
+pub(crate) struct StoringPipe<P> {
     pub(crate) pipe: P,
-    pub(crate) keep: Option<Keep>,
+    pub(crate) store: Option<StoreOnCompletion>,
 }
 
-impl<O, P: Pipe<O>> Pipe<O> for Keeping<P> {
+impl<O, P: Pipe<O>> Pipe<O> for StoringPipe<P> {
     fn push(&mut self, event: RawEvent<'_>, out: &mut O) -> Result<Flow, Error> {
         self.pipe.push(event, out)
     }
@@ -95,8 +95,8 @@ impl<O, P: Pipe<O>> Pipe<O> for Keeping<P> {
 
     fn finish(&mut self, out: &mut O) -> Result<Summary, Error> {
         let summary = self.pipe.finish(out)?;
-        if let (Some(keep), Some(response)) = (self.keep.take(), self.pipe.stored_form()) {
-            keep.response(response);
+        if let (Some(store), Some(response)) = (self.store.take(), self.pipe.stored_form()) {
+            store.complete(response);
         }
         Ok(summary)
     }

@@ -9,7 +9,7 @@ use codex_upstream::Upstream;
 use http::{Response, StatusCode};
 
 use crate::app::App;
-use crate::endpoints::keep::{self, Keep, Keeping};
+use crate::endpoints::storing::{self, StoreOnCompletion, StoringPipe};
 use crate::ids;
 use crate::reply::{self, ReplyBody};
 use crate::request::context::RequestContext;
@@ -28,24 +28,25 @@ pub(crate) async fn turn<U: Upstream>(
     body: Bytes,
 ) -> Result<Response<ReplyBody>, Error> {
     let (ExpandedRequest { body: whole, previous }, _permit) = if dialect.stores {
-        let (whole, permit) = keep::completed(app, context, &body).await?;
+        let (whole, permit) = storing::completed(app, context, &body).await?;
         (whole, Some(permit))
     } else {
         (ExpandedRequest { body: body.clone(), previous: None }, None)
     };
     // A large request is freed before its reply has ended.
-    let asked = if dialect.stores { keep::keep_permit(app, body.len()) } else { None }.map(|permit| (body, permit));
+    let asked =
+        if dialect.stores { storing::storing_permit(app, body.len()) } else { None }.map(|permit| (body, permit));
     let options = Options { stores: asked.is_some(), ..context.options.clone() };
     let PreparedTurn { mut plan, notices, turn } = prepare(app, dialect, context, &options, whole)?;
     plan.previous_response_id = previous;
-    let mut kept = asked.and_then(|(asked, permit)| Keep::of(app, context, &plan, asked, permit));
+    let mut store = asked.and_then(|(asked, permit)| StoreOnCompletion::of(app, context, &plan, asked, permit));
     let record = &context.record;
     let reply_id = ids::reply(dialect, app.clock.now());
     let is_stream = plan.stream;
     // The backend makes one choice per turn (docs/features.md C9).
     let choices = (0..plan.n).map(|choice| (turn.open(), ReplyPlan { choice, ..plan.clone() }));
     let mut response = if is_stream {
-        let mut writer = |plan: &ReplyPlan| Keeping { pipe: dialect.pipe(plan, &reply_id), keep: kept.take() };
+        let mut writer = |plan: &ReplyPlan| StoringPipe { pipe: dialect.pipe(plan, &reply_id), store: store.take() };
         let turns = choices.map(|(pending, plan)| (pending, writer(&plan))).collect();
         let relay = Relay::await_first_output(turns, record.clone()).await?;
         reply::event_stream(relay.with_keepalive(dialect.keepalive))
@@ -54,8 +55,8 @@ pub(crate) async fn turn<U: Upstream>(
         let replies = relay::collect(turns, record).await?;
         let reply = replies.into_iter().reduce(WholeReply::merged);
         let reply = reply.ok_or_else(|| Error::new(ErrorKind::Internal, "the request has no choices"))?;
-        if let (Some(keep), Some(json)) = (kept, reply.stored_form()) {
-            keep.response(json);
+        if let (Some(store), Some(json)) = (store, reply.stored_form()) {
+            store.complete(json);
         }
         reply::json(StatusCode::OK, &reply)
     };

@@ -102,9 +102,9 @@ impl Stored {
         let mut turns = Vec::new();
         let mut next = Some(id.to_owned());
         while let Some(id) = next {
-            let kept = self.get(caller, &id).filter(|_| turns.len() < MAX_TURNS).ok_or_else(|| not_found(&id))?;
-            let (input, previous) = asked(&kept);
-            let output = output(&kept);
+            let entry = self.get(caller, &id).filter(|_| turns.len() < MAX_TURNS).ok_or_else(|| not_found(&id))?;
+            let (input, previous) = asked(&entry);
+            let output = output(&entry);
             bytes += input.iter().chain(&output).map(|item| item.get().len()).sum::<usize>();
             check_size(bytes, limit_bytes)?;
             turns.push((input, output));
@@ -119,8 +119,8 @@ impl Stored {
     /// # Errors
     /// As for [`conversation`](Self::conversation).
     pub(crate) fn input_of(&self, caller: &str, id: &str, limit_bytes: usize) -> Result<Vec<Box<RawValue>>, Error> {
-        let kept = self.get(caller, id).ok_or_else(|| not_found(id))?;
-        let (input, previous) = asked(&kept);
+        let entry = self.get(caller, id).ok_or_else(|| not_found(id))?;
+        let (input, previous) = asked(&entry);
         let conversation = |id: String| self.conversation(caller, &id, limit_bytes);
         let mut items = previous.map_or_else(|| Ok(Vec::new()), conversation)?;
         items.extend(self.with_items(caller, input, limit_bytes)?);
@@ -163,7 +163,7 @@ impl Stored {
         let is_it = |item: &RawValue| {
             serde_json::from_str(item.get()).is_ok_and(|ItemRef { id: found, .. }| found.as_deref() == Some(id))
         };
-        self.find(caller, id, |kept| output(kept).into_iter().find(|item| is_it(item)))
+        self.find(caller, id, |entry| output(entry).into_iter().find(|item| is_it(item)))
     }
 }
 
@@ -173,16 +173,16 @@ fn reference(item: &RawValue) -> Option<String> {
     (r#type.as_deref() == Some("item_reference")).then_some(id?.into_owned())
 }
 
-fn asked(kept: &StoredResponse) -> (Vec<Box<RawValue>>, Option<String>) {
+fn asked(entry: &StoredResponse) -> (Vec<Box<RawValue>>, Option<String>) {
     // It was parsed when it arrived.
-    let Ok(StoredInput { previous_response_id, input }) = serde_json::from_slice(&kept.request) else {
+    let Ok(StoredInput { previous_response_id, input }) = serde_json::from_slice(&entry.request) else {
         return Default::default();
     };
     (input.and_then(|input| items(&input).ok()).unwrap_or_default(), previous_response_id)
 }
 
-fn output(kept: &StoredResponse) -> Vec<Box<RawValue>> {
-    serde_json::from_str(&kept.response).map_or_else(|_| Vec::new(), |StoredOutput { output }| output)
+fn output(entry: &StoredResponse) -> Vec<Box<RawValue>> {
+    serde_json::from_str(&entry.response).map_or_else(|_| Vec::new(), |StoredOutput { output }| output)
 }
 
 /// Returns the items of an input; a text is the user's message.
@@ -229,7 +229,7 @@ mod tests {
         let item = json!({"id": "item_1", "type": "message", "role": "assistant", "content": "x".repeat(1000)});
         let request = Bytes::from(json!({"model": "m", "input": "y".repeat(1000)}).to_string());
         let response = json!({"id": "resp_1", "output": [item]}).to_string();
-        stored.keep("", "resp_1", StoredResponse { request, response });
+        stored.insert("", "resp_1", StoredResponse { request, response });
         let references = vec![json!({"type": "item_reference", "id": "item_1"}); 10];
         for body in
             [json!({"model": "m", "input": references}), json!({"model": "m", "previous_response_id": "resp_1"})]

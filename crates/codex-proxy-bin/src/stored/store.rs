@@ -51,15 +51,15 @@ impl Stored {
     }
 
     /// Stores a response for `caller`, unless it is too large.
-    pub(crate) fn keep(&self, caller: &str, id: &str, kept: StoredResponse) {
-        let size = kept.size();
+    pub(crate) fn insert(&self, caller: &str, id: &str, entry: StoredResponse) {
+        let size = entry.size();
         if !self.has_room_for(size) {
             tracing::debug!(size, "the response is too large to store");
             return;
         }
         let mut entries = self.entries();
         entries.bytes += size;
-        if let Some(before) = entries.by_id.put((caller.to_owned(), id.to_owned()), Arc::new(kept)) {
+        if let Some(before) = entries.by_id.put((caller.to_owned(), id.to_owned()), Arc::new(entry)) {
             entries.bytes -= before.size();
         }
         while entries.bytes > self.limit_bytes
@@ -77,8 +77,8 @@ impl Stored {
     /// Deletes the response `id` of `caller`; false if there is none.
     pub(crate) fn delete(&self, caller: &str, id: &str) -> bool {
         let mut entries = self.entries();
-        let Some(kept) = entries.by_id.pop(&(caller.to_owned(), id.to_owned())) else { return false };
-        entries.bytes -= kept.size();
+        let Some(entry) = entries.by_id.pop(&(caller.to_owned(), id.to_owned())) else { return false };
+        entries.bytes -= entry.size();
         true
     }
 
@@ -86,8 +86,8 @@ impl Stored {
     pub(crate) fn find<T>(&self, caller: &str, word: &str, pick: impl Fn(&StoredResponse) -> Option<T>) -> Option<T> {
         let word = Finder::new(word);
         let entries = self.entries();
-        let mut own = entries.by_id.iter().filter(|((of, _), _)| of == caller).map(|(_, kept)| kept);
-        own.find_map(|kept| word.find(kept.response.as_bytes()).and_then(|_| pick(kept)))
+        let mut own = entries.by_id.iter().filter(|((of, _), _)| of == caller).map(|(_, entry)| entry);
+        own.find_map(|entry| word.find(entry.response.as_bytes()).and_then(|_| pick(entry)))
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -105,14 +105,14 @@ impl StoredResponse {
 mod tests {
     use super::*;
 
-    fn kept(bytes: usize) -> StoredResponse {
+    fn entry(bytes: usize) -> StoredResponse {
         StoredResponse { request: Bytes::from(vec![b'x'; bytes]), response: String::new() }
     }
 
     #[test]
     fn a_response_belongs_to_its_caller() {
         let stored = Stored::new(1 << 20);
-        stored.keep("ada", "resp_1", kept(1));
+        stored.insert("ada", "resp_1", entry(1));
         assert!(stored.get("ada", "resp_1").is_some() && stored.get("bob", "resp_1").is_none());
         assert!(!stored.delete("bob", "resp_1") && stored.delete("ada", "resp_1") && !stored.delete("ada", "resp_1"));
         assert!(stored.get("ada", "resp_1").is_none());
@@ -121,12 +121,12 @@ mod tests {
     #[test]
     fn the_least_recently_used_is_evicted_first() {
         let stored = Stored::new(10 * (1000 + ENTRY_BYTES));
-        (0..10).for_each(|n| stored.keep("", &n.to_string(), kept(1000)));
+        (0..10).for_each(|n| stored.insert("", &n.to_string(), entry(1000)));
         assert!(stored.get("", "0").is_some());
-        stored.keep("", "10", kept(1000));
+        stored.insert("", "10", entry(1000));
         assert!(stored.get("", "0").is_some() && stored.get("", "1").is_none() && stored.get("", "10").is_some());
         // Storing the same id again replaces the response.
-        stored.keep("", "10", kept(1000));
+        stored.insert("", "10", entry(1000));
         assert!(stored.get("", "2").is_some());
         assert_eq!((0..11).filter(|n| stored.delete("", &n.to_string())).count(), 10);
         assert_eq!(stored.entries().bytes, 0);
@@ -135,8 +135,8 @@ mod tests {
     #[test]
     fn what_is_too_large_is_not_stored_and_evicts_nothing() {
         let stored = Stored::new(4000);
-        stored.keep("", "small", kept(100));
-        stored.keep("", "large", kept(1000));
+        stored.insert("", "small", entry(100));
+        stored.insert("", "large", entry(1000));
         assert!(stored.get("", "small").is_some() && stored.get("", "large").is_none());
         assert!(stored.has_room_for(1000) && !stored.has_room_for(1001));
         assert!(!Stored::new(0).is_in_use() && !Stored::new(0).has_room_for(0));

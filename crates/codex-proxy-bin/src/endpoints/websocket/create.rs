@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use codex_translate::{Error, ErrorKind};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::endpoints::websocket::memory::Memory;
+use crate::endpoints::websocket::last_response::LastResponse;
 use crate::stored::items;
 
 /// A request for a response, as it was sent.
@@ -25,15 +25,15 @@ pub(super) struct Create {
     pub(super) generate: bool,
 }
 
-/// What a frame asks for.
+/// A frame of the client.
 #[derive(Debug)]
-pub(super) enum Asked {
-    Response(Create),
+pub(super) enum ClientEvent {
+    Create(Create),
     /// A notification that needs no answer.
-    Nothing,
+    Notification,
 }
 
-impl Asked {
+impl ClientEvent {
     /// Parses a frame.
     ///
     /// # Errors
@@ -44,9 +44,9 @@ impl Asked {
         })?;
         let kind: String = member(&mut members, "type")?.unwrap_or_default();
         match kind.as_str() {
-            "response.create" => Create::read(members, frame).map(Self::Response),
+            "response.create" => Create::read(members, frame).map(Self::Create),
             // The official client reports which responses it has processed.
-            "response.processed" => Ok(Self::Nothing),
+            "response.processed" => Ok(Self::Notification),
             other => Err(Error::invalid("type", format!("unknown frame type `{other}`; send `response.create`"))),
         }
     }
@@ -77,12 +77,12 @@ impl Create {
     /// That response is neither remembered nor stored; the client has to send the whole conversation.
     pub(super) fn whole_input(
         &mut self,
-        memory: &Memory,
-        kept: impl FnOnce(&str) -> Result<Vec<Box<RawValue>>, Error>,
+        last: &LastResponse,
+        stored: impl FnOnce(&str) -> Result<Vec<Box<RawValue>>, Error>,
     ) -> Result<Option<Vec<Box<RawValue>>>, Error> {
         let new = self.input.take();
         let Some(previous) = self.previous.take() else { return Ok(new) };
-        let mut input = memory.of(&previous).map_or_else(|| kept(&previous), Ok)?;
+        let mut input = last.of(&previous).map_or_else(|| stored(&previous), Ok)?;
         input.extend(new.unwrap_or_default());
         Ok(Some(input))
     }
@@ -138,15 +138,15 @@ mod tests {
     use crate::stored::Stored;
 
     fn create(frame: &Value) -> Create {
-        match Asked::read(&frame.to_string()).unwrap() {
-            Asked::Response(create) => create,
-            Asked::Nothing => panic!("{frame} asks for nothing"),
+        match ClientEvent::read(&frame.to_string()).unwrap() {
+            ClientEvent::Create(create) => create,
+            ClientEvent::Notification => panic!("{frame} asks for nothing"),
         }
     }
 
-    fn body(frame: &Value, memory: &Memory) -> Value {
+    fn body(frame: &Value, last: &LastResponse) -> Value {
         let mut create = create(frame);
-        let input = create.whole_input(memory, |id| Stored::new(0).conversation("", id, 0)).unwrap();
+        let input = create.whole_input(last, |id| Stored::new(0).conversation("", id, 0)).unwrap();
         serde_json::from_slice(&create.body(input.as_deref()).unwrap()).unwrap()
     }
 
@@ -156,22 +156,22 @@ mod tests {
             "background": null, "reasoning": {"effort": "low"}});
         let message = json!({"type": "message", "role": "user", "content": "hi"});
         let expected = json!({"model": "m", "input": [message], "stream": true, "reasoning": {"effort": "low"}});
-        assert_eq!(body(&frame, &Memory::default()), expected);
+        assert_eq!(body(&frame, &LastResponse::default()), expected);
         assert!(!create(&frame).generate);
         let chat = json!({"type": "response.create", "model": "m", "messages": [{"role": "user", "content": "hi"}]});
-        assert_eq!(body(&chat, &Memory::default()).get("input"), None);
+        assert_eq!(body(&chat, &LastResponse::default()).get("input"), None);
     }
 
     #[test]
     fn a_request_continues_the_remembered_response() {
-        let mut memory = Memory::new(1 << 20, BodyMemoryBudget::default());
+        let mut last = LastResponse::new(1 << 20, BodyMemoryBudget::default());
         let raw = |value: Value| to_raw_value(&value).unwrap();
-        memory.keep("resp_1", vec![raw(json!({"n": 1.50}))], &[&raw(json!({"n": 2}))]);
+        last.remember("resp_1", vec![raw(json!({"n": 1.50}))], &[&raw(json!({"n": 2}))]);
         let frame =
             json!({"type": "response.create", "model": "m", "previous_response_id": "resp_1", "input": [{"n": 3}]});
-        assert_eq!(body(&frame, &memory)["input"], json!([{"n": 1.50}, {"n": 2}, {"n": 3}]));
+        assert_eq!(body(&frame, &last)["input"], json!([{"n": 1.50}, {"n": 2}, {"n": 3}]));
         let mut other = create(&json!({"type": "response.create", "previous_response_id": "resp_2", "input": []}));
-        let error = other.whole_input(&memory, |id| Stored::new(0).conversation("", id, 0)).unwrap_err();
+        let error = other.whole_input(&last, |id| Stored::new(0).conversation("", id, 0)).unwrap_err();
         assert_eq!((error.code(), error.status_hint()), (Some("previous_response_not_found"), 400));
     }
 
@@ -187,9 +187,9 @@ mod tests {
             ("{\"type\": \"response.create\", \"input\": {}}", Some("input")),
             ("{\"type\": \"response.create\", \"previous_response_id\": 7}", Some("previous_response_id")),
         ] {
-            let error = Asked::read(frame).unwrap_err();
+            let error = ClientEvent::read(frame).unwrap_err();
             assert_eq!((error.status_hint(), error.param()), (400, param), "{frame}");
         }
-        assert!(matches!(Asked::read("{\"type\": \"response.processed\"}"), Ok(Asked::Nothing)));
+        assert!(matches!(ClientEvent::read("{\"type\": \"response.processed\"}"), Ok(ClientEvent::Notification)));
     }
 }

@@ -7,21 +7,21 @@ use crate::request::budget::{BodyMemoryBudget, BudgetPermit};
 
 /// The last response of a connection: its id, and the conversation up to its end.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(super) struct LastResponse {
     limit_bytes: usize,
     budget: BodyMemoryBudget,
-    last: Option<Last>,
+    last: Option<Remembered>,
 }
 
 #[derive(Debug)]
-struct Last {
+struct Remembered {
     id: String,
     items: Vec<Box<RawValue>>,
     bytes: usize,
     _permit: BudgetPermit,
 }
 
-impl Memory {
+impl LastResponse {
     /// Remembers nothing yet, and never more than `limit_bytes`.
     pub(super) fn new(limit_bytes: usize, budget: BodyMemoryBudget) -> Self {
         Self { limit_bytes, budget, last: None }
@@ -39,7 +39,7 @@ impl Memory {
 
     /// Remembers the response `id`, which answered `input` with `output`, instead of the one before; nothing if it is
     /// too large.
-    pub(super) fn keep(&mut self, id: &str, mut input: Vec<Box<RawValue>>, output: &[&RawValue]) {
+    pub(super) fn remember(&mut self, id: &str, mut input: Vec<Box<RawValue>>, output: &[&RawValue]) {
         input.extend(output.iter().map(|item| (*item).to_owned()));
         self.last = None;
         let bytes: usize = input.iter().map(|item| item.get().len()).sum();
@@ -47,7 +47,7 @@ impl Memory {
         if bytes <= self.limit_bytes
             && let Ok(permit) = self.budget.try_acquire(bytes)
         {
-            self.last = Some(Last { id: id.to_owned(), items: input, bytes, _permit: permit });
+            self.last = Some(Remembered { id: id.to_owned(), items: input, bytes, _permit: permit });
         }
     }
 
@@ -64,15 +64,15 @@ mod tests {
     #[test]
     fn only_the_last_response_is_remembered_unless_it_is_large() {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
-        let mut memory = Memory::new(4, BodyMemoryBudget::default());
-        memory.keep("a", vec![raw("1")], &[&raw("22")]);
-        assert_eq!(memory.of("a").unwrap().len(), 2);
-        memory.keep("b", vec![raw("1")], &[]);
-        assert!(memory.of("a").is_none() && memory.of("b").is_some());
-        memory.keep("c", vec![raw("12345")], &[]);
-        assert!(memory.of("b").is_none() && memory.of("c").is_none());
-        memory.keep("d", Vec::new(), &[]);
-        memory.clear();
-        assert!(memory.of("d").is_none());
+        let mut last = LastResponse::new(4, BodyMemoryBudget::default());
+        last.remember("a", vec![raw("1")], &[&raw("22")]);
+        assert_eq!(last.of("a").unwrap().len(), 2);
+        last.remember("b", vec![raw("1")], &[]);
+        assert!(last.of("a").is_none() && last.of("b").is_some());
+        last.remember("c", vec![raw("12345")], &[]);
+        assert!(last.of("b").is_none() && last.of("c").is_none());
+        last.remember("d", Vec::new(), &[]);
+        last.clear();
+        assert!(last.of("d").is_none());
     }
 }

@@ -6,8 +6,9 @@
 //! the connection's last response is remembered, so a client needs to send only the new input; errors are frames; a
 //! comment becomes a ping.
 
+mod client_socket;
 mod create;
-mod memory;
+mod last_response;
 mod metered;
 mod session;
 
