@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScenarioError {
-    /// There is no such word: see [`Scenario`] for the list.
+    /// There is no such word: see [`Scenario`](super::Scenario) for the list.
     #[error("unknown scenario word `{0}`; the documentation of codex_sim::Scenario lists them")]
     Unknown(String),
     /// The word's argument is missing or invalid.

@@ -1,4 +1,4 @@
-//! Chat requests: the chat dialect's entry to [`normalise`](super::normalise).
+//! Chat requests: the chat dialect's entry to [`normalise`](super::normalise()).
 
 use super::normalise::normalise_request;
 use super::translated::Translated;

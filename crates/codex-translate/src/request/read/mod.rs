@@ -1,7 +1,7 @@
 //! The readers: from a client's body, in either dialect, to the hub.
 //!
 //! They check types and shapes, and accept each name that clients use for the same thing. What a request *means* to the
-//! backend is decided later, by [`normalise`](super::normalise).
+//! backend is decided later, by [`normalise`](super::normalise()).
 
 mod choice;
 mod content;
