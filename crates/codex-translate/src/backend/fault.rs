@@ -66,7 +66,8 @@ impl Fault {
         // Failures of the backend.
         Self::code("server_is_overloaded", 503, ErrorKind::Overloaded),
         Self::code("slow_down", 503, ErrorKind::Overloaded),
-        Self::code("overloaded_error", 503, ErrorKind::Overloaded),
+        // The official client knows only the two above.
+        Self::code("overloaded_error", 503, ErrorKind::Overloaded).with_code("server_is_overloaded"),
         Self::code("server_error", 500, ErrorKind::Server).tried_again(),
         // The model's input.
         Self::code("context_length_exceeded", 400, ErrorKind::ContextLengthExceeded),
@@ -111,8 +112,8 @@ impl Fault {
         Self::status(408, 408, ErrorKind::Server).tried_again(),
         Self::status(429, 429, ErrorKind::RateLimited),
         Self::status(400, 499, ErrorKind::InvalidRequest),
-        Self::status(503, 503, ErrorKind::Overloaded),
-        Self::status(529, 529, ErrorKind::Overloaded),
+        Self::status(503, 503, ErrorKind::Overloaded).with_code("server_is_overloaded"),
+        Self::status(529, 529, ErrorKind::Overloaded).with_code("server_is_overloaded"),
         Self::status(500, 599, ErrorKind::Server).tried_again(),
         Self::class("invalid_request_error", 400, ErrorKind::InvalidRequest),
     ];

@@ -1,11 +1,14 @@
 //! Parses the backend's error envelope in all its forms (docs/backend.md §0, §2.7, §3.4, §3.6, §4).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::backend::fault::{Fault, Sign};
 use crate::error::{Error, ErrorKind};
+use crate::json::replaced;
 
 /// The maximum length of a message, a code or a parameter, in characters.
 const MAX_CHARS: usize = 2000;
@@ -41,10 +44,8 @@ impl FaultReport {
     /// Parses the body of an HTTP reply, an event of a stream, or a frame of a WebSocket. A report that cannot be
     /// parsed is empty.
     pub fn parse(json: &[u8]) -> Self {
-        match serde_json::from_slice(json) {
-            Ok(Value::Object(body)) => Self::of_body(&body),
-            Ok(_) | Err(_) => Self::default(),
-        }
+        let Ok(json) = std::str::from_utf8(json) else { return Self::default() };
+        members(&replaced(json)).map_or_else(Self::default, |body| Self::of_body(&body))
     }
 
     /// Returns the row of the table that matches the report, or [`Fault::UNKNOWN`].
@@ -202,6 +203,27 @@ fn printable(text: &str) -> String {
     clean.take(MAX_CHARS).collect::<String>().trim().to_owned()
 }
 
+/// Returns the members of an object. Of a `response`, only its error: the rest repeats the request, which may be nested
+/// more deeply than a [`Value`] is parsed.
+fn members(json: &str) -> Option<Map<String, Value>> {
+    let value = |raw: &&RawValue| serde_json::from_str::<Value>(raw.get()).ok();
+    let member = |(name, json): (String, &RawValue)| {
+        let value = match &*name {
+            "response" => {
+                let error = raw_members(json.get())?.get("error").and_then(value);
+                Value::Object(error.map(|error| ("error".to_owned(), error)).into_iter().collect())
+            }
+            _ => value(&json)?,
+        };
+        Some((name, value))
+    };
+    Some(raw_members(json)?.into_iter().filter_map(member).collect())
+}
+
+fn raw_members(json: &str) -> Option<BTreeMap<String, &RawValue>> {
+    serde_json::from_str(json).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -264,6 +286,17 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_is_read_beside_whatever_the_response_repeats() {
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        for (tools, message) in [(&*deep, "slow"), ("[]", "slow \\ud83d")] {
+            let event = format!(
+                r#"{{"type":"response.failed","response":{{"tools":{tools},"error":{{"code":"slow_down","message":"{message}"}}}}}}"#
+            );
+            assert_eq!(FaultReport::parse(event.as_bytes()).code.as_deref(), Some("slow_down"), "{message}");
+        }
+    }
+
+    #[test]
     fn the_stronger_sign_decides() {
         for (body, kind, code) in [
             // A known type is more specific than an unknown code.
@@ -286,6 +319,7 @@ mod tests {
             // An unknown code is passed on, and the status decides, if there is one.
             (json!({"response": {"error": {"code": "new", "message": "m"}}}), ErrorKind::Server, Some("new")),
             (json!({"status": 429, "error": {"code": "new"}}), ErrorKind::RateLimited, Some("new")),
+            (json!({"status": 503, "error": {"code": "new"}}), ErrorKind::Overloaded, Some("server_is_overloaded")),
             (json!({"status": 403, "error": {"code": "new"}}), ErrorKind::Permission, Some("new")),
             (json!({"error": {"type": "invalid_request_error"}}), ErrorKind::InvalidRequest, None),
         ] {
