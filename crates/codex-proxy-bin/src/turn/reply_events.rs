@@ -81,12 +81,20 @@ impl ReplyEvents {
                 }
                 Ok(Flow::Continue)
             }
-            EventBatch::Chunk(chunk) => reader.read(chunk, |event| {
-                if event.kind() == RATE_LIMITS {
-                    observe_rate_limits(event.json());
-                }
-                take(event)
-            }),
+            EventBatch::Chunk(chunk) => {
+                let mut flow = Flow::Continue;
+                let read = reader.read(chunk, |event| {
+                    if event.is_kind(RATE_LIMITS) {
+                        observe_rate_limits(event.json());
+                    }
+                    // Rate limits are seen even after the last event that is wanted.
+                    if flow == Flow::Continue {
+                        flow = take(event)?;
+                    }
+                    Ok(Flow::Continue)
+                });
+                if flow == Flow::Done { Ok(flow) } else { read }
+            }
         }
     }
 
@@ -130,8 +138,8 @@ mod tests {
         format!(r#"{{"plan_type":"{plan}","type":"codex.rate_limits"}}"#)
     }
 
-    /// Returns the events that are handed out, and those about rate limits.
-    async fn read(chunks: Vec<Chunk<Bytes>>) -> (Vec<String>, Vec<String>) {
+    /// Returns the events that are handed out, up to one that is `last`, and those about rate limits.
+    async fn read(chunks: Vec<Chunk<Bytes>>, last: &str) -> (Vec<String>, Vec<String>) {
         let observed = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&observed);
         let chunks = Box::pin(stream::iter(chunks.into_iter().map(Ok)));
@@ -140,9 +148,11 @@ mod tests {
         while let Some(batch) = poll_fn(|cx| reply.poll_next(cx)).await {
             let flow = reply.each(&batch.unwrap(), |event| {
                 events.push(event.json().to_owned());
-                Ok(Flow::Continue)
+                Ok(if event.json() == last { Flow::Done } else { Flow::Continue })
             });
-            assert_eq!(flow, Ok(Flow::Continue));
+            if flow.unwrap() == Flow::Done {
+                break;
+            }
         }
         let observed = std::mem::take(&mut *observed.lock().unwrap());
         (events, observed)
@@ -156,9 +166,16 @@ mod tests {
         for at in 0..=text.len() {
             let (one, other) = text.split_at(at);
             let chunks = [one, other].map(|bytes| Chunk::Bytes(Bytes::copy_from_slice(bytes.as_bytes())));
-            assert_eq!(read(chunks.to_vec()).await, expected, "split at {at}");
+            assert_eq!(read(chunks.to_vec(), "").await, expected, "split at {at}");
         }
         let messages = events.map(|event| Chunk::Message(Bytes::from(event)));
-        assert_eq!(read(messages.to_vec()).await, expected);
+        assert_eq!(read(messages.to_vec(), "").await, expected);
+    }
+
+    #[tokio::test]
+    async fn rate_limits_are_seen_after_the_last_event_that_is_wanted() {
+        let text = format!("data: {DELTA}\n\ndata: {{}}\n\ndata: {}\n\n", limits("plus"));
+        let expected = (vec![DELTA.to_owned()], vec![limits("plus")]);
+        assert_eq!(read(vec![Chunk::Bytes(Bytes::from(text))], DELTA).await, expected);
     }
 }

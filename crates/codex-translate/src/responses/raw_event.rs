@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr2, memmem};
 
 use crate::json::{members, word};
 
@@ -35,6 +35,15 @@ impl<'a> RawEvent<'a> {
         }
     }
 
+    /// Returns whether the event's `type` is `kind`, spelled without escapes. Costs a search of the text if `type` does not
+    /// come first.
+    pub fn is_kind(self, kind: &str) -> bool {
+        match self.leading_kind() {
+            Some(leading) => leading == kind,
+            None => memmem::find(self.json.as_bytes(), kind.as_bytes()).is_some() && self.kind() == kind,
+        }
+    }
+
     fn leading_kind(self) -> Option<&'a str> {
         let rest = self.json.strip_prefix("{\"type\":\"")?;
         let end = memchr2(b'"', b'\\', rest.as_bytes())?;
@@ -59,7 +68,9 @@ mod tests {
             ("[DONE]", ""),
             ("", ""),
         ] {
-            assert_eq!(RawEvent::new(json).kind(), kind, "{json}");
+            let event = RawEvent::new(json);
+            assert_eq!(event.kind(), kind, "{json}");
+            assert_eq!(event.is_kind("error"), kind == "error" && !json.contains('\\'), "{json}");
         }
     }
 }
