@@ -160,7 +160,9 @@ impl TurnMessage {
                     client.clock.sleep(delay).await;
                     is_retried = true;
                 }
-                None => return Err(failure.after_retries()),
+                None if is_retried => return Err(failure.after_retries()),
+                // The backend asks for a longer delay than a request can wait here; the client can.
+                None => return Err(failure),
             }
         }
     }

@@ -11,25 +11,29 @@ use codex_upstream::{Timer, TokioTimer};
 /// A timer whose kind is chosen while the program runs. Clones are the same timer.
 ///
 /// It tells the time of day; durations are measured with tokio's clock, which tests can pause.
-#[derive(Clone)]
-pub struct AnyTimer(Arc<dyn ErasedTimer>);
+#[derive(Clone, Default)]
+pub struct AnyTimer(Kind);
+
+#[derive(Clone, Default)]
+enum Kind {
+    /// The machine's clock and tokio's timer. Sleeping allocates nothing: it happens for each message of a WebSocket.
+    #[default]
+    Tokio,
+    Other(Arc<dyn ErasedTimer>),
+}
 
 impl AnyTimer {
     /// Wraps a timer of any kind.
     pub fn new<T: Timer + 'static>(timer: T) -> Self {
-        Self(Arc::new(timer))
+        Self(Kind::Other(Arc::new(timer)))
     }
 
     /// Returns the time of day.
     pub fn now(&self) -> SystemTime {
-        self.0.now()
-    }
-}
-
-/// The machine's clock and tokio's timer.
-impl Default for AnyTimer {
-    fn default() -> Self {
-        Self::new(TokioTimer)
+        match &self.0 {
+            Kind::Tokio => Timer::now(&TokioTimer),
+            Kind::Other(timer) => timer.now(),
+        }
     }
 }
 
@@ -41,21 +45,27 @@ impl fmt::Debug for AnyTimer {
 
 impl Timer for AnyTimer {
     fn now(&self) -> SystemTime {
-        self.0.now()
+        Self::now(self)
     }
 
     fn jitter(&self) -> f64 {
-        self.0.jitter()
+        match &self.0 {
+            Kind::Tokio => Timer::jitter(&TokioTimer),
+            Kind::Other(timer) => timer.jitter(),
+        }
     }
 
     async fn sleep(&self, duration: Duration) {
-        self.0.sleep(duration).await;
+        match &self.0 {
+            Kind::Tokio => Timer::sleep(&TokioTimer, duration).await,
+            Kind::Other(timer) => timer.sleep(duration).await,
+        }
     }
 }
 
 impl Clock for AnyTimer {
     fn now(&self) -> SystemTime {
-        self.0.now()
+        Self::now(self)
     }
 }
 
