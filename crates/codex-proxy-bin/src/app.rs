@@ -33,6 +33,8 @@ pub struct App<U: Upstream> {
     pub(crate) stored: Arc<Stored>,
     /// The memory for large bodies.
     pub(crate) body_budget: BodyMemoryBudget,
+    /// The memory for what is retained of large requests that have been sent.
+    pub(crate) retained_budget: BodyMemoryBudget,
     /// The open WebSockets of clients.
     pub(crate) client_sockets: UpgradedConnections,
     /// The time of day.
@@ -70,6 +72,7 @@ impl<U: Upstream> App<U> {
             login_command,
             stored: Arc::new(Stored::new(config.stored_bytes)),
             body_budget: BodyMemoryBudget::default(),
+            retained_budget: BodyMemoryBudget::retained(),
             clock,
             client_sockets: UpgradedConnections::default(),
         }

@@ -70,9 +70,15 @@ impl<U: Upstream> App<U> {
             return Err(Error::new(ErrorKind::InvalidRequest, "the request has more than one Host header"));
         }
         if let Some(answer) = cors.preflight(&head) {
-            let mut response = reply::no_content();
-            *response.headers_mut() = answer?;
-            return Ok(response);
+            // A refused preflight is the browser's business: it is not an error in the log.
+            return Ok(answer.map_or_else(
+                |error| reply::from_error(&error),
+                |headers| {
+                    let mut response = reply::no_content();
+                    *response.headers_mut() = headers;
+                    response
+                },
+            ));
         }
         match (route.credential(), runtime.access.admit(peer, &head)) {
             (Credential::Nothing, _) | (_, Ok(())) => {}

@@ -22,7 +22,7 @@ pub(crate) async fn compact<U: Upstream>(
     context: &RequestContext,
     body: &Bytes,
 ) -> Result<Response<ReplyBody>, Error> {
-    let (whole, _permit) = completed(app, context, body).await?;
+    let (whole, _permit) = completed(app, context, body)?;
     let request = responses::ResponsesRequest::from_json(&whole.body)?;
     drop(whole);
     let model = app.named_model(&request.model, &context.options);

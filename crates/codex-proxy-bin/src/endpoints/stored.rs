@@ -40,7 +40,7 @@ pub(crate) fn stored<U: Upstream>(
             Ok(reply::json(StatusCode::OK, &serde_json::from_str::<&RawValue>(&kept.response).ok()))
         }
         StoredQuery::InputItems => {
-            let items = stored.input_of(caller, id, app.runtime.current().limits.body_bytes)?;
+            let items = stored.input_of(caller, id)?;
             let items = items.iter().enumerate().map(|(place, item)| listed(id, place, item)).collect();
             page(items, head.uri.query().unwrap_or_default()).map(|page| reply::json(StatusCode::OK, &page))
         }

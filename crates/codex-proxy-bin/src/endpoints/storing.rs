@@ -9,34 +9,31 @@ use codex_upstream::Upstream;
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::request::budget::{BudgetPermit, SMALL_BYTES};
+use crate::request::budget::BudgetPermit;
 use crate::request::context::RequestContext;
 use crate::stored::{ExpandedRequest, Stored, StoredResponse};
 
 /// Returns the memory for a request of `bytes` that waits to be stored; `None` if it is not to be stored.
 pub(crate) fn storing_permit<U: Upstream>(app: &App<U>, bytes: usize) -> Option<BudgetPermit> {
-    app.body_budget.try_acquire(bytes).ok().filter(|_| app.stored.has_room_for(bytes))
+    if !app.stored.has_room_for(bytes) {
+        return None;
+    }
+    let permit = app.retained_budget.try_acquire(bytes);
+    permit.inspect_err(|_| tracing::warn!("a response is not stored: too many large requests wait to be stored")).ok()
 }
 
 /// Completes a request that continues a stored response or refers to one's items. Hold the permit until it is sent.
 ///
 /// # Errors
 /// The response is not stored, the whole is too large (413), or there is no memory for it (503).
-pub(crate) async fn completed<U: Upstream>(
+pub(crate) fn completed<U: Upstream>(
     app: &App<U>,
     context: &RequestContext,
     body: &Bytes,
 ) -> Result<(ExpandedRequest, BudgetPermit), Error> {
-    let limits = app.runtime.current().limits;
-    let most_bytes = if app.stored.may_complete(body) { limits.body_bytes } else { 0 };
-    let mut permit = if body.len() > SMALL_BYTES {
-        // It has a permit of its own.
-        app.body_budget.try_acquire(most_bytes)?
-    } else {
-        app.body_budget.acquire(most_bytes, limits.timeouts.queue).await?
-    };
-    let whole = app.stored.expand(&context.caller.id, body, limits.body_bytes)?;
-    permit.shrink_to(whole.body.len());
+    let limit_bytes = app.runtime.current().limits.body_bytes;
+    let whole = app.stored.expand(&context.caller.id, body, limit_bytes)?;
+    let permit = app.body_budget.try_grow(body.len(), whole.body.len())?;
     Ok((whole, permit))
 }
 

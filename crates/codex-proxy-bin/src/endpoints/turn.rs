@@ -28,7 +28,7 @@ pub(crate) async fn turn<U: Upstream>(
     body: Bytes,
 ) -> Result<Response<ReplyBody>, Error> {
     let (ExpandedRequest { body: whole, previous }, _permit) = if dialect.stores {
-        let (whole, permit) = storing::completed(app, context, &body).await?;
+        let (whole, permit) = storing::completed(app, context, &body)?;
         (whole, Some(permit))
     } else {
         (ExpandedRequest { body: body.clone(), previous: None }, None)

@@ -1,9 +1,14 @@
 //! The memory for large request bodies, bounded over all requests: one body may have 64 MiB, and a few KiB can decode
 //! to that, so a few dozen at once would exhaust the memory and end every reply.
 //!
-//! Every body above 1 MiB is counted for as long as it is in memory: while it is read or decoded, when a stored
-//! conversation is added to it, while it waits to be stored, as a message on a client's WebSocket, and as the
-//! conversation that such a connection remembers.
+//! There are two budgets, and what is above 1 MiB counts towards one of them for as long as it is in memory. The first is
+//! for requests that are not sent yet: bodies while they are read and decoded, messages on clients' WebSockets while they
+//! arrive, and what stored conversations add to a request. The second is for what is retained after that: requests that
+//! are to be stored with their responses, and conversations that WebSockets remember. Retaining is optional, so it never
+//! takes memory from requests.
+//!
+//! Only a request that holds no permit yet waits for memory; all others get it at once or not at all. So nothing waits for
+//! memory while it holds memory or a slot.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +21,11 @@ use crate::request::limits::full;
 /// A body up to this size is small and is not counted.
 pub(crate) const SMALL_BYTES: usize = 1024 * 1024;
 
-/// The total size of large bodies at the same time. A request takes about twice its body's size.
+/// The total size of large bodies that are not sent yet. A request takes about twice its body's size.
 const ALL_BYTES: usize = 512 * 1024 * 1024;
+
+/// The total size of what is retained of large requests.
+const RETAINED_BYTES: usize = 256 * 1024 * 1024;
 
 /// The budget is counted in KiB.
 const UNIT_BYTES: usize = 1024;
@@ -37,10 +45,15 @@ impl Default for BodyMemoryBudget {
 }
 
 impl BodyMemoryBudget {
+    /// Makes the budget for what is retained of requests.
+    pub(crate) fn retained() -> Self {
+        Self(Arc::new(Semaphore::new(RETAINED_BYTES / UNIT_BYTES)))
+    }
+
     /// Waits, for at most `max_wait`, for the memory for a body of at most `bytes`. A body larger than the whole budget
     /// gets all of it.
     ///
-    /// Acquire once per body: acquiring again while holding a permit can deadlock.
+    /// Call it only while holding neither a permit nor a slot: otherwise callers can wait for each other.
     ///
     /// # Errors
     /// No memory became free in time; the caller gets 503.
@@ -50,12 +63,36 @@ impl BodyMemoryBudget {
         permit.ok().and_then(Result::ok).map(BudgetPermit).ok_or_else(too_many)
     }
 
-    /// Returns the memory for a body of at most `bytes` if it is free, for callers that hold a permit already.
+    /// Returns the memory for `bytes` if it is free.
     ///
     /// # Errors
     /// It is not free.
     pub(crate) fn try_acquire(&self, bytes: usize) -> Result<BudgetPermit, Error> {
         Arc::clone(&self.0).try_acquire_many_owned(units(bytes)).map(BudgetPermit).map_err(|_| too_many())
+    }
+
+    /// Returns the memory for what a request grows by, if it is free. Half of the budget is enough for any growth: the
+    /// request has its own part of the other half.
+    ///
+    /// # Errors
+    /// It is not free.
+    pub(crate) fn try_grow(&self, from_bytes: usize, to_bytes: usize) -> Result<BudgetPermit, Error> {
+        self.try_acquire(to_bytes.saturating_sub(from_bytes).min(ALL_BYTES / 2))
+    }
+
+    /// Extends `permit` to the memory for `bytes`, if that is free.
+    ///
+    /// # Errors
+    /// It is not free; `permit` stays as it is.
+    pub(crate) fn try_extend(&self, permit: &mut Option<BudgetPermit>, bytes: usize) -> Result<(), Error> {
+        let held = permit.as_ref().map_or(0, |permit| permit.0.num_permits());
+        let missing = units(bytes).saturating_sub(u32::try_from(held).unwrap_or(u32::MAX));
+        let more = Arc::clone(&self.0).try_acquire_many_owned(missing).map_err(|_| too_many())?;
+        match permit {
+            Some(permit) => permit.0.merge(more),
+            None => *permit = Some(BudgetPermit(more)),
+        }
+        Ok(())
     }
 }
 
@@ -109,5 +146,26 @@ mod tests {
         assert!(bodies.try_acquire(SMALL_BYTES + 1).is_err());
         // Small bodies are not counted.
         assert!(bodies.try_acquire(SMALL_BYTES).is_ok());
+    }
+
+    #[test]
+    fn a_request_can_grow_beside_its_own_body() {
+        let bodies = BodyMemoryBudget::default();
+        let _own = bodies.try_acquire(2 * SMALL_BYTES).unwrap();
+        assert!(bodies.try_grow(2 * SMALL_BYTES, 2 * ALL_BYTES).is_ok());
+    }
+
+    #[test]
+    fn a_permit_is_extended_by_what_is_missing() {
+        let bodies = BodyMemoryBudget::default();
+        let mut permit = None;
+        bodies.try_extend(&mut permit, 2 * SMALL_BYTES).unwrap();
+        bodies.try_extend(&mut permit, 3 * SMALL_BYTES).unwrap();
+        bodies.try_extend(&mut permit, 2 * SMALL_BYTES).unwrap();
+        assert_eq!(bodies.0.available_permits(), (ALL_BYTES - 3 * SMALL_BYTES) / UNIT_BYTES);
+        let _rest = bodies.try_acquire(ALL_BYTES - 3 * SMALL_BYTES).unwrap();
+        assert_eq!(bodies.try_extend(&mut permit, 4 * SMALL_BYTES).unwrap_err().status_hint(), 503);
+        drop(permit);
+        assert_eq!(bodies.0.available_permits(), 3 * SMALL_BYTES / UNIT_BYTES);
     }
 }

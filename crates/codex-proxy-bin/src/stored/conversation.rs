@@ -117,13 +117,14 @@ impl Stored {
     /// Returns the input of the response `id`: the conversation before it, and its own input.
     ///
     /// # Errors
-    /// As for [`conversation`](Self::conversation).
-    pub(crate) fn input_of(&self, caller: &str, id: &str, limit_bytes: usize) -> Result<Vec<Box<RawValue>>, Error> {
+    /// A response of the conversation is not stored.
+    pub(crate) fn input_of(&self, caller: &str, id: &str) -> Result<Vec<Box<RawValue>>, Error> {
         let entry = self.get(caller, id).ok_or_else(|| not_found(id))?;
         let (input, previous) = asked(&entry);
-        let conversation = |id: String| self.conversation(caller, &id, limit_bytes);
+        // The limit is that of requests.
+        let conversation = |id: String| self.conversation(caller, &id, usize::MAX);
         let mut items = previous.map_or_else(|| Ok(Vec::new()), conversation)?;
-        items.extend(self.with_items(caller, input, limit_bytes)?);
+        items.extend(self.with_items(caller, input, usize::MAX)?);
         Ok(items)
     }
 

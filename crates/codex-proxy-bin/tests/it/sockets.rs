@@ -125,6 +125,8 @@ async fn turns_follow_each_other_and_the_last_response_is_remembered() {
     let events = client.turn().await;
     assert_eq!((&events[0]["type"], &events[0]["status"]), (&json!("error"), &json!(400)));
     assert_eq!(events[0]["error"]["code"], "previous_response_not_found");
+    let recent = proxy.get("/status.json").await.json()["recent"][0].clone();
+    assert_eq!((&recent["endpoint"], &recent["finish"]), (&json!("responses"), &json!("error")), "{recent}");
     client.send(&create("Still there?")).await;
     assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
 }

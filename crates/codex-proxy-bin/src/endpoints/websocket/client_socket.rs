@@ -73,7 +73,7 @@ impl ClientSocket {
             .max_frame_size(Some(limits.body_bytes))
             .read_buffer_size(BUFFER)
             .write_buffer_size(BUFFER);
-        let io = MeteredIo::new(TokioIo::new(upgraded), budget, limits.body_bytes, limits.timeouts.queue);
+        let io = MeteredIo::new(TokioIo::new(upgraded), budget);
         Self {
             socket: WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await,
             waiting: VecDeque::new(),
@@ -225,7 +225,9 @@ impl ClientSocket {
         input: Vec<Box<RawValue>>,
         identity: ReplyId,
     ) -> Result<(), SessionEnd> {
-        last.remember(&identity.id, input, &[]);
+        if let Some(input) = last.retain(input) {
+            last.remember(&identity.id, input, &[]);
+        }
         let usage = json!({"input_tokens": 0, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 0,
             "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 0});
         let mut response = json!({"id": identity.id, "object": "response", "created_at": identity.created,

@@ -19,8 +19,6 @@ pub(super) struct Create {
     previous: Option<String>,
     /// The size of the frame.
     pub(super) bytes: usize,
-    /// Whether items of the input may be references to stored ones.
-    pub(super) refers_to_items: bool,
     /// Whether a reply is wanted; without one, the request is only remembered.
     pub(super) generate: bool,
 }
@@ -61,8 +59,7 @@ impl Create {
         members.remove("background");
         let input =
             members.remove("input").filter(|input| input.get() != "null").map(|input| items(&input)).transpose()?;
-        let refers_to_items = memchr::memmem::find(frame.as_bytes(), b"\"item_reference\"").is_some();
-        Ok(Self { members, input, previous, bytes: frame.len(), refers_to_items, generate })
+        Ok(Self { members, input, previous, bytes: frame.len(), generate })
     }
 
     /// Returns the response that it continues.
@@ -166,7 +163,8 @@ mod tests {
     fn a_request_continues_the_remembered_response() {
         let mut last = LastResponse::new(1 << 20, BodyMemoryBudget::default());
         let raw = |value: Value| to_raw_value(&value).unwrap();
-        last.remember("resp_1", vec![raw(json!({"n": 1.50}))], &[&raw(json!({"n": 2}))]);
+        let input = last.retain(vec![raw(json!({"n": 1.50}))]).unwrap();
+        last.remember("resp_1", input, &[&raw(json!({"n": 2}))]);
         let frame =
             json!({"type": "response.create", "model": "m", "previous_response_id": "resp_1", "input": [{"n": 3}]});
         assert_eq!(body(&frame, &last)["input"], json!([{"n": 1.50}, {"n": 2}, {"n": 3}]));

@@ -5,6 +5,13 @@ use serde_json::value::RawValue;
 
 use crate::request::budget::{BodyMemoryBudget, BudgetPermit};
 
+/// The input of a turn, until it is remembered with the response.
+pub(super) struct RetainedInput {
+    items: Vec<Box<RawValue>>,
+    bytes: usize,
+    permit: BudgetPermit,
+}
+
 /// The last response of a connection: its id, and the conversation up to its end.
 #[derive(Debug, Default)]
 pub(super) struct LastResponse {
@@ -17,8 +24,7 @@ pub(super) struct LastResponse {
 struct Remembered {
     id: String,
     items: Vec<Box<RawValue>>,
-    bytes: usize,
-    _permit: BudgetPermit,
+    _permits: [BudgetPermit; 2],
 }
 
 impl LastResponse {
@@ -32,22 +38,25 @@ impl LastResponse {
         self.last.as_ref().filter(|last| last.id == id).map(|last| last.items.clone())
     }
 
-    /// Returns the size of that conversation.
-    pub(super) fn bytes_of(&self, id: &str) -> Option<usize> {
-        self.last.as_ref().filter(|last| last.id == id).map(|last| last.bytes)
+    /// Returns `items` with the memory for them; `None` if they are too large or there is none. The client then has to
+    /// send the whole conversation once more.
+    pub(super) fn retain(&self, items: Vec<Box<RawValue>>) -> Option<RetainedInput> {
+        let bytes = items.iter().map(|item| item.get().len()).sum();
+        let permit = self.budget.try_acquire(bytes).ok().filter(|_| bytes <= self.limit_bytes)?;
+        Some(RetainedInput { items, bytes, permit })
     }
 
     /// Remembers the response `id`, which answered `input` with `output`, instead of the one before; nothing if it is
     /// too large.
-    pub(super) fn remember(&mut self, id: &str, mut input: Vec<Box<RawValue>>, output: &[&RawValue]) {
-        input.extend(output.iter().map(|item| (*item).to_owned()));
+    pub(super) fn remember(&mut self, id: &str, input: RetainedInput, output: &[&RawValue]) {
         self.last = None;
-        let bytes: usize = input.iter().map(|item| item.get().len()).sum();
-        // Without the memory for it, the client has to send the whole conversation once more.
-        if bytes <= self.limit_bytes
-            && let Ok(permit) = self.budget.try_acquire(bytes)
+        let RetainedInput { mut items, bytes, permit } = input;
+        let more: usize = output.iter().map(|item| item.get().len()).sum();
+        if bytes + more <= self.limit_bytes
+            && let Ok(more) = self.budget.try_acquire(more)
         {
-            self.last = Some(Remembered { id: id.to_owned(), items: input, bytes, _permit: permit });
+            items.extend(output.iter().map(|item| (*item).to_owned()));
+            self.last = Some(Remembered { id: id.to_owned(), items, _permits: [permit, more] });
         }
     }
 
@@ -65,13 +74,18 @@ mod tests {
     fn only_the_last_response_is_remembered_unless_it_is_large() {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
         let mut last = LastResponse::new(4, BodyMemoryBudget::default());
-        last.remember("a", vec![raw("1")], &[&raw("22")]);
+        let remember = |last: &mut LastResponse, id: &str, input: Vec<Box<RawValue>>, output: &[&RawValue]| {
+            let input = last.retain(input).unwrap();
+            last.remember(id, input, output);
+        };
+        remember(&mut last, "a", vec![raw("1")], &[&raw("22")]);
         assert_eq!(last.of("a").unwrap().len(), 2);
-        last.remember("b", vec![raw("1")], &[]);
+        remember(&mut last, "b", vec![raw("1")], &[]);
         assert!(last.of("a").is_none() && last.of("b").is_some());
-        last.remember("c", vec![raw("12345")], &[]);
+        remember(&mut last, "c", vec![raw("1234")], &[&raw("5")]);
         assert!(last.of("b").is_none() && last.of("c").is_none());
-        last.remember("d", Vec::new(), &[]);
+        assert!(last.retain(vec![raw("12345")]).is_none());
+        remember(&mut last, "d", Vec::new(), &[]);
         last.clear();
         assert!(last.of("d").is_none());
     }

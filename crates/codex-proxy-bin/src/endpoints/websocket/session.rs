@@ -20,13 +20,11 @@ use crate::app::App;
 use crate::connection::peer::Peer;
 use crate::endpoints::websocket::client_socket::{ClientMessage, ClientSocket, SessionEnd};
 use crate::endpoints::websocket::create::{ClientEvent, Create};
-use crate::endpoints::websocket::last_response::LastResponse;
+use crate::endpoints::websocket::last_response::{LastResponse, RetainedInput};
 use crate::endpoints::{self, PreparedTurn, StoreOnCompletion, StoringPipe};
 use crate::ids;
 use crate::reply;
-use crate::request::budget::{BudgetPermit, SMALL_BYTES};
 use crate::request::context::RequestContext;
-use crate::request::limits::Limits;
 use crate::telemetry::record::{RequestInfo, RequestRecord};
 use crate::telemetry::request_log::RequestGuard;
 use crate::turn::relay::{Relay, ReplyPart};
@@ -45,14 +43,11 @@ pub(super) struct Session<U: Upstream> {
 /// A turn whose reply has started. Dropping it ends the turn.
 struct StartedTurn {
     relay: Relay<StoringPipe<ResponsesPipe>, RequestRecord, EventBuffer>,
-    guard: RequestGuard,
     notices: Vec<Notice>,
-    /// The conversation to which this is the reply, to be remembered with it.
-    input: Option<Vec<Box<RawValue>>>,
+    /// The conversation to which this is the reply, to be remembered with it; `None` if there is no memory for it.
+    input: Option<RetainedInput>,
     request_id: String,
     _slot: Slot,
-    /// The memory for the input.
-    _permit: Option<BudgetPermit>,
 }
 
 /// The members of a response that are remembered.
@@ -72,9 +67,8 @@ impl<U: Upstream> Session<U> {
     /// Serves the connection to its end.
     pub(super) async fn serve(self, upgraded: Upgraded, mut stopping: watch::Receiver<bool>) {
         let limits = self.app.runtime.current().limits;
-        let budget = self.app.body_budget.clone();
-        let mut socket = ClientSocket::open(upgraded, &limits, budget.clone()).await;
-        let mut last = LastResponse::new(limits.body_bytes, budget);
+        let mut socket = ClientSocket::open(upgraded, &limits, self.app.body_budget.clone()).await;
+        let mut last = LastResponse::new(limits.body_bytes, self.app.retained_budget.clone());
         let end = loop {
             let request = match socket.request(&mut stopping, &limits.timeouts).await {
                 Ok(request) => request,
@@ -114,7 +108,7 @@ impl<U: Upstream> Session<U> {
         // Cleared in any case: a failed turn cannot be continued.
         last.clear();
         match started {
-            Ok(Some(started)) => relay(socket, last, started).await,
+            Ok(Some((started, guard))) => relay(socket, last, started, guard).await,
             Ok(None) => {
                 socket.send_prewarmed(last, create.remembered(), ids::reply(DIALECT, self.app.clock.now())).await
             }
@@ -123,7 +117,11 @@ impl<U: Upstream> Session<U> {
     }
 
     /// Starts a turn, up to its first output; `None` if no reply is wanted.
-    async fn begin(&self, create: &mut Create, last: &LastResponse) -> Result<Option<StartedTurn>, Error> {
+    async fn begin(
+        &self,
+        create: &mut Create,
+        last: &LastResponse,
+    ) -> Result<Option<(StartedTurn, RequestGuard)>, Error> {
         let request_id = ids::request_id(&HeaderMap::new()).to_str().unwrap_or_default().to_owned();
         let guard = self.app.request_log.open(RequestInfo {
             request_id: request_id.clone(),
@@ -131,12 +129,17 @@ impl<U: Upstream> Session<U> {
             client: RequestInfo::client(&self.head.headers),
             is_routine: false,
         });
-        let record = guard.record().clone();
-        let started = self.prepare(create, last, request_id, guard).await;
-        started.map_err(|error| {
-            record.fail(&error);
-            reply::reworded_for(&self.head.headers, error)
-        })
+        match self.prepare(create, last, request_id, &guard).await {
+            Ok(Some(started)) => Ok(Some((started, guard))),
+            Ok(None) => {
+                drop(reply::logged(reply::no_content(), guard, false));
+                Ok(None)
+            }
+            Err(error) => {
+                guard.record().fail(&error);
+                Err(reply::reworded_for(&self.head.headers, error))
+            }
+        }
     }
 
     async fn prepare(
@@ -144,34 +147,25 @@ impl<U: Upstream> Session<U> {
         create: &mut Create,
         last: &LastResponse,
         request_id: String,
-        guard: RequestGuard,
+        guard: &RequestGuard,
     ) -> Result<Option<StartedTurn>, Error> {
         let context = RequestContext::read(&self.head.headers, guard.record())?;
         let limits = self.app.runtime.current().limits;
         let (stored, caller, limit_bytes) = (&self.app.stored, &context.caller.id, limits.body_bytes);
         let previous = create.previous().map(str::to_owned);
-        let grown = self.growth_permit(create, last, &limits).await?;
         let input = create.whole_input(last, |id| stored.conversation(caller, id, limit_bytes))?;
         let input = input.map(|input| stored.with_items(caller, input, limit_bytes)).transpose()?;
         let body = Bytes::from(create.body(input.as_deref())?);
         let input = input.unwrap_or_default();
-        // From here on, the permit is for the input, until that is remembered with the answer.
-        let permit = match grown {
-            Some(mut permit) => {
-                permit.shrink_to(body.len());
-                Ok(permit)
-            }
-            None => self.app.body_budget.try_acquire(body.len()),
-        };
+        // Held until the request has been sent.
+        let _permit = self.app.body_budget.try_grow(create.bytes, body.len())?;
         let storing_permit = endpoints::storing_permit(&self.app, body.len());
         let options = Options { stores: storing_permit.is_some(), ..context.options.clone() };
         let PreparedTurn { mut plan, notices, turn } =
             endpoints::prepare(&self.app, DIALECT, &context, &options, body.clone())?;
         plan.previous_response_id = previous;
         if !create.generate {
-            permit?;
             create.remember(input);
-            drop(reply::logged(reply::no_content(), guard, false));
             return Ok(None);
         }
         let slot = self.app.runtime.slots().take(limits.timeouts.queue).await?;
@@ -180,37 +174,18 @@ impl<U: Upstream> Session<U> {
         let turns = vec![(turn.open(), StoringPipe { pipe, store })];
         let relay = Relay::await_first_output(turns, guard.record().clone()).await?;
         guard.answered(StatusCode::OK.as_u16());
-        // The input is remembered with the answer only if there is memory for it.
-        let (input, permit) = permit.map_or((None, None), |permit| (Some(input), Some(permit)));
-        Ok(Some(StartedTurn { relay, guard, notices, input, request_id, _slot: slot, _permit: permit }))
-    }
-
-    /// Acquires the memory for what a request grows by; `None` if it does not grow.
-    async fn growth_permit(
-        &self,
-        create: &Create,
-        last: &LastResponse,
-        limits: &Limits,
-    ) -> Result<Option<BudgetPermit>, Error> {
-        let remembered = create.previous().map(|id| last.bytes_of(id));
-        let most_bytes = match remembered {
-            None | Some(None) if !self.app.stored.is_in_use() => return Ok(None),
-            None if !create.refers_to_items => return Ok(None),
-            Some(Some(bytes)) if !create.refers_to_items => bytes + create.bytes,
-            None | Some(_) => limits.body_bytes,
-        };
-        let budget = &self.app.body_budget;
-        if create.bytes > SMALL_BYTES {
-            // It has a permit of its own.
-            return budget.try_acquire(most_bytes).map(Some);
-        }
-        budget.acquire(most_bytes, limits.timeouts.queue).await.map(Some)
+        Ok(Some(StartedTurn { relay, notices, input: last.retain(input), request_id, _slot: slot }))
     }
 }
 
 /// Sends the events of a reply as they arrive, and remembers its response.
-async fn relay(socket: &mut ClientSocket, last: &mut LastResponse, started: StartedTurn) -> Result<(), SessionEnd> {
-    let StartedTurn { mut relay, mut guard, notices, input, request_id, _slot, _permit } = started;
+async fn relay(
+    socket: &mut ClientSocket,
+    last: &mut LastResponse,
+    started: StartedTurn,
+    mut guard: RequestGuard,
+) -> Result<(), SessionEnd> {
+    let StartedTurn { mut relay, notices, input, request_id, _slot } = started;
     socket.send_metadata(&request_id, &notices).await?;
     while let Some(part) = socket.meanwhile(poll_fn(|cx| relay.poll_part(cx))).await? {
         match part {
