@@ -1,14 +1,14 @@
 //! The memory for large request bodies, bounded over all requests: one body may have 64 MiB, and a few KiB can decode
 //! to that, so a few dozen at once would exhaust the memory and end every reply.
 //!
-//! There are two budgets, and what is above 1 MiB counts towards one of them for as long as it is in memory. The first is
-//! for requests that are not sent yet: bodies while they are read and decoded, messages on clients' WebSockets while they
-//! arrive, and what stored conversations add to a request. The second is for what is retained after that: requests that
-//! are to be stored with their responses, and conversations that WebSockets remember. Retaining is optional, so it never
-//! takes memory from requests.
+//! There are two budgets, and what is above 1 MiB counts towards one of them for as long as it is in memory. The first
+//! is for requests that are not sent yet: bodies while they are read and decoded, messages on clients' WebSockets while
+//! they arrive, and what stored conversations add to a request. The second is for what is retained after that: requests
+//! that are to be stored with their responses, and conversations that WebSockets remember. Retaining is optional, so it
+//! never takes memory from requests.
 //!
-//! Only a request that holds no permit yet waits for memory; all others get it at once or not at all. So nothing waits for
-//! memory while it holds memory or a slot.
+//! Only a request that holds no permit yet waits for memory; all others get it at once or not at all. So nothing waits
+//! for memory while it holds memory or a slot.
 
 use std::sync::Arc;
 use std::time::Duration;

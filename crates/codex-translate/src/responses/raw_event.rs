@@ -35,8 +35,8 @@ impl<'a> RawEvent<'a> {
         }
     }
 
-    /// Returns whether the event's `type` is `kind`, spelled without escapes. Costs a search of the text if `type` does not
-    /// come first.
+    /// Returns whether the event's `type` is `kind`, spelled without escapes. Costs a search of the text if `type` does
+    /// not come first.
     pub fn is_kind(self, kind: &str) -> bool {
         match self.leading_kind() {
             Some(leading) => leading == kind,
