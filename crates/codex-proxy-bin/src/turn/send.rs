@@ -160,8 +160,7 @@ impl TurnMessage {
                     client.clock.sleep(delay).await;
                     is_retried = true;
                 }
-                None if is_retried => return Err(failure.after_retries()),
-                // The backend asks for a longer delay than a request can wait here; the client can.
+                // One retry is few: the client may send the request again.
                 None => return Err(failure),
             }
         }
