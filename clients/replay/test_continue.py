@@ -39,6 +39,6 @@ def test_no_text_comes_with_usage(proxy, backend):
 @pytest.mark.parametrize("name", ["autocomplete", "fill-in-the-middle"])
 @exercises("failures", client=NAME)
 def test_completions_are_refused_with_the_reason(proxy, backend, name):
-    with pytest.raises(Failed, match="complete no text; there are /v1/chat/completions") as caught:
+    with pytest.raises(Failed, match="does not complete plain text") as caught:
         ask(proxy, name, prompt="total = ").send().json()
     assert (caught.value.status, caught.value.code) == (404, "unknown_url") and backend.turns() == []

@@ -57,6 +57,6 @@ def test_a_title(proxy, backend):
 
 @exercises("failures", client=NAME)
 def test_edit_predictions_are_refused_with_the_reason(proxy, backend):
-    with pytest.raises(Failed, match="complete no text; there are /v1/chat/completions") as caught:
+    with pytest.raises(Failed, match="does not complete plain text") as caught:
         ask(proxy, "edit-prediction", "fn main() {").send().json()
     assert (caught.value.status, caught.value.code) == (404, "unknown_url") and backend.turns() == []

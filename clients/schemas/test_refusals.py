@@ -27,7 +27,7 @@ FAILURES = {
     "520": (openai.InternalServerError, 502, "upstream_error", None, NEVER),
     "524": (openai.InternalServerError, 502, "upstream_error", None, NEVER),
     "503": (openai.InternalServerError, 503, "server_is_overloaded", None, NEVER),
-    "503=slow_down": (openai.InternalServerError, 503, "server_is_overloaded", None, NEVER),
+    "503=slow_down": (openai.InternalServerError, 503, "slow_down", None, NEVER),
     "capacity": (openai.InternalServerError, 503, "server_is_overloaded", None, NEVER),
     "cloudflare": (openai.InternalServerError, 502, "cloudflare_challenge", None, NEVER),
     "cloudflare=blocked": (openai.InternalServerError, 502, "cloudflare_challenge", None, NEVER),

@@ -29,7 +29,9 @@ fuzz_target!(|bytes: &[u8]| {
 fn is_chunked(reply: &CleartextReply) -> bool {
     let values = reply.headers.iter().filter(|(name, _)| name == "transfer-encoding");
     let has_body = !matches!(reply.status, 204 | 304);
-    has_body && values.last().is_some_and(|(_, value)| value.to_ascii_lowercase().trim_ascii().ends_with(b"chunked"))
+    // The last of the codings decides (RFC 9112 section 6.3).
+    let last = values.last().and_then(|(_, value)| value.rsplit(|byte| *byte == b',').next());
+    has_body && last.is_some_and(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"chunked"))
 }
 
 /// Returns everything after the head of the final reply.
