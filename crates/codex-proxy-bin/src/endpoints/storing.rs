@@ -19,7 +19,7 @@ pub(crate) fn storing_permit<U: Upstream>(app: &App<U>, bytes: usize) -> Option<
         return None;
     }
     let permit = app.retained_budget.try_acquire(bytes);
-    permit.inspect_err(|_| tracing::warn!("a response is not stored: too many large requests wait to be stored")).ok()
+    permit.inspect_err(|_| tracing::debug!("no memory to store a large request: too many wait to be stored")).ok()
 }
 
 /// Completes a request that continues a stored response or refers to one's items. Hold the permit until it is sent.
