@@ -1,6 +1,8 @@
 //! The auth server's token endpoint, reached over HTTP.
 
+use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +28,45 @@ pub trait TokenEndpoint: Send + Sync + 'static {
 impl<E: TokenEndpoint> TokenEndpoint for Arc<E> {
     fn refresh(&self, refresh_token: &Secret) -> impl Future<Output = Result<TokenResponse, EndpointError>> + Send {
         self.as_ref().refresh(refresh_token)
+    }
+}
+
+/// A token endpoint whose kind is chosen at run time. Clones are the same endpoint.
+///
+/// [`TokenManager`](crate::TokenManager) uses this type by default, so that code with a manager needs no type
+/// parameter for it.
+#[derive(Clone)]
+pub struct AnyTokenEndpoint(Arc<dyn DynTokenEndpoint>);
+
+impl AnyTokenEndpoint {
+    /// Wraps an endpoint of any kind.
+    pub fn new(endpoint: impl TokenEndpoint) -> Self {
+        Self(Arc::new(endpoint))
+    }
+}
+
+impl TokenEndpoint for AnyTokenEndpoint {
+    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenResponse, EndpointError> {
+        self.0.refresh_boxed(refresh_token).await
+    }
+}
+
+impl fmt::Debug for AnyTokenEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyTokenEndpoint").finish_non_exhaustive()
+    }
+}
+
+/// [`TokenEndpoint`] with a single type of future.
+trait DynTokenEndpoint: Send + Sync {
+    fn refresh_boxed<'a>(&'a self, refresh_token: &'a Secret) -> BoxRefresh<'a>;
+}
+
+type BoxRefresh<'a> = Pin<Box<dyn Future<Output = Result<TokenResponse, EndpointError>> + Send + 'a>>;
+
+impl<E: TokenEndpoint> DynTokenEndpoint for E {
+    fn refresh_boxed<'a>(&'a self, refresh_token: &'a Secret) -> BoxRefresh<'a> {
+        Box::pin(self.refresh(refresh_token))
     }
 }
 

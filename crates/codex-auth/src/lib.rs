@@ -85,8 +85,8 @@
 //! - Stores: [`TokenStore`], [`StoreVersion`], [`StoreError`], [`check_writable`], [`wait_for_lock`], and the table
 //!   above.
 //! - The content of tokens: [`Tokens`], [`Claims`], [`Plan`], [`Organization`], [`LoginStatus`], [`LoginState`].
-//! - The auth server: [`AuthConfig`], [`TokenEndpoint`], [`HttpTokenEndpoint`], [`TokenResponse`], [`EndpointError`],
-//!   [`GrantRefusal`], [`requests`].
+//! - The auth server: [`AuthConfig`], [`TokenEndpoint`], [`HttpTokenEndpoint`], [`AnyTokenEndpoint`], [`TokenResponse`],
+//!   [`EndpointError`], [`GrantRefusal`], [`requests`].
 //! - Parameters: [`HttpClient`], [`HttpClientError`], [`Clock`], [`SystemClock`], [`Secret`].
 
 pub mod requests;
@@ -110,7 +110,7 @@ mod tokens;
 pub use claims::{Claims, Organization, Plan};
 pub use clock::{Clock, SystemClock};
 pub use config::AuthConfig;
-pub use endpoint::{HttpTokenEndpoint, TokenEndpoint};
+pub use endpoint::{AnyTokenEndpoint, HttpTokenEndpoint, TokenEndpoint};
 pub use error::{AuthError, LoginReason};
 pub use http_client::{HttpClient, HttpClientError};
 pub use login::authorize::{AuthorizationRequest, CALLBACK_PATH, authorize_url};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::{Clock, SystemClock};
-use crate::endpoint::TokenEndpoint;
+use crate::endpoint::{AnyTokenEndpoint, TokenEndpoint};
 use crate::error::AuthError;
 use crate::lock::lock;
 use crate::refresh::freshness::{RefreshPolicy, RefreshReason};
@@ -16,6 +16,7 @@ use crate::refresh::state::{Moment, NextStep, TokenState, differ};
 use crate::response::{EndpointError, TokenResponse};
 use crate::secret::{Secret, same};
 use crate::status::{LoginState, LoginStatus};
+use crate::store::any::AnyStore;
 use crate::store::{StoreError, StoreVersion, TokenStore, wait_for_lock};
 use crate::tokens::{Bearer, Tokens};
 
@@ -25,7 +26,17 @@ type Outcome = Result<Bearer, AuthError>;
 ///
 /// Clones share everything. Methods must be called within a tokio runtime. The runtime must not end during a refresh,
 /// so await [`TokenManager::wait_for_refresh`] before it does. See the crate documentation for the order of a refresh.
-pub struct TokenManager<S, E> {
+///
+/// `TokenManager` without parameters is the manager of any store and endpoint:
+///
+/// ```
+/// use codex_auth::{AnyStore, AnyTokenEndpoint, TokenEndpoint, TokenManager, TokenStore};
+///
+/// fn manager(store: impl TokenStore, endpoint: impl TokenEndpoint) -> TokenManager {
+///     TokenManager::new(AnyStore::new(store), AnyTokenEndpoint::new(endpoint))
+/// }
+/// ```
+pub struct TokenManager<S = AnyStore, E = AnyTokenEndpoint> {
     shared: Arc<ManagerInner<S, E>>,
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use codex_auth::{
-    AuthError, Bearer, EndpointError, GrantRefusal, LoginReason, LoginState, MemoryStore, Secret, TokenStore, Tokens,
+    AnyStore, AnyTokenEndpoint, AuthError, Bearer, EndpointError, GrantRefusal, LoginReason, LoginState, MemoryStore,
+    RefreshPolicy, Secret, TokenEndpoint as _, TokenManager, TokenStore, Tokens,
 };
 use tokio::time::Instant;
 
@@ -34,6 +35,20 @@ async fn a_fresh_token_is_served_without_a_request() {
     let bearer = manager.bearer().await.unwrap();
     assert_eq!((token(&bearer), bearer.account_id.as_deref()), ("access-1", Some("account")));
     assert_eq!(authority.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_manager_of_any_store_and_endpoint_is_one_type() {
+    let (clock, authority) = (TestClock::new(), Authority::new());
+    let store = AnyStore::new(MemoryStore::with_tokens(clock.tokens(1, HOUR)));
+    let endpoint = AnyTokenEndpoint::new(authority.clone());
+    let manager: TokenManager =
+        TokenManager::with_policy(store, endpoint.clone(), clock.handle(), RefreshPolicy::default());
+    let rejected = manager.clone().bearer().await.unwrap();
+    assert_eq!(token(&manager.replace(&rejected).await.unwrap()), "access-2");
+    let refused = endpoint.refresh(&Secret::new("refresh-1")).await.unwrap_err();
+    assert_eq!(refused, reused());
+    assert_eq!(authority.seen(), ["refresh-1", "refresh-1"]);
 }
 
 #[tokio::test]
