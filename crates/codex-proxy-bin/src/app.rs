@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use codex_auth::{AnyStore, TokenStore as _};
 use codex_translate::Options;
-use codex_upstream::{ModelCacheConfig, Upstream};
+use codex_upstream::{AnyTimer, AnyUpstream, ModelCacheConfig, Upstream};
 
 use crate::config::Config;
 use crate::config::runtime::{Reloadable, RuntimeConfig};
@@ -14,14 +14,13 @@ use crate::stored::Stored;
 use crate::telemetry::request_log::RequestLog;
 use crate::turn::client::{CodexClient, CodexClientConfig};
 use crate::turn::model::NamedModel;
-use crate::turn::timer::AnyTimer;
 
 /// Everything that a request needs. One value serves all requests.
 #[derive(Debug)]
-pub struct App<U: Upstream> {
+pub struct App {
     /// The client of the backend: login, models, quota.
     #[doc(hidden)]
-    pub client: Arc<CodexClient<U>>,
+    pub client: Arc<CodexClient>,
     /// Who may call, model aliases and limits: everything that can change while the program runs.
     pub runtime: Reloadable,
     /// The requests of this run.
@@ -41,16 +40,16 @@ pub struct App<U: Upstream> {
     pub(crate) clock: AnyTimer,
 }
 
-impl<U: Upstream> App<U> {
+impl App {
     /// Assembles the program over `upstream`, with the login in `store`. Opens no connection.
-    pub fn new(config: &Config, upstream: U, store: AnyStore, models: ModelCacheConfig) -> Self {
+    pub fn new(config: &Config, upstream: impl Upstream, store: AnyStore, models: ModelCacheConfig) -> Self {
         Self::with_clock(config, upstream, store, models, AnyTimer::default())
     }
 
     /// Does the same with another clock.
     pub fn with_clock(
         config: &Config,
-        upstream: U,
+        upstream: impl Upstream,
         store: AnyStore,
         models: ModelCacheConfig,
         clock: AnyTimer,
@@ -66,7 +65,13 @@ impl<U: Upstream> App<U> {
             models,
         };
         Self {
-            client: Arc::new(CodexClient::new(client, upstream, store, Arc::clone(&request_log) as _, clock.clone())),
+            client: Arc::new(CodexClient::new(
+                client,
+                AnyUpstream::new(upstream),
+                store,
+                Arc::clone(&request_log) as _,
+                clock.clone(),
+            )),
             runtime: Reloadable::new(RuntimeConfig::from_config(config)),
             request_log,
             login_command,

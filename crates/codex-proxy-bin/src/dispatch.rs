@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use codex_translate::{Error, ErrorKind};
-use codex_upstream::Upstream;
 use futures_util::FutureExt as _;
 use http::header::HOST;
 use http::{HeaderName, Method, Request, Response};
@@ -28,7 +27,7 @@ use crate::turn::error;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-impl<U: Upstream> App<U> {
+impl App {
     /// Answers one request from `peer`. Never fails: every error becomes a reply, even a panic.
     pub async fn answer(self: &Arc<Self>, request: Request<Incoming>, peer: impl Into<Peer>) -> Response<ReplyBody> {
         let runtime = self.runtime.current();
@@ -129,7 +128,7 @@ impl<U: Upstream> App<U> {
     }
 }
 
-impl<U: Upstream> Handler for Arc<App<U>> {
+impl Handler for Arc<App> {
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<ReplyBody> {
         self.answer(request, peer).await
     }

@@ -67,7 +67,6 @@ pub use program::main;
 pub use request::limits::{Limits, Timeouts};
 pub use server::listen::{Address, Listeners, UnusableAddress};
 pub use server::serve::{Handler, serve};
-pub use turn::timer::AnyTimer;
 
 /// The parts that the tests of the program look into. They change without notice.
 #[doc(hidden)]

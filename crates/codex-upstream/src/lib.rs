@@ -77,8 +77,8 @@
 //!
 //! - Sending: [`Client`], [`ClientConfig`], [`ProxyConfig`], [`Emulation`], [`ClientError`], [`send_with_retry`],
 //!   [`RetryPolicy`], [`error_for_status`], [`read_to_end`].
-//! - The interface: [`Upstream`], [`ChunkStream`], [`Upgrade`], [`WebSocket`], [`IncomingMessage`],
-//!   [`OutgoingMessage`], [`Timer`], [`TokioTimer`], [`IdleTimer`].
+//! - The interface: [`Upstream`], [`AnyUpstream`], [`ChunkStream`], [`Upgrade`], [`WebSocket`], [`IncomingMessage`],
+//!   [`OutgoingMessage`], [`Timer`], [`TokioTimer`], [`AnyTimer`], [`IdleTimer`].
 //! - Requests: [`requests`], [`headers`], [`Backend`], [`RequestAuth`], [`ClientIdentity`], [`TurnRequest`],
 //!   [`ImageCall`].
 //! - WebSockets: [`WebSocketUpstream`], [`TransportChoice`].
@@ -93,6 +93,9 @@
 pub mod headers;
 pub mod requests;
 
+mod any_timer;
+mod any_upstream;
+mod auth_http;
 mod client;
 mod client_identity;
 mod error;
@@ -112,6 +115,8 @@ mod verdict;
 mod websocket;
 mod workspaces;
 
+pub use any_timer::AnyTimer;
+pub use any_upstream::AnyUpstream;
 pub use client::Client;
 pub use client::config::{ClientConfig, ClientError, Emulation, ParseEmulationError, ProxyConfig};
 pub use client_identity::{ClientIdentity, DEFAULT_ORIGINATOR, DEFAULT_VERSION, InvalidIdentity};

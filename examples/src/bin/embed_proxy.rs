@@ -21,15 +21,15 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 /// The server: the proxy and one additional path.
-struct Server<U: Upstream>(Arc<App<U>>);
+struct Server(Arc<App>);
 
-impl<U: Upstream> Clone for Server<U> {
+impl Clone for Server {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<U: Upstream> Handler for Server<U> {
+impl Handler for Server {
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<ReplyBody> {
         match request.uri().path() {
             "/about" => reply::json(StatusCode::OK, &json!({"about": "a server with the proxy embedded"})),

@@ -8,7 +8,7 @@ use codex_auth::{
     Account, AnyStore, AuthConfig, AuthorizationRequest, BrowserLogin, CallbackError, DEFAULT_PORTS, DeviceLogin,
     LoginError, MemoryStore, TokenStore,
 };
-use codex_upstream::{Client, ModelCacheConfig, Workspace, WorkspaceError, Workspaces};
+use codex_upstream::{AnyTimer, Client, ModelCacheConfig, Workspace, WorkspaceError, Workspaces};
 use tokio::sync::mpsc;
 use webbrowser::{Browser, BrowserOptions};
 
@@ -17,8 +17,6 @@ use crate::cli::args::LoginArgs;
 use crate::commands::{CommandError, LOCK_WAIT, progress};
 use crate::config::Config;
 use crate::credentials::store::OwnStore;
-use crate::turn::auth_http::AuthHttpClient;
-use crate::turn::timer::AnyTimer;
 
 /// How long the backend may take to list the workspaces.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -41,12 +39,7 @@ pub(crate) async fn run(config: Config, args: LoginArgs, out: &mut impl Write) -
     }
     let client = Client::new(config.client()).map_err(CommandError::other)?;
     let auth = config.auth_config();
-    let flow = LoginFlow {
-        auth,
-        http: AuthHttpClient::new(client.clone().into()),
-        no_browser: config.no_browser,
-        clock: AnyTimer::default(),
-    };
+    let flow = LoginFlow { auth, http: client.clone(), no_browser: config.no_browser, clock: AnyTimer::default() };
     let store = OwnStore::open(&config).map_err(CommandError::other)?;
     let account = match &args.workspace {
         None => flow.run(&args, &store, out).await?,
@@ -123,7 +116,7 @@ async fn keep(staged: &MemoryStore, store: &OwnStore, workspace: &Workspace) -> 
 
 struct LoginFlow {
     auth: AuthConfig,
-    http: AuthHttpClient<Client>,
+    http: Client,
     no_browser: Option<&'static str>,
     clock: AnyTimer,
 }

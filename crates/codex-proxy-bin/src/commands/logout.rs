@@ -2,7 +2,6 @@
 
 use std::io::{self, BufRead, IsTerminal as _, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use codex_auth::{HttpTokenEndpoint, TokenStore as _, Tokens};
 use codex_upstream::Client;
@@ -11,7 +10,6 @@ use crate::cli::args::LogoutArgs;
 use crate::commands::{CommandError, LOCK_WAIT};
 use crate::config::Config;
 use crate::credentials::store::OwnStore;
-use crate::turn::auth_http::AuthHttpClient;
 
 const WARNING: &str = "This revokes the login at OpenAI. Every program and device that shares it, such as a copy of this \
 machine's files,\nis logged out, too, and has to log in again.";
@@ -69,7 +67,7 @@ fn confirmed(input: &mut impl BufRead, out: &mut impl Write) -> io::Result<bool>
 async fn revoke(config: &Config, tokens: &Tokens, out: &mut impl Write) -> Result<(), CommandError> {
     let told = match Client::new(config.client()) {
         Ok(client) => {
-            let endpoint = HttpTokenEndpoint::new(AuthHttpClient::new(Arc::new(client)), config.auth_config());
+            let endpoint = HttpTokenEndpoint::new(client, config.auth_config());
             endpoint.revoke(tokens).await.map_err(|error| error.to_string())
         }
         Err(error) => Err(error.to_string()),

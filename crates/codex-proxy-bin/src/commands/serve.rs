@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use codex_auth::{AnyStore, CodexCliStore, LoginState, LoginStatus, TokenStore};
-use codex_upstream::{Client, ModelCacheConfig, Upstream};
+use codex_upstream::{AnyTimer, Client, ModelCacheConfig};
 
 use crate::admission::access::Access;
 use crate::app::App;
@@ -19,7 +19,6 @@ use crate::server::listen::{Address, Listeners};
 use crate::server::sd_notify::{self, Phase};
 use crate::server::serve;
 use crate::server::signals::{Signal, Signals};
-use crate::turn::timer::AnyTimer;
 
 /// Serves until SIGINT or SIGTERM; a second one ends the program at once. SIGHUP reloads the settings.
 ///
@@ -69,11 +68,7 @@ async fn serve_login(listeners: Listeners, config: &Config, store: AnyStore) -> 
     serve_app(listeners, Arc::new(App::with_clock(config, client, store, models, clock)), config).await
 }
 
-async fn serve_app<U: Upstream>(
-    listeners: Listeners,
-    app: Arc<App<U>>,
-    config: &Config,
-) -> Result<ExitCode, CommandError> {
+async fn serve_app(listeners: Listeners, app: Arc<App>, config: &Config) -> Result<ExitCode, CommandError> {
     let mut signals = Signals::new()?;
     for address in listeners.addresses() {
         tracing::info!("listening on {address}");
@@ -97,7 +92,7 @@ async fn serve_app<U: Upstream>(
 }
 
 /// Puts the current settings in force. Invalid ones change nothing.
-fn reload_runtime<U: Upstream>(app: &App<U>, config: &Config) {
+fn reload_runtime(app: &App, config: &Config) {
     sd_notify::notify(Phase::Reloading);
     match config.reloaded() {
         Ok(config) => {

@@ -15,7 +15,7 @@ use crate::config::Config;
 #[derive(Debug)]
 pub struct Simulated {
     /// The program.
-    pub app: Arc<App<Client>>,
+    pub app: Arc<App>,
     _sim: Sim,
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use codex_translate::{Effort, Error, Finish, Summary, dialect, responses};
-use codex_upstream::{CompactionReply, TurnRequest, Upstream, requests};
+use codex_upstream::{CompactionReply, TurnRequest, requests};
 use http::{Response, StatusCode};
 
 use crate::app::App;
@@ -17,11 +17,7 @@ use crate::turn::unary::{send_unary, unary_error, usage};
 ///
 /// # Errors
 /// The request is invalid, or the backend refused it.
-pub(crate) async fn compact<U: Upstream>(
-    app: &App<U>,
-    context: &RequestContext,
-    body: &Bytes,
-) -> Result<Response<ReplyBody>, Error> {
+pub(crate) async fn compact(app: &App, context: &RequestContext, body: &Bytes) -> Result<Response<ReplyBody>, Error> {
     let (whole, _permit) = completed(app, context, body)?;
     let request = responses::ResponsesRequest::from_json(&whole.body)?;
     drop(whole);
@@ -38,8 +34,8 @@ pub(crate) async fn compact<U: Upstream>(
 }
 
 /// Returns the compaction, with the members of the public API that older replies of the backend lack.
-async fn compacted<U: Upstream>(
-    app: &App<U>,
+async fn compacted(
+    app: &App,
     context: &RequestContext,
     mut request: responses::ResponsesRequest,
 ) -> Result<CompactionReply, Error> {

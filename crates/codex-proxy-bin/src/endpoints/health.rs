@@ -2,7 +2,7 @@
 //! need no key and reveal nothing private.
 
 use codex_auth::LoginState;
-use codex_upstream::{CatalogueSource, Upstream};
+use codex_upstream::CatalogueSource;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
@@ -38,7 +38,7 @@ struct ReadinessCheck {
 }
 
 /// Replies with 200 as long as the program runs, except to the readiness probe.
-pub(crate) async fn health<U: Upstream>(app: &App<U>, probe: Probe) -> Response<ReplyBody> {
+pub(crate) async fn health(app: &App, probe: Probe) -> Response<ReplyBody> {
     let (status, version) = ("ok", env!("CARGO_PKG_VERSION"));
     match probe {
         Probe::Live => reply::json(StatusCode::OK, &LiveReply { status }),
@@ -52,7 +52,7 @@ pub(crate) async fn health<U: Upstream>(app: &App<U>, probe: Probe) -> Response<
 
 /// Replies with 200 if the program can serve requests: the login is usable and the account's models are known.
 /// Otherwise with 503, the problems and the next steps.
-async fn ready<U: Upstream>(app: &App<U>) -> Response<ReplyBody> {
+async fn ready(app: &App) -> Response<ReplyBody> {
     let login = match login_problem(&app.client.tokens.status().await.state) {
         None => ReadinessCheck { ok: true, problem: None },
         Some(problem) => ReadinessCheck { ok: false, problem: Some(format!("{problem}; run `{}`", app.login_command)) },

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use codex_translate::images::{ImagesRequest, MODEL, Task};
 use codex_translate::{Error, ErrorKind, Finish, Summary};
-use codex_upstream::{ImageCall, ImagesReply, Upstream, requests};
+use codex_upstream::{ImageCall, ImagesReply, requests};
 use futures_util::future::try_join_all;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
@@ -23,8 +23,8 @@ use crate::turn::unary::{send_unary, unary_error, usage};
 ///
 /// # Errors
 /// The request is invalid, or the backend refused it.
-pub(crate) async fn images<U: Upstream>(
-    app: &App<U>,
+pub(crate) async fn images(
+    app: &App,
     task: Task,
     context: &RequestContext,
     headers: &HeaderMap,
@@ -47,7 +47,7 @@ pub(crate) async fn images<U: Upstream>(
 }
 
 /// Sends one request per image: the backend ignores the number.
-async fn drawn<U: Upstream>(app: &App<U>, task: Task, request: &ImagesRequest) -> Result<ImagesReply, Error> {
+async fn drawn(app: &App, task: Task, request: &ImagesRequest) -> Result<ImagesReply, Error> {
     let call = match task {
         Task::Generation => ImageCall::Generation,
         Task::Edit => ImageCall::Edit,

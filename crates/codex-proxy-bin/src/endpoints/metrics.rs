@@ -1,7 +1,6 @@
 //! `GET /metrics`.
 
 use bytes::Bytes;
-use codex_upstream::Upstream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 
@@ -10,7 +9,7 @@ use crate::reply::{self, ReplyBody};
 use crate::telemetry::metrics::Gauges;
 
 /// Returns all metrics. Sends no requests: the quota is the one that the last replies reported.
-pub(crate) async fn metrics<U: Upstream>(app: &App<U>) -> Response<ReplyBody> {
+pub(crate) async fn metrics(app: &App) -> Response<ReplyBody> {
     let gauges = Gauges {
         live: &app.request_log.live(),
         queued: app.runtime.slots().waiting(),

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use codex_translate::Error;
-use codex_upstream::Upstream;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use serde_json::value::RawValue;
@@ -22,8 +21,8 @@ const LONGEST_PAGE: usize = 100;
 ///
 /// # Errors
 /// The request is invalid. A response that is not stored is not an error here, but a reply with 404.
-pub(crate) fn stored<U: Upstream>(
-    app: &App<U>,
+pub(crate) fn stored(
+    app: &App,
     context: &RequestContext,
     asked: StoredQuery,
     id: &str,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_translate::{Error, Flow, Pipe, RawEvent, ReplyPlan, Summary, Usage};
-use codex_upstream::Upstream;
 use serde::Deserialize;
 
 use crate::app::App;
@@ -14,7 +13,7 @@ use crate::request::context::RequestContext;
 use crate::stored::{ExpandedRequest, Stored, StoredResponse};
 
 /// Returns the memory for a request of `bytes` that waits to be stored; `None` if it is not to be stored.
-pub(crate) fn storing_permit<U: Upstream>(app: &App<U>, bytes: usize) -> Option<BudgetPermit> {
+pub(crate) fn storing_permit(app: &App, bytes: usize) -> Option<BudgetPermit> {
     if !app.stored.has_room_for(bytes) {
         return None;
     }
@@ -26,8 +25,8 @@ pub(crate) fn storing_permit<U: Upstream>(app: &App<U>, bytes: usize) -> Option<
 ///
 /// # Errors
 /// The response is not stored, the whole is too large (413), or there is no memory for it (503).
-pub(crate) fn completed<U: Upstream>(
-    app: &App<U>,
+pub(crate) fn completed(
+    app: &App,
     context: &RequestContext,
     body: &Bytes,
 ) -> Result<(ExpandedRequest, BudgetPermit), Error> {
@@ -49,8 +48,8 @@ pub(crate) struct StoreOnCompletion {
 
 impl StoreOnCompletion {
     /// Returns what to store of the turn for `request`, if the plan says so.
-    pub(crate) fn of<U: Upstream>(
-        app: &App<U>,
+    pub(crate) fn of(
+        app: &App,
         context: &RequestContext,
         plan: &ReplyPlan,
         request: Bytes,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_translate::{Dialect, Effort, Error, ErrorKind, Notice, Options, ReplyPlan, WholeReply};
-use codex_upstream::Upstream;
 use http::{Response, StatusCode};
 
 use crate::app::App;
@@ -21,8 +20,8 @@ use crate::turn::send::Turn;
 ///
 /// # Errors
 /// The request is invalid, or the turn failed before its first output.
-pub(crate) async fn turn<U: Upstream>(
-    app: &Arc<App<U>>,
+pub(crate) async fn turn(
+    app: &Arc<App>,
     dialect: &Dialect,
     context: &RequestContext,
     body: Bytes,
@@ -66,26 +65,26 @@ pub(crate) async fn turn<U: Upstream>(
 
 /// A parsed request.
 #[derive(Debug)]
-pub(crate) struct PreparedTurn<U: Upstream> {
+pub(crate) struct PreparedTurn {
     /// The plan of the reply.
     pub(crate) plan: ReplyPlan,
     /// The notices of the translation.
     pub(crate) notices: Vec<Notice>,
     /// The turn; nothing is sent yet.
-    pub(crate) turn: Turn<U>,
+    pub(crate) turn: Turn,
 }
 
 /// Parses a request of `dialect`, and records what it asks for.
 ///
 /// # Errors
 /// The request is invalid.
-pub(crate) fn prepare<U: Upstream>(
-    app: &Arc<App<U>>,
+pub(crate) fn prepare(
+    app: &Arc<App>,
     dialect: &Dialect,
     context: &RequestContext,
     options: &Options,
     body: Bytes,
-) -> Result<PreparedTurn<U>, Error> {
+) -> Result<PreparedTurn, Error> {
     let (request, size) = (dialect.read(&body)?, body.len());
     // Keeps as few copies of a large request in memory as possible.
     drop(body);

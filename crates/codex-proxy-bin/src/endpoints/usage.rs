@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use codex_translate::Error;
-use codex_upstream::{Quota, Upstream};
+use codex_upstream::Quota;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::turn::quota::QuotaReport;
 ///
 /// # Errors
 /// No quota is known: there is no usable login, or the backend does not answer.
-pub(crate) async fn usage<U: Upstream>(app: &App<U>) -> Result<Response<ReplyBody>, Error> {
+pub(crate) async fn usage(app: &App) -> Result<Response<ReplyBody>, Error> {
     let report = app.client.quota().await?;
     let mut response = reply::json(StatusCode::OK, &report_json(&report, app.clock.now()));
     reply::never_cached(response.headers_mut());

@@ -142,12 +142,12 @@ impl fmt::Debug for Content {
 mod tests {
     use std::sync::Arc;
 
+    use codex_upstream::AnyTimer;
     use http_body_util::BodyExt as _;
 
     use super::*;
     use crate::telemetry::record::RequestInfo;
     use crate::telemetry::request_log::RequestLog;
-    use crate::turn::timer::AnyTimer;
 
     #[tokio::test]
     async fn the_end_of_the_body_is_the_end_of_the_request() {

@@ -24,7 +24,7 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Builds one of [`requests`].
 type BuildRequest = fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError>;
 
-impl<U: Upstream> CodexClient<U> {
+impl CodexClient {
     /// Returns the remaining quota. Queries the backend unless it has answered within the last minute; if it does not
     /// answer, returns the last known quota with its age and the reason.
     ///

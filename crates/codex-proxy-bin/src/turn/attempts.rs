@@ -38,23 +38,19 @@ impl<E: TokenEndpoint> TokenEndpoint for CountedEndpoint<E> {
 /// The connection to the backend for one turn; everything sent after the first request is a retry.
 #[derive(Debug)]
 pub(super) struct Attempts<U> {
-    upstream: Arc<U>,
+    upstream: U,
     observer: Arc<dyn TurnObserver>,
     has_sent: Arc<AtomicBool>,
 }
 
 impl<U> Attempts<U> {
-    pub(super) fn new(upstream: &Arc<U>, observer: &Arc<dyn TurnObserver>) -> Self {
-        Self { upstream: Arc::clone(upstream), observer: Arc::clone(observer), has_sent: Arc::default() }
+    pub(super) fn new(upstream: U, observer: &Arc<dyn TurnObserver>) -> Self {
+        Self { upstream, observer: Arc::clone(observer), has_sent: Arc::default() }
     }
 
     /// Returns the same turn over another connection.
-    pub(super) fn by<V>(&self, upstream: &Arc<V>) -> Attempts<V> {
-        Attempts {
-            upstream: Arc::clone(upstream),
-            observer: Arc::clone(&self.observer),
-            has_sent: Arc::clone(&self.has_sent),
-        }
+    pub(super) fn by<V>(&self, upstream: V) -> Attempts<V> {
+        Attempts { upstream, observer: Arc::clone(&self.observer), has_sent: Arc::clone(&self.has_sent) }
     }
 }
 

@@ -6,21 +6,19 @@ use std::time::Duration;
 
 use codex_auth::{AnyStore, AuthConfig, Bearer, HttpTokenEndpoint, RefreshPolicy, TokenManager};
 use codex_upstream::{
-    Backend, Catalogue, CatalogueSnapshot, ClientIdentity, ModelCache, ModelCacheConfig, Quota, RequestAuth,
-    RetryPolicy, Timer as _, TransportChoice, Upstream, WebSocketUpstream, WorkspaceRoute, WorkspaceRouteError,
+    AnyTimer, AnyUpstream, Backend, Catalogue, CatalogueSnapshot, ClientIdentity, ModelCache, ModelCacheConfig, Quota,
+    RequestAuth, RetryPolicy, Timer as _, TransportChoice, WebSocketUpstream, WorkspaceRoute, WorkspaceRouteError,
     WorkspaceRouter,
 };
 use url::Url;
 
 use crate::ids;
 use crate::turn::attempts::CountedEndpoint;
-use crate::turn::auth_http::AuthHttpClient;
 use crate::turn::observer::TurnObserver;
 use crate::turn::quota::KnownQuota;
-use crate::turn::timer::AnyTimer;
 
 /// The login's tokens, refreshed over the same client as the API.
-pub type LoginTokens<U> = TokenManager<AnyStore, CountedEndpoint<HttpTokenEndpoint<AuthHttpClient<U>>>>;
+pub type LoginTokens = TokenManager<AnyStore, CountedEndpoint<HttpTokenEndpoint<AnyUpstream>>>;
 
 /// The configuration of a [`CodexClient`].
 #[derive(Clone, Debug)]
@@ -41,13 +39,13 @@ pub struct CodexClientConfig {
 
 /// A client of the backend for one login. One value serves all turns.
 #[derive(Debug)]
-pub struct CodexClient<U: Upstream> {
+pub struct CodexClient {
     /// The connections to the backend.
-    pub upstream: Arc<U>,
+    pub upstream: AnyUpstream,
     /// The same, over WebSockets that are reused from turn to turn.
-    pub sockets: Arc<WebSocketUpstream<U, AnyTimer>>,
+    pub sockets: Arc<WebSocketUpstream<AnyUpstream, AnyTimer>>,
     /// The login.
-    pub tokens: LoginTokens<U>,
+    pub tokens: LoginTokens,
     /// The models of the account.
     pub models: ModelCache,
     /// The client identity that the backend sees.
@@ -65,23 +63,22 @@ pub struct CodexClient<U: Upstream> {
     pub(super) started_unix_ms: u64,
 }
 
-impl<U: Upstream> CodexClient<U> {
+impl CodexClient {
     /// Assembles the client over `upstream`, with the login in `store`. Opens no connection.
     pub fn new(
         config: CodexClientConfig,
-        upstream: U,
+        upstream: AnyUpstream,
         store: AnyStore,
         observer: Arc<dyn TurnObserver>,
         clock: AnyTimer,
     ) -> Self {
-        let upstream = Arc::new(upstream);
-        let endpoint = HttpTokenEndpoint::new(AuthHttpClient::new(Arc::clone(&upstream)), config.auth);
+        let endpoint = HttpTokenEndpoint::new(upstream.clone(), config.auth);
         let endpoint = CountedEndpoint::new(endpoint, Arc::clone(&observer));
         // Several proxies on one login then refresh at different times.
         let jitter = Duration::from_secs(60).mul_f64(clock.jitter());
         let policy = RefreshPolicy { jitter, ..RefreshPolicy::default() };
         Self {
-            sockets: Arc::new(WebSocketUpstream::new(Arc::clone(&upstream), clock.clone(), config.read_timeout)),
+            sockets: Arc::new(WebSocketUpstream::new(upstream.clone(), clock.clone(), config.read_timeout)),
             upstream,
             tokens: TokenManager::with_policy(store, endpoint, clock.clone(), policy),
             models: ModelCache::open(config.models),

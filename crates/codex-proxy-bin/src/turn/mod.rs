@@ -4,7 +4,6 @@
 
 mod account;
 pub mod attempts;
-pub mod auth_http;
 pub mod client;
 pub mod error;
 pub(crate) mod first_event;
@@ -14,5 +13,4 @@ pub mod quota;
 pub mod relay;
 pub mod reply_events;
 pub mod send;
-pub mod timer;
 pub(crate) mod unary;

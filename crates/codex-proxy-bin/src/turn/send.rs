@@ -8,7 +8,7 @@ use bytes::Bytes;
 use codex_auth::Bearer;
 use codex_translate::{ConversationSeed, Error, ErrorKind, Retry, conversation_id, responses};
 use codex_upstream::{
-    Backend, ChunkStream, Quota, SendError, Timer as _, TransportChoice, Upstream, UpstreamError, Verdict, requests,
+    AnyUpstream, Backend, ChunkStream, Quota, SendError, Timer as _, TransportChoice, UpstreamError, Verdict, requests,
     send_with_retry,
 };
 use http::{Request, Response};
@@ -35,8 +35,8 @@ pub struct Caller {
 
 /// A translated request that can be sent once for each choice that the caller wants.
 #[derive(Debug)]
-pub(crate) struct Turn<U: Upstream> {
-    client: Arc<CodexClient<U>>,
+pub(crate) struct Turn {
+    client: Arc<CodexClient>,
     request: Arc<TurnMessage>,
 }
 
@@ -50,11 +50,11 @@ struct TurnMessage {
     body: Vec<u8>,
 }
 
-impl<U: Upstream> Turn<U> {
+impl Turn {
     /// Adds the conversation id (docs/features.md C16) and serializes the request. `size` is the size of its original
     /// form.
     pub(crate) fn new(
-        client: &Arc<CodexClient<U>>,
+        client: &Arc<CodexClient>,
         caller: &Caller,
         mut request: responses::ResponsesRequest,
         size: usize,
@@ -79,7 +79,7 @@ impl<U: Upstream> Turn<U> {
         let (client, request) = (Arc::clone(&self.client), Arc::clone(&self.request));
         Box::pin(async move {
             let (client, request) = (&client, &request);
-            let upstream = &Attempts::new(&client.upstream, &client.observer);
+            let upstream = &Attempts::new(client.upstream.clone(), &client.observer);
             with_bearer(client, |bearer| async move { request.send(client, upstream, &bearer).await }).await
         })
     }
@@ -90,9 +90,8 @@ impl<U: Upstream> Turn<U> {
 ///
 /// # Errors
 /// There is no usable login, or the last attempt failed: the error for the client.
-pub(crate) async fn with_bearer<U, T, F>(client: &CodexClient<U>, attempt: impl Fn(Bearer) -> F) -> Result<T, Error>
+pub(crate) async fn with_bearer<T, F>(client: &CodexClient, attempt: impl Fn(Bearer) -> F) -> Result<T, Error>
 where
-    U: Upstream,
     F: Future<Output = Result<T, Error>>,
 {
     let bearer = client.tokens.bearer().await.map_err(|error| error::from_auth(&error))?;
@@ -110,9 +109,9 @@ where
 ///
 /// # Errors
 /// There is no reply, or the backend refused the request: the error for the client.
-pub(super) async fn send<U: Upstream>(
-    client: &CodexClient<U>,
-    upstream: &Attempts<U>,
+pub(super) async fn send(
+    client: &CodexClient,
+    upstream: &Attempts<AnyUpstream>,
     request: &Request<Bytes>,
 ) -> Result<Response<ChunkStream>, Error> {
     let sent = send_with_retry(upstream, request, &client.retry, &client.clock).await;
@@ -120,7 +119,7 @@ pub(super) async fn send<U: Upstream>(
     sent.map_err(|error| error::of_last_try(&error))
 }
 
-fn observe<U: Upstream>(client: &CodexClient<U>, sent: &Result<Response<ChunkStream>, SendError>) {
+fn observe(client: &CodexClient, sent: &Result<Response<ChunkStream>, SendError>) {
     match sent {
         Ok(reply) => {
             client.models.observe(reply.headers());
@@ -134,10 +133,10 @@ fn observe<U: Upstream>(client: &CodexClient<U>, sent: &Result<Response<ChunkStr
 }
 
 impl TurnMessage {
-    async fn send<U: Upstream>(
+    async fn send(
         &self,
-        client: &Arc<CodexClient<U>>,
-        upstream: &Attempts<U>,
+        client: &Arc<CodexClient>,
+        upstream: &Attempts<AnyUpstream>,
         bearer: &Bearer,
     ) -> Result<ReplyEvents, Error> {
         let route = client.route(bearer).await.map_err(|error| error::from_route(&error))?;
@@ -167,10 +166,10 @@ impl TurnMessage {
     }
 
     /// Sends the request and reads as far as its first output, or the failure that comes before it.
-    async fn start<U: Upstream>(
+    async fn start(
         &self,
-        client: &Arc<CodexClient<U>>,
-        upstream: &Attempts<U>,
+        client: &Arc<CodexClient>,
+        upstream: &Attempts<AnyUpstream>,
         backend: &Backend<'_>,
     ) -> Result<(ReplyEvents, Option<Error>), Error> {
         let sent = self.deliver(client, upstream, backend).await;
@@ -187,10 +186,10 @@ impl TurnMessage {
     }
 
     /// Sends the request over the configured transport; falls back to HTTP if WebSockets are optional and unavailable.
-    async fn deliver<U: Upstream>(
+    async fn deliver(
         &self,
-        client: &CodexClient<U>,
-        upstream: &Attempts<U>,
+        client: &CodexClient,
+        upstream: &Attempts<AnyUpstream>,
         backend: &Backend<'_>,
     ) -> Result<Response<ChunkStream>, SendError> {
         let turn = requests::TurnRequest {
@@ -202,7 +201,9 @@ impl TurnMessage {
         };
         if self.wants_websocket(client) {
             let request = requests::responses_websocket(backend, &turn, client.clock.now())?;
-            match send_with_retry(&upstream.by(&client.sockets), &request, &client.retry, &client.clock).await {
+            match send_with_retry(&upstream.by(Arc::clone(&client.sockets)), &request, &client.retry, &client.clock)
+                .await
+            {
                 Err(error) if client.transport == TransportChoice::Auto && can_do_without_websocket(&error) => {
                     tracing::info!(%error, "cannot open a WebSocket to the backend; using HTTP");
                 }
@@ -213,7 +214,7 @@ impl TurnMessage {
         send_with_retry(upstream, &request, &client.retry, &client.clock).await
     }
 
-    fn wants_websocket<U: Upstream>(&self, client: &CodexClient<U>) -> bool {
+    fn wants_websocket(&self, client: &CodexClient) -> bool {
         match client.transport {
             TransportChoice::WebSocket => true,
             TransportChoice::Auto => {
@@ -238,11 +239,7 @@ fn can_do_without_websocket(error: &SendError) -> bool {
 
 /// Returns the conversation's id: the client's own if it is a UUID, as the Codex CLI's is; else one derived from the
 /// client's name for the conversation, or from its beginning. Prompt caching requires a UUID (docs/backend.md §2.6).
-pub(crate) fn conversation<U: Upstream>(
-    client: &CodexClient<U>,
-    caller: &Caller,
-    request: &responses::ResponsesRequest,
-) -> String {
+pub(crate) fn conversation(client: &CodexClient, caller: &Caller, request: &responses::ResponsesRequest) -> String {
     let own = caller.session.as_deref().or(request.prompt_cache_key.as_deref());
     match own.and_then(|own| Uuid::try_parse(own).ok()) {
         Some(uuid) => uuid.hyphenated().to_string(),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use codex_translate::{Error, ErrorKind, Usage};
-use codex_upstream::{Backend, UnaryReplyError, Upstream, UpstreamError, read_to_end};
+use codex_upstream::{Backend, UnaryReplyError, UpstreamError, read_to_end};
 use http::Request;
 use serde_json::Value;
 
@@ -18,11 +18,11 @@ const MAX_REPLY_BYTES: usize = 128 * 1024 * 1024;
 ///
 /// # Errors
 /// There is no usable login, the backend refused the request, or the reply was cut off.
-pub(crate) async fn send_unary<U: Upstream>(
-    client: &CodexClient<U>,
+pub(crate) async fn send_unary(
+    client: &CodexClient,
     build: impl Fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError> + Sync,
 ) -> Result<Bytes, Error> {
-    let (build, upstream) = (&build, &Attempts::new(&client.upstream, &client.observer));
+    let (build, upstream) = (&build, &Attempts::new(client.upstream.clone(), &client.observer));
     with_bearer(client, |bearer| async move {
         let route = client.route(&bearer).await.map_err(|error| error::from_route(&error))?;
         let request = build(&client.backend(&bearer, &route)).map_err(|error| error::from_transport(&error))?;

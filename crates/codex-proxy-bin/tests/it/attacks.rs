@@ -7,7 +7,6 @@ use codex_auth::MemoryStore;
 use codex_proxy::reply::ReplyBody;
 use codex_proxy::{Access, App, Handler, Limits, Peer, serve};
 use codex_sim::Sim;
-use codex_upstream::Client;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use serde_json::Value;
@@ -21,7 +20,7 @@ const KEY: &str = "authorization: Bearer codex-proxy";
 
 /// The program, called as if from another address.
 #[derive(Clone)]
-struct From(Arc<App<Client>>, IpAddr);
+struct From(Arc<App>, IpAddr);
 
 impl Handler for From {
     async fn handle(&self, request: Request<Incoming>, _: Peer) -> Response<ReplyBody> {

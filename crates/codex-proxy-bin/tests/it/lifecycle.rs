@@ -80,10 +80,11 @@ async fn a_panic_ends_only_its_request() {
     let ca = sim.ca_pem().unwrap().as_bytes().to_vec();
     let config = Config { extra_roots_pem: vec![ca], ..Config::from_env(&env).unwrap() };
     let client = Client::new(config.client()).unwrap();
-    let upstream = Defective { client, at_once: AtomicBool::new(true), later: AtomicBool::new(false) };
+    let defective = Defective { client, at_once: AtomicBool::new(true), later: AtomicBool::new(false) };
+    let upstream = Arc::new(defective);
     let app = Arc::new(App::new(
         &config,
-        upstream,
+        Arc::clone(&upstream),
         AnyStore::new(MemoryStore::with_tokens(tokens_of(&sim))),
         ModelCacheConfig::default(),
     ));
@@ -99,8 +100,8 @@ async fn a_panic_ends_only_its_request() {
         assert_eq!((reply.status, &*reply.code()), (500, "internal_error"));
         assert!(reply.header("x-request-id").is_some());
     }
-    app.client.upstream.at_once.store(false, Ordering::Relaxed);
-    app.client.upstream.later.store(true, Ordering::Relaxed);
+    upstream.at_once.store(false, Ordering::Relaxed);
+    upstream.later.store(true, Ordering::Relaxed);
     let text = "[sim:text=one two three] hi";
     let reply = ask("/v1/responses", json!({"model": "gpt-5.5", "input": text, "stream": true})).await;
     assert!(reply.status == 200 && reply.body.contains("event: response.failed"), "{}", reply.body);
@@ -109,7 +110,7 @@ async fn a_panic_ends_only_its_request() {
     let reply = ask("/v1/chat/completions", json!({"model": "gpt-5.5", "messages": messages, "stream": true})).await;
     assert!(reply.status == 200 && reply.body.contains("data: {\"error\":{"), "{}", reply.body);
     assert!(!reply.body.contains("finish_reason\":\"stop"), "{}", reply.body);
-    app.client.upstream.later.store(false, Ordering::Relaxed);
+    upstream.later.store(false, Ordering::Relaxed);
     // Every slot was freed.
     let reply = ask("/v1/responses", json!({"model": "gpt-5.5", "input": "hi", "stream": true})).await;
     assert!(reply.body.contains("response.completed"), "{}", reply.body);

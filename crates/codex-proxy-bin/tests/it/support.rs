@@ -20,7 +20,7 @@ pub(crate) struct Harness {
     pub(crate) sim: Sim,
     pub(crate) base: String,
     pub(crate) store: MemoryStore,
-    pub(crate) app: Arc<App<Client>>,
+    pub(crate) app: Arc<App>,
     pub(crate) server: JoinHandle<()>,
     pub(crate) stop: Option<oneshot::Sender<()>>,
     client: Client,

@@ -60,7 +60,7 @@ const COOLDOWN: Duration = Duration::from_secs(5 * 60);
 /// connection, only the new input is sent. A turn is sent again only before its first message: in full if the backend
 /// does not know the earlier response, and on a new connection if the old one was closed in the meantime.
 pub struct WebSocketUpstream<U, C> {
-    upstream: Arc<U>,
+    upstream: U,
     timer: C,
     read_timeout: Duration,
     pool: Arc<SocketPool>,
@@ -83,7 +83,7 @@ impl<U, C> std::fmt::Debug for WebSocketUpstream<U, C> {
 impl<U: Upstream, C: Timer + Clone + 'static> WebSocketUpstream<U, C> {
     /// Creates the upstream without a connection. A turn fails after `read_timeout` without a message, as over HTTP
     /// after [`ClientConfig::read_timeout`](crate::ClientConfig::read_timeout).
-    pub fn new(upstream: Arc<U>, timer: C, read_timeout: Duration) -> Self {
+    pub fn new(upstream: U, timer: C, read_timeout: Duration) -> Self {
         Self { upstream, timer, read_timeout, pool: Arc::new(SocketPool::new()), unavailable: Mutex::default() }
     }
 

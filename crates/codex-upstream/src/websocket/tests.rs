@@ -45,7 +45,7 @@ const SILENCE: Duration = Duration::from_secs(610);
 
 struct SocketRig {
     script: Arc<ScriptedUpstream>,
-    sockets: WebSocketUpstream<ScriptedUpstream, Hands>,
+    sockets: WebSocketUpstream<Arc<ScriptedUpstream>, Hands>,
     timer: Hands,
 }
 

@@ -1,6 +1,5 @@
 //! Turns over real WebSockets: the client and the simulated backend, plain, over TLS, and through proxies.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use codex_sim::{Mint, Outcome, RecordedRequest, Sim, SimConfig, Tokens};
@@ -37,7 +36,7 @@ impl Rig {
         let roots = sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect();
         let config = ClientConfig { extra_roots_pem: roots, proxy, ..ClientConfig::default() };
         let silence = config.read_timeout;
-        let sockets = WebSocketUpstream::new(Arc::new(Client::new(config).unwrap()), TokioTimer, silence);
+        let sockets = WebSocketUpstream::new(Client::new(config).unwrap(), TokioTimer, silence);
         Self { tokens: sim.mint_tokens(Mint::default()), sim, sockets, base }
     }
 

@@ -74,7 +74,7 @@ struct Answer {
 }
 
 impl ProbedServer {
-    async fn reach<U: Upstream>(app: &App<U>, base: &Url, path: &str) -> Self {
+    async fn reach(app: &App, base: &Url, path: &str) -> Self {
         let outcome = reach(app, &format!("{}/{path}", base.as_str().trim_end_matches('/'))).await;
         Self { base: base.clone(), outcome }
     }
@@ -121,7 +121,7 @@ impl ProbedServer {
     }
 }
 
-async fn reach<U: Upstream>(app: &App<U>, uri: &str) -> Result<Answer, UpstreamError> {
+async fn reach(app: &App, uri: &str) -> Result<Answer, UpstreamError> {
     let invalid = |error: http::Error| UpstreamError::InvalidRequest { reason: error.to_string() };
     let request = Request::get(uri).header(ACCEPT, "*/*").header(USER_AGENT, &app.client.identity.user_agent);
     let reply = app.client.upstream.send(request.body(Bytes::new()).map_err(invalid)?).await?;
@@ -167,7 +167,7 @@ fn clock(told: Option<SystemTime>, now: SystemTime) -> Finding {
 }
 
 /// Checks whether the backend accepts the login.
-async fn login<U: Upstream>(app: &App<U>, bearer: &Bearer) -> Finding {
+async fn login(app: &App, bearer: &Bearer) -> Finding {
     let quota = match app.client.refresh_quota(bearer).await {
         Ok(quota) => quota,
         Err(error) => return Finding::fail("login", error.to_string()),
@@ -188,7 +188,7 @@ fn used(quota: &Quota) -> String {
     }
 }
 
-async fn models<U: Upstream>(app: &App<U>) -> Finding {
+async fn models(app: &App) -> Finding {
     let snapshot = app.client.current_models().await;
     let count = snapshot.catalogue.models().len();
     match (snapshot.source, snapshot.problem) {

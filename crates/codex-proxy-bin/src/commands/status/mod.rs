@@ -4,12 +4,12 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use codex_auth::CodexCliStore;
+use codex_upstream::AnyTimer;
 
 use crate::cli::args::StatusArgs;
 use crate::commands::CommandError;
 use crate::config::Config;
 use crate::credentials::store::OwnStore;
-use crate::turn::timer::AnyTimer;
 
 mod json;
 mod report;

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use codex_auth::{AnyStore, LoginState, LoginStatus, MemoryStore, Plan, TokenStore, Tokens};
 use codex_translate::{Error, ErrorKind};
-use codex_upstream::{Client, ClientConfig, ModelCacheConfig, Quota, Workspace};
+use codex_upstream::{AnyTimer, Client, ClientConfig, ModelCacheConfig, Quota, Workspace};
 use futures_util::future::join;
 
 use crate::app::App;
 use crate::commands::CommandError;
 use crate::config::Config;
-use crate::turn::timer::AnyTimer;
 
 /// How long to wait for the backend: users and scripts wait for this command.
 const MAX_WAIT: Duration = Duration::from_secs(5);

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use codex_auth::LoginState;
-use codex_upstream::{CatalogueSnapshot, CatalogueSource, Upstream};
+use codex_upstream::{CatalogueSnapshot, CatalogueSource};
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ pub(crate) fn status_page() -> Response<ReplyBody> {
 }
 
 /// Returns the page's data. Sends no requests: the page works even if the backend does not.
-pub(crate) async fn status<U: Upstream>(app: &App<U>) -> Response<ReplyBody> {
+pub(crate) async fn status(app: &App) -> Response<ReplyBody> {
     let now = app.clock.now();
     let totals = app.request_log.metrics.totals();
     let mut live = app.request_log.live();

@@ -15,7 +15,6 @@ mod session;
 use std::sync::Arc;
 
 use codex_translate::{Error, ErrorKind};
-use codex_upstream::Upstream;
 use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response};
@@ -41,11 +40,7 @@ pub(crate) fn is_upgrade(head: &Parts) -> bool {
 ///
 /// # Errors
 /// The request is not a valid handshake.
-pub(crate) fn accept<U: Upstream>(
-    app: &Arc<App<U>>,
-    peer: Peer,
-    mut head: Parts,
-) -> Result<Response<ReplyBody>, Error> {
+pub(crate) fn accept(app: &Arc<App>, peer: Peer, mut head: Parts) -> Result<Response<ReplyBody>, Error> {
     if head.headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Ok(reply::unsupported_websocket_version());
     }

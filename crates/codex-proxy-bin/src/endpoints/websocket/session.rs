@@ -5,7 +5,6 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use codex_translate::{Dialect, Error, EventBuffer, Notice, Options, Pipe, ResponsesPipe, dialect};
-use codex_upstream::Upstream;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use hyper::upgrade::Upgraded;
@@ -33,8 +32,8 @@ use crate::turn::relay::{Relay, ReplyPart};
 const DIALECT: &Dialect = &dialect::RESPONSES;
 
 /// Everything needed to serve a connection.
-pub(super) struct Session<U: Upstream> {
-    app: Arc<App<U>>,
+pub(super) struct Session {
+    app: Arc<App>,
     peer: Peer,
     /// The handshake: the caller, and the options that its headers select for all turns.
     head: Parts,
@@ -59,8 +58,8 @@ struct ResponseOutput<'a> {
     output: Vec<&'a RawValue>,
 }
 
-impl<U: Upstream> Session<U> {
-    pub(super) fn new(app: Arc<App<U>>, peer: Peer, head: Parts) -> Self {
+impl Session {
+    pub(super) fn new(app: Arc<App>, peer: Peer, head: Parts) -> Self {
         Self { app, peer, head }
     }
 

@@ -1,4 +1,4 @@
-//! A timer of any kind.
+//! A timer whose kind is chosen at run time.
 
 use std::fmt;
 use std::pin::Pin;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use codex_auth::Clock;
-use codex_upstream::{Timer, TokioTimer};
+
+use crate::timer::{Timer, TokioTimer};
 
 /// A timer whose kind is chosen while the program runs. Clones are the same timer.
 ///
