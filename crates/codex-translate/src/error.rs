@@ -8,8 +8,16 @@ use serde::ser::{SerializeStruct, Serializer};
 
 /// A request that cannot be translated, or a reply that ended badly.
 ///
-/// Before the first byte of a reply, [`Error::status_hint`] is its HTTP status; after it, [`Error::body`] is the last
-/// event of the stream. An error never contains a secret.
+/// Before the first byte of a reply, [`Error::status_hint`] is its HTTP status and [`Error::to_json`] its body; after it,
+/// the same body is the last event of the stream. An error never contains a secret.
+///
+/// ```
+/// use codex_translate::chat::ChatRequest;
+///
+/// let error = ChatRequest::from_json(br#"{"model": "gpt-5.5"}"#).unwrap_err();
+/// assert_eq!((error.status_hint(), error.param()), (400, Some("messages")));
+/// assert!(error.to_json().starts_with(br#"{"error":{"message":"#));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     origin: Origin,
@@ -271,7 +279,13 @@ impl Error {
         )
     }
 
-    /// Returns the OpenAI-shaped body, `{"error":{"message","type","param","code"}}`.
+    /// Returns the OpenAI-shaped body, `{"error":{"message","type","param","code"}}`, as bytes.
+    pub fn to_json(&self) -> Vec<u8> {
+        // Writing cannot fail: an error contains only strings.
+        serde_json::to_vec(&self.body()).unwrap_or_default()
+    }
+
+    /// Returns the OpenAI-shaped body for a serializer; [`to_json`](Self::to_json) returns its bytes.
     pub fn body(&self) -> ErrorBody<'_> {
         ErrorBody(self)
     }
@@ -428,7 +442,7 @@ mod tests {
     #[test]
     fn body_has_the_four_keys() {
         let error = Error::invalid("messages[0].role", "unknown role `x`");
-        let body = serde_json::to_value(error.body()).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&error.to_json()).unwrap();
         let expected = serde_json::json!({"error": {"message": "unknown role `x`", "type": "invalid_request_error",
             "param": "messages[0].role", "code": null}});
         assert_eq!(body, expected);

@@ -27,7 +27,7 @@ struct Terminal(io::Result<()>);
 impl DeltaSink for Terminal {
     fn delta(&mut self, delta: Delta<'_>) {
         if let (Delta::Content(text), Ok(())) = (delta, &self.0) {
-            self.0 = write!(io::stdout(), "{}", text.decode()).and_then(|()| io::stdout().flush());
+            self.0 = write!(io::stdout(), "{text}").and_then(|()| io::stdout().flush());
         }
     }
 }

@@ -84,12 +84,12 @@ fn empty(status: StatusCode) -> Response<ReplyBody> {
 /// Returns the reply to a request whose head did not arrive, as bytes of HTTP/1.1: hyper writes none without a request.
 pub(crate) fn request_timeout_bytes() -> Vec<u8> {
     let error = Error::new(ErrorKind::SlowRequest, "timed out reading the request headers; send the request again");
-    let body = serde_json::to_string(&error.body()).unwrap_or_default();
-    format!(
-        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+    let body = error.to_json();
+    let head = format!(
+        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len()
-    )
-    .into_bytes()
+    );
+    [head.into_bytes(), body].concat()
 }
 
 /// Returns the reply to a probe: 200 if all is well, else 503.

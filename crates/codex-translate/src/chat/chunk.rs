@@ -64,7 +64,7 @@ impl ChunkEncoder {
     /// Writes the event that SDKs raise as an error, and the end (docs/clients/quirks.md, rule 6).
     pub(crate) fn error(error: &Error, out: &mut Vec<u8>) {
         out.extend_from_slice(b"data: ");
-        let _ = error.body().serialize(&mut serde_json::Serializer::new(&mut *out));
+        out.extend_from_slice(&error.to_json());
         out.extend_from_slice(b"\n\n");
         out.extend_from_slice(DONE);
     }

@@ -226,8 +226,7 @@ impl Serialize for WholeReply {
 }
 
 fn openai_error(error: &Error) -> ErrorReply {
-    // Writing cannot fail: an error contains only strings.
-    ErrorReply { status: error.status_hint(), body: serde_json::to_vec(&error.body()).unwrap_or_default() }
+    ErrorReply { status: error.status_hint(), body: error.to_json() }
 }
 
 fn openai_model(id: &str) -> Value {

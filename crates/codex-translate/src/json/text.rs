@@ -4,6 +4,7 @@
 //! the text between the quotes can be copied; it is unescaped only if necessary.
 
 use std::borrow::Cow;
+use std::fmt::{self, Write as _};
 
 use memchr::{memchr, memchr3_iter};
 use serde::{Serialize, Serializer};
@@ -15,6 +16,17 @@ use crate::error::Error;
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
 /// A text: plain, JSON-escaped, or both at once.
+///
+/// [`Display`](fmt::Display) writes the plain text without copying it; [`decode`](Self::decode) returns it. A lone
+/// surrogate, which is not a character although JSON allows it as an escape, becomes U+FFFD.
+///
+/// ```
+/// use codex_translate::Text;
+///
+/// let delta = Text::Escaped(r#"\"Hello\", she said.\n"#);
+/// assert_eq!(delta.to_string(), "\"Hello\", she said.\n");
+/// assert_eq!(format!("{:>4}", Text::Plain("ü")), "   ü");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Text<'a> {
     /// Both plain and escaped: ASCII in which nothing is escaped or needs to be.
@@ -115,6 +127,26 @@ impl<'a> Text<'a> {
     }
 }
 
+/// Writes the plain text. Without a width or a precision it is written in pieces, so nothing is allocated.
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Verbatim(text) | Self::Plain(text) => f.pad(text),
+            Self::Escaped(_) if f.width().is_some() || f.precision().is_some() => f.pad(&self.decode()),
+            Self::Escaped(text) => {
+                let mut written = Ok(());
+                unescape(text, |piece| {
+                    written = written.and_then(|()| match piece {
+                        Unescaped::Run(run) => f.write_str(run),
+                        Unescaped::Char(c) => f.write_char(c),
+                    });
+                });
+                written
+            }
+        }
+    }
+}
+
 /// An owned [`Text`].
 ///
 /// Text from a client is forwarded as it was written, and unescaped only where it is read.
@@ -152,6 +184,13 @@ impl TextBuf {
     /// Returns whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.as_text().is_empty()
+    }
+}
+
+/// Writes the plain text, as for [`Text`].
+impl fmt::Display for TextBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_text().fmt(f)
     }
 }
 
@@ -318,6 +357,9 @@ mod tests {
         let text = Text::of(raw).unwrap();
         assert_eq!(text.decode(), decoded);
         assert_eq!(text.decoded_len(), decoded.len());
+        assert_eq!(text.to_string(), decoded);
+        assert_eq!(TextBuf::written(raw).to_string(), decoded);
+        assert_eq!(format!("{text:>9.2}"), format!("{decoded:>9.2}"));
         let mut out = Vec::new();
         text.write_escaped(&mut out);
         assert_eq!(String::from_utf8(out).unwrap(), written);
@@ -346,6 +388,20 @@ mod tests {
         check(r#""\ud83dx""#, "\u{fffd}x", "\u{fffd}x");
         check(r#""\udc4b\ud83d\udc4b""#, "\u{fffd}👋", "\u{fffd}👋");
         check(r#""\ud83d\u0041""#, "\u{fffd}A", "\u{fffd}A");
+    }
+
+    #[test]
+    fn writing_stops_at_the_first_error() {
+        struct Full(usize);
+        impl fmt::Write for Full {
+            fn write_str(&mut self, _: &str) -> fmt::Result {
+                self.0 += 1;
+                Err(fmt::Error)
+            }
+        }
+        let mut full = Full(0);
+        assert!(write!(full, "{}", Text::Escaped(r"a\nb\nc")).is_err());
+        assert_eq!(full.0, 1);
     }
 
     #[test]

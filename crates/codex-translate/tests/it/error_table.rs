@@ -10,7 +10,7 @@ fn the_table_lists_every_kind_with_its_status_type_and_code() {
     assert_eq!(rows.len(), ErrorKind::ALL.len());
     for (row, kind) in rows.iter().zip(ErrorKind::ALL) {
         let error = Error::new(kind, "m");
-        let body: Value = serde_json::to_value(error.body()).unwrap();
+        let body: Value = serde_json::from_slice(&error.to_json()).unwrap();
         let code = error.code().map_or_else(String::new, |code| format!("`{code}` "));
         let wire_type = body["error"]["type"].as_str().unwrap();
         let start = format!("{kind:?}` | {} | `{wire_type}` | {code}| ", error.status_hint());

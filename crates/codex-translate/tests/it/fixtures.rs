@@ -201,7 +201,7 @@ fn body(gathered: Result<String, Error>) -> Outcome {
 
 fn error_json(error: &Error) -> Value {
     let mut json = json!({"status": error.status_hint()});
-    json["error"] = serde_json::to_value(error.body()).unwrap()["error"].take();
+    json["error"] = serde_json::from_slice::<Value>(&error.to_json()).unwrap()["error"].take();
     if let Some(after) = error.retry_after() {
         json["retry_after_secs"] = json!(after.as_secs_f64());
     }
