@@ -25,7 +25,7 @@ pub struct ReplyPlan {
     /// The stop strings (`stop`, at most four). The answer ends before the first match.
     pub stop: Vec<String>,
     /// The maximum number of generated tokens (`max_completion_tokens`, `max_tokens`, `max_output_tokens`), which this
-    /// crate emulates.
+    /// crate emulates. Without the feature `tokens` it counts four bytes as a token instead of using the tokenizer.
     pub max_tokens: Option<u32>,
     /// Roughly how many tokens the request has, for the usage of a reply that is cut off before the backend reports it.
     pub prompt_tokens: u64,

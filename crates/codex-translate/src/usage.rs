@@ -6,6 +6,10 @@ use serde::Deserialize;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue;
 
+/// Roughly how many bytes of text make a token, where tokens are not counted: about as many as in English prose and in
+/// code. What is counted so is marked as an estimate.
+pub(crate) const BYTES_PER_TOKEN: u64 = 4;
+
 /// The tokens that a turn used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -21,7 +25,8 @@ pub struct Usage {
     pub reasoning_tokens: u64,
     /// All tokens.
     pub total_tokens: u64,
-    /// Whether this crate counted, because the reply was cut off before the backend reported its count.
+    /// Whether this crate counted, because the reply was cut off before the backend reported its count. The tokens of
+    /// the request, and without the feature `tokens` also those of the reply, are then estimated as four bytes each.
     pub estimated: bool,
 }
 

@@ -1,16 +1,14 @@
 //! A rough count of a request's tokens, for replies that this crate cuts off: the backend reports no usage for them.
 
 use crate::responses::{ContentPart, FunctionTool, InputItem, OutputContent, ResponsesRequest, Tool};
-
-/// Roughly how many bytes of a request make a token. The result is marked as an estimate.
-const BYTES_PER_TOKEN: usize = 4;
+use crate::usage::BYTES_PER_TOKEN;
 
 /// Returns roughly how many tokens a request has.
 pub(crate) fn estimated_tokens(request: &ResponsesRequest) -> u64 {
     let instructions = request.instructions.as_deref().map_or(0, str::len);
     let input: usize = request.input.iter().map(item_bytes).sum();
     let tools: usize = request.tools.iter().map(tool_bytes).sum();
-    ((instructions + input + tools) / BYTES_PER_TOKEN) as u64
+    (instructions + input + tools) as u64 / BYTES_PER_TOKEN
 }
 
 fn item_bytes(item: &InputItem) -> usize {

@@ -9,6 +9,8 @@
 //! clients send keys of their own (docs/clients/quirks.md rule 7). A value that asks for the default (`temperature: 1`,
 //! `store: false`) is omitted without a notice.
 //!
+//! Without the feature `tokens`, a token limit is an estimate, which its notice says: four bytes count as a token.
+//!
 //! # Chat Completions
 //!
 //! The table [`CHAT`].
@@ -185,6 +187,11 @@ impl Treatment {
 }
 
 const NOT_TAKEN: &str = "not supported by the backend";
+pub(crate) const CUT_OFF: &str = if cfg!(feature = "tokens") {
+    "the reply is cut off by the proxy"
+} else {
+    "the reply is cut off by the proxy at an estimate of four bytes a token"
+};
 pub(crate) const NO_STORE: &str = "nothing is stored here";
 const NO_VECTORS: &str = "the backend generates raster images only";
 const ONE_FRAME: &str = "the backend generates a single frame";

@@ -106,6 +106,15 @@ fn every_parameter_is_treated_as_its_table_says() {
 }
 
 #[test]
+fn a_notice_says_whether_a_token_limit_is_exact() {
+    for (chat, name) in [(true, "max_tokens"), (true, "max_completion_tokens"), (false, "max_output_tokens")] {
+        let notices = outcome(chat, name, json!(5)).unwrap();
+        assert_eq!(notices[0].kind, NoticeKind::Emulated);
+        assert_eq!(notices[0].detail.contains("estimate"), cfg!(not(feature = "tokens")), "{name}");
+    }
+}
+
+#[test]
 fn every_parameter_is_listed_once() {
     for table in [CHAT, RESPONSES, EXTRA] {
         let names: BTreeSet<_> = table.iter().map(|parameter| parameter.name).collect();

@@ -1,7 +1,7 @@
 //! The caller's limits: stop strings and a token limit, which the backend does not accept (docs/features.md C7, C8).
 
+use super::TokenCount;
 use super::stop::{Search, Stops};
-use super::tokens::TokenCount;
 use crate::json::Text;
 use crate::outcome::Finish;
 use crate::plan::ReplyPlan;

@@ -6,6 +6,7 @@ use crate::json::{Node, Raw, ValueKind, to_raw};
 use crate::notice::Notices;
 use crate::plan::ReasoningStyle;
 use crate::profile::Effort;
+use crate::request::params::CUT_OFF;
 use crate::request::read::shape::Shape;
 use crate::responses::{Opaque, ResponsesRequest, Tool};
 
@@ -55,11 +56,11 @@ pub(super) fn read(
         "max_tokens" => {
             let limit = node.positive()?;
             request.local.max_tokens.get_or_insert(limit);
-            request.notices.emulated(key, "the reply is cut off by the proxy");
+            request.notices.emulated(key, CUT_OFF);
         }
         "max_completion_tokens" | "max_output_tokens" => {
             request.local.max_tokens = Some(node.positive()?);
-            request.notices.emulated(key, "the reply is cut off by the proxy");
+            request.notices.emulated(key, CUT_OFF);
         }
         "web_search_options" => web_search_options(request, node)?,
         "store" if shape == Shape::Responses => request.local.store = Some(node.bool()?),
