@@ -1,12 +1,14 @@
 //! Reads a request's body: bounded in size and time, and decoded.
 
+use std::error::Error as StdError;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, BufMut as _, Bytes, BytesMut};
 use codex_translate::{Error, ErrorKind};
 use http::HeaderMap;
-use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use http_body::Body;
+use http_body_util::{BodyExt as _, LengthLimitError};
 use tokio::time::{Instant, timeout_at};
 
 use crate::request::budget::{BodyMemoryBudget, BudgetPermit, SMALL_BYTES};
@@ -21,6 +23,9 @@ const DISCARD_TIME: Duration = Duration::from_secs(10);
 
 /// How much to read and discard for the same reason.
 const DISCARD_BYTES: usize = 4 * MAX_BODY_BYTES;
+
+/// The error of a body that somebody else made.
+type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// A request's body.
 pub(crate) struct ReceivedBody {
@@ -44,12 +49,13 @@ impl ReceivedBody {
 /// # Errors
 /// The body is too large (413) or too slow (408), was cut off or has an unsupported encoding (400), or there was no
 /// memory for it (503).
-pub(crate) async fn read(
+pub(crate) async fn read<B: Body<Error: Into<BoxError>>>(
     headers: &HeaderMap,
-    body: Incoming,
+    body: B,
     limits: &Limits,
     budget: &BodyMemoryBudget,
 ) -> Result<ReceivedBody, Error> {
+    let body = pin!(body);
     let encoding = Encoding::from_headers(headers)?;
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     // A body of unknown length is checked below; one that announces its size can be rejected unread.
@@ -66,8 +72,8 @@ pub(crate) async fn read(
 }
 
 /// Reads a body of `announced` bytes, if that is known, and of at most `most_bytes`.
-async fn gather(
-    mut body: Incoming,
+async fn gather<B: Body<Error: Into<BoxError>>>(
+    mut body: Pin<&mut B>,
     announced: usize,
     most_bytes: usize,
     limits: &Limits,
@@ -76,14 +82,13 @@ async fn gather(
     let mut permit = None;
     let mut graced = Instant::now() + limits.timeouts.body;
     let mut read = BytesMut::with_capacity(announced.min(SMALL_BYTES));
-    while let Some(frame) = timeout_at(deadline(graced, read.len()), body.frame()).await.map_err(|_| too_slow())? {
-        let frame = frame.map_err(|error| broken_off(&error))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if read.len() + data.len() > limits.body_bytes {
+    while let Some(data) = next_data(body.as_mut(), deadline(graced, read.len())).await? {
+        let len = data.remaining();
+        if read.len() + len > limits.body_bytes {
             discard(body).await;
             return Err(too_large(limits.body_bytes));
         }
-        if permit.is_none() && read.len() + data.len() > SMALL_BYTES {
+        if permit.is_none() && read.len() + len > SMALL_BYTES {
             let waiting = Instant::now();
             match budget.acquire(most_bytes, limits.timeouts.queue).await {
                 Ok(taken) => permit = Some(taken),
@@ -94,11 +99,25 @@ async fn gather(
             }
             graced += waiting.elapsed();
             // Reserves what was announced at once, so the buffer is not copied again and again.
-            read.reserve(announced.saturating_sub(read.len()).max(data.len()));
+            read.reserve(announced.saturating_sub(read.len()).max(len));
         }
-        read.extend_from_slice(&data);
+        read.put(data);
     }
     Ok(ReceivedBody { bytes: read.freeze(), permit })
+}
+
+/// Returns the next piece of a body, if it arrives by `deadline`; `None` at the end.
+async fn next_data<B: Body<Error: Into<BoxError>>>(
+    mut body: Pin<&mut B>,
+    deadline: Instant,
+) -> Result<Option<B::Data>, Error> {
+    loop {
+        let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(|_| too_slow())? else { return Ok(None) };
+        // Trailers are of no use here.
+        if let Ok(data) = frame.map_err(|error| broken_off(&*error.into()))?.into_data() {
+            return Ok(Some(data));
+        }
+    }
 }
 
 /// Decodes a body, which may become a large one.
@@ -133,11 +152,11 @@ fn deadline(graced: Instant, read: usize) -> Instant {
 
 /// Reads on for a while and discards what arrives. Closing at once would reset the connection, and the sender, still
 /// writing, would see the reset instead of the reply.
-async fn discard(mut body: Incoming) {
+async fn discard<B: Body>(mut body: Pin<&mut B>) {
     let drain = async {
         let mut dropped = 0;
         while let Some(Ok(frame)) = body.frame().await {
-            dropped += frame.data_ref().map_or(0, Bytes::len);
+            dropped += frame.data_ref().map_or(0, Buf::remaining);
             if dropped > DISCARD_BYTES {
                 break;
             }
@@ -151,7 +170,14 @@ fn too_slow() -> Error {
     Error::new(ErrorKind::SlowRequest, "timed out reading the request body; send it again")
 }
 
-fn broken_off(error: &hyper::Error) -> Error {
+/// Returns the error for a body that ended before its time: its sender was cut off, or a layer of the server around the
+/// app has a limit of its own.
+fn broken_off(error: &(dyn StdError + 'static)) -> Error {
+    let mut causes = std::iter::successors(Some(error), |error| (*error).source());
+    if causes.any(<dyn StdError>::is::<LengthLimitError>) {
+        let message = "the request body is larger than this server accepts; send less, such as smaller images";
+        return Error::new(ErrorKind::TooLarge, message);
+    }
     Error::new(ErrorKind::InvalidRequest, format!("cannot read the request body: {error}"))
 }
 
