@@ -1,30 +1,53 @@
-//! The state that all requests share.
+//! The program as a value: what all requests share.
 
+use std::convert::Infallible;
+use std::error::Error;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use codex_auth::{AnyStore, TokenStore as _};
 use codex_translate::Options;
 use codex_upstream::{AnyTimer, AnyUpstream, ModelCacheConfig, Upstream};
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use tower_service::Service;
 
 use crate::config::Config;
 use crate::config::runtime::{Reloadable, RuntimeConfig};
 use crate::request::budget::BodyMemoryBudget;
+use crate::server::listen::Listeners;
+use crate::server::serve::{DRAIN_DEADLINE, serve};
 use crate::server::upgraded::UpgradedConnections;
 use crate::stored::Stored;
 use crate::telemetry::request_log::RequestLog;
 use crate::turn::client::{CodexClient, CodexClientConfig};
 use crate::turn::model::NamedModel;
 
-/// Everything that a request needs. One value serves all requests.
-#[derive(Debug)]
+/// The proxy: answers requests over one login. Clones are handles of the same proxy, and cheap.
+///
+/// # What must run besides answering
+///
+/// | | [`App::run`], [`App::run_service`] | With a server of your own |
+/// |---|---|---|
+/// | Accepting connections, within the limits of the settings | included | your server |
+/// | Keeping the login, the models and the connections to the backend fresh | included | [`App::keep_fresh`], for as long as you serve |
+/// | Ending the WebSockets of clients, each after its current turn | included | [`App::drain`], once your server accepts no more connections |
+/// | Waiting for a token refresh in progress, so a rotated token is stored | included | [`App::drain`] |
+///
+/// Nothing here handles signals, writes to standard error or ends the process.
+#[derive(Clone, Debug)]
 pub struct App {
+    state: Arc<AppState>,
+}
+
+/// What all requests share. For this crate and its tests only.
+#[derive(Debug)]
+pub struct AppState {
     /// The client of the backend: login, models, quota.
-    #[doc(hidden)]
     pub client: Arc<CodexClient>,
     /// Who may call, model aliases and limits: everything that can change while the program runs.
     pub runtime: Reloadable,
     /// The requests of this run.
-    #[doc(hidden)]
     pub request_log: Arc<RequestLog>,
     /// The command that renews the login, as in `codex-proxy login`.
     pub login_command: &'static str,
@@ -64,7 +87,7 @@ impl App {
             read_timeout: config.upstream_timeout,
             models,
         };
-        Self {
+        let state = AppState {
             client: Arc::new(CodexClient::new(
                 client,
                 AnyUpstream::new(upstream),
@@ -80,11 +103,62 @@ impl App {
             retained_budget: BodyMemoryBudget::retained(),
             clock,
             client_sockets: UpgradedConnections::default(),
+        };
+        Self { state: Arc::new(state) }
+    }
+
+    /// Returns the client of the backend, to be changed; `None` once the app has been cloned.
+    #[doc(hidden)]
+    pub fn client_mut(&mut self) -> Option<&mut CodexClient> {
+        Arc::get_mut(&mut Arc::get_mut(&mut self.state)?.client)
+    }
+
+    /// Returns the settings that can change while the program runs: keys, aliases and limits.
+    pub fn runtime(&self) -> &Reloadable {
+        &self.state.runtime
+    }
+
+    /// Serves `listeners` until `shutdown` completes, keeps the proxy fresh meanwhile, then waits for open replies,
+    /// WebSocket turns and a token refresh in progress: for replies and turns, at most 30 seconds.
+    pub async fn run(self, listeners: impl Into<Listeners>, shutdown: impl Future<Output = ()>) {
+        self.clone().run_service(listeners, self, shutdown).await;
+    }
+
+    /// Does the same with a service around this app, such as a router that passes some of its requests to the app.
+    ///
+    /// The service gets each request with its [`Peer`](crate::Peer) in the extensions.
+    pub async fn run_service<S, B>(
+        self,
+        listeners: impl Into<Listeners>,
+        service: S,
+        shutdown: impl Future<Output = ()>,
+    ) where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+        B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        tokio::select! {
+            () = self.clone().serve_only(listeners, service, shutdown) => {}
+            () = self.keep_fresh() => {}
         }
+        self.wait_for_refresh().await;
+    }
+
+    /// Serves as [`App::run_service`] does, without keeping the proxy fresh.
+    #[doc(hidden)]
+    pub async fn serve_only<S, B>(self, listeners: impl Into<Listeners>, service: S, shutdown: impl Future<Output = ()>)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+        B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        let limits = || self.runtime().current().limits;
+        serve(listeners.into(), service, limits, shutdown, self.client_sockets.drain()).await;
     }
 
     /// Keeps an idle proxy ready: refreshes the login's tokens, fetches the models when they are out of date, and keeps
-    /// connections to the backend alive. Never completes.
+    /// connections to the backend alive. Never completes. [`App::run`] includes it; with a server of your own, poll it
+    /// for as long as you serve.
     pub async fn keep_fresh(&self) {
         tokio::select! {
             () = self.client.tokens.keep_fresh() => {}
@@ -93,12 +167,31 @@ impl App {
         }
     }
 
-    /// Waits for a token refresh in progress: it holds the only copy of a rotated token, so call this before the
-    /// program exits.
-    pub async fn wait_for_refresh(&self) {
-        self.client.tokens.wait_for_refresh().await;
+    /// Ends the WebSockets of clients, each after its current turn and within 30 seconds, then waits for a token
+    /// refresh in progress: it holds the only copy of a rotated token. [`App::run`] includes it; with a server of your
+    /// own, await it before the program exits.
+    pub async fn drain(&self) {
+        if tokio::time::timeout(DRAIN_DEADLINE, self.client_sockets.drain()).await.is_err() {
+            tracing::warn!("stopping with open WebSockets");
+        }
+        self.wait_for_refresh().await;
     }
 
+    /// Waits for a token refresh in progress.
+    async fn wait_for_refresh(&self) {
+        self.client.tokens.wait_for_refresh().await;
+    }
+}
+
+impl Deref for App {
+    type Target = AppState;
+
+    fn deref(&self) -> &AppState {
+        &self.state
+    }
+}
+
+impl AppState {
     /// Finds the model that a client calls `name`, without any request.
     pub(crate) fn named_model(&self, name: &str, options: &Options) -> NamedModel {
         NamedModel::new(name, &self.client.models_at_hand(), &self.runtime.current().aliases, options)

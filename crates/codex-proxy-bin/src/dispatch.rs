@@ -1,13 +1,17 @@
 //! The path of one request: admission, reading, and the answer of its endpoint.
 
+use std::convert::Infallible;
+use std::error::Error as StdError;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use codex_translate::{Error, ErrorKind};
 use futures_util::FutureExt as _;
 use http::header::HOST;
 use http::{HeaderName, Method, Request, Response};
-use hyper::body::Incoming;
+use http_body::Body;
+use tower_service::Service;
 
 use crate::admission::cors::Cors;
 use crate::app::App;
@@ -19,9 +23,8 @@ use crate::ids;
 use crate::reply::{self, ReplyBody};
 use crate::request::body;
 use crate::request::context::RequestContext;
-use crate::request::limits::{self, Limits};
+use crate::request::limits;
 use crate::route::{BackendCall, Credential, Route, route};
-use crate::server::serve::Handler;
 use crate::telemetry::record::{RequestInfo, RequestRecord};
 use crate::turn::error;
 
@@ -29,7 +32,19 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl App {
     /// Answers one request from `peer`. Never fails: every error becomes a reply, even a panic.
-    pub async fn answer(self: &Arc<Self>, request: Request<Incoming>, peer: impl Into<Peer>) -> Response<ReplyBody> {
+    pub async fn answer<B>(&self, mut request: Request<B>, peer: impl Into<Peer>) -> Response<ReplyBody>
+    where
+        B: Body<Error: Into<Box<dyn StdError + Send + Sync>>>,
+    {
+        request.extensions_mut().insert(peer.into());
+        self.reply(request).await
+    }
+
+    /// Answers one request from the [`Peer`] in its extensions.
+    async fn reply<B>(&self, request: Request<B>) -> Response<ReplyBody>
+    where
+        B: Body<Error: Into<Box<dyn StdError + Send + Sync>>>,
+    {
         let runtime = self.runtime.current();
         let cors = Cors::new(&runtime.access.origins, request.headers());
         let request_id = ids::request_id(request.headers());
@@ -42,7 +57,7 @@ impl App {
             is_routine: route.is_routine(),
         });
         let is_head = request.method() == Method::HEAD;
-        let answering = AssertUnwindSafe(self.respond(route, request, peer.into(), guard.record(), &runtime, &cors));
+        let answering = AssertUnwindSafe(self.respond(route, request, guard.record(), &runtime, &cors));
         let answered = answering.catch_unwind().await.unwrap_or_else(|_| Err(error::panicked()));
         let mut response = answered.unwrap_or_else(|error| {
             guard.record().fail(&error);
@@ -53,15 +68,17 @@ impl App {
         reply::logged(response, guard, is_head)
     }
 
-    async fn respond(
-        self: &Arc<Self>,
+    async fn respond<B>(
+        &self,
         route: Route,
-        request: Request<Incoming>,
-        peer: Peer,
+        request: Request<B>,
         record: &RequestRecord,
         runtime: &RuntimeConfig,
         cors: &Cors,
-    ) -> Result<Response<ReplyBody>, Error> {
+    ) -> Result<Response<ReplyBody>, Error>
+    where
+        B: Body<Error: Into<Box<dyn StdError + Send + Sync>>>,
+    {
         let (head, incoming) = request.into_parts();
         limits::check_head(&head.uri, &head.headers)?;
         if head.headers.get_all(HOST).iter().nth(1).is_some() {
@@ -79,6 +96,7 @@ impl App {
                 },
             ));
         }
+        let peer = head.extensions.get().copied().unwrap_or(Peer::Unknown);
         match (route.credential(), runtime.access.admit(peer, &head)) {
             (Credential::Nothing, _) | (_, Ok(())) => {}
             (Credential::AnyKey, Err(denied)) if denied.is_about_a_key() => {}
@@ -128,16 +146,22 @@ impl App {
     }
 }
 
-impl Handler for Arc<App> {
-    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<ReplyBody> {
-        self.answer(request, peer).await
+/// Answers requests from any server or router. The peer is the [`Peer`] in the extensions of a request; without one it
+/// is unknown, and only a key admits the request.
+impl<B> Service<Request<B>> for App
+where
+    B: Body<Data: Send, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,
+{
+    type Response = Response<ReplyBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<ReplyBody>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn limits(&self) -> Limits {
-        self.runtime.current().limits
-    }
-
-    async fn drain(&self) {
-        self.client_sockets.drain().await;
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let app = self.clone();
+        Box::pin(async move { Ok(app.reply(request).await) })
     }
 }

@@ -1,13 +1,11 @@
 //! The program `codex-proxy` as a library, for servers that embed the proxy.
 //!
-//! [`App`] answers requests, and [`serve()`] accepts connections for it. An `App` runs over any
+//! [`App`] answers requests, and [`App::run`] serves it. An `App` runs over any
 //! [`Upstream`](codex_upstream::Upstream) and any token store, on any listener, until any future completes. [`Config`]
 //! holds its settings. [`Simulated`] is an `App` over a simulated backend, for tests and demonstrations.
 //!
 //! ```
-//! use std::sync::Arc;
-//!
-//! use codex_proxy::{Config, Simulated, serve};
+//! use codex_proxy::{Config, Simulated};
 //! use tokio::net::TcpListener;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -17,14 +15,14 @@
 //! let simulated = Simulated::start(config).await?;
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
 //! # let shutdown = std::future::ready(());
-//! serve(listener, Arc::clone(&simulated.app), shutdown).await;
+//! simulated.app.clone().run(listener, shutdown).await;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! To serve paths of your own in addition to those of the proxy, implement [`Handler`] and pass all other requests to
-//! [`App::answer`]; [`reply`] has the responses. For a login, [`App::new`] takes a store of `codex-auth`;
-//! [`App::keep_fresh`] then refreshes the tokens of a proxy that gets no requests.
+//! An `App` is a [`tower_service::Service`] for requests with any body, so it mounts in any router; [`App`] lists what
+//! must run besides answering. For a server whose own paths stand beside the proxy's, give [`App::run_service`] a
+//! service around the app; [`reply`] has the responses. For a login, [`App::new`] accepts a store of `codex-auth`.
 
 #[cfg(not(panic = "unwind"))]
 compile_error!("a panic must end one request, not the program: build with panic = \"unwind\"");
@@ -66,12 +64,12 @@ pub use connection::peer::Peer;
 pub use program::main;
 pub use request::limits::{Limits, Timeouts};
 pub use server::listen::{Address, Listeners, UnusableAddress};
-pub use server::serve::{Handler, serve};
 
 /// The parts that the tests of the program look into. They change without notice.
 #[doc(hidden)]
 pub mod internal {
     pub use crate::admission::slots::{Slot, Slots};
+    pub use crate::app::AppState;
     pub use crate::request::limits::{MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_HEADERS};
     pub use crate::route::{endpoints, paths_without_key};
     pub use crate::telemetry::metrics::{Gauges, Metrics, Totals};

@@ -5,36 +5,27 @@
 //! cargo run -p examples --bin embed_proxy
 //! ```
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::io::{self, Write as _};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_proxy::reply::{self, ReplyBody};
-use codex_proxy::{App, Config, Handler, Peer, Simulated, serve};
+use codex_proxy::{App, Config, Simulated};
 use codex_upstream::{Client, ClientConfig, Upstream, read_to_end};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tower::{Service, service_fn};
 
-/// The server: the proxy and one additional path.
-struct Server(Arc<App>);
-
-impl Clone for Server {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl Handler for Server {
-    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<ReplyBody> {
-        match request.uri().path() {
-            "/about" => reply::json(StatusCode::OK, &json!({"about": "a server with the proxy embedded"})),
-            _ => self.0.answer(request, peer).await,
-        }
+/// Answers a request: of the server itself, or else of the proxy.
+async fn answer(mut proxy: App, request: Request<Incoming>) -> Result<Response<ReplyBody>, Infallible> {
+    match request.uri().path() {
+        "/about" => Ok(reply::json(StatusCode::OK, &json!({"about": "a server with the proxy embedded"}))),
+        _ => proxy.call(request).await,
     }
 }
 
@@ -44,10 +35,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let base = format!("http://{}", listener.local_addr()?);
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, Server(Arc::clone(&simulated.app)), async {
-        // Dropping the sender also stops the server.
-        let _ = stopped.await;
-    }));
+    let proxy = simulated.app.clone();
+    let service = service_fn(move |request| answer(proxy.clone(), request));
+    // Dropping the sender also stops the server. Open replies and WebSocket turns are completed first.
+    let server = tokio::spawn(simulated.app.clone().run_service(listener, service, async { drop(stopped.await) }));
 
     let client = Client::new(ClientConfig::default())?;
     let question = json!({"model": "gpt-5.1", "messages": [{"role": "user", "content": "Hello!"}]}).to_string();

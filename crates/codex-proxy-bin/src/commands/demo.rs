@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_upstream::{ChunkStream, Client, ClientConfig, Upstream, read_to_end};
@@ -18,7 +17,6 @@ use crate::admission::access::Access;
 use crate::commands::CommandError;
 use crate::commands::simulate::Simulated;
 use crate::config::Config;
-use crate::server::serve;
 
 /// More than any reply of the simulator.
 const MAX_REPLY_BYTES: usize = 1 << 20;
@@ -51,7 +49,7 @@ impl Demo {
         let simulated = Simulated::start(Config { access: Access::default(), ..config }).await?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let base = format!("http://{}", listener.local_addr()?);
-        let proxy = tokio::spawn(serve::serve(listener, Arc::clone(&simulated.app), std::future::pending()));
+        let proxy = tokio::spawn(simulated.app.clone().run(listener, std::future::pending()));
         let client = Client::new(ClientConfig::default()).map_err(CommandError::other)?;
         Ok(Self { base, client, proxy, _simulated: simulated })
     }

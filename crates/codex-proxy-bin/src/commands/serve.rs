@@ -2,7 +2,6 @@
 
 use std::io;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use codex_auth::{AnyStore, CodexCliStore, LoginState, LoginStatus, TokenStore};
 use codex_upstream::{AnyTimer, Client, ModelCacheConfig};
@@ -17,7 +16,6 @@ use crate::config::runtime::RuntimeConfig;
 use crate::credentials::store::OwnStore;
 use crate::server::listen::{Address, Listeners};
 use crate::server::sd_notify::{self, Phase};
-use crate::server::serve;
 use crate::server::signals::{Signal, Signals};
 
 /// Serves until SIGINT or SIGTERM; a second one ends the program at once. SIGHUP reloads the settings.
@@ -35,7 +33,7 @@ pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, Com
     if args.simulate {
         let simulated = Simulated::start(config.clone()).await?;
         tracing::info!("using a simulated backend and no account");
-        return serve_app(listeners, Arc::clone(&simulated.app), &config).await;
+        return serve_app(listeners, simulated.app.clone(), &config).await;
     }
     if args.from_codex {
         let store = AnyStore::new(CodexCliStore::new(config.codex_auth_path()?));
@@ -65,10 +63,10 @@ async fn serve_login(listeners: Listeners, config: &Config, store: AnyStore) -> 
     }
     let client = Client::new(config.client()).map_err(CommandError::other)?;
     let models = ModelCacheConfig { file: Some(config.catalogue_path()), ..ModelCacheConfig::default() };
-    serve_app(listeners, Arc::new(App::with_clock(config, client, store, models, clock)), config).await
+    serve_app(listeners, App::with_clock(config, client, store, models, clock), config).await
 }
 
-async fn serve_app(listeners: Listeners, app: Arc<App>, config: &Config) -> Result<ExitCode, CommandError> {
+async fn serve_app(listeners: Listeners, app: App, config: &Config) -> Result<ExitCode, CommandError> {
     let mut signals = Signals::new()?;
     for address in listeners.addresses() {
         tracing::info!("listening on {address}");
@@ -81,13 +79,10 @@ async fn serve_app(listeners: Listeners, app: Arc<App>, config: &Config) -> Resu
         stop(signals);
     };
     tokio::select! {
-        () = serve::serve(listeners, Arc::clone(&app), stopped) => {}
-        // Neither of these completes.
-        () = app.keep_fresh() => {}
+        () = app.clone().run(listeners, stopped) => {}
+        // Never completes.
         () = sd_notify::ping_watchdog() => {}
     }
-    // A refresh in progress holds the only copy of a rotated token.
-    app.wait_for_refresh().await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -97,7 +92,7 @@ fn reload_runtime(app: &App, config: &Config) {
     match config.reloaded() {
         Ok(config) => {
             warn_of(&config.access);
-            app.runtime.replace(RuntimeConfig::from_config(&config));
+            app.runtime().replace(RuntimeConfig::from_config(&config));
             tracing::info!("reloaded the settings: keys, origins, aliases and limits");
         }
         Err(error) => tracing::error!(%error, "cannot reload the settings; keeping the previous ones"),

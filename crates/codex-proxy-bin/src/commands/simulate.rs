@@ -1,7 +1,5 @@
 //! The program over the embedded simulator: `serve --simulate`, and the demonstration.
 
-use std::sync::Arc;
-
 use codex_auth::{AnyStore, MemoryStore, Secret, Tokens};
 use codex_sim::{Mint, Sim, SimConfig};
 use codex_upstream::{Client, ModelCacheConfig};
@@ -15,7 +13,7 @@ use crate::config::Config;
 #[derive(Debug)]
 pub struct Simulated {
     /// The program.
-    pub app: Arc<App>,
+    pub app: App,
     _sim: Sim,
 }
 
@@ -36,7 +34,7 @@ impl Simulated {
         let client = Client::new(config.client()).map_err(CommandError::other)?;
         let store = AnyStore::new(MemoryStore::with_tokens(login(&sim)));
         let app = App::new(&config, client, store, ModelCacheConfig::default());
-        Ok(Self { app: Arc::new(app), _sim: sim })
+        Ok(Self { app, _sim: sim })
     }
 }
 

@@ -2,5 +2,6 @@
 //! end and their bytes in transit count here.
 
 pub(crate) mod activity;
+pub(crate) mod monitored_body;
 pub(crate) mod monitored_io;
 pub(crate) mod peer;

@@ -10,6 +10,8 @@ pub enum Peer {
     Tcp(SocketAddr),
     /// Over a Unix socket, and so from this machine.
     Unix,
+    /// Unknown, and so never counted as this machine or a private network.
+    Unknown,
 }
 
 impl Peer {
@@ -18,6 +20,7 @@ impl Peer {
         match self {
             Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
             Self::Unix => true,
+            Self::Unknown => false,
         }
     }
 
@@ -30,6 +33,7 @@ impl Peer {
                 IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
             },
             Self::Unix => true,
+            Self::Unknown => false,
         }
     }
 }
@@ -51,6 +55,7 @@ impl fmt::Display for Peer {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix => f.write_str("unix socket"),
+            Self::Unknown => f.write_str("unknown peer"),
         }
     }
 }

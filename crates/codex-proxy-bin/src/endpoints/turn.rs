@@ -1,8 +1,6 @@
 //! The endpoints of turns, such as `POST /v1/chat/completions` and `POST /v1/responses`: for each dialect a reader, the
 //! turn, and a writer.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use codex_translate::{Dialect, Effort, Error, ErrorKind, Notice, Options, ReplyPlan, WholeReply};
 use http::{Response, StatusCode};
@@ -21,7 +19,7 @@ use crate::turn::send::Turn;
 /// # Errors
 /// The request is invalid, or the turn failed before its first output.
 pub(crate) async fn turn(
-    app: &Arc<App>,
+    app: &App,
     dialect: &Dialect,
     context: &RequestContext,
     body: Bytes,
@@ -79,7 +77,7 @@ pub(crate) struct PreparedTurn {
 /// # Errors
 /// The request is invalid.
 pub(crate) fn prepare(
-    app: &Arc<App>,
+    app: &App,
     dialect: &Dialect,
     context: &RequestContext,
     options: &Options,

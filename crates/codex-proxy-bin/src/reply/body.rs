@@ -9,19 +9,17 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::admission::slots::Slot;
-use crate::connection::activity::ActiveRequest;
 use crate::telemetry::request_log::RequestGuard;
 
 /// The body of a reply: bytes or a stream, and the guards that last exactly as long as it.
 ///
-/// The slot and the connection's activity end with the last byte; dropping the body, as when the client is gone, ends
+/// The slot ends with the last byte; dropping the body, as when the client is gone, ends
 /// everything.
 #[derive(Debug, Default)]
 pub struct ReplyBody {
     content: Content,
     slot: Option<Slot>,
     request: Option<RequestGuard>,
-    activity: Option<ActiveRequest>,
 }
 
 type Stream = Pin<Box<dyn Body<Data = Bytes, Error = Infallible> + Send>>;
@@ -49,11 +47,6 @@ impl ReplyBody {
             request.all_sent();
         }
         self.request = Some(request);
-    }
-
-    /// Reports to the connection what the body waits for.
-    pub(crate) fn set_activity(&mut self, activity: ActiveRequest) {
-        self.activity = Some(activity);
     }
 }
 
@@ -90,14 +83,8 @@ impl Body for ReplyBody {
                 request.all_sent();
             }
         }
-        match (&polled, &this.activity) {
-            (Poll::Ready(Some(_)), Some(activity)) => activity.has_output(),
-            (Poll::Pending, Some(activity)) => activity.has_none(),
-            _ => {}
-        }
         if has_ended {
             this.slot = None;
-            this.activity = None;
         }
         polled
     }

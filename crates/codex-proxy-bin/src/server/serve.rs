@@ -1,6 +1,7 @@
-//! Accepts connections and hands each request to a handler until told to stop; then waits for open replies.
+//! Accepts connections and hands each request to a service until told to stop; then waits for open replies.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
@@ -9,16 +10,18 @@ use std::time::Duration;
 
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
+use tower_service::Service;
 
 use crate::admission::slots::{Slot, Slots};
 use crate::connection::activity::{CloseReason, ConnectionActivity};
+use crate::connection::monitored_body::MonitoredBody;
 use crate::connection::monitored_io::MonitoredIo;
 use crate::connection::peer::Peer;
 use crate::reply::{self, ReplyBody};
@@ -37,38 +40,32 @@ const REFUSALS: usize = 64;
 /// How long the reply to a connection beyond the limit may take.
 const REFUSAL_TIME: Duration = Duration::from_secs(5);
 
-/// Answers requests. Infallible: an error becomes a reply.
-pub trait Handler: Clone + Send + 'static {
-    /// Answers one request from `peer`.
-    fn handle(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Response<ReplyBody>> + Send;
-
-    /// Returns the limits of connections. Called for each one, so the limits can change.
-    fn limits(&self) -> Limits {
-        Limits::default()
-    }
-
-    /// Called when no more connections are accepted: ends connections that outlive their request, and completes when
-    /// they have ended.
-    fn drain(&self) -> impl Future<Output = ()> + Send {
-        std::future::ready(())
-    }
-}
-
 /// A connection's slot, in the extensions of its requests: an upgraded connection keeps it.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionSlot(#[expect(dead_code, reason = "held, not read")] Arc<Slot>);
 
-/// Serves `listeners` until `shutdown` completes, then waits for open replies for at most 30 seconds.
+/// Serves `listeners` until `shutdown` completes, then waits for open replies and for `drain`, which ends connections
+/// that outlive their request; both have 30 seconds.
 ///
 /// HTTP/1.1 and HTTP/2 without TLS are told apart by the connection preface. Each connection has its own task, so a
-/// panic in a handler ends only that connection.
-pub async fn serve<H: Handler>(listeners: impl Into<Listeners>, handler: H, shutdown: impl Future<Output = ()>) {
-    let mut listeners = listeners.into();
+/// panic in a service ends only that connection. `limits` is called for each connection, so the limits can change.
+pub(crate) async fn serve<S, B>(
+    mut listeners: Listeners,
+    service: S,
+    limits: impl Fn() -> Limits,
+    shutdown: impl Future<Output = ()>,
+    drain: impl Future<Output = ()>,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
     let server = Server {
-        connections: Slots::new(handler.limits().connections, 0),
+        connections: Slots::new(limits().connections, 0),
         refusals: Slots::new(REFUSALS, 0),
         graceful: GracefulShutdown::new(),
-        handler,
+        service,
+        limits,
     };
     let mut shutdown = pin!(shutdown);
     loop {
@@ -90,31 +87,43 @@ pub async fn serve<H: Handler>(listeners: impl Into<Listeners>, handler: H, shut
         }
     }
     drop(listeners);
-    let drained = async { tokio::join!(server.graceful.shutdown(), server.handler.drain()) };
+    let drained = async { tokio::join!(server.graceful.shutdown(), drain) };
     tokio::select! {
         _ = drained => tracing::info!("all replies have finished"),
         () = tokio::time::sleep(DRAIN_DEADLINE) => tracing::warn!("stopping with open replies"),
     }
 }
 
-struct Server<H> {
-    handler: H,
+struct Server<S, L> {
+    service: S,
+    limits: L,
     connections: Slots,
     refusals: Slots,
     graceful: GracefulShutdown,
 }
 
-impl<H: Handler> Server<H> {
+impl<S, B, L> Server<S, L>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    L: Fn() -> Limits,
+{
     /// Serves a connection in its own task, or replies that there are too many.
-    fn connect<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(&self, stream: S, peer: Peer) {
-        let limits = self.handler.limits();
+    fn connect<T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(&self, stream: T, peer: Peer) {
+        let limits = (self.limits)();
         self.connections.resize(limits.connections, 0);
         if let Some(slot) = self.connections.try_take() {
-            let (handler, slot) = (self.handler.clone(), ConnectionSlot(Arc::new(slot)));
+            let (service, slot) = (self.service.clone(), ConnectionSlot(Arc::new(slot)));
             let answer = move |mut request: Request<Incoming>| {
-                let handler = handler.clone();
+                let mut service = service.clone();
                 request.extensions_mut().insert(slot.clone());
-                async move { handler.handle(request, peer).await }
+                request.extensions_mut().insert(peer);
+                async move {
+                    let Ok(()) = poll_fn(|cx| service.poll_ready(cx)).await;
+                    let Ok(response) = service.call(request).await;
+                    response
+                }
             };
             tokio::spawn(connection(stream, peer, answer, limits.timeouts, self.graceful.watcher()));
         } else if let Some(refusal) = self.refusals.try_take() {
@@ -137,11 +146,12 @@ fn refused() -> Response<ReplyBody> {
 }
 
 /// Serves one connection to its end.
-async fn connection<S, A, F>(stream: S, peer: Peer, answer: A, timeouts: Timeouts, watcher: Watcher)
+async fn connection<T, A, F, B>(stream: T, peer: Peer, answer: A, timeouts: Timeouts, watcher: Watcher)
 where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     A: Fn(Request<Incoming>) -> F + Send + 'static,
-    F: Future<Output = Response<ReplyBody>> + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
     let activity = ConnectionActivity::new(Instant::now());
     let io = MonitoredIo::new(stream, activity.clone());
@@ -150,11 +160,7 @@ where
         let running = watched.begin(request.version());
         // hyper reserves space for the future for as long as the connection lives; boxed, that is only a pointer.
         let answered = Box::pin(answer(request));
-        async move {
-            let mut response = answered.await;
-            response.body_mut().set_activity(running);
-            Ok::<_, Infallible>(response)
-        }
+        async move { Ok::<_, Infallible>(answered.await.map(|body| MonitoredBody::new(body, running))) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // hyper itself rejects only what is far beyond our own limits, which get a proper reply.
@@ -179,7 +185,7 @@ where
     }
 }
 
-fn log_end(peer: Peer, ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+fn log_end(peer: Peer, ended: Result<(), Box<dyn Error + Send + Sync>>) {
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "connection ended");
     }
@@ -197,7 +203,7 @@ async fn until_closed(activity: &ConnectionActivity, timeouts: &Timeouts) -> Clo
 }
 
 /// Writes the reply to a request whose head did not arrive. hyper cannot write one, since it has no request to answer.
-async fn send_request_timeout<S: AsyncWrite + Unpin>(mut io: MonitoredIo<S>) -> io::Result<()> {
+async fn send_request_timeout<T: AsyncWrite + Unpin>(mut io: MonitoredIo<T>) -> io::Result<()> {
     io.write_all(&reply::request_timeout_bytes()).await?;
     poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await
 }

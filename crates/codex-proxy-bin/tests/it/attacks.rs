@@ -1,32 +1,22 @@
 //! Attacks over a socket, each of which must be rejected before anything reaches the backend.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 use codex_auth::MemoryStore;
-use codex_proxy::reply::ReplyBody;
-use codex_proxy::{Access, App, Handler, Limits, Peer, serve};
+use codex_proxy::{Access, Limits, Peer};
 use codex_sim::Sim;
-use http::{Request, Response};
+use http::Request;
 use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tower::service_fn;
 
 use crate::raw::{self, RawReply};
 use crate::support::{Harness, ask, backend, tokens_of};
 
 const START: &str = "POST /v1/chat/completions";
 const KEY: &str = "authorization: Bearer codex-proxy";
-
-/// The program, called as if from another address.
-#[derive(Clone)]
-struct From(Arc<App>, IpAddr);
-
-impl Handler for From {
-    async fn handle(&self, request: Request<Incoming>, _: Peer) -> Response<ReplyBody> {
-        self.0.answer(request, Peer::Tcp((self.1, 50_000).into())).await
-    }
-}
 
 async fn proxy(keys: &str) -> Harness {
     let sim = Sim::start(backend()).await.unwrap();
@@ -128,8 +118,14 @@ async fn the_public_key_is_rejected_from_web_pages_and_the_internet() {
     ] {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let handler = From(Arc::clone(&proxy.app), address.parse().unwrap());
-        let server = tokio::spawn(serve(listener, handler, std::future::pending()));
+        let peer = Peer::Tcp((address.parse::<IpAddr>().unwrap(), 50_000).into());
+        let app = proxy.app.clone();
+        // The program, called as if from another address.
+        let from_there = service_fn(move |request: Request<Incoming>| {
+            let app = app.clone();
+            async move { Ok::<_, Infallible>(app.answer(request, peer).await) }
+        });
+        let server = tokio::spawn(proxy.app.clone().serve_only(listener, from_there, std::future::pending()));
         let reply = raw::send(&base, &raw::request(START, &[host, KEY], &ask("hi").to_string())).await;
         let code = if reply.status == 200 { String::new() } else { reply.code() };
         assert_eq!((reply.status, &*code), expected, "{address}");

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use codex_auth::{AnyStore, MemoryStore};
-use codex_proxy::{App, Config, serve};
+use codex_proxy::{App, Config};
 use codex_sim::Sim;
 use codex_translate::Chunk;
 use codex_upstream::{ChunkStream, Client, ModelCacheConfig, Upstream, UpstreamError};
@@ -82,15 +82,11 @@ async fn a_panic_ends_only_its_request() {
     let client = Client::new(config.client()).unwrap();
     let defective = Defective { client, at_once: AtomicBool::new(true), later: AtomicBool::new(false) };
     let upstream = Arc::new(defective);
-    let app = Arc::new(App::new(
-        &config,
-        Arc::clone(&upstream),
-        AnyStore::new(MemoryStore::with_tokens(tokens_of(&sim))),
-        ModelCacheConfig::default(),
-    ));
+    let store = AnyStore::new(MemoryStore::with_tokens(tokens_of(&sim)));
+    let app = App::new(&config, Arc::clone(&upstream), store, ModelCacheConfig::default());
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let server = tokio::spawn(serve(listener, Arc::clone(&app), std::future::pending()));
+    let server = tokio::spawn(app.clone().serve_only(listener, app.clone(), std::future::pending()));
     let ask = async |path: &str, body: Value| {
         raw::send(&base, &raw::request(&format!("POST {path}"), &["host: localhost"], &body.to_string())).await
     };

@@ -1,12 +1,11 @@
 //! The program on a free port over a simulator, and a client for it.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use codex_auth::{AnyStore, MemoryStore, Secret, Tokens};
-use codex_proxy::{Access, App, Config, Limits, serve};
+use codex_proxy::{Access, App, Config, Limits};
 use codex_sim::{Mint, Outcome, RecordedRequest, Sim, SimConfig};
 use codex_upstream::{ChunkStream, Client, ClientConfig, ModelCacheConfig, TransportChoice, Upstream, read_to_end};
 use futures_util::StreamExt;
@@ -20,7 +19,7 @@ pub(crate) struct Harness {
     pub(crate) sim: Sim,
     pub(crate) base: String,
     pub(crate) store: MemoryStore,
-    pub(crate) app: Arc<App>,
+    pub(crate) app: App,
     pub(crate) server: JoinHandle<()>,
     pub(crate) stop: Option<oneshot::Sender<()>>,
     client: Client,
@@ -97,12 +96,12 @@ impl Harness {
         let config = with(config);
         let upstream = Client::new(config.client()).unwrap();
         let mut app = App::new(&config, upstream, AnyStore::new(store.clone()), ModelCacheConfig::default());
-        Arc::get_mut(&mut app.client).unwrap().retry.base = Duration::from_millis(1);
-        let app = Arc::new(app);
+        app.client_mut().unwrap().retry.base = Duration::from_millis(1);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
-        let server = tokio::spawn(serve(listener, Arc::clone(&app), async {
+        // Not `run`: what keeps the proxy fresh sends requests of its own.
+        let server = tokio::spawn(app.clone().serve_only(listener, app.clone(), async {
             // A dropped sender does not stop the program: the harness lives as long as its test.
             if stopped.await.is_err() {
                 std::future::pending::<()>().await;

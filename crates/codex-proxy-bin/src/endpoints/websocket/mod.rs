@@ -12,8 +12,6 @@ mod last_response;
 mod metered;
 mod session;
 
-use std::sync::Arc;
-
 use codex_translate::{Error, ErrorKind};
 use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::request::Parts;
@@ -40,7 +38,7 @@ pub(crate) fn is_upgrade(head: &Parts) -> bool {
 ///
 /// # Errors
 /// The request is not a valid handshake.
-pub(crate) fn accept(app: &Arc<App>, peer: Peer, mut head: Parts) -> Result<Response<ReplyBody>, Error> {
+pub(crate) fn accept(app: &App, peer: Peer, mut head: Parts) -> Result<Response<ReplyBody>, Error> {
     if head.headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Ok(reply::unsupported_websocket_version());
     }
@@ -50,7 +48,7 @@ pub(crate) fn accept(app: &Arc<App>, peer: Peer, mut head: Parts) -> Result<Resp
     // WebSockets over HTTP/2 (RFC 8441) are not supported: no client uses them without TLS.
     let upgrade = head.extensions.remove::<OnUpgrade>().ok_or_else(|| bad("use HTTP/1.1"))?;
     let slot = head.extensions.remove::<ConnectionSlot>();
-    let session = Session::new(Arc::clone(app), peer, head);
+    let session = Session::new(app.clone(), peer, head);
     let stopping = app.client_sockets.subscribe();
     tokio::spawn(async move {
         let _slot = slot;

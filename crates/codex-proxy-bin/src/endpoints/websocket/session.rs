@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::future::poll_fn;
-use std::sync::Arc;
 
 use codex_translate::{Dialect, Error, EventBuffer, Notice, Options, Pipe, ResponsesPipe, dialect};
 use http::request::Parts;
@@ -33,7 +32,7 @@ const DIALECT: &Dialect = &dialect::RESPONSES;
 
 /// Everything needed to serve a connection.
 pub(super) struct Session {
-    app: Arc<App>,
+    app: App,
     peer: Peer,
     /// The handshake: the caller, and the options that its headers select for all turns.
     head: Parts,
@@ -59,7 +58,7 @@ struct ResponseOutput<'a> {
 }
 
 impl Session {
-    pub(super) fn new(app: Arc<App>, peer: Peer, head: Parts) -> Self {
+    pub(super) fn new(app: App, peer: Peer, head: Parts) -> Self {
         Self { app, peer, head }
     }
 
