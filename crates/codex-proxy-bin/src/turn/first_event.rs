@@ -60,7 +60,7 @@ impl Prelude {
             return;
         }
         match Event::parse(event.json()) {
-            Ok(Event::Opened | Event::Other(_)) => {}
+            Ok(Event::Opened | Event::WebSearch { .. } | Event::Other(_)) => {}
             Ok(Event::Failed(error)) => {
                 self.failure = Some(error);
                 self.is_complete = true;

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::output::OutputItem;
+use super::output::{ItemBody, OutputItem};
+use super::raw_event::RawEvent;
 use super::text_kind::TextKind;
+use super::web_search::{WebSearch, WebSearchStatus};
 use crate::backend::FaultReport;
 use crate::error::{Error, ErrorKind};
 use crate::json::{Text, list, members, members_of, number, present, word};
@@ -13,7 +15,22 @@ use crate::usage::Usage;
 
 /// One event, as far as replies depend on it.
 ///
-/// Everything borrows from the event's JSON. An event of an unknown type is [`Event::Other`], not an error.
+/// Everything borrows from the event's JSON. An event of an unknown type is [`Event::Other`], not an error, and contains
+/// its JSON. Ignore the variants that you do not use, and those of later versions of this crate, with `_ => {}`.
+///
+/// ```
+/// use codex_translate::responses::Event;
+///
+/// let json = r#"{"type":"response.output_item.done","output_index":0,"item":{"id":"ws_1","type":"web_search_call",
+///     "status":"completed","action":{"type":"search","query":"weather oslo"}}}"#;
+/// let event = Event::parse(json)?;
+/// let query = event.web_search().and_then(|search| search.query());
+/// assert_eq!(query.map(|query| format!("searched the web for \"{query}\"")).unwrap(), "searched the web for \"weather oslo\"");
+///
+/// let Event::Other(event) = Event::parse(r#"{"type":"codex.rate_limits","plan_type":"plus"}"#)? else { unreachable!() };
+/// assert_eq!((&*event.kind(), event.json().len()), ("codex.rate_limits", 47));
+/// # Ok::<(), codex_translate::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -66,8 +83,18 @@ pub enum Event<'a> {
     Incomplete(Ended<'a>, IncompleteReason),
     /// `response.failed` or `error`: the error for the client.
     Failed(Error),
-    /// An event of an unknown type.
-    Other(Cow<'a, str>),
+    /// `response.web_search_call.*`: the progress of a web search. [`Event::web_search`] reads it together with the
+    /// events of the search's item.
+    WebSearch {
+        /// The search's place in the output.
+        output_index: u64,
+        /// The id of the search's item; empty if the event has none.
+        item_id: Cow<'a, str>,
+        /// How far the search is.
+        status: WebSearchStatus<'a>,
+    },
+    /// An event of another type, or of an unknown form, with its JSON.
+    Other(RawEvent<'a>),
 }
 
 /// A text, or an addition to it, and where it belongs.
@@ -112,13 +139,51 @@ impl<'a> Event<'a> {
     pub fn parse(json: &'a str) -> Result<Self, Error> {
         match Envelope::parse(json)? {
             Some(envelope) => envelope.event(),
-            None => Ok(Self::Other(Cow::Borrowed(json))),
+            None => Ok(Self::Other(RawEvent::new(json))),
         }
     }
 
     /// Returns whether no further event belongs to the reply.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Completed(_) | Self::Incomplete(..) | Self::Failed(_))
+    }
+
+    /// Returns what the event says about a web search; `None` for events about anything else.
+    ///
+    /// A search has several events: its item is added, its progress is reported, and its item is done. The last one has
+    /// the query.
+    pub fn web_search(&self) -> Option<WebSearch<'a>> {
+        match self {
+            Self::WebSearch { output_index, item_id, status } => Some(WebSearch {
+                output_index: *output_index,
+                item_id: item_id.clone(),
+                status: status.clone(),
+                action: None,
+            }),
+            Self::ItemAdded { output_index, item } | Self::ItemDone { output_index, item } => match &item.body {
+                ItemBody::WebSearch { status, action } => Some(WebSearch {
+                    output_index: *output_index,
+                    item_id: item.id.clone(),
+                    status: status.clone(),
+                    action: action.clone(),
+                }),
+                ItemBody::Message { .. }
+                | ItemBody::Reasoning { .. }
+                | ItemBody::Call { .. }
+                | ItemBody::Image { .. }
+                | ItemBody::Other(_) => None,
+            },
+            Self::Opened
+            | Self::Delta(_)
+            | Self::Done(_)
+            | Self::CallDelta { .. }
+            | Self::CallDone { .. }
+            | Self::Annotation { .. }
+            | Self::Completed(_)
+            | Self::Incomplete(..)
+            | Self::Failed(_)
+            | Self::Other(_) => None,
+        }
     }
 }
 
@@ -250,13 +315,13 @@ impl<'a> Envelope<'a> {
                 Some(item) => {
                     Event::ItemAdded { output_index: number(self.output_index)?, item: OutputItem::read(item)? }
                 }
-                None => Event::Other(kind),
+                None => self.other(),
             },
             "response.output_item.done" => match present(self.item) {
                 Some(item) => {
                     Event::ItemDone { output_index: number(self.output_index)?, item: OutputItem::read(item)? }
                 }
-                None => Event::Other(kind),
+                None => self.other(),
             },
             "response.output_text.annotation.added" => match present(self.annotation) {
                 Some(annotation) => Event::Annotation {
@@ -264,7 +329,7 @@ impl<'a> Envelope<'a> {
                     part: number(self.content_index)?,
                     annotation,
                 },
-                None => Event::Other(kind),
+                None => self.other(),
             },
             "response.created" | "response.in_progress" | "response.queued" => Event::Opened,
             "response.completed"
@@ -273,8 +338,21 @@ impl<'a> Envelope<'a> {
             | "response.done"
             | "response.cancelled" => self.ended(&kind)?,
             "error" => Event::Failed(self.fault()),
-            _ => Event::Other(kind),
+            _ => self.web_search(&kind).unwrap_or_else(|| self.other()),
         })
+    }
+
+    /// Returns the event as it is.
+    fn other(&self) -> Event<'a> {
+        Event::Other(RawEvent::new(self.json))
+    }
+
+    /// Returns the progress of a web search. An event of an unknown form is left as it is, because no reply depends on
+    /// it.
+    fn web_search(&self, kind: &Cow<'a, str>) -> Option<Event<'a>> {
+        let status = WebSearchStatus::of_event(kind)?;
+        let item_id = word(self.item_id).unwrap_or_default();
+        Some(Event::WebSearch { output_index: number(self.output_index).ok()?, item_id, status })
     }
 
     fn piece(

@@ -5,16 +5,19 @@
 
 mod delta;
 mod event;
+mod event_parser;
 mod item;
 mod output;
 mod raw_event;
 mod request;
 mod text_kind;
 mod tool;
+mod web_search;
 
 pub(crate) use delta::{CompactDelta, DeltaContent, DeltaReader};
 pub(crate) use event::Envelope;
 pub use event::{Ended, Event, IncompleteReason, TextDelta};
+pub use event_parser::EventParser;
 pub use item::{
     CallKind, ContentPart, InputFile, InputImage, InputItem, InputMessage, Opaque, OutputContent, ReasoningItem, Role,
     ToolCall, ToolOutput,
@@ -26,3 +29,4 @@ pub(crate) use request::{Conventions, HUB};
 pub use request::{Reasoning, ResponsesRequest, StreamOptions};
 pub use text_kind::TextKind;
 pub use tool::{AllowedTool, CustomTool, Format, FunctionTool, JsonSchema, NamedTool, TextConfig, Tool, ToolChoice};
+pub use web_search::{WebSearch, WebSearchAction, WebSearchStatus};

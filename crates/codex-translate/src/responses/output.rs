@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::item::CallKind;
 use super::text_kind::TextKind;
+use super::web_search::{WebSearchAction, WebSearchStatus};
 use crate::error::Error;
 use crate::json::{Text, list, members_of, word};
 
@@ -59,6 +60,13 @@ pub enum ItemBody<'a> {
         result: Option<Text<'a>>,
         /// The image's format, such as `png`.
         format: Option<Cow<'a, str>>,
+    },
+    /// A web search.
+    WebSearch {
+        /// How far the search is.
+        status: WebSearchStatus<'a>,
+        /// What is searched; absent until the item is done.
+        action: Option<WebSearchAction<'a>>,
     },
     /// An item of another type.
     Other(Cow<'a, str>),
@@ -140,7 +148,7 @@ impl<'a> OutputItem<'a> {
             ItemBody::Reasoning { .. } => ItemKind::Reasoning,
             ItemBody::Call { kind, .. } => ItemKind::Call(*kind),
             ItemBody::Image { .. } => ItemKind::Image,
-            ItemBody::Other(_) => ItemKind::Other,
+            ItemBody::WebSearch { .. } | ItemBody::Other(_) => ItemKind::Other,
         }
     }
 }
@@ -158,6 +166,8 @@ struct ItemMembers<'a> {
     input: Option<&'a RawValue>,
     result: Option<&'a RawValue>,
     output_format: Option<&'a RawValue>,
+    status: Option<&'a RawValue>,
+    action: Option<&'a RawValue>,
 }
 
 impl<'a> ItemMembers<'a> {
@@ -175,10 +185,26 @@ impl<'a> ItemMembers<'a> {
             "input",
             "result",
             "output_format",
+            "status",
+            "action",
         ];
-        let [id, kind, phase, content, summary, call_id, name, arguments, input, result, output_format] =
+        let [id, kind, phase, content, summary, call_id, name, arguments, input, result, output_format, status, action] =
             members_of(item, keys)?;
-        Ok(Self { id, kind, phase, content, summary, call_id, name, arguments, input, result, output_format })
+        Ok(Self {
+            id,
+            kind,
+            phase,
+            content,
+            summary,
+            call_id,
+            name,
+            arguments,
+            input,
+            result,
+            output_format,
+            status,
+            action,
+        })
     }
 
     fn body(self) -> Result<ItemBody<'a>, Error> {
@@ -206,6 +232,10 @@ impl<'a> ItemMembers<'a> {
                 let result = self.result.map(Text::of).transpose()?.filter(|result| !result.is_empty());
                 ItemBody::Image { result, format: word(self.output_format) }
             }
+            ItemKind::Other if kind == "web_search_call" => ItemBody::WebSearch {
+                status: WebSearchStatus::from_word(word(self.status).unwrap_or_default()),
+                action: self.action.map(WebSearchAction::read),
+            },
             ItemKind::Other => ItemBody::Other(kind),
         })
     }

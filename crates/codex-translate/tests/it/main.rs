@@ -4,6 +4,7 @@
 mod backend;
 mod chat_request;
 mod error_table;
+mod events;
 mod feeding;
 mod fixtures;
 mod framing;

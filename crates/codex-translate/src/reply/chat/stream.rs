@@ -119,7 +119,7 @@ impl ChatStream {
             Event::Completed(ended) => return self.finish_complete(ended, sink).map(Some),
             Event::Incomplete(ended, reason) => return self.finish_incomplete(ended, reason, sink).map(Some),
             Event::Failed(error) => return Err(error.clone()),
-            Event::Opened | Event::Other(_) => None,
+            Event::Opened | Event::WebSearch { .. } | Event::Other(_) => None,
         };
         Ok(cut.map(|finish| Summary { finish, usage: self.writer.limited_usage() }))
     }
@@ -197,7 +197,7 @@ impl ChatStream {
                 }
                 Ok(None)
             }
-            ItemBody::Other(_) => Ok(None),
+            ItemBody::WebSearch { .. } | ItemBody::Other(_) => Ok(None),
         }
     }
 

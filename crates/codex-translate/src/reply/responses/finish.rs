@@ -44,7 +44,7 @@ impl ResponseStream {
                 }
                 self.write_arguments_done(place, sink);
             }
-            ItemBody::Image { .. } | ItemBody::Other(_) => {}
+            ItemBody::Image { .. } | ItemBody::WebSearch { .. } | ItemBody::Other(_) => {}
         }
         self.finish_open_parts(place, sink);
         Ok(None)

@@ -27,7 +27,7 @@ impl ResponseStream {
         }
         // The backend's private events, and events without a type, do not show that the turn has started.
         let is_beginning =
-            matches!(event, Event::Opened) || matches!(event, Event::Other(kind) if !is_about_the_turn(kind));
+            matches!(event, Event::Opened) || matches!(event, Event::Other(_)) && !is_about_the_turn(&envelope.kind());
         if !is_beginning {
             let prelude = std::mem::take(prelude);
             self.write_prelude(prelude, Some(envelope), sink)?;

@@ -203,7 +203,7 @@ impl ResponseStream {
                 self.template.read(envelope.response, &self.tools)?;
                 return Err(error);
             }
-            Event::Other(_) => self.other(&envelope, &kind, sink)?,
+            Event::WebSearch { .. } | Event::Other(_) => self.other(&envelope, &kind, sink)?,
         };
         match cut {
             Some(finish) => self.cut(finish, None, sink).map(Some),
@@ -349,5 +349,5 @@ fn is_unnamed(item: &OutputItem<'_>) -> bool {
 
 /// Returns whether an event is not about what the model generates.
 fn is_beside_the_output(envelope: &Envelope<'_>, event: &Event<'_>) -> bool {
-    matches!(event, Event::Other(_)) && envelope.output_index.is_none()
+    matches!(event, Event::WebSearch { .. } | Event::Other(_)) && envelope.output_index.is_none()
 }
