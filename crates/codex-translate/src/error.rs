@@ -8,8 +8,8 @@ use serde::ser::{SerializeStruct, Serializer};
 
 /// A request that cannot be translated, or a reply that ended badly.
 ///
-/// Before the first byte of a reply, [`Error::status_hint`] is its HTTP status and [`Error::to_json`] its body; after it,
-/// the same body is the last event of the stream. An error never contains a secret.
+/// Before the first byte of a reply, [`Error::status_hint`] is its HTTP status and [`Error::to_json`] its body; after
+/// it, the same body is the last event of the stream. An error never contains a secret.
 ///
 /// ```
 /// use codex_translate::chat::ChatRequest;

@@ -7,7 +7,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue;
 
 /// Roughly how many bytes of text make a token, where tokens are not counted: about as many as in English prose and in
-/// code. What is counted so is marked as an estimate.
+/// code. Such a count is marked as an estimate.
 pub(crate) const BYTES_PER_TOKEN: u64 = 4;
 
 /// The tokens that a turn used.

@@ -40,6 +40,12 @@ pub struct FaultReport {
     pub resets_in: Option<Duration>,
 }
 
+impl From<FaultReport> for Error {
+    fn from(report: FaultReport) -> Self {
+        report.into_error()
+    }
+}
+
 impl FaultReport {
     /// Parses the body of an HTTP reply, an event of a stream, or a frame of a WebSocket. A report that cannot be
     /// parsed is empty.

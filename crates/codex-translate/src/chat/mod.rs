@@ -6,9 +6,11 @@ mod chunk;
 mod completion;
 mod delta;
 mod request;
+mod tool_call;
 
 pub(crate) use chunk::ChunkEncoder;
-pub(crate) use completion::Choice;
-pub use completion::Completion;
+pub(crate) use completion::ChoiceMessage;
+pub use completion::{Choice, Completion};
 pub use delta::{Citation, Delta, DeltaSink, OutputImage, ReasoningKey};
 pub use request::ChatRequest;
+pub use tool_call::ToolCall;

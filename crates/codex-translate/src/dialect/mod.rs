@@ -5,21 +5,23 @@
 
 mod fold;
 
+use std::borrow::Cow;
 use std::fmt;
 
 pub use fold::BoxedFold;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::chat::{ChatRequest, Completion};
+use crate::chat::{ChatRequest, Completion, ToolCall};
 use crate::error::Error;
-use crate::outcome::ReplyId;
+use crate::outcome::{Finish, ReplyId};
 use crate::plan::ReplyPlan;
 use crate::profile::{Options, Profile};
 use crate::reply::{ChatFold, ChatPipe, Pipe, Response, ResponsesFold, ResponsesPipe};
 use crate::request::params::{self, Parameter};
 use crate::request::{Translated, normalise, to_responses};
 use crate::responses::ResponsesRequest;
+use crate::usage::Usage;
 
 /// The writer of a streamed reply in any dialect, as server-sent events.
 pub type BoxedPipe = Box<dyn Pipe<Vec<u8>> + Send>;
@@ -193,6 +195,46 @@ impl WholeReply {
             whole.merge(choice);
         }
         self
+    }
+
+    /// Returns the text of the answer, of the first choice if there are several; empty if there is none.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Chat(completion) => Cow::Borrowed(completion.text()),
+            Self::Responses(response) => Cow::Owned(response.text()),
+        }
+    }
+
+    /// Returns the tool calls of the model, of the first choice if there are several.
+    pub fn tool_calls(&self) -> Vec<ToolCall> {
+        match self {
+            Self::Chat(completion) => completion.tool_calls().to_vec(),
+            Self::Responses(response) => response.tool_calls(),
+        }
+    }
+
+    /// Returns why the reply ended; the first choice, if there are several.
+    pub fn finish(&self) -> Finish {
+        match self {
+            Self::Chat(completion) => completion.finish(),
+            Self::Responses(response) => response.finish(),
+        }
+    }
+
+    /// Returns the tokens used, if the backend reported them or this crate cut off the reply.
+    pub fn usage(&self) -> Option<&Usage> {
+        match self {
+            Self::Chat(completion) => completion.usage(),
+            Self::Responses(response) => response.usage(),
+        }
+    }
+
+    /// Returns the body as JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        match self {
+            Self::Chat(completion) => completion.to_json(),
+            Self::Responses(response) => response.json().as_bytes().to_vec(),
+        }
     }
 
     /// Returns the JSON of a reply that can be stored.

@@ -66,7 +66,7 @@ impl ImagesRequest {
         if matches!(text, Cow::Owned(_)) {
             notices.repaired("*", "replaced a lone surrogate with U+FFFD");
         }
-        let mut request = Self::empty();
+        let mut request = Self::prompt("");
         for (key, raw) in &root.object()? {
             let node = root.key(key, raw);
             if node.kind() != ValueKind::Null && !request.read(task, key, &node, &mut notices)? {
@@ -90,10 +90,18 @@ impl ImagesRequest {
         Ok(request)
     }
 
-    fn empty() -> Self {
+    /// Makes the request for one image from a prompt, with the properties that the backend chooses.
+    ///
+    /// ```
+    /// use codex_translate::images::ImagesRequest;
+    ///
+    /// let request = ImagesRequest::prompt("a fox");
+    /// assert!(request.to_json().starts_with(br#"{"prompt":"a fox","background":"auto","#));
+    /// ```
+    pub fn prompt(prompt: impl Into<String>) -> Self {
         let auto = || AUTO.to_owned();
         Self {
-            prompt: String::new(),
+            prompt: prompt.into(),
             images: Vec::new(),
             background: auto(),
             quality: auto(),

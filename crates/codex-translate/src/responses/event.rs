@@ -15,8 +15,8 @@ use crate::usage::Usage;
 
 /// One event, as far as replies depend on it.
 ///
-/// Everything borrows from the event's JSON. An event of an unknown type is [`Event::Other`], not an error, and contains
-/// its JSON. Ignore the variants that you do not use, and those of later versions of this crate, with `_ => {}`.
+/// Everything borrows from the event's JSON. An event of an unknown type is not an error but [`Event::Other`], with its
+/// JSON. Ignore the variants that you do not use, and those of later versions of this crate, with `_ => {}`.
 ///
 /// ```
 /// use codex_translate::responses::Event;
@@ -25,10 +25,10 @@ use crate::usage::Usage;
 ///     "status":"completed","action":{"type":"search","query":"weather oslo"}}}"#;
 /// let event = Event::parse(json)?;
 /// let query = event.web_search().and_then(|search| search.query());
-/// assert_eq!(query.map(|query| format!("searched the web for \"{query}\"")).unwrap(), "searched the web for \"weather oslo\"");
+/// assert_eq!(query.map(|query| query.to_string()).as_deref(), Some("weather oslo"));
 ///
-/// let Event::Other(event) = Event::parse(r#"{"type":"codex.rate_limits","plan_type":"plus"}"#)? else { unreachable!() };
-/// assert_eq!((&*event.kind(), event.json().len()), ("codex.rate_limits", 47));
+/// let json = r#"{"type":"codex.rate_limits","plan_type":"plus"}"#;
+/// assert!(matches!(Event::parse(json)?, Event::Other(event) if event.json() == json));
 /// # Ok::<(), codex_translate::Error>(())
 /// ```
 #[derive(Clone, Debug)]

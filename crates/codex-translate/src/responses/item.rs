@@ -17,7 +17,7 @@ pub enum InputItem {
     /// The model's reasoning, encrypted.
     Reasoning(ReasoningItem),
     /// A tool call of the model.
-    Call(ToolCall),
+    Call(InputToolCall),
     /// The output of a tool call.
     Output(ToolOutput),
     /// An item of any other type, without keys that its type does not have.
@@ -153,7 +153,7 @@ pub enum CallKind {
 
 /// A tool call of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToolCall {
+pub struct InputToolCall {
     /// The kind of the tool.
     pub kind: CallKind,
     /// The id that the call shares with its output; at most 64 characters.

@@ -19,8 +19,8 @@ pub(crate) use event::Envelope;
 pub use event::{Ended, Event, IncompleteReason, TextDelta};
 pub use event_parser::EventParser;
 pub use item::{
-    CallKind, ContentPart, InputFile, InputImage, InputItem, InputMessage, Opaque, OutputContent, ReasoningItem, Role,
-    ToolCall, ToolOutput,
+    CallKind, ContentPart, InputFile, InputImage, InputItem, InputMessage, InputToolCall, Opaque, OutputContent,
+    ReasoningItem, Role, ToolOutput,
 };
 pub(crate) use output::ItemKind;
 pub use output::{ItemBody, MessagePhase, OutputItem, OutputPart};

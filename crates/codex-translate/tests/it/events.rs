@@ -1,10 +1,12 @@
 //! The event layer, as an embedder uses it: parsed events, web searches, tool calls.
 
-use codex_translate::responses::{Event, EventParser, WebSearchAction, WebSearchStatus};
-use codex_translate::{Chunk, Error, EventReader, Flow, RawEvent};
+use codex_translate::chat::ToolCall;
+use codex_translate::responses::{Event, EventParser, TextDelta, WebSearchAction, WebSearchStatus};
+use codex_translate::{ChatFold, ChatStream, Chunk, Error, EventReader, Flow, RawEvent};
 use serde_json::{Value, json};
 
-use crate::fixtures::{Case, cases};
+use crate::feeding::feed_fold;
+use crate::fixtures::{Case, cases, reply_id};
 
 /// Passes each event of a case to `take`, read byte by byte.
 fn each(case: &Case, mut take: impl FnMut(RawEvent<'_>)) {
@@ -111,9 +113,8 @@ fn the_parser_of_a_reply_agrees_with_that_of_one_event() {
         let mut parser = EventParser::default();
         each(&case, |event| match (parser.parse(event), event.parse()) {
             (Ok(Event::Delta(quick)), Ok(Event::Delta(general))) => {
-                let place = |delta: codex_translate::responses::TextDelta<'_>| {
-                    (delta.text_kind, delta.output_index, delta.part, delta.text.to_string())
-                };
+                let place =
+                    |delta: TextDelta<'_>| (delta.text_kind, delta.output_index, delta.part, delta.text.to_string());
                 assert_eq!(place(quick), place(general), "{}", case.name);
             }
             (
@@ -123,4 +124,32 @@ fn the_parser_of_a_reply_agrees_with_that_of_one_event() {
             (quick, general) => assert_eq!(format!("{quick:?}"), format!("{general:?}"), "{}", case.name),
         });
     }
+}
+
+/// The calls of a reply are the same whether they are gathered from raw events, from parsed ones, or in a whole reply.
+#[test]
+fn tool_calls_are_gathered_alike() {
+    let mut calls_seen = 0;
+    for case in cases() {
+        let Some(plan) = case.chat_plan().filter(|plan| !plan.legacy_functions) else { continue };
+        let (mut raw, mut parsed) = (ChatStream::new(&plan), ChatStream::new(&plan));
+        let (mut of_raw, mut of_parsed): (Vec<ToolCall>, Vec<ToolCall>) = Default::default();
+        each(&case, |event| {
+            let pushed = raw.push(event, &mut of_raw);
+            let pushed_parsed = match event.parse() {
+                Ok(event) => parsed.push_parsed(&event, &mut of_parsed),
+                Err(error) => {
+                    parsed.fail(error.clone());
+                    Err(error)
+                }
+            };
+            assert_eq!(pushed, pushed_parsed, "{}", case.name);
+        });
+        assert_eq!(of_raw, of_parsed, "{}", case.name);
+        if let Ok(whole) = feed_fold(ChatFold::new(&plan, &reply_id()), [Chunk::Bytes(&case.events[..])]) {
+            assert_eq!(of_raw, whole.tool_calls(), "{}", case.name);
+            calls_seen += of_raw.len();
+        }
+    }
+    assert!(calls_seen > 5, "{calls_seen} calls");
 }

@@ -16,3 +16,4 @@ mod reply_properties;
 mod request_properties;
 mod responses_request;
 mod turns;
+mod whole_replies;

@@ -1,7 +1,7 @@
 //! Chat replies, streamed and whole.
 
 use super::stream::ChatStream;
-use crate::chat::{Choice, ChunkEncoder, Completion};
+use crate::chat::{Choice, ChoiceMessage, ChunkEncoder, Completion};
 use crate::error::Error;
 use crate::outcome::{Flow, ReplyId, Summary};
 use crate::plan::ReplyPlan;
@@ -59,7 +59,8 @@ impl Pipe<Vec<u8>> for ChatPipe {
 #[derive(Debug)]
 pub struct ChatFold {
     stream: ChatStream,
-    choice: Choice,
+    index: u32,
+    message: ChoiceMessage,
     reply_id: ReplyId,
     model: String,
 }
@@ -69,7 +70,8 @@ impl ChatFold {
     pub fn new(plan: &ReplyPlan, reply_id: &ReplyId) -> Self {
         Self {
             stream: ChatStream::new(plan),
-            choice: Choice::new(plan.choice),
+            index: plan.choice,
+            message: ChoiceMessage::default(),
             reply_id: reply_id.clone(),
             model: plan.model.clone(),
         }
@@ -80,9 +82,9 @@ impl Fold for ChatFold {
     type Whole = Completion;
 
     fn push(&mut self, event: RawEvent<'_>) -> Result<Flow, Error> {
-        let flow = self.stream.push(event, &mut self.choice)?;
+        let flow = self.stream.push(event, &mut self.message)?;
         if flow == Flow::Continue {
-            self.choice.check_size().inspect_err(|error| self.stream.fail(error.clone()))?;
+            self.message.check_size().inspect_err(|error| self.stream.fail(error.clone()))?;
         }
         Ok(flow)
     }
@@ -95,9 +97,9 @@ impl Fold for ChatFold {
         self.stream.finish()
     }
 
-    fn end(mut self) -> Result<Completion, Error> {
+    fn end(self) -> Result<Completion, Error> {
         let Summary { finish, usage } = self.stream.finish()?;
-        self.choice.finish(finish);
-        Ok(Completion::new(self.reply_id, self.model, self.choice, usage))
+        let choice = Choice::new(self.index, self.message, finish);
+        Ok(Completion::new(self.reply_id, self.model, choice, usage))
     }
 }

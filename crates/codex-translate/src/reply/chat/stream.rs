@@ -66,13 +66,19 @@ impl ChatStream {
             Some(delta) => self.take(&delta.event(), sink),
             None => self.parse_and_take(event, sink),
         };
-        let outcome = match taken {
-            Ok(None) => return Ok(Flow::Continue),
-            Ok(Some(summary)) => Ok(summary),
-            Err(error) => Err(error),
-        };
-        self.state = ChatState::Closed(outcome.clone());
-        outcome.map(|_| Flow::Done)
+        self.record(taken)
+    }
+
+    /// Processes an event that the caller has parsed for a purpose of its own. [`push`](Self::push) is faster.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push).
+    pub fn push_parsed(&mut self, event: &Event<'_>, sink: &mut impl DeltaSink) -> Result<Flow, Error> {
+        if let ChatState::Closed(outcome) = &self.state {
+            return outcome.clone().map(|_| Flow::Done);
+        }
+        let taken = self.take(event, sink);
+        self.record(taken)
     }
 
     /// Ends the reply with `error`, because upstream cannot be read any further. A reply that has ended does not
@@ -92,6 +98,17 @@ impl ChatStream {
             ChatState::Open => Err(Error::truncated()),
             ChatState::Closed(outcome) => outcome.clone(),
         }
+    }
+
+    /// Records whether the reply has ended with the last event.
+    fn record(&mut self, taken: Result<Option<Summary>, Error>) -> Result<Flow, Error> {
+        let outcome = match taken {
+            Ok(None) => return Ok(Flow::Continue),
+            Ok(Some(summary)) => Ok(summary),
+            Err(error) => Err(error),
+        };
+        self.state = ChatState::Closed(outcome.clone());
+        outcome.map(|_| Flow::Done)
     }
 
     fn parse_and_take(&mut self, event: RawEvent<'_>, sink: &mut impl DeltaSink) -> Result<Option<Summary>, Error> {

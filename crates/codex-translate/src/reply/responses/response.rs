@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::chat::ToolCall;
 use crate::error::Error;
-use crate::json::{ObjectEdit, Text, list, members, present, word};
-use crate::outcome::ReplyId;
+use crate::json::{ObjectEdit, Text, list, members, members_of, present, word};
+use crate::outcome::{Finish, ReplyId, Summary};
 use crate::plan::ReplyPlan;
+use crate::responses::{ItemBody, MessagePhase, OutputItem, OutputPart};
 use crate::tool_names::ToolNames;
 use crate::usage::{ResponsesUsage, Usage};
 
@@ -16,22 +18,110 @@ use crate::usage::{ResponsesUsage, Usage};
 const REQUIRED: [&str; 8] =
     ["id", "object", "created_at", "status", "output", "parallel_tool_calls", "tool_choice", "tools"];
 
-/// A whole response, as its JSON.
-#[derive(Clone, Debug, Serialize)]
-#[serde(transparent)]
-pub struct Response(Box<RawValue>);
+/// A whole response, which serialises as its JSON.
+///
+/// # Example
+/// ```
+/// use codex_translate::{Chunk, EventReader, Finish, Fold, ReplyId, ReplyPlan, ResponsesFold};
+///
+/// # let events = concat!(
+/// #     r#"data: {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"Hey!"}"#, "\n\n",
+/// #     r#"data: {"type":"response.completed","response":{"status":"completed","usage":{"input_tokens":7,"#,
+/// #     r#""output_tokens":2,"total_tokens":9}}}"#, "\n\n",
+/// # );
+/// let reply_id = ReplyId { id: "resp_1".to_owned(), created: 1_750_000_000 };
+/// let mut fold = ResponsesFold::new(&ReplyPlan::new("gpt-5.5"), &reply_id);
+/// let _flow = fold.feed(&mut EventReader::new(), &Chunk::Bytes(events))?;
+/// let response = fold.end()?;
+/// assert_eq!((response.text(), response.finish()), ("Hey!".to_owned(), Finish::Stop));
+/// assert_eq!((response.tool_calls(), response.usage().map(|usage| usage.total_tokens)), (vec![], Some(9)));
+/// # Ok::<(), codex_translate::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Response {
+    json: Box<RawValue>,
+    summary: Summary,
+}
 
 impl Response {
     /// # Errors
     /// A bug in this crate: the JSON was built from JSON.
-    pub(super) fn new(json: String) -> Result<Self, Error> {
-        RawValue::from_string(json).map(Self).map_err(|error| Error::protocol(error.to_string()))
+    pub(super) fn new(json: String, summary: Summary) -> Result<Self, Error> {
+        let json = RawValue::from_string(json).map_err(|error| Error::protocol(error.to_string()))?;
+        Ok(Self { json, summary })
     }
 
     /// Returns the response as JSON text.
     pub fn json(&self) -> &str {
-        self.0.get()
+        self.json.get()
     }
+
+    /// Returns the items of the output.
+    pub fn output(&self) -> Vec<OutputItem<'_>> {
+        // Each of them was read before it was added to the output.
+        let items = members_of(&self.json, ["output"]).and_then(|[output]| list(output)).unwrap_or_default();
+        items.into_iter().filter_map(|item| OutputItem::read(item).ok()).collect()
+    }
+
+    /// Returns the text of the answer, as a chat reply has it: its messages, separated by blank lines, or the
+    /// commentary if there is no answer. Empty if there is neither.
+    pub fn text(&self) -> String {
+        let output = self.output();
+        let answer = text_of(&output, MessagePhase::Answer);
+        if answer.is_empty() { text_of(&output, MessagePhase::Commentary) } else { answer }
+    }
+
+    /// Returns the tool calls of the model.
+    pub fn tool_calls(&self) -> Vec<ToolCall> {
+        let call = |item: OutputItem<'_>| match item.body {
+            ItemBody::Call { call_id, name, arguments, .. } => Some(ToolCall {
+                id: call_id?.into_owned(),
+                name: name?.into_owned(),
+                arguments: arguments.map(|text| text.to_string()).unwrap_or_default(),
+            }),
+            ItemBody::Message { .. }
+            | ItemBody::Reasoning { .. }
+            | ItemBody::Image { .. }
+            | ItemBody::WebSearch { .. }
+            | ItemBody::Other(_) => None,
+        };
+        self.output().into_iter().filter_map(call).collect()
+    }
+
+    /// Returns why the reply ended.
+    pub fn finish(&self) -> Finish {
+        self.summary.finish
+    }
+
+    /// Returns the tokens used, if the backend reported them or this crate cut off the reply.
+    pub fn usage(&self) -> Option<&Usage> {
+        self.summary.usage.as_ref()
+    }
+}
+
+impl Serialize for Response {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.json.serialize(serializer)
+    }
+}
+
+/// Returns the texts of the messages of a phase, separated by blank lines.
+fn text_of(output: &[OutputItem<'_>], wanted: MessagePhase) -> String {
+    let texts = output.iter().filter_map(|item| {
+        let ItemBody::Message { phase, content } = &item.body else { return None };
+        (*phase == wanted).then(|| message_text(content)).filter(|text| !text.is_empty())
+    });
+    texts.collect::<Vec<_>>().join("\n\n")
+}
+
+fn message_text(content: &[OutputPart<'_>]) -> String {
+    let mut whole = String::new();
+    for part in content {
+        if let OutputPart::Text { text, .. } = part {
+            text.push_to(&mut whole);
+        }
+    }
+    whole
 }
 
 /// The response object as it was last written.

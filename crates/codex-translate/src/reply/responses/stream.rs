@@ -143,8 +143,8 @@ impl ResponseStream {
     /// # Errors
     /// As for [`finish`](Self::finish).
     pub fn into_response(self) -> Result<Response, Error> {
-        self.finish()?;
-        Response::new(self.template.into_json())
+        let summary = self.finish()?;
+        Response::new(self.template.into_json(), summary)
     }
 
     /// Writes the event that reports `error` to the client, the last event of the reply; nothing if the reply has

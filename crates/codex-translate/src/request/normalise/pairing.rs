@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::json::to_raw;
 use crate::notice::Notices;
-use crate::responses::{CallKind, ContentPart, InputItem, InputMessage, OutputContent, Role, ToolCall, ToolOutput};
+use crate::responses::{
+    CallKind, ContentPart, InputItem, InputMessage, InputToolCall, OutputContent, Role, ToolOutput,
+};
 
 /// The placeholder output.
 const NO_OUTPUT: &str = "No output was recorded for this tool call.";
@@ -133,7 +135,7 @@ fn apply(item: InputItem, pairing: Pairing, notices: &mut Notices) -> Option<Inp
     match (item, pairing) {
         (InputItem::Call(call), Pairing::Rename { call_id }) => {
             notices.repaired("input", "replaced the id of a tool call that repeats another's");
-            Some(InputItem::Call(ToolCall { call_id, ..call }))
+            Some(InputItem::Call(InputToolCall { call_id, ..call }))
         }
         (InputItem::Opaque(mut call), Pairing::Rename { call_id }) => {
             notices.repaired("input", "replaced the id of a tool call that repeats another's");
@@ -168,7 +170,7 @@ fn quote(output: ToolOutput) -> InputMessage {
     InputMessage { role: Role::User, content, phase: None }
 }
 
-fn missing_output(call: &ToolCall) -> ToolOutput {
+fn missing_output(call: &InputToolCall) -> ToolOutput {
     ToolOutput { kind: call.kind, call_id: call.call_id.clone(), content: OutputContent::Text(NO_OUTPUT.into()) }
 }
 

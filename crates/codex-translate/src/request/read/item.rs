@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::json::{Members, Node, Path, Raw, find, to_raw};
 use crate::notice::Notices;
 use crate::request::read::shape::Shape;
-use crate::responses::{CallKind, InputItem, InputMessage, Opaque, ReasoningItem, Role, ToolCall, ToolOutput};
+use crate::responses::{CallKind, InputItem, InputMessage, InputToolCall, Opaque, ReasoningItem, Role, ToolOutput};
 
 /// The key that only the Codex CLI writes on its items (docs/backend.md §9).
 const PASSTHROUGH: &str = "internal_chat_message_metadata_passthrough";
@@ -111,7 +111,7 @@ fn verbatim(kind: &str, members: &Members<'_>) -> Result<Opaque, Error> {
     Ok(item)
 }
 
-fn call(at: &Path<'_>, members: &Members<'_>, kind: CallKind, notices: &mut Notices) -> Result<ToolCall, Error> {
+fn call(at: &Path<'_>, members: &Members<'_>, kind: CallKind, notices: &mut Notices) -> Result<InputToolCall, Error> {
     let input_key = match kind {
         CallKind::Function => "arguments",
         CallKind::Custom => "input",
@@ -127,7 +127,7 @@ fn call(at: &Path<'_>, members: &Members<'_>, kind: CallKind, notices: &mut Noti
             key => leftover(key, &member, notices),
         }
     }
-    Ok(ToolCall {
+    Ok(InputToolCall {
         kind,
         call_id: call_id.ok_or_else(|| at.missing("call_id"))?,
         name: name.ok_or_else(|| at.missing("name"))?,

@@ -7,7 +7,9 @@ use crate::error::Error;
 use crate::json::{Members, Node, Path, TextBuf, ValueKind, find};
 use crate::notice::Notices;
 use crate::request::read::shape::Shape;
-use crate::responses::{CallKind, ContentPart, InputItem, InputMessage, OutputContent, Role, ToolCall, ToolOutput};
+use crate::responses::{
+    CallKind, ContentPart, InputItem, InputMessage, InputToolCall, OutputContent, Role, ToolOutput,
+};
 
 /// The longest id that the backend accepts, in characters (docs/backend.md §2.7).
 const MAX_CALL_ID_CHARS: usize = 64;
@@ -35,7 +37,7 @@ struct MessageFields {
     refusal: Option<String>,
     phase: Option<String>,
     call_id: Option<String>,
-    calls: Vec<ToolCall>,
+    calls: Vec<InputToolCall>,
     legacy_call: Option<(String, String)>,
 }
 
@@ -145,7 +147,7 @@ impl MessageReader {
         if let Some((name, input)) = fields.legacy_call {
             let call_id = self.legacy_id();
             self.legacy_calls.push((name.clone(), call_id.clone()));
-            self.items.push(InputItem::Call(ToolCall {
+            self.items.push(InputItem::Call(InputToolCall {
                 kind: CallKind::Function,
                 call_id,
                 name,
@@ -193,12 +195,12 @@ fn name_speaker(role: &Role, name: String, content: &mut Vec<ContentPart>, at: &
     }
 }
 
-fn tool_calls(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Vec<ToolCall>, Error> {
+fn tool_calls(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Vec<InputToolCall>, Error> {
     let list = node.array()?;
     list.iter().enumerate().map(|(index, raw)| tool_call(&node.index(index, raw), notices)).collect()
 }
 
-fn tool_call(node: &Node<'_, '_>, notices: &mut Notices) -> Result<ToolCall, Error> {
+fn tool_call(node: &Node<'_, '_>, notices: &mut Notices) -> Result<InputToolCall, Error> {
     let (mut id, mut called) = (None, None);
     for (key, raw) in node.object()? {
         let member = node.key(&key, raw);
@@ -212,7 +214,7 @@ fn tool_call(node: &Node<'_, '_>, notices: &mut Notices) -> Result<ToolCall, Err
     }
     let call_id = id.ok_or_else(|| node.missing("id"))?;
     let (kind, (name, input)) = called.ok_or_else(|| node.missing("function"))?;
-    Ok(ToolCall { kind, call_id, name, input, namespace: None })
+    Ok(InputToolCall { kind, call_id, name, input, namespace: None })
 }
 
 /// Reads the name and the input of a call.

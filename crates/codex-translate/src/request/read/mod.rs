@@ -21,7 +21,7 @@ pub(crate) use tools::{list as tools, web_search};
 
 use crate::chat::ChatRequest;
 use crate::error::Error;
-use crate::json::{self, Members, Path};
+use crate::json::{self, Members, Path, TextBuf};
 use crate::notice::Notices;
 use crate::request::body::{ParsedBody, Shallow};
 use crate::request::params;
@@ -37,6 +37,28 @@ impl ChatRequest {
     pub fn from_json(body: &[u8]) -> Result<Self, Error> {
         read(body, Shape::Chat).map(Self)
     }
+
+    /// Makes the request of one message of the user.
+    ///
+    /// ```
+    /// use codex_translate::chat::ChatRequest;
+    /// use codex_translate::{Options, Profile, to_responses};
+    ///
+    /// let request = ChatRequest::prompt("gpt-5.5", "Say hey.").with_instructions("Be brief.");
+    /// let translated = to_responses(request, &Profile::permissive("gpt-5.5"), &Options::default())?;
+    /// assert_eq!(translated.request.instructions.as_deref(), Some("Be brief."));
+    /// # Ok::<(), codex_translate::Error>(())
+    /// ```
+    pub fn prompt(model: impl Into<String>, text: impl Into<TextBuf>) -> Self {
+        Self(prompt(Shape::Chat, model.into(), text.into()))
+    }
+
+    /// Sets the instructions, which precede those of the messages.
+    #[must_use]
+    pub fn with_instructions(mut self, instructions: impl Into<String>) -> Self {
+        self.0.instructions = Some(instructions.into());
+        self
+    }
 }
 
 impl ResponsesRequest {
@@ -48,6 +70,30 @@ impl ResponsesRequest {
     pub fn from_json(body: &[u8]) -> Result<Self, Error> {
         read(body, Shape::Responses)
     }
+
+    /// Makes the request of one message of the user; set further members as fields.
+    ///
+    /// ```
+    /// use codex_translate::responses::ResponsesRequest;
+    /// use codex_translate::{Effort, Options, Profile, normalise};
+    ///
+    /// let mut request = ResponsesRequest::prompt("gpt-5.5", "Say hey.");
+    /// request.reasoning.effort = Some(Effort::Low);
+    /// let translated = normalise(request, &Profile::permissive("gpt-5.5"), &Options::default())?;
+    /// assert_eq!(translated.plan.model, "gpt-5.5");
+    /// # Ok::<(), codex_translate::Error>(())
+    /// ```
+    pub fn prompt(model: impl Into<String>, text: impl Into<TextBuf>) -> Self {
+        prompt(Shape::Responses, model.into(), text.into())
+    }
+}
+
+/// Makes the request that a body with one message of the user becomes.
+fn prompt(shape: Shape, model: String, text: TextBuf) -> ResponsesRequest {
+    let input = vec![InputItem::Message(InputMessage::text(Role::User, text))];
+    let mut request = ResponsesRequest { model, input, ..ResponsesRequest::default() };
+    request.local.conventions = shape.conventions();
+    request
 }
 
 /// Reads a body that was sent to a path of the shape `path`. The body's own shape decides how, and is recorded.
