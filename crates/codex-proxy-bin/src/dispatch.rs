@@ -13,6 +13,7 @@ use http::{HeaderName, Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use crate::admission::caller::{CallerId, caller_hash};
 use crate::admission::cors::Cors;
 use crate::app::App;
 use crate::config::runtime::RuntimeConfig;
@@ -37,6 +38,18 @@ impl App {
         B: Body<Error: Into<Box<dyn StdError + Send + Sync>>>,
     {
         request.extensions_mut().insert(peer.into());
+        self.reply(request).await
+    }
+
+    /// Answers one request of `caller`, whom the server around the app has identified, usually under [`Access::open`].
+    /// What the app stores for callers of different names is separate.
+    ///
+    /// [`Access::open`]: crate::Access::open
+    pub async fn answer_as<B>(&self, mut request: Request<B>, caller: impl Into<CallerId>) -> Response<ReplyBody>
+    where
+        B: Body<Error: Into<Box<dyn StdError + Send + Sync>>>,
+    {
+        request.extensions_mut().insert(caller.into());
         self.reply(request).await
     }
 
@@ -103,9 +116,10 @@ impl App {
             (_, Err(denied)) => return Err(reply::from_denied(denied)),
         }
         let dialect = route.dialect(&head.headers);
+        let context = || RequestContext::read(&head.headers, caller_hash(&runtime.access, &head), record);
         match route {
             Route::Backend(call) => {
-                let context = RequestContext::read(&head.headers, record)?;
+                let context = context()?;
                 let received = body::read(&head.headers, incoming, &runtime.limits, &self.body_budget).await?;
                 // The permit is held until the request has been sent, the slot until the reply's last byte.
                 let (body, _permit) = (received.bytes, received.permit);
@@ -126,9 +140,7 @@ impl App {
             }
             Route::WebSocket if websocket::is_upgrade(&head) => websocket::accept(self, peer, head),
             Route::WebSocket => Ok(reply::websocket_only()),
-            Route::Stored(asked, id) => {
-                endpoints::stored(self, &RequestContext::read(&head.headers, record)?, asked, &id, &head)
-            }
+            Route::Stored(asked, id) => endpoints::stored(self, &context()?, asked, &id, &head),
             Route::Models => {
                 let models = self.client.current_models().await;
                 Ok(endpoints::models(dialect, &models, head.uri.query()))

@@ -38,6 +38,8 @@ pub struct Access {
     pub keys: ApiKeys,
     /// The web pages that may send requests and read the replies, in addition to those of this machine.
     pub origins: AllowedOrigins,
+    /// Whether everyone may call, whatever the request says of itself: see [`Access::open`].
+    pub open: bool,
 }
 
 /// Why a caller is rejected.
@@ -66,11 +68,27 @@ impl Denied {
 }
 
 impl Access {
+    /// Admits everyone, for a server that has a login of its own: no key is required, and neither the peer nor the host
+    /// and origin of a request are checked. Which web pages may read replies is still up to `origins`.
+    ///
+    /// Name the callers to the app ([`CallerId`](crate::CallerId)); otherwise they share their stored responses.
+    pub fn open() -> Self {
+        Self { open: true, ..Self::default() }
+    }
+
+    /// Returns whether every caller needs a key.
+    pub(crate) fn needs_key(&self) -> bool {
+        !self.open && !self.keys.is_empty()
+    }
+
     /// Decides whether to serve the caller at `peer`.
     ///
     /// # Errors
     /// The reason; the caller gets 401 for a key problem and 403 otherwise.
     pub fn admit(&self, peer: Peer, head: &Parts) -> Result<(), Denied> {
+        if self.open {
+            return Ok(());
+        }
         if self.keys.is_empty() {
             if is_forwarded(&head.headers) || !peer.is_this_machine() {
                 return Err(Denied::Remote);
@@ -166,8 +184,8 @@ mod tests {
         }
         let peer =
             if peer == "unix" { Peer::Unix } else { Peer::Tcp((peer.parse::<std::net::IpAddr>().unwrap(), 9).into()) };
-        let access =
-            Access { keys: keys.parse().unwrap(), origins: "https://chat.example, app://obsidian.md".parse().unwrap() };
+        let origins = "https://chat.example, app://obsidian.md".parse().unwrap();
+        let access = Access { keys: keys.parse().unwrap(), origins, open: false };
         let (head, ()) = request.body(()).unwrap().into_parts();
         assert_eq!(access.admit(peer, &head), expected, "{peer:?} {uri} {pairs:?}");
     }
@@ -320,5 +338,28 @@ mod tests {
         keyless(&[host, ("referer", "https://evil.example?http://localhost/")], Err(Denied::ForeignPage));
         keyless(&[host, ("referer", "http://localhost:8787/?q=1")], Ok(()));
         keyless(&[host, ("referer", "https://chat.example/page")], Ok(()));
+    }
+
+    #[test]
+    fn an_unknown_peer_needs_a_key() {
+        let request = |key: &str| Request::get("/").header(AUTHORIZATION, key).body(()).unwrap().into_parts().0;
+        let admit = |keys: &str, key: &str| {
+            let access = Access { keys: keys.parse().unwrap(), ..Access::default() };
+            access.admit(Peer::Unknown, &request(key))
+        };
+        assert_eq!(admit("", ""), Err(Denied::Remote));
+        assert_eq!(admit("codex-proxy", "Bearer codex-proxy"), Err(Denied::PublicKey));
+        assert_eq!(admit("secret", "Bearer secret"), Ok(()));
+    }
+
+    #[test]
+    fn open_access_admits_everyone() {
+        let access = Access { keys: "secret".parse().unwrap(), ..Access::open() };
+        let headers = [("host", "evil.example"), ("x-forwarded-for", "8.8.8.8"), ("origin", "https://evil.example")];
+        let request = headers.into_iter().fold(Request::get("/"), |request, (name, value)| request.header(name, value));
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        for peer in [Peer::Unknown, Peer::Unix, Peer::Tcp(([8, 8, 8, 8], 9).into())] {
+            assert_eq!(access.admit(peer, &head), Ok(()));
+        }
     }
 }

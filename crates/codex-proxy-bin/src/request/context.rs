@@ -2,10 +2,7 @@
 
 use codex_translate::{Error, Options, ReasoningStyle};
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
-use sha2::{Digest as _, Sha256};
 
-use crate::ids;
 use crate::telemetry::record::RequestRecord;
 use crate::turn::send::Caller;
 
@@ -21,11 +18,11 @@ pub(crate) struct RequestContext {
 }
 
 impl RequestContext {
-    /// Reads the headers of a request.
+    /// Reads the headers of a request of `caller`.
     ///
     /// # Errors
     /// One of the program's own headers has an invalid value (400).
-    pub(crate) fn read(headers: &HeaderMap, record: &RequestRecord) -> Result<Self, Error> {
+    pub(crate) fn read(headers: &HeaderMap, caller: String, record: &RequestRecord) -> Result<Self, Error> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let reasoning = match text("x-codex-proxy-reasoning") {
             None => ReasoningStyle::default(),
@@ -41,11 +38,10 @@ impl RequestContext {
                 ));
             }
         };
-        let key = headers.get(AUTHORIZATION).or_else(|| headers.get("x-api-key"));
         Ok(Self {
             record: record.clone(),
             caller: Caller {
-                id: key.map(|key| caller_hash(key.as_bytes())).unwrap_or_default(),
+                id: caller,
                 session: ["session-id", "session_id", "thread-id", "conversation_id", "x-session-id"]
                     .into_iter()
                     .find_map(text)
@@ -68,9 +64,4 @@ fn reasoning_style(word: &str) -> Result<ReasoningStyle, Error> {
             "invalid value for header x-codex-proxy-reasoning: expected `reasoning_content`, `reasoning`, `think` or `none`",
         )),
     }
-}
-
-/// Hashes a key, so it cannot be read from anything derived from it.
-fn caller_hash(key: &[u8]) -> String {
-    ids::hex(&Sha256::digest(key))
 }

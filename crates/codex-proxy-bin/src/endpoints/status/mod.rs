@@ -80,7 +80,7 @@ pub(crate) async fn status(app: &App) -> Response<ReplyBody> {
         "version": env!("CARGO_PKG_VERSION"),
         "now": rfc3339(now),
         "started_at": rfc3339(app.request_log.metrics.started_at),
-        "needs_key": !app.runtime.current().access.keys.is_empty(),
+        "needs_key": app.runtime.current().access.needs_key(),
         "login": login_json(&app.client.tokens.status().await, app.login_command),
         "quota": report_json(&app.client.known_quota.report(), now),
         "models": models_json(&app.client.models.snapshot()),
