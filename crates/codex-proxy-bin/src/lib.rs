@@ -10,8 +10,8 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // The settings of the environment and of `config.toml`; here, a home directory is all that is set.
-//! let config = Config::from_env(&|name| (name == "HOME").then(|| "/nonexistent".into()))?;
+//! // `Config::from_env` reads the settings as the program does, from the environment and `config.toml`.
+//! let config = Config::builder().api_key("secret").build()?;
 //! let simulated = Simulated::start(config).await?;
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
 //! # let shutdown = std::future::ready(());
@@ -57,8 +57,8 @@ pub use commands::CommandError;
 pub use commands::simulate::Simulated;
 pub use config::runtime::{Reloadable, RuntimeConfig};
 pub use config::{
-    Config, ConfigError, CredentialStorage, Env, LogFormat, Provenance, Redaction, Setting, SettingSource,
-    SettingValue, ValueShape,
+    Config, ConfigBuilder, ConfigError, CredentialStorage, LogFormat, Redaction, Setting, SettingSource, SettingValue,
+    ValueShape,
 };
 pub use connection::peer::Peer;
 #[doc(hidden)]

@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::args::{Args, Command};
 use crate::cli::completion;
+use crate::cli::session::UserSession;
 use crate::commands::{self, CommandError};
 use crate::config::{Config, LogFormat};
 
@@ -54,23 +55,27 @@ fn run(args: Args) -> Result<ExitCode, CommandError> {
     } else if let Command::Man(_) = args.command {
         return commands::man::run(out);
     }
-    let config = Config::load(&args.settings(), &|name| std::env::var_os(name))?;
-    log_to_stderr(&config, &args.command)?;
-    for warning in &config.warnings {
+    let env = std::env::vars_os().collect();
+    let config = Config::from_flags(&args.settings(), &env)?;
+    // Every command that is left uses the home directory.
+    config.home()?;
+    let session = UserSession::detect(&env);
+    log_to_stderr(&config, &args.command, &session)?;
+    for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::other)?;
     let outcome = runtime.block_on(async {
         match args.command {
-            Command::Login(args) => commands::login::run(config, args, out).await,
+            Command::Login(args) => commands::login::run(config, &session, args, out).await,
             Command::Logout(args) => commands::logout::run(config, args, out).await,
             Command::Serve(args) => commands::serve::run(config, args).await,
             Command::Status(args) => commands::status::run(config, args, out).await,
-            Command::Doctor(args) => commands::doctor::run(config, args, out).await,
+            Command::Doctor(args) => commands::doctor::run(config, &session, args, out).await,
             Command::Config(args) => commands::config::run(&config, &args, out),
             Command::Demo(_) => commands::demo::run(config, out).await,
             Command::Health(_) => commands::health::run(config, out).await,
-            Command::Service(args) => commands::service::run(&config, &args, out),
+            Command::Service(args) => commands::service::run(&config, &session, &args, out),
             Command::Completions(_) | Command::Man(_) | Command::Version(_) => Ok(ExitCode::SUCCESS),
         }
     });
@@ -79,14 +84,14 @@ fn run(args: Args) -> Result<ExitCode, CommandError> {
     outcome
 }
 
-fn log_to_stderr(config: &Config, command: &Command) -> Result<(), CommandError> {
-    let log = config.log.as_deref().unwrap_or_else(|| command.default_log());
+fn log_to_stderr(config: &Config, command: &Command, session: &UserSession) -> Result<(), CommandError> {
+    let log = config.log().unwrap_or_else(|| command.default_log());
     let filter = EnvFilter::try_new(log).map_err(|error| {
         CommandError::Usage(format!("CODEX_PROXY_LOG: invalid log filter `{log}` ({error}); try `info` or `debug`"))
     })?;
     let stderr = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
-    match config.log_format {
-        LogFormat::Text => stderr.with_ansi(io::stderr().is_terminal() && !config.no_color).init(),
+    match config.log_format() {
+        LogFormat::Text => stderr.with_ansi(io::stderr().is_terminal() && !session.no_color).init(),
         LogFormat::Json => stderr.json().flatten_event(true).init(),
     }
     Ok(())

@@ -31,7 +31,7 @@ async fn answer(mut proxy: App, request: Request<Incoming>) -> Result<Response<R
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let simulated = Simulated::start(Config::from_env(&|name| std::env::var_os(name))?).await?;
+    let simulated = Simulated::start(Config::builder().build()?).await?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let base = format!("http://{}", listener.local_addr()?);
     let (stop, stopped) = oneshot::channel::<()>();

@@ -451,8 +451,8 @@ mod tests {
 
     fn config(words: &[&str]) -> Result<Config, String> {
         let args = Args::from_args(&["codex-proxy"], words).map_err(|exit| exit.output)?;
-        let home = |name: &str| (name == "CODEX_PROXY_HOME").then(|| "/does/not/exist".into());
-        Config::load(&args.settings(), &home).map_err(|error| error.to_string())
+        let env = [("CODEX_PROXY_HOME", "/does/not/exist")].into_iter().collect();
+        Config::from_flags(&args.settings(), &env).map_err(|error| error.to_string())
     }
 
     #[test]

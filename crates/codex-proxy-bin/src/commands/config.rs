@@ -38,6 +38,7 @@ fn json(config: &Config, out: &mut impl Write) -> Result<(), CommandError> {
         let shown = given.shown();
         let value = (!shown.is_empty()).then_some(shown);
         let (kind, place) = match &given.source {
+            SettingSource::Code => ("code", None),
             SettingSource::Flag(flag) => ("flag", Some(json!(flag))),
             SettingSource::Environment(name) => ("environment", Some(json!(name))),
             SettingSource::File(path, line) => {

@@ -46,7 +46,7 @@ struct Demo {
 impl Demo {
     async fn start(config: Config) -> Result<Self, CommandError> {
         // The demonstration calls the program without a key.
-        let simulated = Simulated::start(Config { access: Access::default(), ..config }).await?;
+        let simulated = Simulated::start(config.into_builder().access(Access::default()).build()?).await?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let base = format!("http://{}", listener.local_addr()?);
         let proxy = tokio::spawn(simulated.app.clone().run(listener, std::future::pending()));

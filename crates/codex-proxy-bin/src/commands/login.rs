@@ -14,6 +14,7 @@ use webbrowser::{Browser, BrowserOptions};
 
 use crate::app::App;
 use crate::cli::args::LoginArgs;
+use crate::cli::session::UserSession;
 use crate::commands::{CommandError, LOCK_WAIT, progress};
 use crate::config::Config;
 use crate::credentials::store::OwnStore;
@@ -33,13 +34,18 @@ and never refreshes it";
 ///
 /// # Errors
 /// The login was denied, failed or could not be stored; the message says which, and the next step.
-pub(crate) async fn run(config: Config, args: LoginArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub(crate) async fn run(
+    config: Config,
+    session: &UserSession,
+    args: LoginArgs,
+    out: &mut impl Write,
+) -> Result<ExitCode, CommandError> {
     if args.import_codex {
         return Err(CommandError::Usage(NO_IMPORT.to_owned()));
     }
     let client = Client::new(config.client()).map_err(CommandError::other)?;
     let auth = config.auth_config();
-    let flow = LoginFlow { auth, http: client.clone(), no_browser: config.no_browser, clock: AnyTimer::default() };
+    let flow = LoginFlow { auth, http: client.clone(), no_browser: session.no_browser, clock: AnyTimer::default() };
     let store = OwnStore::open(&config).map_err(CommandError::other)?;
     let account = match &args.workspace {
         None => flow.run(&args, &store, out).await?,

@@ -62,7 +62,7 @@ async fn serve_login(listeners: Listeners, config: &Config, store: AnyStore) -> 
         LoginState::Valid | LoginState::Renewable | LoginState::Unreadable | _ => {}
     }
     let client = Client::new(config.client()).map_err(CommandError::other)?;
-    let models = ModelCacheConfig { file: Some(config.catalogue_path()), ..ModelCacheConfig::default() };
+    let models = ModelCacheConfig { file: config.catalogue_path(), ..ModelCacheConfig::default() };
     serve_app(listeners, App::with_clock(config, client, store, models, clock), config).await
 }
 
@@ -129,9 +129,9 @@ async fn listen(config: &Config) -> Result<Listeners, CommandError> {
     if !inherited.is_empty() {
         return Ok(inherited);
     }
-    let usual = [Address::Tcp(config.host.clone(), config.port)];
-    let addresses = if config.listen.is_empty() { &usual[..] } else { &config.listen };
-    Listeners::bind(addresses).await.map_err(|(address, error)| CommandError::Other(cannot_listen(&address, &error)))
+    Listeners::bind(&config.addresses())
+        .await
+        .map_err(|(address, error)| CommandError::Other(cannot_listen(&address, &error)))
 }
 
 fn cannot_listen(address: &Address, error: &io::Error) -> String {

@@ -3,7 +3,6 @@
 use codex_auth::{AnyStore, MemoryStore, Secret, Tokens};
 use codex_sim::{Mint, Sim, SimConfig};
 use codex_upstream::{Client, ModelCacheConfig};
-use url::Url;
 
 use crate::app::App;
 use crate::commands::CommandError;
@@ -25,12 +24,8 @@ impl Simulated {
     /// The backend or the client could not be started.
     pub async fn start(config: Config) -> Result<Self, CommandError> {
         let sim = Sim::start(SimConfig { tls: true, ..SimConfig::default() }).await.map_err(CommandError::other)?;
-        let config = Config {
-            upstream: url(&sim.upstream_url())?,
-            auth: url(sim.auth_url())?,
-            extra_roots_pem: sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect(),
-            ..config
-        };
+        let config = config.into_builder().upstream_url(sim.upstream_url()).auth_url(sim.auth_url());
+        let config = sim.ca_pem().into_iter().fold(config, |config, pem| config.ca_pem(pem)).build()?;
         let client = Client::new(config.client()).map_err(CommandError::other)?;
         let store = AnyStore::new(MemoryStore::with_tokens(login(&sim)));
         let app = App::new(&config, client, store, ModelCacheConfig::default());
@@ -46,8 +41,4 @@ fn login(sim: &Sim) -> Tokens {
         account_id: Some(minted.account_id),
         ..Tokens::new(Secret::new(minted.access_token))
     }
-}
-
-fn url(text: &str) -> Result<Url, CommandError> {
-    Url::parse(text).map_err(CommandError::other)
 }

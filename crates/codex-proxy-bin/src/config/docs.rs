@@ -25,7 +25,7 @@ work = \"gpt-5.5-high\"
 small = \"gpt-6-luna\"
 ```
 
-Unknown names are errors. Empty values are ignored. A path may start with `~/`. If the file contains a key, make it
+Unknown names are errors, in the file and of variables that start with `CODEX_PROXY_`. Empty values are ignored. A path may start with `~/`. If the file contains a key, make it
 readable only by you: `chmod 600 ~/.codex-proxy/config.toml`. `codex-proxy config show` prints the settings in effect and
 where each was set.
 

@@ -6,9 +6,8 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::error::ConfigError;
-use crate::config::nearest;
+use crate::config::names;
 use crate::config::setting::{Redaction, Setting, SettingSource, SettingValue, ValueShape};
-use crate::config::table::SETTINGS;
 
 /// The contents of a configuration file.
 #[derive(Default)]
@@ -24,10 +23,7 @@ pub(super) fn read(path: &Path, must_exist: bool) -> Result<ConfigFile, ConfigEr
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return Ok(ConfigFile::default()),
         Err(error) => {
-            return Err(ConfigError {
-                place: path.display().to_string(),
-                problem: format!("cannot be read ({error})"),
-            });
+            return Err(ConfigError::new(path.display().to_string(), format!("cannot be read ({error})")));
         }
     };
     let given = parse(path, &text)?;
@@ -38,9 +34,8 @@ pub(super) fn read(path: &Path, must_exist: bool) -> Result<ConfigFile, ConfigEr
 }
 
 fn parse(path: &Path, text: &str) -> Result<Vec<SettingValue>, ConfigError> {
-    let error = |at: usize, problem: String| ConfigError {
-        place: SettingSource::File(path.to_owned(), line(text, at)).to_string(),
-        problem,
+    let error = |at: usize, problem: String| {
+        ConfigError::new(SettingSource::File(path.to_owned(), line(text, at)).to_string(), problem)
     };
     let table = DeTable::parse(text).map_err(|wrong| {
         let at = wrong.span().map_or(text.len(), |span| span.start);
@@ -52,7 +47,7 @@ fn parse(path: &Path, text: &str) -> Result<Vec<SettingValue>, ConfigError> {
     for (key, value) in entries {
         let at = key.span().start;
         let name = key.get_ref().as_ref();
-        let setting = known(name).map_err(|problem| error(at, problem))?;
+        let setting = names::in_file(name).map_err(|problem| error(at, problem))?;
         let written = written(setting, value.get_ref()).map_err(|problem| error(at, format!("{name}: {problem}")))?;
         given.push(SettingValue::new(setting, SettingSource::File(path.to_owned(), line(text, at)), written));
     }
@@ -62,21 +57,6 @@ fn parse(path: &Path, text: &str) -> Result<Vec<SettingValue>, ConfigError> {
 /// Returns the line, counted from 1, of the byte at `at`.
 fn line(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
-}
-
-fn known(name: &str) -> Result<&'static Setting, String> {
-    if let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) {
-        return if setting.in_file {
-            Ok(setting)
-        } else {
-            Err(format!("{name} cannot be set in a file; set {}", setting.title()))
-        };
-    }
-    let names = SETTINGS.iter().filter(|setting| setting.in_file).map(|setting| setting.name);
-    Err(match nearest::name(name, names) {
-        Some(meant) => format!("`{name}` is not a setting; did you mean `{meant}`?"),
-        None => format!("`{name}` is not a setting; `codex-proxy config show` lists them"),
-    })
 }
 
 /// Returns the value as the environment would write it, so one function parses it whatever its source.
@@ -151,6 +131,11 @@ mod tests {
         for (text, says) in [
             ("\nport = 1\nprot = 9000\n", "config.toml line 3: `prot` is not a setting; did you mean `port`?"),
             ("zzzzzzzz = 1", "config.toml line 1: `zzzzzzzz` is not a setting; `codex-proxy config show` lists them"),
+            ("CODEX_PROXY_PORT = 1", "config.toml line 1: `CODEX_PROXY_PORT` is not a setting; did you mean `port`?"),
+            (
+                "codex_proxy_hom = 1",
+                "config.toml line 1: `codex_proxy_hom` is not a setting; did you mean `CODEX_PROXY_HOME`?",
+            ),
             ("home = \"/h\"", "config.toml line 1: home cannot be set in a file; set CODEX_PROXY_HOME"),
             ("# x\nport = [1]", "config.toml line 2: port: expected a port"),
             ("[aliases]\na = \"b,c\"", "config.toml line 1: aliases: "),

@@ -80,9 +80,19 @@ pub(super) const EMPTY: Setting = Setting {
 };
 
 impl Setting {
+    /// Parses a value into `values`; an empty one changes nothing. The error says what is wrong with it.
+    pub(super) fn apply(&self, values: &mut Values, text: &str) -> Result<(), String> {
+        if text.is_empty() { Ok(()) } else { (self.set)(values, text) }
+    }
+
     /// Returns the name that a user would look for: the variable, if any, otherwise the name.
     pub(super) fn title(&self) -> &'static str {
         self.env.first().copied().unwrap_or(self.name)
+    }
+
+    /// Returns the name in the file; if it cannot be there, the one that a user would look for.
+    pub(super) fn name_in_file(&self) -> &'static str {
+        if self.in_file { self.name } else { self.title() }
     }
 
     /// Returns the values it accepts, in words.
@@ -99,6 +109,8 @@ impl Setting {
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingSource {
+    /// The program that embeds the proxy.
+    Code,
     /// A flag, by its long name.
     Flag(&'static str),
     /// An environment variable.
@@ -112,6 +124,7 @@ pub enum SettingSource {
 impl fmt::Display for SettingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Code => f.write_str("code"),
             Self::Flag(flag) => f.write_str(flag),
             Self::Environment(name) => f.write_str(name),
             Self::File(path, line) => write!(f, "{} line {line}", path.display()),
@@ -155,6 +168,7 @@ impl SettingValue {
         match &self.source {
             source @ (SettingSource::Flag(_) | SettingSource::Environment(_)) => source.to_string(),
             source @ SettingSource::File(..) => format!("{source}: {}", self.setting.name),
+            SettingSource::Code => self.setting.name.to_owned(),
             SettingSource::Default => self.setting.title().to_owned(),
         }
     }

@@ -1,54 +1,54 @@
-//! The settings from flags and environment.
+//! The settings from code, flags and environment.
 
 use std::path::PathBuf;
 
-use crate::config::detect::{self, Env};
+use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
-use crate::config::setting::{SettingSource, SettingValue};
+use crate::config::names;
+use crate::config::setting::{Setting, SettingSource, SettingValue};
 use crate::config::table::SETTINGS;
 use crate::config::values::expand_home;
 
-/// The settings from flags and environment. Kept, so that the file can be reloaded under them.
+/// The settings from code or flags, and from the environment. Kept, so that the file can be reloaded under them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sources {
-    /// The flags first.
+    /// Those from code or flags first.
     pub(super) given: Vec<SettingValue>,
     pub(super) user_home: Option<PathBuf>,
-    pub(super) user_config: Option<PathBuf>,
-    pub(super) no_browser: Option<&'static str>,
-    pub(super) no_color: bool,
+}
+
+/// How a configuration was read.
+#[derive(Clone, Debug)]
+pub(super) struct Loaded {
+    pub(super) sources: Sources,
+    /// The value of every setting.
+    pub(super) given: Vec<SettingValue>,
 }
 
 impl Sources {
-    pub(super) fn collect(flags: &[(&str, &str)], env: Env<'_>) -> Result<Self, ConfigError> {
-        let mut given = Vec::new();
-        for setting in SETTINGS {
-            let Some(flag) = setting.flag else { continue };
-            let texts = flags.iter().filter(|(name, _)| *name == setting.name);
-            given.extend(
-                texts.map(|(_, text)| SettingValue::new(setting, SettingSource::Flag(flag), text.trim().to_owned())),
-            );
+    /// Collects `settings`, which have the given `source`, and those of the environment.
+    pub(super) fn collect(
+        settings: &[(&str, &str)],
+        source: fn(&'static Setting) -> SettingSource,
+        env: &Environment,
+    ) -> Result<Self, ConfigError> {
+        let mut given = Vec::with_capacity(settings.len());
+        for (name, text) in settings {
+            let setting = names::in_code(name).map_err(|problem| ConfigError::new("Config::load", problem))?;
+            given.push(SettingValue::new(setting, source(setting), text.trim().to_owned()));
+        }
+        // Empty values are ignored everywhere.
+        for (name, _) in env.iter().filter(|(_, value)| !value.is_empty()) {
+            names::in_environment(name).map_err(|problem| ConfigError::new("environment", problem))?;
         }
         for setting in SETTINGS {
             for name in setting.env {
-                let Some(text) = env(name) else { continue };
-                let text = text
-                    .into_string()
-                    .map_err(|_| ConfigError { place: (*name).to_owned(), problem: "is not valid UTF-8".to_owned() })?;
+                let Some(text) = env.get(name) else { continue };
+                let text = text.to_str().ok_or_else(|| ConfigError::new(*name, "is not valid UTF-8"))?;
                 given.push(SettingValue::new(setting, SettingSource::Environment(name), text.trim().to_owned()));
             }
         }
-        let directory = |name: &&str| env(name).filter(|path| !path.is_empty()).map(PathBuf::from);
-        let user_home = ["HOME", "USERPROFILE"].iter().find_map(directory);
-        // The XDG base directories: a relative path is ignored.
-        let user_config = directory(&"XDG_CONFIG_HOME").filter(|path| path.is_absolute());
-        Ok(Self {
-            given,
-            user_config: user_config.or_else(|| Some(user_home.as_ref()?.join(".config"))),
-            user_home,
-            no_browser: detect::without_browser(env, detect::is_container()),
-            no_color: detect::without_color(env),
-        })
+        Ok(Self { given, user_home: env.user_home() })
     }
 
     /// Returns the configuration file, and whether it must exist. Without a home directory there is none.

@@ -1,9 +1,9 @@
 //! The settings, one row each: parsing, `config show` and `docs/configuration.md` are derived from the rows.
 //!
-//! To add a setting, add a row here and a field to `Config` and `Values`. If a flag sets it, name the flag in the row
-//! and return it from `Args::settings` (`cli/args.rs`). Then update the documentation with `cargo run -p
-//! codex-proxy-bin -- config docs > docs/configuration.md`; a test fails if it is out of date. A row's `set` gets
-//! non-empty text, whatever its source, and its errors continue the sentence "CODEX_PROXY_X: …".
+//! To add a setting, add a row here, a field to `Config` and `Values`, and a method to `ConfigBuilder`. If a flag sets
+//! it, name the flag in the row and return it from `Args::settings` (`cli/args.rs`). Then update the documentation with
+//! `cargo run -p codex-proxy-bin -- config docs > docs/configuration.md`; tests fail if something is missing. A row's
+//! `set` gets non-empty text, whatever its source, and its errors continue the sentence "CODEX_PROXY_X: …".
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -15,7 +15,9 @@ use url::{Host, Url};
 
 use crate::admission::keys::ApiKeys;
 use crate::config::setting::{EMPTY, Redaction, Setting, ValueShape};
-use crate::config::values::{CredentialStorage, LogFormat, Values};
+use crate::config::values::{
+    BODY_MIB, CONNECTIONS, CredentialStorage, LogFormat, QUEUE, REQUESTS, STORED_MIB, TIMEOUT_SECONDS, Values,
+};
 
 /// Every setting, in the order of the documentation.
 pub(crate) static SETTINGS: &[Setting] = &[
@@ -109,7 +111,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         about: "The largest request body in MiB, before and after decompression. Bodies larger than 1 MiB wait while such bodies \
                 already use 512 MiB in total.",
         set: |values, text| {
-            values.limits.body_bytes = number(text, 1..=1024)? << 20;
+            values.limits.body_bytes = number(text, BODY_MIB)? << 20;
             Ok(())
         },
         ..EMPTY
@@ -122,7 +124,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         reloads: true,
         about: "The maximum number of concurrent requests.",
         set: |values, text| {
-            values.limits.turns = number(text, 1..=100_000)?;
+            values.limits.turns = number(text, REQUESTS)?;
             Ok(())
         },
         ..EMPTY
@@ -135,7 +137,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         reloads: true,
         about: "The maximum number of requests that wait for a free slot, for up to 30 seconds; further ones get 503.",
         set: |values, text| {
-            values.limits.queue = number(text, 0..=100_000)?;
+            values.limits.queue = number(text, QUEUE)?;
             Ok(())
         },
         ..EMPTY
@@ -148,7 +150,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         reloads: true,
         about: "The maximum number of open connections.",
         set: |values, text| {
-            values.limits.connections = number(text, 1..=100_000)?;
+            values.limits.connections = number(text, CONNECTIONS)?;
             Ok(())
         },
         ..EMPTY
@@ -161,7 +163,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         about: "How many MiB of responses to store in memory, for clients that send `previous_response_id` or `item_reference`. \
                 Responses to requests with `store: false` are never stored.",
         set: |values, text| {
-            values.stored_bytes = number(text, 0..=4096)? << 20;
+            values.stored_bytes = number(text, STORED_MIB)? << 20;
             Ok(())
         },
         ..EMPTY
@@ -217,8 +219,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         default: "~/.codex-proxy",
         about: "The directory for `credentials.json`, `config.toml` and the model cache.",
         set: |values, text| {
-            let none = "there is no home directory (HOME is not set); set it to a directory for the credentials";
-            values.home = values.path(text).ok_or(none)?;
+            values.home = values.path(text);
             Ok(())
         },
         ..EMPTY
@@ -292,7 +293,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         default: "600",
         about: "How long the backend may be silent before a reply counts as cut short. Models can reason for minutes without output.",
         set: |values, text| {
-            values.upstream_timeout = Duration::from_secs(number(text, 1..=86_400)? as u64);
+            values.upstream_timeout = Duration::from_secs(number(text, TIMEOUT_SECONDS)? as u64);
             Ok(())
         },
         ..EMPTY
@@ -419,7 +420,8 @@ fn credential_storage(text: &str) -> Result<CredentialStorage, String> {
     }
 }
 
-fn base_url(text: &str) -> Result<Url, String> {
+/// Parses the base URL of a server that gets the login's tokens.
+pub(super) fn base_url(text: &str) -> Result<Url, String> {
     let text = text.trim_end_matches('/');
     let url = Url::parse(text).map_err(|error| format!("invalid URL `{text}`: {error}"))?;
     match url.scheme() {
@@ -444,7 +446,12 @@ fn is_loopback(url: &Url) -> bool {
 
 fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| format!("invalid value `{text}`: expected a number from {} to {}", range.start(), range.end()))
+    number.ok_or_else(|| out_of_range(text, &range))
+}
+
+/// Says which numbers a setting accepts.
+pub(super) fn out_of_range(value: impl Display, range: &RangeInclusive<usize>) -> String {
+    format!("invalid value `{value}`: expected a number from {} to {}", range.start(), range.end())
 }
 
 fn read_keys(values: &mut Values, text: &str) -> Result<(), String> {
@@ -476,11 +483,8 @@ mod tests {
     use crate::request::limits::Limits;
 
     fn config(pairs: &[(&str, &str)]) -> Result<Config, String> {
-        let env = |name: &str| {
-            let found = pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into());
-            found.or_else(|| (name == "HOME").then(|| "/nonexistent".into()))
-        };
-        Config::from_env(&env).map_err(|error| error.to_string())
+        let env = pairs.iter().copied().chain([("HOME", "/nonexistent")]);
+        Config::from_env(env).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The values of the settings, as far as they have been read.
 
+use std::ops::RangeInclusive;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +10,14 @@ use url::Url;
 use crate::admission::access::Access;
 use crate::request::limits::Limits;
 use crate::server::listen::Address;
+
+/// The accepted values of the settings that are numbers, in the unit of the setting.
+pub(super) const BODY_MIB: RangeInclusive<usize> = 1..=1024;
+pub(super) const REQUESTS: RangeInclusive<usize> = 1..=100_000;
+pub(super) const QUEUE: RangeInclusive<usize> = 0..=100_000;
+pub(super) const CONNECTIONS: RangeInclusive<usize> = 1..=100_000;
+pub(super) const STORED_MIB: RangeInclusive<usize> = 0..=4096;
+pub(super) const TIMEOUT_SECONDS: RangeInclusive<usize> = 1..=86_400;
 
 /// Where the program stores its own login.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +45,7 @@ pub enum LogFormat {
 pub(super) struct Values {
     pub(super) host: String,
     pub(super) port: u16,
-    pub(super) home: PathBuf,
+    pub(super) home: Option<PathBuf>,
     pub(super) credential_storage: CredentialStorage,
     pub(super) codex_home: Option<PathBuf>,
     pub(super) upstream: Option<Url>,

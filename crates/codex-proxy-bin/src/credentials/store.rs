@@ -2,7 +2,7 @@
 
 use codex_auth::{FileLock, FileStore, SecretBackendError, SecretStore, StoreError, StoreVersion, TokenStore, Tokens};
 
-use crate::config::{Config, CredentialStorage};
+use crate::config::{Config, ConfigError, CredentialStorage};
 use crate::credentials::keyring::Keyring;
 
 /// The program's own store, as the settings name it.
@@ -19,16 +19,17 @@ impl OwnStore {
     /// Opens the store. Reads and writes nothing.
     ///
     /// # Errors
-    /// There is no keyring: start one, or store the credentials in a file.
+    /// There is no home directory, or no keyring: start one, or store the credentials in a file.
     pub(crate) fn open(config: &Config) -> Result<Self, SecretBackendError> {
-        Ok(Self(match config.credential_storage {
-            CredentialStorage::File => StoreKind::File(FileStore::new(config.credentials_path())),
+        let unset = |error: ConfigError| SecretBackendError(error.to_string());
+        Ok(Self(match config.credential_storage() {
+            CredentialStorage::File => StoreKind::File(FileStore::new(config.credentials_path().map_err(unset)?)),
             CredentialStorage::Keyring => {
                 let advised = |SecretBackendError(why)| {
                     SecretBackendError(format!("{why}; start its service, or set CODEX_PROXY_CREDENTIALS=file"))
                 };
-                let keyring = Keyring::open(&config.home).map_err(advised)?;
-                StoreKind::Keyring(SecretStore::new(keyring, config.keyring_mark_path()))
+                let keyring = Keyring::open(config.home().map_err(unset)?).map_err(advised)?;
+                StoreKind::Keyring(SecretStore::new(keyring, config.keyring_mark_path().map_err(unset)?))
             }
         }))
     }

@@ -69,16 +69,13 @@ fn panicking(body: ChunkStream) -> ChunkStream {
 #[tokio::test]
 async fn a_panic_ends_only_its_request() {
     let sim = Sim::start(backend()).await.unwrap();
-    let env = |name: &str| match name {
-        "HOME" => Some("/nonexistent".into()),
-        "CODEX_PROXY_UPSTREAM_URL" => Some(sim.upstream_url().into()),
-        "CODEX_PROXY_AUTH_URL" => Some(sim.auth_url().into()),
-        "CODEX_PROXY_MAX_REQUESTS" => Some("1".into()),
-        "CODEX_PROXY_MAX_QUEUE" => Some("0".into()),
-        _ => None,
-    };
-    let ca = sim.ca_pem().unwrap().as_bytes().to_vec();
-    let config = Config { extra_roots_pem: vec![ca], ..Config::from_env(&env).unwrap() };
+    let config = Config::builder()
+        .upstream_url(sim.upstream_url())
+        .auth_url(sim.auth_url())
+        .max_requests(1)
+        .max_queue(0)
+        .ca_pem(sim.ca_pem().unwrap());
+    let config = config.build().unwrap();
     let client = Client::new(config.client()).unwrap();
     let defective = Defective { client, at_once: AtomicBool::new(true), later: AtomicBool::new(false) };
     let upstream = Arc::new(defective);

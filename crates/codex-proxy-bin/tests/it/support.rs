@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codex_auth::{AnyStore, MemoryStore, Secret, Tokens};
-use codex_proxy::{Access, App, Config, Limits};
+use codex_proxy::{Access, App, Config, ConfigBuilder, Limits};
 use codex_sim::{Mint, Outcome, RecordedRequest, Sim, SimConfig};
 use codex_upstream::{ChunkStream, Client, ClientConfig, ModelCacheConfig, TransportChoice, Upstream, read_to_end};
 use futures_util::StreamExt;
@@ -76,24 +76,22 @@ impl Harness {
         api_key: Option<&str>,
     ) -> Self {
         let access = Access { keys: api_key.unwrap_or_default().parse().unwrap(), ..Access::default() };
-        Self::start_as(sim, store, |config| Config { access, transport, ..config }).await
+        Self::start_as(sim, store, |config| config.access(access).transport(transport)).await
     }
 
     /// Starts with these keys, pages and limits.
     pub(crate) async fn start_under(sim: Sim, store: MemoryStore, access: Access, limits: Limits) -> Self {
-        Self::start_as(sim, store, |config| Config { access, limits, ..config }).await
+        Self::start_as(sim, store, |config| config.access(access).limits(limits)).await
     }
 
-    async fn start_as(sim: Sim, store: MemoryStore, with: impl FnOnce(Config) -> Config) -> Self {
-        let env = |name: &str| (name == "CODEX_PROXY_HOME").then(|| "/nonexistent".into());
-        let config = Config {
-            upstream: sim.upstream_url().parse().unwrap(),
-            auth: sim.auth_url().parse().unwrap(),
-            extra_roots_pem: sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect(),
-            aliases: "work=gpt-5.5-high".parse().unwrap(),
-            ..Config::from_env(&env).unwrap()
-        };
-        let config = with(config);
+    async fn start_as(sim: Sim, store: MemoryStore, with: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Self {
+        let config = Config::builder()
+            .upstream_url(sim.upstream_url())
+            .auth_url(sim.auth_url())
+            .aliases("work=gpt-5.5-high".parse().unwrap());
+        // Only over TLS.
+        let config = sim.ca_pem().into_iter().fold(config, |config, pem| config.ca_pem(pem));
+        let config = with(config).build().unwrap();
         let upstream = Client::new(config.client()).unwrap();
         let mut app = App::new(&config, upstream, AnyStore::new(store.clone()), ModelCacheConfig::default());
         app.client_mut().unwrap().retry.base = Duration::from_millis(1);

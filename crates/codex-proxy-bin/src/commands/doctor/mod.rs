@@ -8,6 +8,7 @@ use codex_upstream::{Client, ClientConfig};
 use serde_json::json;
 
 use crate::cli::args::DoctorArgs;
+use crate::cli::session::UserSession;
 use crate::commands::{CommandError, progress};
 use crate::config::Config;
 use crate::credentials::store::OwnStore;
@@ -22,7 +23,12 @@ use finding::{CheckResult, Finding, MAX_WAIT};
 ///
 /// # Errors
 /// The output could not be written, or the directory of the Codex CLI is unknown.
-pub(crate) async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub(crate) async fn run(
+    config: Config,
+    session: &UserSession,
+    args: DoctorArgs,
+    out: &mut impl Write,
+) -> Result<ExitCode, CommandError> {
     let examined = async {
         if args.from_codex {
             let store = CodexCliStore::new(config.codex_auth_path()?);
@@ -40,13 +46,17 @@ pub(crate) async fn run(config: Config, args: DoctorArgs, out: &mut impl Write) 
         let report = json!({"ok": is_well, "checks": findings});
         writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
     } else {
-        print(&findings, io::stdout().is_terminal() && !config.no_color, out)?;
+        print(&findings, io::stdout().is_terminal() && !session.no_color, out)?;
     }
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn examine(config: &Config, credentials: Finding, store: AnyStore) -> Vec<Finding> {
-    let mut findings = vec![local::home(&config.home), credentials, local::proxy(&config.proxy)];
+    let home = match config.home() {
+        Ok(home) => local::home(home),
+        Err(error) => Finding::fail("home", error.to_string()),
+    };
+    let mut findings = vec![home, credentials, local::proxy(&config.proxy)];
     let settings = ClientConfig { connect_timeout: MAX_WAIT, read_timeout: MAX_WAIT, ..config.client() };
     match Client::new(settings) {
         Ok(client) => {

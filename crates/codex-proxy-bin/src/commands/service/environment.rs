@@ -11,18 +11,18 @@ use zeroize::Zeroizing;
 
 use crate::commands::CommandError;
 use crate::commands::service::files::write_private;
-use crate::config::{Config, SettingSource, ValueShape};
+use crate::config::{Config, ConfigError, SettingSource, ValueShape};
 
 const KEY: &str = "CODEX_PROXY_API_KEY";
 
 /// Variables with their values, some of which are secrets.
 #[derive(Default)]
-pub(super) struct Environment(BTreeMap<String, Zeroizing<String>>);
+pub(super) struct ServiceEnvironment(BTreeMap<String, Zeroizing<String>>);
 
-impl Environment {
+impl ServiceEnvironment {
     /// Returns the path of the file with the service's settings.
-    pub(super) fn file(config: &Config) -> PathBuf {
-        config.home.join("service.env")
+    pub(super) fn file(config: &Config) -> Result<PathBuf, ConfigError> {
+        Ok(config.home()?.join("service.env"))
     }
 
     /// Reads the settings of an earlier installation.
@@ -157,11 +157,11 @@ mod tests {
         let values = ["", "plain", "a b", "\"", "\\", "$HOME `id`", "'", "a=b,c=d", "ü", "one\ntwo", "\"\n\\\n"];
         let named =
             values.iter().enumerate().map(|(index, value)| (format!("NAME{index:02}"), (*value).to_owned().into()));
-        let environment = Environment(named.collect());
+        let environment = ServiceEnvironment(named.collect());
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("service.env");
         environment.write(&file).unwrap();
-        let read = Environment::read(&file).unwrap();
+        let read = ServiceEnvironment::read(&file).unwrap();
         assert_eq!(read.iter().map(|(_, value)| value).collect::<Vec<_>>(), values);
         assert_eq!(entry("NAME=by hand").unwrap().1.as_str(), "by hand");
         assert_eq!(entry("NAME='by hand'").unwrap().1.as_str(), "by hand");

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cli::session::UserSession;
 use crate::commands::CommandError;
-use crate::commands::service::environment::Environment;
+use crate::commands::service::environment::ServiceEnvironment;
 use crate::commands::service::manager::ServiceManager;
 use crate::commands::service::process::{CommandRunner, called, expect_success, words};
-use crate::config::Config;
 
 const LABEL: &str = "codex-proxy";
 
@@ -18,8 +18,8 @@ pub(super) struct Launchd {
 }
 
 impl Launchd {
-    pub(super) fn new(config: &Config, runner: &mut dyn CommandRunner) -> Result<Self, CommandError> {
-        let home = config.user_home.as_ref().ok_or_else(|| {
+    pub(super) fn new(session: &UserSession, runner: &mut dyn CommandRunner) -> Result<Self, CommandError> {
+        let home = session.home.as_ref().ok_or_else(|| {
             CommandError::Other("there is no home directory for the service (HOME is not set)".to_owned())
         })?;
         let user = expect_success(runner, &words(&["id", "-u"]))?;
@@ -40,7 +40,7 @@ impl ServiceManager for Launchd {
         &self.file
     }
 
-    fn text(&self, program: &Path, environment: &Environment) -> String {
+    fn text(&self, program: &Path, environment: &ServiceEnvironment) -> String {
         plist(program, environment, &self.log)
     }
 
@@ -88,7 +88,7 @@ impl ServiceManager for Launchd {
 
 /// Returns the description of the agent (launchd.plist(5)). It contains the settings, which launchd reads from no other
 /// file.
-pub(super) fn plist(program: &Path, environment: &Environment, log: &Path) -> String {
+pub(super) fn plist(program: &Path, environment: &ServiceEnvironment, log: &Path) -> String {
     let variables: String = environment
         .iter()
         .map(|(name, value)| format!("    <key>{}</key>\n    <string>{}</string>\n", escaped(name), escaped(value)))

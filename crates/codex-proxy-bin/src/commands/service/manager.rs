@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::commands::CommandError;
-use crate::commands::service::environment::Environment;
+use crate::commands::service::environment::ServiceEnvironment;
 use crate::commands::service::process::CommandRunner;
 
 /// A service manager of the user. The command itself writes the files; everything else goes through
@@ -13,7 +13,7 @@ pub(super) trait ServiceManager {
     fn file(&self) -> &Path;
 
     /// Returns the contents of that file.
-    fn text(&self, program: &Path, environment: &Environment) -> String;
+    fn text(&self, program: &Path, environment: &ServiceEnvironment) -> String;
 
     /// Fails if the manager does not run.
     fn expect_running(&self, runner: &mut dyn CommandRunner) -> Result<(), CommandError>;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::args::{ServiceArgs, ServiceCommand};
+use crate::cli::session::UserSession;
 use crate::commands::CommandError;
 use crate::config::Config;
 
@@ -15,7 +16,7 @@ mod manager;
 mod process;
 mod systemd;
 
-use environment::Environment;
+use environment::ServiceEnvironment;
 use files::{remove_file, write_private};
 use launchd::Launchd;
 use manager::ServiceManager;
@@ -26,14 +27,19 @@ use systemd::Systemd;
 ///
 /// # Errors
 /// There is no service manager for the user, or it failed; the message contains its output and the next step.
-pub(crate) fn run(config: &Config, args: &ServiceArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+pub(crate) fn run(
+    config: &Config,
+    session: &UserSession,
+    args: &ServiceArgs,
+    out: &mut impl Write,
+) -> Result<ExitCode, CommandError> {
     let mut runner = SystemRunner;
     let program = std::env::current_exe()?;
     if cfg!(target_os = "macos") {
-        let service = Launchd::new(config, &mut runner)?;
+        let service = Launchd::new(session, &mut runner)?;
         Service { config, program, manager: service }.run(&args.command, &mut runner, out)
     } else if cfg!(target_os = "linux") {
-        let service = Systemd::new(config)?;
+        let service = Systemd::new(config, session)?;
         Service { config, program, manager: service }.run(&args.command, &mut runner, out)
     } else {
         Err(CommandError::Other(
@@ -74,8 +80,8 @@ impl<M: ServiceManager> Service<'_, M> {
     /// Installs the service, or updates an existing one, which keeps its key.
     fn install(&self, runner: &mut dyn CommandRunner, out: &mut impl Write) -> Result<ExitCode, CommandError> {
         self.manager.expect_running(runner)?;
-        let file = Environment::file(self.config);
-        let mut environment = Environment::read(&file)?;
+        let file = ServiceEnvironment::file(self.config)?;
+        let mut environment = ServiceEnvironment::read(&file)?;
         let adopted = environment.adopt(self.config);
         let made = environment.ensure_key(self.config)?;
         // Written before the service starts, so that it never runs without its key.
@@ -110,7 +116,7 @@ impl<M: ServiceManager> Service<'_, M> {
     }
 
     fn remove(&self, runner: &mut dyn CommandRunner, out: &mut impl Write) -> Result<ExitCode, CommandError> {
-        let environment = Environment::file(self.config);
+        let environment = ServiceEnvironment::file(self.config)?;
         if !self.manager.file().exists() && !environment.exists() {
             writeln!(out, "There is no service to remove.")?;
             return Ok(ExitCode::SUCCESS);

@@ -3,8 +3,9 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use crate::cli::session::UserSession;
 use crate::commands::CommandError;
-use crate::commands::service::environment::Environment;
+use crate::commands::service::environment::ServiceEnvironment;
 use crate::commands::service::manager::ServiceManager;
 use crate::commands::service::process::{CommandRunner, called, expect_success, words};
 use crate::config::Config;
@@ -17,11 +18,11 @@ pub(super) struct Systemd {
 }
 
 impl Systemd {
-    pub(super) fn new(config: &Config) -> Result<Self, CommandError> {
-        let directory = config.user_config.as_ref().ok_or_else(|| {
+    pub(super) fn new(config: &Config, session: &UserSession) -> Result<Self, CommandError> {
+        let directory = session.config_directory.as_ref().ok_or_else(|| {
             CommandError::Other("there is no home directory for the service (HOME is not set)".to_owned())
         })?;
-        Ok(Self { file: directory.join("systemd/user").join(UNIT), environment: Environment::file(config) })
+        Ok(Self { file: directory.join("systemd/user").join(UNIT), environment: ServiceEnvironment::file(config)? })
     }
 }
 
@@ -30,7 +31,7 @@ impl ServiceManager for Systemd {
         &self.file
     }
 
-    fn text(&self, program: &Path, _: &Environment) -> String {
+    fn text(&self, program: &Path, _: &ServiceEnvironment) -> String {
         unit(program, &self.environment)
     }
 

@@ -1,10 +1,11 @@
 use std::collections::VecDeque;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 
 use super::*;
 use crate::cli::args::{ServiceInstallArgs, ServiceLogsArgs, ServiceRemoveArgs, ServiceStatusArgs};
 use crate::commands::service::process::{CommandOutput, shown};
+use crate::config::environment::Environment;
 
 /// Gives scripted answers to commands, and records them.
 #[derive(Default)]
@@ -43,23 +44,28 @@ impl User {
         Self { directory: tempfile::tempdir().unwrap(), settings: settings.to_vec() }
     }
 
+    fn env(&self) -> Environment {
+        let home = ("HOME", self.directory.path().as_os_str());
+        self.settings.iter().map(|(name, value)| (*name, OsStr::new(value))).chain([home]).collect()
+    }
+
     fn config(&self) -> Config {
-        Config::from_env(&|name| {
-            let set = self.settings.iter().find(|(set, _)| *set == name).map(|(_, value)| OsString::from(value));
-            set.or_else(|| (name == "HOME").then(|| self.directory.path().as_os_str().to_owned()))
-        })
-        .unwrap()
+        Config::from_flags(&[], &self.env()).unwrap()
+    }
+
+    fn session(&self) -> UserSession {
+        UserSession::detect(&self.env())
     }
 
     fn systemd(&self, command: &ServiceCommand, runner: &mut Script) -> Result<String, CommandError> {
         let config = self.config();
-        let manager = Systemd::new(&config)?;
+        let manager = Systemd::new(&config, &self.session())?;
         self.run(&config, manager, command, runner)
     }
 
     fn launchd(&self, command: &ServiceCommand, runner: &mut Script) -> Result<String, CommandError> {
         let config = self.config();
-        let manager = Launchd::new(&config, runner)?;
+        let manager = Launchd::new(&self.session(), runner)?;
         self.run(&config, manager, command, runner)
     }
 

@@ -124,8 +124,6 @@ impl AccountReport {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsString;
-
     use codex_auth::Secret;
     use tokio::net::TcpListener;
 
@@ -135,12 +133,7 @@ mod tests {
     async fn a_backend_that_never_answers_is_abandoned() {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/backend-api", silent.local_addr().unwrap());
-        let env = |name: &str| match name {
-            "CODEX_PROXY_HOME" => Some(OsString::from("/nonexistent")),
-            "CODEX_PROXY_UPSTREAM_URL" => Some(OsString::from(&url)),
-            _ => None,
-        };
-        let config = Config::from_env(&env).unwrap();
+        let config = Config::builder().upstream_url(url).build().unwrap();
         let AccountReport::Failed(why) = ask(&config, Tokens::new(Secret::new("t"))).await.unwrap() else {
             panic!("the backend answered");
         };
