@@ -3,6 +3,13 @@
 //! Text that is streamed is not stored on the chat path. The Responses path stores it, because the last event repeats
 //! the whole output.
 //!
+//! ```
+//! use codex_translate::bounds::{MAX_COMPLETION_BYTES, MAX_EVENT_BYTES};
+//!
+//! // What a chat turn holds of its reply at most, if the reply is not streamed: one event, and the body.
+//! assert_eq!((MAX_EVENT_BYTES + MAX_COMPLETION_BYTES) >> 20, 160);
+//! ```
+//!
 //! | Constant | Value | Beyond it |
 //! |---|---|---|
 //! | [`MAX_EVENT_BYTES`] | 32 MiB | the turn fails |

@@ -11,6 +11,7 @@ use serde::ser::{SerializeStruct, Serializer};
 /// Before the first byte of a reply, [`Error::status_hint`] is its HTTP status and [`Error::to_json`] its body; after
 /// it, the same body is the last event of the stream. An error never contains a secret.
 ///
+/// # Example
 /// ```
 /// use codex_translate::chat::ChatRequest;
 ///

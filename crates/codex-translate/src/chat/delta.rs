@@ -8,6 +8,9 @@ use serde_json::value::RawValue;
 use crate::json::{Text, write_string};
 
 /// One addition to a choice, borrowed from an event.
+///
+/// Later versions of this crate may add variants: ignore those that you do not know with `_ => {}`. What they add is
+/// never a part of the answer's text, of a tool call, or of the reasoning, so nothing of these is lost.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Delta<'a> {

@@ -27,6 +27,24 @@ use crate::usage::Usage;
 pub type BoxedPipe = Box<dyn Pipe<Vec<u8>> + Send>;
 
 /// A dialect: a reader of requests, writers of replies, and its other properties.
+///
+/// # Example
+/// ```
+/// use codex_translate::{Dialect, Fold, Options, Profile, RawEvent, ReplyId};
+///
+/// let body = br#"{"model": "gpt-5.5", "messages": [{"role": "user", "content": "Hi"}]}"#;
+/// let event = r#"{"type":"response.completed","response":{"status":"completed","output":[{"type":"message","content":
+///     [{"type":"output_text","text":"Hey!"}]}]}}"#;
+/// // Each of them accepts the bodies of the other.
+/// for dialect in Dialect::ALL {
+///     let translated = dialect.read(body)?.translate(&Profile::permissive("gpt-5.5"), &Options::default())?;
+///     let reply_id = ReplyId { id: format!("{}1", dialect.id_prefix), created: 1_750_000_000 };
+///     let mut fold = dialect.fold(&translated.plan, &reply_id);
+///     let _done = fold.push(RawEvent::new(event))?;
+///     assert_eq!(fold.end()?.text(), "Hey!");
+/// }
+/// # Ok::<(), codex_translate::Error>(())
+/// ```
 pub struct Dialect {
     /// Its name in logs and metrics.
     pub name: &'static str,

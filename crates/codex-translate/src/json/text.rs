@@ -20,6 +20,7 @@ const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 /// [`Display`](fmt::Display) writes the plain text without copying it; [`decode`](Self::decode) returns it. A lone
 /// surrogate, which is not a character although JSON allows it as an escape, becomes U+FFFD.
 ///
+/// # Example
 /// ```
 /// use codex_translate::Text;
 ///

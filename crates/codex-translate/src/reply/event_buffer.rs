@@ -6,6 +6,19 @@ use crate::responses::RawEvent;
 /// Stores events in one buffer: events that were read ahead, or that are sent as WebSocket messages.
 ///
 /// As an [`EventSink`] it stores each event that is written.
+///
+/// # Example
+/// ```
+/// use codex_translate::{Chunk, EventBuffer, EventReader, Flow};
+///
+/// let mut early = EventBuffer::default();
+/// let _flow = EventReader::new().read(&Chunk::Bytes("data: {\"type\":\"keepalive\"}\n\n"), |event| {
+///     early.push(event);
+///     Ok::<_, codex_translate::DecodeError>(Flow::Continue)
+/// })?;
+/// assert!(early.iter().all(|event| event.is_kind("keepalive")));
+/// # Ok::<(), codex_translate::DecodeError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct EventBuffer {
     json: String,

@@ -8,6 +8,18 @@ use crate::responses::{InputItem, ResponsesRequest, Role};
 const DOMAIN: &[u8] = b"codex-proxy conversation 2";
 
 /// Identifies a conversation: the hash of its caller and of either the client's name for it or its beginning.
+///
+/// # Example
+/// ```
+/// use codex_translate::responses::ResponsesRequest;
+/// use codex_translate::{ConversationSeed, conversation_id};
+///
+/// let mut request = ResponsesRequest::prompt("gpt-5.5", "Hi");
+/// let seed = ConversationSeed::new("hash of the caller's key", None, &request);
+/// // The time at which the seed was first seen, in milliseconds.
+/// request.prompt_cache_key = Some(conversation_id(&seed, 1_750_000_000_000));
+/// assert_eq!(request.prompt_cache_key.as_deref().map(|id| &id[..15]), Some("01977420-dc00-7"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConversationSeed([u8; 32]);
 

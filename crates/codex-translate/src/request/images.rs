@@ -59,6 +59,17 @@ impl ImagesRequest {
     /// # Errors
     /// The request is invalid or asks for something that is not possible or, in strict mode, for something that would
     /// be dropped: a 400 that names the parameter.
+    ///
+    /// # Example
+    /// ```
+    /// use codex_translate::Options;
+    /// use codex_translate::images::{ImagesRequest, Task};
+    ///
+    /// let body = br#"{"prompt": "a fox", "style": "vivid"}"#;
+    /// let request = ImagesRequest::from_json(Task::Generation, body, &Options::default())?;
+    /// assert_eq!(request.notices[0].to_string(), "style dropped: not supported by the backend");
+    /// # Ok::<(), codex_translate::Error>(())
+    /// ```
     pub fn from_json(task: Task, body: &[u8], options: &Options) -> Result<Self, Error> {
         let text = json::text(body)?;
         let root = Node::root(json::parse(text.as_bytes())?);

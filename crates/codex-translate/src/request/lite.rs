@@ -33,6 +33,17 @@ impl ResponsesRequest {
 ///
 /// # Errors
 /// This crate has a defect.
+///
+/// # Example
+/// ```
+/// use codex_translate::responses::ResponsesRequest;
+/// use codex_translate::to_lite;
+///
+/// let mut request = ResponsesRequest::prompt("gpt-6-sol", "Hi");
+/// to_lite(&mut request)?;
+/// assert!(request.is_lite()); // It is sent with the Lite header.
+/// # Ok::<(), codex_translate::Error>(())
+/// ```
 pub fn to_lite(request: &mut ResponsesRequest) -> Result<(), Error> {
     if request.is_lite() {
         return Ok(());

@@ -11,6 +11,13 @@
 //!
 //! Without the feature `tokens`, a token limit is an estimate, which its notice says: four bytes count as a token.
 //!
+//! ```
+//! use codex_translate::params::{self, Treatment};
+//!
+//! let seed = params::CHAT.iter().find(|parameter| parameter.name == "seed").expect("a parameter of the public API");
+//! assert_eq!((seed.treatment, seed.note), (Treatment::Dropped, "not supported by the backend"));
+//! ```
+//!
 //! # Chat Completions
 //!
 //! The table [`CHAT`].

@@ -11,6 +11,21 @@ use crate::profile::{Options, Profile};
 /// # Errors
 /// The request asks for something that is not possible or, in strict mode, for something that would be dropped: a 400
 /// that names the parameter.
+///
+/// # Example
+/// ```
+/// use codex_translate::chat::ChatRequest;
+/// use codex_translate::{Options, Profile, to_responses};
+///
+/// let body = br#"{"model": "gpt-5.5", "seed": 1, "messages": [{"role": "user", "content": "Hi"}]}"#;
+/// let translated = to_responses(ChatRequest::from_json(body)?, &Profile::permissive("gpt-5.5"), &Options::default())?;
+/// assert_eq!(translated.notices[0].to_string(), "seed dropped: not supported by the backend");
+///
+/// let strict = Options { strict: true, ..Options::default() };
+/// let error = to_responses(ChatRequest::from_json(body)?, &Profile::permissive("gpt-5.5"), &strict).unwrap_err();
+/// assert_eq!((error.status_hint(), error.param()), (400, Some("seed")));
+/// # Ok::<(), codex_translate::Error>(())
+/// ```
 pub fn to_responses(request: ChatRequest, profile: &Profile, options: &Options) -> Result<Translated, Error> {
     normalise_request(request.0, profile, options)
 }

@@ -18,6 +18,7 @@ use crate::usage::Usage;
 /// Everything borrows from the event's JSON. An event of an unknown type is not an error but [`Event::Other`], with its
 /// JSON. Ignore the variants that you do not use, and those of later versions of this crate, with `_ => {}`.
 ///
+/// # Example
 /// ```
 /// use codex_translate::responses::Event;
 ///
@@ -184,6 +185,16 @@ impl<'a> Event<'a> {
             | Self::Failed(_)
             | Self::Other(_) => None,
         }
+    }
+}
+
+impl<'a> RawEvent<'a> {
+    /// Parses the event. [`EventParser`](super::EventParser) does it faster for all events of a reply.
+    ///
+    /// # Errors
+    /// The same as for [`Event::parse`].
+    pub fn parse(self) -> Result<Event<'a>, Error> {
+        Event::parse(self.json())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::error::Error;
 /// before: several times as fast. [`ChatStream`](crate::ChatStream) and [`ResponseStream`](crate::ResponseStream) read
 /// deltas in the same way.
 ///
+/// # Example
 /// ```
 /// use codex_translate::responses::{Event, EventParser};
 /// use codex_translate::{Chunk, Error, EventReader, Flow};

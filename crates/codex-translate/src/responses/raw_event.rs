@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use memchr::{memchr2, memmem};
 
-use super::event::Event;
-use crate::error::Error;
 use crate::json::{members, word};
 
 /// One event of the backend, by its JSON text.
@@ -25,14 +23,6 @@ impl<'a> RawEvent<'a> {
     /// Returns the JSON text, as it arrived.
     pub fn json(self) -> &'a str {
         self.json
-    }
-
-    /// Parses the event. [`EventParser`](super::EventParser) does it faster for all events of a reply.
-    ///
-    /// # Errors
-    /// The same as for [`Event::parse`].
-    pub fn parse(self) -> Result<Event<'a>, Error> {
-        Event::parse(self.json)
     }
 
     /// Returns the event's `type`; empty if it has none that can be read.

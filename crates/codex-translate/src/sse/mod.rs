@@ -24,8 +24,34 @@ const LARGE_BYTES: usize = 1024 * 1024;
 
 /// Accepts bytes as they arrive and yields the events in them.
 ///
-/// The events do not depend on how the bytes were split. It holds at most one event and the bytes of one
+/// [`each`](Self::each) passes each event to a closure, and reads events where they are. To pull them instead, at the
+/// cost of a copy, use [`feed`](Self::feed) and [`next_frame`](Self::next_frame). An
+/// [`EventReader`](crate::EventReader) reads WebSocket messages, too.
+///
+/// The events do not depend on how the bytes were split. The decoder holds at most one event and the bytes of one
 /// [`feed`](Self::feed), and looks at each byte once, so an event of any size takes linear time.
+///
+/// # Example
+/// ```
+/// use codex_translate::bounds::MAX_EVENT_BYTES;
+/// use codex_translate::responses::Event;
+/// use codex_translate::{Decoder, Error, Flow};
+///
+/// let events = concat!(
+///     "data: {\"type\":\"response.output_text.delta\",\"output_index\":0,\"content_index\":0,\"delta\":\"Hey!\"}\n\n",
+///     "data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\"}}\n\n",
+/// );
+/// let (mut decoder, mut shown) = (Decoder::new(MAX_EVENT_BYTES), String::new());
+/// for bytes in events.as_bytes().chunks(16) {
+///     let _flow = decoder.each(bytes, |frame| match Event::parse(frame.data)? {
+///         Event::Delta(delta) => { delta.text.push_to(&mut shown); Ok(Flow::Continue) }
+///         Event::Failed(error) => Err(error),
+///         event => Ok::<_, Error>(if event.is_terminal() { Flow::Done } else { Flow::Continue }),
+///     })?;
+/// }
+/// assert_eq!(shown, "Hey!");
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Decoder {
     limit: usize,
@@ -130,8 +156,8 @@ impl Decoder {
         }
     }
 
-    /// Accepts the next bytes of the stream. Take all events with [`next_frame`](Self::next_frame) before the next
-    /// call; [`each`](Self::each) does both, and is faster.
+    /// Accepts the next bytes of the stream, for callers that cannot use [`each`](Self::each), which is faster. Take
+    /// all events with [`next_frame`](Self::next_frame) before the next call.
     pub fn feed(&mut self, bytes: &[u8]) {
         if self.consumed > 0 {
             self.forget_consumed();

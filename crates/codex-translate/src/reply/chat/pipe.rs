@@ -10,6 +10,24 @@ use crate::responses::RawEvent;
 use crate::usage::Usage;
 
 /// A streaming chat reply, written as server-sent events.
+///
+/// # Example
+/// ```
+/// use codex_translate::{ChatPipe, Chunk, EventReader, Pipe, ReplyId, ReplyPlan};
+///
+/// # let events = concat!(
+/// #     r#"data: {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"Hey!"}"#, "\n\n",
+/// #     r#"data: {"type":"response.completed","response":{"id":"resp_1","status":"completed"}}"#, "\n\n",
+/// # );
+/// let reply_id = ReplyId { id: "chatcmpl-1".to_owned(), created: 1_750_000_000 };
+/// let mut pipe = ChatPipe::new(&ReplyPlan::new("gpt-5.5"), &reply_id);
+/// let mut stream = Vec::new();
+/// let _done = pipe.feed(&mut EventReader::new(), &Chunk::Bytes(events), &mut stream)?;
+/// let summary = pipe.finish(&mut stream)?;
+/// pipe.end(summary.usage.as_ref(), &mut stream);
+/// assert!(stream.starts_with(b"data: {\"id\":\"chatcmpl-1\",") && stream.ends_with(b"data: [DONE]\n\n"));
+/// # Ok::<(), codex_translate::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ChatPipe {
     stream: ChatStream,
@@ -56,6 +74,21 @@ impl Pipe<Vec<u8>> for ChatPipe {
 }
 
 /// A whole chat reply.
+///
+/// # Example
+/// ```
+/// use codex_translate::{ChatFold, Chunk, EventReader, Fold, ReplyId, ReplyPlan};
+///
+/// # let events = concat!(
+/// #     r#"data: {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"Hey!"}"#, "\n\n",
+/// #     r#"data: {"type":"response.completed","response":{"id":"resp_1","status":"completed"}}"#, "\n\n",
+/// # );
+/// let reply_id = ReplyId { id: "chatcmpl-1".to_owned(), created: 1_750_000_000 };
+/// let mut fold = ChatFold::new(&ReplyPlan::new("gpt-5.5"), &reply_id);
+/// let _done = fold.feed(&mut EventReader::new(), &Chunk::Bytes(events))?;
+/// assert_eq!(fold.end()?.text(), "Hey!");
+/// # Ok::<(), codex_translate::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ChatFold {
     stream: ChatStream,

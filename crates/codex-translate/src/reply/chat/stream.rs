@@ -19,7 +19,38 @@ use crate::responses::{
     DeltaReader, Ended, Event, IncompleteReason, ItemBody, OutputItem, OutputPart, RawEvent, TextDelta, TextKind,
 };
 
-/// Turns the events of one reply into the deltas of one choice.
+/// Turns the events of one reply into the deltas of one choice, for embedders that show or frame it themselves.
+///
+/// It reads deltas, nearly all of a reply, without a general parser, as the pipes do.
+///
+/// # Example
+/// ```
+/// use codex_translate::chat::{Delta, DeltaSink, ToolCall};
+/// use codex_translate::{ChatStream, Chunk, EventReader, ReplyPlan};
+///
+/// /// Prints the answer, and gathers the tool calls.
+/// #[derive(Default)]
+/// struct Terminal { calls: Vec<ToolCall> }
+///
+/// impl DeltaSink for Terminal {
+///     fn delta(&mut self, delta: Delta<'_>) {
+///         self.calls.delta(delta);
+///         if let Delta::Content(text) = delta { print!("{text}") }
+///     }
+/// }
+///
+/// # let events = concat!(
+/// #     r#"data: {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"Hey!"}"#, "\n\n",
+/// #     r#"data: {"type":"response.completed","response":{"id":"resp_1","status":"completed"}}"#, "\n\n",
+/// # );
+/// let (mut reader, mut terminal) = (EventReader::new(), Terminal::default());
+/// let mut stream = ChatStream::new(&ReplyPlan::new("gpt-5.5"));
+/// for bytes in events.as_bytes().chunks(16) {
+///     let _flow = reader.read(&Chunk::Bytes(bytes), |event| stream.push(event, &mut terminal))?;
+/// }
+/// assert_eq!(stream.finish()?.finish.as_str(), "stop");
+/// # Ok::<(), codex_translate::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ChatStream {
     state: ChatState,

@@ -11,6 +11,23 @@ use crate::responses::RawEvent;
 use crate::usage::Usage;
 
 /// A streamed reply of the Responses API, written to any [`EventSink`].
+///
+/// # Example
+/// ```
+/// use codex_translate::{Chunk, EventReader, Pipe, ReplyId, ReplyPlan, ResponsesPipe};
+///
+/// # let events = concat!(
+/// #     r#"data: {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"Hey!"}"#, "\n\n",
+/// #     r#"data: {"type":"response.completed","response":{"id":"resp_1","status":"completed"}}"#, "\n\n",
+/// # );
+/// let reply_id = ReplyId { id: "resp_0".to_owned(), created: 1_750_000_000 };
+/// let mut pipe = ResponsesPipe::new(&ReplyPlan::new("gpt-5.5"), &reply_id);
+/// let mut stream = Vec::new();
+/// let _done = pipe.feed(&mut EventReader::new(), &Chunk::Bytes(events), &mut stream)?;
+/// pipe.finish(&mut stream)?;
+/// assert!(stream.starts_with(b"event: response.created\ndata: {"));
+/// # Ok::<(), codex_translate::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ResponsesPipe {
     stream: ResponseStream,
@@ -50,6 +67,21 @@ impl<O: EventSink> Pipe<O> for ResponsesPipe {
 }
 
 /// A whole reply of the Responses API.
+///
+/// # Example
+/// ```
+/// use codex_translate::{Chunk, EventReader, Fold, ReplyId, ReplyPlan, ResponsesFold};
+///
+/// # let events = concat!(
+/// #     r#"data: {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"Hey!"}"#, "\n\n",
+/// #     r#"data: {"type":"response.completed","response":{"id":"resp_1","status":"completed"}}"#, "\n\n",
+/// # );
+/// let reply_id = ReplyId { id: "resp_0".to_owned(), created: 1_750_000_000 };
+/// let mut fold = ResponsesFold::new(&ReplyPlan::new("gpt-5.5"), &reply_id);
+/// let _done = fold.feed(&mut EventReader::new(), &Chunk::Bytes(events))?;
+/// assert!(fold.end()?.json().contains(r#""text":"Hey!""#));
+/// # Ok::<(), codex_translate::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ResponsesFold {
     stream: ResponseStream,

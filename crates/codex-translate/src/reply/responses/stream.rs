@@ -33,6 +33,36 @@ use crate::tool_names::ToolNames;
 use crate::usage::Usage;
 
 /// Turns the events of one reply into events that any client can read, and into one whole response.
+///
+/// It reads deltas, nearly all of a reply, without a general parser, as the pipes do.
+///
+/// # Example
+/// ```
+/// use codex_translate::{Chunk, EventReader, EventSink, ReplyId, ReplyPlan, ResponseStream};
+///
+/// /// Counts events by the end of their type.
+/// #[derive(Default)]
+/// struct Counter { deltas: usize, others: usize }
+///
+/// impl EventSink for Counter {
+///     fn event(&mut self, kind: &str, _json: &[&str]) {
+///         if kind.ends_with(".delta") { self.deltas += 1 } else { self.others += 1 }
+///     }
+/// }
+///
+/// # let events = concat!(
+/// #     r#"data: {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"Hey!"}"#, "\n\n",
+/// #     r#"data: {"type":"response.completed","response":{"id":"resp_1","status":"completed"}}"#, "\n\n",
+/// # );
+/// let reply_id = ReplyId { id: "resp_0".to_owned(), created: 1_750_000_000 };
+/// let mut stream = ResponseStream::new(&ReplyPlan::new("gpt-5.5"), &reply_id);
+/// let mut counter = Counter::default();
+/// let _done = EventReader::new().read(&Chunk::Bytes(events), |event| stream.push(event, &mut counter))?;
+/// // What the backend has left out was added: the item, its part, and the ends of both.
+/// assert_eq!((counter.deltas, counter.others), (1, 7));
+/// assert_eq!(stream.into_response()?.text(), "Hey!");
+/// # Ok::<(), codex_translate::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ResponseStream {
     pub(super) state: StreamState,

@@ -19,6 +19,17 @@ const NO_REPLY: &str = "does not apply to a compaction";
 ///
 /// # Errors
 /// The same as for [`normalise`](crate::normalise()).
+///
+/// # Example
+/// ```
+/// use codex_translate::responses::ResponsesRequest;
+/// use codex_translate::{Options, Profile, compact};
+///
+/// let request = ResponsesRequest::prompt("gpt-5.5", "Hi");
+/// let compaction = compact(request, &Profile::permissive("gpt-5.5"), &Options::default())?;
+/// assert!(compaction.request.to_compaction_json().starts_with(br#"{"model":"gpt-5.5","input":[{"#));
+/// # Ok::<(), codex_translate::Error>(())
+/// ```
 pub fn compact(mut request: ResponsesRequest, profile: &Profile, options: &Options) -> Result<Translated, Error> {
     let mut notices = std::mem::take(&mut request.notices);
     let plan = ReplyPlan::new(request.model.clone());

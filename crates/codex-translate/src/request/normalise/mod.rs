@@ -29,6 +29,18 @@ use crate::tool_names::ToolNames;
 /// # Errors
 /// The request asks for something that is not possible or, in strict mode, for something that would be dropped: a 400
 /// that names the parameter.
+///
+/// # Example
+/// ```
+/// use codex_translate::responses::ResponsesRequest;
+/// use codex_translate::{Options, Profile, normalise};
+///
+/// let request = ResponsesRequest::from_json(br#"{"model": "my-model", "input": "Hi", "stream": true}"#)?;
+/// let translated = normalise(request, &Profile::permissive("gpt-5.5"), &Options::default())?;
+/// assert!(translated.request.to_json().starts_with(br#"{"model":"gpt-5.5","instructions":"","input":[{"#));
+/// assert_eq!((&*translated.plan.model, translated.plan.stream), ("my-model", true));
+/// # Ok::<(), codex_translate::Error>(())
+/// ```
 pub fn normalise(mut request: ResponsesRequest, profile: &Profile, options: &Options) -> Result<Translated, Error> {
     if request.local.n.take().is_some_and(|n| n > 1) {
         request.notices.dropped("n", "a Responses reply has one choice");

@@ -34,6 +34,17 @@ impl ChatRequest {
     /// # Errors
     /// The body is not JSON (the message contains line and column), or something in it has the wrong type or is missing
     /// (the error's parameter is its path, such as `messages[3].content[1].image_url`): a 400.
+    ///
+    /// # Example
+    /// ```
+    /// use codex_translate::chat::ChatRequest;
+    ///
+    /// let request = ChatRequest::from_json(br#"{"model": "m", "messages": [{"role": "user", "content": "Hi"}]}"#)?;
+    /// assert_eq!((request.model(), request.stream()), ("m", false));
+    /// let error = ChatRequest::from_json(br#"{"model": "m", "messages": [{"role": "user", "content": 7}]}"#);
+    /// assert_eq!(error.unwrap_err().param(), Some("messages[0].content"));
+    /// # Ok::<(), codex_translate::Error>(())
+    /// ```
     pub fn from_json(body: &[u8]) -> Result<Self, Error> {
         read(body, Shape::Chat).map(Self)
     }
@@ -67,6 +78,15 @@ impl ResponsesRequest {
     ///
     /// # Errors
     /// The body is not JSON, or something in it has the wrong type or is missing: a 400 with its path.
+    ///
+    /// # Example
+    /// ```
+    /// use codex_translate::responses::ResponsesRequest;
+    ///
+    /// let request = ResponsesRequest::from_json(br#"{"model": "m", "input": "Hi", "stream": true}"#)?;
+    /// assert_eq!((&*request.model, request.input.len(), request.stream()), ("m", 1, true));
+    /// # Ok::<(), codex_translate::Error>(())
+    /// ```
     pub fn from_json(body: &[u8]) -> Result<Self, Error> {
         read(body, Shape::Responses)
     }
