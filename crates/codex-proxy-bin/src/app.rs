@@ -12,6 +12,7 @@ use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use tower_service::Service;
 
+use crate::admission::advice::Advice;
 use crate::config::Config;
 use crate::config::runtime::{Reloadable, RuntimeConfig};
 use crate::request::budget::BodyMemoryBudget;
@@ -38,6 +39,15 @@ use crate::turn::model::NamedModel;
 #[derive(Clone, Debug)]
 pub struct App {
     state: Arc<AppState>,
+    mount: Arc<Mount>,
+}
+
+/// How the server around the app presents it; each handle may be presented in its own way.
+#[derive(Clone, Debug, Default)]
+struct Mount {
+    /// Empty, or a path that begins with a slash and does not end in one.
+    prefix: String,
+    advice: Advice,
 }
 
 /// What all requests share. For this crate and its tests only.
@@ -104,7 +114,33 @@ impl App {
             clock,
             client_sockets: UpgradedConnections::default(),
         };
-        Self { state: Arc::new(state) }
+        Self { state: Arc::new(state), mount: Arc::default() }
+    }
+
+    /// Returns a handle for requests below `prefix`, such as `/ai`. The requests may have it or not: some routers remove
+    /// the prefix of what they nest. The status page, its examples, `/openapi.json` and error texts name paths with it.
+    #[must_use]
+    pub fn mounted_at(mut self, prefix: &str) -> Self {
+        let bare = prefix.trim_matches('/');
+        Arc::make_mut(&mut self.mount).prefix = if bare.is_empty() { String::new() } else { format!("/{bare}") };
+        self
+    }
+
+    /// Returns a handle whose error texts and status page advise this; without it, they name no setting or command.
+    #[must_use]
+    pub fn with_advice(mut self, advice: Advice) -> Self {
+        Arc::make_mut(&mut self.mount).advice = advice;
+        self
+    }
+
+    /// Returns the prefix of all paths; empty if there is none.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.mount.prefix
+    }
+
+    /// Returns what error texts advise.
+    pub(crate) fn advice(&self) -> &Advice {
+        &self.mount.advice
     }
 
     /// Returns the client of the backend, to be changed; `None` once the app has been cloned.

@@ -25,7 +25,7 @@ use crate::reply::{self, ReplyBody};
 use crate::request::body;
 use crate::request::context::RequestContext;
 use crate::request::limits;
-use crate::route::{BackendCall, Credential, Route, route};
+use crate::route::{BackendCall, Credential, Route, below, route};
 use crate::telemetry::record::{RequestInfo, RequestRecord};
 use crate::turn::error;
 
@@ -61,7 +61,7 @@ impl App {
         let runtime = self.runtime.current();
         let cors = Cors::new(&runtime.access.origins, request.headers());
         let request_id = ids::request_id(request.headers());
-        let route = route(request.method(), request.uri().path());
+        let route = route(request.method(), below(self.prefix(), request.uri().path()));
         let dialect = route.dialect(request.headers());
         let guard = self.request_log.open(RequestInfo {
             request_id: request_id.to_str().unwrap_or_default().to_owned(),
@@ -98,7 +98,7 @@ impl App {
             // RFC 9112 §3.2.
             return Err(Error::new(ErrorKind::InvalidRequest, "the request has more than one Host header"));
         }
-        if let Some(answer) = cors.preflight(&head) {
+        if let Some(answer) = cors.preflight(&head, self.advice()) {
             // A refused preflight is the browser's business: it is not an error in the log.
             return Ok(answer.map_or_else(
                 |error| reply::from_error(&error),
@@ -113,7 +113,7 @@ impl App {
         match (route.credential(), runtime.access.admit(peer, &head)) {
             (Credential::Nothing, _) | (_, Ok(())) => {}
             (Credential::AnyKey, Err(denied)) if denied.is_about_a_key() => {}
-            (_, Err(denied)) => return Err(reply::from_denied(denied)),
+            (_, Err(denied)) => return Err(reply::from_denied(denied, self.advice())),
         }
         let dialect = route.dialect(&head.headers);
         let context = || RequestContext::read(&head.headers, caller_hash(&runtime.access, &head), record);
@@ -149,11 +149,14 @@ impl App {
             Route::Usage => endpoints::usage(self).await,
             Route::Metrics => Ok(endpoints::metrics(self).await),
             Route::Status => Ok(endpoints::status(self).await),
-            Route::WrongMethod(allowed) => Ok(reply::wrong_method(head.method.as_str(), head.uri.path(), &allowed)),
+            Route::WrongMethod(allowed) => {
+                let path = format!("{}{}", self.prefix(), below(self.prefix(), head.uri.path()));
+                Ok(reply::wrong_method(head.method.as_str(), &path, &allowed))
+            }
             Route::Health(probe) => Ok(endpoints::health(self, probe).await),
-            Route::OpenApi => Ok(endpoints::openapi()),
-            Route::StatusPage => Ok(endpoints::status_page()),
-            Route::Unknown => Ok(reply::not_found(head.uri.path())),
+            Route::OpenApi => Ok(endpoints::openapi(self.prefix())),
+            Route::StatusPage => Ok(endpoints::status_page(self.advice())),
+            Route::Unknown => Ok(reply::not_found(self.prefix(), below(self.prefix(), head.uri.path()))),
         }
     }
 }

@@ -49,6 +49,7 @@ mod telemetry;
 pub mod turn;
 
 pub use admission::access::{Access, Denied};
+pub use admission::advice::Advice;
 pub use admission::caller::CallerId;
 pub use admission::keys::{ApiKeys, KeyMatch};
 pub use admission::origin::{AllowedOrigins, UnusableOrigin};

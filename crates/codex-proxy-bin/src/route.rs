@@ -191,6 +191,15 @@ pub fn paths_without_key() -> String {
     }
 }
 
+/// Returns the path below `prefix`, which a router in front of the app may have removed already.
+pub(crate) fn below<'a>(prefix: &str, path: &'a str) -> &'a str {
+    match path.strip_prefix(prefix) {
+        Some("") => "/",
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => path,
+    }
+}
+
 /// Finds the route of a request.
 ///
 /// Every `/v1/x` is also served as `/x` and `/v1/v1/x`, since clients disagree on whether a base URL ends in `/v1`, and
@@ -289,6 +298,21 @@ mod tests {
         assert_eq!(route(&Method::HEAD, "/health"), Route::Health(Probe::Login));
         assert_eq!(route(&Method::GET, "/health/ready"), Route::Health(Probe::Ready));
         assert_eq!(route(&Method::GET, "/"), Route::StatusPage);
+    }
+
+    #[test]
+    fn a_path_below_a_prefix_is_found_with_and_without_it() {
+        for (prefix, path, expected) in [
+            ("", "/v1/models", "/v1/models"),
+            ("/ai", "/ai/v1/models", "/v1/models"),
+            ("/ai", "/v1/models", "/v1/models"),
+            ("/ai", "/ai", "/"),
+            ("/ai", "/ai/", "/"),
+            ("/ai", "/", "/"),
+            ("/ai", "/airy", "/airy"),
+        ] {
+            assert_eq!(below(prefix, path), expected, "{prefix} {path}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use crate::admission::advice::Advice;
 use crate::admission::origin::AllowedOrigins;
 
 /// The methods that the endpoints accept.
@@ -44,7 +45,7 @@ impl Cors {
     ///
     /// # Errors
     /// Pages of that origin may not call.
-    pub(crate) fn preflight(&self, head: &Parts) -> Option<Result<HeaderMap, Error>> {
+    pub(crate) fn preflight(&self, head: &Parts, advice: &Advice) -> Option<Result<HeaderMap, Error>> {
         let headers = &head.headers;
         let is_preflight = head.method == Method::OPTIONS
             && headers.contains_key(ORIGIN)
@@ -53,7 +54,7 @@ impl Cors {
             return None;
         }
         if self.allowed.is_none() {
-            return Some(Err(refusal(headers)));
+            return Some(Err(refusal(headers, advice)));
         }
         let mut out = HeaderMap::new();
         out.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
@@ -85,11 +86,11 @@ impl Cors {
     }
 }
 
-fn refusal(headers: &HeaderMap) -> Error {
-    let origin = headers.get(ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned());
-    let message = format!(
-        "requests from `{}` are not allowed; to allow them, add the origin to CODEX_PROXY_CORS_ORIGINS",
-        origin.unwrap_or_default()
-    );
+fn refusal(headers: &HeaderMap, advice: &Advice) -> Error {
+    let origin = headers.get(ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()));
+    let mut message = format!("requests from `{}` are not allowed", origin.unwrap_or_default());
+    if let Some(setting) = &advice.origins_setting {
+        message += &format!("; to allow them, add the origin to {setting}");
+    }
     Error::new(ErrorKind::Permission, message).with_code("foreign_origin")
 }

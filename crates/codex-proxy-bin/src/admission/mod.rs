@@ -2,6 +2,7 @@
 //! and never a reply: `reply/` writes what a rejected caller reads.
 
 pub(crate) mod access;
+pub(crate) mod advice;
 pub(crate) mod caller;
 pub(crate) mod cors;
 pub(crate) mod keys;

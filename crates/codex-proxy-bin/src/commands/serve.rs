@@ -7,6 +7,7 @@ use codex_auth::{AnyStore, CodexCliStore, LoginState, LoginStatus, TokenStore};
 use codex_upstream::{AnyTimer, Client, ModelCacheConfig};
 
 use crate::admission::access::Access;
+use crate::admission::advice::Advice;
 use crate::app::App;
 use crate::cli::args::ServeArgs;
 use crate::commands::CommandError;
@@ -67,6 +68,7 @@ async fn serve_login(listeners: Listeners, config: &Config, store: AnyStore) -> 
 }
 
 async fn serve_app(listeners: Listeners, app: App, config: &Config) -> Result<ExitCode, CommandError> {
+    let app = app.with_advice(Advice::program());
     let mut signals = Signals::new()?;
     for address in listeners.addresses() {
         tracing::info!("listening on {address}");

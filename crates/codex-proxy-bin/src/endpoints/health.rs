@@ -61,8 +61,10 @@ async fn ready(app: &App) -> Response<ReplyBody> {
         // A program that is not ready gets no requests, which would otherwise fetch the models.
         CatalogueSource::BuiltIn => {
             let _ = app.client.models_at_hand();
-            let problem =
-                "the account's models are not known yet; if this persists, run `codex-proxy doctor`".to_owned();
+            let mut problem = "the account's models are not known yet".to_owned();
+            if let Some(command) = &app.advice().doctor_command {
+                problem += &format!("; if this persists, run `{command}`");
+            }
             ReadinessCheck { ok: false, problem: Some(problem) }
         }
         CatalogueSource::Live | CatalogueSource::Disk | _ => ReadinessCheck { ok: true, problem: None },

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use crate::admission::access::Denied;
+use crate::admission::advice::Advice;
 use crate::reply::body::ReplyBody;
 use crate::route::unserved;
 use crate::telemetry::request_log::RequestGuard;
@@ -178,15 +179,16 @@ pub(crate) fn reworded_for(headers: &HeaderMap, error: Error) -> Error {
     if is_official { error.in_the_backends_words() } else { error }
 }
 
-/// Returns the reply for an unknown path.
-pub fn not_found(path: &str) -> Response<ReplyBody> {
+/// Returns the reply for an unknown path below `prefix`, where the app is mounted.
+pub fn not_found(prefix: &str, path: &str) -> Response<ReplyBody> {
     let message = match unserved(path) {
         Some(why) => format!(
-            "`{path}` is not supported: {why}; available are /v1/chat/completions, /v1/responses, /v1/images/generations and /v1/models"
+            "`{prefix}{path}` is not supported: {why}; available are {prefix}/v1/chat/completions, \
+             {prefix}/v1/responses, {prefix}/v1/images/generations and {prefix}/v1/models"
         ),
         None => format!(
-            "unknown path `{path}`; try /v1/chat/completions, /v1/responses, /v1/models or /health, and check that the \
-             base URL ends in /v1 once"
+            "unknown path `{prefix}{path}`; try {prefix}/v1/chat/completions, {prefix}/v1/responses, \
+             {prefix}/v1/models or {prefix}/health, and check that the base URL ends in /v1 once"
         ),
     };
     with_status(StatusCode::NOT_FOUND, &Error::new(ErrorKind::InvalidRequest, message).with_code("unknown_url"))
@@ -211,38 +213,41 @@ pub fn wrong_method(method: &str, path: &str, allowed: &str) -> Response<ReplyBo
     response
 }
 
-/// Returns the error for a rejected caller.
-pub fn from_denied(denied: Denied) -> Error {
-    match denied {
-        Denied::NoKey => Error::new(
-            ErrorKind::Authentication,
-            "missing API key; send the value of CODEX_PROXY_API_KEY as `Authorization: Bearer <key>` or `X-API-Key: <key>`",
-        )
-        .with_code("missing_api_key"),
-        Denied::WrongKey => Error::new(
-            ErrorKind::Authentication,
-            "invalid API key; send one that is configured in codex-proxy (CODEX_PROXY_API_KEY)",
-        )
-        .with_code("invalid_api_key"),
-        Denied::PublicKey => Error::new(
-            ErrorKind::Permission,
-            "the key `codex-proxy` is public and accepted only from private networks; set CODEX_PROXY_API_KEY to \
-             a key of your own",
-        )
-        .with_code("public_api_key"),
-        Denied::Remote => Error::new(
-            ErrorKind::Permission,
-            "no API key is configured, so codex-proxy serves only programs on its own machine; start it with \
-             CODEX_PROXY_API_KEY to serve others",
-        )
-        .with_code("remote_without_api_key"),
-        Denied::ForeignPage => Error::new(
-            ErrorKind::Permission,
-            "requests from web pages or to foreign host names require an API key of your own: start codex-proxy \
-             with CODEX_PROXY_API_KEY and send the key, or name the page's origin in CODEX_PROXY_CORS_ORIGINS",
-        )
-        .with_code("foreign_origin"),
-    }
+/// Returns the error for a rejected caller, with what `advice` names as the next step.
+pub fn from_denied(denied: Denied, advice: &Advice) -> Error {
+    let setting = advice.key_setting.as_deref();
+    let (kind, code, message) = match denied {
+        Denied::NoKey => {
+            let key = setting.map_or_else(|| "it".to_owned(), |setting| format!("the value of {setting}"));
+            let message = format!("missing API key; send {key} as `Authorization: Bearer <key>` or `X-API-Key: <key>`");
+            (ErrorKind::Authentication, "missing_api_key", message)
+        }
+        Denied::WrongKey => {
+            let next = setting.map(|setting| format!("; send one that is configured in codex-proxy ({setting})"));
+            (ErrorKind::Authentication, "invalid_api_key", "invalid API key".to_owned() + &next.unwrap_or_default())
+        }
+        Denied::PublicKey => {
+            let next = setting.map(|setting| format!("; set {setting} to a key of your own"));
+            let message = "the key `codex-proxy` is public and accepted only from private networks";
+            (ErrorKind::Permission, "public_api_key", message.to_owned() + &next.unwrap_or_default())
+        }
+        Denied::Remote => {
+            let next = setting.map(|setting| format!("; start it with {setting} to serve others"));
+            let message = "no API key is configured, so codex-proxy serves only programs on its own machine";
+            (ErrorKind::Permission, "remote_without_api_key", message.to_owned() + &next.unwrap_or_default())
+        }
+        Denied::ForeignPage => {
+            let key = setting.map(|setting| format!("start codex-proxy with {setting} and send the key"));
+            let page = advice.origins_setting.as_ref().map(|setting| format!("name the page's origin in {setting}"));
+            let next = key.into_iter().chain(page).collect::<Vec<_>>().join(", or ");
+            let separator = if next.is_empty() { "" } else { ": " };
+            let message = format!(
+                "requests from web pages or to foreign host names require an API key of your own{separator}{next}"
+            );
+            (ErrorKind::Permission, "foreign_origin", message)
+        }
+    };
+    Error::new(kind, message).with_code(code)
 }
 
 fn with_status(status: StatusCode, error: &Error) -> Response<ReplyBody> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codex_auth::{AnyStore, MemoryStore, Secret, Tokens};
-use codex_proxy::{Access, App, Config, ConfigBuilder, Limits};
+use codex_proxy::{Access, Advice, App, Config, ConfigBuilder, Limits};
 use codex_sim::{Mint, Outcome, RecordedRequest, Sim, SimConfig};
 use codex_upstream::{ChunkStream, Client, ClientConfig, ModelCacheConfig, TransportChoice, Upstream, read_to_end};
 use futures_util::StreamExt;
@@ -93,7 +93,8 @@ impl Harness {
         let config = sim.ca_pem().into_iter().fold(config, |config, pem| config.ca_pem(pem));
         let config = with(config).build().unwrap();
         let upstream = Client::new(config.client()).unwrap();
-        let mut app = App::new(&config, upstream, AnyStore::new(store.clone()), ModelCacheConfig::default());
+        let mut app = App::new(&config, upstream, AnyStore::new(store.clone()), ModelCacheConfig::default())
+            .with_advice(Advice::program());
         app.client_mut().unwrap().retry.base = Duration::from_millis(1);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

@@ -6,12 +6,22 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
+use serde_json::json;
 
 use crate::reply::ReplyBody;
 
-/// Returns the description.
-pub(crate) fn openapi() -> Response<ReplyBody> {
-    let text = Bytes::from_static(include_bytes!("openapi.json"));
+const DESCRIPTION: &str = include_str!("openapi.json");
+
+/// Where the description says that the API is, unless the app is mounted under a path.
+const SERVERS: &str = r#""servers": [{"url": "/"}]"#;
+
+/// Returns the description of an app that is mounted at `prefix`.
+pub(crate) fn openapi(prefix: &str) -> Response<ReplyBody> {
+    let text = if prefix.is_empty() {
+        Bytes::from_static(DESCRIPTION.as_bytes())
+    } else {
+        DESCRIPTION.replacen(SERVERS, &format!(r#""servers": {}"#, json!([{"url": prefix}])), 1).into()
+    };
     let mut response = Response::new(ReplyBody::from(text));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

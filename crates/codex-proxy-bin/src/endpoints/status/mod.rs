@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use codex_auth::LoginState;
 use codex_upstream::{CatalogueSnapshot, CatalogueSource};
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
@@ -17,6 +16,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::admission::advice::Advice;
 use crate::app::App;
 use crate::endpoints::usage::{report_json, rfc3339};
 use crate::reply::{self, ReplyBody};
@@ -25,7 +25,7 @@ use crate::telemetry::request_log::RECENT;
 
 /// The page, and its content security policy.
 struct StatusPage {
-    html: Bytes,
+    html: String,
     policy: String,
 }
 
@@ -34,7 +34,7 @@ static PAGE: LazyLock<StatusPage> = LazyLock::new(|| {
     const SCRIPT: &str = include_str!("page.js");
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
     StatusPage {
-        html: include_str!("page.html").replace("/*style*/", STYLE).replace("/*script*/", SCRIPT).into(),
+        html: include_str!("page.html").replace("/*style*/", STYLE).replace("/*script*/", SCRIPT),
         // Only the page's own script and style run, it connects only to this program, and no text can become markup.
         policy: format!(
             "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; img-src data:; \
@@ -46,9 +46,13 @@ static PAGE: LazyLock<StatusPage> = LazyLock::new(|| {
     }
 });
 
-/// Returns the page.
-pub(crate) fn status_page() -> Response<ReplyBody> {
-    let mut response = Response::new(ReplyBody::from(PAGE.html.clone()));
+/// Returns the page, which asks for the key by the name that `advice` has for it.
+pub(crate) fn status_page(advice: &Advice) -> Response<ReplyBody> {
+    let label = match &advice.key_setting {
+        Some(setting) => format!("The value of <code>{}</code>", escaped(setting)),
+        None => "Key".to_owned(),
+    };
+    let mut response = Response::new(ReplyBody::from(PAGE.html.replace("<!--key-->", &label).into_bytes()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     for (name, value) in [
@@ -67,6 +71,11 @@ pub(crate) fn status_page() -> Response<ReplyBody> {
     response
 }
 
+/// Escapes a text for HTML.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
 /// Returns the page's data. Sends no requests: the page works even if the backend does not.
 pub(crate) async fn status(app: &App) -> Response<ReplyBody> {
     let now = app.clock.now();
@@ -81,6 +90,7 @@ pub(crate) async fn status(app: &App) -> Response<ReplyBody> {
         "now": rfc3339(now),
         "started_at": rfc3339(app.request_log.metrics.started_at),
         "needs_key": app.runtime.current().access.needs_key(),
+        "key_setting": app.advice().key_setting,
         "login": login_json(&app.client.tokens.status().await, app.login_command),
         "quota": report_json(&app.client.known_quota.report(), now),
         "models": models_json(&app.client.models.snapshot()),
@@ -175,6 +185,8 @@ fn entry_json(entry: &LogEntry) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt as _;
+
     use super::*;
 
     #[test]
@@ -184,9 +196,12 @@ mod tests {
         assert_eq!(masked("ada"), "•••");
     }
 
-    #[test]
-    fn the_policy_matches_the_page() {
-        let html = std::str::from_utf8(&PAGE.html).unwrap();
+    #[tokio::test]
+    async fn the_policy_matches_the_page() {
+        let advice = Advice { key_setting: Some("<script>&".into()), ..Advice::default() };
+        let page = status_page(&advice).into_body().collect().await.unwrap().to_bytes();
+        let html = std::str::from_utf8(&page).unwrap();
+        assert!(html.contains("<code>&lt;script>&amp;</code>"));
         for (tag, directive) in [("style", "style-src"), ("script", "script-src")] {
             let inside = html.split(&format!("<{tag}>")).nth(1).unwrap().split(&format!("</{tag}>")).next().unwrap();
             let hash = STANDARD.encode(Sha256::digest(inside));

@@ -6,6 +6,8 @@ const POLL_MS = 3000;
 const ASK_MS = 60000;
 const SHOWN = 12;
 const KEPT = "codex-proxy-key";
+// The proxy may be mounted under a path, and the page's URL may lack the last slash.
+const HOME = location.origin + location.pathname.replace(/\/*$/, "/");
 
 const id = (name) => document.getElementById(name);
 let key = sessionStorage.getItem(KEPT) || "";
@@ -30,7 +32,7 @@ function make(tag, properties, ...children) {
 
 async function ask(path) {
   const headers = key ? { authorization: `Bearer ${key}` } : {};
-  return fetch(path, { headers, cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(20000) });
+  return fetch(HOME + path, { headers, cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(20000) });
 }
 
 async function poll() {
@@ -100,7 +102,7 @@ function show(status) {
   const model = models.data.length ? models.data[0].id : "gpt-5.5";
   if (setupFor !== `${model} ${status.needs_key}`) {
     setupFor = `${model} ${status.needs_key}`;
-    showSetup(model, status.needs_key);
+    showSetup(model, status);
   }
   askForUsage(status);
 }
@@ -233,12 +235,12 @@ function setText(element, text) {
 
 // ---- setting up clients
 
-function clients(model, needsKey) {
-  const base = `${location.origin}/v1`;
+function clients(model, { needs_key: needsKey, key_setting: setting }) {
+  const base = `${HOME}v1`;
   const shell = needsKey ? '"$CODEX_PROXY_API_KEY"' : "unused";
   const python = needsKey ? 'os.environ["CODEX_PROXY_API_KEY"]' : '"unused"';
   const node = needsKey ? "process.env.CODEX_PROXY_API_KEY" : '"unused"';
-  const field = needsKey ? "the value of CODEX_PROXY_API_KEY" : "unused";
+  const field = !needsKey ? "unused" : setting ? `the value of ${setting}` : "your API key";
   const importOs = needsKey ? "import os\n\n" : "";
   const bearer = needsKey ? '  -H "Authorization: Bearer $CODEX_PROXY_API_KEY" \\\n' : "";
   const container = "From a container, use the host's name instead of localhost; the proxy then needs a key.";
@@ -267,7 +269,7 @@ function clients(model, needsKey) {
       `export OPENAI_API_BASE=${base}\nexport OPENAI_API_KEY=${shell}\naider --model openai/${model} --weak-model openai/gpt-5-nano`]]],
     ["goose", null, [["Terminal",
       `export GOOSE_PROVIDER=openai\nexport GOOSE_MODEL=${model}\nexport OPENAI_HOST=${location.origin}\n` +
-      `export OPENAI_BASE_PATH=v1/chat/completions\nexport OPENAI_API_KEY=${shell}`]]],
+      `export OPENAI_BASE_PATH=${base.slice(location.origin.length + 1)}/chat/completions\nexport OPENAI_API_KEY=${shell}`]]],
     ["Cline", "In Cline's settings, choose the API provider “OpenAI Compatible”.", fields],
     ["Roo Code", "In Roo's settings, under Providers, choose “OpenAI Compatible”.", fields],
     ["JetBrains AI", "In the AI Chat window choose “Use API Key or Local Models”, and there “OpenAI-compatible”.", fields],
@@ -320,8 +322,8 @@ function clients(model, needsKey) {
   ];
 }
 
-function showSetup(model, needsKey) {
-  const list = clients(model, needsKey);
+function showSetup(model, status) {
+  const list = clients(model, status);
   const tabs = list.map(([name], at) =>
     make("button", { type: "button", role: "tab", id: `tab-${at}`, "aria-controls": "panel", textContent: name, onclick: () => choose(at) }));
   const choose = (at) => {

@@ -92,7 +92,7 @@ impl Session {
     ) -> Result<(), SessionEnd> {
         // A revoked key also ends the connections that it opened.
         if let Err(denied) = self.app.runtime.current().access.admit(self.peer, &self.head) {
-            socket.send_error(&reply::from_denied(denied)).await?;
+            socket.send_error(&reply::from_denied(denied, self.app.advice())).await?;
             return Err(SessionEnd::Close(CloseCode::Policy, "the key is no longer accepted"));
         }
         let ClientMessage { text, permit } = request;
