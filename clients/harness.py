@@ -143,7 +143,7 @@ class Proxy(Program):
     def __init__(self, home, *flags, **settings):
         env = environment(CODEX_PROXY_HOME=str(home), **settings)
         super().__init__(BINARIES / "codex-proxy", "serve", "--host", "127.0.0.1", "-p", "0", *flags, env=env)
-        self.url = self.line(r"http://[^ ]+:\d+").group()
+        self.url = self.line(r"listening on (http://[^ ]+:\d+)").group(1)
         self.base_url = f"{self.url}/v1"
 
 

@@ -87,6 +87,7 @@ impl App {
         models: ModelCacheConfig,
         clock: AnyTimer,
     ) -> Self {
+        config.warn_of_other_servers();
         let request_log = Arc::new(RequestLog::new(clock.clone()));
         let login_command = store.login_command();
         let client = CodexClientConfig {

@@ -25,7 +25,8 @@ impl Simulated {
     pub async fn start(config: Config) -> Result<Self, CommandError> {
         let sim = Sim::start(SimConfig { tls: true, ..SimConfig::default() }).await.map_err(CommandError::other)?;
         let config = config.into_builder().upstream_url(sim.upstream_url()).auth_url(sim.auth_url());
-        let config = sim.ca_pem().into_iter().fold(config, |config, pem| config.ca_pem(pem)).build()?;
+        let mut config = sim.ca_pem().into_iter().fold(config, |config, pem| config.ca_pem(pem)).build()?;
+        config.is_simulated = true;
         let client = Client::new(config.client()).map_err(CommandError::other)?;
         let store = AnyStore::new(MemoryStore::with_tokens(login(&sim)));
         let app = App::new(&config, client, store, ModelCacheConfig::default());

@@ -82,6 +82,8 @@ pub struct Config {
     pub(crate) log: Option<String>,
     /// The format of the log.
     pub(crate) log_format: LogFormat,
+    /// Whether the servers are simulated, so that no real login is sent to them.
+    pub(crate) is_simulated: bool,
     /// Warnings about the settings, to be logged once logging works.
     warnings: Vec<String>,
     /// How the settings were read, unless they were built in code.
@@ -121,6 +123,7 @@ impl Config {
             aliases: values.aliases,
             log: values.log,
             log_format: values.log_format,
+            is_simulated: false,
             warnings: Vec::new(),
             loaded: None,
         })
@@ -164,6 +167,29 @@ impl Config {
     /// Returns warnings about the settings, to be logged once logging works.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Logs a warning for each server that is not ChatGPT's own: tokens of the real login may be sent to it by mistake.
+    pub(crate) fn warn_of_other_servers(&self) {
+        for warning in self.other_servers() {
+            tracing::warn!("{warning}");
+        }
+    }
+
+    fn other_servers(&self) -> Vec<String> {
+        let servers = [
+            ("upstream_url", &self.upstream, "the backend", "the login's access token"),
+            ("auth_url", &self.auth, "the auth server", "the login's refresh token"),
+        ];
+        let other = servers.into_iter().filter(|_| !self.is_simulated).filter_map(|(name, url, server, token)| {
+            let own = SETTINGS.iter().find(|setting| setting.name == name)?.default;
+            if table::base_url(own).as_ref() == Ok(url) {
+                return None;
+            }
+            let url = setting::without_password(url.as_str());
+            Some(format!("{server} is {url}, not {own} ({name}): {token} is sent there"))
+        });
+        other.collect()
     }
 
     /// Returns the settings of the client for the backend and the auth server.

@@ -181,7 +181,7 @@ impl fmt::Debug for SettingValue {
 }
 
 /// Replaces the password in a URL. Text that may contain one but cannot be parsed is hidden entirely.
-fn without_password(text: &str) -> String {
+pub(super) fn without_password(text: &str) -> String {
     const HIDDEN: &str = "(set)";
     match Url::parse(text) {
         Ok(mut url) if url.password().is_some() => match url.set_password(Some("***")) {

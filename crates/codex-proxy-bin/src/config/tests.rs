@@ -369,3 +369,17 @@ fn a_loaded_configuration_can_be_changed_in_code() {
     assert!(config.has_key() && config.given().is_empty());
     assert_eq!((config.port, config.reloaded().unwrap().port), (3, 3));
 }
+
+#[test]
+fn each_server_that_is_not_the_own_one_is_named() {
+    let warnings = |builder: ConfigBuilder| builder.build().unwrap().other_servers();
+    assert_eq!(warnings(Config::builder()), Vec::<String>::new());
+    let own = Config::builder().upstream_url("https://chatgpt.com/backend-api/").auth_url("https://auth.openai.com");
+    assert_eq!(warnings(own), Vec::<String>::new());
+    let other = Config::builder().upstream_url("https://ada:hunter2@a.example/api").auth_url("http://localhost:9");
+    let warnings = warnings(other);
+    assert_eq!(warnings.len(), 2);
+    assert!(warnings[0].contains("a.example/api") && warnings[0].contains("upstream_url"), "{warnings:?}");
+    assert!(warnings[1].contains("http://localhost:9") && warnings[1].contains("auth_url"), "{warnings:?}");
+    assert!(!warnings[0].contains("hunter2"), "{warnings:?}");
+}

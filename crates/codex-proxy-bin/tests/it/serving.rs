@@ -157,3 +157,21 @@ async fn the_public_key_causes_a_warning() {
         assert_eq!(proxy.post(Some(key), &ask("hi")).await.0, 200);
     }
 }
+
+#[tokio::test]
+async fn servers_that_are_not_the_own_ones_cause_a_warning() {
+    let home = Home::new().await;
+    home.log_in(codex_sim::Mint::default());
+    let serve = |flags: &[&str]| {
+        let words = [&["serve", "--host", "127.0.0.1", "-p", "0"], flags].concat();
+        Running::of(&mut home.command(&words))
+    };
+    let mut program = serve(&[]);
+    for url in [home.sim.upstream_url(), home.sim.auth_url().to_owned()] {
+        assert!(program.line(&url).await.contains(" WARN "));
+    }
+    // No login is sent to the simulator.
+    let mut simulated = serve(&["--simulate"]);
+    simulated.line("listening on").await;
+    assert!(!simulated.output.contains("_url"), "{}", simulated.output);
+}
