@@ -7,7 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 use codex_auth::{
-    AnyStore, EndpointError, FileStore, Secret, TokenEndpoint, TokenManager, TokenResponse, TokenStore as _,
+    AnyStore, BlockingStore as _, EndpointError, FileStore, Secret, TokenEndpoint, TokenManager, TokenResponse,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 

@@ -11,12 +11,12 @@ use crate::store::StoreError;
 #[non_exhaustive]
 pub enum AuthError {
     /// There are no credentials: run the command.
-    #[error("not logged in (no credentials in {path}): run `{login}`")]
+    #[error("not logged in (no credentials in {location}): run `{login}`")]
     NotLoggedIn {
-        /// Where credentials were looked for.
-        path: String,
+        /// Where credentials were looked for, as in [`crate::TokenStore::location`].
+        location: String,
         /// The command, as in [`crate::TokenStore::login_command`].
-        login: &'static str,
+        login: String,
     },
     /// The login has ended and no request can revive it: run the command. The new login is used without a restart.
     #[error("the login has ended ({reason}): run `{login}`")]
@@ -24,7 +24,7 @@ pub enum AuthError {
         /// Why it ended.
         reason: LoginReason,
         /// The command, as in [`crate::TokenStore::login_command`].
-        login: &'static str,
+        login: String,
     },
     /// The stored credentials changed to another account during a request of the first. Send the request again from the
     /// start, as the other account.
@@ -38,7 +38,7 @@ pub enum AuthError {
         /// Why the last attempt failed.
         reason: String,
     },
-    /// The stored credentials cannot be used as they are: the message names the file and the next step.
+    /// The stored credentials cannot be used as they are: the message names the store and the next step.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

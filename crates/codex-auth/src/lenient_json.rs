@@ -13,7 +13,7 @@ const MILLISECONDS_FROM: f64 = LAST_SECOND as f64 + 1.0;
 pub(crate) const LAST_SECOND: u64 = 99_999_999_999;
 
 /// Parses a JSON object. Serde alone would also accept an array for a struct, member by member.
-pub(crate) fn object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
+pub(crate) fn object<'de, T: Deserialize<'de>>(json: &'de [u8]) -> serde_json::Result<T> {
     if !json.trim_ascii_start().starts_with(b"{") {
         return Err(serde_json::Error::custom("not an object"));
     }

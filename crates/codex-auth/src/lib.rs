@@ -59,7 +59,10 @@
 //! | [`SecretStore`] | a [`SecretBackend`], such as the system's keyring | a lock file |
 //! | [`CodexCliStore`] | the Codex CLI's `auth.json`, read-only | none is needed |
 //! | [`MemoryStore`] | memory | shared by clones |
-//! | [`AnyStore`] | one of these, chosen at run time | that store's |
+//! | [`AnyStore`] | any of these, chosen at run time | that store's |
+//!
+//! For a store of your own, implement [`TokenStore`], or [`BlockingStore`] if it blocks. Both say on which thread each
+//! method runs. [`Tokens::from_json`] and [`Tokens::to_json`] are the document to store.
 //!
 //! # Errors
 //!
@@ -82,11 +85,12 @@
 //!   [`parse_pasted`], [`AuthorizationCode`], [`Account`], [`LoginError`], [`CallbackError`], [`CALLBACK_PATH`],
 //!   [`DEFAULT_PORTS`].
 //! - PKCE and state: [`PkceVerifier`], [`PkceChallenge`], [`OAuthState`].
-//! - Stores: [`TokenStore`], [`StoreVersion`], [`StoreError`], [`check_writable`], [`wait_for_lock`], and the table
-//!   above.
-//! - The content of tokens: [`Tokens`], [`Claims`], [`Plan`], [`Organization`], [`LoginStatus`], [`LoginState`].
-//! - The auth server: [`AuthConfig`], [`TokenEndpoint`], [`HttpTokenEndpoint`], [`AnyTokenEndpoint`], [`TokenResponse`],
-//!   [`EndpointError`], [`GrantRefusal`], [`requests`].
+//! - Stores: [`TokenStore`], [`BlockingStore`], [`StoreVersion`], [`StoreError`], [`check_writable`],
+//!   [`wait_for_lock`], and the table above.
+//! - The content of tokens: [`Tokens`], [`ParseTokensError`], [`Claims`], [`Plan`], [`Organization`],
+//!   [`LoginStatus`], [`LoginState`].
+//! - The auth server: [`AuthConfig`], [`TokenEndpoint`], [`HttpTokenEndpoint`], [`AnyTokenEndpoint`],
+//!   [`TokenResponse`], [`EndpointError`], [`GrantRefusal`], [`requests`].
 //! - Parameters: [`HttpClient`], [`HttpClientError`], [`Clock`], [`SystemClock`], [`Secret`].
 
 pub mod requests;
@@ -125,7 +129,9 @@ pub use response::{EndpointError, GrantRefusal, TokenResponse};
 pub use secret::Secret;
 pub use status::{LoginState, LoginStatus};
 pub use store::any::{AnyLock, AnyStore};
+pub use store::blocking::BlockingStore;
 pub use store::codex_cli::CodexCliStore;
+pub use store::document::ParseTokensError;
 pub use store::file::{FileLock, FileStore};
 pub use store::memory::{MemoryLock, MemoryStore};
 pub use store::secret_backend::{SecretBackend, SecretBackendError, SecretStore};
@@ -137,7 +143,7 @@ pub use tokens::{Bearer, Tokens};
 pub mod fuzzing {
     /// Returns the content of a credentials file after a rewrite with its own tokens, or `None` if it cannot be read.
     pub fn rewritten(content: &[u8]) -> Option<Vec<u8>> {
-        let tokens = crate::store::credentials::parse(content).ok()?;
-        Some(crate::store::credentials::render(Some(content), &tokens))
+        let tokens = crate::Tokens::from_json(content).ok()?;
+        Some(tokens.to_json_over(content).to_vec())
     }
 }

@@ -7,6 +7,18 @@ use crate::response::TokenResponse;
 use crate::secret::Secret;
 
 /// The tokens of one login, as they are stored.
+///
+/// [`Tokens::from_json`] and [`Tokens::to_json`] convert between them and the document in which stores hold them.
+///
+/// ```
+/// use codex_auth::{Secret, Tokens};
+///
+/// let mut tokens = Tokens::new(Secret::new("access"));
+/// tokens.refresh_token = Some(Secret::new("single use"));
+/// let read = Tokens::from_json(&tokens.to_json())?;
+/// assert!(read.access_token.matches(&tokens.access_token));
+/// # Ok::<(), codex_auth::ParseTokensError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Tokens {
     /// Authenticates requests to the backend.
@@ -21,6 +33,9 @@ pub struct Tokens {
     pub expires_at: Option<SystemTime>,
     /// When the tokens were last issued.
     pub last_refresh: Option<SystemTime>,
+    /// The members of the stored document that this version does not know, as a JSON object. [`Tokens::to_json`] writes
+    /// them unchanged; what is not a JSON object is left out.
+    pub unknown_members: Option<Secret>,
 }
 
 impl Tokens {
@@ -34,6 +49,7 @@ impl Tokens {
             account_id: None,
             expires_at: None,
             last_refresh: None,
+            unknown_members: None,
         }
     }
 

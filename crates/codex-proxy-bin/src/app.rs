@@ -60,7 +60,7 @@ pub struct AppState {
     /// The requests of this run.
     pub request_log: Arc<RequestLog>,
     /// The command that renews the login, as in `codex-proxy login`.
-    pub login_command: &'static str,
+    pub login_command: String,
     /// The responses that clients continue.
     pub(crate) stored: Arc<Stored>,
     /// The memory for large bodies.

@@ -72,7 +72,7 @@ impl BrowserLogin {
         store: &S,
         clock: &impl Clock,
     ) -> Result<Account, LoginError> {
-        check_writable(store)?;
+        check_writable(store).await?;
         let Self { request, listener } = self;
         let mut server = CallbackServer::new(listener);
         let exchange = |code| exchange_and_store(&request, code, http, store, clock);
@@ -111,7 +111,7 @@ impl AuthorizationRequest {
         clock: &impl Clock,
     ) -> Result<Account, LoginError> {
         let code = parse_pasted(input, self.state())?;
-        check_writable(store)?;
+        check_writable(store).await?;
         exchange_and_store(self, code, http, store, clock).await
     }
 }

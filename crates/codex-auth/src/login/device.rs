@@ -78,7 +78,7 @@ impl DeviceLogin {
         store: &S,
         clock: &impl Clock,
     ) -> Result<Account, LoginError> {
-        check_writable(store)?;
+        check_writable(store).await?;
         let mut interval = self.grant.interval.map_or(DEFAULT_INTERVAL, |interval| interval.max(MIN_INTERVAL));
         let approved = loop {
             match self.poll(http).await? {

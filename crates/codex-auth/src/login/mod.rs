@@ -140,7 +140,7 @@ pub(crate) async fn store_login<S: TokenStore>(
         return Err(LoginError::Workspace { found: account.account_id });
     }
     let lock = wait_for_lock(store, LOCK_WAIT).await?;
-    store.save(&lock, tokens)?;
+    store.save(&lock, tokens).await?;
     tracing::debug!(location = %store.location(), "logged in");
     Ok(account)
 }

@@ -15,10 +15,13 @@ pub struct RefreshPolicy {
     pub jitter: Duration,
     /// The age at which tokens whose end is unknown are renewed: 8 days (`docs/backend.md §1.5`).
     pub max_age: Duration,
-    /// How long callers with a valid access token wait for a refresh, counted from its start.
+    /// How long callers with a valid access token wait for a refresh or for the store, counted from the start of the
+    /// refresh or call.
     pub max_wait: Duration,
     /// How long a refresh waits for another process that holds the store's lock.
     pub lock_wait: Duration,
+    /// How long the store may take to answer, except to [`crate::TokenStore::save`].
+    pub store_wait: Duration,
     /// The pause after the first temporary failure; it doubles with each further one.
     pub backoff: Duration,
     /// The longest pause between attempts.
@@ -35,6 +38,7 @@ impl Default for RefreshPolicy {
             max_age: Duration::from_secs(8 * 24 * 3600),
             max_wait: Duration::from_secs(5),
             lock_wait: Duration::from_secs(60),
+            store_wait: Duration::from_secs(30),
             backoff: Duration::from_secs(5),
             max_backoff: Duration::from_secs(5 * 60),
             check_interval: Duration::from_secs(60),

@@ -1,7 +1,9 @@
 //! The manager that returns bearers for requests and renews their tokens.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -24,8 +26,9 @@ type Outcome = Result<Bearer, AuthError>;
 
 /// Returns bearers for requests, and keeps their tokens fresh.
 ///
-/// Clones share everything. Methods must be called within a tokio runtime. The runtime must not end during a refresh,
-/// so await [`TokenManager::wait_for_refresh`] before it does. See the crate documentation for the order of a refresh.
+/// Clones share everything. Methods must be called within a tokio runtime with timers, which must not end during a
+/// refresh, so await [`TokenManager::wait_for_refresh`] before it does. See the crate documentation for the order of a
+/// refresh.
 ///
 /// `TokenManager` without parameters is the manager of any store and endpoint:
 ///
@@ -58,6 +61,7 @@ impl<S: TokenStore, E: TokenEndpoint> TokenManager<S, E> {
             endpoint,
             clock: Box::new(clock),
             policy,
+            version_flight: SingleFlight::new(),
             read_flight: SingleFlight::new(),
             refresh_flight: SingleFlight::new(),
         };
@@ -66,7 +70,8 @@ impl<S: TokenStore, E: TokenEndpoint> TokenManager<S, E> {
 
     /// Returns a bearer for a request, after renewing the tokens if that is due.
     ///
-    /// While the current access token is valid, a slow or failing refresh does not prevent the caller from getting it.
+    /// While the current access token is valid, neither a refresh nor a store that is slow or fails prevents the caller
+    /// from getting it. Dropping the future is safe: what it waits for runs in tasks of its own.
     ///
     /// # Errors
     /// [`AuthError`], by what to do next: retry after a temporary error, log in or repair the store after the others.
@@ -86,7 +91,8 @@ impl<S: TokenStore, E: TokenEndpoint> TokenManager<S, E> {
         self.shared.acquire(Some(rejected)).await
     }
 
-    /// Returns the state of the login. Reads the store if it has changed; never contacts the auth server.
+    /// Returns the state of the login. Reads the store if it has changed, waiting no longer than
+    /// [`RefreshPolicy::max_wait`]; never contacts the auth server.
     pub async fn status(&self) -> LoginStatus {
         self.shared.status().await
     }
@@ -127,6 +133,7 @@ struct ManagerInner<S, E> {
     policy: RefreshPolicy,
     /// Never held across an await.
     state: Mutex<TokenState>,
+    version_flight: SingleFlight<Result<StoreVersion, StoreError>>,
     read_flight: SingleFlight<Result<(), StoreError>>,
     refresh_flight: SingleFlight<Outcome>,
 }
@@ -170,14 +177,63 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
 
     /// Returns the next step, after reading the store if it has changed. Concurrent callers share one read.
     async fn step_from_store(self: &Arc<Self>, rejected: Option<&Bearer>) -> Result<NextStep, AuthError> {
-        let step = self.step(Some(self.store.version()), rejected);
+        let seen = match self.version(rejected).await {
+            Ok(seen) => seen,
+            Err(outcome) => return outcome.map(NextStep::Serve),
+        };
+        let step = self.step(Some(seen), rejected);
         let NextStep::Read = step else { return Ok(step) };
         let shared = Arc::clone(self);
-        match self.read_flight.join(|| async move { shared.reread().await }).wait().await {
-            Some(Ok(())) => Ok(self.step(None, rejected)),
-            Some(Err(error)) => self.without_store(rejected, error).map(NextStep::Serve),
-            None => Err(self.temporary("reading the store ended unexpectedly")),
+        let read = self.read_flight.join(|| async move { shared.reread().await });
+        match self.answer(read, rejected).await {
+            Ok(()) => Ok(self.step(None, rejected)),
+            Err(outcome) => outcome.map(NextStep::Serve),
         }
+    }
+
+    /// Returns the store's version, or the caller's outcome if the store does not answer. Concurrent callers share one
+    /// call, except if the store has the version at hand: this is done before every request.
+    async fn version(self: &Arc<Self>, rejected: Option<&Bearer>) -> Result<StoreVersion, Outcome> {
+        if let Some(asked) = self.version_flight.running() {
+            return self.answer(asked, rejected).await;
+        }
+        let store = Arc::clone(&self.store);
+        let mut version = Box::pin(async move { store.version().await });
+        // If it is pending, the task polls it again with a waker of its own.
+        if let Poll::Ready(version) = version.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return Ok(version);
+        }
+        let shared = Arc::clone(self);
+        let asked = self.version_flight.join(|| async move {
+            let version = shared.limited(async move { Ok(version.await) }).await;
+            if version.is_err() {
+                shared.state().forget_version();
+            }
+            version
+        });
+        self.answer(asked, rejected).await
+    }
+
+    /// Waits for the store's answer to a call. `Err` is the caller's outcome without one: the bearer in memory if it
+    /// can still be sent, which waits only for so long.
+    async fn answer<T: Clone>(
+        &self,
+        call: InFlight<Result<T, StoreError>>,
+        rejected: Option<&Bearer>,
+    ) -> Result<T, Outcome> {
+        let usable = self.state().usable(rejected, self.moment(), &self.policy);
+        // Counted from the start of the call, so a hanging one delays only its first callers.
+        let deadline = call.started() + self.policy.max_wait;
+        let answer = match usable {
+            Some(bearer) => match tokio::time::timeout_at(deadline, call.wait()).await {
+                Ok(answer) => answer,
+                Err(_) => return Err(Ok(bearer)),
+            },
+            None => call.wait().await,
+        };
+        answer
+            .unwrap_or_else(|| Err(StoreError::panicked(self.store.location())))
+            .map_err(|error| self.without_store(rejected, error))
     }
 
     fn start_refresh(self: &Arc<Self>, rejected: Option<Bearer>) -> InFlight<Outcome> {
@@ -218,7 +274,9 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
         let Some(refresh_token) = tokens.refresh_token.clone() else {
             return self.outcome(rejected);
         };
-        let (probed, lock) = self.blocking(move |store| (store.probe(&lock), lock)).await?;
+        let store = Arc::clone(&self.store);
+        let probe = self.limited(async move { Ok((store.probe(&lock).await, lock)) });
+        let (probed, lock) = self.contained(probe).await?;
         if let Err(error) = probed {
             if reason.still_usable() {
                 // Using the stored token when the next cannot be stored would end the login at the next restart.
@@ -242,8 +300,7 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
             Ok(response) => self.store_and_publish(lock, &tokens, response, rejected).await,
             Err(error @ EndpointError::Refused { .. }) => {
                 // A program without locks may have been faster; then its tokens are in the store.
-                let is_read = self.state().read_version() == Some(self.store.version());
-                if !is_read && self.reread().await.is_ok() {
+                if self.read_if_changed().await == Ok(true) {
                     let held = self.state().tokens().and_then(|tokens| tokens.refresh_token.clone());
                     if !same(held.as_ref(), Some(&refresh_token)) {
                         return self.outcome(rejected);
@@ -272,12 +329,13 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
     ) -> Outcome {
         let is_complete = response.access_token.is_some();
         let renewed = tokens.renewed(response, self.clock.now());
-        let saved = self.save(lock, renewed.clone()).await;
+        // Releases the lock.
+        let saved = self.save(lock, renewed.clone()).await.and_then(|(_, saved)| saved);
         match &saved {
             Ok(_) => tracing::info!("the new tokens are stored"),
             Err(error) => tracing::warn!(
                 %error,
-                "the new tokens are in memory only; if codex-proxy exits before they can be stored, log in again"
+                "the new tokens are in memory only; if the program exits before they can be stored, log in again"
             ),
         }
         self.state().publish(renewed, saved.ok(), Instant::now() + self.policy.check_interval);
@@ -295,12 +353,7 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
             state.tokens().filter(|_| state.is_unsaved()).cloned()
         };
         let Some(tokens) = due else { return Ok(lock) };
-        let (lock, saved) = self
-            .blocking(move |store| {
-                let saved = store.save(&lock, &tokens).map(|()| store.version());
-                (lock, saved)
-            })
-            .await?;
+        let (lock, saved) = self.save(lock, tokens).await?;
         match &saved {
             Ok(_) => tracing::info!("stored the tokens that were in memory only"),
             Err(error) => tracing::debug!(%error, "the tokens are still in memory only"),
@@ -309,19 +362,44 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
         Ok(lock)
     }
 
-    /// Writes tokens, releases the lock, and returns the store's version with them in it.
-    async fn save(&self, lock: S::Lock, tokens: Tokens) -> Result<StoreVersion, StoreError> {
-        self.blocking(move |store| store.save(&lock, &tokens).map(|()| store.version())).await?
+    /// Writes tokens, and returns the lock and the store's version with them in it. Waits as long as the store takes: a
+    /// token that is not stored must not be used.
+    async fn save(
+        &self,
+        lock: S::Lock,
+        tokens: Tokens,
+    ) -> Result<(S::Lock, Result<StoreVersion, StoreError>), StoreError> {
+        let store = Arc::clone(&self.store);
+        let version = self.current_version();
+        self.contained(async move {
+            let saved = match store.save(&lock, &tokens).await {
+                // Without a version, the store is read again.
+                Ok(()) => Ok(version.await.unwrap_or_default()),
+                Err(error) => Err(error),
+            };
+            Ok((lock, saved))
+        })
+        .await
+    }
+
+    /// Reads the store if it has changed, and returns whether it has.
+    async fn read_if_changed(&self) -> Result<bool, StoreError> {
+        let version = self.current_version().await?;
+        if self.state().read_version() == Some(version) {
+            return Ok(false);
+        }
+        self.reread().await.map(|()| true)
     }
 
     async fn reread(&self) -> Result<(), StoreError> {
         let store_read = self.state().begin_read();
-        let read = self.blocking(|store| {
+        let store = Arc::clone(&self.store);
+        let read = self.limited(async move {
             // The version first: a change in between is then noticed the next time.
-            let version = store.version();
-            store.load().map(|tokens| (tokens, version))
+            let version = store.version().await;
+            store.load().await.map(|tokens| (tokens, version))
         });
-        let (tokens, version) = read.await??;
+        let (tokens, version) = self.contained(read).await?;
         if self.state().adopt(store_read, tokens, version) {
             tracing::info!("the stored credentials have changed; using the new ones");
         }
@@ -331,7 +409,8 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
     fn failed(&self, error: &EndpointError, rejected: Option<&Bearer>) -> Outcome {
         let failures = self.state().fail(error, self.moment(), &self.policy);
         if matches!(error, EndpointError::Refused { .. }) {
-            tracing::error!(reason = %error, "the login has ended: run `codex-proxy login`");
+            let login = self.state().login_command().to_owned();
+            tracing::error!(reason = %error, "the login has ended: run `{login}`");
         } else if failures == 1 {
             tracing::warn!(reason = %error, "cannot refresh the access token; will try again");
         } else {
@@ -360,9 +439,16 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
     }
 
     async fn status(&self) -> LoginStatus {
-        let is_read = self.state().read_version() == Some(self.store.version());
-        if !is_read && let Err(error) = self.reread().await {
-            self.state().note_store_error(&error);
+        let wait = self.policy.max_wait;
+        match tokio::time::timeout(wait, self.read_if_changed()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                self.state().note_store_error(&error);
+            }
+            Err(_) => {
+                self.state().note_store_error(&StoreError::unanswered(self.store.location(), wait));
+                self.state().forget_version();
+            }
         }
         let state = self.state();
         let mut status = LoginStatus::of(state.tokens(), self.store.location(), self.clock.now());
@@ -380,11 +466,31 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
         self.state().step(seen, rejected, self.moment(), &self.policy, || self.store.location())
     }
 
-    async fn blocking<T: Send + 'static>(&self, act: impl FnOnce(&S) -> T + Send + 'static) -> Result<T, StoreError> {
+    /// Returns the store's version, within the time limit.
+    fn current_version(&self) -> impl Future<Output = Result<StoreVersion, StoreError>> + Send + 'static + use<S, E> {
         let store = Arc::clone(&self.store);
-        let panicked =
-            |_| StoreError::Unwritable { path: self.store.location().into(), reason: "the store panicked".to_owned() };
-        tokio::task::spawn_blocking(move || act(&store)).await.map_err(panicked)
+        self.limited(async move { Ok(store.version().await) })
+    }
+
+    /// Limits the time of a call to the store.
+    fn limited<T, F>(&self, call: F) -> impl Future<Output = Result<T, StoreError>> + Send + 'static + use<T, F, S, E>
+    where
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let (store, wait) = (Arc::clone(&self.store), self.policy.store_wait);
+        async move {
+            let answer = tokio::time::timeout(wait, call).await;
+            answer.unwrap_or_else(|_| Err(StoreError::unanswered(store.location(), wait)))
+        }
+    }
+
+    /// Runs a call to the store in a task of its own, to its end: a panic of the store is an error like any other.
+    async fn contained<T, F>(&self, call: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        tokio::spawn(call).await.unwrap_or_else(|_| Err(StoreError::panicked(self.store.location())))
     }
 
     fn temporary(&self, reason: &str) -> AuthError {

@@ -35,7 +35,7 @@ pub(crate) struct Moment {
 #[derive(Debug)]
 pub(crate) struct TokenState {
     /// The command that logs in, for messages.
-    login: &'static str,
+    login: String,
     held: Option<HeldTokens>,
     /// The store's version when it was last read; `None` before the first time.
     read: Option<StoreVersion>,
@@ -108,7 +108,7 @@ pub(crate) enum NextStep {
 
 impl TokenState {
     /// Creates the state before the first read of the store; `login` is the command that messages name.
-    pub(crate) fn new(login: &'static str) -> Self {
+    pub(crate) fn new(login: String) -> Self {
         Self { login, held: None, read: None, begun: 0, current: 0, store_error: None, rejections: Vec::new() }
     }
 
@@ -127,7 +127,7 @@ impl TokenState {
             return NextStep::Read;
         }
         let Some(held) = &self.held else {
-            return NextStep::Fail(AuthError::NotLoggedIn { path: location(), login: self.login });
+            return NextStep::Fail(AuthError::NotLoggedIn { location: location(), login: self.login.clone() });
         };
         let reason = match rejected {
             Some(rejected) if held.bearer.token.matches(&rejected.token) => RefreshReason::Rejected,
@@ -296,6 +296,10 @@ impl TokenState {
         is_new
     }
 
+    pub(crate) fn login_command(&self) -> &str {
+        &self.login
+    }
+
     pub(crate) fn store_error(&self) -> Option<&StoreError> {
         self.store_error.as_ref()
     }
@@ -310,6 +314,11 @@ impl TokenState {
 
     pub(crate) fn read_version(&self) -> Option<StoreVersion> {
         self.read
+    }
+
+    /// Makes the next caller read the store again, because it did not answer.
+    pub(crate) fn forget_version(&mut self) {
+        self.read = None;
     }
 
     pub(crate) fn is_unsaved(&self) -> bool {
@@ -354,7 +363,7 @@ impl TokenState {
     }
 
     fn expired(&self, reason: LoginReason) -> AuthError {
-        AuthError::LoginExpired { reason, login: self.login }
+        AuthError::LoginExpired { reason, login: self.login.clone() }
     }
 
     fn rejections_end(&self, reason: RefreshReason, at: Moment) -> Option<Instant> {
@@ -401,7 +410,7 @@ fn pause_after(error: &EndpointError, failures: u32, policy: &RefreshPolicy) -> 
 mod tests {
     use super::*;
 
-    const VERSIONS: [StoreVersion; 2] = [StoreVersion::new([1; 5]), StoreVersion::new([2; 5])];
+    const VERSIONS: [StoreVersion; 2] = [StoreVersion::of_file([1; 5]), StoreVersion::of_file([2; 5])];
 
     fn tokens(generation: u8) -> Tokens {
         let mut tokens = Tokens::new(format!("access-{generation}").into());
@@ -415,7 +424,7 @@ mod tests {
 
     #[test]
     fn a_read_that_ends_late_brings_back_nothing() {
-        let mut state = TokenState::new("log in");
+        let mut state = TokenState::new("log in".to_owned());
         let (early, late) = (state.begin_read(), state.begin_read());
         assert!(!state.adopt(late, Some(tokens(1)), VERSIONS[1]));
         assert!(!state.adopt(early, Some(tokens(0)), VERSIONS[0]));
@@ -424,7 +433,7 @@ mod tests {
 
     #[test]
     fn tokens_that_are_only_in_memory_survive_earlier_reads() {
-        let mut state = TokenState::new("log in");
+        let mut state = TokenState::new("log in".to_owned());
         let read = state.begin_read();
         state.adopt(read, Some(tokens(1)), VERSIONS[0]);
         let reads = [state.begin_read(), state.begin_read()];

@@ -2,6 +2,8 @@
 
 use std::any::Any;
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::store::{StoreError, StoreVersion, TokenStore};
@@ -11,6 +13,18 @@ use crate::tokens::Tokens;
 ///
 /// A program that can store its login in several places uses this type for all of them, so that generic code is
 /// compiled once.
+///
+/// ```
+/// use codex_auth::{AnyStore, FileStore, MemoryStore, TokenStore};
+///
+/// let in_memory = std::env::args().any(|arg| arg == "--ephemeral");
+/// let store = if in_memory {
+///     AnyStore::new(MemoryStore::default())
+/// } else {
+///     AnyStore::new(FileStore::new("/home/ada/.config/myapp/login.json"))
+/// };
+/// println!("the login is in {}", store.location());
+/// ```
 #[derive(Clone)]
 pub struct AnyStore(Arc<dyn DynStore>);
 
@@ -36,92 +50,95 @@ impl fmt::Debug for AnyLock {
     }
 }
 
-/// [`TokenStore`] with a single lock type.
+/// [`TokenStore`] with a single type of lock, and of future for each method.
 trait DynStore: Send + Sync {
-    fn load(&self) -> Result<Option<Tokens>, StoreError>;
-    fn try_lock(&self) -> Result<Option<AnyLock>, StoreError>;
-    fn probe(&self, lock: &AnyLock) -> Result<(), StoreError>;
-    fn save(&self, lock: &AnyLock, tokens: &Tokens) -> Result<(), StoreError>;
-    fn remove(&self, lock: &AnyLock) -> Result<bool, StoreError>;
-    fn version(&self) -> StoreVersion;
+    fn load(&self) -> BoxFuture<'_, Result<Option<Tokens>, StoreError>>;
+    fn try_lock(&self) -> BoxFuture<'_, Result<Option<AnyLock>, StoreError>>;
+    fn probe<'a>(&'a self, lock: &'a AnyLock) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn save<'a>(&'a self, lock: &'a AnyLock, tokens: &'a Tokens) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn remove<'a>(&'a self, lock: &'a AnyLock) -> BoxFuture<'a, Result<bool, StoreError>>;
+    fn version(&self) -> BoxFuture<'_, StoreVersion>;
     fn location(&self) -> String;
-    fn login_command(&self) -> &'static str;
+    fn login_command(&self) -> String;
 }
 
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 impl<S: TokenStore> DynStore for S {
-    fn load(&self) -> Result<Option<Tokens>, StoreError> {
-        TokenStore::load(self)
+    fn load(&self) -> BoxFuture<'_, Result<Option<Tokens>, StoreError>> {
+        Box::pin(TokenStore::load(self))
     }
 
-    fn try_lock(&self) -> Result<Option<AnyLock>, StoreError> {
-        Ok(TokenStore::try_lock(self)?.map(|lock| AnyLock(Box::new(lock))))
+    fn try_lock(&self) -> BoxFuture<'_, Result<Option<AnyLock>, StoreError>> {
+        Box::pin(async { Ok(TokenStore::try_lock(self).await?.map(|lock| AnyLock(Box::new(lock)))) })
     }
 
-    fn probe(&self, lock: &AnyLock) -> Result<(), StoreError> {
-        TokenStore::probe(self, own(self, lock)?)
+    fn probe<'a>(&'a self, lock: &'a AnyLock) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async { TokenStore::probe(self, own(self, lock)?).await })
     }
 
-    fn save(&self, lock: &AnyLock, tokens: &Tokens) -> Result<(), StoreError> {
-        TokenStore::save(self, own(self, lock)?, tokens)
+    fn save<'a>(&'a self, lock: &'a AnyLock, tokens: &'a Tokens) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async { TokenStore::save(self, own(self, lock)?, tokens).await })
     }
 
-    fn remove(&self, lock: &AnyLock) -> Result<bool, StoreError> {
-        TokenStore::remove(self, own(self, lock)?)
+    fn remove<'a>(&'a self, lock: &'a AnyLock) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async { TokenStore::remove(self, own(self, lock)?).await })
     }
 
-    fn version(&self) -> StoreVersion {
-        TokenStore::version(self)
+    fn version(&self) -> BoxFuture<'_, StoreVersion> {
+        Box::pin(TokenStore::version(self))
     }
 
     fn location(&self) -> String {
         TokenStore::location(self)
     }
 
-    fn login_command(&self) -> &'static str {
+    fn login_command(&self) -> String {
         TokenStore::login_command(self)
     }
 }
 
 /// Returns the lock as its store created it. The lock of another kind of store proves nothing here.
 fn own<'a, S: TokenStore>(store: &S, lock: &'a AnyLock) -> Result<&'a S::Lock, StoreError> {
-    lock.0.downcast_ref().ok_or_else(|| StoreError::Unwritable {
-        path: TokenStore::location(store).into(),
+    lock.0.downcast_ref().ok_or_else(|| StoreError::Other {
+        location: TokenStore::location(store),
         reason: "the lock belongs to another store".to_owned(),
+        advice: "use the lock with the store that returned it".to_owned(),
     })
 }
 
 impl TokenStore for AnyStore {
     type Lock = AnyLock;
 
-    fn load(&self) -> Result<Option<Tokens>, StoreError> {
-        DynStore::load(&*self.0)
+    async fn load(&self) -> Result<Option<Tokens>, StoreError> {
+        DynStore::load(&*self.0).await
     }
 
-    fn try_lock(&self) -> Result<Option<AnyLock>, StoreError> {
-        DynStore::try_lock(&*self.0)
+    async fn try_lock(&self) -> Result<Option<AnyLock>, StoreError> {
+        DynStore::try_lock(&*self.0).await
     }
 
-    fn probe(&self, lock: &AnyLock) -> Result<(), StoreError> {
-        DynStore::probe(&*self.0, lock)
+    async fn probe(&self, lock: &AnyLock) -> Result<(), StoreError> {
+        DynStore::probe(&*self.0, lock).await
     }
 
-    fn save(&self, lock: &AnyLock, tokens: &Tokens) -> Result<(), StoreError> {
-        DynStore::save(&*self.0, lock, tokens)
+    async fn save(&self, lock: &AnyLock, tokens: &Tokens) -> Result<(), StoreError> {
+        DynStore::save(&*self.0, lock, tokens).await
     }
 
-    fn remove(&self, lock: &AnyLock) -> Result<bool, StoreError> {
-        DynStore::remove(&*self.0, lock)
+    async fn remove(&self, lock: &AnyLock) -> Result<bool, StoreError> {
+        DynStore::remove(&*self.0, lock).await
     }
 
-    fn version(&self) -> StoreVersion {
-        DynStore::version(&*self.0)
+    async fn version(&self) -> StoreVersion {
+        DynStore::version(&*self.0).await
     }
 
     fn location(&self) -> String {
         DynStore::location(&*self.0)
     }
 
-    fn login_command(&self) -> &'static str {
+    fn login_command(&self) -> String {
         DynStore::login_command(&*self.0)
     }
 }
@@ -131,26 +148,26 @@ mod tests {
     use super::{AnyStore, TokenStore, Tokens};
     use crate::{CodexCliStore, MemoryStore, Secret};
 
-    #[test]
-    fn any_store_behaves_as_the_store_in_it() {
+    #[tokio::test]
+    async fn any_store_behaves_as_the_store_in_it() {
         let memory = MemoryStore::default();
         let store = AnyStore::new(memory.clone());
         assert_eq!((store.location(), store.login_command()), (memory.location(), memory.login_command()));
-        let lock = store.try_lock().unwrap().unwrap();
-        assert!(store.try_lock().unwrap().is_none() && memory.try_lock().unwrap().is_none());
-        store.probe(&lock).unwrap();
-        store.save(&lock, &Tokens::new(Secret::new("token".to_owned()))).unwrap();
-        assert!(memory.load().unwrap().is_some() && store.load().unwrap().is_some());
-        assert_eq!(memory.version(), store.version());
-        assert!(store.remove(&lock).unwrap() && memory.load().unwrap().is_none());
+        let lock = store.try_lock().await.unwrap().unwrap();
+        assert!(store.try_lock().await.unwrap().is_none() && memory.try_lock().await.unwrap().is_none());
+        store.probe(&lock).await.unwrap();
+        store.save(&lock, &Tokens::new(Secret::new("token".to_owned()))).await.unwrap();
+        assert!(memory.tokens().is_some() && store.load().await.unwrap().is_some());
+        assert_eq!(memory.version().await, store.version().await);
+        assert!(store.remove(&lock).await.unwrap() && memory.tokens().is_none());
         drop(lock);
-        assert!(memory.try_lock().unwrap().is_some());
+        assert!(memory.try_lock().await.unwrap().is_some());
     }
 
-    #[test]
-    fn the_lock_of_another_kind_of_store_is_rejected() {
-        let lock = AnyStore::new(CodexCliStore::new("auth.json")).try_lock().unwrap().unwrap();
+    #[tokio::test]
+    async fn the_lock_of_another_kind_of_store_is_rejected() {
+        let lock = AnyStore::new(CodexCliStore::new("auth.json")).try_lock().await.unwrap().unwrap();
         let store = AnyStore::new(MemoryStore::default());
-        assert!(store.probe(&lock).is_err() && store.remove(&lock).is_err());
+        assert!(store.probe(&lock).await.is_err() && store.remove(&lock).await.is_err());
     }
 }

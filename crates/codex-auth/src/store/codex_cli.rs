@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::lenient_json;
 use crate::secret::Secret;
+use crate::store::blocking::BlockingStore;
 use crate::store::file::FileStore;
-use crate::store::{StoreError, StoreVersion, TokenStore};
+use crate::store::{StoreError, StoreVersion};
 use crate::tokens::Tokens;
 
 /// How much of the file is read at most. A longer one does not parse.
@@ -41,8 +42,9 @@ impl CodexCliStore {
 
     fn read_only(&self) -> StoreError {
         StoreError::Unwritable {
-            path: self.path.to_path_buf(),
-            reason: "the file belongs to the Codex CLI, and codex-proxy only reads it".to_owned(),
+            location: self.location(),
+            reason: "the file belongs to the Codex CLI and is only read here".to_owned(),
+            advice: "run `codex`, which renews its tokens".to_owned(),
         }
     }
 }
@@ -64,12 +66,15 @@ struct CodexCliTokens {
     account_id: Option<String>,
 }
 
-impl TokenStore for CodexCliStore {
+impl BlockingStore for CodexCliStore {
     type Lock = ();
 
     fn load(&self) -> Result<Option<Tokens>, StoreError> {
-        let unreadable =
-            |reason: String, advice| StoreError::Unreadable { path: self.path.to_path_buf(), reason, advice };
+        let unreadable = |reason: String, advice: &str| StoreError::Unreadable {
+            location: self.location(),
+            reason,
+            advice: advice.to_owned(),
+        };
         let content = match self.read() {
             Ok(content) => content,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -81,14 +86,11 @@ impl TokenStore for CodexCliStore {
         let Some((stored, last_refresh)) = login else {
             return Err(unreadable("it contains no ChatGPT login".to_owned(), "run `codex login`"));
         };
-        Ok(Some(Tokens {
-            access_token: stored.access_token,
-            refresh_token: None,
-            id_token: stored.id_token,
-            account_id: stored.account_id,
-            expires_at: None,
-            last_refresh,
-        }))
+        let mut tokens = Tokens::new(stored.access_token);
+        tokens.id_token = stored.id_token;
+        tokens.account_id = stored.account_id;
+        tokens.last_refresh = last_refresh;
+        Ok(Some(tokens))
     }
 
     fn try_lock(&self) -> Result<Option<()>, StoreError> {
@@ -116,8 +118,8 @@ impl TokenStore for CodexCliStore {
     }
 
     /// Returns `codex`: the CLI renews its tokens when it is used, and asks for a login if necessary.
-    fn login_command(&self) -> &'static str {
-        "codex"
+    fn login_command(&self) -> String {
+        "codex".to_owned()
     }
 }
 
@@ -167,9 +169,9 @@ mod tests {
         };
         let manager = crate::TokenManager::new(CodexCliStore::new(&path), NoEndpoint);
         let error = manager.bearer().await.unwrap_err();
-        assert!(matches!(error, AuthError::NotLoggedIn { login: "codex", .. }), "{error}");
+        assert!(matches!(&error, AuthError::NotLoggedIn { login, .. } if login == "codex"), "{error}");
         log_in(1000);
-        let expired = AuthError::LoginExpired { reason: LoginReason::NoRefreshToken, login: "codex" };
+        let expired = AuthError::LoginExpired { reason: LoginReason::NoRefreshToken, login: "codex".to_owned() };
         assert_eq!(manager.bearer().await.unwrap_err(), expired);
         log_in(90_000_000_000);
         let bearer = manager.bearer().await.unwrap();
@@ -183,7 +185,10 @@ mod tests {
         for content in [r#"{"OPENAI_API_KEY": "sk-x"}"#, r#"{"tokens": {"access_token": ""}}"#, "", "{\"tokens\": {"] {
             fs::write(&path, content).unwrap();
             let error = CodexCliStore::new(&path).load().unwrap_err();
-            assert!(matches!(error, StoreError::Unreadable { advice: "run `codex login`", .. }), "{error}");
+            assert!(
+                matches!(&error, StoreError::Unreadable { advice, .. } if advice == "run `codex login`"),
+                "{error}"
+            );
         }
     }
 }

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use zeroize::Zeroizing;
 
-use crate::store::{StoreError, StoreVersion, TokenStore, credentials};
+use crate::store::blocking::BlockingStore;
+use crate::store::{StoreError, StoreVersion};
 use crate::tokens::Tokens;
 
 /// The largest credentials file that is accepted.
@@ -24,9 +25,17 @@ const MAX_LINKS: u32 = 40;
 /// next to it, syncing it, renaming it, and syncing the directory. A symbolic link is followed, so the file it points
 /// to is the one replaced. Unknown members of the file are preserved; a file that does not parse gets the name
 /// `….corrupt-N` when the next one is written. The lock is a file next to it (`credentials.lock`).
+///
+/// ```
+/// use codex_auth::{BlockingStore, FileStore};
+///
+/// let store = FileStore::new("/home/ada/.config/myapp/login.json").with_login_command("myapp sign-in");
+/// assert_eq!(store.login_command(), "myapp sign-in");
+/// ```
 #[derive(Clone, Debug)]
 pub struct FileStore {
     path: Arc<Path>,
+    login_command: Arc<str>,
     warned: Arc<WarnedOnce>,
 }
 
@@ -38,9 +47,15 @@ struct WarnedOnce {
 }
 
 impl FileStore {
-    /// Creates a store in the file at `path`, which need not exist.
+    /// Creates a store in the file at `path`, which need not exist. Its login command is `codex-proxy login`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into().into(), warned: Arc::default() }
+        Self { path: path.into().into(), login_command: "codex-proxy login".into(), warned: Arc::default() }
+    }
+
+    /// Sets the command that logs in, for messages.
+    #[must_use]
+    pub fn with_login_command(self, command: impl Into<String>) -> Self {
+        Self { login_command: command.into().into(), ..self }
     }
 
     /// Returns the path that the store was created with.
@@ -111,21 +126,23 @@ impl FileStore {
 
     fn unreadable(&self, error: &io::Error) -> StoreError {
         let advice = if error.kind() == io::ErrorKind::InvalidInput {
-            "move it away and run `codex-proxy login`"
+            format!("move it away and run `{}`", self.login_command)
         } else if error.kind() == io::ErrorKind::PermissionDenied {
-            "make it readable for this user (chown, chmod 600)"
+            "make it readable for this user (chown, chmod 600)".to_owned()
         } else {
-            "check the path and the disk"
+            "check the path and the disk".to_owned()
         };
-        StoreError::Unreadable { path: self.path.to_path_buf(), reason: error.to_string(), advice }
+        StoreError::Unreadable { location: self.location(), reason: error.to_string(), advice }
     }
 
     fn unwritable(&self, error: &io::Error) -> StoreError {
-        StoreError::Unwritable { path: self.path.to_path_buf(), reason: error.to_string() }
+        let advice = "free space or make the directory writable".to_owned();
+        StoreError::Unwritable { location: self.location(), reason: error.to_string(), advice }
     }
 
     fn corrupt(&self, reason: String) -> StoreError {
-        StoreError::Corrupt { path: self.path.to_path_buf(), reason }
+        let advice = format!("run `{}` (it keeps a copy of the damaged file)", self.login_command);
+        StoreError::Corrupt { location: self.location(), reason, advice }
     }
 
     /// Restricts the file's permissions to its owner.
@@ -151,12 +168,12 @@ impl FileStore {
     fn tighten(&self, _: &File) {}
 }
 
-impl TokenStore for FileStore {
+impl BlockingStore for FileStore {
     type Lock = FileLock;
 
     fn load(&self) -> Result<Option<Tokens>, StoreError> {
         let Some(content) = self.read()? else { return Ok(None) };
-        credentials::parse(&content).map(Some).map_err(|reason| self.corrupt(reason))
+        Tokens::from_json(&content).map(Some).map_err(|error| self.corrupt(error.to_string()))
     }
 
     fn try_lock(&self) -> Result<Option<FileLock>, StoreError> {
@@ -165,7 +182,7 @@ impl TokenStore for FileStore {
         let unlockable = |error: io::Error| {
             if !self.warned.lock.swap(true, Ordering::Relaxed) {
                 let path = path.display();
-                tracing::warn!(%path, %error, "cannot lock the credentials; do not run a second codex-proxy on them");
+                tracing::warn!(%path, %error, "cannot lock the credentials; do not share them with another process");
             }
             Ok(Some(FileLock(None)))
         };
@@ -199,13 +216,11 @@ impl TokenStore for FileStore {
             Err(StoreError::Corrupt { .. }) => Some(Zeroizing::default()),
             Err(error) => return Err(error),
         };
-        let previous = previous.as_ref().map(|content| content.as_slice());
-        if previous.is_some_and(|content| credentials::parse(content).is_err()) {
+        if previous.as_ref().is_some_and(|content| Tokens::from_json(content).is_err()) {
             let copy = self.preserve_damaged().map_err(|error| self.unwritable(&error))?;
             tracing::warn!(copy = %copy.display(), "kept a copy of the damaged credentials file");
         }
-        let content = Zeroizing::new(credentials::render(previous, tokens));
-        self.replace(&content)
+        self.replace(&tokens.to_json_over(&previous.unwrap_or_default()))
     }
 
     fn remove(&self, _: &FileLock) -> Result<bool, StoreError> {
@@ -226,6 +241,10 @@ impl TokenStore for FileStore {
     fn location(&self) -> String {
         self.path.display().to_string()
     }
+
+    fn login_command(&self) -> String {
+        self.login_command.to_string()
+    }
 }
 
 /// The lock of a [`FileStore`]; released when dropped, and by a crash.
@@ -239,14 +258,20 @@ fn version(metadata: &fs::Metadata) -> StoreVersion {
     use std::os::unix::fs::MetadataExt as _;
 
     let nanoseconds = metadata.mtime_nsec().cast_unsigned().rotate_left(32) ^ metadata.ctime_nsec().cast_unsigned();
-    StoreVersion::new([metadata.dev(), metadata.ino(), metadata.mtime().cast_unsigned(), nanoseconds, metadata.len()])
+    StoreVersion::of_file([
+        metadata.dev(),
+        metadata.ino(),
+        metadata.mtime().cast_unsigned(),
+        nanoseconds,
+        metadata.len(),
+    ])
 }
 
 #[cfg(not(unix))]
 fn version(metadata: &fs::Metadata) -> StoreVersion {
     let modified = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let modified = modified.unwrap_or_default();
-    StoreVersion::new([1, 0, modified.as_secs(), u64::from(modified.subsec_nanos()), metadata.len()])
+    StoreVersion::of_file([1, 0, modified.as_secs(), u64::from(modified.subsec_nanos()), metadata.len()])
 }
 
 /// Returns whether writing is refused in a way that no retry changes, while reading may still work.

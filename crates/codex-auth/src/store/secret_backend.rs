@@ -5,11 +5,16 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::store::blocking::BlockingStore;
+use crate::store::document::ParseTokensError;
 use crate::store::file::{FileLock, FileStore};
-use crate::store::{StoreError, StoreVersion, TokenStore, credentials};
+use crate::store::{StoreError, StoreVersion, UNNAMED_LOGIN_COMMAND};
 use crate::tokens::Tokens;
 
 /// A place that stores one secret of a few kilobytes, such as an entry of the operating system's keyring.
+///
+/// Methods may block: [`SecretStore`] calls all except [`location`](Self::location) on the runtime's threads for
+/// blocking tasks.
 pub trait SecretBackend: Send + Sync + 'static {
     /// Reads the secret; `Ok(None)` if there is none.
     ///
@@ -37,15 +42,17 @@ pub trait SecretBackend: Send + Sync + 'static {
 
     /// Returns the backend's name for messages.
     fn location(&self) -> String;
+
+    /// Returns what the user can do if the backend fails.
+    fn advice(&self) -> String {
+        "unlock the keyring, or store the credentials in a file".to_owned()
+    }
 }
 
 /// A backend's description of a failure, without secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SecretBackendError(pub String);
-
-/// What the user can do about a backend that fails.
-const ADVICE: &str = "unlock the keyring, or store the credentials in a file";
 
 /// The content of the change marker, for people who open it.
 const CHANGE_MARKER: &[u8] = b"The credentials are in the keyring. This file tells other processes when they change.\n";
@@ -56,41 +63,101 @@ const CHANGE_MARKER: &[u8] = b"The credentials are in the keyring. This file tel
 /// change marker, provides both: it is replaced after each change of the secret, and its lock file is the lock. If a
 /// crash prevents the replacement, other processes still read the backend under the lock before they use a refresh
 /// token.
+///
+/// ```
+/// use std::sync::Mutex;
+///
+/// use codex_auth::{BlockingStore, SecretBackend, SecretBackendError, SecretStore};
+/// use zeroize::Zeroizing;
+///
+/// /// The secret service of an imaginary system.
+/// #[derive(Default)]
+/// struct Safe(Mutex<Option<Vec<u8>>>);
+///
+/// impl SecretBackend for Safe {
+///     fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>, SecretBackendError> {
+///         Ok(self.0.lock().unwrap().clone().map(Zeroizing::new))
+///     }
+///
+///     fn set(&self, secret: &[u8]) -> Result<(), SecretBackendError> {
+///         *self.0.lock().unwrap() = Some(secret.to_vec());
+///         Ok(())
+///     }
+///
+///     fn delete(&self) -> Result<bool, SecretBackendError> {
+///         Ok(self.0.lock().unwrap().take().is_some())
+///     }
+///
+///     fn probe(&self) -> Result<(), SecretBackendError> {
+///         Ok(())
+///     }
+///
+///     fn location(&self) -> String {
+///         "the safe".to_owned()
+///     }
+/// }
+///
+/// let store = SecretStore::new(Safe::default(), "/run/user/1000/myapp/login.changed");
+/// let store = store.with_login_command("myapp sign-in");
+/// assert!(store.load()?.is_none());
+/// # Ok::<(), codex_auth::StoreError>(())
+/// ```
 #[derive(Debug)]
 pub struct SecretStore<B> {
     backend: Arc<B>,
     change_marker: FileStore,
+    login_command: Arc<str>,
 }
 
 impl<B> Clone for SecretStore<B> {
     fn clone(&self) -> Self {
-        Self { backend: Arc::clone(&self.backend), change_marker: self.change_marker.clone() }
+        Self {
+            backend: Arc::clone(&self.backend),
+            change_marker: self.change_marker.clone(),
+            login_command: Arc::clone(&self.login_command),
+        }
     }
 }
 
 impl<B: SecretBackend> SecretStore<B> {
     /// Creates a store in `backend`, with the change marker at the given path, which need not exist.
     pub fn new(backend: B, change_marker: impl AsRef<Path>) -> Self {
-        Self { backend: Arc::new(backend), change_marker: FileStore::new(change_marker.as_ref()) }
+        Self {
+            backend: Arc::new(backend),
+            change_marker: FileStore::new(change_marker.as_ref()),
+            login_command: UNNAMED_LOGIN_COMMAND.into(),
+        }
     }
 
-    fn unreadable(&self, reason: String, advice: &'static str) -> StoreError {
-        StoreError::Unreadable { path: self.backend.location().into(), reason, advice }
+    /// Sets the command that logs in, for messages.
+    #[must_use]
+    pub fn with_login_command(self, command: impl Into<String>) -> Self {
+        Self { login_command: command.into().into(), ..self }
+    }
+
+    fn unreadable(&self, error: &SecretBackendError) -> StoreError {
+        let advice = self.backend.advice();
+        StoreError::Unreadable { location: self.backend.location(), reason: error.to_string(), advice }
     }
 
     fn unwritable(&self, error: &SecretBackendError) -> StoreError {
-        StoreError::Unwritable { path: self.backend.location().into(), reason: error.to_string() }
+        let advice = self.backend.advice();
+        StoreError::Unwritable { location: self.backend.location(), reason: error.to_string(), advice }
+    }
+
+    fn corrupt(&self, error: &ParseTokensError) -> StoreError {
+        let advice = format!("run `{}`, which replaces them", self.login_command);
+        StoreError::Corrupt { location: self.backend.location(), reason: error.to_string(), advice }
     }
 }
 
-impl<B: SecretBackend> TokenStore for SecretStore<B> {
+impl<B: SecretBackend> BlockingStore for SecretStore<B> {
     type Lock = FileLock;
 
     fn load(&self) -> Result<Option<Tokens>, StoreError> {
-        let content = self.backend.get().map_err(|error| self.unreadable(error.to_string(), ADVICE))?;
+        let content = self.backend.get().map_err(|error| self.unreadable(&error))?;
         let Some(content) = content else { return Ok(None) };
-        let damaged = |reason| self.unreadable(reason, "run `codex-proxy logout`, then `codex-proxy login`");
-        credentials::parse(&content).map(Some).map_err(damaged)
+        Tokens::from_json(&content).map(Some).map_err(|error| self.corrupt(&error))
     }
 
     fn try_lock(&self) -> Result<Option<FileLock>, StoreError> {
@@ -104,8 +171,8 @@ impl<B: SecretBackend> TokenStore for SecretStore<B> {
 
     fn save(&self, _: &FileLock, tokens: &Tokens) -> Result<(), StoreError> {
         // A secret that cannot be read has no members to preserve.
-        let previous = self.backend.get().ok().flatten();
-        let content = Zeroizing::new(credentials::render(previous.as_ref().map(|content| content.as_slice()), tokens));
+        let previous = self.backend.get().ok().flatten().unwrap_or_default();
+        let content = tokens.to_json_over(&previous);
         self.backend.set(&content).map_err(|error| self.unwritable(&error))?;
         self.change_marker.replace(CHANGE_MARKER)
     }
@@ -122,6 +189,10 @@ impl<B: SecretBackend> TokenStore for SecretStore<B> {
 
     fn location(&self) -> String {
         self.backend.location()
+    }
+
+    fn login_command(&self) -> String {
+        self.login_command.to_string()
     }
 }
 
@@ -220,7 +291,7 @@ mod tests {
         save(&store, &tokens(1)).unwrap();
         backend.is_locked.store(true, Ordering::Relaxed);
         let error = store.load().unwrap_err();
-        assert!(matches!(&error, StoreError::Unreadable { path, .. } if path == Path::new("the backend")), "{error}");
+        assert!(matches!(&error, StoreError::Unreadable { location, .. } if location == "the backend"), "{error}");
         assert!(matches!(save(&store, &tokens(2)), Err(StoreError::Unwritable { .. })));
         let lock = store.try_lock().unwrap().unwrap();
         assert!(store.probe(&lock).is_err() && store.remove(&lock).is_err());
@@ -238,7 +309,7 @@ mod tests {
         assert!(String::from_utf8(backend.get().unwrap().unwrap().to_vec()).unwrap().contains("kept"));
         backend.set(b"SECRET{").unwrap();
         let error = store.load().unwrap_err();
-        assert!(matches!(error, StoreError::Unreadable { .. }) && !error.to_string().contains("SECRET"), "{error}");
+        assert!(matches!(error, StoreError::Corrupt { .. }) && !error.to_string().contains("SECRET"), "{error}");
         save(&store, &tokens(2)).unwrap();
         assert!(store.load().unwrap().is_some());
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use codex_auth::{DeviceLogin, LoginError, MemoryStore, TokenStore};
+use codex_auth::{DeviceLogin, LoginError, MemoryStore};
 use tokio::time::Instant;
 
 use crate::support::{ScriptedHttp, TestClock, config};
@@ -25,7 +25,7 @@ async fn approval_after_some_polling_stores_the_tokens() {
     let started = Instant::now();
     login.complete(&http, &store, &clock).await.unwrap();
     assert_eq!(started.elapsed().as_secs(), 10);
-    assert_eq!(store.load().unwrap().unwrap().refresh_token.unwrap().expose(), "r");
+    assert_eq!(store.tokens().unwrap().refresh_token.unwrap().expose(), "r");
     let exchange = http.requests().pop().unwrap();
     let form = std::str::from_utf8(exchange.body()).unwrap().to_owned();
     assert!(form.contains("code_verifier=theirs"), "{form}");

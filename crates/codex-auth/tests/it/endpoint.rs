@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use codex_auth::{
     AuthError, EndpointError, GrantRefusal, HttpClient, HttpClientError, HttpTokenEndpoint, LoginReason, MemoryStore,
-    RefreshPolicy, TokenEndpoint as _, TokenManager, TokenStore, Tokens,
+    RefreshPolicy, TokenEndpoint as _, TokenManager, Tokens,
 };
 use http::{Request, Response};
 use tokio::time::Instant;
@@ -98,7 +98,7 @@ async fn a_response_with_tokens_clears_the_problem() {
     let endpoint = HttpTokenEndpoint::new(http, config());
     let manager = TokenManager::with_policy(store.clone(), endpoint, clock.handle(), RefreshPolicy::default());
     assert_eq!(manager.bearer().await.unwrap().token.expose(), "access-2");
-    let stored = store.load().unwrap().unwrap();
+    let stored = store.tokens().unwrap();
     assert_eq!(stored.refresh_token.unwrap().expose(), "refresh-2");
     assert_eq!(stored.account_id.as_deref(), Some("account"), "members that the response leaves out keep their value");
     assert_eq!(manager.status().await.problem, None);

@@ -4,12 +4,12 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use codex_auth::{AuthError, GrantRefusal, LoginReason, LoginState, TokenStore};
+use codex_auth::{AuthError, BlockingStore, GrantRefusal, LoginReason, LoginState};
 
 use crate::support::{Authority, FaultyStore, HOUR, TestClock, Whim, manager};
 
 fn stored(store: &FaultyStore) -> String {
-    store.inner.load().unwrap().unwrap().refresh_token.unwrap().expose().to_owned()
+    store.inner.tokens().unwrap().refresh_token.unwrap().expose().to_owned()
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +145,7 @@ async fn death_before_the_write_leaves_the_old_token_and_a_clear_error() {
     let restarted = manager(store.clone(), &authority, &clock);
     let error = restarted.bearer().await.unwrap_err();
     let reason = LoginReason::Refused(GrantRefusal::Reused);
-    assert_eq!(error, AuthError::LoginExpired { reason, login: "codex-proxy login" });
+    assert_eq!(error, AuthError::LoginExpired { reason, login: "log in again".to_owned() });
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn death_before_the_request_leaves_everything_as_it_was() {
     let store = FaultyStore::holding(clock.tokens(1, 0));
     authority.next(Whim::Hang);
     let dying = manager(store.clone(), &authority, &clock);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
     let caller = runtime.spawn(async move { dying.bearer().await });
     authority.reached(1).await;
     // The process ends: its tasks and its lock go with it.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use codex_auth::{FileStore, Secret, StoreError, TokenStore, Tokens};
+use codex_auth::{BlockingStore, FileStore, Secret, StoreError, Tokens};
 use tempfile::TempDir;
 
 struct Home {
@@ -139,8 +139,8 @@ fn a_directory_in_its_place_is_named_with_the_next_step() {
     let home = Home::new();
     fs::create_dir_all(home.path()).unwrap();
     let error = home.store().load().unwrap_err();
-    let StoreError::Unreadable { path, .. } = error else { panic!("{error}") };
-    assert_eq!(path, home.path());
+    let StoreError::Unreadable { location, .. } = error else { panic!("{error}") };
+    assert_eq!(PathBuf::from(location), home.path());
     assert!(save(&home.store(), &tokens("one")).is_err());
 }
 
@@ -180,7 +180,9 @@ fn a_file_in_place_of_the_directory_is_an_error_that_names_the_path() {
     fs::write(directory.path().join("home"), "").unwrap();
     let store = FileStore::new(directory.path().join("home").join("credentials.json"));
     let at_fault = |error: &StoreError| match error {
-        StoreError::Unreadable { path, .. } | StoreError::Unwritable { path, .. } => path == store.path(),
+        StoreError::Unreadable { location, .. } | StoreError::Unwritable { location, .. } => {
+            *location == store.location()
+        }
         StoreError::Corrupt { .. } | StoreError::Locked { .. } | _ => false,
     };
     assert!(at_fault(&store.load().unwrap_err()) && at_fault(&store.try_lock().unwrap_err()));

@@ -5,9 +5,7 @@ use std::sync::atomic::Ordering;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use codex_auth::{
-    Account, BrowserLogin, CallbackError, EndpointError, GrantRefusal, LoginError, MemoryStore, TokenStore, Tokens,
-};
+use codex_auth::{Account, BrowserLogin, CallbackError, EndpointError, GrantRefusal, LoginError, MemoryStore, Tokens};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -51,7 +49,7 @@ impl Pending {
 
     pub(crate) async fn end(self) -> (Result<Account, LoginError>, String) {
         let ended = self.ended.await.unwrap();
-        let stored = self.store.load().unwrap().unwrap().access_token.expose().to_owned();
+        let stored = self.store.tokens().unwrap().access_token.expose().to_owned();
         (ended, stored)
     }
 }
@@ -315,7 +313,7 @@ async fn a_pasted_answer_completes_the_login_without_a_listener() {
     let pasted = format!("http://localhost:1455/auth/callback?code=c&state={}", attempt.state().as_str());
     let account = attempt.complete_pasted(&pasted, &http, &store, &clock).await.unwrap();
     assert_eq!(account.account_id.as_deref(), Some("acct"));
-    assert!(store.load().unwrap().is_some());
+    assert!(store.tokens().is_some());
 }
 
 #[tokio::test]
@@ -335,6 +333,6 @@ async fn a_workspace_that_is_not_allowed_is_not_stored() {
         let ended = attempt.complete_pasted("code", &http, &store, &TestClock::new().handle()).await;
         let expected = found.map(|found| LoginError::Workspace { found: found.map(str::to_owned) });
         assert_eq!(ended.err(), expected);
-        assert_eq!(store.load().unwrap().is_some(), found.is_none());
+        assert_eq!(store.tokens().is_some(), found.is_none());
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use codex_auth::{
-    AuthorizationRequest, FileStore, HttpTokenEndpoint, LoginError, RefreshPolicy, TokenManager, TokenStore,
+    AuthorizationRequest, BlockingStore, FileStore, HttpTokenEndpoint, LoginError, RefreshPolicy, TokenManager,
 };
 use tracing_subscriber::fmt::MakeWriter;
 

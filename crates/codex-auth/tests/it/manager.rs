@@ -6,11 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use codex_auth::{
     AnyStore, AnyTokenEndpoint, AuthError, Bearer, EndpointError, GrantRefusal, LoginReason, LoginState, MemoryStore,
-    RefreshPolicy, Secret, TokenEndpoint as _, TokenManager, TokenStore, Tokens,
+    RefreshPolicy, Secret, TokenEndpoint as _, TokenManager,
 };
 use tokio::time::Instant;
 
 use crate::support::{Authority, HOUR, TestClock, Whim, manager};
+
+/// The login command of a store that was not given one.
+const LOGIN: &str = "the program's login command";
 
 fn token(bearer: &Bearer) -> &str {
     bearer.token.expose()
@@ -25,7 +28,7 @@ fn reused() -> EndpointError {
 }
 
 fn expired(reason: LoginReason) -> AuthError {
-    AuthError::LoginExpired { reason, login: "codex-proxy login" }
+    AuthError::LoginExpired { reason, login: LOGIN.to_owned() }
 }
 
 #[tokio::test]
@@ -57,7 +60,7 @@ async fn a_missing_login_is_reported_with_the_store_and_the_command() {
     let store = MemoryStore::default();
     let manager = manager(store.clone(), &authority, &clock);
     let error = manager.bearer().await.unwrap_err();
-    assert_eq!(error, AuthError::NotLoggedIn { path: "memory".to_owned(), login: "codex-proxy login" });
+    assert_eq!(error, AuthError::NotLoggedIn { location: "memory".to_owned(), login: LOGIN.to_owned() });
 
     assert_eq!(manager.status().await.state, LoginState::LoggedOut);
     // A login by another process needs no restart.
@@ -83,7 +86,7 @@ async fn two_hundred_callers_cause_one_refresh() {
         assert_eq!(token(&caller.await.unwrap().unwrap()), "access-2");
     }
     assert_eq!(authority.seen(), ["refresh-1"]);
-    assert_eq!(store.load().unwrap().unwrap().refresh_token.unwrap().expose(), "refresh-2");
+    assert_eq!(store.tokens().unwrap().refresh_token.unwrap().expose(), "refresh-2");
 }
 
 #[tokio::test]
@@ -100,7 +103,7 @@ async fn a_cancelled_caller_loses_nothing() {
     assert!(first.await.unwrap_err().is_cancelled());
     authority.open();
     manager.wait_for_refresh().await;
-    assert_eq!(store.load().unwrap().unwrap().refresh_token.unwrap().expose(), "refresh-2");
+    assert_eq!(store.tokens().unwrap().refresh_token.unwrap().expose(), "refresh-2");
     assert_eq!(token(&manager.bearer().await.unwrap()), "access-2");
     assert_eq!(authority.requests(), 1);
 }
@@ -190,7 +193,10 @@ async fn the_end_in_the_access_token_counts() {
     let ending = |seconds: u64| {
         let end = clock.now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + seconds;
         let jwt = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{end}}}"#)));
-        Tokens { access_token: Secret::new(jwt), expires_at: None, ..clock.tokens(1, 0) }
+        let mut tokens = clock.tokens(1, 0);
+        tokens.access_token = Secret::new(jwt);
+        tokens.expires_at = None;
+        tokens
     };
     let store = MemoryStore::with_tokens(ending(HOUR));
     let manager = manager(store.clone(), &authority, &clock);
@@ -206,7 +212,7 @@ async fn members_that_the_response_leaves_out_keep_their_value() {
     authority.next(Whim::KeepRefreshToken);
     let store = MemoryStore::with_tokens(clock.tokens(1, 0));
     assert_eq!(token(&manager(store.clone(), &authority, &clock).bearer().await.unwrap()), "access-2");
-    assert_eq!(store.load().unwrap().unwrap().refresh_token.unwrap().expose(), "refresh-1");
+    assert_eq!(store.tokens().unwrap().refresh_token.unwrap().expose(), "refresh-1");
 }
 
 #[tokio::test]
@@ -216,7 +222,7 @@ async fn a_new_refresh_token_is_stored_even_without_an_access_token() {
     let store = MemoryStore::with_tokens(clock.tokens(1, 0));
     let error = manager(store.clone(), &authority, &clock).bearer().await.unwrap_err();
     assert!(matches!(error, AuthError::Temporary { .. }), "{error}");
-    assert_eq!(store.load().unwrap().unwrap().refresh_token.unwrap().expose(), "refresh-2");
+    assert_eq!(store.tokens().unwrap().refresh_token.unwrap().expose(), "refresh-2");
 }
 
 #[tokio::test(start_paused = true)]
@@ -266,7 +272,9 @@ async fn a_grant_that_works_for_another_process_is_tried_again() {
     let manager = manager(store.clone(), &authority, &clock);
     assert!(manager.bearer().await.is_err());
     // The other process got an access token for the same refresh token; it has expired since.
-    store.set_tokens(Some(Tokens { access_token: Secret::new("proof"), ..clock.tokens(1, 0) }));
+    let mut proof = clock.tokens(1, 0);
+    proof.access_token = Secret::new("proof");
+    store.set_tokens(Some(proof));
     assert_eq!(token(&manager.bearer().await.unwrap()), "access-2");
     assert_eq!(authority.seen(), ["refresh-1", "refresh-1"]);
 }

@@ -1,6 +1,6 @@
 //! Several managers on one store, as several processes share a file.
 
-use codex_auth::{AuthError, FileStore, MemoryStore, StoreError, TokenStore};
+use codex_auth::{AuthError, BlockingStore, FileStore, MemoryStore, StoreError, TokenStore};
 
 use crate::support::{Authority, HOUR, TestClock, manager};
 
@@ -67,7 +67,7 @@ async fn a_new_request_is_served_with_the_account_that_logged_in_meanwhile() {
     let (clock, authority) = (TestClock::new(), Authority::gated());
     let store = MemoryStore::with_tokens(clock.tokens(1, 0));
     let manager = manager(store.clone(), &authority, &clock);
-    let lock = store.try_lock().unwrap().unwrap();
+    let lock = store.try_lock().await.unwrap().unwrap();
     manager.status().await;
     let caller = tokio::spawn(async move { manager.bearer().await });
     // The first account's tokens are read; by now the caller waits for the lock to renew them.
@@ -87,7 +87,7 @@ async fn a_new_request_is_served_with_the_account_that_logged_in_meanwhile() {
 async fn a_lock_that_is_never_released_is_waited_for_and_then_named() {
     let (clock, authority) = (TestClock::new(), Authority::new());
     let store = MemoryStore::with_tokens(clock.tokens(1, 0));
-    let lock = store.try_lock().unwrap().unwrap();
+    let lock = store.try_lock().await.unwrap().unwrap();
     let manager = manager(store.clone(), &authority, &clock);
     let error = manager.bearer().await.unwrap_err();
     assert!(matches!(error, AuthError::Store(StoreError::Locked { .. })), "{error}");
@@ -100,8 +100,8 @@ async fn eight_managers_on_one_file_never_spend_a_token_twice() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path().join("credentials.json"));
     let (clock, authority) = (TestClock::new(), Authority::new());
-    let lock = store.try_lock().unwrap().unwrap();
-    store.save(&lock, &clock.tokens(1, HOUR)).unwrap();
+    let lock = BlockingStore::try_lock(&store).unwrap().unwrap();
+    BlockingStore::save(&store, &lock, &clock.tokens(1, HOUR)).unwrap();
     drop(lock);
     let workers: Vec<_> = (0..8)
         .map(|_| {
@@ -119,6 +119,6 @@ async fn eight_managers_on_one_file_never_spend_a_token_twice() {
         worker.await.unwrap();
     }
     authority.assert_no_token_was_sent_twice();
-    let stored = store.load().unwrap().unwrap();
+    let stored = BlockingStore::load(&store).unwrap().unwrap();
     assert_eq!(stored.refresh_token.unwrap().expose(), format!("refresh-{}", authority.requests() + 1));
 }

@@ -1,14 +1,16 @@
 //! Peers for the tests: an authority that rotates, an HTTP client that replays, a store that fails on demand.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use codex_auth::{
-    AuthConfig, EndpointError, GrantRefusal, HttpClient, HttpClientError, MemoryLock, MemoryStore, RefreshPolicy,
-    Secret, StoreError, StoreVersion, TokenEndpoint, TokenManager, TokenResponse, TokenStore, Tokens,
+    AuthConfig, BlockingStore, EndpointError, GrantRefusal, HttpClient, HttpClientError, MemoryLock, MemoryStore,
+    RefreshPolicy, Secret, StoreError, StoreVersion, TokenEndpoint, TokenManager, TokenResponse, TokenStore, Tokens,
 };
 use http::{Request, Response};
 use tokio::sync::Semaphore;
@@ -199,33 +201,37 @@ impl FaultyStore {
 
     fn check(&self, fault: &AtomicBool) -> Result<(), StoreError> {
         if fault.load(Ordering::SeqCst) {
-            return Err(StoreError::Unwritable { path: "memory".into(), reason: "disk full".to_owned() });
+            return Err(StoreError::Unwritable {
+                location: "memory".to_owned(),
+                reason: "disk full".to_owned(),
+                advice: "free space".to_owned(),
+            });
         }
         Ok(())
     }
 }
 
-impl TokenStore for FaultyStore {
+impl BlockingStore for FaultyStore {
     type Lock = MemoryLock;
 
     fn load(&self) -> Result<Option<Tokens>, StoreError> {
         if self.faults.load.load(Ordering::SeqCst) {
             return Err(StoreError::Unreadable {
-                path: "memory".into(),
+                location: "memory".to_owned(),
                 reason: "permission denied".to_owned(),
-                advice: "repair it",
+                advice: "repair it".to_owned(),
             });
         }
-        self.inner.load()
+        at_once(self.inner.load())
     }
 
     fn try_lock(&self) -> Result<Option<MemoryLock>, StoreError> {
-        self.inner.try_lock()
+        at_once(self.inner.try_lock())
     }
 
     fn probe(&self, lock: &MemoryLock) -> Result<(), StoreError> {
         self.check(&self.faults.probe)?;
-        self.inner.probe(lock)
+        at_once(self.inner.probe(lock))
     }
 
     fn save(&self, lock: &MemoryLock, tokens: &Tokens) -> Result<(), StoreError> {
@@ -235,21 +241,33 @@ impl TokenStore for FaultyStore {
         }
         assert!(!self.faults.die_before_save.load(Ordering::SeqCst), "killed before the write");
         self.check(&self.faults.save)?;
-        self.inner.save(lock, tokens)?;
+        at_once(self.inner.save(lock, tokens))?;
         assert!(!self.faults.die_after_save.load(Ordering::SeqCst), "killed after the write");
         Ok(())
     }
 
     fn remove(&self, lock: &MemoryLock) -> Result<bool, StoreError> {
-        self.inner.remove(lock)
+        at_once(self.inner.remove(lock))
     }
 
     fn version(&self) -> StoreVersion {
-        self.inner.version()
+        at_once(self.inner.version())
     }
 
     fn location(&self) -> String {
         self.inner.location()
+    }
+
+    fn login_command(&self) -> String {
+        "log in again".to_owned()
+    }
+}
+
+/// Returns the output of a future that does not wait.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the future waits"),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::cli::args::LoginArgs;
 use crate::cli::session::UserSession;
 use crate::commands::{CommandError, LOCK_WAIT, progress};
 use crate::config::Config;
-use crate::credentials::store::OwnStore;
+use crate::credentials::store::{LOGIN_COMMAND, OwnStore};
 
 /// How long the backend may take to list the workspaces.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -51,9 +51,9 @@ pub(crate) async fn run(
         None => flow.run(&args, &store, out).await?,
         Some(wanted) => {
             // Checked before the user logs in for nothing.
-            codex_auth::check_writable(&store).map_err(CommandError::other)?;
+            codex_auth::check_writable(&store).await.map_err(CommandError::other)?;
             // Nothing is stored until the workspace is known to belong to the account.
-            let staged = MemoryStore::default();
+            let staged = MemoryStore::default().with_login_command(LOGIN_COMMAND);
             let account = flow.run(&args, &staged, out).await?;
             let workspace = choose(&config, client, &staged, wanted, out).await?;
             keep(&staged, &store, &workspace).await?;
@@ -113,11 +113,11 @@ fn shown(workspace: &Workspace) -> String {
 
 /// Moves the login to the store, as the workspace.
 async fn keep(staged: &MemoryStore, store: &OwnStore, workspace: &Workspace) -> Result<(), CommandError> {
-    let tokens = staged.load().map_err(CommandError::other)?;
-    let mut tokens = tokens.ok_or_else(|| CommandError::other("the login returned no tokens; log in again"))?;
+    let mut tokens =
+        staged.tokens().ok_or_else(|| CommandError::other("the login returned no tokens; log in again"))?;
     tokens.account_id = Some(workspace.id.clone());
     let lock = codex_auth::wait_for_lock(store, LOCK_WAIT).await.map_err(CommandError::other)?;
-    store.save(&lock, &tokens).map_err(CommandError::other)
+    store.save(&lock, &tokens).await.map_err(CommandError::other)
 }
 
 struct LoginFlow {

@@ -21,7 +21,7 @@ machine's files,\nis logged out, too, and has to log in again.";
 pub(crate) async fn run(config: Config, args: LogoutArgs, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let store = OwnStore::open(&config).map_err(CommandError::other)?;
     // Damaged credentials are deleted like any others, but contain nothing to revoke.
-    if matches!(store.load(), Ok(None)) {
+    if matches!(store.load().await, Ok(None)) {
         writeln!(out, "not logged in: nothing in {}", store.location())?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -38,13 +38,13 @@ pub(crate) async fn run(config: Config, args: LogoutArgs, out: &mut impl Write) 
     // A running proxy may be about to refresh the tokens: under the lock, those read here are the newest.
     let lock = codex_auth::wait_for_lock(&store, LOCK_WAIT).await.map_err(CommandError::other)?;
     if args.revoke {
-        match store.load() {
+        match store.load().await {
             Ok(Some(tokens)) => revoke(&config, &tokens, out).await?,
             Ok(None) => {}
             Err(error) => writeln!(out, "warning: cannot revoke the login at OpenAI: {error}")?,
         }
     }
-    let removed = store.remove(&lock).map_err(CommandError::other)?;
+    let removed = store.remove(&lock).await.map_err(CommandError::other)?;
     drop(lock);
     if removed {
         writeln!(out, "logged out: deleted from {}", store.location())?;

@@ -50,7 +50,7 @@ pub(crate) async fn run(config: Config, args: ServeArgs) -> Result<ExitCode, Com
 
 async fn serve_login(listeners: Listeners, config: &Config, store: AnyStore) -> Result<ExitCode, CommandError> {
     // Damaged credentials end the program at the start, where the user sees it, not at the first request.
-    let tokens = store.load().map_err(CommandError::other)?;
+    let tokens = store.load().await.map_err(CommandError::other)?;
     let login = store.login_command();
     let clock = AnyTimer::default();
     match LoginStatus::of(tokens.as_ref(), store.location(), clock.now()).state {

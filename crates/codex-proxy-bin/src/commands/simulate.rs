@@ -7,6 +7,7 @@ use codex_upstream::{Client, ModelCacheConfig};
 use crate::app::App;
 use crate::commands::CommandError;
 use crate::config::Config;
+use crate::credentials::store::LOGIN_COMMAND;
 
 /// A simulated backend, and the program over it, logged in. Dropping it stops the backend.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ impl Simulated {
         let mut config = sim.ca_pem().into_iter().fold(config, |config, pem| config.ca_pem(pem)).build()?;
         config.is_simulated = true;
         let client = Client::new(config.client()).map_err(CommandError::other)?;
-        let store = AnyStore::new(MemoryStore::with_tokens(login(&sim)));
+        let store = AnyStore::new(MemoryStore::with_tokens(login(&sim)).with_login_command(LOGIN_COMMAND));
         let app = App::new(&config, client, store, ModelCacheConfig::default());
         Ok(Self { app, _sim: sim })
     }

@@ -1,9 +1,14 @@
 //! The store of the program's own login.
 
-use codex_auth::{FileLock, FileStore, SecretBackendError, SecretStore, StoreError, StoreVersion, TokenStore, Tokens};
+use codex_auth::{
+    BlockingStore, FileLock, FileStore, SecretBackendError, SecretStore, StoreError, StoreVersion, Tokens,
+};
 
 use crate::config::{Config, ConfigError, CredentialStorage};
 use crate::credentials::keyring::Keyring;
+
+/// The command that logs in to the program's own store.
+pub(crate) const LOGIN_COMMAND: &str = "codex-proxy login";
 
 /// The program's own store, as the settings name it.
 #[derive(Clone, Debug)]
@@ -23,19 +28,23 @@ impl OwnStore {
     pub(crate) fn open(config: &Config) -> Result<Self, SecretBackendError> {
         let unset = |error: ConfigError| SecretBackendError(error.to_string());
         Ok(Self(match config.credential_storage() {
-            CredentialStorage::File => StoreKind::File(FileStore::new(config.credentials_path().map_err(unset)?)),
+            CredentialStorage::File => {
+                let store = FileStore::new(config.credentials_path().map_err(unset)?);
+                StoreKind::File(store.with_login_command(LOGIN_COMMAND))
+            }
             CredentialStorage::Keyring => {
                 let advised = |SecretBackendError(why)| {
                     SecretBackendError(format!("{why}; start its service, or set CODEX_PROXY_CREDENTIALS=file"))
                 };
                 let keyring = Keyring::open(config.home().map_err(unset)?).map_err(advised)?;
-                StoreKind::Keyring(SecretStore::new(keyring, config.keyring_mark_path().map_err(unset)?))
+                let store = SecretStore::new(keyring, config.keyring_mark_path().map_err(unset)?);
+                StoreKind::Keyring(store.with_login_command(LOGIN_COMMAND))
             }
         }))
     }
 }
 
-impl TokenStore for OwnStore {
+impl BlockingStore for OwnStore {
     type Lock = FileLock;
 
     fn load(&self) -> Result<Option<Tokens>, StoreError> {
@@ -84,6 +93,13 @@ impl TokenStore for OwnStore {
         match &self.0 {
             StoreKind::File(store) => store.location(),
             StoreKind::Keyring(store) => store.location(),
+        }
+    }
+
+    fn login_command(&self) -> String {
+        match &self.0 {
+            StoreKind::File(store) => store.login_command(),
+            StoreKind::Keyring(store) => store.login_command(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use codex_auth::TokenStore;
+use codex_auth::BlockingStore;
 use codex_sim::{Mint, RefreshFault};
 use serde_json::Value;
 use tokio::net::TcpListener;

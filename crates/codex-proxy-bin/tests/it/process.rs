@@ -6,7 +6,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use codex_auth::{FileStore, TokenStore};
+use codex_auth::{BlockingStore, FileStore};
 use codex_sim::{Mint, Sim};
 use codex_upstream::{Client, ClientConfig, Upstream, read_to_end};
 use http::{Request, StatusCode};

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use codex_auth::TokenStore;
+use codex_auth::BlockingStore;
 use codex_sim::Mint;
 use futures_util::future::join_all;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use codex_auth::TokenStore;
+use codex_auth::BlockingStore;
 use codex_sim::{Mint, RefreshFault, Workspace};
 use serde_json::json;
 

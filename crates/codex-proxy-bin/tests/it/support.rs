@@ -93,8 +93,8 @@ impl Harness {
         let config = sim.ca_pem().into_iter().fold(config, |config, pem| config.ca_pem(pem));
         let config = with(config).build().unwrap();
         let upstream = Client::new(config.client()).unwrap();
-        let mut app = App::new(&config, upstream, AnyStore::new(store.clone()), ModelCacheConfig::default())
-            .with_advice(Advice::program());
+        let login = AnyStore::new(store.clone().with_login_command("codex-proxy login"));
+        let mut app = App::new(&config, upstream, login, ModelCacheConfig::default()).with_advice(Advice::program());
         app.client_mut().unwrap().retry.base = Duration::from_millis(1);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

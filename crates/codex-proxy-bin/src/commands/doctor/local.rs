@@ -33,23 +33,23 @@ pub(super) fn home(path: &Path) -> Finding {
 }
 
 /// Checks the program's own credentials, which must be writable, too.
-pub(super) fn own_credentials(store: &OwnStore) -> Finding {
-    let finding = credentials(store);
+pub(super) async fn own_credentials(store: &OwnStore) -> Finding {
+    let finding = credentials(store).await;
     // The check must not create anything.
-    if store.version() == StoreVersion::ABSENT {
+    if store.version().await == StoreVersion::ABSENT {
         return finding;
     }
-    match codex_auth::check_writable(store) {
+    match codex_auth::check_writable(store).await {
         Ok(()) => finding,
         Err(error) => Finding::fail("credentials", error.to_string()),
     }
 }
 
-pub(super) fn credentials(store: &impl TokenStore) -> Finding {
+pub(super) async fn credentials(store: &impl TokenStore) -> Finding {
     let location = store.location();
     // Checked before the credentials are read, which corrects the mode.
     let mode = std::fs::metadata(&location).ok().and_then(|metadata| open_to_others(&metadata));
-    match (store.load(), mode) {
+    match (store.load().await, mode) {
         (Err(error), _) => Finding::fail("credentials", error.to_string()),
         (Ok(None), _) => Finding::ok("credentials", format!("no credentials in {location} yet")),
         (Ok(Some(_)), Some(mode)) => {

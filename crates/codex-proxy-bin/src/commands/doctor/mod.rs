@@ -32,11 +32,11 @@ pub(crate) async fn run(
     let examined = async {
         if args.from_codex {
             let store = CodexCliStore::new(config.codex_auth_path()?);
-            let credentials = local::credentials(&store);
+            let credentials = local::credentials(&store).await;
             return Ok::<_, CommandError>(examine(&config, credentials, AnyStore::new(store)).await);
         }
         Ok(match OwnStore::open(&config) {
-            Ok(store) => examine(&config, local::own_credentials(&store), AnyStore::new(store)).await,
+            Ok(store) => examine(&config, local::own_credentials(&store).await, AnyStore::new(store)).await,
             Err(error) => vec![Finding::fail("credentials", error.to_string())],
         })
     };

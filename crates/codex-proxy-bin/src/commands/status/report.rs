@@ -10,6 +10,7 @@ use futures_util::future::join;
 use crate::app::App;
 use crate::commands::CommandError;
 use crate::config::Config;
+use crate::credentials::store::LOGIN_COMMAND;
 
 /// How long to wait for the backend: users and scripts wait for this command.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -17,7 +18,7 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 /// The state of a login.
 pub(super) struct LoginReport {
     pub(super) status: LoginStatus,
-    pub(super) login_command: &'static str,
+    pub(super) login_command: String,
     account: AccountReport,
 }
 
@@ -43,7 +44,7 @@ impl LoginReport {
         offline: bool,
         clock: &AnyTimer,
     ) -> Result<Self, CommandError> {
-        let tokens = store.load().map_err(CommandError::other)?;
+        let tokens = store.load().await.map_err(CommandError::other)?;
         let status = LoginStatus::of(tokens.as_ref(), store.location(), clock.now());
         let account = match (&status.state, tokens) {
             _ if offline => AccountReport::NotAsked { why: "--offline" },
@@ -103,7 +104,7 @@ async fn ask(config: &Config, tokens: Tokens) -> Result<AccountReport, CommandEr
     let client = ClientConfig { connect_timeout: MAX_WAIT, read_timeout: MAX_WAIT, ..config.client() };
     let client = Client::new(client).map_err(CommandError::other)?;
     let bearer = tokens.bearer();
-    let store = AnyStore::new(MemoryStore::with_tokens(tokens));
+    let store = AnyStore::new(MemoryStore::with_tokens(tokens).with_login_command(LOGIN_COMMAND));
     let app = App::new(config, client, store, ModelCacheConfig::default());
     let asked = join(app.client.refresh_quota(&bearer), app.client.workspaces(&bearer));
     let Ok((quota, workspaces)) = tokio::time::timeout(MAX_WAIT, asked).await else {
