@@ -2,6 +2,9 @@
 
 use url::Url;
 
+/// The URL of the real auth server.
+pub const ISSUER_URL: &str = "https://auth.openai.com";
+
 /// The auth server's address, and how this program presents itself to it (`docs/backend.md §1.1`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthConfig {
@@ -40,5 +43,22 @@ impl AuthConfig {
     /// Returns the URL of an endpoint of the auth server; `path` starts with a slash.
     pub(crate) fn endpoint(&self, path: &str) -> String {
         format!("{}{path}", self.issuer.as_str().trim_end_matches('/'))
+    }
+}
+
+/// The real auth server.
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self::new(Url::parse(ISSUER_URL).expect("a URL"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_the_real_auth_server() {
+        assert_eq!(AuthConfig::default().endpoint("/oauth/token"), "https://auth.openai.com/oauth/token");
     }
 }

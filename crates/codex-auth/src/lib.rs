@@ -113,7 +113,7 @@ mod tokens;
 
 pub use claims::{Claims, Organization, Plan};
 pub use clock::{Clock, SystemClock};
-pub use config::AuthConfig;
+pub use config::{AuthConfig, ISSUER_URL};
 pub use endpoint::{AnyTokenEndpoint, HttpTokenEndpoint, TokenEndpoint};
 pub use error::{AuthError, LoginReason};
 pub use http_client::{HttpClient, HttpClientError};

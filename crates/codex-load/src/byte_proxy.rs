@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use codex_upstream::{Client, ClientConfig, Upstream as _, UpstreamError};
+use codex_upstream::{HttpUpstream, HttpUpstreamConfig, Upstream as _, UpstreamError};
 use futures_util::StreamExt as _;
 use http::{Request, Response};
 use http_body::Frame;
@@ -20,8 +20,8 @@ use crate::Outcome;
 
 /// Serves until it is killed. `upstream` is a URL without a path.
 pub(crate) async fn serve(port: u16, upstream: &str, ca: &Path) -> Outcome<()> {
-    let config = ClientConfig { extra_roots_pem: vec![std::fs::read(ca)?], ..ClientConfig::default() };
-    let client = Client::new(config)?;
+    let config = HttpUpstreamConfig { extra_roots_pem: vec![std::fs::read(ca)?], ..HttpUpstreamConfig::default() };
+    let client = HttpUpstream::new(config)?;
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     loop {
         let (stream, _) = listener.accept().await?;
@@ -33,7 +33,7 @@ pub(crate) async fn serve(port: u16, upstream: &str, ca: &Path) -> Outcome<()> {
 }
 
 async fn answer(
-    client: Client,
+    client: HttpUpstream,
     upstream: String,
     request: Request<Incoming>,
 ) -> Outcome<Response<impl http_body::Body<Data = Bytes, Error = UpstreamError>>> {

@@ -5,9 +5,9 @@ use std::error::Error;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use codex_auth::{AnyStore, TokenStore as _};
-use codex_translate::Options;
-use codex_upstream::{AnyTimer, AnyUpstream, ModelCacheConfig, Upstream};
+use codex_auth::AnyStore;
+use codex_client::{BuildError, Client, ClientBuilder};
+use codex_upstream::{AnyTimer, ModelCacheConfig, Upstream};
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use tower_service::Service;
@@ -21,8 +21,6 @@ use crate::server::serve::{DRAIN_DEADLINE, serve};
 use crate::server::upgraded::UpgradedConnections;
 use crate::stored::Stored;
 use crate::telemetry::request_log::RequestLog;
-use crate::turn::client::{CodexClient, CodexClientConfig};
-use crate::turn::model::NamedModel;
 
 /// The proxy: answers requests over one login. Clones are handles of the same proxy, and cheap.
 ///
@@ -54,13 +52,11 @@ struct Mount {
 #[derive(Debug)]
 pub struct AppState {
     /// The client of the backend: login, models, quota.
-    pub client: Arc<CodexClient>,
+    pub client: Client,
     /// Who may call, model aliases and limits: everything that can change while the program runs.
     pub runtime: Reloadable,
     /// The requests of this run.
     pub request_log: Arc<RequestLog>,
-    /// The command that renews the login, as in `codex-proxy login`.
-    pub login_command: String,
     /// The responses that clients continue.
     pub(crate) stored: Arc<Stored>,
     /// The memory for large bodies.
@@ -74,48 +70,47 @@ pub struct AppState {
 }
 
 impl App {
-    /// Assembles the program over `upstream`, with the login in `store`. Opens no connection.
-    pub fn new(config: &Config, upstream: impl Upstream, store: AnyStore, models: ModelCacheConfig) -> Self {
-        Self::with_clock(config, upstream, store, models, AnyTimer::default())
-    }
-
-    /// Does the same with another clock.
-    pub fn with_clock(
+    /// Assembles the proxy over `upstream`, with the login in `store`. Opens no connection.
+    ///
+    /// # Errors
+    /// [`BuildError`]: a setting of the client cannot be used.
+    pub fn new(
         config: &Config,
         upstream: impl Upstream,
         store: AnyStore,
         models: ModelCacheConfig,
-        clock: AnyTimer,
-    ) -> Self {
+    ) -> Result<Self, BuildError> {
+        let client = Client::builder(store).upstream(upstream).models(models);
+        Self::over(config, client, AnyTimer::default())
+    }
+
+    /// Assembles the proxy over the client that `client` builds, with the backend, the identity and the transport of
+    /// `config`, and with `clock`.
+    ///
+    /// # Errors
+    /// As [`App::new`].
+    pub fn over(config: &Config, client: ClientBuilder, clock: AnyTimer) -> Result<Self, BuildError> {
         config.warn_of_other_servers();
         let request_log = Arc::new(RequestLog::new(clock.clone()));
-        let login_command = store.login_command();
-        let client = CodexClientConfig {
-            base: config.upstream.clone(),
-            auth: config.auth_config(),
-            identity: config.identity.clone(),
-            transport: config.transport,
-            read_timeout: config.upstream_timeout,
-            models,
-        };
+        let client = client
+            .base_url(config.upstream.clone())
+            .auth(config.auth_config())
+            .identity(config.identity.clone())
+            .transport(config.transport)
+            .http(config.client())
+            .observer(Arc::clone(&request_log) as _)
+            .any_timer(clock.clone());
         let state = AppState {
-            client: Arc::new(CodexClient::new(
-                client,
-                AnyUpstream::new(upstream),
-                store,
-                Arc::clone(&request_log) as _,
-                clock.clone(),
-            )),
+            client: client.build()?,
             runtime: Reloadable::new(RuntimeConfig::from_config(config)),
             request_log,
-            login_command,
             stored: Arc::new(Stored::new(config.stored_bytes)),
             body_budget: BodyMemoryBudget::default(),
             retained_budget: BodyMemoryBudget::retained(),
             clock,
             client_sockets: UpgradedConnections::default(),
         };
-        Self { state: Arc::new(state), mount: Arc::default() }
+        Ok(Self { state: Arc::new(state), mount: Arc::default() })
     }
 
     /// Returns a handle for requests below `prefix`, such as `/ai`. The requests may have it or not: some routers remove
@@ -142,12 +137,6 @@ impl App {
     /// Returns what error texts advise.
     pub(crate) fn advice(&self) -> &Advice {
         &self.mount.advice
-    }
-
-    /// Returns the client of the backend, to be changed; `None` once the app has been cloned.
-    #[doc(hidden)]
-    pub fn client_mut(&mut self) -> Option<&mut CodexClient> {
-        Arc::get_mut(&mut Arc::get_mut(&mut self.state)?.client)
     }
 
     /// Returns the settings that can change while the program runs: keys, aliases and limits.
@@ -197,11 +186,7 @@ impl App {
     /// connections to the backend alive. Never completes. [`App::run`] includes it; with a server of your own, poll it
     /// for as long as you serve.
     pub async fn keep_fresh(&self) {
-        tokio::select! {
-            () = self.client.tokens.keep_fresh() => {}
-            () = self.client.keep_models_fresh() => {}
-            () = self.client.sockets.keep_alive() => {}
-        }
+        self.client.keep_fresh().await;
     }
 
     /// Ends the WebSockets of clients, each after its current turn and within 30 seconds, then waits for a token
@@ -216,7 +201,7 @@ impl App {
 
     /// Waits for a token refresh in progress.
     async fn wait_for_refresh(&self) {
-        self.client.tokens.wait_for_refresh().await;
+        self.client.wait_for_refresh().await;
     }
 }
 
@@ -225,12 +210,5 @@ impl Deref for App {
 
     fn deref(&self) -> &AppState {
         &self.state
-    }
-}
-
-impl AppState {
-    /// Finds the model that a client calls `name`, without any request.
-    pub(crate) fn named_model(&self, name: &str, options: &Options) -> NamedModel {
-        NamedModel::new(name, &self.client.models_at_hand(), &self.runtime.current().aliases, options)
     }
 }

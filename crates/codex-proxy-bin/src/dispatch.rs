@@ -27,7 +27,6 @@ use crate::request::context::RequestContext;
 use crate::request::limits;
 use crate::route::{BackendCall, Credential, Route, below, route};
 use crate::telemetry::record::{RequestInfo, RequestRecord};
-use crate::turn::error;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -71,7 +70,7 @@ impl App {
         });
         let is_head = request.method() == Method::HEAD;
         let answering = AssertUnwindSafe(self.respond(route, request, guard.record(), &runtime, &cors));
-        let answered = answering.catch_unwind().await.unwrap_or_else(|_| Err(error::panicked()));
+        let answered = answering.catch_unwind().await.unwrap_or_else(|_| Err(codex_client::error::panicked()));
         let mut response = answered.unwrap_or_else(|error| {
             guard.record().fail(&error);
             reply::error_in(dialect, &error)
@@ -134,7 +133,7 @@ impl App {
                         record.fail(&error);
                         reply::error_in(dialect, &error)
                     });
-                self.client.known_quota.report().quota.write_headers(response.headers_mut(), self.clock.now());
+                self.client.known_quota().quota.write_headers(response.headers_mut(), self.clock.now());
                 response.body_mut().set_slot(slot);
                 Ok(response)
             }
@@ -142,10 +141,10 @@ impl App {
             Route::WebSocket => Ok(reply::websocket_only()),
             Route::Stored(asked, id) => endpoints::stored(self, &context()?, asked, &id, &head),
             Route::Models => {
-                let models = self.client.current_models().await;
+                let models = self.client.models().await;
                 Ok(endpoints::models(dialect, &models, head.uri.query()))
             }
-            Route::Model(id) => endpoints::model(dialect, &self.client.current_models().await, &runtime.aliases, &id),
+            Route::Model(id) => endpoints::model(dialect, &self.client.models().await, &runtime.aliases, &id),
             Route::Usage => endpoints::usage(self).await,
             Route::Metrics => Ok(endpoints::metrics(self).await),
             Route::Status => Ok(endpoints::status(self).await),

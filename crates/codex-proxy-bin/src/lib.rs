@@ -45,8 +45,6 @@ mod server;
 mod stored;
 mod sync;
 mod telemetry;
-#[doc(hidden)]
-pub mod turn;
 
 pub use admission::access::{Access, Denied};
 pub use admission::advice::Advice;

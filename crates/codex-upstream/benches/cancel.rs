@@ -10,9 +10,11 @@
 
 use std::time::{Duration, Instant};
 
+use codex_auth::Bearer;
 use codex_sim::{Mint, Outcome, Sim, SimConfig};
+use codex_translate::responses::ResponsesRequest;
 use codex_upstream::{
-    Backend, ChunkStream, Client, ClientConfig, ClientIdentity, RequestAuth, RetryPolicy, TokioTimer, TurnRequest,
+    Backend, ChunkStream, ClientIdentity, HttpUpstream, HttpUpstreamConfig, RetryPolicy, TokioTimer, TurnRequest,
     requests, send_with_retry,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -26,7 +28,7 @@ const BOUND: Duration = Duration::from_millis(100);
 
 struct Rig {
     sim: Sim,
-    client: Client,
+    client: HttpUpstream,
     base: Url,
 }
 
@@ -34,7 +36,8 @@ impl Rig {
     async fn start(tls: bool) -> Self {
         let sim = Sim::start(SimConfig { tls, ..SimConfig::default() }).await.unwrap();
         let roots = sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect();
-        let client = Client::new(ClientConfig { extra_roots_pem: roots, ..ClientConfig::default() }).unwrap();
+        let client =
+            HttpUpstream::new(HttpUpstreamConfig { extra_roots_pem: roots, ..HttpUpstreamConfig::default() }).unwrap();
         let base = sim.upstream_url().parse().unwrap();
         Self { sim, client, base }
     }
@@ -44,16 +47,14 @@ impl Rig {
         // Earlier requests are forgotten, so that looking through them costs nothing.
         self.sim.control().reset();
         let tokens = self.sim.mint_tokens(Mint::default());
-        let auth =
-            RequestAuth { access_token: &tokens.access_token, account_id: Some(&tokens.account_id), fedramp: false };
-        let backend = Backend { base: &self.base, region: None, identity: &ClientIdentity::default(), auth };
+        let bearer = Bearer { token: tokens.access_token.into(), account_id: Some(tokens.account_id), fedramp: false };
+        let backend = Backend { base: &self.base, region: None, identity: &ClientIdentity::default(), bearer: &bearer };
         let body = json!({
             "model": "gpt-5.5", "instructions": "", "store": false, "stream": true,
             "input": [{"role": "user", "content": "[sim:text=one two three][sim:stall] hello"}],
         })
         .to_string();
-        let turn =
-            TurnRequest { model: "gpt-5.5", tier: None, conversation_id: None, lite: false, body: body.as_bytes() };
+        let turn = TurnRequest::from(&ResponsesRequest::from_json(body.as_bytes()).unwrap());
         let request = requests::responses(&backend, &turn).unwrap();
         let reply = send_with_retry(&self.client, &request, &RetryPolicy::NEVER, &TokioTimer).await.unwrap();
         let mut body = reply.into_body();

@@ -8,9 +8,9 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 use bytes::Bytes;
-use codex_upstream::{
-    Backend, Client, ClientConfig, ClientIdentity, RequestAuth, TurnRequest, Upstream as _, requests,
-};
+use codex_auth::Bearer;
+use codex_translate::responses::ResponsesRequest;
+use codex_upstream::{Backend, ClientIdentity, HttpUpstream, HttpUpstreamConfig, TurnRequest, Upstream as _, requests};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::StreamExt as _;
 use http::{Method, Request};
@@ -32,11 +32,12 @@ fn body(bytes: usize) -> Vec<u8> {
 fn request(c: &mut Criterion) {
     let base = "https://chatgpt.com/backend-api".parse().unwrap();
     let identity = ClientIdentity::default();
-    let auth = RequestAuth { access_token: "header.payload.signature", account_id: Some("account"), fedramp: false };
-    let backend = Backend { base: &base, region: None, identity: &identity, auth };
+    let token = "header.payload.signature".into();
+    let bearer = Bearer { token, account_id: Some("account".to_owned()), fedramp: false };
+    let backend = Backend { base: &base, region: None, identity: &identity, bearer: &bearer };
     for (name, bytes) in [("1 KiB", 1024), ("1 MiB", 1024 * 1024)] {
         let body = body(bytes);
-        let turn = TurnRequest { model: "gpt-5.5", tier: None, conversation_id: None, lite: false, body: &body };
+        let turn = TurnRequest::from(&ResponsesRequest::from_json(&body).unwrap());
         let mut group = c.benchmark_group(format!("a turn of {name}"));
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function("request", |b| b.iter(|| requests::responses(&backend, &turn).unwrap()));
@@ -76,7 +77,7 @@ fn reply(c: &mut Criterion) {
     let port = runtime.block_on(serve(wire.clone()));
     let mut group = c.benchmark_group("a reply in clear");
     group.throughput(Throughput::Bytes(wire.len() as u64));
-    let client = Client::new(ClientConfig::default()).unwrap();
+    let client = HttpUpstream::new(HttpUpstreamConfig::default()).unwrap();
     group.bench_function("client", |b| {
         b.iter(|| {
             runtime.block_on(async {

@@ -21,7 +21,7 @@ type Sending<'a, T> = Pin<Box<dyn Future<Output = Result<T, UpstreamError>> + Se
 /// ```
 /// use codex_upstream::{AnyUpstream, ScriptedUpstream};
 ///
-/// let upstream = AnyUpstream::new(ScriptedUpstream::new().reply(200, "data: {}\n\n")); // or a `Client`
+/// let upstream = AnyUpstream::new(ScriptedUpstream::new().reply(200, "data: {}\n\n")); // or an `HttpUpstream`
 /// # drop(upstream);
 /// ```
 #[derive(Clone)]

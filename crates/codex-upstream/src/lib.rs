@@ -1,11 +1,11 @@
 //! The client side of the ChatGPT Codex backend: a client whose TLS and HTTP/2 look like Chrome's, the requests that
 //! the backend expects, and an accurate reading of its replies.
 //!
-//! Everything but [`Client`] is pure or generic over the [`Upstream`] trait, so it is tested without sockets:
+//! Everything but [`HttpUpstream`] is pure or generic over the [`Upstream`] trait, so it is tested without sockets:
 //!
 //! ```text
 //! requests::responses ─▶ send_with_retry ─▶ Upstream ─▶ http::Response<ChunkStream>
-//!                              │               │  Client, WebSocketUpstream, ScriptedUpstream
+//!                              │               │  HttpUpstream, WebSocketUpstream, ScriptedUpstream
 //!                              │               ▼
 //!                              └── Failure::verdict ◀── any other status, bounded
 //! ```
@@ -18,24 +18,21 @@
 //! # Example
 //!
 //! ```
-//! use codex_upstream::{Backend, ClientIdentity, RequestAuth, RetryPolicy, ScriptedUpstream, TokioTimer, TurnRequest};
+//! use codex_auth::{Bearer, Secret};
+//! use codex_translate::responses::ResponsesRequest;
+//! use codex_upstream::{BACKEND_URL, Backend, ClientIdentity, RetryPolicy, ScriptedUpstream, TokioTimer, TurnRequest};
 //! use codex_upstream::{read_to_end, requests, send_with_retry};
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 //! # runtime.block_on(async {
-//! let base = url::Url::parse("https://chatgpt.com/backend-api")?;
+//! let base = url::Url::parse(BACKEND_URL)?;
 //! let identity = ClientIdentity::default();
-//! let backend = Backend {
-//!     base: &base,
-//!     identity: &identity,
-//!     region: None,
-//!     auth: RequestAuth { access_token: "token", account_id: Some("acct"), fedramp: false },
-//! };
-//! let conversation_id = Some("01a2062c-22de-7320-84ce-6a407485ff83");
-//! let turn = TurnRequest { model: "gpt-5.5", tier: None, conversation_id, lite: false, body: b"{}" };
-//! let request = requests::responses(&backend, &turn)?;
+//! let bearer = Bearer { token: Secret::new("token"), account_id: Some("acct".to_owned()), fedramp: false };
+//! let backend = Backend { base: &base, identity: &identity, region: None, bearer: &bearer };
+//! let turn = ResponsesRequest::from_json(br#"{"model": "gpt-5.5", "input": "Hello!", "stream": true}"#)?;
+//! let request = requests::responses(&backend, &TurnRequest::from(&turn))?;
 //!
-//! let upstream = ScriptedUpstream::new().reply(200, "data: {}\n\n"); // or a `Client`
+//! let upstream = ScriptedUpstream::new().reply(200, "data: {}\n\n"); // or an `HttpUpstream`
 //! let reply = send_with_retry(&upstream, &request, &RetryPolicy::default(), &TokioTimer).await?;
 //! assert_eq!(read_to_end(reply.into_body(), 1024).await?, "data: {}\n\n");
 //! # Ok::<_, Box<dyn std::error::Error>>(())
@@ -75,12 +72,11 @@
 //!
 //! # Public items
 //!
-//! - Sending: [`Client`], [`ClientConfig`], [`ProxyConfig`], [`Emulation`], [`ClientError`], [`send_with_retry`],
+//! - Sending: [`HttpUpstream`], [`HttpUpstreamConfig`], [`ProxyConfig`], [`Emulation`], [`HttpUpstreamError`], [`send_with_retry`],
 //!   [`RetryPolicy`], [`error_for_status`], [`read_to_end`].
 //! - The interface: [`Upstream`], [`AnyUpstream`], [`ChunkStream`], [`Upgrade`], [`WebSocket`], [`IncomingMessage`],
 //!   [`OutgoingMessage`], [`Timer`], [`TokioTimer`], [`AnyTimer`], [`IdleTimer`].
-//! - Requests: [`requests`], [`headers`], [`Backend`], [`RequestAuth`], [`ClientIdentity`], [`TurnRequest`],
-//!   [`ImageCall`].
+//! - Requests: [`requests`], [`headers`], [`Backend`], [`BACKEND_URL`], [`ClientIdentity`], [`TurnRequest`].
 //! - WebSockets: [`WebSocketUpstream`], [`TransportChoice`].
 //! - Replies: [`Failure`], [`Verdict`], [`verdict()`], [`SendError`], [`UpstreamError`], [`TimeoutPhase`],
 //!   [`CompactionReply`], [`ImagesReply`], [`GeneratedImage`], [`UnaryReplyError`].
@@ -97,6 +93,7 @@ mod any_timer;
 mod any_upstream;
 mod auth_http;
 mod client;
+mod client_error;
 mod client_identity;
 mod error;
 mod failure;
@@ -117,8 +114,8 @@ mod workspaces;
 
 pub use any_timer::AnyTimer;
 pub use any_upstream::AnyUpstream;
-pub use client::Client;
-pub use client::config::{ClientConfig, ClientError, Emulation, ParseEmulationError, ProxyConfig};
+pub use client::HttpUpstream;
+pub use client::config::{Emulation, HttpUpstreamConfig, HttpUpstreamError, ParseEmulationError, ProxyConfig};
 pub use client_identity::{ClientIdentity, DEFAULT_ORIGINATOR, DEFAULT_VERSION, InvalidIdentity};
 pub use error::{TimeoutPhase, UpstreamError};
 pub use failure::{Failure, verdict};
@@ -127,7 +124,7 @@ pub use models::cache::{CatalogueSnapshot, CatalogueSource, ModelCache, ModelCac
 pub use models::catalogue::{Catalogue, CatalogueError, Model, Visibility};
 pub use models::{ModelAliases, ModelChoice, ParseAliasError};
 pub use quota::{Credits, Quota, QuotaError, QuotaWindow};
-pub use requests::{Backend, ImageCall, RequestAuth, TurnRequest};
+pub use requests::{BACKEND_URL, Backend, TurnRequest};
 pub use retry::{RetryPolicy, SendError, error_for_status, send_with_retry};
 pub use scripted::{ScriptedReply, ScriptedSocket, ScriptedUpstream};
 pub use socket::{IncomingMessage, OutgoingMessage, WebSocket};

@@ -17,7 +17,7 @@
 //! Compactions and images have not been captured. They have the headers of a turn that apply to them, in a turn's
 //! order. The current official client compacts within a turn, with a `compaction_trigger` at the end of its input.
 //!
-//! [`Client`](crate::Client) adds `accept-encoding` as the last header, except when it opens a WebSocket. The official
+//! [`HttpUpstream`](crate::HttpUpstream) adds `accept-encoding` as the last header, except when it opens a WebSocket. The official
 //! client has sent it since 0.171.0.
 //!
 //! A turn of the official client passes through the proxy unchanged, item by item and key by key, except for
@@ -29,6 +29,9 @@ use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use codex_auth::Bearer;
+use codex_translate::images::{ImagesRequest, Task};
+use codex_translate::responses::ResponsesRequest;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, IF_NONE_MATCH, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use serde_json::{Map, Value};
@@ -45,32 +48,13 @@ const ZSTD_LEVEL: i32 = 3;
 /// The default service tier. The official client leaves it out of hint and body, even if its user chooses it.
 const DEFAULT_TIER: &str = "default";
 
-/// The access token and account that authenticate a request.
-#[derive(Clone, Copy)]
-pub struct RequestAuth<'a> {
-    /// The access token.
-    pub access_token: &'a str,
-    /// The account (workspace) id, when known.
-    pub account_id: Option<&'a str>,
-    /// Whether the account is in a FedRAMP workspace.
-    pub fedramp: bool,
-}
-
-impl fmt::Debug for RequestAuth<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestAuth")
-            .field("access_token", &"[redacted]")
-            .field("account_id", &self.account_id)
-            .field("fedramp", &self.fedramp)
-            .finish()
-    }
-}
+/// The base URL of the real backend.
+pub const BACKEND_URL: &str = "https://chatgpt.com/backend-api";
 
 /// The destination of a request, and the client and account that send it.
 #[derive(Debug, Clone, Copy)]
 pub struct Backend<'a> {
-    /// The base URL, to which the paths of `docs/backend.md §2.1` are appended, such as
-    /// `https://chatgpt.com/backend-api`.
+    /// The base URL, to which the paths of `docs/backend.md §2.1` are appended, such as [`BACKEND_URL`].
     pub base: &'a Url,
     /// The region that must serve the workspace, if it is bound to one; see
     /// [`WorkspaceRoute`](crate::WorkspaceRoute).
@@ -78,31 +62,92 @@ pub struct Backend<'a> {
     /// The client that the backend sees.
     pub identity: &'a ClientIdentity,
     /// The access token and account.
-    pub auth: RequestAuth<'a>,
+    pub bearer: &'a Bearer,
 }
 
-/// One model turn.
-#[derive(Debug, Clone, Copy)]
-pub struct TurnRequest<'a> {
-    /// The model's slug, as in the body.
-    pub model: &'a str,
-    /// The service tier, as in the body.
-    pub tier: Option<&'a str>,
-    /// The id of the conversation, equal to the body's `prompt_cache_key`; prompt caching needs it (`docs/backend.md
-    /// §2.6`).
-    pub conversation_id: Option<&'a str>,
+/// One model turn: the body of a request, and what its headers repeat of it.
+///
+/// Made from a [`ResponsesRequest`], so headers and body cannot disagree. The conversation's id is its
+/// `prompt_cache_key` ([`conversation_id`](codex_translate::conversation_id()) derives one); prompt caching needs it
+/// (`docs/backend.md §2.6`).
+///
+/// ```
+/// use codex_translate::responses::ResponsesRequest;
+/// use codex_upstream::TurnRequest;
+///
+/// let request = ResponsesRequest::from_json(br#"{"model": "gpt-5.5", "input": "Hello!"}"#)?;
+/// let turn = TurnRequest::from(&request);
+/// assert_eq!(turn.model(), "gpt-5.5");
+/// # Ok::<(), codex_translate::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct TurnRequest {
+    model: String,
+    tier: Option<String>,
+    conversation_id: Option<String>,
     /// Whether the body has the Responses Lite shape (`docs/backend.md §2.8`).
-    pub lite: bool,
+    lite: bool,
     /// The JSON body, uncompressed.
-    pub body: &'a [u8],
+    body: Bytes,
+}
+
+impl TurnRequest {
+    /// Makes the turn of `request`, whose body has about `bytes` bytes: memory for it is reserved at once.
+    #[must_use]
+    pub fn with_capacity(request: &ResponsesRequest, bytes: usize) -> Self {
+        let mut body = Vec::with_capacity(bytes);
+        request.write_json(&mut body);
+        Self::with_body(request, body)
+    }
+
+    /// Makes the turn that compacts the conversation of `request`, which [`compact`](codex_translate::compact()) has
+    /// translated, for [`requests::compaction`](compaction).
+    #[must_use]
+    pub fn compaction(request: &ResponsesRequest) -> Self {
+        Self::with_body(request, request.to_compaction_json())
+    }
+
+    fn with_body(request: &ResponsesRequest, body: Vec<u8>) -> Self {
+        Self {
+            model: request.model.clone(),
+            tier: request.service_tier.clone(),
+            conversation_id: request.prompt_cache_key.clone(),
+            lite: request.is_lite(),
+            body: body.into(),
+        }
+    }
+
+    /// Returns the model's slug.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+}
+
+impl From<&ResponsesRequest> for TurnRequest {
+    fn from(request: &ResponsesRequest) -> Self {
+        Self::with_capacity(request, 0)
+    }
+}
+
+/// Shows no content.
+impl fmt::Debug for TurnRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TurnRequest")
+            .field("model", &self.model)
+            .field("tier", &self.tier)
+            .field("lite", &self.lite)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Builds `POST codex/responses`: a turn whose reply is an event stream.
 ///
 /// # Errors
 /// [`UpstreamError::InvalidRequest`] if a value is not allowed in a header: answer the client with a 400.
-pub fn responses(backend: &Backend<'_>, turn: &TurnRequest<'_>) -> Result<Request<Bytes>, UpstreamError> {
-    let body = compressed(turn.body)
+pub fn responses(backend: &Backend<'_>, turn: &TurnRequest) -> Result<Request<Bytes>, UpstreamError> {
+    let body = compressed(&turn.body)
         .map_err(|error| UpstreamError::InvalidRequest { reason: format!("the body cannot be compressed: {error}") })?;
     let mut headers = turn_headers(turn)?;
     headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
@@ -138,40 +183,31 @@ fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`responses`].
-pub fn compaction(backend: &Backend<'_>, turn: &TurnRequest<'_>) -> Result<Request<Bytes>, UpstreamError> {
-    unary(backend, "codex/responses/compact", turn_headers(turn)?, turn.body)
+pub fn compaction(backend: &Backend<'_>, turn: &TurnRequest) -> Result<Request<Bytes>, UpstreamError> {
+    unary(backend, "codex/responses/compact", turn_headers(turn)?, turn.body.clone())
 }
 
-/// The kind of image request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ImageCall {
-    /// From a prompt.
-    Generation,
-    /// From other images and a prompt.
-    Edit,
-}
-
-/// Builds `POST codex/images/generations` or `codex/images/edits`; [`ImagesReply`](crate::ImagesReply) parses the reply
-/// (`docs/backend.md §2.1`).
+/// Builds `POST codex/images/generations` or `codex/images/edits`, which make one image whatever
+/// [`ImagesRequest::n`] is; [`ImagesReply`](crate::ImagesReply) parses the reply (`docs/backend.md §2.1`).
 ///
 /// # Errors
 /// As [`responses`].
-pub fn images(backend: &Backend<'_>, call: ImageCall, body: &[u8]) -> Result<Request<Bytes>, UpstreamError> {
-    let path = match call {
-        ImageCall::Generation => "codex/images/generations",
-        ImageCall::Edit => "codex/images/edits",
+pub fn images(backend: &Backend<'_>, request: &ImagesRequest) -> Result<Request<Bytes>, UpstreamError> {
+    let path = match request.task {
+        Task::Generation => "codex/images/generations",
+        Task::Edit => "codex/images/edits",
     };
-    unary(backend, path, HeaderMap::new(), body)
+    unary(backend, path, HeaderMap::new(), request.to_json().into())
 }
 
 /// Returns the headers of a turn: its model, tier, conversation and shape.
-fn turn_headers(turn: &TurnRequest<'_>) -> Result<HeaderMap, UpstreamError> {
+fn turn_headers(turn: &TurnRequest) -> Result<HeaderMap, UpstreamError> {
     let mut headers = HeaderMap::new();
     if turn.lite {
         headers.insert(headers::X_RESPONSES_LITE, HeaderValue::from_static("true"));
     }
     headers.insert(headers::X_CODEX_ROUTING_HINT, routing_hint(turn)?);
-    if let Some(id) = turn.conversation_id {
+    if let Some(id) = &turn.conversation_id {
         let id = headers::value("conversation id", id)?;
         headers.insert(headers::X_CLIENT_REQUEST_ID, id.clone());
         headers.insert(headers::SESSION_ID, id.clone());
@@ -185,12 +221,12 @@ fn unary(
     backend: &Backend<'_>,
     path: &str,
     mut headers: HeaderMap,
-    body: &[u8],
+    body: Bytes,
 ) -> Result<Request<Bytes>, UpstreamError> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     identify(&mut headers, backend)?;
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-    Ok(request(Method::POST, uri(&endpoint(backend.base, path))?, headers, Bytes::copy_from_slice(body)))
+    Ok(request(Method::POST, uri(&endpoint(backend.base, path))?, headers, body))
 }
 
 /// Builds a turn for [`WebSocketUpstream`](crate::WebSocketUpstream): the head opens the connection, the body is the
@@ -203,7 +239,7 @@ fn unary(
 /// As [`responses`]; also if the body is not a JSON object.
 pub fn responses_websocket(
     backend: &Backend<'_>,
-    turn: &TurnRequest<'_>,
+    turn: &TurnRequest,
     now: SystemTime,
 ) -> Result<Request<Bytes>, UpstreamError> {
     let mut headers = HeaderMap::new();
@@ -215,7 +251,7 @@ pub fn responses_websocket(
     }
     headers.extend(identity);
     headers.insert(headers::OPENAI_BETA, HeaderValue::from_static("responses_websockets=2026-02-06"));
-    if let Some(id) = turn.conversation_id {
+    if let Some(id) = &turn.conversation_id {
         let id = headers::value("conversation id", id)?;
         headers.insert(headers::X_CLIENT_REQUEST_ID, id.clone());
         headers.insert(headers::SESSION_ID, id.clone());
@@ -226,8 +262,8 @@ pub fn responses_websocket(
     Ok(request(Method::GET, uri(&endpoint(backend.base, "codex/responses"))?, headers, message))
 }
 
-fn message(turn: &TurnRequest<'_>, now: SystemTime) -> Result<Bytes, UpstreamError> {
-    let body: Map<String, Value> = serde_json::from_slice(turn.body)
+fn message(turn: &TurnRequest, now: SystemTime) -> Result<Bytes, UpstreamError> {
+    let body: Map<String, Value> = serde_json::from_slice(&turn.body)
         .map_err(|_| UpstreamError::InvalidRequest { reason: "its body is not a JSON object".to_owned() })?;
     let mut message = Map::with_capacity(body.len() + 2);
     message.insert("type".to_owned(), "response.create".into());
@@ -279,9 +315,9 @@ pub fn accounts_check(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamE
     get(backend, &endpoint(backend.base, "wham/accounts/check"))
 }
 
-fn routing_hint(turn: &TurnRequest<'_>) -> Result<HeaderValue, UpstreamError> {
+fn routing_hint(turn: &TurnRequest) -> Result<HeaderValue, UpstreamError> {
     // The default tier is not hinted at.
-    let hint = match turn.tier.filter(|tier| *tier != DEFAULT_TIER) {
+    let hint = match turn.tier.as_deref().filter(|tier| *tier != DEFAULT_TIER) {
         Some(tier) => format!("model={};tier={tier}", turn.model),
         None => format!("model={}", turn.model),
     };
@@ -297,12 +333,12 @@ fn get(backend: &Backend<'_>, url: &Url) -> Result<Request<Bytes>, UpstreamError
 
 /// Adds the headers of every request. Headers are sent in the order in which they are added.
 fn identify(headers: &mut HeaderMap, backend: &Backend<'_>) -> Result<(), UpstreamError> {
-    let Backend { region, identity, auth, .. } = backend;
-    headers.insert(AUTHORIZATION, headers::bearer(auth.access_token)?);
-    if let Some(account_id) = auth.account_id {
+    let Backend { region, identity, bearer, .. } = backend;
+    headers.insert(AUTHORIZATION, headers::bearer(bearer.token.expose())?);
+    if let Some(account_id) = &bearer.account_id {
         headers.insert(headers::CHATGPT_ACCOUNT_ID, headers::value("account id", account_id)?);
     }
-    if auth.fedramp {
+    if bearer.fedramp {
         headers.insert(headers::X_OPENAI_FEDRAMP, HeaderValue::from_static("true"));
     }
     if let Some(region) = region {
@@ -338,22 +374,34 @@ fn uri(url: &Url) -> Result<Uri, UpstreamError> {
 
 #[cfg(test)]
 mod tests {
+    use codex_translate::Options;
+
     use super::*;
 
     const ID: &str = "01a2062c-22de-7320-84ce-6a407485ff83";
 
-    fn with_backend<T>(base: &str, auth: RequestAuth<'_>, test: impl FnOnce(&Backend<'_>) -> T) -> T {
+    fn with_backend<T>(base: &str, bearer: &Bearer, test: impl FnOnce(&Backend<'_>) -> T) -> T {
         let base = Url::parse(base).unwrap();
         let identity = ClientIdentity {
             originator: "codex_cli_rs".to_owned(),
             version: "0.171.0".to_owned(),
             user_agent: "codex_cli_rs/0.171.0 (Debian 12.0.0; x86_64) xterm".to_owned(),
         };
-        test(&Backend { base: &base, region: None, identity: &identity, auth })
+        test(&Backend { base: &base, region: None, identity: &identity, bearer })
     }
 
-    fn auth() -> RequestAuth<'static> {
-        RequestAuth { access_token: "tok", account_id: Some("acct_test"), fedramp: false }
+    fn bearer() -> Bearer {
+        Bearer { token: "tok".into(), account_id: Some("acct_test".to_owned()), fedramp: false }
+    }
+
+    fn turn(model: &str, conversation_id: Option<&str>, body: &'static [u8]) -> TurnRequest {
+        TurnRequest {
+            model: model.to_owned(),
+            tier: None,
+            conversation_id: conversation_id.map(str::to_owned),
+            lite: false,
+            body: Bytes::from_static(body),
+        }
     }
 
     fn sent(request: &Request<Bytes>) -> Vec<(&str, &str)> {
@@ -362,9 +410,8 @@ mod tests {
 
     #[test]
     fn a_turn_has_exactly_these_headers_in_this_order() {
-        let turn =
-            TurnRequest { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body: b"{\"a\":1}" };
-        let request = with_backend("https://chatgpt.com/backend-api", auth(), |b| responses(b, &turn)).unwrap();
+        let turn = turn("gpt-5.5", Some(ID), b"{\"a\":1}");
+        let request = with_backend("https://chatgpt.com/backend-api", &bearer(), |b| responses(b, &turn)).unwrap();
         assert_eq!(request.method(), Method::POST);
         assert_eq!(request.uri(), "https://chatgpt.com/backend-api/codex/responses");
         let expected = [
@@ -387,9 +434,8 @@ mod tests {
 
     #[test]
     fn unary_requests_have_their_paths_and_are_not_compressed() {
-        let turn =
-            TurnRequest { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body: b"{\"a\":1}" };
-        with_backend("https://chatgpt.com/backend-api", auth(), |b| {
+        let turn = turn("gpt-5.5", Some(ID), b"{\"a\":1}");
+        with_backend("https://chatgpt.com/backend-api", &bearer(), |b| {
             let compacted = compaction(b, &turn).unwrap();
             let expected = [
                 ("x-codex-routing-hint", "model=gpt-5.5"),
@@ -404,26 +450,33 @@ mod tests {
                 ("accept", "*/*"),
             ];
             assert_eq!(sent(&compacted), expected);
-            let drawn = images(b, ImageCall::Generation, b"{\"a\":1}").unwrap();
+            let picture = |task, body: &[u8]| ImagesRequest::from_json(task, body, &Options::default()).unwrap();
+            let drawing = picture(Task::Generation, br#"{"prompt": "a fox"}"#);
+            let drawn = images(b, &drawing).unwrap();
             assert_eq!(sent(&drawn), expected[4..]);
-            let edited = images(b, ImageCall::Edit, b"{\"a\":1}").unwrap();
-            let paths = [(compacted, "responses/compact"), (drawn, "images/generations"), (edited, "images/edits")];
-            for (request, path) in paths {
+            let edit = picture(Task::Edit, br#"{"prompt": "a hat", "image": "https://example.com/fox.png"}"#);
+            let edited = images(b, &edit).unwrap();
+            let paths = [
+                (compacted, "responses/compact", br#"{"a":1}"#.to_vec()),
+                (drawn, "images/generations", drawing.to_json()),
+                (edited, "images/edits", edit.to_json()),
+            ];
+            for (request, path, body) in paths {
                 assert_eq!(request.uri(), &*format!("https://chatgpt.com/backend-api/codex/{path}"));
-                assert_eq!((request.method(), &request.body()[..]), (&Method::POST, &b"{\"a\":1}"[..]));
+                assert_eq!((request.method(), &request.body()[..]), (&Method::POST, &body[..]));
             }
         });
     }
 
     #[test]
     fn tier_lite_and_fedramp_add_their_headers() {
-        let turn = TurnRequest { model: "m", tier: Some("priority"), conversation_id: None, lite: true, body: b"{}" };
-        let fedramp = RequestAuth { access_token: "tok", account_id: None, fedramp: true };
+        let turn = TurnRequest { tier: Some("priority".to_owned()), lite: true, ..turn("m", None, b"{}") };
+        let fedramp = &Bearer { account_id: None, fedramp: true, ..bearer() };
         let tiered = with_backend("https://chatgpt.com/backend-api/", fedramp, |b| responses(b, &turn)).unwrap();
         let headers = tiered.headers();
         assert_eq!(headers[headers::X_CODEX_ROUTING_HINT], "model=m;tier=priority");
         assert_eq!(headers[headers::X_RESPONSES_LITE], "true");
-        let turn = TurnRequest { tier: Some("default"), ..turn };
+        let turn = TurnRequest { tier: Some("default".to_owned()), ..turn };
         let request = with_backend("https://chatgpt.com/backend-api/", fedramp, |b| responses(b, &turn)).unwrap();
         assert_eq!(request.headers()[headers::X_CODEX_ROUTING_HINT], "model=m");
         assert_eq!(headers[headers::X_OPENAI_FEDRAMP], "true");
@@ -436,10 +489,10 @@ mod tests {
     #[test]
     fn a_turn_on_a_websocket_has_the_official_clients_headers_and_message() {
         let body = br#"{"model":"gpt-5.5","input":[],"stream":true,"client_metadata":{"a":"b"}}"#;
-        let turn = TurnRequest { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body };
+        let turn = turn("gpt-5.5", Some(ID), body);
         let now = UNIX_EPOCH + std::time::Duration::from_millis(1_795_400_096_650);
-        let build = |turn: &TurnRequest<'_>| {
-            with_backend("https://chatgpt.com/backend-api", auth(), |b| responses_websocket(b, turn, now))
+        let build = |turn: &TurnRequest| {
+            with_backend("https://chatgpt.com/backend-api", &bearer(), |b| responses_websocket(b, turn, now))
         };
         let request = build(&turn).unwrap();
         assert_eq!((request.method(), request.uri().path()), (&Method::GET, "/backend-api/codex/responses"));
@@ -460,17 +513,20 @@ mod tests {
             r#""client_metadata":{"a":"b","x-codex-ws-stream-request-start-ms":"1795400096650"}}"#,
         );
         assert_eq!(request.body(), message);
-        let lite = build(&TurnRequest { lite: true, body: b"{}", ..turn }).unwrap();
+        let lite = build(&TurnRequest { lite: true, body: Bytes::from_static(b"{}"), ..turn.clone() }).unwrap();
         assert!(!lite.headers().contains_key(headers::X_RESPONSES_LITE));
         let lite: Value = serde_json::from_slice(lite.body()).unwrap();
         assert_eq!(lite["client_metadata"]["ws_request_header_x_openai_internal_codex_responses_lite"], "true");
-        assert!(matches!(build(&TurnRequest { body: b"[]", ..turn }), Err(UpstreamError::InvalidRequest { .. })));
+        assert!(matches!(
+            build(&TurnRequest { body: Bytes::from_static(b"[]"), ..turn }),
+            Err(UpstreamError::InvalidRequest { .. })
+        ));
     }
 
     #[test]
     fn a_region_goes_into_every_request() {
-        let turn = TurnRequest { model: "m", tier: None, conversation_id: None, lite: false, body: b"{}" };
-        with_backend("https://gov.chatgpt.com/backend-api", auth(), |b| {
+        let turn = turn("m", None, b"{}");
+        with_backend("https://gov.chatgpt.com/backend-api", &bearer(), |b| {
             let bound = Backend { region: Some("us"), ..*b };
             for request in [responses(&bound, &turn), models(&bound, None), usage(&bound)] {
                 assert_eq!(request.unwrap().headers()[headers::X_OPENAI_ACCOUNT_ROUTING_OVERRIDE], "us");
@@ -480,7 +536,7 @@ mod tests {
 
     #[test]
     fn reads_have_their_paths_and_the_version_query() {
-        with_backend("http://127.0.0.1:9/backend-api", auth(), |b| {
+        with_backend("http://127.0.0.1:9/backend-api", &bearer(), |b| {
             let listed = models(b, Some("W/\"abc\"")).unwrap();
             assert_eq!(listed.uri(), "http://127.0.0.1:9/backend-api/codex/models?client_version=0.171.0");
             assert_eq!(listed.headers()[IF_NONE_MATCH], "W/\"abc\"");
@@ -499,16 +555,15 @@ mod tests {
     #[test]
     fn values_that_break_headers_are_rejected_without_being_quoted() {
         let bad = "s3cret\r\nx-evil: 1";
-        let turn =
-            |model, conversation_id| TurnRequest { model, tier: None, conversation_id, lite: false, body: b"{}" };
+        let turn = |model, conversation_id| turn(model, conversation_id, b"{}");
         let rows = [
-            (RequestAuth { access_token: bad, ..auth() }, turn("m", None), "access token"),
-            (RequestAuth { account_id: Some(bad), ..auth() }, turn("m", None), "account id"),
-            (auth(), turn(bad, None), "model or service tier"),
-            (auth(), turn("m", Some(bad)), "conversation id"),
+            (Bearer { token: bad.into(), ..bearer() }, turn("m", None), "access token"),
+            (Bearer { account_id: Some(bad.to_owned()), ..bearer() }, turn("m", None), "account id"),
+            (bearer(), turn(bad, None), "model or service tier"),
+            (bearer(), turn("m", Some(bad)), "conversation id"),
         ];
-        for (auth, turn, named) in rows {
-            let error = with_backend("https://chatgpt.com", auth, |b| responses(b, &turn)).unwrap_err();
+        for (bearer, turn, named) in rows {
+            let error = with_backend("https://chatgpt.com", &bearer, |b| responses(b, &turn)).unwrap_err();
             assert!(error.before_dispatch());
             let message = error.to_string();
             assert!(message.contains(named) && !message.contains("s3cret"), "{message}");
@@ -516,8 +571,24 @@ mod tests {
     }
 
     #[test]
-    fn debug_does_not_show_the_bearer() {
-        let shown = format!("{:?}", RequestAuth { access_token: "s3cret", account_id: Some("acct"), fedramp: false });
+    fn debug_shows_neither_bearer_nor_content() {
+        let turn = turn("m", None, b"s3cret");
+        let shown = with_backend("https://chatgpt.com", &Bearer { token: "s3cret".into(), ..bearer() }, |b| {
+            format!("{b:?} {turn:?}")
+        });
         assert!(shown.contains("acct") && !shown.contains("s3cret"), "{shown}");
+    }
+
+    #[test]
+    fn the_headers_of_a_turn_come_from_its_body() {
+        let body = br#"{"model": "m", "input": "hi", "service_tier": "priority", "prompt_cache_key": "k"}"#;
+        let request = ResponsesRequest::from_json(body).unwrap();
+        let turn = TurnRequest::from(&request);
+        let sent = (&*turn.model, turn.tier.as_deref(), turn.conversation_id.as_deref(), turn.lite);
+        assert_eq!(sent, ("m", Some("priority"), Some("k"), request.is_lite()));
+        assert_eq!(turn.body, request.to_json());
+        let compaction = TurnRequest::compaction(&request);
+        assert_eq!(compaction.body, request.to_compaction_json());
+        assert_eq!(compaction.conversation_id, turn.conversation_id);
     }
 }

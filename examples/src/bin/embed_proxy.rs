@@ -13,7 +13,7 @@ use std::net::Ipv4Addr;
 use bytes::Bytes;
 use codex_proxy::reply::{self, ReplyBody};
 use codex_proxy::{App, Config, Simulated};
-use codex_upstream::{Client, ClientConfig, Upstream, read_to_end};
+use codex_upstream::{HttpUpstream, HttpUpstreamConfig, Upstream, read_to_end};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Dropping the sender also stops the server. Open replies and WebSocket turns are completed first.
     let server = tokio::spawn(simulated.app.clone().run_service(listener, service, async { drop(stopped.await) }));
 
-    let client = Client::new(ClientConfig::default())?;
+    let client = HttpUpstream::new(HttpUpstreamConfig::default())?;
     let question = json!({"model": "gpt-5.1", "messages": [{"role": "user", "content": "Hello!"}]}).to_string();
     for (method, path, body) in [("GET", "/about", String::new()), ("POST", "/v1/chat/completions", question)] {
         let request = Request::builder().method(method).uri(format!("{base}{path}")).body(Bytes::from(body))?;

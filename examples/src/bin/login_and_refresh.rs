@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 
 use codex_auth::{AuthConfig, DeviceLogin, FileStore, HttpTokenEndpoint, SystemClock, TokenManager};
 use codex_sim::{Sim, SimConfig};
-use codex_upstream::{Client, ClientConfig};
+use codex_upstream::{HttpUpstream, HttpUpstreamConfig};
 use url::Url;
 
 #[tokio::main]
@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let sim = Sim::start(SimConfig::default()).await?;
     let home = tempfile::tempdir()?;
     let config = AuthConfig::new(Url::parse(sim.auth_url())?);
-    let http = Client::new(ClientConfig::default())?;
+    let http = HttpUpstream::new(HttpUpstreamConfig::default())?;
     let store = FileStore::new(home.path().join("credentials.json"));
 
     let login = DeviceLogin::start(&config, &http, &SystemClock).await?;

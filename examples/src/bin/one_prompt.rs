@@ -8,11 +8,12 @@
 use std::error::Error;
 use std::io::{self, Write as _};
 
+use codex_auth::Bearer;
 use codex_sim::{Mint, Sim, SimConfig};
 use codex_translate::chat::{self, Delta, DeltaSink};
 use codex_translate::{ChatStream, EventReader, Flow, Options, Profile, to_responses};
 use codex_upstream::{
-    Backend, Client, ClientConfig, ClientIdentity, RequestAuth, RetryPolicy, TokioTimer, TurnRequest, requests,
+    Backend, ClientIdentity, HttpUpstream, HttpUpstreamConfig, RetryPolicy, TokioTimer, TurnRequest, requests,
     send_with_retry,
 };
 use futures_util::StreamExt as _;
@@ -38,18 +39,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let sim = Sim::start(SimConfig { tls: true, ..SimConfig::default() }).await?;
     let login = sim.mint_tokens(Mint::default());
     let roots = sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect();
-    let client = Client::new(ClientConfig { extra_roots_pem: roots, ..ClientConfig::default() })?;
+    let client = HttpUpstream::new(HttpUpstreamConfig { extra_roots_pem: roots, ..HttpUpstreamConfig::default() })?;
 
     let body = json!({"model": MODEL, "messages": [{"role": "user", "content": prompt}]}).to_string();
     let request = chat::ChatRequest::from_json(body.as_bytes())?;
     let translated = to_responses(request, &Profile::permissive(MODEL), &Options::default())?;
 
     let (base, identity) = (Url::parse(&sim.upstream_url())?, ClientIdentity::default());
-    let auth = RequestAuth { access_token: &login.access_token, account_id: Some(&login.account_id), fedramp: false };
-    let backend = Backend { base: &base, region: None, identity: &identity, auth };
-    let body = translated.request.to_json();
-    let turn = TurnRequest { model: MODEL, tier: None, conversation_id: None, lite: false, body: &body };
-    let request = requests::responses(&backend, &turn)?;
+    let bearer = Bearer { token: login.access_token.into(), account_id: Some(login.account_id), fedramp: false };
+    let backend = Backend { base: &base, region: None, identity: &identity, bearer: &bearer };
+    let request = requests::responses(&backend, &TurnRequest::from(&translated.request))?;
     let reply = send_with_retry(&client, &request, &RetryPolicy::default(), &TokioTimer).await?;
 
     let mut upstream = reply.into_body();

@@ -106,6 +106,12 @@ impl<S: TokenStore, E: TokenEndpoint> TokenManager<S, E> {
         }
     }
 
+    /// Returns the command that logs in again, as in [`TokenStore::login_command`].
+    #[must_use]
+    pub fn login_command(&self) -> String {
+        self.shared.store.login_command().to_owned()
+    }
+
     /// Waits until no refresh is running. A runtime that ends earlier may lose a new refresh token.
     pub async fn wait_for_refresh(&self) {
         if let Some(refresh) = self.shared.refresh_flight.running() {

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
 use bytes::Bytes;
-use codex_upstream::{ChunkStream, Client, ClientConfig, Upstream, read_to_end};
+use codex_upstream::{ChunkStream, HttpUpstream, HttpUpstreamConfig, Upstream, read_to_end};
 use eventsource_stream::Eventsource;
 use futures_util::StreamExt;
 use http::{Method, Request, StatusCode};
@@ -38,7 +38,7 @@ pub(crate) async fn run(config: Config, out: &mut impl Write) -> Result<ExitCode
 
 struct Demo {
     base: String,
-    client: Client,
+    client: HttpUpstream,
     proxy: JoinHandle<()>,
     _simulated: Simulated,
 }
@@ -50,7 +50,7 @@ impl Demo {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let base = format!("http://{}", listener.local_addr()?);
         let proxy = tokio::spawn(simulated.app.clone().run(listener, std::future::pending()));
-        let client = Client::new(ClientConfig::default()).map_err(CommandError::other)?;
+        let client = HttpUpstream::new(HttpUpstreamConfig::default()).map_err(CommandError::other)?;
         Ok(Self { base, client, proxy, _simulated: simulated })
     }
 

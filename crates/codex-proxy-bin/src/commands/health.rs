@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
-use codex_upstream::{Client, ClientConfig, Upstream as _, read_to_end};
+use codex_upstream::{HttpUpstream, HttpUpstreamConfig, Upstream as _, read_to_end};
 use http::{Request, StatusCode};
 
 use crate::commands::CommandError;
@@ -25,7 +25,7 @@ const MAX_BYTES: usize = 64 * 1024;
 pub(crate) async fn run(config: Config, out: &mut impl Write) -> Result<ExitCode, CommandError> {
     let url = format!("http://{}/health", authority(&config.host, config.port));
     // Without a proxy and without certificates: the request stays on this machine.
-    let client = Client::new(ClientConfig { connect_timeout: PATIENCE, ..ClientConfig::default() });
+    let client = HttpUpstream::new(HttpUpstreamConfig { connect_timeout: PATIENCE, ..HttpUpstreamConfig::default() });
     let client = client.map_err(CommandError::other)?;
     let request = Request::get(&url).body(Bytes::new()).map_err(CommandError::other)?;
     let failed = |why: String| CommandError::Other(format!("{url}: {why}; is `codex-proxy serve` running there?"));

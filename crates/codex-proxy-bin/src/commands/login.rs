@@ -8,7 +8,7 @@ use codex_auth::{
     Account, AnyStore, AuthConfig, AuthorizationRequest, BrowserLogin, CallbackError, DEFAULT_PORTS, DeviceLogin,
     LoginError, MemoryStore, TokenStore,
 };
-use codex_upstream::{AnyTimer, Client, ModelCacheConfig, Workspace, WorkspaceError, Workspaces};
+use codex_upstream::{AnyTimer, HttpUpstream, ModelCacheConfig, Workspace, WorkspaceError, Workspaces};
 use tokio::sync::mpsc;
 use webbrowser::{Browser, BrowserOptions};
 
@@ -43,7 +43,7 @@ pub(crate) async fn run(
     if args.import_codex {
         return Err(CommandError::Usage(NO_IMPORT.to_owned()));
     }
-    let client = Client::new(config.client()).map_err(CommandError::other)?;
+    let client = HttpUpstream::new(config.client()).map_err(CommandError::other)?;
     let auth = config.auth_config();
     let flow = LoginFlow { auth, http: client.clone(), no_browser: session.no_browser, clock: AnyTimer::default() };
     let store = OwnStore::open(&config).map_err(CommandError::other)?;
@@ -69,13 +69,14 @@ pub(crate) async fn run(
 /// Lists the account's workspaces with the tokens in `staged`, and finds the one that is `wanted`.
 async fn choose(
     config: &Config,
-    client: Client,
+    client: HttpUpstream,
     staged: &MemoryStore,
     wanted: &str,
     out: &mut impl Write,
 ) -> Result<Workspace, CommandError> {
-    let app = App::new(config, client, AnyStore::new(staged.clone()), ModelCacheConfig::default());
-    let bearer = app.client.tokens.bearer().await.map_err(CommandError::other)?;
+    let app = App::new(config, client, AnyStore::new(staged.clone()), ModelCacheConfig::default())
+        .map_err(CommandError::other)?;
+    let bearer = app.client.tokens().bearer().await.map_err(CommandError::other)?;
     let listed = tokio::time::timeout(LIST_TIMEOUT, app.client.workspaces(&bearer)).await;
     let unlisted = |why: String| {
         CommandError::Other(format!("cannot list the workspaces ({why}); the previous login is unchanged"))
@@ -122,7 +123,7 @@ async fn keep(staged: &MemoryStore, store: &OwnStore, workspace: &Workspace) -> 
 
 struct LoginFlow {
     auth: AuthConfig,
-    http: Client,
+    http: HttpUpstream,
     no_browser: Option<&'static str>,
     clock: AnyTimer,
 }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use codex_auth::{HttpTokenEndpoint, TokenStore as _, Tokens};
-use codex_upstream::Client;
+use codex_upstream::HttpUpstream;
 
 use crate::cli::args::LogoutArgs;
 use crate::commands::{CommandError, LOCK_WAIT};
@@ -65,7 +65,7 @@ fn confirmed(input: &mut impl BufRead, out: &mut impl Write) -> io::Result<bool>
 
 /// Reports a failure as a warning: the user still wants the credentials deleted from this machine.
 async fn revoke(config: &Config, tokens: &Tokens, out: &mut impl Write) -> Result<(), CommandError> {
-    let told = match Client::new(config.client()) {
+    let told = match HttpUpstream::new(config.client()) {
         Ok(client) => {
             let endpoint = HttpTokenEndpoint::new(client, config.auth_config());
             endpoint.revoke(tokens).await.map_err(|error| error.to_string())

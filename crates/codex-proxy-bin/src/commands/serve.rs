@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use codex_auth::{AnyStore, CodexCliStore, LoginState, LoginStatus, TokenStore};
-use codex_upstream::{AnyTimer, Client, ModelCacheConfig};
+use codex_upstream::{AnyTimer, HttpUpstream, ModelCacheConfig};
 
 use crate::admission::access::Access;
 use crate::admission::advice::Advice;
@@ -62,9 +62,11 @@ async fn serve_login(listeners: Listeners, config: &Config, store: AnyStore) -> 
         }
         LoginState::Valid | LoginState::Renewable | LoginState::Unreadable | _ => {}
     }
-    let client = Client::new(config.client()).map_err(CommandError::other)?;
+    let client = HttpUpstream::new(config.client()).map_err(CommandError::other)?;
     let models = ModelCacheConfig { file: config.catalogue_path(), ..ModelCacheConfig::default() };
-    serve_app(listeners, App::with_clock(config, client, store, models, clock), config).await
+    let client = codex_client::Client::builder(store).upstream(client).models(models);
+    let app = App::over(config, client, clock).map_err(CommandError::other)?;
+    serve_app(listeners, app, config).await
 }
 
 async fn serve_app(listeners: Listeners, app: App, config: &Config) -> Result<ExitCode, CommandError> {

@@ -2,7 +2,7 @@
 
 use codex_auth::{AnyStore, MemoryStore, Secret, Tokens};
 use codex_sim::{Mint, Sim, SimConfig};
-use codex_upstream::{Client, ModelCacheConfig};
+use codex_upstream::{HttpUpstream, ModelCacheConfig};
 
 use crate::app::App;
 use crate::commands::CommandError;
@@ -28,9 +28,9 @@ impl Simulated {
         let config = config.into_builder().upstream_url(sim.upstream_url()).auth_url(sim.auth_url());
         let mut config = sim.ca_pem().into_iter().fold(config, |config, pem| config.ca_pem(pem)).build()?;
         config.is_simulated = true;
-        let client = Client::new(config.client()).map_err(CommandError::other)?;
+        let client = HttpUpstream::new(config.client()).map_err(CommandError::other)?;
         let store = AnyStore::new(MemoryStore::with_tokens(login(&sim)).with_login_command(LOGIN_COMMAND));
-        let app = App::new(&config, client, store, ModelCacheConfig::default());
+        let app = App::new(&config, client, store, ModelCacheConfig::default()).map_err(CommandError::other)?;
         Ok(Self { app, _sim: sim })
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use codex_auth::AuthConfig;
-use codex_upstream::{ClientConfig, ClientIdentity, Emulation, ModelAliases, ProxyConfig, TransportChoice};
+use codex_upstream::{ClientIdentity, Emulation, HttpUpstreamConfig, ModelAliases, ProxyConfig, TransportChoice};
 use url::Url;
 
 use crate::admission::access::Access;
@@ -193,13 +193,13 @@ impl Config {
     }
 
     /// Returns the settings of the client for the backend and the auth server.
-    pub fn client(&self) -> ClientConfig {
-        ClientConfig {
+    pub fn client(&self) -> HttpUpstreamConfig {
+        HttpUpstreamConfig {
             emulation: self.emulation,
             extra_roots_pem: self.extra_roots_pem.clone(),
             proxy: self.proxy.clone(),
             read_timeout: self.upstream_timeout,
-            ..ClientConfig::default()
+            ..HttpUpstreamConfig::default()
         }
     }
 

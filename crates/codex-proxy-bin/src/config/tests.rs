@@ -67,7 +67,7 @@ fn turns_use_http_by_default() {
 fn the_defaults_of_the_table_are_those_of_the_code() {
     let config = config(&[("HOME", "/h")]).unwrap();
     assert_eq!(config.limits, Limits::default());
-    assert_eq!(config.upstream_timeout, ClientConfig::default().read_timeout);
+    assert_eq!(config.upstream_timeout, HttpUpstreamConfig::default().read_timeout);
     assert_eq!(config.identity, ClientIdentity::default());
     assert_eq!((config.transport, config.emulation), (TransportChoice::default(), Emulation::default()));
     assert_eq!(config.log_format, LogFormat::default());
@@ -85,7 +85,7 @@ fn the_fingerprint_can_be_chosen() {
 #[test]
 fn the_upstream_timeout_can_be_set() {
     let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_UPSTREAM_TIMEOUT", value)]);
-    assert_eq!(read("").unwrap().client().read_timeout, ClientConfig::default().read_timeout);
+    assert_eq!(read("").unwrap().client().read_timeout, HttpUpstreamConfig::default().read_timeout);
     assert_eq!(read("5").unwrap().client().read_timeout, Duration::from_secs(5));
     let error = read("0").unwrap_err();
     assert!(error.starts_with("CODEX_PROXY_UPSTREAM_TIMEOUT: "), "{error}");

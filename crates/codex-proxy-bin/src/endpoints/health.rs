@@ -43,7 +43,7 @@ pub(crate) async fn health(app: &App, probe: Probe) -> Response<ReplyBody> {
     match probe {
         Probe::Live => reply::json(StatusCode::OK, &LiveReply { status }),
         Probe::Login => {
-            let logged_in = app.client.tokens.status().await.is_usable();
+            let logged_in = app.client.login_status().await.is_usable();
             reply::json(StatusCode::OK, &HealthReply { status, version, logged_in })
         }
         Probe::Ready => ready(app).await,
@@ -53,11 +53,14 @@ pub(crate) async fn health(app: &App, probe: Probe) -> Response<ReplyBody> {
 /// Replies with 200 if the program can serve requests: the login is usable and the account's models are known.
 /// Otherwise with 503, the problems and the next steps.
 async fn ready(app: &App) -> Response<ReplyBody> {
-    let login = match login_problem(&app.client.tokens.status().await.state) {
+    let login = match login_problem(&app.client.login_status().await.state) {
         None => ReadinessCheck { ok: true, problem: None },
-        Some(problem) => ReadinessCheck { ok: false, problem: Some(format!("{problem}; run `{}`", app.login_command)) },
+        Some(problem) => ReadinessCheck {
+            ok: false,
+            problem: Some(format!("{problem}; run `{}`", app.client.tokens().login_command())),
+        },
     };
-    let models = match app.client.models.snapshot().source {
+    let models = match app.client.model_cache().snapshot().source {
         // A program that is not ready gets no requests, which would otherwise fetch the models.
         CatalogueSource::BuiltIn => {
             let _ = app.client.models_at_hand();

@@ -13,8 +13,8 @@ pub(crate) async fn metrics(app: &App) -> Response<ReplyBody> {
     let gauges = Gauges {
         live: &app.request_log.live(),
         queued: app.runtime.slots().waiting(),
-        is_login_usable: app.client.tokens.status().await.is_usable(),
-        quota: &app.client.known_quota.report().quota,
+        is_login_usable: app.client.login_status().await.is_usable(),
+        quota: &app.client.known_quota().quota,
         now: app.clock.now(),
     };
     let text = app.request_log.metrics.to_text(&gauges);

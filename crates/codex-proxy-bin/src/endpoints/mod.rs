@@ -23,5 +23,5 @@ pub(crate) use openapi::openapi;
 pub(crate) use status::{status, status_page};
 pub(crate) use stored::stored;
 pub(crate) use storing::{StoreOnCompletion, StoringPipe, completed, storing_permit};
-pub(crate) use turn::{PreparedTurn, prepare, turn};
+pub(crate) use turn::{prepare, turn};
 pub(crate) use usage::usage;

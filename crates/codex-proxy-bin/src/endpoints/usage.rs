@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use codex_client::QuotaReport;
 use codex_translate::Error;
 use codex_upstream::Quota;
 use http::{Response, StatusCode};
@@ -9,7 +10,6 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::reply::{self, ReplyBody};
-use crate::turn::quota::QuotaReport;
 
 /// Returns the remaining quota, not older than a minute unless the backend does not answer.
 ///
@@ -65,12 +65,12 @@ pub(crate) fn rfc3339(at: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
+    use codex_client::KnownQuota;
     use std::time::{Duration, UNIX_EPOCH};
 
     use codex_upstream::QuotaWindow;
 
     use super::*;
-    use crate::turn::quota::KnownQuota;
 
     fn window(name: &str, limit: Option<&str>, resets_at: u64) -> QuotaWindow {
         QuotaWindow {

@@ -1,10 +1,11 @@
 //! What an endpoint needs to know of a request in addition to its body.
 
+use codex_client::{Caller, TurnContext};
 use codex_translate::{Error, Options, ReasoningStyle};
+use codex_upstream::ModelAliases;
 use http::HeaderMap;
 
 use crate::telemetry::record::RequestRecord;
-use crate::turn::send::Caller;
 
 /// What an endpoint needs to know of a request in addition to its body.
 #[derive(Debug)]
@@ -50,6 +51,13 @@ impl RequestContext {
             },
             options: Options { strict, reasoning, ..Options::default() },
         })
+    }
+}
+
+impl RequestContext {
+    /// Returns what a turn for the request depends on in addition to its body.
+    pub(crate) fn turn<'a>(&'a self, options: &'a Options, aliases: &'a ModelAliases) -> TurnContext<'a> {
+        TurnContext { caller: Some(&self.caller), options, aliases }
     }
 }
 

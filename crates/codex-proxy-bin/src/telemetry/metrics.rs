@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::SystemTime;
 
+use codex_client::RefreshOutcome;
 use codex_upstream::Quota;
 
 use crate::sync::lock;
 use crate::telemetry::exposition::{self, Exposition, MetricKind};
 use crate::telemetry::histogram::Histogram;
 use crate::telemetry::record::LogEntry;
-use crate::turn::observer::RefreshOutcome;
 
 /// The counters of this run.
 #[derive(Debug)]
@@ -204,6 +204,7 @@ fn write_quota(gauges: &Gauges<'_>, out: &mut Exposition) {
 
 #[cfg(test)]
 mod tests {
+    use codex_client::TurnInfo;
     use std::time::{Duration, UNIX_EPOCH};
 
     use codex_translate::{Finish, Summary, Usage};
@@ -215,7 +216,8 @@ mod tests {
     fn entry(model: &str, is_known: bool) -> LogEntry {
         let info = RequestInfo { request_id: "r".into(), endpoint: "chat", client: None, is_routine: false };
         let record = RequestRecord::new(info, UNIX_EPOCH);
-        record.set_model(model, is_known, None, 0);
+        let notices = Vec::new();
+        record.set_model(&TurnInfo { model: model.to_owned(), is_known_model: is_known, effort: None, notices });
         let usage =
             Usage { input_tokens: 5, cached_tokens: 4, output_tokens: 3, reasoning_tokens: 2, ..Usage::default() };
         record.complete(&Summary { finish: Finish::Stop, usage: Some(usage) });

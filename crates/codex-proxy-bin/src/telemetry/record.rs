@@ -6,13 +6,13 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
+use codex_client::{ReplyObserver, TurnInfo};
 use codex_translate::{Error, Origin, Summary, Usage};
 use http::HeaderMap;
 use http::header::USER_AGENT;
 use tokio::time::Instant;
 
 use crate::sync::lock;
-use crate::turn::observer::ReplyObserver;
 
 /// The maximum length of a recorded text of a client or of the backend.
 const TEXT_CHARS: usize = 64;
@@ -127,11 +127,11 @@ impl RequestRecord {
     }
 
     /// Records the model, whether the catalogue has it, the effort, and how much was changed in translation.
-    pub fn set_model(&self, model: &str, is_known: bool, effort: Option<&str>, notices: usize) {
+    pub fn set_model(&self, info: &TurnInfo) {
         let mut state = self.state();
-        state.model = Some(RequestedModel { slug: bounded(model), is_known });
-        state.effort = effort.map(bounded);
-        state.notices = notices;
+        state.model = Some(RequestedModel { slug: bounded(&info.model), is_known: info.is_known_model });
+        state.effort = info.effort.as_ref().map(|effort| bounded(effort.as_str()));
+        state.notices = info.notices.len();
     }
 
     /// Records that output of the reply went out.

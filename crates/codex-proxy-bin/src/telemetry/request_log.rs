@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use codex_client::{RefreshOutcome, TurnObserver};
 use codex_upstream::AnyTimer;
 
 use crate::sync::lock;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::{LogEntry, RequestInfo, RequestRecord};
-use crate::turn::observer::{RefreshOutcome, TurnObserver};
 
 /// How many requests are remembered after their end.
 pub(crate) const RECENT: usize = 100;

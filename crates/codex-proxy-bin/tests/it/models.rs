@@ -58,13 +58,13 @@ async fn a_model_can_be_retrieved_by_every_name() {
 #[tokio::test]
 async fn requests_use_the_accounts_list_once_it_is_fetched() {
     let proxy = Harness::start_with(SimConfig { retired_models: false, ..backend() }, None).await;
-    assert_eq!(proxy.app.client.models.snapshot().source, CatalogueSource::BuiltIn);
+    assert_eq!(proxy.app.client.model_cache().snapshot().source, CatalogueSource::BuiltIn);
     let refused = proxy.post("/v1/chat/completions", &ask_model("gpt-5.1-codex-mini")).await;
     assert_eq!(refused.status, 404, "{}", refused.text);
     // That request found the list out of date, so it is fetched now and once more afterwards.
     let app = proxy.app.clone();
     let keeper = tokio::spawn(async move { app.client.keep_models_fresh().await });
-    while proxy.app.client.models.snapshot().source != CatalogueSource::Live {
+    while proxy.app.client.model_cache().snapshot().source != CatalogueSource::Live {
         tokio::task::yield_now().await;
     }
     let reply = proxy.post("/v1/chat/completions", &ask_model("gpt-5.1-codex-mini")).await;
@@ -79,12 +79,12 @@ async fn an_old_list_is_refreshed_only_when_used() {
     let app = proxy.app.clone();
     let keeper = tokio::spawn(async move { app.client.keep_models_fresh().await });
     let asked = || proxy.sim.requests().iter().filter(|request| request.path.contains("/codex/models")).count();
-    while proxy.app.client.models.snapshot().source != CatalogueSource::Live {
+    while proxy.app.client.model_cache().snapshot().source != CatalogueSource::Live {
         tokio::task::yield_now().await;
     }
     assert_eq!(asked(), 1);
     let changed = [("x-models-etag".parse().unwrap(), "\"another\"".parse().unwrap())].into_iter().collect();
-    proxy.app.client.models.observe(&changed);
+    proxy.app.client.model_cache().observe(&changed);
     assert_eq!(proxy.post("/v1/chat/completions", &ask("hi")).await.status, 200);
     while asked() < 2 {
         tokio::task::yield_now().await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use codex_auth::{BlockingStore, FileStore};
 use codex_sim::{Mint, Sim};
-use codex_upstream::{Client, ClientConfig, Upstream, read_to_end};
+use codex_upstream::{HttpUpstream, HttpUpstreamConfig, Upstream, read_to_end};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -40,9 +40,9 @@ impl Home {
     }
 
     /// Returns a client that trusts the simulator.
-    fn client(&self) -> Client {
+    fn client(&self) -> HttpUpstream {
         let extra_roots_pem = self.sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect();
-        Client::new(ClientConfig { extra_roots_pem, ..ClientConfig::default() }).unwrap()
+        HttpUpstream::new(HttpUpstreamConfig { extra_roots_pem, ..HttpUpstreamConfig::default() }).unwrap()
     }
 
     /// Returns `~/.codex-proxy`, which may not exist.
@@ -261,7 +261,7 @@ fn read_lines(pipe: impl AsyncRead + Send + Unpin + 'static, to: mpsc::Sender<St
 pub(crate) struct Serving {
     pub(crate) program: Running,
     pub(crate) url: String,
-    client: Client,
+    client: HttpUpstream,
 }
 
 impl Serving {
@@ -269,7 +269,7 @@ impl Serving {
         let line = program.line("listening on http://").await;
         // In JSON there is more on the line.
         let url = line[line.find("http://").unwrap()..].split([' ', '"']).next().unwrap().to_owned();
-        Self { program, url, client: Client::new(ClientConfig::default()).unwrap() }
+        Self { program, url, client: HttpUpstream::new(HttpUpstreamConfig::default()).unwrap() }
     }
 
     pub(crate) async fn post(&self, key: Option<&str>, body: &Value) -> (StatusCode, String) {

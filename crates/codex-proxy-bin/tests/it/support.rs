@@ -4,10 +4,12 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use codex_auth::{AnyStore, MemoryStore, Secret, Tokens};
+use codex_auth::{MemoryStore, Secret, Tokens};
 use codex_proxy::{Access, Advice, App, Config, ConfigBuilder, Limits};
 use codex_sim::{Mint, Outcome, RecordedRequest, Sim, SimConfig};
-use codex_upstream::{ChunkStream, Client, ClientConfig, ModelCacheConfig, TransportChoice, Upstream, read_to_end};
+use codex_upstream::{
+    AnyTimer, ChunkStream, HttpUpstream, HttpUpstreamConfig, RetryPolicy, TransportChoice, Upstream, read_to_end,
+};
 use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
@@ -22,7 +24,7 @@ pub(crate) struct Harness {
     pub(crate) app: App,
     pub(crate) server: JoinHandle<()>,
     pub(crate) stop: Option<oneshot::Sender<()>>,
-    client: Client,
+    client: HttpUpstream,
 }
 
 pub(crate) struct Reply {
@@ -92,10 +94,11 @@ impl Harness {
         // Only over TLS.
         let config = sim.ca_pem().into_iter().fold(config, |config, pem| config.ca_pem(pem));
         let config = with(config).build().unwrap();
-        let upstream = Client::new(config.client()).unwrap();
-        let login = AnyStore::new(store.clone().with_login_command("codex-proxy login"));
-        let mut app = App::new(&config, upstream, login, ModelCacheConfig::default()).with_advice(Advice::program());
-        app.client_mut().unwrap().retry.base = Duration::from_millis(1);
+        let upstream = HttpUpstream::new(config.client()).unwrap();
+        let login = store.clone().with_login_command("codex-proxy login");
+        let retry = RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() };
+        let client = codex_client::Client::builder(login).upstream(upstream).retry(retry);
+        let app = App::over(&config, client, AnyTimer::default()).unwrap().with_advice(Advice::program());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
@@ -106,7 +109,7 @@ impl Harness {
                 std::future::pending::<()>().await;
             }
         }));
-        let client = Client::new(ClientConfig::default()).unwrap();
+        let client = HttpUpstream::new(HttpUpstreamConfig::default()).unwrap();
         Self { sim, base, store, app, server, stop: Some(stop), client }
     }
 

@@ -59,6 +59,7 @@ pub struct Dialect {
     /// The header that marks its requests on paths that dialects share.
     pub header: Option<&'static str>,
     read: fn(&[u8]) -> Result<AnyRequest, Error>,
+    translate: fn(ResponsesRequest, &Profile, &Options) -> Result<Translated, Error>,
     pipe: fn(&ReplyPlan, &ReplyId) -> BoxedPipe,
     fold: fn(&ReplyPlan, &ReplyId) -> BoxedFold,
     error: fn(&Error) -> ErrorReply,
@@ -85,11 +86,22 @@ pub enum WholeReply {
     Responses(Response),
 }
 
-/// A parsed request that has not been translated for a model.
+/// A parsed request of any dialect that has not been translated for a model.
+///
+/// ```
+/// use codex_translate::chat::ChatRequest;
+/// use codex_translate::dialect::{self, AnyRequest};
+///
+/// let body = br#"{"model": "gpt-5.5", "messages": [{"role": "user", "content": "Hello!"}]}"#;
+/// let request = AnyRequest::from(ChatRequest::from_json(body)?); // or `dialect::CHAT.read(body)?`
+/// assert_eq!((request.dialect(), request.model()), (&dialect::CHAT, "gpt-5.5"));
+/// # Ok::<(), codex_translate::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct AnyRequest {
+    dialect: &'static Dialect,
     request: ResponsesRequest,
-    translate: fn(ResponsesRequest, &Profile, &Options) -> Result<Translated, Error>,
+    bytes: usize,
 }
 
 /// Chat Completions.
@@ -100,10 +112,8 @@ pub static CHAT: Dialect = Dialect {
     id_prefix: "chatcmpl-",
     keepalive: OPENAI_KEEPALIVE,
     header: None,
-    read: |body| {
-        let translate = |request, profile: &_, options: &_| to_responses(ChatRequest(request), profile, options);
-        Ok(AnyRequest { request: ChatRequest::from_json(body)?.0, translate })
-    },
+    read: |body| ChatRequest::from_json(body).map(AnyRequest::from),
+    translate: |request, profile, options| to_responses(ChatRequest(request), profile, options),
     pipe: |plan, reply_id| Box::new(ChatPipe::new(plan, reply_id)),
     fold: |plan, reply_id| BoxedFold::new(ChatFold::new(plan, reply_id)),
     error: openai_error,
@@ -119,7 +129,8 @@ pub static RESPONSES: Dialect = Dialect {
     id_prefix: "resp_",
     keepalive: OPENAI_KEEPALIVE,
     header: None,
-    read: |body| Ok(AnyRequest { request: ResponsesRequest::from_json(body)?, translate: normalise }),
+    read: |body| ResponsesRequest::from_json(body).map(AnyRequest::from),
+    translate: normalise,
     pipe: |plan, reply_id| Box::new(ResponsesPipe::new(plan, reply_id)),
     fold: |plan, reply_id| BoxedFold::new(ResponsesFold::new(plan, reply_id)),
     error: openai_error,
@@ -145,7 +156,7 @@ impl Dialect {
     /// # Errors
     /// The body is not JSON, or something in it has the wrong type or is missing: a 400 with its path.
     pub fn read(&self, body: &[u8]) -> Result<AnyRequest, Error> {
-        (self.read)(body)
+        (self.read)(body).map(|request| AnyRequest { bytes: body.len(), ..request })
     }
 
     /// Starts a streamed reply.
@@ -190,9 +201,19 @@ impl fmt::Debug for Dialect {
 }
 
 impl AnyRequest {
+    /// Returns the dialect of the request, which is also that of its reply.
+    pub fn dialect(&self) -> &'static Dialect {
+        self.dialect
+    }
+
     /// Returns the caller's name for the model.
     pub fn model(&self) -> &str {
         &self.request.model
+    }
+
+    /// Returns the size of the body that the request was parsed from; 0 if it was not parsed by [`Dialect::read`].
+    pub fn body_bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Translates the request for the model of `profile`.
@@ -201,7 +222,19 @@ impl AnyRequest {
     /// The request asks for something that is not possible or, in strict mode, for something that would be dropped: a
     /// 400 that names the parameter.
     pub fn translate(self, profile: &Profile, options: &Options) -> Result<Translated, Error> {
-        (self.translate)(self.request, profile, options)
+        (self.dialect.translate)(self.request, profile, options)
+    }
+}
+
+impl From<ChatRequest> for AnyRequest {
+    fn from(request: ChatRequest) -> Self {
+        Self { dialect: &CHAT, request: request.0, bytes: 0 }
+    }
+}
+
+impl From<ResponsesRequest> for AnyRequest {
+    fn from(request: ResponsesRequest) -> Self {
+        Self { dialect: &RESPONSES, request, bytes: 0 }
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Task {
 /// A normalised image request.
 #[derive(Clone, Debug)]
 pub struct ImagesRequest {
+    /// Which call to make.
+    pub task: Task,
     /// The prompt.
     pub prompt: String,
     /// The images to edit, as data or https URLs; empty for a generation.
@@ -77,17 +79,17 @@ impl ImagesRequest {
         if matches!(text, Cow::Owned(_)) {
             notices.repaired("*", "replaced a lone surrogate with U+FFFD");
         }
-        let mut request = Self::prompt("");
+        let mut request = Self { task, ..Self::prompt("") };
         for (key, raw) in &root.object()? {
             let node = root.key(key, raw);
-            if node.kind() != ValueKind::Null && !request.read(task, key, &node, &mut notices)? {
+            if node.kind() != ValueKind::Null && !request.read(key, &node, &mut notices)? {
                 params::reject_or_drop(params::IMAGES, key, &node, &mut notices)?;
             }
         }
         if request.prompt.is_empty() {
             return Err(root.missing("prompt"));
         }
-        if task == Task::Edit && request.images.is_empty() {
+        if request.task == Task::Edit && request.images.is_empty() {
             return Err(root.missing("image"));
         }
         if request.n > options.max_choices {
@@ -112,6 +114,7 @@ impl ImagesRequest {
     pub fn prompt(prompt: impl Into<String>) -> Self {
         let auto = || AUTO.to_owned();
         Self {
+            task: Task::Generation,
             prompt: prompt.into(),
             images: Vec::new(),
             background: auto(),
@@ -124,7 +127,7 @@ impl ImagesRequest {
     }
 
     /// Reads one parameter; `false` if it is neither forwarded nor emulated.
-    fn read(&mut self, task: Task, key: &str, node: &Node<'_, '_>, notices: &mut Notices) -> Result<bool, Error> {
+    fn read(&mut self, key: &str, node: &Node<'_, '_>, notices: &mut Notices) -> Result<bool, Error> {
         match key {
             "prompt" => self.prompt = node.non_empty()?,
             "model" => {
@@ -156,7 +159,7 @@ impl ImagesRequest {
                     notices.emulated(key, "a data URL: nothing is stored here");
                 }
             }
-            "image" | "images" if task == Task::Edit => self.add_images(node)?,
+            "image" | "images" if self.task == Task::Edit => self.add_images(node)?,
             _ => return Ok(false),
         }
         Ok(true)

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use bytes::Bytes;
-use codex_upstream::{Client, ClientConfig, Emulation, Upstream as _};
+use codex_upstream::{Emulation, HttpUpstream, HttpUpstreamConfig, Upstream as _};
 use http::Request;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -164,7 +164,8 @@ async fn of_client(emulation: Emulation) -> Opening {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://localhost:{}/x", listener.local_addr().unwrap().port());
     let extra_roots_pem = vec![tls_server::ca_pem()];
-    let client = Client::new(ClientConfig { emulation, extra_roots_pem, ..ClientConfig::default() }).unwrap();
+    let client =
+        HttpUpstream::new(HttpUpstreamConfig { emulation, extra_roots_pem, ..HttpUpstreamConfig::default() }).unwrap();
     let request = Request::post(url).body(Bytes::from_static(b"{}")).unwrap();
     let (opening, _) = tokio::join!(capture(&listener, 1), client.send(request));
     opening

@@ -1,4 +1,4 @@
-//! The configuration of a [`Client`](crate::Client), and its checks.
+//! The configuration of an [`HttpUpstream`](crate::HttpUpstream), and its checks.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -59,7 +59,7 @@ pub struct ParseEmulationError;
 
 /// How to reach the backend, and which certificates to trust.
 #[derive(Debug, Clone)]
-pub struct ClientConfig {
+pub struct HttpUpstreamConfig {
     /// The program that the connection imitates.
     pub emulation: Emulation,
     /// PEM files of root certificates to trust in addition to Mozilla's; each may contain several.
@@ -72,7 +72,7 @@ pub struct ClientConfig {
     pub read_timeout: Duration,
 }
 
-impl Default for ClientConfig {
+impl Default for HttpUpstreamConfig {
     /// Returns a configuration without proxy and extra roots, with timeouts long enough for silent reasoning
     /// (`docs/backend.md §3.1`, `§3.6`).
     fn default() -> Self {
@@ -117,16 +117,16 @@ impl ProxyConfig {
     /// Returns the proxy's URL for display, without credentials; `None` without a proxy.
     ///
     /// # Errors
-    /// [`ClientError::Proxy`]: no client can be created either.
-    pub fn redacted_url(&self) -> Result<Option<String>, ClientError> {
+    /// [`HttpUpstreamError::Proxy`]: no client can be created either.
+    pub fn redacted_url(&self) -> Result<Option<String>, HttpUpstreamError> {
         Ok(self.address()?.map(|url| without_credentials(url.as_str())))
     }
 
     /// Returns the proxy's URL after checking it.
     ///
     /// # Errors
-    /// [`ClientError::Proxy`], which names the variable, but not the credentials.
-    pub(crate) fn address(&self) -> Result<Option<Url>, ClientError> {
+    /// [`HttpUpstreamError::Proxy`], which names the variable, but not the credentials.
+    pub(crate) fn address(&self) -> Result<Option<Url>, HttpUpstreamError> {
         let given = |value: &'_ Option<String>| value.clone().filter(|value| !value.trim().is_empty());
         let (setting, text) = match (given(&self.https), given(&self.all)) {
             (Some(text), _) => ("HTTPS_PROXY", text),
@@ -135,7 +135,7 @@ impl ProxyConfig {
         };
         let text = text.trim();
         let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let refuse = |reason| ClientError::Proxy { setting, reason };
+        let refuse = |reason| HttpUpstreamError::Proxy { setting, reason };
         let url = Url::parse(&text).map_err(|_| refuse("it is not a URL such as http://user:password@host:3128"))?;
         if !matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") {
             return Err(refuse("its scheme is not one of http, https, socks5, socks5h"));
@@ -163,11 +163,11 @@ impl ProxyConfig {
 /// A configuration from which no client can be created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ClientError {
+pub enum HttpUpstreamError {
     /// A file of extra root certificates cannot be used.
     #[error("cannot use file number {number} of extra root certificates: {reason}; use a PEM file of certificates")]
     Certificate {
-        /// Its position in [`ClientConfig::extra_roots_pem`], counted from 1.
+        /// Its position in [`HttpUpstreamConfig::extra_roots_pem`], counted from 1.
         number: usize,
         /// What is wrong with it.
         reason: String,
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn long_silent_reasoning_fits_into_the_default_timeouts() {
-        let config = ClientConfig::default();
+        let config = HttpUpstreamConfig::default();
         assert!(config.read_timeout >= Duration::from_secs(300) && config.connect_timeout < config.read_timeout);
     }
 
@@ -257,7 +257,7 @@ mod tests {
     fn bad_addresses_are_refused_without_showing_the_password() {
         for text in ["ftp://u:s3cret@h", "http://u:s3cret@", "http://u:s3cret@h:notaport", "socks4://u:s3cret@h"] {
             let error = https(text).address().unwrap_err();
-            assert!(matches!(error, ClientError::Proxy { setting: "HTTPS_PROXY", .. }), "{error:?}");
+            assert!(matches!(error, HttpUpstreamError::Proxy { setting: "HTTPS_PROXY", .. }), "{error:?}");
             assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
         }
     }
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn debug_does_not_show_the_password() {
         for text in ["http://u:s3cret@h:1", "u:s3@cret@h:1", "socks5://u:s3cret@h"] {
-            let shown = format!("{:?}", ClientConfig { proxy: https(text), ..ClientConfig::default() });
+            let shown = format!("{:?}", HttpUpstreamConfig { proxy: https(text), ..HttpUpstreamConfig::default() });
             assert!(!shown.contains("cret") && shown.contains("@h"), "{shown}");
         }
     }

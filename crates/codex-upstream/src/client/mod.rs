@@ -28,7 +28,7 @@ use wreq::tls::{TlsOptions, TlsVersion};
 use wreq_util::{Emulation as BrowserProfile, Platform, Profile};
 
 use crate::client::cleartext::CleartextClient;
-use crate::client::config::{ClientConfig, ClientError, Emulation, is_loopback};
+use crate::client::config::{Emulation, HttpUpstreamConfig, HttpUpstreamError, is_loopback};
 use crate::client::cookies::{is_infrastructure, stores_cookies};
 use crate::client::idle_timeout::with_idle_timeout;
 use crate::client::trust_roots::unknown_roots;
@@ -45,7 +45,7 @@ const CHROME: Profile = Profile::Chrome149;
 const MAX_RESET_STREAMS: usize = 16 * 1024;
 
 /// The wreq client, or why there is none. It is created on first use: reading Mozilla's roots takes longer than the
-/// rest of the program's start, and not every use of a [`Client`] needs them.
+/// rest of the program's start, and not every use of an [`HttpUpstream`] needs them.
 type LazyWreqClient = LazyLock<WreqResult, Box<dyn FnOnce() -> WreqResult + Send>>;
 
 type WreqResult = Result<wreq::Client, String>;
@@ -55,23 +55,23 @@ type WreqResult = Result<wreq::Client, String>;
 /// It follows no redirects, accepts and decodes `zstd` and `gzip` replies as the official client does, reads no
 /// environment variables, and stores only Cloudflare's own cookies from the backend's hosts, in memory. `https`
 /// negotiates HTTP/2 and falls back to HTTP/1.1; cleartext `http` is accepted only to this machine, see
-/// [`ClientConfig`]. The duration of a reply is not limited, only the time without data. A request that the backend
+/// [`HttpUpstreamConfig`]. The duration of a reply is not limited, only the time without data. A request that the backend
 /// reports as unprocessed (RFC 9113 section 8.7) is sent again on another connection; no other request is. Clones share
 /// connections and cookies.
 #[derive(Clone)]
-pub struct Client {
+pub struct HttpUpstream {
     library: Arc<LazyWreqClient>,
     read_timeout: Duration,
     cleartext: CleartextClient,
     cookies: Arc<CloudflareCookies>,
 }
 
-impl Client {
+impl HttpUpstream {
     /// Creates a client.
     ///
     /// # Errors
-    /// [`ClientError`], which names the setting to correct.
-    pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
+    /// [`HttpUpstreamError`], which names the setting to correct.
+    pub fn new(config: HttpUpstreamConfig) -> Result<Self, HttpUpstreamError> {
         let cookies = Arc::new(CloudflareCookies(Jar::default()));
         let cleartext = CleartextClient::new(config.connect_timeout, config.read_timeout);
         let library = Arc::new(set_up(&config, &cookies)?);
@@ -79,7 +79,7 @@ impl Client {
     }
 }
 
-impl Client {
+impl HttpUpstream {
     /// Returns the wreq client for a request to `host`.
     fn library(&self, host: &str) -> Result<&wreq::Client, UpstreamError> {
         let made = self.library.as_ref().as_ref();
@@ -110,13 +110,13 @@ impl Client {
     }
 }
 
-impl std::fmt::Debug for Client {
+impl std::fmt::Debug for HttpUpstream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").finish_non_exhaustive()
+        f.debug_struct("HttpUpstream").finish_non_exhaustive()
     }
 }
 
-impl Upstream for Client {
+impl Upstream for HttpUpstream {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<ChunkStream>, UpstreamError> {
         let host = checked_host(request.uri())?;
         if request.uri().scheme() == Some(&Scheme::HTTP) {
@@ -192,7 +192,7 @@ impl CookieStore for CloudflareCookies {
 }
 
 /// Checks everything that can be wrong in the configuration, and returns the wreq client to be created on first use.
-fn set_up(config: &ClientConfig, cookies: &Arc<CloudflareCookies>) -> Result<LazyWreqClient, ClientError> {
+fn set_up(config: &HttpUpstreamConfig, cookies: &Arc<CloudflareCookies>) -> Result<LazyWreqClient, HttpUpstreamError> {
     let mut builder = wreq::Client::builder()
         .no_proxy()
         .redirect(wreq::redirect::Policy::none())
@@ -201,7 +201,7 @@ fn set_up(config: &ClientConfig, cookies: &Arc<CloudflareCookies>) -> Result<Laz
         .connect_timeout(config.connect_timeout)
         .cookie_provider(Arc::clone(cookies));
     if let Some(address) = config.proxy.address()? {
-        let unusable = |_| ClientError::Proxy { setting: "the proxy", reason: "its address cannot be used" };
+        let unusable = |_| HttpUpstreamError::Proxy { setting: "the proxy", reason: "its address cannot be used" };
         let exceptions = wreq::NoProxy::from_string(&config.proxy.exceptions());
         builder = builder.proxy(wreq::Proxy::https(address.as_str()).map_err(unusable)?.no_proxy(exceptions));
     }
@@ -221,10 +221,10 @@ fn set_up(config: &ClientConfig, cookies: &Arc<CloudflareCookies>) -> Result<Laz
 }
 
 /// Returns the certificates in `files` that are not among Mozilla's roots.
-fn extra_roots(files: &[Vec<u8>]) -> Result<Vec<Certificate>, ClientError> {
+fn extra_roots(files: &[Vec<u8>]) -> Result<Vec<Certificate>, HttpUpstreamError> {
     let mut extra = Vec::new();
     for (index, pem) in files.iter().enumerate() {
-        let refuse = |reason| ClientError::Certificate { number: index + 1, reason };
+        let refuse = |reason| HttpUpstreamError::Certificate { number: index + 1, reason };
         for root in unknown_roots(pem).map_err(refuse)? {
             extra.push(Certificate::from_der(root).map_err(|error| refuse(root_cause(&error)))?);
         }

@@ -166,7 +166,7 @@ impl ModelCache {
     ) -> CatalogueSnapshot {
         let owner = CatalogueOwner {
             client_version: backend.identity.version.clone(),
-            account_id: backend.auth.account_id.map(str::to_owned),
+            account_id: backend.bearer.account_id.clone(),
         };
         let etag = {
             let mut state = self.lock();

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use codex_translate::{Effort, Profile};
 use serde_json::{Map, Value};
 
 /// The models that an account may use, best first.
@@ -53,6 +54,21 @@ pub struct Model {
     pub upgrade: Option<String>,
     /// The entry as the backend sent it, for clients that read the catalogue themselves.
     pub raw: Arc<Map<String, Value>>,
+}
+
+/// What the model supports; unknown features count as supported.
+impl From<&Model> for Profile {
+    fn from(model: &Model) -> Self {
+        let permissive = Self::permissive(&model.slug);
+        Self {
+            efforts: model.efforts.iter().map(|effort| Effort::from_word(effort)).collect(),
+            verbosity: model.verbosity.unwrap_or(permissive.verbosity),
+            tiers: model.tiers.clone(),
+            summaries: model.summaries.unwrap_or(permissive.summaries),
+            lite: model.lite,
+            slug: permissive.slug,
+        }
+    }
 }
 
 /// Whether a model is listed.

@@ -82,7 +82,7 @@ impl<U, C> std::fmt::Debug for WebSocketUpstream<U, C> {
 
 impl<U: Upstream, C: Timer + Clone + 'static> WebSocketUpstream<U, C> {
     /// Creates the upstream without a connection. A turn fails after `read_timeout` without a message, as over HTTP
-    /// after [`ClientConfig::read_timeout`](crate::ClientConfig::read_timeout).
+    /// after [`HttpUpstreamConfig::read_timeout`](crate::HttpUpstreamConfig::read_timeout).
     pub fn new(upstream: U, timer: C, read_timeout: Duration) -> Self {
         Self { upstream, timer, read_timeout, pool: Arc::new(SocketPool::new()), unavailable: Mutex::default() }
     }

@@ -163,7 +163,7 @@ impl WorkspaceRouter {
         backend: &Backend<'_>,
         timer: &impl Timer,
     ) -> Result<WorkspaceRoute, WorkspaceRouteError> {
-        let Some(account_id) = backend.auth.account_id else {
+        let Some(account_id) = backend.bearer.account_id.as_deref() else {
             return Ok(self.home.clone());
         };
         if let Some(route) = self.known(account_id, timer.now()) {

@@ -2,18 +2,18 @@
 //! other client is in `client.rs`.
 
 use bytes::Bytes;
-use codex_upstream::{ChunkStream, Client, ClientConfig, Upstream, UpstreamError, read_to_end};
+use codex_upstream::{ChunkStream, HttpUpstream, HttpUpstreamConfig, Upstream, UpstreamError, read_to_end};
 use http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::server::{Server, Wire, soon, whole};
 
-fn client() -> Client {
-    Client::new(ClientConfig::default()).unwrap()
+fn client() -> HttpUpstream {
+    HttpUpstream::new(HttpUpstreamConfig::default()).unwrap()
 }
 
-async fn get(client: &Client, url: &str) -> ChunkStream {
+async fn get(client: &HttpUpstream, url: &str) -> ChunkStream {
     client.send(Request::get(url).body(Bytes::new()).unwrap()).await.unwrap().into_body()
 }
 

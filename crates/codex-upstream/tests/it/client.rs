@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codex_upstream::{
-    Client, ClientConfig, Emulation, RetryPolicy, TimeoutPhase, Upstream, UpstreamError, read_to_end, send_with_retry,
+    Emulation, HttpUpstream, HttpUpstreamConfig, RetryPolicy, TimeoutPhase, Upstream, UpstreamError, read_to_end,
+    send_with_retry,
 };
 use futures_util::StreamExt as _;
 use http::{Request, Response, Version};
@@ -17,8 +18,8 @@ use crate::server::{BOTH, Body, HTTP1, Server, Wire, fed, soon, whole};
 use crate::timer::TestTimer;
 use crate::tls_server::ca_pem;
 
-fn client() -> Client {
-    Client::new(ClientConfig { extra_roots_pem: vec![ca_pem()], ..ClientConfig::default() }).unwrap()
+fn client() -> HttpUpstream {
+    HttpUpstream::new(HttpUpstreamConfig { extra_roots_pem: vec![ca_pem()], ..HttpUpstreamConfig::default() }).unwrap()
 }
 
 fn get(url: &str) -> Request<Bytes> {
@@ -110,14 +111,14 @@ async fn a_redirect_is_returned_and_not_followed() {
 async fn nothing_but_the_encodings_is_added_to_a_request() {
     for emulation in [Emulation::Chrome, Emulation::Codex, Emulation::None] {
         let server = Server::start(BOTH, |_| whole(200, "")).await;
-        let config = ClientConfig { emulation, extra_roots_pem: vec![ca_pem()], ..ClientConfig::default() };
+        let config = HttpUpstreamConfig { emulation, extra_roots_pem: vec![ca_pem()], ..HttpUpstreamConfig::default() };
         let request = Request::post(server.https_url("/p?q=1"))
             .header("accept", "text/event-stream")
             .header("user-agent", "codex_cli_rs/0.171.0")
             .header("originator", "codex_cli_rs")
             .body(Bytes::from_static(b"{}"))
             .unwrap();
-        Client::new(config).unwrap().send(request).await.unwrap();
+        HttpUpstream::new(config).unwrap().send(request).await.unwrap();
 
         let seen = &server.requests()[0];
         // Values of one name are counted apart: a browser's `user-agent` must not appear next to ours.
@@ -224,8 +225,8 @@ async fn a_body_that_is_cut_off_ends_in_an_error() {
 
 #[tokio::test]
 async fn silence_before_the_head_and_within_the_body_is_told_apart() {
-    let config = ClientConfig { read_timeout: Duration::from_millis(50), ..ClientConfig::default() };
-    let client = Client::new(config).unwrap();
+    let config = HttpUpstreamConfig { read_timeout: Duration::from_millis(50), ..HttpUpstreamConfig::default() };
+    let client = HttpUpstream::new(config).unwrap();
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mute = client.send(get(&format!("http://{}/", listener.local_addr().unwrap()))).await.err().unwrap();
@@ -242,9 +243,9 @@ async fn silence_before_the_head_and_within_the_body_is_told_apart() {
 #[tokio::test]
 async fn a_handshake_that_never_ends_is_a_connect_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let config = ClientConfig { connect_timeout: Duration::from_millis(50), ..ClientConfig::default() };
+    let config = HttpUpstreamConfig { connect_timeout: Duration::from_millis(50), ..HttpUpstreamConfig::default() };
     let url = format!("https://{}/", listener.local_addr().unwrap());
-    let error = Client::new(config).unwrap().send(get(&url)).await.err().unwrap();
+    let error = HttpUpstream::new(config).unwrap().send(get(&url)).await.err().unwrap();
     assert!(matches!(error, UpstreamError::Timeout { phase: TimeoutPhase::Connect, .. }), "{error}");
     assert!(error.before_dispatch());
 }

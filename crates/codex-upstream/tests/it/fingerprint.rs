@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use codex_upstream::{Client, ClientConfig, Emulation, Upstream};
+use codex_upstream::{Emulation, HttpUpstream, HttpUpstreamConfig, Upstream};
 use http::Request;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
@@ -27,7 +27,7 @@ async fn hello(emulation: Emulation) -> Hello {
         stream.read_exact(&mut record[5..]).await.unwrap();
         Hello::read(Bytes::from(record))
     });
-    let client = Client::new(ClientConfig { emulation, ..ClientConfig::default() }).unwrap();
+    let client = HttpUpstream::new(HttpUpstreamConfig { emulation, ..HttpUpstreamConfig::default() }).unwrap();
     // The captured connection is dropped without an answer.
     assert!(client.send(Request::get(url).body(Bytes::new()).unwrap()).await.is_err());
     capture.await.unwrap()
@@ -67,7 +67,9 @@ async fn http2_opens_as_chrome_does() {
         let mut stream = accept_tls(stream, b"\x02h2").await.unwrap();
         Preface::read(&mut stream, 1, "").await.unwrap()
     });
-    let client = Client::new(ClientConfig { extra_roots_pem: vec![ca_pem()], ..ClientConfig::default() }).unwrap();
+    let client =
+        HttpUpstream::new(HttpUpstreamConfig { extra_roots_pem: vec![ca_pem()], ..HttpUpstreamConfig::default() })
+            .unwrap();
     let request = Request::get(url).header("user-agent", "x").body(Bytes::new()).unwrap();
     // The captured connection is dropped without an answer.
     assert!(client.send(request).await.is_err());

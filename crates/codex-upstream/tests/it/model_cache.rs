@@ -2,9 +2,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
+use codex_auth::Bearer;
 use codex_upstream::{
     Backend, CatalogueSnapshot, CatalogueSource, ChunkStream, ClientIdentity, ModelCache, ModelCacheConfig,
-    RequestAuth, ScriptedReply, ScriptedUpstream, Upstream, UpstreamError,
+    ScriptedReply, ScriptedUpstream, Upstream, UpstreamError,
 };
 use futures_util::FutureExt as _;
 use http::{HeaderMap, Request, Response};
@@ -39,8 +40,8 @@ impl Rig {
     }
 
     async fn current_over(&self, upstream: &impl Upstream, account_id: &str) -> CatalogueSnapshot {
-        let auth = RequestAuth { access_token: "t", account_id: Some(account_id), fedramp: false };
-        let backend = Backend { base: &self.base, region: None, identity: &self.identity, auth };
+        let bearer = Bearer { token: "t".into(), account_id: Some(account_id.to_owned()), fedramp: false };
+        let backend = Backend { base: &self.base, region: None, identity: &self.identity, bearer: &bearer };
         self.cache.current(upstream, &backend, &self.clock).await
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use btls::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use bytes::Bytes;
 use codex_sim::{Sim, SimConfig};
-use codex_upstream::{Client, ClientConfig, ProxyConfig, TimeoutPhase, Upstream, UpstreamError};
+use codex_upstream::{HttpUpstream, HttpUpstreamConfig, ProxyConfig, TimeoutPhase, Upstream, UpstreamError};
 use http::Request;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,8 +18,9 @@ use crate::tls_server::{accept_tls, ca_pem};
 /// The requests that a proxy received: the head of a CONNECT, or user, password and target of SOCKS.
 pub(crate) type Asked = Arc<Mutex<Vec<String>>>;
 
-fn client(proxy: ProxyConfig) -> Client {
-    Client::new(ClientConfig { proxy, extra_roots_pem: vec![ca_pem()], ..ClientConfig::default() }).unwrap()
+fn client(proxy: ProxyConfig) -> HttpUpstream {
+    HttpUpstream::new(HttpUpstreamConfig { proxy, extra_roots_pem: vec![ca_pem()], ..HttpUpstreamConfig::default() })
+        .unwrap()
 }
 
 pub(crate) fn https(address: String) -> ProxyConfig {
@@ -187,7 +188,8 @@ async fn a_proxy_can_be_reached_over_tls() {
     assert!(asked.lock().unwrap()[0].contains("Basic dXNlcjpwQHNz"), "{asked:?}");
 
     // The proxy's own certificate is checked before the password is sent.
-    let distrustful = Client::new(ClientConfig { proxy: address(), ..ClientConfig::default() }).unwrap();
+    let distrustful =
+        HttpUpstream::new(HttpUpstreamConfig { proxy: address(), ..HttpUpstreamConfig::default() }).unwrap();
     let error = distrustful.send(get("https://chatgpt.com/x")).await.err().unwrap();
     assert!(matches!(error, UpstreamError::Proxy { .. }), "{error:?}");
     assert_eq!(asked.lock().unwrap().len(), 1);
@@ -197,8 +199,8 @@ async fn a_proxy_can_be_reached_over_tls() {
 async fn a_proxy_that_inspects_tls_is_told_from_one_that_refuses() {
     let server = Server::start(BOTH, |_| whole(200, "ok")).await;
     let (proxy, asked) = connect_proxy(server.address, None).await;
-    let config = ClientConfig { proxy: https(format!("http://{proxy}")), ..ClientConfig::default() };
-    let error = Client::new(config).unwrap().send(get("https://chatgpt.com/")).await.err().unwrap();
+    let config = HttpUpstreamConfig { proxy: https(format!("http://{proxy}")), ..HttpUpstreamConfig::default() };
+    let error = HttpUpstream::new(config).unwrap().send(get("https://chatgpt.com/")).await.err().unwrap();
     assert!(matches!(&error, UpstreamError::Tls { host, .. } if host == "chatgpt.com"), "{error:?}");
 
     assert_eq!((asked.lock().unwrap().len(), server.requests().len()), (1, 0));
@@ -249,8 +251,8 @@ async fn the_root_of_a_proxy_that_inspects_tls_can_be_trusted() {
     // Trusting the backend's own CA does not extend to the proxy.
     let roots = vec![sim.ca_pem().unwrap().as_bytes().to_vec()];
     for extra_roots_pem in [roots, Vec::new()] {
-        let config = ClientConfig { proxy: proxy.clone(), extra_roots_pem, ..ClientConfig::default() };
-        let error = Client::new(config).unwrap().send(get(url)).await.err().unwrap();
+        let config = HttpUpstreamConfig { proxy: proxy.clone(), extra_roots_pem, ..HttpUpstreamConfig::default() };
+        let error = HttpUpstream::new(config).unwrap().send(get(url)).await.err().unwrap();
         assert!(matches!(&error, UpstreamError::Tls { host, .. } if host == "chatgpt.com"), "{error:?}");
     }
     assert_eq!(sim.requests().len(), 1);
@@ -261,8 +263,9 @@ async fn a_proxy_that_never_answers_is_a_connect_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     for scheme in ["http", "https", "socks5h"] {
         let proxy = https(format!("{scheme}://{}", listener.local_addr().unwrap()));
-        let config = ClientConfig { proxy, connect_timeout: Duration::from_millis(50), ..ClientConfig::default() };
-        let error = Client::new(config).unwrap().send(get("https://chatgpt.com/")).await.err().unwrap();
+        let config =
+            HttpUpstreamConfig { proxy, connect_timeout: Duration::from_millis(50), ..HttpUpstreamConfig::default() };
+        let error = HttpUpstream::new(config).unwrap().send(get("https://chatgpt.com/")).await.err().unwrap();
         assert!(matches!(error, UpstreamError::Timeout { phase: TimeoutPhase::Connect, .. }), "{scheme}: {error:?}");
     }
 }

@@ -2,15 +2,19 @@
 
 use std::time::{Duration, SystemTime};
 
-use codex_sim::{Mint, Outcome, Sim, SimConfig, Tokens};
+use bytes::Bytes;
+use codex_auth::Bearer;
+use codex_sim::{Mint, Outcome, Sim, SimConfig};
+use codex_translate::Options;
+use codex_translate::images::{ImagesRequest, Task};
+use codex_translate::responses::ResponsesRequest;
 use codex_upstream::{
-    Backend, Catalogue, ChunkStream, Client, ClientConfig, ClientIdentity, CompactionReply, ImageCall, ImagesReply,
-    Quota, RequestAuth, RetryPolicy, SendError, TokioTimer, TurnRequest, Upstream, read_to_end, requests,
-    send_with_retry,
+    Backend, Catalogue, ChunkStream, ClientIdentity, CompactionReply, HttpUpstream, HttpUpstreamConfig, ImagesReply,
+    Quota, RetryPolicy, SendError, TokioTimer, TurnRequest, Upstream, read_to_end, requests, send_with_retry,
 };
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use http::Response;
+use http::{Request, Response};
 use serde_json::json;
 use url::Url;
 
@@ -20,8 +24,8 @@ const ID: &str = "01a2062c-22de-7320-84ce-6a407485ff83";
 
 struct Rig {
     sim: Sim,
-    client: Client,
-    tokens: Tokens,
+    client: HttpUpstream,
+    bearer: Bearer,
     base: Url,
     identity: ClientIdentity,
 }
@@ -31,20 +35,20 @@ impl Rig {
     async fn start() -> Self {
         let sim = Sim::start(SimConfig { tls: true, ..SimConfig::default() }).await.unwrap();
         let roots = vec![sim.ca_pem().unwrap().as_bytes().to_vec()];
-        let client = Client::new(ClientConfig { extra_roots_pem: roots, ..ClientConfig::default() }).unwrap();
+        let client =
+            HttpUpstream::new(HttpUpstreamConfig { extra_roots_pem: roots, ..HttpUpstreamConfig::default() }).unwrap();
         let tokens = sim.mint_tokens(Mint::default());
+        let bearer = Bearer { token: tokens.access_token.into(), account_id: Some(tokens.account_id), fedramp: false };
         let base = Url::parse(&sim.upstream_url()).unwrap();
-        Self { sim, client, tokens, base, identity: ClientIdentity::default() }
+        Self { sim, client, bearer, base, identity: ClientIdentity::default() }
     }
 
     fn backend(&self) -> Backend<'_> {
-        let account_id = Some(self.tokens.account_id.as_str());
-        let auth = RequestAuth { access_token: &self.tokens.access_token, account_id, fedramp: false };
-        Backend { base: &self.base, region: None, identity: &self.identity, auth }
+        Backend { base: &self.base, region: None, identity: &self.identity, bearer: &self.bearer }
     }
 
     /// The whole body of a reply.
-    async fn whole(&self, request: http::Request<bytes::Bytes>) -> bytes::Bytes {
+    async fn whole(&self, request: Request<Bytes>) -> Bytes {
         let reply = send_with_retry(&self.client, &request, &RetryPolicy::NEVER, &TokioTimer).await.unwrap();
         read_to_end(reply.into_body(), 1 << 20).await.unwrap()
     }
@@ -60,7 +64,7 @@ impl Rig {
             "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}],
         })
         .to_string();
-        let turn = TurnRequest { model, tier: None, conversation_id: Some(ID), lite: false, body: body.as_bytes() };
+        let turn = TurnRequest::from(&ResponsesRequest::from_json(body.as_bytes()).unwrap());
         let request = requests::responses(&self.backend(), &turn).unwrap();
         send_with_retry(&self.client, &request, &policy, &TokioTimer).await
     }
@@ -170,18 +174,19 @@ async fn a_conversation_is_compacted_and_images_are_generated() {
     let rig = Rig::start().await;
     let input = json!([{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]}]);
     let body = json!({"model": "gpt-5.5", "input": input, "parallel_tool_calls": false}).to_string();
-    let turn =
-        TurnRequest { model: "gpt-5.5", tier: None, conversation_id: Some(ID), lite: false, body: body.as_bytes() };
+    let turn = TurnRequest::compaction(&ResponsesRequest::from_json(body.as_bytes()).unwrap());
     let reply = rig.whole(requests::compaction(&rig.backend(), &turn).unwrap()).await;
     let compaction = CompactionReply::parse(&reply).unwrap();
     assert_eq!(compaction.output[0]["type"], "compaction");
 
-    let body = br#"{"prompt": "a fox", "model": "gpt-image-2"}"#;
-    let reply = rig.whole(requests::images(&rig.backend(), ImageCall::Generation, body).unwrap()).await;
+    let drawn = async |task, body: String| {
+        let request = ImagesRequest::from_json(task, body.as_bytes(), &Options::default()).unwrap();
+        rig.whole(requests::images(&rig.backend(), &request).unwrap()).await
+    };
+    let reply = drawn(Task::Generation, json!({"prompt": "a fox"}).to_string()).await;
     assert_eq!(ImagesReply::parse(&reply).unwrap().data.len(), 1);
     let picture = format!("data:image/png;base64,{}", ImagesReply::parse(&reply).unwrap().data[0].b64_json);
-    let body = json!({"prompt": "a hat", "model": "gpt-image-2", "images": [{"image_url": picture}]}).to_string();
-    let reply = rig.whole(requests::images(&rig.backend(), ImageCall::Edit, body.as_bytes()).unwrap()).await;
+    let reply = drawn(Task::Edit, json!({"prompt": "a hat", "image": picture, "quality": "low"}).to_string()).await;
     assert_eq!(ImagesReply::parse(&reply).unwrap().quality.as_deref(), Some("low"));
 }
 

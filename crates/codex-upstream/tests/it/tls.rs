@@ -1,6 +1,6 @@
 use btls::x509::X509;
 use bytes::Bytes;
-use codex_upstream::{Client, ClientConfig, ClientError, Emulation, Upstream, UpstreamError};
+use codex_upstream::{Emulation, HttpUpstream, HttpUpstreamConfig, HttpUpstreamError, Upstream, UpstreamError};
 use http::{Request, Version};
 use tokio::net::TcpListener;
 
@@ -11,8 +11,13 @@ fn get(url: &str) -> Request<Bytes> {
     Request::get(url).body(Bytes::new()).unwrap()
 }
 
-fn trusting(emulation: Emulation) -> Client {
-    Client::new(ClientConfig { emulation, extra_roots_pem: vec![ca_pem()], ..ClientConfig::default() }).unwrap()
+fn trusting(emulation: Emulation) -> HttpUpstream {
+    HttpUpstream::new(HttpUpstreamConfig {
+        emulation,
+        extra_roots_pem: vec![ca_pem()],
+        ..HttpUpstreamConfig::default()
+    })
+    .unwrap()
 }
 
 #[tokio::test]
@@ -45,7 +50,12 @@ async fn a_host_that_the_extra_roots_vouch_for_is_asked_over_one_connection() {
 #[tokio::test]
 async fn an_unknown_authority_is_not_trusted() {
     let server = Server::start(BOTH, |_| whole(200, "ok")).await;
-    let error = Client::new(ClientConfig::default()).unwrap().send(get(&server.https_url("/"))).await.err().unwrap();
+    let error = HttpUpstream::new(HttpUpstreamConfig::default())
+        .unwrap()
+        .send(get(&server.https_url("/")))
+        .await
+        .err()
+        .unwrap();
     assert!(matches!(error, UpstreamError::Tls { .. }), "{error:?}");
     assert!(error.before_dispatch());
     let told = error.to_string();
@@ -81,10 +91,10 @@ fn errors_name_bad_certificates_by_position() {
     let good = ca_pem();
     let damaged = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec();
     for bad in [Vec::new(), b"not a certificate".to_vec(), damaged] {
-        let config = ClientConfig { extra_roots_pem: vec![good.clone(), bad], ..ClientConfig::default() };
-        let error = Client::new(config).unwrap_err();
-        assert!(matches!(error, ClientError::Certificate { number: 2, .. }), "{error:?}");
-        assert!(matches!(error, ClientError::Certificate { number: 2, .. }), "{error}");
+        let config = HttpUpstreamConfig { extra_roots_pem: vec![good.clone(), bad], ..HttpUpstreamConfig::default() };
+        let error = HttpUpstream::new(config).unwrap_err();
+        assert!(matches!(error, HttpUpstreamError::Certificate { number: 2, .. }), "{error:?}");
+        assert!(matches!(error, HttpUpstreamError::Certificate { number: 2, .. }), "{error}");
     }
 }
 
@@ -94,7 +104,7 @@ async fn a_file_may_hold_several_certificates() {
     // As in the list of a system: Mozilla's own, and what an administrator has added.
     let known = X509::from_der(&webpki_root_certs::TLS_SERVER_ROOT_CERTS[0]).unwrap().to_pem().unwrap();
     let several = [b"comment\n".to_vec(), known, ca_pem(), ca_pem()].concat();
-    let config = ClientConfig { extra_roots_pem: vec![several], ..ClientConfig::default() };
-    let reply = Client::new(config).unwrap().send(get(&server.https_url("/"))).await.unwrap();
+    let config = HttpUpstreamConfig { extra_roots_pem: vec![several], ..HttpUpstreamConfig::default() };
+    let reply = HttpUpstream::new(config).unwrap().send(get(&server.https_url("/"))).await.unwrap();
     assert_eq!(reply.status(), 200);
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use codex_auth::Bearer;
 use codex_sim::{Mint, Outcome, RecordedRequest, Sim, SimConfig, Tokens};
+use codex_translate::responses::ResponsesRequest;
 use codex_translate::{Chunk, ErrorKind};
 use codex_upstream::{
-    Backend, ChunkStream, Client, ClientConfig, ClientIdentity, ProxyConfig, Quota, RequestAuth, RetryPolicy,
-    SendError, TokioTimer, TurnRequest, UpstreamError, WebSocketUpstream, requests, send_with_retry,
+    Backend, ChunkStream, ClientIdentity, HttpUpstream, HttpUpstreamConfig, ProxyConfig, Quota, RetryPolicy, SendError,
+    TokioTimer, TurnRequest, UpstreamError, WebSocketUpstream, requests, send_with_retry,
 };
 use futures_util::StreamExt as _;
 use http::Response;
@@ -20,7 +22,7 @@ const ID: &str = "01a2062c-22de-7320-84ce-6a407485ff83";
 
 struct Rig {
     sim: Sim,
-    sockets: WebSocketUpstream<Client, TokioTimer>,
+    sockets: WebSocketUpstream<HttpUpstream, TokioTimer>,
     tokens: Tokens,
     base: Url,
 }
@@ -34,17 +36,20 @@ impl Rig {
 
     fn over(sim: Sim, base: Url, proxy: ProxyConfig) -> Self {
         let roots = sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect();
-        let config = ClientConfig { extra_roots_pem: roots, proxy, ..ClientConfig::default() };
+        let config = HttpUpstreamConfig { extra_roots_pem: roots, proxy, ..HttpUpstreamConfig::default() };
         let silence = config.read_timeout;
-        let sockets = WebSocketUpstream::new(Client::new(config).unwrap(), TokioTimer, silence);
+        let sockets = WebSocketUpstream::new(HttpUpstream::new(config).unwrap(), TokioTimer, silence);
         Self { tokens: sim.mint_tokens(Mint::default()), sim, sockets, base }
     }
 
     async fn send(&self, input: &[Value]) -> Result<Response<ChunkStream>, SendError> {
         let identity = ClientIdentity::default();
-        let account_id = Some(self.tokens.account_id.as_str());
-        let auth = RequestAuth { access_token: &self.tokens.access_token, account_id, fedramp: false };
-        let backend = Backend { base: &self.base, region: None, identity: &identity, auth };
+        let bearer = Bearer {
+            token: self.tokens.access_token.as_str().into(),
+            account_id: Some(self.tokens.account_id.clone()),
+            fedramp: false,
+        };
+        let backend = Backend { base: &self.base, region: None, identity: &identity, bearer: &bearer };
         let tool = json!({"type": "function", "name": "f", "strict": false, "parameters": {"type": "object", "properties": {}}});
         let model = "gpt-5.5";
         let body = json!({
@@ -52,7 +57,7 @@ impl Rig {
             "input": input, "tools": [tool], "include": ["reasoning.encrypted_content"],
         });
         let body = body.to_string();
-        let turn = TurnRequest { model, tier: None, conversation_id: Some(ID), lite: false, body: body.as_bytes() };
+        let turn = TurnRequest::from(&ResponsesRequest::from_json(body.as_bytes()).unwrap());
         let request = requests::responses_websocket(&backend, &turn, std::time::SystemTime::now()).unwrap();
         let policy = RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() };
         send_with_retry(&self.sockets, &request, &policy, &TokioTimer).await

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use codex_auth::Bearer;
 use codex_upstream::{
-    Backend, ClientIdentity, RequestAuth, ScriptedReply, ScriptedUpstream, UpstreamError, WorkspaceRoute,
-    WorkspaceRouteError, WorkspaceRouter,
+    Backend, ClientIdentity, ScriptedReply, ScriptedUpstream, UpstreamError, WorkspaceRoute, WorkspaceRouteError,
+    WorkspaceRouter,
 };
 use futures_util::future::join;
 use url::Url;
@@ -34,8 +35,8 @@ impl Rig {
 
     async fn route_of(&self, account_id: Option<&str>) -> Result<WorkspaceRoute, WorkspaceRouteError> {
         let home = self.router.home();
-        let auth = RequestAuth { access_token: "t", account_id, fedramp: false };
-        let backend = Backend { base: &home.base, region: None, identity: &self.identity, auth };
+        let bearer = Bearer { token: "t".into(), account_id: account_id.map(str::to_owned), fedramp: false };
+        let backend = Backend { base: &home.base, region: None, identity: &self.identity, bearer: &bearer };
         self.router.route(&self.script, &backend, &self.clock).await
     }
 

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use codex_auth::{AnyStore, CodexCliStore};
-use codex_upstream::{Client, ClientConfig};
+use codex_upstream::{HttpUpstream, HttpUpstreamConfig};
 use serde_json::json;
 
 use crate::cli::args::DoctorArgs;
@@ -57,8 +57,8 @@ async fn examine(config: &Config, credentials: Finding, store: AnyStore) -> Vec<
         Err(error) => Finding::fail("home", error.to_string()),
     };
     let mut findings = vec![home, credentials, local::proxy(&config.proxy)];
-    let settings = ClientConfig { connect_timeout: MAX_WAIT, read_timeout: MAX_WAIT, ..config.client() };
-    match Client::new(settings) {
+    let settings = HttpUpstreamConfig { connect_timeout: MAX_WAIT, read_timeout: MAX_WAIT, ..config.client() };
+    match HttpUpstream::new(settings) {
         Ok(client) => {
             findings.extend(remote::examine(config, client.clone(), store).await);
             findings.push(local::port(&client, &config.host, config.port).await);

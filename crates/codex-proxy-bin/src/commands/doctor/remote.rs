@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use codex_auth::{AnyStore, Bearer};
 use codex_upstream::{
-    CatalogueSource, Client, ModelCacheConfig, Quota, SendError, Upstream, UpstreamError, Verdict, error_for_status,
+    CatalogueSource, HttpUpstream, ModelCacheConfig, Quota, SendError, Upstream, UpstreamError, Verdict,
+    error_for_status,
 };
 use http::Request;
 use http::header::{ACCEPT, DATE, USER_AGENT};
@@ -22,8 +23,12 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// Beyond this, certificates appear expired or not yet valid.
 const CLOCK_LIMIT: Duration = Duration::from_secs(86_400);
 
-pub(super) async fn examine(config: &Config, client: Client, store: AnyStore) -> Vec<Finding> {
-    let app = App::new(config, client, store, ModelCacheConfig { timeout: MAX_WAIT, ..ModelCacheConfig::default() });
+pub(super) async fn examine(config: &Config, client: HttpUpstream, store: AnyStore) -> Vec<Finding> {
+    let catalogue = ModelCacheConfig { timeout: MAX_WAIT, ..ModelCacheConfig::default() };
+    let app = match App::new(config, client, store, catalogue) {
+        Ok(app) => app,
+        Err(error) => return vec![Finding::fail("settings", error.to_string())],
+    };
     let auth = ProbedServer::reach(&app, &config.auth, ".well-known/openid-configuration").await;
     let backend = ProbedServer::reach(&app, &config.upstream, "wham/usage").await;
     let looks_up = looks_up_names(config);
@@ -37,9 +42,9 @@ pub(super) async fn examine(config: &Config, client: Client, store: AnyStore) ->
     findings.push(auth.reached("auth server"));
     findings.push(clock(auth.date().or_else(|| backend.date()), app.clock.now()));
     findings.push(backend.reached("backend"));
-    let bearer = app.client.tokens.bearer().await;
+    let bearer = app.client.tokens().bearer().await;
     // A refresh in progress holds the only copy of a rotated token.
-    app.client.tokens.wait_for_refresh().await;
+    app.client.wait_for_refresh().await;
     match bearer {
         Ok(bearer) => {
             findings.push(login(&app, &bearer).await);
@@ -123,8 +128,8 @@ impl ProbedServer {
 
 async fn reach(app: &App, uri: &str) -> Result<Answer, UpstreamError> {
     let invalid = |error: http::Error| UpstreamError::InvalidRequest { reason: error.to_string() };
-    let request = Request::get(uri).header(ACCEPT, "*/*").header(USER_AGENT, &app.client.identity.user_agent);
-    let reply = app.client.upstream.send(request.body(Bytes::new()).map_err(invalid)?).await?;
+    let request = Request::get(uri).header(ACCEPT, "*/*").header(USER_AGENT, &app.client.identity().user_agent);
+    let reply = app.client.upstream().send(request.body(Bytes::new()).map_err(invalid)?).await?;
     let status = reply.status().as_u16();
     let date = reply.headers().get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
     let is_challenge = match error_for_status(reply, &app.clock).await {
@@ -172,7 +177,7 @@ async fn login(app: &App, bearer: &Bearer) -> Finding {
         Ok(quota) => quota,
         Err(error) => return Finding::fail("login", error.to_string()),
     };
-    let status = app.client.tokens.status().await;
+    let status = app.client.login_status().await;
     let who = status.email.as_deref().unwrap_or("(no e-mail in the tokens)");
     let found = format!("the backend accepts the login of {who}{}", used(&quota));
     match &quota.reached {
@@ -189,7 +194,7 @@ fn used(quota: &Quota) -> String {
 }
 
 async fn models(app: &App) -> Finding {
-    let snapshot = app.client.current_models().await;
+    let snapshot = app.client.models().await;
     let count = snapshot.catalogue.models().len();
     match (snapshot.source, snapshot.problem) {
         (CatalogueSource::Live, None) if count > 0 => Finding::ok("models", format!("the backend lists {count}")),

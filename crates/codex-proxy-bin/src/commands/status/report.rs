@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use codex_auth::{AnyStore, LoginState, LoginStatus, MemoryStore, Plan, TokenStore, Tokens};
 use codex_translate::{Error, ErrorKind};
-use codex_upstream::{AnyTimer, Client, ClientConfig, ModelCacheConfig, Quota, Workspace};
+use codex_upstream::{AnyTimer, HttpUpstream, HttpUpstreamConfig, ModelCacheConfig, Quota, Workspace};
 use futures_util::future::join;
 
 use crate::app::App;
@@ -101,11 +101,11 @@ impl LoginReport {
 /// Queries the backend with the tokens as they are: in a store that holds only these, there is nothing to refresh or to
 /// lose.
 async fn ask(config: &Config, tokens: Tokens) -> Result<AccountReport, CommandError> {
-    let client = ClientConfig { connect_timeout: MAX_WAIT, read_timeout: MAX_WAIT, ..config.client() };
-    let client = Client::new(client).map_err(CommandError::other)?;
+    let client = HttpUpstreamConfig { connect_timeout: MAX_WAIT, read_timeout: MAX_WAIT, ..config.client() };
+    let client = HttpUpstream::new(client).map_err(CommandError::other)?;
     let bearer = tokens.bearer();
     let store = AnyStore::new(MemoryStore::with_tokens(tokens).with_login_command(LOGIN_COMMAND));
-    let app = App::new(config, client, store, ModelCacheConfig::default());
+    let app = App::new(config, client, store, ModelCacheConfig::default()).map_err(CommandError::other)?;
     let asked = join(app.client.refresh_quota(&bearer), app.client.workspaces(&bearer));
     let Ok((quota, workspaces)) = tokio::time::timeout(MAX_WAIT, asked).await else {
         return Ok(AccountReport::Failed(format!("the backend did not answer within {} s", MAX_WAIT.as_secs())));

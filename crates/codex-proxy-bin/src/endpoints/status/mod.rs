@@ -91,9 +91,9 @@ pub(crate) async fn status(app: &App) -> Response<ReplyBody> {
         "started_at": rfc3339(app.request_log.metrics.started_at),
         "needs_key": app.runtime.current().access.needs_key(),
         "key_setting": app.advice().key_setting,
-        "login": login_json(&app.client.tokens.status().await, &app.login_command),
-        "quota": report_json(&app.client.known_quota.report(), now),
-        "models": models_json(&app.client.models.snapshot()),
+        "login": login_json(&app.client.login_status().await, &app.client.tokens().login_command()),
+        "quota": report_json(&app.client.known_quota(), now),
+        "models": models_json(&app.client.model_cache().snapshot()),
         "totals": {
             "turns": totals.turns,
             "input_tokens": totals.input_tokens,

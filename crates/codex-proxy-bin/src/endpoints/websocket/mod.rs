@@ -2,7 +2,7 @@
 //! of the reply out, one JSON object per text frame. One turn at a time; requests that arrive during a turn begin when
 //! it has ended.
 //!
-//! A turn is that of `POST /v1/responses`: the same body, the same [`Relay`](crate::turn::relay::Relay). In addition,
+//! A turn is that of `POST /v1/responses`: the same body, the same [`Relay`](codex_client::Relay). In addition,
 //! the connection's last response is remembered, so a client needs to send only the new input; errors are frames; a
 //! comment becomes a ping.
 

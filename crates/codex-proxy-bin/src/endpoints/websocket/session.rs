@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::future::poll_fn;
 
+use codex_client::ids::reply_id;
+use codex_client::{Relay, ReplyPart};
 use codex_translate::{Dialect, Error, EventBuffer, Notice, Options, Pipe, ResponsesPipe, dialect};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
@@ -20,13 +22,12 @@ use crate::connection::peer::Peer;
 use crate::endpoints::websocket::client_socket::{ClientMessage, ClientSocket, SessionEnd};
 use crate::endpoints::websocket::create::{ClientEvent, Create};
 use crate::endpoints::websocket::last_response::{LastResponse, RetainedInput};
-use crate::endpoints::{self, PreparedTurn, StoreOnCompletion, StoringPipe};
+use crate::endpoints::{self, StoreOnCompletion, StoringPipe};
 use crate::ids;
 use crate::reply;
 use crate::request::context::RequestContext;
 use crate::telemetry::record::{RequestInfo, RequestRecord};
 use crate::telemetry::request_log::RequestGuard;
-use crate::turn::relay::{Relay, ReplyPart};
 
 /// A WebSocket has the events of this dialect.
 const DIALECT: &Dialect = &dialect::RESPONSES;
@@ -108,9 +109,7 @@ impl Session {
         last.clear();
         match started {
             Ok(Some((started, guard))) => relay(socket, last, started, guard).await,
-            Ok(None) => {
-                socket.send_prewarmed(last, create.remembered(), ids::reply(DIALECT, self.app.clock.now())).await
-            }
+            Ok(None) => socket.send_prewarmed(last, create.remembered(), reply_id(DIALECT, self.app.clock.now())).await,
             Err(error) => socket.send_error(&error).await,
         }
     }
@@ -161,18 +160,22 @@ impl Session {
         let _permit = self.app.body_budget.try_grow(create.bytes, body.len())?;
         let storing_permit = endpoints::storing_permit(&self.app, body.len());
         let options = Options { stores: storing_permit.is_some(), ..context.options.clone() };
-        let PreparedTurn { mut plan, notices, turn } =
-            endpoints::prepare(&self.app, DIALECT, &context, &options, body.clone())?;
-        plan.previous_response_id = previous;
+        let mut turn = endpoints::prepare(&self.app, DIALECT, &context, &options, body.clone())?;
+        turn.plan.previous_response_id = previous;
         if !create.generate {
             create.remember(input);
             return Ok(None);
         }
         let slot = self.app.runtime.slots().take(limits.timeouts.queue).await?;
-        let pipe = ResponsesPipe::new(&plan, &ids::reply(DIALECT, self.app.clock.now()));
-        let store = storing_permit.and_then(|permit| StoreOnCompletion::of(&self.app, &context, &plan, body, permit));
-        let turns = vec![(turn.open(), StoringPipe { pipe, store })];
-        let relay = Relay::await_first_output(turns, guard.record().clone()).await?;
+        let mut store =
+            storing_permit.and_then(|permit| StoreOnCompletion::of(&self.app, &context, &turn.plan, body, permit));
+        let reply = turn.send().await?;
+        let notices = reply.notices().to_vec();
+        let mut relay = reply.into_relay(guard.record().clone(), |plan, reply_id| StoringPipe {
+            pipe: ResponsesPipe::new(plan, reply_id),
+            store: store.take(),
+        });
+        relay.first_output().await?;
         guard.answered(StatusCode::OK.as_u16());
         Ok(Some(StartedTurn { relay, notices, input: last.retain(input), request_id, _slot: slot }))
     }

@@ -1,12 +1,10 @@
 //! The known quota, from every reply and from the backend's answers to queries.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use codex_translate::Error;
 use codex_upstream::Quota;
-
-use crate::sync::lock;
 
 /// How long to wait before querying the backend again after an answer.
 const FRESH: Duration = Duration::from_secs(60);
@@ -19,7 +17,7 @@ const PAUSE: Duration = Duration::from_secs(15);
 pub struct KnownQuota {
     report: Mutex<QuotaReport>,
     /// Held during a query: callers that arrive meanwhile use its answer.
-    pub(super) last_query: tokio::sync::Mutex<QuotaQuery>,
+    pub(crate) last_query: tokio::sync::Mutex<QuotaQuery>,
 }
 
 /// A quota, and when it was reported.
@@ -35,9 +33,9 @@ pub struct QuotaReport {
 
 /// When the backend was last queried, and why it did not answer.
 #[derive(Debug, Default)]
-pub(super) struct QuotaQuery {
-    pub(super) at: Option<SystemTime>,
-    pub(super) failure: Option<Error>,
+pub(crate) struct QuotaQuery {
+    pub(crate) at: Option<SystemTime>,
+    pub(crate) failure: Option<Error>,
 }
 
 impl KnownQuota {
@@ -56,18 +54,19 @@ impl KnownQuota {
     }
 
     /// Replaces everything with a complete report.
-    pub(super) fn replace(&self, quota: Quota, now: SystemTime) {
+    pub(crate) fn replace(&self, quota: Quota, now: SystemTime) {
         *self.lock() = QuotaReport { quota, at: Some(now), problem: None };
     }
 
     fn lock(&self) -> MutexGuard<'_, QuotaReport> {
-        lock(&self.report)
+        // Nothing panics while it holds the lock.
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl QuotaQuery {
     /// Returns whether the backend has to be queried. If the clock was set back, the last answer counts as old.
-    pub(super) fn is_due(&self, now: SystemTime) -> bool {
+    pub(crate) fn is_due(&self, now: SystemTime) -> bool {
         let rest = if self.failure.is_none() { FRESH } else { PAUSE };
         !self.at.is_some_and(|at| now.duration_since(at).is_ok_and(|age| age < rest))
     }

@@ -10,10 +10,9 @@ use codex_upstream::{
 };
 use http::Request;
 
-use crate::turn::client::CodexClient;
-use crate::turn::error;
-use crate::turn::quota::QuotaReport;
-use crate::turn::send::with_bearer;
+use crate::client::Client;
+use crate::quota::QuotaReport;
+use crate::send::with_bearer;
 
 /// The maximum size of a reply.
 const MAX_REPLY_BYTES: usize = 1 << 20;
@@ -24,15 +23,15 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Builds one of [`requests`].
 type BuildRequest = fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError>;
 
-impl CodexClient {
+impl Client {
     /// Returns the remaining quota. Queries the backend unless it has answered within the last minute; if it does not
     /// answer, returns the last known quota with its age and the reason.
     ///
     /// # Errors
     /// No quota is known, and the backend does not answer.
     pub async fn quota(&self) -> Result<QuotaReport, Error> {
-        let mut query = self.known_quota.last_query.lock().await;
-        if query.is_due(self.clock.now()) {
+        let mut query = self.state().known_quota.last_query.lock().await;
+        if query.is_due(self.state().timer.now()) {
             let answered = tokio::time::timeout(MAX_WAIT, self.ask_for_quota()).await;
             let late = || {
                 Error::new(
@@ -41,9 +40,9 @@ impl CodexClient {
                 )
             };
             query.failure = answered.unwrap_or_else(|_| Err(late())).err();
-            query.at = Some(self.clock.now());
+            query.at = Some(self.state().timer.now());
         }
-        let report = self.known_quota.report();
+        let report = self.state().known_quota.report();
         match &query.failure {
             Some(failure) if report.at.is_none() => Err(failure.clone()),
             failure => Ok(QuotaReport { problem: failure.as_ref().map(ToString::to_string), ..report }),
@@ -51,8 +50,8 @@ impl CodexClient {
     }
 
     async fn ask_for_quota(&self) -> Result<(), Error> {
-        let quota = with_bearer(self, |bearer| async move { self.refresh_quota(&bearer).await }).await?;
-        self.known_quota.replace(quota, self.clock.now());
+        let quota = with_bearer(self.state(), |bearer| async move { self.refresh_quota(&bearer).await }).await?;
+        self.state().known_quota.replace(quota, self.state().timer.now());
         Ok(())
     }
 
@@ -61,11 +60,10 @@ impl CodexClient {
     /// # Errors
     /// The backend does not answer, or refuses the request.
     pub async fn refresh_quota(&self, bearer: &Bearer) -> Result<Quota, Error> {
-        let route = self.route(bearer).await.map_err(|error| error::from_route(&error))?;
+        let route = self.state().route(bearer).await?;
         let reply = self.ask(requests::usage, bearer, &route).await?;
-        let quota = Quota::from_usage(&reply, self.clock.now())
-            .map_err(|error| Error::new(ErrorKind::Protocol, error.to_string()))?;
-        self.observe_quota(quota.clone());
+        let quota = Quota::from_usage(&reply, self.state().timer.now())?;
+        self.state().observe_quota(quota.clone());
         Ok(quota)
     }
 
@@ -74,15 +72,15 @@ impl CodexClient {
     /// # Errors
     /// The backend does not answer, or refuses the request.
     pub async fn workspaces(&self, bearer: &Bearer) -> Result<Workspaces, Error> {
-        let reply = self.ask(requests::accounts_check, bearer, self.router.home()).await?;
-        Workspaces::parse(&reply).map_err(|error| Error::new(ErrorKind::Protocol, error.to_string()))
+        let reply = self.ask(requests::accounts_check, bearer, self.state().router.home()).await?;
+        Ok(Workspaces::parse(&reply)?)
     }
 
     /// Sends one request without retries: a user waits for it, and can try again.
     async fn ask(&self, build: BuildRequest, bearer: &Bearer, route: &WorkspaceRoute) -> Result<Bytes, Error> {
-        let request = build(&self.backend(bearer, route)).map_err(|error| error::from_transport(&error))?;
-        let answered = self.upstream.send(request).await.map_err(|error| error::from_transport(&error))?;
-        let answered = error_for_status(answered, &self.clock).await.map_err(|error| error::from_send(&error))?;
-        read_to_end(answered.into_body(), MAX_REPLY_BYTES).await.map_err(|error| error::from_transport(&error))
+        let request = build(&self.state().backend(bearer, route))?;
+        let answered = self.state().upstream.send(request).await?;
+        let answered = error_for_status(answered, &self.state().timer).await?;
+        Ok(read_to_end(answered.into_body(), MAX_REPLY_BYTES).await?)
     }
 }

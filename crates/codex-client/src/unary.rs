@@ -1,15 +1,14 @@
 //! Calls of the backend without a stream: compaction and images. Login, route and retries are those of a turn.
 
 use bytes::Bytes;
-use codex_translate::{Error, ErrorKind, Usage};
-use codex_upstream::{Backend, UnaryReplyError, UpstreamError, read_to_end};
+use codex_translate::{Error, Usage};
+use codex_upstream::{Backend, UpstreamError, read_to_end};
 use http::Request;
 use serde_json::Value;
 
-use crate::turn::attempts::Attempts;
-use crate::turn::client::CodexClient;
-use crate::turn::error;
-use crate::turn::send::{send, with_bearer};
+use crate::attempts::Attempts;
+use crate::client::ClientState;
+use crate::send::{send, with_bearer};
 
 /// The maximum size of a reply. An image has about 2 MiB; a compaction is smaller than the conversation it replaces.
 const MAX_REPLY_BYTES: usize = 128 * 1024 * 1024;
@@ -19,25 +18,20 @@ const MAX_REPLY_BYTES: usize = 128 * 1024 * 1024;
 /// # Errors
 /// There is no usable login, the backend refused the request, or the reply was cut off.
 pub(crate) async fn send_unary(
-    client: &CodexClient,
+    client: &ClientState,
     build: impl Fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError> + Sync,
 ) -> Result<Bytes, Error> {
     let (build, upstream) = (&build, &Attempts::new(client.upstream.clone(), &client.observer));
     with_bearer(client, |bearer| async move {
-        let route = client.route(&bearer).await.map_err(|error| error::from_route(&error))?;
-        let request = build(&client.backend(&bearer, &route)).map_err(|error| error::from_transport(&error))?;
+        let route = client.route(&bearer).await?;
+        let request = build(&client.backend(&bearer, &route))?;
         let reply = send(client, upstream, &request).await?;
-        read_to_end(reply.into_body(), MAX_REPLY_BYTES).await.map_err(|error| error::from_transport(&error))
+        Ok(read_to_end(reply.into_body(), MAX_REPLY_BYTES).await?)
     })
     .await
 }
 
-/// Returns the error for a malformed reply.
-pub(crate) fn unary_error(error: &UnaryReplyError) -> Error {
-    Error::new(ErrorKind::Protocol, error.to_string())
-}
-
-/// Returns the tokens of a `usage` object, for the log.
+/// Returns the tokens of a `usage` object.
 pub(crate) fn usage(wire: Option<&Value>) -> Option<Usage> {
     let count = |at: &str| wire?.pointer(at)?.as_u64();
     let (input_tokens, output_tokens) = (count("/input_tokens")?, count("/output_tokens")?);

@@ -1,7 +1,7 @@
 //! The model that a request names: its profile, the settings in its name, and the notice of what the name became.
 
 use codex_translate::{Effort, Notice, NoticeKind, Options, Profile};
-use codex_upstream::{Catalogue, Model, ModelAliases, ModelChoice};
+use codex_upstream::{Catalogue, ModelAliases, ModelChoice};
 
 /// The model that a request is translated for.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl NamedModel {
         let notice = (choice.slug != name).then(|| notice(name, &choice));
         let known = catalogue.find(&choice.slug);
         Self {
-            profile: known.map_or_else(|| Profile::permissive(&choice.slug), profile_of),
+            profile: known.map_or_else(|| Profile::permissive(&choice.slug), Profile::from),
             is_known: known.is_some(),
             options: Options {
                 effort: choice.effort.as_deref().map(Effort::from_word),
@@ -51,18 +51,6 @@ fn notice(name: &str, choice: &ModelChoice) -> Notice {
     let settings: String = settings.into_iter().flatten().map(|setting| format!("; {setting}")).collect();
     let kind = if choice.is_substitute { NoticeKind::Emulated } else { NoticeKind::Repaired };
     Notice { parameter: "model".to_owned(), kind, detail: format!("sent `{name}` as `{}`{settings}", choice.slug) }
-}
-
-fn profile_of(model: &Model) -> Profile {
-    let permissive = Profile::permissive(&model.slug);
-    Profile {
-        efforts: model.efforts.iter().map(|effort| Effort::from_word(effort)).collect(),
-        verbosity: model.verbosity.unwrap_or(permissive.verbosity),
-        tiers: model.tiers.clone(),
-        summaries: model.summaries.unwrap_or(permissive.summaries),
-        lite: model.lite,
-        slug: permissive.slug,
-    }
 }
 
 #[cfg(test)]

@@ -5,34 +5,28 @@
 //! the client disconnects, drops the upstream stream and so ends the turn.
 
 use std::convert::Infallible;
-use std::fmt;
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use codex_translate::{Error, EventBuffer, Flow, Fold, Pipe, Summary, dialect};
+use codex_translate::{Error, EventBuffer, Flow, Fold, Pipe, Summary};
 use codex_upstream::IdleTimer;
+use futures_core::Stream;
 use futures_util::future::try_join_all;
 use http_body::Frame;
+use tokio::time::Instant;
 
-use crate::turn::error;
-use crate::turn::observer::ReplyObserver;
-use crate::turn::reply_events::ReplyEvents;
+use crate::observer::ReplyObserver;
+use crate::panics::caught_poll;
+use crate::reply_events::ReplySource;
 
 /// How long a stream may be silent before a keepalive is sent, so no tunnel or balancer closes the connection.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// How long the status is held back for the first output, so an early failure gets a status of its own.
-pub const FIRST_OUTPUT_WAIT: Duration = Duration::from_secs(10);
-
 /// The maximum size of one piece, however much upstream has ready.
 const MAX_PART_BYTES: usize = 64 * 1024;
-
-/// A pending turn: the events of its reply, or the reason why there are none.
-pub type PendingReply = Pin<Box<dyn Future<Output = Result<ReplyEvents, Error>> + Send>>;
 
 /// The output of a reply, until it is handed on.
 pub trait ReplyOutput: Default + Send + Unpin + 'static {
@@ -85,6 +79,8 @@ pub struct Relay<P, O, W = Vec<u8>> {
     out: W,
     keepalive: IdleTimer,
     keepalive_event: &'static str,
+    /// Until when the first output is awaited.
+    deadline: Instant,
     observer: O,
 }
 
@@ -98,53 +94,55 @@ enum State {
 /// One turn and its translation.
 #[derive(Debug)]
 struct ChoiceStream<P> {
-    source: Source,
+    source: ReplySource,
     pipe: P,
 }
 
-/// Where a turn's reply comes from.
-#[expect(clippy::large_enum_variant, reason = "a reply has few turns, and each is open for nearly all of its time")]
-enum Source {
-    Pending(PendingReply),
-    Open(ReplyEvents),
-    /// The reply is complete, and upstream was dropped.
-    Ended,
-}
-
 impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
-    /// Waits for the first output, for at most [`FIRST_OUTPUT_WAIT`]; the turns continue in the returned reply.
-    ///
-    /// # Errors
-    /// A turn failed before any output: the caller replies with a status.
-    pub async fn await_first_output(turns: Vec<(PendingReply, P)>, observer: O) -> Result<Self, Error> {
+    pub(crate) fn new(
+        choices: Vec<(ReplySource, P)>,
+        observer: O,
+        keepalive_event: &'static str,
+        deadline: Instant,
+    ) -> Self {
         observer.streams();
-        let choice = |(pending, pipe)| ChoiceStream { source: Source::Pending(pending), pipe };
-        let mut relay = Self {
-            choices: turns.into_iter().map(choice).collect(),
+        Self {
+            choices: choices.into_iter().map(|(source, pipe)| ChoiceStream { source, pipe }).collect(),
             summary: None,
             state: State::Running,
             out: W::default(),
             keepalive: IdleTimer::new(KEEPALIVE),
-            keepalive_event: dialect::RESPONSES.keepalive,
+            keepalive_event,
+            deadline,
             observer,
-        };
-        let first_output = poll_fn(|cx| caught(|| relay.poll_fill(cx)));
-        // Elapsed: the status is sent, and everything later, even a failure, is part of the stream.
-        if let Ok(Err(error)) = tokio::time::timeout(FIRST_OUTPUT_WAIT, first_output).await {
-            if relay.out.bytes() == 0 {
-                relay.observer.failed(&error);
+        }
+    }
+
+    /// Waits for the first output, at most until [`FIRST_OUTPUT_WAIT`](crate::FIRST_OUTPUT_WAIT) has passed since the
+    /// turn was sent, so a server can answer an early failure with a status. Without this call, it is the last event
+    /// of the stream.
+    ///
+    /// # Errors
+    /// A turn failed before any output.
+    pub async fn first_output(&mut self) -> Result<(), Error> {
+        let deadline = self.deadline;
+        let first_output = poll_fn(|cx| caught_poll(|| self.poll_fill(cx)));
+        // Elapsed: everything later, even a failure, is part of the stream.
+        if let Ok(Err(error)) = tokio::time::timeout_at(deadline, first_output).await {
+            if self.out.bytes() == 0 {
+                self.observer.failed(&error);
                 return Err(error);
             }
-            relay.end_with(&error);
+            self.end_with(&error);
         }
-        Ok(relay)
+        Ok(())
     }
 
     /// Waits for the next part of the reply; `None` at its end.
     pub fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<ReplyPart<W>>> {
         // Output from the wait for the first output is handed out before anything else.
         if self.out.bytes() == 0 {
-            match caught(|| self.poll_fill(cx)) {
+            match caught_poll(|| self.poll_fill(cx)) {
                 Poll::Pending => return self.poll_keepalive(cx).map(|()| Some(ReplyPart::Keepalive)),
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => self.end_with(&error),
@@ -173,7 +171,7 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
                 add(&mut self.summary, summary);
             }
         }
-        if self.choices.iter().all(|choice| matches!(choice.source, Source::Ended)) {
+        if self.choices.iter().all(|choice| matches!(choice.source, ReplySource::Ended)) {
             self.end();
         }
         if self.out.bytes() == 0 && self.state == State::Running { Poll::Pending } else { Poll::Ready(Ok(())) }
@@ -193,19 +191,12 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
     fn end_with(&mut self, error: &Error) {
         self.state = State::Ended;
         for choice in &mut self.choices {
-            choice.source = Source::Ended;
+            choice.source = ReplySource::Ended;
         }
         if let Some(choice) = self.choices.first_mut() {
             choice.pipe.write_error(error, &mut self.out);
         }
         self.observer.failed(error);
-    }
-
-    /// Sets the event that keeps a silent stream of server-sent events open: that of the reply's dialect.
-    #[must_use]
-    pub fn with_keepalive(mut self, event: &'static str) -> Self {
-        self.keepalive_event = event;
-        self
     }
 
     fn poll_keepalive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -223,37 +214,43 @@ impl<P> ChoiceStream<P> {
         P: Pipe<W>,
     {
         while out.bytes() < MAX_PART_BYTES {
-            match &mut self.source {
-                Source::Pending(pending) => self.source = Source::Open(ready!(pending.as_mut().poll(cx))?),
-                Source::Open(events) => {
-                    let flow = match ready!(events.poll_next(cx)) {
-                        Some(batch) => {
-                            let batch = batch?;
-                            // The output is about as long as the input.
-                            out.reserve(batch.bytes());
-                            events.each(&batch, |event| self.pipe.push(event, out))?
-                        }
-                        None => Flow::Done,
-                    };
-                    if flow == Flow::Done {
-                        self.source = Source::Ended;
-                        return Poll::Ready(self.pipe.finish(out).map(Some));
-                    }
+            let Some(events) = ready!(self.source.poll_open(cx))? else { return Poll::Pending };
+            let flow = match ready!(events.poll_next(cx)) {
+                Some(batch) => {
+                    let batch = batch?;
+                    // The output is about as long as the input.
+                    out.reserve(batch.bytes());
+                    events.each(&batch, |event| self.pipe.push(event, out))?
                 }
-                Source::Ended => return Poll::Pending,
+                None => Flow::Done,
+            };
+            if flow == Flow::Done {
+                self.source = ReplySource::Ended;
+                return Poll::Ready(self.pipe.finish(out).map(Some));
             }
         }
         Poll::Ready(Ok(None))
     }
 }
 
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pending(_) => "Pending",
-            Self::Open(_) => "Open",
-            Self::Ended => "Ended",
+impl<P: Pipe<Vec<u8>> + Unpin, O: ReplyObserver> Relay<P, O> {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let keepalive = self.keepalive_event;
+        self.poll_part(cx).map(|part| {
+            Some(match part? {
+                ReplyPart::Output(bytes) => bytes.into(),
+                ReplyPart::Keepalive => Bytes::from_static(keepalive.as_bytes()),
+            })
         })
+    }
+}
+
+/// The bytes of a stream of server-sent events.
+impl<P: Pipe<Vec<u8>> + Unpin, O: ReplyObserver> Stream for Relay<P, O> {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.poll_bytes(cx)
     }
 }
 
@@ -263,14 +260,7 @@ impl<P: Pipe<Vec<u8>> + Unpin, O: ReplyObserver> http_body::Body for Relay<P, O>
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let keepalive = self.keepalive_event;
-        let part = ready!(self.poll_part(cx));
-        Poll::Ready(part.map(|part| {
-            Ok(Frame::data(match part {
-                ReplyPart::Output(bytes) => bytes.into(),
-                ReplyPart::Keepalive => Bytes::from_static(keepalive.as_bytes()),
-            }))
-        }))
+        self.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -278,21 +268,15 @@ impl<P: Pipe<Vec<u8>> + Unpin, O: ReplyObserver> http_body::Body for Relay<P, O>
     }
 }
 
-/// Turns a panic into an error: it ends only the reply in which it occurred, and the client gets the error.
-fn caught(fill: impl FnOnce() -> Poll<Result<(), Error>>) -> Poll<Result<(), Error>> {
-    // A state that the panic left inconsistent is used again only to write the error.
-    catch_unwind(AssertUnwindSafe(fill)).unwrap_or_else(|_| Poll::Ready(Err(error::panicked())))
-}
-
 /// Reads complete turns for a client that wants no stream; returns their results in the order of the turns.
 ///
 /// # Errors
 /// A turn failed, or was cut off.
-pub async fn collect<F: Fold>(
-    turns: Vec<(PendingReply, F)>,
+pub(crate) async fn collect<F: Fold>(
+    turns: Vec<(ReplySource, F)>,
     observer: &impl ReplyObserver,
 ) -> Result<Vec<F::Whole>, Error> {
-    match try_join_all(turns.into_iter().map(|(pending, fold)| gather(pending, fold))).await {
+    match try_join_all(turns.into_iter().map(|(source, fold)| gather(source, fold))).await {
         Ok(replies) => {
             let mut total = None;
             let (wholes, summaries): (Vec<_>, Vec<_>) = replies.into_iter().unzip();
@@ -309,9 +293,9 @@ pub async fn collect<F: Fold>(
     }
 }
 
-async fn gather<F: Fold>(pending: PendingReply, mut fold: F) -> Result<(F::Whole, Summary), Error> {
-    let mut events = pending.await?;
-    while let Some(batch) = poll_fn(|cx| events.poll_next(cx)).await {
+async fn gather<F: Fold>(source: ReplySource, mut fold: F) -> Result<(F::Whole, Summary), Error> {
+    let mut events = source.open().await?;
+    while let Some(batch) = events.next().await {
         if events.each(&batch?, |event| fold.push(event))? == Flow::Done {
             break;
         }

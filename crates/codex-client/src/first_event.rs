@@ -9,8 +9,8 @@ use codex_translate::{Error, EventBuffer, Flow, RawEvent};
 use codex_upstream::Timer;
 use futures_util::future::{Either, select};
 
-use crate::turn::relay::FIRST_OUTPUT_WAIT;
-use crate::turn::reply_events::ReplyEvents;
+use crate::reply::FIRST_OUTPUT_WAIT;
+use crate::reply_events::ReplyEvents;
 
 /// How much is read in search of the first output.
 const MAX_PRELUDE_BYTES: usize = 64 * 1024;
@@ -80,7 +80,7 @@ mod tests {
     use futures_util::{StreamExt as _, stream};
 
     use super::*;
-    use crate::turn::reply_events::EventBatch;
+    use crate::reply_events::EventBatch;
 
     const OPENED: &str =
         "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\"}}\n\n";

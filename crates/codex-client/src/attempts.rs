@@ -8,17 +8,17 @@ use codex_auth::{EndpointError, Secret, TokenEndpoint, TokenResponse};
 use codex_upstream::{ChunkStream, Upstream, UpstreamError};
 use http::{Request, Response};
 
-use crate::turn::observer::{RefreshOutcome, TurnObserver};
+use crate::observer::{RefreshOutcome, TurnObserver};
 
 /// The auth server, with its answers counted.
 #[derive(Debug)]
-pub struct CountedEndpoint<E> {
+pub(crate) struct CountedEndpoint<E> {
     endpoint: E,
     observer: Arc<dyn TurnObserver>,
 }
 
 impl<E> CountedEndpoint<E> {
-    pub(super) fn new(endpoint: E, observer: Arc<dyn TurnObserver>) -> Self {
+    pub(crate) fn new(endpoint: E, observer: Arc<dyn TurnObserver>) -> Self {
         Self { endpoint, observer }
     }
 }
@@ -37,19 +37,19 @@ impl<E: TokenEndpoint> TokenEndpoint for CountedEndpoint<E> {
 
 /// The connection to the backend for one turn; everything sent after the first request is a retry.
 #[derive(Debug)]
-pub(super) struct Attempts<U> {
+pub(crate) struct Attempts<U> {
     upstream: U,
     observer: Arc<dyn TurnObserver>,
     has_sent: Arc<AtomicBool>,
 }
 
 impl<U> Attempts<U> {
-    pub(super) fn new(upstream: U, observer: &Arc<dyn TurnObserver>) -> Self {
+    pub(crate) fn new(upstream: U, observer: &Arc<dyn TurnObserver>) -> Self {
         Self { upstream, observer: Arc::clone(observer), has_sent: Arc::default() }
     }
 
     /// Returns the same turn over another connection.
-    pub(super) fn by<V>(&self, upstream: V) -> Attempts<V> {
+    pub(crate) fn by<V>(&self, upstream: V) -> Attempts<V> {
         Attempts { upstream, observer: Arc::clone(&self.observer), has_sent: Arc::clone(&self.has_sent) }
     }
 }

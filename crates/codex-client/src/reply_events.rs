@@ -1,16 +1,66 @@
-//! The events of a turn's reply, as they arrive.
+//! The events of a turn's reply, as they arrive, and where they come from.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use codex_translate::{Chunk, Error, EventBuffer, EventReader, Flow, RawEvent};
+use codex_translate::{Chunk, Error, ErrorKind, EventBuffer, EventReader, Flow, RawEvent};
 use codex_upstream::ChunkStream;
-
-use crate::turn::error;
 
 /// The event that reports the quota; it may appear anywhere (docs/backend.md §3.5).
 const RATE_LIMITS: &str = "codex.rate_limits";
+
+/// A pending turn: the events of its reply, or the reason why there are none.
+pub(crate) type PendingReply = Pin<Box<dyn Future<Output = Result<ReplyEvents, Error>> + Send>>;
+
+/// Where the events of a turn's reply come from.
+#[expect(clippy::large_enum_variant, reason = "a reply has few turns, and each is open for nearly all of its time")]
+pub(crate) enum ReplySource {
+    Pending(PendingReply),
+    Open(ReplyEvents),
+    /// The reply is complete, and upstream was dropped.
+    Ended,
+}
+
+impl ReplySource {
+    /// Waits until the reply begins; `None` if it has ended.
+    ///
+    /// # Errors
+    /// The turn failed before that.
+    pub(crate) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<&mut ReplyEvents>, Error>> {
+        if let Self::Pending(pending) = self {
+            *self = Self::Open(ready!(pending.as_mut().poll(cx))?);
+        }
+        Poll::Ready(Ok(match self {
+            Self::Open(events) => Some(events),
+            Self::Pending(_) | Self::Ended => None,
+        }))
+    }
+
+    /// Waits until the reply begins.
+    ///
+    /// # Errors
+    /// As [`ReplySource::poll_open`].
+    pub(crate) async fn open(self) -> Result<ReplyEvents, Error> {
+        match self {
+            Self::Pending(pending) => pending.await,
+            Self::Open(events) => Ok(events),
+            Self::Ended => Err(Error::new(ErrorKind::Internal, "the reply has ended")),
+        }
+    }
+}
+
+impl fmt::Debug for ReplySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pending(_) => "Pending",
+            Self::Open(_) => "Open",
+            Self::Ended => "Ended",
+        })
+    }
+}
 
 /// The reply of one turn. Dropping it ends the turn at the backend.
 pub struct ReplyEvents {
@@ -35,7 +85,7 @@ pub enum EventBatch {
 
 impl ReplyEvents {
     /// Reads `chunks`. Each event about rate limits is also passed to `observe_rate_limits` as soon as it arrives.
-    pub fn new(chunks: ChunkStream, observe_rate_limits: impl FnMut(&str) + Send + 'static) -> Self {
+    pub(crate) fn new(chunks: ChunkStream, observe_rate_limits: impl FnMut(&str) + Send + 'static) -> Self {
         Self {
             prelude: EventBuffer::default(),
             failure: None,
@@ -46,6 +96,11 @@ impl ReplyEvents {
     }
 
     /// Waits for the next events; `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<EventBatch, Error>> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Polls for the next events; `None` at the end.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<EventBatch, Error>>> {
         if !self.prelude.is_empty() {
             return Poll::Ready(Some(Ok(EventBatch::Prelude(std::mem::take(&mut self.prelude)))));
@@ -59,7 +114,7 @@ impl ReplyEvents {
             // A stream is not polled again after an error or its end.
             self.chunks = None;
         }
-        Poll::Ready(next.map(|chunk| chunk.map(EventBatch::Chunk).map_err(|error| error::from_transport(&error))))
+        Poll::Ready(next.map(|chunk| chunk.map(EventBatch::Chunk).map_err(Error::from)))
     }
 
     /// Passes the events of `batch` to `take`, until that returns [`Flow::Done`] or fails.
@@ -99,7 +154,7 @@ impl ReplyEvents {
     }
 
     /// Puts back events that were read ahead; `failure` ended the reply after them.
-    pub(super) fn put_back(&mut self, prelude: EventBuffer, failure: Option<Error>) {
+    pub(crate) fn put_back(&mut self, prelude: EventBuffer, failure: Option<Error>) {
         if failure.is_some() {
             self.chunks = None;
         }

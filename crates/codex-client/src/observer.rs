@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use codex_translate::{Error, Summary};
 
-/// Observes retries and refreshes, over all turns.
+/// Observes retries and refreshes, over all turns of a client. `()` observes nothing.
 pub trait TurnObserver: Debug + Send + Sync + 'static {
     /// Called when a request was sent to the backend again.
     fn retried(&self);
@@ -24,7 +24,7 @@ pub enum RefreshOutcome {
     Failed,
 }
 
-/// Observes one reply.
+/// Observes one reply. `()` observes nothing.
 pub trait ReplyObserver: Send + Sync + Unpin + 'static {
     /// Called when the reply is a stream.
     fn streams(&self);
@@ -37,4 +37,20 @@ pub trait ReplyObserver: Send + Sync + Unpin + 'static {
 
     /// Called when the reply ends with an error.
     fn failed(&self, error: &Error);
+}
+
+impl TurnObserver for () {
+    fn retried(&self) {}
+
+    fn refreshed(&self, _: RefreshOutcome) {}
+}
+
+impl ReplyObserver for () {
+    fn streams(&self) {}
+
+    fn sent(&self) {}
+
+    fn completed(&self, _: &Summary) {}
+
+    fn failed(&self, _: &Error) {}
 }

@@ -1,0 +1,246 @@
+//! Building a [`Client`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_auth::{
+    AnyStore, AnyTokenEndpoint, AuthConfig, HttpTokenEndpoint, RefreshPolicy, TokenEndpoint, TokenManager, TokenStore,
+};
+use codex_translate::Options;
+use codex_upstream::{
+    AnyTimer, AnyUpstream, BACKEND_URL, ClientIdentity, HttpUpstream, HttpUpstreamConfig, HttpUpstreamError,
+    ModelAliases, ModelCache, ModelCacheConfig, RetryPolicy, Timer, TransportChoice, Upstream, WebSocketUpstream,
+    WorkspaceRouter,
+};
+use url::Url;
+
+use crate::attempts::CountedEndpoint;
+use crate::client::{Client, ClientState};
+use crate::ids;
+use crate::observer::TurnObserver;
+use crate::quota::KnownQuota;
+
+/// The settings of a [`Client`] that is being built, all with defaults: those of the official client, over a browser's
+/// TLS fingerprint, to the real backend.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use codex_auth::FileStore;
+/// use codex_client::Client;
+/// use codex_upstream::{Emulation, HttpUpstreamConfig, TransportChoice};
+///
+/// let store = FileStore::new("/var/lib/myapp/credentials.json");
+/// let client = Client::builder(store)
+///     .http(HttpUpstreamConfig { emulation: Emulation::Codex, ..HttpUpstreamConfig::default() })
+///     .transport(TransportChoice::Auto)
+///     .build()?;
+/// # drop(client);
+/// # Ok::<(), codex_client::BuildError>(())
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct ClientBuilder {
+    login: Login,
+    upstream: Option<AnyUpstream>,
+    http: HttpUpstreamConfig,
+    base: Option<Url>,
+    auth: Option<AuthConfig>,
+    endpoint: Option<AnyTokenEndpoint>,
+    identity: ClientIdentity,
+    transport: TransportChoice,
+    models: ModelCacheConfig,
+    retry: RetryPolicy,
+    options: Options,
+    aliases: ModelAliases,
+    observer: Arc<dyn TurnObserver>,
+    timer: AnyTimer,
+}
+
+/// Where bearers come from.
+#[derive(Debug)]
+enum Login {
+    Store(AnyStore),
+    Tokens(TokenManager),
+}
+
+/// Why a client cannot be built; the message names the setting.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A setting of [`ClientBuilder::http`] cannot be used: correct it.
+    #[error(transparent)]
+    Http(#[from] HttpUpstreamError),
+    /// A URL cannot be used as the base of requests: correct it.
+    #[error("{0} cannot be the base of requests: it has no host")]
+    Url(Url),
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(store: impl TokenStore) -> Self {
+        Self::with(Login::Store(AnyStore::new(store)))
+    }
+
+    pub(crate) fn sharing(tokens: TokenManager) -> Self {
+        Self::with(Login::Tokens(tokens))
+    }
+
+    fn with(login: Login) -> Self {
+        Self {
+            login,
+            upstream: None,
+            http: HttpUpstreamConfig::default(),
+            base: None,
+            auth: None,
+            endpoint: None,
+            identity: ClientIdentity::default(),
+            transport: TransportChoice::default(),
+            models: ModelCacheConfig::default(),
+            retry: RetryPolicy::default(),
+            options: Options::default(),
+            aliases: ModelAliases::default(),
+            observer: Arc::new(()),
+            timer: AnyTimer::default(),
+        }
+    }
+
+    /// Sets how connections are made: fingerprint, proxy, root certificates, timeouts.
+    pub fn http(mut self, config: HttpUpstreamConfig) -> Self {
+        self.http = config;
+        self
+    }
+
+    /// Sends everything over `upstream` instead, for example one that a test scripts. [`Self::http`] then only says
+    /// how long the backend may be silent on a WebSocket.
+    pub fn upstream(mut self, upstream: impl Upstream) -> Self {
+        self.upstream = Some(AnyUpstream::new(upstream));
+        self
+    }
+
+    /// Sets the backend's base URL; the default is [`BACKEND_URL`](codex_upstream::BACKEND_URL).
+    pub fn base_url(mut self, base: Url) -> Self {
+        self.base = Some(base);
+        self
+    }
+
+    /// Sets the auth server that refreshes tokens; the default is the real one, with the originator of
+    /// [`Self::identity`].
+    pub fn auth(mut self, config: AuthConfig) -> Self {
+        self.auth = Some(config);
+        self
+    }
+
+    /// Refreshes tokens at `endpoint` instead of the auth server.
+    pub fn token_endpoint(mut self, endpoint: impl TokenEndpoint) -> Self {
+        self.endpoint = Some(AnyTokenEndpoint::new(endpoint));
+        self
+    }
+
+    /// Sets the program that the backend sees; the default is the official client.
+    pub fn identity(mut self, identity: ClientIdentity) -> Self {
+        self.identity = identity;
+        self
+    }
+
+    /// Sets whether turns use HTTP or WebSockets; the default is HTTP.
+    pub fn transport(mut self, transport: TransportChoice) -> Self {
+        self.transport = transport;
+        self
+    }
+
+    /// Sets where the account's models are cached and how often they are fetched; by default they are in memory only.
+    pub fn models(mut self, config: ModelCacheConfig) -> Self {
+        self.models = config;
+        self
+    }
+
+    /// Sets how often a turn is sent again before its reply has begun.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Sets the options of all turns that have none of their own ([`Client::prepare_for`]).
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sets names of your own for models.
+    pub fn aliases(mut self, aliases: ModelAliases) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    /// Reports retries and refreshes to `observer`. Refreshes by a manager of your own are not reported.
+    pub fn observer(mut self, observer: Arc<dyn TurnObserver>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Sets the source of time, jitter and waiting.
+    pub fn timer(mut self, timer: impl Timer + 'static) -> Self {
+        self.timer = AnyTimer::new(timer);
+        self
+    }
+
+    /// Sets the source of time, jitter and waiting, which other parts of the program share.
+    pub fn any_timer(mut self, timer: AnyTimer) -> Self {
+        self.timer = timer;
+        self
+    }
+
+    /// Builds the client. Opens no connection and does not read the store.
+    ///
+    /// # Errors
+    /// [`BuildError`] names the setting to correct.
+    pub fn build(self) -> Result<Client, BuildError> {
+        let base = self.base.unwrap_or_else(real_backend);
+        if base.host_str().is_none_or(str::is_empty) || base.cannot_be_a_base() {
+            return Err(BuildError::Url(base));
+        }
+        let read_timeout = self.http.read_timeout;
+        let upstream = match self.upstream {
+            Some(upstream) => upstream,
+            None => AnyUpstream::new(HttpUpstream::new(self.http)?),
+        };
+        let tokens = match self.login {
+            Login::Tokens(tokens) => tokens,
+            Login::Store(store) => {
+                let auth = self.auth.unwrap_or_else(|| AuthConfig {
+                    originator: self.identity.originator.clone(),
+                    ..AuthConfig::default()
+                });
+                let endpoint = self
+                    .endpoint
+                    .unwrap_or_else(|| AnyTokenEndpoint::new(HttpTokenEndpoint::new(upstream.clone(), auth)));
+                let endpoint = AnyTokenEndpoint::new(CountedEndpoint::new(endpoint, Arc::clone(&self.observer)));
+                // Several programs on one login then refresh at different times.
+                let jitter = Duration::from_secs(60).mul_f64(self.timer.jitter());
+                let policy = RefreshPolicy { jitter, ..RefreshPolicy::default() };
+                TokenManager::with_policy(store, endpoint, self.timer.clone(), policy)
+            }
+        };
+        let sockets = WebSocketUpstream::new(upstream.clone(), self.timer.clone(), read_timeout);
+        Ok(Client::new(ClientState {
+            sockets: Arc::new(sockets),
+            upstream,
+            tokens,
+            models: ModelCache::open(self.models),
+            identity: self.identity,
+            known_quota: KnownQuota::default(),
+            transport: self.transport,
+            router: WorkspaceRouter::new(base),
+            retry: self.retry,
+            options: self.options,
+            aliases: self.aliases,
+            observer: self.observer,
+            started_unix_ms: ids::unix_millis(self.timer.now()),
+            timer: self.timer,
+        }))
+    }
+}
+
+fn real_backend() -> Url {
+    Url::parse(BACKEND_URL).expect("a URL")
+}

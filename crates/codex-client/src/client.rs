@@ -1,0 +1,259 @@
+//! The client, and the state that all its turns share.
+
+use std::fmt::{self, Display};
+use std::sync::Arc;
+
+use codex_auth::{Bearer, LoginStatus, TokenManager, TokenStore};
+use codex_translate::chat::ChatRequest;
+use codex_translate::dialect::AnyRequest;
+use codex_translate::images::ImagesRequest;
+use codex_translate::responses::ResponsesRequest;
+use codex_translate::{Error, Options};
+use codex_upstream::{
+    AnyTimer, AnyUpstream, Backend, Catalogue, CatalogueSnapshot, ClientIdentity, ModelAliases, ModelCache, Quota,
+    RetryPolicy, TransportChoice, WebSocketUpstream, WorkspaceRoute, WorkspaceRouter,
+};
+
+use crate::builder::ClientBuilder;
+use crate::compaction::{Compaction, CompactionTurn};
+use crate::images::Images;
+use crate::model::NamedModel;
+use crate::observer::TurnObserver;
+use crate::quota::{KnownQuota, QuotaReport};
+use crate::reply::Reply;
+use crate::turn::{Turn, TurnContext};
+
+/// A client of the backend for one login. Clones are the same client.
+///
+/// One value serves all turns. It needs a tokio runtime with time enabled. Nothing runs in the background unless
+/// [`Client::keep_fresh`] does.
+#[derive(Clone)]
+pub struct Client(Arc<ClientState>);
+
+pub(crate) struct ClientState {
+    /// The connections to the backend.
+    pub(crate) upstream: AnyUpstream,
+    /// The same, over WebSockets that are reused from turn to turn.
+    pub(crate) sockets: Arc<WebSocketUpstream<AnyUpstream, AnyTimer>>,
+    pub(crate) tokens: TokenManager,
+    pub(crate) models: ModelCache,
+    pub(crate) identity: ClientIdentity,
+    /// The latest known quota, from all replies so far.
+    pub(crate) known_quota: KnownQuota,
+    pub(crate) transport: TransportChoice,
+    /// Finds the account's own base URL from the configured one.
+    pub(crate) router: WorkspaceRouter,
+    /// How often a turn is retried before its reply begins.
+    pub(crate) retry: RetryPolicy,
+    /// The options of turns that have none of their own.
+    pub(crate) options: Options,
+    pub(crate) aliases: ModelAliases,
+    pub(crate) observer: Arc<dyn TurnObserver>,
+    pub(crate) timer: AnyTimer,
+    /// When the client was made; part of derived conversation ids, which look like UUIDs of that time.
+    pub(crate) started_unix_ms: u64,
+}
+
+impl Client {
+    /// Starts a client of the login in `store`.
+    pub fn builder(store: impl TokenStore) -> ClientBuilder {
+        ClientBuilder::new(store)
+    }
+
+    /// Starts a client of the login of `tokens`, which the rest of the program uses, too.
+    pub fn builder_sharing(tokens: TokenManager) -> ClientBuilder {
+        ClientBuilder::sharing(tokens)
+    }
+
+    pub(crate) fn new(state: ClientState) -> Self {
+        Self(Arc::new(state))
+    }
+
+    pub(crate) fn state(&self) -> &ClientState {
+        &self.0
+    }
+
+    /// Sends a request of the Chat Completions API, and waits until its reply begins.
+    ///
+    /// Dropping the future or the reply ends the turn at the backend.
+    ///
+    /// # Errors
+    /// The request cannot be translated, there is no usable login, or the backend refused the turn:
+    /// [`Error::status_hint`] is the status for a client, and [`Error::to_json`] the body.
+    pub async fn chat(&self, request: ChatRequest) -> Result<Reply, Error> {
+        self.prepare(request)?.send().await
+    }
+
+    /// Sends a request of the Responses API, and waits until its reply begins.
+    ///
+    /// # Errors
+    /// As [`Client::chat`].
+    pub async fn responses(&self, request: ResponsesRequest) -> Result<Reply, Error> {
+        self.prepare(request)?.send().await
+    }
+
+    /// Replaces the conversation of `request` with fewer items, which can be the input of its next turn.
+    ///
+    /// # Errors
+    /// As [`Client::chat`].
+    pub async fn compact(&self, request: ResponsesRequest) -> Result<Compaction, Error> {
+        self.prepare_compaction(request, &self.context())?.send().await
+    }
+
+    /// Generates or edits images.
+    ///
+    /// # Errors
+    /// As [`Client::chat`].
+    pub async fn images(&self, request: ImagesRequest) -> Result<Images, Error> {
+        crate::images::draw(self, request).await
+    }
+
+    /// Returns the account's models, fetched again if they are out of date; the known ones if the backend cannot be
+    /// reached.
+    pub async fn models(&self) -> CatalogueSnapshot {
+        let state = &*self.0;
+        let at_hand = |problem: &dyn Display| {
+            tracing::debug!(%problem, "cannot fetch the models; using the previous list");
+            state.models.snapshot()
+        };
+        let bearer = match state.tokens.bearer().await {
+            Ok(bearer) => bearer,
+            Err(error) => return at_hand(&error),
+        };
+        match state.route(&bearer).await {
+            Ok(route) => state.models.current(&state.upstream, &state.backend(&bearer, &route), &state.timer).await,
+            Err(error) => at_hand(&error),
+        }
+    }
+
+    /// Returns the models at hand, without a request; if they are out of date, [`Self::keep_fresh`] fetches them.
+    pub fn models_at_hand(&self) -> Arc<Catalogue> {
+        self.0.models.use_cached(&self.0.timer)
+    }
+
+    /// Returns the cache of the account's models.
+    pub fn model_cache(&self) -> &ModelCache {
+        &self.0.models
+    }
+
+    /// Translates a request of any dialect for the model that it names. Nothing is sent before [`Turn::send`].
+    ///
+    /// # Errors
+    /// The request asks for something that is not possible: a 400 that names the parameter.
+    pub fn prepare(&self, request: impl Into<AnyRequest>) -> Result<Turn, Error> {
+        self.prepare_for(request, &self.context())
+    }
+
+    /// Does the same for a caller, options and aliases of its own.
+    ///
+    /// # Errors
+    /// As [`Client::prepare`].
+    pub fn prepare_for(&self, request: impl Into<AnyRequest>, context: &TurnContext<'_>) -> Result<Turn, Error> {
+        Turn::new(self, request.into(), context)
+    }
+
+    /// Translates a request to compact a conversation. Nothing is sent before [`CompactionTurn::send`].
+    ///
+    /// # Errors
+    /// As [`Client::prepare`].
+    pub fn prepare_compaction(
+        &self,
+        request: ResponsesRequest,
+        context: &TurnContext<'_>,
+    ) -> Result<CompactionTurn, Error> {
+        CompactionTurn::new(self, request, context)
+    }
+
+    /// Returns the context of turns that have none of their own: one unnamed caller, and the client's options.
+    pub fn context(&self) -> TurnContext<'_> {
+        TurnContext { caller: None, options: &self.0.options, aliases: &self.0.aliases }
+    }
+
+    /// Returns the login's tokens. Clones of the manager share them with the client.
+    pub fn tokens(&self) -> &TokenManager {
+        &self.0.tokens
+    }
+
+    /// Returns the state of the login. Never contacts the auth server.
+    pub async fn login_status(&self) -> LoginStatus {
+        self.0.tokens.status().await
+    }
+
+    /// Returns the connections to the backend, for requests of your own.
+    pub fn upstream(&self) -> &AnyUpstream {
+        &self.0.upstream
+    }
+
+    /// Returns the program that the backend sees.
+    pub fn identity(&self) -> &ClientIdentity {
+        &self.0.identity
+    }
+
+    /// Returns the quota as the last replies report it, without a request.
+    pub fn known_quota(&self) -> QuotaReport {
+        self.0.known_quota.report()
+    }
+
+    /// Keeps an idle client ready: refreshes the login's tokens, fetches the models when they are out of date, and
+    /// keeps connections to the backend alive. Never completes: run it for as long as the client is used.
+    pub async fn keep_fresh(&self) {
+        tokio::select! {
+            () = self.0.tokens.keep_fresh() => {}
+            () = self.keep_models_fresh() => {}
+            () = self.0.sockets.keep_alive() => {}
+        }
+    }
+
+    /// Waits for a token refresh in progress: it holds the only copy of a rotated token, so call this before the
+    /// program exits.
+    pub async fn wait_for_refresh(&self) {
+        self.0.tokens.wait_for_refresh().await;
+    }
+
+    /// Fetches the models now, and again whenever a request has used a list that is out of date, so no request waits
+    /// for one. Never completes; part of [`Client::keep_fresh`].
+    pub async fn keep_models_fresh(&self) {
+        let mut known = None;
+        loop {
+            let problem = self.models().await.problem;
+            // A lasting problem is logged once.
+            if let Some(problem) = problem.as_ref().filter(|_| problem != known) {
+                tracing::warn!(problem, "cannot fetch the account's models; using the previous list");
+            }
+            known = problem;
+            self.0.models.used_when_expired().await;
+        }
+    }
+
+    /// Finds the model that a request calls `name`, without any request.
+    pub(crate) fn named_model(&self, name: &str, context: &TurnContext<'_>) -> NamedModel {
+        NamedModel::new(name, &self.models_at_hand(), context.aliases, context.options)
+    }
+}
+
+impl ClientState {
+    /// Finds the base URL for requests of the login's workspace.
+    ///
+    /// # Errors
+    /// The workspace cannot be reached: the error for the client.
+    pub(crate) async fn route(&self, bearer: &Bearer) -> Result<WorkspaceRoute, Error> {
+        let home = self.backend(bearer, self.router.home());
+        Ok(self.router.route(&self.upstream, &home, &self.timer).await?)
+    }
+
+    /// Returns the backend over `route`, as the login that `bearer` stands for.
+    pub(crate) fn backend<'a>(&'a self, bearer: &'a Bearer, route: &'a WorkspaceRoute) -> Backend<'a> {
+        Backend { base: &route.base, region: route.region.as_deref(), identity: &self.identity, bearer }
+    }
+
+    /// Records the quota that a reply reports.
+    pub(crate) fn observe_quota(&self, quota: Quota) {
+        self.known_quota.observe(quota, self.timer.now());
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("tokens", &self.0.tokens).finish_non_exhaustive()
+    }
+}

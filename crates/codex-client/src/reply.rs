@@ -1,0 +1,135 @@
+//! The reply to a turn, before it is decided how it is read.
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
+use codex_translate::dialect::BoxedPipe;
+use codex_translate::{Dialect, Error, ErrorKind, Notice, Pipe, ReplyId, ReplyPlan, WholeReply};
+use tokio::time::Instant;
+
+use crate::ids;
+use crate::observer::ReplyObserver;
+use crate::relay::{Relay, ReplyOutput, collect};
+use crate::reply_events::{PendingReply, ReplyEvents, ReplySource};
+
+/// How long a stream that has begun may be silent before its reply is handed out, so an early failure is an error and
+/// not an event of the stream.
+pub const FIRST_OUTPUT_WAIT: Duration = Duration::from_secs(10);
+
+/// A reply as server-sent events, in the dialect of its request.
+pub type ReplyStream<O = ()> = Relay<BoxedPipe, O>;
+
+/// A reply that has begun, or that takes longer than [`FIRST_OUTPUT_WAIT`] to begin. Dropping it ends the turn at the
+/// backend.
+///
+/// Read it as a stream or as a whole, whichever the request asked for.
+#[derive(Debug)]
+#[must_use = "dropping a reply ends its turn"]
+pub struct Reply {
+    dialect: &'static Dialect,
+    reply_id: ReplyId,
+    notices: Vec<Notice>,
+    /// A turn for each choice.
+    turns: Vec<(ReplySource, ReplyPlan)>,
+    deadline: Instant,
+}
+
+impl Reply {
+    /// Opens the turns, and waits until one of their replies begins.
+    pub(crate) async fn begin(
+        turns: Vec<(PendingReply, ReplyPlan)>,
+        dialect: &'static Dialect,
+        now: SystemTime,
+        notices: Vec<Notice>,
+    ) -> Result<Self, Error> {
+        let reply_id = ids::reply_id(dialect, now);
+        let mut turns: Vec<_> =
+            turns.into_iter().map(|(pending, plan)| (ReplySource::Pending(pending), plan)).collect();
+        let deadline = Instant::now() + FIRST_OUTPUT_WAIT;
+        let first = poll_fn(|cx| {
+            let mut has_begun = false;
+            for (source, _) in &mut turns {
+                match source.poll_open(cx) {
+                    Poll::Ready(Ok(_)) => has_begun = true,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => {}
+                }
+            }
+            if has_begun { Poll::Ready(Ok(())) } else { Poll::Pending }
+        });
+        // Elapsed: everything later, even a failure, is part of the reply.
+        if let Ok(begun) = tokio::time::timeout_at(deadline, crate::panics::caught(first)).await {
+            begun?;
+        }
+        Ok(Self { dialect, reply_id, notices, turns, deadline })
+    }
+
+    /// Returns the dialect of the reply.
+    pub fn dialect(&self) -> &'static Dialect {
+        self.dialect
+    }
+
+    /// Returns whether the request asked for a stream.
+    pub fn is_stream(&self) -> bool {
+        self.turns.iter().any(|(_, plan)| plan.stream)
+    }
+
+    /// Returns what of the request could not be forwarded unchanged.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    /// Returns the reply as server-sent events, with a comment as a keepalive in long silences: a
+    /// [`Stream`](futures_core::Stream) of bytes and an [`http_body::Body`].
+    pub fn into_sse(self) -> ReplyStream {
+        self.into_sse_observed(())
+    }
+
+    /// Does the same, and reports the reply to `observer`.
+    pub fn into_sse_observed<O: ReplyObserver>(self, observer: O) -> ReplyStream<O> {
+        let dialect = self.dialect;
+        self.into_relay(observer, |plan, reply_id| dialect.pipe(plan, reply_id))
+    }
+
+    /// Returns the reply as written by pipes of your own, one for each choice.
+    pub fn into_relay<P, O, W>(self, observer: O, mut pipe: impl FnMut(&ReplyPlan, &ReplyId) -> P) -> Relay<P, O, W>
+    where
+        P: Pipe<W>,
+        O: ReplyObserver,
+        W: ReplyOutput,
+    {
+        let choices = self.turns.into_iter().map(|(source, plan)| (source, pipe(&plan, &self.reply_id))).collect();
+        Relay::new(choices, observer, self.dialect.keepalive, self.deadline)
+    }
+
+    /// Reads the whole reply.
+    ///
+    /// # Errors
+    /// The turn failed, or was cut off.
+    pub async fn collect(self) -> Result<WholeReply, Error> {
+        self.collect_observed(&()).await
+    }
+
+    /// Does the same, and reports the reply to `observer`.
+    ///
+    /// # Errors
+    /// As [`Reply::collect`].
+    pub async fn collect_observed(self, observer: &impl ReplyObserver) -> Result<WholeReply, Error> {
+        let (dialect, reply_id) = (self.dialect, self.reply_id);
+        let turns = self.turns.into_iter().map(|(source, plan)| (source, dialect.fold(&plan, &reply_id))).collect();
+        let wholes = collect(turns, observer).await?;
+        let whole = wholes.into_iter().reduce(WholeReply::merged);
+        whole.ok_or_else(|| Error::new(ErrorKind::Internal, "the request has no choices"))
+    }
+
+    /// Returns the events of the reply as the backend sends them; of the first choice, if there are several.
+    ///
+    /// # Errors
+    /// The turn failed before its reply began.
+    pub async fn into_events(self) -> Result<ReplyEvents, Error> {
+        let first = self.turns.into_iter().next();
+        let (source, _) = first.ok_or_else(|| Error::new(ErrorKind::Internal, "the request has no choices"))?;
+        source.open().await
+    }
+}

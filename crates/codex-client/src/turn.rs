@@ -1,0 +1,141 @@
+//! A translated request: what was decided about it, and what is sent.
+
+use std::sync::Arc;
+
+use codex_translate::dialect::AnyRequest;
+use codex_translate::images::{self, ImagesRequest};
+use codex_translate::responses::ResponsesRequest;
+use codex_translate::{ConversationSeed, Dialect, Effort, Error, Notice, Options, ReplyPlan, conversation_id};
+use codex_upstream::{ModelAliases, TurnRequest};
+use uuid::Uuid;
+
+use crate::attempts::Attempts;
+use crate::client::Client;
+use crate::model::NamedModel;
+use crate::reply::Reply;
+use crate::reply_events::PendingReply;
+use crate::send::{send_turn, with_bearer};
+
+/// How much longer the final form of a small request is than its original form.
+const SPARE_BYTES: usize = 512;
+
+/// The caller of a turn, as far as its conversation id depends on it.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// The caller, as a hash or any other text: conversations of different callers never share an id.
+    pub id: String,
+    /// The caller's name for the conversation, if it sends one.
+    pub session: Option<String>,
+}
+
+/// What a turn depends on in addition to its request.
+#[derive(Clone, Copy, Debug)]
+pub struct TurnContext<'a> {
+    /// The caller; `None` if there is only one.
+    pub caller: Option<&'a Caller>,
+    /// How the request is translated.
+    pub options: &'a Options,
+    /// The names for models, in addition to those of the catalogue.
+    pub aliases: &'a ModelAliases,
+}
+
+/// A translated request, which has not been sent.
+#[derive(Debug)]
+pub struct Turn {
+    client: Client,
+    dialect: &'static Dialect,
+    /// What the translation has decided about the request.
+    pub info: TurnInfo,
+    /// What the translation has decided about the reply.
+    pub plan: ReplyPlan,
+    request: Arc<TurnRequest>,
+}
+
+/// What the translation has decided about a request.
+#[derive(Clone, Debug)]
+pub struct TurnInfo {
+    /// The slug of the model that is sent.
+    pub model: String,
+    /// Whether the account's catalogue has that model.
+    pub is_known_model: bool,
+    /// The reasoning effort that is sent, if any.
+    pub effort: Option<Effort>,
+    /// What could not be forwarded unchanged.
+    pub notices: Vec<Notice>,
+}
+
+impl TurnContext<'_> {
+    /// Returns the conversation's id: the client's own if it is a UUID, as the Codex CLI's is; else one derived from
+    /// the client's name for the conversation, or from its beginning. Prompt caching requires a UUID (docs/backend.md
+    /// §2.6).
+    pub(crate) fn conversation(&self, client: &Client, request: &ResponsesRequest) -> String {
+        let session = self.caller.and_then(|caller| caller.session.as_deref());
+        let own = session.or(request.prompt_cache_key.as_deref());
+        match own.and_then(|own| Uuid::try_parse(own).ok()) {
+            Some(uuid) => uuid.hyphenated().to_string(),
+            None => {
+                let caller = self.caller.map_or("", |caller| caller.id.as_str());
+                let seed = ConversationSeed::new(caller, session, request);
+                conversation_id(&seed, client.state().started_unix_ms)
+            }
+        }
+    }
+}
+
+impl Turn {
+    /// Translates a request, adds the conversation id (docs/features.md C16) and serializes it.
+    pub(crate) fn new(client: &Client, request: AnyRequest, context: &TurnContext<'_>) -> Result<Self, Error> {
+        let (dialect, bytes) = (request.dialect(), request.body_bytes());
+        let model = client.named_model(request.model(), context);
+        let translated = request.translate(&model.profile, &model.options)?;
+        let mut request = translated.request;
+        request.prompt_cache_key = Some(context.conversation(client, &request));
+        let info = TurnInfo::new(model, &request, translated.notices);
+        let request = Arc::new(TurnRequest::with_capacity(&request, bytes + bytes / 8 + SPARE_BYTES));
+        Ok(Self { client: client.clone(), dialect, info, plan: translated.plan, request })
+    }
+
+    /// Returns the dialect of the request, which is also that of its reply.
+    pub fn dialect(&self) -> &'static Dialect {
+        self.dialect
+    }
+
+    /// Sends the request, once for each choice that it wants (docs/features.md C9), and waits until a reply begins.
+    ///
+    /// Dropping the future or the reply ends the turns at the backend.
+    ///
+    /// # Errors
+    /// There is no usable login, or a turn failed before its first output.
+    pub async fn send(self) -> Result<Reply, Error> {
+        // The backend makes one choice per turn.
+        let turns = (0..self.plan.n).map(|choice| (self.open(), ReplyPlan { choice, ..self.plan.clone() })).collect();
+        Reply::begin(turns, self.dialect, self.client.state().timer.now(), self.info.notices).await
+    }
+
+    /// Returns one turn as a future that a reply can own. Nothing is sent before it is polled; dropping it cancels the
+    /// turn.
+    fn open(&self) -> PendingReply {
+        let (client, request) = (self.client.clone(), Arc::clone(&self.request));
+        Box::pin(async move {
+            let (client, request, state) = (&client, &request, client.state());
+            let upstream = &Attempts::new(state.upstream.clone(), &state.observer);
+            with_bearer(state, |bearer| async move { send_turn(client, upstream, request, &bearer).await }).await
+        })
+    }
+}
+
+impl TurnInfo {
+    /// Returns the same of a request for images, which all use one model.
+    pub fn of_images(request: &ImagesRequest) -> Self {
+        Self { model: images::MODEL.to_owned(), is_known_model: true, effort: None, notices: request.notices.clone() }
+    }
+
+    pub(crate) fn new(model: NamedModel, request: &ResponsesRequest, notices: Vec<Notice>) -> Self {
+        Self {
+            model: model.profile.slug.clone(),
+            is_known_model: model.is_known,
+            effort: request.reasoning.effort.clone(),
+            notices: model.noticed(notices),
+        }
+    }
+}
