@@ -13,6 +13,7 @@ mod faults;
 mod lifecycle;
 mod limits;
 mod models;
+mod mounting;
 mod openapi;
 mod packaging;
 mod process;

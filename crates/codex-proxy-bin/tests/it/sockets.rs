@@ -17,23 +17,28 @@ use crate::process::PATIENCE;
 use crate::raw;
 use crate::support::{Harness, backend, tokens_of};
 
-struct Client(WebSocketStream<TcpStream>);
+pub(crate) struct Client(WebSocketStream<TcpStream>);
 
 impl Client {
-    async fn try_connect(proxy: &Harness, headers: &[(&'static str, &str)]) -> Result<Self, SocketError> {
-        let url = format!("{}/v1/responses", proxy.base.replace("http://", "ws://"));
+    /// Connects to a path of the server at `base`, an `http://` URL.
+    pub(crate) async fn open(base: &str, path: &str, headers: &[(&'static str, &str)]) -> Result<Self, SocketError> {
+        let url = format!("{}{path}", base.replace("http://", "ws://"));
         let mut request = url.into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        client_async(request, raw::connect(&proxy.base).await).await.map(|(socket, _)| Self(socket))
+        client_async(request, raw::connect(base).await).await.map(|(socket, _)| Self(socket))
+    }
+
+    async fn try_connect(proxy: &Harness, headers: &[(&'static str, &str)]) -> Result<Self, SocketError> {
+        Self::open(&proxy.base, "/v1/responses", headers).await
     }
 
     async fn connect(proxy: &Harness) -> Self {
         Self::try_connect(proxy, &[]).await.unwrap()
     }
 
-    async fn send(&mut self, frame: &Value) {
+    pub(crate) async fn send(&mut self, frame: &Value) {
         self.0.send(Message::text(frame.to_string())).await.unwrap();
     }
 
@@ -53,7 +58,7 @@ impl Client {
     }
 
     /// Returns the events of a turn.
-    async fn turn(&mut self) -> Vec<Value> {
+    pub(crate) async fn turn(&mut self) -> Vec<Value> {
         let mut events = Vec::new();
         loop {
             events.push(self.event().await);
@@ -64,11 +69,11 @@ impl Client {
         }
     }
 
-    async fn until(&mut self, kind: &str) {
+    pub(crate) async fn until(&mut self, kind: &str) {
         while self.event().await["type"] != kind {}
     }
 
-    async fn closed(&mut self) -> Option<CloseCode> {
+    pub(crate) async fn closed(&mut self) -> Option<CloseCode> {
         loop {
             match self.receive().await {
                 Message::Close(frame) => return frame.map(|frame| frame.code),
@@ -86,7 +91,7 @@ async fn proxy(access: Access, limits: Limits) -> Harness {
 }
 
 /// Returns a request as the official client sends it: nothing is stored beyond the connection.
-fn create(input: impl Into<Value>) -> Value {
+pub(crate) fn create(input: impl Into<Value>) -> Value {
     json!({"type": "response.create", "model": "gpt-5.5", "input": input.into(), "store": false})
 }
 
