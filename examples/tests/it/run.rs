@@ -35,6 +35,19 @@ fn embed_proxy() {
 }
 
 #[test]
+fn embed_axum() {
+    let expected = [
+        "0000: GET /about: 401",
+        "1111: GET /about: 200 OK a server with the proxy at /ai",
+        "1111: POST /ai/v1/responses: 200",
+        "2222: GET /ai/v1/responses/resp_",
+        ": 404 Not Found",
+        "draining",
+    ];
+    check(env!("CARGO_BIN_EXE_embed_axum"), &[], Stdio::null(), &expected);
+}
+
+#[test]
 fn translate_stdin() {
     let fixture =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/codex-translate/tests/fixtures/text/events.sse");

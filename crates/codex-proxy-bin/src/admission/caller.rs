@@ -61,16 +61,16 @@ mod tests {
     fn callers_are_told_apart_by_their_name_or_else_by_their_key() {
         let (closed, open) = (Access::default(), Access::open());
         let hashes = [
-            hash(&closed, Some("ann"), None),
-            hash(&closed, Some("bob"), None),
+            hash(&closed, Some("first"), None),
+            hash(&closed, Some("second"), None),
             hash(&closed, Some(""), None),
-            hash(&closed, None, Some("Bearer ann")),
-            hash(&closed, None, Some("ann")),
+            hash(&closed, None, Some("Bearer first")),
+            hash(&closed, None, Some("first")),
             hash(&closed, None, None),
         ];
         assert!(hashes.iter().enumerate().all(|(at, one)| !hashes[..at].contains(one)), "{hashes:?}");
-        assert_eq!(hash(&closed, Some("ann"), Some("Bearer x")), hashes[0]);
-        assert_eq!(hash(&open, Some("ann"), Some("Bearer y")), hashes[0]);
+        assert_eq!(hash(&closed, Some("first"), Some("Bearer x")), hashes[0]);
+        assert_eq!(hash(&open, Some("first"), Some("Bearer y")), hashes[0]);
         assert_eq!(hash(&open, None, Some("Bearer y")), hash(&open, None, None));
     }
 }

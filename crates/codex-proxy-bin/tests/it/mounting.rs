@@ -189,17 +189,17 @@ async fn callers_of_different_names_share_nothing() {
     let proxy = proxy(Access::open()).await;
     let app = &proxy.app;
     let question = json!({"model": "gpt-5.1", "input": "My name is Ada."});
-    let first = read(app.answer_as(post("/v1/responses", full(&question)), "ann").await).await.json();
+    let first = read(app.answer_as(post("/v1/responses", full(&question)), "first").await).await.json();
     let path = format!("/v1/responses/{}", first["id"].as_str().unwrap());
     let look = async |caller: &str| {
         let request = http::Request::get(&path).body(String::new()).unwrap();
         read(app.answer_as(request, caller).await).await.status.as_u16()
     };
-    assert_eq!((look("ann").await, look("bob").await, look("").await), (200, 404, 404));
+    assert_eq!((look("first").await, look("second").await, look("").await), (200, 404, 404));
     let next = json!({"model": "gpt-5.1", "previous_response_id": first["id"], "input": "Who am I?"});
-    let foreign = read(app.answer_as(post("/v1/responses", full(&next)), "bob").await).await;
+    let foreign = read(app.answer_as(post("/v1/responses", full(&next)), "second").await).await;
     assert_eq!(foreign.json()["error"]["code"], "previous_response_not_found");
-    for caller in ["ann", "bob"] {
+    for caller in ["first", "second"] {
         let mut request = post("/v1/responses", full(&question));
         request.extensions_mut().insert(CallerId::from(caller));
         assert_eq!(call(app, request).await.status, 200);
@@ -215,7 +215,7 @@ async fn websockets_open_under_a_path_and_end_after_their_turn() {
     for router in routers(&proxy.app) {
         // Each socket belongs to a caller.
         let named = map_request(|mut request: Request| async move {
-            request.extensions_mut().insert(CallerId::from("ann"));
+            request.extensions_mut().insert(CallerId::from("first"));
             request
         });
         let (base, _stop, _server) = serve(router.layer(named)).await;
@@ -224,7 +224,7 @@ async fn websockets_open_under_a_path_and_end_after_their_turn() {
         question["store"] = true.into();
         client.send(&question).await;
         let id = client.turn().await.pop().unwrap()["response"]["id"].as_str().unwrap().to_owned();
-        for (caller, status) in [("ann", 200), ("bob", 404)] {
+        for (caller, status) in [("first", 200), ("second", 404)] {
             let request = http::Request::get(format!("/v1/responses/{id}")).body(String::new()).unwrap();
             assert_eq!(read(proxy.app.answer_as(request, caller).await).await.status.as_u16(), status, "{caller}");
         }
