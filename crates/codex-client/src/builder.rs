@@ -8,9 +8,8 @@ use codex_auth::{
 };
 use codex_translate::Options;
 use codex_upstream::{
-    AnyTimer, AnyUpstream, BACKEND_URL, ClientIdentity, HttpUpstream, HttpUpstreamConfig, HttpUpstreamError,
-    ModelAliases, ModelCache, ModelCacheConfig, RetryPolicy, Timer, TransportChoice, Upstream, WebSocketUpstream,
-    WorkspaceRouter,
+    AnyTimer, AnyUpstream, BACKEND_URL, ClientIdentity, ModelAliases, ModelCache, ModelCacheConfig, RetryPolicy, Timer,
+    TransportChoice, Upstream, WebSocketUpstream, WorkspaceRouter,
 };
 use url::Url;
 
@@ -24,8 +23,6 @@ use crate::quota::KnownQuota;
 /// TLS fingerprint, to the real backend.
 ///
 /// ```no_run
-/// use std::time::Duration;
-///
 /// use codex_auth::FileStore;
 /// use codex_client::Client;
 /// use codex_upstream::{Emulation, HttpUpstreamConfig, TransportChoice};
@@ -43,7 +40,9 @@ use crate::quota::KnownQuota;
 pub struct ClientBuilder {
     login: Login,
     upstream: Option<AnyUpstream>,
-    http: HttpUpstreamConfig,
+    #[cfg(feature = "client")]
+    http: codex_upstream::HttpUpstreamConfig,
+    silence: Duration,
     base: Option<Url>,
     auth: Option<AuthConfig>,
     endpoint: Option<AnyTokenEndpoint>,
@@ -69,8 +68,12 @@ enum Login {
 #[non_exhaustive]
 pub enum BuildError {
     /// A setting of [`ClientBuilder::http`] cannot be used: correct it.
+    #[cfg(feature = "client")]
     #[error(transparent)]
-    Http(#[from] HttpUpstreamError),
+    Http(#[from] codex_upstream::HttpUpstreamError),
+    /// There is no connection to the backend: set [`ClientBuilder::upstream`], or enable the feature `client`.
+    #[error("codex-client was built without its feature `client`: set an upstream")]
+    NoUpstream,
     /// A URL cannot be used as the base of requests: correct it.
     #[error("{0} cannot be the base of requests: it has no host")]
     Url(Url),
@@ -89,7 +92,9 @@ impl ClientBuilder {
         Self {
             login,
             upstream: None,
-            http: HttpUpstreamConfig::default(),
+            #[cfg(feature = "client")]
+            http: codex_upstream::HttpUpstreamConfig::default(),
+            silence: Duration::from_secs(600),
             base: None,
             auth: None,
             endpoint: None,
@@ -105,13 +110,21 @@ impl ClientBuilder {
     }
 
     /// Sets how connections are made: fingerprint, proxy, root certificates, timeouts.
-    pub fn http(mut self, config: HttpUpstreamConfig) -> Self {
+    #[cfg(feature = "client")]
+    pub fn http(mut self, config: codex_upstream::HttpUpstreamConfig) -> Self {
+        self.silence = config.read_timeout;
         self.http = config;
         self
     }
 
-    /// Sends everything over `upstream` instead, for example one that a test scripts. [`Self::http`] then only says
-    /// how long the backend may be silent on a WebSocket.
+    /// Sets how long the backend may be silent on a WebSocket; the default is ten minutes.
+    pub fn max_silence(mut self, silence: Duration) -> Self {
+        self.silence = silence;
+        self
+    }
+
+    /// Sends everything over `upstream` instead of connections of its own: over those of another client, or what a
+    /// test scripts.
     pub fn upstream(mut self, upstream: impl Upstream) -> Self {
         self.upstream = Some(AnyUpstream::new(upstream));
         self
@@ -199,10 +212,12 @@ impl ClientBuilder {
         if base.host_str().is_none_or(str::is_empty) || base.cannot_be_a_base() {
             return Err(BuildError::Url(base));
         }
-        let read_timeout = self.http.read_timeout;
         let upstream = match self.upstream {
             Some(upstream) => upstream,
-            None => AnyUpstream::new(HttpUpstream::new(self.http)?),
+            #[cfg(feature = "client")]
+            None => AnyUpstream::new(codex_upstream::HttpUpstream::new(self.http)?),
+            #[cfg(not(feature = "client"))]
+            None => return Err(BuildError::NoUpstream),
         };
         let tokens = match self.login {
             Login::Tokens(tokens) => tokens,
@@ -221,7 +236,7 @@ impl ClientBuilder {
                 TokenManager::with_policy(store, endpoint, self.timer.clone(), policy)
             }
         };
-        let sockets = WebSocketUpstream::new(upstream.clone(), self.timer.clone(), read_timeout);
+        let sockets = WebSocketUpstream::new(upstream.clone(), self.timer.clone(), self.silence);
         Ok(Client::new(ClientState {
             sockets: Arc::new(sockets),
             upstream,

@@ -5,6 +5,7 @@ use codex_auth::{HttpClient, HttpClientError};
 use http::{Request, Response};
 
 use crate::any_upstream::AnyUpstream;
+#[cfg(feature = "client")]
 use crate::client::HttpUpstream;
 use crate::error::UpstreamError;
 use crate::upstream::{Upstream, read_to_end};
@@ -12,6 +13,7 @@ use crate::upstream::{Upstream, read_to_end};
 /// The maximum size of a reply of the auth server.
 const MAX_REPLY_BYTES: usize = 1 << 20;
 
+#[cfg(feature = "client")]
 impl HttpClient for HttpUpstream {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpClientError> {
         send(self, request).await

@@ -92,6 +92,7 @@ pub mod requests;
 mod any_timer;
 mod any_upstream;
 mod auth_http;
+#[cfg(feature = "client")]
 mod client;
 mod client_error;
 mod client_identity;
@@ -114,7 +115,9 @@ mod workspaces;
 
 pub use any_timer::AnyTimer;
 pub use any_upstream::AnyUpstream;
+#[cfg(feature = "client")]
 pub use client::HttpUpstream;
+#[cfg(feature = "client")]
 pub use client::config::{Emulation, HttpUpstreamConfig, HttpUpstreamError, ParseEmulationError, ProxyConfig};
 pub use client_identity::{ClientIdentity, DEFAULT_ORIGINATOR, DEFAULT_VERSION, InvalidIdentity};
 pub use error::{TimeoutPhase, UpstreamError};
@@ -139,6 +142,7 @@ pub use workspaces::{Workspace, WorkspaceError, Workspaces};
 /// Internals for the fuzz targets.
 #[cfg(fuzzing)]
 pub mod fuzzing {
+    #[cfg(feature = "client")]
     pub use crate::client::cleartext::fuzzing::{CleartextReply, read_cleartext_reply};
     pub use crate::websocket::fuzzing::{ReadMessage, continued, read_message};
 }

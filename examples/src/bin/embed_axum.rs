@@ -16,7 +16,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use codex_proxy::{Access, App, CallerId, Config, Simulated};
-use codex_upstream::{Client, ClientConfig, Upstream, read_to_end};
+use codex_upstream::{HttpUpstream, HttpUpstreamConfig, Upstream, read_to_end};
 use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Dropping the sender also stops the server.
     let server = tokio::spawn(serve(listener, simulated.app.clone(), async { drop(stopped.await) }));
 
-    let client = Client::new(ClientConfig::default())?;
+    let client = HttpUpstream::new(HttpUpstreamConfig::default())?;
     // Sends a request, and prints and returns the reply.
     let ask = async |token: &str, method: &str, path: &str, body: String| -> Result<Vec<u8>, Box<dyn Error>> {
         let request = http::Request::builder()

@@ -7,8 +7,10 @@
 pub(crate) mod cleartext;
 pub(crate) mod config;
 mod cookies;
+mod handshake;
 mod idle_timeout;
 mod trust_roots;
+mod tungstenite;
 
 use std::error::Error as StdError;
 use std::sync::{Arc, LazyLock};
@@ -30,13 +32,12 @@ use wreq_util::{Emulation as BrowserProfile, Platform, Profile};
 use crate::client::cleartext::CleartextClient;
 use crate::client::config::{Emulation, HttpUpstreamConfig, HttpUpstreamError, is_loopback};
 use crate::client::cookies::{is_infrastructure, stores_cookies};
+use crate::client::handshake::Handshake;
 use crate::client::idle_timeout::with_idle_timeout;
 use crate::client::trust_roots::unknown_roots;
 use crate::error::{TimeoutPhase, UpstreamError};
-use crate::socket;
 use crate::upstream::Upgrade;
 use crate::upstream::{ChunkStream, Upstream};
-use crate::websocket::handshake::{self, Handshake};
 
 /// The newest Chrome that wreq-util knows. `examples/fingerprint` compares it with a real one.
 const CHROME: Profile = Profile::Chrome149;
@@ -145,7 +146,7 @@ impl Upstream for HttpUpstream {
         }
         let headers = handshake::without_handshake(reply.headers().clone());
         let connection = reply.upgrade().await.map_err(|error| within_body(&error, host.clone()))?;
-        Ok(Upgrade::Opened { headers, socket: socket::connect(connection, host).await })
+        Ok(Upgrade::Opened { headers, socket: tungstenite::connect(connection, host).await })
     }
 
     fn forget_cookies(&self) {

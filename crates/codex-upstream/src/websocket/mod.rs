@@ -19,7 +19,6 @@ mod connection;
 mod frames;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
-pub(crate) mod handshake;
 mod increment;
 mod pool;
 mod reply;
