@@ -9,8 +9,8 @@ use crate::json::{Text, write_string};
 
 /// One addition to a choice, borrowed from an event.
 ///
-/// Later versions of this crate may add variants: ignore those that you do not know with `_ => {}`. What they add is
-/// never a part of the answer's text, of a tool call, or of the reasoning, so nothing of these is lost.
+/// Ignore the variants that you do not use with `_ => {}`. Later versions of this crate may add variants for other
+/// kinds of content, but never for the text of the answer, the reasoning or tool calls.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Delta<'a> {

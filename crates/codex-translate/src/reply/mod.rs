@@ -14,10 +14,10 @@
 //! | a Responses body | [`ResponsesFold`] | |
 //!
 //! All four have the same methods, those of [`Pipe`] or [`Fold`]. While a pipe has written nothing, answer an error
-//! with an HTTP status ([`Error::status_hint`](crate::Error::status_hint), [`Error::body`](crate::Error::body)); after
-//! that, [`Pipe::write_error`] writes the event that SDKs raise. For `n` choices, run one turn per choice, set
-//! [`ReplyPlan::choice`](crate::ReplyPlan::choice) to its index, and call [`Pipe::end`] once;
-//! [`Completion::merge`](crate::chat::Completion::merge) joins bodies.
+//! with an HTTP status ([`Error::status_hint`](crate::Error::status_hint),
+//! [`Error::to_json`](crate::Error::to_json)); after that, [`Pipe::write_error`] writes the event that SDKs raise. For
+//! `n` choices, run one turn per choice, set [`ReplyPlan::choice`](crate::ReplyPlan::choice) to its index, and call
+//! [`Pipe::end`] once; [`Completion::merge`](crate::chat::Completion::merge) joins bodies.
 //!
 //! # What becomes of each event
 //!

@@ -21,7 +21,9 @@ use crate::responses::{
 
 /// Turns the events of one reply into the deltas of one choice, for embedders that show or frame it themselves.
 ///
-/// It reads deltas, nearly all of a reply, without a general parser, as the pipes do.
+/// It reads deltas, nearly all of a reply, without a general parser, as the pipes do. Chat replies do not mention web
+/// searches: to show them, call [`Event::web_search`] on the parsed event and pass it to
+/// [`push_parsed`](Self::push_parsed).
 ///
 /// # Example
 /// ```
