@@ -117,8 +117,9 @@ pub use config::{AuthConfig, ISSUER_URL};
 pub use endpoint::{AnyTokenEndpoint, HttpTokenEndpoint, TokenEndpoint};
 pub use error::{AuthError, LoginReason};
 pub use http_client::{HttpClient, HttpClientError};
-pub use login::authorize::{AuthorizationRequest, CALLBACK_PATH, authorize_url};
-pub use login::browser::{BrowserLogin, DEFAULT_PORTS};
+pub use login::authorize::{AuthorizationRequest, CALLBACK_PATH, DEFAULT_PORTS, authorize_url};
+#[cfg(feature = "login")]
+pub use login::browser::BrowserLogin;
 pub use login::callback::{AuthorizationCode, CallbackError, parse_callback, parse_pasted};
 pub use login::device::DeviceLogin;
 pub use login::pkce::{OAuthState, PkceChallenge, PkceVerifier};

@@ -12,15 +12,12 @@ use crate::clock::Clock;
 use crate::config::AuthConfig;
 use crate::http_client::HttpClient;
 use crate::login::authorize::{AuthorizationRequest, CALLBACK_PATH};
-use crate::login::callback::{AuthorizationCode, CallbackError, parse_callback, parse_pasted};
+use crate::login::callback::{AuthorizationCode, CallbackError, parse_callback};
 use crate::login::listener::{CallbackServer, LoopbackListener};
-use crate::login::pages::{self, LoginPage};
-use crate::login::{Account, LoginError, exchange_code, store_login};
+use crate::login::pages::{self, LoginPage, PageTexts};
+use crate::login::{Account, LoginError};
 use crate::response::{EndpointError, GrantRefusal};
 use crate::store::{TokenStore, check_writable};
-
-/// The callback ports that the auth server accepts, in the order they are tried (`docs/backend.md §1.3`).
-pub const DEFAULT_PORTS: [u16; 2] = [1455, 1457];
 
 /// How long the browser may take to follow the redirect to the last page.
 const LAST_PAGE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,10 +27,24 @@ const FAILED_PATH: &str = "/failed";
 const CANCEL_PATH: &str = "/cancel";
 
 /// A browser login that waits for its answer.
+///
+/// ```no_run
+/// use codex_auth::{AuthConfig, BrowserLogin, DEFAULT_PORTS, FileStore, HttpClient, LoginError, SystemClock};
+///
+/// async fn log_in(http: impl HttpClient, config: AuthConfig) -> Result<(), LoginError> {
+///     let store = FileStore::new("/home/ada/.config/myapp/login.json").with_login_command("myapp sign-in");
+///     let login = BrowserLogin::bind(&config, &DEFAULT_PORTS).await?.with_program_name("myapp");
+///     println!("open {}", login.authorize_url());
+///     let account = login.complete(&http, &store, &SystemClock).await?;
+///     println!("logged in as {}", account.email.unwrap_or_default());
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct BrowserLogin {
     request: AuthorizationRequest,
     listener: LoopbackListener,
+    program: Option<String>,
 }
 
 impl BrowserLogin {
@@ -46,7 +57,14 @@ impl BrowserLogin {
             ports: ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "),
             reason: error.to_string(),
         })?;
-        Ok(Self { request: AuthorizationRequest::from_system(config, listener.port())?, listener })
+        let request = AuthorizationRequest::from_system(config, listener.port())?;
+        Ok(Self { request, listener, program: None })
+    }
+
+    /// Sets the program's name for the pages that the browser shows.
+    #[must_use]
+    pub fn with_program_name(self, name: impl Into<String>) -> Self {
+        Self { program: Some(name.into()), ..self }
     }
 
     /// Returns the URL where the user approves the login.
@@ -73,46 +91,13 @@ impl BrowserLogin {
         clock: &impl Clock,
     ) -> Result<Account, LoginError> {
         check_writable(store).await?;
-        let Self { request, listener } = self;
+        let Self { request, listener, program } = self;
+        let texts = PageTexts { program, login_command: store.login_command() };
         let mut server = CallbackServer::new(listener);
-        let exchange = |code| exchange_and_store(&request, code, http, store, clock);
-        let outcome = serve_callback(&mut server, &request, exchange).await;
+        let exchange = |code| request.exchange_and_store(code, http, store, clock);
+        let outcome = serve_callback(&mut server, &request, &texts, exchange).await;
         server.finish().await;
         outcome
-    }
-}
-
-impl AuthorizationRequest {
-    /// Creates a request with random values of the operating system.
-    ///
-    /// # Errors
-    /// [`LoginError::Random`].
-    pub fn from_system(config: &AuthConfig, port: u16) -> Result<Self, LoginError> {
-        let mut failed = None;
-        let mut random = |bytes: &mut [u8]| {
-            if let Err(error) = getrandom::fill(bytes) {
-                failed = Some(error);
-            }
-        };
-        let request = Self::new(config, port, &mut random);
-        failed.map_or(Ok(request), |error| Err(LoginError::Random(error.to_string())))
-    }
-
-    /// Completes the login with an answer that the user pasted; see [`parse_pasted`].
-    ///
-    /// # Errors
-    /// [`LoginError::Callback`] with [`CallbackError::StateMismatch`] or [`CallbackError::MissingCode`]: something else
-    /// was pasted, so ask again. Any other error ends the login; the tokens that were stored before are unchanged.
-    pub async fn complete_pasted<H: HttpClient, S: TokenStore>(
-        &self,
-        input: &str,
-        http: &H,
-        store: &S,
-        clock: &impl Clock,
-    ) -> Result<Account, LoginError> {
-        let code = parse_pasted(input, self.state())?;
-        check_writable(store).await?;
-        exchange_and_store(self, code, http, store, clock).await
     }
 }
 
@@ -120,6 +105,7 @@ impl AuthorizationRequest {
 async fn serve_callback<F>(
     server: &mut CallbackServer,
     request: &AuthorizationRequest,
+    texts: &PageTexts,
     exchange: impl Fn(AuthorizationCode) -> F,
 ) -> Result<Account, LoginError>
 where
@@ -134,9 +120,9 @@ where
                     visit.reply(pages::redirect(last_page_path(&outcome)));
                     break outcome;
                 }
-                Err(CallbackError::StateMismatch) => visit.reply(LoginPage::StateMismatch.response()),
+                Err(CallbackError::StateMismatch) => visit.reply(LoginPage::StateMismatch.response(texts)),
                 Err(error) => {
-                    visit.reply(callback_page(&error).response());
+                    visit.reply(callback_page(&error).response(texts));
                     return Err(error.into());
                 }
             },
@@ -149,34 +135,22 @@ where
         }
     };
     // If the browser does not follow the redirect, only the page is lost.
-    let _ = tokio::time::timeout(LAST_PAGE_TIMEOUT, show_last_page(server, &outcome)).await;
+    let _ = tokio::time::timeout(LAST_PAGE_TIMEOUT, show_last_page(server, texts, &outcome)).await;
     outcome
 }
 
 /// Shows the page of a login that has ended.
-async fn show_last_page(server: &mut CallbackServer, outcome: &Result<Account, LoginError>) {
+async fn show_last_page(server: &mut CallbackServer, texts: &PageTexts, outcome: &Result<Account, LoginError>) {
     loop {
         let visit = server.next().await;
         match visit.path.as_str() {
             SUCCESS_PATH | FAILED_PATH if visit.path == last_page_path(outcome) => {
-                return visit.reply(last_page(outcome).response());
+                return visit.reply(last_page(outcome).response(texts));
             }
             CALLBACK_PATH => visit.reply(pages::redirect(last_page_path(outcome))),
             _ => visit.reply(not_found()),
         }
     }
-}
-
-async fn exchange_and_store<H: HttpClient, S: TokenStore>(
-    request: &AuthorizationRequest,
-    code: AuthorizationCode,
-    http: &H,
-    store: &S,
-    clock: &impl Clock,
-) -> Result<Account, LoginError> {
-    let verifier = request.verifier().secret();
-    let tokens = exchange_code(request.config(), &code, verifier, request.redirect_uri(), http, clock).await?;
-    store_login(request.config(), &tokens, store).await
 }
 
 fn last_page_path(outcome: &Result<Account, LoginError>) -> &'static str {

@@ -1,10 +1,13 @@
 //! Login with a browser or by device code, ending with tokens in the store.
 
 pub(crate) mod authorize;
+#[cfg(feature = "login")]
 pub(crate) mod browser;
 pub(crate) mod callback;
 pub(crate) mod device;
+#[cfg(feature = "login")]
 mod listener;
+#[cfg(feature = "login")]
 mod pages;
 pub(crate) mod pkce;
 

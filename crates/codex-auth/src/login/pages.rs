@@ -25,6 +25,15 @@ code{font:.9em ui-monospace,Menlo,Consolas,monospace;background:var(--bg);border
 border-radius:5px;padding:.1em .35em}\
 footer{margin-top:1.5rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.875rem}";
 
+/// What the pages say about the program.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PageTexts {
+    /// Its name, if it has told one.
+    pub(crate) program: Option<String>,
+    /// The command that starts another login.
+    pub(crate) login_command: String,
+}
+
 /// A page, by what it tells the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LoginPage {
@@ -39,17 +48,21 @@ pub(crate) enum LoginPage {
 
 impl LoginPage {
     /// Renders the page as a complete response.
-    pub(crate) fn response(&self) -> Response<Full<Bytes>> {
-        let (heading, lines) = self.text();
+    pub(crate) fn response(&self, texts: &PageTexts) -> Response<Full<Bytes>> {
+        let (heading, lines) = self.text(texts);
+        let program = texts.program.as_deref().map(escape);
+        let title = program.as_ref().map_or_else(|| heading.to_owned(), |program| format!("{heading} – {program}"));
+        let footer =
+            program.map_or_else(|| "From this machine".to_owned(), |name| format!("{name}, running on this machine"));
         let (class, mark) = if matches!(self, Self::Success { .. }) { ("good", "✓") } else { ("bad", "!") };
         let paragraphs: String = lines.iter().map(|line| format!("<p>{line}</p>\n")).collect();
         let html = format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"robots\" content=\"noindex\">\n<title>{heading} – codex-proxy</title>\n\
+             <meta name=\"robots\" content=\"noindex\">\n<title>{title}</title>\n\
              <style>{STYLE}</style>\n</head>\n<body>\n<main>\n\
              <div class=\"mark {class}\" aria-hidden=\"true\">{mark}</div>\n<h1>{heading}</h1>\n{paragraphs}\
-             <footer>codex-proxy, running on this machine</footer>\n</main>\n</body>\n</html>\n"
+             <footer>{footer}</footer>\n</main>\n</body>\n</html>\n"
         );
         respond(self.status(), "text/html; charset=utf-8", html)
     }
@@ -67,24 +80,28 @@ impl LoginPage {
     }
 
     /// Returns the heading and the paragraphs, as HTML.
-    fn text(&self) -> (&'static str, Vec<String>) {
-        let again = "Your earlier login, if any, is unchanged. To try again, run <code>codex-proxy login</code>.";
+    fn text(&self, texts: &PageTexts) -> (&'static str, Vec<String>) {
+        let again = format!(
+            "Your earlier login, if any, is unchanged. To try again, run <code>{}</code>.",
+            escape(&texts.login_command)
+        );
         match self {
             Self::Success { email, plan } => {
                 let account = email
                     .as_deref()
                     .map_or_else(|| "Your account".to_owned(), |email| format!("<strong>{}</strong>", escape(email)));
                 let plan = plan.as_deref().map(|plan| format!(" ({})", escape(plan))).unwrap_or_default();
-                let connected = format!("{account}{plan} is connected to codex-proxy.");
+                let to = texts.program.as_deref().map(|program| format!(" to {}", escape(program))).unwrap_or_default();
+                let connected = format!("{account}{plan} is connected{to}.");
                 ("Logged in", vec![connected, "You can close this tab and return to the terminal.".to_owned()])
             }
             Self::Denied { description } => {
                 let reason = format!("Reason: {}", escape(description));
-                ("Access denied", vec![reason, again.to_owned()])
+                ("Access denied", vec![reason, again])
             }
             Self::NotEntitled => {
                 let ask = "This account has no access to Codex. Ask the administrator of its workspace for access.";
-                ("No access to Codex", vec![ask.to_owned(), again.to_owned()])
+                ("No access to Codex", vec![ask.to_owned(), again])
             }
             Self::StateMismatch => {
                 let why = "State mismatch: this answer belongs to another login, so it was ignored.";
@@ -93,16 +110,16 @@ impl LoginPage {
             }
             Self::MissingCode => {
                 let why = "The answer has no authorization code (<code>missing_authorization_code</code>).";
-                ("Login incomplete", vec![why.to_owned(), again.to_owned()])
+                ("Login incomplete", vec![why.to_owned(), again])
             }
             Self::Expired => {
                 let why =
                     "The authorization code has expired or was already used. A code works once and for a short time.";
-                ("Login expired", vec![why.to_owned(), again.to_owned()])
+                ("Login expired", vec![why.to_owned(), again])
             }
             Self::Failed { reason } => {
                 let why = format!("Reason: {}", escape(reason));
-                ("Login failed", vec![why, again.to_owned()])
+                ("Login failed", vec![why, again])
             }
         }
     }
@@ -174,8 +191,11 @@ mod tests {
 
     #[tokio::test]
     async fn pages_are_self_contained_and_escape_what_they_quote() {
-        for page in pages() {
-            let response = page.response();
+        let hostile = PageTexts { program: Some(HOSTILE.to_owned()), login_command: HOSTILE.to_owned() };
+        for (page, texts) in
+            pages().into_iter().flat_map(|page| [(page.clone(), hostile.clone()), (page, PageTexts::default())])
+        {
+            let response = page.response(&texts);
             assert_eq!(response.headers()["cache-control"], "no-store");
             assert!(response.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
             let html = response.into_body().collect().await.unwrap().to_bytes();
@@ -190,7 +210,10 @@ mod tests {
 
     #[test]
     fn only_a_state_mismatch_is_a_client_error() {
-        assert_eq!(LoginPage::StateMismatch.response().status(), StatusCode::BAD_REQUEST);
-        assert_eq!(LoginPage::Denied { description: String::new() }.response().status(), StatusCode::OK);
+        assert_eq!(LoginPage::StateMismatch.response(&PageTexts::default()).status(), StatusCode::BAD_REQUEST);
+        assert_eq!(
+            LoginPage::Denied { description: String::new() }.response(&PageTexts::default()).status(),
+            StatusCode::OK
+        );
     }
 }

@@ -7,7 +7,9 @@ mod device;
 mod endpoint;
 mod faults;
 mod file_store;
+#[cfg(feature = "login")]
 mod login;
+#[cfg(feature = "login")]
 mod logs;
 mod manager;
 mod processes;

@@ -158,6 +158,7 @@ impl LoginFlow {
         out: &mut impl Write,
     ) -> Result<Account, CommandError> {
         let login = BrowserLogin::bind(&self.auth, &DEFAULT_PORTS).await.map_err(CommandError::other)?;
+        let login = login.with_program_name("codex-proxy");
         let url = login.authorize_url();
         writeln!(out, "To log in, open this URL in a browser:\n\n  {url}\n")?;
         if open {
