@@ -26,14 +26,41 @@ use crate::telemetry::request_log::RequestLog;
 ///
 /// # What must run besides answering
 ///
-/// | | [`App::run`], [`App::run_service`] | With a server of your own |
-/// |---|---|---|
-/// | Accepting connections, within the limits of the settings | included | your server |
-/// | Keeping the login, the models and the connections to the backend fresh | included | [`App::keep_fresh`], for as long as you serve |
-/// | Ending the WebSockets of clients, each after its current turn | included | [`App::drain`], once your server accepts no more connections |
-/// | Waiting for a token refresh in progress, so a rotated token is stored | included | [`App::drain`] |
+/// [`App::run`] and [`App::run_service`] do all of it. With a server of your own:
 ///
-/// Nothing here handles signals, writes to standard error or ends the process.
+/// | What | How |
+/// |---|---|
+/// | Accepting connections, with limits of their number and time | your server |
+/// | Keeping the login, the models and the connections to the backend fresh | [`App::keep_fresh`], while you serve |
+/// | Ending the WebSockets of clients, each after its turn | [`App::drain`], when you accept no more connections |
+/// | Waiting for a token refresh in progress, so the new token is stored | [`App::drain`] |
+///
+/// The limits of a request (the size of its head and body, the number of turns at a time) hold in any server. Nothing
+/// here handles signals, installs a logger or ends the process.
+///
+/// ```
+/// use axum::Router;
+/// use axum::routing::get;
+/// use codex_proxy::App;
+/// use tokio::net::TcpListener;
+///
+/// async fn serve(
+///     app: App,
+///     listener: TcpListener,
+///     shutdown: impl Future<Output = ()> + Send + 'static,
+/// ) -> std::io::Result<()> {
+///     let router = Router::new()
+///         .route("/about", get(async || "a path of this server"))
+///         .nest_service("/ai", app.clone().mounted_at("/ai"));
+///     tokio::select! {
+///         served = axum::serve(listener, router).with_graceful_shutdown(shutdown).into_future() => served?,
+///         // Never completes.
+///         () = app.keep_fresh() => {}
+///     }
+///     app.drain().await;
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct App {
     state: Arc<AppState>,
@@ -48,7 +75,7 @@ struct Mount {
     advice: Advice,
 }
 
-/// What all requests share. For this crate and its tests only.
+/// The state that all requests share, for this crate and its tests.
 #[derive(Debug)]
 pub struct AppState {
     /// The client of the backend: login, models, quota.
@@ -113,8 +140,17 @@ impl App {
         Ok(Self { state: Arc::new(state), mount: Arc::default() })
     }
 
-    /// Returns a handle for requests below `prefix`, such as `/ai`. The requests may have it or not: some routers remove
+    /// Returns a handle for requests below `prefix`, such as `/ai`. Requests may have it or not: some routers remove
     /// the prefix of what they nest. The status page, its examples, `/openapi.json` and error texts name paths with it.
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use codex_proxy::App;
+    ///
+    /// fn router(app: App) -> Router {
+    ///     Router::new().nest_service("/ai", app.mounted_at("/ai"))
+    /// }
+    /// ```
     #[must_use]
     pub fn mounted_at(mut self, prefix: &str) -> Self {
         let bare = prefix.trim_matches('/');
@@ -122,7 +158,7 @@ impl App {
         self
     }
 
-    /// Returns a handle whose error texts and status page advise this; without it, they name no setting or command.
+    /// Returns a handle whose error texts and status page give this advice. By default they name no setting or command.
     #[must_use]
     pub fn with_advice(mut self, advice: Advice) -> Self {
         Arc::make_mut(&mut self.mount).advice = advice;
@@ -139,20 +175,46 @@ impl App {
         &self.mount.advice
     }
 
-    /// Returns the settings that can change while the program runs: keys, aliases and limits.
+    /// Returns the settings that can change while the app runs: keys, origins, aliases and limits.
     pub fn runtime(&self) -> &Reloadable {
         &self.state.runtime
     }
 
-    /// Serves `listeners` until `shutdown` completes, keeps the proxy fresh meanwhile, then waits for open replies,
-    /// WebSocket turns and a token refresh in progress: for replies and turns, at most 30 seconds.
+    /// Serves `listeners` until `shutdown` completes, and keeps the login, the models and the connections to the
+    /// backend fresh meanwhile. Then waits for open replies and WebSocket turns, at most 30 seconds, and for a token
+    /// refresh in progress.
+    ///
+    /// ```
+    /// use codex_proxy::{App, Listeners};
+    ///
+    /// async fn until_interrupted(app: App) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let addresses = ["127.0.0.1:8787".parse()?, "unix:/run/codex-proxy.sock".parse()?];
+    ///     let listeners = Listeners::bind(&addresses).await.map_err(|(_, error)| error)?;
+    ///     app.run(listeners, async { drop(tokio::signal::ctrl_c().await) }).await;
+    ///     Ok(())
+    /// }
+    /// ```
     pub async fn run(self, listeners: impl Into<Listeners>, shutdown: impl Future<Output = ()>) {
         self.clone().run_service(listeners, self, shutdown).await;
     }
 
-    /// Does the same with a service around this app, such as a router that passes some of its requests to the app.
+    /// Serves as [`App::run`] does, with a service around the app, such as a router that passes some of its requests to
+    /// the app. The service finds the [`Peer`](crate::Peer) of each request in its extensions.
     ///
-    /// The service gets each request with its [`Peer`](crate::Peer) in the extensions.
+    /// The connections have the limits of the app's settings, and the app's WebSockets end after their turn.
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use axum::routing::get;
+    /// use codex_proxy::App;
+    /// use tokio::net::TcpListener;
+    ///
+    /// async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    ///     let router = Router::new().route("/about", get(async || "a path of this server"));
+    ///     let router = router.fallback_service(app.clone());
+    ///     app.run_service(listener, router, shutdown).await;
+    /// }
+    /// ```
     pub async fn run_service<S, B>(
         self,
         listeners: impl Into<Listeners>,
@@ -183,15 +245,16 @@ impl App {
     }
 
     /// Keeps an idle proxy ready: refreshes the login's tokens, fetches the models when they are out of date, and keeps
-    /// connections to the backend alive. Never completes. [`App::run`] includes it; with a server of your own, poll it
+    /// connections to the backend alive. Never completes. [`App::run`] does this; with a server of your own, poll it
     /// for as long as you serve.
     pub async fn keep_fresh(&self) {
         self.client.keep_fresh().await;
     }
 
     /// Ends the WebSockets of clients, each after its current turn and within 30 seconds, then waits for a token
-    /// refresh in progress: it holds the only copy of a rotated token. [`App::run`] includes it; with a server of your
-    /// own, await it before the program exits.
+    /// refresh in progress, which holds the only copy of a rotated token. Later WebSockets end at once.
+    ///
+    /// [`App::run`] does this; with a server of your own, await it before the process exits.
     pub async fn drain(&self) {
         if tokio::time::timeout(DRAIN_DEADLINE, self.client_sockets.drain()).await.is_err() {
             tracing::warn!("stopping with open WebSockets");

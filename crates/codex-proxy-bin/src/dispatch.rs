@@ -31,7 +31,20 @@ use crate::telemetry::record::{RequestInfo, RequestRecord};
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl App {
-    /// Answers one request from `peer`. Never fails: every error becomes a reply, even a panic.
+    /// Answers one request from `peer`. Never fails: every error becomes a reply, even a panic. The request's body may
+    /// be of any type; an error of the body is a 413 if it is a length limit, else a 400.
+    ///
+    /// ```
+    /// use codex_proxy::reply::ReplyBody;
+    /// use codex_proxy::{App, Peer};
+    /// use http::{Request, Response};
+    ///
+    /// async fn models(app: &App) -> Response<ReplyBody> {
+    ///     let mut request = Request::new(String::new());
+    ///     *request.uri_mut() = http::Uri::from_static("/v1/models");
+    ///     app.answer(request, Peer::Unix).await
+    /// }
+    /// ```
     pub async fn answer<B>(&self, mut request: Request<B>, peer: impl Into<Peer>) -> Response<ReplyBody>
     where
         B: Body<Error: Into<Box<dyn StdError + Send + Sync>>>,
@@ -40,8 +53,21 @@ impl App {
         self.reply(request).await
     }
 
-    /// Answers one request of `caller`, whom the server around the app has identified, usually under [`Access::open`].
-    /// What the app stores for callers of different names is separate.
+    /// Answers one request of `caller`, a user of the server around the app. Stored responses, conversations and prompt
+    /// caches of callers with different names are separate.
+    ///
+    /// The peer is that of the request's extensions, as for the service. Usually, the access is [`Access::open`]: the
+    /// server has a login of its own.
+    ///
+    /// ```
+    /// use codex_proxy::App;
+    /// use codex_proxy::reply::ReplyBody;
+    /// use http::{Request, Response};
+    ///
+    /// async fn answer(app: &App, request: Request<String>, user: &str) -> Response<ReplyBody> {
+    ///     app.answer_as(request, user).await
+    /// }
+    /// ```
     ///
     /// [`Access::open`]: crate::Access::open
     pub async fn answer_as<B>(&self, mut request: Request<B>, caller: impl Into<CallerId>) -> Response<ReplyBody>
@@ -153,15 +179,39 @@ impl App {
                 Ok(reply::wrong_method(head.method.as_str(), &path, &allowed))
             }
             Route::Health(probe) => Ok(endpoints::health(self, probe).await),
-            Route::OpenApi => Ok(endpoints::openapi(self.prefix())),
+            Route::OpenApi => Ok(endpoints::openapi(self.prefix(), self.advice())),
             Route::StatusPage => Ok(endpoints::status_page(self.advice())),
             Route::Unknown => Ok(reply::not_found(self.prefix(), below(self.prefix(), head.uri.path()))),
         }
     }
 }
 
-/// Answers requests from any server or router. The peer is the [`Peer`] in the extensions of a request; without one it
-/// is unknown, and only a key admits the request.
+/// Answers requests of any server or router, with bodies of any type. WebSockets work if the server is hyper's: an
+/// upgrade is in the extensions of its request.
+///
+/// The peer is the [`Peer`] in the extensions of a request. Without one it is unknown: only a key (or
+/// [`Access::open`](crate::Access::open)) admits the request. The caller is the [`CallerId`] in the extensions, if
+/// there is one. In axum, a layer puts both there:
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use axum::Router;
+/// use axum::extract::{ConnectInfo, Request};
+/// use axum::middleware::map_request;
+/// use codex_proxy::{App, Peer};
+/// use tokio::net::TcpListener;
+///
+/// async fn name_peer(ConnectInfo(address): ConnectInfo<SocketAddr>, mut request: Request) -> Request {
+///     request.extensions_mut().insert(Peer::from(address));
+///     request
+/// }
+///
+/// async fn serve(app: App, listener: TcpListener) -> std::io::Result<()> {
+///     let router = Router::new().fallback_service(app).layer(map_request(name_peer));
+///     axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
+/// }
+/// ```
 impl<B> Service<Request<B>> for App
 where
     B: Body<Data: Send, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,

@@ -20,9 +20,24 @@
 //! # }
 //! ```
 //!
-//! An `App` is a [`tower_service::Service`] for requests with any body, so it mounts in any router; [`App`] lists what
-//! must run besides answering. For a server whose own paths stand beside the proxy's, give [`App::run_service`] a
-//! service around the app; [`reply`] has the responses. For a login, [`App::new`] accepts a store of `codex-auth`.
+//! # In another server
+//!
+//! An `App` is a [`tower_service::Service`] for requests with any body. There are two ways to serve it beside other
+//! paths:
+//!
+//! - [`App::run_service`] serves a service around the app, such as an axum router, and does all that a server must.
+//! - A server of your own calls the app. [`App`] lists what must run besides answering.
+//!
+//! | To | Use |
+//! |---|---|
+//! | serve the app below a path | [`App::mounted_at`] |
+//! | admit the users of your own login | [`Access::open`] |
+//! | keep what users store separate | [`CallerId`], [`App::answer_as`] |
+//! | name your own settings in error texts | [`App::with_advice`] |
+//! | change keys, aliases and limits while the app runs | [`App::runtime`] |
+//! | answer in the shape of the proxy | [`reply`] |
+//!
+//! For a login, [`App::new`] accepts a store of `codex-auth`. `examples/src/bin/embed_axum.rs` is a whole server.
 
 #[cfg(not(panic = "unwind"))]
 compile_error!("a panic must end one request, not the program: build with panic = \"unwind\"");
