@@ -1,6 +1,7 @@
 //! Tests of the crate's promises against scripted peers.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod async_store;
 #[cfg(unix)]
 mod crash;
 mod device;
