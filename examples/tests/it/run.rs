@@ -54,3 +54,9 @@ fn translate_stdin() {
     let events = std::fs::File::open(fixture).unwrap();
     check(env!("CARGO_BIN_EXE_translate_stdin"), &[], events.into(), &["data: [DONE]", "finished: stop"]);
 }
+
+#[test]
+fn own_store() {
+    let expected = ["20 callers, 1 refresh, stored: access-1", "2 rejections, 2 refreshes in all"];
+    check(env!("CARGO_BIN_EXE_own_store"), &[], Stdio::null(), &expected);
+}
