@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// The other end of a connection.
+/// The other end of a connection. A server that calls an [`App`](crate::App) as a service puts it into the extensions
+/// of each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// Over TCP, from the network or from this machine.

@@ -101,6 +101,8 @@ async fn gather<B: Body<Error: Into<BoxError>>>(
             // Reserves what was announced at once, so the buffer is not copied again and again.
             read.reserve(announced.saturating_sub(read.len()).max(len));
         }
+        // Without room of its own, the buffer would take over that of the data, which may be much larger.
+        read.reserve(len);
         read.put(data);
     }
     Ok(ReceivedBody { bytes: read.freeze(), permit })

@@ -30,9 +30,10 @@ function make(tag, properties, ...children) {
 
 // ---- requests
 
+// A server around the proxy may have a login of its own, such as a cookie.
 async function ask(path) {
   const headers = key ? { authorization: `Bearer ${key}` } : {};
-  return fetch(HOME + path, { headers, cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(20000) });
+  return fetch(HOME + path, { headers, cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(20000) });
 }
 
 async function poll() {
