@@ -106,7 +106,13 @@ fn a_reply_of_any_dialect_says_the_same() {
 #[test]
 fn commentary_is_the_text_of_a_response_without_an_answer() {
     let text = |phases: &[(&str, &str)]| {
-        let message = |(phase, text): &(&str, &str)| json!({"type": "message", "phase": phase, "content": [{"type": "output_text", "text": text}]});
+        let message = |(phase, text): &(&str, &str)| {
+            let content = match *phase {
+                "refusal" => json!({"type": "refusal", "refusal": text}),
+                _ => json!({"type": "output_text", "text": text}),
+            };
+            json!({"type": "message", "phase": phase, "content": [content]})
+        };
         let output: Vec<_> = phases.iter().map(message).collect();
         let event = json!({"type": "response.completed", "response": {"status": "completed", "output": output}});
         let mut fold = dialect::RESPONSES.fold(&ReplyPlan::new("m"), &reply_id());
@@ -118,6 +124,7 @@ fn commentary_is_the_text_of_a_response_without_an_answer() {
         "b\n\nc"
     );
     assert_eq!(text(&[("commentary", "a"), ("final_answer", "")]), "a");
+    assert_eq!(text(&[("commentary", "a"), ("refusal", "no")]), "");
     assert_eq!(text(&[]), "");
 }
 

@@ -64,11 +64,12 @@ impl Response {
     }
 
     /// Returns the text of the answer, as a chat reply has it: its messages, separated by blank lines, or the
-    /// commentary if there is no answer. Empty if there is neither.
+    /// commentary if there is neither an answer nor a refusal.
     pub fn text(&self) -> String {
         let output = self.output();
         let answer = text_of(&output, MessagePhase::Answer);
-        if answer.is_empty() { text_of(&output, MessagePhase::Commentary) } else { answer }
+        let is_answered = !answer.is_empty() || output.iter().any(is_refusal);
+        if is_answered { answer } else { text_of(&output, MessagePhase::Commentary) }
     }
 
     /// Returns the tool calls of the model.
@@ -112,6 +113,11 @@ fn text_of(output: &[OutputItem<'_>], wanted: MessagePhase) -> String {
         (*phase == wanted).then(|| message_text(content)).filter(|text| !text.is_empty())
     });
     texts.collect::<Vec<_>>().join("\n\n")
+}
+
+fn is_refusal(item: &OutputItem<'_>) -> bool {
+    let ItemBody::Message { content, .. } = &item.body else { return false };
+    content.iter().any(|part| matches!(part, OutputPart::Refusal(text) if !text.is_empty()))
 }
 
 fn message_text(content: &[OutputPart<'_>]) -> String {
