@@ -268,6 +268,7 @@ impl App {
     }
 }
 
+#[doc(hidden)]
 impl Deref for App {
     type Target = AppState;
 

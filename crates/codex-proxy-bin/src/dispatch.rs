@@ -138,7 +138,12 @@ impl App {
         match (route.credential(), runtime.access.admit(peer, &head)) {
             (Credential::Nothing, _) | (_, Ok(())) => {}
             (Credential::AnyKey, Err(denied)) if denied.is_about_a_key() => {}
-            (_, Err(denied)) => return Err(reply::from_denied(denied, self.advice())),
+            (_, Err(denied)) => {
+                if peer == Peer::Unknown {
+                    tracing::debug!("rejecting a request of an unknown peer: its extensions have no `Peer`");
+                }
+                return Err(reply::from_denied(denied, self.advice()));
+            }
         }
         let dialect = route.dialect(&head.headers);
         let context = || RequestContext::read(&head.headers, caller_hash(&runtime.access, &head), record);
