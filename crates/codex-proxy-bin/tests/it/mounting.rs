@@ -29,9 +29,13 @@ use crate::support::{Harness, Reply, ask, ask_streaming, backend, tokens_of};
 const CHAT: &str = "/v1/chat/completions";
 
 async fn proxy(access: Access) -> Harness {
+    proxy_with(access, Limits::default()).await
+}
+
+async fn proxy_with(access: Access, limits: Limits) -> Harness {
     let sim = Sim::start(backend()).await.unwrap();
     let store = MemoryStore::with_tokens(tokens_of(&sim));
-    Harness::start_under(sim, store, access, Limits::default()).await
+    Harness::start_under(sim, store, access, limits).await
 }
 
 fn post<B>(path: &str, body: B) -> http::Request<B> {
@@ -247,8 +251,8 @@ async fn websockets_open_under_a_path_and_end_after_their_turn() {
 }
 
 #[tokio::test]
-async fn a_service_around_the_app_ends_websockets_after_their_turn() {
-    let proxy = proxy(Access::open()).await;
+async fn a_service_around_the_app_keeps_its_limits_and_ends_websockets_after_their_turn() {
+    let proxy = proxy_with(Access::open(), Limits { connections: 1, ..Limits::default() }).await;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel::<()>();
@@ -261,6 +265,8 @@ async fn a_service_around_the_app_ends_websockets_after_their_turn() {
     let mut client = Client::open(&base, "/v1/responses", &[]).await.unwrap();
     client.send(&create("[sim:text=one][sim:stall] hi")).await;
     client.until("response.created").await;
+    // The WebSocket is a connection, still.
+    assert_eq!(call_at(&base, "/health").await.status, 503);
     drop(stop);
     proxy.sim.control().release();
     assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
