@@ -71,6 +71,15 @@ impl<E: TokenEndpoint> DynTokenEndpoint for E {
 }
 
 /// The auth server's token endpoint behind an [`HttpClient`].
+///
+/// ```
+/// use codex_auth::{AnyTokenEndpoint, AuthConfig, FileStore, HttpClient, HttpTokenEndpoint, TokenManager};
+///
+/// fn manager(http: impl HttpClient, config: AuthConfig) -> TokenManager<FileStore, AnyTokenEndpoint> {
+///     let store = FileStore::new("/home/ada/.config/myapp/login.json").with_login_command("myapp sign-in");
+///     TokenManager::new(store, AnyTokenEndpoint::new(HttpTokenEndpoint::new(http, config)))
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct HttpTokenEndpoint<H> {
     http: H,

@@ -9,6 +9,25 @@ use bytes::Bytes;
 ///
 /// The implementation adds what belongs to the connection (user agent, TLS fingerprint, proxy) and follows no
 /// redirects: a redirect would hand a token to another address.
+///
+/// ```
+/// use bytes::Bytes;
+/// use codex_auth::{AuthConfig, HttpClient, HttpClientError, HttpTokenEndpoint};
+///
+/// /// A client of your choice.
+/// struct Http;
+///
+/// impl HttpClient for Http {
+///     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, HttpClientError> {
+///         // Connect; a failure here is `NotSent`. Send and read; a failure there is `Interrupted`.
+///         Err(HttpClientError::NotSent(format!("no route to {}", request.uri())))
+///     }
+/// }
+///
+/// let config = AuthConfig::new("https://auth.openai.com".parse()?);
+/// let endpoint = HttpTokenEndpoint::new(Http, config);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait HttpClient: Send + Sync + 'static {
     /// Sends the request.
     ///

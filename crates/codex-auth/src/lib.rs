@@ -1,57 +1,6 @@
-//! Login, token storage and refresh for a ChatGPT account.
+#![doc = include_str!("../README.md")]
 //!
-//! ```text
-//! BrowserLogin, DeviceLogin ──▶ auth server ──▶ TokenStore (file, keyring, memory)
-//!                                                   │  ▲
-//!                                              load │  │ save
-//!                                                   ▼  │
-//! request ──▶ TokenManager::bearer ──▶ decide ──▶ refresh ──▶ TokenEndpoint ──▶ auth server
-//!     ▲                                  │ fresh
-//!     └────────── Bearer ◀───────────────┘
-//! ```
-//!
-//! **A refresh token is sent to the auth server at most once, and the token that replaces it is stored durably before
-//! anything uses it.** Refresh tokens are single use (`docs/backend.md §1.5`), and the order of a refresh follows from
-//! that:
-//!
-//! 1. [`TokenManager::bearer`] returns the current access token from memory while [`decide`] finds it fresh.
-//! 2. Otherwise one task per process renews it: acquire the store's lock, read the store again, decide *with the tokens
-//!    just read*, send the request, write the response durably, publish it. The task is detached: dropping a caller
-//!    loses nothing.
-//! 3. After the backend answers 401, [`TokenManager::replace`] renews the token only if the rejected one is still
-//!    current.
-//!
-//! HTTP is a parameter ([`HttpClient`]), and so are the store ([`TokenStore`]), the auth server ([`TokenEndpoint`]) and
-//! the wall clock ([`Clock`]). Building requests, reading responses and deciding about freshness are pure functions.
-//! Waiting uses tokio's clock, which tests can pause. Secrets are [`Secret`]s, which `Debug` does not print.
-//!
-//! # Example
-//!
-//! ```
-//! use codex_auth::{EndpointError, MemoryStore, Secret, TokenEndpoint, TokenManager, TokenResponse, Tokens};
-//!
-//! struct AuthServer;
-//! impl TokenEndpoint for AuthServer {
-//!     async fn refresh(&self, _: &Secret) -> Result<TokenResponse, EndpointError> {
-//!         Ok(TokenResponse { access_token: Some(Secret::new("second")), ..TokenResponse::default() })
-//!     }
-//! }
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), codex_auth::AuthError> {
-//! let mut tokens = Tokens::new(Secret::new("first"));
-//! tokens.refresh_token = Some(Secret::new("single use"));
-//! let manager = TokenManager::new(MemoryStore::with_tokens(tokens), AuthServer);
-//!
-//! let bearer = manager.bearer().await?;
-//! assert_eq!(bearer.token.expose(), "first");
-//! let bearer = manager.replace(&bearer).await?; // the backend answered 401
-//! assert_eq!(bearer.token.expose(), "second");
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! # Stores
+//! ## Stores
 //!
 //! | Store | Where the tokens are | Lock between processes |
 //! |---|---|---|
@@ -64,7 +13,7 @@
 //! For a store of your own, implement [`TokenStore`], or [`BlockingStore`] if it blocks. Both say on which thread each
 //! method runs. [`Tokens::from_json`] and [`Tokens::to_json`] are the document to store.
 //!
-//! # Errors
+//! ## Errors
 //!
 //! | [`AuthError`] | What to do | Try again |
 //! |---|---|---|
@@ -77,7 +26,7 @@
 //! [`EndpointError`] says for a single request whether its grant may be sent again, and [`LoginError`] why a login
 //! failed.
 //!
-//! # Public items
+//! ## Public items
 //!
 //! - Tokens in use: [`TokenManager`], [`Bearer`], [`RefreshPolicy`], [`decide`], [`Freshness`], [`RefreshReason`],
 //!   [`AuthError`], [`LoginReason`].

@@ -8,6 +8,17 @@ use crate::refresh::freshness::{Freshness, RefreshPolicy, decide};
 use crate::tokens::Tokens;
 
 /// A snapshot of the login without secrets.
+///
+/// ```
+/// use std::time::SystemTime;
+///
+/// use codex_auth::{LoginState, LoginStatus, Secret, Tokens};
+///
+/// let tokens = Tokens::new(Secret::new("access"));
+/// let status = LoginStatus::of(Some(&tokens), "memory".to_owned(), SystemTime::now());
+/// assert_eq!(status.state, LoginState::Valid);
+/// assert!(status.is_usable() && !status.renewable);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoginStatus {

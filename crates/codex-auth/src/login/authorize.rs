@@ -116,8 +116,9 @@ impl AuthorizationRequest {
     /// Completes the login with an answer that the user pasted; see [`parse_pasted`].
     ///
     /// # Errors
-    /// [`LoginError::Callback`] with [`CallbackError::StateMismatch`] or [`CallbackError::MissingCode`]: something else
-    /// was pasted, so ask again. Any other error ends the login; the tokens that were stored before are unchanged.
+    /// [`LoginError::Callback`] with [`StateMismatch`](crate::CallbackError::StateMismatch) or
+    /// [`MissingCode`](crate::CallbackError::MissingCode): something else was pasted, so ask again.
+    /// Any other error ends the login; the tokens that were stored before are unchanged.
     pub async fn complete_pasted<H: HttpClient, S: TokenStore>(
         &self,
         input: &str,

@@ -30,6 +30,17 @@ const SLOW_DOWN: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A device login that waits for the user to enter the code.
+///
+/// ```no_run
+/// use codex_auth::{AuthConfig, DeviceLogin, HttpClient, LoginError, MemoryStore, SystemClock};
+///
+/// async fn log_in(http: impl HttpClient, config: AuthConfig) -> Result<(), LoginError> {
+///     let login = DeviceLogin::start(&config, &http, &SystemClock).await?;
+///     println!("enter {} at {}", login.user_code(), login.verification_url());
+///     login.complete(&http, &MemoryStore::default(), &SystemClock).await?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct DeviceLogin {
     config: AuthConfig,

@@ -24,7 +24,7 @@ pub(crate) const UNNAMED_LOGIN_COMMAND: &str = "the program's login command";
 /// it has written them.
 ///
 /// A store that can wait without blocking, such as a database, implements this trait, with `async fn`. A store that
-/// blocks, such as a file, implements [`BlockingStore`] instead and gets this trait from it.
+/// blocks, such as a file, implements [`BlockingStore`](crate::BlockingStore) instead and gets this trait from it.
 ///
 /// # Where methods run
 /// Methods run on the runtime's async threads, so they must not block. The manager calls each except [`version`] from
