@@ -14,6 +14,8 @@ pub struct Advice {
     pub origins_setting: Option<Cow<'static, str>>,
     /// The command that finds out why the backend cannot be used.
     pub doctor_command: Option<Cow<'static, str>>,
+    /// The command that shows the data of the status page.
+    pub status_command: Option<Cow<'static, str>>,
 }
 
 impl Advice {
@@ -23,6 +25,7 @@ impl Advice {
             key_setting: Some("CODEX_PROXY_API_KEY".into()),
             origins_setting: Some("CODEX_PROXY_CORS_ORIGINS".into()),
             doctor_command: Some("codex-proxy doctor".into()),
+            status_command: Some("codex-proxy status".into()),
         }
     }
 }

@@ -184,6 +184,7 @@ async fn an_embedded_app_names_no_setting_unless_it_is_given_one() {
             assert!(named.is_none_or(|named| said.contains(named)), "{said}");
             // The page's examples read the key from a variable of this name.
             assert!(path == "/" || !said.contains("CODEX_PROXY"), "{said}");
+            assert!(!said.contains("codex-proxy status"), "{said}");
         }
     }
 }

@@ -46,13 +46,18 @@ static PAGE: LazyLock<StatusPage> = LazyLock::new(|| {
     }
 });
 
-/// Returns the page, which asks for the key by the name that `advice` has for it.
+/// Returns the page, which names the key and the commands as `advice` does.
 pub(crate) fn status_page(advice: &Advice) -> Response<ReplyBody> {
     let label = match &advice.key_setting {
         Some(setting) => format!("The value of <code>{}</code>", escaped(setting)),
         None => "Key".to_owned(),
     };
-    let mut response = Response::new(ReplyBody::from(PAGE.html.replace("<!--key-->", &label).into_bytes()));
+    let command = match &advice.status_command {
+        Some(command) => format!(" <code>{}</code> shows the same data.", escaped(command)),
+        None => String::new(),
+    };
+    let html = PAGE.html.replace("<!--key-->", &label).replace("<!--command-->", &command);
+    let mut response = Response::new(ReplyBody::from(html.into_bytes()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     for (name, value) in [
