@@ -45,7 +45,7 @@ pub trait SecretBackend: Send + Sync + 'static {
 
     /// Returns what the user can do if the backend fails.
     fn advice(&self) -> String {
-        "unlock the keyring, or store the credentials in a file".to_owned()
+        "check that it can be reached".to_owned()
     }
 }
 
@@ -53,9 +53,6 @@ pub trait SecretBackend: Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SecretBackendError(pub String);
-
-/// The content of the change marker, for people who open it.
-const CHANGE_MARKER: &[u8] = b"The credentials are in the keyring. This file tells other processes when they change.\n";
 
 /// Stores the tokens in a [`SecretBackend`], in the format of [`FileStore`].
 ///
@@ -174,7 +171,10 @@ impl<B: SecretBackend> BlockingStore for SecretStore<B> {
         let previous = self.backend.get().ok().flatten().unwrap_or_default();
         let content = tokens.to_json_over(&previous);
         self.backend.set(&content).map_err(|error| self.unwritable(&error))?;
-        self.change_marker.replace(CHANGE_MARKER)
+        // For people who open it.
+        let place = self.backend.location();
+        let marker = format!("The credentials are in {place}. This file tells other processes when they change.\n");
+        self.change_marker.replace(marker.as_bytes())
     }
 
     fn remove(&self, lock: &FileLock) -> Result<bool, StoreError> {

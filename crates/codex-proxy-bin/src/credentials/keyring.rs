@@ -71,6 +71,10 @@ mod built_in {
         fn location(&self) -> String {
             format!("the keyring ({SERVICE}, {})", self.user)
         }
+
+        fn advice(&self) -> String {
+            "unlock the keyring, or store the credentials in a file".to_owned()
+        }
     }
 
     /// Uses the library's message, except where it would quote the secret.
