@@ -44,19 +44,25 @@ compile_error!("a panic must end one request, not the program: build with panic 
 
 mod admission;
 mod app;
+#[cfg(feature = "program")]
 mod cli;
+#[cfg(feature = "program")]
 mod commands;
 mod config;
 mod connection;
+#[cfg(feature = "simulator")]
 mod credentials;
 mod dispatch;
 mod endpoints;
 mod ids;
+#[cfg(feature = "program")]
 mod program;
 pub mod reply;
 mod request;
 mod route;
 mod server;
+#[cfg(feature = "simulator")]
+mod simulated;
 mod stored;
 mod sync;
 mod telemetry;
@@ -67,18 +73,18 @@ pub use admission::caller::CallerId;
 pub use admission::keys::{ApiKeys, KeyMatch};
 pub use admission::origin::{AllowedOrigins, UnusableOrigin};
 pub use app::App;
-pub use commands::CommandError;
-pub use commands::simulate::Simulated;
 pub use config::runtime::{Reloadable, RuntimeConfig};
-pub use config::{
-    Config, ConfigBuilder, ConfigError, CredentialStorage, LogFormat, Redaction, Setting, SettingSource, SettingValue,
-    ValueShape,
-};
+pub use config::{Config, ConfigBuilder, ConfigError, CredentialStorage, LogFormat, Redaction, Setting, ValueShape};
+#[cfg(feature = "config-file")]
+pub use config::{SettingSource, SettingValue};
 pub use connection::peer::Peer;
+#[cfg(feature = "program")]
 #[doc(hidden)]
 pub use program::main;
 pub use request::limits::{Limits, Timeouts};
 pub use server::listen::{Address, Listeners, UnusableAddress};
+#[cfg(feature = "simulator")]
+pub use simulated::{Simulated, SimulatedError};
 
 /// The parts that the tests of the program look into. They change without notice.
 #[doc(hidden)]

@@ -10,7 +10,7 @@ use crate::cli::args::{Args, Command};
 use crate::cli::completion;
 use crate::cli::session::UserSession;
 use crate::commands::{self, CommandError};
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, ConfigError, LogFormat};
 
 /// Runs the program and returns its exit code.
 pub fn main() -> ExitCode {
@@ -58,7 +58,10 @@ fn run(args: Args) -> Result<ExitCode, CommandError> {
     let env = std::env::vars_os().collect();
     let config = Config::from_flags(&args.settings(), &env)?;
     // Every command that is left uses the home directory.
-    config.home()?;
+    config.home().map_err(|_| {
+        let problem = "there is no home directory (HOME is not set); set it to a directory for the credentials";
+        ConfigError::new("CODEX_PROXY_HOME", problem)
+    })?;
     let session = UserSession::detect(&env);
     log_to_stderr(&config, &args.command, &session)?;
     for warning in config.warnings() {

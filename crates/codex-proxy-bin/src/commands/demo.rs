@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 
 use crate::admission::access::Access;
 use crate::commands::CommandError;
-use crate::commands::simulate::Simulated;
 use crate::config::Config;
+use crate::simulated::Simulated;
 
 /// More than any reply of the simulator.
 const MAX_REPLY_BYTES: usize = 1 << 20;

@@ -17,7 +17,8 @@ use crate::cli::args::LoginArgs;
 use crate::cli::session::UserSession;
 use crate::commands::{CommandError, LOCK_WAIT, progress};
 use crate::config::Config;
-use crate::credentials::store::{LOGIN_COMMAND, OwnStore};
+use crate::credentials::LOGIN_COMMAND;
+use crate::credentials::store::OwnStore;
 
 /// How long the backend may take to list the workspaces.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);

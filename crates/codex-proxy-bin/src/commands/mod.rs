@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::config::ConfigError;
+use crate::simulated::SimulatedError;
 
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -18,7 +19,6 @@ pub(crate) mod logout;
 pub(crate) mod man;
 pub(crate) mod serve;
 pub(crate) mod service;
-pub(crate) mod simulate;
 pub(crate) mod status;
 
 mod duration;
@@ -32,8 +32,7 @@ pub(crate) const EX_USAGE: u8 = 64;
 
 /// Why a command failed: one line for the user that names the next step.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CommandError {
+pub(crate) enum CommandError {
     /// A setting is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -46,6 +45,9 @@ pub enum CommandError {
     /// A reply is not valid JSON.
     #[error("unexpected reply: {0}")]
     Json(#[from] serde_json::Error),
+    /// The simulator could not be started.
+    #[error(transparent)]
+    Simulated(#[from] SimulatedError),
     /// Anything else, with its message.
     #[error("{0}")]
     Other(String),
@@ -53,15 +55,15 @@ pub enum CommandError {
 
 impl CommandError {
     /// Converts any error.
-    pub fn other(error: impl Display) -> Self {
+    pub(crate) fn other(error: impl Display) -> Self {
         Self::Other(error.to_string())
     }
 
     /// Returns the exit code: 64 for an invalid setting or argument, else 1.
-    pub fn exit_code(&self) -> ExitCode {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Usage(_) => ExitCode::from(EX_USAGE),
-            Self::Output(_) | Self::Json(_) | Self::Other(_) => ExitCode::FAILURE,
+            Self::Output(_) | Self::Json(_) | Self::Simulated(_) | Self::Other(_) => ExitCode::FAILURE,
         }
     }
 }

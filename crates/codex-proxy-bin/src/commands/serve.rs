@@ -11,13 +11,13 @@ use crate::admission::advice::Advice;
 use crate::app::App;
 use crate::cli::args::ServeArgs;
 use crate::commands::CommandError;
-use crate::commands::simulate::Simulated;
 use crate::config::Config;
 use crate::config::runtime::RuntimeConfig;
 use crate::credentials::store::OwnStore;
 use crate::server::listen::{Address, Listeners};
 use crate::server::sd_notify::{self, Phase};
 use crate::server::signals::{Signal, Signals};
+use crate::simulated::Simulated;
 
 /// Serves until SIGINT or SIGTERM; a second one ends the program at once. SIGHUP reloads the settings.
 ///

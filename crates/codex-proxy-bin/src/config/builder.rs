@@ -51,9 +51,12 @@ impl Config {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn into_builder(mut self) -> ConfigBuilder {
-        self.loaded = None;
-        ConfigBuilder(Ok(self))
+    pub fn into_builder(self) -> ConfigBuilder {
+        ConfigBuilder(Ok(Self {
+            #[cfg(feature = "config-file")]
+            loaded: None,
+            ..self
+        }))
     }
 }
 

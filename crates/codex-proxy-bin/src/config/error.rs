@@ -10,7 +10,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// An error about what was set at `place`.
-    pub(super) fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
+    pub(crate) fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { place: place.into(), problem: problem.into() }
     }
 }

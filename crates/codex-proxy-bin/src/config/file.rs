@@ -6,8 +6,9 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::error::ConfigError;
+use crate::config::given::{SettingSource, SettingValue};
 use crate::config::names;
-use crate::config::setting::{Redaction, Setting, SettingSource, SettingValue, ValueShape};
+use crate::config::setting::{Redaction, Setting, ValueShape};
 
 /// The contents of a configuration file.
 #[derive(Default)]

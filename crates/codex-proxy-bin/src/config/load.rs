@@ -6,7 +6,8 @@ use crate::config::Config;
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::file::{self, ConfigFile};
-use crate::config::setting::{Setting, SettingSource, SettingValue};
+use crate::config::given::{SettingSource, SettingValue};
+use crate::config::setting::Setting;
 use crate::config::sources::{Loaded, Sources};
 use crate::config::table::SETTINGS;
 use crate::config::values::Values;
@@ -53,16 +54,16 @@ impl Config {
         env: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
     ) -> Result<Self, ConfigError> {
         let env = env.into_iter().collect();
-        Self::from_sources(Sources::collect(settings, |_| SettingSource::Code, &env)?)
+        Self::read(settings, |_| SettingSource::Code, &env)
     }
 
     /// Does the same for the program, whose settings from code are flags.
     ///
     /// # Errors
     /// As [`Config::load`].
+    #[cfg(feature = "program")]
     pub(crate) fn from_flags(flags: &[(&str, &str)], env: &Environment) -> Result<Self, ConfigError> {
-        let source = |setting: &'static Setting| setting.flag.map_or(SettingSource::Code, SettingSource::Flag);
-        Self::from_sources(Sources::collect(flags, source, env)?)
+        Self::read(flags, |setting| setting.flag.map_or(SettingSource::Code, SettingSource::Flag), env)
     }
 
     /// Reads the file again, under the same settings from code and environment. A configuration that was built in code
@@ -83,6 +84,14 @@ impl Config {
     /// that was built in code.
     pub fn given(&self) -> &[SettingValue] {
         self.loaded.as_ref().map_or(&[], |loaded| &loaded.given)
+    }
+
+    fn read(
+        settings: &[(&str, &str)],
+        source: fn(&'static Setting) -> SettingSource,
+        env: &Environment,
+    ) -> Result<Self, ConfigError> {
+        Self::from_sources(Sources::collect(settings, source, env)?)
     }
 
     fn from_sources(sources: Sources) -> Result<Self, ConfigError> {

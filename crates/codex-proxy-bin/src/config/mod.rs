@@ -16,23 +16,36 @@ use crate::request::limits::Limits;
 use crate::server::listen::Address;
 
 mod builder;
+#[cfg(feature = "program")]
 mod docs;
+#[cfg(feature = "config-file")]
 pub(crate) mod environment;
 mod error;
+#[cfg(feature = "config-file")]
 mod file;
+#[cfg(feature = "config-file")]
+mod given;
+#[cfg(feature = "config-file")]
 mod load;
+#[cfg(feature = "config-file")]
 mod names;
+#[cfg(feature = "config-file")]
 pub(crate) mod nearest;
 pub(crate) mod runtime;
 mod setting;
+#[cfg(feature = "config-file")]
 mod sources;
 mod table;
 mod values;
 
 pub use builder::ConfigBuilder;
+#[cfg(feature = "program")]
 pub(crate) use docs::markdown;
 pub use error::ConfigError;
-pub use setting::{Redaction, Setting, SettingSource, SettingValue, ValueShape};
+#[cfg(feature = "config-file")]
+pub use given::{SettingSource, SettingValue};
+pub use setting::{Redaction, Setting, ValueShape};
+#[cfg(feature = "config-file")]
 use sources::Loaded;
 pub(crate) use table::SETTINGS;
 use values::Values;
@@ -87,6 +100,7 @@ pub struct Config {
     /// Warnings about the settings, to be logged once logging works.
     warnings: Vec<String>,
     /// How the settings were read, unless they were built in code.
+    #[cfg(feature = "config-file")]
     loaded: Option<Loaded>,
 }
 
@@ -125,6 +139,7 @@ impl Config {
             log_format: values.log_format,
             is_simulated: false,
             warnings: Vec::new(),
+            #[cfg(feature = "config-file")]
             loaded: None,
         })
     }
@@ -213,13 +228,8 @@ impl Config {
     /// # Errors
     /// There is none: the setting is not set, and there is no home directory.
     pub fn home(&self) -> Result<&Path, ConfigError> {
-        self.home.as_deref().ok_or_else(|| match self.loaded {
-            Some(_) => ConfigError::new(
-                "CODEX_PROXY_HOME",
-                "there is no home directory (HOME is not set); set it to a directory for the credentials",
-            ),
-            None => ConfigError::new("home", "is not set; set it to a directory for the credentials"),
-        })
+        let unset = || ConfigError::new("home", "is not set; set it to a directory for the credentials");
+        self.home.as_deref().ok_or_else(unset)
     }
 
     /// Returns the path of the login's tokens.
@@ -231,6 +241,7 @@ impl Config {
     }
 
     /// Returns the path of the file that changes whenever the tokens in the keyring do.
+    #[cfg(feature = "program")]
     pub(crate) fn keyring_mark_path(&self) -> Result<PathBuf, ConfigError> {
         Ok(self.home()?.join("credentials.keyring"))
     }
@@ -255,5 +266,5 @@ impl Config {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "config-file"))]
 mod tests;

@@ -50,6 +50,18 @@ pub(super) fn in_environment(name: &OsStr) -> Result<(), String> {
     Err(unknown(&shown, meant(&shown).map(Setting::title)))
 }
 
+impl Setting {
+    /// Returns the name that a user would look for: the variable, if any, otherwise the name.
+    pub(super) fn title(&self) -> &'static str {
+        self.env.first().copied().unwrap_or(self.name)
+    }
+
+    /// Returns the name in the file; if it cannot be there, the one that a user would look for.
+    pub(super) fn name_in_file(&self) -> &'static str {
+        if self.in_file { self.name } else { self.title() }
+    }
+}
+
 fn find(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name)
 }

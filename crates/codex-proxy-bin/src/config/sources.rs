@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
+use crate::config::given::{SettingSource, SettingValue};
 use crate::config::names;
-use crate::config::setting::{Setting, SettingSource, SettingValue};
+use crate::config::setting::Setting;
 use crate::config::table::SETTINGS;
 use crate::config::values::expand_home;
 

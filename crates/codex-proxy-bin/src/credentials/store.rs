@@ -5,10 +5,8 @@ use codex_auth::{
 };
 
 use crate::config::{Config, ConfigError, CredentialStorage};
+use crate::credentials::LOGIN_COMMAND;
 use crate::credentials::keyring::Keyring;
-
-/// The command that logs in to the program's own store.
-pub(crate) const LOGIN_COMMAND: &str = "codex-proxy login";
 
 /// The program's own store, as the settings name it.
 #[derive(Clone, Debug)]

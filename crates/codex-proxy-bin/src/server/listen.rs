@@ -102,8 +102,8 @@ impl Listeners {
     ///
     /// # Errors
     /// A socket is not a listening one.
-    #[cfg(unix)]
-    pub fn inherited() -> io::Result<Self> {
+    #[cfg(all(unix, feature = "program"))]
+    pub(crate) fn inherited() -> io::Result<Self> {
         let mut passed = listenfd::ListenFd::from_env();
         let mut listeners = Self::default();
         for index in 0..passed.len() {
@@ -124,9 +124,9 @@ impl Listeners {
     }
 
     /// Returns no sockets: only Unix has them.
-    #[cfg(not(unix))]
+    #[cfg(all(not(unix), feature = "program"))]
     #[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
-    pub fn inherited() -> io::Result<Self> {
+    pub(crate) fn inherited() -> io::Result<Self> {
         Ok(Self::default())
     }
 

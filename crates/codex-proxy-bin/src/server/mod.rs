@@ -2,10 +2,12 @@
 //! manager. Never what is in a request or a reply.
 
 pub(crate) mod listen;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "program"))]
 pub(crate) mod open_files;
+#[cfg(feature = "program")]
 pub(crate) mod sd_notify;
 pub(crate) mod serve;
+#[cfg(feature = "program")]
 pub(crate) mod signals;
 #[cfg(unix)]
 mod unix_socket;

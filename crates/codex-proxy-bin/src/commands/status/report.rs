@@ -10,7 +10,7 @@ use futures_util::future::join;
 use crate::app::App;
 use crate::commands::CommandError;
 use crate::config::Config;
-use crate::credentials::store::LOGIN_COMMAND;
+use crate::credentials::LOGIN_COMMAND;
 
 /// How long to wait for the backend: users and scripts wait for this command.
 const MAX_WAIT: Duration = Duration::from_secs(5);

@@ -1,13 +1,13 @@
-//! The program over the embedded simulator: `serve --simulate`, and the demonstration.
+//! The app over the embedded simulator: for `serve --simulate`, the demonstration, and the tests of embedders.
 
 use codex_auth::{AnyStore, MemoryStore, Secret, Tokens};
-use codex_sim::{Mint, Sim, SimConfig};
-use codex_upstream::{HttpUpstream, ModelCacheConfig};
+use codex_client::BuildError;
+use codex_sim::{Mint, Sim, SimConfig, SimError};
+use codex_upstream::{HttpUpstream, HttpUpstreamError, ModelCacheConfig};
 
 use crate::app::App;
-use crate::commands::CommandError;
-use crate::config::Config;
-use crate::credentials::store::LOGIN_COMMAND;
+use crate::config::{Config, ConfigError};
+use crate::credentials::LOGIN_COMMAND;
 
 /// A simulated backend, and the program over it, logged in. Dropping it stops the backend.
 #[derive(Debug)]
@@ -17,20 +17,38 @@ pub struct Simulated {
     _sim: Sim,
 }
 
+/// Why there is no [`Simulated`] program.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimulatedError {
+    /// The backend could not be started.
+    #[error(transparent)]
+    Backend(#[from] SimError),
+    /// The connection to the backend could not be set up.
+    #[error(transparent)]
+    Upstream(#[from] HttpUpstreamError),
+    /// The app could not be assembled.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A URL of the backend is not accepted.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
 impl Simulated {
     /// Starts a backend on a free port of this machine, over TLS like the real one, and logs in to it. Touches no
     /// files.
     ///
     /// # Errors
     /// The backend or the client could not be started.
-    pub async fn start(config: Config) -> Result<Self, CommandError> {
-        let sim = Sim::start(SimConfig { tls: true, ..SimConfig::default() }).await.map_err(CommandError::other)?;
+    pub async fn start(config: Config) -> Result<Self, SimulatedError> {
+        let sim = Sim::start(SimConfig { tls: true, ..SimConfig::default() }).await?;
         let config = config.into_builder().upstream_url(sim.upstream_url()).auth_url(sim.auth_url());
         let mut config = sim.ca_pem().into_iter().fold(config, |config, pem| config.ca_pem(pem)).build()?;
         config.is_simulated = true;
-        let client = HttpUpstream::new(config.client()).map_err(CommandError::other)?;
+        let client = HttpUpstream::new(config.client())?;
         let store = AnyStore::new(MemoryStore::with_tokens(login(&sim)).with_login_command(LOGIN_COMMAND));
-        let app = App::new(&config, client, store, ModelCacheConfig::default()).map_err(CommandError::other)?;
+        let app = App::new(&config, client, store, ModelCacheConfig::default())?;
         Ok(Self { app, _sim: sim })
     }
 }
