@@ -1,24 +1,4 @@
-//! The program `codex-proxy` as a library, for servers that embed the proxy.
-//!
-//! [`App`] answers requests, and [`App::run`] serves it. An `App` runs over any
-//! [`Upstream`](codex_upstream::Upstream) and any token store, on any listener, until any future completes. [`Config`]
-//! holds its settings. [`Simulated`] is an `App` over a simulated backend, for tests and demonstrations.
-//!
-//! ```
-//! use codex_proxy::{Config, Simulated};
-//! use tokio::net::TcpListener;
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // `Config::from_env` reads the settings as the program does, from the environment and `config.toml`.
-//! let config = Config::builder().api_key("secret").build()?;
-//! let simulated = Simulated::start(config).await?;
-//! let listener = TcpListener::bind("127.0.0.1:0").await?;
-//! # let shutdown = std::future::ready(());
-//! simulated.app.clone().run(listener, shutdown).await;
-//! # Ok(())
-//! # }
-//! ```
+#![doc = include_str!("../README.md")]
 //!
 //! # In another server
 //!
@@ -37,7 +17,7 @@
 //! | change keys, aliases and limits while the app runs | [`App::runtime`] |
 //! | answer in the shape of the proxy | [`reply`] |
 //!
-//! For a login, [`App::new`] accepts a store of `codex-auth`. `examples/src/bin/embed_axum.rs` is a whole server.
+//! `examples/src/bin/embed_axum.rs` is a whole server.
 
 #[cfg(not(panic = "unwind"))]
 compile_error!("a panic must end one request, not the program: build with panic = \"unwind\"");

@@ -326,7 +326,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         name: "upstream_url",
         env: &["CODEX_PROXY_UPSTREAM_URL"],
         accepts: "an https URL",
-        default: "https://chatgpt.com/backend-api",
+        default: codex_upstream::BACKEND_URL,
         about: "The backend; plain http only on this machine. A workspace with its own https origin is contacted there instead.",
         set: |values, text| {
             values.upstream = Some(base_url(text)?);
@@ -338,7 +338,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         name: "auth_url",
         env: &["CODEX_PROXY_AUTH_URL"],
         accepts: "an https URL",
-        default: "https://auth.openai.com",
+        default: codex_auth::ISSUER_URL,
         about: "The auth server; plain http only on this machine.",
         set: |values, text| {
             values.auth = Some(base_url(text)?);

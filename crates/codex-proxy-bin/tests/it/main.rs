@@ -19,6 +19,7 @@ mod packaging;
 mod process;
 mod processes;
 mod raw;
+mod readme;
 mod responses;
 mod routing;
 mod secrets;
