@@ -1,6 +1,7 @@
 //! Runs every example.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 #[track_caller]
@@ -24,8 +25,30 @@ fn login_and_refresh() {
 }
 
 #[test]
-fn one_prompt() {
-    check(env!("CARGO_BIN_EXE_one_prompt"), &["What is new?"], Stdio::null(), &["What is new?", "(finish: stop)"]);
+fn ask() {
+    check(env!("CARGO_BIN_EXE_ask"), &["What is new?"], Stdio::null(), &["What is new?"]);
+}
+
+#[test]
+fn own_chat() {
+    let expected = [
+        "stream: 200 OK (notice seed dropped",
+        "\"finish_reason\":\"stop\"",
+        "refreshed on disk: true",
+        "\"finish_reason\":\"tool_calls\"",
+        "rejected token: 200 OK",
+        "refreshes: 2",
+        "\"code\":\"stream_truncated\"}}\n\ndata: [DONE]",
+        "full context: 400 Bad Request (notice -, should retry false)",
+        "bad body: 400 Bad Request",
+        "\"param\":\"messages\"",
+        "unknown model: 404 Not Found",
+        "\"code\":\"model_not_found\"",
+        "rate limit: 429 Too Many Requests",
+        "hung up: the turn at the backend is over",
+        "models: {\"object\":\"list\",\"data\":[{\"id\":",
+    ];
+    check(env!("CARGO_BIN_EXE_own_chat"), &[], Stdio::null(), &expected);
 }
 
 #[test]
@@ -49,10 +72,42 @@ fn embed_axum() {
 
 #[test]
 fn translate_stdin() {
-    let fixture =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/codex-translate/tests/fixtures/text/events.sse");
-    let events = std::fs::File::open(fixture).unwrap();
-    check(env!("CARGO_BIN_EXE_translate_stdin"), &[], events.into(), &["data: [DONE]", "finished: stop"]);
+    let events = events_of(&fixtures().join("text"));
+    check(env!("CARGO_BIN_EXE_translate_stdin"), &[], events, &["data: [DONE]", "finished: stop"]);
+}
+
+#[test]
+fn tui_stream() {
+    for (fixture, expected) in [
+        ("web_search", vec!["(searching the web ...)", "(searched the web for \"", "-- stop"]),
+        ("reasoning", vec!["\u{1b}[2m", "\u{1b}[0m", "-- stop"]),
+        ("parallel_calls", vec!["-> ", "-- tool_calls"]),
+        ("incomplete_max_output_tokens", vec!["-- length"]),
+    ] {
+        check(env!("CARGO_BIN_EXE_tui_stream"), &[], events_of(&fixtures().join(fixture)), &expected);
+    }
+}
+
+#[test]
+fn tui_stream_shows_an_error_for_each_reply_that_fails() {
+    for fixture in std::fs::read_dir(fixtures()).unwrap() {
+        let fixture = fixture.unwrap().path();
+        if fixture.join("events.sse").exists() {
+            let output = Command::new(env!("CARGO_BIN_EXE_tui_stream")).stdin(events_of(&fixture)).output().unwrap();
+            let shown = String::from_utf8(output.stdout).unwrap();
+            let has_failed = fixture.join("error.json").exists();
+            assert_eq!(output.status.success(), !has_failed, "{}: {shown}", fixture.display());
+            assert_eq!(shown.contains("-- error: "), has_failed, "{}: {shown}", fixture.display());
+        }
+    }
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/codex-translate/tests/fixtures")
+}
+
+fn events_of(fixture: &Path) -> Stdio {
+    File::open(fixture.join("events.sse")).unwrap().into()
 }
 
 #[test]
