@@ -12,6 +12,13 @@ use crate::timer::{Timer, TokioTimer};
 /// A timer whose kind is chosen while the program runs. Clones are the same timer.
 ///
 /// It tells the time of day; durations are measured with tokio's clock, which tests can pause.
+///
+/// ```
+/// use codex_upstream::{AnyTimer, TokioTimer};
+///
+/// let timer = AnyTimer::new(TokioTimer); // or `AnyTimer::default()`, or a timer of your own
+/// # drop(timer);
+/// ```
 #[derive(Clone, Default)]
 pub struct AnyTimer(Kind);
 

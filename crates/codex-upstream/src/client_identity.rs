@@ -14,6 +14,15 @@ const TERMINAL: &str = "xterm-256color";
 /// Use the same value for listing models and for turns: the backend hides and refuses models whose
 /// `minimal_client_version` is above [`version`](Self::version) (`docs/backend.md §5.3`). The TLS and HTTP/2 layers are
 /// chosen separately, by [`Emulation`](crate::Emulation).
+///
+/// ```
+/// use codex_upstream::ClientIdentity;
+///
+/// let identity = ClientIdentity::configured("codex_exec", "0.171.0")?;
+/// assert!(identity.user_agent.starts_with("codex_exec/0.171.0 ("));
+/// assert!(ClientIdentity::configured("codex_exec", "latest").is_err());
+/// # Ok::<(), codex_upstream::InvalidIdentity>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientIdentity {
     /// The value of the `originator` header.

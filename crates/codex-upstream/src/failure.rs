@@ -17,6 +17,19 @@ use crate::{headers, limit};
 const EXCERPT_CHARS: usize = 160;
 
 /// A reply that is not a success.
+///
+/// # Example
+/// ```
+/// use std::time::SystemTime;
+///
+/// use codex_upstream::{Failure, Verdict};
+/// use http::{HeaderMap, StatusCode};
+///
+/// let body = br#"{"error":{"type":"usage_limit_reached","message":"The usage limit has been reached"}}"#;
+/// let failure = Failure::parse(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), body, SystemTime::now());
+/// assert_eq!(failure.verdict(), Verdict::Limit);
+/// assert_eq!(failure.error.code(), Some("usage_limit_reached"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The status of the backend, or of Cloudflare in front of it.
@@ -78,6 +91,16 @@ impl Failure {
 ///
 /// `body_prefix` is the available part of the body. It may be empty for a success, whose body is then trusted; for any
 /// other status it should be the whole body, or its first 64 KiB.
+///
+/// ```
+/// use std::time::SystemTime;
+///
+/// use codex_upstream::{Verdict, verdict};
+/// use http::{HeaderMap, StatusCode};
+///
+/// let verdict = verdict(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new(), b"", SystemTime::now());
+/// assert!(matches!(verdict, Verdict::Retry { .. }));
+/// ```
 #[must_use]
 pub fn verdict(status: StatusCode, headers: &HeaderMap, body_prefix: &[u8], now: SystemTime) -> Verdict {
     if status.is_success() && !is_html(headers, body_prefix) {

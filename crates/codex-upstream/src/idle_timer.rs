@@ -11,6 +11,20 @@ use tokio::time::{Instant, Sleep};
 ///
 /// An event costs only a look at the clock, and not a change to the runtime's timers: the timer is reset when it fires
 /// too early.
+///
+/// ```
+/// use std::future::poll_fn;
+/// use std::time::Duration;
+///
+/// use codex_upstream::IdleTimer;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let mut keepalive = IdleTimer::new(Duration::from_millis(1));
+/// poll_fn(|cx| keepalive.poll_elapsed(cx)).await; // nothing has happened for a while
+/// keepalive.reset(); // something has
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct IdleTimer {
     timer: Pin<Box<Sleep>>,

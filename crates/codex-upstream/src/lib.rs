@@ -1,46 +1,6 @@
-//! The client side of the ChatGPT Codex backend: a client whose TLS and HTTP/2 look like Chrome's, the requests that
-//! the backend expects, and an accurate reading of its replies.
+#![doc = include_str!("../README.md")]
 //!
-//! Everything but [`HttpUpstream`] is pure or generic over the [`Upstream`] trait, so it is tested without sockets:
-//!
-//! ```text
-//! requests::responses ─▶ send_with_retry ─▶ Upstream ─▶ http::Response<ChunkStream>
-//!                              │               │  HttpUpstream, WebSocketUpstream, ScriptedUpstream
-//!                              │               ▼
-//!                              └── Failure::verdict ◀── any other status, bounded
-//! ```
-//!
-//! The crate never reads the environment and stores no credentials: both are arguments of each call.
-//!
-//! **Dropping a reply's [`ChunkStream`] cancels the request at the backend, and a request is sent again only if it
-//! provably did not reach the backend or the backend asks for a retry.**
-//!
-//! # Example
-//!
-//! ```
-//! use codex_auth::{Bearer, Secret};
-//! use codex_translate::responses::ResponsesRequest;
-//! use codex_upstream::{BACKEND_URL, Backend, ClientIdentity, RetryPolicy, ScriptedUpstream, TokioTimer, TurnRequest};
-//! use codex_upstream::{read_to_end, requests, send_with_retry};
-//!
-//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-//! # runtime.block_on(async {
-//! let base = url::Url::parse(BACKEND_URL)?;
-//! let identity = ClientIdentity::default();
-//! let bearer = Bearer { token: Secret::new("token"), account_id: Some("acct".to_owned()), fedramp: false };
-//! let backend = Backend { base: &base, identity: &identity, region: None, bearer: &bearer };
-//! let turn = ResponsesRequest::from_json(br#"{"model": "gpt-5.5", "input": "Hello!", "stream": true}"#)?;
-//! let request = requests::responses(&backend, &TurnRequest::from(&turn))?;
-//!
-//! let upstream = ScriptedUpstream::new().reply(200, "data: {}\n\n"); // or an `HttpUpstream`
-//! let reply = send_with_retry(&upstream, &request, &RetryPolicy::default(), &TokioTimer).await?;
-//! assert_eq!(read_to_end(reply.into_body(), 1024).await?, "data: {}\n\n");
-//! # Ok::<_, Box<dyn std::error::Error>>(())
-//! # })?;
-//! # Ok::<_, Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! # Requests and their replies
+//! ## Requests and their replies
 //!
 //! | Function of [`requests`] | Reply |
 //! |---|---|
@@ -51,7 +11,7 @@
 //! | [`usage`](requests::usage) | [`Quota`] |
 //! | [`accounts_check`](requests::accounts_check) | [`Workspaces`], used by [`WorkspaceRouter`] |
 //!
-//! # Errors
+//! ## Errors
 //!
 //! | [`UpstreamError`] | Reached the backend | May succeed later |
 //! |---|---|---|
@@ -70,21 +30,29 @@
 //! | [`Limit`](Verdict::Limit) | tell the client when the quota resets |
 //! | [`Fail`](Verdict::Fail) | report the error |
 //!
-//! # Public items
+//! ## What is public
 //!
-//! - Sending: [`HttpUpstream`], [`HttpUpstreamConfig`], [`ProxyConfig`], [`Emulation`], [`HttpUpstreamError`], [`send_with_retry`],
-//!   [`RetryPolicy`], [`error_for_status`], [`read_to_end`].
-//! - The interface: [`Upstream`], [`AnyUpstream`], [`ChunkStream`], [`Upgrade`], [`WebSocket`], [`IncomingMessage`],
-//!   [`OutgoingMessage`], [`Timer`], [`TokioTimer`], [`AnyTimer`], [`IdleTimer`].
-//! - Requests: [`requests`], [`headers`], [`Backend`], [`BACKEND_URL`], [`ClientIdentity`], [`TurnRequest`].
-//! - WebSockets: [`WebSocketUpstream`], [`TransportChoice`].
-//! - Replies: [`Failure`], [`Verdict`], [`verdict()`], [`SendError`], [`UpstreamError`], [`TimeoutPhase`],
-//!   [`CompactionReply`], [`ImagesReply`], [`GeneratedImage`], [`UnaryReplyError`].
-//! - Models: [`Catalogue`], [`Model`], [`Visibility`], [`ModelCache`], [`CatalogueSnapshot`], [`ModelAliases`],
-//!   [`ModelChoice`].
-//! - The account: [`Quota`], [`QuotaWindow`], [`Credits`], [`Workspaces`], [`Workspace`], [`WorkspaceRouter`],
-//!   [`WorkspaceRoute`].
-//! - Tests: [`ScriptedUpstream`], [`ScriptedReply`], [`ScriptedSocket`].
+//! | To | use |
+//! |---|---|
+//! | connect to the backend | [`HttpUpstream`], [`HttpUpstreamConfig`], [`ProxyConfig`], [`Emulation`] |
+//! | use WebSockets for turns | [`WebSocketUpstream`], [`TransportChoice`] |
+//! | connect in another way | [`Upstream`], [`ChunkStream`] |
+//! | open WebSockets in another way | [`Upgrade`], [`WebSocket`], [`IncomingMessage`], [`OutgoingMessage`] |
+//! | choose that at run time | [`AnyUpstream`], [`AnyTimer`] |
+//! | build requests | [`requests`], [`Backend`], [`BACKEND_URL`], [`TurnRequest`], [`ClientIdentity`], [`headers`] |
+//! | send them | [`send_with_retry`] and [`RetryPolicy`], or [`Upstream::send`] and [`error_for_status`] |
+//! | read replies | [`read_to_end`], [`CompactionReply`], [`ImagesReply`], [`GeneratedImage`], [`UnaryReplyError`] |
+//! | know why there is no reply | [`SendError`], [`UpstreamError`], [`TimeoutPhase`] |
+//! | judge a status | [`Failure`], [`Verdict`], [`verdict()`] |
+//! | know the models | [`ModelCache`], [`CatalogueSnapshot`], [`Catalogue`], [`Model`], [`Visibility`] |
+//! | find the model of a name | [`Catalogue::resolve`], [`ModelAliases`], [`ModelChoice`] |
+//! | see the quota | [`Quota`], [`QuotaWindow`], [`Credits`] |
+//! | find the account's workspace | [`Workspaces`], [`Workspace`], [`WorkspaceRouter`], [`WorkspaceRoute`] |
+//! | wait | [`Timer`], [`TokioTimer`], [`IdleTimer`] |
+//! | test | [`ScriptedUpstream`], [`ScriptedReply`], [`ScriptedSocket`] |
+//!
+//! An [`AnyUpstream`] and an [`HttpUpstream`] are also an [`HttpClient`](codex_auth::HttpClient), for logins and
+//! refreshes.
 
 pub mod headers;
 pub mod requests;

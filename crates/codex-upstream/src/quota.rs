@@ -6,6 +6,19 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 /// A snapshot of the plan's rate limits.
+///
+/// # Example
+/// ```
+/// use std::time::SystemTime;
+///
+/// use codex_upstream::Quota;
+///
+/// let event = br#"{"type":"codex.rate_limits","plan_type":"plus","rate_limits":{"primary":
+///     {"used_percent":12.5,"window_minutes":300,"reset_after_seconds":600}}}"#;
+/// let quota = Quota::from_event(event, SystemTime::now())?;
+/// assert_eq!((&*quota.windows[0].name, quota.windows[0].used_percent), ("5h", 12.5));
+/// # Ok::<(), codex_upstream::QuotaError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Quota {
     /// The plan, such as `plus`; unknown ones are preserved.

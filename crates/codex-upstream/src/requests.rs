@@ -17,12 +17,34 @@
 //! Compactions and images have not been captured. They have the headers of a turn that apply to them, in a turn's
 //! order. The current official client compacts within a turn, with a `compaction_trigger` at the end of its input.
 //!
-//! [`HttpUpstream`](crate::HttpUpstream) adds `accept-encoding` as the last header, except when it opens a WebSocket. The official
-//! client has sent it since 0.171.0.
+//! [`HttpUpstream`](crate::HttpUpstream) adds `accept-encoding` as the last header, except when it opens a WebSocket.
+//! The official client has sent it since 0.171.0.
 //!
 //! A turn of the official client passes through the proxy unchanged, item by item and key by key, except for
 //! `instructions`. Neither sends the `version` header of earlier clients: the backend checks the version in the user
 //! agent (`docs/backend.md §5.3`), and a header that no current client sends stands out.
+//!
+//! # Example
+//! ```
+//! use codex_auth::{Bearer, Secret};
+//! use codex_translate::responses::ResponsesRequest;
+//! use codex_upstream::{BACKEND_URL, Backend, ClientIdentity, TurnRequest, requests};
+//!
+//! let (base, identity) = (url::Url::parse(BACKEND_URL)?, ClientIdentity::default());
+//! let bearer = Bearer { token: Secret::new("token"), account_id: Some("acct".to_owned()), fedramp: false };
+//! let backend = Backend { base: &base, identity: &identity, region: None, bearer: &bearer };
+//! let turn = ResponsesRequest::from_json(br#"{"model": "gpt-5.5", "input": "Hello!", "stream": true}"#)?;
+//!
+//! let request = requests::responses(&backend, &TurnRequest::from(&turn))?;
+//! assert_eq!((request.method().as_str(), request.uri().path()), ("POST", "/backend-api/codex/responses"));
+//! let request = requests::compaction(&backend, &TurnRequest::compaction(&turn))?;
+//! assert_eq!(request.uri().path(), "/backend-api/codex/responses/compact");
+//! let request = requests::models(&backend, None)?;
+//! assert_eq!(request.uri().path(), "/backend-api/codex/models");
+//! let request = requests::usage(&backend)?;
+//! assert_eq!(request.uri().path(), "/backend-api/wham/usage");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::cell::RefCell;
 use std::fmt;

@@ -95,6 +95,23 @@ impl SendError {
 /// and neither is anything after a reply has begun. The returned reply is a success with an unread body, as from
 /// [`error_for_status`].
 ///
+/// ```
+/// use std::time::Duration;
+///
+/// use bytes::Bytes;
+/// use codex_upstream::{RetryPolicy, ScriptedUpstream, TokioTimer, send_with_retry};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_upstream::SendError> {
+/// let upstream = ScriptedUpstream::new().reply(503, "").reply(200, "data: {}\n\n");
+/// let policy = RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() };
+/// let request = http::Request::new(Bytes::from_static(b"{}"));
+/// let reply = send_with_retry(&upstream, &request, &policy, &TokioTimer).await?;
+/// assert_eq!((reply.status().as_u16(), upstream.requests().len()), (200, 2));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// The error of the last attempt. The caller acts on [`Failure::verdict`]: on [`Verdict::Reauth`] it refreshes the
 /// token, builds the request again and calls this once more.
@@ -142,6 +159,20 @@ pub async fn send_with_retry(
 /// A success is returned with its whole body, unless it is a web page. If it has no content type, like the backend's
 /// own event streams (`docs/backend.md §3.1`), the start of the body decides: this waits for it, for as long as the
 /// stream's timeout allows.
+///
+/// ```
+/// use bytes::Bytes;
+/// use codex_upstream::{ScriptedUpstream, SendError, TokioTimer, Upstream as _, error_for_status};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_upstream::UpstreamError> {
+/// let upstream = ScriptedUpstream::new().reply(401, r#"{"detail":"Unauthorized"}"#);
+/// let reply = upstream.send(http::Request::new(Bytes::new())).await?;
+/// let refused = error_for_status(reply, &TokioTimer).await.err();
+/// assert!(matches!(refused, Some(SendError::Refused { failure, .. }) if failure.status == 401));
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// [`SendError::Refused`]. A body that is cut off is judged by the part that arrived.

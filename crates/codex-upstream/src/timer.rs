@@ -5,6 +5,29 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::{Duration, SystemTime};
 
 /// The source of waiting, the time of day and jitter. Tests provide their own.
+///
+/// # Example
+/// A timer whose time stands still, for tests:
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use codex_upstream::Timer;
+///
+/// struct FixedTimer(SystemTime);
+///
+/// impl Timer for FixedTimer {
+///     fn now(&self) -> SystemTime {
+///         self.0
+///     }
+///
+///     fn jitter(&self) -> f64 {
+///         0.5
+///     }
+///
+///     async fn sleep(&self, _duration: Duration) {}
+/// }
+/// ```
 pub trait Timer: Send + Sync {
     /// Returns the time of day.
     fn now(&self) -> SystemTime;

@@ -5,6 +5,14 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
 
 /// A compacted conversation: the reply to [`requests::compaction`](crate::requests::compaction).
+///
+/// ```
+/// use codex_upstream::CompactionReply;
+///
+/// let reply = CompactionReply::parse(br#"{"output":[{"type":"compaction","encrypted_content":"..."}]}"#)?;
+/// assert_eq!(reply.output[0]["type"], "compaction");
+/// # Ok::<(), codex_upstream::UnaryReplyError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct CompactionReply {
     /// The response's id; older replies have none.
@@ -42,6 +50,14 @@ impl CompactionReply {
 }
 
 /// Images: the reply to [`requests::images`](crate::requests::images).
+///
+/// ```
+/// use codex_upstream::ImagesReply;
+///
+/// let reply = ImagesReply::parse(br#"{"created":1750000000,"data":[{"b64_json":"aGk="}]}"#)?;
+/// assert_eq!(reply.data[0].b64_json, "aGk=");
+/// # Ok::<(), codex_upstream::UnaryReplyError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImagesReply {
     /// Unix seconds.

@@ -19,6 +19,38 @@ use crate::socket::WebSocket;
 pub type ChunkStream = Pin<Box<dyn Stream<Item = Result<Chunk<Bytes>, UpstreamError>> + Send>>;
 
 /// Sends requests and returns replies as soon as their heads have arrived.
+///
+/// # Example
+/// An upstream that counts requests:
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// use bytes::Bytes;
+/// use codex_upstream::{ChunkStream, Upgrade, Upstream, UpstreamError};
+/// use http::{Request, Response};
+///
+/// struct Counting<U> {
+///     upstream: U,
+///     count: AtomicUsize,
+/// }
+///
+/// impl<U: Upstream> Upstream for Counting<U> {
+///     async fn send(&self, request: Request<Bytes>) -> Result<Response<ChunkStream>, UpstreamError> {
+///         self.count.fetch_add(1, Ordering::Relaxed);
+///         self.upstream.send(request).await
+///     }
+///
+///     // The default has no WebSockets.
+///     async fn connect(&self, request: Request<()>) -> Result<Upgrade, UpstreamError> {
+///         self.upstream.connect(request).await
+///     }
+///
+///     fn forget_cookies(&self) {
+///         self.upstream.forget_cookies();
+///     }
+/// }
+/// ```
 pub trait Upstream: Send + Sync + 'static {
     /// Sends one request, once, without following redirects or retrying failures.
     ///
@@ -100,6 +132,19 @@ impl std::fmt::Debug for Upgrade {
 }
 
 /// Collects a body that is known to be small.
+///
+/// ```
+/// use bytes::Bytes;
+/// use codex_upstream::{ScriptedUpstream, Upstream as _, read_to_end};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_upstream::UpstreamError> {
+/// let upstream = ScriptedUpstream::new().reply(200, "hello");
+/// let reply = upstream.send(http::Request::new(Bytes::new())).await?;
+/// assert_eq!(read_to_end(reply.into_body(), 1024).await?, "hello");
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// [`UpstreamError::TooLarge`] as soon as more than `limit_bytes` have arrived, or the error of the stream. The data

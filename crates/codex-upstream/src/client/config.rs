@@ -11,6 +11,12 @@ use url::Url;
 ///
 /// Only those layers: headers are the caller's. The Python program that preceded this one sent the Codex headers
 /// through curl_cffi's Chrome, and so does [`Emulation::Chrome`].
+///
+/// ```
+/// use codex_upstream::Emulation;
+///
+/// assert_eq!("codex".parse(), Ok(Emulation::Codex));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Emulation {
@@ -58,6 +64,27 @@ impl FromStr for Emulation {
 pub struct ParseEmulationError;
 
 /// How to reach the backend, and which certificates to trust.
+///
+/// # Example
+/// The official client's fingerprint, behind a proxy that inspects TLS:
+///
+/// ```no_run
+/// use codex_upstream::{Emulation, HttpUpstream, HttpUpstreamConfig, ProxyConfig};
+///
+/// let proxy = ProxyConfig {
+///     https: std::env::var("HTTPS_PROXY").ok(),
+///     no_proxy: Some("localhost,.example.com".to_owned()),
+///     ..ProxyConfig::default()
+/// };
+/// let upstream = HttpUpstream::new(HttpUpstreamConfig {
+///     emulation: Emulation::Codex,
+///     proxy,
+///     extra_roots_pem: vec![std::fs::read("/etc/ssl/company.pem")?],
+///     ..HttpUpstreamConfig::default()
+/// })?;
+/// # drop(upstream);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct HttpUpstreamConfig {
     /// The program that the connection imitates.
@@ -91,6 +118,14 @@ impl Default for HttpUpstreamConfig {
 /// The proxy is used for `https` requests to hosts other than this machine. Schemes: `http`, `https` (the proxy must
 /// speak HTTP/1.1 on that connection), `socks5` (names are resolved locally) and `socks5h` (names are resolved by the
 /// proxy); the default is `http`. Credentials are part of the URL, percent-encoded.
+///
+/// ```
+/// use codex_upstream::ProxyConfig;
+///
+/// let proxy = ProxyConfig { all: Some("socks5h://user:password@proxy:1080".to_owned()), ..ProxyConfig::default() };
+/// assert_eq!(proxy.redacted_url()?.as_deref(), Some("socks5h://[redacted]@proxy:1080"));
+/// # Ok::<(), codex_upstream::HttpUpstreamError>(())
+/// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ProxyConfig {
     /// `HTTPS_PROXY`.

@@ -56,9 +56,26 @@ type WreqResult = Result<wreq::Client, String>;
 /// It follows no redirects, accepts and decodes `zstd` and `gzip` replies as the official client does, reads no
 /// environment variables, and stores only Cloudflare's own cookies from the backend's hosts, in memory. `https`
 /// negotiates HTTP/2 and falls back to HTTP/1.1; cleartext `http` is accepted only to this machine, see
-/// [`HttpUpstreamConfig`]. The duration of a reply is not limited, only the time without data. A request that the backend
-/// reports as unprocessed (RFC 9113 section 8.7) is sent again on another connection; no other request is. Clones share
-/// connections and cookies.
+/// [`HttpUpstreamConfig`]. The duration of a reply is not limited, only the time without data. A request that the
+/// backend reports as unprocessed (RFC 9113 section 8.7) is sent again on another connection; no other request is.
+/// Clones share connections and cookies.
+///
+/// # Example
+/// ```
+/// use bytes::Bytes;
+/// use codex_upstream::{HttpUpstream, HttpUpstreamConfig, Upstream, UpstreamError, read_to_end};
+///
+/// /// Fetches a page.
+/// async fn fetch(upstream: &HttpUpstream, url: &str) -> Result<Bytes, UpstreamError> {
+///     let mut request = http::Request::new(Bytes::new());
+///     *request.uri_mut() = url.parse().map_err(|_| UpstreamError::InvalidRequest { reason: "not a URL".to_owned() })?;
+///     read_to_end(upstream.send(request).await?.into_body(), 1 << 20).await
+/// }
+///
+/// let upstream = HttpUpstream::new(HttpUpstreamConfig::default())?;
+/// # drop(fetch(&upstream, "https://example.com/"));
+/// # Ok::<(), codex_upstream::HttpUpstreamError>(())
+/// ```
 #[derive(Clone)]
 pub struct HttpUpstream {
     library: Arc<LazyWreqClient>,

@@ -77,6 +77,19 @@ pub struct CatalogueSnapshot {
 /// The catalogue of one account, shared by all requests.
 ///
 /// It belongs to an account and a client version: for others, it starts again from the built-in list.
+///
+/// # Example
+/// ```no_run
+/// use codex_upstream::{Backend, ModelCache, ModelCacheConfig, TokioTimer, Upstream};
+///
+/// /// Lists the account's models.
+/// async fn list(upstream: &impl Upstream, backend: &Backend<'_>) -> Vec<String> {
+///     let file = Some("/var/cache/myapp/models.json".into());
+///     let cache = ModelCache::open(ModelCacheConfig { file, ..ModelCacheConfig::default() });
+///     let catalogue = cache.current(upstream, backend, &TokioTimer).await.catalogue;
+///     catalogue.listed().map(|model| model.slug.clone()).collect()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct ModelCache {
     config: ModelCacheConfig,

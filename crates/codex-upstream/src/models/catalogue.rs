@@ -6,6 +6,21 @@ use codex_translate::{Effort, Profile};
 use serde_json::{Map, Value};
 
 /// The models that an account may use, best first.
+///
+/// # Example
+/// What a name means, and what that model supports:
+///
+/// ```
+/// use codex_translate::Profile;
+/// use codex_upstream::{Catalogue, ModelAliases};
+///
+/// let catalogue = Catalogue::built_in();
+/// let choice = catalogue.resolve("openai/gpt-5.5-high", &ModelAliases::default());
+/// assert_eq!((&*choice.slug, choice.effort.as_deref()), ("gpt-5.5", Some("high")));
+///
+/// let profile = catalogue.find(&choice.slug).map_or_else(|| Profile::permissive(&choice.slug), Profile::from);
+/// assert_eq!(profile.slug, "gpt-5.5");
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Catalogue {
     models: Vec<Model>,

@@ -39,6 +39,15 @@ pub struct ModelChoice {
 /// User-defined names of models: each stands for a name that [`Catalogue::resolve`] understands.
 ///
 /// An alias cannot stand for another alias.
+///
+/// ```
+/// use codex_upstream::{Catalogue, ModelAliases};
+///
+/// let aliases: ModelAliases = "work=gpt-5.5-high, quick=gpt-5.5-low".parse()?;
+/// let choice = Catalogue::built_in().resolve("work", &aliases);
+/// assert_eq!((&*choice.slug, choice.effort.as_deref()), ("gpt-5.5", Some("high")));
+/// # Ok::<(), codex_upstream::ParseAliasError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModelAliases(BTreeMap<String, String>);
 

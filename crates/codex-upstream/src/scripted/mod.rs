@@ -21,6 +21,27 @@ use socket::SentText;
 /// An [`Upstream`] that plays back replies in order and records the requests.
 ///
 /// A request without a remaining reply fails with [`UpstreamError::InvalidRequest`].
+///
+/// # Example
+/// ```
+/// use bytes::Bytes;
+/// use codex_upstream::{ScriptedReply, ScriptedUpstream, Upstream as _, UpstreamError, read_to_end};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), UpstreamError> {
+/// let cut = UpstreamError::Closed { host: "example.com".to_owned(), reason: "reset".to_owned() };
+/// let upstream = ScriptedUpstream::new()
+///     .reply(503, "overloaded")
+///     .then(ScriptedReply::new(200).header("content-type", "text/event-stream").piece("data: {").broken(cut.clone()));
+///
+/// let request = || http::Request::new(Bytes::from_static(b"{}"));
+/// assert_eq!(upstream.send(request()).await?.status(), 503);
+/// let reply = upstream.send(request()).await?;
+/// assert_eq!(read_to_end(reply.into_body(), 1024).await, Err(cut));
+/// assert_eq!(upstream.requests().len(), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 pub struct ScriptedUpstream {
     replies: Mutex<VecDeque<Result<ScriptedReply, UpstreamError>>>,
@@ -31,6 +52,14 @@ pub struct ScriptedUpstream {
 }
 
 /// One reply of a [`ScriptedUpstream`].
+///
+/// ```
+/// use codex_upstream::ScriptedReply;
+///
+/// let quota = ScriptedReply::new(200).header("x-codex-primary-used-percent", "40").piece("data: ").piece("{}\n\n");
+/// let silent = ScriptedReply::new(200).stalled();
+/// # drop((quota, silent));
+/// ```
 #[derive(Debug, Clone)]
 pub struct ScriptedReply {
     status: StatusCode,

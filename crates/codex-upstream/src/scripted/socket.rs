@@ -22,6 +22,14 @@ pub(super) type SentText = (usize, Bytes);
 ///
 /// Without a remaining answer it sends nothing. Pings are answered unless [`without_pongs`](Self::without_pongs) is
 /// set.
+///
+/// ```
+/// use codex_upstream::{ScriptedSocket, ScriptedUpstream};
+///
+/// let socket = ScriptedSocket::new().answer([r#"{"type":"response.created"}"#]).closed(1011);
+/// let upstream = ScriptedUpstream::new().socket(socket);
+/// # drop(upstream);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct ScriptedSocket {
     headers: HeaderMap,

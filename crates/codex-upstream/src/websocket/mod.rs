@@ -58,6 +58,32 @@ const COOLDOWN: Duration = Duration::from_secs(5 * 60);
 /// A connection serves one conversation, one turn at a time. If a request continues the last response of its
 /// connection, only the new input is sent. A turn is sent again only before its first message: in full if the backend
 /// does not know the earlier response, and on a new connection if the old one was closed in the meantime.
+///
+/// # Example
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use codex_auth::{Bearer, Secret};
+/// use codex_translate::responses::ResponsesRequest;
+/// use codex_upstream::{BACKEND_URL, Backend, ClientIdentity, TokioTimer, TurnRequest, WebSocketUpstream};
+/// use codex_upstream::{ScriptedSocket, ScriptedUpstream, Upstream as _, read_to_end, requests};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (base, identity) = (url::Url::parse(BACKEND_URL)?, ClientIdentity::default());
+/// # let bearer = Bearer { token: Secret::new("token"), account_id: None, fedramp: false };
+/// # let backend = Backend { base: &base, identity: &identity, region: None, bearer: &bearer };
+/// let turn = ResponsesRequest::from_json(br#"{"model": "gpt-5.5", "input": "Hello!", "stream": true}"#)?;
+/// let request = requests::responses_websocket(&backend, &TurnRequest::from(&turn), SystemTime::now())?;
+///
+/// let completed = r#"{"type":"response.completed","response":{"id":"resp_1","output":[]}}"#;
+/// let scripted = ScriptedUpstream::new().socket(ScriptedSocket::new().answer([completed])); // or an `HttpUpstream`
+/// let upstream = WebSocketUpstream::new(scripted, TokioTimer, Duration::from_secs(600));
+/// let reply = upstream.send(request).await?;
+/// assert_eq!(read_to_end(reply.into_body(), 1024).await?, completed);
+/// # Ok(())
+/// # }
+/// ```
 pub struct WebSocketUpstream<U, C> {
     upstream: U,
     timer: C,

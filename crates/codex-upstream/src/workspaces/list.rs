@@ -3,6 +3,17 @@
 use serde_json::Value;
 
 /// The workspaces that a login can choose from, in the backend's order.
+///
+/// # Example
+/// ```
+/// use codex_upstream::{WorkspaceError, Workspaces};
+///
+/// let reply = br#"{"accounts":[{"id":"1111","name":"Personal"},{"id":"2222","name":"Team","plan_type":"team"}]}"#;
+/// let workspaces = Workspaces::parse(reply)?;
+/// assert_eq!(workspaces.choose("team")?.id, "2222");
+/// assert!(matches!(workspaces.choose("other"), Err(WorkspaceError::Unknown { .. })));
+/// # Ok::<(), WorkspaceError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Workspaces {
     /// All workspaces, including those that cannot be used.

@@ -114,6 +114,28 @@ fn base_at(origin: &str, home: &Url) -> Option<Url> {
 }
 
 /// Finds and caches the route of the selected workspace.
+///
+/// # Example
+/// ```no_run
+/// use bytes::Bytes;
+/// use codex_auth::Bearer;
+/// use codex_upstream::{Backend, ClientIdentity, TokioTimer, TurnRequest, Upstream, WorkspaceRouter, requests};
+/// use http::Request;
+///
+/// /// Builds a turn for the account's own origin and region.
+/// async fn build(
+///     router: &WorkspaceRouter,
+///     upstream: &impl Upstream,
+///     identity: &ClientIdentity,
+///     bearer: &Bearer,
+///     turn: &TurnRequest,
+/// ) -> Result<Request<Bytes>, Box<dyn std::error::Error>> {
+///     let home = Backend { base: &router.home().base, region: None, identity, bearer };
+///     let route = router.route(upstream, &home, &TokioTimer).await?;
+///     let backend = Backend { base: &route.base, region: route.region.as_deref(), ..home };
+///     Ok(requests::responses(&backend, turn)?)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct WorkspaceRouter {
     home: WorkspaceRoute,

@@ -15,6 +15,7 @@ mod model_cache;
 mod preface;
 mod proxy;
 mod quota;
+mod readme;
 mod retry;
 mod server;
 mod sim;
