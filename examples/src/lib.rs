@@ -1,0 +1,6 @@
+//! Programs that embed the crates: see `README.md` beside this crate's manifest. The library itself is empty.
+
+/// Compiles the code of the page.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-login-to-stream.md")]
+pub struct FromLoginToStream;
