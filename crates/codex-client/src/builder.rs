@@ -1,5 +1,6 @@
 //! Building a [`Client`].
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +44,8 @@ pub struct ClientBuilder {
     #[cfg(feature = "client")]
     http: codex_upstream::HttpUpstreamConfig,
     silence: Duration,
-    base: Option<Url>,
+    base: Result<Option<Url>, BuildError>,
+    issuer: Result<Option<Url>, BuildError>,
     auth: Option<AuthConfig>,
     endpoint: Option<AnyTokenEndpoint>,
     identity: ClientIdentity,
@@ -74,9 +76,14 @@ pub enum BuildError {
     /// There is no connection to the backend: set [`ClientBuilder::upstream`], or enable the feature `client`.
     #[error("codex-client was built without its feature `client`: set an upstream")]
     NoUpstream,
-    /// A URL cannot be used as the base of requests: correct it.
-    #[error("{0} cannot be the base of requests: it has no host")]
-    Url(Url),
+    /// A URL cannot be used: correct it.
+    #[error("`{setting}` is not the URL of a server: {reason}")]
+    Url {
+        /// The setting, as the method of the builder.
+        setting: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl ClientBuilder {
@@ -95,7 +102,8 @@ impl ClientBuilder {
             #[cfg(feature = "client")]
             http: codex_upstream::HttpUpstreamConfig::default(),
             silence: Duration::from_secs(600),
-            base: None,
+            base: Ok(None),
+            issuer: Ok(None),
             auth: None,
             endpoint: None,
             identity: ClientIdentity::default(),
@@ -130,13 +138,20 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the backend's base URL; the default is [`BACKEND_URL`](codex_upstream::BACKEND_URL).
-    pub fn base_url(mut self, base: Url) -> Self {
-        self.base = Some(base);
+    /// Sets the backend's base URL, a [`Url`] or text; the default is [`BACKEND_URL`].
+    pub fn base_url<T: TryInto<Url, Error: Display>>(mut self, base: T) -> Self {
+        self.base = url("base_url", base);
         self
     }
 
-    /// Sets the auth server that refreshes tokens; the default is the real one, with the originator of
+    /// Sets the URL of the auth server that refreshes tokens, a [`Url`] or text; the default is
+    /// [`ISSUER_URL`](codex_auth::ISSUER_URL).
+    pub fn auth_url<T: TryInto<Url, Error: Display>>(mut self, issuer: T) -> Self {
+        self.issuer = url("auth_url", issuer);
+        self
+    }
+
+    /// Sets everything about the auth server; by default it is the official client's, with the originator of
     /// [`Self::identity`].
     pub fn auth(mut self, config: AuthConfig) -> Self {
         self.auth = Some(config);
@@ -208,10 +223,7 @@ impl ClientBuilder {
     /// # Errors
     /// [`BuildError`] names the setting to correct.
     pub fn build(self) -> Result<Client, BuildError> {
-        let base = self.base.unwrap_or_else(real_backend);
-        if base.host_str().is_none_or(str::is_empty) || base.cannot_be_a_base() {
-            return Err(BuildError::Url(base));
-        }
+        let (base, issuer) = (self.base?.unwrap_or_else(real_backend), self.issuer?);
         let upstream = match self.upstream {
             Some(upstream) => upstream,
             #[cfg(feature = "client")]
@@ -222,10 +234,11 @@ impl ClientBuilder {
         let tokens = match self.login {
             Login::Tokens(tokens) => tokens,
             Login::Store(store) => {
-                let auth = self.auth.unwrap_or_else(|| AuthConfig {
+                let mut auth = self.auth.unwrap_or_else(|| AuthConfig {
                     originator: self.identity.originator.clone(),
                     ..AuthConfig::default()
                 });
+                auth.issuer = issuer.unwrap_or(auth.issuer);
                 let endpoint = self
                     .endpoint
                     .unwrap_or_else(|| AnyTokenEndpoint::new(HttpTokenEndpoint::new(upstream.clone(), auth)));
@@ -253,6 +266,16 @@ impl ClientBuilder {
             started_unix_ms: ids::unix_millis(self.timer.now()),
             timer: self.timer,
         }))
+    }
+}
+
+/// Parses a URL to which paths can be appended.
+fn url<T: TryInto<Url, Error: Display>>(setting: &'static str, url: T) -> Result<Option<Url>, BuildError> {
+    let refuse = |reason: String| BuildError::Url { setting, reason };
+    let url = url.try_into().map_err(|error| refuse(error.to_string()))?;
+    match url.host_str().is_none_or(str::is_empty) {
+        true => Err(refuse("it has no host".to_owned())),
+        false => Ok(Some(url)),
     }
 }
 

@@ -3,6 +3,11 @@
 use codex_auth::AuthError;
 use codex_translate::{Error, ErrorKind};
 use codex_upstream::SendError;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// OpenAI's SDKs check this header first when they decide whether to retry.
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Returns the error for a client without a usable login; the message names the command that logs in.
 ///
@@ -18,6 +23,33 @@ pub fn from_auth(error: &AuthError) -> Error {
             told(ErrorKind::Authentication)
         }
     }
+}
+
+/// Returns the headers of a reply with this error, by which clients decide whether to send the request again:
+/// `retry-after` in whole seconds, and OpenAI's `x-should-retry`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use codex_translate::{Error, ErrorKind};
+///
+/// let error = Error::new(ErrorKind::UsageLimit, "used up").with_retry_after(Duration::from_millis(1500));
+/// let headers = codex_client::error::headers(&error);
+/// assert_eq!((&headers["retry-after"], &headers["x-should-retry"]), (&"2".parse()?, &"false".parse()?));
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
+pub fn headers(error: &Error) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(after) = error.retry_after() {
+        // Rounded up: a client that waits this long must not be early.
+        let secs = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        headers.insert(RETRY_AFTER, HeaderValue::from(secs));
+    }
+    // A used-up window stays used up, however soon an SDK retries; and an SDK's retries would multiply these.
+    if matches!(error.kind(), ErrorKind::UsageLimit | ErrorKind::QuotaExceeded) || error.is_retried() {
+        headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    headers
 }
 
 /// Returns the error for a panic in a request.

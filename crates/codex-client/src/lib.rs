@@ -2,9 +2,9 @@
 //! codex-upstream joined.
 //!
 //! ```text
-//! ChatRequest, ResponsesRequest ─▶ Client::chat, ::responses ─▶ bearer ─▶ route ─▶ send ─▶ first event ─▶ Reply
-//!                                                                 ▲  401: a fresh token, once │                │
-//!                                                                 └───────────────────────────┘   into_sse, collect
+//! ChatRequest, … ─▶ Client::chat, … ─▶ bearer ─▶ route ─▶ send ─▶ first event ─▶ Reply ─▶ into_sse, collect
+//!                                        ▲                   │
+//!                                        └── 401: new token ─┘
 //! ```
 //!
 //! A turn gets a bearer that is refreshed in time, finds the address of the account's workspace, and is sent with the

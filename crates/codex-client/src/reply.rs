@@ -17,7 +17,7 @@ use crate::reply_events::{PendingReply, ReplyEvents, ReplySource};
 /// not an event of the stream.
 pub const FIRST_OUTPUT_WAIT: Duration = Duration::from_secs(10);
 
-/// A reply as server-sent events, in the dialect of its request.
+/// Writes a reply as server-sent events, in the dialect of its request.
 pub type ReplyStream<O = ()> = Relay<BoxedPipe, O>;
 
 /// A reply that has begun, or that takes longer than [`FIRST_OUTPUT_WAIT`] to begin. Dropping it ends the turn at the
@@ -86,7 +86,7 @@ impl Reply {
         self.into_sse_observed(())
     }
 
-    /// Does the same, and reports the reply to `observer`.
+    /// Returns the reply as [`Reply::into_sse`] does, and reports it to `observer`.
     pub fn into_sse_observed<O: ReplyObserver>(self, observer: O) -> ReplyStream<O> {
         let dialect = self.dialect;
         self.into_relay(observer, |plan, reply_id| dialect.pipe(plan, reply_id))
@@ -111,7 +111,7 @@ impl Reply {
         self.collect_observed(&()).await
     }
 
-    /// Does the same, and reports the reply to `observer`.
+    /// Reads the whole reply, and reports it to `observer`.
     ///
     /// # Errors
     /// As [`Reply::collect`].

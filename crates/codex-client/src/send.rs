@@ -69,13 +69,13 @@ pub(crate) async fn send_turn(
     let mut is_retried = false;
     loop {
         let (reply, failure) = start(client, upstream, turn, &backend).await?;
-        let Some(failure) = failure.filter(|failure| failure.retry() != Retry::Never) else {
-            return Ok(reply);
-        };
+        let Some(failure) = failure else { return Ok(reply) };
         // Dropped first, so the backend need not finish a reply that is not read.
         drop(reply);
-        if failure.retry() == Retry::AfterLogin {
-            return Err(error::from_fault(failure, &state.tokens.login_command()));
+        match failure.retry() {
+            Retry::Never => return Err(failure),
+            Retry::AfterLogin => return Err(error::from_fault(failure, &state.tokens.login_command())),
+            _ => {}
         }
         let delay = state.retry.delay(0, state.timer.jitter(), failure.retry_after(), Duration::ZERO);
         match delay.filter(|_| !is_retried) {

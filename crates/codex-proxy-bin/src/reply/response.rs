@@ -1,13 +1,12 @@
 //! Replies, and the one place that turns an error into one.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
 use bytes::Bytes;
 use codex_translate::dialect::{self, ErrorReply};
 use codex_translate::{Dialect, Error, ErrorKind, Notice, NoticeKind};
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION, UPGRADE,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION, UPGRADE,
     WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -18,9 +17,6 @@ use crate::admission::advice::Advice;
 use crate::reply::body::ReplyBody;
 use crate::route::unserved;
 use crate::telemetry::request_log::RequestGuard;
-
-/// OpenAI's SDKs check this header first when they decide whether to retry.
-const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// The maximum size of a header of notices.
 const MAX_NOTICES_BYTES: usize = 2048;
@@ -159,16 +155,9 @@ pub(crate) fn error_in(dialect: &Dialect, error: &Error) -> Response<ReplyBody> 
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = with_json(status, body);
     let headers = response.headers_mut();
-    if let Some(after) = error.retry_after() {
-        headers.insert(RETRY_AFTER, HeaderValue::from(ceil_secs(after)));
-    }
+    headers.extend(codex_client::error::headers(error));
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"codex-proxy\""));
-    }
-    // A used-up window stays used up, however soon an SDK retries; and an SDK's retries would multiply the program's
-    // own.
-    if matches!(error.kind(), ErrorKind::UsageLimit | ErrorKind::QuotaExceeded) || error.is_retried() {
-        headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     response
 }
@@ -261,9 +250,4 @@ fn with_json(status: StatusCode, body: Vec<u8>) -> Response<ReplyBody> {
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-/// Returns whole seconds, rounded up: a client that waits this long must not be early.
-fn ceil_secs(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
