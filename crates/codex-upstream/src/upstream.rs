@@ -1,4 +1,4 @@
-//! The interface between the code that talks to the backend and the client that sends its requests.
+//! The interface between the code that talks to the backend and the connections that carry its requests.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -152,7 +152,7 @@ impl ProxyConfig {
     /// Returns the proxy's URL for display, without credentials; `None` without a proxy.
     ///
     /// # Errors
-    /// [`HttpUpstreamError::Proxy`]: no client can be created either.
+    /// [`HttpUpstreamError::Proxy`]: no upstream can be created either.
     pub fn redacted_url(&self) -> Result<Option<String>, HttpUpstreamError> {
         Ok(self.address()?.map(|url| without_credentials(url.as_str())))
     }

@@ -1,7 +1,7 @@
 //! The HTTP client. No other file names wreq.
 //!
-//! wreq is a fork of reqwest over BoringSSL whose TLS handshake and HTTP/2 preface can be shaped. The client uses the
-//! TLS options and HTTP/2 settings of its browser profiles, but never the headers: requests carry the Codex client's
+//! wreq is a fork of reqwest over BoringSSL whose TLS handshake and HTTP/2 preface can be shaped. `HttpUpstream` uses
+//! the TLS options and HTTP/2 settings of its browser profiles, but never the headers: requests carry the Codex client's
 //! identity, which a browser's `user-agent`, `sec-ch-ua` and `accept-language` would contradict.
 
 pub(crate) mod cleartext;
@@ -85,7 +85,7 @@ pub struct HttpUpstream {
 }
 
 impl HttpUpstream {
-    /// Creates a client.
+    /// Creates an upstream without a connection.
     ///
     /// # Errors
     /// [`HttpUpstreamError`], which names the setting to correct.
@@ -250,7 +250,7 @@ fn extra_roots(files: &[Vec<u8>]) -> Result<Vec<Certificate>, HttpUpstreamError>
     Ok(extra)
 }
 
-/// Builds the client with Mozilla's roots and `extra` ones. Without a store, wreq uses Mozilla's.
+/// Builds the wreq client with Mozilla's roots and `extra` ones. Without a store, wreq uses Mozilla's.
 fn with_roots(mut builder: wreq::ClientBuilder, extra: Vec<Certificate>) -> wreq::Result<wreq::Client> {
     if !extra.is_empty() {
         let roots = CertStore::builder().add_der_certs(TLS_SERVER_ROOT_CERTS);
