@@ -8,12 +8,11 @@
 use std::error::Error;
 use std::io::{self, Write as _};
 
-use codex_auth::{AuthConfig, MemoryStore, Tokens};
+use codex_auth::{MemoryStore, Tokens};
 use codex_client::Client;
 use codex_sim::{Mint, Sim, SimConfig};
 use codex_translate::chat::ChatRequest;
 use codex_upstream::HttpUpstreamConfig;
-use url::Url;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -24,8 +23,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let roots = sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect();
 
     let client = Client::builder(store)
-        .base_url(Url::parse(&sim.upstream_url())?)
-        .auth(AuthConfig::new(Url::parse(sim.auth_url())?))
+        .base_url(sim.upstream_url().as_str())
+        .auth_url(sim.auth_url())
         .http(HttpUpstreamConfig { extra_roots_pem: roots, ..HttpUpstreamConfig::default() })
         .build()?;
     let answer = client.chat(ChatRequest::prompt("gpt-5.5", prompt)).await?.collect().await?;

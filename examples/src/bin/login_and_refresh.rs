@@ -16,10 +16,11 @@ use url::Url;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let out = &mut io::stdout();
-    let sim = Sim::start(SimConfig::default()).await?;
+    let sim = Sim::start(SimConfig { tls: true, ..SimConfig::default() }).await?;
     let home = tempfile::tempdir()?;
     let config = AuthConfig::new(Url::parse(sim.auth_url())?);
-    let http = HttpUpstream::new(HttpUpstreamConfig::default())?;
+    let roots = sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect();
+    let http = HttpUpstream::new(HttpUpstreamConfig { extra_roots_pem: roots, ..HttpUpstreamConfig::default() })?;
     let store = FileStore::new(home.path().join("credentials.json"));
 
     let login = DeviceLogin::start(&config, &http, &SystemClock).await?;

@@ -16,18 +16,17 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use codex_auth::{AuthConfig, FileStore, Tokens};
+use codex_auth::{FileStore, Tokens};
 use codex_client::Client;
 use codex_sim::{Mint, Outcome, RecordedRequest, Sim, SimConfig};
 use codex_translate::chat::ChatRequest;
 use codex_translate::dialect;
 use codex_upstream::{ChunkStream, HttpUpstream, HttpUpstreamConfig, Upstream as _, read_to_end};
 use futures_util::StreamExt as _;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use url::Url;
 
 /// `POST /v1/chat/completions`
 async fn chat(State(client): State<Client>, body: Bytes) -> Response {
@@ -38,10 +37,7 @@ async fn answer(client: &Client, body: &[u8]) -> Result<Response, codex_translat
     let reply = client.chat(ChatRequest::from_json(body)?).await?;
     let notices: Vec<_> = reply.notices().iter().filter_map(|notice| notice.to_string().parse().ok()).collect();
     let mut response = if reply.is_stream() {
-        let mut stream = reply.into_sse();
-        // A failure before the first output is a status, not an event.
-        stream.first_output().await?;
-        ([(CONTENT_TYPE, "text/event-stream")], Body::new(stream)).into_response()
+        ([(CONTENT_TYPE, "text/event-stream")], Body::new(reply.into_sse())).into_response()
     } else {
         json_body(StatusCode::OK, reply.collect().await?.to_json())
     };
@@ -52,16 +48,7 @@ async fn answer(client: &Client, body: &[u8]) -> Result<Response, codex_translat
 /// Returns the response for an error, as OpenAI's SDKs read it.
 fn failure(error: &codex_translate::Error) -> Response {
     let status = StatusCode::from_u16(error.status_hint()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json_body(status, error.to_json());
-    if let Some(after) = error.retry_after() {
-        // Rounded up: too early is refused again.
-        response.headers_mut().insert(RETRY_AFTER, (after.as_secs() + 1).into());
-    }
-    // SDKs retry some statuses by themselves unless this header says otherwise.
-    if error.is_retried() || !error.is_retryable() {
-        response.headers_mut().insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
-    }
-    response
+    (codex_client::error::headers(error), json_body(status, error.to_json())).into_response()
 }
 
 /// `GET /v1/models`
@@ -76,7 +63,6 @@ fn json_body(status: StatusCode, body: impl Into<Body>) -> Response {
 }
 
 const NOTICE: HeaderName = HeaderName::from_static("x-notice");
-const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -93,8 +79,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let roots = sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect();
     let client = Client::builder(FileStore::new(&path))
         // The real backend needs none of these three.
-        .base_url(Url::parse(&sim.upstream_url())?)
-        .auth(AuthConfig::new(Url::parse(sim.auth_url())?))
+        .base_url(sim.upstream_url().as_str())
+        .auth_url(sim.auth_url())
         .http(HttpUpstreamConfig { extra_roots_pem: roots, ..HttpUpstreamConfig::default() })
         .build()?;
     let router = Router::new()
@@ -118,7 +104,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     user.ask("full context", "[sim:failed-first=context_length_exceeded]", json!({"stream": true})).await?;
     user.ask("bad body", "", json!({"messages": 1})).await?;
     user.ask("unknown model", "Hello!", json!({"model": "gpt-unknown"})).await?;
-    user.ask("rate limit", "[sim:429-rate]", json!({})).await?;
+    user.ask("used up", "[sim:429-usage]", json!({})).await?;
     let mut stalled = user.send("/v1/chat/completions", "[sim:stall=8]", json!({"stream": true})).await?.into_body();
     let _first = stalled.next().await;
     drop(stalled);
@@ -160,8 +146,8 @@ impl User {
     async fn ask(&self, what: &str, prompt: &str, members: Value) -> Result<(), Box<dyn Error>> {
         let (head, body) = self.send("/v1/chat/completions", prompt, members).await?.into_parts();
         let body = read_to_end(body, 1 << 20).await?;
-        let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("-");
-        let headers = format!("notice {}, should retry {}", header(NOTICE), header(X_SHOULD_RETRY));
+        let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("-");
+        let headers = format!("notice {}, should retry {}", header("x-notice"), header("x-should-retry"));
         print(what, format_args!("{} ({headers})\n{}", head.status, String::from_utf8_lossy(&body)))
     }
 }

@@ -1,8 +1,8 @@
 //! The HTTP client. No other file names wreq.
 //!
 //! wreq is a fork of reqwest over BoringSSL whose TLS handshake and HTTP/2 preface can be shaped. `HttpUpstream` uses
-//! the TLS options and HTTP/2 settings of its browser profiles, but never the headers: requests carry the Codex client's
-//! identity, which a browser's `user-agent`, `sec-ch-ua` and `accept-language` would contradict.
+//! the TLS options and HTTP/2 settings of its browser profiles, but never the headers: requests carry the Codex
+//! client's identity, which a browser's `user-agent`, `sec-ch-ua` and `accept-language` would contradict.
 
 pub(crate) mod cleartext;
 pub(crate) mod config;
