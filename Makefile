@@ -8,7 +8,7 @@ SOAK_SECS ?= 120
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check clients fuzz soak bench load install build release fmt clippy doc deny architecture unit doctest instructions style
+.PHONY: help demo test check clients fuzz soak bench load install build release fmt clippy doc deny architecture unit features doctest instructions style
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,10 +20,11 @@ demo: ## build the program and run it against a simulated backend: no account, n
 
 test: ## run every check: lints, docs, licences, all tests, real clients
 	@scripts/setup test
-	@$(MAKE) --no-print-directory fmt style clippy doc deny architecture build unit doctest instructions soak clients
+	@$(MAKE) --no-print-directory fmt style clippy doc deny architecture build unit features doctest instructions soak clients
 	@echo
 	@echo "All checks passed. Not included: fuzzing (run make fuzz, as .ci/run does), and what only .github/workflows/ci.yml checks:"
-	@echo "security advisories and yanked crates (which need the network), the oldest supported Rust, wasm32, semver, macOS and Windows."
+	@echo "security advisories and yanked crates (which need the network), the oldest supported Rust, wasm32, semver, every combination"
+	@echo "of features, macOS and Windows."
 
 check: ## run the fast half: formatting, lints, unit and integration tests
 	@scripts/setup check
@@ -92,6 +93,17 @@ architecture:
 unit:
 	@echo "── unit, property and integration tests"
 	@cargo nextest run --locked --workspace --all-targets
+
+# The combinations of features that an embedder uses; the tests above have all of them.
+features:
+	@echo "── features"
+	@for crate in codex-translate codex-auth codex-upstream codex-client codex-proxy-bin; do \
+		cargo clippy --quiet --locked -p $$crate --lib --no-default-features -- -D warnings || exit; \
+	done
+	@cargo clippy --quiet --locked -p codex-client --lib --no-default-features --features client -- -D warnings
+	@cargo clippy --quiet --locked -p codex-proxy-bin --lib --no-default-features --features config-file -- -D warnings
+	@cargo clippy --quiet --locked -p codex-proxy-bin --lib --no-default-features --features simulator -- -D warnings
+	@cargo nextest run --locked -p codex-translate --lib --no-default-features
 
 instructions:
 	@echo "── instruction counts of the hot paths"

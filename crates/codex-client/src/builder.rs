@@ -224,13 +224,13 @@ impl ClientBuilder {
     /// [`BuildError`] names the setting to correct.
     pub fn build(self) -> Result<Client, BuildError> {
         let (base, issuer) = (self.base?.unwrap_or_else(real_backend), self.issuer?);
+        #[cfg(feature = "client")]
         let upstream = match self.upstream {
             Some(upstream) => upstream,
-            #[cfg(feature = "client")]
             None => AnyUpstream::new(codex_upstream::HttpUpstream::new(self.http)?),
-            #[cfg(not(feature = "client"))]
-            None => return Err(BuildError::NoUpstream),
         };
+        #[cfg(not(feature = "client"))]
+        let upstream = self.upstream.ok_or(BuildError::NoUpstream)?;
         let tokens = match self.login {
             Login::Tokens(tokens) => tokens,
             Login::Store(store) => {
