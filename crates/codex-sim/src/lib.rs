@@ -1,30 +1,9 @@
-//! A simulated ChatGPT Codex backend and auth server, as strict as the real one.
+#![doc = include_str!("../README.md")]
 //!
-//! One listener on 127.0.0.1 answers as `chatgpt.com` (`/backend-api/codex/responses`, `/backend-api/codex/models`,
-//! `/backend-api/wham/*`) and as `auth.openai.com` (`/oauth/*`, `/api/accounts/deviceauth/*`, `/codex/device`). It
-//! makes the checks of the real services, in their order and with their error bodies (`docs/backend.md` §1-§8),
-//! rotates refresh tokens and detects their reuse, and records every request.
+//! ## Control over HTTP
 //!
-//! A magic word in the last user text (`[sim:tool]`, `[sim:cut]`, see [`Scenario`]), the header `x-sim-scenario`, or
-//! [`Control::queue`] chooses the reply. Streams are rendered from this crate's own recipes, so it cannot share a bug
-//! with the translator it tests.
-//!
-//! ```
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), codex_sim::SimError> {
-//! use codex_sim::{Mint, Sim, SimConfig};
-//!
-//! let sim = Sim::start(SimConfig::default()).await?;
-//! let tokens = sim.mint_tokens(Mint::default());
-//! assert!(sim.upstream_url().ends_with("/backend-api"));
-//! assert_eq!(tokens.access_token.split('.').count(), 3);
-//! # Ok(()) }
-//! ```
-//!
-//! # Control over HTTP
-//!
-//! Tests in other languages start the `codex-sim` program, read its addresses from the one JSON line it prints, and
-//! use the HTTP form of [`Control`]. Bodies are JSON objects, whatever the content-type. Replies are JSON; errors are
-//! 400 `{"error":"…"}`.
+//! This is [`Control`] for tests in other languages. Bodies are JSON objects, whatever the content-type. Replies are
+//! JSON; errors are 400 `{"error":"…"}`.
 //!
 //! | request | body | answer |
 //! |---|---|---|

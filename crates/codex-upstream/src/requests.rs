@@ -74,6 +74,17 @@ const DEFAULT_TIER: &str = "default";
 pub const BACKEND_URL: &str = "https://chatgpt.com/backend-api";
 
 /// The destination of a request, and the client and account that send it.
+///
+/// ```
+/// use codex_auth::{Bearer, Secret};
+/// use codex_upstream::{BACKEND_URL, Backend, ClientIdentity};
+///
+/// let (base, identity) = (url::Url::parse(BACKEND_URL)?, ClientIdentity::default());
+/// let bearer = Bearer { token: Secret::new("token"), account_id: None, fedramp: false }; // of a `TokenManager`
+/// let backend = Backend { base: &base, region: None, identity: &identity, bearer: &bearer };
+/// # let _ = backend;
+/// # Ok::<(), url::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Backend<'a> {
     /// The base URL, to which the paths of `docs/backend.md §2.1` are appended, such as [`BACKEND_URL`].

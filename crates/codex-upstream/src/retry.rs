@@ -24,6 +24,18 @@ const ERROR_BODY_TIME: Duration = Duration::from_secs(10);
 /// How often a request is sent again, and the delays between.
 ///
 /// The defaults are the official client's (`docs/backend.md §3.6`).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use codex_upstream::RetryPolicy;
+///
+/// let policy = RetryPolicy { retries: 1, base: Duration::from_secs(1), budget: Duration::from_secs(5) };
+/// let (now, middle) = (Duration::ZERO, 0.5);
+/// assert_eq!(policy.delay(0, middle, None, now), Some(Duration::from_secs(1)));
+/// assert_eq!(policy.delay(0, middle, Some(Duration::from_secs(60)), now), None); // more than the budget
+/// assert_eq!(policy.delay(1, middle, None, Duration::from_secs(1)), None); // the last retry was the only one
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryPolicy {
     /// The maximum number of retries of one request.

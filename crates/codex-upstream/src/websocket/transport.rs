@@ -3,6 +3,12 @@
 use std::str::FromStr;
 
 /// The transport of turns.
+///
+/// ```
+/// use codex_upstream::TransportChoice;
+///
+/// assert_eq!("auto".parse(), Ok(TransportChoice::Auto));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum TransportChoice {
