@@ -266,5 +266,5 @@ impl Config {
     }
 }
 
-#[cfg(all(test, feature = "config-file"))]
+#[cfg(test)]
 mod tests;

@@ -475,6 +475,8 @@ fn trust(values: &mut Values, text: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    #![cfg(feature = "config-file")]
+
     use std::collections::HashSet;
 
     use super::*;

@@ -1,4 +1,5 @@
 //! Tests of the settings, whatever their source.
+#![cfg(feature = "config-file")]
 
 use super::*;
 

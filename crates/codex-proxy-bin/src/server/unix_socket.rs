@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-#[cfg(feature = "program")]
+#[cfg(any(test, feature = "program"))]
 use std::os::unix::net::UnixListener as StdListener;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ impl UnixSocket {
     }
 
     /// Takes over a socket that another process has opened, and will remove.
-    #[cfg(feature = "program")]
+    #[cfg(any(test, feature = "program"))]
     pub(crate) fn inherited(listener: StdListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let path = listener.local_addr()?.as_pathname().unwrap_or_else(|| Path::new("(unnamed)")).to_owned();
