@@ -11,6 +11,7 @@ use codex_upstream::{
 use http::Request;
 
 use crate::client::Client;
+use crate::error;
 use crate::quota::QuotaReport;
 use crate::send::with_bearer;
 
@@ -80,7 +81,9 @@ impl Client {
     async fn ask(&self, build: BuildRequest, bearer: &Bearer, route: &WorkspaceRoute) -> Result<Bytes, Error> {
         let request = build(&self.state().backend(bearer, route))?;
         let answered = self.state().upstream.send(request).await?;
-        let answered = error_for_status(answered, &self.state().timer).await?;
+        let answered = error_for_status(answered, &self.state().timer).await;
+        let answered =
+            answered.map_err(|error| error::from_fault(error.into(), &self.state().tokens.login_command()))?;
         Ok(read_to_end(answered.into_body(), MAX_REPLY_BYTES).await?)
     }
 }

@@ -57,10 +57,10 @@ pub fn panicked() -> Error {
     Error::new(ErrorKind::Internal, "internal error: the request panicked; see the log")
 }
 
-/// Returns the error for a request that failed even after retries.
-pub(crate) fn of_last_try(error: SendError) -> Error {
+/// Returns the error for a request that failed even after retries; `login` is the command that logs in.
+pub(crate) fn of_last_try(error: SendError, login: &str) -> Error {
     let is_retried = error.is_retried();
-    let told = Error::from(error);
+    let told = from_fault(error.into(), login);
     if is_retried { told.after_retries() } else { told }
 }
 

@@ -50,7 +50,7 @@ pub(crate) async fn send(
 ) -> Result<Response<ChunkStream>, Error> {
     let sent = send_with_retry(upstream, request, &client.retry, &client.timer).await;
     observe(client, &sent);
-    sent.map_err(error::of_last_try)
+    sent.map_err(|error| error::of_last_try(error, &client.tokens.login_command()))
 }
 
 /// Sends a turn as the login of `bearer`, and reads as far as its first output.
@@ -100,7 +100,7 @@ async fn start(
     let state = client.state();
     let sent = deliver(state, upstream, turn, backend).await;
     observe(state, &sent);
-    let reply = sent.map_err(error::of_last_try)?;
+    let reply = sent.map_err(|error| error::of_last_try(error, &state.tokens.login_command()))?;
     let observer = client.clone();
     let mut reply = ReplyEvents::new(reply.into_body(), move |json| {
         let state = observer.state();

@@ -1,0 +1,87 @@
+//! Failures, before and after the first output.
+
+use codex_auth::MemoryStore;
+use codex_client::{BuildError, Client};
+use codex_translate::ErrorKind;
+use codex_upstream::{HttpUpstreamConfig, ProxyConfig, ScriptedUpstream, UpstreamError};
+use serde_json::json;
+
+use crate::support::{Rig, chat, chat_with, read, responses};
+
+#[tokio::test]
+async fn a_failure_before_the_first_output_is_an_error_in_every_form() {
+    let rows = [
+        ("[sim:failed-first=context_length_exceeded] hi", ErrorKind::ContextLengthExceeded),
+        ("[sim:error-first=invalid_prompt] hi", ErrorKind::PolicyRefused),
+        ("[sim:429-usage] hi", ErrorKind::UsageLimit),
+        ("[sim:cyber-policy] hi", ErrorKind::PolicyRefused),
+    ];
+    for (text, kind) in rows {
+        let rig = Rig::start().await;
+        for request in [chat(text), chat_with(text, json!({"stream": true})), chat_with(text, json!({"n": 2}))] {
+            let error = rig.client.chat(request).await.unwrap_err();
+            assert_eq!(error.kind(), kind, "{text}: {error}");
+        }
+        assert_eq!(rig.client.responses(responses(text)).await.unwrap_err().kind(), kind, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_after_the_first_output_is_the_last_event_or_an_error() {
+    let rig = Rig::start().await;
+    for text in ["[sim:text=a b c d][sim:cut] hi", "[sim:text=a b c d][sim:no-terminal] hi"] {
+        let stream = read(rig.client.chat(chat(text)).await.unwrap().into_sse()).await;
+        assert!(stream.contains("data: {\"error\":{") && !stream.contains("\"finish_reason\":\"stop\""), "{stream}");
+        let error = rig.client.chat(chat(text)).await.unwrap().collect().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Truncated, "{error}");
+        let stream = read(rig.client.responses(responses(text)).await.unwrap().into_sse()).await;
+        assert!(stream.contains("event: response.failed\n") && !stream.contains("response.completed"), "{stream}");
+    }
+}
+
+#[tokio::test]
+async fn a_turn_that_is_overloaded_is_sent_once_more() {
+    let rig = Rig::start().await;
+    let whole = rig.client.chat(chat("[sim:overloaded-once][sim:text=fine] hi")).await.unwrap().collect().await;
+    assert_eq!((whole.unwrap().text().to_string().as_str(), rig.turns().len()), ("fine", 2));
+    let rig = Rig::start().await;
+    let error = rig.client.chat(chat("[sim:overloaded] hi")).await.unwrap_err();
+    assert_eq!((error.kind(), rig.turns().len()), (ErrorKind::Overloaded, 2));
+}
+
+#[tokio::test]
+async fn an_invalid_request_names_the_parameter_and_nothing_is_sent() {
+    let rig = Rig::start().await;
+    let error = rig.client.chat(chat_with("hi", json!({"n": 100}))).await.unwrap_err();
+    assert_eq!((error.status_hint(), error.param()), (400, Some("n")));
+    assert!(rig.turns().is_empty());
+}
+
+#[tokio::test]
+async fn the_failures_of_a_connection_are_errors_for_a_client() {
+    let refused = UpstreamError::Connect { host: "h".to_owned(), reason: "refused".to_owned() };
+    let closed = UpstreamError::Closed { host: "h".to_owned(), reason: "reset".to_owned() };
+    for (error, kind) in [(closed, ErrorKind::Server), (refused, ErrorKind::Server)] {
+        let upstream = ScriptedUpstream::new().error(error.clone());
+        let tokens = codex_auth::Tokens::new("token".into());
+        let client = Client::builder(MemoryStore::with_tokens(tokens)).upstream(upstream);
+        let client = client.retry(codex_upstream::RetryPolicy::NEVER).build().unwrap();
+        let error = client.chat(chat("hi")).await.unwrap_err();
+        assert_eq!((error.kind(), error.status_hint()), (kind, 502), "{error}");
+    }
+}
+
+#[test]
+fn a_setting_that_cannot_be_used_is_named() {
+    let builder = || Client::builder(MemoryStore::default());
+    for url in ["chatgpt.com", "mailto:ada@example.com", "unix:/run/x"] {
+        let error = builder().base_url(url).build().unwrap_err();
+        assert!(matches!(error, BuildError::Url { setting: "base_url", .. }), "{url}: {error}");
+        let error = builder().auth_url(url).build().unwrap_err();
+        assert!(matches!(error, BuildError::Url { setting: "auth_url", .. }), "{url}: {error}");
+    }
+    let proxy = ProxyConfig { https: Some("ftp://proxy".to_owned()), ..ProxyConfig::default() };
+    let error = builder().http(HttpUpstreamConfig { proxy, ..HttpUpstreamConfig::default() }).build().unwrap_err();
+    assert!(error.to_string().contains("HTTPS_PROXY"), "{error}");
+    assert!(builder().build().is_ok());
+}
