@@ -15,10 +15,11 @@ use codex_upstream::{
 use url::Url;
 
 use crate::attempts::CountedEndpoint;
-use crate::client::{Client, ClientState};
+use crate::client::Client;
 use crate::ids;
 use crate::observer::TurnObserver;
 use crate::quota::KnownQuota;
+use crate::state::ClientState;
 
 /// The settings of a [`Client`] that is being built, all with defaults: those of the official client, over a browser's
 /// TLS fingerprint, to the real backend.
@@ -86,12 +87,24 @@ pub enum BuildError {
     },
 }
 
+impl Client {
+    /// Starts a client of the login in `store`.
+    pub fn builder(store: impl TokenStore) -> ClientBuilder {
+        ClientBuilder::new(store)
+    }
+
+    /// Starts a client of the login of `tokens`, which the rest of the program uses, too.
+    pub fn builder_sharing(tokens: TokenManager) -> ClientBuilder {
+        ClientBuilder::sharing(tokens)
+    }
+}
+
 impl ClientBuilder {
-    pub(crate) fn new(store: impl TokenStore) -> Self {
+    fn new(store: impl TokenStore) -> Self {
         Self::with(Login::Store(AnyStore::new(store)))
     }
 
-    pub(crate) fn sharing(tokens: TokenManager) -> Self {
+    fn sharing(tokens: TokenManager) -> Self {
         Self::with(Login::Tokens(tokens))
     }
 

@@ -1,26 +1,21 @@
-//! The client, and the state that all its turns share.
+//! The client.
 
 use std::fmt::{self, Display};
 use std::sync::Arc;
 
-use codex_auth::{Bearer, LoginStatus, TokenManager, TokenStore};
+use codex_auth::{LoginStatus, TokenManager};
+use codex_translate::Error;
 use codex_translate::chat::ChatRequest;
 use codex_translate::dialect::AnyRequest;
 use codex_translate::images::ImagesRequest;
 use codex_translate::responses::ResponsesRequest;
-use codex_translate::{Error, Options};
-use codex_upstream::{
-    AnyTimer, AnyUpstream, Backend, Catalogue, CatalogueSnapshot, ClientIdentity, ModelAliases, ModelCache, Quota,
-    RetryPolicy, TransportChoice, WebSocketUpstream, WorkspaceRoute, WorkspaceRouter,
-};
+use codex_upstream::{AnyUpstream, Catalogue, CatalogueSnapshot, ClientIdentity, ModelCache};
 
-use crate::builder::ClientBuilder;
 use crate::compaction::{Compaction, CompactionTurn};
-use crate::images::Images;
-use crate::model::NamedModel;
-use crate::observer::TurnObserver;
-use crate::quota::{KnownQuota, QuotaReport};
+use crate::images::{self, Images};
+use crate::quota::QuotaReport;
 use crate::reply::Reply;
+use crate::state::ClientState;
 use crate::turn::{Turn, TurnContext};
 
 /// A client of the backend for one login. Clones are the same client.
@@ -30,46 +25,12 @@ use crate::turn::{Turn, TurnContext};
 #[derive(Clone)]
 pub struct Client(Arc<ClientState>);
 
-pub(crate) struct ClientState {
-    /// The connections to the backend.
-    pub(crate) upstream: AnyUpstream,
-    /// The same, over WebSockets that are reused from turn to turn.
-    pub(crate) sockets: Arc<WebSocketUpstream<AnyUpstream, AnyTimer>>,
-    pub(crate) tokens: TokenManager,
-    pub(crate) models: ModelCache,
-    pub(crate) identity: ClientIdentity,
-    /// The latest known quota, from all replies so far.
-    pub(crate) known_quota: KnownQuota,
-    pub(crate) transport: TransportChoice,
-    /// Finds the account's own base URL from the configured one.
-    pub(crate) router: WorkspaceRouter,
-    /// How often a turn is retried before its reply begins.
-    pub(crate) retry: RetryPolicy,
-    /// The options of turns that have none of their own.
-    pub(crate) options: Options,
-    pub(crate) aliases: ModelAliases,
-    pub(crate) observer: Arc<dyn TurnObserver>,
-    pub(crate) timer: AnyTimer,
-    /// When the client was made; part of derived conversation ids, which look like UUIDs of that time.
-    pub(crate) started_unix_ms: u64,
-}
-
 impl Client {
-    /// Starts a client of the login in `store`.
-    pub fn builder(store: impl TokenStore) -> ClientBuilder {
-        ClientBuilder::new(store)
-    }
-
-    /// Starts a client of the login of `tokens`, which the rest of the program uses, too.
-    pub fn builder_sharing(tokens: TokenManager) -> ClientBuilder {
-        ClientBuilder::sharing(tokens)
-    }
-
     pub(crate) fn new(state: ClientState) -> Self {
         Self(Arc::new(state))
     }
 
-    pub(crate) fn state(&self) -> &ClientState {
+    pub(crate) fn state(&self) -> &Arc<ClientState> {
         &self.0
     }
 
@@ -105,7 +66,7 @@ impl Client {
     /// # Errors
     /// As [`Client::chat`].
     pub async fn images(&self, request: ImagesRequest) -> Result<Images, Error> {
-        crate::images::draw(self, request).await
+        images::draw(&self.0, request).await
     }
 
     /// Returns the account's models, fetched again if they are out of date; the known ones if the backend cannot be
@@ -144,12 +105,12 @@ impl Client {
         self.prepare_for(request, &self.context())
     }
 
-    /// Does the same for a caller, options and aliases of its own.
+    /// Translates a request for a caller, options and aliases of its own.
     ///
     /// # Errors
     /// As [`Client::prepare`].
     pub fn prepare_for(&self, request: impl Into<AnyRequest>, context: &TurnContext<'_>) -> Result<Turn, Error> {
-        Turn::new(self, request.into(), context)
+        Turn::new(&self.0, request.into(), context)
     }
 
     /// Translates a request to compact a conversation. Nothing is sent before [`CompactionTurn::send`].
@@ -161,7 +122,7 @@ impl Client {
         request: ResponsesRequest,
         context: &TurnContext<'_>,
     ) -> Result<CompactionTurn, Error> {
-        CompactionTurn::new(self, request, context)
+        CompactionTurn::new(&self.0, request, context)
     }
 
     /// Returns the context of turns that have none of their own: one unnamed caller, and the client's options.
@@ -223,32 +184,6 @@ impl Client {
             known = problem;
             self.0.models.used_when_expired().await;
         }
-    }
-
-    /// Finds the model that a request calls `name`, without any request.
-    pub(crate) fn named_model(&self, name: &str, context: &TurnContext<'_>) -> NamedModel {
-        NamedModel::new(name, &self.models_at_hand(), context.aliases, context.options)
-    }
-}
-
-impl ClientState {
-    /// Finds the base URL for requests of the login's workspace.
-    ///
-    /// # Errors
-    /// The workspace cannot be reached: the error for the client.
-    pub(crate) async fn route(&self, bearer: &Bearer) -> Result<WorkspaceRoute, Error> {
-        let home = self.backend(bearer, self.router.home());
-        Ok(self.router.route(&self.upstream, &home, &self.timer).await?)
-    }
-
-    /// Returns the backend over `route`, as the login that `bearer` stands for.
-    pub(crate) fn backend<'a>(&'a self, bearer: &'a Bearer, route: &'a WorkspaceRoute) -> Backend<'a> {
-        Backend { base: &route.base, region: route.region.as_deref(), identity: &self.identity, bearer }
-    }
-
-    /// Records the quota that a reply reports.
-    pub(crate) fn observe_quota(&self, quota: Quota) {
-        self.known_quota.observe(quota, self.timer.now());
     }
 }
 

@@ -10,7 +10,7 @@ use codex_upstream::{ImagesReply, requests};
 use futures_util::future::try_join_all;
 use serde_json::{Map, Value};
 
-use crate::client::Client;
+use crate::state::ClientState;
 use crate::unary::{send_unary, usage};
 
 /// Generated or edited images.
@@ -42,9 +42,9 @@ impl Images {
 }
 
 /// Sends one request per image: the backend ignores the number.
-pub(crate) async fn draw(client: &Client, request: ImagesRequest) -> Result<Images, Error> {
+pub(crate) async fn draw(client: &ClientState, request: ImagesRequest) -> Result<Images, Error> {
     let one = || async {
-        let reply = send_unary(client.state(), |backend| requests::images(backend, &request)).await?;
+        let reply = send_unary(client, |backend| requests::images(backend, &request)).await?;
         Ok::<_, Error>(ImagesReply::parse(&reply)?)
     };
     let replies = try_join_all((0..request.n).map(|_| one())).await?;

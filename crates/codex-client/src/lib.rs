@@ -35,6 +35,7 @@ mod relay;
 mod reply;
 mod reply_events;
 mod send;
+mod state;
 mod turn;
 mod unary;
 

@@ -17,13 +17,13 @@ use crate::reply_events::{PendingReply, ReplyEvents, ReplySource};
 /// not an event of the stream.
 pub const FIRST_OUTPUT_WAIT: Duration = Duration::from_secs(10);
 
-/// Writes a reply as server-sent events, in the dialect of its request.
+/// A reply as server-sent events, in the dialect of its request.
 pub type ReplyStream<O = ()> = Relay<BoxedPipe, O>;
 
 /// A reply that has begun, or that takes longer than [`FIRST_OUTPUT_WAIT`] to begin. Dropping it ends the turn at the
 /// backend.
 ///
-/// Read it as a stream or as a whole, whichever the request asked for.
+/// It can be read as a stream or as a whole, whichever the request asked for ([`Reply::is_stream`]).
 #[derive(Debug)]
 #[must_use = "dropping a reply ends its turn"]
 pub struct Reply {

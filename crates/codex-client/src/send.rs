@@ -14,10 +14,10 @@ use codex_upstream::{
 use http::{Request, Response};
 
 use crate::attempts::Attempts;
-use crate::client::{Client, ClientState};
 use crate::error;
 use crate::first_event;
 use crate::reply_events::ReplyEvents;
+use crate::state::ClientState;
 
 /// Runs `attempt` with the login's token. If the backend rejects it, as one that was revoked early, tries once more
 /// with a fresh token.
@@ -58,12 +58,12 @@ pub(crate) async fn send(
 /// # Errors
 /// There is no reply, or the turn failed before its first output: the error for the client.
 pub(crate) async fn send_turn(
-    client: &Client,
+    client: &Arc<ClientState>,
     upstream: &Attempts<AnyUpstream>,
     turn: &TurnRequest,
     bearer: &Bearer,
 ) -> Result<ReplyEvents, Error> {
-    let state = client.state();
+    let state = &**client;
     let route = state.route(bearer).await?;
     let backend = state.backend(bearer, &route);
     let mut is_retried = false;
@@ -92,18 +92,18 @@ pub(crate) async fn send_turn(
 
 /// Sends the request and reads as far as its first output, or the failure that comes before it.
 async fn start(
-    client: &Client,
+    client: &Arc<ClientState>,
     upstream: &Attempts<AnyUpstream>,
     turn: &TurnRequest,
     backend: &Backend<'_>,
 ) -> Result<(ReplyEvents, Option<Error>), Error> {
-    let state = client.state();
+    let state = &**client;
     let sent = deliver(state, upstream, turn, backend).await;
     observe(state, &sent);
     let reply = sent.map_err(|error| error::of_last_try(error, &state.tokens.login_command()))?;
-    let observer = client.clone();
+    let observer = Arc::clone(client);
     let mut reply = ReplyEvents::new(reply.into_body(), move |json| {
-        let state = observer.state();
+        let state = &observer;
         if let Ok(quota) = Quota::from_event(json.as_bytes(), state.timer.now()) {
             state.observe_quota(quota);
         }

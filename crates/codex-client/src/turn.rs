@@ -10,11 +10,11 @@ use codex_upstream::{ModelAliases, TurnRequest};
 use uuid::Uuid;
 
 use crate::attempts::Attempts;
-use crate::client::Client;
 use crate::model::NamedModel;
 use crate::reply::Reply;
 use crate::reply_events::PendingReply;
 use crate::send::{send_turn, with_bearer};
+use crate::state::ClientState;
 
 /// How much longer the final form of a small request is than its original form.
 const SPARE_BYTES: usize = 512;
@@ -42,7 +42,7 @@ pub struct TurnContext<'a> {
 /// A translated request, which has not been sent.
 #[derive(Debug)]
 pub struct Turn {
-    client: Client,
+    client: Arc<ClientState>,
     dialect: &'static Dialect,
     /// What the translation has decided about the request.
     pub info: TurnInfo,
@@ -65,10 +65,15 @@ pub struct TurnInfo {
 }
 
 impl TurnContext<'_> {
+    /// Finds the model that a request calls `name`, without any request.
+    pub(crate) fn model(&self, client: &ClientState, name: &str) -> NamedModel {
+        NamedModel::new(name, &client.models.use_cached(&client.timer), self.aliases, self.options)
+    }
+
     /// Returns the conversation's id: the client's own if it is a UUID, as the Codex CLI's is; else one derived from
     /// the client's name for the conversation, or from its beginning. Prompt caching requires a UUID (docs/backend.md
     /// §2.6).
-    pub(crate) fn conversation(&self, client: &Client, request: &ResponsesRequest) -> String {
+    pub(crate) fn conversation(&self, client: &ClientState, request: &ResponsesRequest) -> String {
         let session = self.caller.and_then(|caller| caller.session.as_deref());
         let own = session.or(request.prompt_cache_key.as_deref());
         match own.and_then(|own| Uuid::try_parse(own).ok()) {
@@ -76,7 +81,7 @@ impl TurnContext<'_> {
             None => {
                 let caller = self.caller.map_or("", |caller| caller.id.as_str());
                 let seed = ConversationSeed::new(caller, session, request);
-                conversation_id(&seed, client.state().started_unix_ms)
+                conversation_id(&seed, client.started_unix_ms)
             }
         }
     }
@@ -84,15 +89,19 @@ impl TurnContext<'_> {
 
 impl Turn {
     /// Translates a request, adds the conversation id (docs/features.md C16) and serializes it.
-    pub(crate) fn new(client: &Client, request: AnyRequest, context: &TurnContext<'_>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        client: &Arc<ClientState>,
+        request: AnyRequest,
+        context: &TurnContext<'_>,
+    ) -> Result<Self, Error> {
         let (dialect, bytes) = (request.dialect(), request.body_bytes());
-        let model = client.named_model(request.model(), context);
+        let model = context.model(client, request.model());
         let translated = request.translate(&model.profile, &model.options)?;
         let mut request = translated.request;
         request.prompt_cache_key = Some(context.conversation(client, &request));
         let info = TurnInfo::new(model, &request, translated.notices);
         let request = Arc::new(TurnRequest::with_capacity(&request, bytes + bytes / 8 + SPARE_BYTES));
-        Ok(Self { client: client.clone(), dialect, info, plan: translated.plan, request })
+        Ok(Self { client: Arc::clone(client), dialect, info, plan: translated.plan, request })
     }
 
     /// Returns the dialect of the request, which is also that of its reply.
@@ -109,17 +118,17 @@ impl Turn {
     pub async fn send(self) -> Result<Reply, Error> {
         // The backend makes one choice per turn.
         let turns = (0..self.plan.n).map(|choice| (self.open(), ReplyPlan { choice, ..self.plan.clone() })).collect();
-        Reply::begin(turns, self.dialect, self.client.state().timer.now(), self.info.notices).await
+        Reply::begin(turns, self.dialect, self.client.timer.now(), self.info.notices).await
     }
 
     /// Returns one turn as a future that a reply can own. Nothing is sent before it is polled; dropping it cancels the
     /// turn.
     fn open(&self) -> PendingReply {
-        let (client, request) = (self.client.clone(), Arc::clone(&self.request));
+        let (client, request) = (Arc::clone(&self.client), Arc::clone(&self.request));
         Box::pin(async move {
-            let (client, request, state) = (&client, &request, client.state());
-            let upstream = &Attempts::new(state.upstream.clone(), &state.observer);
-            with_bearer(state, |bearer| async move { send_turn(client, upstream, request, &bearer).await }).await
+            let (client, request) = (&client, &request);
+            let upstream = &Attempts::new(client.upstream.clone(), &client.observer);
+            with_bearer(client, |bearer| async move { send_turn(client, upstream, request, &bearer).await }).await
         })
     }
 }

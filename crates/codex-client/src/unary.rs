@@ -7,8 +7,8 @@ use http::Request;
 use serde_json::Value;
 
 use crate::attempts::Attempts;
-use crate::client::ClientState;
 use crate::send::{send, with_bearer};
+use crate::state::ClientState;
 
 /// The maximum size of a reply. An image has about 2 MiB; a compaction is smaller than the conversation it replaces.
 const MAX_REPLY_BYTES: usize = 128 * 1024 * 1024;
