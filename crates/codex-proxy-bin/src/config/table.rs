@@ -474,9 +474,8 @@ fn trust(values: &mut Values, text: &str) -> Result<(), String> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "config-file")]
 mod tests {
-    #![cfg(feature = "config-file")]
-
     use std::collections::HashSet;
 
     use super::*;

@@ -40,7 +40,7 @@ impl UnixSocket {
     }
 
     /// Takes over a socket that another process has opened, and will remove.
-    #[cfg(any(test, feature = "program"))]
+    #[cfg(feature = "program")]
     pub(crate) fn inherited(listener: StdListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let path = listener.local_addr()?.as_pathname().unwrap_or_else(|| Path::new("(unnamed)")).to_owned();
