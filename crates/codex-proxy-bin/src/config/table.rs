@@ -404,6 +404,20 @@ pub(crate) static SETTINGS: &[Setting] = &[
     },
 ];
 
+impl Setting {
+    /// Returns every setting, in the order of the documentation.
+    ///
+    /// ```
+    /// use codex_proxy::Setting;
+    ///
+    /// let port = Setting::all().iter().find(|setting| setting.name == "port");
+    /// assert_eq!(port.map(|setting| setting.default), Some("8787"));
+    /// ```
+    pub fn all() -> &'static [Self] {
+        SETTINGS
+    }
+}
+
 fn said(error: impl Display) -> String {
     error.to_string()
 }
