@@ -8,17 +8,17 @@ use codex_auth::{EndpointError, Secret, TokenEndpoint, TokenResponse};
 use codex_upstream::{ChunkStream, Upstream, UpstreamError};
 use http::{Request, Response};
 
-use crate::observer::{RefreshOutcome, TurnObserver};
+use crate::observer::{Observers, RefreshOutcome};
 
 /// The auth server, with its answers counted.
 #[derive(Debug)]
 pub(crate) struct CountedEndpoint<E> {
     endpoint: E,
-    observer: Arc<dyn TurnObserver>,
+    observer: Observers,
 }
 
 impl<E> CountedEndpoint<E> {
-    pub(crate) fn new(endpoint: E, observer: Arc<dyn TurnObserver>) -> Self {
+    pub(crate) fn new(endpoint: E, observer: Observers) -> Self {
         Self { endpoint, observer }
     }
 }
@@ -39,18 +39,18 @@ impl<E: TokenEndpoint> TokenEndpoint for CountedEndpoint<E> {
 #[derive(Debug)]
 pub(crate) struct Attempts<U> {
     upstream: U,
-    observer: Arc<dyn TurnObserver>,
+    observer: Observers,
     has_sent: Arc<AtomicBool>,
 }
 
 impl<U> Attempts<U> {
-    pub(crate) fn new(upstream: U, observer: &Arc<dyn TurnObserver>) -> Self {
-        Self { upstream, observer: Arc::clone(observer), has_sent: Arc::default() }
+    pub(crate) fn new(upstream: U, observer: &Observers) -> Self {
+        Self { upstream, observer: observer.clone(), has_sent: Arc::default() }
     }
 
     /// Returns the same turn over another connection.
     pub(crate) fn by<V>(&self, upstream: V) -> Attempts<V> {
-        Attempts { upstream, observer: Arc::clone(&self.observer), has_sent: Arc::clone(&self.has_sent) }
+        Attempts { upstream, observer: self.observer.clone(), has_sent: Arc::clone(&self.has_sent) }
     }
 }
 

@@ -17,7 +17,7 @@ use url::Url;
 use crate::attempts::CountedEndpoint;
 use crate::client::Client;
 use crate::ids;
-use crate::observer::TurnObserver;
+use crate::observer::{Observers, TurnObserver};
 use crate::quota::KnownQuota;
 use crate::state::ClientState;
 
@@ -44,7 +44,7 @@ pub struct ClientBuilder {
     upstream: Option<AnyUpstream>,
     #[cfg(feature = "client")]
     http: codex_upstream::HttpUpstreamConfig,
-    silence: Duration,
+    silence: Option<Duration>,
     base: Result<Option<Url>, BuildError>,
     issuer: Result<Option<Url>, BuildError>,
     auth: Option<AuthConfig>,
@@ -55,9 +55,13 @@ pub struct ClientBuilder {
     retry: RetryPolicy,
     options: Options,
     aliases: ModelAliases,
-    observer: Arc<dyn TurnObserver>,
+    observers: Vec<Arc<dyn TurnObserver>>,
     timer: AnyTimer,
 }
+
+/// How long the backend may be silent on a WebSocket.
+#[cfg(not(feature = "client"))]
+const MAX_SILENCE: Duration = Duration::from_secs(600);
 
 /// Where bearers come from.
 #[derive(Debug)]
@@ -93,7 +97,9 @@ impl Client {
         ClientBuilder::new(store)
     }
 
-    /// Starts a client of the login of `tokens`, which the rest of the program uses, too.
+    /// Starts a client of the login of `tokens`, which the rest of the program uses, too. They are refreshed as their
+    /// manager does it: [`ClientBuilder::auth`], [`ClientBuilder::auth_url`] and [`ClientBuilder::token_endpoint`] are
+    /// not used.
     pub fn builder_sharing(tokens: TokenManager) -> ClientBuilder {
         ClientBuilder::sharing(tokens)
     }
@@ -114,7 +120,7 @@ impl ClientBuilder {
             upstream: None,
             #[cfg(feature = "client")]
             http: codex_upstream::HttpUpstreamConfig::default(),
-            silence: Duration::from_secs(600),
+            silence: None,
             base: Ok(None),
             issuer: Ok(None),
             auth: None,
@@ -125,7 +131,7 @@ impl ClientBuilder {
             retry: RetryPolicy::default(),
             options: Options::default(),
             aliases: ModelAliases::default(),
-            observer: Arc::new(()),
+            observers: Vec::new(),
             timer: AnyTimer::default(),
         }
     }
@@ -133,14 +139,13 @@ impl ClientBuilder {
     /// Sets how connections are made: fingerprint, proxy, root certificates, timeouts.
     #[cfg(feature = "client")]
     pub fn http(mut self, config: codex_upstream::HttpUpstreamConfig) -> Self {
-        self.silence = config.read_timeout;
         self.http = config;
         self
     }
 
-    /// Sets how long the backend may be silent on a WebSocket; the default is ten minutes.
+    /// Sets how long the backend may be silent on a WebSocket; by default as long as over HTTP, ten minutes.
     pub fn max_silence(mut self, silence: Duration) -> Self {
-        self.silence = silence;
+        self.silence = Some(silence);
         self
     }
 
@@ -158,7 +163,7 @@ impl ClientBuilder {
     }
 
     /// Sets the URL of the auth server that refreshes tokens, a [`Url`] or text; the default is
-    /// [`ISSUER_URL`](codex_auth::ISSUER_URL).
+    /// [`ISSUER_URL`](codex_auth::ISSUER_URL). Overrides the one of [`Self::auth`].
     pub fn auth_url<T: TryInto<Url, Error: Display>>(mut self, issuer: T) -> Self {
         self.issuer = url("auth_url", issuer);
         self
@@ -171,7 +176,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Refreshes tokens at `endpoint` instead of the auth server.
+    /// Refreshes tokens at `endpoint` instead of the auth server, so [`Self::auth`] and [`Self::auth_url`] are not
+    /// used.
     pub fn token_endpoint(mut self, endpoint: impl TokenEndpoint) -> Self {
         self.endpoint = Some(AnyTokenEndpoint::new(endpoint));
         self
@@ -213,9 +219,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Reports retries and refreshes to `observer`. Refreshes by a manager of your own are not reported.
+    /// Reports retries and refreshes to `observer`, in addition to those added before. Refreshes by a manager of your
+    /// own are not reported.
     pub fn observer(mut self, observer: Arc<dyn TurnObserver>) -> Self {
-        self.observer = observer;
+        self.observers.push(observer);
         self
     }
 
@@ -231,12 +238,22 @@ impl ClientBuilder {
         self
     }
 
+    /// Returns the source of time that the client will have.
+    pub fn clock(&self) -> &AnyTimer {
+        &self.timer
+    }
+
     /// Builds the client. Opens no connection and does not read the store.
     ///
     /// # Errors
     /// [`BuildError`] names the setting to correct.
     pub fn build(self) -> Result<Client, BuildError> {
+        let observer = Observers::from(self.observers);
         let (base, issuer) = (self.base?.unwrap_or_else(real_backend), self.issuer?);
+        #[cfg(feature = "client")]
+        let silence = self.silence.unwrap_or(self.http.read_timeout);
+        #[cfg(not(feature = "client"))]
+        let silence = self.silence.unwrap_or(MAX_SILENCE);
         #[cfg(feature = "client")]
         let upstream = match self.upstream {
             Some(upstream) => upstream,
@@ -255,14 +272,14 @@ impl ClientBuilder {
                 let endpoint = self
                     .endpoint
                     .unwrap_or_else(|| AnyTokenEndpoint::new(HttpTokenEndpoint::new(upstream.clone(), auth)));
-                let endpoint = AnyTokenEndpoint::new(CountedEndpoint::new(endpoint, Arc::clone(&self.observer)));
+                let endpoint = AnyTokenEndpoint::new(CountedEndpoint::new(endpoint, observer.clone()));
                 // Several programs on one login then refresh at different times.
                 let jitter = Duration::from_secs(60).mul_f64(self.timer.jitter());
                 let policy = RefreshPolicy { jitter, ..RefreshPolicy::default() };
                 TokenManager::with_policy(store, endpoint, self.timer.clone(), policy)
             }
         };
-        let sockets = WebSocketUpstream::new(upstream.clone(), self.timer.clone(), self.silence);
+        let sockets = WebSocketUpstream::new(upstream.clone(), self.timer.clone(), silence);
         Ok(Client::new(ClientState {
             sockets: Arc::new(sockets),
             upstream,
@@ -275,7 +292,7 @@ impl ClientBuilder {
             retry: self.retry,
             options: self.options,
             aliases: self.aliases,
-            observer: self.observer,
+            observer,
             started_unix_ms: ids::unix_millis(self.timer.now()),
             timer: self.timer,
         }))

@@ -1,6 +1,8 @@
 //! Maps the failures of a turn that codex-upstream does not map itself to the [`Error`] for whoever asked for it.
 
-use codex_auth::AuthError;
+use std::time::Duration;
+
+use codex_auth::{AuthError, StoreError};
 use codex_translate::{Error, ErrorKind};
 use codex_upstream::SendError;
 use http::header::RETRY_AFTER;
@@ -8,6 +10,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// OpenAI's SDKs check this header first when they decide whether to retry.
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// When to try again after a store that does not answer.
+const STORE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Returns the error for a client without a usable login; the message names the command that logs in.
 ///
@@ -17,6 +22,10 @@ pub fn from_auth(error: &AuthError) -> Error {
     match error {
         AuthError::Temporary { retry_after, .. } => {
             told(ErrorKind::Overloaded).with_code("login_refresh_failed").with_retry_after(*retry_after)
+        }
+        // Another process, a database that restarts: nothing that a client could correct.
+        AuthError::Store(StoreError::Locked { .. } | StoreError::Other { .. }) => {
+            told(ErrorKind::Overloaded).with_code("login_store_unavailable").with_retry_after(STORE_PAUSE)
         }
         AuthError::AccountChanged => told(ErrorKind::Overloaded).with_code("account_changed"),
         AuthError::NotLoggedIn { .. } | AuthError::LoginExpired { .. } | AuthError::Store(_) | _ => {

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 
 use codex_translate::responses::Event;
-use codex_translate::{Error, EventBuffer, Flow, RawEvent};
+use codex_translate::{Error, ErrorKind, EventBuffer, Flow, RawEvent};
 use codex_upstream::Timer;
 use futures_util::future::{Either, select};
 
@@ -15,18 +15,22 @@ use crate::reply_events::ReplyEvents;
 /// How much is read in search of the first output.
 const MAX_PRELUDE_BYTES: usize = 64 * 1024;
 
-/// Reads up to the first output or failure, but no longer than the status is held back anyway. Returns the failure if
-/// it comes first.
+/// Reads up to the first output, but no longer than the status is held back anyway. Afterwards, `reply` hands out what
+/// was read, and then the rest.
 ///
-/// Afterwards, `reply` hands out what was read, and then the rest.
-pub(crate) async fn read_ahead(reply: &mut ReplyEvents, clock: &impl Timer) -> Option<Error> {
+/// # Errors
+/// The turn failed before its first output, or its reply broke off or cannot be read.
+pub(crate) async fn read_ahead(reply: &mut ReplyEvents, clock: &impl Timer) -> Result<(), Error> {
     let mut prelude = Prelude::default();
-    let (mut read_bytes, mut broken) = (0, None);
+    let mut read_bytes = 0;
     let mut deadline = pin!(clock.sleep(FIRST_OUTPUT_WAIT));
     while !prelude.is_complete && read_bytes < MAX_PRELUDE_BYTES {
         let batch = match select(poll_fn(|cx| reply.poll_next(cx)), deadline.as_mut()).await {
             Either::Left((Some(batch), _)) => batch,
-            Either::Left((None, _)) | Either::Right(_) => break,
+            Either::Left((None, _)) => {
+                return Err(Error::new(ErrorKind::Truncated, "the backend ended the reply before its first output"));
+            }
+            Either::Right(_) => break,
         };
         let read = batch.and_then(|batch| {
             read_bytes += batch.bytes();
@@ -35,14 +39,18 @@ pub(crate) async fn read_ahead(reply: &mut ReplyEvents, clock: &impl Timer) -> O
                 Ok(Flow::Continue)
             })
         });
-        if let Err(error) = read {
-            // The reader of the reply reports it.
-            broken = Some(error);
-            break;
+        match (read, prelude.is_complete) {
+            (Ok(_), _) => {}
+            (Err(error), false) => return Err(error),
+            // The reader of the reply reports it, after the output.
+            (Err(error), true) => {
+                reply.put_back(prelude.events, Some(error));
+                return prelude.failure.map_or(Ok(()), Err);
+            }
         }
     }
-    reply.put_back(prelude.events, broken);
-    prelude.failure
+    reply.put_back(prelude.events, None);
+    prelude.failure.map_or(Ok(()), Err)
 }
 
 /// The events up to the first output or failure, and those that arrived together with it.
@@ -117,11 +125,10 @@ mod tests {
         Box::pin(stream::iter(pieces))
     }
 
-    /// Returns the reply to these chunks, and its failure, if that is before the first output.
-    async fn begun(chunks: ChunkStream, is_late: bool) -> (ReplyEvents, Option<Error>) {
+    /// Returns the reply to these chunks, or its failure, if that is before the first output.
+    async fn begun(chunks: ChunkStream, is_late: bool) -> Result<ReplyEvents, Error> {
         let mut reply = ReplyEvents::new(chunks, |_| {});
-        let failure = read_ahead(&mut reply, &Still { is_late }).await;
-        (reply, failure)
+        read_ahead(&mut reply, &Still { is_late }).await.map(|()| reply)
     }
 
     /// Returns the events that a reply hands out, and the error that ends it.
@@ -147,40 +154,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_is_found_at_every_split_and_no_event_is_lost() {
+    async fn a_failure_before_the_first_output_is_found_at_every_split() {
         let text = [LIMITS, OPENED, ": keep-alive\n\n", OVERLOADED].concat();
         for at in 0..=text.len() {
-            let (reply, failure) = begun(chunks(&[&text[..at], &text[at..]]), false).await;
-            assert_eq!(failure.map(|failure| failure.kind()), Some(ErrorKind::Overloaded), "split at {at}");
-            assert_eq!(rest(reply).await, (data(&text), None), "split at {at}");
+            let failure = begun(chunks(&[&text[..at], &text[at..]]), false).await.unwrap_err();
+            assert_eq!(failure.kind(), ErrorKind::Overloaded, "split at {at}");
         }
     }
 
     #[tokio::test]
-    async fn a_failure_after_the_first_output_is_left_to_the_reader() {
-        let text = [OPENED, OUTPUT, OVERLOADED].concat();
-        for pieces in [vec![text.as_str()], vec![OPENED, OUTPUT, OVERLOADED]] {
-            let (reply, failure) = begun(chunks(&pieces), false).await;
-            assert_eq!(failure, None);
-            assert_eq!(rest(reply).await, (data(&text), None));
+    async fn no_event_before_the_first_output_is_lost_and_a_later_failure_is_left_to_the_reader() {
+        let text = [LIMITS, OPENED, OUTPUT, OVERLOADED].concat();
+        for at in 0..=text.len() {
+            let reply = begun(chunks(&[&text[..at], &text[at..]]), false).await.unwrap();
+            assert_eq!(rest(reply).await, (data(&text), None), "split at {at}");
         }
     }
 
     #[tokio::test]
     async fn a_message_is_an_event_too() {
         let messages = data(&[OPENED, OVERLOADED].concat());
-        let stream = stream::iter(messages.clone().into_iter().map(|text| Ok(Chunk::Message(Bytes::from(text)))));
-        let (reply, failure) = begun(Box::pin(stream), false).await;
-        assert_eq!(failure.map(|failure| failure.kind()), Some(ErrorKind::Overloaded));
-        assert_eq!(rest(reply).await, (messages, None));
+        let stream = stream::iter(messages.into_iter().map(|text| Ok(Chunk::Message(Bytes::from(text)))));
+        let failure = begun(Box::pin(stream), false).await.unwrap_err();
+        assert_eq!(failure.kind(), ErrorKind::Overloaded);
     }
 
     #[tokio::test]
-    async fn a_stream_that_ends_breaks_or_cannot_be_read_is_left_to_the_reader() {
-        for text in ["", OPENED, "data: {\n\n", "data: 7\n\n", "<html>"] {
-            let (reply, failure) = begun(chunks(&[text]), false).await;
-            assert_eq!(failure, None, "{text}");
-            assert_eq!(rest(reply).await, (data(text), None), "{text}");
+    async fn a_stream_that_ends_or_breaks_before_the_first_output_is_a_failure() {
+        for text in ["", OPENED, LIMITS, "data: {", "<html>"] {
+            let failure = begun(chunks(&[text]), false).await.unwrap_err();
+            assert_eq!(failure.kind(), ErrorKind::Truncated, "{text}");
         }
         let error = UpstreamError::Body { host: "h".to_owned(), reason: "reset".to_owned() };
         let broken = chunks(&[OPENED]).chain(stream::iter([Err(error)]));
@@ -188,20 +191,32 @@ mod tests {
         let rows: [(ChunkStream, _); 2] =
             [(Box::pin(broken), ErrorKind::Truncated), (Box::pin(unreadable), ErrorKind::Protocol)];
         for (chunks, kind) in rows {
-            let (reply, failure) = begun(chunks, false).await;
-            assert_eq!(failure, None);
-            let (events, error) = rest(reply).await;
-            assert_eq!((events, error.map(|error| error.kind())), (data(OPENED), Some(kind)));
+            assert_eq!(begun(chunks, false).await.unwrap_err().kind(), kind);
         }
     }
 
     #[tokio::test]
+    async fn an_event_that_cannot_be_read_or_a_break_after_the_first_output_is_left_to_the_reader() {
+        for text in ["data: {\n\n", "data: 7\n\n"] {
+            let reply = begun(chunks(&[text]), false).await.unwrap();
+            assert_eq!(rest(reply).await, (data(text), None), "{text}");
+        }
+        let text = [OPENED, OUTPUT, "data: \u{7}"].concat();
+        let unreadable = [text.as_bytes(), b"\xff\n\n"].concat();
+        let stream = stream::iter([Ok(Chunk::Bytes(Bytes::from(unreadable)))]);
+        let reply = begun(Box::pin(stream), false).await.unwrap();
+        let (events, error) = rest(reply).await;
+        let expected = (data(&[OPENED, OUTPUT].concat()), Some(ErrorKind::Protocol));
+        assert_eq!((events, error.map(|error| error.kind())), expected);
+    }
+
+    #[tokio::test]
     async fn a_silent_or_endless_beginning_is_not_awaited() {
-        let (mut reply, _) = begun(Box::pin(chunks(&[OPENED]).chain(stream::pending())), true).await;
+        let mut reply = begun(Box::pin(chunks(&[OPENED]).chain(stream::pending())), true).await.unwrap();
         assert!(matches!(poll_fn(|cx| reply.poll_next(cx)).await, Some(Ok(EventBatch::Prelude(_)))));
         for text in [OPENED, ": keep-alive\n\n"] {
             let endless = stream::repeat_with(|| Ok(Chunk::Bytes(Bytes::from_static(text.as_bytes()))));
-            assert_eq!(begun(Box::pin(endless), false).await.1, None);
+            assert!(begun(Box::pin(endless), false).await.is_ok());
         }
     }
 }

@@ -44,7 +44,7 @@ pub use client::Client;
 pub use compaction::{Compaction, CompactionTurn};
 pub use images::Images;
 pub use observer::{RefreshOutcome, ReplyObserver, TurnObserver};
-pub use quota::{KnownQuota, QuotaReport};
+pub use quota::QuotaReport;
 pub use relay::{Relay, ReplyOutput, ReplyPart};
 pub use reply::{FIRST_OUTPUT_WAIT, Reply, ReplyStream};
 pub use reply_events::{EventBatch, ReplyEvents};

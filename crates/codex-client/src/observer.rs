@@ -1,10 +1,14 @@
 //! Observers of turns, to log and count them.
 
 use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use codex_translate::{Error, Summary};
 
-/// Observes retries and refreshes, over all turns of a client. `()` observes nothing.
+/// Observes retries and refreshes, over all turns of a client.
+///
+/// Calls must return at once: a refresh waits for them before it stores its tokens.
 pub trait TurnObserver: Debug + Send + Sync + 'static {
     /// Called when a request was sent to the backend again.
     fn retried(&self);
@@ -39,10 +43,32 @@ pub trait ReplyObserver: Send + Sync + Unpin + 'static {
     fn failed(&self, error: &Error);
 }
 
-impl TurnObserver for () {
-    fn retried(&self) {}
+/// All observers of a client. A panic in one of them affects nothing: what it observes holds a rotated token.
+#[derive(Clone, Debug)]
+pub(crate) struct Observers(Arc<[Arc<dyn TurnObserver>]>);
 
-    fn refreshed(&self, _: RefreshOutcome) {}
+impl From<Vec<Arc<dyn TurnObserver>>> for Observers {
+    fn from(observers: Vec<Arc<dyn TurnObserver>>) -> Self {
+        Self(observers.into())
+    }
+}
+
+impl Observers {
+    pub(crate) fn retried(&self) {
+        self.each(|observer| observer.retried());
+    }
+
+    pub(crate) fn refreshed(&self, outcome: RefreshOutcome) {
+        self.each(|observer| observer.refreshed(outcome));
+    }
+
+    fn each(&self, tell: impl Fn(&dyn TurnObserver)) {
+        for observer in &*self.0 {
+            if catch_unwind(AssertUnwindSafe(|| tell(&**observer))).is_err() {
+                tracing::error!("an observer of turns panicked");
+            }
+        }
+    }
 }
 
 impl ReplyObserver for () {

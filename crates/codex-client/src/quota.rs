@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_secs(15);
 
 /// The quota as the last replies report it.
 #[derive(Debug, Default)]
-pub struct KnownQuota {
+pub(crate) struct KnownQuota {
     report: Mutex<QuotaReport>,
     /// Held during a query: callers that arrive meanwhile use its answer.
     pub(crate) last_query: tokio::sync::Mutex<QuotaQuery>,
@@ -40,7 +40,7 @@ pub(crate) struct QuotaQuery {
 
 impl KnownQuota {
     /// Merges what a reply reports at `now`. An empty report changes nothing.
-    pub fn observe(&self, quota: Quota, now: SystemTime) {
+    pub(crate) fn observe(&self, quota: Quota, now: SystemTime) {
         if quota != Quota::default() {
             let mut report = self.lock();
             report.quota.update(quota);
@@ -49,7 +49,7 @@ impl KnownQuota {
     }
 
     /// Returns what is known.
-    pub fn report(&self) -> QuotaReport {
+    pub(crate) fn report(&self) -> QuotaReport {
         self.lock().clone()
     }
 
@@ -79,6 +79,15 @@ mod tests {
     use codex_translate::ErrorKind;
 
     use super::*;
+
+    #[test]
+    fn an_empty_report_changes_nothing() {
+        let (known, at) = (KnownQuota::default(), UNIX_EPOCH + Duration::from_secs(900));
+        known.observe(Quota { plan: Some("plus".to_owned()), ..Quota::default() }, at);
+        known.observe(Quota::default(), at + Duration::from_secs(99));
+        let report = known.report();
+        assert_eq!((report.quota.plan.as_deref(), report.at), (Some("plus"), Some(at)));
+    }
 
     #[test]
     fn an_answer_is_good_for_a_minute_and_a_failure_for_less() {

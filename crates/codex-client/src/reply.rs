@@ -30,6 +30,7 @@ pub struct Reply {
     dialect: &'static Dialect,
     reply_id: ReplyId,
     notices: Vec<Notice>,
+    plan: ReplyPlan,
     /// A turn for each choice.
     turns: Vec<(ReplySource, ReplyPlan)>,
     deadline: Instant,
@@ -38,6 +39,7 @@ pub struct Reply {
 impl Reply {
     /// Opens the turns, and waits until one of their replies begins.
     pub(crate) async fn begin(
+        plan: ReplyPlan,
         turns: Vec<(PendingReply, ReplyPlan)>,
         dialect: &'static Dialect,
         now: SystemTime,
@@ -62,7 +64,7 @@ impl Reply {
         if let Ok(begun) = tokio::time::timeout_at(deadline, crate::panics::caught(first)).await {
             begun?;
         }
-        Ok(Self { dialect, reply_id, notices, turns, deadline })
+        Ok(Self { dialect, reply_id, notices, plan, turns, deadline })
     }
 
     /// Returns the dialect of the reply.
@@ -72,7 +74,13 @@ impl Reply {
 
     /// Returns whether the request asked for a stream.
     pub fn is_stream(&self) -> bool {
-        self.turns.iter().any(|(_, plan)| plan.stream)
+        self.plan.stream
+    }
+
+    /// Returns what the translation has decided about the reply: what a [`ChatStream`](codex_translate::ChatStream) over
+    /// [`Reply::into_events`] needs.
+    pub fn plan(&self) -> &ReplyPlan {
+        &self.plan
     }
 
     /// Returns what of the request could not be forwarded unchanged.

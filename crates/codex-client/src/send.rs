@@ -68,10 +68,10 @@ pub(crate) async fn send_turn(
     let backend = state.backend(bearer, &route);
     let mut is_retried = false;
     loop {
-        let (reply, failure) = start(client, upstream, turn, &backend).await?;
-        let Some(failure) = failure else { return Ok(reply) };
-        // Dropped first, so the backend need not finish a reply that is not read.
-        drop(reply);
+        let failure = match start(client, upstream, turn, &backend).await? {
+            Ok(reply) => return Ok(reply),
+            Err(failure) => failure,
+        };
         match failure.retry() {
             Retry::Never => return Err(failure),
             Retry::AfterLogin => return Err(error::from_fault(failure, &state.tokens.login_command())),
@@ -90,13 +90,14 @@ pub(crate) async fn send_turn(
     }
 }
 
-/// Sends the request and reads as far as its first output, or the failure that comes before it.
+/// Sends the request and reads as far as its first output; the inner error is a failure that comes before it, for which
+/// the reply was dropped: the backend need not finish what is not read.
 async fn start(
     client: &Arc<ClientState>,
     upstream: &Attempts<AnyUpstream>,
     turn: &TurnRequest,
     backend: &Backend<'_>,
-) -> Result<(ReplyEvents, Option<Error>), Error> {
+) -> Result<Result<ReplyEvents, Error>, Error> {
     let state = &**client;
     let sent = deliver(state, upstream, turn, backend).await;
     observe(state, &sent);
@@ -108,8 +109,7 @@ async fn start(
             state.observe_quota(quota);
         }
     });
-    let failure = first_event::read_ahead(&mut reply, &state.timer).await;
-    Ok((reply, failure))
+    Ok(first_event::read_ahead(&mut reply, &state.timer).await.map(|()| reply))
 }
 
 /// Sends the request over the configured transport; falls back to HTTP if WebSockets are optional and unavailable.

@@ -1,5 +1,6 @@
 //! The state that all turns of a client share.
 
+use std::fmt;
 use std::sync::Arc;
 
 use codex_auth::{Bearer, TokenManager};
@@ -9,10 +10,9 @@ use codex_upstream::{
     WebSocketUpstream, WorkspaceRoute, WorkspaceRouter,
 };
 
-use crate::observer::TurnObserver;
+use crate::observer::Observers;
 use crate::quota::KnownQuota;
 
-#[derive(Debug)]
 pub(crate) struct ClientState {
     /// The connections to the backend.
     pub(crate) upstream: AnyUpstream,
@@ -31,7 +31,7 @@ pub(crate) struct ClientState {
     /// The options of turns that have none of their own.
     pub(crate) options: Options,
     pub(crate) aliases: ModelAliases,
-    pub(crate) observer: Arc<dyn TurnObserver>,
+    pub(crate) observer: Observers,
     pub(crate) timer: AnyTimer,
     /// When the client was made; part of derived conversation ids, which look like UUIDs of that time.
     pub(crate) started_unix_ms: u64,
@@ -55,5 +55,12 @@ impl ClientState {
     /// Records the quota that a reply reports.
     pub(crate) fn observe_quota(&self, quota: Quota) {
         self.known_quota.observe(quota, self.timer.now());
+    }
+}
+
+/// Shows no account and no address: both may be secrets of the embedder's.
+impl fmt::Debug for ClientState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientState").finish_non_exhaustive()
     }
 }

@@ -117,8 +117,9 @@ impl Turn {
     /// There is no usable login, or a turn failed before its first output.
     pub async fn send(self) -> Result<Reply, Error> {
         // The backend makes one choice per turn.
-        let turns = (0..self.plan.n).map(|choice| (self.open(), ReplyPlan { choice, ..self.plan.clone() })).collect();
-        Reply::begin(turns, self.dialect, self.client.timer.now(), self.info.notices).await
+        let choices = 0..self.plan.n.max(1);
+        let turns = choices.map(|choice| (self.open(), ReplyPlan { choice, ..self.plan.clone() })).collect();
+        Reply::begin(self.plan, turns, self.dialect, self.client.timer.now(), self.info.notices).await
     }
 
     /// Returns one turn as a future that a reply can own. Nothing is sent before it is polled; dropping it cancels the

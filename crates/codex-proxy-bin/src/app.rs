@@ -5,9 +5,9 @@ use std::error::Error;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use codex_auth::AnyStore;
+use codex_auth::TokenStore;
 use codex_client::{BuildError, Client, ClientBuilder};
-use codex_upstream::{AnyTimer, ModelCacheConfig, Upstream};
+use codex_upstream::AnyTimer;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use tower_service::Service;
@@ -97,38 +97,25 @@ pub struct AppState {
 }
 
 impl App {
-    /// Assembles the proxy over `upstream`, with the login in `store`. Opens no connection.
+    /// Assembles the proxy with the login in `store`, over connections as `config` describes them. Opens none.
     ///
     /// # Errors
-    /// [`BuildError`]: a setting of the client cannot be used.
-    pub fn new(
-        config: &Config,
-        upstream: impl Upstream,
-        store: AnyStore,
-        models: ModelCacheConfig,
-    ) -> Result<Self, BuildError> {
-        let client = Client::builder(store).upstream(upstream).models(models);
-        Self::over(config, client, AnyTimer::default())
+    /// [`BuildError`]: a setting of the connections cannot be used.
+    pub fn new(config: &Config, store: impl TokenStore) -> Result<Self, BuildError> {
+        Self::over(config, config.client_builder(store))
     }
 
-    /// Assembles the proxy over the client that `client` builds, with the backend, the identity and the transport of
-    /// `config`, and with `clock`.
+    /// Assembles the proxy over the client that `client` builds, usually [`Config::client_builder`] with changes. Of
+    /// `config`, it takes what is not the client's: access, limits, aliases, stored responses.
     ///
     /// # Errors
     /// As [`App::new`].
-    pub fn over(config: &Config, client: ClientBuilder, clock: AnyTimer) -> Result<Self, BuildError> {
+    pub fn over(config: &Config, client: ClientBuilder) -> Result<Self, BuildError> {
         config.warn_of_other_servers();
+        let clock = client.clock().clone();
         let request_log = Arc::new(RequestLog::new(clock.clone()));
-        let client = client
-            .base_url(config.upstream.clone())
-            .auth(config.auth_config())
-            .identity(config.identity.clone())
-            .transport(config.transport)
-            .http(config.client())
-            .observer(Arc::clone(&request_log) as _)
-            .any_timer(clock.clone());
         let state = AppState {
-            client: client.build()?,
+            client: client.observer(Arc::clone(&request_log) as _).build()?,
             runtime: Reloadable::new(RuntimeConfig::from_config(config)),
             request_log,
             stored: Arc::new(Stored::new(config.stored_bytes)),

@@ -1,9 +1,9 @@
 //! The app over the embedded simulator: for `serve --simulate`, the demonstration, and the tests of embedders.
 
-use codex_auth::{AnyStore, MemoryStore, Secret, Tokens};
+use codex_auth::{MemoryStore, Secret, Tokens};
 use codex_client::BuildError;
 use codex_sim::{Mint, Sim, SimConfig, SimError};
-use codex_upstream::{HttpUpstream, HttpUpstreamError, ModelCacheConfig};
+use codex_upstream::ModelCacheConfig;
 
 use crate::app::App;
 use crate::config::{Config, ConfigError};
@@ -24,9 +24,6 @@ pub enum SimulatedError {
     /// The backend could not be started.
     #[error(transparent)]
     Backend(#[from] SimError),
-    /// The connection to the backend could not be set up.
-    #[error(transparent)]
-    Upstream(#[from] HttpUpstreamError),
     /// The app could not be assembled.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -46,9 +43,8 @@ impl Simulated {
         let config = config.into_builder().upstream_url(sim.upstream_url()).auth_url(sim.auth_url());
         let mut config = sim.ca_pem().into_iter().fold(config, |config, pem| config.ca_pem(pem)).build()?;
         config.is_simulated = true;
-        let client = HttpUpstream::new(config.client())?;
-        let store = AnyStore::new(MemoryStore::with_tokens(login(&sim)).with_login_command(LOGIN_COMMAND));
-        let app = App::new(&config, client, store, ModelCacheConfig::default())?;
+        let store = MemoryStore::with_tokens(login(&sim)).with_login_command(LOGIN_COMMAND);
+        let app = App::over(&config, config.client_builder(store).models(ModelCacheConfig::default()))?;
         Ok(Self { app, _sim: sim })
     }
 }

@@ -14,6 +14,8 @@ async fn a_failure_before_the_first_output_is_an_error_in_every_form() {
         ("[sim:failed-first=context_length_exceeded] hi", ErrorKind::ContextLengthExceeded),
         ("[sim:error-first=invalid_prompt] hi", ErrorKind::PolicyRefused),
         ("[sim:429-usage] hi", ErrorKind::UsageLimit),
+        ("[sim:cut=1] hi", ErrorKind::Truncated),
+        ("[sim:no-events] hi", ErrorKind::Truncated),
         ("[sim:cyber-policy] hi", ErrorKind::PolicyRefused),
     ];
     for (text, kind) in rows {

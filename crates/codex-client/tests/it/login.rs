@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use codex_auth::{
-    AnyStore, AnyTokenEndpoint, EndpointError, MemoryStore, Secret, TokenEndpoint, TokenManager, TokenResponse, Tokens,
+    AnyStore, AnyTokenEndpoint, EndpointError, MemoryStore, Secret, StoreError, StoreVersion, TokenEndpoint,
+    TokenManager, TokenResponse, TokenStore, Tokens,
 };
 use codex_client::{Client, RefreshOutcome, TurnObserver};
 use codex_translate::ErrorKind;
@@ -39,6 +40,85 @@ async fn a_rejected_token_is_replaced_once_and_the_turn_sent_again() {
     let statuses: Vec<_> = rig.turns().iter().map(|turn| turn.status.unwrap()).collect();
     assert_eq!((statuses, rig.sim.control().refreshes()), (vec![401, 200], 1));
     assert_eq!((counts.retries.load(Ordering::Relaxed), counts.refreshes.load(Ordering::Relaxed)), (1, 1));
+}
+
+#[tokio::test]
+async fn an_observer_that_panics_costs_no_token() {
+    #[derive(Debug)]
+    struct Defective;
+    impl TurnObserver for Defective {
+        fn retried(&self) {
+            panic!("retried");
+        }
+
+        fn refreshed(&self, _: RefreshOutcome) {
+            panic!("refreshed");
+        }
+    }
+    let counts = Arc::new(Counts::default());
+    let second: Arc<dyn TurnObserver> = Arc::clone(&counts) as _;
+    let rig = Rig::start_with(|client| client.observer(Arc::new(Defective)).observer(second)).await;
+    rig.sim.control().invalidate_access_tokens();
+    rig.client.chat(chat("hi")).await.unwrap().collect().await.unwrap();
+    assert_eq!((counts.retries.load(Ordering::Relaxed), counts.refreshes.load(Ordering::Relaxed)), (1, 1));
+    // The rotated token was stored.
+    rig.sim.control().invalidate_access_tokens();
+    rig.client.chat(chat("hi")).await.unwrap().collect().await.unwrap();
+}
+
+/// An outage of the store is nothing that the client could correct: it may send the request again.
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_an_outage_and_no_missing_login() {
+    #[derive(Clone)]
+    struct Down;
+    impl TokenStore for Down {
+        type Lock = ();
+
+        async fn load(&self) -> Result<Option<Tokens>, StoreError> {
+            Err(self.down())
+        }
+
+        async fn try_lock(&self) -> Result<Option<()>, StoreError> {
+            Err(self.down())
+        }
+
+        async fn probe(&self, (): &()) -> Result<(), StoreError> {
+            Err(self.down())
+        }
+
+        async fn save(&self, (): &(), _: &Tokens) -> Result<(), StoreError> {
+            Err(self.down())
+        }
+
+        async fn remove(&self, (): &()) -> Result<bool, StoreError> {
+            Err(self.down())
+        }
+
+        async fn version(&self) -> StoreVersion {
+            StoreVersion::from(1)
+        }
+
+        fn location(&self) -> String {
+            "the database".to_owned()
+        }
+
+        fn login_command(&self) -> String {
+            "myapp sign-in".to_owned()
+        }
+    }
+    impl Down {
+        fn down(&self) -> StoreError {
+            StoreError::Other {
+                location: self.location(),
+                reason: "it is restarting".to_owned(),
+                advice: "wait".to_owned(),
+            }
+        }
+    }
+    let client = Client::builder(Down).upstream(ScriptedUpstream::new()).build().unwrap();
+    let error = client.chat(chat("hi")).await.unwrap_err();
+    assert_eq!((error.status_hint(), error.code()), (503, Some("login_store_unavailable")));
+    assert!(error.retry_after().is_some() && error.message().contains("the database"), "{error}");
 }
 
 #[tokio::test]

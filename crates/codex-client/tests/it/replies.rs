@@ -40,7 +40,9 @@ async fn a_stream_is_a_body_that_may_move_between_threads() {
 #[tokio::test]
 async fn the_events_of_a_reply_can_be_read_as_the_backend_sends_them() {
     let rig = Rig::start().await;
-    let mut events = rig.client.chat(chat("hi")).await.unwrap().into_events().await.unwrap();
+    let reply = rig.client.chat(chat_with("hi", json!({"stop": "."}))).await.unwrap();
+    assert_eq!(reply.plan().stop, ["."]);
+    let mut events = reply.into_events().await.unwrap();
     let mut kinds = Vec::new();
     while let Some(batch) = events.next().await {
         let flow = events.each(&batch.unwrap(), |event| {

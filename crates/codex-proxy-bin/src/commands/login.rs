@@ -5,14 +5,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use codex_auth::{
-    Account, AnyStore, AuthConfig, AuthorizationRequest, BrowserLogin, CallbackError, DEFAULT_PORTS, DeviceLogin,
-    LoginError, MemoryStore, TokenStore,
+    Account, AuthConfig, AuthorizationRequest, BrowserLogin, CallbackError, DEFAULT_PORTS, DeviceLogin, LoginError,
+    MemoryStore, TokenStore,
 };
 use codex_upstream::{AnyTimer, HttpUpstream, ModelCacheConfig, Workspace, WorkspaceError, Workspaces};
 use tokio::sync::mpsc;
 use webbrowser::{Browser, BrowserOptions};
 
-use crate::app::App;
 use crate::cli::args::LoginArgs;
 use crate::cli::session::UserSession;
 use crate::commands::{CommandError, LOCK_WAIT, progress};
@@ -44,7 +43,7 @@ pub(crate) async fn run(
     if args.import_codex {
         return Err(CommandError::Usage(NO_IMPORT.to_owned()));
     }
-    let client = HttpUpstream::new(config.client()).map_err(CommandError::other)?;
+    let client = HttpUpstream::new(config.http()).map_err(CommandError::other)?;
     let auth = config.auth_config();
     let flow = LoginFlow { auth, http: client.clone(), no_browser: session.no_browser, clock: AnyTimer::default() };
     let store = OwnStore::open(&config).map_err(CommandError::other)?;
@@ -75,10 +74,10 @@ async fn choose(
     wanted: &str,
     out: &mut impl Write,
 ) -> Result<Workspace, CommandError> {
-    let app = App::new(config, client, AnyStore::new(staged.clone()), ModelCacheConfig::default())
-        .map_err(CommandError::other)?;
-    let bearer = app.client.tokens().bearer().await.map_err(CommandError::other)?;
-    let listed = tokio::time::timeout(LIST_TIMEOUT, app.client.workspaces(&bearer)).await;
+    let client = config.client_builder(staged.clone()).upstream(client).models(ModelCacheConfig::default());
+    let client = client.build().map_err(CommandError::other)?;
+    let bearer = client.tokens().bearer().await.map_err(CommandError::other)?;
+    let listed = tokio::time::timeout(LIST_TIMEOUT, client.workspaces(&bearer)).await;
     let unlisted = |why: String| {
         CommandError::Other(format!("cannot list the workspaces ({why}); the previous login is unchanged"))
     };

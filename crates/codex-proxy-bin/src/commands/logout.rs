@@ -65,7 +65,7 @@ fn confirmed(input: &mut impl BufRead, out: &mut impl Write) -> io::Result<bool>
 
 /// Reports a failure as a warning: the user still wants the credentials deleted from this machine.
 async fn revoke(config: &Config, tokens: &Tokens, out: &mut impl Write) -> Result<(), CommandError> {
-    let told = match HttpUpstream::new(config.client()) {
+    let told = match HttpUpstream::new(config.http()) {
         Ok(client) => {
             let endpoint = HttpTokenEndpoint::new(client, config.auth_config());
             endpoint.revoke(tokens).await.map_err(|error| error.to_string())

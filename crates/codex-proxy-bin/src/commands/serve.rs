@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use codex_auth::{AnyStore, CodexCliStore, LoginState, LoginStatus, TokenStore};
-use codex_upstream::{AnyTimer, HttpUpstream, ModelCacheConfig};
+use codex_upstream::AnyTimer;
 
 use crate::admission::access::Access;
 use crate::admission::advice::Advice;
@@ -62,10 +62,7 @@ async fn serve_login(listeners: Listeners, config: &Config, store: AnyStore) -> 
         }
         LoginState::Valid | LoginState::Renewable | LoginState::Unreadable | _ => {}
     }
-    let client = HttpUpstream::new(config.client()).map_err(CommandError::other)?;
-    let models = ModelCacheConfig { file: config.catalogue_path(), ..ModelCacheConfig::default() };
-    let client = codex_client::Client::builder(store).upstream(client).models(models);
-    let app = App::over(config, client, clock).map_err(CommandError::other)?;
+    let app = App::over(config, config.client_builder(store).any_timer(clock)).map_err(CommandError::other)?;
     serve_app(listeners, app, config).await
 }
 

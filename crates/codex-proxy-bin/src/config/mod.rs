@@ -7,8 +7,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use codex_auth::AuthConfig;
-use codex_upstream::{ClientIdentity, Emulation, HttpUpstreamConfig, ModelAliases, ProxyConfig, TransportChoice};
+use codex_auth::{AuthConfig, TokenStore};
+use codex_client::{Client, ClientBuilder};
+use codex_upstream::{
+    ClientIdentity, Emulation, HttpUpstreamConfig, ModelAliases, ModelCacheConfig, ProxyConfig, TransportChoice,
+};
 use url::Url;
 
 use crate::admission::access::Access;
@@ -207,8 +210,26 @@ impl Config {
         other.collect()
     }
 
-    /// Returns the settings of the client for the backend and the auth server.
-    pub fn client(&self) -> HttpUpstreamConfig {
+    /// Starts the client that these settings describe, of the login in `store`: servers, connections, identity,
+    /// transport, and the cached model catalogue if there is a home directory.
+    pub fn client_builder(&self, store: impl TokenStore) -> ClientBuilder {
+        self.configured(Client::builder(store))
+    }
+
+    /// Gives `client` these settings, for one that shares the tokens of the embedder
+    /// ([`Client::builder_sharing`](codex_client::Client::builder_sharing)).
+    pub fn configured(&self, client: ClientBuilder) -> ClientBuilder {
+        client
+            .base_url(self.upstream.clone())
+            .auth(self.auth_config())
+            .identity(self.identity.clone())
+            .transport(self.transport)
+            .http(self.http())
+            .models(ModelCacheConfig { file: self.catalogue_path(), ..ModelCacheConfig::default() })
+    }
+
+    /// Returns the settings of connections to the backend and the auth server.
+    pub fn http(&self) -> HttpUpstreamConfig {
         HttpUpstreamConfig {
             emulation: self.emulation,
             extra_roots_pem: self.extra_roots_pem.clone(),

@@ -77,8 +77,8 @@ fn the_defaults_of_the_table_are_those_of_the_code() {
 #[test]
 fn the_fingerprint_can_be_chosen() {
     let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_EMULATE", value)]);
-    assert_eq!(read("").unwrap().client().emulation, Emulation::Chrome);
-    assert_eq!(read("codex").unwrap().client().emulation, Emulation::Codex);
+    assert_eq!(read("").unwrap().http().emulation, Emulation::Chrome);
+    assert_eq!(read("codex").unwrap().http().emulation, Emulation::Codex);
     let error = read("firefox").unwrap_err();
     assert!(error.starts_with("CODEX_PROXY_EMULATE: "), "{error}");
 }
@@ -86,8 +86,8 @@ fn the_fingerprint_can_be_chosen() {
 #[test]
 fn the_upstream_timeout_can_be_set() {
     let read = |value| config(&[("HOME", "/h"), ("CODEX_PROXY_UPSTREAM_TIMEOUT", value)]);
-    assert_eq!(read("").unwrap().client().read_timeout, HttpUpstreamConfig::default().read_timeout);
-    assert_eq!(read("5").unwrap().client().read_timeout, Duration::from_secs(5));
+    assert_eq!(read("").unwrap().http().read_timeout, HttpUpstreamConfig::default().read_timeout);
+    assert_eq!(read("5").unwrap().http().read_timeout, Duration::from_secs(5));
     let error = read("0").unwrap_err();
     assert!(error.starts_with("CODEX_PROXY_UPSTREAM_TIMEOUT: "), "{error}");
 }

@@ -2,7 +2,7 @@
 //! turn, and a writer.
 
 use bytes::Bytes;
-use codex_client::Turn;
+use codex_client::{ReplyObserver as _, Turn};
 use codex_translate::{Dialect, Error, Options};
 use http::{Response, StatusCode};
 
@@ -36,6 +36,9 @@ pub(crate) async fn turn(
     turn.plan.previous_response_id = previous;
     let mut store = asked.and_then(|(asked, permit)| StoreOnCompletion::of(app, context, &turn.plan, asked, permit));
     let record = &context.record;
+    if turn.plan.stream {
+        record.streams();
+    }
     let reply = turn.send().await?;
     let notices = reply.notices().to_vec();
     let mut response = if reply.is_stream() {

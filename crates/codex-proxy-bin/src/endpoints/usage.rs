@@ -65,7 +65,6 @@ pub(crate) fn rfc3339(at: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use codex_client::KnownQuota;
     use std::time::{Duration, UNIX_EPOCH};
 
     use codex_upstream::QuotaWindow;
@@ -84,11 +83,9 @@ mod tests {
 
     #[test]
     fn a_window_that_was_reset_is_left_out() {
-        let known = KnownQuota::default();
         let windows = vec![window("5h", None, 1_000), window("Spark weekly", Some("Spark"), 2_000)];
-        known.observe(Quota { windows, ..Quota::default() }, UNIX_EPOCH + Duration::from_secs(900));
-        known.observe(Quota::default(), UNIX_EPOCH + Duration::from_secs(999));
-        let report = known.report();
+        let (quota, at) = (Quota { windows, ..Quota::default() }, Some(UNIX_EPOCH + Duration::from_secs(900)));
+        let report = QuotaReport { quota, at, problem: None };
         let shown = report_json(&report, UNIX_EPOCH + Duration::from_secs(960));
         assert_eq!((&shown["age_seconds"], shown["windows"].as_array().unwrap().len()), (&json!(60), 2));
         assert_eq!(

@@ -9,7 +9,7 @@ use codex_auth::{AnyStore, MemoryStore};
 use codex_proxy::{App, Config};
 use codex_sim::Sim;
 use codex_translate::Chunk;
-use codex_upstream::{ChunkStream, HttpUpstream, ModelCacheConfig, Upstream, UpstreamError};
+use codex_upstream::{ChunkStream, HttpUpstream, Upstream, UpstreamError};
 use futures_util::{StreamExt as _, stream};
 use http::{Request, Response};
 use serde_json::{Value, json};
@@ -76,11 +76,11 @@ async fn a_panic_ends_only_its_request() {
         .max_queue(0)
         .ca_pem(sim.ca_pem().unwrap());
     let config = config.build().unwrap();
-    let client = HttpUpstream::new(config.client()).unwrap();
+    let client = HttpUpstream::new(config.http()).unwrap();
     let defective = Defective { client, at_once: AtomicBool::new(true), later: AtomicBool::new(false) };
     let upstream = Arc::new(defective);
     let store = AnyStore::new(MemoryStore::with_tokens(tokens_of(&sim)));
-    let app = App::new(&config, Arc::clone(&upstream), store, ModelCacheConfig::default()).unwrap();
+    let app = App::over(&config, config.client_builder(store).upstream(Arc::clone(&upstream))).unwrap();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(app.clone().serve_only(listener, app.clone(), std::future::pending()));

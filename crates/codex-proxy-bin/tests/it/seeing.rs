@@ -293,3 +293,19 @@ async fn the_log_has_one_line_per_request_in_either_format() {
         }
     }
 }
+
+/// Its error is no output of the reply, and an open stream counts from its beginning.
+#[tokio::test]
+async fn a_stream_that_fails_before_its_first_output_is_recorded_as_a_stream() {
+    let proxy = Harness::start().await;
+    for path in ["/v1/chat/completions", "/v1/responses"] {
+        let body = json!({"model": "gpt-5.5", "stream": true, "input": "[sim:429-usage]",
+            "messages": [{"role": "user", "content": "[sim:429-usage]"}]});
+        let mut body = body;
+        body.as_object_mut().unwrap().remove(if path.ends_with("responses") { "messages" } else { "input" });
+        assert_eq!(proxy.post(path, &body).await.status, 429);
+        settled(&proxy).await;
+        let entry = proxy.app.request_log.recent().remove(0);
+        assert_eq!((entry.is_stream, entry.first_byte, entry.finish), (true, None, Some("error")), "{path}");
+    }
+}

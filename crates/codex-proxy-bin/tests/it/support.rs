@@ -8,7 +8,7 @@ use codex_auth::{MemoryStore, Secret, Tokens};
 use codex_proxy::{Access, Advice, App, Config, ConfigBuilder, Limits};
 use codex_sim::{Mint, Outcome, RecordedRequest, Sim, SimConfig};
 use codex_upstream::{
-    AnyTimer, ChunkStream, HttpUpstream, HttpUpstreamConfig, RetryPolicy, TransportChoice, Upstream, read_to_end,
+    ChunkStream, HttpUpstream, HttpUpstreamConfig, RetryPolicy, TransportChoice, Upstream, read_to_end,
 };
 use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -94,11 +94,11 @@ impl Harness {
         // Only over TLS.
         let config = sim.ca_pem().into_iter().fold(config, |config, pem| config.ca_pem(pem));
         let config = with(config).build().unwrap();
-        let upstream = HttpUpstream::new(config.client()).unwrap();
+        let upstream = HttpUpstream::new(config.http()).unwrap();
         let login = store.clone().with_login_command("codex-proxy login");
         let retry = RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() };
-        let client = codex_client::Client::builder(login).upstream(upstream).retry(retry);
-        let app = App::over(&config, client, AnyTimer::default()).unwrap().with_advice(Advice::program());
+        let client = config.client_builder(login).upstream(upstream).retry(retry);
+        let app = App::over(&config, client).unwrap().with_advice(Advice::program());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();

@@ -57,7 +57,7 @@ async fn examine(config: &Config, credentials: Finding, store: AnyStore) -> Vec<
         Err(error) => Finding::fail("home", error.to_string()),
     };
     let mut findings = vec![home, credentials, local::proxy(&config.proxy)];
-    let settings = HttpUpstreamConfig { connect_timeout: MAX_WAIT, read_timeout: MAX_WAIT, ..config.client() };
+    let settings = HttpUpstreamConfig { connect_timeout: MAX_WAIT, read_timeout: MAX_WAIT, ..config.http() };
     match HttpUpstream::new(settings) {
         Ok(client) => {
             findings.extend(remote::examine(config, client.clone(), store).await);

@@ -4,15 +4,15 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use codex_auth::{AnyStore, Bearer};
+use codex_client::Client;
 use codex_upstream::{
-    CatalogueSource, HttpUpstream, ModelCacheConfig, Quota, SendError, Upstream, UpstreamError, Verdict,
+    CatalogueSource, HttpUpstream, ModelCacheConfig, Quota, SendError, TokioTimer, Upstream, UpstreamError, Verdict,
     error_for_status,
 };
 use http::Request;
 use http::header::{ACCEPT, DATE, USER_AGENT};
 use url::{Host, Url};
 
-use crate::app::App;
 use crate::commands::doctor::finding::{Finding, MAX_WAIT};
 use crate::commands::duration::rough;
 use crate::config::Config;
@@ -23,14 +23,14 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// Beyond this, certificates appear expired or not yet valid.
 const CLOCK_LIMIT: Duration = Duration::from_secs(86_400);
 
-pub(super) async fn examine(config: &Config, client: HttpUpstream, store: AnyStore) -> Vec<Finding> {
+pub(super) async fn examine(config: &Config, upstream: HttpUpstream, store: AnyStore) -> Vec<Finding> {
     let catalogue = ModelCacheConfig { timeout: MAX_WAIT, ..ModelCacheConfig::default() };
-    let app = match App::new(config, client, store, catalogue) {
-        Ok(app) => app,
+    let client = match config.client_builder(store).upstream(upstream).models(catalogue).build() {
+        Ok(client) => client,
         Err(error) => return vec![Finding::fail("settings", error.to_string())],
     };
-    let auth = ProbedServer::reach(&app, &config.auth, ".well-known/openid-configuration").await;
-    let backend = ProbedServer::reach(&app, &config.upstream, "wham/usage").await;
+    let auth = ProbedServer::reach(&client, &config.auth, ".well-known/openid-configuration").await;
+    let backend = ProbedServer::reach(&client, &config.upstream, "wham/usage").await;
     let looks_up = looks_up_names(config);
     let mut findings = Vec::new();
     for server in [&auth, &backend] {
@@ -40,15 +40,15 @@ pub(super) async fn examine(config: &Config, client: HttpUpstream, store: AnySto
         findings.extend(server.tls());
     }
     findings.push(auth.reached("auth server"));
-    findings.push(clock(auth.date().or_else(|| backend.date()), app.clock.now()));
+    findings.push(clock(auth.date().or_else(|| backend.date()), SystemTime::now()));
     findings.push(backend.reached("backend"));
-    let bearer = app.client.tokens().bearer().await;
+    let bearer = client.tokens().bearer().await;
     // A refresh in progress holds the only copy of a rotated token.
-    app.client.wait_for_refresh().await;
+    client.wait_for_refresh().await;
     match bearer {
         Ok(bearer) => {
-            findings.push(login(&app, &bearer).await);
-            findings.push(models(&app).await);
+            findings.push(login(&client, &bearer).await);
+            findings.push(models(&client).await);
         }
         Err(error) => {
             findings.push(Finding::fail("login", error.to_string()));
@@ -79,8 +79,8 @@ struct Answer {
 }
 
 impl ProbedServer {
-    async fn reach(app: &App, base: &Url, path: &str) -> Self {
-        let outcome = reach(app, &format!("{}/{path}", base.as_str().trim_end_matches('/'))).await;
+    async fn reach(client: &Client, base: &Url, path: &str) -> Self {
+        let outcome = reach(client, &format!("{}/{path}", base.as_str().trim_end_matches('/'))).await;
         Self { base: base.clone(), outcome }
     }
 
@@ -126,13 +126,13 @@ impl ProbedServer {
     }
 }
 
-async fn reach(app: &App, uri: &str) -> Result<Answer, UpstreamError> {
+async fn reach(client: &Client, uri: &str) -> Result<Answer, UpstreamError> {
     let invalid = |error: http::Error| UpstreamError::InvalidRequest { reason: error.to_string() };
-    let request = Request::get(uri).header(ACCEPT, "*/*").header(USER_AGENT, &app.client.identity().user_agent);
-    let reply = app.client.upstream().send(request.body(Bytes::new()).map_err(invalid)?).await?;
+    let request = Request::get(uri).header(ACCEPT, "*/*").header(USER_AGENT, &client.identity().user_agent);
+    let reply = client.upstream().send(request.body(Bytes::new()).map_err(invalid)?).await?;
     let status = reply.status().as_u16();
     let date = reply.headers().get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-    let is_challenge = match error_for_status(reply, &app.clock).await {
+    let is_challenge = match error_for_status(reply, &TokioTimer).await {
         Err(SendError::Refused { failure, .. }) => failure.verdict() == Verdict::Challenge,
         Ok(_) | Err(_) => false,
     };
@@ -172,12 +172,12 @@ fn clock(told: Option<SystemTime>, now: SystemTime) -> Finding {
 }
 
 /// Checks whether the backend accepts the login.
-async fn login(app: &App, bearer: &Bearer) -> Finding {
-    let quota = match app.client.refresh_quota(bearer).await {
+async fn login(client: &Client, bearer: &Bearer) -> Finding {
+    let quota = match client.refresh_quota(bearer).await {
         Ok(quota) => quota,
         Err(error) => return Finding::fail("login", error.to_string()),
     };
-    let status = app.client.login_status().await;
+    let status = client.login_status().await;
     let who = status.email.as_deref().unwrap_or("(no e-mail in the tokens)");
     let found = format!("the backend accepts the login of {who}{}", used(&quota));
     match &quota.reached {
@@ -193,8 +193,8 @@ fn used(quota: &Quota) -> String {
     }
 }
 
-async fn models(app: &App) -> Finding {
-    let snapshot = app.client.models().await;
+async fn models(client: &Client) -> Finding {
+    let snapshot = client.models().await;
     let count = snapshot.catalogue.models().len();
     match (snapshot.source, snapshot.problem) {
         (CatalogueSource::Live, None) if count > 0 => Finding::ok("models", format!("the backend lists {count}")),

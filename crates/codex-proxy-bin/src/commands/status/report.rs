@@ -7,7 +7,6 @@ use codex_translate::{Error, ErrorKind};
 use codex_upstream::{AnyTimer, HttpUpstream, HttpUpstreamConfig, ModelCacheConfig, Quota, Workspace};
 use futures_util::future::join;
 
-use crate::app::App;
 use crate::commands::CommandError;
 use crate::config::Config;
 use crate::credentials::LOGIN_COMMAND;
@@ -101,12 +100,13 @@ impl LoginReport {
 /// Queries the backend with the tokens as they are: in a store that holds only these, there is nothing to refresh or to
 /// lose.
 async fn ask(config: &Config, tokens: Tokens) -> Result<AccountReport, CommandError> {
-    let client = HttpUpstreamConfig { connect_timeout: MAX_WAIT, read_timeout: MAX_WAIT, ..config.client() };
-    let client = HttpUpstream::new(client).map_err(CommandError::other)?;
+    let upstream = HttpUpstreamConfig { connect_timeout: MAX_WAIT, read_timeout: MAX_WAIT, ..config.http() };
+    let upstream = HttpUpstream::new(upstream).map_err(CommandError::other)?;
     let bearer = tokens.bearer();
     let store = AnyStore::new(MemoryStore::with_tokens(tokens).with_login_command(LOGIN_COMMAND));
-    let app = App::new(config, client, store, ModelCacheConfig::default()).map_err(CommandError::other)?;
-    let asked = join(app.client.refresh_quota(&bearer), app.client.workspaces(&bearer));
+    let client = config.client_builder(store).upstream(upstream).models(ModelCacheConfig::default());
+    let client = client.build().map_err(CommandError::other)?;
+    let asked = join(client.refresh_quota(&bearer), client.workspaces(&bearer));
     let Ok((quota, workspaces)) = tokio::time::timeout(MAX_WAIT, asked).await else {
         return Ok(AccountReport::Failed(format!("the backend did not answer within {} s", MAX_WAIT.as_secs())));
     };
