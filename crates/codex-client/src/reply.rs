@@ -77,8 +77,8 @@ impl Reply {
         self.plan.stream
     }
 
-    /// Returns what the translation has decided about the reply: what a [`ChatStream`](codex_translate::ChatStream) over
-    /// [`Reply::into_events`] needs.
+    /// Returns what the translation has decided about the reply. A [`ChatStream`](codex_translate::ChatStream) over
+    /// [`Reply::into_events`] needs it.
     pub fn plan(&self) -> &ReplyPlan {
         &self.plan
     }
