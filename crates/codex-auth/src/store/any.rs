@@ -21,20 +21,29 @@ use crate::tokens::Tokens;
 /// let store = if in_memory {
 ///     AnyStore::new(MemoryStore::default())
 /// } else {
-///     AnyStore::new(FileStore::new("/home/ada/.config/myapp/login.json"))
+///     AnyStore::new(FileStore::new("/home/ada/.config/myapp/login.json").with_login_command("myapp sign-in"))
 /// };
 /// println!("the login is in {}", store.location());
 /// ```
 #[derive(Clone)]
 pub struct AnyStore(Arc<dyn DynStore>);
 
-/// The lock of an [`AnyStore`].
-pub struct AnyLock(Box<dyn Any + Send + Sync>);
+/// The lock of an [`AnyStore`]. Only that store and its clones accept it.
+pub struct AnyLock {
+    lock: Box<DynLock>,
+    /// Dropped after the lock.
+    store: Arc<dyn DynStore>,
+}
 
 impl AnyStore {
     /// Wraps a store of any kind.
     pub fn new<S: TokenStore>(store: S) -> Self {
         Self(Arc::new(store))
+    }
+
+    /// Returns the lock as its store created it. The lock of another store proves nothing here.
+    fn own<'a>(&self, lock: &'a AnyLock) -> Result<&'a DynLock, StoreError> {
+        if Arc::ptr_eq(&self.0, &lock.store) { Ok(&*lock.lock) } else { Err(foreign_lock(TokenStore::location(self))) }
     }
 }
 
@@ -50,13 +59,15 @@ impl fmt::Debug for AnyLock {
     }
 }
 
+type DynLock = dyn Any + Send + Sync;
+
 /// [`TokenStore`] with a single type of lock, and of future for each method.
 trait DynStore: Send + Sync {
     fn load(&self) -> BoxFuture<'_, Result<Option<Tokens>, StoreError>>;
-    fn try_lock(&self) -> BoxFuture<'_, Result<Option<AnyLock>, StoreError>>;
-    fn probe<'a>(&'a self, lock: &'a AnyLock) -> BoxFuture<'a, Result<(), StoreError>>;
-    fn save<'a>(&'a self, lock: &'a AnyLock, tokens: &'a Tokens) -> BoxFuture<'a, Result<(), StoreError>>;
-    fn remove<'a>(&'a self, lock: &'a AnyLock) -> BoxFuture<'a, Result<bool, StoreError>>;
+    fn try_lock(&self) -> BoxFuture<'_, Result<Option<Box<DynLock>>, StoreError>>;
+    fn probe<'a>(&'a self, lock: &'a DynLock) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn save<'a>(&'a self, lock: &'a DynLock, tokens: &'a Tokens) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn remove<'a>(&'a self, lock: &'a DynLock) -> BoxFuture<'a, Result<bool, StoreError>>;
     fn version(&self) -> BoxFuture<'_, StoreVersion>;
     fn location(&self) -> String;
     fn login_command(&self) -> String;
@@ -69,19 +80,19 @@ impl<S: TokenStore> DynStore for S {
         Box::pin(TokenStore::load(self))
     }
 
-    fn try_lock(&self) -> BoxFuture<'_, Result<Option<AnyLock>, StoreError>> {
-        Box::pin(async { Ok(TokenStore::try_lock(self).await?.map(|lock| AnyLock(Box::new(lock)))) })
+    fn try_lock(&self) -> BoxFuture<'_, Result<Option<Box<DynLock>>, StoreError>> {
+        Box::pin(async { Ok(TokenStore::try_lock(self).await?.map(|lock| -> Box<DynLock> { Box::new(lock) })) })
     }
 
-    fn probe<'a>(&'a self, lock: &'a AnyLock) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn probe<'a>(&'a self, lock: &'a DynLock) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async { TokenStore::probe(self, own(self, lock)?).await })
     }
 
-    fn save<'a>(&'a self, lock: &'a AnyLock, tokens: &'a Tokens) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn save<'a>(&'a self, lock: &'a DynLock, tokens: &'a Tokens) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async { TokenStore::save(self, own(self, lock)?, tokens).await })
     }
 
-    fn remove<'a>(&'a self, lock: &'a AnyLock) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn remove<'a>(&'a self, lock: &'a DynLock) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async { TokenStore::remove(self, own(self, lock)?).await })
     }
 
@@ -98,13 +109,16 @@ impl<S: TokenStore> DynStore for S {
     }
 }
 
-/// Returns the lock as its store created it. The lock of another kind of store proves nothing here.
-fn own<'a, S: TokenStore>(store: &S, lock: &'a AnyLock) -> Result<&'a S::Lock, StoreError> {
-    lock.0.downcast_ref().ok_or_else(|| StoreError::Other {
-        location: TokenStore::location(store),
+fn own<'a, S: TokenStore>(store: &S, lock: &'a DynLock) -> Result<&'a S::Lock, StoreError> {
+    lock.downcast_ref().ok_or_else(|| foreign_lock(TokenStore::location(store)))
+}
+
+fn foreign_lock(location: String) -> StoreError {
+    StoreError::Other {
+        location,
         reason: "the lock belongs to another store".to_owned(),
         advice: "use the lock with the store that returned it".to_owned(),
-    })
+    }
 }
 
 impl TokenStore for AnyStore {
@@ -115,19 +129,20 @@ impl TokenStore for AnyStore {
     }
 
     async fn try_lock(&self) -> Result<Option<AnyLock>, StoreError> {
-        DynStore::try_lock(&*self.0).await
+        let lock = DynStore::try_lock(&*self.0).await?;
+        Ok(lock.map(|lock| AnyLock { lock, store: Arc::clone(&self.0) }))
     }
 
     async fn probe(&self, lock: &AnyLock) -> Result<(), StoreError> {
-        DynStore::probe(&*self.0, lock).await
+        DynStore::probe(&*self.0, self.own(lock)?).await
     }
 
     async fn save(&self, lock: &AnyLock, tokens: &Tokens) -> Result<(), StoreError> {
-        DynStore::save(&*self.0, lock, tokens).await
+        DynStore::save(&*self.0, self.own(lock)?, tokens).await
     }
 
     async fn remove(&self, lock: &AnyLock) -> Result<bool, StoreError> {
-        DynStore::remove(&*self.0, lock).await
+        DynStore::remove(&*self.0, self.own(lock)?).await
     }
 
     async fn version(&self) -> StoreVersion {
@@ -146,7 +161,7 @@ impl TokenStore for AnyStore {
 #[cfg(test)]
 mod tests {
     use super::{AnyStore, TokenStore, Tokens};
-    use crate::{CodexCliStore, MemoryStore, Secret};
+    use crate::{CodexCliStore, FileStore, MemoryStore, Secret};
 
     #[tokio::test]
     async fn any_store_behaves_as_the_store_in_it() {
@@ -165,9 +180,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_lock_of_another_kind_of_store_is_rejected() {
-        let lock = AnyStore::new(CodexCliStore::new("auth.json")).try_lock().await.unwrap().unwrap();
-        let store = AnyStore::new(MemoryStore::default());
-        assert!(store.probe(&lock).await.is_err() && store.remove(&lock).await.is_err());
+    async fn the_lock_of_another_store_is_rejected() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name| AnyStore::new(FileStore::new(directory.path().join(name)));
+        let store = file("b.json");
+        let others =
+            [AnyStore::new(CodexCliStore::new("auth.json")), AnyStore::new(MemoryStore::default()), file("a.json")];
+        for other in others {
+            let lock = other.try_lock().await.unwrap().unwrap();
+            assert!(store.probe(&lock).await.is_err() && store.remove(&lock).await.is_err());
+            assert!(store.save(&lock, &Tokens::new(Secret::new("token"))).await.is_err());
+        }
+        let lock = store.try_lock().await.unwrap().unwrap();
+        store.clone().probe(&lock).await.unwrap();
     }
 }
