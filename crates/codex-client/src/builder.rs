@@ -29,7 +29,7 @@ use crate::state::ClientState;
 /// use codex_client::Client;
 /// use codex_upstream::{Emulation, HttpUpstreamConfig, TransportChoice};
 ///
-/// let store = FileStore::new("/var/lib/myapp/credentials.json");
+/// let store = FileStore::new("/var/lib/myapp/login.json").with_login_command("myapp sign-in");
 /// let client = Client::builder(store)
 ///     .http(HttpUpstreamConfig { emulation: Emulation::Codex, ..HttpUpstreamConfig::default() })
 ///     .transport(TransportChoice::Auto)

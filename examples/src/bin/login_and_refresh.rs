@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = AuthConfig::new(Url::parse(sim.auth_url())?);
     let roots = sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect();
     let http = HttpUpstream::new(HttpUpstreamConfig { extra_roots_pem: roots, ..HttpUpstreamConfig::default() })?;
-    let store = FileStore::new(home.path().join("credentials.json"));
+    let store = FileStore::new(home.path().join("credentials.json")).with_login_command("login_and_refresh");
 
     let login = DeviceLogin::start(&config, &http, &SystemClock).await?;
     writeln!(out, "enter {} at {}", login.user_code(), login.verification_url())?;

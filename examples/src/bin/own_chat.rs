@@ -77,7 +77,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(&path, tokens.to_json())?;
 
     let roots = sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect();
-    let client = Client::builder(FileStore::new(&path))
+    let client = Client::builder(FileStore::new(&path).with_login_command("own_chat sign-in"))
         // The real backend needs none of these three.
         .base_url(sim.upstream_url().as_str())
         .auth_url(sim.auth_url())

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use zeroize::Zeroizing;
 
 use crate::store::blocking::BlockingStore;
-use crate::store::{StoreError, StoreVersion};
+use crate::store::{StoreError, StoreVersion, UNNAMED_LOGIN_COMMAND};
 use crate::tokens::Tokens;
 
 /// The largest credentials file that is accepted.
@@ -47,9 +47,9 @@ struct WarnedOnce {
 }
 
 impl FileStore {
-    /// Creates a store in the file at `path`, which need not exist. Its login command is `codex-proxy login`.
+    /// Creates a store in the file at `path`, which need not exist.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into().into(), login_command: "codex-proxy login".into(), warned: Arc::default() }
+        Self { path: path.into().into(), login_command: UNNAMED_LOGIN_COMMAND.into(), warned: Arc::default() }
     }
 
     /// Sets the command that logs in, for messages.

@@ -220,6 +220,12 @@ fn a_failure_of_any_kind_names_the_store_its_reason_and_the_next_step() {
     }
 }
 
+#[test]
+fn a_store_without_a_login_command_names_no_program() {
+    let file = FileStore::new("login.json");
+    assert_eq!(BlockingStore::login_command(&file), MemoryStore::default().login_command());
+}
+
 #[tokio::test]
 async fn every_message_that_asks_for_a_login_names_the_store_s_own_command() {
     let (clock, authority) = (TestClock::new(), Authority::new());
