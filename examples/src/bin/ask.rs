@@ -27,7 +27,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .auth_url(sim.auth_url())
         .http(HttpUpstreamConfig { extra_roots_pem: roots, ..HttpUpstreamConfig::default() })
         .build()?;
-    let answer = client.chat(ChatRequest::prompt("gpt-5.5", prompt)).await?.collect().await?;
-    writeln!(io::stdout(), "{}", answer.text())?;
+    let prompt = ChatRequest::prompt("gpt-5.5", prompt);
+    let answer = async { client.chat(prompt).await?.collect().await }.await;
+    // Also after an error: a refresh in progress holds the only copy of a token.
+    client.wait_for_refresh().await;
+    writeln!(io::stdout(), "{}", answer?.text())?;
     Ok(())
 }

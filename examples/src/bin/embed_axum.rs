@@ -41,13 +41,14 @@ async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = (
         .route("/about", get(async || "a server with the proxy at /ai"))
         .nest_service("/ai", app.clone().mounted_at("/ai"))
         .layer(from_fn(log_in));
-    tokio::select! {
-        served = axum::serve(listener, router).with_graceful_shutdown(shutdown).into_future() => served?,
-        () = app.keep_fresh() => {}
-    }
+    let served = tokio::select! {
+        served = axum::serve(listener, router).with_graceful_shutdown(shutdown).into_future() => served,
+        () = app.keep_fresh() => Ok(()),
+    };
     tracing::info!("draining");
+    // Also after an error: a refresh in progress holds the only copy of a token.
     app.drain().await;
-    Ok(())
+    served
 }
 
 #[tokio::main]
