@@ -3,9 +3,10 @@
 //! With keys, only a key counts. Without one, only programs on this machine are served, whatever address the proxy
 //! listens on. A web page in the user's browser also connects from this machine, so every header that names where a
 //! request comes from must name this machine, too (DNS rebinding, cross-site requests). The key that the shipped unit
-//! sets is public: it is accepted from this machine and from private networks, but never from a web page.
+//! sets is public: it is accepted from this machine and from private networks, but never from a web page. Behind the
+//! login of another server, only the pages of other origins are rejected.
 
-use http::header::{AUTHORIZATION, HOST, ORIGIN, REFERER};
+use http::header::{AUTHORIZATION, HOST, ORIGIN, REFERER, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
@@ -38,7 +39,7 @@ pub struct Access {
     pub keys: ApiKeys,
     /// The web pages that may send requests and read the replies, in addition to those of this machine.
     pub origins: AllowedOrigins,
-    /// Whether everyone may call, whatever the request says of itself: see [`Access::open`].
+    /// Whether everyone may call without a key: see [`Access::open`].
     pub open: bool,
 }
 
@@ -55,6 +56,8 @@ pub enum Denied {
     Remote,
     /// No secret was sent, and the request comes from a web page or names a foreign host.
     ForeignPage,
+    /// The access is open, and the request comes from a web page of another origin.
+    OtherOrigin,
 }
 
 impl Denied {
@@ -62,14 +65,17 @@ impl Denied {
     pub fn is_about_a_key(self) -> bool {
         match self {
             Self::NoKey | Self::WrongKey | Self::PublicKey => true,
-            Self::Remote | Self::ForeignPage => false,
+            Self::Remote | Self::ForeignPage | Self::OtherOrigin => false,
         }
     }
 }
 
 impl Access {
-    /// Admits everyone, for a server that has a login of its own: no key is required, and neither the peer nor the host
-    /// and origin of a request are checked. Which web pages may read replies is still up to `origins`.
+    /// Admits everyone, for a server that has a login of its own: no key is required, and the peer is not checked.
+    ///
+    /// A browser sends the cookies of that login with requests of any page. Requests that do something, and WebSockets,
+    /// are therefore rejected if they come from a page of another origin than the request's host, unless `origins` names
+    /// it (`*` names none) or the page is on this machine. `origins` also decides which pages may read replies.
     ///
     /// Name the callers to the app ([`CallerId`](crate::CallerId)); otherwise they share their stored responses.
     pub fn open() -> Self {
@@ -87,7 +93,7 @@ impl Access {
     /// The reason; the caller gets 401 for a key problem and 403 otherwise.
     pub fn admit(&self, peer: Peer, head: &Parts) -> Result<(), Denied> {
         if self.open {
-            return Ok(());
+            return self.check_origin(head);
         }
         if self.keys.is_empty() {
             if is_forwarded(&head.headers) || !peer.is_this_machine() {
@@ -108,10 +114,7 @@ impl Access {
     /// is one of ours, and so is every page that it is said to come from.
     fn check_page(&self, head: &Parts, is_ours: fn(&str) -> bool) -> Result<(), Denied> {
         let headers = &head.headers;
-        let text = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
-        // The request line and the header can disagree; which one is meant is then ambiguous.
-        let hosts = head.uri.authority().map(|authority| authority.as_str().to_owned());
-        let mut hosts = hosts.into_iter().chain(headers.get_all(HOST).iter().map(text));
+        let mut hosts = hosts(head);
         let trusted = |origin: &str| self.origins.names(origin) || authority_of(origin).is_some_and(is_ours);
         let mut origins = headers.get_all(ORIGIN).iter().map(text).peekable();
         let is_cross_site = headers.get_all("sec-fetch-site").iter().any(|site| site == "cross-site");
@@ -125,6 +128,49 @@ impl Access {
             Err(Denied::ForeignPage)
         }
     }
+
+    /// Returns whether a caller that needs no secret may be a program, a page of the server itself or a trusted web page
+    /// (the algorithm is that of Go's `http.CrossOriginProtection`). Reading is left to the browser, which allows it only
+    /// to the pages that the reply names, except for WebSockets.
+    fn check_origin(&self, head: &Parts) -> Result<(), Denied> {
+        let headers = &head.headers;
+        if head.method.is_safe() && !headers.contains_key(UPGRADE) {
+            return Ok(());
+        }
+        let origins: Vec<_> = headers.get_all(ORIGIN).iter().map(text).collect();
+        let sites: Vec<_> = headers.get_all("sec-fetch-site").iter().collect();
+        // No page can change what the browser says of its site, while a proxy in front may have changed the host.
+        let is_own = if sites.is_empty() {
+            origins.iter().all(|origin| is_host(origin, head))
+        } else {
+            sites.iter().all(|site| *site == "same-origin" || *site == "none")
+        };
+        let is_trusted =
+            |origin: &String| self.origins.names(origin) || authority_of(origin).is_some_and(is_local_authority);
+        if is_own || (!origins.is_empty() && origins.iter().all(is_trusted)) {
+            Ok(())
+        } else {
+            Err(Denied::OtherOrigin)
+        }
+    }
+}
+
+fn text(value: &HeaderValue) -> String {
+    value.to_str().map(str::to_owned).unwrap_or_default()
+}
+
+/// Returns every host that a request names. The request line and the header can disagree; which one is meant is then
+/// ambiguous.
+fn hosts(head: &Parts) -> impl Iterator<Item = String> {
+    let authority = head.uri.authority().map(|authority| authority.as_str().to_owned());
+    authority.into_iter().chain(head.headers.get_all(HOST).iter().map(text))
+}
+
+/// Returns whether `origin` is that of the host to which the request was sent.
+fn is_host(origin: &str, head: &Parts) -> bool {
+    let hosts: Vec<_> = hosts(head).collect();
+    let own = authority_of(origin);
+    !hosts.is_empty() && hosts.iter().all(|host| own.is_some_and(|own| own.eq_ignore_ascii_case(host)))
 }
 
 /// Returns whether an intermediary forwarded the request: a proxy on this machine speaks for others.
@@ -185,7 +231,7 @@ mod tests {
         let peer =
             if peer == "unix" { Peer::Unix } else { Peer::Tcp((peer.parse::<std::net::IpAddr>().unwrap(), 9).into()) };
         let origins = "https://chat.example, app://obsidian.md".parse().unwrap();
-        let access = Access { keys: keys.parse().unwrap(), origins, open: false };
+        let access = Access { keys: keys.parse().unwrap(), origins, ..Access::default() };
         let (head, ()) = request.body(()).unwrap().into_parts();
         assert_eq!(access.admit(peer, &head), expected, "{peer:?} {uri} {pairs:?}");
     }
@@ -354,12 +400,64 @@ mod tests {
 
     #[test]
     fn open_access_admits_everyone() {
-        let access = Access { keys: "secret".parse().unwrap(), ..Access::open() };
-        let headers = [("host", "evil.example"), ("x-forwarded-for", "8.8.8.8"), ("origin", "https://evil.example")];
-        let request = headers.into_iter().fold(Request::get("/"), |request, (name, value)| request.header(name, value));
-        let (head, ()) = request.body(()).unwrap().into_parts();
         for peer in [Peer::Unknown, Peer::Unix, Peer::Tcp(([8, 8, 8, 8], 9).into())] {
-            assert_eq!(access.admit(peer, &head), Ok(()));
+            for method in ["GET", "POST", "DELETE"] {
+                open(
+                    peer,
+                    method,
+                    &[("host", "ai.example"), ("x-forwarded-for", "8.8.8.8"), ("via", "1.1 cdn")],
+                    Ok(()),
+                );
+            }
+        }
+    }
+
+    /// Checks a request to a server with a login of its own.
+    #[track_caller]
+    fn open(peer: Peer, method: &str, pairs: &[(&str, &str)], expected: Result<(), Denied>) {
+        let origins = "https://chat.example, *".parse().unwrap();
+        let access = Access { keys: "secret".parse().unwrap(), origins, ..Access::open() };
+        let request = Request::builder().method(method).uri("/v1/responses");
+        let request = pairs.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        assert_eq!(access.admit(peer, &head), expected, "{method} {pairs:?}");
+    }
+
+    #[test]
+    fn open_access_rejects_what_pages_of_other_origins_do() {
+        let host = ("host", "ai.example:8443");
+        let upgrade = ("upgrade", "websocket");
+        let act = |pairs: &[(&str, &str)], expected: Result<(), Denied>| {
+            let over_websocket: Vec<_> = pairs.iter().copied().chain([upgrade]).collect();
+            open(Peer::Unknown, "GET", &over_websocket, expected);
+            open(Peer::Unknown, "POST", pairs, expected);
+            open(Peer::Unknown, "DELETE", pairs, expected);
+            // The browser does not let the page read the reply.
+            open(Peer::Unknown, "GET", pairs, Ok(()));
+        };
+        for pairs in [
+            &[host][..],
+            &[host, ("origin", "https://AI.example:8443")],
+            &[host, ("origin", "https://chat.example"), ("sec-fetch-site", "cross-site")],
+            &[host, ("origin", "http://localhost:5173")],
+            &[("host", "backend:3000"), ("origin", "https://ai.example"), ("sec-fetch-site", "same-origin")],
+            &[host, ("sec-fetch-site", "none")],
+        ] {
+            act(pairs, Ok(()));
+        }
+        for pairs in [
+            &[host, ("origin", "https://evil.example")][..],
+            &[host, ("origin", "https://evil.example"), ("content-type", "text/plain")],
+            &[host, ("origin", "https://ai.example")],
+            &[host, ("origin", "https://page.ai.example:8443"), ("sec-fetch-site", "same-site")],
+            &[host, ("origin", "https://ai.example:8443"), ("origin", "https://evil.example")],
+            &[host, ("origin", "https://chat.example"), ("origin", "https://evil.example")],
+            &[host, ("origin", "null")],
+            &[host, ("origin", "")],
+            &[host, ("sec-fetch-site", "cross-site")],
+            &[("origin", "https://evil.example")],
+        ] {
+            act(pairs, Err(Denied::OtherOrigin));
         }
     }
 }

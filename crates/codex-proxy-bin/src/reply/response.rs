@@ -235,6 +235,11 @@ pub fn from_denied(denied: Denied, advice: &Advice) -> Error {
             );
             (ErrorKind::Permission, "foreign_origin", message)
         }
+        Denied::OtherOrigin => {
+            let next = advice.origins_setting.as_ref().map(|setting| format!("; to allow them, add it to {setting}"));
+            let message = "requests from web pages of this origin are not allowed";
+            (ErrorKind::Permission, "foreign_origin", message.to_owned() + &next.unwrap_or_default())
+        }
     };
     Error::new(kind, message).with_code(code)
 }

@@ -22,8 +22,13 @@ async fn proxy(keys: &str) -> Harness {
     let sim = Sim::start(backend()).await.unwrap();
     let store = MemoryStore::with_tokens(tokens_of(&sim));
     let origins = "https://chat.example".parse().unwrap();
-    Harness::start_under(sim, store, Access { keys: keys.parse().unwrap(), origins, open: false }, Limits::default())
-        .await
+    Harness::start_under(
+        sim,
+        store,
+        Access { keys: keys.parse().unwrap(), origins, ..Access::default() },
+        Limits::default(),
+    )
+    .await
 }
 
 async fn attack(proxy: &Harness, lines: &[&str]) -> RawReply {

@@ -11,7 +11,7 @@ use crate::support::{Harness, Reply, ask, backend, tokens_of};
 async fn proxy(origins: &str) -> Harness {
     let sim = Sim::start(backend()).await.unwrap();
     let store = MemoryStore::with_tokens(tokens_of(&sim));
-    let access = Access { keys: "secret".parse().unwrap(), origins: origins.parse().unwrap(), open: false };
+    let access = Access { keys: "secret".parse().unwrap(), origins: origins.parse().unwrap(), ..Access::default() };
     Harness::start_under(sim, store, access, Limits::default()).await
 }
 

@@ -20,6 +20,7 @@ use http_body_util::{BodyExt as _, Full, Limited, StreamBody};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::Error as SocketError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tower::{Service, ServiceExt as _, service_fn};
 
@@ -212,6 +213,29 @@ async fn callers_of_different_names_share_nothing() {
     let turns = proxy.turns();
     let keys: Vec<_> = turns.iter().map(|turn| turn["prompt_cache_key"].as_str().unwrap()).collect();
     assert!(keys[0] == keys[1] && keys[1] != keys[2], "{keys:?}");
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_cannot_act_as_the_user_of_an_open_server() {
+    let proxy = proxy(Access { origins: "https://chat.example".parse().unwrap(), ..Access::open() }).await;
+    let host = proxy.base.trim_start_matches("http://");
+    let own = format!("http://{host}");
+    for (origin, status) in [("https://evil.example", Some(403)), ("https://chat.example", None), (own.as_str(), None)]
+    {
+        let opened = Client::open(&proxy.base, "/v1/responses", &[("origin", origin)]).await;
+        let refused = opened.err().map(|error| match error {
+            SocketError::Http(response) => response.status().as_u16(),
+            other => panic!("{other}"),
+        });
+        assert_eq!(refused, status, "{origin}");
+        let mut request = post(CHAT, full(&ask("hi")));
+        for (name, value) in [("origin", origin), ("host", host), ("content-type", "text/plain")] {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        let reply = call(&proxy.app, request).await;
+        assert_eq!(reply.status.as_u16(), status.unwrap_or(200), "{origin}");
+        assert!(status.is_none() || reply.json()["error"]["code"] == "foreign_origin", "{origin}");
+    }
 }
 
 #[tokio::test]
