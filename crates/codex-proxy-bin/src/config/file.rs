@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 use crate::config::error::ConfigError;
 use crate::config::given::{SettingSource, SettingValue};
 use crate::config::names;
+use crate::config::names::ListCommand;
 use crate::config::setting::{Redaction, Setting, ValueShape};
 
 /// The contents of a configuration file.
@@ -19,7 +20,7 @@ pub(super) struct ConfigFile {
 }
 
 /// Reads the file at `path`; a missing one is empty, unless it `must_exist`.
-pub(super) fn read(path: &Path, must_exist: bool) -> Result<ConfigFile, ConfigError> {
+pub(super) fn read(path: &Path, must_exist: bool, list: ListCommand) -> Result<ConfigFile, ConfigError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return Ok(ConfigFile::default()),
@@ -27,14 +28,14 @@ pub(super) fn read(path: &Path, must_exist: bool) -> Result<ConfigFile, ConfigEr
             return Err(ConfigError::new(path.display().to_string(), format!("cannot be read ({error})")));
         }
     };
-    let given = parse(path, &text)?;
+    let given = parse(path, &text, list)?;
     let has_secret = given.iter().any(|value| value.setting.redaction == Redaction::All && !value.text.is_empty());
     let warning = (has_secret && is_open(path))
         .then(|| format!("{0} contains a key and is readable by others; run: chmod 600 {0}", path.display()));
     Ok(ConfigFile { given, warning })
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<SettingValue>, ConfigError> {
+fn parse(path: &Path, text: &str, list: ListCommand) -> Result<Vec<SettingValue>, ConfigError> {
     let error = |at: usize, problem: String| {
         ConfigError::new(SettingSource::File(path.to_owned(), line(text, at)).to_string(), problem)
     };
@@ -48,7 +49,7 @@ fn parse(path: &Path, text: &str) -> Result<Vec<SettingValue>, ConfigError> {
     for (key, value) in entries {
         let at = key.span().start;
         let name = key.get_ref().as_ref();
-        let setting = names::in_file(name).map_err(|problem| error(at, problem))?;
+        let setting = names::in_file(name, list).map_err(|problem| error(at, problem))?;
         let written = written(setting, value.get_ref()).map_err(|problem| error(at, format!("{name}: {problem}")))?;
         given.push(SettingValue::new(setting, SettingSource::File(path.to_owned(), line(text, at)), written));
     }
@@ -115,7 +116,7 @@ mod tests {
     use super::*;
 
     fn said(text: &str) -> Result<Vec<String>, String> {
-        let given = parse(Path::new("config.toml"), text).map_err(|error| error.to_string())?;
+        let given = parse(Path::new("config.toml"), text, None).map_err(|error| error.to_string())?;
         Ok(given.iter().map(|value| format!("{}={}", value.setting.name, *value.text)).collect())
     }
 
@@ -131,7 +132,7 @@ mod tests {
     fn errors_name_the_line() {
         for (text, says) in [
             ("\nport = 1\nprot = 9000\n", "config.toml line 3: `prot` is not a setting; did you mean `port`?"),
-            ("zzzzzzzz = 1", "config.toml line 1: `zzzzzzzz` is not a setting; `codex-proxy config show` lists them"),
+            ("zzzzzzzz = 1", "config.toml line 1: `zzzzzzzz` is not a setting"),
             ("CODEX_PROXY_PORT = 1", "config.toml line 1: `CODEX_PROXY_PORT` is not a setting; did you mean `port`?"),
             (
                 "codex_proxy_hom = 1",
@@ -157,7 +158,7 @@ mod tests {
         let warned = |text: &str, mode| {
             std::fs::write(&path, text).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            read(&path, true).unwrap().warning.is_some()
+            read(&path, true, None).unwrap().warning.is_some()
         };
         assert!(warned("api_key = \"k\"", 0o644));
         assert!(!warned("api_key = \"k\"", 0o600));

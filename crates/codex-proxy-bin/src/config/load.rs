@@ -7,6 +7,7 @@ use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::file::{self, ConfigFile};
 use crate::config::given::{SettingSource, SettingValue};
+#[cfg(feature = "program")]
 use crate::config::setting::Setting;
 use crate::config::sources::{Loaded, Sources};
 use crate::config::table::SETTINGS;
@@ -48,13 +49,13 @@ impl Config {
     ///
     /// # Errors
     /// A setting is invalid, or a name is not a setting: in `settings`, in the file, or of a variable that starts with
-    /// `CODEX_PROXY_`. The message names it and where it was set. Nothing has been opened or bound yet.
+    /// `CODEX_PROXY_`; or `settings` contains a name twice. The message names it and where it was set. Nothing has been opened or bound yet.
     pub fn load(
         settings: &[(&str, &str)],
         env: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
     ) -> Result<Self, ConfigError> {
         let env = env.into_iter().collect();
-        Self::read(settings, |_| SettingSource::Code, &env)
+        Self::from_sources(Sources::collect(settings, |_| SettingSource::Code, None, &env)?)
     }
 
     /// Does the same for the program, whose settings from code are flags.
@@ -63,7 +64,8 @@ impl Config {
     /// As [`Config::load`].
     #[cfg(feature = "program")]
     pub(crate) fn from_flags(flags: &[(&str, &str)], env: &Environment) -> Result<Self, ConfigError> {
-        Self::read(flags, |setting| setting.flag.map_or(SettingSource::Code, SettingSource::Flag), env)
+        let source = |setting: &'static Setting| setting.flag.map_or(SettingSource::Code, SettingSource::Flag);
+        Self::from_sources(Sources::collect(flags, source, Some("codex-proxy config show"), env)?)
     }
 
     /// Reads the file again, under the same settings from code and environment. A configuration that was built in code
@@ -86,17 +88,9 @@ impl Config {
         self.loaded.as_ref().map_or(&[], |loaded| &loaded.given)
     }
 
-    fn read(
-        settings: &[(&str, &str)],
-        source: fn(&'static Setting) -> SettingSource,
-        env: &Environment,
-    ) -> Result<Self, ConfigError> {
-        Self::from_sources(Sources::collect(settings, source, env)?)
-    }
-
     fn from_sources(sources: Sources) -> Result<Self, ConfigError> {
         let file = match sources.file() {
-            Some((path, must_exist)) => file::read(&path, must_exist)?,
+            Some((path, must_exist)) => file::read(&path, must_exist, sources.list)?,
             None => ConfigFile::default(),
         };
         let mut values = Values { user_home: sources.user_home.clone(), ..Values::default() };

@@ -13,26 +13,26 @@ const PREFIX: &str = "CODEX_PROXY_";
 /// `contrib/install.sh` reads this one.
 const NOT_SETTINGS: &[&str] = &["CODEX_PROXY_RELEASES"];
 
-/// Kubernetes and Docker describe a service called `codex-proxy` in variables that start like these.
-const OF_A_SERVICE: &[&str] = &["CODEX_PROXY_PORT_", "CODEX_PROXY_SERVICE_"];
+/// The command that lists all settings, if there is one: only the program has it.
+pub(super) type ListCommand = Option<&'static str>;
 
 /// Returns the setting that is called `name`.
 ///
 /// # Errors
 /// There is none; the text says which one may be meant.
-pub(super) fn in_code(name: &str) -> Result<&'static Setting, String> {
-    find(name).ok_or_else(|| unknown(name, meant(name).map(|setting| setting.name)))
+pub(super) fn in_code(name: &str, list: ListCommand) -> Result<&'static Setting, String> {
+    find(name).ok_or_else(|| unknown(name, meant(name).map(|setting| setting.name), list))
 }
 
 /// Returns the setting that a file calls `name`.
 ///
 /// # Errors
 /// There is none, or a file cannot contain it; the text says which one may be meant, or what to set instead.
-pub(super) fn in_file(name: &str) -> Result<&'static Setting, String> {
+pub(super) fn in_file(name: &str, list: ListCommand) -> Result<&'static Setting, String> {
     match find(name) {
         Some(setting) if setting.in_file => Ok(setting),
         Some(setting) => Err(format!("{name} cannot be set in a file; set {}", setting.title())),
-        None => Err(unknown(name, meant(name).map(Setting::name_in_file))),
+        None => Err(unknown(name, meant(name).map(Setting::name_in_file), list)),
     }
 }
 
@@ -40,14 +40,37 @@ pub(super) fn in_file(name: &str) -> Result<&'static Setting, String> {
 ///
 /// # Errors
 /// It is not; the text says which one may be meant.
-pub(super) fn in_environment(name: &OsStr) -> Result<(), String> {
+pub(super) fn in_environment(name: &OsStr, list: ListCommand) -> Result<(), String> {
     let shown = name.to_string_lossy();
-    let is_ours = shown.starts_with(PREFIX) && !OF_A_SERVICE.iter().any(|start| shown.starts_with(start));
     let mut known = SETTINGS.iter().flat_map(|setting| setting.env).chain(NOT_SETTINGS);
-    if !is_ours || known.any(|known| environment::is(name, known)) {
+    if !shown.starts_with(PREFIX) || known.any(|known| environment::is(name, known)) {
         return Ok(());
     }
-    Err(unknown(&shown, meant(&shown).map(Setting::title)))
+    Err(unknown(&shown, meant(&shown).map(Setting::title), list))
+}
+
+/// Returns whether a variable describes a service on the network. Kubernetes puts such variables for every service of a
+/// namespace into its pods, and Docker for every link of a container: `codex-proxy` and `codex-proxy-metrics` give names
+/// that start like a setting.
+pub(super) fn is_of_a_service(name: &OsStr, value: &OsStr) -> bool {
+    const PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
+    let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { return false };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // `..._PORT_8787_TCP_ADDR`
+    let is_of_a_port = |(_, rest): (&str, &str)| {
+        let mut words = rest.split('_');
+        words.next().is_some_and(is_number)
+            && words.next().is_some_and(|word| PROTOCOLS.iter().any(|name| word.eq_ignore_ascii_case(name)))
+            && words.next().is_none_or(|word| matches!(word, "ADDR" | "PORT" | "PROTO"))
+            && words.next().is_none()
+    };
+    let is_url = || PROTOCOLS.iter().any(|name| value.strip_prefix(name).is_some_and(|rest| rest.starts_with("://")));
+    name.starts_with(PREFIX)
+        && (name.ends_with("_SERVICE_HOST")
+            || name.ends_with("_SERVICE_PORT")
+            || name.contains("_SERVICE_PORT_")
+            || name.rsplit_once("_PORT_").is_some_and(is_of_a_port)
+            || (name.ends_with("_PORT") && is_url()))
 }
 
 impl Setting {
@@ -77,10 +100,11 @@ fn meant(given: &str) -> Option<&'static Setting> {
     find(word).or_else(|| find(longer().or_else(|| nearest::name(word, names()))?))
 }
 
-fn unknown(name: &str, meant: Option<&str>) -> String {
-    match meant {
-        Some(meant) => format!("`{name}` is not a setting; did you mean `{meant}`?"),
-        None => format!("`{name}` is not a setting; `codex-proxy config show` lists them"),
+fn unknown(name: &str, meant: Option<&str>, list: ListCommand) -> String {
+    match (meant, list) {
+        (Some(meant), _) => format!("`{name}` is not a setting; did you mean `{meant}`?"),
+        (None, Some(command)) => format!("`{name}` is not a setting; `{command}` lists them"),
+        (None, None) => format!("`{name}` is not a setting"),
     }
 }
 
@@ -106,12 +130,8 @@ mod tests {
 
     #[test]
     fn only_variables_that_start_like_a_setting_are_checked() {
-        let check = |name: &str| in_environment(OsStr::new(name));
+        let check = |name: &str| in_environment(OsStr::new(name), None);
         for name in ["PATH", "CODEX_HOME", "CODEX_PROXY_HOME", "CODEX_PROXY_RELEASES", "CODEX_PROXYX"] {
-            assert_eq!(check(name), Ok(()));
-        }
-        // A pod's variables for a service in its namespace.
-        for name in ["CODEX_PROXY_SERVICE_HOST", "CODEX_PROXY_PORT_8787_TCP_ADDR"] {
             assert_eq!(check(name), Ok(()));
         }
         for (name, meant) in [
@@ -121,6 +141,36 @@ mod tests {
             ("CODEX_PROXY_HTTPS_PROXY", "`https_proxy`"),
         ] {
             assert!(check(name).unwrap_err().contains(meant), "{name}");
+        }
+    }
+
+    #[test]
+    fn variables_of_services_on_the_network_are_not_the_users() {
+        let check = |name: &str, value: &str| is_of_a_service(OsStr::new(name), OsStr::new(value));
+        for service in ["CODEX_PROXY", "CODEX_PROXY_PROD", "CODEX_PROXY_METRICS_2"] {
+            for (end, value) in [
+                ("SERVICE_HOST", "10.0.0.1"),
+                ("SERVICE_PORT", "8787"),
+                ("SERVICE_PORT_HTTP_API", "8787"),
+                ("PORT", "tcp://10.0.0.1:8787"),
+                ("PORT_8787_TCP", "tcp://10.0.0.1:8787"),
+                ("PORT_8787_TCP_ADDR", "10.0.0.1"),
+                ("PORT_8787_TCP_PORT", "8787"),
+                ("PORT_53_UDP_PROTO", "udp"),
+            ] {
+                assert!(check(&format!("{service}_{end}"), value), "{service}_{end}");
+            }
+        }
+        for (name, value) in [
+            ("CODEX_PROXY_PORT", "8787"),
+            ("CODEX_PROXY_HTTP_PORT", "8787"),
+            ("CODEX_PROXY_PORT_HTTP", "8787"),
+            ("CODEX_PROXY_PORT_8787", "8787"),
+            ("CODEX_PROXY_HOST", "0.0.0.0"),
+            ("CODEX_PROXY_UPSTREAM_URL", "tcp://10.0.0.1:8787"),
+            ("OTHER_SERVICE_HOST", "10.0.0.1"),
+        ] {
+            assert!(!check(name, value), "{name}");
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The settings from code, flags and environment.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::given::{SettingSource, SettingValue};
 use crate::config::names;
+use crate::config::names::ListCommand;
 use crate::config::setting::Setting;
 use crate::config::table::SETTINGS;
 use crate::config::values::expand_home;
@@ -16,6 +18,7 @@ pub(super) struct Sources {
     /// Those from code or flags first.
     pub(super) given: Vec<SettingValue>,
     pub(super) user_home: Option<PathBuf>,
+    pub(super) list: ListCommand,
 }
 
 /// How a configuration was read.
@@ -28,28 +31,36 @@ pub(super) struct Loaded {
 
 impl Sources {
     /// Collects `settings`, which have the given `source`, and those of the environment.
+    ///
+    /// # Errors
+    /// A name is not a setting, or is given twice in `settings`.
     pub(super) fn collect(
         settings: &[(&str, &str)],
         source: fn(&'static Setting) -> SettingSource,
+        list: ListCommand,
         env: &Environment,
     ) -> Result<Self, ConfigError> {
-        let mut given = Vec::with_capacity(settings.len());
+        let mut given: Vec<SettingValue> = Vec::with_capacity(settings.len());
         for (name, text) in settings {
-            let setting = names::in_code(name).map_err(|problem| ConfigError::new("Config::load", problem))?;
+            let setting = names::in_code(name, list).map_err(|problem| ConfigError::new("Config::load", problem))?;
+            if given.iter().any(|other| other.setting.name == setting.name) {
+                return Err(ConfigError::new("Config::load", format!("`{name}` is given twice")));
+            }
             given.push(SettingValue::new(setting, source(setting), text.trim().to_owned()));
         }
         // Empty values are ignored everywhere.
-        for (name, _) in env.iter().filter(|(_, value)| !value.is_empty()) {
-            names::in_environment(name).map_err(|problem| ConfigError::new("environment", problem))?;
+        for (name, _) in env.iter().filter(|(name, value)| !value.is_empty() && !names::is_of_a_service(name, value)) {
+            names::in_environment(name, list).map_err(|problem| ConfigError::new("environment", problem))?;
         }
         for setting in SETTINGS {
             for name in setting.env {
-                let Some(text) = env.get(name) else { continue };
+                let set = env.get(name).filter(|text| !names::is_of_a_service(OsStr::new(name), text));
+                let Some(text) = set else { continue };
                 let text = text.to_str().ok_or_else(|| ConfigError::new(*name, "is not valid UTF-8"))?;
                 given.push(SettingValue::new(setting, SettingSource::Environment(name), text.trim().to_owned()));
             }
         }
-        Ok(Self { given, user_home: env.user_home() })
+        Ok(Self { given, user_home: env.user_home(), list })
     }
 
     /// Returns the configuration file, and whether it must exist. Without a home directory there is none.

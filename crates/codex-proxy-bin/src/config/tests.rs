@@ -238,6 +238,41 @@ fn an_unknown_name_is_an_error_at_every_door() {
     }
 }
 
+/// A pod has the variables of every service in its namespace, that of the program included.
+#[test]
+fn variables_of_services_on_the_network_are_ignored() {
+    let of_services = [
+        ("HOME", "/h"),
+        ("CODEX_PROXY_PORT", "tcp://10.0.0.1:8787"),
+        ("CODEX_PROXY_PROD_SERVICE_HOST", "10.0.0.1"),
+        ("CODEX_PROXY_PROD_SERVICE_PORT_HTTP", "8787"),
+        ("CODEX_PROXY_PROD_PORT", "tcp://10.0.0.1:8787"),
+        ("CODEX_PROXY_PROD_PORT_8787_TCP_ADDR", "10.0.0.1"),
+    ];
+    let read = config(&of_services).unwrap();
+    assert_eq!((read.port, &*read.host), (8787, "0.0.0.0"));
+    assert!(read.given().iter().all(|given| !matches!(given.source, SettingSource::Environment("CODEX_PROXY_PORT"))));
+    assert!(config(&[("HOME", "/h"), ("CODEX_PROXY_PROD_PORT", "8787")]).is_err());
+}
+
+#[test]
+fn only_the_program_names_its_command_for_the_settings() {
+    let advised = |read: Result<Config, ConfigError>| read.unwrap_err().to_string().contains("codex-proxy config show");
+    let variables = [("HOME", "/h"), ("CODEX_PROXY_ZZZZZZZZ", "1")];
+    assert!(advised(Config::from_flags(&[], &variables.into_iter().collect())));
+    assert!(!advised(Config::from_env(variables)));
+    assert!(!advised(Config::load(&[("zzzzzzzz", "1")], NO_VARIABLES)));
+    let home = home("zzzzzzzz = 1");
+    assert!(advised(Config::from_flags(&[], &env(&home).into_iter().collect())));
+    assert!(!advised(Config::from_env(env(&home))));
+}
+
+#[test]
+fn a_name_cannot_be_given_twice() {
+    let error = Config::load(&[("api_key", "a"), ("port", "1"), ("api_key", "b")], NO_VARIABLES).unwrap_err();
+    assert!(error.to_string().contains("`api_key`"), "{error}");
+}
+
 #[test]
 fn every_setting_can_be_set_from_code() {
     let config =
