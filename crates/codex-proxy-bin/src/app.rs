@@ -8,7 +8,7 @@ use std::sync::Arc;
 use codex_auth::TokenStore;
 use codex_client::{BuildError, Client, ClientBuilder};
 use codex_upstream::AnyTimer;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use hyper::body::{Body, Incoming};
 use tower_service::Service;
 
@@ -16,6 +16,7 @@ use crate::admission::advice::Advice;
 use crate::config::Config;
 use crate::config::runtime::{Reloadable, RuntimeConfig};
 use crate::request::budget::BodyMemoryBudget;
+use crate::route::below;
 use crate::server::listen::Listeners;
 use crate::server::serve::{DRAIN_DEADLINE, serve};
 use crate::server::upgraded::UpgradedConnections;
@@ -52,13 +53,14 @@ use crate::telemetry::request_log::RequestLog;
 ///     let router = Router::new()
 ///         .route("/about", get(async || "a path of this server"))
 ///         .nest_service("/ai", app.clone().mounted_at("/ai"));
-///     tokio::select! {
-///         served = axum::serve(listener, router).with_graceful_shutdown(shutdown).into_future() => served?,
-///         // Never completes.
-///         () = app.keep_fresh() => {}
-///     }
+///     let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown).into_future();
+///     let served = tokio::select! {
+///         served = serving => served,
+///         () = app.keep_fresh() => Ok(()), // Never completes.
+///     };
+///     // Even if serving has failed: a token refresh in progress holds the only copy of the new token.
 ///     app.drain().await;
-///     Ok(())
+///     served
 /// }
 /// ```
 #[derive(Clone, Debug)]
@@ -72,6 +74,8 @@ pub struct App {
 struct Mount {
     /// Empty, or a path that begins with a slash and does not end in one.
     prefix: String,
+    /// Whether the paths of requests begin with the prefix; a router in front has removed it otherwise.
+    strips_prefix: bool,
     advice: Advice,
 }
 
@@ -127,8 +131,8 @@ impl App {
         Ok(Self { state: Arc::new(state), mount: Arc::default() })
     }
 
-    /// Returns a handle for requests below `prefix`, such as `/ai`. Requests may have it or not: some routers remove
-    /// the prefix of what they nest. The status page, its examples, `/openapi.json` and error texts name paths with it.
+    /// Returns a handle for a router that removes `prefix`, such as `/ai`, from the paths of what it nests. The status
+    /// page, its examples, `/openapi.json` and error texts name paths with it.
     ///
     /// ```
     /// use axum::Router;
@@ -139,9 +143,31 @@ impl App {
     /// }
     /// ```
     #[must_use]
-    pub fn mounted_at(mut self, prefix: &str) -> Self {
+    pub fn mounted_at(self, prefix: &str) -> Self {
+        self.below(prefix, false)
+    }
+
+    /// Returns a handle as [`App::mounted_at`] does, for a router that leaves paths as they are: the app removes
+    /// `prefix` itself. A path without it does not exist.
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use codex_proxy::App;
+    ///
+    /// fn router(app: App) -> Router {
+    ///     Router::new().fallback_service(app.stripping_prefix("/ai"))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn stripping_prefix(self, prefix: &str) -> Self {
+        self.below(prefix, true)
+    }
+
+    fn below(mut self, prefix: &str, strips_prefix: bool) -> Self {
         let bare = prefix.trim_matches('/');
-        Arc::make_mut(&mut self.mount).prefix = if bare.is_empty() { String::new() } else { format!("/{bare}") };
+        let mount = Arc::make_mut(&mut self.mount);
+        mount.prefix = if bare.is_empty() { String::new() } else { format!("/{bare}") };
+        mount.strips_prefix = strips_prefix;
         self
     }
 
@@ -155,6 +181,11 @@ impl App {
     /// Returns the prefix of all paths; empty if there is none.
     pub(crate) fn prefix(&self) -> &str {
         &self.mount.prefix
+    }
+
+    /// Returns the path of a request below the prefix; `None` if it is not below it.
+    pub(crate) fn path_of<'a>(&self, uri: &'a Uri) -> Option<&'a str> {
+        if self.mount.strips_prefix { below(&self.mount.prefix, uri.path()) } else { Some(uri.path()) }
     }
 
     /// Returns what error texts advise.

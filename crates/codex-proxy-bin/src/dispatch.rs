@@ -25,7 +25,7 @@ use crate::reply::{self, ReplyBody};
 use crate::request::body;
 use crate::request::context::RequestContext;
 use crate::request::limits;
-use crate::route::{BackendCall, Credential, Route, below, route};
+use crate::route::{BackendCall, Credential, Route, route};
 use crate::telemetry::record::{RequestInfo, RequestRecord};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -86,7 +86,10 @@ impl App {
         let runtime = self.runtime.current();
         let cors = Cors::new(&runtime.access.origins, request.headers());
         let request_id = ids::request_id(request.headers());
-        let route = route(request.method(), below(self.prefix(), request.uri().path()));
+        let route = match self.path_of(request.uri()).map(|path| route(request.method(), path)) {
+            Some(route) if !route.is_status() || runtime.access.shows_status() => route,
+            _ => Route::Unknown,
+        };
         let dialect = route.dialect(request.headers());
         let guard = self.request_log.open(RequestInfo {
             request_id: request_id.to_str().unwrap_or_default().to_owned(),
@@ -164,7 +167,9 @@ impl App {
                         record.fail(&error);
                         reply::error_in(dialect, &error)
                     });
-                self.client.known_quota().quota.write_headers(response.headers_mut(), self.clock.now());
+                if runtime.access.shows_status() {
+                    self.client.known_quota().quota.write_headers(response.headers_mut(), self.clock.now());
+                }
                 response.body_mut().set_slot(slot);
                 Ok(response)
             }
@@ -180,13 +185,16 @@ impl App {
             Route::Metrics => Ok(endpoints::metrics(self).await),
             Route::Status => Ok(endpoints::status(self).await),
             Route::WrongMethod(allowed) => {
-                let path = format!("{}{}", self.prefix(), below(self.prefix(), head.uri.path()));
+                let path = format!("{}{}", self.prefix(), self.path_of(&head.uri).unwrap_or_default());
                 Ok(reply::wrong_method(head.method.as_str(), &path, &allowed))
             }
             Route::Health(probe) => Ok(endpoints::health(self, probe).await),
             Route::OpenApi => Ok(endpoints::openapi(self.prefix(), self.advice())),
             Route::StatusPage => Ok(endpoints::status_page(self.advice())),
-            Route::Unknown => Ok(reply::not_found(self.prefix(), below(self.prefix(), head.uri.path()))),
+            Route::Unknown => Ok(match self.path_of(&head.uri) {
+                Some(path) => reply::not_found(self.prefix(), path),
+                None => reply::outside_prefix(self.prefix(), head.uri.path()),
+            }),
         }
     }
 }

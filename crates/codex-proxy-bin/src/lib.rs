@@ -10,8 +10,9 @@
 //!
 //! | To | Use |
 //! |---|---|
-//! | serve the app below a path | [`App::mounted_at`] |
+//! | serve the app below a path | [`App::mounted_at`], [`App::stripping_prefix`] |
 //! | admit the users of your own login | [`Access::open`] |
+//! | show these users the status page, metrics and quota | [`Access::with_shared_status`] |
 //! | keep what users store separate | [`CallerId`], [`App::answer_as`] |
 //! | name your own settings in error texts | [`App::with_advice`] |
 //! | change keys, aliases and limits while the app runs | [`App::runtime`] |

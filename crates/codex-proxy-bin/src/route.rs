@@ -144,6 +144,11 @@ impl Route {
         }
     }
 
+    /// Returns whether the reply shows the requests of all callers, or the account's quota.
+    pub(crate) fn is_status(&self) -> bool {
+        matches!(self, Self::StatusPage | Self::Status | Self::Metrics | Self::Usage)
+    }
+
     /// Returns whether such requests are sent automatically, again and again: probes, scrapes, an open status page.
     pub(crate) fn is_routine(&self) -> bool {
         matches!(self, Self::Health(_) | Self::Metrics | Self::StatusPage | Self::Status | Self::Usage)
@@ -191,12 +196,11 @@ pub fn paths_without_key() -> String {
     }
 }
 
-/// Returns the path below `prefix`, which a router in front of the app may have removed already.
-pub(crate) fn below<'a>(prefix: &str, path: &'a str) -> &'a str {
-    match path.strip_prefix(prefix) {
-        Some("") => "/",
-        Some(rest) if rest.starts_with('/') => rest,
-        _ => path,
+/// Returns the path below `prefix`; `None` if it is not below it.
+pub(crate) fn below<'a>(prefix: &str, path: &'a str) -> Option<&'a str> {
+    match path.strip_prefix(prefix)? {
+        "" => Some("/"),
+        rest => rest.starts_with('/').then_some(rest),
     }
 }
 
@@ -301,15 +305,16 @@ mod tests {
     }
 
     #[test]
-    fn a_path_below_a_prefix_is_found_with_and_without_it() {
+    fn a_prefix_is_removed_once() {
         for (prefix, path, expected) in [
-            ("", "/v1/models", "/v1/models"),
-            ("/ai", "/ai/v1/models", "/v1/models"),
-            ("/ai", "/v1/models", "/v1/models"),
-            ("/ai", "/ai", "/"),
-            ("/ai", "/ai/", "/"),
-            ("/ai", "/", "/"),
-            ("/ai", "/airy", "/airy"),
+            ("", "/v1/models", Some("/v1/models")),
+            ("/ai", "/ai/v1/models", Some("/v1/models")),
+            ("/ai", "/ai/ai/metrics", Some("/ai/metrics")),
+            ("/ai", "/ai", Some("/")),
+            ("/ai", "/ai/", Some("/")),
+            ("/ai", "/v1/models", None),
+            ("/ai", "/", None),
+            ("/ai", "/airy", None),
         ] {
             assert_eq!(below(prefix, path), expected, "{prefix} {path}");
         }

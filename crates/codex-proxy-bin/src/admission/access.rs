@@ -41,6 +41,8 @@ pub struct Access {
     pub origins: AllowedOrigins,
     /// Whether everyone may call without a key: see [`Access::open`].
     pub open: bool,
+    /// Whether everyone may see what an open proxy shows of all callers: see [`Access::with_shared_status`].
+    pub shared_status: bool,
 }
 
 /// Why a caller is rejected.
@@ -77,9 +79,32 @@ impl Access {
     /// are therefore rejected if they come from a page of another origin than the request's host, unless `origins` names
     /// it (`*` names none) or the page is on this machine. `origins` also decides which pages may read replies.
     ///
-    /// Name the callers to the app ([`CallerId`](crate::CallerId)); otherwise they share their stored responses.
+    /// Name the callers to the app ([`CallerId`](crate::CallerId)); otherwise they share their stored responses. What the
+    /// proxy shows of all callers and of the account is hidden: see [`Access::with_shared_status`].
     pub fn open() -> Self {
         Self { open: true, ..Self::default() }
+    }
+
+    /// Lets everyone see what the proxy shows of all callers: the status page with their recent requests
+    /// (`/status.json`), the metrics (`/metrics`), and the account's remaining quota (`/v1/usage`, and the headers of
+    /// replies). Without an open access, everyone who may call sees them anyway.
+    ///
+    /// ```
+    /// use codex_proxy::{Access, Config};
+    ///
+    /// # fn main() -> Result<(), codex_proxy::ConfigError> {
+    /// let config = Config::builder().access(Access::open().with_shared_status()).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_shared_status(self) -> Self {
+        Self { shared_status: true, ..self }
+    }
+
+    /// Returns whether callers may see what the proxy shows of all of them.
+    pub(crate) fn shows_status(&self) -> bool {
+        !self.open || self.shared_status
     }
 
     /// Returns whether every caller needs a key.

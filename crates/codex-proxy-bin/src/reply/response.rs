@@ -170,13 +170,22 @@ pub(crate) fn reworded_for(headers: &HeaderMap, error: Error) -> Error {
 
 /// Returns the reply for an unknown path below `prefix`, where the app is mounted.
 pub fn not_found(prefix: &str, path: &str) -> Response<ReplyBody> {
-    let message = match unserved(path) {
+    unknown_path(prefix, &format!("{prefix}{path}"), unserved(path))
+}
+
+/// Returns the reply for a `path` that is not below `prefix`.
+pub(crate) fn outside_prefix(prefix: &str, path: &str) -> Response<ReplyBody> {
+    unknown_path(prefix, path, None)
+}
+
+fn unknown_path(prefix: &str, path: &str, unserved: Option<&str>) -> Response<ReplyBody> {
+    let message = match unserved {
         Some(why) => format!(
-            "`{prefix}{path}` is not supported: {why}; available are {prefix}/v1/chat/completions, \
+            "`{path}` is not supported: {why}; available are {prefix}/v1/chat/completions, \
              {prefix}/v1/responses, {prefix}/v1/images/generations and {prefix}/v1/models"
         ),
         None => format!(
-            "unknown path `{prefix}{path}`; try {prefix}/v1/chat/completions, {prefix}/v1/responses, \
+            "unknown path `{path}`; try {prefix}/v1/chat/completions, {prefix}/v1/responses, \
              {prefix}/v1/models or {prefix}/health, and check that the base URL ends in /v1 once"
         ),
     };

@@ -146,13 +146,13 @@ async fn call_at(base: &str, path: &str) -> Reply {
 /// Returns routers with the app at `/ai`: one removes the prefix of what it nests, the other does not.
 fn routers(app: &App) -> [Router; 2] {
     let own = || Router::new().route("/own", get(async || "own"));
-    let app = app.clone().mounted_at("ai/");
-    [own().nest_service("/ai", app.clone()), own().fallback_service(app)]
+    let (nested, whole) = (app.clone().mounted_at("ai/"), app.clone().stripping_prefix("ai/"));
+    [own().nest_service("/ai", nested), own().fallback_service(whole)]
 }
 
 #[tokio::test]
 async fn everything_names_its_paths_under_the_prefix() {
-    let proxy = proxy(Access::open()).await;
+    let proxy = proxy(Access::open().with_shared_status()).await;
     for router in routers(&proxy.app) {
         let get = async |path: &str| call(&router, http::Request::get(path).body(String::new()).unwrap()).await;
         assert_eq!(get("/own").await.text, "own");
@@ -172,6 +172,52 @@ async fn everything_names_its_paths_under_the_prefix() {
         assert!(wrong["message"].as_str().unwrap().contains("`/ai/v1/chat/completions`"), "{wrong}");
     }
     assert_eq!(proxy.get("/openapi.json").await.json()["servers"], json!([{"url": "/"}]), "each handle is its own");
+}
+
+#[tokio::test]
+async fn a_prefix_is_removed_once() {
+    let proxy = proxy(Access::open().with_shared_status()).await;
+    let at =
+        async |router: &Router, path: &str| call(router, http::Request::get(path).body(String::new()).unwrap()).await;
+    for router in routers(&proxy.app) {
+        // The rule of the server for its metrics must hold for all of their paths.
+        let router = router.route("/ai/metrics", get(async || "own"));
+        for (path, status) in [("/ai/metrics", 200), ("/ai/ai/metrics", 404), ("/metrics", 404), ("/ai/v1/models", 200)]
+        {
+            let reply = at(&router, path).await;
+            assert_eq!(reply.status.as_u16(), status, "{path}: {}", reply.text);
+            assert!(path != "/ai/metrics" || reply.text == "own");
+        }
+    }
+    // A path of the app may be like the prefix.
+    let router = Router::new().nest_service("/models", proxy.app.clone().mounted_at("/models"));
+    assert_eq!(at(&router, "/models/models").await.json()["object"], "list");
+    let whole = Router::new().fallback_service(proxy.app.clone().stripping_prefix("/ai"));
+    let outside = at(&whole, "/elsewhere").await.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(outside.contains("`/elsewhere`") && outside.contains(" /ai/v1/responses"), "{outside}");
+}
+
+/// The callers of an open server are strangers to each other.
+#[tokio::test]
+async fn an_open_server_shows_what_is_of_all_callers_only_if_it_is_told_to() {
+    for (access, shows) in [(Access::open(), false), (Access::open().with_shared_status(), true)] {
+        let proxy = proxy(access).await;
+        proxy.sim.control().use_quota(27.5, 40.0);
+        let first = proxy.app.answer_as(post(CHAT, full(&ask("hi"))), "first").await;
+        assert_eq!(first.headers().keys().any(|name| name.as_str().starts_with("x-codex-primary")), shows);
+        read(first).await;
+        for path in
+            ["/", "/status.json", "/metrics", "/usage", "/v1/usage", "/v1/v1/metrics", "/backend-api/codex/usage"]
+        {
+            let request = http::Request::get(path).body(String::new()).unwrap();
+            let reply = read(proxy.app.answer_as(request, "second").await).await;
+            assert_eq!(reply.status.as_u16(), if shows { 200 } else { 404 }, "{path}");
+        }
+        for path in ["/health", "/health/live", "/v1/models", "/openapi.json"] {
+            let request = http::Request::get(path).body(String::new()).unwrap();
+            assert_eq!(proxy.app.answer_as(request, "second").await.status(), 200, "{path}");
+        }
+    }
 }
 
 #[tokio::test]
