@@ -128,7 +128,7 @@ async fn a_kill_at_any_moment_leaves_a_readable_store_and_loses_nothing_that_cou
         *lost.entry(moment).or_default() += 1;
         let error = manager(home.store(), ledger.remote()).bearer().await.unwrap_err();
         let reason = LoginReason::Refused(GrantRefusal::Reused);
-        assert_eq!(error, AuthError::LoginExpired { reason, login: "codex-proxy login".to_owned() });
+        assert_eq!(error, AuthError::LoginExpired { reason, login: home.store().login_command() });
         assert_eq!(ledger.entries().reused, reused + 1);
         home.log_in(issued);
     }
