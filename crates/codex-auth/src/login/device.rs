@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, later, read_clock};
 use crate::config::AuthConfig;
 use crate::endpoint::send_with_timeout;
 use crate::http_client::{HttpClient, HttpClientError};
@@ -56,7 +56,7 @@ impl DeviceLogin {
     pub async fn start<H: HttpClient>(config: &AuthConfig, http: &H, clock: &impl Clock) -> Result<Self, LoginError> {
         let request = requests::device_code_request(config).map_err(HttpClientError::from)?;
         let grant = DeviceGrant::parse(&send_with_timeout(http, request, TIMEOUT).await?)?;
-        let deadline = Instant::now() + grant.valid_for(clock.now());
+        let deadline = Instant::now() + grant.valid_for(read_clock(clock));
         Ok(Self { config: config.clone(), grant, deadline })
     }
 
@@ -97,7 +97,7 @@ impl DeviceLogin {
                 PollOutcome::Pending => {}
                 PollOutcome::SlowDown => interval += SLOW_DOWN,
             }
-            if Instant::now() + interval >= self.deadline {
+            if later(Instant::now(), interval) >= self.deadline {
                 return Err(LoginError::DeviceExpired);
             }
             tokio::time::sleep(interval).await;

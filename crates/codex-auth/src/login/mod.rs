@@ -14,7 +14,7 @@ pub(crate) mod pkce;
 use std::time::Duration;
 
 use crate::claims::Plan;
-use crate::clock::Clock;
+use crate::clock::{Clock, read_clock};
 use crate::config::AuthConfig;
 use crate::endpoint::send_with_timeout;
 use crate::http_client::{HttpClient, HttpClientError};
@@ -125,7 +125,7 @@ pub(crate) async fn exchange_code<H: HttpClient>(
     if response.refresh_token.is_none() {
         tracing::warn!("the auth server sent no refresh token: the login ends when its access token expires");
     }
-    Tokens::issued(response, clock.now()).ok_or_else(|| {
+    Tokens::issued(response, read_clock(clock)).ok_or_else(|| {
         let message = "the auth server's response contains no access token".to_owned();
         LoginError::Exchange(EndpointError::Unavailable { message, retry_after: None })
     })

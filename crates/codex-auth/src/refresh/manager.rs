@@ -1,25 +1,25 @@
 //! The manager that returns bearers for requests and renews their tokens.
 
 use std::fmt;
-use std::future::Future;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, later, read_clock};
 use crate::endpoint::{AnyTokenEndpoint, TokenEndpoint};
 use crate::error::AuthError;
 use crate::lock::lock;
 use crate::refresh::freshness::{RefreshPolicy, RefreshReason};
 use crate::refresh::single_flight::{InFlight, SingleFlight};
 use crate::refresh::state::{Moment, NextStep, TokenState, differ};
+use crate::refresh::store_access::StoreAccess;
 use crate::response::{EndpointError, TokenResponse};
 use crate::secret::{Secret, same};
 use crate::status::{LoginState, LoginStatus};
 use crate::store::any::AnyStore;
-use crate::store::{StoreError, StoreVersion, TokenStore, wait_for_lock};
+use crate::store::{StoreError, StoreVersion, TokenStore};
 use crate::tokens::{Bearer, Tokens};
 
 type Outcome = Result<Bearer, AuthError>;
@@ -57,7 +57,7 @@ impl<S: TokenStore, E: TokenEndpoint> TokenManager<S, E> {
     pub fn with_policy(store: S, endpoint: E, clock: impl Clock, policy: RefreshPolicy) -> Self {
         let shared = ManagerInner {
             state: Mutex::new(TokenState::new(store.login_command())),
-            store: Arc::new(store),
+            store: StoreAccess::new(store, &policy),
             endpoint,
             clock: Box::new(clock),
             policy,
@@ -109,7 +109,7 @@ impl<S: TokenStore, E: TokenEndpoint> TokenManager<S, E> {
     /// Returns the command that logs in again, as in [`TokenStore::login_command`].
     #[must_use]
     pub fn login_command(&self) -> String {
-        self.shared.store.login_command().to_owned()
+        self.shared.state().login_command().to_owned()
     }
 
     /// Waits until no refresh is running. A runtime that ends earlier may lose a new refresh token.
@@ -133,7 +133,7 @@ impl<S, E> fmt::Debug for TokenManager<S, E> {
 }
 
 struct ManagerInner<S, E> {
-    store: Arc<S>,
+    store: StoreAccess<S>,
     endpoint: E,
     clock: Box<dyn Clock>,
     policy: RefreshPolicy,
@@ -162,20 +162,24 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
             };
             let refresh = self.start_refresh(rejected.cloned());
             // Counted from the start of the refresh, so a hanging one delays only its first callers.
-            let deadline = refresh.started() + self.policy.max_wait;
-            let outcome = match fallback {
+            let deadline = later(refresh.started(), self.policy.max_wait);
+            let outcome = match &fallback {
                 Some(bearer) => match tokio::time::timeout_at(deadline, refresh.wait()).await {
                     Ok(outcome) => outcome,
-                    Err(_) => return Ok(bearer),
+                    Err(_) => return Ok(bearer.clone()),
                 },
                 None => refresh.wait().await,
             };
-            match outcome {
-                Some(Ok(bearer)) if !replaces(&bearer, rejected) => {}
+            match (outcome, fallback) {
+                (Some(Ok(bearer)), _) if !replaces(&bearer, rejected) => {}
                 // A caller that has sent no request yet can use the other account.
-                Some(Err(AuthError::AccountChanged)) if rejected.is_none() => {}
-                Some(outcome) => return outcome,
-                None => break,
+                (Some(Err(AuthError::AccountChanged)), _) if rejected.is_none() => {}
+                // The refresh has failed, perhaps for a caller whose token was rejected; this one's is still valid.
+                (Some(Err(AuthError::Store(_) | AuthError::Temporary { .. })) | None, Some(bearer)) => {
+                    return Ok(bearer);
+                }
+                (Some(outcome), _) => return outcome,
+                (None, None) => return self.outcome(rejected),
             }
         }
         Err(self.temporary("the refresh ended unexpectedly"))
@@ -203,15 +207,14 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
         if let Some(asked) = self.version_flight.running() {
             return self.answer(asked, rejected).await;
         }
-        let store = Arc::clone(&self.store);
-        let mut version = Box::pin(async move { store.version().await });
-        // If it is pending, the task polls it again with a waker of its own.
-        if let Poll::Ready(version) = version.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return Ok(version);
-        }
+        let rest = match self.store.ask_version() {
+            ControlFlow::Break(Ok(version)) => return Ok(version),
+            ControlFlow::Break(Err(error)) => return Err(self.without_store(rejected, error)),
+            ControlFlow::Continue(rest) => rest,
+        };
         let shared = Arc::clone(self);
         let asked = self.version_flight.join(|| async move {
-            let version = shared.limited(async move { Ok(version.await) }).await;
+            let version = rest.await;
             if version.is_err() {
                 shared.state().forget_version();
             }
@@ -229,7 +232,7 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
     ) -> Result<T, Outcome> {
         let usable = self.state().usable(rejected, self.moment(), &self.policy);
         // Counted from the start of the call, so a hanging one delays only its first callers.
-        let deadline = call.started() + self.policy.max_wait;
+        let deadline = later(call.started(), self.policy.max_wait);
         let answer = match usable {
             Some(bearer) => match tokio::time::timeout_at(deadline, call.wait()).await {
                 Ok(answer) => answer,
@@ -237,9 +240,7 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
             },
             None => call.wait().await,
         };
-        answer
-            .unwrap_or_else(|| Err(StoreError::panicked(self.store.location())))
-            .map_err(|error| self.without_store(rejected, error))
+        answer.unwrap_or_else(|| Err(self.store.panicked())).map_err(|error| self.without_store(rejected, error))
     }
 
     fn start_refresh(self: &Arc<Self>, rejected: Option<Bearer>) -> InFlight<Outcome> {
@@ -250,7 +251,7 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
     /// Acquires the lock, reads the store again, and decides with the tokens just read. Runs detached, one at a time.
     async fn renew(self: &Arc<Self>, rejected: Option<&Bearer>) -> Outcome {
         let account_id = self.state().account_id();
-        let lock = match wait_for_lock(self.store.as_ref(), self.policy.lock_wait).await {
+        let lock = match self.store.lock().await {
             Ok(lock) => lock,
             Err(error) => return self.without_store(rejected, error),
         };
@@ -260,19 +261,19 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
         if differ(&account_id, &self.state().account_id()) {
             return Err(AuthError::AccountChanged);
         }
-        let lock = self.save_again(lock).await?;
+        self.save_again(&lock).await;
         match self.step(None, rejected) {
             NextStep::Serve(bearer) => Ok(bearer),
             NextStep::Fail(error) => Err(error),
             NextStep::Read => Err(self.temporary("the store keeps changing")),
-            NextStep::Refresh { tokens, reason, .. } => self.refresh(lock, tokens, reason, rejected).await,
+            NextStep::Refresh { tokens, reason, .. } => self.refresh(&lock, tokens, reason, rejected).await,
         }
     }
 
     /// Sends the refresh token. The lock is held, and `tokens` were read under it.
     async fn refresh(
         self: &Arc<Self>,
-        lock: S::Lock,
+        lock: &Arc<S::Lock>,
         tokens: Tokens,
         reason: RefreshReason,
         rejected: Option<&Bearer>,
@@ -280,9 +281,10 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
         let Some(refresh_token) = tokens.refresh_token.clone() else {
             return self.outcome(rejected);
         };
-        let store = Arc::clone(&self.store);
-        let probe = self.limited(async move { Ok((store.probe(&lock).await, lock)) });
-        let (probed, lock) = self.contained(probe).await?;
+        let (probed, has_answered) = match self.store.probe(lock).await {
+            Ok(probed) => (probed, true),
+            Err(error) => (Err(error), false),
+        };
         if let Err(error) = probed {
             if reason.still_usable() {
                 // Using the stored token when the next cannot be stored would end the login at the next restart.
@@ -295,6 +297,9 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
                     // The access token has expired in the meantime.
                     NextStep::Read | NextStep::Refresh { .. } => {}
                 }
+            }
+            if !has_answered {
+                return self.without_store(rejected, error);
             }
             tracing::warn!(%error, "the next tokens will be in memory only");
         }
@@ -325,18 +330,18 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
         sent.await.unwrap_or_else(|_| Err(EndpointError::Interrupted("the HTTP client panicked".to_owned())))
     }
 
-    /// Stores the new tokens durably, then publishes them.
+    /// Stores the new tokens durably, then publishes them. Until then this is the only copy of the refresh token.
     async fn store_and_publish(
-        self: &Arc<Self>,
-        lock: S::Lock,
+        &self,
+        lock: &Arc<S::Lock>,
         tokens: &Tokens,
         response: TokenResponse,
         rejected: Option<&Bearer>,
     ) -> Outcome {
         let is_complete = response.access_token.is_some();
-        let renewed = tokens.renewed(response, self.clock.now());
-        // Releases the lock.
-        let saved = self.save(lock, renewed.clone()).await.and_then(|(_, saved)| saved);
+        let renewed = tokens.renewed(response, self.moment().wall);
+        let saved = self.store.save(lock, renewed.clone()).await;
+        self.state().publish(renewed, saved.as_ref().ok().copied(), self.next_save());
         match &saved {
             Ok(_) => tracing::info!("the new tokens are stored"),
             Err(error) => tracing::warn!(
@@ -344,7 +349,6 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
                 "the new tokens are in memory only; if the program exits before they can be stored, log in again"
             ),
         }
-        self.state().publish(renewed, saved.ok(), Instant::now() + self.policy.check_interval);
         if !is_complete {
             let message = "the auth server's response contains no access token".to_owned();
             return self.failed(&EndpointError::Unavailable { message, retry_after: None }, rejected);
@@ -353,44 +357,23 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
     }
 
     /// Tries again to save tokens that are only in memory.
-    async fn save_again(&self, lock: S::Lock) -> Result<S::Lock, StoreError> {
+    async fn save_again(&self, lock: &Arc<S::Lock>) {
         let due = {
             let state = self.state();
             state.tokens().filter(|_| state.is_unsaved()).cloned()
         };
-        let Some(tokens) = due else { return Ok(lock) };
-        let (lock, saved) = self.save(lock, tokens).await?;
+        let Some(tokens) = due else { return };
+        let saved = self.store.save(lock, tokens).await;
+        self.state().note_saved(saved.as_ref().ok().copied(), self.next_save());
         match &saved {
             Ok(_) => tracing::info!("stored the tokens that were in memory only"),
             Err(error) => tracing::debug!(%error, "the tokens are still in memory only"),
         }
-        self.state().note_saved(saved.ok(), Instant::now() + self.policy.check_interval);
-        Ok(lock)
-    }
-
-    /// Writes tokens, and returns the lock and the store's version with them in it. Waits as long as the store takes: a
-    /// token that is not stored must not be used.
-    async fn save(
-        &self,
-        lock: S::Lock,
-        tokens: Tokens,
-    ) -> Result<(S::Lock, Result<StoreVersion, StoreError>), StoreError> {
-        let store = Arc::clone(&self.store);
-        let version = self.current_version();
-        self.contained(async move {
-            let saved = match store.save(&lock, &tokens).await {
-                // Without a version, the store is read again.
-                Ok(()) => Ok(version.await.unwrap_or_default()),
-                Err(error) => Err(error),
-            };
-            Ok((lock, saved))
-        })
-        .await
     }
 
     /// Reads the store if it has changed, and returns whether it has.
     async fn read_if_changed(&self) -> Result<bool, StoreError> {
-        let version = self.current_version().await?;
+        let version = self.store.version().await?;
         if self.state().read_version() == Some(version) {
             return Ok(false);
         }
@@ -399,13 +382,7 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
 
     async fn reread(&self) -> Result<(), StoreError> {
         let store_read = self.state().begin_read();
-        let store = Arc::clone(&self.store);
-        let read = self.limited(async move {
-            // The version first: a change in between is then noticed the next time.
-            let version = store.version().await;
-            store.load().await.map(|tokens| (tokens, version))
-        });
-        let (tokens, version) = self.contained(read).await?;
+        let (tokens, version) = self.store.read().await?;
         if self.state().adopt(store_read, tokens, version) {
             tracing::info!("the stored credentials have changed; using the new ones");
         }
@@ -431,6 +408,8 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
         if state.note_store_error(&error) {
             tracing::warn!(%error, "cannot use the stored credentials");
         }
+        // Only a read takes the error back.
+        state.forget_version();
         let usable = state.usable(rejected, self.moment(), &self.policy);
         usable.ok_or(AuthError::Store(error))
     }
@@ -452,12 +431,12 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
                 self.state().note_store_error(&error);
             }
             Err(_) => {
-                self.state().note_store_error(&StoreError::unanswered(self.store.location(), wait));
+                self.state().note_store_error(&self.store.unanswered(wait));
                 self.state().forget_version();
             }
         }
         let state = self.state();
-        let mut status = LoginStatus::of(state.tokens(), self.store.location(), self.clock.now());
+        let mut status = LoginStatus::of(state.tokens(), self.store.location().to_owned(), self.moment().wall);
         status.saved = !state.is_unsaved();
         status.problem = state.store_error().map(ToString::to_string).or_else(|| state.problem());
         match (&status.state, state.refused()) {
@@ -469,34 +448,7 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
     }
 
     fn step(&self, seen: Option<StoreVersion>, rejected: Option<&Bearer>) -> NextStep {
-        self.state().step(seen, rejected, self.moment(), &self.policy, || self.store.location())
-    }
-
-    /// Returns the store's version, within the time limit.
-    fn current_version(&self) -> impl Future<Output = Result<StoreVersion, StoreError>> + Send + 'static + use<S, E> {
-        let store = Arc::clone(&self.store);
-        self.limited(async move { Ok(store.version().await) })
-    }
-
-    /// Limits the time of a call to the store.
-    fn limited<T, F>(&self, call: F) -> impl Future<Output = Result<T, StoreError>> + Send + 'static + use<T, F, S, E>
-    where
-        F: Future<Output = Result<T, StoreError>> + Send + 'static,
-    {
-        let (store, wait) = (Arc::clone(&self.store), self.policy.store_wait);
-        async move {
-            let answer = tokio::time::timeout(wait, call).await;
-            answer.unwrap_or_else(|_| Err(StoreError::unanswered(store.location(), wait)))
-        }
-    }
-
-    /// Runs a call to the store in a task of its own, to its end: a panic of the store is an error like any other.
-    async fn contained<T, F>(&self, call: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, StoreError>> + Send + 'static,
-    {
-        tokio::spawn(call).await.unwrap_or_else(|_| Err(StoreError::panicked(self.store.location())))
+        self.state().step(seen, rejected, self.moment(), &self.policy, || self.store.location().to_owned())
     }
 
     fn temporary(&self, reason: &str) -> AuthError {
@@ -504,7 +456,12 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
     }
 
     fn moment(&self) -> Moment {
-        Moment { wall: self.clock.now(), instant: Instant::now() }
+        Moment { wall: read_clock(&*self.clock), instant: Instant::now() }
+    }
+
+    /// Returns when to try again to save tokens that are only in memory.
+    fn next_save(&self) -> Instant {
+        later(Instant::now(), self.policy.check_interval)
     }
 
     fn state(&self) -> MutexGuard<'_, TokenState> {

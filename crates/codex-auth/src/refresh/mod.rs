@@ -1,8 +1,10 @@
 //! Access tokens that are renewed in time, and once.
 //!
-//! `freshness.rs` and `state.rs` decide without I/O; only `manager.rs` awaits anything.
+//! `freshness.rs` and `state.rs` decide without I/O; `manager.rs` carries it out, and
+//! `store_access.rs` calls the store.
 
 pub(crate) mod freshness;
 pub(crate) mod manager;
 mod single_flight;
 mod state;
+mod store_access;

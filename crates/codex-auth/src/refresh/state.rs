@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use crate::clock::later;
 use crate::error::{AuthError, LoginReason};
 use crate::refresh::freshness::{Freshness, RefreshPolicy, RefreshReason, decide};
 use crate::response::EndpointError;
@@ -266,7 +267,7 @@ impl TokenState {
             | EndpointError::WebPage { .. }
             | EndpointError::Unreachable(_)
             | EndpointError::Interrupted(_) => RefreshObstacle::Pause {
-                until: at.instant + pause_after(error, held.failures, policy),
+                until: later(at.instant, pause_after(error, held.failures, policy)),
                 reason: error.to_string(),
                 spent: was_spent || matches!(error, EndpointError::Interrupted(_)),
             },
@@ -278,7 +279,7 @@ impl TokenState {
     pub(crate) fn postpone(&mut self, error: &StoreError, at: Moment, policy: &RefreshPolicy) -> u32 {
         let Some(held) = &mut self.held else { return 0 };
         held.failures = held.failures.saturating_add(1);
-        let until = at.instant + pause(held.failures, policy);
+        let until = later(at.instant, pause(held.failures, policy));
         held.obstacle = Some(RefreshObstacle::Postponed { until, reason: error.to_string() });
         held.failures
     }

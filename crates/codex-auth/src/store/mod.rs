@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::clock::later;
 use crate::tokens::Tokens;
 
 /// The login command of a store that was not given one, for messages.
@@ -28,7 +29,8 @@ pub(crate) const UNNAMED_LOGIN_COMMAND: &str = "the program's login command";
 ///
 /// # Where methods run
 /// Methods run on the runtime's async threads, so they must not block. The manager calls each except [`version`] from
-/// a task of its own, which callers cannot cancel.
+/// a task of its own, which callers cannot cancel. A panic is an error like any other: it ends neither the manager's
+/// tasks nor its callers, and a token that is valid, or has just been issued, stays in use.
 ///
 /// | Method | When the manager drops its future | Time limit |
 /// |---|---|---|
@@ -151,7 +153,7 @@ pub trait TokenStore: Send + Sync + 'static {
     /// this is too much can return a version that is a second old; changes are then noticed a second later.
     fn version(&self) -> impl Future<Output = StoreVersion> + Send;
 
-    /// Returns the store's name for messages, such as its path.
+    /// Returns the store's name for messages, such as its path. The manager reads it once.
     fn location(&self) -> String;
 
     /// Returns the command that puts a new login into the store, for messages: any text that fits between "run `" and
@@ -283,7 +285,7 @@ pub async fn check_writable<S: TokenStore>(store: &S) -> Result<(), StoreError> 
 /// [`StoreError::Locked`] if it is still taken after `wait`, [`StoreError::Other`] if the store has not answered by
 /// then, or the error of [`TokenStore::try_lock`].
 pub async fn wait_for_lock<S: TokenStore>(store: &S, wait: Duration) -> Result<S::Lock, StoreError> {
-    let deadline = Instant::now() + wait;
+    let deadline = later(Instant::now(), wait);
     let mut pause = Duration::from_millis(10);
     let mut is_taken = false;
     while let Ok(answer) = tokio::time::timeout_at(deadline, store.try_lock()).await {

@@ -13,6 +13,7 @@ mod login;
 #[cfg(feature = "login")]
 mod logs;
 mod manager;
+mod panics;
 mod processes;
 mod support;
 #[cfg(unix)]
