@@ -22,10 +22,14 @@ const SPARE_BYTES: usize = 512;
 /// The caller of a turn, as far as its conversation id depends on it.
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
-    /// The caller, as a hash or any other text: conversations of different callers never share an id.
+    /// The caller, as a hash or any other text: conversations of different callers never share an id, except as
+    /// `keeps_uuids` says.
     pub id: String,
     /// The caller's name for the conversation, if it sends one.
     pub session: Option<String>,
+    /// Whether a UUID that the caller sends as its name for the conversation, or as `prompt_cache_key`, becomes the id
+    /// unchanged, as the Codex CLI expects. Callers that send the same one then share a conversation.
+    pub keeps_uuids: bool,
 }
 
 /// What a turn depends on in addition to its request.
@@ -70,12 +74,13 @@ impl TurnContext<'_> {
         NamedModel::new(name, &client.models.use_cached(&client.timer), self.aliases, self.options)
     }
 
-    /// Returns the conversation's id: the client's own if it is a UUID, as the Codex CLI's is; else one derived from
-    /// the client's name for the conversation, or from its beginning. Prompt caching requires a UUID (docs/backend.md
-    /// §2.6).
+    /// Returns the conversation's id: the client's own if it is a UUID, as the Codex CLI's is, and need not differ from
+    /// that of another caller; else one derived from the caller and the client's name for the conversation, or its
+    /// beginning. Prompt caching requires a UUID (docs/backend.md §2.6).
     pub(crate) fn conversation(&self, client: &ClientState, request: &ResponsesRequest) -> String {
         let session = self.caller.and_then(|caller| caller.session.as_deref());
-        let own = session.or(request.prompt_cache_key.as_deref());
+        let keeps_uuids = self.caller.is_none_or(|caller| caller.keeps_uuids);
+        let own = session.or(request.prompt_cache_key.as_deref()).filter(|_| keeps_uuids);
         match own.and_then(|own| Uuid::try_parse(own).ok()) {
             Some(uuid) => uuid.hyphenated().to_string(),
             None => {

@@ -13,7 +13,7 @@ use http::{HeaderName, Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::admission::caller::{CallerId, caller_hash};
+use crate::admission::caller::{CallerId, caller};
 use crate::admission::cors::Cors;
 use crate::app::App;
 use crate::config::runtime::RuntimeConfig;
@@ -149,7 +149,7 @@ impl App {
             }
         }
         let dialect = route.dialect(&head.headers);
-        let context = || RequestContext::read(&head.headers, caller_hash(&runtime.access, &head), record);
+        let context = || RequestContext::read(&head.headers, caller(&runtime.access, &head), record);
         match route {
             Route::Backend(call) => {
                 let context = context()?;

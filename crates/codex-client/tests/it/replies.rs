@@ -85,7 +85,7 @@ async fn header_and_body_name_the_same_conversation_and_callers_do_not_share_one
     let rig = Rig::start().await;
     let (options, aliases) = (Options::default(), ModelAliases::default());
     for caller in ["ada", "bob", "ada"] {
-        let caller = Caller { id: caller.to_owned(), session: None };
+        let caller = Caller { id: caller.to_owned(), ..Caller::default() };
         let context = TurnContext { caller: Some(&caller), options: &options, aliases: &aliases };
         rig.client.prepare_for(chat("hi"), &context).unwrap().send().await.unwrap().collect().await.unwrap();
     }
@@ -99,6 +99,22 @@ async fn header_and_body_name_the_same_conversation_and_callers_do_not_share_one
         })
         .collect();
     assert!(keys[0] == keys[2] && keys[0] != keys[1], "{keys:?}");
+}
+
+#[tokio::test]
+async fn a_uuid_of_the_caller_is_the_conversation_only_if_callers_may_share_it() {
+    const UUID: &str = "0199a213-81c0-7800-8aa1-bbab2a035a53";
+    let rig = Rig::start().await;
+    let (options, aliases) = (Options::default(), ModelAliases::default());
+    for (id, keeps_uuids) in [("ada", false), ("bob", false), ("ada", true), ("bob", true)] {
+        let caller = Caller { id: id.to_owned(), session: Some(UUID.to_owned()), keeps_uuids };
+        let context = TurnContext { caller: Some(&caller), options: &options, aliases: &aliases };
+        rig.client.prepare_for(chat("hi"), &context).unwrap().send().await.unwrap().collect().await.unwrap();
+    }
+    let turns = rig.turns();
+    let key = |at: usize| turns[at].body.as_ref().unwrap()["prompt_cache_key"].as_str().unwrap();
+    assert!(key(0) != UUID && key(1) != UUID && key(0) != key(1), "{} {}", key(0), key(1));
+    assert_eq!((key(2), key(3)), (UUID, UUID));
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
-//! Whose request it is. Stored responses, conversation ids and prompt caches of different callers are separate.
+//! Whose request it is. Stored responses, conversations and prompt caches of different callers are separate; only a UUID
+//! that clients send themselves names the same conversation for every key.
 
+use codex_client::Caller;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use sha2::{Digest as _, Sha256};
@@ -26,18 +28,18 @@ impl From<&str> for CallerId {
     }
 }
 
-/// Returns the caller as a hash, so neither a key nor a name can be read from anything derived from it; empty for
-/// callers that are not told apart.
-pub(crate) fn caller_hash(access: &Access, head: &Parts) -> String {
+/// Returns the caller, with a hash as its id, so neither a key nor a name can be read from anything derived from it; the
+/// id is empty for callers that are not told apart.
+pub(crate) fn caller(access: &Access, head: &Parts) -> Caller {
     if let Some(CallerId(name)) = head.extensions.get() {
         // No header contains a zero byte, so no key has the hash of a name.
-        return ids::hex(&Sha256::new().chain_update(b"caller\0").chain_update(name).finalize());
+        let id = ids::hex(&Sha256::new().chain_update(b"caller\0").chain_update(name).finalize());
+        return Caller { id, ..Caller::default() };
     }
     let key = head.headers.get(AUTHORIZATION).or_else(|| head.headers.get("x-api-key"));
-    match key.filter(|_| !access.open) {
-        Some(key) => ids::hex(&Sha256::digest(key)),
-        None => String::new(),
-    }
+    let id = key.filter(|_| !access.open).map(|key| ids::hex(&Sha256::digest(key))).unwrap_or_default();
+    // All keys are of the same person.
+    Caller { id, keeps_uuids: true, ..Caller::default() }
 }
 
 #[cfg(test)]
@@ -54,7 +56,7 @@ mod tests {
         if let Some(key) = key {
             request.headers_mut().insert(AUTHORIZATION, key.parse().unwrap());
         }
-        caller_hash(access, &request.into_parts().0)
+        caller(access, &request.into_parts().0).id
     }
 
     #[test]

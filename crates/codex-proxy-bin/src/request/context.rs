@@ -23,7 +23,7 @@ impl RequestContext {
     ///
     /// # Errors
     /// One of the program's own headers has an invalid value (400).
-    pub(crate) fn read(headers: &HeaderMap, caller: String, record: &RequestRecord) -> Result<Self, Error> {
+    pub(crate) fn read(headers: &HeaderMap, caller: Caller, record: &RequestRecord) -> Result<Self, Error> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let reasoning = match text("x-codex-proxy-reasoning") {
             None => ReasoningStyle::default(),
@@ -42,19 +42,17 @@ impl RequestContext {
         Ok(Self {
             record: record.clone(),
             caller: Caller {
-                id: caller,
                 session: ["session-id", "session_id", "thread-id", "conversation_id", "x-session-id"]
                     .into_iter()
                     .find_map(text)
                     .filter(|session| !session.is_empty())
                     .map(str::to_owned),
+                ..caller
             },
             options: Options { strict, reasoning, ..Options::default() },
         })
     }
-}
 
-impl RequestContext {
     /// Returns what a turn for the request depends on in addition to its body.
     pub(crate) fn turn<'a>(&'a self, options: &'a Options, aliases: &'a ModelAliases) -> TurnContext<'a> {
         TurnContext { caller: Some(&self.caller), options, aliases }

@@ -284,6 +284,32 @@ async fn pages_of_other_origins_cannot_act_as_the_user_of_an_open_server() {
     }
 }
 
+/// The Codex CLI names its conversations with UUIDs; for users of a server, they are names like any other.
+#[tokio::test]
+async fn callers_that_name_their_conversations_alike_do_not_share_them() {
+    const UUID: &str = "0199a213-81c0-7800-8aa1-bbab2a035a53";
+    let open = proxy(Access::open()).await;
+    let question = json!({"model": "gpt-5.1", "input": "hi", "prompt_cache_key": UUID});
+    for caller in ["first", "second", "first"] {
+        assert_eq!(open.app.answer_as(post("/v1/responses", full(&question)), caller).await.status(), 200);
+        let mut request = post("/v1/responses", full(&json!({"model": "gpt-5.1", "input": "hi"})));
+        request.headers_mut().insert("session_id", UUID.parse().unwrap());
+        assert_eq!(open.app.answer_as(request, caller).await.status(), 200);
+    }
+    let turns = open.turns();
+    let keys: Vec<_> = turns.iter().map(|turn| turn["prompt_cache_key"].as_str().unwrap()).collect();
+    assert!(!keys.contains(&UUID) && keys[..2] == keys[4..], "{keys:?}");
+    assert!(keys[0] != keys[2] && keys[1] != keys[3], "{keys:?}");
+    // Without a name, they are those of one person.
+    let keyed = proxy(Access { keys: "a\nb".parse().unwrap(), ..Access::default() }).await;
+    for key in ["Bearer a", "Bearer b"] {
+        let mut request = post("/v1/responses", full(&question));
+        request.headers_mut().insert("authorization", key.parse().unwrap());
+        assert_eq!(call(&keyed.app, request).await.status, 200);
+    }
+    assert!(keyed.turns().iter().all(|turn| turn["prompt_cache_key"] == UUID));
+}
+
 #[tokio::test]
 async fn websockets_open_under_a_path_and_end_after_their_turn() {
     let proxy = proxy(Access::open()).await;

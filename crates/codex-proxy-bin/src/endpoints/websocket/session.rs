@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-use crate::admission::caller::caller_hash;
+use crate::admission::caller::caller;
 use crate::admission::slots::Slot;
 use crate::app::App;
 use crate::connection::peer::Peer;
@@ -147,7 +147,7 @@ impl Session {
         request_id: String,
         guard: &RequestGuard,
     ) -> Result<Option<StartedTurn>, Error> {
-        let caller = caller_hash(&self.app.runtime.current().access, &self.head);
+        let caller = caller(&self.app.runtime.current().access, &self.head);
         let context = RequestContext::read(&self.head.headers, caller, guard.record())?;
         let limits = self.app.runtime.current().limits;
         let (stored, caller, limit_bytes) = (&self.app.stored, &context.caller.id, limits.body_bytes);
