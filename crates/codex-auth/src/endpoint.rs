@@ -18,7 +18,8 @@ use crate::tokens::Tokens;
 
 /// Exchanges a refresh token for new tokens.
 pub trait TokenEndpoint: Send + Sync + 'static {
-    /// Sends the refresh token, once.
+    /// Sends the refresh token, once. A panic counts as a lost response: after a response has arrived, it loses the new
+    /// tokens.
     ///
     /// # Errors
     /// [`EndpointError`], whose variants say whether the token may be sent again.

@@ -21,11 +21,21 @@ enum Step {
     /// The lock is dropped.
     Unlock,
     Location,
+    LoginCommand,
     Clock,
 }
 
-const ALL: [Step; 8] =
-    [Step::Version, Step::Load, Step::Lock, Step::Probe, Step::Save, Step::Unlock, Step::Location, Step::Clock];
+const ALL: [Step; 9] = [
+    Step::Version,
+    Step::Load,
+    Step::Lock,
+    Step::Probe,
+    Step::Save,
+    Step::Unlock,
+    Step::Location,
+    Step::LoginCommand,
+    Step::Clock,
+];
 
 /// Panics at a step that tests choose.
 #[derive(Clone, Default)]
@@ -79,9 +89,13 @@ impl DefectiveStore {
         Self { inner: MemoryStore::with_tokens(tokens), defect: Defect::default(), is_remote }
     }
 
+    /// Returns a manager that tries everything again at once.
     fn manager(&self, authority: &Authority) -> TokenManager<Self, Authority> {
-        let policy =
-            RefreshPolicy { backoff: Duration::ZERO, check_interval: Duration::ZERO, ..RefreshPolicy::default() };
+        self.manager_with(authority, Duration::ZERO)
+    }
+
+    fn manager_with(&self, authority: &Authority, check_interval: Duration) -> TokenManager<Self, Authority> {
+        let policy = RefreshPolicy { backoff: Duration::ZERO, check_interval, ..RefreshPolicy::default() };
         TokenManager::with_policy(self.clone(), authority.clone(), self.defect.clock(), policy)
     }
 
@@ -136,6 +150,7 @@ impl TokenStore for DefectiveStore {
     }
 
     fn login_command(&self) -> String {
+        self.defect.reach(Step::LoginCommand);
         self.inner.login_command()
     }
 }
@@ -158,6 +173,7 @@ async fn a_valid_token_is_served_whatever_panics_and_renewed_afterwards() {
             let bearer = manager.bearer().await.unwrap_or_else(|error| panic!("{step:?} {is_remote}: {error}"));
             assert!(["access-1", "access-2"].contains(&bearer.token.expose()));
             manager.status().await;
+            assert_eq!(manager.login_command(), store.inner.login_command());
         }
         store.defect.set(None);
         while store.stored() == "refresh-1" {
@@ -198,7 +214,7 @@ async fn no_panic_after_the_answer_loses_the_new_token() {
 async fn keep_fresh_survives_every_panic() {
     for (step, is_remote) in ALL.into_iter().flat_map(|step| [(step, false), (step, true)]) {
         let (store, authority) = (DefectiveStore::holding(UNIX_EPOCH, is_remote), Authority::new());
-        let manager = store.manager(&authority);
+        let manager = store.manager_with(&authority, Duration::from_secs(1));
         store.defect.set(step);
         let refresher = tokio::spawn(async move { manager.keep_fresh().await });
         for _ in 0..50 {
