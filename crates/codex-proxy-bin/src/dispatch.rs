@@ -54,7 +54,7 @@ impl App {
     }
 
     /// Answers one request of `caller`, a user of the server around the app. Stored responses, conversations and prompt
-    /// caches of callers with different names are separate.
+    /// caches of callers with different names are separate, even if their clients give a conversation the same id.
     ///
     /// The peer is that of the request's extensions, as for the service. Usually, the access is [`Access::open`]: the
     /// server has a login of its own.

@@ -75,12 +75,14 @@ impl Denied {
 impl Access {
     /// Admits everyone, for a server that has a login of its own: no key is required, and the peer is not checked.
     ///
-    /// A browser sends the cookies of that login with requests of any page. Requests that do something, and WebSockets,
-    /// are therefore rejected if they come from a page of another origin than the request's host, unless `origins` names
-    /// it (`*` names none) or the page is on this machine. `origins` also decides which pages may read replies.
+    /// A browser sends the cookies of that login with the requests of any page. POST and DELETE requests and WebSockets
+    /// are therefore rejected if they come from a page of another origin than the request's host, unless `origins`
+    /// names that origin (`*` names none) or it is on this machine. `origins` also decides which pages may read
+    /// replies.
     ///
-    /// Name the callers to the app ([`CallerId`](crate::CallerId)); otherwise they share their stored responses. What the
-    /// proxy shows of all callers and of the account is hidden: see [`Access::with_shared_status`].
+    /// Name the callers to the app ([`CallerId`](crate::CallerId)); otherwise they share their stored responses. The
+    /// status page, the metrics and the quota, which all callers share, are hidden: see
+    /// [`Access::with_shared_status`].
     pub fn open() -> Self {
         Self { open: true, ..Self::default() }
     }
@@ -154,9 +156,9 @@ impl Access {
         }
     }
 
-    /// Returns whether a caller that needs no secret may be a program, a page of the server itself or a trusted web page
-    /// (the algorithm is that of Go's `http.CrossOriginProtection`). Reading is left to the browser, which allows it only
-    /// to the pages that the reply names, except for WebSockets.
+    /// Checks that the caller is a program, a page of the server itself or a trusted web page, as Go's
+    /// `http.CrossOriginProtection` does. Reading is left to the browser, which allows it only to the pages that the
+    /// reply names, except over WebSockets.
     fn check_origin(&self, head: &Parts) -> Result<(), Denied> {
         let headers = &head.headers;
         if head.method.is_safe() && !headers.contains_key(UPGRADE) {

@@ -1,5 +1,5 @@
-//! Whose request it is. Stored responses, conversations and prompt caches of different callers are separate; only a UUID
-//! that clients send themselves names the same conversation for every key.
+//! Whose request it is. Stored responses, conversations and prompt caches of different callers are separate. Only a
+//! UUID that a client sends itself names the same conversation for every key.
 
 use codex_client::Caller;
 use http::header::AUTHORIZATION;
@@ -28,8 +28,8 @@ impl From<&str> for CallerId {
     }
 }
 
-/// Returns the caller, with a hash as its id, so neither a key nor a name can be read from anything derived from it; the
-/// id is empty for callers that are not told apart.
+/// Returns the caller, with a hash as its id, so neither a key nor a name can be read from anything derived from it.
+/// The id is empty for callers that are not told apart.
 pub(crate) fn caller(access: &Access, head: &Parts) -> Caller {
     if let Some(CallerId(name)) = head.extensions.get() {
         // No header contains a zero byte, so no key has the hash of a name.

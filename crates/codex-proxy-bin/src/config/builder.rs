@@ -150,7 +150,8 @@ impl ConfigBuilder {
         self.set(|config| config.aliases = aliases)
     }
 
-    /// Sets the directory for credentials and the cached model catalogue.
+    /// Sets the directory of [`Config::credentials_path`] and [`Config::catalogue_path`]. An [`App`](crate::App) caches
+    /// the model catalogue there; where credentials are stored is up to the token store that it is given.
     pub fn home(self, directory: impl Into<PathBuf>) -> Self {
         self.set(|config| config.home = Some(directory.into()))
     }

@@ -48,8 +48,9 @@ impl Config {
     /// ```
     ///
     /// # Errors
-    /// A setting is invalid, or a name is not a setting: in `settings`, in the file, or of a variable that starts with
-    /// `CODEX_PROXY_`; or `settings` contains a name twice. The message names it and where it was set. Nothing has been opened or bound yet.
+    /// A setting is invalid; a name is not a setting, in `settings`, in the file, or of a variable that starts with
+    /// `CODEX_PROXY_`; or `settings` contains a name twice. The message names it and where it was set. Nothing has been
+    /// opened or bound yet.
     pub fn load(
         settings: &[(&str, &str)],
         env: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,

@@ -49,9 +49,9 @@ pub(super) fn in_environment(name: &OsStr, list: ListCommand) -> Result<(), Stri
     Err(unknown(&shown, meant(&shown).map(Setting::title), list))
 }
 
-/// Returns whether a variable describes a service on the network. Kubernetes puts such variables for every service of a
-/// namespace into its pods, and Docker for every link of a container: `codex-proxy` and `codex-proxy-metrics` give names
-/// that start like a setting.
+/// Returns whether a variable describes a service on the network. Kubernetes sets such variables in a pod for every
+/// service of its namespace, and Docker for every link of a container; for a service called `codex-proxy` or
+/// `codex-proxy-metrics`, they start like a setting.
 pub(super) fn is_of_a_service(name: &OsStr, value: &OsStr) -> bool {
     const PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
     let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { return false };

@@ -1,15 +1,28 @@
 //! Model names: with settings, of other vendors, the user's own; and the account's list, for which no request waits.
 
-use codex_sim::SimConfig;
+use codex_auth::MemoryStore;
+use codex_proxy::{App, Config};
+use codex_sim::{Sim, SimConfig};
 use codex_upstream::CatalogueSource;
 use serde_json::{Value, json};
 
-use crate::support::{Harness, ask, backend};
+use crate::support::{Harness, ask, backend, tokens_of};
 
 fn ask_model(model: &str) -> Value {
     let mut body = ask("hi");
     body["model"] = model.into();
     body
+}
+
+#[tokio::test]
+async fn an_app_caches_the_catalogue_in_the_home_directory_of_its_config() {
+    let home = tempfile::tempdir().unwrap();
+    let sim = Sim::start(backend()).await.unwrap();
+    let config = Config::builder().home(home.path()).upstream_url(sim.upstream_url()).auth_url(sim.auth_url());
+    let config = config.ca_pem(sim.ca_pem().unwrap()).build().unwrap();
+    let app = App::new(&config, MemoryStore::with_tokens(tokens_of(&sim))).unwrap();
+    assert_eq!(app.client.models().await.source, CatalogueSource::Live);
+    assert!(config.catalogue_path().unwrap().starts_with(home.path()) && config.catalogue_path().unwrap().exists());
 }
 
 #[tokio::test]
