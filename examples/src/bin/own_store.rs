@@ -17,7 +17,7 @@ use codex_auth::{
     TokenResponse, Tokens,
 };
 use futures_util::future::try_join_all;
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
+use rusqlite::{Connection, ErrorCode};
 
 /// One row, with the tokens as a JSON document. It stays after a logout, so that its version never comes back.
 const SCHEMA: &str = "
@@ -28,6 +28,8 @@ const SCHEMA: &str = "
 #[derive(Clone)]
 struct SqliteStore {
     database: Arc<Mutex<Connection>>,
+    /// A connection that only reads the version, and what it has read last.
+    version: Arc<Mutex<(Connection, StoreVersion)>>,
     path: Arc<str>,
 }
 
@@ -35,11 +37,17 @@ impl SqliteStore {
     fn open(path: &Path) -> rusqlite::Result<Self> {
         let database = Connection::open(path)?;
         database.execute_batch(SCHEMA)?;
-        Ok(Self { database: Arc::new(Mutex::new(database)), path: path.display().to_string().into() })
+        let reader = Connection::open(path)?;
+        reader.busy_timeout(Duration::ZERO)?;
+        Ok(Self {
+            database: Arc::new(Mutex::new(database)),
+            version: Arc::new(Mutex::new((reader, StoreVersion::ABSENT))),
+            path: path.display().to_string().into(),
+        })
     }
 
     fn database(&self) -> MutexGuard<'_, Connection> {
-        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.database)
     }
 
     fn failed(&self, error: &rusqlite::Error) -> StoreError {
@@ -91,9 +99,14 @@ impl BlockingStore for SqliteStore {
         self.write(None)
     }
 
+    /// Called on an async thread, so it waits for no writer: while one has locked the database, the version is the last
+    /// one, and the change is noticed the next time.
     fn version(&self) -> StoreVersion {
-        let version = self.database().query_row("SELECT version FROM login", [], |row| row.get::<_, i64>(0)).optional();
-        version.ok().flatten().map_or(StoreVersion::ABSENT, |version| version.cast_unsigned().into())
+        let (reader, last) = &mut *lock(&self.version);
+        if let Ok(version) = reader.query_row("SELECT version FROM login", [], |row| row.get::<_, i64>(0)) {
+            *last = version.cast_unsigned().into();
+        }
+        *last
     }
 
     fn location(&self) -> String {
@@ -103,6 +116,10 @@ impl BlockingStore for SqliteStore {
     fn login_command(&self) -> String {
         "own_store sign-in --profile work".to_owned()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An auth server that accepts each refresh token once.
@@ -152,4 +169,26 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert!(replaced[0].token.matches(&replaced[1].token));
     writeln!(io::stdout(), "2 rejections, {} refreshes in all", server.0.load(Ordering::SeqCst))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_waits_for_no_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("myapp.db");
+        let store = SqliteStore::open(&path).unwrap();
+        store.write(Some(b"{}")).unwrap();
+        let before = store.version();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN EXCLUSIVE; UPDATE login SET version = version + 1").unwrap();
+        // A call on another thread that waits for the other process.
+        let waits = store.database();
+        assert_eq!(store.version(), before);
+        other.execute_batch("COMMIT").unwrap();
+        assert_ne!(store.version(), before);
+        drop(waits);
+    }
 }
