@@ -8,6 +8,7 @@
 use std::error::Error;
 use std::io::{self, Write as _};
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::time::SystemTime;
 
 use axum::Router;
@@ -92,8 +93,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         User { http: HttpUpstream::new(HttpUpstreamConfig::default())?, address: listener.local_addr()?.to_string() };
     let server = tokio::spawn(axum::serve(listener, router).into_future());
 
+    let outcome = use_it(&user, &sim, &path, &tokens).await;
+    server.abort();
+    // Also after an error: a refresh in progress holds the only copy of a token.
+    client.wait_for_refresh().await;
+    outcome
+}
+
+/// Sends requests of all kinds.
+async fn use_it(user: &User, sim: &Sim, path: &Path, tokens: &Tokens) -> Result<(), Box<dyn Error>> {
     user.ask("stream", "Hello!", json!({"stream": true, "seed": 1})).await?;
-    let stored = Tokens::from_json(&std::fs::read(&path)?)?;
+    let stored = Tokens::from_json(&std::fs::read(path)?)?;
     print("refreshed on disk", stored.access_token.expose() != tokens.access_token.expose())?;
     let weather = json!({"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}});
     user.ask("tool call", "[sim:tool=weather]", json!({"tools": [weather]})).await?;
@@ -112,11 +122,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     sim.requests_until(|all| all.iter().any(is_over)).await;
     print("hung up", "the turn at the backend is over")?;
     let list = user.send("/v1/models", "", Value::Null).await?;
-    print("models", String::from_utf8_lossy(&read_to_end(list.into_body(), 1 << 20).await?))?;
-
-    server.abort();
-    client.wait_for_refresh().await;
-    Ok(())
+    print("models", String::from_utf8_lossy(&read_to_end(list.into_body(), 1 << 20).await?))
 }
 
 /// A user of the server.
