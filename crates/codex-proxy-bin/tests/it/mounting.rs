@@ -269,9 +269,9 @@ async fn pages_of_other_origins_cannot_act_as_the_user_of_an_open_server() {
     for (origin, status) in [("https://evil.example", Some(403)), ("https://chat.example", None), (own.as_str(), None)]
     {
         let opened = Client::open(&proxy.base, "/v1/responses", &[("origin", origin)]).await;
-        let refused = opened.err().map(|error| match error {
-            SocketError::Http(response) => response.status().as_u16(),
-            other => panic!("{other}"),
+        let refused = opened.err().map(|error| {
+            let SocketError::Http(response) = error else { panic!("{error}") };
+            response.status().as_u16()
         });
         assert_eq!(refused, status, "{origin}");
         let mut request = post(CHAT, full(&ask("hi")));
