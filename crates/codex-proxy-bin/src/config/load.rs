@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use crate::config::Config;
+#[cfg(feature = "program")]
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::file::{self, ConfigFile};
