@@ -299,6 +299,7 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
                 }
             }
             if !has_answered {
+                // It might not return from saving, either.
                 return self.without_store(rejected, error);
             }
             tracing::warn!(%error, "the next tokens will be in memory only");
@@ -408,7 +409,7 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
         if state.note_store_error(&error) {
             tracing::warn!(%error, "cannot use the stored credentials");
         }
-        // Only a read takes the error back.
+        // Only a read clears the error, so the next caller reads the store again.
         state.forget_version();
         let usable = state.usable(rejected, self.moment(), &self.policy);
         usable.ok_or(AuthError::Store(error))

@@ -73,20 +73,20 @@ impl<S: TokenStore> StoreAccess<S> {
         self.contained(read).await
     }
 
-    /// Waits for the store's lock, which is released with the last clone: also a call that panics leaves it held.
+    /// Waits for the store's lock. It is released when the last clone is dropped, so not by a call that panics.
     pub(crate) async fn lock(&self) -> Result<Arc<S::Lock>, StoreError> {
         let (store, wait) = (Arc::clone(&self.store), self.lock_limit);
         self.contained(async move { wait_for_lock(&*store, wait).await.map(Arc::new) }).await
     }
 
-    /// Checks that tokens can be saved. `Err` if the store has not answered, which bodes ill for saving.
+    /// Checks that tokens can be saved. The outer error is that of a store that has panicked or has not answered in time.
     pub(crate) async fn probe(&self, lock: &Arc<S::Lock>) -> Result<Result<(), StoreError>, StoreError> {
         let (store, lock) = (Arc::clone(&self.store), Arc::clone(lock));
         self.contained(self.limited(async move { Ok(store.probe(&lock).await) })).await
     }
 
-    /// Writes tokens, and returns the store's version with them in it. Waits as long as the store takes: a token that is
-    /// not stored must not be used.
+    /// Writes tokens, and returns the store's version with them in it. Waits as long as the store takes: a token that
+    /// is not stored must not be used.
     pub(crate) async fn save(&self, lock: &Arc<S::Lock>, tokens: Tokens) -> Result<StoreVersion, StoreError> {
         let (store, lock) = (Arc::clone(&self.store), Arc::clone(lock));
         self.contained(async move { store.save(&lock, &tokens).await }).await?;

@@ -1,4 +1,4 @@
-//! Panics of the store and of the clock at each step of a refresh: no token is lost, and none that is valid is withheld.
+//! Panics of the store and of the clock at each step of a refresh: no token is lost, and a valid one is always served.
 
 use std::panic::panic_any;
 use std::sync::{Arc, Mutex};
