@@ -79,7 +79,7 @@ impl<S: TokenStore> StoreAccess<S> {
         self.contained(async move { wait_for_lock(&*store, wait).await.map(Arc::new) }).await
     }
 
-    /// Checks that tokens can be saved. The outer error is that of a store that has panicked or has not answered in time.
+    /// Checks that tokens can be saved. The outer error: the store has panicked, or has not answered in time.
     pub(crate) async fn probe(&self, lock: &Arc<S::Lock>) -> Result<Result<(), StoreError>, StoreError> {
         let (store, lock) = (Arc::clone(&self.store), Arc::clone(lock));
         self.contained(self.limited(async move { Ok(store.probe(&lock).await) })).await
