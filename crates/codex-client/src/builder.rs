@@ -12,7 +12,7 @@ use codex_upstream::{
     AnyTimer, AnyUpstream, BACKEND_URL, ClientIdentity, ModelAliases, ModelCache, ModelCacheConfig, RetryPolicy, Timer,
     TransportChoice, Upstream, WebSocketUpstream, WorkspaceRouter,
 };
-use url::Url;
+use url::{Host, Url};
 
 use crate::attempts::CountedEndpoint;
 use crate::client::Client;
@@ -53,6 +53,7 @@ pub struct ClientBuilder {
     transport: TransportChoice,
     models: ModelCacheConfig,
     retry: RetryPolicy,
+    refresh: Option<RefreshPolicy>,
     options: Options,
     aliases: ModelAliases,
     observers: Vec<Arc<dyn TurnObserver>>,
@@ -129,6 +130,7 @@ impl ClientBuilder {
             transport: TransportChoice::default(),
             models: ModelCacheConfig::default(),
             retry: RetryPolicy::default(),
+            refresh: None,
             options: Options::default(),
             aliases: ModelAliases::default(),
             observers: Vec::new(),
@@ -207,6 +209,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets when tokens are refreshed, and how long callers wait for the store and for a refresh. The default adds up to
+    /// a minute to [`RefreshPolicy::jitter`], so several programs on one login refresh at different times.
+    pub fn refresh_policy(mut self, policy: RefreshPolicy) -> Self {
+        self.refresh = Some(policy);
+        self
+    }
+
     /// Sets the options of all turns that have none of their own ([`Client::prepare_for`]).
     pub fn options(mut self, options: Options) -> Self {
         self.options = options;
@@ -273,9 +282,10 @@ impl ClientBuilder {
                     .endpoint
                     .unwrap_or_else(|| AnyTokenEndpoint::new(HttpTokenEndpoint::new(upstream.clone(), auth)));
                 let endpoint = AnyTokenEndpoint::new(CountedEndpoint::new(endpoint, observer.clone()));
-                // Several programs on one login then refresh at different times.
-                let jitter = Duration::from_secs(60).mul_f64(self.timer.jitter());
-                let policy = RefreshPolicy { jitter, ..RefreshPolicy::default() };
+                let policy = self.refresh.unwrap_or_else(|| {
+                    let jitter = Duration::from_secs(60).mul_f64(self.timer.jitter());
+                    RefreshPolicy { jitter, ..RefreshPolicy::default() }
+                });
                 TokenManager::with_policy(store, endpoint, self.timer.clone(), policy)
             }
         };
@@ -303,9 +313,21 @@ impl ClientBuilder {
 fn url<T: TryInto<Url, Error: Display>>(setting: &'static str, url: T) -> Result<Option<Url>, BuildError> {
     let refuse = |reason: String| BuildError::Url { setting, reason };
     let url = url.try_into().map_err(|error| refuse(error.to_string()))?;
-    match url.host_str().is_none_or(str::is_empty) {
-        true => Err(refuse("it has no host".to_owned())),
-        false => Ok(Some(url)),
+    match url.host() {
+        None => Err(refuse("it has no host".to_owned())),
+        Some(host) if url.scheme() == "http" && !is_loopback(&host) => {
+            Err(refuse("it would carry tokens in cleartext; use https".to_owned()))
+        }
+        Some(_) if matches!(url.scheme(), "http" | "https") => Ok(Some(url)),
+        Some(_) => Err(refuse("its scheme is not https".to_owned())),
+    }
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
     }
 }
 

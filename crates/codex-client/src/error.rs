@@ -16,6 +16,14 @@ const STORE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Returns the error for a client without a usable login; the message names the command that logs in.
 ///
+/// | Failure | Status | Code |
+/// |---|---|---|
+/// | not logged in, login ended | 401 | `upstream_login_required` |
+/// | the store is damaged, unreadable or unwritable; its message says what to do | 401 | `upstream_login_required` |
+/// | the store is locked, or [`StoreError::Other`] | 503 | `login_store_unavailable` |
+/// | the auth server does not answer | 503 | `login_refresh_failed` |
+/// | another account has logged in meanwhile | 503 | `account_changed` |
+///
 /// The other failures of a turn convert with `From`: `UpstreamError`, `SendError` and the like.
 pub fn from_auth(error: &AuthError) -> Error {
     let told = |kind| Error::new(kind, error.to_string());

@@ -4,8 +4,11 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
+use codex_translate::chat::DeltaSink;
 use codex_translate::dialect::BoxedPipe;
-use codex_translate::{Dialect, Error, ErrorKind, Notice, Pipe, ReplyId, ReplyPlan, WholeReply};
+use codex_translate::{
+    ChatStream, Dialect, Error, ErrorKind, Flow, Notice, Pipe, ReplyId, ReplyPlan, Summary, WholeReply,
+};
 use tokio::time::Instant;
 
 use crate::ids;
@@ -77,8 +80,7 @@ impl Reply {
         self.plan.stream
     }
 
-    /// Returns what the translation has decided about the reply. A [`ChatStream`](codex_translate::ChatStream) over
-    /// [`Reply::into_events`] needs it.
+    /// Returns what the translation has decided about the reply. A [`ChatStream`] over [`Reply::into_events`] needs it.
     pub fn plan(&self) -> &ReplyPlan {
         &self.plan
     }
@@ -129,6 +131,22 @@ impl Reply {
         let wholes = collect(turns, observer).await?;
         let whole = wholes.into_iter().reduce(WholeReply::merged);
         whole.ok_or_else(|| Error::new(ErrorKind::Internal, "the request has no choices"))
+    }
+
+    /// Passes the deltas of the reply to `sink` as they arrive, and returns how it ended; of the first choice, if there
+    /// are several.
+    ///
+    /// # Errors
+    /// The turn failed, or was cut off: what `sink` got is incomplete.
+    pub async fn each_delta(self, sink: &mut impl DeltaSink) -> Result<Summary, Error> {
+        let mut stream = ChatStream::new(&self.plan);
+        let mut events = self.into_events().await?;
+        while let Some(batch) = events.next().await {
+            if events.each(&batch?, |event| stream.push(event, sink))? == Flow::Done {
+                break;
+            }
+        }
+        stream.finish()
     }
 
     /// Returns the events of the reply as the backend sends them; of the first choice, if there are several.

@@ -106,11 +106,37 @@ impl App {
     /// # Errors
     /// [`BuildError`]: a setting of the connections cannot be used.
     pub fn new(config: &Config, store: impl TokenStore) -> Result<Self, BuildError> {
-        Self::over(config, config.client_builder(store))
+        Self::with(config, store, |client| client)
     }
 
-    /// Assembles the proxy over the client that `client` builds, usually [`Config::client_builder`] with changes. Of
-    /// `config`, it takes what is not the client's: access, limits, aliases, stored responses.
+    /// Assembles the proxy with the login in `store`, over a client that `adjust` changes.
+    ///
+    /// ```
+    /// use codex_auth::MemoryStore;
+    /// use codex_proxy::{App, Config};
+    /// use codex_upstream::ScriptedUpstream;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = Config::builder().api_key("secret").build()?;
+    /// let app = App::with(&config, MemoryStore::default(), |client| client.upstream(ScriptedUpstream::new()))?;
+    /// # drop(app);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`App::new`].
+    pub fn with(
+        config: &Config,
+        store: impl TokenStore,
+        adjust: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Self, BuildError> {
+        Self::over(config, adjust(config.client_builder(store)))
+    }
+
+    /// Assembles the proxy over the client that `client` builds. Of `config`, it takes only what is not the client's:
+    /// access, limits, aliases, stored responses. For a client that shares the tokens of your program, `client` is
+    /// `config.configured(Client::builder_sharing(tokens))`; for any other, [`App::with`] is simpler.
     ///
     /// # Errors
     /// As [`App::new`].

@@ -42,7 +42,8 @@ pub struct ReplyPlan {
 }
 
 impl ReplyPlan {
-    /// Makes the plan of a plain reply by `model`.
+    /// Makes the plan of a plain reply by `model`, for a reply without a request; otherwise, the translation of the
+    /// request makes it.
     pub fn new(model: impl Into<String>) -> Self {
         Self {
             model: model.into(),

@@ -102,7 +102,11 @@ impl<S: TokenStore, E: TokenEndpoint> TokenManager<S, E> {
         loop {
             // The outcome was recorded and logged where it occurred.
             let _ = self.shared.acquire(None).await;
-            tokio::time::sleep(self.shared.policy.check_interval).await;
+            let policy = &self.shared.policy;
+            let is_unsaved = self.shared.state().is_unsaved();
+            // The next save of tokens that are only in memory is due sooner.
+            let pause = if is_unsaved { policy.backoff.min(policy.check_interval) } else { policy.check_interval };
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -112,10 +116,14 @@ impl<S: TokenStore, E: TokenEndpoint> TokenManager<S, E> {
         self.shared.state().login_command().to_owned()
     }
 
-    /// Waits until no refresh is running. A runtime that ends earlier may lose a new refresh token.
+    /// Waits until no refresh is running; then tries once more to save tokens that are only in memory, because their
+    /// save failed. A runtime that ends earlier may lose a new refresh token.
     pub async fn wait_for_refresh(&self) {
         if let Some(refresh) = self.shared.refresh_flight.running() {
             let _ = refresh.wait().await;
+        }
+        if self.shared.state().is_unsaved() {
+            let _ = self.shared.start_refresh(None).wait().await;
         }
     }
 }
@@ -462,7 +470,7 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
 
     /// Returns when to try again to save tokens that are only in memory.
     fn next_save(&self) -> Instant {
-        later(Instant::now(), self.policy.check_interval)
+        later(Instant::now(), self.policy.backoff)
     }
 
     fn state(&self) -> MutexGuard<'_, TokenState> {

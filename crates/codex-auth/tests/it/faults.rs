@@ -75,6 +75,31 @@ async fn a_login_by_another_process_wins_over_unsaved_tokens() {
     assert_eq!(stored(&store), "refresh-50");
 }
 
+/// A program that ends soon after the store has recovered loses nothing.
+#[tokio::test(start_paused = true)]
+async fn unsaved_tokens_are_saved_at_the_end_and_soon_while_the_program_runs() {
+    for keeps_fresh in [false, true] {
+        let (clock, authority) = (TestClock::new(), Authority::new());
+        let store = FaultyStore::holding(clock.tokens(1, 0));
+        let manager = manager(store.clone(), &authority, &clock);
+        store.faults.save.store(true, SeqCst);
+        assert_eq!(manager.bearer().await.unwrap().token.expose(), "access-2");
+        assert!(!manager.status().await.saved);
+        store.faults.save.store(false, SeqCst);
+        if keeps_fresh {
+            let policy = RefreshPolicy::default();
+            tokio::select! {
+                () = manager.keep_fresh() => {}
+                () = tokio::time::sleep(2 * policy.backoff) => {}
+            }
+        } else {
+            manager.wait_for_refresh().await;
+        }
+        assert!(manager.status().await.saved);
+        assert_eq!((stored(&store).as_str(), authority.requests()), ("refresh-2", 1));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_token_is_not_spent_while_the_next_cannot_be_stored() {
     let (clock, authority) = (TestClock::new(), Authority::new());

@@ -76,7 +76,7 @@ async fn the_failures_of_a_connection_are_errors_for_a_client() {
 #[test]
 fn a_setting_that_cannot_be_used_is_named() {
     let builder = || Client::builder(MemoryStore::default());
-    for url in ["chatgpt.com", "mailto:ada@example.com", "unix:/run/x"] {
+    for url in ["chatgpt.com", "mailto:ada@example.com", "unix:/run/x", "http://chatgpt.com", "ftp://chatgpt.com"] {
         let error = builder().base_url(url).build().unwrap_err();
         assert!(matches!(error, BuildError::Url { setting: "base_url", .. }), "{url}: {error}");
         let error = builder().auth_url(url).build().unwrap_err();

@@ -1,6 +1,7 @@
 //! Turns, and the ways to read their replies.
 
 use codex_client::{Caller, ReplyObserver, TurnContext};
+use codex_translate::chat::{Delta, DeltaSink};
 use codex_translate::images::{ImagesRequest, Task};
 use codex_translate::{Error, Flow, Options, Summary, dialect};
 use codex_upstream::ModelAliases;
@@ -53,6 +54,26 @@ async fn the_events_of_a_reply_can_be_read_as_the_backend_sends_them() {
     }
     assert_eq!(kinds.first().map(String::as_str), Some("response.created"), "{kinds:?}");
     assert!(kinds.iter().any(|kind| kind == "response.completed"), "{kinds:?}");
+}
+
+#[tokio::test]
+async fn a_terminal_gets_the_deltas_of_a_reply_and_how_it_ended() {
+    #[derive(Default)]
+    struct Terminal(String);
+    impl DeltaSink for Terminal {
+        fn delta(&mut self, delta: Delta<'_>) {
+            if let Delta::Content(text) = delta {
+                self.0.push_str(&text.to_string());
+            }
+        }
+    }
+    let (rig, mut terminal) = (Rig::start().await, Terminal::default());
+    let request = chat_with("[sim:text=one two three four] hi", json!({"stop": "three"}));
+    let summary = rig.client.chat(request).await.unwrap().each_delta(&mut terminal).await.unwrap();
+    assert_eq!((terminal.0.trim(), summary.finish.as_str()), ("one two", "stop"));
+    assert!(summary.usage.is_some());
+    let cut = rig.client.chat(chat("[sim:text=one two][sim:no-terminal] hi")).await.unwrap();
+    assert!(cut.each_delta(&mut terminal).await.is_err());
 }
 
 #[tokio::test]
