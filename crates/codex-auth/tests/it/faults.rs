@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use codex_auth::{AuthError, BlockingStore, GrantRefusal, LoginReason, LoginState};
+use codex_auth::{AuthError, BlockingStore, GrantRefusal, LoginReason, LoginState, RefreshPolicy};
 
 use crate::support::{Authority, FaultyStore, HOUR, TestClock, Whim, manager};
 
@@ -90,7 +90,7 @@ async fn unsaved_tokens_are_saved_at_the_end_and_soon_while_the_program_runs() {
             let policy = RefreshPolicy::default();
             tokio::select! {
                 () = manager.keep_fresh() => {}
-                () = tokio::time::sleep(2 * policy.backoff) => {}
+                () = tokio::time::sleep(policy.backoff * 2) => {}
             }
         } else {
             manager.wait_for_refresh().await;
