@@ -1,5 +1,7 @@
 //! The client against the simulated backend, over TLS, and against scripted replies.
 
+#![expect(clippy::unwrap_used, reason = "what cannot be set up must fail its test")]
+
 mod errors;
 mod login;
 mod replies;

@@ -1,5 +1,7 @@
 //! Turns, and the ways to read their replies.
 
+use std::sync::{Arc, Mutex};
+
 use codex_client::{Caller, ReplyObserver, TurnContext};
 use codex_translate::chat::{Delta, DeltaSink};
 use codex_translate::images::{ImagesRequest, Task};
@@ -8,7 +10,6 @@ use codex_upstream::ModelAliases;
 use futures_util::StreamExt as _;
 use http_body::Body;
 use serde_json::json;
-use std::sync::{Arc, Mutex};
 
 use crate::support::{Rig, chat, chat_with, read, responses};
 
