@@ -209,8 +209,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets when tokens are refreshed, and how long callers wait for the store and for a refresh. The default is that of
-    /// [`RefreshPolicy`] with a random jitter, so several programs on one login refresh at different times.
+    /// Sets when tokens are refreshed, and how long callers wait for the store and for a refresh. The default is
+    /// [`RefreshPolicy`]'s with a random jitter, so several programs on one login refresh at different times.
     pub fn refresh_policy(mut self, policy: RefreshPolicy) -> Self {
         self.refresh = Some(policy);
         self
