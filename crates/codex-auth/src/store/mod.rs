@@ -150,7 +150,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Returns a version that differs whenever the stored tokens may have changed.
     ///
     /// Called before every request. Concurrent requests share one call unless it completes at once. A store for which
-    /// this is too much can return a version that is a second old; changes are then noticed a second later.
+    /// this is too much can return a version that is a second old; changes are then noticed a second later. A version
+    /// never comes back, and a store that cannot answer returns the last one that it knows.
     fn version(&self) -> impl Future<Output = StoreVersion> + Send;
 
     /// Returns the store's name for messages, such as its path. The manager reads it once.

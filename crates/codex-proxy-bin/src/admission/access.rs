@@ -78,7 +78,7 @@ impl Access {
     /// A browser sends the cookies of that login with the requests of any page. POST and DELETE requests and WebSockets
     /// are therefore rejected if they come from a page of another origin than the request's host, unless `origins`
     /// names that origin (`*` names none) or it is on this machine. `origins` also decides which pages may read
-    /// replies.
+    /// replies. Behind a reverse proxy that changes `Host`, your own origin belongs in `origins`.
     ///
     /// Name the callers to the app ([`CallerId`](crate::CallerId)); otherwise they share their stored responses. The
     /// status page, the metrics and the quota, which all callers share, are hidden: see

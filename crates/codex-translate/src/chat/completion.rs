@@ -96,9 +96,14 @@ impl Completion {
         &self.choices
     }
 
-    /// Returns the text of the answer; empty if there is none.
+    /// Returns the text of the answer; empty if there is none, as when the model refuses.
     pub fn text(&self) -> &str {
         self.choices[0].text()
+    }
+
+    /// Returns the model's refusal.
+    pub fn refusal(&self) -> Option<&str> {
+        self.choices[0].refusal()
     }
 
     /// Returns the tool calls of the model.

@@ -248,11 +248,20 @@ impl WholeReply {
         self
     }
 
-    /// Returns the text of the answer, of the first choice if there are several; empty if there is none.
+    /// Returns the text of the answer, of the first choice if there are several; empty if there is none, as when the
+    /// model refuses.
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Chat(completion) => Cow::Borrowed(completion.text()),
             Self::Responses(response) => Cow::Owned(response.text()),
+        }
+    }
+
+    /// Returns the model's refusal, of the first choice if there are several.
+    pub fn refusal(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Chat(completion) => completion.refusal().map(Cow::Borrowed),
+            Self::Responses(response) => response.refusal().map(Cow::Owned),
         }
     }
 

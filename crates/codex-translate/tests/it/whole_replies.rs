@@ -78,6 +78,7 @@ fn a_response_says_what_the_completion_of_the_same_events_says() {
         if is_thinking || completion.finish() != response.finish() || completion.finish() == Finish::Length {
             continue;
         }
+        assert_eq!(response.refusal().as_deref(), completion.refusal(), "{name}");
         assert_eq!(response.text(), completion.text(), "{name}");
         assert_eq!(response.tool_calls(), completion.tool_calls(), "{name}");
         assert_eq!(response.usage(), completion.usage(), "{name}");

@@ -72,6 +72,20 @@ impl Response {
         if is_answered { answer } else { text_of(&output, MessagePhase::Commentary) }
     }
 
+    /// Returns the model's refusal.
+    pub fn refusal(&self) -> Option<String> {
+        let mut whole = String::new();
+        for item in self.output() {
+            let ItemBody::Message { content, .. } = item.body else { continue };
+            for part in content {
+                if let OutputPart::Refusal(text) = part {
+                    text.push_to(&mut whole);
+                }
+            }
+        }
+        (!whole.is_empty()).then_some(whole)
+    }
+
     /// Returns the tool calls of the model.
     pub fn tool_calls(&self) -> Vec<ToolCall> {
         let call = |item: OutputItem<'_>| match item.body {
