@@ -19,7 +19,6 @@ mod packaging;
 mod process;
 mod processes;
 mod raw;
-mod readme;
 mod responses;
 mod routing;
 mod secrets;

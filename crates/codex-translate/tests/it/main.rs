@@ -12,7 +12,6 @@ mod invariants;
 mod limits;
 mod oracle;
 mod parameters;
-mod readme;
 mod reply_properties;
 mod request_properties;
 mod responses_request;

@@ -15,7 +15,6 @@ mod model_cache;
 mod preface;
 mod proxy;
 mod quota;
-mod readme;
 mod retry;
 mod server;
 mod sim;

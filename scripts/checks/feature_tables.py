@@ -1,6 +1,7 @@
-"""The numbers of crates in the tables of features are those of `cargo tree`."""
+"""The tables of features list every feature, and their numbers of crates are those of `cargo tree`."""
 
 import re
+import tomllib
 
 from checks import ROOT, fault, run, tracked
 
@@ -18,7 +19,9 @@ def check() -> None:
     for name in tracked():
         if re.fullmatch(r"crates/[\w-]+/README\.md", name):
             crate = name.split("/")[1]
-            for features, said in FEATURE.findall(table(name)):
+            rows = FEATURE.findall(table(name))
+            complete(name, crate, [features.strip("`") for features, _ in rows])
+            for features, said in rows:
                 compare(name, crate, features, int(said))
     for crate, features, said in PURPOSE.findall(table(PAGE)):
         compare(PAGE, crate, features, int(said))
@@ -28,6 +31,15 @@ def table(name: str) -> str:
     """Returns the lines of the table that has the numbers; empty if there is none."""
     _, _, rows = (ROOT / name).read_text(encoding="utf-8").partition("| Crates in total |\n")
     return rows.partition("\n\n")[0]
+
+
+def complete(name: str, crate: str, listed: list[str]) -> None:
+    """Compares the features in a table with the manifest."""
+    manifest = tomllib.loads((ROOT / "crates" / crate / "Cargo.toml").read_text(encoding="utf-8"))
+    features = [feature for feature in manifest.get("features", {}) if feature != "default"]
+    wanted = ["none", *features] if features else []
+    if listed != wanted:
+        fault(name, f"lists the features {listed}, and Cargo.toml has {wanted}")
 
 
 def compare(name: str, crate: str, features: str, said: int) -> None:
