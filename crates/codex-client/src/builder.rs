@@ -1,6 +1,6 @@
 //! Building a [`Client`].
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use codex_auth::{
 };
 use codex_translate::Options;
 use codex_upstream::{
-    AnyTimer, AnyUpstream, BACKEND_URL, ClientIdentity, ModelAliases, ModelCache, ModelCacheConfig, RetryPolicy, Timer,
-    TransportChoice, Upstream, WebSocketUpstream, WorkspaceRouter,
+    AnyTimer, AnyUpstream, BACKEND_URL, ClientIdentity, ModelAliases, ModelCache, ModelCacheConfig, RetryPolicy,
+    Timer as _, TransportChoice, Upstream, WebSocketUpstream, WorkspaceRouter, check_base_url,
 };
-use url::{Host, Url};
+use url::Url;
 
 use crate::attempts::CountedEndpoint;
 use crate::client::Client;
@@ -37,7 +37,6 @@ use crate::state::ClientState;
 /// # drop(client);
 /// # Ok::<(), codex_client::BuildError>(())
 /// ```
-#[derive(Debug)]
 #[must_use]
 pub struct ClientBuilder {
     login: Login,
@@ -83,7 +82,7 @@ pub enum BuildError {
     #[error("codex-client was built without its feature `client`: set an upstream")]
     NoUpstream,
     /// A URL cannot be used: correct it.
-    #[error("`{setting}` is not the URL of a server: {reason}")]
+    #[error("the URL of `{setting}` {reason}")]
     Url {
         /// The setting, as the method of the builder.
         setting: &'static str,
@@ -236,19 +235,13 @@ impl ClientBuilder {
     }
 
     /// Sets the source of time, jitter and waiting.
-    pub fn timer(mut self, timer: impl Timer + 'static) -> Self {
-        self.timer = AnyTimer::new(timer);
-        self
-    }
-
-    /// Sets the source of time, jitter and waiting, which other parts of the program share.
-    pub fn any_timer(mut self, timer: AnyTimer) -> Self {
+    pub fn timer(mut self, timer: AnyTimer) -> Self {
         self.timer = timer;
         self
     }
 
-    /// Returns the source of time that the client will have.
-    pub fn clock(&self) -> &AnyTimer {
+    /// Returns the source of time, jitter and waiting.
+    pub fn current_timer(&self) -> &AnyTimer {
         &self.timer
     }
 
@@ -309,26 +302,19 @@ impl ClientBuilder {
     }
 }
 
-/// Parses a URL to which paths can be appended.
-fn url<T: TryInto<Url, Error: Display>>(setting: &'static str, url: T) -> Result<Option<Url>, BuildError> {
-    let refuse = |reason: String| BuildError::Url { setting, reason };
-    let url = url.try_into().map_err(|error| refuse(error.to_string()))?;
-    match url.host() {
-        None => Err(refuse("it has no host".to_owned())),
-        Some(host) if url.scheme() == "http" && !is_loopback(&host) => {
-            Err(refuse("it would carry tokens in cleartext; use https".to_owned()))
-        }
-        Some(_) if matches!(url.scheme(), "http" | "https") => Ok(Some(url)),
-        Some(_) => Err(refuse("its scheme is not https".to_owned())),
+/// Shows no URL: it may contain a password.
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("login", &self.login).finish_non_exhaustive()
     }
 }
 
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    }
+/// Parses a URL to which paths can be appended, and tokens sent.
+fn url<T: TryInto<Url, Error: Display>>(setting: &'static str, url: T) -> Result<Option<Url>, BuildError> {
+    let refuse = |reason: String| BuildError::Url { setting, reason };
+    let url = url.try_into().map_err(|error| refuse(format!("is invalid: {error}")))?;
+    check_base_url(&url).map_err(|error| refuse(error.to_string()))?;
+    Ok(Some(url))
 }
 
 fn real_backend() -> Url {

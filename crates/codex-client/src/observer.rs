@@ -30,9 +30,6 @@ pub enum RefreshOutcome {
 
 /// Observes one reply. `()` observes nothing.
 pub trait ReplyObserver: Send + Sync + Unpin + 'static {
-    /// Called when the reply is a stream.
-    fn streams(&self);
-
     /// Called when output of the reply was handed to the client's connection.
     fn sent(&self);
 
@@ -72,8 +69,6 @@ impl Observers {
 }
 
 impl ReplyObserver for () {
-    fn streams(&self) {}
-
     fn sent(&self) {}
 
     fn completed(&self, _: &Summary) {}

@@ -105,7 +105,6 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         keepalive_event: &'static str,
         deadline: Instant,
     ) -> Self {
-        observer.streams();
         Self {
             choices: choices.into_iter().map(|(source, pipe)| ChoiceStream { source, pipe }).collect(),
             summary: None,

@@ -142,7 +142,7 @@ impl App {
     /// As [`App::new`].
     pub fn over(config: &Config, client: ClientBuilder) -> Result<Self, BuildError> {
         config.warn_of_other_servers();
-        let clock = client.clock().clone();
+        let clock = client.current_timer().clone();
         let request_log = Arc::new(RequestLog::new(clock.clone()));
         let state = AppState {
             client: client.observer(Arc::clone(&request_log) as _).build()?,

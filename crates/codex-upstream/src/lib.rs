@@ -60,6 +60,7 @@ pub mod requests;
 mod any_timer;
 mod any_upstream;
 mod auth_http;
+mod base_url;
 #[cfg(feature = "client")]
 mod client;
 mod client_error;
@@ -83,6 +84,7 @@ mod workspaces;
 
 pub use any_timer::AnyTimer;
 pub use any_upstream::AnyUpstream;
+pub use base_url::{BaseUrlError, check_base_url};
 #[cfg(feature = "client")]
 pub use client::HttpUpstream;
 #[cfg(feature = "client")]

@@ -62,7 +62,7 @@ async fn serve_login(listeners: Listeners, config: &Config, store: AnyStore) -> 
         }
         LoginState::Valid | LoginState::Renewable | LoginState::Unreadable | _ => {}
     }
-    let app = App::over(config, config.client_builder(store).any_timer(clock)).map_err(CommandError::other)?;
+    let app = App::over(config, config.client_builder(store).timer(clock)).map_err(CommandError::other)?;
     serve_app(listeners, app, config).await
 }
 

@@ -10,8 +10,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use codex_upstream::ClientIdentity;
-use url::{Host, Url};
+use codex_upstream::{ClientIdentity, check_base_url};
+use url::Url;
 
 use crate::admission::keys::ApiKeys;
 use crate::config::setting::{EMPTY, Redaction, Setting, ValueShape};
@@ -438,24 +438,8 @@ fn credential_storage(text: &str) -> Result<CredentialStorage, String> {
 pub(super) fn base_url(text: &str) -> Result<Url, String> {
     let text = text.trim_end_matches('/');
     let url = Url::parse(text).map_err(|error| format!("invalid URL `{text}`: {error}"))?;
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        "http" => Err(format!(
-            "`{text}` would send the login's token unencrypted; use https (plain http is accepted only for this machine)"
-        )),
-        other => Err(format!("unsupported URL scheme `{other}`; use https")),
-    }
-}
-
-/// Returns whether a URL's host is this machine: only there may the bearer be sent without TLS.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        None => false,
-    }
+    check_base_url(&url).map_err(|error| format!("`{text}` {error}"))?;
+    Ok(url)
 }
 
 fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {

@@ -2,7 +2,7 @@
 //! turn, and a writer.
 
 use bytes::Bytes;
-use codex_client::{ReplyObserver as _, Turn};
+use codex_client::Turn;
 use codex_translate::{Dialect, Error, Options};
 use http::{Response, StatusCode};
 
@@ -37,7 +37,7 @@ pub(crate) async fn turn(
     let mut store = asked.and_then(|(asked, permit)| StoreOnCompletion::of(app, context, &turn.plan, asked, permit));
     let record = &context.record;
     if turn.plan.stream {
-        record.streams();
+        record.set_stream();
     }
     let reply = turn.send().await?;
     let notices = reply.notices().to_vec();

@@ -134,6 +134,11 @@ impl RequestRecord {
         state.notices = info.notices.len();
     }
 
+    /// Records that the reply is a stream: there the first output counts, not a keepalive before it.
+    pub fn set_stream(&self) {
+        self.state().is_stream = true;
+    }
+
     /// Records that output of the reply went out.
     pub fn sent(&self) {
         let elapsed = self.0.started.elapsed();
@@ -214,11 +219,6 @@ impl RequestRecord {
 }
 
 impl ReplyObserver for RequestRecord {
-    /// Records that the reply is a stream: there the first output counts, not a keepalive before it.
-    fn streams(&self) {
-        self.state().is_stream = true;
-    }
-
     fn sent(&self) {
         Self::sent(self);
     }

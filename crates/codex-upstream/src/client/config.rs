@@ -1,7 +1,6 @@
 //! The configuration of an [`HttpUpstream`](crate::HttpUpstream), and its checks.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -220,12 +219,6 @@ pub enum HttpUpstreamError {
 /// This machine, which is never reached through a proxy.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
-/// Returns whether a host is this machine, for which cleartext `http` is accepted and no proxy is used.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 /// Returns a URL without the credentials before the last `@` of its authority.
 fn without_credentials(address: &str) -> String {
     let (scheme, rest) = match address.split_once("://") {
@@ -310,15 +303,5 @@ mod tests {
         assert_eq!(https("u:s3cret@proxy:1").redacted_url().unwrap().as_deref(), Some("http://[redacted]@proxy:1/"));
         assert_eq!(ProxyConfig::default().redacted_url().unwrap(), None);
         assert!(https("ftp://h").redacted_url().is_err());
-    }
-
-    #[test]
-    fn loopback_is_this_machine_only() {
-        for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1", "[::1]"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["chatgpt.com", "localhost.example.com", "0.0.0.0", "10.0.0.1", "[::]", "128.0.0.1", ""] {
-            assert!(!is_loopback(host), "{host}");
-        }
     }
 }

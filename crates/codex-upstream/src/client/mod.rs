@@ -29,8 +29,9 @@ use wreq::tls::trust::{CertStore, Certificate};
 use wreq::tls::{TlsOptions, TlsVersion};
 use wreq_util::{Emulation as BrowserProfile, Platform, Profile};
 
+use crate::base_url::is_loopback;
 use crate::client::cleartext::CleartextClient;
-use crate::client::config::{Emulation, HttpUpstreamConfig, HttpUpstreamError, is_loopback};
+use crate::client::config::{Emulation, HttpUpstreamConfig, HttpUpstreamError};
 use crate::client::cookies::{is_infrastructure, stores_cookies};
 use crate::client::handshake::Handshake;
 use crate::client::idle_timeout::with_idle_timeout;

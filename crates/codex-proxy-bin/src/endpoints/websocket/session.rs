@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::future::poll_fn;
 
 use codex_client::ids::reply_id;
-use codex_client::{Relay, ReplyObserver as _, ReplyPart};
+use codex_client::{Relay, ReplyPart};
 use codex_translate::{Dialect, Error, EventBuffer, Notice, Options, Pipe, ResponsesPipe, dialect};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
@@ -169,7 +169,7 @@ impl Session {
         let slot = self.app.runtime.slots().take(limits.timeouts.queue).await?;
         let mut store =
             storing_permit.and_then(|permit| StoreOnCompletion::of(&self.app, &context, &turn.plan, body, permit));
-        guard.record().streams();
+        guard.record().set_stream();
         let reply = turn.send().await?;
         let notices = reply.notices().to_vec();
         let mut relay = reply.into_relay(guard.record().clone(), |plan, reply_id| StoringPipe {
