@@ -330,7 +330,7 @@ fn window(
 /// Returns the name of a length, which may be up to 2 % off.
 fn length_name(minutes: u64) -> String {
     const NAMES: [(u64, &str); 4] = [(300, "5h"), (1440, "daily"), (10_080, "weekly"), (43_200, "monthly")];
-    let near = |named: u64| minutes.abs_diff(named) * 50 <= named;
+    let near = |named: u64| minutes.abs_diff(named) <= named / 50;
     match NAMES.iter().find(|(named, _)| near(*named)) {
         Some((_, name)) => (*name).to_owned(),
         None if minutes.is_multiple_of(1440) => format!("{}d", minutes / 1440),
