@@ -59,7 +59,7 @@ pub fn headers(error: &Error) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Some(after) = error.retry_after() {
         // Rounded up: a client that waits this long must not be early.
-        let secs = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        let secs = after.as_secs().saturating_add((after.subsec_nanos() > 0).into());
         headers.insert(RETRY_AFTER, HeaderValue::from(secs));
     }
     // A used-up window stays used up, however soon an SDK retries; and an SDK's retries would multiply these.

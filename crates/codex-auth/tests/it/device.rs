@@ -56,3 +56,13 @@ async fn denial_and_a_missing_feature_are_reported() {
     let unsupported = DeviceLogin::start(&config(), &replies(&[(404, "")]), &clock).await.unwrap_err();
     assert_eq!(unsupported, LoginError::DeviceUnsupported);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_interval_of_any_length_ends_the_login_in_time() {
+    let start = r#"{"device_auth_id":"device-auth","user_code":"CODE-12345","interval":18446744073709549568}"#;
+    let http = replies(&[(200, start), (400, r#"{"error":"slow_down"}"#)]);
+    let clock = TestClock::new().handle();
+    let login = DeviceLogin::start(&config(), &http, &clock).await.unwrap();
+    let error = login.complete(&http, &MemoryStore::default(), &clock).await.unwrap_err();
+    assert_eq!((error, http.requests().len()), (LoginError::DeviceExpired, 2));
+}

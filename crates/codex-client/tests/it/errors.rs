@@ -1,8 +1,10 @@
 //! Failures, before and after the first output.
 
+use std::time::Duration;
+
 use codex_auth::MemoryStore;
-use codex_client::{BuildError, Client};
-use codex_translate::ErrorKind;
+use codex_client::{BuildError, Client, error};
+use codex_translate::{Error, ErrorKind};
 use codex_upstream::{HttpUpstreamConfig, ProxyConfig, ScriptedUpstream, UpstreamError};
 use serde_json::json;
 
@@ -86,4 +88,10 @@ fn a_setting_that_cannot_be_used_is_named() {
     let error = builder().http(HttpUpstreamConfig { proxy, ..HttpUpstreamConfig::default() }).build().unwrap_err();
     assert!(error.to_string().contains("HTTPS_PROXY"), "{error}");
     assert!(builder().build().is_ok());
+}
+
+#[test]
+fn a_retry_delay_of_any_length_is_a_header() {
+    let error = Error::new(ErrorKind::RateLimited, "busy").with_retry_after(Duration::MAX);
+    assert_eq!(error::headers(&error)["retry-after"], u64::MAX.to_string());
 }

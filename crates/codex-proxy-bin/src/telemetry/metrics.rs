@@ -92,7 +92,8 @@ impl Metrics {
                 ("reasoning", usage.reasoning_tokens),
             ];
             for (kind, tokens) in kinds {
-                *counts.tokens.entry((model.clone(), kind)).or_default() += tokens;
+                let counter = counts.tokens.entry((model.clone(), kind)).or_default();
+                *counter = counter.saturating_add(tokens);
             }
         }
     }
@@ -101,8 +102,11 @@ impl Metrics {
     /// automatically.
     pub fn totals(&self) -> Totals {
         let counts = self.counts();
-        let tokens =
-            |kind: &str| counts.tokens.iter().filter(|((_, of), _)| *of == kind).map(|(_, tokens)| tokens).sum();
+        // The backend's numbers may be of any size.
+        let tokens = |kind: &str| {
+            let of_kind = counts.tokens.iter().filter(|((_, of), _)| *of == kind);
+            of_kind.fold(0, |sum: u64, (_, tokens)| sum.saturating_add(*tokens))
+        };
         let turns = counts.requests.iter().filter(|(labels, _)| !labels.model.is_empty()).map(|(_, count)| count).sum();
         Totals { turns, input_tokens: tokens("input"), output_tokens: tokens("output") }
     }
@@ -264,6 +268,16 @@ mod tests {
         assert!(text.contains("model=\"other\",code=\"200\",finish=\"stop\"} 50"), "{text}");
         assert!(text.contains(r#"model="a\"b\\c""#), "{text}");
         assert_eq!(metrics.totals(), Totals { turns: 51, input_tokens: 255, output_tokens: 153 });
+    }
+
+    #[test]
+    fn counts_of_any_size_are_added() {
+        let metrics = Metrics::new(UNIX_EPOCH);
+        for model in ["m", "m", "n"] {
+            let usage = Usage { input_tokens: u64::MAX, ..Usage::default() };
+            metrics.count(&LogEntry { usage: Some(usage), ..entry(model, true) });
+        }
+        assert_eq!(metrics.totals().input_tokens, u64::MAX);
     }
 
     #[test]

@@ -90,6 +90,16 @@ fn nonsense_in_headers_is_ignored() {
 }
 
 #[test]
+fn a_window_of_any_length_has_a_name() {
+    for (minutes, name) in
+        [("299", "5h"), ("18446744073709551615", "18446744073709551615m"), ("66666666666666666300", "")]
+    {
+        let quota = Quota::from_headers(&headers(&[("x-codex-primary-window-minutes", minutes)]), start());
+        assert_eq!(quota.windows.first().map_or("", |window| &window.name), name);
+    }
+}
+
+#[test]
 fn the_event_is_the_same_model() {
     let event = br#"{"type":"codex.rate_limits","plan_type":"plus","rate_limits":{"allowed":true,"limit_reached":false,
         "primary":{"used_percent":42.0,"window_minutes":300,"reset_at":1778625131},"secondary":null},
