@@ -72,6 +72,16 @@ pub trait Pipe<O> {
     /// Appends `error` as the last event of the reply.
     fn write_error(&mut self, error: &Error, out: &mut O);
 
+    /// Ends the turn at once because its client wants no more of it, for a `reason` such as `interrupted`; drop
+    /// upstream. By default the reply is cut off: only replies of the Responses API have such an end.
+    ///
+    /// # Errors
+    /// The reply cannot end in this way, or has already ended with an error.
+    fn interrupt(&mut self, reason: &str, out: &mut O) -> Result<Summary, Error> {
+        let _ = (reason, out);
+        Err(Error::truncated())
+    }
+
     /// Reads a chunk, and pushes each event that it completes.
     ///
     /// # Errors
@@ -113,6 +123,10 @@ impl<O, P: Pipe<O> + ?Sized> Pipe<O> for Box<P> {
 
     fn stored_form(&self) -> Option<&str> {
         (**self).stored_form()
+    }
+
+    fn interrupt(&mut self, reason: &str, out: &mut O) -> Result<Summary, Error> {
+        (**self).interrupt(reason, out)
     }
 }
 

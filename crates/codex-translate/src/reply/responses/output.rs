@@ -9,7 +9,7 @@ use crate::bounds::{MAX_OUTPUT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 use crate::error::Error;
 use crate::json::{ObjectEdit, Text, members, word};
 use crate::reply::match_items::{KnownItem, match_items};
-use crate::responses::{CallKind, ItemKind, OutputItem, TextKind};
+use crate::responses::{CallKind, ItemKind, OutputItem, TextKind, required_input};
 
 /// The items of a reply. Their places have no gaps, whatever upstream's indexes are.
 #[derive(Clone, Debug, Default)]
@@ -209,6 +209,11 @@ impl Output {
         self.grow(added)
     }
 
+    /// Returns whether the client owes a result for one of the completed items.
+    pub(super) fn requires_input(&self) -> bool {
+        self.items.iter().any(|item| item.is_done() && required_input(&item.json).is_some())
+    }
+
     /// Returns the completed items as a JSON array.
     pub(super) fn to_json(&self) -> String {
         let done = self.items.iter().filter(|item| item.stage == Stage::Done);
@@ -239,6 +244,10 @@ impl OutputEntry {
             arguments: EscapedText::default(),
             missed: false,
         })
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.stage == Stage::Done
     }
 
     /// Returns the texts of the item, by their indexes.

@@ -38,6 +38,11 @@ impl ResponsesPipe {
     pub fn new(plan: &ReplyPlan, reply_id: &ReplyId) -> Self {
         Self { stream: ResponseStream::new(plan, reply_id) }
     }
+
+    /// Returns the stream, which can also end in other ways.
+    pub fn stream(&mut self) -> &mut ResponseStream {
+        &mut self.stream
+    }
 }
 
 impl<O: EventSink> Pipe<O> for ResponsesPipe {
@@ -63,6 +68,10 @@ impl<O: EventSink> Pipe<O> for ResponsesPipe {
 
     fn stored_form(&self) -> Option<&str> {
         self.stream.response()
+    }
+
+    fn interrupt(&mut self, reason: &str, out: &mut O) -> Result<Summary, Error> {
+        self.stream.interrupt(reason, out)
     }
 }
 

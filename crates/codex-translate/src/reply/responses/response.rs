@@ -167,7 +167,14 @@ impl Template {
             reply_id.created
         );
         let previous = plan.previous_response_id.as_deref().map(|id| Text::Plain(id).to_json());
-        Self { model, store: plan.store.then_some("true"), previous, json }
+        let mut template = Self { model, store: plan.store.then_some("true"), previous: previous.clone(), json };
+        if let Some(previous) = previous {
+            template.set(&[("previous_response_id", previous.into())]);
+        }
+        if let Some(store) = template.store {
+            template.set(&[("store", store.into())]);
+        }
+        template
     }
 
     pub(super) fn json(&self) -> &str {
@@ -232,6 +239,19 @@ impl Template {
         self.set(&[
             ("status", Cow::Owned(Text::Plain(status).to_json())),
             ("incomplete_details", Cow::Borrowed(details)),
+            ("usage", usage.map_or(Cow::Borrowed("null"), Cow::Owned)),
+            ("output", Cow::Borrowed(output)),
+        ]);
+    }
+
+    /// Ends the response before its end, for `reason`.
+    pub(super) fn interrupt(&mut self, reason: &str, usage: Option<&Usage>, output: &str) {
+        let details = format!("{{\"reason\":{}}}", Text::Plain(reason).to_json());
+        let usage = usage.and_then(|usage| serde_json::to_string(&ResponsesUsage(*usage)).ok());
+        self.set(&[
+            ("status", Cow::Borrowed("\"incomplete\"")),
+            ("incomplete_details", Cow::Owned(details)),
+            ("end_turn", Cow::Borrowed("false")),
             ("usage", usage.map_or(Cow::Borrowed("null"), Cow::Owned)),
             ("output", Cow::Borrowed(output)),
         ]);

@@ -76,6 +76,8 @@ pub struct ResponseStream {
     pub(super) limiter: Option<OutputLimiter>,
     /// The text whose end the limiter may hold back: the item's place, and the part.
     pub(super) held: Option<(usize, u64)>,
+    /// Why the reply ends after its next item, if it does.
+    pub(super) stop_reason: Option<&'static str>,
 }
 
 /// The state of the reply.
@@ -113,6 +115,7 @@ impl ResponseStream {
             keep_phases: plan.keep_phases,
             limiter: OutputLimiter::new(plan),
             held: None,
+            stop_reason: None,
         }
     }
 
@@ -209,6 +212,7 @@ impl ResponseStream {
         if !matches!(event, Event::Delta(_) | Event::Opened) && !is_beside_the_output(&envelope, &event) {
             self.flush(sink)?;
         }
+        let is_item_end = matches!(event, Event::ItemDone { .. });
         let cut = match event {
             Event::Opened => {
                 self.opened(&envelope, &kind, sink)?;
@@ -237,6 +241,7 @@ impl ResponseStream {
         };
         match cut {
             Some(finish) => self.cut(finish, None, sink).map(Some),
+            None if is_item_end => Ok(self.stop_here(sink)),
             None => Ok(None),
         }
     }
