@@ -1,23 +1,20 @@
-//! Compactions: a conversation is replaced with fewer items.
+//! Compactions: a conversation is replaced with fewer items, by a turn whose input ends with a trigger.
 
 use std::sync::Arc;
 
 use codex_translate::responses::ResponsesRequest;
-use codex_translate::{Error, Notice, Usage, dialect};
-use codex_upstream::{CompactionReply, TurnRequest, requests};
+use codex_translate::{CompactionFold, CompactionReply, Error, Notice, Usage, dialect};
 
-use crate::ids;
+use crate::observer::ReplyObserver;
+use crate::reply::no_choices;
 use crate::state::ClientState;
-use crate::turn::{TurnContext, TurnInfo};
-use crate::unary::{send_unary, usage};
+use crate::turn::{Turn, TurnContext, TurnInfo};
+use crate::unary::usage;
 
 /// A translated request to compact a conversation, which has not been sent.
 #[derive(Debug)]
 pub struct CompactionTurn {
-    client: Arc<ClientState>,
-    /// What the translation has decided.
-    pub info: TurnInfo,
-    request: TurnRequest,
+    turn: Turn,
 }
 
 /// A compacted conversation.
@@ -40,26 +37,32 @@ impl CompactionTurn {
     ) -> Result<Self, Error> {
         let model = context.model(client, &request.model);
         let translated = codex_translate::compact(request, &model.profile, &model.options)?;
-        let mut request = translated.request;
-        request.prompt_cache_key = Some(context.conversation(client, &request));
-        let info = TurnInfo::new(model, &request, translated.notices);
-        Ok(Self { client: Arc::clone(client), info, request: TurnRequest::compaction(&request) })
+        Ok(Self { turn: Turn::of_translated(client, &dialect::RESPONSES, model, translated, 0, context) })
+    }
+
+    /// Returns what the translation has decided.
+    pub fn info(&self) -> &TurnInfo {
+        &self.turn.info
     }
 
     /// Sends the request, and reads its reply.
     ///
     /// # Errors
-    /// As [`Client::chat`](crate::Client::chat).
+    /// As [`Client::chat`](crate::Client::chat); also if the reply contains no compaction.
     pub async fn send(self) -> Result<Compaction, Error> {
-        let client = &*self.client;
-        let reply = send_unary(client, |backend| requests::compaction(backend, &self.request)).await?;
-        let mut reply = CompactionReply::parse(&reply)?;
-        // The members of the public API that older replies of the backend lack.
-        let identity = ids::reply_id(&dialect::RESPONSES, client.timer.now());
-        reply.id.get_or_insert(identity.id);
-        reply.object.get_or_insert_with(|| "response.compaction".to_owned());
-        reply.created_at.get_or_insert_with(|| identity.created.into());
+        self.send_observed(&()).await
+    }
+
+    /// Does the same as [`CompactionTurn::send`], and reports the reply to `observer`.
+    ///
+    /// # Errors
+    /// As [`CompactionTurn::send`].
+    pub async fn send_observed(self, observer: &impl ReplyObserver) -> Result<Compaction, Error> {
+        let reply = self.turn.send().await?;
+        let notices = reply.notices().to_vec();
+        let replies = reply.fold(observer, CompactionFold::new).await?;
+        let reply = replies.into_iter().next().ok_or_else(no_choices)?;
         let usage = usage(reply.usage.as_ref());
-        Ok(Compaction { reply, notices: self.info.notices, usage })
+        Ok(Compaction { reply, notices, usage })
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use codex_translate::chat::DeltaSink;
 use codex_translate::dialect::BoxedPipe;
 use codex_translate::{
-    ChatStream, Dialect, Error, ErrorKind, Flow, Notice, Pipe, ReplyId, ReplyPlan, Summary, WholeReply,
+    ChatStream, Dialect, Error, ErrorKind, Flow, Fold, Notice, Pipe, ReplyId, ReplyPlan, Summary, WholeReply,
 };
 use tokio::time::Instant;
 
@@ -126,11 +126,23 @@ impl Reply {
     /// # Errors
     /// As [`Reply::collect`].
     pub async fn collect_observed(self, observer: &impl ReplyObserver) -> Result<WholeReply, Error> {
-        let (dialect, reply_id) = (self.dialect, self.reply_id);
-        let turns = self.turns.into_iter().map(|(source, plan)| (source, dialect.fold(&plan, &reply_id))).collect();
-        let wholes = collect(turns, observer).await?;
+        let dialect = self.dialect;
+        let wholes = self.fold(observer, |plan, reply_id| dialect.fold(plan, reply_id)).await?;
         let whole = wholes.into_iter().reduce(WholeReply::merged);
-        whole.ok_or_else(|| Error::new(ErrorKind::Internal, "the request has no choices"))
+        whole.ok_or_else(no_choices)
+    }
+
+    /// Reads the whole reply with folds of your own, one for each choice.
+    ///
+    /// # Errors
+    /// As [`Reply::collect`].
+    pub async fn fold<F: Fold>(
+        self,
+        observer: &impl ReplyObserver,
+        mut fold: impl FnMut(&ReplyPlan, &ReplyId) -> F,
+    ) -> Result<Vec<F::Whole>, Error> {
+        let turns = self.turns.into_iter().map(|(source, plan)| (source, fold(&plan, &self.reply_id))).collect();
+        collect(turns, observer).await
     }
 
     /// Passes the deltas of the reply to `sink` as they arrive, and returns how it ended; of the first choice, if there
@@ -155,7 +167,11 @@ impl Reply {
     /// The turn failed before its reply began.
     pub async fn into_events(self) -> Result<ReplyEvents, Error> {
         let first = self.turns.into_iter().next();
-        let (source, _) = first.ok_or_else(|| Error::new(ErrorKind::Internal, "the request has no choices"))?;
+        let (source, _) = first.ok_or_else(no_choices)?;
         source.open().await
     }
+}
+
+pub(crate) fn no_choices() -> Error {
+    Error::new(ErrorKind::Internal, "the request has no choices")
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use codex_translate::dialect::AnyRequest;
 use codex_translate::images::{self, ImagesRequest};
 use codex_translate::responses::ResponsesRequest;
-use codex_translate::{ConversationSeed, Dialect, Effort, Error, Notice, Options, ReplyPlan, conversation_id};
+use codex_translate::{
+    ConversationSeed, Dialect, Effort, Error, Notice, Options, ReplyPlan, Translated, conversation_id,
+};
 use codex_upstream::{ModelAliases, TurnRequest};
 use uuid::Uuid;
 
@@ -102,11 +104,23 @@ impl Turn {
         let (dialect, bytes) = (request.dialect(), request.body_bytes());
         let model = context.model(client, request.model());
         let translated = request.translate(&model.profile, &model.options)?;
-        let mut request = translated.request;
+        Ok(Self::of_translated(client, dialect, model, translated, bytes, context))
+    }
+
+    /// Does the rest for a request that is translated for `model`, from a body of `bytes`.
+    pub(crate) fn of_translated(
+        client: &Arc<ClientState>,
+        dialect: &'static Dialect,
+        model: NamedModel,
+        translated: Translated,
+        bytes: usize,
+        context: &TurnContext<'_>,
+    ) -> Self {
+        let Translated { mut request, plan, notices } = translated;
         request.prompt_cache_key = Some(context.conversation(client, &request));
-        let info = TurnInfo::new(model, &request, translated.notices);
+        let info = TurnInfo::new(model, &request, notices);
         let request = Arc::new(TurnRequest::with_capacity(&request, bytes + bytes / 8 + SPARE_BYTES));
-        Ok(Self { client: Arc::clone(client), dialect, info, plan: translated.plan, request })
+        Self { client: Arc::clone(client), dialect, info, plan, request }
     }
 
     /// Returns the dialect of the request, which is also that of its reply.

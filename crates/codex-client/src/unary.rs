@@ -1,4 +1,4 @@
-//! Calls of the backend without a stream: compaction and images. Login, route and retries are those of a turn.
+//! Calls of the backend without a stream: images. Login, route and retries are those of a turn.
 
 use bytes::Bytes;
 use codex_translate::{Error, Usage};
@@ -10,7 +10,7 @@ use crate::attempts::Attempts;
 use crate::send::{send, with_bearer};
 use crate::state::ClientState;
 
-/// The maximum size of a reply. An image has about 2 MiB; a compaction is smaller than the conversation it replaces.
+/// The maximum size of a reply. An image has about 2 MiB.
 const MAX_REPLY_BYTES: usize = 128 * 1024 * 1024;
 
 /// Sends the request that `build` makes for the login, and reads its reply to the end.

@@ -11,6 +11,7 @@
 //! | name the conversation | [`ConversationSeed`], [`conversation_id`] |
 //! | write the reply | [`Pipe`] and [`Fold`], by a [`ReplyPlan`]; [`reply`] shows what becomes of each event |
 //! | read a whole reply | [`chat::Completion`], [`Response`], [`WholeReply`]: text, tool calls, finish, usage |
+//! | read a compacted conversation | [`CompactionFold`] and [`CompactionReply`] |
 //! | show a reply as it arrives | [`EventReader`], and [`ChatStream`] with a [`chat::DeltaSink`] |
 //! | gather tool calls | [`ChatStream`] with a `Vec` of [`chat::ToolCall`] |
 //! | read the backend's events yourself | [`Decoder::each`] or [`EventReader`], then [`responses::EventParser`] |
@@ -45,8 +46,8 @@ pub use plan::{ReasoningStyle, ReplyPlan};
 pub use profile::{DEFAULT_MAX_CHOICES, Effort, Options, Profile};
 #[doc(inline)]
 pub use reply::{
-    ChatFold, ChatPipe, ChatStream, Chunk, EventBuffer, EventReader, EventSink, Fold, Pipe, Response, ResponseStream,
-    ResponsesFold, ResponsesPipe,
+    ChatFold, ChatPipe, ChatStream, Chunk, CompactionFold, CompactionReply, EventBuffer, EventReader, EventSink, Fold,
+    Pipe, Response, ResponseStream, ResponsesFold, ResponsesPipe,
 };
 pub use request::{
     ConversationSeed, Translated, compact, conversation_id, images, normalise, params, to_lite, to_responses,

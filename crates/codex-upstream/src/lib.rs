@@ -5,7 +5,6 @@
 //! | Function of [`requests`] | Reply |
 //! |---|---|
 //! | [`responses`](requests::responses), [`responses_websocket`](requests::responses_websocket) | an event stream |
-//! | [`compaction`](requests::compaction) | [`CompactionReply`] |
 //! | [`images`](requests::images) | [`ImagesReply`] |
 //! | [`models`](requests::models) | [`Catalogue`], cached by [`ModelCache`] |
 //! | [`usage`](requests::usage) | [`Quota`] |
@@ -41,7 +40,7 @@
 //! | choose that at run time | [`AnyUpstream`], [`AnyTimer`] |
 //! | build requests | [`requests`], [`Backend`], [`BACKEND_URL`], [`TurnRequest`], [`ClientIdentity`], [`headers`] |
 //! | send them | [`send_with_retry`] and [`RetryPolicy`], or [`Upstream::send`] and [`error_for_status`] |
-//! | read replies | [`read_to_end`], [`CompactionReply`], [`ImagesReply`], [`GeneratedImage`], [`UnaryReplyError`] |
+//! | read replies | [`read_to_end`], [`ImagesReply`], [`GeneratedImage`], [`UnaryReplyError`] |
 //! | know why there is no reply | [`SendError`], [`UpstreamError`], [`TimeoutPhase`] |
 //! | judge a status | [`Failure`], [`Verdict`], [`verdict()`] |
 //! | know the models | [`ModelCache`], [`CatalogueSnapshot`], [`Catalogue`], [`Model`], [`Visibility`] |
@@ -102,7 +101,7 @@ pub use retry::{RetryPolicy, SendError, error_for_status, send_with_retry};
 pub use scripted::{ScriptedReply, ScriptedSocket, ScriptedUpstream};
 pub use socket::{IncomingMessage, OutgoingMessage, WebSocket};
 pub use timer::{Timer, TokioTimer};
-pub use unary::{CompactionReply, GeneratedImage, ImagesReply, UnaryReplyError};
+pub use unary::{GeneratedImage, ImagesReply, UnaryReplyError};
 pub use upstream::{ChunkStream, Upgrade, Upstream, read_to_end};
 pub use verdict::Verdict;
 pub use websocket::{ParseTransportError, TransportChoice, WebSocketUpstream};

@@ -14,8 +14,8 @@
 //! - The body contains no `client_metadata`, `text` or other members that the caller did not set: nothing is invented.
 //! - `wham/accounts/check` carries `originator`, and `user-agent` is not its first header: one rule for every call.
 //!
-//! Compactions and images have not been captured. They have the headers of a turn that apply to them, in a turn's
-//! order. The current official client compacts within a turn, with a `compaction_trigger` at the end of its input.
+//! Images have not been captured. They have the headers of a turn that apply to them, in a turn's order. A compaction is
+//! a turn whose input ends with a `compaction_trigger`, as that of the official client.
 //!
 //! [`HttpUpstream`](crate::HttpUpstream) adds `accept-encoding` as the last header, except when it opens a WebSocket.
 //! The official client has sent it since 0.171.0.
@@ -37,8 +37,6 @@
 //!
 //! let request = requests::responses(&backend, &TurnRequest::from(&turn))?;
 //! assert_eq!((request.method().as_str(), request.uri().path()), ("POST", "/backend-api/codex/responses"));
-//! let request = requests::compaction(&backend, &TurnRequest::compaction(&turn))?;
-//! assert_eq!(request.uri().path(), "/backend-api/codex/responses/compact");
 //! let request = requests::models(&backend, None)?;
 //! assert_eq!(request.uri().path(), "/backend-api/codex/models");
 //! let request = requests::usage(&backend)?;
@@ -130,17 +128,6 @@ impl TurnRequest {
     pub fn with_capacity(request: &ResponsesRequest, bytes: usize) -> Self {
         let mut body = Vec::with_capacity(bytes);
         request.write_json(&mut body);
-        Self::with_body(request, body)
-    }
-
-    /// Makes the turn that compacts the conversation of `request`, which [`compact`](codex_translate::compact()) has
-    /// translated, for [`requests::compaction`](compaction).
-    #[must_use]
-    pub fn compaction(request: &ResponsesRequest) -> Self {
-        Self::with_body(request, request.to_compaction_json())
-    }
-
-    fn with_body(request: &ResponsesRequest, body: Vec<u8>) -> Self {
         Self {
             model: request.model.clone(),
             tier: request.service_tier.clone(),
@@ -207,17 +194,6 @@ fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
         COMPRESSOR.set(Some(compressor));
     }
     Ok(compressed)
-}
-
-/// Builds `POST codex/responses/compact`, which shortens the conversation of `turn`;
-/// [`CompactionReply`](crate::CompactionReply) parses the reply (`docs/backend.md §2.1`).
-///
-/// The body is that of a turn without the members about its reply. Only turns are compressed (`docs/backend.md §2.3`).
-///
-/// # Errors
-/// As [`responses`].
-pub fn compaction(backend: &Backend<'_>, turn: &TurnRequest) -> Result<Request<Bytes>, UpstreamError> {
-    unary(backend, "codex/responses/compact", turn_headers(turn)?, turn.body.clone())
 }
 
 /// Builds `POST codex/images/generations` or `codex/images/edits`, which make one image whatever
@@ -467,14 +443,8 @@ mod tests {
 
     #[test]
     fn unary_requests_have_their_paths_and_are_not_compressed() {
-        let turn = turn("gpt-5.5", Some(ID), b"{\"a\":1}");
         with_backend("https://chatgpt.com/backend-api", &bearer(), |b| {
-            let compacted = compaction(b, &turn).unwrap();
             let expected = [
-                ("x-codex-routing-hint", "model=gpt-5.5"),
-                ("x-client-request-id", ID),
-                ("session-id", ID),
-                ("thread-id", ID),
                 ("content-type", "application/json"),
                 ("authorization", "Bearer tok"),
                 ("chatgpt-account-id", "acct_test"),
@@ -482,18 +452,13 @@ mod tests {
                 ("user-agent", "codex_cli_rs/0.171.0 (Debian 12.0.0; x86_64) xterm"),
                 ("accept", "*/*"),
             ];
-            assert_eq!(sent(&compacted), expected);
             let picture = |task, body: &[u8]| ImagesRequest::from_json(task, body, &Options::default()).unwrap();
             let drawing = picture(Task::Generation, br#"{"prompt": "a fox"}"#);
             let drawn = images(b, &drawing).unwrap();
-            assert_eq!(sent(&drawn), expected[4..]);
+            assert_eq!(sent(&drawn), expected);
             let edit = picture(Task::Edit, br#"{"prompt": "a hat", "image": "https://example.com/fox.png"}"#);
             let edited = images(b, &edit).unwrap();
-            let paths = [
-                (compacted, "responses/compact", br#"{"a":1}"#.to_vec()),
-                (drawn, "images/generations", drawing.to_json()),
-                (edited, "images/edits", edit.to_json()),
-            ];
+            let paths = [(drawn, "images/generations", drawing.to_json()), (edited, "images/edits", edit.to_json())];
             for (request, path, body) in paths {
                 assert_eq!(request.uri(), &*format!("https://chatgpt.com/backend-api/codex/{path}"));
                 assert_eq!((request.method(), &request.body()[..]), (&Method::POST, &body[..]));
@@ -620,8 +585,5 @@ mod tests {
         let sent = (&*turn.model, turn.tier.as_deref(), turn.conversation_id.as_deref(), turn.lite);
         assert_eq!(sent, ("m", Some("priority"), Some("k"), request.is_lite()));
         assert_eq!(turn.body, request.to_json());
-        let compaction = TurnRequest::compaction(&request);
-        assert_eq!(compaction.body, request.to_compaction_json());
-        assert_eq!(compaction.conversation_id, turn.conversation_id);
     }
 }

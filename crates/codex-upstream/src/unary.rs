@@ -1,53 +1,8 @@
-//! Unary replies, which are one JSON object: compacted conversations and images (`docs/backend.md §2.1`). Known members
-//! have a type; the others are preserved.
+//! Unary replies, which are one JSON object: images (`docs/backend.md §2.1`). Known members have a type; the others are
+//! preserved.
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
-
-/// A compacted conversation: the reply to [`requests::compaction`](crate::requests::compaction).
-///
-/// ```
-/// use codex_upstream::CompactionReply;
-///
-/// let reply = CompactionReply::parse(br#"{"output":[{"type":"compaction","encrypted_content":"..."}]}"#)?;
-/// assert_eq!(reply.output[0]["type"], "compaction");
-/// # Ok::<(), codex_upstream::UnaryReplyError>(())
-/// ```
-#[derive(Debug, Clone, PartialEq)]
-pub struct CompactionReply {
-    /// The response's id; older replies have none.
-    pub id: Option<String>,
-    /// `response.compaction`; older replies have none.
-    pub object: Option<String>,
-    /// Unix seconds.
-    pub created_at: Option<Value>,
-    /// The items that replace the conversation, including one of the type `compaction`: the input of the next turn.
-    pub output: Vec<Value>,
-    /// The tokens used.
-    pub usage: Option<Value>,
-    /// Every other key.
-    pub rest: Map<String, Value>,
-}
-
-impl CompactionReply {
-    /// Parses a reply.
-    ///
-    /// # Errors
-    /// [`UnaryReplyError`]: the reply is not a compaction; another request may succeed.
-    pub fn parse(body: &[u8]) -> Result<Self, UnaryReplyError> {
-        let read = |rest: &mut Map<String, Value>| {
-            Some(Self {
-                id: text(rest, "id"),
-                object: text(rest, "object"),
-                created_at: rest.shift_remove("created_at"),
-                output: list(rest, "output")?,
-                usage: rest.shift_remove("usage"),
-                rest: std::mem::take(rest),
-            })
-        };
-        read_with(body, "a compaction", read)
-    }
-}
 
 /// Images: the reply to [`requests::images`](crate::requests::images).
 ///
@@ -116,21 +71,6 @@ impl GeneratedImage {
     fn read(image: Value) -> Option<Self> {
         let Value::Object(mut rest) = image else { return None };
         Some(Self { b64_json: text(&mut rest, "b64_json")?, rest })
-    }
-}
-
-impl Serialize for CompactionReply {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { id, object, created_at, output, usage, rest } = self;
-        let mut map = serializer.serialize_map(None)?;
-        for (key, value) in [("id", id), ("object", object)] {
-            value.iter().try_for_each(|value| map.serialize_entry(key, value))?;
-        }
-        created_at.iter().try_for_each(|value| map.serialize_entry("created_at", value))?;
-        map.serialize_entry("output", output)?;
-        usage.iter().try_for_each(|value| map.serialize_entry("usage", value))?;
-        rest.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
-        map.end()
     }
 }
 
@@ -209,16 +149,6 @@ mod tests {
 
     #[test]
     fn unknown_members_are_preserved() {
-        let compactions = [
-            json!({"id": "resp_1", "object": "response.compaction", "created_at": 1,
-                "output": [{"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAAA"}],
-                "usage": {"input_tokens": 1}, "new": [1]}),
-            json!({"output": []}),
-        ];
-        for reply in compactions {
-            let read = CompactionReply::parse(reply.to_string().as_bytes()).unwrap();
-            assert_eq!(serde_json::to_value(&read).unwrap(), reply);
-        }
         let images = json!({"created": 1, "data": [{"b64_json": "AA==", "new": true}], "background": "opaque",
             "output_format": "png", "quality": "low", "size": "1254x1254", "usage": {"total_tokens": 1}, "new": 1});
         let read = ImagesReply::parse(images.to_string().as_bytes()).unwrap();
@@ -228,14 +158,9 @@ mod tests {
 
     #[test]
     fn other_replies_are_rejected_without_being_quoted() {
-        for body in ["", "<html>s3cret</html>", "{}", r#"{"output": "s3cret"}"#, r#"{"created": 1, "data": []}"#] {
-            let problems = [
-                CompactionReply::parse(body.as_bytes()).unwrap_err().to_string(),
-                ImagesReply::parse(body.as_bytes()).unwrap_err().to_string(),
-            ];
-            for problem in problems {
-                assert!(!problem.contains("s3cret"), "{problem}");
-            }
+        for body in ["", "<html>s3cret</html>", "{}", r#"{"data": "s3cret"}"#, r#"{"created": 1, "data": []}"#] {
+            let problem = ImagesReply::parse(body.as_bytes()).unwrap_err().to_string();
+            assert!(!problem.contains("s3cret"), "{problem}");
         }
     }
 }

@@ -163,6 +163,8 @@ async fn compactions_images_models_and_quota_need_no_other_client() {
     let compaction = rig.client.compact(responses("hello")).await.unwrap();
     assert_eq!(compaction.reply.output[0]["type"], "compaction");
     assert!(compaction.usage.is_some());
+    let sent = rig.turns()[0].body.as_ref().unwrap().clone();
+    assert_eq!(sent["input"][1], serde_json::json!({"type": "compaction_trigger"}));
     let request = ImagesRequest::from_json(
         Task::Generation,
         br#"{"prompt": "a fox", "n": 2, "response_format": "url"}"#,

@@ -1,7 +1,7 @@
 //! `POST /v1/responses/compact`: replaces a conversation with fewer items.
 
 use bytes::Bytes;
-use codex_translate::{Error, Finish, Summary, responses};
+use codex_translate::{Error, responses};
 use http::{Response, StatusCode};
 
 use crate::app::App;
@@ -19,9 +19,8 @@ pub(crate) async fn compact(app: &App, context: &RequestContext, body: &Bytes) -
     drop(whole);
     let runtime = app.runtime.current();
     let turn = app.client.prepare_compaction(request, &context.turn(&context.options, &runtime.aliases))?;
-    context.record.set_model(&turn.info);
-    let compaction = turn.send().await?;
-    context.record.complete(&Summary { finish: Finish::Stop, usage: compaction.usage });
+    context.record.set_model(turn.info());
+    let compaction = turn.send_observed(&context.record).await?;
     let mut response = reply::json(StatusCode::OK, &compaction.reply);
     reply::add_notices(response.headers_mut(), &compaction.notices);
     Ok(response)

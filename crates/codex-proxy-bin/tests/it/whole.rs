@@ -32,7 +32,7 @@ async fn a_compacted_conversation_can_be_continued() {
     let reply = proxy.post(COMPACT, &body).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
     let dropped = reply.header("x-codex-proxy-dropped").unwrap();
-    for name in ["tools", "temperature", "text.verbosity"] {
+    for name in ["temperature", "text.verbosity"] {
         assert!(dropped.contains(name), "{dropped}");
     }
     assert!(reply.header("x-codex-proxy-repaired").unwrap().contains("model"));
@@ -41,10 +41,12 @@ async fn a_compacted_conversation_can_be_continued() {
     assert_eq!(compaction["object"], "response.compaction");
     assert!(compaction["id"].is_string() && compaction["created_at"].is_u64() && compaction["usage"].is_object());
 
-    let body = &sent(&proxy, "/responses/compact")[0];
+    let body = &sent(&proxy, "/codex/responses")[0];
     assert_eq!((&body["model"], &body["reasoning"]["effort"]), (&json!("gpt-5.5"), &json!("high")));
+    assert_eq!((&body["store"], &body["stream"]), (&json!(false), &json!(true)));
+    assert_eq!(body["input"].as_array().unwrap().last(), Some(&json!({"type": "compaction_trigger"})));
     let requests = proxy.sim.requests();
-    let headers = &requests.iter().find(|request| request.path.ends_with("/compact")).unwrap().headers;
+    let headers = &requests.iter().find(|request| request.path.ends_with("/codex/responses")).unwrap().headers;
     let session = headers.iter().find(|(name, _)| name == "session-id").unwrap();
     assert_eq!(body["prompt_cache_key"], session.1.as_str());
 
@@ -54,7 +56,7 @@ async fn a_compacted_conversation_can_be_continued() {
     let next = proxy.post("/v1/responses", &json!({"model": "work", "input": input})).await;
     assert_eq!(next.status, 200, "{}", next.text);
     assert!(next.text.contains("And tomorrow?"));
-    assert_eq!(proxy.turns()[0]["input"][0]["type"], "compaction");
+    assert_eq!(proxy.turns()[1]["input"][0]["type"], "compaction");
 }
 
 #[tokio::test]
@@ -63,6 +65,23 @@ async fn a_text_and_a_chat_body_are_compacted_too() {
     for body in [json!({"model": "gpt-5.5", "input": "hi"}), crate::support::ask("hi")] {
         assert_eq!(proxy.post(COMPACT, &body).await.json()["output"][0]["type"], "compaction", "{body}");
     }
+}
+
+#[tokio::test]
+async fn a_compaction_that_fails_or_contains_no_compaction_is_an_error() {
+    let proxy = Harness::start().await;
+    for (scenario, status, code) in [
+        ("failed=context_length_exceeded", 400, json!("context_length_exceeded")),
+        ("failed=cyber_policy", 400, json!("cyber_policy")),
+        ("incomplete-max-tokens", 502, json!("stream_truncated")),
+        ("no-items", 502, json!("upstream_protocol_error")),
+    ] {
+        let body = json!({"model": "gpt-5.5", "input": format!("[sim:{scenario}] hello")});
+        let reply = proxy.post(COMPACT, &body).await;
+        assert_eq!((reply.status.as_u16(), &reply.json()["error"]["code"]), (status, &code), "{scenario}");
+    }
+    let refused = proxy.post(COMPACT, &json!({"model": "gpt-5.5", "input": [{"type": "compaction_trigger"}]})).await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["error"]["param"]), (400, &json!("input")));
 }
 
 #[tokio::test]

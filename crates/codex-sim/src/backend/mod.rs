@@ -14,7 +14,6 @@ use crate::state::SimState;
 pub(crate) mod account;
 pub(crate) mod auth;
 pub(crate) mod checks;
-pub(crate) mod compaction;
 pub(crate) mod faults;
 pub(crate) mod images;
 pub(crate) mod models;
@@ -31,7 +30,6 @@ pub(crate) async fn answer(inbound: Inbound, state: &Arc<SimState>) -> Result<Re
 
 async fn route(inbound: Inbound, state: &Arc<SimState>) -> Result<Response<Body>, Dropped> {
     const RESPONSES: &str = "/backend-api/codex/responses";
-    const COMPACT: &str = "/backend-api/codex/responses/compact";
     const GENERATIONS: &str = "/backend-api/codex/images/generations";
     const EDITS: &str = "/backend-api/codex/images/edits";
     const MODELS: &str = "/backend-api/codex/models";
@@ -40,10 +38,9 @@ async fn route(inbound: Inbound, state: &Arc<SimState>) -> Result<Response<Body>
     Ok(match (inbound.path.as_str(), inbound.method.as_str()) {
         (RESPONSES, "POST") => return responses::answer(inbound, state).await,
         (RESPONSES, "GET") if inbound.upgrade.is_some() => websocket::upgrade::answer(inbound, state),
-        (COMPACT, "POST") => return compaction::answer(&inbound, state).await,
         (GENERATIONS, "POST") => return images::answer(&inbound, images::GENERATION, state).await,
         (EDITS, "POST") => return images::answer(&inbound, images::EDIT, state).await,
-        (RESPONSES | COMPACT | GENERATIONS | EDITS, _) => reply::method_not_allowed("POST"),
+        (RESPONSES | GENERATIONS | EDITS, _) => reply::method_not_allowed("POST"),
         (MODELS, "GET") => models::list(&inbound, state),
         (USAGE, "GET") => account::usage(&inbound, state),
         (ACCOUNTS, "GET") => account::check(&inbound, state),

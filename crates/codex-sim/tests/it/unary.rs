@@ -1,4 +1,4 @@
-//! Compactions and images: the unary calls.
+//! Images, which are unary calls, and compactions, which no longer are.
 
 use codex_sim::{Mint, Outcome};
 use serde_json::{Value, json};
@@ -11,15 +11,6 @@ const EDITS: &str = "/backend-api/codex/images/edits";
 const PIXEL: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAA\
                      AABJRU5ErkJggg==";
 
-fn compaction(text: &str, changes: Value) -> Value {
-    let mut body = json!({
-        "model": "gpt-5.5", "parallel_tool_calls": false,
-        "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}],
-    });
-    body.as_object_mut().expect("an object").extend(changes.as_object().expect("an object").clone());
-    body
-}
-
 fn image_request(prompt: &str, changes: Value) -> Value {
     let mut body = json!({"model": "gpt-image-2", "prompt": prompt});
     body.as_object_mut().expect("an object").extend(changes.as_object().expect("an object").clone());
@@ -27,57 +18,24 @@ fn image_request(prompt: &str, changes: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_compaction_is_one_item_that_the_next_turn_accepts() {
+async fn a_turn_that_ends_with_a_trigger_returns_a_compaction_that_the_next_turn_accepts() {
     let peer = Peer::start().await;
-    let reply = peer.post(COMPACT, &compaction("hello", json!({"reasoning": {"effort": "low"}}))).await;
-    assert_eq!(reply.status, 200, "{}", reply.text());
-    assert!(reply.header("x-codex-primary-used-percent").is_some());
-    let body = reply.json();
-    assert_eq!(body["object"], "response.compaction");
-    let item = &body["output"][0];
-    assert_eq!((&item["type"], body["output"].as_array().map(Vec::len)), (&json!("compaction"), Some(1)));
-    assert!(body["usage"]["input_tokens"].as_u64() > Some(0), "{body}");
+    let input = json!([{"role": "user", "content": "hello"}, {"type": "compaction_trigger"}]);
+    let items = peer.turn(&turn_with("", json!({"input": input}))).await.items();
+    assert_eq!((items.len(), &items[0]["type"]), (1, &json!("compaction")));
 
     let user = json!({"role": "user", "content": "go on"});
-    let next = |model: &str| turn_with("", json!({"model": model, "input": [item, user]}));
+    let next = |model: &str| turn_with("", json!({"model": model, "input": [items[0], user]}));
     assert_eq!(peer.turn(&next("gpt-5.5")).await.last()["type"], "response.completed");
     let other = peer.turn(&next("gpt-6-sol")).await;
     assert_eq!(other.json()["error"]["code"], "invalid_encrypted_content");
 }
 
 #[tokio::test]
-async fn a_turn_that_ends_with_a_trigger_returns_a_compaction() {
+async fn the_endpoint_for_compactions_is_gone() {
     let peer = Peer::start().await;
-    let input = json!([{"role": "user", "content": "hello"}, {"type": "compaction_trigger"}]);
-    let items = peer.turn(&turn_with("", json!({"input": input}))).await.items();
-    assert_eq!((items.len(), &items[0]["type"]), (1, &json!("compaction")));
-    let user = json!({"role": "user", "content": "go on"});
-    let next = peer.turn(&turn_with("", json!({"input": [items[0], user]}))).await;
-    assert_eq!(next.status, 200, "{}", next.text());
-}
-
-#[tokio::test]
-async fn compactions_are_checked_like_turns() {
-    let peer = Peer::start().await;
-    let cases = [
-        (json!({"tools": []}), "Unknown parameter: 'tools'."),
-        (json!({"store": false}), "Unsupported parameter: store"),
-        (json!({"text": {"verbosity": "low"}}), "Unsupported parameter: text"),
-        (json!({"tool_choice": "auto"}), "Unsupported parameter: tool_choice"),
-        (json!({"client_metadata": {}}), "Unsupported parameter: client_metadata"),
-        (json!({"stream": true}), "Unsupported parameter: stream"),
-        (json!({"parallel_tool_calls": true}), "Parallel tool calls must be set to false"),
-        (json!({"input": "hello"}), "Input must be a list"),
-        (json!({"model": "gpt-4o"}), "model is not supported when using Codex"),
-        (json!({"reasoning": {"effort": "ultra"}}), "reasoning.effort"),
-        (json!({"input": [{"type": "function_call_output", "call_id": "c", "output": "x"}]}), "c"),
-    ];
-    for (changes, wanted) in cases {
-        let reply = peer.post(COMPACT, &compaction("hello", changes)).await;
-        assert_eq!(reply.status, 400, "{}", reply.text());
-        assert!(reply.text().contains(wanted), "{} lacks {wanted}", reply.text());
-    }
-    assert_eq!(peer.fetch(COMPACT).await.status, 405);
+    let reply = peer.post(COMPACT, &json!({"model": "gpt-5.5", "input": []})).await;
+    assert_eq!((reply.status.as_u16(), reply.json()), (404, json!({"detail": "Not Found"})));
 }
 
 #[tokio::test]
@@ -132,12 +90,9 @@ async fn scenarios_apply_as_to_turns() {
         [("401", 401), ("402", 402), ("404", 404), ("429-usage", 429), ("500", 500), ("cloudflare", 403)]
     {
         let text = format!("[sim:{word}] hello");
-        let bodies = [(COMPACT, compaction(&text, json!({}))), (GENERATIONS, image_request(&text, json!({})))];
-        for (path, body) in bodies {
-            assert_eq!(peer.post(path, &body).await.status, status, "{path} {word}");
-        }
+        assert_eq!(peer.post(GENERATIONS, &image_request(&text, json!({}))).await.status, status, "{word}");
     }
-    let cut = peer.post(COMPACT, &compaction("[sim:cut]", json!({}))).await;
+    let cut = peer.post(GENERATIONS, &image_request("[sim:cut]", json!({}))).await;
     assert!(cut.broken && cut.status == 200);
     assert!(peer.sim.requests().iter().any(|request| request.outcome == Outcome::Cut));
 }

@@ -12,8 +12,9 @@
 //! | a chat body | [`ChatFold`] | |
 //! | a Responses stream | [`ResponsesPipe`] | [`ResponseStream`] and an [`EventSink`] |
 //! | a Responses body | [`ResponsesFold`] | |
+//! | a compaction | [`CompactionFold`] | |
 //!
-//! All four have the same methods, those of [`Pipe`] or [`Fold`]. While a pipe has written nothing, answer an error
+//! All five have the same methods, those of [`Pipe`] or [`Fold`]. While a pipe has written nothing, answer an error
 //! with an HTTP status ([`Error::status_hint`](crate::Error::status_hint),
 //! [`Error::to_json`](crate::Error::to_json)); after that, [`Pipe::write_error`] writes the event that SDKs raise. For
 //! `n` choices, run one turn per choice, set [`ReplyPlan::choice`](crate::ReplyPlan::choice) to its index, and call
@@ -66,6 +67,6 @@ mod source;
 pub use chat::{ChatFold, ChatPipe, ChatStream};
 pub use event_buffer::EventBuffer;
 pub use pipe::{Fold, Pipe};
-pub use responses::{Response, ResponseStream, ResponsesFold, ResponsesPipe};
+pub use responses::{CompactionFold, CompactionReply, Response, ResponseStream, ResponsesFold, ResponsesPipe};
 pub use sink::EventSink;
 pub use source::{Chunk, EventReader};

@@ -145,7 +145,7 @@
 //! # Compaction
 //!
 //! A request to [`compact`](crate::compact()) a conversation is a Responses request. Parameters about the reply
-//! (`tools`, `text`, `include`, `stream` and others) are dropped from it.
+//! (`tool_choice`, `text`, `include`, `stream` and others) are dropped from it.
 
 use crate::error::Error;
 use crate::json::Node;

@@ -134,29 +134,6 @@ impl ResponsesRequest {
         // Writing cannot fail: maps have string keys, and raw values are JSON.
         let _ = serde_json::to_writer(out, self);
     }
-
-    /// Writes the body to send to `responses/compact`, for a request from [`compact`](crate::compact()).
-    pub fn to_compaction_json(&self) -> Vec<u8> {
-        serde_json::to_vec(&CompactionBody(self)).unwrap_or_default()
-    }
-}
-
-/// A request to compact a conversation (docs/backend.md §2.1).
-struct CompactionBody<'a>(&'a ResponsesRequest);
-
-impl Serialize for CompactionBody<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let ResponsesRequest { model, instructions, input, reasoning, service_tier, prompt_cache_key, .. } = self.0;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("model", model)?;
-        map.serialize_entry("input", input)?;
-        entry(&mut map, "instructions", instructions.as_ref())?;
-        map.serialize_entry("parallel_tool_calls", &false)?;
-        entry(&mut map, "reasoning", Some(reasoning).filter(|reasoning| **reasoning != Reasoning::default()))?;
-        entry(&mut map, "service_tier", service_tier.as_ref())?;
-        entry(&mut map, "prompt_cache_key", prompt_cache_key.as_ref())?;
-        map.end()
-    }
 }
 
 impl Serialize for ResponsesRequest {

@@ -3,6 +3,7 @@
 
 mod backend;
 mod chat_request;
+mod compactions;
 mod error_table;
 mod events;
 mod feeding;

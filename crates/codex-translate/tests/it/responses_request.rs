@@ -316,20 +316,70 @@ fn a_compaction_drops_parameters_about_the_reply() {
         "reasoning": {"effort": "high"}, "prompt_cache_key": "k", "temperature": 0.5});
     let request = responses::ResponsesRequest::from_json(body.to_string().as_bytes()).unwrap();
     let translated = compact(request, &profile(), &Options::default()).unwrap();
-    let sent: Value = serde_json::from_slice(&translated.request.to_compaction_json()).unwrap();
+    let sent = sent(&translated);
     let keys: Vec<_> = sent.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["model", "input", "instructions", "parallel_tool_calls", "reasoning", "prompt_cache_key"]);
-    assert_eq!(sent["parallel_tool_calls"], false);
+    assert_eq!(
+        keys,
+        [
+            "model",
+            "instructions",
+            "input",
+            "tools",
+            "parallel_tool_calls",
+            "reasoning",
+            "store",
+            "stream",
+            "prompt_cache_key"
+        ]
+    );
+    assert_eq!((&sent["store"], &sent["stream"]), (&json!(false), &json!(true)));
     assert_eq!(sent["input"][0]["role"], "developer");
     assert_ne!(sent["input"][2]["name"], "a.b", "the backend does not accept that name");
+    assert_eq!(sent["input"][2]["name"], sent["tools"][0]["name"]);
     assert_eq!(sent["input"][4], json!({"type": "compaction", "encrypted_content": "gAAAA"}));
+    assert_eq!(sent["input"][5], json!({"type": "compaction_trigger"}));
     let dropped: Vec<_> =
         translated.notices.iter().filter(|n| n.kind == NoticeKind::Dropped).map(|n| &*n.parameter).collect();
-    assert_eq!(dropped, ["temperature", "tools", "tool_choice", "parallel_tool_calls", "text.verbosity", "include"]);
+    assert_eq!(dropped, ["temperature", "tool_choice", "text.verbosity", "include"]);
 
     let strict = Options { strict: true, ..Options::default() };
     let request = responses::ResponsesRequest::from_json(br#"{"model": "m", "input": "x", "stream": true}"#).unwrap();
     assert_eq!(compact(request, &profile(), &strict).unwrap_err().param(), Some("stream"));
+}
+
+#[test]
+fn the_trigger_of_a_compaction_is_its_last_item_and_the_only_one() {
+    let compacted = |input: &Value, profile: &Profile| {
+        let body = json!({"model": "m", "input": input}).to_string();
+        let request = responses::ResponsesRequest::from_json(body.as_bytes()).unwrap();
+        compact(request, profile, &Options::default())
+    };
+    let trigger = json!({"type": "compaction_trigger"});
+    let call = json!({"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"});
+    let tools = json!({"type": "additional_tools", "role": "developer", "tools": []});
+    let reasoning = json!({"type": "reasoning", "summary": [], "encrypted_content": "gAAA"});
+    let user = said("user", "hi");
+    let update = json!({"type": "configuration_update", "reasoning": {"effort": "low"}});
+    let with_lite = Profile { lite: true, ..profile() };
+    let rows = [
+        (json!([user]), vec!["message"]),
+        (json!([user, trigger]), vec!["message"]),
+        // A call without an output gets one, and lone reasoning is dropped, as in any other turn.
+        (json!([user, call]), vec!["message", "function_call", "function_call_output"]),
+        (json!([user, reasoning]), vec!["message"]),
+        (json!([tools, user, update]), vec!["additional_tools", "message", "configuration_update"]),
+    ];
+    for (input, expected) in rows {
+        let sent = sent(&compacted(&input, &with_lite).unwrap());
+        let kinds: Vec<_> =
+            sent["input"].as_array().unwrap().iter().map(|item| item["type"].as_str().unwrap()).collect();
+        assert_eq!(kinds, [expected, vec!["compaction_trigger"]].concat(), "{input}");
+    }
+    let ordinary = sent(&compacted(&json!([tools, user]), &profile()).unwrap());
+    assert_eq!(ordinary["input"], json!([user, trigger]));
+    for input in [json!([trigger]), json!([reasoning, trigger]), json!([{"type": "item_reference", "id": "x"}])] {
+        assert_eq!(compacted(&input, &profile()).unwrap_err().param(), Some("input"), "{input}");
+    }
 }
 
 #[test]

@@ -26,10 +26,6 @@ const ALLOWED: [&str; 15] = [
     "service_tier",
 ];
 
-/// Those of a compaction, which has no keys about a reply (§2.1).
-const ALLOWED_OF_COMPACTIONS: [&str; 7] =
-    ["model", "input", "instructions", "parallel_tool_calls", "reasoning", "prompt_cache_key", "service_tier"];
-
 /// Makes every check of a turn in order, and returns the model and the input list.
 pub(crate) fn check<'a>(
     body: &'a Map<String, Value>,
@@ -40,31 +36,6 @@ pub(crate) fn check<'a>(
     known_keys(body, &ALLOWED)?;
     store_is_false(body)?;
     stream_is_true(body)?;
-    check_conversation(body, headers, catalogue, plan)
-}
-
-/// Makes every check of a compaction. The refusal of tools is in the model API's format (§2.1).
-pub(crate) fn check_compaction<'a>(
-    body: &'a Map<String, Value>,
-    headers: &HeaderMap,
-    catalogue: &'a Catalogue,
-    plan: &str,
-) -> Result<(&'a Model, &'a [Value]), Refusal> {
-    if body.contains_key("tools") {
-        return Err(Refusal::unknown("tools"));
-    }
-    known_keys(body, &ALLOWED_OF_COMPACTIONS)?;
-    literal(body, "parallel_tool_calls", false, "Parallel tool calls must be set to false")?;
-    check_conversation(body, headers, catalogue, plan)
-}
-
-/// Makes the checks that turns and compactions share.
-fn check_conversation<'a>(
-    body: &'a Map<String, Value>,
-    headers: &HeaderMap,
-    catalogue: &'a Catalogue,
-    plan: &str,
-) -> Result<(&'a Model, &'a [Value]), Refusal> {
     let input = input_is_a_list(body)?;
     no_system_messages(input)?;
     let slug = body.get("model").and_then(Value::as_str).unwrap_or_default();

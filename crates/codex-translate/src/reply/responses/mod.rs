@@ -4,6 +4,7 @@
 //!
 //! `stream.rs` contains the machine and processes one event after the other. The other files add methods to it.
 
+mod compaction;
 mod early_end;
 mod finish;
 mod output;
@@ -15,6 +16,7 @@ mod response;
 mod stream;
 mod writer;
 
+pub use compaction::{CompactionFold, CompactionReply};
 pub use pipe::{ResponsesFold, ResponsesPipe};
 pub use response::Response;
 pub use stream::ResponseStream;

@@ -1,21 +1,25 @@
-//! A request to compact a conversation (docs/backend.md §2.1): a turn without the settings of its reply.
+//! A request to compact a conversation (docs/backend.md §2.1): a turn whose input ends with a trigger.
 
 use super::chat::hoist_instructions;
 use super::{items, settings, tools};
 use crate::error::Error;
+use crate::json::to_raw;
 use crate::notice::Notices;
 use crate::plan::ReplyPlan;
 use crate::profile::{Options, Profile};
 use crate::request::lite;
 use crate::request::translated::Translated;
-use crate::responses::ResponsesRequest;
+use crate::responses::{InputItem, Opaque, ResponsesRequest, StreamOptions};
+
+/// The item that asks for a compaction. It must be the last one.
+const TRIGGER: &str = "compaction_trigger";
 
 const NO_REPLY: &str = "does not apply to a compaction";
 
-/// Normalises a request to `/v1/responses/compact` for the model of `profile`; [`ResponsesRequest::to_compaction_json`]
-/// is the body to send.
+/// Normalises a request to `/v1/responses/compact` for the model of `profile`: a turn whose reply a
+/// [`CompactionFold`](crate::CompactionFold) reads.
 ///
-/// Tools are dropped: the backend rejects them here, and accepts calls of tools that it does not know.
+/// The conversation is sent as for a turn, with its tools; parameters about the reply are dropped.
 ///
 /// # Errors
 /// The same as for [`normalise`](crate::normalise()).
@@ -27,7 +31,8 @@ const NO_REPLY: &str = "does not apply to a compaction";
 ///
 /// let request = ResponsesRequest::prompt("gpt-5.5", "Hi");
 /// let compaction = compact(request, &Profile::permissive("gpt-5.5"), &Options::default())?;
-/// assert!(compaction.request.to_compaction_json().starts_with(br#"{"model":"gpt-5.5","input":[{"#));
+/// let body = String::from_utf8(compaction.request.to_json()).expect("JSON");
+/// assert!(body.contains(r#"{"type":"compaction_trigger"}],"#));
 /// # Ok::<(), codex_translate::Error>(())
 /// ```
 pub fn compact(mut request: ResponsesRequest, profile: &Profile, options: &Options) -> Result<Translated, Error> {
@@ -40,30 +45,42 @@ pub fn compact(mut request: ResponsesRequest, profile: &Profile, options: &Optio
     if request.local.conventions.hoists_instructions {
         hoist_instructions(&mut request);
     }
-    items::normalise_items(&mut request, &mut notices)?;
-    let tools = tools::rename(&mut request, &mut notices);
     leave_the_reply_out(&mut request, &mut notices);
+    if !request.input.last().is_some_and(is_trigger) {
+        request.input.push(trigger()?);
+    }
+    items::normalise_items(&mut request, &mut notices)?;
+    if request.input.iter().all(is_trigger) {
+        let name = request.local.conventions.name_of("input");
+        return Err(Error::invalid(name, format!("`{name}` holds no conversation to compact")));
+    }
+    let tools = tools::rename(&mut request, &mut notices);
     settings::normalise_settings(&mut request, profile, options, &mut notices);
     let notices = notices.finish(options.strict)?;
     Ok(Translated { request, plan: ReplyPlan { tools, ..plan }, notices })
+}
+
+fn is_trigger(item: &InputItem) -> bool {
+    item.opaque().is_some_and(|item| item.kind == TRIGGER)
+}
+
+fn trigger() -> Result<InputItem, Error> {
+    let members = vec![("type".to_owned(), to_raw(&TRIGGER)?)];
+    Ok(InputItem::Opaque(Opaque { kind: TRIGGER.to_owned(), members }))
 }
 
 fn leave_the_reply_out(request: &mut ResponsesRequest, notices: &mut Notices) {
     let local = std::mem::take(&mut request.local);
     let text = std::mem::take(&mut request.text);
     let options = std::mem::take(&mut request.stream_options);
-    let parallel = request.parallel_tool_calls.replace(false);
     let conventions = local.conventions;
     for (name, is_given) in [
-        ("tools", !std::mem::take(&mut request.tools).is_empty()),
         ("tool_choice", request.tool_choice.take().is_some()),
-        ("parallel_tool_calls", parallel == Some(true)),
         (conventions.name_of("text.verbosity"), text.verbosity.is_some()),
         (conventions.name_of("text.format"), text.format.is_some()),
         ("stream", local.stream),
-        ("stream_options", options != crate::responses::StreamOptions::default()),
+        ("stream_options", options != StreamOptions::default()),
         ("include", !std::mem::take(&mut request.include).is_empty()),
-        ("client_metadata", request.client_metadata.take().is_some()),
         ("stop", !local.stop.is_empty()),
         (conventions.name_of("max_output_tokens"), local.max_tokens.is_some()),
         ("n", local.n.is_some_and(|n| n > 1)),
