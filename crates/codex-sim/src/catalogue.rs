@@ -1,6 +1,6 @@
-//! The model catalogue: the catalogue bundled with the official CLI 0.169.0 (`docs/backend.md` §9) and seven older
+//! The model catalogue: the catalogue bundled with the official CLI 0.171.0 (`docs/backend.md` §5.4) and seven older
 //! names that some clients still use. An entry has every key that the CLI's decoder requires; its texts are this
-//! crate's own.
+//! crate's own. `scripts/derive-catalogues` writes it.
 
 use http::HeaderMap;
 use serde::Deserialize;
@@ -10,8 +10,15 @@ use sha2::{Digest as _, Sha256};
 const BUILT_IN: &str = include_str!("catalogue.json");
 
 /// The older names that the backend has withdrawn (§5.4).
-const RETIRED: [&str; 6] =
-    ["gpt-5.1", "gpt-5.1-codex-max", "gpt-5.1-codex-mini", "gpt-5.2", "gpt-5.2-codex", "gpt-5.3-codex"];
+const RETIRED: [&str; 7] = [
+    "gpt-5.1",
+    "gpt-5.1-codex-max",
+    "gpt-5.1-codex-mini",
+    "gpt-5.2",
+    "gpt-5.2-codex",
+    "gpt-5.3-codex",
+    "gpt-5.3-codex-spark",
+];
 
 /// The models and their properties.
 #[derive(Debug)]
@@ -133,7 +140,7 @@ impl Version {
     /// The version up to which a model is open to clients that do not identify themselves.
     pub(crate) const UNGATED: Self = Self([0, 0, 1]);
 
-    /// Parses `0.169.0`; a pre-release suffix is ignored.
+    /// Parses `0.171.0`; a pre-release suffix is ignored.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let core = text.split(['-', '+']).next()?;
         let mut numbers = core.split('.').map(|part| part.parse::<u64>().ok());
@@ -147,7 +154,7 @@ impl Version {
         text("version").and_then(Self::parse).or_else(|| text("user-agent").and_then(Self::of_user_agent))
     }
 
-    /// Parses the version of a user agent's first product, e.g. `codex_exec/0.169.0 (…)`.
+    /// Parses the version of a user agent's first product, e.g. `codex_exec/0.171.0 (…)`.
     fn of_user_agent(user_agent: &str) -> Option<Self> {
         let (_, rest) = user_agent.split_once('/')?;
         Self::parse(rest.split([' ', '(']).next()?)
@@ -168,8 +175,8 @@ mod tests {
     #[test]
     fn a_browser_user_agent_has_no_client_version() {
         assert_eq!(Version::of_user_agent("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"), None);
-        let cli = Version::of_user_agent("codex_exec/0.169.0 (Debian 12.0.0; x86_64) xterm");
-        assert_eq!(cli, Version::parse("0.169.0"));
+        let cli = Version::of_user_agent("codex_exec/0.171.0 (Debian 12.0.0; x86_64) xterm");
+        assert_eq!(cli, Version::parse("0.171.0"));
     }
 
     #[test]
@@ -207,11 +214,11 @@ mod tests {
             let version = Version::parse(version).expect("a valid example");
             catalogue.visible_to(version, plan).map(|model| model.facts.slug.as_str()).collect()
         };
-        assert!(seen("0.169.0", "plus").contains(&"gpt-5.3-codex-spark"));
-        assert!(!seen("0.169.0", "free").contains(&"gpt-5.3-codex-spark"));
-        assert!(!seen("0.99.0", "plus").contains(&"gpt-5.3-codex-spark"));
-        assert!(catalogue.find("gpt-5.1").is_none());
-        let version = Version::parse("0.169.0").expect("a valid example");
+        assert_eq!(seen("0.171.0", "plus")[..2], ["gpt-6.2-sol", "gpt-6.2-astra"]);
+        assert!(!seen("0.171.0", "free").contains(&"gpt-6.2-sol"));
+        assert!(!seen("0.165.0", "plus").contains(&"gpt-6.2-sol"));
+        assert!(RETIRED.iter().all(|slug| catalogue.find(slug).is_none()));
+        let version = Version::parse("0.171.0").expect("a valid example");
         assert_ne!(catalogue.etag(version, "plus"), catalogue.etag(version, "free"));
     }
 

@@ -128,8 +128,10 @@ impl Catalogue {
         Ok(Self::from_entries(list.ok_or(CatalogueError::NoModels)?))
     }
 
-    /// Returns the models built into the official client 0.169.0 and the seven that codex-proxy has always listed, for
-    /// use while the backend is not available.
+    /// Returns the models built into the official client 0.171.0, and then the seven that codex-proxy has always listed,
+    /// for use while the backend is not available. `scripts/derive-catalogues` writes the list.
+    ///
+    /// The accounts of today refuse the seven (`docs/backend.md §5.4`).
     #[must_use]
     pub fn built_in() -> Arc<Self> {
         static BUILT_IN: LazyLock<Arc<Catalogue>> =

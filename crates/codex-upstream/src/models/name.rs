@@ -21,6 +21,9 @@ const SMALL_EFFORT: &str = "low";
 /// The tier that user interfaces call fast (`docs/backend.md §2.5`).
 const FAST_TIER: &str = "priority";
 
+/// Settings that also end slugs, such as `gpt-5.1-codex-max`.
+const ENDS_OF_SLUGS: [&str; 2] = ["max", "ultra"];
+
 /// The model that a name means, and the settings in the name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModelChoice {
@@ -124,7 +127,8 @@ impl Catalogue {
         None
     }
 
-    /// Resolves a name with settings after dashes, but only if the rest is a known name: slugs contain dashes, too.
+    /// Resolves a name with settings after dashes. A rest that is a known name decides which of them are settings: slugs
+    /// contain dashes, too.
     fn resolve_dashed<'a>(
         &self,
         name: &'a str,
@@ -150,7 +154,7 @@ impl Catalogue {
                 choice.effort.get_or_insert_with(|| SMALL_EFFORT.to_owned());
                 choice.is_substitute = true;
             }
-            None => name.clone_into(&mut choice.slug),
+            None => without_settings(name, choice).clone_into(&mut choice.slug),
         }
         None
     }
@@ -180,6 +184,24 @@ impl ModelChoice {
         }
         true
     }
+}
+
+/// Takes settings off the name of a model that the catalogue does not have, as a newer model than the built-in list has
+/// (`docs/backend.md §5.4`). The names of other vendors' models stay whole: `mistral-medium` is one.
+fn without_settings<'a>(name: &'a str, choice: &mut ModelChoice) -> &'a str {
+    let mut rest = name;
+    while let Some((shorter, setting)) = rest.rsplit_once('-')
+        && is_numbered_gpt(shorter)
+        && !ENDS_OF_SLUGS.iter().any(|end| setting.eq_ignore_ascii_case(end))
+        && choice.take(setting)
+    {
+        rest = shorter;
+    }
+    rest
+}
+
+fn is_numbered_gpt(name: &str) -> bool {
+    name.strip_prefix("gpt-").is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 fn is_small(name: &str) -> bool {
@@ -284,11 +306,39 @@ mod tests {
     }
 
     #[test]
+    fn settings_are_taken_off_models_that_the_catalogue_does_not_have() {
+        let rows = [
+            ("gpt-8-high", "gpt-8 high"),
+            ("gpt-8-sol-xhigh-fast", "gpt-8-sol xhigh priority"),
+            ("openai/gpt-8.2-astra-none", "gpt-8.2-astra none"),
+            ("gpt-8-High:online", "gpt-8 high search"),
+            ("gpt-8-codex-max-low", "gpt-8-codex-max low"),
+            // The last word may be part of the slug.
+            ("gpt-8-codex-max", "gpt-8-codex-max"),
+            ("gpt-8-ULTRA", "gpt-8-ULTRA"),
+            ("gpt-8-sol-high-max", "gpt-8-sol-high-max"),
+        ];
+        for (name, expected) in rows {
+            assert_eq!(told(name, ""), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_built_in_list_has_the_newest_models() {
+        for (name, slug, effort) in
+            [("gpt-6.2-sol-high", "gpt-6.2-sol", "high"), ("gpt-6.2-astra-max", "gpt-6.2-astra", "max")]
+        {
+            let choice = Catalogue::built_in().resolve(name, &ModelAliases::default());
+            assert_eq!((&*choice.slug, choice.effort.as_deref()), (slug, Some(effort)));
+        }
+    }
+
+    #[test]
     fn what_is_unknown_is_left_to_the_backend() {
         let rows = [
-            ("gpt-8-high", "gpt-8-high"),
+            ("gpt-high", "gpt-high"),
+            ("mistral-medium", "mistral-medium"),
             ("openai/gpt-8", "gpt-8"),
-            ("gpt-8-high:online", "gpt-8-high search"),
             ("gpt-8:free", "gpt-8:free"),
             ("gemini-pro", "gemini-pro"),
             ("o4-miniature", "o4-miniature"),

@@ -1,4 +1,4 @@
-use codex_upstream::{Catalogue, CatalogueError, DEFAULT_VERSION, Visibility};
+use codex_upstream::{Catalogue, CatalogueError, DEFAULT_VERSION, Model, Visibility};
 
 #[test]
 fn only_the_slug_is_needed() {
@@ -58,10 +58,26 @@ fn invalid_catalogues_are_rejected() {
 }
 
 #[test]
-fn the_built_in_list_is_the_captured_one_and_the_seven() {
+fn the_built_in_list_is_the_captured_one_and_then_the_seven() {
     let built_in = Catalogue::built_in();
-    assert_eq!(built_in.models()[0].slug, "gpt-6.1-sol");
-    for slug in [
+    let slugs: Vec<_> = built_in.models().iter().map(|model| model.slug.as_str()).collect();
+    let captured = [
+        "gpt-6.2-sol",
+        "gpt-6.2-astra",
+        "gpt-6.1-terra",
+        "gpt-6.1-sol",
+        "gpt-6-astra",
+        "gpt-6-sol",
+        "gpt-6-luna",
+        "gpt-5.6-sol",
+        "gpt-5.6-terra",
+        "gpt-5.6-luna",
+        "gpt-daybreak-blue-latest",
+        "gpt-daybreak-red-latest",
+        "gpt-5.5",
+        "codex-auto-review",
+    ];
+    let promised = [
         "gpt-5.1",
         "gpt-5.1-codex-max",
         "gpt-5.1-codex-mini",
@@ -69,13 +85,54 @@ fn the_built_in_list_is_the_captured_one_and_the_seven() {
         "gpt-5.2-codex",
         "gpt-5.3-codex",
         "gpt-5.3-codex-spark",
-    ] {
-        assert!(built_in.listed().any(|model| model.slug == slug), "{slug}");
-    }
-    let lite: Vec<_> = built_in.models()[..12].iter().filter(|model| !model.lite).map(|m| m.slug.as_str()).collect();
+    ];
+    assert_eq!(slugs, [&captured[..], &promised].concat());
+    let unlisted: Vec<_> = built_in.models().iter().filter(|model| model.visibility != Visibility::List).collect();
+    assert!(unlisted.iter().all(|model| model.visibility == Visibility::Hide), "{unlisted:?}");
+    assert_eq!(unlisted.len(), 3);
+    let lite: Vec<_> = built_in.models()[..14].iter().filter(|model| !model.lite).map(|m| m.slug.as_str()).collect();
     assert_eq!(lite, ["gpt-5.5"]);
-    assert_eq!(built_in.find("codex-auto-review").unwrap().visibility, Visibility::Hide);
-    assert_eq!(built_in.models().len(), 19);
+}
+
+/// The table of `docs/backend.md §5.4`.
+#[test]
+fn the_built_in_list_is_the_documented_one() {
+    let document = include_str!("../../../../docs/backend.md");
+    let (_, below) = document.split_once("\n### 5.4 Slugs\n").unwrap();
+    let rows: Vec<Vec<&str>> = below
+        .lines()
+        .skip_while(|line| !line.starts_with("|---"))
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let built_in = Catalogue::built_in();
+    assert_eq!(rows.len(), built_in.models().len() - 7);
+    for (row, model) in rows.iter().zip(built_in.models()) {
+        let [slug, priority, default_effort, efforts, context, lite, version, notes] = row[..] else {
+            panic!("{row:?}")
+        };
+        let priority_of = |model: &Model| match model.visibility {
+            Visibility::List => model.priority.to_string(),
+            _ => format!("{}, hidden", model.priority),
+        };
+        assert_eq!((slug, priority), (model.slug.as_str(), priority_of(model).as_str()));
+        assert_eq!(Some(default_effort), model.default_effort.as_deref(), "{slug}");
+        assert_eq!(efforts, format!("{} to {}", model.efforts[0], model.efforts[model.efforts.len() - 1]), "{slug}");
+        let thousands = |tokens: Option<u64>| tokens.unwrap() / 1000;
+        let windows = format!("{}, {}", thousands(model.context_window), thousands(model.max_context_window));
+        assert_eq!((context, lite == "yes"), (windows.as_str(), model.lite), "{slug}");
+        assert_eq!(Some(version), model.minimal_client_version.as_deref(), "{slug}");
+        let upgrade = notes.strip_prefix("upgrade to ");
+        assert_eq!(upgrade, model.upgrade.as_deref(), "{slug}");
+        assert_eq!(notes.contains("no priority tier"), model.tiers.is_empty(), "{slug}");
+        assert_eq!(
+            notes.contains("not on free or k12 plans"),
+            !model.plans.iter().any(|plan| plan == "free"),
+            "{slug}"
+        );
+        assert!(model.websockets && model.input_modalities == ["text", "image"], "{slug}");
+    }
 }
 
 #[test]

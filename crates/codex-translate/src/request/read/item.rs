@@ -15,7 +15,7 @@ use crate::responses::{CallKind, InputItem, InputMessage, InputToolCall, Opaque,
 const PASSTHROUGH: &str = "internal_chat_message_metadata_passthrough";
 
 /// The types of items that are forwarded unchanged, with the keys that the backend knows for each (docs/backend.md
-/// §2.8, plus what the CLI 0.169.0 writes).
+/// §2.8, plus what the CLI 0.171.0 writes).
 const ALLOWED: &[(&str, &[&str])] = &[
     ("additional_tools", &["type", "role", "tools"]),
     ("agent_message", &["type", "author", "recipient", "content"]),
