@@ -76,6 +76,8 @@ pub struct Relay<P, O, W = Vec<u8>> {
     /// How the reply ended, once it has: the finish of the first turn, and the usage of all of them.
     summary: Option<Summary>,
     state: State,
+    /// Why the client wants no more of the reply, if so.
+    interrupted: Option<&'static str>,
     out: W,
     keepalive: IdleTimer,
     keepalive_event: &'static str,
@@ -109,6 +111,7 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
             choices: choices.into_iter().map(|(source, pipe)| ChoiceStream { source, pipe }).collect(),
             summary: None,
             state: State::Running,
+            interrupted: None,
             out: W::default(),
             keepalive: IdleTimer::new(KEEPALIVE),
             keepalive_event,
@@ -144,7 +147,10 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
             match caught_poll(|| self.poll_fill(cx)) {
                 Poll::Pending => return self.poll_keepalive(cx).map(|()| Some(ReplyPart::Keepalive)),
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => self.end_with(&error),
+                Poll::Ready(Err(error)) => match self.interrupted {
+                    Some(reason) => self.end_interrupted(reason),
+                    None => self.end_with(&error),
+                },
             }
         }
         if self.out.bytes() == 0 {
@@ -153,6 +159,30 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         self.observer.sent();
         self.keepalive.reset();
         Poll::Ready(Some(ReplyPart::Output(std::mem::take(&mut self.out))))
+    }
+
+    /// Ends the reply because its client wants no more of it; its last event says why, in the words of `reason`. A reply
+    /// that has ended does not change.
+    ///
+    /// Over a WebSocket the backend is asked to end the turn: it stops at once, its last event ends the reply, and the
+    /// connection serves further turns. Otherwise upstream is dropped, and the reply ends here.
+    pub fn interrupt(&mut self, reason: &'static str) {
+        if self.state == State::Ended || self.interrupted.replace(reason).is_some() {
+            return;
+        }
+        let is_asked = match &self.choices[..] {
+            [ChoiceStream { source: ReplySource::Open(events), .. }] => events.interrupt(),
+            _ => false,
+        };
+        if !is_asked {
+            self.end_interrupted(reason);
+        }
+    }
+
+    /// Passes the pipe of the first turn to `write`, which may add to the output.
+    pub fn write_with<T>(&mut self, write: impl FnOnce(&mut P, &mut W) -> T) -> Option<T> {
+        let choice = self.choices.first_mut()?;
+        Some(write(&mut choice.pipe, &mut self.out))
     }
 
     /// Returns the pipe of the first turn.
@@ -196,6 +226,21 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
             choice.pipe.write_error(error, &mut self.out);
         }
         self.observer.failed(error);
+    }
+
+    /// Drops upstream and ends an interrupted reply.
+    fn end_interrupted(&mut self, reason: &str) {
+        for choice in &mut self.choices {
+            choice.source = ReplySource::Ended;
+        }
+        let Some(choice) = self.choices.first_mut() else { return };
+        match choice.pipe.interrupt(reason, &mut self.out) {
+            Ok(summary) => {
+                self.summary = Some(summary);
+                self.end();
+            }
+            Err(error) => self.end_with(&error),
+        }
     }
 
     fn poll_keepalive(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use codex_translate::{Chunk, Error, ErrorKind, EventBuffer, EventReader, Flow, RawEvent};
-use codex_upstream::ChunkStream;
+use codex_upstream::{ChunkStream, TurnInterrupt};
 
 /// The event that reports the quota; it may appear anywhere (docs/backend.md §3.5).
 const RATE_LIMITS: &str = "codex.rate_limits";
@@ -72,6 +72,8 @@ pub struct ReplyEvents {
     chunks: Option<ChunkStream>,
     reader: EventReader,
     observe_rate_limits: Box<dyn FnMut(&str) + Send>,
+    /// How the backend is asked to end the turn; `None` if it cannot be asked.
+    interrupt: Option<TurnInterrupt>,
 }
 
 /// Events that are ready together.
@@ -92,7 +94,18 @@ impl ReplyEvents {
             chunks: Some(chunks),
             reader: EventReader::new(),
             observe_rate_limits: Box::new(observe_rate_limits),
+            interrupt: None,
         }
+    }
+
+    /// Sets how the backend is asked to end the turn.
+    pub(crate) fn with_interrupt(self, interrupt: Option<TurnInterrupt>) -> Self {
+        Self { interrupt, ..self }
+    }
+
+    /// Asks the backend to end the turn, which it reports with a last event; false if it cannot be asked.
+    pub(crate) fn interrupt(&self) -> bool {
+        self.interrupt.as_ref().filter(|_| self.chunks.is_some()).map(TurnInterrupt::request).is_some()
     }
 
     /// Waits for the next events; `None` at the end.

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use codex_auth::Bearer;
 use codex_translate::{Error, ErrorKind, Retry};
 use codex_upstream::{
-    AnyUpstream, Backend, ChunkStream, Quota, SendError, Timer as _, TransportChoice, TurnRequest, UpstreamError,
-    Verdict, requests, send_with_retry,
+    AnyUpstream, Backend, ChunkStream, Quota, SendError, Timer as _, TransportChoice, TurnInterrupt, TurnRequest,
+    UpstreamError, Verdict, requests, send_with_retry,
 };
 use http::{Request, Response};
 
@@ -103,12 +103,14 @@ async fn start(
     observe(state, &sent);
     let reply = sent.map_err(|error| error::of_last_try(error, &state.tokens.login_command()))?;
     let observer = Arc::clone(client);
+    let interrupt = reply.extensions().get::<TurnInterrupt>().cloned();
     let mut reply = ReplyEvents::new(reply.into_body(), move |json| {
         let state = &observer;
         if let Ok(quota) = Quota::from_event(json.as_bytes(), state.timer.now()) {
             state.observe_quota(quota);
         }
-    });
+    })
+    .with_interrupt(interrupt);
     Ok(first_event::read_ahead(&mut reply, &state.timer).await.map(|()| reply))
 }
 

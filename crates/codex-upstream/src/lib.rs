@@ -34,7 +34,7 @@
 //! | To | use |
 //! |---|---|
 //! | connect to the backend | [`HttpUpstream`], [`HttpUpstreamConfig`], [`ProxyConfig`], [`Emulation`] |
-//! | use WebSockets for turns | [`WebSocketUpstream`], [`TransportChoice`] |
+//! | use WebSockets for turns | [`WebSocketUpstream`], [`TransportChoice`], [`TurnInterrupt`] |
 //! | connect in another way | [`Upstream`], [`ChunkStream`] |
 //! | open WebSockets in another way | [`Upgrade`], [`WebSocket`], [`IncomingMessage`], [`OutgoingMessage`] |
 //! | choose that at run time | [`AnyUpstream`], [`AnyTimer`] |
@@ -104,7 +104,7 @@ pub use timer::{Timer, TokioTimer};
 pub use unary::{GeneratedImage, ImagesReply, UnaryReplyError};
 pub use upstream::{ChunkStream, Upgrade, Upstream, read_to_end};
 pub use verdict::Verdict;
-pub use websocket::{ParseTransportError, TransportChoice, WebSocketUpstream};
+pub use websocket::{ParseTransportError, TransportChoice, TurnInterrupt, WebSocketUpstream};
 pub use workspaces::router::{WorkspaceRoute, WorkspaceRouteError, WorkspaceRouter};
 pub use workspaces::{Workspace, WorkspaceError, Workspaces};
 

@@ -80,6 +80,17 @@ pub(crate) struct StoringPipe<P> {
     pub(crate) store: Option<StoreOnCompletion>,
 }
 
+impl<P> StoringPipe<P> {
+    fn store_response<O>(&mut self)
+    where
+        P: Pipe<O>,
+    {
+        if let (Some(store), Some(response)) = (self.store.take(), self.pipe.stored_form()) {
+            store.complete(response);
+        }
+    }
+}
+
 impl<O, P: Pipe<O>> Pipe<O> for StoringPipe<P> {
     fn push(&mut self, event: RawEvent<'_>, out: &mut O) -> Result<Flow, Error> {
         self.pipe.push(event, out)
@@ -91,9 +102,13 @@ impl<O, P: Pipe<O>> Pipe<O> for StoringPipe<P> {
 
     fn finish(&mut self, out: &mut O) -> Result<Summary, Error> {
         let summary = self.pipe.finish(out)?;
-        if let (Some(store), Some(response)) = (self.store.take(), self.pipe.stored_form()) {
-            store.complete(response);
-        }
+        Self::store_response::<O>(self);
+        Ok(summary)
+    }
+
+    fn interrupt(&mut self, reason: &str, out: &mut O) -> Result<Summary, Error> {
+        let summary = self.pipe.interrupt(reason, out)?;
+        Self::store_response::<O>(self);
         Ok(summary)
     }
 

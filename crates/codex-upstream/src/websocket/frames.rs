@@ -23,6 +23,8 @@ pub(crate) enum MessageKind {
     Notification,
     /// Part of a response.
     Event,
+    /// The start of a response, which has its id.
+    Created,
     /// The start of an item of the answer.
     ItemAdded,
     /// A complete item of the answer.
@@ -31,6 +33,8 @@ pub(crate) enum MessageKind {
     Completed,
     /// The end of an incomplete or failed response.
     Ended,
+    /// The response goes on although the client has interrupted it: its model cannot be interrupted.
+    NotInterrupted,
     /// An error: there is no more of the response, and perhaps of the connection.
     Error,
 }
@@ -39,11 +43,13 @@ impl SocketMessage {
     pub(crate) fn new(text: Bytes) -> Self {
         let event = RawEvent::new(std::str::from_utf8(&text).unwrap_or_default());
         let kind = match &*event.kind() {
+            "response.created" => MessageKind::Created,
             "response.output_item.added" => MessageKind::ItemAdded,
             "response.output_item.done" => MessageKind::ItemDone,
             // Some backends call it `response.done` (docs/backend.md §3.1).
             "response.completed" | "response.done" => MessageKind::Completed,
             "response.incomplete" | "response.failed" => MessageKind::Ended,
+            "response.interrupt.failed" => MessageKind::NotInterrupted,
             "error" => MessageKind::Error,
             "keepalive" | "response.metadata" => MessageKind::Notification,
             kind if kind.starts_with("codex.") || kind.starts_with("responsesapi.") => MessageKind::Notification,
@@ -147,7 +153,10 @@ mod tests {
             ("codex.rate_limits", MessageKind::Notification),
             ("response.metadata", MessageKind::Notification),
             ("keepalive", MessageKind::Notification),
-            ("response.created", MessageKind::Event),
+            ("response.created", MessageKind::Created),
+            ("response.in_progress", MessageKind::Event),
+            ("response.interrupt.accepted", MessageKind::Event),
+            ("response.interrupt.failed", MessageKind::NotInterrupted),
             ("response.output_text.delta", MessageKind::Event),
             ("response.output_item.added", MessageKind::ItemAdded),
             ("response.output_item.done", MessageKind::ItemDone),

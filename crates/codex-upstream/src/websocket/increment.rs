@@ -137,6 +137,11 @@ impl TurnRecord {
         self.push(&ItemDigest::of(item));
     }
 
+    /// Returns the response of an interrupted turn: its unfinished items are discarded.
+    pub(crate) fn interrupted(self, response_id: &str) -> Option<PreviousResponse> {
+        Self { open: 0, ..self }.completed(response_id)
+    }
+
     /// Returns the response of the finished turn; `None` if part of its answer is unknown.
     pub(crate) fn completed(self, response_id: &str) -> Option<PreviousResponse> {
         let Self { settings, all, without_reasoning, open } = self;

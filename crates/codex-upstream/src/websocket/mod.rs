@@ -20,6 +20,7 @@ mod frames;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod increment;
+mod interrupt;
 mod pool;
 mod reply;
 mod transport;
@@ -33,6 +34,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
+pub use interrupt::TurnInterrupt;
 pub use transport::{ParseTransportError, TransportChoice};
 
 use crate::error::{TimeoutPhase, UpstreamError};
@@ -242,7 +244,16 @@ impl<U: Upstream, C: Timer + Clone + 'static> Upstream for WebSocketUpstream<U, 
             }
             let exchange = create.as_ref().map(CreateMessage::begin);
             let (pool, timer) = (Arc::clone(&self.pool), self.timer.clone());
-            let reply = SocketReply { connection: Some(connection), exchange, read: beginning.read, pool, timer };
+            let reply = SocketReply {
+                connection: Some(connection),
+                exchange,
+                read: beginning.read,
+                pool,
+                timer,
+                interrupt: TurnInterrupt::default(),
+                response_id: None,
+                deadline: None,
+            };
             return Ok(reply.into_response(headers));
         }
     }

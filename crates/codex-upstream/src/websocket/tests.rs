@@ -393,3 +393,78 @@ async fn a_turn_that_waits_for_a_connection_gets_that_of_one_that_ends() {
     tokio::task::yield_now().await;
     assert_eq!(one_more.now_or_never().expect("there is one again").unwrap().status(), 200);
 }
+
+/// A turn that is in the middle of its second item, and what the backend answers to an interrupt.
+fn interruptible(answer: &[Value]) -> ScriptedSocket {
+    let mut started = said("resp_1", "hello");
+    started.pop();
+    started.push(
+        json!({"type": "response.output_item.added", "output_index": 1, "item": {"type": "message"}}).to_string(),
+    );
+    ScriptedSocket::new().answer(started).answer(answer.iter().map(Value::to_string)).answer(said("resp_2", "well"))
+}
+
+/// Reads what has arrived of a turn, interrupts it, and returns the types of the events after that.
+async fn interrupted(rig: &SocketRig) -> Vec<String> {
+    let reply = rig.send(&first()).await.unwrap();
+    let interrupt = reply.extensions().get::<TurnInterrupt>().unwrap().clone();
+    let mut body = reply.into_body();
+    for _ in 0..6 {
+        body.next().await.unwrap().unwrap();
+    }
+    interrupt.request();
+    let mut rest = std::pin::pin!(
+        body.map(|chunk| {
+            let event: Value = serde_json::from_slice(chunk.unwrap().as_ref()).unwrap();
+            event["type"].as_str().unwrap().to_owned()
+        })
+        .collect()
+    );
+    let rest: Option<Vec<_>> = rest.as_mut().now_or_never();
+    rest.expect("the turn has ended")
+}
+
+#[tokio::test]
+async fn an_interrupted_turn_ends_as_the_backend_ends_it_and_the_connection_goes_on() {
+    let answer = [
+        json!({"type": "response.interrupt.accepted", "response_id": "resp_1"}),
+        json!({"type": "response.incomplete", "response": {"id": "resp_1",
+            "incomplete_details": {"reason": "interrupted"}}}),
+    ];
+    let rig = SocketRig::new(ScriptedUpstream::new().socket(interruptible(&answer)));
+    assert_eq!(interrupted(&rig).await, ["response.interrupt.accepted", "response.incomplete"]);
+    let (_, message) = rig.script.messages().pop().unwrap();
+    let expected = json!({"type": "response.interrupt", "response_id": "resp_1", "mode": "discard_partial_items"});
+    assert_eq!(serde_json::from_slice::<Value>(&message).unwrap(), expected);
+    rig.turn(&second()).await;
+    let (connection, message) = rig.script.messages().pop().unwrap();
+    let message: Value = serde_json::from_slice(&message).unwrap();
+    assert_eq!((connection, &message["previous_response_id"]), (0, &json!("resp_1")));
+}
+
+#[tokio::test]
+async fn a_turn_that_cannot_be_interrupted_is_dropped_with_its_connection() {
+    let refusal = json!({"type": "response.interrupt.failed", "response_id": "resp_1",
+        "error": {"code": "interrupt_not_supported"}});
+    let socket = interruptible(&[refusal, json!({"type": "response.completed", "response": {"id": "resp_1"}})]);
+    let next = ScriptedSocket::new().answer(said("resp_2", "well"));
+    let rig = SocketRig::new(ScriptedUpstream::new().socket(socket).socket(next));
+    assert!(interrupted(&rig).await.is_empty());
+    rig.turn(&second()).await;
+    assert_eq!(rig.script.messages().pop().unwrap().0, 1, "on another connection");
+}
+
+#[tokio::test]
+async fn the_end_of_an_interrupted_turn_is_not_awaited_for_long() {
+    let rig = SocketRig::new(ScriptedUpstream::new().socket(interruptible(&[])));
+    let reply = rig.send(&first()).await.unwrap();
+    let interrupt = reply.extensions().get::<TurnInterrupt>().unwrap().clone();
+    let mut body = reply.into_body();
+    for _ in 0..6 {
+        body.next().await.unwrap().unwrap();
+    }
+    interrupt.request();
+    assert!(body.next().now_or_never().is_none());
+    rig.timer.advance(Duration::from_secs(5));
+    assert!(matches!(body.next().now_or_never(), Some(None)));
+}
