@@ -78,6 +78,8 @@ pub struct Relay<P, O, W = Vec<u8>> {
     state: State,
     /// Why the client wants no more of the reply, if so.
     interrupted: Option<&'static str>,
+    /// Whether output was handed out.
+    has_begun: bool,
     out: W,
     keepalive: IdleTimer,
     keepalive_event: &'static str,
@@ -112,6 +114,7 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
             summary: None,
             state: State::Running,
             interrupted: None,
+            has_begun: false,
             out: W::default(),
             keepalive: IdleTimer::new(KEEPALIVE),
             keepalive_event,
@@ -142,23 +145,39 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
 
     /// Waits for the next part of the reply; `None` at its end.
     pub fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<ReplyPart<W>>> {
+        match ready!(self.try_poll_part(cx)) {
+            Some(Err(error)) => {
+                self.end_with(&error);
+                Poll::Ready(self.take_output())
+            }
+            part => Poll::Ready(part.and_then(Result::ok)),
+        }
+    }
+
+    /// Waits for the next part as [`Relay::poll_part`] does. A failure before the first output is an error, and the
+    /// end of the reply; any later one is the last event.
+    pub fn try_poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<ReplyPart<W>, Error>>> {
         // Output from the wait for the first output is handed out before anything else.
         if self.out.bytes() == 0 {
             match caught_poll(|| self.poll_fill(cx)) {
-                Poll::Pending => return self.poll_keepalive(cx).map(|()| Some(ReplyPart::Keepalive)),
+                Poll::Pending => return self.poll_keepalive(cx).map(|()| Some(Ok(ReplyPart::Keepalive))),
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => match self.interrupted {
                     Some(reason) => self.end_interrupted(reason),
-                    None => self.end_with(&error),
+                    None if self.has_begun || self.out.bytes() > 0 => self.end_with(&error),
+                    None => {
+                        self.drop_upstream();
+                        return Poll::Ready(Some(Err(error)));
+                    }
                 },
             }
         }
-        if self.out.bytes() == 0 {
-            return Poll::Ready(None);
-        }
-        self.observer.sent();
-        self.keepalive.reset();
-        Poll::Ready(Some(ReplyPart::Output(std::mem::take(&mut self.out))))
+        Poll::Ready(self.take_output().map(Ok))
+    }
+
+    /// Returns whether the reply has ended and everything was handed out.
+    pub fn is_finished(&self) -> bool {
+        self.state == State::Ended && self.out.bytes() == 0
     }
 
     /// Ends the reply because its client wants no more of it; its last event says why, in the words of `reason`. A reply
@@ -218,10 +237,7 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
     /// Drops upstream and reports the error to the client; the stream itself ends normally, since the error is its last
     /// event.
     fn end_with(&mut self, error: &Error) {
-        self.state = State::Ended;
-        for choice in &mut self.choices {
-            choice.source = ReplySource::Ended;
-        }
+        self.drop_upstream();
         if let Some(choice) = self.choices.first_mut() {
             choice.pipe.write_error(error, &mut self.out);
         }
@@ -230,9 +246,7 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
 
     /// Drops upstream and ends an interrupted reply.
     fn end_interrupted(&mut self, reason: &str) {
-        for choice in &mut self.choices {
-            choice.source = ReplySource::Ended;
-        }
+        self.drop_upstream();
         let Some(choice) = self.choices.first_mut() else { return };
         match choice.pipe.interrupt(reason, &mut self.out) {
             Ok(summary) => {
@@ -241,6 +255,23 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
             }
             Err(error) => self.end_with(&error),
         }
+    }
+
+    fn drop_upstream(&mut self) {
+        self.state = State::Ended;
+        for choice in &mut self.choices {
+            choice.source = ReplySource::Ended;
+        }
+    }
+
+    fn take_output(&mut self) -> Option<ReplyPart<W>> {
+        if self.out.bytes() == 0 {
+            return None;
+        }
+        self.has_begun = true;
+        self.observer.sent();
+        self.keepalive.reset();
+        Some(ReplyPart::Output(std::mem::take(&mut self.out)))
     }
 
     fn poll_keepalive(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -40,21 +40,24 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Opens the turns, and waits until one of their replies begins.
-    pub(crate) async fn begin(
+    /// Makes the reply of turns that are opened when it is read.
+    pub(crate) fn new(
         plan: ReplyPlan,
         turns: Vec<(PendingReply, ReplyPlan)>,
         dialect: &'static Dialect,
         now: SystemTime,
         notices: Vec<Notice>,
-    ) -> Result<Self, Error> {
-        let reply_id = ids::reply_id(dialect, now);
-        let mut turns: Vec<_> =
-            turns.into_iter().map(|(pending, plan)| (ReplySource::Pending(pending), plan)).collect();
+    ) -> Self {
+        let turns = turns.into_iter().map(|(pending, plan)| (ReplySource::Pending(pending), plan)).collect();
         let deadline = Instant::now() + FIRST_OUTPUT_WAIT;
+        Self { dialect, reply_id: ids::reply_id(dialect, now), notices, plan, turns, deadline }
+    }
+
+    /// Opens the turns, and waits until one of their replies begins.
+    pub(crate) async fn begun(mut self) -> Result<Self, Error> {
         let first = poll_fn(|cx| {
             let mut has_begun = false;
-            for (source, _) in &mut turns {
+            for (source, _) in &mut self.turns {
                 match source.poll_open(cx) {
                     Poll::Ready(Ok(_)) => has_begun = true,
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -64,10 +67,10 @@ impl Reply {
             if has_begun { Poll::Ready(Ok(())) } else { Poll::Pending }
         });
         // Elapsed: everything later, even a failure, is part of the reply.
-        if let Ok(begun) = tokio::time::timeout_at(deadline, crate::panics::caught(first)).await {
+        if let Ok(begun) = tokio::time::timeout_at(self.deadline, crate::panics::caught(first)).await {
             begun?;
         }
-        Ok(Self { dialect, reply_id, notices, plan, turns, deadline })
+        Ok(self)
     }
 
     /// Returns the dialect of the reply.

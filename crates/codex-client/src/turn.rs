@@ -135,10 +135,18 @@ impl Turn {
     /// # Errors
     /// There is no usable login, or a turn failed before its first output.
     pub async fn send(self) -> Result<Reply, Error> {
+        self.start().begun().await
+    }
+
+    /// Returns the reply at once; nothing is sent before it is read. For connections that need not wait until a reply
+    /// begins, because an error has a form of its own there: read it with [`Relay::try_poll_part`].
+    ///
+    /// [`Relay::try_poll_part`]: crate::Relay::try_poll_part
+    pub fn start(self) -> Reply {
         // The backend makes one choice per turn.
         let choices = 0..self.plan.n.max(1);
         let turns = choices.map(|choice| (self.open(), ReplyPlan { choice, ..self.plan.clone() })).collect();
-        Reply::begin(self.plan, turns, self.dialect, self.client.timer.now(), self.info.notices).await
+        Reply::new(self.plan, turns, self.dialect, self.client.timer.now(), self.info.notices)
     }
 
     /// Returns one turn as a future that a reply can own. Nothing is sent before it is polled; dropping it cancels the

@@ -132,6 +132,13 @@ pub enum IncompleteReason {
     Other(String),
 }
 
+impl IncompleteReason {
+    /// Returns whether the client has interrupted the response.
+    pub fn is_interruption(&self) -> bool {
+        matches!(self, Self::Other(reason) if reason == "interrupted")
+    }
+}
+
 impl<'a> Event<'a> {
     /// Parses an event's JSON.
     ///

@@ -266,7 +266,10 @@ impl ResponseStream {
             None => ("response.completed", "completed"),
             Some(_) => ("response.incomplete", "incomplete"),
         };
-        self.finish_open_items(status, sink)?;
+        // Of an interrupted response, what is not finished is discarded (docs/backend.md §4).
+        if !reason.is_some_and(IncompleteReason::is_interruption) {
+            self.finish_open_items(status, sink)?;
+        }
         self.template.end(status, &self.output.to_json());
         let mut edit = ObjectEdit::new(envelope.json);
         edit.set("response", envelope.response, self.template.json());
