@@ -7,7 +7,8 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 use codex_auth::{
-    AnyStore, BlockingStore as _, EndpointError, FileStore, Secret, TokenEndpoint, TokenManager, TokenResponse,
+    AnyStore, BlockingStore as _, EndpointError, FileStore, RefreshReason, Secret, TokenEndpoint, TokenManager,
+    TokenResponse,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -15,7 +16,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 struct Unused;
 
 impl TokenEndpoint for Unused {
-    async fn refresh(&self, _: &Secret) -> Result<TokenResponse, EndpointError> {
+    async fn refresh(&self, _: &Secret, _: RefreshReason) -> Result<TokenResponse, EndpointError> {
         panic!("a fresh token is not renewed");
     }
 }

@@ -12,8 +12,11 @@ pub struct AuthConfig {
     pub issuer: Url,
     /// The registered OAuth client id.
     pub client_id: String,
-    /// The `originator` query parameter and header.
+    /// The `originator` query parameter of a login, and header of refreshes and revocations.
     pub originator: String,
+    /// The `user-agent` of refreshes and revocations. The official client always sends one; the type `ClientIdentity` of
+    /// codex-upstream has it.
+    pub user_agent: Option<String>,
     /// The host in the redirect URI: `127.0.0.1`, as the official client sends it (`docs/backend.md §9`) and RFC 8252
     /// section 8.3 recommends, or `localhost`, as other programs do. The listener binds both loopback addresses either
     /// way.
@@ -28,13 +31,14 @@ impl AuthConfig {
     /// The originator that the official command-line client sends.
     pub const ORIGINATOR: &'static str = "codex_cli_rs";
 
-    /// Returns the official client's settings for the given auth server.
+    /// Returns the official client's settings for the given auth server, without a user agent.
     #[must_use]
     pub fn new(issuer: Url) -> Self {
         Self {
             issuer,
             client_id: Self::CLIENT_ID.to_owned(),
             originator: Self::ORIGINATOR.to_owned(),
+            user_agent: None,
             redirect_host: "127.0.0.1".to_owned(),
             allowed_workspaces: Vec::new(),
         }

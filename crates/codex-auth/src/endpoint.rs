@@ -11,6 +11,7 @@ use http::{Request, Response};
 
 use crate::config::AuthConfig;
 use crate::http_client::{HttpClient, HttpClientError};
+use crate::refresh::freshness::RefreshReason;
 use crate::requests;
 use crate::response::{EndpointError, TokenResponse};
 use crate::secret::Secret;
@@ -19,16 +20,24 @@ use crate::tokens::Tokens;
 /// Exchanges a refresh token for new tokens.
 pub trait TokenEndpoint: Send + Sync + 'static {
     /// Sends the refresh token, once. A panic counts as a lost response: after a response has arrived, it loses the new
-    /// tokens.
+    /// tokens. The auth server learns `reason`, as from the official client.
     ///
     /// # Errors
     /// [`EndpointError`], whose variants say whether the token may be sent again.
-    fn refresh(&self, refresh_token: &Secret) -> impl Future<Output = Result<TokenResponse, EndpointError>> + Send;
+    fn refresh(
+        &self,
+        refresh_token: &Secret,
+        reason: RefreshReason,
+    ) -> impl Future<Output = Result<TokenResponse, EndpointError>> + Send;
 }
 
 impl<E: TokenEndpoint> TokenEndpoint for Arc<E> {
-    fn refresh(&self, refresh_token: &Secret) -> impl Future<Output = Result<TokenResponse, EndpointError>> + Send {
-        self.as_ref().refresh(refresh_token)
+    fn refresh(
+        &self,
+        refresh_token: &Secret,
+        reason: RefreshReason,
+    ) -> impl Future<Output = Result<TokenResponse, EndpointError>> + Send {
+        self.as_ref().refresh(refresh_token, reason)
     }
 }
 
@@ -47,8 +56,8 @@ impl AnyTokenEndpoint {
 }
 
 impl TokenEndpoint for AnyTokenEndpoint {
-    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenResponse, EndpointError> {
-        self.0.refresh_boxed(refresh_token).await
+    async fn refresh(&self, refresh_token: &Secret, reason: RefreshReason) -> Result<TokenResponse, EndpointError> {
+        self.0.refresh_boxed(refresh_token, reason).await
     }
 }
 
@@ -60,14 +69,14 @@ impl fmt::Debug for AnyTokenEndpoint {
 
 /// [`TokenEndpoint`] with a single type of future.
 trait DynTokenEndpoint: Send + Sync {
-    fn refresh_boxed<'a>(&'a self, refresh_token: &'a Secret) -> BoxRefresh<'a>;
+    fn refresh_boxed<'a>(&'a self, refresh_token: &'a Secret, reason: RefreshReason) -> BoxRefresh<'a>;
 }
 
 type BoxRefresh<'a> = Pin<Box<dyn Future<Output = Result<TokenResponse, EndpointError>> + Send + 'a>>;
 
 impl<E: TokenEndpoint> DynTokenEndpoint for E {
-    fn refresh_boxed<'a>(&'a self, refresh_token: &'a Secret) -> BoxRefresh<'a> {
-        Box::pin(self.refresh(refresh_token))
+    fn refresh_boxed<'a>(&'a self, refresh_token: &'a Secret, reason: RefreshReason) -> BoxRefresh<'a> {
+        Box::pin(self.refresh(refresh_token, reason))
     }
 }
 
@@ -113,8 +122,8 @@ impl<H: HttpClient> HttpTokenEndpoint<H> {
 }
 
 impl<H: HttpClient> TokenEndpoint for HttpTokenEndpoint<H> {
-    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenResponse, EndpointError> {
-        let request = requests::refresh_request(&self.config, refresh_token).map_err(HttpClientError::from)?;
+    async fn refresh(&self, refresh_token: &Secret, reason: RefreshReason) -> Result<TokenResponse, EndpointError> {
+        let request = requests::refresh_request(&self.config, refresh_token, reason).map_err(HttpClientError::from)?;
         let response = send_with_timeout(&self.http, request, Self::REFRESH_TIMEOUT).await?;
         TokenResponse::parse(&response)
     }

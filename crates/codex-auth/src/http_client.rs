@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 /// Sends one request to the auth server and reads the whole response.
 ///
-/// The implementation adds what belongs to the connection (user agent, TLS fingerprint, proxy) and follows no
-/// redirects: a redirect would hand a token to another address.
+/// The implementation adds what belongs to the connection (`accept-encoding` and the decoding of the reply, TLS
+/// fingerprint, proxy), but no user agent: the official client names itself in some requests only, and those have the
+/// header already. It follows no redirects: a redirect would hand a token to another address.
 ///
 /// ```
 /// use bytes::Bytes;

@@ -1,15 +1,20 @@
 //! Builds the requests to the auth server: pure functions from values to [`http::Request`] (`docs/backend.md §1.4` to
 //! `§1.8`).
 //!
-//! Each fails only if the configuration cannot be written into a request: an originator with control characters, or an
-//! issuer that is not an HTTP URL.
+//! Headers, body members and their order are those that the official client 0.171.0 was seen to send. Only its
+//! refreshes and revocations name the client; the requests of a login have neither `originator` nor `user-agent`.
+//!
+//! Each fails only if the configuration cannot be written into a request: an originator or user agent with
+//! control characters, or an issuer that is not an HTTP URL.
 
 use bytes::Bytes;
+use http::request::Builder;
 use http::{Request, header};
 use serde::Serialize;
 use url::form_urlencoded;
 
 use crate::config::AuthConfig;
+use crate::refresh::freshness::RefreshReason;
 use crate::secret::Secret;
 use crate::tokens::Tokens;
 
@@ -25,28 +30,42 @@ pub fn exchange_request(
 ) -> http::Result<Request<Bytes>> {
     let form = form_urlencoded::Serializer::new(String::new())
         .append_pair("grant_type", "authorization_code")
+        .append_pair("client_id", &config.client_id)
         .append_pair("code", code.expose())
         .append_pair("redirect_uri", redirect_uri)
-        .append_pair("client_id", &config.client_id)
         .append_pair("code_verifier", verifier.expose())
         .finish();
-    post(config, "/oauth/token", "application/x-www-form-urlencoded", form.into())
+    let request = post(config, "/oauth/token", "application/x-www-form-urlencoded");
+    with_body(request, form.into())
 }
 
 /// Builds the exchange of a refresh token for new tokens, which uses up the refresh token (`docs/backend.md §1.5`).
 ///
 /// # Errors
 /// `config` cannot be written into a request.
-pub fn refresh_request(config: &AuthConfig, refresh_token: &Secret) -> http::Result<Request<Bytes>> {
+pub fn refresh_request(
+    config: &AuthConfig,
+    refresh_token: &Secret,
+    reason: RefreshReason,
+) -> http::Result<Request<Bytes>> {
     #[derive(Serialize)]
     struct Body<'a> {
         client_id: &'a str,
         grant_type: &'a str,
+        refresh_reason: &'a str,
         refresh_token: &'a str,
     }
-    let body =
-        Body { client_id: &config.client_id, grant_type: "refresh_token", refresh_token: refresh_token.expose() };
-    post_json(config, "/oauth/token", &body)
+    let refresh_reason = match reason {
+        RefreshReason::Rejected => "unauthorized_recovery",
+        RefreshReason::Expired | RefreshReason::ExpiresSoon | RefreshReason::TooOld => "proactive_expiry",
+    };
+    let body = Body {
+        client_id: &config.client_id,
+        grant_type: "refresh_token",
+        refresh_reason,
+        refresh_token: refresh_token.expose(),
+    };
+    with_body(identify(post(config, "/oauth/token", JSON), config), json(&body))
 }
 
 /// Builds the revocation of the login, on every device that shares the grant (`docs/backend.md §1.7`).
@@ -67,7 +86,7 @@ pub fn revoke_request(config: &AuthConfig, tokens: &Tokens) -> http::Result<Requ
         }
         None => Body { token: tokens.access_token.expose(), token_type_hint: "access_token", client_id: None },
     };
-    post_json(config, "/oauth/revoke", &body)
+    with_body(identify(post(config, "/oauth/revoke", JSON), config), json(&body))
 }
 
 /// Builds the request for a device code (`docs/backend.md §1.8`, step 1).
@@ -79,7 +98,8 @@ pub fn device_code_request(config: &AuthConfig) -> http::Result<Request<Bytes>> 
     struct Body<'a> {
         client_id: &'a str,
     }
-    post_json(config, "/api/accounts/deviceauth/usercode", &Body { client_id: &config.client_id })
+    let body = Body { client_id: &config.client_id };
+    with_body(post(config, "/api/accounts/deviceauth/usercode", JSON), json(&body))
 }
 
 /// Builds the poll for whether the user has entered the device code (`docs/backend.md §1.8`, step 3).
@@ -97,21 +117,32 @@ pub fn device_poll_request(
         user_code: &'a str,
     }
     let body = Body { device_auth_id: device_auth_id.expose(), user_code };
-    post_json(config, "/api/accounts/deviceauth/token", &body)
+    with_body(post(config, "/api/accounts/deviceauth/token", JSON), json(&body))
 }
 
-fn post_json(config: &AuthConfig, path: &str, body: &impl Serialize) -> http::Result<Request<Bytes>> {
+const JSON: &str = "application/json";
+
+fn json(body: &impl Serialize) -> Bytes {
     // Structs of strings cannot fail to serialize; the server would answer an empty body with a clear error anyway.
-    let body = serde_json::to_vec(body).unwrap_or_default();
-    post(config, path, "application/json", body.into())
+    serde_json::to_vec(body).unwrap_or_default().into()
 }
 
-fn post(config: &AuthConfig, path: &str, content_type: &str, body: Bytes) -> http::Result<Request<Bytes>> {
-    Request::post(config.endpoint(path))
-        .header(header::CONTENT_TYPE, content_type)
-        .header(header::ACCEPT, "application/json")
-        .header("originator", &config.originator)
-        .body(body)
+/// Begins a request. Headers are sent in the order in which they are added.
+fn post(config: &AuthConfig, path: &str, content_type: &str) -> Builder {
+    Request::post(config.endpoint(path)).header(header::CONTENT_TYPE, content_type)
+}
+
+/// Names the client.
+fn identify(request: Builder, config: &AuthConfig) -> Builder {
+    let request = request.header("originator", &config.originator);
+    match &config.user_agent {
+        Some(user_agent) => request.header(header::USER_AGENT, user_agent),
+        None => request,
+    }
+}
+
+fn with_body(request: Builder, body: Bytes) -> http::Result<Request<Bytes>> {
+    request.header(header::ACCEPT, "*/*").body(body)
 }
 
 #[cfg(test)]
@@ -128,29 +159,51 @@ mod tests {
         std::str::from_utf8(request.body()).unwrap()
     }
 
+    fn headers(request: &Request<Bytes>) -> Vec<(&str, &str)> {
+        request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect()
+    }
+
     #[test]
     fn the_exchange_is_a_form_in_the_cli_order() {
         let config = config("https://auth.openai.com");
         let uri = "http://localhost:1455/auth/callback";
         let request = exchange_request(&config, &"c&d".into(), &"v".into(), uri).unwrap();
         assert_eq!(request.uri(), "https://auth.openai.com/oauth/token");
-        assert_eq!(request.headers()["content-type"], "application/x-www-form-urlencoded");
+        assert_eq!(
+            headers(&request),
+            [("content-type", "application/x-www-form-urlencoded"), ("accept", "*/*")],
+            "a login does not name the client"
+        );
         assert_eq!(
             text(&request),
-            "grant_type=authorization_code&code=c%26d&redirect_uri=http%3A%2F%2Flocalhost%3A1455%2Fauth%2Fcallback\
-             &client_id=app_EMoamEEZ73f0CkXaXp7hrann&code_verifier=v"
+            "grant_type=authorization_code&client_id=app_EMoamEEZ73f0CkXaXp7hrann&code=c%26d\
+             &redirect_uri=http%3A%2F%2Flocalhost%3A1455%2Fauth%2Fcallback&code_verifier=v"
         );
     }
 
     #[test]
-    fn the_refresh_is_json_with_the_originator() {
-        let request = refresh_request(&config("http://127.0.0.1:9/prefix/"), &"r".into()).unwrap();
-        assert_eq!(request.uri(), "http://127.0.0.1:9/prefix/oauth/token");
-        assert_eq!(request.headers()["originator"], "codex_cli_rs");
-        assert_eq!(
-            text(&request),
-            r#"{"client_id":"app_EMoamEEZ73f0CkXaXp7hrann","grant_type":"refresh_token","refresh_token":"r"}"#
-        );
+    fn the_refresh_is_json_with_the_reason_and_names_the_client() {
+        let mut config = config("http://127.0.0.1:9/prefix/");
+        config.user_agent = Some("codex_cli_rs/0.171.0 (Debian 12.0.0; x86_64) xterm-256color".to_owned());
+        let reasons = [
+            (RefreshReason::Expired, "proactive_expiry"),
+            (RefreshReason::ExpiresSoon, "proactive_expiry"),
+            (RefreshReason::TooOld, "proactive_expiry"),
+            (RefreshReason::Rejected, "unauthorized_recovery"),
+        ];
+        for (reason, sent) in reasons {
+            let request = refresh_request(&config, &"r".into(), reason).unwrap();
+            assert_eq!(request.uri(), "http://127.0.0.1:9/prefix/oauth/token");
+            let expected = [
+                ("content-type", "application/json"),
+                ("originator", "codex_cli_rs"),
+                ("user-agent", "codex_cli_rs/0.171.0 (Debian 12.0.0; x86_64) xterm-256color"),
+                ("accept", "*/*"),
+            ];
+            assert_eq!(headers(&request), expected);
+            let client = r#""client_id":"app_EMoamEEZ73f0CkXaXp7hrann","grant_type":"refresh_token""#;
+            assert_eq!(text(&request), format!(r#"{{{client},"refresh_reason":"{sent}","refresh_token":"r"}}"#));
+        }
     }
 
     #[test]
@@ -162,6 +215,8 @@ mod tests {
         tokens.refresh_token = Some("r".into());
         let request = revoke_request(&config, &tokens).unwrap();
         assert_eq!(request.uri().path(), "/oauth/revoke");
+        let expected = [("content-type", "application/json"), ("originator", "codex_cli_rs"), ("accept", "*/*")];
+        assert_eq!(headers(&request), expected);
         assert_eq!(
             text(&request),
             r#"{"token":"r","token_type_hint":"refresh_token","client_id":"app_EMoamEEZ73f0CkXaXp7hrann"}"#
@@ -177,12 +232,21 @@ mod tests {
         let poll = device_poll_request(&config, &"d".into(), "CODE-1").unwrap();
         assert_eq!(poll.uri().path(), "/api/accounts/deviceauth/token");
         assert_eq!(text(&poll), r#"{"device_auth_id":"d","user_code":"CODE-1"}"#);
+        for request in [start, poll] {
+            assert_eq!(headers(&request), [("content-type", "application/json"), ("accept", "*/*")]);
+        }
     }
 
     #[test]
-    fn an_originator_that_cannot_be_a_header_value_is_an_error() {
-        let mut config = config("https://auth.openai.com");
-        config.originator = "line\nbreak".to_owned();
-        assert!(refresh_request(&config, &"r".into()).is_err());
+    fn a_name_that_cannot_be_a_header_value_is_an_error() {
+        let config = config("https://auth.openai.com");
+        let broken = "line\nbreak".to_owned();
+        let names = [
+            AuthConfig { originator: broken.clone(), ..config.clone() },
+            AuthConfig { user_agent: Some(broken), ..config },
+        ];
+        for config in names {
+            assert!(refresh_request(&config, &"r".into(), RefreshReason::Expired).is_err());
+        }
     }
 }

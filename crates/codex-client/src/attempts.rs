@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use codex_auth::{EndpointError, Secret, TokenEndpoint, TokenResponse};
+use codex_auth::{EndpointError, RefreshReason, Secret, TokenEndpoint, TokenResponse};
 use codex_upstream::{ChunkStream, Upstream, UpstreamError};
 use http::{Request, Response};
 
@@ -24,8 +24,8 @@ impl<E> CountedEndpoint<E> {
 }
 
 impl<E: TokenEndpoint> TokenEndpoint for CountedEndpoint<E> {
-    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenResponse, EndpointError> {
-        let refreshed = self.endpoint.refresh(refresh_token).await;
+    async fn refresh(&self, refresh_token: &Secret, reason: RefreshReason) -> Result<TokenResponse, EndpointError> {
+        let refreshed = self.endpoint.refresh(refresh_token, reason).await;
         self.observer.refreshed(match &refreshed {
             Ok(_) => RefreshOutcome::Refreshed,
             Err(EndpointError::Refused { .. }) => RefreshOutcome::Refused,

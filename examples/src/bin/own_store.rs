@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use codex_auth::{
-    BlockingStore, EndpointError, ParseTokensError, Secret, StoreError, StoreVersion, TokenEndpoint, TokenManager,
-    TokenResponse, Tokens,
+    BlockingStore, EndpointError, ParseTokensError, RefreshReason, Secret, StoreError, StoreVersion, TokenEndpoint,
+    TokenManager, TokenResponse, Tokens,
 };
 use futures_util::future::try_join_all;
 use rusqlite::{Connection, ErrorCode};
@@ -127,7 +127,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct AuthServer(Arc<AtomicU64>);
 
 impl TokenEndpoint for AuthServer {
-    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenResponse, EndpointError> {
+    async fn refresh(&self, refresh_token: &Secret, _: RefreshReason) -> Result<TokenResponse, EndpointError> {
         let number = self.0.fetch_add(1, Ordering::SeqCst);
         assert_eq!(refresh_token.expose(), format!("refresh-{number}"), "the token was used twice");
         Ok(TokenResponse {

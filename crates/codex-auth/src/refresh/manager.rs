@@ -316,7 +316,7 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
             self.state().count_rejection(self.moment());
         }
         tracing::info!(%reason, "refreshing the access token");
-        match self.send(refresh_token.clone()).await {
+        match self.send(refresh_token.clone(), reason).await {
             Ok(response) => self.store_and_publish(lock, &tokens, response, rejected).await,
             Err(error @ EndpointError::Refused { .. }) => {
                 // A program without locks may have been faster; then its tokens are in the store.
@@ -333,9 +333,13 @@ impl<S: TokenStore, E: TokenEndpoint> ManagerInner<S, E> {
     }
 
     /// Sends the refresh token, in its own task: if the client panics, the token counts as used.
-    async fn send(self: &Arc<Self>, refresh_token: Secret) -> Result<TokenResponse, EndpointError> {
+    async fn send(
+        self: &Arc<Self>,
+        refresh_token: Secret,
+        reason: RefreshReason,
+    ) -> Result<TokenResponse, EndpointError> {
         let shared = Arc::clone(self);
-        let sent = tokio::spawn(async move { shared.endpoint.refresh(&refresh_token).await });
+        let sent = tokio::spawn(async move { shared.endpoint.refresh(&refresh_token, reason).await });
         sent.await.unwrap_or_else(|_| Err(EndpointError::Interrupted("the HTTP client panicked".to_owned())))
     }
 

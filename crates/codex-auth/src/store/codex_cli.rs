@@ -157,7 +157,11 @@ mod tests {
 
         struct NoEndpoint;
         impl crate::TokenEndpoint for NoEndpoint {
-            async fn refresh(&self, _: &Secret) -> Result<crate::TokenResponse, crate::EndpointError> {
+            async fn refresh(
+                &self,
+                _: &Secret,
+                _: crate::RefreshReason,
+            ) -> Result<crate::TokenResponse, crate::EndpointError> {
                 panic!("the CLI's login is never renewed here");
             }
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use codex_auth::{
     AuthError, EndpointError, GrantRefusal, HttpClient, HttpClientError, HttpTokenEndpoint, LoginReason, MemoryStore,
-    RefreshPolicy, TokenEndpoint as _, TokenManager, Tokens,
+    RefreshPolicy, RefreshReason, TokenEndpoint as _, TokenManager, Tokens,
 };
 use http::{Request, Response};
 use tokio::time::Instant;
@@ -85,7 +85,7 @@ async fn a_silent_auth_server_times_out() {
     assert_eq!(began.elapsed(), HttpTokenEndpoint::<Silence>::REFRESH_TIMEOUT);
     assert!(matches!(error, AuthError::Temporary { .. }), "{error}");
     let silent = HttpTokenEndpoint::new(Silence, config());
-    let lost = silent.refresh(&"refresh-1".into()).await.unwrap_err();
+    let lost = silent.refresh(&"refresh-1".into(), RefreshReason::Expired).await.unwrap_err();
     assert!(matches!(lost, EndpointError::Interrupted(_)), "the token may be used up: {lost}");
 }
 
@@ -102,6 +102,23 @@ async fn a_response_with_tokens_clears_the_problem() {
     assert_eq!(stored.refresh_token.unwrap().expose(), "refresh-2");
     assert_eq!(stored.account_id.as_deref(), Some("account"), "members that the response leaves out keep their value");
     assert_eq!(manager.status().await.problem, None);
+}
+
+#[tokio::test]
+async fn the_auth_server_learns_why_the_tokens_are_renewed() {
+    let clock = TestClock::new();
+    let reply = |generation| {
+        format!(r#"{{"access_token":"access-{generation}","refresh_token":"refresh-{generation}","expires_in":3600}}"#)
+    };
+    let http = ScriptedHttp::replying([(200, reply(2)), (200, reply(3))]);
+    let manager = manager(clock.tokens(1, 0), http.clone(), &clock);
+    let renewed = manager.bearer().await.unwrap();
+    manager.replace(&renewed).await.unwrap();
+    let reasons = http.requests().into_iter().map(|request| {
+        let body: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
+        body["refresh_reason"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(reasons.collect::<Vec<_>>(), ["proactive_expiry", "unauthorized_recovery"]);
 }
 
 #[tokio::test(start_paused = true)]

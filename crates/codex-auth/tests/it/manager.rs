@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use codex_auth::{
     AnyStore, AnyTokenEndpoint, AuthError, Bearer, EndpointError, GrantRefusal, LoginReason, LoginState, MemoryStore,
-    RefreshPolicy, Secret, TokenEndpoint as _, TokenManager,
+    RefreshPolicy, RefreshReason, Secret, TokenEndpoint as _, TokenManager,
 };
 use tokio::time::Instant;
 
@@ -49,7 +49,7 @@ async fn a_manager_of_any_store_and_endpoint_is_one_type() {
         TokenManager::with_policy(store, endpoint.clone(), clock.handle(), RefreshPolicy::default());
     let rejected = manager.clone().bearer().await.unwrap();
     assert_eq!(token(&manager.replace(&rejected).await.unwrap()), "access-2");
-    let refused = endpoint.refresh(&Secret::new("refresh-1")).await.unwrap_err();
+    let refused = endpoint.refresh(&Secret::new("refresh-1"), RefreshReason::Rejected).await.unwrap_err();
     assert_eq!(refused, reused());
     assert_eq!(authority.seen(), ["refresh-1", "refresh-1"]);
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use codex_auth::{
     AuthConfig, BlockingStore, EndpointError, GrantRefusal, HttpClient, HttpClientError, MemoryLock, MemoryStore,
-    RefreshPolicy, Secret, StoreError, StoreVersion, TokenEndpoint, TokenManager, TokenResponse, TokenStore, Tokens,
+    RefreshPolicy, RefreshReason, Secret, StoreError, StoreVersion, TokenEndpoint, TokenManager, TokenResponse,
+    TokenStore, Tokens,
 };
 use http::{Request, Response};
 use tokio::sync::Semaphore;
@@ -146,7 +147,7 @@ impl Authority {
 }
 
 impl TokenEndpoint for Authority {
-    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenResponse, EndpointError> {
+    async fn refresh(&self, refresh_token: &Secret, _: RefreshReason) -> Result<TokenResponse, EndpointError> {
         self.0.seen.lock().unwrap().push(refresh_token.expose().to_owned());
         self.0.gate.acquire().await.unwrap().forget();
         let whim = self.0.whims.lock().unwrap().pop_front();

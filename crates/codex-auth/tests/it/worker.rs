@@ -9,8 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use codex_auth::{
-    EndpointError, FileStore, GrantRefusal, HttpClientError, RefreshPolicy, Secret, SystemClock, TokenEndpoint,
-    TokenManager, TokenResponse,
+    EndpointError, FileStore, GrantRefusal, HttpClientError, RefreshPolicy, RefreshReason, Secret, SystemClock,
+    TokenEndpoint, TokenManager, TokenResponse,
 };
 
 /// `<port> <path>`: the auth server, and the credentials to use.
@@ -79,7 +79,7 @@ impl Remote {
 }
 
 impl TokenEndpoint for Remote {
-    async fn refresh(&self, refresh_token: &Secret) -> Result<TokenResponse, EndpointError> {
+    async fn refresh(&self, refresh_token: &Secret, _: RefreshReason) -> Result<TokenResponse, EndpointError> {
         let asked = self.ask(format!("refresh {}", refresh_token.expose())).await;
         let said = asked.map_err(|error| HttpClientError::Interrupted(error.to_string()))?;
         if said == "reused" {

@@ -154,7 +154,7 @@ async fn a_client_without_a_login_names_the_command_of_its_store() {
 async fn a_manager_can_be_shared_with_the_rest_of_the_program() {
     struct Own;
     impl TokenEndpoint for Own {
-        async fn refresh(&self, _: &Secret) -> Result<TokenResponse, EndpointError> {
+        async fn refresh(&self, _: &Secret, _: codex_auth::RefreshReason) -> Result<TokenResponse, EndpointError> {
             Ok(TokenResponse { access_token: Some(Secret::new("second")), ..TokenResponse::default() })
         }
     }
@@ -175,7 +175,7 @@ async fn a_manager_can_be_shared_with_the_rest_of_the_program() {
 async fn an_endpoint_of_ones_own_refreshes_the_tokens() {
     struct Offline;
     impl TokenEndpoint for Offline {
-        async fn refresh(&self, _: &Secret) -> Result<TokenResponse, EndpointError> {
+        async fn refresh(&self, _: &Secret, _: codex_auth::RefreshReason) -> Result<TokenResponse, EndpointError> {
             Err(EndpointError::Unavailable { message: "offline".to_owned(), retry_after: None })
         }
     }
