@@ -170,8 +170,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets everything about the auth server; by default it is the official client's, with the originator of
-    /// [`Self::identity`].
+    /// Sets everything about the auth server; by default it is the official client's. Without a user agent, that of
+    /// [`Self::identity`] is sent.
     pub fn auth(mut self, config: AuthConfig) -> Self {
         self.auth = Some(config);
         self
@@ -266,11 +266,9 @@ impl ClientBuilder {
         let tokens = match self.login {
             Login::Tokens(tokens) => tokens,
             Login::Store(store) => {
-                let mut auth = self.auth.unwrap_or_else(|| AuthConfig {
-                    originator: self.identity.originator.clone(),
-                    ..AuthConfig::default()
-                });
+                let mut auth = self.auth.unwrap_or_default();
                 auth.issuer = issuer.unwrap_or(auth.issuer);
+                auth.user_agent.get_or_insert_with(|| self.identity.startup_user_agent.clone());
                 let endpoint = self
                     .endpoint
                     .unwrap_or_else(|| AnyTokenEndpoint::new(HttpTokenEndpoint::new(upstream.clone(), auth)));

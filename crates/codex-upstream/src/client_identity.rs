@@ -1,7 +1,9 @@
 //! The client that the backend sees, as one value.
 
-/// The originator of the official command-line client (`docs/backend.md §2.2`).
-pub const DEFAULT_ORIGINATOR: &str = "codex_cli_rs";
+use codex_auth::AuthConfig;
+
+/// The originator of the official client in interactive use (`docs/backend.md §2.2`).
+pub const DEFAULT_ORIGINATOR: &str = "codex-tui";
 
 /// A client version that the newest catalogue accepts for all its models (`docs/backend.md §5.3`, `§9`).
 pub const DEFAULT_VERSION: &str = "0.171.0";
@@ -15,29 +17,42 @@ const TERMINAL: &str = "xterm-256color";
 /// `minimal_client_version` is above [`version`](Self::version) (`docs/backend.md §5.3`). The TLS and HTTP/2 layers are
 /// chosen separately, by [`Emulation`](crate::Emulation).
 ///
+/// The official client has two names. Until it knows how it is used it is `codex_cli_rs`
+/// ([`STARTUP_ORIGINATOR`](Self::STARTUP_ORIGINATOR)): when it refreshes or revokes a login, and in its first requests to
+/// the backend. Its turns and all that follows have the name of that use, twice in the user agent.
+///
 /// ```
 /// use codex_upstream::ClientIdentity;
 ///
 /// let identity = ClientIdentity::configured("codex_exec", "0.171.0")?;
 /// assert!(identity.user_agent.starts_with("codex_exec/0.171.0 ("));
+/// assert!(identity.user_agent.ends_with(" (codex_exec; 0.171.0)"));
+/// assert!(identity.startup_user_agent.starts_with("codex_cli_rs/0.171.0 ("));
 /// assert!(ClientIdentity::configured("codex_exec", "latest").is_err());
 /// # Ok::<(), codex_upstream::InvalidIdentity>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientIdentity {
-    /// The value of the `originator` header.
+    /// The value of the `originator` header of turns.
     pub originator: String,
     /// The client version, as in `0.171.0`.
     pub version: String,
-    /// The value of the `user-agent` header.
+    /// The value of the `user-agent` header of turns.
     pub user_agent: String,
+    /// The value of the `user-agent` header until the first turn, and at the auth server:
+    /// [`AuthConfig::user_agent`].
+    pub startup_user_agent: String,
 }
 
 impl ClientIdentity {
+    /// The originator until the first turn, and at the auth server.
+    pub const STARTUP_ORIGINATOR: &'static str = AuthConfig::ORIGINATOR;
+
     /// Creates the identity of a client on this operating system.
     ///
-    /// The user agent is `{originator}/{version} ({os} {os version}; {arch}) {terminal}` (`docs/backend.md §2.2`). On
-    /// Linux the system's name and version come from `/etc/os-release`, on macOS from its version property list.
+    /// The user agent is `{originator}/{version} ({os} {os version}; {arch}) {terminal} ({originator}; {version})`
+    /// (`docs/backend.md §2.2`). On Linux the system's name and version come from `/etc/os-release`, on macOS from its
+    /// version property list.
     #[must_use]
     pub fn new(originator: &str, version: &str) -> Self {
         Self::on(originator, version, &Os::running())
@@ -64,10 +79,12 @@ impl ClientIdentity {
 
     fn on(originator: &str, version: &str, os: &Os) -> Self {
         let Os { name, version: os_version, arch } = os;
+        let system = format!("({name} {os_version}; {arch}) {TERMINAL}");
         Self {
             originator: originator.to_owned(),
             version: version.to_owned(),
-            user_agent: format!("{originator}/{version} ({name} {os_version}; {arch}) {TERMINAL}"),
+            user_agent: format!("{originator}/{version} {system} ({originator}; {version})"),
+            startup_user_agent: format!("{}/{version} {system}", Self::STARTUP_ORIGINATOR),
         }
     }
 }
@@ -167,10 +184,10 @@ mod tests {
         ];
         for (os_release, expected) in rows {
             let os = Os { arch: "x86_64", ..Os::from_os_release(os_release) };
-            assert_eq!(
-                ClientIdentity::on("codex_cli_rs", "0.169.0", &os).user_agent,
-                format!("codex_cli_rs/0.169.0 ({expected}; x86_64) xterm-256color")
-            );
+            let identity = ClientIdentity::on("codex-tui", "0.171.0", &os);
+            let system = format!("({expected}; x86_64) xterm-256color");
+            assert_eq!(identity.user_agent, format!("codex-tui/0.171.0 {system} (codex-tui; 0.171.0)"));
+            assert_eq!(identity.startup_user_agent, format!("codex_cli_rs/0.171.0 {system}"));
         }
     }
 
@@ -188,6 +205,8 @@ mod tests {
             let identity = ClientIdentity::configured(originator, version).unwrap();
             assert_eq!((&*identity.originator, &*identity.version), (originator, version));
             assert!(identity.user_agent.starts_with(&format!("{originator}/{version} (")));
+            assert!(identity.user_agent.ends_with(&format!(" ({originator}; {version})")));
+            assert!(identity.startup_user_agent.starts_with(&format!("codex_cli_rs/{version} (")));
         }
         for originator in ["", " x", "a/b", "é", "a\nb"] {
             assert_eq!(
@@ -204,9 +223,9 @@ mod tests {
     #[test]
     fn the_default_identity_is_header_safe() {
         let identity = ClientIdentity::default();
-        for value in [&identity.originator, &identity.version, &identity.user_agent] {
+        for value in [&identity.originator, &identity.version, &identity.user_agent, &identity.startup_user_agent] {
             assert!(http::HeaderValue::from_str(value).is_ok(), "{value:?}");
         }
-        assert!(identity.user_agent.starts_with("codex_cli_rs/0.171.0 ("));
+        assert!(identity.user_agent.starts_with("codex-tui/0.171.0 ("));
     }
 }

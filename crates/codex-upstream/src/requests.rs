@@ -388,13 +388,16 @@ mod tests {
     use super::*;
 
     const ID: &str = "01a2062c-22de-7320-84ce-6a407485ff83";
+    const AGENT: &str = "codex-tui/0.171.0 (Debian 12.0.0; x86_64) xterm-256color (codex-tui; 0.171.0)";
+    const STARTUP_AGENT: &str = "codex_cli_rs/0.171.0 (Debian 12.0.0; x86_64) xterm-256color";
 
     fn with_backend<T>(base: &str, bearer: &Bearer, test: impl FnOnce(&Backend<'_>) -> T) -> T {
         let base = Url::parse(base).unwrap();
         let identity = ClientIdentity {
-            originator: "codex_cli_rs".to_owned(),
+            originator: "codex-tui".to_owned(),
             version: "0.171.0".to_owned(),
-            user_agent: "codex_cli_rs/0.171.0 (Debian 12.0.0; x86_64) xterm".to_owned(),
+            user_agent: AGENT.to_owned(),
+            startup_user_agent: STARTUP_AGENT.to_owned(),
         };
         test(&Backend { base: &base, region: None, identity: &identity, bearer })
     }
@@ -433,8 +436,8 @@ mod tests {
             ("content-type", "application/json"),
             ("authorization", "Bearer tok"),
             ("chatgpt-account-id", "acct_test"),
-            ("originator", "codex_cli_rs"),
-            ("user-agent", "codex_cli_rs/0.171.0 (Debian 12.0.0; x86_64) xterm"),
+            ("originator", "codex-tui"),
+            ("user-agent", AGENT),
         ];
         assert_eq!(sent(&request), expected);
         assert_eq!(zstd::decode_all(&request.body()[..]).unwrap(), b"{\"a\":1}");
@@ -448,8 +451,8 @@ mod tests {
                 ("content-type", "application/json"),
                 ("authorization", "Bearer tok"),
                 ("chatgpt-account-id", "acct_test"),
-                ("originator", "codex_cli_rs"),
-                ("user-agent", "codex_cli_rs/0.171.0 (Debian 12.0.0; x86_64) xterm"),
+                ("originator", "codex-tui"),
+                ("user-agent", AGENT),
                 ("accept", "*/*"),
             ];
             let picture = |task, body: &[u8]| ImagesRequest::from_json(task, body, &Options::default()).unwrap();
@@ -497,8 +500,8 @@ mod tests {
         let expected = [
             ("chatgpt-account-id", "acct_test"),
             ("authorization", "Bearer tok"),
-            ("user-agent", "codex_cli_rs/0.171.0 (Debian 12.0.0; x86_64) xterm"),
-            ("originator", "codex_cli_rs"),
+            ("user-agent", AGENT),
+            ("originator", "codex-tui"),
             ("openai-beta", "responses_websockets=2026-02-06"),
             ("x-client-request-id", ID),
             ("session-id", ID),
@@ -544,7 +547,7 @@ mod tests {
             for request in [listed, usage(b).unwrap(), accounts_check(b).unwrap()] {
                 assert_eq!(request.method(), Method::GET);
                 assert_eq!(request.headers()[ACCEPT], "*/*");
-                assert_eq!(request.headers()[headers::ORIGINATOR], "codex_cli_rs");
+                assert_eq!(request.headers()[headers::ORIGINATOR], "codex-tui");
                 assert!(request.body().is_empty());
             }
         });

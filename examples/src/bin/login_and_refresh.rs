@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 
 use codex_auth::{AuthConfig, DeviceLogin, FileStore, HttpTokenEndpoint, SystemClock, TokenManager};
 use codex_sim::{Sim, SimConfig};
-use codex_upstream::{HttpUpstream, HttpUpstreamConfig};
+use codex_upstream::{ClientIdentity, HttpUpstream, HttpUpstreamConfig};
 use url::Url;
 
 #[tokio::main]
@@ -18,7 +18,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let out = &mut io::stdout();
     let sim = Sim::start(SimConfig { tls: true, ..SimConfig::default() }).await?;
     let home = tempfile::tempdir()?;
-    let config = AuthConfig::new(Url::parse(sim.auth_url())?);
+    let user_agent = Some(ClientIdentity::default().startup_user_agent);
+    let config = AuthConfig { user_agent, ..AuthConfig::new(Url::parse(sim.auth_url())?) };
     let roots = sim.ca_pem().map(|pem| pem.as_bytes().to_vec()).into_iter().collect();
     let http = HttpUpstream::new(HttpUpstreamConfig { extra_roots_pem: roots, ..HttpUpstreamConfig::default() })?;
     let store = FileStore::new(home.path().join("credentials.json")).with_login_command("login_and_refresh");

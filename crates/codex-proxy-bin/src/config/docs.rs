@@ -34,6 +34,19 @@ where each was set.
 ";
 
 const TAIL: &str = "
+## Which fingerprint to use
+
+All requests carry the headers of the Codex client. `emulate` sets the TLS and HTTP/2 fingerprint of the connection:
+
+- `chrome`, the default, is a browser's fingerprint, like the earlier Python program. Cloudflare may challenge
+  fingerprints that it does not know. However, no real client sends Codex headers from a browser, and a public report
+  names that mismatch as the reason for blocked accounts (`icebear0828/codex-proxy#245`).
+- `codex` is the official client's fingerprint, so connection and headers match. It is the better choice if you want to
+  avoid that mismatch, or if requests get a challenge (403) on a network where the official client works.
+- `none` is the fingerprint of the TLS library, for debugging.
+
+## Reloading
+
 ¹ `SIGHUP` reloads this setting in a running server (`systemctl --user reload codex-proxy`, or `kill -HUP`). All other
 settings need a restart.
 ";

@@ -239,9 +239,11 @@ impl Config {
         }
     }
 
-    /// Returns the client identity for the auth server, the same as for the backend.
+    /// Returns the auth server and the client that it sees, which is the official one whatever the originator of turns
+    /// is.
     pub fn auth_config(&self) -> AuthConfig {
-        AuthConfig { originator: self.identity.originator.clone(), ..AuthConfig::new(self.auth.clone()) }
+        let user_agent = Some(self.identity.startup_user_agent.clone());
+        AuthConfig { user_agent, ..AuthConfig::new(self.auth.clone()) }
     }
 
     /// Returns the directory for credentials and caches.

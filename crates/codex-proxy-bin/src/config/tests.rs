@@ -93,12 +93,16 @@ fn the_upstream_timeout_can_be_set() {
 }
 
 #[test]
-fn the_client_identity_is_one_value_for_both_servers() {
+fn the_originator_is_that_of_turns_and_the_version_that_of_all_requests() {
     let read = |name, value| config(&[("HOME", "/h"), (name, value)]);
     assert_eq!(read("CODEX_PROXY_ORIGINATOR", "").unwrap().identity, ClientIdentity::default());
     let config = read("CODEX_PROXY_ORIGINATOR", "codex_exec").unwrap();
-    assert_eq!((&*config.identity.originator, &*config.auth_config().originator), ("codex_exec", "codex_exec"));
-    assert_eq!(read("CODEX_PROXY_CLIENT_VERSION", "0.200.1").unwrap().identity.version, "0.200.1");
+    assert!(config.identity.user_agent.ends_with(" (codex_exec; 0.171.0)"));
+    assert_eq!((&*config.identity.originator, &*config.auth_config().originator), ("codex_exec", "codex_cli_rs"));
+    let config = read("CODEX_PROXY_CLIENT_VERSION", "0.200.1").unwrap();
+    assert_eq!(config.identity, ClientIdentity::new("codex-tui", "0.200.1"));
+    let auth = config.auth_config().user_agent.unwrap();
+    assert!(auth.starts_with("codex_cli_rs/0.200.1 (") && auth.ends_with(") xterm-256color"), "{auth}");
     for (name, value) in [("CODEX_PROXY_CLIENT_VERSION", "new"), ("CODEX_PROXY_ORIGINATOR", "a/b")] {
         let error = read(name, value).unwrap_err();
         assert!(error.starts_with(name), "{error}");

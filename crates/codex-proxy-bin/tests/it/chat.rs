@@ -258,5 +258,5 @@ async fn the_real_client_speaks_http2_over_tls() {
     let turn = proxy.sim.requests().into_iter().find(|request| request.path.ends_with("/codex/responses")).unwrap();
     assert_eq!(turn.version, "HTTP/2.0");
     assert_eq!(turn.header("content-encoding"), Some("zstd"));
-    assert!(turn.header("user-agent").unwrap().starts_with("codex_cli_rs/"));
+    assert!(turn.header("user-agent").unwrap().starts_with("codex-tui/"));
 }

@@ -128,7 +128,7 @@ impl ProbedServer {
 
 async fn reach(client: &Client, uri: &str) -> Result<Answer, UpstreamError> {
     let invalid = |error: http::Error| UpstreamError::InvalidRequest { reason: error.to_string() };
-    let request = Request::get(uri).header(ACCEPT, "*/*").header(USER_AGENT, &client.identity().user_agent);
+    let request = Request::get(uri).header(ACCEPT, "*/*").header(USER_AGENT, &client.identity().startup_user_agent);
     let reply = client.upstream().send(request.body(Bytes::new()).map_err(invalid)?).await?;
     let status = reply.status().as_u16();
     let date = reply.headers().get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
