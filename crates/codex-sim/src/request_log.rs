@@ -92,6 +92,9 @@ pub enum Outcome {
     Cut,
     /// The client disconnected before the end.
     Disconnected,
+    /// The client interrupted the turn on its WebSocket. [`RecordedRequest::events_sent`] counts the events before
+    /// those that end an interrupted turn.
+    Interrupted,
 }
 
 /// The bounded list of recorded requests.
@@ -227,6 +230,12 @@ impl Ticket {
         if self.log.changed.receiver_count() > 0 {
             self.log.notify();
         }
+    }
+
+    /// Ends the reply, interrupted after `events` events.
+    pub(crate) fn interrupted(&self, events: u64) {
+        self.progress.events.store(events, Ordering::Relaxed);
+        self.finished(Outcome::Interrupted);
     }
 
     pub(crate) fn bytes_sent(&self, count: u64) {

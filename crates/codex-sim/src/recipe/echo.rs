@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::protocol::schema;
 use crate::protocol::turn::Turn;
+use crate::recipe::usage::Usage;
 
 /// Returns the response object in progress, its keys in the captured order.
 pub(crate) fn response(turn: &Turn<'_>, id: &str, created_at: u64, prompt_cache_key: &str) -> Map<String, Value> {
@@ -44,6 +45,33 @@ pub(crate) fn response(turn: &Turn<'_>, id: &str, created_at: u64, prompt_cache_
         Value::Object(map) => map,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
     }
+}
+
+/// Returns the response once it has ended, with the keys that newer replies add (`docs/backend.md` §3.2); `now` is a
+/// Unix second.
+pub(crate) fn finished(
+    response: &Map<String, Value>,
+    status: &str,
+    incomplete_details: Value,
+    output: Value,
+    usage: Usage,
+    end_turn: bool,
+    now: u64,
+) -> Map<String, Value> {
+    let mut response = response.clone();
+    let changes = [
+        ("status", json!(status)),
+        ("incomplete_details", incomplete_details),
+        ("output", output),
+        ("service_tier", json!("default")),
+        ("usage", usage.to_json()),
+        ("completed_at", json!(now)),
+        ("end_turn", json!(end_turn)),
+        ("frequency_penalty", json!(0.0)),
+        ("presence_penalty", json!(0.0)),
+    ];
+    response.extend(changes.map(|(key, value)| (key.to_owned(), value)));
+    response
 }
 
 /// Returns the tools as the backend echoes them: a function without `strict` becomes strict if possible.

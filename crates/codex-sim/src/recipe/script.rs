@@ -5,6 +5,7 @@ use std::iter::once;
 use serde_json::{Map, Value, json};
 
 use crate::ids::ResponseIds;
+use crate::recipe::echo;
 use crate::recipe::error_event::{error_event, response_error};
 use crate::recipe::event::Event;
 use crate::recipe::items::{Events, OutputItem};
@@ -55,6 +56,11 @@ impl Script {
         }
     }
 
+    /// Returns the usage of the reply without its output.
+    pub(crate) fn input_usage(&self) -> Usage {
+        self.usage.with_output(0, 0)
+    }
+
     /// Returns the events in order; item events are built on demand.
     pub(crate) fn events(self) -> Events {
         let terminal = self.terminal();
@@ -98,25 +104,13 @@ impl Script {
         }
     }
 
-    /// Returns the finished response, with the keys that newer replies add (`docs/backend.md` §3.2).
+    /// Returns the finished response.
     fn ended(&self, kind: &'static str, status: &str, incomplete_details: Value) -> Event {
-        let mut response = self.response.clone();
         let output = if self.full_output { self.items.iter().map(OutputItem::done).collect() } else { json!([]) };
-        let calls = self.items.iter().any(OutputItem::is_call);
-        let changes = [
-            ("status", json!(status)),
-            ("incomplete_details", incomplete_details),
-            ("output", output),
-            ("service_tier", json!("default")),
-            ("usage", self.usage.to_json()),
-            ("completed_at", json!(self.snapshot.now + 1)),
-            ("end_turn", json!(!calls)),
-            ("frequency_penalty", json!(0.0)),
-            ("presence_penalty", json!(0.0)),
-        ];
-        for (key, value) in changes {
-            response.insert(key.to_owned(), value);
-        }
+        let end_turn = !self.items.iter().any(OutputItem::is_call);
+        let now = self.snapshot.now + 1;
+        let mut response =
+            echo::finished(&self.response, status, incomplete_details, output, self.usage, end_turn, now);
         if self.items.iter().any(OutputItem::is_image) {
             response.insert("tool_usage".to_owned(), json!({"image_gen": image_usage()}));
         }

@@ -22,8 +22,13 @@ pub(crate) struct Usage {
 impl Usage {
     pub(crate) fn count(input: u64, cached: u64, outputs: &[Output]) -> Self {
         let (reasoning, spoken) = outputs.iter().map(Output::bytes).fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
+        Self { input, cached: cached.min(input), output: 0, reasoning: 0 }.with_output(reasoning, spoken)
+    }
+
+    /// Returns the same input with this output, in bytes of reasoning and of everything else.
+    pub(crate) fn with_output(self, reasoning: usize, spoken: usize) -> Self {
         let reasoning = tokens(reasoning as u64);
-        Self { input, cached: cached.min(input), output: reasoning + tokens(spoken as u64), reasoning }
+        Self { output: reasoning + tokens(spoken as u64), reasoning, ..self }
     }
 
     /// Returns the `usage` object, with the keys that newer replies add (`docs/backend.md` §3.2).

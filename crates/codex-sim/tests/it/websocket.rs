@@ -5,115 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use codex_sim::{Outcome, RecordedRequest};
 use futures_util::{SinkExt as _, StreamExt as _};
-use http::Request;
-use http_body_util::Full;
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio_tungstenite::WebSocketStream;
+use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::Role;
-use url::Url;
 
-use crate::peer::{Peer, read, turn, weather_tool};
-
-const BETA: (&str, &str) = ("openai-beta", "responses_websockets=2026-02-06");
-const HANDSHAKE: [(&str, &str); 4] = [
-    ("connection", "Upgrade"),
-    ("upgrade", "websocket"),
-    ("sec-websocket-version", "13"),
-    ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-];
-
-struct Socket(WebSocketStream<TokioIo<Upgraded>>);
-
-/// Returns how a connection ended, or its last message.
-#[derive(Debug, PartialEq)]
-enum Ended {
-    Closed(u16),
-    Broken,
-}
-
-fn wish(peer: &Peer, without: &str) -> Request<Full<Bytes>> {
-    let mut request = peer.request(http::Method::GET, "/backend-api/codex/responses").header("host", "127.0.0.1");
-    for (name, value) in HANDSHAKE.into_iter().chain([BETA]).filter(|(name, _)| *name != without) {
-        request = request.header(name, value);
-    }
-    request.header("session-id", "s").body(Full::default()).expect("a request")
-}
-
-impl Socket {
-    async fn open(peer: &Peer) -> Self {
-        let url = Url::parse(peer.sim.base_url()).expect("a URL");
-        let stream = TcpStream::connect(("127.0.0.1", url.port().expect("a port"))).await.expect("a connection");
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
-        tokio::spawn(connection.with_upgrades());
-        let response = sender.send_request(wish(peer, "")).await.expect("a reply");
-        assert_eq!(response.status(), 101);
-        assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-        assert!(response.headers().contains_key("x-models-etag"));
-        let upgraded = hyper::upgrade::on(response).await.expect("an upgrade");
-        Self(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, None).await)
-    }
-
-    async fn send(&mut self, message: &Value) {
-        self.0.send(Message::text(message.to_string())).await.expect("sent");
-    }
-
-    async fn next(&mut self) -> Result<Value, Ended> {
-        loop {
-            match self.0.next().await {
-                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).expect("JSON")),
-                Some(Ok(Message::Close(frame))) => return Err(Ended::Closed(frame.map_or(1005, |f| f.code.into()))),
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Err(Ended::Broken),
-            }
-        }
-    }
-
-    /// Sends a message and reads up to the end of its answer.
-    async fn ask(&mut self, message: &Value) -> Vec<Value> {
-        self.send(message).await;
-        let mut events = Vec::new();
-        loop {
-            events.push(self.next().await.expect("an event"));
-            let kind = events.last().expect("an event")["type"].as_str().expect("a type");
-            if ["response.completed", "response.incomplete", "response.failed", "error"].contains(&kind) {
-                return events;
-            }
-        }
-    }
-
-    /// Sends a message and reads up to the end of the connection.
-    async fn end(&mut self, message: &Value) -> Ended {
-        self.send(message).await;
-        loop {
-            if let Err(ended) = self.next().await {
-                return ended;
-            }
-        }
-    }
-}
-
-/// Returns a message whose user says `text`, with other keys merged into it.
-fn create(text: &str, changes: Value) -> Value {
-    let mut message = json!({"type": "response.create"});
-    for (key, value) in turn(text).as_object().expect("an object").iter().chain(changes.as_object().expect("an object"))
-    {
-        message[key] = value.clone();
-    }
-    message
-}
-
-fn id(events: &[Value]) -> &Value {
-    &events.last().expect("an event")["response"]["id"]
-}
-
-fn frames(peer: &Peer) -> Vec<RecordedRequest> {
-    peer.sim.requests().into_iter().filter(|request| request.method == "FRAME").collect()
-}
+use crate::peer::{Peer, read, weather_tool};
+use crate::socket::{BETA, Ended, Socket, create, frames, id, upgrade};
 
 #[tokio::test]
 async fn metadata_events_come_before_the_response() {
@@ -286,14 +182,14 @@ async fn pings_are_answered_during_a_turn() {
 async fn an_upgrade_is_refused_like_a_request() {
     let peer = Peer::start().await;
     for without in ["openai-beta", "sec-websocket-key", "sec-websocket-version", "connection"] {
-        assert_eq!(read(peer.send(wish(&peer, without)).await).await.status, 400, "{without}");
+        assert_eq!(read(peer.send(upgrade(&peer, without)).await).await.status, 400, "{without}");
     }
     for status in [426, 403, 429, 404, 503] {
         peer.sim.control().refuse_upgrades(Some(status));
-        let reply = read(peer.send(wish(&peer, "")).await).await;
+        let reply = read(peer.send(upgrade(&peer, "")).await).await;
         assert_eq!(reply.status, status);
     }
     peer.sim.control().refuse_upgrades(None);
     peer.sim.control().invalidate_access_tokens();
-    assert_eq!(read(peer.send(wish(&peer, "")).await).await.status, 401);
+    assert_eq!(read(peer.send(upgrade(&peer, "")).await).await.status, 401);
 }

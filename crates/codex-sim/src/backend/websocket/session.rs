@@ -14,10 +14,13 @@ use serde_json::{Map, Value};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use crate::backend::responses::{self, Answer};
-use crate::exchange::inbound::{Inbound, Payload};
+use crate::backend::websocket::control::{self, InterruptFailure};
+use crate::backend::websocket::frame::{ClientFrame, ControlFrame};
+use crate::backend::websocket::progress::{LIMIT_REACHED, Progress, TurnEnding};
+use crate::exchange::inbound::{Inbound, Payload, header_list};
 use crate::protocol::failure::failure_message;
 use crate::protocol::refusal::Refusal;
 use crate::recipe::frames::{frames, messages};
@@ -29,7 +32,6 @@ use crate::state::SimState;
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 /// The longest lifetime of a connection.
 const MAX_AGE: Duration = Duration::from_secs(60 * 60);
-const LIMIT_REACHED: &str = "websocket_connection_limit_reached";
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -92,18 +94,14 @@ impl Session {
 
     async fn run(&mut self, socket: &mut Socket) -> SessionEnd {
         loop {
-            let text = match socket.next().await {
-                Some(Ok(Message::Text(text))) => text,
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-                Some(Ok(Message::Binary(_) | Message::Frame(_))) => return SessionEnd::Closed(1003),
-                Some(Err(Error::Capacity(_))) => return SessionEnd::Closed(1009),
-                None | Some(Ok(Message::Close(_)) | Err(_)) => return SessionEnd::Gone,
+            let text = match next_text(socket).await {
+                Ok(text) => text,
+                Err(end) => return end,
             };
-            let (inbound, generate, read) = self.read(&text);
-            let ticket = inbound.ticket.clone();
-            let flow = match read {
-                Ok(()) => self.turn(inbound, generate, socket).await,
-                Err(refusal) => refuse(refusal, &ticket, socket).await,
+            let (frame, ticket) = self.record(&text);
+            let flow = match frame {
+                ClientFrame::Create(body) => self.create(body, ticket.clone(), socket).await,
+                ClientFrame::Control(frame) => answer_control(frame, None, &ticket, socket).await,
             };
             if let Break(end) = flow {
                 ticket.finished(match end {
@@ -117,31 +115,34 @@ impl Session {
         }
     }
 
-    /// Records a message and turns it into what a request over HTTP would have been. Also returns whether it wants an
-    /// answer, rather than only warming up the connection.
-    fn read(&self, text: &str) -> (Inbound, bool, Result<(), Refusal>) {
-        let parsed: Result<Value, _> = serde_json::from_str(text);
-        let recorded = parsed.as_ref().ok().cloned().map(Arc::new);
+    /// Reads a frame and records it.
+    fn record(&self, text: &str) -> (ClientFrame, Ticket) {
+        let parsed: serde_json::Result<Value> = serde_json::from_str(text);
         let ticket = self.state.log.append(RecordedRequest {
             connection: self.upgrade.connection.number,
             version: format!("{:?}", self.upgrade.version),
             method: "FRAME".to_owned(),
             path: self.upgrade.path.clone(),
             query: self.upgrade.query.clone(),
-            headers: crate::exchange::inbound::header_list(&self.upgrade.headers),
-            body: recorded,
+            headers: header_list(&self.upgrade.headers),
+            body: parsed.as_ref().ok().cloned().map(Arc::new),
             body_bytes: text.len(),
             ..RecordedRequest::default()
         });
-        let (body, generate, read) = match parsed {
-            Ok(Value::Object(mut body)) => {
-                let generate = body.remove("generate") != Some(Value::Bool(false));
-                let read = self.as_over_http(&mut body);
-                (Payload::Json(Arc::new(Value::Object(body))), generate, read)
-            }
-            Ok(other) => (Payload::Json(Arc::new(other)), true, Ok(())),
-            Err(error) => (Payload::Malformed(error.to_string()), true, Ok(())),
-        };
+        (ClientFrame::read(parsed), ticket)
+    }
+
+    /// Turns a `response.create` into what a request over HTTP would have been, and answers it.
+    async fn create(
+        &mut self,
+        mut body: Map<String, Value>,
+        ticket: Ticket,
+        socket: &mut Socket,
+    ) -> ControlFlow<SessionEnd> {
+        let generate = body.remove("generate") != Some(Value::Bool(false));
+        if let Err(refusal) = self.as_over_http(&mut body) {
+            return refuse(refusal, &ticket, socket).await;
+        }
         let inbound = Inbound {
             method: self.upgrade.method.clone(),
             version: self.upgrade.version,
@@ -149,23 +150,16 @@ impl Session {
             query: self.upgrade.query.clone(),
             authority: self.upgrade.authority.clone(),
             headers: self.upgrade.headers.clone(),
-            body,
+            body: Payload::Json(Arc::new(Value::Object(body))),
             ticket,
             connection: self.upgrade.connection.clone(),
             upgrade: None,
         };
-        (inbound, generate, read)
+        self.turn(inbound, generate, socket).await
     }
 
     /// Removes the keys that only a message has, fills in defaults, and prepends the context to the input.
     fn as_over_http(&self, body: &mut Map<String, Value>) -> Result<(), Refusal> {
-        if body.remove("type").as_ref().and_then(Value::as_str) != Some("response.create") {
-            return Err(Refusal::error(
-                Some("type"),
-                Some("invalid_value"),
-                "Expected a message of type response.create.",
-            ));
-        }
         for (key, default) in [("stream", true), ("store", false)] {
             body.entry(key).or_insert(Value::Bool(default));
         }
@@ -199,9 +193,12 @@ impl Session {
             Err(error) => return refuse(Refusal::detail(error.to_string()), &inbound.ticket, socket).await,
         };
         if plan.framing.stall == Some(Point::Headers) {
-            tokio::select! {
-                () = self.state.stalls.released(&inbound.ticket) => {}
-                end = closed_by_client(socket) => return Break(end),
+            let mut released = pin!(self.state.stalls.released(&inbound.ticket));
+            loop {
+                tokio::select! {
+                    () = &mut released => break,
+                    text = next_text(socket) => self.meanwhile(text, None, socket).await.map_continue(|_| ())?,
+                }
             }
         }
         if let Some(code) = plan.framing.close.or_else(|| plan.status.as_ref()?.is_from_cloudflare().then_some(1011)) {
@@ -223,67 +220,76 @@ impl Session {
     ) -> ControlFlow<SessionEnd> {
         inbound.ticket.status(StatusCode::OK.as_u16());
         plan.framing.without_lines();
+        let mut progress = Progress::new(answer.script.input_usage());
         let (ticket, flush_log) = (inbound.ticket.clone(), inbound.connection.flush_log.clone());
         let mut pieces =
             pin!(frames(answer.script, plan.framing, Arc::clone(&self.state.stalls), ticket.clone(), flush_log));
-        let mut summary = TurnSummary::default();
         loop {
             tokio::select! {
                 piece = pieces.next() => match piece {
                     None => break,
                     Some(Err(_)) => return Break(SessionEnd::Cut),
                     Some(Ok(piece)) => for message in messages(&piece) {
-                        summary.observe(&message);
-                        if socket.send(Message::text(message)).await.is_err() {
-                            return Break(SessionEnd::Gone);
-                        }
+                        progress.observe(&message);
+                        send(message, socket).await?;
                     },
                 },
-                end = closed_by_client(socket) => return Break(end),
+                text = next_text(socket) => if self.meanwhile(text, Some(&progress), socket).await? {
+                    ticket.interrupted(progress.messages());
+                    self.remember(progress, inbound);
+                    return Continue(());
+                },
             }
         }
-        if summary.limit_reached || !summary.is_over {
-            return Break(SessionEnd::Closed(1000));
-        }
-        if let Some(id) = summary.completed {
-            let mut context = Vec::new();
-            if let Payload::Json(body) = &inbound.body {
-                context.extend(body.get("input").and_then(Value::as_array).into_iter().flatten().cloned());
-            }
-            // Stored reasoning needs no encrypted content to be known again.
-            summary.items.retain(|item| item["type"] != "reasoning" || item.get("encrypted_content").is_some());
-            context.append(&mut summary.items);
-            self.previous = Some(PreviousResponse { id, context, forget_count: self.state.overrides().forget_count });
+        match progress.ending() {
+            None | Some(TurnEnding::LimitReached) => return Break(SessionEnd::Closed(1000)),
+            Some(TurnEnding::Completed) => self.remember(progress, inbound),
+            Some(TurnEnding::Otherwise) => {}
         }
         Continue(())
     }
-}
 
-/// What the messages of a turn contained.
-#[derive(Default)]
-struct TurnSummary {
-    items: Vec<Value>,
-    completed: Option<String>,
-    is_over: bool,
-    limit_reached: bool,
-}
+    /// Answers a frame that arrives during a turn. Returns whether it has interrupted the turn.
+    async fn meanwhile(
+        &self,
+        text: Result<Utf8Bytes, SessionEnd>,
+        progress: Option<&Progress>,
+        socket: &mut Socket,
+    ) -> ControlFlow<SessionEnd, bool> {
+        let text = match text {
+            Ok(text) => text,
+            Err(end) => return Break(end),
+        };
+        let (frame, ticket) = self.record(&text);
+        let flow = match frame {
+            // One turn at a time.
+            ClientFrame::Create(_) => Break(SessionEnd::Closed(1008)),
+            ClientFrame::Control(ControlFrame::Interrupt(id))
+                if progress.is_some_and(|progress| progress.is_running(&id) && progress.can_be_interrupted()) =>
+            {
+                ticket.status(StatusCode::OK.as_u16());
+                let now = self.state.clock.unix_now();
+                for message in progress.map(|progress| progress.interruption(now)).unwrap_or_default() {
+                    send(message, socket).await?;
+                }
+                Continue(true)
+            }
+            ClientFrame::Control(frame) => {
+                answer_control(frame, progress, &ticket, socket).await.map_continue(|()| false)
+            }
+        };
+        ticket.finished(Outcome::Completed);
+        flow
+    }
 
-impl TurnSummary {
-    fn observe(&mut self, message: &str) {
-        let mut event: Value = serde_json::from_str(message).unwrap_or_default();
-        match event.get("type").and_then(Value::as_str) {
-            Some("response.output_item.done") => self.items.push(event["item"].take()),
-            Some("response.completed") => {
-                self.is_over = true;
-                self.completed = event.pointer("/response/id").and_then(Value::as_str).map(str::to_owned);
-            }
-            Some("response.incomplete" | "response.failed") => self.is_over = true,
-            Some("error") => {
-                self.is_over = true;
-                self.limit_reached = event.pointer("/error/code") == Some(&Value::from(LIMIT_REACHED));
-            }
-            _ => {}
-        }
+    /// Remembers the response, so the next request can continue it.
+    fn remember(&mut self, progress: Progress, inbound: &Inbound) {
+        let Some(id) = progress.response_id().map(str::to_owned) else {
+            return;
+        };
+        let input = inbound.body.json().and_then(|body| body.get("input")?.as_array());
+        let context = progress.into_context(input.map(Vec::as_slice).unwrap_or_default());
+        self.previous = Some(PreviousResponse { id, context, forget_count: self.state.overrides().forget_count });
     }
 }
 
@@ -291,22 +297,51 @@ fn limit_reached() -> Refusal {
     Refusal::error(None, Some(LIMIT_REACHED), failure_message(LIMIT_REACHED))
 }
 
+/// Answers a frame that neither begins nor ends a turn. `progress` is that of the turn that is running.
+async fn answer_control(
+    frame: ControlFrame,
+    progress: Option<&Progress>,
+    ticket: &Ticket,
+    socket: &mut Socket,
+) -> ControlFlow<SessionEnd> {
+    match frame {
+        ControlFrame::Processed => Continue(()),
+        ControlFrame::Interrupt(id) => {
+            let running = progress.is_some_and(|progress| progress.is_running(&id));
+            let failure = if running { InterruptFailure::NotSupported } else { InterruptFailure::NotRunning };
+            ticket.status(StatusCode::BAD_REQUEST.as_u16());
+            send(control::interrupt_failed(&id, failure).to_string(), socket).await
+        }
+        ControlFrame::Steer { previous_response_id, input } => {
+            ticket.status(StatusCode::BAD_REQUEST.as_u16());
+            let number = progress.map_or(0, Progress::next_sequence_number);
+            send(control::steer_failed(&previous_response_id, &input, number), socket).await
+        }
+        ControlFrame::Invalid(refusal) => refuse(refusal, ticket, socket).await,
+    }
+}
+
 async fn refuse(refusal: Refusal, ticket: &Ticket, socket: &mut Socket) -> ControlFlow<SessionEnd> {
     ticket.status(refusal.status().as_u16());
-    match socket.send(Message::text(refusal.into_message().to_string())).await {
+    send(refusal.into_message().to_string(), socket).await
+}
+
+async fn send(message: String, socket: &mut Socket) -> ControlFlow<SessionEnd> {
+    match socket.send(Message::text(message)).await {
         Ok(()) => Continue(()),
         Err(_) => Break(SessionEnd::Gone),
     }
 }
 
-/// Reads while a turn is in flight, which answers pings; resolves when the connection ends. Another request during a
-/// turn is a protocol violation.
-async fn closed_by_client(socket: &mut Socket) -> SessionEnd {
+/// Returns the next text message. Reading also answers pings.
+async fn next_text(socket: &mut Socket) -> Result<Utf8Bytes, SessionEnd> {
     loop {
-        match socket.next().await {
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            Some(Ok(Message::Text(_) | Message::Binary(_) | Message::Frame(_))) => return SessionEnd::Closed(1008),
-            None | Some(Ok(Message::Close(_)) | Err(_)) => return SessionEnd::Gone,
-        }
+        return match socket.next().await {
+            Some(Ok(Message::Text(text))) => Ok(text),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+            Some(Ok(Message::Binary(_) | Message::Frame(_))) => Err(SessionEnd::Closed(1003)),
+            Some(Err(Error::Capacity(_))) => Err(SessionEnd::Closed(1009)),
+            None | Some(Ok(Message::Close(_)) | Err(_)) => Err(SessionEnd::Gone),
+        };
     }
 }
