@@ -77,6 +77,11 @@ impl Control {
         self.state.overrides().cloudflare = on;
     }
 
+    /// Compresses every reply while `on`, in the first coding that the request's `accept-encoding` names.
+    pub fn compress_replies(&self, on: bool) {
+        self.state.overrides().compress = on;
+    }
+
     /// Sets the used percentages of the five-hour and the weekly rate-limit window. Both reset at the end of the
     /// window.
     pub fn use_quota(&self, primary_percent: f64, secondary_percent: f64) {

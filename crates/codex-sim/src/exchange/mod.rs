@@ -2,6 +2,7 @@
 //!
 //! It never decides on a reply, and it knows neither of the two services.
 
+pub(crate) mod compression;
 pub(crate) mod connection;
 pub(crate) mod flush_log;
 pub(crate) mod inbound;

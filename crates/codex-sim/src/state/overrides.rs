@@ -58,6 +58,8 @@ pub(crate) struct Overrides {
     pub(crate) refresh_faults: VecDeque<RefreshFault>,
     /// Whether every backend request gets Cloudflare's challenge page.
     pub(crate) cloudflare: bool,
+    /// Whether every reply is compressed, as the request accepts it.
+    pub(crate) compress: bool,
     pub(crate) quota: Quota,
     /// The workspaces that every login may choose in addition to its own account.
     pub(crate) workspaces: Vec<Workspace>,
@@ -78,6 +80,7 @@ impl Overrides {
             scenarios: VecDeque::new(),
             refresh_faults: VecDeque::new(),
             cloudflare: false,
+            compress: false,
             quota: Quota::fresh(now),
             workspaces: Vec::new(),
             upgrade_status: None,

@@ -193,7 +193,7 @@ impl Session {
             Err(error) => return refuse(Refusal::detail(error.to_string()), &inbound.ticket, socket).await,
         };
         if plan.framing.stall == Some(Point::Headers) {
-            let mut released = pin!(self.state.stalls.released(&inbound.ticket));
+            let mut released = pin!(self.state.stalls.released(&inbound.ticket, plan.framing.stall_for));
             loop {
                 tokio::select! {
                     () = &mut released => break,
