@@ -12,6 +12,7 @@ use codex_upstream::{
     UpstreamError, Verdict, requests, send_with_retry,
 };
 use http::{Request, Response};
+use tokio::time::Instant;
 
 use crate::attempts::Attempts;
 use crate::error;
@@ -53,7 +54,8 @@ pub(crate) async fn send(
     sent.map_err(|error| error::of_last_try(error, &client.tokens.login_command()))
 }
 
-/// Sends a turn as the login of `bearer`, and reads as far as its first output.
+/// Sends a turn as the login of `bearer`, and reads as far as its first output; after `deadline`, as far as its
+/// beginning.
 ///
 /// # Errors
 /// There is no reply, or the turn failed before its first output: the error for the client.
@@ -62,13 +64,14 @@ pub(crate) async fn send_turn(
     upstream: &Attempts<AnyUpstream>,
     turn: &TurnRequest,
     bearer: &Bearer,
+    deadline: Instant,
 ) -> Result<ReplyEvents, Error> {
     let state = &**client;
     let route = state.route(bearer).await?;
     let backend = state.backend(bearer, &route);
     let mut is_retried = false;
     loop {
-        let failure = match start(client, upstream, turn, &backend).await? {
+        let failure = match start(client, upstream, turn, &backend, deadline).await? {
             Ok(reply) => return Ok(reply),
             Err(failure) => failure,
         };
@@ -97,6 +100,7 @@ async fn start(
     upstream: &Attempts<AnyUpstream>,
     turn: &TurnRequest,
     backend: &Backend<'_>,
+    deadline: Instant,
 ) -> Result<Result<ReplyEvents, Error>, Error> {
     let state = &**client;
     let sent = deliver(state, upstream, turn, backend).await;
@@ -111,7 +115,7 @@ async fn start(
         }
     })
     .with_interrupt(interrupt);
-    Ok(first_event::read_ahead(&mut reply, &state.timer).await.map(|()| reply))
+    Ok(first_event::read_ahead(&mut reply, deadline).await.map(|()| reply))
 }
 
 /// Sends the request over the configured transport; falls back to HTTP if WebSockets are optional and unavailable.
