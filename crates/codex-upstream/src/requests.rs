@@ -58,6 +58,7 @@ use serde_json::{Map, Value};
 use url::Url;
 use zstd::bulk::Compressor;
 
+use crate::alpha::AlphaRequest;
 use crate::client_identity::ClientIdentity;
 use crate::error::UpstreamError;
 use crate::headers;
@@ -209,6 +210,15 @@ pub fn images(backend: &Backend<'_>, request: &ImagesRequest) -> Result<Request<
     unary(backend, path, HeaderMap::new(), request.to_json().into())
 }
 
+/// Builds the call of one of the official client's own tools, such as `POST codex/alpha/search`
+/// (`docs/backend.md §2.1`).
+///
+/// # Errors
+/// As [`responses`].
+pub fn alpha(backend: &Backend<'_>, request: &AlphaRequest) -> Result<Request<Bytes>, UpstreamError> {
+    unary(backend, request.path(), request.headers.clone(), request.body.clone())
+}
+
 /// Returns the headers of a turn: its model, tier, conversation and shape.
 fn turn_headers(turn: &TurnRequest) -> Result<HeaderMap, UpstreamError> {
     let mut headers = HeaderMap::new();
@@ -316,6 +326,14 @@ pub fn usage(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
     get(backend, &endpoint(backend.base, "wham/usage"))
 }
 
+/// Builds `GET wham/rate-limit-reset-credits`: the credits that reset a rate-limit window (`docs/backend.md §6`).
+///
+/// # Errors
+/// As [`responses`].
+pub fn reset_credits(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
+    get(backend, &endpoint(backend.base, "wham/rate-limit-reset-credits"))
+}
+
 /// Builds `GET wham/accounts/check`: the account's workspaces and where their requests go (`docs/backend.md §9`).
 ///
 /// # Errors
@@ -386,6 +404,7 @@ mod tests {
     use codex_translate::Options;
 
     use super::*;
+    use crate::alpha::AlphaTool;
 
     const ID: &str = "01a2062c-22de-7320-84ce-6a407485ff83";
     const AGENT: &str = "codex-tui/0.171.0 (Debian 12.0.0; x86_64) xterm-256color (codex-tui; 0.171.0)";
@@ -470,6 +489,24 @@ mod tests {
     }
 
     #[test]
+    fn a_call_of_a_tool_begins_with_the_headers_of_the_client() {
+        let asked = HeaderMap::from_iter([
+            (headers::X_OPENAI_ENCRYPTED_TOOL_ARGUMENTS, HeaderValue::from_static("true")),
+            (headers::X_OPENAI_TOOL_OUTPUT_TRUNCATION_POLICY, HeaderValue::from_static("{}")),
+            (AUTHORIZATION, HeaderValue::from_static("Bearer of-the-client")),
+        ]);
+        let body = Bytes::from_static(br#"{"path": "a.md"}"#);
+        let call = AlphaRequest::new(AlphaTool::Notes, "read_file", &asked, body.clone()).unwrap();
+        let request = with_backend("https://chatgpt.com/backend-api", &bearer(), |b| alpha(b, &call)).unwrap();
+        assert_eq!(request.uri(), "https://chatgpt.com/backend-api/codex/alpha/notes/v2/read_file");
+        assert_eq!((request.method(), request.body()), (&Method::POST, &body));
+        let first = [("x-openai-tool-output-truncation-policy", "{}"), ("x-openai-encrypted-tool-arguments", "true")];
+        assert_eq!(sent(&request)[..2], first);
+        assert_eq!(request.headers()[AUTHORIZATION], "Bearer tok");
+        assert_eq!(request.headers()[CONTENT_TYPE], "application/json");
+    }
+
+    #[test]
     fn tier_lite_and_fedramp_add_their_headers() {
         let turn = TurnRequest { tier: Some("priority".to_owned()), lite: true, ..turn("m", None, b"{}") };
         let fedramp = &Bearer { account_id: None, fedramp: true, ..bearer() };
@@ -543,6 +580,8 @@ mod tests {
             assert_eq!(listed.headers()[IF_NONE_MATCH], "W/\"abc\"");
             assert!(!models(b, None).unwrap().headers().contains_key(IF_NONE_MATCH));
             assert_eq!(usage(b).unwrap().uri(), "http://127.0.0.1:9/backend-api/wham/usage");
+            let credits = reset_credits(b).unwrap();
+            assert_eq!(credits.uri(), "http://127.0.0.1:9/backend-api/wham/rate-limit-reset-credits");
             assert_eq!(accounts_check(b).unwrap().uri(), "http://127.0.0.1:9/backend-api/wham/accounts/check");
             for request in [listed, usage(b).unwrap(), accounts_check(b).unwrap()] {
                 assert_eq!(request.method(), Method::GET);
