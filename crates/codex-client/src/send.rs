@@ -8,8 +8,8 @@ use bytes::Bytes;
 use codex_auth::Bearer;
 use codex_translate::{Error, ErrorKind, Retry};
 use codex_upstream::{
-    AnyUpstream, Backend, ChunkStream, Quota, SendError, Timer as _, TransportChoice, TurnInterrupt, TurnRequest,
-    UpstreamError, Verdict, requests, send_with_retry,
+    AnyUpstream, Backend, ChunkStream, Quota, RetryPolicy, SendError, Timer as _, TransportChoice, TurnInterrupt,
+    TurnRequest, UpstreamError, Verdict, requests, send_with_retry,
 };
 use http::{Request, Response};
 use tokio::time::Instant;
@@ -48,8 +48,9 @@ pub(crate) async fn send(
     client: &ClientState,
     upstream: &Attempts<AnyUpstream>,
     request: &Request<Bytes>,
+    retry: &RetryPolicy,
 ) -> Result<Response<ChunkStream>, Error> {
-    let sent = send_with_retry(upstream, request, &client.retry, &client.timer).await;
+    let sent = send_with_retry(upstream, request, retry, &client.timer).await;
     observe(client, &sent);
     sent.map_err(|error| error::of_last_try(error, &client.tokens.login_command()))
 }
