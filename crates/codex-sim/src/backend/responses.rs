@@ -81,7 +81,9 @@ pub(crate) fn accept(inbound: &Inbound, plan: &Plan, generate: bool, state: &Sim
     faults::on_account(fault)?;
     let turn = checked(inbound, &grant, generate, state)?;
     let now = state.clock.unix_now();
-    faults::on_turn(fault, &turn.model.facts.slug, &grant, state.quota(now), now)?;
+    let quota = state.quota(now);
+    state.overrides().used_up = plan.uses_up_the_quota().then(|| quota.exhausted_now());
+    faults::on_turn(fault, &turn.model.facts.slug, &grant, quota, now)?;
     Ok(build_answer(&turn, inbound, plan, state))
 }
 

@@ -62,6 +62,7 @@ fn accept(
     let accepted = check(&grant)?;
     let now = state.clock.unix_now();
     let quota = state.quota(now);
+    state.overrides().used_up = plan.uses_up_the_quota().then(|| quota.exhausted_now());
     faults::on_turn(fault, &accepted.model, &grant, quota, now)?;
     let mut response = send_in_halves(accepted.reply.to_string(), plan, inbound, Arc::clone(&state.stalls));
     reply::set(&mut response, "content-type", "application/json");

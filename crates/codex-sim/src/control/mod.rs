@@ -86,14 +86,14 @@ impl Control {
     /// window.
     pub fn use_quota(&self, primary_percent: f64, secondary_percent: f64) {
         let now = self.state.clock.unix_now();
-        self.state.overrides().quota = Quota::both(primary_percent, secondary_percent, now);
+        self.state.overrides().set_quota(Quota::both(primary_percent, secondary_percent, now));
     }
 
     /// Gives the account only a weekly window, `percent` of it used. It takes the primary slot, as it does for some
     /// plans.
     pub fn use_weekly_quota(&self, percent: f64) {
         let now = self.state.clock.unix_now();
-        self.state.overrides().quota = Quota::weekly(percent, now);
+        self.state.overrides().set_quota(Quota::weekly(percent, now));
     }
 
     /// Sets the workspaces that every login may choose in addition to its own account.

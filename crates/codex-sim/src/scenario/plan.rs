@@ -187,6 +187,18 @@ pub(crate) enum CloudflarePage {
     Gateway(u16),
 }
 
+impl Plan {
+    /// Returns whether the reply says that the quota is used up.
+    pub(crate) fn uses_up_the_quota(&self) -> bool {
+        let code = match &self.ending {
+            Ending::Failed(code) | Ending::FailedFirst(code) => Some(code),
+            Ending::Error(ErrorShape::Nested(code)) | Ending::ErrorFirst(ErrorShape::Nested(code)) => Some(code),
+            Ending::Completed | Ending::Incomplete(_) | Ending::Error(_) | Ending::ErrorFirst(_) => None,
+        };
+        code.is_some_and(|code| code == "usage_limit_reached") || self.status == Some(StatusFault::UsageLimit)
+    }
+}
+
 impl StatusFault {
     /// Returns whether the reply comes from in front of the backend.
     pub(crate) fn is_from_cloudflare(&self) -> bool {

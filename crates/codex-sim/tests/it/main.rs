@@ -1,5 +1,6 @@
 //! Tests of the simulator over real sockets.
 
+mod account;
 mod auth;
 mod captured;
 mod checks;
