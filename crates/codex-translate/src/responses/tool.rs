@@ -238,7 +238,8 @@ fn hosted<S: Serializer>(kind: &str, serializer: S) -> Result<S::Ok, S::Error> {
 impl Serialize for TextConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        entry(&mut map, "verbosity", self.verbosity.as_ref())?;
+        // The backend's default, and the only value that every model accepts (docs/backend.md §2.7, §3.4).
+        map.serialize_entry("verbosity", self.verbosity.as_deref().unwrap_or("medium"))?;
         entry(&mut map, "format", self.format.as_ref())?;
         map.end()
     }

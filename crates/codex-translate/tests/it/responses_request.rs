@@ -48,7 +48,10 @@ fn said(role: &str, text: &str) -> Value {
 fn text_becomes_a_list() {
     check(
         json!({"input": "hi"}),
-        json!({"input": [said("user", "hi")], "instructions": "", "include": null, "reasoning": null}),
+        json!({
+            "input": [said("user", "hi")], "instructions": "", "include": [], "reasoning": null,
+            "tool_choice": "auto", "parallel_tool_calls": true, "text": {"verbosity": "medium"},
+        }),
         &[],
     );
 }
@@ -147,7 +150,7 @@ fn chat_shapes_on_the_responses_path() {
         json!({
             "tools": [{"type": "function", "name": "f", "strict": false, "parameters": {"type": "object", "properties": {}}}],
             "tool_choice": {"type": "function", "name": "f"},
-            "text": {"format": {"type": "json_schema", "name": "s", "strict": false, "schema": {"type": "object", "properties": {}}}},
+            "text": {"verbosity": "medium", "format": {"type": "json_schema", "name": "s", "strict": false, "schema": {"type": "object", "properties": {}}}},
             "reasoning": {"effort": "low"},
             "input": [said("user", "x"), {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
                 {"type": "function_call_output", "call_id": "c", "output": "y"}],
@@ -322,14 +325,17 @@ fn a_compaction_drops_parameters_about_the_reply() {
         keys,
         [
             "model",
+            "stream",
             "instructions",
             "input",
             "tools",
+            "tool_choice",
             "parallel_tool_calls",
             "reasoning",
             "store",
-            "stream",
-            "prompt_cache_key"
+            "include",
+            "prompt_cache_key",
+            "text"
         ]
     );
     assert_eq!((&sent["store"], &sent["stream"]), (&json!(false), &json!(true)));
