@@ -68,6 +68,7 @@ mod base_url;
 mod client;
 mod client_error;
 mod client_identity;
+mod compression;
 mod error;
 mod failure;
 mod idle_timer;
