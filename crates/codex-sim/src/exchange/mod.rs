@@ -5,6 +5,7 @@
 pub(crate) mod compression;
 pub(crate) mod connection;
 pub(crate) mod flush_log;
+pub(crate) mod head_tap;
 pub(crate) mod inbound;
 pub(crate) mod reply;
 pub(crate) mod socket_handoff;

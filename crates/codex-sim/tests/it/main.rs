@@ -9,6 +9,7 @@ mod framing;
 mod interrupts;
 mod load;
 mod peer;
+mod recorded;
 mod scenarios;
 mod shapes;
 mod socket;
