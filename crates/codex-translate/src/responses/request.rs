@@ -39,6 +39,8 @@ pub struct ResponsesRequest {
     pub prompt_cache_key: Option<String>,
     /// The format of the answer.
     pub text: TextConfig,
+    /// The programs that give access to restricted abilities, as they were written.
+    pub access_programs: Option<Raw>,
     /// The Codex CLI's metadata, as it was written.
     pub client_metadata: Option<Raw>,
     /// The settings that this crate implements.
@@ -158,6 +160,7 @@ impl Serialize for ResponsesRequest {
         entry(&mut map, "service_tier", self.service_tier.as_ref())?;
         entry(&mut map, "prompt_cache_key", self.prompt_cache_key.as_ref())?;
         map.serialize_entry("text", &self.text)?;
+        entry(&mut map, "access_programs", self.access_programs.as_ref())?;
         entry(&mut map, "client_metadata", self.client_metadata.as_ref())?;
         map.end()
     }
