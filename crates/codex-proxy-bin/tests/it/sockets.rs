@@ -30,11 +30,11 @@ impl Client {
         client_async(request, raw::connect(base).await).await.map(|(socket, _)| Self(socket))
     }
 
-    async fn try_connect(proxy: &Harness, headers: &[(&'static str, &str)]) -> Result<Self, SocketError> {
+    pub(crate) async fn try_connect(proxy: &Harness, headers: &[(&'static str, &str)]) -> Result<Self, SocketError> {
         Self::open(&proxy.base, "/v1/responses", headers).await
     }
 
-    async fn connect(proxy: &Harness) -> Self {
+    pub(crate) async fn connect(proxy: &Harness) -> Self {
         Self::try_connect(proxy, &[]).await.unwrap()
     }
 
@@ -42,12 +42,12 @@ impl Client {
         self.0.send(Message::text(frame.to_string())).await.unwrap();
     }
 
-    async fn receive(&mut self) -> Message {
+    pub(crate) async fn receive(&mut self) -> Message {
         tokio::time::timeout(PATIENCE, self.0.next()).await.unwrap().unwrap().unwrap()
     }
 
     /// Returns the next event; pings are skipped.
-    async fn event(&mut self) -> Value {
+    pub(crate) async fn event(&mut self) -> Value {
         loop {
             match self.receive().await {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
@@ -84,7 +84,7 @@ impl Client {
     }
 }
 
-async fn proxy(access: Access, limits: Limits) -> Harness {
+pub(crate) async fn proxy(access: Access, limits: Limits) -> Harness {
     let sim = Sim::start(backend()).await.unwrap();
     let store = MemoryStore::with_tokens(tokens_of(&sim));
     Harness::start_under(sim, store, access, limits).await
@@ -180,12 +180,56 @@ async fn a_request_without_a_reply_is_remembered_and_not_sent() {
 }
 
 #[tokio::test]
+async fn a_warm_up_may_have_no_input() {
+    let proxy = Harness::start().await;
+    for input in [json!([]), Value::Null] {
+        let mut client = Client::connect(&proxy).await;
+        let mut warm = create(input);
+        warm["generate"] = false.into();
+        client.send(&warm).await;
+        let events = client.turn().await;
+        let response = &events.last().unwrap()["response"];
+        for member in [
+            "id",
+            "object",
+            "created_at",
+            "status",
+            "model",
+            "output",
+            "error",
+            "incomplete_details",
+            "instructions",
+            "metadata",
+            "parallel_tool_calls",
+            "temperature",
+            "tool_choice",
+            "tools",
+            "top_p",
+            "usage",
+        ] {
+            assert!(response.get(member).is_some(), "{member} in {response}");
+        }
+        assert_eq!((&response["model"], &response["status"]), (&json!("gpt-5.5"), &json!("completed")));
+        let mut next = create(json!([{"role": "user", "content": "hi"}]));
+        next["previous_response_id"] = response["id"].clone();
+        client.send(&next).await;
+        assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
+        assert_eq!(proxy.turns().pop().unwrap()["input"].as_array().unwrap().len(), 1);
+        // What else is wrong is reported.
+        warm["model"] = 7.into();
+        client.send(&warm).await;
+        assert_eq!(client.event().await["error"]["param"], "model");
+    }
+}
+
+#[tokio::test]
 async fn errors_are_frames_and_the_connection_stays() {
     let proxy = Harness::start().await;
     let mut client = Client::connect(&proxy).await;
     for (frame, status, code) in [
-        (json!({"type": "session.update"}), 400, Value::Null),
-        (json!([]), 400, Value::Null),
+        (json!({"type": "session.update"}), 400, json!("invalid_value")),
+        (json!({}), 400, json!("missing_required_parameter")),
+        (json!([]), 400, json!("invalid_type")),
         (json!({"type": "response.create", "model": "gpt-5.5"}), 400, json!("missing_required_parameter")),
         (create("[sim:429-usage] hi"), 429, json!("usage_limit_reached")),
         (create("[sim:failed-first=context_length_exceeded] hi"), 400, json!("context_length_exceeded")),

@@ -1,9 +1,6 @@
 //! Replies that wait until a test releases them.
 
-use std::time::Duration;
-
 use tokio::sync::watch;
-use tokio::time::timeout;
 
 use crate::request_log::Ticket;
 
@@ -19,18 +16,13 @@ impl Stalls {
         Self { releases: watch::Sender::new(0) }
     }
 
-    /// Resolves at the next [`Stalls::release`], or after `limit`; until then the request of `ticket` is recorded as
-    /// waiting.
-    pub(crate) async fn released(&self, ticket: &Ticket, limit: Option<Duration>) {
+    /// Resolves at the next [`Stalls::release`]; until then the request of `ticket` is recorded as waiting.
+    pub(crate) async fn released(&self, ticket: &Ticket) {
         // Subscribed first: a test that sees the request wait can then release it.
         let mut releases = self.releases.subscribe();
         ticket.waiting(true);
         // The sender lives in `self`, so this cannot fail.
-        let released = releases.changed();
-        match limit {
-            Some(limit) => drop(timeout(limit, released).await),
-            None => drop(released.await),
-        }
+        let _ = releases.changed().await;
         ticket.waiting(false);
     }
 

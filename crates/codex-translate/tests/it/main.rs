@@ -4,7 +4,6 @@
 mod backend;
 mod chat_request;
 mod compactions;
-mod empty_events;
 mod error_table;
 mod events;
 mod feeding;

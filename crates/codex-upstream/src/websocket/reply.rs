@@ -95,7 +95,7 @@ impl<C: Timer + Clone + 'static> SocketReply<C> {
                 self.connection = Some(connection);
                 return received;
             }
-            self.send_interrupt(&mut connection).await?;
+            send_interrupt(self.response_id.as_deref()?, &mut connection, &self.timer).await?;
             let timer = self.timer.clone();
             self.deadline = Some(Box::pin(async move { timer.sleep(INTERRUPT_WAIT).await }));
         }
@@ -108,14 +108,6 @@ impl<C: Timer + Clone + 'static> SocketReply<C> {
         };
         self.connection = Some(connection);
         Some(received)
-    }
-
-    /// Asks the backend to end the turn (`docs/backend.md §4`); `None` if that is not possible.
-    async fn send_interrupt(&mut self, connection: &mut SocketConnection) -> Option<()> {
-        let id = self.response_id.as_deref()?;
-        let message = json!({"type": "response.interrupt", "response_id": id, "mode": "discard_partial_items"});
-        let sending = pin!(connection.send(OutgoingMessage::Text(message.to_string().into()), &self.timer));
-        within(&self.timer, INTERRUPT_WAIT, sending).await?.ok()
     }
 
     /// Updates the connection and the record for a message.
@@ -153,6 +145,13 @@ impl<C: Timer + Clone + 'static> SocketReply<C> {
             self.pool.put(connection, self.timer.now());
         }
     }
+}
+
+/// Asks the backend to end the turn (`docs/backend.md §4`); `None` if that is not possible.
+async fn send_interrupt(id: &str, connection: &mut SocketConnection, timer: &impl Timer) -> Option<()> {
+    let message = json!({"type": "response.interrupt", "response_id": id, "mode": "discard_partial_items"});
+    let sending = pin!(connection.send(OutgoingMessage::Text(message.to_string().into()), timer));
+    within(timer, INTERRUPT_WAIT, sending).await?.ok()
 }
 
 fn response_id(event: &Value) -> Option<String> {

@@ -1,38 +1,28 @@
 //! The client's side of a WebSocket: its messages, pings and close frames.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::time::Duration;
 
-use codex_translate::{Error, EventBuffer, Notice, ReplyId};
+use codex_translate::{Error, EventBuffer, Notice};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::HeaderMap;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use serde::Serialize;
 use serde_json::json;
-use serde_json::value::RawValue;
-use tokio::sync::watch;
-use tokio::time::{Instant, interval_at, timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error as SocketError, Message, Utf8Bytes};
 
-use crate::endpoints::websocket::last_response::LastResponse;
+use crate::endpoints::websocket::lanes::Lane;
 use crate::endpoints::websocket::metered::MeteredIo;
 use crate::reply;
 use crate::request::budget::{BodyMemoryBudget, BudgetPermit};
-use crate::request::limits::{Limits, Timeouts};
-
-/// How often a quiet connection is pinged.
-const PING: Duration = Duration::from_secs(30);
+use crate::request::limits::Limits;
 
 /// How many consecutive pings may go unanswered.
 const UNANSWERED: u32 = 3;
-
-/// How many requests may wait for the running turn.
-const MAX_WAITING: usize = 16;
 
 /// How long a client may take to acknowledge that its connection is closed.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
@@ -49,17 +39,15 @@ pub(super) enum SessionEnd {
     Close(CloseCode, &'static str),
 }
 
-/// The connection, and requests that arrived during a turn.
+/// The connection.
 pub(super) struct ClientSocket {
     socket: WebSocketStream<MeteredIo<TokioIo<Upgraded>>>,
-    waiting: VecDeque<ClientMessage>,
-    /// The maximum total size of waiting requests, in bytes.
-    waiting_limit: usize,
     stall: Duration,
     unanswered: u32,
 }
 
 /// A message of the client, with its part of the memory budget.
+#[derive(Debug)]
 pub(super) struct ClientMessage {
     pub(super) text: Utf8Bytes,
     pub(super) permit: Option<BudgetPermit>,
@@ -76,8 +64,6 @@ impl ClientSocket {
         let io = MeteredIo::new(TokioIo::new(upgraded), budget);
         Self {
             socket: WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await,
-            waiting: VecDeque::new(),
-            waiting_limit: limits.body_bytes,
             stall: limits.timeouts.stall,
             unanswered: 0,
         }
@@ -94,91 +80,61 @@ impl ClientSocket {
         let _ = timeout(CLOSE_TIME, closing).await;
     }
 
-    /// Waits for the next request between turns.
-    pub(super) async fn request(
-        &mut self,
-        stopping: &mut watch::Receiver<bool>,
-        timeouts: &Timeouts,
-    ) -> Result<ClientMessage, SessionEnd> {
-        let idle = tokio::time::sleep(timeouts.socket_idle);
-        let mut idle = std::pin::pin!(idle);
-        let mut pings = interval_at(Instant::now() + PING, PING);
+    /// Waits for the next message. Dropping the future loses none.
+    pub(super) async fn receive(&mut self) -> Result<ClientMessage, SessionEnd> {
         loop {
-            if *stopping.borrow() {
-                return Err(SessionEnd::Close(CloseCode::Away, "codex-proxy is stopping"));
-            }
-            if let Some(next) = self.waiting.pop_front() {
-                return Ok(next);
-            }
-            tokio::select! {
-                received = self.socket.next() => self.take(received)?,
-                _ = pings.tick() => {
-                    if self.unanswered >= UNANSWERED {
-                        return Err(SessionEnd::Gone);
-                    }
-                    self.unanswered += 1;
-                    self.send(Message::Ping(Bytes::new())).await?;
+            let received = self.socket.next().await;
+            self.unanswered = 0;
+            match received {
+                Some(Ok(Message::Text(text))) => {
+                    let permit = self.socket.get_mut().finish_message(text.len());
+                    return Ok(ClientMessage { text, permit });
                 }
-                () = &mut idle => return Err(SessionEnd::Close(CloseCode::Normal, "idle for too long")),
-                // The sender is gone only if the server is: then nothing can stop this connection.
-                _ = stopping.changed() => {}
-            }
-        }
-    }
-
-    /// Runs a part of a turn; ends it at once if the client disconnects.
-    pub(super) async fn meanwhile<F: Future>(&mut self, part: F) -> Result<F::Output, SessionEnd> {
-        let mut part = std::pin::pin!(part);
-        loop {
-            tokio::select! {
-                output = &mut part => return Ok(output),
-                received = self.socket.next() => self.take(received)?,
-            }
-        }
-    }
-
-    /// Handles a received message.
-    fn take(&mut self, received: Option<Result<Message, SocketError>>) -> Result<(), SessionEnd> {
-        self.unanswered = 0;
-        match received {
-            Some(Ok(Message::Text(text))) => {
-                let permit = self.socket.get_mut().finish_message(text.len());
-                self.waiting.push_back(ClientMessage { text, permit });
-                let bytes: usize = self.waiting.iter().map(|request| request.text.len()).sum();
-                if self.waiting.len() > MAX_WAITING || bytes > self.waiting_limit {
-                    return Err(SessionEnd::Close(CloseCode::Policy, "too many waiting requests"));
+                // The library answers pings.
+                Some(Ok(Message::Ping(payload) | Message::Pong(payload))) => {
+                    self.socket.get_mut().finish_control(payload.len());
+                }
+                Some(Ok(Message::Frame(_))) => {}
+                Some(Ok(Message::Binary(_))) => {
+                    return Err(SessionEnd::Close(CloseCode::Unsupported, "only text frames are supported"));
+                }
+                Some(Ok(Message::Close(_))) | None => return Err(SessionEnd::Gone),
+                Some(Err(SocketError::Capacity(_))) => {
+                    return Err(SessionEnd::Close(CloseCode::Size, "the frame is too large"));
+                }
+                Some(Err(SocketError::Utf8(_))) => {
+                    return Err(SessionEnd::Close(CloseCode::Invalid, "the frame is not valid UTF-8"));
+                }
+                Some(Err(_)) if self.socket.get_ref().is_full() => {
+                    return Err(SessionEnd::Close(CloseCode::Again, "too many large requests"));
+                }
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "the WebSocket connection failed");
+                    return Err(SessionEnd::Gone);
                 }
             }
-            // The library answers pings.
-            Some(Ok(Message::Ping(payload) | Message::Pong(payload))) => {
-                self.socket.get_mut().finish_control(payload.len());
-            }
-            Some(Ok(Message::Frame(_))) => {}
-            Some(Ok(Message::Binary(_))) => {
-                return Err(SessionEnd::Close(CloseCode::Unsupported, "only text frames are supported"));
-            }
-            Some(Ok(Message::Close(_))) | None => return Err(SessionEnd::Gone),
-            Some(Err(SocketError::Capacity(_))) => {
-                return Err(SessionEnd::Close(CloseCode::Size, "the frame is too large"));
-            }
-            Some(Err(SocketError::Utf8(_))) => {
-                return Err(SessionEnd::Close(CloseCode::Invalid, "the frame is not valid UTF-8"));
-            }
-            Some(Err(_)) if self.socket.get_ref().is_full() => {
-                return Err(SessionEnd::Close(CloseCode::Again, "too many large requests"));
-            }
-            Some(Err(error)) => {
-                tracing::debug!(%error, "the WebSocket connection failed");
-                return Err(SessionEnd::Gone);
-            }
         }
-        Ok(())
     }
 
-    /// Sends each event as a message. All events share one buffer, and as many as fit are sent in one write.
-    pub(super) async fn send_events(&mut self, events: EventBuffer) -> Result<(), SessionEnd> {
+    /// Pings a quiet connection, which has to answer one of a few pings.
+    pub(super) async fn check(&mut self) -> Result<(), SessionEnd> {
+        if self.unanswered >= UNANSWERED {
+            return Err(SessionEnd::Gone);
+        }
+        self.unanswered += 1;
+        self.ping().await
+    }
+
+    /// Sends a ping.
+    pub(super) async fn ping(&mut self) -> Result<(), SessionEnd> {
+        self.send(Message::Ping(Bytes::new())).await
+    }
+
+    /// Sends each event of a lane as a message. All events share one buffer, and as many as fit are sent in one write.
+    pub(super) async fn send_events(&mut self, lane: &Lane, events: EventBuffer) -> Result<(), SessionEnd> {
         let (json, ends) = events.into_parts();
-        let (mut json, mut start) = (Bytes::from(json), 0);
+        let (mut json, ends) = named(lane, json, ends);
+        let mut start = 0;
         for end in ends {
             let text = Utf8Bytes::try_from(json.split_to(end - start)).map_err(|_| SessionEnd::Gone)?;
             start = end;
@@ -187,27 +143,21 @@ impl ClientSocket {
         in_time(self.stall, self.socket.flush()).await
     }
 
-    /// Sends a message, if the client reads it in time.
-    pub(super) async fn send(&mut self, message: Message) -> Result<(), SessionEnd> {
-        in_time(self.stall, self.socket.send(message)).await
-    }
-
-    pub(super) async fn send_json(&mut self, value: &impl Serialize) -> Result<(), SessionEnd> {
-        // A map with string keys can always be written.
-        let text = serde_json::to_string(value).unwrap_or_default();
-        self.send(Message::text(text)).await
-    }
-
     /// Sends an error (docs/backend.md §4).
-    pub(super) async fn send_error(&mut self, error: &Error) -> Result<(), SessionEnd> {
+    pub(super) async fn send_error(&mut self, lane: &Lane, error: &Error) -> Result<(), SessionEnd> {
         let response = reply::from_error(error);
         let frame = json!({"type": "error", "status": response.status().as_u16(), "error": error.body().object(),
             "headers": as_json(response.headers())});
-        self.send_json(&frame).await
+        self.send_frame(lane, &frame).await
     }
 
     /// Sends the headers that an HTTP reply would have.
-    pub(super) async fn send_metadata(&mut self, request_id: &str, notices: &[Notice]) -> Result<(), SessionEnd> {
+    pub(super) async fn send_metadata(
+        &mut self,
+        lane: &Lane,
+        request_id: &str,
+        notices: &[Notice],
+    ) -> Result<(), SessionEnd> {
         let mut headers = HeaderMap::new();
         reply::add_notices(&mut headers, notices);
         if headers.is_empty() {
@@ -215,28 +165,41 @@ impl ClientSocket {
         }
         let mut headers = as_json(&headers);
         headers.insert("x-request-id".to_owned(), request_id.into());
-        self.send_json(&json!({"type": "response.metadata", "headers": headers})).await
+        self.send_frame(lane, &json!({"type": "response.metadata", "headers": headers})).await
     }
 
-    /// Answers a request that wants no reply: it is remembered, so the next one need not repeat it.
-    pub(super) async fn send_prewarmed(
-        &mut self,
-        last: &mut LastResponse,
-        input: Vec<Box<RawValue>>,
-        identity: ReplyId,
-    ) -> Result<(), SessionEnd> {
-        if let Some(input) = last.retain(input) {
-            last.remember(&identity.id, input, &[]);
-        }
-        let usage = json!({"input_tokens": 0, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 0,
-            "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 0});
-        let mut response = json!({"id": identity.id, "object": "response", "created_at": identity.created,
-            "status": "in_progress", "output": [], "usage": null});
-        self.send_json(&json!({"type": "response.created", "sequence_number": 0, "response": response})).await?;
-        response["status"] = "completed".into();
-        response["usage"] = usage;
-        self.send_json(&json!({"type": "response.completed", "sequence_number": 1, "response": response})).await
+    /// Sends one frame of a lane, an object that is not empty.
+    pub(super) async fn send_frame(&mut self, lane: &Lane, frame: &serde_json::Value) -> Result<(), SessionEnd> {
+        let text = frame.to_string();
+        self.send(Message::text(lane.frame_start() + text.strip_prefix('{').unwrap_or_default())).await
     }
+
+    /// Sends a message, if the client reads it in time.
+    async fn send(&mut self, message: Message) -> Result<(), SessionEnd> {
+        in_time(self.stall, self.socket.send(message)).await
+    }
+}
+
+/// Adds the lane's name to each of the events in `json`, which end at `ends`; returns the same with the events of the
+/// lane.
+fn named(lane: &Lane, json: String, ends: Vec<usize>) -> (Bytes, Vec<usize>) {
+    if lane.is_unnamed() {
+        return (Bytes::from(json), ends);
+    }
+    let frame_start = lane.frame_start();
+    let mut named = String::with_capacity(json.len() + ends.len() * frame_start.len());
+    let mut start = 0;
+    let ends = ends
+        .into_iter()
+        .map(|end| {
+            named.push_str(&frame_start);
+            // An event is an object that has at least a type.
+            named.push_str(json[start..end].trim_start().strip_prefix('{').unwrap_or_default());
+            start = end;
+            named.len()
+        })
+        .collect();
+    (Bytes::from(named), ends)
 }
 
 /// Waits until the client has read enough to send more; one that does not read counts as gone.
@@ -250,4 +213,28 @@ async fn in_time(stall: Duration, sent: impl Future<Output = Result<(), SocketEr
 fn as_json(headers: &HeaderMap) -> serde_json::Map<String, serde_json::Value> {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers.iter().map(|(name, value)| (name.to_string(), text(value).into())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use codex_translate::EventSink as _;
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    #[test]
+    fn every_event_of_a_named_lane_begins_with_its_name() {
+        let mut events = EventBuffer::default();
+        events.event("a", &["{\"type\":\"a\"}"]);
+        events.event("b", &[" { \"type\":\"b\"}"]);
+        let raw = RawValue::from_string("\"x\"".to_owned()).unwrap();
+        let lane = Lane::read(Some(&raw)).unwrap();
+        let (json, ends) = events.clone().into_parts();
+        let (text, ends) = named(&lane, json, ends);
+        let expected = [r#"{"stream_id":"x","type":"a"}"#, r#"{"stream_id":"x", "type":"b"}"#];
+        assert_eq!(text, expected.concat());
+        assert_eq!(ends, [expected[0].len(), text.len()]);
+        let (json, ends) = events.into_parts();
+        assert_eq!(named(&Lane::default(), json.clone(), ends.clone()), (Bytes::from(json), ends));
+    }
 }

@@ -1,16 +1,21 @@
 //! The Responses API over a WebSocket (docs/backend.md §4, seen from the other side): `response.create` in, the events
-//! of the reply out, one JSON object per text frame. One turn at a time; requests that arrive during a turn begin when
-//! it has ended.
+//! of the reply out, one JSON object per text frame. One task serves a connection: it reads frames and polls all turns.
 //!
-//! A turn is that of `POST /v1/responses`: the same body, the same [`Relay`](codex_client::Relay). In addition,
-//! the connection's last response is remembered, so a client needs to send only the new input; errors are frames; a
-//! comment becomes a ping.
+//! A turn is that of `POST /v1/responses`: the same body, the same [`Relay`](codex_client::Relay). In addition, the last
+//! response of each lane is remembered, so a client needs to send only the new input; errors are frames; a comment
+//! becomes a ping.
+//!
+//! `frame.rs` reads frames, `lanes.rs` says which request is next, `turn.rs` is one turn, `remembered.rs` is what
+//! requests continue, and `session.rs` brings them together. `client_socket.rs` is the connection.
 
 mod client_socket;
 mod create;
-mod last_response;
+mod frame;
+mod lanes;
 mod metered;
+mod remembered;
 mod session;
+mod turn;
 
 use codex_translate::{Error, ErrorKind};
 use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};

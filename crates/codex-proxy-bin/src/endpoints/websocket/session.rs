@@ -1,62 +1,51 @@
-//! One WebSocket, from its handshake to its end.
+//! One WebSocket, from its handshake to its end: a single task reads its frames and polls all its turns, so a frame is
+//! acted upon while turns run, and a client that does not read stops them all.
 
-use std::borrow::Cow;
 use std::future::poll_fn;
+use std::pin::pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use codex_client::ids::reply_id;
-use codex_client::{Relay, ReplyPart};
-use codex_translate::{Dialect, Error, EventBuffer, Notice, Options, Pipe, ResponsesPipe, dialect};
+use codex_translate::Error;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use hyper::upgrade::Upgraded;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::json;
 use tokio::sync::watch;
+use tokio::time::{Instant, interval_at, sleep};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-use crate::admission::caller::caller;
-use crate::admission::slots::Slot;
 use crate::app::App;
 use crate::connection::peer::Peer;
 use crate::endpoints::websocket::client_socket::{ClientMessage, ClientSocket, SessionEnd};
-use crate::endpoints::websocket::create::{ClientEvent, Create};
-use crate::endpoints::websocket::last_response::{LastResponse, RetainedInput};
-use crate::endpoints::{self, StoreOnCompletion, StoringPipe};
-use crate::ids;
+use crate::endpoints::websocket::create::Create;
+use crate::endpoints::websocket::frame::{ClientFrame, FrameError};
+use crate::endpoints::websocket::lanes::{Lane, MAX_RUNNING, WaitingRequest, WaitingRequests};
+use crate::endpoints::websocket::remembered::RememberedResponses;
+use crate::endpoints::websocket::turn::{Begun, LaneTurn, Metadata, TurnPart};
 use crate::reply;
-use crate::request::context::RequestContext;
-use crate::telemetry::record::{RequestInfo, RequestRecord};
-use crate::telemetry::request_log::RequestGuard;
+use crate::request::limits::{Limits, full};
 
-/// A WebSocket has the events of this dialect.
-const DIALECT: &Dialect = &dialect::RESPONSES;
+/// How often a quiet connection is pinged.
+const PING: Duration = Duration::from_secs(30);
 
 /// Everything needed to serve a connection.
 pub(super) struct Session {
-    app: App,
+    pub(super) app: App,
     peer: Peer,
     /// The handshake: the caller, and the options that its headers select for all turns.
-    head: Parts,
+    pub(super) head: Parts,
 }
 
-/// A turn whose reply has started. Dropping it ends the turn.
-struct StartedTurn {
-    relay: Relay<StoringPipe<ResponsesPipe>, RequestRecord, EventBuffer>,
-    notices: Vec<Notice>,
-    /// The conversation to which this is the reply, to be remembered with it; `None` if there is no memory for it.
-    input: Option<RetainedInput>,
-    request_id: String,
-    _slot: Slot,
-}
-
-/// The members of a response that are remembered.
-#[derive(Deserialize)]
-struct ResponseOutput<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow, default)]
-    output: Vec<&'a RawValue>,
+/// An open connection.
+struct Connection {
+    session: Session,
+    socket: ClientSocket,
+    /// The turns in progress, at most one of a lane.
+    turns: Vec<LaneTurn>,
+    /// The turn that is polled first, so one that always has output does not hold up the others.
+    first: usize,
+    waiting: WaitingRequests,
+    remembered: RememberedResponses,
 }
 
 impl Session {
@@ -65,142 +54,196 @@ impl Session {
     }
 
     /// Serves the connection to its end.
-    pub(super) async fn serve(self, upgraded: Upgraded, mut stopping: watch::Receiver<bool>) {
+    pub(super) async fn serve(self, upgraded: Upgraded, stopping: watch::Receiver<bool>) {
         let limits = self.app.runtime.current().limits;
-        let mut socket = ClientSocket::open(upgraded, &limits, self.app.body_budget.clone()).await;
-        let mut last = LastResponse::new(limits.body_bytes, self.app.retained_budget.clone());
-        let end = loop {
-            let request = match socket.request(&mut stopping, &limits.timeouts).await {
-                Ok(request) => request,
-                Err(end) => break end,
-            };
-            if let Err(end) = self.turn(&mut socket, &mut last, request).await {
-                break end;
-            }
+        let mut connection = Connection {
+            socket: ClientSocket::open(upgraded, &limits, self.app.body_budget.clone()).await,
+            turns: Vec::new(),
+            first: 0,
+            waiting: WaitingRequests::new(limits.body_bytes),
+            remembered: RememberedResponses::new(limits.body_bytes, self.app.retained_budget.clone()),
+            session: self,
         };
-        tracing::debug!(peer = %self.peer, ?end, "the WebSocket connection ended");
+        let Err(end) = connection.run(stopping, &limits).await;
+        tracing::debug!(peer = %connection.session.peer, ?end, "the WebSocket connection ended");
+        connection.turns.clear();
         if let SessionEnd::Close(code, reason) = end {
-            socket.close(code, reason).await;
+            connection.socket.close(code, reason).await;
         }
-    }
-
-    /// Answers one request.
-    async fn turn(
-        &self,
-        socket: &mut ClientSocket,
-        last: &mut LastResponse,
-        request: ClientMessage,
-    ) -> Result<(), SessionEnd> {
-        // A revoked key also ends the connections that it opened.
-        if let Err(denied) = self.app.runtime.current().access.admit(self.peer, &self.head) {
-            socket.send_error(&reply::from_denied(denied, self.app.advice())).await?;
-            return Err(SessionEnd::Close(CloseCode::Policy, "the key is no longer accepted"));
-        }
-        let ClientMessage { text, permit } = request;
-        let mut create = match ClientEvent::read(&text) {
-            Ok(ClientEvent::Create(create)) => create,
-            Ok(ClientEvent::Notification) => return Ok(()),
-            Err(error) => return socket.send_error(&error).await,
-        };
-        drop(text);
-        let started = socket.meanwhile(self.begin(&mut create, last)).await?;
-        drop(permit);
-        // Cleared in any case: a failed turn cannot be continued.
-        last.clear();
-        match started {
-            Ok(Some((started, guard))) => relay(socket, last, started, guard).await,
-            Ok(None) => socket.send_prewarmed(last, create.remembered(), reply_id(DIALECT, self.app.clock.now())).await,
-            Err(error) => socket.send_error(&error).await,
-        }
-    }
-
-    /// Starts a turn, up to its first output; `None` if no reply is wanted.
-    async fn begin(
-        &self,
-        create: &mut Create,
-        last: &LastResponse,
-    ) -> Result<Option<(StartedTurn, RequestGuard)>, Error> {
-        let request_id = ids::request_id(&HeaderMap::new()).to_str().unwrap_or_default().to_owned();
-        let guard = self.app.request_log.open(RequestInfo {
-            request_id: request_id.clone(),
-            endpoint: DIALECT.name,
-            client: RequestInfo::client(&self.head.headers),
-            is_routine: false,
-        });
-        match self.prepare(create, last, request_id, &guard).await {
-            Ok(Some(started)) => Ok(Some((started, guard))),
-            Ok(None) => {
-                drop(reply::logged(reply::no_content(), guard, false));
-                Ok(None)
-            }
-            Err(error) => {
-                guard.record().fail(&error);
-                Err(reply::reworded_for(&self.head.headers, error))
-            }
-        }
-    }
-
-    async fn prepare(
-        &self,
-        create: &mut Create,
-        last: &LastResponse,
-        request_id: String,
-        guard: &RequestGuard,
-    ) -> Result<Option<StartedTurn>, Error> {
-        let caller = caller(&self.app.runtime.current().access, &self.head);
-        let context = RequestContext::read(&self.head.headers, caller, guard.record())?;
-        let limits = self.app.runtime.current().limits;
-        let (stored, caller, limit_bytes) = (&self.app.stored, &context.caller.id, limits.body_bytes);
-        let previous = create.previous().map(str::to_owned);
-        let input = create.whole_input(last, |id| stored.conversation(caller, id, limit_bytes))?;
-        let input = input.map(|input| stored.with_items(caller, input, limit_bytes)).transpose()?;
-        let body = Bytes::from(create.body(input.as_deref())?);
-        let input = input.unwrap_or_default();
-        // Held until the request has been sent.
-        let _permit = self.app.body_budget.try_grow(create.bytes, body.len())?;
-        let storing_permit = endpoints::storing_permit(&self.app, body.len());
-        let options = Options { stores: storing_permit.is_some(), ..context.options.clone() };
-        let mut turn = endpoints::prepare(&self.app, DIALECT, &context, &options, body.clone())?;
-        turn.plan.previous_response_id = previous;
-        if !create.generate {
-            create.remember(input);
-            return Ok(None);
-        }
-        let slot = self.app.runtime.slots().take(limits.timeouts.queue).await?;
-        let mut store =
-            storing_permit.and_then(|permit| StoreOnCompletion::of(&self.app, &context, &turn.plan, body, permit));
-        guard.record().set_stream();
-        let reply = turn.send().await?;
-        let notices = reply.notices().to_vec();
-        let mut relay = reply.into_relay(guard.record().clone(), |plan, reply_id| StoringPipe {
-            pipe: ResponsesPipe::new(plan, reply_id),
-            store: store.take(),
-        });
-        relay.first_output().await?;
-        guard.answered(StatusCode::OK.as_u16());
-        Ok(Some(StartedTurn { relay, notices, input: last.retain(input), request_id, _slot: slot }))
     }
 }
 
-/// Sends the events of a reply as they arrive, and remembers its response.
-async fn relay(
-    socket: &mut ClientSocket,
-    last: &mut LastResponse,
-    started: StartedTurn,
-    mut guard: RequestGuard,
-) -> Result<(), SessionEnd> {
-    let StartedTurn { mut relay, notices, input, request_id, _slot } = started;
-    socket.send_metadata(&request_id, &notices).await?;
-    while let Some(part) = socket.meanwhile(poll_fn(|cx| relay.poll_part(cx))).await? {
-        match part {
-            ReplyPart::Output(events) => socket.send_events(events).await?,
-            ReplyPart::Keepalive => socket.send(Message::Ping(Bytes::new())).await?,
+impl Connection {
+    async fn run(
+        &mut self,
+        mut stopping: watch::Receiver<bool>,
+        limits: &Limits,
+    ) -> Result<std::convert::Infallible, SessionEnd> {
+        let idle_time = limits.timeouts.socket_idle;
+        let mut idle = pin!(sleep(idle_time));
+        let mut pings = interval_at(Instant::now() + PING, PING);
+        loop {
+            let is_stopping = *stopping.borrow();
+            if is_stopping {
+                self.reject_waiting().await?;
+            } else {
+                self.start_waiting().await?;
+            }
+            let is_idle = self.turns.is_empty();
+            if is_stopping && is_idle {
+                return Err(SessionEnd::Close(CloseCode::Away, "codex-proxy is stopping"));
+            }
+            let (turns, first) = (&mut self.turns, self.first);
+            tokio::select! {
+                received = self.socket.receive() => self.take(received?).await?,
+                (at, part) = poll_fn(|cx| poll_turns(turns, first, cx)), if !is_idle => {
+                    self.first = at + 1;
+                    self.pass_on(at, part).await?;
+                }
+                _ = pings.tick(), if is_idle => {
+                    self.socket.check().await?;
+                    continue;
+                }
+                () = &mut idle, if is_idle => return Err(SessionEnd::Close(CloseCode::Normal, "idle for too long")),
+                Ok(()) = stopping.changed(), if !is_stopping => continue,
+            }
+            idle.as_mut().reset(Instant::now() + idle_time);
+            pings.reset();
         }
     }
-    guard.all_sent();
-    let response = relay.first_pipe().and_then(|keeping| Pipe::<EventBuffer>::stored_form(&keeping.pipe));
-    if let (Some(Ok(ResponseOutput { id, output })), Some(input)) = (response.map(serde_json::from_str), input) {
-        last.remember(&id, input, &output);
+
+    /// Acts upon a frame.
+    async fn take(&mut self, message: ClientMessage) -> Result<(), SessionEnd> {
+        match ClientFrame::read(&message.text) {
+            Ok(ClientFrame::Create(lane)) => {
+                self.waiting.push(WaitingRequest { lane, message });
+                self.start_waiting().await?;
+                match self.waiting.excess() {
+                    Some((request, error)) => self.socket.send_error(&request.lane, &error).await,
+                    None => Ok(()),
+                }
+            }
+            Ok(ClientFrame::Interrupt { lane, response_id }) => {
+                self.interrupt("response.interrupt", &lane, Some(&response_id)).await
+            }
+            Ok(ClientFrame::Cancel { lane, response_id }) => {
+                self.interrupt("response.cancel", &lane, response_id.as_deref()).await
+            }
+            Ok(ClientFrame::Notification) => Ok(()),
+            Err(FrameError { lane, error }) => self.socket.send_error(&lane, &error).await,
+        }
     }
-    Ok(())
+
+    /// Begins the turns of waiting requests whose lanes have none.
+    async fn start_waiting(&mut self) -> Result<(), SessionEnd> {
+        while self.turns.len() < MAX_RUNNING {
+            let turns = &self.turns;
+            let Some(request) = self.waiting.next(|lane| turns.iter().any(|turn| turn.lane == *lane)) else { break };
+            self.start(request).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins the turn of a request.
+    async fn start(&mut self, request: WaitingRequest) -> Result<(), SessionEnd> {
+        let WaitingRequest { lane, message: ClientMessage { text, permit } } = request;
+        let session = &self.session;
+        // A revoked key also ends the connections that it opened.
+        if let Err(denied) = session.app.runtime.current().access.admit(session.peer, &session.head) {
+            self.socket.send_error(&lane, &reply::from_denied(denied, session.app.advice())).await?;
+            return Err(SessionEnd::Close(CloseCode::Policy, "the key is no longer accepted"));
+        }
+        let begun = Create::read(&text);
+        drop(text);
+        let begun = begun.and_then(|create| LaneTurn::begin(session, &lane, create, permit, &mut self.remembered));
+        match begun {
+            Ok(Begun::Turn(turn)) => {
+                self.turns.push(*turn);
+                Ok(())
+            }
+            Ok(Begun::Prewarmed(events)) => self.socket.send_events(&lane, events).await,
+            Err(error) => {
+                self.remembered.release(&lane, None);
+                self.send_error(&lane, error).await
+            }
+        }
+    }
+
+    /// Answers all waiting requests with an error.
+    async fn reject_waiting(&mut self) -> Result<(), SessionEnd> {
+        while let Some(request) = self.waiting.pop() {
+            self.socket.send_error(&request.lane, &full("it is stopping")).await?;
+        }
+        Ok(())
+    }
+
+    /// Passes on a part of a turn.
+    async fn pass_on(&mut self, at: usize, part: TurnPart) -> Result<(), SessionEnd> {
+        let Some(turn) = self.turns.get_mut(at) else { return Ok(()) };
+        match part {
+            TurnPart::Events(metadata, events) => {
+                if let Some(Metadata { request_id, notices }) = metadata {
+                    self.socket.send_metadata(&turn.lane, &request_id, &notices).await?;
+                }
+                self.socket.send_events(&turn.lane, events).await?;
+                if turn.is_finished() {
+                    self.turns.remove(at).end(&mut self.remembered);
+                }
+                Ok(())
+            }
+            TurnPart::Keepalive => self.socket.ping().await,
+            TurnPart::Failed(error) => {
+                let turn = self.turns.remove(at);
+                let lane = turn.lane.clone();
+                turn.fail(&mut self.remembered);
+                self.send_error(&lane, error).await
+            }
+            TurnPart::Ended => {
+                self.turns.remove(at).end(&mut self.remembered);
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the turn of a response, or without an id that of the lane. If there is none, the answer is an event and not
+    /// an error, as the backend's is: the response can end while the frame is on its way, and clients take an error for
+    /// the end of the next response.
+    async fn interrupt(&mut self, kind: &str, lane: &Lane, response_id: Option<&str>) -> Result<(), SessionEnd> {
+        let target = match response_id {
+            Some(id) => self.turns.iter_mut().find(|turn| turn.is_response(id)),
+            None if lane.is_unnamed() && self.turns.len() == 1 => self.turns.first_mut(),
+            None => self.turns.iter_mut().find(|turn| turn.lane == *lane),
+        };
+        if let Some(turn) = target {
+            turn.interrupt();
+            return Ok(());
+        }
+        let (code, message) = match response_id {
+            Some(id) if self.remembered.has_ended(id) => {
+                ("response_already_completed", format!("the response `{id}` has already ended"))
+            }
+            Some(id) => ("response_not_found", format!("no response `{id}` is running on this connection")),
+            None => ("response_not_found", "no response is running".to_owned()),
+        };
+        let error = json!({"type": "invalid_request_error", "code": code, "message": message, "param": "response_id"});
+        let frame = json!({"type": format!("{kind}.failed"), "response_id": response_id, "error": error});
+        self.socket.send_frame(lane, &frame).await
+    }
+
+    /// Reports the failure of a request.
+    async fn send_error(&mut self, lane: &Lane, error: Error) -> Result<(), SessionEnd> {
+        let error = reply::reworded_for(&self.session.head.headers, error);
+        self.socket.send_error(lane, &error).await
+    }
+}
+
+/// Waits for a part of any turn; the one at `first` is polled first.
+fn poll_turns(turns: &mut [LaneTurn], first: usize, cx: &mut Context<'_>) -> Poll<(usize, TurnPart)> {
+    let count = turns.len();
+    for at in (0..count).map(|offset| (first + offset) % count) {
+        if let Poll::Ready(part) = turns[at].poll_part(cx) {
+            return Poll::Ready((at, part));
+        }
+    }
+    Poll::Pending
 }

@@ -1,0 +1,272 @@
+//! One turn of a lane: the same turn as that of `POST /v1/responses`, with its events as frames.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use codex_client::ids::reply_id;
+use codex_client::{Relay, ReplyPart, Turn};
+use codex_translate::{Dialect, Error, EventBuffer, Notice, Options, Pipe, ResponsesPipe, dialect};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
+use tokio_tungstenite::tungstenite::Bytes;
+
+use crate::admission::caller::caller;
+use crate::admission::slots::Slot;
+use crate::endpoints::websocket::create::Create;
+use crate::endpoints::websocket::lanes::Lane;
+use crate::endpoints::websocket::remembered::{RememberedResponses, RetainedInput};
+use crate::endpoints::websocket::session::Session;
+use crate::endpoints::{self, StoreOnCompletion, StoringPipe};
+use crate::ids;
+use crate::reply;
+use crate::request::budget::BudgetPermit;
+use crate::request::context::RequestContext;
+use crate::telemetry::record::{RequestInfo, RequestRecord};
+use crate::telemetry::request_log::RequestGuard;
+
+/// A WebSocket has the events of this dialect.
+const DIALECT: &Dialect = &dialect::RESPONSES;
+
+type ResponseRelay = Relay<StoringPipe<ResponsesPipe>, RequestRecord, EventBuffer>;
+
+/// What becomes of a request.
+pub(super) enum Begun {
+    Turn(Box<LaneTurn>),
+    /// The reply to a request that wants none: it is remembered, so the next one need not repeat it.
+    Prewarmed(EventBuffer),
+}
+
+/// A turn in progress. Dropping it ends the turn at the backend.
+pub(super) struct LaneTurn {
+    pub(super) lane: Lane,
+    /// The turn before it has a slot.
+    queued: Option<QueuedTurn>,
+    relay: Option<ResponseRelay>,
+    slot: Option<Slot>,
+    /// The headers that an HTTP reply would have, until they are sent.
+    metadata: Option<Metadata>,
+    /// The id of the response, once the client has it.
+    response_id: Option<String>,
+    /// The conversation to which this is the reply, to be remembered with it; `None` if there is no memory for it.
+    input: Option<RetainedInput>,
+    guard: RequestGuard,
+    /// The memory for the request until it has been sent.
+    permits: Vec<BudgetPermit>,
+}
+
+/// What a turn has for its client.
+pub(super) enum TurnPart {
+    /// Events, and before the first of them the metadata.
+    Events(Option<Metadata>, EventBuffer),
+    Keepalive,
+    /// The turn failed before its first event.
+    Failed(Error),
+    /// Everything was handed out.
+    Ended,
+}
+
+/// The headers that an HTTP reply would have.
+pub(super) struct Metadata {
+    pub(super) request_id: String,
+    pub(super) notices: Vec<Notice>,
+}
+
+/// A turn that waits for its slot. Nothing of it is sent yet.
+struct QueuedTurn {
+    slot: Pin<Box<dyn Future<Output = Result<Slot, Error>> + Send>>,
+    turn: Turn,
+    store: Option<StoreOnCompletion>,
+}
+
+/// The members of a response that are remembered.
+#[derive(Deserialize)]
+struct ResponseOutput<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    output: Vec<&'a RawValue>,
+}
+
+/// A request that was translated.
+struct PreparedTurn {
+    turn: Turn,
+    store: Option<StoreOnCompletion>,
+    input: Option<RetainedInput>,
+    /// The memory for what was added to the request.
+    permit: BudgetPermit,
+}
+
+impl LaneTurn {
+    /// Begins the turn of a request, of which nothing is sent before it is polled. `permit` is the memory of the
+    /// request's frame.
+    ///
+    /// # Errors
+    /// The request is invalid, or continues a response that is not known.
+    pub(super) fn begin(
+        session: &Session,
+        lane: &Lane,
+        create: Create,
+        permit: Option<BudgetPermit>,
+        remembered: &mut RememberedResponses,
+    ) -> Result<Begun, Error> {
+        let request_id = ids::request_id(&HeaderMap::new()).to_str().unwrap_or_default().to_owned();
+        let guard = session.app.request_log.open(RequestInfo {
+            request_id: request_id.clone(),
+            endpoint: DIALECT.name,
+            client: RequestInfo::client(&session.head.headers),
+            is_routine: false,
+        });
+        let generate = create.generate;
+        let preparing = AssertUnwindSafe(|| prepare(session, create, &guard, remembered));
+        let prepared = catch_unwind(preparing).unwrap_or_else(|_| Err(codex_client::error::panicked()));
+        let PreparedTurn { turn, store, input, permit: growth } =
+            prepared.inspect_err(|error| guard.record().fail(error))?;
+        if !generate {
+            let mut pipe = ResponsesPipe::new(&turn.plan, &reply_id(DIALECT, session.app.clock.now()));
+            let mut events = EventBuffer::default();
+            pipe.stream().complete_empty(&mut events)?;
+            remembered.remember(lane, &pipe.stream().response_id().unwrap_or_default(), input, &[]);
+            drop(reply::logged(reply::no_content(), guard, false));
+            return Ok(Begun::Prewarmed(events));
+        }
+        guard.record().set_stream();
+        let runtime = session.app.runtime.current();
+        let (slots, max_wait) = (session.app.runtime.slots().clone(), runtime.limits.timeouts.queue);
+        let slot = Box::pin(async move { slots.take(max_wait).await });
+        let metadata = Metadata { request_id, notices: turn.info.notices.clone() };
+        Ok(Begun::Turn(Box::new(Self {
+            lane: lane.clone(),
+            queued: Some(QueuedTurn { slot, turn, store }),
+            relay: None,
+            slot: None,
+            metadata: Some(metadata),
+            response_id: None,
+            input,
+            guard,
+            permits: permit.into_iter().chain([growth]).collect(),
+        })))
+    }
+
+    /// Waits for the next part of the turn.
+    pub(super) fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<TurnPart> {
+        if let Some(queued) = &mut self.queued {
+            match ready!(queued.slot.as_mut().poll(cx)) {
+                Ok(slot) => self.slot = Some(slot),
+                Err(error) => {
+                    self.guard.record().fail(&error);
+                    return Poll::Ready(TurnPart::Failed(error));
+                }
+            }
+            self.start();
+        }
+        let Some(relay) = &mut self.relay else { return Poll::Ready(TurnPart::Ended) };
+        Poll::Ready(match ready!(relay.try_poll_part(cx)) {
+            Some(Ok(ReplyPart::Output(events))) => {
+                if self.response_id.is_none() {
+                    let read_id =
+                        |storing: &mut StoringPipe<ResponsesPipe>, _: &mut _| storing.pipe.stream().response_id();
+                    self.response_id = relay.write_with(read_id).flatten();
+                }
+                TurnPart::Events(self.begun(), events)
+            }
+            Some(Ok(ReplyPart::Keepalive)) => TurnPart::Keepalive,
+            Some(Err(error)) => {
+                self.guard.record().fail(&error);
+                TurnPart::Failed(error)
+            }
+            None => TurnPart::Ended,
+        })
+    }
+
+    /// Returns whether the response is known by this id.
+    pub(super) fn is_response(&self, id: &str) -> bool {
+        self.response_id.as_deref() == Some(id)
+    }
+
+    /// Returns whether the last event was handed out.
+    pub(super) fn is_finished(&self) -> bool {
+        self.relay.as_ref().is_some_and(Relay::is_finished)
+    }
+
+    /// Ends the turn because its client wants no more of it. Its last events follow, even if it was not sent yet.
+    pub(super) fn interrupt(&mut self) {
+        self.start();
+        if let Some(relay) = &mut self.relay {
+            relay.interrupt("interrupted");
+        }
+    }
+
+    /// Remembers the response of a turn that has ended.
+    pub(super) fn end(mut self, remembered: &mut RememberedResponses) {
+        self.guard.all_sent();
+        let response = self.relay.as_ref().and_then(Relay::first_pipe);
+        let response = response.and_then(|storing| Pipe::<EventBuffer>::stored_form(&storing.pipe));
+        match response.map(serde_json::from_str) {
+            Some(Ok(ResponseOutput { id, output })) => remembered.remember(&self.lane, &id, self.input, &output),
+            _ => remembered.release(&self.lane, self.input),
+        }
+    }
+
+    /// Gives up a turn that has failed before its first event.
+    pub(super) fn fail(self, remembered: &mut RememberedResponses) {
+        remembered.release(&self.lane, self.input);
+    }
+
+    /// Opens the reply, of which nothing is sent before it is polled.
+    fn start(&mut self) {
+        let Some(QueuedTurn { turn, mut store, .. }) = self.queued.take() else { return };
+        let relay = turn.start().into_relay(self.guard.record().clone(), |plan, reply_id| StoringPipe {
+            pipe: ResponsesPipe::new(plan, reply_id),
+            store: store.take(),
+        });
+        self.relay = Some(relay);
+    }
+
+    /// Updates the turn for its first events; returns the metadata to send before them.
+    fn begun(&mut self) -> Option<Metadata> {
+        let metadata = self.metadata.take()?;
+        self.permits.clear();
+        self.guard.answered(StatusCode::OK.as_u16());
+        Some(metadata)
+    }
+}
+
+/// Translates a request.
+fn prepare(
+    session: &Session,
+    mut create: Create,
+    guard: &RequestGuard,
+    remembered: &mut RememberedResponses,
+) -> Result<PreparedTurn, Error> {
+    let app = &session.app;
+    let runtime = app.runtime.current();
+    let context = RequestContext::read(&session.head.headers, caller(&runtime.access, &session.head), guard.record())?;
+    let (stored, caller, limit_bytes) = (&app.stored, &context.caller.id, runtime.limits.body_bytes);
+    let previous = create.previous().map(str::to_owned);
+    let input = create.whole_input(remembered, |id| stored.conversation(caller, id, limit_bytes))?;
+    let input = input.map(|input| stored.with_items(caller, input, limit_bytes)).transpose()?;
+    let body = match &input {
+        // A warm-up may come before any input (docs/backend.md §4); the rest of it is checked as that of any request.
+        None if !create.generate => create.body(Some(&[placeholder()?]))?,
+        Some(input) if !create.generate && input.is_empty() => create.body(Some(&[placeholder()?]))?,
+        input => create.body(input.as_deref())?,
+    };
+    let body = Bytes::from(body);
+    let permit = app.body_budget.try_grow(create.bytes, body.len())?;
+    let storing_permit = endpoints::storing_permit(app, body.len()).filter(|_| create.generate);
+    let options = Options { stores: storing_permit.is_some(), ..context.options.clone() };
+    let mut turn = endpoints::prepare(app, DIALECT, &context, &options, body.clone())?;
+    turn.plan.previous_response_id = previous;
+    let store = storing_permit.and_then(|permit| StoreOnCompletion::of(app, &context, &turn.plan, body, permit));
+    let input = remembered.retain(input.unwrap_or_default());
+    Ok(PreparedTurn { turn, store, input, permit })
+}
+
+/// Returns a message to check a request with that has none.
+fn placeholder() -> Result<Box<RawValue>, Error> {
+    let message = serde_json::json!({"type": "message", "role": "user", "content": "warm-up"});
+    to_raw_value(&message).map_err(|error| Error::new(codex_translate::ErrorKind::Internal, error.to_string()))
+}
