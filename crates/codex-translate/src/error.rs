@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
+use serde_json::Value;
 
 /// A request that cannot be translated, or a reply that ended badly.
 ///
@@ -30,6 +31,7 @@ pub struct Error {
     retry: Retry,
     is_retried: bool,
     is_in_backends_words: bool,
+    misalignment: Option<Box<Value>>,
 }
 
 /// Whose fault an [`Error`] is.
@@ -139,6 +141,7 @@ impl Error {
             retry: Retry::Never,
             is_retried: false,
             is_in_backends_words: false,
+            misalignment: None,
         }
     }
 
@@ -192,6 +195,13 @@ impl Error {
         self
     }
 
+    /// Adds the backend's details of a refusal by its policy against misalignment.
+    #[must_use]
+    pub(crate) fn with_misalignment(mut self, details: Option<Value>) -> Self {
+        self.misalignment = details.map(Box::new);
+        self
+    }
+
     /// Marks the request as retried already, as often as is useful.
     #[must_use]
     pub fn after_retries(mut self) -> Self {
@@ -230,6 +240,12 @@ impl Error {
     /// Returns the machine-readable code, which is OpenAI's if it has one.
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
+    }
+
+    /// Returns the details of a refusal by the backend's policy against misalignment, as the backend wrote them: the
+    /// `misalignment` of OpenAI's error object.
+    pub fn misalignment(&self) -> Option<&Value> {
+        self.misalignment.as_deref()
     }
 
     /// Returns the time after which a retry can succeed, if the backend reports it.
@@ -323,18 +339,22 @@ impl Serialize for ErrorBody<'_> {
     }
 }
 
-/// The inner object. It always has all four keys, which SDKs read by name.
+/// The inner object. It always has the four keys that SDKs read by name.
 struct ErrorObject<'a>(&'a Error);
 
 impl Serialize for ErrorObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut error = serializer.serialize_struct("Error", 4)?;
+        let mut error = serializer.serialize_struct("Error", 4 + usize::from(self.0.misalignment.is_some()))?;
         error.serialize_field("message", &self.0.message)?;
         let is_backends = self.0.is_in_backends_words && self.0.kind == ErrorKind::UsageLimit;
         let kind = if is_backends { "usage_limit_reached" } else { self.0.kind.wire_type() };
         error.serialize_field("type", kind)?;
         error.serialize_field("param", &self.0.param)?;
         error.serialize_field("code", &self.0.code)?;
+        match self.0.misalignment() {
+            Some(details) => error.serialize_field("misalignment", details)?,
+            None => error.skip_field("misalignment")?,
+        }
         error.end()
     }
 }
@@ -443,7 +463,7 @@ mod tests {
     #[test]
     fn body_has_the_four_keys() {
         let error = Error::invalid("messages[0].role", "unknown role `x`");
-        let body: serde_json::Value = serde_json::from_slice(&error.to_json()).unwrap();
+        let body: Value = serde_json::from_slice(&error.to_json()).unwrap();
         let expected = serde_json::json!({"error": {"message": "unknown role `x`", "type": "invalid_request_error",
             "param": "messages[0].role", "code": null}});
         assert_eq!(body, expected);

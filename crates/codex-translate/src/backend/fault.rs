@@ -69,6 +69,7 @@ impl Fault {
         // The official client knows only the two above.
         Self::code("overloaded_error", 503, ErrorKind::Overloaded).with_code("server_is_overloaded"),
         Self::code("server_error", 500, ErrorKind::Server).tried_again(),
+        Self::code("vector_store_timeout", 504, ErrorKind::Server).tried_again(),
         // The model's input.
         Self::code("context_length_exceeded", 400, ErrorKind::ContextLengthExceeded),
         Self::code("model_not_found", 404, ErrorKind::ModelNotFound),

@@ -38,6 +38,9 @@ pub struct FaultReport {
     pub resets_at_unix: Option<u64>,
     /// The time until a used-up window resets.
     pub resets_in: Option<Duration>,
+    /// Why a policy against misalignment refused the turn, as the backend wrote it: an object with an explanation and a
+    /// target to review (docs/backend.md §3.6).
+    pub misalignment: Option<Value>,
 }
 
 impl From<FaultReport> for Error {
@@ -80,7 +83,8 @@ impl FaultReport {
         };
         message.push_str(fault.advice.unwrap_or_default());
         let retry_after = delay_in(&message).max(self.resets_in);
-        let mut error = Error::new(fault.kind, message).with_retry(fault.retry);
+        let mut error =
+            Error::new(fault.kind, message).with_retry(fault.retry).with_misalignment(self.misalignment.clone());
         if let Some(code) = self.published_code(fault) {
             error = error.with_code(code);
         }
@@ -138,6 +142,7 @@ impl FaultReport {
             resets_at_unix: secs("resets_at").map(|secs| secs as u64),
             resets_in: secs("resets_in_seconds").and_then(|secs| Duration::try_from_secs_f64(secs.trunc()).ok()),
             status: None,
+            misalignment: error.get("misalignment").filter(|details| details.is_object()).cloned(),
         }
     }
 

@@ -6,6 +6,7 @@ mod chat_request;
 mod compactions;
 mod error_table;
 mod events;
+mod fault_codes;
 mod feeding;
 mod fixtures;
 mod framing;

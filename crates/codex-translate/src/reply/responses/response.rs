@@ -261,7 +261,8 @@ impl Template {
     pub(super) fn fail(&mut self, error: &Error, output: &str) {
         let code = error.code().unwrap_or("server_error");
         let (code, message) = (Text::Plain(code).to_json(), Text::Plain(error.message()).to_json());
-        let error = format!("{{\"code\":{code},\"message\":{message}}}");
+        let details = error.misalignment().map(|details| format!(",\"misalignment\":{details}")).unwrap_or_default();
+        let error = format!("{{\"code\":{code},\"message\":{message}{details}}}");
         self.set(&[
             ("status", Cow::Borrowed("\"failed\"")),
             ("error", Cow::Owned(error)),
