@@ -33,9 +33,15 @@ def test_a_run_that_goes_on_from_a_response(agent, backend):
     assert texts(backend.turns()[-1]) == ["My name is Ada.", first.final_output, "Who am I?"]
 
 
-def test_a_session_that_is_compacted(agent, client, backend):
+def kinds(turn):
+    return [item["type"] for item in turn["body"]["input"]]
+
+
+# By the id of the last response, which the proxy stores, or by all items of the session.
+@pytest.mark.parametrize("mode", ["previous_response_id", "input"])
+def test_a_session_that_is_compacted(agent, client, backend, mode):
     session = OpenAIResponsesCompactionSession(
-        "ada", SQLiteSession("ada"), client=client, model=MODEL,
+        "ada", SQLiteSession("ada"), client=client, model=MODEL, compaction_mode=mode,
         should_trigger_compaction=lambda _: True,
     )
 
@@ -46,7 +52,11 @@ def test_a_session_that_is_compacted(agent, client, backend):
 
     kept, second = asyncio.run(run())
     assert kept[-1]["type"] == "compaction" and "Who am I?" in second.final_output
-    assert "compaction" in [item["type"] for item in backend.turns()[-1]["body"]["input"]]
+    first, compaction, next_turn, _ = backend.turns()
+    assert kinds(compaction)[-1] == "compaction_trigger" and texts(compaction)[0] == "My name is Ada."
+    assert compaction["body"]["stream"] and not compaction["body"]["store"]
+    assert next_turn["body"]["input"][0]["encrypted_content"] == kept[-1]["encrypted_content"]
+    assert kinds(next_turn) == ["compaction", "message"]
 
 
 @exercises("websocket", "stream")

@@ -1,9 +1,16 @@
 """Errors as openai-python raises them. A truncated reply must never look complete."""
 
+from typing import get_args
+
 import httpx2
 import openai
 import pytest
 from harness import KEY, MODEL, ask
+from openai.types.responses import ResponseError
+
+# The codes of a response that fails, except those of a failure that passes.
+PASSING = {"server_error", "vector_store_timeout", "rate_limit_exceeded"}
+LASTING = sorted(set(get_args(ResponseError.model_fields["code"].annotation)) - PASSING)
 
 
 def error_of(caught):
@@ -92,6 +99,14 @@ def test_a_failure_before_the_first_word_is_a_status(impatient, scenario, error,
     body = error_of(caught)
     assert body["code"] == (code or body["code"])
     assert "<" not in body["message"], "no HTML reaches a client"
+
+
+@pytest.mark.parametrize("code", LASTING)
+def test_what_cannot_succeed_is_asked_once(client, backend, code):
+    with pytest.raises((openai.BadRequestError, openai.PermissionDeniedError)) as caught:
+        client.responses.create(model=MODEL, input=f"[sim:failed={code}] Go.")
+    assert error_of(caught)["code"] == code
+    assert len(backend.turns()) == 1, "neither the program nor the SDK asked again"
 
 
 def test_a_failure_that_passes_is_not_seen(client, backend):
