@@ -18,7 +18,7 @@ CODEX = node_packages("codex-cli") / "codex"
 MODEL = "gpt-5.5"
 
 # These describe a terminal session, which the proxy does not have.
-TERMINAL = {"x-codex-beta-features", "x-codex-window-id", "x-codex-turn-metadata"}
+TERMINAL = {"x-codex-window-id", "x-codex-turn-metadata"}
 
 # The tool runs once: the simulator ignores the words when it sees their text again.
 TASK = '[sim:tool-once=exec_command][sim:args-once={"cmd":"echo from-the-tool"}] hello'
@@ -138,10 +138,10 @@ def test_the_program_sends_the_headers_that_the_cli_sends(own, tmp_path):
         ids = [header(request, name) for name in ("x-client-request-id", "session-id", "thread-id")]
         # A version 7 UUID, three times and in the body.
         assert ids == [request["body"]["prompt_cache_key"]] * 3 and ids[0][14] == "7"
-    # `codex exec` names itself, also after the terminal; the proxy is the command line client of the login page.
+    # `codex exec` has a name of its own; the proxy is the interactive client. Both repeat it after the terminal.
     system = header(theirs, "user-agent").partition("(")[2].partition(")")[0]
     assert header(theirs, "user-agent").startswith(f"codex_exec/0.171.0 ({system})")
-    assert header(ours, "user-agent") == f"codex_cli_rs/0.171.0 ({system}) xterm-256color"
+    assert header(ours, "user-agent") == f"codex-tui/0.171.0 ({system}) xterm-256color (codex-tui; 0.171.0)"
     assert set(ours["body"]) <= set(theirs["body"]) | {"instructions"}
 
 
@@ -151,10 +151,9 @@ def test_the_program_asks_the_backend_what_the_cli_asks(own, tmp_path):
     own.forget()
     through_the_proxy(tmp_path, own)
     ours = [one for one in own.control("GET", "requests")["requests"] if "codex_cli_rs" in header(one, "user-agent")]
-    for path, extra in [("/backend-api/codex/models", set()), ("/backend-api/wham/accounts/check", {"originator"})]:
+    for path in ("/backend-api/codex/models", "/backend-api/wham/accounts/check"):
         (their, *_), (our, *_) = ([one for one in all if one["path"] == path] for all in (theirs, ours))
-        # The official client omits its originator there; the user agent names it.
-        assert set(names(our)) == set(names(their)) | extra, path
+        assert names(our) == names(their), path
         assert (our["query"], our["method"]) == (their["query"], their["method"])
 
 

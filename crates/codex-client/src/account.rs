@@ -9,10 +9,12 @@ use codex_upstream::{
     Backend, Quota, Upstream, UpstreamError, WorkspaceRoute, Workspaces, error_for_status, read_to_end, requests,
 };
 use http::Request;
+use serde_json::Value;
+use tokio::sync::MutexGuard;
 
 use crate::client::Client;
 use crate::error;
-use crate::quota::QuotaReport;
+use crate::quota::{QuotaQuery, QuotaReport};
 use crate::send::with_bearer;
 
 /// The maximum size of a reply.
@@ -31,6 +33,30 @@ impl Client {
     /// # Errors
     /// No quota is known, and the backend does not answer.
     pub async fn quota(&self) -> Result<QuotaReport, Error> {
+        let query = self.queried().await;
+        let report = self.state().known_quota.report();
+        match &query.failure {
+            Some(failure) if report.at.is_none() => Err(failure.clone()),
+            failure => Ok(QuotaReport { problem: failure.as_ref().map(ToString::to_string), ..report }),
+        }
+    }
+
+    /// Returns the backend's own reply about the quota, as the official client reads it (`docs/backend.md §6`), without
+    /// the members that identify the user. The backend is queried as by [`Client::quota`].
+    ///
+    /// # Errors
+    /// The backend has not answered yet.
+    pub async fn usage_reply(&self) -> Result<Value, Error> {
+        let query = self.queried().await;
+        match (&query.reply, &query.failure) {
+            (Some(reply), _) => Ok(reply.clone()),
+            (None, Some(failure)) => Err(failure.clone()),
+            (None, None) => Err(Error::new(ErrorKind::Internal, "the backend's reply about the quota is missing")),
+        }
+    }
+
+    /// Returns the last query about the quota, after a new one if that is too old.
+    async fn queried(&self) -> MutexGuard<'_, QuotaQuery> {
         let mut query = self.state().known_quota.last_query.lock().await;
         if query.is_due(self.state().timer.now()) {
             let answered = tokio::time::timeout(MAX_WAIT, self.ask_for_quota()).await;
@@ -40,20 +66,19 @@ impl Client {
                     format!("the backend did not report the quota within {} s", MAX_WAIT.as_secs()),
                 )
             };
-            query.failure = answered.unwrap_or_else(|_| Err(late())).err();
+            match answered.unwrap_or_else(|_| Err(late())) {
+                Ok(reply) => (query.reply, query.failure) = (Some(reply), None),
+                Err(failure) => query.failure = Some(failure),
+            }
             query.at = Some(self.state().timer.now());
         }
-        let report = self.state().known_quota.report();
-        match &query.failure {
-            Some(failure) if report.at.is_none() => Err(failure.clone()),
-            failure => Ok(QuotaReport { problem: failure.as_ref().map(ToString::to_string), ..report }),
-        }
+        query
     }
 
-    async fn ask_for_quota(&self) -> Result<(), Error> {
-        let quota = with_bearer(self.state(), |bearer| async move { self.refresh_quota(&bearer).await }).await?;
+    async fn ask_for_quota(&self) -> Result<Value, Error> {
+        let (quota, reply) = with_bearer(self.state(), |bearer| async move { self.ask_usage(&bearer).await }).await?;
         self.state().known_quota.replace(quota, self.state().timer.now());
-        Ok(())
+        Ok(reply)
     }
 
     /// Queries the backend for the remaining quota.
@@ -61,11 +86,29 @@ impl Client {
     /// # Errors
     /// The backend does not answer, or refuses the request.
     pub async fn refresh_quota(&self, bearer: &Bearer) -> Result<Quota, Error> {
+        let (quota, _) = self.ask_usage(bearer).await?;
+        self.state().observe_quota(quota.clone());
+        Ok(quota)
+    }
+
+    async fn ask_usage(&self, bearer: &Bearer) -> Result<(Quota, Value), Error> {
         let route = self.state().route(bearer).await?;
         let reply = self.ask(requests::usage, bearer, &route).await?;
         let quota = Quota::from_usage(&reply, self.state().timer.now())?;
-        self.state().observe_quota(quota.clone());
-        Ok(quota)
+        Ok((quota, anonymous(&reply)?))
+    }
+
+    /// Returns the backend's own reply about the credits that reset a rate-limit window (`docs/backend.md §6`), without
+    /// the members that identify the user.
+    ///
+    /// # Errors
+    /// There is no usable login, or the backend does not answer.
+    pub async fn reset_credits(&self) -> Result<Value, Error> {
+        with_bearer(self.state(), |bearer| async move {
+            let route = self.state().route(&bearer).await?;
+            anonymous(&self.ask(requests::reset_credits, &bearer, &route).await?)
+        })
+        .await
     }
 
     /// Lists the workspaces that the login can choose among.
@@ -85,5 +128,41 @@ impl Client {
         let answered =
             answered.map_err(|error| error::from_fault(error.into(), &self.state().tokens.login_command()))?;
         Ok(read_to_end(answered.into_body(), MAX_REPLY_BYTES).await?)
+    }
+}
+
+/// Parses a reply without the members that identify the user: every caller may read it.
+fn anonymous(reply: &[u8]) -> Result<Value, Error> {
+    let mut reply = serde_json::from_slice(reply)
+        .map_err(|_| Error::new(ErrorKind::Server, "the backend's reply is not JSON; try again"))?;
+    remove_identity(&mut reply);
+    Ok(reply)
+}
+
+fn remove_identity(value: &mut Value) {
+    let identifies = |key: &str| ["email", "user_id", "account_id"].iter().any(|end| key.ends_with(end));
+    match value {
+        Value::Object(members) => {
+            members.retain(|key, _| !identifies(key));
+            members.values_mut().for_each(remove_identity);
+        }
+        Value::Array(entries) => entries.iter_mut().for_each(remove_identity),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_user_is_not_identified_at_any_depth() {
+        let reply = json!({"email": "a@example.com", "user_id": "u", "plan_type": "plus", "account_id": "a",
+            "credits": [{"id": "c", "chatgpt_user_id": "u", "profile": {"email": "a@example.com"}}]});
+        let expected = json!({"plan_type": "plus", "credits": [{"id": "c", "profile": {}}]});
+        assert_eq!(anonymous(reply.to_string().as_bytes()).unwrap(), expected);
+        assert_eq!(anonymous(b"<html>").unwrap_err().kind(), ErrorKind::Server);
     }
 }

@@ -3,34 +3,38 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::task::Poll;
 
 use codex_translate::responses::Event;
 use codex_translate::{Error, ErrorKind, EventBuffer, Flow, RawEvent};
-use codex_upstream::Timer;
-use futures_util::future::{Either, select};
+use tokio::time::{Instant, sleep_until};
 
-use crate::reply::FIRST_OUTPUT_WAIT;
 use crate::reply_events::ReplyEvents;
 
 /// How much is read in search of the first output.
 const MAX_PRELUDE_BYTES: usize = 64 * 1024;
 
-/// Reads up to the first output, but no longer than the status is held back anyway. Afterwards, `reply` hands out what
-/// was read, and then the rest.
+/// Reads up to the first output; after `deadline`, only as long as the turn has not begun or more is ready. Afterwards,
+/// `reply` hands out what was read, and then the rest.
 ///
 /// # Errors
-/// The turn failed before its first output, or its reply broke off or cannot be read.
-pub(crate) async fn read_ahead(reply: &mut ReplyEvents, clock: &impl Timer) -> Result<(), Error> {
+/// The turn failed before that, or its reply broke off or cannot be read.
+pub(crate) async fn read_ahead(reply: &mut ReplyEvents, deadline: Instant) -> Result<(), Error> {
     let mut prelude = Prelude::default();
     let mut read_bytes = 0;
-    let mut deadline = pin!(clock.sleep(FIRST_OUTPUT_WAIT));
+    let mut hold = pin!(sleep_until(deadline));
     while !prelude.is_complete && read_bytes < MAX_PRELUDE_BYTES {
-        let batch = match select(poll_fn(|cx| reply.poll_next(cx)), deadline.as_mut()).await {
-            Either::Left((Some(batch), _)) => batch,
-            Either::Left((None, _)) => {
+        let next = poll_fn(|cx| match reply.poll_next(cx) {
+            Poll::Pending if hold.as_mut().poll(cx).is_ready() && prelude.has_begun => Poll::Ready(None),
+            next => next.map(Some),
+        });
+        let batch = match next.await {
+            Some(Some(batch)) => batch,
+            Some(None) => {
                 return Err(Error::new(ErrorKind::Truncated, "the backend ended the reply before its first output"));
             }
-            Either::Right(_) => break,
+            // Its client need not wait any longer to learn that the turn has begun.
+            None => break,
         };
         let read = batch.and_then(|batch| {
             read_bytes += batch.bytes();
@@ -57,6 +61,8 @@ pub(crate) async fn read_ahead(reply: &mut ReplyEvents, clock: &impl Timer) -> R
 #[derive(Default)]
 struct Prelude {
     events: EventBuffer,
+    /// Whether the backend has accepted the turn.
+    has_begun: bool,
     is_complete: bool,
     failure: Option<Error>,
 }
@@ -68,7 +74,8 @@ impl Prelude {
             return;
         }
         match Event::parse(event.json()) {
-            Ok(Event::Opened | Event::WebSearch { .. } | Event::Other(_)) => {}
+            Ok(Event::Opened) => self.has_begun = true,
+            Ok(Event::WebSearch { .. } | Event::Other(_)) => {}
             Ok(Event::Failed(error)) => {
                 self.failure = Some(error);
                 self.is_complete = true;
@@ -80,7 +87,7 @@ impl Prelude {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     use bytes::Bytes;
     use codex_translate::{Chunk, ErrorKind};
@@ -98,27 +105,6 @@ mod tests {
     const OVERLOADED: &str = "data: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"server_is_overloaded\",\
                               \"message\":\"busy\"}}}\n\n";
 
-    /// A clock whose sleeps never end, or end at once.
-    struct Still {
-        is_late: bool,
-    }
-
-    impl Timer for Still {
-        fn now(&self) -> SystemTime {
-            SystemTime::UNIX_EPOCH
-        }
-
-        fn jitter(&self) -> f64 {
-            0.5
-        }
-
-        async fn sleep(&self, _: Duration) {
-            if !self.is_late {
-                std::future::pending::<()>().await;
-            }
-        }
-    }
-
     fn chunks(pieces: &[&str]) -> ChunkStream {
         let pieces: Vec<_> =
             pieces.iter().map(|piece| Ok(Chunk::Bytes(Bytes::copy_from_slice(piece.as_bytes())))).collect();
@@ -126,9 +112,13 @@ mod tests {
     }
 
     /// Returns the reply to these chunks, or its failure, if that is before the first output.
-    async fn begun(chunks: ChunkStream, is_late: bool) -> Result<ReplyEvents, Error> {
+    async fn begun(chunks: ChunkStream) -> Result<ReplyEvents, Error> {
+        begun_by(chunks, Instant::now() + Duration::from_secs(10)).await
+    }
+
+    async fn begun_by(chunks: ChunkStream, deadline: Instant) -> Result<ReplyEvents, Error> {
         let mut reply = ReplyEvents::new(chunks, |_| {});
-        read_ahead(&mut reply, &Still { is_late }).await.map(|()| reply)
+        read_ahead(&mut reply, deadline).await.map(|()| reply)
     }
 
     /// Returns the events that a reply hands out, and the error that ends it.
@@ -155,9 +145,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_before_the_first_output_is_found_at_every_split() {
-        let text = [LIMITS, OPENED, ": keep-alive\n\n", OVERLOADED].concat();
+        let text = [LIMITS, OPENED, ": keep-alive\n", OVERLOADED].concat();
         for at in 0..=text.len() {
-            let failure = begun(chunks(&[&text[..at], &text[at..]]), false).await.unwrap_err();
+            let failure = begun(chunks(&[&text[..at], &text[at..]])).await.unwrap_err();
             assert_eq!(failure.kind(), ErrorKind::Overloaded, "split at {at}");
         }
     }
@@ -166,7 +156,7 @@ mod tests {
     async fn no_event_before_the_first_output_is_lost_and_a_later_failure_is_left_to_the_reader() {
         let text = [LIMITS, OPENED, OUTPUT, OVERLOADED].concat();
         for at in 0..=text.len() {
-            let reply = begun(chunks(&[&text[..at], &text[at..]]), false).await.unwrap();
+            let reply = begun(chunks(&[&text[..at], &text[at..]])).await.unwrap();
             assert_eq!(rest(reply).await, (data(&text), None), "split at {at}");
         }
     }
@@ -175,14 +165,14 @@ mod tests {
     async fn a_message_is_an_event_too() {
         let messages = data(&[OPENED, OVERLOADED].concat());
         let stream = stream::iter(messages.into_iter().map(|text| Ok(Chunk::Message(Bytes::from(text)))));
-        let failure = begun(Box::pin(stream), false).await.unwrap_err();
+        let failure = begun(Box::pin(stream)).await.unwrap_err();
         assert_eq!(failure.kind(), ErrorKind::Overloaded);
     }
 
     #[tokio::test]
     async fn a_stream_that_ends_or_breaks_before_the_first_output_is_a_failure() {
         for text in ["", OPENED, LIMITS, "data: {", "<html>"] {
-            let failure = begun(chunks(&[text]), false).await.unwrap_err();
+            let failure = begun(chunks(&[text])).await.unwrap_err();
             assert_eq!(failure.kind(), ErrorKind::Truncated, "{text}");
         }
         let error = UpstreamError::Body { host: "h".to_owned(), reason: "reset".to_owned() };
@@ -191,32 +181,57 @@ mod tests {
         let rows: [(ChunkStream, _); 2] =
             [(Box::pin(broken), ErrorKind::Truncated), (Box::pin(unreadable), ErrorKind::Protocol)];
         for (chunks, kind) in rows {
-            assert_eq!(begun(chunks, false).await.unwrap_err().kind(), kind);
+            assert_eq!(begun(chunks).await.unwrap_err().kind(), kind);
         }
     }
 
     #[tokio::test]
     async fn an_event_that_cannot_be_read_or_a_break_after_the_first_output_is_left_to_the_reader() {
         for text in ["data: {\n\n", "data: 7\n\n"] {
-            let reply = begun(chunks(&[text]), false).await.unwrap();
+            let reply = begun(chunks(&[text])).await.unwrap();
             assert_eq!(rest(reply).await, (data(text), None), "{text}");
         }
         let text = [OPENED, OUTPUT, "data: \u{7}"].concat();
         let unreadable = [text.as_bytes(), b"\xff\n\n"].concat();
         let stream = stream::iter([Ok(Chunk::Bytes(Bytes::from(unreadable)))]);
-        let reply = begun(Box::pin(stream), false).await.unwrap();
+        let reply = begun(Box::pin(stream)).await.unwrap();
         let (events, error) = rest(reply).await;
         let expected = (data(&[OPENED, OUTPUT].concat()), Some(ErrorKind::Protocol));
         assert_eq!((events, error.map(|error| error.kind())), expected);
     }
 
     #[tokio::test]
-    async fn a_silent_or_endless_beginning_is_not_awaited() {
-        let mut reply = begun(Box::pin(chunks(&[OPENED]).chain(stream::pending())), true).await.unwrap();
-        assert!(matches!(poll_fn(|cx| reply.poll_next(cx)).await, Some(Ok(EventBatch::Prelude(_)))));
-        for text in [OPENED, ": keep-alive\n\n"] {
+    async fn an_endless_beginning_is_not_awaited() {
+        for text in [OPENED, ": keep-alive\n"] {
             let endless = stream::repeat_with(|| Ok(Chunk::Bytes(Bytes::from_static(text.as_bytes()))));
-            assert!(begun(Box::pin(endless), false).await.is_ok());
+            assert!(begun(Box::pin(endless)).await.is_ok());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_has_begun_is_awaited_until_the_deadline() {
+        let start = Instant::now();
+        let silent = |text: &str| -> ChunkStream { Box::pin(chunks(&[text]).chain(stream::pending())) };
+        let mut reply = begun(silent(OPENED)).await.unwrap();
+        assert_eq!(start.elapsed(), Duration::from_secs(10));
+        assert!(matches!(poll_fn(|cx| reply.poll_next(cx)).await, Some(Ok(EventBatch::Prelude(_)))));
+        // One that has not begun can still fail, and be sent again.
+        let failing = chunks(&[LIMITS]).chain(stream::once(async {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok(Chunk::Bytes(Bytes::from_static(OVERLOADED.as_bytes())))
+        }));
+        assert_eq!(begun(Box::pin(failing)).await.unwrap_err().kind(), ErrorKind::Overloaded);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_hold_a_turn_is_handed_out_at_the_first_pause_after_its_beginning() {
+        let start = Instant::now();
+        let silent: ChunkStream = Box::pin(chunks(&[LIMITS, OPENED]).chain(stream::pending()));
+        let mut reply = begun_by(silent, start).await.unwrap();
+        assert!(start.elapsed() < Duration::from_secs(1));
+        assert!(matches!(poll_fn(|cx| reply.poll_next(cx)).await, Some(Ok(EventBatch::Prelude(_)))));
+        // What arrives together with the beginning is a failure of the turn.
+        let failure = begun_by(chunks(&[OPENED, OVERLOADED]), start).await.unwrap_err();
+        assert_eq!(failure.kind(), ErrorKind::Overloaded);
     }
 }

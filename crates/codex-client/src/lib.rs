@@ -8,6 +8,7 @@
 //! | send a turn | [`Client::chat`], [`Client::responses`], or [`Client::prepare`] and [`Turn`] |
 //! | read its reply | [`Reply`], [`ReplyStream`], [`Relay`], [`ReplyEvents`] |
 //! | compact a conversation, generate images | [`Client::compact`], [`Client::images`], [`Compaction`], [`Images`] |
+//! | serve the official client | [`Client::alpha`], [`Client::usage_reply`], [`Client::reset_credits`] |
 //! | see models, quota, login | [`Client::models`], [`Client::quota`], [`QuotaReport`], [`Client::login_status`] |
 //! | tell callers apart | [`TurnContext`], [`Caller`] |
 //! | log and count | [`TurnObserver`], [`RefreshOutcome`], [`ReplyObserver`] |
@@ -21,6 +22,7 @@ pub mod error;
 pub mod ids;
 
 mod account;
+mod alpha;
 mod attempts;
 mod builder;
 mod client;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use codex_translate::Error;
 use codex_upstream::Quota;
+use serde_json::Value;
 
 /// How long to wait before querying the backend again after an answer.
 const FRESH: Duration = Duration::from_secs(60);
@@ -31,10 +32,12 @@ pub struct QuotaReport {
     pub problem: Option<String>,
 }
 
-/// When the backend was last queried, and why it did not answer.
+/// When the backend was last queried, its last reply, and why it did not answer the last query.
 #[derive(Debug, Default)]
 pub(crate) struct QuotaQuery {
     pub(crate) at: Option<SystemTime>,
+    /// The reply as the backend sent it, without the members that identify the user.
+    pub(crate) reply: Option<Value>,
     pub(crate) failure: Option<Error>,
 }
 
@@ -93,7 +96,7 @@ mod tests {
     fn an_answer_is_good_for_a_minute_and_a_failure_for_less() {
         let at = |secs| UNIX_EPOCH + Duration::from_secs(secs);
         assert!(QuotaQuery::default().is_due(at(0)));
-        let answered = QuotaQuery { at: Some(at(100)), failure: None };
+        let answered = QuotaQuery { at: Some(at(100)), ..QuotaQuery::default() };
         assert!(!answered.is_due(at(159)) && answered.is_due(at(160)) && answered.is_due(at(99)));
         let failed = QuotaQuery { failure: Some(Error::new(ErrorKind::Server, "down")), ..answered };
         assert!(!failed.is_due(at(114)) && failed.is_due(at(115)));

@@ -16,13 +16,14 @@ use codex_upstream::IdleTimer;
 use futures_core::Stream;
 use futures_util::future::try_join_all;
 use http_body::Frame;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::observer::ReplyObserver;
 use crate::panics::caught_poll;
 use crate::reply_events::ReplySource;
 
-/// How long a stream may be silent before a keepalive is sent, so no tunnel or balancer closes the connection.
+/// How long a stream may be silent before a keepalive is sent, so neither the client nor a tunnel or balancer closes
+/// the connection. What the backend sends and the client does not see counts as silence.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// The maximum size of one piece, however much upstream has ready.
@@ -82,9 +83,9 @@ pub struct Relay<P, O, W = Vec<u8>> {
     has_begun: bool,
     out: W,
     keepalive: IdleTimer,
-    keepalive_event: &'static str,
-    /// Until when the first output is awaited.
-    deadline: Instant,
+    keepalive_comment: &'static str,
+    /// Elapses when the first events need not be held back any longer; `None` after that.
+    hold: Option<Pin<Box<Sleep>>>,
     observer: O,
 }
 
@@ -106,7 +107,7 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
     pub(crate) fn new(
         choices: Vec<(ReplySource, P)>,
         observer: O,
-        keepalive_event: &'static str,
+        keepalive_comment: &'static str,
         deadline: Instant,
     ) -> Self {
         Self {
@@ -117,23 +118,24 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
             has_begun: false,
             out: W::default(),
             keepalive: IdleTimer::new(KEEPALIVE),
-            keepalive_event,
-            deadline,
+            keepalive_comment,
+            hold: Some(Box::pin(sleep_until(deadline))),
             observer,
         }
     }
 
-    /// Waits for the first output, at most until [`FIRST_OUTPUT_WAIT`](crate::FIRST_OUTPUT_WAIT) has passed since the
-    /// turn was sent, so a server can answer an early failure with a status. Without this call, it is the last event
-    /// of the stream.
+    /// Waits for the first output, at most until [`Turn::hold`](crate::Turn::hold) has passed since the turn was sent,
+    /// so a server can answer an early failure with a status. Without this call, it is the last event of the stream.
     ///
     /// # Errors
     /// A turn failed before any output.
     pub async fn first_output(&mut self) -> Result<(), Error> {
-        let deadline = self.deadline;
-        let first_output = poll_fn(|cx| caught_poll(|| self.poll_fill(cx)));
-        // Elapsed: everything later, even a failure, is part of the stream.
-        if let Ok(Err(error)) = tokio::time::timeout_at(deadline, first_output).await {
+        let first_output = poll_fn(|cx| match caught_poll(|| self.poll_fill(cx)) {
+            // Everything later, even a failure, is part of the stream.
+            Poll::Pending if self.hold.is_none() => Poll::Ready(Ok(())),
+            filled => filled,
+        });
+        if let Err(error) = first_output.await {
             if self.out.bytes() == 0 {
                 self.observer.failed(&error);
                 return Err(error);
@@ -160,7 +162,7 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         // Output from the wait for the first output is handed out before anything else.
         if self.out.bytes() == 0 {
             match caught_poll(|| self.poll_fill(cx)) {
-                Poll::Pending => return self.poll_keepalive(cx).map(|()| Some(Ok(ReplyPart::Keepalive))),
+                Poll::Pending => return self.poll_keepalive(cx).map(|part| Some(Ok(part))),
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => match self.interrupted {
                     Some(reason) => self.end_interrupted(reason),
@@ -222,6 +224,14 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         if self.choices.iter().all(|choice| matches!(choice.source, ReplySource::Ended)) {
             self.end();
         }
+        if self.out.bytes() == 0
+            && self.state == State::Running
+            && let Some(hold) = &mut self.hold
+            && hold.as_mut().poll(cx).is_ready()
+        {
+            self.hold = None;
+            self.choices.iter_mut().try_for_each(|choice| choice.pipe.release(&mut self.out))?;
+        }
         if self.out.bytes() == 0 && self.state == State::Running { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
@@ -274,10 +284,15 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         Some(ReplyPart::Output(std::mem::take(&mut self.out)))
     }
 
-    fn poll_keepalive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_keepalive(&mut self, cx: &mut Context<'_>) -> Poll<ReplyPart<W>> {
         ready!(self.keepalive.poll_elapsed(cx));
         self.keepalive.reset();
-        Poll::Ready(())
+        let pipe = self.choices.first_mut().map(|choice| &mut choice.pipe);
+        let is_written = pipe.is_some_and(|pipe| pipe.write_keepalive(&mut self.out));
+        Poll::Ready(match is_written {
+            true => ReplyPart::Output(std::mem::take(&mut self.out)),
+            false => ReplyPart::Keepalive,
+        })
     }
 }
 
@@ -310,7 +325,7 @@ impl<P> ChoiceStream<P> {
 
 impl<P: Pipe<Vec<u8>> + Unpin, O: ReplyObserver> Relay<P, O> {
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let keepalive = self.keepalive_event;
+        let keepalive = self.keepalive_comment;
         self.poll_part(cx).map(|part| {
             Some(match part? {
                 ReplyPart::Output(bytes) => bytes.into(),

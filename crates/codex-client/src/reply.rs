@@ -16,15 +16,15 @@ use crate::observer::ReplyObserver;
 use crate::relay::{Relay, ReplyOutput, collect};
 use crate::reply_events::{PendingReply, ReplyEvents, ReplySource};
 
-/// How long a stream that has begun may be silent before its reply is handed out, so an early failure is an error and
-/// not an event of the stream.
+/// How long the first events of a reply are held back by default, so an early failure is an error and not an event of
+/// the stream.
 pub const FIRST_OUTPUT_WAIT: Duration = Duration::from_secs(10);
 
 /// A reply as server-sent events, in the dialect of its request.
 pub type ReplyStream<O = ()> = Relay<BoxedPipe, O>;
 
-/// A reply that has begun, or that takes longer than [`FIRST_OUTPUT_WAIT`] to begin. Dropping it ends the turn at the
-/// backend.
+/// A reply that has begun, or that takes longer than [`Turn::hold`](crate::Turn::hold) to begin. Dropping it ends the
+/// turn at the backend.
 ///
 /// It can be read as a stream or as a whole, whichever the request asked for ([`Reply::is_stream`]).
 #[derive(Debug)]
@@ -40,20 +40,20 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Makes the reply of turns that are opened when it is read.
+    /// Makes the reply of turns that are opened when it is read. Their first events are held back until `deadline`.
     pub(crate) fn new(
         plan: ReplyPlan,
         turns: Vec<(PendingReply, ReplyPlan)>,
         dialect: &'static Dialect,
         now: SystemTime,
         notices: Vec<Notice>,
+        deadline: Instant,
     ) -> Self {
         let turns = turns.into_iter().map(|(pending, plan)| (ReplySource::Pending(pending), plan)).collect();
-        let deadline = Instant::now() + FIRST_OUTPUT_WAIT;
         Self { dialect, reply_id: ids::reply_id(dialect, now), notices, plan, turns, deadline }
     }
 
-    /// Opens the turns, and waits until one of their replies begins.
+    /// Opens the turns, and waits until one of their replies begins, at most until the deadline.
     pub(crate) async fn begun(mut self) -> Result<Self, Error> {
         let first = poll_fn(|cx| {
             let mut has_begun = false;

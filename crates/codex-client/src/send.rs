@@ -8,10 +8,11 @@ use bytes::Bytes;
 use codex_auth::Bearer;
 use codex_translate::{Error, ErrorKind, Retry};
 use codex_upstream::{
-    AnyUpstream, Backend, ChunkStream, Quota, SendError, Timer as _, TransportChoice, TurnInterrupt, TurnRequest,
-    UpstreamError, Verdict, requests, send_with_retry,
+    AnyUpstream, Backend, ChunkStream, Quota, RetryPolicy, SendError, Timer as _, TransportChoice, TurnInterrupt,
+    TurnRequest, UpstreamError, Verdict, requests, send_with_retry,
 };
 use http::{Request, Response};
+use tokio::time::Instant;
 
 use crate::attempts::Attempts;
 use crate::error;
@@ -47,13 +48,15 @@ pub(crate) async fn send(
     client: &ClientState,
     upstream: &Attempts<AnyUpstream>,
     request: &Request<Bytes>,
+    retry: &RetryPolicy,
 ) -> Result<Response<ChunkStream>, Error> {
-    let sent = send_with_retry(upstream, request, &client.retry, &client.timer).await;
+    let sent = send_with_retry(upstream, request, retry, &client.timer).await;
     observe(client, &sent);
     sent.map_err(|error| error::of_last_try(error, &client.tokens.login_command()))
 }
 
-/// Sends a turn as the login of `bearer`, and reads as far as its first output.
+/// Sends a turn as the login of `bearer`, and reads as far as its first output; after `deadline`, as far as its
+/// beginning.
 ///
 /// # Errors
 /// There is no reply, or the turn failed before its first output: the error for the client.
@@ -62,13 +65,14 @@ pub(crate) async fn send_turn(
     upstream: &Attempts<AnyUpstream>,
     turn: &TurnRequest,
     bearer: &Bearer,
+    deadline: Instant,
 ) -> Result<ReplyEvents, Error> {
     let state = &**client;
     let route = state.route(bearer).await?;
     let backend = state.backend(bearer, &route);
     let mut is_retried = false;
     loop {
-        let failure = match start(client, upstream, turn, &backend).await? {
+        let failure = match start(client, upstream, turn, &backend, deadline).await? {
             Ok(reply) => return Ok(reply),
             Err(failure) => failure,
         };
@@ -97,6 +101,7 @@ async fn start(
     upstream: &Attempts<AnyUpstream>,
     turn: &TurnRequest,
     backend: &Backend<'_>,
+    deadline: Instant,
 ) -> Result<Result<ReplyEvents, Error>, Error> {
     let state = &**client;
     let sent = deliver(state, upstream, turn, backend).await;
@@ -111,7 +116,7 @@ async fn start(
         }
     })
     .with_interrupt(interrupt);
-    Ok(first_event::read_ahead(&mut reply, &state.timer).await.map(|()| reply))
+    Ok(first_event::read_ahead(&mut reply, deadline).await.map(|()| reply))
 }
 
 /// Sends the request over the configured transport; falls back to HTTP if WebSockets are optional and unavailable.

@@ -1,6 +1,7 @@
 //! A translated request: what was decided about it, and what is sent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use codex_translate::dialect::AnyRequest;
 use codex_translate::images::{self, ImagesRequest};
@@ -9,11 +10,12 @@ use codex_translate::{
     ConversationSeed, Dialect, Effort, Error, Notice, Options, ReplyPlan, Translated, conversation_id,
 };
 use codex_upstream::{ModelAliases, TurnRequest};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::attempts::Attempts;
 use crate::model::NamedModel;
-use crate::reply::Reply;
+use crate::reply::{FIRST_OUTPUT_WAIT, Reply};
 use crate::reply_events::PendingReply;
 use crate::send::{send_turn, with_bearer};
 use crate::state::ClientState;
@@ -54,6 +56,9 @@ pub struct Turn {
     pub info: TurnInfo,
     /// What the translation has decided about the reply.
     pub plan: ReplyPlan,
+    /// How long the first events of the reply are held back, by default [`FIRST_OUTPUT_WAIT`]: so long, a failure
+    /// before the first output is an error and not an event, and an overload leads to a retry.
+    pub hold: Duration,
     request: Arc<TurnRequest>,
 }
 
@@ -120,7 +125,7 @@ impl Turn {
         request.prompt_cache_key = Some(context.conversation(client, &request));
         let info = TurnInfo::new(model, &request, notices);
         let request = Arc::new(TurnRequest::with_capacity(&request, bytes + bytes / 8 + SPARE_BYTES));
-        Self { client: Arc::clone(client), dialect, info, plan, request }
+        Self { client: Arc::clone(client), dialect, info, plan, hold: FIRST_OUTPUT_WAIT, request }
     }
 
     /// Returns the dialect of the request, which is also that of its reply.
@@ -128,7 +133,8 @@ impl Turn {
         self.dialect
     }
 
-    /// Sends the request, once for each choice that it wants (docs/features.md C9), and waits until a reply begins.
+    /// Sends the request, once for each choice that it wants (docs/features.md C9), and waits until a reply begins, at
+    /// most for [`Turn::hold`].
     ///
     /// Dropping the future or the reply ends the turns at the backend.
     ///
@@ -143,20 +149,22 @@ impl Turn {
     ///
     /// [`Relay::try_poll_part`]: crate::Relay::try_poll_part
     pub fn start(self) -> Reply {
+        let deadline = Instant::now() + self.hold;
         // The backend makes one choice per turn.
         let choices = 0..self.plan.n.max(1);
-        let turns = choices.map(|choice| (self.open(), ReplyPlan { choice, ..self.plan.clone() })).collect();
-        Reply::new(self.plan, turns, self.dialect, self.client.timer.now(), self.info.notices)
+        let turns = choices.map(|choice| (self.open(deadline), ReplyPlan { choice, ..self.plan.clone() })).collect();
+        Reply::new(self.plan, turns, self.dialect, self.client.timer.now(), self.info.notices, deadline)
     }
 
     /// Returns one turn as a future that a reply can own. Nothing is sent before it is polled; dropping it cancels the
     /// turn.
-    fn open(&self) -> PendingReply {
+    fn open(&self, deadline: Instant) -> PendingReply {
         let (client, request) = (Arc::clone(&self.client), Arc::clone(&self.request));
         Box::pin(async move {
             let (client, request) = (&client, &request);
             let upstream = &Attempts::new(client.upstream.clone(), &client.observer);
-            with_bearer(client, |bearer| async move { send_turn(client, upstream, request, &bearer).await }).await
+            with_bearer(client, |bearer| async move { send_turn(client, upstream, request, &bearer, deadline).await })
+                .await
         })
     }
 }

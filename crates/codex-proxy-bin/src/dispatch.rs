@@ -161,6 +161,9 @@ impl App {
                     BackendCall::Turn(dialect) => endpoints::turn(self, dialect, &context, body).await,
                     BackendCall::Compact => endpoints::compact(self, &context, &body).await,
                     BackendCall::Images(task) => endpoints::images(self, task, &context, &head.headers, body).await,
+                    BackendCall::Alpha(tool, operation) => {
+                        endpoints::alpha(self, tool, &operation, &context, &head.headers, body).await
+                    }
                 };
                 let mut response =
                     answered.map_err(|error| reply::reworded_for(&head.headers, error)).unwrap_or_else(|error| {
@@ -182,6 +185,7 @@ impl App {
             }
             Route::Model(id) => endpoints::model(dialect, &self.client.models().await, &runtime.aliases, &id),
             Route::Usage => endpoints::usage(self).await,
+            Route::Cli(asked) => endpoints::cli_query(self, asked, &head.headers).await,
             Route::Metrics => Ok(endpoints::metrics(self).await),
             Route::Status => Ok(endpoints::status(self).await),
             Route::WrongMethod(allowed) => {

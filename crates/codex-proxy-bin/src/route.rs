@@ -2,6 +2,7 @@
 
 use codex_translate::images::Task;
 use codex_translate::{Dialect, dialect};
+use codex_upstream::AlphaTool;
 use http::{HeaderMap, Method};
 
 /// What a probe asks.
@@ -16,7 +17,7 @@ pub(crate) enum Probe {
 }
 
 /// The calls of the backend: each has a body, takes a slot, and reports the quota in its reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BackendCall {
     /// A turn in a dialect: `POST /v1/chat/completions`, `POST /v1/responses`
     Turn(&'static Dialect),
@@ -24,17 +25,31 @@ pub(crate) enum BackendCall {
     Compact,
     /// `POST /v1/images/generations` and `/v1/images/edits`
     Images(Task),
+    /// `POST /v1/alpha/search`, and `/v1/alpha/history/v2/{id}` and `/v1/alpha/notes/v2/{id}` with an operation
+    Alpha(AlphaTool, String),
 }
 
 impl BackendCall {
     /// Returns the endpoint's name in logs and metrics.
-    pub(crate) fn endpoint(self) -> &'static str {
+    pub(crate) fn endpoint(&self) -> &'static str {
         match self {
             Self::Turn(dialect) => dialect.name,
             Self::Compact => "compact",
             Self::Images(_) => "images",
+            Self::Alpha(tool, _) => tool.as_str(),
         }
     }
+}
+
+/// What the Codex CLI asks about the account before its first turn and for its `/status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CliQuery {
+    /// The workspace of the CLI's own login, and where its requests go.
+    Workspaces,
+    /// The remaining quota.
+    Usage,
+    /// The credits that reset a rate-limit window.
+    ResetCredits,
 }
 
 /// The queries about a stored response.
@@ -65,6 +80,8 @@ pub(crate) enum Route {
     Health(Probe),
     /// `GET /v1/usage`
     Usage,
+    /// The queries of the Codex CLI, below `/api/codex` and `/backend-api/wham`
+    Cli(CliQuery),
     /// `GET /metrics`
     Metrics,
     /// `GET /`
@@ -99,7 +116,8 @@ impl Route {
             Self::WebSocket => "websocket",
             Self::Stored(..) => "stored",
             Self::Models | Self::Model(_) => "models",
-            Self::Usage => "usage",
+            Self::Usage | Self::Cli(CliQuery::Usage | CliQuery::ResetCredits) => "usage",
+            Self::Cli(CliQuery::Workspaces) => "workspaces",
             Self::Health(_) => "health",
             Self::Metrics => "metrics",
             Self::StatusPage | Self::Status => "status",
@@ -110,7 +128,7 @@ impl Route {
 
     /// Returns the same route for this id, which the path contains.
     fn about(mut self, id: &str) -> Self {
-        if let Self::Model(of) | Self::Stored(_, of) = &mut self {
+        if let Self::Model(of) | Self::Stored(_, of) | Self::Backend(BackendCall::Alpha(_, of)) = &mut self {
             *of = percent_decoded(id);
         }
         self
@@ -137,6 +155,7 @@ impl Route {
             | Self::Models
             | Self::Model(_)
             | Self::Usage
+            | Self::Cli(_)
             | Self::Metrics
             | Self::Status
             | Self::WrongMethod(_)
@@ -146,18 +165,23 @@ impl Route {
 
     /// Returns whether the reply shows the requests of all callers, or the account's quota.
     pub(crate) fn is_status(&self) -> bool {
-        matches!(self, Self::StatusPage | Self::Status | Self::Metrics | Self::Usage)
+        match self {
+            Self::StatusPage | Self::Status | Self::Metrics | Self::Usage => true,
+            Self::Cli(query) => matches!(query, CliQuery::Usage | CliQuery::ResetCredits),
+            _ => false,
+        }
     }
 
-    /// Returns whether such requests are sent automatically, again and again: probes, scrapes, an open status page.
+    /// Returns whether such requests are sent automatically, again and again: probes, scrapes, an open status page, a
+    /// Codex CLI that is open.
     pub(crate) fn is_routine(&self) -> bool {
-        matches!(self, Self::Health(_) | Self::Metrics | Self::StatusPage | Self::Status | Self::Usage)
+        matches!(self, Self::Health(_) | Self::Metrics | Self::StatusPage | Self::Status | Self::Usage | Self::Cli(_))
     }
 }
 
 /// The endpoints: path, accepted methods and route. The part of a path at `{id}` becomes part of the route. The first
 /// match wins.
-static ROUTES: [(&str, &str, Route); 20] = [
+static ROUTES: [(&str, &str, Route); 29] = [
     ("/", "GET, HEAD", Route::StatusPage),
     ("/status.json", "GET, HEAD", Route::Status),
     ("/openapi.json", "GET, HEAD", Route::OpenApi),
@@ -176,8 +200,17 @@ static ROUTES: [(&str, &str, Route); 20] = [
     ("/responses/{id}", "DELETE", Route::Stored(StoredQuery::Response, String::new())),
     ("/images/generations", "POST", Route::Backend(BackendCall::Images(Task::Generation))),
     ("/images/edits", "POST", Route::Backend(BackendCall::Images(Task::Edit))),
+    ("/alpha/search", "POST", Route::Backend(BackendCall::Alpha(AlphaTool::Search, String::new()))),
+    ("/alpha/history/v2/{id}", "POST", Route::Backend(BackendCall::Alpha(AlphaTool::History, String::new()))),
+    ("/alpha/notes/v2/{id}", "POST", Route::Backend(BackendCall::Alpha(AlphaTool::Notes, String::new()))),
     ("/models", "GET, HEAD", Route::Models),
     ("/models/{id}", "GET, HEAD", Route::Model(String::new())),
+    ("/api/codex/accounts/check", "GET, HEAD", Route::Cli(CliQuery::Workspaces)),
+    ("/api/codex/usage", "GET, HEAD", Route::Cli(CliQuery::Usage)),
+    ("/api/codex/rate-limit-reset-credits", "GET, HEAD", Route::Cli(CliQuery::ResetCredits)),
+    ("/backend-api/wham/accounts/check", "GET, HEAD", Route::Cli(CliQuery::Workspaces)),
+    ("/backend-api/wham/usage", "GET, HEAD", Route::Cli(CliQuery::Usage)),
+    ("/backend-api/wham/rate-limit-reset-credits", "GET, HEAD", Route::Cli(CliQuery::ResetCredits)),
 ];
 
 /// Returns the path and the method of every endpoint; a HEAD is routed like a GET.
@@ -285,6 +318,8 @@ mod tests {
             ("/responses/compact", Route::Backend(BackendCall::Compact)),
             ("/images/generations", Route::Backend(BackendCall::Images(Task::Generation))),
             ("/images/edits", Route::Backend(BackendCall::Images(Task::Edit))),
+            ("/alpha/search", Route::Backend(BackendCall::Alpha(AlphaTool::Search, String::new()))),
+            ("/alpha/notes/v2/a_b", Route::Backend(BackendCall::Alpha(AlphaTool::Notes, "a_b".to_owned()))),
         ] {
             for base in ["", "/v1", "/v1/v1", "/backend-api/codex"] {
                 assert_eq!(route(&Method::POST, &format!("{base}{path}")), expected, "{base}{path}");
@@ -302,6 +337,10 @@ mod tests {
         assert_eq!(route(&Method::HEAD, "/health"), Route::Health(Probe::Login));
         assert_eq!(route(&Method::GET, "/health/ready"), Route::Health(Probe::Ready));
         assert_eq!(route(&Method::GET, "/"), Route::StatusPage);
+        // The base URL that the CLI queries may be with or without `/backend-api`, and end in `/v1`.
+        for path in ["/api/codex/usage", "/v1/api/codex/usage", "/backend-api/wham/usage"] {
+            assert_eq!(route(&Method::GET, path), Route::Cli(CliQuery::Usage), "{path}");
+        }
     }
 
     #[test]
@@ -326,6 +365,11 @@ mod tests {
             assert!(unserved(path).is_some() && route(&Method::POST, path) == Route::Unknown, "{path}");
         }
         assert!(unserved("/v1/chat").is_none());
+        for path in
+            ["/v1/alpha", "/v1/alpha/search/x", "/alpha/notes/v2", "/alpha/notes/v1/a", "/backend-api/wham/tasks"]
+        {
+            assert_eq!(route(&Method::POST, path), Route::Unknown, "{path}");
+        }
     }
 
     #[test]

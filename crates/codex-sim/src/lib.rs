@@ -12,6 +12,7 @@
 //! | `POST /__sim/scenario` | `{"scenario":"tool,crlf"}` | `{}` |
 //! | `POST /__sim/refresh-fault` | `{"fault":"server_error"}` | `{}` |
 //! | `POST /__sim/cloudflare` | `{"on":true}` | `{}` |
+//! | `POST /__sim/compression` | `{"on":true}` | `{}` |
 //! | `POST /__sim/quota` | `{"primary_percent":100,"secondary_percent":40}` | `{}` |
 //! | `POST /__sim/weekly-quota` | `{"percent":12.5}` | `{}` |
 //! | `POST /__sim/workspaces` | `{"workspaces":[{"id","name","plan_type","is_deactivated"?}]}` | `{}` |

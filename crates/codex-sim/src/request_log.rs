@@ -32,7 +32,10 @@ pub struct RecordedRequest {
     pub query: Option<String>,
     /// The headers in the order of arrival, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The decompressed body: JSON as it is, a form as an object of strings, `None` for anything else.
+    /// The names of the headers as they were spelled over HTTP/1.1, in the order of arrival; empty over HTTP/2.
+    pub header_names: Vec<String>,
+    /// The decompressed body: JSON as it is, a form as an object of strings, `None` for anything else. The keys are in
+    /// the order of arrival.
     #[serde(serialize_with = "shared")]
     pub body: Option<Arc<Value>>,
     /// Length of the body as it was sent, before decompression, in bytes.
@@ -257,7 +260,8 @@ fn size_of_request(recorded: &RecordedRequest) -> usize {
     let headers: usize =
         recorded.headers.iter().map(|(name, value)| size_of::<(String, String)>() + name.len() + value.len()).sum();
     let line = recorded.path.len() + recorded.query.as_ref().map_or(0, String::len);
-    size_of::<RecordedRequest>() + headers + line + recorded.body.as_deref().map_or(0, size_of_value)
+    let names: usize = recorded.header_names.iter().map(|name| size_of::<String>() + name.len()).sum();
+    size_of::<RecordedRequest>() + headers + names + line + recorded.body.as_deref().map_or(0, size_of_value)
 }
 
 /// Returns the memory of a value. The recursion is bounded by the parser's depth limit, 128.

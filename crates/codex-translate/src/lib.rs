@@ -42,7 +42,7 @@ pub use error::{Error, ErrorBody, ErrorKind, Origin, Retry};
 pub use json::{Text, TextBuf};
 pub use notice::{Notice, NoticeKind};
 pub use outcome::{Finish, Flow, ReplyId, Summary};
-pub use plan::{ReasoningStyle, ReplyPlan};
+pub use plan::{KeepaliveStyle, ReasoningStyle, ReplyPlan};
 pub use profile::{DEFAULT_MAX_CHOICES, Effort, Options, Profile};
 #[doc(inline)]
 pub use reply::{

@@ -22,6 +22,8 @@ pub struct ReplyPlan {
     /// Whether the phases of messages are passed on unchanged. The Codex CLI knows more of them than SDKs do, which
     /// reject a reply with an unknown one.
     pub keep_phases: bool,
+    /// How the client learns that the turn is alive.
+    pub keepalive: KeepaliveStyle,
     /// The stop strings (`stop`, at most four). The answer ends before the first match.
     pub stop: Vec<String>,
     /// The maximum number of generated tokens (`max_completion_tokens`, `max_tokens`, `max_output_tokens`), which this
@@ -53,6 +55,7 @@ impl ReplyPlan {
             tools: ToolNames::default(),
             legacy_functions: false,
             keep_phases: false,
+            keepalive: KeepaliveStyle::default(),
             stop: Vec::new(),
             max_tokens: None,
             prompt_tokens: 0,
@@ -67,6 +70,17 @@ impl ReplyPlan {
     pub fn is_cut(&self) -> bool {
         !self.stop.is_empty() || self.max_tokens.is_some()
     }
+}
+
+/// How a client learns that a turn is alive while there is no output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeepaliveStyle {
+    /// By comments between events, or by pings of a WebSocket. The backend's `keepalive` events are dropped.
+    #[default]
+    Comment,
+    /// By `keepalive` events, the backend's own and further ones, in a reply of the Responses API. The official client
+    /// counts nothing else as a sign of life (docs/backend.md §3.1).
+    Event,
 }
 
 /// Where a chat reply shows the model's reasoning summary (docs/features.md R2).

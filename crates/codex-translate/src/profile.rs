@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::plan::ReasoningStyle;
+use crate::plan::{KeepaliveStyle, ReasoningStyle};
 
 /// The default of [`Options::max_choices`].
 pub const DEFAULT_MAX_CHOICES: u32 = 8;
@@ -163,6 +163,8 @@ pub struct Options {
     pub max_choices: u32,
     /// Whether the embedder stores the responses for which [`ReplyPlan::store`](crate::ReplyPlan::store) is set.
     pub stores: bool,
+    /// How the client learns that the turn is alive.
+    pub keepalive: KeepaliveStyle,
 }
 
 impl Default for Options {
@@ -175,6 +177,7 @@ impl Default for Options {
             web_search: false,
             max_choices: DEFAULT_MAX_CHOICES,
             stores: false,
+            keepalive: KeepaliveStyle::default(),
         }
     }
 }

@@ -22,8 +22,19 @@ pub const THREAD_ID: HeaderName = HeaderName::from_static("thread-id");
 pub const X_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
 /// The model, and the service tier if the client chose one.
 pub const X_CODEX_ROUTING_HINT: HeaderName = HeaderName::from_static("x-codex-routing-hint");
+/// The features that the official client has turned on (`docs/backend.md §2.2`).
+pub const X_CODEX_BETA_FEATURES: HeaderName = HeaderName::from_static("x-codex-beta-features");
+/// `1`: the reply may contain the reserve of a used-up plan (`docs/backend.md §5.4`).
+pub const X_CODEX_LUNA_RESERVE: HeaderName = HeaderName::from_static("x-openai-codex-luna-reserve");
 /// `true` if the body has the Responses Lite shape (`docs/backend.md §2.8`).
 pub const X_RESPONSES_LITE: HeaderName = HeaderName::from_static("x-openai-internal-codex-responses-lite");
+/// The session, turn and settings of the official client, as JSON.
+pub const X_CODEX_TURN_METADATA: HeaderName = HeaderName::from_static("x-codex-turn-metadata");
+/// How much of a tool's output the official client accepts, as JSON.
+pub const X_OPENAI_TOOL_OUTPUT_TRUNCATION_POLICY: HeaderName =
+    HeaderName::from_static("x-openai-tool-output-truncation-policy");
+/// `true` if the arguments of a tool call are encrypted.
+pub const X_OPENAI_ENCRYPTED_TOOL_ARGUMENTS: HeaderName = HeaderName::from_static("x-openai-encrypted-tool-arguments");
 
 /// The entity tag of the model catalogue; another value than the cached one means that the catalogue has changed.
 pub const X_MODELS_ETAG: HeaderName = HeaderName::from_static("x-models-etag");

@@ -6,8 +6,10 @@
 //! |---|---|
 //! | [`responses`](requests::responses), [`responses_websocket`](requests::responses_websocket) | an event stream |
 //! | [`images`](requests::images) | [`ImagesReply`] |
+//! | [`alpha`](requests::alpha) | JSON for the official client |
 //! | [`models`](requests::models) | [`Catalogue`], cached by [`ModelCache`] |
 //! | [`usage`](requests::usage) | [`Quota`] |
+//! | [`reset_credits`](requests::reset_credits) | JSON for the official client |
 //! | [`accounts_check`](requests::accounts_check) | [`Workspaces`], used by [`WorkspaceRouter`] |
 //!
 //! ## Errors
@@ -39,6 +41,7 @@
 //! | open WebSockets in another way | [`Upgrade`], [`WebSocket`], [`IncomingMessage`], [`OutgoingMessage`] |
 //! | choose that at run time | [`AnyUpstream`], [`AnyTimer`] |
 //! | build requests | [`requests`], [`Backend`], [`BACKEND_URL`], [`TurnRequest`], [`ClientIdentity`], [`headers`] |
+//! | make a call of the official client's own tools | [`AlphaRequest`], [`AlphaTool`] |
 //! | send them | [`send_with_retry`] and [`RetryPolicy`], or [`Upstream::send`] and [`error_for_status`] |
 //! | read replies | [`read_to_end`], [`ImagesReply`], [`GeneratedImage`], [`UnaryReplyError`] |
 //! | know why there is no reply | [`SendError`], [`UpstreamError`], [`TimeoutPhase`] |
@@ -56,6 +59,7 @@
 pub mod headers;
 pub mod requests;
 
+mod alpha;
 mod any_timer;
 mod any_upstream;
 mod auth_http;
@@ -64,6 +68,7 @@ mod base_url;
 mod client;
 mod client_error;
 mod client_identity;
+mod compression;
 mod error;
 mod failure;
 mod idle_timer;
@@ -81,6 +86,7 @@ mod verdict;
 mod websocket;
 mod workspaces;
 
+pub use alpha::{AlphaRequest, AlphaTool};
 pub use any_timer::AnyTimer;
 pub use any_upstream::AnyUpstream;
 pub use base_url::{BaseUrlError, check_base_url};

@@ -1,21 +1,17 @@
 //! Builds the requests to the Codex backend: pure functions from values to [`http::Request`].
 //!
-//! Headers and their order are those of the official client 0.171.0, which `clients/codex-cli` runs against the same
-//! simulated backend. A turn of the proxy differs from one of the official client in the following, and in nothing
-//! else:
+//! Names, order and values of headers, the order of body members, and the form of compressed bodies are those that the
+//! official client 0.171.0 was seen to send in interactive use (`docs/backend.md §9`, `§10`). `tests/it/on_the_wire.rs`
+//! compares them with what leaves the connection, and `clients/codex-cli` with what the official client sends to the
+//! simulated backend. The known differences:
 //!
-//! - The headers `x-codex-window-id`, `x-codex-turn-metadata` and `x-codex-beta-features` are absent: they describe a
-//!   session at a terminal.
-//! - `originator` and the name in `user-agent` are `codex_cli_rs`, the official client's name when it logs in. `codex
-//!   exec` sends `codex_exec`.
-//! - `user-agent` does not repeat name and version after the terminal: only a client embedded in another one does so.
+//! - The headers `x-codex-window-id`, `x-codex-turn-metadata` and `x-codex-image-turn-id` are absent: they describe a
+//!   session at a terminal. So is `client_metadata`, except what the caller sets and what a message on a WebSocket must
+//!   contain.
 //! - The body contains `instructions`, perhaps empty: older models reject a request without it (`docs/backend.md
-//!   §2.5`).
-//! - The body contains no `client_metadata`, `text` or other members that the caller did not set: nothing is invented.
-//! - `wham/accounts/check` carries `originator`, and `user-agent` is not its first header: one rule for every call.
-//!
-//! Images have not been captured. They have the headers of a turn that apply to them, in a turn's order. A compaction is
-//! a turn whose input ends with a `compaction_trigger`, as that of the official client.
+//!   §2.5`). It contains `tools` and `reasoning` only if there is something in them.
+//! - A list of models that is known already is requested with `if-none-match`.
+//! - A WebSocket is opened without offering `sec-websocket-extensions`, the official client's last header.
 //!
 //! [`HttpUpstream`](crate::HttpUpstream) adds `accept-encoding` as the last header, except when it opens a WebSocket.
 //! The official client has sent it since 0.171.0.
@@ -44,7 +40,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::cell::RefCell;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -56,14 +51,12 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, IF_NON
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use serde_json::{Map, Value};
 use url::Url;
-use zstd::bulk::Compressor;
 
+use crate::alpha::AlphaRequest;
 use crate::client_identity::ClientIdentity;
+use crate::compression::compressed;
 use crate::error::UpstreamError;
 use crate::headers;
-
-/// The compression level of the official client (`docs/backend.md §2.3`).
-const ZSTD_LEVEL: i32 = 3;
 
 /// The default service tier. The official client leaves it out of hint and body, even if its user chooses it.
 const DEFAULT_TIER: &str = "default";
@@ -173,27 +166,9 @@ pub fn responses(backend: &Backend<'_>, turn: &TurnRequest) -> Result<Request<By
     headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    identify(&mut headers, backend)?;
+    authorize(&mut headers, backend)?;
+    identify(&mut headers, backend.identity)?;
     Ok(request(Method::POST, uri(&endpoint(backend.base, "codex/responses"))?, headers, Bytes::from(body)))
-}
-
-/// The largest body whose compressor is reused. Larger ones free the memory that they allocated.
-const MAX_REUSED_BYTES: usize = 256 * 1024;
-
-/// Returns the body as the official client compresses it, but in one step, so zstd allocates and clears memory for the
-/// body and not for the window of a stream. As in a stream, the frame does not contain the size.
-fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
-    thread_local! {
-        static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
-    }
-    let compressor = COMPRESSOR.take().map_or_else(|| Compressor::new(ZSTD_LEVEL), Ok);
-    let mut compressor = compressor?;
-    compressor.include_contentsize(false)?;
-    let compressed = compressor.compress(body)?;
-    if body.len() <= MAX_REUSED_BYTES {
-        COMPRESSOR.set(Some(compressor));
-    }
-    Ok(compressed)
 }
 
 /// Builds `POST codex/images/generations` or `codex/images/edits`, which make one image whatever
@@ -209,33 +184,40 @@ pub fn images(backend: &Backend<'_>, request: &ImagesRequest) -> Result<Request<
     unary(backend, path, HeaderMap::new(), request.to_json().into())
 }
 
+/// Builds the call of one of the official client's own tools, such as `POST codex/alpha/search`
+/// (`docs/backend.md §2.1`).
+///
+/// # Errors
+/// As [`responses`].
+pub fn alpha(backend: &Backend<'_>, request: &AlphaRequest) -> Result<Request<Bytes>, UpstreamError> {
+    unary(backend, request.path(), request.headers.clone(), request.body.clone())
+}
+
 /// Returns the headers of a turn: its model, tier, conversation and shape.
 fn turn_headers(turn: &TurnRequest) -> Result<HeaderMap, UpstreamError> {
     let mut headers = HeaderMap::new();
+    headers.insert(headers::X_CODEX_BETA_FEATURES, BETA_FEATURES);
     if turn.lite {
         headers.insert(headers::X_RESPONSES_LITE, HeaderValue::from_static("true"));
     }
     headers.insert(headers::X_CODEX_ROUTING_HINT, routing_hint(turn)?);
+    name_conversation(&mut headers, turn)?;
+    Ok(headers)
+}
+
+/// The features of the official client's default configuration. Without this one the backend may answer a
+/// `compaction_trigger` with a message (`docs/backend.md §2.1`).
+const BETA_FEATURES: HeaderValue = HeaderValue::from_static("remote_compaction_v2");
+
+/// Adds the conversation, under three names.
+fn name_conversation(headers: &mut HeaderMap, turn: &TurnRequest) -> Result<(), UpstreamError> {
     if let Some(id) = &turn.conversation_id {
         let id = headers::value("conversation id", id)?;
         headers.insert(headers::X_CLIENT_REQUEST_ID, id.clone());
         headers.insert(headers::SESSION_ID, id.clone());
         headers.insert(headers::THREAD_ID, id);
     }
-    Ok(headers)
-}
-
-/// Builds a request whose reply is one JSON object.
-fn unary(
-    backend: &Backend<'_>,
-    path: &str,
-    mut headers: HeaderMap,
-    body: Bytes,
-) -> Result<Request<Bytes>, UpstreamError> {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    identify(&mut headers, backend)?;
-    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-    Ok(request(Method::POST, uri(&endpoint(backend.base, path))?, headers, body))
+    Ok(())
 }
 
 /// Builds a turn for [`WebSocketUpstream`](crate::WebSocketUpstream): the head opens the connection, the body is the
@@ -252,20 +234,18 @@ pub fn responses_websocket(
     now: SystemTime,
 ) -> Result<Request<Bytes>, UpstreamError> {
     let mut headers = HeaderMap::new();
-    let mut identity = HeaderMap::new();
-    identify(&mut identity, backend)?;
+    let mut access = HeaderMap::new();
+    authorize(&mut access, backend)?;
     // The order of the official client for WebSockets.
-    for name in [headers::CHATGPT_ACCOUNT_ID, AUTHORIZATION, USER_AGENT, headers::ORIGINATOR] {
-        headers.extend(identity.remove(&name).map(|value| (name, value)));
+    for name in [headers::CHATGPT_ACCOUNT_ID, AUTHORIZATION] {
+        headers.extend(access.remove(&name).map(|value| (name, value)));
     }
-    headers.extend(identity);
+    headers.insert(USER_AGENT, headers::value("user agent", &backend.identity.user_agent)?);
+    headers.insert(headers::ORIGINATOR, headers::value("originator", &backend.identity.originator)?);
+    headers.extend(access);
     headers.insert(headers::OPENAI_BETA, HeaderValue::from_static("responses_websockets=2026-02-06"));
-    if let Some(id) = &turn.conversation_id {
-        let id = headers::value("conversation id", id)?;
-        headers.insert(headers::X_CLIENT_REQUEST_ID, id.clone());
-        headers.insert(headers::SESSION_ID, id.clone());
-        headers.insert(headers::THREAD_ID, id);
-    }
+    headers.insert(headers::X_CODEX_BETA_FEATURES, BETA_FEATURES);
+    name_conversation(&mut headers, turn)?;
     headers.insert(headers::X_CODEX_ROUTING_HINT, routing_hint(turn)?);
     let message = message(turn, now)?;
     Ok(request(Method::GET, uri(&endpoint(backend.base, "codex/responses"))?, headers, message))
@@ -294,14 +274,23 @@ const LITE_METADATA: &str = "ws_request_header_x_openai_internal_codex_responses
 
 /// Builds `GET codex/models`: the catalogue that this identity may see (`docs/backend.md §5.1`).
 ///
-/// With `etag` the backend answers 304 if nothing has changed.
+/// With `etag` the backend answers 304 if nothing has changed. Without, no list is known yet: as the official client
+/// does when it starts, the request has the name of startup.
 ///
 /// # Errors
 /// As [`responses`].
 pub fn models(backend: &Backend<'_>, etag: Option<&str>) -> Result<Request<Bytes>, UpstreamError> {
     let mut url = endpoint(backend.base, "codex/models");
     url.query_pairs_mut().append_pair("client_version", &backend.identity.version);
-    let mut request = get(backend, &url)?;
+    let mut headers = HeaderMap::new();
+    authorize(&mut headers, backend)?;
+    if etag.is_some() {
+        identify(&mut headers, backend.identity)?;
+    } else {
+        headers.insert(headers::ORIGINATOR, HeaderValue::from_static(ClientIdentity::STARTUP_ORIGINATOR));
+        headers.insert(USER_AGENT, headers::value("user agent", &backend.identity.startup_user_agent)?);
+    }
+    let mut request = get(&url, headers)?;
     if let Some(etag) = etag {
         request.headers_mut().insert(IF_NONE_MATCH, headers::value("catalogue's entity tag", etag)?);
     }
@@ -313,7 +302,18 @@ pub fn models(backend: &Backend<'_>, etag: Option<&str>) -> Result<Request<Bytes
 /// # Errors
 /// As [`responses`].
 pub fn usage(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
-    get(backend, &endpoint(backend.base, "wham/usage"))
+    let mut headers = account_headers(backend, &backend.identity.user_agent)?;
+    headers.insert(headers::X_CODEX_LUNA_RESERVE, HeaderValue::from_static("1"));
+    get(&endpoint(backend.base, "wham/usage"), headers)
+}
+
+/// Builds `GET wham/rate-limit-reset-credits`: the credits that reset a rate-limit window (`docs/backend.md §6`).
+///
+/// # Errors
+/// As [`responses`].
+pub fn reset_credits(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
+    let headers = account_headers(backend, &backend.identity.user_agent)?;
+    get(&endpoint(backend.base, "wham/rate-limit-reset-credits"), headers)
 }
 
 /// Builds `GET wham/accounts/check`: the account's workspaces and where their requests go (`docs/backend.md §9`).
@@ -321,7 +321,16 @@ pub fn usage(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
 /// # Errors
 /// As [`responses`].
 pub fn accounts_check(backend: &Backend<'_>) -> Result<Request<Bytes>, UpstreamError> {
-    get(backend, &endpoint(backend.base, "wham/accounts/check"))
+    let headers = account_headers(backend, &backend.identity.startup_user_agent)?;
+    get(&endpoint(backend.base, "wham/accounts/check"), headers)
+}
+
+/// Returns the first headers of requests about the account. They have no originator: the user agent names it.
+fn account_headers(backend: &Backend<'_>, user_agent: &str) -> Result<HeaderMap, UpstreamError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(USER_AGENT, headers::value("user agent", user_agent)?);
+    authorize(&mut headers, backend)?;
+    Ok(headers)
 }
 
 fn routing_hint(turn: &TurnRequest) -> Result<HeaderValue, UpstreamError> {
@@ -333,16 +342,28 @@ fn routing_hint(turn: &TurnRequest) -> Result<HeaderValue, UpstreamError> {
     headers::value("model or service tier", &hint)
 }
 
-fn get(backend: &Backend<'_>, url: &Url) -> Result<Request<Bytes>, UpstreamError> {
-    let mut headers = HeaderMap::new();
-    identify(&mut headers, backend)?;
+/// Builds a request whose reply is one JSON object.
+fn unary(
+    backend: &Backend<'_>,
+    path: &str,
+    mut headers: HeaderMap,
+    body: Bytes,
+) -> Result<Request<Bytes>, UpstreamError> {
+    authorize(&mut headers, backend)?;
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    identify(&mut headers, backend.identity)?;
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    Ok(request(Method::POST, uri(&endpoint(backend.base, path))?, headers, body))
+}
+
+fn get(url: &Url, mut headers: HeaderMap) -> Result<Request<Bytes>, UpstreamError> {
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     Ok(request(Method::GET, uri(url)?, headers, Bytes::new()))
 }
 
-/// Adds the headers of every request. Headers are sent in the order in which they are added.
-fn identify(headers: &mut HeaderMap, backend: &Backend<'_>) -> Result<(), UpstreamError> {
-    let Backend { region, identity, bearer, .. } = backend;
+/// Adds the access token and the account. Headers are sent in the order in which they are added.
+fn authorize(headers: &mut HeaderMap, backend: &Backend<'_>) -> Result<(), UpstreamError> {
+    let Backend { region, bearer, .. } = backend;
     headers.insert(AUTHORIZATION, headers::bearer(bearer.token.expose())?);
     if let Some(account_id) = &bearer.account_id {
         headers.insert(headers::CHATGPT_ACCOUNT_ID, headers::value("account id", account_id)?);
@@ -353,6 +374,11 @@ fn identify(headers: &mut HeaderMap, backend: &Backend<'_>) -> Result<(), Upstre
     if let Some(region) = region {
         headers.insert(headers::X_OPENAI_ACCOUNT_ROUTING_OVERRIDE, headers::value("workspace's region", region)?);
     }
+    Ok(())
+}
+
+/// Adds the name of the client.
+fn identify(headers: &mut HeaderMap, identity: &ClientIdentity) -> Result<(), UpstreamError> {
     headers.insert(headers::ORIGINATOR, headers::value("originator", &identity.originator)?);
     headers.insert(USER_AGENT, headers::value("user agent", &identity.user_agent)?);
     Ok(())
@@ -386,6 +412,7 @@ mod tests {
     use codex_translate::Options;
 
     use super::*;
+    use crate::alpha::AlphaTool;
 
     const ID: &str = "01a2062c-22de-7320-84ce-6a407485ff83";
     const AGENT: &str = "codex-tui/0.171.0 (Debian 12.0.0; x86_64) xterm-256color (codex-tui; 0.171.0)";
@@ -427,6 +454,7 @@ mod tests {
         assert_eq!(request.method(), Method::POST);
         assert_eq!(request.uri(), "https://chatgpt.com/backend-api/codex/responses");
         let expected = [
+            ("x-codex-beta-features", "remote_compaction_v2"),
             ("x-codex-routing-hint", "model=gpt-5.5"),
             ("x-client-request-id", ID),
             ("session-id", ID),
@@ -448,9 +476,9 @@ mod tests {
     fn unary_requests_have_their_paths_and_are_not_compressed() {
         with_backend("https://chatgpt.com/backend-api", &bearer(), |b| {
             let expected = [
-                ("content-type", "application/json"),
                 ("authorization", "Bearer tok"),
                 ("chatgpt-account-id", "acct_test"),
+                ("content-type", "application/json"),
                 ("originator", "codex-tui"),
                 ("user-agent", AGENT),
                 ("accept", "*/*"),
@@ -467,6 +495,24 @@ mod tests {
                 assert_eq!((request.method(), &request.body()[..]), (&Method::POST, &body[..]));
             }
         });
+    }
+
+    #[test]
+    fn a_call_of_a_tool_begins_with_the_headers_of_the_client() {
+        let asked = HeaderMap::from_iter([
+            (headers::X_OPENAI_ENCRYPTED_TOOL_ARGUMENTS, HeaderValue::from_static("true")),
+            (headers::X_OPENAI_TOOL_OUTPUT_TRUNCATION_POLICY, HeaderValue::from_static("{}")),
+            (AUTHORIZATION, HeaderValue::from_static("Bearer of-the-client")),
+        ]);
+        let body = Bytes::from_static(br#"{"path": "a.md"}"#);
+        let call = AlphaRequest::new(AlphaTool::Notes, "read_file", &asked, body.clone()).unwrap();
+        let request = with_backend("https://chatgpt.com/backend-api", &bearer(), |b| alpha(b, &call)).unwrap();
+        assert_eq!(request.uri(), "https://chatgpt.com/backend-api/codex/alpha/notes/v2/read_file");
+        assert_eq!((request.method(), request.body()), (&Method::POST, &body));
+        let first = [("x-openai-tool-output-truncation-policy", "{}"), ("x-openai-encrypted-tool-arguments", "true")];
+        assert_eq!(sent(&request)[..2], first);
+        assert_eq!(request.headers()[AUTHORIZATION], "Bearer tok");
+        assert_eq!(request.headers()[CONTENT_TYPE], "application/json");
     }
 
     #[test]
@@ -503,6 +549,7 @@ mod tests {
             ("user-agent", AGENT),
             ("originator", "codex-tui"),
             ("openai-beta", "responses_websockets=2026-02-06"),
+            ("x-codex-beta-features", "remote_compaction_v2"),
             ("x-client-request-id", ID),
             ("session-id", ID),
             ("thread-id", ID),
@@ -543,13 +590,29 @@ mod tests {
             assert_eq!(listed.headers()[IF_NONE_MATCH], "W/\"abc\"");
             assert!(!models(b, None).unwrap().headers().contains_key(IF_NONE_MATCH));
             assert_eq!(usage(b).unwrap().uri(), "http://127.0.0.1:9/backend-api/wham/usage");
+            let credits = reset_credits(b).unwrap();
+            assert_eq!(credits.uri(), "http://127.0.0.1:9/backend-api/wham/rate-limit-reset-credits");
             assert_eq!(accounts_check(b).unwrap().uri(), "http://127.0.0.1:9/backend-api/wham/accounts/check");
             for request in [listed, usage(b).unwrap(), accounts_check(b).unwrap()] {
                 assert_eq!(request.method(), Method::GET);
                 assert_eq!(request.headers()[ACCEPT], "*/*");
-                assert_eq!(request.headers()[headers::ORIGINATOR], "codex-tui");
                 assert!(request.body().is_empty());
             }
+        });
+    }
+
+    #[test]
+    fn the_client_has_another_name_until_it_knows_the_models() {
+        with_backend("https://chatgpt.com/backend-api", &bearer(), |b| {
+            let names = |request: Request<Bytes>| {
+                let name = |name| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+                (name(headers::ORIGINATOR), name(USER_AGENT).unwrap())
+            };
+            let (startup, turns) = (Some("codex_cli_rs".to_owned()), Some("codex-tui".to_owned()));
+            assert_eq!(names(models(b, None).unwrap()), (startup, STARTUP_AGENT.to_owned()));
+            assert_eq!(names(models(b, Some("x")).unwrap()), (turns, AGENT.to_owned()));
+            assert_eq!(names(accounts_check(b).unwrap()), (None, STARTUP_AGENT.to_owned()));
+            assert_eq!(names(usage(b).unwrap()), (None, AGENT.to_owned()));
         });
     }
 

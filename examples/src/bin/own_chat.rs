@@ -55,7 +55,7 @@ fn failure(error: &codex_translate::Error) -> Response {
 /// `GET /v1/models`
 async fn models(State(client): State<Client>) -> Response {
     let catalogue = client.models().await.catalogue;
-    let list = dialect::CHAT.models(catalogue.listed().map(|model| model.slug.as_str()));
+    let list = dialect::CHAT.models(catalogue.listed().map(|model| (model.slug.as_str(), model.facts())));
     json_body(StatusCode::OK, Value::Object(list).to_string())
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be set up must fail its test")]
 
 mod errors;
+mod liveness;
 mod login;
 mod replies;
 mod support;

@@ -1,6 +1,8 @@
 //! The endpoints: each names a reader for the request and a writer for the reply; everything in between is shared.
 //! Never whether the caller may ask: a request that gets here has been admitted.
 
+mod alpha;
+mod cli_query;
 mod compact;
 mod health;
 mod images;
@@ -14,6 +16,8 @@ mod turn;
 pub(crate) mod usage;
 pub(crate) mod websocket;
 
+pub(crate) use alpha::alpha;
+pub(crate) use cli_query::cli_query;
 pub(crate) use compact::compact;
 pub(crate) use health::health;
 pub(crate) use images::images;

@@ -15,7 +15,7 @@ use crate::reply::{self, ReplyBody};
 /// Lists the account's models. `client_version` in the query identifies the Codex CLI.
 pub(crate) fn models(dialect: &Dialect, snapshot: &CatalogueSnapshot, query: Option<&str>) -> Response<ReplyBody> {
     let catalogue = &snapshot.catalogue;
-    let mut list = dialect.models(catalogue.listed().map(|model| model.slug.as_str()));
+    let mut list = dialect.models(catalogue.listed().map(|model| (model.slug.as_str(), model.facts())));
     // The backend's own list, in addition to OpenAI's (docs/backend.md §5.1).
     if form_urlencoded::parse(query.unwrap_or_default().as_bytes()).any(|(key, _)| key == "client_version") {
         list.insert(
@@ -45,7 +45,7 @@ pub(crate) fn model(
 ) -> Result<Response<ReplyBody>, Error> {
     let catalogue = &snapshot.catalogue;
     match catalogue.find(&catalogue.resolve(id, aliases).slug) {
-        Some(_) => Ok(reply::json(StatusCode::OK, &dialect.model(id))),
+        Some(model) => Ok(reply::json(StatusCode::OK, &dialect.model(id, model.facts()))),
         None => {
             let names: Vec<_> = catalogue.listed().map(|model| model.slug.as_str()).collect();
             let message = format!("the model `{id}` does not exist; available are {}", names.join(", "));

@@ -119,4 +119,12 @@ impl<O, P: Pipe<O>> Pipe<O> for StoringPipe<P> {
     fn write_error(&mut self, error: &Error, out: &mut O) {
         self.pipe.write_error(error, out);
     }
+
+    fn release(&mut self, out: &mut O) -> Result<(), Error> {
+        self.pipe.release(out)
+    }
+
+    fn write_keepalive(&mut self, out: &mut O) -> bool {
+        self.pipe.write_keepalive(out)
+    }
 }

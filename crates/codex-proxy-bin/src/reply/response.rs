@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::admission::access::Denied;
 use crate::admission::advice::Advice;
 use crate::reply::body::ReplyBody;
+use crate::request::official_client::is_official_client;
 use crate::route::unserved;
 use crate::telemetry::request_log::RequestGuard;
 
@@ -162,10 +163,9 @@ pub(crate) fn error_in(dialect: &Dialect, error: &Error) -> Response<ReplyBody> 
     response
 }
 
-/// Rewords the error for the client, which the request's headers reveal (docs/backend.md §3.6).
+/// Rewords the error for the official client (docs/backend.md §3.6).
 pub(crate) fn reworded_for(headers: &HeaderMap, error: Error) -> Error {
-    let is_official = headers.get("originator").is_some_and(|name| name.as_bytes().starts_with(b"codex"));
-    if is_official { error.in_the_backends_words() } else { error }
+    if is_official_client(headers) { error.in_the_backends_words() } else { error }
 }
 
 /// Returns the reply for an unknown path below `prefix`, where the app is mounted.

@@ -1,10 +1,11 @@
 //! What an endpoint needs to know of a request in addition to its body.
 
 use codex_client::{Caller, TurnContext};
-use codex_translate::{Error, Options, ReasoningStyle};
+use codex_translate::{Error, KeepaliveStyle, Options, ReasoningStyle};
 use codex_upstream::ModelAliases;
 use http::HeaderMap;
 
+use crate::request::official_client::is_official_client;
 use crate::telemetry::record::RequestRecord;
 
 /// What an endpoint needs to know of a request in addition to its body.
@@ -49,7 +50,7 @@ impl RequestContext {
                     .map(str::to_owned),
                 ..caller
             },
-            options: Options { strict, reasoning, ..Options::default() },
+            options: Options { strict, reasoning, keepalive: keepalive_style(headers), ..Options::default() },
         })
     }
 
@@ -57,6 +58,10 @@ impl RequestContext {
     pub(crate) fn turn<'a>(&'a self, options: &'a Options, aliases: &'a ModelAliases) -> TurnContext<'a> {
         TurnContext { caller: Some(&self.caller), options, aliases }
     }
+}
+
+fn keepalive_style(headers: &HeaderMap) -> KeepaliveStyle {
+    if is_official_client(headers) { KeepaliveStyle::Event } else { KeepaliveStyle::Comment }
 }
 
 fn reasoning_style(word: &str) -> Result<ReasoningStyle, Error> {

@@ -7,3 +7,4 @@ pub(crate) mod context;
 pub(crate) mod decode;
 pub(crate) mod limits;
 pub(crate) mod multipart;
+pub(crate) mod official_client;

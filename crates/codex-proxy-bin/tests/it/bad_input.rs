@@ -109,9 +109,30 @@ async fn models_can_be_listed_and_retrieved() {
         assert!(ids.contains(&name), "{name} in {ids:?}");
     }
     assert!(list.get("models").is_none());
-    let for_codex = proxy.get("/v1/models?client_version=0.169.0").await;
+    let for_codex = proxy.get("/v1/models?client_version=0.171.0").await;
     assert!(for_codex.header("etag").unwrap().starts_with('"'));
     assert!(for_codex.json()["models"][0]["slug"].is_string() && for_codex.json()["data"][0]["id"].is_string());
     assert_eq!(proxy.get("/v1/models/gpt-5.1").await.json()["id"], "gpt-5.1");
     assert_eq!(proxy.get("/v1/models/nope").await.status, 404);
+}
+
+#[tokio::test]
+async fn models_have_openais_members_first_and_then_what_the_catalogue_knows() {
+    let proxy = Harness::start().await;
+    let expected = json!({"id": "gpt-6.2-sol", "object": "model", "created": 0, "owned_by": "openai",
+        "context_length": 500_000, "context_window": 500_000, "max_context_window": 872_000,
+        "input_modalities": ["text", "image"],
+        "architecture": {"input_modalities": ["text", "image"], "output_modalities": ["text"]},
+        "supported_reasoning_efforts": ["low", "medium", "high", "xhigh", "max", "ultra"],
+        "default_reasoning_effort": "low", "service_tiers": ["priority"]});
+    let list = proxy.get("/v1/models").await.json();
+    assert_eq!(list["data"][0].to_string(), expected.to_string());
+    assert_eq!(proxy.get("/v1/models/gpt-6.2-sol").await.json(), expected);
+    let mut named = proxy.get("/v1/models/openai%2Fgpt-6.2-sol-high").await.json();
+    assert_eq!(named["id"], "openai/gpt-6.2-sol-high");
+    named["id"] = "gpt-6.2-sol".into();
+    assert_eq!(named, expected);
+    // A model without tiers.
+    let old = proxy.get("/v1/models/gpt-5.1").await.json();
+    assert!(old["context_window"].is_u64() && old.get("service_tiers").is_none(), "{old}");
 }

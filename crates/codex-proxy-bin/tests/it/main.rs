@@ -5,6 +5,7 @@ mod account;
 mod attacks;
 mod bad_input;
 mod chat;
+mod cli_routes;
 mod command_line;
 mod control;
 mod cors;

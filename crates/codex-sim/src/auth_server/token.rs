@@ -78,7 +78,7 @@ async fn refresh(fields: &Fields, inbound: &Inbound, state: &SimState) -> Result
             Ok(error(StatusCode::INTERNAL_SERVER_ERROR, "server_error", message))
         }
         Some(RefreshFault::Hang) => {
-            state.stalls.released(&inbound.ticket).await;
+            state.stalls.released(&inbound.ticket, None).await;
             Ok(error(StatusCode::SERVICE_UNAVAILABLE, "server_error", "Released."))
         }
         Some(RefreshFault::Cloudflare) => Ok(cloudflare::challenge()),
@@ -89,7 +89,7 @@ async fn refresh(fields: &Fields, inbound: &Inbound, state: &SimState) -> Result
         }
         Some(RefreshFault::ConsumeThenHang) => {
             let answer = rotate(token, true, state);
-            state.stalls.released(&inbound.ticket).await;
+            state.stalls.released(&inbound.ticket, None).await;
             Ok(answer)
         }
         Some(RefreshFault::Invalidated) => Ok(refresh_error(RefreshRefusal::Invalidated)),

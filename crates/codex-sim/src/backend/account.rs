@@ -1,21 +1,62 @@
-//! `GET /backend-api/wham/usage` and `/wham/accounts/check` (`docs/backend.md` §6, §9).
+//! Usage, reset credits and workspaces of an account (`docs/backend.md` §6, §9).
 
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::backend::auth;
+use crate::backend::responses::object;
 use crate::exchange::inbound::Inbound;
 use crate::exchange::reply::{self, Body};
+use crate::protocol::quota::Quota;
+use crate::protocol::refusal::Refusal;
 use crate::state::SimState;
 use crate::state::overrides::Workspace;
 use crate::tokens::grant::Grant;
 
+/// Answers `GET /backend-api/wham/usage`. A client that can use the reserve says so, and is shown it.
 pub(crate) fn usage(inbound: &Inbound, state: &SimState) -> Response<Body> {
-    match auth::authenticate(&inbound.headers, state) {
-        Ok(grant) => {
-            let now = state.clock.unix_now();
-            reply::json(StatusCode::OK, &state.quota(now).usage(&grant.plan_type, now))
+    authenticated(inbound, state, |grant| {
+        let now = state.clock.unix_now();
+        let quota = state.overrides().reported_quota().at(now);
+        let mut usage = quota.usage(&grant.plan_type, now);
+        for (member, value) in
+            [("user_id", grant.user_id()), ("account_id", grant.account_id.clone()), ("email", grant.email.clone())]
+        {
+            usage[member] = value.into();
         }
+        if inbound.header("x-openai-codex-luna-reserve") == Some("1") {
+            Quota::show_reserve(&mut usage, now);
+        }
+        Ok(usage)
+    })
+}
+
+/// Answers `GET /backend-api/wham/rate-limit-reset-credits`: there are none.
+pub(crate) fn reset_credits(inbound: &Inbound, state: &SimState) -> Response<Body> {
+    let none = json!({"credits": [], "available_count": 0, "total_earned_count": 0});
+    authenticated(inbound, state, |_| Ok(none))
+}
+
+/// Answers `POST /backend-api/wham/rate-limit-reset-credits/consume`.
+pub(crate) fn consume_reset_credit(inbound: &Inbound, state: &SimState) -> Response<Body> {
+    authenticated(inbound, state, |_| {
+        let body = object(&inbound.body)?;
+        match body.get("redeem_request_id") {
+            Some(Value::String(id)) if !id.is_empty() => Ok(json!({"code": "no_credit", "windows_reset": 0})),
+            Some(Value::String(_)) => Err(Refusal::empty("redeem_request_id")),
+            Some(other) => Err(Refusal::wrong_type("redeem_request_id", "a string", other)),
+            None => Err(Refusal::missing("redeem_request_id")),
+        }
+    })
+}
+
+fn authenticated(
+    inbound: &Inbound,
+    state: &SimState,
+    answer: impl FnOnce(&Grant) -> Result<Value, Refusal>,
+) -> Response<Body> {
+    match auth::authenticate(&inbound.headers, state).and_then(|grant| answer(&grant)) {
+        Ok(value) => reply::json(StatusCode::OK, &value),
         Err(refusal) => refusal.into_response(),
     }
 }

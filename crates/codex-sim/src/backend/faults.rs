@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::backend::auth;
 use crate::cloudflare;
 use crate::exchange::reply::Body;
-use crate::protocol::failure::failure_message;
+use crate::protocol::failure::{failure_message, misalignment};
 use crate::protocol::quota::Quota;
 use crate::protocol::refusal::Refusal;
 use crate::scenario::plan::{StatusFault, Unauthorized};
@@ -55,6 +55,15 @@ pub(crate) fn on_turn(
         Some(StatusFault::Refused(code)) => {
             let param = (*code == "context_length_exceeded").then_some("input");
             Err(Refusal::error(param, Some(code), failure_message(code)))
+        }
+        Some(StatusFault::Misalignment(status)) => {
+            let code = "misalignment_policy_violation";
+            let error = json!({
+                "message": failure_message(code), "type": "invalid_request_error", "param": null, "code": code,
+                "misalignment": misalignment(code),
+            });
+            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::FORBIDDEN);
+            Err(Refusal::new(status, json!({"error": error})))
         }
         Some(StatusFault::Capacity) => {
             Err(Refusal::error(None, None, "Selected model is at capacity. Please try a different model."))

@@ -12,6 +12,7 @@ use crate::exchange::reply::{self, Body, Dropped};
 use crate::state::SimState;
 
 pub(crate) mod account;
+pub(crate) mod agent_tools;
 pub(crate) mod auth;
 pub(crate) mod checks;
 pub(crate) mod faults;
@@ -34,17 +35,29 @@ async fn route(inbound: Inbound, state: &Arc<SimState>) -> Result<Response<Body>
     const EDITS: &str = "/backend-api/codex/images/edits";
     const MODELS: &str = "/backend-api/codex/models";
     const USAGE: &str = "/backend-api/wham/usage";
+    const RESET_CREDITS: &str = "/backend-api/wham/rate-limit-reset-credits";
+    const CONSUME: &str = "/backend-api/wham/rate-limit-reset-credits/consume";
     const ACCOUNTS: &str = "/backend-api/wham/accounts/check";
+    const ALPHA: &str = "/backend-api/codex/alpha/";
+    if let Some(tool) = inbound.path.strip_prefix(ALPHA) {
+        return match (tool, inbound.method.as_str()) {
+            ("search", "POST") => agent_tools::search(&inbound, state).await,
+            (operation, "POST") => agent_tools::history_or_notes(operation, &inbound, state).await,
+            _ => Ok(reply::method_not_allowed("POST")),
+        };
+    }
     Ok(match (inbound.path.as_str(), inbound.method.as_str()) {
         (RESPONSES, "POST") => return responses::answer(inbound, state).await,
         (RESPONSES, "GET") if inbound.upgrade.is_some() => websocket::upgrade::answer(inbound, state),
         (GENERATIONS, "POST") => return images::answer(&inbound, images::GENERATION, state).await,
         (EDITS, "POST") => return images::answer(&inbound, images::EDIT, state).await,
-        (RESPONSES | GENERATIONS | EDITS, _) => reply::method_not_allowed("POST"),
+        (CONSUME, "POST") => account::consume_reset_credit(&inbound, state),
+        (RESPONSES | GENERATIONS | EDITS | CONSUME, _) => reply::method_not_allowed("POST"),
         (MODELS, "GET") => models::list(&inbound, state),
         (USAGE, "GET") => account::usage(&inbound, state),
         (ACCOUNTS, "GET") => account::check(&inbound, state),
-        (MODELS | USAGE | ACCOUNTS, _) => reply::method_not_allowed("GET"),
+        (RESET_CREDITS, "GET") => account::reset_credits(&inbound, state),
+        (MODELS | USAGE | RESET_CREDITS | ACCOUNTS, _) => reply::method_not_allowed("GET"),
         _ => reply::not_found(),
     })
 }

@@ -13,6 +13,7 @@ use crate::backend::checks::params;
 use crate::backend::checks::tools;
 use crate::backend::faults;
 use crate::catalogue::Version;
+use crate::exchange::compression::Compressed;
 use crate::exchange::inbound::{Inbound, Payload};
 use crate::exchange::reply::{self, Body, Dropped};
 use crate::ids::ResponseIds;
@@ -37,7 +38,7 @@ pub(crate) async fn answer(inbound: Inbound, state: &SimState) -> Result<Respons
         Err(error) => return Ok(Refusal::detail(error.to_string()).into_response()),
     };
     if plan.framing.stall == Some(Point::Headers) {
-        state.stalls.released(&inbound.ticket).await;
+        state.stalls.released(&inbound.ticket, plan.framing.stall_for).await;
     }
     if let Some(page) = faults::before_the_backend(plan.status.as_ref()) {
         return Ok(page);
@@ -80,7 +81,9 @@ pub(crate) fn accept(inbound: &Inbound, plan: &Plan, generate: bool, state: &Sim
     faults::on_account(fault)?;
     let turn = checked(inbound, &grant, generate, state)?;
     let now = state.clock.unix_now();
-    faults::on_turn(fault, &turn.model.facts.slug, &grant, state.quota(now), now)?;
+    let quota = state.quota(now);
+    state.overrides().used_up = plan.uses_up_the_quota().then(|| quota.exhausted_now());
+    faults::on_turn(fault, &turn.model.facts.slug, &grant, quota, now)?;
     Ok(build_answer(&turn, inbound, plan, state))
 }
 
@@ -155,6 +158,9 @@ fn stream_reply(answer: Answer, inbound: &Inbound, plan: &Plan, state: &SimState
     let mut reply =
         reply::stream(frames(answer.script, plan.framing.clone(), Arc::clone(&state.stalls), ticket, flush_log));
     answer.headers.iter().for_each(|(name, value)| reply::set(&mut reply, name, value));
+    if plan.framing.compressed {
+        reply.extensions_mut().insert(Compressed);
+    }
     if plan.framing.content_type {
         reply::set(&mut reply, "content-type", "text/event-stream; charset=utf-8");
     }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::backend::auth;
 use crate::backend::faults;
 use crate::backend::responses;
+use crate::exchange::compression::Compressed;
 use crate::exchange::inbound::Inbound;
 use crate::exchange::reply::{self, Body, Dropped};
 use crate::exchange::stalls::Stalls;
@@ -40,7 +41,7 @@ pub(crate) async fn answer(
         Err(error) => return Ok(Refusal::detail(error.to_string()).into_response()),
     };
     if plan.framing.stall == Some(Point::Headers) {
-        state.stalls.released(&inbound.ticket).await;
+        state.stalls.released(&inbound.ticket, plan.framing.stall_for).await;
     }
     if let Some(page) = faults::before_the_backend(plan.status.as_ref()) {
         return Ok(page);
@@ -61,9 +62,13 @@ fn accept(
     let accepted = check(&grant)?;
     let now = state.clock.unix_now();
     let quota = state.quota(now);
+    state.overrides().used_up = plan.uses_up_the_quota().then(|| quota.exhausted_now());
     faults::on_turn(fault, &accepted.model, &grant, quota, now)?;
     let mut response = send_in_halves(accepted.reply.to_string(), plan, inbound, Arc::clone(&state.stalls));
     reply::set(&mut response, "content-type", "application/json");
+    if plan.framing.compressed {
+        response.extensions_mut().insert(Compressed);
+    }
     let headers = quota.headers(&grant.plan_type, now);
     headers.iter().for_each(|(name, value)| reply::set(&mut response, name, value));
     Ok(response)
@@ -73,12 +78,13 @@ fn accept(
 fn send_in_halves(json: String, plan: &Plan, inbound: &Inbound, stalls: Arc<Stalls>) -> Response<Body> {
     let (ticket, flush_log) = (inbound.ticket.clone(), inbound.connection.flush_log.clone());
     let (stall, cut) = (plan.framing.stall.is_some(), plan.framing.cut.is_some());
+    let stall_for = plan.framing.stall_for;
     let json = Bytes::from(json);
     let middle = json.len() / 2;
     reply::stream(stream! {
         yield Ok(json.slice(..middle));
         if stall {
-            stalls.released(&ticket).await;
+            stalls.released(&ticket, stall_for).await;
         }
         if cut {
             // The bytes before the cut must arrive.

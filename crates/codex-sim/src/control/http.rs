@@ -45,7 +45,7 @@ struct FaultCommand {
 }
 
 #[derive(Deserialize)]
-struct CloudflareCommand {
+struct SwitchCommand {
     on: bool,
 }
 
@@ -100,7 +100,8 @@ fn execute(command: &str, body: &Payload, control: &Control) -> Result<Value, St
     match command {
         "scenario" => control.queue(&read::<ScenarioCommand>(body)?.scenario).map_err(|e| e.to_string())?,
         "refresh-fault" => control.fault_refresh(read::<FaultCommand>(body)?.fault).map_err(|e| e.to_string())?,
-        "cloudflare" => control.cloudflare(read::<CloudflareCommand>(body)?.on),
+        "cloudflare" => control.cloudflare(read::<SwitchCommand>(body)?.on),
+        "compression" => control.compress_replies(read::<SwitchCommand>(body)?.on),
         "quota" => {
             let command: QuotaCommand = read(body)?;
             control.use_quota(command.primary_percent, command.secondary_percent);

@@ -77,18 +77,23 @@ impl Control {
         self.state.overrides().cloudflare = on;
     }
 
+    /// Compresses every reply while `on`, in the first coding that the request's `accept-encoding` names.
+    pub fn compress_replies(&self, on: bool) {
+        self.state.overrides().compress = on;
+    }
+
     /// Sets the used percentages of the five-hour and the weekly rate-limit window. Both reset at the end of the
     /// window.
     pub fn use_quota(&self, primary_percent: f64, secondary_percent: f64) {
         let now = self.state.clock.unix_now();
-        self.state.overrides().quota = Quota::both(primary_percent, secondary_percent, now);
+        self.state.overrides().set_quota(Quota::both(primary_percent, secondary_percent, now));
     }
 
     /// Gives the account only a weekly window, `percent` of it used. It takes the primary slot, as it does for some
     /// plans.
     pub fn use_weekly_quota(&self, percent: f64) {
         let now = self.state.clock.unix_now();
-        self.state.overrides().quota = Quota::weekly(percent, now);
+        self.state.overrides().set_quota(Quota::weekly(percent, now));
     }
 
     /// Sets the workspaces that every login may choose in addition to its own account.

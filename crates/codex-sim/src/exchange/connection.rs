@@ -1,6 +1,7 @@
 //! The connection that requests arrive on.
 
 use crate::exchange::flush_log::FlushLog;
+use crate::exchange::head_tap::HeadTap;
 use crate::exchange::socket_handoff::SocketHandoff;
 
 /// The connection a request came on.
@@ -10,5 +11,6 @@ pub(crate) struct Connection {
     pub(crate) number: u64,
     pub(crate) flush_log: FlushLog,
     /// The session that takes over once the connection is no longer HTTP.
+    pub(crate) head_tap: HeadTap,
     pub(crate) socket_handoff: SocketHandoff,
 }

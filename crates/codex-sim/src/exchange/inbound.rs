@@ -25,6 +25,8 @@ pub(crate) struct Inbound {
     /// The host and port that the client named.
     pub(crate) authority: Option<String>,
     pub(crate) headers: HeaderMap,
+    /// The names of the headers as they were spelled; empty over HTTP/2.
+    pub(crate) header_names: Vec<String>,
     pub(crate) body: Payload,
     pub(crate) ticket: Ticket,
     pub(crate) connection: Connection,
@@ -58,6 +60,7 @@ impl Inbound {
     ) -> Self {
         let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (parts, body) = request.into_parts();
+        let header_names = connection.head_tap.take_names(parts.method.as_str(), &parts.uri.to_string());
         let (body, raw_length) = match Limited::new(body, limit).collect().await {
             Ok(collected) => {
                 let raw = collected.to_bytes();
@@ -75,6 +78,7 @@ impl Inbound {
             path: path.clone(),
             query: query.clone(),
             headers: header_list(&parts.headers),
+            header_names: header_names.clone(),
             body: body.recorded(),
             body_bytes: raw_length,
             ..RecordedRequest::default()
@@ -88,6 +92,7 @@ impl Inbound {
             query,
             authority,
             headers: parts.headers,
+            header_names,
             body,
             ticket,
             connection,

@@ -1,6 +1,9 @@
 //! Replies that wait until a test releases them.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::request_log::Ticket;
 
@@ -16,13 +19,18 @@ impl Stalls {
         Self { releases: watch::Sender::new(0) }
     }
 
-    /// Resolves at the next [`Stalls::release`]; until then the request of `ticket` is recorded as waiting.
-    pub(crate) async fn released(&self, ticket: &Ticket) {
+    /// Resolves at the next [`Stalls::release`], or after `limit`; until then the request of `ticket` is recorded as
+    /// waiting.
+    pub(crate) async fn released(&self, ticket: &Ticket, limit: Option<Duration>) {
         // Subscribed first: a test that sees the request wait can then release it.
         let mut releases = self.releases.subscribe();
         ticket.waiting(true);
         // The sender lives in `self`, so this cannot fail.
-        let _ = releases.changed().await;
+        let released = releases.changed();
+        match limit {
+            Some(limit) => drop(timeout(limit, released).await),
+            None => drop(released.await),
+        }
         ticket.waiting(false);
     }
 

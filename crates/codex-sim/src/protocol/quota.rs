@@ -160,7 +160,15 @@ impl Quota {
                     "primary_window": window(Window { percent: 0.0, ..self.primary }),
                     "secondary_window": null,
                 },
+                "normal_model_slug": null,
             }],
+            "model_usage": {
+                "gpt-6-astra": {
+                    "available": !self.exhausted(),
+                    "available_at": null,
+                    "credits_would_enable": false,
+                },
+            },
             "credits": {
                 "has_credits": false,
                 "unlimited": false,
@@ -172,8 +180,32 @@ impl Quota {
             "spend_control": {"reached": false, "individual_limit": null},
             "rate_limit_reached_type": self.exhausted().then(|| json!({"type": "rate_limit_reached"})),
             "rate_limit_reset_credits": {"available_count": 0},
+            "rate_limit_upsell": null,
             "promo": null,
         })
+    }
+
+    /// Adds the reserve to the body of `GET /wham/usage`: a limit of its own, unused, for when the others are reached.
+    pub(crate) fn show_reserve(usage: &mut Value, now: u64) {
+        let reserve = json!({
+            "limit_name": RESERVE,
+            "metered_feature": "base_model_inference",
+            "rate_limit": {
+                "allowed": true,
+                "limit_reached": false,
+                "primary_window": {
+                    "used_percent": 0,
+                    "limit_window_seconds": WEEKLY_MINUTES * 60,
+                    "reset_after_seconds": WEEKLY_RESET_SECS,
+                    "reset_at": now + WEEKLY_RESET_SECS,
+                },
+                "secondary_window": null,
+            },
+            "normal_model_slug": "gpt-5.6-luna",
+        });
+        if let Some(limits) = usage["additional_rate_limits"].as_array_mut() {
+            limits.push(reserve);
+        }
     }
 
     /// Returns the `codex.rate_limits` event (`docs/backend.md` §3.5), without its `type`.
@@ -197,6 +229,8 @@ impl Quota {
 
 /// The name of the limit that the `bengalfox` headers report.
 const SPARK: &str = "GPT-5.3-Codex-Spark";
+/// The name of the reserve, which is also the name of its model.
+const RESERVE: &str = "gpt-reserve";
 
 #[cfg(test)]
 mod tests {

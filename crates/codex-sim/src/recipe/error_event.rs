@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::protocol::failure::failure_message;
-use crate::protocol::failure::title_case;
+use crate::protocol::failure::{failure_message, misalignment, title_case};
 use crate::recipe::event::Event;
 use crate::recipe::quota_snapshot::QuotaSnapshot;
 use crate::scenario::plan::ErrorShape;
@@ -26,16 +25,27 @@ pub(crate) fn error_event(form: &ErrorShape, snapshot: &QuotaSnapshot) -> Event 
         "server_is_overloaded" | "slow_down" | "overloaded_error" => (503, "service_unavailable_error"),
         "rate_limit_exceeded" => (429, "tokens"),
         "insufficient_quota" | "usage_not_included" => (429, code),
+        "vector_store_timeout" => (500, "server_error"),
+        "misalignment_policy_violation" | "data_residency_mismatch" => (403, "invalid_request_error"),
         _ => (400, "invalid_request_error"),
     };
-    let error = json!({"type": kind, "code": code, "message": failure_message(code), "param": null});
+    let mut error = json!({"type": kind, "code": code, "message": failure_message(code), "param": null});
+    if let Some(details) = misalignment(code) {
+        error["misalignment"] = details;
+    }
     Event::new("error", json!({"status": status, "error": error}))
 }
 
 /// The `error` of a failed response: with this code, unless it is an error object itself.
 pub(crate) fn response_error(code: &str) -> Value {
     let object = serde_json::from_str::<Value>(code).ok().filter(Value::is_object);
-    object.unwrap_or_else(|| json!({"code": code, "message": failure_message(code)}))
+    object.unwrap_or_else(|| {
+        let mut error = json!({"code": code, "message": failure_message(code)});
+        if let Some(details) = misalignment(code) {
+            error["misalignment"] = details;
+        }
+        error
+    })
 }
 
 /// §4: an exhausted quota is reported with the headers of a 429.

@@ -1,12 +1,16 @@
 //! From events to bytes: framing, and the faults of framing (`docs/backend.md` §3.1).
 
+use std::future::Future;
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_stream::stream;
 use bytes::Bytes;
 use futures_core::Stream;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::exchange::flush_log::FlushLog;
 use crate::exchange::stalls::Stalls;
@@ -38,7 +42,11 @@ pub(crate) fn frames(
             writer.count(&event);
             if stall.is_some_and(|point| writer.is_at(point, &event)) {
                 stall = None;
-                stalls.released(&ticket).await;
+                let mut released = pin!(stalls.released(&ticket, framing.stall_for));
+                while !passed(released.as_mut(), framing.keepalive_every).await {
+                    yield Ok(writer.keepalive());
+                    ticket.event_sent();
+                }
             }
             if cut.take_if(|point| writer.is_at(*point, &event)).is_some() {
                 let frame = writer.frame(&event);
@@ -76,6 +84,17 @@ pub(crate) fn frames(
     }
 }
 
+/// Waits for the end of a stall. Returns `false` if a keepalive is due before it.
+async fn passed(stall: Pin<&mut impl Future<Output = ()>>, keepalive: Option<Duration>) -> bool {
+    match keepalive {
+        Some(period) => timeout(period, stall).await.is_ok(),
+        None => {
+            stall.await;
+            true
+        }
+    }
+}
+
 /// Returns the events in a piece of a reply without `split` and with plain line ends, as WebSocket messages. A
 /// partial event, as before a cut, is left out.
 pub(crate) fn messages(piece: &[u8]) -> Vec<String> {
@@ -107,6 +126,7 @@ impl Writer {
         match point {
             Point::Headers => false,
             Point::Events(count) => self.sent == count,
+            Point::Output => event.kind == "response.output_item.added" || event.is_terminal(),
             Point::Middle => (event.is_delta() && self.deltas == 2) || event.is_terminal(),
         }
     }
@@ -119,7 +139,7 @@ impl Writer {
             extras.push(Bytes::from(format!(": comment {sent}{end}{end}id: {sent}{end}retry: 3000{end}{end}")));
         }
         if self.framing.keepalive && self.sent % 2 == 1 {
-            extras.push(self.frame(&Event::new("keepalive", json!({}))));
+            extras.push(self.keepalive());
         }
         if self.framing.unknown && event.is_delta() {
             extras.push(
@@ -162,8 +182,12 @@ impl Writer {
         out
     }
 
+    fn keepalive(&mut self) -> Bytes {
+        self.frame(&Event::new("keepalive", json!({})))
+    }
+
     fn trailing(&mut self) -> Bytes {
-        let keepalive = self.frame(&Event::new("keepalive", json!({})));
+        let keepalive = self.keepalive();
         let late =
             self.frame(&Event::new("response.output_text.delta", json!({"output_index": 0, "delta": "too late"})));
         let end = self.framing.line_end.text();

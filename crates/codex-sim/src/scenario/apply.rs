@@ -37,10 +37,9 @@ impl Framing {
             "late-limits" => self.late_limits = Some(word.number(100, "a percentage")? as u32),
             "stall" => self.stall = Some(point(word)?),
             "close" => self.close = Some(word.number(4_999, "a close code")? as u16),
-            "delay" => {
-                let ms = word.number(600_000, "milliseconds between events")?;
-                self.delay = Some(Duration::from_millis(ms as u64));
-            }
+            "stall-for" => self.stall_for = Some(milliseconds(word)?),
+            "keepalive" if word.argument.is_some() => self.keepalive_every = Some(milliseconds(word)?),
+            "delay" => self.delay = Some(milliseconds(word)?),
             name => {
                 let known = self.set_flag(name);
                 if known {
@@ -69,6 +68,7 @@ impl Framing {
             "trailing" => self.trailing = true,
             "comments" => self.comments = true,
             "legacy-delta" => self.legacy_delta = true,
+            "compressed" => self.compressed = true,
             "no-item-done" => self.no_item_done = true,
             _ => return false,
         }
@@ -76,10 +76,16 @@ impl Framing {
     }
 }
 
+fn milliseconds(word: &Word) -> Result<Duration, ScenarioError> {
+    let ms = word.number(600_000, "milliseconds up to 600000")?;
+    Ok(Duration::from_millis(ms as u64))
+}
+
 fn point(word: &Word) -> Result<Point, ScenarioError> {
     match word.argument.as_deref() {
         None => Ok(Point::Middle),
         Some("headers") if word.name == "stall" => Ok(Point::Headers),
+        Some("output") => Ok(Point::Output),
         Some(events) => events.parse().map(Point::Events).map_err(|_| word.bad_argument("a number of events")),
     }
 }
@@ -161,6 +167,9 @@ fn status(word: &Word) -> Result<Option<StatusFault>, ScenarioError> {
         ("404", Some("empty")) => StatusFault::Cloudflare(CloudflarePage::NotFound),
         ("refused", argument) => given(argument)
             .ok_or_else(|| word.bad_argument("a status and a body, e.g. refused=403 {\"detail\":\"no\"}"))?,
+        ("misalignment", None | Some("403")) => StatusFault::Misalignment(403),
+        ("misalignment", Some("400")) => StatusFault::Misalignment(400),
+        ("misalignment", Some(_)) => return Err(word.bad_argument("no argument, 403 or 400")),
         ("503", Some("slow_down")) => StatusFault::Unavailable("slow_down"),
         (name, argument) => match (bare_status(name), argument) {
             (Some(fault), None) => fault,

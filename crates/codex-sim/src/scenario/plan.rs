@@ -76,6 +76,10 @@ pub(crate) enum ErrorShape {
 pub(crate) struct Framing {
     pub(crate) cut: Option<Point>,
     pub(crate) stall: Option<Point>,
+    /// How long a stall lasts at most.
+    pub(crate) stall_for: Option<Duration>,
+    /// How often a keepalive is sent during a stall.
+    pub(crate) keepalive_every: Option<Duration>,
     pub(crate) no_terminal: bool,
     pub(crate) no_events: bool,
     pub(crate) delay: Option<Duration>,
@@ -91,6 +95,8 @@ pub(crate) struct Framing {
     pub(crate) comments: bool,
     pub(crate) legacy_delta: bool,
     pub(crate) no_item_done: bool,
+    /// Compresses the reply as the request accepts it.
+    pub(crate) compressed: bool,
     /// Closes the WebSocket with this code instead of answering.
     pub(crate) close: Option<u16>,
     /// The events before `response.created` on a WebSocket; no word asks for them alone.
@@ -122,6 +128,8 @@ pub(crate) enum Point {
     Headers,
     /// After this many events.
     Events(u64),
+    /// Before the first output.
+    Output,
     /// At the second delta.
     Middle,
 }
@@ -138,6 +146,8 @@ pub(crate) enum StatusFault {
     ModelNotFound,
     /// 400 in the model API's format, with this code.
     Refused(&'static str),
+    /// This status in the model API's format, with the code of a misalignment.
+    Misalignment(u16),
     /// 400 whose message says that the model is at capacity.
     Capacity,
     Unprocessable,
@@ -175,6 +185,18 @@ pub(crate) enum CloudflarePage {
     NotFound,
     /// The origin did not answer: 502, 504, 520 to 524.
     Gateway(u16),
+}
+
+impl Plan {
+    /// Returns whether the reply says that the quota is used up.
+    pub(crate) fn uses_up_the_quota(&self) -> bool {
+        let code = match &self.ending {
+            Ending::Failed(code) | Ending::FailedFirst(code) => Some(code),
+            Ending::Error(ErrorShape::Nested(code)) | Ending::ErrorFirst(ErrorShape::Nested(code)) => Some(code),
+            Ending::Completed | Ending::Incomplete(_) | Ending::Error(_) | Ending::ErrorFirst(_) => None,
+        };
+        code.is_some_and(|code| code == "usage_limit_reached") || self.status == Some(StatusFault::UsageLimit)
+    }
 }
 
 impl StatusFault {

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::exchange::connection::Connection;
 use crate::exchange::flush_log::{FlushLog, FlushLogStream};
+use crate::exchange::head_tap::{HeadTap, HeadTapStream};
 use crate::exchange::socket_handoff::SocketHandoff;
 use crate::server::route::Services;
 use crate::server::tls::Tls;
@@ -65,8 +66,14 @@ async fn connection(stream: TcpStream, tls: Option<Arc<Tls>>, services: Services
 
 async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, services: Services, state: Arc<SimState>) {
     let number = state.connections.fetch_add(1, Ordering::Relaxed) + 1;
-    let connection = Connection { number, flush_log: FlushLog::new(), socket_handoff: SocketHandoff::default() };
+    let connection = Connection {
+        number,
+        flush_log: FlushLog::new(),
+        head_tap: HeadTap::default(),
+        socket_handoff: SocketHandoff::default(),
+    };
     let socket_handoff = connection.socket_handoff.clone();
+    let stream = HeadTapStream::new(stream, connection.head_tap.clone());
     let stream = FlushLogStream::new(stream, connection.flush_log.clone());
     let service = service_fn(|request| {
         let (state, connection) = (Arc::clone(&state), connection.clone());

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::auth_server;
 use crate::backend;
 use crate::control;
+use crate::exchange::compression::{Compressed, compress};
 use crate::exchange::connection::Connection;
 use crate::exchange::inbound::{Inbound, Payload};
 use crate::exchange::reply::{self, Body, Dropped};
@@ -37,12 +38,16 @@ pub(crate) async fn handle(
     let control = request.uri().path().starts_with("/__sim/");
     let inbound = Inbound::read(request, connection, state.config.max_body_bytes, &state.log).await;
     let ticket = inbound.ticket.clone();
+    let request_headers = inbound.headers.clone();
     let guard = DisconnectGuard(Some(ticket.clone()));
     let answered =
         if control { Ok(control::http::answer(&inbound, state)) } else { answer(inbound, services, state).await };
     guard.disarm();
     match answered {
         Ok(response) => {
+            let compressed =
+                !control && (state.overrides().compress || response.extensions().get::<Compressed>().is_some());
+            let response = if compressed { compress(response, &request_headers) } else { response };
             ticket.status(response.status().as_u16());
             // The session that takes over the connection reports the end itself.
             let handed_over = response.status() == StatusCode::SWITCHING_PROTOCOLS;

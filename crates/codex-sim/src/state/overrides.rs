@@ -58,7 +58,11 @@ pub(crate) struct Overrides {
     pub(crate) refresh_faults: VecDeque<RefreshFault>,
     /// Whether every backend request gets Cloudflare's challenge page.
     pub(crate) cloudflare: bool,
+    /// Whether every reply is compressed, as the request accepts it.
+    pub(crate) compress: bool,
     pub(crate) quota: Quota,
+    /// The quota that the last turn was refused with by a scenario; until the next turn, the usage shows it.
+    pub(crate) used_up: Option<Quota>,
     /// The workspaces that every login may choose in addition to its own account.
     pub(crate) workspaces: Vec<Workspace>,
     /// The status that upgrades to WebSocket are refused with.
@@ -78,13 +82,25 @@ impl Overrides {
             scenarios: VecDeque::new(),
             refresh_faults: VecDeque::new(),
             cloudflare: false,
+            compress: false,
             quota: Quota::fresh(now),
+            used_up: None,
             workspaces: Vec::new(),
             upgrade_status: None,
             forget_count: 0,
             region: None,
             applied_once: Bounded::default(),
         }
+    }
+
+    /// Returns the quota that the usage shows.
+    pub(crate) fn reported_quota(&self) -> Quota {
+        self.used_up.unwrap_or(self.quota)
+    }
+
+    /// Sets the quota.
+    pub(crate) fn set_quota(&mut self, quota: Quota) {
+        (self.quota, self.used_up) = (quota, None);
     }
 
     /// Returns whether a `-once` word has already applied to this text. If so, it is forgotten and applies again the

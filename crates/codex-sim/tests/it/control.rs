@@ -53,6 +53,7 @@ async fn the_http_control_does_what_the_handle_does() {
     assert_eq!(order("scenario", json!({"scenario": "text=queued"})).await.status, 200);
     assert_eq!(peer.say("hi").await.answer(), "queued");
     assert_eq!(order("scenario", json!({"scenario": "teapot"})).await.status, 400);
+    assert_eq!(order("compression", json!({"on": false})).await.status, 200);
     assert_eq!(order("cloudflare", json!({"on": true})).await.status, 200);
     assert_eq!(peer.say("hi").await.status, 403);
     order("cloudflare", json!({"on": false})).await;

@@ -136,6 +136,12 @@ impl Reply {
         self.joined("response.output_text.delta")
     }
 
+    /// Asserts that the sequence numbers rise by one from zero over the numbered events.
+    pub(crate) fn assert_numbered(&self) {
+        let numbers: Vec<u64> = self.events().iter().filter_map(|event| event["sequence_number"].as_u64()).collect();
+        assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>());
+    }
+
     pub(crate) fn last(&self) -> Value {
         self.events().pop().expect("an event")
     }

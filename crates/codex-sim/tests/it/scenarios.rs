@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::peer::{Peer, Reply, turn, turn_with, weather_tool};
+use crate::peer::{Peer, turn, turn_with, weather_tool};
 
 const OPENING: [&str; 2] = ["response.created", "response.in_progress"];
 const ADDED: &str = "response.output_item.added";
@@ -23,19 +23,13 @@ fn sequence(parts: &[&[&str]]) -> Vec<String> {
     parts.concat().into_iter().map(str::to_owned).collect()
 }
 
-/// The sequence numbers rise by one from zero over the numbered events.
-fn assert_numbered(reply: &Reply) {
-    let numbers: Vec<u64> = reply.events().iter().filter_map(|event| event["sequence_number"].as_u64()).collect();
-    assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>());
-}
-
 #[tokio::test]
 async fn a_text_turn_has_the_captured_order_and_shapes() {
     let peer = Peer::start().await;
     let reply = peer.say("How are you?").await;
     assert_eq!(reply.status, 200);
     assert_eq!(reply.kinds(), sequence(&[&OPENING, &[ADDED, DONE], &MESSAGE, &[COMPLETED]]));
-    assert_numbered(&reply);
+    reply.assert_numbered();
     assert!(reply.answer().contains("How are you?"));
     let events = reply.events();
     let keys: Vec<&String> = events[0]["response"].as_object().expect("an object").keys().collect();
@@ -288,146 +282,6 @@ async fn restrictions_of_the_request_are_respected() {
     assert_eq!(reply.kinds(), sequence(&[&OPENING, &MESSAGE, &[COMPLETED]]));
     let blank = peer.say("[sim:reasoning=blank] hi").await;
     assert!(blank.items()[0]["summary"][0]["text"].as_str().is_some_and(|text| text.ends_with("<!-- -->")));
-}
-
-#[tokio::test]
-async fn faults_of_framing() {
-    let peer = Peer::start().await;
-    let whole = peer.say("same question").await.answer();
-    let cut = peer.say("[sim:cut] same question").await;
-    assert!(cut.broken);
-    assert!(!cut.body.ends_with(b"\n\n") && whole.starts_with(&cut.answer()));
-    let early = peer.say("[sim:cut=0] same question").await;
-    assert!(early.broken && early.events().is_empty());
-    let open = peer.say("[sim:no-terminal] same question").await;
-    assert!(!open.broken);
-    assert_eq!(open.last()["type"], DONE);
-    assert_eq!(open.answer(), whole);
-    let split = peer.say("[sim:split] same question").await;
-    assert_eq!((split.answer(), split.last()["type"].clone()), (whole.clone(), json!(COMPLETED)));
-    let crlf = peer.say("[sim:crlf] same question").await;
-    assert_eq!(crlf.text().matches('\n').count(), crlf.text().matches("\r\n").count());
-    assert!(crlf.text().ends_with("\r\n\r\n"));
-    let cr = peer.say("[sim:cr] same question").await;
-    assert!(!cr.text().contains('\n') && cr.text().ends_with("\r\r"));
-    let legacy = peer.say("[sim:legacy-delta] same question").await;
-    assert_eq!(legacy.joined("response.text.delta"), whole);
-    let bare = peer.say("[sim:no-item-done] same question").await;
-    assert!(bare.items().is_empty() && bare.answer() == whole);
-    assert!(peer.say("[sim:comments] hi").await.text().contains("\n: comment"));
-}
-
-#[tokio::test]
-async fn quirks_around_the_text() {
-    let peer = Peer::start().await;
-    let alive = peer.say("[sim:keepalive] hi").await;
-    assert!(alive.kinds().contains(&"keepalive".to_owned()));
-    assert_numbered(&alive);
-    let unknown = peer.say("[sim:unknown] hi").await;
-    assert_eq!(unknown.kinds()[..3], ["codex.response.metadata", "codex.rate_limits", "response.metadata"]);
-    let numbers: Vec<Value> = unknown.events()[..4].iter().map(|event| event["sequence_number"].clone()).collect();
-    assert_eq!(numbers, [Value::Null, Value::Null, json!(0), json!(1)]);
-    let limits = &unknown.events()[1]["rate_limits"];
-    assert_eq!((&limits["allowed"], &limits["primary"]["window_minutes"]), (&json!(true), &json!(300)));
-    assert!(unknown.kinds().contains(&"response.sparkle.delta".to_owned()));
-    assert!(unknown.items()[0]["x_unknown"].is_string());
-    assert_numbered(&unknown);
-    let full = peer.say("[sim:full-output] hi").await;
-    assert_eq!(full.last()["response"]["output"], json!(full.items()));
-    let typed = peer.say("[sim:content-type] hi").await;
-    assert_eq!(typed.header("content-type"), Some("text/event-stream; charset=utf-8"));
-    let trailing = peer.say("[sim:trailing] hi").await;
-    assert!(trailing.text().ends_with("data: [DONE]\n\n"));
-    assert_eq!(trailing.last()["delta"], "too late");
-    let lines = peer.say("[sim:line-separators]").await;
-    assert!(lines.text().contains('\u{2028}') && lines.answer().contains('\u{2029}'));
-}
-
-#[tokio::test]
-async fn sizes_are_as_requested() {
-    let peer = Peer::start().await;
-    let big = peer.say("[sim:big=5000]").await;
-    let wanted: String = (1..=5000).map(|n| format!("{n} ")).collect();
-    assert_eq!(big.answer(), wanted);
-    let single = peer.say("[sim:single-delta=3000000]").await;
-    let deltas: Vec<Value> =
-        single.events().into_iter().filter(|e| e["type"] == "response.output_text.delta").collect();
-    assert_eq!(deltas.len(), 1);
-    assert_eq!(deltas[0]["delta"].as_str().map(str::len), Some(3_000_000));
-}
-
-#[tokio::test]
-async fn statuses_have_the_documented_bodies() {
-    let peer = Peer::start().await;
-    let cases = [
-        ("401", 401, "token_invalidated"),
-        ("401=token_expired", 401, "token_expired"),
-        ("401=token_revoked", 401, "token_revoked"),
-        ("401=detail", 401, "{\"detail\":\"Unauthorized\"}"),
-        ("401=scope", 401, "Missing scopes: api.responses.write"),
-        ("402", 402, "deactivated_workspace"),
-        ("403-json", 403, "invalid_workspace_selected"),
-        ("cloudflare", 403, "Just a moment..."),
-        ("cloudflare=blocked", 403, "Sorry, you have been blocked"),
-        ("cloudflare=unable", 403, ".container{align-items:center;display:flex"),
-        ("404", 404, "Model not found"),
-        ("404=empty", 404, ""),
-        ("422", 422, "{\"detail\":[{\"loc\":"),
-        ("429-usage", 429, "usage_limit_reached"),
-        ("429-not-included", 429, "usage_not_included"),
-        ("429-rate", 429, "rate_limit_exceeded"),
-        ("500", 500, "server_error"),
-        ("429-quota", 429, "insufficient_quota"),
-        ("502", 502, "502: Bad Gateway"),
-        ("503", 503, "server_is_overloaded"),
-        ("503=slow_down", 503, "slow_down"),
-        ("504", 504, "504: Gateway Timeout"),
-        ("520", 520, "chatgpt.com | 520"),
-        ("524", 524, "chatgpt.com | 524"),
-        ("cyber-policy", 400, "cyber_policy"),
-        ("capacity", 400, "Selected model is at capacity. Please try a different model."),
-        ("context-length", 400, "context_length_exceeded"),
-    ];
-    for (word, status, wanted) in cases {
-        let reply = peer.say(&format!("[sim:{word}] hi")).await;
-        assert_eq!(reply.status, status, "{word}");
-        assert!(reply.text().contains(wanted), "{word}: {}", reply.text());
-    }
-    let limited = peer.say("[sim:429-usage] hi").await;
-    assert_eq!(limited.header("x-codex-primary-used-percent"), Some("100"));
-    assert!(limited.json()["error"]["resets_in_seconds"].as_u64() > Some(0));
-    let keys: Vec<String> = limited.json()["error"].as_object().expect("an object").keys().cloned().collect();
-    assert_eq!(keys, ["type", "message", "plan_type", "resets_at", "eligible_promo", "resets_in_seconds"]);
-    for other in ["429-rate", "429-not-included", "429-quota"] {
-        let reply = peer.say(&format!("[sim:{other}] hi")).await;
-        assert_eq!(reply.header("x-codex-primary-used-percent"), Some("9"), "{other}");
-    }
-    let gateway = peer.say("[sim:502] hi").await;
-    assert_eq!(
-        (gateway.header("server"), gateway.header("content-type")),
-        (Some("cloudflare"), Some("text/html; charset=utf-8"))
-    );
-    assert_eq!(peer.say("[sim:cloudflare] hi").await.header("cf-mitigated"), Some("challenge"));
-}
-
-#[tokio::test]
-async fn once_applies_only_the_first_time() {
-    let peer = Peer::start().await;
-    for (word, status) in [("401-once", 401), ("500-once", 500)] {
-        let text = format!("[sim:{word}] hi");
-        assert_eq!(peer.say(&text).await.status, status);
-        assert_eq!(peer.say(&text).await.status, 200);
-    }
-    assert!(peer.say("[sim:cut-once] hi").await.broken);
-    assert!(!peer.say("[sim:cut-once] hi").await.broken);
-}
-
-#[tokio::test]
-async fn an_unknown_word_is_reported() {
-    let peer = Peer::start().await;
-    let reply = peer.say("[sim:teapot] hi").await;
-    assert_eq!(reply.status, 400);
-    assert!(reply.text().contains("teapot"));
 }
 
 #[tokio::test]

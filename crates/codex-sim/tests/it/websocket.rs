@@ -65,6 +65,42 @@ async fn a_request_continues_only_the_last_response_of_its_connection() {
 }
 
 #[tokio::test]
+async fn a_warm_up_has_the_members_of_a_response_and_is_remembered() {
+    let peer = Peer::start().await;
+    let mut socket = Socket::open(&peer).await;
+    // As the official client warms up in the Lite shape.
+    let lite = json!({
+        "model": "gpt-6.1-sol", "input": [], "generate": false, "parallel_tool_calls": false,
+        "client_metadata": {"ws_request_header_x_openai_internal_codex_responses_lite": "true"},
+    });
+    let mut warm_up = create("", lite);
+    warm_up.as_object_mut().expect("an object").remove("instructions");
+    let warm = socket.ask(&warm_up).await;
+    let response = warm.last().expect("an event")["response"].as_object().expect("a response");
+    for (member, value) in [
+        ("object", json!("response")),
+        ("status", json!("completed")),
+        ("model", json!("gpt-6.1-sol")),
+        ("output", json!([])),
+        ("error", json!(null)),
+        ("incomplete_details", json!(null)),
+        ("instructions", json!(null)),
+        ("metadata", json!({})),
+        ("parallel_tool_calls", json!(false)),
+        ("tools", json!([])),
+        ("tool_choice", json!("auto")),
+        ("temperature", json!(1.0)),
+        ("top_p", json!(1.0)),
+    ] {
+        assert_eq!(response.get(member), Some(&value), "{member}");
+    }
+    assert!(response["created_at"].is_u64());
+    assert_eq!(response["usage"]["output_tokens"], 0);
+    let next = json!({"model": "gpt-6.1-sol", "previous_response_id": response["id"]});
+    assert_eq!(socket.ask(&create("hi", next)).await.last().expect("an event")["type"], "response.completed");
+}
+
+#[tokio::test]
 async fn a_message_is_checked_like_a_request() {
     let peer = Peer::start().await;
     let mut socket = Socket::open(&peer).await;

@@ -10,7 +10,7 @@ use std::fmt;
 
 pub use fold::BoxedFold;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::chat::{ChatRequest, Completion, ToolCall};
 use crate::error::Error;
@@ -54,7 +54,7 @@ pub struct Dialect {
     pub stores: bool,
     /// The prefix of its replies' ids.
     pub id_prefix: &'static str,
-    /// What is sent in a stream after some time without output.
+    /// What is sent in a stream after some time without output: whole lines that end no event, or a whole event.
     pub keepalive: &'static str,
     /// The header that marks its requests on paths that dialects share.
     pub header: Option<&'static str>,
@@ -63,7 +63,7 @@ pub struct Dialect {
     pipe: fn(&ReplyPlan, &ReplyId) -> BoxedPipe,
     fold: fn(&ReplyPlan, &ReplyId) -> BoxedFold,
     error: fn(&Error) -> ErrorReply,
-    model: fn(&str) -> Value,
+    model: fn(&str) -> Map<String, Value>,
     models: fn(Vec<Value>) -> Map<String, Value>,
 }
 
@@ -138,8 +138,9 @@ pub static RESPONSES: Dialect = Dialect {
     models: openai_models,
 };
 
-/// A comment, which every parser of server-sent events skips.
-const OPENAI_KEEPALIVE: &str = ": keep-alive\n\n";
+/// A comment, which every parser of server-sent events skips. No blank line follows it: it would end an event without
+/// data, at which older decoders of openai-go fail.
+const OPENAI_KEEPALIVE: &str = ": keep-alive\n";
 
 impl Dialect {
     /// Every dialect.
@@ -174,14 +175,27 @@ impl Dialect {
         (self.error)(error)
     }
 
-    /// Returns the description of the model `id`.
-    pub fn model(&self, id: &str) -> Value {
-        (self.model)(id)
+    /// Returns the description of the model `id`: the members of the dialect, then `facts` about the model.
+    ///
+    /// ```
+    /// use codex_translate::dialect;
+    /// use serde_json::Map;
+    ///
+    /// let facts = Map::from_iter([("context_window".to_owned(), 272_000.into())]);
+    /// let model = dialect::RESPONSES.model("gpt-5.5", facts);
+    /// assert_eq!((&model["object"], &model["context_window"]), (&"model".into(), &272_000.into()));
+    /// ```
+    pub fn model(&self, id: &str, facts: Map<String, Value>) -> Value {
+        let mut model = (self.model)(id);
+        for (key, fact) in facts {
+            model.entry(key).or_insert(fact);
+        }
+        Value::Object(model)
     }
 
-    /// Returns the list of the models called `ids`.
-    pub fn models<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Map<String, Value> {
-        (self.models)(ids.into_iter().map(self.model).collect())
+    /// Returns the list of these models, each with its id and the facts about it.
+    pub fn models<'a>(&self, models: impl IntoIterator<Item = (&'a str, Map<String, Value>)>) -> Map<String, Value> {
+        (self.models)(models.into_iter().map(|(id, facts)| self.model(id, facts)).collect())
     }
 }
 
@@ -331,9 +345,11 @@ fn openai_error(error: &Error) -> ErrorReply {
     ErrorReply { status: error.status_hint(), body: error.to_json() }
 }
 
-fn openai_model(id: &str) -> Value {
+fn openai_model(id: &str) -> Map<String, Value> {
     // The backend does not report when a model was created; clients only sort by it.
-    json!({"id": id, "object": "model", "created": 0, "owned_by": "openai"})
+    let members: [(&str, Value); 4] =
+        [("id", id.into()), ("object", "model".into()), ("created", 0.into()), ("owned_by", "openai".into())];
+    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn openai_models(models: Vec<Value>) -> Map<String, Value> {
@@ -348,7 +364,7 @@ mod tests {
     fn dialects_have_names_of_their_own() {
         for (at, dialect) in Dialect::ALL.iter().enumerate() {
             assert!(Dialect::ALL[..at].iter().all(|other| other.name != dialect.name), "{}", dialect.name);
-            assert!(dialect.keepalive.ends_with("\n\n") && !dialect.parameters.is_empty(), "{}", dialect.name);
+            assert!(!dialect.parameters.is_empty(), "{}", dialect.name);
         }
     }
 

@@ -24,8 +24,8 @@
 //!
 //! Events of other types are dropped on the chat path and passed on unchanged on the Responses path.
 //!
-//! * `response.created`, `.in_progress`, `.queued`. Chat: dropped. Responses: held back until the first output, with
-//!   the caller's name for the model; `response.created` is written once, as the first event.
+//! * `response.created`, `.in_progress`, `.queued`. Chat: dropped. Responses: held back until the first output or
+//!   [`Pipe::release`], with the caller's name for the model; `response.created` is written once, as the first event.
 //! * `response.output_item.added`. Chat: starts a tool call if it has a name. Responses: once per item, with indexes
 //!   without gaps; a tool call once it has a name.
 //! * `response.output_item.done`. Chat: adds what the deltas lacked, and images. Responses: preceded by events for what
@@ -48,7 +48,8 @@
 //!   incomplete.
 //! * `response.failed`, `response.cancelled`, `error`. Both: an error. Responses: `response.failed` if the stream has
 //!   begun.
-//! * `keepalive`, `[DONE]`, and events without a type or data. Both: dropped.
+//! * `keepalive`. Chat: dropped. Responses: dropped, unless [`KeepaliveStyle`](crate::KeepaliveStyle) says otherwise.
+//! * `[DONE]`, and events without a type or data. Both: dropped.
 //!
 //! A message whose phase is `commentary` or `analysis` is commentary, any other is part of the answer. The phase is
 //! written as `commentary` or `final_answer`, which SDKs know, unless

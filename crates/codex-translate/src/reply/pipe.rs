@@ -72,6 +72,23 @@ pub trait Pipe<O> {
     /// Appends `error` as the last event of the reply.
     fn write_error(&mut self, error: &Error, out: &mut O);
 
+    /// Stops holding back the first events of the turn, and appends those that are held back. From then on a failure
+    /// is part of the reply. By default nothing is held back.
+    ///
+    /// # Errors
+    /// The turn failed.
+    fn release(&mut self, out: &mut O) -> Result<(), Error> {
+        let _ = out;
+        Ok(())
+    }
+
+    /// Appends an event that shows that the turn is alive; returns false if the client reads no such events, as by
+    /// default. Call it only after [`release`](Self::release).
+    fn write_keepalive(&mut self, out: &mut O) -> bool {
+        let _ = out;
+        false
+    }
+
     /// Ends the turn at once because its client wants no more of it, for a `reason` such as `interrupted`; drop
     /// upstream. By default the reply is cut off: only replies of the Responses API have such an end.
     ///
@@ -119,6 +136,14 @@ impl<O, P: Pipe<O> + ?Sized> Pipe<O> for Box<P> {
 
     fn write_error(&mut self, error: &Error, out: &mut O) {
         (**self).write_error(error, out);
+    }
+
+    fn release(&mut self, out: &mut O) -> Result<(), Error> {
+        (**self).release(out)
+    }
+
+    fn write_keepalive(&mut self, out: &mut O) -> bool {
+        (**self).write_keepalive(out)
     }
 
     fn stored_form(&self) -> Option<&str> {

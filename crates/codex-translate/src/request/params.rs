@@ -68,9 +68,12 @@
 //!
 //! | Parameter | | |
 //! |---|---|---|
+//! | `access_programs` | forwarded | unchanged |
 //! | `background` | rejected | background responses are not available; leave it out and wait for the reply |
+//! | `background_options` | dropped | nothing runs in the background |
 //! | `context_management` | dropped | not supported by the backend |
 //! | `conversation` | rejected | nothing is stored here; send the whole conversation in `input` |
+//! | `image` | dropped | not supported by the backend |
 //! | `include` | forwarded | only values that the backend knows |
 //! | `input` | forwarded | text becomes a list; ids, references and leftovers of replies are removed |
 //! | `instructions` | forwarded | unchanged; empty if absent |
@@ -85,7 +88,7 @@
 //! | `prompt_cache_key` | forwarded | unchanged |
 //! | `prompt_cache_options` | dropped | not supported by the backend |
 //! | `prompt_cache_retention` | dropped | not supported by the backend |
-//! | `reasoning` | clamped | `effort` to the nearest of the model; `summary` if the model supports it |
+//! | `reasoning` | clamped | `effort` to the nearest of the model; `summary` if the model supports it; not `mode` |
 //! | `safety_identifier` | dropped | not supported by the backend |
 //! | `service_tier` | clamped | `fast` means `priority`; sent if the model lists it |
 //! | `store` | emulated | by an embedder that stores responses (`Options::stores`); otherwise dropped |
@@ -268,9 +271,12 @@ pub const CHAT: &[Parameter] = &[
 
 /// The parameters of Responses.
 pub const RESPONSES: &[Parameter] = &[
+    forwarded("access_programs", "unchanged"),
     rejected("background", &["false"], "background responses are not available; leave it out and wait for the reply"),
+    dropped("background_options", &["{}"], "nothing runs in the background"),
     dropped("context_management", &["[]"], NOT_TAKEN),
     rejected("conversation", &[], "nothing is stored here; send the whole conversation in `input`"),
+    dropped("image", &["{}"], NOT_TAKEN),
     forwarded("include", "only values that the backend knows"),
     forwarded("input", "text becomes a list; ids, references and leftovers of replies are removed"),
     forwarded("instructions", "unchanged; empty if absent"),
@@ -285,7 +291,7 @@ pub const RESPONSES: &[Parameter] = &[
     forwarded("prompt_cache_key", "unchanged"),
     dropped("prompt_cache_options", &["{}"], NOT_TAKEN),
     dropped("prompt_cache_retention", &["\"in_memory\"", "\"in-memory\""], NOT_TAKEN),
-    clamped("reasoning", "`effort` to the nearest of the model; `summary` if the model supports it"),
+    clamped("reasoning", "`effort` to the nearest of the model; `summary` if the model supports it; not `mode`"),
     dropped("safety_identifier", &["\"\""], NOT_TAKEN),
     clamped("service_tier", "`fast` means `priority`; sent if the model lists it"),
     emulated("store", "by an embedder that stores responses (`Options::stores`); otherwise dropped"),

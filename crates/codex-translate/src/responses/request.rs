@@ -39,6 +39,8 @@ pub struct ResponsesRequest {
     pub prompt_cache_key: Option<String>,
     /// The format of the answer.
     pub text: TextConfig,
+    /// The programs that give access to restricted abilities, as they were written.
+    pub access_programs: Option<Raw>,
     /// The Codex CLI's metadata, as it was written.
     pub client_metadata: Option<Raw>,
     /// The settings that this crate implements.
@@ -121,8 +123,12 @@ impl ResponsesRequest {
         self.local.stream
     }
 
-    /// Writes the body to send: the allowed keys in the order of docs/backend.md §2.4, with `store: false` and `stream:
-    /// true`.
+    /// Writes the body to send: the allowed keys in the official client's order, with `store: false` and `stream: true`
+    /// (docs/backend.md §2.4).
+    ///
+    /// `tool_choice`, `parallel_tool_calls`, `include` and `text` are always there, as in the official client's bodies: with
+    /// the backend's defaults if the request does not set them. `reasoning` has no such default, because that of the
+    /// effort depends on the model.
     pub fn to_json(&self) -> Vec<u8> {
         let mut json = Vec::new();
         self.write_json(&mut json);
@@ -140,21 +146,21 @@ impl Serialize for ResponsesRequest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("model", &self.model)?;
+        map.serialize_entry("stream", &true)?;
         entry(&mut map, "instructions", self.instructions.as_ref())?;
         map.serialize_entry("input", &self.input)?;
         entry(&mut map, "tools", Some(&self.tools).filter(|tools| !tools.is_empty()))?;
-        entry(&mut map, "tool_choice", self.tool_choice.as_ref())?;
-        entry(&mut map, "parallel_tool_calls", self.parallel_tool_calls.as_ref())?;
+        map.serialize_entry("tool_choice", self.tool_choice.as_ref().unwrap_or(&ToolChoice::Auto))?;
+        map.serialize_entry("parallel_tool_calls", &self.parallel_tool_calls.unwrap_or(true))?;
         entry(&mut map, "reasoning", Some(&self.reasoning).filter(|reasoning| **reasoning != Reasoning::default()))?;
         map.serialize_entry("store", &false)?;
-        map.serialize_entry("stream", &true)?;
         let stream_options = Some(&self.stream_options).filter(|options| **options != StreamOptions::default());
         entry(&mut map, "stream_options", stream_options)?;
-        entry(&mut map, "include", Some(&self.include).filter(|include| !include.is_empty()))?;
+        map.serialize_entry("include", &self.include)?;
         entry(&mut map, "service_tier", self.service_tier.as_ref())?;
         entry(&mut map, "prompt_cache_key", self.prompt_cache_key.as_ref())?;
-        let has_text = self.text.verbosity.is_some() || self.text.format.is_some();
-        entry(&mut map, "text", Some(&self.text).filter(|_| has_text))?;
+        map.serialize_entry("text", &self.text)?;
+        entry(&mut map, "access_programs", self.access_programs.as_ref())?;
         entry(&mut map, "client_metadata", self.client_metadata.as_ref())?;
         map.end()
     }

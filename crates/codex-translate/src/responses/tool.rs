@@ -44,6 +44,8 @@ pub struct CustomTool {
     pub description: Option<String>,
     /// The format of the input: text, or a grammar.
     pub format: Option<Raw>,
+    /// Whether the model finds the tool by a search before it may call it.
+    pub defer_loading: Option<bool>,
 }
 
 /// How the model may choose among the tools.
@@ -184,6 +186,7 @@ impl Serialize for Tool {
                 map.serialize_entry("name", &tool.name)?;
                 entry(&mut map, "description", tool.description.as_ref())?;
                 entry(&mut map, "format", tool.format.as_ref())?;
+                entry(&mut map, "defer_loading", tool.defer_loading.as_ref())?;
             }
             Self::Opaque(_) | Self::Verbatim(_) => {}
         }
@@ -238,7 +241,8 @@ fn hosted<S: Serializer>(kind: &str, serializer: S) -> Result<S::Ok, S::Error> {
 impl Serialize for TextConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        entry(&mut map, "verbosity", self.verbosity.as_ref())?;
+        // The backend's default, and the only value that every model accepts (docs/backend.md §2.7, §3.4).
+        map.serialize_entry("verbosity", self.verbosity.as_deref().unwrap_or("medium"))?;
         entry(&mut map, "format", self.format.as_ref())?;
         map.end()
     }

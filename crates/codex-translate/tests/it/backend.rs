@@ -21,6 +21,7 @@ pub(crate) const TOP_LEVEL: &[&str] = &[
     "prompt_cache_key",
     "text",
     "client_metadata",
+    "access_programs",
 ];
 
 /// The allowed keys of the items whose keys the backend checks.
@@ -37,7 +38,7 @@ const ITEM_KEYS: &[(&str, &[&str])] = &[
         &["type", "status", "revised_prompt", "result", "action", "background", "output_format", "quality", "size"],
     ),
     ("agent_message", &["type", "author", "recipient", "content"]),
-    ("configuration_update", &["type", "reasoning"]),
+    ("configuration_update", &["type", "reasoning", "text"]),
     ("context_compaction", &["type", "encrypted_content"]),
 ];
 

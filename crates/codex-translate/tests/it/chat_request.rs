@@ -89,7 +89,7 @@ fn tool_call(id: &str, name: &str, arguments: &str) -> Value {
 #[test]
 fn the_smallest_request() {
     let translated = translate(&json!({"model": "caller-name", "messages": [{"role": "user", "content": "hi"}]}));
-    let expected = r#"{"model":"gpt-5.5","instructions":"","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"hi"}]}],"reasoning":{"summary":"auto"},"store":false,"stream":true,"include":["reasoning.encrypted_content"]}"#;
+    let expected = r#"{"model":"gpt-5.5","stream":true,"instructions":"","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"hi"}]}],"tool_choice":"auto","parallel_tool_calls":true,"reasoning":{"summary":"auto"},"store":false,"include":["reasoning.encrypted_content"],"text":{"verbosity":"medium"}}"#;
     assert_eq!(String::from_utf8(translated.request.to_json()).unwrap(), expected);
     assert_eq!(translated.plan.model, "caller-name");
     assert!(!translated.plan.stream && !translated.plan.include_usage && translated.notices.is_empty());
@@ -371,7 +371,7 @@ fn tool_choices() {
             notices,
         );
     }
-    check(json!({"tool_choice": "auto", "tools": []}), json!({"tool_choice": null, "tools": null}), &[]);
+    check(json!({"tool_choice": "auto", "tools": []}), json!({"tool_choice": "auto", "tools": null}), &[]);
 }
 
 #[test]
@@ -397,7 +397,7 @@ fn formats() {
     let schema = json!({"type": "object", "properties": {}, "additionalProperties": false});
     check(
         json!({"response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}}}),
-        json!({"text": {"format": {"type": "json_schema", "name": "s", "strict": false, "schema": schema}}}),
+        json!({"text": {"verbosity": "medium", "format": {"type": "json_schema", "name": "s", "strict": false, "schema": schema}}}),
         &[],
     );
     check(
@@ -405,15 +405,15 @@ fn formats() {
         json!({"text": {"verbosity": "low", "format": {"type": "json_schema", "name": "s", "description": "d", "strict": true, "schema": schema}}}),
         &[],
     );
-    check(json!({"response_format": {"type": "text"}}), json!({"text": null}), &[]);
+    check(json!({"response_format": {"type": "text"}}), json!({"text": {"verbosity": "medium"}}), &[]);
     check(
         json!({"response_format": {"type": "json_object"}, "messages": [{"role": "system", "content": "Answer in JSON"}, {"role": "user", "content": "hi"}]}),
-        json!({"text": {"format": {"type": "json_object"}}, "instructions": "Answer in JSON", "input": [developer("Answer with a JSON object."), user("hi")]}),
+        json!({"text": {"verbosity": "medium", "format": {"type": "json_object"}}, "instructions": "Answer in JSON", "input": [developer("Answer with a JSON object."), user("hi")]}),
         &["response_format repaired"],
     );
     check(
         json!({"response_format": {"type": "json_object"}, "messages": [{"role": "user", "content": "some Json, please"}]}),
-        json!({"text": {"format": {"type": "json_object"}}, "input": [user("some Json, please")]}),
+        json!({"text": {"verbosity": "medium", "format": {"type": "json_object"}}, "input": [user("some Json, please")]}),
         &[],
     );
 }
@@ -473,7 +473,9 @@ fn unsupported_settings_of_a_model_are_dropped() {
     let request = chat::ChatRequest::from_json(body.to_string().as_bytes()).unwrap();
     let translated = to_responses(request, &profile, &Options::default()).unwrap();
     let sent = sent(&translated);
-    assert_eq!((&sent["text"], &sent["service_tier"], &sent["reasoning"]), (&Value::Null, &Value::Null, &Value::Null));
+    // The verbosity that every model accepts.
+    assert_eq!(sent["text"], json!({"verbosity": "medium"}));
+    assert_eq!((&sent["service_tier"], &sent["reasoning"]), (&Value::Null, &Value::Null));
     assert_eq!(translated.notices.len(), 3, "{:?}", translated.notices);
 }
 

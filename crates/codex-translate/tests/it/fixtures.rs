@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use codex_translate::bounds::MAX_EVENT_BYTES;
 use codex_translate::{
-    ChatFold, ChatPipe, Chunk, Error, EventBuffer, EventSink as _, Options, Pipe, Profile, ReasoningStyle, ReplyId,
-    ReplyPlan, ResponsesFold, ResponsesPipe, Summary, chat, normalise, responses, to_responses,
+    ChatFold, ChatPipe, Chunk, Error, EventBuffer, EventSink as _, KeepaliveStyle, Options, Pipe, Profile,
+    ReasoningStyle, ReplyId, ReplyPlan, ResponsesFold, ResponsesPipe, Summary, chat, normalise, responses,
+    to_responses,
 };
 use serde_json::{Value, json};
 
@@ -83,7 +84,12 @@ impl Case {
             Some(other) => panic!("{}: no style {other}", self.name),
             None => ReasoningStyle::ReasoningContent,
         };
-        Options { reasoning, ..Options::default() }
+        let keepalive = match options["keepalive"].as_str() {
+            Some("event") => KeepaliveStyle::Event,
+            Some(other) => panic!("{}: no style {other}", self.name),
+            None => KeepaliveStyle::Comment,
+        };
+        Options { reasoning, keepalive, ..Options::default() }
     }
 
     #[expect(clippy::disallowed_methods, reason = "fixtures are files")]

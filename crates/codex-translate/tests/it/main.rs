@@ -4,6 +4,7 @@
 mod backend;
 mod chat_request;
 mod compactions;
+mod empty_events;
 mod error_table;
 mod events;
 mod fault_codes;

@@ -48,7 +48,10 @@ fn said(role: &str, text: &str) -> Value {
 fn text_becomes_a_list() {
     check(
         json!({"input": "hi"}),
-        json!({"input": [said("user", "hi")], "instructions": "", "include": null, "reasoning": null}),
+        json!({
+            "input": [said("user", "hi")], "instructions": "", "include": [], "reasoning": null,
+            "tool_choice": "auto", "parallel_tool_calls": true, "text": {"verbosity": "medium"},
+        }),
         &[],
     );
 }
@@ -110,7 +113,7 @@ fn unknown_items_and_interrupted_turns_are_forwarded() {
         {"type": "image_generation_call", "status": "completed", "result": "iVBOR", "output_format": "png", "size": "auto"},
         said("user", "z"),
         {"type": "reasoning", "summary": [], "encrypted_content": "gAAA"},
-        {"type": "configuration_update", "reasoning": {"effort": "low"}},
+        {"type": "configuration_update", "reasoning": {"effort": "low"}, "text": {"format": {"type": "text"}}},
     ]);
     check(json!({"input": input}), json!({"input": input}), &[]);
     let lone = [&input.as_array().unwrap()[6..], &[said("user", "?")]].concat();
@@ -147,7 +150,7 @@ fn chat_shapes_on_the_responses_path() {
         json!({
             "tools": [{"type": "function", "name": "f", "strict": false, "parameters": {"type": "object", "properties": {}}}],
             "tool_choice": {"type": "function", "name": "f"},
-            "text": {"format": {"type": "json_schema", "name": "s", "strict": false, "schema": {"type": "object", "properties": {}}}},
+            "text": {"verbosity": "medium", "format": {"type": "json_schema", "name": "s", "strict": false, "schema": {"type": "object", "properties": {}}}},
             "reasoning": {"effort": "low"},
             "input": [said("user", "x"), {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
                 {"type": "function_call_output", "call_id": "c", "output": "y"}],
@@ -190,6 +193,28 @@ fn settings() {
     let body = json!({"model": "m", "input": "x", "max_output_tokens": 9, "stream": true});
     let plan = normalised(&body, &profile()).plan;
     assert_eq!((plan.max_tokens, plan.stream, &*plan.model), (Some(9), true, "m"));
+}
+
+#[test]
+fn new_members_of_the_public_api_are_forwarded_or_dropped() {
+    let tool = json!({"type": "custom", "name": "f", "defer_loading": true});
+    let image = json!({"type": "image_generation_call", "status": "failed", "result": ""});
+    let mut replayed = image.clone();
+    replayed["error"] = json!({"code": "image_too_large"});
+    replayed["svg_usage"] = json!({"svg_tokens": 1});
+    check(
+        json!({"input": [replayed], "tools": [tool], "access_programs": {"cyber": "standard"},
+            "reasoning": {"mode": "standard", "effort": "low"}}),
+        json!({"input": [image], "tools": [tool], "access_programs": {"cyber": "standard"}, "reasoning": {"effort": "low"}}),
+        &[],
+    );
+    check(
+        json!({"input": [said("user", "x")], "background_options": {"completion_window": "2h"},
+            "image": {"context_compression": "auto"}, "reasoning": {"mode": "pro"}}),
+        json!({"input": [said("user", "x")]}),
+        &["background_options dropped", "image dropped", "reasoning.mode dropped"],
+    );
+    check_rejected(json!({"model": "m", "input": "x", "access_programs": []}), "access_programs", Some("invalid_type"));
 }
 
 #[test]
@@ -322,14 +347,17 @@ fn a_compaction_drops_parameters_about_the_reply() {
         keys,
         [
             "model",
+            "stream",
             "instructions",
             "input",
             "tools",
+            "tool_choice",
             "parallel_tool_calls",
             "reasoning",
             "store",
-            "stream",
-            "prompt_cache_key"
+            "include",
+            "prompt_cache_key",
+            "text"
         ]
     );
     assert_eq!((&sent["store"], &sent["stream"]), (&json!(false), &json!(true)));

@@ -183,8 +183,6 @@ fn original_case(headers: &http::HeaderMap) -> OrigHeaderMap {
             "upgrade" => "Upgrade",
             "sec-websocket-version" => "Sec-WebSocket-Version",
             "sec-websocket-key" => "Sec-WebSocket-Key",
-            "authorization" => "Authorization",
-            "user-agent" => "User-Agent",
             other => other,
         };
         names.insert(name.to_owned());

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use codex_translate::{Effort, Profile};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The models that an account may use, best first.
 ///
@@ -53,6 +53,8 @@ pub struct Model {
     pub context_window: Option<u64>,
     /// The largest context window, in tokens.
     pub max_context_window: Option<u64>,
+    /// The longest reply, in tokens. No catalogue seen so far has it.
+    pub max_output_tokens: Option<u64>,
     /// The kinds of input it accepts, such as `text` and `image`; empty if unknown.
     pub input_modalities: Vec<String>,
     /// Whether it may call several tools at once; `None` if unknown.
@@ -128,8 +130,8 @@ impl Catalogue {
         Ok(Self::from_entries(list.ok_or(CatalogueError::NoModels)?))
     }
 
-    /// Returns the models built into the official client 0.171.0, and then the seven that codex-proxy has always listed,
-    /// for use while the backend is not available. `scripts/derive-catalogues` writes the list.
+    /// Returns the models built into the official client 0.171.0, then the seven that codex-proxy has always listed.
+    /// They are for use while the backend is not available. `scripts/derive-catalogues` writes the list.
     ///
     /// The accounts of today refuse the seven (`docs/backend.md §5.4`).
     #[must_use]
@@ -164,6 +166,28 @@ impl Catalogue {
 }
 
 impl Model {
+    /// Returns what is known about the model, for the entry of a model list, under names that clients of other servers
+    /// read: `context_length` and `architecture` are OpenRouter's, `context_window` is Groq's. Unknown facts are
+    /// absent.
+    #[must_use]
+    pub fn facts(&self) -> Map<String, Value> {
+        let modalities = &self.input_modalities;
+        let architecture = json!({"input_modalities": modalities, "output_modalities": ["text"]});
+        let facts = [
+            ("context_length", json!(self.context_window)),
+            ("context_window", json!(self.context_window)),
+            ("max_context_window", json!(self.max_context_window)),
+            ("max_output_tokens", json!(self.max_output_tokens)),
+            ("input_modalities", json!(modalities)),
+            ("architecture", if modalities.is_empty() { Value::Null } else { architecture }),
+            ("supported_reasoning_efforts", json!(self.efforts)),
+            ("default_reasoning_effort", json!(self.default_effort)),
+            ("service_tiers", json!(self.tiers)),
+        ];
+        let is_known = |value: &Value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty());
+        facts.into_iter().filter(|(_, value)| is_known(value)).map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+
     fn read(entry: Value) -> Option<Self> {
         let Value::Object(raw) = entry else {
             return None;
@@ -185,6 +209,7 @@ impl Model {
             websockets: flag("prefer_websockets").unwrap_or(false),
             context_window: count("context_window"),
             max_context_window: count("max_context_window"),
+            max_output_tokens: count("max_output_tokens"),
             input_modalities: names(raw.get("input_modalities"), "id"),
             parallel_tool_calls: flag("supports_parallel_tool_calls"),
             visibility: Visibility::read(text("visibility")),

@@ -127,8 +127,8 @@ impl Catalogue {
         None
     }
 
-    /// Resolves a name with settings after dashes. A rest that is a known name decides which of them are settings: slugs
-    /// contain dashes, too.
+    /// Resolves a name with settings after dashes. Where the rest is a known name, that decides which parts are
+    /// settings: slugs contain dashes, too.
     fn resolve_dashed<'a>(
         &self,
         name: &'a str,

@@ -8,6 +8,7 @@ fn only_the_slug_is_needed() {
     assert_eq!(model.visibility, Visibility::List);
     assert!(model.efforts.is_empty() && model.tiers.is_empty() && !model.lite);
     assert_eq!((model.verbosity, model.summaries, model.minimal_client_version.as_deref()), (None, None, None));
+    assert!(model.facts().is_empty());
 }
 
 #[test]
@@ -28,6 +29,8 @@ fn the_documented_entry_is_read() {
     assert_eq!((model.verbosity, model.summaries, model.lite), (Some(true), Some(false), true));
     assert_eq!((model.context_window, model.max_context_window), (Some(272_000), Some(872_000)));
     assert_eq!((model.visibility.clone(), model.upgrade.as_deref()), (Visibility::Hide, Some("gpt-6")));
+    assert_eq!(model.facts()["context_length"], 272_000);
+    assert!(!model.facts().contains_key("max_output_tokens"));
     assert_eq!(model.raw["new_key"]["kept"], 1);
     assert_eq!(catalogue.listed().count(), 0);
 }

@@ -126,6 +126,7 @@ async fn a_task_is_done_on_one_connection_whose_second_turn_is_an_increment() {
             "user-agent",
             "originator",
             "openai-beta",
+            "x-codex-beta-features",
             "x-client-request-id",
             "session-id",
             "thread-id",

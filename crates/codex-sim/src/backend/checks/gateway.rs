@@ -8,7 +8,7 @@ use crate::protocol::refusal::Refusal;
 use crate::protocol::turn;
 
 /// The top-level keys that the gateway accepts over HTTP (§2.5).
-const ALLOWED: [&str; 15] = [
+const ALLOWED: [&str; 16] = [
     "model",
     "input",
     "instructions",
@@ -24,6 +24,7 @@ const ALLOWED: [&str; 15] = [
     "prompt_cache_key",
     "client_metadata",
     "service_tier",
+    "access_programs",
 ];
 
 /// Makes every check of a turn in order, and returns the model and the input list.

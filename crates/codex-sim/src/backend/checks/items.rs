@@ -45,7 +45,7 @@ const KINDS: [Kind; 18] = [
     kind("compaction_trigger", "cmp", &[]),
     kind("context_compaction", "cmp", &["encrypted_content"]),
     // The CLI gives it no id, so no prefix is known.
-    kind("configuration_update", "", &["reasoning"]),
+    kind("configuration_update", "", &["reasoning", "text"]),
     kind("additional_tools", "at", &["role", "tools"]),
 ];
 

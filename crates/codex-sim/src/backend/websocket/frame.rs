@@ -1,4 +1,4 @@
-//! The frames that a client sends on a WebSocket (`docs/backend.md` §4, §10).
+//! The frames that a client sends on a WebSocket (`docs/backend.md` §4).
 
 use serde_json::{Map, Value};
 

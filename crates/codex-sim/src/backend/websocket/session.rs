@@ -125,6 +125,7 @@ impl Session {
             path: self.upgrade.path.clone(),
             query: self.upgrade.query.clone(),
             headers: header_list(&self.upgrade.headers),
+            header_names: self.upgrade.header_names.clone(),
             body: parsed.as_ref().ok().cloned().map(Arc::new),
             body_bytes: text.len(),
             ..RecordedRequest::default()
@@ -150,6 +151,7 @@ impl Session {
             query: self.upgrade.query.clone(),
             authority: self.upgrade.authority.clone(),
             headers: self.upgrade.headers.clone(),
+            header_names: self.upgrade.header_names.clone(),
             body: Payload::Json(Arc::new(Value::Object(body))),
             ticket,
             connection: self.upgrade.connection.clone(),
@@ -193,7 +195,7 @@ impl Session {
             Err(error) => return refuse(Refusal::detail(error.to_string()), &inbound.ticket, socket).await,
         };
         if plan.framing.stall == Some(Point::Headers) {
-            let mut released = pin!(self.state.stalls.released(&inbound.ticket));
+            let mut released = pin!(self.state.stalls.released(&inbound.ticket, plan.framing.stall_for));
             loop {
                 tokio::select! {
                     () = &mut released => break,

@@ -66,6 +66,14 @@ impl<O: EventSink> Pipe<O> for ResponsesPipe {
         self.stream.write_error(error, out);
     }
 
+    fn release(&mut self, out: &mut O) -> Result<(), Error> {
+        self.stream.release(out)
+    }
+
+    fn write_keepalive(&mut self, out: &mut O) -> bool {
+        self.stream.write_keepalive(out)
+    }
+
     fn stored_form(&self) -> Option<&str> {
         self.stream.response()
     }

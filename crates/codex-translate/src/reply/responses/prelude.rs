@@ -2,9 +2,11 @@
 //! started.
 
 use super::stream::{ResponseStream, StreamState};
+use super::writer::KEEPALIVE;
 use crate::bounds::MAX_EARLY_BYTES;
 use crate::error::Error;
 use crate::json::ObjectEdit;
+use crate::plan::KeepaliveStyle;
 use crate::reply::event_buffer::EventBuffer;
 use crate::reply::sink::EventSink;
 use crate::responses::{Envelope, Event, RawEvent};
@@ -34,11 +36,45 @@ impl ResponseStream {
             return Ok(false);
         }
         prelude.push(RawEvent::new(envelope.json));
-        if prelude.bytes() > MAX_EARLY_BYTES {
+        let is_released = !self.is_held && matches!(event, Event::Opened);
+        if is_released || prelude.bytes() > MAX_EARLY_BYTES {
             let prelude = std::mem::take(prelude);
             self.write_prelude(prelude, None, sink)?;
         }
         Ok(true)
+    }
+
+    /// Stops holding back the beginning of the reply, and writes what is held back if the turn has begun. Otherwise its
+    /// beginning is written as soon as it arrives.
+    ///
+    /// # Errors
+    /// The beginning cannot be read.
+    pub fn release(&mut self, sink: &mut impl EventSink) -> Result<(), Error> {
+        self.is_held = false;
+        let StreamState::Buffering(prelude) = &mut self.state else { return Ok(()) };
+        if !prelude.iter().any(|event| is_about_the_turn(&event.kind())) {
+            return Ok(());
+        }
+        let prelude = std::mem::take(prelude);
+        self.write_prelude(prelude, None, sink).inspect_err(|error| self.fail(error.clone()))
+    }
+
+    /// Writes a `keepalive`, with the next number, if the client reads it; returns whether it was written. Call it only
+    /// after [`ResponseStream::release`].
+    pub fn write_keepalive(&mut self, sink: &mut impl EventSink) -> bool {
+        let is_running = matches!(self.state, StreamState::Buffering(_) | StreamState::Open);
+        let is_written = is_running && self.keepalive == KeepaliveStyle::Event;
+        if is_written {
+            self.writer.add_keepalive(sink);
+        }
+        is_written
+    }
+
+    /// Passes on a `keepalive` of upstream if the client reads it and the reply has begun.
+    pub(super) fn pass_keepalive(&mut self, envelope: &Envelope<'_>, sink: &mut impl EventSink) {
+        if self.keepalive == KeepaliveStyle::Event && matches!(self.state, StreamState::Open) {
+            self.writer.pass(envelope, KEEPALIVE, None, ObjectEdit::new(envelope.json), sink);
+        }
     }
 
     /// Writes the beginning of the reply: the buffered events in `prelude`; `next` is the first event after them.

@@ -3,7 +3,8 @@
 //! Events are passed on unchanged, including unknown members, except for what clients cannot handle (docs/backend.md
 //! §3.3, docs/clients/quirks.md, openai-python and the AI SDK):
 //!
-//! * `keepalive` is dropped, `response.created` comes first, older names of events are updated;
+//! * `keepalive` is dropped, unless the plan says that the client reads it, `response.created` comes first, older names
+//!   of events are updated;
 //! * sequence numbers and output indexes have no gaps;
 //! * an item, a part or an end that upstream leaves out is added, and a text without deltas also becomes a delta;
 //! * repetitions, and events after the end of what they belong to, are dropped;
@@ -11,18 +12,18 @@
 //! * model and tools have the caller's names, and phases the two words that SDKs know;
 //! * a token limit, which upstream does not accept, ends the reply as incomplete.
 //!
-//! Nothing is written before an event shows that the turn has started, so a rejected turn can still be answered with a
-//! status (docs/features.md R8).
+//! Nothing is written before an event shows that the turn has started, or before [`ResponseStream::release`], so a
+//! rejected turn can still be answered with a status (docs/features.md R8).
 
 use std::borrow::Cow;
 
 use super::output::{self, Output};
 use super::response::{Response, Template};
-use super::writer::Writer;
+use super::writer::{KEEPALIVE, Writer};
 use crate::error::{Error, ErrorKind};
 use crate::json::{self, ObjectEdit};
 use crate::outcome::{Finish, Flow, ReplyId, Summary};
-use crate::plan::ReplyPlan;
+use crate::plan::{KeepaliveStyle, ReplyPlan};
 use crate::reply::event_buffer::EventBuffer;
 use crate::reply::limit::OutputLimiter;
 use crate::reply::sink::EventSink;
@@ -73,6 +74,9 @@ pub struct ResponseStream {
     pub(super) tools: ToolNames,
     /// Whether the client knows every word for a message's phase.
     pub(super) keep_phases: bool,
+    pub(super) keepalive: KeepaliveStyle,
+    /// Whether the first events are held back until the first output.
+    pub(super) is_held: bool,
     pub(super) limiter: Option<OutputLimiter>,
     /// The text whose end the limiter may hold back: the item's place, and the part.
     pub(super) held: Option<(usize, u64)>,
@@ -83,7 +87,7 @@ pub struct ResponseStream {
 /// The state of the reply.
 ///
 /// ```text
-///           first event after the prelude            terminal event or limit
+///     first event after the prelude, or release      terminal event or limit
 /// Buffering ──────────────────────────────────▶ Open ────────────────────────▶ Closed(Ok)
 ///    │ failure                                    │ failure
 ///    └──────────────────┬─────────────────────────┘
@@ -113,6 +117,8 @@ impl ResponseStream {
             template: Template::new(plan, reply_id),
             tools: plan.tools.clone(),
             keep_phases: plan.keep_phases,
+            keepalive: plan.keepalive,
+            is_held: true,
             limiter: OutputLimiter::new(plan),
             held: None,
             stop_reason: None,
@@ -205,8 +211,12 @@ impl ResponseStream {
         let Some(envelope) = Envelope::parse(json)? else { return Ok(None) };
         let kind = envelope.kind();
         let event = envelope.event()?;
+        if kind == KEEPALIVE {
+            self.pass_keepalive(&envelope, sink);
+            return Ok(None);
+        }
         // No client can read an event without a type.
-        if matches!(&*kind, "" | "keepalive") || self.buffer_prelude(&envelope, &event, sink)? {
+        if kind.is_empty() || self.buffer_prelude(&envelope, &event, sink)? {
             return Ok(None);
         }
         if !matches!(event, Event::Delta(_) | Event::Opened) && !is_beside_the_output(&envelope, &event) {

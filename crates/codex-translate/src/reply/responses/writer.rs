@@ -6,6 +6,9 @@ use crate::json::{ObjectEdit, number, present};
 use crate::reply::sink::EventSink;
 use crate::responses::{CompactDelta, Envelope};
 
+/// The event that only shows that the turn is alive. It uses up a number (docs/backend.md §3.1).
+pub(super) const KEEPALIVE: &str = "keepalive";
+
 /// Numbers events and passes them to a sink.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Writer {
@@ -54,6 +57,12 @@ impl Writer {
             _ => sink.event(kind, &[json]),
         }
         self.sequence += u64::from(sequence_number.is_some());
+    }
+
+    /// Writes a `keepalive`.
+    pub(super) fn add_keepalive(&mut self, sink: &mut impl EventSink) {
+        sink.event(KEEPALIVE, &[&format!("{{\"type\":\"{KEEPALIVE}\",\"sequence_number\":{}}}", self.sequence)]);
+        self.sequence += 1;
     }
 
     /// Writes an event that upstream has left out. `members` are those besides type and number, as JSON text.

@@ -117,6 +117,7 @@ fn plan(request: &mut ResponsesRequest, options: &Options, notices: &mut Notices
         reasoning: local.style.unwrap_or(options.reasoning),
         legacy_functions: local.legacy_functions,
         keep_phases: local.from_cli,
+        keepalive: options.keepalive,
         stop: std::mem::take(&mut local.stop),
         max_tokens: local.max_tokens,
         n,

@@ -22,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("compaction", &["type", "encrypted_content"]),
     ("compaction_summary", &["type", "encrypted_content"]),
     ("compaction_trigger", &["type"]),
-    ("configuration_update", &["type", "reasoning"]),
+    ("configuration_update", &["type", "reasoning", "text"]),
     ("context_compaction", &["type", "encrypted_content"]),
     (
         "image_generation_call",
@@ -36,6 +36,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// Keys that replies put on items and that mean nothing in a request.
 const LEFTOVERS: &[&str] = &["id", "status", "created_by", "object"];
+
+/// The same on images.
+const LEFTOVERS_OF_IMAGES: &[&str] = &["error", "svg_usage"];
 
 /// Returns whether the Codex CLI wrote the item.
 pub(super) fn is_of_cli(members: &Members<'_>) -> bool {
@@ -189,9 +192,10 @@ fn cleaned(at: &Path<'_>, kind: &str, members: &Members<'_>, notices: &mut Notic
             Some(keys) => keys.contains(&&**key),
             None => kind == "item_reference" || !(key == "id" || key == "cache_control"),
         };
+        let is_of_image = kind == "image_generation_call" && LEFTOVERS_OF_IMAGES.contains(&&**key);
         if keep {
             item.members.push((key.to_string(), (*raw).to_owned()));
-        } else {
+        } else if !is_of_image {
             leftover(key, &at.key(key, raw), notices);
         }
     }

@@ -64,6 +64,10 @@ pub(super) fn read(
         }
         "web_search_options" => web_search_options(request, node)?,
         "store" if shape == Shape::Responses => request.local.store = Some(node.bool()?),
+        "access_programs" if shape == Shape::Responses => {
+            node.object()?;
+            request.access_programs = Some(node.raw());
+        }
         "client_metadata" => {
             node.object()?;
             request.client_metadata = Some(node.raw());
@@ -160,6 +164,8 @@ fn reasoning(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), 
                 request.reasoning.effort.get_or_insert(Effort::None);
             }
             "exclude" | "enabled" => {}
+            // The default (docs/backend.md §2.4).
+            "mode" if member.string()? == "standard" => {}
             _ => request.notices.dropped(member.here(), "not supported by the backend"),
         }
     }

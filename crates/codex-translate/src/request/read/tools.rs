@@ -149,7 +149,7 @@ impl FunctionMembers {
 }
 
 fn custom(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> Result<CustomTool, Error> {
-    let (mut name, mut description, mut format) = (None, None, None);
+    let (mut name, mut description, mut format, mut defer_loading) = (None, None, None, None);
     let nested = find(members, "custom").map(|raw| node.key("custom", raw));
     let node = nested.as_ref().unwrap_or(node);
     let inner;
@@ -167,10 +167,11 @@ fn custom(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> 
             "name" => name = Some(member.non_empty()?),
             "description" => description = Some(member.string()?),
             "format" => format = Some(input_format(&member)?),
+            "defer_loading" => defer_loading = Some(member.bool()?),
             _ => notices.dropped(member.here(), "not supported by the backend"),
         }
     }
-    Ok(CustomTool { name: name.ok_or_else(|| node.missing("name"))?, description, format })
+    Ok(CustomTool { name: name.ok_or_else(|| node.missing("name"))?, description, format, defer_loading })
 }
 
 /// Reads a custom tool's input format. Chat nests a grammar's members in `grammar`.
