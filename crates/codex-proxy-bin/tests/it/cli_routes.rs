@@ -11,7 +11,7 @@ use http::{Method, Request};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use crate::support::Reply;
+use crate::support::{Harness, Reply};
 
 const SEARCH: &str = r#"{"id":"s","model":"gpt-6.2-sol","commands":{"search_query":[{"q":"weather"}]}}"#;
 
@@ -217,4 +217,36 @@ async fn a_key_is_required_and_an_open_proxy_shows_no_quota() {
         assert_eq!(open.get(path).await.status, 404, "{path}");
     }
     assert!(open.upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_simulated_backend_answers_the_clis_tools_and_status() {
+    let proxy = Harness::start().await;
+    let search = proxy.post("/v1/alpha/search", &serde_json::from_str(SEARCH).unwrap()).await;
+    assert!(search.json()["results"][0]["url"].is_string() && search.json()["encrypted_output"].is_string());
+    assert!(search.header("x-codex-primary-used-percent").is_some());
+    let context = json!({"session_id": "s", "current_agent_name": "/root"});
+    let listed = proxy.post("/alpha/history/v2/list_windows", &json!({"context": context})).await;
+    assert_eq!((listed.status.as_u16(), &listed.json()["results"]), (200, &json!([])));
+    let wrong = proxy.post("/alpha/notes/v2/read_file", &json!({"path": "a.md"})).await;
+    assert_eq!((wrong.status.as_u16(), &wrong.json()["error"]["param"]), (400, &json!("context")));
+
+    let usage = proxy.get("/api/codex/usage").await.json();
+    assert!(usage["rate_limit"]["primary_window"]["used_percent"].is_number() && usage["plan_type"].is_string());
+    assert!(!usage.to_string().contains('@') && usage.get("user_id").is_none(), "{usage}");
+    assert!(proxy.get("/api/codex/rate-limit-reset-credits").await.json()["available_count"].is_number());
+}
+
+#[tokio::test]
+async fn a_revoked_token_and_a_used_up_quota_end_as_for_a_turn() {
+    let proxy = Harness::start().await;
+    proxy.sim.control().invalidate_access_tokens();
+    let search: Value = serde_json::from_str(SEARCH).unwrap();
+    assert_eq!(proxy.post("/v1/alpha/search", &search).await.status, 200);
+    assert_eq!(proxy.sim.control().refreshes(), 1);
+    let mut used_up = search;
+    used_up["commands"]["search_query"][0]["q"] = "[sim:429-usage] weather".into();
+    let reply = proxy.post("/v1/alpha/search", &used_up).await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["error"]["code"]), (429, &json!("usage_limit_reached")));
+    assert_eq!(reply.header("x-should-retry"), Some("false"));
 }
