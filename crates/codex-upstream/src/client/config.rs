@@ -9,7 +9,8 @@ use url::Url;
 /// The program that the TLS and HTTP/2 layers imitate.
 ///
 /// Only those layers: headers are the caller's. The Python program that preceded this one sent the Codex headers
-/// through curl_cffi's Chrome, and so does [`Emulation::Chrome`].
+/// through curl_cffi's Chrome, and so does [`Emulation::Chrome`]. With [`Emulation::Codex`] the layers match the headers,
+/// which may matter to a server that compares the two (`docs/backend.md §2.2`).
 ///
 /// ```
 /// use codex_upstream::Emulation;
@@ -33,11 +34,11 @@ pub enum Emulation {
     /// Header order and values are not Chrome's: the headers are the Codex client's.
     #[default]
     Chrome,
-    /// The official client 0.169.0, measured in the same way: groups, key shares, ALPN, versions, SETTINGS, windows,
+    /// The official client 0.171.0, measured in the same way: groups, key shares, ALPN, versions, SETTINGS, windows,
     /// priority, pseudo-headers and Akamai's fingerprint are equal, and so are the cipher suites and signature
     /// algorithms except two things that the library cannot do: ML-DSA-44, -65 and -87, and
     /// `TLS_EMPTY_RENEGOTIATION_INFO_SCSV` (0x00ff), instead of which BoringSSL sends the extension
-    /// `renegotiation_info` (65281).
+    /// `renegotiation_info` (65281). For WebSockets there is no ALPN, where Chrome offers HTTP/1.1.
     Codex,
     /// None: the TLS library's own defaults.
     None,

@@ -80,6 +80,7 @@ type WreqResult = Result<wreq::Client, String>;
 #[derive(Clone)]
 pub struct HttpUpstream {
     library: Arc<LazyWreqClient>,
+    emulation: Emulation,
     read_timeout: Duration,
     cleartext: CleartextClient,
     cookies: Arc<CloudflareCookies>,
@@ -94,7 +95,7 @@ impl HttpUpstream {
         let cookies = Arc::new(CloudflareCookies(Jar::default()));
         let cleartext = CleartextClient::new(config.connect_timeout, config.read_timeout);
         let library = Arc::new(set_up(&config, &cookies)?);
-        Ok(Self { library, read_timeout: config.read_timeout, cleartext, cookies })
+        Ok(Self { library, emulation: config.emulation, read_timeout: config.read_timeout, cleartext, cookies })
     }
 }
 
@@ -153,8 +154,13 @@ impl Upstream for HttpUpstream {
         let names = original_case(&head.headers);
         let client = self.library(&host)?.clone();
         let request = wreq::RequestBuilder::from_parts(client, Request::from_parts(head, Bytes::new()).into());
-        // Only HTTP/1.1 has this upgrade, so the TLS handshake offers nothing else. An upgrade asks for no encoding.
-        let request = request.version(Version::HTTP_11).orig_headers(names).gzip(false).zstd(false);
+        // Only HTTP/1.1 has this upgrade, so the TLS handshake offers nothing else.
+        let request = match self.emulation {
+            Emulation::Codex => request.emulation(without_alpn(rustls_like())),
+            Emulation::Chrome | Emulation::None => request.version(Version::HTTP_11),
+        };
+        // An upgrade asks for no encoding.
+        let request = request.orig_headers(names).gzip(false).zstd(false);
         let reply = self.head(request.send(), &host).await?;
         if reply.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Upgrade::Refused(self.convert(reply, host)));
@@ -172,8 +178,8 @@ impl Upstream for HttpUpstream {
     }
 }
 
-/// Returns the header names in the official client's upper and lower case, which HTTP/1.1 makes visible
-/// (`docs/backend.md §9`).
+/// Returns the header names of a WebSocket upgrade in the official client's upper and lower case, which HTTP/1.1 makes
+/// visible (`docs/backend.md §9`). In all other requests they are in lower case.
 fn original_case(headers: &http::HeaderMap) -> OrigHeaderMap {
     let mut names = OrigHeaderMap::new();
     names.insert("Host");
@@ -259,7 +265,7 @@ fn with_roots(mut builder: wreq::ClientBuilder, extra: Vec<Certificate>) -> wreq
     builder.build()
 }
 
-/// Returns the handshake of the official client 0.169.0, which is rustls's, as far as BoringSSL can imitate it;
+/// Returns the handshake of the official client 0.171.0, which is rustls's, as far as BoringSSL can imitate it;
 /// `examples/fingerprint` compares the two. rustls shuffles the extensions for each connection. If BoringSSL does so,
 /// it adds a padding extension whenever an empty one comes last, which rustls never sends, so their order is fixed
 /// here.
@@ -283,6 +289,13 @@ fn rustls_like() -> TlsOptions {
             "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
         ))
         .build()
+}
+
+/// Returns the handshake of the official client for a WebSocket, which offers no protocol at all. Its connections are
+/// shared with no other requests.
+fn without_alpn(mut options: TlsOptions) -> wreq::Emulation {
+    options.alpn_protocols = None;
+    wreq::Emulation::builder().tls_options(options).build(wreq::Group::new("websocket"))
 }
 
 /// Accepts data that the backend sent on a stream before it learned that the stream was reset (RFC 9113 section 5.1).

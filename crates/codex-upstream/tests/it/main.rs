@@ -10,6 +10,7 @@ mod fingerprint;
 #[expect(dead_code, reason = "shared with the tool that compares with a browser")]
 mod hello;
 mod model_cache;
+mod on_the_wire;
 #[path = "../../examples/fingerprint/preface.rs"]
 #[expect(dead_code, reason = "shared with the tool that compares with a browser")]
 mod preface;
