@@ -26,18 +26,17 @@ use crate::scenario::word::{PREFIX, ScenarioError, Word, parse_bracketed};
 /// **Ending**: `incomplete-max-tokens`, `incomplete-content-filter`, `failed=CODE`, `failed-first=CODE`
 /// (`response.failed` as the only event), `overloaded` (the same with `server_is_overloaded`), `error` and
 /// `error-first` (an `error` event as the last or the only one; `=CODE` sets its code, `=flat` gives it the public
-/// API's shape). Any code is accepted; those of `docs/backend.md` §3.6 come with their message, status and
-/// details. In place of a code these accept JSON: the error object of a failed response, the fields of an `error`
-/// event.
+/// API's shape). Any code is accepted; those of `docs/backend.md` §3.6 come with their message, status and details. In
+/// place of a code these accept JSON: the error object of a failed response, the fields of an `error` event.
 ///
 /// **Framing**: `cut` (in the middle of the second delta), `cut=EVENTS`, `cut=output` (at the first item),
 /// `no-terminal`, `no-events` (an empty 200), `stall` (until [`Control::release`](crate::Control::release)),
 /// `stall=EVENTS`, `stall=output`, `stall=headers`, `stall-for=MS` (the stall ends by itself), `keepalive=MS` (during a
-/// stall, at this interval), `keepalive` (between events), `delay=MS`, `split`, `crlf`, `cr`, `unknown` (unknown
-/// events and keys), `late-limits=PERCENT` (a quota event after the output), `full-output` (`empty-output` is the
-/// default), `content-type` (`no-content-type` is the default), `trailing`, `comments`, `legacy-delta`,
-/// `no-item-done`, `compressed` (as the request's `accept-encoding` says). On a WebSocket, words about bytes and lines have no effect; `close=CODE` closes the connection
-/// instead of answering.
+/// stall, at this interval), `keepalive` (between events), `delay=MS`, `split`, `crlf`, `cr`, `unknown` (unknown events
+/// and keys), `late-limits=PERCENT` (a quota event after the output), `full-output` (`empty-output` is the default),
+/// `content-type` (`no-content-type` is the default), `trailing`, `comments`, `legacy-delta`, `no-item-done`,
+/// `compressed` (as the request's `accept-encoding` says). On a WebSocket, words about bytes and lines have no effect;
+/// `close=CODE` closes the connection instead of answering, and `deaf` ignores interrupts.
 ///
 /// **Status**: `401` (`=token_expired`, `=token_revoked`, `=detail`, `=scope`), `402`, `403-json`, `cloudflare` (403
 /// with HTML; `=blocked`, `=unable` for other pages), `404` (`=empty`), `422`, `429-usage`, `429-not-included`,

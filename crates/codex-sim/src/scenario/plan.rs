@@ -97,6 +97,8 @@ pub(crate) struct Framing {
     pub(crate) no_item_done: bool,
     /// Compresses the reply as the request accepts it.
     pub(crate) compressed: bool,
+    /// Ignores interrupts on a WebSocket.
+    pub(crate) deaf: bool,
     /// Closes the WebSocket with this code instead of answering.
     pub(crate) close: Option<u16>,
     /// The events before `response.created` on a WebSocket; no word asks for them alone.

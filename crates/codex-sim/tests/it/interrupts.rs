@@ -103,6 +103,42 @@ async fn an_interrupt_right_after_the_beginning_discards_no_item() {
 }
 
 #[tokio::test]
+async fn an_interrupt_ends_a_silence_with_keepalives() {
+    let peer = Peer::start().await;
+    let mut socket = Socket::open(&peer).await;
+    let words = "[sim:stall=output][sim:keepalive=1] hi";
+    socket.send(&create(words, json!({"model": STOPS}))).await;
+    let sent = next(&mut socket, 8).await;
+    assert_eq!(kinds(&sent)[5..], ["keepalive", "keepalive", "keepalive"]);
+    socket.send(&interrupt(&sent[3]["response"]["id"])).await;
+    let mut number = sent[7]["sequence_number"].as_u64().expect("a number");
+    // The keepalives that were on their way, then the end.
+    let end = loop {
+        let event = socket.next().await.expect("an event");
+        number += 1;
+        assert_eq!(event["sequence_number"], number);
+        if event["type"] == "response.incomplete" {
+            break event;
+        }
+        assert!(["keepalive", "response.interrupt.accepted"].contains(&event["type"].as_str().expect("a type")));
+    };
+    assert_eq!(end["response"]["usage"]["output_tokens"], 0);
+    assert!(!frames(&peer)[0].waiting);
+}
+
+#[tokio::test]
+async fn a_deaf_backend_ignores_an_interrupt() {
+    let peer = Peer::start().await;
+    let mut socket = Socket::open(&peer).await;
+    let sent = stalled(&mut socket, "[sim:deaf]", 5, json!({"model": STOPS})).await;
+    socket.send(&interrupt(&sent[3]["response"]["id"])).await;
+    peer.sim.control().release();
+    let rest = socket.ask(&json!({"type": "response.processed"})).await;
+    assert_eq!(rest[0]["type"], "response.output_item.added");
+    assert_eq!(rest.last().expect("an event")["type"], "response.completed");
+}
+
+#[tokio::test]
 async fn older_models_refuse_an_interrupt_and_finish_the_turn() {
     let peer = Peer::start().await;
     let mut socket = Socket::open(&peer).await;

@@ -21,8 +21,11 @@ fn image_request(prompt: &str, changes: Value) -> Value {
 async fn a_turn_that_ends_with_a_trigger_returns_a_compaction_that_the_next_turn_accepts() {
     let peer = Peer::start().await;
     let input = json!([{"role": "user", "content": "hello"}, {"type": "compaction_trigger"}]);
-    let items = peer.turn(&turn_with("", json!({"input": input}))).await.items();
+    let reply = peer.turn(&turn_with("", json!({"input": input}))).await;
+    let items = reply.items();
     assert_eq!((items.len(), &items[0]["type"]), (1, &json!("compaction")));
+    assert_eq!(reply.last()["response"]["output"], json!([]));
+    assert!(reply.last()["response"]["usage"]["output_tokens"].as_u64() > Some(0));
 
     let user = json!({"role": "user", "content": "go on"});
     let next = |model: &str| turn_with("", json!({"model": model, "input": [items[0], user]}));

@@ -13,6 +13,8 @@ pub(crate) const LIMIT_REACHED: &str = "websocket_connection_limit_reached";
 pub(crate) struct Progress {
     /// The usage of the turn without any output.
     usage: Usage,
+    /// Whether the scenario ignores interrupts.
+    deaf: bool,
     /// The response of `response.created`; empty before it.
     response: Map<String, Value>,
     next_sequence_number: u64,
@@ -36,9 +38,10 @@ pub(crate) enum TurnEnding {
 }
 
 impl Progress {
-    pub(crate) fn new(usage: Usage) -> Self {
+    pub(crate) fn new(usage: Usage, deaf: bool) -> Self {
         Self {
             usage,
+            deaf,
             response: Map::new(),
             next_sequence_number: 0,
             messages: 0,
@@ -102,6 +105,10 @@ impl Progress {
     /// Returns whether the response is running and called `id`.
     pub(crate) fn is_running(&self, id: &str) -> bool {
         self.ending.is_none() && self.response_id() == Some(id)
+    }
+
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.deaf
     }
 
     /// Returns whether the model stops on an interrupt (`docs/backend.md` §4): gpt-6 does, gpt-5.6 does not, and of

@@ -222,7 +222,7 @@ impl Session {
     ) -> ControlFlow<SessionEnd> {
         inbound.ticket.status(StatusCode::OK.as_u16());
         plan.framing.without_lines();
-        let mut progress = Progress::new(answer.script.input_usage());
+        let mut progress = Progress::new(answer.script.input_usage(), plan.framing.deaf);
         let (ticket, flush_log) = (inbound.ticket.clone(), inbound.connection.flush_log.clone());
         let mut pieces =
             pin!(frames(answer.script, plan.framing, Arc::clone(&self.state.stalls), ticket.clone(), flush_log));
@@ -266,6 +266,9 @@ impl Session {
         let flow = match frame {
             // One turn at a time.
             ClientFrame::Create(_) => Break(SessionEnd::Closed(1008)),
+            ClientFrame::Control(ControlFrame::Interrupt(_)) if progress.is_some_and(Progress::is_deaf) => {
+                Continue(false)
+            }
             ClientFrame::Control(ControlFrame::Interrupt(id))
                 if progress.is_some_and(|progress| progress.is_running(&id) && progress.can_be_interrupted()) =>
             {
