@@ -85,6 +85,7 @@ async fn a_turn_is_accepted_and_streamed() {
     // The official client's headers in its order (docs/backend.md §9), each once, and none of a browser's.
     let names: Vec<_> = recorded.headers.iter().map(|(name, _)| name.as_str()).collect();
     let expected = [
+        "x-codex-beta-features",
         "x-codex-routing-hint",
         "x-client-request-id",
         "session-id",
