@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::backend::responses::object;
 use crate::backend::unary::{self, Accepted};
 use crate::exchange::inbound::Inbound;
-use crate::exchange::reply::{self, Body, Dropped};
+use crate::exchange::reply::{Body, Dropped};
 use crate::protocol::encrypted_reasoning;
 use crate::protocol::refusal::Refusal;
 use crate::state::SimState;
@@ -24,6 +24,11 @@ const OPERATIONS: [&str; 10] = [
     "notes/v2/write_file",
     "notes/v2/thread_hint",
 ];
+
+/// Returns whether there is a tool at this path below `/backend-api/codex/alpha/`.
+pub(crate) fn exists(tool: &str) -> bool {
+    tool == "search" || OPERATIONS.contains(&tool)
+}
 
 /// Answers `POST /backend-api/codex/alpha/search`.
 pub(crate) async fn search(inbound: &Inbound, state: &SimState) -> Result<Response<Body>, Dropped> {
@@ -53,9 +58,6 @@ pub(crate) async fn history_or_notes(
     inbound: &Inbound,
     state: &SimState,
 ) -> Result<Response<Body>, Dropped> {
-    if !OPERATIONS.contains(&operation) {
-        return Ok(reply::not_found());
-    }
     unary::answer(inbound, "", state, |_| {
         let body = object(&inbound.body)?;
         let context = body.get("context").ok_or_else(|| Refusal::missing("context"))?;

@@ -9,6 +9,7 @@ use http::Response;
 use crate::cloudflare;
 use crate::exchange::inbound::Inbound;
 use crate::exchange::reply::{self, Body, Dropped};
+use crate::protocol::refusal::Refusal;
 use crate::state::SimState;
 
 pub(crate) mod account;
@@ -39,7 +40,7 @@ async fn route(inbound: Inbound, state: &Arc<SimState>) -> Result<Response<Body>
     const CONSUME: &str = "/backend-api/wham/rate-limit-reset-credits/consume";
     const ACCOUNTS: &str = "/backend-api/wham/accounts/check";
     const ALPHA: &str = "/backend-api/codex/alpha/";
-    if let Some(tool) = inbound.path.strip_prefix(ALPHA) {
+    if let Some(tool) = inbound.path.strip_prefix(ALPHA).filter(|tool| agent_tools::exists(tool)) {
         return match (tool, inbound.method.as_str()) {
             ("search", "POST") => agent_tools::search(&inbound, state).await,
             (operation, "POST") => agent_tools::history_or_notes(operation, &inbound, state).await,
@@ -58,6 +59,7 @@ async fn route(inbound: Inbound, state: &Arc<SimState>) -> Result<Response<Body>
         (ACCOUNTS, "GET") => account::check(&inbound, state),
         (RESET_CREDITS, "GET") => account::reset_credits(&inbound, state),
         (MODELS | USAGE | RESET_CREDITS | ACCOUNTS, _) => reply::method_not_allowed("GET"),
-        _ => reply::not_found(),
+        // The gateway knows the bearer before it looks for the path.
+        _ => auth::authenticate(&inbound.headers, state).map_or_else(Refusal::into_response, |_| reply::not_found()),
     })
 }

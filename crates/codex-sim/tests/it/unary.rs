@@ -36,9 +36,11 @@ async fn a_turn_that_ends_with_a_trigger_returns_a_compaction_that_the_next_turn
 
 #[tokio::test]
 async fn the_endpoint_for_compactions_is_gone() {
-    let peer = Peer::start().await;
+    let mut peer = Peer::start().await;
     let reply = peer.post(COMPACT, &json!({"model": "gpt-5.5", "input": []})).await;
     assert_eq!((reply.status.as_u16(), reply.json()), (404, json!({"detail": "Not Found"})));
+    peer.tokens.access_token.push('x');
+    assert_eq!(peer.post(COMPACT, &json!({})).await.status, 401);
 }
 
 #[tokio::test]
