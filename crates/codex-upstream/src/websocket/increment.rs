@@ -16,8 +16,11 @@ use sha2::{Digest as _, Sha256};
 
 type Digest = [u8; 32];
 
+/// The member that names the response to continue.
+const PREVIOUS: &str = "previous_response_id";
+
 /// Members that are not settings: the transport's own, and those that differ for each request.
-const NO_SETTINGS: [&str; 6] = ["type", "input", "stream", "generate", "previous_response_id", "client_metadata"];
+const NO_SETTINGS: [&str; 6] = ["type", "input", "stream", "generate", PREVIOUS, "client_metadata"];
 
 /// Members that the backend adds to its items, and the Codex CLI to its own.
 const NOT_COMPARED: [&str; 6] =
@@ -87,13 +90,12 @@ impl CreateMessage {
         let rest = self.body.get("input").and_then(Value::as_array).and_then(|input| input.get(start..));
         let mut body = Map::with_capacity(self.body.len() + 1);
         for (key, value) in &self.body {
-            if key == "input" {
-                // The position of the official client.
-                body.insert("previous_response_id".to_owned(), previous.response_id.clone().into());
-                body.insert(key.clone(), rest.unwrap_or_default().into());
-            } else {
-                body.insert(key.clone(), value.clone());
+            if matches!(&**key, "instructions" | "input") && !body.contains_key(PREVIOUS) {
+                // The position of the official client, which sends no instructions.
+                body.insert(PREVIOUS.to_owned(), previous.response_id.clone().into());
             }
+            let value = if key == "input" { rest.unwrap_or_default().into() } else { value.clone() };
+            body.insert(key.clone(), value);
         }
         Value::Object(body).to_string().into()
     }
@@ -323,6 +325,18 @@ mod tests {
             exchange.answered(&item);
         }
         exchange.completed("resp_1").unwrap()
+    }
+
+    #[test]
+    fn the_previous_response_stands_before_instructions_and_input() {
+        for beginning in [r#""model":"m","stream":true"#, r#""model":"m","stream":true,"instructions":"be""#] {
+            let text = format!(r#"{{"type":"response.create",{beginning},"input":["a","b"],"store":false}}"#);
+            let create = CreateMessage::parse(text.as_bytes()).unwrap();
+            let sent: Value = serde_json::from_slice(&create.after(&previous(), 1)).unwrap();
+            let members: Vec<_> = sent.as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(members[..4], ["type", "model", "stream", "previous_response_id"]);
+            assert_eq!((members[members.len() - 2], &sent["input"]), ("input", &json!(["b"])));
+        }
     }
 
     #[test]
