@@ -14,8 +14,8 @@ pub struct AuthConfig {
     pub client_id: String,
     /// The `originator` query parameter of a login, and header of refreshes and revocations.
     pub originator: String,
-    /// The `user-agent` of refreshes and revocations. The official client always sends one; the type `ClientIdentity` of
-    /// codex-upstream has it.
+    /// The `user-agent` of refreshes and revocations. The official client always sends one; codex-upstream's
+    /// `ClientIdentity::startup_user_agent` is its value.
     pub user_agent: Option<String>,
     /// The host in the redirect URI: `127.0.0.1`, as the official client sends it (`docs/backend.md §9`) and RFC 8252
     /// section 8.3 recommends, or `localhost`, as other programs do. The listener binds both loopback addresses either

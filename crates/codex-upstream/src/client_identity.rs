@@ -17,9 +17,9 @@ const TERMINAL: &str = "xterm-256color";
 /// `minimal_client_version` is above [`version`](Self::version) (`docs/backend.md §5.3`). The TLS and HTTP/2 layers are
 /// chosen separately, by [`Emulation`](crate::Emulation).
 ///
-/// The official client has two names. Until it knows how it is used it is `codex_cli_rs`
-/// ([`STARTUP_ORIGINATOR`](Self::STARTUP_ORIGINATOR)): when it refreshes or revokes a login, and in its first requests to
-/// the backend. Its turns and all that follows have the name of that use, twice in the user agent.
+/// The official client has two names. Right after startup, and when it refreshes or revokes a login, it is
+/// `codex_cli_rs` ([`STARTUP_ORIGINATOR`](Self::STARTUP_ORIGINATOR)). Turns and the other requests to the backend have
+/// the name of the user interface, and repeat it at the end of the user agent.
 ///
 /// ```
 /// use codex_upstream::ClientIdentity;

@@ -182,7 +182,7 @@ impl ConfigBuilder {
         })
     }
 
-    /// Sets the client identity that the backend sees, and the auth server as far as it concerns it: version and system.
+    /// Sets the client identity that the backend sees. The auth server sees its version and operating system only.
     pub fn identity(self, identity: ClientIdentity) -> Self {
         self.try_set("identity", |config| {
             ClientIdentity::configured(&identity.originator, &identity.version).map_err(|error| error.to_string())?;

@@ -90,7 +90,7 @@ pub struct Config {
     pub(crate) stored_bytes: usize,
     /// How long the backend may be silent.
     pub(crate) upstream_timeout: Duration,
-    /// The client identity that the backend and the auth server see.
+    /// The client identity that the backend sees.
     pub(crate) identity: ClientIdentity,
     /// The user's own names for models.
     pub(crate) aliases: ModelAliases,
@@ -239,8 +239,7 @@ impl Config {
         }
     }
 
-    /// Returns the auth server and the client that it sees, which is the official one whatever the originator of turns
-    /// is.
+    /// Returns the settings of the auth server. It always sees the official client, whatever the originator of turns is.
     pub fn auth_config(&self) -> AuthConfig {
         let user_agent = Some(self.identity.startup_user_agent.clone());
         AuthConfig { user_agent, ..AuthConfig::new(self.auth.clone()) }

@@ -315,7 +315,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         env: &["CODEX_PROXY_ORIGINATOR"],
         accepts: "a name",
         default: codex_upstream::DEFAULT_ORIGINATOR,
-        about: "The kind of Codex client that sends turns; logins and refreshes are always those of `codex_cli_rs`.",
+        about: "The kind of Codex client to report with turns; logins and refreshes always report `codex_cli_rs`.",
         set: |values, text| {
             values.identity = ClientIdentity::configured(text, &values.identity.version).map_err(said)?;
             Ok(())

@@ -126,8 +126,8 @@ impl ResponsesRequest {
     /// Writes the body to send: the allowed keys in the official client's order, with `store: false` and `stream: true`
     /// (docs/backend.md §2.4).
     ///
-    /// `tool_choice`, `parallel_tool_calls`, `include` and `text` are always there, as in the official client's bodies: with
-    /// the backend's defaults if the request does not set them. `reasoning` has no such default, because that of the
+    /// `tool_choice`, `parallel_tool_calls`, `include` and `text` are always present, as in the official client's
+    /// bodies: with the backend's defaults if the request does not set them. `reasoning` is not, because the default
     /// effort depends on the model.
     pub fn to_json(&self) -> Vec<u8> {
         let mut json = Vec::new();

@@ -9,8 +9,8 @@ use url::Url;
 /// The program that the TLS and HTTP/2 layers imitate.
 ///
 /// Only those layers: headers are the caller's. The Python program that preceded this one sent the Codex headers
-/// through curl_cffi's Chrome, and so does [`Emulation::Chrome`]. With [`Emulation::Codex`] the layers match the headers,
-/// which may matter to a server that compares the two (`docs/backend.md §2.2`).
+/// through curl_cffi's Chrome, and so does [`Emulation::Chrome`]. With [`Emulation::Codex`] the layers match the
+/// headers, which may matter to a server that compares the two (`docs/backend.md §2.2`).
 ///
 /// ```
 /// use codex_upstream::Emulation;

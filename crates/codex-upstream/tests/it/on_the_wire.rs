@@ -12,9 +12,11 @@ use bytes::Bytes;
 use codex_auth::{AuthConfig, Bearer, DeviceLogin, HttpTokenEndpoint, RefreshReason, SystemClock, TokenEndpoint as _};
 use codex_translate::images::{ImagesRequest, Task};
 use codex_translate::responses::ResponsesRequest;
-use codex_upstream::{Backend, ClientIdentity, Emulation, HttpUpstream, HttpUpstreamConfig, TurnRequest};
+use codex_upstream::{
+    AlphaRequest, AlphaTool, Backend, ClientIdentity, Emulation, HttpUpstream, HttpUpstreamConfig, TurnRequest,
+};
 use codex_upstream::{Upstream as _, requests};
-use http::Request;
+use http::{HeaderName, HeaderValue, Request};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -176,6 +178,29 @@ async fn an_image_is_requested_as_the_official_client_requests_it() {
     ];
     assert_eq!(sent.head, expected);
     assert_eq!(sent.members(), ["prompt", "background", "model", "quality", "size"]);
+}
+
+#[tokio::test]
+async fn a_call_of_a_tool_is_handed_on_as_the_official_client_sends_it() {
+    let given = [("x-openai-tool-output-truncation-policy", "{}"), ("x-openai-encrypted-tool-arguments", "true")];
+    let given = given.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    let call = AlphaRequest::new(AlphaTool::Notes, "append_to_file", &given.into_iter().collect(), "{}".into());
+    let sent = sent_to_backend(|backend| requests::alpha(backend, &call.unwrap()).unwrap()).await;
+    let expected = [
+        "POST /backend-api/codex/alpha/notes/v2/append_to_file HTTP/1.1",
+        "x-openai-tool-output-truncation-policy: {}",
+        "x-openai-encrypted-tool-arguments: true",
+        "authorization: Bearer token",
+        "chatgpt-account-id: account",
+        "content-type: application/json",
+        "originator: codex-tui",
+        AGENT,
+        "accept: */*",
+        "accept-encoding: zstd,gzip",
+        "host: …",
+        "content-length: …",
+    ];
+    assert_eq!(sent.head, expected);
 }
 
 #[tokio::test]
