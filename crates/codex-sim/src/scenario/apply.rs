@@ -68,7 +68,7 @@ impl Framing {
             "trailing" => self.trailing = true,
             "comments" => self.comments = true,
             "legacy-delta" => self.legacy_delta = true,
-            "deaf" => self.deaf = true,
+            "ignore-interrupts" => self.ignores_interrupts = true,
             "compressed" => self.compressed = true,
             "no-item-done" => self.no_item_done = true,
             _ => return false,

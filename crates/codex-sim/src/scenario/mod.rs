@@ -36,7 +36,7 @@ use crate::scenario::word::{PREFIX, ScenarioError, Word, parse_bracketed};
 /// and keys), `late-limits=PERCENT` (a quota event after the output), `full-output` (`empty-output` is the default),
 /// `content-type` (`no-content-type` is the default), `trailing`, `comments`, `legacy-delta`, `no-item-done`,
 /// `compressed` (as the request's `accept-encoding` says). On a WebSocket, words about bytes and lines have no effect;
-/// `close=CODE` closes the connection instead of answering, and `deaf` ignores interrupts.
+/// `close=CODE` closes the connection instead of answering, and `ignore-interrupts` gives them no answer.
 ///
 /// **Status**: `401` (`=token_expired`, `=token_revoked`, `=detail`, `=scope`), `402`, `403-json`, `cloudflare` (403
 /// with HTML; `=blocked`, `=unable` for other pages), `404` (`=empty`), `422`, `429-usage`, `429-not-included`,

@@ -98,7 +98,7 @@ pub(crate) struct Framing {
     /// Compresses the reply as the request accepts it.
     pub(crate) compressed: bool,
     /// Ignores interrupts on a WebSocket.
-    pub(crate) deaf: bool,
+    pub(crate) ignores_interrupts: bool,
     /// Closes the WebSocket with this code instead of answering.
     pub(crate) close: Option<u16>,
     /// The events before `response.created` on a WebSocket; no word asks for them alone.

@@ -127,10 +127,10 @@ async fn an_interrupt_ends_a_silence_with_keepalives() {
 }
 
 #[tokio::test]
-async fn a_deaf_backend_ignores_an_interrupt() {
+async fn a_backend_that_ignores_an_interrupt_finishes_the_turn() {
     let peer = Peer::start().await;
     let mut socket = Socket::open(&peer).await;
-    let sent = stalled(&mut socket, "[sim:deaf]", 5, json!({"model": STOPS})).await;
+    let sent = stalled(&mut socket, "[sim:ignore-interrupts]", 5, json!({"model": STOPS})).await;
     socket.send(&interrupt(&sent[3]["response"]["id"])).await;
     peer.sim.control().release();
     let rest = socket.ask(&json!({"type": "response.processed"})).await;

@@ -14,7 +14,7 @@ pub(crate) struct Progress {
     /// The usage of the turn without any output.
     usage: Usage,
     /// Whether the scenario ignores interrupts.
-    deaf: bool,
+    ignores_interrupts: bool,
     /// The response of `response.created`; empty before it.
     response: Map<String, Value>,
     next_sequence_number: u64,
@@ -38,10 +38,10 @@ pub(crate) enum TurnEnding {
 }
 
 impl Progress {
-    pub(crate) fn new(usage: Usage, deaf: bool) -> Self {
+    pub(crate) fn new(usage: Usage, ignores_interrupts: bool) -> Self {
         Self {
             usage,
-            deaf,
+            ignores_interrupts,
             response: Map::new(),
             next_sequence_number: 0,
             messages: 0,
@@ -107,8 +107,8 @@ impl Progress {
         self.ending.is_none() && self.response_id() == Some(id)
     }
 
-    pub(crate) fn is_deaf(&self) -> bool {
-        self.deaf
+    pub(crate) fn ignores_interrupts(&self) -> bool {
+        self.ignores_interrupts
     }
 
     /// Returns whether the model stops on an interrupt (`docs/backend.md` §4): gpt-6 does, gpt-5.6 does not, and of

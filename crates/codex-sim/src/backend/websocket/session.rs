@@ -222,7 +222,7 @@ impl Session {
     ) -> ControlFlow<SessionEnd> {
         inbound.ticket.status(StatusCode::OK.as_u16());
         plan.framing.without_lines();
-        let mut progress = Progress::new(answer.script.input_usage(), plan.framing.deaf);
+        let mut progress = Progress::new(answer.script.input_usage(), plan.framing.ignores_interrupts);
         let (ticket, flush_log) = (inbound.ticket.clone(), inbound.connection.flush_log.clone());
         let mut pieces =
             pin!(frames(answer.script, plan.framing, Arc::clone(&self.state.stalls), ticket.clone(), flush_log));
@@ -266,7 +266,7 @@ impl Session {
         let flow = match frame {
             // One turn at a time.
             ClientFrame::Create(_) => Break(SessionEnd::Closed(1008)),
-            ClientFrame::Control(ControlFrame::Interrupt(_)) if progress.is_some_and(Progress::is_deaf) => {
+            ClientFrame::Control(ControlFrame::Interrupt(_)) if progress.is_some_and(Progress::ignores_interrupts) => {
                 Continue(false)
             }
             ClientFrame::Control(ControlFrame::Interrupt(id))
@@ -274,10 +274,8 @@ impl Session {
             {
                 ticket.status(StatusCode::OK.as_u16());
                 let now = self.state.clock.unix_now();
-                for message in progress.map(|progress| progress.interruption(now)).unwrap_or_default() {
-                    send(message, socket).await?;
-                }
-                Continue(true)
+                let messages = progress.map(|progress| progress.interruption(now)).unwrap_or_default();
+                send_all(messages, socket).await.map_continue(|()| true)
             }
             ClientFrame::Control(frame) => {
                 answer_control(frame, progress, &ticket, socket).await.map_continue(|()| false)
@@ -329,6 +327,13 @@ async fn answer_control(
 async fn refuse(refusal: Refusal, ticket: &Ticket, socket: &mut Socket) -> ControlFlow<SessionEnd> {
     ticket.status(refusal.status().as_u16());
     send(refusal.into_message().to_string(), socket).await
+}
+
+async fn send_all(messages: Vec<String>, socket: &mut Socket) -> ControlFlow<SessionEnd> {
+    for message in messages {
+        send(message, socket).await?;
+    }
+    Continue(())
 }
 
 async fn send(message: String, socket: &mut Socket) -> ControlFlow<SessionEnd> {
