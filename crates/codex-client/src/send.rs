@@ -43,16 +43,16 @@ where
 /// Sends a request, and records the models and the quota that the head of its reply reports.
 ///
 /// # Errors
-/// There is no reply, or the backend refused the request: the error for the client.
+/// There is no reply, or the backend refused the request.
 pub(crate) async fn send(
     client: &ClientState,
     upstream: &Attempts<AnyUpstream>,
     request: &Request<Bytes>,
     retry: &RetryPolicy,
-) -> Result<Response<ChunkStream>, Error> {
+) -> Result<Response<ChunkStream>, SendError> {
     let sent = send_with_retry(upstream, request, retry, &client.timer).await;
     observe(client, &sent);
-    sent.map_err(|error| error::of_last_try(error, &client.tokens.login_command()))
+    sent
 }
 
 /// Sends a turn as the login of `bearer`, and reads as far as its first output; after `deadline`, as far as its

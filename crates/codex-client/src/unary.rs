@@ -1,13 +1,13 @@
-//! Calls of the backend without a stream: images, and those of the official client's own tools. Login and route are
-//! those of a turn.
+//! Calls of the backend without a stream: images. Login, route and retries are those of a turn.
 
 use bytes::Bytes;
 use codex_translate::{Error, Usage};
-use codex_upstream::{Backend, RetryPolicy, UpstreamError, read_to_end};
-use http::{Request, Response};
+use codex_upstream::{Backend, UpstreamError, read_to_end};
+use http::Request;
 use serde_json::Value;
 
 use crate::attempts::Attempts;
+use crate::error;
 use crate::send::{send, with_bearer};
 use crate::state::ClientState;
 
@@ -22,24 +22,13 @@ pub(crate) async fn send_unary(
     client: &ClientState,
     build: impl Fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError> + Sync,
 ) -> Result<Bytes, Error> {
-    Ok(send_repeatedly(client, &client.retry, build).await?.into_body())
-}
-
-/// The same with retries of its own, and with the head of the reply.
-///
-/// # Errors
-/// As [`send_unary`].
-pub(crate) async fn send_repeatedly(
-    client: &ClientState,
-    retry: &RetryPolicy,
-    build: impl Fn(&Backend<'_>) -> Result<Request<Bytes>, UpstreamError> + Sync,
-) -> Result<Response<Bytes>, Error> {
     let (build, upstream) = (&build, &Attempts::new(client.upstream.clone(), &client.observer));
     with_bearer(client, |bearer| async move {
         let route = client.route(&bearer).await?;
         let request = build(&client.backend(&bearer, &route))?;
-        let (head, body) = send(client, upstream, &request, retry).await?.into_parts();
-        Ok(Response::from_parts(head, read_to_end(body, MAX_REPLY_BYTES).await?))
+        let reply = send(client, upstream, &request, &client.retry).await;
+        let reply = reply.map_err(|error| error::of_last_try(error, &client.tokens.login_command()))?;
+        Ok(read_to_end(reply.into_body(), MAX_REPLY_BYTES).await?)
     })
     .await
 }

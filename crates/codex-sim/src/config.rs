@@ -30,8 +30,8 @@ pub struct SimConfig {
     pub email: String,
     /// Plan claim of issued tokens, e.g. `plus`.
     pub plan_type: String,
-    /// Whether models that the backend has withdrawn (gpt-5.1 to gpt-5.3-codex, `docs/backend.md` §5.4) still answer.
-    /// They do by default, for clients that have their names built in.
+    /// Whether models that the backend has withdrawn (gpt-5.1 to gpt-5.3-codex-spark, `docs/backend.md` §5.4) still
+    /// answer. They do by default, for clients that have their names built in.
     pub retired_models: bool,
     /// Whether the device-code endpoints are enabled; when not, `usercode` answers 404 as the real issuer does.
     pub device_login: bool,

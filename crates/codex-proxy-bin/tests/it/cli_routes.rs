@@ -144,7 +144,7 @@ async fn the_backends_refusals_have_the_shape_of_the_api() {
     let used_up =
         r#"{"error":{"type":"usage_limit_reached","message":"The usage limit has been reached","plan_type":"plus"}}"#;
     for (status, body, expected) in [
-        (404, r#"{"detail":"Not Found"}"#, 502),
+        (404, r#"{"detail":"Not Found"}"#, 400),
         (429, used_up, 429),
         (400, r#"{"detail":"Bad input"}"#, 400),
         (503, "", 503),
