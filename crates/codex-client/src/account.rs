@@ -147,7 +147,7 @@ fn remove_identity(value: &mut Value) {
             members.values_mut().for_each(remove_identity);
         }
         Value::Array(entries) => entries.iter_mut().for_each(remove_identity),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -42,13 +42,12 @@ impl Client {
 /// Returns the error for the client. That the backend does not have an operation is no fault of the backend's, which
 /// might disappear: a retry cannot help.
 fn refused(error: SendError, request: &AlphaRequest, login: &str) -> Error {
-    match &error {
-        SendError::Refused { failure, .. }
-            if failure.status == StatusCode::NOT_FOUND && failure.error.kind() == ErrorKind::Server =>
-        {
-            let message = format!("the backend does not have `{}`: {}", request.path(), failure.error.message());
-            Error::new(ErrorKind::InvalidRequest, message).with_code("unknown_url")
-        }
-        _ => error::of_last_try(error, login),
+    if let SendError::Refused { failure, .. } = &error
+        && failure.status == StatusCode::NOT_FOUND
+        && failure.error.kind() == ErrorKind::Server
+    {
+        let message = format!("the backend does not have `{}`: {}", request.path(), failure.error.message());
+        return Error::new(ErrorKind::InvalidRequest, message).with_code("unknown_url");
     }
+    error::of_last_try(error, login)
 }

@@ -165,11 +165,14 @@ impl Route {
 
     /// Returns whether the reply shows the requests of all callers, or the account's quota.
     pub(crate) fn is_status(&self) -> bool {
-        match self {
-            Self::StatusPage | Self::Status | Self::Metrics | Self::Usage => true,
-            Self::Cli(query) => matches!(query, CliQuery::Usage | CliQuery::ResetCredits),
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::StatusPage
+                | Self::Status
+                | Self::Metrics
+                | Self::Usage
+                | Self::Cli(CliQuery::Usage | CliQuery::ResetCredits)
+        )
     }
 
     /// Returns whether such requests are sent automatically, again and again: probes, scrapes, an open status page, a

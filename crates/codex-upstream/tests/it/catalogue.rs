@@ -1,4 +1,4 @@
-use codex_upstream::{Catalogue, CatalogueError, DEFAULT_VERSION, Model, Visibility};
+use codex_upstream::{Catalogue, CatalogueError, DEFAULT_VERSION, Visibility};
 
 #[test]
 fn only_the_slug_is_needed() {
@@ -115,11 +115,8 @@ fn the_built_in_list_is_the_documented_one() {
         let [slug, priority, default_effort, efforts, context, lite, version, notes] = row[..] else {
             panic!("{row:?}")
         };
-        let priority_of = |model: &Model| match model.visibility {
-            Visibility::List => model.priority.to_string(),
-            _ => format!("{}, hidden", model.priority),
-        };
-        assert_eq!((slug, priority), (model.slug.as_str(), priority_of(model).as_str()));
+        let hidden = if model.visibility == Visibility::List { "" } else { ", hidden" };
+        assert_eq!((slug, priority), (model.slug.as_str(), format!("{}{hidden}", model.priority).as_str()));
         assert_eq!(Some(default_effort), model.default_effort.as_deref(), "{slug}");
         assert_eq!(efforts, format!("{} to {}", model.efforts[0], model.efforts[model.efforts.len() - 1]), "{slug}");
         let thousands = |tokens: Option<u64>| tokens.unwrap() / 1000;
