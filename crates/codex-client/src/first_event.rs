@@ -26,7 +26,7 @@ pub(crate) async fn read_ahead(reply: &mut ReplyEvents, deadline: Instant) -> Re
     while !prelude.is_complete && read_bytes < MAX_PRELUDE_BYTES {
         let next = poll_fn(|cx| match reply.poll_next(cx) {
             Poll::Pending if hold.as_mut().poll(cx).is_ready() && prelude.has_begun => Poll::Ready(None),
-            next => next.map(Some),
+            next @ (Poll::Ready(_) | Poll::Pending) => next.map(Some),
         });
         let batch = match next.await {
             Some(Some(batch)) => batch,

@@ -133,7 +133,7 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         let first_output = poll_fn(|cx| match caught_poll(|| self.poll_fill(cx)) {
             // Everything later, even a failure, is part of the stream.
             Poll::Pending if self.hold.is_none() => Poll::Ready(Ok(())),
-            filled => filled,
+            filled @ (Poll::Ready(_) | Poll::Pending) => filled,
         });
         if let Err(error) = first_output.await {
             if self.out.bytes() == 0 {
