@@ -15,6 +15,7 @@ mod faults;
 mod lanes;
 mod lifecycle;
 mod limits;
+mod liveness;
 mod models;
 mod mounting;
 mod openapi;

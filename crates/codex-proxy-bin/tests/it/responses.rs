@@ -1,5 +1,6 @@
 //! The Responses endpoint end to end.
 
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::support::Harness;
@@ -31,6 +32,25 @@ async fn a_stream_starts_with_created_and_ends_with_the_complete_response() {
     assert!(events.iter().all(|event| event["type"] != "keepalive"));
     let numbers: Vec<_> = events.iter().map(|event| event["sequence_number"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_official_client_hears_the_backends_keepalives() {
+    let proxy = Harness::start().await;
+    for (name, value, expected) in [
+        ("originator", "codex-tui", true),
+        ("user-agent", "codex_exec/0.171.0 (Debian 12.0.0; x86_64) xterm (codex_exec; 0.171.0)", true),
+        ("user-agent", "OpenAI/Python 3.57.0", false),
+    ] {
+        let mut body = ask("[sim:text=Hello there][sim:keepalive]");
+        body["stream"] = true.into();
+        let reply = proxy.send(Method::POST, "/v1/responses", &[(name, value)], body.to_string()).await;
+        let events = reply.events();
+        assert_eq!(events.iter().any(|event| event["type"] == "keepalive"), expected, "{name}: {value}");
+        for (number, event) in events.iter().enumerate() {
+            assert_eq!(event["sequence_number"], number, "{event}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use codex_client::ids::reply_id;
 use codex_client::{Relay, ReplyPart, Turn};
@@ -217,7 +218,9 @@ impl LaneTurn {
 
     /// Opens the reply, of which nothing is sent before it is polled.
     fn start(&mut self) {
-        let Some(QueuedTurn { turn, mut store, .. }) = self.queued.take() else { return };
+        let Some(QueuedTurn { mut turn, mut store, .. }) = self.queued.take() else { return };
+        // A message can report a failure at any time, so no event waits for one (docs/features.md R8).
+        turn.hold = Duration::ZERO;
         let relay = turn.start().into_relay(self.guard.record().clone(), |plan, reply_id| StoringPipe {
             pipe: ResponsesPipe::new(plan, reply_id),
             store: store.take(),
