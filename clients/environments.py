@@ -60,5 +60,14 @@ def made_once(complete, directory):
         complete.touch()
 
 
+@contextmanager
+def login_ports():
+    """Holds the ports to which a login redirects: a second login of another suite would take them away."""
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    with (INSTALLED / "login.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def digest(content):
     return hashlib.sha256(content).hexdigest()[:12]

@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+from codex_cli import Interface, quiet
 from environments import node_packages
 from harness import KEY, PATIENCE, environment
 from snippets import Page, at
@@ -18,17 +19,19 @@ class Cli:
     def __init__(self, directory, proxy, config):
         self.directory = directory
         (directory / ".codex").mkdir()
-        # Plugins and usage data concern OpenAI's servers, not the provider's.
-        offline = "[analytics]\nenabled = false\n[features]\nplugins = false\n"
-        (directory / ".codex" / "config.toml").write_text(at(proxy, config) + offline)
-        # For the configuration that reads the key from here.
-        self.env = environment(HOME=str(directory), CODEX_PROXY_API_KEY=KEY)
+        (directory / ".codex" / "config.toml").write_text(at(proxy, config) + quiet(directory))
+        # The key is for the configuration that reads it from here.
+        self.env = environment(HOME=str(directory), CODEX_PROXY_API_KEY=KEY, TERM="xterm-256color")
 
     def exec(self, *arguments):
         return subprocess.run(
             [self.program, "exec", "--skip-git-repo-check", *arguments], env=self.env, cwd=self.directory,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE,
         )
+
+    def terminal(self, model):
+        """Starts the interface in a terminal."""
+        return Interface(self.program, "-m", model, env=self.env, cwd=self.directory)
 
 
 CONFIGS = {"http": PAGE.block("toml", "env_key"), "websocket": PAGE.block("toml", "http_headers")}
@@ -43,6 +46,12 @@ def transport(request):
 @pytest.fixture
 def cli(proxy, tmp_path, transport):
     return Cli(tmp_path, proxy, CONFIGS[transport])
+
+
+@pytest.fixture
+def set_up(tmp_path):
+    """Sets the client up for a proxy and a transport."""
+    return lambda proxy, transport: Cli(tmp_path, proxy, CONFIGS[transport])
 
 
 @pytest.fixture

@@ -4,16 +4,11 @@ It runs with the simulated backend directly and through the proxy; what reaches 
 key. The differences are listed here and explained in the documentation of `codex_upstream::requests`.
 """
 
-import json
-import subprocess
-from dataclasses import dataclass
-
 import pytest
-from environments import node_packages
+from codex_cli import Codex
 from exercised import exercises
-from harness import KEY, PATIENCE, Backend, Proxy, ask, environment, post
+from harness import KEY, Backend, Proxy, ask, post
 
-CODEX = node_packages("codex-cli") / "codex"
 # The one of the newest models with the ordinary request form, which the proxy uses for all of them.
 MODEL = "gpt-5.5"
 
@@ -24,13 +19,6 @@ TERMINAL = {"x-codex-window-id", "x-codex-turn-metadata"}
 TASK = '[sim:tool-once=exec_command][sim:args-once={"cmd":"echo from-the-tool"}] hello'
 
 
-@dataclass
-class Ran:
-    code: int
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture
 def own(tmp_path):
     """A separate backend, without the requests of other tests."""
@@ -38,35 +26,12 @@ def own(tmp_path):
         yield backend
 
 
-def codex(
-    directory, backend, base_url, *, prompt=TASK, model=MODEL, is_expired=False, websockets=False, config=""
-):
+def codex(directory, backend, base_url, *, prompt=TASK, is_expired=False, model=MODEL, **options):
     """Runs `codex exec` with a login of `backend`, sending its turns to `base_url`."""
-    home = directory / "codex-home"
-    home.mkdir(parents=True)
-    minted = backend.control("POST", "tokens")
+    login = backend.control("POST", "tokens")
     if is_expired:
         backend.control("POST", "invalidate")
-    names = ("id_token", "access_token", "refresh_token", "account_id")
-    auth = {"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": {name: minted[name] for name in names}}
-    (home / "auth.json").write_text(json.dumps(auth | {"last_refresh": "2026-11-23T00:00:00Z"}))
-    # By this name the client decides whether to compress and to send routing hints, as for its own provider.
-    (home / "config.toml").write_text(
-        f'{config}model = "{model}"\nmodel_provider = "tested"\nchatgpt_base_url = "{backend.upstream_url}"\n'
-        f'[model_providers.tested]\nname = "OpenAI"\nbase_url = "{base_url}"\nwire_api = "responses"\n'
-        f"supports_websockets = {str(websockets).lower()}\nrequires_openai_auth = true\n"
-    )
-    env = environment(
-        CODEX_HOME=str(home),
-        CODEX_CA_CERTIFICATE=str(backend.ca),
-        CODEX_REFRESH_TOKEN_URL_OVERRIDE=f"{backend.auth_url}/oauth/token",
-        HOME=str(directory),
-    )
-    command = [CODEX, "exec", "--skip-git-repo-check", prompt]
-    ran = subprocess.run(
-        command, env=env, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE
-    )
-    return Ran(ran.returncode, ran.stdout, ran.stderr)
+    return Codex(directory, backend, base_url, login=login, model=model, **options).exec(prompt)
 
 
 def direct(tmp_path, backend, **options):

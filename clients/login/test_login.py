@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 from browser import SCREENSHOTS, chromium
+from environments import login_ports
 from harness import BINARIES, KEY, PATIENCE, Backend, Program, Proxy, ask, environment
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -31,7 +32,7 @@ def login(plain_backend, tmp_path):
     """`codex-proxy login` with a browser that does nothing; the test opens the printed URL."""
     env = environment(CODEX_PROXY_HOME=str(tmp_path / "home"), BROWSER="true", **plain_backend.settings())
     env.pop("DISPLAY", None)
-    with Program(BINARIES / "codex-proxy", "login", env=env) as program:
+    with login_ports(), Program(BINARIES / "codex-proxy", "login", env=env) as program:
         program.address = program.line(r"https?://\S+/oauth/authorize\?\S+").group()
         program.home = tmp_path / "home"
         yield program
