@@ -205,9 +205,11 @@ async fn the_retry_after_a_cut_is_accepted() {
         body["input"].as_array_mut().expect("a list").extend(thought.into_iter().map(replayed));
         let again = send(&peer, &body, is_lite).await;
         assert_eq!(again.last()["type"], "response.completed", "{}", again.text());
-        let refused = json!({"type": "message", "role": "user", "content": "and?"});
-        body["input"].as_array_mut().expect("a list").push(refused);
-        assert!(send(&peer, &body, is_lite).await.text().contains("without its required following item"));
+        // The user may say something else instead.
+        let steered = json!({"type": "message", "role": "user", "content": "and?"});
+        body["input"].as_array_mut().expect("a list").push(steered);
+        let after = send(&peer, &body, is_lite).await;
+        assert_eq!(after.last()["type"], "response.completed", "{}", after.text());
     }
 }
 

@@ -549,7 +549,7 @@ async fn encrypted_reasoning_is_accepted_only_by_its_account_and_family() {
     assert_eq!(again.status, 200, "{}", again.text());
     let other = peer.turn(&with(json!({"input": items, "model": "gpt-6-sol"}))).await;
     assert_eq!(other.json()["error"]["code"], "invalid_encrypted_content");
+    // An interrupted reply leaves its reasoning without an answer.
     items.remove(1);
-    let alone = peer.turn(&with(json!({"input": items}))).await;
-    assert!(alone.text().contains("was provided without its required following item"), "{}", alone.text());
+    assert_eq!(peer.turn(&with(json!({"input": items}))).await.status, 200);
 }

@@ -68,15 +68,17 @@ fn is_paired(item: &Value) -> bool {
     !item.as_object().is_some_and(runs_at_the_server)
 }
 
-/// §2.7: a reasoning item without its answer. At the end of the input it is accepted: the CLI 0.169.0 sends one there
-/// after a stream was cut off, and the model continues from it.
+/// §2.7: a reasoning item without its answer. It is accepted with encrypted content, as the official client sends it
+/// when a stream was cut off (0.169.0) or a reply interrupted (0.171.0): at the end of the input, or followed by what
+/// the user said instead.
 fn reasoning_is_followed(input: &[Value]) -> Result<(), Refusal> {
     let follows = |index: usize| {
         let next = input[index + 1..].iter().find(|item| kind(item) != "configuration_update");
         next.is_none_or(|next| PRODUCED.contains(&kind(next)) || (kind(next) == "message" && role(next) == "assistant"))
     };
+    let is_encrypted = |item: &Value| item.get("encrypted_content").is_some_and(Value::is_string);
     let mut indexed = input.iter().enumerate();
-    let alone = indexed.find(|(index, item)| kind(item) == "reasoning" && !follows(*index));
+    let alone = indexed.find(|(index, item)| kind(item) == "reasoning" && !is_encrypted(item) && !follows(*index));
     alone.map_or(Ok(()), |(index, item)| {
         let id = item.get("id").and_then(Value::as_str).map_or_else(|| format!("input[{index}]"), str::to_owned);
         let message = format!("Item '{id}' of type 'reasoning' was provided without its required following item.");
