@@ -177,6 +177,11 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         Poll::Ready(self.take_output().map(Ok))
     }
 
+    /// Returns whether the reply has ended; its end may not have been handed out yet.
+    pub fn has_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
     /// Returns whether the reply has ended and everything was handed out.
     pub fn is_finished(&self) -> bool {
         self.state == State::Ended && self.out.bytes() == 0
@@ -209,6 +214,11 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
     /// Returns the pipe of the first turn.
     pub fn first_pipe(&self) -> Option<&P> {
         self.choices.first().map(|choice| &choice.pipe)
+    }
+
+    /// Returns the pipe of the first turn, and drops the rest of the reply.
+    pub fn into_first_pipe(self) -> Option<P> {
+        self.choices.into_iter().next().map(|choice| choice.pipe)
     }
 
     /// Fills `out`; ready when it holds something or the reply has ended.

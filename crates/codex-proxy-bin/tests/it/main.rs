@@ -29,6 +29,7 @@ mod secrets;
 mod seeing;
 mod serving;
 mod sockets;
+mod steering;
 mod stored;
 mod support;
 mod tokens;

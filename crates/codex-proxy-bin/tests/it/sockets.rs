@@ -282,6 +282,21 @@ async fn a_client_that_disconnects_ends_its_turn_at_the_backend() {
 }
 
 #[tokio::test]
+async fn a_response_is_created_before_its_first_output() {
+    let proxy = Harness::start().await;
+    let mut client = Client::connect(&proxy).await;
+    client.send(&create("[sim:stall=2][sim:failed-first=server_error] hi")).await;
+    client.send(&create("[sim:stall=2] hi")).await;
+    let mut event = client.event().await;
+    while event["type"] == "error" || event["type"] == "response.failed" {
+        event = client.event().await;
+    }
+    assert_eq!(event["type"], "response.created");
+    proxy.sim.control().release();
+    assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
+}
+
+#[tokio::test]
 async fn notices_are_sent_as_metadata() {
     let proxy = Harness::start().await;
     let mut client = Client::connect(&proxy).await;

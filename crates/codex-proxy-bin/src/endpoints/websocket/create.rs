@@ -45,6 +45,24 @@ impl Create {
         Ok(Self { members, input, previous, bytes: frame.len(), generate })
     }
 
+    /// Returns the request that continues the response `id` of this one with more input, with the same settings.
+    pub(super) fn successor(self, id: &str, input: Vec<Box<RawValue>>) -> Self {
+        Self { input: Some(input), previous: Some(id.to_owned()), generate: true, ..self }
+    }
+
+    /// Puts `items` before its own input.
+    pub(super) fn prepend(&mut self, mut items: Vec<Box<RawValue>>) {
+        items.extend(self.input.take().unwrap_or_default());
+        self.input = Some(items);
+    }
+
+    /// Returns a copy of its settings, and their size.
+    pub(super) fn settings(&self) -> (Self, usize) {
+        let members = self.members.clone();
+        let bytes = members.iter().map(|(name, value)| name.len() + value.get().len()).sum();
+        (Self { members, input: None, previous: None, bytes, generate: true }, bytes)
+    }
+
     /// Returns the response that it continues.
     pub(super) fn previous(&self) -> Option<&str> {
         self.previous.as_deref()

@@ -18,6 +18,8 @@ pub(super) enum ClientFrame {
     Interrupt { lane: Lane, response_id: String },
     /// `response.cancel`, by which clients of the Realtime API do: the response with this id, or else the lane's.
     Cancel { lane: Lane, response_id: Option<String> },
+    /// `response.steer`: input for a running response.
+    Steer,
     /// A frame that needs no answer.
     Notification,
 }
@@ -55,6 +57,10 @@ impl ClientFrame {
     pub(super) fn read(text: &str) -> Result<Self, FrameError> {
         let unnamed = |error| FrameError { lane: Lane::default(), error };
         let envelope = Envelope::read(text).map_err(unnamed)?;
+        // The response decides about the lane of its input.
+        if string("type", envelope.r#type).is_ok_and(|kind| kind.as_deref() == Some("response.steer")) {
+            return Ok(Self::Steer);
+        }
         let lane = Lane::read(envelope.stream_id).map_err(unnamed)?;
         envelope.frame(&lane).map_err(|error| FrameError { lane, error })
     }
@@ -99,8 +105,8 @@ impl<'a> Envelope<'a> {
             other => {
                 let other: String = other.chars().take(64).collect();
                 let message = format!(
-                    "unknown frame type `{other}`; known are `response.create`, `response.interrupt` and \
-                     `response.cancel`"
+                    "unknown frame type `{other}`; known are `response.create`, `response.interrupt`, \
+                     `response.cancel` and `response.steer`"
                 );
                 Err(Error::invalid("type", message).with_code("invalid_value"))
             }

@@ -6,7 +6,7 @@
 //! becomes a ping.
 //!
 //! `frame.rs` reads frames, `lanes.rs` says which request is next, `turn.rs` is one turn, `remembered.rs` is what
-//! requests continue, and `session.rs` brings them together. `client_socket.rs` is the connection.
+//! requests continue, `steering.rs` is input for running responses, and `session.rs` brings them together. `client_socket.rs` is the connection.
 
 mod client_socket;
 mod create;
@@ -15,6 +15,7 @@ mod lanes;
 mod metered;
 mod remembered;
 mod session;
+mod steering;
 mod turn;
 
 use codex_translate::{Error, ErrorKind};

@@ -74,10 +74,7 @@ impl RememberedResponses {
     /// if it is too large.
     pub(super) fn remember(&mut self, lane: &Lane, id: &str, input: Option<RetainedInput>, output: &[&RawValue]) {
         self.forget(lane);
-        self.ended.push_back(id.to_owned());
-        if self.ended.len() > MAX_ENDED {
-            self.ended.pop_front();
-        }
+        self.note_ended(Some(id.to_owned()));
         let Some(RetainedInput { mut items, bytes }) = input else { return };
         let more = output.iter().map(|item| item.get().len()).sum();
         if !self.grow(more) {
@@ -88,6 +85,14 @@ impl RememberedResponses {
         self.responses.push_back(Remembered { lane: lane.clone(), id: id.to_owned(), items, bytes: bytes + more });
         if self.responses.len() > MAX_REMEMBERED {
             self.forget_oldest();
+        }
+    }
+
+    /// Notes that a response has ended.
+    pub(super) fn note_ended(&mut self, id: Option<String>) {
+        self.ended.extend(id);
+        if self.ended.len() > MAX_ENDED {
+            self.ended.pop_front();
         }
     }
 

@@ -21,8 +21,10 @@ use crate::endpoints::websocket::create::Create;
 use crate::endpoints::websocket::frame::{ClientFrame, FrameError};
 use crate::endpoints::websocket::lanes::{Lane, MAX_RUNNING, WaitingRequest, WaitingRequests};
 use crate::endpoints::websocket::remembered::RememberedResponses;
-use crate::endpoints::websocket::turn::{Begun, LaneTurn, Metadata, TurnPart};
+use crate::endpoints::websocket::steering::{PendingSteers, Steer, SteerError};
+use crate::endpoints::websocket::turn::{AppliedSteers, Begun, LaneTurn, Metadata, TurnPart};
 use crate::reply;
+use crate::request::budget::BudgetPermit;
 use crate::request::limits::{Limits, full};
 
 /// How often a quiet connection is pinged.
@@ -46,6 +48,9 @@ struct Connection {
     first: usize,
     waiting: WaitingRequests,
     remembered: RememberedResponses,
+    pending: PendingSteers,
+    limit_bytes: usize,
+    is_stopping: bool,
 }
 
 impl Session {
@@ -62,6 +67,9 @@ impl Session {
             first: 0,
             waiting: WaitingRequests::new(limits.body_bytes),
             remembered: RememberedResponses::new(limits.body_bytes, self.app.retained_budget.clone()),
+            pending: PendingSteers::default(),
+            limit_bytes: limits.body_bytes,
+            is_stopping: false,
             session: self,
         };
         let Err(end) = connection.run(stopping, &limits).await;
@@ -83,7 +91,8 @@ impl Connection {
         let mut idle = pin!(sleep(idle_time));
         let mut pings = interval_at(Instant::now() + PING, PING);
         loop {
-            let is_stopping = *stopping.borrow();
+            self.is_stopping = *stopping.borrow();
+            let is_stopping = self.is_stopping;
             if is_stopping {
                 self.reject_waiting().await?;
             } else {
@@ -129,6 +138,7 @@ impl Connection {
             Ok(ClientFrame::Cancel { lane, response_id }) => {
                 self.interrupt("response.cancel", &lane, response_id.as_deref()).await
             }
+            Ok(ClientFrame::Steer) => self.steer(message).await,
             Ok(ClientFrame::Notification) => Ok(()),
             Err(FrameError { lane, error }) => self.socket.send_error(&lane, &error).await,
         }
@@ -147,24 +157,53 @@ impl Connection {
     /// Begins the turn of a request.
     async fn start(&mut self, request: WaitingRequest) -> Result<(), SessionEnd> {
         let WaitingRequest { lane, message: ClientMessage { text, permit } } = request;
-        let session = &self.session;
-        // A revoked key also ends the connections that it opened.
-        if let Err(denied) = session.app.runtime.current().access.admit(session.peer, &session.head) {
-            self.socket.send_error(&lane, &reply::from_denied(denied, session.app.advice())).await?;
-            return Err(SessionEnd::Close(CloseCode::Policy, "the key is no longer accepted"));
-        }
-        let begun = Create::read(&text);
+        self.admit(&lane).await?;
+        let create = Create::read(&text);
         drop(text);
-        let begun = begun.and_then(|create| LaneTurn::begin(session, &lane, create, permit, &mut self.remembered));
-        match begun {
-            Ok(Begun::Turn(turn)) => {
-                self.turns.push(*turn);
-                Ok(())
+        match create {
+            Ok(mut create) => {
+                // Input that was accepted for the response comes before the results that it has waited for.
+                let steers = create.previous().map(|id| self.pending.take(id)).unwrap_or_default();
+                if !steers.is_empty() {
+                    create.prepend(steers.iter().flat_map(Steer::items).collect());
+                }
+                self.begin(&lane, create, permit, AppliedSteers { steers, is_automatic: false }).await
             }
-            Ok(Begun::Prewarmed(events)) => self.socket.send_events(&lane, events).await,
             Err(error) => {
                 self.remembered.release(&lane, None);
                 self.send_error(&lane, error).await
+            }
+        }
+    }
+
+    /// Checks the caller again for each turn: a revoked key also ends the connections that it opened.
+    async fn admit(&mut self, lane: &Lane) -> Result<(), SessionEnd> {
+        let session = &self.session;
+        if let Err(denied) = session.app.runtime.current().access.admit(session.peer, &session.head) {
+            self.socket.send_error(lane, &reply::from_denied(denied, session.app.advice())).await?;
+            return Err(SessionEnd::Close(CloseCode::Policy, "the key is no longer accepted"));
+        }
+        Ok(())
+    }
+
+    /// Begins the turn of a request that has been admitted.
+    async fn begin(
+        &mut self,
+        lane: &Lane,
+        create: Create,
+        permit: Option<BudgetPermit>,
+        applied: AppliedSteers,
+    ) -> Result<(), SessionEnd> {
+        match LaneTurn::begin(&self.session, lane, create, permit, &mut self.remembered) {
+            Ok(Begun::Turn(mut turn)) => {
+                turn.applied = applied;
+                self.turns.push(*turn);
+                Ok(())
+            }
+            Ok(Begun::Prewarmed(events)) => self.socket.send_events(lane, events).await,
+            Err(error) => {
+                self.remembered.release(lane, None);
+                self.fail(lane, applied, error).await
             }
         }
     }
@@ -186,23 +225,89 @@ impl Connection {
                     self.socket.send_metadata(&turn.lane, &request_id, &notices).await?;
                 }
                 self.socket.send_events(&turn.lane, events).await?;
-                if turn.is_finished() {
-                    self.turns.remove(at).end(&mut self.remembered);
-                }
-                Ok(())
+                if turn.is_finished() { self.finish(at).await } else { Ok(()) }
             }
             TurnPart::Keepalive => self.socket.ping().await,
             TurnPart::Failed(error) => {
                 let turn = self.turns.remove(at);
                 let lane = turn.lane.clone();
-                turn.fail(&mut self.remembered);
-                self.send_error(&lane, error).await
+                let applied = turn.fail(&mut self.remembered);
+                self.fail(&lane, applied, error).await
             }
-            TurnPart::Ended => {
-                self.turns.remove(at).end(&mut self.remembered);
-                Ok(())
-            }
+            TurnPart::Ended => self.finish(at).await,
         }
+    }
+
+    /// Remembers the response of a turn that has ended, and continues it with the input that was accepted for it.
+    async fn finish(&mut self, at: usize) -> Result<(), SessionEnd> {
+        let mut ended = self.turns.remove(at).end(&mut self.remembered);
+        let (lane, steers) = (ended.lane.clone(), std::mem::take(&mut ended.steers));
+        if steers.is_empty() {
+            return Ok(());
+        }
+        let problem = match &ended.response_id {
+            Some(_) if ended.is_interrupted => SteerError::NotActive,
+            Some(id) if !self.is_stopping => {
+                if !ended.required.is_empty() {
+                    let required = std::mem::take(&mut ended.required);
+                    let members = steers.iter().map(|steer| steer.pending(&required));
+                    let events = ended.events("response.steer.pending", members);
+                    self.socket.send_events(&lane, events).await?;
+                    return self.keep_pending(lane, steers).await;
+                }
+                if let Some(settings) = ended.settings {
+                    let create = settings.successor(id, steers.iter().flat_map(Steer::items).collect());
+                    self.admit(&lane).await?;
+                    return self.begin(&lane, create, None, AppliedSteers { steers, is_automatic: true }).await;
+                }
+                SteerError::SuccessorFailed
+            }
+            _ => SteerError::SuccessorFailed,
+        };
+        let failures = steers.into_iter().map(|steer| steer.failed(problem).members());
+        let events = ended.events("response.steer.failed", failures);
+        self.socket.send_events(&lane, events).await
+    }
+
+    /// Accepts input for a running response.
+    async fn steer(&mut self, message: ClientMessage) -> Result<(), SessionEnd> {
+        let ClientMessage { text, permit } = message;
+        let steer = match Steer::read(&text, permit) {
+            Ok(steer) => steer,
+            Err(failure) => return self.socket.send_frame(&Lane::default(), &failure.frame()).await,
+        };
+        let limit_bytes = self.limit_bytes;
+        if let Some(turn) = self.turns.iter_mut().find(|turn| turn.is_response(&steer.response_id)) {
+            if let Err(failure) = turn.steer(steer, limit_bytes) {
+                turn.add_event("response.steer.failed", &failure.members());
+            }
+            return Ok(());
+        }
+        let is_over = self.remembered.has_ended(&steer.response_id);
+        let failure = steer.rejected(if is_over { SteerError::AlreadyCompleted } else { SteerError::NotFound });
+        self.socket.send_frame(&Lane::default(), &failure.frame()).await
+    }
+
+    /// Reports the failure of a request. Input that was accepted for it goes back to the client, as the response that it
+    /// was for can no longer be continued; if the request was made for the input, that is the report.
+    async fn fail(&mut self, lane: &Lane, applied: AppliedSteers, error: Error) -> Result<(), SessionEnd> {
+        self.return_steers(lane, applied.steers).await?;
+        if applied.is_automatic { Ok(()) } else { self.send_error(lane, error).await }
+    }
+
+    /// Keeps input until a request continues the response; what has waited longest goes back to the client.
+    async fn keep_pending(&mut self, lane: Lane, steers: Vec<Steer>) -> Result<(), SessionEnd> {
+        match self.pending.add(lane, steers) {
+            Some((lane, steers)) => self.return_steers(&lane, steers).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn return_steers(&mut self, lane: &Lane, steers: Vec<Steer>) -> Result<(), SessionEnd> {
+        for steer in steers {
+            self.socket.send_frame(lane, &steer.failed(SteerError::SuccessorFailed).frame()).await?;
+        }
+        Ok(())
     }
 
     /// Ends the turn of a response, or without an id that of the lane. If there is none, the answer is an event and not

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use codex_client::ids::reply_id;
 use codex_client::{Relay, ReplyPart, Turn};
+use codex_translate::responses::required_input;
 use codex_translate::{Dialect, Error, EventBuffer, Notice, Options, Pipe, ResponsesPipe, dialect};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -20,6 +21,7 @@ use crate::endpoints::websocket::create::Create;
 use crate::endpoints::websocket::lanes::Lane;
 use crate::endpoints::websocket::remembered::{RememberedResponses, RetainedInput};
 use crate::endpoints::websocket::session::Session;
+use crate::endpoints::websocket::steering::{MAX_STEERS, STEERED, Steer, SteerError, SteerFailure};
 use crate::endpoints::{self, StoreOnCompletion, StoringPipe};
 use crate::ids;
 use crate::reply;
@@ -56,6 +58,34 @@ pub(super) struct LaneTurn {
     guard: RequestGuard,
     /// The memory for the request until it has been sent.
     permits: Vec<BudgetPermit>,
+    /// The settings for a successor; `None` if there is no memory for them.
+    settings: Option<(Create, BudgetPermit)>,
+    /// Input for the response, which was accepted.
+    steers: Vec<Steer>,
+    /// Input that was accepted for the response before this one.
+    pub(super) applied: AppliedSteers,
+    is_interrupted: bool,
+}
+
+/// Input that was accepted for one response and is part of the request for the next one.
+#[derive(Default)]
+pub(super) struct AppliedSteers {
+    pub(super) steers: Vec<Steer>,
+    /// Whether the request was made for them.
+    pub(super) is_automatic: bool,
+}
+
+/// A turn that has ended.
+pub(super) struct EndedTurn {
+    pub(super) lane: Lane,
+    /// The id of a response that can be continued.
+    pub(super) response_id: Option<String>,
+    pub(super) is_interrupted: bool,
+    /// The input that the client owes for the calls in the response.
+    pub(super) required: Vec<String>,
+    pub(super) steers: Vec<Steer>,
+    pub(super) settings: Option<Create>,
+    pipe: Option<ResponsesPipe>,
 }
 
 /// What a turn has for its client.
@@ -113,6 +143,8 @@ impl LaneTurn {
         permit: Option<BudgetPermit>,
         remembered: &mut RememberedResponses,
     ) -> Result<Begun, Error> {
+        let (settings, bytes) = create.settings();
+        let settings = session.app.retained_budget.try_acquire(bytes).ok().map(|permit| (settings, permit));
         let request_id = ids::request_id(&HeaderMap::new()).to_str().unwrap_or_default().to_owned();
         let guard = session.app.request_log.open(RequestInfo {
             request_id: request_id.clone(),
@@ -123,7 +155,7 @@ impl LaneTurn {
         let generate = create.generate;
         let preparing = AssertUnwindSafe(|| prepare(session, create, &guard, remembered));
         let prepared = catch_unwind(preparing).unwrap_or_else(|_| Err(codex_client::error::panicked()));
-        let PreparedTurn { turn, store, input, permit: growth } =
+        let PreparedTurn { mut turn, store, input, permit: growth } =
             prepared.inspect_err(|error| guard.record().fail(error))?;
         if !generate {
             let mut pipe = ResponsesPipe::new(&turn.plan, &reply_id(DIALECT, session.app.clock.now()));
@@ -134,6 +166,8 @@ impl LaneTurn {
             return Ok(Begun::Prewarmed(events));
         }
         guard.record().set_stream();
+        // There is no status to hold anything back for.
+        turn.hold = Duration::ZERO;
         let runtime = session.app.runtime.current();
         let (slots, max_wait) = (session.app.runtime.slots().clone(), runtime.limits.timeouts.queue);
         let slot = Box::pin(async move { slots.take(max_wait).await });
@@ -148,6 +182,10 @@ impl LaneTurn {
             input,
             guard,
             permits: permit.into_iter().chain([growth]).collect(),
+            settings,
+            steers: Vec::new(),
+            applied: AppliedSteers::default(),
+            is_interrupted: false,
         })))
     }
 
@@ -171,7 +209,9 @@ impl LaneTurn {
                         |storing: &mut StoringPipe<ResponsesPipe>, _: &mut _| storing.pipe.stream().response_id();
                     self.response_id = relay.write_with(read_id).flatten();
                 }
-                TurnPart::Events(self.begun(), events)
+                // A keepalive may come before the response.
+                let metadata = if self.response_id.is_some() { self.begun() } else { None };
+                TurnPart::Events(metadata, events)
             }
             Some(Ok(ReplyPart::Keepalive)) => TurnPart::Keepalive,
             Some(Err(error)) => {
@@ -195,25 +235,75 @@ impl LaneTurn {
     /// Ends the turn because its client wants no more of it. Its last events follow, even if it was not sent yet.
     pub(super) fn interrupt(&mut self) {
         self.start();
+        self.is_interrupted = true;
         if let Some(relay) = &mut self.relay {
             relay.interrupt("interrupted");
         }
     }
 
+    /// Accepts input for the response, which ends after its next item; the event that says so follows.
+    ///
+    /// # Errors
+    /// It cannot be accepted; the input is returned. `limit_bytes` is the maximum size of all waiting input.
+    pub(super) fn steer(&mut self, steer: Steer, limit_bytes: usize) -> Result<(), SteerFailure> {
+        let bytes: usize = self.steers.iter().chain([&steer]).map(Steer::bytes).sum();
+        let refusal = match &self.relay {
+            Some(relay) if relay.has_ended() => Some(SteerError::AlreadyCompleted),
+            _ if self.is_interrupted => Some(SteerError::NotActive),
+            _ if self.settings.is_none() => Some(SteerError::NotSupported),
+            _ if self.steers.len() >= MAX_STEERS || bytes > limit_bytes => Some(SteerError::TooMany),
+            _ => None,
+        };
+        if let Some(refusal) = refusal {
+            return Err(steer.rejected(refusal));
+        }
+        self.add_event("response.steer.accepted", &steer.accepted());
+        if let Some(relay) = &mut self.relay {
+            relay.write_with(|storing, _| storing.pipe.stream().stop_after_item(STEERED));
+        }
+        self.steers.push(steer);
+        Ok(())
+    }
+
+    /// Adds an event to those of the response.
+    pub(super) fn add_event(&mut self, kind: &str, members: &str) {
+        if let Some(relay) = &mut self.relay {
+            relay.write_with(|storing, out| storing.pipe.stream().add_event(kind, members, out));
+        }
+    }
+
     /// Remembers the response of a turn that has ended.
-    pub(super) fn end(mut self, remembered: &mut RememberedResponses) {
+    pub(super) fn end(mut self, remembered: &mut RememberedResponses) -> EndedTurn {
         self.guard.all_sent();
-        let response = self.relay.as_ref().and_then(Relay::first_pipe);
-        let response = response.and_then(|storing| Pipe::<EventBuffer>::stored_form(&storing.pipe));
+        let pipe = self.relay.and_then(Relay::into_first_pipe).map(|storing| storing.pipe);
+        let response = pipe.as_ref().and_then(Pipe::<EventBuffer>::stored_form);
+        let (mut response_id, mut required) = (None, Vec::new());
         match response.map(serde_json::from_str) {
-            Some(Ok(ResponseOutput { id, output })) => remembered.remember(&self.lane, &id, self.input, &output),
-            _ => remembered.release(&self.lane, self.input),
+            Some(Ok(ResponseOutput { id, output })) => {
+                remembered.remember(&self.lane, &id, self.input, &output);
+                required = output.iter().filter_map(|item| required_input(item.get())).collect();
+                response_id = Some(id.into_owned());
+            }
+            _ => {
+                remembered.release(&self.lane, self.input);
+                remembered.note_ended(self.response_id);
+            }
+        }
+        EndedTurn {
+            lane: self.lane,
+            response_id,
+            is_interrupted: self.is_interrupted,
+            required,
+            steers: self.steers,
+            settings: self.settings.map(|(create, _)| create),
+            pipe,
         }
     }
 
     /// Gives up a turn that has failed before its first event.
-    pub(super) fn fail(self, remembered: &mut RememberedResponses) {
+    pub(super) fn fail(self, remembered: &mut RememberedResponses) -> AppliedSteers {
         remembered.release(&self.lane, self.input);
+        self.applied
     }
 
     /// Opens the reply, of which nothing is sent before it is polled.
@@ -232,8 +322,20 @@ impl LaneTurn {
     fn begun(&mut self) -> Option<Metadata> {
         let metadata = self.metadata.take()?;
         self.permits.clear();
+        self.applied = AppliedSteers::default();
         self.guard.answered(StatusCode::OK.as_u16());
         Some(metadata)
+    }
+}
+
+impl EndedTurn {
+    /// Returns events that follow those of the response.
+    pub(super) fn events(&mut self, kind: &str, members: impl Iterator<Item = String>) -> EventBuffer {
+        let mut events = EventBuffer::default();
+        if let Some(pipe) = &mut self.pipe {
+            members.for_each(|members| pipe.stream().add_event(kind, &members, &mut events));
+        }
+        events
     }
 }
 
