@@ -1,8 +1,7 @@
 //! The codes of faults that end a stream, as the public API and the official client know them, and what clients see.
 
-use codex_translate::{
-    ChatPipe, Chunk, Error, ErrorKind, EventReader, Pipe, RawEvent, ReplyPlan, ResponsesPipe, backend::FaultReport,
-};
+use codex_translate::backend::FaultReport;
+use codex_translate::{ChatPipe, Chunk, Error, ErrorKind, EventReader, Pipe, RawEvent, ReplyPlan, ResponsesPipe};
 use serde_json::{Value, json};
 
 use crate::fixtures::reply_id;
