@@ -8,6 +8,7 @@ from codex_cli import Codex
 from exercised import exercises
 from harness import KEY, Proxy
 from snippets import Page, at
+from watch import wire
 from watch.lab import Lab
 from watch.official import of_user
 
@@ -108,6 +109,22 @@ def test_a_message_during_a_reply_is_answered(scene, terminal, way, model):
     assert "■" not in terminal.text, terminal.text
     # Over a WebSocket, the client lets replies of the ordinary shape run to their end.
     assert (ITS_END in terminal.text) == (way.transport == "websocket" and model == ORDINARY), terminal.text
+
+
+@exercises("responses", "websocket", "stream", "turns")
+@pytest.mark.parametrize("way", [way for way in WAYS if way.transport == "websocket" and way.through != "http"], ids=str)
+@pytest.mark.parametrize("model", [LITE])
+def test_an_interrupted_reply_leaves_the_socket_at_the_backend_open(scene, terminal, way, model):
+    terminal.say(SLOW)
+    scene.event("response.output_text.delta")
+    terminal.say("stop")
+    terminal.shows("You asked: “stop”")
+    frames = [[one for one in wire.requests(connection) if one.method == "FRAME"] for connection in scene.connections]
+    ((socket, sent),) = [pair for pair in zip(scene.connections, frames) if any(of_user(frame) for frame in pair[1])]
+    kinds = [frame.body["type"] for frame in sent]
+    assert kinds[-2:] == ["response.interrupt", "response.create"], kinds
+    ends = [kind for kind in wire.events(socket) if kind in ("response.completed", "response.incomplete")]
+    assert ends[-2:] == ["response.incomplete", "response.completed"], ends
 
 
 @exercises("responses", "websocket", "stream", "turns")
