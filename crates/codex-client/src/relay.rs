@@ -187,8 +187,8 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         self.state == State::Ended && self.out.bytes() == 0
     }
 
-    /// Ends the reply because its client wants no more of it; its last event says why, in the words of `reason`. A reply
-    /// that has ended does not change.
+    /// Ends the reply because its client wants no more of it; its last event has the `reason`. A reply that has ended
+    /// does not change.
     ///
     /// Over a WebSocket the backend is asked to end the turn: it stops at once, its last event ends the reply, and the
     /// connection serves further turns. Otherwise upstream is dropped, and the reply ends here.

@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 use crate::json::{Text, members, word};
 
 /// Returns the input that an output item, as JSON, requires of the client: the result of its call or its approval,
-/// without the result itself, as `response.steer.pending` lists it. `None` if it requires none: it is no call, or the
-/// backend runs it.
+/// without the result itself, as `response.steer.pending` lists it. `None` if it requires none: it is not a call, or
+/// the backend runs it.
 ///
 /// ```
 /// use codex_translate::responses::required_input;

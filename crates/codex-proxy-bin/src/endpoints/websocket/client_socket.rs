@@ -15,10 +15,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error as SocketError, Message, Utf8Bytes};
 
-use crate::endpoints::websocket::lanes::Lane;
+use crate::endpoints::websocket::lanes::{ClientMessage, Lane};
 use crate::endpoints::websocket::metered::MeteredIo;
 use crate::reply;
-use crate::request::budget::{BodyMemoryBudget, BudgetPermit};
+use crate::request::budget::BodyMemoryBudget;
 use crate::request::limits::Limits;
 
 /// How many consecutive pings may go unanswered.
@@ -44,13 +44,6 @@ pub(super) struct ClientSocket {
     socket: WebSocketStream<MeteredIo<TokioIo<Upgraded>>>,
     stall: Duration,
     unanswered: u32,
-}
-
-/// A message of the client, with its part of the memory budget.
-#[derive(Debug)]
-pub(super) struct ClientMessage {
-    pub(super) text: Utf8Bytes,
-    pub(super) permit: Option<BudgetPermit>,
 }
 
 impl ClientSocket {

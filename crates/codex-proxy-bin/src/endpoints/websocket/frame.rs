@@ -34,7 +34,7 @@ pub(super) struct FrameError {
 /// The members that decide, unparsed: most frames are large only because of their input.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Envelope<'a> {
+struct FrameMembers<'a> {
     #[serde(borrow)]
     r#type: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -56,7 +56,7 @@ impl ClientFrame {
     /// The frame is not a JSON object, or its type is unknown, or a member has the wrong type (400).
     pub(super) fn read(text: &str) -> Result<Self, FrameError> {
         let unnamed = |error| FrameError { lane: Lane::default(), error };
-        let envelope = Envelope::read(text).map_err(unnamed)?;
+        let envelope = FrameMembers::read(text).map_err(unnamed)?;
         // The response decides about the lane of its input.
         if string("type", envelope.r#type).is_ok_and(|kind| kind.as_deref() == Some("response.steer")) {
             return Ok(Self::Steer);
@@ -66,7 +66,7 @@ impl ClientFrame {
     }
 }
 
-impl<'a> Envelope<'a> {
+impl<'a> FrameMembers<'a> {
     fn read(text: &'a str) -> Result<Self, Error> {
         let not_json = |error: serde_json::Error| {
             Error::new(ErrorKind::InvalidRequest, format!("the frame is not JSON: {error}")).with_code("invalid_json")
@@ -135,6 +135,8 @@ fn missing(name: &'static str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -165,6 +167,20 @@ mod tests {
         ] {
             let error = ClientFrame::read(frame).unwrap_err().error;
             assert_eq!((error.status_hint(), error.code(), error.param()), (400, Some(code), param), "{frame}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_is_the_clients_error(text in ".*", cut in 0..80usize) {
+            let frame = r#"{"type":"response.cancel","stream_id":"a","response_id":"resp_1","input":[{"a":"\u00e9"}]}"#;
+            let spliced = format!("{}{text}{}", &frame[..cut.min(frame.len())], &frame[cut.min(frame.len())..]);
+            for text in [&text, &spliced] {
+                if let Err(FrameError { error, .. }) = ClientFrame::read(text) {
+                    prop_assert_eq!(error.status_hint(), 400);
+                    prop_assert!(error.code().is_some());
+                }
+            }
         }
     }
 

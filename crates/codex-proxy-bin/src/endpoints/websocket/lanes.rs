@@ -7,8 +7,9 @@ use std::sync::Arc;
 use codex_translate::Error;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::endpoints::websocket::client_socket::ClientMessage;
+use crate::request::budget::BudgetPermit;
 use crate::request::limits::full;
 
 /// How many lanes of a connection may have a running turn.
@@ -23,6 +24,13 @@ const MAX_NAME_BYTES: usize = 256;
 /// A lane, by the `stream_id` of its requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lane(Option<Arc<str>>);
+
+/// A message of the client, with its part of the memory budget.
+#[derive(Debug)]
+pub(super) struct ClientMessage {
+    pub(super) text: Utf8Bytes,
+    pub(super) permit: Option<BudgetPermit>,
+}
 
 /// A request that waits.
 #[derive(Debug)]

@@ -1,12 +1,13 @@
 //! The Responses API over a WebSocket (docs/backend.md §4, seen from the other side): `response.create` in, the events
 //! of the reply out, one JSON object per text frame. One task serves a connection: it reads frames and polls all turns.
 //!
-//! A turn is that of `POST /v1/responses`: the same body, the same [`Relay`](codex_client::Relay). In addition, the last
-//! response of each lane is remembered, so a client needs to send only the new input; errors are frames; a comment
+//! A turn is that of `POST /v1/responses`: the same body, the same [`Relay`](codex_client::Relay). In addition, the
+//! last response of each lane is remembered, so a client needs to send only the new input; errors are frames; a comment
 //! becomes a ping.
 //!
-//! `frame.rs` reads frames, `lanes.rs` says which request is next, `turn.rs` is one turn, `remembered.rs` is what
-//! requests continue, `steering.rs` is input for running responses, and `session.rs` brings them together. `client_socket.rs` is the connection.
+//! `frame.rs` reads frames, `lanes.rs` decides which request is next, `turn.rs` is one turn, `remembered.rs` is what
+//! requests continue, `steering.rs` is input for running responses, and `session.rs` brings them together.
+//! `client_socket.rs` is the connection.
 
 mod client_socket;
 mod create;

@@ -21,7 +21,7 @@ pub(super) struct RetainedInput {
     bytes: usize,
 }
 
-/// The last response of each lane, with the conversation up to its end. What has been idle longest is forgotten first.
+/// The last response of each lane, with the conversation up to its end. Those idle longest are forgotten first.
 #[derive(Debug, Default)]
 pub(super) struct RememberedResponses {
     limit_bytes: usize,

@@ -16,10 +16,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::app::App;
 use crate::connection::peer::Peer;
-use crate::endpoints::websocket::client_socket::{ClientMessage, ClientSocket, SessionEnd};
+use crate::endpoints::websocket::client_socket::{ClientSocket, SessionEnd};
 use crate::endpoints::websocket::create::Create;
 use crate::endpoints::websocket::frame::{ClientFrame, FrameError};
-use crate::endpoints::websocket::lanes::{Lane, MAX_RUNNING, WaitingRequest, WaitingRequests};
+use crate::endpoints::websocket::lanes::{ClientMessage, Lane, MAX_RUNNING, WaitingRequest, WaitingRequests};
 use crate::endpoints::websocket::remembered::RememberedResponses;
 use crate::endpoints::websocket::steering::{PendingSteers, Steer, SteerError};
 use crate::endpoints::websocket::turn::{AppliedSteers, Begun, LaneTurn, Metadata, TurnPart};
@@ -32,10 +32,10 @@ const PING: Duration = Duration::from_secs(30);
 
 /// Everything needed to serve a connection.
 pub(super) struct Session {
-    pub(super) app: App,
+    app: App,
     peer: Peer,
     /// The handshake: the caller, and the options that its headers select for all turns.
-    pub(super) head: Parts,
+    head: Parts,
 }
 
 /// An open connection.
@@ -194,7 +194,7 @@ impl Connection {
         permit: Option<BudgetPermit>,
         applied: AppliedSteers,
     ) -> Result<(), SessionEnd> {
-        match LaneTurn::begin(&self.session, lane, create, permit, &mut self.remembered) {
+        match LaneTurn::begin(&self.session.app, &self.session.head, lane, create, permit, &mut self.remembered) {
             Ok(Begun::Turn(mut turn)) => {
                 turn.applied = applied;
                 self.turns.push(*turn);
@@ -288,8 +288,8 @@ impl Connection {
         self.socket.send_frame(&Lane::default(), &failure.frame()).await
     }
 
-    /// Reports the failure of a request. Input that was accepted for it goes back to the client, as the response that it
-    /// was for can no longer be continued; if the request was made for the input, that is the report.
+    /// Reports the failure of a request. Input that was accepted for it goes back to the client, because its response
+    /// can no longer be continued; if the request was made for the input, that is the report.
     async fn fail(&mut self, lane: &Lane, applied: AppliedSteers, error: Error) -> Result<(), SessionEnd> {
         self.return_steers(lane, applied.steers).await?;
         if applied.is_automatic { Ok(()) } else { self.send_error(lane, error).await }

@@ -1,9 +1,8 @@
-//! Steering: input for a response that is still running (`response.steer` of the public API). The backend has nothing of
-//! the kind, so it is emulated: the response ends after its next item, and a successor with its settings continues it.
+//! Steering: input for a response that is still running (`response.steer` of the public API). The backend cannot do
+//! this, so it is emulated: the response ends after its next item, and a successor with its settings continues it.
 //!
-//! Accepted input is in one of three places: with its turn ([`LaneTurn`](super::turn::LaneTurn)) until that ends, in
-//! [`PendingSteers`] while the response waits for results of its client, and with the successor until that begins. If it
-//! gets no further, it is returned to the client.
+//! Accepted input is with its turn until that ends, in [`PendingSteers`] while the response waits for results of its
+//! client, and with the successor until that begins. If it gets no further, it is returned to the client.
 
 use std::collections::VecDeque;
 

@@ -10,6 +10,7 @@ use codex_client::ids::reply_id;
 use codex_client::{Relay, ReplyPart, Turn};
 use codex_translate::responses::required_input;
 use codex_translate::{Dialect, Error, EventBuffer, Notice, Options, Pipe, ResponsesPipe, dialect};
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -17,10 +18,10 @@ use tokio_tungstenite::tungstenite::Bytes;
 
 use crate::admission::caller::caller;
 use crate::admission::slots::Slot;
+use crate::app::App;
 use crate::endpoints::websocket::create::Create;
 use crate::endpoints::websocket::lanes::Lane;
 use crate::endpoints::websocket::remembered::{RememberedResponses, RetainedInput};
-use crate::endpoints::websocket::session::Session;
 use crate::endpoints::websocket::steering::{MAX_STEERS, STEERED, Steer, SteerError, SteerFailure};
 use crate::endpoints::{self, StoreOnCompletion, StoringPipe};
 use crate::ids;
@@ -131,34 +132,35 @@ struct PreparedTurn {
 }
 
 impl LaneTurn {
-    /// Begins the turn of a request, of which nothing is sent before it is polled. `permit` is the memory of the
+    /// Begins the turn of a request; polling it sends the request. `permit` is the memory of the
     /// request's frame.
     ///
     /// # Errors
     /// The request is invalid, or continues a response that is not known.
     pub(super) fn begin(
-        session: &Session,
+        app: &App,
+        head: &Parts,
         lane: &Lane,
         create: Create,
         permit: Option<BudgetPermit>,
         remembered: &mut RememberedResponses,
     ) -> Result<Begun, Error> {
         let (settings, bytes) = create.settings();
-        let settings = session.app.retained_budget.try_acquire(bytes).ok().map(|permit| (settings, permit));
+        let settings = app.retained_budget.try_acquire(bytes).ok().map(|permit| (settings, permit));
         let request_id = ids::request_id(&HeaderMap::new()).to_str().unwrap_or_default().to_owned();
-        let guard = session.app.request_log.open(RequestInfo {
+        let guard = app.request_log.open(RequestInfo {
             request_id: request_id.clone(),
             endpoint: DIALECT.name,
-            client: RequestInfo::client(&session.head.headers),
+            client: RequestInfo::client(&head.headers),
             is_routine: false,
         });
         let generate = create.generate;
-        let preparing = AssertUnwindSafe(|| prepare(session, create, &guard, remembered));
+        let preparing = AssertUnwindSafe(|| prepare(app, head, create, &guard, remembered));
         let prepared = catch_unwind(preparing).unwrap_or_else(|_| Err(codex_client::error::panicked()));
         let PreparedTurn { mut turn, store, input, permit: growth } =
             prepared.inspect_err(|error| guard.record().fail(error))?;
         if !generate {
-            let mut pipe = ResponsesPipe::new(&turn.plan, &reply_id(DIALECT, session.app.clock.now()));
+            let mut pipe = ResponsesPipe::new(&turn.plan, &reply_id(DIALECT, app.clock.now()));
             let mut events = EventBuffer::default();
             pipe.stream().complete_empty(&mut events)?;
             remembered.remember(lane, &pipe.stream().response_id().unwrap_or_default(), input, &[]);
@@ -168,8 +170,8 @@ impl LaneTurn {
         guard.record().set_stream();
         // There is no status to hold anything back for.
         turn.hold = Duration::ZERO;
-        let runtime = session.app.runtime.current();
-        let (slots, max_wait) = (session.app.runtime.slots().clone(), runtime.limits.timeouts.queue);
+        let runtime = app.runtime.current();
+        let (slots, max_wait) = (app.runtime.slots().clone(), runtime.limits.timeouts.queue);
         let slot = Box::pin(async move { slots.take(max_wait).await });
         let metadata = Metadata { request_id, notices: turn.info.notices.clone() };
         Ok(Begun::Turn(Box::new(Self {
@@ -306,7 +308,7 @@ impl LaneTurn {
         self.applied
     }
 
-    /// Opens the reply, of which nothing is sent before it is polled.
+    /// Opens the reply; polling it sends the request.
     fn start(&mut self) {
         let Some(QueuedTurn { mut turn, mut store, .. }) = self.queued.take() else { return };
         // A message can report a failure at any time, so no event waits for one (docs/features.md R8).
@@ -341,14 +343,14 @@ impl EndedTurn {
 
 /// Translates a request.
 fn prepare(
-    session: &Session,
+    app: &App,
+    head: &Parts,
     mut create: Create,
     guard: &RequestGuard,
     remembered: &mut RememberedResponses,
 ) -> Result<PreparedTurn, Error> {
-    let app = &session.app;
     let runtime = app.runtime.current();
-    let context = RequestContext::read(&session.head.headers, caller(&runtime.access, &session.head), guard.record())?;
+    let context = RequestContext::read(&head.headers, caller(&runtime.access, head), guard.record())?;
     let (stored, caller, limit_bytes) = (&app.stored, &context.caller.id, runtime.limits.body_bytes);
     let previous = create.previous().map(str::to_owned);
     let input = create.whole_input(remembered, |id| stored.conversation(caller, id, limit_bytes))?;
