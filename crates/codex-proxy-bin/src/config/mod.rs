@@ -239,7 +239,8 @@ impl Config {
         }
     }
 
-    /// Returns the settings of the auth server. It always sees the official client, whatever the originator of turns is.
+    /// Returns the settings of the auth server, which sees the official client's own name, whatever the originator of
+    /// turns is.
     pub fn auth_config(&self) -> AuthConfig {
         let user_agent = Some(self.identity.startup_user_agent.clone());
         AuthConfig { user_agent, ..AuthConfig::new(self.auth.clone()) }

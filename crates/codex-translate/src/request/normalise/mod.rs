@@ -37,7 +37,8 @@ use crate::tool_names::ToolNames;
 ///
 /// let request = ResponsesRequest::from_json(br#"{"model": "my-model", "input": "Hi", "stream": true}"#)?;
 /// let translated = normalise(request, &Profile::permissive("gpt-5.5"), &Options::default())?;
-/// assert!(translated.request.to_json().starts_with(br#"{"model":"gpt-5.5","stream":true,"instructions":"","input":[{"#));
+/// let body = translated.request.to_json();
+/// assert!(body.starts_with(br#"{"model":"gpt-5.5","stream":true,"instructions":"","input":[{"#));
 /// assert_eq!((&*translated.plan.model, translated.plan.stream), ("my-model", true));
 /// # Ok::<(), codex_translate::Error>(())
 /// ```
