@@ -21,7 +21,8 @@ def python(suite):
     """Returns a Python with the requirements.txt of `suite` installed, or else clients/requirements.txt."""
     own = CLIENTS / suite / "requirements.txt"
     lock = own if own.exists() else CLIENTS / "requirements.txt"
-    root = INSTALLED / f"python-{digest(lock.read_bytes() + sys.version.encode())}"
+    # Its scripts contain its path, so one that was moved is of no use.
+    root = INSTALLED / f"python-{digest(lock.read_bytes() + f'{sys.version} {INSTALLED}'.encode())}"
     with made_once(root / "complete", root) as is_missing:
         if is_missing:
             subprocess.run([sys.executable, "-m", "venv", root], check=True)
