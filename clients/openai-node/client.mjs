@@ -130,6 +130,51 @@ await serve({
     return answers;
   },
 
+  // Sends one request in each lane at once; returns all events.
+  lanes: async ({ sdk: settings, body, inputs }) => {
+    const socket = new ResponsesWS(sdk(settings));
+    const events = [];
+    try {
+      for await (const { type, message, error } of socket.stream()) {
+        if (type === "error") throw error;
+        if (type === "open") {
+          for (const [lane, input] of Object.entries(inputs)) {
+            socket.send({ type: "response.create", stream_id: lane, ...body, input });
+          }
+        }
+        if (message) events.push(message);
+        const ended = events.filter((event) => event.type === "response.completed");
+        if (ended.length === Object.keys(inputs).length) break;
+      }
+    } finally {
+      socket.close();
+    }
+    return events;
+  },
+
+  // Steers a running response as soon as it has said something; returns all events up to the end of its successor.
+  steer: async ({ sdk: settings, body, input }) => {
+    const socket = new ResponsesWS(sdk(settings));
+    const events = [];
+    let id;
+    try {
+      for await (const { type, message, error } of socket.stream()) {
+        if (type === "error") throw error;
+        if (type === "open") socket.send({ type: "response.create", ...body });
+        if (!message) continue;
+        events.push(message);
+        if (message.type === "response.output_text.delta" && !id) {
+          id = events.find((event) => event.type === "response.created").response.id;
+          socket.send({ type: "response.steer", previous_response_id: id, input });
+        }
+        if (message.type === "response.completed" && message.response.id !== id) break;
+      }
+    } finally {
+      socket.close();
+    }
+    return events;
+  },
+
   // The client ends the turn after the first chunk.
   leave: async ({ sdk: settings, body }) => {
     for await (const chunk of await sdk(settings).chat.completions.create({ ...body, stream: true })) return chunk;

@@ -101,3 +101,24 @@ def test_an_error_over_a_websocket(sdk, backend):
         sdk("socket", body={"model": MODEL}, inputs=["[sim:429-usage] Hello!"])
     assert "usage limit has been reached" in caught.value.message
     assert len(backend.turns()) == 1
+
+
+@exercises("responses", "websocket", "stream")
+def test_lanes_of_a_websocket(sdk):
+    events = sdk("lanes", body={"model": MODEL}, inputs={"main": "[sim:big=20][sim:delay=20] Slowly.", "side": "Quickly."})
+    ended = [event["stream_id"] for event in events if event["type"] == "response.completed"]
+    assert ended == ["side", "main"]
+    for lane in ended:
+        own = [event for event in events if event["stream_id"] == lane]
+        assert [event["sequence_number"] for event in own] == list(range(len(own)))
+        assert own[0]["type"] == "response.created"
+
+
+@exercises("responses", "websocket", "stream", "turns")
+def test_a_running_response_is_steered(sdk, backend):
+    body = {"model": MODEL, "input": "[sim:text=one][sim:big=20][sim:delay=20] Count."}
+    events = sdk("steer", body=body, input="Rather in French.")
+    (accepted,) = [event for event in events if event["type"] == "response.steer.accepted"]
+    first, second = [event["response"]["id"] for event in events if event["type"] == "response.created"]
+    assert accepted["steer"]["previous_response_id"] == first != second
+    assert "Rather in French." in json.dumps(backend.turns()[-1]["body"]["input"][-1])

@@ -4,6 +4,7 @@ use codex_translate::images::Task;
 use codex_translate::{Dialect, dialect};
 use codex_upstream::AlphaTool;
 use http::{HeaderMap, Method};
+use percent_encoding::percent_decode_str;
 
 /// What a probe asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -293,9 +294,7 @@ fn without_prefixes(path: &str) -> &str {
 
 /// Decodes a model id: it may contain a slash (`openai/gpt-5.1`), which SDKs send as `%2F`.
 fn percent_decoded(id: &str) -> String {
-    url::form_urlencoded::parse(format!("id={}", id.replace('+', "%2B")).as_bytes())
-        .next()
-        .map_or_else(|| id.to_owned(), |(_, value)| value.into_owned())
+    percent_decode_str(id).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -330,6 +329,8 @@ mod tests {
             }
         }
         assert_eq!(route(&Method::GET, "/v1/models/openai%2Fgpt-5.1"), Route::Model("openai/gpt-5.1".to_owned()));
+        // Nothing in a path separates parameters.
+        assert_eq!(route(&Method::GET, "/v1/models/a+b&c=d;e"), Route::Model("a+b&c=d;e".to_owned()));
         assert_eq!(route(&Method::GET, "/backend-api/codex/responses"), Route::WebSocket);
         let stored = |query| Route::Stored(query, "r".to_owned());
         for method in [Method::GET, Method::DELETE] {

@@ -39,7 +39,7 @@ pub mod responses;
 
 pub use dialect::{Dialect, WholeReply};
 pub use error::{Error, ErrorBody, ErrorKind, Origin, Retry};
-pub use json::{Text, TextBuf};
+pub use json::{Text, TextBuf, replace_lone_surrogates};
 pub use notice::{Notice, NoticeKind};
 pub use outcome::{Finish, Flow, ReplyId, Summary};
 pub use plan::{KeepaliveStyle, ReasoningStyle, ReplyPlan};

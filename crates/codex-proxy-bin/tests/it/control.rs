@@ -167,8 +167,22 @@ async fn a_control_frame_without_a_running_response_is_answered_at_once() {
     let next = client.turn().await;
     assert_eq!(next.last().unwrap()["type"], "response.completed", "the waiting request is not lost");
 
+    // Without an id it is about the response of the same lane, and of no other.
+    let mut frame = create("[sim:text=one][sim:stall] hi");
+    frame["stream_id"] = "side".into();
+    client.send(&frame).await;
+    client.until("response.created").await;
+    client.send(&json!({"type": "response.cancel", "stream_id": "side"})).await;
+    assert_eq!(client.turn().await.last().unwrap()["type"], "response.incomplete");
+    client.send(&frame).await;
+    client.until("response.created").await;
     client.send(&json!({"type": "response.cancel"})).await;
-    let failed = client.event().await;
+    let failed = loop {
+        let event = client.event().await;
+        if event["stream_id"].is_null() {
+            break event;
+        }
+    };
     assert_eq!(
         (&failed["type"], &failed["error"]["code"]),
         (&json!("response.cancel.failed"), &json!("response_not_found"))

@@ -137,10 +137,15 @@ async fn a_cancel_ends_only_the_turn_of_its_lane() {
     client.send(&json!({"type": "response.cancel", "stream_id": "a"})).await;
     let last = turn_in(&mut client, "a").await.pop().unwrap();
     assert_eq!(last["response"]["incomplete_details"]["reason"], "interrupted");
-    // Without a name, and with no turn in the lane without one, the only turn is meant.
-    client.send(&json!({"type": "response.cancel"})).await;
-    let last = turn_in(&mut client, "b").await.pop().unwrap();
-    assert_eq!(last["response"]["incomplete_details"]["reason"], "interrupted");
+    // A request that waits ends without being sent, and in its place.
+    client.send(&create_in("b", "the next")).await;
+    client.send(&json!({"type": "response.cancel", "stream_id": "b"})).await;
+    client.send(&json!({"type": "response.cancel", "stream_id": "b"})).await;
+    for _ in 0..2 {
+        let last = turn_in(&mut client, "b").await.pop().unwrap();
+        assert_eq!(last["response"]["incomplete_details"]["reason"], "interrupted");
+    }
+    assert_eq!(proxy.turns().len(), 2);
 }
 
 /// Returns the steps of one interleaving: a lane, and whether its running turn is cancelled or a request is added.

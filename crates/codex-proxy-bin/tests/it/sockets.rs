@@ -350,8 +350,15 @@ async fn a_stopping_server_finishes_the_turn_first() {
     proxy.stop.take().unwrap().send(()).unwrap();
     assert_eq!(quiet.closed().await, Some(CloseCode::Away));
     drop(quiet);
+    for lane in [None, Some("another")] {
+        let mut late = create("late");
+        late["stream_id"] = lane.into();
+        busy.send(&late).await;
+        busy.until("error").await;
+    }
     proxy.sim.control().release();
     assert_eq!(busy.turn().await.last().unwrap()["type"], "response.completed");
+    assert_eq!(proxy.turns().len(), 1);
     assert_eq!(busy.closed().await, Some(CloseCode::Away));
     drop(busy);
     (&mut proxy.server).await.unwrap();

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::backend::fault::{Fault, Sign};
 use crate::error::{Error, ErrorKind};
-use crate::json::replaced;
+use crate::json::replace_lone_surrogates;
 
 /// The maximum length of a message, a code or a parameter, in characters.
 const MAX_CHARS: usize = 2000;
@@ -54,7 +54,7 @@ impl FaultReport {
     /// parsed is empty.
     pub fn parse(json: &[u8]) -> Self {
         let Ok(json) = std::str::from_utf8(json) else { return Self::default() };
-        members(&replaced(json)).map_or_else(Self::default, |body| Self::of_body(&body))
+        members(&replace_lone_surrogates(json)).map_or_else(Self::default, |body| Self::of_body(&body))
     }
 
     /// Returns the row of the table that matches the report, or [`Fault::UNKNOWN`].

@@ -14,6 +14,6 @@ pub(crate) use members::{list, members, members_of, number, present, word};
 pub(crate) use node::{
     BorrowedStr, Members, Node, Object, Path, Raw, ValueKind, find, last_of_each, parse, text, to_raw,
 };
-pub(crate) use surrogates::replaced;
+pub use surrogates::replace_lone_surrogates;
 pub(crate) use text::write_string;
 pub use text::{Text, TextBuf};

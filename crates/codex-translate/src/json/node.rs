@@ -59,7 +59,7 @@ enum PathStep<'p> {
 /// # Errors
 /// The body is not UTF-8.
 pub(crate) fn text(body: &[u8]) -> Result<Cow<'_, str>, Error> {
-    utf8(body).map(surrogates::replaced)
+    utf8(body).map(surrogates::replace_lone_surrogates)
 }
 
 fn utf8(body: &[u8]) -> Result<&str, Error> {

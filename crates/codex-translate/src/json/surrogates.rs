@@ -12,7 +12,7 @@ use memchr::{memchr, memmem};
 const REPLACEMENT: &str = "\\ufffd";
 
 /// Returns the document `json` with lone surrogates replaced, borrowed if there are none. No length changes.
-pub(crate) fn replaced(json: &str) -> Cow<'_, str> {
+pub fn replace_lone_surrogates(json: &str) -> Cow<'_, str> {
     let bytes = json.as_bytes();
     // Surrogates are rare, and most events have no escapes.
     if memchr(b'\\', bytes).is_none() {
@@ -74,8 +74,8 @@ mod tests {
             (r"\ud83d\u", Some(r"\ufffd\u")),
             (r"\ud83d\", Some(r"\ufffd\")),
         ] {
-            assert_eq!(replaced(json), expected.unwrap_or(json), "{json}");
-            assert_eq!(matches!(replaced(json), Cow::Owned(_)), expected.is_some(), "{json}");
+            assert_eq!(replace_lone_surrogates(json), expected.unwrap_or(json), "{json}");
+            assert_eq!(matches!(replace_lone_surrogates(json), Cow::Owned(_)), expected.is_some(), "{json}");
         }
     }
 }

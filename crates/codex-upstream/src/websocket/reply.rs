@@ -25,7 +25,7 @@ use crate::websocket::interrupt::TurnInterrupt;
 use crate::websocket::pool::SocketPool;
 
 /// How long the backend may take to accept an interrupt, and again to end the turn.
-const INTERRUPT_WAIT: Duration = Duration::from_secs(5);
+const INTERRUPT_WAIT: Duration = Duration::from_secs(2);
 
 /// A turn whose first messages have arrived.
 pub(crate) struct SocketReply<C> {

@@ -16,7 +16,8 @@ pub(super) enum ClientFrame {
     Create(Lane),
     /// `response.interrupt`, by which the official client ends a response (docs/backend.md §4).
     Interrupt { lane: Lane, response_id: String },
-    /// `response.cancel`, by which clients of the Realtime API do: the response with this id, or else the lane's.
+    /// `response.cancel`, by which clients of the Realtime API do: the response with this id, or else the lane's,
+    /// even if its request still waits.
     Cancel { lane: Lane, response_id: Option<String> },
     /// `response.steer`: input for a running response.
     Steer,

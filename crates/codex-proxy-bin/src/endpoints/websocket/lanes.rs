@@ -37,6 +37,8 @@ pub(super) struct ClientMessage {
 pub(super) struct WaitingRequest {
     pub(super) lane: Lane,
     pub(super) message: ClientMessage,
+    /// Whether its response ends as soon as it begins; nothing is sent for it.
+    pub(super) is_cancelled: bool,
 }
 
 /// The requests that wait, in the order in which they arrived.
@@ -95,6 +97,12 @@ impl WaitingRequests {
         self.requests.remove(at)
     }
 
+    /// Cancels the first request of a lane that is not cancelled yet; false if there is none.
+    pub(super) fn cancel(&mut self, lane: &Lane) -> bool {
+        let first = self.requests.iter_mut().find(|request| request.lane == *lane && !request.is_cancelled);
+        first.map(|request| request.is_cancelled = true).is_some()
+    }
+
     /// Takes the request that arrived last, if there are too many or they are too large.
     pub(super) fn excess(&mut self) -> Option<(WaitingRequest, Error)> {
         let bytes: usize = self.requests.iter().map(|request| request.message.text.len()).sum();
@@ -123,7 +131,11 @@ mod tests {
     }
 
     fn request(lane: &Lane, text: &str) -> WaitingRequest {
-        WaitingRequest { lane: lane.clone(), message: ClientMessage { text: text.into(), permit: None } }
+        WaitingRequest {
+            lane: lane.clone(),
+            message: ClientMessage { text: text.into(), permit: None },
+            is_cancelled: false,
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Session {
     }
 
     /// Serves the connection to its end.
-    pub(super) async fn serve(self, upgraded: Upgraded, stopping: watch::Receiver<bool>) {
+    pub(super) async fn serve(self, upgraded: Upgraded, mut stopping: watch::Receiver<bool>) {
         let limits = self.app.runtime.current().limits;
         let mut connection = Connection {
             socket: ClientSocket::open(upgraded, &limits, self.app.body_budget.clone()).await,
@@ -72,19 +72,21 @@ impl Session {
             is_stopping: false,
             session: self,
         };
-        let Err(end) = connection.run(stopping, &limits).await;
+        let Err(end) = connection.run(&mut stopping, &limits).await;
         tracing::debug!(peer = %connection.session.peer, ?end, "the WebSocket connection ended");
         connection.turns.clear();
         if let SessionEnd::Close(code, reason) = end {
             connection.socket.close(code, reason).await;
         }
+        // Only now: a server that stops waits until nobody watches.
+        drop(stopping);
     }
 }
 
 impl Connection {
     async fn run(
         &mut self,
-        mut stopping: watch::Receiver<bool>,
+        stopping: &mut watch::Receiver<bool>,
         limits: &Limits,
     ) -> Result<std::convert::Infallible, SessionEnd> {
         let idle_time = limits.timeouts.socket_idle;
@@ -93,11 +95,7 @@ impl Connection {
         loop {
             self.is_stopping = *stopping.borrow();
             let is_stopping = self.is_stopping;
-            if is_stopping {
-                self.reject_waiting().await?;
-            } else {
-                self.start_waiting().await?;
-            }
+            self.start_waiting().await?;
             let is_idle = self.turns.is_empty();
             if is_stopping && is_idle {
                 return Err(SessionEnd::Close(CloseCode::Away, "codex-proxy is stopping"));
@@ -125,7 +123,7 @@ impl Connection {
     async fn take(&mut self, message: ClientMessage) -> Result<(), SessionEnd> {
         match ClientFrame::read(&message.text) {
             Ok(ClientFrame::Create(lane)) => {
-                self.waiting.push(WaitingRequest { lane, message });
+                self.waiting.push(WaitingRequest { lane, message, is_cancelled: false });
                 self.start_waiting().await?;
                 match self.waiting.excess() {
                     Some((request, error)) => self.socket.send_error(&request.lane, &error).await,
@@ -144,8 +142,11 @@ impl Connection {
         }
     }
 
-    /// Begins the turns of waiting requests whose lanes have none.
+    /// Begins the turns of waiting requests whose lanes have none. When the server stops, none begins any more.
     async fn start_waiting(&mut self) -> Result<(), SessionEnd> {
+        if self.is_stopping {
+            return self.reject_waiting().await;
+        }
         while self.turns.len() < MAX_RUNNING {
             let turns = &self.turns;
             let Some(request) = self.waiting.next(|lane| turns.iter().any(|turn| turn.lane == *lane)) else { break };
@@ -156,18 +157,22 @@ impl Connection {
 
     /// Begins the turn of a request.
     async fn start(&mut self, request: WaitingRequest) -> Result<(), SessionEnd> {
-        let WaitingRequest { lane, message: ClientMessage { text, permit } } = request;
+        let WaitingRequest { lane, message: ClientMessage { text, permit }, is_cancelled } = request;
         self.admit(&lane).await?;
         let create = Create::read(&text);
         drop(text);
         match create {
             Ok(mut create) => {
                 // Input that was accepted for the response comes before the results that it has waited for.
-                let steers = create.previous().map(|id| self.pending.take(id)).unwrap_or_default();
+                let steers = create.previous().map(|id| self.pending.take(&lane, id)).unwrap_or_default();
                 if !steers.is_empty() {
                     create.prepend(steers.iter().flat_map(Steer::items).collect());
                 }
-                self.begin(&lane, create, permit, AppliedSteers { steers, is_automatic: false }).await
+                self.begin(&lane, create, permit, AppliedSteers { steers, is_automatic: false }).await?;
+                if is_cancelled && let Some(turn) = self.turns.iter_mut().find(|turn| turn.lane == lane) {
+                    turn.interrupt();
+                }
+                Ok(())
             }
             Err(error) => {
                 self.remembered.release(&lane, None);
@@ -276,6 +281,11 @@ impl Connection {
             Ok(steer) => steer,
             Err(failure) => return self.socket.send_frame(&Lane::default(), &failure.frame()).await,
         };
+        if self.is_stopping {
+            // The response ends as it would have: no successor would continue it.
+            let failure = steer.rejected(SteerError::SuccessorFailed);
+            return self.socket.send_frame(&Lane::default(), &failure.frame()).await;
+        }
         let limit_bytes = self.limit_bytes;
         if let Some(turn) = self.turns.iter_mut().find(|turn| turn.is_response(&steer.response_id)) {
             if let Err(failure) = turn.steer(steer, limit_bytes) {
@@ -310,17 +320,19 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends the turn of a response, or without an id that of the lane. If there is none, the answer is an event and not
+    /// Ends the turn of a response, or without an id that of the lane, or that of the lane's first waiting request. If there is none, the answer is an event and not
     /// an error, as the backend's is: the response can end while the frame is on its way, and clients take an error for
     /// the end of the next response.
     async fn interrupt(&mut self, kind: &str, lane: &Lane, response_id: Option<&str>) -> Result<(), SessionEnd> {
         let target = match response_id {
             Some(id) => self.turns.iter_mut().find(|turn| turn.is_response(id)),
-            None if lane.is_unnamed() && self.turns.len() == 1 => self.turns.first_mut(),
-            None => self.turns.iter_mut().find(|turn| turn.lane == *lane),
+            None => self.turns.iter_mut().find(|turn| turn.lane == *lane && !turn.is_interrupted()),
         };
         if let Some(turn) = target {
             turn.interrupt();
+            return Ok(());
+        }
+        if response_id.is_none() && self.waiting.cancel(lane) {
             return Ok(());
         }
         let (code, message) = match response_id {

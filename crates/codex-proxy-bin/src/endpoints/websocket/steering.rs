@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 
 use codex_client::ids::random_hex;
+use codex_translate::responses::ResponsesRequest;
+use codex_translate::{Options, Profile, normalise, replace_lone_surrogates};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
@@ -70,7 +72,7 @@ impl Steer {
     /// # Errors
     /// It is not as the public API describes it.
     pub(super) fn read(frame: &str, permit: Option<BudgetPermit>) -> Result<Self, SteerFailure> {
-        let mut members: Map<String, Value> = serde_json::from_str(frame).unwrap_or_default();
+        let mut members: Map<String, Value> = serde_json::from_str(&replace_lone_surrogates(frame)).unwrap_or_default();
         let response_id = members.remove("previous_response_id").unwrap_or_default();
         let input = members.remove("input").unwrap_or_default();
         members.remove("type");
@@ -79,7 +81,7 @@ impl Steer {
         } else if !members.is_empty() {
             Some("only `type`, `previous_response_id` and `input` are accepted".to_owned())
         } else {
-            problem_with(&input)
+            problem_with(&input).or_else(|| refusal_of(&input))
         };
         if let Some(message) = problem {
             let steer = json!({"previous_response_id": response_id.as_str().unwrap_or_default(), "input": input});
@@ -173,9 +175,11 @@ impl PendingSteers {
         if self.parents.len() > MAX_PARENTS { self.parents.pop_front() } else { None }
     }
 
-    /// Takes the input for a response.
-    pub(super) fn take(&mut self, response_id: &str) -> Vec<Steer> {
-        let is_for = |(_, steers): &(Lane, Vec<Steer>)| steers.iter().any(|steer| steer.response_id == response_id);
+    /// Takes the input for a response, which only a request of the same lane continues with it.
+    pub(super) fn take(&mut self, lane: &Lane, response_id: &str) -> Vec<Steer> {
+        let is_for = |(its, steers): &(Lane, Vec<Steer>)| {
+            its == lane && steers.iter().any(|steer| steer.response_id == response_id)
+        };
         let at = self.parents.iter().position(is_for);
         at.and_then(|at| self.parents.remove(at)).map(|(_, steers)| steers).unwrap_or_default()
     }
@@ -191,6 +195,14 @@ fn problem_with(input: &Value) -> Option<String> {
     };
     let wrong = messages.iter().position(|message| !is_user_message(message))?;
     Some(format!("`input[{wrong}]` must be a message of the user with text, images or files"))
+}
+
+/// Returns why a request with this input would be refused: the response must not end for it.
+fn refusal_of(input: &Value) -> Option<String> {
+    let request = json!({"model": "any", "input": input}).to_string();
+    let read = ResponsesRequest::from_json(request.as_bytes());
+    let refused = read.and_then(|read| normalise(read, &Profile::permissive("any"), &Options::default())).err()?;
+    Some(refused.message().to_owned())
 }
 
 fn is_user_message(message: &Value) -> bool {
@@ -216,9 +228,12 @@ mod tests {
     #[test]
     fn input_is_a_text_or_messages_of_the_user() {
         let part = |kind: &str| json!({"role": "user", "content": [{"type": kind}]});
-        for input in
-            [json!("hi"), json!([{"role": "user", "content": "hi", "type": "message"}]), json!([part("input_image")])]
-        {
+        let image = json!({"type": "input_image", "image_url": "https://example.com/fox.png"});
+        for input in [
+            json!("hi"),
+            json!([{"role": "user", "content": "hi", "type": "message"}]),
+            json!([{"role": "user", "content": [image]}]),
+        ] {
             let steer = read(input.clone()).unwrap();
             assert!(steer.id.len() == 38 && steer.id.starts_with("steer_"));
             assert_eq!(steer.items().len(), 1, "{input}");
@@ -233,6 +248,8 @@ mod tests {
             json!([{"role": "user", "content": "hi", "id": "msg_1"}]),
             json!([{"type": "function_call_output", "call_id": "c", "output": "x"}]),
             json!([part("output_text")]),
+            json!([part("input_text")]),
+            json!([{"role": "user", "content": [{"type": "input_image", "image_url": 7}]}]),
             json!([{"role": "user"}]),
         ] {
             let failure = read(input.clone()).unwrap_err();
@@ -248,6 +265,12 @@ mod tests {
     }
 
     #[test]
+    fn half_of_a_character_is_replaced() {
+        let frame = r#"{"type":"response.steer","previous_response_id":"resp_1","input":"cut \ud83d"}"#;
+        assert_eq!(Steer::read(frame, None).unwrap().input, json!("cut \u{fffd}"));
+    }
+
+    #[test]
     fn what_waits_longest_is_returned_first() {
         let mut pending = PendingSteers::default();
         for number in 0..=MAX_PARENTS {
@@ -256,8 +279,11 @@ mod tests {
             let returned = pending.add(Lane::default(), vec![steer]);
             assert_eq!(returned.is_some(), number == MAX_PARENTS);
         }
-        assert!(pending.take("0").is_empty());
-        assert_eq!(pending.take("1").len(), 1);
-        assert!(pending.take("1").is_empty());
+        let lane = Lane::default();
+        assert!(pending.take(&lane, "0").is_empty());
+        let raw = RawValue::from_string("\"another\"".to_owned()).unwrap();
+        assert!(pending.take(&Lane::read(Some(&raw)).unwrap(), "1").is_empty());
+        assert_eq!(pending.take(&lane, "1").len(), 1);
+        assert!(pending.take(&lane, "1").is_empty());
     }
 }

@@ -168,7 +168,8 @@ impl LaneTurn {
             return Ok(Begun::Prewarmed(events));
         }
         guard.record().set_stream();
-        // There is no status to hold anything back for.
+        // There is no status to hold anything back for, and a message can report a failure at any time
+        // (docs/features.md R8).
         turn.hold = Duration::ZERO;
         let runtime = app.runtime.current();
         let (slots, max_wait) = (app.runtime.slots().clone(), runtime.limits.timeouts.queue);
@@ -227,6 +228,11 @@ impl LaneTurn {
     /// Returns whether the response is known by this id.
     pub(super) fn is_response(&self, id: &str) -> bool {
         self.response_id.as_deref() == Some(id)
+    }
+
+    /// Returns whether its client wants no more of it.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.is_interrupted
     }
 
     /// Returns whether the last event was handed out.
@@ -310,9 +316,7 @@ impl LaneTurn {
 
     /// Opens the reply; polling it sends the request.
     fn start(&mut self) {
-        let Some(QueuedTurn { mut turn, mut store, .. }) = self.queued.take() else { return };
-        // A message can report a failure at any time, so no event waits for one (docs/features.md R8).
-        turn.hold = Duration::ZERO;
+        let Some(QueuedTurn { turn, mut store, .. }) = self.queued.take() else { return };
         let relay = turn.start().into_relay(self.guard.record().clone(), |plan, reply_id| StoringPipe {
             pipe: ResponsesPipe::new(plan, reply_id),
             store: store.take(),

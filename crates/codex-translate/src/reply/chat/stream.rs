@@ -145,7 +145,7 @@ impl ChatStream {
     }
 
     fn parse_and_take(&mut self, event: RawEvent<'_>, sink: &mut impl DeltaSink) -> Result<Option<Summary>, Error> {
-        self.take(&Event::parse(&json::replaced(event.json()))?, sink)
+        self.take(&Event::parse(&json::replace_lone_surrogates(event.json()))?, sink)
     }
 
     /// Processes an event; returns the summary if the reply ends with it.

@@ -207,7 +207,7 @@ impl ResponseStream {
         {
             return Ok(None);
         }
-        let json = &*json::replaced(json);
+        let json = &*json::replace_lone_surrogates(json);
         let Some(envelope) = Envelope::parse(json)? else { return Ok(None) };
         let kind = envelope.kind();
         let event = envelope.event()?;
