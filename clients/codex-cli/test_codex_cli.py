@@ -159,6 +159,21 @@ def test_it_compacts_its_conversation_and_goes_on(own, tmp_path, run):
     assert kinds[1][-2:] == ["function_call_output", "compaction_trigger"] and kinds[2][-1] == "compaction"
 
 
+# Over HTTP the reply begins when the status is no longer held back, after 10 seconds.
+@pytest.mark.parametrize("websockets, millis", [(False, 14000), (True, 6000)])
+def test_it_hears_that_a_silent_turn_is_alive(own, tmp_path, websockets, millis):
+    home = tmp_path / "proxy-home"
+    own.log_in(home)
+    login = own.control("POST", "tokens")
+    prompt = f"[sim:stall=output][sim:stall-for={millis}][sim:keepalive=500] hello"
+    impatient = ["-c", "model_providers.tested.stream_idle_timeout_ms=3000", "-c", "model_providers.tested.stream_max_retries=0"]
+    with Proxy(home, **own.settings()) as proxy:
+        client = Codex(tmp_path / "proxied", own, proxy.base_url, login=login, model=MODEL, websockets=websockets)
+        ran = client.exec(prompt, *impatient)
+    assert ran.code == 0, f"{ran.stderr}\n{proxy.output}"
+    assert "hello" in ran.stdout and len([turn for turn in own.turns() if turn["method"] == "POST"]) == 1
+
+
 def test_it_leaves_the_default_tier_out(own, tmp_path):
     for tier, hint in (("default", f"model={MODEL}"), ("fast", f"model={MODEL};tier=priority")):
         (turn,) = direct(tmp_path / tier, own, prompt="hello", config=f'service_tier = "{tier}"\n')
