@@ -78,7 +78,7 @@ impl Session {
         if let SessionEnd::Close(code, reason) = end {
             connection.socket.close(code, reason).await;
         }
-        // Only now: a server that stops waits until nobody watches.
+        // The connection counts as open until now (see `UpgradedConnections`).
         drop(stopping);
     }
 }
@@ -320,9 +320,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends the turn of a response, or without an id that of the lane, or that of the lane's first waiting request. If there is none, the answer is an event and not
-    /// an error, as the backend's is: the response can end while the frame is on its way, and clients take an error for
-    /// the end of the next response.
+    /// Ends the turn of a response, or without an id that of the lane, or else its first request that waits.
+    ///
+    /// If there is none, the answer is an event and not an error, as the backend's is: the response can end while the
+    /// frame is on its way, and clients take an error for the end of the next response.
     async fn interrupt(&mut self, kind: &str, lane: &Lane, response_id: Option<&str>) -> Result<(), SessionEnd> {
         let target = match response_id {
             Some(id) => self.turns.iter_mut().find(|turn| turn.is_response(id)),
