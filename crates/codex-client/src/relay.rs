@@ -108,7 +108,8 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         choices: Vec<(ReplySource, P)>,
         observer: O,
         keepalive_comment: &'static str,
-        deadline: Instant,
+        started: Instant,
+        hold: Duration,
     ) -> Self {
         Self {
             choices: choices.into_iter().map(|(source, pipe)| ChoiceStream { source, pipe }).collect(),
@@ -117,9 +118,9 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
             interrupted: None,
             has_begun: false,
             out: W::default(),
-            keepalive: IdleTimer::new(KEEPALIVE),
+            keepalive: IdleTimer::since(started, KEEPALIVE),
             keepalive_comment,
-            hold: Some(Box::pin(sleep_until(deadline))),
+            hold: Some(Box::pin(sleep_until(started + hold))),
             observer,
         }
     }

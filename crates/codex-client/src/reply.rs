@@ -36,24 +36,27 @@ pub struct Reply {
     plan: ReplyPlan,
     /// A turn for each choice.
     turns: Vec<(ReplySource, ReplyPlan)>,
-    deadline: Instant,
+    /// When its client began to wait.
+    started: Instant,
+    hold: Duration,
 }
 
 impl Reply {
-    /// Makes the reply of turns that are opened when it is read. Their first events are held back until `deadline`.
+    /// Makes the reply of turns that are opened when it is read. Their first events are held back for `hold`.
     pub(crate) fn new(
         plan: ReplyPlan,
         turns: Vec<(PendingReply, ReplyPlan)>,
         dialect: &'static Dialect,
         now: SystemTime,
         notices: Vec<Notice>,
-        deadline: Instant,
+        started: Instant,
+        hold: Duration,
     ) -> Self {
         let turns = turns.into_iter().map(|(pending, plan)| (ReplySource::Pending(pending), plan)).collect();
-        Self { dialect, reply_id: ids::reply_id(dialect, now), notices, plan, turns, deadline }
+        Self { dialect, reply_id: ids::reply_id(dialect, now), notices, plan, turns, started, hold }
     }
 
-    /// Opens the turns, and waits until one of their replies begins, at most until the deadline.
+    /// Opens the turns, and waits until one of their replies begins, at most until the hold ends.
     pub(crate) async fn begun(mut self) -> Result<Self, Error> {
         let first = poll_fn(|cx| {
             let mut has_begun = false;
@@ -67,7 +70,7 @@ impl Reply {
             if has_begun { Poll::Ready(Ok(())) } else { Poll::Pending }
         });
         // Elapsed: everything later, even a failure, is part of the reply.
-        if let Ok(begun) = tokio::time::timeout_at(self.deadline, crate::panics::caught(first)).await {
+        if let Ok(begun) = tokio::time::timeout_at(self.started + self.hold, crate::panics::caught(first)).await {
             begun?;
         }
         Ok(self)
@@ -113,7 +116,7 @@ impl Reply {
         W: ReplyOutput,
     {
         let choices = self.turns.into_iter().map(|(source, plan)| (source, pipe(&plan, &self.reply_id))).collect();
-        Relay::new(choices, observer, self.dialect.keepalive, self.deadline)
+        Relay::new(choices, observer, self.dialect.keepalive, self.started, self.hold)
     }
 
     /// Reads the whole reply.

@@ -20,6 +20,9 @@ use crate::reply_events::PendingReply;
 use crate::send::{send_turn, with_bearer};
 use crate::state::ClientState;
 
+/// The longest hold: more than any turn takes, and within the range of the clock.
+const MAX_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How much longer the final form of a small request is than its original form.
 const SPARE_BYTES: usize = 512;
 
@@ -149,11 +152,12 @@ impl Turn {
     ///
     /// [`Relay::try_poll_part`]: crate::Relay::try_poll_part
     pub fn start(self) -> Reply {
-        let deadline = Instant::now() + self.hold;
+        let (started, hold) = (Instant::now(), self.hold.min(MAX_HOLD));
+        let deadline = started + hold;
         // The backend makes one choice per turn.
         let choices = 0..self.plan.n.max(1);
         let turns = choices.map(|choice| (self.open(deadline), ReplyPlan { choice, ..self.plan.clone() })).collect();
-        Reply::new(self.plan, turns, self.dialect, self.client.timer.now(), self.info.notices, deadline)
+        Reply::new(self.plan, turns, self.dialect, self.client.timer.now(), self.info.notices, started, hold)
     }
 
     /// Returns one turn as a future that a reply can own. Nothing is sent before it is polled; dropping it cancels the

@@ -35,7 +35,12 @@ pub struct IdleTimer {
 impl IdleTimer {
     /// Starts a timer that elapses `after` this time, counted from the last [`reset`](Self::reset). Uses tokio's clock.
     pub fn new(after: Duration) -> Self {
-        Self { timer: Box::pin(tokio::time::sleep(after)), after, last: Instant::now() }
+        Self::since(Instant::now(), after)
+    }
+
+    /// Starts a timer as if the last event was at `start`.
+    pub fn since(start: Instant, after: Duration) -> Self {
+        Self { timer: Box::pin(tokio::time::sleep_until(start + after)), after, last: start }
     }
 
     /// Records an event.

@@ -211,7 +211,7 @@ async fn a_chat_client_gets_comments_whoever_it_is() {
         let request = chat_with("hi", json!({"stream": true}));
         let pieces = streamed(turn(request, style, vec![script])).await.unwrap();
         let (head, end) = pieces.split_at(3);
-        let expected = [(10, String::new()), (25, COMMENT.to_owned()), (40, COMMENT.to_owned())];
+        let expected = [(10, String::new()), (15, COMMENT.to_owned()), (30, COMMENT.to_owned())];
         assert_eq!(head[..2], expected[..2]);
         assert!(end.last().unwrap().1.ends_with("data: [DONE]\n\n"), "{pieces:?}");
     }
