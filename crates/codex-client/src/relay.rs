@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use codex_translate::{Error, EventBuffer, Flow, Fold, Pipe, Summary};
+use codex_translate::{Error, EventBuffer, Flow, Fold, Notice, Pipe, Summary};
 use codex_upstream::IdleTimer;
 use futures_core::Stream;
 use futures_util::future::try_join_all;
@@ -20,7 +20,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::observer::ReplyObserver;
 use crate::panics::caught_poll;
-use crate::reply_events::ReplySource;
+use crate::reply_events::{LateNotice, ReplySource};
 
 /// How long a stream may be silent before a keepalive is sent, so neither the client nor a tunnel or balancer closes
 /// the connection. What the backend sends and the client does not see counts as silence.
@@ -84,6 +84,7 @@ pub struct Relay<P, O, W = Vec<u8>> {
     out: W,
     keepalive: IdleTimer,
     keepalive_comment: &'static str,
+    late: LateNotice,
     /// Elapses when the first events need not be held back any longer; `None` after that.
     hold: Option<Pin<Box<Sleep>>>,
     observer: O,
@@ -108,6 +109,7 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         choices: Vec<(ReplySource, P)>,
         observer: O,
         keepalive_comment: &'static str,
+        late: LateNotice,
         started: Instant,
         hold: Duration,
     ) -> Self {
@@ -120,6 +122,7 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
             out: W::default(),
             keepalive: IdleTimer::since(started, KEEPALIVE),
             keepalive_comment,
+            late,
             hold: Some(Box::pin(sleep_until(started + hold))),
             observer,
         }
@@ -176,6 +179,12 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
             }
         }
         Poll::Ready(self.take_output().map(Ok))
+    }
+
+    /// Returns what was changed about the request because the backend refused it, once the reply has begun:
+    /// [`Reply::notices`](crate::Reply::notices) of a reply that was awaited has it already.
+    pub fn late_notice(&self) -> Option<&Notice> {
+        self.late.get()
     }
 
     /// Returns whether the reply has ended; its end may not have been handed out yet.

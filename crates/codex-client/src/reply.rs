@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::ids;
 use crate::observer::ReplyObserver;
 use crate::relay::{Relay, ReplyOutput, collect};
-use crate::reply_events::{PendingReply, ReplyEvents, ReplySource};
+use crate::reply_events::{LateNotice, PendingReply, ReplyEvents, ReplySource};
 
 /// How long the first events of a reply are held back by default, so an early failure is an error and not an event of
 /// the stream.
@@ -33,6 +33,7 @@ pub struct Reply {
     dialect: &'static Dialect,
     reply_id: ReplyId,
     notices: Vec<Notice>,
+    late: LateNotice,
     plan: ReplyPlan,
     /// A turn for each choice.
     turns: Vec<(ReplySource, ReplyPlan)>,
@@ -53,7 +54,21 @@ impl Reply {
         hold: Duration,
     ) -> Self {
         let turns = turns.into_iter().map(|(pending, plan)| (ReplySource::Pending(pending), plan)).collect();
-        Self { dialect, reply_id: ids::reply_id(dialect, now), notices, plan, turns, started, hold }
+        Self {
+            dialect,
+            reply_id: ids::reply_id(dialect, now),
+            notices,
+            late: LateNotice::default(),
+            plan,
+            turns,
+            started,
+            hold,
+        }
+    }
+
+    /// Sets where the turns leave what was changed about the request after a refusal.
+    pub(crate) fn with_late_notice(self, late: LateNotice) -> Self {
+        Self { late, ..self }
     }
 
     /// Opens the turns, and waits until one of their replies begins, at most until the hold ends.
@@ -73,6 +88,7 @@ impl Reply {
         if let Ok(begun) = tokio::time::timeout_at(self.started + self.hold, crate::panics::caught(first)).await {
             begun?;
         }
+        self.notices.extend(self.late.get().cloned());
         Ok(self)
     }
 
@@ -91,7 +107,8 @@ impl Reply {
         &self.plan
     }
 
-    /// Returns what of the request could not be forwarded unchanged.
+    /// Returns what of the request could not be forwarded unchanged. What changes after a refusal of the backend is part
+    /// of it only once the reply has begun; see [`Relay::late_notice`].
     pub fn notices(&self) -> &[Notice] {
         &self.notices
     }
@@ -116,7 +133,7 @@ impl Reply {
         W: ReplyOutput,
     {
         let choices = self.turns.into_iter().map(|(source, plan)| (source, pipe(&plan, &self.reply_id))).collect();
-        Relay::new(choices, observer, self.dialect.keepalive, self.started, self.hold)
+        Relay::new(choices, observer, self.dialect.keepalive, self.late, self.started, self.hold)
     }
 
     /// Reads the whole reply.

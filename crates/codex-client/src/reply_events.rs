@@ -3,10 +3,11 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use codex_translate::{Chunk, Error, ErrorKind, EventBuffer, EventReader, Flow, RawEvent};
+use codex_translate::{Chunk, Error, ErrorKind, EventBuffer, EventReader, Flow, Notice, RawEvent};
 use codex_upstream::{ChunkStream, TurnInterrupt};
 
 /// The event that reports the quota; it may appear anywhere (docs/backend.md §3.5).
@@ -14,6 +15,9 @@ const RATE_LIMITS: &str = "codex.rate_limits";
 
 /// A pending turn: the events of its reply, or the reason why there are none.
 pub(crate) type PendingReply = Pin<Box<dyn Future<Output = Result<ReplyEvents, Error>> + Send>>;
+
+/// What was changed about a request because the backend refused it; known once the reply to its turn begins.
+pub(crate) type LateNotice = Arc<OnceLock<Notice>>;
 
 /// Where the events of a turn's reply come from.
 #[expect(clippy::large_enum_variant, reason = "a reply has few turns, and each is open for nearly all of its time")]

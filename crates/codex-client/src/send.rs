@@ -1,12 +1,12 @@
-//! Sending one turn: bearer, route, request, and one retry each after a 401 and after an overload that only the stream
-//! reports.
+//! Sending one turn: bearer, route, request, and one retry each after a 401, after an overload that only the stream
+//! reports, and without reasoning that the backend cannot read.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use codex_auth::Bearer;
-use codex_translate::{Error, ErrorKind, Retry};
+use codex_translate::{Error, ErrorKind, Notice, NoticeKind, Retry};
 use codex_upstream::{
     AnyUpstream, Backend, ChunkStream, Quota, RetryPolicy, SendError, Timer as _, TransportChoice, TurnInterrupt,
     TurnRequest, UpstreamError, Verdict, requests, send_with_retry,
@@ -17,8 +17,43 @@ use tokio::time::Instant;
 use crate::attempts::Attempts;
 use crate::error;
 use crate::first_event;
-use crate::reply_events::ReplyEvents;
+use crate::reply_events::{LateNotice, ReplyEvents};
 use crate::state::ClientState;
+
+/// The code of a refusal of encrypted content (docs/backend.md §2.7).
+const UNREADABLE: &str = "invalid_encrypted_content";
+
+/// Sends a turn. If the backend cannot read the encrypted content in it, sends it once more without the reasoning of
+/// earlier replies, which the model can do without. All other encrypted content, such as a compaction, is the
+/// conversation itself: a refusal of that stands.
+///
+/// # Errors
+/// There is no usable login or no reply, or the turn failed before its first output: the error for the client.
+pub(crate) async fn send_readable_turn(
+    client: &Arc<ClientState>,
+    upstream: &Attempts<AnyUpstream>,
+    turn: Arc<TurnRequest>,
+    deadline: Instant,
+    late: &LateNotice,
+) -> Result<ReplyEvents, Error> {
+    let send = async |turn: &TurnRequest| {
+        with_bearer(client, |bearer| async move { send_turn(client, upstream, turn, &bearer, deadline).await }).await
+    };
+    let refusal = match send(&turn).await {
+        Err(error) if error.code() == Some(UNREADABLE) => error,
+        outcome => return outcome,
+    };
+    let Some(rest) = turn.without_reasoning() else { return Err(refusal) };
+    drop(turn);
+    tracing::debug!("the backend cannot read the reasoning of earlier replies; sending the turn without it");
+    let reply = send(&rest).await?;
+    late.get_or_init(|| Notice {
+        parameter: "input[]".to_owned(),
+        kind: NoticeKind::Repaired,
+        detail: "sent again without `reasoning`: the backend could not read its encrypted content".to_owned(),
+    });
+    Ok(reply)
+}
 
 /// Runs `attempt` with the login's token. If the backend rejects it, as one that was revoked early, tries once more
 /// with a fresh token.
@@ -60,7 +95,7 @@ pub(crate) async fn send(
 ///
 /// # Errors
 /// There is no reply, or the turn failed before its first output: the error for the client.
-pub(crate) async fn send_turn(
+async fn send_turn(
     client: &Arc<ClientState>,
     upstream: &Attempts<AnyUpstream>,
     turn: &TurnRequest,

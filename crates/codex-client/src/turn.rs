@@ -16,8 +16,8 @@ use uuid::Uuid;
 use crate::attempts::Attempts;
 use crate::model::NamedModel;
 use crate::reply::{FIRST_OUTPUT_WAIT, Reply};
-use crate::reply_events::PendingReply;
-use crate::send::{send_turn, with_bearer};
+use crate::reply_events::{LateNotice, PendingReply};
+use crate::send::send_readable_turn;
 use crate::state::ClientState;
 
 /// The longest hold: more than any turn takes, and within the range of the clock.
@@ -156,19 +156,21 @@ impl Turn {
         let deadline = started + hold;
         // The backend makes one choice per turn.
         let choices = 0..self.plan.n.max(1);
-        let turns = choices.map(|choice| (self.open(deadline), ReplyPlan { choice, ..self.plan.clone() })).collect();
-        Reply::new(self.plan, turns, self.dialect, self.client.timer.now(), self.info.notices, started, hold)
+        let late = LateNotice::default();
+        let plan = |choice| ReplyPlan { choice, ..self.plan.clone() };
+        let turns = choices.map(|choice| (self.open(deadline, Arc::clone(&late)), plan(choice))).collect();
+        let notices = self.info.notices;
+        let now = self.client.timer.now();
+        Reply::new(self.plan, turns, self.dialect, now, notices, started, hold).with_late_notice(late)
     }
 
     /// Returns one turn as a future that a reply can own. Nothing is sent before it is polled; dropping it cancels the
     /// turn.
-    fn open(&self, deadline: Instant) -> PendingReply {
+    fn open(&self, deadline: Instant, late: LateNotice) -> PendingReply {
         let (client, request) = (Arc::clone(&self.client), Arc::clone(&self.request));
         Box::pin(async move {
-            let (client, request) = (&client, &request);
-            let upstream = &Attempts::new(client.upstream.clone(), &client.observer);
-            with_bearer(client, |bearer| async move { send_turn(client, upstream, request, &bearer, deadline).await })
-                .await
+            let upstream = Attempts::new(client.upstream.clone(), &client.observer);
+            send_readable_turn(&client, &upstream, request, deadline, &late).await
         })
     }
 }

@@ -40,6 +40,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -49,6 +50,8 @@ use codex_translate::images::{ImagesRequest, Task};
 use codex_translate::responses::ResponsesRequest;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, IF_NONE_MATCH, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -134,6 +137,47 @@ impl TurnRequest {
     #[must_use]
     pub fn model(&self) -> &str {
         &self.model
+    }
+
+    /// Returns the same turn without the reasoning of earlier replies, for a backend that cannot read it: encrypted
+    /// reasoning is bound to its account and model family (`docs/backend.md §2.7`). `None` if there is none, or if
+    /// nothing else would remain.
+    ///
+    /// ```
+    /// use codex_translate::responses::ResponsesRequest;
+    /// use codex_upstream::TurnRequest;
+    ///
+    /// let request = ResponsesRequest::from_json(br#"{"model": "gpt-5.5", "input": "Hello!"}"#)?;
+    /// assert!(TurnRequest::from(&request).without_reasoning().is_none());
+    /// # Ok::<(), codex_translate::Error>(())
+    /// ```
+    #[must_use]
+    pub fn without_reasoning(&self) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Conversation<'a> {
+            #[serde(borrow)]
+            input: &'a RawValue,
+        }
+        #[derive(Deserialize)]
+        struct Typed<'a> {
+            #[serde(borrow, default)]
+            r#type: Option<Cow<'a, str>>,
+        }
+        let body = std::str::from_utf8(&self.body).ok()?;
+        let Conversation { input } = serde_json::from_str(body).ok()?;
+        let items: Vec<&RawValue> = serde_json::from_str(input.get()).ok()?;
+        let is_reasoning = |item: &RawValue| {
+            serde_json::from_str(item.get()).is_ok_and(|Typed { r#type }| r#type.as_deref() == Some("reasoning"))
+        };
+        let rest: Vec<&str> = items.iter().filter(|item| !is_reasoning(item)).map(|item| item.get()).collect();
+        if rest.is_empty() || rest.len() == items.len() {
+            return None;
+        }
+        // The input is a slice of the body; everything around it stays as it is.
+        let start = input.get().as_ptr().addr().checked_sub(body.as_ptr().addr())?;
+        let (before, after) = (body.get(..start)?, body.get(start + input.get().len()..)?);
+        let body = [before, "[", &rest.join(","), "]", after].concat();
+        Some(Self { body: body.into(), ..self.clone() })
     }
 }
 
@@ -641,6 +685,17 @@ mod tests {
             format!("{b:?} {turn:?}")
         });
         assert!(shown.contains("acct") && !shown.contains("s3cret"), "{shown}");
+    }
+
+    #[test]
+    fn a_turn_without_its_reasoning_is_otherwise_the_same() {
+        let body = br#"{"model":"m","input":[{"a":1.50},{"type":"reasoning","summary":[]},{"type" : "reas\u006fning"},
+            {"type":"message"}],"text":{"input":[]}}"#;
+        let rest = turn("m", None, body).without_reasoning().unwrap();
+        assert_eq!(rest.body, &br#"{"model":"m","input":[{"a":1.50},{"type":"message"}],"text":{"input":[]}}"#[..]);
+        for body in [&br#"{"input":[{"type":"message"}]}"#[..], br#"{"input":[{"type":"reasoning"}]}"#, b"{}"] {
+            assert!(turn("m", None, body).without_reasoning().is_none());
+        }
     }
 
     #[test]

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use codex_auth::MemoryStore;
 use codex_client::{BuildError, Client, error};
-use codex_translate::{Error, ErrorKind};
-use codex_upstream::{HttpUpstreamConfig, ProxyConfig, ScriptedUpstream, UpstreamError};
-use serde_json::json;
+use codex_sim::RecordedRequest;
+use codex_translate::responses::{InputItem, ResponsesRequest};
+use codex_translate::{Error, ErrorKind, NoticeKind};
+use codex_upstream::{HttpUpstreamConfig, ProxyConfig, ScriptedUpstream, TransportChoice, UpstreamError};
+use serde_json::{Value, json};
 
 use crate::support::{Rig, chat, chat_with, read, responses};
 
@@ -51,6 +53,74 @@ async fn a_turn_that_is_overloaded_is_sent_once_more() {
     let rig = Rig::start().await;
     let error = rig.client.chat(chat("[sim:overloaded] hi")).await.unwrap_err();
     assert_eq!((error.kind(), rig.turns().len()), (ErrorKind::Overloaded, 2));
+}
+
+/// Returns a request with reasoning of another account, and with `more` input.
+fn with_foreign_reasoning(text: &str, more: &[Value]) -> ResponsesRequest {
+    let mut input = vec![
+        json!({"role": "user", "content": "a"}),
+        json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAAABforeign=="}),
+        json!({"role": "assistant", "content": "b"}),
+        json!({"role": "user", "content": text}),
+    ];
+    input.extend_from_slice(more);
+    let body = json!({"model": "gpt-5.5", "input": input, "store": false});
+    ResponsesRequest::from_json(body.to_string().as_bytes()).unwrap()
+}
+
+fn kinds(turn: &RecordedRequest) -> Vec<String> {
+    let body = turn.body.as_ref().unwrap();
+    let input = body["input"].as_array().unwrap();
+    input.iter().map(|item| item["type"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_turn_whose_reasoning_is_unreadable_is_sent_once_more_without_it() {
+    for transport in [TransportChoice::Http, TransportChoice::WebSocket] {
+        let rig = Rig::start_with(|client| client.transport(transport)).await;
+        let reply = rig.client.responses(with_foreign_reasoning("[sim:text=fine] hi", &[])).await.unwrap();
+        let repaired: Vec<_> = reply.notices().iter().map(|notice| (&*notice.parameter, notice.kind)).collect();
+        assert_eq!(repaired, [("input[]", NoticeKind::Repaired)]);
+        assert_eq!(reply.collect().await.unwrap().text(), "fine");
+        if transport == TransportChoice::Http {
+            let sent: Vec<_> = rig.turns().iter().map(kinds).collect();
+            assert_eq!(sent, [vec!["message", "reasoning", "message", "message"], vec!["message"; 3]]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn reasoning_that_a_stream_refuses_before_its_first_output_is_left_out() {
+    for word in ["failed-first-once", "error-first-once"] {
+        let rig = Rig::start().await;
+        let text = format!("[sim:{word}=invalid_encrypted_content][sim:text=fine] hi");
+        let mut request = with_foreign_reasoning(&text, &[]);
+        // The simulator accepts this: it is what the stream refuses.
+        for item in &mut request.input {
+            if let InputItem::Reasoning(reasoning) = item {
+                reasoning.encrypted_content = Some(rig.encrypted("gpt-5.5").await);
+            }
+        }
+        let reply = rig.client.responses(request).await.unwrap();
+        assert_eq!((reply.notices().len(), rig.turns().len()), (1, 3));
+        assert_eq!(reply.collect().await.unwrap().text(), "fine");
+    }
+}
+
+#[tokio::test]
+async fn other_encrypted_content_that_is_unreadable_is_an_error_after_one_more_try_at_most() {
+    let compaction = json!({"type": "compaction", "encrypted_content": "gAAAAABforeign=="});
+    let rig = Rig::start().await;
+    let error =
+        rig.client.responses(with_foreign_reasoning("hi", std::slice::from_ref(&compaction))).await.unwrap_err();
+    assert_eq!((error.code(), error.status_hint()), (Some("invalid_encrypted_content"), 400));
+    assert_eq!(rig.turns().len(), 2);
+    let body = json!({"model": "gpt-5.5", "input": [compaction, {"role": "user", "content": "hi"}]}).to_string();
+    let request = || ResponsesRequest::from_json(body.as_bytes()).unwrap();
+    let error = rig.client.responses(request()).await.unwrap_err();
+    assert_eq!((error.code(), rig.turns().len()), (Some("invalid_encrypted_content"), 3));
+    let compaction = rig.client.compact(with_foreign_reasoning("hi", &[])).await.unwrap();
+    assert_eq!((compaction.notices.len(), rig.turns().len()), (1, 5));
 }
 
 #[tokio::test]

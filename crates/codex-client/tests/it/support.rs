@@ -33,6 +33,15 @@ impl Rig {
         requests.filter(|request| request.path.ends_with("/codex/responses")).collect()
     }
 
+    /// Returns encrypted reasoning that the backend accepts from this client for `model`.
+    pub(crate) async fn encrypted(&self, model: &str) -> String {
+        let body = json!({"model": model, "input": "[sim:reasoning] hi", "include": ["reasoning.encrypted_content"]});
+        let request = ResponsesRequest::from_json(body.to_string().as_bytes()).unwrap();
+        let whole = self.client.responses(request).await.unwrap().collect().await.unwrap();
+        let whole: Value = serde_json::to_value(&whole).unwrap();
+        whole["output"][0]["encrypted_content"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) async fn until_disconnected(&self) {
         let left = |all: &[RecordedRequest]| all.iter().any(|request| request.outcome == Outcome::Disconnected);
         self.sim.requests_until(left).await;

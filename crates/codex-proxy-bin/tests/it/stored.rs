@@ -141,6 +141,24 @@ async fn a_response_and_its_input_can_be_retrieved_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_conversation_goes_on_when_the_backend_cannot_read_its_reasoning() {
+    let proxy = Harness::start().await;
+    let first = proxy.post("/v1/responses", &ask("[sim:reasoning]")).await.json();
+    for (path, stream) in [("/v1/responses", false), ("/v1/responses", true), ("/v1/responses/compact", false)] {
+        let mut body = continuing(&first["id"], "And now?");
+        // Reasoning is bound to a family of models (docs/backend.md §2.7).
+        body["model"] = "gpt-6-sol".into();
+        if stream {
+            body["stream"] = true.into();
+        }
+        let before = proxy.turns().len();
+        let reply = proxy.post(path, &body).await;
+        assert_eq!((reply.status.as_u16(), proxy.turns().len()), (200, before + 2), "{}", reply.text);
+        assert!(reply.header("x-codex-proxy-repaired").unwrap().contains("reasoning"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_compaction_can_continue_a_stored_response() {
     let proxy = Harness::start().await;
     let first = proxy.post("/v1/responses", &ask("My name is Ada.")).await.json();

@@ -213,7 +213,8 @@ impl LaneTurn {
                     self.response_id = relay.write_with(read_id).flatten();
                 }
                 // A keepalive may come before the response.
-                let metadata = if self.response_id.is_some() { self.begun() } else { None };
+                let late = relay.late_notice().cloned();
+                let metadata = if self.response_id.is_some() { self.begun(late) } else { None };
                 TurnPart::Events(metadata, events)
             }
             Some(Ok(ReplyPart::Keepalive)) => TurnPart::Keepalive,
@@ -324,9 +325,11 @@ impl LaneTurn {
         self.relay = Some(relay);
     }
 
-    /// Updates the turn for its first events; returns the metadata to send before them.
-    fn begun(&mut self) -> Option<Metadata> {
-        let metadata = self.metadata.take()?;
+    /// Updates the turn for its first events; returns the metadata to send before them, with what was changed since the
+    /// request was translated.
+    fn begun(&mut self, late: Option<Notice>) -> Option<Metadata> {
+        let mut metadata = self.metadata.take()?;
+        metadata.notices.extend(late);
         self.permits.clear();
         self.applied = AppliedSteers::default();
         self.guard.answered(StatusCode::OK.as_u16());
