@@ -207,12 +207,16 @@ fn is_forwarded(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Returns the best match among the keys that a request sends in either header.
+/// The headers other than `Authorization` in which clients send a key: Anthropic's, and Azure's.
+pub(crate) const KEY_HEADERS: [&str; 2] = ["x-api-key", "api-key"];
+
+/// Returns the best match among the keys that a request sends in any header.
 fn presented(keys: &ApiKeys, headers: &HeaderMap) -> Result<KeyMatch, Denied> {
     let bearers = headers.get_all(AUTHORIZATION).iter().filter_map(|value| bearer(value.as_bytes()));
-    let candidates = bearers.chain(headers.get_all("x-api-key").iter().map(|value| value.as_bytes().trim_ascii()));
+    let bare =
+        KEY_HEADERS.into_iter().flat_map(|name| headers.get_all(name)).map(|value| value.as_bytes().trim_ascii());
     let mut outcome = Err(Denied::NoKey);
-    for candidate in candidates {
+    for candidate in bearers.chain(bare) {
         match (keys.find(candidate), outcome) {
             (Some(KeyMatch::Secret), _) => return Ok(KeyMatch::Secret),
             (Some(found), _) => outcome = Ok(found),
@@ -284,6 +288,11 @@ mod tests {
         with(LOCAL, &[("authorization", "Basic secret")], Err(Denied::NoKey));
         with(LOCAL, &[("authorization", "Bearer x"), ("x-api-key", "secret")], Ok(()));
         with(LOCAL, &[("x-api-key", "")], Err(Denied::WrongKey));
+        with("8.8.8.8", &[("api-key", "secret"), ("via", "1.1 cdn"), ("origin", "https://evil.example")], Ok(()));
+        with("8.8.8.8", &[("api-key", "x"), ("api-key", " other,key ")], Ok(()));
+        with("8.8.8.8", &[("authorization", "Bearer x"), ("x-api-key", "y"), ("api-key", "secret")], Ok(()));
+        with(LOCAL, &[("api-key", "Bearer secret")], Err(Denied::WrongKey));
+        with(LOCAL, &[("api_key", "secret")], Err(Denied::NoKey));
     }
 
     #[test]

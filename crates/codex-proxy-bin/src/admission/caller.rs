@@ -6,7 +6,7 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use sha2::{Digest as _, Sha256};
 
-use crate::admission::access::Access;
+use crate::admission::access::{Access, KEY_HEADERS};
 use crate::ids;
 
 /// The user who sends a request, in the words of the server around the app: any text that tells its users apart.
@@ -36,7 +36,8 @@ pub(crate) fn caller(access: &Access, head: &Parts) -> Caller {
         let id = ids::hex(&Sha256::new().chain_update(b"caller\0").chain_update(name).finalize());
         return Caller { id, ..Caller::default() };
     }
-    let key = head.headers.get(AUTHORIZATION).or_else(|| head.headers.get("x-api-key"));
+    let bare = || KEY_HEADERS.into_iter().find_map(|name| head.headers.get(name));
+    let key = head.headers.get(AUTHORIZATION).or_else(bare);
     let id = key.filter(|_| !access.open).map(|key| ids::hex(&Sha256::digest(key))).unwrap_or_default();
     // All keys are of the same person.
     Caller { id, keeps_uuids: true, ..Caller::default() }

@@ -7,6 +7,7 @@ use codex_sim::{Mint, RefreshFault, Workspace};
 use serde_json::json;
 
 use crate::process::{Home, Running, Serving, callback_ports};
+use crate::raw;
 use crate::support::{ask, ask_streaming};
 
 const KEY: &str = "the-key-of-this-proxy-3f9a61c0";
@@ -134,6 +135,17 @@ async fn serve(home: &Home, trial: &mut Trial, fault: RefreshFault, arguments: &
     let control = home.sim.control();
     for key in [None, Some(WRONG_KEY)] {
         assert_eq!(proxy.post(key, &ask("hi")).await.0, 401);
+    }
+    // As the clients of other services send keys.
+    let elsewhere = [
+        format!("GET /v1/models?key={KEY} HTTP/1.1\r\n"),
+        format!("GET /v1/models?key={KEY} HTTP/1.1\r\napi-key: {WRONG_KEY}\r\n"),
+        format!("GET /v1beta/models?key={KEY} HTTP/1.1\r\napi-key: {KEY}\r\n"),
+    ];
+    for (start, status) in elsewhere.iter().zip([401, 401, 404]) {
+        let reply = raw::send(&proxy.url, &format!("{start}host: localhost\r\nconnection: close\r\n\r\n")).await;
+        assert_eq!(reply.status, status, "{start}");
+        trial.search(&reply.body, start.split('?').next().unwrap());
     }
     let mut replies = String::new();
     let mut quoted = ask(PROMPT);
