@@ -1,5 +1,6 @@
 //! The program as a value: what all requests share.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::error::Error;
 use std::ops::Deref;
@@ -16,7 +17,7 @@ use crate::admission::advice::Advice;
 use crate::config::Config;
 use crate::config::runtime::{Reloadable, RuntimeConfig};
 use crate::request::budget::BodyMemoryBudget;
-use crate::route::below;
+use crate::route::{below, normalised};
 use crate::server::listen::Listeners;
 use crate::server::serve::{DRAIN_DEADLINE, serve};
 use crate::server::upgraded::UpgradedConnections;
@@ -209,9 +210,13 @@ impl App {
         &self.mount.prefix
     }
 
-    /// Returns the path of a request below the prefix; `None` if it is not below it.
-    pub(crate) fn path_of<'a>(&self, uri: &'a Uri) -> Option<&'a str> {
-        if self.mount.strips_prefix { below(&self.mount.prefix, uri.path()) } else { Some(uri.path()) }
+    /// Returns the path of a request below the prefix, in its normal form; `None` if it is not below it.
+    pub(crate) fn path_of<'a>(&self, uri: &'a Uri) -> Option<Cow<'a, str>> {
+        let prefix = if self.mount.strips_prefix { &*self.mount.prefix } else { "" };
+        match normalised(uri.path()) {
+            Cow::Borrowed(path) => below(prefix, path).map(Cow::Borrowed),
+            Cow::Owned(path) => below(prefix, &path).map(|rest| Cow::Owned(rest.to_owned())),
+        }
     }
 
     /// Returns what error texts advise.

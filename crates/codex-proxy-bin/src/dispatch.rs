@@ -23,9 +23,11 @@ use crate::endpoints::websocket;
 use crate::ids;
 use crate::reply::{self, ReplyBody};
 use crate::request::body;
-use crate::request::context::RequestContext;
-use crate::request::limits;
-use crate::route::{BackendCall, Credential, Route, route};
+use crate::request::context::{RequestContext, is_strict};
+use crate::request::deployment::with_deployment;
+use crate::request::json_text::json_text;
+use crate::request::{limits, multipart};
+use crate::route::{BackendCall, Credential, Route, UnreadQuery, deployment, route};
 use crate::telemetry::record::{RequestInfo, RequestRecord};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -86,10 +88,11 @@ impl App {
         let runtime = self.runtime.current();
         let cors = Cors::new(&runtime.access.origins, request.headers());
         let request_id = ids::request_id(request.headers());
-        let route = match self.path_of(request.uri()).map(|path| route(request.method(), path)) {
+        let route = match self.path_of(request.uri()).map(|path| route(request.method(), &path)) {
             Some(route) if !route.is_status() || runtime.access.shows_status() => route,
             _ => Route::Unknown,
         };
+        let unread = UnreadQuery::of(&route, request.uri().query());
         let dialect = route.dialect(request.headers());
         let guard = self.request_log.open(RequestInfo {
             request_id: request_id.to_str().unwrap_or_default().to_owned(),
@@ -98,12 +101,13 @@ impl App {
             is_routine: route.is_routine(),
         });
         let is_head = request.method() == Method::HEAD;
-        let answering = AssertUnwindSafe(self.respond(route, request, guard.record(), &runtime, &cors));
+        let answering = AssertUnwindSafe(self.respond(route, &unread, request, guard.record(), &runtime, &cors));
         let answered = answering.catch_unwind().await.unwrap_or_else(|_| Err(codex_client::error::panicked()));
         let mut response = answered.unwrap_or_else(|error| {
             guard.record().fail(&error);
             reply::error_in(dialect, &error)
         });
+        reply::add_notices(response.headers_mut(), &unread.notices().collect::<Vec<_>>());
         response.headers_mut().insert(X_REQUEST_ID, request_id);
         cors.write(response.headers_mut());
         reply::logged(response, guard, is_head)
@@ -112,6 +116,7 @@ impl App {
     async fn respond<B>(
         &self,
         route: Route,
+        unread: &UnreadQuery,
         request: Request<B>,
         record: &RequestRecord,
         runtime: &RuntimeConfig,
@@ -148,19 +153,32 @@ impl App {
                 return Err(reply::from_denied(denied, self.advice()));
             }
         }
+        if !unread.is_empty() && is_strict(&head.headers)? {
+            unread.refuse()?;
+        }
         let dialect = route.dialect(&head.headers);
         let context = || RequestContext::read(&head.headers, caller(&runtime.access, &head), record);
         match route {
             Route::Backend(call) => {
                 let context = context()?;
                 let received = body::read(&head.headers, incoming, &runtime.limits, &self.body_budget).await?;
+                let takes_forms = matches!(call, BackendCall::Images(_));
+                let body = json_text(received.bytes, &head.headers, takes_forms)?;
+                let body = match multipart::boundary(&head.headers).filter(|_| takes_forms) {
+                    Some(boundary) => multipart::to_json(&boundary, body).await?.into(),
+                    None => body,
+                };
+                let (body, renamed) = match self.path_of(&head.uri).and_then(|path| deployment(&path)) {
+                    Some(deployment) => with_deployment(body, &deployment)?,
+                    None => (body, None),
+                };
                 // The permit is held until the request has been sent, the slot until the reply's last byte.
-                let (body, _permit) = (received.bytes, received.permit);
+                let _permit = received.permit;
                 let slot = self.runtime.slots().take(runtime.limits.timeouts.queue).await?;
                 let answered = match call {
                     BackendCall::Turn(dialect) => endpoints::turn(self, dialect, &context, body).await,
                     BackendCall::Compact => endpoints::compact(self, &context, &body).await,
-                    BackendCall::Images(task) => endpoints::images(self, task, &context, &head.headers, body).await,
+                    BackendCall::Images(task) => endpoints::images(self, task, &context, &body).await,
                     BackendCall::Alpha(tool, operation) => {
                         endpoints::alpha(self, tool, &operation, &context, &head.headers, body).await
                     }
@@ -173,6 +191,7 @@ impl App {
                 if runtime.access.shows_status() {
                     self.client.known_quota().quota.write_headers(response.headers_mut(), self.clock.now());
                 }
+                reply::add_notices(response.headers_mut(), renamed.as_slice());
                 response.body_mut().set_slot(slot);
                 Ok(response)
             }
@@ -192,11 +211,14 @@ impl App {
                 let path = format!("{}{}", self.prefix(), self.path_of(&head.uri).unwrap_or_default());
                 Ok(reply::wrong_method(head.method.as_str(), &path, &allowed))
             }
+            Route::Unserved(endpoint) => {
+                Ok(reply::unserved(self.prefix(), &self.path_of(&head.uri).unwrap_or_default(), endpoint))
+            }
             Route::Health(probe) => Ok(endpoints::health(self, probe).await),
             Route::OpenApi => Ok(endpoints::openapi(self.prefix(), self.advice())),
             Route::StatusPage => Ok(endpoints::status_page(self.advice())),
             Route::Unknown => Ok(match self.path_of(&head.uri) {
-                Some(path) => reply::not_found(self.prefix(), path),
+                Some(path) => reply::not_found(self.prefix(), &path),
                 None => reply::outside_prefix(self.prefix(), head.uri.path()),
             }),
         }

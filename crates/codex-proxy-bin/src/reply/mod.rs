@@ -8,5 +8,5 @@ pub use body::ReplyBody;
 pub use response::{add_notices, event_stream, from_denied, from_error, json, not_found, wrong_method};
 pub(crate) use response::{
     error_in, logged, never_cached, no_content, outside_prefix, probe_result, request_timeout_bytes,
-    response_not_found, reworded_for, switching_protocols, unsupported_websocket_version, websocket_only,
+    response_not_found, reworded_for, switching_protocols, unserved, unsupported_websocket_version, websocket_only,
 };

@@ -16,7 +16,7 @@ use crate::admission::access::Denied;
 use crate::admission::advice::Advice;
 use crate::reply::body::ReplyBody;
 use crate::request::official_client::is_official_client;
-use crate::route::unserved;
+use crate::route::{Unserved, in_words};
 use crate::telemetry::request_log::RequestGuard;
 
 /// The maximum size of a header of notices.
@@ -115,7 +115,7 @@ pub(crate) fn never_cached(headers: &mut HeaderMap) {
 }
 
 /// Adds the headers that name what the translation changed: `x-codex-proxy-dropped`, `-clamped`, `-emulated`,
-/// `-repaired`.
+/// `-repaired`. What they list already stays.
 pub fn add_notices(headers: &mut HeaderMap, notices: &[Notice]) {
     for (kind, name) in [
         (NoticeKind::Dropped, "x-codex-proxy-dropped"),
@@ -124,15 +124,17 @@ pub fn add_notices(headers: &mut HeaderMap, notices: &[Notice]) {
         (NoticeKind::Repaired, "x-codex-proxy-repaired"),
     ] {
         let of_kind = notices.iter().filter(|notice| notice.kind == kind);
-        if let Some(value) = listed(of_kind) {
+        let known = headers.get(name).and_then(|list| list.to_str().ok()).unwrap_or_default();
+        if let Some(value) = listed(known, of_kind) {
             headers.insert(HeaderName::from_static(name), value);
         }
     }
 }
 
-/// Joins the notices into one header value, as far as they fit: some clients accept at most 16 KiB of headers in total.
-fn listed<'a>(notices: impl Iterator<Item = &'a Notice>) -> Option<HeaderValue> {
-    let mut list = String::new();
+/// Adds the notices to the `known` ones of a header, as far as they fit: some clients accept at most 16 KiB of headers
+/// in total.
+fn listed<'a>(known: &str, notices: impl Iterator<Item = &'a Notice>) -> Option<HeaderValue> {
+    let mut list = known.to_owned();
     for notice in notices {
         let separator = if list.is_empty() { "" } else { ", " };
         let entry = format!("{separator}{notice}");
@@ -170,25 +172,39 @@ pub(crate) fn reworded_for(headers: &HeaderMap, error: Error) -> Error {
 
 /// Returns the reply for an unknown path below `prefix`, where the app is mounted.
 pub fn not_found(prefix: &str, path: &str) -> Response<ReplyBody> {
-    unknown_path(prefix, &format!("{prefix}{path}"), unserved(path))
+    outside_prefix(prefix, &format!("{prefix}{path}"))
 }
 
 /// Returns the reply for a `path` that is not below `prefix`.
 pub(crate) fn outside_prefix(prefix: &str, path: &str) -> Response<ReplyBody> {
-    unknown_path(prefix, path, None)
+    let message = format!(
+        "unknown path `{path}`; try {prefix}/v1/chat/completions, {prefix}/v1/responses, {prefix}/v1/models or \
+         {prefix}/health, and check that the base URL ends in /v1 once"
+    );
+    unknown_url(&message)
 }
 
-fn unknown_path(prefix: &str, path: &str, unserved: Option<&str>) -> Response<ReplyBody> {
-    let message = match unserved {
-        Some(why) => format!(
-            "`{path}` is not supported: {why}; available are {prefix}/v1/chat/completions, \
-             {prefix}/v1/responses, {prefix}/v1/images/generations and {prefix}/v1/models"
-        ),
-        None => format!(
-            "unknown path `{path}`; try {prefix}/v1/chat/completions, {prefix}/v1/responses, \
-             {prefix}/v1/models or {prefix}/health, and check that the base URL ends in /v1 once"
-        ),
-    };
+/// Returns the reply for a path below `prefix` that other servers have.
+pub(crate) fn unserved(prefix: &str, path: &str, unserved: &Unserved) -> Response<ReplyBody> {
+    let message = format!(
+        "`{prefix}{path}` is not supported: {}; available are {prefix}/v1/chat/completions, {prefix}/v1/responses, \
+         {prefix}/v1/images/generations and {prefix}/v1/models",
+        unserved.why
+    );
+    if unserved.has_plain_errors {
+        json(StatusCode::NOT_FOUND, &PlainError { error: &message })
+    } else {
+        unknown_url(&message)
+    }
+}
+
+/// An error as Ollama's clients read it.
+#[derive(Serialize)]
+struct PlainError<'a> {
+    error: &'a str,
+}
+
+fn unknown_url(message: &str) -> Response<ReplyBody> {
     with_status(StatusCode::NOT_FOUND, &Error::new(ErrorKind::InvalidRequest, message).with_code("unknown_url"))
 }
 
@@ -202,7 +218,7 @@ pub(crate) fn response_not_found(id: &str) -> Response<ReplyBody> {
 
 /// Returns the reply for a method that the path does not accept.
 pub fn wrong_method(method: &str, path: &str, allowed: &str) -> Response<ReplyBody> {
-    let message = format!("`{path}` accepts {allowed}, not {method}");
+    let message = format!("`{path}` accepts {}, not {method}", in_words(allowed));
     let error = Error::new(ErrorKind::InvalidRequest, message).with_code("method_not_allowed");
     let mut response = with_status(StatusCode::METHOD_NOT_ALLOWED, &error);
     if let Ok(allowed) = HeaderValue::from_str(allowed) {
@@ -217,7 +233,9 @@ pub fn from_denied(denied: Denied, advice: &Advice) -> Error {
     let (kind, code, message) = match denied {
         Denied::NoKey => {
             let key = setting.map_or_else(|| "it".to_owned(), |setting| format!("the value of {setting}"));
-            let message = format!("missing API key; send {key} as `Authorization: Bearer <key>` or `X-API-Key: <key>`");
+            let message = format!(
+                "missing API key; send {key} as `Authorization: Bearer <key>`, `X-API-Key: <key>` or `api-key: <key>`"
+            );
             (ErrorKind::Authentication, "missing_api_key", message)
         }
         Denied::WrongKey => {

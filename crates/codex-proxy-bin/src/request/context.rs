@@ -30,16 +30,7 @@ impl RequestContext {
             None => ReasoningStyle::default(),
             Some(word) => reasoning_style(word)?,
         };
-        let strict = match text("x-codex-proxy-strict") {
-            None | Some("false" | "0") => false,
-            Some("true" | "1") => true,
-            Some(_) => {
-                return Err(Error::invalid(
-                    "x-codex-proxy-strict",
-                    "invalid value for header x-codex-proxy-strict: expected `true` or `false`",
-                ));
-            }
-        };
+        let strict = is_strict(headers)?;
         Ok(Self {
             record: record.clone(),
             caller: Caller {
@@ -57,6 +48,19 @@ impl RequestContext {
     /// Returns what a turn for the request depends on in addition to its body.
     pub(crate) fn turn<'a>(&'a self, options: &'a Options, aliases: &'a ModelAliases) -> TurnContext<'a> {
         TurnContext { caller: Some(&self.caller), options, aliases }
+    }
+}
+
+/// Returns whether the caller wants an error instead of anything dropped.
+///
+/// # Errors
+/// The header has another value (400).
+pub(crate) fn is_strict(headers: &HeaderMap) -> Result<bool, Error> {
+    const NAME: &str = "x-codex-proxy-strict";
+    match headers.get(NAME).map(|value| value.as_bytes().trim_ascii()) {
+        None | Some(b"false" | b"0") => Ok(false),
+        Some(b"true" | b"1") => Ok(true),
+        Some(_) => Err(Error::invalid(NAME, format!("invalid value for header {NAME}: expected `true` or `false`"))),
     }
 }
 

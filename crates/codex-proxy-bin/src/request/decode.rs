@@ -52,6 +52,26 @@ impl Encoding {
         }
     }
 
+    /// Recognises the encoding of a body that no header names. Two of them have no mark: what they decode to must begin
+    /// as an object does.
+    pub(crate) fn recognised(body: &[u8]) -> Option<Self> {
+        let begins_an_object = |decoder: Box<dyn Read + '_>| {
+            let mut start = Vec::new();
+            // What follows may be damaged.
+            let _ = decoder.take(16).read_to_end(&mut start);
+            start.trim_ascii_start().starts_with(b"{")
+        };
+        match body {
+            [0x1f, 0x8b, ..] => Some(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Zstd),
+            _ if is_json(body) => None,
+            _ if is_zlib(body) && begins_an_object(Box::new(ZlibDecoder::new(body))) => Some(Self::Deflate),
+            _ if begins_an_object(Box::new(DeflateDecoder::new(body))) => Some(Self::Deflate),
+            _ if begins_an_object(Box::new(Brotli::new(body, BROTLI_BUFFER))) => Some(Self::Brotli),
+            _ => None,
+        }
+    }
+
     /// Decodes a body into at most `limit_bytes`.
     ///
     /// # Errors
@@ -68,11 +88,24 @@ impl Encoding {
         match decoded {
             Ok(decoded) if decoded.len() > limit_bytes => Err(too_large(limit_bytes)),
             Ok(decoded) => Ok(decoded.into()),
+            Err(_) if is_json(body) => {
+                let message = "is JSON and not compressed; leave out the header `content-encoding`";
+                Err(refused(format!("the request body {message}, which says `{}`", self.token())))
+            }
             Err(error) => Err(refused(format!("the request body is not valid {}: {error}", self.name()))),
         }
     }
 
-    fn name(self) -> &'static str {
+    /// Returns the word for it in a header (RFC 9110 §8.4.1).
+    pub(crate) fn token(self) -> &'static str {
+        match self {
+            Self::Brotli => "br",
+            Self::Deflate | Self::Gzip | Self::Zstd => self.name(),
+        }
+    }
+
+    /// Returns its name in a message.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Brotli => "brotli",
             Self::Deflate => "deflate",
@@ -80,6 +113,11 @@ impl Encoding {
             Self::Zstd => "zstd",
         }
     }
+}
+
+/// Returns whether a text begins as an object or a list of JSON does.
+pub(crate) fn is_json(text: &[u8]) -> bool {
+    matches!(text.trim_ascii_start(), [b'{' | b'[', ..])
 }
 
 /// Returns the error for a body larger than the limit.
@@ -116,7 +154,7 @@ fn refused(message: String) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::Write as _;
 
     use flate2::Compression;
@@ -126,20 +164,20 @@ mod tests {
 
     const TEXT: &[u8] = b"{\"model\": \"gpt-5.5\", \"input\": \"hello hello hello hello hello hello hello\"}";
 
-    /// `TEXT` as Google's encoder writes it; the tree has only a decoder.
-    fn brotli() -> Vec<u8> {
+    /// A body as Google's encoder writes it; the tree has only a decoder.
+    fn brotli(body: &[u8]) -> Vec<u8> {
         // One uncompressed meta-block (RFC 7932 §9.2): window 16, not last, length in four nibbles; then the end.
-        let length = u32::try_from(TEXT.len() - 1).unwrap();
+        let length = u32::try_from(body.len() - 1).unwrap();
         let header = (length << 4) | (1 << 20);
         let mut out = header.to_le_bytes()[..3].to_vec();
-        out.extend_from_slice(TEXT);
+        out.extend_from_slice(body);
         out.push(0x03);
         out
     }
 
-    fn encoded(encoding: Encoding, body: &[u8]) -> Vec<u8> {
+    pub(crate) fn encoded(encoding: Encoding, body: &[u8]) -> Vec<u8> {
         match encoding {
-            Encoding::Brotli => brotli(),
+            Encoding::Brotli => brotli(body),
             Encoding::Deflate => {
                 let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
                 encoder.write_all(body).unwrap();
@@ -154,7 +192,7 @@ mod tests {
         }
     }
 
-    const ALL: [Encoding; 4] = [Encoding::Brotli, Encoding::Deflate, Encoding::Gzip, Encoding::Zstd];
+    pub(crate) const ALL: [Encoding; 4] = [Encoding::Brotli, Encoding::Deflate, Encoding::Gzip, Encoding::Zstd];
 
     fn of(values: &[&str]) -> Result<Option<Encoding>, Error> {
         let headers = values.iter().map(|value| (CONTENT_ENCODING, value.parse().unwrap())).collect();
@@ -206,7 +244,8 @@ mod tests {
                 let error = encoding.decode(&body[..at], 1 << 20).unwrap_err();
                 assert_eq!(error.status_hint(), 400, "{encoding:?} cut at {at}");
             }
-            assert_eq!(encoding.decode(b"{\"model\"", 1 << 20).unwrap_err().status_hint(), 400, "{encoding:?}");
+            let error = encoding.decode(b" {\"model\"", 1 << 20).unwrap_err();
+            assert!(error.status_hint() == 400 && error.message().contains("not compressed"), "{encoding:?} {error}");
         }
     }
 

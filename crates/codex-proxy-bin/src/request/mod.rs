@@ -5,6 +5,8 @@ pub(crate) mod body;
 pub(crate) mod budget;
 pub(crate) mod context;
 pub(crate) mod decode;
+pub(crate) mod deployment;
+pub(crate) mod json_text;
 pub(crate) mod limits;
 pub(crate) mod multipart;
 pub(crate) mod official_client;

@@ -5,15 +5,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use codex_translate::Error;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use multer::{Field, Multipart};
 use serde_json::{Map, Value};
 
 /// The fields whose text is a number or a boolean in JSON.
 const TYPED: [&str; 6] = ["n", "output_compression", "partial_images", "stream", "frame_count", "frame_duration_ms"];
 
-/// Returns the boundary of a form, if `content_type` is that of one.
-pub(crate) fn boundary(content_type: &str) -> Option<String> {
-    multer::parse_boundary(content_type).ok()
+/// Returns the boundary of a form, if the body is one.
+pub(crate) fn boundary(headers: &HeaderMap) -> Option<String> {
+    multer::parse_boundary(headers.get(CONTENT_TYPE)?.to_str().ok()?).ok()
 }
 
 /// Converts a form to JSON: a file becomes a data URL, fields `name[]` become a list.
@@ -105,6 +107,7 @@ mod tests {
 
     #[test]
     fn only_forms_have_a_boundary() {
+        let boundary = |of: &str| boundary(&HeaderMap::from_iter([(CONTENT_TYPE, of.parse().unwrap())]));
         assert_eq!(boundary("multipart/form-data; boundary=abc").as_deref(), Some("abc"));
         for other in ["application/json", "", "multipart/form-data"] {
             assert_eq!(boundary(other), None, "{other}");

@@ -61,6 +61,32 @@ async fn a_zstd_body_is_decoded_and_a_bomb_rejected() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_not_what_it_is_said_to_be_is_named() {
+    let proxy = Harness::start().await;
+    let text = ask("hi").to_string();
+    let marked = format!("\u{feff}{text}");
+    for path in ["/v1/chat/completions", "/v1/responses", "/v1/responses/compact"] {
+        assert_eq!(proxy.send(Method::POST, path, &[], marked.clone()).await.status, 200, "{path}");
+    }
+    let search = "\u{feff}{\"id\": \"1\", \"model\": \"gpt-5.5\"}".to_owned();
+    assert_eq!(proxy.send(Method::POST, "/v1/alpha/search", &[], search).await.status, 200);
+    let zstd = zstd::encode_all(text.as_bytes(), 3).unwrap();
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (header, body, word) in [
+        ("identity", zstd.clone(), "content-encoding: zstd"),
+        ("identity", wide, "UTF-16"),
+        ("zstd", text.into_bytes(), "not compressed"),
+        ("zstd", zstd::encode_all(&zstd[..], 3).unwrap(), "compressed with zstd"),
+    ] {
+        for path in ["/v1/chat/completions", "/v1/responses", "/v1/images/edits", "/v1/alpha/search"] {
+            let reply = proxy.send(Method::POST, path, &[("content-encoding", header)], body.clone()).await;
+            let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
+            assert!(reply.status == 400 && message.contains(word), "{path} {word}: {message}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn keys_are_required_everywhere_except_for_health() {
     let proxy = Harness::start_with(backend(), Some("secret")).await;
     assert_eq!(proxy.get("/health").await.status, 200);
@@ -72,7 +98,7 @@ async fn keys_are_required_everywhere_except_for_health() {
         let reply = proxy.send(method, path, &[("authorization", "Bearer wrong")], "").await;
         assert_eq!((reply.status.as_u16(), &reply.json()["error"]["code"]), (401, &json!("invalid_api_key")), "{path}");
     }
-    for header in [("authorization", "Bearer secret"), ("x-api-key", "secret")] {
+    for header in [("authorization", "Bearer secret"), ("x-api-key", "secret"), ("api-key", "secret")] {
         assert_eq!(proxy.send(Method::GET, "/v1/models", &[header], "").await.status, 200);
     }
 }

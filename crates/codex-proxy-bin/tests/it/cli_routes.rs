@@ -104,9 +104,9 @@ async fn no_other_path_is_handed_on() {
         ("/v1/alpha/other", 404),
         ("/v1/alpha/search/more", 404),
         ("/v1/alpha/notes/v2", 404),
-        ("/v1/alpha/notes/v2/a/b", 400),
+        ("/v1/alpha/notes/v2/a/b", 404),
         ("/v1/alpha/notes/v2/..%2f..%2fresponses", 400),
-        ("/v1/alpha/notes/v2/..", 400),
+        ("/v1/alpha/notes/v2/..", 404),
         ("/backend-api/wham/tasks", 404),
         ("/backend-api/wham/rate-limit-reset-credits/consume", 404),
     ];

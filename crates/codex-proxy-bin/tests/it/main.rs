@@ -20,6 +20,7 @@ mod models;
 mod mounting;
 mod openapi;
 mod packaging;
+mod paths;
 mod process;
 mod processes;
 mod raw;

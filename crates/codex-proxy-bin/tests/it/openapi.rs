@@ -105,7 +105,7 @@ fn exactly_the_existing_error_types_are_described() {
 async fn a_key_is_required_exactly_where_it_is_described() {
     let proxy = Harness::start_with(backend(), Some("secret")).await;
     for operation in operations() {
-        let path = operation.path.replace("{id}", "1");
+        let path = operation.path.replace("{id}", "1").replace("{model}", "1");
         let reply = proxy.send(operation.method.clone(), &path, &[], "").await;
         let needs_key = operation.said.get("security").is_none();
         assert_eq!(reply.status == 401, needs_key, "{} {path}: {}", operation.method, reply.text);

@@ -1,10 +1,18 @@
 //! Finds the endpoint of a request. Pure: a method and a path in, a [`Route`] out.
 
+mod path;
+mod query;
+mod unserved;
+
 use codex_translate::images::Task;
 use codex_translate::{Dialect, dialect};
 use codex_upstream::AlphaTool;
 use http::{HeaderMap, Method};
-use percent_encoding::percent_decode_str;
+
+pub(crate) use self::path::{below, normalised};
+use self::path::{decoded, without_bases};
+pub(crate) use self::query::UnreadQuery;
+pub(crate) use self::unserved::Unserved;
 
 /// What a probe asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +101,8 @@ pub(crate) enum Route {
     OpenApi,
     /// The path exists, but not with this method; holds the methods that it accepts.
     WrongMethod(String),
+    /// The path is one of other servers.
+    Unserved(&'static Unserved),
     /// The path does not exist.
     Unknown,
 }
@@ -123,14 +133,14 @@ impl Route {
             Self::Metrics => "metrics",
             Self::StatusPage | Self::Status => "status",
             Self::OpenApi => "openapi",
-            Self::WrongMethod(_) | Self::Unknown => "other",
+            Self::WrongMethod(_) | Self::Unserved(_) | Self::Unknown => "other",
         }
     }
 
     /// Returns the same route for this id, which the path contains.
     fn about(mut self, id: &str) -> Self {
         if let Self::Model(of) | Self::Stored(_, of) | Self::Backend(BackendCall::Alpha(_, of)) = &mut self {
-            *of = percent_decoded(id);
+            *of = decoded(id);
         }
         self
     }
@@ -160,6 +170,7 @@ impl Route {
             | Self::Metrics
             | Self::Status
             | Self::WrongMethod(_)
+            | Self::Unserved(_)
             | Self::Unknown => Credential::Key,
         }
     }
@@ -183,8 +194,8 @@ impl Route {
     }
 }
 
-/// The endpoints: path, accepted methods and route. The part of a path at `{id}` becomes part of the route. The first
-/// match wins.
+/// The endpoints: path, accepted methods and route. The part of a path at `{id}` or `{model}` becomes part of the
+/// route. The first match wins.
 static ROUTES: [(&str, &str, Route); 29] = [
     ("/", "GET, HEAD", Route::StatusPage),
     ("/status.json", "GET, HEAD", Route::Status),
@@ -208,7 +219,7 @@ static ROUTES: [(&str, &str, Route); 29] = [
     ("/alpha/history/v2/{id}", "POST", Route::Backend(BackendCall::Alpha(AlphaTool::History, String::new()))),
     ("/alpha/notes/v2/{id}", "POST", Route::Backend(BackendCall::Alpha(AlphaTool::Notes, String::new()))),
     ("/models", "GET, HEAD", Route::Models),
-    ("/models/{id}", "GET, HEAD", Route::Model(String::new())),
+    ("/models/{model}", "GET, HEAD", Route::Model(String::new())),
     ("/api/codex/accounts/check", "GET, HEAD", Route::Cli(CliQuery::Workspaces)),
     ("/api/codex/usage", "GET, HEAD", Route::Cli(CliQuery::Usage)),
     ("/api/codex/rate-limit-reset-credits", "GET, HEAD", Route::Cli(CliQuery::ResetCredits)),
@@ -225,81 +236,78 @@ pub fn endpoints() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// Returns the paths that need no key, as a list in words.
 pub fn paths_without_key() -> String {
     let open = ROUTES.iter().filter(|(.., route)| route.credential() != Credential::Key);
-    let paths: Vec<_> = open.map(|(path, ..)| *path).collect();
-    match paths.as_slice() {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [most @ .., last] => format!("{} and {last}", most.join(", ")),
-    }
+    in_words(&open.map(|(path, ..)| *path).collect::<Vec<_>>().join(", "))
 }
 
-/// Returns the path below `prefix`; `None` if it is not below it.
-pub(crate) fn below<'a>(prefix: &str, path: &'a str) -> Option<&'a str> {
-    match path.strip_prefix(prefix)? {
-        "" => Some("/"),
-        rest => rest.starts_with('/').then_some(rest),
-    }
+/// Returns a list that is separated by commas as one in words.
+pub(crate) fn in_words(list: &str) -> String {
+    list.rsplit_once(", ").map_or_else(|| list.to_owned(), |(most, last)| format!("{most} and {last}"))
 }
 
-/// Finds the route of a request.
+/// Finds the route of a request to a path in its normal form.
 ///
-/// Every `/v1/x` is also served as `/x` and `/v1/v1/x`, since clients disagree on whether a base URL ends in `/v1`, and
-/// under `/backend-api/codex/x`, where the Codex CLI looks (docs/features.md E5).
+/// Every `/v1/x` is also served as `/x`, with `/v1` twice, and below other bases (docs/features.md E5). As Azure's
+/// clients send it, `/openai/deployments/{model}/x` is `/x`; see [`deployment`].
 pub(crate) fn route(method: &Method, path: &str) -> Route {
-    let path = without_prefixes(path);
-    let Some((known, id)) = ROUTES.iter().find_map(|(known, ..)| Some((*known, id_of(known, path)?))) else {
-        return Route::Unknown;
-    };
+    let (_, path) = split_deployment(path);
+    let found = ROUTES.iter().find_map(|(known, ..)| Some((*known, part_of(known, path)?)));
+    // What is listed there can look like an id, such as `/responses/input_tokens`.
+    if found.is_none_or(|(_, part)| !part.is_empty())
+        && let Some(unserved) = unserved::unserved(path)
+    {
+        return Route::Unserved(unserved);
+    }
+    let Some((known, part)) = found else { return Route::Unknown };
     let mut allowed = Vec::new();
     for (_, methods, route) in ROUTES.iter().filter(|(path, ..)| *path == known) {
         if methods.split(", ").any(|name| name == method.as_str()) {
-            return route.clone().about(id);
+            return route.clone().about(part);
         }
         allowed.push(*methods);
     }
     Route::WrongMethod(allowed.join(", "))
 }
 
-/// Returns the part of a path at `{id}`, which is empty if `known` has no such part; `None` if the path is a different
-/// one.
-fn id_of<'a>(known: &str, path: &'a str) -> Option<&'a str> {
-    match known.split_once("{id}") {
-        None => (known == path).then_some(""),
-        Some((before, after)) => path.strip_prefix(before)?.strip_suffix(after).filter(|id| !id.is_empty()),
+/// Returns the deployment of Azure that a path in its normal form names: the model.
+pub(crate) fn deployment(path: &str) -> Option<String> {
+    split_deployment(path).0.map(decoded)
+}
+
+/// Splits a path into the deployment of Azure that it names, if it does, and the path of the endpoint.
+fn split_deployment(path: &str) -> (Option<&str>, &str) {
+    let path = without_bases(path);
+    let Some(rest) = path.strip_prefix("/deployments/") else { return (None, path) };
+    let Some(end) = rest.find('/') else { return (None, path) };
+    let (model, below) = rest.split_at(end);
+    // The name of a model may contain slashes: what is served is looked for at the end.
+    let served = ROUTES.iter().find_map(|(known, ..)| Some((rest.strip_suffix(known)?, *known)));
+    match served.filter(|(model, _)| !model.is_empty() && unserved::unserved(below).is_none()) {
+        Some((model, path)) => (Some(model), path),
+        None => (Some(model), below),
     }
 }
 
-/// Returns why an endpoint of other servers, which clients ask for, does not exist here.
-pub(crate) fn unserved(path: &str) -> Option<&'static str> {
-    match without_prefixes(path) {
-        "/completions" | "/fim/completions" => Some("the backend does not complete plain text"),
-        "/embeddings" => Some("the backend has no embedding model"),
-        "/rerank" => Some("the backend has no reranking model"),
-        "/audio/transcriptions" | "/audio/translations" | "/audio/speech" => Some("the backend has no audio model"),
-        _ => None,
-    }
-}
-
-/// Returns the path as the table has it.
-fn without_prefixes(path: &str) -> &str {
-    let mut rest = path.strip_suffix('/').unwrap_or(path);
-    for prefix in ["/backend-api/codex", "/v1", "/v1"] {
-        match rest.strip_prefix(prefix) {
-            Some(shorter) if shorter.starts_with('/') => rest = shorter,
-            _ => {}
-        }
-    }
-    if rest.is_empty() { "/" } else { rest }
-}
-
-/// Decodes a model id: it may contain a slash (`openai/gpt-5.1`), which SDKs send as `%2F`.
-fn percent_decoded(id: &str) -> String {
-    percent_decode_str(id).decode_utf8_lossy().into_owned()
+/// Returns the part of a path that `known` leaves open, which is empty if it leaves none; `None` if the path is a
+/// different one.
+fn part_of<'a>(known: &str, path: &'a str) -> Option<&'a str> {
+    let Some((before, (name, after))) =
+        known.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+    else {
+        return (known == path).then_some("");
+    };
+    let part = path.strip_prefix(before)?.strip_suffix(after)?;
+    let is_one_segment = !part.contains('/');
+    (!part.is_empty() && (is_one_segment || name == "model")).then_some(part)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Finds the route of a path as a client sends it.
+    fn route(method: &Method, path: &str) -> Route {
+        super::route(method, &normalised(path))
+    }
 
     #[test]
     fn every_spelling_of_a_path_reaches_its_endpoint() {
@@ -308,7 +316,14 @@ mod tests {
             "/chat/completions",
             "/v1/v1/chat/completions",
             "/v1/chat/completions/",
+            "/v1//chat/completions",
+            "//v1/chat/completions",
+            "//chat///completions//",
+            "/%76%31/chat/./%63ompletions",
             "/backend-api/codex/chat/completions",
+            "/openai/v1/chat/completions",
+            "/openai/deployments/gpt-5.5/chat/completions",
+            "/v1/deployments/openai/gpt-5.5//chat/completions/",
         ] {
             assert_eq!(route(&Method::POST, path), Route::Backend(BackendCall::Turn(&dialect::CHAT)), "{path}");
         }
@@ -323,7 +338,7 @@ mod tests {
             ("/alpha/search", Route::Backend(BackendCall::Alpha(AlphaTool::Search, String::new()))),
             ("/alpha/notes/v2/a_b", Route::Backend(BackendCall::Alpha(AlphaTool::Notes, "a_b".to_owned()))),
         ] {
-            for base in ["", "/v1", "/v1/v1", "/backend-api/codex"] {
+            for base in ["", "/v1", "/v1/v1", "/backend-api/codex", "/openai", "/openai/v1"] {
                 assert_eq!(route(&Method::POST, &format!("{base}{path}")), expected, "{base}{path}");
                 assert_eq!(route(&Method::GET, &format!("{base}{path}")), Route::WrongMethod("POST".to_owned()));
             }
@@ -348,39 +363,74 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_is_removed_once() {
-        for (prefix, path, expected) in [
-            ("", "/v1/models", Some("/v1/models")),
-            ("/ai", "/ai/v1/models", Some("/v1/models")),
-            ("/ai", "/ai/ai/metrics", Some("/ai/metrics")),
-            ("/ai", "/ai", Some("/")),
-            ("/ai", "/ai/", Some("/")),
-            ("/ai", "/v1/models", None),
-            ("/ai", "/", None),
-            ("/ai", "/airy", None),
+    fn a_deployment_is_the_name_of_a_model() {
+        for (path, expected) in [
+            ("/openai/deployments/gpt-5.5/chat/completions", Some("gpt-5.5")),
+            ("/openai/deployments/openai%2Fgpt-5.5/responses", Some("openai/gpt-5.5")),
+            ("/openai/deployments/openai/gpt-5.5/images/edits", Some("openai/gpt-5.5")),
+            ("/deployments/chat/chat/completions", Some("chat")),
+            ("/openai/deployments/a/embeddings", Some("a")),
+            ("/openai/deployments/a/responses/resp_1", Some("a")),
+            ("/openai/deployments/chat/completions", Some("chat")),
+            ("/openai/deployments/a", None),
+            ("/openai/v1/chat/completions", None),
         ] {
-            assert_eq!(below(prefix, path), expected, "{prefix} {path}");
+            assert_eq!(deployment(path).as_deref(), expected, "{path}");
         }
+        let stored = Route::Stored(StoredQuery::Response, "resp_1".to_owned());
+        assert_eq!(route(&Method::GET, "/openai/deployments/a/responses/resp_1"), stored);
+        assert_eq!(route(&Method::GET, "/openai/deployments/a/models"), Route::Models);
     }
 
     #[test]
-    fn unsupported_endpoints_differ_from_unknown_paths() {
-        for path in ["/v1/completions", "/completions", "/v1/fim/completions", "/v1/embeddings", "/v1/v1/rerank"] {
-            assert!(unserved(path).is_some() && route(&Method::POST, path) == Route::Unknown, "{path}");
+    fn paths_of_other_servers_differ_from_unknown_paths_and_from_ids() {
+        for path in [
+            "/embeddings",
+            "/completions",
+            "/responses/input_tokens",
+            "/chat/completions/chatcmpl_1/messages",
+            "/realtime/client_secrets",
+            "/messages/count_tokens",
+            "/models/gemini-3-pro:streamGenerateContent",
+            "/models/chat/completions",
+            "/v1beta/models/gemini-3-pro:generateContent",
+            "/images/generations:submit",
+            "/organization/usage/costs",
+            "/api/tags",
+            "/api/codex/tasks",
+            "/backend-api/wham/tasks",
+            "/deployments",
+            "/deployments/text-embedding-3-small/embeddings",
+            "/deployments/a/extensions/chat/completions",
+        ] {
+            for base in ["", "/v1", "/v1/v1", "/openai", "/openai/v1", "/v1/", "//"] {
+                let path = format!("{base}{path}");
+                for method in [Method::GET, Method::POST, Method::DELETE, Method::HEAD, Method::OPTIONS] {
+                    assert!(matches!(route(&method, &path), Route::Unserved(_)), "{method} {path}");
+                }
+            }
         }
-        assert!(unserved("/v1/chat").is_none());
-        for path in
-            ["/v1/alpha", "/v1/alpha/search/x", "/alpha/notes/v2", "/alpha/notes/v1/a", "/backend-api/wham/tasks"]
-        {
+        for path in [
+            "/v1/alpha",
+            "/v1/alpha/search/x",
+            "/alpha/notes/v2",
+            "/alpha/notes/v1/a",
+            "/v1/chat",
+            "/v1/embeddingsx",
+            "/v1/responses/r/x",
+            "/v1beta3/models",
+        ] {
             assert_eq!(route(&Method::POST, path), Route::Unknown, "{path}");
         }
+        let model = Route::Model("org/model:free".to_owned());
+        assert_eq!(route(&Method::GET, "/v1/models/org/model:free"), model, "a colon alone is not Gemini's");
     }
 
     #[test]
     fn unknown_paths_differ_from_wrong_methods() {
         assert_eq!(route(&Method::GET, "/v1/chat/completions"), Route::WrongMethod("POST".to_owned()));
         assert_eq!(route(&Method::OPTIONS, "/v1/responses"), Route::WrongMethod("GET, POST".to_owned()));
-        for path in ["/v1", "/v1/chat", "/v1chat/completions", "/v1/models/extra/", "/v2/models"] {
+        for path in ["/v1", "/v1/", "/v1/chat", "/v1chat/completions", "/v1/models/extra/", "/v2/models"] {
             let expected = if path == "/v1/models/extra/" { Route::Model("extra".to_owned()) } else { Route::Unknown };
             assert_eq!(route(&Method::GET, path), expected, "{path}");
         }
