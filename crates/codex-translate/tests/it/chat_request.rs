@@ -180,7 +180,29 @@ fn content_parts() {
         json!([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "reasoning_content": "hm", "annotations": []}]),
         "",
         json!([user("a"), assistant("b")]),
-        &["messages[].reasoning_content dropped"],
+        &[],
+    );
+    // Only replies have it.
+    check_input(
+        json!([{"role": "user", "content": "a", "reasoning_content": "hm", "images": ["x"]}]),
+        "",
+        json!([user("a")]),
+        &["messages[].reasoning_content dropped", "messages[].images dropped"],
+    );
+    check_input(
+        json!([{"role": "user", "content": "draw"},
+            {"role": "assistant", "content": "here", "reasoning_details": [{"type": "x"}], "thinking_blocks": [],
+                "provider_specific_fields": {"refusal": null}, "audio": null, "function_call": null,
+                "images": [{"type": "image_url", "index": 0, "image_url": {"url": "data:,"}}, "iVBOR"],
+                "tool_calls": [{"id": "c", "type": "function", "index": 0, "provider_specific_fields": {},
+                    "function": {"name": "f", "arguments": "{}", "parsed_arguments": {}}}]},
+            {"role": "tool", "tool_call_id": "c", "content": "x"}]),
+        "",
+        json!([user("draw"), assistant("here"),
+            {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": "data:,"}]},
+            {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": "x"}]),
+        &["messages[].images[] dropped"],
     );
 }
 

@@ -14,6 +14,21 @@ use crate::responses::{
 /// The longest id that the backend accepts, in characters (docs/backend.md §2.7).
 const MAX_CALL_ID_CHARS: usize = 64;
 
+/// Members that clients put on messages and calls of the assistant because a reply had them, ours or another provider's,
+/// and that mean nothing in a request: the reasoning that chat replies show, in the forms of LiteLLM and OpenRouter, too,
+/// and what the parsers of OpenAI's SDKs add. The backend takes reasoning only in its encrypted form.
+const LEFTOVERS: &[&str] = &[
+    "annotations",
+    "parsed",
+    "parsed_arguments",
+    "provider_specific_fields",
+    "reasoning",
+    "reasoning_content",
+    "reasoning_details",
+    "reasoning_items",
+    "thinking_blocks",
+];
+
 /// The name for a tool call in the history without one; the backend rejects an empty name (docs/backend.md §2.7).
 const UNNAMED: &str = "unnamed_tool";
 
@@ -35,6 +50,7 @@ struct MessageFields {
     output: Option<OutputContent>,
     name: Option<String>,
     refusal: Option<String>,
+    images: Vec<ContentPart>,
     phase: Option<String>,
     call_id: Option<String>,
     calls: Vec<InputToolCall>,
@@ -65,8 +81,7 @@ impl MessageReader {
         };
         let role_node = at.key("role", role);
         let role = role_node.string()?;
-        let answers = matches!(&*role, "tool" | "function");
-        let fields = self.fields(at, &members, answers, notices)?;
+        let fields = self.fields(at, &members, &role, notices)?;
         match &*role {
             "tool" => self.tool(at, fields),
             "function" => self.function(at, fields),
@@ -86,9 +101,10 @@ impl MessageReader {
         &self,
         at: &Path<'_>,
         members: &Members<'_>,
-        answers: bool,
+        role: &str,
         notices: &mut Notices,
     ) -> Result<MessageFields, Error> {
+        let (answers, is_reply) = (matches!(role, "tool" | "function"), role == "assistant");
         let mut fields = MessageFields::default();
         for (key, raw) in members {
             let member = at.key(key, raw);
@@ -101,7 +117,9 @@ impl MessageReader {
                 "tool_call_id" | "call_id" => fields.call_id = Some(call_id(&member, notices)?),
                 "tool_calls" => fields.calls = tool_calls(&member, notices)?,
                 "function_call" => fields.legacy_call = Some(name_and_input(&member, "arguments", notices)?),
+                "images" if is_reply => fields.images = images(&member, self.shape, notices)?,
                 "role" | "type" | "id" | "status" | "object" | "annotations" | "parsed" => {}
+                key if is_reply && LEFTOVERS.contains(&key) => {}
                 _ => notices.dropped(member.here(), "not supported by the backend"),
             }
         }
@@ -128,7 +146,7 @@ impl MessageReader {
             notices.dropped(at.place("name"), "the backend does not support speaker names");
         }
         let mut said = fields.content.unwrap_or_default();
-        let shown: Vec<_> =
+        let mut shown: Vec<_> =
             said.extract_if(.., |part| matches!(part, ContentPart::Image(_) | ContentPart::File(_))).collect();
         said.retain(|part| !part.as_text().is_some_and(TextBuf::is_empty));
         said.extend(fields.refusal.filter(|refusal| !refusal.is_empty()).map(ContentPart::Refusal));
@@ -141,6 +159,10 @@ impl MessageReader {
         }
         if !shown.is_empty() {
             notices.repaired(at.place("content"), "sent the assistant's images and files as the user's");
+        }
+        // The backend takes no picture of the assistant's.
+        shown.extend(fields.images);
+        if !shown.is_empty() {
             self.items.push(InputItem::Message(InputMessage { role: Role::User, content: shown, phase: None }));
         }
         self.items.extend(fields.calls.into_iter().map(InputItem::Call));
@@ -195,6 +217,21 @@ fn name_speaker(role: &Role, name: String, content: &mut Vec<ContentPart>, at: &
     }
 }
 
+/// Reads the images of a reply, which are image parts, as this program and OpenRouter write them. Others are dropped.
+fn images(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<Vec<ContentPart>, Error> {
+    let mut images = Vec::new();
+    for (index, raw) in node.array()?.into_iter().enumerate() {
+        let element = node.index(index, raw);
+        match element.kind() {
+            ValueKind::Object => images.extend(content::part(&element, shape, notices)?),
+            ValueKind::String | ValueKind::Array | ValueKind::Number | ValueKind::Bool | ValueKind::Null => {
+                notices.dropped(element.here(), "not an image part");
+            }
+        }
+    }
+    Ok(images)
+}
+
 fn tool_calls(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Vec<InputToolCall>, Error> {
     let list = node.array()?;
     list.iter().enumerate().map(|(index, raw)| tool_call(&node.index(index, raw), notices)).collect()
@@ -209,6 +246,7 @@ fn tool_call(node: &Node<'_, '_>, notices: &mut Notices) -> Result<InputToolCall
             "function" => called = Some((CallKind::Function, name_and_input(&member, "arguments", notices)?)),
             "custom" => called = Some((CallKind::Custom, name_and_input(&member, "input", notices)?)),
             "type" | "index" | "status" => {}
+            key if LEFTOVERS.contains(&key) => {}
             _ => notices.dropped(member.here(), "not supported by the backend"),
         }
     }
@@ -226,6 +264,7 @@ fn name_and_input(node: &Node<'_, '_>, input_key: &str, notices: &mut Notices) -
         match &*key {
             "name" => name = Some(tool_name(&member, notices)?),
             key if key == input_key => input = Some(tool_input(&member, kind, notices)?),
+            key if LEFTOVERS.contains(&key) => {}
             _ => notices.dropped(member.here(), "not supported by the backend"),
         }
     }
