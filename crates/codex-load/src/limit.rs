@@ -15,7 +15,7 @@ use crate::{Outcome, request};
 const READ_BYTES: usize = 16 * 1024;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-const BEFORE: &[u8] = b"data: {\"id\":\"chatcmpl-0123456789abcdef0123456789abcdef\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-5.5\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"";
+const BEFORE: &[u8] = b"data: {\"id\":\"chatcmpl-0123456789abcdef0123456789abcdef\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-5.5\",\"system_fingerprint\":null,\"choices\":[{\"index\":0,\"delta\":{\"content\":\"";
 const AFTER: &[u8] = b"\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n";
 const DELTA: &[u8] = b"\"delta\":\"";
 const END: &[u8] = b"data: [DONE]\n\n";

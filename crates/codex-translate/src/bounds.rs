@@ -36,7 +36,7 @@ pub const MAX_OUTPUT_BYTES: usize = 128 * 1024 * 1024;
 /// The largest chat reply that is not streamed: a few of the largest images.
 pub const MAX_COMPLETION_BYTES: usize = 128 * 1024 * 1024;
 
-/// How much commentary is stored in case no answer follows.
+/// How much commentary, with the reasoning after it, is stored until it is known whether an answer follows.
 pub const MAX_COMMENTARY_BYTES: usize = 1024 * 1024;
 
 /// How much is stored of the events before the first output. Two of them repeat the whole request.

@@ -15,6 +15,8 @@ pub struct ReplyPlan {
     pub include_usage: bool,
     /// How reasoning is shown.
     pub reasoning: ReasoningStyle,
+    /// Whether the answer has a format, such as JSON, which inserted text would break.
+    pub formatted: bool,
     /// Maps the tool names that the backend sees to the caller's.
     pub tools: ToolNames,
     /// Whether the request used the legacy `functions`, so the reply uses `function_call` instead of `tool_calls`.
@@ -52,6 +54,7 @@ impl ReplyPlan {
             stream: false,
             include_usage: false,
             reasoning: ReasoningStyle::default(),
+            formatted: false,
             tools: ToolNames::default(),
             legacy_functions: false,
             keep_phases: false,
@@ -91,7 +94,7 @@ pub enum ReasoningStyle {
     ReasoningContent,
     /// In `reasoning`.
     Reasoning,
-    /// In the content, between `<think>` tags.
+    /// In the content, between `<think>` tags; after a tool call in `reasoning_content`.
     Think,
     /// Nowhere.
     None,

@@ -30,7 +30,7 @@ impl ChunkEncoder {
         let created = format!(",\"object\":\"chat.completion.chunk\",\"created\":{},\"model\":", reply_id.created);
         head.extend_from_slice(created.as_bytes());
         write_string(model, &mut head);
-        head.extend_from_slice(b",\"choices\":[");
+        head.extend_from_slice(b",\"system_fingerprint\":null,\"choices\":[");
         let before_choice = head.len();
         head.extend_from_slice(format!("{{\"index\":{choice},\"delta\":").as_bytes());
         Self { head, before_choice }

@@ -230,6 +230,7 @@ impl Serialize for Completion {
         if let Some(usage) = self.usage {
             map.serialize_entry("usage", &ChatUsage(usage))?;
         }
+        map.serialize_entry("system_fingerprint", &())?;
         map.end()
     }
 }

@@ -80,6 +80,9 @@ impl ReasoningKey {
 pub struct Citation<'a> {
     #[serde(borrow, rename = "type")]
     kind: &'a RawValue,
+    /// The citation's index, counted from 0.
+    #[serde(skip)]
+    pub index: u32,
     /// The start of the range, in characters of the whole answer.
     #[serde(default)]
     pub start_index: u64,
@@ -113,12 +116,13 @@ impl<'a> Citation<'a> {
     /// Parses an annotation; `None` for other types, which chat replies do not have.
     ///
     /// `offset` is the position of the annotated text in the answer, in characters.
-    pub(crate) fn read(annotation: &'a RawValue, offset: u64) -> Option<Self> {
+    pub(crate) fn read(annotation: &'a RawValue, index: u32, offset: u64) -> Option<Self> {
         let mut citation: Self = serde_json::from_str(annotation.get()).ok()?;
         let texts = [Some(citation.url), citation.title].into_iter().flatten();
         if citation.kind.get() != "\"url_citation\"" || !texts.map(Text::of).all(|text| text.is_ok()) {
             return None;
         }
+        citation.index = index;
         citation.start_index = citation.start_index.saturating_add(offset);
         citation.end_index = citation.end_index.saturating_add(offset);
         Some(citation)
@@ -136,7 +140,18 @@ impl<'a> Citation<'a> {
 
     /// Writes the citation in chat's form, which nests its members one level deeper than Responses does.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        write_number("{\"type\":\"url_citation\",\"url_citation\":{\"start_index\":", self.start_index, out);
+        out.extend_from_slice(b"{\"type\":\"url_citation\"");
+        self.write_members(out);
+    }
+
+    /// Writes the citation with its index, without which openai-python cannot add it to those of earlier chunks.
+    fn write_delta(&self, out: &mut Vec<u8>) {
+        write_number("{\"type\":\"url_citation\",\"index\":", self.index.into(), out);
+        self.write_members(out);
+    }
+
+    fn write_members(&self, out: &mut Vec<u8>) {
+        write_number(",\"url_citation\":{\"start_index\":", self.start_index, out);
         write_number(",\"end_index\":", self.end_index, out);
         out.extend_from_slice(b",\"url\":\"");
         self.url().write_escaped(out);
@@ -199,7 +214,7 @@ impl Delta<'_> {
             }
             Delta::Citation(citation) => {
                 out.extend_from_slice(b"{\"annotations\":[");
-                citation.write(out);
+                citation.write_delta(out);
                 out.extend_from_slice(b"]}");
             }
             Delta::Image(image) => {

@@ -4,6 +4,7 @@ use super::normalise::normalise_request;
 use super::translated::Translated;
 use crate::chat::ChatRequest;
 use crate::error::Error;
+use crate::plan::ReasoningStyle;
 use crate::profile::{Options, Profile};
 
 /// Translates a chat request for the model of `profile`.
@@ -27,5 +28,13 @@ use crate::profile::{Options, Profile};
 /// # Ok::<(), codex_translate::Error>(())
 /// ```
 pub fn to_responses(request: ChatRequest, profile: &Profile, options: &Options) -> Result<Translated, Error> {
-    normalise_request(request.0, profile, options)
+    let mut request = request.0;
+    let local = &mut request.local;
+    if request.text.is_formatted() && local.style.unwrap_or(options.reasoning) == ReasoningStyle::Think {
+        local.style = Some(ReasoningStyle::ReasoningContent);
+        request
+            .notices
+            .clamped("x-codex-proxy-reasoning", "sent `think` as `reasoning_content`: tags would break the JSON");
+    }
+    normalise_request(request, profile, options)
 }

@@ -100,6 +100,13 @@ pub struct TextConfig {
     pub format: Option<Format>,
 }
 
+impl TextConfig {
+    /// Returns whether the answer must have a format, such as JSON.
+    pub(crate) fn is_formatted(&self) -> bool {
+        self.format.as_ref().is_some_and(|format| !matches!(format, Format::Text))
+    }
+}
+
 /// The format of an answer.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

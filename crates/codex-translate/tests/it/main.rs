@@ -18,5 +18,7 @@ mod parameters;
 mod reply_properties;
 mod request_properties;
 mod responses_request;
+mod said_once;
+mod sent_back;
 mod turns;
 mod whole_replies;

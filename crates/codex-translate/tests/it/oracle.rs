@@ -11,6 +11,13 @@ pub(crate) fn choice_of(turn: &Turn) -> (Value, &'static str) {
     let (mut answer, mut commentary, mut refusal) = (Vec::new(), Vec::new(), String::new());
     let (mut reasoning, mut calls, mut images) = (Vec::new(), Vec::new(), Vec::new());
     let (mut of_answer, mut of_commentary) = (Vec::new(), Vec::new());
+    // What the model calls commentary is the answer of a reply without any, and otherwise reasoning.
+    let is_answered = turn.items.iter().any(|item| match item {
+        Item::Message { phase: Some("commentary"), is_refusal: false, .. } => false,
+        Item::Message { pieces, .. } => !pieces.is_empty(),
+        Item::Call { .. } => true,
+        Item::Reasoning(_) | Item::Search | Item::Image => false,
+    });
     for (index, item) in turn.items.iter().enumerate() {
         match item {
             Item::Reasoning(parts) => reasoning.extend(parts.iter().map(|pieces| pieces.concat())),
@@ -18,8 +25,7 @@ pub(crate) fn choice_of(turn: &Turn) -> (Value, &'static str) {
             Item::Message { phase: Some("commentary"), pieces, citations, .. } => {
                 let text = pieces.concat();
                 of_commentary.extend(moved(*citations, &commentary, &text));
-                commentary.push(text.clone());
-                reasoning.push(text);
+                if is_answered { &mut reasoning } else { &mut commentary }.push(text);
             }
             Item::Message { pieces, citations, .. } => {
                 let text = pieces.concat();
@@ -33,7 +39,6 @@ pub(crate) fn choice_of(turn: &Turn) -> (Value, &'static str) {
                 "image_url": {"url": "data:image/png;base64,iVBOR"}})),
         }
     }
-    let is_answered = !refusal.is_empty() || answer.iter().any(|text| !text.is_empty());
     let (said, citations) = if is_answered { (answer, of_answer) } else { (commentary, of_commentary) };
     let (said, reasoning) = (joined(&said), joined(&reasoning));
     let finish = match turn.end {
@@ -91,8 +96,10 @@ pub(crate) fn completion_of(chunks: &[Value]) -> Value {
             add(&mut message, key, value);
         }
     }
-    for call in message.get_mut("tool_calls").into_iter().flat_map(|calls| calls.as_array_mut().unwrap()) {
-        call.as_object_mut().unwrap().remove("index");
+    for key in ["tool_calls", "annotations"] {
+        for entry in message.get_mut(key).into_iter().flat_map(|entries| entries.as_array_mut().unwrap()) {
+            entry.as_object_mut().unwrap().remove("index");
+        }
     }
     let speaks_otherwise = ["refusal", "tool_calls", "function_call"].iter().any(|key| message.contains_key(*key));
     if speaks_otherwise && message["content"] == "" {
@@ -106,6 +113,7 @@ pub(crate) fn completion_of(chunks: &[Value]) -> Value {
     if let Some(usage) = usage {
         whole["usage"] = usage;
     }
+    whole["system_fingerprint"] = first["system_fingerprint"].clone();
     whole
 }
 

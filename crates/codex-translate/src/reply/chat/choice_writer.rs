@@ -3,7 +3,8 @@
 
 use serde_json::value::RawValue;
 
-use crate::bounds::MAX_COMMENTARY_BYTES;
+use super::commentary::{Commentary, HeldCommentary};
+use super::json_answer::JsonAnswer;
 use crate::chat::{Citation, Delta, DeltaSink, OutputImage, ReasoningKey};
 use crate::json::Text;
 use crate::outcome::Finish;
@@ -28,13 +29,16 @@ pub(crate) struct ChoiceWriter {
     limiter: Option<OutputLimiter>,
     section: Section,
     commentary: Commentary,
+    /// The answer, if it has a format, such as JSON.
+    json: Option<JsonAnswer>,
     /// The message that the answer's last text belongs to.
     message: Option<u64>,
     /// The text that the last reasoning belongs to.
-    thought: Option<(u64, TextKind, u64)>,
+    thought: Option<Thought>,
     /// The number of characters written to the answer.
     chars: u64,
     calls: u32,
+    citations: u32,
     images: u32,
 }
 
@@ -47,27 +51,8 @@ enum Section {
     Answer,
 }
 
-/// How the model's commentary is treated.
-#[derive(Clone, Debug)]
-enum Commentary {
-    /// No answer has arrived: the commentary is written as reasoning, and becomes the answer if none follows.
-    Buffered(BufferedCommentary),
-    /// An answer has arrived: commentary is only reasoning.
-    Superseded,
-    /// The commentary was too long to be buffered, and is the answer, `base` characters into it.
-    Answer { base: u64 },
-}
-
-/// Commentary that may become the answer.
-#[derive(Clone, Debug, Default)]
-struct BufferedCommentary {
-    text: String,
-    /// The message that its last text belongs to.
-    message: Option<u64>,
-    /// Annotations, each with the number of characters of the commentary before the text that it annotates.
-    annotations: Vec<(Box<RawValue>, u64)>,
-    bytes: usize,
-}
+/// A text of the reasoning: its item, kind and place.
+type Thought = (u64, TextKind, u64);
 
 impl ChoiceWriter {
     pub(crate) fn new(plan: &ReplyPlan) -> Self {
@@ -77,11 +62,13 @@ impl ChoiceWriter {
             legacy: plan.legacy_functions,
             limiter: OutputLimiter::new(plan),
             section: Section::Start,
-            commentary: Commentary::Buffered(BufferedCommentary::default()),
+            commentary: Commentary::Held(HeldCommentary::default()),
+            json: plan.formatted.then(JsonAnswer::default),
             message: None,
             thought: None,
             chars: 0,
             calls: 0,
+            citations: 0,
             images: 0,
         }
     }
@@ -93,28 +80,40 @@ impl ChoiceWriter {
         phase: MessagePhase,
         sink: &mut impl DeltaSink,
     ) -> Option<Finish> {
-        match (delta.text_kind, phase) {
+        match (delta.text_kind, self.phase_of(delta.output_index, phase)) {
             (TextKind::Text, MessagePhase::Answer) => {
-                self.commentary = Commentary::Superseded;
-                self.push_answer(delta.output_index, delta.text, sink)
+                self.settle_commentary(sink);
+                self.push_answer(delta, sink)
             }
             (TextKind::Text, MessagePhase::Commentary) => self.push_commentary(delta, sink),
             (TextKind::Refusal, _) => {
-                self.commentary = Commentary::Superseded;
+                self.settle_commentary(sink);
                 self.begin_answer(sink);
                 self.push_other(delta.text, |text| sink.delta(Delta::Refusal(text)))
             }
-            (TextKind::Summary | TextKind::Reasoning, _) => {
-                self.push_reasoning(delta, sink);
-                None
-            }
+            (TextKind::Summary | TextKind::Reasoning, _) => match &mut self.commentary {
+                Commentary::Held(held) if !held.is_empty() && self.style != ReasoningStyle::None => {
+                    held.push(delta);
+                    self.limit_commentary(sink)
+                }
+                Commentary::Held(_) | Commentary::Reasoning | Commentary::Answer { .. } => {
+                    self.push_reasoning(delta, sink);
+                    None
+                }
+            },
         }
     }
 
-    /// Starts a tool call, and returns its index.
+    /// Starts a tool call, and returns its index. What precedes it is written before it.
     pub(crate) fn start_call(&mut self, id: &str, wire_name: &str, sink: &mut impl DeltaSink) -> u32 {
+        self.settle_commentary(sink);
         self.begin_answer(sink);
         self.flush(sink);
+        if self.style == ReasoningStyle::Think {
+            // Tags would put content after the call, where clients expect none.
+            self.style = ReasoningStyle::ReasoningContent;
+            self.thought = None;
+        }
         let index = self.calls;
         self.calls += 1;
         let name = self.tools.to_client(wire_name);
@@ -137,24 +136,30 @@ impl ChoiceWriter {
         })
     }
 
-    /// Adds a citation of a text; `offset` is what [`offset_of`](Self::offset_of) returned for the text.
+    /// Adds a citation of a text of the message at `index`; `offset` is what [`offset_of`](Self::offset_of) returned for
+    /// the text.
     pub(crate) fn push_citation(
         &mut self,
         annotation: &RawValue,
+        index: u64,
         phase: MessagePhase,
         offset: u64,
         sink: &mut impl DeltaSink,
     ) {
-        let offset = match (phase, &mut self.commentary) {
+        let offset = match (self.phase_of(index, phase), &mut self.commentary) {
             (MessagePhase::Answer, _) => offset,
-            (MessagePhase::Commentary, Commentary::Buffered(buffered)) => {
-                return buffered.annotate(annotation, offset);
+            (MessagePhase::Commentary, Commentary::Held(held)) => {
+                if self.json.is_none() || held.message() == Some(index) {
+                    held.annotate(annotation, index, offset);
+                }
+                return;
             }
             (MessagePhase::Commentary, Commentary::Answer { base }) => *base + offset,
             // The text that it annotates is not part of the answer.
-            (MessagePhase::Commentary, Commentary::Superseded) => return,
+            (MessagePhase::Commentary, Commentary::Reasoning) => return,
         };
-        if let Some(citation) = Citation::read(annotation, offset) {
+        if let Some(citation) = Citation::read(annotation, self.citations, offset) {
+            self.citations += 1;
             self.begin_answer(sink);
             sink.delta(Delta::Citation(&citation));
         }
@@ -163,7 +168,6 @@ impl ChoiceWriter {
     /// Adds an image.
     pub(crate) fn push_image(&mut self, format: &str, base64: Text<'_>, sink: &mut impl DeltaSink) {
         self.begin_answer(sink);
-        self.flush(sink);
         sink.delta(Delta::Image(OutputImage { index: self.images, format, base64 }));
         self.images += 1;
     }
@@ -171,23 +175,23 @@ impl ChoiceWriter {
     /// Returns how many characters of the answer, or of the commentary, precede the next text of the message at
     /// `index`.
     pub(crate) fn offset_of(&self, index: u64, phase: MessagePhase) -> u64 {
-        let divider = |last: Option<u64>| if last.is_some_and(|last| last != index) { DIVIDER.len() as u64 } else { 0 };
-        match (phase, &self.commentary) {
-            (MessagePhase::Commentary, Commentary::Buffered(buffered)) => {
-                buffered.text.chars().count() as u64 + divider(buffered.message)
+        match (self.phase_of(index, phase), &self.commentary) {
+            (MessagePhase::Commentary, Commentary::Held(held)) => {
+                let replaces = self.json.is_some() && held.message() != Some(index);
+                if replaces { 0 } else { held.chars() + self.divider(held.message(), index).len() as u64 }
             }
-            (MessagePhase::Commentary, Commentary::Answer { base }) => self.chars() + divider(self.message) - base,
-            (MessagePhase::Commentary, Commentary::Superseded) => 0,
-            (MessagePhase::Answer, _) if self.section == Section::Thinking => self.chars() + END_OF_THINK.len() as u64,
-            (MessagePhase::Answer, _) => self.chars() + divider(self.message),
+            (MessagePhase::Commentary, Commentary::Answer { base }) => self.next_offset(index) - base,
+            (MessagePhase::Commentary, Commentary::Reasoning) => 0,
+            (MessagePhase::Answer, Commentary::Held(held)) => self.offset_after(held, index),
+            (MessagePhase::Answer, Commentary::Answer { .. } | Commentary::Reasoning) => self.next_offset(index),
         }
     }
 
     /// Writes what was held back, and the role if nothing was written at all.
     pub(crate) fn finish(&mut self, sink: &mut impl DeltaSink) -> Option<Finish> {
-        let cut = match std::mem::replace(&mut self.commentary, Commentary::Superseded) {
-            Commentary::Buffered(buffered) if !buffered.text.is_empty() => self.promote_commentary(buffered, sink),
-            Commentary::Buffered(_) | Commentary::Superseded | Commentary::Answer { .. } => None,
+        let cut = match std::mem::replace(&mut self.commentary, Commentary::Reasoning) {
+            Commentary::Held(held) if !held.is_empty() => self.promote_commentary(&held, sink),
+            Commentary::Held(_) | Commentary::Reasoning | Commentary::Answer { .. } => None,
         };
         self.begin_answer(sink);
         if cut.is_none() {
@@ -215,48 +219,108 @@ impl ChoiceWriter {
         if self.legacy { index.checked_sub(1) } else { Some(index) }
     }
 
+    /// Returns what a text of the message at `index` is. A JSON answer that is whole has no room for a further message.
+    fn phase_of(&self, index: u64, phase: MessagePhase) -> MessagePhase {
+        match &self.json {
+            Some(json) if json.is_whole() && self.message != Some(index) => MessagePhase::Commentary,
+            Some(_) | None => phase,
+        }
+    }
+
+    /// Returns what is written between two texts of messages. Nothing is inserted into an answer that has a format.
+    fn divider(&self, last: Option<u64>, next: u64) -> &'static str {
+        if self.json.is_none() && last.is_some_and(|last| last != next) { DIVIDER } else { "" }
+    }
+
     /// Adds to the answer.
-    fn push_answer(&mut self, message: u64, text: Text<'_>, sink: &mut impl DeltaSink) -> Option<Finish> {
+    fn push_answer(&mut self, delta: &TextDelta<'_>, sink: &mut impl DeltaSink) -> Option<Finish> {
         self.begin_answer(sink);
-        if self.message.replace(message).is_some_and(|last| last != message) {
-            self.flush(sink);
-            self.push_content(Text::Plain(DIVIDER), sink);
+        let divider = self.divider(self.message, delta.output_index);
+        self.message = Some(delta.output_index);
+        if let Some(json) = &mut self.json {
+            json.push(delta.text);
         }
         let Some(limiter) = &mut self.limiter else {
-            self.push_content(text, sink);
+            if !divider.is_empty() {
+                self.push_content(Text::Plain(divider), sink);
+            }
+            self.push_content(delta.text, sink);
             return None;
         };
         let chars = &mut self.chars;
-        limiter.content(text, |text| write_content(text, chars, sink))
+        limiter.content_after(divider, delta.text, |text| write_content(text, chars, sink))
     }
 
-    /// Adds to the commentary, which is written as reasoning and may become the answer.
+    /// Adds to the commentary.
     fn push_commentary(&mut self, delta: &TextDelta<'_>, sink: &mut impl DeltaSink) -> Option<Finish> {
+        self.write_role(sink);
+        let divider = self.divider(self.commentary.message(), delta.output_index);
         match &mut self.commentary {
-            Commentary::Answer { .. } => return self.push_answer(delta.output_index, delta.text, sink),
-            Commentary::Superseded => {}
-            Commentary::Buffered(buffered) => {
-                buffered.push(delta.output_index, delta.text);
-                if buffered.bytes > MAX_COMMENTARY_BYTES {
-                    let buffered = std::mem::take(buffered);
-                    return self.promote_commentary(buffered, sink);
+            Commentary::Held(held) => {
+                // Two messages are no JSON answer: only the last one can become it.
+                let replaced = self.json.is_some() && held.message().is_some_and(|last| last != delta.output_index);
+                let released = replaced.then(|| std::mem::take(held));
+                held.push_commentary(delta, divider);
+                if let Some(released) = released {
+                    self.write_as_reasoning(&released, sink);
                 }
+                self.limit_commentary(sink)
+            }
+            Commentary::Answer { .. } => self.push_answer(delta, sink),
+            Commentary::Reasoning => {
+                self.push_reasoning(delta, sink);
+                None
             }
         }
-        self.push_reasoning(delta, sink);
-        None
     }
 
-    /// Makes the commentary the answer.
-    fn promote_commentary(&mut self, buffered: BufferedCommentary, sink: &mut impl DeltaSink) -> Option<Finish> {
-        self.begin_answer(sink);
-        let base = self.chars();
-        self.commentary = Commentary::Answer { base };
-        let cut = self.push_answer(buffered.message.unwrap_or_default(), Text::Plain(&buffered.text), sink);
-        for (annotation, offset) in buffered.annotations.iter().filter(|_| cut.is_none()) {
-            self.push_citation(annotation, MessagePhase::Commentary, *offset, sink);
+    /// Decides what commentary is that is too long to be held: the answer, unless it would break one that has a format.
+    fn limit_commentary(&mut self, sink: &mut impl DeltaSink) -> Option<Finish> {
+        match &mut self.commentary {
+            Commentary::Held(held) if held.is_full() && self.json.is_none() => {
+                let held = std::mem::take(held);
+                self.promote_commentary(&held, sink)
+            }
+            Commentary::Held(held) if held.is_full() => {
+                self.settle_commentary(sink);
+                None
+            }
+            Commentary::Held(_) | Commentary::Reasoning | Commentary::Answer { .. } => None,
         }
-        cut
+    }
+
+    /// Decides that commentary is reasoning, because something else is the reply, and writes what was held.
+    fn settle_commentary(&mut self, sink: &mut impl DeltaSink) {
+        if matches!(self.commentary, Commentary::Reasoning) {
+            return;
+        }
+        if let Commentary::Held(held) = std::mem::replace(&mut self.commentary, Commentary::Reasoning) {
+            self.write_as_reasoning(&held, sink);
+        }
+    }
+
+    fn write_as_reasoning(&mut self, held: &HeldCommentary, sink: &mut impl DeltaSink) {
+        for text in held.texts() {
+            self.push_reasoning(&text, sink);
+        }
+    }
+
+    /// Makes the commentary the answer, after the reasoning that was held with it.
+    fn promote_commentary(&mut self, held: &HeldCommentary, sink: &mut impl DeltaSink) -> Option<Finish> {
+        for text in held.texts().filter(|text| text.text_kind != TextKind::Text) {
+            self.push_reasoning(&text, sink);
+        }
+        self.begin_answer(sink);
+        self.commentary = Commentary::Answer { base: self.chars() };
+        for text in held.texts().filter(|text| text.text_kind == TextKind::Text) {
+            if let Some(finish) = self.push_answer(&text, sink) {
+                return Some(finish);
+            }
+        }
+        for (annotation, index, offset) in held.annotations() {
+            self.push_citation(annotation, index, MessagePhase::Commentary, offset, sink);
+        }
+        None
     }
 
     /// Adds to the reasoning.
@@ -267,29 +331,37 @@ impl ChoiceWriter {
             ReasoningStyle::Reasoning => Some(ReasoningKey::Reasoning),
             ReasoningStyle::Think => None,
         };
-        let thought = (delta.output_index, delta.text_kind, delta.part);
-        let divided = self.thought.replace(thought).is_some_and(|last| last != thought);
+        self.write_role(sink);
+        let last = self.thought.replace(thought_of(delta));
+        let lead = self.lead(self.section, last, delta);
         match key {
             Some(key) => {
-                self.write_role(sink);
-                if divided {
-                    sink.delta(Delta::Reasoning { key, text: Text::Plain(DIVIDER) });
+                if !lead.is_empty() {
+                    sink.delta(Delta::Reasoning { key, text: Text::Plain(lead) });
                 }
                 sink.delta(Delta::Reasoning { key, text: delta.text });
             }
             None => {
-                if self.section == Section::Thinking {
-                    if divided {
-                        self.push_content(Text::Plain(DIVIDER), sink);
-                    }
-                } else {
-                    self.write_role(sink);
+                if self.section != Section::Thinking {
                     self.flush(sink);
                     self.section = Section::Thinking;
-                    self.push_content(Text::Plain(THINK), sink);
+                }
+                if !lead.is_empty() {
+                    self.push_content(Text::Plain(lead), sink);
                 }
                 self.push_content(delta.text, sink);
             }
+        }
+    }
+
+    /// Returns what precedes a text of the reasoning: a tag, or a divider after another text.
+    fn lead(&self, section: Section, last: Option<Thought>, delta: &TextDelta<'_>) -> &'static str {
+        if self.style == ReasoningStyle::Think && section != Section::Thinking {
+            THINK
+        } else if last.is_some_and(|last| last != thought_of(delta)) {
+            DIVIDER
+        } else {
+            ""
         }
     }
 
@@ -327,6 +399,25 @@ impl ChoiceWriter {
         self.chars + self.limiter.as_ref().map_or(0, OutputLimiter::held_chars)
     }
 
+    /// Returns how many characters precede the next text of the answer, which is of the message at `index`.
+    fn next_offset(&self, index: u64) -> u64 {
+        let lead = if self.section == Section::Thinking { END_OF_THINK } else { self.divider(self.message, index) };
+        self.chars() + lead.len() as u64
+    }
+
+    /// Returns the same for a text before which `held` is written as reasoning.
+    fn offset_after(&self, held: &HeldCommentary, index: u64) -> u64 {
+        if self.style != ReasoningStyle::Think || held.is_empty() {
+            return self.next_offset(index);
+        }
+        let (mut section, mut last, mut chars) = (self.section, self.thought, self.chars());
+        for text in held.texts() {
+            chars += self.lead(section, last, &text).len() as u64 + text.text.chars();
+            (section, last) = (Section::Thinking, Some(thought_of(&text)));
+        }
+        chars + END_OF_THINK.len() as u64
+    }
+
     fn flush(&mut self, sink: &mut impl DeltaSink) {
         if let Some(limiter) = &mut self.limiter {
             let chars = &mut self.chars;
@@ -339,23 +430,8 @@ impl ChoiceWriter {
     }
 }
 
-impl BufferedCommentary {
-    fn push(&mut self, message: u64, text: Text<'_>) {
-        if self.message.replace(message).is_some_and(|last| last != message) {
-            self.text.push_str(DIVIDER);
-        }
-        let before = self.text.len();
-        text.push_to(&mut self.text);
-        self.bytes += self.text.len() - before;
-    }
-
-    /// Stores an annotation if there is room for it.
-    fn annotate(&mut self, annotation: &RawValue, offset: u64) {
-        self.bytes += annotation.get().len();
-        if self.bytes <= MAX_COMMENTARY_BYTES {
-            self.annotations.push((annotation.to_owned(), offset));
-        }
-    }
+fn thought_of(delta: &TextDelta<'_>) -> Thought {
+    (delta.output_index, delta.text_kind, delta.part)
 }
 
 /// Writes content, and counts its characters.

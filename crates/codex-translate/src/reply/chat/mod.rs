@@ -3,7 +3,9 @@
 //! Nothing here writes bytes: [`chat`](crate::chat) turns deltas into chunks or into one completion.
 
 mod choice_writer;
+mod commentary;
 mod items;
+mod json_answer;
 mod pipe;
 mod stream;
 

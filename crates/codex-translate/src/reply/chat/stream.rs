@@ -3,8 +3,8 @@
 //! * **Roles and finishes.** One role before everything else, one finish after it, decided at the terminal event.
 //! * **Texts.** A text is written as its deltas arrive. Its later repetitions (`….done`, the completed item, the
 //!   response's output) only add what the deltas have left out.
-//! * **Messages.** A blank line separates messages. Commentary is reasoning; if no answer follows, it is the answer
-//!   (docs/features.md R4).
+//! * **Messages.** A blank line separates messages. Commentary is reasoning; if neither an answer nor a call
+//!   follows, it is the answer (docs/features.md R4).
 //! * **Tool calls.** A call gets its index when its name is known. The id is the call's id, the name the caller's; a
 //!   custom tool's call looks like a function's, with its input unchanged (docs/clients/quirks.md, Cursor).
 
@@ -163,7 +163,7 @@ impl ChatStream {
                 let (phase, progress) = self.items.text(*output_index, TextKind::Text, *part, offset)?;
                 progress.annotations += 1;
                 let offset = progress.offset;
-                self.writer.push_citation(annotation, phase, offset, sink);
+                self.writer.push_citation(annotation, *output_index, phase, offset, sink);
                 None
             }
             Event::Completed(ended) => return self.finish_complete(ended, sink).map(Some),
@@ -273,7 +273,7 @@ impl ChatStream {
                 let (seen, offset) = (progress.annotations, progress.offset);
                 progress.annotations = seen.max(annotations.len());
                 for annotation in annotations.iter().skip(seen) {
-                    self.writer.push_citation(annotation, phase, offset, sink);
+                    self.writer.push_citation(annotation, index, phase, offset, sink);
                 }
             }
         }

@@ -35,12 +35,29 @@ impl OutputLimiter {
     }
 
     /// Accepts the next text of the answer. Returns the finish if the limit is reached.
-    pub(crate) fn content(&mut self, text: Text<'_>, mut emit: impl FnMut(Text<'_>)) -> Option<Finish> {
+    pub(crate) fn content(&mut self, text: Text<'_>, emit: impl FnMut(Text<'_>)) -> Option<Finish> {
+        self.content_after("", text, emit)
+    }
+
+    /// Accepts the next text of the answer after `inserted`, which was not generated, so it counts for stop strings only.
+    /// Returns the finish if the limit is reached.
+    pub(crate) fn content_after(
+        &mut self,
+        inserted: &str,
+        text: Text<'_>,
+        mut emit: impl FnMut(Text<'_>),
+    ) -> Option<Finish> {
         let mut emit = |text: &str| emit(Text::Plain(text));
+        if !inserted.is_empty() {
+            self.generated.separate();
+        }
         let (taken, cut) = self.within_limit(text);
-        let found = self.stops.push(&self.scratch[..taken], &mut emit);
-        if found == Search::Found {
-            return Some(Finish::Stop);
+        // Nothing is inserted before a text that is cut off as a whole.
+        let pieces = if taken == 0 && cut.is_some() { ["", ""] } else { [inserted, &self.scratch[..taken]] };
+        for piece in pieces {
+            if self.stops.push(piece, &mut emit) == Search::Found {
+                return Some(Finish::Stop);
+            }
         }
         if cut.is_some() {
             self.stops.flush(emit);

@@ -64,11 +64,11 @@ impl Response {
     }
 
     /// Returns the text of the answer, as a chat reply has it: its messages, separated by blank lines, or the
-    /// commentary if there is neither an answer nor a refusal.
+    /// commentary if there is neither an answer nor a refusal nor a call.
     pub fn text(&self) -> String {
         let output = self.output();
         let answer = text_of(&output, MessagePhase::Answer);
-        let is_answered = !answer.is_empty() || output.iter().any(is_refusal);
+        let is_answered = !answer.is_empty() || output.iter().any(is_refusal_or_call);
         if is_answered { answer } else { text_of(&output, MessagePhase::Commentary) }
     }
 
@@ -129,9 +129,14 @@ fn text_of(output: &[OutputItem<'_>], wanted: MessagePhase) -> String {
     texts.collect::<Vec<_>>().join("\n\n")
 }
 
-fn is_refusal(item: &OutputItem<'_>) -> bool {
-    let ItemBody::Message { content, .. } = &item.body else { return false };
-    content.iter().any(|part| matches!(part, OutputPart::Refusal(text) if !text.is_empty()))
+fn is_refusal_or_call(item: &OutputItem<'_>) -> bool {
+    match &item.body {
+        ItemBody::Message { content, .. } => {
+            content.iter().any(|part| matches!(part, OutputPart::Refusal(text) if !text.is_empty()))
+        }
+        ItemBody::Call { .. } => true,
+        ItemBody::Reasoning { .. } | ItemBody::Image { .. } | ItemBody::WebSearch { .. } | ItemBody::Other(_) => false,
+    }
 }
 
 fn message_text(content: &[OutputPart<'_>]) -> String {

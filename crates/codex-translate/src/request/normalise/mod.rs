@@ -116,6 +116,7 @@ fn plan(request: &mut ResponsesRequest, options: &Options, notices: &mut Notices
         stream: local.stream,
         include_usage: local.include_usage,
         reasoning: local.style.unwrap_or(options.reasoning),
+        formatted: request.text.is_formatted(),
         legacy_functions: local.legacy_functions,
         keep_phases: local.from_cli,
         keepalive: options.keepalive,

@@ -1,0 +1,93 @@
+//! Whatever a chat reply says can be sent back in the next request, in strict mode, without a notice.
+
+use codex_translate::{Notice, Options, Profile, chat, to_responses};
+use serde_json::{Value, json};
+
+use crate::fixtures::{Way, cases};
+use crate::invariants;
+
+/// Adds deltas as openai-python does (`accumulate_delta`): entries of lists are found by their index, and keep it.
+///
+/// # Panics
+/// It would raise an exception.
+fn accumulate(whole: &mut Value, delta: &Value) {
+    for (key, value) in delta.as_object().expect("an object") {
+        let known = &mut whole[key];
+        match (known, value) {
+            (known @ Value::Null, Value::Array(_)) => {
+                *known = json!([]);
+                add_entries(known.as_array_mut().unwrap(), value);
+            }
+            (known @ Value::Null, _) => *known = value.clone(),
+            (known, _) if key == "index" || key == "type" => *known = value.clone(),
+            (Value::String(known), Value::String(more)) => known.push_str(more),
+            (Value::Array(known), Value::Array(_)) => add_entries(known, value),
+            (known @ Value::Object(_), Value::Object(_)) => accumulate(known, value),
+            (known, value) => panic!("{key}: {known} and {value}"),
+        }
+    }
+}
+
+fn add_entries(known: &mut Vec<Value>, more: &Value) {
+    for entry in more.as_array().unwrap() {
+        let index = entry["index"].as_u64().expect("an index in every entry of a list");
+        match known.get_mut(usize::try_from(index).unwrap()) {
+            Some(known) => accumulate(known, entry),
+            None => known.push(entry.clone()),
+        }
+    }
+}
+
+/// Returns the input of a request that continues with `message`.
+fn input_after(message: &Value, name: &str) -> Vec<Value> {
+    let mut messages = vec![json!({"role": "user", "content": "Say hey."}), message.clone()];
+    for call in message["tool_calls"].as_array().into_iter().flatten() {
+        messages.push(json!({"role": "tool", "tool_call_id": call["id"], "content": "x"}));
+    }
+    if let Some(called) = message.get("function_call").filter(|called| !called.is_null()) {
+        messages.push(json!({"role": "function", "name": called["name"], "content": "x"}));
+    }
+    messages.push(json!({"role": "user", "content": "Once more."}));
+    let body = json!({"model": "m", "messages": messages}).to_string();
+    let options = Options { strict: true, ..Options::default() };
+    let translated = chat::ChatRequest::from_json(body.as_bytes())
+        .and_then(|request| to_responses(request, &Profile::permissive("m"), &options))
+        .unwrap_or_else(|error| panic!("{name}: {error} in {body}"));
+    let is_about_messages = |notice: &&Notice| notice.parameter.starts_with("messages");
+    assert_eq!(translated.notices.iter().find(is_about_messages), None, "{name}: {body}");
+    let request: Value = serde_json::from_slice(&translated.request.to_json()).unwrap();
+    request["input"].as_array().unwrap().clone()
+}
+
+#[test]
+fn every_reply_can_be_sent_back() {
+    let (mut replies, mut pictures) = (0, 0);
+    for case in cases() {
+        let Some(plan) = case.chat_plan() else { continue };
+        let [stream, body] = [Way::ChatStream, Way::ChatBody].map(|way| way.outcome(&plan, [&case.events[..]]));
+        let (Some(stream), Some(body), None) = (stream.success, body.success, stream.error) else { continue };
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let message = &body["choices"][0]["message"];
+        let chunks = invariants::chunks(&stream, plan.include_usage, true);
+        let mut accumulated = json!({});
+        for choice in chunks.iter().filter_map(|chunk| chunk["choices"].get(0)) {
+            accumulate(&mut accumulated, &choice["delta"]);
+        }
+        // What the parsers of OpenAI's SDKs add.
+        accumulated["parsed"] = Value::Null;
+        accumulated["audio"] = Value::Null;
+
+        let input = input_after(message, &case.name);
+        assert_eq!(input_after(&accumulated, &case.name), input, "{}", case.name);
+        let text = Value::Array(input).to_string();
+        for image in message["images"].as_array().into_iter().flatten() {
+            pictures += 1;
+            assert!(text.contains(image["image_url"]["url"].as_str().unwrap()), "{}: {text}", case.name);
+        }
+        for call in message["tool_calls"].as_array().into_iter().flatten() {
+            assert!(text.contains(call["id"].as_str().unwrap()), "{}: {text}", case.name);
+        }
+        replies += 1;
+    }
+    assert!(replies > 50 && pictures > 0, "{replies} replies, {pictures} pictures");
+}
