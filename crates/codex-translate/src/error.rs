@@ -55,6 +55,7 @@ pub enum Origin {
 /// | `TooLarge` | 413 | `invalid_request_error` | `request_too_large` | send less |
 /// | `HeadTooLarge` | 431 | `invalid_request_error` | `headers_too_large` | send fewer or shorter headers |
 /// | `SlowRequest` | 408 | `invalid_request_error` | `request_timeout` | try again, faster |
+/// | `NotFound` | 404 | `invalid_request_error` | | send what is missing, or leave the reference out |
 /// | `ModelNotFound` | 404 | `invalid_request_error` | `model_not_found` | choose another model |
 /// | `ContextLengthExceeded` | 400 | `invalid_request_error` | `context_length_exceeded` | shorten the conversation |
 /// | `PolicyRefused` | 400 | `invalid_request_error` | | change the prompt |
@@ -80,6 +81,8 @@ pub enum ErrorKind {
     HeadTooLarge,
     /// The request arrived too slowly; send it again.
     SlowRequest,
+    /// The request refers to something that is not stored; send it instead.
+    NotFound,
     /// The model does not exist for this account; choose another.
     ModelNotFound,
     /// The conversation does not fit the model's context window; shorten it.
@@ -270,7 +273,7 @@ impl Error {
             ErrorKind::InvalidRequest | ErrorKind::ContextLengthExceeded | ErrorKind::PolicyRefused => 400,
             ErrorKind::Authentication => 401,
             ErrorKind::Permission => 403,
-            ErrorKind::ModelNotFound => 404,
+            ErrorKind::NotFound | ErrorKind::ModelNotFound => 404,
             ErrorKind::SlowRequest => 408,
             ErrorKind::TooLarge => 413,
             ErrorKind::HeadTooLarge => 431,
@@ -361,11 +364,12 @@ impl Serialize for ErrorObject<'_> {
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::InvalidRequest,
         Self::TooLarge,
         Self::HeadTooLarge,
         Self::SlowRequest,
+        Self::NotFound,
         Self::ModelNotFound,
         Self::ContextLengthExceeded,
         Self::PolicyRefused,
@@ -388,6 +392,7 @@ impl ErrorKind {
             | Self::TooLarge
             | Self::HeadTooLarge
             | Self::SlowRequest
+            | Self::NotFound
             | Self::ModelNotFound
             | Self::ContextLengthExceeded
             | Self::PolicyRefused => Origin::Client,
@@ -412,6 +417,7 @@ impl ErrorKind {
             | Self::TooLarge
             | Self::HeadTooLarge
             | Self::SlowRequest
+            | Self::NotFound
             | Self::ModelNotFound
             | Self::ContextLengthExceeded
             | Self::PolicyRefused => "invalid_request_error",
@@ -427,7 +433,7 @@ impl ErrorKind {
 
     fn default_code(self) -> Option<&'static str> {
         match self {
-            Self::InvalidRequest | Self::PolicyRefused | Self::Permission => None,
+            Self::InvalidRequest | Self::NotFound | Self::PolicyRefused | Self::Permission => None,
             Self::TooLarge => Some("request_too_large"),
             Self::HeadTooLarge => Some("headers_too_large"),
             Self::SlowRequest => Some("request_timeout"),

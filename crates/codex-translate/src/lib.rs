@@ -43,7 +43,7 @@ pub use json::{Text, TextBuf, replace_lone_surrogates};
 pub use notice::{Notice, NoticeKind};
 pub use outcome::{Finish, Flow, ReplyId, Summary};
 pub use plan::{KeepaliveStyle, ReasoningStyle, ReplyPlan};
-pub use profile::{DEFAULT_MAX_CHOICES, Effort, Options, Profile};
+pub use profile::{DEFAULT_MAX_CHOICES, Effort, Options, Profile, Sender};
 #[doc(inline)]
 pub use reply::{
     ChatFold, ChatPipe, ChatStream, Chunk, CompactionFold, CompactionReply, EventBuffer, EventReader, EventSink, Fold,

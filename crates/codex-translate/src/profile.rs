@@ -146,6 +146,18 @@ impl fmt::Display for Effort {
     }
 }
 
+/// Who sent a request, as far as its headers tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sender {
+    /// Any client. The Codex CLI is still recognised by the members that only it writes on its items, which not all of
+    /// its requests have.
+    #[default]
+    Unknown,
+    /// The Codex CLI, by its `originator` or user agent (docs/backend.md §2.2). The items and tools of its Responses
+    /// requests are what the backend expects, and are not changed.
+    CodexCli,
+}
+
 /// The choices of this crate's caller for one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {

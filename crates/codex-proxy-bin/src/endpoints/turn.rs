@@ -70,7 +70,7 @@ pub(crate) fn prepare(
     options: &Options,
     body: Bytes,
 ) -> Result<Turn, Error> {
-    let request = dialect.read(&body)?;
+    let request = dialect.read_of(context.sender, &body)?;
     // Keeps as few copies of a large request in memory as possible.
     drop(body);
     let runtime = app.runtime.current();

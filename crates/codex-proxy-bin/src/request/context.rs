@@ -1,7 +1,7 @@
 //! What an endpoint needs to know of a request in addition to its body.
 
 use codex_client::{Caller, TurnContext};
-use codex_translate::{Error, KeepaliveStyle, Options, ReasoningStyle};
+use codex_translate::{Error, KeepaliveStyle, Options, ReasoningStyle, Sender};
 use codex_upstream::ModelAliases;
 use http::HeaderMap;
 
@@ -17,6 +17,8 @@ pub(crate) struct RequestContext {
     pub(crate) caller: Caller,
     /// The options that the request's headers select.
     pub(crate) options: Options,
+    /// Whether the official client sent it.
+    pub(crate) sender: Sender,
 }
 
 impl RequestContext {
@@ -31,6 +33,10 @@ impl RequestContext {
             Some(word) => reasoning_style(word)?,
         };
         let strict = is_strict(headers)?;
+        let (sender, keepalive) = match is_official_client(headers) {
+            true => (Sender::CodexCli, KeepaliveStyle::Event),
+            false => (Sender::Unknown, KeepaliveStyle::Comment),
+        };
         Ok(Self {
             record: record.clone(),
             caller: Caller {
@@ -41,7 +47,8 @@ impl RequestContext {
                     .map(str::to_owned),
                 ..caller
             },
-            options: Options { strict, reasoning, keepalive: keepalive_style(headers), ..Options::default() },
+            options: Options { strict, reasoning, keepalive, ..Options::default() },
+            sender,
         })
     }
 
@@ -62,10 +69,6 @@ pub(crate) fn is_strict(headers: &HeaderMap) -> Result<bool, Error> {
         Some(b"true" | b"1") => Ok(true),
         Some(_) => Err(Error::invalid(NAME, format!("invalid value for header {NAME}: expected `true` or `false`"))),
     }
-}
-
-fn keepalive_style(headers: &HeaderMap) -> KeepaliveStyle {
-    if is_official_client(headers) { KeepaliveStyle::Event } else { KeepaliveStyle::Comment }
 }
 
 fn reasoning_style(word: &str) -> Result<ReasoningStyle, Error> {

@@ -72,10 +72,9 @@ async fn references_to_items_are_resolved() {
     let reply = proxy.post("/v1/responses", &ask(input)).await;
     assert!(reply.status == 200 && reply.header("x-codex-proxy-dropped").is_none(), "{}", reply.text);
     assert_eq!(sent(&proxy), ["user", "assistant", "user"]);
-    // Unknown items get a notice, and the rest is sent.
     let unknown = json!([{"type": "item_reference", "id": "msg_0"}, {"role": "user", "content": "Hello!"}]);
     let reply = proxy.post("/v1/responses", &ask(unknown)).await;
-    assert!(reply.status == 200 && reply.header("x-codex-proxy-dropped").unwrap().contains("item_reference"));
+    assert!(reply.status == 404 && reply.text.contains("msg_0"), "{}", reply.text);
 }
 
 #[tokio::test]

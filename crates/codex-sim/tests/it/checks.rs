@@ -223,6 +223,16 @@ async fn items_are_checked() {
         ),
         (item(json!({"type": "item_reference", "id": "rs_1"})), 404, "Item with id 'rs_1' not found."),
         (item(json!({"type": "reasoning", "id": "rs_2", "summary": []})), 404, "Item with id 'rs_2' not found."),
+        (
+            item(json!({"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": ""})),
+            404,
+            "Item with id 'rs_2' not found.",
+        ),
+        (
+            item(json!({"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "t"}]})),
+            400,
+            "Invalid 'input[0].content': array too long. Expected an array with maximum length 0,",
+        ),
         (item(json!({"role": "user", "content": "x", "foo": 1})), 400, "Unknown parameter: 'input[0].foo'."),
         (item(json!({"role": "user"})), 400, "Missing required parameter: 'input[0].content'."),
         (item(json!({"role": "assistant", "content": null})), 400, "but got null instead"),

@@ -45,7 +45,7 @@ impl Fault {
         Self::text("not supported when using Codex with a ChatGPT account", 400, ErrorKind::ModelNotFound)
             .with_code("model_not_found"),
         Self::text("Model not found", 404, ErrorKind::ModelNotFound).with_code("model_not_found"),
-        Self::text("Items are not persisted when", 404, ErrorKind::InvalidRequest),
+        Self::text("Items are not persisted when", 404, ErrorKind::NotFound),
         Self::text("model is at capacity", 400, ErrorKind::Overloaded),
         Self::text("servers are currently overloaded", 503, ErrorKind::Overloaded),
         // The account and its plan.

@@ -216,6 +216,15 @@ impl<'a, 'p> Node<'a, 'p> {
         }
     }
 
+    /// Returns whether this is an empty string, list or object.
+    pub(crate) fn is_blank(&self) -> bool {
+        match self.text().as_bytes() {
+            [b'"', inner @ .., b'"'] => inner.is_empty(),
+            [b'[', inner @ .., b']'] | [b'{', inner @ .., b'}'] => inner.trim_ascii().is_empty(),
+            _ => false,
+        }
+    }
+
     /// Parses the whole value into a tree, for JSON Schemas.
     pub(crate) fn value(&self) -> Result<Value, Error> {
         self.read()

@@ -109,7 +109,7 @@
 //!
 //! | Parameter | | |
 //! |---|---|---|
-//! | `client_metadata` | forwarded | unchanged; marks a body of the Codex CLI, whose items are not changed |
+//! | `client_metadata` | forwarded | unchanged |
 //! | `reasoningEffort` | forwarded | as `reasoning_effort` (opencode) |
 //! | `reasoningSummary` | forwarded | as `reasoning.summary` (opencode) |
 //! | `textVerbosity` | forwarded | as `verbosity` (opencode) |
@@ -309,7 +309,7 @@ pub const RESPONSES: &[Parameter] = &[
 
 /// Parameters that clients send although neither public API documents them. Both paths accept them.
 pub const EXTRA: &[Parameter] = &[
-    forwarded("client_metadata", "unchanged; marks a body of the Codex CLI, whose items are not changed"),
+    forwarded("client_metadata", "unchanged"),
     forwarded("reasoningEffort", "as `reasoning_effort` (opencode)"),
     forwarded("reasoningSummary", "as `reasoning.summary` (opencode)"),
     forwarded("textVerbosity", "as `verbosity` (opencode)"),

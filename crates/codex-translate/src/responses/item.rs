@@ -136,8 +136,6 @@ pub struct InputFile {
 pub struct ReasoningItem {
     /// The parts of the summary, as they were written.
     pub summary: Raw,
-    /// The reasoning in plain text, as it was written, from models that show it.
-    pub content: Option<Raw>,
     /// The encrypted reasoning, which only works for the same account and model family.
     pub encrypted_content: Option<String>,
 }
@@ -248,7 +246,6 @@ impl Serialize for InputItem {
             Self::Reasoning(reasoning) => {
                 map.serialize_entry("type", "reasoning")?;
                 map.serialize_entry("summary", &reasoning.summary)?;
-                entry(&mut map, "content", reasoning.content.as_ref())?;
                 entry(&mut map, "encrypted_content", reasoning.encrypted_content.as_ref())?;
             }
             Self::Call(call) => {

@@ -186,6 +186,17 @@ impl Serialize for StreamOptions {
 }
 
 impl InputItem {
+    /// Returns the id that a call shares with its output; `None` if this is no such call.
+    pub(crate) fn call_id(&self) -> Option<&str> {
+        match self {
+            Self::Call(call) => Some(&call.call_id),
+            Self::Opaque(item) if item.kind.ends_with("_call") => {
+                serde_json::from_str(item.member("call_id")?.get()).ok()
+            }
+            Self::Message(_) | Self::Reasoning(_) | Self::Output(_) | Self::Opaque(_) | Self::Verbatim(_) => None,
+        }
+    }
+
     /// Returns the item's members if it is forwarded as it was written.
     pub(crate) fn opaque(&self) -> Option<&Opaque> {
         match self {

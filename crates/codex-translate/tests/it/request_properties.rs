@@ -111,6 +111,11 @@ fn call_id() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Generates one of a few ids of items, one of which is OpenAI's, or an empty one.
+fn item_id() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&["i", "j", "k", "l", "msg_1", ""][..])
+}
+
 fn tool_name() -> impl Strategy<Value = String> {
     prop_oneof![prop::sample::select(&["f", "g", "a.b", "a b", ""][..]).prop_map(str::to_owned), "[a-zA-Zé.]{1,80}"]
 }
@@ -157,18 +162,18 @@ fn item() -> impl Strategy<Value = Value> {
     prop_oneof![
         3 => chat_message(),
         2 => (call_id(), tool_name(), text(), any::<bool>()).prop_map(|(id, name, text, custom)| if custom {
-            json!({"type": "custom_tool_call", "id": "ctc_1", "call_id": id, "name": name, "input": text})
+            json!({"type": "custom_tool_call", "id": format!("call {id}"), "call_id": id, "name": name, "input": text})
         } else {
-            json!({"type": "function_call", "id": "fc_1", "status": "completed", "call_id": id, "name": name, "arguments": text})
+            json!({"type": "function_call", "id": format!("call {id}"), "status": "completed", "call_id": id, "name": name, "arguments": text})
         }),
         2 => (call_id(), content(), any::<bool>()).prop_map(|(id, content, custom)| {
             json!({"type": if custom { "custom_tool_call_output" } else { "function_call_output" }, "call_id": id, "output": content})
         }),
-        1 => prop::option::of(text()).prop_map(|text| json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": text})),
-        1 => Just(json!({"type": "item_reference", "id": "msg_1"})),
+        1 => (item_id(), prop::option::of(text())).prop_map(|(id, text)| json!({"type": "reasoning", "id": id, "summary": [], "encrypted_content": text})),
+        1 => (item_id(), text()).prop_map(|(id, text)| json!({"type": "message", "role": "assistant", "id": id, "content": text})),
         1 => (prop::sample::select(&["search", "other"][..])).prop_map(|kind| json!({"type": "web_search_call", "id": "ws", "action": {"type": kind}})),
         1 => call_id().prop_map(|id| json!({"type": "local_shell_call", "id": "lsh", "call_id": id, "action": {}})),
-        1 => any_json().prop_map(|value| json!({"type": "image_generation_call", "id": "ig", "result": value})),
+        1 => any_json().prop_map(|value| json!({"type": "image_generation_call", "size": "auto", "result": value})),
     ]
 }
 

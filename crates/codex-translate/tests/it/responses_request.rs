@@ -1,6 +1,8 @@
 //! Responses requests, as clients send them and as they reach the backend.
 
-use codex_translate::{NoticeKind, Options, Profile, Translated, compact, normalise, responses};
+use codex_translate::{
+    Dialect, Error, NoticeKind, Options, Profile, Sender, Translated, compact, normalise, responses,
+};
 use serde_json::{Value, json};
 
 use crate::backend;
@@ -33,10 +35,14 @@ fn check(mut body: Value, expected: Value, expected_notices: &[&str]) {
 
 #[track_caller]
 fn check_rejected(body: Value, param: &str, code: Option<&str>) {
-    let error = responses::ResponsesRequest::from_json(body.to_string().as_bytes())
-        .and_then(|request| normalise(request, &profile(), &Options::default()))
-        .expect_err("the request is rejected");
+    let error = rejected(body);
     assert_eq!((error.param(), error.status_hint(), error.code()), (Some(param), 400, code), "{error}");
+}
+
+fn rejected(body: Value) -> Error {
+    responses::ResponsesRequest::from_json(body.to_string().as_bytes())
+        .and_then(|request| normalise(request, &profile(), &Options::default()))
+        .expect_err("the request is rejected")
 }
 
 fn said(role: &str, text: &str) -> Value {
@@ -82,8 +88,8 @@ fn items_are_cleaned() {
     check(
         json!({"input": [
             {"role": "user", "content": "x", "cache_control": {"type": "ephemeral"}},
-            {"type": "item_reference", "id": "msg_1"},
-            {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA", "status": null},
+            {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA", "status": null,
+                "content": [{"type": "reasoning_text", "text": "t"}]},
             {"type": "function_call", "id": "fc_1", "status": "completed", "call_id": "c", "name": "f", "arguments": "{}"},
             {"type": "function_call_output", "id": "fco_1", "call_id": "c", "output": [{"type": "input_text", "text": "r"}]},
             {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}},
@@ -99,8 +105,178 @@ fn items_are_cleaned() {
             {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}},
             {"type": "something_new", "payload": [1]},
         ]}),
-        &["input[].cache_control dropped", "input[] dropped", "input[] dropped", "input[] dropped"],
+        &["input[].cache_control dropped", "input[] dropped", "input[] dropped"],
     );
+}
+
+#[test]
+fn an_item_that_is_given_by_its_id_alone_is_named_if_it_is_not_here() {
+    let rows = [
+        json!({"type": "item_reference", "id": "x_1"}),
+        json!({"type": "item_reference", "id": "x_1", "status": "completed"}),
+        json!({"id": "x_1"}),
+        json!({"type": null, "id": "x_1"}),
+        json!({"type": "image_generation_call", "id": "x_1"}),
+        json!({"type": "image_generation_call", "id": "x_1", "status": "completed", "result": null}),
+        json!({"type": "message", "id": "x_1", "content": []}),
+        json!({"type": "function_call", "id": "x_1", "call_id": "", "name": "", "arguments": null}),
+        json!({"type": "web_search_call", "id": "x_1"}),
+        json!({"type": "compaction", "id": "x_1", "encrypted_content": ""}),
+        json!({"type": "something_new", "id": "x_1", "payload": {}}),
+    ];
+    for item in rows {
+        for more in [json!([]), json!([said("user", "x")])] {
+            let input = [more.as_array().unwrap().clone(), vec![item.clone()]].concat();
+            let error = rejected(json!({"model": "m", "input": input}));
+            assert_eq!((error.status_hint(), error.param(), error.code()), (404, Some("input"), None), "{item}");
+            assert!(error.message().starts_with("Item with id 'x_1' not found. Items are not persisted"), "{error}");
+        }
+    }
+    for kind in ["compaction", "compaction_summary", "context_compaction"] {
+        let body = json!({"model": "m", "input": [{"type": kind, "encrypted_content": ""}]});
+        check_rejected(body, "input[0].encrypted_content", Some("missing_required_parameter"));
+    }
+    check_rejected(
+        json!({"model": "m", "input": [{"type": "item_reference", "id": ""}]}),
+        "input[0].id",
+        Some("missing_required_parameter"),
+    );
+    // The model can do without its reasoning.
+    for reasoning in [
+        json!({"type": "reasoning", "id": "rs_1"}),
+        json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": ""}),
+        json!({"type": "reasoning", "summary": [{"type": "summary_text", "text": "t"}], "encrypted_content": null}),
+    ] {
+        check(
+            json!({"input": [said("user", "x"), reasoning, said("assistant", "y")]}),
+            json!({"input": [said("user", "x"), said("assistant", "y")]}),
+            &["input[] dropped"],
+        );
+    }
+    // Complete without content.
+    let input = json!([said("user", "x"), {"type": "web_search_call", "id": "ws_1", "status": "completed"}]);
+    let sent = json!([said("user", "x"), {"type": "web_search_call", "status": "completed"}]);
+    check(json!({"input": input}), json!({"input": sent}), &[]);
+}
+
+#[test]
+fn items_with_one_id_are_one_item() {
+    let reasoning = json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "g"});
+    let call = json!({"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{\"a\":1}"});
+    let output = json!({"type": "function_call_output", "call_id": "c", "output": "sunny"});
+    let mut spaced = call.clone();
+    spaced["arguments"] = json!("{\"a\": 1}");
+    spaced["status"] = json!("completed");
+    let search = json!({"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}});
+    let mut running = search.clone();
+    running["status"] = json!("in_progress");
+    let mut summarised = reasoning.clone();
+    summarised["summary"] = json!([{"type": "summary_text", "text": "t"}]);
+    let mut message = said("assistant", "é");
+    message["id"] = json!("msg_1");
+    let once = json!([said("user", "x"), reasoning, call, search, message, output]);
+    let without_ids = |input: &Value| -> Value {
+        let mut input = input.clone();
+        input.as_array_mut().unwrap().iter_mut().for_each(|item| drop(item.as_object_mut().unwrap().remove("id")));
+        input
+    };
+    let twice = json!([
+        said("user", "x"),
+        reasoning,
+        summarised,
+        call,
+        spaced,
+        search,
+        running,
+        message,
+        message,
+        output,
+        call
+    ]);
+    check(json!({"input": twice}), json!({"input": without_ids(&once)}), &["input[] repaired"]);
+    // Reasoning is kept in the form that the model can read.
+    let mut unreadable = reasoning.clone();
+    unreadable["encrypted_content"] = Value::Null;
+    check(
+        json!({"input": [said("user", "x"), unreadable, reasoning, said("assistant", "y")]}),
+        json!({"input": without_ids(&json!([said("user", "x"), reasoning, said("assistant", "y")]))}),
+        &["input[] repaired"],
+    );
+}
+
+#[test]
+fn other_items_with_one_id_are_an_error_if_the_id_is_one_of_openais() {
+    let message = |id: &str, text: &str| {
+        let mut message = said("assistant", text);
+        message["id"] = json!(id);
+        message
+    };
+    for (first, second) in [
+        (message("msg_1", "a"), message("msg_1", "b")),
+        (
+            json!({"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}),
+            json!({"type": "function_call", "id": "fc_1", "call_id": "d", "name": "f", "arguments": "{}"}),
+        ),
+    ] {
+        let error = rejected(json!({"model": "m", "input": [first, said("user", "x"), second]}));
+        assert_eq!((error.status_hint(), error.param()), (400, Some("input")));
+        assert!(error.message().starts_with("Duplicate item found with id "), "{error}");
+    }
+    let without_id = |text: &str| said("assistant", text);
+    // openai-agents gives all items of other providers one id; the AI SDK makes a message of each part of one.
+    let fake = json!([message("__fake_id__", "a"), said("user", "x"), message("__fake_id__", "b")]);
+    check(json!({"input": fake}), json!({"input": [without_id("a"), said("user", "x"), without_id("b")]}), &[]);
+    let parts = json!([message("msg_1", "a"), message("msg_1", "b"), said("user", "x")]);
+    check(json!({"input": parts}), json!({"input": [without_id("a"), without_id("b"), said("user", "x")]}), &[]);
+}
+
+#[test]
+fn an_output_finds_its_call_by_any_id() {
+    let action = json!({"type": "exec", "command": ["ls"], "env": {}});
+    let sent = json!([
+        said("user", "x"),
+        {"type": "local_shell_call", "status": "completed", "action": action, "call_id": "call_s"},
+        {"type": "function_call_output", "call_id": "call_s", "output": "y"},
+    ]);
+    let call = json!({"type": "local_shell_call", "id": "lsh_1", "status": "completed", "action": action, "call_id": "call_s"});
+    let mut nameless = call.clone();
+    nameless.as_object_mut().unwrap().remove("call_id");
+    nameless["id"] = json!("call_s");
+    for (call, output) in [
+        (&call, json!({"type": "local_shell_call_output", "id": "call_s", "output": "y"})),
+        (&call, json!({"type": "local_shell_call_output", "id": "lsh_1", "output": "y", "status": "completed"})),
+        (&call, json!({"type": "local_shell_call_output", "id": "o_1", "call_id": "call_s", "output": "y"})),
+        (&call, json!({"type": "function_call_output", "id": "lsh_1", "call_id": null, "output": "y"})),
+        (&nameless, json!({"type": "local_shell_call_output", "id": "call_s", "output": "y"})),
+        (&nameless, json!({"type": "function_call_output", "call_id": "call_s", "output": "y"})),
+    ] {
+        check(json!({"input": [said("user", "x"), call, output]}), json!({"input": sent}), &[]);
+    }
+    for call in ["shell_call", "apply_patch_call", "computer_call"] {
+        let kind = format!("{call}_output");
+        check(
+            json!({"input": [{"type": call, "id": "s_1", "call_id": "c", "action": 1}, {"type": kind, "id": "s_1", "output": "y"}]}),
+            json!({"input": [{"type": call, "call_id": "c", "action": 1}, {"type": kind, "output": "y", "call_id": "c"}]}),
+            &[],
+        );
+    }
+    check_rejected(
+        json!({"model": "m", "input": [{"type": "function_call_output", "id": "fco_1", "output": "y"}]}),
+        "input[0].call_id",
+        Some("missing_required_parameter"),
+    );
+}
+
+#[test]
+fn no_output_is_made_up_for_a_call_that_ran() {
+    let call = json!({"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"});
+    let output = json!({"type": "function_call_output", "call_id": "c", "output": "y"});
+    let shell = json!({"type": "local_shell_call", "call_id": "c", "status": "completed", "action": {}});
+    for call in [&call, &shell] {
+        for input in [json!([call, call, output]), json!([call, output, call]), json!([output, call])] {
+            check(json!({"input": input}), json!({"input": [call, output]}), &["input repaired"]);
+        }
+    }
 }
 
 #[test]
@@ -116,8 +292,9 @@ fn unknown_items_and_interrupted_turns_are_forwarded() {
         {"type": "configuration_update", "reasoning": {"effort": "low"}, "text": {"format": {"type": "text"}}},
     ]);
     check(json!({"input": input}), json!({"input": input}), &[]);
-    let lone = [&input.as_array().unwrap()[6..], &[said("user", "?")]].concat();
-    check(json!({"input": lone}), json!({"input": [lone[1], lone[2]]}), &["input[] dropped"]);
+    // The official client sends what was finished of an interrupted reply, and then the next message of the user.
+    let interrupted = [&input.as_array().unwrap()[6..], &[said("user", "?")]].concat();
+    check(json!({"input": interrupted}), json!({"input": interrupted}), &[]);
 }
 
 #[test]
@@ -226,7 +403,6 @@ fn unsupported_requests_are_rejected() {
     check_rejected(and("prompt", json!({"id": "p"})), "prompt", Some("unsupported_parameter"));
     check_rejected(json!({"model": "m"}), "input", Some("missing_required_parameter"));
     check_rejected(json!({"model": "m", "input": []}), "input", None);
-    check_rejected(json!({"model": "m", "input": [{"type": "item_reference", "id": "x"}]}), "input", None);
     check_rejected(
         json!({"model": "m", "input": [{"type": "function_call", "name": "f"}]}),
         "input[0].call_id",
@@ -266,6 +442,33 @@ fn a_body_of_the_codex_cli_is_forwarded_unchanged() {
     expected["instructions"] = json!("");
     assert_eq!(sent(&translated), expected);
     assert!(translated.notices.is_empty(), "{:?}", translated.notices);
+}
+
+#[test]
+fn the_codex_cli_is_known_by_its_headers_or_by_its_own_key_and_not_by_an_optional_member() {
+    let mut body = cli_body();
+    for item in body["input"].as_array_mut().unwrap() {
+        item.as_object_mut().unwrap().remove("internal_chat_message_metadata_passthrough");
+    }
+    let read = |sender| {
+        let request = responses::ResponsesRequest::from_json_of(sender, body.to_string().as_bytes()).unwrap();
+        normalise(request, &profile(), &Options::default()).unwrap()
+    };
+    let mut expected = body.clone();
+    expected["instructions"] = json!("");
+    let of_cli = read(Sender::CodexCli);
+    assert_eq!(sent(&of_cli), expected);
+    assert!(of_cli.notices.is_empty() && of_cli.plan.keep_phases);
+    let of_other = read(Sender::Unknown);
+    backend::accepts(&sent(&of_other));
+    assert_eq!(sent(&of_other)["client_metadata"], body["client_metadata"]);
+    // A chat body is not the CLI's, whatever its headers say.
+    let chat = json!({"model": "m", "messages": [{"role": "user", "content": "x"}],
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]});
+    for dialect in Dialect::ALL {
+        let request = dialect.read_of(Sender::CodexCli, chat.to_string().as_bytes()).unwrap();
+        backend::accepts(&sent(&request.translate(&profile(), &Options::default()).unwrap()));
+    }
 }
 
 #[test]
@@ -392,9 +595,9 @@ fn the_trigger_of_a_compaction_is_its_last_item_and_the_only_one() {
     let rows = [
         (json!([user]), vec!["message"]),
         (json!([user, trigger]), vec!["message"]),
-        // A call without an output gets one, and lone reasoning is dropped, as in any other turn.
+        // A call without an output gets one, as in any other turn.
         (json!([user, call]), vec!["message", "function_call", "function_call_output"]),
-        (json!([user, reasoning]), vec!["message"]),
+        (json!([user, reasoning]), vec!["message", "reasoning"]),
         (json!([tools, user, update]), vec!["additional_tools", "message", "configuration_update"]),
     ];
     for (input, expected) in rows {
@@ -405,9 +608,7 @@ fn the_trigger_of_a_compaction_is_its_last_item_and_the_only_one() {
     }
     let ordinary = sent(&compacted(&json!([tools, user]), &profile()).unwrap());
     assert_eq!(ordinary["input"], json!([user, trigger]));
-    for input in [json!([trigger]), json!([reasoning, trigger]), json!([{"type": "item_reference", "id": "x"}])] {
-        assert_eq!(compacted(&input, &profile()).unwrap_err().param(), Some("input"), "{input}");
-    }
+    assert_eq!(compacted(&json!([trigger]), &profile()).unwrap_err().param(), Some("input"));
 }
 
 #[test]

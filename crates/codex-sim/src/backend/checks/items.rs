@@ -102,11 +102,13 @@ fn not_a_reference(item: &Map<String, Value>) -> Result<(), Refusal> {
     let id = item.get("id").and_then(Value::as_str).unwrap_or_default();
     match item.get("type").and_then(Value::as_str) {
         Some("item_reference") => Err(not_persisted(id)),
-        Some("reasoning") if !id.is_empty() && item.get("encrypted_content").is_none_or(Value::is_null) => {
-            Err(not_persisted(id))
-        }
+        Some("reasoning") if !id.is_empty() && is_blank(item.get("encrypted_content")) => Err(not_persisted(id)),
         _ => Ok(()),
     }
+}
+
+fn is_blank(value: Option<&Value>) -> bool {
+    value.is_none_or(|value| value.is_null() || value == "")
 }
 
 fn known_kind(item: &Value, at: &str) -> Result<&'static Kind, Refusal> {
@@ -164,6 +166,15 @@ fn reasoning(item: &Map<String, Value>, at: &str, turn: &Turn<'_>) -> Result<(),
         }
         Some(other) => return Err(Refusal::wrong_type(&param, "an array", other)),
         None => return Err(Refusal::missing(&param)),
+    }
+    // §2.7: plain reasoning is only shown.
+    if let Some(length) = item.get("content").and_then(Value::as_array).map(Vec::len).filter(|length| *length > 0) {
+        let param = format!("{at}.content");
+        let message = format!(
+            "Invalid '{param}': array too long. Expected an array with maximum length 0, but got an array with length \
+             {length} instead."
+        );
+        return Err(Refusal::error(Some(&param), Some("array_above_max_length"), message));
     }
     check_encrypted_content(item, turn)
 }

@@ -4,7 +4,9 @@ use super::{pairing, tools};
 use crate::error::Error;
 use crate::json::{Node, ValueKind};
 use crate::notice::Notices;
-use crate::responses::{CallKind, ContentPart, Format, InputItem, InputMessage, Opaque, ResponsesRequest, Role};
+use crate::responses::{
+    CallKind, ContentPart, Format, InputItem, InputMessage, Opaque, ReasoningItem, ResponsesRequest, Role,
+};
 
 /// The actions that a web search in the history may have (docs/backend.md §2.7).
 const SEARCH_ACTIONS: &[&str] = &["search", "open_page", "find_in_page"];
@@ -18,10 +20,9 @@ const SPEAK_JSON: &str = "Answer with a JSON object.";
 /// The conversation is empty after repairs: a 400.
 pub(super) fn normalise_items(request: &mut ResponsesRequest, notices: &mut Notices) -> Result<(), Error> {
     system_becomes_developer(&mut request.input);
-    drop_references(&mut request.input, notices);
     drop_unknown_search_actions(&mut request.input, notices);
     drop_empty_messages(&mut request.input, notices);
-    drop_lone_reasoning(&mut request.input, notices);
+    drop_unreadable_reasoning(&mut request.input, notices);
     functions_become_custom_calls(request);
     if !request.local.from_cli {
         pairing::normalise_calls(&mut request.input, notices);
@@ -30,8 +31,8 @@ pub(super) fn normalise_items(request: &mut ResponsesRequest, notices: &mut Noti
     if request.input.is_empty() {
         let name = request.local.conventions.name_of("input");
         let message = format!(
-            "`{name}` is empty after dropping messages without content, reasoning without an answer, and references to items \
-             that are not stored; send at least one message"
+            "`{name}` is empty after dropping messages without content and reasoning without encrypted content; send at \
+             least one message"
         );
         return Err(Error::invalid(name, message));
     }
@@ -48,18 +49,6 @@ fn system_becomes_developer(input: &mut [InputItem]) {
             message.role = Role::Developer;
         }
     }
-}
-
-/// Drops references to earlier items by id, which the AI SDK and opencode send: with `store: false` the backend knows
-/// none and answers 404.
-fn drop_references(input: &mut Vec<InputItem>, notices: &mut Notices) {
-    input.retain(|item| {
-        let is_reference = item.opaque().is_some_and(|item| item.kind == "item_reference");
-        if is_reference {
-            notices.dropped("input[]", "`item_reference` to an item that is not stored");
-        }
-        !is_reference
-    });
 }
 
 /// Drops web searches of the history with an action that the backend does not know, which it answers with a 400.
@@ -102,44 +91,17 @@ fn drop_empty_messages(input: &mut Vec<InputItem>, notices: &mut Notices) {
     });
 }
 
-/// Drops reasoning that the backend rejects: reasoning that no item of the assistant follows, and reasoning without
-/// encrypted content, which is only the id of a stored item. At the end of the input nothing has to follow, so that a
-/// client can continue an interrupted turn.
-fn drop_lone_reasoning(input: &mut Vec<InputItem>, notices: &mut Notices) {
-    let mut followed = true;
-    let mut keep: Vec<bool> = Vec::with_capacity(input.len());
-    for item in input.iter().rev() {
-        let kept = match item {
-            InputItem::Reasoning(reasoning) => followed && reasoning.encrypted_content.is_some(),
-            InputItem::Message(_)
-            | InputItem::Call(_)
-            | InputItem::Output(_)
-            | InputItem::Opaque(_)
-            | InputItem::Verbatim(_) => true,
-        };
-        let is_beside = item.opaque().is_some_and(|item| item.kind == "configuration_update");
-        if kept && !is_beside {
-            followed = is_of_assistant(item);
-        }
-        keep.push(kept);
-    }
-    let mut keep = keep.into_iter().rev();
-    input.retain(|_| {
-        let kept = keep.next() != Some(false);
+/// Drops reasoning without encrypted content, which is only the id of a stored item. With it, reasoning may stand alone:
+/// the official client sends what was finished of an interrupted reply, and then what the user says instead
+/// (docs/backend.md §2.7).
+fn drop_unreadable_reasoning(input: &mut Vec<InputItem>, notices: &mut Notices) {
+    input.retain(|item| {
+        let kept = !matches!(item, InputItem::Reasoning(ReasoningItem { encrypted_content: None, .. }));
         if !kept {
-            notices.dropped("input[]", "`reasoning` without encrypted content or without the item that followed it");
+            notices.dropped("input[]", "`reasoning` without encrypted content");
         }
         kept
     });
-}
-
-fn is_of_assistant(item: &InputItem) -> bool {
-    match item {
-        InputItem::Message(message) => message.role == Role::Assistant,
-        InputItem::Reasoning(_) | InputItem::Call(_) | InputItem::Verbatim(_) => true,
-        InputItem::Output(_) => false,
-        InputItem::Opaque(opaque) => opaque.kind.ends_with("_call"),
-    }
 }
 
 /// Restores calls of custom tools. Cursor and chat clients know only functions, so they return such a call as a

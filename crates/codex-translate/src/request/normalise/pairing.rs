@@ -1,13 +1,16 @@
 //! Pairs tool calls with their outputs. The backend rejects a call without an output and an output without a call
 //! (docs/backend.md §2.7), and clients that prune or resume their history send both.
 //!
-//! * An output belongs to the earliest preceding call that has its id and no output yet, and gets the call's kind.
-//! * A call with the id of an earlier call gets a new id, and so does its output.
+//! * An output belongs to the earliest preceding call that has its id and no output yet, and gets the call's kind. If
+//!   only a later call has its id, it is moved after that one.
+//! * A call with the id of an earlier call gets a new id, and so does its output. If it has no output of its own and is
+//!   the same call, it is dropped: it ran once.
 //! * An output without a call becomes a user message that quotes it, because a tool must not have the authority of a
 //!   developer.
 //! * A further output of a call is dropped if it equals the last one, and otherwise becomes such a message.
 //! * A call without an output gets a placeholder, after the calls next to it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::json::to_raw;
@@ -37,8 +40,18 @@ enum Pairing {
     },
     /// An output without a call.
     Orphan,
-    /// An output that repeats another.
+    /// A call or an output that repeats another.
     Repeated,
+    /// An output that precedes its call and is moved after it.
+    Moved,
+}
+
+/// What follows a call without an output after it.
+#[derive(Clone, Copy, Debug)]
+enum Owed {
+    Placeholder,
+    /// The output at this index, which precedes the call.
+    Output(usize),
 }
 
 /// The calls of one id so far.
@@ -60,6 +73,8 @@ struct OpenCall {
     /// `None` for an item of a type that this crate does not read and that needs no output.
     kind: Option<CallKind>,
     call_id: String,
+    /// Whether an earlier call with the same id is the same.
+    is_repeated: bool,
 }
 
 /// Pairs the calls and outputs of `input`.
@@ -67,40 +82,59 @@ pub(super) fn normalise_calls(input: &mut Vec<InputItem>, notices: &mut Notices)
     if !input.iter().any(|item| id_of(item).is_some()) {
         return;
     }
-    let (pairings, unanswered) = decide(input);
-    let mut paired = Vec::with_capacity(input.len() + unanswered.len());
+    let (pairings, owed_by) = decide(input);
+    let mut paired = Vec::with_capacity(input.len() + owed_by.len());
+    let mut moved: BTreeMap<usize, ToolOutput> = BTreeMap::new();
     let mut owed: Vec<InputItem> = Vec::new();
     for (index, (item, pairing)) in std::mem::take(input).into_iter().zip(pairings).enumerate() {
-        if !matches!(item, InputItem::Call(_)) {
+        if kind_of(&item).is_none() {
             paired.append(&mut owed);
         }
-        let item = apply(item, pairing, notices);
-        if let (Some(InputItem::Call(call)), true) = (&item, unanswered.contains(&index)) {
-            notices.repaired("input", "added a placeholder output to a tool call without one");
-            owed.push(InputItem::Output(missing_output(call)));
+        match (item, pairing) {
+            (InputItem::Output(output), Pairing::Moved) => {
+                moved.insert(index, output);
+            }
+            (item, pairing) => {
+                let item = apply(item, pairing, notices);
+                if let (Some(call), Some(owes)) = (&item, owed_by.get(&index)) {
+                    owed.extend(output_owed(call, *owes, &mut moved, notices).map(InputItem::Output));
+                }
+                paired.extend(item);
+            }
         }
-        paired.extend(item);
     }
     paired.append(&mut owed);
     *input = paired;
 }
 
-/// Decides what becomes of each item, and which calls have no output.
-fn decide(input: &[InputItem]) -> (Vec<Pairing>, BTreeSet<usize>) {
+/// Decides what becomes of each item, and which calls have no output after them.
+fn decide(input: &[InputItem]) -> (Vec<Pairing>, BTreeMap<usize, Owed>) {
     let taken: BTreeSet<&str> = input.iter().filter_map(id_of).collect();
     let mut given: BTreeSet<String> = BTreeSet::new();
     let mut seen: BTreeMap<&str, CallsById> = BTreeMap::new();
+    let mut contents = BTreeSet::new();
+    let mut early: BTreeMap<&str, VecDeque<usize>> = BTreeMap::new();
     let mut pairings = Vec::with_capacity(input.len());
     for (index, item) in input.iter().enumerate() {
         let pairing = match item {
-            InputItem::Output(output) => answer(input, index, output, seen.get_mut(&*output.call_id)),
-            InputItem::Call(_) | InputItem::Opaque(_) => match id_of(item).filter(|_| is_call(item)) {
+            InputItem::Output(output) => {
+                let calls = seen.get_mut(&*output.call_id);
+                if calls.is_none() {
+                    early.entry(&output.call_id).or_default().push_back(index);
+                }
+                answer(input, index, output, calls)
+            }
+            InputItem::Call(_) | InputItem::Opaque(_) => match item.call_id() {
                 Some(call_id) => {
                     let calls = seen.entry(call_id).or_default();
                     let renamed = calls.any.then(|| free_id(call_id, &mut calls.tried, &taken, &given));
                     given.extend(renamed.clone());
-                    let call_id = renamed.clone().unwrap_or_else(|| call_id.to_owned());
-                    calls.open.push_back(OpenCall { index, kind: kind_of(item), call_id });
+                    calls.open.push_back(OpenCall {
+                        index,
+                        kind: kind_of(item),
+                        call_id: renamed.clone().unwrap_or_else(|| call_id.to_owned()),
+                        is_repeated: !contents.insert((call_id, content_of(item))),
+                    });
                     calls.any = true;
                     renamed.map_or(Pairing::Keep, |call_id| Pairing::Rename { call_id })
                 }
@@ -110,9 +144,18 @@ fn decide(input: &[InputItem]) -> (Vec<Pairing>, BTreeSet<usize>) {
         };
         pairings.push(pairing);
     }
-    let open = seen.into_values().flat_map(|calls| calls.open);
-    let unanswered = open.filter(|call| call.kind.is_some()).map(|call| call.index).collect();
-    (pairings, unanswered)
+    let mut owed_by = BTreeMap::new();
+    for (call_id, call) in seen.into_iter().flat_map(|(id, calls)| calls.open.into_iter().map(move |call| (id, call))) {
+        if let Some(output) = early.get_mut(call_id).and_then(VecDeque::pop_front) {
+            pairings[output] = Pairing::Moved;
+            owed_by.insert(call.index, Owed::Output(output));
+        } else if call.is_repeated {
+            pairings[call.index] = Pairing::Repeated;
+        } else if call.kind.is_some() {
+            owed_by.insert(call.index, Owed::Placeholder);
+        }
+    }
+    (pairings, owed_by)
 }
 
 /// Finds the call that an output belongs to.
@@ -155,6 +198,10 @@ fn apply(item: InputItem, pairing: Pairing, notices: &mut Notices) -> Option<Inp
             notices.repaired("input", "dropped a repeated tool output");
             None
         }
+        (InputItem::Call(_) | InputItem::Opaque(_), Pairing::Repeated) => {
+            notices.repaired("input", "dropped a repeated tool call");
+            None
+        }
         (item, _) => Some(item),
     }
 }
@@ -170,8 +217,37 @@ fn quote(output: ToolOutput) -> InputMessage {
     InputMessage { role: Role::User, content, phase: None }
 }
 
-fn missing_output(call: &InputToolCall) -> ToolOutput {
-    ToolOutput { kind: call.kind, call_id: call.call_id.clone(), content: OutputContent::Text(NO_OUTPUT.into()) }
+/// Returns the output that follows a call.
+fn output_owed(
+    call: &InputItem,
+    owed: Owed,
+    moved: &mut BTreeMap<usize, ToolOutput>,
+    notices: &mut Notices,
+) -> Option<ToolOutput> {
+    let call_id = call.call_id()?.to_owned();
+    match owed {
+        Owed::Output(index) => {
+            notices.repaired("input", "moved a tool output after its call");
+            let output = moved.remove(&index)?;
+            Some(ToolOutput { kind: kind_of(call).unwrap_or(output.kind), call_id, ..output })
+        }
+        Owed::Placeholder => {
+            notices.repaired("input", "added a placeholder output to a tool call without one");
+            Some(ToolOutput { kind: kind_of(call)?, call_id, content: OutputContent::Text(NO_OUTPUT.into()) })
+        }
+    }
+}
+
+/// Returns what a call says: two calls with one id that say the same are one.
+fn content_of(call: &InputItem) -> (Cow<'_, str>, &str) {
+    match call {
+        InputItem::Call(call) => (Cow::Borrowed(&call.name), &call.input),
+        item => {
+            let members = item.opaque().into_iter().flat_map(|item| &item.members);
+            let said = members.filter(|(key, _)| key != "status").map(|(key, raw)| format!("{key}:{}", raw.get()));
+            (Cow::Owned(said.collect()), "")
+        }
+    }
 }
 
 /// Makes an id from `id` that no item of the request has. `tried` is not reset, so many calls with one id take linear
@@ -198,18 +274,12 @@ fn id_of(item: &InputItem) -> Option<&str> {
     }
 }
 
-fn is_call(item: &InputItem) -> bool {
-    kind_of(item).is_some() || item.opaque().is_some_and(|opaque| opaque.kind.ends_with("_call"))
-}
-
-/// Returns the kind of a call that this crate reads.
+/// Returns the kind of the output of a call that must have one. That of a local shell is a function's (docs/backend.md
+/// §2.7).
 fn kind_of(item: &InputItem) -> Option<CallKind> {
     match item {
         InputItem::Call(call) => Some(call.kind),
-        InputItem::Message(_)
-        | InputItem::Reasoning(_)
-        | InputItem::Output(_)
-        | InputItem::Opaque(_)
-        | InputItem::Verbatim(_) => None,
+        InputItem::Opaque(item) => (item.kind == "local_shell_call").then_some(CallKind::Function),
+        InputItem::Message(_) | InputItem::Reasoning(_) | InputItem::Output(_) | InputItem::Verbatim(_) => None,
     }
 }

@@ -4,15 +4,21 @@
 //! (`id`, `status`, annotations, log probabilities) mean nothing in a request and are dropped without a notice.
 
 use super::content;
+use super::identity::{self, KnownItems};
 use super::message::{self, MessageReader};
 use crate::error::Error;
-use crate::json::{Members, Node, Path, Raw, find, to_raw};
+use crate::json::{Members, Node, Path, Raw, ValueKind, find, to_raw};
 use crate::notice::Notices;
 use crate::request::read::shape::Shape;
-use crate::responses::{CallKind, InputItem, InputMessage, InputToolCall, Opaque, ReasoningItem, Role, ToolOutput};
+use crate::responses::{
+    CallKind, InputItem, InputMessage, InputToolCall, Opaque, ReasoningItem, Role, ToolOutput, is_reference,
+};
 
 /// The key that only the Codex CLI writes on its items (docs/backend.md §9).
 const PASSTHROUGH: &str = "internal_chat_message_metadata_passthrough";
+
+/// The type of an item that stands for another.
+const REFERENCE: &str = "item_reference";
 
 /// The types of items that are forwarded unchanged, with the keys that the backend knows for each (docs/backend.md
 /// §2.8, plus what the CLI 0.171.0 writes).
@@ -34,6 +40,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("web_search_call", &["type", "status", "action"]),
 ];
 
+/// The types of items that are nothing without their encrypted content.
+const ENCRYPTED: &[&str] = &["compaction", "compaction_summary", "context_compaction"];
+
+/// The types of calls that are forwarded and have an output of their own.
+const FORWARDED_CALLS: &[&str] = &["apply_patch_call", "computer_call", "local_shell_call", "shell_call"];
+
 /// Keys that replies put on items and that mean nothing in a request.
 const LEFTOVERS: &[&str] = &["id", "status", "created_by", "object"];
 
@@ -46,15 +58,16 @@ pub(super) fn is_of_cli(members: &Members<'_>) -> bool {
 }
 
 /// Reads the items of an `input`, one at a time.
-pub(super) struct ItemReader {
+pub(super) struct ItemReader<'a> {
     from_cli: bool,
     items: MessageReader,
+    known: KnownItems<'a>,
 }
 
-impl ItemReader {
+impl<'a> ItemReader<'a> {
     /// Makes a reader for `count` items.
     pub(super) fn new(from_cli: bool, count: usize) -> Self {
-        Self { from_cli, items: MessageReader::new(Shape::Responses, count) }
+        Self { from_cli, items: MessageReader::new(Shape::Responses, count), known: KnownItems::default() }
     }
 
     pub(super) fn into_items(self) -> Vec<InputItem> {
@@ -64,41 +77,148 @@ impl ItemReader {
     /// Reads one item.
     ///
     /// # Errors
-    /// Something in it has the wrong type or is missing: a 400 with its path.
-    pub(super) fn read(&mut self, at: &Path<'_>, members: Members<'_>, notices: &mut Notices) -> Result<(), Error> {
+    /// Something in it has the wrong type or is missing, or another item has its id: a 400 with its path. It refers to an
+    /// item that is not here: a 404 that names that item. Only reasoning may be missing: the model can do without.
+    pub(super) fn read(&mut self, at: &Path<'_>, members: Members<'a>, notices: &mut Notices) -> Result<(), Error> {
         let kind = kind_of(at, &members)?;
-        if self.from_cli && kind != "item_reference" {
+        if self.from_cli && kind != REFERENCE {
             self.items.push(InputItem::Verbatim(verbatim(&kind, &members)?));
             return Ok(());
         }
-        match &*kind {
+        let id = identity::id_of(&members);
+        if kind != "reasoning"
+            && let Some(id) = &id
+            && is_reference(&members)
+        {
+            return Err(identity::not_found(id));
+        }
+        let start = self.items.items().len();
+        self.read_whole(at, &kind, members, notices)?;
+        id.map_or(Ok(()), |id| self.known.add(id, self.items.items(), start, notices))
+    }
+
+    /// Reads an item that is given in full.
+    fn read_whole(
+        &mut self,
+        at: &Path<'_>,
+        kind: &str,
+        members: Members<'a>,
+        notices: &mut Notices,
+    ) -> Result<(), Error> {
+        let item = match kind {
             "message" => return self.items.read(at, members, notices),
-            "function_call" => self.items.push(InputItem::Call(call(at, &members, CallKind::Function, notices)?)),
-            "custom_tool_call" => self.items.push(InputItem::Call(call(at, &members, CallKind::Custom, notices)?)),
-            "function_call_output" => {
-                self.items.push(InputItem::Output(output(at, &members, CallKind::Function, notices)?));
+            REFERENCE => return Err(at.missing("id")),
+            "function_call" => InputItem::Call(call(at, &members, CallKind::Function, notices)?),
+            "custom_tool_call" => InputItem::Call(call(at, &members, CallKind::Custom, notices)?),
+            // The official client answers calls of the shell with outputs of functions (docs/backend.md §2.8).
+            "function_call_output" | "local_shell_call_output" => {
+                InputItem::Output(self.output(at, &members, CallKind::Function, notices)?)
             }
-            "custom_tool_call_output" => {
-                self.items.push(InputItem::Output(output(at, &members, CallKind::Custom, notices)?));
-            }
-            "reasoning" => self.items.push(InputItem::Reasoning(reasoning(at, &members, notices)?)),
+            "custom_tool_call_output" => InputItem::Output(self.output(at, &members, CallKind::Custom, notices)?),
+            "reasoning" => InputItem::Reasoning(reasoning(at, &members, notices)?),
             // A content part instead of an item is treated as a message of the user.
             "text" | "input_text" | "input_image" | "input_file" | "image_url" => {
                 let content =
                     vec![content::part_of(at, &members, Shape::Responses, notices)?].into_iter().flatten().collect();
-                self.items.push(InputItem::Message(InputMessage { role: Role::User, content, phase: None }));
+                InputItem::Message(InputMessage { role: Role::User, content, phase: None })
             }
-            _ => self.items.push(InputItem::Opaque(cleaned(at, &kind, &members, notices))),
-        }
+            _ => InputItem::Opaque(self.cleaned(at, kind, &members, notices)?),
+        };
+        self.items.push(item);
         Ok(())
+    }
+
+    fn output(
+        &mut self,
+        at: &Path<'_>,
+        members: &Members<'_>,
+        kind: CallKind,
+        notices: &mut Notices,
+    ) -> Result<ToolOutput, Error> {
+        let (mut call_id, mut content) = (None, None);
+        for (key, raw) in members {
+            let member = at.key(key, raw);
+            match &**key {
+                "call_id" if member.is_blank() => {}
+                "call_id" => call_id = Some(message::call_id(&member, notices)?),
+                "output" => content = Some(content::output(&member, Shape::Responses, notices)?),
+                // The call has the name.
+                "name" => {}
+                key => leftover(key, &member, notices),
+            }
+        }
+        let call_id = match call_id {
+            Some(call_id) => call_id,
+            None => self.answered(at, members)?,
+        };
+        Ok(ToolOutput { kind, call_id, content: content.unwrap_or_else(content::no_output) })
+    }
+
+    /// Returns the id of the call that an output without `call_id` answers: its own id, which openai-python's type of a
+    /// shell's output has instead.
+    ///
+    /// # Errors
+    /// There is no such call, and the output is that of a function: a 400.
+    fn answered(&mut self, at: &Path<'_>, members: &Members<'_>) -> Result<String, Error> {
+        let Some(id) = identity::id_of(members) else { return Err(at.missing("call_id")) };
+        let found = self.known.call_id(&id, self.items.items());
+        let is_of_shell = find(members, "type").is_some_and(|kind| kind.get() == "\"local_shell_call_output\"");
+        found.or_else(|| is_of_shell.then(|| id.into_owned())).ok_or_else(|| at.missing("call_id"))
+    }
+
+    /// Copies an item of another type with the keys of its type. An item of an unknown type keeps all keys but
+    /// leftovers.
+    ///
+    /// # Errors
+    /// It is nothing without its encrypted content, and has none: a 400.
+    fn cleaned(
+        &mut self,
+        at: &Path<'_>,
+        kind: &str,
+        members: &Members<'_>,
+        notices: &mut Notices,
+    ) -> Result<Opaque, Error> {
+        let allowed = ALLOWED.iter().find(|(name, _)| *name == kind).map(|(_, keys)| *keys);
+        let mut item = Opaque { kind: kind.to_owned(), members: Vec::new() };
+        for (key, raw) in members {
+            let keep = match allowed {
+                Some(keys) => keys.contains(&&**key),
+                None => !(key == "id" || key == "cache_control"),
+            };
+            let is_of_image = kind == "image_generation_call" && LEFTOVERS_OF_IMAGES.contains(&&**key);
+            let member = at.key(key, raw);
+            if key == "call_id" && member.kind() == ValueKind::String && !member.is_blank() {
+                item.members.push((key.to_string(), to_raw(&message::call_id(&member, notices)?)?));
+            } else if keep {
+                item.members.push((key.to_string(), (*raw).to_owned()));
+            } else if !is_of_image {
+                leftover(key, &member, notices);
+            }
+        }
+        let is_given = |key| find(members, key).is_some_and(|raw| !Node::root(raw).is_blank());
+        if ENCRYPTED.contains(&kind) && !is_given("encrypted_content") {
+            return Err(at.missing("encrypted_content"));
+        }
+        let answers = kind.strip_suffix("_output").is_some_and(|call| FORWARDED_CALLS.contains(&call));
+        if (answers || FORWARDED_CALLS.contains(&kind))
+            && !is_given("call_id")
+            && let Some(id) = identity::id_of(members)
+        {
+            let call_id = self.known.call_id(&id, self.items.items()).filter(|_| answers);
+            item.members.retain(|(key, _)| key != "call_id");
+            item.members.push(("call_id".to_owned(), to_raw(&call_id.as_deref().unwrap_or(&id))?));
+        }
+        Ok(item)
     }
 }
 
-/// Returns the item's type. An item without one is a message if it has a role, as many clients write it.
+/// Returns the item's type. An item without one is a message if it has a role, as many clients write it, or else a
+/// reference, in which the public API does not require it.
 fn kind_of(at: &Path<'_>, members: &Members<'_>) -> Result<String, Error> {
     match find(members, "type") {
         Some(raw) => at.key("type", raw).string(),
         None if find(members, "role").is_some() => Ok("message".to_owned()),
+        None if is_reference(members) => Ok(REFERENCE.to_owned()),
         None => Err(at.missing("type")),
     }
 }
@@ -123,12 +243,19 @@ fn call(at: &Path<'_>, members: &Members<'_>, kind: CallKind, notices: &mut Noti
     for (key, raw) in members {
         let member = at.key(key, raw);
         match &**key {
+            "call_id" if member.is_blank() => {}
             "call_id" => call_id = Some(message::call_id(&member, notices)?),
             "name" => name = Some(message::tool_name(&member, notices)?),
             "namespace" => namespace = Some(member.string()?),
             key if key == input_key => input = Some(message::tool_input(&member, kind, notices)?),
             key => leftover(key, &member, notices),
         }
+    }
+    if call_id.is_none()
+        && let Some(id) = find(members, "id").map(|raw| at.key("id", raw)).filter(|id| !id.is_blank())
+    {
+        notices.repaired(at.place("call_id"), "sent the `id` of the call, which has no `call_id`");
+        call_id = Some(message::call_id(&id, notices)?);
     }
     Ok(InputToolCall {
         kind,
@@ -139,24 +266,8 @@ fn call(at: &Path<'_>, members: &Members<'_>, kind: CallKind, notices: &mut Noti
     })
 }
 
-fn output(at: &Path<'_>, members: &Members<'_>, kind: CallKind, notices: &mut Notices) -> Result<ToolOutput, Error> {
-    let (mut call_id, mut content) = (None, None);
-    for (key, raw) in members {
-        let member = at.key(key, raw);
-        match &**key {
-            "call_id" => call_id = Some(message::call_id(&member, notices)?),
-            "output" => content = Some(content::output(&member, Shape::Responses, notices)?),
-            // The call has the name.
-            "name" => {}
-            key => leftover(key, &member, notices),
-        }
-    }
-    let call_id = call_id.ok_or_else(|| at.missing("call_id"))?;
-    Ok(ToolOutput { kind, call_id, content: content.unwrap_or_else(content::no_output) })
-}
-
 fn reasoning(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<ReasoningItem, Error> {
-    let (mut summary, mut content, mut encrypted_content) = (None, None, None);
+    let (mut summary, mut encrypted_content) = (None, None);
     for (key, raw) in members {
         let member = at.key(key, raw);
         match &**key {
@@ -164,11 +275,9 @@ fn reasoning(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Res
                 member.array()?;
                 summary = Some(member.raw());
             }
-            "content" => {
-                member.array()?;
-                content = Some(member.raw());
-            }
-            "encrypted_content" => encrypted_content = Some(member.string()?),
+            // The backend takes no plain reasoning (docs/backend.md §2.7); it is a leftover of a reply.
+            "content" => {}
+            "encrypted_content" => encrypted_content = Some(member.string()?).filter(|content| !content.is_empty()),
             key => leftover(key, &member, notices),
         }
     }
@@ -176,30 +285,11 @@ fn reasoning(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Res
         Some(summary) => summary,
         None => empty_list()?,
     };
-    Ok(ReasoningItem { summary, content, encrypted_content })
+    Ok(ReasoningItem { summary, encrypted_content })
 }
 
 fn empty_list() -> Result<Raw, Error> {
     to_raw(&[(); 0])
-}
-
-/// Copies an item of another type with the keys of its type. An item of an unknown type keeps all keys but leftovers.
-fn cleaned(at: &Path<'_>, kind: &str, members: &Members<'_>, notices: &mut Notices) -> Opaque {
-    let allowed = ALLOWED.iter().find(|(name, _)| *name == kind).map(|(_, keys)| *keys);
-    let mut item = Opaque { kind: kind.to_owned(), members: Vec::new() };
-    for (key, raw) in members {
-        let keep = match allowed {
-            Some(keys) => keys.contains(&&**key),
-            None => kind == "item_reference" || !(key == "id" || key == "cache_control"),
-        };
-        let is_of_image = kind == "image_generation_call" && LEFTOVERS_OF_IMAGES.contains(&&**key);
-        if keep {
-            item.members.push((key.to_string(), (*raw).to_owned()));
-        } else if !is_of_image {
-            leftover(key, &at.key(key, raw), notices);
-        }
-    }
-    item
 }
 
 /// Drops a key that the item's type does not have, with a notice unless it is a leftover of a reply.

@@ -67,6 +67,11 @@ impl MessageReader {
         self.items.push(item);
     }
 
+    /// Returns the items that were read so far.
+    pub(super) fn items(&mut self) -> &mut Vec<InputItem> {
+        &mut self.items
+    }
+
     pub(super) fn into_items(self) -> Vec<InputItem> {
         self.items
     }

@@ -6,6 +6,7 @@
 mod choice;
 mod content;
 mod format;
+mod identity;
 mod item;
 mod message;
 mod settings;
@@ -23,6 +24,7 @@ use crate::chat::ChatRequest;
 use crate::error::Error;
 use crate::json::{self, Members, Path, TextBuf};
 use crate::notice::Notices;
+use crate::profile::Sender;
 use crate::request::body::{ParsedBody, Shallow};
 use crate::request::params;
 use crate::responses::{InputItem, InputMessage, ResponsesRequest, Role};
@@ -46,7 +48,7 @@ impl ChatRequest {
     /// # Ok::<(), codex_translate::Error>(())
     /// ```
     pub fn from_json(body: &[u8]) -> Result<Self, Error> {
-        read(body, Shape::Chat).map(Self)
+        read(body, Shape::Chat, Sender::Unknown).map(Self)
     }
 
     /// Makes the request of one message of the user.
@@ -88,7 +90,15 @@ impl ResponsesRequest {
     /// # Ok::<(), codex_translate::Error>(())
     /// ```
     pub fn from_json(body: &[u8]) -> Result<Self, Error> {
-        read(body, Shape::Responses)
+        Self::from_json_of(Sender::Unknown, body)
+    }
+
+    /// Parses the body of a request to `/v1/responses` whose sender is known.
+    ///
+    /// # Errors
+    /// As for [`ResponsesRequest::from_json`].
+    pub fn from_json_of(sender: Sender, body: &[u8]) -> Result<Self, Error> {
+        read(body, Shape::Responses, sender)
     }
 
     /// Makes the request of one message of the user; set further members as fields.
@@ -120,7 +130,7 @@ fn prompt(shape: Shape, model: String, text: TextBuf) -> ResponsesRequest {
 ///
 /// # Errors
 /// The body is invalid: a 400 with the path of what is wrong.
-fn read(body: &[u8], path: Shape) -> Result<ResponsesRequest, Error> {
+fn read(body: &[u8], path: Shape, sender: Sender) -> Result<ResponsesRequest, Error> {
     let text = json::text(body)?;
     let ParsedBody { members, messages, input } = ParsedBody::parse(&text)?;
     let shape = match path {
@@ -131,7 +141,7 @@ fn read(body: &[u8], path: Shape) -> Result<ResponsesRequest, Error> {
     };
     let mut request = ResponsesRequest::default();
     request.local.conventions = shape.conventions();
-    request.local.from_cli = members.iter().any(|(key, _)| key == "client_metadata");
+    request.local.from_cli = sender == Sender::CodexCli && (path, shape) == (Shape::Responses, Shape::Responses);
     if matches!(text, Cow::Owned(_)) {
         request.notices.repaired("*", "replaced a lone surrogate with U+FFFD");
     }
