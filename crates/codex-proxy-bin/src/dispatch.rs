@@ -17,6 +17,7 @@ use crate::admission::caller::{CallerId, caller};
 use crate::admission::cors::Cors;
 use crate::app::App;
 use crate::config::runtime::RuntimeConfig;
+use crate::connection::activity::ConnectionActivity;
 use crate::connection::peer::Peer;
 use crate::endpoints;
 use crate::endpoints::websocket;
@@ -101,6 +102,7 @@ impl App {
             is_routine: route.is_routine(),
         });
         let is_head = request.method() == Method::HEAD;
+        let connection = request.extensions().get::<ConnectionActivity>().cloned();
         let answering = AssertUnwindSafe(self.respond(route, &unread, request, guard.record(), &runtime, &cors));
         let answered = answering.catch_unwind().await.unwrap_or_else(|_| Err(codex_client::error::panicked()));
         let mut response = answered.unwrap_or_else(|error| {
@@ -110,6 +112,9 @@ impl App {
         reply::add_notices(response.headers_mut(), &unread.notices().collect::<Vec<_>>());
         response.headers_mut().insert(X_REQUEST_ID, request_id);
         cors.write(response.headers_mut());
+        if let Some(connection) = connection {
+            response.body_mut().set_connection(connection);
+        }
         reply::logged(response, guard, is_head)
     }
 
@@ -162,6 +167,9 @@ impl App {
             Route::Backend(call) => {
                 let context = context()?;
                 let received = body::read(&head.headers, incoming, &runtime.limits, &self.body_budget).await?;
+                if let Some(connection) = head.extensions.get::<ConnectionActivity>() {
+                    connection.has_received();
+                }
                 let takes_forms = matches!(call, BackendCall::Images(_));
                 let body = json_text(received.bytes, &head.headers, takes_forms)?;
                 let body = match multipart::boundary(&head.headers).filter(|_| takes_forms) {

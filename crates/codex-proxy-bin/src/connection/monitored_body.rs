@@ -1,35 +1,47 @@
 //! The body of a reply, whose activity is recorded.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::connection::activity::ActiveRequest;
+use crate::connection::monitored_io::MonitoredIo;
 
 pin_project! {
     /// A reply's body. Its request runs until the body has ended or is dropped; the connection sees what the body waits
-    /// for.
+    /// for. While it waits, the client may turn out to be gone, which is its error.
     #[derive(Debug)]
-    pub(crate) struct MonitoredBody<B> {
+    pub(crate) struct MonitoredBody<B, S> {
         #[pin]
         body: B,
         request: Option<ActiveRequest>,
+        io: MonitoredIo<S>,
     }
 }
 
-impl<B> MonitoredBody<B> {
-    pub(crate) fn new(body: B, request: ActiveRequest) -> Self {
-        Self { body, request: Some(request) }
+impl<B, S> MonitoredBody<B, S> {
+    pub(crate) fn new(body: B, request: ActiveRequest, io: MonitoredIo<S>) -> Self {
+        request.has_reply();
+        Self { body, request: Some(request), io }
     }
 }
 
-impl<B: Body> Body for MonitoredBody<B> {
+impl<B, S> Body for MonitoredBody<B, S>
+where
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     type Data = B::Data;
-    type Error = B::Error;
+    type Error = Box<dyn Error + Send + Sync>;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, Box<dyn Error + Send + Sync>>>> {
         let this = self.project();
         let polled = this.body.poll_frame(cx);
         match (&polled, &this.request) {
@@ -40,7 +52,10 @@ impl<B: Body> Body for MonitoredBody<B> {
         if matches!(polled, Poll::Ready(None)) {
             *this.request = None;
         }
-        polled
+        match polled {
+            Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
+            Poll::Pending => this.io.poll_gone(cx).map(|gone| Some(Err(gone.into()))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::admission::slots::Slot;
+use crate::connection::activity::ConnectionActivity;
+use crate::connection::half_closed::ProbeTimer;
 use crate::telemetry::request_log::RequestGuard;
 
 /// The body of a reply: bytes or a stream, and the guards that last exactly as long as it.
@@ -20,7 +22,18 @@ pub struct ReplyBody {
     content: Content,
     slot: Option<Slot>,
     request: Option<RequestGuard>,
+    client: Option<ProbedClient>,
 }
+
+/// The client of a stream, which may have ended its side of the connection.
+#[derive(Debug)]
+struct ProbedClient {
+    connection: ConnectionActivity,
+    probe: ProbeTimer,
+}
+
+/// What is written to find out whether a client is gone: a comment (the HTML standard, §9.2.6), which ends no event.
+const PROBE: &[u8] = b": keep-alive\n";
 
 type Stream = Pin<Box<dyn Body<Data = Bytes, Error = Infallible> + Send>>;
 
@@ -39,6 +52,14 @@ impl ReplyBody {
     /// Holds `slot` until the last byte is out.
     pub(crate) fn set_slot(&mut self, slot: Slot) {
         self.slot = Some(slot);
+    }
+
+    /// Probes the client of a stream when it has ended its side of the connection.
+    pub(crate) fn set_connection(&mut self, connection: ConnectionActivity) {
+        if matches!(self.content, Content::Stream(_)) {
+            connection.has_stream();
+            self.client = Some(ProbedClient { connection, probe: ProbeTimer::default() });
+        }
     }
 
     /// Reports to `request` how the body ends. The reply to a `HEAD` request has no body.
@@ -71,7 +92,10 @@ impl Body for ReplyBody {
         let this = &mut *self;
         let polled = match &mut this.content {
             Content::Bytes(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Stream(stream) => stream.as_mut().poll_frame(cx),
+            Content::Stream(stream) => match stream.as_mut().poll_frame(cx) {
+                Poll::Pending => this.client.as_mut().map_or(Poll::Pending, |client| client.poll_probe(cx)),
+                ready => ready,
+            },
         };
         let has_ended = matches!(polled, Poll::Ready(None));
         if let Some(request) = &mut this.request {
@@ -98,6 +122,17 @@ impl Body for ReplyBody {
             Content::Bytes(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Content::Stream(stream) => stream.size_hint(),
         }
+    }
+}
+
+impl ProbedClient {
+    /// Waits until the client is to be probed; what is returned is to be written.
+    fn poll_probe(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if !self.connection.is_half_closed() {
+            // Its end is read by the task that polls this.
+            return Poll::Pending;
+        }
+        self.probe.poll_due(cx).map(|()| Some(Ok(Frame::data(Bytes::from_static(PROBE)))))
     }
 }
 

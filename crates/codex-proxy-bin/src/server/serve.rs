@@ -6,6 +6,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::header::CONNECTION;
@@ -155,15 +156,24 @@ where
 {
     let activity = ConnectionActivity::new(Instant::now());
     let io = MonitoredIo::new(stream, activity.clone());
-    let watched = activity.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
-        let running = watched.begin(request.version());
+    let (watched, client) = (activity.clone(), io.clone());
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let running = watched.begin(request.version(), request.body().is_end_stream());
+        request.extensions_mut().insert(watched.clone());
         // hyper reserves space for the future for as long as the connection lives; boxed, that is only a pointer.
-        let answered = Box::pin(answer(request));
-        async move { Ok::<_, Infallible>(answered.await.map(|body| MonitoredBody::new(body, running))) }
+        let (mut answering, client) = (Box::pin(answer(request)), client.clone());
+        async move {
+            let response = poll_fn(|cx| match answering.as_mut().poll(cx) {
+                Poll::Ready(response) => Poll::Ready(Ok(response)),
+                Poll::Pending => client.poll_gone(cx).map(Err),
+            });
+            Ok::<_, io::Error>(response.await?.map(|body| MonitoredBody::new(body, running, client)))
+        }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // hyper itself rejects only what is far beyond our own limits, which get a proper reply.
+    // `poll_gone` looks for the end of the client's bytes: hyper would take every client for gone that ends them.
+    builder.http1().half_close(true);
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_headers(4 * MAX_HEADERS);
     // This also bounds the bytes that wait to be written; those are sent while more are made.
     builder.http1().max_buf_size(4 * MAX_HEAD_BYTES);

@@ -12,6 +12,7 @@ mod cors;
 mod doctor;
 mod failures;
 mod faults;
+mod half_closed;
 mod lanes;
 mod lifecycle;
 mod limits;
