@@ -62,7 +62,7 @@ REFUSALS = {
         ({**CHAT, "n": 0}, "n", None),
         ({**CHAT, "n": 1000}, "n", None),
         ({**CHAT, "stop": ["a", "b", "c", "d", "e"]}, "stop", None),
-        ({**CHAT, "max_tokens": -1}, "max_tokens", None),
+        ({**CHAT, "max_tokens": 0}, "max_tokens", None),
         ({**CHAT, "tools": [{"type": "function", "function": {}}]}, "tools[0].function.name", "missing_required_parameter"),
         ({**CHAT, "tool_choice": "sometimes"}, "tool_choice", None),
         ({**CHAT, "tool_choice": "required"}, "tool_choice", None),

@@ -16,6 +16,9 @@ use super::surrogates;
 use super::text::TextBuf;
 use crate::error::{Error, ErrorKind};
 
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// JSON that is forwarded as it was written.
 pub(crate) type Raw = Box<RawValue>;
 
@@ -54,7 +57,8 @@ enum PathStep<'p> {
     Index(usize),
 }
 
-/// Returns the text of a request body, with lone surrogates replaced.
+/// Returns the text of a request body, with lone surrogates replaced and without a byte order mark, which some programs
+/// for Windows write although RFC 8259 §8.1 forbids it.
 ///
 /// # Errors
 /// The body is not UTF-8.
@@ -63,6 +67,7 @@ pub(crate) fn text(body: &[u8]) -> Result<Cow<'_, str>, Error> {
 }
 
 fn utf8(body: &[u8]) -> Result<&str, Error> {
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     std::str::from_utf8(body).map_err(|error| {
         let message = format!("the request body is not UTF-8: invalid byte at offset {}", error.valid_up_to());
         Error::new(ErrorKind::InvalidRequest, message)

@@ -82,7 +82,7 @@ impl ImagesRequest {
         let mut request = Self { task, ..Self::prompt("") };
         for (key, raw) in &root.object()? {
             let node = root.key(key, raw);
-            if node.kind() != ValueKind::Null && !request.read(key, &node, &mut notices)? {
+            if !params::is_absent(params::IMAGES, key, &node) && !request.read(key, &node, &mut notices)? {
                 params::reject_or_drop(params::IMAGES, key, &node, &mut notices)?;
             }
         }

@@ -5,9 +5,10 @@
 //! which leaves a [`Notice`](crate::Notice), or is an error if [`Options::strict`](crate::Options::strict) is set.
 //! *Rejected* ones are an error with status 400 that says what to do instead.
 //!
-//! A parameter that is `null` counts as absent. A parameter that is in no table is dropped with a notice, because
-//! clients send keys of their own (docs/clients/quirks.md rule 7). A value that asks for the default (`temperature: 1`,
-//! `store: false`) is omitted without a notice.
+//! A parameter that is `null` or empty (`""`, `[]`, `{}`) counts as absent: settings forms of clients leave such values
+//! behind. The exceptions are `web_search_options` and what only the official client sends. A parameter that is in no
+//! table is dropped with a notice, because clients send keys of their own (docs/clients/quirks.md rule 7). A value that
+//! asks for the default (`temperature: 1`, `store: false`, `max_tokens: -1`) is omitted without a notice.
 //!
 //! Without the feature `tokens`, a token limit is an estimate, which its notice says: four bytes count as a token.
 //!
@@ -24,7 +25,7 @@
 //!
 //! | Parameter | | |
 //! |---|---|---|
-//! | `audio` | rejected | the backend does not support audio; request text |
+//! | `audio` | dropped | the backend does not support audio |
 //! | `frequency_penalty` | dropped | not supported by the backend |
 //! | `function_call` | forwarded | as `tool_choice` |
 //! | `functions` | forwarded | as function tools; the reply uses `function_call` |
@@ -34,7 +35,7 @@
 //! | `max_tokens` | emulated | the reply is cut off at the limit |
 //! | `messages` | forwarded | as `input` and `instructions` |
 //! | `metadata` | dropped | nothing is stored here |
-//! | `modalities` | rejected | the backend does not support audio; request text |
+//! | `modalities` | forwarded | `image` as the hosted tool `image_generation`; `audio` is rejected |
 //! | `model` | forwarded | as the slug of its profile; the reply repeats the caller's name |
 //! | `moderation` | dropped | not supported by the backend |
 //! | `n` | emulated | one turn per choice, at most `Options::max_choices` |
@@ -206,7 +207,10 @@ pub(crate) const NO_STORE: &str = "nothing is stored here";
 const NO_VECTORS: &str = "the backend generates raster images only";
 const ONE_FRAME: &str = "the backend generates a single frame";
 const NO_MASK: &str = "the backend edits whole images only; describe the change in the prompt";
-const NO_AUDIO: &str = "the backend does not support audio; request text";
+pub(crate) const NO_AUDIO: &str = "the backend does not support audio";
+
+/// The parameters whose empty value means something.
+const MEANT_EMPTY: &[&str] = &["access_programs", "client_metadata", "web_search_options"];
 
 const fn forwarded(name: &'static str, note: &'static str) -> Parameter {
     Parameter { name, treatment: Treatment::Forwarded, neutral: &[], note }
@@ -214,6 +218,11 @@ const fn forwarded(name: &'static str, note: &'static str) -> Parameter {
 
 const fn emulated(name: &'static str, note: &'static str) -> Parameter {
     Parameter { name, treatment: Treatment::Emulated, neutral: &[], note }
+}
+
+/// A token limit, for which some clients write -1 if there is none.
+const fn limit(name: &'static str) -> Parameter {
+    Parameter { neutral: &["-1", "-1.0"], ..emulated(name, "the reply is cut off at the limit") }
 }
 
 const fn clamped(name: &'static str, note: &'static str) -> Parameter {
@@ -230,17 +239,17 @@ const fn rejected(name: &'static str, neutral: &'static [&'static str], note: &'
 
 /// The parameters of Chat Completions.
 pub const CHAT: &[Parameter] = &[
-    rejected("audio", &[], NO_AUDIO),
+    dropped("audio", &[], NO_AUDIO),
     dropped("frequency_penalty", &["0", "0.0"], NOT_TAKEN),
     forwarded("function_call", "as `tool_choice`"),
     forwarded("functions", "as function tools; the reply uses `function_call`"),
-    dropped("logit_bias", &["{}"], NOT_TAKEN),
+    dropped("logit_bias", &[], NOT_TAKEN),
     dropped("logprobs", &["false"], NOT_TAKEN),
-    emulated("max_completion_tokens", "the reply is cut off at the limit"),
-    emulated("max_tokens", "the reply is cut off at the limit"),
+    limit("max_completion_tokens"),
+    limit("max_tokens"),
     forwarded("messages", "as `input` and `instructions`"),
-    dropped("metadata", &["{}"], NO_STORE),
-    rejected("modalities", &["[\"text\"]", "[]"], NO_AUDIO),
+    dropped("metadata", &[], NO_STORE),
+    forwarded("modalities", "`image` as the hosted tool `image_generation`; `audio` is rejected"),
     forwarded("model", "as the slug of its profile; the reply repeats the caller's name"),
     dropped("moderation", &[], NOT_TAKEN),
     emulated("n", "one turn per choice, at most `Options::max_choices`"),
@@ -248,11 +257,11 @@ pub const CHAT: &[Parameter] = &[
     dropped("prediction", &[], NOT_TAKEN),
     dropped("presence_penalty", &["0", "0.0"], NOT_TAKEN),
     forwarded("prompt_cache_key", "unchanged"),
-    dropped("prompt_cache_options", &["{}"], NOT_TAKEN),
+    dropped("prompt_cache_options", &[], NOT_TAKEN),
     dropped("prompt_cache_retention", &["\"in_memory\"", "\"in-memory\""], NOT_TAKEN),
     clamped("reasoning_effort", "to the nearest effort of the model"),
     forwarded("response_format", "as `text.format`; for `json_object`, a mention of JSON is added to `input`"),
-    dropped("safety_identifier", &["\"\""], NOT_TAKEN),
+    dropped("safety_identifier", &[], NOT_TAKEN),
     dropped("seed", &[], NOT_TAKEN),
     clamped("service_tier", "`fast` means `priority`; sent if the model lists it"),
     emulated("stop", "the reply is cut off before the first match"),
@@ -264,7 +273,7 @@ pub const CHAT: &[Parameter] = &[
     forwarded("tools", "with an explicit `strict`, and names that the backend accepts"),
     dropped("top_logprobs", &["0"], NOT_TAKEN),
     dropped("top_p", &["1", "1.0"], NOT_TAKEN),
-    dropped("user", &["\"\""], NOT_TAKEN),
+    dropped("user", &[], NOT_TAKEN),
     clamped("verbosity", "as `text.verbosity`, if the model supports it"),
     forwarded("web_search_options", "as the hosted tool `web_search`"),
 ];
@@ -273,26 +282,26 @@ pub const CHAT: &[Parameter] = &[
 pub const RESPONSES: &[Parameter] = &[
     forwarded("access_programs", "unchanged"),
     rejected("background", &["false"], "background responses are not available; leave it out and wait for the reply"),
-    dropped("background_options", &["{}"], "nothing runs in the background"),
-    dropped("context_management", &["[]"], NOT_TAKEN),
+    dropped("background_options", &[], "nothing runs in the background"),
+    dropped("context_management", &[], NOT_TAKEN),
     rejected("conversation", &[], "nothing is stored here; send the whole conversation in `input`"),
-    dropped("image", &["{}"], NOT_TAKEN),
+    dropped("image", &[], NOT_TAKEN),
     forwarded("include", "only values that the backend knows"),
     forwarded("input", "text becomes a list; ids, references and leftovers of replies are removed"),
     forwarded("instructions", "unchanged; empty if absent"),
-    emulated("max_output_tokens", "the reply is cut off at the limit"),
+    limit("max_output_tokens"),
     dropped("max_tool_calls", &[], NOT_TAKEN),
-    dropped("metadata", &["{}"], NO_STORE),
+    dropped("metadata", &[], NO_STORE),
     forwarded("model", "as the slug of its profile"),
     dropped("moderation", &[], NOT_TAKEN),
     forwarded("parallel_tool_calls", "unchanged"),
     rejected("previous_response_id", &[], "nothing is stored here; send the whole conversation in `input`"),
     rejected("prompt", &[], "stored prompts are not available; send their text in `instructions`"),
     forwarded("prompt_cache_key", "unchanged"),
-    dropped("prompt_cache_options", &["{}"], NOT_TAKEN),
+    dropped("prompt_cache_options", &[], NOT_TAKEN),
     dropped("prompt_cache_retention", &["\"in_memory\"", "\"in-memory\""], NOT_TAKEN),
     clamped("reasoning", "`effort` to the nearest of the model; `summary` if the model supports it; not `mode`"),
-    dropped("safety_identifier", &["\"\""], NOT_TAKEN),
+    dropped("safety_identifier", &[], NOT_TAKEN),
     clamped("service_tier", "`fast` means `priority`; sent if the model lists it"),
     emulated("store", "by an embedder that stores responses (`Options::stores`); otherwise dropped"),
     emulated("stream", "the backend always streams"),
@@ -304,7 +313,7 @@ pub const RESPONSES: &[Parameter] = &[
     dropped("top_logprobs", &["0"], NOT_TAKEN),
     dropped("top_p", &["1", "1.0"], NOT_TAKEN),
     dropped("truncation", &["\"disabled\""], NOT_TAKEN),
-    dropped("user", &["\"\""], NOT_TAKEN),
+    dropped("user", &[], NOT_TAKEN),
 ];
 
 /// Parameters that clients send although neither public API documents them. Both paths accept them.
@@ -335,13 +344,23 @@ pub const IMAGES: &[Parameter] = &[
     forwarded("prompt", "unchanged"),
     clamped("quality", "to the nearest that the backend knows; the reply reports the quality used"),
     emulated("response_format", "`url` is a data URL: nothing is stored here"),
-    dropped("safety_identifier", &["\"\""], NOT_TAKEN),
+    dropped("safety_identifier", &[], NOT_TAKEN),
     forwarded("size", "unchanged; the reply reports the size used"),
     rejected("stream", &["false"], "images are not streamed; leave it out and wait for the reply"),
     dropped("style", &[], NOT_TAKEN),
     rejected("svg", &[], NO_VECTORS),
-    dropped("user", &["\"\""], NOT_TAKEN),
+    dropped("user", &[], NOT_TAKEN),
 ];
+
+/// Returns whether a parameter counts as absent: it is empty, or asks for what happens anyway. A parameter that is not in
+/// `table` may be in that of the other dialect, whose names are read, too.
+pub(crate) fn is_absent(table: &[Parameter], key: &str, node: &Node<'_, '_>) -> bool {
+    if node.is_blank() {
+        return !MEANT_EMPTY.contains(&key);
+    }
+    let parameter = [table, CHAT, RESPONSES].into_iter().flatten().find(|parameter| parameter.name == key);
+    parameter.is_some_and(|parameter| parameter.is_neutral(node.text()))
+}
 
 /// Drops or rejects a parameter that the dialect's reader does not read, as its table says.
 ///
@@ -357,9 +376,6 @@ pub(crate) fn reject_or_drop(
         notices.dropped(key, "unknown parameter");
         return Ok(());
     };
-    if parameter.is_neutral(node.text()) {
-        return Ok(());
-    }
     match parameter.treatment {
         Treatment::Rejected => {
             Err(node.invalid(format_args!("is not supported: {}", parameter.note)).with_code("unsupported_parameter"))

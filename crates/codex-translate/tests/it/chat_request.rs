@@ -1,6 +1,6 @@
 //! Chat requests, as sent and as they reach the backend.
 
-use codex_translate::{Effort, ErrorKind, Options, Profile, ReasoningStyle, Translated, chat, to_responses};
+use codex_translate::{Effort, ErrorKind, Options, Profile, ReasoningStyle, Translated, chat, params, to_responses};
 use serde_json::{Value, json};
 
 use crate::backend;
@@ -447,8 +447,13 @@ fn settings_of_the_model() {
         ("none", "low", Some("reasoning_effort clamped")),
         ("xhigh", "xhigh", None),
         ("ultra", "xhigh", Some("reasoning_effort clamped")),
+        ("", "", None),
     ] {
-        let expected = json!({"reasoning": {"effort": sent, "summary": "auto"}});
+        let sent = Some(sent).filter(|sent| !sent.is_empty());
+        let mut expected = json!({"reasoning": {"summary": "auto"}});
+        if let Some(sent) = sent {
+            expected["reasoning"]["effort"] = json!(sent);
+        }
         check(json!({"reasoning_effort": wanted}), expected, notice.as_slice());
     }
     check(
@@ -486,6 +491,132 @@ fn settings_of_the_model() {
         json!({"stream_options": {"include_obfuscation": false}}),
         &[],
     );
+}
+
+#[test]
+fn formats_in_the_shapes_of_other_servers() {
+    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+    let format = |name: &str, strict: bool| json!({"verbosity": "medium", "format": {"type": "json_schema", "name": name, "strict": strict, "schema": schema}});
+    let named = "response_format.name repaired";
+    let rows = [
+        (
+            json!({"type": "json_object", "schema": schema}),
+            format("response", false),
+            vec!["response_format.type repaired", named],
+        ),
+        (
+            json!({"type": "json_object", "schema": schema, "strict": true, "name": "s"}),
+            format("s", true),
+            vec!["response_format.type repaired"],
+        ),
+        (json!({"type": "json_schema", "schema": schema, "name": "s", "strict": true}), format("s", true), vec![]),
+        (
+            json!({"type": "json_schema", "json_schema": {"name": "s", "schema": schema}, "strict": true}),
+            format("s", true),
+            vec![],
+        ),
+        (
+            json!({"type": "json_schema", "json_schema": {"name": "s", "schema": schema, "strict": false}, "strict": true, "name": ""}),
+            format("s", false),
+            vec!["response_format.strict dropped"],
+        ),
+        (
+            json!({"type": "json_schema", "json_schema": {"name": "s", "type": "object"}, "schema": schema, "odd": 1}),
+            format("s", false),
+            vec!["response_format.json_schema.type dropped", "response_format.odd dropped"],
+        ),
+        (
+            json!({"type": "text", "schema": schema}),
+            json!({"verbosity": "medium"}),
+            vec!["response_format.schema dropped"],
+        ),
+        (json!({"type": "text", "schema": {}, "strict": null}), json!({"verbosity": "medium"}), vec![]),
+        (
+            json!({"type": "json_object", "schema": {}, "json_schema": {"name": "s"}}),
+            json!({"verbosity": "medium", "format": {"type": "json_object"}}),
+            vec!["response_format.json_schema dropped"],
+        ),
+    ];
+    for (wanted, text, notices) in rows {
+        let messages = json!([{"role": "user", "content": "json, please"}]);
+        check(json!({"response_format": wanted, "messages": messages}), json!({"text": text}), &notices);
+    }
+}
+
+#[test]
+fn empty_values_of_a_settings_form_count_as_absent() {
+    let names = chat_parameters().filter(|name| !["model", "messages", "web_search_options"].contains(name));
+    for name in names.chain(["reasoning", "text", "top_k", "reasoningEffort", "reasoningSummary", "max_output_tokens"])
+    {
+        for empty in [json!(""), json!([]), json!({}), json!(null)] {
+            check(
+                json!({name: empty}),
+                json!({"text": {"verbosity": "medium"}, "reasoning": {"summary": "auto"}}),
+                &[],
+            );
+        }
+    }
+    check(
+        json!({
+            "max_tokens": -1, "max_completion_tokens": -1.0, "max_output_tokens": -1, "stop": ["", ""],
+            "reasoning": {"effort": "", "summary": ""}, "text": {"verbosity": "", "format": {"type": ""}},
+            "stream_options": {"reasoning_summary_delivery": ""},
+        }),
+        json!({"text": {"verbosity": "medium"}, "reasoning": {"summary": "auto"}, "stream_options": null}),
+        &[],
+    );
+}
+
+fn chat_parameters() -> impl Iterator<Item = &'static str> {
+    params::CHAT.iter().map(|parameter| parameter.name)
+}
+
+#[test]
+fn an_image_in_the_reply_is_the_work_of_a_hosted_tool() {
+    let tool = json!({"type": "image_generation", "output_format": "png"});
+    for modalities in [json!(["text", "image"]), json!(["image"]), json!(["image", "image"])] {
+        check(json!({"modalities": modalities}), json!({"tools": [tool]}), &[]);
+    }
+    let own = json!({"type": "image_generation", "size": "1024x1024"});
+    check(json!({"modalities": ["image"], "tools": [own]}), json!({"tools": [own]}), &[]);
+    check(json!({"modalities": ["text"], "audio": {"voice": "x"}}), json!({"tools": null}), &["audio dropped"]);
+}
+
+#[test]
+fn a_setting_under_two_names_is_not_lost() {
+    check(
+        json!({"reasoning_effort": "low", "reasoning": {"effort": "high", "summary": "auto", "generate_summary": "concise"},
+            "verbosity": "low", "text": {"verbosity": "high"}, "reasoningSummary": "auto"}),
+        json!({"reasoning": {"effort": "high", "summary": "auto"}, "text": {"verbosity": "high"}}),
+        &["reasoning.generate_summary dropped", "reasoning_effort dropped", "verbosity dropped"],
+    );
+    check(json!({"reasoning": {"summary": "none"}}), json!({"reasoning": null}), &[]);
+    check(
+        json!({"instructions": [{"type": "text", "text": "a", "cache_control": {}}, {"type": "thinking", "thinking": "b"}]}),
+        json!({"instructions": "a"}),
+        &["instructions[].cache_control dropped", "instructions[] dropped"],
+    );
+}
+
+#[test]
+fn an_effort_that_the_backend_calls_otherwise_leaves_a_notice() {
+    let profile = Profile { efforts: ["none", "low", "max", "ultra"].map(Effort::from_word).into(), ..profile() };
+    for (wanted, sent, clamped) in [("ultra", "max", true), ("max", "max", false), ("none", "none", false)] {
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "reasoning_effort": wanted});
+        let request = chat::ChatRequest::from_json(body.to_string().as_bytes()).unwrap();
+        let translated = to_responses(request, &profile, &Options::default()).unwrap();
+        assert_eq!(translated.request.reasoning.effort.as_ref().map(Effort::wire), Some(sent));
+        assert_eq!(notices(&translated), vec!["reasoning_effort clamped"; usize::from(clamped)]);
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    let body = b"\xef\xbb\xbf{\"model\": \"m\", \"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]}";
+    let request = chat::ChatRequest::from_json(body).unwrap();
+    assert!(to_responses(request, &profile(), &Options::default()).unwrap().notices.is_empty());
+    let error = chat::ChatRequest::from_json(b"\xef\xbb\xbf{\"model\": @").unwrap_err();
+    assert!(error.message().contains("line 1 column 11"), "{error}");
 }
 
 #[test]
@@ -645,8 +776,10 @@ fn bad_input_is_rejected_by_path_and_code() {
     check_rejected(and("stop", json!(["a", "b", "c", "d", "e"])), "stop", None);
     check_rejected(and("stop", json!([1])), "stop[0]", Some("invalid_type"));
     check_rejected(and("stream", json!("yes")), "stream", Some("invalid_type"));
-    check_rejected(and("audio", json!({"voice": "x"})), "audio", Some("unsupported_parameter"));
     check_rejected(and("modalities", json!(["text", "audio"])), "modalities", Some("unsupported_parameter"));
+    check_rejected(and("modalities", json!(["audio"])), "modalities", Some("unsupported_parameter"));
+    check_rejected(and("modalities", json!(["smell"])), "modalities[0]", None);
+    check_rejected(and("modalities", json!("image")), "modalities", Some("invalid_type"));
     check_rejected(and("tool_choice", json!("sometimes")), "tool_choice", None);
     check_rejected(and("tool_choice", json!("required")), "tool_choice", None);
     check_rejected(and("tool_choice", json!({"type": "function", "function": {"name": "x"}})), "tool_choice", None);

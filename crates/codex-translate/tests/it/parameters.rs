@@ -17,7 +17,7 @@ fn sample(name: &str) -> Value {
         "functions" => json!([{"name": "f"}]),
         "tools" => json!([{"type": "function", "function": {"name": "f"}}]),
         "function_call" | "tool_choice" => json!("auto"),
-        "modalities" => json!(["audio"]),
+        "modalities" => json!(["text", "image"]),
         "n"
         | "max_tokens"
         | "max_completion_tokens"

@@ -55,14 +55,16 @@ fn clamp_effort(request: &mut ResponsesRequest, profile: &Profile, options: &Opt
     request.reasoning.effort = profile.nearest_effort(&wanted);
     match &request.reasoning.effort {
         None => notices.dropped(parameter, format!("the model does not support the effort `{wanted}`")),
-        Some(sent) if sent.wire() != wanted.wire() => {
+        Some(sent) if sent.wire() != wanted.as_str() => {
             notices.clamped(parameter, format!("sent `{wanted}` as `{}`", sent.wire()));
         }
         Some(_) => {}
     }
 }
 
+/// Drops the summary if the model has none. The CLI's settings say `none` for no summary (docs/backend.md §2.4).
 fn drop_unsupported_summary(request: &mut ResponsesRequest, profile: &Profile, notices: &mut Notices) {
+    request.reasoning.summary.take_if(|summary| summary == "none");
     if !profile.summaries && request.reasoning.summary.take().is_some() {
         notices.dropped("reasoning.summary", "not supported by the model");
     }

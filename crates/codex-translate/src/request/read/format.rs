@@ -1,7 +1,8 @@
 //! The format of the answer: `response_format` in chat and `text.format` in Responses, each in the shape of either.
 
+use super::settings::set;
 use crate::error::Error;
-use crate::json::{Node, Raw};
+use crate::json::{Members, Node, Raw, find};
 use crate::notice::Notices;
 use crate::responses::{Format, JsonSchema, Opaque};
 
@@ -11,46 +12,86 @@ use crate::responses::{Format, JsonSchema, Opaque};
 /// The format has the wrong type, or a schema is missing: a 400 with its path.
 pub(super) fn read(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Option<Format>, Error> {
     let members = node.object()?;
-    let find = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, raw)| *raw);
-    let Some(kind) = find("type") else {
+    let Some(kind) = find(&members, "type") else {
         return Err(node.missing("type"));
     };
-    let kind = node.key("type", kind).str()?;
-    match &*kind {
-        "text" => Ok(None),
-        "json_object" => Ok(Some(Format::JsonObject)),
-        // Chat nests the schema, Responses does not; some clients send the shape of the other.
-        "json_schema" => match find("json_schema") {
-            Some(raw) => schema(&node.key("json_schema", raw), notices),
-            None => schema(node, notices),
-        },
+    let kind_node = node.key("type", kind);
+    let has_schema = find(&members, "schema").is_some_and(|raw| !node.key("schema", raw).is_blank());
+    match &*kind_node.str()? {
+        // llama.cpp, Together and Fireworks put the schema of JSON mode here.
+        "json_object" if has_schema => {
+            notices.repaired(kind_node.here(), "sent `json_object` with a schema as `json_schema`");
+            json_schema(node, &members, notices).map(Some)
+        }
+        "json_schema" => json_schema(node, &members, notices).map(Some),
+        kind @ ("" | "text" | "json_object") => {
+            for (key, raw) in members.iter().filter(|(key, _)| key != "type") {
+                let member = node.key(key, raw);
+                if !member.is_blank() {
+                    notices.dropped(member.here(), format!("not a member of the format `{kind}`"));
+                }
+            }
+            Ok((kind == "json_object").then_some(Format::JsonObject))
+        }
         other => Ok(Some(Format::Other(Opaque::new(other, &members)))),
     }
 }
 
-fn schema(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Option<Format>, Error> {
-    let (mut name, mut description, mut strict) = (None, None, false);
-    let mut schema: Option<Raw> = None;
-    for (key, raw) in node.object()? {
-        let member = node.key(&key, raw);
-        match &*key {
-            "type" => {}
-            "name" => name = Some(member.non_empty()?),
-            "description" => description = Some(member.string()?),
-            "strict" => strict = member.bool()?,
-            "schema" => {
-                member.object()?;
-                schema = Some(member.raw());
-            }
-            _ => notices.dropped(member.here(), "unknown member"),
-        }
+/// Reads a schema and what belongs to it. Chat nests them in `json_schema`, Responses does not, and some clients do
+/// both; what is nested counts.
+fn json_schema(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> Result<Format, Error> {
+    let mut format = SchemaMembers::default();
+    let nested = find(members, "json_schema").map(|raw| node.key("json_schema", raw));
+    if let Some(nested) = &nested {
+        format.read(nested, &nested.object()?, notices)?;
     }
-    let Some(schema) = schema else {
-        return Err(node.missing("schema"));
-    };
-    let name = name.unwrap_or_else(|| {
-        notices.repaired(node.place("name"), "added the name `response`");
-        "response".to_owned()
-    });
-    Ok(Some(Format::JsonSchema(JsonSchema { name, description, schema, strict })))
+    let mut beside = members.clone();
+    beside.retain(|(key, _)| key != "type" && key != "json_schema");
+    format.read(node, &beside, notices)?;
+    format.finish(nested.as_ref().unwrap_or(node), notices)
+}
+
+/// The members of a format with a schema.
+#[derive(Default)]
+struct SchemaMembers {
+    name: Option<String>,
+    description: Option<String>,
+    strict: Option<bool>,
+    schema: Option<Raw>,
+}
+
+impl SchemaMembers {
+    fn read(&mut self, node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> Result<(), Error> {
+        for (key, raw) in members {
+            let member = node.key(key, raw);
+            match &**key {
+                "schema" => {
+                    member.object()?;
+                    match &self.schema {
+                        Some(schema) if schema.get() != member.text() => notices.dropped(member.here(), "given twice"),
+                        _ => self.schema = Some(member.raw()),
+                    }
+                }
+                // Empty values count as absent.
+                _ if member.is_blank() => {}
+                "name" => set(&mut self.name, member.string()?, &member, notices),
+                "description" => set(&mut self.description, member.string()?, &member, notices),
+                "strict" => set(&mut self.strict, member.bool()?, &member, notices),
+                _ => notices.dropped(member.here(), "unknown member"),
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, node: &Node<'_, '_>, notices: &mut Notices) -> Result<Format, Error> {
+        let Some(schema) = self.schema else {
+            return Err(node.missing("schema"));
+        };
+        let name = self.name.unwrap_or_else(|| {
+            notices.repaired(node.place("name"), "added the name `response`");
+            "response".to_owned()
+        });
+        let strict = self.strict.unwrap_or(false);
+        Ok(Format::JsonSchema(JsonSchema { name, description: self.description, schema, strict }))
+    }
 }

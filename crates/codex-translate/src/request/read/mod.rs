@@ -161,8 +161,12 @@ fn read(body: &[u8], path: Shape, sender: Sender) -> Result<ResponsesRequest, Er
     if unread.is_some() {
         request.notices.dropped(other, "unknown parameter");
     }
-    for (key, raw) in members.iter().filter(|(key, _)| key != "model") {
+    let settings = |last| members.iter().filter(move |(key, _)| settings::is_read_last(key) == last && key != "model");
+    for (key, raw) in settings(false).chain(settings(true)) {
         let node = root.key(key, raw);
+        if params::is_absent(shape.parameters(), key, &node) {
+            continue;
+        }
         if !settings::read(&mut request, shape, &node, key)? {
             params::reject_or_drop(shape.parameters(), key, &node, &mut request.notices)?;
         }

@@ -2,16 +2,39 @@
 
 use super::{choice, content, format, tools};
 use crate::error::Error;
-use crate::json::{Node, Raw, ValueKind, to_raw};
+use crate::json::{Members, Node, Raw, ValueKind, to_raw};
 use crate::notice::Notices;
 use crate::plan::ReasoningStyle;
 use crate::profile::Effort;
-use crate::request::params::CUT_OFF;
+use crate::request::params::{CUT_OFF, NO_AUDIO};
 use crate::request::read::shape::Shape;
 use crate::responses::{Opaque, ResponsesRequest, Tool};
 
 /// The maximum number of stop strings (Chat Completions).
 const MAX_STOPS: usize = 4;
+
+/// The parameters that give way to others which say the same: to members of `reasoning` and `text`, to a newer name, and
+/// to a tool in `tools`.
+const READ_LAST: &[&str] = &[
+    "max_tokens",
+    "modalities",
+    "reasoning_effort",
+    "reasoningEffort",
+    "reasoningSummary",
+    "response_format",
+    "textVerbosity",
+    "verbosity",
+];
+
+const SET_TWICE: &str = "already set to another value";
+
+/// The tool that an image in a chat reply comes from, as the official client offers it (docs/backend.md §2.8).
+const IMAGE_GENERATION: &str = "image_generation";
+
+/// Returns whether the parameter `key` is to be read after the others.
+pub(super) fn is_read_last(key: &str) -> bool {
+    READ_LAST.contains(&key)
+}
 
 /// Reads the parameter `key` into `request`; false if this reader does not know it.
 ///
@@ -27,7 +50,7 @@ pub(super) fn read(
         return Ok(true);
     }
     match key {
-        "instructions" => request.instructions = Some(instructions(node)?),
+        "instructions" => request.instructions = Some(instructions(node, &mut request.notices)?),
         "stream" => request.local.stream = node.bool()?,
         "stream_options" => stream_options(request, node)?,
         "tools" => {
@@ -39,20 +62,20 @@ pub(super) fn read(
         "parallel_tool_calls" => request.parallel_tool_calls = Some(node.bool()?),
         "reasoning" => reasoning(request, node)?,
         "reasoning_effort" | "reasoningEffort" => {
-            let effort = Effort::from_word(&node.non_empty()?);
-            request.reasoning.effort.get_or_insert(effort);
+            let effort = Effort::from_word(&node.string()?);
+            set(&mut request.reasoning.effort, effort, node, &mut request.notices);
         }
-        "reasoningSummary" => request.reasoning.summary = summary(node)?,
-        "verbosity" | "textVerbosity" => {
-            let verbosity = node.non_empty()?;
-            request.text.verbosity.get_or_insert(verbosity);
-        }
+        "reasoningSummary" => set(&mut request.reasoning.summary, node.string()?, node, &mut request.notices),
+        "verbosity" | "textVerbosity" => set(&mut request.text.verbosity, node.string()?, node, &mut request.notices),
         "text" => text(request, node)?,
-        "response_format" => request.text.format = format::read(node, &mut request.notices)?,
+        "response_format" => match format::read(node, &mut request.notices)? {
+            Some(_) if request.text.format.is_some() => request.notices.dropped(key, SET_TWICE),
+            format => request.text.format = request.text.format.take().or(format),
+        },
         "include" => request.include = strings(node)?,
         "service_tier" => request.service_tier = Some(node.string()?),
-        "prompt_cache_key" => request.prompt_cache_key = Some(node.string()?).filter(|key| !key.is_empty()),
-        // The older name of the same limit; the newer names override it.
+        "prompt_cache_key" => request.prompt_cache_key = Some(node.string()?),
+        // The older name of the same limit.
         "max_tokens" => {
             let limit = node.positive()?;
             request.local.max_tokens.get_or_insert(limit);
@@ -82,6 +105,7 @@ fn read_chat(request: &mut ResponsesRequest, node: &Node<'_, '_>, key: &str) -> 
     match key {
         "n" => request.local.n = Some(node.positive()?),
         "stop" => request.local.stop = stop(node)?,
+        "modalities" => modalities(request, node)?,
         "functions" => {
             request.local.legacy_functions = true;
             let functions = tools::functions(node, &mut request.notices)?;
@@ -91,6 +115,46 @@ fn read_chat(request: &mut ResponsesRequest, node: &Node<'_, '_>, key: &str) -> 
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// Sets what another name of the same setting may have set before.
+pub(super) fn set<T: PartialEq>(slot: &mut Option<T>, value: T, node: &Node<'_, '_>, notices: &mut Notices) {
+    match slot {
+        None => *slot = Some(value),
+        Some(first) if *first == value => {}
+        Some(_) => notices.dropped(node.here(), SET_TWICE),
+    }
+}
+
+/// Returns the members of an object of settings, without those that are empty and so count as absent.
+fn filled<'a>(node: &Node<'a, '_>) -> Result<Members<'a>, Error> {
+    let mut members = node.object()?;
+    members.retain(|(key, raw)| !node.key(key, raw).is_blank());
+    Ok(members)
+}
+
+/// Reads chat's `modalities`: an image in the reply is the work of a hosted tool.
+fn modalities(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), Error> {
+    for (index, raw) in node.array()?.into_iter().enumerate() {
+        let modality = node.index(index, raw);
+        match &*modality.str()? {
+            "text" => {}
+            "image" if request.tools.iter().any(|tool| tool.kind() == IMAGE_GENERATION) => {}
+            "image" => request.tools.push(Tool::Opaque(image_generation()?)),
+            "audio" => {
+                let problem = format_args!("contains `audio`: {NO_AUDIO}; request text");
+                return Err(node.invalid(problem).with_code("unsupported_parameter"));
+            }
+            _ => return Err(modality.invalid("must be `text` or `image`")),
+        }
+    }
+    Ok(())
+}
+
+fn image_generation() -> Result<Opaque, Error> {
+    let kind = IMAGE_GENERATION.to_owned();
+    let members = vec![("type".to_owned(), to_raw(&kind)?), ("output_format".to_owned(), to_raw(&"png")?)];
+    Ok(Opaque { kind, members })
 }
 
 /// Reads at most four strings; an empty one has no effect and is dropped.
@@ -115,11 +179,10 @@ fn strings(node: &Node<'_, '_>) -> Result<Vec<String>, Error> {
 }
 
 /// Reads a string, or a list of strings or text parts, which the public API also allows.
-fn instructions(node: &Node<'_, '_>) -> Result<String, Error> {
+fn instructions(node: &Node<'_, '_>, notices: &mut Notices) -> Result<String, Error> {
     match node.kind() {
         ValueKind::Array => {
-            let mut scratch = Notices::default();
-            let parts = content::parts(node, Shape::Responses, &mut scratch)?;
+            let parts = content::parts(node, Shape::Responses, notices)?;
             let texts: Vec<_> = parts.iter().filter_map(|part| Some(part.as_text()?.decode())).collect();
             if texts.len() != parts.len() {
                 return Err(node.invalid("must be text"));
@@ -133,7 +196,7 @@ fn instructions(node: &Node<'_, '_>) -> Result<String, Error> {
 /// Reads `stream_options`. `include_usage` is about the chat reply and is never sent to the backend (docs/backend.md
 /// §2.5).
 fn stream_options(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), Error> {
-    for (key, raw) in node.object()? {
+    for (key, raw) in filled(node)? {
         let member = node.key(&key, raw);
         match &*key {
             "include_usage" => request.local.include_usage = member.bool()?,
@@ -149,14 +212,15 @@ fn stream_options(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result
 
 /// Reads `reasoning` in the forms of the Responses API and of OpenRouter (`max_tokens`, `exclude`, `enabled`).
 fn reasoning(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), Error> {
-    for (key, raw) in node.object()? {
-        let member = node.key(&key, raw);
-        match &*key {
-            "effort" => request.reasoning.effort = Some(Effort::from_word(&member.non_empty()?)),
-            "summary" => request.reasoning.summary = summary(&member)?,
-            "generate_summary" => {
-                let summary = summary(&member)?;
-                request.reasoning.summary = request.reasoning.summary.take().or(summary);
+    let members = filled(node)?;
+    let older_name = |key: &str| key == "generate_summary";
+    let of_kind = |older| members.iter().filter(move |(key, _)| older_name(key) == older);
+    for (key, raw) in of_kind(false).chain(of_kind(true)) {
+        let member = node.key(key, raw);
+        match &**key {
+            "effort" => request.reasoning.effort = Some(Effort::from_word(&member.string()?)),
+            "summary" | "generate_summary" => {
+                set(&mut request.reasoning.summary, member.string()?, &member, &mut request.notices);
             }
             "context" => request.reasoning.context = Some(member.string()?),
             "exclude" if member.bool()? => request.local.style = Some(ReasoningStyle::None),
@@ -172,13 +236,8 @@ fn reasoning(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), 
     Ok(())
 }
 
-/// Reads the detail of the summary. The CLI's settings use `none` for no summary (docs/backend.md §2.4).
-fn summary(node: &Node<'_, '_>) -> Result<Option<String>, Error> {
-    Ok(Some(node.string()?).filter(|summary| summary != "none"))
-}
-
 fn text(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), Error> {
-    for (key, raw) in node.object()? {
+    for (key, raw) in filled(node)? {
         let member = node.key(&key, raw);
         match &*key {
             "verbosity" => request.text.verbosity = Some(member.string()?),
@@ -192,7 +251,7 @@ fn text(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), Error
 /// Reads chat's request for the hosted web search. Its location is nested one level deeper than the tool's.
 fn web_search_options(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), Error> {
     let mut tool = tools::web_search()?;
-    for (key, raw) in node.object()? {
+    for (key, raw) in filled(node)? {
         let member = node.key(&key, raw);
         match &*key {
             "search_context_size" => tool.members.push((key.to_string(), member.raw())),
