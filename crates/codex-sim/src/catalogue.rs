@@ -94,11 +94,12 @@ impl Catalogue {
 }
 
 impl Model {
-    /// Returns the efforts the model accepts on the wire: the listed ones without `ultra`, and `none`
+    /// Returns the efforts the model accepts on the wire: the listed ones without `ultra`, and for most models `none`
     /// (`docs/backend.md` §5.4).
     pub(crate) fn efforts(&self) -> impl Iterator<Item = &str> {
         let listed = self.facts.supported_reasoning_levels.iter().map(|level| level.effort.as_str());
-        std::iter::once("none").chain(listed.filter(|effort| *effort != "ultra"))
+        let always_reasons = ["codex", "astra"].iter().any(|word| self.facts.slug.contains(word));
+        (!always_reasons).then_some("none").into_iter().chain(listed.filter(|effort| *effort != "ultra"))
     }
 
     /// Returns whether accounts on `plan` have the model; an entry without plans is for all of them.
@@ -225,7 +226,8 @@ mod tests {
     #[test]
     fn ultra_never_reaches_the_wire() {
         let catalogue = Catalogue::built_in(true).expect("a valid example");
-        let efforts: Vec<&str> = catalogue.find("gpt-6-astra").expect("a valid example").efforts().collect();
-        assert_eq!(efforts, ["none", "low", "medium", "high", "xhigh", "max"]);
+        let efforts = |slug| catalogue.find(slug).expect("a valid example").efforts().collect::<Vec<_>>();
+        assert_eq!(efforts("gpt-6-astra"), ["low", "medium", "high", "xhigh", "max"]);
+        assert_eq!(efforts("gpt-6-sol"), ["none", "low", "medium", "high", "xhigh", "max"]);
     }
 }
