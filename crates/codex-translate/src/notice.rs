@@ -89,6 +89,14 @@ impl Notices {
         self.add(parameter, NoticeKind::Repaired, detail);
     }
 
+    /// Adds the notices of a reading that was tried apart.
+    pub(crate) fn extend(&mut self, tried: Self) {
+        for Notice { parameter, kind, detail } in tried.list {
+            self.add(parameter, kind, detail);
+        }
+        self.beyond += tried.beyond;
+    }
+
     /// Returns the list or, in strict mode, an error for what was dropped.
     ///
     /// # Errors

@@ -103,7 +103,7 @@ fn input(items: &[Value]) {
                 let id = id(item);
                 assert!(open.contains(id), "No tool call found for function call output with call_id {id}.");
                 assert!(answered.insert(id.to_owned()), "the output of a call is repeated");
-                assert!(item["output"].is_string() || item["output"].is_array());
+                output(&item["output"]);
             }
             "local_shell_call" => assert!(open.insert(id(item).to_owned()), "the id of a call is repeated"),
             // With encrypted content, nothing has to follow.
@@ -112,6 +112,23 @@ fn input(items: &[Value]) {
         }
     }
     assert!(open.is_subset(&answered), "No tool output found for function call: {open:?} {answered:?}");
+}
+
+fn output(output: &Value) {
+    let Some(parts) = output.as_array() else {
+        assert!(output.is_string(), "{output}");
+        return;
+    };
+    for part in parts {
+        let kind = part["type"].as_str().expect("a part's type");
+        let keys: &[&str] = match kind {
+            "input_text" => &["type", "text"],
+            "input_image" => &["type", "image_url", "file_id", "detail"],
+            "input_file" => &["type", "filename", "file_data", "file_id", "file_url"],
+            _ => panic!("Invalid value: '{kind}'"),
+        };
+        assert!(part.as_object().unwrap().keys().all(|key| keys.contains(&&**key)), "{part}");
+    }
 }
 
 fn message(item: &Map<String, Value>) {

@@ -15,6 +15,7 @@ mod invariants;
 mod limits;
 mod oracle;
 mod parameters;
+mod parts;
 mod reply_properties;
 mod request_properties;
 mod responses_request;

@@ -1,27 +1,53 @@
-//! Content: a string or a list of parts, in the names of either dialect.
+//! Content of a message: a string or a list of parts, in the names of either dialect or of another API.
+//!
+//! Circle: `content.rs`, `media.rs`: a document of another API holds parts.
 
-use serde_json::value::RawValue;
-
+use super::media;
 use crate::error::Error;
 use crate::json::{Members, Node, Path, ValueKind, find};
 use crate::notice::Notices;
 use crate::request::read::shape::Shape;
-use crate::responses::{ContentPart, InputFile, InputImage, Opaque, OutputContent};
+use crate::responses::{ContentPart, InputFile, InputImage, Opaque};
 
 /// Keys that replies put on parts and that mean nothing in a request.
 const LEFTOVERS: &[&str] = &["type", "annotations", "logprobs", "id", "status", "index", "parsed"];
+
+/// The members that show the type of a part without one.
+const KINDS_BY_MEMBER: &[(&str, &str)] = &[
+    ("text", "text"),
+    ("image_url", "image_url"),
+    ("refusal", "refusal"),
+    ("file", "file"),
+    ("inlineData", "media"),
+    ("inline_data", "media"),
+    ("fileData", "media"),
+];
+
+/// Where a part stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In a message of a body of this shape.
+    Message(Shape),
+    /// In the output of a tool, where a part that cannot be read is text.
+    Output,
+}
 
 /// Reads content that is a string or a list of parts.
 ///
 /// # Errors
 /// It is neither, or a part has a type that cannot be sent: a 400 with its path.
-pub(super) fn parts(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<Vec<ContentPart>, Error> {
+pub(super) fn parts(node: &Node<'_, '_>, place: Place, notices: &mut Notices) -> Result<Vec<ContentPart>, Error> {
     match node.kind() {
         ValueKind::String => Ok(vec![ContentPart::Text(node.written()?)]),
         ValueKind::Array => {
             let mut parts = Vec::new();
             for (index, raw) in node.array()?.into_iter().enumerate() {
-                parts.extend(part(&node.index(index, raw), shape, notices)?);
+                let part = node.index(index, raw);
+                if part.kind() == ValueKind::String {
+                    parts.push(ContentPart::Text(part.written()?));
+                } else {
+                    read_part(part.path(), &part.object()?, place, notices, &mut parts)?;
+                }
             }
             Ok(parts)
         }
@@ -31,27 +57,32 @@ pub(super) fn parts(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) ->
     }
 }
 
-/// Reads one part; `None` if it is dropped with a notice.
+/// Reads a part with these members. Most parts are one part for the backend; one that is dropped with a notice is none.
 ///
 /// # Errors
 /// The part has a type that cannot be sent, or something in it is missing: a 400 with its path.
-pub(super) fn part(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<Option<ContentPart>, Error> {
-    if node.kind() == ValueKind::String {
-        return Ok(Some(ContentPart::Text(node.written()?)));
-    }
-    part_of(node.path(), &node.object()?, shape, notices)
-}
-
-/// Reads a part with these members.
-///
-/// # Errors
-/// As for [`part`].
 pub(super) fn part_of(
     at: &Path<'_>,
     members: &Members<'_>,
     shape: Shape,
     notices: &mut Notices,
-) -> Result<Option<ContentPart>, Error> {
+) -> Result<Vec<ContentPart>, Error> {
+    let mut parts = Vec::new();
+    read_part(at, members, Place::Message(shape), notices, &mut parts)?;
+    Ok(parts)
+}
+
+/// Reads a part with these members, and appends what it is for the backend.
+///
+/// # Errors
+/// As for [`part_of`].
+pub(super) fn read_part(
+    at: &Path<'_>,
+    members: &Members<'_>,
+    place: Place,
+    notices: &mut Notices,
+    out: &mut Vec<ContentPart>,
+) -> Result<(), Error> {
     let kind = kind_of(at, members)?;
     let part = match &*kind {
         "text" | "input_text" | "output_text" => {
@@ -59,55 +90,21 @@ pub(super) fn part_of(
         }
         "refusal" => ContentPart::Refusal(member(at, members, "refusal", |text| text.string(), notices)?),
         "image_url" | "input_image" => ContentPart::Image(image(at, members, notices)?),
-        "file" | "input_file" => ContentPart::File(file(at, members, notices)?),
-        "input_audio" | "audio" => {
+        "input_file" => ContentPart::File(file(at, members, notices)?),
+        "file" if is_file_of_chat(members) => ContentPart::File(file(at, members, notices)?),
+        "input_audio" if place != Place::Output => {
             return Err(unsupported(at, &kind, "the backend does not support audio; send a transcript"));
         }
         "thinking" | "redacted_thinking" | "reasoning" | "reasoning_text" | "summary_text" => {
             notices.dropped(at.without_indexes(), format!("parts of type `{kind}` are not sent to the backend"));
-            return Ok(None);
+            return Ok(());
         }
-        _ if shape == Shape::Responses => ContentPart::Other(Opaque::new(&kind, members)),
+        kind if media::is_media(kind) => return media::read(at, kind, members, place, notices, out),
+        _ if place == Place::Message(Shape::Responses) => ContentPart::Other(Opaque::new(&kind, members)),
         _ => return Err(unsupported(at, &kind, "send `text`, `image_url`, `file` or `refusal`")),
     };
-    Ok(Some(part))
-}
-
-/// Reads the output of a tool: a string, or parts. Any other JSON is sent as text.
-///
-/// # Errors
-/// A part cannot be sent: a 400 with its path.
-pub(super) fn output(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<OutputContent, Error> {
-    match node.kind() {
-        ValueKind::String => Ok(OutputContent::Text(node.written()?)),
-        ValueKind::Array if is_parts(node)? => Ok(OutputContent::Parts(parts(node, shape, notices)?)),
-        ValueKind::Object | ValueKind::Array | ValueKind::Number | ValueKind::Bool | ValueKind::Null => {
-            notices.repaired(node.here(), "sent JSON as text");
-            Ok(OutputContent::Text(node.text().into()))
-        }
-    }
-}
-
-/// Returns the output of a tool that returned nothing.
-pub(super) fn no_output() -> OutputContent {
-    OutputContent::Text("".into())
-}
-
-/// Returns whether every element is a content part, not data of the tool.
-fn is_parts(node: &Node<'_, '_>) -> Result<bool, Error> {
-    for (index, raw) in node.array()?.into_iter().enumerate() {
-        let element = node.index(index, raw);
-        if element.kind() != ValueKind::Object {
-            return Ok(false);
-        }
-        let members = element.object()?;
-        let kind = text_of(find(&members, "type"));
-        let known = ["text", "input_text", "output_text", "image_url", "input_image", "file", "input_file", "refusal"];
-        if !kind.is_some_and(|kind| known.contains(&&*kind)) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    out.push(part);
+    Ok(())
 }
 
 /// Returns the part's type. A part without one has the type of its only content.
@@ -115,12 +112,18 @@ fn kind_of(at: &Path<'_>, members: &Members<'_>) -> Result<String, Error> {
     if let Some(raw) = find(members, "type") {
         return at.key("type", raw).string();
     }
-    for (key, kind) in [("text", "text"), ("image_url", "image_url"), ("refusal", "refusal"), ("file", "file")] {
-        if find(members, key).is_some() {
-            return Ok(kind.to_owned());
-        }
-    }
-    Err(at.missing("type"))
+    let has = |key: &str| find(members, key).is_some();
+    let known = KINDS_BY_MEMBER.iter().find(|(key, _)| has(key));
+    let kind = known.map(|(_, kind)| *kind).or_else(|| {
+        let is_typed = has("mimeType") || has("mime_type") || has("mediaType") || has("media_type");
+        (is_typed && (has("data") || has("blob"))).then_some("media")
+    });
+    kind.map(str::to_owned).ok_or_else(|| at.missing("type"))
+}
+
+/// Returns whether a file is in the form of chat, not in that of another API with the same type.
+fn is_file_of_chat(members: &Members<'_>) -> bool {
+    ["file", "file_data", "file_id", "file_url"].iter().any(|key| find(members, key).is_some())
 }
 
 /// Reads the member `name` of a part by `read`, and drops the others.
@@ -170,6 +173,12 @@ fn image(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<
     if image.image_url.is_none() && image.file_id.is_none() {
         return Err(at.missing("image_url"));
     }
+    if let Some(url) = &mut image.image_url
+        && let Some(media_type) = media::sniffed(url)
+    {
+        notices.repaired(at.place("image_url"), "sent base64 as a data URL");
+        *url = media::data_url(url, media_type);
+    }
     Ok(image)
 }
 
@@ -189,6 +198,12 @@ fn file(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<I
     if file.file_data.is_none() && file.file_id.is_none() && file.file_url.is_none() {
         return Err(at.invalid("must contain `file_data`, `file_id` or `file_url`"));
     }
+    if let Some(data) = &mut file.file_data
+        && !media::is_url(data)
+    {
+        notices.repaired(at.place("file_data"), "sent base64 as a data URL");
+        *data = media::data_url(data, media::sniffed(data).unwrap_or("application/octet-stream"));
+    }
     Ok(file)
 }
 
@@ -205,19 +220,14 @@ fn file_member(file: &mut InputFile, key: &str, member: &Node<'_, '_>, notices: 
 
 /// Drops a key that the part's type does not have, such as the cache marks of Anthropic's API, with a notice unless it
 /// is a leftover of a reply.
-fn leftover(key: &str, member: &Node<'_, '_>, notices: &mut Notices) {
+pub(super) fn leftover(key: &str, member: &Node<'_, '_>, notices: &mut Notices) {
     if !LEFTOVERS.contains(&key) {
         notices.dropped(member.here(), "not supported by the backend");
     }
 }
 
-fn unsupported(at: &Path<'_>, kind: &str, instead: &str) -> Error {
+/// Makes a 400 about a part of a type that cannot be sent.
+pub(super) fn unsupported(at: &Path<'_>, kind: &str, instead: &str) -> Error {
     at.invalid(format_args!("has the type `{kind}`, which is not supported: {instead}"))
         .with_code("unsupported_content")
-}
-
-/// Returns the text of a value if it is a string.
-fn text_of(raw: Option<&RawValue>) -> Option<String> {
-    let node = Node::root(raw?);
-    (node.kind() == ValueKind::String).then(|| node.string().ok()).flatten()
 }

@@ -3,9 +3,9 @@
 //! Items are rebuilt from an allow-list, because the backend rejects keys that it does not know. Leftovers of a reply
 //! (`id`, `status`, annotations, log probabilities) mean nothing in a request and are dropped without a notice.
 
-use super::content;
 use super::identity::{self, KnownItems};
 use super::message::{self, MessageReader};
+use super::{content, output};
 use crate::error::Error;
 use crate::json::{Members, Node, Path, Raw, ValueKind, find, to_raw};
 use crate::notice::Notices;
@@ -141,7 +141,7 @@ impl<'a> ItemReader<'a> {
             match &**key {
                 "call_id" if member.is_blank() => {}
                 "call_id" => call_id = Some(message::call_id(&member, notices)?),
-                "output" => content = Some(content::output(&member, Shape::Responses, notices)?),
+                "output" => content = Some(output::read(&member, notices)?),
                 // The call has the name.
                 "name" => {}
                 key => leftover(key, &member, notices),
@@ -151,7 +151,7 @@ impl<'a> ItemReader<'a> {
             Some(call_id) => call_id,
             None => self.answered(at, members)?,
         };
-        Ok(ToolOutput { kind, call_id, content: content.unwrap_or_else(content::no_output) })
+        Ok(ToolOutput { kind, call_id, content: content.unwrap_or_else(output::nothing) })
     }
 
     /// Returns the id of the call that an output without `call_id` answers: its own id, which openai-python's type of a

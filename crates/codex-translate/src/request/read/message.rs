@@ -2,7 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::content;
+use super::content::{self, Place};
+use super::output;
 use crate::error::Error;
 use crate::json::{Members, Node, Path, TextBuf, ValueKind, find};
 use crate::notice::Notices;
@@ -114,8 +115,8 @@ impl MessageReader {
         for (key, raw) in members {
             let member = at.key(key, raw);
             match &**key {
-                "content" if answers => fields.output = Some(content::output(&member, self.shape, notices)?),
-                "content" => fields.content = Some(content::parts(&member, self.shape, notices)?),
+                "content" if answers => fields.output = Some(output::read(&member, notices)?),
+                "content" => fields.content = Some(content::parts(&member, Place::Message(self.shape), notices)?),
                 "name" => fields.name = Some(member.string()?).filter(|name| !name.is_empty()),
                 "refusal" => fields.refusal = Some(member.string()?),
                 "phase" => fields.phase = Some(member.string()?),
@@ -187,7 +188,7 @@ impl MessageReader {
     /// Reads a message of a tool. The kind of its call is known once calls and outputs are paired.
     fn tool(&mut self, at: &Path<'_>, fields: MessageFields) -> Result<(), Error> {
         let call_id = fields.call_id.ok_or_else(|| at.missing("tool_call_id"))?;
-        let content = fields.output.unwrap_or_else(content::no_output);
+        let content = fields.output.unwrap_or_else(output::nothing);
         self.items.push(InputItem::Output(ToolOutput { kind: CallKind::Function, call_id, content }));
         Ok(())
     }
@@ -199,7 +200,7 @@ impl MessageReader {
             Some(index) => self.legacy_calls.remove(index).1,
             None => self.legacy_id(),
         };
-        let content = fields.output.unwrap_or_else(content::no_output);
+        let content = fields.output.unwrap_or_else(output::nothing);
         self.items.push(InputItem::Output(ToolOutput { kind: CallKind::Function, call_id, content }));
         Ok(())
     }
@@ -228,7 +229,7 @@ fn images(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<Ve
     for (index, raw) in node.array()?.into_iter().enumerate() {
         let element = node.index(index, raw);
         match element.kind() {
-            ValueKind::Object => images.extend(content::part(&element, shape, notices)?),
+            ValueKind::Object => images.extend(content::part_of(element.path(), &element.object()?, shape, notices)?),
             ValueKind::String | ValueKind::Array | ValueKind::Number | ValueKind::Bool | ValueKind::Null => {
                 notices.dropped(element.here(), "not an image part");
             }

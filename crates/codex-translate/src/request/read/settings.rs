@@ -1,5 +1,6 @@
 //! The parameters other than the conversation, which both dialects share under several names.
 
+use super::content::Place;
 use super::{choice, content, format, tools};
 use crate::error::Error;
 use crate::json::{Members, Node, Raw, ValueKind, to_raw};
@@ -182,7 +183,7 @@ fn strings(node: &Node<'_, '_>) -> Result<Vec<String>, Error> {
 fn instructions(node: &Node<'_, '_>, notices: &mut Notices) -> Result<String, Error> {
     match node.kind() {
         ValueKind::Array => {
-            let parts = content::parts(node, Shape::Responses, notices)?;
+            let parts = content::parts(node, Place::Message(Shape::Responses), notices)?;
             let texts: Vec<_> = parts.iter().filter_map(|part| Some(part.as_text()?.decode())).collect();
             if texts.len() != parts.len() {
                 return Err(node.invalid("must be text"));
