@@ -1,4 +1,5 @@
 //! Tests of the public interface.
+#![recursion_limit = "512"]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod backend;
@@ -13,6 +14,7 @@ mod fixtures;
 mod framing;
 mod invariants;
 mod limits;
+mod nothing_lost;
 mod oracle;
 mod parameters;
 mod parts;
