@@ -4,9 +4,9 @@
 //! A request continues a response if all its settings are the same, and its input is the old input, then the answer,
 //! then something new. Clients return items without members that they do not need, so items are compared without `id`,
 //! `status`, `phase`, `annotations`, `logprobs` and the Codex CLI's own metadata, and arguments without their spacing.
-//! Clients of Chat Completions cannot return reasoning; if an input has none, that of the answers is ignored, and the
-//! backend, which still has it, knows more than from a full input. If in doubt, the full input is sent, which is always
-//! correct.
+//! Clients of Chat Completions cannot return reasoning, or commentary that was shown to them as such (docs/features.md
+//! R4); if an input has none, that of the answers is ignored, and the backend, which still has it, knows more than from a
+//! full input. If in doubt, the full input is sent, which is always correct.
 //!
 //! Only digests are stored, so the memory does not depend on the size of the conversation.
 
@@ -38,6 +38,7 @@ pub(crate) struct CreateMessage {
 struct ItemDigest {
     digest: Digest,
     is_reasoning: bool,
+    is_commentary: bool,
     /// Whether the model created it, and not the client.
     is_output: bool,
 }
@@ -51,6 +52,8 @@ pub(crate) struct PreviousResponse {
     all: ItemChain,
     /// The same without reasoning.
     without_reasoning: ItemChain,
+    /// The same without commentary, either, unless it was the answer.
+    without_commentary: ItemChain,
 }
 
 /// A list of items, as its length and a digest.
@@ -66,6 +69,9 @@ pub(crate) struct TurnRecord {
     settings: Digest,
     all: ItemChain,
     without_reasoning: ItemChain,
+    without_commentary: ItemChain,
+    /// Whether the answer has anything but reasoning and commentary.
+    is_answered: bool,
     /// The number of items that were started and not finished; an answer with such items is incomplete.
     open: i64,
 }
@@ -106,9 +112,11 @@ impl CreateMessage {
             settings: self.settings,
             all: ItemChain::default(),
             without_reasoning: ItemChain::default(),
+            without_commentary: ItemChain::default(),
+            is_answered: false,
             open: 0,
         };
-        self.items.iter().for_each(|item| exchange.push(item));
+        self.items.iter().for_each(|item| exchange.push(item, true));
         exchange
     }
 }
@@ -120,7 +128,8 @@ impl PreviousResponse {
             return None;
         }
         let has_reasoning = create.items.iter().any(|item| item.is_reasoning);
-        let trails = if has_reasoning { &[self.all][..] } else { &[self.all, self.without_reasoning] };
+        let trails =
+            if has_reasoning { &[self.all][..] } else { &[self.all, self.without_reasoning, self.without_commentary] };
         let start = trails.iter().find(|trail| trail.starts(&create.items))?.items;
         // Output of the model cannot be the next item if the answer was complete.
         create.items.get(start).is_some_and(|next| !next.is_output).then_some(start)
@@ -136,7 +145,9 @@ impl TurnRecord {
     /// Records a finished item of the answer.
     pub(crate) fn answered(&mut self, item: &Value) {
         self.open -= 1;
-        self.push(&ItemDigest::of(item));
+        let item = ItemDigest::of(item);
+        self.push(&item, !item.is_commentary);
+        self.is_answered |= !item.is_reasoning && !item.is_commentary;
     }
 
     /// Returns the response of an interrupted turn: its unfinished items are discarded.
@@ -146,19 +157,24 @@ impl TurnRecord {
 
     /// Returns the response of the finished turn; `None` if part of its answer is unknown.
     pub(crate) fn completed(self, response_id: &str) -> Option<PreviousResponse> {
-        let Self { settings, all, without_reasoning, open } = self;
+        let Self { settings, all, without_reasoning, without_commentary, is_answered, open } = self;
         (open == 0 && !response_id.is_empty()).then(|| PreviousResponse {
             response_id: response_id.to_owned(),
             settings,
             all,
             without_reasoning,
+            without_commentary: if is_answered { without_commentary } else { without_reasoning },
         })
     }
 
-    fn push(&mut self, item: &ItemDigest) {
+    /// Adds an item, which a client returns unless it is reasoning or not `is_shown`.
+    fn push(&mut self, item: &ItemDigest, is_shown: bool) {
         self.all.push(item);
         if !item.is_reasoning {
             self.without_reasoning.push(item);
+        }
+        if !item.is_reasoning && is_shown {
+            self.without_commentary.push(item);
         }
     }
 }
@@ -187,13 +203,14 @@ impl ItemDigest {
         let kind = text("type");
         let role = text("role");
         let is_reasoning = kind == "reasoning";
+        let is_commentary = role == "assistant" && text("phase") == "commentary";
         let mut digest = Sha256::new();
         match item.as_object() {
             Some(item) => feed_item(item, kind, role, &mut digest),
             None => feed(item, &mut digest),
         }
         let is_output = is_reasoning || role == "assistant" || kind.ends_with("_call");
-        Self { digest: digest.finalize().into(), is_reasoning, is_output }
+        Self { digest: digest.finalize().into(), is_reasoning, is_commentary, is_output }
     }
 }
 
@@ -353,7 +370,8 @@ mod tests {
             (vec![user("hi"), thought(), said(), call(), output()], 4),
             (vec![user("hi"), thought(), own, call(), output(), user("and?")], 4),
             (vec![user("hi"), bare_thought, bare_words.clone(), bare_call.clone(), output()], 4),
-            (vec![user("hi"), bare_words, bare_call, output()], 3),
+            (vec![user("hi"), bare_words, bare_call.clone(), output()], 3),
+            (vec![user("hi"), bare_call, output()], 2),
         ];
         for (input, start) in rows {
             let next = create(json!({"client_metadata": {"turn_id": "2"}}), &input);
@@ -362,6 +380,20 @@ mod tests {
             assert_eq!(sent["input"].as_array().unwrap(), &input[start..]);
             assert_eq!((&sent["previous_response_id"], &sent["model"]), (&json!("resp_1"), &json!("m")));
         }
+    }
+
+    /// Commentary that is all of the answer is shown as such, so a client that leaves it out has discarded it.
+    #[test]
+    fn an_answer_of_commentary_is_returned() {
+        let mut exchange = create(json!({}), &[user("hi")]).begin();
+        for item in [thought(), said()] {
+            exchange.opened();
+            exchange.answered(&item);
+        }
+        let previous = exchange.completed("resp_1").unwrap();
+        let extended = |input: &[Value]| previous.extended_by(&create(json!({}), input));
+        assert_eq!(extended(&[user("hi"), said(), user("and?")]), Some(2));
+        assert_eq!(extended(&[user("hi"), user("and?")]), None);
     }
 
     #[test]
