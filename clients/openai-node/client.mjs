@@ -1,6 +1,6 @@
 // openai-node as its users call it. The tests next to this file supply the arguments and check the results.
 
-import OpenAI from "openai";
+import OpenAI, { AzureOpenAI } from "openai";
 import { zodResponseFormat, zodResponsesFunction, zodTextFormat } from "openai/helpers/zod";
 import { ResponsesWS } from "openai/resources/responses/ws";
 import { z } from "zod";
@@ -9,7 +9,8 @@ import { serve } from "../node-runtime/calls.mjs";
 const Event = z.object({ name: z.string(), attendees: z.array(z.string()), seats: z.int() });
 const Weather = z.object({ location: z.string() });
 
-const sdk = ({ baseURL, ...more }) => new OpenAI({ baseURL, apiKey: "codex-proxy", maxRetries: 1, ...more });
+const sdk = ({ azure, ...more }) =>
+  azure ? new AzureOpenAI({ apiKey: "codex-proxy", maxRetries: 0, ...azure }) : new OpenAI({ apiKey: "codex-proxy", maxRetries: 1, ...more });
 
 // Returns all that a stream yields; if it throws, the error carries what arrived before.
 async function all(stream) {
