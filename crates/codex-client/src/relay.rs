@@ -260,7 +260,7 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         self.state = State::Ended;
         if let (Some(choice), Some(summary)) = (self.choices.first_mut(), &self.summary) {
             choice.pipe.end(summary.usage.as_ref(), &mut self.out);
-            self.observer.completed(summary);
+            complete(&self.observer, summary);
         }
     }
 
@@ -392,7 +392,7 @@ pub(crate) async fn collect<F: Fold>(
             let (wholes, summaries): (Vec<_>, Vec<_>) = replies.into_iter().unzip();
             summaries.into_iter().for_each(|summary| add(&mut total, summary));
             if let Some(summary) = total {
-                observer.completed(&summary);
+                complete(observer, &summary);
             }
             Ok(wholes)
         }
@@ -418,10 +418,24 @@ async fn gather<F: Fold>(source: ReplySource, mut fold: F) -> Result<(F::Whole, 
 fn add(total: &mut Option<Summary>, turn: Summary) {
     match total {
         None => *total = Some(turn),
-        Some(total) => match (&mut total.usage, turn.usage) {
-            (Some(usage), Some(more)) => *usage += more,
-            (usage @ None, more) => *usage = more,
-            (Some(_), None) => {}
-        },
+        Some(total) => {
+            total.revised += turn.revised;
+            match (&mut total.usage, turn.usage) {
+                (Some(usage), Some(more)) => *usage += more,
+                (usage @ None, more) => *usage = more,
+                (Some(_), None) => {}
+            }
+        }
     }
+}
+
+/// Tells the observer that the reply is complete, and the log if a stream is not what the backend said at last.
+fn complete(observer: &impl ReplyObserver, summary: &Summary) {
+    if summary.revised > 0 {
+        tracing::warn!(
+            items = summary.revised,
+            "the backend ended a text otherwise than it had sent it; the client has it as it was sent"
+        );
+    }
+    observer.completed(summary);
 }

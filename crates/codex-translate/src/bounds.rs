@@ -1,12 +1,12 @@
 //! How much of one request or reply is held in memory, whatever a client or the backend sends.
 //!
-//! Text that is streamed is not stored on the chat path. The Responses path stores it, because the last event repeats
-//! the whole output.
+//! The texts of a reply are stored also if it is streamed, because the backend repeats them at their end, and a Responses
+//! client expects the whole output in the last event. The images of a chat stream are not stored.
 //!
 //! ```
 //! use codex_translate::bounds::{MAX_COMPLETION_BYTES, MAX_EVENT_BYTES};
 //!
-//! // What a chat turn holds of its reply at most, if the reply is not streamed: one event, and the body.
+//! // What a chat turn holds of its reply at most, if the reply is not streamed: one event, and the body or its parts.
 //! assert_eq!((MAX_EVENT_BYTES + MAX_COMPLETION_BYTES) >> 20, 160);
 //! ```
 //!
@@ -15,7 +15,7 @@
 //! | [`MAX_EVENT_BYTES`] | 32 MiB | the turn fails |
 //! | [`MAX_OUTPUT_ITEMS`] | 10000 | the turn fails |
 //! | [`MAX_OUTPUT_TEXTS`] | 20000 | the turn fails |
-//! | [`MAX_OUTPUT_BYTES`] | 128 MiB | the turn fails on the Responses path |
+//! | [`MAX_OUTPUT_BYTES`] | 128 MiB | the turn fails |
 //! | [`MAX_COMPLETION_BYTES`] | 128 MiB | the turn fails if the chat reply is not streamed |
 //! | [`MAX_COMMENTARY_BYTES`] | 1 MiB | the commentary is treated as the answer |
 //! | [`MAX_EARLY_BYTES`] | 256 KiB | the stream begins, so a later failure is not a status |
@@ -30,7 +30,7 @@ pub const MAX_OUTPUT_ITEMS: usize = 10_000;
 /// The maximum number of texts in all items of one reply.
 pub const MAX_OUTPUT_TEXTS: usize = 20_000;
 
-/// The largest output that is stored for the last event of a Responses stream: a few of the largest images.
+/// The largest output that is stored while a reply is read: a few of the largest images.
 pub const MAX_OUTPUT_BYTES: usize = 128 * 1024 * 1024;
 
 /// The largest chat reply that is not streamed: a few of the largest images.

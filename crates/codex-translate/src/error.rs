@@ -163,6 +163,11 @@ impl Error {
         Self::new(ErrorKind::Truncated, "the reply was cut off before its end; what has arrived is incomplete")
     }
 
+    /// Makes the error for a reply that the backend has ended early, without a reason and without output.
+    pub(crate) fn ended_without_reason() -> Self {
+        Self::new(ErrorKind::Truncated, "the backend ended the reply before any output, and gave no reason")
+    }
+
     /// Names the request parameter at fault.
     #[must_use]
     pub fn with_param(mut self, param: impl Into<String>) -> Self {

@@ -30,6 +30,16 @@ pub struct Summary {
     pub finish: Finish,
     /// The tokens used, if the backend reported them or this crate cut off the reply.
     pub usage: Option<Usage>,
+    /// The number of items of a stream that the backend has ended with another text than it had sent. The client has
+    /// the text that was sent. A whole reply has the last text, so there are none.
+    pub revised: usize,
+}
+
+impl Summary {
+    /// Makes the summary of a reply whose texts the backend has not revised.
+    pub fn new(finish: Finish, usage: Option<Usage>) -> Self {
+        Self { finish, usage, revised: 0 }
+    }
 }
 
 /// Why a reply ended, as Chat Completions names it.

@@ -27,7 +27,7 @@ pub(crate) async fn alpha(
     check_object(&body)?;
     let request = AlphaRequest::new(tool, operation, headers, body)?;
     let reply = app.client.alpha(&request).await?;
-    context.record.complete(&Summary { finish: Finish::Stop, usage: None });
+    context.record.complete(&Summary::new(Finish::Stop, None));
     Ok(reply.map(ReplyBody::from))
 }
 

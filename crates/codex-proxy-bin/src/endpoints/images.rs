@@ -22,7 +22,7 @@ pub(crate) async fn images(
     let request = ImagesRequest::from_json(task, body, &context.options)?;
     context.record.set_model(&TurnInfo::of_images(&request));
     let images = app.client.images(request).await?;
-    context.record.complete(&Summary { finish: Finish::Stop, usage: images.usage });
+    context.record.complete(&Summary::new(Finish::Stop, images.usage));
     let notices = images.notices.clone();
     let mut response = reply::json(StatusCode::OK, &images.into_json());
     reply::add_notices(response.headers_mut(), &notices);

@@ -224,7 +224,7 @@ mod tests {
         record.set_model(&TurnInfo { model: model.to_owned(), is_known_model: is_known, effort: None, notices });
         let usage =
             Usage { input_tokens: 5, cached_tokens: 4, output_tokens: 3, reasoning_tokens: 2, ..Usage::default() };
-        record.complete(&Summary { finish: Finish::Stop, usage: Some(usage) });
+        record.complete(&Summary::new(Finish::Stop, Some(usage)));
         LogEntry { status: Some(200), finish: Some("stop"), is_stream: true, ..record.entry() }
     }
 

@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn a_reply_is_finished_when_it_is_out_and_not_before() {
         let whole = record();
-        whole.complete(&Summary { finish: Finish::Length, usage: None });
+        whole.complete(&Summary::new(Finish::Length, None));
         assert_eq!(whole.last_entry(false).finish, Some("client_gone"));
         assert_eq!(whole.last_entry(true).finish, Some("length"));
         let broken = record();

@@ -112,6 +112,11 @@ pub trait DeltaSink {
     fn delta(&mut self, delta: Delta<'_>);
 }
 
+/// Ignores all deltas.
+impl DeltaSink for () {
+    fn delta(&mut self, _: Delta<'_>) {}
+}
+
 impl<'a> Citation<'a> {
     /// Parses an annotation; `None` for other types, which chat replies do not have.
     ///

@@ -6,6 +6,7 @@
 mod edit;
 mod members;
 mod node;
+mod same;
 mod surrogates;
 mod text;
 
@@ -14,6 +15,7 @@ pub(crate) use members::{list, members, members_of, number, present, word};
 pub(crate) use node::{
     BorrowedStr, Members, Node, Object, Path, Raw, ValueKind, find, last_of_each, parse, text, to_raw,
 };
+pub(crate) use same::{is_json, is_same_value};
 pub use surrogates::replace_lone_surrogates;
 pub(crate) use text::write_string;
 pub use text::{Text, TextBuf};

@@ -30,8 +30,8 @@
 //!   without gaps; a tool call once it has a name.
 //! * `response.output_item.done`. Chat: adds what the deltas lacked, and images. Responses: preceded by events for what
 //!   was missing.
-//! * `response.content_part.added` and `.done`, `response.reasoning_summary_part.added` and `.done`. Chat: dropped.
-//!   Responses: once per part, added if missing.
+//! * `response.content_part.added` and `.done`, `response.reasoning_summary_part.added` and `.done`. Chat: as the end of
+//!   the text. Responses: once per part, added if missing.
 //! * `response.output_text.delta`, `response.text.delta`. Chat: `content`, or reasoning if the message is commentary.
 //!   Responses: as `response.output_text.delta`, after its item and part.
 //! * `response.refusal.delta`. Chat: `refusal`. Responses: after its item and part.
@@ -40,6 +40,8 @@
 //! * `response.function_call_arguments.delta`, `response.custom_tool_call_input.delta`. Chat:
 //!   `tool_calls[].function.arguments`. Responses: after its item.
 //! * The `.done` of all these. Chat: adds what the deltas lacked. Responses: preceded by a delta for what was missing.
+//!   A whole reply has the last value of a text. A stream cannot take back what it has sent: another value of a text is
+//!   left out, another value of a call is an error on both paths.
 //! * `response.output_text.annotation.added`. Chat: `annotations` if it cites a URL, with positions in the whole
 //!   content. Responses: unchanged.
 //! * `response.completed`, `response.done`. Chat: the finish. Responses: `response.completed` with the whole output. An
@@ -57,6 +59,7 @@
 //! becomes U+FFFD.
 
 mod chat;
+mod ending;
 mod event_buffer;
 mod limit;
 mod match_items;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::output::{ItemBody, OutputItem};
+use super::output::{ItemBody, OutputItem, OutputPart};
 use super::raw_event::RawEvent;
 use super::text_kind::TextKind;
 use super::web_search::{WebSearch, WebSearchStatus};
@@ -55,6 +55,8 @@ pub enum Event<'a> {
     Delta(TextDelta<'a>),
     /// The whole text.
     Done(TextDelta<'a>),
+    /// The end of a part, with its whole text.
+    PartDone(TextDelta<'a>),
     /// An addition to the arguments of a call.
     CallDelta {
         /// The call's place in the output.
@@ -128,11 +130,16 @@ pub enum IncompleteReason {
     MaxOutputTokens,
     /// `content_filter`
     ContentFilter,
-    /// An unknown reason.
+    /// An unknown reason; empty if the backend gives none.
     Other(String),
 }
 
 impl IncompleteReason {
+    /// Returns whether there is a reason at all.
+    pub fn is_given(&self) -> bool {
+        !matches!(self, Self::Other(reason) if reason.is_empty())
+    }
+
     /// Returns whether the client has interrupted the response.
     pub fn is_interruption(&self) -> bool {
         matches!(self, Self::Other(reason) if reason == "interrupted")
@@ -184,6 +191,7 @@ impl<'a> Event<'a> {
             Self::Opened
             | Self::Delta(_)
             | Self::Done(_)
+            | Self::PartDone(_)
             | Self::CallDelta { .. }
             | Self::CallDone { .. }
             | Self::Annotation { .. }
@@ -220,10 +228,10 @@ pub(crate) struct Envelope<'a> {
     pub(crate) part: Option<&'a RawValue>,
     pub(crate) delta: Option<&'a RawValue>,
     pub(crate) name: Option<&'a RawValue>,
-    text: Option<&'a RawValue>,
-    refusal: Option<&'a RawValue>,
-    arguments: Option<&'a RawValue>,
-    input: Option<&'a RawValue>,
+    pub(crate) text: Option<&'a RawValue>,
+    pub(crate) refusal: Option<&'a RawValue>,
+    pub(crate) arguments: Option<&'a RawValue>,
+    pub(crate) input: Option<&'a RawValue>,
     annotation: Option<&'a RawValue>,
 }
 
@@ -349,6 +357,9 @@ impl<'a> Envelope<'a> {
                 },
                 None => self.other(),
             },
+            "response.content_part.done" | "response.reasoning_summary_part.done" => {
+                self.part_done(&kind).map_or_else(|| self.other(), Event::PartDone)
+            }
             "response.created" | "response.in_progress" | "response.queued" => Event::Opened,
             "response.completed"
             | "response.incomplete"
@@ -380,6 +391,23 @@ impl<'a> Envelope<'a> {
         raw: Option<&'a RawValue>,
     ) -> Result<TextDelta<'a>, Error> {
         Ok(TextDelta { text_kind, output_index: number(self.output_index)?, part: number(part)?, text: text(raw)? })
+    }
+
+    /// Returns the text of a part at its end; `None` for a part of another kind or form.
+    fn part_done(&self, kind: &str) -> Option<TextDelta<'a>> {
+        let part = present(self.part)?;
+        let (text_kind, part, text) = if kind.contains("summary") {
+            let [text] = members_of(part, ["text"]).ok()?;
+            (TextKind::Summary, self.summary_index, text.map_or(Some(Text::Plain("")), |text| Text::of(text).ok())?)
+        } else {
+            match OutputPart::read(part).ok()? {
+                OutputPart::Text { text, .. } => (TextKind::Text, self.content_index, text),
+                OutputPart::Refusal(text) => (TextKind::Refusal, self.content_index, text),
+                OutputPart::Reasoning(text) => (TextKind::Reasoning, self.content_index, text),
+                OutputPart::Other => return None,
+            }
+        };
+        Some(TextDelta { text_kind, output_index: number(self.output_index).ok()?, part: number(part).ok()?, text })
     }
 
     /// Parses a terminal event by its type, or `response.done` by the response's status (docs/backend.md §3.1).

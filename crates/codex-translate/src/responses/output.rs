@@ -142,6 +142,29 @@ impl<'a> OutputItem<'a> {
         Ok(Self { id, body: members.body()?, json: raw.get() })
     }
 
+    /// Returns the texts of a message or of reasoning, each with its kind and its place among those of its kind.
+    pub(crate) fn texts(&self) -> Vec<(TextKind, u64, Text<'a>)> {
+        match &self.body {
+            ItemBody::Message { content, .. } => (0..)
+                .zip(content)
+                .filter_map(|(part, content)| match content {
+                    OutputPart::Text { text, .. } => Some((TextKind::Text, part, *text)),
+                    OutputPart::Refusal(text) => Some((TextKind::Refusal, part, *text)),
+                    OutputPart::Reasoning(_) | OutputPart::Other => None,
+                })
+                .collect(),
+            ItemBody::Reasoning { summary, content } => {
+                let of_kind = |text_kind, texts: &[Text<'a>]| {
+                    (0..).zip(texts.to_vec()).map(move |(part, text)| (text_kind, part, text))
+                };
+                of_kind(TextKind::Summary, summary).chain(of_kind(TextKind::Reasoning, content)).collect()
+            }
+            ItemBody::Call { .. } | ItemBody::Image { .. } | ItemBody::WebSearch { .. } | ItemBody::Other(_) => {
+                Vec::new()
+            }
+        }
+    }
+
     pub(crate) fn kind(&self) -> ItemKind {
         match &self.body {
             ItemBody::Message { .. } => ItemKind::Message,

@@ -133,15 +133,16 @@ impl Way {
 
     /// Returns the outcome that the case expects.
     fn expected(self, case: &Case) -> Outcome {
-        let (success, error) = match self {
-            Self::ChatStream => (case.read("chunks.sse"), case.json("error.json")),
-            Self::ChatBody => (case.read("completion.json"), case.json("error.json")),
-            Self::ResponsesStream | Self::ResponsesMessages => (case.read("responses.sse"), case.json("error.json")),
-            Self::ResponsesBody => (case.read("response.json"), case.json("error.json")),
+        let success = match self {
+            Self::ChatStream => case.read("chunks.sse"),
+            Self::ChatBody => case.read("completion.json"),
+            Self::ResponsesStream | Self::ResponsesMessages => case.read("responses.sse"),
+            Self::ResponsesBody => case.read("response.json"),
         };
         let is_body = matches!(self, Self::ChatBody | Self::ResponsesBody);
         let success = success.map(|text| if is_body { compact(&text) } else { text });
-        Outcome { success, error }
+        let of_stream = if is_body { None } else { case.json("stream_error.json") };
+        Outcome { success, error: of_stream.or_else(|| case.json("error.json")) }
     }
 
     /// Returns what a client gets for the backend's bytes in pieces.

@@ -10,6 +10,7 @@ mod error_table;
 mod events;
 mod fault_codes;
 mod feeding;
+mod final_values;
 mod fixtures;
 mod framing;
 mod invariants;

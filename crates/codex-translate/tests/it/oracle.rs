@@ -33,7 +33,7 @@ pub(crate) fn choice_of(turn: &Turn) -> (Value, &'static str) {
                 answer.push(text);
             }
             Item::Call { pieces, is_custom } => calls.push(json!({"id": format!("call_{index}"), "type": "function",
-                "function": {"name": if *is_custom { "c" } else { "f" }, "arguments": pieces.concat()}})),
+                "function": {"name": if *is_custom { "c" } else { "f" }, "arguments": Item::arguments(*is_custom, pieces)}})),
             Item::Search => {}
             Item::Image => images.push(json!({"type": "image_url", "index": images.len(),
                 "image_url": {"url": "data:image/png;base64,iVBOR"}})),

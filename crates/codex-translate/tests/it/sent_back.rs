@@ -59,6 +59,10 @@ fn input_after(message: &Value, name: &str) -> Vec<Value> {
     request["input"].as_array().unwrap().clone()
 }
 
+/// The cases in which a body has another text than the stream, because the backend has ended it otherwise.
+const REVISED: [&str; 5] =
+    ["call_respaced", "reasoning_revised", "text_ends_disagree", "text_revised", "text_with_a_lost_delta"];
+
 #[test]
 fn every_reply_can_be_sent_back() {
     let (mut replies, mut pictures) = (0, 0);
@@ -78,7 +82,10 @@ fn every_reply_can_be_sent_back() {
         accumulated["audio"] = Value::Null;
 
         let input = input_after(message, &case.name);
-        assert_eq!(input_after(&accumulated, &case.name), input, "{}", case.name);
+        let after_stream = input_after(&accumulated, &case.name);
+        if !REVISED.contains(&&*case.name) {
+            assert_eq!(after_stream, input, "{}", case.name);
+        }
         let text = Value::Array(input).to_string();
         for image in message["images"].as_array().into_iter().flatten() {
             pictures += 1;

@@ -84,6 +84,12 @@ impl Item {
         format!("{prefix}_{index}")
     }
 
+    /// Returns the arguments of a call as clients get them: a function without any is called with `{}`.
+    pub(crate) fn arguments(is_custom: bool, pieces: &[String]) -> String {
+        let arguments = pieces.concat();
+        if !is_custom && arguments.trim_ascii().is_empty() { arguments + "{}" } else { arguments }
+    }
+
     /// Returns the completed item.
     pub(crate) fn whole(&self, index: usize) -> Value {
         let id = self.id(index);

@@ -3,16 +3,22 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use crate::bounds::{MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
+use serde_json::value::RawValue;
+
+use crate::bounds::{MAX_OUTPUT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 use crate::error::Error;
+use crate::json::{Text, is_json};
+use crate::reply::ending::{check_same, is_blank};
 use crate::reply::match_items::{KnownItem, match_items};
 use crate::responses::{CallKind, ItemBody, ItemKind, MessagePhase, OutputItem, TextKind};
 
-/// The items by their index in the output. Their texts are not stored.
+/// The items by their index in the output.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ChatItems {
     items: BTreeMap<u64, ChatItem>,
     texts: usize,
+    /// How much of them is stored.
+    bytes: usize,
 }
 
 /// One item.
@@ -20,11 +26,13 @@ pub(super) struct ChatItems {
 pub(super) struct ChatItem {
     id: String,
     kind: ItemKind,
-    state: ItemState,
+    pub(super) state: ItemState,
+    /// Whether the backend has ended a text of it with another value than it had sent.
+    is_revised: bool,
 }
 
 #[derive(Clone, Debug)]
-enum ItemState {
+pub(super) enum ItemState {
     /// A message, reasoning, or another item: with texts, or with nothing that a chat reply shows.
     Texts {
         phase: MessagePhase,
@@ -33,38 +41,56 @@ enum ItemState {
     Call(Call),
     Image {
         shown: bool,
+        /// Format and base64, if the reply is whole.
+        image: Option<(String, String)>,
     },
 }
 
 /// How much of a text has arrived.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
-    pub(super) bytes: usize,
+    pub(super) said: Said,
     pub(super) annotations: usize,
+    /// The annotations, if the reply is whole.
+    pub(super) kept: Vec<Box<RawValue>>,
     /// How many characters of the answer precede this text.
     pub(super) offset: u64,
 }
 
-/// How much of a call has arrived. Nothing is written before its name is known, and a reply with a call that is not
-/// `Done` is incomplete.
+/// How much of a call has arrived.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) kind: CallKind,
+    pub(super) stage: CallStage,
+    pub(super) id: String,
+    pub(super) name: String,
+    /// The index in the reply, once the call has a name.
+    pub(super) index: u32,
+    pub(super) said: Said,
+}
+
+/// A text as far as it has arrived.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Said {
+    text: String,
+    /// If the reply is whole, where each addition ends: tokens are counted in the same pieces again.
+    ends: Vec<usize>,
+}
+
+/// The state of a call. Nothing is written before its name is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Call {
+pub(super) enum CallStage {
     /// `missed`: some of its arguments have arrived.
     Unnamed {
         missed: bool,
     },
-    Open {
-        index: u32,
-        bytes: usize,
-    },
+    Open,
     /// The name arrived after some of the arguments: only the last event has all of them.
-    Late {
-        index: u32,
-    },
-    Done {
-        index: u32,
-        bytes: usize,
-    },
+    Late,
+    /// The call has ended without saying what its arguments are.
+    Ended,
+    /// The arguments are complete.
+    Done,
 }
 
 impl ChatItems {
@@ -76,6 +102,12 @@ impl ChatItems {
         let known = known(&mut self.items, index, || ChatItem::new(item.kind()))?;
         if known.id.is_empty() {
             known.id = item.id.clone().into_owned();
+        }
+        // A delta that came before its item does not say of which kind the tool is.
+        if let (ItemState::Call(call), ItemBody::Call { kind, .. }) = (&mut known.state, &item.body)
+            && matches!(call.stage, CallStage::Unnamed { .. })
+        {
+            (known.kind, call.kind) = (ItemKind::Call(*kind), *kind);
         }
         // Newer backends may give the phase of a message only at its end.
         if let (ItemState::Texts { phase, texts }, ItemBody::Message { phase: said, .. }) =
@@ -99,7 +131,7 @@ impl ChatItems {
         part: u64,
         offset: impl FnOnce(MessagePhase) -> u64,
     ) -> Result<(MessagePhase, &mut Progress), Error> {
-        let Self { items, texts: count } = self;
+        let Self { items, texts: count, .. } = self;
         let item = known(items, index, || ChatItem::new(ItemKind::of_text(text_kind)))?;
         let ItemState::Texts { phase, texts } = &mut item.state else {
             return Err(Error::protocol(format!(
@@ -132,16 +164,72 @@ impl ChatItems {
     /// Records that the image at `index` is shown; returns false if it was shown before.
     pub(super) fn show_image(&mut self, index: u64) -> bool {
         match self.items.get_mut(&index).map(|item| &mut item.state) {
-            Some(ItemState::Image { shown }) => !std::mem::replace(shown, true),
+            Some(ItemState::Image { shown, .. }) => !std::mem::replace(shown, true),
             Some(ItemState::Texts { .. } | ItemState::Call(_)) | None => false,
         }
     }
 
+    /// Stores the image at `index`.
+    ///
+    /// # Errors
+    /// Too much is stored.
+    pub(super) fn keep_image(&mut self, index: u64, format: &str, base64: Text<'_>) -> Result<(), Error> {
+        let Some(ItemState::Image { image, .. }) = self.items.get_mut(&index).map(|item| &mut item.state) else {
+            return Ok(());
+        };
+        let base64 = base64.decode().into_owned();
+        let added = base64.len();
+        *image = Some((format.to_owned(), base64));
+        self.grow(added)
+    }
+
+    /// Counts what was stored.
+    ///
+    /// # Errors
+    /// It is too much.
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Error> {
+        self.bytes += bytes;
+        if self.bytes <= MAX_OUTPUT_BYTES {
+            return Ok(());
+        }
+        Err(Error::protocol(format!("the reply is larger than {} MiB", MAX_OUTPUT_BYTES >> 20)))
+    }
+
+    /// Records that the item at `index` has ended with another text than it had.
+    pub(super) fn revise(&mut self, index: u64) {
+        if let Some(item) = self.items.get_mut(&index) {
+            item.is_revised = true;
+        }
+    }
+
+    /// Returns how many items have ended with another text than they had.
+    pub(super) fn revised(&self) -> usize {
+        self.items.values().filter(|item| item.is_revised).count()
+    }
+
     /// Returns whether a call is incomplete.
     pub(super) fn has_cut_call(&self) -> bool {
-        self.items
-            .values()
-            .any(|item| matches!(item.state, ItemState::Call(call) if !matches!(call, Call::Done { .. })))
+        self.items.values().any(|item| matches!(&item.state, ItemState::Call(call) if call.is_cut()))
+    }
+
+    /// Returns the indexes of the calls.
+    pub(super) fn calls(&self) -> Vec<u64> {
+        let calls = self.items.iter().filter(|(_, item)| matches!(item.state, ItemState::Call(_)));
+        calls.map(|(index, _)| *index).collect()
+    }
+
+    /// Returns whether an item has a text, is a call, or shows an image.
+    pub(super) fn has_content(&self) -> bool {
+        self.items.values().any(|item| match &item.state {
+            ItemState::Texts { texts, .. } => texts.values().any(|text| !text.said.as_str().is_empty()),
+            ItemState::Call(_) => true,
+            ItemState::Image { shown, .. } => *shown,
+        })
+    }
+
+    /// Takes the items, by ascending index.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = (u64, ChatItem)> + use<> {
+        std::mem::take(&mut self.items).into_iter()
     }
 
     /// Returns the index of each item in the output of a terminal event.
@@ -168,15 +256,79 @@ fn known(
     }
 }
 
+impl Said {
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn as_text(&self) -> Text<'_> {
+        Text::Plain(&self.text)
+    }
+
+    /// Adds to the text; returns how many bytes were stored.
+    pub(super) fn push(&mut self, text: Text<'_>, is_whole: bool) -> usize {
+        let before = self.text.len();
+        text.push_to(&mut self.text);
+        if is_whole {
+            self.ends.push(self.text.len());
+        }
+        self.text.len() - before
+    }
+
+    /// Replaces the text; returns how many bytes were stored.
+    pub(super) fn replace(&mut self, text: Text<'_>) -> usize {
+        *self = Self::default();
+        self.push(text, true)
+    }
+
+    /// Returns the additions to the text of a whole reply.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = Text<'_>> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| Text::Plain(&self.text[start..*end]))
+    }
+}
+
+impl Call {
+    /// Checks that other arguments at its end are the same JSON as those that were said.
+    ///
+    /// # Errors
+    /// They are another value.
+    pub(super) fn check_same(&self, arguments: Text<'_>) -> Result<(), Error> {
+        check_same(self.kind, self.said.as_text(), arguments)
+    }
+
+    /// Returns whether this is a function that has been called without arguments.
+    pub(super) fn is_bare(&self) -> bool {
+        self.kind == CallKind::Function
+            && matches!(self.stage, CallStage::Ended | CallStage::Done)
+            && is_blank(self.said.as_text())
+    }
+
+    fn is_cut(&self) -> bool {
+        match self.stage {
+            CallStage::Unnamed { .. } | CallStage::Open | CallStage::Late => true,
+            CallStage::Ended => self.kind == CallKind::Function && !is_json(self.said.as_str()),
+            CallStage::Done => false,
+        }
+    }
+}
+
 impl ChatItem {
     fn new(kind: ItemKind) -> Self {
         let state = match kind {
-            ItemKind::Call(_) => ItemState::Call(Call::Unnamed { missed: false }),
-            ItemKind::Image => ItemState::Image { shown: false },
+            ItemKind::Call(kind) => ItemState::Call(Call {
+                kind,
+                stage: CallStage::Unnamed { missed: false },
+                id: String::new(),
+                name: String::new(),
+                index: 0,
+                said: Said::default(),
+            }),
+            ItemKind::Image => ItemState::Image { shown: false, image: None },
             ItemKind::Message | ItemKind::Reasoning | ItemKind::Other => {
                 ItemState::Texts { phase: MessagePhase::Answer, texts: BTreeMap::new() }
             }
         };
-        Self { id: String::new(), kind, state }
+        Self { id: String::new(), kind, state, is_revised: false }
     }
 }

@@ -102,7 +102,7 @@ impl ChatFold {
     /// Starts the reply that `plan` describes.
     pub fn new(plan: &ReplyPlan, reply_id: &ReplyId) -> Self {
         Self {
-            stream: ChatStream::new(plan),
+            stream: ChatStream::whole(plan),
             index: plan.choice,
             message: ChoiceMessage::default(),
             reply_id: reply_id.clone(),
@@ -115,9 +115,10 @@ impl Fold for ChatFold {
     type Whole = Completion;
 
     fn push(&mut self, event: RawEvent<'_>) -> Result<Flow, Error> {
-        let flow = self.stream.push(event, &mut self.message)?;
-        if flow == Flow::Continue {
-            self.message.check_size().inspect_err(|error| self.stream.fail(error.clone()))?;
+        let flow = self.stream.push(event, &mut ())?;
+        if flow == Flow::Done {
+            self.stream.write_whole(&mut self.message);
+            self.message.check_size().inspect_err(|error| self.stream.refuse(error.clone()))?;
         }
         Ok(flow)
     }
@@ -131,7 +132,7 @@ impl Fold for ChatFold {
     }
 
     fn end(self) -> Result<Completion, Error> {
-        let Summary { finish, usage } = self.stream.finish()?;
+        let Summary { finish, usage, .. } = self.stream.finish()?;
         let choice = Choice::new(self.index, self.message, finish);
         Ok(Completion::new(self.reply_id, self.model, choice, usage))
     }

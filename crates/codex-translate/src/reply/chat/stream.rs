@@ -2,22 +2,25 @@
 //!
 //! * **Roles and finishes.** One role before everything else, one finish after it, decided at the terminal event.
 //! * **Texts.** A text is written as its deltas arrive. Its later repetitions (`….done`, the completed item, the
-//!   response's output) only add what the deltas have left out.
+//!   response's output) only add what continues it; a whole reply has the last of them (`reply/ending.rs`).
 //! * **Messages.** A blank line separates messages. Commentary is reasoning; if neither an answer nor a call
 //!   follows, it is the answer (docs/features.md R4).
 //! * **Tool calls.** A call gets its index when its name is known. The id is the call's id, the name the caller's; a
 //!   custom tool's call looks like a function's, with its input unchanged (docs/clients/quirks.md, Cursor).
 
 use super::choice_writer::ChoiceWriter;
-use super::items::{Call, ChatItems};
+use super::items::ChatItems;
+use super::last_texts::LastTexts;
 use crate::chat::DeltaSink;
 use crate::error::{Error, ErrorKind};
 use crate::json::{self, Text};
 use crate::outcome::{Finish, Flow, Summary};
 use crate::plan::ReplyPlan;
+use crate::reply::ending::is_blank;
 use crate::responses::{
-    DeltaReader, Ended, Event, IncompleteReason, ItemBody, OutputItem, OutputPart, RawEvent, TextDelta, TextKind,
+    DeltaReader, Ended, Event, IncompleteReason, ItemBody, OutputItem, RawEvent, TextDelta, TextKind,
 };
+use crate::usage::Usage;
 
 /// Turns the events of one reply into the deltas of one choice, for embedders that show or frame it themselves.
 ///
@@ -55,10 +58,13 @@ use crate::responses::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct ChatStream {
-    state: ChatState,
+    pub(super) state: ChatState,
     deltas: DeltaReader,
-    items: ChatItems,
-    writer: ChoiceWriter,
+    pub(super) items: ChatItems,
+    pub(super) writer: ChoiceWriter,
+    pub(super) last: LastTexts,
+    /// Writes a whole reply, once all of it is known; `None` for a stream.
+    pub(super) whole: Option<Box<ChoiceWriter>>,
 }
 
 /// The state of the reply.
@@ -71,7 +77,7 @@ pub struct ChatStream {
 /// ```
 /// `Closed` is final: later events are ignored.
 #[derive(Clone, Debug)]
-enum ChatState {
+pub(super) enum ChatState {
     Open,
     Closed(Result<Summary, Error>),
 }
@@ -84,7 +90,15 @@ impl ChatStream {
             deltas: DeltaReader::default(),
             items: ChatItems::default(),
             writer: ChoiceWriter::new(plan),
+            last: LastTexts::new(plan),
+            whole: None,
         }
+    }
+
+    /// Starts a whole reply, which [`write_whole`](Self::write_whole) writes at its end. Until then the sink only
+    /// stands for the caller's limits.
+    pub(super) fn whole(plan: &ReplyPlan) -> Self {
+        Self { whole: Some(Box::new(ChoiceWriter::new(plan))), ..Self::new(plan) }
     }
 
     /// Processes the next event. After [`Flow::Done`], call [`finish`](Self::finish).
@@ -152,7 +166,7 @@ impl ChatStream {
     fn take(&mut self, event: &Event<'_>, sink: &mut impl DeltaSink) -> Result<Option<Summary>, Error> {
         let cut = match event {
             Event::Delta(piece) => self.push_text(piece, sink)?,
-            Event::Done(piece) => self.finish_text(piece, sink)?,
+            Event::Done(piece) | Event::PartDone(piece) => self.finish_text(piece, sink)?,
             Event::CallDelta { output_index, arguments } => self.push_arguments(*output_index, *arguments, sink)?,
             Event::CallDone { output_index, arguments } => self.finish_arguments(*output_index, *arguments, sink)?,
             Event::ItemAdded { output_index, item } => self.item(*output_index, item, ItemEvent::Added, sink)?,
@@ -164,6 +178,10 @@ impl ChatStream {
                 progress.annotations += 1;
                 let offset = progress.offset;
                 self.writer.push_citation(annotation, *output_index, phase, offset, sink);
+                if self.whole.is_some() {
+                    progress.kept.push((*annotation).to_owned());
+                    self.items.grow(annotation.get().len())?;
+                }
                 None
             }
             Event::Completed(ended) => return self.finish_complete(ended, sink).map(Some),
@@ -171,17 +189,20 @@ impl ChatStream {
             Event::Failed(error) => return Err(error.clone()),
             Event::Opened | Event::WebSearch { .. } | Event::Other(_) => None,
         };
-        Ok(cut.map(|finish| Summary { finish, usage: self.writer.limited_usage() }))
+        Ok(cut.map(|finish| self.summary(finish, self.writer.limited_usage())))
     }
 
     /// Ends a reply, which is complete if its calls are.
     fn finish_complete(&mut self, ended: &Ended<'_>, sink: &mut impl DeltaSink) -> Result<Summary, Error> {
-        let cut = self.output(ended, sink)?;
+        let cut = match self.output(ended, ItemEvent::Done, sink)? {
+            None => self.fill_calls(sink)?,
+            cut => cut,
+        };
         if cut.is_none() && self.items.has_cut_call() {
             return Err(Error::new(ErrorKind::Truncated, "the reply ended in the middle of a tool call"));
         }
         let finish = cut.or_else(|| self.writer.finish(sink)).unwrap_or_else(|| self.writer.natural_finish());
-        Ok(Summary { finish, usage: ended.usage })
+        Ok(self.summary(finish, ended.usage))
     }
 
     /// Ends a reply that upstream has ended early, for `reason`.
@@ -191,20 +212,36 @@ impl ChatStream {
         reason: &IncompleteReason,
         sink: &mut impl DeltaSink,
     ) -> Result<Summary, Error> {
-        let cut = self.output(ended, sink)?.or_else(|| self.writer.finish(sink));
+        let cut = match self.output(ended, ItemEvent::Listed, sink)? {
+            None => self.fill_calls(sink)?,
+            cut => cut,
+        };
+        if !reason.is_given() && !self.items.has_content() {
+            return Err(Error::ended_without_reason());
+        }
         let finish = match reason {
             IncompleteReason::ContentFilter => Finish::ContentFilter,
             // An unknown reason is a limit as well: the answer is incomplete.
             IncompleteReason::MaxOutputTokens | IncompleteReason::Other(_) => Finish::Length,
         };
-        Ok(Summary { finish: cut.unwrap_or(finish), usage: ended.usage })
+        let finish = cut.or_else(|| self.writer.finish(sink)).unwrap_or(finish);
+        Ok(self.summary(finish, ended.usage))
+    }
+
+    fn summary(&self, finish: Finish, usage: Option<Usage>) -> Summary {
+        Summary { finish, usage, revised: self.items.revised() }
     }
 
     /// Writes what is in the response's output and was in no earlier event.
-    fn output(&mut self, ended: &Ended<'_>, sink: &mut impl DeltaSink) -> Result<Option<Finish>, Error> {
+    fn output(
+        &mut self,
+        ended: &Ended<'_>,
+        event: ItemEvent,
+        sink: &mut impl DeltaSink,
+    ) -> Result<Option<Finish>, Error> {
         let indexes = self.items.match_items(&ended.output)?;
         for (index, item) in indexes.into_iter().zip(&ended.output) {
-            if let Some(finish) = self.item(index, item, ItemEvent::Done, sink)? {
+            if let Some(finish) = self.item(index, item, event, sink)? {
                 return Ok(Some(finish));
             }
         }
@@ -236,127 +273,29 @@ impl ChatStream {
                 if let (Some(call_id), Some(name)) = (call_id, name) {
                     self.announce(index, call_id, name, sink)?;
                 }
+                let arguments = arguments.unwrap_or(Text::Plain(""));
                 match event {
                     ItemEvent::Added => Ok(None),
-                    ItemEvent::Done => self.finish_arguments(index, arguments.unwrap_or(Text::Plain("")), sink),
+                    // The backend may have listed it before its end.
+                    ItemEvent::Listed if is_blank(arguments) => Ok(None),
+                    ItemEvent::Listed => self.finish_arguments(index, arguments, sink),
+                    ItemEvent::Done => match self.finish_arguments(index, arguments, sink)? {
+                        None => self.fill_call(index, sink),
+                        cut => Ok(cut),
+                    },
                 }
             }
             ItemBody::Image { result, format } => {
+                let format = format.as_deref().unwrap_or_default();
                 if let Some(result) = result.filter(|_| self.items.show_image(index)) {
-                    self.writer.push_image(format.as_deref().unwrap_or_default(), result, sink);
+                    self.writer.push_image(format, result, sink);
+                    if self.whole.is_some() {
+                        self.items.keep_image(index, format, result)?;
+                    }
                 }
                 Ok(None)
             }
             ItemBody::WebSearch { .. } | ItemBody::Other(_) => Ok(None),
-        }
-    }
-
-    fn message(
-        &mut self,
-        index: u64,
-        content: &[OutputPart<'_>],
-        sink: &mut impl DeltaSink,
-    ) -> Result<Option<Finish>, Error> {
-        for (part, content) in (0..).zip(content) {
-            let (text_kind, text, annotations) = match content {
-                OutputPart::Text { text, annotations } => (TextKind::Text, *text, &annotations[..]),
-                OutputPart::Refusal(text) => (TextKind::Refusal, *text, &[][..]),
-                OutputPart::Reasoning(_) | OutputPart::Other => continue,
-            };
-            if let Some(finish) = self.finish_text(&TextDelta { text_kind, output_index: index, part, text }, sink)? {
-                return Ok(Some(finish));
-            }
-            if !annotations.is_empty() {
-                let writer = &self.writer;
-                let (phase, progress) =
-                    self.items.text(index, text_kind, part, |phase| writer.offset_of(index, phase))?;
-                let (seen, offset) = (progress.annotations, progress.offset);
-                progress.annotations = seen.max(annotations.len());
-                for annotation in annotations.iter().skip(seen) {
-                    self.writer.push_citation(annotation, index, phase, offset, sink);
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Adds to a text.
-    fn push_text(&mut self, piece: &TextDelta<'_>, sink: &mut impl DeltaSink) -> Result<Option<Finish>, Error> {
-        if piece.text.is_empty() {
-            return Ok(None);
-        }
-        let writer = &self.writer;
-        let offset = |phase| writer.offset_of(piece.output_index, phase);
-        let (phase, progress) = self.items.text(piece.output_index, piece.text_kind, piece.part, offset)?;
-        progress.bytes += piece.text.decoded_len();
-        Ok(self.writer.push_text(piece, phase, sink))
-    }
-
-    /// Ends a text: writes what the deltas have left out.
-    fn finish_text(&mut self, piece: &TextDelta<'_>, sink: &mut impl DeltaSink) -> Result<Option<Finish>, Error> {
-        if piece.text.is_empty() {
-            return Ok(None);
-        }
-        let writer = &self.writer;
-        let offset = |phase| writer.offset_of(piece.output_index, phase);
-        let (_, progress) = self.items.text(piece.output_index, piece.text_kind, piece.part, offset)?;
-        let seen = progress.bytes;
-        if piece.text.decoded_len() <= seen {
-            return Ok(None);
-        }
-        match piece.text.decode().get(seen..) {
-            Some(rest) => self.push_text(&TextDelta { text: Text::Plain(rest), ..*piece }, sink),
-            None => Ok(None),
-        }
-    }
-
-    fn announce(&mut self, index: u64, call_id: &str, name: &str, sink: &mut impl DeltaSink) -> Result<(), Error> {
-        let call = self.items.call(index)?;
-        if let Call::Unnamed { missed } = *call {
-            let index = self.writer.start_call(call_id, name, sink);
-            *call = if missed { Call::Late { index } } else { Call::Open { index, bytes: 0 } };
-        }
-        Ok(())
-    }
-
-    /// Adds to the arguments of a call. Nothing is written for a call without a name: its last event has all arguments.
-    fn push_arguments(
-        &mut self,
-        index: u64,
-        arguments: Text<'_>,
-        sink: &mut impl DeltaSink,
-    ) -> Result<Option<Finish>, Error> {
-        match self.items.call(index)? {
-            Call::Open { index, bytes } => {
-                *bytes += arguments.decoded_len();
-                Ok(self.writer.push_arguments(*index, arguments, sink))
-            }
-            Call::Unnamed { missed } => {
-                *missed = true;
-                Ok(None)
-            }
-            Call::Late { .. } | Call::Done { .. } => Ok(None),
-        }
-    }
-
-    /// Ends the arguments of a call: writes what the deltas have left out.
-    fn finish_arguments(
-        &mut self,
-        index: u64,
-        arguments: Text<'_>,
-        sink: &mut impl DeltaSink,
-    ) -> Result<Option<Finish>, Error> {
-        let call = self.items.call(index)?;
-        let (index, bytes) = match *call {
-            Call::Unnamed { .. } => return Ok(None),
-            Call::Open { index, bytes } | Call::Done { index, bytes } => (index, bytes),
-            Call::Late { index } => (index, 0),
-        };
-        let whole = arguments.decode();
-        *call = Call::Done { index, bytes: bytes.max(whole.len()) };
-        match whole.get(bytes..).filter(|rest| !rest.is_empty()) {
-            Some(rest) => Ok(self.writer.push_arguments(index, Text::Plain(rest), sink)),
-            None => Ok(None),
         }
     }
 }
@@ -366,4 +305,6 @@ impl ChatStream {
 enum ItemEvent {
     Added,
     Done,
+    /// An event that ends the whole reply early.
+    Listed,
 }

@@ -42,7 +42,7 @@ impl ResponseStream {
         let usage = Usage::default();
         self.template.cut("completed", Some(&usage), "[]");
         self.writer.add("response.completed", &format!("\"response\":{}", self.template.json()), sink);
-        let summary = Summary { finish: Finish::Stop, usage: Some(usage) };
+        let summary = Summary::new(Finish::Stop, Some(usage));
         self.state = StreamState::Closed(Ok(summary.clone()));
         Ok(summary)
     }
@@ -86,7 +86,7 @@ impl ResponseStream {
         let usage = self.limiter.as_ref().map(OutputLimiter::usage);
         self.template.interrupt(reason, usage.as_ref(), &self.output.to_json());
         self.writer.add("response.incomplete", &format!("\"response\":{}", self.template.json()), sink);
-        let summary = Summary { finish: Finish::Length, usage };
+        let summary = self.summary(Finish::Length, usage);
         self.state = StreamState::Closed(Ok(summary.clone()));
         summary
     }

@@ -1,50 +1,44 @@
-//! The ends of texts, parts and items, and what upstream sends only there.
+//! The ends of texts, parts and items, and what upstream sends only there (`reply/ending.rs`).
 
 use super::output::Stage;
 use super::push_text::{TextPiece, delta_kind, index_key};
 use super::stream::ResponseStream;
-use crate::error::Error;
-use crate::json::Text;
+use crate::error::{Error, ErrorKind};
+use crate::json::{Text, is_json};
 use crate::outcome::Finish;
+use crate::reply::ending::{Ending, NO_ARGUMENTS, arguments_of, check_same, is_blank};
 use crate::reply::sink::EventSink;
-use crate::responses::{CallKind, ItemBody, ItemKind, OutputItem, OutputPart, TextKind};
+use crate::responses::{CallKind, ItemBody, ItemKind, OutputItem, TextKind};
 
 impl ResponseStream {
-    /// Writes what only the end of an item contains, and ends its parts.
+    /// Writes what only the end of an item contains, and ends its parts. The item may have been listed before its end,
+    /// unless it `is_finished`.
     pub(super) fn finish_item(
         &mut self,
         place: usize,
         item: &OutputItem<'_>,
+        is_finished: bool,
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
-        match &item.body {
-            ItemBody::Message { content, .. } => {
-                for (part, content) in (0..).zip(content) {
-                    let (text_kind, text) = match content {
-                        OutputPart::Text { text, .. } => (TextKind::Text, *text),
-                        OutputPart::Refusal(text) => (TextKind::Refusal, *text),
-                        OutputPart::Reasoning(_) | OutputPart::Other => continue,
-                    };
-                    if let Some(finish) = self.finish_part(&TextPiece { place, text_kind, part, text }, sink)? {
-                        return Ok(Some(finish));
-                    }
-                }
+        for (text_kind, part, text) in item.texts() {
+            if let Some(finish) = self.finish_part(&TextPiece { place, text_kind, part, text }, sink)? {
+                return Ok(Some(finish));
             }
-            ItemBody::Reasoning { summary, .. } => {
-                for (part, text) in (0..).zip(summary) {
-                    let text = TextPiece { place, text_kind: TextKind::Summary, part, text: *text };
-                    if let Some(finish) = self.finish_part(&text, sink)? {
-                        return Ok(Some(finish));
-                    }
+        }
+        if let ItemBody::Call { kind, arguments, .. } = &item.body {
+            let arguments = arguments_of(*kind, arguments.unwrap_or(Text::Plain("")));
+            let mut cut = self.finish_arguments(place, arguments, sink)?;
+            let has_ended = is_finished || self.output.items()[place].arguments.stage == Stage::TextDone;
+            if cut.is_none() && has_ended {
+                if self.lacks_arguments(place, item) {
+                    return Err(cut_call());
                 }
+                cut = self.fill_call(place, sink)?;
             }
-            ItemBody::Call { arguments, .. } => {
-                if let Some(finish) = self.finish_arguments(place, arguments.unwrap_or(Text::Plain("")), sink)? {
-                    return Ok(Some(finish));
-                }
-                self.write_arguments_done(place, sink);
+            if cut.is_some() {
+                return Ok(cut);
             }
-            ItemBody::Image { .. } | ItemBody::WebSearch { .. } | ItemBody::Other(_) => {}
+            self.write_arguments_done(place, sink);
         }
         self.finish_open_parts(place, sink);
         Ok(None)
@@ -82,19 +76,22 @@ impl ResponseStream {
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
         self.open_part(piece.place, piece.text_kind, piece.part, sink)?;
-        let seen = self.output.item(piece.place).part(piece.text_kind, piece.part).map_or(0, |part| part.text.bytes);
-        if piece.text.decoded_len() <= seen {
-            return Ok(None);
-        }
-        match piece.text.decode().get(seen..) {
-            Some(rest) => {
-                let cut = self.push_text(&TextPiece { text: Text::Plain(rest), ..*piece }, None, sink)?;
+        let item = self.output.item(piece.place);
+        let Some(part) = item.part(piece.text_kind, piece.part) else { return Ok(None) };
+        match Ending::of(part.text.as_text(), piece.text) {
+            Ending::Same => Ok(None),
+            Ending::More(rest) if part.stage == Stage::Open => {
+                let cut = self.push_text(&TextPiece { text: Text::Plain(&rest), ..*piece }, None, sink)?;
                 if cut.is_none() {
                     self.flush(sink)?;
                 }
                 Ok(cut)
             }
-            None => Ok(None),
+            Ending::More(_) | Ending::Other if self.is_whole => self.replace_text(piece),
+            Ending::More(_) | Ending::Other => {
+                item.is_revised = true;
+                Ok(None)
+            }
         }
     }
 
@@ -107,20 +104,68 @@ impl ResponseStream {
         Ok(cut)
     }
 
+    /// Writes the end of the arguments that their deltas have left out.
+    ///
+    /// # Errors
+    /// They are other arguments than those that were written.
     pub(super) fn finish_arguments(
         &mut self,
         place: usize,
         arguments: Text<'_>,
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
-        let sent = &self.output.items()[place].arguments;
-        if sent.stage == Stage::Done {
+        let item = &self.output.items()[place];
+        let sent = &item.arguments;
+        match (Ending::of(sent.as_text(), arguments), item.kind) {
+            (Ending::Same, _) => Ok(None),
+            (Ending::More(rest), _) if sent.stage < Stage::Done => {
+                self.push_arguments(place, Text::Plain(&rest), None, sink)
+            }
+            (Ending::More(_) | Ending::Other, ItemKind::Call(_)) if self.is_whole => {
+                self.replace_arguments(place, arguments)
+            }
+            (Ending::More(_) | Ending::Other, ItemKind::Call(kind)) => {
+                check_same(kind, sent.as_text(), arguments).map(|()| None)
+            }
+            // Nothing was written, so it would be more.
+            (Ending::More(_) | Ending::Other, _) => Ok(None),
+        }
+    }
+
+    /// Returns whether a call has ended without saying what its arguments are, and they are not known from its deltas.
+    pub(super) fn lacks_arguments(&self, place: usize, item: &OutputItem<'_>) -> bool {
+        let ItemBody::Call { kind, arguments, .. } = &item.body else { return false };
+        let entry = &self.output.items()[place];
+        let said = entry.arguments.as_text();
+        let is_cut = match is_blank(said) {
+            true => entry.missed,
+            false => *kind == CallKind::Function && !is_json(&said.decode()),
+        };
+        let is_told = arguments.is_some_and(|arguments| !arguments_of(*kind, arguments).is_empty());
+        is_cut && !is_told && entry.arguments.stage < Stage::Done
+    }
+
+    /// Writes the arguments of every function that was called without any.
+    pub(super) fn fill_calls(&mut self, sink: &mut impl EventSink) -> Result<Option<Finish>, Error> {
+        for place in 0..self.output.len() {
+            let item = &self.output.items()[place];
+            if !item.is_done() && item.arguments.stage == Stage::TextDone {
+                let cut = self.fill_call(place, sink)?;
+                if cut.is_some() {
+                    return Ok(cut);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes the arguments of a function that was called without any: clients parse them as JSON.
+    fn fill_call(&mut self, place: usize, sink: &mut impl EventSink) -> Result<Option<Finish>, Error> {
+        let item = &self.output.items()[place];
+        if !item.is_bare_call() || item.arguments.stage == Stage::Done {
             return Ok(None);
         }
-        match arguments.decode().get(sent.bytes..).filter(|rest| !rest.is_empty()) {
-            Some(rest) => self.push_arguments(place, Text::Plain(rest), None, sink),
-            None => Ok(None),
-        }
+        self.push_arguments(place, Text::Plain(NO_ARGUMENTS), None, sink)
     }
 
     fn finish_open_parts(&mut self, place: usize, sink: &mut impl EventSink) {
@@ -178,4 +223,9 @@ impl ResponseStream {
             self.writer.add(kind, &format!("{about},\"{key}\":{arguments}"), sink);
         }
     }
+}
+
+/// Makes the error for a reply with a call that is not complete.
+pub(super) fn cut_call() -> Error {
+    Error::new(ErrorKind::Truncated, "the reply ended in the middle of a tool call")
 }

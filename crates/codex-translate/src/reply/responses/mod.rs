@@ -4,6 +4,7 @@
 //!
 //! `stream.rs` contains the machine and processes one event after the other. The other files add methods to it.
 
+mod agree;
 mod compaction;
 mod early_end;
 mod finish;

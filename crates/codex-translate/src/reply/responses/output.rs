@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::bounds::{MAX_OUTPUT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 use crate::error::Error;
-use crate::json::{ObjectEdit, Text, members, word};
+use crate::json::{ObjectEdit, Text, is_json, members, word};
+use crate::reply::ending::is_blank;
 use crate::reply::match_items::{KnownItem, match_items};
 use crate::responses::{CallKind, ItemKind, OutputItem, TextKind, required_input};
 
@@ -37,6 +38,10 @@ pub(super) struct OutputEntry {
     pub(super) arguments: EscapedText,
     /// Some of the arguments arrived before the call: only the last event has all of them.
     pub(super) missed: bool,
+    /// Whether the finished item has a text.
+    has_text: bool,
+    /// Whether the backend has ended a text of it with another value than it had sent.
+    pub(super) is_revised: bool,
 }
 
 /// The state of an item, a part or the arguments of a call.
@@ -44,7 +49,8 @@ pub(super) struct OutputEntry {
 pub(super) enum Stage {
     #[default]
     Open,
-    /// The text is complete; the part around it is still open.
+    /// The text is complete; the part around it is still open. Of arguments: the call has ended without saying what
+    /// they are.
     TextDone,
     Done,
 }
@@ -63,8 +69,6 @@ pub(super) struct Part {
 #[derive(Clone, Debug, Default)]
 pub(super) struct EscapedText {
     escaped: Vec<u8>,
-    /// The length of the unescaped text.
-    pub(super) bytes: usize,
     pub(super) stage: Stage,
 }
 
@@ -127,6 +131,43 @@ impl Output {
 
     pub(super) fn item(&mut self, place: usize) -> &mut OutputEntry {
         &mut self.items[place]
+    }
+
+    /// Replaces the text of a part.
+    ///
+    /// # Errors
+    /// The output is too large.
+    pub(super) fn replace_text(
+        &mut self,
+        place: usize,
+        text_kind: TextKind,
+        index: u64,
+        text: Text<'_>,
+    ) -> Result<(), Error> {
+        let added = self.items[place].part(text_kind, index).map_or(0, |part| part.text.replace(text));
+        self.grow(added)
+    }
+
+    /// Replaces the arguments of the call at `place`.
+    ///
+    /// # Errors
+    /// The output is too large.
+    pub(super) fn replace_arguments(&mut self, place: usize, text: Text<'_>) -> Result<(), Error> {
+        let added = self.items[place].arguments.replace(text);
+        self.grow(added)
+    }
+
+    /// Returns how many items have ended with another text than they had.
+    pub(super) fn revised(&self) -> usize {
+        self.items.iter().filter(|item| item.is_revised).count()
+    }
+
+    /// Returns whether there is more than messages and reasoning without a text.
+    pub(super) fn has_content(&self) -> bool {
+        self.items.iter().any(|item| match item.kind {
+            ItemKind::Message | ItemKind::Reasoning => item.has_text || item.parts.iter().any(Part::has_text),
+            ItemKind::Call(_) | ItemKind::Image | ItemKind::Other => true,
+        })
     }
 
     /// Returns whether a call is incomplete.
@@ -201,6 +242,7 @@ impl Output {
         let kept =
             item.parts.iter().map(Part::kept_bytes).sum::<usize>() + item.arguments.escaped.len() + item.json.len();
         self.bytes = self.bytes.saturating_sub(kept);
+        item.has_text |= item.parts.iter().any(Part::has_text);
         item.parts = Vec::new();
         item.arguments = EscapedText { stage: Stage::Done, ..EscapedText::default() };
         item.stage = Stage::Done;
@@ -243,6 +285,8 @@ impl OutputEntry {
             parts: Vec::new(),
             arguments: EscapedText::default(),
             missed: false,
+            has_text: false,
+            is_revised: false,
         })
     }
 
@@ -255,8 +299,24 @@ impl OutputEntry {
         self.parts.iter().map(|part| (part.text_kind, part.index)).collect()
     }
 
-    pub(super) fn has_part(&self, text_kind: TextKind, index: u64) -> bool {
-        self.parts.binary_search_by_key(&(index, text_kind), |part| (part.index, part.text_kind)).is_ok()
+    /// Returns the JSON of the item as it was last written.
+    pub(super) fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// Returns whether the item has the part, and its text has not ended.
+    pub(super) fn has_open_text(&self, text_kind: TextKind, index: u64) -> bool {
+        self.find_part(text_kind, index).is_some_and(|part| part.stage == Stage::Open)
+    }
+
+    pub(super) fn find_part(&self, text_kind: TextKind, index: u64) -> Option<&Part> {
+        let at = self.parts.binary_search_by_key(&(index, text_kind), |part| (part.index, part.text_kind)).ok()?;
+        self.parts.get(at)
+    }
+
+    /// Returns the parts in the order of their indexes.
+    pub(super) fn all_parts(&self) -> &[Part] {
+        &self.parts
     }
 
     pub(super) fn part(&mut self, text_kind: TextKind, index: u64) -> Option<&mut Part> {
@@ -266,7 +326,18 @@ impl OutputEntry {
 
     /// Returns whether the item is a call whose arguments are incomplete.
     fn is_cut_call(&self) -> bool {
-        matches!(self.kind, ItemKind::Call(_)) && self.stage != Stage::Done && self.arguments.stage == Stage::Open
+        let ItemKind::Call(kind) = self.kind else { return false };
+        self.stage != Stage::Done
+            && match self.arguments.stage {
+                Stage::Open => true,
+                Stage::TextDone => kind == CallKind::Function && !is_json(&self.arguments.as_text().decode()),
+                Stage::Done => false,
+            }
+    }
+
+    /// Returns whether this is a function that is called without arguments.
+    pub(super) fn is_bare_call(&self) -> bool {
+        self.kind == ItemKind::Call(CallKind::Function) && is_blank(self.arguments.as_text())
     }
 
     /// Builds the completed item from its deltas.
@@ -317,6 +388,10 @@ impl Part {
         }
     }
 
+    pub(super) fn has_text(&self) -> bool {
+        !self.text.escaped.is_empty()
+    }
+
     fn kept_bytes(&self) -> usize {
         self.text.escaped.len() + self.annotations.iter().map(|annotation| annotation.get().len()).sum::<usize>()
     }
@@ -327,8 +402,25 @@ impl EscapedText {
     fn push(&mut self, text: Text<'_>) -> usize {
         let before = self.escaped.len();
         text.write_escaped(&mut self.escaped);
-        self.bytes += text.decoded_len();
         self.escaped.len() - before
+    }
+
+    /// Replaces the text; returns how many bytes more were stored.
+    fn replace(&mut self, text: Text<'_>) -> usize {
+        let before = self.escaped.len();
+        self.escaped.clear();
+        self.push(text).saturating_sub(before)
+    }
+
+    pub(super) fn as_text(&self) -> Text<'_> {
+        // Only whole strings were added.
+        Text::Escaped(std::str::from_utf8(&self.escaped).unwrap_or_default())
+    }
+
+    /// Returns whether this is the text `other`.
+    pub(super) fn is(&self, other: Text<'_>) -> bool {
+        matches!(other, Text::Escaped(other) if other.as_bytes() == self.escaped)
+            || self.as_text().decode() == other.decode()
     }
 
     /// Returns the text as a JSON string.

@@ -107,7 +107,7 @@ pub struct ResponsesFold {
 impl ResponsesFold {
     /// Starts the reply that `plan` describes.
     pub fn new(plan: &ReplyPlan, reply_id: &ReplyId) -> Self {
-        Self { stream: ResponseStream::new(plan, reply_id) }
+        Self { stream: ResponseStream::whole(plan, reply_id) }
     }
 }
 

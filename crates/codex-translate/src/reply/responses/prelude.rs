@@ -24,7 +24,9 @@ impl ResponseStream {
     ) -> Result<bool, Error> {
         let StreamState::Buffering(prelude) = &mut self.state else { return Ok(false) };
         // While nothing was written, the caller can answer with a status.
-        if matches!(event, Event::Failed(_)) {
+        let is_empty =
+            matches!(event, Event::Incomplete(ended, reason) if !reason.is_given() && ended.output.is_empty());
+        if is_empty || matches!(event, Event::Failed(_)) {
             return Ok(false);
         }
         // The backend's private events, and events without a type, do not show that the turn has started.

@@ -8,6 +8,7 @@ use super::stream::{ResponseStream, StreamState};
 use crate::error::Error;
 use crate::json::{ObjectEdit, Text, members_of, number, word};
 use crate::outcome::Finish;
+use crate::reply::ending::arguments_of;
 use crate::reply::sink::EventSink;
 use crate::responses::{CompactDelta, DeltaContent, Envelope, ItemKind, OutputPart, TextDelta, TextKind};
 
@@ -27,13 +28,13 @@ impl ResponseStream {
         let Some(place) = place else { return Ok(false) };
         let item = &self.output.items()[place];
         match delta.content {
-            DeltaContent::Text(TextDelta { text_kind, part, text, .. }) if item.has_part(text_kind, part) => {
+            DeltaContent::Text(TextDelta { text_kind, part, text, .. }) if item.has_open_text(text_kind, part) => {
                 self.output.push_text(place, text_kind, part, text)?;
             }
             DeltaContent::Call { kind, arguments, .. }
                 if item.kind == ItemKind::Call(kind)
                     && !item.missed
-                    && item.arguments.stage != Stage::Done
+                    && item.arguments.stage == Stage::Open
                     && !arguments.is_empty() =>
             {
                 self.output.push_arguments(place, arguments)?;
@@ -52,7 +53,9 @@ impl ResponseStream {
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
         let place = self.announce_for_text(piece.text_kind, piece.output_index, envelope, sink)?;
-        if self.output.is_done(place) {
+        let item = &self.output.items()[place];
+        let is_closed = item.find_part(piece.text_kind, piece.part).is_some_and(|part| part.stage != Stage::Open);
+        if item.is_done() || is_closed {
             return Ok(None);
         }
         self.push_text(&TextPiece::of(piece, place), Some(envelope), sink)
@@ -76,8 +79,15 @@ impl ResponseStream {
             self.output.item(place).part(piece.text_kind, piece.part).filter(|part| part.stage == Stage::Open)
         {
             part.stage = Stage::TextDone;
+            let said = (!part.text.is(piece.text)).then(|| part.text.to_json());
             let kind = delta_kind(piece.text_kind).replace(".delta", ".done");
-            let edit = self.placed(envelope, place, Some((piece.text_kind, piece.part)));
+            let mut edit = self.placed(envelope, place, Some((piece.text_kind, piece.part)));
+            if let Some(said) = said {
+                match piece.text_kind {
+                    TextKind::Refusal => edit.set("refusal", envelope.refusal, said),
+                    TextKind::Text | TextKind::Summary | TextKind::Reasoning => edit.set("text", envelope.text, said),
+                }
+            }
             self.writer.pass(envelope, &kind, Some(place), edit, sink);
         }
         Ok(None)
@@ -97,7 +107,7 @@ impl ResponseStream {
             return Ok(None);
         };
         let item = &self.output.items()[place];
-        if item.missed || item.arguments.stage == Stage::Done {
+        if item.missed || item.arguments.stage != Stage::Open {
             return Ok(None);
         }
         self.push_arguments(place, arguments, Some(envelope), sink)
@@ -114,14 +124,33 @@ impl ResponseStream {
         let Some(place) = self.output.place(index).filter(|place| !self.output.is_done(*place)) else {
             return Ok(None);
         };
-        if self.output.items()[place].arguments.stage == Stage::Done {
-            return Ok(None);
+        let mut arguments = arguments;
+        if let ItemKind::Call(kind) = self.output.items()[place].kind {
+            arguments = arguments_of(kind, arguments);
         }
         if let Some(finish) = self.finish_arguments(place, arguments, sink)? {
             return Ok(Some(finish));
         }
-        self.output.item(place).arguments.stage = Stage::Done;
+        let item = self.output.item(place);
+        if item.arguments.stage == Stage::Done {
+            return Ok(None);
+        }
+        if arguments.is_empty() {
+            // The end of the item may have them. The client learns of this end with that one.
+            if !item.missed {
+                item.arguments.stage = Stage::TextDone;
+            }
+            return Ok(None);
+        }
+        item.arguments.stage = Stage::Done;
+        let said = (!item.arguments.is(arguments)).then(|| item.arguments.to_json());
         let mut edit = self.placed(envelope, place, None);
+        if let Some(said) = said {
+            match envelope.input {
+                Some(input) => edit.set("input", Some(input), said),
+                None => edit.set("arguments", envelope.arguments, said),
+            }
+        }
         if let Some(name) = word(envelope.name).filter(|_| !self.tools.is_unchanged()) {
             edit.set("name", envelope.name, Text::Plain(self.tools.to_client(&name)).to_json());
         }
@@ -182,7 +211,12 @@ impl ResponseStream {
             }
         };
         if pass {
-            let edit = self.placed(envelope, place, Some((event.text_kind, event.part)));
+            let mut edit = self.placed(envelope, place, Some((event.text_kind, event.part)));
+            if let (Stage::Done, Some(part)) = (event.stage, envelope.part)
+                && let Some(part) = self.agreeing_part(place, event.text_kind, event.part, part)?
+            {
+                edit.set("part", envelope.part, part);
+            }
             self.writer.pass(envelope, kind, Some(place), edit, sink);
         }
         Ok(None)

@@ -7,6 +7,7 @@
 //!   of events are updated;
 //! * sequence numbers and output indexes have no gaps;
 //! * an item, a part or an end that upstream leaves out is added, and a text without deltas also becomes a delta;
+//! * an end that does not continue its deltas says what they said, or is an error if it belongs to a call;
 //! * repetitions, and events after the end of what they belong to, are dropped;
 //! * the last event holds the whole output, which upstream leaves empty;
 //! * model and tools have the caller's names, and phases the two words that SDKs know;
@@ -17,10 +18,11 @@
 
 use std::borrow::Cow;
 
+use super::finish::cut_call;
 use super::output::{self, Output};
 use super::response::{Response, Template};
 use super::writer::{KEEPALIVE, Writer};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::json::{self, ObjectEdit};
 use crate::outcome::{Finish, Flow, ReplyId, Summary};
 use crate::plan::{KeepaliveStyle, ReplyPlan};
@@ -78,6 +80,10 @@ pub struct ResponseStream {
     /// Whether the first events are held back until the first output.
     pub(super) is_held: bool,
     pub(super) limiter: Option<OutputLimiter>,
+    /// Whether the client gets only the whole response.
+    pub(super) is_whole: bool,
+    /// Of a whole response, the limiter as it was at the beginning.
+    pub(super) fresh_limiter: Option<OutputLimiter>,
     /// The text whose end the limiter may hold back: the item's place, and the part.
     pub(super) held: Option<(usize, u64)>,
     /// Why the reply ends after its next item, if it does.
@@ -120,9 +126,16 @@ impl ResponseStream {
             keepalive: plan.keepalive,
             is_held: true,
             limiter: OutputLimiter::new(plan),
+            is_whole: false,
+            fresh_limiter: None,
             held: None,
             stop_reason: None,
         }
+    }
+
+    /// Starts a reply of which only the whole response is read: it has the last value of each text.
+    pub(super) fn whole(plan: &ReplyPlan, reply_id: &ReplyId) -> Self {
+        Self { is_whole: true, fresh_limiter: OutputLimiter::new(plan), ..Self::new(plan, reply_id) }
     }
 
     /// Processes the next event. After [`Flow::Done`], call [`finish`](Self::finish).
@@ -247,7 +260,7 @@ impl ResponseStream {
                 self.template.read(envelope.response, &self.tools)?;
                 return Err(error);
             }
-            Event::WebSearch { .. } | Event::Other(_) => self.other(&envelope, &kind, sink)?,
+            Event::PartDone(_) | Event::WebSearch { .. } | Event::Other(_) => self.other(&envelope, &kind, sink)?,
         };
         match cut {
             Some(finish) => self.cut(finish, None, sink).map(Some),
@@ -264,11 +277,18 @@ impl ResponseStream {
         reason: Option<&IncompleteReason>,
         sink: &mut impl EventSink,
     ) -> Result<Summary, Error> {
-        let cut = self.take_output(ended, sink)?;
+        let is_interrupted = reason.is_some_and(IncompleteReason::is_interruption);
+        let mut cut = self.take_output(ended, reason.is_none(), sink)?;
+        if cut.is_none() && !is_interrupted {
+            cut = self.fill_calls(sink)?;
+        }
         if cut.is_none() && reason.is_none() && self.output.has_cut_call() {
-            return Err(Error::new(ErrorKind::Truncated, "the reply ended in the middle of a tool call"));
+            return Err(cut_call());
         }
         self.template.read(envelope.response, &self.tools)?;
+        if reason.is_some_and(|reason| !reason.is_given()) && !self.output.has_content() {
+            return Err(Error::ended_without_reason());
+        }
         if let Some(finish) = cut {
             return self.cut(finish, ended.usage, sink);
         }
@@ -277,7 +297,7 @@ impl ResponseStream {
             Some(_) => ("response.incomplete", "incomplete"),
         };
         // Of an interrupted response, what is not finished is discarded (docs/backend.md §4).
-        if !reason.is_some_and(IncompleteReason::is_interruption) {
+        if !is_interrupted {
             self.finish_open_items(status, sink)?;
         }
         self.template.end(status, &self.output.to_json());
@@ -289,7 +309,7 @@ impl ResponseStream {
             Some(IncompleteReason::ContentFilter) => Finish::ContentFilter,
             Some(IncompleteReason::MaxOutputTokens | IncompleteReason::Other(_)) => Finish::Length,
         };
-        Ok(Summary { finish, usage: ended.usage })
+        Ok(self.summary(finish, ended.usage))
     }
 
     /// Ends the reply at the caller's limit; upstream is no longer needed. `usage` is upstream's, if it is known.
@@ -304,7 +324,11 @@ impl ResponseStream {
         let usage = usage.or_else(|| self.limiter.as_ref().map(OutputLimiter::usage));
         self.template.cut(status, usage.as_ref(), &self.output.to_json());
         self.writer.add(kind, &format!("\"response\":{}", self.template.json()), sink);
-        Ok(Summary { finish, usage })
+        Ok(self.summary(finish, usage))
+    }
+
+    pub(super) fn summary(&self, finish: Finish, usage: Option<Usage>) -> Summary {
+        Summary { finish, usage, revised: self.output.revised() }
     }
 
     fn natural_finish(&self) -> Finish {
@@ -313,7 +337,12 @@ impl ResponseStream {
     }
 
     /// Writes what is in the response's output and was in no earlier event.
-    fn take_output(&mut self, ended: &Ended<'_>, sink: &mut impl EventSink) -> Result<Option<Finish>, Error> {
+    fn take_output(
+        &mut self,
+        ended: &Ended<'_>,
+        is_complete: bool,
+        sink: &mut impl EventSink,
+    ) -> Result<Option<Finish>, Error> {
         let indexes = self.output.match_items(&ended.output)?;
         for (index, item) in indexes.into_iter().zip(&ended.output) {
             if self.output.place(index).is_none() && is_unnamed(item) {
@@ -323,12 +352,13 @@ impl ResponseStream {
             let json = self.for_client(item)?;
             let place = self.announce(index, || output::beginning_of(&json), sink)?;
             if self.output.is_done(place) {
+                self.repeat_item(place, item, json)?;
                 continue;
             }
-            let json = json.into_owned();
-            if let Some(finish) = self.finish_item(place, item, sink)? {
+            if let Some(finish) = self.finish_item(place, item, is_complete, sink)? {
                 return Ok(Some(finish));
             }
+            let json = self.agreeing_item(place, item, json)?;
             self.write_item_done(place, json, sink)?;
         }
         Ok(None)
@@ -374,12 +404,16 @@ impl ResponseStream {
         let json = self.for_client(item)?;
         let place = self.announce(index, || output::beginning_of(&json), sink)?;
         if self.output.is_done(place) {
+            return self.repeat_item(place, item, json).map(|()| None);
+        }
+        if self.lacks_arguments(place, item) {
+            // The last event may have them.
             return Ok(None);
         }
-        let json = json.into_owned();
-        if let Some(finish) = self.finish_item(place, item, sink)? {
+        if let Some(finish) = self.finish_item(place, item, true, sink)? {
             return Ok(Some(finish));
         }
+        let json = self.agreeing_item(place, item, json)?;
         let mut edit = ObjectEdit::new(envelope.json);
         if json != item.json {
             edit.set("item", envelope.item, json.clone());
