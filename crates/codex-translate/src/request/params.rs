@@ -352,8 +352,8 @@ pub const IMAGES: &[Parameter] = &[
     dropped("user", &[], NOT_TAKEN),
 ];
 
-/// Returns whether a parameter counts as absent: it is empty, or asks for what happens anyway. A parameter that is not in
-/// `table` may be in that of the other dialect, whose names are read, too.
+/// Returns whether a parameter counts as absent: it is empty, or asks for what happens anyway. A parameter that is not
+/// in `table` may be in that of the other dialect, whose names are read, too.
 pub(crate) fn is_absent(table: &[Parameter], key: &str, node: &Node<'_, '_>) -> bool {
     if node.is_blank() {
         return !MEANT_EMPTY.contains(&key);

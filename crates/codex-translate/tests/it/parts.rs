@@ -33,7 +33,7 @@ fn forms() -> Vec<(Value, Value)> {
     let data_url = format!("data:image/png;base64,{PNG}");
     let webp = "UklGRiIAAABXRUJQVlA4";
     vec![
-        // OpenAI, in both dialects, and with bare base64 in the place of the URL.
+        // OpenAI, in both dialects, and with bare base64 instead of the URL.
         (json!({"type": "image_url", "image_url": {"url": data_url}}), png()),
         (json!({"type": "image_url", "image_url": data_url}), png()),
         (json!({"type": "image_url", "image_url": {"url": PNG}}), png()),
@@ -258,7 +258,7 @@ fn results_that_hold_parts_are_unwrapped() {
         json!([{"type": "resource", "resource": {"uri": "file:///a", "text": "hi"}}]),
         json!([text("Contents of file:///a:"), text("hi")]),
     );
-    // Without a picture, the result is text as the tool wrote it.
+    // Without an image, the result is text as the tool wrote it.
     let plain = json!({"content": [said], "isError": true});
     check(plain.clone(), json!(plain.to_string()));
 }
@@ -318,10 +318,9 @@ fn a_large_output_takes_linear_time() {
     outputs(&json!([deep]));
 }
 
-/// Generates what a tool may return around a picture, and how many pictures are in it.
+/// Generates what a tool may return around an image, and how many images are in it.
 fn nested() -> impl Strategy<Value = (Value, usize)> {
-    let picture =
-        prop::sample::select(forms()).prop_filter("of the picture", |(form, _)| form.to_string().contains(PNG));
+    let picture = prop::sample::select(forms()).prop_filter("of the image", |(form, _)| form.to_string().contains(PNG));
     let leaf = prop_oneof![
         3 => picture.prop_map(|(form, _)| (form, 1)),
         1 => Just((json!({"type": "text", "text": "t"}), 0)),
@@ -348,7 +347,7 @@ fn nested() -> impl Strategy<Value = (Value, usize)> {
 
 proptest! {
     #[test]
-    fn no_picture_is_sent_as_text(elements in prop::collection::vec(nested(), 1..5), listed in any::<bool>()) {
+    fn no_image_is_sent_as_text(elements in prop::collection::vec(nested(), 1..5), listed in any::<bool>()) {
         let pictures: usize = elements.iter().map(|(_, pictures)| pictures).sum();
         let list: Vec<_> = elements.into_iter().map(|(element, _)| element).collect();
         let output = if listed { json!(list) } else { json!({"content": list}) };

@@ -1,16 +1,12 @@
 //! Content of a message: a string or a list of parts, in the names of either dialect or of another API.
-//!
-//! Circle: `content.rs`, `media.rs`: a document of another API holds parts.
 
 use super::media;
+use super::place::{Place, leftover, unsupported};
 use crate::error::Error;
 use crate::json::{Members, Node, Path, ValueKind, find};
 use crate::notice::Notices;
 use crate::request::read::shape::Shape;
 use crate::responses::{ContentPart, InputFile, InputImage, Opaque};
-
-/// Keys that replies put on parts and that mean nothing in a request.
-const LEFTOVERS: &[&str] = &["type", "annotations", "logprobs", "id", "status", "index", "parsed"];
 
 /// The members that show the type of a part without one.
 const KINDS_BY_MEMBER: &[(&str, &str)] = &[
@@ -22,15 +18,6 @@ const KINDS_BY_MEMBER: &[(&str, &str)] = &[
     ("inline_data", "media"),
     ("fileData", "media"),
 ];
-
-/// Where a part stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In a message of a body of this shape.
-    Message(Shape),
-    /// In the output of a tool, where a part that cannot be read is text.
-    Output,
-}
 
 /// Reads content that is a string or a list of parts.
 ///
@@ -99,12 +86,35 @@ pub(super) fn read_part(
             notices.dropped(at.without_indexes(), format!("parts of type `{kind}` are not sent to the backend"));
             return Ok(());
         }
+        "document" if document(at, members, place, notices, out)? => return Ok(()),
         kind if media::is_media(kind) => return media::read(at, kind, members, place, notices, out),
         _ if place == Place::Message(Shape::Responses) => ContentPart::Other(Opaque::new(&kind, members)),
         _ => return Err(unsupported(at, &kind, "send `text`, `image_url`, `file` or `refusal`")),
     };
     out.push(part);
     Ok(())
+}
+
+/// Reads a document of Anthropic's API whose source is content; false if it has another source.
+fn document(
+    at: &Path<'_>,
+    members: &Members<'_>,
+    place: Place,
+    notices: &mut Notices,
+    out: &mut Vec<ContentPart>,
+) -> Result<bool, Error> {
+    let Some(raw) = find(members, "source") else { return Ok(false) };
+    let source = at.key("source", raw);
+    let in_source = if source.kind() == ValueKind::Object { source.object()? } else { Members::new() };
+    let Some(raw) = find(&in_source, "content") else { return Ok(false) };
+    out.extend(parts(&source.key("content", raw), place, notices)?);
+    for (key, raw) in members.iter().filter(|(key, _)| key != "source") {
+        leftover(key, &at.key(key, raw), notices);
+    }
+    for (key, raw) in in_source.iter().filter(|(key, _)| key != "content") {
+        leftover(key, &source.key(key, raw), notices);
+    }
+    Ok(true)
 }
 
 /// Returns the part's type. A part without one has the type of its only content.
@@ -216,18 +226,4 @@ fn file_member(file: &mut InputFile, key: &str, member: &Node<'_, '_>, notices: 
         key => leftover(key, member, notices),
     }
     Ok(())
-}
-
-/// Drops a key that the part's type does not have, such as the cache marks of Anthropic's API, with a notice unless it
-/// is a leftover of a reply.
-pub(super) fn leftover(key: &str, member: &Node<'_, '_>, notices: &mut Notices) {
-    if !LEFTOVERS.contains(&key) {
-        notices.dropped(member.here(), "not supported by the backend");
-    }
-}
-
-/// Makes a 400 about a part of a type that cannot be sent.
-pub(super) fn unsupported(at: &Path<'_>, kind: &str, instead: &str) -> Error {
-    at.invalid(format_args!("has the type `{kind}`, which is not supported: {instead}"))
-        .with_code("unsupported_content")
 }

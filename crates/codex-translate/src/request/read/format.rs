@@ -1,10 +1,12 @@
 //! The format of the answer: `response_format` in chat and `text.format` in Responses, each in the shape of either.
 
-use super::settings::set;
 use crate::error::Error;
 use crate::json::{Members, Node, Raw, find};
 use crate::notice::Notices;
 use crate::responses::{Format, JsonSchema, Opaque};
+
+/// Why a setting is dropped that another parameter or member has set.
+pub(super) const SET_TWICE: &str = "already set to another value";
 
 /// Reads a format; `None` for plain text, which is the default.
 ///
@@ -34,6 +36,15 @@ pub(super) fn read(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Option<
             Ok((kind == "json_object").then_some(Format::JsonObject))
         }
         other => Ok(Some(Format::Other(Opaque::new(other, &members)))),
+    }
+}
+
+/// Sets what another name of the same setting may have set before.
+pub(super) fn set<T: PartialEq>(slot: &mut Option<T>, value: T, node: &Node<'_, '_>, notices: &mut Notices) {
+    match slot {
+        None => *slot = Some(value),
+        Some(first) if *first == value => {}
+        Some(_) => notices.dropped(node.here(), SET_TWICE),
     }
 }
 
@@ -68,7 +79,7 @@ impl SchemaMembers {
                 "schema" => {
                     member.object()?;
                     match &self.schema {
-                        Some(schema) if schema.get() != member.text() => notices.dropped(member.here(), "given twice"),
+                        Some(schema) if schema.get() != member.text() => notices.dropped(member.here(), SET_TWICE),
                         _ => self.schema = Some(member.raw()),
                     }
                 }

@@ -4,9 +4,9 @@
 //! These forms have the same few members under several names and at several depths, so they are gathered by name from
 //! the part and from the objects in it.
 
-use super::content::{Place, leftover, parts, unsupported};
+use super::place::{Place, leftover, unsupported};
 use crate::error::Error;
-use crate::json::{Members, Path, ValueKind};
+use crate::json::{Members, Path, TextBuf, ValueKind};
 use crate::notice::Notices;
 use crate::responses::{ContentPart, InputFile, InputImage};
 
@@ -43,8 +43,7 @@ struct Media {
     detail: Option<String>,
     /// The type of the source: `text` if `data` is not base64.
     source: Option<String>,
-    /// Text, or parts of a document.
-    content: Option<Vec<ContentPart>>,
+    text: Option<TextBuf>,
 }
 
 /// Returns whether a part of the type `kind` is an image or a file in the form of another API.
@@ -73,7 +72,7 @@ pub(super) fn read(
     out: &mut Vec<ContentPart>,
 ) -> Result<(), Error> {
     let mut media = Media::default();
-    media.gather(at, members, place, notices, 0)?;
+    media.gather(at, members, notices, 0)?;
     media.write(at, kind, place, notices, out)
 }
 
@@ -82,7 +81,6 @@ impl Media {
         &mut self,
         at: &Path<'_>,
         members: &Members<'_>,
-        place: Place,
         notices: &mut Notices,
         depth: usize,
     ) -> Result<(), Error> {
@@ -95,7 +93,7 @@ impl Media {
                 | "file" | "image" | "input_audio" | "image_url" | "resource" | "url" | "file_url" | "fileUri"
                 | "file_uri" => {
                     if member.kind() == ValueKind::Object && depth < MAX_DEPTH {
-                        self.gather(member.path(), &member.object()?, place, notices, depth + 1)?;
+                        self.gather(member.path(), &member.object()?, notices, depth + 1)?;
                     } else if key.ends_with("url") || key.ends_with("ri") {
                         self.url = Some(member.non_empty()?);
                     } else {
@@ -108,8 +106,7 @@ impl Media {
                 "filename" | "fileName" | "name" | "title" => self.name = Some(member.string()?),
                 "context" => self.context = Some(member.string()?),
                 "detail" => self.detail = Some(member.string()?),
-                "text" => self.content = Some(vec![ContentPart::Text(member.written()?)]),
-                "content" => self.content = Some(parts(&member, place, notices)?),
+                "text" => self.text = Some(member.written()?),
                 key => leftover(key, &member, notices),
             }
         }
@@ -126,16 +123,16 @@ impl Media {
         out: &mut Vec<ContentPart>,
     ) -> Result<(), Error> {
         if self.source.as_deref() == Some("text") {
-            self.content = self.data.take().map(|text| vec![ContentPart::Text(text.into())]);
+            self.text = self.data.take().map(TextBuf::from);
         }
-        let has_content = self.content.is_some();
+        let has_text = self.text.is_some();
         self.url = self.data.take_if(|data| is_url(data)).or_else(|| self.url.take());
-        if self.data.is_none() && self.url.is_none() && self.file_id.is_none() && !has_content {
+        if self.data.is_none() && self.url.is_none() && self.file_id.is_none() && !has_text {
             self.url = Some(self.uri.take().ok_or_else(|| at.missing("data"))?);
         }
         let found = self.url.as_deref().and_then(type_in).or_else(|| self.data.as_deref().and_then(sniffed));
         let media_type = self.media_type.take().or_else(|| found.map(str::to_owned)).unwrap_or_default();
-        // Data of a tool has such members, too: only a declared type tells that it is a picture, not about a picture.
+        // Data of a tool has such members, too: only a declared type tells that it is an image, not about one.
         let is_vague = matches!(kind, "image" | "file") && media_type.is_empty() && self.source.is_none();
         if place == Place::Output && self.url.is_some() && is_vague {
             return Err(at.missing("mimeType"));
@@ -149,12 +146,12 @@ impl Media {
             notices.emulated(at.place("context"), "sent in a text part before the document");
             out.push(ContentPart::Text(context.into()));
         }
-        if let Some(content) = self.content {
+        if let Some(text) = self.text {
             if let Some(name) = self.name.or(self.uri) {
                 notices.emulated(at.without_indexes(), "sent the name of a document in a text part before it");
                 out.push(ContentPart::Text(format!("Contents of {name}:").into()));
             }
-            out.extend(content);
+            out.push(ContentPart::Text(text));
         } else if is_image(kind) || media_type.starts_with("image/") {
             out.push(ContentPart::Image(self.into_image(at, &media_type, notices)));
         } else {

@@ -2,8 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::content::{self, Place};
-use super::output;
+use super::place::Place;
+use super::{content, output};
 use crate::error::Error;
 use crate::json::{Members, Node, Path, TextBuf, ValueKind, find};
 use crate::notice::Notices;

@@ -11,6 +11,7 @@ mod item;
 mod media;
 mod message;
 mod output;
+mod place;
 mod settings;
 mod shape;
 mod tools;

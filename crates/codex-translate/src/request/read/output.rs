@@ -1,11 +1,12 @@
 //! The output of a tool: a string, or a list whose elements are judged one by one.
 //!
-//! A tool may return anything. What is a part in some API keeps its kind, because the base64 of a picture would be
-//! hundreds of thousands of tokens as text. What is not is sent as its JSON.
+//! A tool may return anything. A part of any known API keeps its kind, because the base64 of an image would be hundreds
+//! of thousands of tokens as text. Other elements are sent as their JSON.
 
 use serde_json::value::RawValue;
 
-use super::content::{Place, read_part};
+use super::content::read_part;
+use super::place::Place;
 use crate::error::Error;
 use crate::json::{Members, Node, ValueKind, find, to_raw};
 use crate::notice::Notices;
@@ -41,7 +42,7 @@ pub(super) fn read(node: &Node<'_, '_>, notices: &mut Notices) -> Result<OutputC
         }
         ValueKind::Object => {
             judged.object(node, &node.object()?, 0)?;
-            // Without a picture, the whole is better left as the tool wrote it.
+            // Without an image, the whole is better left as the tool wrote it.
             judged.has_parts &= judged.has_media;
         }
         ValueKind::Number | ValueKind::Bool | ValueKind::Null => {}
@@ -107,7 +108,7 @@ impl Judged {
         Ok(())
     }
 
-    /// Reads an object that holds parts. An object without a type is one only if there is a picture in it.
+    /// Reads an object that holds parts. An object without a type is one only if there is an image in it.
     fn wrapper(
         &mut self,
         node: &Node<'_, '_>,

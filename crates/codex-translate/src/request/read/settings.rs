@@ -1,6 +1,7 @@
 //! The parameters other than the conversation, which both dialects share under several names.
 
-use super::content::Place;
+use super::format::{SET_TWICE, set};
+use super::place::Place;
 use super::{choice, content, format, tools};
 use crate::error::Error;
 use crate::json::{Members, Node, Raw, ValueKind, to_raw};
@@ -14,8 +15,8 @@ use crate::responses::{Opaque, ResponsesRequest, Tool};
 /// The maximum number of stop strings (Chat Completions).
 const MAX_STOPS: usize = 4;
 
-/// The parameters that give way to others which say the same: to members of `reasoning` and `text`, to a newer name, and
-/// to a tool in `tools`.
+/// The parameters that give way to others which say the same: to members of `reasoning` and `text`, to a newer name,
+/// and to a tool in `tools`.
 const READ_LAST: &[&str] = &[
     "max_tokens",
     "modalities",
@@ -26,8 +27,6 @@ const READ_LAST: &[&str] = &[
     "textVerbosity",
     "verbosity",
 ];
-
-const SET_TWICE: &str = "already set to another value";
 
 /// The tool that an image in a chat reply comes from, as the official client offers it (docs/backend.md §2.8).
 const IMAGE_GENERATION: &str = "image_generation";
@@ -116,15 +115,6 @@ fn read_chat(request: &mut ResponsesRequest, node: &Node<'_, '_>, key: &str) -> 
         _ => return Ok(false),
     }
     Ok(true)
-}
-
-/// Sets what another name of the same setting may have set before.
-pub(super) fn set<T: PartialEq>(slot: &mut Option<T>, value: T, node: &Node<'_, '_>, notices: &mut Notices) {
-    match slot {
-        None => *slot = Some(value),
-        Some(first) if *first == value => {}
-        Some(_) => notices.dropped(node.here(), SET_TWICE),
-    }
 }
 
 /// Returns the members of an object of settings, without those that are empty and so count as absent.
