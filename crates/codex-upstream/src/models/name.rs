@@ -111,6 +111,10 @@ impl Catalogue {
             if let Some(model) = aliases.0.get(rest) {
                 return Some(model);
             }
+            if let Some(slug) = self.slug(rest) {
+                slug.clone_into(&mut choice.slug);
+                return None;
+            }
             // Slugs contain neither colons nor slashes, so these always separate a setting or a provider.
             if let Some((shorter, setting)) = rest.rsplit_once(':')
                 && !shorter.is_empty()
@@ -140,10 +144,10 @@ impl Catalogue {
             && dashed.take(setting)
         {
             rest = shorter;
-            let alias = aliases.0.get(rest);
-            if alias.is_some() || self.find(rest).is_some() {
+            let (alias, slug) = (aliases.0.get(rest), self.slug(rest));
+            if alias.is_some() || slug.is_some() {
                 *choice = dashed;
-                rest.clone_into(&mut choice.slug);
+                slug.unwrap_or(rest).clone_into(&mut choice.slug);
                 return alias.map(String::as_str);
             }
         }
@@ -157,6 +161,12 @@ impl Catalogue {
             None => without_settings(name, choice).clone_into(&mut choice.slug),
         }
         None
+    }
+
+    /// Returns the slug of this name, whatever its case.
+    fn slug(&self, name: &str) -> Option<&str> {
+        let slugs = || self.models().iter().map(|model| model.slug.as_str());
+        slugs().find(|slug| *slug == name).or_else(|| slugs().find(|slug| slug.eq_ignore_ascii_case(name)))
     }
 
     /// Returns the listed model that is probably the smallest, by its name: nothing else in a catalogue indicates size.
@@ -259,6 +269,9 @@ mod tests {
             ("gpt-6.1-sol-high", "gpt-6.1-sol high"),
             ("gpt-6.1-sol:high", "gpt-6.1-sol high"),
             ("gpt-6.1-sol-HIGH", "gpt-6.1-sol high"),
+            ("GPT-6.1-SOL", "gpt-6.1-sol"),
+            ("GPT-6.1-SOL-HIGH", "gpt-6.1-sol high"),
+            ("OpenAI/Gpt-5.1-Codex-Max:Fast", "gpt-5.1-codex-max priority"),
             ("gpt-6.1-sol-none", "gpt-6.1-sol none"),
             ("gpt-6.1-sol-minimal", "gpt-6.1-sol minimal"),
             ("gpt-6.1-sol-xhigh", "gpt-6.1-sol xhigh"),
