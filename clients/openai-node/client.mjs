@@ -84,6 +84,9 @@ await serve({
   },
 
   responses: ({ sdk: settings, body }) => sdk(settings).responses.create(body),
+  responsesRetrieve: ({ sdk: settings, id, query }) => sdk(settings).responses.retrieve(id, query),
+  responsesReplay: ({ sdk: settings, id, query }) =>
+    all(sdk(settings).responses.retrieve(id, { ...query, stream: true })),
   responsesStream: ({ sdk: settings, body }) => all(sdk(settings).responses.create({ ...body, stream: true })),
 
   responsesParse: async ({ sdk: settings, body }) => {

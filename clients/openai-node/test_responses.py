@@ -29,6 +29,16 @@ def test_stream(sdk):
     assert events[-1]["response"]["output"][-1]["content"][0]["text"] == text
 
 
+@exercises("responses", "stream")
+def test_stored_stream(sdk):
+    stored = sdk("responses", body={"model": MODEL, "input": "Tell me."})
+    assert sdk("responsesRetrieve", id=stored["id"], query={})["output"] == stored["output"]
+    events = sdk("responsesReplay", id=stored["id"], query={})
+    assert events[0]["type"] == "response.created" and events[-1]["response"]["output"] == stored["output"]
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert sdk("responsesReplay", id=stored["id"], query={"starting_after": 3}) == events[4:]
+
+
 @exercises("responses", "stream", "reasoning")
 def test_stream_helper(sdk, backend):
     body = {"model": MODEL, "input": "[sim:reasoning] Tell me.", "reasoning": {"effort": "high", "summary": "auto"}}

@@ -25,6 +25,20 @@ def test_stream(client):
     assert events[-1].response.output_text == text, "the last event holds the whole output"
 
 
+@exercises("responses", "stream")
+def test_stored_stream(client):
+    stored = client.responses.create(model=MODEL, input="Tell me.", metadata={"trace": "1"})
+    assert client.responses.retrieve(stored.id) == stored and stored.metadata == {"trace": "1"}
+    events = list(client.responses.retrieve(stored.id, stream=True))
+    assert events[0].type == "response.created" and events[-1].response == stored
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    rest = list(client.responses.retrieve(stored.id, stream=True, starting_after=3))
+    assert rest == events[4:]
+    listed = client.responses.input_items.list(stored.id).data
+    reference = {"type": "item_reference", "id": listed[0].id}
+    assert "Tell me." in client.responses.create(model=MODEL, input=[reference]).output_text
+
+
 @exercises("stream", "reasoning")
 def test_stream_helper(client):
     with client.responses.stream(model=MODEL, input="[sim:reasoning] Tell me.", reasoning={"summary": "auto"}) as stream:

@@ -42,12 +42,12 @@ pub use error::{Error, ErrorBody, ErrorKind, Origin, Retry};
 pub use json::{Text, TextBuf, replace_lone_surrogates};
 pub use notice::{Notice, NoticeKind};
 pub use outcome::{Finish, Flow, ReplyId, Summary};
-pub use plan::{KeepaliveStyle, ReasoningStyle, ReplyPlan};
-pub use profile::{DEFAULT_MAX_CHOICES, Effort, Options, Profile, Sender};
+pub use plan::{Echo, KeepaliveStyle, ReasoningStyle, ReplyPlan};
+pub use profile::{DEFAULT_MAX_CHOICES, Effort, Options, Profile, Sender, Storage};
 #[doc(inline)]
 pub use reply::{
     ChatFold, ChatPipe, ChatStream, Chunk, CompactionFold, CompactionReply, EventBuffer, EventReader, EventSink, Fold,
-    Pipe, Response, ResponseStream, ResponsesFold, ResponsesPipe,
+    Pipe, Response, ResponseStream, ResponsesFold, ResponsesPipe, StoredReply, without_encrypted_reasoning,
 };
 pub use request::{
     ConversationSeed, Translated, compact, conversation_id, images, normalise, params, to_lite, to_responses,

@@ -77,6 +77,13 @@ impl Notices {
         self.add(parameter, NoticeKind::Dropped, detail);
     }
 
+    /// Notes that a default of the API has no effect here, which is no error in strict mode.
+    pub(crate) fn lost(&mut self, parameter: impl Into<String>, detail: impl Into<String>) {
+        let first_dropped = self.first_dropped.take();
+        self.dropped(parameter, detail);
+        self.first_dropped = first_dropped;
+    }
+
     pub(crate) fn emulated(&mut self, parameter: impl Into<String>, detail: impl Into<String>) {
         self.add(parameter, NoticeKind::Emulated, detail);
     }

@@ -38,11 +38,19 @@ pub struct ReplyPlan {
     /// The index of the choice that this reply writes.
     pub choice: u32,
     /// Whether to store the response, which is the default of the public API. Never set without
-    /// [`Options::stores`](crate::Options::stores). A stored response says so.
+    /// [`Storage::UpTo`](crate::Storage::UpTo). A stored response says so.
     pub store: bool,
+    /// The largest [`stored_form`](crate::Pipe::stored_form) that the embedder stores. A larger response says that it is
+    /// not stored.
+    pub store_bytes: usize,
     /// The response that this one continues, which the reply repeats. An embedder that stores responses has put its
     /// conversation into the request.
     pub previous_response_id: Option<String>,
+    /// Whether the caller reads encrypted reasoning, which may also have been requested for a response that is stored.
+    pub encrypted_reasoning: bool,
+    /// What a reply of the Responses API repeats of the request; `None` if the request was not read from a body for
+    /// that API: then the reply repeats what the backend does.
+    pub echo: Option<Echo>,
 }
 
 impl ReplyPlan {
@@ -65,7 +73,10 @@ impl ReplyPlan {
             n: 1,
             choice: 0,
             store: false,
+            store_bytes: usize::MAX,
             previous_response_id: None,
+            encrypted_reasoning: true,
+            echo: None,
         }
     }
 
@@ -74,6 +85,10 @@ impl ReplyPlan {
         !self.stop.is_empty() || self.max_tokens.is_some()
     }
 }
+
+/// The members of a response that repeat its request, with the caller's values, as JSON text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Echo(pub(crate) Vec<(&'static str, String)>);
 
 /// How a client learns that a turn is alive while there is no output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -173,10 +173,22 @@ pub struct Options {
     pub web_search: bool,
     /// The largest allowed `n`.
     pub max_choices: u32,
-    /// Whether the embedder stores the responses for which [`ReplyPlan::store`](crate::ReplyPlan::store) is set.
-    pub stores: bool,
+    /// Whether the embedder stores the response if [`ReplyPlan::store`](crate::ReplyPlan::store) is set.
+    pub storage: Storage,
     /// How the client learns that the turn is alive.
     pub keepalive: KeepaliveStyle,
+}
+
+/// Whether the caller of this crate stores a response.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Storage {
+    /// It stores none.
+    #[default]
+    Never,
+    /// It does if the stored form has at most this many bytes.
+    UpTo(usize),
+    /// It stores responses but not this one, for the reason given: a phrase for a notice.
+    Refused(String),
 }
 
 impl Default for Options {
@@ -188,7 +200,7 @@ impl Default for Options {
             service_tier: None,
             web_search: false,
             max_choices: DEFAULT_MAX_CHOICES,
-            stores: false,
+            storage: Storage::default(),
             keepalive: KeepaliveStyle::default(),
         }
     }

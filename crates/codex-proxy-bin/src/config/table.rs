@@ -161,7 +161,8 @@ pub(crate) static SETTINGS: &[Setting] = &[
         accepts: "a number from 0 (none) to 4096",
         default: "32",
         about: "How many MiB of responses to store in memory, for clients that send `previous_response_id` or `item_reference`. \
-                Responses to requests with `store: false` are never stored.",
+                A response counts together with the conversation before it; one that is larger than the limit is not stored, \
+                and says so. Responses to requests with `store: false` are never stored.",
         set: |values, text| {
             values.stored_bytes = number(text, STORED_MIB)? << 20;
             Ok(())

@@ -26,6 +26,6 @@ pub(crate) use models::{model, models};
 pub(crate) use openapi::openapi;
 pub(crate) use status::{status, status_page};
 pub(crate) use stored::stored;
-pub(crate) use storing::{StoreOnCompletion, StoringPipe, completed, storing_permit};
+pub(crate) use storing::{StoreOnCompletion, StoringDecision, StoringPipe, completed};
 pub(crate) use turn::{prepare, turn};
 pub(crate) use usage::usage;

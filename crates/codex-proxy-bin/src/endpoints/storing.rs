@@ -4,21 +4,44 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codex_translate::{Error, Flow, Pipe, RawEvent, ReplyPlan, Summary, Usage};
+use codex_translate::{Error, Flow, Notice, NoticeKind, Pipe, RawEvent, ReplyPlan, Storage, Summary, Usage};
 use serde::Deserialize;
 
 use crate::app::App;
 use crate::request::budget::BudgetPermit;
 use crate::request::context::RequestContext;
-use crate::stored::{ExpandedRequest, Stored, StoredResponse};
+use crate::stored::{ExpandedRequest, NewResponse, Stored, StoredResponse};
 
-/// Returns the memory for a request of `bytes` that waits to be stored; `None` if it is not to be stored.
-pub(crate) fn storing_permit(app: &App, bytes: usize) -> Option<BudgetPermit> {
-    if !app.stored.has_room_for(bytes) {
-        return None;
+/// What is decided about storing the response to a request before it is sent.
+#[derive(Debug)]
+pub(crate) struct StoringDecision {
+    /// What the response may say about it.
+    pub(crate) storage: Storage,
+    /// The memory for the request while it waits for its response, if that can be stored.
+    permit: Option<BudgetPermit>,
+}
+
+impl StoringDecision {
+    /// Decides about the response to a request with a body of `bytes` that continues `previous`.
+    pub(crate) fn of(app: &App, bytes: usize, previous: Option<&StoredResponse>) -> Self {
+        if !app.stored.is_in_use() {
+            return Self::never();
+        }
+        let room = app.stored.room_for(bytes, previous);
+        let permit = room.and_then(|room| {
+            let permit = app.retained_budget.try_acquire(bytes);
+            permit.map(|permit| (room, permit)).map_err(|_| "too many large requests wait to be stored".to_owned())
+        });
+        match permit {
+            Ok((room, permit)) => Self { storage: Storage::UpTo(room), permit: Some(permit) },
+            Err(why) => Self { storage: Storage::Refused(why), permit: None },
+        }
     }
-    let permit = app.retained_budget.try_acquire(bytes);
-    permit.inspect_err(|_| tracing::debug!("no memory to store a large request: too many wait to be stored")).ok()
+
+    /// Decides that nothing is stored.
+    pub(crate) fn never() -> Self {
+        Self { storage: Storage::Never, permit: None }
+    }
 }
 
 /// Completes a request that continues a stored response or refers to one's items. Hold the permit until it is sent.
@@ -41,7 +64,10 @@ pub(crate) fn completed(
 pub(crate) struct StoreOnCompletion {
     stored: Arc<Stored>,
     caller: String,
+    /// The body of the request, without the conversation before it.
     request: Bytes,
+    previous: Option<Arc<StoredResponse>>,
+    encrypted_reasoning: bool,
     /// The memory for the request while it waits for its response.
     _permit: BudgetPermit,
 }
@@ -53,23 +79,38 @@ impl StoreOnCompletion {
         context: &RequestContext,
         plan: &ReplyPlan,
         request: Bytes,
-        permit: BudgetPermit,
+        previous: Option<Arc<StoredResponse>>,
+        decision: StoringDecision,
     ) -> Option<Self> {
+        let permit = decision.permit.filter(|_| plan.store)?;
         let (stored, caller) = (Arc::clone(&app.stored), context.caller.id.clone());
-        let store = || Self { stored, caller, request, _permit: permit };
-        plan.store.then(store)
+        let encrypted_reasoning = plan.encrypted_reasoning;
+        Some(Self { stored, caller, request, previous, encrypted_reasoning, _permit: permit })
     }
 
     /// Stores the turn with its response.
-    pub(crate) fn complete(self, json: &str) {
+    ///
+    /// # Errors
+    /// It is too large to be stored, which the response also says.
+    pub(crate) fn complete(self, json: &str) -> Result<(), Notice> {
         #[derive(Deserialize)]
         struct Named<'a> {
             #[serde(borrow)]
             id: Cow<'a, str>,
         }
-        if let Ok(Named { id }) = serde_json::from_str(json) {
-            self.stored.insert(&self.caller, &id, StoredResponse { request: self.request, response: json.to_owned() });
+        let Ok(Named { id }) = serde_json::from_str(json) else { return Ok(()) };
+        let response = NewResponse {
+            id: &id,
+            request: &self.request,
+            response: json.to_owned(),
+            previous: self.previous,
+            encrypted_reasoning: self.encrypted_reasoning,
+        };
+        if self.stored.insert(&self.caller, response) {
+            return Ok(());
         }
+        let (parameter, detail) = ("store".to_owned(), self.stored.too_large());
+        Err(Notice { parameter, kind: NoticeKind::Dropped, detail })
     }
 }
 
@@ -86,7 +127,10 @@ impl<P> StoringPipe<P> {
         P: Pipe<O>,
     {
         if let (Some(store), Some(response)) = (self.store.take(), self.pipe.stored_form()) {
-            store.complete(response);
+            // Its last event has said so.
+            if let Err(notice) = store.complete(response) {
+                tracing::debug!(%notice, "the response is not stored");
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use codex_translate::{Dialect, Error, Options};
 use http::{Response, StatusCode};
 
 use crate::app::App;
-use crate::endpoints::storing::{self, StoreOnCompletion, StoringPipe};
+use crate::endpoints::storing::{self, StoreOnCompletion, StoringDecision, StoringPipe};
 use crate::reply::{self, ReplyBody};
 use crate::request::context::RequestContext;
 use crate::stored::ExpandedRequest;
@@ -22,25 +22,25 @@ pub(crate) async fn turn(
     context: &RequestContext,
     body: Bytes,
 ) -> Result<Response<ReplyBody>, Error> {
-    let (ExpandedRequest { body: whole, previous }, _permit) = if dialect.stores {
+    let (ExpandedRequest { body: whole, own, previous }, decision, _permit) = if dialect.stores {
         let (whole, permit) = storing::completed(app, context, &body)?;
-        (whole, Some(permit))
+        let decision = StoringDecision::of(app, whole.own.len(), whole.previous.as_deref());
+        (whole, decision, Some(permit))
     } else {
-        (ExpandedRequest { body: body.clone(), previous: None }, None)
+        (ExpandedRequest { body: body.clone(), own: body.clone(), previous: None }, StoringDecision::never(), None)
     };
     // A large request is freed before its reply has ended.
-    let asked =
-        if dialect.stores { storing::storing_permit(app, body.len()) } else { None }.map(|permit| (body, permit));
-    let options = Options { stores: asked.is_some(), ..context.options.clone() };
+    drop(body);
+    let options = Options { storage: decision.storage.clone(), ..context.options.clone() };
     let mut turn = prepare(app, dialect, context, &options, whole)?;
-    turn.plan.previous_response_id = previous;
-    let mut store = asked.and_then(|(asked, permit)| StoreOnCompletion::of(app, context, &turn.plan, asked, permit));
+    turn.plan.previous_response_id = previous.as_ref().map(|response| response.id().to_owned());
+    let mut store = StoreOnCompletion::of(app, context, &turn.plan, own, previous, decision);
     let record = &context.record;
     if turn.plan.stream {
         record.set_stream();
     }
     let reply = turn.send().await?;
-    let notices = reply.notices().to_vec();
+    let mut notices = reply.notices().to_vec();
     let mut response = if reply.is_stream() {
         let mut relay = reply.into_relay(record.clone(), |plan, reply_id| StoringPipe {
             pipe: dialect.pipe(plan, reply_id),
@@ -51,7 +51,7 @@ pub(crate) async fn turn(
     } else {
         let whole = reply.collect_observed(record).await?;
         if let (Some(store), Some(json)) = (store, whole.stored_form()) {
-            store.complete(json);
+            notices.extend(store.complete(json).err());
         }
         reply::json(StatusCode::OK, &whole)
     };

@@ -1,61 +1,36 @@
 //! Completes the conversation of a request that refers to stored responses.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_translate::{Error, ErrorKind};
-use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::store::{Stored, StoredResponse};
-
-/// The longest chain of responses, each of which continues the one before; this bounds a cycle.
-const MAX_TURNS: usize = 10_000;
-
-/// A request's members, as their original text.
-type RequestMembers = BTreeMap<String, Box<RawValue>>;
+use super::items::{ItemForm, ItemHead, items};
+use super::response::StoredResponse;
+use super::store::Stored;
 
 /// A request whose conversation is complete.
 #[derive(Debug)]
 pub(crate) struct ExpandedRequest {
     /// The body, without `previous_response_id` and with the items instead of references to them.
     pub(crate) body: Bytes,
+    /// The same without the conversation before it: what is stored with the response.
+    pub(crate) own: Bytes,
     /// The response that it continues.
-    pub(crate) previous: Option<String>,
+    pub(crate) previous: Option<Arc<StoredResponse>>,
 }
 
-/// The members that identify an item.
-#[derive(Deserialize)]
-struct ItemRef<'a> {
-    #[serde(borrow, default)]
-    r#type: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    id: Option<Cow<'a, str>>,
-}
-
-/// The members of a response that are read.
-#[derive(Deserialize)]
-struct StoredOutput {
-    #[serde(default)]
-    output: Vec<Box<RawValue>>,
-}
-
-/// The members of a stored request that are read.
-#[derive(Deserialize)]
-struct StoredInput {
-    #[serde(default)]
-    previous_response_id: Option<String>,
-    #[serde(default)]
-    input: Option<Box<RawValue>>,
-}
-
-/// A text as the message item that it stands for.
-#[derive(Serialize)]
-struct UserMessage<'a> {
-    r#type: &'static str,
-    role: &'static str,
-    content: &'a RawValue,
+/// The conversation that a request continues.
+#[derive(Debug)]
+pub(crate) struct Continued {
+    /// The id of its last response.
+    id: String,
+    /// That response, if it is stored.
+    pub(crate) response: Option<Arc<StoredResponse>>,
+    pub(crate) items: Vec<Box<RawValue>>,
 }
 
 impl Stored {
@@ -64,139 +39,161 @@ impl Stored {
     /// are not changed.
     ///
     /// # Errors
-    /// The response that it continues is not stored: the client has to send the whole conversation. Or the whole is
-    /// larger than `limit_bytes`.
+    /// The response that it continues is not stored, or an item that it refers to in addition: the client has to send
+    /// the whole conversation. Or the whole is larger than `limit_bytes`.
     pub(crate) fn expand(&self, caller: &str, body: &Bytes, limit_bytes: usize) -> Result<ExpandedRequest, Error> {
-        let as_it_is = || ExpandedRequest { body: body.clone(), previous: None };
+        let as_it_is = || ExpandedRequest { body: body.clone(), own: body.clone(), previous: None };
         if !self.may_complete(body) {
             return Ok(as_it_is());
         }
         // Errors in the body are reported by the endpoint that parses it.
-        let Ok(mut members) = serde_json::from_slice::<RequestMembers>(body) else { return Ok(as_it_is()) };
-        let previous = members.remove("previous_response_id").filter(|id| id.get() != "null");
-        let previous: Option<String> = previous
+        let Ok(mut members) = serde_json::from_slice::<BTreeMap<Cow<'_, str>, &RawValue>>(body) else {
+            return Ok(as_it_is());
+        };
+        let previous: Option<String> = members
+            .remove("previous_response_id")
+            .filter(|id| id.get() != "null")
             .map(|id| serde_json::from_str(id.get()))
             .transpose()
             .map_err(|_| Error::invalid("previous_response_id", "`previous_response_id` must be a string"))?;
-        let mut input = match &previous {
-            Some(id) => self.conversation(caller, id, limit_bytes)?,
+        let continued = previous.map(|id| self.continued(caller, id, limit_bytes)).transpose()?;
+        let new = match members.remove("input").filter(|input| input.get() != "null").map(items) {
             None => Vec::new(),
+            Some(Ok(new)) => new,
+            Some(Err(_)) => return Ok(as_it_is()),
         };
-        if let Some(new) = members.remove("input").filter(|input| input.get() != "null") {
-            let Ok(new) = items(&new) else { return Ok(as_it_is()) };
-            input.extend(new);
+        let completed = self.completed(caller, continued.as_ref(), &new, limit_bytes)?;
+        if continued.is_none() && completed.is_none() {
+            return Ok(as_it_is());
         }
-        let input = self.with_items(caller, input, limit_bytes)?;
-        if previous.is_some() || !input.is_empty() {
-            members.insert("input".to_owned(), to_raw_value(&input).map_err(unwritable)?);
-        }
-        Ok(ExpandedRequest { body: serde_json::to_vec(&members).map_err(unwritable)?.into(), previous })
+        let own = completed.unwrap_or(new);
+        let before = continued.iter().flat_map(|continued| &continued.items).map(|item| &**item);
+        let whole: Vec<_> = before.chain(own.iter().map(|item| &**item)).collect();
+        let (whole, own) = (to_raw_value(&whole).map_err(unwritable)?, own_body(&own)?);
+        members.insert(Cow::Borrowed("input"), &whole);
+        let body = serde_json::to_vec(&members).map_err(unwritable)?.into();
+        Ok(ExpandedRequest { body, own, previous: continued.and_then(|continued| continued.response) })
     }
 
     /// Returns the conversation up to the end of the response `id`.
     ///
     /// # Errors
-    /// That response, or one before it, is not stored, or all of it is larger than `limit_bytes`.
-    pub(crate) fn conversation(&self, caller: &str, id: &str, limit_bytes: usize) -> Result<Vec<Box<RawValue>>, Error> {
+    /// That response is not stored, or all of it is larger than `limit_bytes`.
+    pub(crate) fn continued(&self, caller: &str, id: String, limit_bytes: usize) -> Result<Continued, Error> {
+        let response = self.get(caller, &id).ok_or_else(|| not_found(&id))?;
         let mut bytes = 0;
-        let mut turns = Vec::new();
-        let mut next = Some(id.to_owned());
-        while let Some(id) = next {
-            let entry = self.get(caller, &id).filter(|_| turns.len() < MAX_TURNS).ok_or_else(|| not_found(&id))?;
-            let (input, previous) = asked(&entry);
-            let output = output(&entry);
-            bytes += input.iter().chain(&output).map(|item| item.get().len()).sum::<usize>();
+        let mut items = Vec::new();
+        for item in response.chain().into_iter().flat_map(|link| link.input.iter().chain(link.output.iter())) {
+            bytes += item.len();
             check_size(bytes, limit_bytes)?;
-            turns.push((input, output));
-            next = previous;
+            items.push(RawValue::from_string(item.to_owned()).map_err(unwritable)?);
         }
-        let items = turns.into_iter().rev().flat_map(|(input, output)| input.into_iter().chain(output)).collect();
-        self.with_items(caller, items, limit_bytes)
+        Ok(Continued { id, response: Some(response), items })
     }
 
-    /// Returns the input of the response `id`: the conversation before it, and its own input.
+    /// Returns the items of a request's input, complete: references are replaced with the items, items that the
+    /// conversation before it has are left out, and reasoning gets its encrypted form back. `None` if nothing changes.
     ///
     /// # Errors
-    /// A response of the conversation is not stored.
-    pub(crate) fn input_of(&self, caller: &str, id: &str) -> Result<Vec<Box<RawValue>>, Error> {
-        let entry = self.get(caller, id).ok_or_else(|| not_found(id))?;
-        let (input, previous) = asked(&entry);
-        // The limit is that of requests.
-        let conversation = |id: String| self.conversation(caller, &id, usize::MAX);
-        let mut items = previous.map_or_else(|| Ok(Vec::new()), conversation)?;
-        items.extend(self.with_items(caller, input, usize::MAX)?);
-        Ok(items)
-    }
-
-    /// Replaces references to stored items with the items. One item may be referred to many times.
-    ///
-    /// # Errors
-    /// All of them are larger than `limit_bytes`.
-    pub(crate) fn with_items(
+    /// A request that continues a response refers to an item that is not stored. Or all of it is larger than
+    /// `limit_bytes`.
+    pub(crate) fn completed<'a>(
         &self,
         caller: &str,
-        items: Vec<Box<RawValue>>,
+        continued: Option<&Continued>,
+        new: &[Cow<'a, RawValue>],
         limit_bytes: usize,
-    ) -> Result<Vec<Box<RawValue>>, Error> {
-        let mut bytes = 0;
-        let whole = |item: Box<RawValue>| {
-            let item = match reference(&item) {
-                Some(id) => self.item(caller, &id).unwrap_or(item),
-                None => item,
+    ) -> Result<Option<Vec<Cow<'a, RawValue>>>, Error> {
+        let heads: Vec<_> = new.iter().map(|item| ItemHead::read(item.get())).collect();
+        if !self.is_in_use() || heads.iter().all(|head| head.id.is_none()) {
+            return Ok(None);
+        }
+        let known = continued.map(Continued::known).unwrap_or_default();
+        let given = heads.iter().filter(|head| head.form != ItemForm::Reference);
+        let mut seen: HashSet<_> = given.filter_map(|head| head.id.as_deref()).collect();
+        let mut bytes = continued.map_or(0, |continued| continued.items.iter().map(|item| item.get().len()).sum());
+        let (mut completed, mut is_changed) = (Vec::new(), false);
+        for (item, head) in new.iter().zip(&heads) {
+            let Some(id) = head.id.as_deref() else {
+                completed.push(item.clone());
+                continue;
             };
-            bytes += item.get().len();
+            let is_there = match known.get(id) {
+                // A client can give several of its own items the same id.
+                Some(known) => !head.is_of_client || head.form == ItemForm::Reference || *known == item.get(),
+                None => head.form == ItemForm::Reference && !seen.insert(id),
+            };
+            if is_there {
+                is_changed = true;
+                continue;
+            }
+            let found = if head.form == ItemForm::Whole { None } else { self.item(caller, id) };
+            match (found, continued) {
+                (Some(found), _) => {
+                    is_changed = true;
+                    completed.push(Cow::Owned(found));
+                }
+                (None, Some(continued)) if head.form == ItemForm::Reference => {
+                    return Err(item_not_found(&continued.id, id));
+                }
+                (None, _) => completed.push(item.clone()),
+            }
+            bytes += completed.last().map_or(0, |item| item.get().len());
             check_size(bytes, limit_bytes)?;
-            Ok(item)
-        };
-        items.into_iter().map(whole).collect()
+        }
+        Ok(is_changed.then_some(completed))
     }
 
     /// Returns whether a request may grow by what is stored; the words can also appear in what the user says.
     pub(crate) fn may_complete(&self, body: &[u8]) -> bool {
         self.is_in_use()
-            && ["\"previous_response_id\"", "\"item_reference\""]
+            && ["\"previous_response_id\"", "\"id\""]
                 .iter()
                 .any(|word| memchr::memmem::find(body, word.as_bytes()).is_some())
     }
+}
 
-    /// Returns the item `id` of a stored response.
-    fn item(&self, caller: &str, id: &str) -> Option<Box<RawValue>> {
-        let is_it = |item: &RawValue| {
-            serde_json::from_str(item.get()).is_ok_and(|ItemRef { id: found, .. }| found.as_deref() == Some(id))
-        };
-        self.find(caller, id, |entry| output(entry).into_iter().find(|item| is_it(item)))
+impl StoredResponse {
+    /// Returns the input of the response, with the ids of its items: the conversation before it, and its own.
+    pub(crate) fn whole_input(&self) -> Vec<(String, &str)> {
+        let mut items = Vec::new();
+        for link in self.chain() {
+            let input = link.input.iter().enumerate();
+            items.extend(input.map(|(at, item)| (link.input_id(at, &ItemHead::read(item)), item)));
+            if !std::ptr::eq(link, self) {
+                let id = |item| ItemHead::read(item).id.map(Cow::into_owned).unwrap_or_default();
+                items.extend(link.output.iter().map(|item| (id(item), item)));
+            }
+        }
+        items
     }
 }
 
-/// Returns the id of the item that this one refers to.
-fn reference(item: &RawValue) -> Option<String> {
-    let ItemRef { r#type, id } = serde_json::from_str(item.get()).ok()?;
-    (r#type.as_deref() == Some("item_reference")).then_some(id?.into_owned())
+impl Continued {
+    /// Makes the conversation of a response that is not stored.
+    pub(crate) fn of_items(id: String, items: Vec<Box<RawValue>>) -> Self {
+        Self { id, response: None, items }
+    }
+
+    /// Returns the items by their ids.
+    fn known(&self) -> HashMap<Cow<'_, str>, &str> {
+        let items = self.items.iter().map(|item| item.get());
+        let mut known: HashMap<_, _> = items.filter_map(|item| Some((ItemHead::read(item).id?, item))).collect();
+        for link in self.response.iter().flat_map(|response| response.chain()) {
+            let made_up =
+                link.input.iter().enumerate().map(|(at, item)| (link.input_id(at, &ItemHead::read(item)), item));
+            known.extend(made_up.map(|(id, item)| (Cow::Owned(id), item)));
+        }
+        known
+    }
 }
 
-fn asked(entry: &StoredResponse) -> (Vec<Box<RawValue>>, Option<String>) {
-    // It was parsed when it arrived.
-    let Ok(StoredInput { previous_response_id, input }) = serde_json::from_slice(&entry.request) else {
-        return Default::default();
-    };
-    (input.and_then(|input| items(&input).ok()).unwrap_or_default(), previous_response_id)
-}
-
-fn output(entry: &StoredResponse) -> Vec<Box<RawValue>> {
-    serde_json::from_str(&entry.response).map_or_else(|_| Vec::new(), |StoredOutput { output }| output)
-}
-
-/// Returns the items of an input; a text is the user's message.
+/// Returns the body to store of a request with these items of its own.
 ///
 /// # Errors
-/// The input is neither a text nor a list.
-pub(crate) fn items(input: &RawValue) -> Result<Vec<Box<RawValue>>, Error> {
-    if input.get().starts_with('"') {
-        let message = UserMessage { r#type: "message", role: "user", content: input };
-        return to_raw_value(&message).map(|message| vec![message]).map_err(unwritable);
-    }
-    serde_json::from_str(input.get())
-        .map_err(|_| Error::invalid("input", "`input` must be a string or an array of items"))
+/// It cannot be written.
+pub(crate) fn own_body(items: &[Cow<'_, RawValue>]) -> Result<Bytes, Error> {
+    serde_json::to_vec(&BTreeMap::from([("input", items)])).map(Bytes::from).map_err(unwritable)
 }
 
 /// Checks the size of a completed request: the limit is that of a request that is sent whole.
@@ -209,37 +206,18 @@ fn check_size(bytes: usize, limit_bytes: usize) -> Result<(), Error> {
 }
 
 /// Returns the error for a response that is not stored, in OpenAI's words.
-fn not_found(id: &str) -> Error {
+pub(crate) fn not_found(id: &str) -> Error {
     let message = format!("Previous response with id '{id}' not found.");
+    Error::invalid("previous_response_id", message).with_code("previous_response_not_found")
+}
+
+/// Returns the error for an item that a request refers to in addition to the response that it continues. It is the one
+/// upon which clients send the whole conversation.
+fn item_not_found(response: &str, item: &str) -> Error {
+    let message = format!("Previous response with id '{response}' not found with the item '{item}'.");
     Error::invalid("previous_response_id", message).with_code("previous_response_not_found")
 }
 
 fn unwritable(error: serde_json::Error) -> Error {
     Error::new(ErrorKind::Internal, format!("cannot write the request: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_request_grows_to_the_limit_of_one_that_is_sent_whole() {
-        let stored = Stored::new(1 << 20);
-        let item = json!({"id": "item_1", "type": "message", "role": "assistant", "content": "x".repeat(1000)});
-        let request = Bytes::from(json!({"model": "m", "input": "y".repeat(1000)}).to_string());
-        let response = json!({"id": "resp_1", "output": [item]}).to_string();
-        stored.insert("", "resp_1", StoredResponse { request, response });
-        let references = vec![json!({"type": "item_reference", "id": "item_1"}); 10];
-        for body in
-            [json!({"model": "m", "input": references}), json!({"model": "m", "previous_response_id": "resp_1"})]
-        {
-            let body = Bytes::from(body.to_string());
-            assert!(stored.may_complete(&body));
-            let error = stored.expand("", &body, 1500).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::TooLarge);
-            assert!(stored.expand("", &body, 20_000).unwrap().body.len() > 2000);
-        }
-    }
 }

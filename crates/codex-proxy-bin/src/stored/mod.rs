@@ -3,11 +3,18 @@
 //!
 //! The backend stores none, and many clients rely on it: they send `previous_response_id` and only the new input, or an
 //! `item_reference` instead of an item. So responses are stored here, in memory only, each for the caller whose request
-//! it answered, up to a total size; the least recently used are evicted first. The request is stored as it was sent,
-//! and parsed only when a client continues the response, so storing costs a reply next to nothing.
+//! it answered, up to a total size; the least recently used are evicted first. A response holds those that it continues,
+//! so what a client has been promised does not depend on what became of them.
 
 mod conversation;
+mod items;
+mod response;
 mod store;
 
-pub(crate) use conversation::{ExpandedRequest, items};
-pub(crate) use store::{Stored, StoredResponse};
+#[cfg(test)]
+mod tests;
+
+pub(crate) use conversation::{Continued, ExpandedRequest, own_body};
+pub(crate) use items::items;
+pub(crate) use response::{NewResponse, StoredResponse};
+pub(crate) use store::Stored;

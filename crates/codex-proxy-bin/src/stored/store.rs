@@ -1,20 +1,22 @@
 //! The stored responses, and their eviction.
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use bytes::Bytes;
 use lru::LruCache;
-use memchr::memmem::Finder;
+use serde_json::value::RawValue;
 
+use super::items::{ItemForm, ItemHead, ItemText};
+use super::response::{NewResponse, StoredResponse, chain_bytes, made_up};
 use crate::sync::lock;
-
-/// The approximate size of an entry in addition to its texts.
-const ENTRY_BYTES: usize = 256;
 
 /// The stored responses of all callers.
 #[derive(Debug)]
 pub(crate) struct Stored {
     limit_bytes: usize,
+    /// The memory of everything that is stored, and of what running turns continue.
+    total: Arc<AtomicUsize>,
     entries: Mutex<Entries>,
 }
 
@@ -22,22 +24,26 @@ pub(crate) struct Stored {
 struct Entries {
     /// By caller and id of the response, least recently used first.
     by_id: LruCache<(String, String), Arc<StoredResponse>>,
-    bytes: usize,
+    /// The items of each caller.
+    by_item: HashMap<String, BTreeMap<ItemKey, Place>>,
+    number: u64,
 }
 
-/// One response, and the request that it answers.
+/// An item's id, whether it is an output, and the number of the response: of several, the last one is the newest output.
+type ItemKey = (String, bool, u64);
+
+/// Where an item is.
 #[derive(Debug)]
-pub(crate) struct StoredResponse {
-    /// The body of the request, as the client sent it.
-    pub(crate) request: Bytes,
-    /// The whole response, as JSON.
-    pub(crate) response: String,
+struct Place {
+    response: Arc<StoredResponse>,
+    at: usize,
 }
 
 impl Stored {
     /// Makes an empty store of at most `limit_bytes`.
     pub(crate) fn new(limit_bytes: usize) -> Self {
-        Self { limit_bytes, entries: Mutex::new(Entries { by_id: LruCache::unbounded(), bytes: 0 }) }
+        let entries = Entries { by_id: LruCache::unbounded(), by_item: HashMap::new(), number: 0 };
+        Self { limit_bytes, total: Arc::default(), entries: Mutex::new(entries) }
     }
 
     /// Returns whether anything is stored.
@@ -45,28 +51,57 @@ impl Stored {
         self.limit_bytes > 0
     }
 
-    /// Returns whether an entry of this size may be stored: more than a quarter of the limit would evict too much.
-    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
-        bytes <= self.limit_bytes / 4 && self.is_in_use()
+    /// Returns how large the response to a request of `request_bytes` may be that continues `previous`: a response and
+    /// the whole conversation before it count towards the limit. If it is not larger, [`insert`](Self::insert) stores
+    /// it.
+    ///
+    /// # Errors
+    /// The response cannot be stored, for the reason given.
+    pub(crate) fn room_for(&self, request_bytes: usize, previous: Option<&StoredResponse>) -> Result<usize, String> {
+        // What was evicted while turns continue it is still in memory.
+        if self.bytes() > self.limit_bytes.saturating_mul(2) {
+            return Err("too many running requests continue stored responses".to_owned());
+        }
+        let room = self.limit_bytes.checked_sub(chain_bytes(request_bytes, previous));
+        room.filter(|room| *room > 0).ok_or_else(|| self.too_large())
     }
 
-    /// Stores a response for `caller`, unless it is too large.
-    pub(crate) fn insert(&self, caller: &str, id: &str, entry: StoredResponse) {
-        let size = entry.size();
-        if !self.has_room_for(size) {
-            tracing::debug!(size, "the response is too large to store");
-            return;
+    /// Returns why a response is not stored.
+    pub(crate) fn too_large(&self) -> String {
+        match self.limit_bytes >> 20 {
+            0 => format!("the response and its conversation are larger than {} bytes", self.limit_bytes),
+            limit => format!("the response and its conversation are larger than {limit} MiB"),
         }
+    }
+
+    /// Stores a response for `caller`, unless it is too large; the least recently used are evicted.
+    pub(crate) fn insert(&self, caller: &str, new: NewResponse<'_>) -> bool {
+        if new.chain_bytes() > self.limit_bytes {
+            return false;
+        }
+        let number = {
+            let mut entries = self.entries();
+            entries.number += 1;
+            entries.number
+        };
+        let response = Arc::new(new.into_stored(number, &self.total));
+        let items = indexed(&response).collect::<Vec<_>>();
         let mut entries = self.entries();
-        entries.bytes += size;
-        if let Some(before) = entries.by_id.put((caller.to_owned(), id.to_owned()), Arc::new(entry)) {
-            entries.bytes -= before.size();
+        let before = entries.by_id.put((caller.to_owned(), response.id.clone()), Arc::clone(&response));
+        if let Some(before) = before {
+            entries.forget_items(caller, &before);
         }
-        while entries.bytes > self.limit_bytes
-            && let Some((_, oldest)) = entries.by_id.pop_lru()
+        if !items.is_empty() {
+            entries.by_item.entry(caller.to_owned()).or_default().extend(items);
+        }
+        // It was promised to be stored, so it stays even if running turns hold too much of what was evicted.
+        while self.bytes() > self.limit_bytes
+            && entries.by_id.len() > 1
+            && let Some(((caller, _), oldest)) = entries.by_id.pop_lru()
         {
-            entries.bytes -= oldest.size();
+            entries.forget_items(&caller, &oldest);
         }
+        true
     }
 
     /// Returns the response `id` of `caller`, and marks it as used.
@@ -74,20 +109,48 @@ impl Stored {
         self.entries().by_id.get(&(caller.to_owned(), id.to_owned())).cloned()
     }
 
+    /// Returns whether the response `id` of `caller` is stored.
+    pub(crate) fn has(&self, caller: &str, id: &str) -> bool {
+        self.entries().by_id.contains(&(caller.to_owned(), id.to_owned()))
+    }
+
     /// Deletes the response `id` of `caller`; false if there is none.
     pub(crate) fn delete(&self, caller: &str, id: &str) -> bool {
         let mut entries = self.entries();
         let Some(entry) = entries.by_id.pop(&(caller.to_owned(), id.to_owned())) else { return false };
-        entries.bytes -= entry.size();
+        entries.forget_items(caller, &entry);
         true
     }
 
-    /// Returns what `pick` finds in the responses of `caller` whose text contains `word`, most recently used first.
-    pub(crate) fn find<T>(&self, caller: &str, word: &str, pick: impl Fn(&StoredResponse) -> Option<T>) -> Option<T> {
-        let word = Finder::new(word);
+    /// Returns the item `id` of the caller's responses or of their requests.
+    pub(super) fn item(&self, caller: &str, id: &str) -> Option<Box<RawValue>> {
+        let (response, text, at) = {
+            let entries = self.entries();
+            let keys = (id.to_owned(), false, 0)..=(id.to_owned(), true, u64::MAX);
+            let found = entries.by_item.get(caller).and_then(|items| items.range(keys).next_back());
+            match found {
+                Some(((_, true, _), Place { response, at })) => (Arc::clone(response), output as TextOf, *at),
+                Some(((_, false, _), Place { response, at })) => (Arc::clone(response), input as TextOf, *at),
+                None => {
+                    let (response, at) = made_up(id)?;
+                    let response = entries.by_id.peek(&(caller.to_owned(), response))?;
+                    let item = response.input.item(at)?;
+                    ItemHead::read(item).id.is_none().then(|| (Arc::clone(response), input as TextOf, at))?
+                }
+            }
+        };
+        RawValue::from_string(text(&response).item(at)?.to_owned()).ok()
+    }
+
+    /// Returns whether no memory is taken.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
         let entries = self.entries();
-        let mut own = entries.by_id.iter().filter(|((of, _), _)| of == caller).map(|(_, entry)| entry);
-        own.find_map(|entry| word.find(entry.response.as_bytes()).and_then(|_| pick(entry)))
+        self.bytes() == 0 && entries.by_id.is_empty() && entries.by_item.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.total.load(Ordering::Relaxed)
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -95,50 +158,35 @@ impl Stored {
     }
 }
 
-impl StoredResponse {
-    fn size(&self) -> usize {
-        self.request.len() + self.response.len() + ENTRY_BYTES
-    }
+type TextOf = fn(&StoredResponse) -> &ItemText;
+
+fn input(response: &StoredResponse) -> &ItemText {
+    &response.input
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn output(response: &StoredResponse) -> &ItemText {
+    &response.output
+}
 
-    fn entry(bytes: usize) -> StoredResponse {
-        StoredResponse { request: Bytes::from(vec![b'x'; bytes]), response: String::new() }
-    }
+/// Returns the items that are found by their own ids. One that is only an id itself is none.
+fn indexed(response: &Arc<StoredResponse>) -> impl Iterator<Item = (ItemKey, Place)> {
+    [(false, &response.input), (true, &response.output)].into_iter().flat_map(move |(is_output, items)| {
+        items.iter().enumerate().filter_map(move |(at, item)| {
+            let head = ItemHead::read(item);
+            let id = head.id.filter(|_| head.form != ItemForm::Reference)?.into_owned();
+            Some(((id, is_output, response.number), Place { response: Arc::clone(response), at }))
+        })
+    })
+}
 
-    #[test]
-    fn a_response_belongs_to_its_caller() {
-        let stored = Stored::new(1 << 20);
-        stored.insert("ada", "resp_1", entry(1));
-        assert!(stored.get("ada", "resp_1").is_some() && stored.get("bob", "resp_1").is_none());
-        assert!(!stored.delete("bob", "resp_1") && stored.delete("ada", "resp_1") && !stored.delete("ada", "resp_1"));
-        assert!(stored.get("ada", "resp_1").is_none());
-    }
-
-    #[test]
-    fn the_least_recently_used_is_evicted_first() {
-        let stored = Stored::new(10 * (1000 + ENTRY_BYTES));
-        (0..10).for_each(|n| stored.insert("", &n.to_string(), entry(1000)));
-        assert!(stored.get("", "0").is_some());
-        stored.insert("", "10", entry(1000));
-        assert!(stored.get("", "0").is_some() && stored.get("", "1").is_none() && stored.get("", "10").is_some());
-        // Storing the same id again replaces the response.
-        stored.insert("", "10", entry(1000));
-        assert!(stored.get("", "2").is_some());
-        assert_eq!((0..11).filter(|n| stored.delete("", &n.to_string())).count(), 10);
-        assert_eq!(stored.entries().bytes, 0);
-    }
-
-    #[test]
-    fn what_is_too_large_is_not_stored_and_evicts_nothing() {
-        let stored = Stored::new(4000);
-        stored.insert("", "small", entry(100));
-        stored.insert("", "large", entry(1000));
-        assert!(stored.get("", "small").is_some() && stored.get("", "large").is_none());
-        assert!(stored.has_room_for(1000) && !stored.has_room_for(1001));
-        assert!(!Stored::new(0).is_in_use() && !Stored::new(0).has_room_for(0));
+impl Entries {
+    fn forget_items(&mut self, caller: &str, response: &Arc<StoredResponse>) {
+        let Some(items) = self.by_item.get_mut(caller) else { return };
+        for (key, _) in indexed(response) {
+            items.remove(&key);
+        }
+        if items.is_empty() {
+            self.by_item.remove(caller);
+        }
     }
 }

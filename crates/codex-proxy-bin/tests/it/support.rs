@@ -86,6 +86,13 @@ impl Harness {
         Self::start_as(sim, store, |config| config.access(access).limits(limits)).await
     }
 
+    /// Starts with at most this much memory for stored responses.
+    pub(crate) async fn start_storing(stored_bytes: usize) -> Self {
+        let sim = Sim::start(backend()).await.unwrap();
+        let store = MemoryStore::with_tokens(tokens_of(&sim));
+        Self::start_as(sim, store, |config| config.stored_bytes(stored_bytes)).await
+    }
+
     async fn start_as(sim: Sim, store: MemoryStore, with: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Self {
         let config = Config::builder()
             .upstream_url(sim.upstream_url())

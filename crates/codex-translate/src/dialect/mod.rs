@@ -324,7 +324,7 @@ impl WholeReply {
     pub fn stored_form(&self) -> Option<&str> {
         match self {
             Self::Chat(_) => None,
-            Self::Responses(response) => Some(response.json()),
+            Self::Responses(response) => Some(response.stored_form()),
         }
     }
 }

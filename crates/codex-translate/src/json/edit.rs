@@ -38,6 +38,23 @@ impl<'a> ObjectEdit<'a> {
         self.changes.insert(at, change);
     }
 
+    /// Removes the member `key`, whose value is `found`. A key that is written with escapes gets the value null.
+    pub(crate) fn remove(&mut self, key: &str, found: &RawValue) {
+        let Some(span) = self.span(found.get()) else { return };
+        let before = self.object[..span.start].trim_ascii_end().strip_suffix(':').map(str::trim_ascii_end);
+        let before = before.and_then(|before| before.strip_suffix(&*format!("\"{key}\""))).map(str::trim_ascii_end);
+        let after = &self.object[span.end..];
+        let comma = after.len() - after.trim_ascii_start().len();
+        let range = match before {
+            Some(before) if before.ends_with(',') => before.len() - 1..span.end,
+            Some(before) if after[comma..].starts_with(',') => before.len()..span.end + comma + 1,
+            Some(before) => before.len()..span.end,
+            None => return self.set(key, Some(found), "null"),
+        };
+        let at = self.changes.partition_point(|(span, _)| span.start <= range.start);
+        self.changes.insert(at, (range, Cow::Borrowed("")));
+    }
+
     /// Returns the object's new text as the pieces to concatenate.
     pub(crate) fn pieces(&self) -> Vec<&str> {
         let mut pieces = Vec::with_capacity(2 * self.changes.len() + 1);
@@ -88,5 +105,22 @@ mod tests {
         check(r#"{"b":{"a":7},"a":[]}"#, r#"{"b":[2],"a":1}"#);
         check("{ }", r#"{ "b":[2],"a":1}"#);
         check(r#"{"b":1,"b":2}"#, r#"{"b":1,"b":[2],"a":1}"#);
+    }
+
+    #[test]
+    fn members_are_removed_with_their_comma() {
+        for (object, expected) in [
+            (r#"{"a":1,"b":2}"#, r#"{"b":2}"#),
+            (r#"{"b":2 , "a" : "x"}"#, r#"{"b":2 }"#),
+            (r#"{"b":2,"a":[1],"c":3}"#, r#"{"b":2,"c":3}"#),
+            (r#"{ "a": {} }"#, "{ }"),
+            (r#"{"\u0061":1}"#, r#"{"\u0061":null}"#),
+        ] {
+            let [a] = members(object, ["a"]).unwrap();
+            let mut edit = ObjectEdit::new(object);
+            edit.remove("a", a.unwrap());
+            assert_eq!(edit.text(), expected);
+            serde_json::from_str::<serde_json::Value>(&edit.text()).unwrap();
+        }
     }
 }

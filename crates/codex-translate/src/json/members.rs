@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::node::BorrowedStr;
 use super::text::Text;
 use crate::error::Error;
 
@@ -33,6 +34,31 @@ pub(crate) fn members_of<'a, const N: usize>(
     keys: [&str; N],
 ) -> Result<[Option<&'a RawValue>; N], Error> {
     Ok(members(object.get(), keys)?.map(present))
+}
+
+/// Returns all members of a JSON object, in their order; null counts as a value.
+///
+/// # Errors
+/// The text is not a single JSON object.
+pub(crate) fn every_member(object: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, Error> {
+    struct MembersVisitor;
+    impl<'de> Visitor<'de> for MembersVisitor {
+        type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut found = Vec::new();
+            while let Some(BorrowedStr(key)) = map.next_key()? {
+                found.push((key, map.next_value()?));
+            }
+            Ok(found)
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(object);
+    deserializer.deserialize_map(MembersVisitor).map_err(|error| Error::protocol(format!("not a JSON object: {error}")))
 }
 
 /// Returns the elements of a list; an absent list has none.

@@ -11,7 +11,7 @@ mod surrogates;
 mod text;
 
 pub(crate) use edit::ObjectEdit;
-pub(crate) use members::{list, members, members_of, number, present, word};
+pub(crate) use members::{every_member, list, members, members_of, number, present, word};
 pub(crate) use node::{
     BorrowedStr, Members, Node, Object, Path, Raw, ValueKind, find, last_of_each, parse, text, to_raw,
 };

@@ -71,6 +71,9 @@ mod source;
 pub use chat::{ChatFold, ChatPipe, ChatStream};
 pub use event_buffer::EventBuffer;
 pub use pipe::{Fold, Pipe};
-pub use responses::{CompactionFold, CompactionReply, Response, ResponseStream, ResponsesFold, ResponsesPipe};
+pub use responses::{
+    CompactionFold, CompactionReply, Response, ResponseStream, ResponsesFold, ResponsesPipe, StoredReply,
+    without_encrypted_reasoning,
+};
 pub use sink::EventSink;
 pub use source::{Chunk, EventReader};

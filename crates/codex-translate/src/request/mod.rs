@@ -8,6 +8,7 @@
 
 mod body;
 mod conversation;
+pub(crate) mod echo;
 mod estimate;
 pub mod images;
 mod lite;

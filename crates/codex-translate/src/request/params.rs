@@ -80,7 +80,7 @@
 //! | `instructions` | forwarded | unchanged; empty if absent |
 //! | `max_output_tokens` | emulated | the reply is cut off at the limit |
 //! | `max_tool_calls` | dropped | not supported by the backend |
-//! | `metadata` | dropped | nothing is stored here |
+//! | `metadata` | emulated | the response repeats it |
 //! | `model` | forwarded | as the slug of its profile |
 //! | `moderation` | dropped | not supported by the backend |
 //! | `parallel_tool_calls` | forwarded | unchanged |
@@ -92,7 +92,7 @@
 //! | `reasoning` | clamped | `effort` to the nearest of the model; `summary` if the model supports it; not `mode` |
 //! | `safety_identifier` | dropped | not supported by the backend |
 //! | `service_tier` | clamped | `fast` means `priority`; sent if the model lists it |
-//! | `store` | emulated | by an embedder that stores responses (`Options::stores`); otherwise dropped |
+//! | `store` | emulated | by an embedder that stores responses (`Options::storage`); otherwise dropped |
 //! | `stream` | emulated | the backend always streams |
 //! | `stream_options` | forwarded | only members that the backend knows |
 //! | `temperature` | dropped | not supported by the backend |
@@ -154,6 +154,17 @@
 use crate::error::Error;
 use crate::json::Node;
 use crate::notice::Notices;
+
+/// The values that `include` may have (docs/backend.md §2.4).
+pub const INCLUDABLE: &[&str] = &[
+    "code_interpreter_call.outputs",
+    "computer_call_output.output.image_url",
+    "file_search_call.results",
+    "message.input_image.image_url",
+    "message.output_text.logprobs",
+    "reasoning.encrypted_content",
+    "web_search_call.action.sources",
+];
 
 /// A top-level request parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,7 +302,7 @@ pub const RESPONSES: &[Parameter] = &[
     forwarded("instructions", "unchanged; empty if absent"),
     limit("max_output_tokens"),
     dropped("max_tool_calls", &[], NOT_TAKEN),
-    dropped("metadata", &[], NO_STORE),
+    emulated("metadata", "the response repeats it"),
     forwarded("model", "as the slug of its profile"),
     dropped("moderation", &[], NOT_TAKEN),
     forwarded("parallel_tool_calls", "unchanged"),
@@ -303,7 +314,7 @@ pub const RESPONSES: &[Parameter] = &[
     clamped("reasoning", "`effort` to the nearest of the model; `summary` if the model supports it; not `mode`"),
     dropped("safety_identifier", &[], NOT_TAKEN),
     clamped("service_tier", "`fast` means `priority`; sent if the model lists it"),
-    emulated("store", "by an embedder that stores responses (`Options::stores`); otherwise dropped"),
+    emulated("store", "by an embedder that stores responses (`Options::storage`); otherwise dropped"),
     emulated("stream", "the backend always streams"),
     forwarded("stream_options", "only members that the backend knows"),
     dropped("temperature", &["1", "1.0"], NOT_TAKEN),

@@ -26,7 +26,7 @@ pub use item::{
 };
 pub(crate) use item_reference::is_reference;
 pub use item_reference::item_reference;
-pub(crate) use output::ItemKind;
+pub(crate) use output::{ENCRYPTED, ItemKind};
 pub use output::{ItemBody, MessagePhase, OutputItem, OutputPart};
 pub use raw_event::RawEvent;
 pub(crate) use request::{Conventions, HUB};

@@ -13,6 +13,9 @@ use crate::json::{Text, list, members_of, word};
 /// The longest id of an item that is used; the backend's ids have about fifty characters (docs/backend.md §3.2).
 const MAX_ID_BYTES: usize = 256;
 
+/// The member of reasoning that only the model can read.
+pub(crate) const ENCRYPTED: &str = "encrypted_content";
+
 /// An item of the output, in an event or in a response object.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -68,7 +68,9 @@ impl Case {
 
     pub(crate) fn responses_plan(&self) -> Option<ReplyPlan> {
         let request = responses::ResponsesRequest::from_json(self.read("responses_request.json")?.as_bytes()).unwrap();
-        Some(normalise(request, &Profile::permissive("gpt-5.5"), &self.options()).unwrap().plan)
+        let plan = normalise(request, &Profile::permissive("gpt-5.5"), &self.options()).unwrap().plan;
+        // What a response repeats of its request, and what it leaves out, is in `echo.rs`.
+        Some(ReplyPlan { echo: None, encrypted_reasoning: true, ..plan })
     }
 
     fn is_cut(&self) -> bool {

@@ -5,6 +5,7 @@
 mod backend;
 mod chat_request;
 mod compactions;
+mod echo;
 mod empty_events;
 mod error_table;
 mod events;

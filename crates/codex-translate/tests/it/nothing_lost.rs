@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use codex_translate::{NoticeKind, Options, Profile, chat, normalise, responses, to_responses};
+use codex_translate::{NoticeKind, Options, Profile, Storage, chat, normalise, responses, to_responses};
 use serde_json::{Map, Value, json};
 
 /// Members whose absence changes nothing, by the end of their path, and why.
@@ -44,7 +44,7 @@ fn profile() -> Profile {
 /// Translates a body; an error shows what was changed, too.
 fn outcome(body: &Value) -> Result<(Outcome, BTreeSet<String>), String> {
     let bytes = body.to_string();
-    let options = Options { stores: true, ..Options::default() };
+    let options = Options { storage: Storage::UpTo(usize::MAX), ..Options::default() };
     let translated = if body.get("messages").is_some() {
         chat::ChatRequest::from_json(bytes.as_bytes()).and_then(|request| to_responses(request, &profile(), &options))
     } else {

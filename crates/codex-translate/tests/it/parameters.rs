@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use codex_translate::params::{CHAT, EXTRA, Parameter, RESPONSES, Treatment};
-use codex_translate::{Error, Notice, NoticeKind, Options, Profile, chat, normalise, responses, to_responses};
+use codex_translate::{Error, Notice, NoticeKind, Options, Profile, Storage, chat, normalise, responses, to_responses};
 use serde_json::{Value, json};
 
 /// Returns a value of the parameter that differs from its default.
@@ -50,7 +50,8 @@ fn outcome(chat: bool, name: &str, value: Value) -> Result<Vec<Notice>, Error> {
     };
     body[name] = value;
     let body = body.to_string();
-    let (profile, options) = (Profile::permissive("m"), Options { stores: true, ..Options::default() });
+    let (profile, options) =
+        (Profile::permissive("m"), Options { storage: Storage::UpTo(usize::MAX), ..Options::default() });
     let translated = if chat {
         to_responses(chat::ChatRequest::from_json(body.as_bytes())?, &profile, &options)?
     } else {

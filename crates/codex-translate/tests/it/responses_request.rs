@@ -1,7 +1,7 @@
 //! Responses requests, as clients send them and as they reach the backend.
 
 use codex_translate::{
-    Dialect, Error, NoticeKind, Options, Profile, Sender, Translated, compact, normalise, responses,
+    Dialect, Error, NoticeKind, Options, Profile, Sender, Storage, Translated, compact, normalise, responses,
 };
 use serde_json::{Value, json};
 
@@ -623,10 +623,10 @@ fn lone_surrogates_are_replaced() {
 
 #[test]
 fn responses_are_stored_by_default_if_the_embedder_stores_them() {
-    let plan = |stores, body: Value| {
+    let plan = |storage, body: Value| {
         let request = responses::ResponsesRequest::from_json(body.to_string().as_bytes()).unwrap();
         let Translated { plan, request, .. } =
-            normalise(request, &profile(), &Options { stores, ..Options::default() }).unwrap();
+            normalise(request, &profile(), &Options { storage, ..Options::default() }).unwrap();
         // A stored response can be continued only with its encrypted reasoning.
         assert!(!plan.store || request.include == ["reasoning.encrypted_content"]);
         plan
@@ -638,7 +638,27 @@ fn responses_are_stored_by_default_if_the_embedder_stores_them() {
         // Chat requests are not stored.
         (json!({"model": "m", "messages": [{"role": "user", "content": "x"}]}), false),
     ] {
-        assert_eq!(plan(true, body.clone()).store, store, "{body}");
-        assert!(!plan(false, body).store, "the embedder stores nothing");
+        let stored = plan(Storage::UpTo(7), body.clone());
+        assert_eq!((stored.store, stored.store_bytes == 7), (store, store), "{body}");
+        for none in [Storage::Never, Storage::Refused("too large".to_owned())] {
+            assert!(!plan(none, body.clone()).store, "the embedder stores nothing");
+        }
     }
+}
+
+#[test]
+fn a_request_whose_response_is_not_stored_although_it_could_be_has_a_notice() {
+    let notices = |storage, strict, store: Value| {
+        let body = json!({"model": "m", "input": "x", "store": store}).to_string();
+        let request = responses::ResponsesRequest::from_json(body.as_bytes()).unwrap();
+        normalise(request, &profile(), &Options { storage, strict, ..Options::default() }).map(|it| notices(&it))
+    };
+    let refused = || Storage::Refused("too large".to_owned());
+    for store in [Value::Null, json!(true)] {
+        assert_eq!(notices(refused(), false, store).unwrap(), ["store dropped"]);
+    }
+    assert!(notices(refused(), false, json!(false)).unwrap().is_empty());
+    assert!(notices(Storage::Never, false, Value::Null).unwrap().is_empty());
+    assert_eq!(notices(refused(), true, json!(true)).unwrap_err().param(), Some("store"));
+    assert!(notices(refused(), true, Value::Null).is_ok(), "a strict request need not turn off a default");
 }

@@ -4,7 +4,7 @@ use codex_translate::chat::{ChatRequest, Completion, ToolCall};
 use codex_translate::responses::ResponsesRequest;
 use codex_translate::{
     ChatFold, Chunk, Dialect, Error, Finish, Fold as _, Options, Profile, RawEvent, ReplyPlan, Response, ResponsesFold,
-    Translated, WholeReply, dialect, normalise, to_responses,
+    Storage, Translated, WholeReply, dialect, normalise, to_responses,
 };
 use serde_json::{Value, json};
 
@@ -136,7 +136,8 @@ fn a_prompt_is_the_request_of_one_message() {
         assert_eq!(made.request.to_json(), read.request.to_json());
         assert_eq!((made.plan, made.notices), (read.plan, read.notices));
     };
-    let (profile, options) = (Profile::permissive("m"), Options { stores: true, ..Options::default() });
+    let (profile, options) =
+        (Profile::permissive("m"), Options { storage: Storage::UpTo(usize::MAX), ..Options::default() });
     let chat = |request| to_responses(request, &profile, &options);
     let body = br#"{"model": "m", "messages": [{"role": "user", "content": "Hello \"you\"!"}]}"#;
     check(chat(ChatRequest::prompt("m", "Hello \"you\"!")), chat(ChatRequest::from_json(body).unwrap()));

@@ -1,12 +1,15 @@
 //! `response.create`: a Responses request with a few members of its own.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use codex_translate::{Error, ErrorKind};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::endpoints::websocket::remembered::RememberedResponses;
-use crate::stored::items;
+use crate::stored::{Continued, Stored, StoredResponse, items, own_body};
 
 /// Members that are not part of the request's body.
 const ENVELOPE: [&str; 6] = ["type", "stream_id", "generate", "previous_response_id", "stream", "background"];
@@ -26,6 +29,16 @@ pub(super) struct Create {
     pub(super) generate: bool,
 }
 
+/// The input of a request with the conversation that it continues.
+#[derive(Debug, Default)]
+pub(super) struct WholeInput {
+    pub(super) items: Option<Vec<Box<RawValue>>>,
+    /// The request to store with the response, if it is not all of it.
+    pub(super) own: Option<Bytes>,
+    /// The stored response that it continues.
+    pub(super) previous: Option<Arc<StoredResponse>>,
+}
+
 impl Create {
     /// Parses a frame that was read before.
     ///
@@ -41,7 +54,7 @@ impl Create {
             members.remove(name);
         }
         let input =
-            members.remove("input").filter(|input| input.get() != "null").map(|input| items(&input)).transpose()?;
+            members.remove("input").filter(|input| input.get() != "null").map(|input| owned(&input)).transpose()?;
         Ok(Self { members, input, previous, bytes: frame.len(), generate })
     }
 
@@ -68,21 +81,36 @@ impl Create {
         self.previous.as_deref()
     }
 
-    /// Returns the whole input: the remembered conversation of the response that this continues, or else the stored
-    /// one, and the new input.
+    /// Returns the whole input: the stored conversation of the response that this continues, or else the remembered
+    /// one, and the new input, in which references are replaced with the stored items.
     ///
     /// # Errors
-    /// That response is neither remembered nor stored; the client has to send the whole conversation.
+    /// That response is neither stored nor remembered; the client has to send the whole conversation.
     pub(super) fn whole_input(
         &mut self,
         remembered: &mut RememberedResponses,
-        stored: impl FnOnce(&str) -> Result<Vec<Box<RawValue>>, Error>,
-    ) -> Result<Option<Vec<Box<RawValue>>>, Error> {
+        stored: &Stored,
+        caller: &str,
+        limit_bytes: usize,
+    ) -> Result<WholeInput, Error> {
         let new = self.input.take();
-        let Some(previous) = self.previous.take() else { return Ok(new) };
-        let mut input = remembered.of(&previous).map_or_else(|| stored(&previous), Ok)?;
-        input.extend(new.unwrap_or_default());
-        Ok(Some(input))
+        let continued = match self.previous.take() {
+            None => None,
+            Some(id) => Some(match remembered.of(&id).filter(|_| !stored.has(caller, &id)) {
+                Some(items) => Continued::of_items(id, items),
+                None => stored.continued(caller, id, limit_bytes)?,
+            }),
+        };
+        if new.is_none() && continued.is_none() {
+            return Ok(WholeInput::default());
+        }
+        let new: Vec<_> = new.unwrap_or_default().into_iter().map(Cow::Owned).collect();
+        let new = stored.completed(caller, continued.as_ref(), &new, limit_bytes)?.unwrap_or(new);
+        let (mut items, previous) =
+            continued.map(|continued| (continued.items, continued.response)).unwrap_or_default();
+        let own = previous.is_some().then(|| own_body(&new)).transpose()?;
+        items.extend(new.into_iter().map(Cow::into_owned));
+        Ok(WholeInput { items: Some(items), own, previous })
     }
 
     /// Returns the body of the same request to `POST /v1/responses`.
@@ -114,6 +142,11 @@ fn member<T: serde::de::DeserializeOwned>(
     })
 }
 
+fn owned(input: &RawValue) -> Result<Vec<Box<RawValue>>, Error> {
+    let items = items(input).map_err(|_| Error::invalid("input", "`input` must be a string or an array of items"))?;
+    Ok(items.into_iter().map(Cow::into_owned).collect())
+}
+
 fn unwritable(error: serde_json::Error) -> Error {
     Error::new(ErrorKind::Internal, format!("cannot write the request: {error}"))
 }
@@ -125,7 +158,6 @@ mod tests {
     use super::*;
     use crate::endpoints::websocket::lanes::Lane;
     use crate::request::budget::BodyMemoryBudget;
-    use crate::stored::Stored;
 
     fn create(frame: &Value) -> Create {
         Create::read(&frame.to_string()).unwrap()
@@ -133,7 +165,7 @@ mod tests {
 
     fn body(frame: &Value, remembered: &mut RememberedResponses) -> Value {
         let mut create = create(frame);
-        let input = create.whole_input(remembered, |id| Stored::new(0).conversation("", id, 0)).unwrap();
+        let input = create.whole_input(remembered, &Stored::new(0), "", 0).unwrap().items;
         serde_json::from_slice(&create.body(input.as_deref()).unwrap()).unwrap()
     }
 
@@ -159,7 +191,7 @@ mod tests {
             json!({"type": "response.create", "model": "m", "previous_response_id": "resp_1", "input": [{"n": 3}]});
         assert_eq!(body(&frame, &mut remembered)["input"], json!([{"n": 1.50}, {"n": 2}, {"n": 3}]));
         let mut other = create(&json!({"type": "response.create", "previous_response_id": "resp_2", "input": []}));
-        let error = other.whole_input(&mut remembered, |id| Stored::new(0).conversation("", id, 0)).unwrap_err();
+        let error = other.whole_input(&mut remembered, &Stored::new(0), "", 0).unwrap_err();
         assert_eq!((error.code(), error.status_hint()), (Some("previous_response_not_found"), 400));
     }
 

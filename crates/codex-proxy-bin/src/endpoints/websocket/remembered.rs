@@ -96,11 +96,9 @@ impl RememberedResponses {
         }
     }
 
-    /// Returns the memory of an input whose turn has failed, and forgets the lane's response: a failed turn cannot be
-    /// continued.
-    pub(super) fn release(&mut self, lane: &Lane, input: Option<RetainedInput>) {
+    /// Returns the memory of an input whose turn has failed. The lane's response stays, so the client can try again.
+    pub(super) fn release(&mut self, input: Option<RetainedInput>) {
         self.shrink(input.map_or(0, |input| input.bytes));
-        self.forget(lane);
     }
 
     fn forget(&mut self, lane: &Lane) {
@@ -174,8 +172,9 @@ mod tests {
         assert!(responses.of("b").is_none() && responses.of("c").is_none());
         assert!(responses.retain(vec![raw("12345")]).is_none());
         remember(&mut responses, &unnamed, "d", &[], &[]);
-        responses.release(&unnamed, None);
-        assert!(responses.of("d").is_none());
+        let failed = responses.retain(vec![raw("12")]);
+        responses.release(failed);
+        assert!(responses.of("d").is_some(), "a failed turn forgets nothing");
         assert_eq!(responses.bytes, 0);
     }
 
@@ -188,7 +187,7 @@ mod tests {
         assert!(responses.of("a").is_some(), "and it is in use again");
         let failed = responses.retain(vec![raw("1")]);
         assert!(responses.of("b").is_none() && responses.of("a").is_some() && responses.of("c").is_some());
-        responses.release(&lane("d"), failed);
+        responses.release(failed);
         assert_eq!(responses.bytes, 2);
         for number in 0..2 * MAX_REMEMBERED {
             remember(&mut responses, &lane(&number.to_string()), "x", &[], &[]);

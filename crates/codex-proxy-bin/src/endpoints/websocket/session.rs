@@ -174,10 +174,7 @@ impl Connection {
                 }
                 Ok(())
             }
-            Err(error) => {
-                self.remembered.release(&lane, None);
-                self.send_error(&lane, error).await
-            }
+            Err(error) => self.send_error(&lane, error).await,
         }
     }
 
@@ -206,10 +203,7 @@ impl Connection {
                 Ok(())
             }
             Ok(Begun::Prewarmed(events)) => self.socket.send_events(lane, events).await,
-            Err(error) => {
-                self.remembered.release(lane, None);
-                self.fail(lane, applied, error).await
-            }
+            Err(error) => self.fail(lane, applied, error).await,
         }
     }
 

@@ -4,6 +4,7 @@
 //! Accepted input is with its turn until that ends, in [`PendingSteers`] while the response waits for results of its
 //! client, and with the successor until that begins. If it gets no further, it is returned to the client.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use codex_client::ids::random_hex;
@@ -122,7 +123,9 @@ impl Steer {
     /// Returns the input items.
     pub(super) fn items(&self) -> Vec<Box<RawValue>> {
         // It was read from JSON, and is a text or a list.
-        to_raw_value(&self.input).ok().and_then(|input| items(&input).ok()).unwrap_or_default()
+        let input = to_raw_value(&self.input).ok();
+        let items = input.as_ref().and_then(|input| items(input).ok()).unwrap_or_default();
+        items.into_iter().map(Cow::into_owned).collect()
     }
 }
 

@@ -19,11 +19,11 @@ use tokio_tungstenite::tungstenite::Bytes;
 use crate::admission::caller::caller;
 use crate::admission::slots::Slot;
 use crate::app::App;
-use crate::endpoints::websocket::create::Create;
+use crate::endpoints::websocket::create::{Create, WholeInput};
 use crate::endpoints::websocket::lanes::Lane;
 use crate::endpoints::websocket::remembered::{RememberedResponses, RetainedInput};
 use crate::endpoints::websocket::steering::{MAX_STEERS, STEERED, Steer, SteerError, SteerFailure};
-use crate::endpoints::{self, StoreOnCompletion, StoringPipe};
+use crate::endpoints::{self, StoreOnCompletion, StoringDecision, StoringPipe};
 use crate::ids;
 use crate::reply;
 use crate::request::budget::BudgetPermit;
@@ -294,7 +294,7 @@ impl LaneTurn {
                 response_id = Some(id.into_owned());
             }
             _ => {
-                remembered.release(&self.lane, self.input);
+                remembered.release(self.input);
                 remembered.note_ended(self.response_id);
             }
         }
@@ -311,7 +311,7 @@ impl LaneTurn {
 
     /// Gives up a turn that has failed before its first event.
     pub(super) fn fail(self, remembered: &mut RememberedResponses) -> AppliedSteers {
-        remembered.release(&self.lane, self.input);
+        remembered.release(self.input);
         self.applied
     }
 
@@ -360,8 +360,8 @@ fn prepare(
     let context = RequestContext::read(&head.headers, caller(&runtime.access, head), guard.record())?;
     let (stored, caller, limit_bytes) = (&app.stored, &context.caller.id, runtime.limits.body_bytes);
     let previous = create.previous().map(str::to_owned);
-    let input = create.whole_input(remembered, |id| stored.conversation(caller, id, limit_bytes))?;
-    let input = input.map(|input| stored.with_items(caller, input, limit_bytes)).transpose()?;
+    let WholeInput { items: input, own, previous: response } =
+        create.whole_input(remembered, stored, caller, limit_bytes)?;
     let body = match &input {
         // A warm-up may come before any input (docs/backend.md §4); the rest of it is checked as that of any request.
         None if !create.generate => create.body(Some(&[placeholder()?]))?,
@@ -370,11 +370,15 @@ fn prepare(
     };
     let body = Bytes::from(body);
     let permit = app.body_budget.try_grow(create.bytes, body.len())?;
-    let storing_permit = endpoints::storing_permit(app, body.len()).filter(|_| create.generate);
-    let options = Options { stores: storing_permit.is_some(), ..context.options.clone() };
-    let mut turn = endpoints::prepare(app, DIALECT, &context, &options, body.clone())?;
+    let own = own.unwrap_or_else(|| body.clone());
+    let decision = match create.generate {
+        true => StoringDecision::of(app, own.len(), response.as_deref()),
+        false => StoringDecision::never(),
+    };
+    let options = Options { storage: decision.storage.clone(), ..context.options.clone() };
+    let mut turn = endpoints::prepare(app, DIALECT, &context, &options, body)?;
     turn.plan.previous_response_id = previous;
-    let store = storing_permit.and_then(|permit| StoreOnCompletion::of(app, &context, &turn.plan, body, permit));
+    let store = StoreOnCompletion::of(app, &context, &turn.plan, own, response, decision);
     let input = remembered.retain(input.unwrap_or_default());
     Ok(PreparedTurn { turn, store, input, permit })
 }

@@ -41,6 +41,7 @@ impl ResponseStream {
         self.begin_if_needed(sink)?;
         let usage = Usage::default();
         self.template.cut("completed", Some(&usage), "[]");
+        self.settle();
         self.writer.add("response.completed", &format!("\"response\":{}", self.template.json()), sink);
         let summary = Summary::new(Finish::Stop, Some(usage));
         self.state = StreamState::Closed(Ok(summary.clone()));
@@ -85,6 +86,7 @@ impl ResponseStream {
     fn end_early(&mut self, reason: &str, sink: &mut impl EventSink) -> Summary {
         let usage = self.limiter.as_ref().map(OutputLimiter::usage);
         self.template.interrupt(reason, usage.as_ref(), &self.output.to_json());
+        self.settle();
         self.writer.add("response.incomplete", &format!("\"response\":{}", self.template.json()), sink);
         let summary = self.summary(Finish::Length, usage);
         self.state = StreamState::Closed(Ok(summary.clone()));

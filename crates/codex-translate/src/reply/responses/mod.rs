@@ -13,11 +13,13 @@ mod pipe;
 mod prelude;
 mod push_text;
 mod repair;
+mod replay;
 mod response;
 mod stream;
 mod writer;
 
 pub use compaction::{CompactionFold, CompactionReply};
 pub use pipe::{ResponsesFold, ResponsesPipe};
+pub use replay::{StoredReply, without_encrypted_reasoning};
 pub use response::Response;
 pub use stream::ResponseStream;

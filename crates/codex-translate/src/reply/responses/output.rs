@@ -31,6 +31,8 @@ pub(super) struct OutputEntry {
     pub(super) kind: ItemKind,
     /// The item as it was last written, with the caller's names.
     json: String,
+    /// The whole item, if the client gets only a part of it.
+    whole: Option<String>,
     pub(super) stage: Stage,
     /// In the order of their indexes.
     parts: Vec<Part>,
@@ -258,8 +260,29 @@ impl Output {
 
     /// Returns the completed items as a JSON array.
     pub(super) fn to_json(&self) -> String {
+        self.list(|item| &item.json)
+    }
+
+    /// Keeps the whole of the finished item at `place`, of which the client gets a part.
+    ///
+    /// # Errors
+    /// The output is too large.
+    pub(super) fn keep_whole(&mut self, place: usize, json: &str) -> Result<(), Error> {
+        self.items[place].whole = Some(json.to_owned());
+        self.grow(json.len())
+    }
+
+    /// Returns the completed items as a JSON array, whole; `None` if the client gets them so.
+    pub(super) fn to_stored_json(&self) -> Option<String> {
+        self.items
+            .iter()
+            .any(|item| item.whole.is_some())
+            .then(|| self.list(|item| item.whole.as_ref().unwrap_or(&item.json)))
+    }
+
+    fn list<'a>(&'a self, json: impl Fn(&'a OutputEntry) -> &'a String) -> String {
         let done = self.items.iter().filter(|item| item.stage == Stage::Done);
-        let items: Vec<_> = done.map(|item| item.json.as_str()).collect();
+        let items: Vec<_> = done.map(|item| json(item).as_str()).collect();
         format!("[{}]", items.join(","))
     }
 
@@ -281,6 +304,7 @@ impl OutputEntry {
             id,
             kind,
             json,
+            whole: None,
             stage: Stage::Open,
             parts: Vec::new(),
             arguments: EscapedText::default(),

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::json::{ObjectEdit, Text, members, present, word};
 use crate::outcome::Finish;
 use crate::reply::sink::EventSink;
-use crate::responses::{CallKind, Envelope, ItemBody, ItemKind, OutputItem, TextDelta, TextKind};
+use crate::responses::{CallKind, ENCRYPTED, Envelope, ItemBody, ItemKind, OutputItem, TextDelta, TextKind};
 
 /// A text and where it belongs.
 #[derive(Clone, Copy)]
@@ -77,9 +77,25 @@ impl ResponseStream {
                     edit.set("name", name, Text::Plain(self.tools.to_client(&wire)).to_json());
                 }
             }
+            ItemKind::Reasoning if !self.encrypted_reasoning => {
+                if let [Some(found)] = members(item.json, [ENCRYPTED])? {
+                    edit.remove(ENCRYPTED, found);
+                }
+            }
             ItemKind::Call(_) | ItemKind::Reasoning | ItemKind::Image | ItemKind::Other => {}
         }
         Ok(if edit.is_empty() { Cow::Borrowed(item.json) } else { Cow::Owned(edit.text()) })
+    }
+
+    /// Keeps the whole of a finished item of which the client gets a part.
+    ///
+    /// # Errors
+    /// The output is too large.
+    pub(super) fn keep_hidden(&mut self, place: usize, item: &OutputItem<'_>) -> Result<(), Error> {
+        let has_hidden = !self.encrypted_reasoning
+            && item.kind() == ItemKind::Reasoning
+            && present(members(item.json, [ENCRYPTED])?[0]).is_some();
+        if has_hidden { self.output.keep_whole(place, item.json) } else { Ok(()) }
     }
 
     /// Writes what the limiter has held back.

@@ -7,16 +7,22 @@ use serde_json::value::RawValue;
 
 use crate::chat::ToolCall;
 use crate::error::Error;
-use crate::json::{ObjectEdit, Text, list, members, members_of, present, word};
+use crate::json::{ObjectEdit, Text, every_member, list, members, members_of, present, word};
 use crate::outcome::{Finish, ReplyId, Summary};
-use crate::plan::ReplyPlan;
+use crate::plan::{Echo, ReplyPlan};
 use crate::responses::{ItemBody, MessagePhase, OutputItem, OutputPart};
 use crate::tool_names::ToolNames;
 use crate::usage::{ResponsesUsage, Usage};
 
 /// The members that openai-python's model of a response requires, besides `model`.
 const REQUIRED: [&str; 8] =
-    ["id", "object", "created_at", "status", "output", "parallel_tool_calls", "tool_choice", "tools"];
+    ["id", "object", "created_at", "status", "output", "parallel_tool_calls", "tool_choice", TOOLS];
+
+/// The members that these models require although they can be null, besides those that repeat the request.
+const NULLABLE: [&str; 3] = ["error", "incomplete_details", "usage"];
+
+const TOOLS: &str = "tools";
+const STORE: &str = "store";
 
 /// A whole response, which serialises as its JSON.
 ///
@@ -40,20 +46,26 @@ const REQUIRED: [&str; 8] =
 #[derive(Clone, Debug)]
 pub struct Response {
     json: Box<RawValue>,
+    stored: Option<String>,
     summary: Summary,
 }
 
 impl Response {
     /// # Errors
     /// A bug in this crate: the JSON was built from JSON.
-    pub(super) fn new(json: String, summary: Summary) -> Result<Self, Error> {
+    pub(super) fn new(json: String, stored: Option<String>, summary: Summary) -> Result<Self, Error> {
         let json = RawValue::from_string(json).map_err(|error| Error::protocol(error.to_string()))?;
-        Ok(Self { json, summary })
+        Ok(Self { json, stored, summary })
     }
 
     /// Returns the response as JSON text.
     pub fn json(&self) -> &str {
         self.json.get()
+    }
+
+    /// Returns the response as JSON text to be stored: with the encrypted reasoning, even if the caller does not read it.
+    pub fn stored_form(&self) -> &str {
+        self.stored.as_deref().unwrap_or_else(|| self.json())
     }
 
     /// Returns the items of the output.
@@ -152,10 +164,12 @@ fn message_text(content: &[OutputPart<'_>]) -> String {
 /// The response object as it was last written.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
-    /// The caller's name of the model, as JSON.
-    model: String,
-    store: Option<&'static str>,
-    previous: Option<String>,
+    /// The members that upstream does not decide, as JSON.
+    own: Vec<(&'static str, String)>,
+    /// The largest response that is stored.
+    store_bytes: usize,
+    /// Whether members that are null are written.
+    writes_nulls: bool,
     json: String,
 }
 
@@ -171,14 +185,22 @@ impl Template {
             Text::Plain(&reply_id.id).to_json(),
             reply_id.created
         );
+        let mut own = vec![("model", model)];
+        if let Some(Echo(echo)) = &plan.echo {
+            own.extend(echo.iter().cloned());
+        }
+        if plan.store || plan.echo.is_some() {
+            own.push((STORE, plan.store.to_string()));
+        }
         let previous = plan.previous_response_id.as_deref().map(|id| Text::Plain(id).to_json());
-        let mut template = Self { model, store: plan.store.then_some("true"), previous: previous.clone(), json };
-        if let Some(previous) = previous {
-            template.set(&[("previous_response_id", previous.into())]);
+        if previous.is_some() || plan.echo.is_some() {
+            own.push(("previous_response_id", previous.unwrap_or_else(|| "null".to_owned())));
         }
-        if let Some(store) = template.store {
-            template.set(&[("store", store.into())]);
-        }
+        let mut template = Self { own, store_bytes: plan.store_bytes, writes_nulls: plan.echo.is_some(), json };
+        // It is an object.
+        let found = every_member(&template.json).unwrap_or_default();
+        let json = template.with_own(&template.json, &found).text();
+        template.json = json;
         template
     }
 
@@ -196,29 +218,76 @@ impl Template {
     /// It is not an object.
     pub(super) fn read(&mut self, response: Option<&RawValue>, names: &ToolNames) -> Result<(), Error> {
         let Some(response) = present(response) else { return Ok(()) };
-        let mut edit = ObjectEdit::new(response.get());
-        let keys = ["model", "tools", "store", "previous_response_id"];
-        let [model, tools, store, previous] = members(response.get(), keys)?;
-        edit.set("model", model, &*self.model);
-        if let Some(kept) = self.store {
-            edit.set(keys[2], store, kept);
-        }
-        if let Some(id) = &self.previous {
-            edit.set(keys[3], previous, &**id);
-        }
+        let found = every_member(response.get())?;
+        let mut edit = self.with_own(response.get(), &found);
+        let is_own = |key: &str| self.own.iter().any(|(own, _)| *own == key);
         // The members that every client reads are there, whatever upstream leaves out.
-        let (found, own) = (members(response.get(), REQUIRED)?, members(&self.json, REQUIRED)?);
-        for ((key, found), own) in REQUIRED.into_iter().zip(found).zip(own) {
-            if let (None, Some(own)) = (present(found), own) {
-                edit.set(key, found, own.get());
+        let is_missing = |key: &str| !found.iter().any(|(found, raw)| found == key && raw.get() != "null");
+        if REQUIRED.into_iter().any(|key| !is_own(key) && is_missing(key)) {
+            for (key, before) in REQUIRED.into_iter().zip(members(&self.json, REQUIRED)?) {
+                if let Some(before) = before.filter(|_| !is_own(key) && is_missing(key)) {
+                    edit.set(key, value_of(&found, key), before.get());
+                }
             }
         }
-        if let Some(echo) = present(tools).filter(|_| !names.is_unchanged()) {
-            edit.set("tools", tools, renamed(echo, names)?);
+        for key in NULLABLE.into_iter().filter(|key| self.writes_nulls && value_of(&found, key).is_none()) {
+            edit.set(key, None, "null");
+        }
+        if let Some(echo) = present(value_of(&found, TOOLS)).filter(|_| !is_own(TOOLS) && !names.is_unchanged()) {
+            edit.set(TOOLS, Some(echo), renamed(echo, names)?);
         }
         let json = edit.text();
         self.json = json;
         Ok(())
+    }
+
+    /// Changes a response, whose members were found, to the members that upstream does not decide.
+    fn with_own<'a>(&'a self, response: &'a str, found: &[(Cow<'a, str>, &'a RawValue)]) -> ObjectEdit<'a> {
+        let mut edit = ObjectEdit::new(response);
+        for (key, value) in &self.own {
+            let mut is_new = true;
+            for (_, raw) in found.iter().filter(|(found, _)| found == key) {
+                edit.set(key, Some(raw), &**value);
+                is_new = false;
+            }
+            if is_new {
+                edit.set(key, None, &**value);
+            }
+        }
+        edit
+    }
+
+    /// Sets whether the response says that it is stored.
+    fn set_stored(&mut self, stored: bool) {
+        if let Some((_, value)) = self.own.iter_mut().find(|(key, _)| *key == STORE) {
+            *value = stored.to_string();
+            self.set(&[(STORE, stored.to_string().into())]);
+        }
+    }
+
+    /// Returns the response with the output `stored` if that is another than its own, which can be `None`. If the whole
+    /// is too large to be stored, the response says so.
+    pub(super) fn settle(&mut self, stored: Option<&str>) -> Option<String> {
+        let stored = stored.map(|output| {
+            let mut whole = self.clone();
+            whole.set(&[("output", output.into())]);
+            whole.json
+        });
+        if stored.as_deref().unwrap_or(&self.json).len() > self.store_bytes {
+            self.set_stored(false);
+        }
+        stored
+    }
+
+    /// Returns the response `whole` as it was at its beginning.
+    ///
+    /// # Errors
+    /// It is not an object.
+    pub(super) fn begun(&self, whole: &str) -> Result<String, Error> {
+        members(whole, [])?;
+        let mut begun = Self { json: whole.to_owned(), ..self.clone() };
+        begun.begin();
+        Ok(begun.json)
     }
 
     /// Resets it to a response at its beginning.
@@ -268,6 +337,7 @@ impl Template {
         let (code, message) = (Text::Plain(code).to_json(), Text::Plain(error.message()).to_json());
         let details = error.misalignment().map(|details| format!(",\"misalignment\":{details}")).unwrap_or_default();
         let error = format!("{{\"code\":{code},\"message\":{message}{details}}}");
+        self.set_stored(false);
         self.set(&[
             ("status", Cow::Borrowed("\"failed\"")),
             ("error", Cow::Owned(error)),
@@ -285,6 +355,10 @@ impl Template {
             self.json = json;
         }
     }
+}
+
+fn value_of<'a>(found: &[(Cow<'a, str>, &'a RawValue)], key: &str) -> Option<&'a RawValue> {
+    found.iter().rev().find(|(found, _)| found == key).map(|(_, raw)| *raw)
 }
 
 /// Returns the echo of the request's tools with the caller's names.

@@ -73,9 +73,13 @@ pub struct ResponseStream {
     pub(super) writer: Writer,
     pub(super) output: Output,
     pub(super) template: Template,
+    /// The response to be stored, if it is another than the client's.
+    pub(super) stored: Option<String>,
     pub(super) tools: ToolNames,
     /// Whether the client knows every word for a message's phase.
     pub(super) keep_phases: bool,
+    /// Whether the client reads encrypted reasoning.
+    pub(super) encrypted_reasoning: bool,
     pub(super) keepalive: KeepaliveStyle,
     /// Whether the first events are held back until the first output.
     pub(super) is_held: bool,
@@ -121,8 +125,10 @@ impl ResponseStream {
             writer: Writer::default(),
             output: Output::default(),
             template: Template::new(plan, reply_id),
+            stored: None,
             tools: plan.tools.clone(),
             keep_phases: plan.keep_phases,
+            encrypted_reasoning: plan.encrypted_reasoning,
             keepalive: plan.keepalive,
             is_held: true,
             limiter: OutputLimiter::new(plan),
@@ -185,9 +191,11 @@ impl ResponseStream {
         }
     }
 
-    /// Returns the JSON of the whole response, if the reply has ended well.
+    /// Returns the JSON of the whole response to be stored, if the reply has ended well: with the encrypted reasoning,
+    /// even if the client does not read it.
     pub fn response(&self) -> Option<&str> {
-        matches!(self.state, StreamState::Closed(Ok(_))).then(|| self.template.json())
+        let stored = || self.stored.as_deref().unwrap_or_else(|| self.template.json());
+        matches!(self.state, StreamState::Closed(Ok(_))).then(stored)
     }
 
     /// Returns the whole response.
@@ -196,7 +204,7 @@ impl ResponseStream {
     /// As for [`finish`](Self::finish).
     pub fn into_response(self) -> Result<Response, Error> {
         let summary = self.finish()?;
-        Response::new(self.template.into_json(), summary)
+        Response::new(self.template.into_json(), self.stored, summary)
     }
 
     /// Writes the event that reports `error` to the client, the last event of the reply; nothing if the reply has
@@ -301,6 +309,7 @@ impl ResponseStream {
             self.finish_open_items(status, sink)?;
         }
         self.template.end(status, &self.output.to_json());
+        self.settle();
         let mut edit = ObjectEdit::new(envelope.json);
         edit.set("response", envelope.response, self.template.json());
         self.writer.pass(envelope, kind, None, edit, sink);
@@ -323,12 +332,18 @@ impl ResponseStream {
         self.finish_open_items(status, sink)?;
         let usage = usage.or_else(|| self.limiter.as_ref().map(OutputLimiter::usage));
         self.template.cut(status, usage.as_ref(), &self.output.to_json());
+        self.settle();
         self.writer.add(kind, &format!("\"response\":{}", self.template.json()), sink);
         Ok(self.summary(finish, usage))
     }
 
     pub(super) fn summary(&self, finish: Finish, usage: Option<Usage>) -> Summary {
         Summary { finish, usage, revised: self.output.revised() }
+    }
+
+    /// Decides what is stored, and tells the client if the response is too large for it.
+    pub(super) fn settle(&mut self) {
+        self.stored = self.template.settle(self.output.to_stored_json().as_deref());
     }
 
     fn natural_finish(&self) -> Finish {
@@ -360,6 +375,7 @@ impl ResponseStream {
             }
             let json = self.agreeing_item(place, item, json)?;
             self.write_item_done(place, json, sink)?;
+            self.keep_hidden(place, item)?;
         }
         Ok(None)
     }
@@ -419,6 +435,7 @@ impl ResponseStream {
             edit.set("item", envelope.item, json.clone());
         }
         self.output.finish(place, json)?;
+        self.keep_hidden(place, item)?;
         self.writer.pass(envelope, "response.output_item.done", Some(place), edit, sink);
         Ok(None)
     }

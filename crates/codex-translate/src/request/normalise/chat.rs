@@ -41,9 +41,14 @@ pub(crate) fn ask_for_reasoning(request: &mut ResponsesRequest, style: Reasoning
 
 /// Requests the encrypted reasoning, which a later turn can return to the model.
 pub(crate) fn ask_for_encrypted_reasoning(request: &mut ResponsesRequest) {
-    if !request.include.iter().any(|value| value == ENCRYPTED_REASONING) {
+    if !asks_for_encrypted_reasoning(request) {
         request.include.push(ENCRYPTED_REASONING.to_owned());
     }
+}
+
+/// Returns whether the request asks for encrypted reasoning.
+pub(crate) fn asks_for_encrypted_reasoning(request: &ResponsesRequest) -> bool {
+    request.include.iter().any(|value| value == ENCRYPTED_REASONING)
 }
 
 /// Returns whether the item is a system or developer message of text only.

@@ -16,7 +16,7 @@ pub use compaction::compact;
 use crate::error::Error;
 use crate::notice::Notices;
 use crate::plan::ReplyPlan;
-use crate::profile::{Options, Profile};
+use crate::profile::{Options, Profile, Storage};
 use crate::request::translated::Translated;
 use crate::request::{estimate, lite, params};
 use crate::responses::ResponsesRequest;
@@ -97,10 +97,10 @@ fn normalise_tools(
 
 /// Takes the settings of the reply out of the request.
 fn plan(request: &mut ResponsesRequest, options: &Options, notices: &mut Notices) -> Result<ReplyPlan, Error> {
+    let echo = request.local.echoed.take().map(|echoed| echoed.echo(request));
+    let encrypted_reasoning = request.local.from_cli || chat::asks_for_encrypted_reasoning(request);
+    let store_bytes = store_bytes(request, options, notices);
     let local = &mut request.local;
-    if local.store == Some(true) && !options.stores {
-        notices.dropped("store", params::NO_STORE);
-    }
     let n = local.n.unwrap_or(1);
     if n > options.max_choices {
         let message = format!("`n` is {n}; the maximum is {}", options.max_choices);
@@ -123,7 +123,33 @@ fn plan(request: &mut ResponsesRequest, options: &Options, notices: &mut Notices
         stop: std::mem::take(&mut local.stop),
         max_tokens: local.max_tokens,
         n,
-        store: options.stores && local.store.unwrap_or(local.conventions.stores),
+        store: store_bytes.is_some(),
+        store_bytes: store_bytes.unwrap_or(usize::MAX),
+        encrypted_reasoning,
+        echo,
         ..ReplyPlan::new(request.model.clone())
     })
+}
+
+/// Returns how large a response the embedder stores; `None` if it stores none or the caller wants none to be stored.
+fn store_bytes(request: &ResponsesRequest, options: &Options, notices: &mut Notices) -> Option<usize> {
+    let is_explicit = request.local.store == Some(true);
+    let wanted = request.local.store.unwrap_or(request.local.conventions.stores);
+    match &options.storage {
+        Storage::UpTo(bytes) => Some(*bytes).filter(|_| wanted),
+        Storage::Never if is_explicit => {
+            notices.dropped("store", params::NO_STORE);
+            None
+        }
+        Storage::Refused(why) if is_explicit => {
+            notices.dropped("store", why);
+            None
+        }
+        // The default of the API, which strict requests need not turn off.
+        Storage::Refused(why) if wanted => {
+            notices.lost("store", why);
+            None
+        }
+        Storage::Never | Storage::Refused(_) => None,
+    }
 }

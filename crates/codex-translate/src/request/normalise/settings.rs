@@ -2,18 +2,8 @@
 
 use crate::notice::Notices;
 use crate::profile::{Options, Profile};
+use crate::request::params::INCLUDABLE;
 use crate::responses::{Format, ResponsesRequest};
-
-/// The values that `include` may have (docs/backend.md §2.4).
-const INCLUDABLE: &[&str] = &[
-    "code_interpreter_call.outputs",
-    "computer_call_output.output.image_url",
-    "file_search_call.results",
-    "message.input_image.image_url",
-    "message.output_text.logprobs",
-    "reasoning.encrypted_content",
-    "web_search_call.action.sources",
-];
 
 /// Normalises every setting that depends on the model's profile.
 pub(super) fn normalise_settings(

@@ -87,6 +87,7 @@ pub(super) fn read(
         }
         "web_search_options" => web_search_options(request, node)?,
         "store" if shape == Shape::Responses => request.local.store = Some(node.bool()?),
+        "metadata" if request.local.echoed.is_some() => metadata(node)?,
         "access_programs" if shape == Shape::Responses => {
             node.object()?;
             request.access_programs = Some(node.raw());
@@ -98,6 +99,11 @@ pub(super) fn read(
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// Checks `metadata`, which the response repeats.
+fn metadata(node: &Node<'_, '_>) -> Result<(), Error> {
+    node.object()?.iter().try_for_each(|(key, raw)| node.key(key, raw).str().map(drop))
 }
 
 /// Reads the parameters that only a chat reply can honour, and those of its legacy function calls.
