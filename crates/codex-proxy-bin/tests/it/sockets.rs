@@ -118,7 +118,8 @@ async fn turns_follow_each_other_and_the_last_response_is_remembered() {
     let mut next = create(json!([{"role": "user", "content": "What is it?"}]));
     next["previous_response_id"] = completed["id"].clone();
     client.send(&next).await;
-    assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
+    let last = client.turn().await.pop().unwrap();
+    assert_eq!(last["type"], "response.completed");
     let turns = proxy.turns();
     let inputs: Vec<_> = turns.iter().map(|turn| turn["input"].as_array().unwrap()).collect();
     assert_eq!(&inputs[1][..inputs[0].len()], &inputs[0][..], "the conversation continues");
@@ -132,6 +133,13 @@ async fn turns_follow_each_other_and_the_last_response_is_remembered() {
     assert_eq!(events[0]["error"]["code"], "previous_response_not_found");
     let recent = proxy.get("/status.json").await.json()["recent"][0].clone();
     assert_eq!((&recent["endpoint"], &recent["finish"]), (&json!("responses"), &json!("error")), "{recent}");
+    // A request that fails forgets nothing, whether here or at the backend.
+    client.send(&create("[sim:failed=invalid_prompt] x")).await;
+    assert_ne!(client.turn().await.last().unwrap()["type"], "response.completed");
+    next["previous_response_id"] = last["response"]["id"].clone();
+    client.send(&next).await;
+    assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
+    assert_eq!(roles(proxy.turns().last().unwrap()["input"].as_array().unwrap()).len(), 5);
     client.send(&create("Still there?")).await;
     assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
 }
