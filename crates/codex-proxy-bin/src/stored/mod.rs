@@ -3,8 +3,8 @@
 //!
 //! The backend stores none, and many clients rely on it: they send `previous_response_id` and only the new input, or an
 //! `item_reference` instead of an item. So responses are stored here, in memory only, each for the caller whose request
-//! it answered, up to a total size; the least recently used are evicted first. A response holds those that it continues,
-//! so what a client has been promised does not depend on what became of them.
+//! it answered, up to a total size; the least recently used are evicted first. A response holds those that it
+//! continues, so what a client has been promised does not depend on what became of them.
 
 mod conversation;
 mod items;

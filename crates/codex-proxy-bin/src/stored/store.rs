@@ -25,16 +25,16 @@ struct Entries {
     /// By caller and id of the response, least recently used first.
     by_id: LruCache<(String, String), Arc<StoredResponse>>,
     /// The items of each caller.
-    by_item: HashMap<String, BTreeMap<ItemKey, Place>>,
+    by_item: HashMap<String, BTreeMap<ItemKey, ItemPlace>>,
     number: u64,
 }
 
-/// An item's id, whether it is an output, and the number of the response: of several, the last one is the newest output.
+/// An item's id, whether it is an output, and the number of the response: the last one is the newest output.
 type ItemKey = (String, bool, u64);
 
 /// Where an item is.
 #[derive(Debug)]
-struct Place {
+struct ItemPlace {
     response: Arc<StoredResponse>,
     at: usize,
 }
@@ -129,8 +129,8 @@ impl Stored {
             let keys = (id.to_owned(), false, 0)..=(id.to_owned(), true, u64::MAX);
             let found = entries.by_item.get(caller).and_then(|items| items.range(keys).next_back());
             match found {
-                Some(((_, true, _), Place { response, at })) => (Arc::clone(response), output as TextOf, *at),
-                Some(((_, false, _), Place { response, at })) => (Arc::clone(response), input as TextOf, *at),
+                Some(((_, true, _), ItemPlace { response, at })) => (Arc::clone(response), output as TextOf, *at),
+                Some(((_, false, _), ItemPlace { response, at })) => (Arc::clone(response), input as TextOf, *at),
                 None => {
                     let (response, at) = made_up(id)?;
                     let response = entries.by_id.peek(&(caller.to_owned(), response))?;
@@ -169,12 +169,12 @@ fn output(response: &StoredResponse) -> &ItemText {
 }
 
 /// Returns the items that are found by their own ids. One that is only an id itself is none.
-fn indexed(response: &Arc<StoredResponse>) -> impl Iterator<Item = (ItemKey, Place)> {
+fn indexed(response: &Arc<StoredResponse>) -> impl Iterator<Item = (ItemKey, ItemPlace)> {
     [(false, &response.input), (true, &response.output)].into_iter().flat_map(move |(is_output, items)| {
         items.iter().enumerate().filter_map(move |(at, item)| {
             let head = ItemHead::read(item);
             let id = head.id.filter(|_| head.form != ItemForm::Reference)?.into_owned();
-            Some(((id, is_output, response.number), Place { response: Arc::clone(response), at }))
+            Some(((id, is_output, response.number), ItemPlace { response: Arc::clone(response), at }))
         })
     })
 }

@@ -22,10 +22,6 @@ const VERBATIM: &[(&str, &str)] = &[
     ("user", "null"),
 ];
 
-/// The members of a request that its response repeats as they were written.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct EchoedMembers(Vec<(&'static str, Raw)>);
-
 /// `text` as a response has it.
 #[derive(Serialize)]
 struct EchoedText<'a> {
@@ -33,41 +29,39 @@ struct EchoedText<'a> {
     verbosity: &'a str,
 }
 
-impl EchoedMembers {
-    /// Keeps the member `key` if the response repeats it as it was written.
-    pub(crate) fn keep(&mut self, key: &str, node: &Node<'_, '_>) {
-        if let Some((key, _)) = VERBATIM.iter().find(|(known, _)| *known == key) {
-            self.0.push((key, node.raw()));
-        }
+/// Keeps the member `key` if the response repeats it as it was written.
+pub(crate) fn keep(echoed: &mut Vec<(&'static str, Raw)>, key: &str, node: &Node<'_, '_>) {
+    if let Some((key, _)) = VERBATIM.iter().find(|(known, _)| *known == key) {
+        echoed.push((key, node.raw()));
     }
+}
 
-    /// Returns what the response to `request` repeats. Call it before the request is changed for the backend.
-    pub(crate) fn echo(self, request: &ResponsesRequest) -> Echo {
-        let mut echo: Vec<(&'static str, String)> =
-            VERBATIM.iter().map(|(key, default)| (*key, (*default).to_owned())).collect();
-        let mut set = |key: &str, json: String| {
-            if let Some((_, value)) = echo.iter_mut().find(|(known, _)| *known == key) {
-                *value = json;
-            }
-        };
-        // A request that was not read from a body has only the fields.
-        set("instructions", json(&request.instructions));
-        set("prompt_cache_key", json(&request.prompt_cache_key));
-        self.0.into_iter().for_each(|(key, raw)| set(key, raw.get().to_owned()));
-        let text = EchoedText {
-            format: request.text.format.as_ref().unwrap_or(&Format::Text),
-            verbosity: request.text.verbosity.as_deref().unwrap_or("medium"),
-        };
-        let tool_choice = request.tool_choice.as_ref().unwrap_or(&ToolChoice::Auto);
-        echo.extend([
-            ("max_output_tokens", json(&request.local.max_tokens)),
-            ("parallel_tool_calls", json(&request.parallel_tool_calls.unwrap_or(true))),
-            ("text", json(&text)),
-            ("tool_choice", json(tool_choice)),
-            ("tools", json(&request.tools)),
-        ]);
-        Echo(echo)
-    }
+/// Returns what the response to `request` repeats. Call it before the request is changed for the backend.
+pub(crate) fn echo_of(request: &ResponsesRequest, echoed: Vec<(&'static str, Raw)>) -> Echo {
+    let mut echo: Vec<(&'static str, String)> =
+        VERBATIM.iter().map(|(key, default)| (*key, (*default).to_owned())).collect();
+    let mut set = |key: &str, json: String| {
+        if let Some((_, value)) = echo.iter_mut().find(|(known, _)| *known == key) {
+            *value = json;
+        }
+    };
+    // A request that was not read from a body has only the fields.
+    set("instructions", json(&request.instructions));
+    set("prompt_cache_key", json(&request.prompt_cache_key));
+    echoed.into_iter().for_each(|(key, raw)| set(key, raw.get().to_owned()));
+    let text = EchoedText {
+        format: request.text.format.as_ref().unwrap_or(&Format::Text),
+        verbosity: request.text.verbosity.as_deref().unwrap_or("medium"),
+    };
+    let tool_choice = request.tool_choice.as_ref().unwrap_or(&ToolChoice::Auto);
+    echo.extend([
+        ("max_output_tokens", json(&request.local.max_tokens)),
+        ("parallel_tool_calls", json(&request.parallel_tool_calls.unwrap_or(true))),
+        ("text", json(&text)),
+        ("tool_choice", json(tool_choice)),
+        ("tools", json(&request.tools)),
+    ]);
+    Echo(echo)
 }
 
 fn json(value: &impl Serialize) -> String {

@@ -8,7 +8,6 @@ use crate::json::Raw;
 use crate::notice::Notices;
 use crate::plan::ReasoningStyle;
 use crate::profile::Effort;
-use crate::request::echo::EchoedMembers;
 
 /// A request to the backend's `responses` endpoint, read from a client's body of either dialect.
 ///
@@ -84,8 +83,8 @@ pub(crate) struct LocalOptions {
     pub(crate) style: Option<ReasoningStyle>,
     /// Whether to store the response, if the client says so.
     pub(crate) store: Option<bool>,
-    /// What the response repeats; `None` if the reply is not one of the Responses API.
-    pub(crate) echoed: Option<EchoedMembers>,
+    /// The members that the response repeats as they were written; `None` if the reply is not one of the Responses API.
+    pub(crate) echoed: Option<Vec<(&'static str, Raw)>>,
     /// Whether the body is the Codex CLI's: its items and tools are not changed.
     pub(crate) from_cli: bool,
 }

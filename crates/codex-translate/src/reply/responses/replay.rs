@@ -52,7 +52,7 @@ impl<'a> StoredReply<'a> {
         Ok(edit.text())
     }
 
-    /// Writes the response as a stream that has each text in one delta, numbered without gaps. It is the same each time.
+    /// Writes the response as a stream that has each text in one delta, numbered without gaps and the same each time.
     ///
     /// # Errors
     /// It is not a response.

@@ -63,7 +63,7 @@ impl Response {
         self.json.get()
     }
 
-    /// Returns the response as JSON text to be stored: with the encrypted reasoning, even if the caller does not read it.
+    /// Returns the response as JSON text to be stored: with the encrypted reasoning, which the caller may not read.
     pub fn stored_form(&self) -> &str {
         self.stored.as_deref().unwrap_or_else(|| self.json())
     }

@@ -18,7 +18,7 @@ use crate::notice::Notices;
 use crate::plan::ReplyPlan;
 use crate::profile::{Options, Profile, Storage};
 use crate::request::translated::Translated;
-use crate::request::{estimate, lite, params};
+use crate::request::{echo, estimate, lite, params};
 use crate::responses::ResponsesRequest;
 use crate::tool_names::ToolNames;
 
@@ -97,7 +97,7 @@ fn normalise_tools(
 
 /// Takes the settings of the reply out of the request.
 fn plan(request: &mut ResponsesRequest, options: &Options, notices: &mut Notices) -> Result<ReplyPlan, Error> {
-    let echo = request.local.echoed.take().map(|echoed| echoed.echo(request));
+    let echo = request.local.echoed.take().map(|echoed| echo::echo_of(request, echoed));
     let encrypted_reasoning = request.local.from_cli || chat::asks_for_encrypted_reasoning(request);
     let store_bytes = store_bytes(request, options, notices);
     let local = &mut request.local;

@@ -29,8 +29,7 @@ use crate::json::{self, Members, Path, TextBuf};
 use crate::notice::Notices;
 use crate::profile::Sender;
 use crate::request::body::{ParsedBody, Shallow};
-use crate::request::echo::EchoedMembers;
-use crate::request::params;
+use crate::request::{echo, params};
 use crate::responses::{InputItem, InputMessage, ResponsesRequest, Role};
 
 impl ChatRequest {
@@ -127,7 +126,7 @@ fn prompt(shape: Shape, model: String, text: TextBuf) -> ResponsesRequest {
     let input = vec![InputItem::Message(InputMessage::text(Role::User, text))];
     let mut request = ResponsesRequest { model, input, ..ResponsesRequest::default() };
     request.local.conventions = shape.conventions();
-    request.local.echoed = (shape == Shape::Responses).then(EchoedMembers::default);
+    request.local.echoed = (shape == Shape::Responses).then(Vec::new);
     request
 }
 
@@ -150,7 +149,7 @@ fn read(body: &[u8], path: Shape, sender: Sender) -> Result<ResponsesRequest, Er
     if matches!(text, Cow::Owned(_)) {
         request.notices.repaired("*", "replaced a lone surrogate with U+FFFD");
     }
-    request.local.echoed = (path == Shape::Responses).then(EchoedMembers::default);
+    request.local.echoed = (path == Shape::Responses).then(Vec::new);
     let root = Path::ROOT;
     let Some((_, model)) = members.iter().find(|(key, _)| key == "model") else { return Err(root.missing("model")) };
     request.model = root.key("model", model).non_empty()?;
@@ -174,7 +173,7 @@ fn read(body: &[u8], path: Shape, sender: Sender) -> Result<ResponsesRequest, Er
             continue;
         }
         if let Some(echoed) = &mut request.local.echoed {
-            echoed.keep(key, &node);
+            echo::keep(echoed, key, &node);
         }
         if !settings::read(&mut request, shape, &node, key)? {
             params::reject_or_drop(shape.parameters(), key, &node, &mut request.notices)?;
