@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use codex_translate::{ChatFold, ChatPipe, Chunk, Error, Pipe as _, ReplyId, ReplyPlan, ResponsesFold, ResponsesPipe};
+use codex_translate::{ChatFold, ChatPipe, Chunk, Error, Pipe as _, ReplyId, ReplyPlan, ResponsesFold, ResponsesPipe, Summary};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -20,6 +20,20 @@ use feeding::{feed_fold, feed_pipe};
 pub struct Outcome {
     pub text: String,
     pub error: Option<Error>,
+    /// Whether a text of the stream is not the last value that the backend gave it.
+    pub is_revised: bool,
+}
+
+impl Outcome {
+    fn new(text: String, ended: Result<Summary, Error>) -> Self {
+        let is_revised = ended.as_ref().is_ok_and(|summary| summary.revised > 0);
+        Self { text, error: ended.err(), is_revised }
+    }
+
+    /// Returns whether the stream ended with other arguments of a call than it had: a body has the last ones.
+    pub fn has_another_call(&self) -> bool {
+        self.error.as_ref().is_some_and(|error| error.message().contains("other arguments"))
+    }
 }
 
 pub fn reply_id() -> ReplyId {
@@ -33,13 +47,15 @@ pub fn chat_stream<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u
     if let Ok(summary) = &ended {
         pipe.end(summary.usage.as_ref(), &mut out);
     }
-    Outcome { text: String::from_utf8(out).expect("UTF-8"), error: ended.err() }
+    Outcome::new(String::from_utf8(out).expect("UTF-8"), ended)
 }
 
 pub fn chat_body<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     match feed_fold(ChatFold::new(plan, &reply_id()), chunks(pieces)) {
-        Ok(body) => Outcome { text: serde_json::to_string(&body).expect("JSON"), error: None },
-        Err(error) => Outcome { text: String::new(), error: Some(error) },
+        Ok(body) => {
+            Outcome { text: serde_json::to_string(&body).expect("JSON"), error: None, is_revised: false }
+        }
+        Err(error) => Outcome::new(String::new(), Err(error)),
     }
 }
 
@@ -50,13 +66,13 @@ pub fn responses_stream<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &
     if let Err(error) = &ended {
         pipe.write_error(error, &mut out);
     }
-    Outcome { text: String::from_utf8(out).expect("UTF-8"), error: ended.err() }
+    Outcome::new(String::from_utf8(out).expect("UTF-8"), ended)
 }
 
 pub fn responses_body<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     match feed_fold(ResponsesFold::new(plan, &reply_id()), chunks(pieces)) {
-        Ok(body) => Outcome { text: body.json().to_owned(), error: None },
-        Err(error) => Outcome { text: String::new(), error: Some(error) },
+        Ok(body) => Outcome { text: body.json().to_owned(), error: None, is_revised: false },
+        Err(error) => Outcome::new(String::new(), Err(error)),
     }
 }
 

@@ -163,22 +163,8 @@ impl Said {
     }
 
     fn is_same(&self, a: &str, b: &str) -> bool {
-        let value = |text| serde_json::from_str::<Value>(text).ok().map(without_spelling);
+        let value = |text| serde_json::from_str::<Value>(text).ok().map(invariants::with_floats);
         a == b || self.kind == Function && value(a).is_some() && value(a) == value(b)
-    }
-}
-
-/// Returns a value with all numbers as floats.
-fn without_spelling(value: Value) -> Value {
-    match value {
-        Value::Number(number) => json!(number.as_f64()),
-        Value::Array(values) => values.into_iter().map(without_spelling).collect(),
-        Value::Object(members) => members
-            .into_iter()
-            .map(|(key, value)| (key, without_spelling(value)))
-            .collect::<serde_json::Map<_, _>>()
-            .into(),
-        Value::Null | Value::Bool(_) | Value::String(_) => value,
     }
 }
 
@@ -235,6 +221,11 @@ fn check(said: &Said) {
         .try_fold(said.deltas.concat(), |text, value| value.starts_with(&text).then(|| value.clone()));
     for way in STREAMS {
         let Outcome { success, error } = said.outcome(way);
+        if let (Way::ResponsesStream, Some(stream), None, true) = (way, &success, &error, said.kind.is_call()) {
+            let last = invariants::response_events(stream).pop().unwrap();
+            let body = said.outcome(Way::ResponsesBody).success.unwrap();
+            invariants::same_output(&last["response"], &serde_json::from_str(&body).unwrap());
+        }
         let text = success.map(|stream| read(said, way, &stream)).unwrap_or_default();
         if let Some(error) = error {
             assert!(said.kind.is_call(), "{said:?}, {way:?}: {error}");

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Returns the data of the events in a stream, including `[DONE]`.
 pub(crate) fn data(stream: &str) -> Vec<&str> {
@@ -146,4 +147,69 @@ pub(crate) fn response_events(stream: &str) -> Vec<Value> {
 /// Returns whether parts of this type have end events.
 fn is_text(part: &Value) -> bool {
     matches!(part["type"].as_str(), Some("output_text" | "text" | "refusal"))
+}
+
+/// Checks that the calls of a chat stream are those of the body.
+///
+/// # Panics
+/// A client of the stream would run another call.
+#[track_caller]
+pub(crate) fn same_calls(chunks: &[Value], message: &Value) {
+    let mut read: BTreeMap<u64, (String, String)> = BTreeMap::new();
+    for call in chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["tool_calls"].as_array()).flatten() {
+        let (id, arguments) = read.entry(call["index"].as_u64().expect("an index")).or_default();
+        id.push_str(call["id"].as_str().unwrap_or_default());
+        arguments.push_str(call["function"]["arguments"].as_str().unwrap_or_default());
+    }
+    let calls = || message["tool_calls"].as_array().into_iter().flatten();
+    assert_eq!(read.len(), calls().count(), "as many calls: {chunks:?} and {message}");
+    for (id, arguments) in read.into_values() {
+        let is_same = |call: &Value| {
+            call["id"] == id.as_str() && is_same_text(&Value::from(&*arguments), &call["function"]["arguments"])
+        };
+        assert!(calls().any(is_same), "{id} with {arguments}: {message}");
+    }
+}
+
+/// Checks that the last response of a stream says what the body says.
+///
+/// # Panics
+/// A text is another, or a call.
+#[track_caller]
+pub(crate) fn same_output(response: &Value, body: &Value) {
+    let items = |response: &Value| response["output"].as_array().expect("an output").clone();
+    let (said, whole) = (items(response), items(body));
+    assert_eq!(said.len(), whole.len(), "as many items: {response} and {body}");
+    for (said, whole) in said.iter().zip(&whole) {
+        assert_eq!((&said["type"], &said["id"]), (&whole["type"], &whole["id"]));
+        for (key, parts) in [("content", "text"), ("content", "refusal"), ("summary", "text")] {
+            let texts = |item: &Value| -> Vec<Value> {
+                item[key].as_array().into_iter().flatten().map(|part| part[parts].clone()).collect()
+            };
+            assert_eq!(texts(said), texts(whole), "{said} and {whole}");
+        }
+        for key in ["arguments", "input"] {
+            assert!(is_same_text(&said[key], &whole[key]), "{said} and {whole}");
+        }
+    }
+}
+
+/// Returns whether two texts are the same, or the same JSON. Whether JSON that no tree can hold is the same is not told
+/// here.
+fn is_same_text(a: &Value, b: &Value) -> bool {
+    let is_json = |text: &Value| text.as_str().is_some_and(|text| serde_json::from_str::<&RawValue>(text).is_ok());
+    let value = |text: &Value| serde_json::from_str::<Value>(text.as_str()?).ok().map(with_floats);
+    a == b || is_json(a) && is_json(b) && (value(a).is_none() || value(b).is_none() || value(a) == value(b))
+}
+
+/// Returns a value with all numbers as floats.
+pub(crate) fn with_floats(value: Value) -> Value {
+    match value {
+        Value::Number(number) => Value::from(number.as_f64()),
+        Value::Array(values) => values.into_iter().map(with_floats).collect(),
+        Value::Object(members) => {
+            Value::Object(members.into_iter().map(|(key, value)| (key, with_floats(value))).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => value,
+    }
 }
