@@ -4,6 +4,7 @@
 
 pub(crate) mod encrypted_reasoning;
 pub(crate) mod failure;
+pub(crate) mod metaschema;
 pub(crate) mod quota;
 pub(crate) mod refusal;
 pub(crate) mod schema;

@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::protocol::metaschema;
+
 /// Keys whose value is a schema.
 const ONE: [&str; 2] = ["items", "not"];
 /// Keys whose value is a list of schemas.
@@ -10,26 +12,60 @@ const MANY: [&str; 4] = ["anyOf", "oneOf", "allOf", "prefixItems"];
 /// Keys whose value is an object of schemas.
 const NAMED: [&str; 3] = ["properties", "$defs", "definitions"];
 
-/// Returns why a function's parameters are rejected, strict or not.
-pub(crate) fn not_an_object(schema: &Value) -> Option<String> {
-    let kind = schema.get("type").and_then(Value::as_str);
-    match kind {
-        Some("object") if schema.get("properties").is_some_and(Value::is_object) => None,
-        Some("object") => Some("In context=(), object schema missing properties.".to_owned()),
+/// The keywords that may not stand at the top level.
+const NOT_AT_THE_TOP: [&str; 5] = ["oneOf", "anyOf", "allOf", "enum", "not"];
+/// The keywords that a strict schema may not have.
+const NOT_STRICT: [&str; 15] = [
+    "allOf",
+    "oneOf",
+    "not",
+    "if",
+    "then",
+    "else",
+    "dependentRequired",
+    "dependentSchemas",
+    "patternProperties",
+    "propertyNames",
+    "minProperties",
+    "maxProperties",
+    "unevaluatedProperties",
+    "uniqueItems",
+    "default",
+];
+
+/// Returns why the schema of a function or a format is rejected, strict or not.
+pub(crate) fn refusal(schema: &Value) -> Option<String> {
+    if let Some(problem) = metaschema::violation(schema) {
+        return Some(format!("{problem}."));
+    }
+    match schema.get("type") {
+        Some(Value::String(kind)) if kind == "object" => {}
         other => {
-            let other = other.unwrap_or("None");
-            Some(format!("schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{other}\"'."))
+            let got = other.map_or_else(|| "None".to_owned(), metaschema::repr);
+            let got = got.trim_matches('\'');
+            return Some(format!("schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{got}\"'."));
         }
     }
+    if NOT_AT_THE_TOP.iter().any(|key| schema.get(key).is_some()) {
+        return Some(
+            "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level."
+                .to_owned(),
+        );
+    }
+    first(schema, &mut Vec::new(), incomplete)
 }
 
 /// Returns the first violation of the strict rules, with its context as the real message writes it.
 pub(crate) fn strict_violation(schema: &Value) -> Option<String> {
-    violation(schema, &mut Vec::new())
+    first(schema, &mut Vec::new(), not_strict)
 }
 
 /// Returns the strict form of a schema that does not say whether it is strict; `None` if there is none.
 pub(crate) fn to_strict(schema: &Value) -> Option<Value> {
+    closed(schema).filter(|closed| strict_violation(closed).is_none())
+}
+
+fn closed(schema: &Value) -> Option<Value> {
     let Some(object) = schema.as_object() else {
         return Some(schema.clone());
     };
@@ -37,13 +73,13 @@ pub(crate) fn to_strict(schema: &Value) -> Option<Value> {
     for (key, value) in object {
         let converted = match (key.as_str(), value) {
             (key, Value::Object(named)) if NAMED.contains(&key) => {
-                let entries = named.iter().map(|(name, inner)| Some((name.clone(), to_strict(inner)?)));
+                let entries = named.iter().map(|(name, inner)| Some((name.clone(), closed(inner)?)));
                 Value::Object(entries.collect::<Option<Map<_, _>>>()?)
             }
             (key, Value::Array(list)) if MANY.contains(&key) => {
-                Value::Array(list.iter().map(to_strict).collect::<Option<Vec<_>>>()?)
+                Value::Array(list.iter().map(closed).collect::<Option<Vec<_>>>()?)
             }
-            (key, inner) if ONE.contains(&key) => to_strict(inner)?,
+            (key, inner) if ONE.contains(&key) => closed(inner)?,
             (_, other) => other.clone(),
         };
         out.insert(key.clone(), converted);
@@ -59,38 +95,48 @@ pub(crate) fn to_strict(schema: &Value) -> Option<Value> {
     Some(Value::Object(out))
 }
 
-fn violation(schema: &Value, context: &mut Vec<String>) -> Option<String> {
+/// Returns the first problem that `check` finds on any level, with its context.
+fn first(
+    schema: &Value,
+    context: &mut Vec<String>,
+    check: fn(&Map<String, Value>, bool) -> Option<String>,
+) -> Option<String> {
     let object = schema.as_object()?;
-    if is_object(object)
-        && let Some(problem) = object_violation(object)
-    {
+    if let Some(problem) = check(object, context.is_empty()) {
         return Some(format!("In context={}, {problem}", tuple(context)));
     }
-    for (key, value) in object {
-        let found = match (key.as_str(), value) {
-            (key, Value::Object(named)) if NAMED.contains(&key) => {
-                named.iter().find_map(|(name, inner)| within(context, &[key, name], inner))
-            }
-            (key, Value::Array(list)) if MANY.contains(&key) => {
-                let mut indexed = list.iter().enumerate();
-                indexed.find_map(|(index, inner)| within(context, &[key, &index.to_string()], inner))
-            }
-            (key, inner) if ONE.contains(&key) => within(context, &[key], inner),
-            _ => None,
-        };
-        if found.is_some() {
-            return found;
-        }
-    }
-    None
+    metaschema::inner(object).find_map(|(steps, inner)| {
+        let depth = context.len();
+        context.extend(steps);
+        let found = first(inner, context, check);
+        context.truncate(depth);
+        found
+    })
 }
 
-fn within(context: &mut Vec<String>, steps: &[&str], schema: &Value) -> Option<String> {
-    let depth = context.len();
-    context.extend(steps.iter().map(|step| (*step).to_owned()));
-    let found = violation(schema, context);
-    context.truncate(depth);
-    found
+/// Strict or not, an object names its properties and an array its items. An inner object may instead say what its
+/// properties are (assumed).
+fn incomplete(schema: &Map<String, Value>, top: bool) -> Option<String> {
+    let has_type = |wanted: &str| match schema.get("type") {
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == wanted),
+        Some(kind) => kind == wanted,
+        None => false,
+    };
+    let lacks = |kind: &str, key: &str| has_type(kind) && !schema.contains_key(key);
+    if lacks("object", "properties") && (top || !schema.contains_key("additionalProperties")) {
+        return Some("object schema missing properties.".to_owned());
+    }
+    lacks("array", "items").then(|| "array schema missing items.".to_owned())
+}
+
+fn not_strict(schema: &Map<String, Value>, top: bool) -> Option<String> {
+    if let Some(key) = NOT_STRICT.iter().find(|key| schema.contains_key(**key)) {
+        return Some(format!("'{key}' is not permitted."));
+    }
+    if !top && !["type", "anyOf", "$ref", "enum", "const"].iter().any(|key| schema.contains_key(*key)) {
+        return Some("schema must have a 'type' key.".to_owned());
+    }
+    if is_object(schema) { object_violation(schema).map(str::to_owned) } else { None }
 }
 
 fn object_violation(schema: &Map<String, Value>) -> Option<&'static str> {
@@ -100,7 +146,9 @@ fn object_violation(schema: &Map<String, Value>) -> Option<&'static str> {
     let none = Map::new();
     let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
     let required = schema.get("required").and_then(Value::as_array);
-    let every = properties.keys().all(|key| required.is_some_and(|list| list.iter().any(|name| name == key)));
+    let mut extra = required.into_iter().flatten().filter_map(Value::as_str);
+    let every = properties.keys().all(|key| required.is_some_and(|list| list.iter().any(|name| name == key)))
+        && extra.all(|name| properties.contains_key(name));
     if every && (required.is_some() || properties.is_empty()) {
         None
     } else {

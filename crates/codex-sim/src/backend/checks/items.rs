@@ -80,8 +80,9 @@ fn check_item(item: &Value, at: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
         "function_call_output" | "custom_tool_call_output" => {
             call_id(object, at).and_then(|()| output(object, at, turn))
         }
-        "tool_search_call" | "tool_search_output" if runs_at_the_server(object) => Ok(()),
-        "local_shell_call" | "tool_search_call" | "tool_search_output" => call_id(object, at),
+        "tool_search_call" if runs_at_the_server(object) => Ok(()),
+        "local_shell_call" | "tool_search_call" => call_id(object, at),
+        "tool_search_output" => found_tools(object, at, turn),
         "web_search_call" => search_action(object, at),
         "compaction" | "compaction_summary" => {
             text(object, "encrypted_content", at).and_then(|()| check_encrypted_content(object, turn))
@@ -95,6 +96,14 @@ fn check_item(item: &Value, at: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
         },
         _ => Ok(()),
     }
+}
+
+/// The tools that a search found are tools like others.
+fn found_tools(item: &Map<String, Value>, at: &str, turn: &Turn<'_>) -> Result<(), Refusal> {
+    if !runs_at_the_server(item) {
+        call_id(item, at)?;
+    }
+    item.get("tools").map_or(Ok(()), |tools| tools::check_list(tools, &format!("{at}.tools"), turn))
 }
 
 /// §2.7: with `store:false`, stored items cannot be referenced.

@@ -91,8 +91,7 @@ fn verbosity(turn: &Turn<'_>) -> Result<(), Refusal> {
     unsupported_value(turn, "text.verbosity", verbosity, supported)
 }
 
-/// §2.8: three formats. Only a schema with `strict: true` can violate the strict rules; one without `strict` is
-/// rewritten.
+/// §2.8: three formats. A schema is refused as a function's is (§2.7).
 fn text_format(turn: &Turn<'_>) -> Result<(), Refusal> {
     let Some(format) = turn.at("text", "format") else {
         return Ok(());
@@ -107,11 +106,10 @@ fn text_format(turn: &Turn<'_>) -> Result<(), Refusal> {
         return Err(Refusal::missing("text.format.schema"));
     };
     only_keys(format, "text.format", &["type", "name", "schema", "strict", "description"])?;
-    if format.get("strict").and_then(Value::as_bool) != Some(true) {
-        return Ok(());
-    }
+    let strict = format.get("strict").and_then(Value::as_bool) == Some(true);
     let name = format.get("name").and_then(Value::as_str).unwrap_or_default();
-    let problem = schema::not_an_object(schema).or_else(|| schema::strict_violation(schema));
+    let problem = schema::refusal(schema);
+    let problem = problem.or_else(|| if strict { schema::strict_violation(schema) } else { None });
     problem.map_or(Ok(()), |problem| {
         let message = format!("Invalid schema for response_format '{name}': {problem}");
         Err(Refusal::error(Some("text.format.schema"), Some("invalid_json_schema"), message))
@@ -178,14 +176,43 @@ fn tool_choice(turn: &Turn<'_>) -> Result<(), Refusal> {
             let Some(name) = choice.get("name") else {
                 return Err(Refusal::missing("tool_choice.name"));
             };
+            only_keys_of(choice, "tool_choice", &["type", "name"])?;
             let offered = turn.offered_tools();
             let found = offered.iter().any(|tool| tool.custom == (kind == "custom") && name == tool.name);
             if found { Ok(()) } else { Err(choice_not_found(kind)) }
         }
-        "allowed_tools" => Ok(()),
+        "allowed_tools" => allowed_tools(choice, turn),
         "" => Err(Refusal::missing("tool_choice.type")),
         hosted => Err(choice_not_found(hosted)),
     }
+}
+
+/// The tools of a choice are named as a choice names one; hosted ones are named by their type.
+fn allowed_tools(choice: &Map<String, Value>, turn: &Turn<'_>) -> Result<(), Refusal> {
+    only_keys_of(choice, "tool_choice", &["type", "mode", "tools"])?;
+    one_of(choice.get("mode").unwrap_or(&Value::Null), &["auto", "required"], "tool_choice.mode")?;
+    let Some(tools) = choice.get("tools").and_then(Value::as_array) else {
+        return Err(Refusal::missing("tool_choice.tools"));
+    };
+    let offered = turn.offered_tools();
+    let hosted = |kind: &str| {
+        let tools = turn.body.get("tools").and_then(Value::as_array);
+        tools.is_some_and(|tools| tools.iter().any(|tool| tool.get("type").is_some_and(|given| given == kind)))
+    };
+    for tool in tools {
+        let kind = tool.get("type").and_then(Value::as_str).unwrap_or_default();
+        let found = match kind {
+            "function" | "custom" => {
+                let name = tool.get("name").unwrap_or(&Value::Null);
+                offered.iter().any(|tool| tool.custom == (kind == "custom") && name == tool.name)
+            }
+            hosted_kind => hosted(hosted_kind),
+        };
+        if !found {
+            return Err(choice_not_found(kind));
+        }
+    }
+    Ok(())
 }
 
 fn choice_not_found(kind: &str) -> Refusal {
@@ -226,6 +253,10 @@ fn only_keys(value: &Value, at: &str, keys: &[&str]) -> Result<(), Refusal> {
     let Some(map) = value.as_object() else {
         return Err(Refusal::wrong_type(at, "an object", value));
     };
+    only_keys_of(map, at, keys)
+}
+
+fn only_keys_of(map: &Map<String, Value>, at: &str, keys: &[&str]) -> Result<(), Refusal> {
     let unknown = map.keys().find(|key| !keys.contains(&key.as_str()));
     unknown.map_or(Ok(()), |key| Err(Refusal::unknown(&format!("{at}.{key}"))))
 }

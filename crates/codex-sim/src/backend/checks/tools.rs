@@ -113,7 +113,7 @@ fn known_keys(tool: &Map<String, Value>, kind: &str, at: &str) -> Result<(), Ref
     unknown.map_or(Ok(()), |key| Err(Refusal::unknown(&format!("{at}.{key}"))))
 }
 
-/// §2.7: the schema is an object schema with properties; a strict one follows the strict rules.
+/// §2.7: the schema is that of an object; a strict one follows the strict rules.
 fn function(tool: &Map<String, Value>, at: &str) -> Result<(), Refusal> {
     if let Some(other) = tool.get("strict").filter(|strict| !strict.is_boolean() && !strict.is_null()) {
         return Err(Refusal::wrong_type(&format!("{at}.strict"), "a boolean", other));
@@ -125,7 +125,7 @@ fn function(tool: &Map<String, Value>, at: &str) -> Result<(), Refusal> {
         return Ok(());
     };
     let strict = tool.get("strict").and_then(Value::as_bool) == Some(true);
-    let problem = schema::not_an_object(parameters);
+    let problem = schema::refusal(parameters);
     let problem = problem.or_else(|| if strict { schema::strict_violation(parameters) } else { None });
     problem.map_or(Ok(()), |problem| {
         let name = tool.get("name").and_then(Value::as_str).unwrap_or_default();
