@@ -37,6 +37,11 @@ fn tool_bytes(tool: &Tool) -> usize {
             name.len() + description.as_deref().map_or(0, str::len) + parameters.get().len()
         }
         Tool::Custom(tool) => tool.name.len() + tool.description.as_deref().map_or(0, str::len),
+        Tool::Namespace(namespace) => {
+            let texts = namespace.name.len() + namespace.description.as_deref().map_or(0, str::len);
+            // No namespace is in another.
+            texts + namespace.tools.iter().map(tool_bytes).sum::<usize>()
+        }
         Tool::Opaque(tool) | Tool::Verbatim(tool) => tool.members.iter().map(|(_, raw)| raw.get().len()).sum(),
     }
 }

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::json::{Node, ValueKind, to_raw};
 use crate::notice::Notices;
 use crate::request::read;
+use crate::request::schema::Strict;
 use crate::responses::{InputItem, InputMessage, Opaque, ResponsesRequest, Role, Tool};
 
 /// The type of the item that contains the tools.
@@ -88,20 +89,24 @@ pub(crate) fn to_ordinary(request: &mut ResponsesRequest, notices: &mut Notices)
 /// Reads the tools of a Lite list, and unwraps those in the namespace of functions.
 fn unwrapped(list: &Node<'_, '_>, from_cli: bool, notices: &mut Notices) -> Result<Vec<Tool>, Error> {
     let mut tools = Vec::new();
-    for tool in read::tools(list, from_cli, notices)? {
-        match functions_of(&tool) {
-            Some(inner) => tools.extend(read::tools(&Node::root(inner), from_cli, notices)?),
-            None => tools.push(tool),
+    for tool in read::tools(list, from_cli, Strict::IfPossible, notices)? {
+        if let Some(inner) = functions_of(&tool) {
+            tools.extend(read::tools(&Node::root(inner), from_cli, Strict::IfPossible, notices)?);
+            continue;
+        }
+        match tool {
+            Tool::Namespace(namespace) if namespace.name == FUNCTIONS => tools.extend(namespace.tools),
+            Tool::Function(_) | Tool::Custom(_) | Tool::Namespace(_) | Tool::Opaque(_) | Tool::Verbatim(_) => {
+                tools.push(tool);
+            }
         }
     }
     Ok(tools)
 }
 
-/// Returns the tools of the namespace of functions, if `tool` is that namespace.
+/// Returns the tools of the Codex CLI's namespace of functions, if `tool` is that namespace.
 fn functions_of(tool: &Tool) -> Option<&RawValue> {
-    let (Tool::Opaque(tool) | Tool::Verbatim(tool)) = tool else {
-        return None;
-    };
+    let Tool::Verbatim(tool) = tool else { return None };
     let is_functions =
         tool.kind == "namespace" && tool.member("name").is_some_and(|name| name.get() == "\"functions\"");
     tool.member("tools").filter(|tools| is_functions && Node::root(tools).kind() == ValueKind::Array)

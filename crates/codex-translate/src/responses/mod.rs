@@ -33,5 +33,7 @@ pub(crate) use request::{Conventions, HUB};
 pub use request::{Reasoning, ResponsesRequest, StreamOptions};
 pub use required_input::required_input;
 pub use text_kind::TextKind;
-pub use tool::{AllowedTool, CustomTool, Format, FunctionTool, JsonSchema, NamedTool, TextConfig, Tool, ToolChoice};
+pub use tool::{
+    AllowedTool, CustomTool, Format, FunctionTool, JsonSchema, NamedTool, NamespaceTool, TextConfig, Tool, ToolChoice,
+};
 pub use web_search::{WebSearch, WebSearchAction, WebSearchStatus};

@@ -13,6 +13,8 @@ pub enum Tool {
     Function(FunctionTool),
     /// A custom tool of the client, whose input is text.
     Custom(CustomTool),
+    /// Tools of the client under a common name.
+    Namespace(NamespaceTool),
     /// A tool of any other type, without keys that its type does not have.
     Opaque(Opaque),
     /// A tool of the Codex CLI, exactly as the CLI wrote it.
@@ -28,9 +30,9 @@ pub struct FunctionTool {
     pub description: Option<String>,
     /// The JSON Schema of the arguments.
     pub parameters: Raw,
-    /// Whether the arguments must match the schema. Always sent: the backend treats absence as `true` and rewrites the
-    /// schema (docs/backend.md §2.7).
-    pub strict: bool,
+    /// Whether the arguments must match the schema. The backend treats absence as `true` and rewrites the schema
+    /// (docs/backend.md §2.7), which chat's clients do not expect, so only requests in the Responses form leave it out.
+    pub strict: Option<bool>,
     /// Whether the model finds the tool by a search instead of seeing it at once.
     pub defer_loading: Option<bool>,
 }
@@ -46,6 +48,17 @@ pub struct CustomTool {
     pub format: Option<Raw>,
     /// Whether the model finds the tool by a search before it may call it.
     pub defer_loading: Option<bool>,
+}
+
+/// A group of tools.
+#[derive(Clone, Debug)]
+pub struct NamespaceTool {
+    /// The namespace's name on the wire.
+    pub name: String,
+    /// What the tools are for.
+    pub description: Option<String>,
+    /// The tools: functions and custom tools.
+    pub tools: Vec<Tool>,
 }
 
 /// How the model may choose among the tools.
@@ -130,7 +143,7 @@ pub struct JsonSchema {
     pub description: Option<String>,
     /// The schema.
     pub schema: Raw,
-    /// Whether the answer must follow the schema. Always sent, as for [`FunctionTool::strict`].
+    /// Whether the answer must follow the schema. Always sent, because the backend treats absence as `true`.
     pub strict: bool,
 }
 
@@ -140,7 +153,7 @@ impl Tool {
         match self {
             Self::Function(tool) => Some(&tool.name),
             Self::Custom(tool) => Some(&tool.name),
-            Self::Opaque(_) | Self::Verbatim(_) => None,
+            Self::Namespace(_) | Self::Opaque(_) | Self::Verbatim(_) => None,
         }
     }
 
@@ -149,7 +162,23 @@ impl Tool {
         match self {
             Self::Function(tool) => Some(&mut tool.name),
             Self::Custom(tool) => Some(&mut tool.name),
-            Self::Opaque(_) | Self::Verbatim(_) => None,
+            Self::Namespace(_) | Self::Opaque(_) | Self::Verbatim(_) => None,
+        }
+    }
+
+    /// The tools that a call can name: those of a namespace, else the tool itself.
+    pub fn members(&self) -> &[Self] {
+        match self {
+            Self::Namespace(namespace) => &namespace.tools,
+            Self::Function(_) | Self::Custom(_) | Self::Opaque(_) | Self::Verbatim(_) => std::slice::from_ref(self),
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn members_mut(&mut self) -> &mut [Self] {
+        match self {
+            Self::Namespace(namespace) => &mut namespace.tools,
+            Self::Function(_) | Self::Custom(_) | Self::Opaque(_) | Self::Verbatim(_) => std::slice::from_mut(self),
         }
     }
 
@@ -158,6 +187,7 @@ impl Tool {
         match self {
             Self::Function(_) => "function",
             Self::Custom(_) => "custom",
+            Self::Namespace(_) => "namespace",
             Self::Opaque(tool) | Self::Verbatim(tool) => &tool.kind,
         }
     }
@@ -177,7 +207,7 @@ impl Serialize for Tool {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Opaque(tool) | Self::Verbatim(tool) => return tool.serialize(serializer),
-            Self::Function(_) | Self::Custom(_) => {}
+            Self::Function(_) | Self::Custom(_) | Self::Namespace(_) => {}
         }
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", self.kind())?;
@@ -185,7 +215,7 @@ impl Serialize for Tool {
             Self::Function(tool) => {
                 map.serialize_entry("name", &tool.name)?;
                 entry(&mut map, "description", tool.description.as_ref())?;
-                map.serialize_entry("strict", &tool.strict)?;
+                entry(&mut map, "strict", tool.strict.as_ref())?;
                 map.serialize_entry("parameters", &tool.parameters)?;
                 entry(&mut map, "defer_loading", tool.defer_loading.as_ref())?;
             }
@@ -194,6 +224,11 @@ impl Serialize for Tool {
                 entry(&mut map, "description", tool.description.as_ref())?;
                 entry(&mut map, "format", tool.format.as_ref())?;
                 entry(&mut map, "defer_loading", tool.defer_loading.as_ref())?;
+            }
+            Self::Namespace(tool) => {
+                map.serialize_entry("name", &tool.name)?;
+                entry(&mut map, "description", tool.description.as_ref())?;
+                map.serialize_entry("tools", &tool.tools)?;
             }
             Self::Opaque(_) | Self::Verbatim(_) => {}
         }

@@ -72,9 +72,11 @@ impl ResponseStream {
                 }
             }
             ItemKind::Call(_) if !self.tools.is_unchanged() => {
-                let [name] = members(item.json, ["name"])?;
-                if let Some(wire) = word(name) {
-                    edit.set("name", name, Text::Plain(self.tools.to_client(&wire)).to_json());
+                let names = ["name", "namespace"];
+                for (key, found) in names.into_iter().zip(members(item.json, names)?) {
+                    if let Some(wire) = word(found) {
+                        edit.set(key, found, Text::Plain(self.tools.to_client(&wire)).to_json());
+                    }
                 }
             }
             ItemKind::Reasoning if !self.encrypted_reasoning => {

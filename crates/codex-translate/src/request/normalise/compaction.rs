@@ -54,7 +54,7 @@ pub fn compact(mut request: ResponsesRequest, profile: &Profile, options: &Optio
         let name = request.local.conventions.name_of("input");
         return Err(Error::invalid(name, format!("`{name}` holds no conversation to compact")));
     }
-    let tools = tools::rename(&mut request, &mut notices);
+    let tools = tools::rename(&mut request, &mut notices)?;
     settings::normalise_settings(&mut request, profile, options, &mut notices);
     let notices = notices.finish(options.strict)?;
     Ok(Translated { request, plan: ReplyPlan { tools, ..plan }, notices })

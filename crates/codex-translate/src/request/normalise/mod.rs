@@ -92,7 +92,7 @@ fn normalise_tools(
 ) -> Result<ToolNames, Error> {
     tools::offer_web_search_once(request, options)?;
     tools::normalise_tool_choice(request, notices)?;
-    Ok(tools::rename(request, notices))
+    tools::rename(request, notices)
 }
 
 /// Takes the settings of the reply out of the request.

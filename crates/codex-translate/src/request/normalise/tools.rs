@@ -1,11 +1,14 @@
 //! Tools and the choice among them, as the backend accepts them (docs/backend.md §2.7, §2.8).
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use crate::error::Error;
+use crate::json::{Node, to_raw};
 use crate::notice::Notices;
 use crate::profile::Options;
 use crate::request::read;
+use crate::request::schema::Strict;
 use crate::responses::{AllowedTool, CallKind, InputItem, NamedTool, ResponsesRequest, Tool, ToolChoice};
 use crate::tool_names::ToolNames;
 
@@ -46,6 +49,15 @@ pub(super) fn normalise_tool_choice(request: &mut ResponsesRequest, notices: &mu
             let message = format!("`tool_choice.mode` is `{mode}`; it must be `auto` or `required`");
             return Err(Error::invalid("tool_choice.mode", message));
         }
+        if tools.is_empty() {
+            if mode == "required" {
+                return Err(Error::invalid(
+                    "tool_choice",
+                    "`tool_choice` asks for a tool, but allows none of the `tools`",
+                ));
+            }
+            request.tool_choice = Some(ToolChoice::None);
+        }
     }
     match &mut request.tool_choice {
         Some(ToolChoice::Auto | ToolChoice::None) if request.tools.is_empty() => request.tool_choice = None,
@@ -65,22 +77,30 @@ pub(super) fn normalise_tool_choice(request: &mut ResponsesRequest, notices: &mu
 }
 
 /// Renames the tools whose names the backend does not accept, wherever they occur. The result maps them back.
-pub(super) fn rename(request: &mut ResponsesRequest, notices: &mut Notices) -> ToolNames {
-    let mut names = ToolNames::new(names_in(request));
+///
+/// # Errors
+/// This crate has a defect.
+pub(super) fn rename(request: &mut ResponsesRequest, notices: &mut Notices) -> Result<ToolNames, Error> {
+    let mut listed = tools_in_items(&request.input);
+    let in_items = listed.iter().flat_map(|(_, tools)| tools);
+    let mut names = ToolNames::new(names_in(request).chain(in_items.flat_map(names_of)));
     if !names.is_unchanged() {
         notices.repaired("tools[].name", "replaced a name that the backend does not accept; replies use the original");
     }
-    for tool in &mut request.tools {
-        if let Some(name) = tool.name_mut() {
-            replace(name, &names);
-        }
-        if let Tool::Custom(tool) = tool {
-            names.mark_custom(&tool.name);
-        }
+    for tool in request.tools.iter_mut().chain(listed.iter_mut().flat_map(|(_, tools)| tools)) {
+        rename_tool(tool, &mut names);
     }
     for item in &mut request.input {
         if let InputItem::Call(call) = item {
             replace(&mut call.name, &names);
+            if let Some(namespace) = &mut call.namespace {
+                replace(namespace, &names);
+            }
+        }
+    }
+    if !names.is_unchanged() {
+        for (index, tools) in listed {
+            write_tools(&mut request.input[index], &tools)?;
         }
     }
     match &mut request.tool_choice {
@@ -93,19 +113,71 @@ pub(super) fn rename(request: &mut ResponsesRequest, notices: &mut Notices) -> T
         )
         | None => {}
     }
-    names
+    Ok(names)
+}
+
+fn rename_tool(tool: &mut Tool, names: &mut ToolNames) {
+    if let Tool::Namespace(namespace) = tool {
+        replace(&mut namespace.name, names);
+    }
+    for tool in tool.members_mut() {
+        if let Some(name) = tool.name_mut() {
+            replace(name, names);
+        }
+        if let Tool::Custom(tool) = tool {
+            names.mark_custom(&tool.name);
+        }
+    }
+}
+
+/// Returns the tools that items of the input list, with the items' positions. The reader has settled them.
+fn tools_in_items(input: &[InputItem]) -> Vec<(usize, Vec<Tool>)> {
+    let lists = input.iter().enumerate().filter_map(|(index, item)| match item {
+        InputItem::Opaque(item) if read::TOOL_LISTS.contains(&&*item.kind) => Some((index, item.member("tools")?)),
+        InputItem::Message(_)
+        | InputItem::Reasoning(_)
+        | InputItem::Call(_)
+        | InputItem::Output(_)
+        | InputItem::Opaque(_)
+        | InputItem::Verbatim(_) => None,
+    });
+    let mut settled = Notices::default();
+    lists
+        .filter_map(|(index, raw)| {
+            let tools = read::tools(&Node::root(raw), false, Strict::IfPossible, &mut settled);
+            Some((index, tools.ok()?))
+        })
+        .collect()
+}
+
+fn write_tools(item: &mut InputItem, tools: &[Tool]) -> Result<(), Error> {
+    let InputItem::Opaque(item) = item else { return Ok(()) };
+    for (_, raw) in item.members.iter_mut().filter(|(key, _)| key == "tools") {
+        *raw = to_raw(&tools)?;
+    }
+    Ok(())
+}
+
+/// Returns the names of a tool: its own, or those of a namespace and of the tools in it.
+fn names_of(tool: &Tool) -> impl Iterator<Item = &str> {
+    let namespace = match tool {
+        Tool::Namespace(namespace) => Some(&*namespace.name),
+        Tool::Function(_) | Tool::Custom(_) | Tool::Opaque(_) | Tool::Verbatim(_) => None,
+    };
+    tool.members().iter().filter_map(Tool::name).chain(namespace)
 }
 
 /// Returns every tool name of the request, including those of its history.
 fn names_in(request: &ResponsesRequest) -> impl Iterator<Item = &str> {
-    let called = request.input.iter().filter_map(|item| match item {
-        InputItem::Call(call) => Some(&*call.name),
+    let calls = request.input.iter().filter_map(|item| match item {
+        InputItem::Call(call) => Some(call),
         InputItem::Message(_)
         | InputItem::Reasoning(_)
         | InputItem::Output(_)
         | InputItem::Opaque(_)
         | InputItem::Verbatim(_) => None,
     });
+    let called = calls.flat_map(|call| iter::once(&*call.name).chain(call.namespace.as_deref()));
     let chosen = match &request.tool_choice {
         Some(ToolChoice::Allowed { tools, .. }) => &**tools,
         _ => &[],
@@ -114,7 +186,7 @@ fn names_in(request: &ResponsesRequest) -> impl Iterator<Item = &str> {
         AllowedTool::Named(named) => Some(&*named.name),
         AllowedTool::Hosted(_) => None,
     });
-    request.tools.iter().filter_map(Tool::name).chain(called).chain(chosen)
+    request.tools.iter().flat_map(names_of).chain(called).chain(chosen)
 }
 
 fn replace(name: &mut String, names: &ToolNames) {
@@ -131,12 +203,12 @@ fn named_mut(tool: &mut AllowedTool) -> Option<&mut NamedTool> {
     }
 }
 
-/// Returns the kinds of the caller's tools by name.
+/// Returns the kinds of the caller's tools by name, those in namespaces included.
 pub(super) fn kinds_of(tools: &[Tool]) -> BTreeMap<&str, CallKind> {
-    let named = tools.iter().filter_map(|tool| match tool {
+    let named = tools.iter().flat_map(Tool::members).filter_map(|tool| match tool {
         Tool::Function(tool) => Some((&*tool.name, CallKind::Function)),
         Tool::Custom(tool) => Some((&*tool.name, CallKind::Custom)),
-        Tool::Opaque(_) | Tool::Verbatim(_) => None,
+        Tool::Namespace(_) | Tool::Opaque(_) | Tool::Verbatim(_) => None,
     });
     named.collect()
 }

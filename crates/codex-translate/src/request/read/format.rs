@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::json::{Members, Node, Raw, find};
 use crate::notice::Notices;
+use crate::request::schema::{self, Settled, Strict};
 use crate::responses::{Format, JsonSchema, Opaque};
 
 /// Why a setting is dropped that another parameter or member has set.
@@ -102,7 +103,9 @@ impl SchemaMembers {
             notices.repaired(node.place("name"), "added the name `response`");
             "response".to_owned()
         });
-        let strict = self.strict.unwrap_or(false);
+        let strict = self.strict.map_or(Strict::Off, Strict::Given);
+        let Settled { schema, strict } = schema::of_format(&node.key("schema", &schema), strict, notices)?;
+        let strict = strict == Some(true);
         Ok(Format::JsonSchema(JsonSchema { name, description: self.description, schema, strict }))
     }
 }

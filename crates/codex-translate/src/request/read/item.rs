@@ -5,11 +5,12 @@
 
 use super::identity::{self, KnownItems};
 use super::message::{self, MessageReader};
-use super::{content, output};
+use super::{content, output, tools};
 use crate::error::Error;
 use crate::json::{Members, Node, Path, Raw, ValueKind, find, to_raw};
 use crate::notice::Notices;
 use crate::request::read::shape::Shape;
+use crate::request::schema::Strict;
 use crate::responses::{
     CallKind, InputItem, InputMessage, InputToolCall, Opaque, ReasoningItem, Role, ToolOutput, is_reference,
 };
@@ -45,6 +46,9 @@ const ENCRYPTED: &[&str] = &["compaction", "compaction_summary", "context_compac
 
 /// The types of calls that are forwarded and have an output of their own.
 const FORWARDED_CALLS: &[&str] = &["apply_patch_call", "computer_call", "local_shell_call", "shell_call"];
+
+/// The types of items that list tools, in `tools`.
+pub(crate) const TOOL_LISTS: &[&str] = &["additional_tools", "tool_search_output"];
 
 /// Keys that replies put on items and that mean nothing in a request.
 const LEFTOVERS: &[&str] = &["id", "status", "created_by", "object"];
@@ -122,7 +126,13 @@ impl<'a> ItemReader<'a> {
                     vec![content::part_of(at, &members, Shape::Responses, notices)?].into_iter().flatten().collect();
                 InputItem::Message(InputMessage { role: Role::User, content, phase: None })
             }
-            _ => InputItem::Opaque(self.cleaned(at, kind, &members, notices)?),
+            _ => {
+                let mut item = self.cleaned(at, kind, &members, notices)?;
+                if TOOL_LISTS.contains(&&*item.kind) {
+                    settle_tools(&mut item, at, &members, notices)?;
+                }
+                InputItem::Opaque(item)
+            }
         };
         self.items.push(item);
         Ok(())
@@ -290,6 +300,16 @@ fn reasoning(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Res
 
 fn empty_list() -> Result<Raw, Error> {
     to_raw(&[(); 0])
+}
+
+/// Settles the tools that an item lists, as if they were the request's.
+fn settle_tools(item: &mut Opaque, at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<(), Error> {
+    let Some(listed) = find(members, "tools") else { return Ok(()) };
+    let settled = to_raw(&tools::list(&at.key("tools", listed), false, Strict::IfPossible, notices)?)?;
+    for (_, raw) in item.members.iter_mut().filter(|(key, _)| key == "tools") {
+        raw.clone_from(&settled);
+    }
+    Ok(())
 }
 
 /// Drops a key that the item's type does not have, with a notice unless it is a leftover of a reply.

@@ -19,6 +19,7 @@ mod tools;
 use std::borrow::Cow;
 
 use item::ItemReader;
+pub(crate) use item::TOOL_LISTS;
 use message::MessageReader;
 use shape::Shape;
 pub(crate) use tools::{list as tools, web_search};

@@ -55,10 +55,10 @@ pub(super) fn read(
         "stream_options" => stream_options(request, node)?,
         "tools" => {
             let from_cli = request.local.from_cli;
-            let tools = tools::list(node, from_cli, &mut request.notices)?;
+            let tools = tools::list(node, from_cli, shape.absent_strict(), &mut request.notices)?;
             request.tools.extend(tools);
         }
-        "tool_choice" => request.tool_choice = Some(choice::read(node, &mut request.notices)?),
+        "tool_choice" => choice::read(request, node)?,
         "parallel_tool_calls" => request.parallel_tool_calls = Some(node.bool()?),
         "reasoning" => reasoning(request, node)?,
         "reasoning_effort" | "reasoningEffort" => {
@@ -117,7 +117,7 @@ fn read_chat(request: &mut ResponsesRequest, node: &Node<'_, '_>, key: &str) -> 
             let functions = tools::functions(node, &mut request.notices)?;
             request.tools.extend(functions);
         }
-        "function_call" => request.tool_choice = Some(choice::function_call(node)?),
+        "function_call" => request.tool_choice = Some(choice::function_call(node, &mut request.notices)?),
         _ => return Ok(false),
     }
     Ok(true)

@@ -1,6 +1,7 @@
 //! The two forms of OpenAI's request bodies. A client may send either form to either path.
 
 use crate::request::params::{self, Parameter};
+use crate::request::schema::Strict;
 use crate::responses::{Conventions, HUB};
 
 /// The form of a body, whatever path it was sent to.
@@ -36,6 +37,14 @@ impl Shape {
         match self {
             Self::Chat => params::CHAT,
             Self::Responses => params::RESPONSES,
+        }
+    }
+
+    /// Returns what it means that a tool has no `strict`.
+    pub(super) fn absent_strict(self) -> Strict {
+        match self {
+            Self::Chat => Strict::Off,
+            Self::Responses => Strict::IfPossible,
         }
     }
 }

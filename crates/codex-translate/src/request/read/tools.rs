@@ -3,18 +3,24 @@
 use crate::error::Error;
 use crate::json::{Members, Node, Raw, ValueKind, find, to_raw};
 use crate::notice::Notices;
-use crate::request::schema;
-use crate::responses::{CustomTool, FunctionTool, Opaque, Tool};
+use crate::request::schema::{self, Settled, Strict};
+use crate::responses::{CustomTool, FunctionTool, NamespaceTool, Opaque, Tool};
 
 /// The hosted tools that ChatGPT accounts do not have (docs/backend.md §2.8).
-const UNAVAILABLE: &[&str] =
+pub(super) const UNAVAILABLE: &[&str] =
     &["file_search", "code_interpreter", "computer_use", "computer_use_preview", "computer", "mcp"];
 
 /// Reads a list of tools. Tools of the Codex CLI are not changed.
 ///
 /// # Errors
-/// Something in it has the wrong type or is missing: a 400 with its path.
-pub(crate) fn list(node: &Node<'_, '_>, from_cli: bool, notices: &mut Notices) -> Result<Vec<Tool>, Error> {
+/// Something in it has the wrong type or is missing, or a schema has no equal that the backend accepts: a 400 with its
+/// path.
+pub(crate) fn list(
+    node: &Node<'_, '_>,
+    from_cli: bool,
+    absent: Strict,
+    notices: &mut Notices,
+) -> Result<Vec<Tool>, Error> {
     let mut tools = Vec::new();
     for (index, raw) in node.array()?.into_iter().enumerate() {
         let tool_node = node.index(index, raw);
@@ -22,8 +28,10 @@ pub(crate) fn list(node: &Node<'_, '_>, from_cli: bool, notices: &mut Notices) -
         let kind = kind_of(&tool_node, &members)?;
         if from_cli {
             tools.push(Tool::Verbatim(Opaque::new(&kind, &members)));
+        } else if kind == "namespace" {
+            tools.push(Tool::Namespace(namespace(&tool_node, &members, absent, notices)?));
         } else {
-            tools.extend(tool(&tool_node, &kind, &members, notices)?);
+            tools.extend(tool(&tool_node, &kind, &members, absent, notices)?);
         }
     }
     Ok(tools)
@@ -32,14 +40,13 @@ pub(crate) fn list(node: &Node<'_, '_>, from_cli: bool, notices: &mut Notices) -
 /// Reads chat's legacy `functions`.
 ///
 /// # Errors
-/// Something in it has the wrong type or is missing: a 400 with its path.
+/// As for [`list`].
 pub(super) fn functions(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Vec<Tool>, Error> {
     let mut tools = Vec::new();
     for (index, raw) in node.array()?.into_iter().enumerate() {
         let function_node = node.index(index, raw);
-        let mut members = FunctionMembers::default();
-        members.read(&function_node, &function_node.object()?, notices)?;
-        tools.push(Tool::Function(members.finish(&function_node)?));
+        let members = function_node.object()?;
+        tools.push(Tool::Function(function(&function_node, &members, Strict::Off, notices)?));
     }
     Ok(tools)
 }
@@ -53,18 +60,70 @@ pub(crate) fn web_search() -> Result<Opaque, Error> {
     Ok(Opaque { members: vec![("type".to_owned(), to_raw(&kind)?)], kind })
 }
 
-/// Reads one tool; `None` if it is dropped with a notice.
-fn tool(node: &Node<'_, '_>, kind: &str, members: &Members<'_>, notices: &mut Notices) -> Result<Option<Tool>, Error> {
+/// Reads a tool that is no namespace; `None` if it is dropped with a notice.
+fn tool(
+    node: &Node<'_, '_>,
+    kind: &str,
+    members: &Members<'_>,
+    absent: Strict,
+    notices: &mut Notices,
+) -> Result<Option<Tool>, Error> {
     match kind {
-        "function" => function(node, members, notices).map(Tool::Function).map(Some),
+        // Anthropic's name for a function.
+        "custom" if find(members, "input_schema").is_some() => {
+            notices.repaired(node.place("type"), "sent a custom tool with a schema as a function");
+            function(node, members, absent, notices).map(Tool::Function).map(Some)
+        }
+        "function" => function(node, members, absent, notices).map(Tool::Function).map(Some),
         "custom" => custom(node, members, notices).map(Tool::Custom).map(Some),
         kind if UNAVAILABLE.contains(&kind) => {
             notices.dropped(node.here(), format!("the hosted tool `{kind}` is not available to ChatGPT accounts"));
             Ok(None)
         }
         kind if kind.starts_with("web_search") => search(node, kind, members, notices).map(Tool::Opaque).map(Some),
-        kind => Ok(Some(Tool::Opaque(without_cache_control(node, Opaque::new(kind, members), notices)))),
+        kind => opaque(node, kind, members, notices).map(Tool::Opaque).map(Some),
     }
+}
+
+/// Reads the tools of a namespace as those outside of it. A namespace in another is not known to the backend and is
+/// left to it.
+fn namespace(
+    node: &Node<'_, '_>,
+    members: &Members<'_>,
+    absent: Strict,
+    notices: &mut Notices,
+) -> Result<NamespaceTool, Error> {
+    let (mut name, mut description, mut tools) = (None, None, Vec::new());
+    for (key, raw) in members {
+        let member = node.key(key, raw);
+        match &**key {
+            "type" => {}
+            "name" => name = Some(member.non_empty()?),
+            "description" => description = Some(member.string()?),
+            "tools" => {
+                for (index, raw) in member.array()?.into_iter().enumerate() {
+                    let inner = member.index(index, raw);
+                    let members = inner.object()?;
+                    let kind = kind_of(&inner, &members)?;
+                    tools.extend(tool(&inner, &kind, &members, absent, notices)?);
+                }
+            }
+            _ => notices.dropped(member.here(), "not supported by the backend"),
+        }
+    }
+    Ok(NamespaceTool { name: name.ok_or_else(|| node.missing("name"))?, description, tools })
+}
+
+/// Copies a tool of another type. Of the known ones, only the search for tools has a schema.
+fn opaque(node: &Node<'_, '_>, kind: &str, members: &Members<'_>, notices: &mut Notices) -> Result<Opaque, Error> {
+    let mut tool = without_cache_control(node, Opaque::new(kind, members), notices);
+    if kind == "tool_search" {
+        for (key, raw) in tool.members.iter_mut().filter(|(key, _)| key == "parameters") {
+            let settled = schema::of_parameters(&node.key(key, &raw.clone()), kind, Strict::Off, notices)?;
+            *raw = settled.schema;
+        }
+    }
+    Ok(tool)
 }
 
 /// Reads the hosted web search under the one name that the backend knows (docs/backend.md §2.8).
@@ -98,72 +157,80 @@ fn kind_of(node: &Node<'_, '_>, members: &Members<'_>) -> Result<String, Error> 
 
 /// The members of a function, from the tool itself and from its `function`.
 #[derive(Default)]
-struct FunctionMembers {
+struct FunctionMembers<'a, 'n> {
     name: Option<String>,
     description: Option<String>,
-    parameters: Option<Raw>,
-    strict: bool,
+    parameters: Option<Node<'a, 'n>>,
+    strict: Option<bool>,
     defer_loading: Option<bool>,
 }
 
-fn function(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> Result<FunctionTool, Error> {
+fn function(
+    node: &Node<'_, '_>,
+    members: &Members<'_>,
+    absent: Strict,
+    notices: &mut Notices,
+) -> Result<FunctionTool, Error> {
+    let nested = find(members, "function").map(|raw| node.key("function", raw));
+    let inner = nested.as_ref().map(Node::object).transpose()?.unwrap_or_default();
     let mut function = FunctionMembers::default();
     function.read(node, members, notices)?;
-    match find(members, "function") {
-        Some(raw) => {
-            let nested = node.key("function", raw);
-            function.read(&nested, &nested.object()?, notices)?;
-            function.finish(&nested)
-        }
-        None => function.finish(node),
+    if let Some(nested) = &nested {
+        function.read(nested, &inner, notices)?;
     }
+    // A tool in the form of another API means what it means there.
+    let is_foreign = nested.is_some() || find(members, "input_schema").is_some();
+    let absent = if is_foreign { Strict::Off } else { absent };
+    function.finish(nested.as_ref().unwrap_or(node), absent, notices)
 }
 
-impl FunctionMembers {
-    fn read(&mut self, node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> Result<(), Error> {
+impl<'a, 'n> FunctionMembers<'a, 'n> {
+    fn read(&mut self, node: &'n Node<'a, 'n>, members: &'n Members<'a>, notices: &mut Notices) -> Result<(), Error> {
         for (key, raw) in members {
             let member = node.key(key, raw);
-            match &**key {
-                "type" | "function" => {}
-                "name" => self.name = Some(member.non_empty()?),
-                "description" => self.description = Some(member.string()?),
-                "parameters" | "input_schema" => self.parameters = Some(schema::of_parameters(&member, notices)?),
-                "strict" => self.strict = member.bool()?,
-                "defer_loading" => self.defer_loading = Some(member.bool()?),
-                _ => notices.dropped(member.here(), "not supported by the backend"),
+            let is_second = match &**key {
+                "type" | "function" => false,
+                "name" => self.name.replace(member.non_empty()?).is_some(),
+                "description" => self.description.replace(member.string()?).is_some(),
+                "parameters" | "input_schema" => self.parameters.replace(member).is_some(),
+                "strict" => self.strict.replace(member.bool()?).is_some(),
+                "defer_loading" => self.defer_loading.replace(member.bool()?).is_some(),
+                _ => {
+                    notices.dropped(member.here(), "not supported by the backend");
+                    false
+                }
+            };
+            if is_second {
+                notices.dropped(member.here(), "given twice; the last one is sent");
             }
         }
         Ok(())
     }
 
     /// Returns the function. Without a schema it gets an empty one: in chat that means a function without arguments.
-    fn finish(self, node: &Node<'_, '_>) -> Result<FunctionTool, Error> {
-        let parameters = match self.parameters {
-            Some(parameters) => parameters,
-            None => schema::empty()?,
-        };
+    fn finish(self, node: &Node<'_, '_>, absent: Strict, notices: &mut Notices) -> Result<FunctionTool, Error> {
         let name = self.name.ok_or_else(|| node.missing("name"))?;
-        let Self { description, strict, defer_loading, .. } = self;
+        let strict = self.strict.map_or(absent, Strict::Given);
+        let settled = match &self.parameters {
+            Some(parameters) => schema::of_parameters(parameters, &name, strict, notices)?,
+            None => schema::empty(strict)?,
+        };
+        let Settled { schema: parameters, strict } = settled;
+        let Self { description, defer_loading, .. } = self;
         Ok(FunctionTool { name, description, parameters, strict, defer_loading })
     }
 }
 
 fn custom(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> Result<CustomTool, Error> {
-    let (mut name, mut description, mut format, mut defer_loading) = (None, None, None, None);
     let nested = find(members, "custom").map(|raw| node.key("custom", raw));
-    let node = nested.as_ref().unwrap_or(node);
-    let inner;
-    let members = match &nested {
-        Some(nested) => {
-            inner = nested.object()?;
-            &inner
-        }
-        None => members,
-    };
-    for (key, raw) in members {
-        let member = node.key(key, raw);
-        match &**key {
-            "type" => {}
+    let inner = nested.as_ref().map(Node::object).transpose()?.unwrap_or_default();
+    let outer = members.iter().map(|(key, raw)| node.key(key, raw));
+    let inner_nodes = nested.iter().flat_map(|nested| inner.iter().map(|(key, raw)| nested.key(key, raw)));
+    let keys = members.iter().chain(&inner).map(|(key, _)| &**key);
+    let (mut name, mut description, mut format, mut defer_loading) = (None, None, None, None);
+    for (key, member) in keys.zip(outer.chain(inner_nodes)) {
+        match key {
+            "type" | "custom" => {}
             "name" => name = Some(member.non_empty()?),
             "description" => description = Some(member.string()?),
             "format" => format = Some(input_format(&member)?),
@@ -171,6 +238,7 @@ fn custom(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> 
             _ => notices.dropped(member.here(), "not supported by the backend"),
         }
     }
+    let node = nested.as_ref().unwrap_or(node);
     Ok(CustomTool { name: name.ok_or_else(|| node.missing("name"))?, description, format, defer_loading })
 }
 
