@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use codex_translate::{Error, EventBuffer, Flow, Fold, Notice, Pipe, Summary};
+use codex_translate::{Error, EventBuffer, Flow, Fold, Notice, Pipe, RequestPaths, Summary};
 use codex_upstream::IdleTimer;
 use futures_core::Stream;
 use futures_util::future::try_join_all;
@@ -102,11 +102,14 @@ enum State {
 struct ChoiceStream<P> {
     source: ReplySource,
     pipe: P,
+    /// The caller's paths, for failures that the reply reports.
+    paths: RequestPaths,
 }
 
 impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
     pub(crate) fn new(
         choices: Vec<(ReplySource, P)>,
+        paths: &RequestPaths,
         observer: O,
         keepalive_comment: &'static str,
         late: LateNotice,
@@ -114,7 +117,10 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         hold: Duration,
     ) -> Self {
         Self {
-            choices: choices.into_iter().map(|(source, pipe)| ChoiceStream { source, pipe }).collect(),
+            choices: choices
+                .into_iter()
+                .map(|(source, pipe)| ChoiceStream { source, pipe, paths: paths.clone() })
+                .collect(),
             summary: None,
             state: State::Running,
             interrupted: None,
@@ -330,13 +336,15 @@ impl<P> ChoiceStream<P> {
                     let batch = batch?;
                     // The output is about as long as the input.
                     out.reserve(batch.bytes());
-                    events.each(&batch, |event| self.pipe.push(event, out))?
+                    let flow = events.each(&batch, |event| self.pipe.push(event, out));
+                    flow.map_err(|error| self.paths.in_callers_words(error))?
                 }
                 None => Flow::Done,
             };
             if flow == Flow::Done {
                 self.source = ReplySource::Ended;
-                return Poll::Ready(self.pipe.finish(out).map(Some));
+                let summary = self.pipe.finish(out).map_err(|error| self.paths.in_callers_words(error))?;
+                return Poll::Ready(Ok(Some(summary)));
             }
         }
         Poll::Ready(Ok(None))
@@ -384,9 +392,10 @@ impl<P: Pipe<Vec<u8>> + Unpin, O: ReplyObserver> http_body::Body for Relay<P, O>
 /// A turn failed, or was cut off.
 pub(crate) async fn collect<F: Fold>(
     turns: Vec<(ReplySource, F)>,
+    paths: &RequestPaths,
     observer: &impl ReplyObserver,
 ) -> Result<Vec<F::Whole>, Error> {
-    match try_join_all(turns.into_iter().map(|(source, fold)| gather(source, fold))).await {
+    match try_join_all(turns.into_iter().map(|(source, fold)| gather(source, fold, paths))).await {
         Ok(replies) => {
             let mut total = None;
             let (wholes, summaries): (Vec<_>, Vec<_>) = replies.into_iter().unzip();
@@ -403,14 +412,15 @@ pub(crate) async fn collect<F: Fold>(
     }
 }
 
-async fn gather<F: Fold>(source: ReplySource, mut fold: F) -> Result<(F::Whole, Summary), Error> {
+async fn gather<F: Fold>(source: ReplySource, mut fold: F, paths: &RequestPaths) -> Result<(F::Whole, Summary), Error> {
     let mut events = source.open().await?;
+    let in_callers_words = |error| paths.in_callers_words(error);
     while let Some(batch) = events.next().await {
-        if events.each(&batch?, |event| fold.push(event))? == Flow::Done {
+        if events.each(&batch?, |event| fold.push(event)).map_err(in_callers_words)? == Flow::Done {
             break;
         }
     }
-    let summary = fold.finish()?;
+    let summary = fold.finish().map_err(in_callers_words)?;
     Ok((fold.end()?, summary))
 }
 

@@ -133,7 +133,7 @@ impl Reply {
         W: ReplyOutput,
     {
         let choices = self.turns.into_iter().map(|(source, plan)| (source, pipe(&plan, &self.reply_id))).collect();
-        Relay::new(choices, observer, self.dialect.keepalive, self.late, self.started, self.hold)
+        Relay::new(choices, &self.plan.paths, observer, self.dialect.keepalive, self.late, self.started, self.hold)
     }
 
     /// Reads the whole reply.
@@ -165,7 +165,7 @@ impl Reply {
         mut fold: impl FnMut(&ReplyPlan, &ReplyId) -> F,
     ) -> Result<Vec<F::Whole>, Error> {
         let turns = self.turns.into_iter().map(|(source, plan)| (source, fold(&plan, &self.reply_id))).collect();
-        collect(turns, observer).await
+        collect(turns, &self.plan.paths, observer).await
     }
 
     /// Passes the deltas of the reply to `sink` as they arrive, and returns how it ended; of the first choice, if there

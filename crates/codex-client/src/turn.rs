@@ -167,10 +167,11 @@ impl Turn {
     /// Returns one turn as a future that a reply can own. Nothing is sent before it is polled; dropping it cancels the
     /// turn.
     fn open(&self, deadline: Instant, late: LateNotice) -> PendingReply {
-        let (client, request) = (Arc::clone(&self.client), Arc::clone(&self.request));
+        let (client, request, paths) = (Arc::clone(&self.client), Arc::clone(&self.request), self.plan.paths.clone());
         Box::pin(async move {
             let upstream = Attempts::new(client.upstream.clone(), &client.observer);
-            send_readable_turn(&client, &upstream, request, deadline, &late).await
+            let sent = send_readable_turn(&client, &upstream, request, deadline, &late).await;
+            sent.map_err(|error| paths.in_callers_words(error))
         })
     }
 }

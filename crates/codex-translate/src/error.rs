@@ -175,6 +175,13 @@ impl Error {
         self
     }
 
+    /// Replaces the request parameter at fault, or removes it.
+    #[must_use]
+    pub(crate) fn replace_param(mut self, param: Option<String>) -> Self {
+        self.param = param;
+        self
+    }
+
     /// Replaces the machine-readable code.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<String>) -> Self {

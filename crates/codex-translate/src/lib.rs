@@ -23,6 +23,7 @@ mod error;
 mod json;
 mod notice;
 mod outcome;
+mod paths;
 mod plan;
 mod profile;
 mod request;
@@ -42,6 +43,7 @@ pub use error::{Error, ErrorBody, ErrorKind, Origin, Retry};
 pub use json::{Text, TextBuf, replace_lone_surrogates};
 pub use notice::{Notice, NoticeKind};
 pub use outcome::{Finish, Flow, ReplyId, Summary};
+pub use paths::RequestPaths;
 pub use plan::{Echo, KeepaliveStyle, ReasoningStyle, ReplyPlan};
 pub use profile::{DEFAULT_MAX_CHOICES, Effort, Options, Profile, Sender, Storage};
 #[doc(inline)]

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::bounds::MAX_NOTICES;
 use crate::error::Error;
+use crate::paths::ToolSource;
 
 /// The longest parameter or detail in the header form of a notice, in bytes.
 const MAX_PHRASE_BYTES: usize = 120;
@@ -70,6 +71,21 @@ pub(crate) struct Notices {
     /// The first parameter that was dropped, even if the list is full: it is the error of a strict request.
     first_dropped: Option<Notice>,
     beyond: usize,
+    /// What the readers saw that is not in what they return.
+    pub(crate) trail: Trail,
+}
+
+/// What the readers saw of the caller's body that the paths of errors depend on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trail {
+    /// Whether some part of the message that is read did not become exactly one part.
+    pub(crate) is_shifted: bool,
+    /// Whether an image of that message has its URL in an object.
+    pub(crate) has_nested_url: bool,
+    /// Whether an image of that message has its URL as a string.
+    pub(crate) has_flat_url: bool,
+    /// The sources of the tools that were read.
+    pub(crate) tools: Vec<ToolSource>,
 }
 
 impl Notices {

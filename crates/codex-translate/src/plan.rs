@@ -1,5 +1,6 @@
 //! What the reply side needs to know about a request, decided once by the request side.
 
+use crate::paths::RequestPaths;
 use crate::tool_names::ToolNames;
 
 /// How the reply to one request is written.
@@ -51,6 +52,8 @@ pub struct ReplyPlan {
     /// What a reply of the Responses API repeats of the request; `None` if the request was not read from a body for
     /// that API: then the reply repeats what the backend does.
     pub echo: Option<Echo>,
+    /// Where in the caller's body the parts of the request come from, for the errors of the backend.
+    pub paths: RequestPaths,
 }
 
 impl ReplyPlan {
@@ -77,6 +80,7 @@ impl ReplyPlan {
             previous_response_id: None,
             encrypted_reasoning: true,
             echo: None,
+            paths: RequestPaths::default(),
         }
     }
 

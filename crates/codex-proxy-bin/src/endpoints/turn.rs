@@ -34,6 +34,7 @@ pub(crate) async fn turn(
     let options = Options { storage: decision.storage.clone(), ..context.options.clone() };
     let mut turn = prepare(app, dialect, context, &options, whole)?;
     turn.plan.previous_response_id = previous.as_ref().map(|response| response.id().to_owned());
+    turn.plan.paths.stored_items = previous.as_ref().map_or(0, |response| response.item_count());
     let mut store = StoreOnCompletion::of(app, context, &turn.plan, own, previous, decision);
     let record = &context.record;
     if turn.plan.stream {

@@ -154,6 +154,11 @@ impl Stored {
 }
 
 impl StoredResponse {
+    /// Returns how many items the conversation has up to the end of the response.
+    pub(crate) fn item_count(&self) -> usize {
+        self.chain().into_iter().map(|link| link.input.iter().count() + link.output.iter().count()).sum()
+    }
+
     /// Returns the input of the response, with the ids of its items: the conversation before it, and its own.
     pub(crate) fn whole_input(&self) -> Vec<(String, &str)> {
         let mut items = Vec::new();

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::error::Error;
 use crate::json::{Node, ValueKind, to_raw};
 use crate::notice::Notices;
+use crate::paths::ToolSource;
 use crate::request::read;
 use crate::request::schema::Strict;
 use crate::responses::{InputItem, InputMessage, Opaque, ResponsesRequest, Role, Tool};
@@ -79,8 +80,9 @@ pub(crate) fn to_ordinary(request: &mut ResponsesRequest, notices: &mut Notices)
             tools.extend(unwrapped(&Node::root(raw), from_cli, notices)?);
         }
     }
-    request.input.retain(|item| !is_additional_tools(item));
+    request.retain_input(|item| !is_additional_tools(item));
     request.tools.extend(tools);
+    request.local.sources.tools.resize(request.tools.len(), ToolSource::ADDED);
     request.reasoning.context = None;
     notices.repaired("input", "converted the Lite shape to the ordinary one");
     Ok(())

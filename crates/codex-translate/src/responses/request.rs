@@ -6,6 +6,7 @@ use super::item::{InputItem, Opaque, entry};
 use super::tool::{TextConfig, Tool, ToolChoice};
 use crate::json::Raw;
 use crate::notice::Notices;
+use crate::paths::{ItemSource, Sources};
 use crate::plan::ReasoningStyle;
 use crate::profile::Effort;
 
@@ -87,6 +88,8 @@ pub(crate) struct LocalOptions {
     pub(crate) echoed: Option<Vec<(&'static str, Raw)>>,
     /// Whether the body is the Codex CLI's: its items and tools are not changed.
     pub(crate) from_cli: bool,
+    /// Where the items, tools and settings come from.
+    pub(crate) sources: Sources,
 }
 
 /// What is different about the requests of a dialect, where the hub has to know it. Each reader has a value of its own.
@@ -120,6 +123,35 @@ impl Conventions {
 }
 
 impl ResponsesRequest {
+    /// Removes the items that `keep` refuses, and their sources.
+    pub(crate) fn retain_input(&mut self, mut keep: impl FnMut(&InputItem) -> bool) {
+        let (mut index, mut removed) = (0, Vec::new());
+        self.input.retain(|item| {
+            let kept = keep(item);
+            if !kept {
+                removed.push(index);
+            }
+            index += 1;
+            kept
+        });
+        if !removed.is_empty() {
+            let mut index = 0..;
+            self.local
+                .sources
+                .items
+                .retain(|_| index.next().is_some_and(|index| removed.binary_search(&index).is_err()));
+        }
+    }
+
+    /// Inserts an item that the caller did not send.
+    pub(crate) fn insert_input(&mut self, at: usize, item: InputItem) {
+        self.input.insert(at, item);
+        let sources = &mut self.local.sources.items;
+        if at <= sources.len() {
+            sources.insert(at, ItemSource::ADDED);
+        }
+    }
+
     /// Returns whether the client asked for a stream.
     pub fn stream(&self) -> bool {
         self.local.stream

@@ -20,6 +20,7 @@ mod nothing_lost;
 mod oracle;
 mod parameters;
 mod parts;
+mod paths;
 mod reply_properties;
 mod request_properties;
 mod responses_request;

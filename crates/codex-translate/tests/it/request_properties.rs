@@ -111,9 +111,9 @@ fn call_id() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Generates one of a few ids of items, one of which is OpenAI's, or an empty one.
+/// Generates one of a few ids of items, none of which is OpenAI's, or an empty one.
 fn item_id() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(&["i", "j", "k", "l", "msg_1", ""][..])
+    prop::sample::select(&["i", "j", "k", ""][..])
 }
 
 fn tool_name() -> impl Strategy<Value = String> {
@@ -137,7 +137,7 @@ fn content() -> impl Strategy<Value = Value> {
     prop_oneof![text().prop_map(Value::from), prop::collection::vec(part(), 0..4).prop_map(Value::from)]
 }
 
-fn chat_message() -> impl Strategy<Value = Value> {
+pub(crate) fn chat_message() -> impl Strategy<Value = Value> {
     let said = (prop::sample::select(&["system", "developer", "user"][..]), content(), prop::option::of(text()))
         .prop_map(|(role, content, name)| json!({"role": role, "content": content, "name": name}));
     let call = prop_oneof![
@@ -158,7 +158,7 @@ fn chat_message() -> impl Strategy<Value = Value> {
     prop_oneof![3 => said, 3 => assistant, 3 => tool, 1 => legacy, 1 => answer]
 }
 
-fn item() -> impl Strategy<Value = Value> {
+pub(crate) fn item() -> impl Strategy<Value = Value> {
     prop_oneof![
         3 => chat_message(),
         2 => (call_id(), tool_name(), text(), any::<bool>()).prop_map(|(id, name, text, custom)| if custom {
@@ -207,7 +207,7 @@ fn settings() -> impl Strategy<Value = Value> {
         })
 }
 
-fn body(key: &'static str, element: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
+pub(crate) fn body(key: &'static str, element: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
     (settings(), prop::collection::vec(element, 1..8)).prop_map(move |(mut body, list)| {
         body[key] = Value::from(list);
         body

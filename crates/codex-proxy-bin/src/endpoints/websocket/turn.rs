@@ -377,6 +377,8 @@ fn prepare(
     };
     let options = Options { storage: decision.storage.clone(), ..context.options.clone() };
     let mut turn = endpoints::prepare(app, DIALECT, &context, &options, body)?;
+    // How many items precede those of the request is not known here: no path is better than a wrong one.
+    turn.plan.paths.stored_items = if previous.is_some() { usize::MAX } else { 0 };
     turn.plan.previous_response_id = previous;
     let store = StoreOnCompletion::of(app, &context, &turn.plan, own, response, decision);
     let input = remembered.retain(input.unwrap_or_default());

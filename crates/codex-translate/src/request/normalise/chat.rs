@@ -21,6 +21,8 @@ pub(crate) fn hoist_instructions(request: &mut ResponsesRequest) {
     if leading == request.input.len() {
         leading = leading.saturating_sub(1);
     }
+    let sources = &mut request.local.sources;
+    sources.hoisted.extend(sources.items.drain(..leading.min(sources.items.len())));
     let mut texts: Vec<String> = request.instructions.take().into_iter().collect();
     for item in request.input.drain(..leading) {
         if let InputItem::Message(message) = item {

@@ -5,6 +5,7 @@ use super::{items, settings, tools};
 use crate::error::Error;
 use crate::json::to_raw;
 use crate::notice::Notices;
+use crate::paths::RequestPaths;
 use crate::plan::ReplyPlan;
 use crate::profile::{Options, Profile};
 use crate::request::lite;
@@ -47,7 +48,7 @@ pub fn compact(mut request: ResponsesRequest, profile: &Profile, options: &Optio
     }
     leave_the_reply_out(&mut request, &mut notices);
     if !request.input.last().is_some_and(is_trigger) {
-        request.input.push(trigger()?);
+        request.insert_input(request.input.len(), trigger()?);
     }
     items::normalise_items(&mut request, &mut notices)?;
     if request.input.iter().all(is_trigger) {
@@ -57,7 +58,8 @@ pub fn compact(mut request: ResponsesRequest, profile: &Profile, options: &Optio
     let tools = tools::rename(&mut request, &mut notices)?;
     settings::normalise_settings(&mut request, profile, options, &mut notices);
     let notices = notices.finish(options.strict)?;
-    Ok(Translated { request, plan: ReplyPlan { tools, ..plan }, notices })
+    let paths = RequestPaths::new(std::mem::take(&mut request.local.sources));
+    Ok(Translated { request, plan: ReplyPlan { tools, paths, ..plan }, notices })
 }
 
 fn is_trigger(item: &InputItem) -> bool {
@@ -91,4 +93,5 @@ fn leave_the_reply_out(request: &mut ResponsesRequest, notices: &mut Notices) {
     }
     request.local.conventions = conventions;
     request.local.from_cli = local.from_cli;
+    request.local.sources = local.sources;
 }

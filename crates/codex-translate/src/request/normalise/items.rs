@@ -20,12 +20,12 @@ const SPEAK_JSON: &str = "Answer with a JSON object.";
 /// The conversation is empty after repairs: a 400.
 pub(super) fn normalise_items(request: &mut ResponsesRequest, notices: &mut Notices) -> Result<(), Error> {
     system_becomes_developer(&mut request.input);
-    drop_unknown_search_actions(&mut request.input, notices);
-    drop_empty_messages(&mut request.input, notices);
-    drop_unreadable_reasoning(&mut request.input, notices);
+    drop_unknown_search_actions(request, notices);
+    drop_empty_messages(request, notices);
+    drop_unreadable_reasoning(request, notices);
     functions_become_custom_calls(request);
     if !request.local.from_cli {
-        pairing::normalise_calls(&mut request.input, notices);
+        pairing::normalise_calls(&mut request.input, &mut request.local.sources.items, notices);
     }
     speak_of_json(request, notices);
     if request.input.is_empty() {
@@ -52,8 +52,8 @@ fn system_becomes_developer(input: &mut [InputItem]) {
 }
 
 /// Drops web searches of the history with an action that the backend does not know, which it answers with a 400.
-fn drop_unknown_search_actions(input: &mut Vec<InputItem>, notices: &mut Notices) {
-    input.retain(|item| {
+fn drop_unknown_search_actions(request: &mut ResponsesRequest, notices: &mut Notices) {
+    request.retain_input(|item| {
         let InputItem::Opaque(search) = item else {
             return true;
         };
@@ -81,8 +81,8 @@ fn action_of(search: &Opaque) -> Option<String> {
 }
 
 /// Drops empty messages: the backend requires content.
-fn drop_empty_messages(input: &mut Vec<InputItem>, notices: &mut Notices) {
-    input.retain(|item| {
+fn drop_empty_messages(request: &mut ResponsesRequest, notices: &mut Notices) {
+    request.retain_input(|item| {
         let empty = matches!(item, InputItem::Message(InputMessage { content, .. }) if content.is_empty());
         if empty {
             notices.repaired("input[].content", "dropped a message without content");
@@ -94,8 +94,8 @@ fn drop_empty_messages(input: &mut Vec<InputItem>, notices: &mut Notices) {
 /// Drops reasoning without encrypted content, which is only the id of a stored item. With it, reasoning may stand alone:
 /// the official client sends what was finished of an interrupted reply, and then what the user says instead
 /// (docs/backend.md §2.7).
-fn drop_unreadable_reasoning(input: &mut Vec<InputItem>, notices: &mut Notices) {
-    input.retain(|item| {
+fn drop_unreadable_reasoning(request: &mut ResponsesRequest, notices: &mut Notices) {
+    request.retain_input(|item| {
         let kept = !matches!(item, InputItem::Reasoning(ReasoningItem { encrypted_content: None, .. }));
         if !kept {
             notices.dropped("input[]", "`reasoning` without encrypted content");
@@ -124,7 +124,7 @@ fn speak_of_json(request: &mut ResponsesRequest, notices: &mut Notices) {
     }
     let parameter = request.local.conventions.name_of("text.format");
     notices.repaired(parameter, "added a developer message that asks for JSON");
-    request.input.insert(0, InputItem::Message(InputMessage::text(Role::Developer, SPEAK_JSON)));
+    request.insert_input(0, InputItem::Message(InputMessage::text(Role::Developer, SPEAK_JSON)));
 }
 
 fn speaks_of_json(item: &InputItem) -> bool {

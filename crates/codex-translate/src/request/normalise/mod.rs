@@ -15,6 +15,7 @@ pub use compaction::compact;
 
 use crate::error::Error;
 use crate::notice::Notices;
+use crate::paths::RequestPaths;
 use crate::plan::ReplyPlan;
 use crate::profile::{Options, Profile, Storage};
 use crate::request::translated::Translated;
@@ -82,6 +83,7 @@ pub(crate) fn normalise_request(
     }
 
     let notices = notices.finish(options.strict)?;
+    plan.paths = RequestPaths::new(std::mem::take(&mut request.local.sources));
     Ok(Translated { request, plan, notices })
 }
 

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::json::to_raw;
 use crate::notice::Notices;
+use crate::paths::{ContentSource, ItemSource};
 use crate::responses::{
     CallKind, ContentPart, InputItem, InputMessage, InputToolCall, OutputContent, Role, ToolOutput,
 };
@@ -78,33 +79,59 @@ struct OpenCall {
 }
 
 /// Pairs the calls and outputs of `input`.
-pub(super) fn normalise_calls(input: &mut Vec<InputItem>, notices: &mut Notices) {
+pub(super) fn normalise_calls(input: &mut Vec<InputItem>, sources: &mut Vec<ItemSource>, notices: &mut Notices) {
     if !input.iter().any(|item| id_of(item).is_some()) {
         return;
     }
     let (pairings, owed_by) = decide(input);
-    let mut paired = Vec::with_capacity(input.len() + owed_by.len());
-    let mut moved: BTreeMap<usize, ToolOutput> = BTreeMap::new();
-    let mut owed: Vec<InputItem> = Vec::new();
+    let mut paired = PairedItems::with_capacity(input.len() + owed_by.len());
+    let mut moved: BTreeMap<usize, (ToolOutput, ItemSource)> = BTreeMap::new();
+    let mut owed: Vec<(ToolOutput, ItemSource)> = Vec::new();
     for (index, (item, pairing)) in std::mem::take(input).into_iter().zip(pairings).enumerate() {
+        let source = sources.get(index).copied().unwrap_or(ItemSource::ADDED);
         if kind_of(&item).is_none() {
             paired.append(&mut owed);
         }
         match (item, pairing) {
             (InputItem::Output(output), Pairing::Moved) => {
-                moved.insert(index, output);
+                moved.insert(index, (output, source));
             }
             (item, pairing) => {
+                let content = if pairing == Pairing::Orphan { ContentSource::Absent } else { source.content };
+                let source = ItemSource { content, ..source };
                 let item = apply(item, pairing, notices);
                 if let (Some(call), Some(owes)) = (&item, owed_by.get(&index)) {
-                    owed.extend(output_owed(call, *owes, &mut moved, notices).map(InputItem::Output));
+                    owed.extend(output_owed(call, *owes, &mut moved, notices));
                 }
-                paired.extend(item);
+                if let Some(item) = item {
+                    paired.push(item, source);
+                }
             }
         }
     }
     paired.append(&mut owed);
-    *input = paired;
+    (*input, *sources) = (paired.items, paired.sources);
+}
+
+/// The items that were paired, and where they come from.
+struct PairedItems {
+    items: Vec<InputItem>,
+    sources: Vec<ItemSource>,
+}
+
+impl PairedItems {
+    fn with_capacity(count: usize) -> Self {
+        Self { items: Vec::with_capacity(count), sources: Vec::with_capacity(count) }
+    }
+
+    fn push(&mut self, item: InputItem, source: ItemSource) {
+        self.items.push(item);
+        self.sources.push(source);
+    }
+
+    fn append(&mut self, outputs: &mut Vec<(ToolOutput, ItemSource)>) {
+        outputs.drain(..).for_each(|(output, source)| self.push(InputItem::Output(output), source));
+    }
 }
 
 /// Decides what becomes of each item, and which calls have no output after them.
@@ -221,19 +248,20 @@ fn quote(output: ToolOutput) -> InputMessage {
 fn output_owed(
     call: &InputItem,
     owed: Owed,
-    moved: &mut BTreeMap<usize, ToolOutput>,
+    moved: &mut BTreeMap<usize, (ToolOutput, ItemSource)>,
     notices: &mut Notices,
-) -> Option<ToolOutput> {
+) -> Option<(ToolOutput, ItemSource)> {
     let call_id = call.call_id()?.to_owned();
     match owed {
         Owed::Output(index) => {
             notices.repaired("input", "moved a tool output after its call");
-            let output = moved.remove(&index)?;
-            Some(ToolOutput { kind: kind_of(call).unwrap_or(output.kind), call_id, ..output })
+            let (output, source) = moved.remove(&index)?;
+            Some((ToolOutput { kind: kind_of(call).unwrap_or(output.kind), call_id, ..output }, source))
         }
         Owed::Placeholder => {
             notices.repaired("input", "added a placeholder output to a tool call without one");
-            Some(ToolOutput { kind: kind_of(call)?, call_id, content: OutputContent::Text(NO_OUTPUT.into()) })
+            let output = ToolOutput { kind: kind_of(call)?, call_id, content: OutputContent::Text(NO_OUTPUT.into()) };
+            Some((output, ItemSource::ADDED))
         }
     }
 }
@@ -242,10 +270,13 @@ fn output_owed(
 fn content_of(call: &InputItem) -> (Cow<'_, str>, &str) {
     match call {
         InputItem::Call(call) => (Cow::Borrowed(&call.name), &call.input),
-        item => {
-            let members = item.opaque().into_iter().flat_map(|item| &item.members);
-            let said = members.filter(|(key, _)| key != "status").map(|(key, raw)| format!("{key}:{}", raw.get()));
+        InputItem::Opaque(item) => {
+            let said =
+                item.members.iter().filter(|(key, _)| key != "status").map(|(key, raw)| format!("{key}:{}", raw.get()));
             (Cow::Owned(said.collect()), "")
+        }
+        InputItem::Message(_) | InputItem::Reasoning(_) | InputItem::Output(_) | InputItem::Verbatim(_) => {
+            (Cow::Borrowed(""), "")
         }
     }
 }

@@ -6,6 +6,7 @@ use std::iter;
 use crate::error::Error;
 use crate::json::{Node, to_raw};
 use crate::notice::Notices;
+use crate::paths::ToolSource;
 use crate::profile::Options;
 use crate::request::read;
 use crate::request::schema::Strict;
@@ -20,12 +21,21 @@ pub(super) fn offer_web_search_once(request: &mut ResponsesRequest, options: &Op
     let is_search = |tool: &Tool| tool.kind() == "web_search";
     if options.web_search && !request.tools.iter().any(is_search) && !request.is_lite() {
         request.tools.push(Tool::Opaque(read::web_search()?));
+        request.local.sources.tools.push(ToolSource::ADDED);
     }
     let mut searches = 0;
-    request.tools.retain(|tool| {
-        searches += usize::from(is_search(tool));
-        !is_search(tool) || searches == 1
-    });
+    let kept: Vec<bool> = request
+        .tools
+        .iter()
+        .map(|tool| {
+            searches += usize::from(is_search(tool));
+            !is_search(tool) || searches == 1
+        })
+        .collect();
+    let keep = || kept.iter().copied();
+    let (mut tools, mut sources) = (keep(), keep());
+    request.tools.retain(|_| tools.next().unwrap_or(true));
+    request.local.sources.tools.retain(|_| sources.next().unwrap_or(true));
     Ok(())
 }
 

@@ -35,6 +35,7 @@ pub(super) fn parts(node: &Node<'_, '_>, place: Place, notices: &mut Notices) ->
                 } else {
                     read_part(part.path(), &part.object()?, place, notices, &mut parts)?;
                 }
+                notices.trail.is_shifted |= parts.len() != index + 1;
             }
             Ok(parts)
         }
@@ -87,7 +88,11 @@ pub(super) fn read_part(
             return Ok(());
         }
         "document" if document(at, members, place, notices, out)? => return Ok(()),
-        kind if media::is_media(kind) => return media::read(at, kind, members, place, notices, out),
+        kind if media::is_media(kind) => {
+            // Images elsewhere than in `image_url`.
+            (notices.trail.has_nested_url, notices.trail.has_flat_url) = (true, true);
+            return media::read(at, kind, members, place, notices, out);
+        }
         _ if place == Place::Message(Shape::Responses) => ContentPart::Other(Opaque::new(&kind, members)),
         _ => return Err(unsupported(at, &kind, "send `text`, `image_url`, `file` or `refusal`")),
     };
@@ -162,6 +167,7 @@ fn image(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<
         let member = at.key(key, raw);
         match &**key {
             "image_url" if member.kind() == ValueKind::Object => {
+                notices.trail.has_nested_url = true;
                 for (key, raw) in member.object()? {
                     let inner = member.key(&key, raw);
                     match &*key {
@@ -174,7 +180,10 @@ fn image(at: &Path<'_>, members: &Members<'_>, notices: &mut Notices) -> Result<
                     return Err(member.missing("url"));
                 }
             }
-            "image_url" => image.image_url = Some(member.non_empty()?),
+            "image_url" => {
+                notices.trail.has_flat_url = true;
+                image.image_url = Some(member.non_empty()?);
+            }
             "file_id" => image.file_id = Some(member.non_empty()?),
             "detail" => image.detail = Some(member.string()?),
             key => leftover(key, &member, notices),

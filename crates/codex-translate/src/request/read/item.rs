@@ -74,6 +74,11 @@ impl<'a> ItemReader<'a> {
         Self { from_cli, items: MessageReader::new(Shape::Responses, count), known: KnownItems::default() }
     }
 
+    /// Returns the items that were read so far.
+    pub(super) fn items(&mut self) -> &mut Vec<InputItem> {
+        self.items.items()
+    }
+
     pub(super) fn into_items(self) -> Vec<InputItem> {
         self.items.into_items()
     }

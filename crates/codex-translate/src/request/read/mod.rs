@@ -14,6 +14,7 @@ mod output;
 mod place;
 mod settings;
 mod shape;
+mod source;
 mod tools;
 
 use std::borrow::Cow;
@@ -22,12 +23,13 @@ use item::ItemReader;
 pub(crate) use item::TOOL_LISTS;
 use message::MessageReader;
 use shape::Shape;
+use source::{MessageForm, SettingsBefore};
 pub(crate) use tools::{list as tools, web_search};
 
 use crate::chat::ChatRequest;
 use crate::error::Error;
 use crate::json::{self, Members, Path, TextBuf};
-use crate::notice::Notices;
+use crate::paths::ItemSource;
 use crate::profile::Sender;
 use crate::request::body::{ParsedBody, Shallow};
 use crate::request::{echo, params};
@@ -146,6 +148,8 @@ fn read(body: &[u8], path: Shape, sender: Sender) -> Result<ResponsesRequest, Er
     };
     let mut request = ResponsesRequest::default();
     request.local.conventions = shape.conventions();
+    request.local.sources.is_chat = shape == Shape::Chat;
+    request.local.sources.set("model");
     request.local.from_cli = sender == Sender::CodexCli && (path, shape) == (Shape::Responses, Shape::Responses);
     if matches!(text, Cow::Owned(_)) {
         request.notices.repaired("*", "replaced a lone surrogate with U+FFFD");
@@ -161,7 +165,7 @@ fn read(body: &[u8], path: Shape, sender: Sender) -> Result<ResponsesRequest, Er
     };
     let conversation = conversation.ok_or_else(|| root.missing(name))?;
     match shape {
-        Shape::Chat => request.input = read_messages(conversation, &root.member(name), &mut request.notices)?,
+        Shape::Chat => read_messages(&mut request, conversation, &root.member(name))?,
         Shape::Responses => read_input(&mut request, conversation, &root.member(name))?,
     }
     if unread.is_some() {
@@ -176,33 +180,48 @@ fn read(body: &[u8], path: Shape, sender: Sender) -> Result<ResponsesRequest, Er
         if let Some(echoed) = &mut request.local.echoed {
             echo::keep(echoed, key, &node);
         }
-        if !settings::read(&mut request, shape, &node, key)? {
+        let before = SettingsBefore::of(&request);
+        if settings::read(&mut request, shape, &node, key)? {
+            before.trace(&mut request, key, &node);
+        } else {
             params::reject_or_drop(shape.parameters(), key, &node, &mut request.notices)?;
         }
     }
     Ok(request)
 }
 
-fn read_messages(list: Shallow<'_>, at: &Path<'_>, notices: &mut Notices) -> Result<Vec<InputItem>, Error> {
+fn read_messages(request: &mut ResponsesRequest, list: Shallow<'_>, at: &Path<'_>) -> Result<(), Error> {
     let messages = objects(list, at, "must contain at least one message")?;
     let mut reader = MessageReader::new(Shape::Chat, messages.len());
+    let (notices, sources) = (&mut request.notices, &mut request.local.sources.items);
+    sources.reserve(messages.len());
     for (index, members) in messages.into_iter().enumerate() {
+        let form = MessageForm::of(&members, true, &mut notices.trail);
+        let start = reader.items().len();
         reader.read(&at.element(index), members, notices)?;
+        form.trace(index, &reader.items()[start..], &notices.trail, sources);
     }
-    Ok(reader.into_items())
+    request.input = reader.into_items();
+    Ok(())
 }
 
 /// Reads `input`, which may be a string. The backend accepts only a list (docs/backend.md §2.5).
 fn read_input(request: &mut ResponsesRequest, input: Shallow<'_>, at: &Path<'_>) -> Result<(), Error> {
     if let Shallow::String(text) = input {
         request.input.push(InputItem::Message(InputMessage::text(Role::User, text.into_owned())));
+        request.local.sources.is_text = true;
+        request.local.sources.items.push(ItemSource { index: Some(0), ..ItemSource::ADDED });
         return Ok(());
     }
     let items = objects(input, at, "must contain at least one item")?;
     request.local.from_cli |= items.iter().any(item::is_of_cli);
     let mut reader = ItemReader::new(request.local.from_cli, items.len());
+    let (notices, sources) = (&mut request.notices, &mut request.local.sources.items);
     for (index, members) in items.into_iter().enumerate() {
-        reader.read(&at.element(index), members, &mut request.notices)?;
+        let form = MessageForm::of(&members, false, &mut notices.trail);
+        let start = reader.items().len();
+        reader.read(&at.element(index), members, notices)?;
+        form.trace(index, &reader.items()[start..], &notices.trail, sources);
     }
     request.input = reader.into_items();
     Ok(())

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::json::{Members, Node, Raw, ValueKind, find, to_raw};
 use crate::notice::Notices;
+use crate::paths::ToolSource;
 use crate::request::schema::{self, Settled, Strict};
 use crate::responses::{CustomTool, FunctionTool, NamespaceTool, Opaque, Tool};
 
@@ -33,6 +34,8 @@ pub(crate) fn list(
         } else {
             tools.extend(tool(&tool_node, &kind, &members, absent, notices)?);
         }
+        let nested = ["function", "custom"].into_iter().find(|name| find(&members, name).is_some());
+        notices.trail.tools.resize(tools.len(), ToolSource::of("tools", index, nested));
     }
     Ok(tools)
 }
@@ -47,6 +50,7 @@ pub(super) fn functions(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Ve
         let function_node = node.index(index, raw);
         let members = function_node.object()?;
         tools.push(Tool::Function(function(&function_node, &members, Strict::Off, notices)?));
+        notices.trail.tools.push(ToolSource::of("functions", index, None));
     }
     Ok(tools)
 }

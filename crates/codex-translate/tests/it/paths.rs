@@ -1,0 +1,187 @@
+//! Errors of the backend name what the caller wrote.
+
+use codex_translate::{Error, Options, Translated, chat, normalise, responses, to_responses};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::chat_request::{profile, sent};
+use crate::request_properties::{body, chat_message, item};
+
+fn chat(body: &Value) -> Result<Translated, Error> {
+    let request = chat::ChatRequest::from_json(body.to_string().as_bytes())?;
+    to_responses(request, &profile(), &Options::default())
+}
+
+fn of_responses(body: &Value) -> Result<Translated, Error> {
+    let request = responses::ResponsesRequest::from_json(body.to_string().as_bytes())?;
+    normalise(request, &profile(), &Options::default())
+}
+
+/// Returns the value at a path such as `messages[0].content`.
+fn at<'a>(body: &'a Value, path: &str) -> Option<&'a Value> {
+    let pointer: String = path.split(['.', '[']).map(|step| format!("/{}", step.trim_end_matches(']'))).collect();
+    body.pointer(&pointer)
+}
+
+#[test]
+fn each_path_of_a_chat_request_is_mapped_back() {
+    let body = json!({
+        "model": "m", "reasoning_effort": "low", "verbosity": "low", "tool_choice": "auto", "stream": true,
+        "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object", "properties": {}}}},
+        "tools": [
+            {"type": "web_search_preview"}, {"type": "mcp", "server_label": "x"}, {"type": "web_search_preview"},
+            {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}},
+            {"type": "function", "name": "g", "parameters": {"type": "object", "properties": {}}},
+        ],
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": ""},
+            {"role": "user", "name": "ada", "content": [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "data:,"}}]},
+            {"role": "assistant", "content": "b", "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+                {"id": "c2", "type": "function", "function": {"name": "g", "arguments": "{}"}}]},
+            {"role": "tool", "tool_call_id": "c2", "content": [{"type": "text", "text": "x"}]},
+            {"role": "tool", "tool_call_id": "c9", "content": "y"},
+        ],
+    });
+    let translated = chat(&body).unwrap();
+    let kinds: Vec<_> =
+        sent(&translated)["input"].as_array().unwrap().iter().map(|item| item["type"].clone()).collect();
+    let expected = ["message", "message", "message", "function_call", "function_call"];
+    assert_eq!(kinds[..5], expected);
+    for (path, written) in [
+        ("instructions", Some("messages[0].content")),
+        ("input", Some("messages")),
+        ("input[1].content[2].image_url", Some("messages[2].content[1].image_url.url")),
+        ("input[1].content[1]", Some("messages[2].content[0]")),
+        ("input[1].content[0].text", Some("messages[2].content")),
+        ("input[1].role", Some("messages[2].role")),
+        ("input[2].content[0]", Some("messages[3].content")),
+        ("input[3].name", Some("messages[3].tool_calls[0].function.name")),
+        ("input[4].call_id", Some("messages[3].tool_calls[1].id")),
+        ("input[4].arguments", Some("messages[3].tool_calls[1].function.arguments")),
+        // The output that was added.
+        ("input[5].output", None),
+        ("input[6].output[0].text", Some("messages[4].content[0]")),
+        ("input[7].content[1]", Some("messages[5]")),
+        ("input[99]", None),
+        ("tools[0]", Some("tools[0]")),
+        ("tools[1].parameters", Some("tools[3].function.parameters")),
+        ("tools[2].name", Some("tools[4].name")),
+        ("text.format.type", Some("response_format.type")),
+        ("text.format.schema", Some("response_format.json_schema.schema")),
+        ("text.verbosity", Some("verbosity")),
+        ("reasoning.effort", Some("reasoning_effort")),
+        ("tool_choice.name", Some("tool_choice")),
+        ("model", Some("model")),
+        ("prompt_cache_key", None),
+        ("store", None),
+    ] {
+        assert_eq!(translated.plan.paths.path_of(path).as_deref(), written, "{path}");
+        if let Some(written) = written {
+            assert!(at(&body, written).is_some(), "{written}");
+        }
+    }
+    let error = translated.plan.paths.in_callers_words(Error::invalid("input.1.content", "input.1.content: bad"));
+    assert_eq!((error.param(), error.message()), (Some("messages[2]"), "messages[2]: bad"));
+    let error = translated.plan.paths.in_callers_words(Error::invalid("input[5].output", "Invalid 'input[5].output'."));
+    assert_eq!((error.param(), error.message()), (None, "Invalid 'input[5].output'."));
+}
+
+#[test]
+fn legacy_functions_and_other_forms_of_settings_are_named() {
+    let body = json!({"model": "m", "functions": [{"name": "f", "parameters": {"type": "object", "properties": {}}}], "function_call": "auto",
+        "reasoning": {"effort": "low"}, "messages": [{"role": "system", "content": "a"}, {"role": "developer", "content": "b"},
+            {"role": "user", "content": "json"}, {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}},
+            {"role": "function", "name": "f", "content": "x"}], "response_format": {"type": "json_object"}});
+    let paths = chat(&body).unwrap().plan.paths;
+    for (path, written) in [
+        ("tools[0].parameters", "functions[0].parameters"),
+        ("tool_choice", "function_call"),
+        ("reasoning.effort", "reasoning.effort"),
+        ("instructions", "messages"),
+        ("input[1].name", "messages[3].function_call"),
+        ("input[2].output", "messages[4].content"),
+        ("text.format.type", "response_format.type"),
+    ] {
+        assert_eq!(paths.path_of(path).as_deref(), Some(written), "{path}");
+        assert!(at(&body, written).is_some(), "{written}");
+    }
+}
+
+#[test]
+fn the_items_of_a_responses_request_are_counted_as_the_caller_sent_them() {
+    let body = json!({"model": "m", "text": {"format": {"type": "json_object"}}, "input": [
+        {"type": "reasoning", "id": "rs_1", "summary": []},
+        {"role": "user", "content": [{"type": "input_text", "text": "x"}, {"type": "input_image", "image_url": "data:,"}]},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "y"}]});
+    let mut paths = of_responses(&body).unwrap().plan.paths;
+    // JSON is mentioned first.
+    assert_eq!(paths.path_of("input[0].content"), None);
+    assert_eq!(paths.path_of("input[1].content[1].image_url").as_deref(), Some("input[1].content[1].image_url"));
+    assert_eq!(paths.path_of("input[2].name").as_deref(), Some("input[2].name"));
+    assert_eq!(paths.path_of("input[3].output").as_deref(), Some("input[3].output"));
+    assert_eq!(paths.path_of("text.format.type").as_deref(), Some("text.format.type"));
+    paths.stored_items = 2;
+    assert_eq!(paths.path_of("input[1]"), None);
+    let text = of_responses(&json!({"model": "m", "input": "x"})).unwrap().plan.paths;
+    assert_eq!(text.path_of("input[0].content[0]").as_deref(), Some("input"));
+}
+
+/// Returns every path of a request, down to the members of content parts.
+fn paths_of(sent: &Value) -> Vec<String> {
+    fn walk(value: &Value, path: &str, depth: usize, paths: &mut Vec<String>) {
+        paths.push(path.to_owned());
+        if depth == 0 {
+            return;
+        }
+        match value {
+            Value::Object(map) => {
+                map.iter().for_each(|(key, value)| walk(value, &format!("{path}.{key}"), depth - 1, paths))
+            }
+            Value::Array(list) => {
+                list.iter().enumerate().for_each(|(at, value)| walk(value, &format!("{path}[{at}]"), depth - 1, paths));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut paths = Vec::new();
+    for (key, value) in sent.as_object().unwrap() {
+        walk(value, key, 5, &mut paths);
+    }
+    paths
+}
+
+fn check(body: &Value, translated: &Translated) -> Result<(), TestCaseError> {
+    for path in paths_of(&sent(translated)) {
+        let Some(written) = translated.plan.paths.path_of(&path) else { continue };
+        // A function without parameters got an empty schema.
+        let is_added = written.ends_with(".parameters") && at(body, written.trim_end_matches(".parameters")).is_some();
+        prop_assert!(at(body, &written).is_some() || is_added, "{path} is not at {written}");
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn each_path_of_a_chat_request_that_is_mapped_exists(body in body("messages", chat_message())) {
+        if let Ok(translated) = chat(&body) {
+            check(&body, &translated)?;
+        }
+    }
+
+    #[test]
+    fn each_path_of_a_responses_request_that_is_mapped_exists(body in body("input", item())) {
+        if let Ok(translated) = of_responses(&body) {
+            check(&body, &translated)?;
+        }
+    }
+}
+
+#[test]
+fn a_plan_without_a_request_changes_no_error() {
+    let error = Error::invalid("input[0]", "Invalid 'input[0]'.");
+    let paths = codex_translate::ReplyPlan::new("m").paths;
+    assert_eq!(paths.in_callers_words(error.clone()), error);
+}
