@@ -95,7 +95,7 @@ fn tui_stream_shows_an_error_for_each_reply_that_fails() {
         if fixture.join("events.sse").exists() {
             let output = Command::new(env!("CARGO_BIN_EXE_tui_stream")).stdin(events_of(&fixture)).output().unwrap();
             let shown = String::from_utf8(output.stdout).unwrap();
-            let has_failed = fixture.join("error.json").exists();
+            let has_failed = ["error.json", "stream_error.json"].iter().any(|file| fixture.join(file).exists());
             assert_eq!(output.status.success(), !has_failed, "{}: {shown}", fixture.display());
             assert_eq!(shown.contains("-- error: "), has_failed, "{}: {shown}", fixture.display());
         }

@@ -33,7 +33,7 @@ const REPLIES: &[(u16, &str, ErrorKind, Option<&str>, Verdict)] = &[
     (400, r#"{"detail":"The 'gpt-6-astra' model requires a newer version of Codex. Please upgrade to the latest app or CLI and try again."}"#, InvalidRequest, Some("client_version_too_old"), Verdict::Fail),
     (404, r#"{"error":{"message":"Model not found gpt-6","type":"invalid_request_error","param":null,"code":null}}"#, ModelNotFound, Some("model_not_found"), Verdict::Fail),
     (400, r#"{"error":{"message":"Invalid 'input[371].id'","type":"invalid_request_error","param":"input[371].id","code":"invalid_id_prefix"}}"#, InvalidRequest, Some("invalid_id_prefix"), Verdict::Fail),
-    (404, r#"{"error":{"message":"Item with id 'rs_1' not found. Items are not persisted when `store` is set to false.","type":"invalid_request_error","param":"input","code":null}}"#, InvalidRequest, None, Verdict::Fail),
+    (404, r#"{"error":{"message":"Item with id 'rs_1' not found. Items are not persisted when `store` is set to false.","type":"invalid_request_error","param":"input","code":null}}"#, NotFound, None, Verdict::Fail),
     (400, r#"{"error":{"message":"No tool call found for function call output with call_id call_1.","type":"invalid_request_error","param":"input","code":null}}"#, InvalidRequest, None, Verdict::Fail),
     (400, r#"{"error":{"message":"The encrypted content gAAA...Rg== could not be verified.","type":"invalid_request_error","param":null,"code":"invalid_encrypted_content"}}"#, InvalidRequest, Some("invalid_encrypted_content"), Verdict::Fail),
     (400, r#"{"error":{"message":"Unsupported value: 'minimal'","type":"invalid_request_error","param":"reasoning.effort","code":"unsupported_value"}}"#, InvalidRequest, Some("unsupported_value"), Verdict::Fail),
