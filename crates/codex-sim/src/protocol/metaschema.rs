@@ -65,7 +65,7 @@ const KEYWORDS: [(Expected, &[&str]); 11] = [
     (Expected::Boolean, &["uniqueItems", "deprecated", "readOnly", "writeOnly"]),
 ];
 
-/// Returns why `schema` is no JSON Schema, on any level.
+/// Returns why `schema` is not a JSON Schema, on any level.
 pub(crate) fn violation(schema: &Value) -> Option<String> {
     match schema {
         Value::Bool(_) => None,
