@@ -1,7 +1,7 @@
 //! All four kinds of replies from arbitrary bytes: the output does not depend on how the input is split, clients can
-//! parse it, it has a finish only after a terminal event, and what a stream has said is what a body says: the same text,
-//! unless the summary counts it, and the same value of every call, or the stream ends in an error. The content of the input selects one of two plans, so
-//! each run costs half; the next mutation tests the other plan.
+//! parse it, it has a finish only after a terminal event, and what a stream has said is what a body says: the same
+//! text, unless the summary counts it, and the same value of every call, or the stream ends in an error. The content
+//! of the input selects one of two plans, so each run costs half; the next mutation tests the other plan.
 #![no_main]
 
 mod common;

@@ -107,8 +107,8 @@ impl Reply {
         &self.plan
     }
 
-    /// Returns what of the request could not be forwarded unchanged. What changes after a refusal of the backend is part
-    /// of it only once the reply has begun; see [`Relay::late_notice`].
+    /// Returns what of the request could not be forwarded unchanged. What changes after a refusal of the backend is
+    /// part of it only once the reply has begun; see [`Relay::late_notice`].
     pub fn notices(&self) -> &[Notice] {
         &self.notices
     }

@@ -1,7 +1,7 @@
 //! How much of one request or reply is held in memory, whatever a client or the backend sends.
 //!
-//! The texts of a reply are stored also if it is streamed, because the backend repeats them at their end, and a Responses
-//! client expects the whole output in the last event. The images of a chat stream are not stored.
+//! The texts of a reply are stored also if it is streamed, because the backend repeats them at their end, and a
+//! Responses client expects the whole output in the last event. The images of a chat stream are not stored.
 //!
 //! ```
 //! use codex_translate::bounds::{MAX_COMPLETION_BYTES, MAX_EVENT_BYTES};

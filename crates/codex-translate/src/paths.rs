@@ -43,12 +43,12 @@ const SETTINGS: [&str; 10] = [
 pub struct RequestPaths {
     /// The number of items that an embedder has put before those of the caller.
     pub stored_items: usize,
-    sources: Arc<Sources>,
+    sources: Arc<RequestSources>,
 }
 
 /// What the readers and the normaliser record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sources {
+pub(crate) struct RequestSources {
     /// Whether the conversation is a list of `messages`.
     pub(crate) is_chat: bool,
     /// Whether the conversation is one string.
@@ -89,8 +89,8 @@ pub(crate) enum ContentSource {
     Absent,
     /// A string, or parts of which not every one became one part.
     Whole,
-    /// Each part became one, after `before` that were added. Images have their URL `nested` in an object, or not; `None`
-    /// if it is unknown.
+    /// Each part became one, after `before` that were added. Images have their URL `nested` in an object, or not;
+    /// `None` if it is unknown.
     Parts { before: u8, nested: Option<bool> },
 }
 
@@ -140,7 +140,7 @@ impl ToolSource {
     }
 }
 
-impl Sources {
+impl RequestSources {
     /// Records that the caller has set a parameter.
     pub(crate) fn set(&mut self, key: &str) {
         if let Some(at) = SETTINGS.iter().position(|name| *name == key) {
@@ -270,7 +270,7 @@ impl Sources {
 }
 
 impl RequestPaths {
-    pub(crate) fn new(sources: Sources) -> Self {
+    pub(crate) fn new(sources: RequestSources) -> Self {
         Self { stored_items: 0, sources: Arc::new(sources) }
     }
 
@@ -278,7 +278,7 @@ impl RequestPaths {
     /// caller did not write is left out, and the backend's words stay.
     #[must_use]
     pub fn in_callers_words(&self, error: Error) -> Error {
-        if *self.sources == Sources::default() {
+        if *self.sources == RequestSources::default() {
             return error;
         }
         let param = error.param().map(|param| (param.to_owned(), self.path_of(param)));

@@ -41,8 +41,8 @@ pub struct ReplyPlan {
     /// Whether to store the response, which is the default of the public API. Never set without
     /// [`Storage::UpTo`](crate::Storage::UpTo). A stored response says so.
     pub store: bool,
-    /// The largest [`stored_form`](crate::Pipe::stored_form) that the embedder stores. A larger response says that it is
-    /// not stored.
+    /// The largest [`stored_form`](crate::Pipe::stored_form) that the embedder stores. A larger response says that it
+    /// is not stored.
     pub store_bytes: usize,
     /// The response that this one continues, which the reply repeats. An embedder that stores responses has put its
     /// conversation into the request.

@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::json::{Text, is_same_value};
 use crate::responses::CallKind;
 
@@ -81,6 +81,11 @@ pub(super) fn is_blank(text: Text<'_>) -> bool {
     let (Text::Verbatim(inner) | Text::Escaped(inner) | Text::Plain(inner)) = text;
     let may_be = inner.bytes().next().is_none_or(|first| first.is_ascii_whitespace() || first == b'\\');
     may_be && text.decode().trim_ascii().is_empty()
+}
+
+/// Makes the error for a reply with a call that is not complete.
+pub(super) fn cut_call() -> Error {
+    Error::new(ErrorKind::Truncated, "the reply ended in the middle of a tool call")
 }
 
 #[cfg(test)]

@@ -30,8 +30,8 @@
 //!   without gaps; a tool call once it has a name.
 //! * `response.output_item.done`. Chat: adds what the deltas lacked, and images. Responses: preceded by events for what
 //!   was missing.
-//! * `response.content_part.added` and `.done`, `response.reasoning_summary_part.added` and `.done`. Chat: as the end of
-//!   the text. Responses: once per part, added if missing.
+//! * `response.content_part.added` and `.done`, `response.reasoning_summary_part.added` and `.done`. Chat: as the end
+//!   of the text. Responses: once per part, added if missing.
 //! * `response.output_text.delta`, `response.text.delta`. Chat: `content`, or reasoning if the message is commentary.
 //!   Responses: as `response.output_text.delta`, after its item and part.
 //! * `response.refusal.delta`. Chat: `refusal`. Responses: after its item and part.

@@ -11,7 +11,8 @@ const NOT_CONTENT: &[&str] = &["type", "id", "status", "object", "created_by"];
 /// ```
 /// use codex_translate::responses::item_reference;
 ///
-/// assert_eq!(item_reference(r#"{"type":"image_generation_call","id":"ig_1","result":null}"#).as_deref(), Some("ig_1"));
+/// let image = r#"{"type":"image_generation_call","id":"ig_1","result":null}"#;
+/// assert_eq!(item_reference(image).as_deref(), Some("ig_1"));
 /// assert_eq!(item_reference(r#"{"id":"msg_1"}"#).as_deref(), Some("msg_1"));
 /// assert_eq!(item_reference(r#"{"type":"message","id":"msg_1","role":"user","content":"Hi"}"#), None);
 /// ```

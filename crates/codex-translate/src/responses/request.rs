@@ -6,7 +6,7 @@ use super::item::{InputItem, Opaque, entry};
 use super::tool::{TextConfig, Tool, ToolChoice};
 use crate::json::Raw;
 use crate::notice::Notices;
-use crate::paths::{ItemSource, Sources};
+use crate::paths::{ItemSource, RequestSources};
 use crate::plan::ReasoningStyle;
 use crate::profile::Effort;
 
@@ -89,7 +89,7 @@ pub(crate) struct LocalOptions {
     /// Whether the body is the Codex CLI's: its items and tools are not changed.
     pub(crate) from_cli: bool,
     /// Where the items, tools and settings come from.
-    pub(crate) sources: Sources,
+    pub(crate) sources: RequestSources,
 }
 
 /// What is different about the requests of a dialect, where the hub has to know it. Each reader has a value of its own.

@@ -78,6 +78,7 @@ fn commentary_is_reasoning_if_something_else_is_the_reply() {
     check(&["R Hm.", "C Look.", "call"], ["", "Hm.\n\nLook."], ["<think>Hm.\n\nLook.</think>\n\n", ""], "");
     check(&["C Look.", "R Hm.", "A 42."], ["42.", "Look.\n\nHm."], ["<think>Look.\n\nHm.</think>\n\n42.", ""], "42.");
     check(&["C Look.", "image", "A 42."], ["42.", "Look."], ["<think>Look.</think>\n\n42.", ""], "42.");
+    check(&["R Hm.", "image", "R So."], ["", "Hm.\n\nSo."], ["<think>Hm.\n\nSo.</think>\n\n", ""], "");
 }
 
 #[test]

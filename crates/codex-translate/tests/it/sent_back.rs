@@ -65,7 +65,7 @@ const REVISED: [&str; 5] =
 
 #[test]
 fn every_reply_can_be_sent_back() {
-    let (mut replies, mut pictures) = (0, 0);
+    let (mut replies, mut images) = (0, 0);
     for case in cases() {
         let Some(plan) = case.chat_plan() else { continue };
         let [stream, body] = [Way::ChatStream, Way::ChatBody].map(|way| way.outcome(&plan, [&case.events[..]]));
@@ -88,7 +88,7 @@ fn every_reply_can_be_sent_back() {
         }
         let text = Value::Array(input).to_string();
         for image in message["images"].as_array().into_iter().flatten() {
-            pictures += 1;
+            images += 1;
             assert!(text.contains(image["image_url"]["url"].as_str().unwrap()), "{}: {text}", case.name);
         }
         for call in message["tool_calls"].as_array().into_iter().flatten() {
@@ -96,5 +96,5 @@ fn every_reply_can_be_sent_back() {
         }
         replies += 1;
     }
-    assert!(replies > 50 && pictures > 0, "{replies} replies, {pictures} pictures");
+    assert!(replies > 50 && images > 0, "{replies} replies, {images} images");
 }

@@ -5,8 +5,8 @@
 //! then something new. Clients return items without members that they do not need, so items are compared without `id`,
 //! `status`, `phase`, `annotations`, `logprobs` and the Codex CLI's own metadata, and arguments without their spacing.
 //! Clients of Chat Completions cannot return reasoning, or commentary that was shown to them as such (docs/features.md
-//! R4); if an input has none, that of the answers is ignored, and the backend, which still has it, knows more than from a
-//! full input. If in doubt, the full input is sent, which is always correct.
+//! R4); if an input has none, that of the answers is ignored, and the backend, which still has it, knows more than from
+//! a full input. If in doubt, the full input is sent, which is always correct.
 //!
 //! Only digests are stored, so the memory does not depend on the size of the conversation.
 

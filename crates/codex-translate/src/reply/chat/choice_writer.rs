@@ -136,8 +136,8 @@ impl ChoiceWriter {
         })
     }
 
-    /// Adds a citation of a text of the message at `index`; `offset` is what [`offset_of`](Self::offset_of) returned for
-    /// the text.
+    /// Adds a citation of a text of the message at `index`; `offset` is what [`offset_of`](Self::offset_of) returned
+    /// for the text.
     pub(crate) fn push_citation(
         &mut self,
         annotation: &RawValue,
@@ -165,9 +165,9 @@ impl ChoiceWriter {
         }
     }
 
-    /// Adds an image.
+    /// Adds an image, which is beside the content and so ends nothing in it.
     pub(crate) fn push_image(&mut self, format: &str, base64: Text<'_>, sink: &mut impl DeltaSink) {
-        self.begin_answer(sink);
+        self.write_role(sink);
         sink.delta(Delta::Image(OutputImage { index: self.images, format, base64 }));
         self.images += 1;
     }

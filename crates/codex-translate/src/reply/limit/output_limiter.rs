@@ -39,8 +39,8 @@ impl OutputLimiter {
         self.content_after("", text, emit)
     }
 
-    /// Accepts the next text of the answer after `inserted`, which was not generated, so it counts for stop strings only.
-    /// Returns the finish if the limit is reached.
+    /// Accepts the next text of the answer after `inserted`, which was not generated, so it counts for stop strings
+    /// only. Returns the finish if the limit is reached.
     pub(crate) fn content_after(
         &mut self,
         inserted: &str,

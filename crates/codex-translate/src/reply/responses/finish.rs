@@ -3,10 +3,10 @@
 use super::output::Stage;
 use super::push_text::{TextPiece, delta_kind, index_key};
 use super::stream::ResponseStream;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::json::{Text, is_json};
 use crate::outcome::Finish;
-use crate::reply::ending::{Ending, NO_ARGUMENTS, arguments_of, check_same, is_blank};
+use crate::reply::ending::{Ending, NO_ARGUMENTS, arguments_of, check_same, cut_call, is_blank};
 use crate::reply::sink::EventSink;
 use crate::responses::{CallKind, ItemBody, ItemKind, OutputItem, TextKind};
 
@@ -223,9 +223,4 @@ impl ResponseStream {
             self.writer.add(kind, &format!("{about},\"{key}\":{arguments}"), sink);
         }
     }
-}
-
-/// Makes the error for a reply with a call that is not complete.
-pub(super) fn cut_call() -> Error {
-    Error::new(ErrorKind::Truncated, "the reply ended in the middle of a tool call")
 }

@@ -18,7 +18,6 @@
 
 use std::borrow::Cow;
 
-use super::finish::cut_call;
 use super::output::{self, Output};
 use super::response::{Response, Template};
 use super::writer::{KEEPALIVE, Writer};
@@ -26,6 +25,7 @@ use crate::error::Error;
 use crate::json::{self, ObjectEdit};
 use crate::outcome::{Finish, Flow, ReplyId, Summary};
 use crate::plan::{KeepaliveStyle, ReplyPlan};
+use crate::reply::ending::cut_call;
 use crate::reply::event_buffer::EventBuffer;
 use crate::reply::limit::OutputLimiter;
 use crate::reply::sink::EventSink;

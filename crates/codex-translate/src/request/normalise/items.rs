@@ -91,8 +91,8 @@ fn drop_empty_messages(request: &mut ResponsesRequest, notices: &mut Notices) {
     });
 }
 
-/// Drops reasoning without encrypted content, which is only the id of a stored item. With it, reasoning may stand alone:
-/// the official client sends what was finished of an interrupted reply, and then what the user says instead
+/// Drops reasoning without encrypted content, which is only the id of a stored item. With it, reasoning may stand
+/// alone: the official client sends what was finished of an interrupted reply, and then what the user says instead
 /// (docs/backend.md §2.7).
 fn drop_unreadable_reasoning(request: &mut ResponsesRequest, notices: &mut Notices) {
     request.retain_input(|item| {

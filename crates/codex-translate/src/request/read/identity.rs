@@ -1,7 +1,7 @@
 //! The identity of items: what stands for a stored item, and what was sent twice.
 //!
-//! The backend stores nothing and takes no ids (docs/backend.md §2.7). Before ids are dropped, they show which items are
-//! one: clients return an item in full and refer to it, or refer to it twice.
+//! The backend stores nothing and takes no ids (docs/backend.md §2.7). Before ids are dropped, they show which items
+//! are one: clients return an item in full and refer to it, or refer to it twice.
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
@@ -29,8 +29,8 @@ impl<'a> KnownItems<'a> {
     /// Records that the items from `start` on were read from the item `id`, and removes them if it was read before.
     ///
     /// Two items with one id are one item if they have the same content. Others are an error, as in the public API, if
-    /// the id is one of OpenAI's: elsewhere, one id may stand for many items. A message that follows the one with its id
-    /// is the rest of it: the AI SDK makes a message of each of its parts.
+    /// the id is one of OpenAI's: elsewhere, one id may stand for many items. A message that follows the one with its
+    /// id is the rest of it: the AI SDK makes a message of each of its parts.
     ///
     /// # Errors
     /// Another item has the same id: a 400.

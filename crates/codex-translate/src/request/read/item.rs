@@ -86,8 +86,8 @@ impl<'a> ItemReader<'a> {
     /// Reads one item.
     ///
     /// # Errors
-    /// Something in it has the wrong type or is missing, or another item has its id: a 400 with its path. It refers to an
-    /// item that is not here: a 404 that names that item. Only reasoning may be missing: the model can do without.
+    /// Something in it has the wrong type or is missing, or another item has its id: a 400 with its path. It refers to
+    /// an item that is not here: a 404 that names that item. Only reasoning may be missing: the model can do without.
     pub(super) fn read(&mut self, at: &Path<'_>, members: Members<'a>, notices: &mut Notices) -> Result<(), Error> {
         let kind = kind_of(at, &members)?;
         if self.from_cli && kind != REFERENCE {

@@ -15,9 +15,9 @@ use crate::responses::{
 /// The longest id that the backend accepts, in characters (docs/backend.md §2.7).
 const MAX_CALL_ID_CHARS: usize = 64;
 
-/// Members that clients put on messages and calls of the assistant because a reply had them, ours or another provider's,
-/// and that mean nothing in a request: the reasoning that chat replies show, in the forms of LiteLLM and OpenRouter, too,
-/// and what the parsers of OpenAI's SDKs add. The backend takes reasoning only in its encrypted form.
+/// Members that clients put on messages and calls of the assistant because a reply had them, ours or another
+/// provider's, and that mean nothing in a request: the reasoning that chat replies show, in the forms of LiteLLM and
+/// OpenRouter, too, and what the parsers of OpenAI's SDKs add. The backend takes reasoning only in its encrypted form.
 const LEFTOVERS: &[&str] = &[
     "annotations",
     "parsed",
@@ -166,7 +166,7 @@ impl MessageReader {
         if !shown.is_empty() {
             notices.repaired(at.place("content"), "sent the assistant's images and files as the user's");
         }
-        // The backend takes no picture of the assistant's.
+        // The backend takes no image of the assistant's.
         shown.extend(fields.images);
         if !shown.is_empty() {
             self.items.push(InputItem::Message(InputMessage { role: Role::User, content: shown, phase: None }));
