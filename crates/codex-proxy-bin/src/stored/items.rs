@@ -149,6 +149,8 @@ impl<'de> Deserialize<'de> for ItemHead<'de> {
                             role = word(value);
                             has_more |= role.is_some();
                         }
+                        // A tool may have put out nothing.
+                        "output" => has_more |= value.get() != "null",
                         _ => has_more |= !is_empty(value),
                     }
                 }
@@ -206,6 +208,8 @@ mod tests {
             (json!({"type": "web_search_call", "id": "a", "status": "completed"}), Partial),
             (json!({"type": "compaction_trigger", "id": "a"}), Whole),
             (json!({"type": "image_generation_call", "id": "a", "result": "x"}), Whole),
+            (json!({"type": "local_shell_call_output", "id": "a", "output": ""}), Whole),
+            (json!({"type": "local_shell_call_output", "id": "a", "output": null}), Reference),
             (json!({"type": "image_generation_call", "id": ""}), Whole),
             (json!({"type": "reasoning", "id": "a", "summary": []}), Partial),
             (json!({"type": "reasoning", "id": "a", "summary": [{"text": "x"}], "encrypted_content": ""}), Partial),
