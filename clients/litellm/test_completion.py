@@ -64,7 +64,9 @@ def test_parallel_tools_and_their_answers(here, backend, model, stream):
     (choice,) = (folded(reply) if stream else reply).choices
     calls = choice.message.tool_calls
     assert ([call.function.name for call in calls], choice.finish_reason) == (["get_weather", "get_time"], "tool_calls")
-    assert [set(json.loads(call.function.arguments)) for call in calls] == [{"location"}, {"zone"}]
+    # For this model LiteLLM calls the Responses API, where a schema is strict unless the request says otherwise.
+    asked = {"location"} if model == MODEL else {"location", "unit"}
+    assert [set(json.loads(call.function.arguments)) for call in calls] == [asked, {"zone"}]
 
     body["messages"] += [choice.message, *({"role": "tool", "tool_call_id": call.id, "content": "18 °C"} for call in calls)]
     reply = litellm.completion(**body, **here)

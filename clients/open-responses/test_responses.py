@@ -150,9 +150,10 @@ def test_what_is_not_stored_is_not_gone_on_from(client, backend):
 
 
 def test_truncation(client, backend):
-    """The backend never truncates: `disabled` is its behaviour anyway, and `auto` only permits truncation."""
+    """The backend never truncates: `disabled` is its behaviour anyway, and `auto` only permits truncation. The reply has
+    what the request says."""
     for truncation in ("auto", "disabled"):
-        assert completed(client.create(truncation=truncation))["truncation"] == "disabled"
+        assert completed(client.create(truncation=truncation))["truncation"] == truncation
     assert all("truncation" not in turn["body"] for turn in backend.turns())
 
 

@@ -282,14 +282,7 @@ impl RequestPaths {
             return error;
         }
         let param = error.param().map(|param| (param.to_owned(), self.path_of(param)));
-        let mut message = self.reworded(error.message());
-        match &param {
-            // Not quoted.
-            Some((sent, Some(written))) if !message.contains(written.as_str()) => {
-                message = message.replacen(sent.as_str(), written, 1);
-            }
-            _ => {}
-        }
+        let message = self.reworded(error.message(), param.as_ref());
         let error = if message == error.message() { error } else { error.with_message(message) };
         match param {
             Some((_, written)) => error.replace_param(written),
@@ -309,13 +302,37 @@ impl RequestPaths {
         }
     }
 
-    /// Replaces the paths in quotes.
-    fn reworded(&self, message: &str) -> String {
-        let words = message.split('\'').enumerate().map(|(at, word)| {
-            let is_path = at % 2 == 1 && !word.contains(' ') && (word.contains('[') || word.contains('.'));
-            if is_path { self.path_of(word).unwrap_or_else(|| word.to_owned()) } else { word.to_owned() }
-        });
-        words.collect::<Vec<_>>().join("'")
+    /// Replaces the paths in a message. All other words are prose, and stay: a single name is a path only if it is the
+    /// parameter of the error and in quotes.
+    fn reworded(&self, message: &str, param: Option<&(String, Option<String>)>) -> String {
+        let is_of_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']');
+        let mut reworded = String::with_capacity(message.len());
+        let mut rest = message;
+        while !rest.is_empty() {
+            let (other, after) = rest.split_at(rest.find(is_of_path).unwrap_or(rest.len()));
+            reworded.push_str(other);
+            let (word, after) = after.split_at(after.find(|c| !is_of_path(c)).unwrap_or(after.len()));
+            // A sentence may end after it.
+            let path = word.trim_end_matches('.');
+            let quote = reworded.chars().next_back().filter(|c| matches!(c, '\'' | '"' | '`'));
+            let is_quoted = quote.is_some_and(|quote| after.starts_with(quote));
+            let written = match param {
+                Some((sent, written)) if sent == path && (is_quoted || path.contains(['[', '.'])) => written.clone(),
+                _ if Self::is_path(path) => self.path_of(path),
+                _ => None,
+            };
+            reworded.push_str(written.as_deref().unwrap_or(path));
+            reworded.push_str(&word[path.len()..]);
+            rest = after;
+        }
+        reworded
+    }
+
+    /// Returns whether a word of a message is a path whose names or places differ in the caller's body.
+    fn is_path(word: &str) -> bool {
+        step(word).is_some_and(|(head, rest)| {
+            !rest.is_empty() && matches!(head, "input" | "tools" | "text" | "reasoning" | "instructions")
+        })
     }
 }
 

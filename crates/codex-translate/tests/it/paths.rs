@@ -86,6 +86,30 @@ fn each_path_of_a_chat_request_is_mapped_back() {
     assert_eq!((error.param(), error.message()), (Some("messages[2]"), "messages[2]: bad"));
     let error = translated.plan.paths.in_callers_words(Error::invalid("input[5].output", "Invalid 'input[5].output'."));
     assert_eq!((error.param(), error.message()), (None, "Invalid 'input[5].output'."));
+    for (param, sent, written) in [
+        // Prose stays.
+        ("input", "Your input exceeds the context window.", "Your input exceeds the context window."),
+        ("input", "Unsupported content type input_file in input.", "Unsupported content type input_file in input."),
+        ("instructions", "Unknown instructions format.", "Unknown instructions format."),
+        ("tools", "The maximum number of tools is 128.", "The maximum number of tools is 128."),
+        ("", "('body','input',0) e.g. example.com/x.", "('body','input',0) e.g. example.com/x."),
+        // Paths do not, wherever they stand.
+        ("input", "Invalid type for 'input': expected a list.", "Invalid type for 'messages': expected a list."),
+        ("", "Error in input[1].role: bad", "Error in messages[2].role: bad"),
+        (
+            "",
+            "`tools[1].parameters` is bad, see tools[2].name.",
+            "`tools[3].function.parameters` is bad, see tools[4].name.",
+        ),
+        (
+            "text.format",
+            "text.format.schema is bad; see text.format",
+            "response_format.json_schema.schema is bad; see response_format",
+        ),
+    ] {
+        let error = translated.plan.paths.in_callers_words(Error::invalid(param, sent));
+        assert_eq!(error.message(), written);
+    }
 }
 
 #[test]
