@@ -8,14 +8,20 @@ import schemathesis
 BEYOND_SCHEMAS = [
     (r"messages|input", None),  # Nothing remains, for example of empty messages.
     (r"tool_choice", None),  # It names an unknown tool.
-    (r"tools\[\d+\]\.parameters", "invalid_function_parameters"),  # `strict` restricts the schema.
-    (r"text\.format\.schema", "invalid_json_schema"),
+    (r"(tools|functions)\[\d+\](\.function)?\.parameters", "invalid_function_parameters"),  # `strict` restricts the schema.
+    (r"text\.format\.schema|response_format\.json_schema\.schema", "invalid_json_schema"),
     (r"tools\[\d+\]\..*", "unknown_parameter"),  # Hosted tools are the backend's, and so are their parameters.
     (r"previous_response_id", "previous_response_not_found"),
     (r"response_id|after", None),  # No response can be cancelled; a page must start after an existing item.
-    (r".*\.image_url", "invalid_value"),  # The data is not an image.
+    (r".*\.(image_url(\.url)?|content)", "invalid_value"),  # The data is not an image.
     (r"", "invalid_encrypted_content"),  # Only the backend can write it.
 ]
+
+
+@schemathesis.hook
+def filter_case(context, case):
+    """Leaves out bodies with an empty value, which counts as absent whatever its type should be."""
+    return not (isinstance(case.body, dict) and any(value in ("", [], {}) for value in case.body.values()))
 
 
 @schemathesis.check
