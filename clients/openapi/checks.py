@@ -12,8 +12,8 @@ BEYOND_SCHEMAS = [
     (r"text\.format\.schema|response_format\.json_schema\.schema", "invalid_json_schema"),
     (r"tools\[\d+\]\..*", "unknown_parameter"),  # Hosted tools are the backend's, and so are their parameters.
     (r"previous_response_id", "previous_response_not_found"),
-    (r"response_id|after", None),  # No response can be cancelled; a page must start after an existing item.
-    (r".*\.(image_url(\.url)?|content)", "invalid_value"),  # The data is not an image.
+    (r"response_id|after|starting_after", None),  # No response can be cancelled; a page must start after an existing item.
+    (r".*\.(image_url(\.url)?|content)(\[\d+\])?", "invalid_value"),  # The data is not an image.
     (r"", "invalid_encrypted_content"),  # Only the backend can write it.
 ]
 

@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 #[path = "../../crates/codex-translate/tests/it/backend.rs"]
 #[allow(dead_code, reason = "its other checks are for well-formed requests")]
 mod backend;
+#[path = "../../crates/codex-translate/tests/it/schema_oracle.rs"]
+#[allow(dead_code, reason = "its other half is about instances")]
+mod schema_oracle;
 
 fuzz_target!(|body: &[u8]| {
     let Ok(request) = chat::ChatRequest::from_json(body) else { return };
