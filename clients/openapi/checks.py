@@ -20,8 +20,12 @@ BEYOND_SCHEMAS = [
 
 @schemathesis.hook
 def filter_case(context, case):
-    """Leaves out bodies with an empty value, which counts as absent whatever its type should be."""
-    return not (isinstance(case.body, dict) and any(value in ("", [], {}) for value in case.body.values()))
+    """Leaves out bodies with an empty setting, which counts as absent whatever its type should be."""
+    return not has_empty(case.body)
+
+
+def has_empty(value):
+    return isinstance(value, dict) and any(inner in ("", [], {}) or has_empty(inner) for inner in value.values())
 
 
 @schemathesis.check
