@@ -10,7 +10,7 @@ BEYOND_SCHEMAS = [
     (r"tool_choice", None),  # It names an unknown tool.
     (r"(tools|functions)\[\d+\](\.function)?\.parameters", "invalid_function_parameters"),  # `strict` restricts the schema.
     (r"text\.format\.schema|response_format\.json_schema\.schema", "invalid_json_schema"),
-    (r"tools\[\d+\]\..*", "unknown_parameter"),  # Hosted tools are the backend's, and so are their parameters.
+    (r"tools\[\d+\](\..*)?", "unknown_parameter"),  # Hosted tools are the backend's, and so are their parameters.
     (r"previous_response_id", "previous_response_not_found"),
     (r"response_id|after|starting_after", None),  # No response can be cancelled; a page must start after an existing item.
     (r".*\.(image_url(\.url)?|content)(\[\d+\])?", "invalid_value"),  # The data is not an image.
