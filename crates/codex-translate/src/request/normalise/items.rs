@@ -98,7 +98,7 @@ fn drop_unreadable_reasoning(request: &mut ResponsesRequest, notices: &mut Notic
     request.retain_input(|item| {
         let kept = !matches!(item, InputItem::Reasoning(ReasoningItem { encrypted_content: None, .. }));
         if !kept {
-            // Not a loss that strict mode refuses: a client sends back what the reply had, and the summary is for people.
+            // Not a loss that strict mode refuses: a client sends back what the reply had. The summary is for people.
             notices.repaired("input[]", "left out `reasoning` without encrypted content");
         }
         kept
