@@ -1,6 +1,12 @@
 """What `@ai-sdk/openai` leaves to the server: it refers to items of earlier turns unless `store` is false."""
 
+import json
+import urllib.request
+
+import pytest
 from exercised import exercises
+from harness import KEY, PATIENCE
+from node import Thrown
 
 pytestmark = exercises("responses", "tools", "turns", "reasoning", client="AI SDK, `@ai-sdk/openai`")
 
@@ -47,3 +53,15 @@ def test_a_response_that_is_gone_on_from(sdk, backend):
     )
     assert "And then?" in second["text"]
     assert "Paris" in str(backend.turns()[-1]["body"]["input"])
+
+
+def test_a_reference_to_what_is_not_stored_any_more_is_an_error(sdk, proxy, backend):
+    question = {"role": "user", "content": "My name is Ada."}
+    first = sdk("generate", provider="responses", messages=[question])
+    conversation = [question, *first["messages"], {"role": "user", "content": "Who am I?"}]
+    forget = urllib.request.Request(f"{proxy.base_url}/responses/{first['id']}", method="DELETE")
+    forget.add_header("authorization", f"Bearer {KEY}")
+    assert json.load(urllib.request.urlopen(forget, timeout=PATIENCE))["deleted"]
+    with pytest.raises(Thrown, match="not found") as caught:
+        sdk("generate", provider="responses", messages=conversation)
+    assert caught.value.properties["statusCode"] == 404 and len(backend.turns()) == 1

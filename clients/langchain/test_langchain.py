@@ -171,3 +171,16 @@ def test_a_previous_response_is_gone_on_from(chat, backend):
     with pytest.raises(openai.BadRequestError) as caught:
         model.invoke([HumanMessage("One"), first, HumanMessage("Two")])
     assert caught.value.code == "previous_response_not_found"
+
+
+@streamed_and_whole
+@exercises("tools", "turns")
+def test_tools_are_answered_by_the_id_of_the_response(chat, backend, stream):
+    model = chat(True, use_previous_response_id=True).bind_tools([get_weather, get_time])
+    messages = [HumanMessage("[sim:reasoning][sim:parallel-tools] The weather and the time?")]
+    reply = asked(model, messages, stream)
+    messages += [reply, *(made.invoke(call) for made, call in zip([get_weather, get_time], reply.tool_calls, strict=True))]
+    reply = asked(model, messages, stream)
+    assert "noon in" in reply.text or "18 °C" in reply.text
+    kinds = [item["type"] for item in backend.turns()[-1]["body"]["input"]]
+    assert kinds == ["message", "reasoning", *["function_call"] * 2, *["function_call_output"] * 2]

@@ -5,7 +5,7 @@ import asyncio
 import agents
 import openai
 import pytest
-from agents import Agent, OpenAIResponsesCompactionSession, Runner, SQLiteSession
+from agents import Agent, OpenAIResponsesCompactionSession, Runner, SQLiteSession, function_tool
 from exercised import exercises
 from harness import KEY, MODEL
 
@@ -35,6 +35,40 @@ def test_a_run_that_goes_on_from_a_response(agent, backend):
 
 def kinds(turn):
     return [item["type"] for item in turn["body"]["input"]]
+
+
+@function_tool
+def get_weather(location: str) -> str:
+    """The weather at a place."""
+    return f"18 °C at {location}"
+
+
+@exercises("tools")
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_tools_and_a_hand_off_by_the_ids_of_responses(client, backend, is_streamed):
+    """Each turn sends only what is new, and the id of the turn before."""
+    model = agents.OpenAIResponsesModel(MODEL, client)
+    weather = Agent("Weather", model=model, tools=[get_weather])
+    desk = Agent("Desk", model=model, handoffs=[weather])
+
+    async def run(agent, prompt, **more):
+        if not is_streamed:
+            return await Runner.run(agent, prompt, auto_previous_response_id=True, **more)
+        result = Runner.run_streamed(agent, prompt, auto_previous_response_id=True, **more)
+        async for _ in result.stream_events():
+            pass
+        return result
+
+    async def converse():
+        first = await run(desk, "[sim:tool=transfer_to_weather] The weather in Paris?")
+        second = await run(first.last_agent, "[sim:tool=get_weather] And in Oslo?", previous_response_id=first.last_response_id)
+        return first, second
+
+    first, second = asyncio.run(converse())
+    assert first.last_agent is weather and "18 °C" in second.final_output
+    # The proxy adds the reasoning, which it stores.
+    called = ["message", "reasoning", "function_call", "function_call_output"]
+    assert kinds(backend.turns()[-1]) == [*called, "reasoning", "message", *called]
 
 
 # By the id of the last response, which the proxy stores, or by all items of the session.

@@ -2,7 +2,9 @@
 
 import json
 
+import openai
 import pydantic
+import pytest
 from exercised import exercises
 from harness import MODEL, WEATHER
 
@@ -37,6 +39,38 @@ def test_stored_stream(client):
     listed = client.responses.input_items.list(stored.id).data
     reference = {"type": "item_reference", "id": listed[0].id}
     assert "Tell me." in client.responses.create(model=MODEL, input=[reference]).output_text
+
+
+@exercises("responses", "turns", "images")
+def test_an_image_is_edited_by_its_id(client, backend):
+    drawn = client.responses.create(model=MODEL, input="[sim:image] A fox", tools=[{"type": "image_generation"}])
+    (image,) = [item for item in drawn.output if item.type == "image_generation_call"]
+    blue = [{"role": "user", "content": "Make it blue."}, {"type": "image_generation_call", "id": image.id}]
+    client.responses.create(model=MODEL, input=blue)
+    (sent,) = [item for item in backend.turns()[-1]["body"]["input"] if item["type"] == "image_generation_call"]
+    assert sent["result"] == image.result and "id" not in sent
+
+    blue[1]["id"] = "ig_1"
+    with pytest.raises(openai.NotFoundError, match="ig_1"):
+        client.responses.create(model=MODEL, input=blue)
+    assert len(backend.turns()) == 2
+
+
+@exercises("responses", "turns", "tools")
+def test_references_beside_a_previous_response(client, backend):
+    first = client.responses.create(model=MODEL, input="[sim:tool=get_weather] The weather in Paris?", tools=[TOOL])
+    (call,) = [item for item in first.output if item.type == "function_call"]
+    output = {"type": "function_call_output", "call_id": call.call_id, "output": "18 °C"}
+    twice = {"type": "item_reference", "id": call.id}
+    more = {"model": MODEL, "tools": [TOOL], "previous_response_id": first.id}
+    assert "18 °C" in client.responses.create(**more, input=[twice, twice, output]).output_text
+    kinds = [item["type"] for item in backend.turns()[-1]["body"]["input"]]
+    assert kinds == ["message", "reasoning", "function_call", "function_call_output"]
+
+    # Upon this error clients send the whole conversation.
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.create(**more, input=[{"type": "item_reference", "id": "fc_1"}, output])
+    assert caught.value.code == "previous_response_not_found" and "fc_1" in caught.value.message
 
 
 @exercises("stream", "reasoning")
