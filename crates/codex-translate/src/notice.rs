@@ -84,6 +84,10 @@ pub(crate) struct Trail {
     pub(crate) has_nested_url: bool,
     /// Whether an image of that message has its URL as a string.
     pub(crate) has_flat_url: bool,
+    /// How many parts of the `content` of an assistant's message are sent with its `images`.
+    pub(crate) shown: usize,
+    /// Whether some element of its `images` did not become exactly one part.
+    pub(crate) is_images_shifted: bool,
     /// The sources of the tools that were read.
     pub(crate) tools: Vec<ToolSource>,
 }

@@ -92,6 +92,9 @@ pub(crate) enum ContentSource {
     /// Each part became one, after `before` that were added. Images have their URL `nested` in an object, or not;
     /// `None` if it is unknown.
     Parts { before: u8, nested: Option<bool> },
+    /// The images of an assistant's message, after `before` parts from its `content`. Each element of `images` became
+    /// one part if `is_exact`.
+    Images { before: u16, is_exact: bool, nested: Option<bool> },
 }
 
 /// A call in a message of chat.
@@ -124,7 +127,7 @@ impl ItemSource {
     pub(crate) fn rewritten(self) -> Self {
         let content = match self.content {
             ContentSource::Absent => ContentSource::Absent,
-            ContentSource::Whole | ContentSource::Parts { .. } => ContentSource::Whole,
+            ContentSource::Whole | ContentSource::Parts { .. } | ContentSource::Images { .. } => ContentSource::Whole,
         };
         Self { content, call: None, ..self }
     }
@@ -214,13 +217,24 @@ impl RequestSources {
     /// Appends the path of content to that of its message.
     fn content(&self, path: &mut String, source: &ItemSource, member: &str, rest: &str) {
         let member = if self.is_chat { "content" } else { member };
-        let (before, nested) = match source.content {
+        let (index, rest) = index(rest).map_or((None, rest), |(index, rest)| (Some(index), rest));
+        let (member, before, nested) = match source.content {
             ContentSource::Absent => return,
-            ContentSource::Whole => (None, None),
-            ContentSource::Parts { before, nested } => (Some(usize::from(before)), nested),
+            ContentSource::Whole => (member, None, None),
+            ContentSource::Parts { before, nested } => (member, Some(usize::from(before)), nested),
+            ContentSource::Images { before, is_exact, nested } => {
+                let before = usize::from(before);
+                match index {
+                    Some(index) if index >= before => ("images", is_exact.then_some(before), nested),
+                    None if before == 0 => ("images", None, None),
+                    // A part of `content`, or the whole of both.
+                    Some(_) => (member, None, None),
+                    None => return,
+                }
+            }
         };
         let _ = write!(path, ".{member}");
-        let Some((index, rest)) = index(rest) else { return };
+        let Some(index) = index else { return };
         let Some(index) = before.and_then(|before| index.checked_sub(before)) else { return };
         let _ = write!(path, "[{index}]");
         if let (true, Some(nested)) = (rest.starts_with(".image_url"), nested) {

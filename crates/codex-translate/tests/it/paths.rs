@@ -153,6 +153,41 @@ fn the_items_of_a_responses_request_are_counted_as_the_caller_sent_them() {
     assert_eq!(text.path_of("input[0].content[0]").as_deref(), Some("input"));
 }
 
+#[test]
+fn the_images_of_an_assistant_are_named_where_the_caller_wrote_them() {
+    let (nested, flat) = (
+        json!({"type": "image_url", "image_url": {"url": "data:,"}}),
+        json!({"type": "input_image", "image_url": "data:,"}),
+    );
+    for (assistant, sent, written) in [
+        (json!({"content": "Here", "images": [nested]}), "input[2].content[0].image_url", "images[0].image_url.url"),
+        (json!({"content": "Here", "images": [flat, flat]}), "input[2].content[1].image_url", "images[1].image_url"),
+        (
+            json!({"content": [{"type": "text", "text": "Here"}, nested], "images": [nested]}),
+            "input[2].content[1].image_url",
+            "images[0].image_url.url",
+        ),
+        (
+            json!({"content": [{"type": "text", "text": "Here"}, nested], "images": [nested]}),
+            "input[2].content[0].image_url",
+            "content",
+        ),
+        (json!({"content": [{"type": "text", "text": "Here"}, nested]}), "input[2].content[0].image_url", "content"),
+        (json!({"content": "Here", "images": ["x", nested]}), "input[2].content[0].image_url", "images"),
+        (json!({"content": "Here", "images": [flat, nested]}), "input[2].content[1].image_url", "images[1]"),
+        (json!({"images": [nested]}), "input[1].content[0].image_url", "images[0].image_url.url"),
+        (json!({"images": [nested]}), "input[1].content", "images"),
+    ] {
+        let mut message = assistant.clone();
+        message["role"] = "assistant".into();
+        let messages = json!([{"role": "user", "content": "a"}, message, {"role": "user", "content": "red"}]);
+        let chat_paths = chat(&json!({"model": "m", "messages": messages})).unwrap().plan.paths;
+        assert_eq!(chat_paths.path_of(sent), Some(format!("messages[1].{written}")), "{assistant}");
+        let paths = of_responses(&json!({"model": "m", "input": messages})).unwrap().plan.paths;
+        assert_eq!(paths.path_of(sent), Some(format!("input[1].{written}")), "{assistant}");
+    }
+}
+
 /// Returns every path of a request, down to the members of content parts.
 fn paths_of(sent: &Value) -> Vec<String> {
     fn walk(value: &Value, path: &str, depth: usize, paths: &mut Vec<String>) {

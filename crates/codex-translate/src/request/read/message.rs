@@ -167,6 +167,7 @@ impl MessageReader {
             notices.repaired(at.place("content"), "sent the assistant's images and files as the user's");
         }
         // The backend takes no image of the assistant's.
+        notices.trail.shown = shown.len();
         shown.extend(fields.images);
         if !shown.is_empty() {
             self.items.push(InputItem::Message(InputMessage { role: Role::User, content: shown, phase: None }));
@@ -234,6 +235,7 @@ fn images(node: &Node<'_, '_>, shape: Shape, notices: &mut Notices) -> Result<Ve
                 notices.dropped(element.here(), "not an image part");
             }
         }
+        notices.trail.is_images_shifted |= images.len() != index + 1;
     }
     Ok(images)
 }

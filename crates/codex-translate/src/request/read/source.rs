@@ -16,11 +16,13 @@ pub(super) struct MessageForm {
     is_of_chat: bool,
     /// Whether it is the assistant's, whose text, refusal and images are put together anew.
     is_assistant: bool,
+    has_images: bool,
 }
 
 impl MessageForm {
     pub(super) fn of(members: &Members<'_>, is_of_chat: bool, trail: &mut Trail) -> Self {
-        (trail.is_shifted, trail.has_nested_url, trail.has_flat_url) = (false, false, false);
+        let tools = std::mem::take(&mut trail.tools);
+        *trail = Trail { tools, ..Trail::default() };
         let output = find(members, "output");
         let name = find(members, "name").map(Node::root);
         Self {
@@ -30,6 +32,7 @@ impl MessageForm {
             has_output: output.is_some(),
             is_of_chat,
             is_assistant: find(members, "role").is_some_and(|role| role.get() == "\"assistant\""),
+            has_images: find(members, "images").is_some_and(|images| !Node::root(images).is_blank()),
         }
     }
 
@@ -40,6 +43,9 @@ impl MessageForm {
         let legacy = items.iter().rposition(|item| matches!(item, InputItem::Call(call) if is_legacy(&call.call_id)));
         for (at, item) in items.iter().enumerate() {
             let (content, call) = match item {
+                InputItem::Message(message) if self.is_assistant && self.has_images && message.role == Role::User => {
+                    (Self::images(trail), None)
+                }
                 InputItem::Message(message) => {
                     let before = u8::from(self.has_name && message.role == Role::User);
                     (self.content(trail, self.is_assistant, before), None)
@@ -71,12 +77,23 @@ impl MessageForm {
         match self.content {
             None => ContentSource::Absent,
             Some(ValueKind::Array) if !trail.is_shifted && !is_rewritten => {
-                let nested = (trail.has_nested_url != trail.has_flat_url).then_some(trail.has_nested_url);
-                ContentSource::Parts { before, nested }
+                ContentSource::Parts { before, nested: nested(trail) }
             }
             Some(_) => ContentSource::Whole,
         }
     }
+
+    /// Returns the source of the images of an assistant's message, which are sent as the user's.
+    fn images(trail: &Trail) -> ContentSource {
+        let before = u16::try_from(trail.shown);
+        let is_exact = before.is_ok() && !trail.is_images_shifted;
+        ContentSource::Images { before: before.unwrap_or(u16::MAX), is_exact, nested: nested(trail) }
+    }
+}
+
+/// Returns whether the images of a message have their URL in an object, if all have it in the same place.
+fn nested(trail: &Trail) -> Option<bool> {
+    (trail.has_nested_url != trail.has_flat_url).then_some(trail.has_nested_url)
 }
 
 /// Returns whether a call has an id that the reader gave it.
