@@ -1,19 +1,68 @@
-//! Matches the items in the output of a terminal event with those of earlier events.
+//! Which items are the same, whatever they are called.
 //!
 //! The output of `response.completed` may be complete, partial or empty (docs/backend.md §3.3), and an item's position
-//! in it need not be its `output_index`. Items are matched by id; an item without an id is the next of its kind.
+//! in it need not be its `output_index`. A gateway may give an item a new id, or say it again at another index.
+//!
+//! * A call is its `call_id`, which the client answers: the same `call_id` is the same call.
+//! * Other items are matched by id.
+//! * What is left in the last event is the next item of its type: saying a text twice is worse than not adding one
+//!   that no event has mentioned. Two calls with different `call_id`s stay two.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::bounds::MAX_OUTPUT_ITEMS;
 use crate::error::Error;
-use crate::responses::{ItemKind, OutputItem};
+use crate::responses::{ItemBody, OutputItem};
 
-/// How an item is identified.
-#[derive(Clone, Copy, Debug)]
+/// How an item is identified. What it does not have is empty.
+#[derive(Clone, Debug)]
 pub(crate) struct KnownItem<'a> {
-    /// Empty if it has none.
-    pub(crate) id: &'a str,
-    pub(crate) kind: ItemKind,
+    pub(crate) id: Cow<'a, str>,
+    pub(crate) call_id: Cow<'a, str>,
+    pub(crate) type_name: Cow<'a, str>,
+}
+
+/// The indexes of calls.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallIndexes {
+    /// By `call_id`.
+    first: BTreeMap<String, u64>,
+    /// The first index of a call that is said again at another.
+    repeats: BTreeMap<u64, u64>,
+}
+
+impl CallIndexes {
+    /// Returns the index at which the item that an event has at `index` is known. `is_taken`: another event has said
+    /// which item that index has.
+    ///
+    /// # Errors
+    /// There are too many calls.
+    pub(crate) fn index_of(&mut self, index: u64, item: &OutputItem<'_>, is_taken: bool) -> Result<u64, Error> {
+        let index = self.first_of(index);
+        let ItemBody::Call { call_id: Some(call_id), name: Some(_), .. } = &item.body else { return Ok(index) };
+        if is_taken {
+            return Ok(index);
+        }
+        if self.repeats.len() >= MAX_OUTPUT_ITEMS {
+            return Err(too_many_items());
+        }
+        let first = *self.first.entry(call_id.to_string()).or_insert(index);
+        if first != index {
+            self.repeats.insert(index, first);
+        }
+        Ok(first)
+    }
+
+    /// Returns the first index of the call at `index`.
+    pub(crate) fn first_of(&self, index: u64) -> u64 {
+        self.repeats.get(&index).copied().unwrap_or(index)
+    }
+
+    /// Returns whether a call that has another index is said again at this one.
+    pub(crate) fn is_repeat(&self, index: u64) -> bool {
+        self.repeats.contains_key(&index)
+    }
 }
 
 /// Returns the index of each item of `output`; `known` are the items of earlier events, by ascending index.
@@ -25,7 +74,7 @@ pub(crate) fn match_items<'a>(
     output: &[OutputItem<'_>],
 ) -> Result<Vec<u64>, Error> {
     let (indexes, known): (Vec<u64>, Vec<KnownItem<'_>>) = known.unzip();
-    let output: Vec<_> = output.iter().map(|item| KnownItem { id: &item.id, kind: item.kind() }).collect();
+    let output: Vec<_> = output.iter().map(KnownItem::of).collect();
     let mut next = indexes.last().map_or(Some(0), |last| last.checked_add(1));
     let index = |at: Option<usize>| match at {
         Some(at) => Ok(indexes[at]),
@@ -38,40 +87,83 @@ pub(crate) fn match_items<'a>(
     align(&known, &output).into_iter().map(index).collect()
 }
 
+/// Makes the error for a reply with too many items.
+pub(crate) fn too_many_items() -> Error {
+    Error::protocol(format!("the reply has more than {MAX_OUTPUT_ITEMS} output items"))
+}
+
+impl<'a> KnownItem<'a> {
+    fn of(item: &'a OutputItem<'_>) -> Self {
+        let call_id = if let ItemBody::Call { call_id: Some(call_id), .. } = &item.body { call_id } else { "" };
+        Self { id: (&*item.id).into(), call_id: call_id.into(), type_name: item.type_name().into() }
+    }
+
+    fn call_id(&self) -> Option<&str> {
+        given(&self.call_id)
+    }
+
+    fn id(&self) -> Option<&str> {
+        given(&self.id)
+    }
+
+    fn type_name(&self) -> Option<&str> {
+        given(&self.type_name)
+    }
+
+    fn type_without_call_id(&self) -> Option<&str> {
+        self.type_name().filter(|_| self.call_id.is_empty())
+    }
+}
+
 /// Returns the position in `known` of each item of `output`, or `None` for one that no event has mentioned. No position
 /// occurs twice.
 fn align(known: &[KnownItem<'_>], output: &[KnownItem<'_>]) -> Vec<Option<usize>> {
-    let ids: BTreeMap<&str, usize> =
-        (0..).zip(known).filter(|(_, item)| !item.id.is_empty()).map(|(at, item)| (item.id, at)).collect();
-    let mut taken = vec![false; known.len()];
-    let mut take = |at: &usize| !std::mem::replace(&mut taken[*at], true);
-    let mut aligned: Vec<Option<usize>> =
-        output.iter().map(|item| ids.get(item.id).copied().filter(|at| take(at))).collect();
+    let mut aligned = vec![None; output.len()];
+    align_by(known, output, &mut aligned, KnownItem::call_id, KnownItem::call_id);
+    align_by(known, output, &mut aligned, KnownItem::id, KnownItem::id);
+    align_by(known, output, &mut aligned, KnownItem::type_without_call_id, KnownItem::type_name);
+    align_by(known, output, &mut aligned, KnownItem::type_name, KnownItem::type_without_call_id);
+    aligned
+}
 
-    // The rest is matched by kind, if one of the two has no id: two different ids are two items.
-    let mut free: BTreeMap<(ItemKind, bool), Vec<usize>> = BTreeMap::new();
+/// A word by which an item is matched, if it has it.
+type Key<'a> = for<'i> fn(&'i KnownItem<'a>) -> Option<&'i str>;
+
+/// Matches items that have the same key, in their order, and were not matched before.
+fn align_by<'k, 'o>(
+    known: &[KnownItem<'k>],
+    output: &[KnownItem<'o>],
+    aligned: &mut [Option<usize>],
+    known_key: Key<'k>,
+    output_key: Key<'o>,
+) {
+    let mut taken = vec![false; known.len()];
+    aligned.iter().flatten().for_each(|at| taken[*at] = true);
+    let mut free: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, item) in known.iter().enumerate().rev().filter(|(at, _)| !taken[*at]) {
-        free.entry((item.kind, item.id.is_empty())).or_default().push(at);
-    }
-    for (item, place) in output.iter().zip(&mut aligned).filter(|(_, place)| place.is_none()) {
-        *place = free.get_mut(&(item.kind, true)).and_then(Vec::pop);
-        if place.is_none() && item.id.is_empty() {
-            *place = free.get_mut(&(item.kind, false)).and_then(Vec::pop);
+        if let Some(key) = known_key(item) {
+            free.entry(key).or_default().push(at);
         }
     }
-    aligned
+    for (item, place) in output.iter().zip(aligned).filter(|(_, place)| place.is_none()) {
+        *place = output_key(item).and_then(|key| free.get_mut(key)).and_then(Vec::pop);
+    }
+}
+
+fn given(word: &str) -> Option<&str> {
+    Some(word).filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Items written as `kind` or `kind id`.
+    /// Items written as `type`, `type id` or `type id call_id`.
     fn items<'a>(words: &'a [&str]) -> Vec<KnownItem<'a>> {
-        let item = |word: &&'a str| {
-            let (kind, id) = word.split_once(' ').unwrap_or((word, ""));
-            let kind = if kind == "msg" { ItemKind::Message } else { ItemKind::Reasoning };
-            KnownItem { id, kind }
+        let item = |item: &&'a str| {
+            let mut words = item.split(' ');
+            let mut next = || Cow::Borrowed(words.next().unwrap_or_default());
+            KnownItem { type_name: next(), id: next(), call_id: next() }
         };
         words.iter().map(item).collect()
     }
@@ -87,14 +179,25 @@ mod tests {
         check(&["rs a", "msg b"], &["rs a", "msg b"], &[Some(0), Some(1)]);
         check(&["msg b"], &["rs a", "msg b", "msg c"], &[None, Some(0), None]);
         check(&["msg b"], &["msg b", "msg b"], &[Some(0), None]);
+        check(&["msg b", "msg b"], &["msg b", "msg b"], &[Some(0), Some(1)]);
         check(&[], &["msg b"], &[None]);
     }
 
     #[test]
-    fn without_an_id_the_kind_decides() {
+    fn without_a_known_id_the_type_decides() {
         check(&["rs", "msg", "msg"], &["msg", "rs", "msg", "msg"], &[Some(1), Some(0), Some(2), None]);
         check(&["msg", "msg c"], &["msg b", "msg c"], &[Some(0), Some(1)]);
         check(&["msg b", "msg c"], &["msg", "msg b"], &[Some(1), Some(0)]);
-        check(&["msg b"], &["msg c"], &[None]);
+        check(&["rs a", "msg b", "msg c"], &["rs x", "msg y", "msg z"], &[Some(0), Some(1), Some(2)]);
+        check(&["ws a"], &["cmp x", "ws y"], &[None, Some(0)]);
+    }
+
+    #[test]
+    fn a_call_is_its_call_id() {
+        check(&["call a 1", "call b 2"], &["call x 2", "call y 1"], &[Some(1), Some(0)]);
+        check(&["call a 1", "call b 2"], &["call b 1", "call a 2"], &[Some(0), Some(1)]);
+        check(&["call a 1"], &["call x 2"], &[None]);
+        check(&["call a", "call b 2"], &["call x 1", "call x 2"], &[Some(0), Some(1)]);
+        check(&["call a 1"], &["call x"], &[Some(0)]);
     }
 }

@@ -125,6 +125,18 @@ impl ItemKind {
         }
     }
 
+    /// Returns the type of its items; empty for other types.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Reasoning => "reasoning",
+            Self::Call(CallKind::Function) => "function_call",
+            Self::Call(CallKind::Custom) => "custom_tool_call",
+            Self::Image => "image_generation_call",
+            Self::Other => "",
+        }
+    }
+
     /// Returns the kind of an unannounced item with a text of this kind.
     pub(crate) fn of_text(text_kind: TextKind) -> Self {
         match text_kind {
@@ -164,6 +176,17 @@ impl<'a> OutputItem<'a> {
             }
             ItemBody::Call { .. } | ItemBody::Image { .. } | ItemBody::WebSearch { .. } | ItemBody::Other(_) => {
                 Vec::new()
+            }
+        }
+    }
+
+    /// Returns the item's `type`.
+    pub(crate) fn type_name(&self) -> &str {
+        match &self.body {
+            ItemBody::WebSearch { .. } => "web_search_call",
+            ItemBody::Other(word) => word,
+            ItemBody::Message { .. } | ItemBody::Reasoning { .. } | ItemBody::Call { .. } | ItemBody::Image { .. } => {
+                self.kind().as_str()
             }
         }
     }

@@ -112,7 +112,7 @@ impl Case {
 }
 
 /// One way for a client to get a reply.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     ChatStream,
     ChatBody,

@@ -21,6 +21,7 @@ mod oracle;
 mod parameters;
 mod parts;
 mod paths;
+mod repeats;
 mod reply_properties;
 mod request_properties;
 mod responses_request;

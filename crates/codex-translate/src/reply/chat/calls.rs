@@ -33,8 +33,16 @@ impl ChatStream {
         arguments: Text<'_>,
         sink: &mut impl DeltaSink,
     ) -> Result<Option<Finish>, Error> {
+        let is_repeat = self.items.is_repeat(index);
         let call = self.items.call(index)?;
         match call.stage {
+            // The ends of a call that is said again tell whether something is missing.
+            CallStage::Open if is_repeat => {
+                if call.said.as_str().is_empty() {
+                    call.stage = CallStage::Late;
+                }
+                Ok(None)
+            }
             CallStage::Open => {
                 let (index, added) = (call.index, call.said.push(arguments, self.whole.is_some()));
                 self.items.grow(added)?;

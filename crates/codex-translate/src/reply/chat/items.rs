@@ -9,13 +9,14 @@ use crate::bounds::{MAX_OUTPUT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 use crate::error::Error;
 use crate::json::{Text, is_json};
 use crate::reply::ending::{check_same, is_blank};
-use crate::reply::match_items::{KnownItem, match_items};
+use crate::reply::match_items::{CallIndexes, KnownItem, match_items, too_many_items};
 use crate::responses::{CallKind, ItemBody, ItemKind, MessagePhase, OutputItem, TextKind};
 
 /// The items by their index in the output.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ChatItems {
     items: BTreeMap<u64, ChatItem>,
+    call_indexes: CallIndexes,
     texts: usize,
     /// How much of them is stored.
     bytes: usize,
@@ -94,11 +95,18 @@ pub(super) enum CallStage {
 }
 
 impl ChatItems {
-    /// Records an item as an event describes it.
+    /// Records an item as an event describes it, and returns the index at which it is known.
     ///
     /// # Errors
     /// There are too many items.
-    pub(super) fn note(&mut self, index: u64, item: &OutputItem<'_>) -> Result<(), Error> {
+    pub(super) fn note(&mut self, index: u64, item: &OutputItem<'_>) -> Result<u64, Error> {
+        let is_unnamed = self.items.get(&index).is_none_or(ChatItem::is_unnamed);
+        let first = self.call_indexes.index_of(index, item, !is_unnamed)?;
+        if first != index {
+            // Its deltas may have come first.
+            self.items.remove(&index);
+        }
+        let index = first;
         let known = known(&mut self.items, index, || ChatItem::new(item.kind()))?;
         if known.id.is_empty() {
             known.id = item.id.clone().into_owned();
@@ -116,7 +124,7 @@ impl ChatItems {
         {
             *phase = *said;
         }
-        Ok(())
+        Ok(index)
     }
 
     /// Returns the phase and the progress of a text. An item that was not announced gets the kind of its text. `offset`
@@ -153,12 +161,18 @@ impl ChatItems {
     /// # Errors
     /// There are too many items, or the item is not a call.
     pub(super) fn call(&mut self, index: u64) -> Result<&mut Call, Error> {
+        let index = self.call_indexes.first_of(index);
         match &mut known(&mut self.items, index, || ChatItem::new(ItemKind::Call(CallKind::Function)))?.state {
             ItemState::Call(call) => Ok(call),
             ItemState::Texts { .. } | ItemState::Image { .. } => Err(Error::protocol(format!(
                 "an event for tool-call arguments refers to output item {index}, which is not a tool call"
             ))),
         }
+    }
+
+    /// Returns whether a call that has another index is said again at this one.
+    pub(super) fn is_repeat(&self, index: u64) -> bool {
+        self.call_indexes.is_repeat(index)
     }
 
     /// Records that the image at `index` is shown; returns false if it was shown before.
@@ -237,8 +251,7 @@ impl ChatItems {
     /// # Errors
     /// No index is left for an unknown item.
     pub(super) fn match_items(&self, output: &[OutputItem<'_>]) -> Result<Vec<u64>, Error> {
-        let known = self.items.iter().map(|(index, item)| (*index, KnownItem { id: &item.id, kind: item.kind }));
-        match_items(known, output)
+        match_items(self.items.iter().map(|(index, item)| (*index, item.identity())), output)
     }
 }
 
@@ -252,7 +265,7 @@ fn known(
     match items.entry(index) {
         Entry::Occupied(item) => Ok(item.into_mut()),
         Entry::Vacant(place) if room => Ok(place.insert(new())),
-        Entry::Vacant(_) => Err(Error::protocol(format!("the reply has more than {MAX_OUTPUT_ITEMS} output items"))),
+        Entry::Vacant(_) => Err(too_many_items()),
     }
 }
 
@@ -330,5 +343,14 @@ impl ChatItem {
             }
         };
         Self { id: String::new(), kind, state, is_revised: false }
+    }
+
+    fn is_unnamed(&self) -> bool {
+        matches!(&self.state, ItemState::Call(Call { stage: CallStage::Unnamed { .. }, .. }))
+    }
+
+    fn identity(&self) -> KnownItem<'_> {
+        let call_id = if let ItemState::Call(call) = &self.state { call.id.as_str() } else { "" };
+        KnownItem { id: (&*self.id).into(), call_id: call_id.into(), type_name: self.kind.as_str().into() }
     }
 }

@@ -255,7 +255,7 @@ impl ChatStream {
         event: ItemEvent,
         sink: &mut impl DeltaSink,
     ) -> Result<Option<Finish>, Error> {
-        self.items.note(index, item)?;
+        let index = self.items.note(index, item)?;
         match &item.body {
             ItemBody::Message { content, .. } => self.message(index, content, sink),
             ItemBody::Reasoning { summary, content } => {

@@ -83,7 +83,7 @@ impl ChatStream {
                 for annotation in annotations.iter().skip(seen) {
                     self.writer.push_citation(annotation, index, phase, offset, sink);
                 }
-                if self.whole.is_some() {
+                if self.whole.is_some() && annotations.len() >= progress.kept.len() {
                     progress.kept = annotations.iter().map(|annotation| (*annotation).to_owned()).collect();
                     self.items.grow(annotations.iter().map(|annotation| annotation.get().len()).sum())?;
                 }

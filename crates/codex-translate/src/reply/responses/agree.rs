@@ -16,7 +16,8 @@ use crate::reply::limit::OutputLimiter;
 use crate::responses::{CallKind, ItemBody, ItemKind, OutputItem, OutputPart, TextKind};
 
 impl ResponseStream {
-    /// Returns the JSON of a finished item, with the texts that were said.
+    /// Returns the JSON of a finished item, with the id that it began with, and with the texts and annotations that
+    /// were said.
     ///
     /// # Errors
     /// A bug in this crate: the item was parsed before.
@@ -27,8 +28,10 @@ impl ResponseStream {
         json: Cow<'_, str>,
     ) -> Result<String, Error> {
         let entry = &self.output.items()[place];
-        let [content, summary, arguments, input] = members(&json, ["content", "summary", "arguments", "input"])?;
+        let [id, content, summary, arguments, input] =
+            members(&json, ["id", "content", "summary", "arguments", "input"])?;
         let mut edit = ObjectEdit::new(&json);
+        set_known_id(entry, &item.id, id, &mut edit);
         match &item.body {
             ItemBody::Call { kind, arguments: whole, .. } => {
                 if !entry.arguments.is(whole.unwrap_or(Text::Plain(""))) {
@@ -92,7 +95,14 @@ impl ResponseStream {
         }
         if self.is_whole {
             let is_too_long = self.fresh_limiter.clone().is_some_and(|limiter| exceeds(limiter, again));
-            return if is_too_long { Ok(()) } else { self.output.finish(place, json.into_owned()) };
+            if is_too_long {
+                return Ok(());
+            }
+            let [id] = members(&json, ["id"])?;
+            let mut edit = ObjectEdit::new(&json);
+            set_known_id(&self.output.items()[place], &again.id, id, &mut edit);
+            let json = edit.text();
+            return self.output.finish(place, json);
         }
         if let (ItemBody::Call { kind, arguments: Some(said), .. }, ItemBody::Call { arguments: Some(whole), .. }) =
             (&known.body, &again.body)
@@ -101,6 +111,58 @@ impl ResponseStream {
         }
         self.output.item(place).is_revised = true;
         Ok(())
+    }
+
+    /// Processes an end of a text that comes after the end of its item, which it says again with that text.
+    ///
+    /// # Errors
+    /// The output is too large.
+    pub(super) fn repeat_text(&mut self, piece: &TextPiece<'_>) -> Result<(), Error> {
+        if piece.text.is_empty() {
+            return Ok(());
+        }
+        let mut entry = OutputEntry::new(self.output.items()[piece.place].json().to_owned())?;
+        entry.add_part(piece.text_kind, piece.part);
+        if let Some(part) = entry.part(piece.text_kind, piece.part) {
+            part.text.push(piece.text);
+        }
+        let [content, summary] = members(entry.json(), ["content", "summary"])?;
+        let (key, found, kinds) = match piece.text_kind {
+            TextKind::Summary => ("summary", summary, &[TextKind::Summary][..]),
+            TextKind::Reasoning => ("content", content, &[TextKind::Reasoning][..]),
+            TextKind::Text | TextKind::Refusal => ("content", content, &[TextKind::Text, TextKind::Refusal][..]),
+        };
+        self.repeat_with(piece.place, entry.json(), key, found, agreeing_list(&entry, found, kinds)?)
+    }
+
+    /// Does the same for the arguments of a call.
+    ///
+    /// # Errors
+    /// They are another value, or the output is too large.
+    pub(super) fn repeat_arguments(&mut self, place: usize, arguments: Text<'_>) -> Result<(), Error> {
+        let key = match self.output.items()[place].kind {
+            ItemKind::Call(CallKind::Function) => "arguments",
+            ItemKind::Call(CallKind::Custom) => "input",
+            ItemKind::Message | ItemKind::Reasoning | ItemKind::Image | ItemKind::Other => return Ok(()),
+        };
+        let json = self.output.items()[place].json().to_owned();
+        let [found] = members(&json, [key])?;
+        self.repeat_with(place, &json, key, found, arguments.to_json())
+    }
+
+    fn repeat_with(
+        &mut self,
+        place: usize,
+        json: &str,
+        key: &'static str,
+        found: Option<&RawValue>,
+        value: String,
+    ) -> Result<(), Error> {
+        let mut edit = ObjectEdit::new(json);
+        edit.set(key, found, value);
+        let json = edit.text();
+        let again: &RawValue = serde_json::from_str(&json).map_err(|error| Error::protocol(error.to_string()))?;
+        self.repeat_item(place, &OutputItem::read(again)?, Cow::Borrowed(&json))
     }
 
     /// Replaces a text of a whole response, up to the caller's limit.
@@ -134,11 +196,19 @@ impl ResponseStream {
     }
 }
 
+/// Gives an item the id that it began with: the events name it by that one.
+fn set_known_id(entry: &OutputEntry, id: &str, found: Option<&RawValue>, edit: &mut ObjectEdit<'_>) {
+    if !entry.id.is_empty() && id != entry.id {
+        edit.set("id", found, Text::Plain(&entry.id).to_json());
+    }
+}
+
 /// Returns whether the texts of these kinds that were said are those of the finished item.
 fn agrees(entry: &OutputEntry, item: &OutputItem<'_>, kinds: &[TextKind]) -> bool {
     let texts: Vec<_> = item.texts().into_iter().filter(|(text_kind, ..)| kinds.contains(text_kind)).collect();
     let is_said = |(text_kind, index, text): &(TextKind, u64, Text<'_>)| {
-        entry.find_part(*text_kind, *index).is_some_and(|part| part.text.is(*text))
+        let part = entry.find_part(*text_kind, *index);
+        part.is_some_and(|part| part.text.is(*text) && part.annotations() <= annotations_of(item, *index))
     };
     let has_end =
         |text_kind: TextKind, index: u64| texts.iter().any(|(kind, at, _)| (*kind, *at) == (text_kind, index));
@@ -185,13 +255,23 @@ fn agreeing_part(
 ) -> Result<Option<String>, Error> {
     let Some(part) = entry.find_part(text_kind, index) else { return Ok(None) };
     let key = if text_kind == TextKind::Refusal { "refusal" } else { "text" };
-    let [found] = members_of(json, [key])?;
-    if part.text.is(found.map_or(Ok(Text::Plain("")), Text::of)?) {
-        return Ok(None);
-    }
+    let [found, annotations] = members_of(json, [key, "annotations"])?;
     let mut edit = ObjectEdit::new(json.get());
-    edit.set(key, found, part.text.to_json());
-    Ok(Some(edit.text()))
+    if !part.text.is(found.map_or(Ok(Text::Plain("")), Text::of)?) {
+        edit.set(key, found, part.text.to_json());
+    }
+    // The client may have read some that the end leaves out.
+    if list(annotations).map_or(0, |list| list.len()) < part.annotations() {
+        edit.set("annotations", annotations, part.annotations_json());
+    }
+    Ok((!edit.is_empty()).then(|| edit.text()))
+}
+
+/// Returns how many annotations a part of a finished item has.
+fn annotations_of(item: &OutputItem<'_>, index: u64) -> usize {
+    let ItemBody::Message { content, .. } = &item.body else { return 0 };
+    let part = usize::try_from(index).ok().and_then(|index| content.get(index));
+    if let Some(OutputPart::Text { annotations, .. }) = part { annotations.len() } else { 0 }
 }
 
 /// Returns whether an item that is said again has another text.

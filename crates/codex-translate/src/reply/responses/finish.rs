@@ -209,7 +209,7 @@ impl ResponseStream {
     }
 
     /// Ends the arguments of a call, if upstream has not ended them.
-    fn write_arguments_done(&mut self, place: usize, sink: &mut impl EventSink) {
+    pub(super) fn write_arguments_done(&mut self, place: usize, sink: &mut impl EventSink) {
         let about = self.about(place);
         let item = self.output.item(place);
         let (kind, key) = match item.kind {

@@ -8,6 +8,7 @@ mod agree;
 mod compaction;
 mod early_end;
 mod finish;
+mod items;
 mod output;
 mod pipe;
 mod prelude;

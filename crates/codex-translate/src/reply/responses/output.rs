@@ -9,7 +9,7 @@ use crate::bounds::{MAX_OUTPUT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 use crate::error::Error;
 use crate::json::{ObjectEdit, Text, is_json, members, word};
 use crate::reply::ending::is_blank;
-use crate::reply::match_items::{KnownItem, match_items};
+use crate::reply::match_items::{CallIndexes, KnownItem, match_items, too_many_items};
 use crate::responses::{CallKind, ItemKind, OutputItem, TextKind, required_input};
 
 /// The items of a reply. Their places have no gaps, whatever upstream's indexes are.
@@ -18,6 +18,7 @@ pub(super) struct Output {
     items: Vec<OutputEntry>,
     /// Maps upstream's index to the place in `items`.
     places: BTreeMap<u64, usize>,
+    call_indexes: CallIndexes,
     /// Upstream's indexes of calls for which something arrived before the name.
     missed: BTreeSet<u64>,
     texts: usize,
@@ -77,7 +78,26 @@ pub(super) struct EscapedText {
 impl Output {
     /// Returns the place of the item that upstream has at `index`, if it is known.
     pub(super) fn place(&self, index: u64) -> Option<usize> {
-        self.places.get(&index).copied()
+        self.places.get(&self.call_indexes.first_of(index)).copied()
+    }
+
+    /// Returns the place of the item that upstream describes at `index`, if it is known, maybe from another index.
+    ///
+    /// # Errors
+    /// There are too many items.
+    pub(super) fn find(&mut self, index: u64, item: &OutputItem<'_>) -> Result<Option<usize>, Error> {
+        let is_taken = self.places.contains_key(&index);
+        let first = self.call_indexes.index_of(index, item, is_taken)?;
+        if first != index {
+            // Its deltas may have come first.
+            self.missed.remove(&index);
+        }
+        Ok(self.places.get(&first).copied())
+    }
+
+    /// Returns whether a call that has another index is said again at this one.
+    pub(super) fn is_repeat(&self, index: u64) -> bool {
+        self.call_indexes.is_repeat(index)
     }
 
     /// Adds the item that upstream has at `index`; a known item stays unchanged.
@@ -88,9 +108,7 @@ impl Output {
         let place = self.items.len();
         match self.places.entry(index) {
             Entry::Occupied(known) => Ok(*known.get()),
-            Entry::Vacant(_) if place >= MAX_OUTPUT_ITEMS => {
-                Err(Error::protocol(format!("the reply has more than {MAX_OUTPUT_ITEMS} output items")))
-            }
+            Entry::Vacant(_) if place >= MAX_OUTPUT_ITEMS => Err(too_many_items()),
             Entry::Vacant(new) => {
                 let item = OutputEntry { missed: self.missed.remove(&index), ..OutputEntry::new(json)? };
                 let added = item.json.len();
@@ -108,10 +126,7 @@ impl Output {
     /// There are too many such calls.
     pub(super) fn note_missed(&mut self, index: u64) -> Result<(), Error> {
         self.missed.insert(index);
-        if self.missed.len() <= MAX_OUTPUT_ITEMS {
-            return Ok(());
-        }
-        Err(Error::protocol(format!("the reply has more than {MAX_OUTPUT_ITEMS} output items")))
+        if self.missed.len() <= MAX_OUTPUT_ITEMS { Ok(()) } else { Err(too_many_items()) }
     }
 
     /// Returns upstream's index of each item in the output of a terminal event.
@@ -119,8 +134,11 @@ impl Output {
     /// # Errors
     /// No index is left for an unknown item.
     pub(super) fn match_items(&self, output: &[OutputItem<'_>]) -> Result<Vec<u64>, Error> {
-        let known = self.places.iter().map(|(index, place)| (*index, &self.items[*place]));
-        match_items(known.map(|(index, item)| (index, KnownItem { id: &item.id, kind: item.kind })), output)
+        if output.is_empty() {
+            return Ok(Vec::new());
+        }
+        let known = self.places.iter().map(|(index, place)| Ok((*index, self.items[*place].identity()?)));
+        match_items(known.collect::<Result<Vec<_>, Error>>()?.into_iter(), output)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -186,18 +204,12 @@ impl Output {
     /// # Errors
     /// The reply has too many parts.
     pub(super) fn add_part(&mut self, place: usize, text_kind: TextKind, index: u64) -> Result<bool, Error> {
-        let item = &mut self.items[place];
-        if item.part(text_kind, index).is_some() {
-            return Ok(false);
-        }
-        if self.texts >= MAX_OUTPUT_TEXTS {
+        if self.texts >= MAX_OUTPUT_TEXTS && self.items[place].find_part(text_kind, index).is_none() {
             return Err(Error::protocol(format!("the reply has more than {MAX_OUTPUT_TEXTS} texts")));
         }
-        self.texts += 1;
-        let at = item.parts.partition_point(|part| (part.index, part.text_kind) < (index, text_kind));
-        let part = Part { text_kind, index, stage: Stage::Open, text: EscapedText::default(), annotations: Vec::new() };
-        item.parts.insert(at, part);
-        Ok(true)
+        let is_new = self.items[place].add_part(text_kind, index);
+        self.texts += usize::from(is_new);
+        Ok(is_new)
     }
 
     /// Adds to the text of a part.
@@ -296,7 +308,7 @@ impl Output {
 }
 
 impl OutputEntry {
-    fn new(json: String) -> Result<Self, Error> {
+    pub(super) fn new(json: String) -> Result<Self, Error> {
         let [kind, id] = members(&json, ["type", "id"])?;
         let kind = ItemKind::from_word(&word(kind).unwrap_or_default());
         let id = word(id).unwrap_or_default().into_owned();
@@ -314,8 +326,23 @@ impl OutputEntry {
         })
     }
 
+    fn identity(&self) -> Result<KnownItem<'_>, Error> {
+        let [type_name, call_id] = members(&self.json, ["type", "call_id"])?;
+        let text = |found| word(found).unwrap_or_default();
+        Ok(KnownItem { id: (&*self.id).into(), call_id: text(call_id), type_name: text(type_name) })
+    }
+
     pub(super) fn is_done(&self) -> bool {
         self.stage == Stage::Done
+    }
+
+    /// Adds a part; returns false if the item has it.
+    pub(super) fn add_part(&mut self, text_kind: TextKind, index: u64) -> bool {
+        let key = |part: &Part| (part.index, part.text_kind);
+        let Err(at) = self.parts.binary_search_by_key(&(index, text_kind), key) else { return false };
+        let part = Part { text_kind, index, stage: Stage::Open, text: EscapedText::default(), annotations: Vec::new() };
+        self.parts.insert(at, part);
+        true
     }
 
     /// Returns the texts of the item, by their indexes.
@@ -402,9 +429,8 @@ impl Part {
         let text = self.text.to_json();
         match self.text_kind {
             TextKind::Text => {
-                let annotations: Vec<_> = self.annotations.iter().map(|annotation| annotation.get()).collect();
-                let annotations = annotations.join(",");
-                format!("{{\"type\":\"output_text\",\"annotations\":[{annotations}],\"logprobs\":[],\"text\":{text}}}")
+                let annotations = self.annotations_json();
+                format!("{{\"type\":\"output_text\",\"annotations\":{annotations},\"logprobs\":[],\"text\":{text}}}")
             }
             TextKind::Refusal => format!("{{\"type\":\"refusal\",\"refusal\":{text}}}"),
             TextKind::Summary => format!("{{\"type\":\"summary_text\",\"text\":{text}}}"),
@@ -416,6 +442,17 @@ impl Part {
         !self.text.escaped.is_empty()
     }
 
+    /// Returns how many annotations came as events.
+    pub(super) fn annotations(&self) -> usize {
+        self.annotations.len()
+    }
+
+    /// Returns them as a JSON array.
+    pub(super) fn annotations_json(&self) -> String {
+        let annotations: Vec<_> = self.annotations.iter().map(|annotation| annotation.get()).collect();
+        format!("[{}]", annotations.join(","))
+    }
+
     fn kept_bytes(&self) -> usize {
         self.text.escaped.len() + self.annotations.iter().map(|annotation| annotation.get().len()).sum::<usize>()
     }
@@ -423,7 +460,7 @@ impl Part {
 
 impl EscapedText {
     /// Adds to the text; returns how many bytes were stored.
-    fn push(&mut self, text: Text<'_>) -> usize {
+    pub(super) fn push(&mut self, text: Text<'_>) -> usize {
         let before = self.escaped.len();
         text.write_escaped(&mut self.escaped);
         self.escaped.len() - before

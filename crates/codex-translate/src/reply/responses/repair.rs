@@ -31,8 +31,9 @@ impl ResponseStream {
             DeltaContent::Text(TextDelta { text_kind, part, text, .. }) if item.has_open_text(text_kind, part) => {
                 self.output.push_text(place, text_kind, part, text)?;
             }
-            DeltaContent::Call { kind, arguments, .. }
+            DeltaContent::Call { kind, arguments, output_index }
                 if item.kind == ItemKind::Call(kind)
+                    && !self.output.is_repeat(output_index)
                     && !item.missed
                     && item.arguments.stage == Stage::Open
                     && !arguments.is_empty() =>
@@ -70,7 +71,7 @@ impl ResponseStream {
     ) -> Result<Option<Finish>, Error> {
         let place = self.announce_for_text(piece.text_kind, piece.output_index, envelope, sink)?;
         if self.output.is_done(place) {
-            return Ok(None);
+            return self.repeat_text(&TextPiece::of(piece, place)).map(|()| None);
         }
         if let Some(finish) = self.finish_text(&TextPiece::of(piece, place), sink)? {
             return Ok(Some(finish));
@@ -106,8 +107,14 @@ impl ResponseStream {
             self.output.note_missed(index)?;
             return Ok(None);
         };
-        let item = &self.output.items()[place];
+        let is_repeat = self.output.is_repeat(index);
+        let item = self.output.item(place);
         if item.missed || item.arguments.stage != Stage::Open {
+            return Ok(None);
+        }
+        if is_repeat {
+            // The ends of a call that is said again tell whether something is missing.
+            item.missed = item.arguments.as_text().is_empty();
             return Ok(None);
         }
         self.push_arguments(place, arguments, Some(envelope), sink)
@@ -121,12 +128,13 @@ impl ResponseStream {
         arguments: Text<'_>,
         sink: &mut impl EventSink,
     ) -> Result<Option<Finish>, Error> {
-        let Some(place) = self.output.place(index).filter(|place| !self.output.is_done(*place)) else {
-            return Ok(None);
-        };
+        let Some(place) = self.output.place(index) else { return Ok(None) };
         let mut arguments = arguments;
         if let ItemKind::Call(kind) = self.output.items()[place].kind {
             arguments = arguments_of(kind, arguments);
+        }
+        if self.output.is_done(place) {
+            return self.repeat_arguments(place, arguments).map(|()| None);
         }
         if let Some(finish) = self.finish_arguments(place, arguments, sink)? {
             return Ok(Some(finish));
@@ -142,6 +150,11 @@ impl ResponseStream {
             }
             return Ok(None);
         }
+        if self.output.is_repeat(index) {
+            self.write_arguments_done(place, sink);
+            return Ok(None);
+        }
+        let item = self.output.item(place);
         item.arguments.stage = Stage::Done;
         let said = (!item.arguments.is(arguments)).then(|| item.arguments.to_json());
         let mut edit = self.placed(envelope, place, None);
@@ -196,7 +209,8 @@ impl ResponseStream {
         };
         let place = self.announce_for_text(event.text_kind, number(envelope.output_index)?, envelope, sink)?;
         if self.output.is_done(place) {
-            return Ok(None);
+            let piece = TextPiece { place, text_kind: event.text_kind, part: event.part, text: event.text };
+            return self.repeat_text(&piece).map(|()| None);
         }
         let pass = match event.stage {
             Stage::Open => self.output.add_part(place, event.text_kind, event.part)?,

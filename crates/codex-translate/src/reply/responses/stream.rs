@@ -16,9 +16,7 @@
 //! Nothing is written before an event shows that the turn has started, or before [`ResponseStream::release`], so a
 //! rejected turn can still be answered with a status (docs/features.md R8).
 
-use std::borrow::Cow;
-
-use super::output::{self, Output};
+use super::output::Output;
 use super::response::{Response, Template};
 use super::writer::{KEEPALIVE, Writer};
 use crate::error::Error;
@@ -29,9 +27,7 @@ use crate::reply::ending::cut_call;
 use crate::reply::event_buffer::EventBuffer;
 use crate::reply::limit::OutputLimiter;
 use crate::reply::sink::EventSink;
-use crate::responses::{
-    DeltaReader, Ended, Envelope, Event, IncompleteReason, ItemBody, ItemKind, OutputItem, RawEvent,
-};
+use crate::responses::{DeltaReader, Ended, Envelope, Event, IncompleteReason, ItemKind, RawEvent};
 use crate::tool_names::ToolNames;
 use crate::usage::Usage;
 
@@ -350,100 +346,6 @@ impl ResponseStream {
         let calls = self.output.items().iter().any(|item| matches!(item.kind, ItemKind::Call(_)));
         if calls { Finish::ToolCalls } else { Finish::Stop }
     }
-
-    /// Writes what is in the response's output and was in no earlier event.
-    fn take_output(
-        &mut self,
-        ended: &Ended<'_>,
-        is_complete: bool,
-        sink: &mut impl EventSink,
-    ) -> Result<Option<Finish>, Error> {
-        let indexes = self.output.match_items(&ended.output)?;
-        for (index, item) in indexes.into_iter().zip(&ended.output) {
-            if self.output.place(index).is_none() && is_unnamed(item) {
-                self.output.note_missed(index)?;
-                continue;
-            }
-            let json = self.for_client(item)?;
-            let place = self.announce(index, || output::beginning_of(&json), sink)?;
-            if self.output.is_done(place) {
-                self.repeat_item(place, item, json)?;
-                continue;
-            }
-            if let Some(finish) = self.finish_item(place, item, is_complete, sink)? {
-                return Ok(Some(finish));
-            }
-            let json = self.agreeing_item(place, item, json)?;
-            self.write_item_done(place, json, sink)?;
-            self.keep_hidden(place, item)?;
-        }
-        Ok(None)
-    }
-
-    fn item_added(
-        &mut self,
-        envelope: &Envelope<'_>,
-        index: u64,
-        item: &OutputItem<'_>,
-        sink: &mut impl EventSink,
-    ) -> Result<Option<Finish>, Error> {
-        if self.output.place(index).is_some() {
-            // Announced already, if a part of it arrived first.
-            return Ok(None);
-        }
-        if is_unnamed(item) {
-            // A client cannot read it yet; its last event has the name.
-            self.output.note_missed(index)?;
-            return Ok(None);
-        }
-        let json = self.for_client(item)?;
-        let place = self.output.add(index, json.clone().into_owned())?;
-        let mut edit = ObjectEdit::new(envelope.json);
-        if let Cow::Owned(json) = json {
-            edit.set("item", envelope.item, json);
-        }
-        self.writer.pass(envelope, "response.output_item.added", Some(place), edit, sink);
-        Ok(None)
-    }
-
-    fn item_done(
-        &mut self,
-        envelope: &Envelope<'_>,
-        index: u64,
-        item: &OutputItem<'_>,
-        sink: &mut impl EventSink,
-    ) -> Result<Option<Finish>, Error> {
-        if self.output.place(index).is_none() && is_unnamed(item) {
-            self.output.note_missed(index)?;
-            return Ok(None);
-        }
-        let json = self.for_client(item)?;
-        let place = self.announce(index, || output::beginning_of(&json), sink)?;
-        if self.output.is_done(place) {
-            return self.repeat_item(place, item, json).map(|()| None);
-        }
-        if self.lacks_arguments(place, item) {
-            // The last event may have them.
-            return Ok(None);
-        }
-        if let Some(finish) = self.finish_item(place, item, true, sink)? {
-            return Ok(Some(finish));
-        }
-        let json = self.agreeing_item(place, item, json)?;
-        let mut edit = ObjectEdit::new(envelope.json);
-        if json != item.json {
-            edit.set("item", envelope.item, json.clone());
-        }
-        self.output.finish(place, json)?;
-        self.keep_hidden(place, item)?;
-        self.writer.pass(envelope, "response.output_item.done", Some(place), edit, sink);
-        Ok(None)
-    }
-}
-
-/// Returns whether an item is a call without id or name, which SDKs require.
-fn is_unnamed(item: &OutputItem<'_>) -> bool {
-    matches!(item.body, ItemBody::Call { call_id: None, .. } | ItemBody::Call { name: None, .. })
 }
 
 /// Returns whether an event is not about what the model generates.
