@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::output::{OutputEntry, Part};
+use super::entry::OutputEntry;
+use super::part::Part;
 use super::push_text::TextPiece;
 use super::stream::ResponseStream;
 use crate::error::Error;

@@ -1,6 +1,6 @@
 //! The ends of texts, parts and items, and what upstream sends only there (`reply/ending.rs`).
 
-use super::output::Stage;
+use super::part::Stage;
 use super::push_text::{TextPiece, delta_kind, index_key};
 use super::stream::ResponseStream;
 use crate::error::Error;

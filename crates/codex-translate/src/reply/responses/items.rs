@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::output;
+use super::beginning::beginning_of;
 use super::stream::ResponseStream;
 use crate::error::Error;
 use crate::json::ObjectEdit;
@@ -51,7 +51,7 @@ impl ResponseStream {
             return Ok(None);
         }
         let json = self.for_client(item)?;
-        let place = self.announce(index, || output::beginning_of(&json), sink)?;
+        let place = self.announce(index, || beginning_of(&json), sink)?;
         if !self.output.is_done(place) && self.lacks_arguments(place, item) {
             // The last event may have them.
             return Ok(None);
@@ -73,7 +73,7 @@ impl ResponseStream {
                 continue;
             }
             let json = self.for_client(item)?;
-            let place = self.announce(index, || output::beginning_of(&json), sink)?;
+            let place = self.announce(index, || beginning_of(&json), sink)?;
             if let Some(finish) = self.end_item(place, item, json, is_complete, None, sink)? {
                 return Ok(Some(finish));
             }

@@ -5,11 +5,14 @@
 //! `stream.rs` contains the machine and processes one event after the other. The other files add methods to it.
 
 mod agree;
+mod beginning;
 mod compaction;
 mod early_end;
+mod entry;
 mod finish;
 mod items;
 mod output;
+mod part;
 mod pipe;
 mod prelude;
 mod push_text;

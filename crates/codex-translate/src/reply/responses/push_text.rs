@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::output::unannounced;
+use super::beginning::unannounced;
 use super::stream::ResponseStream;
 use crate::error::Error;
 use crate::json::{ObjectEdit, Text, members, present, word};

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::output::Stage;
+use super::part::Stage;
 use super::push_text::{TextPiece, delta_kind};
 use super::stream::{ResponseStream, StreamState};
 use crate::error::Error;
