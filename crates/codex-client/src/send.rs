@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use codex_auth::Bearer;
+use codex_translate::backend::UNREADABLE;
 use codex_translate::{Error, ErrorKind, Notice, NoticeKind, Retry};
 use codex_upstream::{
     AnyUpstream, Backend, ChunkStream, Quota, RetryPolicy, SendError, Timer as _, TransportChoice, TurnInterrupt,
@@ -19,9 +20,6 @@ use crate::error;
 use crate::first_event;
 use crate::reply_events::{LateNotice, ReplyEvents};
 use crate::state::ClientState;
-
-/// The code of a refusal of encrypted content (docs/backend.md §2.7).
-const UNREADABLE: &str = "invalid_encrypted_content";
 
 /// Sends a turn. If the backend cannot read the encrypted content in it, sends it once more without the reasoning of
 /// earlier replies, which the model can do without. All other encrypted content, such as a compaction, is the

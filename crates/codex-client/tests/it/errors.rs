@@ -68,6 +68,14 @@ fn with_foreign_reasoning(text: &str, more: &[Value]) -> ResponsesRequest {
     ResponsesRequest::from_json(body.to_string().as_bytes()).unwrap()
 }
 
+fn replace_encrypted(request: &mut ResponsesRequest, content: &str) {
+    for item in &mut request.input {
+        if let InputItem::Reasoning(reasoning) = item {
+            reasoning.encrypted_content = Some(content.to_owned());
+        }
+    }
+}
+
 fn kinds(turn: &RecordedRequest) -> Vec<String> {
     let body = turn.body.as_ref().unwrap();
     let input = body["input"].as_array().unwrap();
@@ -89,6 +97,35 @@ async fn a_turn_whose_reasoning_is_unreadable_is_sent_once_more_without_it() {
     }
 }
 
+/// Texts of public reports (docs/backend.md §2.7), and words that gateways use.
+#[tokio::test]
+async fn a_refusal_of_encrypted_content_is_recognised_without_its_code() {
+    for message in [
+        "The encrypted content gAAA...Rg== could not be verified.",
+        "The encrypted content for item rs_0e51 could not be verified. Reason: Encrypted content could not be decrypted \
+         or parsed.",
+        "Encrypted content organization_id did not match the target organization.",
+        "Could not decrypt the provided encrypted_content.",
+        "upstream error: {\"code\":\"invalid_encrypted_content\"}",
+    ] {
+        let error = json!({"code": null, "type": "invalid_request_error", "message": message});
+        let other = json!({"code": "bad_request", "message": message});
+        for word in [
+            format!("refused-once=400 {}", json!({"error": error})),
+            format!("refused-once=400 {}", json!({"error": other})),
+            format!("refused-once=400 {}", json!({"detail": message})),
+            format!("failed-first-once={error}"),
+            format!("error-first-once={}", json!({"error": other})),
+        ] {
+            let rig = Rig::start().await;
+            let mut request = with_foreign_reasoning(&format!("[sim:{word}][sim:text=fine] hi"), &[]);
+            replace_encrypted(&mut request, &rig.encrypted("gpt-5.5").await);
+            let reply = rig.client.responses(request).await.unwrap();
+            assert_eq!((reply.notices().len(), rig.turns().len()), (1, 3), "{word}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn reasoning_that_a_stream_refuses_before_its_first_output_is_left_out() {
     for word in ["failed-first-once", "error-first-once"] {
@@ -96,11 +133,7 @@ async fn reasoning_that_a_stream_refuses_before_its_first_output_is_left_out() {
         let text = format!("[sim:{word}=invalid_encrypted_content][sim:text=fine] hi");
         let mut request = with_foreign_reasoning(&text, &[]);
         // The simulator accepts this: it is what the stream refuses.
-        for item in &mut request.input {
-            if let InputItem::Reasoning(reasoning) = item {
-                reasoning.encrypted_content = Some(rig.encrypted("gpt-5.5").await);
-            }
-        }
+        replace_encrypted(&mut request, &rig.encrypted("gpt-5.5").await);
         let reply = rig.client.responses(request).await.unwrap();
         assert_eq!((reply.notices().len(), rig.turns().len()), (1, 3));
         assert_eq!(reply.collect().await.unwrap().text(), "fine");

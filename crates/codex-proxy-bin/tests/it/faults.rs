@@ -57,7 +57,7 @@ async fn an_unknown_code_survives_in_every_form() {
 /// Returns the forms of a fault: the transport to the backend, and the scenario that makes the simulator send it.
 fn forms(fault: &Fault) -> Vec<(TransportChoice, String)> {
     let error = match fault.sign {
-        Sign::Text(text) => json!({"code": null, "message": text}),
+        Sign::Text(parts) => json!({"code": null, "message": parts.join(" ")}),
         Sign::Code(code) => json!({"code": code, "message": "m"}),
         Sign::Status(..) => json!({"code": null, "message": "m"}),
         Sign::Class(class) => json!({"type": class, "message": "m"}),

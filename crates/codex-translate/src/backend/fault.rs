@@ -2,6 +2,9 @@
 
 use crate::error::{ErrorKind, Retry};
 
+/// The code of a refusal of encrypted content: the account or the model cannot read it (docs/backend.md §2.7).
+pub const UNREADABLE: &str = "invalid_encrypted_content";
+
 /// A fault of the backend: how it is recognised, and what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -24,8 +27,9 @@ pub struct Fault {
 /// How a fault is recognised. Signs are tried in the order of the variants; the first match decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
-    /// A part of the message. Such faults have no code of their own.
-    Text(&'static str),
+    /// Parts of the message, which has them all, whatever their case. Such faults have no code of their own, or come
+    /// without it.
+    Text(&'static [&'static str]),
     /// The error's `code`, or else its `type`.
     Code(&'static str),
     /// A range of HTTP statuses, inclusive, for faults without another sign.
@@ -37,17 +41,22 @@ pub enum Sign {
 impl Fault {
     /// Every known fault. Within a kind of sign, the first matching row decides.
     pub const ALL: &[Self] = &[
-        Self::text("requires a newer version of Codex", 400, ErrorKind::InvalidRequest)
+        Self::text(&["requires a newer version of Codex"], 400, ErrorKind::InvalidRequest)
             .with_code("client_version_too_old")
             .with_advice(
                 " The backend checks the version that this proxy reports, not that of the client: update the proxy.",
             ),
-        Self::text("not supported when using Codex with a ChatGPT account", 400, ErrorKind::ModelNotFound)
+        Self::text(&["not supported when using Codex with a ChatGPT account"], 400, ErrorKind::ModelNotFound)
             .with_code("model_not_found"),
-        Self::text("Model not found", 404, ErrorKind::ModelNotFound).with_code("model_not_found"),
-        Self::text("Items are not persisted when", 404, ErrorKind::NotFound),
-        Self::text("model is at capacity", 400, ErrorKind::Overloaded),
-        Self::text("servers are currently overloaded", 503, ErrorKind::Overloaded),
+        Self::text(&["Model not found"], 404, ErrorKind::ModelNotFound).with_code("model_not_found"),
+        Self::text(&["Items are not persisted when"], 404, ErrorKind::NotFound),
+        Self::text(&["model is at capacity"], 400, ErrorKind::Overloaded),
+        Self::text(&["servers are currently overloaded"], 503, ErrorKind::Overloaded),
+        // Only some of these refusals have the code (docs/backend.md §2.7).
+        Self::text(&[UNREADABLE], 400, ErrorKind::InvalidRequest).with_code(UNREADABLE),
+        Self::text(&["encrypted", "verif"], 400, ErrorKind::InvalidRequest).with_code(UNREADABLE),
+        Self::text(&["encrypted", "decrypt"], 400, ErrorKind::InvalidRequest).with_code(UNREADABLE),
+        Self::text(&["encrypted content", "did not match"], 400, ErrorKind::InvalidRequest).with_code(UNREADABLE),
         // The account and its plan.
         Self::code("token_expired", 401, ErrorKind::Authentication).with_code("upstream_login_required"),
         Self::code("token_invalidated", 401, ErrorKind::Authentication).with_code("upstream_login_required"),
@@ -105,7 +114,7 @@ impl Fault {
         Self::code("unknown_parameter", 400, ErrorKind::InvalidRequest),
         Self::code("missing_required_parameter", 400, ErrorKind::InvalidRequest),
         Self::code("invalid_function_parameters", 400, ErrorKind::InvalidRequest),
-        Self::code("invalid_encrypted_content", 400, ErrorKind::InvalidRequest),
+        Self::code(UNREADABLE, 400, ErrorKind::InvalidRequest),
         // 413 becomes 400, because the official client retries a 413 five times (docs/backend.md §2.9).
         Self::status(401, 401, ErrorKind::Authentication).with_code("upstream_login_required"),
         Self::status(402, 403, ErrorKind::Permission),
@@ -122,7 +131,7 @@ impl Fault {
     /// The fault without a matching sign: the backend failed in an unknown way, and the client may retry.
     pub const UNKNOWN: &Self = &Self::new(Sign::Status(0, 0), 0, ErrorKind::Server);
 
-    const fn text(text: &'static str, status: u16, kind: ErrorKind) -> Self {
+    const fn text(text: &'static [&'static str], status: u16, kind: ErrorKind) -> Self {
         Self::new(Sign::Text(text), status, kind)
     }
 

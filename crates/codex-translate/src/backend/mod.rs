@@ -20,5 +20,5 @@
 mod fault;
 mod report;
 
-pub use fault::{Fault, Sign};
+pub use fault::{Fault, Sign, UNREADABLE};
 pub use report::FaultReport;

@@ -62,7 +62,9 @@ impl FaultReport {
         let code = self.code.as_deref();
         let class = self.class.as_deref();
         let find = |is_shown: &dyn Fn(Sign) -> bool| Fault::ALL.iter().find(|fault| is_shown(fault.sign));
-        find(&|sign| matches!(sign, Sign::Text(text) if self.message.contains(text)))
+        let message = self.message.to_ascii_lowercase();
+        let has = |part: &&str| message.contains(&part.to_ascii_lowercase());
+        find(&|sign| matches!(sign, Sign::Text(parts) if parts.iter().all(has)))
             .or_else(|| find(&|sign| matches!(sign, Sign::Code(known) if code == Some(known))))
             // A type such as `usage_limit_reached` is more specific than a code that is null or unknown.
             .or_else(|| find(&|sign| matches!(sign, Sign::Code(known) if class == Some(known))))
@@ -283,7 +285,9 @@ mod tests {
     fn each_row_of_the_table_is_reached_by_its_own_sign() {
         for fault in Fault::ALL {
             let report = match fault.sign {
-                Sign::Text(text) => FaultReport { message: format!("x {text} y"), ..FaultReport::default() },
+                Sign::Text(parts) => {
+                    FaultReport { message: format!("x {} y", parts.join(" z ")), ..FaultReport::default() }
+                }
                 Sign::Code(code) => FaultReport { code: Some(code.to_owned()), ..FaultReport::default() },
                 Sign::Status(first, last) => {
                     // If ranges overlap, the narrower one comes first, so the last status of the wide one is its own.
