@@ -19,6 +19,7 @@ impl From<UpstreamError> for Error {
             UpstreamError::TooLarge { .. } => ErrorKind::Protocol,
             UpstreamError::Connect { .. }
             | UpstreamError::WebSocketUnavailable { .. }
+            | UpstreamError::Unanswered { .. }
             | UpstreamError::Tls { .. }
             | UpstreamError::Proxy { .. }
             | UpstreamError::Closed { .. } => ErrorKind::Server,

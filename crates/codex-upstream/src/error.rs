@@ -44,7 +44,7 @@ pub enum UpstreamError {
         /// The proxy's answer.
         reason: String,
     },
-    /// The backend, or something between, does not accept a WebSocket, or not for this turn; the turn was not started.
+    /// The backend, or something between, does not accept a WebSocket; the turn was not started.
     #[error("{host} does not accept WebSocket connections: {reason}; use the transport `auto` or `http`")]
     WebSocketUnavailable {
         /// The backend's host.
@@ -53,6 +53,17 @@ pub enum UpstreamError {
         reason: String,
         /// Whether a later attempt may succeed.
         is_transient: bool,
+    },
+    /// The backend closed a WebSocket properly instead of answering. So it refuses some turns, without a reason
+    /// (`docs/backend.md §4`); the turn was not started.
+    #[error(
+        "{host} closed the WebSocket before it answered: {reason}; over HTTP it gives a reason: use the transport `auto` or `http`"
+    )]
+    Unanswered {
+        /// The backend's host.
+        host: String,
+        /// How it closed the WebSocket.
+        reason: String,
     },
     /// No data arrived within the configured time.
     #[error("{} {host} timed out; try again, or raise the timeout", phase_name(*phase))]
@@ -93,7 +104,7 @@ pub enum UpstreamError {
 }
 
 impl UpstreamError {
-    /// Returns whether the request provably did not reach the backend, so sending it again cannot do anything twice.
+    /// Returns whether the backend provably did not act on the request, so sending it again cannot do anything twice.
     #[must_use]
     pub fn before_dispatch(&self) -> bool {
         match self {
@@ -101,6 +112,7 @@ impl UpstreamError {
             | Self::Tls { .. }
             | Self::Proxy { .. }
             | Self::WebSocketUnavailable { .. }
+            | Self::Unanswered { .. }
             | Self::InvalidRequest { .. } => true,
             Self::Timeout { phase, .. } => *phase == TimeoutPhase::Connect,
             Self::Closed { .. } | Self::Body { .. } | Self::TooLarge { .. } => false,
@@ -117,7 +129,7 @@ impl UpstreamError {
             | Self::Timeout { .. }
             | Self::Closed { .. }
             | Self::Body { .. } => true,
-            Self::Tls { .. } | Self::TooLarge { .. } | Self::InvalidRequest { .. } => false,
+            Self::Tls { .. } | Self::Unanswered { .. } | Self::TooLarge { .. } | Self::InvalidRequest { .. } => false,
         }
     }
 }
@@ -144,6 +156,7 @@ mod tests {
             (UpstreamError::Proxy { host: host(), reason: reason() }, true, true),
             (UpstreamError::WebSocketUnavailable { host: host(), reason: reason(), is_transient: true }, true, true),
             (UpstreamError::WebSocketUnavailable { host: host(), reason: reason(), is_transient: false }, true, false),
+            (UpstreamError::Unanswered { host: host(), reason: reason() }, true, false),
             (UpstreamError::Timeout { host: host(), phase: TimeoutPhase::Connect }, true, true),
             (UpstreamError::Timeout { host: host(), phase: TimeoutPhase::Head }, false, true),
             (UpstreamError::Timeout { host: host(), phase: TimeoutPhase::Body }, false, true),

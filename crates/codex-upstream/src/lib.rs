@@ -19,6 +19,7 @@
 //! | [`Connect`](UpstreamError::Connect), [`Proxy`](UpstreamError::Proxy) | no | yes |
 //! | [`Tls`](UpstreamError::Tls), [`InvalidRequest`](UpstreamError::InvalidRequest) | no | after a change |
 //! | [`WebSocketUnavailable`](UpstreamError::WebSocketUnavailable) | no | as it says |
+//! | [`Unanswered`](UpstreamError::Unanswered) | yes, and was refused | after a change |
 //! | [`Timeout`](UpstreamError::Timeout) | unless it was connecting | yes |
 //! | [`Closed`](UpstreamError::Closed), [`Body`](UpstreamError::Body) | perhaps | yes |
 //! | [`TooLarge`](UpstreamError::TooLarge) | yes | after a change |

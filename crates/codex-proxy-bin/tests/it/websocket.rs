@@ -181,3 +181,15 @@ async fn the_websocket_transport_reports_why_it_is_unavailable() {
     assert!(message.contains("426") && message.contains("`auto`"), "{message}");
     assert_eq!(ways(&proxy), (0, 0));
 }
+
+#[tokio::test]
+async fn the_websocket_transport_reports_that_it_was_closed_before_an_answer() {
+    let proxy = over_websocket().await;
+    for code in [1000, 1008, 1001, 1011] {
+        let reply = proxy.post("/v1/chat/completions", &newest(&format!("[sim:close={code}] hi"))).await;
+        let error = &reply.json()["error"];
+        let message = error["message"].as_str().unwrap();
+        assert_eq!(reply.status, 502, "{error}");
+        assert!(message.contains(&code.to_string()) && !message.contains("does not accept"), "{message}");
+    }
+}

@@ -277,11 +277,12 @@ impl Closed {
     fn before_an_answer(self, host: &str) -> UpstreamError {
         match self {
             Self::Failed(error) => error,
-            Self::ByPeer { code: code @ (1000 | 1005 | 1008 | 1009), reason } => {
-                no_websocket(host, format!("{} instead of an answer", closing(code, &reason)), false)
-            }
             Self::ByPeer { code, reason } => {
-                UpstreamError::Closed { host: host.to_owned(), reason: closing(code, &reason) }
+                let (host, reason) = (host.to_owned(), closing(code, &reason));
+                match code {
+                    1000 | 1005 | 1008 | 1009 => UpstreamError::Unanswered { host, reason },
+                    _ => UpstreamError::Closed { host, reason },
+                }
             }
         }
     }
@@ -318,6 +319,7 @@ fn before_the_turn(error: UpstreamError) -> UpstreamError {
         | UpstreamError::Tls { .. }
         | UpstreamError::Proxy { .. }
         | UpstreamError::WebSocketUnavailable { .. }
+        | UpstreamError::Unanswered { .. }
         | UpstreamError::Timeout { .. }
         | UpstreamError::TooLarge { .. }
         | UpstreamError::InvalidRequest { .. } => error,

@@ -238,6 +238,6 @@ async fn a_message_that_is_too_large_is_left_to_http() {
         panic!("it was answered")
     };
     // Closed with 1009, or reset while it was still being sent.
-    let is_told = matches!(error, UpstreamError::WebSocketUnavailable { .. } | UpstreamError::Body { .. });
+    let is_told = matches!(error, UpstreamError::Unanswered { .. } | UpstreamError::Body { .. });
     assert!(is_told && rig.sockets.is_worth_trying(), "{error}");
 }
