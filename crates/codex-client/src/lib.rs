@@ -49,5 +49,5 @@ pub use observer::{RefreshOutcome, ReplyObserver, TurnObserver};
 pub use quota::QuotaReport;
 pub use relay::{Relay, ReplyOutput, ReplyPart};
 pub use reply::{FIRST_OUTPUT_WAIT, Reply, ReplyStream};
-pub use reply_events::{EventBatch, ReplyEvents};
+pub use reply_events::{EventBatch, LateNotice, ReplyEvents};
 pub use turn::{Caller, Turn, TurnContext, TurnInfo};

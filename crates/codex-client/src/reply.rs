@@ -113,6 +113,12 @@ impl Reply {
         &self.notices
     }
 
+    /// Returns what is changed about the request if the backend refuses it, for those who keep the conversation: what
+    /// it could not read once, it cannot read in the next turn.
+    pub fn late_notice(&self) -> &LateNotice {
+        &self.late
+    }
+
     /// Returns the reply as server-sent events, with a comment as a keepalive in long silences: a
     /// [`Stream`](futures_core::Stream) of bytes and an [`http_body::Body`].
     pub fn into_sse(self) -> ReplyStream {

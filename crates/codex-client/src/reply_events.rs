@@ -16,8 +16,22 @@ const RATE_LIMITS: &str = "codex.rate_limits";
 /// A pending turn: the events of its reply, or the reason why there are none.
 pub(crate) type PendingReply = Pin<Box<dyn Future<Output = Result<ReplyEvents, Error>> + Send>>;
 
-/// What was changed about a request because the backend refused it; known once the reply to its turn begins.
-pub(crate) type LateNotice = Arc<OnceLock<Notice>>;
+/// What was changed about a request because the backend refused it: it was sent again without the reasoning of earlier
+/// replies (docs/backend.md §2.7). Known once the reply to its turn begins; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct LateNotice(Arc<OnceLock<Notice>>);
+
+impl LateNotice {
+    /// Returns the notice, if anything was changed.
+    pub fn get(&self) -> Option<&Notice> {
+        self.0.get()
+    }
+
+    /// Sets the notice, unless another choice of the same request has done so.
+    pub(crate) fn set(&self, notice: Notice) {
+        self.0.get_or_init(|| notice);
+    }
+}
 
 /// Where the events of a turn's reply come from.
 #[expect(clippy::large_enum_variant, reason = "a reply has few turns, and each is open for nearly all of its time")]

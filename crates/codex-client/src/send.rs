@@ -45,7 +45,7 @@ pub(crate) async fn send_readable_turn(
     drop(turn);
     tracing::debug!("the backend cannot read the reasoning of earlier replies; sending the turn without it");
     let reply = send(&rest).await?;
-    late.get_or_init(|| Notice {
+    late.set(Notice {
         parameter: "input[]".to_owned(),
         kind: NoticeKind::Repaired,
         detail: "sent again without `reasoning`: the backend could not read its encrypted content".to_owned(),

@@ -158,7 +158,7 @@ impl Turn {
         let choices = 0..self.plan.n.max(1);
         let late = LateNotice::default();
         let plan = |choice| ReplyPlan { choice, ..self.plan.clone() };
-        let turns = choices.map(|choice| (self.open(deadline, Arc::clone(&late)), plan(choice))).collect();
+        let turns = choices.map(|choice| (self.open(deadline, late.clone()), plan(choice))).collect();
         let notices = self.info.notices;
         let now = self.client.timer.now();
         Reply::new(self.plan, turns, self.dialect, now, notices, started, hold).with_late_notice(late)

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use codex_client::LateNotice;
 use codex_translate::{Error, Flow, Notice, NoticeKind, Pipe, RawEvent, ReplyPlan, Storage, Summary, Usage};
 use serde::Deserialize;
 
@@ -68,6 +69,8 @@ pub(crate) struct StoreOnCompletion {
     request: Bytes,
     previous: Option<Arc<StoredResponse>>,
     encrypted_reasoning: bool,
+    /// What the backend made of the request.
+    late: LateNotice,
     /// The memory for the request while it waits for its response.
     _permit: BudgetPermit,
 }
@@ -85,7 +88,13 @@ impl StoreOnCompletion {
         let permit = decision.permit.filter(|_| plan.store)?;
         let (stored, caller) = (Arc::clone(&app.stored), context.caller.id.clone());
         let encrypted_reasoning = plan.encrypted_reasoning;
-        Some(Self { stored, caller, request, previous, encrypted_reasoning, _permit: permit })
+        let late = LateNotice::default();
+        Some(Self { stored, caller, request, previous, encrypted_reasoning, late, _permit: permit })
+    }
+
+    /// Stores also what `late` says of the request once the reply is complete.
+    pub(crate) fn noting(self, late: &LateNotice) -> Self {
+        Self { late: late.clone(), ..self }
     }
 
     /// Stores the turn with its response.
@@ -105,6 +114,7 @@ impl StoreOnCompletion {
             response: json.to_owned(),
             previous: self.previous,
             encrypted_reasoning: self.encrypted_reasoning,
+            is_reasoning_refused: self.late.get().is_some(),
         };
         if self.stored.insert(&self.caller, response) {
             return Ok(());

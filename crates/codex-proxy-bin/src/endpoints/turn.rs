@@ -35,12 +35,13 @@ pub(crate) async fn turn(
     let mut turn = prepare(app, dialect, context, &options, whole)?;
     turn.plan.previous_response_id = previous.as_ref().map(|response| response.id().to_owned());
     turn.plan.paths.stored_items = previous.as_ref().map_or(0, |response| response.item_count());
-    let mut store = StoreOnCompletion::of(app, context, &turn.plan, own, previous, decision);
+    let store = StoreOnCompletion::of(app, context, &turn.plan, own, previous, decision);
     let record = &context.record;
     if turn.plan.stream {
         record.set_stream();
     }
     let reply = turn.send().await?;
+    let mut store = store.map(|store| store.noting(reply.late_notice()));
     let mut notices = reply.notices().to_vec();
     let mut response = if reply.is_stream() {
         let mut relay = reply.into_relay(record.clone(), |plan, reply_id| StoringPipe {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use codex_translate::{Error, ErrorKind};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::items::{ItemForm, ItemHead, items};
+use super::items::{ItemForm, ItemHead, is_reasoning, items};
 use super::response::StoredResponse;
 use super::store::Stored;
 
@@ -83,7 +83,7 @@ impl Stored {
         let response = self.get(caller, &id).ok_or_else(|| not_found(&id))?;
         let mut bytes = 0;
         let mut items = Vec::new();
-        for item in response.chain().into_iter().flat_map(|link| link.input.iter().chain(link.output.iter())) {
+        for item in response.conversation() {
             bytes += item.len();
             check_size(bytes, limit_bytes)?;
             items.push(RawValue::from_string(item.to_owned()).map_err(unwritable)?);
@@ -156,7 +156,20 @@ impl Stored {
 impl StoredResponse {
     /// Returns how many items the conversation has up to the end of the response.
     pub(crate) fn item_count(&self) -> usize {
-        self.chain().into_iter().map(|link| link.input.iter().count() + link.output.iter().count()).sum()
+        self.conversation().count()
+    }
+
+    /// Returns the items of the conversation up to the end of the response. Reasoning that the backend could not read
+    /// is left out: it would refuse every further turn at first.
+    fn conversation(&self) -> impl Iterator<Item = &str> {
+        let chain = self.chain();
+        let refused = chain.iter().rposition(|link| link.is_reasoning_refused);
+        chain.into_iter().enumerate().flat_map(move |(place, link)| {
+            let (input, output) = (refused >= Some(place), refused > Some(place));
+            let input = link.input.iter().map(move |item| (item, input));
+            let items = input.chain(link.output.iter().map(move |item| (item, output)));
+            items.filter(|(item, is_refused)| !(*is_refused && is_reasoning(item))).map(|(item, _)| item)
+        })
     }
 
     /// Returns the input of the response, with the ids of its items: the conversation before it, and its own.

@@ -96,6 +96,16 @@ pub(crate) fn items(input: &RawValue) -> Result<Vec<Cow<'_, RawValue>>, serde_js
     Ok(items.into_iter().map(Cow::Borrowed).collect())
 }
 
+/// Returns whether an item is reasoning of the model.
+pub(crate) fn is_reasoning(item: &str) -> bool {
+    #[derive(DeriveDeserialize)]
+    struct Typed<'a> {
+        #[serde(borrow, default)]
+        r#type: Option<Cow<'a, str>>,
+    }
+    serde_json::from_str(item).is_ok_and(|Typed { r#type }| r#type.as_deref() == Some("reasoning"))
+}
+
 /// What identifies an item, and how much of it is given. Absent, null and empty are one thing, as in
 /// [`item_reference`](codex_translate::responses::item_reference).
 #[derive(Debug, Default)]

@@ -24,6 +24,8 @@ pub(crate) struct StoredResponse {
     pub(super) previous: Option<Arc<Self>>,
     /// Whether the caller gets the encrypted reasoning, which is always stored.
     pub(crate) encrypted_reasoning: bool,
+    /// Whether the backend could not read the reasoning before its output.
+    pub(super) is_reasoning_refused: bool,
     /// The size that counts towards the limit of one response: with all that it continues.
     pub(super) chain_bytes: usize,
     /// The number of responses that were stored before.
@@ -48,6 +50,7 @@ pub(crate) struct NewResponse<'a> {
     pub(crate) response: String,
     pub(crate) previous: Option<Arc<StoredResponse>>,
     pub(crate) encrypted_reasoning: bool,
+    pub(crate) is_reasoning_refused: bool,
 }
 
 impl NewResponse<'_> {
@@ -65,13 +68,13 @@ impl NewResponse<'_> {
             + input.bytes()
             + output.bytes()
             + input.iter().chain(output.iter()).map(indexed).sum::<usize>();
-        let (id, previous, encrypted_reasoning) = (self.id.to_owned(), self.previous, self.encrypted_reasoning);
         StoredResponse {
-            id,
+            id: self.id.to_owned(),
             input,
             output,
-            previous,
-            encrypted_reasoning,
+            previous: self.previous,
+            encrypted_reasoning: self.encrypted_reasoning,
+            is_reasoning_refused: self.is_reasoning_refused,
             chain_bytes,
             number,
             _memory: Memory::take(bytes, total),

@@ -20,7 +20,7 @@ fn store(stored: &Stored, caller: &str, previous: Option<&str>, id: &str, input:
     let Ok(room) = stored.room_for(request.len(), previous.as_deref()) else { return false };
     let promised = response.len() <= room;
     let request = request.as_bytes();
-    let new = NewResponse { id, request, response, previous, encrypted_reasoning: false };
+    let new = NewResponse { id, request, response, previous, encrypted_reasoning: false, is_reasoning_refused: false };
     assert_eq!(stored.insert(caller, new), promised, "what is promised is done");
     promised
 }

@@ -3,6 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::sockets::{Client, create};
 use crate::support::Harness;
 
 fn ask(input: impl Into<Value>) -> Value {
@@ -154,6 +155,42 @@ async fn a_conversation_goes_on_when_the_backend_cannot_read_its_reasoning() {
         let reply = proxy.post(path, &body).await;
         assert_eq!((reply.status.as_u16(), proxy.turns().len()), (200, before + 2), "{}", reply.text);
         assert!(reply.header("x-codex-proxy-repaired").unwrap().contains("reasoning"), "{path}");
+        // Only once: what could not be read is no longer part of the conversation.
+        let last = match stream {
+            true => reply.events().pop().unwrap()["response"].take(),
+            false => reply.json(),
+        };
+        if !path.ends_with("/compact") {
+            let mut body = continuing(&last["id"], "And then? [sim:reasoning]");
+            body["model"] = "gpt-6-sol".into();
+            let next = proxy.post(path, &body).await;
+            assert_eq!((next.status.as_u16(), proxy.turns().len()), (200, before + 3), "{}", next.text);
+            assert_eq!(next.header("x-codex-proxy-repaired"), None, "{path}");
+            // What the model has thought since is.
+            body = continuing(&next.json()["id"], "And in the end?");
+            body["model"] = "gpt-6-sol".into();
+            proxy.post(path, &body).await;
+            let is_kept = sent(&proxy).iter().any(|kind| kind == "reasoning");
+            assert_eq!((is_kept, proxy.turns().len()), (true, before + 4), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_forgets_reasoning_that_the_backend_cannot_read() {
+    let proxy = Harness::start().await;
+    let mut client = Client::connect(&proxy).await;
+    let mut frame = create("[sim:reasoning]");
+    frame["include"] = json!(["reasoning.encrypted_content"]);
+    client.send(&frame).await;
+    let mut last = client.turn().await.pop().unwrap();
+    for turns in [3, 4] {
+        let mut frame = create("And now?");
+        frame["model"] = "gpt-6-sol".into();
+        frame["previous_response_id"] = last["response"]["id"].take();
+        client.send(&frame).await;
+        last = client.turn().await.pop().unwrap();
+        assert_eq!((&last["type"], proxy.turns().len()), (&json!("response.completed"), turns), "{last}");
     }
 }
 

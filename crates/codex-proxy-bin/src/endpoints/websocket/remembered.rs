@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::endpoints::websocket::lanes::Lane;
 use crate::request::budget::{BodyMemoryBudget, BudgetPermit};
+use crate::stored::is_reasoning;
 
 /// How many lanes have a response that is remembered.
 const MAX_REMEMBERED: usize = 64;
@@ -19,6 +20,13 @@ const MAX_ENDED: usize = 64;
 pub(super) struct RetainedInput {
     items: Vec<Box<RawValue>>,
     bytes: usize,
+}
+
+impl RetainedInput {
+    /// Leaves out the reasoning, which the backend could not read. Its memory is returned with the rest.
+    pub(super) fn leave_reasoning_out(&mut self) {
+        self.items.retain(|item| !is_reasoning(item.get()));
+    }
 }
 
 /// The last response of each lane, with the conversation up to its end. Those idle longest are forgotten first.

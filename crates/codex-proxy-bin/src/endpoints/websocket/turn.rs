@@ -284,6 +284,9 @@ impl LaneTurn {
     /// Remembers the response of a turn that has ended.
     pub(super) fn end(mut self, remembered: &mut RememberedResponses) -> EndedTurn {
         self.guard.all_sent();
+        if self.relay.as_ref().is_some_and(|relay| relay.late_notice().is_some()) {
+            self.input.iter_mut().for_each(RetainedInput::leave_reasoning_out);
+        }
         let pipe = self.relay.and_then(Relay::into_first_pipe).map(|storing| storing.pipe);
         let response = pipe.as_ref().and_then(Pipe::<EventBuffer>::stored_form);
         let (mut response_id, mut required) = (None, Vec::new());
@@ -317,8 +320,10 @@ impl LaneTurn {
 
     /// Opens the reply; polling it sends the request.
     fn start(&mut self) {
-        let Some(QueuedTurn { turn, mut store, .. }) = self.queued.take() else { return };
-        let relay = turn.start().into_relay(self.guard.record().clone(), |plan, reply_id| StoringPipe {
+        let Some(QueuedTurn { turn, store, .. }) = self.queued.take() else { return };
+        let reply = turn.start();
+        let mut store = store.map(|store| store.noting(reply.late_notice()));
+        let relay = reply.into_relay(self.guard.record().clone(), |plan, reply_id| StoringPipe {
             pipe: ResponsesPipe::new(plan, reply_id),
             store: store.take(),
         });
