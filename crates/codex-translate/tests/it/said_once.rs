@@ -39,6 +39,41 @@ fn events(items: &[&str]) -> Vec<Value> {
     items.iter().enumerate().map(of_item).chain([completed]).collect()
 }
 
+#[test]
+fn reasoning_that_nobody_sees_is_no_output() {
+    let bytes = |items: &[&str], details: Value| {
+        let mut events = events(items);
+        events.pop();
+        let response = json!({"status": "incomplete", "incomplete_details": details});
+        to_bytes(&[events, vec![json!({"type": "response.incomplete", "response": response})]].concat())
+    };
+    for details in [Value::Null, json!({})] {
+        let hidden = bytes(&["R hm"], details.clone());
+        for style in STYLES {
+            for way in [Way::ChatBody, Way::ChatStream] {
+                let outcome = way.outcome(&plan(style), [&hidden[..]]);
+                assert_eq!(outcome.success.is_none(), style == Hidden, "{style:?}, {way:?}");
+                assert_eq!(outcome.error.is_some(), style == Hidden, "{style:?}, {way:?}");
+            }
+        }
+        // What is shown is not an error, whatever its reason.
+        for shown in ["A x", "C x", "no x", "call"] {
+            let bytes = bytes(&["R hm", shown], details.clone());
+            assert_eq!(Way::ChatBody.outcome(&plan(Hidden), [&bytes[..]]).error, None, "{shown}");
+        }
+    }
+    let limited = bytes(&["R hm"], json!({"reason": "max_output_tokens"}));
+    assert_eq!(Way::ChatBody.outcome(&plan(Hidden), [&limited[..]]).error, None);
+    // Responses show every summary, and nothing of reasoning without one.
+    let item = json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"});
+    let done = json!({"type": "response.output_item.done", "output_index": 0, "item": item});
+    let end = json!({"type": "response.incomplete", "response": {"status": "incomplete", "incomplete_details": null}});
+    let encrypted = to_bytes(&[done, end]);
+    for way in [Way::ResponsesBody, Way::ResponsesStream, Way::ResponsesMessages] {
+        assert!(way.outcome(&plan(Hidden), [&encrypted[..]]).error.is_some(), "{way:?}");
+    }
+}
+
 /// Returns the message of a reply, which is the same streamed and whole, and the chunks.
 fn reply(plan: &ReplyPlan, events: &[Value]) -> (Value, Vec<Value>) {
     let bytes = to_bytes(events);

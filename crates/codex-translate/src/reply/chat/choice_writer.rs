@@ -200,6 +200,11 @@ impl ChoiceWriter {
         cut
     }
 
+    /// Returns whether the reply shows texts of this kind.
+    pub(crate) fn shows(&self, kind: TextKind) -> bool {
+        self.style != ReasoningStyle::None || !matches!(kind, TextKind::Summary | TextKind::Reasoning)
+    }
+
     /// Returns the finish of a reply that no limit has ended.
     pub(crate) fn natural_finish(&self) -> Finish {
         match (self.calls, self.legacy) {

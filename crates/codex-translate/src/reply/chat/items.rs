@@ -232,10 +232,12 @@ impl ChatItems {
         calls.map(|(index, _)| *index).collect()
     }
 
-    /// Returns whether an item has a text, is a call, or shows an image.
-    pub(super) fn has_content(&self) -> bool {
+    /// Returns whether an item has a text of a kind that `is_shown`, is a call, or shows an image.
+    pub(super) fn has_content(&self, is_shown: impl Fn(TextKind) -> bool) -> bool {
         self.items.values().any(|item| match &item.state {
-            ItemState::Texts { texts, .. } => texts.values().any(|text| !text.said.as_str().is_empty()),
+            ItemState::Texts { texts, .. } => {
+                texts.iter().any(|((kind, _), text)| is_shown(*kind) && !text.said.as_str().is_empty())
+            }
             ItemState::Call(_) => true,
             ItemState::Image { shown, .. } => *shown,
         })

@@ -216,7 +216,7 @@ impl ChatStream {
             None => self.fill_calls(sink)?,
             cut => cut,
         };
-        if !reason.is_given() && !self.items.has_content() {
+        if !reason.is_given() && !self.items.has_content(|kind| self.writer.shows(kind)) {
             return Err(Error::ended_without_reason());
         }
         let finish = match reason {
