@@ -44,6 +44,15 @@ fn forms() -> Vec<(Value, Value)> {
             file("a.pdf", "application/pdf", PDF),
         ),
         (json!({"type": "input_file", "file_id": "f"}), json!({"type": "input_file", "file_id": "f"})),
+        // LangChain, in both of its versions.
+        (json!({"type": "file", "source_type": "text", "text": "t", "mime_type": "text/plain"}), text("t")),
+        (json!({"type": "text-plain", "text": "t", "mime_type": "text/plain", "id": "lc_1"}), text("t")),
+        (
+            json!({"type": "text-plain", "base64": "dA==", "mime_type": "text/plain"}),
+            file("file.txt", "text/plain", "dA=="),
+        ),
+        (json!({"type": "file", "source_type": "id", "id": "f"}), json!({"type": "input_file", "file_id": "f"})),
+        (json!({"type": "image", "source_type": "id", "id": "f"}), json!({"type": "input_image", "file_id": "f"})),
         // MCP.
         (json!({"type": "image", "data": PNG, "mimeType": "image/png", "annotations": {"priority": 1}}), png()),
         (json!({"type": "image", "data": PNG}), png()),
@@ -209,6 +218,9 @@ fn unknown_parts_of_a_message_are_rejected_by_path() {
         json!({"type": "tool_result", "content": []}),
         json!({"type": "audio", "data": BYTES, "mimeType": "audio/wav"}),
         json!({"inlineData": {"mimeType": "video/mp4", "data": BYTES}}),
+        json!({"type": "video", "url": "https://a/b.mp4"}),
+        json!({"type": "video_url", "video_url": {"url": "https://a/b.mp4"}}),
+        json!({"type": "input_audio", "input_audio": {"data": BYTES, "format": "wav"}}),
     ] {
         let error = message("user", &json!(["x", part])).unwrap_err();
         assert_eq!(
@@ -285,9 +297,16 @@ fn data_of_a_tool_is_text() {
     ] {
         check(json!(["s", data]), json!([text("s"), text(&data.to_string())]));
     }
-    let sound = json!({"type": "audio", "data": BYTES, "mimeType": "audio/wav"});
-    let notices = check(json!(["s", sound]), json!([text("s"), text("[audio/wav that cannot be shown]")]));
-    assert!(notices.contains(&"messages[].content[] dropped".to_owned()), "{notices:?}");
+    for (sound, name) in [
+        (json!({"type": "audio", "data": BYTES, "mimeType": "audio/wav"}), "audio/wav"),
+        (json!({"type": "file", "data": format!("data:audio/wav;base64,{BYTES}")}), "audio/wav"),
+        (json!({"type": "video", "base64": BYTES}), "video"),
+        (json!({"type": "video_url", "video_url": {"url": "https://a/b.mp4"}}), "video_url"),
+    ] {
+        let said = format!("[{name} that cannot be shown]");
+        let notices = check(json!(["s", sound]), json!([text("s"), text(&said)]));
+        assert!(notices.contains(&"messages[].content[] dropped".to_owned()), "{notices:?}");
+    }
     // A part whose type can mean nothing else is an error of the client.
     let body = json!({"model": "m", "input": [{"type": "function_call_output", "call_id": "c", "output": [{"type": "input_image"}]}]});
     let error = responses::ResponsesRequest::from_json(body.to_string().as_bytes()).unwrap_err();

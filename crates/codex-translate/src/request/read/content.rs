@@ -80,9 +80,6 @@ pub(super) fn read_part(
         "image_url" | "input_image" => ContentPart::Image(image(at, members, notices)?),
         "input_file" => ContentPart::File(file(at, members, notices)?),
         "file" if is_file_of_chat(members) => ContentPart::File(file(at, members, notices)?),
-        "input_audio" if place != Place::Output => {
-            return Err(unsupported(at, &kind, "the backend does not support audio; send a transcript"));
-        }
         "thinking" | "redacted_thinking" | "reasoning" | "reasoning_text" | "summary_text" => {
             notices.dropped(at.without_indexes(), format!("parts of type `{kind}` are not sent to the backend"));
             return Ok(());

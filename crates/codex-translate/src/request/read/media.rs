@@ -44,15 +44,18 @@ struct Media {
     /// The type of the source: `text` if `data` is not base64.
     source: Option<String>,
     text: Option<TextBuf>,
+    id: Option<String>,
 }
+
+/// The types that say little about the content.
+const OTHERS: &[&str] = &["file", "document", "media", "resource", "text-plain", "file-data", "file-url", "file-id"];
+
+/// The types of audio and video.
+const SOUND: &[&str] = &["audio", "input_audio", "audio_url", "video", "input_video", "video_url"];
 
 /// Returns whether a part of the type `kind` is an image or a file in the form of another API.
 pub(super) fn is_media(kind: &str) -> bool {
-    is_image(kind)
-        || matches!(
-            kind,
-            "file" | "document" | "media" | "resource" | "file-data" | "file-url" | "file-id" | "audio" | "input_audio"
-        )
+    is_image(kind) || SOUND.contains(&kind) || OTHERS.contains(&kind)
 }
 
 fn is_image(kind: &str) -> bool {
@@ -73,7 +76,13 @@ pub(super) fn read(
 ) -> Result<(), Error> {
     let mut media = Media::default();
     media.gather(at, members, notices, 0)?;
-    media.write(at, kind, place, notices, out)
+    match media.unsupported(kind) {
+        Some(_) if media.is_empty() && place == Place::Output => return Err(at.missing("data")),
+        Some(kind) if place == Place::Output => out.push(named(at, &kind, notices)),
+        Some(kind) => return Err(unsupported(at, &kind, NO_AUDIO)),
+        None => media.write(at, kind, place, notices, out)?,
+    }
+    Ok(())
 }
 
 impl Media {
@@ -90,8 +99,8 @@ impl Media {
                 "type" if depth == 0 => {}
                 "type" | "source_type" => self.source = Some(member.string()?),
                 "data" | "base64" | "blob" | "source" | "inlineData" | "inline_data" | "fileData" | "file_data"
-                | "file" | "image" | "input_audio" | "image_url" | "resource" | "url" | "file_url" | "fileUri"
-                | "file_uri" => {
+                | "file" | "image" | "input_audio" | "audio_url" | "video" | "video_url" | "image_url" | "resource"
+                | "url" | "file_url" | "fileUri" | "file_uri" => {
                     if member.kind() == ValueKind::Object && depth < MAX_DEPTH {
                         self.gather(member.path(), &member.object()?, notices, depth + 1)?;
                     } else if key.ends_with("url") || key.ends_with("ri") {
@@ -107,6 +116,7 @@ impl Media {
                 "context" => self.context = Some(member.string()?),
                 "detail" => self.detail = Some(member.string()?),
                 "text" => self.text = Some(member.written()?),
+                "id" => self.id = Some(member.string()?),
                 key => leftover(key, &member, notices),
             }
         }
@@ -122,25 +132,22 @@ impl Media {
         notices: &mut Notices,
         out: &mut Vec<ContentPart>,
     ) -> Result<(), Error> {
-        if self.source.as_deref() == Some("text") {
-            self.text = self.data.take().map(TextBuf::from);
+        match self.source.as_deref() {
+            // Anthropic has the text in `data`, LangChain in `text`.
+            Some("text") => self.text = self.text.take().or_else(|| self.data.take().map(TextBuf::from)),
+            Some("id") => self.file_id = self.file_id.take().or_else(|| self.id.take()),
+            _ => {}
         }
         let has_text = self.text.is_some();
         self.url = self.data.take_if(|data| is_url(data)).or_else(|| self.url.take());
-        if self.data.is_none() && self.url.is_none() && self.file_id.is_none() && !has_text {
+        if self.is_empty() && !has_text {
             self.url = Some(self.uri.take().ok_or_else(|| at.missing("data"))?);
         }
-        let found = self.url.as_deref().and_then(type_in).or_else(|| self.data.as_deref().and_then(sniffed));
-        let media_type = self.media_type.take().or_else(|| found.map(str::to_owned)).unwrap_or_default();
+        let media_type = self.media_type();
         // Data of a tool has such members, too: only a declared type tells that it is an image, not about one.
         let is_vague = matches!(kind, "image" | "file") && media_type.is_empty() && self.source.is_none();
         if place == Place::Output && self.url.is_some() && is_vague {
             return Err(at.missing("mimeType"));
-        }
-        let is_sound = media_type.starts_with("audio/") || media_type.starts_with("video/");
-        if is_sound || matches!(kind, "audio" | "input_audio") {
-            let kind = if media_type.is_empty() { kind } else { &media_type };
-            return unsupported_or_named(at, kind, place, notices, out);
         }
         if let Some(context) = self.context.take() {
             notices.emulated(at.place("context"), "sent in a text part before the document");
@@ -158,6 +165,24 @@ impl Media {
             out.push(ContentPart::File(self.into_file(at, &media_type, notices)));
         }
         Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.data.is_none() && self.url.is_none() && self.file_id.is_none()
+    }
+
+    /// Returns the declared media type, or else what can be told from the content; empty if nothing can.
+    fn media_type(&self) -> String {
+        let written = [&self.url, &self.data].into_iter().flatten();
+        let found = written.clone().find_map(|text| type_in(text)).or_else(|| self.data.as_deref().and_then(sniffed));
+        self.media_type.as_deref().or(found).unwrap_or_default().to_owned()
+    }
+
+    /// Returns the media type, or else the type of the part, if the model cannot see what it contains.
+    fn unsupported(&self, kind: &str) -> Option<String> {
+        let media_type = self.media_type();
+        let is_sound = media_type.starts_with("audio/") || media_type.starts_with("video/") || SOUND.contains(&kind);
+        is_sound.then(|| if media_type.is_empty() { kind.to_owned() } else { media_type })
     }
 
     fn into_image(self, at: &Path<'_>, media_type: &str, notices: &mut Notices) -> InputImage {
@@ -185,21 +210,11 @@ impl Media {
     }
 }
 
-/// Rejects what the model cannot hear. In a tool's output it is replaced by its name instead, because the client cannot
-/// take back what the tool has said.
-fn unsupported_or_named(
-    at: &Path<'_>,
-    kind: &str,
-    place: Place,
-    notices: &mut Notices,
-    out: &mut Vec<ContentPart>,
-) -> Result<(), Error> {
-    if place != Place::Output {
-        return Err(unsupported(at, kind, NO_AUDIO));
-    }
+/// Returns the name of what the model cannot hear, which stands for it in a tool's output: the client cannot take back
+/// what the tool has said.
+fn named(at: &Path<'_>, kind: &str, notices: &mut Notices) -> ContentPart {
     notices.dropped(at.without_indexes(), NO_AUDIO);
-    out.push(ContentPart::Text(format!("[{kind} that cannot be shown]").into()));
-    Ok(())
+    ContentPart::Text(format!("[{kind} that cannot be shown]").into())
 }
 
 /// Returns a media type without parameters; `None` if it says nothing, like `image/*`.
