@@ -43,6 +43,19 @@ pub(crate) enum ValueKind {
     Null,
 }
 
+impl fmt::Display for ValueKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Object => "an object",
+            Self::Array => "an array",
+            Self::String => "a string",
+            Self::Number => "a number",
+            Self::Bool => "a boolean",
+            Self::Null => "null",
+        })
+    }
+}
+
 /// The path of a value: its own step and those of the values around it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path<'p> {
@@ -120,6 +133,11 @@ impl<'a, 'p> Node<'a, 'p> {
     /// Makes the node of the element `index`, which was read from this array.
     pub(crate) fn index(&'p self, index: usize, raw: &'a RawValue) -> Self {
         Self { raw, path: self.path.element(index) }
+    }
+
+    /// Makes the node of another value at the same place.
+    pub(crate) fn with<'b>(&self, raw: &'b RawValue) -> Node<'b, 'p> {
+        Node { raw, path: self.path }
     }
 
     /// Returns the path of the value.
@@ -302,14 +320,6 @@ impl<'p> Path<'p> {
 
     /// Makes a 400 about the type of the value at this path.
     pub(crate) fn mistyped(&self, expected: &str, found: ValueKind) -> Error {
-        let found = match found {
-            ValueKind::Object => "an object",
-            ValueKind::Array => "an array",
-            ValueKind::String => "a string",
-            ValueKind::Number => "a number",
-            ValueKind::Bool => "a boolean",
-            ValueKind::Null => "null",
-        };
         self.invalid(format_args!("must be {expected}, not {found}")).with_code("invalid_type")
     }
 

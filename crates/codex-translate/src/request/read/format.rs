@@ -1,7 +1,7 @@
 //! The format of the answer: `response_format` in chat and `text.format` in Responses, each in the shape of either.
 
 use crate::error::Error;
-use crate::json::{Members, Node, Raw, find};
+use crate::json::{Members, Node, find};
 use crate::notice::Notices;
 use crate::request::schema::{self, Settled, Strict};
 use crate::responses::{Format, JsonSchema, Opaque};
@@ -54,8 +54,9 @@ pub(super) fn set<T: PartialEq>(slot: &mut Option<T>, value: T, node: &Node<'_, 
 fn json_schema(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> Result<Format, Error> {
     let mut format = SchemaMembers::default();
     let nested = find(members, "json_schema").map(|raw| node.key("json_schema", raw));
+    let inner = nested.as_ref().map(Node::object).transpose()?.unwrap_or_default();
     if let Some(nested) = &nested {
-        format.read(nested, &nested.object()?, notices)?;
+        format.read(nested, &inner, notices)?;
     }
     let mut beside = members.clone();
     beside.retain(|(key, _)| key != "type" && key != "json_schema");
@@ -65,25 +66,22 @@ fn json_schema(node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices
 
 /// The members of a format with a schema.
 #[derive(Default)]
-struct SchemaMembers {
+struct SchemaMembers<'a, 'n> {
     name: Option<String>,
     description: Option<String>,
     strict: Option<bool>,
-    schema: Option<Raw>,
+    schema: Option<Node<'a, 'n>>,
 }
 
-impl SchemaMembers {
-    fn read(&mut self, node: &Node<'_, '_>, members: &Members<'_>, notices: &mut Notices) -> Result<(), Error> {
+impl<'a, 'n> SchemaMembers<'a, 'n> {
+    fn read(&mut self, node: &'n Node<'a, 'n>, members: &'n Members<'a>, notices: &mut Notices) -> Result<(), Error> {
         for (key, raw) in members {
             let member = node.key(key, raw);
             match &**key {
-                "schema" => {
-                    member.object()?;
-                    match &self.schema {
-                        Some(schema) if schema.get() != member.text() => notices.dropped(member.here(), SET_TWICE),
-                        _ => self.schema = Some(member.raw()),
-                    }
-                }
+                "schema" if member.text() != "\"\"" => match &self.schema {
+                    Some(schema) if schema.text() != member.text() => notices.dropped(member.here(), SET_TWICE),
+                    _ => self.schema = Some(member),
+                },
                 // Empty values count as absent.
                 _ if member.is_blank() => {}
                 "name" => set(&mut self.name, member.string()?, &member, notices),
@@ -104,7 +102,7 @@ impl SchemaMembers {
             "response".to_owned()
         });
         let strict = self.strict.map_or(Strict::Off, Strict::Given);
-        let Settled { schema, strict } = schema::of_format(&node.key("schema", &schema), strict, notices)?;
+        let Settled { schema, strict } = schema::of_format(&schema, strict, notices)?;
         let strict = strict == Some(true);
         Ok(Format::JsonSchema(JsonSchema { name, description: self.description, schema, strict }))
     }

@@ -77,7 +77,7 @@ pub(super) fn meant_type(word: &str) -> Option<Option<&'static str>> {
         "dict" | "map" | "record" => "object",
         "list" | "tuple" | "set" => "array",
         "none" | "nonetype" => "null",
-        "any" | "mixed" | "unknown" | "type_unspecified" => return Some(None),
+        "" | "any" | "mixed" | "unknown" | "type_unspecified" => return Some(None),
         _ => return None,
     };
     Some(Some(meant))

@@ -22,7 +22,7 @@ const SHORTHAND: &str = "rewrote the name of a type as a schema";
 /// had, which concerns the schema around it.
 ///
 /// # Errors
-/// Something in it means nothing.
+/// Something in it means nothing, and stays as it is; everything else is repaired nevertheless. The first such fault.
 pub(super) fn repair(schema: &mut Value, repairs: &mut Repairs) -> Result<Option<bool>, SchemaFault> {
     match schema {
         Value::Object(map) => return repair_object(map, repairs),
@@ -51,15 +51,15 @@ pub(super) fn repair(schema: &mut Value, repairs: &mut Repairs) -> Result<Option
 }
 
 fn repair_object(map: &mut Map<String, Value>, repairs: &mut Repairs) -> Result<Option<bool>, SchemaFault> {
-    let mut required = None;
+    let (mut required, mut faults) = (None, FirstFault::default());
     if map.iter().any(|(key, value)| is_odd(key, value)) {
-        required = straighten(map, repairs)?;
+        required = straighten(map, repairs, &mut faults);
     }
     complete(map, repairs);
     let mut flags = Vec::new();
     for (key, value) in map.iter_mut() {
         match (Keyword::of(key), value) {
-            (Keyword::Schema, value) => drop(repair(value, repairs).map_err(|problem| problem.within(key))?),
+            (Keyword::Schema, value) => drop(faults.note(repair(value, repairs), |fault| fault.within(key))),
             (Keyword::Schemas, Value::Array(list)) => {
                 for (index, schema) in list.iter_mut().enumerate() {
                     if schema.is_null() && key != "allOf" && key != "prefixItems" {
@@ -67,13 +67,13 @@ fn repair_object(map: &mut Map<String, Value>, repairs: &mut Repairs) -> Result<
                         *schema = json!({"type": "null"});
                         repairs.note(NULLS);
                     }
-                    repair(schema, repairs).map_err(|problem| problem.within(&index.to_string()).within(key))?;
+                    faults.note(repair(schema, repairs), |fault| fault.within(&index.to_string()).within(key));
                 }
             }
             (Keyword::NamedSchemas, Value::Object(named)) => {
                 for (name, schema) in named {
-                    let flag = repair(schema, repairs).map_err(|problem| problem.within(name).within(key))?;
-                    if let Some(flag) = flag.filter(|_| key == "properties") {
+                    let flag = faults.note(repair(schema, repairs), |fault| fault.within(name).within(key));
+                    if let Some(flag) = flag.flatten().filter(|_| key == "properties") {
                         flags.push((name.clone(), flag));
                     }
                 }
@@ -84,7 +84,17 @@ fn repair_object(map: &mut Map<String, Value>, repairs: &mut Repairs) -> Result<
     if flags.iter().any(|(_, flag)| *flag) {
         require(map, flags.into_iter().filter(|(_, flag)| *flag).map(|(name, _)| name));
     }
-    Ok(required)
+    faults.0.map_or(Ok(required), Err)
+}
+
+/// The first of several faults.
+#[derive(Default)]
+struct FirstFault(Option<SchemaFault>);
+
+impl FirstFault {
+    fn note<T>(&mut self, result: Result<T, SchemaFault>, place: impl FnOnce(SchemaFault) -> SchemaFault) -> Option<T> {
+        result.map_err(|fault| self.0.get_or_insert_with(|| place(fault))).ok()
+    }
 }
 
 /// Returns whether the backend, or the current draft of JSON Schema, has another form for this keyword.
@@ -118,7 +128,7 @@ fn are_distinct(list: &[Value], is_known: impl Fn(&str) -> bool) -> bool {
 }
 
 /// Rewrites the odd keywords of one schema. Returns the boolean `required` that it had.
-fn straighten(map: &mut Map<String, Value>, repairs: &mut Repairs) -> Result<Option<bool>, SchemaFault> {
+fn straighten(map: &mut Map<String, Value>, repairs: &mut Repairs, faults: &mut FirstFault) -> Option<bool> {
     let (mut required, mut is_nullable) = (None, false);
     for (key, value) in mem::take(map) {
         if !is_odd(&key, &value) {
@@ -127,25 +137,30 @@ fn straighten(map: &mut Map<String, Value>, repairs: &mut Repairs) -> Result<Opt
         }
         match (Keyword::of(&key), value) {
             (_, Value::Null) => repairs.note(NULLS),
-            (Keyword::Type, value) => {
-                repairs.note(TYPES);
-                if let Some(types) = types(&value).map_err(|problem| problem.within("type"))? {
-                    map.insert(key, types);
+            (Keyword::Type, value) => match faults.note(types(&value), |fault| fault.within("type")) {
+                None => drop(map.insert(key, value)),
+                Some(types) => {
+                    repairs.note(TYPES);
+                    map.extend(types.map(|types| (key, types)));
                 }
+            },
+            (Keyword::Required, value @ (Value::Number(_) | Value::Object(_))) => {
+                let fault = SchemaFault::new("`required` must be a list of names");
+                faults.note::<()>(Err(fault), |fault| fault.within("required"));
+                map.insert(key, value);
             }
             (Keyword::Required, value) => {
                 repairs.note(REQUIRED);
                 match value {
-                    // Draft 3, and many a hand-written tool.
-                    Value::Bool(flag) => required = Some(flag),
                     Value::Array(list) => {
                         let mut seen = BTreeSet::new();
                         let names = list.into_iter().filter(|name| name.is_string());
                         map.insert(key, names.filter(|name| seen.insert(name.to_string())).collect());
                     }
-                    Value::String(name) => drop(map.insert(key, json!([name]))),
-                    Value::Null | Value::Number(_) | Value::Object(_) => {
-                        return Err(SchemaFault::new("`required` must be a list of names").within("required"));
+                    // Draft 3, and many a hand-written tool.
+                    Value::Bool(flag) => required = Some(flag),
+                    name @ (Value::String(_) | Value::Null | Value::Number(_) | Value::Object(_)) => {
+                        map.insert(key, json!([name]));
                     }
                 }
             }
@@ -153,8 +168,10 @@ fn straighten(map: &mut Map<String, Value>, repairs: &mut Repairs) -> Result<Opt
                 repairs.note(EMPTY);
                 map.insert(key, json!({}));
             }
-            (Keyword::NamedSchemas, _) => {
-                return Err(SchemaFault::new(format!("`{key}` must be an object of schemas")).within(&key));
+            (Keyword::NamedSchemas, value) => {
+                let fault = SchemaFault::new(format!("`{key}` must be an object of schemas"));
+                faults.note::<()>(Err(fault), |fault| fault.within(&key));
+                map.insert(key, value);
             }
             (Keyword::Schemas | Keyword::Enum, _) => repairs.note(EMPTY),
             (Keyword::Schema, tuple) => {
@@ -191,7 +208,7 @@ fn straighten(map: &mut Map<String, Value>, repairs: &mut Repairs) -> Result<Opt
     if is_nullable {
         allow_null(map);
     }
-    Ok(required)
+    required
 }
 
 /// Returns the types that a value means; `None` for any.
@@ -201,7 +218,12 @@ fn types(value: &Value) -> Result<Option<Value>, SchemaFault> {
         meant.flatten().ok_or_else(|| SchemaFault::new(format!("{word} is not a type of JSON Schema")))
     };
     let Value::Array(list) = value else { return Ok(meant(value)?.map(Value::from)) };
-    let words = list.iter().map(meant).collect::<Result<Vec<_>, _>>()?;
+    // Beside other types, null is one, and a blank word says nothing.
+    let words = list
+        .iter()
+        .filter(|word| word.as_str() != Some(""))
+        .map(|word| if word.is_null() { Ok(Some("null")) } else { meant(word) });
+    let words = words.collect::<Result<Vec<_>, _>>()?;
     let mut distinct: Vec<&str> = Vec::new();
     for word in words {
         match word {

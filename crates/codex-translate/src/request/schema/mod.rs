@@ -50,30 +50,53 @@ pub(crate) fn of_parameters(
     strict: Strict,
     notices: &mut Notices,
 ) -> Result<Settled, Error> {
-    if !matches!(node.kind(), ValueKind::Object | ValueKind::Array | ValueKind::Bool) {
-        node.object()?;
-    }
-    let mut schema = node.value()?;
-    let mut repairs = Repairs::default();
-    repair(&mut schema, node.text().len(), &mut repairs).map_err(|problem| {
-        let message = format_args!("of the tool `{tool}` is a schema that the backend rejects: {}", problem.message());
+    let refusal = |reason: &str| {
+        let message = format_args!("of the tool `{tool}` is a schema that the backend rejects: {reason}");
         node.invalid(message).with_code("invalid_function_parameters")
-    })?;
+    };
+    let text = text_of(node)?;
+    let node = &in_text(node, &text, notices);
+    let kind = node.kind();
+    if !matches!(kind, ValueKind::Object | ValueKind::Array | ValueKind::Bool) {
+        let message = format_args!("of the tool `{tool}` must be an object, not {kind}");
+        return Err(node.invalid(message).with_code("invalid_type"));
+    }
+    let parsed = serde_json::from_str(node.text());
+    let mut schema = parsed.map_err(|error| refusal(&format!("it cannot be parsed: {error}")))?;
+    let mut repairs = Repairs::default();
+    repair(&mut schema, node.text().len(), &mut repairs).map_err(|fault| refusal(&fault.message()))?;
     settle(node, &schema, &repairs, strict, notices)
 }
 
-/// Settles the schema of a format. Its answers need not be objects, so where the top level has no equal it stays as it
-/// is, and the backend judges it.
+/// Settles the schema of a format. Its answers need not be objects, so what has no equal stays as it is, and the
+/// backend judges it.
 ///
 /// # Errors
 /// It is not an object, or nested too deeply: a 400.
 pub(crate) fn of_format(node: &Node<'_, '_>, strict: Strict, notices: &mut Notices) -> Result<Settled, Error> {
+    let text = text_of(node)?;
+    let node = &in_text(node, &text, notices);
     node.object()?;
     let mut schema = node.value()?;
     let mut repairs = Repairs::default();
-    match repair(&mut schema, node.text().len(), &mut repairs) {
-        Ok(()) => settle(node, &schema, &repairs, strict, notices),
-        Err(_) => Ok(Settled { schema: node.raw(), strict: given(strict) }),
+    let _faulty = repair(&mut schema, node.text().len(), &mut repairs);
+    settle(node, &schema, &repairs, strict, notices)
+}
+
+/// Returns the text of a schema that is a string.
+fn text_of(node: &Node<'_, '_>) -> Result<Option<String>, Error> {
+    if node.kind() == ValueKind::String { node.string().map(Some) } else { Ok(None) }
+}
+
+/// Returns the schema in `text`, the text of `node`, if it is an object's JSON: frameworks encode some values twice.
+fn in_text<'a, 'p>(node: &Node<'a, 'p>, text: &'a Option<String>, notices: &mut Notices) -> Node<'a, 'p> {
+    let raw = text.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    match raw.map(|raw| node.with(raw)).filter(|inner| inner.kind() == ValueKind::Object) {
+        Some(inner) => {
+            notices.repaired(node.here(), "read JSON text as the object that it describes");
+            inner
+        }
+        None => *node,
     }
 }
 
@@ -98,17 +121,25 @@ fn given(strict: Strict) -> Option<bool> {
     }
 }
 
-/// Repairs a schema in place. `size` is the length of its text.
+/// Repairs a schema in place, as far as possible. `size` is the length of its text.
+///
+/// # Errors
+/// It has no equal that the backend accepts.
 fn repair(schema: &mut Value, size: usize, repairs: &mut Repairs) -> Result<(), SchemaFault> {
     if schema == &Value::Bool(true) {
         *schema = json!({});
     }
-    levels::repair(schema, repairs)?;
-    if root::flatten(schema, size, repairs)? {
+    let mut repaired = levels::repair(schema, repairs).map(drop);
+    match root::flatten(schema, size, repairs) {
         // A reference may have led to a place that is not known to hold a schema.
-        levels::repair(schema, repairs)?;
+        Ok(true) => {
+            let again = levels::repair(schema, repairs).map(drop);
+            repaired = repaired.and(again);
+        }
+        Ok(false) => {}
+        Err(fault) => repaired = repaired.and(Err(fault)),
     }
-    Ok(())
+    repaired
 }
 
 fn settle(
