@@ -6,7 +6,8 @@
 //! *Rejected* ones are an error with status 400 that says what to do instead.
 //!
 //! A parameter that is `null` or empty (`""`, `[]`, `{}`) counts as absent: settings forms of clients leave such values
-//! behind. The exceptions are `web_search_options` and what only the official client sends. A parameter that is in no
+//! behind. The exceptions are the object of `web_search_options` and of what only the official client sends, and lists
+//! and objects where a string, a number or a boolean is expected, which are errors. A parameter that is in no
 //! table is dropped with a notice, because clients send keys of their own (docs/clients/quirks.md rule 7). A value that
 //! asks for the default (`temperature: 1`, `store: false`, `max_tokens: -1`) is omitted without a notice.
 //!
@@ -152,7 +153,7 @@
 //! (`tool_choice`, `text`, `include`, `stream` and others) are dropped from it.
 
 use crate::error::Error;
-use crate::json::Node;
+use crate::json::{Node, ValueKind};
 use crate::notice::Notices;
 
 /// The values that `include` may have (docs/backend.md §2.4).
@@ -220,8 +221,29 @@ const ONE_FRAME: &str = "the backend generates a single frame";
 const NO_MASK: &str = "the backend edits whole images only; describe the change in the prompt";
 pub(crate) const NO_AUDIO: &str = "the backend does not support audio";
 
-/// The parameters whose empty value means something.
+/// The parameters whose empty object means something.
 const MEANT_EMPTY: &[&str] = &["access_programs", "client_metadata", "web_search_options"];
+
+/// The parameters that are strings, numbers or booleans, for which no program leaves an empty list or object behind.
+const SCALARS: &[&str] = &[
+    "background",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_tokens",
+    "n",
+    "parallel_tool_calls",
+    "prompt_cache_key",
+    "quality",
+    "reasoningEffort",
+    "reasoningSummary",
+    "reasoning_effort",
+    "service_tier",
+    "size",
+    "store",
+    "stream",
+    "textVerbosity",
+    "verbosity",
+];
 
 const fn forwarded(name: &'static str, note: &'static str) -> Parameter {
     Parameter { name, treatment: Treatment::Forwarded, neutral: &[], note }
@@ -366,10 +388,17 @@ pub const IMAGES: &[Parameter] = &[
 /// Returns whether a parameter counts as absent: it is empty, or asks for what happens anyway. A parameter that is not
 /// in `table` may be in that of the other dialect, whose names are read, too.
 pub(crate) fn is_absent(table: &[Parameter], key: &str, node: &Node<'_, '_>) -> bool {
-    if node.is_blank() {
-        return !MEANT_EMPTY.contains(&key);
-    }
     let parameter = [table, CHAT, RESPONSES].into_iter().flatten().find(|parameter| parameter.name == key);
+    if node.is_blank() {
+        let is_read = parameter.is_none_or(|parameter| parameter.treatment != Treatment::Dropped);
+        return match node.kind() {
+            ValueKind::String => true,
+            ValueKind::Object if MEANT_EMPTY.contains(&key) => false,
+            ValueKind::Object | ValueKind::Array | ValueKind::Number | ValueKind::Bool | ValueKind::Null => {
+                !(is_read && SCALARS.contains(&key))
+            }
+        };
+    }
     parameter.is_some_and(|parameter| parameter.is_neutral(node.text()))
 }
 

@@ -545,15 +545,35 @@ fn formats_in_the_shapes_of_other_servers() {
 
 #[test]
 fn empty_values_of_a_settings_form_count_as_absent() {
-    let names = chat_parameters().filter(|name| !["model", "messages", "web_search_options"].contains(name));
+    let scalars = [
+        "max_completion_tokens",
+        "max_tokens",
+        "n",
+        "parallel_tool_calls",
+        "prompt_cache_key",
+        "reasoning_effort",
+        "service_tier",
+        "stream",
+        "verbosity",
+        "reasoningEffort",
+        "reasoningSummary",
+        "max_output_tokens",
+    ];
+    let names = chat_parameters().filter(|name| !["model", "messages"].contains(name));
     for name in names.chain(["reasoning", "text", "top_k", "reasoningEffort", "reasoningSummary", "max_output_tokens"])
     {
         for empty in [json!(""), json!([]), json!({}), json!(null)] {
-            check(
-                json!({name: empty}),
-                json!({"text": {"verbosity": "medium"}, "reasoning": {"summary": "auto"}}),
-                &[],
-            );
+            if scalars.contains(&name) && (empty.is_array() || empty.is_object()) {
+                let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}], name: empty});
+                let error = chat::ChatRequest::from_json(body.to_string().as_bytes()).unwrap_err();
+                assert_eq!((error.param(), error.code()), (Some(name), Some("invalid_type")), "{empty}");
+            } else if name != "web_search_options" || !empty.is_object() {
+                check(
+                    json!({name: empty}),
+                    json!({"text": {"verbosity": "medium"}, "reasoning": {"summary": "auto"}}),
+                    &[],
+                );
+            }
         }
     }
     check(

@@ -332,7 +332,7 @@ fn chat_shapes_on_the_responses_path() {
             "input": [said("user", "x"), {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
                 {"type": "function_call_output", "call_id": "c", "output": "y"}],
         }),
-        &["max_tokens emulated", "reasoning.effort clamped"],
+        &["max_tokens emulated", "reasoning_effort clamped"],
     );
     let body = json!({"model": "m", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}], "n": 2, "stream": true});
     let translated = normalised(&body, &profile());
@@ -391,7 +391,11 @@ fn new_members_of_the_public_api_are_forwarded_or_dropped() {
         json!({"input": [said("user", "x")]}),
         &["background_options dropped", "image dropped", "reasoning.mode dropped"],
     );
-    check_rejected(json!({"model": "m", "input": "x", "access_programs": []}), "access_programs", Some("invalid_type"));
+    check_rejected(
+        json!({"model": "m", "input": "x", "access_programs": [1]}),
+        "access_programs",
+        Some("invalid_type"),
+    );
 }
 
 #[test]
