@@ -90,6 +90,8 @@ pub(crate) struct Trail {
     pub(crate) is_images_shifted: bool,
     /// The sources of the tools that were read.
     pub(crate) tools: Vec<ToolSource>,
+    /// The member that has the schema of the function that is read.
+    pub(crate) schema: Option<&'static str>,
 }
 
 impl Notices {

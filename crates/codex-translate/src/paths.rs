@@ -66,6 +66,8 @@ pub(crate) struct RequestSources {
     pub(crate) format: Option<&'static str>,
     /// Whether the format has its schema in `json_schema`.
     pub(crate) is_format_nested: bool,
+    /// Whether the caller has named the format.
+    pub(crate) has_format_name: bool,
     /// The parameter that chooses among the tools.
     pub(crate) choice: Option<&'static str>,
     /// Which of [`SETTINGS`] the caller has set.
@@ -111,12 +113,14 @@ pub(crate) enum CallSource {
 /// The source of a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ToolSource {
-    /// `None` if the tool was added.
+    /// The parameter; `None` if the tool was added.
+    pub(crate) parameter: Option<&'static str>,
+    /// The place in its list; `None` if the parameter asks for one tool, as `web_search_options` does.
     pub(crate) index: Option<u32>,
-    /// The list: `tools` or `functions`.
-    pub(crate) list: &'static str,
     /// The member that has the tool's own members, if they are nested.
     pub(crate) nested: Option<&'static str>,
+    /// The member that has the schema.
+    pub(crate) schema: &'static str,
 }
 
 impl ItemSource {
@@ -135,11 +139,22 @@ impl ItemSource {
 
 impl ToolSource {
     /// The source of a tool that was added.
-    pub(crate) const ADDED: Self = Self { index: None, list: "tools", nested: None };
+    pub(crate) const ADDED: Self = Self { parameter: None, index: None, nested: None, schema: "parameters" };
 
     /// Makes the source of the tool at `index` of a list.
-    pub(crate) fn of(list: &'static str, index: usize, nested: Option<&'static str>) -> Self {
-        Self { index: u32::try_from(index).ok(), list, nested }
+    pub(crate) fn of(list: &'static str, index: usize) -> Self {
+        Self { index: u32::try_from(index).ok(), ..Self::asked_by(list) }
+    }
+
+    /// Makes the source of a tool for which a parameter asks.
+    pub(crate) fn asked_by(parameter: &'static str) -> Self {
+        Self { parameter: Some(parameter), ..Self::ADDED }
+    }
+
+    /// Returns the parameter of a notice about a member of the tool.
+    pub(crate) fn place(&self, member: &str) -> String {
+        let list = if self.parameter.is_none() || self.index.is_some() { "[]" } else { "" };
+        format!("{}{list}.{member}", self.parameter.unwrap_or("tools"))
     }
 }
 
@@ -148,6 +163,18 @@ impl RequestSources {
     pub(crate) fn set(&mut self, key: &str) {
         if let Some(at) = SETTINGS.iter().position(|name| *name == key) {
             self.set |= 1 << at;
+        }
+    }
+
+    /// Returns the caller's name of a setting, if the caller has set it.
+    pub(crate) fn name_of(&self, setting: &str) -> Option<&'static str> {
+        match setting {
+            "reasoning.effort" => self.effort,
+            "reasoning.summary" => self.summary,
+            "text.verbosity" => self.verbosity,
+            "text.format" => self.format,
+            "tool_choice" => self.choice,
+            _ => None,
         }
     }
 
@@ -163,7 +190,7 @@ impl RequestSources {
             ("input", Some(index)) => self.item(index.checked_sub(stored_items)?, rest),
             ("input", None) => Some(if self.is_chat { "messages" } else { "input" }.to_owned()),
             ("tools", Some(index)) => self.tool(index, rest),
-            ("tools", None) => self.tools.iter().find(|tool| tool.index.is_some()).map(|tool| tool.list.to_owned()),
+            ("tools", None) => self.tools.iter().find_map(|tool| tool.parameter).map(str::to_owned),
             ("instructions", _) => self.instructions(),
             ("tool_choice", _) => self.choice.map(str::to_owned),
             ("reasoning", _) => match rest {
@@ -244,14 +271,16 @@ impl RequestSources {
 
     fn tool(&self, index: usize, rest: &str) -> Option<String> {
         let source = self.tools.get(index)?;
-        let mut path = format!("{}[{}]", source.list, source.index?);
+        let mut path = source.parameter?.to_owned();
+        let Some(index) = source.index else { return Some(path) };
+        let _ = write!(path, "[{index}]");
         if let Some(nested) = source.nested {
             let _ = write!(path, ".{nested}");
         }
         // Below the parameters, the schema may have been repaired.
-        for member in [".parameters", ".name", ".description"] {
-            if rest.starts_with(member) {
-                path.push_str(member);
+        for (sent, written) in [(".parameters", source.schema), (".name", "name"), (".description", "description")] {
+            if rest.starts_with(sent) {
+                let _ = write!(path, ".{written}");
             }
         }
         Some(path)
@@ -277,6 +306,7 @@ impl RequestSources {
         match rest.strip_prefix('.').and_then(step) {
             Some(("type", _)) => format!("{format}.type"),
             Some(("schema", _)) => format!("{format}{nested}.schema"),
+            Some(("name", _)) if self.has_format_name => format!("{format}{nested}.name"),
             Some(_) => format!("{format}{nested}"),
             None => format.to_owned(),
         }

@@ -92,6 +92,13 @@ pub(crate) struct LocalOptions {
     pub(crate) sources: RequestSources,
 }
 
+impl LocalOptions {
+    /// Returns the caller's name of the parameter that the hub calls `name`.
+    pub(crate) fn name_of(&self, name: &'static str) -> &'static str {
+        self.sources.name_of(name).unwrap_or_else(|| self.conventions.name_of(name))
+    }
+}
+
 /// What is different about the requests of a dialect, where the hub has to know it. Each reader has a value of its own.
 #[derive(Debug)]
 pub(crate) struct Conventions {

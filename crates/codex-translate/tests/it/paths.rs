@@ -1,6 +1,6 @@
 //! Errors of the backend name what the caller wrote.
 
-use codex_translate::{Error, Options, Translated, chat, normalise, responses, to_responses};
+use codex_translate::{Effort, Error, Options, Profile, Translated, chat, normalise, responses, to_responses};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -130,6 +130,67 @@ fn legacy_functions_and_other_forms_of_settings_are_named() {
     ] {
         assert_eq!(paths.path_of(path).as_deref(), Some(written), "{path}");
         assert!(at(&body, written).is_some(), "{written}");
+    }
+}
+
+#[test]
+fn notices_and_errors_name_the_parameter_that_asks() {
+    let message = json!([{"role": "user", "content": "json"}]);
+    let schema = json!({"type": "object", "properties": {}});
+    for (name, value, sent, written) in [
+        ("web_search_options", json!({}), "tools[0].search_context_size", "web_search_options"),
+        ("modalities", json!(["text", "image"]), "tools[0]", "modalities"),
+        ("reasoning", json!({"enabled": false}), "reasoning.effort", "reasoning.enabled"),
+        ("reasoning", json!({"generate_summary": "auto"}), "reasoning.summary", "reasoning.generate_summary"),
+        ("reasoning", json!({"summary": "auto"}), "reasoning.summary", "reasoning.summary"),
+        ("reasoningSummary", json!("auto"), "reasoning.summary", "reasoningSummary"),
+        (
+            "response_format",
+            json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}),
+            "text.format.name",
+            "response_format.json_schema.name",
+        ),
+        (
+            "response_format",
+            json!({"type": "json_schema", "json_schema": {"schema": schema}}),
+            "text.format.name",
+            "response_format.json_schema",
+        ),
+        (
+            "text",
+            json!({"format": {"type": "json_schema", "name": "n", "schema": schema}}),
+            "text.format.name",
+            "text.format.name",
+        ),
+    ] {
+        let body = json!({"model": "m", "messages": message, name: value});
+        let translated = chat(&body).unwrap();
+        assert_eq!(translated.plan.paths.path_of(sent).as_deref(), Some(written), "{body}");
+        assert!(at(&body, written).is_some(), "{written}");
+    }
+    let profile = Profile { efforts: vec![Effort::High], summaries: false, verbosity: false, ..profile() };
+    for (body, expected) in [
+        (json!({"reasoning": {"enabled": false}}), "reasoning.enabled"),
+        (json!({"reasoning": {"effort": "none"}}), "reasoning.effort"),
+        (json!({"reasoning_effort": "none"}), "reasoning_effort"),
+        (json!({"reasoningEffort": "none"}), "reasoningEffort"),
+        (json!({"reasoning": {"generate_summary": "auto"}}), "reasoning.generate_summary"),
+        (json!({"reasoningSummary": "auto"}), "reasoningSummary"),
+        (json!({"textVerbosity": "low"}), "textVerbosity"),
+        (json!({"text": {"verbosity": "low"}}), "text.verbosity"),
+        (json!({"text": {"format": {"type": "json_object"}}}), "text.format"),
+    ] {
+        let mut body = body;
+        (body["model"], body["messages"]) = (json!("m"), json!([{"role": "user", "content": "x"}]));
+        let request = chat::ChatRequest::from_json(body.to_string().as_bytes()).unwrap();
+        let notices = to_responses(request, &profile, &Options::default()).unwrap().notices;
+        assert_eq!(notices.iter().map(|notice| &*notice.parameter).collect::<Vec<_>>(), [expected]);
+    }
+    for (choice, name) in [("tool_choice", "g"), ("function_call", "g")] {
+        let body = json!({"model": "m", "messages": message, choice: {"name": name}});
+        let error = chat(&body).unwrap_err();
+        assert_eq!(error.param(), Some(choice));
+        assert!(error.message().contains(choice));
     }
 }
 

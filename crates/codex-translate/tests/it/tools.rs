@@ -314,3 +314,70 @@ fn no_member_of_a_tool_or_a_choice_is_lost() {
         }
     }
 }
+
+/// Returns the tools that a chat request becomes, and its notices.
+fn searched(body: &Value) -> (Value, Vec<String>) {
+    let translated = from_chat(body.clone()).unwrap();
+    (sent(&translated)["tools"].take(), notices(&translated))
+}
+
+#[test]
+fn several_requests_for_the_web_search_are_one_tool() {
+    let options = json!({"search_context_size": "high",
+        "user_location": {"type": "approximate", "approximate": {"city": "Rome"}}});
+    let location = json!({"type": "approximate", "city": "Rome"});
+    // The tool has what it says itself; the rest is added.
+    let tool = json!({"type": "web_search", "search_context_size": "low"});
+    let merged = json!([{"type": "web_search", "search_context_size": "low", "user_location": location}]);
+    let dropped = "web_search_options.search_context_size dropped";
+    for tools in [json!([tool]), json!([tool, {"type": "web_search_preview", "user_location": location}])] {
+        let body = json!({"web_search_options": options, "tools": tools});
+        let (sent, mut notices) = searched(&body);
+        notices.retain(|notice| !notice.starts_with("tools[].type"));
+        assert_eq!((sent, notices), (merged.clone(), vec![dropped.to_owned()]));
+        let mut body = body;
+        (body["model"], body["messages"]) = (json!("m"), json!([{"role": "user", "content": "x"}]));
+        let request = chat::ChatRequest::from_json(body.to_string().as_bytes()).unwrap();
+        let strict = Options { strict: true, ..Options::default() };
+        let error = to_responses(request, &profile(), &strict).unwrap_err();
+        assert_eq!(error.param(), Some("web_search_options.search_context_size"));
+    }
+    for (body, notices) in [
+        (json!({"tools": [{"type": "web_search"}], "web_search_options": {}}), vec![]),
+        (json!({"web_search_options": {"search_context_size": "low"}, "tools": [tool]}), vec![]),
+        (
+            json!({"tools": [tool, {"type": "web_search", "search_context_size": "high", "filters": {"a": []}}]}),
+            vec!["tools[].search_context_size dropped"],
+        ),
+    ] {
+        let (sent, found) = searched(&body);
+        assert_eq!((sent.as_array().unwrap().len(), found), (1, notices.into_iter().map(str::to_owned).collect()));
+        assert!(sent[0]["filters"].is_null() || sent[0]["filters"] == json!({"a": []}));
+    }
+    for blank in [json!(""), json!([])] {
+        assert_eq!(searched(&json!({"web_search_options": blank})), (Value::Null, vec![]));
+    }
+    assert_eq!(searched(&json!({"web_search_options": {}})), (json!([{"type": "web_search"}]), vec![]));
+}
+
+#[test]
+fn a_schema_is_read_from_the_member_of_any_api() {
+    for name in ["parameters", "input_schema", "inputSchema", "parametersJsonSchema", "parameters_json_schema"] {
+        for (tool, place) in [
+            (json!({"name": "f", "description": "d", name: closed()}), ""),
+            (json!({"type": "function", "name": "f", "description": "d", name: closed()}), ""),
+            (json!({"type": "function", "function": {"name": "f", "description": "d", name: closed()}}), "function."),
+        ] {
+            let expected = json!([{"type": "function", "name": "f", "description": "d", "strict": false,
+                "parameters": closed()}]);
+            let translated = from_chat(json!({"tools": [tool]})).unwrap();
+            assert_eq!((sent(&translated)["tools"].take(), translated.notices.len()), (expected, 0), "{tool}");
+            let path = translated.plan.paths.path_of("tools[0].parameters");
+            assert_eq!(path, Some(format!("tools[0].{place}{name}")));
+            // Only OpenAI's own form is strict by default.
+            let strict = sent(&from_responses(json!({"tools": [tool]})).unwrap())["tools"][0]["strict"].take();
+            let is_own = name == "parameters" && place.is_empty();
+            assert_eq!(strict, if is_own { Value::Null } else { json!(false) }, "{tool}");
+        }
+    }
+}

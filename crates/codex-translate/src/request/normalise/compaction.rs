@@ -52,7 +52,7 @@ pub fn compact(mut request: ResponsesRequest, profile: &Profile, options: &Optio
     }
     items::normalise_items(&mut request, &mut notices)?;
     if request.input.iter().all(is_trigger) {
-        let name = request.local.conventions.name_of("input");
+        let name = request.local.name_of("input");
         return Err(Error::invalid(name, format!("`{name}` holds no conversation to compact")));
     }
     let tools = tools::rename(&mut request, &mut notices)?;
@@ -75,23 +75,22 @@ fn leave_the_reply_out(request: &mut ResponsesRequest, notices: &mut Notices) {
     let local = std::mem::take(&mut request.local);
     let text = std::mem::take(&mut request.text);
     let options = std::mem::take(&mut request.stream_options);
-    let conventions = local.conventions;
     for (name, is_given) in [
-        ("tool_choice", request.tool_choice.take().is_some()),
-        (conventions.name_of("text.verbosity"), text.verbosity.is_some()),
-        (conventions.name_of("text.format"), text.format.is_some()),
+        (local.name_of("tool_choice"), request.tool_choice.take().is_some()),
+        (local.name_of("text.verbosity"), text.verbosity.is_some()),
+        (local.name_of("text.format"), text.format.is_some()),
         ("stream", local.stream),
         ("stream_options", options != StreamOptions::default()),
         ("include", !std::mem::take(&mut request.include).is_empty()),
         ("stop", !local.stop.is_empty()),
-        (conventions.name_of("max_output_tokens"), local.max_tokens.is_some()),
+        (local.name_of("max_output_tokens"), local.max_tokens.is_some()),
         ("n", local.n.is_some_and(|n| n > 1)),
     ] {
         if is_given {
             notices.dropped(name, NO_REPLY);
         }
     }
-    request.local.conventions = conventions;
+    request.local.conventions = local.conventions;
     request.local.from_cli = local.from_cli;
     request.local.sources = local.sources;
 }

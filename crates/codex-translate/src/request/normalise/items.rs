@@ -29,7 +29,7 @@ pub(super) fn normalise_items(request: &mut ResponsesRequest, notices: &mut Noti
     }
     speak_of_json(request, notices);
     if request.input.is_empty() {
-        let name = request.local.conventions.name_of("input");
+        let name = request.local.name_of("input");
         let message = format!(
             "`{name}` is empty after dropping messages without content and reasoning without encrypted content; send at \
              least one message"
@@ -123,7 +123,7 @@ fn speak_of_json(request: &mut ResponsesRequest, notices: &mut Notices) {
     if !matches!(request.text.format, Some(Format::JsonObject)) || request.input.iter().any(speaks_of_json) {
         return;
     }
-    let parameter = request.local.conventions.name_of("text.format");
+    let parameter = request.local.name_of("text.format");
     notices.repaired(parameter, "added a developer message that asks for JSON");
     request.insert_input(0, InputItem::Message(InputMessage::text(Role::Developer, SPEAK_JSON)));
 }

@@ -92,7 +92,7 @@ fn normalise_tools(
     options: &Options,
     notices: &mut Notices,
 ) -> Result<ToolNames, Error> {
-    tools::offer_web_search_once(request, options)?;
+    tools::offer_web_search_once(request, options, notices)?;
     tools::normalise_tool_choice(request, notices)?;
     tools::rename(request, notices)
 }

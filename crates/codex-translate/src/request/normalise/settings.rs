@@ -41,7 +41,7 @@ fn clamp_effort(request: &mut ResponsesRequest, profile: &Profile, options: &Opt
     let Some(wanted) = request.reasoning.effort.take().or_else(|| options.effort.clone()) else {
         return;
     };
-    let parameter = request.local.conventions.name_of("reasoning.effort");
+    let parameter = request.local.name_of("reasoning.effort");
     request.reasoning.effort = profile.nearest_effort(&wanted);
     match &request.reasoning.effort {
         None => notices.dropped(parameter, format!("the model does not support the effort `{wanted}`")),
@@ -56,7 +56,7 @@ fn clamp_effort(request: &mut ResponsesRequest, profile: &Profile, options: &Opt
 fn drop_unsupported_summary(request: &mut ResponsesRequest, profile: &Profile, notices: &mut Notices) {
     request.reasoning.summary.take_if(|summary| summary == "none");
     if !profile.summaries && request.reasoning.summary.take().is_some() {
-        notices.dropped("reasoning.summary", "not supported by the model");
+        notices.dropped(request.local.name_of("reasoning.summary"), "not supported by the model");
     }
 }
 
@@ -68,7 +68,7 @@ fn drop_context_outside_lite(request: &mut ResponsesRequest, lite: bool, notices
 
 fn drop_unsupported_verbosity(request: &mut ResponsesRequest, profile: &Profile, notices: &mut Notices) {
     if !profile.verbosity && request.text.verbosity.take().is_some() {
-        notices.dropped(request.local.conventions.name_of("text.verbosity"), "not supported by the model");
+        notices.dropped(request.local.name_of("text.verbosity"), "not supported by the model");
     }
 }
 

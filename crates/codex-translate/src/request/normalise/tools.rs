@@ -4,39 +4,61 @@ use std::collections::BTreeMap;
 use std::iter;
 
 use crate::error::Error;
-use crate::json::{Node, to_raw};
+use crate::json::{Node, is_same_value, to_raw};
 use crate::notice::Notices;
 use crate::paths::ToolSource;
 use crate::profile::Options;
 use crate::request::read;
 use crate::request::schema::Strict;
-use crate::responses::{AllowedTool, CallKind, InputItem, NamedTool, ResponsesRequest, Tool, ToolChoice};
+use crate::responses::{AllowedTool, CallKind, InputItem, NamedTool, Opaque, ResponsesRequest, Tool, ToolChoice};
 use crate::tool_names::ToolNames;
 
-/// Adds the hosted web search if the options say so, and removes duplicates: chat has several ways to request it.
+const WEB_SEARCH: &str = "web_search";
+
+/// Adds the hosted web search if the options say so, and makes one of several: chat has several ways to request it.
 ///
 /// # Errors
 /// This crate has a defect.
-pub(super) fn offer_web_search_once(request: &mut ResponsesRequest, options: &Options) -> Result<(), Error> {
-    let is_search = |tool: &Tool| tool.kind() == "web_search";
-    if options.web_search && !request.tools.iter().any(is_search) && !request.is_lite() {
+pub(super) fn offer_web_search_once(
+    request: &mut ResponsesRequest,
+    options: &Options,
+    notices: &mut Notices,
+) -> Result<(), Error> {
+    if options.web_search && !request.tools.iter().any(|tool| tool.kind() == WEB_SEARCH) && !request.is_lite() {
         request.tools.push(Tool::Opaque(read::web_search()?));
         request.local.sources.tools.push(ToolSource::ADDED);
     }
-    let mut searches = 0;
-    let kept: Vec<bool> = request
-        .tools
-        .iter()
-        .map(|tool| {
-            searches += usize::from(is_search(tool));
-            !is_search(tool) || searches == 1
-        })
-        .collect();
-    let keep = || kept.iter().copied();
-    let (mut tools, mut sources) = (keep(), keep());
-    request.tools.retain(|_| tools.next().unwrap_or(true));
-    request.local.sources.tools.retain(|_| sources.next().unwrap_or(true));
+    let (mut index, mut first) = (0, None);
+    while index < request.tools.len() {
+        let (before, rest) = request.tools.split_at_mut(index);
+        match (&mut rest[0], first.map(|first: usize| &mut before[first])) {
+            (Tool::Opaque(again), Some(Tool::Opaque(search))) if again.kind == WEB_SEARCH => {
+                let source = request.local.sources.tools.get(index).copied().unwrap_or(ToolSource::ADDED);
+                merge(search, again, source, notices);
+                request.tools.remove(index);
+                if index < request.local.sources.tools.len() {
+                    request.local.sources.tools.remove(index);
+                }
+            }
+            (Tool::Opaque(tool), None) if tool.kind == WEB_SEARCH => {
+                first = Some(index);
+                index += 1;
+            }
+            _ => index += 1,
+        }
+    }
     Ok(())
+}
+
+/// Adds to a tool what another of the same type has and it has not.
+fn merge(tool: &mut Opaque, other: &Opaque, source: ToolSource, notices: &mut Notices) {
+    for (key, raw) in &other.members {
+        match tool.member(key) {
+            None => tool.members.push((key.clone(), raw.clone())),
+            Some(known) if is_same_value(known.get(), raw.get()) => {}
+            Some(_) => notices.dropped(source.place(key), "already set by another web search"),
+        }
+    }
 }
 
 /// Normalises `tool_choice`: a hosted tool cannot be forced, a named tool must exist, and without tools there is no
@@ -48,8 +70,9 @@ pub(super) fn normalise_tool_choice(request: &mut ResponsesRequest, notices: &mu
     if request.local.from_cli || request.is_lite() {
         return Ok(());
     }
+    let parameter = request.local.name_of("tool_choice");
     if let Some(ToolChoice::Hosted(kind)) = &request.tool_choice {
-        notices.clamped("tool_choice", format!("the hosted tool `{kind}` cannot be forced; sent as `auto`"));
+        notices.clamped(parameter, format!("the hosted tool `{kind}` cannot be forced; sent as `auto`"));
         request.tool_choice = Some(ToolChoice::Auto);
     }
     let kinds = kinds_of(&request.tools);
@@ -61,10 +84,8 @@ pub(super) fn normalise_tool_choice(request: &mut ResponsesRequest, notices: &mu
         }
         if tools.is_empty() {
             if mode == "required" {
-                return Err(Error::invalid(
-                    "tool_choice",
-                    "`tool_choice` asks for a tool, but allows none of the `tools`",
-                ));
+                let message = format!("`{parameter}` asks for a tool, but allows none of the `tools`");
+                return Err(Error::invalid(parameter, message));
             }
             request.tool_choice = Some(ToolChoice::None);
         }
@@ -72,12 +93,13 @@ pub(super) fn normalise_tool_choice(request: &mut ResponsesRequest, notices: &mu
     match &mut request.tool_choice {
         Some(ToolChoice::Auto | ToolChoice::None) if request.tools.is_empty() => request.tool_choice = None,
         Some(ToolChoice::Required | ToolChoice::Allowed { .. }) if request.tools.is_empty() => {
-            return Err(Error::invalid("tool_choice", "`tool_choice` asks for a tool, but the request has no `tools`"));
+            let message = format!("`{parameter}` asks for a tool, but the request has no `tools`");
+            return Err(Error::invalid(parameter, message));
         }
         Some(ToolChoice::Named(named)) => {
             if !kinds.contains_key(&*named.name) {
-                let message = format!("`tool_choice` names `{}`, which is not among the `tools`", named.name);
-                return Err(Error::invalid("tool_choice", message));
+                let message = format!("`{parameter}` names `{}`, which is not among the `tools`", named.name);
+                return Err(Error::invalid(parameter, message));
             }
             correct_kind(named, &kinds);
         }

@@ -6,6 +6,7 @@ use super::{choice, content, format, tools};
 use crate::error::Error;
 use crate::json::{Members, Node, Raw, ValueKind, to_raw};
 use crate::notice::Notices;
+use crate::paths::ToolSource;
 use crate::plan::ReasoningStyle;
 use crate::profile::Effort;
 use crate::request::params::{CUT_OFF, NO_AUDIO};
@@ -26,6 +27,7 @@ const READ_LAST: &[&str] = &[
     "response_format",
     "textVerbosity",
     "verbosity",
+    "web_search_options",
 ];
 
 /// The tool that an image in a chat reply comes from, as the official client offers it (docs/backend.md §2.8).
@@ -137,7 +139,10 @@ fn modalities(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(),
         match &*modality.str()? {
             "text" => {}
             "image" if request.tools.iter().any(|tool| tool.kind() == IMAGE_GENERATION) => {}
-            "image" => request.tools.push(Tool::Opaque(image_generation()?)),
+            "image" => {
+                request.tools.push(Tool::Opaque(image_generation()?));
+                request.notices.trail.tools.push(ToolSource::asked_by("modalities"));
+            }
             "audio" => {
                 let problem = format_args!("contains `audio`: {NO_AUDIO}; request text");
                 return Err(node.invalid(problem).with_code("unsupported_parameter"));
@@ -257,6 +262,7 @@ fn web_search_options(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Re
         }
     }
     request.tools.push(Tool::Opaque(tool));
+    request.notices.trail.tools.push(ToolSource::asked_by("web_search_options"));
     Ok(())
 }
 

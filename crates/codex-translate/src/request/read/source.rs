@@ -131,14 +131,20 @@ impl SettingsBefore {
         sources.tools.resize(request.tools.len(), crate::paths::ToolSource::ADDED);
         if now.effort && !self.effort {
             sources.effort = match key {
-                "reasoning" => find_in(node, "effort").map_or(Some("reasoning"), |_| Some("reasoning.effort")),
+                "reasoning" => find_in(node, "effort").map_or(Some("reasoning.enabled"), |_| Some("reasoning.effort")),
                 "reasoning_effort" => Some("reasoning_effort"),
                 "reasoningEffort" => Some("reasoningEffort"),
                 _ => None,
             };
         }
         if now.summary && !self.summary {
-            sources.summary = (key == "reasoning").then_some("reasoning");
+            sources.summary = match key {
+                "reasoning" => {
+                    find_in(node, "summary").map_or(Some("reasoning.generate_summary"), |_| Some("reasoning.summary"))
+                }
+                "reasoningSummary" => Some("reasoningSummary"),
+                _ => None,
+            };
         }
         if now.verbosity && !self.verbosity {
             sources.verbosity = match key {
@@ -155,7 +161,10 @@ impl SettingsBefore {
                 "response_format" => Some("response_format"),
                 _ => None,
             };
-            sources.is_format_nested = format.is_some_and(|raw| find_in(&Node::root(&raw), "json_schema").is_some());
+            let nested = format.as_ref().and_then(|raw| find_in(&Node::root(raw), "json_schema"));
+            sources.is_format_nested = nested.is_some();
+            let name = nested.or(format).and_then(|raw| find_in(&Node::root(&raw), "name"));
+            sources.has_format_name = name.is_some_and(|name| !Node::root(&name).is_blank());
         }
         if now.choice && !self.choice {
             sources.choice = match key {

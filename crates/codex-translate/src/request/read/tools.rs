@@ -11,6 +11,10 @@ use crate::responses::{CustomTool, FunctionTool, NamespaceTool, Opaque, Tool};
 pub(super) const UNAVAILABLE: &[&str] =
     &["file_search", "code_interpreter", "computer_use", "computer_use_preview", "computer", "mcp"];
 
+/// The members that have the schema of a function's arguments: OpenAI's, Anthropic's, MCP's, and Gemini's.
+const SCHEMAS: &[&str] =
+    &["parameters", "input_schema", "inputSchema", "parametersJsonSchema", "parameters_json_schema"];
+
 /// Reads a list of tools. Tools of the Codex CLI are not changed.
 ///
 /// # Errors
@@ -35,7 +39,8 @@ pub(crate) fn list(
             tools.extend(tool(&tool_node, &kind, &members, absent, notices)?);
         }
         let nested = ["function", "custom"].into_iter().find(|name| find(&members, name).is_some());
-        notices.trail.tools.resize(tools.len(), ToolSource::of("tools", index, nested));
+        let schema = notices.trail.schema.take().unwrap_or(SCHEMAS[0]);
+        notices.trail.tools.resize(tools.len(), ToolSource { nested, schema, ..ToolSource::of("tools", index) });
     }
     Ok(tools)
 }
@@ -50,7 +55,8 @@ pub(super) fn functions(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Ve
         let function_node = node.index(index, raw);
         let members = function_node.object()?;
         tools.push(Tool::Function(function(&function_node, &members, Strict::Off, notices)?));
-        notices.trail.tools.push(ToolSource::of("functions", index, None));
+        let schema = notices.trail.schema.take().unwrap_or(SCHEMAS[0]);
+        notices.trail.tools.push(ToolSource { schema, ..ToolSource::of("functions", index) });
     }
     Ok(tools)
 }
@@ -74,7 +80,7 @@ fn tool(
 ) -> Result<Option<Tool>, Error> {
     match kind {
         // Anthropic's name for a function.
-        "custom" if find(members, "input_schema").is_some() => {
+        "custom" if has_foreign_schema(members) => {
             notices.repaired(node.place("type"), "sent a custom tool with a schema as a function");
             function(node, members, absent, notices).map(Tool::Function).map(Some)
         }
@@ -159,6 +165,11 @@ fn kind_of(node: &Node<'_, '_>, members: &Members<'_>) -> Result<String, Error> 
     }
 }
 
+/// Returns whether a tool has its schema where another API has it.
+fn has_foreign_schema(members: &Members<'_>) -> bool {
+    SCHEMAS[1..].iter().any(|name| find(members, name).is_some())
+}
+
 /// The members of a function, from the tool itself and from its `function`.
 #[derive(Default)]
 struct FunctionMembers<'a, 'n> {
@@ -183,7 +194,7 @@ fn function(
         function.read(nested, &inner, notices)?;
     }
     // A tool in the form of another API means what it means there.
-    let is_foreign = nested.is_some() || find(members, "input_schema").is_some();
+    let is_foreign = nested.is_some() || has_foreign_schema(members);
     let absent = if is_foreign { Strict::Off } else { absent };
     function.finish(nested.as_ref().unwrap_or(node), absent, notices)
 }
@@ -194,9 +205,14 @@ impl<'a, 'n> FunctionMembers<'a, 'n> {
             let member = node.key(key, raw);
             let is_second = match &**key {
                 "type" | "function" => false,
+                // An empty text counts as absent.
+                key if SCHEMAS.contains(&key) && member.text() == "\"\"" => false,
                 "name" => self.name.replace(member.non_empty()?).is_some(),
                 "description" => self.description.replace(member.string()?).is_some(),
-                "parameters" | "input_schema" => self.parameters.replace(member).is_some(),
+                key if let Some(name) = SCHEMAS.iter().find(|name| **name == key) => {
+                    notices.trail.schema = Some(name);
+                    self.parameters.replace(member).is_some()
+                }
                 "strict" => self.strict.replace(member.bool()?).is_some(),
                 "defer_loading" => self.defer_loading.replace(member.bool()?).is_some(),
                 _ => {
