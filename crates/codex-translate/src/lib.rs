@@ -43,9 +43,9 @@ pub use error::{Error, ErrorBody, ErrorKind, Origin, Retry};
 pub use json::{Text, TextBuf, replace_lone_surrogates};
 pub use notice::{Notice, NoticeKind};
 pub use outcome::{Finish, Flow, ReplyId, Summary};
-pub use paths::RequestPaths;
+pub use paths::{ItemOrigin, RequestPaths};
 pub use plan::{Echo, KeepaliveStyle, ReasoningStyle, ReplyPlan};
-pub use profile::{DEFAULT_MAX_CHOICES, Effort, Options, Profile, Sender, Storage};
+pub use profile::{BodyOrigin, DEFAULT_MAX_CHOICES, Effort, Options, Profile, Sender, Storage};
 #[doc(inline)]
 pub use reply::{
     ChatFold, ChatPipe, ChatStream, Chunk, CompactionFold, CompactionReply, EventBuffer, EventReader, EventSink, Fold,

@@ -41,9 +41,36 @@ const SETTINGS: [&str; 10] = [
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestPaths {
-    /// The number of items that an embedder has put before those of the caller.
-    pub stored_items: usize,
     sources: Arc<RequestSources>,
+}
+
+/// Where an item of `input` comes from, in a body that an embedder has completed with stored items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemOrigin {
+    /// The caller has sent it, at this index of its `input`.
+    Sent(usize),
+    /// The caller has sent it as `input`, which is a string.
+    Text,
+    /// It is stored, and the caller refers to it at this index of its `input`.
+    Referred(usize),
+    /// It is stored, and belongs to the conversation that the request continues.
+    Stored,
+}
+
+impl ItemOrigin {
+    /// Returns the index in the caller's `input`, if the caller has sent the item or refers to it.
+    pub(crate) fn index(self) -> Option<usize> {
+        match self {
+            Self::Sent(index) | Self::Referred(index) => Some(index),
+            Self::Text => Some(0),
+            Self::Stored => None,
+        }
+    }
+
+    /// Returns whether the item is a stored one.
+    pub(crate) fn is_stored(self) -> bool {
+        matches!(self, Self::Referred(_) | Self::Stored)
+    }
 }
 
 /// What the readers and the normaliser record.
@@ -183,11 +210,11 @@ impl RequestSources {
     }
 
     /// Returns the caller's path for a path of the request that was sent; `None` if the caller wrote nothing there.
-    fn path(&self, stored_items: usize, path: &str) -> Option<String> {
+    fn path(&self, path: &str) -> Option<String> {
         let (head, rest) = step(path)?;
         let (index, rest) = index(rest).map_or((None, rest), |(index, rest)| (Some(index), rest));
         match (head, index) {
-            ("input", Some(index)) => self.item(index.checked_sub(stored_items)?, rest),
+            ("input", Some(index)) => self.item(index, rest),
             ("input", None) => Some(if self.is_chat { "messages" } else { "input" }.to_owned()),
             ("tools", Some(index)) => self.tool(index, rest),
             ("tools", None) => self.tools.iter().find_map(|tool| tool.parameter).map(str::to_owned),
@@ -315,7 +342,7 @@ impl RequestSources {
 
 impl RequestPaths {
     pub(crate) fn new(sources: RequestSources) -> Self {
-        Self { stored_items: 0, sources: Arc::new(sources) }
+        Self { sources: Arc::new(sources) }
     }
 
     /// Returns an error of the backend with the caller's paths in its parameter and its message. A parameter that the
@@ -340,9 +367,9 @@ impl RequestPaths {
         match path.strip_prefix("input.").map(|rest| rest.split_once('.').unwrap_or((rest, ""))) {
             // As validation errors write it.
             Some((index, _)) if index.bytes().all(|byte| byte.is_ascii_digit()) => {
-                self.sources.path(self.stored_items, &format!("input[{index}]"))
+                self.sources.path(&format!("input[{index}]"))
             }
-            _ => self.sources.path(self.stored_items, path),
+            _ => self.sources.path(path),
         }
     }
 

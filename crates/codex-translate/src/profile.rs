@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::paths::ItemOrigin;
 use crate::plan::{KeepaliveStyle, ReasoningStyle};
 
 /// The default of [`Options::max_choices`].
@@ -156,6 +157,21 @@ pub enum Sender {
     /// The Codex CLI, by its `originator` or user agent (docs/backend.md §2.2). The items and tools of its Responses
     /// requests are what the backend expects, and are not changed.
     CodexCli,
+}
+
+/// Where the body of a request comes from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BodyOrigin<'a> {
+    /// Who sent it.
+    pub sender: Sender,
+    /// Where each item of `input` comes from, if an embedder has completed it; otherwise all are the caller's.
+    pub items: Option<&'a [ItemOrigin]>,
+}
+
+impl From<Sender> for BodyOrigin<'_> {
+    fn from(sender: Sender) -> Self {
+        Self { sender, items: None }
+    }
 }
 
 /// The choices of this crate's caller for one request.

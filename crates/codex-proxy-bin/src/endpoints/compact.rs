@@ -15,7 +15,7 @@ use crate::request::context::RequestContext;
 /// The request is invalid, or the backend refused it.
 pub(crate) async fn compact(app: &App, context: &RequestContext, body: &Bytes) -> Result<Response<ReplyBody>, Error> {
     let (whole, _permit) = completed(app, context, body)?;
-    let request = responses::ResponsesRequest::from_json_of(context.sender, &whole.body)?;
+    let request = responses::ResponsesRequest::from_json_of(whole.origin(context.sender), &whole.body)?;
     drop(whole);
     let runtime = app.runtime.current();
     let turn = app.client.prepare_compaction(request, &context.turn(&context.options, &runtime.aliases))?;

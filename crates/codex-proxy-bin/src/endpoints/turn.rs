@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use codex_client::Turn;
-use codex_translate::{Dialect, Error, Options};
+use codex_translate::{BodyOrigin, Dialect, Error, Options};
 use http::{Response, StatusCode};
 
 use crate::app::App;
@@ -22,19 +22,20 @@ pub(crate) async fn turn(
     context: &RequestContext,
     body: Bytes,
 ) -> Result<Response<ReplyBody>, Error> {
-    let (ExpandedRequest { body: whole, own, previous }, decision, _permit) = if dialect.stores {
+    let (mut request, decision, _permit) = if dialect.stores {
         let (whole, permit) = storing::completed(app, context, &body)?;
         let decision = StoringDecision::of(app, whole.own.len(), whole.previous.as_deref());
         (whole, decision, Some(permit))
     } else {
-        (ExpandedRequest { body: body.clone(), own: body.clone(), previous: None }, StoringDecision::never(), None)
+        (ExpandedRequest::unchanged(body.clone()), StoringDecision::never(), None)
     };
     // A large request is freed before its reply has ended.
     drop(body);
     let options = Options { storage: decision.storage.clone(), ..context.options.clone() };
-    let mut turn = prepare(app, dialect, context, &options, whole)?;
+    let whole = std::mem::take(&mut request.body);
+    let mut turn = prepare(app, dialect, context, &options, request.origin(context.sender), whole)?;
+    let ExpandedRequest { own, previous, .. } = request;
     turn.plan.previous_response_id = previous.as_ref().map(|response| response.id().to_owned());
-    turn.plan.paths.stored_items = previous.as_ref().map_or(0, |response| response.item_count());
     let store = StoreOnCompletion::of(app, context, &turn.plan, own, previous, decision);
     let record = &context.record;
     if turn.plan.stream {
@@ -70,9 +71,10 @@ pub(crate) fn prepare(
     dialect: &Dialect,
     context: &RequestContext,
     options: &Options,
+    origin: BodyOrigin<'_>,
     body: Bytes,
 ) -> Result<Turn, Error> {
-    let request = dialect.read_of(context.sender, &body)?;
+    let request = dialect.read_of(origin, &body)?;
     // Keeps as few copies of a large request in memory as possible.
     drop(body);
     let runtime = app.runtime.current();

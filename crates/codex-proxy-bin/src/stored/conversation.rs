@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codex_translate::{Error, ErrorKind};
+use codex_translate::responses::{ItemForm, ItemHead};
+use codex_translate::{BodyOrigin, Error, ErrorKind, ItemOrigin, Sender};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::items::{ItemForm, ItemHead, is_reasoning, items};
+use super::items::{Item, is_reasoning, items};
 use super::response::StoredResponse;
 use super::store::Stored;
 
@@ -17,10 +18,24 @@ use super::store::Stored;
 pub(crate) struct ExpandedRequest {
     /// The body, without `previous_response_id` and with the items instead of references to them.
     pub(crate) body: Bytes,
+    /// Where the items of its input come from; `None` if they are as they were sent.
+    pub(crate) origins: Option<Vec<ItemOrigin>>,
     /// The same without the conversation before it: what is stored with the response.
     pub(crate) own: Bytes,
     /// The response that it continues.
     pub(crate) previous: Option<Arc<StoredResponse>>,
+}
+
+impl ExpandedRequest {
+    /// Returns a request that is complete as it was sent.
+    pub(crate) fn unchanged(body: Bytes) -> Self {
+        Self { own: body.clone(), body, origins: None, previous: None }
+    }
+
+    /// Returns where its body comes from.
+    pub(crate) fn origin(&self, sender: Sender) -> BodyOrigin<'_> {
+        BodyOrigin { sender, items: self.origins.as_deref() }
+    }
 }
 
 /// The conversation that a request continues.
@@ -42,7 +57,7 @@ impl Stored {
     /// The response that it continues is not stored, or an item that it refers to in addition: the client has to send
     /// the whole conversation. Or the whole is larger than `limit_bytes`.
     pub(crate) fn expand(&self, caller: &str, body: &Bytes, limit_bytes: usize) -> Result<ExpandedRequest, Error> {
-        let as_it_is = || ExpandedRequest { body: body.clone(), own: body.clone(), previous: None };
+        let as_it_is = || ExpandedRequest::unchanged(body.clone());
         if !self.may_complete(body) {
             return Ok(as_it_is());
         }
@@ -67,12 +82,18 @@ impl Stored {
             return Ok(as_it_is());
         }
         let own = completed.unwrap_or(new);
-        let before = continued.iter().flat_map(|continued| &continued.items).map(|item| &**item);
-        let whole: Vec<_> = before.chain(own.iter().map(|item| &**item)).collect();
+        let before = continued.iter().flat_map(|continued| &continued.items).map(|item| (&**item, ItemOrigin::Stored));
+        let whole = before.chain(own.iter().map(|item| (&*item.json, item.origin)));
+        let (whole, origins): (Vec<_>, Vec<_>) = whole.unzip();
         let (whole, own) = (to_raw_value(&whole).map_err(unwritable)?, own_body(&own)?);
         members.insert(Cow::Borrowed("input"), &whole);
         let body = serde_json::to_vec(&members).map_err(unwritable)?.into();
-        Ok(ExpandedRequest { body, own, previous: continued.and_then(|continued| continued.response) })
+        Ok(ExpandedRequest {
+            body,
+            origins: Some(origins),
+            own,
+            previous: continued.and_then(|continued| continued.response),
+        })
     }
 
     /// Returns the conversation up to the end of the response `id`.
@@ -101,10 +122,10 @@ impl Stored {
         &self,
         caller: &str,
         continued: Option<&Continued>,
-        new: &[Cow<'a, RawValue>],
+        new: &[Item<'a>],
         limit_bytes: usize,
-    ) -> Result<Option<Vec<Cow<'a, RawValue>>>, Error> {
-        let heads: Vec<_> = new.iter().map(|item| ItemHead::read(item.get())).collect();
+    ) -> Result<Option<Vec<Item<'a>>>, Error> {
+        let heads: Vec<_> = new.iter().map(|item| ItemHead::read(item.json.get())).collect();
         if !self.is_in_use() || heads.iter().all(|head| head.id.is_none()) {
             return Ok(None);
         }
@@ -120,7 +141,7 @@ impl Stored {
             };
             let is_there = match known.get(id) {
                 // A client can give several of its own items the same id.
-                Some(known) => !head.is_of_client || head.form == ItemForm::Reference || *known == item.get(),
+                Some(known) => !head.is_of_client || head.form == ItemForm::Reference || *known == item.json.get(),
                 None => head.form == ItemForm::Reference && !seen.insert(id),
             };
             if is_there {
@@ -131,14 +152,18 @@ impl Stored {
             match (found, continued) {
                 (Some(found), _) => {
                     is_changed = true;
-                    completed.push(Cow::Owned(found));
+                    let origin = match item.origin {
+                        ItemOrigin::Sent(index) => ItemOrigin::Referred(index),
+                        other @ (ItemOrigin::Text | ItemOrigin::Referred(_) | ItemOrigin::Stored) => other,
+                    };
+                    completed.push(Item { json: Cow::Owned(found), origin });
                 }
                 (None, Some(continued)) if head.form == ItemForm::Reference => {
                     return Err(item_not_found(&continued.id, id));
                 }
                 (None, _) => completed.push(item.clone()),
             }
-            bytes += completed.last().map_or(0, |item| item.get().len());
+            bytes += completed.last().map_or(0, |item| item.json.get().len());
             check_size(bytes, limit_bytes)?;
         }
         Ok(is_changed.then_some(completed))
@@ -154,11 +179,6 @@ impl Stored {
 }
 
 impl StoredResponse {
-    /// Returns how many items the conversation has up to the end of the response.
-    pub(crate) fn item_count(&self) -> usize {
-        self.conversation().count()
-    }
-
     /// Returns the items of the conversation up to the end of the response. Reasoning that the backend could not read
     /// is left out: it would refuse every further turn at first.
     fn conversation(&self) -> impl Iterator<Item = &str> {
@@ -210,7 +230,8 @@ impl Continued {
 ///
 /// # Errors
 /// It cannot be written.
-pub(crate) fn own_body(items: &[Cow<'_, RawValue>]) -> Result<Bytes, Error> {
+pub(crate) fn own_body(items: &[Item<'_>]) -> Result<Bytes, Error> {
+    let items: Vec<_> = items.iter().map(|item| &item.json).collect();
     serde_json::to_vec(&BTreeMap::from([("input", items)])).map(Bytes::from).map_err(unwritable)
 }
 

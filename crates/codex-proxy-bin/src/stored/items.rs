@@ -1,12 +1,22 @@
 //! The items of stored requests and responses: where they are in their text, and what identifies them.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde::{Deserialize as DeriveDeserialize, Serialize};
+use codex_translate::ItemOrigin;
+use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
+
+impl Item<'_> {
+    /// Makes an item that is not the request's own.
+    pub(crate) fn stored(json: Box<RawValue>) -> Self {
+        Self { json: Cow::Owned(json), origin: ItemOrigin::Stored }
+    }
+
+    pub(crate) fn into_owned(self) -> Item<'static> {
+        Item { json: Cow::Owned(self.json.into_owned()), origin: self.origin }
+    }
+}
 
 /// A JSON text, and the positions of the items in it.
 #[derive(Debug, Default)]
@@ -15,8 +25,15 @@ pub(super) struct ItemText {
     spans: Vec<Range<u32>>,
 }
 
+/// An item of an input, and where it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Item<'a> {
+    pub(crate) json: Cow<'a, RawValue>,
+    pub(crate) origin: ItemOrigin,
+}
+
 /// What a request or a response has.
-#[derive(DeriveDeserialize)]
+#[derive(Deserialize)]
 struct Itemised<'a> {
     #[serde(borrow, default)]
     input: Option<&'a RawValue>,
@@ -41,8 +58,8 @@ impl ItemText {
         let mut taken = Self::default();
         for item in items {
             let start = taken.text.len();
-            taken.text.push_str(item.get());
-            taken.spans.push(span(start, item.get().len()));
+            taken.text.push_str(item.json.get());
+            taken.spans.push(span(start, item.json.get().len()));
         }
         taken
     }
@@ -87,18 +104,20 @@ fn span(start: usize, length: usize) -> Range<u32> {
 ///
 /// # Errors
 /// The input is neither a text nor a list.
-pub(crate) fn items(input: &RawValue) -> Result<Vec<Cow<'_, RawValue>>, serde_json::Error> {
+pub(crate) fn items(input: &RawValue) -> Result<Vec<Item<'_>>, serde_json::Error> {
     if input.get().starts_with('"') {
         let message = UserMessage { r#type: "message", role: "user", content: input };
-        return to_raw_value(&message).map(|message| vec![Cow::Owned(message)]);
+        return to_raw_value(&message)
+            .map(|message| vec![Item { json: Cow::Owned(message), origin: ItemOrigin::Text }]);
     }
     let items: Vec<&RawValue> = serde_json::from_str(input.get())?;
-    Ok(items.into_iter().map(Cow::Borrowed).collect())
+    let sent = |(index, item)| Item { json: Cow::Borrowed(item), origin: ItemOrigin::Sent(index) };
+    Ok(items.into_iter().enumerate().map(sent).collect())
 }
 
 /// Returns whether an item is reasoning of the model.
 pub(crate) fn is_reasoning(item: &str) -> bool {
-    #[derive(DeriveDeserialize)]
+    #[derive(Deserialize)]
     struct Typed<'a> {
         #[serde(borrow, default)]
         r#type: Option<Cow<'a, str>>,
@@ -106,131 +125,9 @@ pub(crate) fn is_reasoning(item: &str) -> bool {
     serde_json::from_str(item).is_ok_and(|Typed { r#type }| r#type.as_deref() == Some("reasoning"))
 }
 
-/// What identifies an item, and how much of it is given. Absent, null and empty are one thing, as in
-/// [`item_reference`](codex_translate::responses::item_reference).
-#[derive(Debug, Default)]
-pub(super) struct ItemHead<'a> {
-    pub(super) id: Option<Cow<'a, str>>,
-    pub(super) form: ItemForm,
-    /// Whether the client wrote the item, and not the model.
-    pub(super) is_of_client: bool,
-}
-
-/// How much of an item is given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum ItemForm {
-    #[default]
-    Whole,
-    /// Only what identifies it.
-    Reference,
-    /// What the stored item may have in addition is missing: the encrypted reasoning, or the action of a search.
-    Partial,
-}
-
-impl<'a> ItemHead<'a> {
-    /// Reads an item; one that is not an object has no id.
-    pub(super) fn read(item: &'a str) -> Self {
-        serde_json::from_str(item).unwrap_or_default()
-    }
-}
-
-impl<'de> Deserialize<'de> for ItemHead<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct HeadVisitor;
-        impl<'de> Visitor<'de> for HeadVisitor {
-            type Value = ItemHead<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an item")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let (mut id, mut kind, mut role) = (None, None, None);
-                let (mut has_encrypted, mut has_status, mut has_more) = (false, false, false);
-                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-                    let value: &RawValue = map.next_value()?;
-                    match &*key {
-                        "id" => id = word(value),
-                        "type" => kind = word(value),
-                        "encrypted_content" => has_encrypted = !is_empty(value),
-                        "status" => has_status = !is_empty(value),
-                        "object" | "created_by" => {}
-                        "role" => {
-                            role = word(value);
-                            has_more |= role.is_some();
-                        }
-                        // A tool may have put out nothing.
-                        "output" => has_more |= value.get() != "null",
-                        _ => has_more |= !is_empty(value),
-                    }
-                }
-                let kind = kind.as_deref().unwrap_or_default();
-                let form = match kind {
-                    _ if id.is_none() => ItemForm::Whole,
-                    "item_reference" => ItemForm::Reference,
-                    "compaction_trigger" => ItemForm::Whole,
-                    "reasoning" if !has_encrypted => ItemForm::Partial,
-                    // Replies of 2025 had web searches without an action.
-                    "web_search_call" if has_status && !has_more => ItemForm::Partial,
-                    _ if !(has_more || has_encrypted) => ItemForm::Reference,
-                    _ => ItemForm::Whole,
-                };
-                let is_of_client = kind.ends_with("_output") || role.is_some_and(|role| role != "assistant");
-                Ok(ItemHead { id, form, is_of_client })
-            }
-        }
-        deserializer.deserialize_map(HeadVisitor)
-    }
-}
-
-/// Returns a string that is not empty.
-fn word(value: &RawValue) -> Option<Cow<'_, str>> {
-    #[derive(DeriveDeserialize)]
-    struct Word<'a>(#[serde(borrow)] Cow<'a, str>);
-    serde_json::from_str(value.get()).ok().map(|Word(word)| word).filter(|word| !word.is_empty())
-}
-
-fn is_empty(value: &RawValue) -> bool {
-    let text = value.get();
-    matches!(text, "null" | "\"\"")
-        || text.len() < 64 && {
-            let text: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-            text == "[]" || text == "{}"
-        }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn absent_null_and_empty_are_one_thing() {
-        use ItemForm::{Partial, Reference, Whole};
-        for (item, form) in [
-            (json!({"type": "item_reference", "id": "a"}), Reference),
-            (json!({"type": null, "id": "a"}), Reference),
-            (json!({"id": "a"}), Reference),
-            (json!({"type": "image_generation_call", "id": "a"}), Reference),
-            (json!({"type": "image_generation_call", "id": "a", "result": null, "action": {}, "size": ""}), Reference),
-            (json!({"type": "image_generation_call", "id": "a", "status": "completed"}), Reference),
-            (json!({"type": "web_search_call", "id": "a", "status": "completed"}), Partial),
-            (json!({"type": "compaction_trigger", "id": "a"}), Whole),
-            (json!({"type": "image_generation_call", "id": "a", "result": "x"}), Whole),
-            (json!({"type": "local_shell_call_output", "id": "a", "output": ""}), Whole),
-            (json!({"type": "local_shell_call_output", "id": "a", "output": null}), Reference),
-            (json!({"type": "image_generation_call", "id": ""}), Whole),
-            (json!({"type": "reasoning", "id": "a", "summary": []}), Partial),
-            (json!({"type": "reasoning", "id": "a", "summary": [{"text": "x"}], "encrypted_content": ""}), Partial),
-            (json!({"type": "reasoning", "id": "a", "summary": [], "encrypted_content": "x"}), Whole),
-            (json!({"role": "user", "id": "a", "content": ""}), Whole),
-            (json!({"type": "message", "role": "user", "content": "x"}), Whole),
-            (json!("x"), Whole),
-        ] {
-            assert_eq!(ItemHead::read(&item.to_string()).form, form, "{item}");
-        }
-    }
 
     #[test]
     fn items_are_found_in_their_text() {

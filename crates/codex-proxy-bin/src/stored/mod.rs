@@ -15,6 +15,6 @@ mod store;
 mod tests;
 
 pub(crate) use conversation::{Continued, ExpandedRequest, own_body};
-pub(crate) use items::{is_reasoning, items};
+pub(crate) use items::{Item, is_reasoning, items};
 pub(crate) use response::{NewResponse, StoredResponse};
 pub(crate) use store::Stored;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::items::{ItemHead, ItemText};
+use codex_translate::responses::ItemHead;
+
+use super::items::ItemText;
 
 /// The approximate size of an entry in addition to its texts.
 pub(super) const ENTRY_BYTES: usize = 256;

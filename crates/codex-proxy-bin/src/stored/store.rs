@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use codex_translate::responses::{ItemForm, ItemHead};
 use lru::LruCache;
 use serde_json::value::RawValue;
 
-use super::items::{ItemForm, ItemHead, ItemText};
+use super::items::ItemText;
 use super::response::{NewResponse, StoredResponse, chain_bytes, made_up};
 use crate::sync::lock;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codex_translate::{Error, ErrorKind};
+use codex_translate::{Error, ErrorKind, ItemOrigin};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -165,6 +165,24 @@ fn items_are_found_by_their_ids() {
     ] {
         let body = json!({"model": "m", "input": [item]});
         assert_eq!(expand(&stored, &body).unwrap(), json!([item]));
+    }
+}
+
+#[test]
+fn it_is_known_where_each_item_comes_from() {
+    use ItemOrigin::{Referred, Sent, Stored as Kept, Text};
+    let stored = Stored::new(LIMIT);
+    store(&stored, "", None, "resp_1", &json!("x"), &json!([message("msg_1", "y")]));
+    let reference = json!({"type": "item_reference", "id": "msg_1"});
+    for (body, origins) in [
+        (json!({"input": [user("a"), user("b")]}), None),
+        (json!({"input": [user("a"), reference, user("b")]}), Some(vec![Sent(0), Referred(1), Sent(2)])),
+        (json!({"input": [reference, reference, user("b")]}), Some(vec![Referred(0), Sent(2)])),
+        (continuing("resp_1", json!("z")), Some(vec![Kept, Kept, Text])),
+        (continuing("resp_1", json!([reference, user("z")])), Some(vec![Kept, Kept, Sent(1)])),
+    ] {
+        let expanded = stored.expand("", &Bytes::from(body.to_string()), LIMIT).unwrap();
+        assert_eq!(expanded.origins, origins, "{body}");
     }
 }
 

@@ -16,7 +16,7 @@ use crate::chat::{ChatRequest, Completion, ToolCall};
 use crate::error::Error;
 use crate::outcome::{Finish, ReplyId};
 use crate::plan::ReplyPlan;
-use crate::profile::{Options, Profile, Sender};
+use crate::profile::{BodyOrigin, Options, Profile};
 use crate::reply::{ChatFold, ChatPipe, Pipe, Response, ResponsesFold, ResponsesPipe};
 use crate::request::params::{self, Parameter};
 use crate::request::{Translated, normalise, to_responses};
@@ -58,7 +58,7 @@ pub struct Dialect {
     pub keepalive: &'static str,
     /// The header that marks its requests on paths that dialects share.
     pub header: Option<&'static str>,
-    read: fn(Sender, &[u8]) -> Result<AnyRequest, Error>,
+    read: fn(BodyOrigin<'_>, &[u8]) -> Result<AnyRequest, Error>,
     translate: fn(ResponsesRequest, &Profile, &Options) -> Result<Translated, Error>,
     pipe: fn(&ReplyPlan, &ReplyId) -> BoxedPipe,
     fold: fn(&ReplyPlan, &ReplyId) -> BoxedFold,
@@ -129,7 +129,7 @@ pub static RESPONSES: Dialect = Dialect {
     id_prefix: "resp_",
     keepalive: OPENAI_KEEPALIVE,
     header: None,
-    read: |sender, body| ResponsesRequest::from_json_of(sender, body).map(AnyRequest::from),
+    read: |origin, body| ResponsesRequest::from_json_of(origin, body).map(AnyRequest::from),
     translate: normalise,
     pipe: |plan, reply_id| Box::new(ResponsesPipe::new(plan, reply_id)),
     fold: |plan, reply_id| BoxedFold::new(ResponsesFold::new(plan, reply_id)),
@@ -157,16 +157,16 @@ impl Dialect {
     /// # Errors
     /// The body is not JSON, or something in it has the wrong type or is missing: a 400 with its path.
     pub fn read(&self, body: &[u8]) -> Result<AnyRequest, Error> {
-        self.read_of(Sender::Unknown, body)
+        self.read_of(BodyOrigin::default(), body)
     }
 
-    /// Parses the body of a request whose sender is known. A server that the Codex CLI may call should tell it by its
-    /// headers: its bodies are passed on as they are, and those of other clients are repaired.
+    /// Parses the body of a request whose origin is known, or only its sender. A server that the Codex CLI may call
+    /// should tell it by its headers: its bodies are passed on as they are, and those of other clients are repaired.
     ///
     /// # Errors
     /// As for [`Dialect::read`].
-    pub fn read_of(&self, sender: Sender, body: &[u8]) -> Result<AnyRequest, Error> {
-        (self.read)(sender, body).map(|request| AnyRequest { bytes: body.len(), ..request })
+    pub fn read_of<'a>(&self, origin: impl Into<BodyOrigin<'a>>, body: &[u8]) -> Result<AnyRequest, Error> {
+        (self.read)(origin.into(), body).map(|request| AnyRequest { bytes: body.len(), ..request })
     }
 
     /// Starts a streamed reply.

@@ -7,7 +7,7 @@ mod delta;
 mod event;
 mod event_parser;
 mod item;
-mod item_reference;
+mod item_head;
 mod output;
 mod raw_event;
 mod request;
@@ -24,8 +24,7 @@ pub use item::{
     CallKind, ContentPart, InputFile, InputImage, InputItem, InputMessage, InputToolCall, Opaque, OutputContent,
     ReasoningItem, Role, ToolOutput,
 };
-pub(crate) use item_reference::is_reference;
-pub use item_reference::item_reference;
+pub use item_head::{ItemForm, ItemHead};
 pub(crate) use output::{ENCRYPTED, ItemKind};
 pub use output::{ItemBody, MessagePhase, OutputItem, OutputPart};
 pub use raw_event::RawEvent;

@@ -201,15 +201,13 @@ fn the_items_of_a_responses_request_are_counted_as_the_caller_sent_them() {
         {"role": "user", "content": [{"type": "input_text", "text": "x"}, {"type": "input_image", "image_url": "data:,"}]},
         {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c", "output": "y"}]});
-    let mut paths = of_responses(&body).unwrap().plan.paths;
+    let paths = of_responses(&body).unwrap().plan.paths;
     // JSON is mentioned first.
     assert_eq!(paths.path_of("input[0].content"), None);
     assert_eq!(paths.path_of("input[1].content[1].image_url").as_deref(), Some("input[1].content[1].image_url"));
     assert_eq!(paths.path_of("input[2].name").as_deref(), Some("input[2].name"));
     assert_eq!(paths.path_of("input[3].output").as_deref(), Some("input[3].output"));
     assert_eq!(paths.path_of("text.format.type").as_deref(), Some("text.format.type"));
-    paths.stored_items = 2;
-    assert_eq!(paths.path_of("input[1]"), None);
     let text = of_responses(&json!({"model": "m", "input": "x"})).unwrap().plan.paths;
     assert_eq!(text.path_of("input[0].content[0]").as_deref(), Some("input"));
 }

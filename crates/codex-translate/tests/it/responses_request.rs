@@ -1,7 +1,8 @@
 //! Responses requests, as clients send them and as they reach the backend.
 
 use codex_translate::{
-    Dialect, Error, NoticeKind, Options, Profile, Sender, Storage, Translated, compact, normalise, responses,
+    BodyOrigin, Dialect, Error, ItemOrigin, NoticeKind, Options, Profile, Sender, Storage, Translated, compact,
+    normalise, responses,
 };
 use serde_json::{Value, json};
 
@@ -153,10 +154,33 @@ fn an_item_that_is_given_by_its_id_alone_is_named_if_it_is_not_here() {
             &["input[] repaired"],
         );
     }
+    // An image that was never made is nothing to send, and nothing of the caller's is lost.
+    for status in ["failed", "in_progress", "incomplete"] {
+        let image = json!({"type": "image_generation_call", "id": "ig_1", "status": status, "result": null});
+        let rest = json!([said("user", "x"), said("assistant", "y")]);
+        check(
+            json!({"input": [said("user", "x"), image, said("assistant", "y")]}),
+            json!({"input": rest}),
+            &["input[] repaired"],
+        );
+    }
+    // The assistant has said nothing.
+    let empty = json!({"type": "message", "id": "msg_1", "role": "assistant", "content": []});
+    check(
+        json!({"input": [said("user", "x"), empty]}),
+        json!({"input": [said("user", "x")]}),
+        &["input[].content repaired"],
+    );
     // Complete without content.
     let input = json!([said("user", "x"), {"type": "web_search_call", "id": "ws_1", "status": "completed"}]);
     let sent = json!([said("user", "x"), {"type": "web_search_call", "status": "completed"}]);
     check(json!({"input": input}), json!({"input": sent}), &[]);
+}
+
+fn without_ids(input: &Value) -> Value {
+    let mut input = input.clone();
+    input.as_array_mut().unwrap().iter_mut().for_each(|item| drop(item.as_object_mut().unwrap().remove("id")));
+    input
 }
 
 #[test]
@@ -175,11 +199,6 @@ fn items_with_one_id_are_one_item() {
     let mut message = said("assistant", "é");
     message["id"] = json!("msg_1");
     let once = json!([said("user", "x"), reasoning, call, search, message, output]);
-    let without_ids = |input: &Value| -> Value {
-        let mut input = input.clone();
-        input.as_array_mut().unwrap().iter_mut().for_each(|item| drop(item.as_object_mut().unwrap().remove("id")));
-        input
-    };
     let twice = json!([
         said("user", "x"),
         reasoning,
@@ -205,29 +224,80 @@ fn items_with_one_id_are_one_item() {
 }
 
 #[test]
-fn other_items_with_one_id_are_an_error_if_the_id_is_one_of_openais() {
+fn other_items_with_one_id_are_items_of_their_own() {
     let message = |id: &str, text: &str| {
         let mut message = said("assistant", text);
         message["id"] = json!(id);
         message
     };
-    for (first, second) in [
-        (message("msg_1", "a"), message("msg_1", "b")),
-        (
-            json!({"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}),
-            json!({"type": "function_call", "id": "fc_1", "call_id": "d", "name": "f", "arguments": "{}"}),
-        ),
+    let call = |call_id: &str, arguments: &str| json!({"type": "function_call", "id": "fc_1", "call_id": call_id, "name": "f", "arguments": arguments});
+    let output = |call_id: &str| json!({"type": "function_call_output", "call_id": call_id, "output": "y"});
+    let reasoning =
+        |content: &str| json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": content});
+    for input in [
+        // openai-agents gives all items of other providers one id; the AI SDK makes a message of each part of one.
+        json!([message("__fake_id__", "a"), said("user", "x"), message("__fake_id__", "b")]),
+        json!([message("msg_1", "a"), message("msg_1", "b"), said("user", "x"), message("msg_1", "c")]),
+        json!([call("c", "{}"), output("c"), call("d", "{}"), output("d")]),
+        json!([reasoning("a"), said("assistant", "y"), reasoning("b"), said("assistant", "z")]),
     ] {
-        let error = rejected(json!({"model": "m", "input": [first, said("user", "x"), second]}));
-        assert_eq!((error.status_hint(), error.param()), (400, Some("input")));
-        assert!(error.message().starts_with("Duplicate item found with id "), "{error}");
+        check(json!({"input": input}), json!({"input": without_ids(&input)}), &[]);
     }
-    let without_id = |text: &str| said("assistant", text);
-    // openai-agents gives all items of other providers one id; the AI SDK makes a message of each part of one.
-    let fake = json!([message("__fake_id__", "a"), said("user", "x"), message("__fake_id__", "b")]);
-    check(json!({"input": fake}), json!({"input": [without_id("a"), said("user", "x"), without_id("b")]}), &[]);
-    let parts = json!([message("msg_1", "a"), message("msg_1", "b"), said("user", "x")]);
-    check(json!({"input": parts}), json!({"input": [without_id("a"), without_id("b"), said("user", "x")]}), &[]);
+    // The arguments differ.
+    let input = json!([call("c", "{\"a\":1}"), output("c"), call("c", "{\"a\":2}"), output("c")]);
+    let mut sent = without_ids(&input);
+    sent[2]["call_id"] = json!("c_2");
+    sent[3]["call_id"] = json!("c_2");
+    check(json!({"input": input}), json!({"input": sent}), &["input repaired"]);
+}
+
+/// Translates a body whose `input` was completed.
+fn completed(input: &Value, origins: &[ItemOrigin]) -> Result<Translated, Error> {
+    let origin = BodyOrigin { items: Some(origins), ..BodyOrigin::default() };
+    let body = json!({"model": "m", "input": input}).to_string();
+    let request = responses::ResponsesRequest::from_json_of(origin, body.as_bytes())?;
+    normalise(request, &Profile::permissive("m"), &Options::default())
+}
+
+#[test]
+fn a_stored_item_is_never_a_reference_and_never_an_error() {
+    let user = said("user", "x");
+    for (item, is_sent) in [
+        (json!({"type": "image_generation_call", "id": "ig_1", "status": "failed", "result": null}), false),
+        (json!({"type": "image_generation_call", "id": "ig_1", "status": "completed"}), false),
+        (json!({"type": "message", "id": "msg_1", "role": "assistant", "content": []}), false),
+        (json!({"type": "message", "id": "msg_1"}), false),
+        (json!({"type": "compaction", "id": "cmp_1", "encrypted_content": ""}), false),
+        (json!({"type": "function_call", "id": "fc_1", "call_id": "c", "name": "", "arguments": ""}), true),
+        (json!({"type": "function_call", "id": "fc_1", "call_id": "", "name": "", "arguments": ""}), true),
+        (json!({"type": "item_reference", "id": "x_1"}), false),
+        (json!({"id": "x_1"}), false),
+        (json!({"type": "something_new", "id": "x_1"}), true),
+    ] {
+        for origin in [ItemOrigin::Stored, ItemOrigin::Referred(0)] {
+            let origins = [origin, ItemOrigin::Sent(1)];
+            let translated = completed(&json!([item, user]), &origins).unwrap();
+            let sent = sent(&translated)["input"].as_array().unwrap().clone();
+            assert_eq!((sent.len() > 1, sent.last()), (is_sent, Some(&user)), "{item}");
+            assert!(is_sent || !translated.notices.is_empty(), "{item} is left out with a notice");
+        }
+    }
+}
+
+#[test]
+fn stored_items_with_one_id_are_each_an_item() {
+    let call = json!({"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"});
+    let output = json!({"type": "function_call_output", "call_id": "c", "output": "y"});
+    let message = json!({"type": "message", "id": "msg_0", "role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]});
+    let input = json!([call, output, message, call, output, message, message]);
+    use ItemOrigin::{Sent, Stored};
+    let origins = [Stored, Stored, Stored, Stored, Stored, Sent(0), Sent(1)];
+    let translated = completed(&input, &origins).unwrap();
+    let kinds: Vec<_> =
+        sent(&translated)["input"].as_array().unwrap().iter().map(|item| item["type"].clone()).collect();
+    // Of its own items, the caller has sent one twice.
+    let (call, output) = ("function_call", "function_call_output");
+    assert_eq!(kinds, [call, output, "message", call, output, "message"]);
 }
 
 #[test]
@@ -375,7 +445,7 @@ fn settings() {
 #[test]
 fn new_members_of_the_public_api_are_forwarded_or_dropped() {
     let tool = json!({"type": "custom", "name": "f", "defer_loading": true});
-    let image = json!({"type": "image_generation_call", "status": "failed", "result": ""});
+    let image = json!({"type": "image_generation_call", "status": "completed", "result": "iVBO"});
     let mut replayed = image.clone();
     replayed["error"] = json!({"code": "image_too_large"});
     replayed["svg_usage"] = json!({"svg_tokens": 1});

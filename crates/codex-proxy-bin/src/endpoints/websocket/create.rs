@@ -1,15 +1,14 @@
 //! `response.create`: a Responses request with a few members of its own.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codex_translate::{Error, ErrorKind};
+use codex_translate::{Error, ErrorKind, ItemOrigin};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::endpoints::websocket::remembered::RememberedResponses;
-use crate::stored::{Continued, Stored, StoredResponse, items, own_body};
+use crate::stored::{Continued, Item, Stored, StoredResponse, items, own_body};
 
 /// Members that are not part of the request's body.
 const ENVELOPE: [&str; 6] = ["type", "stream_id", "generate", "previous_response_id", "stream", "background"];
@@ -20,7 +19,7 @@ pub(super) struct Create {
     /// The members of the request's body except its input.
     members: BTreeMap<String, Box<RawValue>>,
     /// The input, if there is any.
-    input: Option<Vec<Box<RawValue>>>,
+    input: Option<Vec<Item<'static>>>,
     /// The response that it continues.
     previous: Option<String>,
     /// The size of the frame.
@@ -33,6 +32,8 @@ pub(super) struct Create {
 #[derive(Debug, Default)]
 pub(super) struct WholeInput {
     pub(super) items: Option<Vec<Box<RawValue>>>,
+    /// Where each of the items comes from.
+    pub(super) origins: Vec<ItemOrigin>,
     /// The request to store with the response, if it is not all of it.
     pub(super) own: Option<Bytes>,
     /// The stored response that it continues.
@@ -60,11 +61,17 @@ impl Create {
 
     /// Returns the request that continues the response `id` of this one with more input, with the same settings.
     pub(super) fn successor(self, id: &str, input: Vec<Box<RawValue>>) -> Self {
-        Self { input: Some(input), previous: Some(id.to_owned()), generate: true, ..self }
+        Self {
+            input: Some(input.into_iter().map(Item::stored).collect()),
+            previous: Some(id.to_owned()),
+            generate: true,
+            ..self
+        }
     }
 
     /// Puts `items` before its own input.
-    pub(super) fn prepend(&mut self, mut items: Vec<Box<RawValue>>) {
+    pub(super) fn prepend(&mut self, items: Vec<Box<RawValue>>) {
+        let mut items: Vec<_> = items.into_iter().map(Item::stored).collect();
         items.extend(self.input.take().unwrap_or_default());
         self.input = Some(items);
     }
@@ -104,13 +111,15 @@ impl Create {
         if new.is_none() && continued.is_none() {
             return Ok(WholeInput::default());
         }
-        let new: Vec<_> = new.unwrap_or_default().into_iter().map(Cow::Owned).collect();
+        let new = new.unwrap_or_default();
         let new = stored.completed(caller, continued.as_ref(), &new, limit_bytes)?.unwrap_or(new);
         let (mut items, previous) =
             continued.map(|continued| (continued.items, continued.response)).unwrap_or_default();
         let own = previous.is_some().then(|| own_body(&new)).transpose()?;
-        items.extend(new.into_iter().map(Cow::into_owned));
-        Ok(WholeInput { items: Some(items), own, previous })
+        let mut origins = vec![ItemOrigin::Stored; items.len()];
+        origins.extend(new.iter().map(|item| item.origin));
+        items.extend(new.into_iter().map(|item| item.json.into_owned()));
+        Ok(WholeInput { items: Some(items), origins, own, previous })
     }
 
     /// Returns the body of the same request to `POST /v1/responses`.
@@ -142,9 +151,9 @@ fn member<T: serde::de::DeserializeOwned>(
     })
 }
 
-fn owned(input: &RawValue) -> Result<Vec<Box<RawValue>>, Error> {
+fn owned(input: &RawValue) -> Result<Vec<Item<'static>>, Error> {
     let items = items(input).map_err(|_| Error::invalid("input", "`input` must be a string or an array of items"))?;
-    Ok(items.into_iter().map(Cow::into_owned).collect())
+    Ok(items.into_iter().map(Item::into_owned).collect())
 }
 
 fn unwritable(error: serde_json::Error) -> Error {

@@ -4,7 +4,6 @@
 //! Accepted input is with its turn until that ends, in [`PendingSteers`] while the response waits for results of its
 //! client, and with the successor until that begins. If it gets no further, it is returned to the client.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use codex_client::ids::random_hex;
@@ -125,7 +124,7 @@ impl Steer {
         // It was read from JSON, and is a text or a list.
         let input = to_raw_value(&self.input).ok();
         let items = input.as_ref().and_then(|input| items(input).ok()).unwrap_or_default();
-        items.into_iter().map(Cow::into_owned).collect()
+        items.into_iter().map(|item| item.json.into_owned()).collect()
     }
 }
 

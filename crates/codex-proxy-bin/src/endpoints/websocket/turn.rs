@@ -9,7 +9,7 @@ use std::time::Duration;
 use codex_client::ids::reply_id;
 use codex_client::{Relay, ReplyPart, Turn};
 use codex_translate::responses::required_input;
-use codex_translate::{Dialect, Error, EventBuffer, Notice, Options, Pipe, ResponsesPipe, dialect};
+use codex_translate::{BodyOrigin, Dialect, Error, EventBuffer, Notice, Options, Pipe, ResponsesPipe, dialect};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -365,7 +365,7 @@ fn prepare(
     let context = RequestContext::read(&head.headers, caller(&runtime.access, head), guard.record())?;
     let (stored, caller, limit_bytes) = (&app.stored, &context.caller.id, runtime.limits.body_bytes);
     let previous = create.previous().map(str::to_owned);
-    let WholeInput { items: input, own, previous: response } =
+    let WholeInput { items: input, origins, own, previous: response } =
         create.whole_input(remembered, stored, caller, limit_bytes)?;
     let body = match &input {
         // A warm-up may come before any input (docs/backend.md §4); the rest of it is checked as that of any request.
@@ -381,9 +381,8 @@ fn prepare(
         false => StoringDecision::never(),
     };
     let options = Options { storage: decision.storage.clone(), ..context.options.clone() };
-    let mut turn = endpoints::prepare(app, DIALECT, &context, &options, body)?;
-    // How many items precede those of the request is not known here: no path is better than a wrong one.
-    turn.plan.paths.stored_items = if previous.is_some() { usize::MAX } else { 0 };
+    let origin = BodyOrigin { sender: context.sender, items: Some(&origins) };
+    let mut turn = endpoints::prepare(app, DIALECT, &context, &options, origin, body)?;
     turn.plan.previous_response_id = previous;
     let store = StoreOnCompletion::of(app, &context, &turn.plan, own, response, decision);
     let input = remembered.retain(input.unwrap_or_default());

@@ -6,45 +6,48 @@
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::mem::discriminant;
 use std::ops::Range;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, ErrorKind};
-use crate::json::{Members, Node, find};
+use crate::json::{Members, Node, find, is_same_value};
 use crate::notice::Notices;
+use crate::paths::ItemOrigin;
 use crate::responses::{InputItem, Opaque};
-
-/// The prefixes of the ids that OpenAI gives to items (docs/backend.md §2.7).
-const PREFIXES: &[&str] =
-    &["amsg_", "at_", "cmp_", "ctc_", "ctco_", "fc_", "fco_", "ig_", "lsh_", "msg_", "rs_", "tsc_", "tso_", "ws_"];
 
 /// The ids of the items that were read, and where those items are.
 #[derive(Debug, Default)]
-pub(super) struct KnownItems<'a>(HashMap<Cow<'a, str>, Range<usize>>);
+pub(super) struct KnownItems<'a> {
+    /// Those that the caller has sent, or referred to.
+    own: HashMap<Cow<'a, str>, Range<usize>>,
+    /// Those of the stored conversation. Each was another item when it was stored, whatever its id.
+    stored: HashMap<Cow<'a, str>, Range<usize>>,
+}
 
 impl<'a> KnownItems<'a> {
-    /// Records that the items from `start` on were read from the item `id`, and removes them if it was read before.
+    /// Records that the items from `start` on were read from the item `id`, and removes them if the caller has sent
+    /// that item before.
     ///
-    /// Two items with one id are one item if they have the same content. Others are an error, as in the public API, if
-    /// the id is one of OpenAI's: elsewhere, one id may stand for many items. A message that follows the one with its
-    /// id is the rest of it: the AI SDK makes a message of each of its parts.
-    ///
-    /// # Errors
-    /// Another item has the same id: a 400.
+    /// Two items with one id are one item if they have the same content. Elsewhere, one id may stand for many items:
+    /// openai-agents gives all items of other providers one, and the AI SDK makes a message of each part of a message.
     pub(super) fn add(
         &mut self,
         id: Cow<'a, str>,
+        origin: ItemOrigin,
         items: &mut Vec<InputItem>,
         start: usize,
         notices: &mut Notices,
-    ) -> Result<(), Error> {
-        let first = match self.0.entry(id.clone()) {
+    ) {
+        if origin == ItemOrigin::Stored {
+            self.stored.insert(id, start..items.len());
+            return;
+        }
+        let first = match self.own.entry(id) {
             Entry::Vacant(vacant) => {
                 vacant.insert(start..items.len());
-                return Ok(());
+                return;
             }
             Entry::Occupied(occupied) => occupied.into_mut(),
         };
@@ -52,20 +55,14 @@ impl<'a> KnownItems<'a> {
             notices.repaired("input[]", "dropped an item with the `id` of an earlier one: they are one item");
             keep_readable(items, first.clone(), start);
             items.truncate(start);
-        } else if first.end == start && is_rest(items, first.clone(), start) {
+        } else if first.end == start {
             first.end = items.len();
-        } else if is_alike(items, first.clone(), start) && PREFIXES.iter().any(|prefix| id.starts_with(prefix)) {
-            // OpenAI's words.
-            let message =
-                format!("Duplicate item found with id {id}. Remove duplicate items from your input and try again.");
-            return Err(Error::invalid("input", message));
         }
-        Ok(())
     }
 
     /// Returns the id that the call with the item id `id` shares with its output.
     pub(super) fn call_id(&self, id: &str, items: &[InputItem]) -> Option<String> {
-        let of_item = self.0.get(id).and_then(|range| items.get(range.clone()));
+        let of_item = self.own.get(id).or_else(|| self.stored.get(id)).and_then(|range| items.get(range.clone()));
         let calls = of_item.into_iter().flatten().chain(items.iter().filter(|item| item.call_id() == Some(id)));
         calls.filter_map(InputItem::call_id).next().map(str::to_owned)
     }
@@ -97,9 +94,17 @@ fn is_again(items: &[InputItem], first: Range<usize>, start: usize) -> bool {
 fn is_one(one: &InputItem, other: &InputItem) -> bool {
     match (one, other) {
         // Each copy may have a part of the summary, which is not for the model.
-        (InputItem::Reasoning(_), InputItem::Reasoning(_)) => true,
+        (InputItem::Reasoning(one), InputItem::Reasoning(other)) => {
+            match (&one.encrypted_content, &other.encrypted_content) {
+                (Some(one), Some(other)) => one == other,
+                (None, _) | (_, None) => true,
+            }
+        }
         // Clients write arguments with other spacing.
-        (InputItem::Call(one), InputItem::Call(other)) => (one.kind, &one.call_id) == (other.kind, &other.call_id),
+        (InputItem::Call(one), InputItem::Call(other)) => {
+            (one.kind, &one.call_id, &one.name) == (other.kind, &other.call_id, &other.name)
+                && (one.input == other.input || is_same_value(&one.input, &other.input))
+        }
         (InputItem::Output(one), InputItem::Output(other)) => one == other,
         (InputItem::Message(one), InputItem::Message(other)) => {
             (&one.role, &one.content) == (&other.role, &other.content)
@@ -115,25 +120,9 @@ fn is_one(one: &InputItem, other: &InputItem) -> bool {
     }
 }
 
-/// Returns whether the items from `start` on are of the same type as those at `first`.
-fn is_alike(items: &[InputItem], first: Range<usize>, start: usize) -> bool {
-    let kind = |at: usize| items.get(at).map(|item| (discriminant(item), item.opaque().map(|item| &item.kind)));
-    !first.is_empty() && kind(first.start) == kind(start)
-}
-
 /// Parses a value; one that is nested too deeply is its text.
 fn parsed(raw: &RawValue) -> Value {
     serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().into())
-}
-
-/// Returns whether the items from `start` on are the rest of the message at `first`.
-fn is_rest(items: &[InputItem], first: Range<usize>, start: usize) -> bool {
-    let message = |item: Option<&InputItem>| match item {
-        Some(InputItem::Message(message)) => Some(message.role.clone()),
-        _ => None,
-    };
-    let role = message(items.get(first.start));
-    role.is_some() && items.iter().skip(start).all(|item| message(Some(item)) == role)
 }
 
 /// Keeps the encrypted reasoning of the copy at `start` if the first one has none.

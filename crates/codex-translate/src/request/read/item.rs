@@ -9,10 +9,11 @@ use super::{content, output, tools};
 use crate::error::Error;
 use crate::json::{Members, Node, Path, Raw, ValueKind, find, to_raw};
 use crate::notice::Notices;
+use crate::paths::ItemOrigin;
 use crate::request::read::shape::Shape;
 use crate::request::schema::Strict;
 use crate::responses::{
-    CallKind, InputItem, InputMessage, InputToolCall, Opaque, ReasoningItem, Role, ToolOutput, is_reference,
+    CallKind, InputItem, InputMessage, InputToolCall, ItemForm, ItemHead, Opaque, ReasoningItem, Role, ToolOutput,
 };
 
 /// The key that only the Codex CLI writes on its items (docs/backend.md §9).
@@ -86,24 +87,49 @@ impl<'a> ItemReader<'a> {
     /// Reads one item.
     ///
     /// # Errors
-    /// Something in it has the wrong type or is missing, or another item has its id: a 400 with its path. It refers to
-    /// an item that is not here: a 404 that names that item. Only reasoning may be missing: the model can do without.
-    pub(super) fn read(&mut self, at: &Path<'_>, members: Members<'a>, notices: &mut Notices) -> Result<(), Error> {
+    /// Something in it has the wrong type or is missing: a 400 with its path. It refers to an item that is not here: a
+    /// 404 that names that item. Only reasoning may be missing: the model can do without. A stored item is no error,
+    /// because its caller cannot mend it.
+    pub(super) fn read(
+        &mut self,
+        origin: ItemOrigin,
+        at: &Path<'_>,
+        members: Members<'a>,
+        notices: &mut Notices,
+    ) -> Result<(), Error> {
+        let start = self.items.items().len();
+        match self.read_any(origin, at, members, notices) {
+            Err(_) if origin.is_stored() => {
+                self.items.items().truncate(start);
+                notices.repaired("input[]", "left out a stored item that cannot be sent again");
+                Ok(())
+            }
+            read => read,
+        }
+    }
+
+    fn read_any(
+        &mut self,
+        origin: ItemOrigin,
+        at: &Path<'_>,
+        members: Members<'a>,
+        notices: &mut Notices,
+    ) -> Result<(), Error> {
         let kind = kind_of(at, &members)?;
         if self.from_cli && kind != REFERENCE {
             self.items.push(InputItem::Verbatim(verbatim(&kind, &members)?));
             return Ok(());
         }
-        let id = identity::id_of(&members);
-        if kind != "reasoning"
-            && let Some(id) = &id
-            && is_reference(&members)
-        {
-            return Err(identity::not_found(id));
+        let ItemHead { id, form, .. } = ItemHead::of(&members);
+        if form == ItemForm::Reference && !origin.is_stored() {
+            return Err(identity::not_found(&id.unwrap_or_default()));
         }
         let start = self.items.items().len();
         self.read_whole(at, &kind, members, notices)?;
-        id.map_or(Ok(()), |id| self.known.add(id, self.items.items(), start, notices))
+        if let Some(id) = id {
+            self.known.add(id, origin, self.items.items(), start, notices);
+        }
+        Ok(())
     }
 
     /// Reads an item that is given in full.
@@ -125,6 +151,11 @@ impl<'a> ItemReader<'a> {
             }
             "custom_tool_call_output" => InputItem::Output(self.output(at, &members, CallKind::Custom, notices)?),
             "reasoning" => InputItem::Reasoning(reasoning(at, &members, notices)?),
+            // It has failed, or was interrupted: there is nothing to see.
+            "image_generation_call" if find(&members, "result").is_none_or(|raw| Node::root(raw).is_blank()) => {
+                notices.repaired(at.without_indexes(), "left out an image that was not made");
+                return Ok(());
+            }
             // A content part instead of an item is treated as a message of the user.
             "text" | "input_text" | "input_image" | "input_file" | "image_url" => {
                 let content =
@@ -233,7 +264,7 @@ fn kind_of(at: &Path<'_>, members: &Members<'_>) -> Result<String, Error> {
     match find(members, "type") {
         Some(raw) => at.key("type", raw).string(),
         None if find(members, "role").is_some() => Ok("message".to_owned()),
-        None if is_reference(members) => Ok(REFERENCE.to_owned()),
+        None if ItemHead::of(members).form == ItemForm::Reference => Ok(REFERENCE.to_owned()),
         None => Err(at.missing("type")),
     }
 }

@@ -33,6 +33,9 @@ const LEFTOVERS: &[&str] = &[
 /// The name for a tool call in the history without one; the backend rejects an empty name (docs/backend.md §2.7).
 const UNNAMED: &str = "unnamed_tool";
 
+/// What becomes of a message without content, which the backend refuses.
+const NOTHING_SAID: &str = "dropped a message without content";
+
 /// Reads messages, one at a time.
 ///
 /// A message becomes one item or several: an assistant's calls follow its text as items of their own.
@@ -139,7 +142,7 @@ impl MessageReader {
             name_speaker(&role, name, &mut content, at, notices);
         }
         if content.is_empty() {
-            notices.repaired(at.place("content"), "dropped a message without content");
+            notices.repaired(at.place("content"), NOTHING_SAID);
             return Ok(());
         }
         self.items.push(InputItem::Message(InputMessage { role, content, phase: fields.phase }));
@@ -156,7 +159,8 @@ impl MessageReader {
             said.extract_if(.., |part| matches!(part, ContentPart::Image(_) | ContentPart::File(_))).collect();
         said.retain(|part| !part.as_text().is_some_and(TextBuf::is_empty));
         said.extend(fields.refusal.filter(|refusal| !refusal.is_empty()).map(ContentPart::Refusal));
-        if !said.is_empty() {
+        let said_nothing = said.is_empty();
+        if !said_nothing {
             self.items.push(InputItem::Message(InputMessage {
                 role: Role::Assistant,
                 content: said,
@@ -169,6 +173,10 @@ impl MessageReader {
         // The backend takes no image of the assistant's.
         notices.trail.shown = shown.len();
         shown.extend(fields.images);
+        let is_item = self.shape == Shape::Responses;
+        if is_item && said_nothing && shown.is_empty() && fields.calls.is_empty() && fields.legacy_call.is_none() {
+            notices.repaired(at.place("content"), NOTHING_SAID);
+        }
         if !shown.is_empty() {
             self.items.push(InputItem::Message(InputMessage { role: Role::User, content: shown, phase: None }));
         }

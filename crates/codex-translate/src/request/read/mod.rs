@@ -29,8 +29,8 @@ pub(crate) use tools::{list as tools, web_search};
 use crate::chat::ChatRequest;
 use crate::error::Error;
 use crate::json::{self, Members, Path, TextBuf};
-use crate::paths::ItemSource;
-use crate::profile::Sender;
+use crate::paths::{ItemOrigin, ItemSource};
+use crate::profile::{BodyOrigin, Sender};
 use crate::request::body::{ParsedBody, Shallow};
 use crate::request::{echo, params};
 use crate::responses::{InputItem, InputMessage, ResponsesRequest, Role};
@@ -54,7 +54,7 @@ impl ChatRequest {
     /// # Ok::<(), codex_translate::Error>(())
     /// ```
     pub fn from_json(body: &[u8]) -> Result<Self, Error> {
-        read(body, Shape::Chat, Sender::Unknown).map(Self)
+        read(body, Shape::Chat, BodyOrigin::default()).map(Self)
     }
 
     /// Makes the request of one message of the user.
@@ -96,15 +96,15 @@ impl ResponsesRequest {
     /// # Ok::<(), codex_translate::Error>(())
     /// ```
     pub fn from_json(body: &[u8]) -> Result<Self, Error> {
-        Self::from_json_of(Sender::Unknown, body)
+        Self::from_json_of(BodyOrigin::default(), body)
     }
 
-    /// Parses the body of a request to `/v1/responses` whose sender is known.
+    /// Parses the body of a request to `/v1/responses` whose origin is known, or only its sender.
     ///
     /// # Errors
     /// As for [`ResponsesRequest::from_json`].
-    pub fn from_json_of(sender: Sender, body: &[u8]) -> Result<Self, Error> {
-        read(body, Shape::Responses, sender)
+    pub fn from_json_of<'a>(origin: impl Into<BodyOrigin<'a>>, body: &[u8]) -> Result<Self, Error> {
+        read(body, Shape::Responses, origin.into())
     }
 
     /// Makes the request of one message of the user; set further members as fields.
@@ -137,7 +137,7 @@ fn prompt(shape: Shape, model: String, text: TextBuf) -> ResponsesRequest {
 ///
 /// # Errors
 /// The body is invalid: a 400 with the path of what is wrong.
-fn read(body: &[u8], path: Shape, sender: Sender) -> Result<ResponsesRequest, Error> {
+fn read(body: &[u8], path: Shape, origin: BodyOrigin<'_>) -> Result<ResponsesRequest, Error> {
     let text = json::text(body)?;
     let ParsedBody { members, messages, input } = ParsedBody::parse(&text)?;
     let shape = match path {
@@ -150,7 +150,7 @@ fn read(body: &[u8], path: Shape, sender: Sender) -> Result<ResponsesRequest, Er
     request.local.conventions = shape.conventions();
     request.local.sources.is_chat = shape == Shape::Chat;
     request.local.sources.set("model");
-    request.local.from_cli = sender == Sender::CodexCli && (path, shape) == (Shape::Responses, Shape::Responses);
+    request.local.from_cli = origin.sender == Sender::CodexCli && (path, shape) == (Shape::Responses, Shape::Responses);
     if matches!(text, Cow::Owned(_)) {
         request.notices.repaired("*", "replaced a lone surrogate with U+FFFD");
     }
@@ -166,7 +166,7 @@ fn read(body: &[u8], path: Shape, sender: Sender) -> Result<ResponsesRequest, Er
     let conversation = conversation.ok_or_else(|| root.missing(name))?;
     match shape {
         Shape::Chat => read_messages(&mut request, conversation, &root.member(name))?,
-        Shape::Responses => read_input(&mut request, conversation, &root.member(name))?,
+        Shape::Responses => read_input(&mut request, conversation, origin.items, &root.member(name))?,
     }
     if unread.is_some() {
         request.notices.dropped(other, "unknown parameter");
@@ -199,14 +199,19 @@ fn read_messages(request: &mut ResponsesRequest, list: Shallow<'_>, at: &Path<'_
         let form = MessageForm::of(&members, true, &mut notices.trail);
         let start = reader.items().len();
         reader.read(&at.element(index), members, notices)?;
-        form.trace(index, &reader.items()[start..], &notices.trail, sources);
+        form.trace(Some(index), &reader.items()[start..], &notices.trail, sources);
     }
     request.input = reader.into_items();
     Ok(())
 }
 
 /// Reads `input`, which may be a string. The backend accepts only a list (docs/backend.md §2.5).
-fn read_input(request: &mut ResponsesRequest, input: Shallow<'_>, at: &Path<'_>) -> Result<(), Error> {
+fn read_input(
+    request: &mut ResponsesRequest,
+    input: Shallow<'_>,
+    origins: Option<&[ItemOrigin]>,
+    at: &Path<'_>,
+) -> Result<(), Error> {
     if let Shallow::String(text) = input {
         request.input.push(InputItem::Message(InputMessage::text(Role::User, text.into_owned())));
         request.local.sources.is_text = true;
@@ -216,12 +221,15 @@ fn read_input(request: &mut ResponsesRequest, input: Shallow<'_>, at: &Path<'_>)
     let items = objects(input, at, "must contain at least one item")?;
     request.local.from_cli |= items.iter().any(item::is_of_cli);
     let mut reader = ItemReader::new(request.local.from_cli, items.len());
-    let (notices, sources) = (&mut request.notices, &mut request.local.sources.items);
+    let sources = &mut request.local.sources;
     for (index, members) in items.into_iter().enumerate() {
-        let form = MessageForm::of(&members, false, &mut notices.trail);
+        let origin = origins
+            .map_or(ItemOrigin::Sent(index), |origins| origins.get(index).copied().unwrap_or(ItemOrigin::Stored));
+        sources.is_text |= origin == ItemOrigin::Text;
+        let form = MessageForm::of(&members, false, &mut request.notices.trail);
         let start = reader.items().len();
-        reader.read(&at.element(index), members, notices)?;
-        form.trace(index, &reader.items()[start..], &notices.trail, sources);
+        reader.read(origin, &at.element(origin.index().unwrap_or(index)), members, &mut request.notices)?;
+        form.trace(origin.index(), &reader.items()[start..], &request.notices.trail, &mut sources.items);
     }
     request.input = reader.into_items();
     Ok(())

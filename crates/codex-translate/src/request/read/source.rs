@@ -36,9 +36,15 @@ impl MessageForm {
         }
     }
 
-    /// Appends the sources of the items that the message at `index` became.
-    pub(super) fn trace(&self, index: usize, items: &[InputItem], trail: &Trail, sources: &mut Vec<ItemSource>) {
-        let index = u32::try_from(index).ok();
+    /// Appends the sources of the items that the message at the caller's `index` became.
+    pub(super) fn trace(
+        &self,
+        index: Option<usize>,
+        items: &[InputItem],
+        trail: &Trail,
+        sources: &mut Vec<ItemSource>,
+    ) {
+        let index = index.and_then(|index| u32::try_from(index).ok());
         let mut listed = 0..;
         let legacy = items.iter().rposition(|item| matches!(item, InputItem::Call(call) if is_legacy(&call.call_id)));
         for (at, item) in items.iter().enumerate() {
