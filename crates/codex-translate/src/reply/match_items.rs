@@ -5,15 +5,18 @@
 //!
 //! * A call is its `call_id`, which the client answers: the same `call_id` is the same call.
 //! * Other items are matched by id.
-//! * What is left in the last event is the next item of its type: saying a text twice is worse than not adding one
-//!   that no event has mentioned. Two calls with different `call_id`s stay two.
+//! * What is left in the last event is matched by what it says.
+//! * What says nothing, or has no id, is the next item of its type.
+//!
+//! What is left then is new: two calls with different `call_id`s, and two texts with different ids, stay two.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::bounds::MAX_OUTPUT_ITEMS;
 use crate::error::Error;
-use crate::responses::{ItemBody, OutputItem};
+use crate::json::Text;
+use crate::responses::{ItemBody, OutputItem, TextKind};
 
 /// How an item is identified. What it does not have is empty.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub(crate) struct KnownItem<'a> {
     pub(crate) id: Cow<'a, str>,
     pub(crate) call_id: Cow<'a, str>,
     pub(crate) type_name: Cow<'a, str>,
+    /// What it says, if that has to be known.
+    saying: String,
 }
 
 /// The indexes of calls.
@@ -65,16 +70,28 @@ impl CallIndexes {
     }
 }
 
-/// Returns the index of each item of `output`; `known` are the items of earlier events, by ascending index.
+/// Returns the index of each item of `output`; `known` are the items of earlier events, by ascending index. `saying`
+/// returns what the item at an index says, as [`saying_of`] does.
 ///
 /// # Errors
-/// No index is left for an unknown item.
+/// No index is left for an unknown item, or `saying` fails.
 pub(crate) fn match_items<'a>(
     known: impl Iterator<Item = (u64, KnownItem<'a>)>,
+    saying: impl Fn(u64) -> Result<String, Error>,
     output: &[OutputItem<'_>],
 ) -> Result<Vec<u64>, Error> {
-    let (indexes, known): (Vec<u64>, Vec<KnownItem<'_>>) = known.unzip();
-    let output: Vec<_> = output.iter().map(KnownItem::of).collect();
+    let (indexes, mut known): (Vec<u64>, Vec<KnownItem<'_>>) = known.unzip();
+    let mut items: Vec<_> = output.iter().map(KnownItem::of).collect();
+    let mut aligned = align_by_id(&known, &items);
+    if aligned.contains(&None) {
+        for (item, index) in known.iter_mut().zip(&indexes) {
+            item.saying = saying(*index)?;
+        }
+        for (item, body) in items.iter_mut().zip(output) {
+            item.saying = saying_of(body);
+        }
+        align_the_rest(&known, &items, &mut aligned);
+    }
     let mut next = indexes.last().map_or(Some(0), |last| last.checked_add(1));
     let index = |at: Option<usize>| match at {
         Some(at) => Ok(indexes[at]),
@@ -84,7 +101,29 @@ pub(crate) fn match_items<'a>(
             Ok(index)
         }
     };
-    align(&known, &output).into_iter().map(index).collect()
+    aligned.into_iter().map(index).collect()
+}
+
+/// Returns what an item says: its texts, or its image. It is empty for other items.
+pub(crate) fn saying_of(item: &OutputItem<'_>) -> String {
+    match &item.body {
+        ItemBody::Image { result: Some(result), .. } => result.decode().into_owned(),
+        ItemBody::Message { .. }
+        | ItemBody::Reasoning { .. }
+        | ItemBody::Call { .. }
+        | ItemBody::Image { result: None, .. }
+        | ItemBody::WebSearch { .. }
+        | ItemBody::Other(_) => saying_of_texts(item.texts()),
+    }
+}
+
+/// Returns what an item with these texts says.
+pub(crate) fn saying_of_texts<'a>(texts: impl IntoIterator<Item = (TextKind, u64, Text<'a>)>) -> String {
+    let mut texts: Vec<_> = texts.into_iter().collect();
+    texts.sort_by_key(|(text_kind, part, _)| (*text_kind, *part));
+    let mut saying = String::new();
+    texts.into_iter().for_each(|(_, _, text)| text.push_to(&mut saying));
+    saying
 }
 
 /// Makes the error for a reply with too many items.
@@ -93,9 +132,13 @@ pub(crate) fn too_many_items() -> Error {
 }
 
 impl<'a> KnownItem<'a> {
+    pub(crate) fn new(id: Cow<'a, str>, call_id: Cow<'a, str>, type_name: Cow<'a, str>) -> Self {
+        Self { id, call_id, type_name, saying: String::new() }
+    }
+
     fn of(item: &'a OutputItem<'_>) -> Self {
         let call_id = if let ItemBody::Call { call_id: Some(call_id), .. } = &item.body { call_id } else { "" };
-        Self { id: (&*item.id).into(), call_id: call_id.into(), type_name: item.type_name().into() }
+        Self::new((&*item.id).into(), call_id.into(), item.type_name().into())
     }
 
     fn call_id(&self) -> Option<&str> {
@@ -106,24 +149,33 @@ impl<'a> KnownItem<'a> {
         given(&self.id)
     }
 
+    fn saying(&self) -> Option<&str> {
+        given(&self.saying)
+    }
+
     fn type_name(&self) -> Option<&str> {
         given(&self.type_name)
     }
 
-    fn type_without_call_id(&self) -> Option<&str> {
-        self.type_name().filter(|_| self.call_id.is_empty())
+    /// Returns the type of an item that nothing else identifies.
+    fn type_alone(&self) -> Option<&str> {
+        self.type_name().filter(|_| self.call_id.is_empty() && (self.id.is_empty() || self.saying.is_empty()))
     }
 }
 
-/// Returns the position in `known` of each item of `output`, or `None` for one that no event has mentioned. No position
-/// occurs twice.
-fn align(known: &[KnownItem<'_>], output: &[KnownItem<'_>]) -> Vec<Option<usize>> {
+/// Returns the position in `known` of each item of `output` that says which one it is. No position occurs twice.
+fn align_by_id(known: &[KnownItem<'_>], output: &[KnownItem<'_>]) -> Vec<Option<usize>> {
     let mut aligned = vec![None; output.len()];
     align_by(known, output, &mut aligned, KnownItem::call_id, KnownItem::call_id);
     align_by(known, output, &mut aligned, KnownItem::id, KnownItem::id);
-    align_by(known, output, &mut aligned, KnownItem::type_without_call_id, KnownItem::type_name);
-    align_by(known, output, &mut aligned, KnownItem::type_name, KnownItem::type_without_call_id);
     aligned
+}
+
+/// Adds the position of each other item of `output`; `None` is left for one that no event has mentioned.
+fn align_the_rest(known: &[KnownItem<'_>], output: &[KnownItem<'_>], aligned: &mut [Option<usize>]) {
+    align_by(known, output, aligned, KnownItem::saying, KnownItem::saying);
+    align_by(known, output, aligned, KnownItem::type_alone, KnownItem::type_name);
+    align_by(known, output, aligned, KnownItem::type_name, KnownItem::type_alone);
 }
 
 /// A word by which an item is matched, if it has it.
@@ -158,19 +210,23 @@ fn given(word: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    /// Items written as `type`, `type id` or `type id call_id`.
+    /// Items written as `type id call_id saying`, with `-` for what they do not have, unless it is at the end.
     fn items<'a>(words: &'a [&str]) -> Vec<KnownItem<'a>> {
         let item = |item: &&'a str| {
             let mut words = item.split(' ');
-            let mut next = || Cow::Borrowed(words.next().unwrap_or_default());
-            KnownItem { type_name: next(), id: next(), call_id: next() }
+            let mut next = || Cow::Borrowed(words.next().filter(|word| *word != "-").unwrap_or_default());
+            let (type_name, id, call_id) = (next(), next(), next());
+            KnownItem { saying: next().into_owned(), ..KnownItem::new(id, call_id, type_name) }
         };
         words.iter().map(item).collect()
     }
 
     #[track_caller]
     fn check(known: &[&str], output: &[&str], expected: &[Option<usize>]) {
-        assert_eq!(align(&items(known), &items(output)), expected);
+        let (known, output) = (items(known), items(output));
+        let mut aligned = align_by_id(&known, &output);
+        align_the_rest(&known, &output, &mut aligned);
+        assert_eq!(aligned, expected);
     }
 
     #[test]
@@ -190,6 +246,17 @@ mod tests {
         check(&["msg b", "msg c"], &["msg", "msg b"], &[Some(1), Some(0)]);
         check(&["rs a", "msg b", "msg c"], &["rs x", "msg y", "msg z"], &[Some(0), Some(1), Some(2)]);
         check(&["ws a"], &["cmp x", "ws y"], &[None, Some(0)]);
+    }
+
+    #[test]
+    fn what_is_said_decides_where_the_ids_do_not() {
+        check(&["msg a - A", "msg b - B"], &["msg x - B", "msg y - A"], &[Some(1), Some(0)]);
+        check(&["msg a - A", "msg b - B"], &["msg - - B"], &[Some(1)]);
+        check(&["msg a - A"], &["msg x - B"], &[None]);
+        check(&["msg a - A"], &["msg x - A", "msg y - A"], &[Some(0), None]);
+        check(&["msg a"], &["msg x - A"], &[Some(0)]);
+        check(&["msg - - A"], &["msg x - AB"], &[Some(0)]);
+        check(&["image a - A"], &["image x - B"], &[None]);
     }
 
     #[test]

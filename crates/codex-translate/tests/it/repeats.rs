@@ -205,7 +205,7 @@ fn different_calls_stay_different() {
 }
 
 #[test]
-fn other_items_under_other_ids_are_the_next_of_their_type() {
+fn other_items_under_other_ids_are_known_by_what_they_say() {
     let events = [whole(0, &reasoning("rs_1", "Hm.")), whole(1, &search("ws_1")), whole(2, &message("msg_1", "Hey"))];
     let output = [reasoning("rs_x", "Hm."), search("ws_x"), message("msg_x", "Hey")];
     for way in [Way::ResponsesBody, Way::ResponsesStream] {
@@ -215,6 +215,18 @@ fn other_items_under_other_ids_are_the_next_of_their_type() {
     for way in [Way::ChatBody, Way::ChatStream] {
         check_way(way, &events.concat(), &output, &[("", "Hm."), ("", "Hey")]);
     }
+    // No event has mentioned these.
+    for output in [&[message("msg_2", "B")][..], &[message("msg_1", "A"), message("msg_2", "B")]] {
+        let events = whole(0, &message("msg_1", "A"));
+        for way in [Way::ResponsesBody, Way::ResponsesStream] {
+            check_way(way, &events, output, &[("", "A"), ("", "B")]);
+        }
+        for way in [Way::ChatBody, Way::ChatStream] {
+            check_way(way, &events, output, &[("", "A\n\nB")]);
+        }
+    }
+    // It was only announced.
+    check(&[added(0, &message("msg_1", "A"))], &[message("msg_x", "A")], &[("", "A")]);
     // Both have one id.
     let events = [whole(0, &message("msg_1", "A")), whole(1, &message("msg_1", "B"))].concat();
     let output = [message("msg_1", "A"), message("msg_1", "B")];

@@ -9,7 +9,7 @@ use crate::bounds::{MAX_OUTPUT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 use crate::error::Error;
 use crate::json::{Text, is_json};
 use crate::reply::ending::{check_same, is_blank};
-use crate::reply::match_items::{CallIndexes, KnownItem, match_items, too_many_items};
+use crate::reply::match_items::{CallIndexes, KnownItem, match_items, saying_of_texts, too_many_items};
 use crate::responses::{CallKind, ItemBody, ItemKind, MessagePhase, OutputItem, TextKind};
 
 /// The items by their index in the output.
@@ -253,7 +253,8 @@ impl ChatItems {
     /// # Errors
     /// No index is left for an unknown item.
     pub(super) fn match_items(&self, output: &[OutputItem<'_>]) -> Result<Vec<u64>, Error> {
-        match_items(self.items.iter().map(|(index, item)| (*index, item.identity())), output)
+        let known = self.items.iter().map(|(index, item)| (*index, item.identity()));
+        match_items(known, |index| Ok(self.items.get(&index).map_or_else(String::new, ChatItem::saying)), output)
     }
 }
 
@@ -353,6 +354,17 @@ impl ChatItem {
 
     fn identity(&self) -> KnownItem<'_> {
         let call_id = if let ItemState::Call(call) = &self.state { call.id.as_str() } else { "" };
-        KnownItem { id: (&*self.id).into(), call_id: call_id.into(), type_name: self.kind.as_str().into() }
+        KnownItem::new((&*self.id).into(), call_id.into(), self.kind.as_str().into())
+    }
+
+    /// Returns what the item says. A stream does not keep images, so that one under another id is another image.
+    fn saying(&self) -> String {
+        match &self.state {
+            ItemState::Texts { texts, .. } => {
+                saying_of_texts(texts.iter().map(|((text_kind, part), text)| (*text_kind, *part, text.said.as_text())))
+            }
+            ItemState::Call(_) => String::new(),
+            ItemState::Image { shown, .. } => if *shown { "image" } else { "" }.to_owned(),
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! An item of the output, as far as it has arrived.
 
+use serde_json::value::RawValue;
+
 use super::part::{EscapedText, Part, Stage};
 use crate::error::Error;
 use crate::json::{ObjectEdit, is_json, members, word};
 use crate::reply::ending::is_blank;
-use crate::reply::match_items::KnownItem;
-use crate::responses::{CallKind, ItemKind, TextKind};
+use crate::reply::match_items::{KnownItem, saying_of, saying_of_texts};
+use crate::responses::{CallKind, ItemKind, OutputItem, TextKind};
 
 /// One item.
 #[derive(Clone, Debug)]
@@ -55,7 +57,20 @@ impl OutputEntry {
     pub(super) fn identity(&self) -> Result<KnownItem<'_>, Error> {
         let [type_name, call_id] = members(&self.json, ["type", "call_id"])?;
         let text = |found| word(found).unwrap_or_default();
-        Ok(KnownItem { id: (&*self.id).into(), call_id: text(call_id), type_name: text(type_name) })
+        Ok(KnownItem::new((&*self.id).into(), text(call_id), text(type_name)))
+    }
+
+    /// Returns what the item says.
+    ///
+    /// # Errors
+    /// A bug in this crate: the item was parsed before.
+    pub(super) fn saying(&self) -> Result<String, Error> {
+        if !self.is_done() {
+            let texts = self.parts.iter().map(|part| (part.text_kind, part.index, part.text.as_text()));
+            return Ok(saying_of_texts(texts));
+        }
+        let item: &RawValue = serde_json::from_str(&self.json).map_err(|error| Error::protocol(error.to_string()))?;
+        Ok(saying_of(&OutputItem::read(item)?))
     }
 
     /// Ends the item with the JSON `json`; returns how many bytes are no longer stored.

@@ -89,7 +89,8 @@ impl Output {
             return Ok(Vec::new());
         }
         let known = self.places.iter().map(|(index, place)| Ok((*index, self.items[*place].identity()?)));
-        match_items(known.collect::<Result<Vec<_>, Error>>()?.into_iter(), output)
+        let saying = |index| self.place(index).map_or_else(|| Ok(String::new()), |place| self.items[place].saying());
+        match_items(known.collect::<Result<Vec<_>, Error>>()?.into_iter(), saying, output)
     }
 
     pub(super) fn len(&self) -> usize {
