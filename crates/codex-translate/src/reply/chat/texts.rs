@@ -1,12 +1,14 @@
 //! The texts of a chat reply, and what is written of their ends.
 
+use super::choice_writer::ChoiceWriter;
+use super::items::{ChatItems, Progress};
 use super::stream::ChatStream;
 use crate::chat::DeltaSink;
 use crate::error::Error;
 use crate::json::Text;
 use crate::outcome::Finish;
 use crate::reply::ending::Ending;
-use crate::responses::{OutputPart, TextDelta, TextKind};
+use crate::responses::{MessagePhase, OutputPart, TextDelta, TextKind};
 
 impl ChatStream {
     /// Adds to a text.
@@ -18,9 +20,7 @@ impl ChatStream {
         if piece.text.is_empty() {
             return Ok(None);
         }
-        let writer = &self.writer;
-        let offset = |phase| writer.offset_of(piece.output_index, phase);
-        let (phase, progress) = self.items.text(piece.output_index, piece.text_kind, piece.part, offset)?;
+        let (phase, progress) = progress_of(&mut self.items, &self.writer, piece)?;
         let added = progress.said.push(piece.text, self.whole.is_some());
         self.items.grow(added)?;
         self.last.set(piece, phase);
@@ -36,9 +36,7 @@ impl ChatStream {
         if piece.text.is_empty() {
             return Ok(None);
         }
-        let writer = &self.writer;
-        let offset = |phase| writer.offset_of(piece.output_index, phase);
-        let (phase, progress) = self.items.text(piece.output_index, piece.text_kind, piece.part, offset)?;
+        let (phase, progress) = progress_of(&mut self.items, &self.writer, piece)?;
         let is_whole = self.whole.is_some();
         match Ending::of(progress.said.as_text(), piece.text) {
             Ending::Same => Ok(None),
@@ -71,13 +69,12 @@ impl ChatStream {
                 OutputPart::Refusal(text) => (TextKind::Refusal, *text, &[][..]),
                 OutputPart::Reasoning(_) | OutputPart::Other => continue,
             };
-            if let Some(finish) = self.finish_text(&TextDelta { text_kind, output_index: index, part, text }, sink)? {
+            let piece = TextDelta { text_kind, output_index: index, part, text };
+            if let Some(finish) = self.finish_text(&piece, sink)? {
                 return Ok(Some(finish));
             }
             if !annotations.is_empty() {
-                let writer = &self.writer;
-                let (phase, progress) =
-                    self.items.text(index, text_kind, part, |phase| writer.offset_of(index, phase))?;
+                let (phase, progress) = progress_of(&mut self.items, &self.writer, &piece)?;
                 let (seen, offset) = (progress.annotations, progress.offset);
                 progress.annotations = seen.max(annotations.len());
                 for annotation in annotations.iter().skip(seen) {
@@ -91,4 +88,14 @@ impl ChatStream {
         }
         Ok(None)
     }
+}
+
+/// Returns the phase and the progress of the text that `piece` belongs to.
+fn progress_of<'i>(
+    items: &'i mut ChatItems,
+    writer: &ChoiceWriter,
+    piece: &TextDelta<'_>,
+) -> Result<(MessagePhase, &'i mut Progress), Error> {
+    let index = piece.output_index;
+    items.text(index, piece.text_kind, piece.part, |phase| writer.offset_of(index, phase))
 }

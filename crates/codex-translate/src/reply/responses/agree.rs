@@ -6,8 +6,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::entry::OutputEntry;
-use super::part::Part;
-use super::push_text::TextPiece;
+use super::part::{Part, TextPiece};
 use super::stream::ResponseStream;
 use crate::error::Error;
 use crate::json::{ObjectEdit, Text, list, members, members_of};
@@ -169,7 +168,7 @@ impl ResponseStream {
     /// Replaces a text of a whole response, up to the caller's limit.
     pub(super) fn replace_text(&mut self, piece: &TextPiece<'_>) -> Result<Option<Finish>, Error> {
         let (text, cut) = self.within_limit(piece.text, piece.text_kind == TextKind::Text);
-        self.output.replace_text(piece.place, piece.text_kind, piece.part, Text::Plain(&text))?;
+        self.output.replace_text(&TextPiece { text: Text::Plain(&text), ..*piece })?;
         Ok(cut)
     }
 

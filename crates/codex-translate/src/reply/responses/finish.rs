@@ -1,7 +1,7 @@
 //! The ends of texts, parts and items, and what upstream sends only there (`reply/ending.rs`).
 
-use super::part::Stage;
-use super::push_text::{TextPiece, delta_kind, index_key};
+use super::part::{Stage, TextPiece};
+use super::push_text::{delta_kind, index_key};
 use super::stream::ResponseStream;
 use crate::error::Error;
 use crate::json::{Text, is_json};

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::value::RawValue;
 
 use super::entry::OutputEntry;
+use super::part::TextPiece;
 use crate::bounds::{MAX_OUTPUT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 use crate::error::Error;
 use crate::json::Text;
@@ -109,14 +110,9 @@ impl Output {
     ///
     /// # Errors
     /// The output is too large.
-    pub(super) fn replace_text(
-        &mut self,
-        place: usize,
-        text_kind: TextKind,
-        index: u64,
-        text: Text<'_>,
-    ) -> Result<(), Error> {
-        let added = self.items[place].part(text_kind, index).map_or(0, |part| part.text.replace(text));
+    pub(super) fn replace_text(&mut self, piece: &TextPiece<'_>) -> Result<(), Error> {
+        let part = self.items[piece.place].part(piece.text_kind, piece.part);
+        let added = part.map_or(0, |part| part.text.replace(piece.text));
         self.grow(added)
     }
 
@@ -165,14 +161,9 @@ impl Output {
     ///
     /// # Errors
     /// The output is too large.
-    pub(super) fn push_text(
-        &mut self,
-        place: usize,
-        text_kind: TextKind,
-        index: u64,
-        text: Text<'_>,
-    ) -> Result<(), Error> {
-        let added = self.items[place].part(text_kind, index).map_or(0, |part| part.text.push(text));
+    pub(super) fn push_text(&mut self, piece: &TextPiece<'_>) -> Result<(), Error> {
+        let part = self.items[piece.place].part(piece.text_kind, piece.part);
+        let added = part.map_or(0, |part| part.text.push(piece.text));
         self.grow(added)
     }
 
@@ -257,7 +248,8 @@ mod tests {
         let mut output = Output::default();
         output.add(7, message.to_owned()).unwrap();
         output.add_part(0, TextKind::Text, 0).unwrap();
-        output.push_text(0, TextKind::Text, 0, Text::Plain("abc")).unwrap();
+        let text = Text::Plain("abc");
+        output.push_text(&TextPiece { place: 0, text_kind: TextKind::Text, part: 0, text }).unwrap();
         assert_eq!(output.bytes, message.len() + 3);
         output.finish(0, "{}".to_owned()).unwrap();
         assert_eq!(output.bytes, 2, "what is replaced is not kept");

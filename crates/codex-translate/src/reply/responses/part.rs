@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::json::Text;
-use crate::responses::TextKind;
+use crate::responses::{TextDelta, TextKind};
 
 /// The state of an item, a part or the arguments of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +31,21 @@ pub(super) struct Part {
 pub(super) struct EscapedText {
     escaped: Vec<u8>,
     pub(super) stage: Stage,
+}
+
+/// A text and where it belongs.
+#[derive(Clone, Copy)]
+pub(super) struct TextPiece<'a> {
+    pub(super) place: usize,
+    pub(super) text_kind: TextKind,
+    pub(super) part: u64,
+    pub(super) text: Text<'a>,
+}
+
+impl<'a> TextPiece<'a> {
+    pub(super) fn of(piece: &TextDelta<'a>, place: usize) -> Self {
+        Self { place, text_kind: piece.text_kind, part: piece.part, text: piece.text }
+    }
 }
 
 impl Part {

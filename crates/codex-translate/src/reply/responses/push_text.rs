@@ -3,27 +3,13 @@
 use std::borrow::Cow;
 
 use super::beginning::unannounced;
+use super::part::TextPiece;
 use super::stream::ResponseStream;
 use crate::error::Error;
 use crate::json::{ObjectEdit, Text, members, present, word};
 use crate::outcome::Finish;
 use crate::reply::sink::EventSink;
-use crate::responses::{CallKind, ENCRYPTED, Envelope, ItemBody, ItemKind, OutputItem, TextDelta, TextKind};
-
-/// A text and where it belongs.
-#[derive(Clone, Copy)]
-pub(super) struct TextPiece<'a> {
-    pub(super) place: usize,
-    pub(super) text_kind: TextKind,
-    pub(super) part: u64,
-    pub(super) text: Text<'a>,
-}
-
-impl<'a> TextPiece<'a> {
-    pub(super) fn of(piece: &TextDelta<'a>, place: usize) -> Self {
-        Self { place, text_kind: piece.text_kind, part: piece.part, text: piece.text }
-    }
-}
+use crate::responses::{CallKind, ENCRYPTED, Envelope, ItemBody, ItemKind, OutputItem, TextKind};
 
 impl ResponseStream {
     /// Returns the place of the item at `index`; an unknown item is announced as `beginning` describes it.
@@ -206,7 +192,7 @@ impl ResponseStream {
         envelope: Option<&Envelope<'_>>,
         sink: &mut impl EventSink,
     ) -> Result<(), Error> {
-        self.output.push_text(piece.place, piece.text_kind, piece.part, piece.text)?;
+        self.output.push_text(piece)?;
         self.write(
             delta_kind(piece.text_kind),
             piece.place,

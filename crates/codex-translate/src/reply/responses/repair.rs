@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::part::Stage;
-use super::push_text::{TextPiece, delta_kind};
+use super::part::{Stage, TextPiece};
+use super::push_text::delta_kind;
 use super::stream::{ResponseStream, StreamState};
 use crate::error::Error;
 use crate::json::{ObjectEdit, Text, members_of, number, word};
@@ -28,8 +28,8 @@ impl ResponseStream {
         let Some(place) = place else { return Ok(false) };
         let item = &self.output.items()[place];
         match delta.content {
-            DeltaContent::Text(TextDelta { text_kind, part, text, .. }) if item.has_open_text(text_kind, part) => {
-                self.output.push_text(place, text_kind, part, text)?;
+            DeltaContent::Text(piece) if item.has_open_text(piece.text_kind, piece.part) => {
+                self.output.push_text(&TextPiece::of(&piece, place))?;
             }
             DeltaContent::Call { kind, arguments, output_index }
                 if item.kind == ItemKind::Call(kind)
