@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::commentary::{Commentary, HeldCommentary};
 use super::json_answer::JsonAnswer;
-use crate::chat::{Citation, Delta, DeltaSink, OutputImage, ReasoningKey};
+use crate::chat::{Citation, Delta, DeltaSink, OutputImage};
 use crate::json::Text;
 use crate::outcome::Finish;
 use crate::plan::{ReasoningStyle, ReplyPlan};
@@ -15,26 +15,25 @@ use crate::tool_names::ToolNames;
 use crate::usage::Usage;
 
 /// Separates messages, and the parts of a summary.
-const DIVIDER: &str = "\n\n";
+pub(super) const DIVIDER: &str = "\n\n";
 
-const THINK: &str = "<think>";
-const END_OF_THINK: &str = "</think>\n\n";
+pub(super) const END_OF_THINK: &str = "</think>\n\n";
 
 /// Writes one choice of a chat reply.
 #[derive(Clone, Debug)]
 pub(crate) struct ChoiceWriter {
-    style: ReasoningStyle,
+    pub(super) style: ReasoningStyle,
     tools: ToolNames,
     legacy: bool,
     limiter: Option<OutputLimiter>,
-    section: Section,
-    commentary: Commentary,
+    pub(super) section: Section,
+    pub(super) commentary: Commentary,
     /// The answer, if it has a format, such as JSON.
-    json: Option<JsonAnswer>,
+    pub(super) json: Option<JsonAnswer>,
     /// The message that the answer's last text belongs to.
     message: Option<u64>,
     /// The text that the last reasoning belongs to.
-    thought: Option<Thought>,
+    pub(super) thought: Option<Thought>,
     /// The number of characters written to the answer.
     chars: u64,
     calls: u32,
@@ -43,7 +42,7 @@ pub(crate) struct ChoiceWriter {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Section {
+pub(super) enum Section {
     /// Nothing was written yet, not even the role.
     Start,
     /// Between `<think>` tags.
@@ -52,7 +51,7 @@ enum Section {
 }
 
 /// A text of the reasoning: its item, kind and place.
-type Thought = (u64, TextKind, u64);
+pub(super) type Thought = (u64, TextKind, u64);
 
 impl ChoiceWriter {
     pub(crate) fn new(plan: &ReplyPlan) -> Self {
@@ -233,12 +232,12 @@ impl ChoiceWriter {
     }
 
     /// Returns what is written between two texts of messages. Nothing is inserted into an answer that has a format.
-    fn divider(&self, last: Option<u64>, next: u64) -> &'static str {
+    pub(super) fn divider(&self, last: Option<u64>, next: u64) -> &'static str {
         if self.json.is_none() && last.is_some_and(|last| last != next) { DIVIDER } else { "" }
     }
 
     /// Adds to the answer.
-    fn push_answer(&mut self, delta: &TextDelta<'_>, sink: &mut impl DeltaSink) -> Option<Finish> {
+    pub(super) fn push_answer(&mut self, delta: &TextDelta<'_>, sink: &mut impl DeltaSink) -> Option<Finish> {
         self.begin_answer(sink);
         let divider = self.divider(self.message, delta.output_index);
         self.message = Some(delta.output_index);
@@ -256,120 +255,6 @@ impl ChoiceWriter {
         limiter.content_after(divider, delta.text, |text| write_content(text, chars, sink))
     }
 
-    /// Adds to the commentary.
-    fn push_commentary(&mut self, delta: &TextDelta<'_>, sink: &mut impl DeltaSink) -> Option<Finish> {
-        self.write_role(sink);
-        let divider = self.divider(self.commentary.message(), delta.output_index);
-        match &mut self.commentary {
-            Commentary::Held(held) => {
-                // Two messages are no JSON answer: only the last one can become it.
-                let replaced = self.json.is_some() && held.message().is_some_and(|last| last != delta.output_index);
-                let released = replaced.then(|| std::mem::take(held));
-                held.push_commentary(delta, divider);
-                if let Some(released) = released {
-                    self.write_as_reasoning(&released, sink);
-                }
-                self.limit_commentary(sink)
-            }
-            Commentary::Answer { .. } => self.push_answer(delta, sink),
-            Commentary::Reasoning => {
-                self.push_reasoning(delta, sink);
-                None
-            }
-        }
-    }
-
-    /// Decides what commentary is that is too long to be held: the answer, unless it would break one that has a format.
-    fn limit_commentary(&mut self, sink: &mut impl DeltaSink) -> Option<Finish> {
-        match &mut self.commentary {
-            Commentary::Held(held) if held.is_full() && self.json.is_none() => {
-                let held = std::mem::take(held);
-                self.promote_commentary(&held, sink)
-            }
-            Commentary::Held(held) if held.is_full() => {
-                self.settle_commentary(sink);
-                None
-            }
-            Commentary::Held(_) | Commentary::Reasoning | Commentary::Answer { .. } => None,
-        }
-    }
-
-    /// Decides that commentary is reasoning, because something else is the reply, and writes what was held.
-    fn settle_commentary(&mut self, sink: &mut impl DeltaSink) {
-        if matches!(self.commentary, Commentary::Reasoning) {
-            return;
-        }
-        if let Commentary::Held(held) = std::mem::replace(&mut self.commentary, Commentary::Reasoning) {
-            self.write_as_reasoning(&held, sink);
-        }
-    }
-
-    fn write_as_reasoning(&mut self, held: &HeldCommentary, sink: &mut impl DeltaSink) {
-        for text in held.texts() {
-            self.push_reasoning(&text, sink);
-        }
-    }
-
-    /// Makes the commentary the answer, after the reasoning that was held with it.
-    fn promote_commentary(&mut self, held: &HeldCommentary, sink: &mut impl DeltaSink) -> Option<Finish> {
-        for text in held.texts().filter(|text| text.text_kind != TextKind::Text) {
-            self.push_reasoning(&text, sink);
-        }
-        self.begin_answer(sink);
-        self.commentary = Commentary::Answer { base: self.chars() };
-        for text in held.texts().filter(|text| text.text_kind == TextKind::Text) {
-            if let Some(finish) = self.push_answer(&text, sink) {
-                return Some(finish);
-            }
-        }
-        for (annotation, index, offset) in held.annotations() {
-            self.push_citation(annotation, index, MessagePhase::Commentary, offset, sink);
-        }
-        None
-    }
-
-    /// Adds to the reasoning.
-    fn push_reasoning(&mut self, delta: &TextDelta<'_>, sink: &mut impl DeltaSink) {
-        let key = match self.style {
-            ReasoningStyle::None => return,
-            ReasoningStyle::ReasoningContent => Some(ReasoningKey::ReasoningContent),
-            ReasoningStyle::Reasoning => Some(ReasoningKey::Reasoning),
-            ReasoningStyle::Think => None,
-        };
-        self.write_role(sink);
-        let last = self.thought.replace(thought_of(delta));
-        let lead = self.lead(self.section, last, delta);
-        match key {
-            Some(key) => {
-                if !lead.is_empty() {
-                    sink.delta(Delta::Reasoning { key, text: Text::Plain(lead) });
-                }
-                sink.delta(Delta::Reasoning { key, text: delta.text });
-            }
-            None => {
-                if self.section != Section::Thinking {
-                    self.flush(sink);
-                    self.section = Section::Thinking;
-                }
-                if !lead.is_empty() {
-                    self.push_content(Text::Plain(lead), sink);
-                }
-                self.push_content(delta.text, sink);
-            }
-        }
-    }
-
-    /// Returns what precedes a text of the reasoning: a tag, or a divider after another text.
-    fn lead(&self, section: Section, last: Option<Thought>, delta: &TextDelta<'_>) -> &'static str {
-        if self.style == ReasoningStyle::Think && section != Section::Thinking {
-            THINK
-        } else if last.is_some_and(|last| last != thought_of(delta)) {
-            DIVIDER
-        } else {
-            ""
-        }
-    }
-
     /// Writes generated text that is not part of the answer's content.
     fn push_other(&mut self, text: Text<'_>, mut emit: impl FnMut(Text<'_>)) -> Option<Finish> {
         match &mut self.limiter {
@@ -381,7 +266,7 @@ impl ChoiceWriter {
         }
     }
 
-    fn write_role(&mut self, sink: &mut impl DeltaSink) {
+    pub(super) fn write_role(&mut self, sink: &mut impl DeltaSink) {
         if self.section == Section::Start {
             self.section = Section::Answer;
             sink.delta(Delta::Role);
@@ -389,7 +274,7 @@ impl ChoiceWriter {
     }
 
     /// Writes the role, and closes the `<think>` section if it is open.
-    fn begin_answer(&mut self, sink: &mut impl DeltaSink) {
+    pub(super) fn begin_answer(&mut self, sink: &mut impl DeltaSink) {
         self.write_role(sink);
         if self.section == Section::Thinking {
             self.section = Section::Answer;
@@ -400,43 +285,26 @@ impl ChoiceWriter {
     }
 
     /// Returns the number of characters of the answer, including those that are held back.
-    fn chars(&self) -> u64 {
+    pub(super) fn chars(&self) -> u64 {
         self.chars + self.limiter.as_ref().map_or(0, OutputLimiter::held_chars)
     }
 
     /// Returns how many characters precede the next text of the answer, which is of the message at `index`.
-    fn next_offset(&self, index: u64) -> u64 {
+    pub(super) fn next_offset(&self, index: u64) -> u64 {
         let lead = if self.section == Section::Thinking { END_OF_THINK } else { self.divider(self.message, index) };
         self.chars() + lead.len() as u64
     }
 
-    /// Returns the same for a text before which `held` is written as reasoning.
-    fn offset_after(&self, held: &HeldCommentary, index: u64) -> u64 {
-        if self.style != ReasoningStyle::Think || held.is_empty() {
-            return self.next_offset(index);
-        }
-        let (mut section, mut last, mut chars) = (self.section, self.thought, self.chars());
-        for text in held.texts() {
-            chars += self.lead(section, last, &text).len() as u64 + text.text.chars();
-            (section, last) = (Section::Thinking, Some(thought_of(&text)));
-        }
-        chars + END_OF_THINK.len() as u64
-    }
-
-    fn flush(&mut self, sink: &mut impl DeltaSink) {
+    pub(super) fn flush(&mut self, sink: &mut impl DeltaSink) {
         if let Some(limiter) = &mut self.limiter {
             let chars = &mut self.chars;
             limiter.flush(|text| write_content(text, chars, sink));
         }
     }
 
-    fn push_content(&mut self, text: Text<'_>, sink: &mut impl DeltaSink) {
+    pub(super) fn push_content(&mut self, text: Text<'_>, sink: &mut impl DeltaSink) {
         write_content(text, &mut self.chars, sink);
     }
-}
-
-fn thought_of(delta: &TextDelta<'_>) -> Thought {
-    (delta.output_index, delta.text_kind, delta.part)
 }
 
 /// Writes content, and counts its characters.

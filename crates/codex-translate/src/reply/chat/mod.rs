@@ -11,6 +11,7 @@ mod last_texts;
 mod pipe;
 mod stream;
 mod texts;
+mod thinking;
 mod whole;
 
 pub use pipe::{ChatFold, ChatPipe};
