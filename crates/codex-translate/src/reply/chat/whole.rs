@@ -1,4 +1,8 @@
 //! A whole chat reply, written once all of it is known.
+//!
+//! It is in the order of the items, as the API's own replies are, and a token limit ends it in that order. A stream is
+//! in the order of its events. The two differ only if the backend mixes the events of several items, which it has not
+//! been seen to do (docs/backend.md §3.4), or ends a text with another value than its deltas.
 
 use super::choice_writer::ChoiceWriter;
 use super::items::{Call, CallStage, ChatItem, ItemState, Progress};
