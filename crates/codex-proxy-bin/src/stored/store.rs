@@ -1,6 +1,7 @@
 //! The stored responses, and their eviction.
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,6 +12,9 @@ use serde_json::value::RawValue;
 use super::items::ItemText;
 use super::response::{NewResponse, StoredResponse, chain_bytes, made_up};
 use crate::sync::lock;
+
+/// How many deleted responses are known as such, for connections that remember them.
+const MAX_DELETED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 /// The stored responses of all callers.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub(crate) struct Stored {
 struct Entries {
     /// By caller and id of the response, least recently used first.
     by_id: LruCache<(String, String), Arc<StoredResponse>>,
+    /// What was deleted last, by caller and id.
+    deleted: LruCache<(String, String), ()>,
     /// The items of each caller.
     by_item: HashMap<String, BTreeMap<ItemKey, ItemPlace>>,
     number: u64,
@@ -43,7 +49,12 @@ struct ItemPlace {
 impl Stored {
     /// Makes an empty store of at most `limit_bytes`.
     pub(crate) fn new(limit_bytes: usize) -> Self {
-        let entries = Entries { by_id: LruCache::unbounded(), by_item: HashMap::new(), number: 0 };
+        let entries = Entries {
+            by_id: LruCache::unbounded(),
+            deleted: LruCache::new(MAX_DELETED),
+            by_item: HashMap::new(),
+            number: 0,
+        };
         Self { limit_bytes, total: Arc::default(), entries: Mutex::new(entries) }
     }
 
@@ -115,11 +126,17 @@ impl Stored {
         self.entries().by_id.contains(&(caller.to_owned(), id.to_owned()))
     }
 
+    /// Returns whether the caller has deleted the response `id`, as far as that is still known.
+    pub(crate) fn is_deleted(&self, caller: &str, id: &str) -> bool {
+        self.entries().deleted.contains(&(caller.to_owned(), id.to_owned()))
+    }
+
     /// Deletes the response `id` of `caller`; false if there is none.
     pub(crate) fn delete(&self, caller: &str, id: &str) -> bool {
         let mut entries = self.entries();
-        let Some(entry) = entries.by_id.pop(&(caller.to_owned(), id.to_owned())) else { return false };
+        let Some((key, entry)) = entries.by_id.pop_entry(&(caller.to_owned(), id.to_owned())) else { return false };
         entries.forget_items(caller, &entry);
+        entries.deleted.put(key, ());
         true
     }
 

@@ -95,6 +95,12 @@ pub(crate) fn create(input: impl Into<Value>) -> Value {
     json!({"type": "response.create", "model": "gpt-5.5", "input": input.into(), "store": false})
 }
 
+fn in_the_background() -> Value {
+    let mut frame = create("hi");
+    frame["background"] = true.into();
+    frame
+}
+
 fn text(events: &[Value]) -> String {
     events.iter().filter_map(|event| event["delta"].as_str()).collect()
 }
@@ -239,6 +245,7 @@ async fn errors_are_frames_and_the_connection_stays() {
         (json!({}), 400, json!("missing_required_parameter")),
         (json!([]), 400, json!("invalid_type")),
         (json!({"type": "response.create", "model": "gpt-5.5"}), 400, json!("missing_required_parameter")),
+        (in_the_background(), 400, json!("unsupported_parameter")),
         (create("[sim:429-usage] hi"), 429, json!("usage_limit_reached")),
         (create("[sim:failed-first=context_length_exceeded] hi"), 400, json!("context_length_exceeded")),
     ] {

@@ -195,6 +195,22 @@ async fn a_websocket_forgets_reasoning_that_the_backend_cannot_read() {
 }
 
 #[tokio::test]
+async fn a_response_that_was_deleted_cannot_be_continued_where_it_is_remembered() {
+    let proxy = Harness::start().await;
+    let mut client = Client::connect(&proxy).await;
+    let mut frame = create("My name is Ada.");
+    frame["store"] = true.into();
+    client.send(&frame).await;
+    let id = client.turn().await.pop().unwrap()["response"]["id"].take();
+    let path = format!("/v1/responses/{}", id.as_str().unwrap());
+    assert_eq!(proxy.send(Method::DELETE, &path, &[], "").await.status, 200);
+    let mut next = create("What is my name?");
+    next["previous_response_id"] = id;
+    client.send(&next).await;
+    assert_eq!(client.event().await["error"]["code"], "previous_response_not_found");
+}
+
+#[tokio::test]
 async fn a_compaction_can_continue_a_stored_response() {
     let proxy = Harness::start().await;
     let first = proxy.post("/v1/responses", &ask("My name is Ada.")).await.json();

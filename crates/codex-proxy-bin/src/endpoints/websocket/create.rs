@@ -11,7 +11,7 @@ use crate::endpoints::websocket::remembered::RememberedResponses;
 use crate::stored::{Continued, Item, Stored, StoredResponse, items, own_body};
 
 /// Members that are not part of the request's body.
-const ENVELOPE: [&str; 6] = ["type", "stream_id", "generate", "previous_response_id", "stream", "background"];
+const ENVELOPE: [&str; 5] = ["type", "stream_id", "generate", "previous_response_id", "stream"];
 
 /// A request for a response, as it was sent.
 #[derive(Debug)]
@@ -103,10 +103,13 @@ impl Create {
         let new = self.input.take();
         let continued = match self.previous.take() {
             None => None,
-            Some(id) => Some(match remembered.of(&id).filter(|_| !stored.has(caller, &id)) {
-                Some(items) => Continued::of_items(id, items),
-                None => stored.continued(caller, id, limit_bytes)?,
-            }),
+            // A stored response is continued as it is stored, and one that was deleted no more.
+            Some(id) => {
+                Some(match remembered.of(&id).filter(|_| !stored.has(caller, &id) && !stored.is_deleted(caller, &id)) {
+                    Some(items) => Continued::of_items(id, items),
+                    None => stored.continued(caller, id, limit_bytes)?,
+                })
+            }
         };
         if new.is_none() && continued.is_none() {
             return Ok(WholeInput::default());
@@ -181,7 +184,7 @@ mod tests {
     #[test]
     fn the_body_omits_the_members_of_the_websocket() {
         let frame = json!({"type": "response.create", "model": "m", "input": "hi", "generate": false, "stream": false,
-            "background": null, "stream_id": "a", "reasoning": {"effort": "low"}});
+            "stream_id": "a", "reasoning": {"effort": "low"}});
         let message = json!({"type": "message", "role": "user", "content": "hi"});
         let expected = json!({"model": "m", "input": [message], "stream": true, "reasoning": {"effort": "low"}});
         assert_eq!(body(&frame, &mut RememberedResponses::default()), expected);
