@@ -126,6 +126,51 @@ fn a_response_repeats_the_callers_values_and_tells_nothing_of_the_account() {
 }
 
 #[test]
+fn tools_and_formats_are_repeated_as_they_were_written() {
+    let long = "weather in a town ".repeat(5);
+    // Each has something that is sent in another form, or not at all.
+    let parameters = json!({"type": "OBJECT", "properties": {"a": {"type": "STRING"}}, "required": null});
+    let function = json!({"type": "function", "name": long, "parameters": parameters, "description": null});
+    let custom = json!({"type": "custom", "name": "c", "cache_control": {"type": "ephemeral"}});
+    let tools = json!([function, custom, {"type": "file_search", "vector_store_ids": ["v"]}, {"type": "web_search_preview"},
+        {"type": "namespace", "name": "n.s", "description": "d", "tools": [function, custom]}]);
+    let schema = json!({"type": "json_schema", "name": "n", "schema": parameters});
+    let given = json!({"tools": tools, "text": {"format": schema}});
+    for response in responses(&plan(&given)) {
+        assert_eq!((&response["tools"], &response["text"]["format"]), (&given["tools"], &given["text"]["format"]));
+    }
+    // Chat nests what Responses has beside the type.
+    let of_chat = json!({"tools": [{"type": "function", "function": {"name": long, "parameters": parameters}}, custom],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": parameters}}});
+    for response in responses(&plan(&of_chat)) {
+        let expected = json!([{"type": "function", "name": long, "parameters": parameters}, custom]);
+        assert_eq!((&response["tools"], &response["text"]["format"]), (&expected, &schema));
+    }
+}
+
+#[test]
+fn names_are_restored_in_what_the_backend_repeats() {
+    let long = "weather in a town ".repeat(5);
+    let function = json!({"type": "function", "name": long, "parameters": {"type": "object", "properties": {}}});
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}],
+        "tools": [{"type": "namespace", "name": "n.s", "description": "d", "tools": [function]}],
+        "tool_choice": {"type": "function", "name": long}});
+    // A request to the path of chat has no echo of its own.
+    let request = codex_translate::chat::ChatRequest::from_json(body.to_string().as_bytes()).unwrap();
+    let Translated { request, plan, .. } =
+        codex_translate::to_responses(request, &Profile::permissive("m"), &Options::default()).unwrap();
+    let sent: Value = serde_json::from_slice(&request.to_json()).unwrap();
+    let mut response = json!({"id": "r", "status": "completed", "output": []});
+    response["tools"] = sent["tools"].clone();
+    response["tool_choice"] = sent["tool_choice"].clone();
+    assert!(!response.to_string().contains(&long));
+    let event = json!({"type": "response.completed", "response": response}).to_string();
+    let (whole, _) = whole(&plan, &[event]);
+    assert_eq!(whole["tools"][0]["name"], "n.s");
+    assert_eq!((&whole["tools"][0]["tools"][0]["name"], &whole["tool_choice"]["name"]), (&json!(long), &json!(long)));
+}
+
+#[test]
 fn metadata_is_strings() {
     for (metadata, param) in [(json!("x"), "metadata"), (json!({"a": 1}), "metadata.a")] {
         let body = json!({"model": "m", "input": "x", "metadata": metadata}).to_string();

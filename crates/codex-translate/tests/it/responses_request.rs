@@ -613,7 +613,7 @@ fn a_compaction_drops_parameters_about_the_reply() {
             {"type": "function_call", "call_id": "c", "name": "a.b", "arguments": "{}"},
             {"type": "function_call_output", "call_id": "c", "output": "x"},
             {"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAAA"}],
-        "tools": [{"type": "function", "name": "a.b", "parameters": {}}], "tool_choice": "auto", "store": false,
+        "tools": [{"type": "function", "name": "a.b", "parameters": {}}], "tool_choice": "auto", "store": true, "metadata": {"a": "b"},
         "parallel_tool_calls": true, "text": {"verbosity": "low"}, "include": ["reasoning.encrypted_content"],
         "reasoning": {"effort": "high"}, "prompt_cache_key": "k", "temperature": 0.5});
     let request = responses::ResponsesRequest::from_json(body.to_string().as_bytes()).unwrap();
@@ -645,7 +645,7 @@ fn a_compaction_drops_parameters_about_the_reply() {
     assert_eq!(sent["input"][5], json!({"type": "compaction_trigger"}));
     let dropped: Vec<_> =
         translated.notices.iter().filter(|n| n.kind == NoticeKind::Dropped).map(|n| &*n.parameter).collect();
-    assert_eq!(dropped, ["temperature", "tool_choice", "text.verbosity", "include"]);
+    assert_eq!(dropped, ["temperature", "tool_choice", "text.verbosity", "include", "store", "metadata"]);
 
     let strict = Options { strict: true, ..Options::default() };
     let request = responses::ResponsesRequest::from_json(br#"{"model": "m", "input": "x", "stream": true}"#).unwrap();

@@ -16,12 +16,13 @@ use crate::usage::{ResponsesUsage, Usage};
 
 /// The members that openai-python's model of a response requires, besides `model`.
 const REQUIRED: [&str; 8] =
-    ["id", "object", "created_at", "status", "output", "parallel_tool_calls", "tool_choice", TOOLS];
+    ["id", "object", "created_at", "status", "output", "parallel_tool_calls", TOOL_CHOICE, TOOLS];
 
 /// The members that these models require although they can be null, besides those that repeat the request.
 const NULLABLE: [&str; 3] = ["error", "incomplete_details", "usage"];
 
 const TOOLS: &str = "tools";
+const TOOL_CHOICE: &str = "tool_choice";
 const STORE: &str = "store";
 
 /// A whole response, which serialises as its JSON.
@@ -234,7 +235,11 @@ impl Template {
             edit.set(key, None, "null");
         }
         if let Some(echo) = present(value_of(&found, TOOLS)).filter(|_| !is_own(TOOLS) && !names.is_unchanged()) {
-            edit.set(TOOLS, Some(echo), renamed(echo, names)?);
+            edit.set(TOOLS, Some(echo), all_renamed(echo, names)?);
+        }
+        let choice = present(value_of(&found, TOOL_CHOICE)).filter(|_| !is_own(TOOL_CHOICE) && !names.is_unchanged());
+        if let Some(choice) = choice.filter(|choice| choice.get().starts_with('{')) {
+            edit.set(TOOL_CHOICE, Some(choice), renamed(choice, names)?);
         }
         let json = edit.text();
         self.json = json;
@@ -365,16 +370,24 @@ fn value_of<'a>(found: &[(Cow<'a, str>, &'a RawValue)], key: &str) -> Option<&'a
 ///
 /// # Errors
 /// It is not a list.
-fn renamed(tools: &RawValue, names: &ToolNames) -> Result<String, Error> {
-    let mut echo = Vec::new();
-    for tool in list(Some(tools))? {
-        // A value that is not an object has no name.
-        let [name] = members(tool.get(), ["name"]).unwrap_or_default();
-        let mut edit = ObjectEdit::new(tool.get());
-        if let Some(wire) = word(name) {
-            edit.set("name", name, Text::Plain(names.to_client(&wire)).to_json());
-        }
-        echo.push(edit.text());
+fn all_renamed(tools: &RawValue, names: &ToolNames) -> Result<String, Error> {
+    let echo = list(Some(tools))?.into_iter().map(|tool| renamed(tool, names));
+    Ok(format!("[{}]", echo.collect::<Result<Vec<_>, _>>()?.join(",")))
+}
+
+/// Returns a tool, or the choice of one, with the caller's names: also of those that a namespace or a choice lists.
+///
+/// # Errors
+/// Its tools are not a list.
+fn renamed(tool: &RawValue, names: &ToolNames) -> Result<String, Error> {
+    // A value that is not an object has no name.
+    let [name, tools] = members(tool.get(), ["name", TOOLS]).unwrap_or_default();
+    let mut edit = ObjectEdit::new(tool.get());
+    if let Some(wire) = word(name) {
+        edit.set("name", name, Text::Plain(names.to_client(&wire)).to_json());
     }
-    Ok(format!("[{}]", echo.join(",")))
+    if let Some(tools) = present(tools) {
+        edit.set(TOOLS, Some(tools), all_renamed(tools, names)?);
+    }
+    Ok(edit.text())
 }

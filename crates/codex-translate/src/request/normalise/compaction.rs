@@ -75,6 +75,7 @@ fn leave_the_reply_out(request: &mut ResponsesRequest, notices: &mut Notices) {
     let local = std::mem::take(&mut request.local);
     let text = std::mem::take(&mut request.text);
     let options = std::mem::take(&mut request.stream_options);
+    let repeats = |name: &str| local.echoed.iter().flatten().any(|(key, _)| *key == name);
     for (name, is_given) in [
         (local.name_of("tool_choice"), request.tool_choice.take().is_some()),
         (local.name_of("text.verbosity"), text.verbosity.is_some()),
@@ -85,6 +86,8 @@ fn leave_the_reply_out(request: &mut ResponsesRequest, notices: &mut Notices) {
         ("stop", !local.stop.is_empty()),
         (local.name_of("max_output_tokens"), local.max_tokens.is_some()),
         ("n", local.n.is_some_and(|n| n > 1)),
+        ("store", local.store == Some(true)),
+        ("metadata", repeats("metadata")),
     ] {
         if is_given {
             notices.dropped(name, NO_REPLY);
