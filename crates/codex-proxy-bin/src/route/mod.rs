@@ -281,7 +281,7 @@ fn split_deployment(path: &str) -> (Option<&str>, &str) {
     let (model, below) = rest.split_at(end);
     // The name of a model may contain slashes: what is served is looked for at the end.
     let served = ROUTES.iter().find_map(|(known, ..)| Some((rest.strip_suffix(known)?, *known)));
-    match served.filter(|(model, _)| !model.is_empty() && unserved::unserved(below).is_none()) {
+    match served.filter(|(model, _)| !model.is_empty() && unserved::listed(below).is_none()) {
         Some((model, path)) => (Some(model), path),
         None => (Some(model), below),
     }
@@ -424,6 +424,47 @@ mod tests {
         }
         let model = Route::Model("org/model:free".to_owned());
         assert_eq!(route(&Method::GET, "/v1/models/org/model:free"), model, "a colon alone is not Gemini's");
+    }
+
+    #[test]
+    fn each_path_of_another_server_has_the_reason_of_that_server() {
+        for (path, word) in [
+            ("/model/info", "LiteLLM"),
+            ("/v1/model/info", "LiteLLM"),
+            ("/model_group/info", "LiteLLM"),
+            ("/key/generate", "LiteLLM"),
+            ("/model/anthropic.claude-v2/invoke", "Bedrock"),
+            ("/v1/projects/p/locations/l/publishers/google/models/g:generateContent", "Vertex"),
+            ("/v1beta1/projects/p/locations/l/publishers/google/models/g", "Gemini"),
+            ("/v1/publishers/google/models/g:streamGenerateContent", "Vertex"),
+            ("/v1/models/g:streamRawPredict", "Gemini"),
+            ("/v1/organization/projects", "organization"),
+            ("/v1/projects/p/users", "organization"),
+            ("/api/v1/models", "LM Studio"),
+            ("/api/chat", "Ollama"),
+            ("/models/chat/completions", "Azure"),
+        ] {
+            let Route::Unserved(unserved) = route(&Method::POST, path) else { panic!("{path}") };
+            assert!(unserved.why.contains(word), "{path}: {}", unserved.why);
+        }
+        // The endpoint exists, but not below the base of another server.
+        for base in [
+            "/api/v1",
+            "/api",
+            "/v1beta/openai",
+            "/inference/v1",
+            "/compatible-mode/v1",
+            "/api/paas/v4",
+            "/v1/projects/p/locations/l/endpoints/openapi",
+            "/models/org/model/v1",
+            "/v2",
+        ] {
+            for endpoint in ["/chat/completions", "/responses", "/responses/compact", "/images/edits"] {
+                let path = format!("{base}{endpoint}");
+                let Route::Unserved(unserved) = route(&Method::POST, &path) else { panic!("{path}") };
+                assert!(unserved.why.contains("base URL") && !unserved.has_plain_errors, "{path}: {}", unserved.why);
+            }
+        }
     }
 
     #[test]

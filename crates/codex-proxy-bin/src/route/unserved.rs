@@ -32,17 +32,20 @@ const CHATGPT: &str = "of ChatGPT's own API, only what the Codex CLI needs is av
 const FILES: &str = "files are not stored here; send them in the request";
 const GEMINI: &str = "Gemini's API is not available here";
 const LLAMA: &str = "llama.cpp's own API is not available here";
+const LITELLM: &str = "LiteLLM's administration is not available here; the models are at /v1/models";
 const LM_STUDIO: &str = "LM Studio's own API is not available here";
+const MISPLACED: &str = "no endpoint is below this path; the base URL must end in /v1, with nothing else before it";
 const MCP: &str = "codex-proxy is not an MCP server";
 const ORGANIZATION: &str = "a ChatGPT account has no organization to administer";
 const RERANK: &str = "the backend has no reranking model";
 const RETIRED: &str = "OpenAI has retired it";
 const TEXT: &str = "the backend does not complete plain text";
 const TRAINING: &str = "the backend does not train or evaluate models";
+const VERTEX: &str = "Vertex AI's API is not available here";
 const VOICE: &str = "realtime sessions are not available here";
 
 /// The endpoints. A path below one that is served is listed, too, where it would otherwise be read as an id.
-static UNSERVED: [Unserved; 99] = [
+static UNSERVED: [Unserved; 111] = [
     // OpenAI's, in the order of its reference.
     because("input tokens are not counted in advance; the usage of a response has them", "/responses/input_tokens"),
     because("conversations are not stored here; use previous_response_id or send all items", "/conversations"),
@@ -93,6 +96,18 @@ static UNSERVED: [Unserved; 99] = [
     because(MCP, "/mcp"),
     because(MCP, "/sse"),
     because("there is nothing to discover here", "/.well-known"),
+    // LiteLLM's.
+    because(LITELLM, "/model/info"),
+    because(LITELLM, "/model/new"),
+    because(LITELLM, "/model/update"),
+    because(LITELLM, "/model/delete"),
+    because(LITELLM, "/model_group"),
+    because(LITELLM, "/key"),
+    because(LITELLM, "/user"),
+    because(LITELLM, "/team"),
+    because(LITELLM, "/spend"),
+    because(LITELLM, "/global"),
+    because(LITELLM, "/utils"),
     // Azure's.
     because(AZURE, "/deployments"),
     because(AZURE, "/images/generations:submit"),
@@ -112,6 +127,7 @@ static UNSERVED: [Unserved; 99] = [
     because(GEMINI, "/ws"),
     because(GEMINI, "/cachedContents"),
     because(GEMINI, "/tunedModels"),
+    because(VERTEX, "/publishers"),
     // Amazon's and Cohere's.
     because("Amazon Bedrock's API is not available here", "/model"),
     because("Cohere's API is not available here", "/v2/chat"),
@@ -153,7 +169,7 @@ static UNSERVED: [Unserved; 99] = [
 ];
 
 /// The methods that Gemini's clients add to the name of a model, behind a colon, in Google's and Vertex AI's paths.
-const GEMINI_METHODS: [&str; 15] = [
+const GEMINI_METHODS: [&str; 17] = [
     "asyncBatchEmbedContent",
     "batchEmbedContents",
     "batchGenerateContent",
@@ -168,16 +184,43 @@ const GEMINI_METHODS: [&str; 15] = [
     "predict",
     "predictLongRunning",
     "rawPredict",
+    "serverStreamingPredict",
     "streamGenerateContent",
+    "streamRawPredict",
 ];
 
 static OF_A_GEMINI_MODEL: Unserved = because(GEMINI, "/models");
+static OF_VERTEX: Unserved = because(VERTEX, "/projects");
+
+/// The endpoints of this server that clients look for below the bases of others, such as `/api/v1` (OpenRouter),
+/// `/v1beta/openai` (Gemini), `/inference/v1` (Fireworks) and `/compatible-mode/v1` (DashScope).
+static BELOW_OTHER_BASES: [Unserved; 5] = [
+    because(MISPLACED, "/chat/completions"),
+    because(MISPLACED, "/responses"),
+    because(MISPLACED, "/responses/compact"),
+    because(MISPLACED, "/images/generations"),
+    because(MISPLACED, "/images/edits"),
+];
 
 /// Returns the endpoint that does not exist here and to which a path without its base belongs.
 pub(super) fn unserved(path: &str) -> Option<&'static Unserved> {
+    let listed = listed(path);
+    let is_misplaced = |endpoint: &&Unserved| {
+        let is_below = path.strip_suffix(endpoint.path).is_some_and(|base| !base.is_empty());
+        is_below && listed.is_none_or(|listed| listed.why != AZURE)
+    };
+    BELOW_OTHER_BASES.iter().find(is_misplaced).or(listed)
+}
+
+/// Returns the endpoint of another server to which a path belongs.
+pub(super) fn listed(path: &str) -> Option<&'static Unserved> {
     let (resource, method) = path.rsplit_once(':').unwrap_or((path, ""));
     if GEMINI_METHODS.contains(&method) && below(OF_A_GEMINI_MODEL.path, resource).is_some() {
         return Some(&OF_A_GEMINI_MODEL);
+    }
+    // A project of OpenAI's organizations has no location.
+    if below(OF_VERTEX.path, path).is_some_and(|rest| rest.contains("/locations/")) {
+        return Some(&OF_VERTEX);
     }
     UNSERVED.iter().find(|unserved| below(unserved.path, path).is_some())
 }
