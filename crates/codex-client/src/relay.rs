@@ -36,6 +36,9 @@ pub trait ReplyOutput: Default + Send + Unpin + 'static {
 
     /// Reserves space for `bytes` more.
     fn reserve(&mut self, bytes: usize);
+
+    /// Adds what another output holds.
+    fn append(&mut self, other: Self);
 }
 
 /// Server-sent events.
@@ -47,6 +50,10 @@ impl ReplyOutput for Vec<u8> {
     fn reserve(&mut self, bytes: usize) {
         self.reserve(bytes);
     }
+
+    fn append(&mut self, mut other: Self) {
+        self.append(&mut other);
+    }
 }
 
 /// Messages.
@@ -57,6 +64,10 @@ impl ReplyOutput for EventBuffer {
 
     fn reserve(&mut self, bytes: usize) {
         self.reserve(bytes);
+    }
+
+    fn append(&mut self, other: Self) {
+        self.append(other);
     }
 }
 
@@ -104,6 +115,8 @@ struct ChoiceStream<P> {
     pipe: P,
     /// The caller's paths, for failures that the reply reports.
     paths: RequestPaths,
+    /// Whether there was output.
+    has_begun: bool,
 }
 
 impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
@@ -119,7 +132,7 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         Self {
             choices: choices
                 .into_iter()
-                .map(|(source, pipe)| ChoiceStream { source, pipe, paths: paths.clone() })
+                .map(|(source, pipe)| ChoiceStream { source, pipe, paths: paths.clone(), has_begun: false })
                 .collect(),
             summary: None,
             state: State::Running,
@@ -242,8 +255,8 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         if self.state == State::Ended {
             return Poll::Ready(Ok(()));
         }
-        for choice in &mut self.choices {
-            if let Poll::Ready(Some(summary)) = choice.poll_fill(cx, &mut self.out)? {
+        for index in 0..self.choices.len() {
+            if let Poll::Ready(Some(summary)) = self.poll_choice(index, cx)? {
                 add(&mut self.summary, summary);
             }
         }
@@ -259,6 +272,30 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
             self.choices.iter_mut().try_for_each(|choice| choice.pipe.release(&mut self.out))?;
         }
         if self.out.bytes() == 0 && self.state == State::Running { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+
+    /// Appends what the choice at `index` has ready. The choices before it begin before it: openai-python's `.stream()`
+    /// accepts them in no other order.
+    fn poll_choice(&mut self, index: usize, cx: &mut Context<'_>) -> Poll<Result<Option<Summary>, Error>> {
+        let (earlier, rest) = self.choices.split_at_mut(index);
+        let Some(choice) = rest.first_mut() else { return Poll::Pending };
+        if choice.has_begun || earlier.iter().all(|choice| choice.has_begun) {
+            let before = self.out.bytes();
+            let filled = choice.poll_fill(cx, &mut self.out);
+            choice.has_begun |= self.out.bytes() > before;
+            return filled;
+        }
+        let mut first = W::default();
+        let filled = choice.poll_fill(cx, &mut first);
+        if first.bytes() > 0 {
+            choice.has_begun = true;
+            for choice in earlier.iter_mut().filter(|choice| !choice.has_begun) {
+                choice.has_begun = true;
+                choice.pipe.begin(&mut self.out);
+            }
+            self.out.append(first);
+        }
+        filled
     }
 
     /// Ends the reply after every turn has ended normally.

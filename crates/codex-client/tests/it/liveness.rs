@@ -285,3 +285,28 @@ async fn on_a_websocket_a_failure_is_an_error_until_the_turn_has_begun() {
     assert!(failure.is_none() && messages.last().unwrap().1.contains(code));
     assert_numbered(&messages);
 }
+
+/// openai-python's `.stream()` raises if the choices begin in another order.
+#[tokio::test(start_paused = true)]
+async fn the_choices_of_a_stream_begin_in_order_and_none_is_held() {
+    for pauses in [[1, 2, 3], [3, 2, 1], [2, 3, 1], [1, 3, 2], [2, 1, 3], [3, 1, 2]] {
+        let replies = pauses.map(|pause| vec![(pause, String::new()), (0, created("r") + &completed(2))]);
+        let request = chat_with("hi", json!({"n": 3, "stream": true}));
+        let pieces = streamed(turn(request, KeepaliveStyle::Comment, replies.into())).await.unwrap();
+        let (mut roles, mut texts) = (Vec::new(), Vec::new());
+        for (at, text) in &pieces {
+            for data in text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]") {
+                let choice: Value = serde_json::from_str::<Value>(data).unwrap()["choices"][0].take();
+                let index = choice["index"].as_u64().unwrap();
+                match (choice["delta"]["role"].as_str(), choice["delta"]["content"].as_str()) {
+                    (Some(_), _) => roles.push(index),
+                    (None, Some("Hi")) => texts.push((*at, index)),
+                    (None, _) => {}
+                }
+                assert!(roles.contains(&index), "{text}");
+            }
+        }
+        assert_eq!(roles, [0, 1, 2], "{pauses:?}");
+        assert_eq!(texts.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [1, 2, 3], "{pauses:?}");
+    }
+}

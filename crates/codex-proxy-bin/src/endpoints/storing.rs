@@ -150,6 +150,10 @@ impl<O, P: Pipe<O>> Pipe<O> for StoringPipe<P> {
         self.pipe.push(event, out)
     }
 
+    fn begin(&mut self, out: &mut O) {
+        self.pipe.begin(out);
+    }
+
     fn fail(&mut self, error: Error) {
         self.pipe.fail(error);
     }

@@ -54,6 +54,13 @@ impl EventBuffer {
         self.json.reserve(bytes);
     }
 
+    /// Adds the events of another buffer.
+    pub fn append(&mut self, other: Self) {
+        let before = self.json.len();
+        self.json.push_str(&other.json);
+        self.ends.extend(other.ends.iter().map(|end| before + end));
+    }
+
     /// Returns the texts of all events, and the end of each one.
     pub fn into_parts(self) -> (String, Vec<usize>) {
         (self.json, self.ends)

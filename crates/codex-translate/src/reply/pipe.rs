@@ -56,6 +56,12 @@ pub trait Pipe<O> {
     /// The turn failed. Every later call fails in the same way.
     fn push(&mut self, event: RawEvent<'_>, out: &mut O) -> Result<Flow, Error>;
 
+    /// Appends what the reply of the turn begins with, unless it has begun: where a reply has several turns, clients
+    /// expect them to begin in order. By default nothing.
+    fn begin(&mut self, out: &mut O) {
+        let _ = out;
+    }
+
     /// Ends the turn with `error`, because the backend's stream cannot be read any further. A turn that has ended does
     /// not change.
     fn fail(&mut self, error: Error);
@@ -120,6 +126,10 @@ pub trait Pipe<O> {
 impl<O, P: Pipe<O> + ?Sized> Pipe<O> for Box<P> {
     fn push(&mut self, event: RawEvent<'_>, out: &mut O) -> Result<Flow, Error> {
         (**self).push(event, out)
+    }
+
+    fn begin(&mut self, out: &mut O) {
+        (**self).begin(out);
     }
 
     fn fail(&mut self, error: Error) {

@@ -266,6 +266,7 @@ impl ChoiceWriter {
         }
     }
 
+    /// Writes the role, which is before everything else.
     pub(super) fn write_role(&mut self, sink: &mut impl DeltaSink) {
         if self.section == Section::Start {
             self.section = Section::Answer;

@@ -51,6 +51,11 @@ impl Pipe<Vec<u8>> for ChatPipe {
         self.stream.push(event, &mut self.encoder.sink(out))
     }
 
+    /// Writes the role.
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        self.stream.writer.write_role(&mut self.encoder.sink(out));
+    }
+
     fn fail(&mut self, error: Error) {
         self.stream.fail(error);
     }
