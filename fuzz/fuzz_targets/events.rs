@@ -27,6 +27,13 @@ enum Op {
     Citation { index: u8 },
     Completed,
     CompletedWith { index: u8, text: String },
+    /// The call of the index `of`, under the id of the item at `index`.
+    CallAgain { index: u8, of: u8, arguments: String, done: bool },
+    /// The message at `index` has the id of the one at `of`.
+    MessageAgain { index: u8, of: u8, text: String },
+    CompletedWithCall { index: u8, of: u8, arguments: String },
+    /// Two messages with one id.
+    CompletedWithTwo { index: u8, first: String, second: String },
     Incomplete { filter: bool },
     Failed,
     Keepalive,
@@ -36,6 +43,17 @@ enum Op {
 impl Op {
     fn to_event(&self) -> Value {
         let id = |index: &u8| format!("it_{index}");
+        let call = |index: &u8, of: &u8, arguments: &str| {
+            json!({"id": id(index), "type": "function_call", "call_id": format!("call_{of}"), "name": "f",
+                "arguments": arguments})
+        };
+        let message = |index: &u8, text: &str| {
+            json!({"id": id(index), "type": "message", "role": "assistant",
+                "content": [{"type": "output_text", "text": text, "annotations": []}]})
+        };
+        let completed = |output: &[Value]| {
+            json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": output}})
+        };
         match self {
             Self::Created => json!({"type": "response.created", "response": {"id": "resp_1", "status": "in_progress"}}),
             Self::MessageAdded { index, phase } => {
@@ -78,9 +96,18 @@ impl Op {
             Self::Citation { index } => json!({"type": "response.output_text.annotation.added", "item_id": id(index),
                 "output_index": index, "content_index": 0, "annotation_index": 0, "annotation":
                 {"type": "url_citation", "start_index": 0, "end_index": 1, "url": "u", "title": "t"}}),
-            Self::CompletedWith { index, text } => json!({"type": "response.completed", "response": {"id": "resp_1",
-                "status": "completed", "output": [{"id": id(index), "type": "message", "role": "assistant",
-                    "content": [{"type": "output_text", "text": text}]}]}}),
+            Self::CompletedWith { index, text } => completed(&[message(index, text)]),
+            Self::CallAgain { index, of, arguments, done } => {
+                let (event, arguments) = if *done { ("done", arguments.as_str()) } else { ("added", "") };
+                json!({"type": format!("response.output_item.{event}"), "output_index": index,
+                    "item": call(index, of, arguments)})
+            }
+            Self::MessageAgain { index, of, text } => json!({"type": "response.output_item.done", "output_index": index,
+                "item": message(of, text)}),
+            Self::CompletedWithCall { index, of, arguments } => completed(&[call(index, of, arguments)]),
+            Self::CompletedWithTwo { index, first, second } => {
+                completed(&[message(index, first), message(index, second)])
+            }
             Self::Completed => json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed",
                 "output": [], "usage": {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}}}),
             Self::Incomplete { filter } => json!({"type": "response.incomplete", "response": {"id": "resp_1",
