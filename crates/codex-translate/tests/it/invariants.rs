@@ -163,6 +163,8 @@ pub(crate) fn same_calls(chunks: &[Value], message: &Value) {
     }
     let calls = || message["tool_calls"].as_array().into_iter().flatten();
     assert_eq!(read.len(), calls().count(), "as many calls: {chunks:?} and {message}");
+    let ids: BTreeSet<_> = read.values().map(|(id, _)| id).collect();
+    assert_eq!(ids.len(), read.len(), "each call once: {chunks:?}");
     for (id, arguments) in read.into_values() {
         let is_same = |call: &Value| {
             call["id"] == id.as_str() && is_same_text(&Value::from(&*arguments), &call["function"]["arguments"])

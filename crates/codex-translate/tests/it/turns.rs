@@ -245,21 +245,27 @@ pub(crate) fn turn() -> impl Strategy<Value = Turn> {
     )
 }
 
-/// Generates events of a turn in any order.
+/// Generates events of a turn in any order. Items may be said again, under other ids or with the same.
 pub(crate) fn any_events() -> impl Strategy<Value = Vec<Value>> {
     let index = || 0_u64..4;
     let text = || "[a-z\"é]{0,4}";
     let id = |index: u64| format!("it_{index}");
     let phase = prop_oneof![Just(None), Just(Some("final_answer")), Just(Some("commentary"))];
-    let item = move |index: u64, kind: &str, text: &str| match kind {
-        "message" => {
-            json!({"id": id(index), "type": kind, "role": "assistant", "content": if text.is_empty() { json!([]) }
+    let names = || prop_oneof![4 => Just(None), 1 => (index(), index()).prop_map(Some)];
+    let item = move |index: u64, names: Option<(u64, u64)>, kind: &str, text: &str| {
+        let (index, call) = names.unwrap_or((index, index));
+        match kind {
+            "message" => {
+                json!({"id": id(index), "type": kind, "role": "assistant", "content": if text.is_empty() { json!([]) }
             else { json!([{"type": "output_text", "text": text, "annotations": []}]) }})
+            }
+            "reasoning" => json!({"id": id(index), "type": kind, "summary": [{"type": "summary_text", "text": text}]}),
+            "unnamed" => json!({"id": id(index), "type": "function_call", "arguments": text}),
+            _ => {
+                json!({"id": id(index), "type": kind, "call_id": format!("call_{call}"), "name": "f", "arguments": text,
+            "input": text})
+            }
         }
-        "reasoning" => json!({"id": id(index), "type": kind, "summary": [{"type": "summary_text", "text": text}]}),
-        "unnamed" => json!({"id": id(index), "type": "function_call", "arguments": text}),
-        _ => json!({"id": id(index), "type": kind, "call_id": format!("call_{index}"), "name": "f", "arguments": text,
-            "input": text}),
     };
     let kind = || {
         prop_oneof![
@@ -283,9 +289,10 @@ pub(crate) fn any_events() -> impl Strategy<Value = Vec<Value>> {
         2 => (index(), phase).prop_map(move |(index, phase)| json!({"type": "response.output_item.added",
             "output_index": index, "item": {"id": format!("it_{index}"), "type": "message", "phase": phase,
             "role": "assistant", "content": []}})),
-        3 => (index(), kind(), text(), any::<bool>()).prop_map(move |(index, kind, text, is_done)| {
-            let event = if is_done { "response.output_item.done" } else { "response.output_item.added" };
-            json!({"type": event, "output_index": index, "item": item(index, kind, if is_done { &text } else { "" })})
+        3 => (index(), names(), kind(), text(), any::<bool>()).prop_map(move |(index, names, kind, text, is_done)| {
+            let (event, text) = if is_done { ("done", text) } else { ("added", String::new()) };
+            json!({"type": format!("response.output_item.{event}"), "output_index": index,
+                "item": item(index, names, kind, &text)})
         }),
         6 => (of_text, index(), 0_u64..2, text(), any::<bool>()).prop_map(|((kind, key), index, part, text, is_done)| {
             let (kind, key) = if is_done { (format!("{kind}.done"), key) } else { (format!("{kind}.delta"), "delta") };
@@ -309,9 +316,12 @@ pub(crate) fn any_events() -> impl Strategy<Value = Vec<Value>> {
         1 => Just(json!({"type": "codex.rate_limits"})),
         1 => Just(json!({"type": "response.incomplete", "response": {"incomplete_details": {"reason": "other"}}})),
         1 => Just(json!({"type": "response.failed", "response": {"error": {"code": "server_error", "message": "m"}}})),
-        2 => (index(), kind(), text()).prop_map(move |(index, kind, text)| json!({"type": "response.completed",
-            "response": {"id": "resp_1", "status": "completed", "output": [item(index, kind, &text)],
-            "usage": {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}}})),
+        2 => prop::collection::vec((index(), names(), kind(), text()), 1..3).prop_map(move |items| {
+            let output: Vec<_> =
+                items.into_iter().map(|(index, names, kind, text)| item(index, names, kind, &text)).collect();
+            json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": output,
+                "usage": {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}}})
+        }),
         1 => Just(json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed"}})),
     ];
     prop::collection::vec(event, 0..16).prop_map(|mut events| {
