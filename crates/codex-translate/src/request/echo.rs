@@ -35,7 +35,7 @@ pub(crate) fn keep(echoed: &mut Vec<(&'static str, Raw)>, key: &str, node: &Node
     match key {
         TOOLS => echoed.push((TOOLS, node.raw())),
         "response_format" => echoed.push((FORMAT, node.raw())),
-        // What is no object is an error of the reader.
+        // What is not an object is an error of the reader.
         "text" => {
             let members = node.object().unwrap_or_default();
             echoed.extend(find(&members, FORMAT).map(|format| (FORMAT, format.to_owned())));
