@@ -101,9 +101,15 @@ impl Notices {
 
     /// Notes that a default of the API has no effect here, which is no error in strict mode.
     pub(crate) fn lost(&mut self, parameter: impl Into<String>, detail: impl Into<String>) {
+        self.without_error(|notices| notices.dropped(parameter, detail));
+    }
+
+    /// Calls `read`. What it drops is no error in strict mode.
+    pub(crate) fn without_error<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
         let first_dropped = self.first_dropped.take();
-        self.dropped(parameter, detail);
+        let read = read(self);
         self.first_dropped = first_dropped;
+        read
     }
 
     pub(crate) fn emulated(&mut self, parameter: impl Into<String>, detail: impl Into<String>) {

@@ -120,12 +120,17 @@ impl<'a> ItemReader<'a> {
             self.items.push(InputItem::Verbatim(verbatim(&kind, &members)?));
             return Ok(());
         }
-        let ItemHead { id, form, .. } = ItemHead::of(&members);
+        let ItemHead { id, form, is_of_client } = ItemHead::of(&members);
         if form == ItemForm::Reference && !origin.is_stored() {
             return Err(identity::not_found(&id.unwrap_or_default()));
         }
         let start = self.items.items().len();
-        self.read_whole(at, &kind, members, notices)?;
+        if id.is_some() && !is_of_client {
+            // The caller got it in a reply, with members that later versions of the backend may add.
+            notices.without_error(|notices| self.read_whole(at, &kind, members, notices))?;
+        } else {
+            self.read_whole(at, &kind, members, notices)?;
+        }
         if let Some(id) = id {
             self.known.add(id, origin, self.items.items(), start, notices);
         }
