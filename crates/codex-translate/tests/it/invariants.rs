@@ -99,12 +99,16 @@ pub(crate) fn response_events(stream: &str) -> Vec<Value> {
     assert_eq!(terminal, [events.len() - 1], "one terminal event, the last: {stream}");
 
     let mut items: BTreeMap<u64, Open> = BTreeMap::new();
+    let mut ids: BTreeMap<u64, Value> = BTreeMap::new();
     let mut done: BTreeMap<u64, Value> = BTreeMap::new();
     for event in &events {
         let (kind, Some(index)) = (kind(event), event["output_index"].as_u64()) else { continue };
         if kind == "response.output_item.added" {
             assert_eq!(index, items.len() as u64, "indexes without gaps: {event}");
             items.insert(index, Open::default());
+            let id = &event["item"]["id"];
+            assert!(id.as_str().is_some_and(|id| !id.is_empty()), "an id: {event}");
+            ids.insert(index, id.clone());
         }
         if !KNOWN.contains(&&*kind) {
             continue;
@@ -117,6 +121,7 @@ pub(crate) fn response_events(stream: &str) -> Vec<Value> {
         match kind.as_str() {
             "response.output_item.done" => {
                 assert!(item.parts.values().all(|is_open| !is_open), "its parts are closed: {event}");
+                assert_eq!(event["item"].get("id"), ids.get(&index), "the id stays");
                 done.insert(index, event["item"].clone());
             }
             "response.content_part.added" | "response.reasoning_summary_part.added"

@@ -273,3 +273,36 @@ fn a_citation_that_was_only_an_event_is_in_the_finished_item() {
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body["choices"][0]["message"]["annotations"][0]["url_citation"]["url"], "https://example.org");
 }
+
+/// Clients page through stored items and refer to them by their ids, and match deltas with them.
+#[test]
+fn an_item_without_an_id_gets_one_that_only_this_response_has() {
+    let without_id = |mut item: Value, id: Value| {
+        item["id"] = id;
+        item
+    };
+    let items = [
+        without_id(reasoning("", "Hm."), Value::Null),
+        without_id(message("", "Hey"), json!("")),
+        without_id(call("", "call_1", "{}"), Value::Null),
+        without_id(search(""), Value::Null),
+        json!({"type": "fancy_call", "status": "completed"}),
+    ];
+    let expected = ["rs_abc_out0", "msg_abc_out1", "fc_abc_out2", "ws_abc_out3", "item_abc_out4"];
+    let opened = json!({"type": "response.created", "response": {"id": "resp_abc", "status": "in_progress"}});
+    let in_order = || (0..).zip(&items).flat_map(|(index, item)| [added(index, item), done(index, item)]);
+    let last = |output: &[Value]| json!({"type": "response.completed", "response": {"id": "resp_abc", "status": "completed", "output": output}});
+    for events in
+        [[vec![opened.clone()], in_order().collect(), vec![last(&items)]].concat(), vec![opened.clone(), last(&items)]]
+    {
+        let plan = ReplyPlan::new("m");
+        let [stream, body] = [Way::ResponsesStream, Way::ResponsesBody]
+            .map(|way| way.outcome(&plan, [&to_bytes(&events)[..]]).success.unwrap());
+        let events = invariants::response_events(&stream);
+        let body: Value = serde_json::from_str(&body).unwrap();
+        for response in [&events[events.len() - 1]["response"], &body] {
+            let ids: Vec<_> = response["output"].as_array().unwrap().iter().map(|item| &item["id"]).collect();
+            assert_eq!(ids, expected);
+        }
+    }
+}

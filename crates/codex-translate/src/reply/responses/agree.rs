@@ -197,7 +197,7 @@ impl ResponseStream {
 }
 
 /// Gives an item the id that it began with: the events name it by that one.
-fn set_known_id(entry: &OutputEntry, id: &str, found: Option<&RawValue>, edit: &mut ObjectEdit<'_>) {
+pub(super) fn set_known_id(entry: &OutputEntry, id: &str, found: Option<&RawValue>, edit: &mut ObjectEdit<'_>) {
     if !entry.id.is_empty() && id != entry.id {
         edit.set("id", found, Text::Plain(&entry.id).to_json());
     }

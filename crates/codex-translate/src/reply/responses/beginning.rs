@@ -31,13 +31,30 @@ pub(super) fn beginning_of(done: &str) -> Result<String, Error> {
 }
 
 /// Returns the item of a delta for which upstream has announced none.
-pub(super) fn unannounced(text_kind: TextKind, id: Option<&str>, place: usize) -> String {
-    let (prefix, rest) = match text_kind {
+pub(super) fn unannounced(text_kind: TextKind, id: Option<&str>) -> String {
+    let rest = match text_kind {
         TextKind::Text | TextKind::Refusal => {
-            ("msg", "\"type\":\"message\",\"status\":\"in_progress\",\"content\":[],\"role\":\"assistant\"")
+            "\"type\":\"message\",\"status\":\"in_progress\",\"content\":[],\"role\":\"assistant\""
         }
-        TextKind::Summary | TextKind::Reasoning => ("rs", "\"type\":\"reasoning\",\"summary\":[]"),
+        TextKind::Summary | TextKind::Reasoning => "\"type\":\"reasoning\",\"summary\":[]",
     };
-    let id = id.map_or_else(|| format!("{prefix}_{place}"), str::to_owned);
-    format!("{{\"id\":{},{rest}}}", Text::Plain(&id).to_json())
+    format!("{{\"id\":{},{rest}}}", Text::Plain(id.unwrap_or_default()).to_json())
+}
+
+/// Returns an id for an item of `type_name` that has none: the one at `place` in the output of `response`. It has the
+/// prefix that the backend expects (docs/backend.md §2.7), and is unlike the ids that a proxy makes up for input.
+pub(super) fn made_up_id(type_name: &str, response: &str, place: usize) -> String {
+    let prefix = match type_name {
+        "message" => "msg",
+        "reasoning" => "rs",
+        "function_call" => "fc",
+        "custom_tool_call" => "ctc",
+        "web_search_call" => "ws",
+        "image_generation_call" => "ig",
+        "local_shell_call" => "lsh",
+        "tool_search_call" => "tsc",
+        "compaction" | "compaction_summary" | "context_compaction" => "cmp",
+        _ => "item",
+    };
+    format!("{prefix}_{}_out{place}", response.trim_start_matches("resp_"))
 }

@@ -28,7 +28,7 @@ impl ResponseStream {
             self.output.note_missed(index)?;
             return Ok(None);
         }
-        let json = self.for_client(item)?;
+        let json = self.with_id(self.for_client(item)?)?;
         let place = self.output.add(index, json.clone().into_owned())?;
         let mut edit = ObjectEdit::new(envelope.json);
         if let Cow::Owned(json) = json {

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::beginning::unannounced;
+use super::agree::set_known_id;
+use super::beginning::{made_up_id, unannounced};
 use super::part::TextPiece;
 use super::stream::ResponseStream;
 use crate::error::Error;
@@ -22,7 +23,7 @@ impl ResponseStream {
         if let Some(place) = self.output.place(index) {
             return Ok(place);
         }
-        let json = beginning()?;
+        let json = self.with_id(beginning()?.into())?.into_owned();
         let place = self.output.add(index, json.clone())?;
         self.writer.add("response.output_item.added", &format!("\"output_index\":{place},\"item\":{json}"), sink);
         Ok(place)
@@ -36,8 +37,24 @@ impl ResponseStream {
         envelope: &Envelope<'_>,
         sink: &mut impl EventSink,
     ) -> Result<usize, Error> {
-        let place = self.output.len();
-        self.announce(index, || Ok(unannounced(text_kind, word(envelope.item_id).as_deref(), place)), sink)
+        self.announce(index, || Ok(unannounced(text_kind, word(envelope.item_id).as_deref())), sink)
+    }
+
+    /// Returns the JSON of the next item of the output with an id: its own, or one that is made up.
+    ///
+    /// # Errors
+    /// It is not an object.
+    pub(super) fn with_id<'j>(&self, json: Cow<'j, str>) -> Result<Cow<'j, str>, Error> {
+        let [kind, id] = members(&json, ["type", "id"])?;
+        if word(id).is_some_and(|id| !id.is_empty()) {
+            return Ok(json);
+        }
+        let [response] = members(self.template.json(), ["id"])?;
+        let (kind, response) = (word(kind).unwrap_or_default(), word(response).unwrap_or_default());
+        let made_up = made_up_id(&kind, &response, self.output.len());
+        let mut edit = ObjectEdit::new(&json);
+        edit.set("id", id, Text::Plain(&made_up).to_json());
+        Ok(Cow::Owned(edit.text()))
     }
 
     /// Returns the JSON of an item with the caller's name of a tool, and with a phase that clients know.
@@ -83,7 +100,13 @@ impl ResponseStream {
         let has_hidden = !self.encrypted_reasoning
             && item.kind() == ItemKind::Reasoning
             && present(members(item.json, [ENCRYPTED])?[0]).is_some();
-        if has_hidden { self.output.keep_whole(place, item.json) } else { Ok(()) }
+        if !has_hidden {
+            return Ok(());
+        }
+        let [id] = members(item.json, ["id"])?;
+        let mut edit = ObjectEdit::new(item.json);
+        set_known_id(&self.output.items()[place], &item.id, id, &mut edit);
+        self.output.keep_whole(place, &edit.text())
     }
 
     /// Writes what the limiter has held back.
