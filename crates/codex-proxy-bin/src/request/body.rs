@@ -18,7 +18,8 @@ use crate::request::limits::{Limits, MAX_BODY_BYTES};
 /// A body that arrives more slowly is abandoned.
 const SLOWEST_BYTES_PER_SEC: usize = 16 * 1024;
 
-/// How long to read and discard the rest of a body that is too large, so its sender gets to read the reply.
+/// How long to wait for the rest of a body that is too large and is discarded, so its sender gets to read the reply. A
+/// rest that keeps arriving has more time, as any body has.
 const DISCARD_TIME: Duration = Duration::from_secs(10);
 
 /// How much to read and discard for the same reason.
@@ -155,17 +156,14 @@ fn deadline(graced: Instant, read: usize) -> Instant {
 /// Reads on for a while and discards what arrives. Closing at once would reset the connection, and the sender, still
 /// writing, would see the reset instead of the reply.
 async fn discard<B: Body>(mut body: Pin<&mut B>) {
-    let drain = async {
-        let mut dropped = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            dropped += frame.data_ref().map_or(0, Buf::remaining);
-            if dropped > DISCARD_BYTES {
-                break;
-            }
-        }
-    };
-    // Whether the time or the body ended first does not matter: the reply follows either way.
-    let _ = tokio::time::timeout(DISCARD_TIME, drain).await;
+    let graced = Instant::now() + DISCARD_TIME;
+    let mut dropped = 0;
+    // Whether the time or the body ends first does not matter: the reply follows either way.
+    while dropped <= DISCARD_BYTES
+        && let Ok(Some(Ok(frame))) = timeout_at(deadline(graced, dropped), body.frame()).await
+    {
+        dropped += frame.data_ref().map_or(0, Buf::remaining);
+    }
 }
 
 fn too_slow() -> Error {
