@@ -263,6 +263,9 @@ async fn errors_are_frames_and_the_connection_stays() {
     }
     client.send(&create("hi")).await;
     assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
+    let marked = Message::text(format!("\u{feff}{}", create("hi")));
+    client.0.send(marked).await.unwrap();
+    assert_eq!(client.turn().await.last().unwrap()["type"], "response.completed");
 }
 
 #[tokio::test]

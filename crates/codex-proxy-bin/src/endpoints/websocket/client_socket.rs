@@ -81,7 +81,7 @@ impl ClientSocket {
             match received {
                 Some(Ok(Message::Text(text))) => {
                     let permit = self.socket.get_mut().finish_message(text.len());
-                    return Ok(ClientMessage { text, permit });
+                    return Ok(ClientMessage { text: without_mark(text), permit });
                 }
                 // The library answers pings.
                 Some(Ok(Message::Ping(payload) | Message::Pong(payload))) => {
@@ -206,6 +206,14 @@ async fn in_time(stall: Duration, sent: impl Future<Output = Result<(), SocketEr
 fn as_json(headers: &HeaderMap) -> serde_json::Map<String, serde_json::Value> {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers.iter().map(|(name, value)| (name.to_string(), text(value).into())).collect()
+}
+
+/// Returns a frame's text without a byte order mark, which is skipped in bodies, too.
+fn without_mark(text: Utf8Bytes) -> Utf8Bytes {
+    match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.into(),
+        None => text,
+    }
 }
 
 #[cfg(test)]
