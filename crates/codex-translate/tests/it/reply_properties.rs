@@ -1,5 +1,7 @@
 //! Replies to generated turns, against a second implementation and against the invariants.
 
+use std::collections::BTreeSet;
+
 use codex_translate::{ReasoningStyle, ReplyPlan};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -132,6 +134,10 @@ proptest! {
             let last = events.last().unwrap();
             prop_assert_eq!(last["type"] == "response.failed", error.is_some());
             prop_assert_eq!(&last["response"]["model"], "caller/model");
+            let output = last["response"]["output"].as_array().unwrap();
+            let is_call = |item: &&Value| ["function_call", "custom_tool_call"].map(Value::from).contains(&item["type"]);
+            let calls: Vec<_> = output.iter().filter(is_call).map(|item| item["call_id"].as_str()).collect();
+            prop_assert_eq!(calls.iter().collect::<BTreeSet<_>>().len(), calls.len(), "each call once: {:?}", output);
         } else {
             prop_assert!(error.is_some());
         }
