@@ -115,6 +115,7 @@ struct ChoiceStream<P> {
     pipe: P,
     /// The caller's paths, for failures that the reply reports.
     paths: RequestPaths,
+    late: LateNotice,
     /// Whether there was output.
     has_begun: bool,
 }
@@ -132,7 +133,10 @@ impl<P: Pipe<W>, O: ReplyObserver, W: ReplyOutput> Relay<P, O, W> {
         Self {
             choices: choices
                 .into_iter()
-                .map(|(source, pipe)| ChoiceStream { source, pipe, paths: paths.clone(), has_begun: false })
+                .map(|(source, pipe)| {
+                    let (paths, late) = (paths.clone(), late.clone());
+                    ChoiceStream { source, pipe, paths, late, has_begun: false }
+                })
                 .collect(),
             summary: None,
             state: State::Running,
@@ -374,13 +378,13 @@ impl<P> ChoiceStream<P> {
                     // The output is about as long as the input.
                     out.reserve(batch.bytes());
                     let flow = events.each(&batch, |event| self.pipe.push(event, out));
-                    flow.map_err(|error| self.paths.in_callers_words(error))?
+                    flow.map_err(|error| self.late.in_callers_words(&self.paths, error))?
                 }
                 None => Flow::Done,
             };
             if flow == Flow::Done {
                 self.source = ReplySource::Ended;
-                let summary = self.pipe.finish(out).map_err(|error| self.paths.in_callers_words(error))?;
+                let summary = self.pipe.finish(out).map_err(|error| self.late.in_callers_words(&self.paths, error))?;
                 return Poll::Ready(Ok(Some(summary)));
             }
         }
@@ -430,9 +434,10 @@ impl<P: Pipe<Vec<u8>> + Unpin, O: ReplyObserver> http_body::Body for Relay<P, O>
 pub(crate) async fn collect<F: Fold>(
     turns: Vec<(ReplySource, F)>,
     paths: &RequestPaths,
+    late: &LateNotice,
     observer: &impl ReplyObserver,
 ) -> Result<Vec<F::Whole>, Error> {
-    match try_join_all(turns.into_iter().map(|(source, fold)| gather(source, fold, paths))).await {
+    match try_join_all(turns.into_iter().map(|(source, fold)| gather(source, fold, paths, late))).await {
         Ok(replies) => {
             let mut total = None;
             let (wholes, summaries): (Vec<_>, Vec<_>) = replies.into_iter().unzip();
@@ -449,9 +454,14 @@ pub(crate) async fn collect<F: Fold>(
     }
 }
 
-async fn gather<F: Fold>(source: ReplySource, mut fold: F, paths: &RequestPaths) -> Result<(F::Whole, Summary), Error> {
+async fn gather<F: Fold>(
+    source: ReplySource,
+    mut fold: F,
+    paths: &RequestPaths,
+    late: &LateNotice,
+) -> Result<(F::Whole, Summary), Error> {
     let mut events = source.open().await?;
-    let in_callers_words = |error| paths.in_callers_words(error);
+    let in_callers_words = |error| late.in_callers_words(paths, error);
     while let Some(batch) = events.next().await {
         if events.each(&batch?, |event| fold.push(event)).map_err(in_callers_words)? == Flow::Done {
             break;

@@ -171,7 +171,7 @@ impl Reply {
         mut fold: impl FnMut(&ReplyPlan, &ReplyId) -> F,
     ) -> Result<Vec<F::Whole>, Error> {
         let turns = self.turns.into_iter().map(|(source, plan)| (source, fold(&plan, &self.reply_id))).collect();
-        collect(turns, &self.plan.paths, observer).await
+        collect(turns, &self.plan.paths, &self.late, observer).await
     }
 
     /// Passes the deltas of the reply to `sink` as they arrive, and returns how it ended; of the first choice, if there

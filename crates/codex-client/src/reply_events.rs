@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use codex_translate::{Chunk, Error, ErrorKind, EventBuffer, EventReader, Flow, Notice, RawEvent};
+use codex_translate::{Chunk, Error, ErrorKind, EventBuffer, EventReader, Flow, Notice, RawEvent, RequestPaths};
 use codex_upstream::{ChunkStream, TurnInterrupt};
 
 /// The event that reports the quota; it may appear anywhere (docs/backend.md §3.5).
@@ -30,6 +30,16 @@ impl LateNotice {
     /// Sets the notice, unless another choice of the same request has done so.
     pub(crate) fn set(&self, notice: Notice) {
         self.0.get_or_init(|| notice);
+    }
+}
+
+impl LateNotice {
+    /// Returns an error that a reply reports, with the caller's paths.
+    pub(crate) fn in_callers_words(&self, paths: &RequestPaths, error: Error) -> Error {
+        match self.get() {
+            Some(_) => paths.without_reasoning().in_callers_words(error),
+            None => paths.in_callers_words(error),
+        }
     }
 }
 

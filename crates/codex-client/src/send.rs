@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use codex_auth::Bearer;
 use codex_translate::backend::UNREADABLE;
-use codex_translate::{Error, ErrorKind, Notice, NoticeKind, Retry};
+use codex_translate::{Error, ErrorKind, Notice, NoticeKind, RequestPaths, Retry};
 use codex_upstream::{
     AnyUpstream, Backend, ChunkStream, Quota, RetryPolicy, SendError, Timer as _, TransportChoice, TurnInterrupt,
     TurnRequest, UpstreamError, Verdict, requests, send_with_retry,
@@ -33,18 +33,19 @@ pub(crate) async fn send_readable_turn(
     turn: Arc<TurnRequest>,
     deadline: Instant,
     late: &LateNotice,
+    paths: &RequestPaths,
 ) -> Result<ReplyEvents, Error> {
     let send = async |turn: &TurnRequest| {
         with_bearer(client, |bearer| async move { send_turn(client, upstream, turn, &bearer, deadline).await }).await
     };
     let refusal = match send(&turn).await {
         Err(error) if error.code() == Some(UNREADABLE) => error,
-        outcome => return outcome,
+        outcome => return outcome.map_err(|error| paths.in_callers_words(error)),
     };
-    let Some(rest) = turn.without_reasoning() else { return Err(refusal) };
+    let Some(rest) = turn.without_reasoning() else { return Err(paths.in_callers_words(refusal)) };
     drop(turn);
     tracing::debug!("the backend cannot read the reasoning of earlier replies; sending the turn without it");
-    let reply = send(&rest).await?;
+    let reply = send(&rest).await.map_err(|error| paths.without_reasoning().in_callers_words(error))?;
     late.set(Notice {
         parameter: "input[]".to_owned(),
         kind: NoticeKind::Repaired,

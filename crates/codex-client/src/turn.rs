@@ -170,8 +170,7 @@ impl Turn {
         let (client, request, paths) = (Arc::clone(&self.client), Arc::clone(&self.request), self.plan.paths.clone());
         Box::pin(async move {
             let upstream = Attempts::new(client.upstream.clone(), &client.observer);
-            let sent = send_readable_turn(&client, &upstream, request, deadline, &late).await;
-            sent.map_err(|error| paths.in_callers_words(error))
+            send_readable_turn(&client, &upstream, request, deadline, &late, &paths).await
         })
     }
 }

@@ -80,6 +80,8 @@ pub(crate) struct Notices {
 pub(crate) struct Trail {
     /// Whether some part of the message that is read did not become exactly one part.
     pub(crate) is_shifted: bool,
+    /// Whether some part of it has other members than the part that it became.
+    pub(crate) is_rewritten: bool,
     /// Whether an image of that message has its URL in an object.
     pub(crate) has_nested_url: bool,
     /// Whether an image of that message has its URL as a string.

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::error::Error;
+use crate::json::{Members, find};
 
 /// The settings that have the same name in all dialects and the hub.
 const SETTINGS: [&str; 10] = [
@@ -93,10 +94,14 @@ pub(crate) struct RequestSources {
     pub(crate) format: Option<&'static str>,
     /// Whether the format has its schema in `json_schema`.
     pub(crate) is_format_nested: bool,
-    /// Whether the caller has named the format.
-    pub(crate) has_format_name: bool,
+    /// What the caller has written of the format and its schema.
+    pub(crate) format_members: Written,
     /// The parameter that chooses among the tools.
     pub(crate) choice: Option<&'static str>,
+    /// What the caller has written of it, if it is in the form in which it is sent.
+    pub(crate) choice_members: Written,
+    /// The places of the reasoning among the items.
+    reasoning: Vec<usize>,
     /// Which of [`SETTINGS`] the caller has set.
     set: u16,
 }
@@ -109,6 +114,64 @@ pub(crate) struct ItemSource {
     pub(crate) content: ContentSource,
     /// Which of several calls of a message; `None` for any other item.
     pub(crate) call: Option<CallSource>,
+    /// What the caller has written of it, in a list of items.
+    pub(crate) members: Written,
+}
+
+/// Which members of the request that is sent the caller has written, under the same names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Written {
+    #[default]
+    None,
+    /// Those of [`MEMBERS`] whose bits are set.
+    Some(u16),
+    /// All of them, with all that is in them.
+    All,
+}
+
+/// The members of items, tools and settings that are read and written again.
+const MEMBERS: [&str; 16] = [
+    "type",
+    "role",
+    "phase",
+    "name",
+    "description",
+    "call_id",
+    "arguments",
+    "input",
+    "namespace",
+    "summary",
+    "encrypted_content",
+    "status",
+    "strict",
+    "defer_loading",
+    "format",
+    "mode",
+];
+
+impl Written {
+    /// Returns which members a value has.
+    pub(crate) fn of(members: &Members<'_>) -> Self {
+        let bits = MEMBERS.iter().enumerate().filter(|(_, name)| find(members, name).is_some());
+        Self::Some(bits.fold(0, |bits, (at, _)| bits | 1 << at))
+    }
+
+    /// Appends a member, and what is in it, to the path of its value, as far as the caller has written it.
+    fn append(self, path: &mut String, member: &str, rest: &str) {
+        let is_written = match self {
+            Self::None => false,
+            Self::Some(bits) => MEMBERS.iter().position(|name| *name == member).is_some_and(|at| bits & (1 << at) != 0),
+            // The reader may have added it.
+            Self::All => member != "call_id",
+        };
+        if is_written {
+            let _ = write!(path, ".{member}");
+            // Tools, their schemas and their formats are settled.
+            if !matches!(member, "tools" | "parameters" | "format") {
+                path.push_str(rest);
+            }
+        }
+    }
 }
 
 /// How the caller wrote the content of an item.
@@ -119,8 +182,8 @@ pub(crate) enum ContentSource {
     /// A string, or parts of which not every one became one part.
     Whole,
     /// Each part became one, after `before` that were added. Images have their URL `nested` in an object, or not;
-    /// `None` if it is unknown.
-    Parts { before: u8, nested: Option<bool> },
+    /// `None` if it is unknown. Each part has the same members if they are `exact`.
+    Parts { before: u8, nested: Option<bool>, is_exact: bool },
     /// The images of an assistant's message, after `before` parts from its `content`. Each element of `images` became
     /// one part if `is_exact`.
     Images { before: u16, is_exact: bool, nested: Option<bool> },
@@ -148,11 +211,21 @@ pub(crate) struct ToolSource {
     pub(crate) nested: Option<&'static str>,
     /// The member that has the schema.
     pub(crate) schema: &'static str,
+    /// What else the caller has written of it.
+    pub(crate) members: Written,
+    /// Whether it is a namespace with the tools that the caller has listed in it.
+    pub(crate) has_listed: bool,
 }
 
 impl ItemSource {
     /// The source of an item that was added.
-    pub(crate) const ADDED: Self = Self { index: None, content: ContentSource::Absent, call: None };
+    pub(crate) const ADDED: Self =
+        Self { index: None, content: ContentSource::Absent, call: None, members: Written::None };
+
+    /// Returns the source of an item that was written anew.
+    pub(crate) fn by_index(self) -> Self {
+        Self { index: self.index, ..Self::ADDED }
+    }
 
     /// Returns the source of an item that has the content in another form.
     pub(crate) fn rewritten(self) -> Self {
@@ -160,13 +233,30 @@ impl ItemSource {
             ContentSource::Absent => ContentSource::Absent,
             ContentSource::Whole | ContentSource::Parts { .. } | ContentSource::Images { .. } => ContentSource::Whole,
         };
-        Self { content, call: None, ..self }
+        Self { content, call: None, members: Written::None, ..self }
+    }
+}
+
+impl ContentSource {
+    /// Returns the source of parts that may have other members.
+    pub(crate) fn inexact(self) -> Self {
+        match self {
+            Self::Parts { before, nested, .. } => Self::Parts { before, nested, is_exact: false },
+            Self::Absent | Self::Whole | Self::Images { .. } => self,
+        }
     }
 }
 
 impl ToolSource {
     /// The source of a tool that was added.
-    pub(crate) const ADDED: Self = Self { parameter: None, index: None, nested: None, schema: "parameters" };
+    pub(crate) const ADDED: Self = Self {
+        parameter: None,
+        index: None,
+        nested: None,
+        schema: "parameters",
+        members: Written::None,
+        has_listed: false,
+    };
 
     /// Makes the source of the tool at `index` of a list.
     pub(crate) fn of(list: &'static str, index: usize) -> Self {
@@ -219,7 +309,7 @@ impl RequestSources {
             ("tools", Some(index)) => self.tool(index, rest),
             ("tools", None) => self.tools.iter().find_map(|tool| tool.parameter).map(str::to_owned),
             ("instructions", _) => self.instructions(),
-            ("tool_choice", _) => self.choice.map(str::to_owned),
+            ("tool_choice", _) => self.choice.map(|choice| self.choice(choice, rest)),
             ("reasoning", _) => match rest {
                 ".effort" => self.effort.map(str::to_owned),
                 ".summary" => self.summary.map(str::to_owned),
@@ -244,7 +334,9 @@ impl RequestSources {
         let mut path = format!("{}[{}]", if self.is_chat { "messages" } else { "input" }, source.index?);
         let Some((member, rest)) = rest.strip_prefix('.').and_then(step) else { return Some(path) };
         match (member, source.call) {
-            ("content" | "output", _) => self.content(&mut path, source, member, rest),
+            ("content" | "output", _) if source.members != Written::All => {
+                self.content(&mut path, source, member, rest)
+            }
             (_, Some(CallSource::Listed { index, is_custom })) => {
                 let _ = write!(path, ".tool_calls[{index}]");
                 path.push_str(match (member, is_custom) {
@@ -259,11 +351,11 @@ impl RequestSources {
             (_, Some(CallSource::Legacy)) => path.push_str(".function_call"),
             // Every message has a role, and not every item that becomes one.
             ("role", None) if self.is_chat => path.push_str(".role"),
-            ("call_id" | "name" | "arguments" | "input", Some(CallSource::Item)) => {
+            ("call_id" | "name" | "arguments" | "input", Some(CallSource::Item)) if self.is_chat => {
                 path.push('.');
                 path.push_str(member);
             }
-            _ => {}
+            _ => source.members.append(&mut path, member, rest),
         }
         Some(path)
     }
@@ -272,10 +364,14 @@ impl RequestSources {
     fn content(&self, path: &mut String, source: &ItemSource, member: &str, rest: &str) {
         let member = if self.is_chat { "content" } else { member };
         let (index, rest) = index(rest).map_or((None, rest), |(index, rest)| (Some(index), rest));
+        let mut has_same_parts = false;
         let (member, before, nested) = match source.content {
             ContentSource::Absent => return,
             ContentSource::Whole => (member, None, None),
-            ContentSource::Parts { before, nested } => (member, Some(usize::from(before)), nested),
+            ContentSource::Parts { before, nested, is_exact } => {
+                has_same_parts = is_exact;
+                (member, Some(usize::from(before)), nested)
+            }
             ContentSource::Images { before, is_exact, nested } => {
                 let before = usize::from(before);
                 match index {
@@ -291,7 +387,9 @@ impl RequestSources {
         let Some(index) = index else { return };
         let Some(index) = before.and_then(|before| index.checked_sub(before)) else { return };
         let _ = write!(path, "[{index}]");
-        if let (true, Some(nested)) = (rest.starts_with(".image_url"), nested) {
+        if has_same_parts {
+            path.push_str(rest);
+        } else if let (true, Some(nested)) = (rest.starts_with(".image_url"), nested) {
             path.push_str(if nested { ".image_url.url" } else { ".image_url" });
         }
     }
@@ -304,13 +402,40 @@ impl RequestSources {
         if let Some(nested) = source.nested {
             let _ = write!(path, ".{nested}");
         }
-        // Below the parameters, the schema may have been repaired.
-        for (sent, written) in [(".parameters", source.schema), (".name", "name"), (".description", "description")] {
-            if rest.starts_with(sent) {
-                let _ = write!(path, ".{written}");
+        let Some((mut member, mut rest)) = rest.strip_prefix('.').and_then(step) else { return Some(path) };
+        let mut members = source.members;
+        if member == "tools"
+            && source.has_listed
+            && let Some((index, inner)) = self::index(rest)
+        {
+            let _ = write!(path, ".tools[{index}]");
+            let Some(inner) = inner.strip_prefix('.').and_then(step) else { return Some(path) };
+            ((member, rest), members) = (inner, Written::None);
+        }
+        match member {
+            // Below it, the schema may have been repaired.
+            "parameters" => {
+                let _ = write!(path, ".{}", source.schema);
             }
+            "name" | "description" => {
+                let _ = write!(path, ".{member}");
+            }
+            member => members.append(&mut path, member, rest),
         }
         Some(path)
+    }
+
+    /// Returns the path of the choice among the tools, or of something in it.
+    fn choice(&self, choice: &str, rest: &str) -> String {
+        let mut path = choice.to_owned();
+        match rest.strip_prefix('.').and_then(step) {
+            Some(("tools", rest)) if self.choice_members != Written::None => {
+                let _ = write!(path, ".tools{rest}");
+            }
+            Some((member, rest)) => self.choice_members.append(&mut path, member, rest),
+            None => {}
+        }
+        path
     }
 
     fn instructions(&self) -> Option<String> {
@@ -333,15 +458,31 @@ impl RequestSources {
         match rest.strip_prefix('.').and_then(step) {
             Some(("type", _)) => format!("{format}.type"),
             Some(("schema", _)) => format!("{format}{nested}.schema"),
-            Some(("name", _)) if self.has_format_name => format!("{format}{nested}.name"),
-            Some(_) => format!("{format}{nested}"),
+            Some((member, rest)) => {
+                let mut path = format!("{format}{nested}");
+                self.format_members.append(&mut path, member, rest);
+                path
+            }
             None => format.to_owned(),
         }
     }
 }
 
 impl RequestPaths {
-    pub(crate) fn new(sources: RequestSources) -> Self {
+    /// Makes the paths of a request that is ready to be sent, with `reasoning` at these places of its input.
+    pub(crate) fn new(sources: RequestSources, reasoning: Vec<usize>) -> Self {
+        Self { sources: Arc::new(RequestSources { reasoning, ..sources }) }
+    }
+
+    /// Returns the paths of the same request without its reasoning.
+    #[must_use]
+    pub fn without_reasoning(&self) -> Self {
+        let mut sources = (*self.sources).clone();
+        for place in std::mem::take(&mut sources.reasoning).into_iter().rev() {
+            if place < sources.items.len() {
+                sources.items.remove(place);
+            }
+        }
         Self { sources: Arc::new(sources) }
     }
 

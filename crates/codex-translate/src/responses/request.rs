@@ -130,6 +130,14 @@ impl Conventions {
 }
 
 impl ResponsesRequest {
+    /// Returns the places of the reasoning in the input.
+    pub(crate) fn reasoning(&self) -> Vec<usize> {
+        let is_reasoning = |item: &InputItem| {
+            matches!(item, InputItem::Reasoning(_)) || item.opaque().is_some_and(|item| item.kind == "reasoning")
+        };
+        self.input.iter().enumerate().filter(|(_, item)| is_reasoning(item)).map(|(at, _)| at).collect()
+    }
+
     /// Removes the items that `keep` refuses, and their sources.
     pub(crate) fn retain_input(&mut self, mut keep: impl FnMut(&InputItem) -> bool) {
         let (mut index, mut removed) = (0, Vec::new());

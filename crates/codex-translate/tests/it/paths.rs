@@ -1,6 +1,8 @@
 //! Errors of the backend name what the caller wrote.
 
-use codex_translate::{Effort, Error, Options, Profile, Translated, chat, normalise, responses, to_responses};
+use codex_translate::{
+    BodyOrigin, Effort, Error, ItemOrigin, Options, Profile, Translated, chat, normalise, responses, to_responses,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -247,6 +249,83 @@ fn the_images_of_an_assistant_are_named_where_the_caller_wrote_them() {
     }
 }
 
+#[test]
+fn what_is_not_rewritten_keeps_its_whole_path() {
+    let function = json!({"type": "function", "name": "f", "description": "d", "strict": false, "parameters": {"type": "object", "properties": {}}});
+    let body = json!({"model": "m",
+        "text": {"format": {"type": "json_schema", "name": "s", "schema": {"type": "object", "properties": {}}}},
+        "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]},
+        "tools": [function, {"type": "web_search", "filters": {"allowed_domains": ["a.example"]}},
+            {"type": "namespace", "name": "n", "description": "d", "tools": [
+                {"type": "function", "name": "g", "parameters": {"type": "object", "properties": {}}}]}],
+        "input": [
+            {"role": "user", "content": [{"type": "input_text", "text": "x"}, {"type": "input_image", "image_url": "data:,", "detail": "high"}]},
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,", "detail": "high"}}]},
+            {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}},
+            {"type": "reasoning", "summary": [{"type": "summary_text", "text": "t"}], "encrypted_content": "e"},
+            {"type": "function_call", "id": "c", "name": "f", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_image", "image_url": "data:,"}]}]});
+    let paths = of_responses(&body).unwrap().plan.paths;
+    for (path, written) in [
+        ("input[0].content[1].detail", "input[0].content[1].detail"),
+        ("input[0].content[0].text", "input[0].content[0].text"),
+        ("input[0].role", "input[0].role"),
+        ("input[0].type", "input[0]"),
+        ("input[1].content[0].detail", "input[1].content[0]"),
+        ("input[2].action.query", "input[2].action.query"),
+        ("input[3].summary[0].text", "input[3].summary[0].text"),
+        ("input[3].encrypted_content", "input[3].encrypted_content"),
+        ("input[4].call_id", "input[4]"),
+        ("input[5].call_id", "input[5].call_id"),
+        ("input[5].output[0].image_url", "input[5].output[0]"),
+        ("tools[0].parameters.properties", "tools[0].parameters"),
+        ("tools[0].strict", "tools[0].strict"),
+        ("tools[1].filters.allowed_domains[0]", "tools[1].filters.allowed_domains[0]"),
+        ("tools[2].tools[0].parameters", "tools[2].tools[0].parameters"),
+        ("tools[2].tools[0].strict", "tools[2].tools[0]"),
+        ("text.format.name", "text.format.name"),
+        ("text.format.strict", "text.format"),
+        ("tool_choice.tools[0].name", "tool_choice.tools[0].name"),
+        ("tool_choice.mode", "tool_choice.mode"),
+    ] {
+        assert_eq!(paths.path_of(path).as_deref(), Some(written), "{path}");
+        assert!(at(&body, written).is_some(), "{written}");
+    }
+    let rest = paths.without_reasoning();
+    assert_eq!(rest.path_of("input[3].name").as_deref(), Some("input[4].name"));
+    assert_eq!(rest.path_of("input[2].status").as_deref(), Some("input[2].status"));
+}
+
+#[test]
+fn items_are_counted_as_the_caller_sent_them_beside_stored_ones() {
+    use ItemOrigin::{Referred, Sent, Stored, Text};
+    let paths = |input: Value, origins: &[ItemOrigin]| {
+        let origin = BodyOrigin { items: Some(origins), ..BodyOrigin::default() };
+        let body = json!({"model": "m", "input": input}).to_string();
+        let request = responses::ResponsesRequest::from_json_of(origin, body.as_bytes())?;
+        normalise(request, &profile(), &Options::default()).map(|translated| translated.plan.paths)
+    };
+    let message = |text: &str| json!({"role": "user", "content": [{"type": "input_text", "text": text}]});
+    let image = json!({"type": "image_generation_call", "id": "ig_1", "status": "failed", "result": null});
+    let input = json!([message("a"), image, message("b"), message("c"), message("d")]);
+    let of_list = paths(input, &[Stored, Stored, Stored, Referred(1), Sent(4)]).unwrap();
+    for (path, written) in [
+        ("input[0].content[0].text", None),
+        ("input[1]", None),
+        ("input[2].content[0].text", Some("input[1]")),
+        ("input[3].content[0].text", Some("input[4].content[0].text")),
+        ("input.3.content", Some("input[4]")),
+    ] {
+        assert_eq!(of_list.path_of(path).as_deref(), written, "{path}");
+    }
+    let of_text = paths(json!([message("a"), message("b")]), &[Stored, Text]).unwrap();
+    assert_eq!(of_text.path_of("input[0].content"), None);
+    assert_eq!(of_text.path_of("input[1].content[0].text").as_deref(), Some("input"));
+    // An error that is found here, too.
+    let error = paths(json!([message("a"), {"role": "user", "content": 7}]), &[Stored, Sent(2)]).unwrap_err();
+    assert_eq!(error.param(), Some("input[2].content"));
+}
+
 /// Returns every path of a request, down to the members of content parts.
 fn paths_of(sent: &Value) -> Vec<String> {
     fn walk(value: &Value, path: &str, depth: usize, paths: &mut Vec<String>) {
@@ -256,7 +335,11 @@ fn paths_of(sent: &Value) -> Vec<String> {
         }
         match value {
             Value::Object(map) => {
-                map.iter().for_each(|(key, value)| walk(value, &format!("{path}.{key}"), depth - 1, paths))
+                // A path cannot name other keys.
+                let is_name = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+                map.iter()
+                    .filter(|(key, _)| is_name(key))
+                    .for_each(|(key, value)| walk(value, &format!("{path}.{key}"), depth - 1, paths))
             }
             Value::Array(list) => {
                 list.iter().enumerate().for_each(|(at, value)| walk(value, &format!("{path}[{at}]"), depth - 1, paths));

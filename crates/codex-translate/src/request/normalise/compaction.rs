@@ -58,7 +58,7 @@ pub fn compact(mut request: ResponsesRequest, profile: &Profile, options: &Optio
     let tools = tools::rename(&mut request, &mut notices)?;
     settings::normalise_settings(&mut request, profile, options, &mut notices);
     let notices = notices.finish(options.strict)?;
-    let paths = RequestPaths::new(std::mem::take(&mut request.local.sources));
+    let paths = RequestPaths::new(std::mem::take(&mut request.local.sources), request.reasoning());
     Ok(Translated { request, plan: ReplyPlan { tools, paths, ..plan }, notices })
 }
 

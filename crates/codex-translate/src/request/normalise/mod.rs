@@ -83,7 +83,7 @@ pub(crate) fn normalise_request(
     }
 
     let notices = notices.finish(options.strict)?;
-    plan.paths = RequestPaths::new(std::mem::take(&mut request.local.sources));
+    plan.paths = RequestPaths::new(std::mem::take(&mut request.local.sources), request.reasoning());
     Ok(Translated { request, plan, notices })
 }
 

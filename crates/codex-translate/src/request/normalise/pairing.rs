@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::json::to_raw;
 use crate::notice::Notices;
-use crate::paths::{ContentSource, ItemSource};
+use crate::paths::ItemSource;
 use crate::responses::{
     CallKind, ContentPart, InputItem, InputMessage, InputToolCall, OutputContent, Role, ToolOutput,
 };
@@ -97,8 +97,8 @@ pub(super) fn normalise_calls(input: &mut Vec<InputItem>, sources: &mut Vec<Item
                 moved.insert(index, (output, source));
             }
             (item, pairing) => {
-                let content = if pairing == Pairing::Orphan { ContentSource::Absent } else { source.content };
-                let source = ItemSource { content, ..source };
+                // Its heading precedes the content.
+                let source = if pairing == Pairing::Orphan { source.by_index() } else { source };
                 let item = apply(item, pairing, notices);
                 if let (Some(call), Some(owes)) = (&item, owed_by.get(&index)) {
                     owed.extend(output_owed(call, *owes, &mut moved, notices));

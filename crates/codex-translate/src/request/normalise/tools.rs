@@ -6,7 +6,7 @@ use std::iter;
 use crate::error::Error;
 use crate::json::{Node, is_same_value, to_raw};
 use crate::notice::Notices;
-use crate::paths::ToolSource;
+use crate::paths::{ToolSource, Written};
 use crate::profile::Options;
 use crate::request::read;
 use crate::request::schema::Strict;
@@ -36,6 +36,9 @@ pub(super) fn offer_web_search_once(
                 let source = request.local.sources.tools.get(index).copied().unwrap_or(ToolSource::ADDED);
                 merge(search, again, source, notices);
                 request.tools.remove(index);
+                if let Some(merged) = first.and_then(|first| request.local.sources.tools.get_mut(first)) {
+                    merged.members = Written::None;
+                }
                 if index < request.local.sources.tools.len() {
                     request.local.sources.tools.remove(index);
                 }

@@ -31,6 +31,7 @@ pub(super) fn parts(node: &Node<'_, '_>, place: Place, notices: &mut Notices) ->
             for (index, raw) in node.array()?.into_iter().enumerate() {
                 let part = node.index(index, raw);
                 if part.kind() == ValueKind::String {
+                    notices.trail.is_rewritten = true;
                     parts.push(ContentPart::Text(part.written()?));
                 } else {
                     read_part(part.path(), &part.object()?, place, notices, &mut parts)?;
@@ -72,6 +73,11 @@ pub(super) fn read_part(
     out: &mut Vec<ContentPart>,
 ) -> Result<(), Error> {
     let kind = kind_of(at, members)?;
+    let is_url_nested = find(members, "image_url").is_some_and(|raw| Node::root(raw).kind() == ValueKind::Object);
+    let has_same_members = find(members, "type").is_some() && find(members, "file").is_none() && !is_url_nested;
+    // The refusal of another than the assistant is text.
+    notices.trail.is_rewritten |=
+        !has_same_members || matches!(&*kind, "document" | "refusal") || media::is_media(&kind);
     let part = match &*kind {
         "text" | "input_text" | "output_text" => {
             ContentPart::Text(member(at, members, "text", |text| text.written(), notices)?)

@@ -229,7 +229,13 @@ fn read_input(
         let form = MessageForm::of(&members, false, &mut request.notices.trail);
         let start = reader.items().len();
         reader.read(origin, &at.element(origin.index().unwrap_or(index)), members, &mut request.notices)?;
+        let first = sources.items.len();
         form.trace(origin.index(), &reader.items()[start..], &request.notices.trail, &mut sources.items);
+        if matches!(origin, ItemOrigin::Referred(_)) {
+            for source in &mut sources.items[first..] {
+                *source = source.by_index();
+            }
+        }
     }
     request.input = reader.into_items();
     Ok(())

@@ -2,8 +2,8 @@
 
 use crate::json::{Members, Node, ValueKind, find};
 use crate::notice::Trail;
-use crate::paths::{CallSource, ContentSource, ItemSource};
-use crate::responses::{CallKind, InputItem, OutputContent, ResponsesRequest, Role};
+use crate::paths::{CallSource, ContentSource, ItemSource, Written};
+use crate::responses::{CallKind, InputItem, OutputContent, ResponsesRequest, Role, ToolChoice};
 
 /// What the paths of a message's items depend on. It is read before the message.
 pub(super) struct MessageForm {
@@ -17,6 +17,7 @@ pub(super) struct MessageForm {
     /// Whether it is the assistant's, whose text, refusal and images are put together anew.
     is_assistant: bool,
     has_images: bool,
+    members: Written,
 }
 
 impl MessageForm {
@@ -33,6 +34,7 @@ impl MessageForm {
             is_of_chat,
             is_assistant: find(members, "role").is_some_and(|role| role.get() == "\"assistant\""),
             has_images: find(members, "images").is_some_and(|images| !Node::root(images).is_blank()),
+            members: if is_of_chat { Written::None } else { Written::of(members) },
         }
     }
 
@@ -60,7 +62,8 @@ impl MessageForm {
                     let is_text = matches!(output.content, OutputContent::Text(_));
                     // In a list of items, a message of a tool has its output in `content`.
                     let is_elsewhere = !self.is_of_chat && !self.has_output;
-                    (if is_elsewhere { ContentSource::Absent } else { self.content(trail, is_text, 0) }, None)
+                    let content = if is_elsewhere { ContentSource::Absent } else { self.content(trail, is_text, 0) };
+                    (content.inexact(), None)
                 }
                 InputItem::Call(_) if !self.is_message => (ContentSource::Absent, Some(CallSource::Item)),
                 InputItem::Call(_) if legacy == Some(at) => (ContentSource::Absent, Some(CallSource::Legacy)),
@@ -75,7 +78,8 @@ impl MessageForm {
                     (ContentSource::Absent, None)
                 }
             };
-            sources.push(ItemSource { index, content, call });
+            let members = if item.opaque().is_some() && !self.is_of_chat { Written::All } else { self.members };
+            sources.push(ItemSource { index, content, call, members });
         }
     }
 
@@ -83,7 +87,8 @@ impl MessageForm {
         match self.content {
             None => ContentSource::Absent,
             Some(ValueKind::Array) if !trail.is_shifted && !is_rewritten => {
-                ContentSource::Parts { before, nested: nested(trail) }
+                let is_exact = !self.is_of_chat && !trail.is_rewritten;
+                ContentSource::Parts { before, nested: nested(trail), is_exact }
             }
             Some(_) => ContentSource::Whole,
         }
@@ -169,8 +174,8 @@ impl SettingsBefore {
             };
             let nested = format.as_ref().and_then(|raw| find_in(&Node::root(raw), "json_schema"));
             sources.is_format_nested = nested.is_some();
-            let name = nested.or(format).and_then(|raw| find_in(&Node::root(&raw), "name"));
-            sources.has_format_name = name.is_some_and(|name| !Node::root(&name).is_blank());
+            let format = nested.or(format);
+            sources.format_members = format.map(|raw| members_of(&Node::root(&raw))).unwrap_or_default();
         }
         if now.choice && !self.choice {
             sources.choice = match key {
@@ -178,8 +183,31 @@ impl SettingsBefore {
                 "function_call" => Some("function_call"),
                 _ => None,
             };
+            sources.choice_members = choice_members(node, request.tool_choice.as_ref());
         }
     }
+}
+
+fn members_of(node: &Node<'_, '_>) -> Written {
+    node.object().map(|members| Written::of(&members)).unwrap_or_default()
+}
+
+/// Returns what is written of a choice that has the form in which it is sent.
+fn choice_members(node: &Node<'_, '_>, choice: Option<&ToolChoice>) -> Written {
+    let is_flat = |members: &Members<'_>| {
+        find(members, "type").is_some()
+            && ["function", "custom", "allowed_tools"].iter().all(|name| find(members, name).is_none())
+    };
+    let Some(members) = node.object().ok().filter(is_flat) else { return Written::None };
+    let listed = find(&members, "tools").and_then(|tools| node.key("tools", tools).array().ok()).unwrap_or_default();
+    let is_same = match choice {
+        Some(ToolChoice::Allowed { tools, .. }) => {
+            tools.len() == listed.len()
+                && listed.iter().all(|tool| Node::root(tool).object().is_ok_and(|tool| is_flat(&tool)))
+        }
+        _ => listed.is_empty(),
+    };
+    if is_same { Written::of(&members) } else { Written::None }
 }
 
 fn find_in(node: &Node<'_, '_>, name: &str) -> Option<crate::json::Raw> {

@@ -1,9 +1,11 @@
 //! Tools of either dialect. Chat nests a function's members in `function`, Responses does not, and clients mix the two.
 
+use serde_json::value::RawValue;
+
 use crate::error::Error;
 use crate::json::{Members, Node, Raw, ValueKind, find, to_raw};
 use crate::notice::Notices;
-use crate::paths::ToolSource;
+use crate::paths::{ToolSource, Written};
 use crate::request::schema::{self, Settled, Strict};
 use crate::responses::{CustomTool, FunctionTool, NamespaceTool, Opaque, Tool};
 
@@ -40,9 +42,32 @@ pub(crate) fn list(
         }
         let nested = ["function", "custom"].into_iter().find(|name| find(&members, name).is_some());
         let schema = notices.trail.schema.take().unwrap_or(SCHEMAS[0]);
-        notices.trail.tools.resize(tools.len(), ToolSource { nested, schema, ..ToolSource::of("tools", index) });
+        let written = match tools.last() {
+            Some(Tool::Opaque(_) | Tool::Verbatim(_)) => Written::All,
+            _ if nested.is_some() => Written::None,
+            _ => Written::of(&members),
+        };
+        let source = ToolSource {
+            nested,
+            schema,
+            members: written,
+            has_listed: is_listed(tools.last(), &members),
+            ..ToolSource::of("tools", index)
+        };
+        notices.trail.tools.resize(tools.len(), source);
     }
     Ok(tools)
+}
+
+/// Returns whether a tool is a namespace that has each tool of the caller's list, in the form in which it is sent.
+fn is_listed(tool: Option<&Tool>, members: &Members<'_>) -> bool {
+    let Some(Tool::Namespace(namespace)) = tool else { return false };
+    let listed = find(members, "tools").and_then(|raw| Node::root(raw).array().ok()).unwrap_or_default();
+    let is_flat = |tool: &&RawValue| {
+        let members = Node::root(tool).object().unwrap_or_default();
+        ["function", "custom", "input_schema", "inputSchema"].iter().all(|name| find(&members, name).is_none())
+    };
+    listed.len() == namespace.tools.len() && listed.iter().all(is_flat)
 }
 
 /// Reads chat's legacy `functions`.
