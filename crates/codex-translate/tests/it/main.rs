@@ -16,6 +16,7 @@ mod fixtures;
 mod framing;
 mod invariants;
 mod limits;
+mod mapped;
 mod nothing_lost;
 mod oracle;
 mod parameters;

@@ -49,6 +49,7 @@ pub(super) fn read(node: &Node<'_, '_>, notices: &mut Notices) -> Result<OutputC
     }
     if judged.has_parts {
         notices.extend(judged.notices);
+        notices.trail.is_shifted |= judged.is_shifted;
         return Ok(OutputContent::Parts(judged.parts));
     }
     notices.repaired(node.here(), "sent JSON as text");
@@ -69,6 +70,8 @@ struct Judged {
     has_parts: bool,
     /// Whether there is an image or a file.
     has_media: bool,
+    /// Whether an element of the output has become no part, or several.
+    is_shifted: bool,
 }
 
 impl Judged {
@@ -84,6 +87,7 @@ impl Judged {
                 ValueKind::Object => self.object(&element, &element.object()?, depth)?,
                 ValueKind::Array | ValueKind::Number | ValueKind::Bool => self.text(&element, "data"),
             }
+            self.is_shifted |= depth == 0 && self.parts.len() != index + 1;
         }
         Ok(())
     }
