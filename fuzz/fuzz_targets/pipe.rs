@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(stream, common::chat_stream(&plan, bytes.chunks(1)));
     assert_eq!(body, common::chat_body(&plan, common::pieces(bytes)));
     let is_limited = plan.is_cut();
-    assert_same_end(&stream, &body, is_limited);
+    common::same_end(&stream, &body, is_limited);
     let chunks = common::invariants::chunks(&stream.text, true, stream.error.is_none());
     if !is_limited && stream.error.is_none() {
         let body: Value = serde_json::from_str(&body.text).expect("JSON");
@@ -34,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(stream, common::responses_stream(&plan, common::pieces(bytes)));
     assert_eq!(stream, common::responses_stream(&plan, bytes.chunks(1)));
     assert_eq!(body, common::responses_body(&plan, common::pieces(bytes)));
-    assert_same_end(&stream, &body, is_limited);
+    common::same_end(&stream, &body, is_limited);
     if !is_plain(&stream.text) {
         return;
     }
@@ -49,14 +49,6 @@ fuzz_target!(|bytes: &[u8]| {
         common::invariants::same_output(&last["response"], &body);
     }
 });
-
-/// A body fails as its stream does, unless it has the last arguments of a call, or the caller's limit has ended the
-/// last value of another text.
-fn assert_same_end(stream: &common::Outcome, body: &common::Outcome, is_limited: bool) {
-    if !is_limited && !stream.has_another_call() {
-        assert_eq!(stream.error, body.error);
-    }
-}
 
 /// Returns whether `serde_json::Value` can hold every event. It cannot hold deep nesting or huge numbers, which are
 /// valid JSON and pass through unchanged; unpaired surrogates do not.

@@ -4,7 +4,9 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use codex_translate::{ChatFold, ChatPipe, Chunk, Error, Pipe as _, ReplyId, ReplyPlan, ResponsesFold, ResponsesPipe, Summary};
+use codex_translate::{
+    ChatFold, ChatPipe, Chunk, Error, Pipe as _, ReplyId, ReplyPlan, ResponsesFold, ResponsesPipe, Summary,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -52,9 +54,7 @@ pub fn chat_stream<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u
 
 pub fn chat_body<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     match feed_fold(ChatFold::new(plan, &reply_id()), chunks(pieces)) {
-        Ok(body) => {
-            Outcome { text: serde_json::to_string(&body).expect("JSON"), error: None, is_revised: false }
-        }
+        Ok(body) => Outcome { text: serde_json::to_string(&body).expect("JSON"), error: None, is_revised: false },
         Err(error) => Outcome::new(String::new(), Err(error)),
     }
 }
@@ -73,6 +73,14 @@ pub fn responses_body<'a>(plan: &ReplyPlan, pieces: impl IntoIterator<Item = &'a
     match feed_fold(ResponsesFold::new(plan, &reply_id()), chunks(pieces)) {
         Ok(body) => Outcome { text: body.json().to_owned(), error: None, is_revised: false },
         Err(error) => Outcome::new(String::new(), Err(error)),
+    }
+}
+
+/// A body fails as its stream does, unless it has the last arguments of a call, or the caller's limit has ended the
+/// last value of another text.
+pub fn same_end(stream: &Outcome, body: &Outcome, is_limited: bool) {
+    if !is_limited && !stream.has_another_call() {
+        assert_eq!(stream.error, body.error);
     }
 }
 
