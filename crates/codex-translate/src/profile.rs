@@ -166,11 +166,13 @@ pub struct BodyOrigin<'a> {
     pub sender: Sender,
     /// Where each item of `input` comes from, if an embedder has completed it; otherwise all are the caller's.
     pub items: Option<&'a [ItemOrigin]>,
+    /// Whether the embedder has left out items that the conversation before them has, which a notice then says.
+    pub has_repeats: bool,
 }
 
 impl From<Sender> for BodyOrigin<'_> {
     fn from(sender: Sender) -> Self {
-        Self { sender, items: None }
+        Self { sender, ..Self::default() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codex_translate::responses::{ItemForm, ItemHead};
+use codex_translate::responses::{ItemForm, ItemHead, is_same_item};
 use codex_translate::{BodyOrigin, Error, ErrorKind, ItemOrigin, Sender};
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -20,6 +20,8 @@ pub(crate) struct ExpandedRequest {
     pub(crate) body: Bytes,
     /// Where the items of its input come from; `None` if they are as they were sent.
     pub(crate) origins: Option<Vec<ItemOrigin>>,
+    /// Whether the conversation before it had some of its items.
+    pub(super) has_repeats: bool,
     /// The same without the conversation before it: what is stored with the response.
     pub(crate) own: Bytes,
     /// The response that it continues.
@@ -29,13 +31,21 @@ pub(crate) struct ExpandedRequest {
 impl ExpandedRequest {
     /// Returns a request that is complete as it was sent.
     pub(crate) fn unchanged(body: Bytes) -> Self {
-        Self { own: body.clone(), body, origins: None, previous: None }
+        Self { own: body.clone(), body, origins: None, has_repeats: false, previous: None }
     }
 
     /// Returns where its body comes from.
     pub(crate) fn origin(&self, sender: Sender) -> BodyOrigin<'_> {
-        BodyOrigin { sender, items: self.origins.as_deref() }
+        BodyOrigin { sender, items: self.origins.as_deref(), has_repeats: self.has_repeats }
     }
+}
+
+/// The items of a request's input, complete.
+#[derive(Debug)]
+pub(crate) struct CompletedItems<'a> {
+    pub(crate) items: Vec<Item<'a>>,
+    /// Whether items were left out that the conversation before them has.
+    pub(crate) has_repeats: bool,
 }
 
 /// The conversation that a request continues.
@@ -81,7 +91,7 @@ impl Stored {
         if continued.is_none() && completed.is_none() {
             return Ok(as_it_is());
         }
-        let own = completed.unwrap_or(new);
+        let CompletedItems { items: own, has_repeats } = completed.unwrap_or_else(|| CompletedItems::unchanged(new));
         let before = continued.iter().flat_map(|continued| &continued.items).map(|item| (&**item, ItemOrigin::Stored));
         let whole = before.chain(own.iter().map(|item| (&*item.json, item.origin)));
         let (whole, origins): (Vec<_>, Vec<_>) = whole.unzip();
@@ -91,6 +101,7 @@ impl Stored {
         Ok(ExpandedRequest {
             body,
             origins: Some(origins),
+            has_repeats,
             own,
             previous: continued.and_then(|continued| continued.response),
         })
@@ -124,7 +135,7 @@ impl Stored {
         continued: Option<&Continued>,
         new: &[Item<'a>],
         limit_bytes: usize,
-    ) -> Result<Option<Vec<Item<'a>>>, Error> {
+    ) -> Result<Option<CompletedItems<'a>>, Error> {
         let heads: Vec<_> = new.iter().map(|item| ItemHead::read(item.json.get())).collect();
         if !self.is_in_use() || heads.iter().all(|head| head.id.is_none()) {
             return Ok(None);
@@ -133,16 +144,23 @@ impl Stored {
         let given = heads.iter().filter(|head| head.form != ItemForm::Reference);
         let mut seen: HashSet<_> = given.filter_map(|head| head.id.as_deref()).collect();
         let mut bytes = continued.map_or(0, |continued| continued.items.iter().map(|item| item.get().len()).sum());
-        let (mut completed, mut is_changed) = (Vec::new(), false);
+        let (mut completed, mut is_changed, mut has_repeats) = (Vec::new(), false, false);
         for (item, head) in new.iter().zip(&heads) {
             let Some(id) = head.id.as_deref() else {
                 completed.push(item.clone());
                 continue;
             };
-            let is_there = match known.get(id) {
-                // A client can give several of its own items the same id.
-                Some(known) => !head.is_of_client || head.form == ItemForm::Reference || *known == item.json.get(),
-                None => head.form == ItemForm::Reference && !seen.insert(id),
+            let is_there = match (known.get(id), head.form) {
+                (Some(known), ItemForm::Whole) => {
+                    let is_same = is_same_item(known, item.json.get());
+                    // A client can give several of its own items the same id. The model's are as the model wrote them.
+                    let is_there = is_same || !head.is_of_client;
+                    // A client may mean the same again, or another text of the model.
+                    has_repeats |= is_there && is_same == head.is_of_client;
+                    is_there
+                }
+                (Some(_), ItemForm::Partial | ItemForm::Reference) => true,
+                (None, form) => form == ItemForm::Reference && !seen.insert(id),
             };
             if is_there {
                 is_changed = true;
@@ -166,7 +184,7 @@ impl Stored {
             bytes += completed.last().map_or(0, |item| item.json.get().len());
             check_size(bytes, limit_bytes)?;
         }
-        Ok(is_changed.then_some(completed))
+        Ok(is_changed.then_some(CompletedItems { items: completed, has_repeats }))
     }
 
     /// Returns whether a request may grow by what is stored; the words can also appear in what the user says.
@@ -204,6 +222,13 @@ impl StoredResponse {
             }
         }
         items
+    }
+}
+
+impl<'a> CompletedItems<'a> {
+    /// Returns items that are complete as they were sent.
+    pub(crate) fn unchanged(items: Vec<Item<'a>>) -> Self {
+        Self { items, has_repeats: false }
     }
 }
 

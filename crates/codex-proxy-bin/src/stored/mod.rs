@@ -14,7 +14,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use conversation::{Continued, ExpandedRequest, own_body};
+pub(crate) use conversation::{CompletedItems, Continued, ExpandedRequest, own_body};
 pub(crate) use items::{Item, is_reasoning, items};
 pub(crate) use response::{NewResponse, StoredResponse};
 pub(crate) use store::Stored;

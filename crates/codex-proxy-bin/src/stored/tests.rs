@@ -186,6 +186,33 @@ fn it_is_known_where_each_item_comes_from() {
     }
 }
 
+/// What `input_items` gives is the item that was sent, although it is written in another way.
+#[test]
+fn listed_items_are_known_again_and_a_notice_tells_what_was_left_out() {
+    let stored = Stored::new(LIMIT);
+    let reply = message("msg_r", "ok");
+    store(&stored, "", None, "resp_1", &json!([user("yes")]), &json!([reply]));
+    let listed = json!({"id": "msg_1_0", "type": "message", "role": "user", "status": "completed",
+        "content": [{"type": "input_text", "text": "yes"}]});
+    let other = json!({"id": "msg_1_0", "role": "user", "content": "no"});
+    let part = json!([{"type": "output_text", "text": "ok", "annotations": []}]);
+    let said = |text: &str| json!({"id": "msg_r", "type": "message", "role": "assistant", "content": text});
+    let same = json!({"id": "msg_r", "type": "message", "role": "assistant", "content": part});
+    for (item, is_left_out, is_told) in [
+        (listed, true, true),
+        (other, false, false),
+        (same, true, false),
+        (said("another"), true, true),
+        (json!({"type": "item_reference", "id": "msg_r"}), true, false),
+    ] {
+        let body = continuing("resp_1", json!([item, user("go on")])).to_string();
+        let expanded = stored.expand("", &Bytes::from(body), LIMIT).unwrap();
+        let input = serde_json::from_slice::<Value>(&expanded.body).unwrap()["input"].take();
+        assert_eq!(input.as_array().unwrap().len(), if is_left_out { 3 } else { 4 }, "{item}");
+        assert_eq!(expanded.has_repeats, is_told, "{item}");
+    }
+}
+
 #[test]
 fn an_item_of_the_conversation_is_there_once() {
     let stored = Stored::new(LIMIT);

@@ -22,5 +22,6 @@ mod translated;
 pub use conversation::{ConversationSeed, conversation_id};
 pub use lite::to_lite;
 pub use normalise::{compact, normalise};
+pub use read::is_same_item;
 pub use to_responses::to_responses;
 pub use translated::Translated;

@@ -16,6 +16,7 @@ mod text_kind;
 mod tool;
 mod web_search;
 
+pub use crate::request::is_same_item;
 pub(crate) use delta::{CompactDelta, DeltaContent, DeltaReader};
 pub(crate) use event::Envelope;
 pub use event::{Ended, Event, IncompleteReason, TextDelta};

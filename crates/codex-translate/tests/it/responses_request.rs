@@ -251,6 +251,17 @@ fn other_items_with_one_id_are_items_of_their_own() {
     check(json!({"input": input}), json!({"input": sent}), &["input repaired"]);
 }
 
+#[test]
+fn what_an_embedder_left_out_is_told() {
+    let body = json!({"model": "m", "input": [{"role": "user", "content": "x"}]}).to_string();
+    for has_repeats in [false, true] {
+        let origin = BodyOrigin { has_repeats, ..BodyOrigin::default() };
+        let request = responses::ResponsesRequest::from_json_of(origin, body.as_bytes()).unwrap();
+        let translated = normalise(request, &Profile::permissive("gpt-5.1"), &Options::default()).unwrap();
+        assert_eq!(translated.notices.iter().any(|notice| notice.parameter == "input[]"), has_repeats);
+    }
+}
+
 /// Translates a body whose `input` was completed.
 fn completed(input: &Value, origins: &[ItemOrigin]) -> Result<Translated, Error> {
     let origin = BodyOrigin { items: Some(origins), ..BodyOrigin::default() };

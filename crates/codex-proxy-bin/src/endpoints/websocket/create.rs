@@ -8,7 +8,7 @@ use codex_translate::{Error, ErrorKind, ItemOrigin};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::endpoints::websocket::remembered::RememberedResponses;
-use crate::stored::{Continued, Item, Stored, StoredResponse, items, own_body};
+use crate::stored::{CompletedItems, Continued, Item, Stored, StoredResponse, items, own_body};
 
 /// Members that are not part of the request's body.
 const ENVELOPE: [&str; 5] = ["type", "stream_id", "generate", "previous_response_id", "stream"];
@@ -34,6 +34,8 @@ pub(super) struct WholeInput {
     pub(super) items: Option<Vec<Box<RawValue>>>,
     /// Where each of the items comes from.
     pub(super) origins: Vec<ItemOrigin>,
+    /// Whether the conversation before it had some of its items.
+    pub(super) has_repeats: bool,
     /// The request to store with the response, if it is not all of it.
     pub(super) own: Option<Bytes>,
     /// The stored response that it continues.
@@ -115,14 +117,15 @@ impl Create {
             return Ok(WholeInput::default());
         }
         let new = new.unwrap_or_default();
-        let new = stored.completed(caller, continued.as_ref(), &new, limit_bytes)?.unwrap_or(new);
+        let completed = stored.completed(caller, continued.as_ref(), &new, limit_bytes)?;
+        let CompletedItems { items: new, has_repeats } = completed.unwrap_or_else(|| CompletedItems::unchanged(new));
         let (mut items, previous) =
             continued.map(|continued| (continued.items, continued.response)).unwrap_or_default();
         let own = previous.is_some().then(|| own_body(&new)).transpose()?;
         let mut origins = vec![ItemOrigin::Stored; items.len()];
         origins.extend(new.iter().map(|item| item.origin));
         items.extend(new.into_iter().map(|item| item.json.into_owned()));
-        Ok(WholeInput { items: Some(items), origins, own, previous })
+        Ok(WholeInput { items: Some(items), origins, has_repeats, own, previous })
     }
 
     /// Returns the body of the same request to `POST /v1/responses`.

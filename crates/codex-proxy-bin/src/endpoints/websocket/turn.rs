@@ -365,7 +365,7 @@ fn prepare(
     let context = RequestContext::read(&head.headers, caller(&runtime.access, head), guard.record())?;
     let (stored, caller, limit_bytes) = (&app.stored, &context.caller.id, runtime.limits.body_bytes);
     let previous = create.previous().map(str::to_owned);
-    let WholeInput { items: input, origins, own, previous: response } =
+    let WholeInput { items: input, origins, has_repeats, own, previous: response } =
         create.whole_input(remembered, stored, caller, limit_bytes)?;
     let body = match &input {
         // A warm-up may come before any input (docs/backend.md §4); the rest of it is checked as that of any request.
@@ -381,7 +381,7 @@ fn prepare(
         false => StoringDecision::never(),
     };
     let options = Options { storage: decision.storage.clone(), ..context.options.clone() };
-    let origin = BodyOrigin { sender: context.sender, items: Some(&origins) };
+    let origin = BodyOrigin { sender: context.sender, items: Some(&origins), has_repeats };
     let mut turn = endpoints::prepare(app, DIALECT, &context, &options, origin, body)?;
     turn.plan.previous_response_id = previous;
     let store = StoreOnCompletion::of(app, &context, &turn.plan, own, response, decision);

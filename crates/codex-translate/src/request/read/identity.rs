@@ -91,7 +91,8 @@ fn is_again(items: &[InputItem], first: Range<usize>, start: usize) -> bool {
         || first.windows(again.len()).any(|same| same.iter().zip(again).all(|(one, other)| is_one(one, other)))
 }
 
-fn is_one(one: &InputItem, other: &InputItem) -> bool {
+/// Returns whether two items are one.
+pub(super) fn is_one(one: &InputItem, other: &InputItem) -> bool {
     match (one, other) {
         // Each copy may have a part of the summary, which is not for the model.
         (InputItem::Reasoning(one), InputItem::Reasoning(other)) => {

@@ -7,7 +7,7 @@ use super::identity::{self, KnownItems};
 use super::message::{self, MessageReader};
 use super::{content, output, tools};
 use crate::error::Error;
-use crate::json::{Members, Node, Path, Raw, ValueKind, find, to_raw};
+use crate::json::{Members, Node, Object, Path, Raw, ValueKind, find, to_raw};
 use crate::notice::Notices;
 use crate::paths::ItemOrigin;
 use crate::request::read::shape::Shape;
@@ -60,6 +60,33 @@ const LEFTOVERS_OF_IMAGES: &[&str] = &["error", "svg_usage"];
 /// Returns whether the Codex CLI wrote the item.
 pub(super) fn is_of_cli(members: &Members<'_>) -> bool {
     find(members, PASSTHROUGH).is_some()
+}
+
+/// Returns whether two items of an `input` mean the same to the model, however each is written: arguments with other
+/// spacing, content as a string or as a part, with an id and a status or without. What cannot be read is never the same.
+///
+/// ```
+/// use codex_translate::responses::is_same_item;
+///
+/// let sent = r#"{"role":"user","content":"Hi"}"#;
+/// let listed =
+///     r#"{"type":"message","id":"msg_1","role":"user","content":[{"type":"input_text","text":"Hi"}]}"#;
+/// assert!(is_same_item(sent, listed));
+/// assert!(!is_same_item(sent, r#"{"role":"user","content":"Ho"}"#));
+/// ```
+pub fn is_same_item(one: &str, other: &str) -> bool {
+    let read = |text: &str| {
+        let Object(members) = serde_json::from_str(text).ok()?;
+        let mut reader = ItemReader::new(false, 1);
+        reader.read_any(ItemOrigin::Stored, &Path::ROOT, members, &mut Notices::default()).ok()?;
+        Some(reader.into_items()).filter(|items| !items.is_empty())
+    };
+    match (read(one), read(other)) {
+        (Some(one), Some(other)) => {
+            one.len() == other.len() && one.iter().zip(&other).all(|(one, other)| identity::is_one(one, other))
+        }
+        _ => false,
+    }
 }
 
 /// Reads the items of an `input`, one at a time.

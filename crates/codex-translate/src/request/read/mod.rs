@@ -21,6 +21,7 @@ use std::borrow::Cow;
 
 use item::ItemReader;
 pub(crate) use item::TOOL_LISTS;
+pub use item::is_same_item;
 use message::MessageReader;
 use shape::Shape;
 use source::{MessageForm, SettingsBefore};
@@ -153,6 +154,9 @@ fn read(body: &[u8], path: Shape, origin: BodyOrigin<'_>) -> Result<ResponsesReq
     request.local.from_cli = origin.sender == Sender::CodexCli && (path, shape) == (Shape::Responses, Shape::Responses);
     if matches!(text, Cow::Owned(_)) {
         request.notices.repaired("*", "replaced a lone surrogate with U+FFFD");
+    }
+    if origin.has_repeats {
+        request.notices.repaired("input[]", "left out an item with the `id` of one that the conversation has");
     }
     request.local.echoed = (path == Shape::Responses).then(Vec::new);
     let root = Path::ROOT;
