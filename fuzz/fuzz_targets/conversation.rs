@@ -1,6 +1,6 @@
-//! Conversations of well-formed and unknown items, parts and ids that repeat, in both dialects: each is rejected with an
-//! error that names a parameter, or the backend accepts it, it has all that was said, and the paths of errors lead to
-//! what the caller wrote.
+//! Conversations of well-formed and unknown items, parts and ids that repeat, in both dialects: each is rejected with
+//! an error that names a parameter, or the backend accepts it, it has all that was said, and the paths of errors lead
+//! to what the caller wrote.
 #![no_main]
 
 use arbitrary::Arbitrary;

@@ -63,7 +63,7 @@ pub(super) fn is_of_cli(members: &Members<'_>) -> bool {
 }
 
 /// Returns whether two items of an `input` mean the same to the model, however each is written: arguments with other
-/// spacing, content as a string or as a part, with an id and a status or without. What cannot be read is never the same.
+/// spacing, content as a string or as a part, with an id and a status or without. It is false if one cannot be read.
 ///
 /// ```
 /// use codex_translate::responses::is_same_item;
