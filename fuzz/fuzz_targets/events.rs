@@ -212,13 +212,12 @@ impl Op {
 
 /// Returns whether the texts of these kinds come in the order in which a whole reply has them.
 fn is_in_order(ops: &[Op], kinds: &[TextKind]) -> bool {
-    let mut places: Vec<_> = ops.iter().filter_map(Op::place).filter(|(_, kind, _)| kinds.contains(kind)).collect();
-    let is_sorted = places.is_sorted();
-    places.dedup();
-    // The last event has the first part of a message, which may be that of an earlier one.
-    let is_first = places.len() < 2 && places.iter().all(|(.., part)| *part == 0);
-    let has_last = ops.iter().any(|op| matches!(op, Op::CompletedWith { .. } | Op::CompletedWithTwo { .. }));
-    is_sorted && (is_first || !has_last)
+    let places: Vec<_> = ops.iter().filter_map(Op::place).collect();
+    if ops.iter().any(|op| matches!(op, Op::CompletedWith { .. } | Op::CompletedWithTwo { .. })) {
+        // The last event has the first part of a message, which may be that of an earlier one.
+        return places.iter().all(|(index, _, part)| (*index, *part) == (places[0].0, 0));
+    }
+    places.iter().filter(|(_, kind, _)| kinds.contains(kind)).is_sorted()
 }
 
 fuzz_target!(|ops: Vec<Op>| {
