@@ -26,8 +26,10 @@ const fn of_ollama(path: &'static str) -> Unserved {
 
 const ANTHROPIC: &str = "Anthropic's API is not available here";
 const AUDIO: &str = "audio is not available here";
+const ADAPTERS: &str = "the backend's models take no adapters";
 const AZURE: &str =
     "of Azure's API, only /openai/v1 and the deployments' chat completions, responses and images are available";
+const BALANCE: &str = "the account has no balance; /v1/usage shows its quota";
 const CHATGPT: &str = "of ChatGPT's own API, only what the Codex CLI needs is available";
 const FILES: &str = "files are not stored here; send them in the request";
 const GEMINI: &str = "Gemini's API is not available here";
@@ -37,15 +39,18 @@ const LM_STUDIO: &str = "LM Studio's own API is not available here";
 const MISPLACED: &str = "no endpoint is below this path; the base URL must end in /v1, with nothing else before it";
 const MCP: &str = "codex-proxy is not an MCP server";
 const ORGANIZATION: &str = "a ChatGPT account has no organization to administer";
+const POOLING: &str = "the backend has no model that classifies or embeds";
+const PROMPTS: &str = "prompts are not stored here; send the messages";
 const RERANK: &str = "the backend has no reranking model";
 const RETIRED: &str = "OpenAI has retired it";
 const TEXT: &str = "the backend does not complete plain text";
 const TRAINING: &str = "the backend does not train or evaluate models";
 const VERTEX: &str = "Vertex AI's API is not available here";
+const VIDEO: &str = "the backend has no video model";
 const VOICE: &str = "realtime sessions are not available here";
 
 /// The endpoints. A path below one that is served is listed, too, where it would otherwise be read as an id.
-static UNSERVED: [Unserved; 111] = [
+static UNSERVED: [Unserved; 123] = [
     // OpenAI's, in the order of its reference.
     because("input tokens are not counted in advance; the usage of a response has them", "/responses/input_tokens"),
     because("conversations are not stored here; use previous_response_id or send all items", "/conversations"),
@@ -53,7 +58,8 @@ static UNSERVED: [Unserved; 111] = [
     because(TEXT, "/completions"),
     because("the backend has no embedding model", "/embeddings"),
     because(AUDIO, "/audio"),
-    because("the backend has no video model", "/videos"),
+    because(VIDEO, "/videos"),
+    because(VIDEO, "/video"),
     because("the backend does not vary images; use /v1/images/edits with a prompt", "/images/variations"),
     because("the backend has no moderation model", "/moderations"),
     because("requests are not processed in batches", "/batches"),
@@ -80,8 +86,9 @@ static UNSERVED: [Unserved; 111] = [
     because(ORGANIZATION, "/organization"),
     because(ORGANIZATION, "/organizations"),
     because(ORGANIZATION, "/projects"),
-    because("the account has no balance; /v1/usage shows its quota", "/dashboard"),
-    because("the account has no balance; /v1/usage shows its quota", "/credits"),
+    because(BALANCE, "/dashboard"),
+    because(BALANCE, "/credits"),
+    because(PROMPTS, "/prompts"),
     because(RETIRED, "/engines"),
     because(RETIRED, "/edits"),
     because(RETIRED, "/answers"),
@@ -92,6 +99,11 @@ static UNSERVED: [Unserved; 111] = [
     because(RERANK, "/rerank"),
     because(RERANK, "/v2/rerank"),
     because(RERANK, "/score"),
+    because(POOLING, "/classify"),
+    because(POOLING, "/pooling"),
+    because(ADAPTERS, "/load_lora_adapter"),
+    because(ADAPTERS, "/unload_lora_adapter"),
+    because("the requests of the past are on the status page, not here", "/generation"),
     because("documents are not read here; send them in the request", "/ocr"),
     because(MCP, "/mcp"),
     because(MCP, "/sse"),
@@ -102,7 +114,11 @@ static UNSERVED: [Unserved; 111] = [
     because(LITELLM, "/model/update"),
     because(LITELLM, "/model/delete"),
     because(LITELLM, "/model_group"),
-    because(LITELLM, "/key"),
+    because(LITELLM, "/key/info"),
+    because(LITELLM, "/key/generate"),
+    because(LITELLM, "/key/list"),
+    because(BALANCE, "/key"),
+    because(BALANCE, "/user/balance"),
     because(LITELLM, "/user"),
     because(LITELLM, "/team"),
     because(LITELLM, "/spend"),
@@ -119,6 +135,7 @@ static UNSERVED: [Unserved; 111] = [
     // Anthropic's.
     because(ANTHROPIC, "/messages"),
     because(ANTHROPIC, "/complete"),
+    because(ANTHROPIC, "/anthropic"),
     // Google's.
     because(GEMINI, "/v1beta"),
     because(GEMINI, "/v1beta1"),

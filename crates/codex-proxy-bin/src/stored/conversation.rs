@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codex_translate::responses::{ItemForm, ItemHead, is_same_item};
+use codex_translate::responses::{ItemForm, ItemHead, completes, is_same_item};
 use codex_translate::{BodyOrigin, Error, ErrorKind, ItemOrigin, Sender};
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -153,9 +153,9 @@ impl Stored {
             let is_there = match (known.get(id), head.form) {
                 (Some(known), ItemForm::Whole) => {
                     let is_same = is_same_item(known, item.json.get());
-                    // A client can give several of its own items the same id. The model's are as the model wrote them.
-                    let is_there = is_same || !head.is_of_client;
-                    // A client may mean the same again, or another text of the model.
+                    // A client can give several items the same id.
+                    let is_there = is_same || head.is_of_tool;
+                    // A client may mean the same again.
                     has_repeats |= is_there && is_same == head.is_of_client;
                     is_there
                 }
@@ -167,6 +167,7 @@ impl Stored {
                 continue;
             }
             let found = if head.form == ItemForm::Whole { None } else { self.item(caller, id) };
+            let found = found.filter(|found| completes(item.json.get(), found.get()));
             match (found, continued) {
                 (Some(found), _) => {
                     is_changed = true;
@@ -183,6 +184,10 @@ impl Stored {
             }
             bytes += completed.last().map_or(0, |item| item.json.get().len());
             check_size(bytes, limit_bytes)?;
+        }
+        if completed.is_empty() && heads.iter().all(|head| head.form == ItemForm::Whole) {
+            // Without any of it, nothing would be asked.
+            return Ok(None);
         }
         Ok(is_changed.then_some(CompletedItems { items: completed, has_repeats }))
     }
@@ -246,6 +251,8 @@ impl Continued {
             let made_up =
                 link.input.iter().enumerate().map(|(at, item)| (link.input_id(at, &ItemHead::read(item)), item));
             known.extend(made_up.map(|(id, item)| (Cow::Owned(id), item)));
+            // Reasoning may have been left out.
+            known.extend(link.output.iter().filter_map(|item| Some((ItemHead::read(item).id?, item))));
         }
         known
     }

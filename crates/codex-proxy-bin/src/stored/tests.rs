@@ -202,7 +202,7 @@ fn listed_items_are_known_again_and_a_notice_tells_what_was_left_out() {
         (listed, true, true),
         (other, false, false),
         (same, true, false),
-        (said("another"), true, true),
+        (said("another"), false, false),
         (json!({"type": "item_reference", "id": "msg_r"}), true, false),
     ] {
         let body = continuing("resp_1", json!([item, user("go on")])).to_string();
@@ -211,6 +211,36 @@ fn listed_items_are_known_again_and_a_notice_tells_what_was_left_out() {
         assert_eq!(input.as_array().unwrap().len(), if is_left_out { 3 } else { 4 }, "{item}");
         assert_eq!(expanded.has_repeats, is_told, "{item}");
     }
+}
+
+#[test]
+fn only_the_item_that_was_given_in_part_completes_it() {
+    let stored = Stored::new(LIMIT);
+    let thought = |id: &str, text: &str| json!({"type": "reasoning", "id": id, "summary": [{"type": "summary_text", "text": text}]});
+    let mut whole = thought("rs_1", "Hm.");
+    whole["encrypted_content"] = json!("secret");
+    store(&stored, "", None, "resp_1", &json!("x"), &json!([whole, message("msg_1", "y")]));
+    for (item, is_known) in [
+        (thought("rs_1", "Hm."), true),
+        (thought("rs_1", "Ah."), false),
+        (thought("msg_1", "Hm."), false),
+        (json!({"type": "message", "role": "assistant", "id": "msg_1", "content": []}), true),
+        (json!({"type": "image_generation_call", "id": "msg_1", "status": "failed", "result": null}), false),
+    ] {
+        let expanded = expand(&stored, &json!({"model": "m", "input": [item, user("go on")]})).unwrap();
+        assert_eq!(expanded[0] != item, is_known, "{item}");
+    }
+}
+
+#[test]
+fn a_call_with_the_id_of_another_item_is_new_and_a_request_is_never_empty() {
+    let stored = Stored::new(LIMIT);
+    let given = json!({"id": "msg_u", "role": "user", "content": "continue"});
+    store(&stored, "", None, "resp_1", &json!([given]), &json!([message("msg_1", "y")]));
+    let call = json!({"type": "function_call", "id": "msg_1", "call_id": "c", "name": "f", "arguments": "{}"});
+    let expanded = expand(&stored, &continuing("resp_1", json!([call, user("go on")]))).unwrap();
+    assert_eq!(expanded[2], call);
+    assert_eq!(expand(&stored, &continuing("resp_1", json!([given]))).unwrap()[2], given);
 }
 
 #[test]

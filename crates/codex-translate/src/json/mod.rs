@@ -13,7 +13,7 @@ mod text;
 pub(crate) use edit::ObjectEdit;
 pub(crate) use members::{every_member, list, members, members_of, number, present, word};
 pub(crate) use node::{
-    BorrowedStr, Members, Node, Object, Path, Raw, ValueKind, find, last_of_each, parse, text, to_raw,
+    BorrowedStr, Members, Node, Object, Path, Raw, ValueKind, find, find_type, last_of_each, parse, text, to_raw,
 };
 pub(crate) use same::{is_json, is_same_value};
 pub use surrogates::replace_lone_surrogates;

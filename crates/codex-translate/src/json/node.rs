@@ -110,6 +110,11 @@ pub(crate) fn find<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue
     members.iter().find(|(key, _)| key == name).map(|(_, raw)| *raw)
 }
 
+/// Returns the `type` of an object. An empty one counts as absent.
+pub(crate) fn find_type<'a>(members: &Members<'a>) -> Option<&'a RawValue> {
+    find(members, "type").filter(|raw| raw.get() != "\"\"")
+}
+
 /// Writes `value` as JSON.
 ///
 /// # Errors

@@ -17,12 +17,14 @@ impl RequestSources {
             ("instructions", _) => self.instructions(),
             ("tool_choice", _) => self.choice.map(|choice| self.choice(choice, rest)),
             ("reasoning", _) => match rest {
+                "" => whole("reasoning", &[self.effort, self.summary]),
                 ".effort" => self.effort.map(str::to_owned),
                 ".summary" => self.summary.map(str::to_owned),
                 _ => None,
             },
             ("text", _) => match rest.strip_prefix(".format") {
                 Some(rest) => self.format.map(|format| self.format(format, rest)),
+                None if rest.is_empty() => whole("text", &[self.verbosity, self.format]),
                 None if rest == ".verbosity" => self.verbosity.map(str::to_owned),
                 None => None,
             },
@@ -54,6 +56,7 @@ impl RequestSources {
                     _ => "",
                 });
             }
+            ("call_id", Some(CallSource::Answer)) => path.push_str(".tool_call_id"),
             (_, Some(CallSource::Legacy)) => path.push_str(".function_call"),
             // Every message has a role, and not every item that becomes one.
             ("role", None) if self.is_chat => path.push_str(".role"),
@@ -171,6 +174,18 @@ impl RequestSources {
             }
             None => format.to_owned(),
         }
+    }
+}
+
+/// Returns the caller's name of an object of settings: its own, or that of the only one that the caller has set.
+fn whole(name: &str, settings: &[Option<&'static str>]) -> Option<String> {
+    let mut set = settings.iter().flatten();
+    let is_within = |setting: &str| step(setting).is_some_and(|(head, _)| head == name);
+    match (set.next(), set.next()) {
+        (Some(one), _) if is_within(one) => Some(name.to_owned()),
+        (Some(_), Some(other)) if is_within(other) => Some(name.to_owned()),
+        (Some(one), None) => Some((*one).to_owned()),
+        _ => None,
     }
 }
 

@@ -140,6 +140,8 @@ pub(crate) enum CallSource {
     Listed { index: u16, is_custom: bool },
     /// In `function_call`.
     Legacy,
+    /// The message is the output of a call, which it names in `tool_call_id`.
+    Answer,
     /// An item of its own.
     Item,
 }

@@ -3,15 +3,17 @@
 //! The output of `response.completed` may be complete, partial or empty (docs/backend.md §3.3), and an item's position
 //! in it need not be its `output_index`. A gateway may give an item a new id, or say it again at another index.
 //!
-//! * A call is its `call_id`, which the client answers: the same `call_id` is the same call.
+//! * A call is its `call_id`, which the client answers, with its name: the same tool with the same `call_id` is the same
+//!   call.
 //! * Other items are matched by id.
-//! * What is left in the last event is matched by what it says.
+//! * What is left in the last event is matched by what it says, or by what of it was said.
 //! * What says nothing, or has no id, is the next item of its type.
 //!
 //! What is left then is new: two calls with different `call_id`s, and two texts with different ids, stay two.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use crate::bounds::MAX_OUTPUT_ITEMS;
 use crate::error::Error;
@@ -22,7 +24,8 @@ use crate::responses::{ItemBody, OutputItem, TextKind};
 #[derive(Clone, Debug)]
 pub(crate) struct KnownItem<'a> {
     pub(crate) id: Cow<'a, str>,
-    pub(crate) call_id: Cow<'a, str>,
+    /// What identifies a call, as [`call_key`] returns it.
+    pub(crate) call: String,
     pub(crate) type_name: Cow<'a, str>,
     /// What it says, if that has to be known.
     saying: String,
@@ -31,7 +34,7 @@ pub(crate) struct KnownItem<'a> {
 /// The indexes of calls.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallIndexes {
-    /// By `call_id`.
+    /// By [`call_key`].
     first: BTreeMap<String, u64>,
     /// The first index of a call that is said again at another.
     repeats: BTreeMap<u64, u64>,
@@ -45,14 +48,14 @@ impl CallIndexes {
     /// There are too many calls.
     pub(crate) fn index_of(&mut self, index: u64, item: &OutputItem<'_>, is_taken: bool) -> Result<u64, Error> {
         let index = self.first_of(index);
-        let ItemBody::Call { call_id: Some(call_id), name: Some(_), .. } = &item.body else { return Ok(index) };
+        let ItemBody::Call { call_id: Some(call_id), name: Some(name), .. } = &item.body else { return Ok(index) };
         if is_taken {
             return Ok(index);
         }
         if self.repeats.len() >= MAX_OUTPUT_ITEMS {
             return Err(too_many_items());
         }
-        let first = *self.first.entry(call_id.to_string()).or_insert(index);
+        let first = *self.first.entry(call_key(call_id, name)).or_insert(index);
         if first != index {
             self.repeats.insert(index, first);
         }
@@ -107,7 +110,7 @@ pub(crate) fn match_items<'a>(
 /// Returns what an item says: its texts, or its image. It is empty for other items.
 pub(crate) fn saying_of(item: &OutputItem<'_>) -> String {
     match &item.body {
-        ItemBody::Image { result: Some(result), .. } => result.decode().into_owned(),
+        ItemBody::Image { result: Some(result), .. } => saying_of_image(*result),
         ItemBody::Message { .. }
         | ItemBody::Reasoning { .. }
         | ItemBody::Call { .. }
@@ -115,6 +118,14 @@ pub(crate) fn saying_of(item: &OutputItem<'_>) -> String {
         | ItemBody::WebSearch { .. }
         | ItemBody::Other(_) => saying_of_texts(item.texts()),
     }
+}
+
+/// Returns what stands for an image: it can be large, and a stream does not keep it.
+pub(crate) fn saying_of_image(base64: Text<'_>) -> String {
+    let base64 = base64.decode();
+    let mut hasher = DefaultHasher::new();
+    base64.hash(&mut hasher);
+    format!("{} {}", base64.len(), hasher.finish())
 }
 
 /// Returns what an item with these texts says.
@@ -126,23 +137,33 @@ pub(crate) fn saying_of_texts<'a>(texts: impl IntoIterator<Item = (TextKind, u64
     saying
 }
 
+/// Returns what identifies a call: its `call_id` and its tool. It is empty for an item that has no `call_id`.
+pub(crate) fn call_key(call_id: &str, name: &str) -> String {
+    if call_id.is_empty() { String::new() } else { format!("{name} {call_id}") }
+}
+
 /// Makes the error for a reply with too many items.
 pub(crate) fn too_many_items() -> Error {
     Error::protocol(format!("the reply has more than {MAX_OUTPUT_ITEMS} output items"))
 }
 
 impl<'a> KnownItem<'a> {
-    pub(crate) fn new(id: Cow<'a, str>, call_id: Cow<'a, str>, type_name: Cow<'a, str>) -> Self {
-        Self { id, call_id, type_name, saying: String::new() }
+    pub(crate) fn new(id: Cow<'a, str>, call: String, type_name: Cow<'a, str>) -> Self {
+        Self { id, call, type_name, saying: String::new() }
     }
 
     fn of(item: &'a OutputItem<'_>) -> Self {
-        let call_id = if let ItemBody::Call { call_id: Some(call_id), .. } = &item.body { call_id } else { "" };
-        Self::new((&*item.id).into(), call_id.into(), item.type_name().into())
+        let call = match &item.body {
+            ItemBody::Call { call_id: Some(call_id), name, .. } => {
+                call_key(call_id, name.as_deref().unwrap_or_default())
+            }
+            _ => String::new(),
+        };
+        Self::new((&*item.id).into(), call, item.type_name().into())
     }
 
-    fn call_id(&self) -> Option<&str> {
-        given(&self.call_id)
+    fn call(&self) -> Option<&str> {
+        given(&self.call)
     }
 
     fn id(&self) -> Option<&str> {
@@ -159,14 +180,14 @@ impl<'a> KnownItem<'a> {
 
     /// Returns the type of an item that nothing else identifies.
     fn type_alone(&self) -> Option<&str> {
-        self.type_name().filter(|_| self.call_id.is_empty() && (self.id.is_empty() || self.saying.is_empty()))
+        self.type_name().filter(|_| self.call.is_empty() && (self.id.is_empty() || self.saying.is_empty()))
     }
 }
 
 /// Returns the position in `known` of each item of `output` that says which one it is. No position occurs twice.
 fn align_by_id(known: &[KnownItem<'_>], output: &[KnownItem<'_>]) -> Vec<Option<usize>> {
     let mut aligned = vec![None; output.len()];
-    align_by(known, output, &mut aligned, KnownItem::call_id, KnownItem::call_id);
+    align_by(known, output, &mut aligned, KnownItem::call, KnownItem::call);
     align_by(known, output, &mut aligned, KnownItem::id, KnownItem::id);
     aligned
 }
@@ -174,6 +195,7 @@ fn align_by_id(known: &[KnownItem<'_>], output: &[KnownItem<'_>]) -> Vec<Option<
 /// Adds the position of each other item of `output`; `None` is left for one that no event has mentioned.
 fn align_the_rest(known: &[KnownItem<'_>], output: &[KnownItem<'_>], aligned: &mut [Option<usize>]) {
     align_by(known, output, aligned, KnownItem::saying, KnownItem::saying);
+    align_continued(known, output, aligned);
     align_by(known, output, aligned, KnownItem::type_alone, KnownItem::type_name);
     align_by(known, output, aligned, KnownItem::type_name, KnownItem::type_alone);
 }
@@ -202,6 +224,21 @@ fn align_by<'k, 'o>(
     }
 }
 
+/// Matches the next item of a type with one that continues what it said: some of its text did not arrive before.
+fn align_continued(known: &[KnownItem<'_>], output: &[KnownItem<'_>], aligned: &mut [Option<usize>]) {
+    let taken: BTreeSet<usize> = aligned.iter().flatten().copied().collect();
+    let mut free: BTreeMap<&str, VecDeque<usize>> = BTreeMap::new();
+    for (at, item) in known.iter().enumerate().filter(|(at, item)| !taken.contains(at) && !item.saying.is_empty()) {
+        free.entry(&item.type_name).or_default().push_back(at);
+    }
+    for (item, place) in output.iter().zip(aligned).filter(|(_, place)| place.is_none()) {
+        let Some(next) = free.get_mut(&*item.type_name) else { continue };
+        if next.front().is_some_and(|at| item.saying.starts_with(&known[*at].saying)) {
+            *place = next.pop_front();
+        }
+    }
+}
+
 fn given(word: &str) -> Option<&str> {
     Some(word).filter(|word| !word.is_empty())
 }
@@ -210,13 +247,13 @@ fn given(word: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    /// Items written as `type id call_id saying`, with `-` for what they do not have, unless it is at the end.
+    /// Items written as `type id call saying`, with `-` for what they do not have, unless it is at the end.
     fn items<'a>(words: &'a [&str]) -> Vec<KnownItem<'a>> {
         let item = |item: &&'a str| {
             let mut words = item.split(' ');
             let mut next = || Cow::Borrowed(words.next().filter(|word| *word != "-").unwrap_or_default());
-            let (type_name, id, call_id) = (next(), next(), next());
-            KnownItem { saying: next().into_owned(), ..KnownItem::new(id, call_id, type_name) }
+            let (type_name, id, call) = (next(), next(), next().into_owned());
+            KnownItem { saying: next().into_owned(), ..KnownItem::new(id, call, type_name) }
         };
         words.iter().map(item).collect()
     }

@@ -410,13 +410,17 @@ impl<'a> Envelope<'a> {
         Some(TextDelta { text_kind, output_index: number(self.output_index).ok()?, part: number(part).ok()?, text })
     }
 
-    /// Parses a terminal event by its type, or `response.done` by the response's status (docs/backend.md §3.1).
+    /// Parses a terminal event by its type, or by the response's status if that says how it ended: `response.done` says
+    /// it only there (docs/backend.md §3.1), and a gateway may end every response with `response.completed`.
     fn ended(&self, kind: &str) -> Result<Event<'a>, Error> {
         let keys = ["status", "incomplete_details", "output", "usage"];
         let [status, details, output, usage] =
             present(self.response).map_or(Ok([None; 4]), |response| members_of(response, keys))?;
         let status = match kind {
             "response.done" => word(status).unwrap_or(Cow::Borrowed("completed")),
+            "response.completed" => word(status)
+                .filter(|status| matches!(&**status, "failed" | "incomplete" | "cancelled"))
+                .unwrap_or(Cow::Borrowed("completed")),
             kind => Cow::Borrowed(kind.trim_start_matches("response.")),
         };
         let ended = || -> Result<_, Error> {

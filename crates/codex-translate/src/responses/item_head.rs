@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+use serde_json::value::RawValue;
+
 use crate::json::{Members, Node, Object, find};
 
 /// Members that say nothing about what an item contains.
@@ -27,6 +30,8 @@ pub struct ItemHead<'a> {
     pub form: ItemForm,
     /// Whether a client wrote the item, and not the model.
     pub is_of_client: bool,
+    /// Whether it is what a hosted tool did, which its id identifies: clients send back as much of it as they know.
+    pub is_of_tool: bool,
 }
 
 /// How much of an item is given. One without an id is always whole.
@@ -57,8 +62,33 @@ impl<'a> ItemHead<'a> {
         let kind = kind.as_deref().unwrap_or_default();
         let form = if id.is_some() { form_of(kind, role.as_deref(), members) } else { ItemForm::Whole };
         let is_of_client = kind.ends_with("_output") || role.is_some_and(|role| role != "assistant");
-        Self { id, form, is_of_client }
+        let is_said = matches!(kind, "" | "message" | "reasoning" | "function_call" | "custom_tool_call");
+        Self { id, form, is_of_client, is_of_tool: !is_of_client && !is_said }
     }
+}
+
+/// Returns whether `stored` is the item that `given` stands for in part, or by its id: all that is given, other than a
+/// status, is in it. Some clients give the same id to different items.
+///
+/// ```
+/// use codex_translate::responses::completes;
+///
+/// let given = r#"{"type":"reasoning","id":"rs_1","summary":[]}"#;
+/// assert!(completes(given, r#"{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"gAAA"}"#));
+/// assert!(!completes(given, r#"{"type":"message","id":"rs_1","role":"assistant","content":"Hi"}"#));
+/// ```
+pub fn completes(given: &str, stored: &str) -> bool {
+    let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).unwrap_or_else(|_| raw.get().into());
+    let (Ok(Object(given)), Ok(Object(stored))) = (serde_json::from_str(given), serde_json::from_str(stored)) else {
+        return false;
+    };
+    given.iter().filter(|(_, raw)| !Node::root(raw).is_blank()).all(|(key, raw)| match &**key {
+        "id" | "status" | "object" | "created_by" => true,
+        "type" if raw.get() == "\"item_reference\"" => true,
+        // The API does not require it of a message.
+        "type" if raw.get() == "\"message\"" => find(&stored, "type").is_none_or(|known| known.get() == raw.get()),
+        key => find(&stored, key).is_some_and(|known| value(known) == value(raw)),
+    })
 }
 
 fn form_of(kind: &str, role: Option<&str>, members: &Members<'_>) -> ItemForm {
@@ -94,7 +124,7 @@ mod tests {
     #[test]
     fn absent_null_and_empty_are_one_thing() {
         use ItemForm::{Partial, Reference, Whole};
-        let image = |members: serde_json::Value| {
+        let image = |members: Value| {
             let mut image = json!({"type": "image_generation_call", "id": "a"});
             image.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
             image

@@ -25,7 +25,7 @@ pub use item::{
     CallKind, ContentPart, InputFile, InputImage, InputItem, InputMessage, InputToolCall, Opaque, OutputContent,
     ReasoningItem, Role, ToolOutput,
 };
-pub use item_head::{ItemForm, ItemHead};
+pub use item_head::{ItemForm, ItemHead, completes};
 pub(crate) use output::{ENCRYPTED, ItemKind};
 pub use output::{ItemBody, MessagePhase, OutputItem, OutputPart};
 pub use raw_event::RawEvent;

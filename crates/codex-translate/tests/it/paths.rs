@@ -60,6 +60,8 @@ fn each_path_of_a_chat_request_is_mapped_back() {
         // The output that was added.
         ("input[5].output", None),
         ("input[6].output[0].text", Some("messages[4].content[0]")),
+        ("input[6].call_id", Some("messages[4].tool_call_id")),
+        ("reasoning", Some("reasoning_effort")),
         ("input[7].content[1]", Some("messages[5]")),
         ("input[99]", None),
         ("tools[0]", Some("tools[0]")),

@@ -202,6 +202,12 @@ fn different_calls_stay_different() {
     let (one, two) = (call("fc_1", "call_1", "{}"), call("fc_x", "call_2", "{}"));
     check(&whole(0, &one), std::slice::from_ref(&two), &[("call_1", "{}"), ("call_2", "{}")]);
     check(&[whole(0, &one), whole(1, &two)].concat(), &[two, one], &[("call_1", "{}"), ("call_2", "{}")]);
+    // Another tool with the same `call_id` never gets the arguments of the first.
+    let (one, mut other) = (call("fc_1", "call_1", r#"{"a":1}"#), call("fc_2", "call_1", r#"{"b":2}"#));
+    other["name"] = json!("g");
+    let both = [("call_1", r#"{"a":1}"#), ("call_1", r#"{"b":2}"#)];
+    check(&[whole(0, &one), whole(1, &other)].concat(), &[], &both);
+    check(&whole(0, &one), &[one.clone(), other], &both);
 }
 
 #[test]
@@ -224,6 +230,22 @@ fn other_items_under_other_ids_are_known_by_what_they_say() {
         for way in [Way::ChatBody, Way::ChatStream] {
             check_way(way, &events, output, &[("", "A\n\nB")]);
         }
+    }
+    // The last event has more of it, and the text had another end.
+    for (text, end, last) in [("A", "A", "A longer"), ("A", "B", "B")] {
+        let text = event("response.output_text.delta", 0, "delta", text);
+        let events = [added(0, &message("msg_1", "")), text, done(0, &message("msg_1", end))];
+        for way in BODIES {
+            check_way(way, &events, &[message("msg_x", last)], &[("", last)]);
+        }
+        let text = outcome(Way::ChatStream, &events, &[message("msg_x", last)]).success.unwrap();
+        assert!(!text.contains("\\n\\n"), "said once: {text}");
+    }
+    let image = |id: &str| json!({"id": id, "type": "image_generation_call", "status": "completed", "result": "iVBO"});
+    for way in STREAMS.into_iter().chain(BODIES) {
+        let text = outcome(way, &[done(0, &image("ig_1"))], &[image("ig_x")]).success.unwrap();
+        let of_stream = way == Way::ResponsesStream;
+        assert_eq!(text.matches("iVBO").count(), if of_stream { 2 } else { 1 }, "{way:?}: {text}");
     }
     // It was only announced.
     check(&[added(0, &message("msg_1", "A"))], &[message("msg_x", "A")], &[("", "A")]);
@@ -272,6 +294,36 @@ fn a_citation_that_was_only_an_event_is_in_the_finished_item() {
     let body = outcome(Way::ChatBody, &events, &[item]).success.unwrap();
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body["choices"][0]["message"]["annotations"][0]["url_citation"]["url"], "https://example.org");
+}
+
+/// A gateway may end every response with one event.
+#[test]
+fn the_status_of_the_response_tells_how_it_ended() {
+    let end = |response: Value| to_bytes(&[json!({"type": "response.completed", "response": response})]);
+    let failed = json!({"status": "failed", "error": {"code": "server_error", "message": "m"}, "output": []});
+    let cut = json!({"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"},
+        "output": [message("msg_1", "A")]});
+    for way in BODIES.into_iter().chain(STREAMS) {
+        let plan = ReplyPlan { stream: true, ..ReplyPlan::new("m") };
+        assert!(way.outcome(&plan, [&end(failed.clone())[..]]).error.is_some(), "{way:?}");
+        let text = way.outcome(&plan, [&end(cut.clone())[..]]).success.unwrap();
+        let word = if matches!(way, Way::ChatBody | Way::ChatStream) { "\"length\"" } else { "\"incomplete\"" };
+        assert!(text.contains(word), "{way:?}: {text}");
+    }
+}
+
+/// The end of an item may come before all of it is known.
+#[test]
+fn the_last_event_completes_an_item() {
+    let early = json!({"id": "ig_1", "type": "image_generation_call", "status": "generating", "result": null});
+    let late = json!({"id": "ig_1", "type": "image_generation_call", "status": "completed", "result": "iVBO"});
+    let thought = json!({"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "gAAA"});
+    let events = [done(0, &early), done(1, &reasoning("rs_1", "Hm."))];
+    let text = outcome(Way::ResponsesBody, &events, &[late.clone(), thought]).success.unwrap();
+    let response: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(response["output"][0], late);
+    assert_eq!(response["output"][1]["summary"][0]["text"], "Hm.");
+    assert_eq!(outcome(Way::ResponsesStream, &events, &[late]).error, None);
 }
 
 /// Clients page through stored items and refer to them by their ids, and match deltas with them.

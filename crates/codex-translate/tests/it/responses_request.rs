@@ -106,7 +106,7 @@ fn items_are_cleaned() {
             {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}},
             {"type": "something_new", "payload": [1]},
         ]}),
-        &["input[].cache_control dropped", "input[] dropped", "input[] repaired"],
+        &["input[].cache_control dropped", "input[] repaired", "input[] repaired"],
     );
 }
 
@@ -249,6 +249,19 @@ fn other_items_with_one_id_are_items_of_their_own() {
     sent[2]["call_id"] = json!("c_2");
     sent[3]["call_id"] = json!("c_2");
     check(json!({"input": input}), json!({"input": sent}), &["input repaired"]);
+}
+
+#[test]
+fn an_output_may_name_the_item_of_its_call() {
+    let input = json!([
+        {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "fc_1", "output": "o"},
+    ]);
+    let sent = completed(&input, &[ItemOrigin::Sent(0), ItemOrigin::Sent(1)]).unwrap();
+    assert_eq!(sent.notices.len(), 1);
+    let sent: Value = serde_json::from_slice(&sent.request.to_json()).unwrap();
+    assert_eq!(sent["input"].as_array().unwrap().len(), 2, "{sent}");
+    assert_eq!(sent["input"][1]["call_id"], "call_1");
 }
 
 #[test]

@@ -362,6 +362,23 @@ fn several_requests_for_the_web_search_are_one_tool() {
 
 #[test]
 fn a_schema_is_read_from_the_member_of_any_api() {
+    let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    let other = json!({"type": "object", "properties": {"b": {"type": "string"}}});
+    for (first, second, expected, is_told) in [
+        (("parameters", &schema), ("inputSchema", &json!({})), &schema, false),
+        (("inputSchema", &schema), ("parameters", &json!({})), &schema, false),
+        (("parameters", &json!({})), ("input_schema", &schema), &schema, false),
+        (("parameters", &schema), ("input_schema", &schema), &schema, false),
+        (("parameters", &schema), ("input_schema", &other), &schema, true),
+        (("inputSchema", &other), ("parameters", &schema), &schema, true),
+    ] {
+        let tool = json!({"type": "function", "function": {"name": "f", (first.0): first.1, (second.0): second.1}});
+        let translated = from_chat(json!({"tools": [tool]})).unwrap();
+        let sent: Value = serde_json::from_slice(&translated.request.to_json()).unwrap();
+        assert_eq!(sent["tools"][0]["parameters"]["properties"], expected["properties"], "{tool}");
+        let is_dropped = |notice: &codex_translate::Notice| notice.kind == codex_translate::NoticeKind::Dropped;
+        assert_eq!(translated.notices.iter().any(is_dropped), is_told, "{tool}");
+    }
     for name in ["parameters", "input_schema", "inputSchema", "parametersJsonSchema", "parameters_json_schema"] {
         for (tool, place) in [
             (json!({"name": "f", "description": "d", name: closed()}), ""),

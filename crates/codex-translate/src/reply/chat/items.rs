@@ -9,7 +9,9 @@ use crate::bounds::{MAX_OUTPUT_BYTES, MAX_OUTPUT_ITEMS, MAX_OUTPUT_TEXTS};
 use crate::error::Error;
 use crate::json::{Text, is_json};
 use crate::reply::ending::{check_same, is_blank};
-use crate::reply::match_items::{CallIndexes, KnownItem, match_items, saying_of_texts, too_many_items};
+use crate::reply::match_items::{
+    CallIndexes, KnownItem, call_key, match_items, saying_of_image, saying_of_texts, too_many_items,
+};
 use crate::responses::{CallKind, ItemBody, ItemKind, MessagePhase, OutputItem, TextKind};
 
 /// The items by their index in the output.
@@ -41,7 +43,8 @@ pub(super) enum ItemState {
     },
     Call(Call),
     Image {
-        shown: bool,
+        /// What stands for it, if it is shown.
+        shown: Option<String>,
         /// Format and base64, if the reply is whole.
         image: Option<(String, String)>,
     },
@@ -176,10 +179,13 @@ impl ChatItems {
     }
 
     /// Records that the image at `index` is shown; returns false if it was shown before.
-    pub(super) fn show_image(&mut self, index: u64) -> bool {
+    pub(super) fn show_image(&mut self, index: u64, base64: Text<'_>) -> bool {
         match self.items.get_mut(&index).map(|item| &mut item.state) {
-            Some(ItemState::Image { shown, .. }) => !std::mem::replace(shown, true),
-            Some(ItemState::Texts { .. } | ItemState::Call(_)) | None => false,
+            Some(ItemState::Image { shown: shown @ None, .. }) => {
+                *shown = Some(saying_of_image(base64));
+                true
+            }
+            Some(ItemState::Image { .. } | ItemState::Texts { .. } | ItemState::Call(_)) | None => false,
         }
     }
 
@@ -238,8 +244,8 @@ impl ChatItems {
             ItemState::Texts { texts, .. } => {
                 texts.iter().any(|((kind, _), text)| is_shown(*kind) && !text.said.as_str().is_empty())
             }
-            ItemState::Call(_) => true,
-            ItemState::Image { shown, .. } => *shown,
+            ItemState::Call(call) => !matches!(call.stage, CallStage::Unnamed { .. }),
+            ItemState::Image { shown, .. } => shown.is_some(),
         })
     }
 
@@ -340,7 +346,7 @@ impl ChatItem {
                 index: 0,
                 said: Said::default(),
             }),
-            ItemKind::Image => ItemState::Image { shown: false, image: None },
+            ItemKind::Image => ItemState::Image { shown: None, image: None },
             ItemKind::Message | ItemKind::Reasoning | ItemKind::Other => {
                 ItemState::Texts { phase: MessagePhase::Answer, texts: BTreeMap::new() }
             }
@@ -353,18 +359,22 @@ impl ChatItem {
     }
 
     fn identity(&self) -> KnownItem<'_> {
-        let call_id = if let ItemState::Call(call) = &self.state { call.id.as_str() } else { "" };
-        KnownItem::new((&*self.id).into(), call_id.into(), self.kind.as_str().into())
+        let call = match &self.state {
+            ItemState::Call(call) => call_key(&call.id, &call.name),
+            ItemState::Texts { .. } | ItemState::Image { .. } => String::new(),
+        };
+        KnownItem::new((&*self.id).into(), call, self.kind.as_str().into())
     }
 
-    /// Returns what the item says. A stream does not keep images, so that one under another id is another image.
+    /// Returns what the item says. That of a text with another end is not known: its end is not stored.
     fn saying(&self) -> String {
         match &self.state {
+            ItemState::Texts { .. } if self.is_revised => String::new(),
             ItemState::Texts { texts, .. } => {
                 saying_of_texts(texts.iter().map(|((text_kind, part), text)| (*text_kind, *part, text.said.as_text())))
             }
             ItemState::Call(_) => String::new(),
-            ItemState::Image { shown, .. } => if *shown { "image" } else { "" }.to_owned(),
+            ItemState::Image { shown, .. } => shown.clone().unwrap_or_default(),
         }
     }
 }

@@ -287,7 +287,7 @@ impl ChatStream {
             }
             ItemBody::Image { result, format } => {
                 let format = format.as_deref().unwrap_or_default();
-                if let Some(result) = result.filter(|_| self.items.show_image(index)) {
+                if let Some(result) = result.filter(|result| self.items.show_image(index, *result)) {
                     self.writer.push_image(format, result, sink);
                     if self.whole.is_some() {
                         self.items.keep_image(index, format, result)?;

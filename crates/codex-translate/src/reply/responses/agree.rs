@@ -9,7 +9,7 @@ use super::entry::OutputEntry;
 use super::part::{Part, TextPiece};
 use super::stream::ResponseStream;
 use crate::error::Error;
-use crate::json::{ObjectEdit, Text, list, members, members_of};
+use crate::json::{Node, Object, ObjectEdit, Text, find, list, members, members_of};
 use crate::outcome::Finish;
 use crate::reply::ending::{Ending, arguments_of, check_same};
 use crate::reply::limit::OutputLimiter;
@@ -91,7 +91,8 @@ impl ResponseStream {
         let known: &RawValue = serde_json::from_str(&known).map_err(|error| Error::protocol(error.to_string()))?;
         let known = OutputItem::read(known)?;
         if !is_revised(&known, again) {
-            return Ok(());
+            // What a stream has said to be done stays.
+            return if self.is_whole { self.complete_item(place, &json) } else { Ok(()) };
         }
         if self.is_whole {
             let is_too_long = self.fresh_limiter.clone().is_some_and(|limiter| exceeds(limiter, again));
@@ -111,6 +112,28 @@ impl ResponseStream {
         }
         self.output.item(place).is_revised = true;
         Ok(())
+    }
+
+    /// Adds to a finished item what only its repetition has, such as the data of an image.
+    fn complete_item(&mut self, place: usize, again: &str) -> Result<(), Error> {
+        let unreadable = |error: serde_json::Error| Error::protocol(error.to_string());
+        let known = self.output.items()[place].json().to_owned();
+        let Object(members) = serde_json::from_str(&known).map_err(unreadable)?;
+        let Object(again) = serde_json::from_str(again).map_err(unreadable)?;
+        let type_name = |members| find(members, "type").map(RawValue::get);
+        if type_name(&members) != type_name(&again) {
+            return Ok(());
+        }
+        let mut edit = ObjectEdit::new(&known);
+        for (key, raw) in &again {
+            let found = find(&members, key);
+            let is_missing = found.is_none_or(|raw| Node::root(raw).is_blank()) && !Node::root(raw).is_blank();
+            // The last event tells what became of the item.
+            if is_missing || key == "status" && found.is_some_and(|found| found.get() != raw.get()) {
+                edit.set(key, found, raw.get().to_owned());
+            }
+        }
+        if edit.is_empty() { Ok(()) } else { self.output.finish(place, edit.text()) }
     }
 
     /// Processes an end of a text that comes after the end of its item, which it says again with that text.

@@ -6,7 +6,7 @@ use super::part::{EscapedText, Part, Stage};
 use crate::error::Error;
 use crate::json::{ObjectEdit, is_json, members, word};
 use crate::reply::ending::is_blank;
-use crate::reply::match_items::{KnownItem, saying_of, saying_of_texts};
+use crate::reply::match_items::{KnownItem, call_key, saying_of, saying_of_texts};
 use crate::responses::{CallKind, ItemKind, OutputItem, TextKind};
 
 /// One item.
@@ -55,16 +55,20 @@ impl OutputEntry {
     /// # Errors
     /// A bug in this crate: the item was parsed before.
     pub(super) fn identity(&self) -> Result<KnownItem<'_>, Error> {
-        let [type_name, call_id] = members(&self.json, ["type", "call_id"])?;
+        let [type_name, call_id, name] = members(&self.json, ["type", "call_id", "name"])?;
         let text = |found| word(found).unwrap_or_default();
-        Ok(KnownItem::new((&*self.id).into(), text(call_id), text(type_name)))
+        let call = call_key(&text(call_id), &text(name));
+        Ok(KnownItem::new((&*self.id).into(), call, text(type_name)))
     }
 
-    /// Returns what the item says.
+    /// Returns what the item says. That of a text with another end is not known: its end is not stored.
     ///
     /// # Errors
     /// A bug in this crate: the item was parsed before.
     pub(super) fn saying(&self) -> Result<String, Error> {
+        if self.is_revised {
+            return Ok(String::new());
+        }
         if !self.is_done() {
             let texts = self.parts.iter().map(|part| (part.text_kind, part.index, part.text.as_text()));
             return Ok(saying_of_texts(texts));

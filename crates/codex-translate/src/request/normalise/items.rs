@@ -59,7 +59,8 @@ fn drop_unknown_search_actions(request: &mut ResponsesRequest, notices: &mut Not
         };
         let known = search.kind != "web_search_call" || action_of(search).is_none_or(|action| is_known(&action));
         if !known {
-            notices.dropped("input[]", "`web_search_call` with an unknown action");
+            // A reply may have had it, and the caller cannot know.
+            notices.repaired("input[]", "left out a `web_search_call` with an unknown action");
         }
         known
     });

@@ -2,7 +2,7 @@
 
 use super::tools::UNAVAILABLE;
 use crate::error::Error;
-use crate::json::{Members, Node, ValueKind, find};
+use crate::json::{Members, Node, ValueKind, find, find_type};
 use crate::notice::Notices;
 use crate::responses::{AllowedTool, CallKind, NamedTool, Opaque, ResponsesRequest, ToolChoice};
 
@@ -100,7 +100,7 @@ fn is_hosted(kind: &str) -> bool {
 
 /// Returns the object's `type`. Old Responses clients omit it if there is a `function`.
 fn kind_of(node: &Node<'_, '_>, members: &Members<'_>) -> Result<String, Error> {
-    match find(members, "type") {
+    match find_type(members) {
         Some(raw) => node.key("type", raw).string(),
         None if find(members, "custom").is_some() => Ok("custom".to_owned()),
         None if find(members, "allowed_tools").is_some() => Ok("allowed_tools".to_owned()),

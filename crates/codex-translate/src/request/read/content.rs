@@ -3,7 +3,7 @@
 use super::media;
 use super::place::{Place, leftover, unsupported};
 use crate::error::Error;
-use crate::json::{Members, Node, Path, ValueKind, find};
+use crate::json::{Members, Node, Path, ValueKind, find, find_type};
 use crate::notice::Notices;
 use crate::request::read::shape::Shape;
 use crate::responses::{ContentPart, InputFile, InputImage, Opaque};
@@ -127,7 +127,7 @@ fn document(
 
 /// Returns the part's type. A part without one has the type of its only content.
 fn kind_of(at: &Path<'_>, members: &Members<'_>) -> Result<String, Error> {
-    if let Some(raw) = find(members, "type") {
+    if let Some(raw) = find_type(members) {
         return at.key("type", raw).string();
     }
     let has = |key: &str| find(members, key).is_some();

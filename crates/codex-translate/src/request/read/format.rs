@@ -1,7 +1,7 @@
 //! The format of the answer: `response_format` in chat and `text.format` in Responses, each in the shape of either.
 
 use crate::error::Error;
-use crate::json::{Members, Node, find};
+use crate::json::{Members, Node, find, find_type};
 use crate::notice::Notices;
 use crate::request::schema::{self, Settled, Strict};
 use crate::responses::{Format, JsonSchema, Opaque};
@@ -15,19 +15,21 @@ pub(super) const SET_TWICE: &str = "already set to another value";
 /// The format has the wrong type, or a schema is missing: a 400 with its path.
 pub(super) fn read(node: &Node<'_, '_>, notices: &mut Notices) -> Result<Option<Format>, Error> {
     let members = node.object()?;
-    let Some(kind) = find(&members, "type") else {
-        return Err(node.missing("type"));
+    let kind_node = find_type(&members).map(|kind| node.key("type", kind));
+    let kind = match &kind_node {
+        Some(kind) => kind.str()?,
+        None if find(&members, "type").is_some() && members.len() == 1 => "text".into(),
+        None => return Err(node.missing("type")),
     };
-    let kind_node = node.key("type", kind);
     let has_schema = find(&members, "schema").is_some_and(|raw| !node.key("schema", raw).is_blank());
-    match &*kind_node.str()? {
+    match &*kind {
         // llama.cpp, Together and Fireworks put the schema of JSON mode here.
         "json_object" if has_schema => {
-            notices.repaired(kind_node.here(), "sent `json_object` with a schema as `json_schema`");
+            notices.repaired(node.place("type"), "sent `json_object` with a schema as `json_schema`");
             json_schema(node, &members, notices).map(Some)
         }
         "json_schema" => json_schema(node, &members, notices).map(Some),
-        kind @ ("" | "text" | "json_object") => {
+        kind @ ("text" | "json_object") => {
             for (key, raw) in members.iter().filter(|(key, _)| key != "type") {
                 let member = node.key(key, raw);
                 if !member.is_blank() {

@@ -12,10 +12,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, ErrorKind};
-use crate::json::{Members, Node, find, is_same_value};
+use crate::json::{Members, Node, TextBuf, find, is_same_value};
 use crate::notice::Notices;
 use crate::paths::ItemOrigin;
-use crate::responses::{InputItem, Opaque};
+use crate::responses::{ContentPart, InputItem, Opaque, OutputContent};
 
 /// The ids of the items that were read, and where those items are.
 #[derive(Debug, Default)]
@@ -62,9 +62,14 @@ impl<'a> KnownItems<'a> {
 
     /// Returns the id that the call with the item id `id` shares with its output.
     pub(super) fn call_id(&self, id: &str, items: &[InputItem]) -> Option<String> {
+        let is_called = || items.iter().any(|item| item.call_id() == Some(id));
+        self.call_of_item(id, items).or_else(|| is_called().then(|| id.to_owned()))
+    }
+
+    /// Returns the `call_id` of the call with the item id `id`.
+    pub(super) fn call_of_item(&self, id: &str, items: &[InputItem]) -> Option<String> {
         let of_item = self.own.get(id).or_else(|| self.stored.get(id)).and_then(|range| items.get(range.clone()));
-        let calls = of_item.into_iter().flatten().chain(items.iter().filter(|item| item.call_id() == Some(id)));
-        calls.filter_map(InputItem::call_id).next().map(str::to_owned)
+        of_item.into_iter().flatten().find_map(InputItem::call_id).map(str::to_owned)
     }
 }
 
@@ -106,7 +111,11 @@ pub(super) fn is_one(one: &InputItem, other: &InputItem) -> bool {
             (one.kind, &one.call_id, &one.name) == (other.kind, &other.call_id, &other.name)
                 && (one.input == other.input || is_same_value(&one.input, &other.input))
         }
-        (InputItem::Output(one), InputItem::Output(other)) => one == other,
+        (InputItem::Output(one), InputItem::Output(other)) => {
+            one == other
+                || (one.kind, &one.call_id) == (other.kind, &other.call_id)
+                    && texts(&one.content).is_some_and(|one| Some(one) == texts(&other.content))
+        }
         (InputItem::Message(one), InputItem::Message(other)) => {
             (&one.role, &one.content) == (&other.role, &other.content)
         }
@@ -118,6 +127,16 @@ pub(super) fn is_one(one: &InputItem, other: &InputItem) -> bool {
             content(one) == content(other)
         }
         _ => false,
+    }
+}
+
+/// Returns the texts of an output, if it has nothing else: they may be written as one text or as parts.
+fn texts(output: &OutputContent) -> Option<Vec<&TextBuf>> {
+    match output {
+        OutputContent::Text(text) => Some(vec![text]),
+        OutputContent::Parts(parts) => {
+            parts.iter().map(|part| if let ContentPart::Text(text) = part { Some(text) } else { None }).collect()
+        }
     }
 }
 

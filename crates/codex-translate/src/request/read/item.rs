@@ -7,7 +7,7 @@ use super::identity::{self, KnownItems};
 use super::message::{self, MessageReader};
 use super::{content, output, tools};
 use crate::error::Error;
-use crate::json::{Members, Node, Object, Path, Raw, ValueKind, find, to_raw};
+use crate::json::{Members, Node, Object, Path, Raw, ValueKind, find, find_type, to_raw};
 use crate::notice::Notices;
 use crate::paths::ItemOrigin;
 use crate::request::read::shape::Shape;
@@ -147,7 +147,7 @@ impl<'a> ItemReader<'a> {
             self.items.push(InputItem::Verbatim(verbatim(&kind, &members)?));
             return Ok(());
         }
-        let ItemHead { id, form, is_of_client } = ItemHead::of(&members);
+        let ItemHead { id, form, is_of_client, .. } = ItemHead::of(&members);
         if form == ItemForm::Reference && !origin.is_stored() {
             return Err(identity::not_found(&id.unwrap_or_default()));
         }
@@ -226,7 +226,14 @@ impl<'a> ItemReader<'a> {
             }
         }
         let call_id = match call_id {
-            Some(call_id) => call_id,
+            Some(call_id) => match self.known.call_of_item(&call_id, self.items.items()) {
+                Some(known) if known != call_id => {
+                    notices
+                        .repaired(at.place("call_id"), "sent the `call_id` of the call instead of the id of its item");
+                    known
+                }
+                _ => call_id,
+            },
             None => self.answered(at, members)?,
         };
         Ok(ToolOutput { kind, call_id, content: content.unwrap_or_else(output::nothing) })
@@ -293,7 +300,7 @@ impl<'a> ItemReader<'a> {
 /// Returns the item's type. An item without one is a message if it has a role, as many clients write it, or else a
 /// reference, in which the public API does not require it.
 fn kind_of(at: &Path<'_>, members: &Members<'_>) -> Result<String, Error> {
-    match find(members, "type") {
+    match find_type(members) {
         Some(raw) => at.key("type", raw).string(),
         None if find(members, "role").is_some() => Ok("message".to_owned()),
         None if ItemHead::of(members).form == ItemForm::Reference => Ok(REFERENCE.to_owned()),

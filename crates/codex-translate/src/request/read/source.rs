@@ -10,6 +10,8 @@ pub(super) struct MessageForm {
     content: Option<ValueKind>,
     /// Whether it is a message of chat, whose calls are members.
     is_message: bool,
+    /// Whether it is a message of chat that answers a call.
+    is_answer: bool,
     has_name: bool,
     has_output: bool,
     /// Whether the conversation is a list of messages.
@@ -29,6 +31,7 @@ impl MessageForm {
         Self {
             content: find(members, "content").or(output).map(|raw| Node::root(raw).kind()),
             is_message: find(members, "role").is_some(),
+            is_answer: find(members, "tool_call_id").is_some(),
             has_name: name.is_some_and(|name| !name.is_blank()),
             has_output: output.is_some(),
             is_of_chat,
@@ -63,7 +66,7 @@ impl MessageForm {
                     // In a list of items, a message of a tool has its output in `content`.
                     let is_elsewhere = !self.is_of_chat && !self.has_output;
                     let content = if is_elsewhere { ContentSource::Absent } else { self.content(trail, is_text, 0) };
-                    (content.inexact(), None)
+                    (content.inexact(), self.is_answer.then_some(CallSource::Answer))
                 }
                 InputItem::Call(_) if !self.is_message => (ContentSource::Absent, Some(CallSource::Item)),
                 InputItem::Call(_) if legacy == Some(at) => (ContentSource::Absent, Some(CallSource::Legacy)),

@@ -2,8 +2,9 @@
 
 use serde_json::value::RawValue;
 
+use super::format::SET_TWICE;
 use crate::error::Error;
-use crate::json::{Members, Node, Raw, ValueKind, find, to_raw};
+use crate::json::{Members, Node, Raw, ValueKind, find, find_type, to_raw};
 use crate::notice::Notices;
 use crate::paths::{ToolSource, Written};
 use crate::request::schema::{self, Settled, Strict};
@@ -183,7 +184,7 @@ fn without_cache_control(node: &Node<'_, '_>, mut tool: Opaque, notices: &mut No
 
 /// Returns the tool's type. A tool without one is a function if it looks like one.
 fn kind_of(node: &Node<'_, '_>, members: &Members<'_>) -> Result<String, Error> {
-    match find(members, "type") {
+    match find_type(members) {
         Some(raw) => node.key("type", raw).string(),
         None if find(members, "function").is_some() || find(members, "name").is_some() => Ok("function".to_owned()),
         None => Err(node.missing("type")),
@@ -200,7 +201,8 @@ fn has_foreign_schema(members: &Members<'_>) -> bool {
 struct FunctionMembers<'a, 'n> {
     name: Option<String>,
     description: Option<String>,
-    parameters: Option<Node<'a, 'n>>,
+    /// The schema, and the member that has it.
+    parameters: Option<(&'static str, Node<'a, 'n>)>,
     strict: Option<bool>,
     defer_loading: Option<bool>,
 }
@@ -235,8 +237,8 @@ impl<'a, 'n> FunctionMembers<'a, 'n> {
                 "name" => self.name.replace(member.non_empty()?).is_some(),
                 "description" => self.description.replace(member.string()?).is_some(),
                 key if let Some(name) = SCHEMAS.iter().find(|name| **name == key) => {
-                    notices.trail.schema = Some(name);
-                    self.parameters.replace(member).is_some()
+                    self.set_schema(name, member, notices);
+                    false
                 }
                 "strict" => self.strict.replace(member.bool()?).is_some(),
                 "defer_loading" => self.defer_loading.replace(member.bool()?).is_some(),
@@ -252,12 +254,35 @@ impl<'a, 'n> FunctionMembers<'a, 'n> {
         Ok(())
     }
 
+    /// Sets the schema. What is empty gives way to another member, and `parameters` is preferred.
+    fn set_schema(&mut self, name: &'static str, member: Node<'a, 'n>, notices: &mut Notices) {
+        let Some((known, first)) = &self.parameters else {
+            self.parameters = Some((name, member));
+            return;
+        };
+        if member.is_blank() || first.text() == member.text() {
+            return;
+        }
+        let is_preferred = first.is_blank() || *known == name || name == SCHEMAS[0];
+        if is_preferred {
+            if !first.is_blank() {
+                notices.dropped(first.here(), SET_TWICE);
+            }
+            self.parameters = Some((name, member));
+        } else {
+            notices.dropped(member.here(), SET_TWICE);
+        }
+    }
+
     /// Returns the function. Without a schema it gets an empty one: in chat that means a function without arguments.
     fn finish(self, node: &Node<'_, '_>, absent: Strict, notices: &mut Notices) -> Result<FunctionTool, Error> {
         let name = self.name.ok_or_else(|| node.missing("name"))?;
         let strict = self.strict.map_or(absent, Strict::Given);
         let settled = match &self.parameters {
-            Some(parameters) => schema::of_parameters(parameters, &name, strict, notices)?,
+            Some((member, parameters)) => {
+                notices.trail.schema = Some(member);
+                schema::of_parameters(parameters, &name, strict, notices)?
+            }
             None => schema::empty(strict)?,
         };
         let Settled { schema: parameters, strict } = settled;
