@@ -147,7 +147,7 @@ fn items_are_found_by_their_ids() {
         (json!({"type": "image_generation_call", "id": "ig_1", "result": null, "revised_prompt": ""}), image.clone()),
         (json!({"type": "image_generation_call", "id": "ig_1", "status": "completed"}), image.clone()),
         (json!({"id": "ig_1"}), image.clone()),
-        (json!({"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "x"}]}), reasoning),
+        (json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": null}), reasoning),
         (json!({"type": "item_reference", "id": "msg_given"}), input[0].clone()),
         (json!({"type": "item_reference", "id": "msg_1_1"}), input[1].clone()),
     ] {

@@ -3,8 +3,8 @@
 //! The output of `response.completed` may be complete, partial or empty (docs/backend.md §3.3), and an item's position
 //! in it need not be its `output_index`. A gateway may give an item a new id, or say it again at another index.
 //!
-//! * A call is its `call_id`, which the client answers, with its name: the same tool with the same `call_id` is the same
-//!   call.
+//! * A call is its `call_id`, which the client answers, with its name: the same tool with the same `call_id` is the
+//!   same call.
 //! * Other items are matched by id.
 //! * What is left in the last event is matched by what it says, or by what of it was said.
 //! * What says nothing, or has no id, is the next item of its type.
@@ -153,11 +153,10 @@ impl<'a> KnownItem<'a> {
     }
 
     fn of(item: &'a OutputItem<'_>) -> Self {
-        let call = match &item.body {
-            ItemBody::Call { call_id: Some(call_id), name, .. } => {
-                call_key(call_id, name.as_deref().unwrap_or_default())
-            }
-            _ => String::new(),
+        let call = if let ItemBody::Call { call_id: Some(call_id), name, .. } = &item.body {
+            call_key(call_id, name.as_deref().unwrap_or_default())
+        } else {
+            String::new()
         };
         Self::new((&*item.id).into(), call, item.type_name().into())
     }

@@ -254,7 +254,7 @@ impl<'a, 'n> FunctionMembers<'a, 'n> {
         Ok(())
     }
 
-    /// Sets the schema. What is empty gives way to another member, and `parameters` is preferred.
+    /// Sets the schema. An empty one gives way to that of another member, and `parameters` is preferred.
     fn set_schema(&mut self, name: &'static str, member: Node<'a, 'n>, notices: &mut Notices) {
         let Some((known, first)) = &self.parameters else {
             self.parameters = Some((name, member));
