@@ -7,7 +7,7 @@ import schemathesis
 # Requests that match the schema but are rejected for other reasons: the parameter and the code of the error.
 BEYOND_SCHEMAS = [
     (r"messages|input", None),  # Nothing remains, for example of empty messages.
-    (r"tool_choice", None),  # It names an unknown tool.
+    (r"tool_choice|function_call", None),  # It names an unknown tool.
     (r"(tools|functions)\[\d+\](\.function)?\.parameters", "invalid_function_parameters"),  # `strict` restricts the schema.
     (r"text\.format\.schema|response_format\.json_schema\.schema", "invalid_json_schema"),
     (r"tools\[\d+\](\..*)?", "unknown_parameter"),  # Hosted tools are the backend's, and so are their parameters.
