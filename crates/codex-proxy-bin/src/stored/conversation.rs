@@ -215,7 +215,8 @@ impl StoredResponse {
         })
     }
 
-    /// Returns the input of the response, with the ids of its items: the conversation before it, and its own.
+    /// Returns the input of the response, with the ids of its items: the conversation before it, and its own. An id that
+    /// occurs again has its place added, because pages of the items begin after an id.
     pub(crate) fn whole_input(&self) -> Vec<(String, &str)> {
         let mut items = Vec::new();
         for link in self.chain() {
@@ -224,6 +225,12 @@ impl StoredResponse {
             if !std::ptr::eq(link, self) {
                 let id = |item| ItemHead::read(item).id.map(Cow::into_owned).unwrap_or_default();
                 items.extend(link.output.iter().map(|item| (id(item), item)));
+            }
+        }
+        let mut seen = HashSet::new();
+        for (at, (id, _)) in items.iter_mut().enumerate() {
+            if !seen.insert(id.clone()) {
+                *id = format!("{id}_{at}");
             }
         }
         items

@@ -214,6 +214,17 @@ fn listed_items_are_known_again_and_a_notice_tells_what_was_left_out() {
 }
 
 #[test]
+fn listed_ids_are_all_different() {
+    let stored = Stored::new(LIMIT);
+    let given = json!({"id": "u1", "role": "user", "content": "x"});
+    store(&stored, "", None, "resp_1", &json!([given, given]), &json!([message("msg_1", "y")]));
+    store(&stored, "", Some("resp_1"), "resp_2", &json!([given]), &json!([message("msg_1", "z")]));
+    let items = stored.get("", "resp_2").unwrap();
+    let ids: Vec<_> = items.whole_input().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(ids, ["u1", "u1_1", "msg_1", "u1_3"]);
+}
+
+#[test]
 fn only_the_item_that_was_given_in_part_completes_it() {
     let stored = Stored::new(LIMIT);
     let thought = |id: &str, text: &str| json!({"type": "reasoning", "id": id, "summary": [{"type": "summary_text", "text": text}]});

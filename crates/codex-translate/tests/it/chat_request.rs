@@ -866,3 +866,21 @@ fn a_body_without_a_conversation_is_rejected_by_path() {
     let deep = format!("{{\"model\": \"m\", \"messages\": {}{}}}", "[".repeat(1000), "]".repeat(1000));
     assert_eq!(read(&deep).kind(), ErrorKind::InvalidRequest);
 }
+
+#[test]
+fn reasoning_that_is_switched_off_and_on_is_told() {
+    for (reasoning, effort, is_told) in [
+        (json!({"enabled": false}), Effort::None, false),
+        (json!({"enabled": false, "effort": "none"}), Effort::None, false),
+        (json!({"enabled": true, "effort": "high"}), Effort::High, false),
+        (json!({"enabled": false, "effort": "high"}), Effort::High, true),
+        (json!({"effort": "high", "enabled": false}), Effort::High, true),
+    ] {
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "reasoning": reasoning});
+        let request = chat::ChatRequest::from_json(body.to_string().as_bytes()).unwrap();
+        let translated = to_responses(request, &Profile::permissive("m"), &Options::default()).unwrap();
+        assert_eq!(translated.request.reasoning.effort, Some(effort), "{body}");
+        let told = translated.notices.iter().any(|notice| notice.parameter == "reasoning.enabled");
+        assert_eq!(told, is_told, "{body}");
+    }
+}

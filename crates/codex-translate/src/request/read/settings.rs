@@ -216,6 +216,7 @@ fn stream_options(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result
 fn reasoning(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), Error> {
     let members = filled(node)?;
     let older_name = |key: &str| key == "generate_summary";
+    let mut is_off = false;
     let of_kind = |older| members.iter().filter(move |(key, _)| older_name(key) == older);
     for (key, raw) in of_kind(false).chain(of_kind(true)) {
         let member = node.key(key, raw);
@@ -226,14 +227,15 @@ fn reasoning(request: &mut ResponsesRequest, node: &Node<'_, '_>) -> Result<(), 
             }
             "context" => request.reasoning.context = Some(member.string()?),
             "exclude" if member.bool()? => request.local.style = Some(ReasoningStyle::None),
-            "enabled" if !member.bool()? => {
-                request.reasoning.effort.get_or_insert(Effort::None);
-            }
-            "exclude" | "enabled" => {}
+            "enabled" => is_off = !member.bool()?,
+            "exclude" => {}
             // The default (docs/backend.md §2.4).
             "mode" if member.string()? == "standard" => {}
             _ => request.notices.dropped(member.here(), "not supported by the backend"),
         }
+    }
+    if is_off && *request.reasoning.effort.get_or_insert(Effort::None) != Effort::None {
+        request.notices.dropped(node.place("enabled"), SET_TWICE);
     }
     Ok(())
 }
