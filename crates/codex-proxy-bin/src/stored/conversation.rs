@@ -215,8 +215,8 @@ impl StoredResponse {
         })
     }
 
-    /// Returns the input of the response, with the ids of its items: the conversation before it, and its own. An id that
-    /// occurs again has its place added, because pages of the items begin after an id.
+    /// Returns the input of the response, with the ids of its items: the conversation before it, and its own. An id
+    /// that occurs again has its place added, because pages of the items begin after an id.
     pub(crate) fn whole_input(&self) -> Vec<(String, &str)> {
         let mut items = Vec::new();
         for link in self.chain() {
