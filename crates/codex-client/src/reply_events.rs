@@ -31,9 +31,7 @@ impl LateNotice {
     pub(crate) fn set(&self, notice: Notice) {
         self.0.get_or_init(|| notice);
     }
-}
 
-impl LateNotice {
     /// Returns an error that a reply reports, with the caller's paths.
     pub(crate) fn in_callers_words(&self, paths: &RequestPaths, error: Error) -> Error {
         match self.get() {

@@ -159,7 +159,7 @@ impl Stored {
                     has_repeats |= is_there && is_same == head.is_of_client;
                     is_there
                 }
-                (Some(_), ItemForm::Partial | ItemForm::Reference) => true,
+                (Some(known), ItemForm::Partial | ItemForm::Reference) => completes(item.json.get(), known),
                 (None, form) => form == ItemForm::Reference && !seen.insert(id),
             };
             if is_there {
@@ -252,14 +252,16 @@ impl Continued {
 
     /// Returns the items by their ids.
     fn known(&self) -> HashMap<Cow<'_, str>, &str> {
-        let items = self.items.iter().map(|item| item.get());
-        let mut known: HashMap<_, _> = items.filter_map(|item| Some((ItemHead::read(item).id?, item))).collect();
-        for link in self.response.iter().flat_map(|response| response.chain()) {
-            let made_up =
-                link.input.iter().enumerate().map(|(at, item)| (link.input_id(at, &ItemHead::read(item)), item));
-            known.extend(made_up.map(|(id, item)| (Cow::Owned(id), item)));
-            // Reasoning may have been left out.
-            known.extend(link.output.iter().filter_map(|item| Some((ItemHead::read(item).id?, item))));
+        let own = |item| Some((ItemHead::read(item).id?, item));
+        let Some(response) = &self.response else {
+            return self.items.iter().filter_map(|item| own(item.get())).collect();
+        };
+        // Not those of the conversation, from which reasoning may have been left out.
+        let mut known = HashMap::new();
+        for link in response.chain() {
+            let input = link.input.iter().enumerate();
+            known.extend(input.map(|(at, item)| (Cow::Owned(link.input_id(at, &ItemHead::read(item))), item)));
+            known.extend(link.output.iter().filter_map(own));
         }
         known
     }

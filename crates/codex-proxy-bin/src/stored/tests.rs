@@ -251,6 +251,9 @@ fn a_call_with_the_id_of_another_item_is_new_and_a_request_is_never_empty() {
     let call = json!({"type": "function_call", "id": "msg_1", "call_id": "c", "name": "f", "arguments": "{}"});
     let expanded = expand(&stored, &continuing("resp_1", json!([call, user("go on")]))).unwrap();
     assert_eq!(expanded[2], call);
+    let thought = json!({"type": "reasoning", "id": "msg_1", "summary": [{"type": "summary_text", "text": "Hm."}]});
+    let expanded = expand(&stored, &continuing("resp_1", json!([thought, user("go on")]))).unwrap();
+    assert_eq!(expanded[2], thought);
     assert_eq!(expand(&stored, &continuing("resp_1", json!([given]))).unwrap()[2], given);
 }
 

@@ -115,6 +115,9 @@ impl ResponseStream {
     }
 
     /// Adds to a finished item what only its repetition has, such as the data of an image.
+    ///
+    /// # Errors
+    /// The output is too large.
     fn complete_item(&mut self, place: usize, again: &str) -> Result<(), Error> {
         let unreadable = |error: serde_json::Error| Error::protocol(error.to_string());
         let known = self.output.items()[place].json().to_owned();
@@ -127,9 +130,10 @@ impl ResponseStream {
         let mut edit = ObjectEdit::new(&known);
         for (key, raw) in &again {
             let found = find(&members, key);
-            let is_missing = found.is_none_or(|raw| Node::root(raw).is_blank()) && !Node::root(raw).is_blank();
+            let is_missing = found.is_none_or(|found| Node::root(found).is_blank());
             // The last event tells what became of the item.
-            if is_missing || key == "status" && found.is_some_and(|found| found.get() != raw.get()) {
+            let is_newer = key == "status" && found.is_some_and(|found| found.get() != raw.get());
+            if (is_missing || is_newer) && !Node::root(raw).is_blank() {
                 edit.set(key, found, raw.get().to_owned());
             }
         }
